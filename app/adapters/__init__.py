@@ -1,0 +1,1 @@
+"""Where Runyard touches the outside: git, processes, forges, agents."""

@@ -1,0 +1,1 @@
+"""Agent presets: how each command line is run unattended."""

@@ -1,0 +1,1 @@
+"""Trackers behind one port: the built-in one now, others beside it."""

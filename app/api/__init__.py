@@ -1,0 +1,1 @@
+"""The door: the REST API, its refusals and its sign-in."""

@@ -1,0 +1,71 @@
+"""Ids whose shape alone says which store owns a row (stores.md, Ids)."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+_ALPHABET = "0123456789abcdefghijklmnopqrstuv"
+_TIME_DIGITS = 10
+_SPLIT = re.compile(r"(?:run|batch)_[0-9a-v]{25}1", re.ASCII)
+_TOGETHER = re.compile(r"(?:run|batch)_c[0-9a-v]{24}", re.ASCII)
+_CONTROL = re.compile(r"(?:proj|person|change|session|issue|audit)_[0-9a-v]{24}", re.ASCII)
+
+
+class Store(StrEnum):
+    """The two databases a row can live in."""
+
+    CONTROL = "control"
+    RUNS = "runs"
+
+
+class Unclassifiable(ValueError):
+    """An id of no known shape; callers treat it as the control store's, with a warning."""
+
+
+def mint_run_store_id(prefix: str, *, at_ms: int, entropy: bytes, split: bool) -> str:
+    """A new run or batch id, sortable by creation.
+
+    `prefix` is `run` or `batch`, `at_ms` milliseconds since 1970, `entropy` at least 10 bytes.
+    With `split` the id is of the run store's generation (26 characters ending in 1),
+    without it of the control store's (25 characters beginning with c).
+    """
+    time = _digits(at_ms & (2**48 - 1), _TIME_DIGITS)
+    noise = _digits(int.from_bytes(entropy[:10], "big"), 16)
+    return f"{prefix}_{time}{noise[:15]}1" if split else f"{prefix}_c{time}{noise[:14]}"
+
+
+def mint_control_id(prefix: str, *, at_ms: int, entropy: bytes) -> str:
+    """A new id of the control store: prefix, underscore, 24 characters sortable by creation."""
+    time = _digits(at_ms & (2**48 - 1), _TIME_DIGITS)
+    return f"{prefix}_{time}{_digits(int.from_bytes(entropy[:10], 'big'), 16)[:14]}"
+
+
+def store_of(id_: str) -> Store:
+    """The store that owns the row with this id.
+
+    Raises Unclassifiable for an id of no known shape.
+    """
+    if _SPLIT.fullmatch(id_):
+        return Store.RUNS
+    if _TOGETHER.fullmatch(id_) or _CONTROL.fullmatch(id_):
+        return Store.CONTROL
+    raise Unclassifiable(id_[:60])
+
+
+def is_run_id(id_: str) -> bool:
+    """True for a whole run id of either generation."""
+    return id_.startswith("run_") and bool(_SPLIT.fullmatch(id_) or _TOGETHER.fullmatch(id_))
+
+
+def shorten(id_: str) -> str:
+    """The ending people see, `…7f3k1a`: six characters, unambiguous in practice."""
+    return f"…{id_[-6:]}"
+
+
+def _digits(number: int, width: int) -> str:
+    text = ""
+    for _ in range(width):
+        number, digit = divmod(number, 32)
+        text = _ALPHABET[digit] + text
+    return text

@@ -1,0 +1,71 @@
+"""The run's states: `MOVES` is the only place that names a legal move (engine.md §1)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from app.domain.words import LABELS, Phase, Status
+
+
+class Signal(StrEnum):
+    """What can happen to a run."""
+
+    DUE = "due"
+    TAKEN = "taken"
+    STOP = "stop"
+    TTL_OVER = "ttl over"
+    REFUSED = "refused by a pre-check"
+    AGENT_ALIVE = "agent alive"
+    LAUNCH_FAILED = "launch failed or too slow, undone"
+    WORK_TO_DELIVER = "agent done, work to deliver"
+    DELIVERED = "delivered"
+    GONE = "gone, nothing delivered"
+    DEADLINE = "deadline"
+    USAGE_LIMIT = "agent's usage limit"
+    PUSH_REFUSED = "refused for good"
+
+
+MOVES: dict[tuple[Status, Signal], Status] = {
+    (Status.DELAYED, Signal.DUE): Status.QUEUED,
+    (Status.DELAYED, Signal.STOP): Status.STOPPED,
+    (Status.QUEUED, Signal.TAKEN): Status.STARTING,
+    (Status.QUEUED, Signal.STOP): Status.STOPPED,
+    (Status.QUEUED, Signal.TTL_OVER): Status.EXPIRED,
+    (Status.QUEUED, Signal.REFUSED): Status.NOT_STARTED,
+    (Status.STARTING, Signal.AGENT_ALIVE): Status.RUNNING,
+    (Status.STARTING, Signal.LAUNCH_FAILED): Status.NOT_STARTED,
+    (Status.STARTING, Signal.STOP): Status.STOPPED,
+    (Status.RUNNING, Signal.WORK_TO_DELIVER): Status.DELIVERING,
+    (Status.RUNNING, Signal.DELIVERED): Status.SUCCEEDED,
+    (Status.RUNNING, Signal.GONE): Status.DIED,
+    (Status.RUNNING, Signal.DEADLINE): Status.TIMED_OUT,
+    (Status.RUNNING, Signal.USAGE_LIMIT): Status.LIMITED,
+    (Status.RUNNING, Signal.STOP): Status.STOPPED,
+    (Status.DELIVERING, Signal.DELIVERED): Status.SUCCEEDED,
+    (Status.DELIVERING, Signal.PUSH_REFUSED): Status.DIED,
+    (Status.DELIVERING, Signal.STOP): Status.STOPPED,
+}
+
+WAITING = frozenset({Status.DELAYED, Status.QUEUED})
+LIVE = frozenset({Status.STARTING, Status.RUNNING, Status.DELIVERING})
+DONE = frozenset(Status) - WAITING - LIVE
+
+
+def phase_of(status: Status) -> Phase:
+    """The part of its life a run is in."""
+    if status in WAITING:
+        return Phase.WAITING
+    return Phase.LIVE if status in LIVE else Phase.DONE
+
+
+def next_status(status: Status, signal: Signal) -> Status | None:
+    """Where a signal leads, or None where the move is not legal."""
+    return MOVES.get((status, signal))
+
+
+def diagram() -> str:
+    """The state diagram in Mermaid's language, for docs/lifecycle.md."""
+    lines = ["stateDiagram-v2", "    [*] --> delayed", "    [*] --> queued"]
+    lines += [f"    {a} --> {b}: {signal}" for (a, signal), b in MOVES.items()]
+    lines += [f"    {status} --> [*]" for status in LABELS if status in DONE]
+    return "\n".join(lines)

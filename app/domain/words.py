@@ -1,0 +1,119 @@
+"""The glossary in code: statuses, triggers, causes and their labels (words.md, engine.md)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """Where a run stands."""
+
+    DELAYED = "delayed"
+    QUEUED = "queued"
+    STARTING = "starting"
+    RUNNING = "running"
+    DELIVERING = "delivering"
+    SUCCEEDED = "succeeded"
+    DIED = "died"
+    TIMED_OUT = "timed_out"
+    LIMITED = "limited"
+    STOPPED = "stopped"
+    NOT_STARTED = "not_started"
+    EXPIRED = "expired"
+
+
+class Phase(StrEnum):
+    """The three parts of a run's life."""
+
+    WAITING = "waiting"
+    LIVE = "live"
+    DONE = "done"
+
+
+class Trigger(StrEnum):
+    """What started a run."""
+
+    MANUAL = "manual"
+    AUTO = "auto"
+    RETRY = "retry"
+    RESUME = "resume"
+    BATCH = "batch"
+    API = "api"
+
+
+class Depth(StrEnum):
+    """How thoroughly the agent is asked to work."""
+
+    QUICK = "quick"
+    STANDARD = "standard"
+    DEEP = "deep"
+
+
+class Delivers(StrEnum):
+    """What counts as the run's success: a delivered change, or exit code 0."""
+
+    CHANGE = "change"
+    REPORT = "report"
+
+
+class Cause(StrEnum):
+    """Why a run ended as it did."""
+
+    DELIVERED = "delivered"
+    REPORTED = "reported"
+    NO_DELIVERY = "no_delivery"
+    EXIT_CODE = "exit_code"
+    SIGNAL = "signal"
+    STALLED = "stalled"
+    OUT_OF_MEMORY = "out_of_memory"
+    HOST_RESTARTED = "host_restarted"
+    SESSION_GONE = "session_gone"
+    AUTH = "auth"
+    AGENT_MISSING = "agent_missing"
+    NETWORK = "network"
+    DISK_FULL = "disk_full"
+    PUSH_REFUSED = "push_refused"
+    BUDGET = "budget"
+    STOPPED = "stopped"
+    USAGE_LIMIT = "usage_limit"
+    LAUNCH_FAILED = "launch_failed"
+    TTL = "ttl"
+
+
+LABELS: dict[Status, str] = {
+    Status.DELAYED: "Delayed",
+    Status.QUEUED: "Queued",
+    Status.STARTING: "Starting",
+    Status.RUNNING: "Running",
+    Status.DELIVERING: "Delivering",
+    Status.SUCCEEDED: "Succeeded",
+    Status.DIED: "Died",
+    Status.TIMED_OUT: "Timed out",
+    Status.STOPPED: "Stopped",
+    Status.NOT_STARTED: "Not started",
+    Status.EXPIRED: "Expired",
+    Status.LIMITED: "Usage limit",
+}
+
+FRAMEWORKS = (
+    "auto",
+    "pytest",
+    "unittest",
+    "playwright",
+    "maestro",
+    "jest",
+    "vitest",
+    "go-test",
+    "cargo-test",
+    "junit",
+)
+
+READY_LABEL = "ready-for-agent"
+PAUSE_THRESHOLD = 3
+
+
+def label_of(status: Status, cause: Cause | None = None) -> str:
+    """The word people read for a status; a death for want of a delivery has its own."""
+    if status is Status.DIED and cause is Cause.NO_DELIVERY:
+        return "No delivery"
+    return LABELS[status]

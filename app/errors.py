@@ -1,0 +1,184 @@
+"""The refusals: every expected "no", with its code, its status and its sentence."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class Refusal(Exception):
+    """Not possible."""
+
+    code: ClassVar[str] = "refused"
+    status: ClassVar[int] = 409
+
+    def __init__(self, detail: str | None = None, **members: Any) -> None:
+        self.detail = detail or (type(self).__doc__ or "").strip().splitlines()[0]
+        self.members = members
+        super().__init__(self.detail)
+
+
+class NotSignedIn(Refusal):
+    """Sign in first: open the link printed at start, or run `runyard login-link`."""
+
+    code, status = "not_signed_in", 401
+
+
+class Forbidden(Refusal):
+    """This is not allowed for you, or not from that page."""
+
+    code, status = "forbidden", 403
+
+
+class NotFound(Refusal):
+    """There is nothing with that id."""
+
+    code, status = "not_found", 404
+
+
+class KeyMismatch(Refusal):
+    """The idempotency key in the header differs from the one in the body."""
+
+    code, status = "key_mismatch", 400
+
+
+class Invalid(Refusal):
+    """The request is malformed."""
+
+    code, status = "invalid", 422
+
+    @classmethod
+    def field(cls, name: str, sentence: str) -> Invalid:
+        """One wrong field, named."""
+        return cls(sentence, errors=[{"field": name, "message": sentence}])
+
+
+class KeyReused(Refusal):
+    """This form has already started a run."""
+
+    code, status = "key_reused", 422
+
+
+class ConfirmMismatch(Refusal):
+    """The confirmation does not repeat the branch name."""
+
+    code, status = "confirm_mismatch", 422
+
+
+class ConcurrencyLimit(Refusal):
+    """This repository is at maximum concurrency. Wait for an active run to complete and retry."""
+
+    code = "concurrency_limit"
+
+
+class PrLock(Refusal):
+    """Another run is writing to this branch."""
+
+    code = "pr_lock"
+
+
+class NothingReady(Refusal):
+    """No ready-for-agent issues to start."""
+
+    code = "nothing_ready"
+
+
+class Parked(Refusal):
+    """Kept work holds this branch: go on from it, deliver it or discard it first."""
+
+    code = "parked"
+
+
+class IssueClosed(Refusal):
+    """This issue is closed."""
+
+    code = "issue_closed"
+
+
+class IssueBlocked(Refusal):
+    """This issue is blocked by an open issue."""
+
+    code = "issue_blocked"
+
+
+class AlreadyRunning(Refusal):
+    """An equal run is already under way."""
+
+    code = "already_running"
+
+
+class AlreadyEnded(Refusal):
+    """This run has already ended."""
+
+    code = "already_ended"
+
+
+class StillLive(Refusal):
+    """This run is still under way."""
+
+    code = "still_live"
+
+
+class NameTaken(Refusal):
+    """Name already in use"""
+
+    code = "name_taken"
+
+
+class KeyTaken(Refusal):
+    """This idempotency key is in use by someone else."""
+
+    code = "key_taken"
+
+
+class AgentUnavailable(Refusal):
+    """The agent's command was not found on this machine."""
+
+    code = "agent_unavailable"
+
+
+class ProjectArchived(Refusal):
+    """This project is archived."""
+
+    code = "project_archived"
+
+
+class ProjectBroken(Refusal):
+    """This project's repository could not be cloned."""
+
+    code = "project_broken"
+
+
+class ProjectBusy(Refusal):
+    """A run of this project is still under way."""
+
+    code = "project_busy"
+
+
+class MergeConflict(Refusal):
+    """The change cannot be merged without conflicts. Nothing was changed."""
+
+    code = "merge_conflict"
+
+
+class NotDeliverable(Refusal):
+    """This run holds nothing that could be delivered."""
+
+    code = "not_deliverable"
+
+
+class RateLimited(Refusal):
+    """Rate limit reached."""
+
+    code, status = "rate_limited", 429
+
+
+class ForgeUnavailable(Refusal):
+    """The repository's server did not answer."""
+
+    code, status = "forge_unavailable", 502
+
+
+class StoreUnavailable(Refusal):
+    """The database did not answer. Nothing was changed; try again shortly."""
+
+    code, status = "store_unavailable", 503

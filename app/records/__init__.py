@@ -1,0 +1,1 @@
+"""What is true: tables, transactions, ledgers and the feed of changes."""
