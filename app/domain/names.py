@@ -1,0 +1,96 @@
+"""What may be named: branches, origins, projects. Each check answers a sentence or None."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", re.ASCII)
+_SCP = re.compile(r"(?:(?P<user>[A-Za-z0-9_][A-Za-z0-9._-]*)@)?(?P<host>[^@:/]+):(?P<path>[^:].*)")
+_ODD = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]"
+)
+MAX_NAME = 80
+MAX_BRANCH = 244
+
+
+class OriginKind(StrEnum):
+    """The three ways a repository can be reached."""
+
+    PATH = "path"
+    HTTPS = "https"
+    SSH = "ssh"
+
+
+def branch_problem(name: str) -> str | None:
+    """Why `name` cannot be a branch, by git's own rules and a stricter first character."""
+    if not name.strip():
+        return "A branch name must not be empty."
+    if len(name.encode()) > MAX_BRANCH:
+        return f"A branch name has at most {MAX_BRANCH} bytes."
+    if name.startswith(("-", "/", "refs/")) or name.endswith(("/", ".", ".lock")):
+        return "This branch name begins or ends with something git refuses."
+    if _FORBIDDEN.search(name) or _ODD.search(name) or name in {"@", "HEAD"}:
+        return "This branch name contains characters that git refuses."
+    if any(part.startswith(".") or part.endswith(".lock") for part in name.split("/")):
+        return "This branch name has a part that git refuses."
+    return None
+
+
+def project_name_problem(name: str) -> str | None:
+    """Why `name` cannot name a project."""
+    if not name.strip() or name != name.strip():
+        return "A project needs a name without spaces around it."
+    if len(name) > MAX_NAME:
+        return f"A project name has at most {MAX_NAME} characters."
+    if _ODD.search(name):
+        return "A project name must not contain control or invisible characters."
+    return None
+
+
+def origin_kind(origin: str) -> OriginKind | None:
+    """How an origin would be reached, or None where it is not an allowed one."""
+    if origin_problem(origin):
+        return None
+    if origin.startswith("/"):
+        return OriginKind.PATH
+    return OriginKind.HTTPS if origin.lower().startswith("https://") else OriginKind.SSH
+
+
+def origin_problem(origin: str) -> str | None:
+    """Why `origin` is refused: allowed are https and ssh addresses and absolute paths."""
+    if not origin.strip():
+        return "Give the folder or the address of a git repository."
+    if len(origin) > 2000 or _ODD.search(origin) or origin != origin.strip():
+        return "This address contains characters that are not allowed."
+    if origin.startswith("/"):
+        return None
+    if "::" in origin or origin.startswith(("-", "~", ".")):
+        return "Use an absolute path, or an https or ssh address."
+    return _url_problem(origin) if "://" in origin else _scp_problem(origin)
+
+
+def _url_problem(origin: str) -> str | None:
+    try:
+        parts = urlsplit(origin)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return "This address cannot be read."
+    if parts.scheme.lower() not in {"https", "ssh"} or not origin.startswith(parts.scheme):
+        return "Use an absolute path, or an https or ssh address."
+    if parts.password or (parts.scheme == "https" and parts.username):
+        return "Leave user name and password out of the address: use a credential helper or ssh."
+    if parts.username and parts.username.startswith("-"):
+        return "This address has no valid user name."
+    if not _HOST.fullmatch(host) or len(parts.path) < 2 or parts.path.startswith("/-"):
+        return "This address names no host or no repository."
+    return None
+
+
+def _scp_problem(origin: str) -> str | None:
+    match = _SCP.fullmatch(origin)
+    if not match or not _HOST.fullmatch(match["host"]) or match["path"].startswith("-"):
+        return "Use an absolute path, or an https or ssh address."
+    return None

@@ -1,0 +1,144 @@
+"""Decisions as values: what a run's facts mean, and whether its end counts as a strike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from app.domain.lifecycle import Signal
+from app.domain.words import PAUSE_THRESHOLD, Cause, Delivers, Status
+
+
+class ExitReason(StrEnum):
+    """What a supervisor writes as the reason of an end."""
+
+    EXITED = "exited"
+    DEADLINE = "deadline"
+    USAGE_LIMIT = "usage_limit"
+    STOPPED = "stopped"
+    STALLED = "stalled"
+    NOT_SPAWNED = "not_spawned"
+
+
+@dataclass(frozen=True)
+class ExitRecord:
+    """How an agent ended: an exit code or a signal number, why, and when (UTC)."""
+
+    code: int | None
+    signal: int | None
+    reason: ExitReason
+    at: datetime
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What one look at the world found; None stands for "could not be read"."""
+
+    delivered: bool | None
+    exit: ExitRecord | None
+    alive: bool | None
+    now: datetime
+    deadline: datetime | None
+    delivers: Delivers = Delivers.CHANGE
+    has_work: bool | None = False
+    host_restarted: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What follows from the facts: a signal for MOVES with its cause, or no signal yet."""
+
+    signal: Signal | None
+    cause: Cause | None = None
+    because: str = ""
+
+    @property
+    def is_final(self) -> bool:
+        """True where the run ends now."""
+        return self.signal is not None and self.signal is not Signal.WORK_TO_DELIVER
+
+
+STILL_GOING = Verdict(None, because="still going")
+
+
+def cannot_tell(what: str) -> Verdict:
+    """Missing data is not evidence: the run stays as it is until the next look."""
+    return Verdict(None, because=f"cannot tell: {what}")
+
+
+def classify(facts: RunFacts) -> Verdict:
+    """Decide what a running run's facts mean (engine.md §1, in that order)."""
+    if facts.delivered and facts.delivers is Delivers.CHANGE:
+        return Verdict(Signal.DELIVERED, Cause.DELIVERED, "delivered")
+    if facts.delivered is None and facts.delivers is Delivers.CHANGE:
+        return cannot_tell("the tracker did not answer")
+    if facts.exit is not None:
+        return _classify_exit(facts, facts.exit)
+    if facts.alive is None:
+        return cannot_tell("the process table could not be read")
+    if not facts.alive:
+        return _classify_gone(facts)
+    if facts.deadline is not None and facts.now >= facts.deadline:
+        return Verdict(Signal.DEADLINE, Cause.BUDGET, "its time was used up, nothing delivered")
+    return STILL_GOING
+
+
+def _classify_exit(facts: RunFacts, exit_record: ExitRecord) -> Verdict:
+    if exit_record.reason is ExitReason.DEADLINE:
+        return Verdict(Signal.DEADLINE, Cause.BUDGET, "its time was used up, nothing delivered")
+    if exit_record.reason is ExitReason.USAGE_LIMIT:
+        return Verdict(Signal.USAGE_LIMIT, Cause.USAGE_LIMIT, "the agent's usage limit was reached")
+    if exit_record.reason is ExitReason.NOT_SPAWNED:
+        return Verdict(Signal.GONE, Cause.AGENT_MISSING, "the agent's command could not be started")
+    if exit_record.signal is not None:
+        return Verdict(Signal.GONE, Cause.SIGNAL, f"killed by signal {exit_record.signal}")
+    if exit_record.code != 0:
+        return Verdict(Signal.GONE, Cause.EXIT_CODE, f"agent exited {exit_record.code}")
+    if facts.delivers is Delivers.REPORT:
+        return Verdict(Signal.DELIVERED, Cause.REPORTED, "agent exited 0")
+    if facts.has_work is None:
+        return cannot_tell("the working copy could not be read")
+    if facts.has_work:
+        return Verdict(Signal.WORK_TO_DELIVER, None, "agent exited 0 with commits to deliver")
+    return Verdict(Signal.GONE, Cause.NO_DELIVERY, "agent exited 0, nothing delivered")
+
+
+def _classify_gone(facts: RunFacts) -> Verdict:
+    if facts.host_restarted:
+        return Verdict(Signal.GONE, Cause.HOST_RESTARTED, "the machine was restarted")
+    return Verdict(Signal.GONE, Cause.SESSION_GONE, "its process is gone and left no exit record")
+
+
+class Strike(StrEnum):
+    """What a run's end does to its project's count."""
+
+    ADD = "add"
+    CLEAR = "clear"
+    NONE = "none"
+
+
+STRIKING = frozenset(
+    {
+        (Status.DIED, Cause.NO_DELIVERY),
+        (Status.DIED, Cause.EXIT_CODE),
+        (Status.DIED, Cause.SIGNAL),
+        (Status.DIED, Cause.STALLED),
+        (Status.DIED, Cause.OUT_OF_MEMORY),
+        (Status.TIMED_OUT, Cause.BUDGET),
+    }
+)
+
+
+def strike_effect(status: Status, cause: Cause, *, resolves_issue: bool) -> Strike:
+    """What an end does to the count; only runs that resolve an issue move it."""
+    if not resolves_issue:
+        return Strike.NONE
+    if status is Status.SUCCEEDED:
+        return Strike.CLEAR
+    return Strike.ADD if (status, cause) in STRIKING else Strike.NONE
+
+
+def is_paused(strikes: int) -> bool:
+    """True from the third strike in a row on."""
+    return strikes >= PAUSE_THRESHOLD
