@@ -1,0 +1,103 @@
+"""The settings: environment, then `runyard.toml` in the data folder, then defaults."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, ClassVar
+
+import platformdirs
+from pydantic import Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+
+def _default_data_dir() -> Path:
+    return Path(platformdirs.user_data_dir("runyard", appauthor=False))
+
+
+class TomlFile(PydanticBaseSettingsSource):
+    """`runyard.toml` in the data folder that the environment or the command line names."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        """Unused: the whole file is read at once."""
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """The file's values, none where there is no file."""
+        chosen = self.current_state.get("data_dir") or _default_data_dir()
+        file = Path(chosen).expanduser() / "runyard.toml"
+        return tomllib.loads(file.read_text()) if file.is_file() else {}
+
+
+class Settings(BaseSettings):
+    """Every setting of a server; times in seconds, sizes as their names say."""
+
+    model_config = SettingsConfigDict(env_prefix="RUNYARD_", frozen=True, extra="ignore")
+
+    data_dir: Path = Field(default_factory=_default_data_dir)
+    runs_dir: Path | None = None
+    database_url: str | None = None
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=1, le=65535)
+    environment: str = "local"
+    run_quota: int = Field(default=20, ge=1)
+    run_window: int = Field(default=3600, ge=1)
+    repo_concurrency: int = Field(default=3, ge=1)
+    max_live_runs: int = Field(default=3, ge=1)
+    key_hold_seconds: int = Field(default=600, ge=0)
+    key_ttl_seconds: int = Field(default=30 * 86400, ge=1)
+    sweep_seconds: float = Field(default=30, ge=0.1)
+    kill_grace_seconds: float = Field(default=10, ge=0)
+    log_cap_mb: float = Field(default=50, gt=0)
+    budget_seconds: int = Field(default=7200, ge=1)
+    launch_seconds: int = Field(default=900, ge=1)
+
+    SECRET: ClassVar[frozenset[str]] = frozenset({"database_url"})
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], **sources: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Command line, then environment, then the file."""
+        return (sources["init_settings"], sources["env_settings"], TomlFile(settings_cls))
+
+    @property
+    def runs_root(self) -> Path:
+        """Where mirrors, working copies and logs are."""
+        return (self.runs_dir or self.data_dir / "runs").expanduser().absolute()
+
+    @property
+    def data_root(self) -> Path:
+        """The data folder, absolute."""
+        return self.data_dir.expanduser().absolute()
+
+    @property
+    def database(self) -> str:
+        """The database's URL; by default SQLite in the data folder."""
+        return self.database_url or f"sqlite:///{self.data_root / 'runyard.db'}"
+
+    @property
+    def log_cap_bytes(self) -> int:
+        """The most that is kept of one run's log."""
+        return int(self.log_cap_mb * 1024 * 1024)
+
+    def origins(self, given: dict[str, Any]) -> dict[str, str]:
+        """Where each setting's value came from; `given` is what the command line said."""
+        file = self.data_root / "runyard.toml"
+        in_file = tomllib.loads(file.read_text()) if file.is_file() else {}
+        environment = {name.lower() for name in os.environ}
+
+        def origin_of(name: str) -> str:
+            if given.get(name) is not None:
+                return "command line"
+            if f"runyard_{name}" in environment:
+                return "environment"
+            return "runyard.toml" if name in in_file else "default"
+
+        return {name: origin_of(name) for name in type(self).model_fields}
+
+
+def load_settings(**given: Any) -> Settings:
+    """Read the settings; `given` are command-line values, None where not given."""
+    return Settings(**{name: value for name, value in given.items() if value is not None})
