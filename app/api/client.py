@@ -1,0 +1,206 @@
+"""The API's client: pages and scripts alike submit through it and meet the same refusals."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import httpx
+from pydantic import BaseModel
+
+from app.api import schemas
+
+BASE_PATH = "/api/v1"
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class ApiProblem(Exception):
+    """The server said no: a refusal with its code, status, sentence and members."""
+
+    def __init__(self, status: int, body: Mapping[str, Any], correlation_id: str) -> None:
+        self.status = status
+        self.code = str(body.get("error", "fault"))
+        self.detail = str(body.get("detail") or body.get("title") or "Something went wrong.")
+        self.members = dict(body)
+        self.correlation_id = correlation_id
+        super().__init__(self.detail)
+
+
+class NoAnswer(Exception):
+    """The server did not answer; whether it acted is not known."""
+
+    def __init__(self, correlation_id: str) -> None:
+        self.correlation_id = correlation_id
+        super().__init__("The server did not answer.")
+
+
+@dataclass(frozen=True)
+class LogPiece:
+    """A piece of a log: bytes, the position after them, and the log's whole length."""
+
+    content: bytes
+    next_offset: int
+    size: int
+    is_cut: bool
+
+
+@dataclass(frozen=True)
+class Created:
+    """An accepted run; `replayed` where the key had already made it."""
+
+    run: schemas.RunOut
+    replayed: bool
+
+
+@dataclass
+class ApiClient:
+    """One person's client. `http` carries base URL, session and transport."""
+
+    http: httpx.AsyncClient
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: BaseModel | dict[str, Any] | None = None,
+        params: Mapping[str, Any] | None = None,
+        key: str | None = None,
+    ) -> httpx.Response:
+        """One call below the base path. Raises ApiProblem or NoAnswer."""
+        correlation_id = uuid.uuid4().hex
+        headers = {**self.headers, "X-Correlation-Id": correlation_id}
+        if key:
+            headers["x-idempotency-key"] = key
+        content = (
+            body.model_dump(mode="json", exclude_unset=True)
+            if isinstance(body, BaseModel)
+            else body
+        )
+        try:
+            answer = await self.http.request(
+                method, BASE_PATH + path, json=content, params=params, headers=headers
+            )
+        except httpx.HTTPError as error:
+            raise NoAnswer(correlation_id) from error
+        if answer.is_error:
+            raise _problem(answer, correlation_id)
+        return answer
+
+    async def ask(self, model: type[Model], path: str, **params: Any) -> Model:
+        """GET a model."""
+        given = {name: value for name, value in params.items() if value not in (None, "")}
+        return model.model_validate_json((await self.send("GET", path, params=given)).content)
+
+    async def tell(
+        self, model: type[Model], method: str, path: str, body: Any = None, key: str | None = None
+    ) -> Model:
+        """Change something and read the model that comes back."""
+        return model.model_validate_json(
+            (await self.send(method, path, body=body, key=key)).content
+        )
+
+    async def projects(self) -> list[schemas.ProjectOut]:
+        """Every project, archived ones too."""
+        return (await self.ask(schemas.Projects, "/projects")).items
+
+    async def project(self, project_id: str) -> schemas.ProjectOut:
+        """One project."""
+        return await self.ask(schemas.ProjectOut, f"/projects/{project_id}")
+
+    async def add_project(self, new: schemas.NewProject) -> schemas.ProjectOut:
+        """Register a repository."""
+        return await self.tell(schemas.ProjectOut, "POST", "/projects", new)
+
+    async def add_demo_project(self) -> schemas.ProjectOut:
+        """Make the demo repository with its three issues, and register it."""
+        return await self.tell(schemas.ProjectOut, "POST", "/demo-project")
+
+    async def archive_project(self, project_id: str) -> None:
+        """Archive a project; its history stays."""
+        await self.send("DELETE", f"/projects/{project_id}")
+
+    async def branches(self, project_id: str) -> list[schemas.BranchOut]:
+        """Branches of origin, base first."""
+        return (await self.ask(schemas.Branches, f"/projects/{project_id}/branches")).items
+
+    async def issues(self, project_id: str) -> list[schemas.IssueOut]:
+        """Issues of the project's tracker."""
+        return (await self.ask(schemas.Issues, f"/projects/{project_id}/issues")).items
+
+    async def start_run(self, order: schemas.RunOrder, key: str) -> Created:
+        """Submit a run under a key."""
+        answer = await self.send("POST", "/runs", body=order, key=key)
+        run = schemas.RunOut.model_validate_json(answer.content)
+        return Created(run, answer.headers.get("Idempotency-Replayed") == "true")
+
+    async def runs(self, *, status: Sequence[str] = (), **filters: Any) -> schemas.RunsPage:
+        """A page of runs: project_id, phase, trigger, branch, q, limit, cursor."""
+        return await self.ask(schemas.RunsPage, "/runs", status=list(status) or None, **filters)
+
+    async def run(self, run_id: str) -> schemas.RunOut:
+        """One run."""
+        return await self.ask(schemas.RunOut, f"/runs/{run_id}")
+
+    async def timeline(self, run_id: str) -> list[schemas.TimelineEvent]:
+        """A run's events, oldest first."""
+        return (await self.ask(schemas.Timeline, f"/runs/{run_id}/timeline")).items
+
+    async def diff(self, run_id: str) -> str:
+        """A run's unified diff."""
+        return (await self.send("GET", f"/runs/{run_id}/diff")).text
+
+    async def log(self, run_id: str, *, offset: int, limit: int) -> LogPiece:
+        """Bytes of a run's log; a negative offset counts from the end."""
+        answer = await self.send(
+            "GET", f"/runs/{run_id}/log", params={"offset": offset, "limit": limit}
+        )
+        return LogPiece(
+            answer.content,
+            int(answer.headers["X-Log-Next"]),
+            int(answer.headers["X-Log-Size"]),
+            answer.headers["X-Log-Truncated"] == "true",
+        )
+
+    async def stop(self, run_id: str, because: str | None = None) -> schemas.RunOut:
+        """Stop a run."""
+        return await self.tell(
+            schemas.RunOut, "POST", f"/runs/{run_id}/stop", {"because": because}
+        )
+
+    async def changes(self, project_id: str) -> list[schemas.ChangeOut]:
+        """Change requests of the built-in tracker."""
+        return (await self.ask(schemas.Changes, f"/projects/{project_id}/changes")).items
+
+    async def merge(self, project_id: str, number: int) -> schemas.ChangeOut:
+        """Merge a change request."""
+        return await self.tell(
+            schemas.ChangeOut, "POST", f"/projects/{project_id}/changes/{number}/merge"
+        )
+
+    async def quota(self) -> schemas.QuotaOut:
+        """This person's window of runs."""
+        return await self.ask(schemas.QuotaOut, "/quota/runs")
+
+    async def system(self) -> schemas.SystemOut:
+        """What this server is."""
+        return await self.ask(schemas.SystemOut, "/system")
+
+    async def doctor(self) -> schemas.DoctorOut:
+        """Everything doctor sees on the server's machine."""
+        return await self.ask(schemas.DoctorOut, "/doctor")
+
+
+def _problem(answer: httpx.Response, correlation_id: str) -> ApiProblem:
+    try:
+        body = answer.json()
+    except ValueError:
+        body = {"detail": f"The server answered {answer.status_code}."}
+    return ApiProblem(
+        answer.status_code,
+        body if isinstance(body, dict) else {},
+        answer.headers.get("X-Correlation-Id", correlation_id),
+    )
