@@ -1,0 +1,46 @@
+# `make run` starts Runyard, `make test` runs every test; both install what they need first.
+.PHONY: help run demo venv test soak bench lint format lock clean
+.DEFAULT_GOAL := help
+
+# Python writes its bytecode here even where the surroundings forbid it: starts are three times faster.
+unexport PYTHONDONTWRITEBYTECODE
+PYTHON := .venv/bin/python
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+
+run: ## start Runyard and open its page (ARGS="--port 8081")
+	@scripts/make-venv run
+	@$(PYTHON) main.py serve $(ARGS)
+
+demo: ## start Runyard with the demo project
+	@scripts/make-venv run
+	@.venv/bin/runyard demo $(ARGS)
+
+venv: ## make .venv with everything pinned, for running and testing
+	@scripts/make-venv test
+
+test: ## install what the tests need, run them all (ARGS="-k words")
+	@scripts/run-tests $(ARGS)
+
+soak: ## the tests that take minutes, root or a whole machine
+	@scripts/run-tests -m soak --timeout=1800 $(ARGS)
+
+bench: venv ## the figures of speed and memory
+	@$(PYTHON) -m tests.bench $(ARGS)
+
+lint: venv ## style and types
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m pyright
+
+format: venv ## put the code into shape
+	@$(PYTHON) -m ruff check --fix .
+	@$(PYTHON) -m ruff format .
+
+lock: ## pin the newest versions that requirements/*.in allow
+	@scripts/lock-requirements
+
+clean: ## remove what was made here; your data folder stays
+	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis test-results *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
