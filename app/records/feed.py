@@ -1,0 +1,107 @@
+"""The feed: what changed, told once it is committed, in one order for everybody."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+REMEMBERED = 4096
+
+
+@dataclass(frozen=True)
+class RunChanged:
+    """A run's row changed."""
+
+    run_id: str
+    project_id: str
+
+
+@dataclass(frozen=True)
+class RunTold:
+    """A line was added to a run's timeline."""
+
+    run_id: str
+    event_id: int
+
+
+@dataclass(frozen=True)
+class LogGrew:
+    """A run's agent wrote something."""
+
+    run_id: str
+
+
+@dataclass(frozen=True)
+class ProjectChanged:
+    """A project, its issues or its figures changed."""
+
+    project_id: str
+
+
+@dataclass(frozen=True)
+class QuotaChanged:
+    """A person's window of runs changed."""
+
+    person_id: str
+
+
+Change = RunChanged | RunTold | LogGrew | ProjectChanged | QuotaChanged
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """A change with its place in the order; numbers begin anew with each server start."""
+
+    number: int
+    change: Change
+
+
+Listener = Callable[[Numbered], None]
+
+
+class Feed:
+    """Listeners hear every change once; late ones can ask for what they missed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._recent: deque[Numbered] = deque(maxlen=REMEMBERED)
+        self._listeners: tuple[Listener, ...] = ()
+
+    def publish(self, changes: Iterable[Change]) -> None:
+        """Tell every listener; called after the commit, from any thread."""
+        with self._lock:
+            numbered = [Numbered(next(self._numbers), change) for change in changes]
+            self._recent.extend(one for one in numbered if not isinstance(one.change, LogGrew))
+            listeners = self._listeners
+            for one in numbered:
+                for listener in listeners:
+                    listener(one)
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Hear every change from now on; the answer ends it. Listeners must return at once."""
+        with self._lock:
+            self._listeners = (*self._listeners, listener)
+        return lambda: self._drop(listener)
+
+    def since(self, number: int) -> list[Numbered] | None:
+        """What came after `number`, or None where that is no longer remembered."""
+        with self._lock:
+            newest = self._recent[-1].number if self._recent else 0
+            oldest = self._recent[0].number if self._recent else 1
+            if number > newest or number < oldest - 1:
+                return None
+            return [one for one in self._recent if one.number > number]
+
+    @property
+    def newest(self) -> int:
+        """The number of the last remembered change, 0 before the first."""
+        with self._lock:
+            return self._recent[-1].number if self._recent else 0
+
+    def _drop(self, listener: Listener) -> None:
+        with self._lock:
+            self._listeners = tuple(one for one in self._listeners if one is not listener)

@@ -1,0 +1,72 @@
+"""Bringing a database to this program's schema: under a lock, after a backup, or not at all."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import inspect, text
+from sqlalchemy.engine import make_url
+
+from app.records.database import Database
+
+HEAD = "0001"
+REVISIONS = ("0001",)
+
+
+class SchemaNewer(Exception):
+    """The database was written by a newer Runyard."""
+
+
+def migrate(database: Database, *, backups: Path, now: datetime) -> Path | None:
+    """Upgrade to HEAD; the backup's path where one was made.
+
+    Raises SchemaNewer where the database knows a revision that this program does not.
+    """
+    revision = _revision(database)
+    if revision == HEAD:
+        return None
+    if revision is not None and revision not in REVISIONS:
+        raise SchemaNewer(
+            f"This database has schema {revision}; this Runyard knows schemas up to {HEAD}. "
+            "Start the newer Runyard, or restore a backup."
+        )
+    backup = _back_up(database, backups, now) if revision is not None else None
+    _upgrade(database)
+    return backup
+
+
+def _revision(database: Database) -> str | None:
+    with database.engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        row = connection.execute(text("SELECT version_num FROM alembic_version")).first()
+        return row[0] if row else None
+
+
+def _back_up(database: Database, backups: Path, now: datetime) -> Path | None:
+    file = make_url(database.url).database
+    if not database.is_sqlite or not file:
+        return None
+    backups.mkdir(mode=0o700, parents=True, exist_ok=True)
+    target = backups / f"before-{HEAD}-{now:%Y%m%dT%H%M%SZ}.db"
+    source, copy = sqlite3.connect(file), sqlite3.connect(target)
+    try:
+        source.backup(copy)
+    finally:
+        source.close()
+        copy.close()
+    target.chmod(0o600)
+    return target
+
+
+def _upgrade(database: Database) -> None:
+    # imported here: a start on a current database does not pay for it
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["engine"] = database.engine
+    command.upgrade(config, "head")

@@ -1,0 +1,210 @@
+"""The runs: inserting, moving and telling them; every move is one guarded statement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, update
+from sqlmodel import Session, col, select
+
+from app.domain.lifecycle import DONE, LIVE, Signal, next_status
+from app.domain.words import Status
+from app.records.database import Transaction
+from app.records.feed import ProjectChanged, QuotaChanged, RunChanged, RunTold
+from app.records.routing import Stores
+from app.records.tables import Run, RunEvent
+
+
+class RunLedger:
+    """Every run of every store. Rows handed out are copies: changing one changes nothing."""
+
+    def __init__(self, stores: Stores) -> None:
+        self.stores = stores
+
+    # --- one run -------------------------------------------------------------------------------
+
+    def find(self, run_id: str) -> Run | None:
+        """The run with this whole id."""
+        with self.stores.owner_of(run_id).reading() as session:
+            return session.get(Run, run_id)
+
+    def insert(self, tx: Transaction, run: Run, *, sentence: str) -> None:
+        """Add an accepted run and the first line of its timeline."""
+        tx.add(run)
+        tx.flush()
+        self.tell(tx, run.id, run.created_at, "accepted", sentence)
+        tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
+        if run.charged_to:
+            tx.announce(QuotaChanged(run.charged_to))
+
+    def move(
+        self,
+        tx: Transaction,
+        run: Run,
+        signal: Signal,
+        *,
+        now: datetime,
+        kind: str,
+        sentence: str,
+        data: dict[str, Any] | None = None,
+        **columns: Any,
+    ) -> Run | None:
+        """Make the legal move from the status `run` was read with; None where somebody was first.
+
+        `columns` are written with it; `kind`, `sentence` and `data` become the timeline's line.
+        """
+        status = next_status(Status(run.status), signal)
+        if status is None:
+            return None
+        if status in DONE:
+            columns.setdefault("ended_at", now)
+        moved = tx.scalars(
+            update(Run)
+            .where(col(Run.id) == run.id, col(Run.status) == run.status)
+            .values(status=status, **columns)
+            .returning(Run)
+            .execution_options(synchronize_session=False, populate_existing=True)
+        ).one_or_none()
+        if moved is None:
+            return None
+        self.tell(tx, run.id, now, kind, sentence, data)
+        tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
+        return moved
+
+    def note(self, run_id: str, project_id: str, **columns: Any) -> None:
+        """Write facts that are no move: where it runs, what holds it."""
+        with self.stores.owner_of(run_id).transaction() as tx:
+            tx.execute(update(Run).where(col(Run.id) == run_id).values(**columns))
+            tx.announce(RunChanged(run_id, project_id), ProjectChanged(project_id))
+
+    def release(self, run: Run, *, now: datetime, sentence: str, **columns: Any) -> bool:
+        """Record the proof that nothing of an ended run is left; False where it was recorded."""
+        with self.stores.owner_of(run.id).transaction() as tx:
+            released = tx.execute(
+                update(Run)
+                .where(
+                    col(Run.id) == run.id,
+                    col(Run.released_at).is_(None),
+                    col(Run.ended_at).is_not(None),
+                )
+                .values(released_at=now, hold=None, **columns)
+            )
+            if released.rowcount == 0:
+                return False
+            self.tell(tx, run.id, now, "kill_verified", sentence)
+            tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
+            return True
+
+    # --- its timeline --------------------------------------------------------------------------
+
+    def tell(
+        self,
+        tx: Transaction,
+        run_id: str,
+        at: datetime,
+        kind: str,
+        sentence: str,
+        data: dict[str, Any] | None = None,
+    ) -> None:
+        """Append a line to a run's timeline."""
+        event = RunEvent(run_id=run_id, at=at, kind=kind, sentence=sentence, data=data or {})
+        tx.add(event)
+        tx.flush()
+        tx.announce(RunTold(run_id, event.id or 0))
+
+    def tell_once(self, run_id: str, at: datetime, kind: str, sentence: str, **data: Any) -> None:
+        """Append a line in a transaction of its own."""
+        with self.stores.owner_of(run_id).transaction() as tx:
+            self.tell(tx, run_id, at, kind, sentence, data)
+
+    def timeline(self, run_id: str, *, after: int = 0) -> list[RunEvent]:
+        """A run's events, oldest first."""
+        with self.stores.owner_of(run_id).reading() as session:
+            query = select(RunEvent).where(RunEvent.run_id == run_id, col(RunEvent.id) > after)
+            return list(session.exec(query.order_by(col(RunEvent.id))).all())
+
+    # --- many ----------------------------------------------------------------------------------
+
+    def open_runs(self, project_id: str | None = None) -> list[Run]:
+        """Runs accepted and not yet proved gone, oldest first."""
+        query = select(Run).where(col(Run.released_at).is_(None))
+        if project_id is not None:
+            query = query.where(Run.project_id == project_id)
+        found: list[Run] = []
+        for database in self.stores.holding_runs():
+            with database.reading() as session:
+                found += session.exec(query).all()
+        return sorted(found, key=lambda run: (run.created_at, run.id))
+
+    def newest_of(self, project_id: str, *, limit: int) -> list[Run]:
+        """A project's newest runs, newest first."""
+        query = select(Run).where(Run.project_id == project_id)
+        query = query.order_by(col(Run.created_at).desc(), col(Run.id).desc()).limit(limit)
+        found: list[Run] = []
+        for database in self.stores.holding_runs():
+            with database.reading() as session:
+                found += session.exec(query).all()
+        return sorted(found, key=lambda run: (run.created_at, run.id), reverse=True)[:limit]
+
+    def outcomes_since(self, moment: datetime) -> dict[Status, int]:
+        """How many runs ended in each status since a moment."""
+        counts: dict[Status, int] = {}
+        query = (
+            select(Run.status, func.count())
+            .where(col(Run.ended_at) >= moment)
+            .group_by(col(Run.status))
+        )
+        for database in self.stores.holding_runs():
+            with database.reading() as session:
+                for status, count in session.exec(query):
+                    counts[Status(status)] = counts.get(Status(status), 0) + count
+        return counts
+
+
+def count_open(session: Session, project_id: str) -> int:
+    """Open runs of a project; read in the transaction that acts on it."""
+    query = select(func.count()).select_from(Run)
+    query = query.where(Run.project_id == project_id, col(Run.released_at).is_(None))
+    return session.exec(query).one()
+
+
+def count_live(session: Session) -> int:
+    """Open runs of every project that have left the queue."""
+    waiting = [str(status) for status in Status if status not in DONE | LIVE]
+    query = select(func.count()).select_from(Run)
+    query = query.where(col(Run.released_at).is_(None), col(Run.status).not_in(waiting))
+    return session.exec(query).one()
+
+
+def find_by_key(session: Session, project_id: str, key: str) -> Run | None:
+    """The run that holds an idempotency key."""
+    return session.exec(
+        select(Run).where(Run.project_id == project_id, Run.idempotency_key == key)
+    ).first()
+
+
+def find_open_on_branch(session: Session, project_id: str, work_branch: str) -> Run | None:
+    """The open run that writes to a branch."""
+    return session.exec(
+        select(Run).where(
+            Run.project_id == project_id,
+            Run.work_branch == work_branch,
+            col(Run.released_at).is_(None),
+        )
+    ).first()
+
+
+def find_open(session: Session, project_id: str) -> Iterable[Run]:
+    """Every open run of a project."""
+    return session.exec(
+        select(Run).where(Run.project_id == project_id, col(Run.released_at).is_(None))
+    )
+
+
+def charged_since(session: Session, person_id: str, moment: datetime) -> tuple[int, datetime | None]:
+    """How many accepted runs a person was charged for after a moment, and when the first was."""
+    query = select(func.count(), func.min(Run.created_at))
+    query = query.where(Run.charged_to == person_id, col(Run.created_at) > moment)
+    return tuple(session.exec(query).one())  # type: ignore[return-value]
