@@ -1,0 +1,88 @@
+"""The one place where a refusal becomes HTTP (RFC 9457)."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from app.errors import Invalid, NotFound, Refusal, StoreUnavailable
+from app.logs import correlation
+
+log = logging.getLogger(__name__)
+MEDIA_TYPE = "application/problem+json"
+
+
+def answer_for(refusal: Refusal) -> JSONResponse:
+    """The answer that tells a refusal; Retry-After where one is known."""
+    headers = {}
+    if "retry_after" in refusal.members:
+        headers["Retry-After"] = str(refusal.members["retry_after"])
+    members = {name: value for name, value in refusal.members.items() if name != "retry_after"}
+    return _problem(refusal.status, refusal.code, refusal.detail, members, headers)
+
+
+def _problem(
+    status: int, code: str, detail: str, members: dict[str, Any], headers: dict[str, str]
+) -> JSONResponse:
+    body = {
+        "type": f"about:blank#{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "error": code,
+        "correlation_id": correlation.get(),
+        **members,
+    }
+    return JSONResponse(body, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def _sentence(error: dict[str, Any]) -> dict[str, str]:
+    where = [str(part) for part in error["loc"] if part not in ("body", "query", "path", "header")]
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return {"field": ".".join(where) or "body", "message": message}
+
+
+async def _refused(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Refusal)
+    return answer_for(error)
+
+
+async def _malformed(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    errors = [_sentence(one) for one in error.errors()]
+    first = errors[0]
+    return answer_for(Invalid(f"{first['field']}: {first['message']}", errors=errors))
+
+
+async def _no_such_route(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return answer_for(NotFound())
+    phrase = HTTPStatus(error.status_code).phrase
+    code = phrase.lower().replace(" ", "_")
+    return _problem(error.status_code, code, str(error.detail), {}, dict(error.headers or {}))
+
+
+async def _store_silent(_: Request, error: Exception) -> JSONResponse:
+    log.warning("the database did not answer: %s", error)
+    return answer_for(StoreUnavailable(retry_after=2))
+
+
+def fault_answer() -> JSONResponse:
+    """The answer to a fault of ours: traced in the log, named by its correlation id only."""
+    detail = "Something went wrong in Runyard. The log has the details under this correlation id."
+    return _problem(500, "fault", detail, {}, {})
+
+
+def register(app: FastAPI, *, store_silent: type[Exception]) -> None:
+    """Make every refusal, malformed request and silent database of `app` a problem answer."""
+    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(store_silent, _store_silent)
+    app.add_exception_handler(HTTPException, _no_such_route)

@@ -1,0 +1,51 @@
+"""Structured logs: one JSON object a line, each with its correlation id, to standard error."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import uuid
+from contextvars import ContextVar
+
+import structlog
+
+correlation: ContextVar[str] = ContextVar("correlation", default="")
+
+
+def new_correlation_id() -> str:
+    """A fresh id that ties a click, its request, its log lines and its error together."""
+    return uuid.uuid4().hex
+
+
+def _add_correlation(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    if correlation.get():
+        event.setdefault("correlation_id", correlation.get())
+    return event
+
+
+def set_up_logs(*, level: int = logging.INFO) -> None:
+    """Send every log line of the process through one JSON renderer, so none can be forged."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _add_correlation,
+        structlog.processors.format_exc_info,
+    ]
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    # each of these would repeat, at this level, what our own lines say
+    for name in ("httpx", "httpcore", "alembic", "apscheduler", "uvicorn.access", "watchfiles"):
+        logging.getLogger(name).setLevel(logging.WARNING)
