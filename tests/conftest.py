@@ -1,0 +1,60 @@
+"""What holds for every test: clean surroundings, an order that works, no ERROR in the log."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+
+import pytest
+
+_FOREIGN = ("RUNYARD_", "NICEGUI_", "GIT_")
+_PRIVATE = ("PYTEST_", "NICEGUI_")
+_BROWSER = {"page", "context", "browser", "browser_type", "playwright"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take the developer's own settings out of the environment, git's included."""
+    for name in [name for name in os.environ if name.startswith(_FOREIGN)]:
+        del os.environ[name]
+    os.environ["GIT_CONFIG_GLOBAL"] = os.devnull
+    os.environ["GIT_CONFIG_NOSYSTEM"] = "1"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests last: Playwright's synchronous loop breaks every async test after it."""
+    items.sort(key=_drives_a_browser)
+
+
+def _drives_a_browser(item: pytest.Item) -> bool:
+    folders = item.path.relative_to(item.config.rootpath).parts
+    return "e2e" in folders or not _BROWSER.isdisjoint(getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture
+def child_environment() -> dict[str, str]:
+    """This environment for a child: with PYTEST_* in it a NiceGUI server refuses to serve."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_PRIVATE)}
+
+
+class _Errors(logging.Handler):
+    """Keeps what was logged at ERROR and above."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(f"{record.name}: {self.format(record)}")
+
+
+@pytest.fixture(autouse=True)
+def fail_on_error_log(request: pytest.FixtureRequest) -> Iterator[None]:
+    """An ERROR in the log fails the test, unless it is marked `expects_error_log`."""
+    errors, root = _Errors(), logging.getLogger()
+    root.addHandler(errors)
+    yield
+    root.removeHandler(errors)
+    if errors.lines and not request.node.get_closest_marker("expects_error_log"):
+        pytest.fail("logged at ERROR:\n" + "\n".join(errors.lines), pytrace=False)

@@ -1,0 +1,258 @@
+"""The house rules (docs: who may import whom, sizes, names, what may be called where), by AST."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import pytest
+
+from tests.source_tree import (
+    Source,
+    calls,
+    functions,
+    imports,
+    keywords,
+    last_name,
+    names,
+    sources,
+)
+
+MIGRATIONS = "app/records/migrations/"
+MAX_FILE_LINES, MAX_FUNCTION_LINES = 300, 45
+
+SERVER = ("nicegui", "fastapi", "starlette", "uvicorn")
+DATABASE = ("sqlmodel", "sqlalchemy", "alembic", "psycopg", "sqlite3")
+OUTSIDE = ("httpx", "redis", "psutil", "subprocess", "apscheduler", "watchfiles")
+TOOLS = ("app.errors", "app.config", "app.logs")
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a room may import of ours, what only inside functions, and which libraries never."""
+
+    ours: tuple[str, ...]
+    never: tuple[str, ...] = ()
+    inside_functions: tuple[str, ...] = ()
+
+
+ROOMS = {
+    "app.domain": Room(("app.domain",)),
+    "app.records": Room(("app.records", "app.domain"), (*SERVER, *OUTSIDE)),
+    "app.services": Room(
+        ("app.services", "app.domain", "app.records", "app.errors"), (*SERVER, *OUTSIDE)
+    ),
+    "app.adapters": Room(
+        ("app.adapters", "app.domain", "app.services.ports"), (*SERVER, "sqlmodel", "sqlalchemy")
+    ),
+    "app.api": Room(
+        ("app.api", "app.services", "app.domain", *TOOLS), ("sqlmodel", "sqlalchemy", "nicegui")
+    ),
+    "app.state": Room(
+        ("app.state", "app.domain", "app.api.client", "app.api.schemas", "app.errors"),
+        (*DATABASE, "fastapi", "nicegui.ui"),
+    ),
+    "app.pages": Room(("app.pages", "app.state", "app.domain"), (*DATABASE, *OUTSIDE, "fastapi")),
+    "app.cli": Room(
+        ("app.cli", "app.domain", "app.api.client", "app.api.schemas", *TOOLS),
+        (*SERVER, *DATABASE),
+        inside_functions=("main", "app.control_plane", "app.records", "app.services"),
+    ),
+    "app.errors": Room(("app.errors", "app.domain"), (*SERVER, *DATABASE, *OUTSIDE)),
+    "app.config": Room(("app.config", "app.domain", "app.errors"), (*SERVER, *DATABASE)),
+    "app.logs": Room(("app.logs", "app.config", "app.domain", "app.errors"), (*DATABASE,)),
+}
+IMPURE = re.compile(
+    "asyncio|concurrent|ctypes|io|logging|multiprocessing|os|random|secrets|select|shutil|signal"
+    "|socket|sqlite3|subprocess|tempfile|threading|time|uuid"
+)
+STARTERS = ("subprocess", "multiprocessing", "pty", "asyncio.create_subprocess")
+STARTER_CALL = re.compile(
+    r"os\.(system|popen|fork|forkpty|exec\w+|spawn\w+|posix_spawnp?)|psutil\.Popen"
+    r"|(asyncio\.)?create_subprocess_\w+"
+)
+MAY_START_PROCESSES = tuple(
+    f"app/adapters/{place}" for place in ("git.py", "git/", "engine/", "supervisor/", "agents/")
+)
+VAGUE = {"util", "utils", "helper", "helpers", "manager", "managers", "misc"}
+VAGUE_ALONE = {"common", "base"}
+CLOCK = re.compile(
+    r"(datetime\.)*datetime\.(now|utcnow|today)|(datetime\.)?date\.today|time\.time(_ns)?"
+)
+RAW_TEXT_CALLS = {"run_javascript", "add_css", "add_scss", "add_head_html", "add_body_html"}
+
+
+def _in(module: str, places: tuple[str, ...]) -> bool:
+    return any(module == place or module.startswith(f"{place}.") for place in places)
+
+
+def arrows_that_point_the_wrong_way(source: Source) -> Iterator[str]:
+    for place, room in ROOMS.items():
+        if not _in(source.module, (place,)):
+            continue
+        for node, name, held in imports(source):
+            allowed = room.ours + (room.inside_functions if held else ())
+            if _in(name, ("app", "main")) and not _in(name, allowed):
+                yield source.at(node, f"{place} imports {name}; it may only {', '.join(allowed)}")
+            if _in(name, room.never):
+                yield source.at(node, f"{place} must not import {name}; leave that to its own room")
+
+
+def adapters_picked_outside_the_control_plane(source: Source) -> Iterator[str]:
+    if not _in(source.module, ("app.control_plane", "app.adapters")):
+        for node, name, _ in imports(source):
+            if _in(name, ("app.adapters",)):
+                yield source.at(node, f"imports {name}; only app/control_plane.py picks adapters")
+
+
+def plain_or_relative_imports_of_our_modules(source: Source) -> Iterator[str]:
+    for node in ast.walk(source.tree):
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        plain = isinstance(node, ast.Import) and any(_in(a.name, ("app",)) for a in node.names)
+        if plain or (isinstance(node, ast.ImportFrom) and node.level):
+            yield source.at(node, "write `from app.room import module`: page tests reload modules")
+
+
+def impurities_of_the_domain(source: Source) -> Iterator[str]:
+    if not _in(source.module, ("app.domain",)):
+        return
+    for node, name, _ in imports(source):
+        top = name.split(".")[0]
+        if top != "app" and (IMPURE.fullmatch(top) or top not in sys.stdlib_module_names):
+            yield source.at(node, f"the domain must not import {name}; pass the value in")
+    for node, name in names(source.tree):
+        if name in {"open", "print", "input"}:
+            yield source.at(node, f"the domain must not call {name}(); pass the value in")
+
+
+def commits_outside_the_database(source: Source) -> Iterator[str]:
+    for node in calls(source) if source.name != "app/records/database.py" else ():
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "commit":
+            yield source.at(node, "only records.database.transaction() commits; use it")
+
+
+def processes_started_elsewhere(source: Source) -> Iterator[str]:
+    for keyword in keywords(source, "shell"):
+        if not (isinstance(keyword, ast.Constant) and keyword.value is False):
+            yield source.at(keyword, "no shell; give the program and its arguments as a list")
+    if source.name.startswith(MAY_START_PROCESSES):
+        return
+    for node, name, _ in imports(source):
+        if name.startswith(STARTERS) and not (source.name == "main.py" and "multi" in name):
+            yield source.at(node, f"imports {name}; processes start in {MAY_START_PROCESSES} only")
+    for node, name in names(source.tree):
+        if STARTER_CALL.fullmatch(name):
+            yield source.at(node, f"uses {name}; processes start in {MAY_START_PROCESSES} only")
+
+
+def files_that_are_too_long(source: Source) -> Iterator[str]:
+    lines = len(source.text.splitlines())
+    if lines > MAX_FILE_LINES:
+        yield source.at(None, f"{lines} lines, at most {MAX_FILE_LINES}; divide it by its duties")
+
+
+def functions_that_are_too_long(source: Source) -> Iterator[str]:
+    for node in () if source.name.startswith(MIGRATIONS) else functions(source):
+        lines = (node.end_lineno or node.lineno) - node.lineno + 1
+        if lines > MAX_FUNCTION_LINES:
+            limit = f"{lines} lines, at most {MAX_FUNCTION_LINES}"
+            yield source.at(node, f"{node.name} has {limit}; take a step out of it")
+
+
+def names_that_say_nothing(source: Source) -> Iterator[str]:
+    for part in source.module.split("."):
+        if _is_vague(part):
+            yield source.at(None, f"a module named {part} says nothing; name what it holds")
+    for node in ast.walk(source.tree):
+        defines = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        if defines and _is_vague(node.name):
+            yield source.at(node, f"{node.name} says nothing; name what it does")
+
+
+def _is_vague(name: str) -> bool:
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().split("_")
+    return not VAGUE.isdisjoint(words) or name.lower() in VAGUE_ALONE
+
+
+def markup_and_scripts_put_together_from_text(source: Source) -> Iterator[str]:
+    for value in keywords(source, "sanitize"):
+        if isinstance(value, ast.Constant) and value.value is False:
+            yield source.at(value, "sanitize=False lets markup through; give a cleaner")
+    for node in calls(source):
+        name = last_name(node.func)
+        given = [*node.args, *(keyword.value for keyword in node.keywords)]
+        if name in RAW_TEXT_CALLS and any(_is_put_together(value) for value in given):
+            sentence = "give it constants, and values as arguments of a method"
+            yield source.at(node, f"{name} gets text built from pieces; {sentence}")
+
+
+def _is_put_together(value: ast.expr) -> bool:
+    return any(
+        isinstance(part, ast.JoinedStr | ast.BinOp)
+        or (isinstance(part, ast.Call) and last_name(part.func) in {"format", "replace", "join"})
+        for part in ast.walk(value)
+    )
+
+
+def clocks_read_where_time_is_passed_in(source: Source) -> Iterator[str]:
+    if _in(source.module, ("app.domain", "app.records", "app.services")):
+        for node, name in names(source.tree):
+            if CLOCK.fullmatch(name):
+                yield source.at(node, f"reads the clock ({name}); take `now` as a parameter")
+
+
+def services_made_at_import(source: Source) -> Iterator[str]:
+    for statement in source.tree.body:
+        value = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else None
+        made = last_name(value.func) if isinstance(value, ast.Call) else ""
+        if made in _service_classes():
+            yield source.at(statement, f"makes a {made} at import; let ControlPlane hold it")
+
+
+@cache
+def _service_classes() -> frozenset[str]:
+    """Classes of the services that are not plain values."""
+    return frozenset(
+        node.name
+        for source in sources()
+        if _in(source.module, ("app.services",))
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.ClassDef)
+        and not any("frozen=True" in ast.unparse(mark) for mark in node.decorator_list)
+        and not any(last_name(base).endswith(("Enum", "NamedTuple")) for base in node.bases)
+    )
+
+
+def shared_refreshables(source: Source) -> Iterator[str]:
+    for node in source.tree.body:
+        for mark in getattr(node, "decorator_list", []):
+            if "refreshable" in ast.unparse(mark):
+                yield source.at(mark, "renders everybody's page again; keep it inside the page")
+
+
+RULES: tuple[Callable[[Source], Iterator[str]], ...] = (
+    arrows_that_point_the_wrong_way,
+    adapters_picked_outside_the_control_plane,
+    plain_or_relative_imports_of_our_modules,
+    impurities_of_the_domain,
+    commits_outside_the_database,
+    processes_started_elsewhere,
+    files_that_are_too_long,
+    functions_that_are_too_long,
+    names_that_say_nothing,
+    markup_and_scripts_put_together_from_text,
+    clocks_read_where_time_is_passed_in,
+    services_made_at_import,
+    shared_refreshables,
+)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_house_has_no(rule: Callable[[Source], Iterator[str]]) -> None:
+    problems = [problem for source in sources() for problem in rule(source)]
+    assert not problems, "\n" + "\n".join(problems)
