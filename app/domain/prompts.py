@@ -1,0 +1,81 @@
+"""The text an agent is given, from the project's template or Runyard's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.domain.words import Delivers, Depth
+
+DEPTHS = {
+    Depth.QUICK: "Keep it small: the shortest change that does the job.",
+    Depth.STANDARD: "Work as you would on a normal day: the change, its tests, no detours.",
+    Depth.DEEP: "Take the time to understand the code first; cover edge cases with tests.",
+}
+
+
+@dataclass(frozen=True)
+class Brief:
+    """What a prompt is made from."""
+
+    branch: str
+    depth: Depth
+    framework: str
+    delivers: Delivers
+    task: str | None = None
+    issue: int | None = None
+    issue_title: str = ""
+    issue_body: str = ""
+
+
+def title_of(brief: Brief) -> str:
+    """A line that names the run: the issue's title, or the first line of its task."""
+    if brief.issue is not None:
+        return brief.issue_title[:200]
+    first = (brief.task or "").strip().partition("\n")[0].strip()
+    return first[:120] or f"{brief.depth.capitalize()} run, {brief.framework}"
+
+
+def compose(brief: Brief, template: str | None) -> str:
+    """The whole prompt; a template's `{task}`, `{issue}`, `{branch}` … are replaced as text."""
+    if template:
+        return _fill(template, brief)
+    parts = [_what(brief), DEPTHS[brief.depth]]
+    if brief.framework != "auto":
+        parts.append(f"Tests are written for {brief.framework}.")
+    if brief.delivers is Delivers.CHANGE:
+        parts.append(
+            f"You are on branch {brief.branch} of a working copy of your own. Commit your work "
+            "to this branch; do not push and do not open a pull request: that is done for you."
+        )
+    else:
+        parts.append("Report what you find; nothing you change will be delivered.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _what(brief: Brief) -> str:
+    if brief.issue is None:
+        return brief.task or "Look after the tests of this repository: run them and mend failures."
+    text = f"Resolve issue #{brief.issue}: {brief.issue_title}\n\n{brief.issue_body}".rstrip()
+    return f"{text}\n\n{brief.task}" if brief.task else text
+
+
+def _fill(template: str, brief: Brief) -> str:
+    values = {
+        "{task}": brief.task or "",
+        "{issue}": "" if brief.issue is None else str(brief.issue),
+        "{title}": brief.issue_title,
+        "{body}": brief.issue_body,
+        "{branch}": brief.branch,
+        "{depth}": str(brief.depth),
+        "{framework}": brief.framework,
+    }
+    # one pass over the template, so that a value's own braces are left alone
+    pieces, rest = [], template
+    while rest:
+        found = [(rest.find(name), name) for name in values if name in rest]
+        if not found:
+            break
+        at, name = min(found)
+        pieces += [rest[:at], values[name]]
+        rest = rest[at + len(name) :]
+    return "".join([*pieces, rest])

@@ -1,0 +1,149 @@
+"""What is checked before a run is accepted: outside calls, never inside a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from app.domain import issues
+from app.domain.names import branch_problem
+from app.domain.prompts import Brief
+from app.errors import (
+    AgentUnavailable,
+    ForgeUnavailable,
+    Invalid,
+    IssueBlocked,
+    IssueClosed,
+    NotFound,
+    ProjectArchived,
+    ProjectBroken,
+)
+from app.records.project_ledger import ProjectLedger
+from app.records.tables import Project
+from app.services.ports import (
+    Agents,
+    Forge,
+    ForgeSilent,
+    Issue,
+    Mirrors,
+    OriginProblem,
+    Repository,
+)
+
+if TYPE_CHECKING:
+    from app.services.trigger import Order
+
+ASK_AGAIN_SECONDS = 3
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What the checks found out on the way."""
+
+    branch: str
+    agent: str
+    brief: Brief
+    parked: bool
+
+
+def repository_of(project: Project) -> Repository:
+    """What git adapters need to know of a project."""
+    return Repository(project.id, project.origin)
+
+
+class Prechecks:
+    """The checks of an order that need no lock."""
+
+    def __init__(
+        self,
+        projects: ProjectLedger,
+        mirrors: Mirrors,
+        agents: Agents,
+        forge_of: Callable[[Project], Forge],
+    ) -> None:
+        self._projects = projects
+        self._mirrors = mirrors
+        self._agents = agents
+        self._forge_of = forge_of
+
+    def project(self, project_id: str) -> Project:
+        """The project, if runs can be started in it. Raises a Refusal."""
+        project = self._projects.find(project_id)
+        if project is None:
+            raise NotFound
+        if project.archived_at is not None:
+            raise ProjectArchived
+        if project.state == "broken":
+            raise ProjectBroken(project.state_because)
+        return project
+
+    def order(self, project: Project, order: Order, now: datetime) -> Checked:
+        """Agent, framework, branch and issue, each known and usable. Raises a Refusal."""
+        agent = self._agent(project, order.agent)
+        if order.framework not in project.frameworks:
+            raise Invalid.field("target_framework", "This framework is not one of the project's.")
+        branch = self._branch(project, order.branch)
+        issue = self._issue(project, order.issue) if order.issue is not None else None
+        brief = Brief(
+            branch="",
+            depth=order.depth,
+            framework=order.framework,
+            delivers=order.delivers,
+            task=order.task,
+            issue=order.issue,
+            issue_title=issue.title if issue else "",
+        )
+        return Checked(branch, agent, brief, self._is_parked(project, order.issue))
+
+    def _agent(self, project: Project, name: str | None) -> str:
+        agent = name or project.agent
+        if agent not in self._agents.names():
+            raise Invalid.field("agent", f"No agent is called {agent!r}.")
+        missing = self._agents.missing(agent, project.agent_command)
+        if missing:
+            raise AgentUnavailable(missing)
+        return agent
+
+    def _branch(self, project: Project, name: str | None) -> str:
+        branch = name or project.base_branch
+        problem = branch_problem(branch)
+        if problem:
+            raise Invalid.field("branch", problem)
+        if branch not in project.known_branches and branch not in self._ask_again(project):
+            raise Invalid.field("branch", f"The repository has no branch {branch}.")
+        return branch
+
+    def _ask_again(self, project: Project) -> list[str]:
+        try:
+            remote = self._mirrors.look_at_origin(project.origin, timeout_seconds=ASK_AGAIN_SECONDS)
+        except OriginProblem as problem:
+            raise ForgeUnavailable(problem.sentence) from problem
+        names = [branch.name for branch in remote.branches]
+        self._projects.change(project.id, known_branches=names)
+        return names
+
+    def _issue(self, project: Project, number: int) -> Issue:
+        forge, repo = self._forge_of(project), repository_of(project)
+        try:
+            issue = forge.issue(repo, number)
+            if issue is None:
+                raise Invalid.field("issue", f"There is no issue #{number}.")
+            if issue.state != "open":
+                raise IssueClosed(f"Issue #{number} is closed.")
+            for blocker in issues.blockers_of(issue.body):
+                found = forge.issue(repo, blocker)
+                if found is not None and found.state == "open":
+                    raise IssueBlocked(f"Issue #{number} is blocked by #{blocker}.", by=blocker)
+        except ForgeSilent as silence:
+            raise ForgeUnavailable from silence
+        return issue
+
+    def _is_parked(self, project: Project, issue: int | None) -> bool:
+        if issue is None:
+            return False
+        branch, repo = issues.branch_of_issue(project.branch_pattern, issue), repository_of(project)
+        if not self._mirrors.exists(repo):
+            return False
+        return self._mirrors.tip(repo, branch) is not None

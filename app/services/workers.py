@@ -1,0 +1,47 @@
+"""A bounded pool of threads for what takes time: clones, launches, reaping, kills."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+
+class Workers:
+    """Runs duties; a duty that raises is traced once and ends nothing but itself."""
+
+    def __init__(self, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="runyard")
+        self._pending: set[Future[Any]] = set()
+
+    def submit(self, duty: Callable[..., Any], *args: Any) -> None:
+        """Do something soon, in another thread; nothing after `close`."""
+        try:
+            future = self._pool.submit(_guarded, duty, *args)
+        except RuntimeError:
+            log.info("not done while closing: %s", _name(duty))
+            return
+        self._pending.add(future)
+        future.add_done_callback(self._pending.discard)
+
+    def finish(self, timeout_seconds: float) -> bool:
+        """Wait until nothing is pending; False where something still is."""
+        return not wait(set(self._pending), timeout_seconds).not_done
+
+    def close(self) -> None:
+        """Drop what has not begun, and let what has begun come to its end."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _guarded(duty: Callable[..., Any], *args: Any) -> None:
+    try:
+        duty(*args)
+    except Exception:
+        log.exception("a duty failed: %s", _name(duty))
+
+
+def _name(duty: Callable[..., Any]) -> str:
+    return getattr(duty, "__qualname__", repr(duty))
