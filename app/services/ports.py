@@ -238,7 +238,11 @@ class ProcessMark:
 
 @dataclass(frozen=True)
 class LaunchOrder:
-    """Everything the supervisor needs; the budget is in seconds, the log cap in bytes."""
+    """Everything the supervisor needs; the budget is in seconds, the log cap in bytes.
+
+    `setup` is run in the working copy before the agent, in the same log; both together have
+    `launch_seconds` until the agent must be there.
+    """
 
     run_id: str
     argv: Sequence[str]
@@ -248,6 +252,8 @@ class LaunchOrder:
     grace_seconds: float
     log_cap_bytes: int
     prompt: str
+    setup: Sequence[str] = ()
+    launch_seconds: float = 60
     # what else the agent's environment gets, each name prefixed with RUNYARD_ by the engine
     facts: Mapping[str, str] = field(default_factory=dict)
 
@@ -270,12 +276,20 @@ class LaunchFailed(Exception):
     """The agent could not be started; the message is a sentence."""
 
 
+@dataclass(frozen=True)
+class LogPiece:
+    """Bytes of a log and the position after them."""
+
+    content: bytes
+    next_offset: int
+
+
 class LogView(Protocol):
-    """A run's log as kept: first and last parts, the cut marked."""
+    """A run's log as kept. Positions count the bytes the agent wrote, dropped ones too."""
 
     @property
     def size(self) -> int:
-        """Bytes that can be read, the marker included."""
+        """Bytes the agent has written."""
         ...
 
     @property
@@ -283,8 +297,11 @@ class LogView(Protocol):
         """True where a middle part was dropped."""
         ...
 
-    def read(self, offset: int = 0, limit: int | None = None) -> bytes:
-        """Bytes from `offset`; a negative offset counts from the end."""
+    def read(self, offset: int = 0, limit: int | None = None) -> LogPiece:
+        """Bytes from `offset`, a marker line in the place of dropped ones.
+
+        A negative offset counts from the end.
+        """
         ...
 
 
@@ -293,6 +310,10 @@ class Engine(Protocol):
 
     def launch(self, order: LaunchOrder) -> ProcessMark:
         """Start the agent under its supervisor and wait until it is there. Raises LaunchFailed."""
+        ...
+
+    def prompt_file(self, run_id: str) -> Path:
+        """Where the agent of this run will find its prompt."""
         ...
 
     def look(self, run_id: str) -> Sight:

@@ -1,0 +1,223 @@
+"""The one launch path: fetch, claim, prepare, spawn; whatever fails is undone (engine.md §2)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.domain import prompts
+from app.domain.lifecycle import Signal
+from app.domain.words import Cause, Delivers, Depth, Status
+from app.records.project_ledger import ProjectLedger
+from app.records.run_ledger import RunLedger
+from app.records.tables import Project, Run
+from app.services.ports import (
+    Agents,
+    BranchTaken,
+    Engine,
+    Forge,
+    ForgeSilent,
+    Job,
+    LaunchFailed,
+    LaunchOrder,
+    Mirrors,
+    OriginProblem,
+    ProcessMark,
+    WorkingCopies,
+)
+from app.services.prechecks import repository_of
+from app.services.run_locks import Locks
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LaunchTerms:
+    """What every launch on this server has in common."""
+
+    grace_seconds: float
+    launch_seconds: int
+    log_cap_bytes: int
+    host: str
+    instance: str
+
+
+class NotLaunched(Exception):
+    """A step of the launch failed; the message is a sentence."""
+
+
+class Launcher:
+    """Takes a run from `starting` to `running`, or back to nothing."""
+
+    def __init__(
+        self,
+        runs: RunLedger,
+        projects: ProjectLedger,
+        mirrors: Mirrors,
+        copies: WorkingCopies,
+        engine: Engine,
+        agents: Agents,
+        forge_of: Callable[[Project], Forge],
+        terms: LaunchTerms,
+        locks: Locks,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._runs = runs
+        self._projects = projects
+        self._mirrors = mirrors
+        self._copies = copies
+        self._engine = engine
+        self._agents = agents
+        self._forge_of = forge_of
+        self._terms = terms
+        self._locks = locks
+        self._clock = clock
+
+    def launch_once(self, run_id: str) -> bool:
+        """Launch a run that has been taken from the queue; False where it came to nothing."""
+        with self._locks.holding(run_id):
+            run = self._runs.find(run_id)
+            project = self._projects.find(run.project_id) if run else None
+            if run is None or project is None or run.status != Status.STARTING:
+                return False
+            with ExitStack() as undo:
+                try:
+                    mark = self._launch(run, project, undo)
+                except (NotLaunched, OriginProblem, BranchTaken, LaunchFailed) as failure:
+                    undo.close()
+                    self._give_up(run, str(failure))
+                    return False
+                except Exception:
+                    undo.close()
+                    self._give_up(run, "something went wrong in Runyard; the log has the details")
+                    raise
+                if not self._has_begun(run, mark):
+                    return False
+                undo.pop_all()
+            self._engine.watch(run.id)
+            return True
+
+    def undo(self, run: Run) -> None:
+        """Undo the launch of a run whose agent never started, as far as it came."""
+        project = self._projects.find(run.project_id)
+        self._engine.kill(run.id)
+        self._copies.remove(run.id)
+        if project is not None and run.base_sha is not None:
+            repo = repository_of(project)
+            self._mirrors.release(repo, run.work_branch, expected_sha=run.base_sha)
+
+    def _launch(self, run: Run, project: Project, undo: ExitStack) -> ProcessMark:
+        repo = repository_of(project)
+        self._mirrors.fetch(repo)
+        base = self._mirrors.origin_tip(repo, run.branch_name)
+        if base is None:
+            raise NotLaunched(f"origin has no branch {run.branch_name} any more")
+        # the commit is noted first: a crash after the claim must know what to release
+        self._runs.note(run.id, run.project_id, base_sha=base, host=self._terms.host)
+        self._mirrors.claim(repo, run.work_branch, base)
+        undo.callback(self._mirrors.release, repo, run.work_branch, expected_sha=base)
+        origin = f"branch {run.work_branch} from {run.branch_name}@{base[:7]}"
+        self._tell(run, "claimed", origin, branch=run.work_branch, base_sha=base)
+        undo.callback(self._copies.remove, run.id)
+        self._copies.prepare(repo, run.id, branch=run.work_branch, sha=base)
+        included = self._copies.include(repo, run.id)
+        extra = f" · {included} files of .runyardinclude" if included else ""
+        self._tell(run, "prepared", f"working copy of {project.name}{extra}")
+        undo.callback(self._engine.kill, run.id)
+        order = self._order(run, project, base)
+        return self._engine.launch(order)
+
+    def _order(self, run: Run, project: Project, base: str) -> LaunchOrder:
+        prompt = prompts.compose(self._brief(run, project), project.prompt)
+        path = self._copies.path(run.id)
+        job = Job(
+            prompt=prompt,
+            prompt_file=self._engine.prompt_file(run.id),
+            workdir=path,
+            branch=run.work_branch,
+            issue=run.issue,
+            model=run.model,
+        )
+        return LaunchOrder(
+            run_id=run.id,
+            argv=self._agents.command(run.agent, job, project.agent_command),
+            setup=project.setup_command or (),
+            launch_seconds=self._terms.launch_seconds,
+            workdir=path,
+            env=self._agents.environment(run.agent),
+            budget_seconds=run.budget_seconds,
+            grace_seconds=self._terms.grace_seconds,
+            log_cap_bytes=self._terms.log_cap_bytes,
+            prompt=prompt,
+            facts={
+                "PROJECT": project.name,
+                "ISSUE": "" if run.issue is None else str(run.issue),
+                "BRANCH": run.work_branch,
+                "BASE": base,
+                "DEPTH": run.depth_level,
+                "FRAMEWORK": run.target_framework,
+            },
+        )
+
+    def _brief(self, run: Run, project: Project) -> prompts.Brief:
+        issue = None
+        if run.issue is not None:
+            try:
+                issue = self._forge_of(project).issue(repository_of(project), run.issue)
+            except ForgeSilent as silence:
+                raise NotLaunched("the tracker did not answer") from silence
+            if issue is None:
+                raise NotLaunched(f"issue #{run.issue} is gone")
+        return prompts.Brief(
+            branch=run.work_branch,
+            depth=Depth(run.depth_level),
+            framework=run.target_framework,
+            delivers=Delivers(run.delivers),
+            task=run.task,
+            issue=run.issue,
+            issue_title=issue.title if issue else "",
+            issue_body=issue.body if issue else "",
+        )
+
+    def _has_begun(self, run: Run, mark: ProcessMark) -> bool:
+        now = self._clock()
+        with self._runs.stores.owner_of(run.id).transaction() as tx:
+            moved = self._runs.move(
+                tx,
+                run,
+                Signal.AGENT_ALIVE,
+                now=now,
+                kind="spawned",
+                sentence=f"{run.agent} · pid {mark.pid}",
+                data={"pid": mark.pid},
+                started_at=now,
+                deadline=now + timedelta(seconds=run.budget_seconds),
+                pid=mark.pid,
+                instance=self._terms.instance,
+                hold=None,
+            )
+        return moved is not None
+
+    def _give_up(self, run: Run, because: str) -> None:
+        now = self._clock()
+        with self._runs.stores.owner_of(run.id).transaction() as tx:
+            self._runs.move(
+                tx,
+                run,
+                Signal.LAUNCH_FAILED,
+                now=now,
+                kind="reaped",
+                sentence=f"not started: {because}",
+                cause=Cause.LAUNCH_FAILED,
+                because=because,
+                released_at=now,
+                hold=None,
+            )
+
+    def _tell(self, run: Run, kind: str, sentence: str, **data: object) -> None:
+        self._runs.tell_once(run.id, self._clock(), kind, sentence, **data)
+
+
