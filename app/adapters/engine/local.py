@@ -1,0 +1,193 @@
+"""Runs as processes of this machine, each under a supervisor that outlives Runyard."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from app.adapters.engine import records
+from app.adapters.engine.launch import PROMPT_FILE, agent_environment, start_supervisor
+from app.adapters.engine.processes import (
+    ProcessTable,
+    TableUnreadable,
+    ask_to_end,
+    open_process,
+)
+from app.adapters.engine.run_log import LogFollower, RunLog
+from app.adapters.engine.watcher import Watcher
+from app.adapters.supervisor.kernel import read_boot_id
+from app.adapters.supervisor.record_files import STARTED
+from app.services.ports import LaunchFailed, LaunchOrder, ProcessMark, Sight
+
+_RUN_ID = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
+# what a supervisor may need beyond its grace: killing, the last records
+_KILL_MARGIN_SECONDS = 5.0
+_DEFAULT_GRACE_SECONDS = 10.0
+
+
+class LocalEngine:
+    """The engine of this machine; one folder per run below `root`.
+
+    `instance` is the mark in the environment of every process: nothing without it is touched.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        instance: str,
+        python: str = sys.executable,
+        boot_id: Callable[[], str] = read_boot_id,
+        table: ProcessTable | None = None,
+    ) -> None:
+        self._root = root.absolute()
+        self._instance = instance
+        self._python = python
+        self._boot_id = boot_id
+        self._table = table or ProcessTable(instance)
+        self._watcher = Watcher(self._folder, self._open_supervisor)
+
+    def launch(self, order: LaunchOrder) -> ProcessMark:
+        """Start the agent under its supervisor and wait until it is there. Raises LaunchFailed."""
+        folder = self._folder(order.run_id)
+        self._make_folder(folder, order)
+        env = agent_environment(order, self._instance, folder / PROMPT_FILE)
+        try:
+            _refuse_unusable(order, env)
+            start_supervisor(self._python, folder, order, env, self._instance)
+            started = self._started(order.run_id)
+            if started is None:
+                raise LaunchFailed("The supervisor's record could not be read.")
+        except BaseException:
+            self._table.end(order.run_id, None)
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return started.supervisor
+
+    def prompt_file(self, run_id: str) -> Path:
+        """Where the run's prompt is written when it is launched."""
+        return self._folder(run_id) / PROMPT_FILE
+
+    def look(self, run_id: str) -> Sight:
+        """Look at the run's records and processes."""
+        folder = self._folder(run_id)
+        started = self._started(run_id)
+        exit_record = records.read_exit(folder)
+        boot_id = self._boot_id()
+        mark = started.supervisor if started else None
+        if mark is not None and mark.boot_id != boot_id:
+            return Sight(False, exit_record, mark, tree_gone=True, host_restarted=True)
+        try:
+            if mark is None:
+                mark = self._table.find_supervisor(run_id, boot_id)
+                return Sight(mark is not None, exit_record, mark, tree_gone=mark is None)
+            alive = self._table.is_alive(mark)
+            if exit_record and alive and started and self._is_untrue(started):
+                exit_record = None
+            return Sight(alive, exit_record, mark, self._is_tree_gone(run_id, mark, alive))
+        except TableUnreadable:
+            return Sight(None, exit_record, mark, tree_gone=False)
+
+    def kill(self, run_id: str) -> bool:
+        """End the whole tree: TERM, grace, KILL, proof. False where it could not be proved."""
+        started = self._started(run_id)
+        boot_id = self._boot_id()
+        if started and started.supervisor.boot_id != boot_id:
+            return True
+        grace = started.grace_seconds if started else _DEFAULT_GRACE_SECONDS
+        try:
+            mark = started.supervisor if started else self._table.find_supervisor(run_id, boot_id)
+        except TableUnreadable:
+            return False
+        if mark is not None:
+            ask_to_end(mark, patience=grace + _KILL_MARGIN_SECONDS)
+        return self._table.end(run_id, mark)
+
+    def log(self, run_id: str) -> RunLog:
+        """The run's log, empty where there is none."""
+        return RunLog(self._folder(run_id))
+
+    def follow(self, run_id: str, position: int = 0) -> LogFollower:
+        """A reader of the run's log while it grows, from `position` of the output on."""
+        return LogFollower(self._folder(run_id), position)
+
+    def watch(self, run_id: str) -> None:
+        """Begin to report this run's changes to the listener given to `listen`."""
+        self._watcher.watch(run_id)
+
+    def unwatch(self, run_id: str) -> None:
+        """Stop reporting this run's changes."""
+        self._watcher.unwatch(run_id)
+
+    def listen(self, on_change: Callable[[str, str], None]) -> None:
+        """Set who hears `(run_id, what)`, `what` being `exit`, `gone` or `log`."""
+        self._watcher.listen(on_change)
+
+    def owned(self) -> set[str]:
+        """Run ids of every process on this machine that carries this instance's mark."""
+        try:
+            return {run_id for run_id in self._table.run_ids() if _RUN_ID.fullmatch(run_id)}
+        except TableUnreadable:
+            return set()
+
+    def close(self) -> None:
+        """End the watching; the runs go on."""
+        self._watcher.close()
+
+    def _folder(self, run_id: str) -> Path:
+        if not _RUN_ID.fullmatch(run_id):
+            raise ValueError("not a run id")
+        return self._root / run_id
+
+    def _started(self, run_id: str) -> records.Started | None:
+        return records.read_started(self._folder(run_id), run_id, self._instance)
+
+    def _make_folder(self, folder: Path, order: LaunchOrder) -> None:
+        try:
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
+            if os.path.lexists(folder / STARTED):
+                raise LaunchFailed("This run was started before.")
+            no_links = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+            file = os.open(folder / PROMPT_FILE, no_links, 0o600)
+            with os.fdopen(file, "w", encoding="utf-8", errors="surrogateescape") as prompt:
+                prompt.write(order.prompt)
+        except OSError as problem:
+            raise LaunchFailed(
+                f"The run's folder could not be written: {problem.strerror}."
+            ) from problem
+
+    def _is_untrue(self, started: records.Started) -> bool:
+        """An exit record is written after the agent's end: before it, somebody made it up."""
+        return started.agent is not None and self._table.is_alive(started.agent)
+
+    def _is_tree_gone(self, run_id: str, mark: ProcessMark, alive: bool) -> bool:
+        has_gone = records.has_gone(self._folder(run_id))
+        if alive:
+            # its last moment: the record is written, the supervisor about to end
+            return has_gone and not self._table.has_descendants(mark)
+        return not self._table.carriers(run_id)
+
+    def _open_supervisor(self, run_id: str) -> int | None:
+        started = self._started(run_id)
+        if started is not None:
+            if started.supervisor.boot_id != self._boot_id():
+                return None
+            return open_process(started.supervisor)
+        try:
+            mark = self._table.find_supervisor(run_id, self._boot_id())
+        except TableUnreadable:
+            return None
+        return open_process(mark) if mark is not None else None
+
+
+def _refuse_unusable(order: LaunchOrder, env: dict[str, str]) -> None:
+    texts = [*order.argv, *env, *env.values(), str(order.workdir)]
+    if not order.argv or not order.argv[0]:
+        raise LaunchFailed("The agent has no command.")
+    if any("\0" in text for text in texts) or any(not name or "=" in name for name in env):
+        raise LaunchFailed("The agent's command or environment holds a character it cannot hold.")

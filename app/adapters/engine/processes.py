@@ -1,0 +1,162 @@
+"""This machine's processes: who carries a run's mark, who lives, and a kill that is proved."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from collections.abc import Iterable
+from time import monotonic
+
+from app.adapters.supervisor import kernel
+from app.adapters.supervisor.kernel import Stat
+from app.services.ports import ProcessMark
+
+RUN_ID = "RUNYARD_RUN_ID"
+INSTANCE = "RUNYARD_INSTANCE"
+_KILL_BOUND_SECONDS = 5.0
+_LOOK_AGAIN_SECONDS = 0.05
+
+
+class TableUnreadable(Exception):
+    """The process table could not be read: nothing may be concluded."""
+
+
+class ProcessTable:
+    """The processes below `proc` that carry the mark of one instance in their environment."""
+
+    def __init__(self, instance: str, proc: str = kernel.PROC) -> None:
+        self._instance = f"{INSTANCE}={instance}".encode()
+        self._proc = proc
+
+    def is_alive(self, mark: ProcessMark) -> bool:
+        """True where exactly this process lives; a zombie does not. Raises TableUnreadable."""
+        try:
+            stat = kernel.read_stat(mark.pid, self._proc)
+            if stat is None and kernel.read_stat(os.getpid(), self._proc) is None:
+                raise TableUnreadable
+        except (OSError, ValueError, IndexError) as unreadable:
+            raise TableUnreadable from unreadable
+        return stat is not None and kernel.is_living(stat) and stat.started == mark.started
+
+    def has_descendants(self, mark: ProcessMark) -> bool:
+        """True where something below that process lives. Raises TableUnreadable."""
+        return bool(self._descendants([mark.pid]))
+
+    def carriers(self, run_id: str) -> list[Stat]:
+        """The processes that carry this run's mark. Raises TableUnreadable."""
+        wanted = f"{RUN_ID}={run_id}".encode()
+        return [stat for stat, environment in self._marked() if wanted in environment]
+
+    def run_ids(self) -> set[str]:
+        """The runs whose marks are carried. Raises TableUnreadable."""
+        prefix = f"{RUN_ID}=".encode()
+        return {
+            entry.removeprefix(prefix).decode(errors="replace")
+            for _, environment in self._marked()
+            for entry in environment
+            if entry.startswith(prefix)
+        }
+
+    def find_supervisor(self, run_id: str, boot_id: str) -> ProcessMark | None:
+        """The oldest process that carries the run's mark. Raises TableUnreadable."""
+        carriers = self.carriers(run_id)
+        pids = {stat.pid for stat in carriers}
+        roots = [stat for stat in carriers if stat.parent not in pids]
+        if not roots:
+            return None
+        oldest = min(roots, key=lambda stat: stat.started)
+        return ProcessMark(oldest.pid, oldest.started, boot_id)
+
+    def end(self, run_id: str, supervisor: ProcessMark | None) -> bool:
+        """Kill what is left of a run, its supervisor last; True with the proof.
+
+        Last, because what cleared its environment is known only as the supervisor's descendant.
+        """
+        give_up_at = monotonic() + _KILL_BOUND_SECONDS
+        while monotonic() < give_up_at:
+            try:
+                if victims := self._left_of(run_id, supervisor):
+                    kernel.kill_all(lambda: self._left_of(run_id, supervisor))
+                elif supervisor is not None and self.is_alive(supervisor):
+                    victims = [Stat(supervisor.pid, 0, "R", supervisor.started)]
+                    kernel.send_verified(victims[0], signal.SIGKILL)
+                else:
+                    return True
+            except TableUnreadable:
+                return False
+            _await_one_end(victims)
+        return False
+
+    def _left_of(self, run_id: str, supervisor: ProcessMark | None) -> list[Stat]:
+        spared = {os.getpid()}
+        roots = {stat.pid: stat for stat in self.carriers(run_id)}
+        if supervisor is not None and self.is_alive(supervisor):
+            spared.add(supervisor.pid)
+        below = self._descendants({*roots, *spared} - {os.getpid()})
+        found = {stat.pid: stat for stat in [*roots.values(), *below]}
+        return [stat for stat in found.values() if stat.pid not in spared]
+
+    def _marked(self) -> list[tuple[Stat, list[bytes]]]:
+        marked = []
+        try:
+            for stat in kernel.living(self._proc):
+                environment = self._environment(stat.pid)
+                if self._instance in environment:
+                    marked.append((stat, environment))
+        except (OSError, ValueError, IndexError) as unreadable:
+            raise TableUnreadable from unreadable
+        return marked
+
+    def _environment(self, pid: int) -> list[bytes]:
+        try:
+            with open(f"{self._proc}/{pid}/environ", "rb") as file:
+                return file.read().split(b"\0")
+        except OSError:
+            # gone meanwhile, or of another user: no process of ours
+            return []
+
+    def _descendants(self, pids: Iterable[int]) -> list[Stat]:
+        try:
+            return kernel.descendants(pids, self._proc)
+        except (OSError, ValueError, IndexError) as unreadable:
+            raise TableUnreadable from unreadable
+
+
+def open_process(mark: ProcessMark) -> int | None:
+    """A pidfd of exactly this process; None where it is gone."""
+    try:
+        return kernel.open_verified(mark.pid, mark.started)
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def ask_to_end(mark: ProcessMark, *, patience: float) -> None:
+    """Send TERM to exactly this process and wait for its end, at most `patience` seconds."""
+    pidfd = open_process(mark)
+    if pidfd is None:
+        return
+    try:
+        signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+        # it may have been stopped by what it watches over
+        signal.pidfd_send_signal(pidfd, signal.SIGCONT)
+        kernel.has_ended(pidfd, patience)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(pidfd)
+
+
+def _await_one_end(victims: list[Stat]) -> None:
+    """Wait until one of them ends, but not long: one in a system call ends late."""
+    waiting = select.poll()
+    pidfds = [kernel.open_verified(stat.pid, stat.started) for stat in victims]
+    open_ones = [pidfd for pidfd in pidfds if pidfd is not None]
+    try:
+        for pidfd in open_ones:
+            waiting.register(pidfd, select.POLLIN)
+        if open_ones:
+            waiting.poll(_LOOK_AGAIN_SECONDS * 1000)
+    finally:
+        for pidfd in open_ones:
+            os.close(pidfd)

@@ -1,0 +1,126 @@
+"""Reading a run's records, believing nothing: its agent may have written there.
+
+What is missing, no plain file, too large or of a wrong shape reads as None.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from app.adapters.supervisor import record_files
+from app.domain.rules import ExitReason, ExitRecord
+from app.services.ports import ProcessMark
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# O_NONBLOCK: a named pipe in a record's place must not hold the reader
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_MAX_BYTES = 65536
+_MAX_GRACE = 3600.0
+
+
+@dataclass(frozen=True)
+class Started:
+    """Who runs a run: the supervisor's mark and, once it was executed, the agent's."""
+
+    supervisor: ProcessMark
+    agent: ProcessMark | None
+    grace_seconds: float
+
+
+def open_folder(path: Path) -> int | None:
+    """A run's folder as a file descriptor; None where it is none."""
+    try:
+        return os.open(path, _FOLDER)
+    except OSError:
+        return None
+
+
+def open_plain_file(folder: int, name: str) -> int | None:
+    """A file of the folder as a descriptor; None unless it is a plain file of its own."""
+    try:
+        file = os.open(name, _FILE, dir_fd=folder)
+    except OSError:
+        return None
+    if stat.S_ISREG(os.fstat(file).st_mode):
+        return file
+    os.close(file)
+    return None
+
+
+def read_started(path: Path, run_id: str, instance: str) -> Started | None:
+    """The `started` record of this run and instance."""
+    fields = _read(path, record_files.STARTED)
+    if fields is None or fields.get("run_id") != run_id or fields.get("instance") != instance:
+        return None
+    boot_id = fields.get("boot_id")
+    supervisor = _mark(fields, boot_id)
+    grace = fields.get("grace")
+    if supervisor is None or not _is_number(grace) or not 0 <= grace <= _MAX_GRACE:
+        return None
+    return Started(supervisor, _mark(fields.get("agent"), boot_id), float(grace))
+
+
+def read_exit(path: Path) -> ExitRecord | None:
+    """The `exit` record."""
+    fields = _read(path, record_files.EXIT)
+    if fields is None:
+        return None
+    code, signal = fields.get("code"), fields.get("signal")
+    try:
+        reason = ExitReason(fields.get("reason"))
+        at = datetime.fromisoformat(fields.get("at", ""))
+    except (ValueError, TypeError):
+        return None
+    ends = [end for end in (code, signal) if end is not None]
+    if not all(_is_int(end) and 0 <= end <= 255 for end in ends):
+        return None
+    if len(ends) != (0 if reason is ExitReason.NOT_SPAWNED else 1) or at.tzinfo is None:
+        return None
+    return ExitRecord(code, signal, reason, at.astimezone(UTC))
+
+
+def has_gone(path: Path) -> bool:
+    """True where the supervisor recorded that nothing of the run is left."""
+    return _read(path, record_files.GONE) is not None
+
+
+def _read(path: Path, name: str) -> dict[str, Any] | None:
+    folder = open_folder(path)
+    if folder is None:
+        return None
+    try:
+        file = open_plain_file(folder, name)
+    finally:
+        os.close(folder)
+    if file is None:
+        return None
+    with os.fdopen(file, "rb") as record:
+        try:
+            text = record.read(_MAX_BYTES + 1)
+            fields = json.loads(text) if len(text) <= _MAX_BYTES else None
+        except (OSError, ValueError, RecursionError):
+            return None
+    return fields if isinstance(fields, dict) else None
+
+
+def _mark(fields: Any, boot_id: Any) -> ProcessMark | None:
+    if not isinstance(fields, dict) or not isinstance(boot_id, str):
+        return None
+    pid, started = fields.get("pid"), fields.get("started")
+    if not (_is_int(pid) and _is_int(started) and 1 < pid < 2**31 and 0 <= started < 2**63):
+        return None
+    return ProcessMark(pid, started, boot_id)
+
+
+def _is_int(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return _is_int(value) or isinstance(value, float)

@@ -1,0 +1,212 @@
+"""One thread that tells when a run's log grows, its agent ends or its supervisor is gone.
+
+It sleeps in the kernel: folders by inotify, processes by pidfd.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import threading
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from app.adapters.engine.inotify import MODIFIED, OVERFLOWN, Inotify
+from app.adapters.engine.records import read_exit
+from app.adapters.engine.run_log import open_parts
+from app.adapters.supervisor.output import HEAD, TAIL_PREFIX
+from app.adapters.supervisor.record_files import EXIT
+
+_logger = logging.getLogger(__name__)
+# a log that grows all the time is told of at most this often, in seconds
+_LOG_PAUSE = 0.05
+
+Listener = Callable[[str, str], None]
+
+
+class Watched:
+    """One run that is watched: its inotify watch, its supervisor's pidfd, what was told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.watch: int | None = None
+        self.pidfd: int | None = None
+        self.is_exit_told = False
+
+
+class Watcher:
+    """Reports `(run_id, what)` from a thread of its own; what came before the watch, too.
+
+    `open_supervisor` answers a pidfd of a run's supervisor, None where it is gone.
+    """
+
+    def __init__(
+        self, folder_of: Callable[[str], Path], open_supervisor: Callable[[str], int | None]
+    ) -> None:
+        self._folder_of = folder_of
+        self._open_supervisor = open_supervisor
+        self._listener: Listener | None = None
+        self._orders: deque[Callable[[], None]] = deque()
+        self._closing = threading.Event()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+        # below: touched by the thread only, once it runs
+        self._watched: dict[str, Watched] = {}
+        self._run_of_watch: dict[int, str] = {}
+
+    def listen(self, listener: Listener) -> None:
+        """Set who is told, in the watcher's thread."""
+        self._listener = listener
+
+    def watch(self, run_id: str) -> None:
+        """Begin to report on a run."""
+        self._ask(partial(self._arm, run_id))
+
+    def unwatch(self, run_id: str) -> None:
+        """Report on a run no longer."""
+        if self._thread is not None:
+            self._ask(partial(self._disarm, run_id))
+
+    def close(self) -> None:
+        """End the thread."""
+        with self._starting:
+            self._closing.set()
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            os.eventfd_write(self._wake, 1)
+            if thread is not threading.current_thread():
+                thread.join()
+
+    def _ask(self, order: Callable[[], None]) -> None:
+        with self._starting:
+            if self._closing.is_set():
+                return
+            self._orders.append(order)
+            if self._thread is None:
+                self._start()
+            os.eventfd_write(self._wake, 1)
+
+    def _start(self) -> None:
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._wake, selectors.EVENT_READ, self._obey)
+        self._inotify = _open_inotify()
+        if self._inotify is not None:
+            self._selector.register(
+                self._inotify.fd, selectors.EVENT_READ, partial(self._hear_folders, self._inotify)
+            )
+        self._thread = threading.Thread(target=self._work, name="run-watcher", daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        while not self._closing.is_set():
+            for key, _ in self._selector.select():
+                key.data()
+        for run_id in list(self._watched):
+            self._disarm(run_id)
+        self._selector.close()
+        if self._inotify is not None:
+            self._inotify.close()
+        os.close(self._wake)
+
+    def _obey(self) -> None:
+        os.eventfd_read(self._wake)
+        while self._orders and not self._closing.is_set():
+            self._orders.popleft()()
+
+    def _arm(self, run_id: str) -> None:
+        self._disarm(run_id)
+        watched = self._watched[run_id] = Watched(self._folder_of(run_id))
+        if self._inotify is not None:
+            try:
+                watched.watch = self._inotify.add(watched.folder)
+                self._run_of_watch[watched.watch] = run_id
+            except OSError as problem:
+                _logger.warning("the folder of %s cannot be watched: %s", run_id, problem)
+        watched.pidfd = self._open_supervisor(run_id)
+        self._tell_what_is_there(run_id, watched)
+        if watched.pidfd is None:
+            self._hear_end(run_id)
+        else:
+            end = partial(self._hear_end, run_id)
+            self._selector.register(watched.pidfd, selectors.EVENT_READ, end)
+
+    def _disarm(self, run_id: str) -> None:
+        watched = self._watched.pop(run_id, None)
+        if watched is None:
+            return
+        if watched.watch is not None and self._inotify is not None:
+            self._run_of_watch.pop(watched.watch, None)
+            self._inotify.remove(watched.watch)
+        if watched.pidfd is not None:
+            self._selector.unregister(watched.pidfd)
+            os.close(watched.pidfd)
+
+    def _tell_what_is_there(self, run_id: str, watched: Watched) -> None:
+        if any(part.end for part in open_parts(watched.folder)):
+            self._tell(run_id, "log")
+        if read_exit(watched.folder) is not None:
+            watched.is_exit_told = True
+            self._tell(run_id, "exit")
+
+    def _hear_folders(self, inotify: Inotify) -> None:
+        told: set[tuple[str, str]] = set()
+        for watch, mask, name in inotify.read():
+            if mask & OVERFLOWN:
+                for run_id, watched in list(self._watched.items()):
+                    self._tell_what_is_there(run_id, watched)
+            run_id = self._run_of_watch.get(watch)
+            what = _meaning(mask, name)
+            if run_id is not None and what is not None:
+                told.add((run_id, what))
+        for run_id, what in sorted(told, reverse=True):
+            self._hear_change(run_id, what)
+        if told and all(what == "log" for _, what in told):
+            self._closing.wait(_LOG_PAUSE)
+
+    def _hear_change(self, run_id: str, what: str) -> None:
+        watched = self._watched.get(run_id)
+        if watched is None:
+            return
+        if what == "exit":
+            if read_exit(watched.folder) is None:
+                return
+            watched.is_exit_told = True
+        self._tell(run_id, what)
+
+    def _hear_end(self, run_id: str) -> None:
+        """Say what the supervisor left behind, then that it is gone."""
+        watched = self._watched.get(run_id)
+        if watched is None:
+            return
+        if not watched.is_exit_told:
+            self._tell_what_is_there(run_id, watched)
+        else:
+            self._tell(run_id, "log")
+        self._disarm(run_id)
+        self._tell(run_id, "gone")
+
+    def _tell(self, run_id: str, what: str) -> None:
+        if self._listener is None:
+            return
+        try:
+            self._listener(run_id, what)
+        except Exception:
+            _logger.exception("the listener failed for %s of %s", what, run_id)
+
+
+def _meaning(mask: int, name: str) -> str | None:
+    if name == EXIT:
+        return None if mask & MODIFIED else "exit"
+    return "log" if name == HEAD or name.startswith(TAIL_PREFIX) else None
+
+
+def _open_inotify() -> Inotify | None:
+    try:
+        return Inotify()
+    except OSError as problem:
+        _logger.warning("folders cannot be watched, ends are still told: %s", problem)
+        return None

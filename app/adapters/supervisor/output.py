@@ -1,0 +1,86 @@
+"""The agent's output on disk: its first part in `log`, its last parts in `tail.<position>`."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+
+HEAD = "log"
+TAIL_PREFIX = "tail."
+TAIL_FILES = 4
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class CappedLog:
+    """Keeps at most `cap` bytes of a stream: half from its begin, the rest from its end.
+
+    A file's bytes follow one another; its name says at which position of the stream it begins.
+    What the disk refuses is dropped, like what the cap does: the writer never waits and never ends.
+    """
+
+    def __init__(self, folder: int, cap: int) -> None:
+        self._folder = folder
+        self._tail_size = max(1, cap // (2 * TAIL_FILES))
+        self._tails: deque[str] = deque()
+        self._position = 0
+        self._file = -1
+        self._written = 0
+        self._room = max(1, cap // 2)
+        self._open(HEAD)
+
+    def write(self, data: bytes) -> None:
+        """Keep `data` or, where the disk refuses it, drop it."""
+        rest = memoryview(data)
+        while rest:
+            if self._room == 0 or self._file < 0:
+                self._begin_tail()
+            part = rest[: self._room]
+            rest = rest[len(part) :]
+            self._put(part)
+
+    def close(self) -> None:
+        """Close the file; what was written stays."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _put(self, part: memoryview) -> None:
+        while part and self._file >= 0:
+            try:
+                count = os.write(self._file, part)
+            except OSError:
+                self._give_up_file()
+                break
+            part = part[count:]
+            self._position += count
+            self._written += count
+            self._room -= count
+        self._position += len(part)
+
+    def _give_up_file(self) -> None:
+        self.close()
+        if self._written == 0 and self._tails:
+            self._remove(self._tails.pop())
+
+    def _begin_tail(self) -> None:
+        self.close()
+        name = f"{TAIL_PREFIX}{self._position}"
+        self._room = self._tail_size
+        if self._open(name):
+            self._tails.append(name)
+        if len(self._tails) > TAIL_FILES:
+            self._remove(self._tails.popleft())
+
+    def _open(self, name: str) -> bool:
+        self._written = 0
+        try:
+            self._file = os.open(name, _NEW, 0o600, dir_fd=self._folder)
+        except OSError:
+            return False
+        return True
+
+    def _remove(self, name: str) -> None:
+        try:
+            os.unlink(name, dir_fd=self._folder)
+        except OSError:
+            return

@@ -1,0 +1,87 @@
+"""Starting the agent: a session of its own, nothing inherited but the pipe it writes to."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from collections.abc import Mapping
+
+from app.adapters.supervisor.kernel import die_with
+
+# where memory runs out, the kernel takes the agent before it takes anything of ours
+_OOM_SCORE = b"800"
+_IGNORED_HERE = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGINT)
+
+
+class NotSpawned(Exception):
+    """The agent could not be executed; `stage` is fork, workdir or command."""
+
+    def __init__(self, stage: str, errno: int) -> None:
+        super().__init__(stage, os.strerror(errno))
+        self.stage = stage
+        self.errno = errno
+
+
+def spawn(argv: list[str], env: Mapping[str, str], workdir: str, *, output: int, umask: int) -> int:
+    """Execute the agent with `output` as its stdout and stderr; its pid. Raises NotSpawned."""
+    problem, problem_here = os.pipe()
+    parent = os.getpid()
+    try:
+        pid = os.fork()
+    except OSError as refused:
+        raise NotSpawned("fork", refused.errno or 0) from refused
+    if pid == 0:
+        _become_agent(argv, env, workdir, (output, umask, parent, problem_here))
+    os.close(problem_here)
+    # ends without a byte when the exec closed the other side
+    with os.fdopen(problem, "rb") as answers:
+        answer = answers.read().decode()
+    if not answer:
+        return pid
+    os.waitpid(pid, 0)
+    stage, _, errno = answer.partition(" ")
+    raise NotSpawned(stage, int(errno))
+
+
+def _become_agent(
+    argv: list[str], env: Mapping[str, str], workdir: str, rest: tuple[int, int, int, int]
+) -> None:
+    output, umask, parent, problem = rest
+    stage = "fork"
+    try:
+        signal.set_wakeup_fd(-1)
+        os.setsid()
+        die_with(parent)
+        for signum in _IGNORED_HERE:
+            signal.signal(signum, signal.SIG_DFL)
+        _be_taken_first()
+        os.umask(umask)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        problem = _keep_only_standard_files(problem)
+        stage = "workdir"
+        os.chdir(workdir)
+        stage = "command"
+        os.execvpe(argv[0], argv, env)  # noqa: S606 - an argv list, no shell
+    except OSError as refused:
+        os.write(problem, f"{stage} {refused.errno or 0}".encode())
+    finally:
+        os._exit(127)
+
+
+def _keep_only_standard_files(problem: int) -> int:
+    """Close every file but 0, 1, 2 and `problem`, which is moved to 3."""
+    if problem != 3:
+        os.dup2(problem, 3, inheritable=False)
+    highest = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    os.closerange(4, min(highest, 1 << 20) if highest > 0 else 1 << 20)
+    return 3
+
+
+def _be_taken_first() -> None:
+    try:
+        with open("/proc/self/oom_score_adj", "wb") as file:
+            file.write(_OOM_SCORE)
+    except OSError:
+        return
