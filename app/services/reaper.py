@@ -1,0 +1,234 @@
+"""The single place where a run ends: look at the world, decide, write once (engine.md §1, §2)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.domain import rules
+from app.domain.lifecycle import DONE, Signal, next_status
+from app.domain.rules import RunFacts, Strike, Verdict
+from app.domain.words import Cause, Delivers, Status
+from app.records.database import Transaction
+from app.records.project_ledger import ProjectLedger
+from app.records.run_ledger import RunLedger
+from app.records.tables import Project, Run
+from app.services.delivery import Deliverer
+from app.services.launcher import Launcher
+from app.services.ports import (
+    CannotRead,
+    Delivery,
+    Engine,
+    Forge,
+    ForgeSilent,
+    Mirrors,
+    Sight,
+    WorkingCopies,
+)
+from app.services.prechecks import repository_of
+from app.services.run_locks import Locks
+from app.services.settlement import Settlement, delivery_columns
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a run's agent left in commits: the tip, None where the copy could not be read."""
+
+    tip: str | None
+    has_commits: bool
+    because: str = ""
+
+
+class Reaper:
+    """Looks at open runs and ends those that are over."""
+
+    def __init__(
+        self,
+        runs: RunLedger,
+        projects: ProjectLedger,
+        mirrors: Mirrors,
+        copies: WorkingCopies,
+        engine: Engine,
+        forge_of: Callable[[Project], Forge],
+        launcher: Launcher,
+        deliverer: Deliverer,
+        settlement: Settlement,
+        locks: Locks,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._runs = runs
+        self._projects = projects
+        self._mirrors = mirrors
+        self._copies = copies
+        self._engine = engine
+        self._forge_of = forge_of
+        self._launcher = launcher
+        self._deliverer = deliverer
+        self._settlement = settlement
+        self._locks = locks
+        self._clock = clock
+
+    def reap_once(self, run_id: str) -> bool:
+        """Look at one run and do what follows; False where another duty has it just now."""
+        with self._locks.holding(run_id, wait=False) as held:
+            if not held:
+                return False
+            run = self._runs.find(run_id)
+            project = self._projects.find(run.project_id) if run else None
+            if run is None or project is None or run.released_at is not None:
+                return True
+            if run.status == Status.STARTING:
+                run = self._adopt(run)
+            if run.status == Status.RUNNING:
+                run = self._judge(run, project)
+            if run.status == Status.DELIVERING:
+                run = self._deliver(run, project)
+            if run.status in DONE:
+                self._settlement.settle(run, project)
+            return True
+
+    # --- starting ------------------------------------------------------------------------------
+
+    def _adopt(self, run: Run) -> Run:
+        # the launch path holds this run's lock while it works: nobody is launching it any more
+        sight = self._engine.look(run.id)
+        if sight.alive is None:
+            return run
+        if sight.mark is not None and (sight.alive or sight.exit is not None):
+            began = run.taken_at or self._clock()
+            return self._move(
+                run,
+                Verdict(Signal.AGENT_ALIVE),
+                kind="spawned",
+                sentence=f"adopted · pid {sight.mark.pid}",
+                started_at=began,
+                deadline=began + timedelta(seconds=run.budget_seconds),
+                pid=sight.mark.pid,
+            )
+        if sight.alive:
+            return run
+        self._launcher.undo(run)
+        because = "Runyard was restarted before the agent had started"
+        return self._move(
+            run,
+            Verdict(Signal.LAUNCH_FAILED, Cause.LAUNCH_FAILED, because),
+            kind="reaped",
+            sentence=f"not started: {because}",
+            released_at=self._clock(),
+        )
+
+    # --- running -------------------------------------------------------------------------------
+
+    def _judge(self, run: Run, project: Project) -> Run:
+        sight = self._engine.look(run.id)
+        work = Work(None, False)
+        if sight.exit is not None or sight.alive is False:
+            work = self._take_work(run, project)
+        facts = self._facts(run, project, sight, work)
+        verdict = rules.classify(facts)
+        if verdict.signal is None:
+            return run
+        if verdict.cause is Cause.NO_DELIVERY and work.because:
+            verdict = replace(verdict, because=f"{verdict.because}: {work.because}")
+        columns: dict[str, Any] = {"head_sha": work.tip}
+        if sight.exit is not None:
+            columns |= {"exit_code": sight.exit.code, "exit_signal": sight.exit.signal}
+            self._runs.tell_once(run.id, sight.exit.at, "exited", _exit_sentence(sight))
+        kind = "reaped" if verdict.is_final else "progress"
+        return self._move(run, verdict, kind=kind, sentence=verdict.because, **columns)
+
+    def _facts(self, run: Run, project: Project, sight: Sight, work: Work) -> RunFacts:
+        return RunFacts(
+            delivered=self._is_delivered(run, project),
+            exit=sight.exit,
+            alive=sight.alive,
+            now=self._clock(),
+            deadline=run.deadline,
+            delivers=Delivers(run.delivers),
+            has_work=work.has_commits,
+            host_restarted=sight.host_restarted,
+        )
+
+    def _is_delivered(self, run: Run, project: Project) -> bool | None:
+        if run.delivers == Delivers.REPORT:
+            return False
+        try:
+            found = self._forge_of(project).delivery_of(
+                repository_of(project), run.id, run.work_branch
+            )
+        except ForgeSilent:
+            return None
+        return found is not None
+
+    def _take_work(self, run: Run, project: Project) -> Work:
+        repo = repository_of(project)
+        try:
+            tip = self._copies.take(repo, run.id, run.work_branch)
+        except CannotRead as problem:
+            self._runs.tell_once(run.id, self._clock(), "note", f"not taken over: {problem}")
+            return Work(None, False, str(problem))
+        commits = self._mirrors.stat(repo, run.base_sha or tip, tip).commits
+        return Work(tip, commits > 0)
+
+    # --- delivering ----------------------------------------------------------------------------
+
+    def _deliver(self, run: Run, project: Project) -> Run:
+        outcome = self._deliverer.deliver(run, project)
+        if isinstance(outcome, Delivery):
+            return self._move(
+                run,
+                Verdict(Signal.DELIVERED, Cause.DELIVERED, f"delivered #{outcome.number}"),
+                kind="delivered",
+                sentence=f"change request #{outcome.number} opened",
+                **delivery_columns(outcome),
+            )
+        if outcome is None:
+            return run
+        verdict = Verdict(Signal.PUSH_REFUSED, Cause.PUSH_REFUSED, outcome)
+        return self._move(run, verdict, kind="reaped", sentence=outcome)
+
+    # --- writing -------------------------------------------------------------------------------
+
+    def _move(
+        self, run: Run, verdict: Verdict, *, kind: str, sentence: str, **columns: Any
+    ) -> Run:
+        assert verdict.signal is not None
+        if verdict.cause is not None:
+            columns |= {"cause": verdict.cause, "because": verdict.because}
+        with self._runs.stores.owner_of(run.id).transaction() as tx:
+            moved = self._runs.move(
+                tx,
+                run,
+                verdict.signal,
+                now=self._clock(),
+                kind=kind,
+                sentence=sentence,
+                hold=None,
+                **columns,
+            )
+            if moved is not None and verdict.cause is not None:
+                self._count(tx, run, verdict)
+        # whoever moved it first has also done what follows from that
+        return moved or self._runs.find(run.id) or run
+
+    def _count(self, tx: Transaction, run: Run, verdict: Verdict) -> None:
+        assert verdict.signal is not None and verdict.cause is not None
+        status = next_status(Status(run.status), verdict.signal)
+        assert status is not None
+        effect = rules.strike_effect(status, verdict.cause, resolves_issue=run.issue is not None)
+        if effect is Strike.ADD:
+            self._projects.add_strike(tx, run.project_id)
+        elif effect is Strike.CLEAR:
+            self._projects.clear_strikes(tx, run.project_id)
+
+
+def _exit_sentence(sight: Sight) -> str:
+    assert sight.exit is not None
+    if sight.exit.signal is not None:
+        return f"agent killed by signal {sight.exit.signal}"
+    return f"agent exited {sight.exit.code}"

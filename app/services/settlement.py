@@ -1,0 +1,123 @@
+"""After the end: prove that nothing of a run lives, release it, keep or clear its copy."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.domain.words import Cause, Status
+from app.records.run_ledger import RunLedger
+from app.records.tables import Project, Run
+from app.services.ports import CannotRead, Delivery, Engine, Mirrors, WorkingCopies
+from app.services.prechecks import repository_of
+from app.services.workers import Workers
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What guarded teardown left: nothing, or something with a reason."""
+
+    parked: bool
+    because: str
+
+
+def delivery_columns(delivery: Delivery) -> dict[str, Any]:
+    """The run's columns that tell a delivery."""
+    stat = delivery.stat
+    return {
+        "head_sha": delivery.head_sha,
+        "delivery": {
+            "kind": delivery.kind,
+            "number": delivery.number,
+            "url": delivery.url,
+            "state": delivery.state,
+            "branch": delivery.branch,
+            "head_sha": delivery.head_sha,
+            "commits": stat.commits,
+            "files_changed": stat.files_changed,
+            "additions": stat.additions,
+            "deletions": stat.deletions,
+        },
+    }
+
+
+class Settlement:
+    """Ends what outlived a run, then does the guarded teardown; repeated until proved."""
+
+    def __init__(
+        self,
+        runs: RunLedger,
+        mirrors: Mirrors,
+        copies: WorkingCopies,
+        engine: Engine,
+        workers: Workers,
+        clock: Callable[[], datetime],
+        again: Callable[[str], None],
+    ) -> None:
+        self._runs = runs
+        self._mirrors = mirrors
+        self._copies = copies
+        self._engine = engine
+        self._workers = workers
+        self._clock = clock
+        self._again = again
+        self._killing: set[str] = set()
+
+    def settle(self, run: Run, project: Project) -> None:
+        """Release an ended run if it is proved gone, else see to its end. Its lock is held."""
+        sight = self._engine.look(run.id)
+        if not sight.tree_gone:
+            if run.id not in self._killing:
+                self._killing.add(run.id)
+                self._workers.submit(self._kill, run)
+            return
+        kept = self._tear_down(run, project)
+        sentence = "nothing of the run is left" + (f" · kept: {kept.because}" if kept.parked else "")
+        if self._runs.release(run, now=self._clock(), sentence=sentence, parked=kept.parked):
+            self._engine.unwatch(run.id)
+            if kept.parked:
+                self._runs.tell_once(run.id, self._clock(), "parked", kept.because)
+
+    def _kill(self, run: Run) -> None:
+        try:
+            self._runs.tell_once(run.id, self._clock(), "kill_sent", "ending what is left of it")
+            if not self._engine.kill(run.id):
+                because = "its end could not be proved yet; this is tried again"
+                self._runs.note(run.id, run.project_id, hold=because)
+                return
+        finally:
+            self._killing.discard(run.id)
+        self._again(run.id)
+
+    def _tear_down(self, run: Run, project: Project) -> Kept:
+        repo = repository_of(project)
+        if run.status == Status.NOT_STARTED or run.base_sha is None:
+            return Kept(False, "")
+        if self._copies.exists(run.id):
+            try:
+                tip = self._copies.take(repo, run.id, run.work_branch)
+                state = self._copies.look(repo, run.id, tip=tip)
+            except CannotRead as problem:
+                return Kept(True, f"{run.work_branch}: the working copy could not be read: {problem}")
+            if not state.is_clean:
+                files = state.uncommitted_files
+                return Kept(True, f"{run.work_branch} holds {files} files not committed")
+            self._copies.remove(run.id)
+        return self._judge_branch(run, project)
+
+    def _judge_branch(self, run: Run, project: Project) -> Kept:
+        repo = repository_of(project)
+        tip = self._mirrors.tip(repo, run.work_branch)
+        if tip is None or run.delivery is not None:
+            return Kept(False, "")
+        if run.cause == Cause.REPORTED and tip == run.base_sha:
+            # a report has nothing to deliver and nothing that a later run could go on from
+            self._mirrors.release(repo, run.work_branch, expected_sha=tip)
+            return Kept(False, "")
+        commits = self._mirrors.stat(repo, run.base_sha or tip, tip).commits
+        return Kept(True, f"{run.work_branch} holds {commits} commits")

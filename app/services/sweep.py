@@ -1,0 +1,161 @@
+"""One tick: look at every open run, then start what may start. Single-flight, never lost."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.domain.lifecycle import Signal
+from app.domain.words import Cause, Status
+from app.records import run_ledger
+from app.records.project_ledger import ProjectLedger
+from app.records.run_ledger import RunLedger
+from app.records.tables import Run
+from app.services.launcher import Launcher
+from app.services.reaper import Reaper
+from app.services.workers import Workers
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What one tick did."""
+
+    looked_at: int
+    taken: int
+
+
+class Sweep:
+    """The scheduler's one duty; whoever asks while it runs makes it go round once more."""
+
+    def __init__(
+        self,
+        runs: RunLedger,
+        projects: ProjectLedger,
+        reaper: Reaper,
+        launcher: Launcher,
+        workers: Workers,
+        clock: Callable[[], datetime],
+        max_live_runs: int,
+    ) -> None:
+        self._runs = runs
+        self._projects = projects
+        self._reaper = reaper
+        self._launcher = launcher
+        self._workers = workers
+        self._clock = clock
+        self._max_live_runs = max_live_runs
+        self._guard = threading.Lock()
+        self._is_running = False
+        self._wanted: set[str] = set()
+
+    def request(self) -> None:
+        """A whole tick, soon."""
+        self._ask("tick")
+
+    def request_fill(self) -> None:
+        """Only start what may start, soon."""
+        self._ask("fill")
+
+    def tick_once(self, now: datetime) -> Swept:
+        """Look at every open run, then start what may start."""
+        open_runs = self._runs.open_runs()
+        for run in open_runs:
+            self._look_at(run)
+        return Swept(len(open_runs), self.fill_once(now))
+
+    def fill_once(self, now: datetime) -> int:
+        """Move what is due, expired or free to start; how many were taken."""
+        taken = 0
+        for run in self._runs.open_runs():
+            if run.status == Status.DELAYED and run.due_at is not None and run.due_at <= now:
+                run = self._move(run, Signal.DUE, now, "note", "due now") or run
+            if run.status != Status.QUEUED:
+                continue
+            if run.expires_at is not None and run.expires_at <= now:
+                self._expire(run, now)
+            elif self._take(run, now):
+                taken += 1
+        return taken
+
+    def _ask(self, what: str) -> None:
+        with self._guard:
+            self._wanted.add(what)
+            if self._is_running:
+                return
+            self._is_running = True
+        self._workers.submit(self._go_round)
+
+    def _go_round(self) -> None:
+        while True:
+            with self._guard:
+                wanted, self._wanted = self._wanted, set()
+                if not wanted:
+                    self._is_running = False
+                    return
+            try:
+                if "tick" in wanted:
+                    self.tick_once(self._clock())
+                else:
+                    self.fill_once(self._clock())
+            except Exception:
+                log.exception("a sweep failed; the next one tries again")
+
+    def _look_at(self, run: Run) -> None:
+        # one broken run or project never stops the others
+        try:
+            self._reaper.reap_once(run.id)
+        except Exception:
+            log.exception("run %s could not be looked at", run.id)
+
+    def _take(self, run: Run, now: datetime) -> bool:
+        hold = self._project_hold(run)
+        if hold is None:
+            with self._runs.stores.owner_of(run.id).transaction() as tx:
+                live = run_ledger.count_live(tx)
+                if live >= self._max_live_runs:
+                    hold = f"waits for a free slot: {live} of {self._max_live_runs} runs are live"
+                elif not self._runs.move(
+                    tx,
+                    run,
+                    Signal.TAKEN,
+                    now=now,
+                    kind="taken",
+                    sentence="taken from the queue",
+                    taken_at=now,
+                    hold=None,
+                ):
+                    return False
+        if hold is None:
+            self._workers.submit(self._launch, run.id)
+            return True
+        if run.hold != hold:
+            self._runs.note(run.id, run.project_id, hold=hold)
+        return False
+
+    def _launch(self, run_id: str) -> None:
+        if not self._launcher.launch_once(run_id):
+            self.request_fill()
+
+    def _project_hold(self, run: Run) -> str | None:
+        project = self._projects.find(run.project_id)
+        if project is None or project.state == "broken":
+            return "the repository could not be cloned"
+        return "the repository is being cloned" if project.state == "cloning" else None
+
+    def _expire(self, run: Run, now: datetime) -> None:
+        because = "it was not started in the time it was given"
+        self._move(run, Signal.TTL_OVER, now, "reaped", because, cause=Cause.TTL, because=because)
+
+    def _move(
+        self, run: Run, signal: Signal, now: datetime, kind: str, sentence: str, **columns: str
+    ) -> Run | None:
+        released = {"released_at": now} if signal is Signal.TTL_OVER else {}
+        with self._runs.stores.owner_of(run.id).transaction() as tx:
+            return self._runs.move(
+                tx, run, signal, now=now, kind=kind, sentence=sentence, **columns, **released
+            )
