@@ -1,0 +1,47 @@
+"""Times that tick in the browser on the server's clock (assets/clock.js), without server timers.
+
+When a countdown ends, its `<time>` fires the bubbling event `over`:
+`ui.html(until_html(...), sanitize=clean).on("over", handler)`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from app.pages.components.markup import text
+from app.state.durations import ago, took
+
+
+def iso(moment: datetime) -> str:
+    """A moment in the form that the browser parses."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _time(kind: str, moment: datetime, words: str, more: str = "") -> str:
+    stamp = iso(moment)
+    marks = f'data-{kind}="{stamp}" datetime="{stamp}" title="{stamp}"'
+    return f"<time {marks}{more}>{text(words)}</time>"
+
+
+def since_html(moment: datetime, now: datetime, *, of_seconds: float | None = None) -> str:
+    """The time that has run since a moment: `06:41`, or `06:41 of 2:00:00`."""
+    words, more = took((now - moment).total_seconds()), ""
+    if of_seconds is not None:
+        words, more = f"{words} of {took(of_seconds)}", f' data-of="{int(of_seconds)}"'
+    return _time("since", moment, words, more)
+
+
+def until_html(moment: datetime, now: datetime) -> str:
+    """The time left until a moment: `41:08`."""
+    return _time("until", moment, took((moment - now).total_seconds()))
+
+
+def ago_html(moment: datetime, now: datetime) -> str:
+    """How long ago: `6 min ago`, the exact time as title in the reader's zone."""
+    return _time("ago", moment, ago((now - moment).total_seconds()))
+
+
+def at_html(moment: datetime, *, with_seconds: bool = False) -> str:
+    """A time of day in the reader's zone: `14:20`, or `14:02:11`."""
+    form = "%H:%M:%S" if with_seconds else "%H:%M"
+    return _time("at", moment, moment.strftime(form), " data-full" if with_seconds else "")

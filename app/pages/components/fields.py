@@ -1,0 +1,96 @@
+"""Form fields: the label above, the hint and what is wrong below."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nicegui import ui
+
+from app.pages.components.marks import testid
+from app.pages.components.markup import clean, text
+
+
+class Field:
+    """One labelled control with room for a hint and an error at the field."""
+
+    def __init__(self, label: str, *, hint: str = "") -> None:
+        self.box = ui.element("div").classes("f")
+        with self.box:
+            self._label = ui.html("", sanitize=clean)
+        self._words, self._hint = label, hint
+        self.control: Any = None
+
+    def hold(self, control: Any, *, mark: str = "") -> Any:
+        """Take in the control, made inside `with field.box:`."""
+        self.control = control
+        name = f"f{control.id}"
+        control.props["for"] = name
+        control.props("outlined dense hide-bottom-space").classes("in")
+        self._label.set_content(f'<label for="{name}">{text(self._words)}</label>')
+        with self.box:
+            self._below = ui.html("", sanitize=clean)
+        self.clear()
+        return testid(control, mark) if mark else control
+
+    def refuse(self, sentence: str) -> None:
+        """Say at the field what is wrong with it."""
+        self.control.classes("bad")
+        self.control.props["aria-invalid"] = "true"
+        said = f'<div class="wrong" data-testid="field-error">{text(sentence)}</div>'
+        self._below.set_content(said)
+
+    def clear(self) -> None:
+        """Nothing is wrong any more."""
+        self.control.classes(remove="bad")
+        self.control.props["aria-invalid"] = "false"
+        hint = f'<div class="hint">{text(self._hint)}</div>' if self._hint else ""
+        self._below.set_content(hint)
+
+
+def text_field(
+    label: str,
+    value: str = "",
+    *,
+    placeholder: str = "",
+    hint: str = "",
+    mono: bool = False,
+    mark: str = "",
+) -> Field:
+    """A one-line text field."""
+    field = Field(label, hint=hint)
+    with field.box:
+        control = ui.input(value=value, placeholder=placeholder)
+    control.props("autocomplete=off spellcheck=false").classes("mono" if mono else "")
+    field.hold(control, mark=mark)
+    control.on_value_change(field.clear)
+    return field
+
+
+def area_field(
+    label: str,
+    value: str = "",
+    *,
+    placeholder: str = "",
+    hint: str = "",
+    mono: bool = False,
+    mark: str = "",
+) -> Field:
+    """A field of several lines."""
+    field = Field(label, hint=hint)
+    with field.box:
+        control = ui.textarea(value=value, placeholder=placeholder)
+    control.props("autogrow").classes("mono" if mono else "")
+    field.hold(control, mark=mark)
+    control.on_value_change(field.clear)
+    return field
+
+
+def choice_field(label: str, options: Any, value: Any, *, hint: str = "", mark: str = "") -> Field:
+    """A field with a list to choose from; `options` as in `ui.select`."""
+    field = Field(label, hint=hint)
+    with field.box:
+        control = ui.select(options, value=value)
+    control.props("options-dense dropdown-icon=expand_more")
+    field.hold(control, mark=mark)
+    control.on_value_change(field.clear)
+    return field

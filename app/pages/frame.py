@@ -1,0 +1,160 @@
+"""The frame of every page: the rail, the header with its slots, the content."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from nicegui import ui
+
+from app.api.client import ApiProblem
+from app.pages.components.correlation_chip import correlation_chip
+from app.pages.components.countdown import iso
+from app.pages.components.env_provenance import env_provenance_html
+from app.pages.components.live_badge import LiveBadge
+from app.pages.components.markup import clean, text
+from app.pages.visit import Visit
+
+ASSETS = Path(__file__).parents[2] / "assets"
+LOGO = '<span class="logo" aria-hidden="true"><i></i><i></i><i></i><i></i></span>'
+LOOKS = (("auto", "Auto"), ("light", "Light"), ("dark", "Dark"))
+
+
+@dataclass
+class Page:
+    """What a page fills: `beside` the title, `actions` at the right, `body` below."""
+
+    heading: ui.html
+    beside: ui.element
+    actions: ui.element
+    body: ui.element
+    badge: LiveBadge
+
+    def set_title(self, title: str) -> None:
+        """Change the title in the header and of the tab."""
+        self.heading.set_content(text(title))
+        ui.page_title(f"{title} · Runyard")
+
+
+@contextmanager
+def frame(
+    visit: Visit,
+    *,
+    title: str,
+    active: str,
+    crumbs: Sequence[tuple[str, str]] = (),
+    is_home: bool = False,
+) -> Iterator[Page]:
+    """Draw rail and header; the content goes inside the `with`.
+
+    `active` names the rail's entry (projects, runs, settings), `crumbs` are (words, path);
+    `is_home` leaves the title out on a phone, where the brand says it.
+    """
+    _dress(visit, title)
+    with ui.element("div").classes("shell"):
+        rail = _rail(visit, active)
+        with ui.element("main").classes("main") as main:
+            page = _header(title, crumbs, rail, is_home=is_home)
+            page.body = main
+            visit.draw_region()
+            yield page
+    visit.begin_telling()
+
+
+def refused(visit: Visit, problem: ApiProblem, *, active: str) -> None:
+    """A whole page for what cannot be shown: the sentence, the id, the way back."""
+    visit.client.status_code = problem.status
+    with frame(visit, title="Not here", active=active):
+        with ui.element("div").classes("banner stop"):
+            ui.label(problem.detail)
+            correlation_chip(problem.correlation_id)
+        ui.link("Back to the projects", "/").classes("btn")
+
+
+def _dress(visit: Visit, title: str) -> None:
+    ui.page_title(f"{title} · Runyard")
+    pinned = visit.client.request.cookies.get("runyard_look")
+    ui.dark_mode({"dark": True, "light": False}.get(pinned or ""))
+    ui.add_head_html(
+        f'<meta name="runyard-now" content="{iso(visit.now())}">'
+        f'<link rel="icon" type="image/svg+xml" href="{asset("icon.svg")}">'
+        f'<link rel="stylesheet" href="{asset("theme.css")}">'
+        f'<script src="{asset("clock.js")}"></script>'
+    )
+
+
+@cache
+def asset(name: str) -> str:
+    """The address of a file of ours, with its content's mark so that it may be cached for long."""
+    mark = hashlib.sha256((ASSETS / name).read_bytes()).hexdigest()[:10]
+    return f"/assets/{name}?v={mark}"
+
+
+def _rail(visit: Visit, active: str) -> ui.element:
+    with ui.element("nav").classes("rail").props('popover=auto aria-label="Main"') as rail:
+        _brand()
+        projects = _entry("Projects", "/", active == "projects")
+        runs = _entry("Runs", "/runs", active == "runs")
+        _entry("Settings", "/settings", active == "settings")
+        ui.element("span").classes("sp")
+        ui.html(
+            f'<div class="look" role="group" aria-label="Look">{_look_buttons()}</div>'
+            f"{env_provenance_html(visit.system.provenance)}",
+            sanitize=clean,
+        )
+
+    def count(_: set[str]) -> None:
+        projects.set_text(str(len(visit.board.listing())))
+        live = visit.board.live_runs
+        runs.set_text(f"{live} live" if live else "")
+
+    count(set())
+    visit.board.on_change(count)
+    return rail
+
+
+def _look_buttons() -> str:
+    return "".join(
+        f'<button type="button" data-look="{look}" aria-pressed="false">{word}</button>'
+        for look, word in LOOKS
+    )
+
+
+def _brand() -> None:
+    with ui.link(target="/").classes("brand").props('aria-label="Runyard, to the projects"'):
+        ui.html(f"{LOGO}", sanitize=clean, tag="span")
+        ui.html("Runyard", sanitize=clean, tag="span")
+
+
+def _entry(words: str, path: str, is_active: bool) -> ui.label:
+    with ui.link(target=path).classes("to") as link:
+        ui.html(words, sanitize=clean, tag="span")
+        count = ui.label("").classes("count")
+    if is_active:
+        link.props("aria-current=page")
+    return count
+
+
+def _header(
+    title: str, crumbs: Sequence[tuple[str, str]], rail: ui.element, *, is_home: bool
+) -> Page:
+    with ui.element("header").classes("head home" if is_home else "head"):
+        _brand()
+        with ui.element("div").classes("title"):
+            if crumbs:
+                trail = "".join(f'<a href="{text(path)}">{text(w)}</a> /' for w, path in crumbs)
+                ui.html(trail, sanitize=clean, tag="span").classes("crumbs")
+            heading = ui.html(text(title), sanitize=clean, tag="h1")
+            beside = ui.element("span").classes("line")
+        ui.element("span").classes("sp")
+        badge = LiveBadge()
+        actions = ui.element("div").classes("acts")
+        menu = ui.element("button").classes("btn ico open-rail")
+        menu.props(f'type=button popovertarget={rail.html_id} aria-label="Menu"')
+        with menu:
+            ui.html("☰", sanitize=clean, tag="span")
+    return Page(heading, beside, actions, actions, badge)

@@ -1,0 +1,156 @@
+"""A visit: one open page of one person, with what it may ask and what it hears."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from nicegui import app as nicegui_app
+from nicegui import background_tasks, ui
+
+from app.api.client import ApiClient, ApiProblem, NoAnswer
+from app.api.schemas import ProjectOut, SystemOut
+from app.pages.components.correlation_chip import correlation_chip_html
+from app.pages.components.markup import clean, text
+from app.state.bursts import Burst
+from app.state.project_board import ProjectBoard
+
+if TYPE_CHECKING:
+    from nicegui import Client
+
+    from app.api.live import Door, LiveEvent
+
+BURST_SECONDS = 0.1
+
+
+class Visit:
+    """What a page gets of the server.
+
+    `api` is the person's client, `board` every project (kept up to date), `system` what this
+    server said of itself when the page was opened, `path` the page's own address.
+    """
+
+    def __init__(self, client: Client, api: ApiClient) -> None:
+        self.client = client
+        self.api = api
+        self.board = ProjectBoard()
+        self.system: SystemOut
+        self.path = client.request.url.path
+        self._offset = timedelta()
+        self._handlers: dict[str, list[Callable[[Any], Any]]] = defaultdict(list)
+        self._returns: list[Callable[[], Any]] = []
+        self._burst = Burst()
+        self._is_drawn = self._is_planned = False
+        self._was_connected = False
+        self._flushed_at = 0.0
+        self._region: ui.html | None = None
+
+    @classmethod
+    async def open(cls, door: Door) -> Visit:
+        """Begin a visit in a page function: first listen, then ask, so that nothing is missed."""
+        client = ui.context.client
+        visit = cls(client, door.client_for(client.request))
+        client.on_delete(door.live.subscribe(visit._hear))
+        client.on_connect(visit._come_back)
+        await visit._ask()
+        visit.on("project.changed", visit._follow)
+        return visit
+
+    async def _ask(self) -> None:
+        projects, self.system = await asyncio.gather(self.api.projects(), self.api.system())
+        self._offset = self.system.now - datetime.now(UTC)
+        self.board.replace(projects)
+
+    def now(self) -> datetime:
+        """The server's clock."""
+        return datetime.now(UTC) + self._offset
+
+    def on(self, kind: str, handler: Callable[[Any], Any]) -> None:
+        """Call `handler(data)` for each live event of a kind, in this page's context.
+
+        What came while the page was being drawn is told right after its frame was closed:
+        register before the first await behind it.
+        """
+        self._handlers[kind].append(handler)
+
+    def on_return(self, handler: Callable[[], Any]) -> None:
+        """Call `handler()` when a lost link is back, to take a fresh snapshot."""
+        self._returns.append(handler)
+
+    def say(self, words: str) -> None:
+        """Say something to the person: shown for a while, read aloud politely."""
+        self._show(f'<div class="note">{text(words)}</div>')
+
+    def refuse(self, problem: ApiProblem | NoAnswer) -> None:
+        """Say why something was not done, with the id that finds it in the log."""
+        words = problem.detail if isinstance(problem, ApiProblem) else str(problem)
+        chip = correlation_chip_html(problem.correlation_id)
+        self._show(f'<div class="note bad"><span>{text(words)}</span>{chip}</div>')
+
+    def go(self, path: str) -> None:
+        """Open another page of ours in this tab."""
+        with self.client:
+            ui.navigate.to(path)
+
+    def draw_region(self) -> None:
+        """The page's one live region; the frame calls this."""
+        self._region = ui.html("", sanitize=clean).classes("say")
+        self._region.props("role=status aria-live=polite aria-atomic=true")
+
+    def begin_telling(self) -> None:
+        """The page is drawn: tell its handlers what came meanwhile; the frame calls this."""
+        self._is_drawn = True
+        self._plan()
+
+    def _show(self, html: str) -> None:
+        if self._region is not None:
+            self._region.set_content("")  # the same words twice are two messages
+            self._region.set_content(html)
+
+    def _follow(self, project: ProjectOut) -> None:
+        self.board.apply(project)
+
+    def _hear(self, event: LiveEvent) -> None:
+        self._burst.add(event.kind, event.data)
+        self._plan()
+
+    def _plan(self) -> None:
+        if not self._is_drawn or self._is_planned or not self._burst:
+            return
+        loop = asyncio.get_running_loop()
+        self._is_planned = True
+        loop.call_at(max(loop.time(), self._flushed_at + BURST_SECONDS), self._flush)
+
+    def _flush(self) -> None:
+        self._is_planned = False
+        self._flushed_at = asyncio.get_running_loop().time()
+        for kind, data in self._burst.take():
+            for handler in self._handlers[kind]:
+                self._run(handler, data)
+
+    def _run(self, handler: Callable[..., Any], *args: Any) -> None:
+        if self.client.is_deleted:
+            return
+        try:
+            with self.client:
+                result = handler(*args)
+                if asyncio.iscoroutine(result):
+                    background_tasks.create(result, context=self.client)
+        except Exception as error:
+            # one page's fault must not keep the others from hearing
+            nicegui_app.handle_exception(error)
+
+    async def _come_back(self) -> None:
+        was_connected, self._was_connected = self._was_connected, True
+        if not was_connected:
+            return
+        try:
+            await self._ask()
+        except (ApiProblem, NoAnswer) as problem:
+            self.refuse(problem)
+            return
+        for handler in self._returns:
+            self._run(handler)

@@ -1,0 +1,21 @@
+"""Lengths of time as people read them; assets/clock.js says the same in the browser."""
+
+from __future__ import annotations
+
+
+def took(seconds: float) -> str:
+    """A length of time: `06:41`, or `2:00:00` from an hour on."""
+    whole = max(0, int(seconds))
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes:02}:{whole % 60:02}"
+
+
+def ago(seconds: float) -> str:
+    """How long ago, in one unit: `now`, `6 min ago`, `3 h ago`."""
+    whole = max(0, int(seconds))
+    if whole < 10:
+        return "now"
+    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if whole >= size:
+            return f"{whole // size} {name} ago"
+    return f"{whole} s ago"

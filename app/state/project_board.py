@@ -1,0 +1,96 @@
+"""The projects that one person sees, kept up to date by the feed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from app.api.schemas import ProjectOut, SystemOut
+
+Listener = Callable[[set[str]], None]
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The four numbers: counts, None where unknown, and the success rate between 0 and 1."""
+
+    running: int
+    ready: int | None
+    paused: int
+    broken: int
+    success: float | None
+    ended: int
+
+    @property
+    def need_you(self) -> int:
+        """Projects that wait for a person."""
+        return self.paused + self.broken
+
+    @property
+    def needs(self) -> str:
+        """What they wait for: `1 paused, 1 broken`."""
+        named = ((self.paused, "paused"), (self.broken, "broken"))
+        return ", ".join(f"{n} {word}" for n, word in named if n)
+
+
+class ProjectBoard:
+    """Projects by id; listeners hear the ids that changed, came or went."""
+
+    def __init__(self, items: Iterable[ProjectOut] = ()) -> None:
+        self._items = {item.id: item for item in items}
+        self._listeners: list[Listener] = []
+
+    def get(self, project_id: str) -> ProjectOut | None:
+        """One project."""
+        return self._items.get(project_id)
+
+    def listing(self, *, archived: bool = False) -> list[ProjectOut]:
+        """Projects by name, so that no card jumps when something happens; archived ones last."""
+        shown = [p for p in self._items.values() if archived or p.archived_at is None]
+        return sorted(shown, key=lambda p: (p.archived_at is not None, p.name.casefold(), p.id))
+
+    @property
+    def archived_count(self) -> int:
+        """How many are archived."""
+        return sum(p.archived_at is not None for p in self._items.values())
+
+    @property
+    def live_runs(self) -> int:
+        """Live runs of all projects, archived ones too."""
+        return sum(p.live_runs for p in self._items.values())
+
+    def strip(self, system: SystemOut) -> Strip:
+        """The figures over the cards; ready issues are unknown while no project knows its own."""
+        shown = self.listing()
+        ready = [p.ready_count for p in shown if p.ready_count is not None]
+        return Strip(
+            running=self.live_runs,
+            ready=sum(ready) if ready else None,
+            paused=sum(p.paused for p in shown),
+            broken=sum(p.state == "broken" for p in shown),
+            success=system.success_rate,
+            ended=system.ended_7d,
+        )
+
+    def on_change(self, listener: Listener) -> None:
+        """Call `listener` with the changed ids after every change."""
+        self._listeners.append(listener)
+
+    def apply(self, project: ProjectOut) -> set[str]:
+        """Take in one project as it is now; the ids that changed."""
+        if self._items.get(project.id) == project:
+            return set()
+        self._items[project.id] = project
+        return self._tell({project.id})
+
+    def replace(self, items: Iterable[ProjectOut]) -> set[str]:
+        """Take in a fresh snapshot: what it does not hold is gone."""
+        fresh = {item.id: item for item in items}
+        changed = {id_ for id_ in fresh | self._items if fresh.get(id_) != self._items.get(id_)}
+        self._items = fresh
+        return self._tell(changed)
+
+    def _tell(self, changed: set[str]) -> set[str]:
+        for listener in self._listeners if changed else ():
+            listener(changed)
+        return changed

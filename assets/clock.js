@@ -1,0 +1,171 @@
+// What a page does by itself, without the server: the look, the ticking times, the link's state,
+// copying, and single-key shortcuts. No library, no timer on the server.
+(() => {
+  "use strict";
+  const root = document.documentElement;
+  const meta = (name) => document.querySelector(`meta[name="${name}"]`)?.content;
+
+  // --- the look: a cookie pins it, so that the next page is right from its first paint
+  const pinned = () => /(?:^|; )runyard_look=(light|dark)/.exec(document.cookie)?.[1] ?? "auto";
+  function wear(look) {
+    if (look === "auto") delete root.dataset.theme;
+    else root.dataset.theme = look;
+    for (const b of document.querySelectorAll("[data-look]"))
+      b.setAttribute("aria-pressed", String(b.dataset.look === look));
+  }
+  wear(pinned());
+
+  // --- times, on the server's clock
+  const told = Date.parse(meta("runyard-now") ?? "");
+  const offset = Number.isNaN(told) ? 0 : told - Date.now();
+  const pad = (n) => String(n).padStart(2, "0");
+  function took(seconds) {
+    const s = Math.max(0, Math.floor(seconds));
+    const h = Math.floor(s / 3600);
+    const m = Math.floor(s / 60) % 60;
+    return h ? `${h}:${pad(m)}:${pad(s % 60)}` : `${pad(m)}:${pad(s % 60)}`;
+  }
+  function ago(seconds) {
+    const s = Math.max(0, Math.floor(seconds));
+    if (s < 10) return "now";
+    if (s < 60) return `${s} s ago`;
+    if (s < 3600) return `${Math.floor(s / 60)} min ago`;
+    if (s < 86400) return `${Math.floor(s / 3600)} h ago`;
+    return `${Math.floor(s / 86400)} d ago`;
+  }
+  const clock = (at, full) => {
+    const d = new Date(at);
+    const time = `${pad(d.getHours())}:${pad(d.getMinutes())}`;
+    return full ? `${time}:${pad(d.getSeconds())}` : time;
+  };
+  function put(el, text) {
+    if (el.textContent !== text) el.textContent = text;
+  }
+  function tick(el, now) {
+    const { since, until, ago: past, at, of: whole } = el.dataset;
+    if (el.tagName === "PROGRESS") {
+      if (since) el.value = Math.min(el.max, (now - Date.parse(since)) / 1000);
+      return;
+    }
+    if (!el.dataset.titled) {
+      const exact = new Date(since ?? until ?? past ?? at);
+      if (!Number.isNaN(exact.getTime())) el.title = exact.toLocaleString();
+      el.dataset.titled = "1";
+    }
+    if (since) {
+      const text = took((now - Date.parse(since)) / 1000);
+      put(el, whole ? `${text} of ${took(Number(whole))}` : text);
+    } else if (until) {
+      const left = (Date.parse(until) - now) / 1000;
+      put(el, took(Math.ceil(left)));
+      if (left <= 0 && !el.dataset.over) {
+        el.dataset.over = "1";
+        el.dispatchEvent(new CustomEvent("over", { bubbles: true }));
+      }
+    } else if (past) put(el, ago((now - Date.parse(past)) / 1000));
+    else if (at) put(el, clock(at, el.dataset.full !== undefined));
+  }
+  const TIMES = "time[data-since],time[data-until],time[data-ago],time[data-at],progress[data-since]";
+  function tickIn(node) {
+    const now = Date.now() + offset;
+    if (node.matches?.(TIMES)) tick(node, now);
+    for (const el of node.querySelectorAll?.(TIMES) ?? []) tick(el, now);
+  }
+  setInterval(() => document.hidden || tickIn(document), 1000);
+  document.addEventListener("visibilitychange", () => document.hidden || tickIn(document));
+  addEventListener("pageshow", () => tickIn(document));
+
+  // --- the link to the server: Live, Reconnecting…, Manual Reconnect Only after 3 losses in 60 s
+  const LOSSES = 3, WINDOW = 60_000, KEPT = "runyard_losses";
+  let link = "Live", leaving = false;
+  addEventListener("pagehide", () => (leaving = true));
+  addEventListener("pageshow", () => (leaving = false));
+  // kept over reloads: a server that comes and goes makes the page reload itself
+  function countLoss() {
+    const now = Date.now();
+    const losses = JSON.parse(sessionStorage.getItem(KEPT) ?? "[]").filter((at) => now - at < WINDOW);
+    losses.push(now);
+    sessionStorage.setItem(KEPT, JSON.stringify(losses));
+    return losses.length;
+  }
+  function showLink(scope = document) {
+    const badges = scope.matches?.("[data-live]") ? [scope] : scope.querySelectorAll?.("[data-live]") ?? [];
+    for (const badge of badges) {
+      badge.dataset.word ??= badge.textContent;
+      badge.dataset.tone ??= badge.className;
+      badge.className = link === "Live" ? badge.dataset.tone : "pill " + (link === "Reconnecting…" ? "wait" : "stop");
+      if (link !== "Live") put(badge, link);
+      else if (badge.textContent !== badge.dataset.word) badge.textContent = badge.dataset.word;
+      const button = badge.parentElement?.querySelector("[data-reconnect]");
+      if (button) button.hidden = link !== "Manual Reconnect Only";
+    }
+  }
+  function setLink(word) {
+    link = word;
+    root.dataset.link = word === "Live" ? "live" : "lost";
+    showLink();
+  }
+  function watchLink() {
+    const socket = window.socket;
+    if (!socket) return setTimeout(watchLink, 50);
+    socket.on("connect", () => setLink("Live"));
+    socket.on("disconnect", () => {
+      if (leaving) return;
+      if (countLoss() >= LOSSES) {
+        socket.io.reconnection(false);
+        setLink("Manual Reconnect Only");
+      } else setLink("Reconnecting…");
+    });
+  }
+  watchLink();
+
+  // --- what was added since: times at once, badges in the link's present state
+  new MutationObserver((changes) => {
+    for (const change of changes)
+      for (const node of change.addedNodes) {
+        if (node.nodeType !== 1) continue;
+        tickIn(node);
+        if (link !== "Live") showLink(node);
+        if (node.querySelector("[data-look]")) wear(pinned());
+      }
+  }).observe(root, { childList: true, subtree: true });
+
+  // --- clicks that need no server
+  async function copy(text) {
+    if (navigator.clipboard) return navigator.clipboard.writeText(text);
+    const area = document.body.appendChild(Object.assign(document.createElement("textarea"), { value: text }));
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+  document.addEventListener("click", (event) => {
+    const el = event.target.closest?.("[data-copy],[data-look],[data-reconnect],.rail a");
+    if (!el) return;
+    if (el.dataset.copy !== undefined) {
+      copy(el.dataset.copy).then(() => {
+        el.dataset.copied = "1";
+        setTimeout(() => delete el.dataset.copied, 1500);
+      });
+    } else if (el.dataset.look) {
+      const age = el.dataset.look === "auto" ? 0 : 31536000;
+      document.cookie = `runyard_look=${el.dataset.look}; path=/; max-age=${age}; SameSite=Lax`;
+      wear(el.dataset.look);
+      window.Quasar?.Dark.set(el.dataset.look === "auto" ? "auto" : el.dataset.look === "dark");
+    } else if (el.dataset.reconnect !== undefined) {
+      sessionStorage.removeItem(KEPT);
+      location.reload();
+    } else document.querySelector(".rail:popover-open")?.hidePopover();
+  });
+
+  // --- one key, one press: data-key="n" on a button or a link, never while somebody types
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (event.target.closest?.("input,textarea,select,[contenteditable],.q-menu,.q-dialog")) return;
+    const key = event.key.toLowerCase();
+    if (!/^[a-z]$/.test(key)) return;
+    const el = document.querySelector(`[data-key="${key}"]`);
+    if (!el) return;
+    event.preventDefault();
+    el.click();
+  });
+})();
