@@ -1,0 +1,171 @@
+"""The list of runs one person looks at: filters, real rows, and rows still being submitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from app.api.schemas import RunOut, RunsPage
+from app.domain.words import Depth, Phase, Status, Trigger
+from app.state.optimistic import OptimisticMutation, OptimisticRows
+
+PAGE_ROWS = 50
+OVERFULL_ROWS = 75
+
+
+@dataclass(frozen=True)
+class Submitting:
+    """A submit without an answer yet, shown as a row tagged `Submitting…`; times in UTC."""
+
+    key: str
+    project_id: str
+    project_name: str
+    branch: str
+    depth_level: Depth
+    target_framework: str
+    issue: int | None
+    task: str | None
+    agent: str | None
+    began_at: datetime
+
+    def became(self, run: RunOut) -> bool:
+        """True where `run` can be what this submit made."""
+        return (
+            run.project_id == self.project_id
+            and run.trigger is Trigger.MANUAL
+            and run.depth_level is self.depth_level
+            and run.target_framework == self.target_framework
+            and run.issue == self.issue
+            and run.branch == self.branch
+            and (run.task or None) == (self.task or None)
+            and self.agent in (None, run.agent)
+        )
+
+
+BoardRow = RunOut | Submitting
+
+
+@dataclass(frozen=True)
+class RunFilters:
+    """Which runs are asked for, as kept in the page's address."""
+
+    project_id: str = ""
+    status: tuple[Status, ...] = ()
+    trigger: Trigger | None = None
+    cursor: str = ""
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, str]) -> RunFilters:
+        """Read an address' query; words that mean nothing are left out."""
+        statuses = [part for part in query.get("status", "").split(",") if part in set(Status)]
+        trigger = query.get("trigger", "")
+        return cls(
+            project_id=query.get("project", "")[:80],
+            status=tuple(Status(part) for part in dict.fromkeys(statuses)),
+            trigger=Trigger(trigger) if trigger in set(Trigger) else None,
+            cursor=query.get("cursor", "")[:500],
+        )
+
+    def to_query(self) -> dict[str, str]:
+        """The query that `from_query` reads back, empty parts left out."""
+        parts = {
+            "project": self.project_id,
+            "status": ",".join(self.status),
+            "trigger": self.trigger or "",
+            "cursor": self.cursor,
+        }
+        return {name: str(value) for name, value in parts.items() if value}
+
+    def to_call(self) -> dict[str, str]:
+        """What `GET /runs` is asked besides the statuses."""
+        call = {"project_id": self.project_id, "trigger": self.trigger or "", "cursor": self.cursor}
+        return {name: str(value) for name, value in call.items() if value}
+
+    def at(self, cursor: str | None) -> RunFilters:
+        """The same filters on another page."""
+        return replace(self, cursor=cursor or "")
+
+    def show(self, run: RunOut) -> bool:
+        """True where a run passes."""
+        return (
+            self.project_id in ("", run.project_id)
+            and (not self.status or run.status in self.status)
+            and self.trigger in (None, run.trigger)
+        )
+
+    def show_submit(self, submit: Submitting) -> bool:
+        """True where a submit belongs on top of this list."""
+        return (
+            not self.cursor
+            and self.project_id in ("", submit.project_id)
+            and self.trigger in (None, Trigger.MANUAL)
+        )
+
+
+class RunBoard:
+    """The rows of one runs list, newest first; the feed changes them one by one."""
+
+    def __init__(self, filters: RunFilters) -> None:
+        self.filters = filters
+        self.next_cursor: str | None = None
+        self.prev_cursor: str | None = None
+        self._rows: OptimisticRows[BoardRow] = OptimisticRows(_key_of, _order)
+
+    def load(self, page: RunsPage) -> None:
+        """Take a fresh snapshot; submits without an answer stay on top."""
+        self._rows.load(page.items)
+        self.next_cursor, self.prev_cursor = page.next_cursor, page.prev_cursor
+
+    def apply(self, run: RunOut) -> bool:
+        """Take a change of a run from the feed; False where it does not concern this list."""
+        known = self._rows.get(run.id) is not None
+        if self._belongs(run, known=known):
+            self._rows.put(run)
+            return True
+        self._rows.drop(run.id)
+        return known
+
+    def rows(self) -> list[BoardRow]:
+        """What is shown, top first."""
+        return self._rows.visible()
+
+    def begin(self, submit: Submitting) -> OptimisticMutation[BoardRow]:
+        """Put a `Submitting…` row on top until its answer is there."""
+        return self._rows.begin(
+            submit, is_same=lambda row: isinstance(row, RunOut) and submit.became(row)
+        )
+
+    def confirm(self, mutation: OptimisticMutation[BoardRow], run: RunOut) -> None:
+        """The submit became `run`; it stays only where the filters let it."""
+        known = self._rows.get(run.id) is not None
+        mutation.confirm(run if self._belongs(run, known=known) else None)
+
+    @property
+    def is_overfull(self) -> bool:
+        """True where so many runs came that a fresh page costs less than the long list."""
+        return len(self._rows.settled()) > OVERFULL_ROWS
+
+    def live_count(self) -> int:
+        """How many of the shown runs are live."""
+        rows = self._rows.settled()
+        return sum(isinstance(row, RunOut) and row.phase is Phase.LIVE for row in rows)
+
+    def _belongs(self, run: RunOut, *, known: bool) -> bool:
+        if not self.filters.show(run):
+            return False
+        if known:
+            return True
+        settled = self._rows.settled()
+        if self.filters.cursor:
+            return False
+        # Older than the page's last row: it has its place on a later page.
+        return self.next_cursor is None or not settled or _order(run) > _order(settled[-1])
+
+
+def _key_of(row: BoardRow) -> str:
+    return row.id if isinstance(row, RunOut) else row.key
+
+
+def _order(row: BoardRow) -> tuple[datetime, str]:
+    return (row.created_at, row.id) if isinstance(row, RunOut) else (row.began_at, row.key)

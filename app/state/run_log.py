@@ -1,0 +1,171 @@
+"""A bounded window on a run's log: bytes become lines, however large the log is."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+from app.api.client import LogPiece
+
+MAX_LINES = 5_000
+MAX_LINE_CHARS = 4_000
+READ_BYTES = 256 * 1024
+
+_KEPT_BYTES = MAX_LINE_CHARS * 4
+_BREAK = re.compile(rb"(\r\n|\n|\r)")
+
+Read = Callable[[int, int], Awaitable[LogPiece]]
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """A line: its text, its length in the log in bytes, and how many bytes are not shown."""
+
+    text: str
+    size: int
+    hidden: int = 0
+
+
+@dataclass(frozen=True)
+class Burst:
+    """What a look at the log brought; with `is_fresh` everything shown before is void."""
+
+    lines: tuple[LogLine, ...] = ()
+    is_fresh: bool = False
+
+
+class RunLog:
+    """The last lines of a log, at most `MAX_LINES`, and where they lie in it.
+
+    `read(offset, limit)` answers bytes; a negative offset counts from the log's end.
+    """
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self.lines: deque[LogLine] = deque()
+        self.next_offset = 0
+        self.size = 0
+        self.is_detached = False
+        self._held = 0
+        self._open = bytearray()
+        self._open_size = 0
+        self._ends_with_cr = False
+
+    @property
+    def first_offset(self) -> int:
+        """Where the first shown line begins; above 0 there are earlier ones."""
+        return self.next_offset - self._held - self._open_size
+
+    @property
+    def open_line(self) -> LogLine | None:
+        """The line that has no end yet."""
+        if not self._open_size:
+            return None
+        return _line(bytes(self._open), self._open_size, self._open_size, is_whole=False)
+
+    async def look_at_end(self) -> Burst:
+        """Begin anew with the log's last lines."""
+        piece = await self._read(-READ_BYTES, READ_BYTES)
+        self._clear()
+        self.take(piece.content, piece.next_offset)
+        if piece.next_offset > len(piece.content):
+            self._drop_broken_first()
+        self.size, self.is_detached = piece.size, False
+        return Burst(tuple(self.lines), is_fresh=True)
+
+    async def catch_up(self) -> Burst:
+        """Read what was written since; far behind, jump to the end instead."""
+        if self.is_detached:
+            return Burst()
+        piece = await self._read(self.next_offset, READ_BYTES)
+        if piece.size > piece.next_offset or piece.size < self.next_offset:
+            return await self.look_at_end()
+        self.size = piece.size
+        return Burst(self.take(piece.content, piece.next_offset))
+
+    async def look_earlier(self) -> Burst:
+        """Put the lines before the first one in front; beyond the bound the last ones go."""
+        start = max(0, self.first_offset - READ_BYTES)
+        piece = await self._read(start, self.first_offset - start)
+        before = RunLog(self._read)
+        before.take(piece.content, self.first_offset)
+        if before._open_size:
+            before.lines.append(before._end_line(0))
+        if start > 0:
+            before._drop_broken_first()
+        self._open.clear()
+        self.next_offset -= self._open_size
+        self._open_size, self.is_detached = 0, True
+        self._put_in_front(before.lines)
+        return Burst(tuple(self.lines), is_fresh=True)
+
+    def take(self, content: bytes, next_offset: int) -> tuple[LogLine, ...]:
+        """Split bytes that end at `next_offset` into lines; the whole new ones."""
+        added = list(self._split(content))
+        self.next_offset = next_offset
+        self.lines.extend(added)
+        while len(self.lines) > MAX_LINES:
+            self._held -= self.lines.popleft().size
+        return tuple(added[-MAX_LINES:])
+
+    def _split(self, content: bytes) -> Iterable[LogLine]:
+        if self._ends_with_cr and content.startswith(b"\n"):
+            content = content[1:]
+            self._lengthen_last()
+        if content:
+            self._ends_with_cr = content.endswith(b"\r")
+        parts = _BREAK.split(content)
+        for text, end in zip(parts[::2], [*parts[1::2], None], strict=True):
+            self._grow(text)
+            if end is not None:
+                yield self._end_line(len(end))
+
+    def _grow(self, text: bytes) -> None:
+        self._open_size += len(text)
+        self._open += text[: max(0, _KEPT_BYTES - len(self._open))]
+
+    def _end_line(self, end_size: int) -> LogLine:
+        size = self._open_size + end_size
+        line = _line(bytes(self._open), self._open_size, size, is_whole=True)
+        self._open.clear()
+        self._open_size = 0
+        self._held += size
+        return line
+
+    def _drop_broken_first(self) -> None:
+        # What was read began inside a line; alone, its rest is better than nothing.
+        if len(self.lines) > 1:
+            self._held -= self.lines.popleft().size
+
+    def _lengthen_last(self) -> None:
+        if self.lines:
+            last = self.lines.pop()
+            self.lines.append(LogLine(last.text, last.size + 1, last.hidden))
+            self._held += 1
+
+    def _put_in_front(self, lines: Iterable[LogLine]) -> None:
+        for line in reversed(list(lines)):
+            self.lines.appendleft(line)
+            self._held += line.size
+        while len(self.lines) > MAX_LINES:
+            last = self.lines.pop()
+            self._held -= last.size
+            self.next_offset -= last.size
+
+    def _clear(self) -> None:
+        self.lines.clear()
+        self._open.clear()
+        self._open_size = self._held = 0
+        self._ends_with_cr = False
+
+
+def _line(kept: bytes, length: int, size: int, *, is_whole: bool) -> LogLine:
+    is_complete = is_whole and len(kept) == length
+    # An unfinished line may stop inside a character: its first bytes wait for the rest.
+    text = codecs.getincrementaldecoder("utf-8")("replace").decode(kept, final=is_complete)
+    shown = text[:MAX_LINE_CHARS]
+    is_cut = len(shown) < len(text) or len(kept) < length
+    return LogLine(shown, size, max(1, length - len(shown.encode())) if is_cut else 0)

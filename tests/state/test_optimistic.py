@@ -1,0 +1,169 @@
+"""Undoing a submit restores the list exactly, whatever else happened meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.api.schemas import RunOut, RunsPage
+from app.domain.words import Status
+from app.state.optimistic import OptimisticMutation, OptimisticRows
+from app.state.run_board import BoardRow, RunBoard, RunFilters, Submitting
+from tests.state.run_samples import run_of, submitting
+
+
+def board_of(*runs: RunOut) -> RunBoard:
+    board = RunBoard(RunFilters())
+    board.load(RunsPage(items=list(runs)))
+    return board
+
+
+def names(board: RunBoard) -> list[str]:
+    return [row.key if isinstance(row, Submitting) else row.id for row in board.rows()]
+
+
+def test_a_submit_is_on_top_at_once_and_a_refusal_restores_the_list() -> None:
+    board = board_of(run_of(2), run_of(1))
+    mutation = board.begin(submitting("k"))
+    assert names(board) == ["k", run_of(2).id, run_of(1).id]
+    mutation.restore()
+    assert tuple(board.rows()) == mutation.prior_state
+
+
+def test_what_came_meanwhile_stays_when_a_submit_is_undone() -> None:
+    board = board_of(run_of(1))
+    first = board.begin(submitting("k1"))
+    board.apply(run_of(5, Status.QUEUED, project_id="proj_b"))
+    board.apply(run_of(1, Status.STOPPED))
+    board.begin(submitting("k2"))
+    first.restore()
+    assert names(board) == ["k2", run_of(5).id, run_of(1).id]
+    last = board.rows()[-1]
+    assert isinstance(last, RunOut)
+    assert last.status is Status.STOPPED
+
+
+def test_the_feeds_row_and_the_answers_row_are_one() -> None:
+    board = board_of(run_of(1))
+    mutation = board.begin(submitting("k"))
+    board.apply(run_of(2, Status.STARTING))
+    assert names(board) == [run_of(2).id, run_of(1).id]
+    board.confirm(mutation, run_of(2, Status.QUEUED))
+    assert names(board) == [run_of(2).id, run_of(1).id]
+    newest = board.rows()[0]
+    assert isinstance(newest, RunOut)
+    assert newest.status is Status.STARTING
+
+
+def test_a_like_run_of_somebody_else_takes_no_ones_place_for_good() -> None:
+    board = board_of()
+    mutation = board.begin(submitting("k"))
+    board.apply(run_of(2))
+    board.confirm(mutation, run_of(3))
+    assert names(board) == [run_of(3).id, run_of(2).id]
+
+
+def test_ending_twice_does_nothing() -> None:
+    board = board_of()
+    mutation = board.begin(submitting("k"))
+    board.confirm(mutation, run_of(1))
+    mutation.restore()
+    assert names(board) == [run_of(1).id]
+
+
+def test_a_change_of_a_row_shows_in_its_place_and_goes_back() -> None:
+    rows: OptimisticRows[tuple[str, str]] = OptimisticRows(lambda row: row[0], lambda row: row[0])
+    rows.load([("a", "off"), ("b", "off")])
+    mutation = rows.begin(("a", "on"))
+    assert rows.visible() == [("b", "off"), ("a", "on")]
+    mutation.restore()
+    assert rows.visible() == list(mutation.prior_state)
+    rows.begin(("a", "on")).confirm(("a", "on!"))
+    assert rows.visible() == [("b", "off"), ("a", "on!")]
+
+
+@dataclass
+class World:
+    """What really happened, kept apart from the board that is tested."""
+
+    board: RunBoard = field(default_factory=board_of)
+    runs: dict[int, RunOut] = field(default_factory=dict)
+    told: set[int] = field(default_factory=set)
+    waiting: dict[str, tuple[OptimisticMutation[BoardRow], int | None]] = field(
+        default_factory=dict
+    )
+    count: int = 0
+
+    def feed(self, number: int, status: Status = Status.QUEUED, project_id: str = "proj_a") -> None:
+        self.runs[number] = run_of(number, status, project_id=project_id)
+        self.board.apply(self.runs[number])
+        self.told.add(number)
+
+    def do(self, step: str, pick: int) -> None:
+        keys = sorted(self.waiting)
+        self.count += 1
+        if step == "submit":
+            key = f"k{self.count}"
+            self.waiting[key] = (self.board.begin(submitting(key)), None)
+        elif step == "foreign":
+            self.feed(self.count, project_id="proj_b")
+        elif step == "like":
+            self.feed(self.count)
+        elif step == "change" and self.told:
+            number = sorted(self.told)[pick % len(self.told)]
+            self.feed(number, Status.RUNNING, self.runs[number].project_id)
+        elif step == "accepted by the feed first" and keys:
+            key = keys[pick % len(keys)]
+            if self.waiting[key][1] is None:
+                self.feed(self.count, Status.STARTING)
+                self.waiting[key] = (self.waiting[key][0], self.count)
+        elif step == "confirm" and keys:
+            self.confirm(keys[pick % len(keys)])
+        elif step == "fail" and keys:
+            self.waiting.pop(keys[pick % len(keys)])[0].restore()
+
+    def confirm(self, key: str) -> None:
+        mutation, number = self.waiting.pop(key)
+        if number is None:
+            number = self.count
+            self.runs[number] = run_of(number, Status.QUEUED)
+            self.told.add(number)
+        self.board.confirm(mutation, run_of(number, Status.QUEUED))
+
+    def check(self) -> None:
+        rows = self.board.rows()
+        real = [row for row in rows if isinstance(row, RunOut)]
+        assert real == [self.runs[number] for number in sorted(self.told, reverse=True)]
+        shown = [row.key for row in rows if isinstance(row, Submitting)]
+        assert len(set(shown)) == len(shown)
+        assert set(shown) <= set(self.waiting)
+        assert rows[: len(shown)] == [row for row in rows if isinstance(row, Submitting)]
+
+
+STEPS = ["submit", "foreign", "like", "change", "accepted by the feed first", "confirm", "fail"]
+
+
+@given(st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 7)), max_size=30))
+def test_in_any_order_the_list_is_prior_state_and_what_really_happened(
+    steps: list[tuple[str, int]],
+) -> None:
+    world = World()
+    for step, pick in steps:
+        world.do(step, pick)
+        world.check()
+    for key in sorted(world.waiting):
+        world.waiting.pop(key)[0].restore()
+    world.check()
+    assert all(isinstance(row, RunOut) for row in world.board.rows())
+
+
+@given(st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 7)), max_size=12))
+def test_a_submit_refused_at_once_leaves_no_trace(steps: list[tuple[str, int]]) -> None:
+    world = World()
+    for step, pick in steps:
+        world.do(step, pick)
+    mutation = world.board.begin(submitting("last"))
+    mutation.restore()
+    assert tuple(world.board.rows()) == mutation.prior_state

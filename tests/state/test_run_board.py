@@ -1,0 +1,92 @@
+"""What a runs list takes from the feed, and which lists show a submit."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.api.schemas import RunOut, RunsPage
+from app.domain.words import Status, Trigger
+from app.state.run_board import OVERFULL_ROWS, RunBoard, RunFilters, Submitting
+from app.state.submits import Submits
+from tests.state.run_samples import run_of, submitting
+
+
+def board_with(filters: RunFilters, *runs: RunOut, next_cursor: str | None = None) -> RunBoard:
+    board = RunBoard(filters)
+    board.load(RunsPage(items=list(runs), next_cursor=next_cursor))
+    return board
+
+
+def ids(board: RunBoard) -> list[str]:
+    return [row.id for row in board.rows() if isinstance(row, RunOut)]
+
+
+def test_filters_survive_the_address() -> None:
+    filters = RunFilters("proj_a", (Status.DIED, Status.RUNNING), Trigger.AUTO, "c")
+    assert RunFilters.from_query(filters.to_query()) == filters
+
+
+def test_words_without_meaning_in_the_address_are_left_out() -> None:
+    query = {"status": "died,<script>,died", "trigger": "moon", "project": ""}
+    assert RunFilters.from_query(query) == RunFilters(status=(Status.DIED,))
+
+
+def test_a_run_that_no_longer_passes_the_filter_goes() -> None:
+    board = board_with(RunFilters(status=(Status.RUNNING,)), run_of(1))
+    assert board.apply(run_of(1, Status.SUCCEEDED))
+    assert ids(board) == []
+
+
+def test_an_older_run_stays_on_its_own_page() -> None:
+    board = board_with(RunFilters(), run_of(5), run_of(4), next_cursor="more")
+    assert not board.apply(run_of(3, Status.STOPPED))
+    assert board.apply(run_of(6))
+    assert ids(board) == [run_of(6).id, run_of(5).id, run_of(4).id]
+
+
+def test_a_later_page_changes_its_rows_and_takes_no_new_ones() -> None:
+    board = board_with(RunFilters(cursor="c"), run_of(5))
+    assert not board.apply(run_of(6))
+    assert board.apply(run_of(5, Status.DIED))
+    assert ids(board) == [run_of(5).id]
+
+
+def test_a_long_grown_list_asks_for_a_fresh_page() -> None:
+    board = board_with(RunFilters())
+    for number in range(OVERFULL_ROWS + 1):
+        board.apply(run_of(number))
+    assert board.is_overfull
+
+
+@pytest.mark.parametrize(
+    ("filters", "owner", "shown"),
+    [
+        (RunFilters(), "me", True),
+        (RunFilters(project_id="proj_a"), "me", True),
+        (RunFilters(project_id="proj_b"), "me", False),
+        (RunFilters(trigger=Trigger.AUTO), "me", False),
+        (RunFilters(cursor="c"), "me", False),
+        (RunFilters(), "somebody else", False),
+    ],
+)
+def test_a_submit_is_on_every_list_of_its_own_person_that_it_belongs_to(
+    filters: RunFilters, owner: str, shown: bool
+) -> None:
+    submits, board = Submits(), board_with(filters)
+    submits.watch(owner, board, lambda: None)
+    submit = submits.begin("me", submitting("k"))
+    assert any(isinstance(row, Submitting) for row in board.rows()) is shown
+    submit.restore()
+    assert board.rows() == []
+
+
+def test_a_list_opened_during_a_submit_shows_it_and_one_that_closed_is_left_alone() -> None:
+    submits, early, late = Submits(), board_with(RunFilters()), board_with(RunFilters())
+    changes: list[str] = []
+    leave = submits.watch("me", early, lambda: changes.append("early"))
+    submit = submits.begin("me", submitting("k"))
+    submits.watch("me", late, lambda: changes.append("late"))
+    leave()
+    submit.confirm(run_of(1))
+    assert ids(late) == [run_of(1).id]
+    assert changes == ["early", "late", "late"]

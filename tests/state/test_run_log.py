@@ -1,0 +1,160 @@
+"""The bounded log view: however a log is cut into pieces, its lines are the same."""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.api.client import LogPiece
+from app.state.run_log import MAX_LINE_CHARS, MAX_LINES, READ_BYTES, RunLog
+
+
+class GrowingLog:
+    """A log in memory that answers like `GET /runs/{id}/log`."""
+
+    def __init__(self, content: bytes = b"") -> None:
+        self.content = content
+        self.calls = 0
+
+    async def read(self, offset: int, limit: int) -> LogPiece:
+        self.calls += 1
+        start = max(0, len(self.content) + offset) if offset < 0 else offset
+        piece = self.content[start : start + limit]
+        return LogPiece(piece, start + len(piece), len(self.content), False)
+
+
+def texts(log: RunLog) -> list[str]:
+    whole = [line.text for line in log.lines]
+    return whole + ([log.open_line.text] if log.open_line else [])
+
+
+def took(*pieces: bytes) -> RunLog:
+    log = RunLog(GrowingLog().read)
+    for piece in pieces:
+        log.take(piece, log.next_offset + len(piece))
+    return log
+
+
+@given(
+    content=st.lists(
+        st.sampled_from(
+            [b"a", "é".encode(), "😀".encode(), b"\n", b"\r", b"\r\n", b"\x00", b"\xff"]
+        ),
+        max_size=40,
+    ).map(b"".join),
+    cuts=st.lists(st.integers(0, 120), max_size=8),
+)
+def test_pieces_cut_anywhere_give_the_lines_of_the_whole(content: bytes, cuts: list[int]) -> None:
+    edges = [0, *sorted(min(cut, len(content)) for cut in cuts), len(content)]
+    log = took(*(content[a:b] for a, b in itertools.pairwise(edges)))
+    parts = re.split(rb"\r\n|\n|\r", content)
+    assert [line.text for line in log.lines] == [p.decode(errors="replace") for p in parts[:-1]]
+    assert log.first_offset == 0
+    assert sum(line.size for line in log.lines) == len(content) - len(parts[-1])
+
+
+def test_a_character_cut_in_two_waits_for_its_rest() -> None:
+    log = took("né".encode()[:2])
+    assert texts(log) == ["n"]
+    log.take("né".encode()[2:], 3)
+    assert texts(log) == ["né"]
+
+
+def test_a_line_of_ten_megabytes_keeps_its_beginning_and_says_what_is_hidden() -> None:
+    megabyte = b"x" * (1 << 20)
+    log = took(*[megabyte] * 10, b"\nnext\n")
+    first, second = log.lines
+    assert first.text == "x" * MAX_LINE_CHARS
+    assert first.hidden == (10 << 20) - MAX_LINE_CHARS
+    assert first.size == (10 << 20) + 1
+    assert second.text == "next"
+
+
+def test_only_the_last_lines_are_kept_and_their_place_is_known() -> None:
+    content = b"".join(b"%d\n" % number for number in range(MAX_LINES + 700))
+    log = took(content)
+    assert len(log.lines) == MAX_LINES
+    assert log.lines[0].text == "700"
+    assert content[log.first_offset :].startswith(b"700\n")
+
+
+async def test_a_log_that_ran_far_ahead_is_met_at_its_end() -> None:
+    source = GrowingLog(b"one\n")
+    log = RunLog(source.read)
+    await log.look_at_end()
+    source.content += b"y\n" * READ_BYTES + b"last\n"
+    burst = await log.catch_up()
+    assert burst.is_fresh
+    assert log.lines[-1].text == "last"
+    assert log.next_offset == len(source.content)
+
+
+async def test_what_was_written_since_comes_alone() -> None:
+    source = GrowingLog(b"one\ntw")
+    log = RunLog(source.read)
+    await log.look_at_end()
+    source.content += b"o\nthree\nfo"
+    burst = await log.catch_up()
+    assert not burst.is_fresh
+    assert [line.text for line in burst.lines] == ["two", "three"]
+    assert log.open_line is not None
+    assert log.open_line.text == "fo"
+
+
+async def test_the_first_line_is_dropped_where_reading_began_inside_it() -> None:
+    source = GrowingLog(b"z" * 10 + b"\n" + b"line\n" * (READ_BYTES // 5))
+    log = RunLog(source.read)
+    await log.look_at_end()
+    assert set(texts(log)) == {"line"}
+    assert source.content[log.first_offset :].startswith(b"line\n")
+
+
+async def test_earlier_lines_come_on_demand_up_to_the_very_first() -> None:
+    source = GrowingLog(b"".join(b"%07d\n" % number for number in range(100_000)))
+    log = RunLog(source.read)
+    await log.look_at_end()
+    while log.first_offset > 0:
+        before = log.lines[0].text
+        await log.look_earlier()
+        assert log.lines[0].text < before
+        assert len(log.lines) <= MAX_LINES
+        assert source.content[log.first_offset :].startswith(log.lines[0].text.encode() + b"\n")
+        after_last = log.lines[-1].text.encode() + b"\n"
+        assert source.content[: log.next_offset].endswith(after_last)
+    assert log.lines[0].text == "0000000"
+
+
+async def test_looking_earlier_passes_a_line_longer_than_one_reading() -> None:
+    source = GrowingLog(b"first\n" + b"w" * (READ_BYTES * 2) + b"\nend\n" + b"e\n" * 10)
+    log = RunLog(source.read)
+    await log.look_at_end()
+    for _ in range(5):
+        if log.first_offset == 0:
+            break
+        await log.look_earlier()
+    assert log.lines[0].text == "first"
+
+
+async def test_a_look_at_earlier_lines_is_not_disturbed_by_new_ones_until_one_follows_again() -> (
+    None
+):
+    source = GrowingLog(b"line\n" * READ_BYTES)
+    log = RunLog(source.read)
+    await log.look_at_end()
+    await log.look_earlier()
+    calls = source.calls
+    assert (await log.catch_up()).lines == ()
+    assert source.calls == calls
+    await log.look_at_end()
+    assert log.next_offset == len(source.content)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\x00\x00\n", b"\xff\xfe\n"])
+async def test_odd_logs_are_lines_too(content: bytes) -> None:
+    log = RunLog(GrowingLog(content).read)
+    await log.look_at_end()
+    assert len(log.lines) == content.count(b"\n")
