@@ -78,6 +78,7 @@ STARTER_CALL = re.compile(
 MAY_START_PROCESSES = tuple(
     f"app/adapters/{place}" for place in ("git.py", "git/", "engine/", "supervisor/", "agents/")
 )
+STARTED_BY = "only the adapters git, engine, supervisor and agents start processes"
 VAGUE = {"util", "utils", "helper", "helpers", "manager", "managers", "misc"}
 VAGUE_ALONE = {"common", "base"}
 CLOCK = re.compile(
@@ -144,10 +145,10 @@ def processes_started_elsewhere(source: Source) -> Iterator[str]:
         return
     for node, name, _ in imports(source):
         if name.startswith(STARTERS) and not (source.name == "main.py" and "multi" in name):
-            yield source.at(node, f"imports {name}; processes start in {MAY_START_PROCESSES} only")
+            yield source.at(node, f"imports {name}; {STARTED_BY}")
     for node, name in names(source.tree):
         if STARTER_CALL.fullmatch(name):
-            yield source.at(node, f"uses {name}; processes start in {MAY_START_PROCESSES} only")
+            yield source.at(node, f"uses {name}; {STARTED_BY}")
 
 
 def files_that_are_too_long(source: Source) -> Iterator[str]:
