@@ -3,7 +3,6 @@
 (() => {
   "use strict";
   const root = document.documentElement;
-  const meta = (name) => document.querySelector(`meta[name="${name}"]`)?.content;
 
   // --- the look: a cookie pins it, so that the next page is right from its first paint
   const pinned = () => /(?:^|; )runyard_look=(light|dark)/.exec(document.cookie)?.[1] ?? "auto";
@@ -16,8 +15,14 @@
   wear(pinned());
 
   // --- times, on the server's clock
-  const told = Date.parse(meta("runyard-now") ?? "");
-  const offset = Number.isNaN(told) ? 0 : told - Date.now();
+  let offset = 0, isTold = false;
+  function learn(node) {
+    if (isTold) return;
+    const told = Date.parse(node.querySelector("[data-now]")?.dataset.now ?? "");
+    if (Number.isNaN(told)) return;
+    isTold = true;
+    offset = told - Date.now();
+  }
   const pad = (n) => String(n).padStart(2, "0");
   function took(seconds) {
     const s = Math.max(0, Math.floor(seconds));
@@ -124,6 +129,7 @@
     for (const change of changes)
       for (const node of change.addedNodes) {
         if (node.nodeType !== 1) continue;
+        learn(node);
         tickIn(node);
         if (link !== "Live") showLink(node);
         if (node.querySelector("[data-look]")) wear(pinned());

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 from nicegui import ui
 
-from app.api.client import ApiProblem
 from app.pages.components.correlation_chip import correlation_chip
 from app.pages.components.countdown import iso
 from app.pages.components.env_provenance import env_provenance_html
 from app.pages.components.live_badge import LiveBadge
 from app.pages.components.markup import clean, text
 from app.pages.visit import Visit
+from app.state.wire import ApiProblem
 
-ASSETS = Path(__file__).parents[2] / "assets"
 LOGO = '<span class="logo" aria-hidden="true"><i></i><i></i><i></i><i></i></span>'
+HEAD = (
+    '<link rel="icon" type="image/svg+xml" href="/assets/icon.svg">'
+    '<link rel="stylesheet" href="/assets/theme.css"><script src="/assets/clock.js"></script>'
+)
 LOOKS = (("auto", "Auto"), ("light", "Light"), ("dark", "Dark"))
 
 
@@ -79,19 +79,7 @@ def _dress(visit: Visit, title: str) -> None:
     ui.page_title(f"{title} · Runyard")
     pinned = visit.client.request.cookies.get("runyard_look")
     ui.dark_mode({"dark": True, "light": False}.get(pinned or ""))
-    ui.add_head_html(
-        f'<meta name="runyard-now" content="{iso(visit.now())}">'
-        f'<link rel="icon" type="image/svg+xml" href="{asset("icon.svg")}">'
-        f'<link rel="stylesheet" href="{asset("theme.css")}">'
-        f'<script src="{asset("clock.js")}"></script>'
-    )
-
-
-@cache
-def asset(name: str) -> str:
-    """The address of a file of ours, with its content's mark so that it may be cached for long."""
-    mark = hashlib.sha256((ASSETS / name).read_bytes()).hexdigest()[:10]
-    return f"/assets/{name}?v={mark}"
+    ui.add_head_html(HEAD)
 
 
 def _rail(visit: Visit, active: str) -> ui.element:
@@ -103,6 +91,7 @@ def _rail(visit: Visit, active: str) -> ui.element:
         ui.element("span").classes("sp")
         ui.html(
             f'<div class="look" role="group" aria-label="Look">{_look_buttons()}</div>'
+            f'<span hidden data-now="{iso(visit.now())}"></span>'
             f"{env_provenance_html(visit.system.provenance)}",
             sanitize=clean,
         )

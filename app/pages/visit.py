@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING, Any
 from nicegui import app as nicegui_app
 from nicegui import background_tasks, ui
 
-from app.api.client import ApiClient, ApiProblem, NoAnswer
-from app.api.schemas import ProjectOut, SystemOut
 from app.pages.components.correlation_chip import correlation_chip_html
 from app.pages.components.markup import clean, text
 from app.state.bursts import Burst
+from app.state.door import Door, Told
 from app.state.project_board import ProjectBoard
+from app.state.wire import ApiClient, ApiProblem, NoAnswer, ProjectOut, SystemOut
 
 if TYPE_CHECKING:
     from nicegui import Client
-
-    from app.api.live import Door, LiveEvent
 
 BURST_SECONDS = 0.1
 
@@ -113,7 +111,7 @@ class Visit:
     def _follow(self, project: ProjectOut) -> None:
         self.board.apply(project)
 
-    def _hear(self, event: LiveEvent) -> None:
+    def _hear(self, event: Told) -> None:
         self._burst.add(event.kind, event.data)
         self._plan()
 

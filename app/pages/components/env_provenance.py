@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.api.schemas import Provenance
 from app.pages.components.markup import text
+from app.state.wire import Provenance
 
 
 def env_provenance_html(made: Provenance) -> str:

@@ -1,0 +1,55 @@
+"""What travels between a page and the API: all that the pages know of the API."""
+
+from __future__ import annotations
+
+from app.api.client import ApiClient, ApiProblem, Created, LogPiece, NoAnswer
+from app.api.schemas import (
+    Bar,
+    BranchOut,
+    ChangeOut,
+    DeliveryOut,
+    DoctorOut,
+    Finding,
+    IssueOut,
+    LastRun,
+    NewIssue,
+    NewProject,
+    ProjectOut,
+    Provenance,
+    QuotaOut,
+    RunOrder,
+    RunOut,
+    RunsPage,
+    SettingOut,
+    SystemOut,
+    TimelineEvent,
+    UsageOut,
+)
+
+__all__ = [
+    "ApiClient",
+    "ApiProblem",
+    "Bar",
+    "BranchOut",
+    "ChangeOut",
+    "Created",
+    "DeliveryOut",
+    "DoctorOut",
+    "Finding",
+    "IssueOut",
+    "LastRun",
+    "LogPiece",
+    "NewIssue",
+    "NewProject",
+    "NoAnswer",
+    "ProjectOut",
+    "Provenance",
+    "QuotaOut",
+    "RunOrder",
+    "RunOut",
+    "RunsPage",
+    "SettingOut",
+    "SystemOut",
+    "TimelineEvent",
+    "UsageOut",
+]
