@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from app.domain.rules import ExitRecord
 
@@ -458,4 +458,20 @@ class Forge(Protocol):
 
     def open_change(self, repo: Repository, order: ChangeOrder, *, now: datetime) -> Delivery:
         """Open a change request for the run, or answer the one it has. Raises ForgeSilent."""
+        ...
+
+
+class TrackerStore(Protocol):
+    """Where the built-in tracker keeps its issues and change requests."""
+
+    def issue(self, project_id: str, number: int) -> Any:
+        """The issue's row, or None."""
+        ...
+
+    def change_of_run(self, run_id: str) -> Any:
+        """The row of the change request a run opened, or None."""
+        ...
+
+    def open_change(self, **columns: Any) -> Any:
+        """Open a change request under the project's next number, or answer the run's own."""
         ...

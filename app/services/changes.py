@@ -1,0 +1,125 @@
+"""Change requests of the built-in tracker: telling, merging and closing them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from app.errors import AlreadyEnded, ForgeUnavailable, MergeConflict, NotFound
+from app.records.project_ledger import ProjectLedger, TrackerLedger
+from app.records.run_ledger import RunLedger
+from app.records.tables import ChangeRequest, Project
+from app.services.ports import CannotRead, Diff, Mirrors, OriginProblem, WorkingCopies
+from app.services.prechecks import repository_of
+from app.services.run_locks import Locks
+
+log = logging.getLogger(__name__)
+
+
+class ChangeDesk:
+    """Where change requests are merged or closed."""
+
+    def __init__(
+        self,
+        tracker: TrackerLedger,
+        projects: ProjectLedger,
+        runs: RunLedger,
+        mirrors: Mirrors,
+        copies: WorkingCopies,
+        locks: Locks,
+        on_merged: Callable[[], None],
+    ) -> None:
+        self._tracker = tracker
+        self._projects = projects
+        self._runs = runs
+        self._mirrors = mirrors
+        self._copies = copies
+        self._locks = locks
+        self._on_merged = on_merged
+
+    def all(self, project_id: str) -> list[ChangeRequest]:
+        """A project's change requests, newest first."""
+        self._project(project_id)
+        return self._tracker.changes(project_id)
+
+    def find(self, project_id: str, number: int) -> ChangeRequest:
+        """One change request. Raises NotFound."""
+        change = self._tracker.change(project_id, number)
+        if change is None:
+            raise NotFound
+        return change
+
+    def diff(self, project_id: str, number: int) -> Diff:
+        """What a change request changes."""
+        change = self.find(project_id, number)
+        repo = repository_of(self._project(project_id))
+        return self._mirrors.diff(repo, change.base_sha, change.head_sha)
+
+    def merge(self, project_id: str, number: int, now: datetime) -> ChangeRequest:
+        """Merge in the mirror, push to origin, close what it closes. Raises a Refusal."""
+        project = self._project(project_id)
+        repo = repository_of(project)
+        with self._locks.holding(f"merge {project_id}"):
+            change = self.find(project_id, number)
+            if change.state != "open":
+                raise AlreadyEnded(f"This change request is already {change.state}.")
+            message = f"Merge change #{number}: {change.title}"
+            if change.closes is not None:
+                message += f"\n\nCloses #{change.closes}"
+            try:
+                answer = self._mirrors.merge(
+                    repo, base=change.base, branch=change.branch, message=message
+                )
+            except OriginProblem as problem:
+                raise ForgeUnavailable(problem.sentence) from problem
+            if answer.sha is None:
+                raise MergeConflict(answer.because or None, conflicts=list(answer.conflicts))
+            merged = self._end(change, "merged", now, answer.sha)
+        self._clear(project, merged)
+        self._on_merged()
+        return merged
+
+    def close(self, project_id: str, number: int, now: datetime) -> ChangeRequest:
+        """Close without merging; the branch stays, parked."""
+        self._project(project_id)
+        change = self.find(project_id, number)
+        if change.state != "open":
+            raise AlreadyEnded(f"This change request is already {change.state}.")
+        closed = self._end(change, "closed", now, None)
+        self._runs.note(closed.run_id, project_id, parked=True)
+        return closed
+
+    def _end(
+        self, change: ChangeRequest, state: str, now: datetime, sha: str | None
+    ) -> ChangeRequest:
+        ended = self._tracker.end_change(
+            change.project_id, change.number, state=state, now=now, merged_sha=sha
+        )
+        if ended is None:
+            raise AlreadyEnded("This change request was ended a moment ago.")
+        run = self._runs.find(ended.run_id)
+        if run is not None and run.delivery is not None:
+            self._runs.note(run.id, run.project_id, delivery=run.delivery | {"state": state})
+            self._runs.tell_once(run.id, now, "note", f"change request #{ended.number} {state}")
+        return ended
+
+    def _clear(self, project: Project, change: ChangeRequest) -> None:
+        # merged work needs its claim no longer; a copy with other work in it stays
+        repo, run_id = repository_of(project), change.run_id
+        try:
+            if self._copies.exists(run_id):
+                tip = self._copies.take(repo, run_id, change.branch)
+                if tip != change.head_sha or not self._copies.look(repo, run_id, tip=tip).is_clean:
+                    return
+                self._copies.remove(run_id)
+            self._mirrors.delete_at_origin(repo, change.branch, expected_sha=change.head_sha)
+        except (CannotRead, OriginProblem) as problem:
+            log.info("kept after the merge: %s", problem)
+        self._mirrors.release(repo, change.branch, expected_sha=change.head_sha)
+
+    def _project(self, project_id: str) -> Project:
+        project = self._projects.find(project_id)
+        if project is None:
+            raise NotFound
+        return project

@@ -1,0 +1,132 @@
+"""Issues of the built-in tracker, each with why it is not being started now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.domain.issues import blocked_by, branch_of_issue
+from app.domain.words import READY_LABEL
+from app.errors import NotFound
+from app.records.project_ledger import ProjectLedger, TrackerLedger
+from app.records.run_ledger import RunLedger
+from app.records.tables import IssueRow, Project
+from app.services.ports import Mirrors
+from app.services.prechecks import repository_of
+
+
+@dataclass(frozen=True)
+class IssueView:
+    """An issue with what may be done about it; `hold` says why it is not claimable."""
+
+    number: int
+    title: str
+    body: str
+    labels: list[str]
+    state: str
+    ready: bool
+    hold: str | None
+    url: str | None = None
+
+    @property
+    def claimable(self) -> bool:
+        """True where a run could take it now."""
+        return self.ready and self.hold is None
+
+
+class IssueDesk:
+    """Where issues are written and told."""
+
+    def __init__(
+        self,
+        tracker: TrackerLedger,
+        projects: ProjectLedger,
+        runs: RunLedger,
+        mirrors: Mirrors,
+    ) -> None:
+        self._tracker = tracker
+        self._projects = projects
+        self._runs = runs
+        self._mirrors = mirrors
+
+    def all(self, project_id: str) -> list[IssueView]:
+        """A project's issues, lowest number first."""
+        project = self._find(project_id)
+        return self._views(project, self._tracker.issues(project_id))
+
+    def claimable_count(self, project: Project) -> int | None:
+        """How many issues a run could take; None while the mirror is being made."""
+        if project.state != "ready":
+            return None
+        issues = self._tracker.issues(project.id)
+        return sum(view.claimable for view in self._views(project, issues))
+
+    def add(
+        self, project_id: str, title: str, body: str, labels: list[str], now: datetime
+    ) -> IssueView:
+        """Write an issue."""
+        project = self._find(project_id)
+        row = self._tracker.add_issue(
+            project_id, title=title, body=body, labels=list(dict.fromkeys(labels)), now=now
+        )
+        return self._views(project, self._tracker.issues(project_id), only=row.number)[0]
+
+    def change(
+        self, project_id: str, number: int, changes: dict[str, Any], now: datetime
+    ) -> IssueView:
+        """Edit, label, close or open an issue."""
+        project = self._find(project_id)
+        if changes.get("state"):
+            changes["closed_at"] = now if changes["state"] == "closed" else None
+        if changes and self._tracker.change_issue(project_id, number, **changes) is None:
+            raise NotFound
+        views = self._views(project, self._tracker.issues(project_id), only=number)
+        if not views:
+            raise NotFound
+        return views[0]
+
+    def _find(self, project_id: str) -> Project:
+        project = self._projects.find(project_id)
+        if project is None:
+            raise NotFound
+        return project
+
+    def _views(
+        self, project: Project, rows: list[IssueRow], *, only: int | None = None
+    ) -> list[IssueView]:
+        open_numbers = {row.number for row in rows if row.state == "open"}
+        taken = {run.issue for run in self._runs.open_runs(project.id)}
+        repo = repository_of(project)
+        claims = self._mirrors.claims(repo) if project.state == "ready" else set()
+        return [
+            _view(project, row, open_numbers, taken, claims)
+            for row in rows
+            if only is None or row.number == only
+        ]
+
+
+def _view(
+    project: Project,
+    row: IssueRow,
+    open_numbers: set[int],
+    taken: set[int | None],
+    claims: set[str],
+) -> IssueView:
+    branch = branch_of_issue(project.branch_pattern, row.number)
+    blocker = blocked_by(row.body, open_numbers - {row.number})
+    hold = None
+    if row.state != "open":
+        hold = "closed"
+    elif READY_LABEL not in row.labels:
+        hold = "not ready"
+    elif row.number in taken:
+        hold = "a run is under way"
+    elif branch in claims:
+        hold = f"parked: {branch}"
+    elif blocker is not None:
+        hold = f"blocked by #{blocker}"
+    ready = row.state == "open" and READY_LABEL in row.labels
+    return IssueView(
+        row.number, row.title, row.body, list(row.labels), row.state, ready=ready, hold=hold
+    )

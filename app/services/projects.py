@@ -1,0 +1,217 @@
+"""The projects: registering, cloning in the background, changing, archiving."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from app.domain.names import OriginKind, branch_problem, origin_kind, origin_problem
+from app.domain.names import project_name_problem as name_problem
+from app.domain.words import FRAMEWORKS
+from app.errors import ForgeUnavailable, Invalid, NameTaken, NotFound, ProjectArchived, ProjectBusy
+from app.records.feed import Feed, ProjectChanged
+from app.records.project_ledger import NameInUse, ProjectLedger
+from app.records.run_ledger import RunLedger
+from app.records.tables import Project
+from app.services.ports import Agents, Mirrors, OriginProblem, Remote, RemoteBranch
+from app.services.prechecks import repository_of
+from app.services.workers import Workers
+
+log = logging.getLogger(__name__)
+ORIGIN_SECONDS = 10
+AFK_PATTERN = "afk/<N>"
+
+
+class ProjectDesk:
+    """Where projects are registered and changed."""
+
+    def __init__(
+        self,
+        projects: ProjectLedger,
+        runs: RunLedger,
+        mirrors: Mirrors,
+        agents: Agents,
+        workers: Workers,
+        feed: Feed,
+        on_ready: Callable[[], None],
+        defaults: dict[str, int],
+    ) -> None:
+        self._projects = projects
+        self._runs = runs
+        self._mirrors = mirrors
+        self._agents = agents
+        self._workers = workers
+        self._feed = feed
+        self._on_ready = on_ready
+        self._defaults = defaults
+        self._progress: dict[str, int] = {}
+
+    def add(self, name: str, origin: str, now: datetime, **settings: Any) -> Project:
+        """Register a repository after asking it for its branches. Raises a Refusal."""
+        name = name.strip()
+        _refuse("name", name_problem(name))
+        _refuse("origin", origin_problem(origin))
+        self._check(settings)
+        if self._projects.find_named(name) is not None:
+            raise NameTaken(errors=[{"field": "name", "message": "Name already in use"}])
+        remote = self._look(origin)
+        names = [branch.name for branch in remote.branches]
+        base = settings.get("base_branch") or remote.head
+        if base is None or base not in names:
+            raise Invalid.field(
+                "base_branch" if settings.get("base_branch") else "origin",
+                f"The repository has no branch {base}." if base else "This repository is empty.",
+            )
+        project = self._draft(name, origin, base, names, settings, now)
+        try:
+            self._projects.insert(project)
+        except NameInUse as error:
+            raise NameTaken from error
+        self._workers.submit(self.clone_once, project.id)
+        return project
+
+    def clone_once(self, project_id: str) -> bool:
+        """Make the mirror of a project that has none; False where it is broken."""
+        project = self._projects.find(project_id)
+        if project is None or project.state != "cloning":
+            return False
+        repo = repository_of(project)
+        try:
+            if not self._mirrors.exists(repo):
+                self._mirrors.clone(repo, progress=lambda p, _: self._told(project_id, p))
+            names = [branch.name for branch in self._mirrors.branches(repo)]
+            self._projects.change(
+                project_id, state="ready", state_because=None, known_branches=names
+            )
+        except OriginProblem as problem:
+            self._projects.change(project_id, state="broken", state_because=problem.sentence)
+            return False
+        except Exception:
+            because = "Cloning failed in Runyard; the log has the details."
+            self._projects.change(project_id, state="broken", state_because=because)
+            raise
+        finally:
+            self._progress.pop(project_id, None)
+        self._on_ready()
+        return True
+
+    def resume_clones(self) -> int:
+        """Begin again what a restart interrupted; how many."""
+        cloning = [one for one in self._projects.all() if one.state == "cloning"]
+        for project in cloning:
+            self._workers.submit(self.clone_once, project.id)
+        return len(cloning)
+
+    def progress(self, project_id: str) -> int | None:
+        """Percent of a clone under way."""
+        return self._progress.get(project_id)
+
+    def find(self, project_id: str) -> Project:
+        """A project by its id. Raises NotFound."""
+        project = self._projects.find(project_id)
+        if project is None:
+            raise NotFound
+        return project
+
+    def change(self, project_id: str, **settings: Any) -> Project:
+        """Change a project's settings. Raises a Refusal."""
+        project = self.find(project_id)
+        if project.archived_at is not None:
+            raise ProjectArchived
+        if "name" in settings:
+            settings["name"] = settings["name"].strip()
+            _refuse("name", name_problem(settings["name"]))
+        self._check(settings)
+        base = settings.get("base_branch")
+        if base and base not in project.known_branches:
+            raise Invalid.field("base_branch", f"The repository has no branch {base}.")
+        if not settings:
+            return project
+        try:
+            changed = self._projects.change(project_id, **settings)
+        except NameInUse as error:
+            raise NameTaken(errors=[{"field": "name", "message": "Name already in use"}]) from error
+        return changed or project
+
+    def archive(self, project_id: str, now: datetime) -> Project:
+        """Archive a project; its history stays. Raises ProjectBusy."""
+        project = self.find(project_id)
+        if self._runs.open_runs(project_id):
+            raise ProjectBusy
+        return self._projects.change(project_id, archived_at=project.archived_at or now) or project
+
+    def branches(self, project_id: str) -> list[RemoteBranch]:
+        """Branches of origin as last known, base first, then by name."""
+        project = self.find(project_id)
+        repo = repository_of(project)
+        if project.state == "ready":
+            found = self._mirrors.branches(repo)
+        else:
+            found = [RemoteBranch(name, "") for name in project.known_branches]
+        return sorted(found, key=lambda one: (one.name != project.base_branch, one.name))
+
+    def _look(self, origin: str) -> Remote:
+        try:
+            return self._mirrors.look_at_origin(origin, timeout_seconds=ORIGIN_SECONDS)
+        except OriginProblem as problem:
+            if problem.for_good:
+                raise Invalid.field("origin", problem.sentence) from problem
+            raise ForgeUnavailable(problem.sentence) from problem
+
+    def _told(self, project_id: str, percent: int) -> None:
+        if self._progress.get(project_id) != percent:
+            self._progress[project_id] = percent
+            self._feed.publish([ProjectChanged(project_id)])
+
+    def _check(self, settings: dict[str, Any]) -> None:
+        agent = settings.get("agent")
+        if agent is not None and agent not in self._agents.names():
+            raise Invalid.field("agent", f"No agent is called {agent!r}.")
+        pattern = settings.get("branch_pattern")
+        if pattern is not None and pattern.count("<N>") != 1:
+            raise Invalid.field("branch_pattern", "The pattern needs <N> exactly once.")
+        if pattern is not None:
+            _refuse("branch_pattern", branch_problem(pattern.replace("<N>", "1")))
+        for name in ("agent_command", "setup_command"):
+            command = settings.get(name)
+            if command is not None and any("\0" in word for word in command):
+                raise Invalid.field(name, "A command must not contain NUL.")
+
+    def _draft(
+        self,
+        name: str,
+        origin: str,
+        base: str,
+        branches: list[str],
+        settings: dict[str, Any],
+        now: datetime,
+    ) -> Project:
+        chosen = {key: value for key, value in settings.items() if value is not None}
+        defaults: dict[str, Any] = {
+            "tracker": "builtin",
+            "agent": "script",
+            "budget_seconds": self._defaults["budget_seconds"],
+            "max_concurrency": self._defaults["max_concurrency"],
+            "open_pr": "runyard",
+            "branch_pattern": AFK_PATTERN,
+            "sandbox": "none",
+        }
+        own = [one for one in chosen.pop("frameworks", []) if one not in FRAMEWORKS]
+        columns = defaults | chosen | {"base_branch": base}
+        return Project(
+            id=self._projects.stores.mint_control_id("proj", now),
+            name=name,
+            origin=origin.rstrip("/") if origin_kind(origin) is OriginKind.PATH else origin,
+            frameworks=[*FRAMEWORKS, *own],
+            known_branches=branches,
+            state="cloning",
+            created_at=now,
+            **columns,
+        )
+
+
+def _refuse(field: str, problem: str | None) -> None:
+    if problem:
+        raise Invalid.field(field, problem)
