@@ -1,0 +1,246 @@
+"""The way to the server: where it is, who we are, and what its answers mean."""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import sys
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    import httpx
+
+BASE_PATH = "/api/v1"
+READ_SECONDS = 30.0
+CONNECT_SECONDS = 5.0
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class Refused(Exception):
+    """The server said no, or what was asked is not there; the message is a sentence."""
+
+    def __init__(self, sentence: str, *, correlation_id: str = "", status: int = 0) -> None:
+        super().__init__(sentence)
+        self.correlation_id = correlation_id
+        self.status = status
+
+
+class Misused(Exception):
+    """The command line or the environment makes no sense; the message is a sentence."""
+
+
+class Unreachable(Exception):
+    """No answer came; `delivered` is True where the request may have arrived."""
+
+    def __init__(self, url: str, *, delivered: bool = False) -> None:
+        super().__init__(f"server not reachable at {url}; start it with: runyard serve")
+        self.delivered = delivered
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running Runyard as the command line sees it."""
+
+    url: str
+    token: str | None
+
+    @cached_property
+    def http(self) -> httpx.Client:
+        """The connection, opened at the first call."""
+        httpx = _httpx()
+        parts = urlsplit(self.url)
+        return httpx.Client(
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {self.token}"} if self.token else {},
+            timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+            # No proxy may stand between us and our own machine, nor see its token.
+            trust_env=parts.hostname not in _LOOPBACK,
+            # Reading the certificates takes a while and plain http never looks at them.
+            verify=parts.scheme == "https" or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+        )
+
+    def is_ready(self) -> bool:
+        """True where the server can do its work. Raises Unreachable."""
+        httpx = _httpx()
+        try:
+            return self.http.get("/readyz").is_success
+        except httpx.TransportError as error:
+            raise Unreachable(self.url) from error
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        params: Mapping[str, Any] | None = None,
+        key: str | None = None,
+    ) -> httpx.Response:
+        """One call below the base path. Raises Refused or Unreachable."""
+        httpx, correlation_id = _httpx(), uuid.uuid4().hex
+        headers = {"X-Correlation-Id": correlation_id}
+        if key:
+            headers["x-idempotency-key"] = key
+        try:
+            answer = self.http.request(
+                method, BASE_PATH + path, json=body, params=_given(params), headers=headers
+            )
+        except httpx.TransportError as error:
+            raise Unreachable(self.url, delivered=_may_have_arrived(error)) from error
+        if not answer.is_success:
+            raise _refusal(answer, correlation_id, self.url)
+        return answer
+
+    def get(self, path: str, **params: Any) -> Any:
+        """GET and read JSON."""
+        return read_json(self.send("GET", path, params=params), self.url)
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """POST and read JSON."""
+        return read_json(self.send("POST", path, body=body), self.url)
+
+    @contextmanager
+    def stream(self, path: str, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
+        """An answer whose body comes bit by bit. Raises Refused or Unreachable."""
+        httpx = _httpx()
+        try:
+            with self.http.stream("GET", BASE_PATH + path, headers=dict(headers)) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise _refusal(answer, "", self.url)
+                yield answer
+        except httpx.TransportError as error:
+            raise Unreachable(self.url, delivered=True) from error
+
+
+def connect(data_dir: Path | None) -> Server:
+    """The server that the command line, the environment or the data folder names.
+
+    A folder named on the command line wins over the environment. Raises Misused, Unreachable.
+    """
+    folder = data_folder(data_dir)
+    url_given, token_given = os.environ.get("RUNYARD_URL"), os.environ.get("RUNYARD_TOKEN")
+    running = None if url_given and not data_dir else _running(folder)
+    url = running or _checked(url_given) or _default_url()
+    # The local token is for the local server: it never leaves this machine.
+    own = _token(folder) if running or urlsplit(url).hostname in _LOOPBACK else None
+    token = (own or token_given) if data_dir else (token_given or own)
+    if token and not (token.isascii() and token.isprintable()):
+        raise Misused("The token contains characters that no token has.")
+    return Server(url, token)
+
+
+def data_folder(data_dir: Path | None) -> Path:
+    """The data folder: the command line's, the environment's, or this person's own."""
+    chosen = data_dir or os.environ.get("RUNYARD_DATA_DIR")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("runyard", appauthor=False))
+
+
+def read_json(answer: httpx.Response, url: str) -> Any:
+    """The JSON of an answer; what is none did not come from a Runyard."""
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise Refused(f"What answers at {url} is not a Runyard.") from error
+
+
+def _httpx() -> Any:
+    # httpx brings a command line of its own along, with rich and click; without it, it loads
+    # a third faster, and it is made to do without.
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+    import httpx
+
+    return httpx
+
+
+def _given(params: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {name: value for name, value in (params or {}).items() if value not in (None, "", [])}
+
+
+def _may_have_arrived(error: Exception) -> bool:
+    httpx = _httpx()
+    return not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+
+
+def _refusal(answer: httpx.Response, correlation_id: str, url: str) -> Refused:
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        body = {"detail": f"The server at {url} answered {answer.status_code}."}
+    sentence = str(body.get("detail") or body.get("title") or answer.status_code)
+    return Refused(
+        "\n".join([sentence, *_errors(body)]),
+        correlation_id=answer.headers.get("X-Correlation-Id", correlation_id),
+        status=answer.status_code,
+    )
+
+
+def _errors(body: Mapping[str, Any]) -> list[str]:
+    errors = body.get("errors")
+    found = [item for item in errors if isinstance(item, dict)] if isinstance(errors, list) else []
+    lines = [f"{item.get('field', '?')}: {item.get('message', '')}" for item in found]
+    return [line for line in lines if str(body.get("detail")) not in line]
+
+
+def _checked(url: str | None) -> str | None:
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or 1)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise Misused(f"RUNYARD_URL is no address of a server: {url}")
+    return url.rstrip("/")
+
+
+def _default_url() -> str:
+    port = os.environ.get("RUNYARD_PORT") or "8080"
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise Misused(f"RUNYARD_PORT is no port: {port}")
+    return f"http://127.0.0.1:{port}"
+
+
+def _running(folder: Path) -> str | None:
+    """The address in the folder's `server.json`. Raises Unreachable when its server is gone."""
+    try:
+        told = json.loads((folder / "server.json").read_text())
+        url, pid = _checked(str(told["url"])), int(told.get("pid") or 0)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, Misused):
+        return None
+    # Somebody else may listen at a dead server's address by now: our token is not for them.
+    if url and pid > 0 and not _is_alive(pid):
+        raise Unreachable(url)
+    return url
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True
+
+
+def _token(folder: Path) -> str | None:
+    try:
+        return (folder / "token").read_text().strip() or None
+    except (OSError, ValueError):
+        return None

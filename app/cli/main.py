@@ -1,0 +1,91 @@
+"""The entry of the command line: its commands, and what each kind of end means to a shell."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import Annotated
+
+import typer
+
+from app import __version__
+from app.cli import demo, issues, projects, runs, serving
+from app.cli.connection import Misused, Refused, Unreachable
+from app.cli.options import DataDir, example
+from app.cli.serving import Host, NoOpen, Port, serve_here
+from app.cli.terminal import Painted, err, out
+
+REFUSED = 1
+MISUSED = 2
+UNREACHABLE = 3
+
+
+def main() -> None:
+    """Run the command line; exit 0 done, 1 refused, 2 usage, 3 no server, 4 run failed."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that knows no "…" shows an escape instead of a traceback.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        build()(prog_name="runyard")
+    except Refused as refusal:
+        _complain(str(refusal), refusal.correlation_id)
+        sys.exit(REFUSED)
+    except Misused as misuse:
+        _complain(str(misuse))
+        sys.exit(MISUSED)
+    except Unreachable as problem:
+        _complain(str(problem))
+        sys.exit(UNREACHABLE)
+
+
+def build() -> typer.Typer:
+    """The whole command line."""
+    # Neither rich nor its tracebacks: they would double the time to the first word.
+    app = typer.Typer(
+        invoke_without_command=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog=example("runyard serve", "runyard demo", "runyard runs list --help"),
+    )
+    app.callback()(begin)
+    serving.register(app)
+    demo.register(app)
+    app.add_typer(projects.commands(), name="projects")
+    app.add_typer(issues.commands(), name="issues")
+    app.add_typer(runs.commands(), name="runs")
+    return app
+
+
+def begin(
+    ctx: typer.Context,
+    host: Host = None,
+    port: Port = None,
+    data_dir: DataDir = None,
+    no_open: NoOpen = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Runyard: unattended coding-agent runs on your own git repositories.
+
+    Without a command it starts the server.
+    """
+    if version:
+        out().say(f"runyard {__version__}")
+        raise typer.Exit
+    if ctx.invoked_subcommand is None:
+        serve_here(host=host, port=port, data_dir=data_dir, no_open=no_open)
+    elif host or port or data_dir or no_open:
+        raise Misused(f"Give options after the command: runyard {ctx.invoked_subcommand} --help")
+
+
+def _complain(sentences: str, correlation_id: str = "") -> None:
+    screen = err()
+    for line in sentences.splitlines() or [sentences]:
+        screen.say(Painted(line, "red"))
+    if correlation_id:
+        screen.say(Painted(f"corr {correlation_id}", "dim"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""The options that many commands share, worded once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir", help="The data folder of the server.", show_default=False, file_okay=False
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the API's JSON and nothing else.")]
+RunId = Annotated[
+    str, typer.Argument(help="A run's id, or its last 6 or more characters.", show_default=False)
+]
+ProjectName = Annotated[
+    str, typer.Option("--project", "-p", help="A project's id or name.", show_default=False)
+]
+ProjectArgument = Annotated[
+    str, typer.Argument(metavar="PROJECT", help="A project's id or name.", show_default=False)
+]
+
+
+def group(words: str) -> typer.Typer:
+    """A command group that loads fast: no rich, and help when nothing is asked of it."""
+    return typer.Typer(
+        help=words, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
+    )
+
+
+def example(*lines: str) -> str:
+    """The end of a command's help: lines to copy."""
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)

@@ -1,0 +1,113 @@
+"""`runyard serve`, `login-link` and `doctor`: what works with a server and without one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.connection import Unreachable, connect
+from app.cli.options import DataDir, Json, example
+from app.cli.terminal import Painted, Piece, err, out, print_json
+
+Host = Annotated[str | None, typer.Option(help="The address to listen on; 127.0.0.1 by default.")]
+Port = Annotated[
+    int | None, typer.Option(min=1, max=65535, help="The port to listen on; 8080 by default.")
+]
+NoOpen = Annotated[bool, typer.Option("--no-open", help="Do not open a browser.")]
+LOOK = "look"
+_LEVEL_COLOURS = {"ok": "green", LOOK: "yellow", "none": "dim"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the whole."""
+    app.command("serve", epilog=example("runyard serve --port 9000 --no-open"))(serve_here)
+    app.command("login-link", epilog=example("runyard login-link"))(print_login_link)
+    app.command("doctor", epilog=example("runyard doctor", "runyard doctor --strict --json"))(
+        examine
+    )
+
+
+def serve_here(
+    host: Host = None, port: Port = None, data_dir: DataDir = None, no_open: NoOpen = False
+) -> None:
+    """Start the server; what runyard does without a command."""
+    from app.server import serve
+
+    serve({**_given(data_dir=data_dir, host=host, port=port), "open_browser": not no_open})
+
+
+def print_login_link(json_only: Json = False, data_dir: DataDir = None) -> None:
+    """Print a link that signs a browser in, once, within 5 minutes."""
+    url = _login_link(data_dir)
+    if json_only:
+        print_json({"url": url})
+    else:
+        out().say(url)
+
+
+def examine(
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit 1 where something wants a look.")
+    ] = False,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Look at what works on this machine and what does not."""
+    found = _findings(data_dir)
+    if json_only:
+        print_json(found)
+    else:
+        _say_findings(found)
+    if strict and any(item.get("level") == LOOK for item in found["items"]):
+        raise typer.Exit(1)
+
+
+def _login_link(data_dir: Path | None) -> str:
+    try:
+        return str(connect(data_dir).post("/login-links")["url"])
+    except Unreachable:
+        # A link from this machine's own database opens no door of a server elsewhere.
+        if os.environ.get("RUNYARD_URL") and not data_dir:
+            raise
+    from app.server import offline_login_link
+
+    return str(offline_login_link(_given(data_dir=data_dir)))
+
+
+def _findings(data_dir: Path | None) -> dict[str, Any]:
+    try:
+        return connect(data_dir).get("/doctor")
+    except Unreachable as problem:
+        err().say(Painted(f"{problem} (looking without it)", "dim"))
+    from app.server import offline_doctor
+
+    return offline_doctor(_given(data_dir=data_dir))
+
+
+def _say_findings(found: dict[str, Any]) -> None:
+    rows: list[list[Piece]] = []
+    for item in found["items"]:
+        level = str(item.get("level", ""))
+        rows.append(
+            [
+                Painted(level, _LEVEL_COLOURS.get(level, "")),
+                str(item.get("check", "")),
+                str(item.get("found", "")),
+                str(item.get("advice", "")),
+            ]
+        )
+    out().say_table(["", "CHECK", "FOUND", "ADVICE"], rows)
+    out().say()
+    settings: list[list[Piece]] = [
+        [str(one.get("name", "")), Painted(str(one.get("origin", "")), "dim"), str(one["value"])]
+        for one in found.get("settings", [])
+    ]
+    if settings:
+        out().say_table(["SETTING", "FROM", "VALUE"], settings)
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

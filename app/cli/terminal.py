@@ -1,0 +1,145 @@
+"""What reaches the terminal: one funnel that takes the teeth out of everything it shows."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+# Whole sequences first, so that their harmless-looking rests do not stay behind.
+ESCAPES = re.compile(
+    "(?P<sgr>\x1b\\[[0-9;:]*m)"
+    "|(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]"
+    "|(?:\x1b[\\]PX^_]|[\x90\x98\x9d-\x9f])[^\x00-\x1f\x7f-\x9f]*(?:\x07|\x1b\\\\|\x9c)?"
+    "|\x1b[ -/]*[0-~]"
+    "|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
+ODD = re.compile(
+    "[\u00ad\u061c\u115f\u1160\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\u3164"
+    "\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
+COLOURS = {"red": 31, "green": 32, "yellow": 33, "cyan": 36, "bold": 1, "dim": 2}
+STATUS_COLOURS = {
+    "succeeded": "green",
+    "died": "red",
+    "timed_out": "red",
+    "not_started": "red",
+    "limited": "yellow",
+    "stopped": "yellow",
+    "expired": "yellow",
+    "starting": "cyan",
+    "running": "cyan",
+    "delivering": "cyan",
+}
+
+
+@dataclass(frozen=True)
+class Painted:
+    """Text with a colour's name, worn only where the terminal can and may show it."""
+
+    text: str
+    colour: str
+
+
+Piece = str | Painted
+
+
+def show_odd(text: str) -> str:
+    """Bidirectional controls, odd spaces and broken halves as visible escapes."""
+    return ODD.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def clean(text: str) -> str:
+    """One line without control sequences; line breaks and odd characters become visible."""
+    safe = ESCAPES.sub("", text.replace("\r\n", "\n"))
+    return show_odd(safe.replace("\n", "\\n"))
+
+
+def is_colourful(stream: TextIO) -> bool:
+    """True where colours may be used: a terminal, without NO_COLOR."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+@dataclass(frozen=True)
+class Screen:
+    """Lines for people on one stream; whatever comes in is cleaned here."""
+
+    stream: TextIO
+
+    @property
+    def is_tty(self) -> bool:
+        """True where a person looks on."""
+        return self.stream.isatty()
+
+    @property
+    def width(self) -> int:
+        """Columns of the terminal; without one, wide enough for anything."""
+        return shutil.get_terminal_size().columns if self.is_tty else 10_000
+
+    def say(self, *pieces: Piece) -> None:
+        """Print one line made of the pieces."""
+        self.stream.write("".join(self.render(piece) for piece in pieces) + "\n")
+        self.stream.flush()
+
+    def render(self, piece: Piece) -> str:
+        """A piece as it may be written: cleaned, coloured where colours are shown."""
+        if isinstance(piece, str):
+            return clean(piece)
+        if not is_colourful(self.stream) or piece.colour not in COLOURS:
+            return clean(piece.text)
+        return f"\x1b[{COLOURS[piece.colour]}m{clean(piece.text)}\x1b[0m"
+
+    def say_table(self, header: Sequence[str], rows: Sequence[Sequence[Piece]]) -> None:
+        """Print rows under a header, columns aligned, the last one cut to the terminal."""
+        lines: list[Sequence[Piece]] = [[Painted(name, "dim") for name in header], *rows]
+        widths = [max(len(clean(_text(line[i]))) for line in lines) for i in range(len(header))]
+        room = max(10, self.width - sum(widths[:-1]) - 2 * (len(widths) - 1))
+        for line in lines:
+            padded = [
+                _fit(piece, width) for piece, width in zip(line[:-1], widths[:-1], strict=True)
+            ]
+            gaps = [part for piece in padded for part in (piece, "  ")]
+            self.say(*gaps, _cut(line[-1], room))
+
+
+def out() -> Screen:
+    """Where answers go."""
+    return Screen(sys.stdout)
+
+
+def err() -> Screen:
+    """Where refusals, hints and progress go."""
+    return Screen(sys.stderr)
+
+
+def print_json(value: Any) -> None:
+    """Print JSON alone; on a terminal nothing but ASCII, so that no text can act there."""
+    print(json.dumps(value, indent=2, ensure_ascii=sys.stdout.isatty()), flush=True)
+
+
+def status_piece(run: dict[str, Any]) -> Painted:
+    """A run's label in its colour."""
+    status = str(run.get("status", ""))
+    return Painted(str(run.get("label") or status), STATUS_COLOURS.get(status, "dim"))
+
+
+def _text(piece: Piece) -> str:
+    return piece if isinstance(piece, str) else piece.text
+
+
+def _as(piece: Piece, text: str) -> Piece:
+    return text if isinstance(piece, str) else Painted(text, piece.colour)
+
+
+def _fit(piece: Piece, width: int) -> Piece:
+    return _as(piece, clean(_text(piece)).ljust(width))
+
+
+def _cut(piece: Piece, room: int) -> Piece:
+    text = clean(_text(piece))
+    return _as(piece, text if len(text) <= room else text[: room - 1] + "…")
