@@ -7,8 +7,8 @@ import json
 import os
 import subprocess
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import IO, Any
 
 from app.adapters import supervisor
 from app.adapters.engine.processes import INSTANCE, RUN_ID
@@ -19,18 +19,18 @@ _ERRORS_FILE = "supervisor.err"
 _PROGRAM = Path(supervisor.__file__).with_name("__main__.py")
 # what a test run or a NiceGUI server leaves in its environment stops other servers from serving
 _NEVER_PASSED = ("PYTEST_", "NICEGUI_", "RUNYARD_")
-LAUNCH_SECONDS = 20.0
+# what a start may take beyond the set-up command's time and its end
+_START_SECONDS = 10.0
+_ISOLATED = ("-I", "-S", "-X", "utf8")
 
 
 def agent_environment(order: LaunchOrder, instance: str, prompt_file: Path) -> dict[str, str]:
-    """The order's environment and the facts, nothing else."""
-    deadline = datetime.now(UTC) + timedelta(seconds=order.budget_seconds)
+    """The order's environment and the facts, nothing else; the supervisor adds the deadline."""
     facts = {
         **order.facts,
         "RUN_ID": order.run_id,
         "INSTANCE": instance,
         "PROMPT_FILE": str(prompt_file),
-        "DEADLINE": deadline.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
     passed = {
         name: value for name, value in order.env.items() if not name.startswith(_NEVER_PASSED)
@@ -42,33 +42,38 @@ def start_supervisor(
     python: str, folder: Path, order: LaunchOrder, env: Mapping[str, str], instance: str
 ) -> None:
     """Start the supervisor and wait until the agent was executed. Raises LaunchFailed."""
-    text = json.dumps(
-        {
-            "run_id": order.run_id,
-            "instance": instance,
-            "argv": list(order.argv),
-            "workdir": str(order.workdir),
-            "env": dict(env),
-            "budget_seconds": order.budget_seconds,
-            "grace_seconds": order.grace_seconds,
-            "log_cap_bytes": order.log_cap_bytes,
-        }
-    )
-    errors = os.open(folder / _ERRORS_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
+    fields = {
+        "run_id": order.run_id,
+        "instance": instance,
+        "argv": list(order.argv),
+        "setup": list(order.setup),
+        "workdir": str(order.workdir),
+        "env": dict(env),
+        "budget_seconds": order.budget_seconds,
+        "grace_seconds": order.grace_seconds,
+        "launch_seconds": order.launch_seconds,
+        "log_cap_bytes": order.log_cap_bytes,
+    }
+    cookie = {RUN_ID: order.run_id, INSTANCE: instance}
+    patience = order.launch_seconds + order.grace_seconds + _START_SECONDS
+    with open(folder / _ERRORS_FILE, "wb") as errors:
         answer = _ask(
-            python, folder, text.encode(), errors, {RUN_ID: order.run_id, INSTANCE: instance}
+            [python, *_ISOLATED, str(_PROGRAM), str(folder)],
+            json.dumps(fields).encode("ascii"),
+            errors=errors,
+            env=cookie,
+            patience=patience,
         )
-    finally:
-        os.close(errors)
     if "failed" in answer:
-        raise LaunchFailed(describe(answer["failed"], answer["errno"], order))
+        raise LaunchFailed(_describe(answer, order))
 
 
-def _ask(python: str, folder: Path, order: bytes, errors: int, env: dict[str, str]) -> dict:
+def _ask(
+    argv: list[str], text: bytes, *, errors: IO[bytes], env: dict[str, str], patience: float
+) -> dict[str, Any]:
     # its own session, files and folder: nothing of this process ends or holds it
     with subprocess.Popen(
-        [python, "-I", "-S", "-X", "utf8", str(_PROGRAM), str(folder)],
+        argv,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,
@@ -77,26 +82,39 @@ def _ask(python: str, folder: Path, order: bytes, errors: int, env: dict[str, st
         start_new_session=True,
     ) as process:
         try:
-            answer, _ = process.communicate(order, timeout=LAUNCH_SECONDS)
+            answer, _ = process.communicate(text, timeout=patience)
         except subprocess.TimeoutExpired as slow:
             process.kill()
-            raise LaunchFailed(f"The agent was not there after {LAUNCH_SECONDS:.0f} s.") from slow
+            raise LaunchFailed(f"The agent was not there after {patience:.0f} s.") from slow
     if not answer.endswith(b"\n"):
         raise LaunchFailed("The supervisor ended before the agent was there.")
     return json.loads(answer)
 
 
-def describe(stage: str, number: int, order: LaunchOrder) -> str:
-    """The sentence for a person, from where it failed and the error's number."""
-    command, why = order.argv[0], os.strerror(number)
+def _describe(answer: dict[str, Any], order: LaunchOrder) -> str:
+    """The sentence for a person."""
+    stage, number = answer["failed"], answer.get("errno") or 0
+    why, command = os.strerror(number), answer.get("command")
+    if stage == "setup":
+        return _describe_setup(answer, order)
     if stage == "workdir":
         return f"The agent's working copy cannot be entered: {order.workdir} ({why})."
     if stage == "command" and number == errno.ENOENT:
-        return f"The agent's command was not found: {command} (or what its first line names)."
-    if stage == "command" and number in (errno.EACCES, errno.ENOEXEC, errno.EISDIR):
-        return f"The agent's command cannot be executed: {command} ({why})."
+        return f"The command was not found: {command} (or what its first line names)."
     if stage == "command" and number == errno.E2BIG:
         return "The agent's command line and environment are too long for this machine."
+    if stage == "command":
+        return f"The command cannot be executed: {command} ({why})."
     if stage == "fork":
         return f"This machine could not start another process ({why})."
-    return f"The agent could not be started: {why}."
+    return f"The agent could not be started ({why})."
+
+
+def _describe_setup(answer: dict[str, Any], order: LaunchOrder) -> str:
+    if answer["reason"] == "deadline":
+        return f"The project's setup command took longer than {order.launch_seconds:.0f} s."
+    if answer["reason"] == "stopped":
+        return "The project's setup command was stopped."
+    code = answer["code"]
+    how = f"exited {code}" if code >= 0 else f"was killed by signal {-code}"
+    return f"The project's setup command {how}; its output is in the run's log."

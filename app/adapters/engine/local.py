@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,7 @@ from app.adapters.engine.processes import (
     ask_to_end,
     open_process,
 )
-from app.adapters.engine.run_log import LogFollower, RunLog
+from app.adapters.engine.run_log import RunLog
 from app.adapters.engine.watcher import Watcher
 from app.adapters.supervisor.kernel import read_boot_id
 from app.adapters.supervisor.record_files import STARTED
@@ -64,12 +63,11 @@ class LocalEngine:
                 raise LaunchFailed("The supervisor's record could not be read.")
         except BaseException:
             self._table.end(order.run_id, None)
-            shutil.rmtree(folder, ignore_errors=True)
             raise
         return started.supervisor
 
     def prompt_file(self, run_id: str) -> Path:
-        """Where the run's prompt is written when it is launched."""
+        """Where the agent of this run will find its prompt."""
         return self._folder(run_id) / PROMPT_FILE
 
     def look(self, run_id: str) -> Sight:
@@ -111,10 +109,6 @@ class LocalEngine:
         """The run's log, empty where there is none."""
         return RunLog(self._folder(run_id))
 
-    def follow(self, run_id: str, position: int = 0) -> LogFollower:
-        """A reader of the run's log while it grows, from `position` of the output on."""
-        return LogFollower(self._folder(run_id), position)
-
     def watch(self, run_id: str) -> None:
         """Begin to report this run's changes to the listener given to `listen`."""
         self._watcher.watch(run_id)
@@ -154,7 +148,7 @@ class LocalEngine:
                 raise LaunchFailed("This run was started before.")
             no_links = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
             file = os.open(folder / PROMPT_FILE, no_links, 0o600)
-            with os.fdopen(file, "w", encoding="utf-8", errors="surrogateescape") as prompt:
+            with os.fdopen(file, "w", encoding="utf-8", errors="replace") as prompt:
                 prompt.write(order.prompt)
         except OSError as problem:
             raise LaunchFailed(
@@ -186,8 +180,12 @@ class LocalEngine:
 
 
 def _refuse_unusable(order: LaunchOrder, env: dict[str, str]) -> None:
-    texts = [*order.argv, *env, *env.values(), str(order.workdir)]
+    texts = [*order.argv, *order.setup, *env, *env.values(), str(order.workdir)]
     if not order.argv or not order.argv[0]:
         raise LaunchFailed("The agent has no command.")
-    if any("\0" in text for text in texts) or any(not name or "=" in name for name in env):
+    try:
+        is_unusable = any(b"\0" in os.fsencode(text) for text in texts)
+    except UnicodeEncodeError:
+        is_unusable = True
+    if is_unusable or any(not name or "=" in name for name in env):
         raise LaunchFailed("The agent's command or environment holds a character it cannot hold.")

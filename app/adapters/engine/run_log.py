@@ -3,76 +3,46 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 from app.adapters.engine.records import open_folder, open_plain_file
 from app.adapters.supervisor.output import HEAD, TAIL_FILES, TAIL_PREFIX
+from app.services.ports import LogPiece
 
-_CHUNK = 1 << 20
 
-
+@dataclass(frozen=True)
 class Part:
-    """One file of a log: the bytes `begin` to `end` of the agent's output.
+    """One file of a log, open: the bytes `begin` to `end` of the agent's output."""
 
-    Held open, so that it can be read even when the supervisor has dropped it meanwhile.
+    file: int
+    begin: int
+    end: int
+
+
+@contextmanager
+def open_parts(path: Path) -> Iterator[list[Part]]:
+    """The parts there are now, in order, none overlapping the one before.
+
+    All are open before one is read: what the supervisor drops meanwhile can still be read.
     """
-
-    def __init__(self, file: int, begin: int) -> None:
-        self._file = file
-        self.begin = begin
-        self.end = begin + os.fstat(file).st_size
-
-    def read(self, position: int, limit: int) -> bytes:
-        """At most `limit` bytes from `position` of the output on."""
-        return os.pread(self._file, min(limit, self.end - position), position - self.begin)
-
-    def close(self) -> None:
-        """Close the file."""
-        file, self._file = self._file, -1
-        if file >= 0:
-            os.close(file)
-
-    def __del__(self) -> None:
-        self.close()
-
-
-class _Cut:
-    """The marker in the place of dropped bytes."""
-
-    def __init__(self, dropped: int) -> None:
-        self._text = describe_cut(dropped)
-        self.begin = 0
-        self.end = len(self._text)
-
-    def read(self, position: int, limit: int) -> bytes:
-        return self._text[position : position + limit]
-
-
-def describe_cut(dropped: int) -> bytes:
-    """The line shown in the place of `dropped` bytes."""
-    return f"\n[… {dropped:,} bytes cut …]\n".encode()
-
-
-def open_parts(path: Path) -> list[Part]:
-    """The parts there are now, in order, none overlapping the one before."""
-    folder = open_folder(path)
-    if folder is None:
-        return []
-    try:
-        files = [
-            (begin, file)
-            for begin, name in _names(folder)
-            if (file := open_plain_file(folder, name)) is not None
+    with ExitStack() as opened:
+        parts: list[Part] = []
+        folder = open_folder(path)
+        if folder is not None:
+            opened.callback(os.close, folder)
+            for begin, name in _names(folder):
+                file = open_plain_file(folder, name)
+                if file is not None:
+                    opened.callback(os.close, file)
+                    parts.append(Part(file, begin, begin + os.fstat(file).st_size))
+        # one that begins inside another was not made by a supervisor
+        yield [
+            part for before, part in pairwise([Part(-1, 0, 0), *parts]) if before.end <= part.begin
         ]
-    finally:
-        os.close(folder)
-    parts: list[Part] = []
-    for begin, file in files:
-        part = Part(file, begin)
-        if not parts or parts[-1].end <= part.begin:
-            parts.append(part)
-    return parts
 
 
 def _names(folder: int) -> list[tuple[int, str]]:
@@ -86,61 +56,49 @@ def _names(folder: int) -> list[tuple[int, str]]:
 
 
 class RunLog:
-    """The log as it was when it was asked for: one string of bytes, the cuts marked."""
+    """The log as it is whenever it is asked; positions count the bytes the agent wrote."""
 
     def __init__(self, path: Path) -> None:
-        parts = open_parts(path)
-        self._pieces: list[Part | _Cut] = list(parts[:1])
-        for before, part in pairwise(parts):
-            if before.end < part.begin:
-                self._pieces.append(_Cut(part.begin - before.end))
-            self._pieces.append(part)
+        self._path = path
 
     @property
     def size(self) -> int:
-        """Bytes that can be read, the markers included."""
-        return sum(piece.end - piece.begin for piece in self._pieces)
+        """Bytes the agent has written."""
+        with open_parts(self._path) as parts:
+            return parts[-1].end if parts else 0
 
     @property
     def is_cut(self) -> bool:
         """True where something was dropped."""
-        return any(isinstance(piece, _Cut) for piece in self._pieces)
+        with open_parts(self._path) as parts:
+            kept = sum(part.end - part.begin for part in parts)
+            return bool(parts) and kept < parts[-1].end
 
-    def read(self, offset: int = 0, limit: int | None = None) -> bytes:
-        """Bytes from `offset`; a negative offset counts from the end."""
-        size = self.size
-        begin = max(0, size + offset) if offset < 0 else offset
-        left = size - begin if limit is None else min(limit, size - begin)
-        found = bytearray()
-        piece_begin = 0
-        for piece in self._pieces:
-            length = piece.end - piece.begin
-            skipped = max(0, begin - piece_begin)
-            if left > 0 and skipped < length:
-                data = piece.read(piece.begin + skipped, min(left, length - skipped))
-                found += data
-                left -= len(data)
-            piece_begin += length
-        return bytes(found)
+    def read(self, offset: int = 0, limit: int | None = None) -> LogPiece:
+        """At most `limit` bytes from `offset` on, a marker line in the place of dropped ones.
+
+        A negative offset counts from the end. The marker does not count for the limit.
+        """
+        with open_parts(self._path) as parts:
+            size = parts[-1].end if parts else 0
+            position = max(0, size + offset) if offset < 0 else offset
+            left = size if limit is None else limit
+            content = bytearray()
+            for part in parts:
+                if left > 0 and position < part.end:
+                    if position < part.begin:
+                        content += _mark_cut(part.begin - position)
+                        position = part.begin
+                    data = _read_part(part, position, left)
+                    content += data
+                    position += len(data)
+                    left -= len(data)
+            return LogPiece(bytes(content), position)
 
 
-class LogFollower:
-    """Reads a log while it grows; `position` is that of the agent's output, to go on from later."""
+def _read_part(part: Part, position: int, limit: int) -> bytes:
+    return os.pread(part.file, min(limit, part.end - position), position - part.begin)
 
-    def __init__(self, path: Path, position: int = 0) -> None:
-        self._path = path
-        self.position = position
 
-    def read_new(self, limit: int = _CHUNK) -> bytes:
-        """At most about `limit` bytes that came since, with a marker where some were dropped."""
-        found = bytearray()
-        for part in open_parts(self._path):
-            if part.end > self.position and len(found) < limit:
-                if part.begin > self.position:
-                    found += describe_cut(part.begin - self.position)
-                    self.position = part.begin
-                data = part.read(self.position, limit - len(found))
-                found += data
-                self.position += len(data)
-            part.close()
-        return bytes(found)
+def _mark_cut(dropped: int) -> bytes:
+    return f"\n[… {dropped:,} bytes cut …]\n".encode()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from app.adapters.engine.inotify import MODIFIED, OVERFLOWN, Inotify
 from app.adapters.engine.records import read_exit
-from app.adapters.engine.run_log import open_parts
+from app.adapters.engine.run_log import RunLog
 from app.adapters.supervisor.output import HEAD, TAIL_PREFIX
 from app.adapters.supervisor.record_files import EXIT
 
@@ -146,7 +146,7 @@ class Watcher:
             os.close(watched.pidfd)
 
     def _tell_what_is_there(self, run_id: str, watched: Watched) -> None:
-        if any(part.end for part in open_parts(watched.folder)):
+        if RunLog(watched.folder).size:
             self._tell(run_id, "log")
         if read_exit(watched.folder) is not None:
             watched.is_exit_told = True

@@ -12,9 +12,9 @@ _RESERVED = 1024
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def timestamp() -> str:
-    """Now as ISO 8601 in UTC, with milliseconds and a Z."""
-    seconds, rest = divmod(time.time(), 1)
+def timestamp(ahead: float = 0) -> str:
+    """Now, or `ahead` seconds later, as ISO 8601 in UTC with milliseconds and a Z."""
+    seconds, rest = divmod(time.time() + ahead, 1)
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{int(rest * 1000):03d}Z"
 
 

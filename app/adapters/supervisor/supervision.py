@@ -4,137 +4,173 @@ from __future__ import annotations
 
 import fcntl
 import os
-import resource
 import select
 import signal
 from collections.abc import Mapping
-from contextlib import suppress
 
 from app.adapters.supervisor import record_files
+from app.adapters.supervisor.daemon import (
+    PIPE_BYTES,
+    hear_signals,
+    identify,
+    leave_caller,
+    open_output,
+)
 from app.adapters.supervisor.kernel import (
     Alarm,
-    become_subreaper,
     boot_clock,
     descendants,
     kill_all,
-    read_boot_id,
     read_stat,
     send_verified,
 )
 from app.adapters.supervisor.output import CappedLog
 from app.adapters.supervisor.spawn import NotSpawned, spawn
 
-_CHUNK = 1 << 18
+_PAGE_BYTES = 4096
 _KILL_AGAIN_AFTER = 0.05
 _WRITE_AGAIN_AFTER = 1.0
 _WRITE_TRIES = 60
-_HEEDED = (signal.SIGTERM, signal.SIGCHLD)
-_IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ)
+_NOT_SPAWNED = {"code": None, "signal": None, "reason": "not_spawned"}
 
 
 def supervise(run_folder: str, order: dict) -> None:
     """Run the agent of `order` to its end and the end of everything it started."""
-    answers = _leave_caller()
+    answers = leave_caller()
+    umask = os.umask(0o077)
     try:
-        supervision, *files = _begin(run_folder, order, answers)
-    except NotSpawned as problem:
-        _answer(answers, {"failed": problem.stage, "errno": problem.errno})
-        return
+        folder = os.open(run_folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        wake = hear_signals()
+        mine = identify(order)
+        # before the agent: whoever finds this process later knows it from its first moment on
+        record_files.write(folder, record_files.STARTED, mine, durable=False)
+        for name in (record_files.EXIT, record_files.GONE):
+            record_files.reserve(folder, name)
+        run = Supervision(folder, order, mine, umask)
+        answer = run.begin()
     except OSError as problem:
         _answer(answers, {"failed": "supervisor", "errno": problem.errno})
         raise
-    os.close(answers)
-    supervision.run(*files)
+    if answer is not None:
+        _answer(answers, answer)
+        answers = -1
+    run.go_on(wake, answers)
 
 
-def _begin(run_folder: str, order: dict, answers: int) -> tuple[Supervision, int, int]:
-    umask = os.umask(0o077)
-    folder = os.open(run_folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    wake = _hear_signals()
-    mine = _identity(order)
-    # before the agent: whoever finds this process later knows it from its first moment on
-    record_files.write(folder, record_files.STARTED, mine, durable=False)
-    for name in (record_files.EXIT, record_files.GONE):
-        record_files.reserve(folder, name)
-    log = CappedLog(folder, order["log_cap_bytes"])
-    output, agent_side = _open_pipe()
-    deadline = boot_clock() + order["budget_seconds"]
+def _answer(answers: int, fields: Mapping[str, object]) -> None:
     try:
-        agent = spawn(order["argv"], order["env"], order["workdir"], output=agent_side, umask=umask)
-    except NotSpawned:
-        _record_no_agent(folder)
-        raise
-    os.close(agent_side)
-    stat = read_stat(agent)
-    mine["agent"] = {"pid": agent, "started": stat.started} if stat else None
-    record_files.write(folder, record_files.STARTED, mine)
-    _answer(answers, mine)
-    return Supervision(folder, log, agent, order["grace_seconds"], deadline), output, wake
+        os.write(answers, record_files.as_json(fields) + b"\n")
+    except OSError:
+        # the caller is gone: the records say the same
+        return
+    finally:
+        os.close(answers)
 
 
 class Supervision:
-    """One agent's life from its start to the proof that nothing of it is left."""
+    """One agent's life from its start, or its set-up, to the proof that nothing of it is left.
 
-    def __init__(
-        self, folder: int, log: CappedLog, agent: int, grace: float, deadline: float
-    ) -> None:
+    `main` is the process whose end counts: first the set-up command, if any, then the agent.
+    """
+
+    def __init__(self, folder: int, order: dict, mine: dict[str, object], umask: int) -> None:
         self._folder = folder
-        self._log = log
-        self._agent = agent
-        self._grace = grace
-        self._deadline = deadline
+        self._order = order
+        self._mine = mine
+        self._umask = umask
+        self._log = CappedLog(folder, order["log_cap_bytes"])
+        self._output, self._agent_side = open_output()
         self._alarm = Alarm()
+        self._main = 0
+        self._is_agent_begun = False
+        self._deadline = 0.0
         self._reason = "exited"
         self._stop_asked = False
         self._ended: dict[str, object] | None = None
         self._exit_kept = False
         self._kill_at: float | None = None
         self._kills = 0
+        self._to_answer: dict[str, object] | None = None
 
-    def run(self, output: int, wake: int) -> None:
-        """Return when neither the agent nor a descendant of it is left."""
+    def begin(self) -> dict[str, object] | None:
+        """Start the set-up command or the agent; what to answer the caller, None: not yet."""
+        if self._order["setup"]:
+            self._start(self._order["setup"], self._order["launch_seconds"])
+        else:
+            self._start_agent()
+        return self._to_answer
+
+    def go_on(self, wake: int, answers: int) -> None:
+        """Return when nothing of the run is left; `answers` below 0: answered already."""
         waiting = select.poll()
-        for fd in (output, wake, self._alarm.fd):
+        for fd in (self._output, wake, self._alarm.fd):
             waiting.register(fd, select.POLLIN)
-        self._alarm.ring_at(self._deadline)
         is_anyone_left = True
         while is_anyone_left:
-            ready = {fd for fd, _ in waiting.poll()}
-            self._hear(wake, ready)
-            if output in ready and not self._take(output):
-                waiting.unregister(output)
-            is_anyone_left = self._reap(output)
+            ready = {fd for fd, _ in waiting.poll()} if self._main else set()
+            if wake in ready and signal.SIGTERM in os.read(wake, _PAGE_BYTES):
+                self._stop_asked = True
+            self._alarm.clear()
+            if self._output in ready and not self._take():
+                waiting.unregister(self._output)
+            is_anyone_left = self._reap()
             self._act()
-        self._take_rest(output)
+            if answers >= 0 and self._to_answer is not None:
+                _answer(answers, self._to_answer)
+                answers = -1
+        self._take_rest()
         self._log.close()
         self._write_last_records()
 
-    def _hear(self, wake: int, ready: set[int]) -> None:
-        if wake in ready and signal.SIGTERM in os.read(wake, 4096):
-            self._stop_asked = True
-        self._alarm.clear()
+    def _start_agent(self) -> None:
+        self._is_agent_begun = True
+        self._start(self._order["argv"], self._order["budget_seconds"])
+        if self._ended is not None:
+            return
+        os.close(self._agent_side)
+        stat = read_stat(self._main)
+        self._mine["agent"] = {"pid": self._main, "started": stat.started} if stat else None
+        record_files.write(self._folder, record_files.STARTED, self._mine)
+        self._to_answer = self._mine
 
-    def _take(self, output: int) -> bool:
+    def _start(self, argv: list[str], seconds: float) -> None:
+        until = record_files.timestamp(seconds)
+        env = {**self._order["env"], "RUNYARD_DEADLINE": until}
+        workdir = self._order["workdir"]
+        try:
+            self._main = spawn(argv, env, workdir, output=self._agent_side, umask=self._umask)
+        except NotSpawned as problem:
+            self._give_up(failed=problem.stage, errno=problem.errno, command=argv[0])
+            return
+        self._deadline = boot_clock() + seconds
+        self._alarm.ring_at(self._deadline)
+
+    def _give_up(self, **answer: object) -> None:
+        self._ended = {**_NOT_SPAWNED, "at": record_files.timestamp()}
+        self._keep_exit()
+        self._to_answer = answer
+
+    def _take(self) -> bool:
         """Keep what the agent wrote; False when nobody can write any more."""
         try:
-            data = os.read(output, _CHUNK)
+            data = os.read(self._output, PIPE_BYTES)
         except BlockingIOError:
             return True
         self._log.write(data)
         return bool(data)
 
-    def _take_rest(self, output: int) -> None:
+    def _take_rest(self) -> None:
         """Keep what is in the pipe now, and no more: another writer may go on for ever."""
-        for _ in range(fcntl.fcntl(output, fcntl.F_GETPIPE_SZ) // 4096):
+        for _ in range(fcntl.fcntl(self._output, fcntl.F_GETPIPE_SZ) // _PAGE_BYTES):
             try:
-                data = os.read(output, _CHUNK)
+                data = os.read(self._output, PIPE_BYTES)
             except BlockingIOError:
                 return
             if not data:
                 return
             self._log.write(data)
 
-    def _reap(self, output: int) -> bool:
+    def _reap(self) -> bool:
         """Bury the dead; False when there is nobody left."""
         while True:
             try:
@@ -143,38 +179,42 @@ class Supervision:
                 return False
             if pid == 0:
                 return True
-            if pid == self._agent:
-                self._take_rest(output)
-                self._note_end(status)
+            if pid == self._main and self._ended is None:
+                self._note_end(os.waitstatus_to_exitcode(status))
 
-    def _note_end(self, status: int) -> None:
-        code = os.waitstatus_to_exitcode(status)
-        self._ended = {
-            "code": code if code >= 0 else None,
-            "signal": -code if code < 0 else None,
-            "reason": self._reason,
-            "at": record_files.timestamp(),
-        }
-        self._keep_exit()
+    def _note_end(self, code: int) -> None:
+        self._take_rest()
+        if self._is_agent_begun:
+            self._ended = {
+                "code": code if code >= 0 else None,
+                "signal": -code if code < 0 else None,
+                "reason": self._reason,
+                "at": record_files.timestamp(),
+            }
+            self._keep_exit()
+        elif code == 0 and self._kill_at is None and not self._stop_asked:
+            self._start_agent()
+        else:
+            self._give_up(failed="setup", code=code, reason=self._reason)
 
     def _act(self) -> None:
         now = boot_clock()
-        if self._kill_at is None:
-            if self._ended is None and self._stop_asked:
-                self._begin_end("stopped", now)
-            elif self._ended is None and now >= self._deadline:
-                self._begin_end("deadline", now)
-            elif self._ended is not None:
-                self._begin_end(self._reason, now)
-        elif now >= self._kill_at:
-            self._kill(now)
+        if self._kill_at is not None:
+            if now >= self._kill_at:
+                self._kill(now)
+        elif self._ended is not None:
+            self._begin_end(self._reason, now)
+        elif self._stop_asked:
+            self._begin_end("stopped", now)
+        elif now >= self._deadline:
+            self._begin_end("deadline", now)
 
     def _begin_end(self, reason: str, now: float) -> None:
         self._reason = reason
-        self._kill_at = now + self._grace
+        kill_at = self._kill_at = now + self._order["grace_seconds"]
         for stat in descendants([os.getpid()]):
             send_verified(stat, signal.SIGTERM)
-        self._alarm.ring_at(self._kill_at)
+        self._alarm.ring_at(kill_at)
 
     def _kill(self, now: float) -> None:
         kill_all(lambda: descendants([os.getpid()]))
@@ -205,68 +245,3 @@ class Supervision:
             self._alarm.ring_at(boot_clock() + _WRITE_AGAIN_AFTER)
             select.select([self._alarm.fd], [], [])
             self._alarm.clear()
-
-
-def _leave_caller() -> int:
-    """Be a daemon; the file to answer the caller on, which no agent inherits."""
-    os.setsid()
-    os.chdir("/")
-    answer_file = os.dup(1)
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for fd in (0, 1):
-        os.dup2(nothing, fd)
-    os.close(nothing)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    become_subreaper()
-    return answer_file
-
-
-def _hear_signals() -> int:
-    """The file that gets a byte for every signal that matters."""
-    wake, signals = os.pipe()
-    for fd in (wake, signals):
-        os.set_blocking(fd, False)
-    signal.set_wakeup_fd(signals, warn_on_full_buffer=False)
-    for signum in _HEEDED:
-        signal.signal(signum, lambda *_: None)
-    for signum in _IGNORED:
-        signal.signal(signum, signal.SIG_IGN)
-    return wake
-
-
-def _open_pipe() -> tuple[int, int]:
-    output, agent_side = os.pipe()
-    os.set_blocking(output, False)
-    # one that may not have a larger pipe has a smaller one
-    with suppress(OSError):
-        fcntl.fcntl(output, fcntl.F_SETPIPE_SZ, _CHUNK)
-    return output, agent_side
-
-
-def _identity(order: dict) -> dict[str, object]:
-    me = read_stat(os.getpid())
-    return {
-        "run_id": order["run_id"],
-        "instance": order["instance"],
-        "pid": os.getpid(),
-        "started": me.started if me else 0,
-        "boot_id": read_boot_id(),
-        "grace": order["grace_seconds"],
-        "agent": None,
-        "at": record_files.timestamp(),
-    }
-
-
-def _record_no_agent(folder: int) -> None:
-    at = record_files.timestamp()
-    nobody: dict[str, object] = {"code": None, "signal": None, "reason": "not_spawned", "at": at}
-    record_files.write(folder, record_files.EXIT, nobody)
-    record_files.write(folder, record_files.GONE, {"at": at})
-
-
-def _answer(answers: int, fields: Mapping[str, object]) -> None:
-    try:
-        os.write(answers, record_files.as_json(fields) + b"\n")
-    except OSError:
-        # the caller is gone: the records say the same
-        return
