@@ -1,0 +1,77 @@
+"""Merges made in the mirror, without any files checked out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from app.adapters.git import Git, GitFailed
+from app.adapters.git_origins import is_local
+from app.adapters.git_places import checked_sha
+from app.adapters.git_pushes import Push, push
+from app.services.ports import MergeAnswer
+
+_DIRTY = re.compile(r"working directory has|up-to-date check failed|could not update working", re.I)
+_MOVED = re.compile(r"non-fast-forward|fetch first|stale info", re.I)
+
+
+def merge_found(git: Git, mirror: Path, base_tip: str, tip: str) -> str | None:
+    """The commit of base that holds `tip` already: its merge commit, else base's tip."""
+    question = ["merge-base", "--is-ancestor", tip, base_tip]
+    answer = git.run(question, git_dir=mirror, check=False)
+    if answer.code not in {0, 1}:
+        raise GitFailed("git merge-base failed", answer.err)
+    if answer.code == 1:
+        return None
+    walk = ["rev-list", "--first-parent", "--merges", "--parents", f"{tip}..{base_tip}"]
+    for line in git.run(walk, git_dir=mirror).text.splitlines():
+        sha, _, *others = line.split()
+        if tip in others:
+            return sha
+    return base_tip
+
+
+def merge_commit(git: Git, mirror: Path, base_tip: str, tip: str, message: str) -> MergeAnswer:
+    """Make the merge commit of two commits in the mirror; no ref is touched."""
+    make = ["merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", base_tip, tip]
+    answer = git.run(make, git_dir=mirror, check=False)
+    parts = [part for part in answer.out.decode("utf-8", "replace").split("\0") if part]
+    if answer.code == 1:
+        files = tuple(dict.fromkeys(parts[1:]))
+        return MergeAnswer(None, f"{_files(len(files))} changed on both sides.", files)
+    if answer.code and "unrelated histories" in answer.err:
+        return MergeAnswer(None, "The branch and the base have no common history.")
+    if answer.code or answer.is_cut or not parts:
+        raise GitFailed("git merge-tree failed", answer.err)
+    tree = checked_sha(parts[0].strip())
+    commit = ["commit-tree", "-p", base_tip, "-p", tip, "-F", "-", tree]
+    return MergeAnswer(git.run(commit, git_dir=mirror, input=message.encode()).text)
+
+
+def send_merge(git: Git, mirror: Path, origin: str, base: str, sha: str) -> MergeAnswer:
+    """Push a merge commit to origin's base; a checkout of base there is updated or nothing is.
+
+    Raises OriginProblem where origin did not answer.
+    """
+    ref = f"refs/heads/{base}"
+    order = Push(f"{sha}:{ref}", updates_checkout=is_local(origin))
+    answer = push(git, mirror, origin, order)
+    if not answer.accepted:
+        return MergeAnswer(None, _refusal(base, answer.because))
+    git.run(["update-ref", f"refs/remotes/origin/{base}", sha], git_dir=mirror)
+    return MergeAnswer(sha)
+
+
+def _refusal(base: str, because: str) -> str:
+    if _DIRTY.search(because):
+        return (
+            f"{base} is checked out at origin with changes that are not committed there."
+            " Commit or stash them, then merge again."
+        )
+    if _MOVED.search(because):
+        return f"{base} moved at origin meanwhile. Merge again."
+    return f"Origin refused the merge: {because}"
+
+
+def _files(count: int) -> str:
+    return "One file was" if count == 1 else f"{count} files were"

@@ -1,0 +1,109 @@
+"""Origins: what a folder or address is, and git's complaints about it as sentences."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+
+from app.adapters.git import GitFailed, GitTimedOut
+from app.domain.names import origin_kind, origin_problem
+from app.services.ports import OriginProblem
+
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_SAYINGS: tuple[tuple[str, str, bool], ...] = (
+    (
+        r"Host key verification failed",
+        "The ssh key of this host is not known here: connect to it once by hand.",
+        True,
+    ),
+    (
+        r"Permission denied \(|Authentication failed|could not read (?:Username|Password)"
+        r"|returned error: 40[13]|[Pp]ermission to .* denied|Access denied|HTTP Basic",
+        "The repository refused the sign-in: check the credential helper or the ssh key.",
+        True,
+    ),
+    (
+        r"Could not resolve host(?:name)?|Name or service not known"
+        r"|Temporary failure in name resolution",
+        "The host of this address could not be found.",
+        False,
+    ),
+    (
+        r"Connection refused|[Cc]onnection timed out|Network is unreachable|No route to host"
+        r"|Failed to connect|Couldn't connect|Connection (?:reset|closed)|Operation timed out"
+        r"|Could not connect|Operation too slow",
+        "The host of this address did not answer.",
+        False,
+    ),
+    (r"SSL certificate|certificate verif", "The host's certificate could not be trusted.", True),
+    (r"dubious ownership", "The repository belongs to another user, so git refuses it.", True),
+    (r"shallow update not allowed", "This repository is a shallow clone.", True),
+    (
+        r"does not appear to be a git repository|[Rr]epository .*not found|not found"
+        r"|does not exist|returned error: 404",
+        "There is no git repository at this address, or it is not shown to you.",
+        True,
+    ),
+    (r"Permission denied|insufficient permission", "The repository may not be read.", True),
+)
+
+
+def check_origin(origin: str) -> None:
+    """Refuse an address that is not allowed and a folder that is no repository's own.
+
+    Raises OriginProblem.
+    """
+    problem = origin_problem(origin) or (_folder_problem(origin) if origin[:1] == "/" else None)
+    if problem:
+        raise OriginProblem(problem, for_good=True)
+
+
+def is_local(origin: str) -> bool:
+    """True where the origin is a folder of this machine."""
+    return origin_kind(origin) is not None and origin.startswith("/")
+
+
+def _folder_problem(origin: str) -> str | None:
+    path = Path(origin)
+    try:
+        if not stat.S_ISDIR(path.stat().st_mode):
+            return f"{origin} is a file, not a folder."
+        if not os.access(path, os.R_OK | os.X_OK):
+            return f"{origin} may not be read."
+        return _repository_problem(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return f"There is no folder {origin}."
+    except PermissionError:
+        return f"{origin} may not be read."
+    except OSError as problem:
+        return f"{origin} cannot be used: {problem.strerror}."
+
+
+def _repository_problem(path: Path) -> str | None:
+    git_dir = path / ".git" if (path / ".git").exists() else path
+    is_bare = all((path / part).exists() for part in ("HEAD", "objects", "refs"))
+    if git_dir == path and not is_bare:
+        above = next((up for up in path.parents if (up / ".git").exists()), None)
+        hint = f" It is part of the repository {above}: give that folder." if above else ""
+        return f"{path} is a folder, but not a git repository.{hint}"
+    if (git_dir / "shallow").exists():
+        return f"{path} is a shallow clone: run git fetch --unshallow there first."
+    return None
+
+
+def explain(failure: GitFailed) -> OriginProblem:
+    """The failure of a call to origin as a sentence, and whether asking again may help."""
+    if isinstance(failure, GitTimedOut):
+        return OriginProblem("The repository did not answer in time.", for_good=False)
+    for pattern, sentence, for_good in _SAYINGS:
+        if re.search(pattern, failure.err):
+            return OriginProblem(sentence, for_good=for_good)
+    last = words_of(failure.err).splitlines()[-1:] or ["git gave no reason"]
+    return OriginProblem(f"The repository could not be reached: {last[0]}", for_good=False)
+
+
+def words_of(text: str) -> str:
+    """What the far side said, fit to be shown: no control characters, at most 500 characters."""
+    return _UNPRINTABLE.sub("", text).strip()[:500]

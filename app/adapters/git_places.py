@@ -1,0 +1,122 @@
+"""Where our git folders are, how they are laid out, and which names may reach them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.adapters.git import Git, GitFailed, Identity, UnsafeArgument
+from app.domain.names import branch_problem
+from app.services.ports import CannotRead, Repository
+
+_ID = re.compile(r"[a-z0-9_]{1,80}", re.ASCII)
+_SHA = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})", re.ASCII)
+# highest precedence of all: no attribute of a repository names a driver or hides a file's diff
+_ATTRIBUTES = "* !filter !diff\n"
+
+Settings = Mapping[tuple[str, ...], Mapping[str, str]]
+
+
+def checked_id(id_: str) -> str:
+    """The id of a project or run, safe as a folder name. Raises UnsafeArgument."""
+    if not _ID.fullmatch(id_):
+        raise UnsafeArgument("This id cannot name a folder.")
+    return id_
+
+
+def checked_sha(sha: str) -> str:
+    """A whole commit id, 40 or 64 hexadecimal digits. Raises UnsafeArgument."""
+    if not _SHA.fullmatch(sha):
+        raise UnsafeArgument("This is not a commit id.")
+    return sha
+
+
+def head_ref(branch: str) -> str:
+    """The full ref of a branch, by our own rules. Raises UnsafeArgument."""
+    problem = branch_problem(branch)
+    if problem:
+        raise UnsafeArgument(problem)
+    return f"refs/heads/{branch}"
+
+
+def agreed_ref(git: Git, branch: str) -> str:
+    """The full ref of a branch that our rules and git's own allow. Raises UnsafeArgument."""
+    ref = head_ref(branch)
+    if git.run(["check-ref-format", "--branch", branch], check=False).code:
+        raise UnsafeArgument("git refuses this branch name.")
+    return ref
+
+
+def mirror_path(root: Path, repo: Repository) -> Path:
+    """Where the mirror of a project is or would be. Raises UnsafeArgument."""
+    return root / f"{checked_id(repo.project_id)}.git"
+
+
+def lay_out(
+    git_dir: Path,
+    settings: Settings,
+    *,
+    head: str,
+    sha: str,
+    borrow: Path | None = None,
+    is_for_agent: bool = False,
+) -> None:
+    """Write an empty git folder by hand: no template, no hook, no setting that is not ours.
+
+    `head` is the ref HEAD names, `sha` any commit of the repository (its length tells the hash),
+    `borrow` another git folder whose objects are used.
+    """
+    for folder in ("objects/info", "objects/pack", "refs/heads", "info", "hooks"):
+        (git_dir / folder).mkdir(parents=True)
+    core = {"repositoryformatversion": "0", "filemode": "true"}
+    extra: dict[tuple[str, ...], Mapping[str, str]] = {}
+    if len(sha) == 64:
+        core["repositoryformatversion"] = "1"
+        extra[("extensions",)] = {"objectFormat": "sha256"}
+    core |= settings.get(("core",), {})
+    (git_dir / "config").write_text(_config_text({**settings, ("core",): core, **extra}))
+    (git_dir / "HEAD").write_text(f"ref: {head}\n")
+    (git_dir / "info" / "exclude").write_text("")
+    if not is_for_agent:
+        (git_dir / "info" / "attributes").write_text(_ATTRIBUTES)
+    if borrow:
+        (git_dir / "objects/info/alternates").write_text(f"{borrow / 'objects'}\n")
+
+
+def copy_settings(origin: str, branch: str, identity: Identity) -> Settings:
+    """The config of a run's copy: the real origin, the branch's upstream, who commits."""
+    return {
+        ("core",): {"bare": "false", "logAllRefUpdates": "true"},
+        ("remote", "origin"): {"url": origin, "fetch": "+refs/heads/*:refs/remotes/origin/*"},
+        ("branch", branch): {"remote": "origin", "merge": head_ref(branch)},
+        ("user",): {"name": identity.name, "email": identity.email},
+        # a detached clean-up would outlive the run
+        ("gc",): {"auto": "0"},
+        ("maintenance",): {"auto": "false"},
+    }
+
+
+def _config_text(settings: Settings) -> str:
+    lines = []
+    for section, values in settings.items():
+        name = "".join(f" {_quoted(part)}" for part in section[1:])
+        lines.append(f"[{section[0]}{name}]")
+        lines += [f"\t{key} = {_quoted(value)}" for key, value in values.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    if "\0" in text or "\n" in text:
+        raise UnsafeArgument("A setting must be one line.")
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+@contextmanager
+def or_cannot_read(what: str) -> Iterator[None]:
+    """Turn every failure inside into CannotRead, so that its caller keeps everything."""
+    try:
+        yield
+    except (GitFailed, OSError, ValueError) as problem:
+        raise CannotRead(f"{what} could not be read: {problem}") from problem

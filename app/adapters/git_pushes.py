@@ -1,0 +1,77 @@
+"""Pushes to origin, and what origin answered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.adapters.git import NETWORK_SECONDS, Git, GitAnswer, GitFailed
+from app.adapters.git_origins import check_origin, explain, words_of
+from app.services.ports import OriginProblem, PushAnswer
+
+_LINE = re.compile(r"^([ +\-*!=])\t[^\t]*\t(.*)$", re.MULTILINE)
+_REASON = re.compile(r"\((.*)\)\s*$")
+# A checkout at origin is updated by its owner's own git: with their config, so that their filters
+# write their files, and only where nothing of theirs is in the way.
+_UPDATE_CHECKOUT = (
+    "--receive-pack=env -u GIT_CONFIG_GLOBAL -u GIT_CONFIG_SYSTEM -u GIT_CONFIG_NOSYSTEM"
+    " -u GIT_ATTR_NOSYSTEM git -c receive.denyCurrentBranch=updateInstead receive-pack"
+)
+
+
+@dataclass(frozen=True)
+class Push:
+    """One refspec for origin; `lease` is `ref:sha`, what a deletion expects there."""
+
+    refspec: str
+    lease: str | None = None
+    updates_checkout: bool = False
+
+    @property
+    def flags(self) -> Sequence[str]:
+        """The flags of git push for it."""
+        flags = ["--porcelain", "--no-verify", "--recurse-submodules=no", "--no-follow-tags"]
+        flags += [f"--force-with-lease={self.lease}"] if self.lease else []
+        return flags + ([_UPDATE_CHECKOUT] if self.updates_checkout else [])
+
+
+def push(git: Git, mirror: Path, origin: str, order: Push) -> PushAnswer:
+    """Push once; a refusal is an answer, with the far side's words.
+
+    Raises OriginProblem (not for good) where origin did not answer: nothing is known then.
+    """
+    try:
+        check_origin(origin)
+        answer = git.run(
+            ["push", *order.flags, "--", origin, order.refspec],
+            git_dir=mirror,
+            origin=origin,
+            timeout=NETWORK_SECONDS,
+            check=False,
+        )
+        return _read(answer)
+    except OriginProblem as problem:
+        if problem.for_good:
+            return PushAnswer(False, problem.sentence)
+        raise
+    except GitFailed as failure:
+        raise explain(failure) from failure
+
+
+def _read(answer: GitAnswer) -> PushAnswer:
+    lines = _LINE.findall(answer.text)
+    if answer.code == 0 and lines and all(flag != "!" for flag, _ in lines):
+        return PushAnswer(True)
+    refused = [summary for flag, summary in lines if flag == "!"]
+    if refused:
+        return PushAnswer(False, _because(refused[0], answer.err))
+    raise explain(GitFailed("git push failed", answer.err))
+
+
+def _because(summary: str, err: str) -> str:
+    reason = _REASON.search(summary)
+    remote = [line.partition(":")[2].strip() for line in err.splitlines() if line[:7] == "remote:"]
+    said = " ".join(line for line in remote if line)
+    return words_of(": ".join(part for part in (reason[1] if reason else summary, said) if part))

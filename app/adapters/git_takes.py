@@ -1,0 +1,153 @@
+"""An agent's commits taken into the mirror, checked; its git folder is only ever read as files."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tempfile
+from pathlib import Path
+from typing import IO
+
+from app.adapters.git import Git
+from app.adapters.git_folders import identify, opened, read_file, remove_tree, set_aside
+from app.adapters.git_places import checked_sha, head_ref
+from app.services.ports import CannotRead
+
+_TAKE_SECONDS = 300.0
+PACK_CAP = 2 * 1024**3
+_TEXT_CAP = 8 * 1024 * 1024
+_MOST_OBJECTS = 2_000_000
+# one allocation of git's; an object that says it is larger is a bomb, not work
+_MEMORY = {"GIT_ALLOC_LIMIT": "1g"}
+_FAN = re.compile(r"[0-9a-f]{2}", re.ASCII)
+
+
+def read_tip(git_dir: int, branch: str) -> str:
+    """The commit a branch names, read as text. Raises OSError, CannotRead, UnsafeArgument."""
+    ref = head_ref(branch)
+    text = _loose_ref(git_dir, ref)
+    if text is None:
+        text = _packed_ref(git_dir, ref)
+    if text is None:
+        raise CannotRead(f"The copy has no branch {branch} any more.")
+    return checked_sha(text.strip())
+
+
+def _loose_ref(git_dir: int, ref: str) -> str | None:
+    *folders, name = ref.split("/")
+    try:
+        with opened(git_dir, *folders) as fd:
+            return read_file(fd, name, cap=1000)
+    except FileNotFoundError:
+        return None
+
+
+def _packed_ref(git_dir: int, ref: str) -> str | None:
+    for line in (read_file(git_dir, "packed-refs", cap=_TEXT_CAP) or "").splitlines():
+        sha, _, name = line.partition(" ")
+        if name == ref:
+            return sha
+    return None
+
+
+def check_objects(git_dir: int, mirror: Path) -> tuple[int, int]:
+    """Make sure that the objects are real files and borrowed from our mirror only.
+
+    Answers what identifies the folder. Raises OSError, CannotRead.
+    """
+    with opened(git_dir, "objects") as objects:
+        for name in os.listdir(objects):
+            with opened(objects, name) as folder:
+                _check_files(folder)
+            if name == "info":
+                with opened(objects, name) as info:
+                    _check_alternates(read_file(info, "alternates", cap=_TEXT_CAP) or "", mirror)
+        return identify(objects)
+
+
+def _check_files(folder: int) -> None:
+    with os.scandir(folder) as entries:
+        for count, entry in enumerate(entries):
+            mode = entry.stat(follow_symlinks=False).st_mode
+            # info/commit-graphs is a folder of git's own, which we never read
+            is_graphs = stat.S_ISDIR(mode) and entry.name == "commit-graphs"
+            if not (stat.S_ISREG(mode) or is_graphs) or count > _MOST_OBJECTS:
+                raise CannotRead("The copy's objects are not plain files.")
+
+
+def _check_alternates(text: str, mirror: Path) -> None:
+    for line in text.splitlines():
+        if line and not line.startswith("#") and line != str(mirror / "objects"):
+            raise CannotRead("The copy borrows objects from a place that is not ours.")
+
+
+def is_whole(git: Git, mirror: Path, tip: str, env: dict[str, str] | None = None) -> bool:
+    """True where `tip` is a commit in the mirror and nothing that it needs is missing."""
+    kind = git.run(["cat-file", "-t", tip], git_dir=mirror, env=env, check=False)
+    if kind.code or kind.text != "commit":
+        return False
+    walk = ["rev-list", "--objects", "--quiet", tip, "--not", "--all"]
+    return not git.run(walk, git_dir=mirror, env=env, timeout=_TAKE_SECONDS, check=False).code
+
+
+def pack_into(git: Git, mirror: Path, objects: Path, tip: str) -> None:
+    """Bring every object `tip` needs into the mirror, checked, or nothing.
+
+    Nothing of it is in the mirror before all of it is known to be sound. Raises GitFailed,
+    CannotRead, OSError.
+    """
+    aside = set_aside(mirror, "incoming")
+    try:
+        with tempfile.TemporaryFile(dir=aside) as pack:
+            _pack(git, mirror, objects, tip, pack)
+            pack.seek(0)
+            (aside / "pack").mkdir()
+            env = {
+                "GIT_OBJECT_DIRECTORY": str(aside),
+                "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(mirror / "objects"),
+                **_MEMORY,
+            }
+            check = ["index-pack", "--strict", "--stdin", "--fix-thin"]
+            check.append(f"--max-input-size={PACK_CAP}")
+            git.run(check, git_dir=mirror, input=pack, env=env, timeout=_TAKE_SECONDS)
+        if not is_whole(git, mirror, tip, env):
+            raise CannotRead("The copy's commits are not whole.")
+        _move_packs(aside / "pack", mirror / "objects" / "pack")
+    finally:
+        remove_tree(mirror, aside.name)
+
+
+def _pack(git: Git, mirror: Path, objects: Path, tip: str, pack: IO[bytes]) -> None:
+    known = git.run(["for-each-ref", "--format=^%(objectname)"], git_dir=mirror).text
+    git.run(
+        ["pack-objects", "--revs", "--stdout", "--thin", "--delta-base-offset", "-q"],
+        git_dir=mirror,
+        input=f"{tip}\n{known}\n".encode(),
+        output=pack,
+        env={"GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(objects), **_MEMORY},
+        timeout=_TAKE_SECONDS,
+        output_cap=PACK_CAP,
+    )
+
+
+def _move_packs(source: Path, target: Path) -> None:
+    # git sees a pack by its index, so that one goes last
+    files = sorted(source.iterdir(), key=lambda path: path.suffix == ".idx")
+    for path in files:
+        path.rename(target / path.name)
+
+
+def _quoted(path: Path) -> str:
+    # git's own quoting, as a colon would part the list
+    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def move_claim(git: Git, mirror: Path, branch: str, tip: str) -> None:
+    """Let the claim point at `tip`, if nobody moved it meanwhile. Raises GitFailed, CannotRead."""
+    ref = head_ref(branch)
+    old = git.run(["for-each-ref", "--format=%(objectname)", "--", ref], git_dir=mirror).text
+    if not old:
+        raise CannotRead(f"Nothing claims {branch} any more.")
+    if old != tip:
+        git.run(["update-ref", ref, tip, old], git_dir=mirror)

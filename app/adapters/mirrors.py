@@ -1,0 +1,296 @@
+"""Runyard's own bare clones of the projects' repositories."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from app.adapters.git import LOCAL_SECONDS, NETWORK_SECONDS, Git, GitFailed
+from app.adapters.git_diffs import diff_between, stat_between
+from app.adapters.git_folders import remove_tree, set_aside, sweep_aside
+from app.adapters.git_merges import merge_commit, merge_found, send_merge
+from app.adapters.git_origins import check_origin, explain
+from app.adapters.git_places import agreed_ref, checked_sha, head_ref, lay_out, mirror_path
+from app.adapters.git_pushes import Push, push
+from app.domain.names import branch_problem
+from app.services.ports import (
+    BranchTaken,
+    Diff,
+    DiffStat,
+    MergeAnswer,
+    OriginProblem,
+    PushAnswer,
+    Remote,
+    RemoteBranch,
+    Repository,
+)
+
+_CLONE_SECONDS = 3600.0
+_FETCH_SECONDS = 600.0
+_LOOK_SECONDS = 60.0
+_PROGRESS = re.compile(rb"(?:remote: )?([A-Z][a-z]+ [a-z]+):\s+(\d{1,3})%")
+_HEADS, _TRACKED = "refs/heads/", "refs/remotes/origin/"
+_FETCH = (
+    *("fetch", "--prune", "--no-tags", "--no-write-fetch-head", "--no-auto-gc"),
+    "--recurse-submodules=no",
+)
+_REFSPEC = f"+{_HEADS}*:{_TRACKED}*"
+
+
+class GitMirrors:
+    """Mirrors at `root/<project id>.git`."""
+
+    def __init__(self, root: Path, *, git: Git) -> None:
+        self._root = Path(os.path.abspath(root))
+        self._git = git
+
+    def look_at_origin(self, origin: str, *, timeout_seconds: float) -> Remote:
+        """Ask origin for its branches. Raises OriginProblem."""
+        check_origin(origin)
+        ask = ["ls-remote", "--symref", "--", origin, "HEAD", f"{_HEADS}*"]
+        try:
+            answer = self._git.run(ask, origin=origin, timeout=timeout_seconds)
+        except GitFailed as failure:
+            raise explain(failure) from failure
+        return _remote(answer.text)
+
+    def clone(self, repo: Repository, *, progress: Callable[[int, str], None]) -> None:
+        """Make the mirror, whole or not at all; `progress` hears percent and phase.
+
+        Raises OriginProblem, for good where origin has no commit yet.
+        """
+        remote = self.look_at_origin(repo.origin, timeout_seconds=_LOOK_SECONDS)
+        if not remote.branches:
+            raise OriginProblem("This repository has no commits yet.", for_good=True)
+        final = mirror_path(self._root, repo)
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._locked(repo):
+            if final.exists():
+                return
+            sweep_aside(self._root, final.name)
+            aside = set_aside(self._root, final.name)
+            try:
+                # HEAD names nothing, so that no claim is ever special
+                bare = {("core",): {"bare": "true"}}
+                lay_out(aside, bare, head="refs/runyard/none", sha=remote.branches[0].sha)
+                self._bring(aside, repo.origin, _CLONE_SECONDS, progress)
+                aside.rename(final)
+            finally:
+                remove_tree(self._root, aside.name)
+
+    def exists(self, repo: Repository) -> bool:
+        """True where the mirror was made."""
+        return mirror_path(self._root, repo).is_dir()
+
+    def remove(self, repo: Repository) -> None:
+        """Delete the mirror, if there is one."""
+        final = mirror_path(self._root, repo)
+        if not self._root.is_dir():
+            return
+        with self._locked(repo):
+            sweep_aside(self._root, final.name)
+            if final.exists():
+                aside = set_aside(self._root, final.name)
+                final.rename(aside)
+                remove_tree(self._root, aside.name)
+
+    def fetch(self, repo: Repository) -> None:
+        """Bring origin's branches up to date. Raises OriginProblem."""
+        if not self.exists(repo):
+            raise OriginProblem("This project has no mirror yet.", for_good=True)
+        check_origin(repo.origin)
+        with self._locked(repo):
+            self._bring(self._dir(repo), repo.origin, _FETCH_SECONDS)
+
+    def branches(self, repo: Repository) -> list[RemoteBranch]:
+        """Origin's branches as last fetched, with the time of their newest commit."""
+        form = "%(objectname) %(committerdate:unix) %(refname)"
+        lines = self._refs(repo, form, _TRACKED).splitlines()
+        return [_tracked_branch(line) for line in lines]
+
+    def origin_tip(self, repo: Repository, branch: str) -> str | None:
+        """Commit of origin's branch as last fetched."""
+        ref = head_ref(branch).replace(_HEADS, _TRACKED, 1)
+        return self._refs(repo, "%(objectname)", ref) or None
+
+    def tip(self, repo: Repository, branch: str) -> str | None:
+        """Commit of a claim, None where nothing holds the branch."""
+        return self._tip(repo, head_ref(branch))
+
+    def claims(self, repo: Repository) -> set[str]:
+        """Every branch that is claimed here."""
+        names = self._refs(repo, "%(refname)", _HEADS).splitlines()
+        return {name.removeprefix(_HEADS) for name in names}
+
+    def claim(self, repo: Repository, branch: str, base_sha: str) -> None:
+        """Create the run's branch at `base_sha`. Raises BranchTaken."""
+        sha, ref = checked_sha(base_sha), agreed_ref(self._git, branch)
+        try:
+            self._run(repo, "update-ref", ref, sha, "0" * len(sha))
+        except GitFailed:
+            if self._stands_in_the_way(repo, branch):
+                raise BranchTaken(branch) from None
+            raise
+
+    def release(self, repo: Repository, branch: str, *, expected_sha: str | None) -> bool:
+        """Delete a claim if it still points at `expected_sha` (None: wherever it points)."""
+        ref = head_ref(branch)
+        found = self._tip(repo, ref)
+        if found is None or (expected_sha is not None and found != checked_sha(expected_sha)):
+            return False
+        try:
+            self._run(repo, "update-ref", "-d", ref, found)
+        except GitFailed:
+            # somebody moved it in between, or it really failed
+            if self._tip(repo, ref) == found:
+                raise
+            return False
+        return True
+
+    def rename(self, repo: Repository, branch: str, new_name: str) -> None:
+        """Give a claim another name, in one step. Raises BranchTaken, GitFailed without a claim."""
+        old, new = head_ref(branch), agreed_ref(self._git, new_name)
+        sha = self._tip(repo, old)
+        if sha is None:
+            raise GitFailed(f"There is no branch {branch} to rename.")
+        orders = f"start\ncreate {new} {sha}\ndelete {old} {sha}\nprepare\ncommit\n"
+        try:
+            self._git.run(["update-ref", "--stdin"], git_dir=self._dir(repo), input=orders.encode())
+        except GitFailed:
+            if self._stands_in_the_way(repo, new_name):
+                raise BranchTaken(new_name) from None
+            raise
+
+    def stat(self, repo: Repository, base_sha: str, tip: str) -> DiffStat:
+        """Size of `base_sha..tip`."""
+        return stat_between(self._git, self._dir(repo), checked_sha(base_sha), checked_sha(tip))
+
+    def diff(self, repo: Repository, base_sha: str, tip: str) -> Diff:
+        """Unified diff from the merge base of the two to `tip`."""
+        return diff_between(self._git, self._dir(repo), checked_sha(base_sha), checked_sha(tip))
+
+    def push(self, repo: Repository, branch: str) -> PushAnswer:
+        """Push a claim to origin under its own name. Raises OriginProblem where none answered."""
+        ref = agreed_ref(self._git, branch)
+        if self._tip(repo, ref) is None:
+            raise GitFailed(f"There is no branch {branch} to push.")
+        return push(self._git, self._dir(repo), repo.origin, Push(f"{ref}:{ref}"))
+
+    def delete_at_origin(self, repo: Repository, branch: str, *, expected_sha: str) -> bool:
+        """Delete origin's branch if it still points there; False where it was kept."""
+        ref = agreed_ref(self._git, branch)
+        order = Push(f":{ref}", lease=f"{ref}:{checked_sha(expected_sha)}")
+        if not push(self._git, self._dir(repo), repo.origin, order).accepted:
+            remote = self.look_at_origin(repo.origin, timeout_seconds=NETWORK_SECONDS)
+            if any(found.name == branch for found in remote.branches):
+                return False
+        with contextlib.suppress(GitFailed):
+            self._run(repo, "update-ref", "-d", ref.replace(_HEADS, _TRACKED, 1))
+        return True
+
+    def merge(self, repo: Repository, *, base: str, branch: str, message: str) -> MergeAnswer:
+        """Merge a claim into base in the mirror and push base to origin, or change nothing.
+
+        What is merged already answers the merge commit it has. Raises OriginProblem.
+        """
+        agreed_ref(self._git, base)
+        self.fetch(repo)
+        mirror, base_tip, tip = self._dir(repo), self.origin_tip(repo, base), self.tip(repo, branch)
+        if base_tip is None or tip is None:
+            gone = base if base_tip is None else branch
+            return MergeAnswer(None, f"The branch {gone} is not there any more.")
+        found = merge_found(self._git, mirror, base_tip, tip)
+        if found:
+            return MergeAnswer(found)
+        made = merge_commit(self._git, mirror, base_tip, tip, message)
+        if made.sha is None:
+            return made
+        return send_merge(self._git, mirror, repo.origin, base, made.sha)
+
+    def _bring(
+        self,
+        mirror: Path,
+        origin: str,
+        timeout: float,
+        progress: Callable[[int, str], None] | None = None,
+    ) -> None:
+        flags = ["--progress"] if progress else ["--quiet"]
+        try:
+            self._git.run(
+                [*_FETCH, *flags, "--", origin, _REFSPEC],
+                git_dir=mirror,
+                origin=origin,
+                timeout=timeout,
+                hear=_listener(progress) if progress else None,
+            )
+        except GitFailed as failure:
+            raise explain(failure) from failure
+
+    def _dir(self, repo: Repository) -> Path:
+        return mirror_path(self._root, repo)
+
+    def _run(self, repo: Repository, *args: str) -> str:
+        return self._git.run(list(args), git_dir=self._dir(repo), timeout=LOCAL_SECONDS).text
+
+    def _refs(self, repo: Repository, form: str, pattern: str) -> str:
+        return self._run(repo, "for-each-ref", f"--format={form}", "--", pattern)
+
+    def _tip(self, repo: Repository, ref: str) -> str | None:
+        return self._refs(repo, "%(objectname)", ref) or None
+
+    def _stands_in_the_way(self, repo: Repository, branch: str) -> bool:
+        return any(
+            name == branch or name.startswith(f"{branch}/") or branch.startswith(f"{name}/")
+            for name in self.claims(repo)
+        )
+
+    @contextlib.contextmanager
+    def _locked(self, repo: Repository) -> Iterator[None]:
+        # between processes too: several servers may share the folder of mirrors
+        path = self._root / f".{mirror_path(self._root, repo).stem}.lock"
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
+
+
+def _remote(text: str) -> Remote:
+    head, branches = None, []
+    for line in text.splitlines():
+        what, _, name = line.partition("\t")
+        if name == "HEAD" and what.startswith(f"ref: {_HEADS}"):
+            head = what.removeprefix(f"ref: {_HEADS}")
+        branch = name.removeprefix(_HEADS)
+        if branch != name and not branch_problem(branch):
+            branches.append(RemoteBranch(branch, checked_sha(what)))
+    known = {branch.name for branch in branches}
+    return Remote(head if head in known else None, tuple(branches))
+
+
+def _tracked_branch(line: str) -> RemoteBranch:
+    sha, seconds, ref = line.split(" ", 2)
+    when = None
+    with contextlib.suppress(ValueError, OverflowError, OSError):
+        when = datetime.fromtimestamp(int(seconds), UTC)
+    return RemoteBranch(ref.removeprefix(_TRACKED), sha, when)
+
+
+def _listener(progress: Callable[[int, str], None]) -> Callable[[bytes], None]:
+    last: tuple[int, str] | None = None
+
+    def hear(chunk: bytes) -> None:
+        nonlocal last
+        for phase, percent in _PROGRESS.findall(chunk):
+            now = (int(percent), phase.decode("ascii").lower())
+            if now != last:
+                last = now
+                progress(*now)
+
+    return hear

@@ -1,0 +1,177 @@
+"""One clone per run, whose git folder is never opened as a repository by us."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.adapters.git import Git
+from app.adapters.git_folders import (
+    identify,
+    measure,
+    opened,
+    remove_tree,
+    set_aside,
+    sweep_aside,
+)
+from app.adapters.git_includes import copy_included, exclude_lines
+from app.adapters.git_looks import Look
+from app.adapters.git_origins import is_local
+from app.adapters.git_places import (
+    agreed_ref,
+    checked_id,
+    checked_sha,
+    copy_settings,
+    head_ref,
+    lay_out,
+    mirror_path,
+    or_cannot_read,
+)
+from app.adapters.git_takes import check_objects, is_whole, move_claim, pack_into, read_tip
+from app.services.ports import CannotRead, CopyState, Diff, Repository
+
+_CHECKOUT_SECONDS = 600.0
+
+
+class GitWorkingCopies:
+    """Copies at `root/<run id>`; what we know of them, out of their reach, in `root/../looks`.
+
+    A copy is registered by our git folder `looks/<run id>.git`, made before it.
+    """
+
+    def __init__(self, root: Path, mirrors_root: Path, *, git: Git) -> None:
+        self._root = Path(os.path.abspath(root))
+        self._looks = self._root.parent / "looks"
+        self._mirrors = Path(os.path.abspath(mirrors_root))
+        self._git = git
+
+    def path(self, run_id: str) -> Path:
+        """Where the run's copy is or would be."""
+        return self._root / checked_id(run_id)
+
+    def exists(self, run_id: str) -> bool:
+        """True where something is at the copy's place."""
+        return os.path.lexists(self.path(run_id))
+
+    def prepare(self, repo: Repository, run_id: str, *, branch: str, sha: str) -> Path:
+        """Clone, borrowing the mirror's objects, with `branch` checked out at `sha`.
+
+        Leaves nothing behind when it fails. Raises GitFailed, OSError, UnsafeArgument.
+        """
+        agreed_ref(self._git, branch)
+        path, look = self.path(run_id), self._look_dir(run_id)
+        for folder in (self._root, self._looks):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.exists(run_id):
+            raise FileExistsError(f"There is a working copy of {run_id} already.")
+        sweep_aside(self._root, run_id)
+        remove_tree(self._looks, look.name)
+        aside = set_aside(self._root, run_id)
+        try:
+            self._fill(aside, look, repo, branch, checked_sha(sha))
+            aside.rename(path)
+        except BaseException:
+            remove_tree(self._root, aside.name)
+            remove_tree(self._looks, look.name)
+            raise
+        return path
+
+    def include(self, repo: Repository, run_id: str) -> int:
+        """Copy the files that `.runyardinclude` lists from a local origin; how many.
+
+        To be called before an agent had the copy. Raises CannotRead for a list that asks for
+        too much or for something outside of the repository.
+        """
+        origin = Path(repo.origin)
+        if not is_local(repo.origin) or not (origin / ".git").exists():
+            return 0
+        with or_cannot_read("The files to include"), self._opened(run_id) as copy:
+            copied = copy_included(origin, copy)
+            # neither committed by an agent nor counted as its work
+            for git_dir in (self.path(run_id) / ".git", self._look_dir(run_id)):
+                with (git_dir / "info" / "exclude").open("a") as file:
+                    file.write(exclude_lines(copied))
+        return len(copied)
+
+    def take(self, repo: Repository, run_id: str, branch: str) -> str:
+        """Pack the copy's commits into the mirror, checked; the tip. Raises CannotRead."""
+        mirror = mirror_path(self._mirrors, repo)
+        with or_cannot_read("The working copy"), self._opened(run_id) as copy:
+            with opened(copy, ".git") as git_dir:
+                tip = read_tip(git_dir, branch)
+                seen = check_objects(git_dir, mirror)
+            if not is_whole(self._git, mirror, tip):
+                objects = self.path(run_id) / ".git" / "objects"
+                pack_into(self._git, mirror, objects, tip)
+                with opened(copy, ".git") as git_dir:
+                    if check_objects(git_dir, mirror) != seen:
+                        raise CannotRead("The copy's objects changed while they were read.")
+            move_claim(self._git, mirror, branch, tip)
+            return tip
+
+    def look(self, repo: Repository, run_id: str, *, tip: str) -> CopyState:
+        """Compare the files with the commit `tip` (one the mirror has). Raises CannotRead."""
+        with or_cannot_read("The working copy"), self._opened(run_id):
+            return CopyState(self._look(run_id).count_uncommitted(checked_sha(tip)))
+
+    def diff(self, repo: Repository, run_id: str, *, base_sha: str) -> Diff:
+        """Unified diff of the files, committed or not, against base. Raises CannotRead."""
+        with or_cannot_read("The working copy"), self._opened(run_id):
+            return self._look(run_id).diff(checked_sha(base_sha))
+
+    def size(self, run_id: str) -> int:
+        """Bytes of the copy on disk."""
+        return measure(self.path(run_id))
+
+    def remove(self, run_id: str) -> None:
+        """Delete the copy; a caller has made sure that nothing is lost.
+
+        Only a registered copy, a real folder directly under the root: CannotRead otherwise.
+        """
+        look = self._look_dir(run_id)
+        with or_cannot_read("The working copy"):
+            if self.exists(run_id):
+                if not look.is_dir():
+                    raise CannotRead(f"{run_id} is not a working copy of ours.")
+                with self._opened(run_id):
+                    pass
+                remove_tree(self._root, run_id)
+            remove_tree(self._looks, look.name)
+
+    def _fill(self, aside: Path, look: Path, repo: Repository, branch: str, sha: str) -> None:
+        mirror, git_dir = mirror_path(self._mirrors, repo), aside / ".git"
+        head, plain = head_ref(branch), {("core",): {"bare": "false"}}
+        lay_out(look, plain, head=head, sha=sha, borrow=mirror)
+        settings = copy_settings(repo.origin, branch, self._git.identity)
+        lay_out(git_dir, settings, head=head, sha=sha, borrow=mirror, is_for_agent=True)
+        ref = git_dir / head
+        ref.parent.mkdir(parents=True, exist_ok=True)
+        ref.write_text(f"{sha}\n")
+        form = "--format=%(objectname) %(refname)"
+        tracked = self._git.run(["for-each-ref", form, "refs/remotes/origin/"], git_dir=mirror)
+        (git_dir / "packed-refs").write_bytes(_PACKED_HEADER + tracked.out)
+        checkout = ["read-tree", "-m", "-u", sha]
+        self._git.run(checkout, git_dir=look, work_tree=aside, timeout=_CHECKOUT_SECONDS)
+        # its time too: see Look
+        shutil.copy2(look / "index", git_dir / "index")
+
+    def _look_dir(self, run_id: str) -> Path:
+        return self._looks / f"{checked_id(run_id)}.git"
+
+    def _look(self, run_id: str) -> Look:
+        return Look(self._git, self._look_dir(run_id), self.path(run_id))
+
+    @contextmanager
+    def _opened(self, run_id: str) -> Iterator[int]:
+        """The copy's folder, held open: CannotRead where another stands there at the end."""
+        with opened(self._root, checked_id(run_id)) as copy:
+            yield copy
+            with opened(self._root, run_id) as now:
+                if identify(now) != identify(copy):
+                    raise CannotRead("The working copy was replaced while it was read.")
+
+
+_PACKED_HEADER = b"# pack-refs with: peeled fully-peeled sorted \n"
