@@ -1,0 +1,60 @@
+"""The demo project: a small repository, three issues and a scripted agent."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from app.domain.words import READY_LABEL
+from app.records.project_ledger import ProjectLedger
+from app.records.tables import Project
+from app.services.issues import IssueDesk
+from app.services.projects import ProjectDesk
+
+BUDGET_SECONDS = 120
+ISSUES = (
+    ("Greet people by their name", "`greet` says hello to nobody. Let it take a name."),
+    ("Say goodbye too", "Add a `farewell` beside `greet`, with a test."),
+    ("Explain the package in the README", "One paragraph: what it does and how to call it."),
+)
+
+
+class DemoDesk:
+    """Makes the demo project, as often as somebody asks."""
+
+    def __init__(
+        self,
+        projects: ProjectLedger,
+        desk: ProjectDesk,
+        issues: IssueDesk,
+        make_repository: Callable[[Path], None],
+        folder: Path,
+        agent: Path,
+    ) -> None:
+        self._projects = projects
+        self._desk = desk
+        self._issues = issues
+        self._make_repository = make_repository
+        self._folder = folder
+        self._agent = agent
+
+    def add(self, now: datetime) -> Project:
+        """A fresh demo repository, registered, with its issues."""
+        number, name = 1, "demo"
+        while self._projects.find_named(name) is not None or (self._folder / name).exists():
+            number += 1
+            name = f"demo-{number}"
+        self._make_repository(self._folder / name)
+        project = self._desk.add(
+            name,
+            str(self._folder / name),
+            now,
+            agent="script",
+            agent_command=[sys.executable, "-I", str(self._agent), "{prompt_file}"],
+            budget_seconds=BUDGET_SECONDS,
+        )
+        for title, body in ISSUES:
+            self._issues.add(project.id, title, body, [READY_LABEL], now)
+        return project

@@ -1,0 +1,125 @@
+"""The read model of projects: built once, rebuilt for what changed, never from history."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.domain.lifecycle import DONE, WAITING
+from app.domain.rules import Strike, strike_effect
+from app.domain.words import Cause, Status
+from app.errors import NotFound
+from app.records.feed import Feed, Numbered, ProjectChanged
+from app.records.project_ledger import ProjectLedger
+from app.records.run_ledger import RunLedger
+from app.records.tables import Project, Run
+from app.services.issues import IssueDesk
+from app.services.projects import ProjectDesk
+
+BARS = 10
+FAILURES = 3
+
+
+@dataclass(frozen=True)
+class ProjectView:
+    """A project with its figures; runs newest first."""
+
+    project: Project
+    live_runs: int
+    newest: tuple[Run, ...]
+    failures: tuple[Run, ...]
+    ready_count: int | None
+    clone_percent: int | None
+    hold: str | None
+
+
+@dataclass(frozen=True)
+class Week:
+    """How runs ended in the last seven days; `rate` None before the first."""
+
+    ended: int
+    rate: float | None
+
+
+class Overview:
+    """What the cards show."""
+
+    def __init__(
+        self,
+        projects: ProjectLedger,
+        runs: RunLedger,
+        issues: IssueDesk,
+        desk: ProjectDesk,
+        feed: Feed,
+    ) -> None:
+        self._projects = projects
+        self._runs = runs
+        self._issues = issues
+        self._desk = desk
+        self._lock = threading.Lock()
+        self._views: dict[str, ProjectView] = {}
+        self._epochs: dict[str, int] = {}
+        feed.subscribe(self._hear)
+
+    def all(self) -> list[ProjectView]:
+        """Every project by name."""
+        return [self.of(project.id) for project in self._projects.all()]
+
+    def of(self, project_id: str) -> ProjectView:
+        """One project. Raises NotFound."""
+        with self._lock:
+            view, epoch = self._views.get(project_id), self._epochs.get(project_id, 0)
+        if view is None:
+            view = self._build(project_id)
+            with self._lock:
+                # what changed while it was being built must not be hidden by it
+                if self._epochs.get(project_id, 0) == epoch:
+                    self._views[project_id] = view
+        return view
+
+    def week(self, now: datetime) -> Week:
+        """Outcomes of the last seven days; what was stopped or never started does not count."""
+        counts = self._runs.outcomes_since(now - timedelta(days=7))
+        good = counts.get(Status.SUCCEEDED, 0)
+        ended = good + counts.get(Status.DIED, 0) + counts.get(Status.TIMED_OUT, 0)
+        return Week(ended, good / ended if ended else None)
+
+    def _hear(self, told: Numbered) -> None:
+        if isinstance(told.change, ProjectChanged):
+            project_id = told.change.project_id
+            with self._lock:
+                self._views.pop(project_id, None)
+                self._epochs[project_id] = self._epochs.get(project_id, 0) + 1
+
+    def _build(self, project_id: str) -> ProjectView:
+        project = self._projects.find(project_id)
+        if project is None:
+            raise NotFound
+        newest = self._runs.newest_of(project_id, limit=BARS)
+        open_runs = self._runs.open_runs(project_id)
+        waiting = [run for run in open_runs if run.status in WAITING]
+        return ProjectView(
+            project=project,
+            live_runs=len(open_runs) - len(waiting),
+            newest=tuple(newest),
+            failures=_failures(newest),
+            ready_count=self._issues.claimable_count(project),
+            clone_percent=self._desk.progress(project_id),
+            hold=next((run.hold for run in waiting if run.hold), None),
+        )
+
+
+def _failures(newest: list[Run]) -> tuple[Run, ...]:
+    failures: list[Run] = []
+    for run in newest:
+        if run.status not in DONE or run.cause is None:
+            continue
+        effect = strike_effect(
+            Status(run.status), Cause(run.cause), resolves_issue=run.issue is not None
+        )
+        if effect is Strike.CLEAR:
+            break
+        if effect is Strike.ADD:
+            failures.append(run)
+    return tuple(failures[:FAILURES])

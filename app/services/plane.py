@@ -1,0 +1,80 @@
+"""The services in one hand: what the door and the program need of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from app.records.database import Database
+from app.records.feed import Feed
+from app.records.project_ledger import ProjectLedger
+from app.records.routing import Stores
+from app.records.run_ledger import RunLedger
+from app.services.accounts import Accounts
+from app.services.changes import ChangeDesk
+from app.services.demo import DemoDesk
+from app.services.doctor import Checked
+from app.services.issues import IssueDesk
+from app.services.overview import Overview
+from app.services.ports import Agents, Engine, Mirrors, WorkingCopies
+from app.services.projects import ProjectDesk
+from app.services.quota import Quota
+from app.services.stopping import Stopper
+from app.services.sweep import Sweep
+from app.services.trigger import TriggerDesk
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What this server is, as provenance tells it."""
+
+    environment: str
+    version: str
+    commit: str
+    database: str
+    host: str
+
+    def as_dict(self) -> dict[str, str]:
+        """For a run's row."""
+        return dict(self.__dict__)
+
+
+@dataclass(frozen=True)
+class SettingValue:
+    """A setting as doctor prints it."""
+
+    name: str
+    value: str
+    origin: str
+
+
+@dataclass(frozen=True)
+class Services:
+    """Every service of a running Runyard."""
+
+    identity: Identity
+    clock: Callable[[], datetime]
+    feed: Feed
+    stores: Stores
+    database: Database
+    runs: RunLedger
+    project_rows: ProjectLedger
+    projects: ProjectDesk
+    issues: IssueDesk
+    changes: ChangeDesk
+    overview: Overview
+    demo: DemoDesk
+    trigger: TriggerDesk
+    stopper: Stopper
+    quota: Quota
+    accounts: Accounts
+    sweep: Sweep
+    mirrors: Mirrors
+    copies: WorkingCopies
+    engine: Engine
+    agents: Agents
+    examine: Callable[[], list[Checked]]
+    settings: tuple[SettingValue, ...]
+    docs: Path
