@@ -4,14 +4,14 @@
 
 # Python writes its bytecode here even where the surroundings forbid it: starts are three times faster.
 unexport PYTHONDONTWRITEBYTECODE
-PYTHON := .venv/bin/python
+VENV_PYTHON := .venv/bin/python
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
 
 run: ## start Runyard and open its page (ARGS="--port 8081")
 	@scripts/make-venv run
-	@$(PYTHON) main.py serve $(ARGS)
+	@$(VENV_PYTHON) main.py serve $(ARGS)
 
 demo: ## start Runyard with the demo project
 	@scripts/make-venv run
@@ -27,16 +27,16 @@ soak: ## the tests that take minutes, root or a whole machine
 	@scripts/run-tests -m soak --timeout=1800 $(ARGS)
 
 bench: venv ## the figures of speed and memory
-	@$(PYTHON) -m tests.bench $(ARGS)
+	@$(VENV_PYTHON) -m tests.bench $(ARGS)
 
 lint: venv ## style and types
-	@$(PYTHON) -m ruff check .
-	@$(PYTHON) -m ruff format --check .
-	@$(PYTHON) -m pyright
+	@$(VENV_PYTHON) -m ruff check .
+	@$(VENV_PYTHON) -m ruff format --check .
+	@$(VENV_PYTHON) -m pyright
 
 format: venv ## put the code into shape
-	@$(PYTHON) -m ruff check --fix .
-	@$(PYTHON) -m ruff format .
+	@$(VENV_PYTHON) -m ruff check --fix .
+	@$(VENV_PYTHON) -m ruff format .
 
 lock: ## pin the newest versions that requirements/*.in allow
 	@scripts/lock-requirements
