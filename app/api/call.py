@@ -1,0 +1,183 @@
+"""What a request or a websocket handshake says of itself, and what may be concluded from it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+READ_METHODS = frozenset({"GET", "HEAD"})
+OPEN_PATHS = frozenset({"/healthz", "/readyz", "/login"})
+OPEN_FOLDER = "/assets/"
+OWN_SITE = frozenset({"", "none", "same-origin"})
+MAX_BODY = 1024 * 1024
+MAX_BATCH_BODY = 64 * 1024 * 1024
+
+_HEARD = frozenset(
+    {
+        b"host", b"origin", b"cookie", b"authorization", b"accept", b"content-type",
+        b"content-length", b"transfer-encoding", b"x-correlation-id",
+        b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest",
+    }
+)  # fmt: skip
+_ODD_PATH = re.compile(r"//|[\\;\x00-\x1f\x7f]|/\.{1,2}(?:/|\Z)")
+_ODD_RAW_PATH = re.compile(rb"%2e%2e|%2f|%5c|%00", re.IGNORECASE)
+_CORRELATION = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_BATCH_ITEMS = re.compile(r"/api/v1/batches/[^/]+/items")
+
+
+@dataclass(slots=True)
+class Call:
+    """One request as its sender tells it; a header sent twice holds both values, joined."""
+
+    is_socket: bool
+    method: str
+    path: str
+    raw_path: bytes
+    scheme: str
+    headers: dict[bytes, str]
+    host_count: int
+
+    @classmethod
+    def of(cls, scope: Any) -> Call:
+        """Read an ASGI scope of kind http or websocket."""
+        heard: dict[bytes, str] = {}
+        hosts = 0
+        for name, value in scope["headers"]:
+            if name in _HEARD:
+                text = value.decode("latin-1")
+                hosts += name == b"host"
+                glue = "; " if name == b"cookie" else ", "
+                heard[name] = heard[name] + glue + text if name in heard else text
+        return cls(
+            is_socket=scope["type"] == "websocket",
+            method=scope.get("method", "GET"),
+            path=scope["path"],
+            raw_path=scope.get("raw_path") or b"",
+            scheme="https" if scope.get("scheme") in ("https", "wss") else "http",
+            headers=heard,
+            host_count=hosts,
+        )
+
+    @property
+    def host(self) -> str:
+        """The Host header, name and port."""
+        return self.headers.get(b"host", "")
+
+    @property
+    def own_origin(self) -> str:
+        """The origin a page of this very address would have."""
+        return f"{self.scheme}://{self.host}"
+
+    @property
+    def correlation_id(self) -> str | None:
+        """The id the sender brought, where it is one."""
+        given = self.headers.get(b"x-correlation-id", "")
+        return given if _CORRELATION.fullmatch(given) else None
+
+    @property
+    def bearer(self) -> str | None:
+        """The token of the Authorization header."""
+        scheme, _, token = self.headers.get(b"authorization", "").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else None
+
+    def cookie(self, name: str) -> str | None:
+        """The cookie of this name; of several the last, which is the one for the whole site."""
+        found = None
+        for pair in self.headers.get(b"cookie", "").split(";"):
+            key, _, value = pair.partition("=")
+            if key.strip() == name:
+                found = value.strip()
+        return found
+
+    def asks_for(self, hosts: Collection[str]) -> bool:
+        """True where exactly one Host is named, and it is one of `hosts` (name and port)."""
+        return self.host_count == 1 and self.host in hosts
+
+    @property
+    def is_odd(self) -> bool:
+        """True for a path that two programs could read as two different ones."""
+        return (
+            not self.path.startswith("/")
+            or bool(_ODD_PATH.search(self.path))
+            or bool(_ODD_RAW_PATH.search(self.raw_path))
+        )
+
+    @property
+    def is_open(self) -> bool:
+        """True for what anybody may read."""
+        if self.is_socket or self.method not in READ_METHODS:
+            return False
+        return self.path in OPEN_PATHS or self.path.startswith(OPEN_FOLDER)
+
+    @property
+    def is_api(self) -> bool:
+        """True below /api."""
+        return self.path == "/api" or self.path.startswith("/api/")
+
+    @property
+    def wants_page(self) -> bool:
+        """True where a person looks at the answer in a browser."""
+        accepts = "text/html" in self.headers.get(b"accept", "")
+        return accepts and not self.is_api and self.method in READ_METHODS
+
+    @property
+    def changes_state(self) -> bool:
+        """True for every method that is not bound to leave things as they are."""
+        return not self.is_socket and self.method not in SAFE_METHODS
+
+    @property
+    def is_foreign(self) -> bool:
+        """True where the browser says that a page of another address sends this.
+
+        Another port of this machine is another address. A link followed from elsewhere is fine.
+        """
+        origin = self.headers.get(b"origin")
+        site = self.headers.get(b"sec-fetch-site", "")
+        # a form of a page without referrers says "null"; the browser's own word on the site counts
+        is_own = origin in (None, self.own_origin) or (origin == "null" and site == "same-origin")
+        return not is_own or (site not in OWN_SITE and not self._follows_link)
+
+    @property
+    def _follows_link(self) -> bool:
+        return (
+            self.method in READ_METHODS
+            and self.headers.get(b"sec-fetch-mode") == "navigate"
+            and self.headers.get(b"sec-fetch-dest") == "document"
+        )
+
+    @property
+    def proves_own_page(self) -> bool:
+        """True where the browser says that a page of ours sends this; sockets need the Origin."""
+        if self.headers.get(b"origin") == self.own_origin:
+            return True
+        return not self.is_socket and self.headers.get(b"sec-fetch-site") == "same-origin"
+
+    @property
+    def has_body(self) -> bool:
+        """True where content follows the headers."""
+        length = self.headers.get(b"content-length", "0")
+        return length != "0" or b"transfer-encoding" in self.headers
+
+    @property
+    def says_too_much(self) -> bool:
+        """True where the declared length is over the cap."""
+        length = self.headers.get(b"content-length", "0")
+        return not length.isdecimal() or int(length[:20]) > self.body_cap
+
+    @property
+    def body_cap(self) -> int:
+        """The most bytes its content may have."""
+        return MAX_BATCH_BODY if _BATCH_ITEMS.fullmatch(self.path) else MAX_BODY
+
+    @property
+    def has_wrong_media_type(self) -> bool:
+        """True for content to the API that a plain form of another page could send, too."""
+        if not (self.is_api and self.changes_state and self.has_body):
+            return False
+        media_type = self.headers.get(b"content-type", "").partition(";")[0].strip().lower()
+        if media_type == "application/x-ndjson":
+            return not _BATCH_ITEMS.fullmatch(self.path)
+        return media_type != "application/json"

@@ -1,0 +1,216 @@
+"""The gate: every request and websocket passes it before anything else sees them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection
+from datetime import datetime
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.api import plain_pages
+from app.api.call import OPEN_FOLDER, Call
+from app.api.exchange import SIGNED_OUT, Exchange, Headers, WatchedSocket
+from app.api.problems import answer_for, fault_answer
+from app.errors import Forbidden, NotSignedIn, Refusal, StoreUnavailable
+from app.logs import correlation, new_correlation_id
+from app.services.accounts import Accounts, Visitor
+
+log = logging.getLogger(__name__)
+DENIAL = "websocket.http.response"
+
+_SHIELD: Headers = [
+    (b"x-frame-options", b"DENY"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+]
+# nicegui.js evaluates text and its pages hold inline scripts and styles: this keeps foreign pages
+# and hosts out; what keeps injected text out is the cleaning of everything that is shown
+_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
+    "style-src 'self' 'unsafe-inline'; connect-src 'self'{socket}; img-src 'self' data:; "
+    "font-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+_NO_STORE = (b"cache-control", b"no-store")
+
+
+class UnknownHost(Refusal):
+    """Runyard does not answer under this address."""
+
+    code, status = "unknown_host", 400
+
+
+class OddPath(Refusal):
+    """This path can be read in more than one way."""
+
+    code, status = "odd_path", 400
+
+
+class WrongMediaType(Refusal):
+    """The API takes JSON: send Content-Type: application/json."""
+
+    code, status = "wrong_media_type", 415
+
+
+class TooLarge(Refusal):
+    """The request's content is too large."""
+
+    code, status = "too_large", 413
+
+
+def cookie_name(port: int) -> str:
+    """The session's cookie; one for each port, since ports of a host share their cookies."""
+    return f"runyard_{port}"
+
+
+def visitor_of(request: Request) -> Visitor:
+    """Who asks. Raises NotSignedIn on a path that is open to everybody."""
+    visitor = getattr(request.state, "visitor", None)
+    if visitor is None:
+        raise NotSignedIn
+    return visitor
+
+
+class Gate:
+    """The outermost ASGI application: host, path, sign-in, origin, size, headers, faults.
+
+    `port` is the port people ask for; `allowed_hosts` are further Host values, each with its
+    port where browsers send one. Everything is closed but what `Call.is_open` names.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        accounts: Accounts,
+        port: int,
+        now: Callable[[], datetime],
+        allowed_hosts: Collection[str] = (),
+    ) -> None:
+        self._app = app
+        self._accounts = accounts
+        self._now = now
+        self._cookie = cookie_name(port)
+        own = [f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")]
+        bare = ["127.0.0.1", "localhost", "[::1]"] if port == 80 else []
+        self._hosts = frozenset([*own, *bare, *allowed_hosts])
+        self._bare_shield = _shield_for("")
+        self._shields = {
+            origin: _shield_for(origin)
+            for host in self._hosts
+            for origin in (f"http://{host}", f"https://{host}")
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let one request or websocket pass, or refuse it."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        call = Call.of(scope)
+        mark = correlation.set(call.correlation_id or new_correlation_id())
+        cap = call.body_cap if call.has_body else None
+        exchange = Exchange(receive, send, headers=self._headers_for(call), body_cap=cap)
+        try:
+            visitor = await self._admit(call)
+        except Refusal as refusal:
+            await _reply(scope, exchange, _answer_to(call, refusal))
+        else:
+            scope["state"] = {**scope.get("state", {}), "visitor": visitor}
+            await (self._serve_socket if call.is_socket else self._serve)(scope, call, exchange)
+        # not after an exception: the server's own line about it has the id, too
+        correlation.reset(mark)
+
+    async def _admit(self, call: Call) -> Visitor | None:
+        """Who may pass, None on an open path. Raises a refusal."""
+        if not call.asks_for(self._hosts):
+            raise UnknownHost
+        if call.is_odd:
+            raise OddPath
+        visitor = None if call.is_open else await self._visitor(call)
+        if visitor is None and not call.is_open:
+            raise NotSignedIn
+        if call.is_foreign or (_needs_own_page(call, visitor) and not call.proves_own_page):
+            raise Forbidden
+        if call.has_wrong_media_type:
+            raise WrongMediaType
+        if call.says_too_much:
+            raise TooLarge
+        return visitor
+
+    async def _visitor(self, call: Call) -> Visitor | None:
+        cookie = call.cookie(self._cookie)
+        bearer = None if call.is_socket else call.bearer
+        if cookie is None and bearer is None:
+            return None
+        known = self._accounts.recall(cookie, bearer, self._now())
+        return known or await run_in_threadpool(self._accounts.who, cookie, bearer, self._now())
+
+    async def _serve(self, scope: Scope, call: Call, exchange: Exchange) -> None:
+        try:
+            await self._app(scope, exchange.receive, exchange.send)
+        except Exception as error:
+            if exchange.has_started:
+                raise  # too late for an answer: the server traces it and ends the connection
+            await _reply(scope, exchange, _answer_to(call, error, exchange.is_too_large))
+            return
+        if exchange.is_too_large and not exchange.has_started:
+            await _reply(scope, exchange, answer_for(TooLarge()))
+        else:
+            await exchange.finish()
+
+    async def _serve_socket(self, scope: Scope, call: Call, exchange: Exchange) -> None:
+        async def is_signed_in() -> bool:
+            try:
+                return await self._visitor(call) is not None
+            except StoreUnavailable:
+                return True  # a silent database signs nobody out
+
+        socket = WatchedSocket(exchange, is_signed_in)
+        await self._app(scope, socket.receive, socket.send)
+
+    def _headers_for(self, call: Call) -> Headers:
+        headers = [
+            (b"x-correlation-id", correlation.get().encode()),
+            *self._shields.get(call.own_origin, self._bare_shield),
+        ]
+        if not call.path.startswith((OPEN_FOLDER, "/_nicegui/")):
+            headers.append(_NO_STORE)
+        return headers
+
+
+def _needs_own_page(call: Call, visitor: Visitor | None) -> bool:
+    is_browser = visitor is not None and visitor.csrf is not None
+    return call.is_socket or (is_browser and call.changes_state)
+
+
+def _shield_for(origin: str) -> Headers:
+    socket = f" ws{origin.removeprefix('http')}" if origin else ""
+    policy = _POLICY.format(socket=socket)
+    return [(b"content-security-policy", policy.encode()), *_SHIELD]
+
+
+def _answer_to(call: Call, error: Exception, is_too_large: bool = False) -> Response:
+    if is_too_large:
+        return answer_for(TooLarge())
+    if isinstance(error, NotSignedIn):
+        answer = plain_pages.sign_in_page() if call.wants_page else answer_for(error)
+        answer.headers["WWW-Authenticate"] = "Bearer"
+        return answer
+    if isinstance(error, Refusal):
+        return answer_for(error)
+    log.error("a fault in %s %s", call.method, call.path, exc_info=error)
+    return plain_pages.fault_page() if call.wants_page else fault_answer()
+
+
+async def _reply(scope: Scope, exchange: Exchange, answer: Response) -> None:
+    if scope["type"] == "websocket" and DENIAL not in scope.get("extensions", {}):
+        await exchange.answer({"type": "websocket.close", "code": SIGNED_OUT})
+    else:
+        await answer(scope, exchange.receive, exchange.answer)

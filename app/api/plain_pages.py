@@ -1,0 +1,62 @@
+"""Pages without scripts, for whoever is not signed in and for what went wrong."""
+
+from __future__ import annotations
+
+from html import escape
+from string import Template
+
+from starlette.responses import HTMLResponse
+
+from app.logs import correlation
+
+_PAGE = Template("""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>$title – Runyard</title>
+<link rel="icon" href="data:,">
+<style>
+:root { color-scheme: light dark; }
+body { margin: 12vh auto; max-width: 34rem; padding: 0 1.25rem; font: 1rem/1.55 system-ui, sans-serif; }
+h1 { font-size: 1.4rem; }
+code { background: #8883; border-radius: 4px; padding: .1em .4em; }
+small { opacity: .75; }
+</style>
+</head>
+<body>
+<main>
+<h1 data-testid="plain-title">$title</h1>
+$body
+<p><small>Reference: <code>$correlation</code></small></p>
+</main>
+</body>
+</html>
+""")  # noqa: E501
+_HOW = """<p>In a terminal on the machine where Runyard runs, enter</p>
+<p><code>runyard login-link</code></p>
+<p>and open the link it prints. A link works once, within five minutes.</p>"""
+
+
+def _page(status: int, title: str, body: str) -> HTMLResponse:
+    text = _PAGE.substitute(title=escape(title), body=body, correlation=escape(correlation.get()))
+    return HTMLResponse(text, status)
+
+
+def sign_in_page() -> HTMLResponse:
+    """401: how to sign in."""
+    sentence = "<p>You are not signed in to Runyard in this browser.</p>"
+    return _page(401, "Sign in", f"{sentence}\n{_HOW}")
+
+
+def stale_link_page() -> HTMLResponse:
+    """401: the link is used, too old or unknown, and how to get another."""
+    sentence = "<p>This sign-in link was used already, is too old, or is not one of ours.</p>"
+    return _page(401, "This link does not work any more", f"{sentence}\n{_HOW}")
+
+
+def fault_page() -> HTMLResponse:
+    """500: a fault of ours, named by its correlation id only."""
+    sentence = "<p>The log has the details under the reference below.</p>"
+    return _page(500, "Something went wrong in Runyard", sentence)

@@ -1,0 +1,208 @@
+"""The real gate, accounts and sign-in around a small application, for attacks from the web."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import uvicorn
+from fastapi import FastAPI, Request, Response, WebSocket
+from fastapi.responses import HTMLResponse, PlainTextResponse, StreamingResponse
+from pydantic import BaseModel
+
+from app.api import problems, sign_in
+from app.api.gate import Gate, cookie_name, visitor_of
+from app.records.account_ledger import AccountLedger
+from app.records.database import Database, DatabaseSilent
+from app.records.migration import migrate
+from app.records.routing import Stores
+from app.services.accounts import Accounts
+
+START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+
+
+class Thing(BaseModel):
+    """A body as the API takes one."""
+
+    name: str
+
+
+@dataclass
+class Clock:
+    """The time, moved by tests."""
+
+    now: datetime = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_by(self, **span: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(**span)
+
+
+@dataclass
+class Door:
+    """A gate with what stands behind it; `changes` is what state was changed."""
+
+    accounts: Accounts
+    clock: Clock
+    port: int
+    data_dir: Path
+    database: Database
+    changes: list[str] = field(default_factory=list)
+    app: FastAPI = field(default_factory=FastAPI)
+
+    @property
+    def gate(self) -> Gate:
+        """The application as a server would run it."""
+        return Gate(self.app, accounts=self.accounts, port=self.port, now=self.clock)
+
+    @property
+    def address(self) -> str:
+        """The origin that people ask for."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def token(self) -> str:
+        """The local token, as the CLI reads it."""
+        return (self.data_dir / "token").read_text().strip()
+
+    def sign_in(self) -> str:
+        """A fresh session's cookie header."""
+        session = self.accounts.sign_in(self.accounts.make_link_token(self.clock()), self.clock())
+        assert session is not None
+        return f"{cookie_name(self.port)}={session.cookie}"
+
+    def caller(self, **headers: str) -> httpx.AsyncClient:
+        """Somebody who calls this door in process; `_` in a header's name means `-`."""
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        transport = httpx.ASGITransport(self.gate)
+        return httpx.AsyncClient(transport=transport, base_url=self.address, headers=given)
+
+
+def open_accounts(folder: Path) -> tuple[Accounts, Database]:
+    """Accounts on a database of their own in `folder`."""
+    database = Database(f"sqlite:///{folder / 'runyard.db'}", tell=lambda _: None)
+    migrate(database, backups=folder / "backups", now=START)
+    ledger = AccountLedger(Stores(database, None, os.urandom))
+    return Accounts(ledger, entropy=os.urandom, data_dir=folder), database
+
+
+def build_door(folder: Path, *, port: int = 8080) -> Door:
+    """A door on an empty data folder."""
+    accounts, database = open_accounts(folder)
+    door = Door(accounts, Clock(), port, folder, database)
+    problems.register(door.app, store_silent=DatabaseSilent)
+    door.app.include_router(sign_in.routes(accounts, door.clock, port=port))
+    _add_reads(door.app)
+    _add_changes(door)
+    _add_streams(door.app)
+    return door
+
+
+def _add_reads(app: FastAPI) -> None:
+    @app.get("/healthz")
+    def healthz() -> str:
+        return "ok"
+
+    @app.get("/assets/theme.css")
+    def theme() -> Response:
+        return PlainTextResponse("a{}", media_type="text/css")
+
+    @app.get("/")
+    def home() -> HTMLResponse:
+        return HTMLResponse("<h1>Runs</h1>")
+
+    @app.get("/broken")
+    @app.get("/api/v1/broken")
+    def broken() -> None:
+        raise RuntimeError("the inner secret")
+
+    @app.get("/api/v1/meant")
+    def meant() -> Response:
+        return PlainTextResponse("meant", status_code=500)
+
+    @app.get("/api/v1/me")
+    def me(request: Request) -> dict[str, str]:
+        return {"name": visitor_of(request).name}
+
+    @app.get("/api/v1/generous")
+    def generous() -> Response:
+        allowed = {"Access-Control-Allow-Origin": "*", "access-control-allow-credentials": "true"}
+        return PlainTextResponse("x", headers=allowed)
+
+
+def _add_changes(door: Door) -> None:
+    @door.app.post("/api/v1/things")
+    def make_thing(thing: Thing) -> Thing:
+        door.changes.append(thing.name)
+        return thing
+
+    @door.app.post("/afk/reset/{project}")
+    def reset(project: str) -> Response:
+        door.changes.append(project)
+        return Response(status_code=303, headers={"Location": "/"})
+
+    @door.app.post("/api/v1/batches/{batch}/items")
+    async def add_items(batch: str, request: Request) -> dict[str, int]:
+        size = 0
+        async for piece in request.stream():
+            size += len(piece)
+        door.changes.append(batch)
+        return {"size": size}
+
+
+def _add_streams(app: FastAPI) -> None:
+    @app.get("/api/v1/events")
+    def events() -> StreamingResponse:
+        async def endless() -> AsyncIterator[str]:
+            while True:
+                yield "data: x\n\n"
+                await asyncio.sleep(3600)
+
+        return StreamingResponse(endless(), media_type="text/event-stream")
+
+    @app.websocket("/_nicegui_ws/live")
+    async def live(socket: WebSocket) -> None:
+        await socket.accept()
+        async for text in socket.iter_text():
+            await socket.send_text(f"you said {text}")
+
+
+@contextlib.contextmanager
+def listening(folder: Path) -> Iterator[Door]:
+    """A door behind a real server on a free port of loopback."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        door = build_door(folder, port=listener.getsockname()[1])
+        config = uvicorn.Config(
+            door.gate, log_config=None, lifespan="off", timeout_graceful_shutdown=1
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield door
+        finally:
+            server.should_exit = True
+            thread.join(10)
+            door.database.close()
+
+
+def raw_answer(port: int, request: bytes) -> tuple[int, bytes]:
+    """Send bytes as they are; the status and all of the answer."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as line:
+        line.sendall(request)
+        line.shutdown(socket.SHUT_WR)
+        answer = b""
+        while piece := line.recv(65536):
+            answer += piece
+    return int(answer.split(b" ", 2)[1]), answer
