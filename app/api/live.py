@@ -1,0 +1,128 @@
+"""The live feed: what changed, as the API would tell it, to every page and event stream."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from app.api.views import event_out, project_out, run_out
+from app.errors import NotFound
+from app.records.feed import (
+    Change,
+    LogGrew,
+    Numbered,
+    ProjectChanged,
+    QuotaChanged,
+    RunChanged,
+    RunTold,
+)
+from app.services.plane import Services
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LiveEvent:
+    """One change: its number in the feed, its kind, and the model or members it carries."""
+
+    number: int
+    kind: str
+    data: Any
+    run_id: str | None = None
+
+
+Hearer = Callable[[LiveEvent], None]
+
+
+class LiveStream:
+    """Turns committed changes into events, once for all hearers, on the event loop."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: list[Numbered] = []
+        self._task: asyncio.Task[None] | None = None
+        self._hearers: tuple[Hearer, ...] = ()
+        self._leave: Callable[[], None] = lambda: None
+
+    def open(self) -> None:
+        """Begin, on the running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._leave = self._services.feed.subscribe(self._hear)
+
+    def close(self) -> None:
+        """End; hearers hear nothing more."""
+        self._leave()
+        self._loop = None
+
+    def subscribe(self, on_event: Hearer) -> Callable[[], None]:
+        """Call `on_event` with each event, on the event loop; the answer ends it."""
+        self._hearers = (*self._hearers, on_event)
+
+        def leave() -> None:
+            self._hearers = tuple(one for one in self._hearers if one is not on_event)
+
+        return leave
+
+    def events_of(self, changes: list[Numbered]) -> list[LiveEvent]:
+        """The events that tell these changes, each row read once and as it is now."""
+        latest: dict[Change, int] = {}
+        for one in changes:
+            latest.pop(one.change, None)
+            latest[one.change] = one.number
+        events = (self._event(change, number) for change, number in latest.items())
+        return [event for event in events if event is not None]
+
+    def _hear(self, told: Numbered) -> None:
+        # in the thread of whoever committed
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._collect, told)
+
+    def _collect(self, told: Numbered) -> None:
+        self._waiting.append(told)
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._tell())
+
+    async def _tell(self) -> None:
+        while self._waiting:
+            waiting, self._waiting = self._waiting, []
+            if not self._hearers:
+                continue
+            try:
+                events = await asyncio.to_thread(self.events_of, waiting)
+            except Exception:
+                log.exception("some changes could not be told; pages take a snapshot later")
+                continue
+            for event in events:
+                for hearer in self._hearers:
+                    hearer(event)
+
+    def _event(self, change: Change, number: int) -> LiveEvent | None:
+        services = self._services
+        match change:
+            case RunChanged(run_id, project_id):
+                run = services.runs.find(run_id)
+                project = services.project_rows.find(project_id)
+                if run is None:
+                    return None
+                out = run_out(run, project.name if project else "")
+                return LiveEvent(number, "run.changed", out, run_id)
+            case RunTold(run_id, event_id):
+                lines = services.runs.timeline(run_id, after=event_id - 1)[:1]
+                data = {"run_id": run_id, "event": event_out(lines[0])} if lines else None
+                return LiveEvent(number, "run.event", data, run_id) if data else None
+            case LogGrew(run_id):
+                return LiveEvent(number, "run.log", {"run_id": run_id}, run_id)
+            case ProjectChanged(project_id):
+                try:
+                    return LiveEvent(
+                        number, "project.changed", project_out(services.overview.of(project_id))
+                    )
+                except NotFound:
+                    return None
+            case QuotaChanged(person_id):
+                return LiveEvent(number, "quota.changed", {"person_id": person_id})

@@ -1,0 +1,165 @@
+"""Projects, their issues, branches and change requests over HTTP."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import PlainTextResponse, Response
+
+from app.api.schemas import (
+    Branches,
+    BranchOut,
+    ChangeOut,
+    Changes,
+    IssueChange,
+    IssueOut,
+    Issues,
+    NewIssue,
+    NewProject,
+    ProjectChange,
+    ProjectOut,
+    Projects,
+)
+from app.api.views import change_out, project_out
+from app.errors import Invalid
+from app.services.issues import IssueView
+from app.services.plane import Services
+
+CLEARABLE = {"agent_command", "setup_command", "prompt", "stall_seconds"}
+
+
+def routes(services: Services) -> APIRouter:
+    """Everything below `/projects`."""
+    router = APIRouter()
+    router.include_router(_project_routes(services), tags=["projects"])
+    router.include_router(_issue_routes(services), tags=["issues"])
+    router.include_router(_change_routes(services), tags=["changes"])
+    return router
+
+
+def _project_routes(services: Services) -> APIRouter:
+    router = APIRouter()
+
+    def told(project_id: str) -> ProjectOut:
+        return project_out(services.overview.of(project_id))
+
+    @router.get("/projects")
+    def list_them() -> Projects:
+        """Every project by name, archived ones too."""
+        return Projects(items=[project_out(view) for view in services.overview.all()])
+
+    @router.post("/projects", status_code=201)
+    def add(body: NewProject, response: Response) -> ProjectOut:
+        """Register a repository; its mirror is made in the background."""
+        settings = body.model_dump(exclude={"name", "origin"}, exclude_none=True)
+        _refuse_other_trackers(settings)
+        project = services.projects.add(body.name, body.origin, services.clock(), **settings)
+        response.headers["Location"] = f"/projects/{project.id}"
+        return told(project.id)
+
+    @router.post("/demo-project", status_code=201)
+    def add_demo() -> ProjectOut:
+        """Make the demo repository with its three issues, and register it."""
+        return told(services.demo.add(services.clock()).id)
+
+    @router.get("/projects/{project_id}")
+    def show(project_id: str) -> ProjectOut:
+        """One project."""
+        return told(project_id)
+
+    @router.patch("/projects/{project_id}")
+    def change(project_id: str, body: ProjectChange) -> ProjectOut:
+        """Change a project's settings; only what is given is changed."""
+        settings = body.model_dump(exclude_unset=True)
+        for name, value in settings.items():
+            if value is None and name not in CLEARABLE:
+                raise Invalid.field(name, "This setting cannot be empty.")
+        services.projects.change(project_id, **settings)
+        return told(project_id)
+
+    @router.delete("/projects/{project_id}")
+    def archive(project_id: str) -> ProjectOut:
+        """Archive a project; its history stays."""
+        services.projects.archive(project_id, services.clock())
+        return told(project_id)
+
+    @router.get("/projects/{project_id}/branches")
+    def branches(project_id: str) -> Branches:
+        """Branches of origin, base first."""
+        base = services.projects.find(project_id).base_branch
+        return Branches(
+            items=[
+                BranchOut(name=one.name, is_base=one.name == base, updated_at=one.updated_at)
+                for one in services.projects.branches(project_id)
+            ]
+        )
+
+    return router
+
+
+def _issue_routes(services: Services) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/projects/{project_id}/issues")
+    def list_them(project_id: str) -> Issues:
+        """A project's issues, lowest number first, each with why it waits."""
+        return Issues(items=[_issue_out(view) for view in services.issues.all(project_id)])
+
+    @router.post("/projects/{project_id}/issues", status_code=201)
+    def write(project_id: str, body: NewIssue) -> IssueOut:
+        """Write an issue in the built-in tracker."""
+        now = services.clock()
+        return _issue_out(
+            services.issues.add(project_id, body.title, body.body, body.labels, now)
+        )
+
+    @router.patch("/projects/{project_id}/issues/{number}")
+    def change(project_id: str, number: int, body: IssueChange) -> IssueOut:
+        """Edit, label, close or open an issue."""
+        changes = body.model_dump(exclude_none=True)
+        return _issue_out(services.issues.change(project_id, number, changes, services.clock()))
+
+    return router
+
+
+def _change_routes(services: Services) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/projects/{project_id}/changes")
+    def list_them(project_id: str) -> Changes:
+        """A project's change requests, newest first."""
+        return Changes(items=[change_out(one) for one in services.changes.all(project_id)])
+
+    @router.get("/projects/{project_id}/changes/{number}")
+    def show(project_id: str, number: int) -> ChangeOut:
+        """One change request."""
+        return change_out(services.changes.find(project_id, number))
+
+    @router.get("/projects/{project_id}/changes/{number}/diff", response_class=PlainTextResponse)
+    def diff(project_id: str, number: int) -> Response:
+        """What a change request changes."""
+        return PlainTextResponse(services.changes.diff(project_id, number).text)
+
+    @router.post("/projects/{project_id}/changes/{number}/merge")
+    def merge(project_id: str, number: int) -> ChangeOut:
+        """Merge, push to origin, close what it closes."""
+        return change_out(services.changes.merge(project_id, number, services.clock()))
+
+    @router.post("/projects/{project_id}/changes/{number}/close")
+    def close(project_id: str, number: int) -> ChangeOut:
+        """Close without merging."""
+        return change_out(services.changes.close(project_id, number, services.clock()))
+
+    return router
+
+
+def _issue_out(view: IssueView) -> IssueOut:
+    return IssueOut.model_validate(view)
+
+
+def _refuse_other_trackers(settings: dict[str, object]) -> None:
+    if settings.get("tracker", "builtin") != "builtin":
+        raise Invalid.field("tracker", "Only the built-in tracker can be chosen yet.")
+    if settings.get("open_pr", "runyard") != "runyard":
+        raise Invalid.field("open_pr", "Only Runyard itself can open change requests yet.")
+    if settings.get("sandbox", "none") != "none":
+        raise Invalid.field("sandbox", "Runs cannot be sandboxed yet.")

@@ -1,0 +1,198 @@
+"""Runs over HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import PlainTextResponse
+
+from app.api.gate import visitor_of
+from app.api.schemas import (
+    DeliveryOut,
+    RunOrder,
+    RunOut,
+    RunsPage,
+    StopOrder,
+    Timeline,
+)
+from app.api.views import event_out, run_out
+from app.domain.words import Phase, Status, Trigger
+from app.errors import Invalid, KeyMismatch, NotFound
+from app.logs import correlation
+from app.records.run_pages import BadCursor, RunFilter, list_runs
+from app.records.tables import Run
+from app.services.plane import Services
+from app.services.ports import CannotRead, Diff
+from app.services.prechecks import repository_of
+from app.services.trigger import Asker, Order
+
+Key = Annotated[str | None, Header(pattern=r"^[\x21-\x7e]{1,255}$")]
+
+
+def routes(services: Services) -> APIRouter:
+    """Everything below `/runs`."""
+    router = APIRouter(tags=["runs"])
+
+    def told(run: Run) -> RunOut:
+        project = services.project_rows.find(run.project_id)
+        return run_out(run, project.name if project else "")
+
+    def found(run_id: str) -> Run:
+        run = services.runs.find(run_id)
+        if run is None:
+            raise NotFound
+        return run
+
+    @router.post("/runs", status_code=201)
+    def start_run(
+        body: RunOrder,
+        request: Request,
+        response: Response,
+        x_idempotency_key: Key = None,
+        idempotency_key: Key = None,
+    ) -> RunOut:
+        """Accept a run; 200 with the existing one where the key has already made it."""
+        key = _one_key(x_idempotency_key, idempotency_key, body.x_idempotency_key)
+        visitor = visitor_of(request)
+        asker = Asker(
+            person_id=visitor.person_id,
+            trigger=_trigger(request, is_browser=visitor.csrf is not None),
+            key=key,
+            correlation_id=correlation.get(),
+            provenance=services.identity.as_dict(),
+        )
+        accepted = services.trigger.accept(_order(body), asker, services.clock())
+        if accepted.replayed:
+            response.status_code = 200
+            response.headers["Idempotency-Replayed"] = "true"
+        response.headers["Location"] = f"/runs/{accepted.run.id}"
+        return told(accepted.run)
+
+    @router.get("/runs")
+    def list_them(
+        project_id: str | None = None,
+        status: Annotated[list[Status] | None, Query()] = None,
+        phase: Phase | None = None,
+        trigger: Trigger | None = None,
+        branch: str | None = None,
+        q: Annotated[str | None, Query(max_length=200)] = None,
+        limit: Annotated[int, Query(ge=1, le=100)] = 50,
+        cursor: Annotated[str | None, Query(max_length=300)] = None,
+    ) -> RunsPage:
+        """Runs, newest first."""
+        wanted = RunFilter(project_id, tuple(status or ()), phase, trigger, branch, q)
+        try:
+            page = list_runs(services.stores, wanted, limit=limit, cursor=cursor)
+        except BadCursor as error:
+            raise Invalid.field("cursor", "This cursor was not made by this server.") from error
+        names = {project.id: project.name for project in services.project_rows.all()}
+        return RunsPage(
+            items=[run_out(run, names.get(run.project_id, "")) for run in page.items],
+            next_cursor=page.next_cursor,
+            prev_cursor=page.prev_cursor,
+        )
+
+    @router.get("/runs/{run_id}")
+    def show(run_id: str) -> RunOut:
+        """One run."""
+        return told(found(run_id))
+
+    @router.get("/runs/{run_id}/timeline")
+    def timeline(run_id: str) -> Timeline:
+        """A run's events, oldest first."""
+        found(run_id)
+        return Timeline(items=[event_out(event) for event in services.runs.timeline(run_id)])
+
+    @router.get("/runs/{run_id}/pull_request")
+    def pull_request(run_id: str) -> DeliveryOut:
+        """What the run delivered; 404 while it has delivered nothing."""
+        run = found(run_id)
+        if run.delivery is None:
+            raise NotFound("This run has delivered nothing.")
+        return DeliveryOut.model_validate(run.delivery)
+
+    @router.get("/runs/{run_id}/diff", response_class=PlainTextResponse)
+    def diff(run_id: str) -> Response:
+        """Unified diff against the recorded base; of the files as they are while a copy exists."""
+        run_diff = _diff(services, found(run_id))
+        return PlainTextResponse(
+            run_diff.text,
+            headers={"X-Diff-Truncated": str(run_diff.is_cut).lower(), **_QUARANTINE},
+        )
+
+    @router.get("/runs/{run_id}/log", response_class=PlainTextResponse)
+    def log(
+        run_id: str,
+        offset: int = 0,
+        limit: Annotated[int | None, Query(ge=1)] = None,
+    ) -> Response:
+        """Bytes the agent wrote, from a position; a negative one counts from the end."""
+        found(run_id)
+        view = services.engine.log(run_id)
+        piece = view.read(offset, limit)
+        return Response(
+            piece.content,
+            media_type="text/plain; charset=utf-8",
+            headers={
+                "X-Log-Size": str(view.size),
+                "X-Log-Next": str(piece.next_offset),
+                "X-Log-Truncated": str(view.is_cut).lower(),
+                **_QUARANTINE,
+            },
+        )
+
+    @router.post("/runs/{run_id}/stop")
+    def stop(run_id: str, request: Request, body: StopOrder | None = None) -> RunOut:
+        """Stop a run: neutral for the count, its work stays parked."""
+        because = (body.because if body else None) or f"stopped by {visitor_of(request).name}"
+        return told(services.stopper.stop(run_id, because, services.clock()))
+
+    return router
+
+
+# what an agent wrote is never a document of ours
+_QUARANTINE = {"Content-Security-Policy": "sandbox; default-src 'none'"}
+
+
+def _one_key(*given: str | None) -> str | None:
+    keys = {key for key in given if key is not None}
+    if len(keys) > 1:
+        raise KeyMismatch
+    return keys.pop() if keys else None
+
+
+def _trigger(request: Request, *, is_browser: bool) -> Trigger:
+    by_hand = is_browser or request.headers.get("User-Agent", "").startswith("runyard-cli")
+    return Trigger.MANUAL if by_hand else Trigger.API
+
+
+def _order(body: RunOrder) -> Order:
+    return Order(
+        project_id=body.project_id,
+        depth=body.depth_level,
+        framework=body.target_framework,
+        branch=body.branch,
+        issue=body.issue,
+        task=body.task,
+        agent=body.agent,
+        model=body.model,
+        delivers=body.delivers,
+        delay_seconds=body.delay,
+        ttl_seconds=body.ttl,
+        tags=tuple(body.tags),
+    )
+
+
+def _diff(services: Services, run: Run) -> Diff:
+    project = services.project_rows.find(run.project_id)
+    if project is None or run.base_sha is None:
+        return Diff("")
+    repo = repository_of(project)
+    if services.copies.exists(run.id):
+        try:
+            return services.copies.diff(repo, run.id, base_sha=run.base_sha)
+        except CannotRead:
+            pass  # what was taken over before can still be shown
+    tip = run.head_sha or services.mirrors.tip(repo, run.work_branch)
+    return services.mirrors.diff(repo, run.base_sha, tip) if tip else Diff("")

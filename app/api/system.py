@@ -1,0 +1,128 @@
+"""Health, metrics, quota, doctor, and what this server is."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+
+from app.api.gate import visitor_of
+from app.api.schemas import (
+    ConcurrencyOut,
+    DoctorOut,
+    Finding,
+    Provenance,
+    QuotaOut,
+    SettingOut,
+    SystemOut,
+)
+from app.api.views import quota_out
+from app.domain.words import Status
+from app.records import run_ledger
+from app.services.plane import Services
+
+
+def open_routes(services: Services) -> APIRouter:
+    """`/healthz` and `/readyz`, open to everybody, and `/metrics`."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/healthz", response_class=PlainTextResponse)
+    def alive() -> str:
+        return "ok"
+
+    @router.get("/readyz", response_class=PlainTextResponse)
+    def ready() -> Response:
+        if services.database.answers():
+            return PlainTextResponse("ok")
+        return PlainTextResponse("the database does not answer", 503)
+
+    @router.get("/metrics")
+    def metrics() -> Response:
+        return Response(generate_latest(_metrics(services)), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+def routes(services: Services) -> APIRouter:
+    """Below the API's base path."""
+    router = APIRouter(tags=["system"])
+
+    @router.get("/system")
+    def system(request: Request) -> SystemOut:
+        """What this server is, and how the last seven days went."""
+        now = services.clock()
+        week = services.overview.week(now)
+        return SystemOut(
+            provenance=Provenance.model_validate(services.identity),
+            base_url=f"{request.url.scheme}://{request.headers['host']}",
+            now=now,
+            live_runs=sum(view.live_runs for view in services.overview.all()),
+            success_rate=week.rate,
+            ended_7d=week.ended,
+            person=visitor_of(request).name,
+        )
+
+    @router.get("/doctor")
+    def doctor() -> DoctorOut:
+        """Everything doctor sees on this machine."""
+        return DoctorOut(
+            items=[Finding.model_validate(one) for one in services.examine()],
+            settings=[SettingOut.model_validate(one) for one in services.settings],
+        )
+
+    @router.get("/quota/runs")
+    def quota(request: Request) -> QuotaOut:
+        """How the caller stands."""
+        now, person_id = services.clock(), visitor_of(request).person_id
+        with services.stores.control.reading() as session:
+            window = services.quota.window(session, person_id, now)
+        return quota_out(window, window.retry_after(now))
+
+    @router.get("/quota/concurrency")
+    def concurrency(project_id: str) -> ConcurrencyOut:
+        """Open runs of a repository against its limit."""
+        project = services.projects.find(project_id)
+        with services.stores.control.reading() as session:
+            active = run_ledger.count_open(session, project_id)
+        return ConcurrencyOut(active=active, max=project.max_concurrency)
+
+    return router
+
+
+def docs_page(openapi: dict[str, Any]) -> HTMLResponse:
+    """Every call of the API on one page, made from its OpenAPI document."""
+    rows = [
+        f"<tr><td><code>{method.upper()}</code></td><td><code>{escape(path)}</code></td>"
+        f"<td>{escape(call.get('description') or call.get('summary', ''))}</td></tr>"
+        for path, calls in openapi["paths"].items()
+        for method, call in calls.items()
+    ]
+    return HTMLResponse(
+        "<!doctype html><html lang=en><meta charset=utf-8><title>Runyard API</title>"
+        "<meta name=viewport content='width=device-width, initial-scale=1'>"
+        "<link rel=stylesheet href=/assets/theme.css><body class=plain><main>"
+        "<h1>The API</h1><p>Base path <code>/api/v1</code>, described by "
+        "<a href=/api/v1/openapi.json>openapi.json</a>. Send the token of the data folder as "
+        "<code>Authorization: Bearer …</code>.</p>"
+        f"<table>{''.join(rows)}</table></main></body></html>"
+    )
+
+
+def _metrics(services: Services) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    open_runs = Gauge(
+        "runyard_open_runs", "Runs accepted and not yet released", ["status"], registry=registry
+    )
+    counts = {status: 0 for status in Status}
+    for run in services.runs.open_runs():
+        counts[Status(run.status)] += 1
+    for status, count in counts.items():
+        open_runs.labels(status).set(count)
+    projects = Gauge("runyard_projects", "Projects by state", ["state"], registry=registry)
+    for project in services.project_rows.all():
+        state = "archived" if project.archived_at else project.state
+        projects.labels(state).inc()
+    return registry

@@ -1,0 +1,116 @@
+"""Rows as the API tells them."""
+
+from __future__ import annotations
+
+from app.api.schemas import (
+    Bar,
+    ChangeOut,
+    DeliveryOut,
+    LastRun,
+    ProjectOut,
+    Provenance,
+    QuotaOut,
+    RecentFailure,
+    RunOut,
+    TimelineEvent,
+    UsageOut,
+)
+from app.domain.lifecycle import phase_of
+from app.domain.rules import is_paused
+from app.domain.words import Cause, Status, label_of
+from app.records.tables import ChangeRequest, Run, RunEvent
+from app.services.overview import ProjectView
+from app.services.quota import Window
+
+SAME_NAME = (
+    *("id", "project_id", "trigger", "title", "depth_level", "target_framework", "work_branch"),
+    *("base_sha", "head_sha", "issue", "pr_number", "task", "agent", "model", "delivers", "tags"),
+    *("retry_of", "retried_by", "batch_id", "created_at", "started_at", "ended_at"),
+    *("released_at", "deadline", "budget_seconds", "because", "cause", "hold", "exit_code"),
+    *("exit_signal", "pid", "parked", "correlation_id", "created_by"),
+)
+
+
+def label(run: Run) -> str:
+    """The word people read for where a run stands."""
+    return label_of(Status(run.status), Cause(run.cause) if run.cause else None)
+
+
+def run_out(run: Run, project_name: str) -> RunOut:
+    """A run."""
+    return RunOut(
+        run_id=run.id,
+        project_name=project_name,
+        status=Status(run.status),
+        label=label(run),
+        phase=phase_of(Status(run.status)),
+        branch=run.branch_name,
+        delivery=DeliveryOut.model_validate(run.delivery) if run.delivery else None,
+        usage=UsageOut.model_validate(run),
+        provenance=Provenance.model_validate(run.provenance),
+        **{name: getattr(run, name) for name in SAME_NAME},
+    )
+
+
+def event_out(event: RunEvent) -> TimelineEvent:
+    """A line of a timeline."""
+    return TimelineEvent.model_validate(event)
+
+
+def project_out(view: ProjectView) -> ProjectOut:
+    """A project with its figures."""
+    row = view.project
+    columns = {name: value for name, value in row.model_dump().items() if name in _PROJECT_NAMES}
+    return ProjectOut(
+        **columns,
+        paused=is_paused(row.strikes),
+        recent_failures=[
+            RecentFailure(run_id=run.id, status=Status(run.status), because=run.because or "")
+            for run in view.failures
+        ],
+        ready_count=view.ready_count,
+        clone_percent=view.clone_percent,
+        live_runs=view.live_runs,
+        last_run=_last_run(view.newest[0]) if view.newest else None,
+        recent_runs=[_bar(run) for run in reversed(view.newest)],
+        hold=view.hold,
+    )
+
+
+_PROJECT_NAMES = frozenset(ProjectOut.model_fields)
+
+
+def _last_run(run: Run) -> LastRun:
+    return LastRun.model_validate({"label": label(run), **run.model_dump()})
+
+
+def _bar(run: Run) -> Bar:
+    seconds = None
+    if run.started_at is not None and run.ended_at is not None:
+        seconds = (run.ended_at - run.started_at).total_seconds()
+    return Bar(run_id=run.id, status=Status(run.status), label=label(run), seconds=seconds)
+
+
+def change_out(change: ChangeRequest) -> ChangeOut:
+    """A change request."""
+    return ChangeOut(
+        kind="change",
+        url=f"/projects/{change.project_id}/changes/{change.number}",
+        **{
+            name: getattr(change, name)
+            for name in ChangeOut.model_fields
+            if name not in {"kind", "url"}
+        },
+    )
+
+
+def quota_out(window: Window, retry_after: int | None) -> QuotaOut:
+    """A person's window of runs."""
+    return QuotaOut(
+        limit=window.limit,
+        remaining=window.remaining,
+        used=window.used,
+        window_seconds=window.seconds,
+        reset_at=window.reset_at,
+        retry_after=retry_after,
+    )
