@@ -1,0 +1,1 @@
+"""Scripted agents, and what tests need to run them."""

@@ -1,0 +1,93 @@
+"""Runs of scripted agents: orders, and ears for what the engine tells."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from app.services.ports import Engine, LaunchOrder
+
+AGENTS = Path(__file__).parent
+PYTHON = (sys.executable, "-I", "-S")
+SECONDS = 10.0
+
+
+def script(name: str, *args: object) -> list[str]:
+    """The argv of a scripted agent."""
+    return [*PYTHON, str(AGENTS / f"{name}.py"), *map(str, args)]
+
+
+def shell(text: str) -> list[str]:
+    """The argv of an agent that is a line of shell."""
+    return ["/bin/sh", "-c", text]
+
+
+def order(run_id: str, workdir: Path, argv: list[str], **other: Any) -> LaunchOrder:
+    """An order with short times."""
+    settings: dict[str, Any] = {
+        "env": {"PATH": "/usr/bin:/bin"},
+        "budget_seconds": 60.0,
+        "grace_seconds": 0.3,
+        "log_cap_bytes": 1_000_000,
+        "prompt": "Do it.",
+    }
+    return LaunchOrder(run_id=run_id, argv=argv, workdir=workdir, **{**settings, **other})
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = SECONDS) -> Any:
+    """Wait for something that becomes true; its value."""
+    give_up_at = monotonic() + seconds
+    pause = threading.Event()
+    while not (value := condition()):
+        assert monotonic() < give_up_at, f"not within {seconds} s: {what}"
+        pause.wait(0.005)
+    return value
+
+
+def is_living(pid: int) -> bool:
+    """True unless gone or a zombie."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return text.rpartition(")")[2].split()[0] not in "ZX"
+
+
+class Ears:
+    """Remembers what an engine tells, and waits for it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._heard: list[tuple[str, str]] = []
+        self._news = threading.Condition()
+        engine.listen(self._hear)
+
+    def of(self, run_id: str) -> list[str]:
+        """What was told of a run, in order."""
+        with self._news:
+            return [what for who, what in self._heard if who == run_id]
+
+    def wait_for(self, run_id: str, what: str) -> None:
+        """Return when `what` was told."""
+        with self._news:
+            told = self._news.wait_for(lambda: (run_id, what) in self._heard, SECONDS)
+        assert told, f"{what} of {run_id} was not told; {self._heard}"
+
+    def wait_for_text(self, run_id: str, text: bytes) -> None:
+        """Watch the run until its log holds `text`; it is read when it is told to have grown."""
+        self._engine.watch(run_id)
+
+        def is_there() -> bool:
+            return text in self._engine.log(run_id).read().content
+
+        with self._news:
+            assert self._news.wait_for(is_there, SECONDS), f"{text!r} is not in the log"
+
+    def _hear(self, run_id: str, what: str) -> None:
+        with self._news:
+            self._heard.append((run_id, what))
+            self._news.notify_all()
