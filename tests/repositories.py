@@ -1,11 +1,17 @@
-"""Git repositories for tests, made by real git that sees nobody's configuration."""
+"""Git repositories for tests, made by real git that sees no configuration of this machine."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+
+from app.adapters.git import Git, Identity
+from app.adapters.mirrors import GitMirrors
+from app.adapters.working_copies import GitWorkingCopies
+from app.services.ports import Repository
 
 PERSON = ("Ann Example", "ann@example.test")
 _ENV = {
@@ -93,3 +99,58 @@ def write_hook(git_dir: Path, name: str, script: str) -> Path:
     hook.write_text(f"#!/bin/sh\n{script}\n")
     hook.chmod(0o755)
     return hook
+
+
+@dataclass(frozen=True)
+class Place:
+    """One origin, its mirror and the copies of its runs, all real."""
+
+    origin: Path
+    repo: Repository
+    mirrors: GitMirrors
+    copies: GitWorkingCopies
+    mirror: Path
+    base: str
+
+    @property
+    def base_sha(self) -> str:
+        """Origin's base as last fetched."""
+        tip = self.mirrors.origin_tip(self.repo, self.base)
+        assert tip
+        return tip
+
+    def start(self, run_id: str = "run_1", branch: str = "afk/1") -> Path:
+        """Claim a branch and prepare the run's copy, as a launch does."""
+        self.mirrors.claim(self.repo, branch, self.base_sha)
+        return self.copies.prepare(self.repo, run_id, branch=branch, sha=self.base_sha)
+
+    def deliver(self, files: Mapping[str, str | bytes], branch: str = "afk/1") -> str:
+        """A run that commits these files on a claim of its own, taken into the mirror; the tip."""
+        run_id = "run_" + branch.replace("/", "_")
+        commit_files(self.start(run_id, branch), files)
+        return self.copies.take(self.repo, run_id, branch)
+
+
+def set_up_place(
+    folder: Path,
+    *,
+    files: Mapping[str, str | bytes] | None = None,
+    bare: bool = True,
+    branch: str = "main",
+    object_format: str = "sha1",
+) -> Place:
+    """An origin in `folder/origin` with its mirror cloned, and room for copies."""
+    origin = make_origin(
+        folder / "origin", files=files, bare=bare, branch=branch, object_format=object_format
+    )
+    git = Git(Identity("Run Yard", "yard@example.test"))
+    place = Place(
+        origin=origin,
+        repo=Repository("proj_1", str(origin)),
+        mirrors=GitMirrors(folder / "mirrors", git=git),
+        copies=GitWorkingCopies(folder / "copies", folder / "mirrors", git=git),
+        mirror=folder / "mirrors" / "proj_1.git",
+        base=branch,
+    )
+    place.mirrors.clone(place.repo, progress=lambda percent, phase: None)
+    return place

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
-import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -17,10 +16,9 @@ from app.services.ports import CannotRead
 _TAKE_SECONDS = 300.0
 PACK_CAP = 2 * 1024**3
 _TEXT_CAP = 8 * 1024 * 1024
-_MOST_OBJECTS = 2_000_000
+_DEEPEST = 4
 # one allocation of git's; an object that says it is larger is a bomb, not work
 _MEMORY = {"GIT_ALLOC_LIMIT": "1g"}
-_FAN = re.compile(r"[0-9a-f]{2}", re.ASCII)
 
 
 def read_tip(git_dir: int, branch: str) -> str:
@@ -57,22 +55,19 @@ def check_objects(git_dir: int, mirror: Path) -> tuple[int, int]:
     Answers what identifies the folder. Raises OSError, CannotRead.
     """
     with opened(git_dir, "objects") as objects:
-        for name in os.listdir(objects):
-            with opened(objects, name) as folder:
-                _check_files(folder)
-            if name == "info":
-                with opened(objects, name) as info:
-                    _check_alternates(read_file(info, "alternates", cap=_TEXT_CAP) or "", mirror)
+        _check_files(objects)
+        with suppress(FileNotFoundError), opened(objects, "info") as info:
+            _check_alternates(read_file(info, "alternates", cap=_TEXT_CAP) or "", mirror)
         return identify(objects)
 
 
-def _check_files(folder: int) -> None:
+def _check_files(folder: int, depth: int = 0) -> None:
     with os.scandir(folder) as entries:
-        for count, entry in enumerate(entries):
-            mode = entry.stat(follow_symlinks=False).st_mode
-            # info/commit-graphs is a folder of git's own, which we never read
-            is_graphs = stat.S_ISDIR(mode) and entry.name == "commit-graphs"
-            if not (stat.S_ISREG(mode) or is_graphs) or count > _MOST_OBJECTS:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False) and depth < _DEEPEST:
+                with opened(folder, entry.name) as inner:
+                    _check_files(inner, depth + 1)
+            elif not entry.is_file(follow_symlinks=False):
                 raise CannotRead("The copy's objects are not plain files.")
 
 

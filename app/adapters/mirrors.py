@@ -75,9 +75,9 @@ class GitMirrors:
             sweep_aside(self._root, final.name)
             aside = set_aside(self._root, final.name)
             try:
-                # HEAD names nothing, so that no claim is ever special
+                # HEAD names what nobody claims, so that no claim is ever special
                 bare = {("core",): {"bare": "true"}}
-                lay_out(aside, bare, head="refs/runyard/none", sha=remote.branches[0].sha)
+                lay_out(aside, bare, head="refs/heads/runyard/none", sha=remote.branches[0].sha)
                 self._bring(aside, repo.origin, _CLONE_SECONDS, progress)
                 aside.rename(final)
             finally:
@@ -283,12 +283,13 @@ def _tracked_branch(line: str) -> RemoteBranch:
 
 
 def _listener(progress: Callable[[int, str], None]) -> Callable[[bytes], None]:
-    last: tuple[int, str] | None = None
+    rest, last = b"", (-1, "")
 
     def hear(chunk: bytes) -> None:
-        nonlocal last
-        for phase, percent in _PROGRESS.findall(chunk):
-            now = (int(percent), phase.decode("ascii").lower())
+        nonlocal rest, last
+        *lines, rest = re.split(rb"[\r\n]", rest[-200:] + chunk)
+        for match in filter(None, map(_PROGRESS.match, lines)):
+            now = (int(match[2]), match[1].decode("ascii").lower())
             if now != last:
                 last = now
                 progress(*now)

@@ -1,0 +1,152 @@
+"""What every Mirrors says of an origin, shown with real ones."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.adapters.git import Git, Identity
+from app.adapters.mirrors import GitMirrors
+from app.services.ports import (
+    Mirrors,
+    OriginProblem,
+    Repository,
+)
+from tests.repositories import (
+    commit_file,
+    make_origin,
+    run_git,
+    tip_of,
+    write_files,
+)
+
+IMPLEMENTATIONS: dict[str, Callable[[Path], Mirrors]] = {
+    "git": lambda root: GitMirrors(root, git=Git(Identity())),
+}
+
+
+@pytest.fixture(params=list(IMPLEMENTATIONS.values()), ids=list(IMPLEMENTATIONS))
+def mirrors(request: pytest.FixtureRequest, tmp_path: Path) -> Mirrors:
+    return request.param(tmp_path / "mirrors")
+
+
+@pytest.fixture
+def deaf_port() -> Iterator[int]:
+    """A port of this machine that nobody listens on, kept from others."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port that takes calls and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def clone(mirrors: Mirrors, origin: Path | str) -> Repository:
+    repo = Repository("proj_1", str(origin))
+    mirrors.clone(repo, progress=lambda percent, phase: None)
+    return repo
+
+
+# --- looking at origin -------------------------------------------------------------------------
+
+
+def test_origin_tells_its_branches_and_its_head(mirrors: Mirrors, tmp_path: Path) -> None:
+    origin = make_origin(tmp_path / "origin", branch="trunk")
+    run_git(origin, "branch", "feature/größe")
+    remote = mirrors.look_at_origin(str(origin), timeout_seconds=10)
+    assert remote.head == "trunk"
+    assert {branch.name for branch in remote.branches} == {"trunk", "feature/größe"}
+    assert {branch.sha for branch in remote.branches} == {tip_of(origin)}
+
+
+def test_an_empty_or_detached_head_names_no_branch(mirrors: Mirrors, tmp_path: Path) -> None:
+    empty = make_origin(tmp_path / "empty", files={})
+    assert mirrors.look_at_origin(str(empty), timeout_seconds=10).branches == ()
+    detached = make_origin(tmp_path / "detached")
+    run_git(detached, "checkout", "-q", "--detach")
+    assert mirrors.look_at_origin(str(detached), timeout_seconds=10).head is None
+
+
+def test_looking_at_a_checkout_does_not_disturb_it(mirrors: Mirrors, tmp_path: Path) -> None:
+    origin = make_origin(tmp_path / "origin")
+    write_files(origin, {"README.md": "half done\n"})
+    before = {path: path.stat().st_mtime_ns for path in origin.rglob("*")}
+    mirrors.fetch(clone(mirrors, origin))
+    assert {path: path.stat().st_mtime_ns for path in origin.rglob("*")} == before
+
+
+def no_folder(tmp_path: Path) -> Path:
+    return tmp_path / "missing"
+
+
+def plain_folder(tmp_path: Path) -> Path:
+    (tmp_path / "plain").mkdir()
+    return tmp_path / "plain"
+
+
+def plain_file(tmp_path: Path) -> Path:
+    (tmp_path / "file").write_text("x")
+    return tmp_path / "file"
+
+
+def folder_of_a_repository(tmp_path: Path) -> Path:
+    return make_origin(tmp_path / "whole", files={"part/x": "x"}) / "part"
+
+
+def shallow_clone(tmp_path: Path) -> Path:
+    origin = make_origin(tmp_path / "deep")
+    commit_file(origin, "more")
+    run_git(tmp_path, "clone", "-q", "--depth=1", f"file://{origin}", "shallow")
+    return tmp_path / "shallow"
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (no_folder, "There is no folder"),
+        (plain_folder, "is a folder, but not a git repository"),
+        (plain_file, "is a file, not a folder"),
+        (folder_of_a_repository, "part of the repository"),
+        (shallow_clone, "shallow clone"),
+    ],
+)
+def test_a_path_that_cannot_be_used_says_why(
+    mirrors: Mirrors, tmp_path: Path, make: Callable[[Path], Path], words: str
+) -> None:
+    with pytest.raises(OriginProblem, match=words) as problem:
+        mirrors.look_at_origin(str(make(tmp_path)), timeout_seconds=10)
+    assert problem.value.for_good
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="everything can be read by root")
+def test_a_folder_that_may_not_be_read_says_so(mirrors: Mirrors, tmp_path: Path) -> None:
+    origin = make_origin(tmp_path / "origin")
+    origin.chmod(0)
+    with pytest.raises(OriginProblem, match="may not be read"):
+        mirrors.look_at_origin(str(origin), timeout_seconds=10)
+    origin.chmod(0o700)
+
+
+def test_a_host_that_refuses_is_not_for_good(mirrors: Mirrors, deaf_port: int) -> None:
+    with pytest.raises(OriginProblem) as problem:
+        mirrors.look_at_origin(f"https://127.0.0.1:{deaf_port}/x.git", timeout_seconds=10)
+    assert not problem.value.for_good
+
+
+def test_a_host_that_never_answers_costs_only_the_time_out(
+    mirrors: Mirrors, silent_port: int
+) -> None:
+    began = time.monotonic()
+    with pytest.raises(OriginProblem, match="in time") as problem:
+        mirrors.look_at_origin(f"https://127.0.0.1:{silent_port}/x.git", timeout_seconds=0.5)
+    assert not problem.value.for_good
+    assert time.monotonic() - began < 4
