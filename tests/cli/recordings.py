@@ -1,0 +1,129 @@
+"""Answers as the server gives them, to be changed where a test cares."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+RUN_ID = "run_c0123456789abcdefgh7f3k1a"
+AT = "2026-11-21T03:14:02.000Z"
+
+
+def a_run(**changed: Any) -> dict[str, Any]:
+    """A succeeded run of issue 3."""
+    run: dict[str, Any] = {
+        "id": RUN_ID,
+        "project_id": "proj_1",
+        "project_name": "demo",
+        "status": "succeeded",
+        "label": "Succeeded",
+        "phase": "done",
+        "trigger": "api",
+        "title": "Fix the parser",
+        "depth_level": "standard",
+        "target_framework": "auto",
+        "branch": "main",
+        "work_branch": "afk/3",
+        "issue": 3,
+        "agent": "script",
+        "model": None,
+        "created_at": AT,
+        "started_at": "2026-11-21T03:14:03.000Z",
+        "ended_at": "2026-11-21T03:14:45.000Z",
+        "released_at": "2026-11-21T03:14:46.000Z",
+        "because": "A change was delivered.",
+        "exit_code": 0,
+        "delivery": {
+            "kind": "change",
+            "number": 1,
+            "url": "/changes/1",
+            "state": "open",
+            "commits": 1,
+            "files_changed": 2,
+            "additions": 10,
+            "deletions": 2,
+        },
+        "usage": {"input_tokens": 120, "output_tokens": 45, "cost_usd": 0.5},
+        "correlation_id": "corr-of-the-run",
+        "created_by": "operator",
+    } | changed
+    return run | {"run_id": run["id"]}
+
+
+def a_running_run(**changed: Any) -> dict[str, Any]:
+    """The same run while it is under way."""
+    return a_run(
+        **{
+            "status": "running",
+            "label": "Running",
+            "phase": "live",
+            "ended_at": None,
+            "delivery": None,
+            "because": None,
+            "exit_code": None,
+            "released_at": None,
+        }
+        | changed
+    )
+
+
+def a_dead_run(**changed: Any) -> dict[str, Any]:
+    """The same run, having failed."""
+    return a_run(
+        **{
+            "status": "died",
+            "label": "Died",
+            "delivery": None,
+            "exit_code": 3,
+            "because": "The agent ended with exit code 3.",
+        }
+        | changed
+    )
+
+
+def a_project(**changed: Any) -> dict[str, Any]:
+    """A project that is ready."""
+    return {
+        "id": "proj_1",
+        "name": "demo",
+        "origin": "/srv/demo.git",
+        "base_branch": "main",
+        "tracker": "builtin",
+        "agent": "script",
+        "state": "ready",
+        "auto_enabled": False,
+        "paused": False,
+        "strikes": 0,
+        "ready_count": 2,
+        "live_runs": 0,
+        "archived_at": None,
+    } | changed
+
+
+def an_issue(number: int, **changed: Any) -> dict[str, Any]:
+    """An open issue that an agent may take."""
+    return {
+        "number": number,
+        "title": f"Issue {number}",
+        "body": "",
+        "labels": ["ready-for-agent"],
+        "state": "open",
+        "ready": True,
+        "claimable": True,
+        "hold": None,
+        "url": None,
+    } | changed
+
+
+def some_stages(*kinds: str) -> list[dict[str, Any]]:
+    """A timeline of these kinds."""
+    return [
+        {"id": number, "at": AT, "kind": kind, "sentence": f"This was {kind}.", "data": {}}
+        for number, kind in enumerate(kinds, 1)
+    ]
+
+
+def an_event(name: str, number: int, data: dict[str, Any] | None = None) -> bytes:
+    """A server-sent event."""
+    text = json.dumps(data or {}, ensure_ascii=False)
+    return f"id: {number}\nevent: {name}\ndata: {text}\n\n".encode()

@@ -1,0 +1,249 @@
+"""Following a run: live stages, lost connections, and logs that grow."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import threading
+
+import pytest
+
+from app.cli.feed import parse_events
+from tests.cli.conftest import DEADLINE_SECONDS, ROOT, RecordedServer, Reply, Shell
+from tests.cli.recordings import (
+    RUN_ID,
+    a_dead_run,
+    a_project,
+    a_run,
+    a_running_run,
+    an_event,
+    some_stages,
+)
+
+RUN = f"/runs/{RUN_ID}"
+TRIGGER = ["runs", "trigger", "-p", "demo", "--agent-type", "script", "--wait"]
+STREAM = {"Content-Type": "text/event-stream"}
+
+
+class LiveRun:
+    """A run of the recorded server that moves on when the test says so."""
+
+    def __init__(self, server: RecordedServer, ended: dict) -> None:
+        self.server = server
+        self.ended = ended
+        server.on("GET", "/projects", {"items": [a_project()]})
+        server.on("POST", "/runs", Reply(201, a_running_run()))
+        self.stand(a_running_run(), "accepted")
+
+    def stand(self, run: dict, *kinds: str) -> None:
+        """From now on the run stands like this."""
+        self.server.on("GET", RUN, run)
+        self.server.on("GET", f"{RUN}/timeline", {"items": some_stages(*kinds)})
+
+    def spawn(self) -> None:
+        """The agent has been started."""
+        self.stand(a_running_run(), "accepted", "spawned")
+
+    def end(self) -> None:
+        """The run is over."""
+        self.stand(self.ended, "accepted", "spawned", "exited")
+
+    def whole_stream(self) -> Reply:
+        """A stream from the start to the end."""
+        return Reply(
+            headers=STREAM,
+            chunks=[
+                b": hello\n\n",
+                self.spawn,
+                an_event("stage_update", 1, {"kind": "spawned"}),
+                # at the start, when connected, at the comment, and at the stage
+                lambda: self.server.await_calls("GET", f"{RUN}/timeline", 4),
+                self.end,
+                an_event("run_succeeded", 2),
+            ],
+        )
+
+
+@pytest.mark.parametrize(
+    ("ended", "code", "last"),
+    [
+        (a_run(), 0, "Succeeded  …7f3k1a  42 s  change #1 open, 1 commit, 2 files, +10 -2"),
+        (a_dead_run(), 4, "Died  …7f3k1a  42 s  The agent ended with exit code 3."),
+        (
+            a_run(status="limited", label="Usage limit", delivery=None, because="Come back."),
+            4,
+            "Usage limit  …7f3k1a  42 s  Come back.",
+        ),
+    ],
+)
+def test_waiting_shows_each_stage_once_and_ends_as_the_run_did(
+    ended: dict, code: int, last: str, shell: Shell, server: RecordedServer
+) -> None:
+    run = LiveRun(server, ended)
+    server.on("GET", f"{RUN}/events", run.whole_stream())
+    done = shell.run(*TRIGGER)
+    assert done.code == code
+    assert done.out.splitlines() == [RUN_ID, last]
+    stages = [line.split()[1] for line in done.err.splitlines()]
+    assert stages == ["accepted", "spawned", "exited"]
+
+
+def test_waiting_with_json_prints_the_ended_run_alone(shell: Shell, server: RecordedServer) -> None:
+    run = LiveRun(server, a_dead_run())
+    server.on("GET", f"{RUN}/events", run.whole_stream())
+    done = shell.run(*TRIGGER, "--json")
+    assert done.code == 4
+    assert done.json == a_dead_run()
+
+
+def test_a_lost_stream_is_resumed_from_the_last_event(shell: Shell, server: RecordedServer) -> None:
+    run = LiveRun(server, a_run())
+    first = Reply(headers=STREAM, chunks=[run.spawn, an_event("stage_update", 41)])
+    second = Reply(headers=STREAM, chunks=[run.end, an_event("run_succeeded", 42)])
+    server.on("GET", f"{RUN}/events", first, second)
+    done = shell.run(*TRIGGER)
+    assert done.code == 0
+    calls = server.calls("GET", f"{RUN}/events")
+    assert [one.headers.get("last-event-id") for one in calls] == [None, "41"]
+    assert [line.split()[1] for line in done.err.splitlines()] == ["accepted", "spawned", "exited"]
+
+
+def test_without_a_stream_the_run_is_asked_for(shell: Shell, server: RecordedServer) -> None:
+    run = LiveRun(server, a_run())
+    server.on("GET", RUN, a_running_run(), a_running_run(), a_running_run(), a_run())
+    server.on("GET", f"{RUN}/events", Reply(500, b"broken"))
+    done = shell.run(*TRIGGER)
+    assert done.code == 0
+    assert done.out.splitlines()[-1].startswith("Succeeded")
+    assert run.ended["status"] == "succeeded"
+
+
+def test_a_reconnect_after_the_end_gets_204_and_ends(shell: Shell, server: RecordedServer) -> None:
+    run = LiveRun(server, a_run())
+    run.end()
+    server.on("GET", f"{RUN}/events", Reply(204))
+    assert shell.run(*TRIGGER).code == 0
+
+
+def test_an_interrupted_wait_says_that_the_run_goes_on(
+    shell: Shell, server: RecordedServer
+) -> None:
+    LiveRun(server, a_run())
+    looked, over = threading.Event(), threading.Event()
+    chunks = [b": hello\n\n", looked.set, lambda: over.wait(DEADLINE_SECONDS)]
+    server.on("GET", f"{RUN}/events", Reply(headers=STREAM, chunks=chunks))
+    process = subprocess.Popen(
+        shell.argv(*TRIGGER),
+        cwd=ROOT,
+        env=shell.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert looked.wait(DEADLINE_SECONDS)
+    os.kill(process.pid, signal.SIGINT)
+    _, told = process.communicate(timeout=DEADLINE_SECONDS)
+    over.set()
+    assert process.returncode == 130
+    assert "The run goes on." in told
+
+
+def test_on_a_terminal_one_line_lives_and_then_makes_way(
+    shell: Shell, server: RecordedServer
+) -> None:
+    run = LiveRun(server, a_run())
+    server.on("GET", f"{RUN}/events", run.whole_stream())
+    done = shell.run_on_a_terminal(*TRIGGER)
+    assert done.code == 0
+    frames = done.out.split("\r\x1b[K")
+    assert any(re.search(r"Running.*This was spawned\.", frame) for frame in frames)
+    assert all("\n" not in frame for frame in frames[1:-1])
+    assert "Succeeded" in frames[-1]
+
+
+def a_log(content: bytes, offset: int, until: int, *, is_cut: bool = False) -> Reply:
+    """A piece of a log."""
+    return Reply(
+        200,
+        content[offset:until],
+        {
+            "X-Log-Size": str(until),
+            "X-Log-Next": str(until),
+            "X-Log-Truncated": str(is_cut).lower(),
+        },
+    )
+
+
+def test_a_followed_log_is_read_on_at_each_event_until_the_run_has_ended(
+    shell: Shell, server: RecordedServer
+) -> None:
+    content = b"one\ntwo\nthree\n"
+    server.on("GET", RUN, a_run())
+    server.on(
+        "GET",
+        f"{RUN}/log",
+        *(a_log(content, *cut) for cut in [(0, 4), (4, 4), (4, 8)]),
+        a_log(content, 8, 14),
+        a_log(content, 14, 14),
+    )
+    server.on(
+        "GET",
+        f"{RUN}/events",
+        Reply(headers=STREAM, chunks=[an_event("log", 1), an_event("run_succeeded", 2)]),
+    )
+    done = shell.run("runs", "logs", RUN_ID, "--follow")
+    assert (done.code, done.out) == (0, content.decode())
+    offsets = [one.query["offset"] for one in server.calls("GET", f"{RUN}/log")]
+    assert offsets == [["0"], ["4"], ["4"], ["8"], ["14"]]
+
+
+def test_a_log_in_a_pipe_is_every_byte_in_as_many_pieces_as_it_takes(
+    shell: Shell, server: RecordedServer
+) -> None:
+    pieces = [b"\x1b]0;title\x07\xff\x00", "caf\u00e9 \u202e".encode()]
+    size = str(sum(map(len, pieces)))
+    ends = [str(len(pieces[0])), size]
+    server.on(
+        "GET",
+        f"{RUN}/log",
+        *(
+            Reply(200, piece, {"X-Log-Size": size, "X-Log-Next": end, "X-Log-Truncated": "true"})
+            for piece, end in zip(pieces, ends, strict=True)
+        ),
+    )
+    done = subprocess.run(
+        shell.argv("runs", "logs", RUN_ID),
+        cwd=ROOT,
+        env=shell.env,
+        capture_output=True,
+        timeout=DEADLINE_SECONDS,
+        check=True,
+    )
+    assert done.stdout == b"".join(pieces)
+    assert b"a part in its middle is missing" in done.stderr
+
+
+def test_a_log_that_ended_needs_no_stream(shell: Shell, server: RecordedServer) -> None:
+    server.on("GET", f"{RUN}/log", a_log(b"all\n", 0, 4), a_log(b"all\n", 4, 4))
+    server.on("GET", RUN, a_run())
+    server.on("GET", f"{RUN}/events", Reply(204))
+    assert shell.run("runs", "logs", RUN_ID, "--follow").out == "all\n"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+def test_events_are_whole_wherever_the_stream_is_cut(size: int) -> None:
+    stream = (
+        b': ping\r\n\r\nid: 1\r\nevent: log\r\ndata: {"a":\r\ndata: 1}\r\n\r\n'
+        + an_event("stage_update", 2, {"sentence": "a\u2028b \u00e9"})
+        + b"event: note\ndata: no json\n\nid: 3\nevent: cut"
+    )
+    pieces = [stream[at : at + size] for at in range(0, len(stream), size)]
+    events = [(one.name, one.id, one.data) for one in parse_events(iter(pieces))]
+    assert events == [
+        ("kept_alive", "", {}),
+        ("log", "1", {"a": 1}),
+        ("stage_update", "2", {"sentence": "a\u2028b \u00e9"}),
+        ("note", "", {}),
+    ]

@@ -1,0 +1,149 @@
+"""What hostile text may do to a terminal: nothing (attacks A23, A24)."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.cli.log_filter import LogFilter
+from app.cli.terminal import clean
+from tests.cli.conftest import RecordedServer, Reply, Shell
+from tests.cli.recordings import RUN_ID, a_run, some_stages
+
+ATTACKS = {
+    "colour": ("a\x1b[31mred", "ared"),
+    "title": ("a\x1b]0;owned\x07b", "ab"),
+    "link": ("\x1b]8;;https://evil.example\x1b\\text\x1b]8;;\x1b\\", "text"),
+    "clipboard": ("a\x1b]52;c;ZXZpbA==\x07b", "ab"),
+    "status query": ("a\x1bP$qm\x1b\\b", "ab"),
+    "pasted end": ("a\x1b[201~b", "ab"),
+    "screen": ("a\x1b[2J\x1b[Hb\x1bc", "ab"),
+    "8-bit CSI": ("a\x9b2Jb", "ab"),
+    "8-bit OSC": ("a\x9d0;owned\x9cb", "ab"),
+    "unfinished": ("a\x1b]0;", "a"),
+    "lone": ("a\x1b", "a"),
+    "controls": ("a\x00\x08\x07\x0e\x7fb\r", "ab"),
+    "forged line": ("a\nrun succeeded", "a\\nrun succeeded"),
+    "bidi": ("a\u202eb\u2066c", "a\\u202eb\\u2066c"),
+    "odd space": ("main\u3000x\u200b", "main\\u3000x\\u200b"),
+    "half": ("a\ud800", "a\\ud800"),
+    "tag": ("a\U000e0041", "a\\U000e0041"),
+    "innocent": ("caf\u00e9 \u2713 \u5de5 ok", "caf\u00e9 \u2713 \u5de5 ok"),
+}
+
+
+@pytest.mark.parametrize(("hostile", "safe"), ATTACKS.values(), ids=ATTACKS)
+def test_a_line_keeps_its_text_and_loses_its_teeth(hostile: str, safe: str) -> None:
+    assert clean(hostile) == safe
+
+
+@given(st.text(alphabet="\x1b\x9b\x9d\x90[]P;m0?\x07\\ \r\nab\u202e", max_size=60))
+def test_nothing_that_could_act_is_ever_left(text: str) -> None:
+    assert not set(clean(text)) & set("\x1b\x9b\x9d\x90\x07\r\n\u202e")
+
+
+@given(
+    st.text(alphabet="\x1b\x9b[]P;m31\x07\\ \r\nab\u00e9\u202e", max_size=60),
+    st.lists(st.integers(0, 80), max_size=6),
+)
+def test_a_log_is_as_safe_however_it_is_cut(text: str, cuts: list[int]) -> None:
+    whole = LogFilter(keep_colours=True)
+    expected = whole.feed(text.encode()) + whole.finish()
+    content, at = text.encode(), [0, *sorted(cuts), 10_000]
+    pieces = LogFilter(keep_colours=True)
+    shown = "".join(pieces.feed(content[a:b]) for a, b in pairwise(at))
+    assert shown + pieces.finish() == expected
+
+
+def test_an_endless_sequence_hides_no_output_for_ever() -> None:
+    log = LogFilter(keep_colours=True)
+    shown = log.feed(b"\x1b]0;" + b"x" * 20_000) + log.feed(b"\nreal output\n") + log.finish()
+    assert "real output" in shown
+    assert "\x1b" not in shown
+
+
+def test_a_log_keeps_colours_sets_them_back_and_drops_the_rest() -> None:
+    log = LogFilter(keep_colours=True)
+    shown = log.feed(b"\x1b[1;31mred\x1b]0;x\x07\x1b[2J\r\n50%\r100%\n") + log.finish()
+    assert shown == "\x1b[1;31mred\n50%\n100%\n\x1b[0m"
+
+
+@pytest.fixture
+def hostile_server(server: RecordedServer) -> RecordedServer:
+    """A server whose every text attacks."""
+    run = a_run(
+        title="\x1b]0;owned\x07fine\nSucceeded",
+        work_branch="afk/3\u202e\u3000x",
+        label="Succeeded\x1b[2J",
+        because="\x9b31mno",
+        delivery=None,
+    )
+    stages = some_stages("accepted")
+    stages[0]["sentence"] = "\x1b]52;c;ZXZpbA==\x07said\r\n03:14:02  delivered"
+    server.on("GET", "/runs", {"items": [run]})
+    server.on("GET", f"/runs/{RUN_ID}", run)
+    server.on("GET", f"/runs/{RUN_ID}/timeline", {"items": stages})
+    problem = {"detail": "no\x1b[2J\x1b]0;x\x07 \u202e", "error": "refused"}
+    server.on("POST", f"/runs/{RUN_ID}/stop", Reply(409, problem, {"X-Correlation-Id": "c1"}))
+    return server
+
+
+@pytest.mark.parametrize("words", [["list"], ["show", RUN_ID], ["stop", RUN_ID]], ids=" ".join)
+def test_no_text_of_the_server_acts_on_the_terminal(
+    words: list[str], shell: Shell, hostile_server: RecordedServer
+) -> None:
+    shown = shell.run_on_a_terminal("runs", *words).out
+    for colour in ("0", "1", "2", "31", "32", "33", "36"):
+        shown = shown.replace(f"\x1b[{colour}m", "")
+    assert not set(shown) & set("\x1b\x9b\x07\r\u202e\u3000")
+    assert not any(line.strip() == "Succeeded" for line in shown.splitlines())
+
+
+def test_json_on_a_terminal_is_ascii(shell: Shell, hostile_server: RecordedServer) -> None:
+    ended = shell.run_on_a_terminal("runs", "show", RUN_ID, "--json")
+    assert ended.out.isascii()
+    assert ended.json["work_branch"] == "afk/3\u202e\u3000x"
+    assert "\x1b" not in ended.out
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "shown"),
+    [
+        ([], {}, "\x1b[32mok\x1b[0m \\u202e\n\x1b[0m"),
+        ([], {"NO_COLOR": "1"}, "ok \\u202e\n"),
+        (["--raw"], {}, "\x1b[32mok\x1b[0m\x1b]0;owned\x07 \u202e\n"),
+    ],
+    ids=["filtered", "without colours", "raw"],
+)
+def test_a_log_on_a_terminal(
+    words: list[str], env: dict[str, str], shown: str, shell: Shell, server: RecordedServer
+) -> None:
+    content = "\x1b[32mok\x1b[0m\x1b]0;owned\x07 \u202e\n".encode()
+    size = str(len(content))
+    headers = {"X-Log-Size": size, "X-Log-Next": size, "X-Log-Truncated": "false"}
+    server.on("GET", f"/runs/{RUN_ID}/log", Reply(200, content, headers))
+    shell.extra |= env
+    assert shell.run_on_a_terminal("runs", "logs", RUN_ID, *words).out == shown
+
+
+@pytest.mark.parametrize(
+    ("env", "is_coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
+)
+def test_colours_are_for_terminals_that_want_them(
+    env: dict[str, str], is_coloured: bool, shell: Shell, server: RecordedServer
+) -> None:
+    server.on("GET", "/runs", {"items": [a_run()]})
+    shell.extra |= env
+    assert ("\x1b[32mSucceeded" in shell.run_on_a_terminal("runs", "list").out) == is_coloured
+    assert "\x1b" not in shell.run("runs", "list").out
+
+
+def test_a_narrow_alphabet_is_no_reason_to_fail(shell: Shell, server: RecordedServer) -> None:
+    server.on("GET", "/runs", {"items": [a_run(title="caf\u00e9")]})
+    shell.extra["PYTHONIOENCODING"] = "ascii"
+    ended = shell.run("runs", "list")
+    assert ended.code == 0
+    assert "caf\\xe9" in ended.out
