@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from app.adapters.engine.local import LocalEngine
 from app.services.ports import Engine, LaunchOrder
 
 AGENTS = Path(__file__).parent
+RUN = "run_c0001"
 PYTHON = (sys.executable, "-I", "-S")
 SECONDS = 10.0
 
@@ -55,6 +58,15 @@ def is_living(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return text.rpartition(")")[2].split()[0] not in "ZX"
+
+
+@contextmanager
+def local_engine(root: Path, instance: str) -> Iterator[LocalEngine]:
+    """An engine whose runs end with the test."""
+    engine = LocalEngine(root, instance=instance)
+    yield engine
+    assert all(engine.kill(run_id) for run_id in engine.owned())
+    engine.close()
 
 
 class Ears:

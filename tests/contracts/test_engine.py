@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import signal
 import uuid
 from collections.abc import Iterator
@@ -17,19 +15,22 @@ import pytest
 from app.adapters.engine.local import LocalEngine
 from app.domain.rules import ExitReason
 from app.services.ports import LaunchFailed
-from tests.agents_for_tests.runs import Ears, is_living, order, script, shell, until
-
-RUN = "run_c0001"
-CUT = re.compile("\n\\[… ([\\d,]+) bytes cut …\\]\n".encode())
-ENV_LIKE_OURS = {"RUNYARD_DATABASE_URL": "canary", "NICEGUI_X": "canary", "PYTEST_X": "canary"}
+from tests.agents_for_tests.runs import (
+    RUN,
+    Ears,
+    is_living,
+    local_engine,
+    order,
+    script,
+    shell,
+    until,
+)
 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[LocalEngine]:
-    engine = LocalEngine(tmp_path / "runs", instance=uuid.uuid4().hex)
-    yield engine
-    assert all(engine.kill(run_id) for run_id in engine.owned())
-    engine.close()
+    with local_engine(tmp_path / "runs", uuid.uuid4().hex) as engine:
+        yield engine
 
 
 @pytest.fixture
@@ -49,11 +50,6 @@ def run_to_end(engine: LocalEngine, ears: Ears, workdir: Path, argv: list[str], 
     engine.watch(RUN)
     ears.wait_for(RUN, "gone")
     return engine.look(RUN)
-
-
-def tell(engine: LocalEngine, ears: Ears, workdir: Path, *args: str, **other: Any) -> Any:
-    run_to_end(engine, ears, workdir, script("tells", *args), **other)
-    return json.loads(engine.log(RUN).read().content)
 
 
 @pytest.mark.parametrize(
@@ -200,165 +196,6 @@ def test_only_processes_of_this_instance_are_owned(
     assert other.owned() == set()
     assert other.kill(RUN)
     assert engine.look(RUN).alive
-
-
-def test_the_agent_gets_its_environment_and_nothing_of_ours(
-    engine: LocalEngine, ears: Ears, workdir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RUNYARD_SESSION_SECRET", "canary")
-    monkeypatch.setenv("ANY_TOKEN", "canary")
-    env = {"PATH": "/usr/bin:/bin", "WANTED": "yes é", **ENV_LIKE_OURS}
-    told = tell(engine, ears, workdir, env=env, facts={"BRANCH": "afk/7", "ISSUE": "7"})
-    found = told["env"]
-    deadline = datetime.fromisoformat(found.pop("RUNYARD_DEADLINE"))
-    assert abs(deadline - datetime.now(UTC) - timedelta(seconds=60)) < timedelta(seconds=20)
-    assert Path(found.pop("RUNYARD_PROMPT_FILE")) == engine.prompt_file(RUN)
-    found.pop("LC_CTYPE", None)  # python's own
-    assert found == {
-        "PATH": "/usr/bin:/bin",
-        "WANTED": "yes é",
-        "RUNYARD_RUN_ID": RUN,
-        "RUNYARD_INSTANCE": engine._instance,
-        "RUNYARD_BRANCH": "afk/7",
-        "RUNYARD_ISSUE": "7",
-    }
-
-
-def test_no_secret_is_in_the_run_folder_or_with_the_supervisor(
-    engine: LocalEngine, workdir: Path, tmp_path: Path
-) -> None:
-    env = {"PATH": "/bin", "TOKEN": "canary-in-env"}
-    mark = engine.launch(order(RUN, workdir, script("stubborn"), env=env))
-    held = [path.read_bytes() for path in (tmp_path / "runs").rglob("*") if path.is_file()]
-    held += [Path(f"/proc/{mark.pid}/{name}").read_bytes() for name in ("environ", "cmdline")]
-    assert not any(b"canary" in text for text in held)
-
-
-def test_the_agent_stands_alone(engine: LocalEngine, ears: Ears, workdir: Path) -> None:
-    told = tell(engine, ears, workdir)
-    assert told["workdir"] == str(workdir)
-    assert (told["stdin"], told["stdin_is_device"]) == ("", True)
-    assert told["files"] == [0, 1, 2]
-    assert told["leads_session"]
-    assert told["core"] == [0, 0]
-    assert told["oom"] == 800
-    # SIGPIPE and SIGXFSZ are ignored by the python that tells this
-    assert told["ignored"] & ~(1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1) == 0
-
-
-def test_the_prompt_is_in_its_file_for_the_agent_only(
-    engine: LocalEngine, ears: Ears, workdir: Path
-) -> None:
-    prompt = "Grüße\n$(rm -rf /)\n"
-    run_to_end(engine, ears, workdir, shell('cat "$RUNYARD_PROMPT_FILE"'), prompt=prompt)
-    assert engine.log(RUN).read().content.decode() == prompt
-    assert engine.prompt_file(RUN).stat().st_mode & 0o777 == 0o600
-    assert engine.prompt_file(RUN).parent.stat().st_mode & 0o777 == 0o700
-
-
-HOSTILE_VALUES = [
-    "$(touch canary)",
-    "`touch canary`",
-    "; touch canary",
-    "| touch canary",
-    "\n touch canary",
-    "--flag=x y",
-    "-",
-    "",
-    "'\"\\",
-    "${IFS}",
-    "*",
-    "%s%n",
-    "é\u202e\U0001f600",
-]
-
-
-def test_a37_every_value_reaches_the_agent_unchanged(
-    engine: LocalEngine, ears: Ears, workdir: Path
-) -> None:
-    told = tell(engine, ears, workdir, *HOSTILE_VALUES)
-    assert told["argv"] == HOSTILE_VALUES
-    assert list(workdir.iterdir()) == []
-
-
-def test_bytes_of_the_log_are_kept_as_they_were(
-    engine: LocalEngine, ears: Ears, workdir: Path
-) -> None:
-    run_to_end(engine, ears, workdir, shell(r"printf '\377\000\033[31m\303' ; echo err >&2"))
-    log = engine.log(RUN)
-    assert log.read().content == b"\xff\x00\x1b[31m\xc3err\n"
-    assert (log.size, log.is_cut) == (12, False)
-    assert log.read(-4).content == b"err\n"
-    piece = log.read(2, 5)
-    assert (piece.content, piece.next_offset) == (b"\x1b[31m", 7)
-    assert log.read(99).content == b""
-
-
-def test_a_log_over_its_cap_keeps_its_first_and_last_parts(
-    engine: LocalEngine, ears: Ears, workdir: Path, tmp_path: Path
-) -> None:
-    cap, written = 64_000, 1_600_000
-    run_to_end(engine, ears, workdir, script("floods", written), log_cap_bytes=cap)
-    log = engine.log(RUN)
-    whole = log.read().content
-    head, cut, tail = CUT.split(whole)
-    assert (log.size, log.is_cut) == (written, True)
-    assert head.startswith(b"000000000000000\n")
-    assert tail.endswith(b"%015d\n" % (written // 16 - 1))
-    assert int(cut.replace(b",", b"")) + len(head) + len(tail) == written
-    assert cap * 0.8 <= len(head) + len(tail) <= cap
-    files = [
-        path for path in (tmp_path / "runs" / RUN).iterdir() if path.name[:4] in ("log", "tail")
-    ]
-    assert sum(path.stat().st_size for path in files) <= cap
-
-
-def test_a_log_is_followed_by_positions_over_every_rotation(
-    engine: LocalEngine, ears: Ears, workdir: Path
-) -> None:
-    written = 3_200_000
-    argv = script("floods", written)
-    engine.launch(order(RUN, workdir, argv, log_cap_bytes=100_000))
-    engine.watch(RUN)
-    log, position, cut, kept = engine.log(RUN), 0, 0, 0
-    while position < written:
-        piece = log.read(position, 50_000)
-        dropped = CUT.findall(piece.content)
-        markers = sum(len(f"\n[… {text.decode()} bytes cut …]\n".encode()) for text in dropped)
-        cut += sum(int(text.replace(b",", b"")) for text in dropped)
-        kept += len(piece.content) - markers
-        position = piece.next_offset
-        until(lambda: log.size > position or engine.look(RUN).tree_gone, "more output")  # noqa: B023
-    assert position == written == cut + kept
-
-
-FAILED_SETUPS = [
-    (shell("exit 3"), "setup command exited 3"),
-    (shell("kill -9 $$"), "setup command was killed by signal 9"),
-    (["nothing-of-this-name"], "command was not found: nothing-of-this-name"),
-    (shell("sleep 60"), "setup command took longer than 0 s"),
-]
-
-
-@pytest.mark.parametrize(("setup", "sentence"), FAILED_SETUPS)
-def test_a_failed_setup_command_fails_the_launch(
-    engine: LocalEngine, workdir: Path, setup: list[str], sentence: str
-) -> None:
-    with pytest.raises(LaunchFailed, match=sentence):
-        engine.launch(order(RUN, workdir, shell("touch ran"), setup=setup, launch_seconds=0.4))
-    assert until(lambda: engine.look(RUN).tree_gone, "the end")
-    assert engine.owned() == set()
-    assert list(workdir.iterdir()) == []
-
-
-def test_the_setup_command_runs_before_the_agent_in_its_place(
-    engine: LocalEngine, ears: Ears, workdir: Path
-) -> None:
-    setup = shell('echo "$RUNYARD_RUN_ID" > made; echo setting up')
-    sight = run_to_end(engine, ears, workdir, shell("cat made; exit 6"), setup=setup)
-    assert engine.log(RUN).read().content == f"setting up\n{RUN}\n".encode()
-    assert sight.exit is not None
-    assert sight.exit.code == 6
 
 
 def test_what_the_agent_leaves_behind_ends_with_it(

@@ -115,7 +115,12 @@ class Watcher:
     def _obey(self) -> None:
         os.eventfd_read(self._wake)
         while self._orders and not self._closing.is_set():
-            self._orders.popleft()()
+            order = self._orders.popleft()
+            try:
+                order()
+            except OSError:
+                # one run that cannot be watched must not end the watching of the others
+                _logger.exception("a run cannot be watched")
 
     def _arm(self, run_id: str) -> None:
         self._disarm(run_id)

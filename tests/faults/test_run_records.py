@@ -1,0 +1,186 @@
+"""Records that lie, are foreign or of another boot (faults.md F20, F21; attacks.md A33, A43)."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.adapters.engine.local import LocalEngine
+from app.adapters.engine.processes import ProcessTable
+from app.adapters.supervisor.kernel import read_boot_id, read_stat
+from tests.agents_for_tests.runs import (
+    RUN,
+    Ears,
+    local_engine,
+    order,
+    script,
+)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def instance() -> str:
+    return uuid.uuid4().hex
+
+
+@pytest.fixture
+def engine(root: Path, instance: str) -> Iterator[LocalEngine]:
+    with local_engine(root, instance) as engine:
+        yield engine
+
+
+@pytest.fixture
+def ears(engine: LocalEngine) -> Ears:
+    return Ears(engine)
+
+
+@pytest.fixture
+def stranger() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(["/bin/sleep", "60"]) as process:
+        yield process
+        assert process.poll() is None, "the stranger was ended"
+        process.kill()
+
+
+def write_started(root: Path, instance: str, **fields: Any) -> None:
+    (root / RUN).mkdir(parents=True, exist_ok=True)
+    whole = {
+        "run_id": RUN,
+        "instance": instance,
+        "boot_id": read_boot_id(),
+        "grace": 0.1,
+        "agent": None,
+        **fields,
+    }
+    (root / RUN / "started").unlink(missing_ok=True)
+    (root / RUN / "started").write_text(json.dumps(whole))
+
+
+def test_f20_a_stranger_with_the_same_number_is_never_signalled(
+    engine: LocalEngine, root: Path, instance: str, stranger: subprocess.Popen[bytes]
+) -> None:
+    stat = read_stat(stranger.pid)
+    assert stat is not None
+    write_started(root, instance, pid=stranger.pid, started=stat.started - 1)
+    sight = engine.look(RUN)
+    assert (sight.alive, sight.tree_gone, sight.host_restarted) == (False, True, False)
+    assert engine.kill(RUN)
+    assert stranger.poll() is None
+
+
+def test_f21_another_boot_is_proof_that_all_is_gone(
+    engine: LocalEngine, root: Path, instance: str, stranger: subprocess.Popen[bytes]
+) -> None:
+    stat = read_stat(stranger.pid)
+    assert stat is not None
+    write_started(root, instance, pid=stranger.pid, started=stat.started)
+    later = LocalEngine(root, instance=instance, boot_id=lambda: "another-boot")
+    sight = later.look(RUN)
+    assert (sight.alive, sight.host_restarted, sight.tree_gone) == (False, True, True)
+    assert later.kill(RUN)
+    assert stranger.poll() is None
+
+
+def test_an_unreadable_process_table_proves_nothing(
+    engine: LocalEngine, root: Path, instance: str, tmp_path: Path
+) -> None:
+    engine.launch(order(RUN, tmp_path, script("stubborn")))
+    blind = LocalEngine(root, instance=instance, table=ProcessTable(instance, str(tmp_path / "0")))
+    sight = blind.look(RUN)
+    assert (sight.alive, sight.exit, sight.tree_gone) == (None, None, False)
+    assert blind.owned() == set()
+
+
+JUNK = [
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b"\xff\xfe",
+    b"[" * 60_000,
+    b" " * 70_000,
+    b'{"pid": true, "started": 1}',
+    b'{"code": "0", "signal": null, "reason": "exited", "at": "2026-01-01T00:00:00Z"}',
+    b'{"code": 0, "signal": 9, "reason": "exited", "at": "2026-01-01T00:00:00Z"}',
+    b'{"code": 0, "signal": null, "reason": "delivered", "at": "2026-01-01T00:00:00Z"}',
+    b'{"code": 0, "signal": null, "reason": "exited", "at": "2026-01-01T00:00:00"}',
+    b'{"code": 0, "signal": null, "reason": "exited", "at": 5}',
+    b'{"code": 1e999, "signal": null, "reason": ["exited"], "at": null}',
+]
+
+
+@pytest.mark.parametrize("junk", JUNK, ids=lambda junk: repr(junk[:30]))
+def test_a33_junk_in_a_record_reads_as_no_record(
+    engine: LocalEngine, root: Path, junk: bytes
+) -> None:
+    (root / RUN).mkdir(parents=True)
+    for name in ("started", "exit", "gone"):
+        (root / RUN / name).write_bytes(junk)
+    sight = engine.look(RUN)
+    assert (sight.alive, sight.exit, sight.mark, sight.tree_gone) == (False, None, None, True)
+    assert engine.kill(RUN)
+
+
+def test_a33_links_and_pipes_in_a_run_folder_are_not_followed(
+    engine: LocalEngine, root: Path, tmp_path: Path
+) -> None:
+    good = {"code": 0, "signal": None, "reason": "exited", "at": "2026-01-01T00:00:00Z"}
+    (tmp_path / "elsewhere").write_text(json.dumps(good))
+    (root / RUN).mkdir(parents=True)
+    (root / RUN / "exit").symlink_to(tmp_path / "elsewhere")
+    (root / RUN / "log").symlink_to(tmp_path / "elsewhere")
+    os.mkfifo(root / RUN / "started")
+    (root / RUN / "gone").mkdir()
+    (root / RUN / "tail.5").symlink_to("/dev/zero")
+    assert engine.look(RUN).exit is None
+    assert engine.log(RUN).read().content == b""
+    (root / "run_c0002").symlink_to(tmp_path)
+    (tmp_path / "exit").write_text(json.dumps(good))
+    assert engine.look("run_c0002").exit is None
+
+
+def test_a33_a_folder_swapped_during_a_run_leads_no_write_elsewhere(
+    engine: LocalEngine, ears: Ears, root: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "victim").mkdir()
+    mark = engine.launch(order(RUN, tmp_path, script("stubborn")))
+    ears.wait_for_text(RUN, b"ready")
+    (root / RUN).rename(root / "moved")
+    (root / RUN).symlink_to(tmp_path / "victim")
+    os.kill(mark.pid, signal.SIGTERM)
+    ears.wait_for(RUN, "gone")
+    assert list((tmp_path / "victim").iterdir()) == []
+
+
+def test_a43_an_exit_made_up_by_a_living_agent_is_not_believed(
+    engine: LocalEngine, root: Path, tmp_path: Path
+) -> None:
+    engine.launch(order(RUN, tmp_path, script("stubborn")))
+    good = {"code": 0, "signal": None, "reason": "exited", "at": "2026-01-01T00:00:00Z"}
+    for name in ("exit", "gone"):
+        (root / RUN / name).write_text(json.dumps(good))
+    sight = engine.look(RUN)
+    assert (sight.alive, sight.exit, sight.tree_gone) == (True, None, False)
+
+
+def test_the_records_of_another_run_are_not_taken_for_this_one(
+    engine: LocalEngine, root: Path, instance: str, stranger: subprocess.Popen[bytes]
+) -> None:
+    stat = read_stat(stranger.pid)
+    assert stat is not None
+    for run_id, owner in (("run_c0002", instance), (RUN, "another")):
+        write_started(root, owner, pid=stranger.pid, started=stat.started, run_id=run_id)
+        assert engine.look(RUN).mark is None
+        assert engine.kill(RUN)
