@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.connection import Misused, connect
+from app.cli.connection import Misused, connect, read_json
 from app.cli.lookup import find_project, project_path
 from app.cli.options import DataDir, Json, ProjectArgument, example, group
 from app.cli.terminal import Painted, Piece, err, out, print_json
@@ -138,9 +138,9 @@ def archive_project(
     """Archive a project; its history stays."""
     server = connect(data_dir)
     found = find_project(server, project)
-    server.send("DELETE", project_path(found))
+    answer = server.send("DELETE", project_path(found))
     if json_only:
-        print_json(server.get(project_path(found)))
+        print_json(read_json(answer, server.url))
     else:
         out().say(f"Archived {found['name']}.")
 

@@ -179,8 +179,9 @@ def read_log(
     try:
         log.print_rest()
         if follow:
-            for _ in follow_run(server, log.run_id):
-                log.print_rest()
+            for event in follow_run(server, log.run_id):
+                if event.name != "log" or log.lacks(event.data.get("next")):
+                    log.print_rest()
             log.print_rest()
     finally:
         log.finish()
@@ -199,6 +200,10 @@ class _Log:
             if sys.stdout.isatty() and not raw
             else None
         )
+
+    def lacks(self, position: object) -> bool:
+        """True unless everything up to `position` has been printed."""
+        return not isinstance(position, int) or position > self._offset
 
     def print_rest(self) -> None:
         """Print from where we are to the present end."""

@@ -28,9 +28,8 @@ def full_server(server: RecordedServer) -> RecordedServer:
     """A server that knows a project, an issue and a run."""
     archived = a_project(id="proj_2", name="old", archived_at="2026-11-01T00:00:00Z")
     server.on("GET", "/projects", {"items": [a_project(), archived]})
-    server.on("GET", "/projects/proj_1", a_project(archived_at="2026-11-21T00:00:00Z"))
     server.on("POST", "/projects", Reply(201, a_project(state="cloning")))
-    server.on("DELETE", "/projects/proj_1", Reply(204))
+    server.on("DELETE", "/projects/proj_1", a_project(archived_at="2026-11-21T00:00:00Z"))
     server.on("GET", "/projects/proj_1/issues", {"items": [an_issue(3), an_issue(4)]})
     server.on("POST", "/projects/proj_1/issues", Reply(201, an_issue(5)))
     server.on("GET", "/runs", {"items": [a_run()], "next_cursor": None, "prev_cursor": None})
@@ -50,7 +49,7 @@ PRINTING = [
     (["projects", "add", "/srv/demo.git"], lambda _: a_project(state="cloning")),
     (
         ["projects", "archive", "demo"],
-        lambda s: s.script["GET", "/api/v1/projects/proj_1"][0].body,
+        lambda s: s.script["DELETE", "/api/v1/projects/proj_1"][0].body,
     ),
     (["issues", "list", "-p", "demo"], lambda _: {"items": [an_issue(3), an_issue(4)]}),
     (["issues", "add", "-p", "demo", "New"], lambda _: an_issue(5)),

@@ -191,7 +191,14 @@ def test_a_followed_log_is_read_on_at_each_event_until_the_run_has_ended(
     server.on(
         "GET",
         f"{RUN}/events",
-        Reply(headers=STREAM, chunks=[an_event("log", 1), an_event("run_succeeded", 2)]),
+        Reply(
+            headers=STREAM,
+            chunks=[
+                an_event("log", 1),
+                an_event("log", 2, {"next": 8}),
+                an_event("run_succeeded", 3),
+            ],
+        ),
     )
     done = shell.run("runs", "logs", RUN_ID, "--follow")
     assert (done.code, done.out) == (0, content.decode())
