@@ -20,7 +20,6 @@ from app.logs import correlation, new_correlation_id
 from app.services.accounts import Accounts, Visitor
 
 log = logging.getLogger(__name__)
-DENIAL = "websocket.http.response"
 
 _SHIELD: Headers = [
     (b"x-frame-options", b"DENY"),
@@ -120,7 +119,7 @@ class Gate:
         try:
             visitor = await self._admit(call)
         except Refusal as refusal:
-            await _reply(scope, exchange, _answer_to(call, refusal))
+            await _refuse(scope, call, exchange, refusal)
         else:
             scope["state"] = {**scope.get("state", {}), "visitor": visitor}
             await (self._serve_socket if call.is_socket else self._serve)(scope, call, exchange)
@@ -158,10 +157,11 @@ class Gate:
         except Exception as error:
             if exchange.has_started:
                 raise  # too late for an answer: the server traces it and ends the connection
-            await _reply(scope, exchange, _answer_to(call, error, exchange.is_too_large))
+            fault = TooLarge() if exchange.is_too_large else error
+            await _answer_to(call, fault)(scope, exchange.receive, exchange.answer)
             return
         if exchange.is_too_large and not exchange.has_started:
-            await _reply(scope, exchange, answer_for(TooLarge()))
+            await _refuse(scope, call, exchange, TooLarge())
         else:
             await exchange.finish()
 
@@ -196,9 +196,7 @@ def _shield_for(origin: str) -> Headers:
     return [(b"content-security-policy", policy.encode()), *_SHIELD]
 
 
-def _answer_to(call: Call, error: Exception, is_too_large: bool = False) -> Response:
-    if is_too_large:
-        return answer_for(TooLarge())
+def _answer_to(call: Call, error: Exception) -> Response:
     if isinstance(error, NotSignedIn):
         answer = plain_pages.sign_in_page() if call.wants_page else answer_for(error)
         answer.headers["WWW-Authenticate"] = "Bearer"
@@ -209,8 +207,10 @@ def _answer_to(call: Call, error: Exception, is_too_large: bool = False) -> Resp
     return plain_pages.fault_page() if call.wants_page else fault_answer()
 
 
-async def _reply(scope: Scope, exchange: Exchange, answer: Response) -> None:
-    if scope["type"] == "websocket" and DENIAL not in scope.get("extensions", {}):
+async def _refuse(scope: Scope, call: Call, exchange: Exchange, refusal: Refusal) -> None:
+    if call.is_socket:
+        # a bare 403: the server takes an answer with words, but then logs a fault of its own
+        log.info("a websocket was refused: %s", refusal.code)
         await exchange.answer({"type": "websocket.close", "code": SIGNED_OUT})
     else:
-        await answer(scope, exchange.receive, exchange.answer)
+        await _answer_to(call, refusal)(scope, exchange.receive, exchange.answer)

@@ -10,7 +10,9 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
 import uvicorn
@@ -89,10 +91,23 @@ class Door:
         return httpx.AsyncClient(transport=transport, base_url=self.address, headers=given)
 
 
+@cache
+def _empty_database() -> bytes:
+    """A database after its migrations; made once, since hundreds of doors begin with one."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "runyard.db"
+        database = Database(f"sqlite:///{file}", tell=lambda _: None)
+        migrate(database, backups=Path(folder) / "backups", now=START)
+        database.close()
+        return file.read_bytes()
+
+
 def open_accounts(folder: Path) -> tuple[Accounts, Database]:
     """Accounts on a database of their own in `folder`."""
-    database = Database(f"sqlite:///{folder / 'runyard.db'}", tell=lambda _: None)
-    migrate(database, backups=folder / "backups", now=START)
+    file = folder / "runyard.db"
+    if not file.exists():
+        file.write_bytes(_empty_database())
+    database = Database(f"sqlite:///{file}", tell=lambda _: None)
     ledger = AccountLedger(Stores(database, None, os.urandom))
     return Accounts(ledger, entropy=os.urandom, data_dir=folder), database
 
@@ -201,7 +216,6 @@ def raw_answer(port: int, request: bytes) -> tuple[int, bytes]:
     """Send bytes as they are; the status and all of the answer."""
     with socket.create_connection(("127.0.0.1", port), timeout=5) as line:
         line.sendall(request)
-        line.shutdown(socket.SHUT_WR)
         answer = b""
         while piece := line.recv(65536):
             answer += piece
