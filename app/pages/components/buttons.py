@@ -13,7 +13,7 @@ from app.pages.components.marks import testid
 def button(
     words: str, on_click: Callable[..., Any], *, kind: str = "", mark: str = "", key: str = ""
 ) -> ui.button:
-    """A button; `kind` adds classes (pri, danger, bare, sm, ico), `key` is the letter for it."""
+    """A button; `kind` adds classes (pri, danger, bare, small, ico), `key` is the letter for it."""
     made = ui.button(words, on_click=on_click, color=None)
     made.props("flat no-caps :ripple=false").classes(f"btn {kind}")
     return _finish(made, mark, key)

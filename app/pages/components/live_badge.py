@@ -12,7 +12,7 @@ from nicegui import ui
 from app.pages.components.countdown import at_html
 from app.pages.components.markup import clean
 
-RECONNECT = '<button type="button" class="btn sm" data-reconnect hidden>Reconnect</button>'
+RECONNECT = '<button type="button" class="btn small" data-reconnect hidden>Reconnect</button>'
 
 
 def _badge(inner: str, tone: str, live: str) -> str:
@@ -24,6 +24,7 @@ class LiveBadge:
 
     def __init__(self) -> None:
         self.element = ui.html(_badge("Live", "go", "data-live"), sanitize=clean, tag="span")
+        self.element.classes("badge")
 
     def show_synced(self, at: datetime) -> None:
         """What the page showed has ended: nothing more will change."""

@@ -1,0 +1,136 @@
+"""Add project (`/projects/add`): a folder or an address, a name, an agent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nicegui import ui
+
+from app.pages.components.buttons import button, link_button
+from app.pages.components.correlation_chip import correlation_chip_html
+from app.pages.components.fields import Field, area_field, text_field
+from app.pages.components.marks import testid
+from app.pages.components.markup import clean, text
+from app.pages.frame import frame
+from app.pages.visit import Visit
+from app.state.door import Door
+from app.state.project_form import ProjectForm, name_from
+from app.state.wire import ApiProblem, NoAnswer
+
+
+def register(door: Door) -> None:
+    """Define `/projects/add`."""
+
+    @ui.page("/projects/add", dark=None)
+    async def add_project_page() -> None:
+        visit = await Visit.open(door)
+        with frame(visit, title="Add project", active="projects", crumbs=[("Projects", "/")]):
+            AddProjectForm(visit)
+
+
+class AddProjectForm:
+    """The form; a refusal shows at its field and keeps everything that was typed."""
+
+    def __init__(self, visit: Visit) -> None:
+        self._visit = visit
+        self._suggested = ""
+        self._fields: dict[str, Field] = {}
+        with ui.element("div").classes("form"):
+            self._draw_first_fields()
+            with ui.element("details").classes("fold") as self._fold:
+                ui.html("More settings", sanitize=clean, tag="summary")
+                self._draw_more_fields()
+            self._error = testid(ui.html("", sanitize=clean), "form-error")
+            with ui.element("div").classes("foot"):
+                ui.element("span").classes("sp")
+                link_button("Cancel", "/")
+                self._add = button("Add project", self._submit, kind="pri", mark="project-submit")
+
+    def _draw_first_fields(self) -> None:
+        self._fields["origin"] = text_field(
+            "Folder or address",
+            placeholder="/home/me/shop or git@example.org:me/shop.git",
+            hint="A git repository: an absolute path, or an https or ssh address. It is cloned; "
+            "your own checkout is never touched.",
+            mono=True,
+            mark="project-origin",
+        )
+        self._fields["origin"].control.on_value_change(self._suggest_name)
+        self._fields["name"] = text_field("Name", mark="project-name")
+        for name in ("origin", "name"):
+            self._fields[name].control.on("keydown.enter", self._submit)
+        self._fields["agent"] = text_field(
+            "Agent",
+            placeholder="claude",
+            hint="A known command line (claude, codex, gemini, opencode, aider, …) or script for "
+            "a command of your own.",
+            mark="project-agent",
+        )
+        self._fields["agent"].control.on_value_change(self._show_command)
+        self._fields["agent_command"] = area_field(
+            "Command of the script agent",
+            hint="One argument a line, no shell. {prompt}, {prompt_file}, {workdir}, {branch}, "
+            "{issue} and {model} are filled in.",
+            mono=True,
+            mark="project-command",
+        )
+        self._fields["agent_command"].box.set_visibility(False)
+
+    def _draw_more_fields(self) -> None:
+        self._fields["base_branch"] = text_field(
+            "Base branch", placeholder="what the repository's HEAD names", mono=True
+        )
+        self._fields["setup_command"] = area_field(
+            "Setup command",
+            hint="Run in each working copy before the agent. One argument a line.",
+            mono=True,
+        )
+        self._fields["budget_minutes"] = text_field("Time for a run, in minutes", placeholder="120")
+        self._fields["prompt"] = area_field(
+            "Prompt", hint="What the agent is told when no task is given. Empty: the usual one."
+        )
+
+    def _suggest_name(self, event: Any) -> None:
+        control = self._fields["name"].control
+        if (control.value or "") == self._suggested:
+            self._suggested = name_from(event.value or "")
+            control.set_value(self._suggested)
+
+    def _show_command(self, event: Any) -> None:
+        is_script = (event.value or "").strip() == "script"
+        self._fields["agent_command"].box.set_visibility(is_script)
+
+    async def _submit(self) -> None:
+        if not self._add.enabled:
+            return
+        form = ProjectForm({name: f.control.value or "" for name, f in self._fields.items()})
+        if self._refuse_fields(form.problems()):
+            return
+        self._error.set_content("")
+        self._add.disable()
+        self._add.set_text("Looking at the repository…")
+        try:
+            project = await self._visit.api.add_project(form.body())
+        except (ApiProblem, NoAnswer) as problem:
+            self._refuse(problem)
+        else:
+            self._visit.go(f"/projects/{project.id}")
+            return
+        self._add.enable()
+        self._add.set_text("Add project")
+
+    def _refuse(self, problem: ApiProblem | NoAnswer) -> None:
+        if isinstance(problem, ApiProblem) and self._refuse_fields(ProjectForm.blamed(problem)):
+            return
+        words = problem.detail if isinstance(problem, ApiProblem) else str(problem)
+        chip = correlation_chip_html(problem.correlation_id)
+        self._error.set_content(f'<div class="banner stop"><span>{text(words)}</span>{chip}</div>')
+
+    def _refuse_fields(self, problems: dict[str, str]) -> bool:
+        for name, sentence in problems.items():
+            self._fields[name].refuse(sentence)
+        if problems.keys() & {"base_branch", "setup_command", "budget_minutes", "prompt"}:
+            self._fold.props("open")
+        for name in list(problems)[:1]:
+            self._fields[name].control.run_method("focus")
+        return bool(problems)

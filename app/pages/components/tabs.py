@@ -1,0 +1,32 @@
+"""Tabs that are links: each has an address, so that back, reload and a new tab work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nicegui import ui
+
+from app.pages.components.markup import clean, text
+
+
+def chosen_tab(names: Sequence[str], asked: str) -> str:
+    """The tab an address asks for, else the first."""
+    return next((name for name in names if name.lower() == asked.lower()), names[0])
+
+
+class Tabs:
+    """A row of tabs, addressed by `?tab=`."""
+
+    def __init__(self, names: Sequence[str], chosen: str, *, about: str) -> None:
+        self._words: dict[str, ui.html] = {}
+        with ui.element("nav").classes("tabs") as row:
+            row.props["aria-label"] = about
+            for name in names:
+                with ui.link(target=f"?tab={name.lower()}") as link:
+                    self._words[name] = ui.html(text(name), sanitize=clean, tag="span")
+                if name == chosen:
+                    link.props("aria-current=page")
+
+    def count(self, name: str, number: int) -> None:
+        """Show a number behind a tab's name."""
+        self._words[name].set_content(text(f"{name} {number}"))

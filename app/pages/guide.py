@@ -1,0 +1,48 @@
+"""The guide (`/guide`): how a run works, in ten lines."""
+
+from __future__ import annotations
+
+from nicegui import ui
+
+from app.pages.components.buttons import link_button
+from app.pages.components.markup import clean
+from app.pages.frame import frame
+from app.pages.visit import Visit
+from app.state.door import Door
+
+LINES = """
+<ol>
+<li><b>Project.</b> You name a git repository. Runyard keeps a bare clone of its own, the
+<b>mirror</b>; your checkout is never touched.</li>
+<li><b>Trigger.</b> You press <b>Run</b>: a branch to start from, a depth, and if you like an issue
+or a task in your own words. From that moment the run has a row and an id.</li>
+<li><b>Claim.</b> Runyard fetches, then creates the run's branch (<code>afk/12</code> for issue 12,
+<code>run/…</code> without one). Whoever has the branch has the issue.</li>
+<li><b>Working copy.</b> The run gets a clone of its own, prepared by the project's setup command if
+there is one.</li>
+<li><b>Agent.</b> The agent's command line starts there under a small supervisor. It goes on when
+Runyard is restarted.</li>
+<li><b>Watch.</b> Timeline and log are live. <b>Stop</b> ends the whole tree of processes and keeps
+the work.</li>
+<li><b>Delivery.</b> When the agent exits with commits, Runyard checks them, pushes the branch and
+opens a change request or a pull request. Only that counts as success.</li>
+<li><b>Budget.</b> A run that uses up its time is ended; one that fails says why, in one
+sentence.</li>
+<li><b>Kept work.</b> What is not merged is never deleted: the branch stays until you merge or
+discard it.</li>
+<li><b>Merge.</b> Merging a change request pushes it to the repository and closes the issue it was
+made for.</li>
+</ol>
+"""
+
+
+def register(door: Door) -> None:
+    """Define `/guide`."""
+
+    @ui.page("/guide", dark=None)
+    async def guide_page() -> None:
+        visit = await Visit.open(door)
+        with frame(visit, title="How a run works", active="", crumbs=[("Projects", "/")]):
+            ui.html(LINES, sanitize=clean).classes("prose card")
+            with ui.element("div").classes("foot"):
+                link_button("Add project", "/projects/add", kind="pri")

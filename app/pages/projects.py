@@ -1,0 +1,197 @@
+"""Projects (`/`): four numbers, a card per project; with none, three ways in."""
+
+from __future__ import annotations
+
+from nicegui import ui
+
+from app.pages.components.buttons import button, link_button
+from app.pages.components.countdown import at_html
+from app.pages.components.markup import clean, text
+from app.pages.components.project_card import ProjectCard
+from app.pages.frame import Page, frame
+from app.pages.visit import Visit
+from app.state.door import Door
+from app.state.wire import ApiProblem, NoAnswer, QuotaOut, RunOut
+
+CARDS_A_PAGE = 50
+
+
+def register(door: Door) -> None:
+    """Define `/`."""
+
+    @ui.page("/", dark=None)
+    async def projects_page() -> None:
+        visit = await Visit.open(door)
+        quota = await visit.api.quota()
+        with frame(visit, title="Projects", active="projects", is_home=True) as page:
+            ProjectsScreen(visit, page, quota)
+
+
+def quota_html(quota: QuotaOut) -> str:
+    """`12 / 20 runs left · resets 14:20`."""
+    resets = f" · resets {at_html(quota.reset_at)}" if quota.reset_at else ""
+    words = f"{quota.remaining} / {quota.limit} runs left{resets}"
+    return f'<span class="chip" data-testid="quota-chip">{words}</span>'
+
+
+class ProjectsScreen:
+    """What is on the page, and how it follows the board."""
+
+    def __init__(self, visit: Visit, page: Page, quota: QuotaOut) -> None:
+        self._visit = visit
+        self._shows_archived = False
+        self._limit = CARDS_A_PAGE
+        self._cards: dict[str, ProjectCard] = {}
+        self._draw_actions(page, quota)
+        self._strip = ui.html("", sanitize=clean)
+        self._archived = button("Show archived", self._toggle_archived, kind="small toggle")
+        self._welcome = ui.element("div")
+        self._grid = ui.element("div").classes("cards")
+        self._more = button("Show more", self._show_more)
+        with self._welcome:
+            Welcome(visit)
+        self.follow(set())
+        visit.board.on_change(self.follow)
+        visit.on("quota.changed", self._follow_quota)
+        visit.on("run.changed", self._follow_run)
+        visit.on_return(self._come_back)
+
+    def follow(self, changed: set[str]) -> None:
+        """Draw what changed, and only that."""
+        board = self._visit.board
+        listing = board.listing(archived=self._shows_archived)
+        shown = {project.id: project for project in listing[: self._limit]}
+        for gone in self._cards.keys() - shown.keys():
+            self._cards.pop(gone).element.delete()
+        for place, project in enumerate(shown.values()):
+            self._place(place, project.id, changed)
+        has_any = bool(board.listing(archived=True))
+        self._welcome.set_visibility(not has_any)
+        self._strip.set_visibility(has_any)
+        self._more.set_visibility(len(listing) > self._limit)
+        self._archived.set_visibility(board.archived_count > 0)
+        self._draw_strip()
+
+    def _place(self, place: int, project_id: str, changed: set[str]) -> None:
+        project = self._visit.board.get(project_id)
+        card = self._cards.get(project_id)
+        if project is None:
+            return
+        if card is None:
+            with self._grid:
+                card = self._cards[project_id] = ProjectCard(self._visit, project)
+        elif project_id in changed:
+            card.show(project)
+        if self._grid.default_slot.children[place] is not card.element:
+            card.element.move(target_index=place)
+
+    def _draw_actions(self, page: Page, quota: QuotaOut) -> None:
+        with page.actions:
+            self._quota = ui.html(quota_html(quota), sanitize=clean, tag="span")
+            link_button("Add project", "/projects/add", mark="add-project")
+            self._new_run = button("New run", self._choose_project, kind="pri", key="n")
+        self._menu: ui.menu | None = None
+
+    def _draw_strip(self) -> None:
+        strip = self._visit.board.strip(self._visit.system)
+        rate = "–" if strip.success is None else f"{strip.success * 100:.0f} %"
+        boxes = (
+            (strip.running, "running", ""),
+            ("–" if strip.ready is None else strip.ready, "issues ready", ""),
+            (strip.need_you, f"need you{' · ' * bool(strip.needs)}{strip.needs}", "alert"),
+            (rate, f"success, last 7 days · {strip.ended} runs", ""),
+        )
+        self._strip.set_content(
+            '<div class="strip">'
+            + "".join(
+                f'<div class="{tone if figure else ""}"><b>{text(figure)}</b>'
+                f"<span>{text(words)}</span></div>"
+                for figure, words, tone in boxes
+            )
+            + "</div>"
+        )
+
+    def _choose_project(self) -> None:
+        open_to_runs = [p for p in self._visit.board.listing() if p.state != "broken"]
+        if not open_to_runs:
+            self._visit.say("Add a project first.")
+        elif len(open_to_runs) == 1:
+            self._visit.go(f"/projects/{open_to_runs[0].id}/run")
+        else:
+            if self._menu is not None:
+                self._menu.delete()
+            with self._new_run, ui.menu().classes("menu") as self._menu:
+                for project in open_to_runs[:CARDS_A_PAGE]:
+                    ui.link(project.name, f"/projects/{project.id}/run").classes("item")
+            self._menu.open()
+
+    def _toggle_archived(self) -> None:
+        self._shows_archived = not self._shows_archived
+        self._archived.props["aria-pressed"] = str(self._shows_archived).lower()
+        self._archived.set_text("Hide archived" if self._shows_archived else "Show archived")
+        self.follow(set())
+
+    def _show_more(self) -> None:
+        self._limit += CARDS_A_PAGE
+        self.follow(set())
+
+    async def _follow_quota(self, _: object) -> None:
+        try:
+            self._quota.set_content(quota_html(await self._visit.api.quota()))
+        except (ApiProblem, NoAnswer) as problem:
+            self._visit.refuse(problem)
+
+    async def _follow_run(self, run: RunOut) -> None:
+        if run.ended_at is None:
+            return
+        try:
+            self._visit.system = await self._visit.api.system()
+        except (ApiProblem, NoAnswer) as problem:
+            self._visit.refuse(problem)
+            return
+        self._draw_strip()
+
+    async def _come_back(self) -> None:
+        self._draw_strip()
+        await self._follow_quota(None)
+
+
+class Welcome:
+    """Nothing here yet: three ways in."""
+
+    def __init__(self, visit: Visit) -> None:
+        self._visit = visit
+        ui.html(
+            '<h2>Welcome to Runyard</h2><p class="sub">Nothing here yet. Three ways in:</p>',
+            sanitize=clean,
+        ).classes("stack welcome")
+        with ui.element("div").classes("ways"):
+            with _way("Your repository", "A folder on this machine, or an ssh or https address."):
+                link_button("Add project", "/projects/add", kind="pri")
+            with _way(
+                "See it work first",
+                "A small repository, three issues and a scripted agent. Two minutes, offline.",
+            ):
+                self._demo = button("Try the demo project", self._try_demo, mark="demo-project")
+            with _way("Read", "How a run works, in ten lines."):
+                link_button("Open the guide", "/guide")
+
+    async def _try_demo(self) -> None:
+        self._demo.disable()
+        self._demo.set_text("Making the demo project…")
+        try:
+            project = await self._visit.api.add_demo_project()
+        except (ApiProblem, NoAnswer) as problem:
+            self._visit.refuse(problem)
+            self._demo.set_text("Try the demo project")
+            self._demo.enable()
+            return
+        self._visit.go(f"/projects/{project.id}")
+
+
+def _way(title: str, words: str) -> ui.element:
+    card = ui.element("section").classes("card")
+    with card:
+        ui.html(f'<span class="name">{text(title)}</span>', sanitize=clean, tag="span")
+        ui.html(text(words), sanitize=clean, tag="span").classes("sub")
+    return card

@@ -1,0 +1,12 @@
+"""Every page, registered once by main.py."""
+
+from __future__ import annotations
+
+from app.pages import add_project, guide, project, projects, settings
+from app.state.door import Door
+
+
+def register_pages(door: Door) -> None:
+    """Define the routes of all screens."""
+    for screen in (projects, add_project, project, settings, guide):
+        screen.register(door)
