@@ -138,17 +138,13 @@ class TrackerLedger:
     def change_of_run(self, run_id: str) -> ChangeRequest | None:
         """The change request that a run opened."""
         with self.stores.control.reading() as session:
-            return session.exec(
-                select(ChangeRequest).where(ChangeRequest.run_id == run_id)
-            ).first()
+            return session.exec(select(ChangeRequest).where(ChangeRequest.run_id == run_id)).first()
 
     def open_change(self, **columns: Any) -> ChangeRequest:
         """Open a change request under the project's next number, or answer the run's own."""
         project_id, run_id = columns["project_id"], columns["run_id"]
         with self.stores.control.transaction() as tx:
-            known = tx.scalars(
-                select(ChangeRequest).where(ChangeRequest.run_id == run_id)
-            ).first()
+            known = tx.scalars(select(ChangeRequest).where(ChangeRequest.run_id == run_id)).first()
             if known is not None:
                 return known
             opened = ChangeRequest(number=_take_number(tx, project_id), **columns)

@@ -203,7 +203,9 @@ def find_open(session: Session, project_id: str) -> Iterable[Run]:
     )
 
 
-def charged_since(session: Session, person_id: str, moment: datetime) -> tuple[int, datetime | None]:
+def charged_since(
+    session: Session, person_id: str, moment: datetime
+) -> tuple[int, datetime | None]:
     """How many accepted runs a person was charged for after a moment, and when the first was."""
     query = select(func.count(), func.min(Run.created_at))
     query = query.where(Run.charged_to == person_id, col(Run.created_at) > moment)

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from datetime import datetime
 
 from app.errors import AlreadyEnded, ForgeUnavailable, MergeConflict, NotFound
-from app.records.project_ledger import ProjectLedger, TrackerLedger
-from app.records.run_ledger import RunLedger
 from app.records.tables import ChangeRequest, Project
-from app.services.ports import CannotRead, Diff, Mirrors, OriginProblem, WorkingCopies
+from app.services.floor import Ledgers, Outside
+from app.services.ports import CannotRead, Diff, OriginProblem
 from app.services.prechecks import repository_of
 from app.services.run_locks import Locks
 
@@ -22,19 +21,16 @@ class ChangeDesk:
 
     def __init__(
         self,
-        tracker: TrackerLedger,
-        projects: ProjectLedger,
-        runs: RunLedger,
-        mirrors: Mirrors,
-        copies: WorkingCopies,
+        ledgers: Ledgers,
+        outside: Outside,
         locks: Locks,
         on_merged: Callable[[], None],
     ) -> None:
-        self._tracker = tracker
-        self._projects = projects
-        self._runs = runs
-        self._mirrors = mirrors
-        self._copies = copies
+        self._tracker = ledgers.tracker
+        self._projects = ledgers.projects
+        self._runs = ledgers.runs
+        self._mirrors = outside.mirrors
+        self._copies = outside.copies
         self._locks = locks
         self._on_merged = on_merged
 

@@ -8,12 +8,11 @@ from datetime import datetime, timedelta
 
 from app.records.run_ledger import RunLedger
 from app.records.tables import Project, Run
+from app.services.floor import Outside
 from app.services.ports import (
     ChangeOrder,
     Delivery,
-    Forge,
     ForgeSilent,
-    Mirrors,
     OriginProblem,
 )
 from app.services.prechecks import repository_of
@@ -29,13 +28,12 @@ class Deliverer:
     def __init__(
         self,
         runs: RunLedger,
-        mirrors: Mirrors,
-        forge_of: Callable[[Project], Forge],
+        outside: Outside,
         clock: Callable[[], datetime],
     ) -> None:
         self._runs = runs
-        self._mirrors = mirrors
-        self._forge_of = forge_of
+        self._mirrors = outside.mirrors
+        self._forge_of = outside.forge_of
         self._clock = clock
         self._pauses: dict[str, tuple[datetime, timedelta]] = {}
 

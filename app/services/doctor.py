@@ -79,7 +79,9 @@ def _database(kind: str) -> Checked:
 
 def _sandbox(path: str | None) -> Checked:
     if path:
-        return Checked("ok", "sandbox", f"bubblewrap found; runs are unsandboxed unless asked: {path}")
+        return Checked(
+            "ok", "sandbox", f"bubblewrap found; runs are unsandboxed unless asked: {path}"
+        )
     return Checked(
         "look", "sandbox", "bubblewrap not found: runs are unsandboxed", "apt install bubblewrap"
     )

@@ -9,9 +9,8 @@ from typing import Any
 from app.domain.issues import blocked_by, branch_of_issue
 from app.domain.words import READY_LABEL
 from app.errors import NotFound
-from app.records.project_ledger import ProjectLedger, TrackerLedger
-from app.records.run_ledger import RunLedger
 from app.records.tables import IssueRow, Project
+from app.services.floor import Ledgers
 from app.services.ports import Mirrors
 from app.services.prechecks import repository_of
 
@@ -40,14 +39,12 @@ class IssueDesk:
 
     def __init__(
         self,
-        tracker: TrackerLedger,
-        projects: ProjectLedger,
-        runs: RunLedger,
+        ledgers: Ledgers,
         mirrors: Mirrors,
     ) -> None:
-        self._tracker = tracker
-        self._projects = projects
-        self._runs = runs
+        self._tracker = ledgers.tracker
+        self._projects = ledgers.projects
+        self._runs = ledgers.runs
         self._mirrors = mirrors
 
     def all(self, project_id: str) -> list[IssueView]:

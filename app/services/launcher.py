@@ -11,22 +11,16 @@ from datetime import datetime, timedelta
 from app.domain import prompts
 from app.domain.lifecycle import Signal
 from app.domain.words import Cause, Delivers, Depth, Status
-from app.records.project_ledger import ProjectLedger
-from app.records.run_ledger import RunLedger
 from app.records.tables import Project, Run
+from app.services.floor import Ledgers, Outside
 from app.services.ports import (
-    Agents,
     BranchTaken,
-    Engine,
-    Forge,
     ForgeSilent,
     Job,
     LaunchFailed,
     LaunchOrder,
-    Mirrors,
     OriginProblem,
     ProcessMark,
-    WorkingCopies,
 )
 from app.services.prechecks import repository_of
 from app.services.run_locks import Locks
@@ -54,24 +48,19 @@ class Launcher:
 
     def __init__(
         self,
-        runs: RunLedger,
-        projects: ProjectLedger,
-        mirrors: Mirrors,
-        copies: WorkingCopies,
-        engine: Engine,
-        agents: Agents,
-        forge_of: Callable[[Project], Forge],
+        ledgers: Ledgers,
+        outside: Outside,
         terms: LaunchTerms,
         locks: Locks,
         clock: Callable[[], datetime],
     ) -> None:
-        self._runs = runs
-        self._projects = projects
-        self._mirrors = mirrors
-        self._copies = copies
-        self._engine = engine
-        self._agents = agents
-        self._forge_of = forge_of
+        self._runs = ledgers.runs
+        self._projects = ledgers.projects
+        self._mirrors = outside.mirrors
+        self._copies = outside.copies
+        self._engine = outside.engine
+        self._agents = outside.agents
+        self._forge_of = outside.forge_of
         self._terms = terms
         self._locks = locks
         self._clock = clock
@@ -219,5 +208,3 @@ class Launcher:
 
     def _tell(self, run: Run, kind: str, sentence: str, **data: object) -> None:
         self._runs.tell_once(run.id, self._clock(), kind, sentence, **data)
-
-

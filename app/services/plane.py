@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from app.records.database import Database
 from app.records.feed import Feed
@@ -77,4 +76,3 @@ class Services:
     agents: Agents
     examine: Callable[[], list[Checked]]
     settings: tuple[SettingValue, ...]
-    docs: Path

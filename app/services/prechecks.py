@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -22,15 +21,8 @@ from app.errors import (
 )
 from app.records.project_ledger import ProjectLedger
 from app.records.tables import Project
-from app.services.ports import (
-    Agents,
-    Forge,
-    ForgeSilent,
-    Issue,
-    Mirrors,
-    OriginProblem,
-    Repository,
-)
+from app.services.floor import Outside
+from app.services.ports import ForgeSilent, Issue, OriginProblem, Repository
 
 if TYPE_CHECKING:
     from app.services.trigger import Order
@@ -59,14 +51,12 @@ class Prechecks:
     def __init__(
         self,
         projects: ProjectLedger,
-        mirrors: Mirrors,
-        agents: Agents,
-        forge_of: Callable[[Project], Forge],
+        outside: Outside,
     ) -> None:
         self._projects = projects
-        self._mirrors = mirrors
-        self._agents = agents
-        self._forge_of = forge_of
+        self._mirrors = outside.mirrors
+        self._agents = outside.agents
+        self._forge_of = outside.forge_of
 
     def project(self, project_id: str) -> Project:
         """The project, if runs can be started in it. Raises a Refusal."""

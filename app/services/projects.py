@@ -12,10 +12,10 @@ from app.domain.names import project_name_problem as name_problem
 from app.domain.words import FRAMEWORKS
 from app.errors import ForgeUnavailable, Invalid, NameTaken, NotFound, ProjectArchived, ProjectBusy
 from app.records.feed import Feed, ProjectChanged
-from app.records.project_ledger import NameInUse, ProjectLedger
-from app.records.run_ledger import RunLedger
+from app.records.project_ledger import NameInUse
 from app.records.tables import Project
-from app.services.ports import Agents, Mirrors, OriginProblem, Remote, RemoteBranch
+from app.services.floor import Ledgers, Outside
+from app.services.ports import OriginProblem, Remote, RemoteBranch
 from app.services.prechecks import repository_of
 from app.services.workers import Workers
 
@@ -29,19 +29,17 @@ class ProjectDesk:
 
     def __init__(
         self,
-        projects: ProjectLedger,
-        runs: RunLedger,
-        mirrors: Mirrors,
-        agents: Agents,
+        ledgers: Ledgers,
+        outside: Outside,
         workers: Workers,
         feed: Feed,
         on_ready: Callable[[], None],
         defaults: dict[str, int],
     ) -> None:
-        self._projects = projects
-        self._runs = runs
-        self._mirrors = mirrors
-        self._agents = agents
+        self._projects = ledgers.projects
+        self._runs = ledgers.runs
+        self._mirrors = outside.mirrors
+        self._agents = outside.agents
         self._workers = workers
         self._feed = feed
         self._on_ready = on_ready

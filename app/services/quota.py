@@ -56,6 +56,8 @@ class Quota:
             f"Rate limit reached. Retry in {after} s.",
             limit=window.limit,
             remaining=0,
-            reset_at=window.reset_at.isoformat().replace("+00:00", "Z") if window.reset_at else None,
+            reset_at=window.reset_at.isoformat().replace("+00:00", "Z")
+            if window.reset_at
+            else None,
             retry_after=after,
         )

@@ -13,20 +13,15 @@ from app.domain.lifecycle import DONE, Signal, next_status
 from app.domain.rules import RunFacts, Strike, Verdict
 from app.domain.words import Cause, Delivers, Status
 from app.records.database import Transaction
-from app.records.project_ledger import ProjectLedger
-from app.records.run_ledger import RunLedger
 from app.records.tables import Project, Run
 from app.services.delivery import Deliverer
+from app.services.floor import Ledgers, Outside
 from app.services.launcher import Launcher
 from app.services.ports import (
     CannotRead,
     Delivery,
-    Engine,
-    Forge,
     ForgeSilent,
-    Mirrors,
     Sight,
-    WorkingCopies,
 )
 from app.services.prechecks import repository_of
 from app.services.run_locks import Locks
@@ -49,24 +44,20 @@ class Reaper:
 
     def __init__(
         self,
-        runs: RunLedger,
-        projects: ProjectLedger,
-        mirrors: Mirrors,
-        copies: WorkingCopies,
-        engine: Engine,
-        forge_of: Callable[[Project], Forge],
+        ledgers: Ledgers,
+        outside: Outside,
         launcher: Launcher,
         deliverer: Deliverer,
         settlement: Settlement,
         locks: Locks,
         clock: Callable[[], datetime],
     ) -> None:
-        self._runs = runs
-        self._projects = projects
-        self._mirrors = mirrors
-        self._copies = copies
-        self._engine = engine
-        self._forge_of = forge_of
+        self._runs = ledgers.runs
+        self._projects = ledgers.projects
+        self._mirrors = outside.mirrors
+        self._copies = outside.copies
+        self._engine = outside.engine
+        self._forge_of = outside.forge_of
         self._launcher = launcher
         self._deliverer = deliverer
         self._settlement = settlement
@@ -194,9 +185,7 @@ class Reaper:
 
     # --- writing -------------------------------------------------------------------------------
 
-    def _move(
-        self, run: Run, verdict: Verdict, *, kind: str, sentence: str, **columns: Any
-    ) -> Run:
+    def _move(self, run: Run, verdict: Verdict, *, kind: str, sentence: str, **columns: Any) -> Run:
         assert verdict.signal is not None
         if verdict.cause is not None:
             columns |= {"cause": verdict.cause, "because": verdict.because}

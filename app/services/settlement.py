@@ -11,7 +11,8 @@ from typing import Any
 from app.domain.words import Cause, Status
 from app.records.run_ledger import RunLedger
 from app.records.tables import Project, Run
-from app.services.ports import CannotRead, Delivery, Engine, Mirrors, WorkingCopies
+from app.services.floor import Outside
+from app.services.ports import CannotRead, Delivery
 from app.services.prechecks import repository_of
 from app.services.workers import Workers
 
@@ -52,17 +53,15 @@ class Settlement:
     def __init__(
         self,
         runs: RunLedger,
-        mirrors: Mirrors,
-        copies: WorkingCopies,
-        engine: Engine,
+        outside: Outside,
         workers: Workers,
         clock: Callable[[], datetime],
         again: Callable[[str], None],
     ) -> None:
         self._runs = runs
-        self._mirrors = mirrors
-        self._copies = copies
-        self._engine = engine
+        self._mirrors = outside.mirrors
+        self._copies = outside.copies
+        self._engine = outside.engine
         self._workers = workers
         self._clock = clock
         self._again = again
@@ -77,7 +76,9 @@ class Settlement:
                 self._workers.submit(self._kill, run)
             return
         kept = self._tear_down(run, project)
-        sentence = "nothing of the run is left" + (f" · kept: {kept.because}" if kept.parked else "")
+        sentence = "nothing of the run is left" + (
+            f" · kept: {kept.because}" if kept.parked else ""
+        )
         if self._runs.release(run, now=self._clock(), sentence=sentence, parked=kept.parked):
             self._engine.unwatch(run.id)
             if kept.parked:
@@ -103,7 +104,9 @@ class Settlement:
                 tip = self._copies.take(repo, run.id, run.work_branch)
                 state = self._copies.look(repo, run.id, tip=tip)
             except CannotRead as problem:
-                return Kept(True, f"{run.work_branch}: the working copy could not be read: {problem}")
+                return Kept(
+                    True, f"{run.work_branch}: the working copy could not be read: {problem}"
+                )
             if not state.is_clean:
                 files = state.uncommitted_files
                 return Kept(True, f"{run.work_branch} holds {files} files not committed")

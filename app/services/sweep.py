@@ -11,9 +11,8 @@ from datetime import datetime
 from app.domain.lifecycle import Signal
 from app.domain.words import Cause, Status
 from app.records import run_ledger
-from app.records.project_ledger import ProjectLedger
-from app.records.run_ledger import RunLedger
 from app.records.tables import Run
+from app.services.floor import Ledgers
 from app.services.launcher import Launcher
 from app.services.reaper import Reaper
 from app.services.workers import Workers
@@ -34,16 +33,15 @@ class Sweep:
 
     def __init__(
         self,
-        runs: RunLedger,
-        projects: ProjectLedger,
+        ledgers: Ledgers,
         reaper: Reaper,
         launcher: Launcher,
         workers: Workers,
         clock: Callable[[], datetime],
         max_live_runs: int,
     ) -> None:
-        self._runs = runs
-        self._projects = projects
+        self._runs = ledgers.runs
+        self._projects = ledgers.projects
         self._reaper = reaper
         self._launcher = launcher
         self._workers = workers
@@ -139,7 +137,7 @@ class Sweep:
 
     def _launch(self, run_id: str) -> None:
         if not self._launcher.launch_once(run_id):
-            self.request_fill()
+            self.request()
 
     def _project_hold(self, run: Run) -> str | None:
         project = self._projects.find(run.project_id)

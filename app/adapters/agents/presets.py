@@ -131,7 +131,7 @@ class AgentPresets:
 
     def _version(self, path: str, agent: str) -> str | None:
         try:
-            answer = subprocess.run(  # noqa: S603 - a fixed argument to a program found on PATH
+            answer = subprocess.run(
                 [path, "--version"],
                 capture_output=True,
                 stdin=subprocess.DEVNULL,

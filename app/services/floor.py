@@ -1,0 +1,31 @@
+"""What most services stand on: the ledgers inside, the ports outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.records.project_ledger import ProjectLedger, TrackerLedger
+from app.records.run_ledger import RunLedger
+from app.records.tables import Project
+from app.services.ports import Agents, Engine, Forge, Mirrors, WorkingCopies
+
+
+@dataclass(frozen=True)
+class Ledgers:
+    """What is true."""
+
+    runs: RunLedger
+    projects: ProjectLedger
+    tracker: TrackerLedger
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What touches the outside; `forge_of` knows each project's tracker."""
+
+    mirrors: Mirrors
+    copies: WorkingCopies
+    engine: Engine
+    agents: Agents
+    forge_of: Callable[[Project], Forge]
