@@ -1,0 +1,134 @@
+"""Projects and branches over the wire."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from app.api.schemas.parts import MAX_TASK_BYTES, Answer, Body, BranchName, Moment, Text
+from app.domain.words import Status
+
+Argv = Annotated[list[Annotated[str, StringConstraints(max_length=4000)]], Field(max_length=100)]
+Tracker = Literal["builtin", "forgejo", "github"]
+
+
+class ProjectSettings(Body):
+    """What a project can be told; every field optional, used by POST and PATCH alike."""
+
+    base_branch: BranchName | None = None
+    agent: Text | None = None
+    agent_command: Argv | None = None
+    setup_command: Argv | None = None
+    prompt: str | None = Field(default=None, max_length=MAX_TASK_BYTES)
+    budget_seconds: int | None = Field(default=None, ge=1, le=30 * 86400)
+    stall_seconds: int | None = Field(default=None, ge=1, le=30 * 86400)
+    max_concurrency: int | None = Field(default=None, ge=1, le=100)
+    open_pr: Literal["runyard", "agent"] | None = None
+    branch_pattern: Text | None = None
+    frameworks: list[Text] | None = Field(default=None, max_length=50)
+    sandbox: Literal["none", "bubblewrap"] | None = None
+
+
+class NewProject(ProjectSettings):
+    """The body of `POST /projects`."""
+
+    name: str = Field(min_length=1, max_length=200)
+    origin: str = Field(min_length=1, max_length=2000)
+    tracker: Tracker | None = None
+    auto_enabled: bool = False
+
+
+class ProjectChange(ProjectSettings):
+    """The body of `PATCH /projects/{id}`."""
+
+    name: str | None = Field(default=None, min_length=1, max_length=200)
+
+
+class RecentFailure(Answer):
+    """One of the last failures in a row."""
+
+    run_id: str
+    status: Status
+    because: str
+
+
+class Bar(Answer):
+    """One of a project's last runs, drawn as a bar: seconds and outcome."""
+
+    run_id: str
+    status: Status
+    label: str
+    seconds: float | None = None
+
+
+class LastRun(Answer):
+    """The newest run of a project, in short."""
+
+    id: str
+    status: Status
+    label: str
+    issue: int | None = None
+    title: str = ""
+    work_branch: str = ""
+    because: str | None = None
+    created_at: Moment
+    started_at: Moment | None = None
+    ended_at: Moment | None = None
+    deadline: Moment | None = None
+    budget_seconds: int = 0
+
+
+class ProjectOut(Answer):
+    """A project."""
+
+    id: str
+    name: str
+    origin: str
+    base_branch: str
+    tracker: Tracker
+    agent: str
+    agent_command: list[str] | None = None
+    setup_command: list[str] | None = None
+    prompt: str | None = None
+    budget_seconds: int
+    stall_seconds: int | None = None
+    max_concurrency: int
+    open_pr: Literal["runyard", "agent"]
+    branch_pattern: str
+    frameworks: list[str]
+    sandbox: Literal["none", "bubblewrap"]
+    auto_enabled: bool
+    state: Literal["cloning", "ready", "broken"]
+    state_because: str | None = None
+    clone_percent: int | None = None
+    strikes: int
+    paused: bool
+    recent_failures: list[RecentFailure] = Field(default_factory=list)
+    ready_count: int | None = None
+    live_runs: int = 0
+    last_run: LastRun | None = None
+    recent_runs: list[Bar] = Field(default_factory=list)
+    hold: str | None = None
+    archived_at: Moment | None = None
+    created_at: Moment
+
+
+class Projects(Answer):
+    """Every project."""
+
+    items: list[ProjectOut]
+
+
+class BranchOut(Answer):
+    """A branch of origin."""
+
+    name: str
+    is_base: bool
+    updated_at: Moment | None = None
+
+
+class Branches(Answer):
+    """A project's branches, base first."""
+
+    items: list[BranchOut]

@@ -1,0 +1,140 @@
+"""Runs and their timelines over the wire."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from app.api.schemas.parts import MAX_TASK_BYTES, Answer, Body, BranchName, Key, Moment, Tag, Text
+from app.domain.words import Cause, Delivers, Depth, Phase, Status, Trigger
+
+
+class RunOrder(Body):
+    """The body of `POST /runs`."""
+
+    project_id: str = Field(min_length=1, max_length=80)
+    depth_level: Depth = Depth.STANDARD
+    target_framework: Text = "auto"
+    branch: BranchName | None = None
+    x_idempotency_key: Key | None = None
+    issue: int | None = Field(default=None, ge=1)
+    pr_number: int | None = Field(default=None, ge=1)
+    task: str | None = Field(default=None, max_length=MAX_TASK_BYTES)
+    agent: Text | None = None
+    model: Text | None = None
+    delivers: Delivers = Delivers.CHANGE
+    delay: int | None = Field(default=None, ge=0, le=30 * 86400)
+    ttl: int | None = Field(default=None, ge=1, le=30 * 86400)
+    tags: list[Tag] = Field(default_factory=list, max_length=10)
+
+
+class StopOrder(Body):
+    """The body of `POST /runs/{id}/stop`."""
+
+    because: str | None = Field(default=None, max_length=500)
+
+
+class UsageOut(Answer):
+    """What the agent says it used; costs in US dollars."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+
+
+class DeliveryOut(Answer):
+    """A change request or pull request."""
+
+    kind: Literal["change", "pull_request"]
+    number: int
+    url: str
+    state: Literal["open", "merged", "closed"]
+    branch: str = ""
+    head_sha: str = ""
+    commits: int = 0
+    files_changed: int = 0
+    additions: int = 0
+    deletions: int = 0
+
+
+class Provenance(Answer):
+    """Where and with what a run was made."""
+
+    environment: str
+    version: str
+    commit: str
+    database: str
+    host: str
+
+
+class RunOut(Answer):
+    """A run."""
+
+    id: str
+    run_id: str
+    project_id: str
+    project_name: str = ""
+    status: Status
+    label: str
+    phase: Phase
+    trigger: Trigger
+    title: str = ""
+    depth_level: Depth
+    target_framework: str
+    branch: str
+    work_branch: str
+    base_sha: str | None = None
+    head_sha: str | None = None
+    issue: int | None = None
+    pr_number: int | None = None
+    task: str | None = None
+    agent: str
+    model: str | None = None
+    delivers: Delivers = Delivers.CHANGE
+    tags: list[str] = Field(default_factory=list)
+    retry_of: str | None = None
+    retried_by: str | None = None
+    batch_id: str | None = None
+    created_at: Moment
+    started_at: Moment | None = None
+    ended_at: Moment | None = None
+    released_at: Moment | None = None
+    deadline: Moment | None = None
+    budget_seconds: int
+    because: str | None = None
+    cause: Cause | None = None
+    hold: str | None = None
+    exit_code: int | None = None
+    exit_signal: int | None = None
+    pid: int | None = None
+    delivery: DeliveryOut | None = None
+    parked: bool = False
+    usage: UsageOut = Field(default_factory=UsageOut)
+    correlation_id: str
+    created_by: str
+    provenance: Provenance
+
+
+class RunsPage(Answer):
+    """A page of runs, newest first."""
+
+    items: list[RunOut]
+    next_cursor: str | None = None
+    prev_cursor: str | None = None
+
+
+class TimelineEvent(Answer):
+    """One thing that happened to a run."""
+
+    id: int
+    at: Moment
+    kind: str
+    sentence: str
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class Timeline(Answer):
+    """A run's events, oldest first."""
+
+    items: list[TimelineEvent]

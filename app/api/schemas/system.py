@@ -1,0 +1,68 @@
+"""Quota, doctor and the server itself over the wire."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from app.api.schemas.parts import Answer, Moment
+from app.api.schemas.runs import Provenance
+
+
+class QuotaOut(Answer):
+    """A person's sliding window of accepted runs."""
+
+    limit: int
+    remaining: int
+    used: int
+    window_seconds: int
+    reset_at: Moment | None = None
+    retry_after: int | None = None
+
+
+class ConcurrencyOut(Answer):
+    """Open runs of one repository against its limit."""
+
+    active: int
+    max: int
+
+
+class LoginLink(Answer):
+    """A link that signs a browser in once."""
+
+    url: str
+
+
+class Finding(Answer):
+    """One line of doctor: `level` is ok, look or none."""
+
+    level: Literal["ok", "look", "none"]
+    check: str
+    found: str
+    advice: str = ""
+
+
+class SettingOut(Answer):
+    """One setting with where its value came from."""
+
+    name: str
+    value: str
+    origin: Literal["environment", "runyard.toml", "default", "command line"]
+
+
+class DoctorOut(Answer):
+    """Everything doctor sees."""
+
+    items: list[Finding]
+    settings: list[SettingOut]
+
+
+class SystemOut(Answer):
+    """What this server is, for the foot of every page."""
+
+    provenance: Provenance
+    base_url: str
+    now: Moment
+    live_runs: int
+    success_rate: float | None = None
+    ended_7d: int = 0
+    person: str

@@ -1,0 +1,71 @@
+"""What the services need from the outside, as protocols; `control_plane` picks who answers."""
+
+from app.services.ports.agents import (
+    AgentFinding,
+    Agents,
+    Job,
+)
+from app.services.ports.forges import (
+    ChangeOrder,
+    Delivery,
+    Forge,
+    ForgeSilent,
+    Issue,
+    TrackerStore,
+)
+from app.services.ports.processes import (
+    Engine,
+    LaunchFailed,
+    LaunchOrder,
+    LogPiece,
+    LogView,
+    ProcessMark,
+    Sight,
+)
+from app.services.ports.repositories import (
+    BranchTaken,
+    CannotRead,
+    CopyState,
+    Diff,
+    DiffStat,
+    MergeAnswer,
+    Mirrors,
+    OriginProblem,
+    PushAnswer,
+    Remote,
+    RemoteBranch,
+    Repository,
+    WorkingCopies,
+)
+
+__all__ = [
+    "AgentFinding",
+    "Agents",
+    "BranchTaken",
+    "CannotRead",
+    "ChangeOrder",
+    "CopyState",
+    "Delivery",
+    "Diff",
+    "DiffStat",
+    "Engine",
+    "Forge",
+    "ForgeSilent",
+    "Issue",
+    "Job",
+    "LaunchFailed",
+    "LaunchOrder",
+    "LogPiece",
+    "LogView",
+    "MergeAnswer",
+    "Mirrors",
+    "OriginProblem",
+    "ProcessMark",
+    "PushAnswer",
+    "Remote",
+    "RemoteBranch",
+    "Repository",
+    "Sight",
+    "TrackerStore",
+    "WorkingCopies",
+]

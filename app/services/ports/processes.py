@@ -1,0 +1,135 @@
+"""What the services ask of the place where runs execute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from app.domain.rules import ExitRecord
+
+
+@dataclass(frozen=True)
+class ProcessMark:
+    """A process that can be told from another with the same number.
+
+    `started` is the kernel's start time in clock ticks since boot.
+    """
+
+    pid: int
+    started: int
+    boot_id: str
+
+
+@dataclass(frozen=True)
+class LaunchOrder:
+    """Everything the supervisor needs; the budget is in seconds, the log cap in bytes.
+
+    `setup` is run in the working copy before the agent, in the same log; both together have
+    `launch_seconds` until the agent must be there.
+    """
+
+    run_id: str
+    argv: Sequence[str]
+    workdir: Path
+    env: Mapping[str, str]
+    budget_seconds: float
+    grace_seconds: float
+    log_cap_bytes: int
+    prompt: str
+    setup: Sequence[str] = ()
+    launch_seconds: float = 60
+    # what else the agent's environment gets, each name prefixed with RUNYARD_ by the engine
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What one look at a run's process found; `alive` None: the process table was unreadable.
+
+    `tree_gone` is the proof that nothing of the run is left.
+    """
+
+    alive: bool | None
+    exit: ExitRecord | None
+    mark: ProcessMark | None
+    tree_gone: bool
+    host_restarted: bool = False
+
+
+class LaunchFailed(Exception):
+    """The agent could not be started; the message is a sentence."""
+
+
+@dataclass(frozen=True)
+class LogPiece:
+    """Bytes of a log and the position after them."""
+
+    content: bytes
+    next_offset: int
+
+
+class LogView(Protocol):
+    """A run's log as kept. Positions count the bytes the agent wrote, dropped ones too."""
+
+    @property
+    def size(self) -> int:
+        """Bytes the agent has written."""
+        ...
+
+    @property
+    def is_cut(self) -> bool:
+        """True where a middle part was dropped."""
+        ...
+
+    def read(self, offset: int = 0, limit: int | None = None) -> LogPiece:
+        """Bytes from `offset`, a marker line in the place of dropped ones.
+
+        A negative offset counts from the end.
+        """
+        ...
+
+
+class Engine(Protocol):
+    """Where runs execute."""
+
+    def launch(self, order: LaunchOrder) -> ProcessMark:
+        """Start the agent under its supervisor and wait until it is there. Raises LaunchFailed."""
+        ...
+
+    def prompt_file(self, run_id: str) -> Path:
+        """Where the agent of this run will find its prompt."""
+        ...
+
+    def look(self, run_id: str) -> Sight:
+        """Look at the run's records and processes."""
+        ...
+
+    def kill(self, run_id: str) -> bool:
+        """End the whole tree: TERM, grace, KILL, proof. False where it could not be proved."""
+        ...
+
+    def log(self, run_id: str) -> LogView:
+        """The run's log, empty where there is none."""
+        ...
+
+    def watch(self, run_id: str) -> None:
+        """Begin to report this run's changes to the listener given to `listen`."""
+        ...
+
+    def unwatch(self, run_id: str) -> None:
+        """Stop reporting this run's changes."""
+        ...
+
+    def listen(self, on_change: Callable[[str, str], None]) -> None:
+        """Set who hears `(run_id, what)`, `what` being `exit`, `gone` or `log`."""
+        ...
+
+    def owned(self) -> set[str]:
+        """Run ids of every process on this machine that carries this instance's mark."""
+        ...
+
+    def close(self) -> None:
+        """End the watching; the runs go on."""
+        ...

@@ -1,0 +1,217 @@
+"""What the services ask of git: mirrors, claims and working copies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+
+class OriginProblem(Exception):
+    """The origin could not be used; the message is a sentence a person can read.
+
+    `for_good` is True where asking again cannot help (no such repository, not allowed),
+    False where it may (no answer, a time-out).
+    """
+
+    def __init__(self, sentence: str, *, for_good: bool) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.for_good = for_good
+
+
+class BranchTaken(Exception):
+    """The branch that was to be claimed exists already."""
+
+
+class CannotRead(Exception):
+    """Something of a working copy could not be read or trusted: keep everything."""
+
+
+@dataclass(frozen=True)
+class Repository:
+    """What git adapters need to know of a project: its id and its origin."""
+
+    project_id: str
+    origin: str
+
+
+@dataclass(frozen=True)
+class RemoteBranch:
+    """A branch of origin; `updated_at` (UTC) is None while only `ls-remote` has answered."""
+
+    name: str
+    sha: str
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Remote:
+    """What `ls-remote` said: the branch HEAD names (None: empty or detached) and all branches."""
+
+    head: str | None
+    branches: tuple[RemoteBranch, ...]
+
+
+@dataclass(frozen=True)
+class DiffStat:
+    """The size of a change: counts of commits, files and lines."""
+
+    commits: int = 0
+    files_changed: int = 0
+    additions: int = 0
+    deletions: int = 0
+
+
+@dataclass(frozen=True)
+class Diff:
+    """A unified diff; `is_cut` where it was longer than the cap."""
+
+    text: str
+    is_cut: bool = False
+
+
+@dataclass(frozen=True)
+class PushAnswer:
+    """How a push ended: accepted, or refused for good with the far side's words."""
+
+    accepted: bool
+    because: str = ""
+
+
+@dataclass(frozen=True)
+class MergeAnswer:
+    """How a merge ended: `sha` of the merge commit, or why nothing was changed.
+
+    `conflicts` names the files that stood in the way.
+    """
+
+    sha: str | None
+    because: str = ""
+    conflicts: tuple[str, ...] = ()
+
+
+class Mirrors(Protocol):
+    """Runyard's bare clones. Claims are `refs/heads/*`, origin's are `refs/remotes/origin/*`."""
+
+    def look_at_origin(self, origin: str, *, timeout_seconds: float) -> Remote:
+        """Ask origin for its branches. Raises OriginProblem."""
+        ...
+
+    def clone(self, repo: Repository, *, progress: Callable[[int, str], None]) -> None:
+        """Make the mirror, whole or not at all; `progress` hears percent and phase."""
+        ...
+
+    def exists(self, repo: Repository) -> bool:
+        """True where the mirror was made."""
+        ...
+
+    def remove(self, repo: Repository) -> None:
+        """Delete the mirror, if there is one."""
+        ...
+
+    def fetch(self, repo: Repository) -> None:
+        """Bring origin's branches up to date. Raises OriginProblem."""
+        ...
+
+    def branches(self, repo: Repository) -> list[RemoteBranch]:
+        """Origin's branches as last fetched, with the time of their newest commit."""
+        ...
+
+    def origin_tip(self, repo: Repository, branch: str) -> str | None:
+        """Commit of origin's branch as last fetched."""
+        ...
+
+    def tip(self, repo: Repository, branch: str) -> str | None:
+        """Commit of a claim, None where nothing holds the branch."""
+        ...
+
+    def claims(self, repo: Repository) -> set[str]:
+        """Every branch that is claimed here."""
+        ...
+
+    def claim(self, repo: Repository, branch: str, base_sha: str) -> None:
+        """Create the run's branch at `base_sha`. Raises BranchTaken."""
+        ...
+
+    def release(self, repo: Repository, branch: str, *, expected_sha: str | None) -> bool:
+        """Delete a claim if it still points at `expected_sha` (None: wherever it points)."""
+        ...
+
+    def rename(self, repo: Repository, branch: str, new_name: str) -> None:
+        """Give a claim another name."""
+        ...
+
+    def stat(self, repo: Repository, base_sha: str, tip: str) -> DiffStat:
+        """Size of `base_sha..tip`."""
+        ...
+
+    def diff(self, repo: Repository, base_sha: str, tip: str) -> Diff:
+        """Unified diff from the merge base of the two to `tip`."""
+        ...
+
+    def push(self, repo: Repository, branch: str) -> PushAnswer:
+        """Push a claim under its own name. Raises OriginProblem when origin did not answer."""
+        ...
+
+    def delete_at_origin(self, repo: Repository, branch: str, *, expected_sha: str) -> bool:
+        """Delete origin's branch if it still points there; False where it was kept."""
+        ...
+
+    def merge(self, repo: Repository, *, base: str, branch: str, message: str) -> MergeAnswer:
+        """Merge a claim into base in the mirror and push base to origin, or change nothing."""
+        ...
+
+
+@dataclass(frozen=True)
+class CopyState:
+    """What a working copy holds that its branch's commits do not."""
+
+    uncommitted_files: int
+
+    @property
+    def is_clean(self) -> bool:
+        """True where every file is in a commit."""
+        return self.uncommitted_files == 0
+
+
+class WorkingCopies(Protocol):
+    """One clone per run. Nothing here opens the agent's git directory as a repository."""
+
+    def path(self, run_id: str) -> Path:
+        """Where the run's copy is or would be."""
+        ...
+
+    def exists(self, run_id: str) -> bool:
+        """True where the folder is there."""
+        ...
+
+    def prepare(self, repo: Repository, run_id: str, *, branch: str, sha: str) -> Path:
+        """Clone, borrowing the mirror's objects, with `branch` checked out at `sha`."""
+        ...
+
+    def include(self, repo: Repository, run_id: str) -> int:
+        """Copy the files that `.runyardinclude` lists from a local origin; how many."""
+        ...
+
+    def take(self, repo: Repository, run_id: str, branch: str) -> str:
+        """Pack the copy's commits into the mirror, checked; the tip. Raises CannotRead."""
+        ...
+
+    def look(self, repo: Repository, run_id: str, *, tip: str) -> CopyState:
+        """Compare the files with the commit `tip` (one the mirror has). Raises CannotRead."""
+        ...
+
+    def diff(self, repo: Repository, run_id: str, *, base_sha: str) -> Diff:
+        """Unified diff of the files, committed or not, against base. Raises CannotRead."""
+        ...
+
+    def size(self, run_id: str) -> int:
+        """Bytes of the copy on disk."""
+        ...
+
+    def remove(self, run_id: str) -> None:
+        """Delete the copy; a caller has made sure that nothing is lost."""
+        ...
