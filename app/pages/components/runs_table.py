@@ -1,0 +1,169 @@
+"""The live table of runs: rows are changed in place, never built anew."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from nicegui import ui
+
+from app.domain.ids import shorten
+from app.domain.words import Phase, Trigger
+from app.pages.components.confirm_button import ConfirmButton
+from app.pages.components.countdown import ago_html, since_html
+from app.pages.components.marks import testid
+from app.pages.components.markup import clean, text
+from app.pages.components.plain_sight import plain, plain_html
+from app.pages.components.status_pill import pill_html, status_pill_html
+from app.pages.visit import Visit
+from app.state.durations import took
+from app.state.run_board import BoardRow, RunBoard, Submitting
+from app.state.wire import RunOut
+
+HEADINGS = (
+    "Run",
+    "Project",
+    "Status",
+    "Trigger",
+    "Branch",
+    "Depth",
+    "Framework",
+    "Started",
+    "Took",
+    "",
+)
+Stop = Callable[[str], Awaitable[None]]
+
+
+class RunsTable:
+    """Shows a RunBoard; `refresh` after each change of it. `when_empty` is markup."""
+
+    def __init__(self, visit: Visit, board: RunBoard, stop: Stop, *, when_empty: str) -> None:
+        self._visit, self._board, self._stop = visit, board, stop
+        self._rows: dict[str, _Row] = {}
+        self._order: list[str] = []
+        with ui.element("div").classes("runs").props('role=table aria-label="Runs"') as self._table:
+            testid(self._table, "runs-table")
+            heads = "".join(f"<span role='columnheader'>{head}</span>" for head in HEADINGS)
+            ui.html(heads, sanitize=clean).classes("tr th").props("role=row")
+            self._none = ui.html(when_empty, sanitize=clean).classes("none")
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Bring the rows in line with the board: new ones in, gone ones out, changed ones set."""
+        rows = {_key(row): row for row in self._board.rows()}
+        for key in [key for key in self._rows if key not in rows]:
+            self._rows.pop(key).element.delete()
+            self._order.remove(key)
+        for place, (key, row) in enumerate(rows.items()):
+            if key not in self._rows:
+                with self._table:
+                    self._rows[key] = _Row(row, self._stop)
+                self._order.append(key)
+            if self._order[place] != key:
+                self._order.remove(key)
+                self._order.insert(place, key)
+                # behind the row of headings and the words for an empty table
+                self._rows[key].element.move(target_index=place + 2)
+            self._rows[key].show(row, self._visit)
+        self._none.set_visibility(not rows)
+
+
+class _Row:
+    """One row: its cells as one element, and a button while it can be stopped."""
+
+    def __init__(self, row: BoardRow, stop: Stop) -> None:
+        self._stop = stop
+        self._seen: BoardRow | None = None
+        self._button: ConfirmButton | None = None
+        with ui.element("div").classes("tr").props("role=row") as self.element:
+            self._cells = ui.html("", sanitize=clean).classes("cells")
+            self._acts = ui.element("span").classes("acts").props("role=cell")
+
+    def show(self, row: BoardRow, visit: Visit) -> None:
+        """Change what differs from what is shown."""
+        if row == self._seen:
+            return
+        self._seen = row
+        is_submit = isinstance(row, Submitting)
+        self.element.classes(add="opt" if is_submit else "", remove="" if is_submit else "opt")
+        status = "submitting" if isinstance(row, Submitting) else row.status
+        testid(self.element, "run-row", run=_key(row), status=status)
+        cells = _submit_cells(row) if isinstance(row, Submitting) else _run_cells(row, visit)
+        self._cells.set_content(
+            "".join(f'<span role="cell" class="{c}">{h}</span>' for c, h in cells)
+        )
+        self._offer_stop(row)
+
+    def _offer_stop(self, row: BoardRow) -> None:
+        can_stop = isinstance(row, RunOut) and row.phase is not Phase.DONE
+        if can_stop and self._button is None:
+            with self._acts:
+                self._button = ConfirmButton(
+                    "Stop", "Stop now?", lambda: self._stop(_key(row)), kind="sm danger"
+                )
+            self._button.element.props(f'aria-label="Stop run {_key(row)[-6:]}"')
+        elif not can_stop and self._button is not None:
+            self._button.disarm()
+            self._button.element.delete()
+            self._button = None
+
+
+def trigger_words(run: RunOut) -> str:
+    """What started a run, with what it belongs to: `auto · #128`, `retry of …9d1f2a`."""
+    words = str(run.trigger)
+    if run.retry_of and run.trigger in (Trigger.RETRY, Trigger.RESUME):
+        words = f"{words} of {shorten(run.retry_of)}"
+    return f"{words} · #{run.issue}" if run.issue else words
+
+
+def took_html(run: RunOut, visit: Visit) -> str:
+    """How long a run has worked or worked; empty before it began."""
+    if run.started_at is None:
+        return ""
+    if run.ended_at is None:
+        return since_html(run.started_at, visit.now())
+    return text(took((run.ended_at - run.started_at).total_seconds()))
+
+
+def _run_cells(run: RunOut, visit: Visit) -> list[tuple[str, str]]:
+    why = run.hold or run.because or run.title or ""
+    name = f'<a class="whole" href="/runs/{text(run.id)}" title="{text(run.id)}">'
+    return [
+        ("run m", f"{name}{text(shorten(run.id))}</a>"),
+        ("project", plain_html(run.project_name)),
+        ("status", f'<span title="{text(plain(why))}">{_pill(run)}</span>'),
+        ("trigger", text(trigger_words(run))),
+        ("branch m", f'<span title="{text(plain(run.work_branch))}">{_branch(run)}</span>'),
+        ("depth", text(run.depth_level)),
+        ("framework", plain_html(run.target_framework)),
+        ("started", ago_html(run.started_at or run.created_at, visit.now())),
+        ("took", took_html(run, visit)),
+    ]
+
+
+def _pill(run: RunOut) -> str:
+    return status_pill_html(run.status, run.cause)
+
+
+def _branch(run: RunOut) -> str:
+    # a plain run's branch repeats its id: its base says more
+    is_own = run.work_branch == f"run/{run.id}"
+    return plain_html(run.branch if is_own else run.work_branch)
+
+
+def _submit_cells(row: Submitting) -> list[tuple[str, str]]:
+    return [
+        ("run m", "—"),
+        ("project", plain_html(row.project_name)),
+        ("status", pill_html("Submitting…", "acc")),
+        ("trigger", f"manual · #{row.issue}" if row.issue else "manual"),
+        ("branch m", plain_html(row.branch)),
+        ("depth", text(row.depth_level)),
+        ("framework", plain_html(row.target_framework)),
+        ("started", "now"),
+        ("took", ""),
+    ]
+
+
+def _key(row: BoardRow) -> str:
+    return row.key if isinstance(row, Submitting) else row.id

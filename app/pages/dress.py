@@ -1,0 +1,18 @@
+"""What the pages about runs load besides the common look: their styles and the log's script."""
+
+from __future__ import annotations
+
+from nicegui import ui
+
+RUNS = '<link rel="stylesheet" href="/assets/runs.css">'
+LOG = '<script src="/assets/run_log.js" defer></script>'
+
+
+def dress_runs() -> None:
+    """Link assets/runs.css."""
+    ui.add_head_html(RUNS)
+
+
+def dress_log() -> None:
+    """Link assets/run_log.js."""
+    ui.add_head_html(LOG)

@@ -1,0 +1,79 @@
+"""New run: the form on its own page, filled from the address."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from functools import partial
+from typing import TypeVar
+
+from nicegui import ui
+
+from app.pages.components.markup import clean
+from app.pages.components.plain_sight import plain, plain_html
+from app.pages.dress import dress_runs
+from app.pages.frame import frame, refused
+from app.pages.run_form_view import RunFormView
+from app.pages.visit import Visit
+from app.state.door import Door
+from app.state.run_form import RunForm
+from app.state.wire import ApiProblem, BranchOut, IssueOut, ProjectOut, QuotaOut
+
+Answer = TypeVar("Answer")
+
+
+def register(door: Door) -> None:
+    """Define `/projects/{id}/run`."""
+
+    @ui.page("/projects/{project_id}/run", dark=None)
+    async def new_run_page(project_id: str) -> None:
+        visit = await Visit.open(door)
+        try:
+            project = await visit.api.project(project_id)
+        except ApiProblem as problem:
+            refused(visit, problem, active="projects")
+            return
+        branches, issues, quota, unknown = await _ask(visit, project)
+        form = RunForm.open(project, visit.client.request.query_params)
+        form.quota = quota
+        title = f"Run {plain(project.name)}"
+        dress_runs()
+        crumbs = [("Projects", "/"), (plain(project.name), f"/projects/{project.id}")]
+        with frame(visit, title=title, active="projects", crumbs=crumbs):
+            if unknown:
+                ui.html(plain_html(unknown), sanitize=clean).classes("banner wait")
+            RunFormView(visit, form, branches, issues, lambda: visit.go(f"/projects/{project.id}"))
+
+
+async def open_run_dialog(visit: Visit, project: ProjectOut) -> None:
+    """The same form over the page one is on; each opening has a key of its own."""
+    branches, issues, quota, _ = await _ask(visit, project)
+    form = RunForm.open(project, {})
+    form.quota = quota
+    dress_runs()
+    with visit.client, ui.dialog() as dialog, ui.element("div").classes("sheet"):
+        ui.html(f"<h2>Run {plain_html(project.name)}</h2>", sanitize=clean).classes("stack")
+        RunFormView(visit, form, branches, issues, partial(dialog.set_value, False))
+    dialog.on("hide", dialog.delete)
+    dialog.open()
+
+
+async def _ask(
+    visit: Visit, project: ProjectOut
+) -> tuple[list[BranchOut], list[IssueOut], QuotaOut | None, str]:
+    """Branches, issues and quota; what cannot be had is empty, with the first reason why."""
+    api, reasons = visit.api, list[str]()
+
+    async def if_possible(asked: Awaitable[Answer]) -> Answer | None:
+        try:
+            return await asked
+        except ApiProblem as problem:
+            reasons.append(problem.detail)
+            return None
+
+    branches, issues, quota = await asyncio.gather(
+        if_possible(api.branches(project.id)),
+        if_possible(api.issues(project.id)),
+        if_possible(api.quota()),
+    )
+    return branches or [], issues or [], quota, reasons[0] if reasons else ""

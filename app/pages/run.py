@@ -1,0 +1,135 @@
+"""A run's page: what it does now, what it did, its log, its diff, its pull request."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from nicegui import ui
+
+from app.domain.words import Phase
+from app.pages.components.plain_sight import plain
+from app.pages.dress import dress_log, dress_runs
+from app.pages.frame import frame, refused
+from app.pages.run_delivery import PullRequestCard
+from app.pages.run_diff_panel import DiffPanel
+from app.pages.run_facts import Facts, title_of
+from app.pages.run_header import RunHeader
+from app.pages.run_log_panel import LogPanel
+from app.pages.run_tabs import RunTabs
+from app.pages.run_timeline import TimelineView
+from app.pages.visit import Visit
+from app.state.door import Door
+from app.state.wire import ApiProblem, NoAnswer, RunOut, TimelineEvent
+
+
+def register(door: Door) -> None:
+    """Define `/runs/{id}`."""
+
+    @ui.page("/runs/{run_id}", dark=None)
+    async def run_page(run_id: str) -> None:
+        visit = await Visit.open(door)
+        try:
+            run, events = await asyncio.gather(visit.api.run(run_id), visit.api.timeline(run_id))
+        except ApiProblem as problem:
+            refused(visit, problem, active="runs")
+            return
+        log = LogPanel(visit, run.id)
+        await log.load()
+        RunScreen(visit, run, log).draw(events)
+
+
+class RunScreen:
+    """One open run."""
+
+    def __init__(self, visit: Visit, run: RunOut, log: LogPanel) -> None:
+        self.visit, self.run, self._log = visit, run, log
+
+    def draw(self, events: list[TimelineEvent]) -> None:
+        """Draw the page and listen."""
+        visit, run = self.visit, self.run
+        dress_runs()
+        dress_log()
+        crumbs = [("Runs", "/runs"), (plain(run.project_name), f"/projects/{run.project_id}")]
+        with frame(visit, title=title_of(run), active="runs", crumbs=crumbs) as self._page:
+            self._header = RunHeader(visit, self._page, self._stop)
+            with ui.element("div").classes("two") as two:
+                with ui.element("div").classes("left"):
+                    self._timeline = TimelineView(visit, events)
+                    self._delivery = PullRequestCard(visit, self._take)
+                    self._facts = Facts(visit)
+                with ui.element("div"):
+                    self._draw_right(two)
+        self._show()
+        visit.on("run.changed", self._hear)
+        visit.on("run.event", self._hear_event)
+        visit.on("run.log", self._hear_log)
+        visit.on_return(self._come_back)
+
+    def _draw_right(self, two: ui.element) -> None:
+        query = self.visit.client.request.query_params
+        self._tabs = RunTabs(two, "timeline" if query.get("show") == "pull-request" else "log")
+        with self._tabs.panel("log"):
+            self._log.draw()
+        with self._tabs.panel("diff"):
+            self._diff = DiffPanel(self.visit, self.run.id, self._tabs.set_diff_size)
+        self._tabs.when_opened("diff", self._diff.open)
+        with self._tabs.panel("more"):
+            self._provenance = Facts(self.visit, is_long=True)
+
+    def _show(self) -> None:
+        run = self.run
+        self._page.set_title(title_of(run))
+        self._header.show(run)
+        self._timeline.show(run)
+        self._delivery.show(run)
+        self._facts.show(run)
+        self._provenance.show(run)
+        self._diff.show(run)
+        self._tabs.show(run)
+        if run.phase is Phase.DONE:
+            self._page.badge.show_synced(self.visit.now())
+
+    def _take(self, run: RunOut) -> None:
+        if run.id == self.run.id and run != self.run:
+            self.run = run
+            self._show()
+
+    async def _hear(self, run: RunOut) -> None:
+        if run.id != self.run.id:
+            return
+        self._take(run)
+        if run.phase is Phase.DONE:
+            # the last lines may have been written after the last word about the log
+            await self._log.catch_up()
+
+    def _hear_event(self, data: dict[str, Any]) -> None:
+        if data.get("run_id") == self.run.id:
+            self._timeline.add(data["event"])
+            self._timeline.show(self.run)
+
+    async def _hear_log(self, data: dict[str, object]) -> None:
+        if data.get("run_id") == self.run.id:
+            await self._log.catch_up()
+
+    async def _come_back(self) -> None:
+        api = self.visit.api
+        try:
+            run, events = await asyncio.gather(api.run(self.run.id), api.timeline(self.run.id))
+        except (ApiProblem, NoAnswer) as problem:
+            self.visit.refuse(problem)
+            return
+        with self.visit.client:
+            self._timeline.replace(events)
+            self.run = run
+            self._show()
+        await self._log.catch_up()
+
+    async def _stop(self) -> None:
+        try:
+            run = await self.visit.api.stop(self.run.id, "stopped from its page")
+        except (ApiProblem, NoAnswer) as problem:
+            self.visit.refuse(problem)
+            return
+        with self.visit.client:
+            self._take(run)

@@ -1,0 +1,115 @@
+"""The pull request card: number, state, link, branch, commit, files, and Merge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from nicegui import ui
+
+from app.domain.words import Delivers, Phase, Status
+from app.pages.components.buttons import button
+from app.pages.components.marks import testid
+from app.pages.components.markup import clean, text
+from app.pages.components.plain_sight import plain_html
+from app.pages.components.status_pill import pill_html
+from app.pages.visit import Visit
+from app.state.wire import ApiProblem, DeliveryOut, NoAnswer, RunOut
+
+TONES = {"open": "acc", "merged": "go", "closed": "idle"}
+
+
+class PullRequestCard:
+    """Shows what a run delivered; `take` hears the run after a merge."""
+
+    def __init__(self, visit: Visit, take: Callable[[RunOut], None]) -> None:
+        self._visit, self._take = visit, take
+        self._run: RunOut | None = None
+        with ui.element("div").classes("pr") as self._card:
+            testid(self._card, "pr-card").props('role=region aria-label="Pull request"')
+            self._words = ui.html("", sanitize=clean).classes("stack")
+            with ui.element("div").classes("line") as self._acts:
+                self._merge = button("Merge", self._merge_it, kind="pri sm", mark="merge")
+        if visit.client.request.query_params.get("show") == "pull-request":
+            self._card.classes("shown")
+
+    def show(self, run: RunOut) -> None:
+        """Say what there is of a pull request."""
+        self._run = run
+        delivery = run.delivery
+        self._words.set_content(card_html(run))
+        can_merge = delivery is not None and delivery.kind == "change" and delivery.state == "open"
+        self._acts.set_visibility(can_merge)
+        self._merge.set_visibility(can_merge)
+
+    async def _merge_it(self) -> None:
+        run = self._run
+        if run is None or run.delivery is None:
+            return
+        self._merge.set_text("Merging…")
+        self._merge.disable()
+        try:
+            await self._visit.api.merge(run.project_id, run.delivery.number)
+            merged = await self._visit.api.run(run.id)
+        except (ApiProblem, NoAnswer) as problem:
+            self._visit.refuse(problem)
+        else:
+            self._take(merged)
+            self._visit.say(f"Merged #{run.delivery.number}.")
+        finally:
+            self._merge.set_text("Merge")
+            self._merge.enable()
+
+
+def card_html(run: RunOut) -> str:
+    """The card's words for each state of a run."""
+    if run.delivery is not None:
+        return _delivery_html(run, run.delivery)
+    existing = ""
+    if run.pr_number:
+        existing = f"<span>An open PR already exists for this branch. (#{run.pr_number})</span>"
+    if run.status is Status.DELIVERING:
+        return f"<b>Creating pull request…</b>{existing}"
+    if run.delivers is Delivers.REPORT:
+        return '<span class="sub">This run reports; it opens no pull request.</span>'
+    if run.phase is Phase.DONE:
+        return f"<b>Run did not complete — no PR created</b>{existing}"
+    ahead = '<span class="sub">The pull request opens when the agent is done.</span>'
+    return existing or ahead
+
+
+def _delivery_html(run: RunOut, delivery: DeliveryOut) -> str:
+    noun = "Change request" if delivery.kind == "change" else "Pull request"
+    name = f"{noun} #{delivery.number}"
+    href = safe_href(delivery.url)
+    if href:
+        name = f'<a href="{text(href)}" target="_blank">{name} ↗</a>'
+    commit = delivery.head_sha[:7]
+    commits = _counted(delivery.commits, "commit")
+    files = _counted(delivery.files_changed, "file")
+    added = f'<span class="add">+{delivery.additions}</span>'
+    deleted = f'<span class="del">−{delivery.deletions}</span>'
+    state = pill_html(delivery.state.capitalize(), TONES[delivery.state])
+    branch = plain_html(delivery.branch or run.work_branch)
+    return (
+        f'<div class="line"><b>{name}</b>{state}</div>'
+        f'<div class="line sub"><span class="m">{branch}</span>'
+        f'<span class="m">{text(commit)}</span></div>'
+        f'<div class="line sub"><span>{files} changed</span><span>{commits}</span>'
+        f"<span>{added} {deleted}</span></div>"
+    )
+
+
+def safe_href(url: str) -> str:
+    """The address if a browser may follow it: https, http, or a path of our own; else empty."""
+    if url.startswith("/") and not url.startswith(("//", "/\\")):
+        return url
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return url if parts.scheme in ("http", "https") and parts.hostname else ""
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,46 @@
+"""The diff of a run, fetched when it is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nicegui import ui
+
+from app.pages.components.diff_view import diff_html, diff_size
+from app.pages.components.marks import testid
+from app.pages.components.markup import clean, text
+from app.pages.visit import Visit
+from app.state.wire import ApiProblem, NoAnswer, RunOut
+
+
+class DiffPanel:
+    """Shows the diff; it is asked for again when the tab is chosen and the run has gone on."""
+
+    def __init__(self, visit: Visit, run_id: str, set_size: Callable[[int, int], None]) -> None:
+        self._visit, self._run_id, self._set_size = visit, run_id, set_size
+        self._mark: object = None
+        self._is_open = False
+        waiting = '<p class="sub">Reading the diff…</p>'
+        self._box = testid(ui.html(waiting, sanitize=clean), "run-diff")
+
+    def show(self, run: RunOut) -> None:
+        """Remember how far the run is; a diff older than that is stale."""
+        mark = (run.status, run.head_sha, run.delivery)
+        if mark != self._mark:
+            self._mark = mark
+            self._is_open = False
+
+    async def open(self) -> None:
+        """Fetch the diff, unless the one shown is of now."""
+        if self._is_open:
+            return
+        self._is_open = True
+        try:
+            diff = await self._visit.api.diff(self._run_id)
+        except (ApiProblem, NoAnswer) as problem:
+            self._is_open = False
+            self._box.set_content(f'<p class="sub">{text(problem)}</p>')
+            return
+        self._set_size(*diff_size(diff))
+        path = f"/api/v1/runs/{self._run_id}/diff"
+        self._box.set_content(diff_html(diff, path) or '<p class="sub">No changes yet.</p>')

@@ -1,0 +1,95 @@
+"""A run's facts: its title, what it used, and what it was made with."""
+
+from __future__ import annotations
+
+from nicegui import ui
+
+from app.domain.ids import shorten
+from app.pages.components.countdown import ago_html
+from app.pages.components.env_provenance import env_provenance_html
+from app.pages.components.markup import clean, text
+from app.pages.components.plain_sight import plain, plain_html
+from app.pages.visit import Visit
+from app.state.durations import took
+from app.state.wire import RunOut, UsageOut
+
+MAX_TITLE = 120
+
+
+def title_of(run: RunOut) -> str:
+    """What the run is about, in one line."""
+    words = run.title or (run.task or "").strip().partition("\n")[0]
+    if not words:
+        words = f"Issue #{run.issue}" if run.issue else f"Run {shorten(run.id)}"
+    return plain(words if len(words) <= MAX_TITLE else words[: MAX_TITLE - 1] + "…")
+
+
+def usage_words(usage: UsageOut) -> str:
+    """`61 k tokens · $0.38`, empty while nothing is known."""
+    tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0)
+    counted = f"{tokens / 1000:.0f} k tokens" if tokens >= 1000 else f"{tokens} tokens"
+    cost = "" if usage.cost_usd is None else f"${usage.cost_usd:.2f}"
+    return " · ".join(part for part in (counted if tokens else "", cost) if part)
+
+
+class Facts:
+    """The list of facts; with `is_long` everything there is, and the task in full."""
+
+    def __init__(self, visit: Visit, *, is_long: bool = False) -> None:
+        self._visit = visit
+        self._is_long = is_long
+        self._box = ui.html("", sanitize=clean)
+
+    def show(self, run: RunOut) -> None:
+        """Say what is known of the run."""
+        facts = _short_facts(run)
+        if self._is_long:
+            facts += _more_facts(run, self._visit)
+        rows = "".join(f"<dt>{name}</dt><dd>{html}</dd>" for name, html in facts if html)
+        html = f'<dl class="facts-list">{rows}</dl>'
+        if self._is_long:
+            task = f'<pre class="task">{plain_html(run.task)}</pre>' if run.task else ""
+            html += task + env_provenance_html(run.provenance)
+        self._box.set_content(html)
+
+
+def _short_facts(run: RunOut) -> list[tuple[str, str]]:
+    made = run.provenance
+    base = f"{run.branch}@{run.base_sha[:7]}" if run.base_sha else run.branch
+    return [
+        ("Host", plain_html(made.host)),
+        ("Agent", plain_html(" · ".join(part for part in (run.agent, run.model) if part))),
+        ("Base", plain_html(base)),
+        ("Used", plain_html(usage_words(run.usage))),
+        ("Runyard", plain_html(f"{made.version} · {made.commit[:7]}")),
+    ]
+
+
+def _more_facts(run: RunOut, visit: Visit) -> list[tuple[str, str]]:
+    now = visit.now()
+    return [
+        ("Run", text(run.id)),
+        ("Correlation", text(run.correlation_id)),
+        ("Work branch", plain_html(run.work_branch)),
+        ("Head", text(run.head_sha or "")),
+        ("Depth", text(run.depth_level)),
+        ("Framework", plain_html(run.target_framework)),
+        ("Delivers", text(run.delivers)),
+        ("Budget", text(took(run.budget_seconds))),
+        ("Accepted", ago_html(run.created_at, now)),
+        ("Started", ago_html(run.started_at, now) if run.started_at else ""),
+        ("Ended", ago_html(run.ended_at, now) if run.ended_at else ""),
+        ("Process", text(run.pid or "")),
+        ("Exit code", "" if run.exit_code is None else text(run.exit_code)),
+        ("Signal", text(run.exit_signal or "")),
+        ("Because", plain_html(run.because or "")),
+        ("Started by", plain_html(run.created_by)),
+        ("Retry of", _run_link(run.retry_of)),
+        ("Retried by", _run_link(run.retried_by)),
+        ("Batch", text(run.batch_id or "")),
+        ("Tags", plain_html(", ".join(run.tags))),
+    ]
+
+
+def _run_link(run_id: str | None) -> str:
+    return f'<a href="/runs/{text(run_id)}">{text(shorten(run_id))}</a>' if run_id else ""

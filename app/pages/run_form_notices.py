@@ -1,0 +1,105 @@
+"""What stands around the form: the quota's banner, the rate limit's, and why a submit failed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+from nicegui import ui
+
+from app.domain.quota_rules import QuotaBanner, QuotaLevel
+from app.pages.components.buttons import button
+from app.pages.components.correlation_chip import correlation_chip_html
+from app.pages.components.countdown import at_html, until_html
+from app.pages.components.marks import testid
+from app.pages.components.markup import clean, text
+from app.pages.components.plain_sight import plain_html
+from app.pages.visit import Visit
+from app.state.run_form import RunForm, Trouble, TroubleKind
+
+
+class RunFormNotices:
+    """Three places of the form, drawn where the form wants them; one banner at a time."""
+
+    def __init__(
+        self,
+        visit: Visit,
+        form: RunForm,
+        retry: Callable[[], Awaitable[None]],
+        reset: Callable[[], None],
+    ) -> None:
+        self._visit, self._form = visit, form
+        self._retry, self._reset = retry, reset
+        self._quota = ui.element("div").classes("banners")
+        self._seen: dict[ui.element, object] = {}
+
+    def draw_trouble(self) -> None:
+        """The place for what went wrong, inside the form."""
+        self._trouble = ui.element("div").props("role=alert")
+
+    def draw_rate_limit(self) -> None:
+        """The place for a rate limit, below the form."""
+        self._limit = ui.element("div").classes("banners").props("role=alert")
+
+    def refresh(self, now: datetime) -> None:
+        """Show what the form's state says now."""
+        banner = self._form.banner(now)
+        self._put(self._quota, banner if isinstance(banner, QuotaBanner) else None, now)
+        self._put(self._limit, banner if isinstance(banner, Trouble) else None, now)
+        self._put(self._trouble, self._form.inline(), now)
+
+    def _put(self, place: ui.element, notice: QuotaBanner | Trouble | None, now: datetime) -> None:
+        if self._seen.get(place) == notice:
+            return
+        self._seen[place] = notice
+        place.clear()
+        with place:
+            if isinstance(notice, QuotaBanner):
+                self._say_quota(notice, now)
+            elif notice is not None and notice.kind is TroubleKind.RATE_LIMITED:
+                self._say_limit(notice, now)
+            elif notice is not None:
+                self._say_trouble(notice)
+
+    def _say_quota(self, banner: QuotaBanner, now: datetime) -> None:
+        if banner.level is QuotaLevel.EXHAUSTED:
+            left = until_html(banner.reset_at, now) if banner.reset_at else "a while"
+            words, tone = f"Quota exhausted — next window opens in {left}.", "stop"
+        else:
+            resets = f" (resets at {at_html(banner.reset_at)})" if banner.reset_at else ""
+            noun = "run" if banner.remaining == 1 else "runs"
+            words = (
+                f"You are close to your run limit. {banner.remaining} {noun} remaining in the "
+                f"current window{resets}."
+            )
+            tone = "wait"
+        testid(ui.html(f"<span>{words}</span>", sanitize=clean), "quota-banner").classes(
+            f"banner {tone}"
+        )
+
+    def _say_limit(self, trouble: Trouble, now: datetime) -> None:
+        left = until_html(trouble.until, now) if trouble.until else "a while"
+        chip = correlation_chip_html(trouble.correlation_id)
+        html = f'<span>Rate limit reached. Retry in {left}.</span><span class="sp"></span>{chip}'
+        testid(ui.html(html, sanitize=clean), "rate-limit-banner").classes("banner stop")
+
+    def _say_trouble(self, trouble: Trouble) -> None:
+        with testid(ui.element("div").classes("trouble"), "form-error") as box:
+            box.props["data-error"] = str(trouble.kind)
+            ui.html(_words_html(trouble), sanitize=clean, tag="span").classes("words")
+            if trouble.kind is TroubleKind.NO_ANSWER:
+                button("Retry", self._retry, kind="small")
+            if trouble.kind is TroubleKind.KEY_REUSED:
+                button("Reset form", self._reset, kind="small")
+            if trouble.correlation_id:
+                ui.html(correlation_chip_html(trouble.correlation_id), sanitize=clean, tag="span")
+
+
+def _words_html(trouble: Trouble) -> str:
+    words = plain_html(trouble.sentence)
+    if not trouble.run_id:
+        return words
+    path = f"/runs/{text(trouble.run_id)}"
+    if trouble.kind is TroubleKind.PR_LOCK:
+        return f'{words}: <a href="{path}?show=pull-request">see the pull request</a>'
+    return f'{words} <a href="{path}">Open that run</a>'

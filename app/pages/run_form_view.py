@@ -1,0 +1,204 @@
+"""The form that starts a run, on its page or in a dialog; what it remembers is state/run_form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from nicegui import ui
+
+from app.domain.words import Depth
+from app.pages.components.buttons import button
+from app.pages.components.fields import Field, area_field, choice_field, text_field
+from app.pages.components.marks import testid
+from app.pages.components.markup import clean, text
+from app.pages.components.plain_sight import plain
+from app.pages.open_submits import open_submits, owner_of
+from app.pages.run_form_notices import RunFormNotices
+from app.pages.visit import Visit
+from app.state.run_form import RunForm
+from app.state.wire import ApiProblem, BranchOut, IssueOut, NoAnswer, QuotaOut
+
+NO_ISSUE = 0
+
+
+class RunFormView:
+    """The open form; `cancel` is called when the person does not want it any more."""
+
+    def __init__(
+        self,
+        visit: Visit,
+        form: RunForm,
+        branches: Sequence[BranchOut],
+        issues: Sequence[IssueOut],
+        cancel: Callable[[], None],
+    ) -> None:
+        self._visit, self._form = visit, form
+        self._branches, self._issues = branches, issues
+        self._timer: ui.timer | None = None
+        self._fields: list[Field] = []
+        with ui.element("div").classes("stack").props('role=form aria-label="New run"'):
+            with ui.element("div").classes("form"):
+                self._notices = RunFormNotices(visit, form, self.submit, self._reset)
+                self._fields_box = ui.element("div")
+                self._draw_fields()
+                self._notices.draw_trouble()
+                self._draw_foot(cancel)
+            self._notices.draw_rate_limit()
+        visit.on("quota.changed", self._ask_quota)
+        visit.on_return(self._ask_quota)
+        visit.client.on_delete(self._forget_timer)
+        self.refresh()
+
+    async def submit(self) -> None:
+        """Send the form once, and go to the run it made."""
+        form, visit = self._form, self._visit
+        if form.why_disabled(visit.now()) is not None:
+            return
+        sending = form.submit(visit.api, open_submits(), owner_of(visit), visit.now)
+        self._run.set_text("Starting…")
+        self._run.props("aria-busy=true").disable()
+        run = await sending
+        if run is not None:
+            visit.go(f"/runs/{run.id}")
+            return
+        self._run.set_text("Run")
+        self._run.props(remove="aria-busy")
+        await self._ask_quota()
+
+    def refresh(self) -> None:
+        """Show what the form's state says: banners, trouble, and whether `Run` can be pressed."""
+        now = self._visit.now()
+        why = None if self._form.busy else self._form.why_disabled(now)
+        self._notices.refresh(now)
+        self._why.set_text(why or "")
+        self._run.set_enabled(why is None and not self._form.busy)
+        self._wake_later()
+
+    async def _ask_quota(self, _: QuotaOut | dict[str, object] | None = None) -> None:
+        try:
+            self._form.quota = await self._visit.api.quota()
+        except (ApiProblem, NoAnswer):
+            # the server checks the quota anyway; the banner is only a courtesy
+            self._form.quota = None
+        if not self._visit.client.is_deleted:
+            with self._visit.client:
+                self.refresh()
+
+    def _wake_later(self) -> None:
+        # One look when the countdown ends, on the server's clock: a sleeping tab cannot miss it.
+        self._forget_timer()
+        now = self._visit.now()
+        wakes_at = self._form.wakes_at(now)
+        if wakes_at is not None:
+            with self._fields_box:
+                delay = max(0.05, (wakes_at - now).total_seconds() + 0.05)
+                self._timer = ui.timer(delay, self._ask_quota, once=True)
+
+    def _forget_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _reset(self) -> None:
+        self._form.reset()
+        self._key.set_content(self._key_html())
+        self._draw_fields()
+        self.refresh()
+
+    def _draw_fields(self) -> None:
+        self._fields_box.clear()
+        with self._fields_box:
+            self._draw_branch()
+            self._draw_depth()
+            self._draw_framework()
+            self._draw_issue()
+            self._draw_task()
+            with ui.element("div").classes("pair"):
+                self._draw_agent()
+
+    def _draw_branch(self) -> None:
+        form = self._form
+        names = {branch.name: plain(branch.name) for branch in self._branches}
+        for name in (form.project.base_branch, form.branch):
+            names.setdefault(name, plain(name))
+        count = len(self._branches)
+        hint = f"Search {count} branches" if count > 1 else ""
+        with ui.element("div") as box:
+            field = choice_field("Branch", names, form.branch, hint=hint, mark="branch-picker")
+        box.classes("branch")
+        control = field.control
+        control.props("use-input hide-selected fill-input input-debounce=0").classes("mono")
+        control.bind_value(form, "branch")
+
+    def _draw_depth(self) -> None:
+        form = self._form
+        with ui.element("div").classes("f"):
+            ui.html('<div class="label">Depth</div>', sanitize=clean)
+            with ui.element("div").classes("seg") as group:
+                testid(group, "depth-level").props('role=radiogroup aria-label="Depth"')
+                buttons = {depth: self._segment(depth) for depth in Depth}
+
+        def choose(depth: Depth) -> None:
+            form.depth = depth
+            for each, made in buttons.items():
+                made.props(f"aria-checked={'true' if each is depth else 'false'}")
+
+        for depth, made in buttons.items():
+            made.on("click", lambda _, depth=depth: choose(depth))
+        choose(form.depth)
+
+    def _segment(self, depth: Depth) -> ui.element:
+        with ui.element("button").props("type=button role=radio") as made:
+            ui.html(text(depth), sanitize=clean, tag="span")
+        made.props["data-value"] = str(depth)
+        return made
+
+    def _draw_framework(self) -> None:
+        form = self._form
+        names = {name: plain(name) for name in form.frameworks()}
+        field = choice_field("Target framework", names, form.framework, mark="target-framework")
+        field.control.bind_value(form, "framework")
+
+    def _draw_issue(self) -> None:
+        form = self._form
+        names = {NO_ISSUE: "No issue"}
+        still_open = [issue for issue in self._issues if issue.state == "open"]
+        for issue in sorted(still_open, key=lambda i: (not i.claimable, i.number)):
+            why = f" — {plain(issue.hold)}" if issue.hold and not issue.claimable else ""
+            names[issue.number] = f"#{issue.number} {plain(issue.title)}{why}"
+        if form.issue is not None:
+            names.setdefault(form.issue, f"#{form.issue}")
+        field = choice_field("Issue (optional)", names, form.issue or NO_ISSUE, mark="issue-picker")
+        field.control.bind_value_to(form, "issue", lambda number: number or None)
+
+    def _draw_task(self) -> None:
+        form = self._form
+        field = area_field(
+            "Task (optional)",
+            form.task,
+            placeholder="What to do. Empty: the project's own prompt.",
+            mark="task",
+        )
+        field.control.props("rows=2")
+        field.control.bind_value_to(form, "task", lambda words: words or "")
+
+    def _draw_agent(self) -> None:
+        form = self._form
+        agent = text_field("Agent", form.agent, placeholder=form.project.agent, mark="agent")
+        agent.control.bind_value_to(form, "agent", lambda words: words or "")
+        model = text_field("Model", form.model, placeholder="default model", mark="model")
+        model.control.bind_value_to(form, "model", lambda words: words or "")
+
+    def _draw_foot(self, cancel: Callable[[], None]) -> None:
+        with ui.element("div").classes("foot"):
+            self._key = ui.html(self._key_html(), sanitize=clean, tag="span")
+            ui.element("span").classes("sp")
+            button("Cancel", cancel)
+            self._run = button("Run", self.submit, kind="pri", mark="run-submit")
+        self._why = ui.label("").classes("why").props("role=tooltip")
+        self._run.props(f"aria-describedby={self._why.html_id}")
+
+    def _key_html(self) -> str:
+        key = self._form.key
+        title = "The key of this submit: a retry sends it again, so nothing starts twice"
+        return f'<span class="chip" title="{title}">key {key[:4]}…{key[-2:]}</span>'

@@ -1,0 +1,92 @@
+"""The head of a run's page: its status with the ticking time, its chips, and Stop."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from nicegui import ui
+
+from app.domain.ids import shorten
+from app.domain.words import Phase, Status
+from app.pages.components.confirm_button import ConfirmButton
+from app.pages.components.correlation_chip import copy_chip_html, correlation_chip_html
+from app.pages.components.countdown import since_html
+from app.pages.components.markup import clean, text
+from app.pages.components.plain_sight import plain_html
+from app.pages.components.status_pill import pill_of
+from app.pages.frame import Page
+from app.pages.theme import look_of
+from app.pages.visit import Visit
+from app.state.durations import took
+from app.state.wire import RunOut
+
+GOOD_ENDS = (Status.SUCCEEDED,)
+
+
+class RunHeader:
+    """Drawn into the page's header and right below it."""
+
+    def __init__(self, visit: Visit, page: Page, stop: Callable[[], Awaitable[None]]) -> None:
+        self._visit = visit
+        with page.beside:
+            self._pill = ui.html("", sanitize=clean, tag="span")
+        with page.actions:
+            self._stop = ConfirmButton("Stop", "Stop now?", stop, kind="danger", mark="stop-run")
+        self._why = ui.html("", sanitize=clean)
+        self._chips = ui.html("", sanitize=clean)
+
+    def show(self, run: RunOut) -> None:
+        """Say where the run stands."""
+        self._pill.set_content(status_html(run, self._visit))
+        self._chips.set_content(f'<div class="chips">{chips_html(run)}</div>')
+        self._why.set_content(_why_html(run))
+        can_stop = run.phase is not Phase.DONE
+        if not can_stop:
+            self._stop.disarm()
+        self._stop.element.set_visibility(can_stop)
+
+
+def status_html(run: RunOut, visit: Visit) -> str:
+    """`Running · 06:41 of 2:00:00`, `Died · 02:10`, `Stopped · ending its processes`."""
+    look = look_of(run.status, run.cause)
+    parts = [text(look.word)]
+    if run.status is Status.RUNNING and run.started_at is not None:
+        parts.append(since_html(run.started_at, visit.now(), of_seconds=run.budget_seconds))
+    elif run.started_at is not None and run.ended_at is None:
+        parts.append(since_html(run.started_at, visit.now()))
+    elif run.started_at is not None and run.ended_at is not None:
+        parts.append(text(took((run.ended_at - run.started_at).total_seconds())))
+    if run.phase is Phase.DONE and run.released_at is None:
+        parts.append("ending its processes")
+    return pill_of(" · ".join(parts), look.tone, testid="run-status")
+
+
+def chips_html(run: RunOut) -> str:
+    """Run id and correlation id to copy, then issue, branch, agent, depth, and relatives."""
+    chips = [
+        copy_chip_html(f"run {shorten(run.id)}", run.id, testid="run-id", about="run id"),
+        correlation_chip_html(run.correlation_id),
+    ]
+    words = [f"#{run.issue}" if run.issue else "", run.work_branch, run.agent, run.model or ""]
+    framework = "" if run.target_framework == "auto" else run.target_framework
+    for word in (*words, str(run.depth_level), framework, str(run.trigger)):
+        if word:
+            chips.append(f'<span class="chip">{plain_html(word)}</span>')
+    for name, other in (("retry of", run.retry_of), ("retried by", run.retried_by)):
+        if other:
+            href = f"/runs/{text(other)}"
+            chips.append(f'<a class="chip" href="{href}">{name} {text(shorten(other))}</a>')
+    return "".join(chips)
+
+
+def _why_html(run: RunOut) -> str:
+    """One sentence where the run waits or ended otherwise than asked."""
+    if run.phase is Phase.WAITING and run.hold:
+        return f'<div class="banner">{plain_html(run.hold)}</div>'
+    if run.phase is not Phase.DONE or run.status in GOOD_ENDS or not run.because:
+        return ""
+    sentence = run.because[:1].upper() + run.because[1:]
+    kept = " Its work is kept: see Parked." if run.parked else ""
+    tone = look_of(run.status, run.cause).tone
+    tone = "" if tone == "idle" else tone
+    return f'<div class="banner {tone}">{plain_html(sentence)}.{kept}</div>'.replace("..", ".")

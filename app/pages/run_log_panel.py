@@ -1,0 +1,148 @@
+"""The live log of a run: chunks of lines, the newest one growing, the oldest one going."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+
+from nicegui import ui
+
+from app.pages.components.buttons import button
+from app.pages.components.marks import testid
+from app.pages.components.markup import clean, text
+from app.pages.components.terminal import PLAIN, Style, lines_html
+from app.pages.visit import Visit
+from app.state.run_log import MAX_LINES, LogLine, RunLog
+from app.state.wire import ApiProblem, LogPiece, NoAnswer
+
+# A burst is added to the newest chunk while that is short, so few lines travel twice.
+CHUNK_LINES = 40
+BIG_CHUNK_LINES = 500
+
+
+@dataclass
+class _Chunk:
+    element: ui.html
+    end_style: Style
+    html: str
+    lines: int
+
+
+class LogPanel:
+    """The log of one run, bounded to `MAX_LINES` lines on the server and in the browser."""
+
+    def __init__(self, visit: Visit, run_id: str) -> None:
+        self._visit, self._run_id = visit, run_id
+        self._log = RunLog(self._read)
+        self._chunks: deque[_Chunk] = deque()
+        self._lock = asyncio.Lock()
+        self._is_asked_again = False
+
+    async def load(self) -> None:
+        """Read the end of the log before it is drawn."""
+        try:
+            await self._log.look_at_end()
+        except (ApiProblem, NoAnswer) as problem:
+            self._visit.refuse(problem)
+
+    def draw(self) -> None:
+        """Draw tools and box, and what has been read."""
+        with ui.element("div").props("data-log-panel"):
+            with ui.element("div").classes("tools"):
+                self._draw_tools()
+            with ui.element("div").classes("log live") as self._box:
+                testid(self._box, "run-log").props("data-log tabindex=0 role=log")
+                self._box.props('aria-label="Log" aria-live=off')
+                with ui.element("div").classes("early") as self._early:
+                    button("… earlier lines …", self._look_earlier, kind="sm", mark="earlier")
+                self._empty = ui.html("Nothing was written yet.", sanitize=clean).classes("empty")
+                self._lines = ui.element("div")
+                self._open = ui.html("", sanitize=clean)
+        self._draw_anew()
+
+    async def catch_up(self) -> None:
+        """Add what was written since; looks asked for meanwhile become one more look."""
+        if self._lock.locked():
+            self._is_asked_again = True
+            return
+        async with self._lock:
+            self._is_asked_again = True
+            while self._is_asked_again and not self._visit.client.is_deleted:
+                self._is_asked_again = False
+                try:
+                    burst = await self._log.catch_up()
+                except (ApiProblem, NoAnswer):
+                    return  # the next word about the log tries again
+                with self._visit.client:
+                    if burst.is_fresh:
+                        self._draw_anew()
+                    else:
+                        self._add(list(burst.lines))
+
+    def _draw_tools(self) -> None:
+        with ui.element("button").classes("chip toggle") as follow:
+            follow.props("type=button data-log-follow aria-pressed=true")
+            ui.html("<span data-word>Following</span>", sanitize=clean, tag="span")
+        follow.on("click", self._follow_again)
+        find = ui.element("input").classes("find").props("type=search data-log-find")
+        find.props('placeholder="Find in the log" aria-label="Find in the log"')
+        count = '<span class="count" data-log-count role="status"></span>'
+        ui.html(count, sanitize=clean, tag="span")
+        ui.element("span").classes("sp")
+        path = f"/api/v1/runs/{text(self._run_id)}/log"
+        link = f'<a class="btn sm" href="{path}" data-testid="log-download">Download</a>'
+        ui.html(link, sanitize=clean, tag="span")
+
+    async def _look_earlier(self) -> None:
+        async with self._lock:
+            try:
+                await self._log.look_earlier()
+            except (ApiProblem, NoAnswer) as problem:
+                self._visit.refuse(problem)
+                return
+            with self._visit.client:
+                self._draw_anew()
+
+    async def _follow_again(self) -> None:
+        if not self._log.is_detached:
+            return
+        async with self._lock:
+            await self.load()
+            with self._visit.client:
+                self._draw_anew()
+
+    def _draw_anew(self) -> None:
+        self._lines.clear()
+        self._chunks.clear()
+        self._add(list(self._log.lines), BIG_CHUNK_LINES)
+
+    def _add(self, lines: list[LogLine], size: int = CHUNK_LINES) -> None:
+        for start in range(0, len(lines), size):
+            self._add_chunk(lines[start : start + size], size)
+        while sum(chunk.lines for chunk in self._chunks) > MAX_LINES:
+            self._chunks.popleft().element.delete()
+        self._show_edges()
+
+    def _add_chunk(self, lines: list[LogLine], size: int) -> None:
+        last = self._chunks[-1] if self._chunks else None
+        html, style = lines_html(lines, last.end_style if last else PLAIN)
+        if last is not None and last.lines + len(lines) <= size:
+            last.html, last.end_style = last.html + html, style
+            last.lines += len(lines)
+            last.element.set_content(last.html)
+            return
+        with self._lines:
+            element = ui.html(html, sanitize=clean)
+        self._chunks.append(_Chunk(element, style, html, len(lines)))
+
+    def _show_edges(self) -> None:
+        log = self._log
+        self._early.set_visibility(log.first_offset > 0)
+        last = log.open_line
+        self._empty.set_visibility(not self._chunks and last is None)
+        style = self._chunks[-1].end_style if self._chunks else PLAIN
+        self._open.set_content(lines_html([last], style)[0] if last else "")
+
+    async def _read(self, offset: int, limit: int) -> LogPiece:
+        return await self._visit.api.log(self._run_id, offset=offset, limit=limit)

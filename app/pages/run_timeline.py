@@ -1,0 +1,63 @@
+"""The timeline of a run: one element a step, the newest ones changed in place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nicegui import ui
+
+from app.pages.components.countdown import at_html, since_html
+from app.pages.components.marks import testid
+from app.pages.components.markup import clean, text
+from app.pages.components.plain_sight import plain_html
+from app.pages.run_facts import usage_words
+from app.pages.visit import Visit
+from app.state.run_timeline import Step, Tone, in_order, lasted, steps_of
+from app.state.wire import RunOut, TimelineEvent
+
+
+class TimelineView:
+    """Shows a run's events; `show` after each change of them or of the run."""
+
+    def __init__(self, visit: Visit, events: Iterable[TimelineEvent]) -> None:
+        self._visit = visit
+        self._events = in_order(events)
+        self._steps: list[ui.html] = []
+        self._box = testid(ui.element("div").classes("tl"), "timeline")
+        self._box.props('role=list aria-label="Timeline"')
+
+    def add(self, event: TimelineEvent) -> None:
+        """Take in one more event, once."""
+        self._events = in_order([*self._events, event])
+
+    def replace(self, events: Iterable[TimelineEvent]) -> None:
+        """Take in a fresh snapshot."""
+        self._events = in_order(events)
+
+    def show(self, run: RunOut) -> None:
+        """Change the steps that differ."""
+        steps = steps_of(self._events, run)
+        while len(self._steps) > len(steps):
+            self._steps.pop().delete()
+        with self._box:
+            while len(self._steps) < len(steps):
+                made = ui.html("", sanitize=clean).props("role=listitem")
+                self._steps.append(testid(made, "timeline-event"))
+        for element, step in zip(self._steps, steps, strict=True):
+            element.classes(replace=f"ev {step.tone}")
+            element.props["data-kind"] = step.kind
+            element.set_content(self._step_html(step, run))
+
+    def _step_html(self, step: Step, run: RunOut) -> str:
+        if step.tone is Tone.NEXT:
+            return f'<span class="sub">{text(step.heading)}</span>'
+        when = at_html(step.at, with_seconds=True) if step.at else ""
+        details = [plain_html(step.sentence)] if step.sentence else []
+        if step.kind == "progress" and (used := usage_words(run.usage)):
+            details.append(text(used))
+        if step.tone is Tone.NOW and step.at is not None:
+            details.append(since_html(step.at, self._visit.now()))
+        elif step.seconds is not None:
+            details.append(text(lasted(step.seconds)))
+        below = f'<span class="sub">{" · ".join(details)}</span>' if details else ""
+        return f'<b>{text(step.heading)}</b> <span class="when sub">{when}</span>{below}'

@@ -1,0 +1,186 @@
+"""Runs: every run of every project, live, with filters that stay in the address."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from nicegui import ui
+
+from app.domain.lifecycle import LIVE, WAITING
+from app.domain.words import LABELS, Status, Trigger
+from app.pages.components.buttons import link_button
+from app.pages.components.markup import clean, text
+from app.pages.components.plain_sight import plain_html
+from app.pages.components.runs_table import RunsTable
+from app.pages.dress import dress_runs
+from app.pages.frame import Page, frame, refused
+from app.pages.open_submits import open_submits, owner_of
+from app.pages.visit import Visit
+from app.state.door import Door
+from app.state.run_board import PAGE_ROWS, RunBoard, RunFilters
+from app.state.wire import ApiProblem, NoAnswer, ProjectOut, RunOut
+
+GROUPS: dict[str, tuple[Status, ...]] = {
+    "live": tuple(status for status in Status if status in LIVE),
+    "waiting": tuple(status for status in Status if status in WAITING),
+}
+
+
+def register(door: Door) -> None:
+    """Define `/runs`."""
+
+    @ui.page("/runs", dark=None)
+    async def runs_page() -> None:
+        visit = await Visit.open(door)
+        screen = RunsScreen(visit)
+        try:
+            await screen.load()
+        except ApiProblem as problem:
+            refused(visit, problem, active="runs")
+            return
+        screen.draw()
+
+
+class RunsScreen:
+    """One open list of runs."""
+
+    def __init__(self, visit: Visit) -> None:
+        self.visit = visit
+        self.board = RunBoard(RunFilters.from_query(visit.client.request.query_params))
+        self._table: RunsTable | None = None
+        self._pages: ui.html | None = None
+
+    async def load(self) -> None:
+        """Take a fresh snapshot. Raises ApiProblem."""
+        filters = self.board.filters
+        call = {"limit": PAGE_ROWS, **filters.to_call()}
+        self.board.load(await self.visit.api.runs(status=filters.status, **call))
+
+    def draw(self) -> None:
+        """Draw the page and listen."""
+        visit = self.visit
+        dress_runs()
+        with frame(visit, title="Runs", active="runs") as page:
+            self._draw_actions(page)
+            self._table = RunsTable(visit, self.board, self._stop, when_empty=self._when_empty())
+            self._pages = ui.html("", sanitize=clean)
+        self._refresh()
+        visit.on("run.changed", self._apply)
+        visit.on_return(self._come_back)
+        leave = open_submits().watch(owner_of(visit), self.board, self._refresh)
+        visit.client.on_delete(leave)
+
+    def _draw_actions(self, page: Page) -> None:
+        with page.actions:
+            filters = self.board.filters
+            projects = self.visit.board.listing()
+            names = {project.id: project.name for project in projects}
+            _pick("project", names.get(filters.project_id, "all"), self._project_links(names))
+            _pick("status", _status_word(filters.status), self._status_links())
+            _pick("trigger", filters.trigger or "any", self._trigger_links())
+            _new_run([p for p in projects if filters.project_id in ("", p.id)])
+
+    def _project_links(self, names: dict[str, str]) -> str:
+        chosen = self.board.filters.project_id
+        some = ((id_, name) for id_, name in names.items())
+        return self._links("project", [("", "all"), *some], chosen)
+
+    def _status_links(self) -> str:
+        groups = [(",".join(group), word) for word, group in GROUPS.items()]
+        each = [(str(status), label) for status, label in LABELS.items()]
+        chosen = ",".join(self.board.filters.status)
+        return self._links("status", [("", "any"), *groups, *each], chosen)
+
+    def _trigger_links(self) -> str:
+        each = [(str(trigger), str(trigger)) for trigger in Trigger]
+        return self._links("trigger", [("", "any"), *each], self.board.filters.trigger or "")
+
+    def _links(self, part: str, choices: list[tuple[str, str]], chosen: str) -> str:
+        query = self.board.filters.at(None).to_query()
+        made = []
+        for value, word in choices:
+            others = {name: kept for name, kept in query.items() if name != part}
+            href = _address({**others, part: value} if value else others)
+            here = ' aria-current="true"' if value == chosen else ""
+            made.append(f'<a class="item" href="{text(href)}"{here}>{plain_html(word)}</a>')
+        return f'<div class="scroll">{"".join(made)}</div>'
+
+    def _when_empty(self) -> str:
+        if self.board.filters.to_query():
+            return 'No run passes these filters. <a href="/runs">Show all runs</a>'
+        return "No runs yet. Press New run, or start an AFK run on a project."
+
+    def _refresh(self) -> None:
+        if self.visit.client.is_deleted or self._table is None or self._pages is None:
+            return
+        with self.visit.client:
+            self._table.refresh()
+            self._pages.set_content(self._pages_html())
+
+    def _pages_html(self) -> str:
+        board, links = self.board, []
+        for cursor, word in ((board.prev_cursor, "‹ Newer"), (board.next_cursor, "Older ›")):
+            if cursor:
+                href = _address(board.filters.at(cursor).to_query())
+                links.append(f'<a class="btn small" href="{text(href)}">{word}</a>')
+        return f'<div class="pages">{"".join(links)}</div>' if links else ""
+
+    async def _apply(self, run: RunOut) -> None:
+        if not self.board.apply(run):
+            return
+        if self.board.is_overfull:
+            await self._come_back()
+        self._refresh()
+
+    async def _come_back(self) -> None:
+        try:
+            await self.load()
+        except (ApiProblem, NoAnswer) as problem:
+            self.visit.refuse(problem)
+        self._refresh()
+
+    async def _stop(self, run_id: str) -> None:
+        try:
+            run = await self.visit.api.stop(run_id, "stopped from the runs list")
+        except (ApiProblem, NoAnswer) as problem:
+            self.visit.refuse(problem)
+            return
+        self.board.apply(run)
+        self._refresh()
+        self.visit.say("Stopped.")
+
+
+def _pick(name: str, value: str, links: str) -> None:
+    """A chip `status: any` that opens a list of links."""
+    is_chosen = value not in ("all", "any")
+    with ui.element("button").classes("chip pick" + (" picked" if is_chosen else "")) as chip:
+        chip.props(f'type=button aria-haspopup=menu data-filter="{name}"')
+        ui.label(f"{name}: {value}").classes("line")
+        with ui.menu().classes("menu"):
+            ui.html(links, sanitize=clean)
+
+
+def _new_run(projects: list[ProjectOut]) -> None:
+    open_ones = [project for project in projects if project.archived_at is None]
+    if len(open_ones) == 1:
+        path = f"/projects/{open_ones[0].id}/run"
+        link_button("New run", path, kind="pri", mark="new-run", key="n")
+    elif open_ones:
+        made = link_button("New run", "#", kind="pri", mark="new-run", key="n")
+        with made, ui.menu().classes("menu"):
+            links = "".join(
+                f'<a class="item" href="/projects/{text(p.id)}/run">{plain_html(p.name)}</a>'
+                for p in open_ones
+            )
+            ui.html(f'<div class="scroll">{links}</div>', sanitize=clean)
+
+
+def _status_word(chosen: tuple[Status, ...]) -> str:
+    for word, group in GROUPS.items():
+        if set(chosen) == set(group):
+            return word
+    return ", ".join(LABELS[status].lower() for status in chosen) or "any"
+
+
+def _address(query: dict[str, str]) -> str:
+    return "/runs" + (f"?{urlencode(query)}" if query else "")

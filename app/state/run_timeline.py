@@ -1,0 +1,111 @@
+"""A run's events as the steps people read: what happened, how long it took, what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from app.api.schemas import RunOut, TimelineEvent
+from app.domain.words import Delivers, Phase, Status
+
+HEADINGS = {
+    "accepted": "Accepted",
+    "taken": "Taken up",
+    "claimed": "Claimed",
+    "prepared": "Working copy ready",
+    "spawned": "Agent started",
+    "progress": "Working",
+    "exited": "Agent ended",
+    "delivered": "Delivered",
+    "kill_sent": "Stopping",
+    "kill_verified": "All processes gone",
+    "reaped": "Ended",
+    "parked": "Work kept",
+    "salvage": "Work saved",
+    "note": "Note",
+}
+_ENDED_BADLY = {Status.DIED, Status.NOT_STARTED}
+_ENDED_SHORT = {Status.TIMED_OUT, Status.LIMITED}
+
+
+class Tone(StrEnum):
+    """How a step stands: done, happening now, still to come, or how badly it ended."""
+
+    DONE = "done"
+    NOW = "now"
+    NEXT = "nx"
+    STOP = "stop"
+    WAIT = "wait"
+    IDLE = "idle"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the timeline; `seconds` since the step before, None for the first."""
+
+    kind: str
+    heading: str
+    sentence: str
+    tone: Tone
+    at: datetime | None = None
+    seconds: float | None = None
+
+
+def steps_of(events: Sequence[TimelineEvent], run: RunOut) -> list[Step]:
+    """The steps so far, several looks at the same work as one, and those still to come."""
+    kept = [
+        event
+        for event, after in zip(events, [*events[1:], None], strict=True)
+        if not (event.kind == "progress" and after is not None and after.kind == "progress")
+    ]
+    steps: list[Step] = []
+    before: datetime | None = None
+    for event in kept:
+        seconds = None if before is None else max(0.0, (event.at - before).total_seconds())
+        steps.append(_step(event, run, seconds, is_last=event is kept[-1]))
+        before = event.at
+    return [*steps, *_still_to_come(run, {event.kind for event in kept})]
+
+
+def in_order(events: Iterable[TimelineEvent]) -> list[TimelineEvent]:
+    """Events once each, oldest first, however they came."""
+    return sorted({event.id: event for event in events}.values(), key=lambda event: event.id)
+
+
+def lasted(seconds: float) -> str:
+    """A step's length: `0.2 s`, `11 s`, `06:41`, `2:00:00`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes:02}:{whole % 60:02}"
+
+
+def _step(event: TimelineEvent, run: RunOut, seconds: float | None, *, is_last: bool) -> Step:
+    heading = HEADINGS.get(event.kind, event.kind.replace("_", " ").capitalize())
+    return Step(event.kind, heading, event.sentence, _tone(event, run, is_last), event.at, seconds)
+
+
+def _tone(event: TimelineEvent, run: RunOut, is_last: bool) -> Tone:
+    if is_last and run.phase is not Phase.DONE:
+        return Tone.NOW
+    if event.kind != "reaped":
+        return Tone.DONE
+    if run.status in _ENDED_BADLY:
+        return Tone.STOP
+    if run.status in _ENDED_SHORT:
+        return Tone.WAIT
+    return Tone.DONE if run.status is Status.SUCCEEDED else Tone.IDLE
+
+
+def _still_to_come(run: RunOut, seen: set[str]) -> list[Step]:
+    if run.phase is Phase.DONE:
+        return []
+    ahead = [("spawned", "Agent"), ("delivered", "Pull request"), ("reaped", "End")]
+    if run.delivers is Delivers.REPORT:
+        del ahead[1]
+    return [Step(kind, name, "", Tone.NEXT) for kind, name in ahead if kind not in seen]
