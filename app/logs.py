@@ -17,7 +17,9 @@ def new_correlation_id() -> str:
     return uuid.uuid4().hex
 
 
-def _add_correlation(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+def _add_correlation(
+    _: object, __: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
     if correlation.get():
         event.setdefault("correlation_id", correlation.get())
     return event

@@ -167,9 +167,7 @@ class ApiClient:
 
     async def stop(self, run_id: str, because: str | None = None) -> schemas.RunOut:
         """Stop a run."""
-        return await self.tell(
-            schemas.RunOut, "POST", f"/runs/{run_id}/stop", {"because": because}
-        )
+        return await self.tell(schemas.RunOut, "POST", f"/runs/{run_id}/stop", {"because": because})
 
     async def changes(self, project_id: str) -> list[schemas.ChangeOut]:
         """Change requests of the built-in tracker."""

@@ -144,9 +144,7 @@ def _snapshot(services: Services) -> dict[str, Any]:
     names = {project.id: project.name for project in services.project_rows.all()}
     runs = list_runs(services.stores, RunFilter(), limit=SNAPSHOT_RUNS, cursor=None).items
     return {
-        "projects": [
-            project_out(view).model_dump(mode="json") for view in services.overview.all()
-        ],
+        "projects": [project_out(view).model_dump(mode="json") for view in services.overview.all()],
         "runs": [
             run_out(run, names.get(run.project_id, "")).model_dump(mode="json") for run in runs
         ],
@@ -224,5 +222,3 @@ class RunStream:
         project = self._services.project_rows.find(run.project_id)
         out = run_out(run, project.name if project else "")
         return _message(kinds.get(Status(run.status), "run_failed"), out, LAST_WORD)
-
-

@@ -108,9 +108,7 @@ def _issue_routes(services: Services) -> APIRouter:
     def write(project_id: str, body: NewIssue) -> IssueOut:
         """Write an issue in the built-in tracker."""
         now = services.clock()
-        return _issue_out(
-            services.issues.add(project_id, body.title, body.body, body.labels, now)
-        )
+        return _issue_out(services.issues.add(project_id, body.title, body.body, body.labels, now))
 
     @router.patch("/projects/{project_id}/issues/{number}")
     def change(project_id: str, number: int, body: IssueChange) -> IssueOut:

@@ -116,7 +116,7 @@ def _metrics(services: Services) -> CollectorRegistry:
     open_runs = Gauge(
         "runyard_open_runs", "Runs accepted and not yet released", ["status"], registry=registry
     )
-    counts = {status: 0 for status in Status}
+    counts = dict.fromkeys(Status, 0)
     for run in services.runs.open_runs():
         counts[Status(run.status)] += 1
     for status, count in counts.items():
