@@ -1,0 +1,156 @@
+"""Real server processes for tests: started from main.py, ended by pid, killed without warning."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+ROOT = Path(__file__).parent.parent
+START_SECONDS = 30.0
+WAIT_SECONDS = 30.0
+
+
+@dataclass
+class RunyardServer:
+    """A server of its own on a data folder; it can be killed and started again."""
+
+    data_dir: Path
+    settings: dict[str, str] = field(default_factory=dict)
+    port: int = 0
+    login_link: str = ""
+    process: subprocess.Popen[str] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def token(self) -> str:
+        """The local operator's token."""
+        return (self.data_dir / "token").read_text().strip()
+
+    @property
+    def log(self) -> str:
+        """What it has logged."""
+        return (self.data_dir / "server.log").read_text()
+
+    def start(self) -> RunyardServer:
+        """Start it and wait until it has printed its link."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        self.port = self.port or free_port()
+        with (self.data_dir / "server.log").open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "main.py", *self._arguments()],
+                cwd=ROOT,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        self.login_link = self._read_link()
+        return self
+
+    def kill(self) -> None:
+        """End it without warning, as a power cut would."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Ask it to end."""
+        self._end(signal.SIGTERM)
+
+    def client(self, **headers: str) -> httpx.Client:
+        """A client with the operator's token."""
+        return httpx.Client(
+            base_url=f"{self.url}/api/v1",
+            headers={"Authorization": f"Bearer {self.token}", **headers},
+            timeout=WAIT_SECONDS,
+            trust_env=False,
+        )
+
+    def new_link(self) -> str:
+        """A fresh link that signs a browser in once."""
+        with self.client() as client:
+            return str(client.post("/login-links").json()["url"])
+
+    def _arguments(self) -> list[str]:
+        return [
+            *("serve", "--no-open", "--port", str(self.port)),
+            *("--data-dir", str(self.data_dir)),
+        ]
+
+    def _environment(self) -> dict[str, str]:
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PYTEST_", "NICEGUI_", "RUNYARD_"))
+        }
+        kept.pop("PYTHONDONTWRITEBYTECODE", None)
+        return kept | self.settings
+
+    def _read_link(self) -> str:
+        assert self.process is not None and self.process.stdout is not None
+        until = time.monotonic() + START_SECONDS
+        while (left := until - time.monotonic()) > 0:
+            if not select.select([self.process.stdout], [], [], left)[0]:
+                break
+            line = self.process.stdout.readline()
+            if "/login?token=" in line:
+                return line.strip()
+            if not line:
+                break
+        self.kill()
+        raise AssertionError(f"the server did not start:\n{self.log[-3000:]}")
+
+    def _end(self, how: signal.Signals) -> None:
+        if self.process is None:
+            return
+        self.process.send_signal(how)
+        self.process.wait(WAIT_SECONDS)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        self.process = None
+
+
+@contextmanager
+def running_server(data_dir: Path, **settings: str) -> Iterator[RunyardServer]:
+    """A server for the length of a test; `settings` are environment variables."""
+    server = RunyardServer(data_dir, settings).start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def free_port() -> int:
+    """A port nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(client: httpx.Client, path: str, is_so: Callable[[Any], bool]) -> Any:
+    """Read `path` again each time the feed tells of something, until `is_so`; bounded."""
+    until = time.monotonic() + WAIT_SECONDS
+    with client.stream("GET", "/events") as feed:
+        lines = feed.iter_lines()
+        answer = client.get(path).json()
+        while not is_so(answer):
+            assert time.monotonic() < until, f"{path} never came to it: {answer}"
+            line = next(lines)
+            if line.startswith("data:"):
+                answer = client.get(path).json()
+        return answer
