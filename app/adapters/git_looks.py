@@ -96,6 +96,7 @@ class Look:
 
 def _holds_something(folder: Path) -> bool:
     try:
-        return any(True for _ in os.scandir(folder))
+        with os.scandir(folder) as entries:
+            return any(True for _ in entries)
     except (FileNotFoundError, NotADirectoryError):
         return False

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.adapters.git import NETWORK_SECONDS, Git, GitAnswer, GitFailed
 from app.adapters.git_origins import check_origin, explain, words_of
+from app.adapters.git_settings import personal_config
 from app.services.ports import OriginProblem, PushAnswer
 
 _LINE = re.compile(r"^([ +\-*!=])\t[^\t]*\t(.*)$", re.MULTILINE)
 _REASON = re.compile(r"\((.*)\)\s*$")
-# A checkout at origin is updated by its owner's own git: with their config, so that their filters
-# write their files, and only where nothing of theirs is in the way.
-_UPDATE_CHECKOUT = (
-    "--receive-pack=env -u GIT_CONFIG_GLOBAL -u GIT_CONFIG_SYSTEM -u GIT_CONFIG_NOSYSTEM"
-    " -u GIT_ATTR_NOSYSTEM git -c receive.denyCurrentBranch=updateInstead receive-pack"
-)
+_UPDATE = ("git", "-c", "receive.denyCurrentBranch=updateInstead", "receive-pack")
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,12 @@ class Push:
         """The flags of git push for it."""
         flags = ["--porcelain", "--no-verify", "--recurse-submodules=no", "--no-follow-tags"]
         flags += [f"--force-with-lease={self.lease}"] if self.lease else []
-        return flags + ([_UPDATE_CHECKOUT] if self.updates_checkout else [])
+        if self.updates_checkout:
+            # by its owner's own git: with their config, so that their filters write their
+            # files, and only where nothing of theirs is in the way
+            theirs = ["env", "-u", "GIT_ATTR_NOSYSTEM", *personal_config(), *_UPDATE]
+            flags.append(f"--receive-pack={shlex.join(theirs)}")
+        return flags
 
 
 def push(git: Git, mirror: Path, origin: str, order: Push) -> PushAnswer:

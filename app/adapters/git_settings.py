@@ -64,6 +64,8 @@ _KEPT_FOR_NETWORK = (
     *("XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"),
     *("https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"),
 )
+# where a person may have put their config
+_CONFIG_PLACES = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
 _PROTOCOL = {OriginKind.PATH: "file", OriginKind.HTTPS: "https", OriginKind.SSH: "ssh"}
 
 
@@ -105,7 +107,15 @@ def network_environment(origin: str, identity: Identity) -> dict[str, str]:
 
 def open_environment() -> dict[str, str]:
     """The environment in which the person's own config is read, and no repository's."""
-    return {**_kept(_KEPT), **_kept(_KEPT_FOR_NETWORK), "LC_ALL": "C", "GIT_DIR": _NOTHING}
+    kept = (*_KEPT, *_KEPT_FOR_NETWORK, *_CONFIG_PLACES)
+    return {**_kept(kept), "LC_ALL": "C", "GIT_DIR": _NOTHING}
+
+
+def personal_config() -> list[str]:
+    """Words for `env` that give back to a git program the config its owner has."""
+    own = _kept(_CONFIG_PLACES)
+    hidden = [word for name in _CONFIG_PLACES if name not in own for word in ("-u", name)]
+    return [*hidden, *(f"{name}={value}" for name, value in own.items())]
 
 
 def _kept(names: Iterable[str]) -> dict[str, str]:

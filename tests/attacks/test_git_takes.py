@@ -1,0 +1,172 @@
+"""A30 and A33: a git folder the agent made unsound is refused whole, and leaves nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.services.ports import CannotRead
+from tests.repositories import Place, commit_file, run_git, set_up_place, tip_of
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return set_up_place(tmp_path, files={"a.txt": "one\n"})
+
+
+def replace_copy_by_link(copy: Path, elsewhere: Path) -> None:
+    copy.rename(elsewhere)
+    copy.symlink_to(elsewhere)
+
+
+def replace_git_by_link(copy: Path, elsewhere: Path) -> None:
+    (copy / ".git").rename(elsewhere)
+    (copy / ".git").symlink_to(elsewhere)
+
+
+def replace_git_by_file(copy: Path, elsewhere: Path) -> None:
+    (copy / ".git").rename(elsewhere)
+    (copy / ".git").write_text(f"gitdir: {elsewhere}\n")
+
+
+def replace_objects_by_link(copy: Path, elsewhere: Path) -> None:
+    (copy / ".git/objects").rename(elsewhere)
+    (copy / ".git/objects").symlink_to(elsewhere)
+
+
+def link_one_fan(copy: Path, elsewhere: Path) -> None:
+    fan = next(path for path in (copy / ".git/objects").iterdir() if len(path.name) == 2)
+    fan.rename(elsewhere)
+    fan.symlink_to(elsewhere)
+
+
+def link_one_object(copy: Path, elsewhere: Path) -> None:
+    loose = next(path for path in (copy / ".git/objects").glob("??/*"))
+    loose.rename(elsewhere)
+    loose.symlink_to(elsewhere)
+
+
+def put_a_pipe_for_an_object(copy: Path, elsewhere: Path) -> None:
+    loose = next(path for path in (copy / ".git/objects").glob("??/*"))
+    loose.unlink()
+    os.mkfifo(loose)
+
+
+def put_a_pipe_for_the_branch(copy: Path, elsewhere: Path) -> None:
+    (copy / ".git/refs/heads/afk/1").unlink()
+    os.mkfifo(copy / ".git/refs/heads/afk/1")
+
+
+def link_the_branch(copy: Path, elsewhere: Path) -> None:
+    (copy / ".git/refs/heads/afk/1").rename(elsewhere)
+    (copy / ".git/refs/heads/afk/1").symlink_to(elsewhere)
+
+
+def make_the_branch_symbolic(copy: Path, elsewhere: Path) -> None:
+    (copy / ".git/refs/heads/afk/1").write_text("ref: refs/heads/other\n")
+
+
+def write_nonsense_for_the_branch(copy: Path, elsewhere: Path) -> None:
+    (copy / ".git/refs/heads/afk/1").write_text("--upload-pack=touch /tmp/x\n")
+
+
+def borrow_elsewhere(copy: Path, elsewhere: Path) -> None:
+    with (copy / ".git/objects/info/alternates").open("a") as file:
+        file.write(f"{elsewhere}\n")
+
+
+def borrow_relatively(copy: Path, elsewhere: Path) -> None:
+    (copy / ".git/objects/info/alternates").write_text("../../../../mirrors/proj_1.git/objects\n")
+
+
+def link_the_alternates(copy: Path, elsewhere: Path) -> None:
+    (copy / ".git/objects/info/alternates").rename(elsewhere)
+    (copy / ".git/objects/info/alternates").symlink_to(elsewhere)
+
+
+def lose_an_object(copy: Path, elsewhere: Path) -> None:
+    blob = run_git(copy, "rev-parse", "HEAD:new.txt")
+    (copy / ".git/objects" / blob[:2] / blob[2:]).unlink()
+
+
+def lose_a_parent(copy: Path, elsewhere: Path) -> None:
+    parent = tip_of(copy, "HEAD^")
+    (copy / ".git/objects" / parent[:2] / parent[2:]).unlink()
+    (copy / ".git/shallow").write_text(f"{tip_of(copy)}\n")
+
+
+def damage_an_object(copy: Path, elsewhere: Path) -> None:
+    blob = run_git(copy, "rev-parse", "HEAD:new.txt")
+    path = copy / ".git/objects" / blob[:2] / blob[2:]
+    path.chmod(0o600)
+    path.write_bytes(b"not zlib at all")
+
+
+def lie_about_an_object(copy: Path, elsewhere: Path) -> None:
+    blob = run_git(copy, "rev-parse", "HEAD:new.txt")
+    other = run_git(copy, "hash-object", "-w", "--stdin", stdin="something else")
+    path = copy / ".git/objects" / blob[:2] / blob[2:]
+    path.unlink()
+    shutil.copy(copy / ".git/objects" / other[:2] / other[2:], path)
+
+
+def point_at_a_tree(copy: Path, elsewhere: Path) -> None:
+    tree = run_git(copy, "rev-parse", "HEAD^{tree}")
+    (copy / ".git/refs/heads/afk/1").write_text(f"{tree}\n")
+
+
+def commit_a_tree_that_enters_git(copy: Path, elsewhere: Path) -> None:
+    blob = run_git(copy, "hash-object", "-w", "--stdin", stdin="evil")
+    entry = b"100644 config\0" + bytes.fromhex(blob)
+    inner = write_object(copy, "tree", entry)
+    tree = write_object(copy, "tree", b"40000 .git\0" + bytes.fromhex(inner))
+    commit = run_git(copy, "commit-tree", "-p", "HEAD", "-m", "evil", tree)
+    (copy / ".git/refs/heads/afk/1").write_text(f"{commit}\n")
+
+
+def write_object(copy: Path, kind: str, content: bytes) -> str:
+    (copy / "raw").write_bytes(content)
+    return run_git(copy, "hash-object", "-t", kind, "-w", "--literally", "raw")
+
+
+HOSTILE: list[Callable[[Path, Path], None]] = [
+    replace_copy_by_link,
+    replace_git_by_link,
+    replace_git_by_file,
+    replace_objects_by_link,
+    link_one_fan,
+    link_one_object,
+    put_a_pipe_for_an_object,
+    put_a_pipe_for_the_branch,
+    link_the_branch,
+    make_the_branch_symbolic,
+    write_nonsense_for_the_branch,
+    borrow_elsewhere,
+    borrow_relatively,
+    link_the_alternates,
+    lose_an_object,
+    lose_a_parent,
+    damage_an_object,
+    lie_about_an_object,
+    point_at_a_tree,
+    commit_a_tree_that_enters_git,
+]
+
+
+@pytest.mark.parametrize("change", HOSTILE, ids=lambda change: change.__name__)
+def test_a_git_folder_that_is_not_sound_is_never_taken(
+    place: Place, change: Callable[[Path, Path], None]
+) -> None:
+    copy = place.start()
+    commit_file(copy, "first.txt")
+    commit_file(copy, "new.txt", "new\n")
+    before = sorted(place.mirror.rglob("*"))
+    change(copy, place.origin.parent / "elsewhere")
+    with pytest.raises(CannotRead):
+        place.copies.take(place.repo, "run_1", "afk/1")
+    assert place.mirrors.tip(place.repo, "afk/1") == place.base_sha
+    assert sorted(place.mirror.rglob("*")) == before
