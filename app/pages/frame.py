@@ -36,6 +36,8 @@ class Page:
 
     def set_title(self, title: str) -> None:
         """Change the title in the header and of the tab."""
+        if self.heading.content == text(title):
+            return
         self.heading.set_content(text(title))
         ui.page_title(f"{title} · Runyard")
 

@@ -47,8 +47,8 @@ def register(door: Door) -> None:
             screen = ProjectScreen(visit, page, project)
             row = Tabs(names, chosen_tab(names, tab), about=f"Parts of {project.name}")
             shown = TABS[chosen_tab(names, tab)](visit, project, row)
+            visit.on("project.changed", screen.follow)
         await shown.load()
-        visit.on("project.changed", screen.follow)
 
 
 class ProjectScreen:

@@ -83,9 +83,14 @@ class ChangesTab:
             await self.load()
 
 
+def counted(number: int, word: str) -> str:
+    """A number with its word: `1 file`, `2 files`."""
+    return f"{number} {word}{'s' * (number != 1)}"
+
+
 def change_html(change: ChangeOut) -> str:
     """A change request in two lines: number, title and state; branch and size."""
-    size = f"{change.commits} commits · {change.files_changed} files"
+    size = f"{counted(change.commits, 'commit')} · {counted(change.files_changed, 'file')}"
     closes = f" · closes #{change.closes}" if change.closes else ""
     return (
         f'<div class="line"><span class="m sub">{change.number}</span>'

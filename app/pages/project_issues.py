@@ -75,7 +75,7 @@ class IssuesTab:
         with ui.element("div").classes("item") as row:
             ui.html(issue_html(issue), sanitize=clean).classes("grow")
             if issue.state == "open":
-                words = "Not ready" if issue.ready else "Mark ready"
+                words = "Mark not ready" if issue.ready else "Mark ready"
                 button(words, partial(self._label, issue), kind="small", mark="toggle-ready")
                 path = f"/projects/{self._id}/run?issue={issue.number}"
                 link_button("Run", path, kind="small", mark="run-issue")

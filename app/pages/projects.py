@@ -44,7 +44,7 @@ class ProjectsScreen:
         self._cards: dict[str, ProjectCard] = {}
         self._draw_actions(page, quota)
         self._strip = ui.html("", sanitize=clean)
-        self._archived = button("Show archived", self._toggle_archived, kind="small toggle")
+        self._archived = button("Show archived", self._toggle_archived, kind="small toggle above")
         self._welcome = ui.element("div")
         self._grid = ui.element("div").classes("cards")
         self._more = button("Show more", self._show_more)
@@ -67,6 +67,7 @@ class ProjectsScreen:
             self._place(place, project.id, changed)
         has_any = bool(board.listing(archived=True))
         self._welcome.set_visibility(not has_any)
+        self._new_run.set_visibility(has_any)
         self._strip.set_visibility(has_any)
         self._more.set_visibility(len(listing) > self._limit)
         self._archived.set_visibility(board.archived_count > 0)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from app.pages import add_project, guide, project, projects, settings
+from app.pages import (
+    add_project,
+    guide,
+    new_run,
+    project,
+    projects,
+    run,
+    runs,
+    settings,
+)
 from app.state.door import Door
 
 
 def register_pages(door: Door) -> None:
     """Define the routes of all screens."""
-    for screen in (projects, add_project, project, settings, guide):
+    for screen in (projects, add_project, project, new_run, runs, run, settings, guide):
         screen.register(door)

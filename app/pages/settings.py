@@ -34,7 +34,7 @@ def findings_html(findings: list[Finding]) -> str:
     """Doctor's findings as a table."""
     rows = "".join(
         f"<tr><td>{pill_html(f.level, TONES[f.level])}</td><td>{text(f.check)}</td>"
-        f'<td class="m">{text(f.found)}</td><td class="sub wide">{text(f.advice)}</td></tr>'
+        f'<td class="m wide">{text(f.found)}</td><td class="sub wide">{text(f.advice)}</td></tr>'
         for f in findings
     )
     head = "<th></th><th>Check</th><th>Found</th><th>What to do</th>"
