@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import socket
@@ -30,7 +31,7 @@ class RunyardServer:
     settings: dict[str, str] = field(default_factory=dict)
     port: int = 0
     login_link: str = ""
-    process: subprocess.Popen[str] | None = None
+    process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -59,7 +60,6 @@ class RunyardServer:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                text=True,
             )
         self.login_link = self._read_link()
         return self
@@ -102,15 +102,19 @@ class RunyardServer:
         return kept | self.settings
 
     def _read_link(self) -> str:
-        assert self.process is not None and self.process.stdout is not None
-        until = time.monotonic() + START_SECONDS
+        assert self.process is not None
+        assert self.process.stdout is not None
+        said, until = b"", time.monotonic() + START_SECONDS
         while (left := until - time.monotonic()) > 0:
+            # the pipe itself is read: what a text buffer holds back, select cannot see
             if not select.select([self.process.stdout], [], [], left)[0]:
                 break
-            line = self.process.stdout.readline()
-            if "/login?token=" in line:
-                return line.strip()
-            if not line:
+            piece = os.read(self.process.stdout.fileno(), 4096)
+            said += piece
+            found = re.search(rb"http://\S+/login\?token=\S+(?=\n)", said)
+            if found:
+                return found[0].decode()
+            if not piece:
                 break
         self.kill()
         raise AssertionError(f"the server did not start:\n{self.log[-3000:]}")
@@ -147,6 +151,7 @@ def wait_for(client: httpx.Client, path: str, is_so: Callable[[Any], bool]) -> A
     until = time.monotonic() + WAIT_SECONDS
     with client.stream("GET", "/events") as feed:
         lines = feed.iter_lines()
+        next(lines)  # from this line on nothing is missed
         answer = client.get(path).json()
         while not is_so(answer):
             assert time.monotonic() < until, f"{path} never came to it: {answer}"

@@ -107,12 +107,13 @@ async def _everything(
     services: Services, live: LiveStream, epoch: str, last_seen: str | None
 ) -> AsyncIterator[str]:
     async with _listening(live) as hearing:
-        newest = services.feed.newest
-        told, number = await _missed(services, live, epoch, last_seen)
-        newest = max(newest, number)
-        yield _message("snapshot", told, f"{epoch}-{newest}") if isinstance(told, dict) else ""
-        if isinstance(told, list):
-            for event in told:
+        yield ": from here on nothing is missed\n\n"
+        number = services.feed.newest
+        missed = await _missed(services, live, epoch, last_seen)
+        if isinstance(missed, dict):
+            yield _message("snapshot", missed, f"{epoch}-{number}")
+        else:
+            for event in missed:
                 yield _message(event.kind, event.data, f"{epoch}-{event.number}")
         while True:
             try:
@@ -127,17 +128,17 @@ async def _everything(
 
 async def _missed(
     services: Services, live: LiveStream, epoch: str, last_seen: str | None
-) -> tuple[list[LiveEvent] | dict[str, Any] | None, int]:
-    """What a reader missed: nothing, events, or a snapshot where too much is forgotten."""
+) -> list[LiveEvent] | dict[str, Any]:
+    """What a reader missed: events, or a snapshot where too much is forgotten."""
     if last_seen is None:
-        return None, 0
+        return []
     start, _, number = last_seen.rpartition("-")
     known = number.isascii() and number.isdigit() and start == epoch
     changes = services.feed.since(int(number)) if known else None
     if changes is None:
-        return await run_in_threadpool(_snapshot, services), services.feed.newest
+        return await run_in_threadpool(_snapshot, services)
     events = await run_in_threadpool(live.events_of, changes)
-    return [event for event in events if event.kind in TOLD], 0
+    return [event for event in events if event.kind in TOLD]
 
 
 def _snapshot(services: Services) -> dict[str, Any]:
