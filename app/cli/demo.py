@@ -41,10 +41,9 @@ def demonstrate(
     screen = err() if json_only else out()
     _say_step(screen, "Starting a server of its own, in a folder of its own")
     with borrow_server(keep=keep) as (server, folder):
+        if keep:
+            screen.say(f"It is kept. Open it again with: runyard serve --data-dir {folder}")
         told = _tell(server, screen)
-    if keep:
-        screen.say()
-        screen.say(f"Kept in {folder}. Open it again with: runyard serve --data-dir {folder}")
     if json_only:
         print_json(told | {"folder": str(folder) if keep else None})
     if told["run"]["status"] != "succeeded" or not told["run"].get("delivery"):
@@ -56,8 +55,8 @@ def _tell(server: Server, screen: Screen) -> dict[str, Any]:
     issue = _lowest_claimable(server, project, screen)
     _say_step(screen, f"Starting a run on issue #{issue['number']}")
     order = {"project_id": project["id"], "issue": issue["number"]}
-    run, _ = submit_run(server, order, str(uuid.uuid4()))
-    with _leaving_nothing_alive(server, str(run["id"])):
+    with _leaving_nothing_alive(server):
+        run, _ = submit_run(server, order, str(uuid.uuid4()))
         run, timeline = _watch(server, str(run["id"]), screen)
         diff = server.send("GET", run_path(str(run["id"]), "/diff")).text
     _say_step(screen, "What it changed")
@@ -121,13 +120,15 @@ def _say_delivery(screen: Screen, run: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _leaving_nothing_alive(server: Server, run_id: str) -> Iterator[None]:
-    """See to it that the run is over and gone before its server and folder are."""
+def _leaving_nothing_alive(server: Server) -> Iterator[None]:
+    """See to it that every run is over and gone before its server and folder are."""
     try:
         yield
     finally:
         try:
-            _release(server, run_id)
+            # Asked for, not remembered: an interrupted submit may have made a run all the same.
+            for run in server.get("/runs")["items"]:
+                _release(server, str(run["id"]))
         except (Refused, Unreachable) as problem:
             err().say(f"The demo's run could not be ended: {problem}")
 

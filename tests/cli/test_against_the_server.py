@@ -1,0 +1,221 @@
+"""The command line against a real server: real git, real runs, real ends."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.cli.own_server import free_port
+from tests.cli.conftest import ROOT, Shell
+
+START_SECONDS = 30
+AGENT = """
+import os, pathlib, subprocess, sys
+print("\\x1b[32mworking\\x1b[0m", flush=True)
+task = pathlib.Path(sys.argv[1]).read_text()
+if "please fail" in task:
+    sys.exit(7)
+if "please wait" in task:
+    sys.stdin.read()
+    import signal
+    signal.pause()
+pathlib.Path("greeting.txt").write_text("hello\\n")
+subprocess.run(["git", "add", "."], check=True)
+who = ["-c", "user.name=Agent", "-c", "user.email=agent@example.test"]
+subprocess.run(["git", *who, "commit", "-qm", "Greet"], check=True)
+print("done", flush=True)
+"""
+
+
+class LiveShell(Shell):
+    """A shell whose data folder has a running server."""
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Without what makes a NiceGUI server refuse to serve."""
+        env = super().env
+        return {name: value for name, value in env.items() if not name.startswith("NICEGUI_")}
+
+
+@contextlib.contextmanager
+def serving(shell: Shell) -> Iterator[subprocess.Popen[bytes]]:
+    """A server of this shell's folder, until the end of the block."""
+    port = str(free_port())
+    with (shell.folder / "out.log").open("wb") as log:
+        process = subprocess.Popen(
+            shell.argv("serve", "--no-open", "--port", port),
+            cwd=ROOT,
+            env=shell.env,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while shell.run("projects", "list").code != 0:
+            said = (shell.folder / "out.log").read_text()
+            assert process.poll() is None, said
+            assert time.monotonic() < deadline, said
+        yield process
+    finally:
+        process.terminate()
+        process.wait(START_SECONDS)
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveShell]:
+    """A shell with a server and a project `shop` whose agent obeys its task."""
+    folder = tmp_path_factory.mktemp("data")
+    repository, agent = folder / "shop", folder / "agent.py"
+    agent.write_text(AGENT)
+    git = ["git", "-c", "user.name=Ann", "-c", "user.email=ann@example.test"]
+    subprocess.run([*git, "init", "-q", "-b", "main", str(repository)], check=True)
+    (repository / "README.md").write_text("# Shop\n")
+    subprocess.run([*git, "add", "."], cwd=repository, check=True)
+    subprocess.run([*git, "commit", "-qm", "First"], cwd=repository, check=True)
+    shell = LiveShell(folder)
+    with serving(shell):
+        command = json.dumps([sys.executable, "-I", str(agent), "{prompt_file}"])
+        added = shell.run("projects", "add", str(repository), "--agent-command", command)
+        assert added.code == 0, added.err
+        yield shell
+
+
+def trigger(shell: Shell, *words: str) -> tuple[int, list[str], str]:
+    done = shell.run("runs", "trigger", "-p", "shop", "--agent-type", "script", *words)
+    return done.code, done.out.splitlines(), done.err
+
+
+def test_an_issue_becomes_a_delivered_change(live: LiveShell) -> None:
+    number = live.run("issues", "add", "-p", "shop", "Greet people", "--ready").out.strip()
+    code, lines, told = trigger(live, "--issue", number, "--wait")
+    assert code == 0, told
+    assert re.match(r"Succeeded  …\w{6}  .*change #2 open, 1 commit, 1 file", lines[-1])
+    assert "spawned" in told
+    ending = lines[0][-6:]
+    assert "delivered" in live.run("runs", "show", ending).out
+    assert live.run("runs", "show", "…" + ending, "--json").json["id"] == lines[0]
+    assert live.run("runs", "logs", ending, "--follow").out == "\x1b[32mworking\x1b[0m\ndone\n"
+    assert live.run("runs", "list", "--status", "succeeded").out.count("#1 Greet people") == 1
+
+
+def test_a_failed_run_that_was_waited_for_is_exit_4(live: LiveShell) -> None:
+    code, lines, _ = trigger(live, "--task", "please fail", "--wait")
+    assert code == 4
+    assert lines[-1].startswith("Died  …")
+
+
+def test_one_key_makes_one_run(live: LiveShell) -> None:
+    words = ["--task", "please fail", "--branch", "main", "--key", "the-same"]
+    first, second = trigger(live, *words), trigger(live, *words)
+    assert (first[0], second[0]) == (0, 0)
+    assert first[1] == second[1]
+    assert "no second one was started" in second[2]
+
+
+def test_a_run_under_way_is_stopped_once(live: LiveShell) -> None:
+    _, [run_id], _ = trigger(live, "--task", "please wait")
+    stopped = live.run("runs", "stop", run_id, "--reason", "seen enough", "--json")
+    assert stopped.code == 0, stopped.err
+    assert live.run("runs", "show", run_id, "--json").json["status"] == "stopped"
+    again = live.run("runs", "stop", run_id)
+    assert again.code == 1
+    assert re.search(r"^corr \S+$", again.err, re.MULTILINE)
+
+
+def test_refusals_come_with_the_servers_sentence(live: LiveShell) -> None:
+    code, lines, told = trigger(live, "--branch", "no-such-branch")
+    assert (code, lines) == (1, [])
+    assert "no-such-branch" in told or "branch" in told
+    assert live.run("runs", "show", "run_c" + "0" * 24).code == 1
+    assert live.run("projects", "add", "/nowhere/at/all").code == 1
+
+
+def test_a_wrong_token_is_refused_and_says_how_to_sign_in(live: LiveShell) -> None:
+    url = json.loads((live.folder / "server.json").read_text())["url"]
+    stranger = LiveShell(live.folder, extra={"RUNYARD_URL": url, "RUNYARD_TOKEN": "wrong"})
+    done = stranger.run("projects", "list")
+    assert done.code == 1
+    assert "login-link" in done.err
+
+
+def test_doctor_and_login_link_work_with_a_server(live: LiveShell) -> None:
+    found = live.run("doctor", "--json")
+    assert (found.code, found.err) == (0, "")
+    assert {"items", "settings"} <= set(found.json)
+    assert "/login?token=" in live.run("login-link").out
+
+
+def test_doctor_and_login_link_work_without_a_server(lonely_shell: Shell) -> None:
+    found = lonely_shell.run("doctor", "--json")
+    assert found.code == 0, found.err
+    assert {"items", "settings"} <= set(found.json)
+    assert lonely_shell.run("login-link").out.startswith("http://127.0.0.1:1/login?token=")
+
+
+def test_a_second_server_of_one_folder_is_refused(live: LiveShell) -> None:
+    done = live.run("serve", "--no-open", "--port", str(free_port()))
+    assert done.code == 1
+    assert "already" in done.err
+
+
+@pytest.fixture
+def demo_shell(tmp_path: Path) -> LiveShell:
+    """A shell whose temporary files land where the test can see them."""
+    (tmp_path / "tmp").mkdir()
+    hostile = {"RUNYARD_PORT": "1", "RUNYARD_RUNS_DIR": "/nowhere"}
+    return LiveShell(tmp_path, extra={"TMPDIR": str(tmp_path / "tmp"), **hostile})
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Processes that name this folder in their command line."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and str(folder) in (entry / "cmdline").read_text():
+                found.append(entry.name)
+    return found
+
+
+def test_the_demo_delivers_tells_everything_and_leaves_nothing(demo_shell: LiveShell) -> None:
+    done = demo_shell.run("demo", "--json")
+    assert done.code == 0, done.err
+    assert done.json["run"]["delivery"]["state"] == "open"
+    assert done.json["timeline"][0]["kind"] == "accepted"
+    for word in ("spawned", "Delivered: change #4", "diff --git", "Succeeded"):
+        assert word in done.err
+    assert list((demo_shell.folder / "tmp").iterdir()) == []
+    assert processes_of(demo_shell.folder) == []
+
+
+def test_an_interrupted_demo_that_is_kept_leaves_its_folder_but_no_process(
+    demo_shell: LiveShell,
+) -> None:
+    with subprocess.Popen(
+        demo_shell.argv("demo", "--keep"),
+        cwd=ROOT,
+        env=demo_shell.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout
+        told = ""
+        for line in process.stdout:
+            told += line
+            if "Starting a run" in line:
+                os.kill(process.pid, signal.SIGTERM)
+    assert process.returncode == 128 + signal.SIGTERM, told
+    [kept] = (demo_shell.folder / "tmp").iterdir()
+    assert (kept / "server.log").is_file()
+    assert processes_of(demo_shell.folder) == []
