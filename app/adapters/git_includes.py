@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from app.adapters.git_folders import opened, opened_file, read_file
-from app.services.ports import CannotRead
+from app.services.ports import LaunchFailed
 
 LIST_NAME = ".runyardinclude"
 MOST_FILES = 1000
@@ -28,7 +28,7 @@ Parts = tuple[str, ...]
 def wanted_patterns(copy: int) -> list[Parts]:
     """The paths and globs that the list in an open copy names, split into parts.
 
-    Raises CannotRead for a line that leaves the repository or enters `.git`.
+    Raises LaunchFailed for a line that leaves the repository or enters `.git`.
     """
     text = read_file(copy, LIST_NAME, cap=_LIST_CAP) or ""
     lines = [line.strip() for line in text.splitlines()]
@@ -38,16 +38,16 @@ def wanted_patterns(copy: int) -> list[Parts]:
 def _parts(line: str) -> Parts:
     parts = tuple(part for part in line.split("/") if part not in {"", "."})
     if line.startswith("/") or ".." in parts or "\0" in line or not parts:
-        raise CannotRead(f"{LIST_NAME} may only name paths inside the repository: {line[:200]}")
+        raise LaunchFailed(f"{LIST_NAME} may only name paths inside the repository: {line[:200]}")
     if any(part.lower() == ".git" for part in parts):
-        raise CannotRead(f"{LIST_NAME} may not name anything inside .git: {line[:200]}")
+        raise LaunchFailed(f"{LIST_NAME} may not name anything inside .git: {line[:200]}")
     return parts
 
 
 def copy_included(origin: Path, copy: int) -> list[str]:
     """Copy the listed files that exist at a local origin and not in the copy; their paths.
 
-    Links are never followed, on neither side. Raises CannotRead past 1000 files or 100 MiB.
+    Links are never followed, on neither side. Raises LaunchFailed past 1000 files or 100 MiB.
     """
     copied: list[str] = []
     budget = MOST_BYTES
@@ -59,7 +59,7 @@ def copy_included(origin: Path, copy: int) -> list[str]:
             budget -= size
             copied.append("/".join(path))
             if len(copied) > MOST_FILES:
-                raise CannotRead(f"{LIST_NAME} lists more than {MOST_FILES} files.")
+                raise LaunchFailed(f"{LIST_NAME} lists more than {MOST_FILES} files.")
     return copied
 
 
@@ -87,7 +87,7 @@ class _Search:
         for name in found:
             self._steps += 1
             if self._steps > _MOST_STEPS:
-                raise CannotRead(f"{LIST_NAME} asks for too long a search.")
+                raise LaunchFailed(f"{LIST_NAME} asks for too long a search.")
             path = (*above, name)
             if below and len(path) < _DEEPEST and _is(folder, name, stat.S_ISDIR):
                 with opened(folder, name) as inner:
@@ -113,7 +113,7 @@ def _copy_one(source: int, copy: int, path: Parts, budget: int) -> int | None:
     with opened(source, *folders) as folder, opened_file(folder, name) as found:
         seen = os.fstat(found)
         if seen.st_size > budget:
-            raise CannotRead(f"{LIST_NAME} lists more than {MOST_BYTES // 1024**2} MiB.")
+            raise LaunchFailed(f"{LIST_NAME} lists more than {MOST_BYTES // 1024**2} MiB.")
         try:
             with _made(copy, folders) as target:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.adapters.git import Git
+from app.adapters.git import Git, GitFailed
 from app.adapters.git_folders import (
     identify,
     measure,
@@ -31,7 +31,7 @@ from app.adapters.git_places import (
     or_cannot_read,
 )
 from app.adapters.git_takes import check_objects, is_whole, move_claim, pack_into, read_tip
-from app.services.ports import CannotRead, CopyState, Diff, Repository
+from app.services.ports import CannotRead, CopyState, Diff, LaunchFailed, Repository
 
 _CHECKOUT_SECONDS = 600.0
 
@@ -59,41 +59,46 @@ class GitWorkingCopies:
     def prepare(self, repo: Repository, run_id: str, *, branch: str, sha: str) -> Path:
         """Clone, borrowing the mirror's objects, with `branch` checked out at `sha`.
 
-        Leaves nothing behind when it fails. Raises GitFailed, OSError, UnsafeArgument.
+        Leaves nothing behind when it fails. Raises LaunchFailed, UnsafeArgument.
         """
         agreed_ref(self._git, branch)
         path, look = self.path(run_id), self._look_dir(run_id)
         for folder in (self._root, self._looks):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.exists(run_id):
-            raise FileExistsError(f"There is a working copy of {run_id} already.")
+            raise LaunchFailed(f"There is a working copy of {run_id} already.")
         sweep_aside(self._root, run_id)
         remove_tree(self._looks, look.name)
         aside = set_aside(self._root, run_id)
         try:
             self._fill(aside, look, repo, branch, checked_sha(sha))
             aside.rename(path)
-        except BaseException:
+        except BaseException as problem:
             remove_tree(self._root, aside.name)
             remove_tree(self._looks, look.name)
+            if isinstance(problem, GitFailed | OSError):
+                raise LaunchFailed(f"The working copy could not be made: {problem}") from problem
             raise
         return path
 
     def include(self, repo: Repository, run_id: str) -> int:
         """Copy the files that `.runyardinclude` lists from a local origin; how many.
 
-        To be called before an agent had the copy. Raises CannotRead for a list that asks for
+        To be called before an agent had the copy. Raises LaunchFailed for a list that asks for
         too much or for something outside of the repository.
         """
         origin = Path(repo.origin)
         if not is_local(repo.origin) or not (origin / ".git").exists():
             return 0
-        with or_cannot_read("The files to include"), self._opened(run_id) as copy:
-            copied = copy_included(origin, copy)
+        try:
+            with self._opened(run_id) as copy:
+                copied = copy_included(origin, copy)
             # neither committed by an agent nor counted as its work
             for git_dir in (self.path(run_id) / ".git", self._look_dir(run_id)):
                 with (git_dir / "info" / "exclude").open("a") as file:
                     file.write(exclude_lines(copied))
+        except OSError as problem:
+            raise LaunchFailed(f"The files to include could not be copied: {problem}") from problem
         return len(copied)
 
     def take(self, repo: Repository, run_id: str, branch: str) -> str:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.adapters.git import UnsafeArgument
 from app.adapters.git_folders import opened, remove_tree, unlock_tree
-from app.services.ports import CannotRead
+from app.services.ports import CannotRead, LaunchFailed
 from tests.repositories import Place, set_up_place, write_files
 
 ODD_PARTS = ["..", ".", "/", "~", "", "\0", "run_1", "copies", "looks", "home", " ", "-rf", "*"]
@@ -108,7 +108,7 @@ def test_a_list_that_leaves_the_repository_is_refused(tmp_path: Path, line: str)
     place = set_up_place(tmp_path, files={".runyardinclude": f"{line}\n"}, bare=False)
     write_files(tmp_path, {"secret": "s3cret"})
     place.start()
-    with pytest.raises(CannotRead, match="runyardinclude"):
+    with pytest.raises(LaunchFailed, match="runyardinclude"):
         place.copies.include(place.repo, "run_1")
 
 
@@ -133,5 +133,5 @@ def test_a_search_without_end_is_ended(tmp_path: Path) -> None:
     place = set_up_place(tmp_path, files=files, bare=False)
     write_files(place.origin, {f"{deep}/y": "y"})
     place.start()
-    with pytest.raises(CannotRead, match="too long a search"):
+    with pytest.raises(LaunchFailed, match="too long a search"):
         place.copies.include(place.repo, "run_1")

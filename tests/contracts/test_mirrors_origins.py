@@ -21,6 +21,7 @@ from tests.repositories import (
     commit_file,
     make_origin,
     run_git,
+    set_up_place,
     tip_of,
     write_files,
 )
@@ -150,3 +151,60 @@ def test_a_host_that_never_answers_costs_only_the_time_out(
         mirrors.look_at_origin(f"https://127.0.0.1:{silent_port}/x.git", timeout_seconds=0.5)
     assert not problem.value.for_good
     assert time.monotonic() - began < 4
+
+
+# --- ssh, with a program in its place that says what servers say --------------------------------
+
+SAID_BY_SSH = [
+    ("git@host: Permission denied (publickey).", "refused the sign-in", True),
+    ("Host key verification failed.", "ssh key of this host is not known", True),
+    ("ssh: Could not resolve hostname host: Name or service not known", "not be found", False),
+    ("ssh: connect to host host port 22: Connection refused", "did not answer", False),
+    ("ERROR: Repository not found.", "no git repository at this address", True),
+    ("something nobody foresaw", "could not be reached", False),
+]
+
+
+@pytest.fixture
+def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Put a program in the place of ssh that says one line and fails; where its words go."""
+
+    def install(line: str) -> Path:
+        folder, words = tmp_path / "bin", tmp_path / "words"
+        folder.mkdir()
+        program = folder / "ssh"
+        says = f"printf '%s\\n' \"$@\" > '{words}'; echo '{line}' >&2; exit 255"
+        program.write_text(f"#!/bin/sh\n{says}\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+        return words
+
+    return install
+
+
+@pytest.mark.parametrize(("line", "sentence", "for_good"), SAID_BY_SSH)
+def test_what_ssh_says_becomes_a_sentence(
+    mirrors: Mirrors, ssh: Callable[[str], Path], line: str, sentence: str, for_good: bool
+) -> None:
+    words = ssh(line)
+    with pytest.raises(OriginProblem, match=sentence) as problem:
+        mirrors.look_at_origin("git@host:team/x.git", timeout_seconds=10)
+    assert problem.value.for_good is for_good
+    assert "-oBatchMode=yes" in words.read_text().splitlines()
+
+
+@pytest.mark.parametrize(("line", "sentence", "for_good"), SAID_BY_SSH)
+def test_a_push_tells_a_refusal_from_silence(
+    tmp_path: Path, ssh: Callable[[str], Path], line: str, sentence: str, for_good: bool
+) -> None:
+    place = set_up_place(tmp_path)
+    place.mirrors.claim(place.repo, "afk/1", place.base_sha)
+    far = Repository(place.repo.project_id, "ssh://git@host/team/x.git")
+    ssh(line)
+    if for_good:
+        answer = place.mirrors.push(far, "afk/1")
+        assert not answer.accepted
+        assert sentence in answer.because
+    else:
+        with pytest.raises(OriginProblem, match=sentence):
+            place.mirrors.push(far, "afk/1")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.git import GitFailed, UnsafeArgument
-from app.services.ports import CannotRead
+from app.adapters.git import UnsafeArgument
+from app.services.ports import CannotRead, LaunchFailed
 from tests.repositories import (
     Place,
     commit_file,
@@ -66,7 +66,7 @@ def test_a_copy_borrows_its_objects(place: Place) -> None:
 @pytest.mark.parametrize(
     ("branch", "sha", "failure"),
     [
-        ("afk/1", "0" * 39 + "1", GitFailed),
+        ("afk/1", "0" * 39 + "1", LaunchFailed),
         ("afk/1", "HEAD", UnsafeArgument),
         ("--evil", "0" * 40, UnsafeArgument),
     ],
@@ -84,7 +84,7 @@ def test_a_preparation_that_fails_leaves_nothing(
 def test_a_copy_is_never_handed_out_twice(place: Place) -> None:
     copy = place.start()
     write_files(copy, {"work.txt": "x"})
-    with pytest.raises(FileExistsError):
+    with pytest.raises(LaunchFailed):
         place.copies.prepare(place.repo, "run_1", branch="afk/1", sha=place.base_sha)
     assert (copy / "work.txt").exists()
 

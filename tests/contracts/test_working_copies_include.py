@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.services.ports import CannotRead
+from app.services.ports import LaunchFailed
 from tests.repositories import Place, run_git, set_up_place, write_files
 
 
@@ -51,5 +51,5 @@ def test_an_origin_that_is_no_checkout_includes_nothing(tmp_path: Path) -> None:
 
 
 def test_too_many_files_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(CannotRead, match="more than 1000 files"):
+    with pytest.raises(LaunchFailed, match="more than 1000 files"):
         included(tmp_path, "many/*\n", {f"many/{number}": "x" for number in range(1001)})
