@@ -9,7 +9,7 @@ from nicegui import ui
 from app.pages.components.confirm_button import ConfirmButton
 from app.pages.components.countdown import ago_html
 from app.pages.components.marks import testid
-from app.pages.components.markup import clean, text
+from app.pages.components.markup import clean, counted, text
 from app.pages.components.status_pill import pill_html
 from app.pages.components.tabs import Tabs
 from app.pages.visit import Visit
@@ -81,11 +81,6 @@ class ChangesTab:
     async def _follow(self, project: ProjectOut) -> None:
         if project.id == self._id:
             await self.load()
-
-
-def counted(number: int, word: str) -> str:
-    """A number with its word: `1 file`, `2 files`."""
-    return f"{number} {word}{'s' * (number != 1)}"
 
 
 def change_html(change: ChangeOut) -> str:

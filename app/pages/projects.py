@@ -6,7 +6,7 @@ from nicegui import ui
 
 from app.pages.components.buttons import button, link_button
 from app.pages.components.countdown import at_html
-from app.pages.components.markup import clean, text
+from app.pages.components.markup import clean, counted, text
 from app.pages.components.project_card import ProjectCard
 from app.pages.frame import Page, frame
 from app.pages.visit import Visit
@@ -100,7 +100,7 @@ class ProjectsScreen:
             (strip.running, "running", ""),
             ("–" if strip.ready is None else strip.ready, "issues ready", ""),
             (strip.need_you, f"need you{' · ' * bool(strip.needs)}{strip.needs}", "alert"),
-            (rate, f"success, last 7 days · {strip.ended} runs", ""),
+            (rate, f"success, last 7 days · {counted(strip.ended, 'run')}", ""),
         )
         self._strip.set_content(
             '<div class="strip">'

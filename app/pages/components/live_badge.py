@@ -28,4 +28,6 @@ class LiveBadge:
 
     def show_synced(self, at: datetime) -> None:
         """What the page showed has ended: nothing more will change."""
-        self.element.set_content(_badge(f"Synced at {at_html(at, with_seconds=True)}", "idle", ""))
+        self.element.set_content(
+            _badge(f"<span>Synced at {at_html(at, with_seconds=True)}</span>", "idle", "")
+        )

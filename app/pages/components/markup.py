@@ -86,3 +86,8 @@ def clean(html: str) -> str:
 def text(value: object) -> str:
     """A value as text inside HTML, attributes included."""
     return escape(str(value), quote=True)
+
+
+def counted(number: int, word: str) -> str:
+    """A number with its word: `1 file`, `2 files`."""
+    return f"{number} {word}{'s' * (number != 1)}"

@@ -1,0 +1,117 @@
+"""What a project's card says."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from app.api.schemas import Bar, LastRun
+from app.domain.words import Status, label_of
+from app.state.card_words import bars_in_words, bars_of, sentence_of, status_of, wants_person
+from tests.state.run_samples import NOON, project_of
+
+
+def last(status: Status, **changes: Any) -> LastRun:
+    values: dict[str, Any] = {
+        "id": "run_1",
+        "status": status,
+        "label": label_of(status),
+        "issue": 128,
+        "title": "Reject expired coupons",
+        "work_branch": "afk/128",
+        "created_at": NOON,
+        "started_at": NOON,
+    }
+    return LastRun(**{**values, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words", "ticks"),
+    [
+        ({}, "Idle", False),
+        ({"last_run": last(Status.RUNNING), "live_runs": 1}, "Running #128", True),
+        ({"last_run": last(Status.RUNNING, issue=None), "live_runs": 1}, "Running", True),
+        ({"last_run": last(Status.DELIVERING), "live_runs": 1}, "Delivering #128", True),
+        (
+            {"last_run": last(Status.STARTING, started_at=None), "live_runs": 1},
+            "Starting #128",
+            False,
+        ),
+        ({"last_run": last(Status.QUEUED, started_at=None)}, "Queued", False),
+        ({"last_run": last(Status.DIED), "live_runs": 1}, "Running", False),
+        ({"last_run": last(Status.DIED)}, "Idle", False),
+        ({"state": "cloning", "clone_percent": 42}, "Cloning 42 %", False),
+        ({"state": "cloning"}, "Cloning…", False),
+        ({"state": "broken"}, "Broken", False),
+        ({"paused": True, "strikes": 4}, "Auto paused · 4 fails", False),
+        (
+            {"paused": True, "strikes": 3, "last_run": last(Status.RUNNING), "live_runs": 1},
+            "Running #128",
+            True,
+        ),
+        ({"archived_at": NOON, "state": "broken"}, "Archived", False),
+    ],
+)
+def test_the_pill_says_the_one_thing_to_know(
+    changes: dict[str, Any], words: str, ticks: bool
+) -> None:
+    status = status_of(project_of(**changes))
+    assert (status.words, status.since is not None) == (words, ticks)
+
+
+def test_the_sentence_of_a_running_project_is_what_is_being_done() -> None:
+    project = project_of(last_run=last(Status.RUNNING))
+    assert sentence_of(project) == "afk/128 · Reject expired coupons"
+
+
+def test_the_sentence_of_a_waiting_run_says_why_it_waits() -> None:
+    project = project_of(last_run=last(Status.QUEUED), hold="3 of 3 runs are live.")
+    assert sentence_of(project) == "afk/128 · Reject expired coupons · 3 of 3 runs are live."
+
+
+@pytest.mark.parametrize(
+    ("run", "sentence"),
+    [
+        (
+            last(Status.DIED, ended_at=NOON + timedelta(seconds=130), because="agent exited 1"),
+            "Last: Died after 02:10 · agent exited 1",
+        ),
+        (
+            last(Status.SUCCEEDED, ended_at=NOON + timedelta(seconds=712), because="delivered"),
+            "Last: Succeeded after 11:52 · Reject expired coupons",
+        ),
+        (
+            last(Status.NOT_STARTED, started_at=None, ended_at=NOON, because="claude is missing"),
+            "Last: Not started · claude is missing",
+        ),
+    ],
+)
+def test_the_sentence_of_an_idle_project_is_its_last_outcome(run: LastRun, sentence: str) -> None:
+    assert sentence_of(project_of(last_run=run)) == sentence
+
+
+def test_the_sentence_of_a_broken_project_is_the_reason() -> None:
+    assert sentence_of(project_of(state="broken", state_because="No such host.")) == "No such host."
+
+
+def test_bars_stand_oldest_first_and_as_tall_as_they_took() -> None:
+    runs = [
+        Bar(run_id="3", status=Status.RUNNING, label="Running"),
+        Bar(run_id="2", status=Status.DIED, label="Died", seconds=7200),
+        Bar(run_id="1", status=Status.SUCCEEDED, label="Succeeded", seconds=60),
+    ]
+    bars = bars_of(project_of(recent_runs=runs))
+    assert [bar.height for bar in bars] == [1, 10, 0]
+    assert [bar.title for bar in bars] == ["Succeeded · 01:00", "Died · 2:00:00", "Running"]
+    assert bars_in_words(project_of(recent_runs=runs)) == (
+        "Last 3 runs: 1 Running, 1 Died, 1 Succeeded"
+    )
+
+
+def test_only_a_project_that_cannot_go_on_by_itself_wants_a_person() -> None:
+    assert wants_person(project_of(paused=True))
+    assert wants_person(project_of(state="broken"))
+    assert not wants_person(project_of(state="cloning"))
+    assert not wants_person(project_of(paused=True, archived_at=NOON))

@@ -1,0 +1,42 @@
+"""Lengths of time as people read them."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.state.durations import ago, took
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-3, "00:00"),
+        (0, "00:00"),
+        (59.9, "00:59"),
+        (401, "06:41"),
+        (3599, "59:59"),
+        (3600, "1:00:00"),
+        (7200, "2:00:00"),
+        (90061, "25:01:01"),
+    ],
+)
+def test_a_length_of_time_gets_hours_only_when_it_has_some(seconds: float, words: str) -> None:
+    assert took(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-5, "now"),
+        (9.9, "now"),
+        (10, "10 s ago"),
+        (59, "59 s ago"),
+        (60, "1 min ago"),
+        (3599, "59 min ago"),
+        (3600, "1 h ago"),
+        (86400, "1 d ago"),
+        (10 * 86400, "10 d ago"),
+    ],
+)
+def test_how_long_ago_is_said_in_one_unit(seconds: float, words: str) -> None:
+    assert ago(seconds) == words
