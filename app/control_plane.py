@@ -40,6 +40,7 @@ from app.services.doctor import Premises, examine
 from app.services.floor import Ledgers, Outside
 from app.services.issues import IssueDesk
 from app.services.launcher import Launcher, LaunchTerms
+from app.services.listing import RunListing
 from app.services.overview import Overview
 from app.services.plane import Identity, Services, SettingValue
 from app.services.prechecks import Prechecks
@@ -189,13 +190,10 @@ class ControlPlane:
             demo=self._demo_desk(desk, issues),
             trigger=self._trigger_desk(outside, quota, sweep),
             stopper=Stopper(ledgers.runs, self.locks, self._look_soon),
-            quota=quota,
+            listing=RunListing(ledgers.runs, quota, outside),
             accounts=_accounts(self.settings, ledgers.runs.stores),
             sweep=sweep,
-            mirrors=outside.mirrors,
-            copies=outside.copies,
             engine=outside.engine,
-            agents=outside.agents,
             examine=lambda: examine(outside.agents, self._premises()),
             settings=_settings_told(self.settings, given),
         )

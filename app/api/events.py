@@ -19,8 +19,8 @@ from app.api.views import event_out, project_out, run_out
 from app.domain.lifecycle import DONE
 from app.domain.words import Status
 from app.errors import NotFound
-from app.records.run_pages import RunFilter, list_runs
 from app.services.plane import Services
+from app.services.rows import RunFilter
 
 TOLD = {"run.changed", "project.changed", "quota.changed"}
 LAST_WORD = "end"
@@ -143,7 +143,7 @@ async def _missed(
 
 def _snapshot(services: Services) -> dict[str, Any]:
     names = {project.id: project.name for project in services.project_rows.all()}
-    runs = list_runs(services.stores, RunFilter(), limit=SNAPSHOT_RUNS, cursor=None).items
+    runs = services.listing.page(RunFilter(), limit=SNAPSHOT_RUNS).items
     return {
         "projects": [project_out(view).model_dump(mode="json") for view in services.overview.all()],
         "runs": [

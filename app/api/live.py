@@ -10,7 +10,8 @@ from typing import Any
 
 from app.api.views import event_out, project_out, run_out
 from app.errors import NotFound
-from app.records.feed import (
+from app.services.plane import Services
+from app.services.rows import (
     Change,
     LogGrew,
     Numbered,
@@ -19,7 +20,6 @@ from app.records.feed import (
     RunChanged,
     RunTold,
 )
-from app.services.plane import Services
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -49,19 +49,17 @@ def _sentence(error: dict[str, Any]) -> dict[str, str]:
 
 
 async def _refused(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, Refusal)
-    return answer_for(error)
+    return answer_for(cast("Refusal", error))
 
 
 async def _malformed(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
-    errors = [_sentence(one) for one in error.errors()]
+    errors = [_sentence(one) for one in cast("RequestValidationError", error).errors()]
     first = errors[0]
     return answer_for(Invalid(f"{first['field']}: {first['message']}", errors=errors))
 
 
-async def _no_such_route(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
+async def _no_such_route(_: Request, raised: Exception) -> JSONResponse:
+    error = cast("HTTPException", raised)
     if error.status_code == HTTPStatus.NOT_FOUND:
         return answer_for(NotFound())
     phrase = HTTPStatus(error.status_code).phrase

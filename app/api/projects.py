@@ -31,6 +31,7 @@ def routes(services: Services) -> APIRouter:
     """Everything below `/projects`."""
     router = APIRouter()
     router.include_router(_project_routes(services), tags=["projects"])
+    router.include_router(_setting_routes(services), tags=["projects"])
     router.include_router(_issue_routes(services), tags=["issues"])
     router.include_router(_change_routes(services), tags=["changes"])
     return router
@@ -38,9 +39,6 @@ def routes(services: Services) -> APIRouter:
 
 def _project_routes(services: Services) -> APIRouter:
     router = APIRouter()
-
-    def told(project_id: str) -> ProjectOut:
-        return project_out(services.overview.of(project_id))
 
     @router.get("/projects")
     def list_them() -> Projects:
@@ -54,17 +52,23 @@ def _project_routes(services: Services) -> APIRouter:
         _refuse_other_trackers(settings)
         project = services.projects.add(body.name, body.origin, services.clock(), **settings)
         response.headers["Location"] = f"/projects/{project.id}"
-        return told(project.id)
+        return _told(services, project.id)
 
     @router.post("/demo-project", status_code=201)
     def add_demo() -> ProjectOut:
         """Make the demo repository with its three issues, and register it."""
-        return told(services.demo.add(services.clock()).id)
+        return _told(services, services.demo.add(services.clock()).id)
 
     @router.get("/projects/{project_id}")
     def show(project_id: str) -> ProjectOut:
         """One project."""
-        return told(project_id)
+        return _told(services, project_id)
+
+    return router
+
+
+def _setting_routes(services: Services) -> APIRouter:
+    router = APIRouter()
 
     @router.patch("/projects/{project_id}")
     def change(project_id: str, body: ProjectChange) -> ProjectOut:
@@ -74,13 +78,13 @@ def _project_routes(services: Services) -> APIRouter:
             if value is None and name not in CLEARABLE:
                 raise Invalid.field(name, "This setting cannot be empty.")
         services.projects.change(project_id, **settings)
-        return told(project_id)
+        return _told(services, project_id)
 
     @router.delete("/projects/{project_id}")
     def archive(project_id: str) -> ProjectOut:
         """Archive a project; its history stays."""
         services.projects.archive(project_id, services.clock())
-        return told(project_id)
+        return _told(services, project_id)
 
     @router.get("/projects/{project_id}/branches")
     def branches(project_id: str) -> Branches:
@@ -148,6 +152,10 @@ def _change_routes(services: Services) -> APIRouter:
         return change_out(services.changes.close(project_id, number, services.clock()))
 
     return router
+
+
+def _told(services: Services, project_id: str) -> ProjectOut:
+    return project_out(services.overview.of(project_id))
 
 
 def _issue_out(view: IssueView) -> IssueOut:

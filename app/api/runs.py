@@ -18,13 +18,10 @@ from app.api.schemas import (
 )
 from app.api.views import event_out, run_out
 from app.domain.words import Phase, Status, Trigger
-from app.errors import Invalid, KeyMismatch, NotFound
+from app.errors import KeyMismatch, NotFound
 from app.logs import correlation
-from app.records.run_pages import BadCursor, RunFilter, list_runs
-from app.records.tables import Run
 from app.services.plane import Services
-from app.services.ports import CannotRead, Diff
-from app.services.prechecks import repository_of
+from app.services.rows import Run, RunFilter
 from app.services.trigger import Asker, Order
 
 Key = Annotated[str | None, Header(pattern=r"^[\x21-\x7e]{1,255}$")]
@@ -33,16 +30,19 @@ Key = Annotated[str | None, Header(pattern=r"^[\x21-\x7e]{1,255}$")]
 def routes(services: Services) -> APIRouter:
     """Everything below `/runs`."""
     router = APIRouter(tags=["runs"])
+    for some in (_starting, _listing, _telling, _content):
+        router.include_router(some(services))
+    return router
 
-    def told(run: Run) -> RunOut:
-        project = services.project_rows.find(run.project_id)
-        return run_out(run, project.name if project else "")
 
-    def found(run_id: str) -> Run:
-        run = services.runs.find(run_id)
-        if run is None:
-            raise NotFound
-        return run
+def told(services: Services, run: Run) -> RunOut:
+    """A run with its project's name."""
+    project = services.project_rows.find(run.project_id)
+    return run_out(run, project.name if project else "")
+
+
+def _starting(services: Services) -> APIRouter:
+    router = APIRouter()
 
     @router.post("/runs", status_code=201)
     def start_run(
@@ -53,12 +53,11 @@ def routes(services: Services) -> APIRouter:
         idempotency_key: Key = None,
     ) -> RunOut:
         """Accept a run; 200 with the existing one where the key has already made it."""
-        key = _one_key(x_idempotency_key, idempotency_key, body.x_idempotency_key)
         visitor = visitor_of(request)
         asker = Asker(
             person_id=visitor.person_id,
             trigger=_trigger(request, is_browser=visitor.csrf is not None),
-            key=key,
+            key=_one_key(x_idempotency_key, idempotency_key, body.x_idempotency_key),
             correlation_id=correlation.get(),
             provenance=services.identity.as_dict(),
         )
@@ -67,7 +66,19 @@ def routes(services: Services) -> APIRouter:
             response.status_code = 200
             response.headers["Idempotency-Replayed"] = "true"
         response.headers["Location"] = f"/runs/{accepted.run.id}"
-        return told(accepted.run)
+        return told(services, accepted.run)
+
+    @router.post("/runs/{run_id}/stop")
+    def stop(run_id: str, request: Request, body: StopOrder | None = None) -> RunOut:
+        """Stop a run: neutral for the count, its work stays parked."""
+        because = (body.because if body else None) or f"stopped by {visitor_of(request).name}"
+        return told(services, services.stopper.stop(run_id, because, services.clock()))
+
+    return router
+
+
+def _listing(services: Services) -> APIRouter:
+    router = APIRouter()
 
     @router.get("/runs")
     def list_them(
@@ -82,10 +93,7 @@ def routes(services: Services) -> APIRouter:
     ) -> RunsPage:
         """Runs, newest first."""
         wanted = RunFilter(project_id, tuple(status or ()), phase, trigger, branch, q)
-        try:
-            page = list_runs(services.stores, wanted, limit=limit, cursor=cursor)
-        except BadCursor as error:
-            raise Invalid.field("cursor", "This cursor was not made by this server.") from error
+        page = services.listing.page(wanted, limit=limit, cursor=cursor)
         names = {project.id: project.name for project in services.project_rows.all()}
         return RunsPage(
             items=[run_out(run, names.get(run.project_id, "")) for run in page.items],
@@ -93,42 +101,51 @@ def routes(services: Services) -> APIRouter:
             prev_cursor=page.prev_cursor,
         )
 
+    return router
+
+
+def _telling(services: Services) -> APIRouter:
+    router = APIRouter()
+
     @router.get("/runs/{run_id}")
     def show(run_id: str) -> RunOut:
         """One run."""
-        return told(found(run_id))
+        return told(services, services.listing.find(run_id))
 
     @router.get("/runs/{run_id}/timeline")
     def timeline(run_id: str) -> Timeline:
         """A run's events, oldest first."""
-        found(run_id)
+        services.listing.find(run_id)
         return Timeline(items=[event_out(event) for event in services.runs.timeline(run_id)])
 
     @router.get("/runs/{run_id}/pull_request")
     def pull_request(run_id: str) -> DeliveryOut:
         """What the run delivered; 404 while it has delivered nothing."""
-        run = found(run_id)
+        run = services.listing.find(run_id)
         if run.delivery is None:
             raise NotFound("This run has delivered nothing.")
         return DeliveryOut.model_validate(run.delivery)
 
+    return router
+
+
+def _content(services: Services) -> APIRouter:
+    router = APIRouter()
+
     @router.get("/runs/{run_id}/diff", response_class=PlainTextResponse)
     def diff(run_id: str) -> Response:
         """Unified diff against the recorded base; of the files as they are while a copy exists."""
-        run_diff = _diff(services, found(run_id))
-        return PlainTextResponse(
-            run_diff.text,
-            headers={"X-Diff-Truncated": str(run_diff.is_cut).lower(), **_QUARANTINE},
-        )
+        run = services.listing.find(run_id)
+        found = services.listing.diff(run, services.project_rows.find(run.project_id))
+        cut = {"X-Diff-Truncated": str(found.is_cut).lower()}
+        return PlainTextResponse(found.text, headers=cut | _QUARANTINE)
 
     @router.get("/runs/{run_id}/log", response_class=PlainTextResponse)
     def log(
-        run_id: str,
-        offset: int = 0,
-        limit: Annotated[int | None, Query(ge=1)] = None,
+        run_id: str, offset: int = 0, limit: Annotated[int | None, Query(ge=1)] = None
     ) -> Response:
         """Bytes the agent wrote, from a position; a negative one counts from the end."""
-        found(run_id)
+        services.listing.find(run_id)
         view = services.engine.log(run_id)
         piece = view.read(offset, limit)
         return Response(
@@ -141,12 +158,6 @@ def routes(services: Services) -> APIRouter:
                 **_QUARANTINE,
             },
         )
-
-    @router.post("/runs/{run_id}/stop")
-    def stop(run_id: str, request: Request, body: StopOrder | None = None) -> RunOut:
-        """Stop a run: neutral for the count, its work stays parked."""
-        because = (body.because if body else None) or f"stopped by {visitor_of(request).name}"
-        return told(services.stopper.stop(run_id, because, services.clock()))
 
     return router
 
@@ -182,17 +193,3 @@ def _order(body: RunOrder) -> Order:
         ttl_seconds=body.ttl,
         tags=tuple(body.tags),
     )
-
-
-def _diff(services: Services, run: Run) -> Diff:
-    project = services.project_rows.find(run.project_id)
-    if project is None or run.base_sha is None:
-        return Diff("")
-    repo = repository_of(project)
-    if services.copies.exists(run.id):
-        try:
-            return services.copies.diff(repo, run.id, base_sha=run.base_sha)
-        except CannotRead:
-            pass  # what was taken over before can still be shown
-    tip = run.head_sha or services.mirrors.tip(repo, run.work_branch)
-    return services.mirrors.diff(repo, run.base_sha, tip) if tip else Diff("")

@@ -21,7 +21,6 @@ from app.api.schemas import (
 )
 from app.api.views import quota_out
 from app.domain.words import Status
-from app.records import run_ledger
 from app.services.plane import Services
 
 
@@ -77,16 +76,14 @@ def routes(services: Services) -> APIRouter:
     def quota(request: Request) -> QuotaOut:
         """How the caller stands."""
         now, person_id = services.clock(), visitor_of(request).person_id
-        with services.stores.control.reading() as session:
-            window = services.quota.window(session, person_id, now)
+        window = services.listing.window(person_id, now)
         return quota_out(window, window.retry_after(now))
 
     @router.get("/quota/concurrency")
     def concurrency(project_id: str) -> ConcurrencyOut:
         """Open runs of a repository against its limit."""
         project = services.projects.find(project_id)
-        with services.stores.control.reading() as session:
-            active = run_ledger.count_open(session, project_id)
+        active = services.listing.count_open(project_id)
         return ConcurrencyOut(active=active, max=project.max_concurrency)
 
     return router

@@ -18,9 +18,9 @@ from app.api.schemas import (
 from app.domain.lifecycle import phase_of
 from app.domain.rules import is_paused
 from app.domain.words import Cause, Status, label_of
-from app.records.tables import ChangeRequest, Run, RunEvent
 from app.services.overview import ProjectView
 from app.services.quota import Window
+from app.services.rows import ChangeRequest, Run, RunEvent
 
 SAME_NAME = (
     *("id", "project_id", "trigger", "title", "depth_level", "target_framework", "work_branch"),

@@ -16,10 +16,10 @@ from app.services.changes import ChangeDesk
 from app.services.demo import DemoDesk
 from app.services.doctor import Checked
 from app.services.issues import IssueDesk
+from app.services.listing import RunListing
 from app.services.overview import Overview
-from app.services.ports import Agents, Engine, Mirrors, WorkingCopies
+from app.services.ports import Engine
 from app.services.projects import ProjectDesk
-from app.services.quota import Quota
 from app.services.stopping import Stopper
 from app.services.sweep import Sweep
 from app.services.trigger import TriggerDesk
@@ -67,12 +67,9 @@ class Services:
     demo: DemoDesk
     trigger: TriggerDesk
     stopper: Stopper
-    quota: Quota
+    listing: RunListing
     accounts: Accounts
     sweep: Sweep
-    mirrors: Mirrors
-    copies: WorkingCopies
     engine: Engine
-    agents: Agents
     examine: Callable[[], list[Checked]]
     settings: tuple[SettingValue, ...]

@@ -1,0 +1,61 @@
+"""What is asked of runs: pages of them, one by its id, and how a person or repository stands."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from app.errors import Invalid, NotFound
+from app.records import run_ledger, run_pages
+from app.records.run_ledger import RunLedger
+from app.records.run_pages import Page, RunFilter
+from app.records.tables import Project, Run
+from app.services.floor import Outside
+from app.services.ports import CannotRead, Diff
+from app.services.prechecks import repository_of
+from app.services.quota import Quota, Window
+
+
+class RunListing:
+    """Reads runs; changes nothing."""
+
+    def __init__(self, runs: RunLedger, quota: Quota, outside: Outside) -> None:
+        self._runs = runs
+        self._quota = quota
+        self._outside = outside
+
+    def page(self, wanted: RunFilter, *, limit: int, cursor: str | None = None) -> Page:
+        """One page of runs, newest first. Raises Invalid for a cursor of another making."""
+        try:
+            return run_pages.list_runs(self._runs.stores, wanted, limit=limit, cursor=cursor)
+        except run_pages.BadCursor as error:
+            raise Invalid.field("cursor", "This cursor was not made by this server.") from error
+
+    def find(self, run_id: str) -> Run:
+        """One run. Raises NotFound."""
+        run = self._runs.find(run_id)
+        if run is None:
+            raise NotFound
+        return run
+
+    def window(self, person_id: str, now: datetime) -> Window:
+        """How a person stands against the quota."""
+        with self._runs.stores.control.reading() as session:
+            return self._quota.window(session, person_id, now)
+
+    def count_open(self, project_id: str) -> int:
+        """Open runs of a repository."""
+        with self._runs.stores.control.reading() as session:
+            return run_ledger.count_open(session, project_id)
+
+    def diff(self, run: Run, project: Project | None) -> Diff:
+        """Against the recorded base: of the files while a copy exists, else of the commits."""
+        if project is None or run.base_sha is None:
+            return Diff("")
+        repo = repository_of(project)
+        if self._outside.copies.exists(run.id):
+            try:
+                return self._outside.copies.diff(repo, run.id, base_sha=run.base_sha)
+            except CannotRead:
+                pass  # what was taken over before can still be shown
+        tip = run.head_sha or self._outside.mirrors.tip(repo, run.work_branch)
+        return self._outside.mirrors.diff(repo, run.base_sha, tip) if tip else Diff("")

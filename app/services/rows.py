@@ -1,0 +1,33 @@
+"""The rows and changes as the services hand them out, for the rooms that may not see records."""
+
+from __future__ import annotations
+
+from app.records.database import DatabaseSilent
+from app.records.feed import (
+    Change,
+    LogGrew,
+    Numbered,
+    ProjectChanged,
+    QuotaChanged,
+    RunChanged,
+    RunTold,
+)
+from app.records.run_pages import Page, RunFilter
+from app.records.tables import ChangeRequest, Project, Run, RunEvent
+
+__all__ = [
+    "Change",
+    "ChangeRequest",
+    "DatabaseSilent",
+    "LogGrew",
+    "Numbered",
+    "Page",
+    "Project",
+    "ProjectChanged",
+    "QuotaChanged",
+    "Run",
+    "RunChanged",
+    "RunEvent",
+    "RunFilter",
+    "RunTold",
+]
