@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
+from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import Field
@@ -53,14 +54,17 @@ class Settings(BaseSettings):
     budget_seconds: int = Field(default=7200, ge=1)
     launch_seconds: int = Field(default=900, ge=1)
 
-    SECRET: ClassVar[frozenset[str]] = frozenset({"database_url"})
-
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], **sources: PydanticBaseSettingsSource
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Command line, then environment, then the file."""
-        return (sources["init_settings"], sources["env_settings"], TomlFile(settings_cls))
+        return (init_settings, env_settings, TomlFile(settings_cls))
 
     @property
     def runs_root(self) -> Path:
@@ -96,6 +100,24 @@ class Settings(BaseSettings):
             return "runyard.toml" if name in in_file else "default"
 
         return {name: origin_of(name) for name in type(self).model_fields}
+
+    def told(self, given: dict[str, Any]) -> list[tuple[str, str, str]]:
+        """Each setting as doctor prints it: its name, its value without secrets, its origin."""
+        shown = {
+            "runs_dir": str(self.runs_root),
+            "database_url": _without_password(self.database),
+        }
+        return [
+            (f"RUNYARD_{name.upper()}", shown.get(name, str(getattr(self, name))), origin)
+            for name, origin in self.origins(given).items()
+        ]
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    return url.replace(f":{parts.password}@", ":…@", 1)
 
 
 def load_settings(**given: Any) -> Settings:

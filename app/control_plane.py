@@ -14,10 +14,10 @@ from importlib import metadata
 from pathlib import Path
 
 from apscheduler.schedulers.background import BackgroundScheduler
-from sqlalchemy.engine import make_url
 
 from app import __version__
 from app.adapters.agents.presets import AgentPresets
+from app.adapters.checkout import read_commit
 from app.adapters.demo_repository import make_demo_repository
 from app.adapters.engine.local import LocalEngine
 from app.adapters.forge.builtin import BuiltinForge
@@ -176,7 +176,7 @@ class ControlPlane:
         desk = self._project_desk(outside, sweep)
         quota = Quota(self.settings.run_quota, self.settings.run_window)
         return Services(
-            identity=_identity(self.settings, self.database.kind),
+            identity=self._identity(),
             clock=clock,
             feed=self.feed,
             stores=ledgers.runs.stores,
@@ -195,7 +195,16 @@ class ControlPlane:
             sweep=sweep,
             engine=outside.engine,
             examine=lambda: examine(outside.agents, self._premises()),
-            settings=_settings_told(self.settings, given),
+            settings=tuple(SettingValue(*one) for one in self.settings.told(given)),
+        )
+
+    def _identity(self) -> Identity:
+        return Identity(
+            environment=self.settings.environment,
+            version=__version__,
+            commit=read_commit(ROOT / ".git"),
+            database=self.database.kind,
+            host=socket.gethostname(),
         )
 
     def _look_soon(self, run_id: str) -> None:
@@ -279,47 +288,6 @@ def _terms(settings: Settings) -> LaunchTerms:
         host=socket.gethostname(),
         instance=_instance(settings.data_root),
     )
-
-
-def _identity(settings: Settings, database: str) -> Identity:
-    return Identity(
-        environment=settings.environment,
-        version=__version__,
-        commit=_commit(ROOT / ".git"),
-        database=database,
-        host=socket.gethostname(),
-    )
-
-
-def _commit(git_dir: Path) -> str:
-    # read as text: Runyard's own checkout is a repository like any other
-    try:
-        head = (git_dir / "HEAD").read_text().strip()
-        if not head.startswith("ref: "):
-            return head[:7]
-        ref = git_dir / head.removeprefix("ref: ")
-        if ref.is_file():
-            return ref.read_text().strip()[:7]
-        packed = (git_dir / "packed-refs").read_text().splitlines()
-        return next(line[:7] for line in packed if line.endswith(head.removeprefix("ref: ")))
-    except (OSError, StopIteration):
-        return "unknown"
-
-
-def _settings_told(settings: Settings, given: dict[str, object]) -> tuple[SettingValue, ...]:
-    origins = settings.origins(given)
-    return tuple(
-        SettingValue(f"RUNYARD_{name.upper()}", _shown(settings, name), origins[name])
-        for name in origins
-    )
-
-
-def _shown(settings: Settings, name: str) -> str:
-    if name == "runs_dir":
-        return str(settings.runs_root)
-    if name == "database_url":
-        return make_url(settings.database).render_as_string(hide_password=True)
-    return str(getattr(settings, name))
 
 
 def _numbers(version: str) -> tuple[int, ...]:

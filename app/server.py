@@ -9,8 +9,10 @@ import json
 import logging
 import os
 import secrets
+import signal
 import socket
 import sys
+import tomllib
 import webbrowser
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -23,6 +25,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.staticfiles import StaticFiles
 from nicegui import core, ui
+from pydantic import ValidationError
 
 from app.api import events, problems, projects, runs, sign_in, system
 from app.api.client import ApiClient
@@ -76,7 +79,6 @@ def build_gate(plane: ControlPlane) -> Gate:
         live.open()
         yield
         live.close()
-        await asyncio.to_thread(plane.stop)
 
     web = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
     api = _build_api(services, live)
@@ -109,28 +111,41 @@ def _build_api(services: Any, live: LiveStream) -> FastAPI:
 def serve(given: dict[str, Any]) -> None:
     """Run the server until it is told to stop; `given` is what the command line said."""
     should_open = given.pop("open_browser", True)
+    with _told_plainly():
+        _serve(load_settings(**given), given, should_open=should_open)
+
+
+@contextmanager
+def _told_plainly() -> Iterator[None]:
+    """End with one sentence where a setting, the data folder or the database is not usable."""
     try:
-        settings = load_settings(**given)
-        _serve(settings, given, should_open=should_open)
-    except (CannotStart, SchemaNewer, DatabaseSilent) as problem:
+        yield
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        sys.exit(f"runyard: the setting RUNYARD_{name} is not usable: {first['msg']}")
+    except tomllib.TOMLDecodeError as problem:
+        sys.exit(f"runyard: runyard.toml cannot be read: {problem}")
+    except (CannotStart, SchemaNewer, DatabaseSilent, OSError) as problem:
         sys.exit(f"runyard: {problem}")
 
 
 def offline_login_link(given: dict[str, Any]) -> str:
     """A login link for the server of a data folder, made without asking it."""
-    settings = load_settings(**given)
-    plane = _prepare(settings, given)
-    plane.migrate()
-    return _login_link(plane)
+    with _told_plainly():
+        plane = _prepare(load_settings(**given), given)
+        plane.migrate()
+        return _login_link(plane)
 
 
 def offline_doctor(given: dict[str, Any]) -> dict[str, Any]:
     """What doctor sees without a server."""
-    plane = _prepare(load_settings(**given), given)
-    return {
-        "items": [vars(one) for one in plane.services.examine()],
-        "settings": [vars(one) for one in plane.services.settings],
-    }
+    with _told_plainly():
+        plane = _prepare(load_settings(**given), given)
+        return {
+            "items": [vars(one) for one in plane.services.examine()],
+            "settings": [vars(one) for one in plane.services.settings],
+        }
 
 
 def _serve(settings: Settings, given: dict[str, Any], *, should_open: bool) -> None:
@@ -138,23 +153,42 @@ def _serve(settings: Settings, given: dict[str, Any], *, should_open: bool) -> N
     _prepare_folders(settings)
     with _only_server(settings), _listening_socket(settings) as listener:
         set_up_logs()
-        plane = ControlPlane(settings, given=given)
-        plane.start()
-        gate = build_gate(plane)
-        (settings.data_root / "server.json").write_text(
-            json.dumps({"pid": os.getpid(), "url": _address(settings)})
-        )
-        config = uvicorn.Config(
-            gate,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            ws="wsproto",
-            timeout_graceful_shutdown=END_SECONDS,
-        )
-        _Announced(config, plane, should_open=should_open).run(sockets=[listener])
-        (settings.data_root / "server.json").unlink(missing_ok=True)
+        # the server hands a signal on once it has ended: what is open here is then closed
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: sys.exit(0))
+        with _running_plane(settings, given) as plane, _known_address(settings):
+            gate = build_gate(plane)
+            config = uvicorn.Config(
+                gate,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                date_header=False,
+                ws="wsproto",
+                timeout_graceful_shutdown=END_SECONDS,
+            )
+            _Announced(config, plane, should_open=should_open).run(sockets=[listener])
+
+
+@contextmanager
+def _running_plane(settings: Settings, given: dict[str, Any]) -> Iterator[ControlPlane]:
+    plane = ControlPlane(settings, given=given)
+    plane.start()
+    try:
+        yield plane
+    finally:
+        plane.stop()
+
+
+@contextmanager
+def _known_address(settings: Settings) -> Iterator[None]:
+    """Say in the data folder which server this is, for the command line and for a second one."""
+    file = settings.data_root / "server.json"
+    file.write_text(json.dumps({"pid": os.getpid(), "url": _address(settings)}))
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
 
 
 class _Announced(uvicorn.Server):

@@ -60,7 +60,7 @@ ROOMS = {
     "app.cli": Room(
         ("app.cli", "app.domain", "app.api.client", "app.api.schemas", *TOOLS),
         (*SERVER, *DATABASE),
-        inside_functions=("main", "app.control_plane", "app.records", "app.services"),
+        inside_functions=("main", "app.server"),
     ),
     "app.errors": Room(("app.errors", "app.domain"), (*SERVER, *DATABASE, *OUTSIDE)),
     "app.config": Room(("app.config", "app.domain", "app.errors"), (*SERVER, *DATABASE)),
@@ -75,10 +75,11 @@ STARTER_CALL = re.compile(
     r"os\.(system|popen|fork|forkpty|exec\w+|spawn\w+|posix_spawnp?)|psutil\.Popen"
     r"|(asyncio\.)?create_subprocess_\w+"
 )
-MAY_START_PROCESSES = tuple(
-    f"app/adapters/{place}" for place in ("git.py", "git/", "engine/", "supervisor/", "agents/")
+MAY_START_PROCESSES = (
+    "app/cli/own_server.py",
+    *(f"app/adapters/{place}" for place in ("git.py", "engine/", "supervisor/", "agents/")),
 )
-STARTED_BY = "only the adapters git, engine, supervisor and agents start processes"
+STARTED_BY = "only git, engine, supervisor, agents and the demo of the command line start processes"
 VAGUE = {"util", "utils", "helper", "helpers", "manager", "managers", "misc"}
 VAGUE_ALONE = {"common", "base"}
 CLOCK = re.compile(

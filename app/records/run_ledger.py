@@ -82,7 +82,7 @@ class RunLedger:
     def release(self, run: Run, *, now: datetime, sentence: str, **columns: Any) -> bool:
         """Record the proof that nothing of an ended run is left; False where it was recorded."""
         with self.stores.owner_of(run.id).transaction() as tx:
-            released = tx.execute(
+            released = tx.scalars(
                 update(Run)
                 .where(
                     col(Run.id) == run.id,
@@ -90,8 +90,9 @@ class RunLedger:
                     col(Run.ended_at).is_not(None),
                 )
                 .values(released_at=now, hold=None, **columns)
-            )
-            if released.rowcount == 0:
+                .returning(col(Run.id))
+            ).one_or_none()
+            if released is None:
                 return False
             self.tell(tx, run.id, now, "kill_verified", sentence)
             tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))

@@ -51,7 +51,7 @@ def _one_of(column: str, words: Any) -> str:
 class Person(SQLModel, table=True):
     """Somebody who may use this Runyard."""
 
-    __tablename__ = "person"
+    __tablename__ = "person"  # pyright: ignore[reportAssignmentType]
 
     id: str = Field(primary_key=True)
     name: str = Field(unique=True)
@@ -61,7 +61,7 @@ class Person(SQLModel, table=True):
 class SignIn(SQLModel, table=True):
     """A browser's session; only the hash of its cookie is stored."""
 
-    __tablename__ = "session"
+    __tablename__ = "session"  # pyright: ignore[reportAssignmentType]
 
     cookie_hash: str = Field(primary_key=True)
     person_id: str = Field(foreign_key="person.id", index=True)
@@ -73,7 +73,7 @@ class SignIn(SQLModel, table=True):
 class LoginLink(SQLModel, table=True):
     """A link that signs a browser in once; only the hash of its token is stored."""
 
-    __tablename__ = "login_link"
+    __tablename__ = "login_link"  # pyright: ignore[reportAssignmentType]
 
     token_hash: str = Field(primary_key=True)
     person_id: str = Field(foreign_key="person.id")
@@ -85,7 +85,7 @@ class LoginLink(SQLModel, table=True):
 class Project(SQLModel, table=True):
     """A git repository registered in Runyard, with its settings and its count of strikes."""
 
-    __tablename__ = "project"
+    __tablename__ = "project"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (
         CheckConstraint(_one_of("state", ("cloning", "ready", "broken")), name="project_state"),
         CheckConstraint("strikes >= 0", name="project_strikes"),
@@ -121,7 +121,7 @@ class Project(SQLModel, table=True):
 class IssueRow(SQLModel, table=True):
     """An issue of the built-in tracker."""
 
-    __tablename__ = "issue"
+    __tablename__ = "issue"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (CheckConstraint(_one_of("state", ("open", "closed")), name="issue_state"),)
 
     project_id: str = Field(primary_key=True, foreign_key="project.id")
@@ -137,7 +137,7 @@ class IssueRow(SQLModel, table=True):
 class ChangeRequest(SQLModel, table=True):
     """A change request of the built-in tracker; numbers are shared with issues."""
 
-    __tablename__ = "change_request"
+    __tablename__ = "change_request"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (
         CheckConstraint(_one_of("state", ("open", "merged", "closed")), name="change_state"),
         UniqueConstraint("run_id", name="one_change_per_run"),
@@ -177,7 +177,7 @@ class ChangeRequest(SQLModel, table=True):
 class Run(SQLModel, table=True):
     """One execution of an agent for a project; exists from the moment it is accepted."""
 
-    __tablename__ = "runs"
+    __tablename__ = "runs"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (
         CheckConstraint(_one_of("status", Status), name="run_status"),
         CheckConstraint(_one_of("trigger", Trigger), name="run_trigger"),
@@ -261,7 +261,7 @@ class Run(SQLModel, table=True):
 class RunEvent(SQLModel, table=True):
     """One line of a run's timeline."""
 
-    __tablename__ = "run_events"
+    __tablename__ = "run_events"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (
         ForeignKeyConstraint(["run_id"], ["runs.id"], name="event_of_run"),
         Index("events_of_run", "run_id", "id"),

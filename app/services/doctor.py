@@ -73,7 +73,7 @@ def _database(kind: str) -> Checked:
         "ok",
         "database",
         found,
-        "Older than 3.51.3: Runyard keeps to one writer and one checkpointer, which avoids its bug.",
+        "Older than 3.51.3: one writer and one checkpointer keep its bug away.",
     )
 
 

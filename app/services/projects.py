@@ -197,7 +197,7 @@ class ProjectDesk:
             "sandbox": "none",
         }
         own = [one for one in chosen.pop("frameworks", []) if one not in FRAMEWORKS]
-        columns = defaults | chosen | {"base_branch": base}
+        columns: dict[str, Any] = defaults | chosen | {"base_branch": base}
         return Project(
             id=self._projects.stores.mint_control_id("proj", now),
             name=name,

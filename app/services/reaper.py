@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.domain import rules
-from app.domain.lifecycle import DONE, Signal, next_status
-from app.domain.rules import RunFacts, Strike, Verdict
+from app.domain.lifecycle import DONE, Signal
+from app.domain.rules import ExitRecord, RunFacts, Strike, Verdict
 from app.domain.words import Cause, Delivers, Status
 from app.records.database import Transaction
 from app.records.tables import Project, Run
@@ -129,7 +129,7 @@ class Reaper:
         columns: dict[str, Any] = {"head_sha": work.tip}
         if sight.exit is not None:
             columns |= {"exit_code": sight.exit.code, "exit_signal": sight.exit.signal}
-            self._runs.tell_once(run.id, sight.exit.at, "exited", _exit_sentence(sight))
+            self._runs.tell_once(run.id, sight.exit.at, "exited", _exit_sentence(sight.exit))
         kind = "reaped" if verdict.is_final else "progress"
         return self._move(run, verdict, kind=kind, sentence=verdict.because, **columns)
 
@@ -186,7 +186,8 @@ class Reaper:
     # --- writing -------------------------------------------------------------------------------
 
     def _move(self, run: Run, verdict: Verdict, *, kind: str, sentence: str, **columns: Any) -> Run:
-        assert verdict.signal is not None
+        if verdict.signal is None:
+            return run
         if verdict.cause is not None:
             columns |= {"cause": verdict.cause, "because": verdict.because}
         with self._runs.stores.owner_of(run.id).transaction() as tx:
@@ -201,23 +202,20 @@ class Reaper:
                 **columns,
             )
             if moved is not None and verdict.cause is not None:
-                self._count(tx, run, verdict)
+                self._count(tx, moved, verdict.cause)
         # whoever moved it first has also done what follows from that
         return moved or self._runs.find(run.id) or run
 
-    def _count(self, tx: Transaction, run: Run, verdict: Verdict) -> None:
-        assert verdict.signal is not None and verdict.cause is not None
-        status = next_status(Status(run.status), verdict.signal)
-        assert status is not None
-        effect = rules.strike_effect(status, verdict.cause, resolves_issue=run.issue is not None)
+    def _count(self, tx: Transaction, ended: Run, cause: Cause) -> None:
+        status, resolves = Status(ended.status), ended.issue is not None
+        effect = rules.strike_effect(status, cause, resolves_issue=resolves)
         if effect is Strike.ADD:
-            self._projects.add_strike(tx, run.project_id)
+            self._projects.add_strike(tx, ended.project_id)
         elif effect is Strike.CLEAR:
-            self._projects.clear_strikes(tx, run.project_id)
+            self._projects.clear_strikes(tx, ended.project_id)
 
 
-def _exit_sentence(sight: Sight) -> str:
-    assert sight.exit is not None
-    if sight.exit.signal is not None:
-        return f"agent killed by signal {sight.exit.signal}"
-    return f"agent exited {sight.exit.code}"
+def _exit_sentence(ended: ExitRecord) -> str:
+    if ended.signal is not None:
+        return f"agent killed by signal {ended.signal}"
+    return f"agent exited {ended.code}"

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from app.domain.lifecycle import Signal
 from app.domain.words import Cause, Status
@@ -150,9 +151,9 @@ class Sweep:
         self._move(run, Signal.TTL_OVER, now, "reaped", because, cause=Cause.TTL, because=because)
 
     def _move(
-        self, run: Run, signal: Signal, now: datetime, kind: str, sentence: str, **columns: str
+        self, run: Run, signal: Signal, now: datetime, kind: str, sentence: str, **columns: Any
     ) -> Run | None:
-        released = {"released_at": now} if signal is Signal.TTL_OVER else {}
+        released: dict[str, Any] = {"released_at": now} if signal is Signal.TTL_OVER else {}
         with self._runs.stores.owner_of(run.id).transaction() as tx:
             return self._runs.move(
                 tx, run, signal, now=now, kind=kind, sentence=sentence, **columns, **released

@@ -38,24 +38,30 @@ PRESETS = (
     Preset(
         "claude",
         "claude",
-        ("-p", "{prompt}", "--output-format", "stream-json", "--verbose")
-        + ("--dangerously-skip-permissions",),
+        (
+            *("-p", "{prompt}", "--output-format", "stream-json", "--verbose"),
+            "--dangerously-skip-permissions",
+        ),
         "--model",
         ("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CONFIG_DIR", "IS_SANDBOX"),
     ),
     Preset(
         "codex",
         "codex",
-        ("exec", "--json", "--dangerously-bypass-approvals-and-sandbox", "-C", "{workdir}")
-        + ("{prompt}",),
+        (
+            *("exec", "--json", "--dangerously-bypass-approvals-and-sandbox"),
+            *("-C", "{workdir}", "{prompt}"),
+        ),
         "-m",
         ("OPENAI_API_KEY", "CODEX_HOME"),
     ),
     Preset(
         "gemini",
         "gemini",
-        ("-p", "{prompt}", "--output-format", "stream-json", "--approval-mode", "yolo")
-        + ("--skip-trust",),
+        (
+            *("-p", "{prompt}", "--output-format", "stream-json"),
+            *("--approval-mode", "yolo", "--skip-trust"),
+        ),
         "-m",
         ("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_CLOUD_PROJECT"),
     ),
@@ -70,8 +76,10 @@ PRESETS = (
     Preset(
         "aider",
         "aider",
-        ("--message-file", "{prompt_file}", "--yes-always", "--no-stream", "--no-pretty")
-        + ("--no-check-update",),
+        (
+            *("--message-file", "{prompt_file}", "--yes-always"),
+            *("--no-stream", "--no-pretty", "--no-check-update"),
+        ),
         "--model",
         ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY"),
     ),

@@ -124,7 +124,8 @@ def _make_runs() -> None:
         sa.CheckConstraint("delivers IN ('change', 'report')", name="run_delivers"),
         sa.CheckConstraint("depth_level IN ('quick', 'standard', 'deep')", name="run_depth"),
         sa.CheckConstraint(
-            "status IN ('delayed', 'queued', 'starting', 'running', 'delivering', 'succeeded', 'died', 'timed_out', 'limited', 'stopped', 'not_started', 'expired')",
+            "status IN ('delayed', 'queued', 'starting', 'running', 'delivering', 'succeeded', "
+            "'died', 'timed_out', 'limited', 'stopped', 'not_started', 'expired')",
             name="run_status",
         ),
         sa.CheckConstraint(
