@@ -61,7 +61,7 @@ class RunFilters:
         statuses = [part for part in query.get("status", "").split(",") if part in set(Status)]
         trigger = query.get("trigger", "")
         return cls(
-            project_id=query.get("project", "")[:80],
+            project_id=(query.get("project") or query.get("project_id", ""))[:80],
             status=tuple(Status(part) for part in dict.fromkeys(statuses)),
             trigger=Trigger(trigger) if trigger in set(Trigger) else None,
             cursor=query.get("cursor", "")[:500],

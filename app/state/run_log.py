@@ -13,6 +13,7 @@ from app.api.client import LogPiece
 MAX_LINES = 5_000
 MAX_LINE_CHARS = 4_000
 READ_BYTES = 256 * 1024
+EARLIER_LINES = MAX_LINES // 2
 
 _KEPT_BYTES = MAX_LINE_CHARS * 4
 _BREAK = re.compile(rb"(\r\n|\n|\r)")
@@ -49,6 +50,7 @@ class RunLog:
         self.next_offset = 0
         self.size = 0
         self.is_detached = False
+        self._is_at_gap = False
         self._held = 0
         self._open = bytearray()
         self._open_size = 0
@@ -58,6 +60,11 @@ class RunLog:
     def first_offset(self) -> int:
         """Where the first shown line begins; above 0 there are earlier ones."""
         return self.next_offset - self._held - self._open_size
+
+    @property
+    def has_earlier(self) -> bool:
+        """True where lines before the first one can be had; what a log's cap dropped cannot."""
+        return self.first_offset > 0 and not self._is_at_gap
 
     @property
     def open_line(self) -> LogLine | None:
@@ -88,18 +95,23 @@ class RunLog:
 
     async def look_earlier(self) -> Burst:
         """Put the lines before the first one in front; beyond the bound the last ones go."""
-        start = max(0, self.first_offset - READ_BYTES)
-        piece = await self._read(start, self.first_offset - start)
+        end = self.first_offset
+        start = max(0, end - READ_BYTES)
+        piece = await self._read(start, end - start)
+        # Where bytes were dropped in between, what follows them is shown already.
+        crosses_gap = piece.next_offset > end
         before = RunLog(self._read)
-        before.take(piece.content, self.first_offset)
+        before.take(piece.content[: end - piece.next_offset] if crosses_gap else piece.content, end)
         if before._open_size:
             before.lines.append(before._end_line(0))
-        if start > 0:
+        if start > 0 and not crosses_gap:
             before._drop_broken_first()
+        nearest = list(before.lines)[-EARLIER_LINES:]
+        self._is_at_gap = crosses_gap and len(nearest) == len(before.lines)
         self._open.clear()
         self.next_offset -= self._open_size
         self._open_size, self.is_detached = 0, True
-        self._put_in_front(before.lines)
+        self._put_in_front(nearest)
         return Burst(tuple(self.lines), is_fresh=True)
 
     def take(self, content: bytes, next_offset: int) -> tuple[LogLine, ...]:
@@ -159,7 +171,7 @@ class RunLog:
         self.lines.clear()
         self._open.clear()
         self._open_size = self._held = 0
-        self._ends_with_cr = False
+        self._ends_with_cr = self._is_at_gap = False
 
 
 def _line(kept: bytes, length: int, size: int, *, is_whole: bool) -> LogLine:

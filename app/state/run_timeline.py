@@ -64,7 +64,8 @@ def steps_of(events: Sequence[TimelineEvent], run: RunOut) -> list[Step]:
     before: datetime | None = None
     for event in kept:
         seconds = None if before is None else max(0.0, (event.at - before).total_seconds())
-        steps.append(_step(event, run, seconds, is_last=event is kept[-1]))
+        has_exited = any(step.kind == "exited" for step in steps)
+        steps.append(_step(event, run, seconds, is_last=event is kept[-1], has_exited=has_exited))
         before = event.at
     return [*steps, *_still_to_come(run, {event.kind for event in kept})]
 
@@ -85,8 +86,12 @@ def lasted(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes:02}:{whole % 60:02}"
 
 
-def _step(event: TimelineEvent, run: RunOut, seconds: float | None, *, is_last: bool) -> Step:
+def _step(
+    event: TimelineEvent, run: RunOut, seconds: float | None, *, is_last: bool, has_exited: bool
+) -> Step:
     heading = HEADINGS.get(event.kind, event.kind.replace("_", " ").capitalize())
+    if event.kind == "progress" and has_exited:
+        heading = "Delivering"
     return Step(event.kind, heading, event.sentence, _tone(event, run, is_last), event.at, seconds)
 
 

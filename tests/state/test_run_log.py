@@ -114,12 +114,13 @@ async def test_the_first_line_is_dropped_where_reading_began_inside_it() -> None
 
 
 async def test_earlier_lines_come_on_demand_up_to_the_very_first() -> None:
-    source = GrowingLog(b"".join(b"%07d\n" % number for number in range(100_000)))
+    source = GrowingLog(b"".join(b"%07d\n" % number for number in range(40_000)))
     log = RunLog(source.read)
     await log.look_at_end()
     while log.first_offset > 0:
         before = log.lines[0].text
         await log.look_earlier()
+        assert before in texts(log)
         assert log.lines[0].text < before
         assert len(log.lines) <= MAX_LINES
         assert source.content[log.first_offset :].startswith(log.lines[0].text.encode() + b"\n")
@@ -158,3 +159,37 @@ async def test_odd_logs_are_lines_too(content: bytes) -> None:
     log = RunLog(GrowingLog(content).read)
     await log.look_at_end()
     assert len(log.lines) == content.count(b"\n")
+
+
+class CutLog(GrowingLog):
+    """A log whose middle was dropped: positions count every byte, a marker stands for the gap."""
+
+    def __init__(self, head: bytes, dropped: int, tail: bytes) -> None:
+        super().__init__()
+        self.head, self.tail, self.begin = head, tail, len(head) + dropped
+
+    async def read(self, offset: int, limit: int) -> LogPiece:
+        size = self.begin + len(self.tail)
+        place = max(0, size + offset) if offset < 0 else offset
+        content = self.head[place : place + limit]
+        left, place = limit - len(content), place + len(content)
+        if left > 0 and place < self.begin:
+            content, place = content + b"\n[a part was cut]\n", self.begin
+        rest = self.tail[place - self.begin :][:left] if left > 0 else b""
+        return LogPiece(content + rest, place + len(rest), size, True)
+
+
+async def test_looking_earlier_ends_at_what_was_cut_and_repeats_nothing() -> None:
+    tail = b"".join(b"%07d\n" % number for number in range(READ_BYTES // 7))
+    log = RunLog(CutLog(b"head\n" * 1000, 10 * READ_BYTES, tail).read)
+    await log.look_at_end()
+    for _ in range(40):
+        if not log.has_earlier:
+            break
+        await log.look_earlier()
+    shown = texts(log)
+    assert not log.has_earlier
+    assert "[a part was cut]" in shown[:2]
+    numbers = [line for line in shown if line.isdigit()]
+    assert numbers[0] == "0000000"
+    assert numbers == sorted(set(numbers))
