@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from functools import partial
 from typing import TypeVar
 
 from nicegui import ui
@@ -53,9 +52,13 @@ async def open_run_dialog(visit: Visit, project: ProjectOut) -> None:
     dress_runs()
     with visit.client, ui.dialog() as dialog, ui.element("div").classes("sheet"):
         ui.html(f"<h2>Run {plain_html(project.name)}</h2>", sanitize=clean).classes("stack")
-        RunFormView(visit, form, branches, issues, partial(dialog.set_value, False))
+        RunFormView(visit, form, branches, issues, lambda: _close(dialog))
     dialog.on("hide", dialog.delete)
     dialog.open()
+
+
+def _close(dialog: ui.dialog) -> None:
+    dialog.close()
 
 
 async def _ask(

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from nicegui import ui
 
+from app.domain.ids import shorten
 from app.domain.words import Delivers, Phase, Status
 from app.pages.components.buttons import button
 from app.pages.components.marks import testid
@@ -29,7 +30,7 @@ class PullRequestCard:
             testid(self._card, "pr-card").props('role=region aria-label="Pull request"')
             self._words = ui.html("", sanitize=clean).classes("stack")
             with ui.element("div").classes("line") as self._acts:
-                self._merge = button("Merge", self._merge_it, kind="pri sm", mark="merge")
+                self._merge = button("Merge", self._merge_it, kind="pri small", mark="merge")
         if visit.client.request.query_params.get("show") == "pull-request":
             self._card.classes("shown")
 
@@ -37,6 +38,9 @@ class PullRequestCard:
         """Say what there is of a pull request."""
         self._run = run
         delivery = run.delivery
+        # once there is something to see, it is what people come for
+        is_first = run.phase is Phase.DONE or run.status is Status.DELIVERING
+        self._card.classes(add="first" if is_first else "", remove="" if is_first else "first")
         self._words.set_content(card_html(run))
         can_merge = delivery is not None and delivery.kind == "change" and delivery.state == "open"
         self._acts.set_visibility(can_merge)
@@ -90,7 +94,7 @@ def _delivery_html(run: RunOut, delivery: DeliveryOut) -> str:
     added = f'<span class="add">+{delivery.additions}</span>'
     deleted = f'<span class="del">−{delivery.deletions}</span>'
     state = pill_html(delivery.state.capitalize(), TONES[delivery.state])
-    branch = plain_html(delivery.branch or run.work_branch)
+    branch = plain_html((delivery.branch or run.work_branch).replace(run.id, shorten(run.id)))
     return (
         f'<div class="line"><b>{name}</b>{state}</div>'
         f'<div class="line sub"><span class="m">{branch}</span>'

@@ -67,7 +67,8 @@ def chips_html(run: RunOut) -> str:
         copy_chip_html(f"run {shorten(run.id)}", run.id, testid="run-id", about="run id"),
         correlation_chip_html(run.correlation_id),
     ]
-    words = [f"#{run.issue}" if run.issue else "", run.work_branch, run.agent, run.model or ""]
+    branch = run.work_branch.replace(run.id, shorten(run.id))
+    words = [f"#{run.issue}" if run.issue else "", branch, run.agent, run.model or ""]
     framework = "" if run.target_framework == "auto" else run.target_framework
     for word in (*words, str(run.depth_level), framework, str(run.trigger)):
         if word:
@@ -86,7 +87,7 @@ def _why_html(run: RunOut) -> str:
     if run.phase is not Phase.DONE or run.status in GOOD_ENDS or not run.because:
         return ""
     sentence = run.because[:1].upper() + run.because[1:]
-    kept = " Its work is kept: see Parked." if run.parked else ""
+    kept = " Its work is kept on its branch." if run.parked else ""
     tone = look_of(run.status, run.cause).tone
     tone = "" if tone == "idle" else tone
     return f'<div class="banner {tone}">{plain_html(sentence)}.{kept}</div>'.replace("..", ".")

@@ -55,7 +55,7 @@ class LogPanel:
                 testid(self._box, "run-log").props("data-log tabindex=0 role=log")
                 self._box.props('aria-label="Log" aria-live=off')
                 with ui.element("div").classes("early") as self._early:
-                    button("… earlier lines …", self._look_earlier, kind="sm", mark="earlier")
+                    button("… earlier lines …", self._look_earlier, kind="small", mark="earlier")
                 self._empty = ui.html("Nothing was written yet.", sanitize=clean).classes("empty")
                 self._lines = ui.element("div")
                 self._open = ui.html("", sanitize=clean)
@@ -91,7 +91,9 @@ class LogPanel:
         ui.html(count, sanitize=clean, tag="span")
         ui.element("span").classes("sp")
         path = f"/api/v1/runs/{text(self._run_id)}/log"
-        link = f'<a class="btn sm" href="{path}" data-testid="log-download">Download</a>'
+        link = f'<a class="btn small" href="{path}" data-testid="log-download" '
+        link += 'title="Download the log" aria-label="Download the log"><span class="only-wide">'
+        link += 'Download</span><span class="only-narrow">↓</span></a>'
         ui.html(link, sanitize=clean, tag="span")
 
     async def _look_earlier(self) -> None:
@@ -138,7 +140,7 @@ class LogPanel:
 
     def _show_edges(self) -> None:
         log = self._log
-        self._early.set_visibility(log.first_offset > 0)
+        self._early.set_visibility(log.has_earlier)
         last = log.open_line
         self._empty.set_visibility(not self._chunks and last is None)
         style = self._chunks[-1].end_style if self._chunks else PLAIN

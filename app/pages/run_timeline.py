@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from nicegui import ui
 
+from app.domain.ids import shorten
 from app.pages.components.countdown import at_html, since_html
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, text
@@ -52,7 +53,8 @@ class TimelineView:
         if step.tone is Tone.NEXT:
             return f'<span class="sub">{text(step.heading)}</span>'
         when = at_html(step.at, with_seconds=True) if step.at else ""
-        details = [plain_html(step.sentence)] if step.sentence else []
+        words = step.sentence.replace(run.id, shorten(run.id))
+        details = [plain_html(words)] if words else []
         if step.kind == "progress" and (used := usage_words(run.usage)):
             details.append(text(used))
         if step.tone is Tone.NOW and step.at is not None:
@@ -60,4 +62,4 @@ class TimelineView:
         elif step.seconds is not None:
             details.append(text(lasted(step.seconds)))
         below = f'<span class="sub">{" · ".join(details)}</span>' if details else ""
-        return f'<b>{text(step.heading)}</b> <span class="when sub">{when}</span>{below}'
+        return f'<b>{text(step.heading)}</b> <span class="when">{when}</span>{below}'

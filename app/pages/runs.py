@@ -122,7 +122,7 @@ class RunsScreen:
         for cursor, word in ((board.prev_cursor, "‹ Newer"), (board.next_cursor, "Older ›")):
             if cursor:
                 href = _address(board.filters.at(cursor).to_query())
-                links.append(f'<a class="btn small" href="{text(href)}">{word}</a>')
+                links.append(f'<a class="btn smallall" href="{text(href)}">{word}</a>')
         return f'<div class="pages">{"".join(links)}</div>' if links else ""
 
     async def _apply(self, run: RunOut) -> None:
@@ -155,7 +155,7 @@ def _pick(name: str, value: str, links: str) -> None:
     is_chosen = value not in ("all", "any")
     with ui.element("button").classes("chip pick" + (" picked" if is_chosen else "")) as chip:
         chip.props(f'type=button aria-haspopup=menu data-filter="{name}"')
-        ui.label(f"{name}: {value}").classes("line")
+        ui.html(plain_html(f"{name}: {value}"), sanitize=clean, tag="span")
         with ui.menu().classes("menu"):
             ui.html(links, sanitize=clean)
 

@@ -99,7 +99,7 @@ class _Row:
         if can_stop and self._button is None:
             with self._acts:
                 self._button = ConfirmButton(
-                    "Stop", "Stop now?", lambda: self._stop(_key(row)), kind="sm danger"
+                    "Stop", "Stop now?", lambda: self._stop(_key(row)), kind="small danger"
                 )
             self._button.element.props(f'aria-label="Stop run {_key(row)[-6:]}"')
         elif not can_stop and self._button is not None:
