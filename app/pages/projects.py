@@ -6,6 +6,7 @@ from nicegui import ui
 
 from app.pages.components.buttons import button, link_button
 from app.pages.components.countdown import at_html
+from app.pages.components.marks import testid
 from app.pages.components.markup import clean, counted, text
 from app.pages.components.project_card import ProjectCard
 from app.pages.frame import Page, frame
@@ -90,7 +91,9 @@ class ProjectsScreen:
         with page.actions:
             self._quota = ui.html(quota_html(quota), sanitize=clean, tag="span")
             link_button("Add project", "/projects/add", mark="add-project")
-            self._new_run = button("New run", self._choose_project, kind="pri", key="n")
+            self._new_run = button(
+                "New run", self._choose_project, kind="pri", mark="new-run-anywhere", key="n"
+            )
         self._menu: ui.menu | None = None
 
     def _draw_strip(self) -> None:
@@ -123,7 +126,8 @@ class ProjectsScreen:
                 self._menu.delete()
             with self._new_run, ui.menu().classes("menu") as self._menu:
                 for project in open_to_runs[:CARDS_A_PAGE]:
-                    ui.link(project.name, f"/projects/{project.id}/run").classes("item")
+                    entry = ui.link(project.name, f"/projects/{project.id}/run").classes("item")
+                    testid(entry, "run-in", project=project.id)
             self._menu.open()
 
     def _toggle_archived(self) -> None:

@@ -1,0 +1,110 @@
+"""A whole Runyard in this process, and people who look at its pages without a browser."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from nicegui import Client
+from nicegui.testing.general import nicegui_reset_globals
+from nicegui.testing.user import User
+
+from app.api.client import ApiClient
+
+PORT = 8080
+ADDRESS = f"http://127.0.0.1:{PORT}"
+PATIENCE_SECONDS = 10.0
+
+
+@dataclass
+class House:
+    """A running server without a socket."""
+
+    plane: Any
+    app: Any
+    people: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    async def sign_in(self) -> User:
+        """A person with a session of their own."""
+        http = await self.people.enter_async_context(
+            httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=ADDRESS)
+        )
+        token = self.plane.services.accounts.make_link_token(self.plane.clock())
+        answer = await http.get("/login", params={"token": token})
+        assert answer.status_code == 303
+        return User(http)
+
+    def api_of(self, user: User) -> ApiClient:
+        """The API as that person uses it."""
+        return ApiClient(user.http_client, {"Origin": ADDRESS, "Sec-Fetch-Site": "same-origin"})
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until something is so; not longer than the patience."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        await asyncio.sleep(0.01)
+
+
+def html_of(user: User) -> str:
+    """Everything that the page shows as markup, in one string."""
+    assert user.client is not None
+    return "\n".join(
+        element.content
+        for element in user.client.elements.values()
+        if hasattr(element, "content") and element.visible
+    )
+
+
+@asynccontextmanager
+async def _alive(app: Any) -> AsyncIterator[None]:
+    """The application between its start-up and its shutdown."""
+    told: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
+    life = asyncio.create_task(app(scope, told.get, said.put))
+    await told.put({"type": "lifespan.startup"})
+    assert (await said.get())["type"] == "lifespan.startup.complete"
+    yield
+    await told.put({"type": "lifespan.shutdown"})
+    assert (await said.get())["type"] == "lifespan.shutdown.complete"
+    await life
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    """A Runyard on an empty data folder."""
+    with nicegui_reset_globals():
+        # NiceGUI takes page modules and their parents away after each test: import them afresh
+        from app.config import load_settings
+        from app.control_plane import ControlPlane
+        from app.server import build_gate
+
+        os.environ["NICEGUI_USER_SIMULATION"] = "true"
+        settings = load_settings(data_dir=tmp_path / "data", port=PORT, kill_grace_seconds=1)
+        settings.runs_root.mkdir(parents=True)
+        plane = ControlPlane(settings)
+        plane.start()
+        house = House(plane, build_gate(plane))
+        try:
+            async with _alive(house.app), house.people:
+                yield house
+                for client in list(Client.instances.values()):
+                    client.delete()
+        finally:
+            del os.environ["NICEGUI_USER_SIMULATION"]
+
+
+@pytest.fixture
+async def user(house: House) -> User:
+    """The one person of most tests."""
+    return await house.sign_in()

@@ -1,0 +1,106 @@
+"""A project's page: issues, changes, settings, and what is not there."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from pathlib import Path
+
+import pytest
+from nicegui import ui
+from nicegui.testing.user import User
+
+from app.api.schemas import IssueOut, NewIssue, NewProject, ProjectOut, RunOrder
+from tests.pages.conftest import House, html_of, until
+from tests.repositories import make_origin
+
+COMMITS = [
+    "sh",
+    "-c",
+    "echo more >> more.txt && git add -A &&"
+    " git -c user.name=Agent -c user.email=agent@example.test commit -qm More",
+]
+
+
+@pytest.fixture
+async def project(house: House, user: User, tmp_path: Path) -> ProjectOut:
+    """A project whose agent adds a line and commits."""
+    origin = make_origin(tmp_path / "shop", bare=True)
+    return await house.api_of(user).add_project(
+        NewProject(name="shop", origin=str(origin), agent="script", agent_command=COMMITS)
+    )
+
+
+async def test_a_project_that_is_not_there_is_a_404_with_a_way_back(user: User) -> None:
+    answer = await user.http_client.get("/projects/proj_nothing")
+    assert answer.status_code == 404
+    assert "There is nothing with that id." in answer.text
+
+
+async def test_an_issue_is_written_labelled_and_closed(
+    house: House, user: User, project: ProjectOut
+) -> None:
+    await user.open(f"/projects/{project.id}")
+    await user.should_see("No issues yet")
+    user.find(marker="new-issue").click()
+    user.find(marker="issue-submit").click()
+    await user.should_see("An issue needs a title.")
+    user.find(marker="issue-title").type("Greet <b>people</b>")
+    user.find(marker="issue-submit").click()
+    await user.should_see(marker="issue-row")
+    assert "Greet &lt;b&gt;people&lt;/b&gt;" in html_of(user)
+    await user.should_see("ready-for-agent")
+    user.find(marker="toggle-ready").click()
+    await user.should_see("Mark ready")
+    user.find(marker="turn-issue").click()
+    await user.should_see("Open again")
+    (issue,) = await house.api_of(user).issues(project.id)
+    assert (issue.state, issue.labels) == ("closed", [])
+
+
+async def test_an_issue_written_elsewhere_appears_without_a_reload(
+    house: House, user: User, project: ProjectOut
+) -> None:
+    await user.open(f"/projects/{project.id}")
+    path = f"/projects/{project.id}/issues"
+    await house.api_of(user).tell(IssueOut, "POST", path, NewIssue(title="From a script"))
+    await until(lambda: "From a script" in html_of(user))
+
+
+async def test_a_delivered_change_can_be_merged_from_its_row(
+    house: House, user: User, project: ProjectOut
+) -> None:
+    api = house.api_of(user)
+    created = await api.start_run(RunOrder(project_id=project.id), str(uuid.uuid4()))
+    while (run := await api.run(created.run.id)).ended_at is None:
+        await asyncio.sleep(0.02)
+    assert run.status == "succeeded", run.because
+    await user.open(f"/projects/{project.id}?tab=changes")
+    await user.should_see(marker="change-row")
+    user.find(marker="merge-change").click()
+    await user.should_see("Merge into main?")
+    user.find(marker="merge-change").click()
+    await until(lambda: "merged" in html_of(user))
+    (change,) = await api.changes(project.id)
+    assert change.state == "merged"
+    await user.open(f"/projects/{project.id}?tab=runs")
+    assert "Succeeded" in html_of(user)
+
+
+async def test_an_armed_button_is_disarmed_by_escape(user: User) -> None:
+    @ui.page("/confirm")
+    def confirm() -> None:
+        from app.pages.components.confirm_button import ConfirmButton
+
+        async def act() -> None:
+            raise AssertionError("it was pressed once")
+
+        ConfirmButton("Discard", "Sure?", act, mark="confirm")
+
+    await user.open("/confirm")
+    user.find(marker="confirm").click()
+    await user.should_see("Sure?")
+    user.find(marker="confirm").trigger("keydown.esc")
+    await user.should_see("Discard")
+    user.find(marker="confirm").click()
+    await user.should_see("Sure?")
