@@ -38,17 +38,14 @@ class Call:
     raw_path: bytes
     scheme: str
     headers: dict[bytes, str]
-    host_count: int
 
     @classmethod
     def of(cls, scope: Any) -> Call:
         """Read an ASGI scope of kind http or websocket."""
         heard: dict[bytes, str] = {}
-        hosts = 0
         for name, value in scope["headers"]:
             if name in _HEARD:
                 text = value.decode("latin-1")
-                hosts += name == b"host"
                 glue = "; " if name == b"cookie" else ", "
                 heard[name] = heard[name] + glue + text if name in heard else text
         return cls(
@@ -58,7 +55,6 @@ class Call:
             raw_path=scope.get("raw_path") or b"",
             scheme="https" if scope.get("scheme") in ("https", "wss") else "http",
             headers=heard,
-            host_count=hosts,
         )
 
     @property
@@ -94,7 +90,7 @@ class Call:
 
     def asks_for(self, hosts: Collection[str]) -> bool:
         """True where exactly one Host is named, and it is one of `hosts` (name and port)."""
-        return self.host_count == 1 and self.host in hosts
+        return self.host in hosts
 
     @property
     def is_odd(self) -> bool:
@@ -160,12 +156,6 @@ class Call:
         """True where content follows the headers."""
         length = self.headers.get(b"content-length", "0")
         return length != "0" or b"transfer-encoding" in self.headers
-
-    @property
-    def says_too_much(self) -> bool:
-        """True where the declared length is over the cap."""
-        length = self.headers.get(b"content-length", "0")
-        return not length.isdecimal() or int(length[:20]) > self.body_cap
 
     @property
     def body_cap(self) -> int:

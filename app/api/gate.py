@@ -139,8 +139,6 @@ class Gate:
             raise Forbidden
         if call.has_wrong_media_type:
             raise WrongMediaType
-        if call.says_too_much:
-            raise TooLarge
         return visitor
 
     async def _visitor(self, call: Call) -> Visitor | None:

@@ -64,7 +64,7 @@ async def test_an_answer_500_that_is_meant_is_passed_on(door: Door) -> None:
     assert (answer.status_code, answer.text) == (500, "meant")
 
 
-async def test_content_over_the_cap_is_refused_by_its_declared_length(door: Door) -> None:
+async def test_content_over_the_cap_is_refused(door: Door) -> None:
     async with door.caller(authorization=f"Bearer {door.token}") as caller:
         answer = await caller.post("/api/v1/things", json={"name": "x" * MAX_BODY})
     assert (answer.status_code, answer.json()["error"]) == (413, "too_large")

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from app.services.accounts import MAX_RECALLED
+from app.records.account_ledger import AccountLedger
+from app.records.routing import Stores
+from app.records.tables import SignIn
+from app.services.accounts import MAX_RECALLED, Accounts
 from tests.attacks.web_doors import START, Door, build_door, open_accounts
 
 
@@ -85,12 +88,39 @@ async def test_a_session_ends_after_thirty_days_however_busy_it_was(door: Door) 
         assert (await caller.get("/api/v1/me")).status_code == 401
 
 
+async def test_a_session_just_seen_ends_on_time(door: Door) -> None:
+    async with door.caller(cookie=door.sign_in()) as caller:
+        door.clock.pass_by(days=30, seconds=-10)
+        assert (await caller.get("/api/v1/me")).status_code == 200
+        door.clock.pass_by(seconds=10)
+        assert (await caller.get("/api/v1/me")).status_code == 401
+
+
 async def test_signing_out_ends_the_session_at_once(door: Door) -> None:
     async with door.caller(cookie=door.sign_in(), origin=door.address) as caller:
         assert (await caller.get("/api/v1/me")).json() == {"name": "operator"}
         answer = await caller.post("/logout")
         assert (answer.status_code, answer.headers["location"]) == (303, "/login")
         assert (await caller.get("/api/v1/me")).status_code == 401
+
+
+def test_a_session_that_ends_while_it_is_read_is_not_remembered(tmp_path: Path) -> None:
+    class SlowLedger(AccountLedger):
+        def session(self, cookie_hash: str) -> SignIn | None:
+            found = super().session(cookie_hash)
+            accounts.sign_out(cookie)
+            return found
+
+    first, database = open_accounts(tmp_path)
+    new = first.sign_in(first.make_link_token(START), START)
+    assert new is not None
+    cookie = new.cookie
+    ledger = SlowLedger(Stores(database, None, os.urandom))
+    accounts = Accounts(ledger, entropy=os.urandom, data_dir=tmp_path)
+    accounts.who(cookie, None, START)
+    assert accounts.recall(cookie, None, START) is None
+    assert accounts.who(cookie, None, START) is None
+    database.close()
 
 
 async def test_signing_out_is_no_link(door: Door) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.attacks.web_doors import Door, listening, raw_answer
@@ -203,7 +203,14 @@ async def test_a01_a_websocket_under_another_name_is_refused(door: Door, name: s
     assert await is_refused(door, headers, name)
 
 
-async def test_a12_an_open_websocket_ends_with_its_session(door: Door) -> None:
+async def ends_with(line: ClientConnection) -> int | None:
+    """The code the server closes with; a message instead of an end is a failure."""
+    with pytest.raises(ConnectionClosed) as closed:
+        await line.recv()
+    return closed.value.rcvd.code if closed.value.rcvd else None
+
+
+async def test_a12_an_open_websocket_is_not_heard_once_its_session_is_over(door: Door) -> None:
     cookie = door.sign_in()
     headers = {"Cookie": cookie, "Origin": door.address}
     async with connect(live(door), additional_headers=headers, proxy=None) as line:
@@ -211,7 +218,12 @@ async def test_a12_an_open_websocket_ends_with_its_session(door: Door) -> None:
         assert await line.recv() == "you said one"
         await asyncio.to_thread(door.accounts.sign_out, cookie.partition("=")[2])
         await line.send("two")
-        with pytest.raises(ConnectionClosed) as closed:
-            await line.recv()
-    assert closed.value.rcvd is not None
-    assert closed.value.rcvd.code == 1008
+        assert await ends_with(line) == 1008
+    assert "two" not in door.changes
+
+
+async def test_a12_an_open_websocket_is_told_nothing_once_its_session_is_over(door: Door) -> None:
+    headers = {"Cookie": door.sign_in(), "Origin": door.address}
+    async with connect(live(door), additional_headers=headers, proxy=None) as line:
+        await line.send("sign me out")
+        assert await ends_with(line) == 1008

@@ -120,7 +120,7 @@ def build_door(folder: Path, *, port: int = 8080) -> Door:
     door.app.include_router(sign_in.routes(accounts, door.clock, port=port))
     _add_reads(door.app)
     _add_changes(door)
-    _add_streams(door.app)
+    _add_streams(door)
     return door
 
 
@@ -176,8 +176,8 @@ def _add_changes(door: Door) -> None:
         return {"size": size}
 
 
-def _add_streams(app: FastAPI) -> None:
-    @app.get("/api/v1/events")
+def _add_streams(door: Door) -> None:
+    @door.app.get("/api/v1/events")
     def events() -> StreamingResponse:
         async def endless() -> AsyncIterator[str]:
             while True:
@@ -186,10 +186,14 @@ def _add_streams(app: FastAPI) -> None:
 
         return StreamingResponse(endless(), media_type="text/event-stream")
 
-    @app.websocket("/_nicegui_ws/live")
+    @door.app.websocket("/_nicegui_ws/live")
     async def live(socket: WebSocket) -> None:
         await socket.accept()
         async for text in socket.iter_text():
+            door.changes.append(text)
+            if text == "sign me out":
+                cookie = socket.cookies[cookie_name(door.port)]
+                await asyncio.to_thread(door.accounts.sign_out, cookie)
             await socket.send_text(f"you said {text}")
 
 
