@@ -78,7 +78,7 @@ def classify(facts: RunFacts) -> Verdict:
     if facts.alive is None:
         return cannot_tell("the process table could not be read")
     if not facts.alive:
-        return _classify_gone(facts)
+        return _classify_gone(facts, "its process is gone and left no exit record")
     if facts.deadline is not None and facts.now >= facts.deadline:
         return Verdict(Signal.DEADLINE, Cause.BUDGET, "its time was used up, nothing delivered")
     return STILL_GOING
@@ -91,6 +91,11 @@ def _classify_exit(facts: RunFacts, exit_record: ExitRecord) -> Verdict:
         return Verdict(Signal.USAGE_LIMIT, Cause.USAGE_LIMIT, "the agent's usage limit was reached")
     if exit_record.reason is ExitReason.NOT_SPAWNED:
         return Verdict(Signal.GONE, Cause.AGENT_MISSING, "the agent's command could not be started")
+    if exit_record.reason is ExitReason.STOPPED:
+        # not by us, or the row would say so: the machine was shut down, or somebody ended it
+        return _classify_gone(facts, "it was ended from outside of Runyard")
+    if exit_record.reason is ExitReason.STALLED:
+        return Verdict(Signal.GONE, Cause.STALLED, "the agent wrote nothing for too long")
     if exit_record.signal is not None:
         return Verdict(Signal.GONE, Cause.SIGNAL, f"killed by signal {exit_record.signal}")
     if exit_record.code != 0:
@@ -104,10 +109,10 @@ def _classify_exit(facts: RunFacts, exit_record: ExitRecord) -> Verdict:
     return Verdict(Signal.GONE, Cause.NO_DELIVERY, "agent exited 0, nothing delivered")
 
 
-def _classify_gone(facts: RunFacts) -> Verdict:
+def _classify_gone(facts: RunFacts, because: str) -> Verdict:
     if facts.host_restarted:
         return Verdict(Signal.GONE, Cause.HOST_RESTARTED, "the machine was restarted")
-    return Verdict(Signal.GONE, Cause.SESSION_GONE, "its process is gone and left no exit record")
+    return Verdict(Signal.GONE, Cause.SESSION_GONE, because)
 
 
 class Strike(StrEnum):
