@@ -18,6 +18,7 @@
       new MutationObserver(() => this.changed()).observe(box, { childList: true, subtree: true, characterData: true });
       new ResizeObserver(() => this.toEnd()).observe(box);
       this.panel.addEventListener("click", (event) => {
+        if (event.target.closest(".early")) this.hold();
         if (event.target.closest("[data-log-follow]")) this.setFollows(!this.follows);
       });
       const field = this.panel.querySelector("[data-log-find]");
@@ -28,6 +29,19 @@
       });
       this.show();
       this.toEnd();
+    }
+
+    // --- earlier lines come in front of the first one, which stays where it is
+    hold() {
+      const line = this.box.querySelector(".ln");
+      this.held = line && { line, top: line.getBoundingClientRect().top };
+      this.follows = false;
+      this.show();
+    }
+    keepHeld() {
+      const { line, top } = this.held;
+      if (line.isConnected) this.box.scrollTop += line.getBoundingClientRect().top - top;
+      if (line.isConnected && line !== this.box.querySelector(".ln")) this.held = null;
     }
 
     // --- following
@@ -57,6 +71,7 @@
       if (label.textContent !== word) label.textContent = word;
     }
     changed() {
+      if (this.held) this.keepHeld();
       this.toEnd();
       if (this.query) {
         clearTimeout(this.later);

@@ -99,12 +99,12 @@ class LogPanel:
     async def _look_earlier(self) -> None:
         async with self._lock:
             try:
-                await self._log.look_earlier()
+                burst = await self._log.look_earlier()
             except (ApiProblem, NoAnswer) as problem:
                 self._visit.refuse(problem)
                 return
             with self._visit.client:
-                self._draw_anew()
+                self._add_in_front(list(burst.lines))
 
     async def _follow_again(self) -> None:
         if not self._log.is_detached:
@@ -124,6 +124,16 @@ class LogPanel:
             self._add_chunk(lines[start : start + size], size)
         while sum(chunk.lines for chunk in self._chunks) > MAX_LINES:
             self._chunks.popleft().element.delete()
+        self._show_edges()
+
+    def _add_in_front(self, lines: list[LogLine]) -> None:
+        html, style = lines_html(lines)
+        with self._lines:
+            element = ui.html(html, sanitize=clean)
+        element.move(target_index=0)
+        self._chunks.appendleft(_Chunk(element, style, html, len(lines)))
+        while sum(chunk.lines for chunk in self._chunks) > MAX_LINES:
+            self._chunks.pop().element.delete()
         self._show_edges()
 
     def _add_chunk(self, lines: list[LogLine], size: int) -> None:

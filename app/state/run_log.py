@@ -94,7 +94,10 @@ class RunLog:
         return Burst(self.take(piece.content, piece.next_offset))
 
     async def look_earlier(self) -> Burst:
-        """Put the lines before the first one in front; beyond the bound the last ones go."""
+        """Put lines before the first one in front; beyond the bound the last ones go.
+
+        The burst holds the lines in front; the log is detached from its end until it is looked at.
+        """
         end = self.first_offset
         start = max(0, end - READ_BYTES)
         piece = await self._read(start, end - start)
@@ -112,7 +115,7 @@ class RunLog:
         self.next_offset -= self._open_size
         self._open_size, self.is_detached = 0, True
         self._put_in_front(nearest)
-        return Burst(tuple(self.lines), is_fresh=True)
+        return Burst(tuple(nearest))
 
     def take(self, content: bytes, next_offset: int) -> tuple[LogLine, ...]:
         """Split bytes that end at `next_offset` into lines; the whole new ones."""
