@@ -66,7 +66,10 @@ class Door:
             timeout=PAGE_CALL_SECONDS,
             trust_env=False,
         )
-        return ApiClient(http, {"Origin": origin, "Sec-Fetch-Site": "same-origin"})
+        # somebody who reads a page with the token keeps being asked for it
+        bearer = request.headers.get("Authorization")
+        same = {"Origin": origin, "Sec-Fetch-Site": "same-origin"}
+        return ApiClient(http, same | ({"Authorization": bearer} if bearer else {}))
 
 
 def build_gate(plane: ControlPlane) -> Gate:
@@ -228,6 +231,7 @@ def _prepare_folders(settings: Settings) -> None:
     os.umask(0o077)
     for folder in (settings.data_root, settings.runs_root):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings.data_root.chmod(0o700)
 
 
 def _refuse_open_bind(host: str) -> None:
