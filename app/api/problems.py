@@ -16,6 +16,8 @@ from app.logs import correlation
 
 log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
+MAX_ERRORS = 20
+MAX_FIELD_NAME = 100
 
 
 def answer_for(refusal: Refusal) -> JSONResponse:
@@ -43,9 +45,12 @@ def _problem(
 
 
 def _sentence(error: dict[str, Any]) -> dict[str, str]:
-    where = [str(part) for part in error["loc"] if part not in ("body", "query", "path", "header")]
+    # a JSON text that cannot be read has its place in it where a field has its name
+    where = () if error["type"] == "json_invalid" else error["loc"][1:]
+    name = ".".join(str(part) for part in where)[:MAX_FIELD_NAME] or "body"
     message = str(error["msg"]).removeprefix("Value error, ")
-    return {"field": ".".join(where) or "body", "message": message}
+    # names may be anything that JSON can write, half a character included
+    return {"field": name.encode(errors="replace").decode(), "message": message}
 
 
 async def _refused(_: Request, error: Exception) -> JSONResponse:
@@ -53,7 +58,8 @@ async def _refused(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _malformed(_: Request, error: Exception) -> JSONResponse:
-    errors = [_sentence(one) for one in cast("RequestValidationError", error).errors()]
+    found = cast("RequestValidationError", error).errors()[:MAX_ERRORS]
+    errors = [_sentence(one) for one in found]
     first = errors[0]
     return answer_for(Invalid(f"{first['field']}: {first['message']}", errors=errors))
 
@@ -62,6 +68,9 @@ async def _no_such_route(_: Request, raised: Exception) -> JSONResponse:
     error = cast("HTTPException", raised)
     if error.status_code == HTTPStatus.NOT_FOUND:
         return answer_for(NotFound())
+    if error.status_code == HTTPStatus.BAD_REQUEST:
+        # what FastAPI says of content that no JSON parser takes
+        return answer_for(Invalid.field("body", "This content cannot be read as JSON."))
     phrase = HTTPStatus(error.status_code).phrase
     code = phrase.lower().replace(" ", "_")
     return _problem(error.status_code, code, str(error.detail), {}, dict(error.headers or {}))

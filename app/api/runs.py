@@ -18,7 +18,7 @@ from app.api.schemas import (
 )
 from app.api.views import event_out, run_out
 from app.domain.words import Phase, Status, Trigger
-from app.errors import KeyMismatch, NotFound
+from app.errors import Invalid, KeyMismatch, NotFound
 from app.logs import correlation
 from app.services.plane import Services
 from app.services.rows import Run, RunFilter
@@ -179,6 +179,8 @@ def _trigger(request: Request, *, is_browser: bool) -> Trigger:
 
 
 def _order(body: RunOrder) -> Order:
+    if body.pr_number is not None:
+        raise Invalid.field("pr_number", "Runs on an existing request cannot be started yet.")
     return Order(
         project_id=body.project_id,
         depth=body.depth_level,

@@ -135,7 +135,8 @@ def _read(cursor: str) -> _Place:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         direction, at, run_id = text.split("|")
         moment = datetime.fromisoformat(at)
-    except (ValueError, binascii.Error) as error:
+        moment.astimezone(UTC)
+    except (ValueError, OverflowError, binascii.Error) as error:
         raise BadCursor(cursor[:80]) from error
     if direction not in {"n", "p"} or moment.tzinfo is None:
         raise BadCursor(cursor[:80])

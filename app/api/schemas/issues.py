@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from app.api.schemas.parts import Answer, Body, Moment, Tag
+from app.api.schemas.parts import Answer, Body, Moment, Prose, Tag, Title
 from app.api.schemas.runs import DeliveryOut
 
 
 class NewIssue(Body):
     """The body of `POST /projects/{id}/issues`."""
 
-    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
-    body: str = Field(default="", max_length=256 * 1024)
+    title: Title
+    body: Prose = Field(default="", max_length=256 * 1024)
     labels: list[Tag] = Field(default_factory=list, max_length=20)
 
 
 class IssueChange(Body):
     """The body of `PATCH /projects/{id}/issues/{n}`."""
 
-    title: (
-        Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
-        | None
-    ) = None
-    body: str | None = Field(default=None, max_length=256 * 1024)
+    title: Title | None = None
+    body: Prose | None = Field(default=None, max_length=256 * 1024)
     labels: list[Tag] | None = Field(default=None, max_length=20)
     state: Literal["open", "closed"] | None = None
 

@@ -5,19 +5,50 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+)
 
 
 def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-Moment = Annotated[datetime, PlainSerializer(iso, return_type=str, when_used="json")]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-BranchName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=244)]
-Key = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$")]
-Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)]
+def _without_nul(text: str) -> str:
+    # PostgreSQL stores no NUL, and no argument of a program can hold one
+    if "\0" in text:
+        raise ValueError("This text contains a NUL character.")
+    return text
+
+
+def _of_task_size(text: str) -> str:
+    if len(text.encode()) > MAX_TASK_BYTES:
+        raise ValueError(f"This text has more than {MAX_TASK_BYTES // 1024} KiB.")
+    return text
+
+
 MAX_TASK_BYTES = 32 * 1024
+Moment = Annotated[datetime, PlainSerializer(iso, return_type=str, when_used="json")]
+Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
+NoNul = AfterValidator(_without_nul)
+Prose = Annotated[str, NoNul]
+TaskText = Annotated[str, NoNul, AfterValidator(_of_task_size)]
+
+
+def _line(longest: int) -> StringConstraints:
+    return StringConstraints(strip_whitespace=True, min_length=1, max_length=longest)
+
+
+Text = Annotated[str, _line(200), NoNul]
+Title = Annotated[str, _line(300), NoNul]
+BranchName = Annotated[str, _line(244), NoNul]
+Tag = Annotated[str, _line(128), NoNul]
+Key = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$")]
 
 
 class Body(BaseModel):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from app.api.schemas.parts import MAX_TASK_BYTES, Answer, Body, BranchName, Moment, Text
+from app.api.schemas.parts import Answer, Body, BranchName, Moment, Prose, TaskText, Text
 from app.domain.words import Status
 
 Argv = Annotated[list[Annotated[str, StringConstraints(max_length=4000)]], Field(max_length=100)]
@@ -20,7 +20,7 @@ class ProjectSettings(Body):
     agent: Text | None = None
     agent_command: Argv | None = None
     setup_command: Argv | None = None
-    prompt: str | None = Field(default=None, max_length=MAX_TASK_BYTES)
+    prompt: TaskText | None = None
     budget_seconds: int | None = Field(default=None, ge=1, le=30 * 86400)
     stall_seconds: int | None = Field(default=None, ge=1, le=30 * 86400)
     max_concurrency: int | None = Field(default=None, ge=1, le=100)
@@ -33,8 +33,8 @@ class ProjectSettings(Body):
 class NewProject(ProjectSettings):
     """The body of `POST /projects`."""
 
-    name: str = Field(min_length=1, max_length=200)
-    origin: str = Field(min_length=1, max_length=2000)
+    name: Prose = Field(min_length=1, max_length=200)
+    origin: Prose = Field(min_length=1, max_length=2000)
     tracker: Tracker | None = None
     auto_enabled: bool = False
 
@@ -42,7 +42,7 @@ class NewProject(ProjectSettings):
 class ProjectChange(ProjectSettings):
     """The body of `PATCH /projects/{id}`."""
 
-    name: str | None = Field(default=None, min_length=1, max_length=200)
+    name: Prose | None = Field(default=None, min_length=1, max_length=200)
 
 
 class RecentFailure(Answer):

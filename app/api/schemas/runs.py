@@ -6,7 +6,18 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from app.api.schemas.parts import MAX_TASK_BYTES, Answer, Body, BranchName, Key, Moment, Tag, Text
+from app.api.schemas.parts import (
+    Answer,
+    Body,
+    BranchName,
+    Key,
+    Moment,
+    Number,
+    Prose,
+    Tag,
+    TaskText,
+    Text,
+)
 from app.domain.words import Cause, Delivers, Depth, Phase, Status, Trigger
 
 
@@ -18,9 +29,9 @@ class RunOrder(Body):
     target_framework: Text = "auto"
     branch: BranchName | None = None
     x_idempotency_key: Key | None = None
-    issue: int | None = Field(default=None, ge=1)
-    pr_number: int | None = Field(default=None, ge=1)
-    task: str | None = Field(default=None, max_length=MAX_TASK_BYTES)
+    issue: Number | None = None
+    pr_number: Number | None = None
+    task: TaskText | None = None
     agent: Text | None = None
     model: Text | None = None
     delivers: Delivers = Delivers.CHANGE
@@ -32,7 +43,7 @@ class RunOrder(Body):
 class StopOrder(Body):
     """The body of `POST /runs/{id}/stop`."""
 
-    because: str | None = Field(default=None, max_length=500)
+    because: Prose | None = Field(default=None, max_length=500)
 
 
 class UsageOut(Answer):
