@@ -29,16 +29,11 @@ class ChangesTab:
         self._rows: dict[int, tuple[ChangeOut, ui.element]] = {}
         self._none = ui.html("No change requests yet.", sanitize=clean).classes("card none")
         self._list = ui.element("div").classes("list")
+        self.load = visit.looker(lambda: visit.api.changes(project.id), self._show)
         visit.on("project.changed", self._follow)
         visit.on_return(self.load)
 
-    async def load(self) -> None:
-        """Ask for the change requests and draw those that are new or changed."""
-        try:
-            changes = await self._visit.api.changes(self._id)
-        except (ApiProblem, NoAnswer) as problem:
-            self._visit.refuse(problem)
-            return
+    def _show(self, changes: list[ChangeOut]) -> None:
         self._tabs.count("Changes", sum(c.state == "open" for c in changes))
         self._none.set_visibility(not changes)
         self._list.set_visibility(bool(changes))

@@ -28,6 +28,7 @@ class IssuesTab:
         self._tabs = tabs
         self._limit = ROWS
         self._rows: dict[int, tuple[IssueOut, ui.element]] = {}
+        self.load = visit.looker(lambda: visit.api.issues(project.id), self._show)
         with ui.element("div").classes("line above"):
             self._plan = ui.html("", sanitize=clean, tag="span")
             ui.element("span").classes("sp")
@@ -42,13 +43,7 @@ class IssuesTab:
         visit.on("project.changed", self._follow)
         visit.on_return(self.load)
 
-    async def load(self) -> None:
-        """Ask for the issues and draw those that are new or changed."""
-        try:
-            issues = await self._visit.api.issues(self._id)
-        except (ApiProblem, NoAnswer) as problem:
-            self._visit.refuse(problem)
-            return
+    def _show(self, issues: list[IssueOut]) -> None:
         opened = [issue for issue in issues if issue.state == "open"]
         self._tabs.count("Issues", len(opened))
         claimable = sum(issue.claimable for issue in opened)

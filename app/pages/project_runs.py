@@ -13,7 +13,7 @@ from app.pages.components.status_pill import status_pill_html
 from app.pages.components.tabs import Tabs
 from app.pages.visit import Visit
 from app.state.durations import took
-from app.state.wire import ApiProblem, NoAnswer, ProjectOut, RunOut
+from app.state.wire import ProjectOut, RunOut, RunsPage
 
 ROWS = 20
 HEAD = "".join(f"<th>{w}</th>" for w in ("Run", "Status", "What", "Branch", "Started", "Took"))
@@ -27,16 +27,13 @@ class RunsTab:
         self._id = project.id
         self._table = ui.html("", sanitize=clean)
         ui.link("All runs of this project", f"/runs?project_id={project.id}").classes("under")
+        self.load = visit.looker(
+            lambda: visit.api.runs(project_id=project.id, limit=ROWS), self._show
+        )
         visit.on("run.changed", self._follow)
         visit.on_return(self.load)
 
-    async def load(self) -> None:
-        """Ask for the newest runs and draw them."""
-        try:
-            page = await self._visit.api.runs(project_id=self._id, limit=ROWS)
-        except (ApiProblem, NoAnswer) as problem:
-            self._visit.refuse(problem)
-            return
+    def _show(self, page: RunsPage) -> None:
         self._table.set_content(runs_html(page.items, self._visit.now()))
 
     async def _follow(self, run: RunOut) -> None:

@@ -12,7 +12,7 @@ from app.pages.components.project_card import ProjectCard
 from app.pages.frame import Page, frame
 from app.pages.visit import Visit
 from app.state.door import Door
-from app.state.wire import ApiProblem, NoAnswer, QuotaOut, RunOut
+from app.state.wire import ApiProblem, NoAnswer, QuotaOut, RunOut, SystemOut
 
 CARDS_A_PAGE = 50
 
@@ -51,6 +51,8 @@ class ProjectsScreen:
         self._more = button("Show more", self._show_more)
         with self._welcome:
             Welcome(visit)
+        self._look_at_quota = visit.looker(visit.api.quota, self._show_quota)
+        self._look_at_system = visit.looker(visit.api.system, self._show_system)
         self.follow(set())
         visit.board.on_change(self.follow)
         visit.on("quota.changed", self._follow_quota)
@@ -141,24 +143,22 @@ class ProjectsScreen:
         self.follow(set())
 
     async def _follow_quota(self, _: object) -> None:
-        try:
-            self._quota.set_content(quota_html(await self._visit.api.quota()))
-        except (ApiProblem, NoAnswer) as problem:
-            self._visit.refuse(problem)
+        await self._look_at_quota()
+
+    def _show_quota(self, quota: QuotaOut) -> None:
+        self._quota.set_content(quota_html(quota))
 
     async def _follow_run(self, run: RunOut) -> None:
-        if run.ended_at is None:
-            return
-        try:
-            self._visit.system = await self._visit.api.system()
-        except (ApiProblem, NoAnswer) as problem:
-            self._visit.refuse(problem)
-            return
+        if run.ended_at is not None:
+            await self._look_at_system()
+
+    def _show_system(self, system: SystemOut) -> None:
+        self._visit.system = system
         self._draw_strip()
 
     async def _come_back(self) -> None:
         self._draw_strip()
-        await self._follow_quota(None)
+        await self._look_at_quota()
 
 
 class Welcome:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nicegui import app as nicegui_app
 from nicegui import background_tasks, ui
@@ -15,6 +15,7 @@ from app.pages.components.correlation_chip import correlation_chip_html
 from app.pages.components.markup import clean, text
 from app.state.bursts import Burst
 from app.state.door import Door, Told
+from app.state.latest import Latest
 from app.state.project_board import ProjectBoard
 from app.state.wire import ApiClient, ApiProblem, NoAnswer, ProjectOut, SystemOut
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from nicegui import Client
 
 BURST_SECONDS = 0.1
+Answer = TypeVar("Answer")
 
 
 class Visit:
@@ -60,7 +62,8 @@ class Visit:
     async def _ask(self) -> None:
         projects, self.system = await asyncio.gather(self.api.projects(), self.api.system())
         self._offset = self.system.now - datetime.now(UTC)
-        self.board.replace(projects)
+        if not self.client.is_deleted:
+            self.board.replace(projects)
 
     def now(self) -> datetime:
         """The server's clock."""
@@ -77,6 +80,23 @@ class Visit:
     def on_return(self, handler: Callable[[], Any]) -> None:
         """Call `handler()` when a lost link is back, to take a fresh snapshot."""
         self._returns.append(handler)
+
+    def looker(
+        self, ask: Callable[[], Awaitable[Answer]], show: Callable[[Answer], None]
+    ) -> Callable[[], Awaitable[None]]:
+        """A function that asks the API and shows the answer, or says why there is none.
+
+        One question at a time, the newest answer last, nothing drawn on a closed page.
+        """
+        latest = Latest(ask, lambda answer: None if self.client.is_deleted else show(answer))
+
+        async def look() -> None:
+            try:
+                await latest.look()
+            except (ApiProblem, NoAnswer) as problem:
+                self.refuse(problem)
+
+        return look
 
     def say(self, words: str) -> None:
         """Say something to the person: shown for a while, read aloud politely."""
@@ -104,7 +124,7 @@ class Visit:
         self._plan()
 
     def _show(self, html: str) -> None:
-        if self._region is not None:
+        if self._region is not None and not self.client.is_deleted:
             self._region.set_content("")  # the same words twice are two messages
             self._region.set_content(html)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from nicegui import Client
+from nicegui import Client, ui
 from nicegui.testing.general import nicegui_reset_globals
 from nicegui.testing.user import User
 
@@ -61,7 +61,7 @@ def html_of(user: User) -> str:
     return "\n".join(
         element.content
         for element in user.client.elements.values()
-        if hasattr(element, "content") and element.visible
+        if isinstance(element, ui.html) and element.visible
     )
 
 

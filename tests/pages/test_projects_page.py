@@ -31,7 +31,8 @@ async def add(house: House, user: User, folder: Path, name: str) -> ProjectOut:
 def cards(user: User) -> list[str]:
     """The project ids of the cards, from the first to the last."""
     found = user.find(marker="project-card").elements
-    shown = sorted(found, key=lambda card: card.parent_slot.children.index(card))
+    slots = {id(slot): slot for card in found if (slot := card.parent_slot)}
+    shown = [child for slot in slots.values() for child in slot.children if child in found]
     return [card.props["data-project"] for card in shown]
 
 

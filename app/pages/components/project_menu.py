@@ -33,7 +33,10 @@ class ProjectMenu:
             ui.link("Open", f"/projects/{self._id}").classes("item")
             ui.link("All runs", f"/runs?project_id={self._id}").classes("item")
             if project is not None and project.archived_at is None:
-                ConfirmButton("Archive", "Press again to archive", self._archive, kind="danger")
+                archive = ConfirmButton(
+                    "Archive", "Press again to archive", self._archive, kind="danger"
+                )
+                archive.element.props("align=left")
         self._menu.open()
 
     async def _archive(self) -> None:

@@ -1,0 +1,54 @@
+"""Asking for the newest state, one question at a time."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from app.state.latest import Latest
+
+
+class Source:
+    """Answers when it is let go, with what is true at that moment."""
+
+    def __init__(self) -> None:
+        self.truth = 0
+        self.asked = 0
+        self.gate = asyncio.Event()
+
+    async def ask(self) -> int:
+        self.asked += 1
+        answer = self.truth
+        await self.gate.wait()
+        return answer
+
+
+async def test_what_changed_while_asking_is_shown_in_the_end() -> None:
+    source, shown = Source(), list[int]()
+    latest = Latest(source.ask, shown.append)
+    first = asyncio.create_task(latest.look())
+    await asyncio.sleep(0)
+    source.truth = 1
+    await asyncio.gather(*(latest.look() for _ in range(20)))
+    source.gate.set()
+    await first
+    assert shown == [0, 1]
+    assert source.asked == 2
+
+
+async def test_a_question_that_fails_does_not_block_the_next() -> None:
+    shown: list[str] = []
+    answers = iter([ValueError("no answer"), "fine"])
+
+    async def ask() -> str:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    latest = Latest(ask, shown.append)
+    with pytest.raises(ValueError, match="no answer"):
+        await latest.look()
+    await latest.look()
+    assert shown == ["fine"]
