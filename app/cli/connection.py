@@ -15,13 +15,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from app import __version__
+
 if TYPE_CHECKING:
     import httpx
 
 BASE_PATH = "/api/v1"
+AGENT = f"runyard-cli/{__version__}"  # what is started from here is started by hand
 READ_SECONDS = 30.0
 CONNECT_SECONDS = 5.0
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def _headers(token: str | None) -> dict[str, str]:
+    own = {"User-Agent": AGENT}
+    return own | {"Authorization": f"Bearer {token}"} if token else own
 
 
 class Refused(Exception):
@@ -59,7 +67,7 @@ class Server:
         parts = urlsplit(self.url)
         return httpx.Client(
             base_url=self.url,
-            headers={"Authorization": f"Bearer {self.token}"} if self.token else {},
+            headers=_headers(self.token),
             timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
             # No proxy may stand between us and our own machine, nor see its token.
             trust_env=parts.hostname not in _LOOPBACK,

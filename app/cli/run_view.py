@@ -122,7 +122,7 @@ def say_event(screen: Screen, event: dict[str, Any]) -> None:
     screen.say(
         Painted(clock(event.get("at")), "dim"),
         "  ",
-        Painted(f"{kind:<13}", _KIND_COLOURS.get(kind, "cyan")),
+        Painted(f"{kind:<14}", _KIND_COLOURS.get(kind, "cyan")),
         str(event.get("sentence", "")),
     )
 
