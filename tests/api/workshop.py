@@ -85,7 +85,7 @@ class Workshop:
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 
-    def wait(self, path: str, is_so: Callable[[Any], bool]) -> Any:
+    def wait(self, path: str, is_so: Callable[[Any], Any]) -> Any:
         """Read `path` each time the feed tells of something, until `is_so`; bounded."""
         return wait_for(self.api, path, is_so)
 
