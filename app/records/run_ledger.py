@@ -79,6 +79,17 @@ class RunLedger:
             tx.execute(update(Run).where(col(Run.id) == run_id).values(**columns))
             tx.announce(RunChanged(run_id, project_id), ProjectChanged(project_id))
 
+    def take_over(self, run: Run, *, server: str) -> bool:
+        """Make an orphaned run this server's; False where another was faster."""
+        with self.stores.owner_of(run.id).transaction() as tx:
+            taken = tx.scalars(
+                update(Run)
+                .where(col(Run.id) == run.id, col(Run.server) == run.server)
+                .values(server=server)
+                .returning(col(Run.id))
+            ).one_or_none()
+        return taken is not None
+
     def release(self, run: Run, *, now: datetime, sentence: str, **columns: Any) -> bool:
         """Record the proof that nothing of an ended run is left; False where it was recorded."""
         with self.stores.owner_of(run.id).transaction() as tx:

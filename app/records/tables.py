@@ -82,6 +82,20 @@ class LoginLink(SQLModel, table=True):
     used_at: datetime | None = Field(default=None, sa_type=Moment)
 
 
+class Lease(SQLModel, table=True):
+    """Something that one server holds for a while: the sweep, or its own being alive.
+
+    `fence` grows with each new holder, so that a late one can be told from the present one.
+    """
+
+    __tablename__ = "lease"  # pyright: ignore[reportAssignmentType]
+
+    name: str = Field(primary_key=True)
+    holder: str
+    fence: int
+    expires_at: datetime = Field(sa_type=Moment)
+
+
 class Project(SQLModel, table=True):
     """A git repository registered in Runyard, with its settings and its count of strikes."""
 
@@ -251,6 +265,7 @@ class Run(SQLModel, table=True):
     pid: int | None = None
     host: str | None = None
     instance: str | None = None
+    server: str | None = None
     delivery: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     parked: bool = False
     input_tokens: int | None = None

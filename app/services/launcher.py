@@ -35,8 +35,6 @@ class LaunchTerms:
     grace_seconds: float
     launch_seconds: int
     log_cap_bytes: int
-    host: str
-    instance: str
 
 
 class NotLaunched(Exception):
@@ -100,12 +98,15 @@ class Launcher:
 
     def _launch(self, run: Run, project: Project, undo: ExitStack) -> ProcessMark:
         repo = repository_of(project)
+        if not self._mirrors.exists(repo):
+            # another server's runs folder has it, or somebody deleted it
+            self._mirrors.clone(repo, progress=lambda *_: None)
         self._mirrors.fetch(repo)
         base = self._mirrors.origin_tip(repo, run.branch_name)
         if base is None:
             raise NotLaunched(f"origin has no branch {run.branch_name} any more")
         # the commit is noted first: a crash after the claim must know what to release
-        self._runs.note(run.id, run.project_id, base_sha=base, host=self._terms.host)
+        self._runs.note(run.id, run.project_id, base_sha=base)
         self._mirrors.claim(repo, run.work_branch, base)
         undo.callback(self._mirrors.release, repo, run.work_branch, expected_sha=base)
         origin = f"branch {run.work_branch} from {run.branch_name}@{base[:7]}"
@@ -185,7 +186,6 @@ class Launcher:
                 started_at=now,
                 deadline=now + timedelta(seconds=run.budget_seconds),
                 pid=mark.pid,
-                instance=self._terms.instance,
                 hold=None,
             )
         return moved is not None

@@ -52,11 +52,15 @@ class Overview:
         issues: IssueDesk,
         desk: ProjectDesk,
         feed: Feed,
+        *,
+        remembers: bool,
     ) -> None:
         self._projects = projects
         self._runs = runs
         self._issues = issues
         self._desk = desk
+        # on a shared database another server's changes are not heard: nothing may be remembered
+        self._remembers = remembers
         self._lock = threading.Lock()
         self._views: dict[str, ProjectView] = {}
         self._epochs: dict[str, int] = {}
@@ -74,7 +78,7 @@ class Overview:
             view = self._build(project_id)
             with self._lock:
                 # what changed while it was being built must not be hidden by it
-                if self._epochs.get(project_id, 0) == epoch:
+                if self._remembers and self._epochs.get(project_id, 0) == epoch:
                     self._views[project_id] = view
         return view
 

@@ -26,6 +26,7 @@ from app.services.ports import (
 from app.services.prechecks import repository_of
 from app.services.run_locks import Locks
 from app.services.settlement import Settlement, delivery_columns
+from app.services.tenure import Tenure
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class Reaper:
         deliverer: Deliverer,
         settlement: Settlement,
         locks: Locks,
+        tenure: Tenure,
         clock: Callable[[], datetime],
     ) -> None:
         self._runs = ledgers.runs
@@ -62,6 +64,7 @@ class Reaper:
         self._deliverer = deliverer
         self._settlement = settlement
         self._locks = locks
+        self._tenure = tenure
         self._clock = clock
 
     def reap_once(self, run_id: str) -> bool:
@@ -72,6 +75,8 @@ class Reaper:
             run = self._runs.find(run_id)
             project = self._projects.find(run.project_id) if run else None
             if run is None or project is None or run.released_at is not None:
+                return True
+            if not self._tenure.may_judge(run, self._clock()):
                 return True
             if run.status == Status.STARTING:
                 run = self._adopt(run)

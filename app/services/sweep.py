@@ -16,6 +16,7 @@ from app.records.tables import Run
 from app.services.floor import Ledgers
 from app.services.launcher import Launcher
 from app.services.reaper import Reaper
+from app.services.tenure import Tenure
 from app.services.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class Sweep:
         reaper: Reaper,
         launcher: Launcher,
         workers: Workers,
+        tenure: Tenure,
         clock: Callable[[], datetime],
         max_live_runs: int,
     ) -> None:
@@ -46,6 +48,7 @@ class Sweep:
         self._reaper = reaper
         self._launcher = launcher
         self._workers = workers
+        self._tenure = tenure
         self._clock = clock
         self._max_live_runs = max_live_runs
         self._guard = threading.Lock()
@@ -127,6 +130,7 @@ class Sweep:
                     sentence="taken from the queue",
                     taken_at=now,
                     hold=None,
+                    **self._tenure.marks(),
                 ):
                     return False
         if hold is None:

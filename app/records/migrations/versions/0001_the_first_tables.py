@@ -13,6 +13,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Make every table and its indexes."""
+    _make_lease()
     _make_person()
     _make_project()
     _make_runs()
@@ -21,6 +22,17 @@ def upgrade() -> None:
     _make_login_link()
     _make_run_events()
     _make_session()
+
+
+def _make_lease() -> None:
+    op.create_table(
+        "lease",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("holder", sa.String(), nullable=False),
+        sa.Column("fence", sa.Integer(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
 
 
 def _make_person() -> None:
@@ -116,6 +128,7 @@ def _make_runs() -> None:
         sa.Column("pid", sa.Integer(), nullable=True),
         sa.Column("host", sa.String(), nullable=True),
         sa.Column("instance", sa.String(), nullable=True),
+        sa.Column("server", sa.String(), nullable=True),
         sa.Column("delivery", sa.JSON(), nullable=True),
         sa.Column("parked", sa.Boolean(), nullable=False),
         sa.Column("input_tokens", sa.Integer(), nullable=True),

@@ -1,14 +1,13 @@
-"""The one object that holds everything: picks the adapters, starts and ends in order."""
+"""The one object that holds everything; it starts and ends in order."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import os
 import secrets
 import shutil
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -16,18 +15,14 @@ from pathlib import Path
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from app import __version__
-from app.adapters.agents.presets import AgentPresets
 from app.adapters.checkout import read_commit
 from app.adapters.demo_repository import make_demo_repository
-from app.adapters.engine.local import LocalEngine
-from app.adapters.forge.builtin import BuiltinForge
-from app.adapters.git import Git, read_identity
-from app.adapters.mirrors import GitMirrors
-from app.adapters.working_copies import GitWorkingCopies
 from app.config import Settings
+from app.control_plane.outside import find_place, pick_adapters
 from app.records.account_ledger import AccountLedger
-from app.records.database import Database
+from app.records.database import Database, DatabaseSilent
 from app.records.feed import Feed, LogGrew
+from app.records.lease_ledger import LeaseLedger
 from app.records.migration import migrate
 from app.records.project_ledger import ProjectLedger, TrackerLedger
 from app.records.routing import Stores
@@ -40,6 +35,7 @@ from app.services.doctor import Premises, examine
 from app.services.floor import Ledgers, Outside
 from app.services.issues import IssueDesk
 from app.services.launcher import Launcher, LaunchTerms
+from app.services.leases import RENEW_SECONDS, Leases
 from app.services.listing import RunListing
 from app.services.overview import Overview
 from app.services.plane import Identity, Services, SettingValue
@@ -51,11 +47,12 @@ from app.services.run_locks import Locks
 from app.services.settlement import Settlement
 from app.services.stopping import Stopper
 from app.services.sweep import Sweep
+from app.services.tenure import Tenure
 from app.services.trigger import Limits, TriggerDesk
 from app.services.workers import Workers
 
 log = logging.getLogger(__name__)
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 ASSETS = ROOT / "assets"
 WORKERS = 16
 
@@ -63,22 +60,6 @@ WORKERS = 16
 def wall_clock() -> datetime:
     """The time now, UTC."""
     return datetime.now(UTC)
-
-
-@dataclass(frozen=True)
-class Adapters:
-    """What touches the outside."""
-
-    git: Git
-    mirrors: GitMirrors
-    copies: GitWorkingCopies
-    engine: LocalEngine
-    agents: AgentPresets
-
-    def outside(self, ledgers: Ledgers) -> Outside:
-        """The same, as the services know it."""
-        forge = BuiltinForge(ledgers.tracker)
-        return Outside(self.mirrors, self.copies, self.engine, self.agents, lambda _: forge)
 
 
 class ControlPlane:
@@ -93,7 +74,7 @@ class ControlPlane:
     ) -> None:
         self.settings = settings
         self.clock = clock
-        self.adapters = _adapters(settings)
+        self.adapters = pick_adapters(settings)
         self.feed = Feed()
         self.database = Database(settings.database, tell=self.feed.publish)
         self.workers = Workers(WORKERS)
@@ -101,12 +82,18 @@ class ControlPlane:
         stores = Stores(self.database, None, secrets.token_bytes)
         self.ledgers = Ledgers(RunLedger(stores), ProjectLedger(stores), TrackerLedger(stores))
         self.locks = Locks()
+        here = find_place(settings)
+        # a database in the data folder itself is this server's alone: the folder is locked
+        is_alone = settings.database_url is None
+        self.leases = Leases(LeaseLedger(stores), here.server, is_alone=is_alone)
+        self.tenure = Tenure(self.ledgers.runs, here, self.leases)
         self.services = self._build(given or {})
 
     def start(self) -> None:
         """Bring the database up to date, take over what lives, then begin to sweep."""
         self.migrate()
         self.services.accounts.operator(self.clock())
+        self.leases.renew_once(self.clock())
         self.adapters.engine.listen(self._hear)
         self.workers.submit(self._begin)
 
@@ -121,6 +108,8 @@ class ControlPlane:
         self.adapters.engine.close()
         self.workers.close()
         self.workers.finish(5)
+        with contextlib.suppress(DatabaseSilent):
+            self.leases.give_back(self.clock())
         self.database.close()
 
     def recover_once(self) -> int:
@@ -141,16 +130,21 @@ class ControlPlane:
     def _begin(self) -> None:
         self.recover_once()
         self.services.projects.resume_clones()
+        self._repeat(self.services.sweep.request, self.settings.sweep_seconds)
+        if not self.leases.is_alone:
+            self._repeat(lambda: self.leases.renew_once(self.clock()), RENEW_SECONDS)
+        self.scheduler.start()
+        self.services.sweep.request()
+
+    def _repeat(self, duty: Callable[[], object], seconds: float) -> None:
         self.scheduler.add_job(
-            self.services.sweep.request,
+            duty,
             "interval",
-            seconds=self.settings.sweep_seconds,
+            seconds=seconds,
             coalesce=True,
             max_instances=1,
             misfire_grace_time=None,
         )
-        self.scheduler.start()
-        self.services.sweep.request()
 
     def _hear(self, run_id: str, what: str) -> None:
         if what == "log":
@@ -170,7 +164,13 @@ class ControlPlane:
         launcher = Launcher(ledgers, outside, _terms(self.settings), self.locks, clock)
         self.reaper = self._reaper(outside, launcher)
         sweep = Sweep(
-            ledgers, self.reaper, launcher, self.workers, clock, self.settings.max_live_runs
+            ledgers,
+            self.reaper,
+            launcher,
+            self.workers,
+            self.tenure,
+            clock,
+            self.settings.max_live_runs,
         )
         issues = IssueDesk(ledgers, outside.mirrors)
         desk = self._project_desk(outside, sweep)
@@ -186,7 +186,7 @@ class ControlPlane:
             projects=desk,
             issues=issues,
             changes=ChangeDesk(ledgers, outside, self.locks, sweep.request),
-            overview=Overview(ledgers.projects, ledgers.runs, issues, desk, self.feed),
+            overview=self._overview(issues, desk),
             demo=self._demo_desk(desk, issues),
             trigger=self._trigger_desk(outside, quota, sweep),
             stopper=Stopper(ledgers.runs, self.locks, self._look_soon),
@@ -197,6 +197,10 @@ class ControlPlane:
             examine=lambda: examine(outside.agents, self._premises()),
             settings=tuple(SettingValue(*one) for one in self.settings.told(given)),
         )
+
+    def _overview(self, issues: IssueDesk, desk: ProjectDesk) -> Overview:
+        projects, runs = self.ledgers.projects, self.ledgers.runs
+        return Overview(projects, runs, issues, desk, self.feed, remembers=self.leases.is_alone)
 
     def _identity(self) -> Identity:
         return Identity(
@@ -219,6 +223,7 @@ class ControlPlane:
             Deliverer(runs, outside, clock),
             Settlement(runs, outside, self.workers, clock, self._look_again),
             self.locks,
+            self.tenure,
             clock,
         )
 
@@ -256,26 +261,6 @@ class ControlPlane:
         )
 
 
-def _adapters(settings: Settings) -> Adapters:
-    root, git = settings.runs_root, Git(read_identity())
-    mirrors = root / "mirrors"
-    return Adapters(
-        git=git,
-        mirrors=GitMirrors(mirrors, git=git),
-        copies=GitWorkingCopies(root / "copies", mirrors, git=git),
-        engine=LocalEngine(root / "records", instance=_instance(settings.data_root)),
-        agents=AgentPresets(os.environ),
-    )
-
-
-def _instance(data_dir: Path) -> str:
-    # the mark of every process this data folder starts; made once
-    file = data_dir / "instance"
-    if not file.exists():
-        file.write_text(secrets.token_hex(8))
-    return file.read_text().strip()
-
-
 def _accounts(settings: Settings, stores: Stores) -> Accounts:
     return Accounts(AccountLedger(stores), entropy=secrets.token_bytes, data_dir=settings.data_root)
 
@@ -285,8 +270,6 @@ def _terms(settings: Settings) -> LaunchTerms:
         grace_seconds=settings.kill_grace_seconds,
         launch_seconds=settings.launch_seconds,
         log_cap_bytes=settings.log_cap_bytes,
-        host=socket.gethostname(),
-        instance=_instance(settings.data_root),
     )
 
 

@@ -1,0 +1,7 @@
+"""The one object that holds everything, and the only place that picks adapters."""
+
+from __future__ import annotations
+
+from app.control_plane.plane import ASSETS, ControlPlane
+
+__all__ = ["ASSETS", "ControlPlane"]

@@ -1,0 +1,72 @@
+"""Which adapters a Runyard works with, and the marks of this place."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.adapters.agents.presets import AgentPresets
+from app.adapters.engine.local import LocalEngine
+from app.adapters.forge.builtin import BuiltinForge
+from app.adapters.git import Git, read_identity
+from app.adapters.mirrors import GitMirrors
+from app.adapters.working_copies import GitWorkingCopies
+from app.config import Settings
+from app.services.floor import Ledgers, Outside
+from app.services.leases import Here
+
+
+@dataclass(frozen=True)
+class Adapters:
+    """What touches the outside."""
+
+    git: Git
+    mirrors: GitMirrors
+    copies: GitWorkingCopies
+    engine: LocalEngine
+    agents: AgentPresets
+
+    def outside(self, ledgers: Ledgers) -> Outside:
+        """The same, as the services know it."""
+        forge = BuiltinForge(ledgers.tracker)
+        return Outside(self.mirrors, self.copies, self.engine, self.agents, lambda _: forge)
+
+
+def pick_adapters(settings: Settings) -> Adapters:
+    """The adapters of this machine."""
+    root, git = settings.runs_root, Git(read_identity())
+    mirrors = root / "mirrors"
+    return Adapters(
+        git=git,
+        mirrors=GitMirrors(mirrors, git=git),
+        copies=GitWorkingCopies(root / "copies", mirrors, git=git),
+        engine=LocalEngine(root / "records", instance=find_place(settings).instance),
+        agents=AgentPresets(os.environ),
+    )
+
+
+def find_place(settings: Settings) -> Here:
+    """The marks of this server and of what it starts, made at the first start."""
+    # servers share processes only where they share both the runs and the database
+    database = hashlib.sha256(settings.database.encode()).hexdigest()[:12]
+    return Here(
+        host=socket.gethostname(),
+        instance=_mark(settings.runs_root / f"instance-{database}"),
+        server=_mark(settings.data_root / "server"),
+    )
+
+
+def _mark(file: Path) -> str:
+    """A random name, made once; whole or not there, whoever else makes it at the same time."""
+    if not file.exists():
+        fresh = file.with_name(f"{file.name}.{os.getpid()}")
+        fresh.write_text(secrets.token_hex(8))
+        with contextlib.suppress(FileExistsError):
+            os.link(fresh, file)
+        fresh.unlink()
+    return file.read_text().strip()
