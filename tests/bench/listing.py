@@ -1,0 +1,41 @@
+"""Whether lists of runs stay as quick as they were, however many runs there are."""
+
+from __future__ import annotations
+
+from tests.bench.pairs import median_of_pairs
+from tests.bench.table import Found, Measured
+from tests.bench.wire import drive, expect, p50
+from tests.bench.yard import HISTORY, Yard
+
+READS = 40
+
+
+def measure_lists(few: Yard, many: Yard, projects: tuple[str, str], note: str) -> Found:
+    """The newest runs and the first page of a filter: many rows beside few."""
+    found: Found = {}
+    for key, (few_path, many_path) in _paths(projects).items():
+
+        def pair(few_path: str = few_path, many_path: str = many_path) -> dict[str, float]:
+            little, much = _time(few, few_path), _time(many, many_path)
+            return {"ratio": much / little, "little": little * 1000, "much": much * 1000}
+
+        pair()  # both have read the page once before it counts
+        values = median_of_pairs(pair)
+        times = f"{values['much']:.1f} ms / {values['little']:.1f} ms"
+        found[key] = Measured(values["ratio"], f"{note}; {times}")
+    return found
+
+
+def _paths(projects: tuple[str, str]) -> dict[str, tuple[str, str]]:
+    few, many = (f"/runs?limit=50&project_id={project}" for project in projects)
+    by_status = f"/runs?limit=50&status={HISTORY[1]}"
+    return {
+        "newest": ("/runs?limit=50", "/runs?limit=50"),
+        "by_project": (few, many),
+        "by_status": (by_status, by_status),
+    }
+
+
+def _time(yard: Yard, path: str) -> float:
+    request = yard.request("GET", path)
+    return p50(expect(drive(yard.server.port, [request] * READS), 200))

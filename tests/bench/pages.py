@@ -1,0 +1,92 @@
+"""The page of fifty cards: what it costs the server, the wire and the eye."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from statistics import median
+
+import httpx
+
+from tests.bench.pairs import PAIRS
+from tests.bench.table import Found, Measured, Missing
+from tests.bench.yard import Yard
+
+CARDS = 50
+READS = 20
+PAINT_MS = (
+    "() => performance.getEntriesByType('paint')"
+    ".find(entry => entry.name === 'first-contentful-paint')?.startTime"
+)
+BROWSER_ARGUMENTS = (
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+def measure_page(yard: Yard) -> Found:
+    """Server time by HTTP; first paint and bytes in Chromium, where there is one."""
+    cookie = yard.sign_in()
+    with httpx.Client(headers={"Cookie": cookie}, timeout=30, trust_env=False) as browser:
+        pages = [_get(browser, f"{yard.server.url}/") for _ in range(READS)]
+    seconds = median(page.elapsed.total_seconds() for page in pages)
+    document = pages[-1].num_bytes_downloaded / 1024
+    note = f"{len(pages[-1].content) / 1024:.0f} KiB, {document:.0f} KiB compressed"
+    return {"page": Measured(seconds * 1000, note), **_look_at(yard, cookie)}
+
+
+def _get(browser: httpx.Client, url: str) -> httpx.Response:
+    page = browser.get(url)
+    page.raise_for_status()
+    if page.text.count("project-card") == 0:
+        raise RuntimeError("the page shows no project")
+    return page
+
+
+def _look_at(yard: Yard, cookie: str) -> Found:
+    chromium = _find_chromium()
+    if chromium is None:
+        return dict.fromkeys(("paint", "bytes"), Missing("no Chromium here"))
+    name, _, value = cookie.partition("=")
+    from playwright.sync_api import Response, sync_playwright
+
+    paints, sizes, answers = [], [], list[Response]()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium or None,
+            args=[*BROWSER_ARGUMENTS, *(["--no-sandbox"] if os.geteuid() == 0 else [])],
+        )
+        for _ in range(PAIRS):
+            # a context of its own: nothing is in its cache
+            context = browser.new_context()
+            context.add_cookies([{"name": name, "value": value, "url": yard.server.url}])
+            page = context.new_page()
+            answers = list[Response]()
+            page.on("response", lambda one, heard=answers: heard.append(one))
+            page.goto(f"{yard.server.url}/", wait_until="load")
+            page.get_by_test_id("project-card").nth(CARDS - 1).wait_for()
+            paints.append(float(page.evaluate(PAINT_MS)) / 1000)
+            sizes.append(sum(one.request.sizes()["responseBodySize"] for one in answers))
+            context.close()
+        browser.close()
+    return {
+        "paint": Measured(median(paints), "nothing cached"),
+        "bytes": Measured(median(sizes) / 1024, f"{len(answers)} answers"),
+    }
+
+
+def _find_chromium() -> str | None:
+    """The browser's path, "" for Playwright's own, None where there is none."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        return None
+    with sync_playwright() as playwright:
+        if Path(playwright.chromium.executable_path).is_file():
+            return ""
+    return os.environ.get("CHROMIUM_PATH") or shutil.which("chromium")
