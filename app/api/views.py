@@ -72,7 +72,7 @@ def project_out(view: ProjectView) -> ProjectOut:
         clone_percent=view.clone_percent,
         live_runs=view.live_runs,
         last_run=_last_run(view.newest[0]) if view.newest else None,
-        recent_runs=[_bar(run) for run in reversed(view.newest)],
+        recent_runs=[_bar(run) for run in view.newest],
         hold=view.hold,
     )
 
