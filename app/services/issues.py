@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from app.domain.issues import blocked_by, branch_of_issue
+from app.domain.auto import IssueFacts, issue_hold
+from app.domain.issues import branch_of_issue
 from app.domain.words import READY_LABEL
 from app.errors import NotFound
 from app.records.tables import IssueRow, Project
@@ -94,35 +95,32 @@ class IssueDesk:
     ) -> list[IssueView]:
         open_numbers = {row.number for row in rows if row.state == "open"}
         taken = {run.issue for run in self._runs.open_runs(project.id)}
-        repo = repository_of(project)
-        claims = self._mirrors.claims(repo) if project.state == "ready" else set()
-        return [
-            _view(project, row, open_numbers, taken, claims)
-            for row in rows
-            if only is None or row.number == only
-        ]
+        claims = self._mirrors.claims(repository_of(project)) if project.state == "ready" else set()
+        changes = {
+            change.branch: change.number
+            for change in self._tracker.changes(project.id)
+            if change.state == "open"
+        }
+        views = []
+        for row in rows:
+            if only is not None and row.number != only:
+                continue
+            branch = branch_of_issue(project.branch_pattern, row.number)
+            facts = IssueFacts(
+                number=row.number,
+                body=row.body,
+                labels=row.labels,
+                is_open=row.state == "open",
+                branch=branch,
+                branch_exists=branch in claims,
+                has_open_run=row.number in taken,
+                open_change=changes.get(branch),
+            )
+            views.append(_view(row, issue_hold(facts, open_numbers)))
+        return views
 
 
-def _view(
-    project: Project,
-    row: IssueRow,
-    open_numbers: set[int],
-    taken: set[int | None],
-    claims: set[str],
-) -> IssueView:
-    branch = branch_of_issue(project.branch_pattern, row.number)
-    blocker = blocked_by(row.body, open_numbers - {row.number})
-    hold = None
-    if row.state != "open":
-        hold = "closed"
-    elif READY_LABEL not in row.labels:
-        hold = "not ready"
-    elif row.number in taken:
-        hold = "a run is under way"
-    elif branch in claims:
-        hold = f"parked: {branch}"
-    elif blocker is not None:
-        hold = f"blocked by #{blocker}"
+def _view(row: IssueRow, hold: str | None) -> IssueView:
     ready = row.state == "open" and READY_LABEL in row.labels
     return IssueView(
         row.number, row.title, row.body, list(row.labels), row.state, ready=ready, hold=hold
