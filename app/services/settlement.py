@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.domain.words import Cause, Status
 from app.records.run_ledger import RunLedger
 from app.records.tables import Project, Run
 from app.services.floor import Outside
-from app.services.ports import CannotRead, Delivery
+from app.services.ports import CannotRead, Delivery, Sight
 from app.services.prechecks import repository_of
 from app.services.workers import Workers
 
 log = logging.getLogger(__name__)
+TIDYING = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Settlement:
         """Release an ended run if it is proved gone, else see to its end. Its lock is held."""
         sight = self._engine.look(run.id)
         if not sight.tree_gone:
-            if run.id not in self._killing:
+            if run.id not in self._killing and not self._is_tidying(run, sight):
                 self._killing.add(run.id)
                 self._workers.submit(self._kill, run)
             return
@@ -83,6 +84,11 @@ class Settlement:
             self._engine.unwatch(run.id)
             if kept.parked:
                 self._runs.tell_once(run.id, self._clock(), "parked", kept.because)
+
+    def _is_tidying(self, run: Run, sight: Sight) -> bool:
+        # the supervisor ends what its agent left behind, and is heard when it is done
+        age = self._clock() - (run.ended_at or self._clock())
+        return sight.exit is not None and bool(sight.alive) and age < TIDYING
 
     def _kill(self, run: Run) -> None:
         try:
