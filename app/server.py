@@ -92,7 +92,16 @@ def build_gate(plane: ControlPlane) -> Gate:
     problems.register(web, store_silent=DatabaseSilent)
     gate = Gate(web, accounts=services.accounts, port=port, now=services.clock)
     register_pages(Door(live, gate, port))
-    ui.run_with(web, title="Runyard", dark=None, reconnect_timeout=30, show_welcome_message=False)
+    ui.run_with(
+        web,
+        title="Runyard",
+        favicon=ASSETS / "icon.svg",
+        language="en-US",
+        dark=None,
+        reconnect_timeout=30,
+        tailwind=False,
+        show_welcome_message=False,
+    )
     # socket.io would answer any origin; the gate refuses them first, this is the second bolt
     core.sio.eio.cors_allowed_origins = [
         f"http://{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")

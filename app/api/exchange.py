@@ -33,11 +33,13 @@ class Exchange:
         self._room = body_cap
         self._held: list[Message] = []
         self.has_started = False
+        self.has_left = False
         self.is_too_large = False
 
     async def receive(self) -> Message:
         """The next piece of content. Raises BodyTooLarge."""
         message = await self._receive()
+        self.has_left = self.has_left or message["type"] == "http.disconnect"
         if self._room is not None and message["type"] == "http.request":
             self._room -= len(message.get("body", b""))
             if self._room < 0:

@@ -153,6 +153,9 @@ class Gate:
         try:
             await self._app(scope, exchange.receive, exchange.send)
         except Exception as error:
+            if exchange.has_left:
+                log.info("nobody waited for %s %s any more: %s", call.method, call.path, error)
+                return
             if exchange.has_started:
                 raise  # too late for an answer: the server traces it and ends the connection
             fault = TooLarge() if exchange.is_too_large else error

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
 from app.api.call import MAX_BODY
+from app.api.gate import Gate
 from tests.attacks.web_doors import Door, build_door
 
 
@@ -39,6 +41,27 @@ async def test_what_is_no_correlation_id_is_replaced(door: Door, given: str) -> 
     assert len(ids) == 2
     assert given not in ids
     assert {answer.json()["correlation_id"] for answer in answers} == ids
+
+
+async def test_a_caller_who_left_before_the_answer_is_no_fault(door: Door) -> None:
+    async def fails_alone(_: Scope, receive: Receive, __: Send) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        raise RuntimeError("No response returned.")
+
+    gate = Gate(fails_alone, accounts=door.accounts, port=80, now=door.clock)
+    left, said = iter([{"type": "http.disconnect"}]), []
+
+    async def receive() -> Message:
+        return next(left)
+
+    async def send(message: Message) -> None:
+        said.append(message)
+
+    headers = [(b"host", b"localhost")]
+    scope = {"type": "http", "method": "GET", "path": "/healthz", "headers": headers}
+    await gate(scope, receive, send)
+    assert said == []
 
 
 @pytest.mark.expects_error_log
