@@ -88,6 +88,7 @@ class RunScreen:
         self._diff.show(run)
         self._tabs.show(run)
         if run.phase is Phase.DONE:
+            self._log.end()
             self._page.badge.show_synced(self.visit.now())
 
     def _take(self, run: RunOut) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from nicegui import ui
 
@@ -128,7 +129,7 @@ class RunFormView:
         box.classes("branch")
         control = field.control
         control.props("use-input hide-selected fill-input input-debounce=0").classes("mono")
-        control.bind_value(form, "branch")
+        self._keep(control, "branch")
 
     def _draw_depth(self) -> None:
         form = self._form
@@ -157,7 +158,7 @@ class RunFormView:
         form = self._form
         names = {name: plain(name) for name in form.frameworks()}
         field = choice_field("Target framework", names, form.framework, mark="target-framework")
-        field.control.bind_value(form, "framework")
+        self._keep(field.control, "framework")
 
     def _draw_issue(self) -> None:
         form = self._form
@@ -169,7 +170,7 @@ class RunFormView:
         if form.issue is not None:
             names.setdefault(form.issue, f"#{form.issue}")
         field = choice_field("Issue (optional)", names, form.issue or NO_ISSUE, mark="issue-picker")
-        field.control.bind_value_to(form, "issue", lambda number: number or None)
+        self._keep(field.control, "issue", empty=None)
 
     def _draw_task(self) -> None:
         form = self._form
@@ -180,14 +181,18 @@ class RunFormView:
             mark="task",
         )
         field.control.props("rows=2")
-        field.control.bind_value_to(form, "task", lambda words: words or "")
+        self._keep(field.control, "task")
 
     def _draw_agent(self) -> None:
         form = self._form
         agent = text_field("Agent", form.agent, placeholder=form.project.agent, mark="agent")
-        agent.control.bind_value_to(form, "agent", lambda words: words or "")
+        self._keep(agent.control, "agent")
         model = text_field("Model", form.model, placeholder="default model", mark="model")
-        model.control.bind_value_to(form, "model", lambda words: words or "")
+        self._keep(model.control, "model")
+
+    def _keep(self, control: Any, name: str, empty: str | None = "") -> None:
+        """What is typed goes into the form's state as it is typed."""
+        control.on_value_change(lambda change: setattr(self._form, name, change.value or empty))
 
     def _draw_foot(self, cancel: Callable[[], None]) -> None:
         with ui.element("div").classes("foot"):
@@ -200,5 +205,5 @@ class RunFormView:
 
     def _key_html(self) -> str:
         key = self._form.key
-        title = "The key of this submit: a retry sends it again, so nothing starts twice"
+        title = f"Key {key}: a retry sends it again, so nothing starts twice"
         return f'<span class="chip" title="{title}">key {key[:4]}…{key[-2:]}</span>'

@@ -80,10 +80,15 @@ class LogPanel:
                     else:
                         self._add(list(burst.lines))
 
+    def end(self) -> None:
+        """Nothing more will be written: there is nothing to follow."""
+        self._follow.set_visibility(False)
+
     def _draw_tools(self) -> None:
         with ui.element("button").classes("chip toggle") as follow:
             follow.props("type=button data-log-follow aria-pressed=true")
             ui.html("<span data-word>Following</span>", sanitize=clean, tag="span")
+        self._follow = follow
         follow.on("click", self._follow_again)
         find = ui.element("input").classes("find").props("type=search data-log-find")
         find.props('placeholder="Find in the log" aria-label="Find in the log"')

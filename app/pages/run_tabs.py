@@ -64,7 +64,7 @@ class RunTabs:
             self._labels[name] = ui.html(_label(name, wide), sanitize=clean, tag="span")
         if name == "timeline":
             made.classes("only-narrow")
-        made.props["data-tab"] = name
+        made.mark(f"tab-{name}").props["data-tab"] = name
         made.on("click", lambda: self.choose(name))
         return made
 

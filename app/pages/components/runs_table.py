@@ -99,7 +99,11 @@ class _Row:
         if can_stop and self._button is None:
             with self._acts:
                 self._button = ConfirmButton(
-                    "Stop", "Stop now?", lambda: self._stop(_key(row)), kind="small danger"
+                    "Stop",
+                    "Stop now?",
+                    lambda: self._stop(_key(row)),
+                    kind="small danger",
+                    mark="row-stop",
                 )
             self._button.element.props(f'aria-label="Stop run {_key(row)[-6:]}"')
         elif not can_stop and self._button is not None:

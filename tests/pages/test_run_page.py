@@ -1,0 +1,125 @@
+"""A run's page: status, timeline, log, diff, pull request, Stop."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+import pytest
+from nicegui.testing.user import User
+
+from app.api.schemas import DeliveryOut
+from app.domain.words import Delivers, Status
+from app.pages.run_delivery import card_html, safe_href
+from tests.pages.conftest import House, html_of, until
+from tests.pages.run_scenes import DELIVERS, DIES, WAITS, add_project, start, until_status
+from tests.state.run_samples import run_of
+
+
+async def test_a_run_is_followed_from_its_start_to_its_stop(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project = await add_project(house, user, tmp_path, WAITS)
+    run = await start(house, user, project, "k1", task="Reject expired coupons")
+    await user.open(f"/runs/{run.id}")
+    await user.should_see("Reject expired coupons")
+    await until(lambda: "Running · <time data-since=" in html_of(user))
+    await until(lambda: "waiting\n" in html_of(user))
+    await until(lambda: "Agent started" in html_of(user))
+    assert "2:00:00" in html_of(user)
+    assert "The pull request opens when the agent is done." in html_of(user)
+    user.find(marker="stop-run").click()
+    await user.should_see("Stop now?")
+    user.find(marker="stop-run").click()
+    await until(lambda: "Stopped · " in html_of(user))
+    await until(lambda: "Synced at" in html_of(user))
+    await user.should_not_see(marker="stop-run")
+    assert "Run did not complete — no PR created" in html_of(user)
+
+
+async def test_a_delivered_run_shows_its_change_request_and_merges_it(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project = await add_project(house, user, tmp_path, DELIVERS)
+    run = await start(house, user, project, "k1")
+    await user.open(f"/runs/{run.id}")
+    await until_status(house, run.id, "succeeded")
+    await until(lambda: "Change request #" in html_of(user))
+    assert "1 file changed" in html_of(user)
+    await until(lambda: '<span class="k2">142 passed</span> &lt;b&gt;&amp;amp;' in html_of(user))
+    user.find(marker="merge").click()
+    await until(lambda: "Merged" in html_of(user))
+    await user.should_not_see(marker="merge")
+    (change,) = await house.api_of(user).changes(project.id)
+    assert change.state == "merged"
+
+
+async def test_the_diff_is_text_and_read_when_it_is_looked_at(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project = await add_project(house, user, tmp_path, DELIVERS)
+    run = await start(house, user, project, "k1")
+    await until_status(house, run.id, "succeeded")
+    await user.open(f"/runs/{run.id}")
+    assert "fixed.txt" not in html_of(user)
+    user.find(marker="tab-diff").click()
+    await until(lambda: "fixed.txt" in html_of(user))
+    assert escape("<script>alert(1)</script>") in html_of(user)
+    assert "<script" not in html_of(user)
+
+
+async def test_a_death_says_why_in_the_head_and_in_the_timeline(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project = await add_project(house, user, tmp_path, DIES)
+    run = await start(house, user, project, "k1")
+    await until_status(house, run.id, "died")
+    await user.open(f"/runs/{run.id}")
+    assert "Agent exited 3." in html_of(user)
+    assert "fatal: boom" in html_of(user)
+    assert 'data-testid="env-provenance"' in html_of(user)
+    kinds = [e.props["data-kind"] for e in user.find(marker="timeline-event").elements]
+    assert {"accepted", "claimed", "spawned", "exited", "reaped"} <= set(kinds)
+
+
+async def test_an_unknown_run_is_a_page_with_404(user: User) -> None:
+    answer = await user.http_client.get("/runs/run_nothing")
+    assert answer.status_code == 404
+
+
+DELIVERY = DeliveryOut(kind="pull_request", number=7, url="https://forge.test/7", state="open")
+
+
+@pytest.mark.parametrize(
+    ("status", "changes", "words"),
+    [
+        (Status.DELIVERING, {}, "Creating pull request…"),
+        (Status.DIED, {}, "Run did not complete — no PR created"),
+        (Status.STOPPED, {}, "Run did not complete — no PR created"),
+        (Status.RUNNING, {"pr_number": 4}, "An open PR already exists for this branch."),
+        (Status.SUCCEEDED, {"delivers": Delivers.REPORT}, "opens no pull request"),
+        (Status.SUCCEEDED, {"delivery": DELIVERY}, "Pull request #7"),
+    ],
+)
+def test_the_pull_request_card_has_words_for_each_state(
+    status: Status, changes: dict[str, object], words: str
+) -> None:
+    assert words in card_html(run_of(1, status, **changes))
+
+
+@pytest.mark.parametrize(
+    ("url", "href"),
+    [
+        ("https://forge.test/7", "https://forge.test/7"),
+        ("/projects/p/changes/1", "/projects/p/changes/1"),
+        ("javascript:alert(1)", ""),
+        ("JaVaScRiPt:alert(1)", ""),
+        ("data:text/html,x", ""),
+        ("//evil.test/x", ""),
+        ("/\\evil.test/x", ""),
+        ("https://", ""),
+        ("http://[bad", ""),
+    ],
+)
+def test_a_hostile_link_is_no_link(url: str, href: str) -> None:
+    assert safe_href(url) == href
