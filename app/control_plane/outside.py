@@ -64,6 +64,7 @@ def find_place(settings: Settings) -> Here:
 def _mark(file: Path) -> str:
     """A random name, made once; whole or not there, whoever else makes it at the same time."""
     if not file.exists():
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = file.with_name(f"{file.name}.{os.getpid()}")
         fresh.write_text(secrets.token_hex(8))
         with contextlib.suppress(FileExistsError):
