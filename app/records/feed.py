@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+log = logging.getLogger(__name__)
 REMEMBERED = 4096
 
 
@@ -79,7 +81,7 @@ class Feed:
             listeners = self._listeners
             for one in numbered:
                 for listener in listeners:
-                    listener(one)
+                    _tell(listener, one)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Hear every change from now on; the answer ends it. Listeners must return at once."""
@@ -105,3 +107,11 @@ class Feed:
     def _drop(self, listener: Listener) -> None:
         with self._lock:
             self._listeners = tuple(one for one in self._listeners if one is not listener)
+
+
+def _tell(listener: Listener, one: Numbered) -> None:
+    # the change is committed already: a listener's own failure must not look like its refusal
+    try:
+        listener(one)
+    except Exception:
+        log.exception("a listener of the feed failed")

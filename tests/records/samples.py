@@ -1,0 +1,120 @@
+"""Rows for tests: runs and projects with everything that a test does not care about filled in."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from app.domain import ids
+from app.domain.words import Status
+from app.records.database import Database
+from app.records.feed import Change
+from app.records.migration import migrate
+from app.records.routing import Stores
+from app.records.run_ledger import RunLedger
+from app.records.tables import Project, Run
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+_counter = itertools.count(1)
+
+
+def entropy(size: int) -> bytes:
+    """Bytes that are different each time, and the same in each test run."""
+    return next(_counter).to_bytes(8, "big").ljust(size, b"\0")
+
+
+def stores_on(control: Database, runs: Database | None = None) -> Stores:
+    """Stores with entropy that repeats from run to run."""
+    return Stores(control, runs, entropy)
+
+
+def opened_database(file: Path, tell: Callable[[list[Change]], None]) -> Database:
+    """A database file, brought up to date."""
+    database = Database(f"sqlite:///{file}", tell=tell)
+    migrate(database, backups=file.parent / "backups", now=NOW)
+    return database
+
+
+def run_id(at: datetime = NOW, *, split: bool = False) -> str:
+    """A new run id of either generation."""
+    at_ms = int(at.timestamp() * 1000)
+    return ids.mint_run_store_id("run", at_ms=at_ms, entropy=entropy(10), split=split)
+
+
+def draft_run(**columns: Any) -> Run:
+    """A queued run of project `proj_1` on a branch of its own."""
+    number = next(_counter)
+    defaults: dict[str, Any] = {
+        "id": run_id(columns.get("created_at", NOW)),
+        "project_id": "proj_1",
+        "status": Status.QUEUED,
+        "trigger": "api",
+        "title": "A run",
+        "depth_level": "standard",
+        "target_framework": "auto",
+        "branch_name": "main",
+        "work_branch": f"run/{number}",
+        "agent": "script",
+        "delivers": "change",
+        "tags": [],
+        "budget_seconds": 60,
+        "body_hash": "0",
+        "correlation_id": "c",
+        "created_by": "person_1",
+        "provenance": {},
+        "created_at": NOW,
+    }
+    return Run(**defaults | columns)
+
+
+def add_run(ledger: RunLedger, **columns: Any) -> Run:
+    """A run of `draft_run`, inserted."""
+    run = draft_run(**columns)
+    with ledger.stores.owner_of(run.id).transaction() as tx:
+        ledger.insert(tx, run, sentence="accepted")
+    return run
+
+
+def draft_project(**columns: Any) -> Project:
+    """A ready project."""
+    defaults: dict[str, Any] = {
+        "id": "proj_1",
+        "name": "one",
+        "origin": "/srv/one",
+        "base_branch": "main",
+        "tracker": "builtin",
+        "agent": "script",
+        "budget_seconds": 60,
+        "max_concurrency": 3,
+        "open_pr": "runyard",
+        "branch_pattern": "afk/<N>",
+        "frameworks": ["auto"],
+        "sandbox": "none",
+        "state": "ready",
+        "known_branches": ["main"],
+        "created_at": NOW,
+    }
+    return Project(**defaults | columns)
+
+
+def draft_change(**columns: Any) -> dict[str, Any]:
+    """The columns of an open change request of `proj_1`, without a number."""
+    defaults: dict[str, Any] = {
+        "project_id": "proj_1",
+        "run_id": "run_1",
+        "title": "A change",
+        "body": "",
+        "base": "main",
+        "branch": "afk/1",
+        "base_sha": "a" * 40,
+        "head_sha": "b" * 40,
+        "commits": 1,
+        "files_changed": 1,
+        "additions": 1,
+        "deletions": 0,
+        "created_at": NOW,
+    }
+    return defaults | columns

@@ -1,0 +1,196 @@
+"""Bringing a database up to date: fresh, current, older with a backup, newer refused (F47, F48)."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, text
+from sqlmodel import SQLModel
+
+from app.records import migration
+from app.records.database import Database
+from app.records.migration import HEAD, REVISIONS, SchemaNewer, migrate
+from app.records.tables import Person
+from tests.records.samples import NOW
+
+MIGRATIONS = Path(migration.__file__).parent / "migrations"
+ROOT = Path(__file__).parents[2]
+NEXT = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade():
+    op.add_column("person", sa.Column("nickname", sa.String(), nullable=True))
+"""
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Iterator[Database]:
+    """A database file that does not exist yet."""
+    database = Database(f"sqlite:///{tmp_path / 'x.db'}", tell=lambda _: None)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def next_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Turns this program into the next one, which knows one schema more."""
+
+    def upgrade() -> None:
+        folder = tmp_path / "next"
+        shutil.copytree(MIGRATIONS, folder / "migrations")
+        (folder / "migrations" / "versions" / "0002_next.py").write_text(NEXT)
+        monkeypatch.setattr(migration, "__file__", str(folder / "migration.py"))
+        monkeypatch.setattr(migration, "HEAD", "0002")
+        monkeypatch.setattr(migration, "REVISIONS", ("0001", "0002"))
+
+    return upgrade
+
+
+def revision_of(database: Database) -> str:
+    with database.reading() as session:
+        return str(session.execute(text("SELECT version_num FROM alembic_version")).scalar_one())
+
+
+def test_a_fresh_database_gets_the_newest_schema_and_no_backup(
+    bare: Database, tmp_path: Path
+) -> None:
+    assert migrate(bare, backups=tmp_path / "backups", now=NOW) is None
+    assert revision_of(bare) == HEAD
+    assert not (tmp_path / "backups").exists()
+
+
+def test_a_current_database_is_left_alone(bare: Database, tmp_path: Path) -> None:
+    migrate(bare, backups=tmp_path / "backups", now=NOW)
+    before = (tmp_path / "x.db").stat().st_mtime_ns
+    assert migrate(bare, backups=tmp_path / "backups", now=NOW) is None
+    assert (tmp_path / "x.db").stat().st_mtime_ns == before
+
+
+def test_the_schema_is_the_one_the_tables_describe(bare: Database, tmp_path: Path) -> None:
+    migrate(bare, backups=tmp_path / "backups", now=NOW)
+    with bare.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, SQLModel.metadata) == []
+
+
+def test_every_check_and_foreign_key_of_the_tables_is_in_the_schema(
+    bare: Database, tmp_path: Path
+) -> None:
+    # alembic compares neither checks nor SQLite's foreign keys by itself
+    migrate(bare, backups=tmp_path / "backups", now=NOW)
+    found = inspect(bare.engine)
+    for table in SQLModel.metadata.sorted_tables:
+        checks = {check.name for check in table.constraints if "Check" in type(check).__name__}
+        assert {one["name"] for one in found.get_check_constraints(table.name)} == checks
+        keys = {(key.column.table.name, key.parent.name) for key in table.foreign_keys}
+        assert {
+            (one["referred_table"], one["constrained_columns"][0])
+            for one in found.get_foreign_keys(table.name)
+        } == keys
+
+
+def test_the_program_knows_the_revisions_that_it_brings_along() -> None:
+    script = ScriptDirectory(str(MIGRATIONS))
+    known = [one.revision for one in script.walk_revisions()]
+    assert tuple(reversed(known)) == REVISIONS
+    assert script.get_current_head() == HEAD == REVISIONS[-1]
+
+
+def test_f47_an_older_database_is_backed_up_then_upgraded(
+    bare: Database, tmp_path: Path, next_program: Callable[[], None]
+) -> None:
+    migrate(bare, backups=tmp_path / "backups", now=NOW)
+    with bare.transaction() as tx:
+        tx.add(Person(id="person_1", name="p", created_at=NOW))
+    next_program()
+    backup = migrate(bare, backups=tmp_path / "backups", now=NOW)
+    assert backup is not None
+    assert backup == tmp_path / "backups" / "before-0002-20260102T030405Z.db"
+    assert revision_of(bare) == "0002"
+    assert {one["name"] for one in inspect(bare.engine).get_columns("person")} >= {"nickname"}
+    with sqlite3.connect(backup) as copy:
+        assert copy.execute("SELECT id FROM person").fetchall() == [("person_1",)]
+        assert copy.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+        assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    copy.close()
+    assert backup.stat().st_mode & 0o777 == 0o600
+    assert backup.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_f47_an_upgrade_that_fails_half_way_leaves_the_old_schema_and_the_backup(
+    bare: Database, tmp_path: Path, next_program: Callable[[], None]
+) -> None:
+    migrate(bare, backups=tmp_path / "backups", now=NOW)
+    next_program()
+    script = tmp_path / "next" / "migrations" / "versions" / "0002_next.py"
+    script.write_text(f"{NEXT}    raise RuntimeError('half way')\n")
+    with pytest.raises(RuntimeError, match="half way"):
+        migrate(bare, backups=tmp_path / "backups", now=NOW)
+    assert revision_of(bare) == "0001"
+    columns = {one["name"] for one in inspect(bare.engine).get_columns("person")}
+    assert "nickname" not in columns
+    assert len(list((tmp_path / "backups").glob("*.db"))) == 1
+    # run again, it completes
+    script.write_text(NEXT)
+    migrate(bare, backups=tmp_path / "backups", now=NOW)
+    assert revision_of(bare) == "0002"
+
+
+def test_f48_a_newer_database_is_refused_and_untouched(bare: Database, tmp_path: Path) -> None:
+    migrate(bare, backups=tmp_path / "backups", now=NOW)
+    with bare.transaction() as tx:
+        tx.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaNewer, match=r"schema 9999.*up to 0001.*newer Runyard"):
+        migrate(bare, backups=tmp_path / "backups", now=NOW)
+    assert revision_of(bare) == "9999"
+    assert not (tmp_path / "backups").exists()
+
+
+START = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import alembic.command
+from app.records.database import Database
+from app.records.migration import migrate
+
+file = Path(sys.argv[1])
+database = Database(f"sqlite:///{file}", tell=lambda _: None)
+print("ready", flush=True)
+sys.stdin.readline()
+migrate(database, backups=file.parent / "backups", now=datetime.now(UTC))
+"""
+
+
+def test_two_servers_that_start_at_once_make_one_schema(bare: Database, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", START, str(tmp_path / "x.db")]
+    pipe = subprocess.PIPE
+    servers = [
+        subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        for _ in range(2)
+    ]
+    for server in servers:
+        assert server.stdout is not None
+        assert server.stdout.readline() == "ready\n"
+    for server in servers:
+        assert server.stdin is not None
+        server.stdin.write("\n")
+        server.stdin.flush()
+    errors = [server.communicate(timeout=30)[1] for server in servers]
+    assert [server.returncode for server in servers] == [0, 0], errors
+    assert revision_of(bare) == HEAD
