@@ -102,6 +102,7 @@ def build_gate(plane: ControlPlane) -> Gate:
         tailwind=False,
         show_welcome_message=False,
     )
+    core.app.add_exception_handler(404, problems.no_such_page)
     # socket.io would answer any origin; the gate refuses them first, this is the second bolt
     core.sio.eio.cors_allowed_origins = [
         f"http://{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")

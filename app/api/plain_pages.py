@@ -56,6 +56,12 @@ def stale_link_page() -> HTMLResponse:
     return _page(401, "This link does not work any more", f"{sentence}\n{_HOW}")
 
 
+def lost_page() -> HTMLResponse:
+    """404: no page has this address."""
+    sentence = '<p>No page has this address. <a href="/">To the projects</a></p>'
+    return _page(404, "There is nothing here", sentence)
+
+
 def fault_page() -> HTMLResponse:
     """500: a fault of ours, named by its correlation id only."""
     sentence = "<p>The log has the details under the reference below.</p>"

@@ -6,11 +6,13 @@ import logging
 from http import HTTPStatus
 from typing import Any, cast
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from app.api import plain_pages
+from app.api.call import Call
 from app.errors import Invalid, NotFound, Refusal, StoreUnavailable
 from app.logs import correlation
 
@@ -74,6 +76,13 @@ async def _no_such_route(_: Request, raised: Exception) -> JSONResponse:
     phrase = HTTPStatus(error.status_code).phrase
     code = phrase.lower().replace(" ", "_")
     return _problem(error.status_code, code, str(error.detail), {}, dict(error.headers or {}))
+
+
+async def no_such_page(request: Request, _: Exception) -> Response:
+    """What a path that is nobody's answers: a page to a person, a problem to a program."""
+    if Call.of(request.scope).wants_page:
+        return plain_pages.lost_page()
+    return answer_for(NotFound())
 
 
 async def _store_silent(_: Request, error: Exception) -> JSONResponse:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Path
 from fastapi.responses import PlainTextResponse, Response
 
 from app.api.schemas import (
@@ -24,6 +26,7 @@ from app.errors import Invalid
 from app.services.issues import IssueView
 from app.services.plane import Services
 
+Numbered = Annotated[int, Path(ge=1, le=2**31 - 1)]
 CLEARABLE = {"agent_command", "setup_command", "prompt", "stall_seconds"}
 
 
@@ -115,7 +118,7 @@ def _issue_routes(services: Services) -> APIRouter:
         return _issue_out(services.issues.add(project_id, body.title, body.body, body.labels, now))
 
     @router.patch("/projects/{project_id}/issues/{number}")
-    def change(project_id: str, number: int, body: IssueChange) -> IssueOut:
+    def change(project_id: str, number: Numbered, body: IssueChange) -> IssueOut:
         """Edit, label, close or open an issue."""
         changes = body.model_dump(exclude_none=True)
         return _issue_out(services.issues.change(project_id, number, changes, services.clock()))
@@ -132,22 +135,22 @@ def _change_routes(services: Services) -> APIRouter:
         return Changes(items=[change_out(one) for one in services.changes.all(project_id)])
 
     @router.get("/projects/{project_id}/changes/{number}")
-    def show(project_id: str, number: int) -> ChangeOut:
+    def show(project_id: str, number: Numbered) -> ChangeOut:
         """One change request."""
         return change_out(services.changes.find(project_id, number))
 
     @router.get("/projects/{project_id}/changes/{number}/diff", response_class=PlainTextResponse)
-    def diff(project_id: str, number: int) -> Response:
+    def diff(project_id: str, number: Numbered) -> Response:
         """What a change request changes."""
         return PlainTextResponse(services.changes.diff(project_id, number).text)
 
     @router.post("/projects/{project_id}/changes/{number}/merge")
-    def merge(project_id: str, number: int) -> ChangeOut:
+    def merge(project_id: str, number: Numbered) -> ChangeOut:
         """Merge, push to origin, close what it closes."""
         return change_out(services.changes.merge(project_id, number, services.clock()))
 
     @router.post("/projects/{project_id}/changes/{number}/close")
-    def close(project_id: str, number: int) -> ChangeOut:
+    def close(project_id: str, number: Numbered) -> ChangeOut:
         """Close without merging."""
         return change_out(services.changes.close(project_id, number, services.clock()))
 

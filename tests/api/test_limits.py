@@ -45,8 +45,12 @@ def count(shop: Workshop) -> int:
 def test_f06_at_most_so_many_runs_of_a_repository_are_open_at_once(shop: Workshop) -> None:
     quota = shop.api.get("/quota/runs").json()
     assert quota == {
-        **{"limit": QUOTA, "remaining": QUOTA, "used": 0, "window_seconds": 900},
-        **{"reset_at": None, "retry_after": None},
+        "limit": QUOTA,
+        "remaining": QUOTA,
+        "used": 0,
+        "window_seconds": 900,
+        "reset_at": None,
+        "retry_after": None,
     }
     asked = {"project_id": shop.projects["shop"]["id"]}
     standing = shop.api.get("/quota/concurrency", params=asked)

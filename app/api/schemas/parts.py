@@ -44,6 +44,7 @@ def _line(longest: int) -> StringConstraints:
     return StringConstraints(strip_whitespace=True, min_length=1, max_length=longest)
 
 
+Remark = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500), NoNul]
 Text = Annotated[str, _line(200), NoNul]
 Title = Annotated[str, _line(300), NoNul]
 BranchName = Annotated[str, _line(244), NoNul]

@@ -13,7 +13,7 @@ from app.api.schemas.parts import (
     Key,
     Moment,
     Number,
-    Prose,
+    Remark,
     Tag,
     TaskText,
     Text,
@@ -43,7 +43,7 @@ class RunOrder(Body):
 class StopOrder(Body):
     """The body of `POST /runs/{id}/stop`."""
 
-    because: Prose | None = Field(default=None, max_length=500)
+    because: Remark | None = None
 
 
 class UsageOut(Answer):
