@@ -29,7 +29,7 @@ def measure_rest(yard: Yard, cookie: str) -> Found:
     memory = process.memory_info().rss / 1e6
     return {
         "start": Measured(median(starts)),
-        "idle": Measured(100 * busy / WATCH_SECONDS, f"over {WATCH_SECONDS} s"),
+        "idle": Measured(round(100 * busy / WATCH_SECONDS, 2), f"over {WATCH_SECONDS} s"),
         "memory": Measured(memory, "after one page"),
     }
 

@@ -1,0 +1,145 @@
+"""What the documentation says is so: its commands, links, settings and named tests."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.config import Settings
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+PAGES = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+NAMED_FILE = re.compile(r"`((?:app|tests|scripts)/[\w./-]+)`")
+DEMO_SECONDS = 90
+
+
+def _commands() -> list[list[str]]:
+    text = README.read_text()
+    lines = [line for block in BLOCK.findall(text) for line in block.splitlines() if line.strip()]
+    return [shlex.split(line) for line in lines]
+
+
+COMMANDS = _commands()
+MAKES = [words for words in COMMANDS if words[0] == "make"]
+RUNYARDS = [words for words in COMMANDS if words[0] == "runyard"]
+
+
+def _run(*words: str, env: dict[str, str], seconds: float = 30) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "main.py", *words],
+        cwd=ROOT,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+
+
+def _anchors(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+def test_every_command_of_the_readme_is_of_a_known_kind() -> None:
+    assert MAKES
+    assert RUNYARDS
+    assert len(MAKES) + len(RUNYARDS) == len(COMMANDS)
+
+
+@pytest.mark.parametrize("words", MAKES, ids=" ".join)
+def test_a_make_command_has_its_target(words: list[str]) -> None:
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(words[1:]) <= set(targets)
+
+
+@pytest.mark.parametrize("words", RUNYARDS, ids=" ".join)
+def test_a_runyard_command_is_there_with_its_options(
+    words: list[str], child_environment: dict[str, str]
+) -> None:
+    rest = words[1:]
+    plain = [word for word in rest if re.fullmatch("[a-z-]+", word) and not word.startswith("-")]
+    command = plain[: 2 if rest[0] in {"projects", "issues", "runs"} else 1]
+    helped = _run(*command, "--help", env=child_environment)
+    assert helped.returncode == 0, helped.stderr
+    assert helped.stdout.startswith(f"Usage: runyard {' '.join(command)} ")
+    options = {word for word in rest if word.startswith("--")}
+    assert options <= set(re.findall(r"--[a-z-]+", helped.stdout))
+
+
+@pytest.mark.timeout(DEMO_SECONDS + 10)
+def test_the_demo_delivers_and_shows_timeline_diff_and_delivery(
+    child_environment: dict[str, str],
+) -> None:
+    demo = _run("demo", env=child_environment, seconds=DEMO_SECONDS)
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    for kind in ("accepted", "claimed", "spawned", "delivered"):
+        assert re.search(rf"^\d\d:\d\d:\d\d\s+{kind}\b", demo.stdout, re.MULTILINE), kind
+    assert "\ndiff --git " in demo.stdout
+    assert re.search(r"^Delivered: change #\d+, open, 1 commit", demo.stdout, re.MULTILINE)
+
+
+def test_make_demo_is_the_command_that_was_just_run() -> None:
+    recipe = re.search(r"^demo:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert recipe is not None
+    assert ".venv/bin/runyard demo" in recipe[1]
+
+
+@pytest.mark.parametrize("doc", PAGES, ids=lambda doc: doc.relative_to(ROOT).as_posix())
+def test_every_link_leads_somewhere(doc: Path) -> None:
+    for target in LINK.findall(doc.read_text()):
+        name, _, anchor = target.partition("#")
+        path = (doc.parent / name) if name else doc
+        assert path.exists(), target
+        assert not anchor or anchor in _anchors(path), target
+
+
+@pytest.mark.parametrize("doc", PAGES, ids=lambda doc: doc.relative_to(ROOT).as_posix())
+def test_every_file_and_test_that_is_named_is_there(doc: Path) -> None:
+    text = doc.read_text()
+    for name in NAMED_FILE.findall(text):
+        assert (ROOT / name).exists(), name
+    for file, test in NAMED_TEST.findall(text):
+        assert re.search(rf"^(async )?def {test}\(", (ROOT / file).read_text(), re.MULTILINE), test
+
+
+def test_every_page_of_the_docs_is_in_their_index() -> None:
+    index = ROOT / "docs" / "README.md"
+    linked = {(index.parent / name).resolve() for name in LINK.findall(index.read_text())}
+    assert [page for page in PAGES[2:] if page not in {index, *linked}] == []
+
+
+def test_the_table_of_settings_is_the_settings() -> None:
+    table = (ROOT / "docs" / "operating.md").read_text()
+    rows = re.findall(r"^\| `(RUNYARD_\w+)` \| ([^|]+) \|", table, re.MULTILINE)
+    assert [name for name, _ in rows] == [f"RUNYARD_{n.upper()}" for n in Settings.model_fields]
+
+
+def test_the_plain_defaults_in_the_table_are_the_defaults() -> None:
+    table = (ROOT / "docs" / "operating.md").read_text()
+    rows = re.findall(r"^\| `RUNYARD_(\w+)` \| `([^`|]+)` \|", table, re.MULTILINE)
+    assert rows
+    for name, said in rows:
+        assert str(Settings.model_fields[name.lower()].default) == said, name
+
+
+def test_what_the_readme_requires_is_what_the_program_requires() -> None:
+    text = README.read_text()
+    project = (ROOT / "pyproject.toml").read_text()
+    needed = re.search(r'requires-python = ">=([\d.]+)"', project)
+    assert needed is not None
+    assert f"Python {needed[1]} or newer" in text
+    doctor = (ROOT / "app" / "services" / "doctor.py").read_text()
+    floor = re.search(r"GIT_FLOOR = \((\d+), (\d+)\)", doctor)
+    assert floor is not None
+    assert f"git {floor[1]}.{floor[2]} or newer" in text
