@@ -188,10 +188,11 @@ class Welcome:
             project = await self._visit.api.add_demo_project()
         except (ApiProblem, NoAnswer) as problem:
             self._visit.refuse(problem)
-            self._demo.set_text("Try the demo project")
-            self._demo.enable()
-            return
-        self._visit.go(f"/projects/{project.id}")
+        else:
+            # its card comes by the feed, on this page as on every other
+            self._visit.say(f"{project.name} is here. Press New run on its card.")
+        self._demo.set_text("Try the demo project")
+        self._demo.enable()
 
 
 def _way(title: str, words: str) -> ui.element:

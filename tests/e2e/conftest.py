@@ -1,19 +1,21 @@
-"""A real server and a real Chromium."""
+"""People with a real Chromium before a real server process; an error in a console fails a test."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, BrowserType, Page
+from playwright.sync_api import Browser, BrowserType, ConsoleMessage, Page
 
 from tests.servers import RunyardServer, running_server
 
-QUIET = (
+FLAGS = (
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -21,35 +23,122 @@ QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
+FAST = {
+    "RUNYARD_KILL_GRACE_SECONDS": "1",
+    "RUNYARD_SWEEP_SECONDS": "1",
+    "RUNYARD_RUN_QUOTA": "200",
+    "RUNYARD_MAX_LIVE_RUNS": "20",
+}
+WIDE = {"width": 1280, "height": 800}
+
+OpenPage = Callable[..., Page]
 
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(
     browser_type_launch_args: dict[str, Any], browser_type: BrowserType
 ) -> dict[str, Any]:
-    """Playwright's own browser where it is installed, else the system's."""
-    given = {**browser_type_launch_args, "args": list(QUIET)}
-    if not Path(browser_type.executable_path).is_file():
-        found = os.environ.get("CHROMIUM_PATH") or shutil.which("chromium")
-        if found is None:
-            pytest.skip("no Chromium: set CHROMIUM_PATH or install one")
-        given["executable_path"] = found
-    if os.geteuid() == 0:
-        given["args"].append("--no-sandbox")
-    return given
+    """Playwright's own browser where it is installed, else $CHROMIUM_PATH, else `chromium`."""
+    managed, named = Path(browser_type.executable_path), os.environ.get("CHROMIUM_PATH", "")
+    path = str(managed) if managed.is_file() else named or shutil.which("chromium")
+    if not path or not Path(path).is_file():
+        pytest.fail(
+            "NO CHROMIUM: run `playwright install chromium`, install the system's, "
+            "or set CHROMIUM_PATH. Tests in a browser are never skipped.",
+            pytrace=False,
+        )
+    flags = [*FLAGS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    return {**browser_type_launch_args, "executable_path": path, "args": flags}
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunyardServer]:
-    """One server for the tests of a module."""
-    with running_server(tmp_path_factory.mktemp("house") / "data") as server:
-        yield server
+    """A server for the tests of one file; an ERROR in its log fails the last of them."""
+    with running_server(tmp_path_factory.mktemp("data"), **FAST) as running:
+        yield running
+    errors = [line for line in running.log.splitlines() if is_error(line)]
+    assert not errors, "\n".join(errors)
+
+
+def is_error(line: str) -> bool:
+    """True for a log line at ERROR or above, and for one that is no JSON at all."""
+    try:
+        return json.loads(line).get("level") in ("error", "critical")
+    except ValueError:
+        return bool(line.strip())
+
+
+class Consoles:
+    """What the browsers complain of; `expect` names what belongs to the test."""
+
+    def __init__(self) -> None:
+        self._said: list[str] = []
+        self._expected: list[str] = []
+
+    def watch(self, page: Page) -> None:
+        """Listen to one page."""
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self._said.append(f"page error: {error}"))
+        page.on("dialog", self._hear_dialog)
+
+    def expect(self, pattern: str) -> None:
+        """Say which complaints belong to this test."""
+        self._expected.append(pattern)
+
+    @property
+    def complaints(self) -> list[str]:
+        """What nobody expected."""
+        return [s for s in self._said if not any(re.search(e, s) for e in self._expected)]
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self._said.append(f"{message.text} ({message.location.get('url', '')})")
+
+    def _hear_dialog(self, dialog: Any) -> None:
+        self._said.append(f"a dialog: {dialog.message}")
+        dialog.dismiss()
 
 
 @pytest.fixture
-def signed_in(context: BrowserContext, server: RunyardServer) -> Page:
-    """A signed-in page on the projects."""
-    page = context.new_page()
-    page.goto(server.new_link())
-    page.wait_for_selector(".shell")
-    return page
+def consoles() -> Iterator[Consoles]:
+    """The consoles of every page of the test."""
+    consoles = Consoles()
+    yield consoles
+    assert not consoles.complaints
+
+
+@pytest.fixture
+def open_page(browser: Browser, consoles: Consoles) -> Iterator[OpenPage]:
+    """`open_page(**context)`: a page in a browser of its own, nobody signed in."""
+    contexts = []
+
+    def open_one(**context: Any) -> Page:
+        made = browser.new_context(**{"viewport": WIDE, **context})
+        contexts.append(made)
+        page = made.new_page()
+        page.set_default_timeout(15_000)
+        consoles.watch(page)
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def sign_in(open_page: OpenPage, server: RunyardServer) -> OpenPage:
+    """`sign_in(**context)`: a person's own browser, on the Projects page."""
+
+    def enter(**context: Any) -> Page:
+        page = open_page(**context)
+        page.goto(server.new_link())
+        page.wait_for_selector(".shell")
+        return page
+
+    return enter
+
+
+@pytest.fixture
+def signed_in(sign_in: OpenPage) -> Page:
+    """One signed-in person's page."""
+    return sign_in()

@@ -1,0 +1,105 @@
+"""What the stories begin with: projects made through the API, and an agent that is told its part."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.agents_for_tests.runs import AGENTS
+from tests.repositories import make_origin
+from tests.servers import RunyardServer, wait_for
+
+HOSTILE = '";alert(1)//<img src=x onerror=alert(1)>'
+LONG = ("a-project-whose-name-is-as-long-as-it-may-be-" * 2)[:80]
+NEVER_COMMITS = ["/bin/sh", "-c", "printf '\\033[31mno way\\033[0m\\n'; exit 3"]
+
+
+class Puppet:
+    """An agent that waits for orders; `argv` starts it, `tell` orders."""
+
+    def __init__(self, folder: Path) -> None:
+        self._fifo = folder / "orders"
+        folder.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(self._fifo)
+        self.argv = [sys.executable, "-I", str(AGENTS / "puppet.py"), str(self._fifo)]
+
+    def tell(self, *orders: str) -> None:
+        """Give orders; returns once the agent has begun to read them."""
+        self._fifo.write_text("".join(f"{order}\n" for order in orders))
+
+    def tell_to_deliver(self, name: str = "made.txt", text: str = "made") -> None:
+        """Have it commit one file and end well."""
+        self.tell(f"write {name} {text}", f"commit Add {name}", "say done", "exit 0")
+
+
+def add_project(
+    server: RunyardServer, folder: Path, argv: list[str], *, name: str = "shop", **more: Any
+) -> str:
+    """Register a fresh repository in `folder` and wait until it is cloned; the project's id."""
+    origin = make_origin(folder / "origin")
+    order = {"name": name, "origin": str(origin), "agent": "script", "agent_command": argv, **more}
+    with server.client() as client:
+        answer = client.post("/projects", json=order)
+        assert answer.status_code == 201, answer.text
+        path = f"/projects/{answer.json()['id']}"
+        return wait_for(client, path, lambda project: project["state"] == "ready")["id"]
+
+
+def start_run(server: RunyardServer, project_id: str, **order: Any) -> str:
+    """Accept a run through the API; its id."""
+    with server.client() as client:
+        answer = client.post("/runs", json={"project_id": project_id, **order})
+        assert answer.status_code == 201, answer.text
+        return answer.json()["id"]
+
+
+def wait_until(server: RunyardServer, run_id: str, **facts: Any) -> dict[str, Any]:
+    """Wait until the run's answer holds these facts."""
+    with server.client() as client:
+        return wait_for(
+            client,
+            f"/runs/{run_id}",
+            lambda run: all(run[name] == value for name, value in facts.items()),
+        )
+
+
+def wait_until_released(server: RunyardServer, run_id: str) -> None:
+    """Wait until nothing of the run is left."""
+    with server.client() as client:
+        wait_for(client, f"/runs/{run_id}", lambda run: run["released_at"] is not None)
+
+
+def card(page: Page, project_id: str) -> Locator:
+    """A project's card."""
+    return page.locator(f"[data-testid=project-card][data-project='{project_id}']")
+
+
+def field_error(page: Page, mark: str) -> Locator:
+    """What is said to be wrong with a field."""
+    return page.locator(".f", has=page.get_by_test_id(mark)).get_by_test_id("field-error")
+
+
+def expect_no_sideways_scroll(page: Page) -> None:
+    """Nothing is wider than the window."""
+    wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    assert wide <= 0, f"{page.url} is {wide} px too wide: {widest(page)}"
+
+
+def widest(page: Page) -> list[str]:
+    """The elements that stick out."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll('main *')]
+          .filter((e) => e.getBoundingClientRect().right > innerWidth + 1).slice(0, 5)
+          .map((e) => `${e.tagName}.${e.className} ${e.textContent.slice(0, 40)}`)"""
+    )
+
+
+def wait_for_run_page(page: Page) -> str:
+    """Wait for the page of a run to be there; the run's id."""
+    page.wait_for_url("**/runs/run_*")
+    expect(page.get_by_test_id("run-status")).to_be_visible()
+    return page.url.rpartition("/")[2]
