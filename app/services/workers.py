@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from time import monotonic
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -28,8 +29,12 @@ class Workers:
         future.add_done_callback(self._pending.discard)
 
     def finish(self, timeout_seconds: float) -> bool:
-        """Wait until nothing is pending; False where something still is."""
-        return not wait(set(self._pending), timeout_seconds).not_done
+        """Wait until nothing is pending, what duties submit included; False where something is."""
+        give_up_at = monotonic() + timeout_seconds
+        while pending := set(self._pending):
+            if wait(pending, max(0.0, give_up_at - monotonic())).not_done:
+                return False
+        return True
 
     def close(self) -> None:
         """Drop what has not begun, and let what has begun come to its end."""

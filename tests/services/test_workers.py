@@ -1,0 +1,88 @@
+"""The pool of threads: what it finishes, what it drops, and what a failing duty ends."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from app.services.run_locks import Locks
+from app.services.workers import Workers
+
+
+@pytest.fixture
+def workers() -> Iterator[Workers]:
+    """Two threads."""
+    workers = Workers(2)
+    yield workers
+    workers.close()
+    assert workers.finish(5)
+
+
+def test_finishing_waits_for_what_duties_submit_too(workers: Workers) -> None:
+    done: list[int] = []
+
+    def duty(depth: int) -> None:
+        if depth < 20:
+            workers.submit(duty, depth + 1)
+        done.append(depth)
+
+    workers.submit(duty, 0)
+    assert workers.finish(5)
+    assert done == list(range(21))
+
+
+def test_finishing_gives_up_in_time(workers: Workers) -> None:
+    go_on = threading.Event()
+    workers.submit(go_on.wait, 10)
+    assert not workers.finish(0.05)
+    go_on.set()
+    assert workers.finish(5)
+
+
+@pytest.mark.expects_error_log
+def test_a_duty_that_fails_ends_nothing_but_itself(
+    workers: Workers, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("its own")
+
+    done = threading.Event()
+    workers.submit(fail)
+    workers.submit(done.set)
+    assert workers.finish(5)
+    assert done.is_set()
+    assert ["fail" in record.getMessage() for record in caplog.records] == [True]
+
+
+def test_after_closing_nothing_begins(workers: Workers) -> None:
+    go_on, begun, done = threading.Event(), threading.Semaphore(0), []
+    for _ in range(4):
+        workers.submit(lambda: (begun.release(), go_on.wait(10), done.append(1)))
+    for _ in range(2):
+        assert begun.acquire(timeout=5)
+    workers.close()
+    workers.submit(done.append, 2)
+    go_on.set()
+    assert workers.finish(5)
+    # two had begun and came to their end; two had not
+    assert done == [1, 1]
+
+
+def test_locks_of_different_names_do_not_wait_for_each_other() -> None:
+    locks = Locks()
+    with locks.holding("a") as first, locks.holding("b", wait=False) as second:
+        assert (first, second) == (True, True)
+        with locks.holding("a", wait=False) as third:
+            assert third is False
+    with locks.holding("a", wait=False) as again:
+        assert again
+
+
+def test_a_lock_is_given_back_when_its_holder_fails() -> None:
+    locks = Locks()
+    with pytest.raises(RuntimeError), locks.holding("a"):
+        raise RuntimeError
+    with locks.holding("a", wait=False) as again:
+        assert again
