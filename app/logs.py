@@ -17,12 +17,15 @@ def new_correlation_id() -> str:
     return uuid.uuid4().hex
 
 
-def _add_correlation(
-    _: object, __: str, event: structlog.typing.EventDict
-) -> structlog.typing.EventDict:
-    if correlation.get():
-        event.setdefault("correlation_id", correlation.get())
-    return event
+def _correlated() -> structlog.typing.Processor:
+    # what nobody asked for is tied together by the start of this process
+    of_this_start = new_correlation_id()
+
+    def add(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        event.setdefault("correlation_id", correlation.get() or of_this_start)
+        return event
+
+    return add
 
 
 def set_up_logs(*, level: int = logging.INFO) -> None:
@@ -32,7 +35,7 @@ def set_up_logs(*, level: int = logging.INFO) -> None:
         structlog.stdlib.add_logger_name,
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _add_correlation,
+        _correlated(),
         structlog.processors.format_exc_info,
     ]
     handler = logging.StreamHandler(sys.stderr)

@@ -17,6 +17,7 @@ import webbrowser
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from pydantic import ValidationError
 
 from app.api import events, problems, projects, runs, sign_in, system
 from app.api.client import ApiClient
+from app.api.description import describe
 from app.api.gate import Gate, cookie_name
 from app.api.live import LiveStream
 from app.config import Settings, load_settings
@@ -117,6 +119,8 @@ def _build_api(services: Any, live: LiveStream) -> FastAPI:
     api.include_router(projects.routes(services))
     api.include_router(events.routes(services, live, epoch=secrets.token_hex(4)))
     api.include_router(system.routes(services))
+    api.include_router(sign_in.link_routes(services.accounts, services.clock))
+    api.openapi = partial(describe, api)
     api.get("/docs", include_in_schema=False)(lambda: system.docs_page(api.openapi()))
     return api
 

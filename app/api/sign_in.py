@@ -15,7 +15,7 @@ from app.services.accounts import SESSION_LIFETIME, Accounts
 
 
 def routes(accounts: Accounts, now: Callable[[], datetime], *, port: int) -> APIRouter:
-    """`GET /login`, `POST /logout` and `POST /api/v1/login-links`; they stand behind the gate."""
+    """`GET /login` and `POST /logout`; they stand behind the gate."""
     router = APIRouter()
     name = cookie_name(port)
 
@@ -44,7 +44,14 @@ def routes(accounts: Accounts, now: Callable[[], datetime], *, port: int) -> API
         answer.delete_cookie(name, httponly=True, samesite="lax")
         return answer
 
-    @router.post("/api/v1/login-links", status_code=201, tags=["sign-in"])
+    return router
+
+
+def link_routes(accounts: Accounts, now: Callable[[], datetime]) -> APIRouter:
+    """`POST /login-links`, below the API's base path."""
+    router = APIRouter(tags=["sign-in"])
+
+    @router.post("/login-links", status_code=201)
     def make_login_link(request: Request) -> LoginLink:
         """A link that signs a browser in once, within five minutes."""
         token = accounts.make_link_token(now())

@@ -28,11 +28,11 @@ def open_routes(services: Services) -> APIRouter:
     """`/healthz` and `/readyz`, open to everybody, and `/metrics`."""
     router = APIRouter(include_in_schema=False)
 
-    @router.get("/healthz", response_class=PlainTextResponse)
+    @router.api_route("/healthz", methods=["GET", "HEAD"], response_class=PlainTextResponse)
     def alive() -> str:
         return "ok"
 
-    @router.get("/readyz", response_class=PlainTextResponse)
+    @router.api_route("/readyz", methods=["GET", "HEAD"], response_class=PlainTextResponse)
     def ready() -> Response:
         if services.database.answers():
             return PlainTextResponse("ok")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import create_engine, event, text
@@ -79,7 +80,10 @@ class Database:
                 self._tell(list(dict.fromkeys(changes)))
 
     def answers(self) -> bool:
-        """True where the database can be asked something."""
+        """True where the database can be asked something, and SQLite's file is in its place."""
+        file = make_url(self.url).database if self.is_sqlite else None
+        if file and not Path(file).is_file():
+            return False  # what is open still answers, but what it writes is lost
         try:
             with self.reading() as session:
                 session.execute(text("SELECT 1"))

@@ -1,0 +1,81 @@
+"""The API's OpenAPI document: what FastAPI knows, and what every answer has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import FastAPI
+
+from app.api.problems import MEDIA_TYPE
+from app.errors import Refusal
+
+METHODS = frozenset({"get", "post", "put", "patch", "delete"})
+_CORRELATION = {
+    "description": "Ties the request to its log lines; a request may bring its own.",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
+}
+
+
+def describe(api: FastAPI) -> dict[str, Any]:
+    """The whole document; made once, then kept by `api`."""
+    if api.openapi_schema is None:
+        document = FastAPI.openapi(api)
+        parts = document.setdefault("components", {})
+        parts.setdefault("schemas", {})["Problem"] = _problem()
+        parts["headers"] = {"X-Correlation-Id": _CORRELATION}
+        parts["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        document["security"] = [{"token": []}]
+        document["servers"] = [{"url": "/api/v1"}]
+        for calls in document["paths"].values():
+            for method in METHODS & set(calls):
+                _complete(calls[method])
+        api.openapi_schema = document
+    return api.openapi_schema
+
+
+def _complete(call: dict[str, Any]) -> None:
+    answers = call["responses"]
+    answers.pop("422", None)  # FastAPI's own form of it is never sent
+    refused = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    answers["4XX"] = {"description": "Refused: nothing was changed.", "content": refused}
+    answers["5XX"] = {"description": "A fault, or something did not answer.", "content": refused}
+    for answer in answers.values():
+        answer.setdefault("headers", {})["X-Correlation-Id"] = {
+            "$ref": "#/components/headers/X-Correlation-Id"
+        }
+
+
+def _problem() -> dict[str, Any]:
+    codes = sorted({refusal.code for refusal in _refusals(Refusal)} | {"fault"})
+    text = {"type": "string"}
+    members = {
+        "type": text,
+        "title": text,
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "One sentence for people."},
+        "error": {"type": "string", "description": f"One of {', '.join(codes)}."},
+        "correlation_id": text,
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"field": text, "message": text},
+                "required": ["field", "message"],
+            },
+        },
+    }
+    return {
+        "title": "Problem",
+        "description": "RFC 9457; some refusals have further members.",
+        "type": "object",
+        "properties": members,
+        "required": [name for name in members if name != "errors"],
+        "additionalProperties": True,
+    }
+
+
+def _refusals(kind: type[Refusal]) -> Iterator[type[Refusal]]:
+    for one in kind.__subclasses__():
+        yield one
+        yield from _refusals(one)
