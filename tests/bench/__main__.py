@@ -56,7 +56,8 @@ def _measure_accepting(found: Found, few: Yard, project_id: str) -> None:
 
 def _measure_history(found: Found, folder: Path, few: Yard, few_project: str) -> None:
     with running_yard(folder / "many", few.origin) as many:
-        projects = _add_projects(many, PROJECTS_WITH_HISTORY)
+        # as many projects as beside it: their names are read with every list
+        projects = _add_projects(many, CARDS)[:PROJECTS_WITH_HISTORY]
         _leave_a_template(many, projects[0])
         taken = many.seed(projects, REST_ROWS)
         found.update(measure_rest(many, many.sign_in()))
