@@ -20,7 +20,7 @@ from tests.repositories import make_origin
 
 SECONDS = 20.0
 COMMIT = "echo new > new.txt && git add -A && git commit -qm 'Add a file'"
-QUIET = {"sweep_seconds": 3600.0, "kill_grace_seconds": 0.3}
+QUIET: dict[str, Any] = {"sweep_seconds": 3600.0, "kill_grace_seconds": 0.3}
 
 
 class Clock:
@@ -89,7 +89,7 @@ class RealPlane(ControlPlane):
         """Accept a run; whether it starts depends on what else goes on."""
         return self.services.trigger.accept(order, self.asker(key, person=person), self.clock()).run
 
-    def start(self, project: Project, **wishes: Any) -> Run:
+    def launch(self, project: Project, **wishes: Any) -> Run:
         """Accept a run and let it be launched."""
         accepted = self.accept(self.order(project, **wishes))
         self.rest()
@@ -97,7 +97,7 @@ class RealPlane(ControlPlane):
 
     def start_running(self, project: Project, **wishes: Any) -> Run:
         """The same, for a launch that works."""
-        run = self.start(project, **wishes)
+        run = self.launch(project, **wishes)
         assert run.status == "running", run.because
         return run
 

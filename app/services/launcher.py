@@ -21,6 +21,7 @@ from app.services.ports import (
     LaunchOrder,
     OriginProblem,
     ProcessMark,
+    Repository,
 )
 from app.services.prechecks import repository_of
 from app.services.run_locks import Locks
@@ -62,30 +63,49 @@ class Launcher:
         self._terms = terms
         self._locks = locks
         self._clock = clock
+        self._promised: set[str] = set()
+
+    def promise(self, run_id: str) -> None:
+        """Say that this run's launch is coming, so that nobody takes it for an abandoned one."""
+        self._promised.add(run_id)
+
+    def take_back(self, run_id: str) -> None:
+        """Say that no launch of this run is coming any more."""
+        self._promised.discard(run_id)
+
+    def has_promised(self, run_id: str) -> bool:
+        """True until the launch of this run is over."""
+        return run_id in self._promised
 
     def launch_once(self, run_id: str) -> bool:
         """Launch a run that has been taken from the queue; False where it came to nothing."""
         with self._locks.holding(run_id):
-            run = self._runs.find(run_id)
-            project = self._projects.find(run.project_id) if run else None
-            if run is None or project is None or run.status != Status.STARTING:
+            try:
+                return self._launch_held(run_id)
+            finally:
+                self.take_back(run_id)
+
+    def _launch_held(self, run_id: str) -> bool:
+        run = self._runs.find(run_id)
+        project = self._projects.find(run.project_id) if run else None
+        if run is None or project is None or run.status != Status.STARTING:
+            return False
+        with ExitStack() as undo:
+            try:
+                mark = self._launch(run, project, undo)
+            except (NotLaunched, OriginProblem, LaunchFailed) as failure:
+                undo.close()
+                self._give_up(run, str(failure))
                 return False
-            with ExitStack() as undo:
-                try:
-                    mark = self._launch(run, project, undo)
-                except (NotLaunched, OriginProblem, BranchTaken, LaunchFailed) as failure:
-                    undo.close()
-                    self._give_up(run, str(failure))
-                    return False
-                except Exception:
-                    undo.close()
-                    self._give_up(run, "something went wrong in Runyard; the log has the details")
-                    raise
-                if not self._has_begun(run, mark):
-                    return False
-                undo.pop_all()
-            self._engine.watch(run.id)
-            return True
+            except Exception:
+                undo.close()
+                self._give_up(run, "something went wrong in Runyard; the log has the details")
+                raise
+            if not self._has_begun(run, mark):
+                return False
+            undo.pop_all()
+        self._engine.watch(run.id)
+        return True
 
     def undo(self, run: Run) -> None:
         """Undo the launch of a run whose agent never started, as far as it came."""
@@ -107,18 +127,24 @@ class Launcher:
             raise NotLaunched(f"origin has no branch {run.branch_name} any more")
         # the commit is noted first: a crash after the claim must know what to release
         self._runs.note(run.id, run.project_id, base_sha=base)
-        self._mirrors.claim(repo, run.work_branch, base)
+        self._claim(repo, run.work_branch, base)
         undo.callback(self._mirrors.release, repo, run.work_branch, expected_sha=base)
         origin = f"branch {run.work_branch} from {run.branch_name}@{base[:7]}"
         self._tell(run, "claimed", origin, branch=run.work_branch, base_sha=base)
-        undo.callback(self._copies.remove, run.id)
         self._copies.prepare(repo, run.id, branch=run.work_branch, sha=base)
+        undo.callback(self._copies.remove, run.id)
         included = self._copies.include(repo, run.id)
         extra = f" · {included} files of .runyardinclude" if included else ""
         self._tell(run, "prepared", f"working copy of {project.name}{extra}")
         undo.callback(self._engine.kill, run.id)
         order = self._order(run, project, base)
         return self._engine.launch(order)
+
+    def _claim(self, repo: Repository, branch: str, base: str) -> None:
+        try:
+            self._mirrors.claim(repo, branch, base)
+        except BranchTaken as taken:
+            raise NotLaunched(f"the branch {branch} exists already") from taken
 
     def _order(self, run: Run, project: Project, base: str) -> LaunchOrder:
         prompt = prompts.compose(self._brief(run, project), project.prompt)

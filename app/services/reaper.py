@@ -91,7 +91,9 @@ class Reaper:
     # --- starting ------------------------------------------------------------------------------
 
     def _adopt(self, run: Run) -> Run:
-        # the launch path holds this run's lock while it works: nobody is launching it any more
+        # the launch path holds this run's lock while it works, and promises what is still to come
+        if self._launcher.has_promised(run.id):
+            return run
         sight = self._engine.look(run.id)
         if sight.alive is None:
             return run

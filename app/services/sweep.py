@@ -78,10 +78,8 @@ class Sweep:
                 run = self._move(run, Signal.DUE, now, "note", "due now") or run
             if run.status != Status.QUEUED:
                 continue
-            if run.expires_at is not None and run.expires_at <= now:
-                self._expire(run, now)
-            elif self._take(run, now):
-                taken += 1
+            if not self._end_unstarted(run, now):
+                taken += self._take(run, now)
         return taken
 
     def _ask(self, what: str) -> None:
@@ -115,30 +113,41 @@ class Sweep:
             log.exception("run %s could not be looked at", run.id)
 
     def _take(self, run: Run, now: datetime) -> bool:
-        hold = self._project_hold(run)
+        hold, is_taken = self._project_hold(run), False
         if hold is None:
-            with self._runs.stores.owner_of(run.id).transaction() as tx:
-                live = run_ledger.count_live(tx)
-                if live >= self._max_live_runs:
-                    hold = f"waits for a free slot: {live} of {self._max_live_runs} runs are live"
-                elif not self._runs.move(
-                    tx,
-                    run,
-                    Signal.TAKEN,
-                    now=now,
-                    kind="taken",
-                    sentence="taken from the queue",
-                    taken_at=now,
-                    hold=None,
-                    **self._tenure.marks(),
-                ):
-                    return False
-        if hold is None:
+            # promised first: from the commit on, another tick may meet the run
+            self._launcher.promise(run.id)
+            try:
+                is_taken, hold = self._take_slot(run, now)
+            finally:
+                if not is_taken:
+                    self._launcher.take_back(run.id)
+        if is_taken:
             self._workers.submit(self._launch, run.id)
-            return True
-        if run.hold != hold:
+        elif hold is not None and run.hold != hold:
             self._runs.note(run.id, run.project_id, hold=hold)
-        return False
+        return is_taken
+
+    def _take_slot(self, run: Run, now: datetime) -> tuple[bool, str | None]:
+        """Whether the run was taken, and what holds it where there was no slot."""
+        with self._runs.stores.owner_of(run.id).transaction() as tx:
+            live = run_ledger.count_live(tx)
+            if live >= self._max_live_runs:
+                return False, (
+                    f"waits for a free slot: {live} of {self._max_live_runs} runs are live"
+                )
+            moved = self._runs.move(
+                tx,
+                run,
+                Signal.TAKEN,
+                now=now,
+                kind="taken",
+                sentence="taken from the queue",
+                taken_at=now,
+                hold=None,
+                **self._tenure.marks(),
+            )
+        return moved is not None, None
 
     def _launch(self, run_id: str) -> None:
         if not self._launcher.launch_once(run_id):
@@ -146,19 +155,32 @@ class Sweep:
 
     def _project_hold(self, run: Run) -> str | None:
         project = self._projects.find(run.project_id)
-        if project is None or project.state == "broken":
-            return "the repository could not be cloned"
-        return "the repository is being cloned" if project.state == "cloning" else None
+        is_cloning = project is not None and project.state == "cloning"
+        return "the repository is being cloned" if is_cloning else None
 
-    def _expire(self, run: Run, now: datetime) -> None:
-        because = "it was not started in the time it was given"
-        self._move(run, Signal.TTL_OVER, now, "reaped", because, cause=Cause.TTL, because=because)
+    def _end_unstarted(self, run: Run, now: datetime) -> bool:
+        """End a queued run that can never start; False where it still may."""
+        if run.expires_at is not None and run.expires_at <= now:
+            because = "it was not started in the time it was given"
+            self._end(run, Signal.TTL_OVER, now, Cause.TTL, because)
+            return True
+        project = self._projects.find(run.project_id)
+        if project is not None and project.state != "broken":
+            return False
+        because = "the repository could not be cloned"
+        if project is not None and project.state_because:
+            because += f": {project.state_because}"
+        self._end(run, Signal.REFUSED, now, Cause.LAUNCH_FAILED, because)
+        return True
+
+    def _end(self, run: Run, signal: Signal, now: datetime, cause: Cause, because: str) -> None:
+        columns = {"cause": cause, "because": because, "released_at": now, "hold": None}
+        self._move(run, signal, now, "reaped", because, **columns)
 
     def _move(
         self, run: Run, signal: Signal, now: datetime, kind: str, sentence: str, **columns: Any
     ) -> Run | None:
-        released: dict[str, Any] = {"released_at": now} if signal is Signal.TTL_OVER else {}
         with self._runs.stores.owner_of(run.id).transaction() as tx:
             return self._runs.move(
-                tx, run, signal, now=now, kind=kind, sentence=sentence, **columns, **released
+                tx, run, signal, now=now, kind=kind, sentence=sentence, **columns
             )
