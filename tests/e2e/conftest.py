@@ -86,6 +86,11 @@ class Consoles:
         self._expected.append(pattern)
 
     @property
+    def heard(self) -> list[str]:
+        """Everything, what was expected too."""
+        return list(self._said)
+
+    @property
     def complaints(self) -> list[str]:
         """What nobody expected."""
         return [s for s in self._said if not any(re.search(e, s) for e in self._expected)]

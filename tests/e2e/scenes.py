@@ -1,4 +1,4 @@
-"""What the stories begin with: projects made through the API, and an agent that is told its part."""
+"""What the stories begin with: projects made through the API, an agent told its part."""
 
 from __future__ import annotations
 

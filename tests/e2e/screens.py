@@ -1,0 +1,110 @@
+"""Every page with something on it, for the tests that look at all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.e2e.scenes import (
+    HOSTILE,
+    LONG,
+    NEVER_COMMITS,
+    Puppet,
+    add_project,
+    start_run,
+    wait_until,
+    wait_until_released,
+)
+from tests.repositories import commit_files
+from tests.servers import RunyardServer
+
+COLOURS = (
+    "printf '\\033[34m> Read\\033[0m src/money.py\\n\\033[32m142 passed\\033[0m in 8.21s\\n'; "
+)
+DELIVERS = [
+    "/bin/sh",
+    "-c",
+    COLOURS + "echo 'ROUND = 2' > money.py; rm -f README.md; git add -A; "
+    "git commit -qm 'Round tax per line'",
+]
+
+
+@dataclass(frozen=True)
+class Yard:
+    """The ids of what is there, and the paths of all pages by name."""
+
+    paths: dict[str, str]
+    projects: dict[str, str]
+    runs: dict[str, str]
+
+
+def fill(server: RunyardServer, folder: Path) -> Yard:
+    """Make projects in every state a card has, runs in every state, and an odd name or two."""
+    puppet = Puppet(folder / "agent")
+    projects = {
+        "running": _project(server, folder, "checkout-api", puppet.argv),
+        "delivers": _project(server, folder, "ledger", DELIVERS),
+        "fails": _project(server, folder, "mobile", NEVER_COMMITS),
+        "stopped": _project(server, folder, "docs-site", ["/bin/sh", "-c", "exec sleep 600"]),
+        "long": _project(server, folder, LONG, DELIVERS),
+        "hostile": _project(server, folder, HOSTILE, DELIVERS),
+    }
+    _write_issues(server, projects["delivers"])
+    runs = {
+        "running": start_run(server, projects["running"], task="Reject expired coupons"),
+        "succeeded": start_run(server, projects["delivers"], issue=1),
+        "died": start_run(server, projects["fails"], task="Make it faster"),
+        "stopped": start_run(server, projects["stopped"]),
+        "hostile": start_run(server, projects["hostile"], task=HOSTILE),
+    }
+    for name in ("running", "stopped"):
+        wait_until(server, runs[name], status="running")
+    puppet.tell("say reading coupons/validate.py", "say the expiry compares naive datetimes")
+    with server.client() as client:
+        client.post(f"/runs/{runs['stopped']}/stop", json={"because": "not needed any more"})
+    wait_until(server, runs["succeeded"], status="succeeded")
+    wait_until(server, runs["hostile"], status="succeeded")
+    wait_until(server, runs["died"], status="died")
+    wait_until_released(server, runs["stopped"])
+    return Yard(_paths(projects, runs), projects, runs)
+
+
+def _project(server: RunyardServer, folder: Path, name: str, argv: list[str]) -> str:
+    place = folder / f"place{len(list(folder.iterdir()))}"
+    project_id = add_project(server, place, argv, name=name)
+    commit_files(place / "origin", {"src/money.py": "def round_tax():\n    return 0\n"})
+    return project_id
+
+
+def _write_issues(server: RunyardServer, project_id: str) -> None:
+    issues = (
+        ("Round tax per line, not per invoice", "Sums differ by a cent.", ["ready-for-agent"]),
+        ("Export the ledger as CSV", "## Blocked by\n\n#1\n", ["ready-for-agent"]),
+        (HOSTILE, HOSTILE, []),
+        ("x" * 300, "y" * 2000, ["needs-info"]),
+    )
+    with server.client() as client:
+        for title, body, labels in issues:
+            body_ = {"title": title, "body": body, "labels": labels}
+            assert client.post(f"/projects/{project_id}/issues", json=body_).status_code == 201
+
+
+def _paths(projects: dict[str, str], runs: dict[str, str]) -> dict[str, str]:
+    ledger = f"/projects/{projects['delivers']}"
+    return {
+        "projects": "/",
+        "runs": "/runs",
+        "add-project": "/projects/add",
+        "settings": "/settings",
+        "settings-limits": "/settings?tab=limits",
+        "guide": "/guide",
+        "project-issues": ledger,
+        "project-runs": f"{ledger}?tab=runs",
+        "project-changes": f"{ledger}?tab=changes",
+        "project-settings": f"{ledger}?tab=settings",
+        "project-long": f"/projects/{projects['long']}",
+        "project-hostile": f"/projects/{projects['hostile']}",
+        "new-run": f"{ledger}/run?issue=2",
+        "new-run-hostile": f"/projects/{projects['hostile']}/run",
+        **{f"run-{name}": f"/runs/{run_id}" for name, run_id in runs.items()},
+    }

@@ -1,0 +1,82 @@
+"""Every page in light, dark and at 360 px: pictures in test-results/screens, nothing sticks out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import FAST, WIDE, OpenPage
+from tests.e2e.scenes import HOSTILE, expect_no_sideways_scroll
+from tests.e2e.screens import Yard, fill
+from tests.servers import ROOT, RunyardServer, running_server
+
+SCREENS = ROOT / "test-results" / "screens"
+PHONE = {"width": 360, "height": 740}
+LOOKS = {
+    "light": {"viewport": WIDE, "color_scheme": "light"},
+    "dark": {"viewport": WIDE, "color_scheme": "dark"},
+    "phone": {"viewport": PHONE, "has_touch": True, "color_scheme": "light"},
+}
+IS_DRAWN = "() => window.socket?.connected && window.did_handshake"
+ON_ATTRIBUTES = """() => [...document.querySelectorAll("main *, .rail *")].flatMap((e) =>
+  [...e.attributes].filter((a) => /^on/i.test(a.name) || /^\\s*javascript:/i.test(a.value))
+    .map((a) => `${e.tagName} ${a.name}`))"""
+
+
+@pytest.fixture(scope="module")
+def yard(server: RunyardServer, tmp_path_factory: pytest.TempPathFactory) -> Yard:
+    """What there is to see."""
+    return fill(server, tmp_path_factory.mktemp("places"))
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunyardServer]:
+    """A server that nobody has used yet."""
+    with running_server(tmp_path_factory.mktemp("empty"), **FAST) as running:
+        yield running
+
+
+def picture(page: Page, name: str, look: str) -> None:
+    """Save what a person sees of the whole page."""
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENS / f"{name}-{look}.png", full_page=True, animations="disabled")
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_empty_page_is_whole(open_page: OpenPage, empty: RunyardServer, look: str) -> None:
+    page = open_page(**LOOKS[look])
+    page.goto(empty.new_link())
+    expect(page.get_by_test_id("demo-project")).to_be_visible()
+    picture(page, "empty", look)
+    expect_no_sideways_scroll(page)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_every_page_is_whole(
+    sign_in: OpenPage, server: RunyardServer, yard: Yard, look: str
+) -> None:
+    page = sign_in(**LOOKS[look])
+    for name, path in yard.paths.items():
+        page.goto(server.url + path)
+        page.wait_for_function(IS_DRAWN)
+        expect(page.locator("main h1")).to_be_attached()
+        picture(page, name, look)
+        expect_no_sideways_scroll(page)
+        assert page.evaluate(ON_ATTRIBUTES) == []
+    page.goto(server.url + yard.paths["run-succeeded"])
+    page.get_by_role("tab", name="Diff").click()
+    expect(page.get_by_test_id("run-diff")).to_contain_text("money.py")
+    picture(page, "run-diff", look)
+    expect_no_sideways_scroll(page)
+
+
+def test_a_hostile_name_is_only_text(sign_in: OpenPage, server: RunyardServer, yard: Yard) -> None:
+    page = sign_in()
+    expect(page.get_by_role("link", name=HOSTILE)).to_be_visible()
+    for name in ("project-hostile", "new-run-hostile", "run-hostile", "project-issues"):
+        page.goto(server.url + yard.paths[name])
+        page.wait_for_function(IS_DRAWN)
+        expect(page.get_by_text(HOSTILE).first).to_be_attached()
+        assert page.locator("main img").count() == 0

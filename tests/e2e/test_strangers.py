@@ -1,0 +1,78 @@
+"""Who is not signed in, links that were used, and foreign pages that would frame ours (A14)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import Consoles, OpenPage
+from tests.servers import RunyardServer
+
+
+def test_without_a_cookie_every_page_says_how_to_sign_in(
+    open_page: OpenPage, server: RunyardServer, consoles: Consoles
+) -> None:
+    consoles.expect("401")
+    page = open_page()
+    for path in ("/", "/runs", "/projects/add", "/settings"):
+        page.goto(server.url + path)
+        expect(page.get_by_test_id("plain-title")).to_have_text("Sign in")
+        expect(page.locator("body")).to_contain_text("runyard login-link")
+        expect(page.locator(".shell")).to_have_count(0)
+
+
+def test_a_link_signs_in_once(
+    open_page: OpenPage, server: RunyardServer, consoles: Consoles
+) -> None:
+    consoles.expect("401")
+    link, first, second = server.new_link(), open_page(), open_page()
+    first.goto(link)
+    expect(first.get_by_test_id("live-badge")).to_have_text("Live")
+    assert "token" not in first.url
+    second.goto(link)
+    expect(second.get_by_test_id("plain-title")).to_have_text("This link does not work any more")
+    second.goto(server.url)
+    expect(second.get_by_test_id("plain-title")).to_have_text("Sign in")
+    first.reload()
+    expect(first.get_by_test_id("live-badge")).to_have_text("Live")
+
+
+@pytest.fixture
+def foreign_page(server: RunyardServer) -> Iterator[str]:
+    """The address of a page of another origin that frames Runyard."""
+    html = f"<h1>Win a prize</h1><iframe src='{server.url}/' width=900 height=600></iframe>"
+
+    class Foreign(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(html.encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing to say."""
+
+    listener = ThreadingHTTPServer(("127.0.0.1", 0), Foreign)
+    thread = threading.Thread(target=listener.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{listener.server_port}/"
+    listener.shutdown()
+    thread.join()
+    listener.server_close()
+
+
+def test_a_foreign_page_cannot_frame_runyard(
+    signed_in: Page, foreign_page: str, consoles: Consoles
+) -> None:
+    consoles.expect("frame-ancestors|X-Frame-Options|ERR_BLOCKED_BY_RESPONSE|40[34]")
+    page = signed_in
+    page.goto(foreign_page)
+    expect(page.get_by_role("heading")).to_have_text("Win a prize")
+    assert any("frame-ancestors" in said for said in consoles.heard)
+    framed = page.frames[1]
+    assert framed.locator(".shell, [data-testid]").count() == 0
+    assert framed.evaluate("document.body?.innerText ?? ''").find("Projects") == -1
