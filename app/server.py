@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import ipaddress
-import json
 import logging
 import os
 import secrets
 import signal
 import socket
 import sys
+import threading
 import tomllib
 import webbrowser
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import httpx
@@ -35,6 +33,15 @@ from app.api.gate import Gate, cookie_name
 from app.api.live import LiveStream
 from app.config import Settings, load_settings
 from app.control_plane import ASSETS, ControlPlane
+from app.foothold import (
+    CannotStart,
+    address_of,
+    known_address,
+    listening_socket,
+    only_server,
+    prepare_folders,
+    refuse_open_bind,
+)
 from app.logs import set_up_logs
 from app.pages.routes import register_pages
 from app.records.database import DatabaseSilent
@@ -43,10 +50,8 @@ from app.records.migration import SchemaNewer
 log = logging.getLogger(__name__)
 PAGE_CALL_SECONDS = 60
 END_SECONDS = 3
-
-
-class CannotStart(Exception):
-    """The server cannot start; the message is a sentence a person can act on."""
+END_AT_LATEST_SECONDS = 9
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass(frozen=True)
@@ -74,10 +79,10 @@ class Door:
         return ApiClient(http, same | ({"Authorization": bearer} if bearer else {}))
 
 
-def build_gate(plane: ControlPlane) -> Gate:
-    """The whole web application behind its gate; `plane` starts and stops with it."""
+def build_gate(plane: ControlPlane, live: LiveStream | None = None) -> Gate:
+    """The whole web application behind its gate; whoever ends it may close `live` first."""
     services, port = plane.services, plane.settings.port
-    live = LiveStream(services)
+    live = live or LiveStream(services)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -92,7 +97,14 @@ def build_gate(plane: ControlPlane) -> Gate:
     web.mount("/api/v1", api)
     web.mount("/assets", StaticFiles(directory=ASSETS))
     problems.register(web, store_silent=DatabaseSilent)
-    gate = Gate(web, accounts=services.accounts, port=port, now=services.clock)
+    address = address_of(plane.settings)
+    gate = Gate(
+        web,
+        accounts=services.accounts,
+        port=port,
+        now=services.clock,
+        allowed_hosts={address.removeprefix("http://")},
+    )
     register_pages(Door(live, gate, port))
     ui.run_with(
         web,
@@ -106,9 +118,8 @@ def build_gate(plane: ControlPlane) -> Gate:
     )
     core.app.add_exception_handler(404, problems.no_such_page)
     # socket.io would answer any origin; the gate refuses them first, this is the second bolt
-    core.sio.eio.cors_allowed_origins = [
-        f"http://{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")
-    ]
+    names = ("127.0.0.1", "localhost", "[::1]")
+    core.sio.eio.cors_allowed_origins = [address, *(f"http://{name}:{port}" for name in names)]
     return gate
 
 
@@ -166,17 +177,16 @@ def offline_doctor(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _serve(settings: Settings, given: dict[str, Any], *, should_open: bool) -> None:
-    _refuse_open_bind(settings.host)
-    _prepare_folders(settings)
-    with _only_server(settings), _listening_socket(settings) as listener:
+    refuse_open_bind(settings.host)
+    prepare_folders(settings)
+    with only_server(settings), listening_socket(settings) as listener:
         set_up_logs()
-        # the server hands a signal on once it has ended: what is open here is then closed
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: sys.exit(0))
-        with _running_plane(settings, given) as plane, _known_address(settings):
-            gate = build_gate(plane)
+        for number in SIGNALS:
+            signal.signal(number, _end)
+        with _running_plane(settings, given) as plane, known_address(settings):
+            live = LiveStream(plane.services)
             config = uvicorn.Config(
-                gate,
+                build_gate(plane, live),
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -184,7 +194,20 @@ def _serve(settings: Settings, given: dict[str, Any], *, should_open: bool) -> N
                 ws="wsproto",
                 timeout_graceful_shutdown=END_SECONDS,
             )
-            _Announced(config, plane, should_open=should_open).run(sockets=[listener])
+            server = _Announced(config, plane, live, should_open=should_open)
+            server.run(sockets=[listener])
+
+
+def _end(*_: Any) -> None:
+    # the server hands a signal on once it has ended: what is open in `_serve` is then closed
+    for number in SIGNALS:
+        signal.signal(number, _end_now)
+    sys.exit(0)
+
+
+def _end_now(*_: Any) -> None:
+    # agents live under their supervisors, and every row is whole: nothing is lost by it
+    os._exit(0)
 
 
 @contextmanager
@@ -197,23 +220,15 @@ def _running_plane(settings: Settings, given: dict[str, Any]) -> Iterator[Contro
         plane.stop()
 
 
-@contextmanager
-def _known_address(settings: Settings) -> Iterator[None]:
-    """Say in the data folder which server this is, for the command line and for a second one."""
-    file = settings.data_root / "server.json"
-    file.write_text(json.dumps({"pid": os.getpid(), "url": _address(settings)}))
-    try:
-        yield
-    finally:
-        file.unlink(missing_ok=True)
-
-
 class _Announced(uvicorn.Server):
-    """Says where it is once it answers."""
+    """Says where it is once it answers; ends in order when asked, at once when asked again."""
 
-    def __init__(self, config: uvicorn.Config, plane: ControlPlane, *, should_open: bool) -> None:
+    def __init__(
+        self, config: uvicorn.Config, plane: ControlPlane, live: LiveStream, *, should_open: bool
+    ) -> None:
         super().__init__(config)
         self._plane = plane
+        self._live = live
         self._should_open = should_open
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -224,72 +239,26 @@ class _Announced(uvicorn.Server):
         if self._should_open:
             await asyncio.to_thread(webbrowser.open, link)
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal: the first ends in order, but in time, whatever still waits for an answer."""
+        if self.should_exit:
+            _end_now()
+        last_word = threading.Timer(END_AT_LATEST_SECONDS, _end_now)
+        last_word.daemon = True
+        last_word.start()
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams first: nothing else would, and everybody would wait for them."""
+        self._live.close()
+        await super().shutdown(sockets)
+
 
 def _login_link(plane: ControlPlane) -> str:
     token = plane.services.accounts.make_link_token(plane.clock())
-    return f"{_address(plane.settings)}/login?token={token}"
-
-
-def _address(settings: Settings) -> str:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{host}:{settings.port}"
+    return f"{address_of(plane.settings)}/login?token={token}"
 
 
 def _prepare(settings: Settings, given: dict[str, Any]) -> ControlPlane:
-    _prepare_folders(settings)
+    prepare_folders(settings)
     return ControlPlane(settings, given=given)
-
-
-def _prepare_folders(settings: Settings) -> None:
-    # whatever this process and its children make is for its user alone
-    os.umask(0o077)
-    for folder in (settings.data_root, settings.runs_root):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    settings.data_root.chmod(0o700)
-
-
-def _refuse_open_bind(host: str) -> None:
-    try:
-        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = False
-    if not is_loopback:
-        raise CannotStart(
-            f"{host} can be reached from other machines, and nobody has a password yet: "
-            "Runyard serves 127.0.0.1 only."
-        )
-
-
-@contextmanager
-def _only_server(settings: Settings) -> Iterator[None]:
-    """Hold the data folder's lock; the kernel gives it back however this process ends."""
-    with (settings.data_root / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise CannotStart(_other_server(settings.data_root)) from error
-        yield
-
-
-def _other_server(data_dir: Path) -> str:
-    try:
-        known = json.loads((data_dir / "server.json").read_text())
-        where = f"pid {int(known['pid'])} at {known['url']}"
-    except (OSError, ValueError, KeyError):
-        where = "its pid is not known yet"
-    return f"another Runyard already uses {data_dir}: {where}"
-
-
-def _listening_socket(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-    except OSError as error:
-        listener.close()
-        raise CannotStart(
-            f"{settings.host}:{settings.port} is not free ({error.strerror}): "
-            "choose another with --port"
-        ) from error
-    return listener

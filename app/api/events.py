@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import codecs
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -28,10 +29,11 @@ HEARTBEAT_SECONDS = 15
 QUEUE = 2000
 LOG_CHUNK = 64 * 1024
 SNAPSHOT_RUNS = 50
+_PLACE = re.compile(r"(\d{1,18})-(\d{1,18})", re.ASCII)
 
 
-class FellBehind(Exception):
-    """The reader of a stream is too slow: it is ended, and resumes from where it was."""
+class StreamOver(Exception):
+    """The reader is too slow or the server stops: it is ended, and resumes from where it was."""
 
 
 class _Hearing:
@@ -44,9 +46,13 @@ class _Hearing:
         try:
             self.queue.put_nowait(event)
         except asyncio.QueueFull:
-            while not self.queue.empty():
-                self.queue.get_nowait()
-            self.queue.put_nowait(None)
+            self.end()
+
+    def end(self) -> None:
+        """Let the reader go, whatever it has not read yet."""
+        while not self.queue.empty():
+            self.queue.get_nowait()
+        self.queue.put_nowait(None)
 
     async def next(self) -> LiveEvent | None:
         """The next event, or None when a heartbeat is due."""
@@ -55,7 +61,7 @@ class _Hearing:
         except TimeoutError:
             return None
         if event is None:
-            raise FellBehind
+            raise StreamOver
         return event
 
 
@@ -76,8 +82,7 @@ def routes(services: Services, live: LiveStream, *, epoch: str) -> APIRouter:
         seen = request.headers.get("Last-Event-ID", "")
         if seen == LAST_WORD:
             return Response(status_code=204)
-        after = int(seen) if seen.isascii() and seen.isdigit() else 0
-        return _stream(RunStream(services, live, run_id, after).events())
+        return _stream(RunStream(services, live, run_id, seen).events())
 
     return router
 
@@ -96,11 +101,12 @@ def _message(kind: str, data: Any, id_: str | None = None) -> str:
 @asynccontextmanager
 async def _listening(live: LiveStream) -> AsyncIterator[_Hearing]:
     hearing = _Hearing()
-    leave = live.subscribe(hearing.hear)
+    leave, let_go = live.subscribe(hearing.hear), live.warn(hearing.end)
     try:
         yield hearing
     finally:
         leave()
+        let_go()
 
 
 async def _everything(
@@ -118,7 +124,7 @@ async def _everything(
         while True:
             try:
                 event = await hearing.next()
-            except FellBehind:
+            except StreamOver:
                 return
             if event is None:
                 yield ": still here\n\n"
@@ -133,7 +139,7 @@ async def _missed(
     if last_seen is None:
         return []
     start, _, number = last_seen.rpartition("-")
-    known = number.isascii() and number.isdigit() and start == epoch
+    known = number.isascii() and number.isdigit() and len(number) < 19 and start == epoch
     changes = services.feed.since(int(number)) if known else None
     if changes is None:
         return await run_in_threadpool(_snapshot, services)
@@ -155,13 +161,13 @@ def _snapshot(services: Services) -> dict[str, Any]:
 class RunStream:
     """One run as a stream: timeline first, then what happens, the log as it grows, the end."""
 
-    def __init__(self, services: Services, live: LiveStream, run_id: str, after: int) -> None:
+    def __init__(self, services: Services, live: LiveStream, run_id: str, seen: str) -> None:
         self._services = services
         self._live = live
         self._run_id = run_id
-        self._after = after
-        # a reconnecting reader has the log so far; a new one reads it from its start
-        self._position = services.engine.log(run_id).size if after else 0
+        # an id holds the last event and the bytes of the log that were told until then
+        place = _PLACE.fullmatch(seen)
+        self._after, self._position = (int(place[1]), int(place[2])) if place else (0, 0)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     async def events(self) -> AsyncIterator[str]:
@@ -172,7 +178,7 @@ class RunStream:
             while not await run_in_threadpool(self._is_over):
                 try:
                     event = await hearing.next()
-                except FellBehind:
+                except StreamOver:
                     return
                 if event is None:
                     yield ": still here\n\n"
@@ -196,7 +202,7 @@ class RunStream:
         for event in self._services.runs.timeline(self._run_id, after=self._after):
             self._after = event.id or self._after
             data = {"status": status, **event_out(event).model_dump(mode="json")}
-            messages.append(_message("stage_update", data, str(event.id)))
+            messages.append(_message("stage_update", data, self._place))
         return messages
 
     def _log(self) -> str | None:
@@ -209,7 +215,12 @@ class RunStream:
             "text": self._decoder.decode(piece.content),
         }
         self._position = piece.next_offset
-        return _message("log", data)
+        return _message("log", data, self._place)
+
+    @property
+    def _place(self) -> str:
+        # a character of which only a part has come is read again
+        return f"{self._after}-{self._position - len(self._decoder.getstate()[0])}"
 
     def _is_over(self) -> bool:
         run = self._services.runs.find(self._run_id)

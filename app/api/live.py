@@ -46,6 +46,7 @@ class LiveStream:
         self._waiting: list[Numbered] = []
         self._task: asyncio.Task[None] | None = None
         self._hearers: tuple[Hearer, ...] = ()
+        self._closers: tuple[Callable[[], None], ...] = ()
         self._leave: Callable[[], None] = lambda: None
 
     def open(self) -> None:
@@ -54,9 +55,11 @@ class LiveStream:
         self._leave = self._services.feed.subscribe(self._hear)
 
     def close(self) -> None:
-        """End; hearers hear nothing more."""
+        """End, on the event loop; hearers hear nothing more but that it is over."""
         self._leave()
         self._loop = None
+        for on_close in self._closers:
+            on_close()
 
     def subscribe(self, on_event: Hearer) -> Callable[[], None]:
         """Call `on_event` with each event, on the event loop; the answer ends it."""
@@ -64,6 +67,15 @@ class LiveStream:
 
         def leave() -> None:
             self._hearers = tuple(one for one in self._hearers if one is not on_event)
+
+        return leave
+
+    def warn(self, on_close: Callable[[], None]) -> Callable[[], None]:
+        """Call `on_close` once the server is told to stop; the answer ends it."""
+        self._closers = (*self._closers, on_close)
+
+        def leave() -> None:
+            self._closers = tuple(one for one in self._closers if one is not on_close)
 
         return leave
 
