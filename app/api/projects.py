@@ -52,7 +52,7 @@ def _project_routes(services: Services) -> APIRouter:
     def add(body: NewProject, response: Response) -> ProjectOut:
         """Register a repository; its mirror is made in the background."""
         settings = body.model_dump(exclude={"name", "origin"}, exclude_none=True)
-        _refuse_other_trackers(settings)
+        _refuse_what_is_to_come(settings)
         project = services.projects.add(body.name, body.origin, services.clock(), **settings)
         response.headers["Location"] = f"/projects/{project.id}"
         return _told(services, project.id)
@@ -80,6 +80,7 @@ def _setting_routes(services: Services) -> APIRouter:
         for name, value in settings.items():
             if value is None and name not in CLEARABLE:
                 raise Invalid.field(name, "This setting cannot be empty.")
+        _refuse_what_is_to_come(settings)
         services.projects.change(project_id, **settings)
         return _told(services, project_id)
 
@@ -165,7 +166,7 @@ def _issue_out(view: IssueView) -> IssueOut:
     return IssueOut.model_validate(view)
 
 
-def _refuse_other_trackers(settings: dict[str, object]) -> None:
+def _refuse_what_is_to_come(settings: dict[str, object]) -> None:
     if settings.get("tracker", "builtin") != "builtin":
         raise Invalid.field("tracker", "Only the built-in tracker can be chosen yet.")
     if settings.get("open_pr", "runyard") != "runyard":
