@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from email.utils import format_datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -16,7 +17,7 @@ from app.api.schemas import (
     StopOrder,
     Timeline,
 )
-from app.api.views import event_out, run_out
+from app.api.views import QUARANTINE, event_out, run_out
 from app.domain.words import Phase, Status, Trigger
 from app.errors import Invalid, KeyMismatch, NotFound
 from app.logs import correlation
@@ -24,6 +25,8 @@ from app.services.plane import Services
 from app.services.rows import Run, RunFilter
 from app.services.trigger import Asker, Order
 
+# more bytes than any log has, and still a position that every file system takes
+FAR = 2**62
 Key = Annotated[str | None, Header(pattern=r"^[\x21-\x7e]{1,255}$")]
 
 
@@ -44,7 +47,11 @@ def told(services: Services, run: Run) -> RunOut:
 def _starting(services: Services) -> APIRouter:
     router = APIRouter()
 
-    @router.post("/runs", status_code=201)
+    @router.post(
+        "/runs",
+        status_code=201,
+        responses={200: {"model": RunOut, "description": "The run that the key has made before."}},
+    )
     def start_run(
         body: RunOrder,
         request: Request,
@@ -138,16 +145,20 @@ def _content(services: Services) -> APIRouter:
         run = services.listing.find(run_id)
         found = services.listing.diff(run, services.project_rows.find(run.project_id))
         cut = {"X-Diff-Truncated": str(found.is_cut).lower()}
-        return PlainTextResponse(found.text, headers=cut | _QUARANTINE)
+        return PlainTextResponse(found.text, headers=cut | QUARANTINE)
 
     @router.get("/runs/{run_id}/log", response_class=PlainTextResponse)
     def log(
-        run_id: str, offset: int = 0, limit: Annotated[int | None, Query(ge=1)] = None
+        run_id: str,
+        offset: Annotated[int, Query(ge=-FAR, le=FAR)] = 0,
+        limit: Annotated[int | None, Query(ge=1, le=FAR)] = None,
     ) -> Response:
         """Bytes the agent wrote, from a position; a negative one counts from the end."""
         services.listing.find(run_id)
         view = services.engine.log(run_id)
         piece = view.read(offset, limit)
+        written_at = view.written_at
+        modified = {"Last-Modified": format_datetime(written_at, usegmt=True)} if written_at else {}
         return Response(
             piece.content,
             media_type="text/plain; charset=utf-8",
@@ -155,15 +166,12 @@ def _content(services: Services) -> APIRouter:
                 "X-Log-Size": str(view.size),
                 "X-Log-Next": str(piece.next_offset),
                 "X-Log-Truncated": str(view.is_cut).lower(),
-                **_QUARANTINE,
+                **modified,
+                **QUARANTINE,
             },
         )
 
     return router
-
-
-# what an agent wrote is never a document of ours
-_QUARANTINE = {"Content-Security-Policy": "sandbox; default-src 'none'"}
 
 
 def _one_key(*given: str | None) -> str | None:

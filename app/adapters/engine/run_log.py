@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -73,6 +74,18 @@ class RunLog:
         with open_parts(self._path) as parts:
             kept = sum(part.end - part.begin for part in parts)
             return bool(parts) and kept < parts[-1].end
+
+    @property
+    def written_at(self) -> datetime | None:
+        """When the agent last wrote (UTC), None where it has written nothing."""
+        with open_parts(self._path) as parts:
+            if not parts or not parts[-1].end:
+                return None
+            seconds = os.fstat(parts[-1].file).st_mtime
+        try:
+            return datetime.fromtimestamp(seconds, UTC)
+        except (OverflowError, ValueError):
+            return None  # the agent may set its log's time to anything
 
     def read(self, offset: int = 0, limit: int | None = None) -> LogPiece:
         """At most `limit` bytes from `offset` on, a marker line in the place of dropped ones.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -81,6 +82,11 @@ class LogView(Protocol):
     @property
     def is_cut(self) -> bool:
         """True where a middle part was dropped."""
+        ...
+
+    @property
+    def written_at(self) -> datetime | None:
+        """When the agent last wrote (UTC), None where it has written nothing."""
         ...
 
     def read(self, offset: int = 0, limit: int | None = None) -> LogPiece:
