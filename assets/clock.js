@@ -15,7 +15,7 @@
   wear(pinned());
 
   // --- times, on the server's clock
-  let offset = 0, isTold = false;
+  let offset = 0, isTold = false, link = "Live";
   function learn(node) {
     if (isTold) return;
     const told = Date.parse(node.querySelector("[data-now]")?.dataset.now ?? "");
@@ -47,9 +47,17 @@
     if (el.textContent !== text) el.textContent = text;
   }
   function tick(el, now) {
-    const { since, until, ago: past, at, of: whole } = el.dataset;
+    const { since, until, ago: past, at, of: whole, quiet } = el.dataset;
     if (el.tagName === "PROGRESS") {
       if (since) el.value = Math.min(el.max, (now - Date.parse(since)) / 1000);
+      else el.value = Math.max(0, el.max - Math.max(0, Date.parse(until) - now) / 1000);
+      return;
+    }
+    if (quiet) {
+      // silence of the agent is told apart from a lost link, over which nothing could be heard
+      const seconds = (now - Date.parse(quiet)) / 1000;
+      put(el, `No output for ${ago(seconds).replace(" ago", "")}`);
+      el.hidden = link !== "Live" || seconds < Number(el.dataset.after);
       return;
     }
     if (!el.dataset.titled) {
@@ -70,7 +78,7 @@
     } else if (past) put(el, ago((now - Date.parse(past)) / 1000));
     else if (at) put(el, clock(at, el.dataset.full !== undefined));
   }
-  const TIMES = "time[data-since],time[data-until],time[data-ago],time[data-at],progress[data-since]";
+  const TIMES = "time[data-since],time[data-until],time[data-ago],time[data-at],progress[data-since],progress[data-until],[data-quiet]";
   function tickIn(node) {
     const now = Date.now() + offset;
     if (node.matches?.(TIMES)) tick(node, now);
@@ -82,7 +90,7 @@
 
   // --- the link to the server: Live, Reconnecting…, Manual Reconnect Only after 3 losses in 60 s
   const LOSSES = 3, WINDOW = 60_000, KEPT = "runyard_losses";
-  let link = "Live", leaving = false;
+  let leaving = false;
   addEventListener("pagehide", () => (leaving = true));
   addEventListener("pageshow", () => (leaving = false));
   // kept over reloads: a server that comes and goes makes the page reload itself
@@ -104,11 +112,16 @@
       const button = badge.parentElement?.querySelector("[data-reconnect]");
       if (button) button.hidden = link !== "Manual Reconnect Only";
     }
+    // what would be pressed in vain rests until the link is back
+    for (const part of document.querySelectorAll("[data-needs-link]")) part.inert = link !== "Live";
   }
   function setLink(word) {
+    const aside = word === link ? null : document.querySelector("[data-aside]");
     link = word;
     root.dataset.link = word === "Live" ? "live" : "lost";
     showLink();
+    tickIn(document);
+    if (aside) aside.textContent = word;
   }
   function watchLink() {
     const socket = window.socket;

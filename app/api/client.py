@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import httpx
@@ -36,14 +38,23 @@ class NoAnswer(Exception):
         super().__init__("The server did not answer.")
 
 
+def new_correlation_id() -> str:
+    """A fresh id that ties a click to its request, its log lines and its error."""
+    return uuid.uuid4().hex
+
+
 @dataclass(frozen=True)
 class LogPiece:
-    """A piece of a log: bytes, the position after them, and the log's whole length."""
+    """A piece of a log: bytes, the position after them, and the log's whole length.
+
+    `written_at` is when the log last grew, None where nothing was written or it is not known.
+    """
 
     content: bytes
     next_offset: int
     size: int
     is_cut: bool
+    written_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -69,9 +80,10 @@ class ApiClient:
         body: BaseModel | dict[str, Any] | None = None,
         params: Mapping[str, Any] | None = None,
         key: str | None = None,
+        correlation_id: str | None = None,
     ) -> httpx.Response:
         """One call below the base path. Raises ApiProblem or NoAnswer."""
-        correlation_id = uuid.uuid4().hex
+        correlation_id = correlation_id or new_correlation_id()
         headers = {**self.headers, "X-Correlation-Id": correlation_id}
         if key:
             headers["x-idempotency-key"] = key
@@ -119,9 +131,9 @@ class ApiClient:
         """Make the demo repository with its three issues, and register it."""
         return await self.tell(schemas.ProjectOut, "POST", "/demo-project")
 
-    async def archive_project(self, project_id: str) -> None:
+    async def archive_project(self, project_id: str) -> schemas.ProjectOut:
         """Archive a project; its history stays."""
-        await self.send("DELETE", f"/projects/{project_id}")
+        return await self.tell(schemas.ProjectOut, "DELETE", f"/projects/{project_id}")
 
     async def branches(self, project_id: str) -> list[schemas.BranchOut]:
         """Branches of origin, base first."""
@@ -131,9 +143,13 @@ class ApiClient:
         """Issues of the project's tracker."""
         return (await self.ask(schemas.Issues, f"/projects/{project_id}/issues")).items
 
-    async def start_run(self, order: schemas.RunOrder, key: str) -> Created:
-        """Submit a run under a key."""
-        answer = await self.send("POST", "/runs", body=order, key=key)
+    async def start_run(
+        self, order: schemas.RunOrder, key: str, correlation_id: str | None = None
+    ) -> Created:
+        """Submit a run under a key; the run carries the correlation id of the first submit."""
+        answer = await self.send(
+            "POST", "/runs", body=order, key=key, correlation_id=correlation_id
+        )
         run = schemas.RunOut.model_validate_json(answer.content)
         return Created(run, answer.headers.get("Idempotency-Replayed") == "true")
 
@@ -163,6 +179,7 @@ class ApiClient:
             int(answer.headers["X-Log-Next"]),
             int(answer.headers["X-Log-Size"]),
             answer.headers["X-Log-Truncated"] == "true",
+            _moment(answer.headers.get("Last-Modified")),
         )
 
     async def stop(self, run_id: str, because: str | None = None) -> schemas.RunOut:
@@ -172,6 +189,20 @@ class ApiClient:
     async def changes(self, project_id: str) -> list[schemas.ChangeOut]:
         """Change requests of the built-in tracker."""
         return (await self.ask(schemas.Changes, f"/projects/{project_id}/changes")).items
+
+    async def change(self, project_id: str, number: int) -> schemas.ChangeOut:
+        """One change request."""
+        return await self.ask(schemas.ChangeOut, f"/projects/{project_id}/changes/{number}")
+
+    async def change_diff(self, project_id: str, number: int) -> str:
+        """What a change request changes, as a unified diff."""
+        return (await self.send("GET", f"/projects/{project_id}/changes/{number}/diff")).text
+
+    async def close_change(self, project_id: str, number: int) -> schemas.ChangeOut:
+        """Close a change request without merging it."""
+        return await self.tell(
+            schemas.ChangeOut, "POST", f"/projects/{project_id}/changes/{number}/close"
+        )
 
     async def merge(self, project_id: str, number: int) -> schemas.ChangeOut:
         """Merge a change request."""
@@ -183,6 +214,10 @@ class ApiClient:
         """This person's window of runs."""
         return await self.ask(schemas.QuotaOut, "/quota/runs")
 
+    async def concurrency(self, project_id: str) -> schemas.ConcurrencyOut:
+        """Open runs of a project against its limit."""
+        return await self.ask(schemas.ConcurrencyOut, "/quota/concurrency", project_id=project_id)
+
     async def system(self) -> schemas.SystemOut:
         """What this server is."""
         return await self.ask(schemas.SystemOut, "/system")
@@ -190,6 +225,10 @@ class ApiClient:
     async def doctor(self) -> schemas.DoctorOut:
         """Everything doctor sees on the server's machine."""
         return await self.ask(schemas.DoctorOut, "/doctor")
+
+
+def _moment(date: str | None) -> datetime | None:
+    return parsedate_to_datetime(date) if date else None
 
 
 def _problem(answer: httpx.Response, correlation_id: str) -> ApiProblem:

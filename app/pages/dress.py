@@ -1,4 +1,4 @@
-"""What the pages about runs load besides the common look: their styles and the log's script."""
+"""What the pages about runs load besides the common look: their styles and scripts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ from nicegui import ui
 
 RUNS = '<link rel="stylesheet" href="/assets/runs.css">'
 LOG = '<script src="/assets/run_log.js" defer></script>'
+
+FORM = '<script src="/assets/draft.js" defer></script>'
+
+
+def dress_form() -> None:
+    """Link assets/draft.js."""
+    ui.add_head_html(FORM)
 
 
 def dress_runs() -> None:

@@ -10,7 +10,7 @@ from nicegui import ui
 
 from app.pages.components.markup import clean
 from app.pages.components.plain_sight import plain, plain_html
-from app.pages.dress import dress_runs
+from app.pages.dress import dress_form, dress_runs
 from app.pages.frame import frame, refused
 from app.pages.run_form_view import RunFormView
 from app.pages.visit import Visit
@@ -37,11 +37,13 @@ def register(door: Door) -> None:
         form.quota = quota
         title = f"Run {plain(project.name)}"
         dress_runs()
+        dress_form()
         crumbs = [("Projects", "/"), (plain(project.name), f"/projects/{project.id}")]
         with frame(visit, title=title, active="projects", crumbs=crumbs):
             if unknown:
                 ui.html(plain_html(unknown), sanitize=clean).classes("banner wait")
-            RunFormView(visit, form, branches, issues, lambda: visit.go(f"/projects/{project.id}"))
+            leave = f"/projects/{project.id}"
+            RunFormView(visit, form, branches, issues, lambda: visit.go(leave), is_page=True)
 
 
 async def open_run_dialog(visit: Visit, project: ProjectOut) -> None:

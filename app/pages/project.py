@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from nicegui import ui
 
 from app.pages.components.buttons import link_button
@@ -11,7 +14,7 @@ from app.pages.components.project_menu import ProjectMenu
 from app.pages.components.status_pill import pill_html
 from app.pages.components.tabs import Tabs, chosen_tab
 from app.pages.frame import Page, frame, refused
-from app.pages.project_changes import ChangesTab
+from app.pages.project_changes import ChangesTab, read_change
 from app.pages.project_issues import IssuesTab
 from app.pages.project_runs import RunsTab
 from app.pages.project_settings import SettingsTab
@@ -30,7 +33,7 @@ TABS: dict[str, type[Tab]] = {
 
 
 def register(door: Door) -> None:
-    """Define `/projects/{id}`."""
+    """Define `/projects/{id}` and `/projects/{id}/changes/{n}`."""
 
     @ui.page("/projects/{project_id}", dark=None)
     async def project_page(project_id: str, tab: str = "") -> None:
@@ -40,15 +43,39 @@ def register(door: Door) -> None:
         except ApiProblem as problem:
             refused(visit, problem, active="projects")
             return
-        # only the built-in tracker keeps issues and change requests here
-        names = list(TABS) if project.tracker == "builtin" else ["Runs", "Settings"]
-        crumbs = [("Projects", "/")]
-        with frame(visit, title=project.name, active="projects", crumbs=crumbs) as page:
-            screen = ProjectScreen(visit, page, project)
-            row = Tabs(names, chosen_tab(names, tab), about=f"Parts of {project.name}")
-            shown = TABS[chosen_tab(names, tab)](visit, project, row)
-            visit.on("project.changed", screen.follow)
+        chosen = chosen_tab(_tabs_of(project), tab)
+        with _framed(visit, project, chosen) as row:
+            shown = TABS[chosen](visit, project, row)
         await shown.load()
+
+    @ui.page("/projects/{project_id}/changes/{number}", dark=None)
+    async def change_page(project_id: str, number: str) -> None:
+        visit = await Visit.open(door)
+        try:
+            project = await visit.api.project(project_id)
+            change, diff = await read_change(visit.api, project_id, number)
+        except ApiProblem as problem:
+            refused(visit, problem, active="projects")
+            return
+        with _framed(visit, project, "Changes") as row:
+            shown = ChangesTab(visit, project, row, opened=change, diff=diff)
+        await shown.load()
+
+
+def _tabs_of(project: ProjectOut) -> list[str]:
+    # only the built-in tracker keeps issues and change requests here
+    return list(TABS) if project.tracker == "builtin" else ["Runs", "Settings"]
+
+
+@contextmanager
+def _framed(visit: Visit, project: ProjectOut, chosen: str) -> Iterator[Tabs]:
+    """The frame with the project's head; the chosen tab's content goes inside the `with`."""
+    crumbs = [("Projects", "/")]
+    with frame(visit, title=project.name, active="projects", crumbs=crumbs) as page:
+        screen = ProjectScreen(visit, page, project)
+        visit.on("project.changed", screen.follow)
+        path, about = f"/projects/{project.id}", f"Parts of {project.name}"
+        yield Tabs(_tabs_of(project), chosen, about=about, path=path)
 
 
 class ProjectScreen:

@@ -2,90 +2,151 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from nicegui import ui
 
+from app.pages.components.change_words import change_html
 from app.pages.components.confirm_button import ConfirmButton
 from app.pages.components.countdown import ago_html
+from app.pages.components.diff_view import diff_html
 from app.pages.components.marks import testid
-from app.pages.components.markup import clean, counted, text
-from app.pages.components.status_pill import pill_html
+from app.pages.components.markup import clean, text
+from app.pages.components.plain_sight import plain_html
 from app.pages.components.tabs import Tabs
+from app.pages.dress import dress_runs
 from app.pages.visit import Visit
-from app.state.wire import ApiProblem, ChangeOut, NoAnswer, ProjectOut
+from app.state.optimistic import OptimisticRows
+from app.state.wire import ApiClient, ApiProblem, ChangeOut, NoAnswer, ProjectOut
 
-TONES = {"open": "acc", "merged": "go", "closed": "idle"}
+
+async def read_change(api: ApiClient, project_id: str, number: str) -> tuple[ChangeOut, str]:
+    """A change request and its diff. Raises ApiProblem."""
+    asked = int(number) if number.isdecimal() and len(number) < 10 else 0
+    change, diff = await asyncio.gather(
+        api.change(project_id, asked), api.change_diff(project_id, asked)
+    )
+    return change, diff
 
 
 class ChangesTab:
-    """Change requests, newest first; open ones can be merged."""
+    """Change requests, newest first; open ones can be merged. `opened` is shown with its diff."""
 
-    def __init__(self, visit: Visit, project: ProjectOut, tabs: Tabs) -> None:
-        self._visit = visit
-        self._id = project.id
-        self._base = project.base_branch
-        self._tabs = tabs
-        self._rows: dict[int, tuple[ChangeOut, ui.element]] = {}
+    def __init__(
+        self,
+        visit: Visit,
+        project: ProjectOut,
+        tabs: Tabs,
+        *,
+        opened: ChangeOut | None = None,
+        diff: str = "",
+    ) -> None:
+        self._visit, self._tabs = visit, tabs
+        self._id, self._base = project.id, project.base_branch
+        self._opened = opened.number if opened else None
+        self._changes: OptimisticRows[ChangeOut] = OptimisticRows(_key_of, lambda c: c.number)
+        self._rows: dict[int, tuple[tuple[ChangeOut, str], ui.element]] = {}
+        if opened is not None:
+            self._draw_opened(opened, diff)
         self._none = ui.html("No change requests yet.", sanitize=clean).classes("card none")
         self._list = ui.element("div").classes("list")
-        self.load = visit.looker(lambda: visit.api.changes(project.id), self._show)
+        self.load = visit.looker(lambda: visit.api.changes(project.id), self._take)
         visit.on("project.changed", self._follow)
         visit.on_return(self.load)
 
-    def _show(self, changes: list[ChangeOut]) -> None:
-        self._tabs.count("Changes", sum(c.state == "open" for c in changes))
-        self._none.set_visibility(not changes)
-        self._list.set_visibility(bool(changes))
-        for place, change in enumerate(changes):
-            drawn = self._rows.get(change.number)
-            if drawn is not None and drawn[0] == change:
-                continue
-            if drawn is not None:
-                drawn[1].delete()
-            with self._list:
-                row = self._draw(change)
-            row.move(target_index=place)
-            self._rows[change.number] = (change, row)
+    def _draw_opened(self, change: ChangeOut, diff: str) -> None:
+        dress_runs()
+        self._changes.put(change)
+        with testid(ui.element("section").classes("change"), "change", change=str(change.number)):
+            self._place = ui.element("div").classes("list above")
+            if change.body:
+                body = f'<pre class="body">{plain_html(change.body)}</pre>'
+                ui.html(body, sanitize=clean).classes("above")
+            whole_at = f"/api/v1/projects/{self._id}/changes/{change.number}/diff"
+            shown = diff_html(diff, whole_at) or '<p class="sub">No changes.</p>'
+            testid(ui.html(shown, sanitize=clean), "change-diff")
+        ui.html("All change requests", sanitize=clean, tag="h2").classes("above")
 
-    def _draw(self, change: ChangeOut) -> ui.element:
+    def _take(self, changes: list[ChangeOut]) -> None:
+        self._changes.load(changes)
+        self._show()
+
+    def _show(self) -> None:
+        if self._visit.client.is_deleted:
+            return
+        changes = self._changes.visible()
+        self._tabs.count("Changes", sum(c.state == "open" for c in changes))
+        listed = [c for c in changes if c.number != self._opened]
+        self._none.set_visibility(not changes)
+        self._list.set_visibility(bool(listed))
+        for change in changes:
+            is_opened = change.number == self._opened
+            self._place_row(change, self._place if is_opened else self._list)
+        for place, change in enumerate(listed):
+            row = self._rows[change.number][1]
+            if self._list.default_slot.children[place] is not row:
+                row.move(target_index=place)
+
+    def _place_row(self, change: ChangeOut, where: ui.element) -> None:
+        seen = (change, self._changes.word_of(_key_of(change)))
+        drawn = self._rows.get(change.number)
+        if drawn is not None and drawn[0] == seen:
+            return
+        if drawn is not None:
+            drawn[1].delete()
+        with where:
+            self._rows[change.number] = (seen, self._draw(*seen))
+
+    def _draw(self, change: ChangeOut, word: str) -> ui.element:
+        path = f"/projects/{self._id}/changes/{change.number}"
         with ui.element("div").classes("item") as row:
-            ui.html(change_html(change), sanitize=clean).classes("grow")
+            ui.html(change_html(change, path), sanitize=clean).classes("grow")
             ui.html(ago_html(change.created_at, self._visit.now()), sanitize=clean).classes("sub")
             if change.run_id:
                 ui.link("Open run", f"/runs/{change.run_id}").classes("btn small")
-            if change.state == "open":
-                ConfirmButton(
-                    "Merge",
-                    f"Merge into {self._base}?",
-                    partial(self._merge, change.number),
-                    kind="small pri",
-                    mark="merge-change",
-                )
+            if word:
+                ui.html(text(word), sanitize=clean, tag="span").classes("btn small off")
+            elif change.state == "open":
+                self._draw_acts(change)
         return testid(row, "change-row", change=str(change.number))
 
-    async def _merge(self, number: int) -> None:
+    def _draw_acts(self, change: ChangeOut) -> None:
+        if change.number == self._opened:
+            close = partial(self._close, change)
+            ConfirmButton("Close", "Close it?", close, kind="small", mark="close-change")
+        ConfirmButton(
+            "Merge",
+            f"Merge into {self._base}?",
+            partial(self._merge, change),
+            kind="small pri",
+            mark="merge-change",
+        )
+
+    async def _merge(self, change: ChangeOut) -> None:
+        merge = partial(self._visit.api.merge, self._id, change.number)
+        if await self._attempt(change, merge, "Merging…"):
+            self._visit.say(f"Change {change.number} is merged into {self._base}.")
+
+    async def _close(self, change: ChangeOut) -> None:
+        close = partial(self._visit.api.close_change, self._id, change.number)
+        if await self._attempt(change, close, "Closing…"):
+            self._visit.say(f"Change {change.number} is closed.")
+
+    async def _attempt(
+        self, change: ChangeOut, act: Callable[[], Awaitable[ChangeOut]], word: str
+    ) -> bool:
         try:
-            await self._visit.api.merge(self._id, number)
+            return bool(await self._changes.attempt(change, act, word=word, show=self._show))
         except (ApiProblem, NoAnswer) as problem:
             self._visit.refuse(problem)
-        else:
-            self._visit.say(f"Change {number} is merged into {self._base}.")
-        await self.load()
+            return False
 
     async def _follow(self, project: ProjectOut) -> None:
         if project.id == self._id:
             await self.load()
 
 
-def change_html(change: ChangeOut) -> str:
-    """A change request in two lines: number, title and state; branch and size."""
-    size = f"{counted(change.commits, 'commit')} · {counted(change.files_changed, 'file')}"
-    closes = f" · closes #{change.closes}" if change.closes else ""
-    return (
-        f'<div class="line"><span class="m sub">{change.number}</span>'
-        f"<b>{text(change.title)}</b>{pill_html(change.state, TONES[change.state])}</div>"
-        f'<div class="sub"><span class="m">{text(change.branch)} → {text(change.base)}</span>'
-        f' · {size} · <span class="plus">+{change.additions}</span>'
-        f' <span class="minus">−{change.deletions}</span>{closes}</div>'
-    )
+def _key_of(change: ChangeOut) -> str:
+    return str(change.number)

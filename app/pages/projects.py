@@ -32,7 +32,7 @@ def quota_html(quota: QuotaOut) -> str:
     """`12 / 20 runs left · resets 14:20`."""
     resets = f" · resets {at_html(quota.reset_at)}" if quota.reset_at else ""
     words = f"{quota.remaining} / {quota.limit} runs left{resets}"
-    return f'<span class="chip" data-testid="quota-chip">{words}</span>'
+    return f'<a class="chip" href="/quota" data-testid="quota-chip">{words}</a>'
 
 
 class ProjectsScreen:

@@ -8,6 +8,7 @@ from app.pages import (
     new_run,
     project,
     projects,
+    quota,
     run,
     runs,
     settings,
@@ -17,5 +18,6 @@ from app.state.door import Door
 
 def register_pages(door: Door) -> None:
     """Define the routes of all screens."""
-    for screen in (projects, add_project, project, new_run, runs, run, settings, guide):
+    screens = (projects, add_project, project, new_run, runs, run, quota, settings, guide)
+    for screen in screens:
         screen.register(door)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from nicegui import ui
@@ -18,8 +19,10 @@ from app.pages.run_header import RunHeader
 from app.pages.run_log_panel import LogPanel
 from app.pages.run_tabs import RunTabs
 from app.pages.run_timeline import TimelineView
+from app.pages.theme import look_of
 from app.pages.visit import Visit
 from app.state.door import Door
+from app.state.optimistic import OptimisticRows
 from app.state.wire import ApiProblem, NoAnswer, RunOut, TimelineEvent
 
 
@@ -43,7 +46,15 @@ class RunScreen:
     """One open run."""
 
     def __init__(self, visit: Visit, run: RunOut, log: LogPanel) -> None:
-        self.visit, self.run, self._log = visit, run, log
+        self.visit, self._id, self._log = visit, run.id, log
+        self._runs: OptimisticRows[RunOut] = OptimisticRows(lambda r: r.id, lambda r: r.created_at)
+        self._runs.put(run)
+        self._said = run.status
+
+    @property
+    def run(self) -> RunOut:
+        """The run as it is shown."""
+        return self._runs.visible()[0]
 
     def draw(self, events: list[TimelineEvent]) -> None:
         """Draw the page and listen."""
@@ -56,7 +67,7 @@ class RunScreen:
             with ui.element("div").classes("two") as two:
                 with ui.element("div").classes("left"):
                     self._timeline = TimelineView(visit, events)
-                    self._delivery = PullRequestCard(visit, self._take)
+                    self._delivery = PullRequestCard(visit, self._merge)
                     self._facts = Facts(visit)
                 with ui.element("div"):
                     self._draw_right(two)
@@ -78,26 +89,34 @@ class RunScreen:
             self._provenance = Facts(self.visit, is_long=True)
 
     def _show(self) -> None:
-        run = self.run
+        if self.visit.client.is_deleted:
+            return
+        run, word = self.run, self._runs.word_of(self._id)
         self._page.set_title(title_of(run))
-        self._header.show(run)
+        self._header.show(run, word)
         self._timeline.show(run)
-        self._delivery.show(run)
+        self._delivery.show(run, word)
         self._facts.show(run)
         self._provenance.show(run)
         self._diff.show(run)
         self._tabs.show(run)
+        self._log.show(run)
+        self._announce(run)
         if run.phase is Phase.DONE:
-            self._log.end()
             self._page.badge.show_synced(self.visit.now())
 
+    def _announce(self, run: RunOut) -> None:
+        if run.status != self._said:
+            self._said = run.status
+            self.visit.announce(f"{title_of(run)}: {look_of(run.status, run.cause).word}")
+
     def _take(self, run: RunOut) -> None:
-        if run.id == self.run.id and run != self.run:
-            self.run = run
+        if run != self._runs.get(self._id):
+            self._runs.put(run)
             self._show()
 
     async def _hear(self, run: RunOut) -> None:
-        if run.id != self.run.id:
+        if run.id != self._id:
             return
         self._take(run)
         if run.phase is Phase.DONE:
@@ -105,32 +124,47 @@ class RunScreen:
             await self._log.catch_up()
 
     def _hear_event(self, data: dict[str, Any]) -> None:
-        if data.get("run_id") == self.run.id:
+        if data.get("run_id") == self._id:
             self._timeline.add(data["event"])
             self._timeline.show(self.run)
 
     async def _hear_log(self, data: dict[str, object]) -> None:
-        if data.get("run_id") == self.run.id:
+        if data.get("run_id") == self._id:
             await self._log.catch_up()
 
     async def _come_back(self) -> None:
         api = self.visit.api
         try:
-            run, events = await asyncio.gather(api.run(self.run.id), api.timeline(self.run.id))
+            run, events = await asyncio.gather(api.run(self._id), api.timeline(self._id))
         except (ApiProblem, NoAnswer) as problem:
             self.visit.refuse(problem)
             return
         with self.visit.client:
             self._timeline.replace(events)
-            self.run = run
+            self._runs.put(run)
             self._show()
         await self._log.catch_up()
 
     async def _stop(self) -> None:
+        api = self.visit.api
+        await self._attempt("Stopping…", lambda: api.stop(self._id, "stopped from its page"))
+
+    async def _merge(self) -> None:
+        api, run = self.visit.api, self.run
+        delivery = run.delivery
+        if delivery is None:
+            return
+
+        async def merge() -> RunOut:
+            await api.merge(run.project_id, delivery.number)
+            return await api.run(run.id)
+
+        if await self._attempt("Merging…", merge):
+            self.visit.say(f"Merged #{delivery.number}.")
+
+    async def _attempt(self, word: str, act: Callable[[], Awaitable[RunOut]]) -> bool:
         try:
-            run = await self.visit.api.stop(self.run.id, "stopped from its page")
+            return bool(await self._runs.attempt(self.run, act, word=word, show=self._show))
         except (ApiProblem, NoAnswer) as problem:
             self.visit.refuse(problem)
-            return
-        with self.visit.client:
-            self._take(run)
+            return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from nicegui import ui
@@ -15,28 +15,25 @@ from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain_html
 from app.pages.components.status_pill import pill_html
 from app.pages.visit import Visit
-from app.state.wire import ApiProblem, DeliveryOut, NoAnswer, RunOut
+from app.state.wire import DeliveryOut, RunOut
 
 TONES = {"open": "acc", "merged": "go", "closed": "idle"}
 
 
 class PullRequestCard:
-    """Shows what a run delivered; `take` hears the run after a merge."""
+    """Shows what a run delivered; `merge` is called when a person wants it merged."""
 
-    def __init__(self, visit: Visit, take: Callable[[RunOut], None]) -> None:
-        self._visit, self._take = visit, take
-        self._run: RunOut | None = None
+    def __init__(self, visit: Visit, merge: Callable[[], Awaitable[None]]) -> None:
         with ui.element("div").classes("pr") as self._card:
             testid(self._card, "pr-card").props('role=region aria-label="Pull request"')
             self._words = ui.html("", sanitize=clean).classes("stack")
             with ui.element("div").classes("line") as self._acts:
-                self._merge = button("Merge", self._merge_it, kind="pri small", mark="merge")
+                self._merge = button("Merge", merge, kind="pri small", mark="merge")
         if visit.client.request.query_params.get("show") == "pull-request":
             self._card.classes("shown")
 
-    def show(self, run: RunOut) -> None:
-        """Say what there is of a pull request."""
-        self._run = run
+    def show(self, run: RunOut, word: str) -> None:
+        """Say what there is of a pull request; `word` is what is being done to it."""
         delivery = run.delivery
         # once there is something to see, it is what people come for
         is_first = run.phase is Phase.DONE or run.status is Status.DELIVERING
@@ -45,24 +42,8 @@ class PullRequestCard:
         can_merge = delivery is not None and delivery.kind == "change" and delivery.state == "open"
         self._acts.set_visibility(can_merge)
         self._merge.set_visibility(can_merge)
-
-    async def _merge_it(self) -> None:
-        run = self._run
-        if run is None or run.delivery is None:
-            return
-        self._merge.set_text("Merging…")
-        self._merge.disable()
-        try:
-            await self._visit.api.merge(run.project_id, run.delivery.number)
-            merged = await self._visit.api.run(run.id)
-        except (ApiProblem, NoAnswer) as problem:
-            self._visit.refuse(problem)
-        else:
-            self._take(merged)
-            self._visit.say(f"Merged #{run.delivery.number}.")
-        finally:
-            self._merge.set_text("Merge")
-            self._merge.enable()
+        self._merge.set_text(word or "Merge")
+        self._merge.set_enabled(not word)
 
 
 def card_html(run: RunOut) -> str:

@@ -11,6 +11,7 @@ from app.domain.quota_rules import QuotaBanner, QuotaLevel
 from app.pages.components.buttons import button
 from app.pages.components.correlation_chip import correlation_chip_html
 from app.pages.components.countdown import at_html, until_html
+from app.pages.components.limits_banner import limits_html
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain_html
@@ -30,6 +31,8 @@ class RunFormNotices:
     ) -> None:
         self._visit, self._form = visit, form
         self._retry, self._reset = retry, reset
+        self._degraded = ui.html("", sanitize=clean).classes("banners")
+        self._note = ui.element("div").classes("banners")
         self._quota = ui.element("div").classes("banners")
         self._seen: dict[ui.element, object] = {}
 
@@ -43,10 +46,23 @@ class RunFormNotices:
 
     def refresh(self, now: datetime) -> None:
         """Show what the form's state says now."""
+        self._degraded.set_content(limits_html(self._visit.system))
         banner = self._form.banner(now)
         self._put(self._quota, banner if isinstance(banner, QuotaBanner) else None, now)
         self._put(self._limit, banner if isinstance(banner, Trouble) else None, now)
         self._put(self._trouble, self._form.inline(), now)
+
+    def note_return(self) -> None:
+        """Say that the form is as it was left, and offer a new one."""
+        self._note.clear()
+        with self._note, testid(ui.element("div").classes("banner"), "form-restored"):
+            ui.label("Your form is back as you left it. Run sends the same key.")
+            ui.element("span").classes("sp")
+            button("Reset form", self._reset, kind="small", mark="form-reset")
+
+    def hide_note(self) -> None:
+        """The form is a new one."""
+        self._note.clear()
 
     def _put(self, place: ui.element, notice: QuotaBanner | Trouble | None, now: datetime) -> None:
         if self._seen.get(place) == notice:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,10 +10,11 @@ from nicegui import ui
 
 from app.domain.words import Depth
 from app.pages.components.buttons import button
-from app.pages.components.fields import Field, area_field, choice_field, text_field
+from app.pages.components.fields import area_field, choice_field, text_field
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain
+from app.pages.form_draft_keeper import DraftKeeper
 from app.pages.open_submits import open_submits, owner_of
 from app.pages.run_form_notices import RunFormNotices
 from app.pages.visit import Visit
@@ -20,6 +22,12 @@ from app.state.run_form import RunForm
 from app.state.wire import ApiProblem, BranchOut, IssueOut, NoAnswer, QuotaOut
 
 NO_ISSUE = 0
+# what a list's choice tells the browser's own draft of the form (assets/draft.js)
+PICKED = {
+    "branch": "(option) => window.runyardDraft?.put('branch', option?.label ?? '')",
+    "framework": "(option) => window.runyardDraft?.put('framework', option?.label ?? '')",
+    "issue": "(option) => window.runyardDraft?.put('issue', option?.label ?? '')",
+}
 
 
 class RunFormView:
@@ -32,12 +40,14 @@ class RunFormView:
         branches: Sequence[BranchOut],
         issues: Sequence[IssueOut],
         cancel: Callable[[], None],
+        *,
+        is_page: bool = False,
     ) -> None:
         self._visit, self._form = visit, form
         self._branches, self._issues = branches, issues
         self._timer: ui.timer | None = None
-        self._fields: list[Field] = []
-        with ui.element("div").classes("stack").props('role=form aria-label="New run"'):
+        self._controls: dict[str, Any] = {}
+        with ui.element("div").classes("stack").props('role=form aria-label="New run"') as box:
             with ui.element("div").classes("form"):
                 self._notices = RunFormNotices(visit, form, self.submit, self._reset)
                 self._fields_box = ui.element("div")
@@ -45,6 +55,7 @@ class RunFormView:
                 self._notices.draw_trouble()
                 self._draw_foot(cancel)
             self._notices.draw_rate_limit()
+        self._keeper = DraftKeeper(visit, form, box, branches, self._take_back) if is_page else None
         visit.on("quota.changed", self._ask_quota)
         visit.on_return(self._ask_quota)
         visit.client.on_delete(self._forget_timer)
@@ -59,6 +70,7 @@ class RunFormView:
         self._run.set_text("Starting…")
         self._run.props("aria-busy=true").disable()
         run = await sending
+        self._tell_keeper(is_done=run is not None)
         if run is not None:
             visit.go(f"/runs/{run.id}")
             return
@@ -77,7 +89,8 @@ class RunFormView:
 
     async def _ask_quota(self, _: QuotaOut | dict[str, object] | None = None) -> None:
         try:
-            self._form.quota = await self._visit.api.quota()
+            api = self._visit.api
+            self._form.quota, self._visit.system = await asyncio.gather(api.quota(), api.system())
         except (ApiProblem, NoAnswer):
             # the server checks the quota anyway; the banner is only a courtesy
             self._form.quota = None
@@ -102,9 +115,32 @@ class RunFormView:
 
     def _reset(self) -> None:
         self._form.reset()
-        self._key.set_content(self._key_html())
-        self._draw_fields()
+        self._show_fields()
+        self._notices.hide_note()
+        self._tell_keeper()
         self.refresh()
+
+    def _take_back(self, *, is_arrival: bool) -> None:
+        self._show_fields()
+        if is_arrival:
+            self._notices.note_return()
+
+    def _tell_keeper(self, *, is_done: bool = False) -> None:
+        if self._keeper is not None:
+            self._keeper.tell(is_done=is_done)
+
+    def _show_fields(self) -> None:
+        """Show what the form's state holds, in the controls that are there."""
+        form = self._form
+        self._key.set_content(self._key_html())
+        self._choose_depth(form.depth)
+        for name, control in self._controls.items():
+            value = getattr(form, name) or (NO_ISSUE if name == "issue" else "")
+            if isinstance(control, ui.select) and value not in control.options:
+                shown = f"#{value}" if name == "issue" else plain(value)
+                control.set_options(dict(control.options) | {value: shown}, value=value)
+            else:
+                control.set_value(value)
 
     def _draw_fields(self) -> None:
         self._fields_box.clear()
@@ -139,14 +175,15 @@ class RunFormView:
                 testid(group, "depth-level").props('role=radiogroup aria-label="Depth"')
                 buttons = {depth: self._segment(depth) for depth in Depth}
 
-        def choose(depth: Depth) -> None:
-            form.depth = depth
-            for each, made in buttons.items():
-                made.props(f"aria-checked={'true' if each is depth else 'false'}")
-
+        self._segments = buttons
         for depth, made in buttons.items():
-            made.on("click", lambda _, depth=depth: choose(depth))
-        choose(form.depth)
+            made.on("click", lambda _, depth=depth: self._choose_depth(depth))
+        self._choose_depth(form.depth)
+
+    def _choose_depth(self, depth: Depth) -> None:
+        self._form.depth = depth
+        for each, made in self._segments.items():
+            made.props(f"aria-checked={'true' if each is depth else 'false'}")
 
     def _segment(self, depth: Depth) -> ui.element:
         with ui.element("button").props("type=button role=radio") as made:
@@ -192,6 +229,9 @@ class RunFormView:
 
     def _keep(self, control: Any, name: str, empty: str | None = "") -> None:
         """What is typed goes into the form's state as it is typed."""
+        self._controls[name] = control
+        if name in PICKED:
+            control.on("update:model-value", js_handler=PICKED[name])
         control.on_value_change(lambda change: setattr(self._form, name, change.value or empty))
 
     def _draw_foot(self, cancel: Callable[[], None]) -> None:
@@ -199,7 +239,10 @@ class RunFormView:
             self._key = ui.html(self._key_html(), sanitize=clean, tag="span")
             ui.element("span").classes("sp")
             button("Cancel", cancel)
-            self._run = button("Run", self.submit, kind="pri", mark="run-submit")
+            with ui.element("span").props("data-needs-link"):
+                self._run = button("Run", self.submit, kind="pri", mark="run-submit")
+        lost = "Not connected. What you type is kept in this tab until the link is back."
+        ui.label(lost).classes("why when-lost")
         self._why = ui.label("").classes("why").props("role=tooltip")
         self._run.props(f"aria-describedby={self._why.html_id}")
 

@@ -8,7 +8,7 @@ from nicegui import ui
 
 from app.domain.ids import shorten
 from app.domain.words import Phase, Status
-from app.pages.components.confirm_button import ConfirmButton
+from app.pages.components.buttons import button
 from app.pages.components.correlation_chip import copy_chip_html, correlation_chip_html
 from app.pages.components.countdown import since_html
 from app.pages.components.markup import clean, text
@@ -31,19 +31,19 @@ class RunHeader:
         with page.beside:
             self._pill = ui.html("", sanitize=clean, tag="span")
         with page.actions:
-            self._stop = ConfirmButton("Stop", "Stop now?", stop, kind="danger", mark="stop-run")
+            # one press: it counts for nothing and the work is kept
+            self._stop = button("Stop", stop, kind="danger", mark="stop-run")
         self._why = ui.html("", sanitize=clean)
         self._chips = ui.html("", sanitize=clean)
 
-    def show(self, run: RunOut) -> None:
-        """Say where the run stands."""
+    def show(self, run: RunOut, word: str) -> None:
+        """Say where the run stands; `word` is what is being done to it."""
         self._pill.set_content(status_html(run, self._visit))
         self._chips.set_content(f'<div class="chips">{chips_html(run)}</div>')
         self._why.set_content(_why_html(run))
-        can_stop = run.phase is not Phase.DONE
-        if not can_stop:
-            self._stop.disarm()
-        self._stop.element.set_visibility(can_stop)
+        self._stop.set_visibility(run.phase is not Phase.DONE)
+        self._stop.set_text(word or "Stop")
+        self._stop.set_enabled(not word)
 
 
 def status_html(run: RunOut, visit: Visit) -> str:

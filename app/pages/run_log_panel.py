@@ -8,17 +8,21 @@ from dataclasses import dataclass
 
 from nicegui import ui
 
+from app.domain.words import Phase, Status
 from app.pages.components.buttons import button
+from app.pages.components.countdown import iso
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, text
 from app.pages.components.terminal import PLAIN, Style, lines_html
 from app.pages.visit import Visit
 from app.state.run_log import MAX_LINES, LogLine, RunLog
-from app.state.wire import ApiProblem, LogPiece, NoAnswer
+from app.state.wire import ApiProblem, LogPiece, NoAnswer, RunOut
 
 # A burst is added to the newest chunk while that is short, so few lines travel twice.
 CHUNK_LINES = 40
 BIG_CHUNK_LINES = 500
+# silent for longer is said, where the project has no time of its own
+STALL_SECONDS = 300
 
 
 @dataclass
@@ -38,6 +42,7 @@ class LogPanel:
         self._chunks: deque[_Chunk] = deque()
         self._lock = asyncio.Lock()
         self._is_asked_again = False
+        self._run: RunOut | None = None
 
     async def load(self) -> None:
         """Read the end of the log before it is drawn."""
@@ -51,6 +56,7 @@ class LogPanel:
         with ui.element("div").props("data-log-panel"):
             with ui.element("div").classes("tools"):
                 self._draw_tools()
+            self._quiet = testid(ui.html("", sanitize=clean), "run-quiet")
             with ui.element("div").classes("log live") as self._box:
                 testid(self._box, "run-log").props("data-log tabindex=0 role=log")
                 self._box.props('aria-label="Log" aria-live=off')
@@ -79,10 +85,25 @@ class LogPanel:
                         self._draw_anew()
                     else:
                         self._add(list(burst.lines))
+                    self._show_quiet()
 
-    def end(self) -> None:
-        """Nothing more will be written: there is nothing to follow."""
-        self._follow.set_visibility(False)
+    def show(self, run: RunOut) -> None:
+        """Offer to follow while there is something to follow."""
+        self._run = run
+        self._follow.set_visibility(run.phase is not Phase.DONE)
+        self._show_quiet()
+
+    def _show_quiet(self) -> None:
+        # told once; how long it has been ticks in the browser, and only while the link is there
+        run, html = self._run, ""
+        since = self._log.written_at or (run.started_at if run else None)
+        if run is not None and run.status is Status.RUNNING and since is not None:
+            project = self._visit.board.get(run.project_id)
+            after = (project.stall_seconds if project else None) or STALL_SECONDS
+            html = (
+                f'<span class="quiet" data-quiet="{iso(since)}" data-after="{after}" hidden></span>'
+            )
+        self._quiet.set_content(html)
 
     def _draw_tools(self) -> None:
         with ui.element("button").classes("chip toggle") as follow:

@@ -11,14 +11,12 @@ from app.domain.words import LABELS, Status, Trigger
 from app.pages.components.buttons import link_button
 from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain_html
-from app.pages.components.runs_table import RunsTable
-from app.pages.dress import dress_runs
 from app.pages.frame import Page, frame, refused
-from app.pages.open_submits import open_submits, owner_of
+from app.pages.runs_list import RunsList
 from app.pages.visit import Visit
 from app.state.door import Door
-from app.state.run_board import PAGE_ROWS, RunBoard, RunFilters
-from app.state.wire import ApiProblem, NoAnswer, ProjectOut, RunOut
+from app.state.run_board import RunFilters
+from app.state.wire import ApiProblem, ProjectOut
 
 GROUPS: dict[str, tuple[Status, ...]] = {
     "live": tuple(status for status in Status if status in LIVE),
@@ -34,7 +32,7 @@ def register(door: Door) -> None:
         visit = await Visit.open(door)
         screen = RunsScreen(visit)
         try:
-            await screen.load()
+            await screen.list.load()
         except ApiProblem as problem:
             refused(visit, problem, active="runs")
             return
@@ -46,29 +44,18 @@ class RunsScreen:
 
     def __init__(self, visit: Visit) -> None:
         self.visit = visit
-        self.board = RunBoard(RunFilters.from_query(visit.client.request.query_params))
-        self._table: RunsTable | None = None
+        filters = RunFilters.from_query(visit.client.request.query_params)
+        self.list = RunsList(visit, filters, when_shown=self._show_pages)
+        self.board = self.list.board
         self._pages: ui.html | None = None
-
-    async def load(self) -> None:
-        """Take a fresh snapshot. Raises ApiProblem."""
-        filters = self.board.filters
-        call = {"limit": PAGE_ROWS, **filters.to_call()}
-        self.board.load(await self.visit.api.runs(status=filters.status, **call))
 
     def draw(self) -> None:
         """Draw the page and listen."""
-        visit = self.visit
-        dress_runs()
-        with frame(visit, title="Runs", active="runs") as page:
+        with frame(self.visit, title="Runs", active="runs") as page:
             self._draw_actions(page)
-            self._table = RunsTable(visit, self.board, self._stop, when_empty=self._when_empty())
+            self.list.draw(when_empty=self._when_empty())
             self._pages = ui.html("", sanitize=clean)
-        self._refresh()
-        visit.on("run.changed", self._apply)
-        visit.on_return(self._come_back)
-        leave = open_submits().watch(owner_of(visit), self.board, self._refresh)
-        visit.client.on_delete(leave)
+        self._show_pages()
 
     def _draw_actions(self, page: Page) -> None:
         with page.actions:
@@ -110,11 +97,8 @@ class RunsScreen:
             return 'No run passes these filters. <a href="/runs">Show all runs</a>'
         return "No runs yet. Press New run, or start an AFK run on a project."
 
-    def _refresh(self) -> None:
-        if self.visit.client.is_deleted or self._table is None or self._pages is None:
-            return
-        with self.visit.client:
-            self._table.refresh()
+    def _show_pages(self) -> None:
+        if self._pages is not None:
             self._pages.set_content(self._pages_html())
 
     def _pages_html(self) -> str:
@@ -124,30 +108,6 @@ class RunsScreen:
                 href = _address(board.filters.at(cursor).to_query())
                 links.append(f'<a class="btn smallall" href="{text(href)}">{word}</a>')
         return f'<div class="pages">{"".join(links)}</div>' if links else ""
-
-    async def _apply(self, run: RunOut) -> None:
-        if not self.board.apply(run):
-            return
-        if self.board.is_overfull:
-            await self._come_back()
-        self._refresh()
-
-    async def _come_back(self) -> None:
-        try:
-            await self.load()
-        except (ApiProblem, NoAnswer) as problem:
-            self.visit.refuse(problem)
-        self._refresh()
-
-    async def _stop(self, run_id: str) -> None:
-        try:
-            run = await self.visit.api.stop(run_id, "stopped from the runs list")
-        except (ApiProblem, NoAnswer) as problem:
-            self.visit.refuse(problem)
-            return
-        self.board.apply(run)
-        self._refresh()
-        self.visit.say("Stopped.")
 
 
 def _pick(name: str, value: str, links: str) -> None:

@@ -41,12 +41,14 @@ class Visit:
         self.path = client.request.url.path
         self._offset = timedelta()
         self._handlers: dict[str, list[Callable[[Any], Any]]] = defaultdict(list)
+        self._arrivals: list[Callable[[], Any]] = []
         self._returns: list[Callable[[], Any]] = []
         self._burst = Burst()
         self._is_drawn = self._is_planned = False
         self._was_connected = False
         self._flushed_at = 0.0
-        self._region: ui.html | None = None
+        self._note: ui.html | None = None
+        self._aside: ui.html | None = None
 
     @classmethod
     async def open(cls, door: Door) -> Visit:
@@ -55,6 +57,7 @@ class Visit:
         visit = cls(client, door.client_for(client.request))
         client.on_delete(door.live.subscribe(visit._hear))
         client.on_connect(visit._come_back)
+        client.on_delete(visit.board.fall_silent)
         await visit._ask()
         visit.on("project.changed", visit._follow)
         return visit
@@ -76,6 +79,10 @@ class Visit:
         register before the first await behind it.
         """
         self._handlers[kind].append(handler)
+
+    def on_arrival(self, handler: Callable[[], Any]) -> None:
+        """Call `handler()` when the browser has the page and is linked to it."""
+        self._arrivals.append(handler)
 
     def on_return(self, handler: Callable[[], Any]) -> None:
         """Call `handler()` when a lost link is back, to take a fresh snapshot."""
@@ -102,6 +109,11 @@ class Visit:
         """Say something to the person: shown for a while, read aloud politely."""
         self._show(f'<div class="note">{text(words)}</div>')
 
+    def announce(self, words: str) -> None:
+        """Have something read aloud that the page shows anyway."""
+        if self._aside is not None and not self.client.is_deleted:
+            self._aside.set_content(text(words))
+
     def refuse(self, problem: ApiProblem | NoAnswer) -> None:
         """Say why something was not done, with the id that finds it in the log."""
         words = problem.detail if isinstance(problem, ApiProblem) else str(problem)
@@ -115,8 +127,10 @@ class Visit:
 
     def draw_region(self) -> None:
         """The page's one live region; the frame calls this."""
-        self._region = ui.html("", sanitize=clean).classes("say")
-        self._region.props("role=status aria-live=polite aria-atomic=true")
+        with ui.element("div").classes("say") as region:
+            region.props("role=status aria-live=polite aria-atomic=false")
+            self._note = ui.html("", sanitize=clean)
+            self._aside = ui.html("", sanitize=clean).classes("sr").props("data-aside")
 
     def begin_telling(self) -> None:
         """The page is drawn: tell its handlers what came meanwhile; the frame calls this."""
@@ -124,9 +138,9 @@ class Visit:
         self._plan()
 
     def _show(self, html: str) -> None:
-        if self._region is not None and not self.client.is_deleted:
-            self._region.set_content("")  # the same words twice are two messages
-            self._region.set_content(html)
+        if self._note is not None and not self.client.is_deleted:
+            self._note.set_content("")  # the same words twice are two messages
+            self._note.set_content(html)
 
     def _follow(self, project: ProjectOut) -> None:
         self.board.apply(project)
@@ -164,6 +178,8 @@ class Visit:
     async def _come_back(self) -> None:
         was_connected, self._was_connected = self._was_connected, True
         if not was_connected:
+            for handler in self._arrivals:
+                self._run(handler)
             return
         try:
             await self._ask()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Generic, TypeVar
 
 Row = TypeVar("Row")
@@ -21,7 +21,6 @@ class OptimisticRows(Generic[Row]):
         self._order = order
         self._settled: dict[str, Row] = {}
         self._pending: list[OptimisticMutation[Row]] = []
-        self._confirmed: set[str] = set()
 
     def load(self, rows: Iterable[Row]) -> None:
         """Replace everything the server said; what is pending stays."""
@@ -39,69 +38,85 @@ class OptimisticRows(Generic[Row]):
         """What the server last said of a row."""
         return self._settled.get(key)
 
+    def shown(self, key: str) -> Row | None:
+        """A row as a person sees it."""
+        changing = self._changing(key)
+        return changing.row if changing and key in self._settled else self._settled.get(key)
+
+    def word_of(self, key: str) -> str:
+        """The busy word of a row that is being changed (`Stopping…`), empty for all others."""
+        changing = self._changing(key)
+        return changing.word if changing else ""
+
     def settled(self) -> list[Row]:
         """The server's rows alone, greatest first."""
         return sorted(self._settled.values(), key=self._order, reverse=True)
 
     def visible(self) -> list[Row]:
         """What a person sees: rows asked for on top, then the server's rows, each once."""
-        on_top: list[Row] = []
-        instead: dict[str, Row] = {}
-        taken = set(self._confirmed)
         settled = self.settled()
-        for mutation in self._pending:
-            if mutation.changes is not None:
-                instead[mutation.changes] = mutation.row
-            elif (twin := self._twin_of(mutation, settled, taken)) is not None:
-                taken.add(twin)
-            else:
-                on_top.insert(0, mutation.row)
+        on_top = [
+            one.row
+            for one in reversed(self._pending)
+            if one.changes is None and not any(one.is_same(row) for row in settled)
+        ]
+        instead = {one.changes: one.row for one in self._pending}
         return on_top + [instead.get(self._key_of(row), row) for row in settled]
 
     def begin(
-        self, row: Row, *, is_same: Callable[[Row], bool] | None = None
+        self, row: Row, *, word: str = "", is_same: Callable[[Row], bool] = lambda _: False
     ) -> OptimisticMutation[Row]:
         """Show `row` at once: in place of the row of its key, or on top where there is none.
 
         `is_same` recognises the real row when the feed brings it before the answer does.
         """
-        key = self._key_of(row)
-        mutation = OptimisticMutation(
-            self, row, changes=key if key in self._settled else None, is_same=is_same
-        )
+        before = self._settled.get(self._key_of(row))
+        mutation = OptimisticMutation(self, row, before=before, word=word, is_same=is_same)
         self._pending.append(mutation)
         return mutation
 
+    async def attempt(
+        self,
+        row: Row,
+        act: Callable[[], Awaitable[Row | None]],
+        *,
+        word: str,
+        show: Callable[[], object],
+    ) -> Row | None:
+        """Begin, do it, then confirm or restore; `show()` after each step.
+
+        Does nothing while the same row is being changed. What `act` raises goes through.
+        """
+        if self.word_of(self._key_of(row)):
+            return None
+        mutation = self.begin(row, word=word)
+        try:
+            show()
+            answer = await act()
+            mutation.confirm(answer)
+            return answer
+        finally:
+            mutation.restore()
+            show()
+
     def settle(self, mutation: OptimisticMutation[Row], answer: Row | None) -> None:
-        """End a mutation with the server's row, or with None where nothing happened."""
+        """End a mutation with the server's row, or with None where nothing is to be shown."""
         if mutation not in self._pending:
             return
         self._pending.remove(mutation)
-        if answer is not None:
-            key = self._key_of(answer)
-            self._confirmed.add(key)
-            # The feed may have been faster and know more: its row is not set back.
-            if mutation.changes is not None or key not in self._settled:
-                self.put(answer)
-        if not self._pending:
-            self._confirmed.clear()
+        # The feed may have been faster and know more: its row is not set back.
+        if answer is not None and self._settled.get(self._key_of(answer)) == mutation.before:
+            self.put(answer)
 
-    def _twin_of(
-        self, mutation: OptimisticMutation[Row], settled: list[Row], taken: set[str]
-    ) -> str | None:
-        if mutation.is_same is None:
-            return None
-        for row in settled:
-            key = self._key_of(row)
-            if key not in mutation.known and key not in taken and mutation.is_same(row):
-                return key
-        return None
+    def _changing(self, key: str) -> OptimisticMutation[Row] | None:
+        return next((one for one in reversed(self._pending) if one.changes == key), None)
 
 
 class OptimisticMutation(Generic[Row]):
     """One thing asked for: `prior_state` is the list as it was seen before.
 
-    Ends once, by `confirm` or `restore`; ending it again does nothing.
+    `before` is the row as it was, None for a new one; `word` says what is going on. Ends once,
+    by `confirm` or `restore`; ending it again does nothing.
     """
 
     def __init__(
@@ -109,13 +124,15 @@ class OptimisticMutation(Generic[Row]):
         rows: OptimisticRows[Row],
         row: Row,
         *,
-        changes: str | None,
-        is_same: Callable[[Row], bool] | None,
+        before: Row | None,
+        word: str,
+        is_same: Callable[[Row], bool],
     ) -> None:
         self.prior_state: tuple[Row, ...] = tuple(rows.visible())
-        self.known = frozenset(rows._settled)
         self.row = row
-        self.changes = changes
+        self.before = before
+        self.changes = rows._key_of(row) if before is not None else None
+        self.word = word
         self.is_same = is_same
         self._rows = rows
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from app.api.schemas import ProjectOut, SystemOut
+from app.state.optimistic import OptimisticRows
 
 Listener = Callable[[set[str]], None]
 
@@ -37,27 +39,28 @@ class ProjectBoard:
     """Projects by id; listeners hear the ids that changed, came or went."""
 
     def __init__(self, items: Iterable[ProjectOut] = ()) -> None:
-        self._items = {item.id: item for item in items}
+        self._rows: OptimisticRows[ProjectOut] = OptimisticRows(lambda p: p.id, lambda p: p.id)
+        self._rows.load(items)
         self._listeners: list[Listener] = []
 
     def get(self, project_id: str) -> ProjectOut | None:
         """One project."""
-        return self._items.get(project_id)
+        return self._rows.shown(project_id)
 
     def listing(self, *, archived: bool = False) -> list[ProjectOut]:
         """Projects by name, so that no card jumps when something happens; archived ones last."""
-        shown = [p for p in self._items.values() if archived or p.archived_at is None]
+        shown = [p for p in self._rows.visible() if archived or p.archived_at is None]
         return sorted(shown, key=lambda p: (p.archived_at is not None, p.name.casefold(), p.id))
 
     @property
     def archived_count(self) -> int:
         """How many are archived."""
-        return sum(p.archived_at is not None for p in self._items.values())
+        return sum(p.archived_at is not None for p in self._rows.visible())
 
     @property
     def live_runs(self) -> int:
         """Live runs of all projects, archived ones too."""
-        return sum(p.live_runs for p in self._items.values())
+        return sum(p.live_runs for p in self._rows.visible())
 
     def strip(self, system: SystemOut) -> Strip:
         """The figures over the cards; ready issues are unknown while no project knows its own."""
@@ -76,19 +79,35 @@ class ProjectBoard:
         """Call `listener` with the changed ids after every change."""
         self._listeners.append(listener)
 
+    def fall_silent(self) -> None:
+        """Tell nobody any more: who listened is gone."""
+        self._listeners.clear()
+
     def apply(self, project: ProjectOut) -> set[str]:
         """Take in one project as it is now; the ids that changed."""
-        if self._items.get(project.id) == project:
+        if self._rows.get(project.id) == project:
             return set()
-        self._items[project.id] = project
+        self._rows.put(project)
         return self._tell({project.id})
 
     def replace(self, items: Iterable[ProjectOut]) -> set[str]:
         """Take in a fresh snapshot: what it does not hold is gone."""
+        before = {item.id: item for item in self._rows.settled()}
         fresh = {item.id: item for item in items}
-        changed = {id_ for id_ in fresh | self._items if fresh.get(id_) != self._items.get(id_)}
-        self._items = fresh
-        return self._tell(changed)
+        self._rows.load(fresh.values())
+        return self._tell({i for i in fresh | before if fresh.get(i) != before.get(i)})
+
+    async def archive(
+        self, project_id: str, act: Callable[[], Awaitable[ProjectOut]], now: datetime
+    ) -> None:
+        """Archive at once, and take it back where `act` fails. Raises what `act` raises."""
+        project = self.get(project_id)
+        if project is None:
+            return
+        archived = project.model_copy(update={"archived_at": now})
+        await self._rows.attempt(
+            archived, act, word="Archiving…", show=lambda: self._tell({project_id})
+        )
 
     def _tell(self, changed: set[str]) -> set[str]:
         for listener in self._listeners if changed else ():

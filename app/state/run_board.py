@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -16,7 +16,10 @@ OVERFULL_ROWS = 75
 
 @dataclass(frozen=True)
 class Submitting:
-    """A submit without an answer yet, shown as a row tagged `Submitting…`; times in UTC."""
+    """A submit without an answer yet, shown as a row tagged `Submitting…`; times in UTC.
+
+    `correlation_ids` are those of every try under its key, so that no run shows twice.
+    """
 
     key: str
     project_id: str
@@ -25,22 +28,12 @@ class Submitting:
     depth_level: Depth
     target_framework: str
     issue: int | None
-    task: str | None
-    agent: str | None
     began_at: datetime
+    correlation_ids: tuple[str, ...] = ()
 
     def became(self, run: RunOut) -> bool:
-        """True where `run` can be what this submit made."""
-        return (
-            run.project_id == self.project_id
-            and run.trigger is Trigger.MANUAL
-            and run.depth_level is self.depth_level
-            and run.target_framework == self.target_framework
-            and run.issue == self.issue
-            and run.branch == self.branch
-            and (run.task or None) == (self.task or None)
-            and self.agent in (None, run.agent)
-        )
+        """True for the run that this submit, or an earlier try of it, has made."""
+        return run.correlation_id in self.correlation_ids
 
 
 BoardRow = RunOut | Submitting
@@ -135,6 +128,25 @@ class RunBoard:
         return self._rows.begin(
             submit, is_same=lambda row: isinstance(row, RunOut) and submit.became(row)
         )
+
+    async def stop(
+        self, run_id: str, act: Callable[[], Awaitable[RunOut]], show: Callable[[], object]
+    ) -> RunOut | None:
+        """Mark a row as `Stopping…` until `act` has its answer. Raises what `act` raises."""
+        row = self._rows.get(run_id)
+        if row is None:
+            return None
+        answer = await self._rows.attempt(row, act, word="Stopping…", show=show)
+        if not isinstance(answer, RunOut):
+            return None
+        if not self.filters.show(answer):
+            self._rows.drop(run_id)
+            show()
+        return answer
+
+    def word_of(self, key: str) -> str:
+        """The busy word of a row that is being changed."""
+        return self._rows.word_of(key)
 
     def confirm(self, mutation: OptimisticMutation[BoardRow], run: RunOut) -> None:
         """The submit became `run`; it stays only where the filters let it."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.api.client import ApiClient, ApiProblem, NoAnswer
+from app.api.client import ApiClient, ApiProblem, NoAnswer, new_correlation_id
 from app.api.schemas import ProjectOut, QuotaOut, RunOrder, RunOut
 from app.domain.quota_rules import QuotaBanner, QuotaLevel, quota_banner
 from app.domain.words import FRAMEWORKS, Depth
@@ -48,7 +48,10 @@ class Trouble:
 
 @dataclass
 class RunForm:
-    """One open form. The key stays the same until `reset`, however often it is submitted."""
+    """One open form. The key stays the same until `reset`, however often it is submitted.
+
+    `sent` are the correlation ids of every submit under this key.
+    """
 
     project: ProjectOut
     branch: str
@@ -59,6 +62,7 @@ class RunForm:
     agent: str = ""
     model: str = ""
     key: str = field(default_factory=lambda: str(uuid.uuid4()))
+    sent: tuple[str, ...] = ()
     busy: bool = False
     trouble: Trouble | None = None
     quota: QuotaOut | None = None
@@ -147,10 +151,12 @@ class RunForm:
         except ValidationError as error:
             self.trouble = Trouble(TroubleKind.REFUSED, _first_problem(error))
             return None
+        correlation_id = new_correlation_id()
         self.busy, self.trouble = True, None
+        self.sent = (*self.sent, correlation_id)
         submit = submits.begin(owner, self._placeholder(clock()))
         try:
-            run = (await api.start_run(order, self.key)).run
+            run = (await api.start_run(order, self.key, correlation_id)).run
         except ApiProblem as problem:
             self.trouble = trouble_of(problem, clock())
         except NoAnswer as silence:
@@ -172,9 +178,8 @@ class RunForm:
             depth_level=self.depth,
             target_framework=self.framework,
             issue=self.issue,
-            task=self.task.strip() or None,
-            agent=self.agent.strip() or None,
             began_at=now,
+            correlation_ids=self.sent,
         )
 
     def _fill(self, query: Mapping[str, str]) -> None:

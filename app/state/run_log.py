@@ -7,6 +7,7 @@ import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from app.api.client import LogPiece
 
@@ -49,6 +50,7 @@ class RunLog:
         self.lines: deque[LogLine] = deque()
         self.next_offset = 0
         self.size = 0
+        self.written_at: datetime | None = None
         self.is_detached = False
         self._is_at_gap = False
         self._held = 0
@@ -81,6 +83,7 @@ class RunLog:
         if piece.next_offset > len(piece.content):
             self._drop_broken_first()
         self.size, self.is_detached = piece.size, False
+        self.written_at = piece.written_at
         return Burst(tuple(self.lines), is_fresh=True)
 
     async def catch_up(self) -> Burst:
@@ -90,7 +93,7 @@ class RunLog:
         piece = await self._read(self.next_offset, READ_BYTES)
         if piece.size > piece.next_offset or piece.size < self.next_offset:
             return await self.look_at_end()
-        self.size = piece.size
+        self.size, self.written_at = piece.size, piece.written_at
         return Burst(self.take(piece.content, piece.next_offset))
 
     async def look_earlier(self) -> Burst:

@@ -87,6 +87,35 @@ async def test_a_delivered_change_can_be_merged_from_its_row(
     assert "Succeeded" in html_of(user)
 
 
+async def test_a_change_has_a_page_with_its_diff_and_is_closed_there(
+    house: House, user: User, project: ProjectOut
+) -> None:
+    api = house.api_of(user)
+    created = await api.start_run(RunOrder(project_id=project.id), str(uuid.uuid4()))
+    while (run := await api.run(created.run.id)).ended_at is None:
+        await asyncio.sleep(0.02)
+    assert run.delivery is not None
+    await user.open(run.delivery.url)
+    await user.should_see(marker="change-diff")
+    assert "more.txt" in html_of(user)
+    assert f'href="/projects/{project.id}/changes/1"' in html_of(user)
+    user.find(marker="close-change").click()
+    await user.should_see("Close it?")
+    user.find(marker="close-change").click()
+    await until(lambda: "closed" in html_of(user))
+    assert [change.state for change in await api.changes(project.id)] == ["closed"]
+    await user.should_not_see(marker="merge-change")
+
+
+@pytest.mark.parametrize(("number", "status"), [("7", 404), ("x", 422), ("9" * 40, 422)])
+async def test_a_change_that_is_not_there_is_a_page_that_says_so(
+    user: User, project: ProjectOut, number: str, status: int
+) -> None:
+    answer = await user.http_client.get(f"/projects/{project.id}/changes/{number}")
+    assert answer.status_code == status
+    assert "Back to the projects" in answer.text
+
+
 async def test_an_armed_button_is_disarmed_by_escape(user: User) -> None:
     @ui.page("/confirm")
     def confirm() -> None:

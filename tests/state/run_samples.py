@@ -76,7 +76,6 @@ def submitting(key: str, project_id: str = "proj_a") -> Submitting:
         depth_level=Depth.STANDARD,
         target_framework="auto",
         issue=None,
-        task=None,
-        agent=None,
         began_at=NOON,
+        correlation_ids=(f"corr-of-{key}",),
     )

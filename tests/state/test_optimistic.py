@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,11 @@ def board_of(*runs: RunOut) -> RunBoard:
     board = RunBoard(RunFilters())
     board.load(RunsPage(items=list(runs)))
     return board
+
+
+def made_by(key: str, number: int, status: Status = Status.RUNNING) -> RunOut:
+    """The run that the submit of this key made."""
+    return run_of(number, status, correlation_id=f"corr-of-{key}")
 
 
 def names(board: RunBoard) -> list[str]:
@@ -48,19 +54,31 @@ def test_what_came_meanwhile_stays_when_a_submit_is_undone() -> None:
 def test_the_feeds_row_and_the_answers_row_are_one() -> None:
     board = board_of(run_of(1))
     mutation = board.begin(submitting("k"))
-    board.apply(run_of(2, Status.STARTING))
+    board.apply(made_by("k", 2, Status.STARTING))
     assert names(board) == [run_of(2).id, run_of(1).id]
-    board.confirm(mutation, run_of(2, Status.QUEUED))
+    board.confirm(mutation, made_by("k", 2, Status.QUEUED))
     assert names(board) == [run_of(2).id, run_of(1).id]
     newest = board.rows()[0]
     assert isinstance(newest, RunOut)
     assert newest.status is Status.STARTING
 
 
-def test_a_like_run_of_somebody_else_takes_no_ones_place_for_good() -> None:
+def test_a_retry_of_a_submit_whose_answer_was_lost_shows_no_second_row() -> None:
+    board = board_of()
+    first = board.begin(submitting("k"))
+    board.apply(made_by("k", 2))
+    first.restore()
+    retry = board.begin(submitting("k"))
+    assert names(board) == [run_of(2).id]
+    board.confirm(retry, made_by("k", 2))
+    assert names(board) == [run_of(2).id]
+
+
+def test_a_like_run_of_somebody_else_takes_no_ones_place() -> None:
     board = board_of()
     mutation = board.begin(submitting("k"))
     board.apply(run_of(2))
+    assert names(board) == ["k", run_of(2).id]
     board.confirm(mutation, run_of(3))
     assert names(board) == [run_of(3).id, run_of(2).id]
 
@@ -84,6 +102,64 @@ def test_a_change_of_a_row_shows_in_its_place_and_goes_back() -> None:
     assert rows.visible() == [("b", "off"), ("a", "on!")]
 
 
+async def test_a_row_is_busy_while_it_is_stopped_and_the_answer_stays() -> None:
+    board = board_of(run_of(2), run_of(1))
+    seen: list[str] = []
+
+    async def stop() -> RunOut:
+        seen.append(board.word_of(run_of(1).id))
+        return run_of(1, Status.STOPPED)
+
+    await board.stop(run_of(1).id, stop, lambda: None)
+    assert seen == ["Stopping…"]
+    assert board.word_of(run_of(1).id) == ""
+    assert board.rows() == [run_of(2), run_of(1, Status.STOPPED)]
+
+
+async def test_a_stop_that_is_refused_leaves_the_row_as_the_feed_tells_it() -> None:
+    board = board_of(run_of(1))
+
+    async def stop() -> RunOut:
+        board.apply(run_of(1, Status.SUCCEEDED))
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        await board.stop(run_of(1).id, stop, lambda: None)
+    assert board.rows() == [run_of(1, Status.SUCCEEDED)]
+
+
+async def test_a_second_stop_of_the_same_row_asks_nobody() -> None:
+    board, asked = board_of(run_of(1)), list[int]()
+
+    async def stop() -> RunOut:
+        asked.append(1)
+        await board.stop(run_of(1).id, stop, lambda: None)
+        return run_of(1, Status.STOPPED)
+
+    await board.stop(run_of(1).id, stop, lambda: None)
+    assert asked == [1]
+
+
+async def test_a_stopped_run_that_the_filters_do_not_show_goes() -> None:
+    board = RunBoard(RunFilters(status=(Status.RUNNING,)))
+    board.load(RunsPage(items=[run_of(1)]))
+
+    async def stop() -> RunOut:
+        return run_of(1, Status.STOPPED)
+
+    await board.stop(run_of(1).id, stop, lambda: None)
+    assert board.rows() == []
+
+
+def test_an_answer_does_not_set_back_what_the_feed_knew_first() -> None:
+    rows: OptimisticRows[tuple[str, str]] = OptimisticRows(lambda row: row[0], lambda row: row[0])
+    rows.load([("a", "running")])
+    mutation = rows.begin(("a", "running"), word="Stopping…")
+    rows.put(("a", "released"))
+    mutation.confirm(("a", "stopped"))
+    assert rows.visible() == [("a", "released")]
+
+
 @dataclass
 class World:
     """What really happened, kept apart from the board that is tested."""
@@ -96,8 +172,10 @@ class World:
     )
     count: int = 0
 
-    def feed(self, number: int, status: Status = Status.QUEUED, project_id: str = "proj_a") -> None:
-        self.runs[number] = run_of(number, status, project_id=project_id)
+    def feed(self, number: int, status: Status = Status.QUEUED, **more: str) -> None:
+        before = self.runs.get(number)
+        same = {} if before is None else {"correlation_id": before.correlation_id}
+        self.runs[number] = run_of(number, status, **{**same, **more})
         self.board.apply(self.runs[number])
         self.told.add(number)
 
@@ -113,11 +191,11 @@ class World:
             self.feed(self.count)
         elif step == "change" and self.told:
             number = sorted(self.told)[pick % len(self.told)]
-            self.feed(number, Status.RUNNING, self.runs[number].project_id)
+            self.feed(number, Status.RUNNING, project_id=self.runs[number].project_id)
         elif step == "accepted by the feed first" and keys:
             key = keys[pick % len(keys)]
             if self.waiting[key][1] is None:
-                self.feed(self.count, Status.STARTING)
+                self.feed(self.count, Status.STARTING, correlation_id=f"corr-of-{key}")
                 self.waiting[key] = (self.waiting[key][0], self.count)
         elif step == "confirm" and keys:
             self.confirm(keys[pick % len(keys)])
@@ -128,17 +206,17 @@ class World:
         mutation, number = self.waiting.pop(key)
         if number is None:
             number = self.count
-            self.runs[number] = run_of(number, Status.QUEUED)
+            self.runs[number] = made_by(key, number, Status.QUEUED)
             self.told.add(number)
-        self.board.confirm(mutation, run_of(number, Status.QUEUED))
+        self.board.confirm(mutation, made_by(key, number, Status.QUEUED))
 
     def check(self) -> None:
         rows = self.board.rows()
         real = [row for row in rows if isinstance(row, RunOut)]
         assert real == [self.runs[number] for number in sorted(self.told, reverse=True)]
         shown = [row.key for row in rows if isinstance(row, Submitting)]
-        assert len(set(shown)) == len(shown)
-        assert set(shown) <= set(self.waiting)
+        unheard = [key for key, (_, number) in self.waiting.items() if number is None]
+        assert shown == unheard[::-1], "each submit shows once, as long as its run is not there"
         assert rows[: len(shown)] == [row for row in rows if isinstance(row, Submitting)]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from app.api.schemas import SystemOut
+import pytest
+
+from app.api.schemas import ProjectOut, SystemOut
 from app.state.project_board import ProjectBoard
 from tests.state.run_samples import NOON, project_of, run_of
 
@@ -50,6 +52,25 @@ def test_a_fresh_snapshot_leaves_no_ghosts() -> None:
     changed = board.replace([project_of(id="2"), project_of(id="3", live_runs=1)])
     assert changed == {"1", "3"}
     assert board.get("1") is None
+
+
+async def test_an_archived_project_goes_at_once_and_comes_back_where_that_failed() -> None:
+    board = ProjectBoard([project_of(id="1"), project_of(id="2")])
+    seen: list[list[str]] = []
+    board.on_change(lambda _: seen.append([project.id for project in board.listing()]))
+
+    async def fail() -> ProjectOut:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        await board.archive("1", fail, NOON)
+    assert seen == [["2"], ["1", "2"]]
+
+    async def archive() -> ProjectOut:
+        return project_of(id="1", archived_at=NOON)
+
+    await board.archive("1", archive, NOON)
+    assert [project.id for project in board.listing()] == ["2"]
 
 
 def test_the_strip_adds_up_and_names_who_waits_for_a_person() -> None:

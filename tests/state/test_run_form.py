@@ -28,6 +28,7 @@ class Server:
     def __init__(self, answer: Callable[[httpx.Request], httpx.Response]) -> None:
         self.answer = answer
         self.keys: list[str] = []
+        self.correlation_ids: list[str] = []
         self.bodies: list[dict[str, Any]] = []
         self.gate = asyncio.Event()
         self.gate.set()
@@ -40,6 +41,7 @@ class Server:
 
     async def handle(self, request: httpx.Request) -> httpx.Response:
         self.keys.append(request.headers["x-idempotency-key"])
+        self.correlation_ids.append(request.headers["X-Correlation-Id"])
         self.bodies.append(json.loads(request.content))
         await self.gate.wait()
         return self.answer(request)
@@ -79,6 +81,8 @@ async def test_a_new_form_has_a_new_uuid_and_keeps_it_over_retries() -> None:
     await server.submit(form)
     await server.submit(form)
     assert server.keys == [form.key, form.key]
+    assert len(set(form.sent)) == 2
+    assert server.correlation_ids == list(form.sent)
     assert form_of().key != form.key
 
 

@@ -66,3 +66,4 @@ class SystemOut(Answer):
     success_rate: float | None = None
     ended_7d: int = 0
     person: str
+    limits: Literal["table", "redis", "degraded"] = "table"

@@ -40,11 +40,16 @@ class ProjectMenu:
         self._menu.open()
 
     async def _archive(self) -> None:
+        visit = self._visit
         try:
-            await self._visit.api.archive_project(self._id)
+            # the card goes at once, and this menu with it
+            with visit.client:
+                await visit.board.archive(
+                    self._id, lambda: visit.api.archive_project(self._id), visit.now()
+                )
         except (ApiProblem, NoAnswer) as problem:
-            self._visit.refuse(problem)
+            visit.refuse(problem)
             return
-        self._visit.say("Archived. Its history can still be read.")
-        if self._menu is not None:
+        visit.say("Archived. Its history can still be read.")
+        if self._menu is not None and not self._menu.is_deleted:
             self._menu.close()

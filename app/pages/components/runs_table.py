@@ -64,7 +64,7 @@ class RunsTable:
                 self._order.insert(place, key)
                 # behind the row of headings and the words for an empty table
                 self._rows[key].element.move(target_index=place + 2)
-            self._rows[key].show(row, self._visit)
+            self._rows[key].show(row, self._board.word_of(key), self._visit)
         self._none.set_visibility(not rows)
 
 
@@ -73,26 +73,28 @@ class _Row:
 
     def __init__(self, row: BoardRow, stop: Stop) -> None:
         self._stop = stop
-        self._seen: BoardRow | None = None
+        self._seen: tuple[BoardRow, str] | None = None
         self._button: ConfirmButton | None = None
         with ui.element("div").classes("tr").props("role=row") as self.element:
             self._cells = ui.html("", sanitize=clean).classes("cells")
             self._acts = ui.element("span").classes("acts").props("role=cell")
 
-    def show(self, row: BoardRow, visit: Visit) -> None:
-        """Change what differs from what is shown."""
-        if row == self._seen:
+    def show(self, row: BoardRow, word: str, visit: Visit) -> None:
+        """Change what differs from what is shown; `word` is what is being done to the run."""
+        if (row, word) == self._seen:
             return
-        self._seen = row
+        self._seen = (row, word)
         is_submit = isinstance(row, Submitting)
         self.element.classes(add="opt" if is_submit else "", remove="" if is_submit else "opt")
         status = "submitting" if isinstance(row, Submitting) else row.status
         testid(self.element, "run-row", run=_key(row), status=status)
-        cells = _submit_cells(row) if isinstance(row, Submitting) else _run_cells(row, visit)
+        cells = _submit_cells(row) if isinstance(row, Submitting) else _run_cells(row, word, visit)
         self._cells.set_content(
             "".join(f'<span role="cell" class="{c}">{h}</span>' for c, h in cells)
         )
         self._offer_stop(row)
+        if self._button is not None:
+            self._button.element.set_enabled(not word)
 
     def _offer_stop(self, row: BoardRow) -> None:
         can_stop = isinstance(row, RunOut) and row.phase is not Phase.DONE
@@ -129,13 +131,14 @@ def took_html(run: RunOut, visit: Visit) -> str:
     return text(took((run.ended_at - run.started_at).total_seconds()))
 
 
-def _run_cells(run: RunOut, visit: Visit) -> list[tuple[str, str]]:
+def _run_cells(run: RunOut, word: str, visit: Visit) -> list[tuple[str, str]]:
     why = run.hold or run.because or run.title or ""
+    pill = pill_html(word, "acc") if word else status_pill_html(run.status, run.cause)
     name = f'<a class="whole" href="/runs/{text(run.id)}" title="{text(run.id)}">'
     return [
         ("run m", f"{name}{text(shorten(run.id))}</a>"),
         ("project", plain_html(run.project_name)),
-        ("status", f'<span title="{text(plain(why))}">{_pill(run)}</span>'),
+        ("status", f'<span title="{text(plain(why))}">{pill}</span>'),
         ("trigger", text(trigger_words(run))),
         ("branch m", f'<span title="{text(plain(run.work_branch))}">{_branch(run)}</span>'),
         ("depth", text(run.depth_level)),
@@ -143,10 +146,6 @@ def _run_cells(run: RunOut, visit: Visit) -> list[tuple[str, str]]:
         ("started", ago_html(run.started_at or run.created_at, visit.now())),
         ("took", took_html(run, visit)),
     ]
-
-
-def _pill(run: RunOut) -> str:
-    return status_pill_html(run.status, run.cause)
 
 
 def _branch(run: RunOut) -> str:

@@ -15,14 +15,14 @@ def chosen_tab(names: Sequence[str], asked: str) -> str:
 
 
 class Tabs:
-    """A row of tabs, addressed by `?tab=`."""
+    """A row of tabs, addressed by `?tab=`; `path` is their page where this one is another."""
 
-    def __init__(self, names: Sequence[str], chosen: str, *, about: str) -> None:
+    def __init__(self, names: Sequence[str], chosen: str, *, about: str, path: str = "") -> None:
         self._words: dict[str, ui.html] = {}
         with ui.element("nav").classes("tabs") as row:
             row.props["aria-label"] = about
             for name in names:
-                with ui.link(target=f"?tab={name.lower()}") as link:
+                with ui.link(target=f"{path}?tab={name.lower()}") as link:
                     self._words[name] = ui.html(text(name), sanitize=clean, tag="span")
                 if name == chosen:
                     link.props("aria-current=page")

@@ -1,0 +1,80 @@
+"""A live list of runs, on its own page and on a project's: rows, submits under way, Stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from app.pages.components.runs_table import RunsTable
+from app.pages.dress import dress_runs
+from app.pages.open_submits import open_submits, owner_of
+from app.pages.visit import Visit
+from app.state.run_board import PAGE_ROWS, RunBoard, RunFilters
+from app.state.wire import ApiProblem, NoAnswer, RunOut
+
+
+class RunsList:
+    """One open list; `load` before or after `draw`, `when_shown` is called after each change."""
+
+    def __init__(
+        self,
+        visit: Visit,
+        filters: RunFilters,
+        *,
+        rows: int = PAGE_ROWS,
+        when_shown: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._visit = visit
+        self._limit = rows
+        self._when_shown = when_shown
+        self._table: RunsTable | None = None
+        self.board = RunBoard(filters)
+
+    async def load(self) -> None:
+        """Take a fresh snapshot. Raises ApiProblem or NoAnswer."""
+        filters = self.board.filters
+        call = {"limit": self._limit, **filters.to_call()}
+        self.board.load(await self._visit.api.runs(status=filters.status, **call))
+        self.refresh()
+
+    def draw(self, *, when_empty: str) -> None:
+        """Draw the table and listen; `when_empty` is markup."""
+        visit = self._visit
+        dress_runs()
+        self._table = RunsTable(visit, self.board, self._stop, when_empty=when_empty)
+        visit.on("run.changed", self._apply)
+        visit.on_return(self.look)
+        visit.client.on_delete(open_submits().watch(owner_of(visit), self.board, self.refresh))
+
+    def refresh(self) -> None:
+        """Bring what is shown in line with the board."""
+        if self._visit.client.is_deleted or self._table is None:
+            return
+        with self._visit.client:
+            self._table.refresh()
+            self._when_shown()
+
+    async def look(self) -> None:
+        """Take a fresh snapshot, or say why there is none."""
+        try:
+            await self.load()
+        except (ApiProblem, NoAnswer) as problem:
+            self._visit.refuse(problem)
+
+    async def _apply(self, run: RunOut) -> None:
+        if not self.board.apply(run):
+            return
+        if self.board.is_overfull:
+            await self.look()
+        self.refresh()
+
+    async def _stop(self, run_id: str) -> None:
+        visit = self._visit
+        try:
+            stopped = await self.board.stop(
+                run_id, lambda: visit.api.stop(run_id, "stopped from the runs list"), self.refresh
+            )
+        except (ApiProblem, NoAnswer) as problem:
+            visit.refuse(problem)
+            return
+        if stopped is not None:
+            visit.say("Stopped.")

@@ -1,0 +1,66 @@
+// An open form outlives the link and the server: its key and what was typed are kept in this tab.
+// The server asks for them when the page arrives or comes back; only reloading finds them again,
+// a form opened anew is empty and has a key of its own.
+(() => {
+  "use strict";
+  const NAME = `runyard_form:${location.pathname}`;
+  const isOpenedAnew = performance.getEntriesByType("navigation")[0]?.type === "navigate";
+  if (isOpenedAnew) sessionStorage.removeItem(NAME);
+  let isAsked = false;
+
+  function load() {
+    try {
+      return JSON.parse(sessionStorage.getItem(NAME) ?? "null");
+    } catch {
+      return null;
+    }
+  }
+  function save(draft) {
+    try {
+      sessionStorage.setItem(NAME, JSON.stringify(draft));
+    } catch {
+      // a full store: the form works without
+    }
+  }
+  function put(name, value) {
+    const form = document.querySelector("[data-draft]");
+    if (!form || form.dataset.draftDone !== undefined) return;
+    const draft = load() ?? { key: form.dataset.draftKey, sent: [], fields: {} };
+    draft.fields[name] = value;
+    save(draft);
+  }
+
+  // --- the server asks, and tells key and sent ids
+  function answer(form) {
+    isAsked = true;
+    const draft = load();
+    if (draft) form.dispatchEvent(new CustomEvent("draft", { detail: JSON.stringify(draft) }));
+    else keep(form);
+  }
+  function keep(form) {
+    if (form.dataset.draftDone !== undefined) return sessionStorage.removeItem(NAME);
+    const key = form.dataset.draftKey, kept = load();
+    const fields = kept?.key === key ? kept.fields : {};
+    save({ key, sent: (form.dataset.draftSent ?? "").split(" ").filter(Boolean), fields });
+  }
+  new MutationObserver((changes) => {
+    for (const { target, attributeName } of changes) {
+      if (attributeName === "data-draft-asked") answer(target);
+      else if (isAsked) keep(target);
+    }
+  }).observe(document.documentElement, {
+    subtree: true,
+    attributeFilter: ["data-draft-asked", "data-draft-key", "data-draft-sent", "data-draft-done"],
+  });
+
+  // --- what is typed and pressed; a list's choice comes from its own event
+  document.addEventListener("input", ({ target }) => {
+    const name = target.dataset?.testid;
+    if (["task", "agent", "model"].includes(name) && target.closest("[data-draft]")) put(name, target.value);
+  });
+  document.addEventListener("click", ({ target }) => {
+    const segment = target.closest?.("[data-draft] [role=radio][data-value]");
+    if (segment) put("depth", segment.dataset.value);
+  });
+  window.runyardDraft = { put };
+})();

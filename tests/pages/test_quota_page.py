@@ -1,0 +1,44 @@
+"""The quota's page: the window, its countdown, and how full each busy project is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from nicegui.testing.user import User
+
+from app.pages.components.limits_banner import limits_html
+from tests.pages.conftest import House, html_of, until
+from tests.pages.run_scenes import WAITS, add_project, start, until_status
+
+
+@pytest.fixture
+def five_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNYARD_RUN_QUOTA", "5")
+
+
+@pytest.mark.usefixtures("five_runs")
+async def test_the_gauges_follow_what_is_started_and_stopped(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project = await add_project(house, user, tmp_path, WAITS, "<b>shop</b>", max_concurrency=2)
+    await user.open("/quota")
+    assert "of 5 runs used" in html_of(user)
+    assert "No run is in the window." in html_of(user)
+    assert "No project has an open run." in html_of(user)
+    run = await start(house, user, project, "k1")
+    await until(lambda: "1 of 2" in html_of(user))
+    await until(lambda: '<b class="figure">1 ' in html_of(user))
+    assert "4 runs left" in html_of(user)
+    assert "data-until=" in html_of(user)
+    assert "&lt;b&gt;shop&lt;/b&gt;" in html_of(user)
+    await until_status(house, run.id, "running")
+    await house.api_of(user).stop(run.id)
+    await until(lambda: "No project has an open run." in html_of(user))
+    assert '<b class="figure">1 ' in html_of(user), "a run that has ended still counts"
+
+
+async def test_degraded_limits_are_said_and_sound_ones_are_not(house: House, user: User) -> None:
+    system = await house.api_of(user).system()
+    assert limits_html(system) == ""
+    assert "limits degraded" in limits_html(system.model_copy(update={"limits": "degraded"}))
