@@ -101,6 +101,10 @@ class RealPlane(ControlPlane):
         assert run.status == "running", run.because
         return run
 
+    def start_running_issue(self, project: Project) -> Run:
+        """A run of a new issue, running."""
+        return self.start_running(project, issue=self.add_issue(project).number)
+
     def see_end(self, run: Run) -> Run:
         """Wait until nothing of the run's processes is left, then look at it as a sweep does."""
         self.ears.wait_for(run.id, "gone")

@@ -33,10 +33,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Work:
-    """What a run's agent left in commits: the tip, None where the copy could not be read."""
+    """What a run's agent left in commits; a tip or an answer of None could not be read."""
 
     tip: str | None
-    has_commits: bool
+    has_commits: bool | None
     because: str = ""
 
 
@@ -66,27 +66,37 @@ class Reaper:
         self._locks = locks
         self._tenure = tenure
         self._clock = clock
+        self._wanted: set[str] = set()
 
     def reap_once(self, run_id: str) -> bool:
-        """Look at one run and do what follows; False where another duty has it just now."""
-        with self._locks.holding(run_id, wait=False) as held:
-            if not held:
-                return False
-            run = self._runs.find(run_id)
-            project = self._projects.find(run.project_id) if run else None
-            if run is None or project is None or run.released_at is not None:
-                return True
-            if not self._tenure.may_judge(run, self._clock()):
-                return True
-            if run.status == Status.STARTING:
-                run = self._adopt(run)
-            if run.status == Status.RUNNING:
-                run = self._judge(run, project)
-            if run.status == Status.DELIVERING:
-                run = self._deliver(run, project)
-            if run.status in DONE:
-                self._settlement.settle(run, project)
-            return True
+        """Look at one run and do what follows; False where another duty has it just now.
+
+        Where that is another look, it is repeated: what this one came for is not lost.
+        """
+        self._wanted.add(run_id)
+        while run_id in self._wanted:
+            with self._locks.holding(run_id, wait=False) as held:
+                if not held:
+                    return False
+                self._wanted.discard(run_id)
+                self._look_at(run_id)
+        return True
+
+    def _look_at(self, run_id: str) -> None:
+        run = self._runs.find(run_id)
+        project = self._projects.find(run.project_id) if run else None
+        if run is None or project is None or run.released_at is not None:
+            return
+        if not self._tenure.may_judge(run, self._clock()):
+            return
+        if run.status == Status.STARTING:
+            run = self._adopt(run)
+        if run.status == Status.RUNNING:
+            run = self._judge(run, project)
+        if run.status == Status.DELIVERING:
+            run = self._deliver(run, project)
+        if run.status in DONE:
+            self._settlement.settle(run, project)
 
     # --- starting ------------------------------------------------------------------------------
 
@@ -146,7 +156,8 @@ class Reaper:
             exit=sight.exit,
             alive=sight.alive,
             now=self._clock(),
-            deadline=run.deadline,
+            # while its supervisor lives, that one's own clock decides: this one may jump
+            deadline=None if sight.alive else run.deadline,
             delivers=Delivers(run.delivers),
             has_work=work.has_commits,
             host_restarted=sight.host_restarted,
@@ -168,6 +179,9 @@ class Reaper:
         try:
             tip = self._copies.take(repo, run.id, run.work_branch)
         except CannotRead as problem:
+            if self._mirrors.tip(repo, run.work_branch) is None:
+                # something of ours is not there: no evidence against the agent
+                return Work(None, None, str(problem))
             self._runs.tell_once(run.id, self._clock(), "note", f"not taken over: {problem}")
             return Work(None, False, str(problem))
         commits = self._mirrors.stat(repo, run.base_sha or tip, tip).commits

@@ -29,14 +29,14 @@ class Stopper:
             raise NotFound
         # a launch is not waited for: it finds its run stopped and undoes what it made;
         # reaping and pushing are, for they may be about to write the end themselves
-        if run.status == Status.STARTING:
-            stopped = self._write(run, because, now)
-        else:
+        try:
+            if run.status == Status.STARTING:
+                return self._write(run, because, now)
             with self._locks.holding(run_id):
-                run = self._runs.find(run_id) or run
-                stopped = self._write(run, because, now)
-        self._again(run_id)
-        return stopped
+                return self._write(self._runs.find(run_id) or run, because, now)
+        finally:
+            # refused or not: a look that met this lock has been put off
+            self._again(run_id)
 
     def _write(self, run: Run, because: str, now: datetime) -> Run:
         columns: dict[str, Any] = {"cause": Cause.STOPPED, "because": because, "hold": None}
