@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 
@@ -39,6 +40,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(default_factory=_default_data_dir)
     runs_dir: Path | None = None
     database_url: str | None = None
+    redis_url: str | None = None
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=1, le=65535)
     environment: str = "local"
@@ -65,6 +67,17 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Command line, then environment, then the file."""
         return (init_settings, env_settings, TomlFile(settings_cls))
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis_address(cls, url: str | None) -> str | None:
+        if not url:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in ("redis", "rediss", "unix") or not (parts.hostname or parts.path):
+            raise ValueError("begin with redis://, rediss:// or unix://")
+        _ = parts.port  # raises where it is no number
+        return url
 
     @property
     def runs_root(self) -> Path:
@@ -106,6 +119,7 @@ class Settings(BaseSettings):
         shown = {
             "runs_dir": str(self.runs_root),
             "database_url": _without_password(self.database),
+            "redis_url": _without_password(self.redis_url or "None"),
         }
         return [
             (f"RUNYARD_{name.upper()}", shown.get(name, str(getattr(self, name))), origin)
@@ -115,9 +129,10 @@ class Settings(BaseSettings):
 
 def _without_password(url: str) -> str:
     parts = urlsplit(url)
+    shown = re.sub(r"(?i)([?&]password=)[^&#]*", r"\1…", url)
     if parts.password is None:
-        return url
-    return url.replace(f":{parts.password}@", ":…@", 1)
+        return shown
+    return shown.replace(f":{parts.password}@", ":…@", 1)
 
 
 def load_settings(**given: Any) -> Settings:

@@ -62,6 +62,7 @@ def routes(services: Services) -> APIRouter:
             success_rate=week.rate,
             ended_7d=week.ended,
             person=visitor_of(request).name,
+            limits=services.limits_mode().value,
         )
 
     @router.get("/doctor")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.adapters.agents.presets import AgentPresets
+from app.adapters.counters.redis_windows import RedisWindows
 from app.adapters.engine.local import LocalEngine
 from app.adapters.forge.builtin import BuiltinForge
 from app.adapters.git import Git, read_identity
@@ -48,6 +49,14 @@ def pick_adapters(settings: Settings) -> Adapters:
         engine=LocalEngine(root / "records", instance=find_place(settings).instance),
         agents=AgentPresets(os.environ),
     )
+
+
+def pick_counters(settings: Settings) -> RedisWindows | None:
+    """Where accepted runs are counted beside the runs table, if anywhere."""
+    if settings.redis_url is None:
+        return None
+    rule = {"limit": settings.run_quota, "seconds": settings.run_window}
+    return RedisWindows(settings.redis_url, **rule)
 
 
 def find_place(settings: Settings) -> Here:

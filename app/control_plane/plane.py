@@ -18,7 +18,7 @@ from app import __version__
 from app.adapters.checkout import read_commit
 from app.adapters.demo_repository import make_demo_repository
 from app.config import Settings
-from app.control_plane.outside import find_place, pick_adapters
+from app.control_plane.outside import find_place, pick_adapters, pick_counters
 from app.records.account_ledger import AccountLedger
 from app.records.database import Database, DatabaseSilent
 from app.records.feed import Feed, LogGrew
@@ -29,11 +29,13 @@ from app.records.routing import Stores
 from app.records.run_ledger import RunLedger
 from app.services.accounts import Accounts
 from app.services.changes import ChangeDesk
+from app.services.counting import Counting
 from app.services.delivery import Deliverer
 from app.services.demo import DemoDesk
 from app.services.doctor import Premises, examine
 from app.services.floor import Ledgers, Outside
 from app.services.issues import IssueDesk
+from app.services.keys import Keys, Limits
 from app.services.launcher import Launcher, LaunchTerms
 from app.services.leases import RENEW_SECONDS, Leases
 from app.services.listing import RunListing
@@ -41,14 +43,14 @@ from app.services.overview import Overview
 from app.services.plane import Identity, Services, SettingValue
 from app.services.prechecks import Prechecks
 from app.services.projects import ProjectDesk
-from app.services.quota import Quota
+from app.services.quota import Places, Quota
 from app.services.reaper import Reaper
 from app.services.run_locks import Locks
 from app.services.settlement import Settlement
 from app.services.stopping import Stopper
 from app.services.sweep import Sweep
 from app.services.tenure import Tenure
-from app.services.trigger import Limits, TriggerDesk
+from app.services.trigger import TriggerDesk
 from app.services.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -87,6 +89,8 @@ class ControlPlane:
         is_alone = settings.database_url is None
         self.leases = Leases(LeaseLedger(stores), here.server, is_alone=is_alone)
         self.tenure = Tenure(self.ledgers.runs, here, self.leases)
+        counters, window = pick_counters(settings), settings.run_window
+        self.counting = Counting(counters, self.ledgers.runs, window, self.feed.publish)
         self.services = self._build(given or {})
 
     def start(self) -> None:
@@ -94,6 +98,7 @@ class ControlPlane:
         self.migrate()
         self.services.accounts.operator(self.clock())
         self.leases.renew_once(self.clock())
+        self.counting.check(self.clock())
         self.adapters.engine.listen(self._hear)
         self.workers.submit(self._begin)
 
@@ -110,6 +115,7 @@ class ControlPlane:
         self.workers.finish(5)
         with contextlib.suppress(DatabaseSilent):
             self.leases.give_back(self.clock())
+        self.counting.close()
         self.database.close()
 
     def recover_once(self) -> int:
@@ -131,6 +137,7 @@ class ControlPlane:
         self.recover_once()
         self.services.projects.resume_clones()
         self._repeat(self.services.sweep.request, self.settings.sweep_seconds)
+        self._repeat(lambda: self.counting.look_once(self.clock()), self.settings.sweep_seconds)
         if not self.leases.is_alone:
             self._repeat(lambda: self.leases.renew_once(self.clock()), RENEW_SECONDS)
         self.scheduler.start()
@@ -175,6 +182,8 @@ class ControlPlane:
         issues = IssueDesk(ledgers, outside.mirrors)
         desk = self._project_desk(outside, sweep)
         quota = Quota(self.settings.run_quota, self.settings.run_window)
+        limits = Limits(self.settings.key_hold_seconds, self.settings.key_ttl_seconds)
+        keys = Keys(ledgers.runs, limits)
         return Services(
             identity=self._identity(),
             clock=clock,
@@ -188,12 +197,14 @@ class ControlPlane:
             changes=ChangeDesk(ledgers, outside, self.locks, sweep.request),
             overview=self._overview(issues, desk),
             demo=self._demo_desk(desk, issues),
-            trigger=self._trigger_desk(outside, quota, sweep),
+            trigger=self._trigger_desk(outside, quota, keys, sweep),
+            keys=keys,
             stopper=Stopper(ledgers.runs, self.locks, self._look_soon),
             listing=RunListing(ledgers.runs, quota, outside),
             accounts=_accounts(self.settings, ledgers.runs.stores),
             sweep=sweep,
             engine=outside.engine,
+            limits_mode=lambda: self.counting.look_once(clock()),
             examine=lambda: examine(outside.agents, self._premises()),
             settings=tuple(SettingValue(*one) for one in self.settings.told(given)),
         )
@@ -245,10 +256,12 @@ class ControlPlane:
             ASSETS / "demo" / "agent.py",
         )
 
-    def _trigger_desk(self, outside: Outside, quota: Quota, sweep: Sweep) -> TriggerDesk:
-        limits = Limits(self.settings.key_hold_seconds, self.settings.key_ttl_seconds)
+    def _trigger_desk(
+        self, outside: Outside, quota: Quota, keys: Keys, sweep: Sweep
+    ) -> TriggerDesk:
         checks = Prechecks(self.ledgers.projects, outside)
-        return TriggerDesk(self.ledgers.runs, checks, quota, limits, sweep.request_fill)
+        places = Places(quota, self.ledgers.runs.stores, self.counting)
+        return TriggerDesk(self.ledgers.runs, checks, places, keys, sweep.request_fill)
 
     def _premises(self) -> Premises:
         return Premises(
@@ -258,6 +271,7 @@ class ControlPlane:
             nicegui=metadata.version("nicegui"),
             git=lambda: _numbers(self.adapters.git.version()),
             sandbox=lambda: shutil.which("bwrap"),
+            limits=lambda: self.counting.check(self.clock()),
         )
 
 

@@ -14,6 +14,14 @@ class QuotaLevel(StrEnum):
     EXHAUSTED = "exhausted"
 
 
+class LimitsMode(StrEnum):
+    """Where accepted runs are counted first; the runs table has the last word in each."""
+
+    TABLE = "table"
+    REDIS = "redis"
+    DEGRADED = "degraded"
+
+
 @dataclass(frozen=True)
 class QuotaBanner:
     """One banner: its level, the runs that remain, and when the oldest run leaves (UTC)."""

@@ -174,6 +174,27 @@ class RunLedger:
                     counts[Status(status)] = counts.get(Status(status), 0) + count
         return counts
 
+    # --- whom they were charged to -------------------------------------------------------------
+
+    def charged_runs(self, person_id: str, moment: datetime) -> dict[str, datetime]:
+        """The runs a person was charged for after a moment, each with when it was accepted."""
+        query = select(Run.id, Run.created_at)
+        query = query.where(Run.charged_to == person_id, col(Run.created_at) > moment)
+        found: dict[str, datetime] = {}
+        for database in self.stores.holding_runs():
+            with database.reading() as session:
+                found |= dict(session.exec(query).all())
+        return found
+
+    def charged_people(self, moment: datetime) -> set[str]:
+        """Everybody who was charged for a run after a moment."""
+        query = select(Run.charged_to).where(col(Run.created_at) > moment).distinct()
+        found: set[str | None] = set()
+        for database in self.stores.holding_runs():
+            with database.reading() as session:
+                found |= set(session.exec(query).all())
+        return {person_id for person_id in found if person_id}
+
 
 def count_open(session: Session, project_id: str) -> int:
     """Open runs of a project; read in the transaction that acts on it."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.domain.quota_rules import LimitsMode
 from app.services.ports import Agents
 
 GIT_FLOOR = (2, 38)
@@ -33,6 +34,7 @@ class Premises:
     nicegui: str
     git: Callable[[], tuple[int, ...]]
     sandbox: Callable[[], str | None]
+    limits: Callable[[], LimitsMode]
 
 
 def examine(agents: Agents, premises: Premises) -> list[Checked]:
@@ -51,6 +53,7 @@ def examine(agents: Agents, premises: Premises) -> list[Checked]:
         _sandbox(premises.sandbox()),
         Checked("ok", "bind", premises.bind),
         _data_dir(premises.data_dir),
+        _limits(premises.limits()),
     ]
 
 
@@ -92,3 +95,14 @@ def _data_dir(folder: Path) -> Checked:
     if mode & 0o077:
         return Checked("look", "data folder", f"{folder} · {mode:o}", f"chmod 700 {folder}")
     return Checked("ok", "data folder", f"{folder} · {mode:o}")
+
+
+def _limits(mode: LimitsMode) -> Checked:
+    if mode is not LimitsMode.DEGRADED:
+        return Checked("ok", "limiter mode", mode)
+    return Checked(
+        "look",
+        "limiter mode",
+        "limits degraded: Redis does not answer",
+        "The runs table counts alone, and exactly, until RUNYARD_REDIS_URL answers again.",
+    )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.domain.quota_rules import LimitsMode
 from app.records.database import Database
 from app.records.feed import Feed
 from app.records.project_ledger import ProjectLedger
@@ -16,6 +17,7 @@ from app.services.changes import ChangeDesk
 from app.services.demo import DemoDesk
 from app.services.doctor import Checked
 from app.services.issues import IssueDesk
+from app.services.keys import Keys
 from app.services.listing import RunListing
 from app.services.overview import Overview
 from app.services.ports import Engine
@@ -66,10 +68,12 @@ class Services:
     overview: Overview
     demo: DemoDesk
     trigger: TriggerDesk
+    keys: Keys
     stopper: Stopper
     listing: RunListing
     accounts: Accounts
     sweep: Sweep
     engine: Engine
+    limits_mode: Callable[[], LimitsMode]
     examine: Callable[[], list[Checked]]
     settings: tuple[SettingValue, ...]

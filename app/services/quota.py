@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
 from app.errors import RateLimited
+from app.records.routing import Stores
 from app.records.run_ledger import charged_since
+from app.services.counting import Counting
+from app.services.ports import Standing
 
 
 @dataclass(frozen=True)
@@ -46,18 +51,81 @@ class Quota:
         reset_at = first + timedelta(seconds=self.seconds) if first else None
         return Window(self.limit, used, self.seconds, reset_at)
 
-    def charge(self, session: Session, person_id: str, now: datetime) -> None:
-        """Refuse where the window is full. Raises RateLimited."""
-        window = self.window(session, person_id, now)
-        if window.remaining:
+
+def refusal_of(window: Window, now: datetime) -> RateLimited:
+    """What somebody is told whose window is full."""
+    after = window.retry_after(now) or 1
+    reset_at = window.reset_at.isoformat().replace("+00:00", "Z") if window.reset_at else None
+    return RateLimited(
+        f"Rate limit reached. Retry in {after} s.",
+        limit=window.limit,
+        remaining=0,
+        reset_at=reset_at,
+        retry_after=after,
+    )
+
+
+class Place:
+    """A run's place in its person's window, from before its transaction until after it."""
+
+    def __init__(self, quota: Quota, person_id: str, now: datetime, full: Window | None) -> None:
+        self._quota = quota
+        self._person_id = person_id
+        self._now = now
+        self._full = full
+        self.used: int | None = None
+        self.is_kept = False
+
+    @property
+    def refusal(self) -> RateLimited | None:
+        """Why there is none, where that is certain without waiting for the database's lock."""
+        return refusal_of(self._full, self._now) if self._full else None
+
+    def charge(self, session: Session) -> None:
+        """Refuse where the table is full, read in the transaction itself. Raises RateLimited."""
+        window = self._quota.window(session, self._person_id, self._now)
+        self.used = window.used
+        if not window.remaining:
+            raise refusal_of(window, self._now)
+
+    def keep(self) -> None:
+        """The run has been accepted."""
+        self.is_kept = True
+
+
+class Places:
+    """Gives out places: the counters answer first where there are any, the table decides."""
+
+    def __init__(self, quota: Quota, stores: Stores, counting: Counting) -> None:
+        self._quota = quota
+        self._stores = stores
+        self._counting = counting
+
+    @contextmanager
+    def place(self, person_id: str, run_id: str, now: datetime) -> Iterator[Place]:
+        """A place that is given back unless it is kept."""
+        standing = self._counting.take(person_id, run_id)
+        if standing is None:
+            yield Place(self._quota, person_id, now, None)
             return
-        after = window.retry_after(now) or 1
-        raise RateLimited(
-            f"Rate limit reached. Retry in {after} s.",
-            limit=window.limit,
-            remaining=0,
-            reset_at=window.reset_at.isoformat().replace("+00:00", "Z")
-            if window.reset_at
-            else None,
-            retry_after=after,
-        )
+        full = None if standing.taken else self._full_window(person_id, now)
+        place = Place(self._quota, person_id, now, full)
+        try:
+            yield place
+        finally:
+            if standing.taken and not place.is_kept:
+                self._counting.give_back(person_id, run_id)
+            if _has_strayed(standing, place):
+                self._counting.restore(person_id, now)
+
+    def _full_window(self, person_id: str, now: datetime) -> Window | None:
+        with self._stores.control.reading() as session:
+            window = self._quota.window(session, person_id, now)
+        return None if window.remaining else window
+
+
+def _has_strayed(standing: Standing, place: Place) -> bool:
+    """True where the counters knew less than the table, or refused what the table took."""
+    if place.used is None:
+        return False
+    return standing.used < place.used or (place.is_kept and not standing.taken)

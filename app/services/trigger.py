@@ -17,18 +17,16 @@ from app.domain.words import Delivers, Depth, Status, Trigger
 from app.errors import (
     AlreadyRunning,
     ConcurrencyLimit,
-    KeyReused,
-    KeyTaken,
     Parked,
     PrLock,
+    RateLimited,
 )
 from app.records import run_ledger
 from app.records.run_ledger import RunLedger
 from app.records.tables import Project, Run
+from app.services.keys import Keys, Sent
 from app.services.prechecks import Prechecks
-from app.services.quota import Quota
-
-GIVES_KEY_BACK = {Status.DIED, Status.TIMED_OUT, Status.NOT_STARTED, Status.EXPIRED}
+from app.services.quota import Place, Places
 
 
 @dataclass(frozen=True)
@@ -74,11 +72,13 @@ class Accepted:
 
 
 @dataclass(frozen=True)
-class Limits:
-    """How long keys are kept, in seconds, and the open runs a repository may have."""
+class _Ready:
+    """A run that has passed every check which needs no lock; `sent` where it has a key."""
 
-    key_hold_seconds: int
-    key_ttl_seconds: int
+    run: Run
+    project: Project
+    is_parked: bool
+    sent: Sent | None
 
 
 class TriggerDesk:
@@ -88,77 +88,64 @@ class TriggerDesk:
         self,
         runs: RunLedger,
         prechecks: Prechecks,
-        quota: Quota,
-        limits: Limits,
+        places: Places,
+        keys: Keys,
         on_accepted: Callable[[], None],
     ) -> None:
         self._runs = runs
         self._prechecks = prechecks
-        self._quota = quota
-        self._limits = limits
+        self._places = places
+        self._keys = keys
         self._on_accepted = on_accepted
 
     def accept(self, order: Order, asker: Asker, now: datetime) -> Accepted:
         """Accept a run or answer the one its key has made. Raises a Refusal, leaving nothing."""
-        replayed = self._known(order, asker, now)
+        # asked before everything else: a replay passes whatever may have changed since
+        sent = _sent(order, asker)
+        replayed = self._keys.known(sent, now) if sent else None
         if replayed is not None:
             return Accepted(replayed, True)
         project = self._prechecks.project(order.project_id)
         checked = self._prechecks.order(project, order, now)
         run = self._draft(project, order, checked.branch, checked.agent, checked.brief, asker, now)
+        ready = _Ready(run, project, checked.parked, sent)
+        with self._places.place(asker.person_id, run.id, now) as place:
+            if place.refusal is not None:
+                return self._answer_full(place.refusal, ready, now)
+            accepted = self._insert(ready, place, now)
+        if not accepted.replayed:
+            self._on_accepted()
+        return accepted
+
+    def _insert(self, ready: _Ready, place: Place, now: datetime) -> Accepted:
+        run, sent = ready.run, ready.sent
         with self._runs.stores.owner_of(run.id).transaction() as tx:
-            held = self._replay(tx, order, asker, now, give_back=True)
-            if held is not None:
-                return Accepted(held, True)
-            if asker.key is None:
+            if sent is None:
                 _refuse_twin(tx, run)
-            self._quota.charge(tx, asker.person_id, now)
+            else:
+                held = self._keys.replayed(tx, sent, now)
+                if held is not None:
+                    return Accepted(held, True)
+                self._keys.free(tx, sent)
+            place.charge(tx)
             _refuse_locked(tx, run)
-            if checked.parked:
+            if ready.is_parked:
                 raise Parked(branch=run.work_branch)
-            _refuse_crowd(tx, project)
+            _refuse_crowd(tx, ready.project)
             self._runs.insert(tx, run, sentence=_sentence(run))
-        self._on_accepted()
+        place.keep()
         return Accepted(run, False)
 
-    def _known(self, order: Order, asker: Asker, now: datetime) -> Run | None:
-        # asked before everything else: a replay passes whatever may have changed since
-        if asker.key is None:
-            return None
-        for database in self._runs.stores.holding_runs():
-            with database.reading() as session:
-                held = self._replay(session, order, asker, now, give_back=False)
-            if held is not None:
-                return held
-        return None
-
-    def _replay(
-        self, session: Session, order: Order, asker: Asker, now: datetime, *, give_back: bool
-    ) -> Run | None:
-        if asker.key is None:
-            return None
-        held = run_ledger.find_by_key(session, order.project_id, asker.key)
-        if held is None:
-            return None
-        if self._is_given_back(held, now):
-            if give_back:
-                held.idempotency_key = None
-                session.add(held)
-                session.flush()
-            return None
-        if held.created_by != asker.person_id:
-            raise KeyTaken
-        if held.body_hash != order.body_hash():
-            raise KeyReused(run_id=held.id)
-        return held
-
-    def _is_given_back(self, held: Run, now: datetime) -> bool:
-        age = (now - held.created_at).total_seconds()
-        if held.released_at is None:
-            return False
-        if age >= self._limits.key_ttl_seconds:
-            return True
-        return Status(held.status) in GIVES_KEY_BACK and age >= self._limits.key_hold_seconds
+    def _answer_full(self, full: RateLimited, ready: _Ready, now: datetime) -> Accepted:
+        # what stands before the window in the transaction stands before it here, too
+        if ready.sent is None:
+            with self._runs.stores.owner_of(ready.run.id).reading() as session:
+                _refuse_twin(session, ready.run)
+            raise full
+        replayed = self._keys.known(ready.sent, now)
+        if replayed is None:
+            raise full
+        return Accepted(replayed, True)
 
     def _draft(
         self,
@@ -199,6 +186,12 @@ class TriggerDesk:
             due_at=due_at,
             expires_at=_later(due_at or now, order.ttl_seconds),
         )
+
+
+def _sent(order: Order, asker: Asker) -> Sent | None:
+    if asker.key is None:
+        return None
+    return Sent(order.project_id, asker.key, asker.person_id, order.body_hash())
 
 
 def work_branch_of(project: Project, issue: int | None, run_id: str) -> str:

@@ -5,6 +5,11 @@ from app.services.ports.agents import (
     Agents,
     Job,
 )
+from app.services.ports.counters import (
+    Counters,
+    CountersSilent,
+    Standing,
+)
 from app.services.ports.forges import (
     ChangeOrder,
     Delivery,
@@ -45,6 +50,8 @@ __all__ = [
     "CannotRead",
     "ChangeOrder",
     "CopyState",
+    "Counters",
+    "CountersSilent",
     "Delivery",
     "Diff",
     "DiffStat",
@@ -66,6 +73,7 @@ __all__ = [
     "RemoteBranch",
     "Repository",
     "Sight",
+    "Standing",
     "TrackerStore",
     "WorkingCopies",
 ]

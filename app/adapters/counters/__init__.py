@@ -1,0 +1,1 @@
+"""Windows of accepted runs kept outside the database."""

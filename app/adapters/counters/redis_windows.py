@@ -1,0 +1,122 @@
+"""Windows in Valkey or Redis: one Lua script on a sorted set, by the server's own clock."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import redis
+from redis.backoff import NoBackoff
+from redis.connection import ConnectionPool, parse_url
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from app.adapters.counters.breaker import Breaker
+from app.domain.ids import is_run_id
+from app.services.ports import CountersSilent, Standing
+
+log = logging.getLogger(__name__)
+SCRIPT = Path(__file__).with_name("window.lua")
+# a caller waits for it at most once, then the breaker keeps everybody away for a while
+ANSWER_SECONDS = 0.06
+PAUSE_SECONDS = 1.0
+# a run on its way to the table waits no longer than the table's own patience
+GRACE_SECONDS = 60
+# a window that stays empty
+NOBODY = "amtp:rl:user:nobody:runs"
+_PERSON = re.compile(r"person_[0-9a-v]{24}", re.ASCII)
+
+
+class RedisWindows:
+    """At most `limit` runs in any `seconds` for each person."""
+
+    def __init__(self, url: str, *, limit: int, seconds: int) -> None:
+        self._rule = {"limit": limit, "window": _micro(seconds), "grace": _micro(GRACE_SECONDS)}
+        # ours come last: what the address asks for must not undo the bounds
+        options: dict[str, Any] = {**parse_url(url)} | _BOUNDS
+        self._pool = ConnectionPool(**options)
+        self._redis = redis.Redis(connection_pool=self._pool)
+        self._script = self._redis.register_script(SCRIPT.read_text())
+        self._breaker = Breaker(PAUSE_SECONDS)
+
+    def take(self, person_id: str, run_id: str) -> Standing:
+        """Take a place for a run, or not."""
+        taken, used = self._run(person_id, take=_checked(run_id))
+        return Standing(taken == 1, used)
+
+    def give_back(self, person_id: str, run_id: str) -> None:
+        """Leave the place of a run that came to nothing."""
+        self._run(person_id, give_back=_checked(run_id))
+
+    def restore(self, person_id: str, ages: Mapping[str, float]) -> None:
+        """Make a window what it should be; ages in seconds."""
+        known = [(_checked(run_id), max(0, _micro(age))) for run_id, age in ages.items()]
+        self._run(person_id, known=known)
+
+    def probe(self) -> None:
+        """Ask for nothing but an answer, in a way that shows whether a window could be written."""
+        self._call(NOBODY, {})
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self._pool.disconnect()
+
+    def _run(self, person_id: str, **asked: Any) -> tuple[int, int]:
+        return self._call(key_of(person_id), asked)
+
+    def _call(self, key: str, asked: Mapping[str, Any]) -> tuple[int, int]:
+        if not self._breaker.may_try():
+            raise CountersSilent("left alone after a failure")
+        try:
+            answer = self._script(keys=[key], args=[json.dumps({**self._rule, **asked})])
+            taken, used = cast("list[int]", answer)
+        except (RedisError, OSError, ValueError, TypeError) as problem:
+            self._breaker.failed()
+            if "WRONGTYPE" in str(problem):
+                self._clear(key)
+            raise CountersSilent(f"{type(problem).__name__}: {problem}") from problem
+        self._breaker.worked()
+        return taken, used
+
+    def _clear(self, key: str) -> None:
+        # the name is ours alone, and nobody else would ever mend it
+        log.warning("%s holds something that is no window and is removed", key)
+        with contextlib.suppress(RedisError, OSError):
+            self._redis.delete(key)
+
+
+def key_of(person_id: str) -> str:
+    """Where a person's window is. Raises ValueError for an id that Runyard has not made."""
+    if not _PERSON.fullmatch(person_id):
+        raise ValueError(f"no person's id: {person_id[:60]!r}")
+    return f"amtp:rl:user:{person_id}:runs"
+
+
+_BOUNDS: dict[str, Any] = {
+    "socket_timeout": ANSWER_SECONDS,
+    "socket_connect_timeout": ANSWER_SECONDS,
+    # a second try would double the wait
+    "retry": Retry(NoBackoff(), 0),
+    "retry_on_error": [],
+    "retry_on_timeout": False,
+    # no handshake of its own: each step of it could wait as long
+    "protocol": 2,
+    "driver_info": None,
+    "health_check_interval": 0,
+    "decode_responses": True,
+}
+
+
+def _checked(run_id: str) -> str:
+    if not is_run_id(run_id):
+        raise ValueError(f"no run's id: {run_id[:60]!r}")
+    return run_id
+
+
+def _micro(seconds: float) -> int:
+    return round(seconds * 1_000_000)

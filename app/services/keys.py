@@ -1,0 +1,104 @@
+"""Idempotency keys: which run holds one, who may use it, and when it is given back (api.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import Session
+
+from app.domain.words import Status
+from app.errors import KeyReused, KeyTaken, NotFound
+from app.records import run_ledger
+from app.records.feed import RunChanged
+from app.records.run_ledger import RunLedger
+from app.records.tables import Run
+
+GIVES_KEY_BACK = {Status.DIED, Status.TIMED_OUT, Status.NOT_STARTED, Status.EXPIRED}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long keys are kept, in seconds."""
+
+    key_hold_seconds: int
+    key_ttl_seconds: int
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A submit under a key: where, by whom, and the hash of what was asked."""
+
+    project_id: str
+    key: str
+    person_id: str
+    body_hash: str
+
+
+class Keys:
+    """The keys of every project; unique by the database."""
+
+    def __init__(self, runs: RunLedger, limits: Limits) -> None:
+        self._runs = runs
+        self._limits = limits
+
+    def known(self, sent: Sent, now: datetime) -> Run | None:
+        """The run that a submit has made before, in whichever store. Raises as `replayed`."""
+        for database in self._runs.stores.holding_runs():
+            with database.reading() as session:
+                run = self.replayed(session, sent, now)
+            if run is not None:
+                return run
+        return None
+
+    def replayed(self, session: Session, sent: Sent, now: datetime) -> Run | None:
+        """The run that a submit has made before. Raises KeyTaken, KeyReused."""
+        held = self._holder(session, sent.project_id, sent.key, now)
+        if held is None:
+            return None
+        if held.created_by != sent.person_id:
+            raise KeyTaken
+        if held.body_hash != sent.body_hash:
+            raise KeyReused(run_id=held.id)
+        return held
+
+    def free(self, session: Session, sent: Sent) -> None:
+        """Take a key from the run whose time with it is over, so that another may have it."""
+        _take_key(session, run_ledger.find_by_key(session, sent.project_id, sent.key))
+
+    def reset(self, project_id: str, key: str, person_id: str, now: datetime) -> Run:
+        """Let go of a person's own key: its next use starts a new run, this one goes on as it is.
+
+        Raises NotFound where no run holds the key, KeyTaken where another person's does.
+        """
+        for database in self._runs.stores.holding_runs():
+            with database.transaction() as tx:
+                held = self._holder(tx, project_id, key, now)
+                if held is None:
+                    continue
+                if held.created_by != person_id:
+                    raise KeyTaken
+                _take_key(tx, held)
+                self._runs.tell(tx, held.id, now, "note", "its idempotency key was reset")
+                tx.announce(RunChanged(held.id, held.project_id))
+                return held
+        raise NotFound("No run holds this key.")
+
+    def _holder(self, session: Session, project_id: str, key: str, now: datetime) -> Run | None:
+        held = run_ledger.find_by_key(session, project_id, key)
+        return None if held is None or self._is_given_back(held, now) else held
+
+    def _is_given_back(self, held: Run, now: datetime) -> bool:
+        age = (now - held.created_at).total_seconds()
+        if held.released_at is None:
+            return False
+        if age >= self._limits.key_ttl_seconds:
+            return True
+        return Status(held.status) in GIVES_KEY_BACK and age >= self._limits.key_hold_seconds
+
+
+def _take_key(session: Session, held: Run | None) -> None:
+    if held is not None:
+        held.idempotency_key = None
+        session.add(held)
+        session.flush()
