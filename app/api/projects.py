@@ -21,7 +21,7 @@ from app.api.schemas import (
     ProjectOut,
     Projects,
 )
-from app.api.views import change_out, project_out
+from app.api.views import QUARANTINE, change_out, project_out
 from app.errors import Invalid
 from app.services.issues import IssueView
 from app.services.plane import Services
@@ -143,7 +143,9 @@ def _change_routes(services: Services) -> APIRouter:
     @router.get("/projects/{project_id}/changes/{number}/diff", response_class=PlainTextResponse)
     def diff(project_id: str, number: Numbered) -> Response:
         """What a change request changes."""
-        return PlainTextResponse(services.changes.diff(project_id, number).text)
+        found = services.changes.diff(project_id, number)
+        cut = {"X-Diff-Truncated": str(found.is_cut).lower()}
+        return PlainTextResponse(found.text, headers=cut | QUARANTINE)
 
     @router.post("/projects/{project_id}/changes/{number}/merge")
     def merge(project_id: str, number: Numbered) -> ChangeOut:

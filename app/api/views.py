@@ -22,6 +22,8 @@ from app.services.overview import ProjectView
 from app.services.quota import Window
 from app.services.rows import ChangeRequest, Run, RunEvent
 
+# what an agent wrote is never a document of ours
+QUARANTINE = {"Content-Security-Policy": "sandbox; default-src 'none'"}
 SAME_NAME = (
     *("id", "project_id", "trigger", "title", "depth_level", "target_framework", "work_branch"),
     *("base_sha", "head_sha", "issue", "pr_number", "task", "agent", "model", "delivers", "tags"),

@@ -95,6 +95,8 @@ def test_the_description_tells_what_every_answer_has_in_common(document: dict[st
     problem_schema = document["components"]["schemas"]["Problem"]
     named = {"type", "title", "status", "detail", "error", "correlation_id"}
     assert set(problem_schema["required"]) == named
+    replayed = document["paths"]["/runs"]["post"]["responses"]
+    assert {"200", "201"} <= set(replayed)
 
 
 def test_every_reference_of_the_description_leads_somewhere(document: dict[str, Any]) -> None:
