@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from email.utils import format_datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -156,6 +157,8 @@ def _content(services: Services) -> APIRouter:
         services.listing.find(run_id)
         view = services.engine.log(run_id)
         piece = view.read(offset, limit)
+        written_at = view.written_at
+        modified = {"Last-Modified": format_datetime(written_at, usegmt=True)} if written_at else {}
         return Response(
             piece.content,
             media_type="text/plain; charset=utf-8",
@@ -163,6 +166,7 @@ def _content(services: Services) -> APIRouter:
                 "X-Log-Size": str(view.size),
                 "X-Log-Next": str(piece.next_offset),
                 "X-Log-Truncated": str(view.is_cut).lower(),
+                **modified,
                 **QUARANTINE,
             },
         )
