@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from app.domain.lifecycle import DONE
 from app.errors import Invalid, NotFound
 from app.records import run_ledger, run_pages
 from app.records.run_ledger import RunLedger
@@ -52,7 +53,9 @@ class RunListing:
         if project is None or run.base_sha is None:
             return Diff("")
         repo = repository_of(project)
-        if self._outside.copies.exists(run.id):
+        # a copy that is being cleared away must not be read as deleted files
+        is_kept = run.parked or run.status not in DONE
+        if is_kept and self._outside.copies.exists(run.id):
             try:
                 return self._outside.copies.diff(repo, run.id, base_sha=run.base_sha)
             except CannotRead:
