@@ -13,6 +13,7 @@ from app.control_plane import ControlPlane
 from app.domain.words import Depth, Trigger
 from app.records.tables import Project, Run
 from app.services.issues import IssueView
+from app.services.ports import Repository
 from app.services.prechecks import repository_of
 from app.services.trigger import Asker, Order
 from tests.agents_for_tests.runs import Ears, shell, until
@@ -165,8 +166,12 @@ class RealPlane(ControlPlane):
 
     def tip(self, run: Run) -> str | None:
         """The commit of its claim."""
-        repo = repository_of(self.project(run.project_id))
+        repo = self.repository(self.project(run.project_id))
         return self.adapters.mirrors.tip(repo, run.work_branch)
+
+    def repository(self, project: Project) -> Repository:
+        """What git adapters know of a project."""
+        return repository_of(project)
 
     def is_gone(self, run: Run) -> bool:
         """True where no process of the run lives and it has neither a copy nor a branch."""

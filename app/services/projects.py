@@ -56,12 +56,7 @@ class ProjectDesk:
             raise NameTaken(errors=[{"field": "name", "message": "Name already in use"}])
         remote = self._look(origin)
         names = [branch.name for branch in remote.branches]
-        base = settings.get("base_branch") or remote.head
-        if base is None or base not in names:
-            raise Invalid.field(
-                "base_branch" if settings.get("base_branch") else "origin",
-                f"The repository has no branch {base}." if base else "This repository is empty.",
-            )
+        base = _base_of(remote, settings.get("base_branch"))
         project = self._draft(name, origin, base, names, settings, now)
         try:
             self._projects.insert(project)
@@ -213,3 +208,14 @@ class ProjectDesk:
 def _refuse(field: str, problem: str | None) -> None:
     if problem:
         raise Invalid.field(field, problem)
+
+
+def _base_of(remote: Remote, wanted: str | None) -> str:
+    if not remote.branches:
+        raise Invalid.field("origin", "This repository is empty.")
+    base = wanted or remote.head
+    if base is None:
+        raise Invalid.field("base_branch", "Name one: the repository's HEAD is on no branch.")
+    if all(branch.name != base for branch in remote.branches):
+        raise Invalid.field("base_branch", f"The repository has no branch {base}.")
+    return base

@@ -1,0 +1,144 @@
+"""Delivery: refused for good, or put off while the far side is silent; never twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.records.tables import Project, Run
+from tests.planes import RealPlane
+from tests.repositories import commit_file, run_git, tip_of, write_hook
+
+DIES = "kill -9 $PPID"
+REFUSES = "echo 'main is protected here' >&2; exit 1"
+
+
+def hooked(plane: RealPlane, script: str) -> tuple[Project, Path]:
+    """A project whose origin runs a script before it takes a push."""
+    project = plane.add_project()
+    return project, write_hook(Path(project.origin) / ".git", "pre-receive", script)
+
+
+def pushed(project: Project, run: Run) -> str:
+    return tip_of(Path(project.origin), f"refs/heads/{run.work_branch}")
+
+
+def test_a_push_that_is_refused_ends_the_run_without_a_strike(plane: RealPlane) -> None:
+    project, _ = hooked(plane, REFUSES)
+    run = plane.see_end(plane.start_running_issue(project))
+    assert (run.status, run.cause) == ("died", "push_refused")
+    assert "main is protected here" in (run.because or "")
+    assert (run.delivery, run.exit_code) == (None, 0)
+    assert pushed(project, run) == ""
+    # the work is kept
+    assert run.parked
+    assert plane.tip(run) == run.head_sha
+    assert run.released_at is not None
+    assert plane.project(project.id).strikes == 0
+    assert plane.ledgers.tracker.changes(project.id) == []
+
+
+def test_a_delivery_waits_while_nobody_answers_and_comes_about_later(plane: RealPlane) -> None:
+    project, hook = hooked(plane, DIES)
+    run = plane.see_end(plane.start_running_issue(project))
+    assert (run.status, run.ended_at, run.cause) == ("delivering", None, None)
+    assert (run.hold or "").startswith("delivery waits: ")
+    # the next look does not ask again at once, and its branch, slot and lock stay its own
+    hook.unlink()
+    plane.tick()
+    assert plane.run(run.id).status == "delivering"
+    assert pushed(project, run) == ""
+    assert plane.services.listing.count_open(project.id) == 1
+    plane.clock.advance(5)
+    plane.tick()
+    run = plane.run(run.id)
+    assert (run.status, run.cause, run.hold) == ("succeeded", "delivered", None)
+    assert pushed(project, run) == run.head_sha
+    assert run.released_at is not None
+
+
+def test_the_pause_between_deliveries_grows_and_ends(plane: RealPlane) -> None:
+    project, _ = hooked(plane, f"echo asked >> '{plane.folder}/asked'; {DIES}")
+    run = plane.see_end(plane.start_running_issue(project))
+
+    def asked() -> int:
+        return len((plane.folder / "asked").read_text().splitlines())
+
+    counts = [asked()]
+    for pause in (5, 10, 20):
+        plane.clock.advance(pause - 1)
+        plane.tick()
+        assert asked() == counts[-1]
+        plane.clock.advance(1)
+        plane.tick()
+        counts.append(asked())
+    assert counts == [1, 2, 3, 4]
+    for _ in range(8):
+        plane.clock.advance(600)
+        plane.tick()
+    assert asked() == 12
+    plane.stop_run(run)
+
+
+def test_a_push_whose_answer_was_lost_is_not_made_twice(plane: RealPlane) -> None:
+    # origin has taken the branch, and dies before it can say so
+    project = plane.add_project()
+    hook = write_hook(Path(project.origin) / ".git", "post-receive", "kill -9 $PPID")
+    run = plane.see_end(plane.start_running_issue(project))
+    assert pushed(project, run) != ""
+    hook.unlink()
+    plane.clock.advance(5)
+    plane.tick()
+    run = plane.run(run.id)
+    assert run.status == "succeeded"
+    assert pushed(project, run) == run.head_sha
+    assert len(plane.ledgers.tracker.changes(project.id)) == 1
+
+
+def test_a_branch_that_others_moved_at_origin_is_not_overwritten(plane: RealPlane) -> None:
+    project = plane.add_project()
+    run = plane.start_running_issue(project)
+    plane.ears.wait_for(run.id, "gone")
+    origin = Path(project.origin)
+    run_git(origin, "checkout", "-q", "-b", "afk/1")
+    theirs = commit_file(origin, "theirs.txt")
+    run = plane.reap(run)
+    assert (run.status, run.cause) == ("died", "push_refused")
+    assert pushed(project, run) == theirs
+    assert plane.tip(run) == run.head_sha
+
+
+def test_a_base_that_went_on_meanwhile_does_not_matter(plane: RealPlane) -> None:
+    project = plane.add_project()
+    run = plane.start_running_issue(project)
+    plane.ears.wait_for(run.id, "gone")
+    commit_file(Path(project.origin), "later.txt")
+    run = plane.reap(run)
+    assert run.status == "succeeded"
+    assert run.delivery is not None
+    assert run.delivery["commits"] == 1
+    plane.services.changes.merge(project.id, run.delivery["number"], plane.clock())
+    assert (Path(project.origin) / "new.txt").exists()
+    assert (Path(project.origin) / "later.txt").exists()
+
+
+@pytest.mark.parametrize("merged", [True, False])
+def test_an_earlier_change_request_of_the_same_issue_is_no_delivery(
+    plane: RealPlane, merged: bool
+) -> None:
+    project = plane.add_project()
+    run = plane.finish(project, issue=plane.add_issue(project).number)
+    assert run.delivery is not None
+    changes, number = plane.services.changes, run.delivery["number"]
+    if merged:
+        changes.merge(project.id, number, plane.clock())
+    else:
+        changes.close(project.id, number, plane.clock())
+        plane.adapters.mirrors.release(
+            plane.repository(project), run.work_branch, expected_sha=None
+        )
+    plane.services.issues.change(project.id, 1, {"state": "open"}, plane.clock())
+    plane.ledgers.projects.change(project.id, agent_command=["/bin/true"])
+    again = plane.finish(project, issue=1)
+    assert (again.status, again.cause) == ("died", "no_delivery")
