@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, update
+from sqlalchemy import and_, func, or_, update
 from sqlmodel import Session, col, select
 
 from app.domain.lifecycle import DONE, LIVE, Signal, next_status
@@ -144,6 +144,18 @@ class RunLedger:
         query = select(Run).where(col(Run.released_at).is_(None))
         if project_id is not None:
             query = query.where(Run.project_id == project_id)
+        found: list[Run] = []
+        for database in self.stores.holding_runs():
+            with database.reading() as session:
+                found += session.exec(query).all()
+        return sorted(found, key=lambda run: (run.created_at, run.id))
+
+    def waiting(self, now: datetime) -> list[Run]:
+        """Runs that are queued, or delayed and due, oldest first."""
+        is_due = and_(col(Run.status) == Status.DELAYED, col(Run.due_at) <= now)
+        query = select(Run).where(
+            col(Run.released_at).is_(None), or_(col(Run.status) == Status.QUEUED, is_due)
+        )
         found: list[Run] = []
         for database in self.stores.holding_runs():
             with database.reading() as session:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from app.domain.lifecycle import Signal
+from app.domain.lifecycle import WAITING, Signal
 from app.domain.words import Cause, Status
 from app.records import run_ledger
 from app.records.tables import Run
@@ -67,14 +67,15 @@ class Sweep:
         """Look at every open run, then start what may start."""
         open_runs = self._runs.open_runs()
         for run in open_runs:
-            self._look_at(run)
+            if run.status not in WAITING:
+                self._look_at(run)
         return Swept(len(open_runs), self.fill_once(now))
 
     def fill_once(self, now: datetime) -> int:
         """Move what is due, expired or free to start; how many were taken."""
         taken = 0
-        for run in self._runs.open_runs():
-            if run.status == Status.DELAYED and run.due_at is not None and run.due_at <= now:
+        for run in self._runs.waiting(now):
+            if run.status == Status.DELAYED:
                 run = self._move(run, Signal.DUE, now, "note", "due now") or run
             if run.status != Status.QUEUED:
                 continue
