@@ -26,9 +26,10 @@ from fastapi.staticfiles import StaticFiles
 from nicegui import core, ui
 from pydantic import ValidationError
 
-from app.api import events, problems, projects, runs, sign_in, system
+from app.api import events, keys, problems, projects, runs, sign_in, system
 from app.api.client import ApiClient
 from app.api.description import describe
+from app.api.faulty_transport import Faults, FaultyTransport, faults_of
 from app.api.gate import Gate, cookie_name
 from app.api.live import LiveStream
 from app.config import Settings, load_settings
@@ -61,13 +62,15 @@ class Door:
     live: LiveStream
     gate: Gate
     port: int
+    faults: Faults | None = None
 
     def client_for(self, request: Request) -> ApiClient:
         """An in-process client that carries the session of the person who made `request`."""
         name = cookie_name(self.port)
         origin = f"{request.url.scheme}://{request.headers['host']}"
+        transport = httpx.ASGITransport(self.gate, raise_app_exceptions=False)
         http = httpx.AsyncClient(
-            transport=httpx.ASGITransport(self.gate, raise_app_exceptions=False),
+            transport=FaultyTransport(transport, self.faults) if self.faults else transport,
             base_url=origin,
             cookies={name: request.cookies.get(name, "")},
             timeout=PAGE_CALL_SECONDS,
@@ -105,7 +108,7 @@ def build_gate(plane: ControlPlane, live: LiveStream | None = None) -> Gate:
         now=services.clock,
         allowed_hosts={address.removeprefix("http://")},
     )
-    register_pages(Door(live, gate, port))
+    register_pages(Door(live, gate, port, faults_of(os.environ)))
     ui.run_with(
         web,
         title="Runyard",
@@ -127,6 +130,7 @@ def _build_api(services: Any, live: LiveStream) -> FastAPI:
     api = FastAPI(title="Runyard", version=services.identity.version, docs_url=None, redoc_url=None)
     problems.register(api, store_silent=DatabaseSilent)
     api.include_router(runs.routes(services))
+    api.include_router(keys.routes(services))
     api.include_router(projects.routes(services))
     api.include_router(events.routes(services, live, epoch=secrets.token_hex(4)))
     api.include_router(system.routes(services))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel
@@ -152,6 +153,11 @@ class ApiClient:
         )
         run = schemas.RunOut.model_validate_json(answer.content)
         return Created(run, answer.headers.get("Idempotency-Replayed") == "true")
+
+    async def reset_key(self, project_id: str, key: str) -> schemas.KeyOut:
+        """Take your own key from its run: its next use starts a new one."""
+        path = f"/idempotency-keys/{quote(key, safe='')}/reset"
+        return await self.tell(schemas.KeyOut, "POST", path, {"project_id": project_id})
 
     async def runs(self, *, status: Sequence[str] = (), **filters: Any) -> schemas.RunsPage:
         """A page of runs: project_id, phase, trigger, branch, q, limit, cursor."""

@@ -8,6 +8,7 @@ from app.api.schemas.issues import (
     Issues,
     NewIssue,
 )
+from app.api.schemas.keys import KeyOut, KeyReset
 from app.api.schemas.parts import (
     MAX_TASK_BYTES,
     Answer,
@@ -72,6 +73,8 @@ __all__ = [
     "IssueOut",
     "Issues",
     "Key",
+    "KeyOut",
+    "KeyReset",
     "LastRun",
     "LoginLink",
     "Moment",

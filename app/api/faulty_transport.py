@@ -1,0 +1,91 @@
+"""Faults on the way between pages and the API, for browser stories; only a test can set them.
+
+Both must be in the server's environment: `RUNYARD_TEST=1`, and `RUNYARD_TEST_FAULTS` with the path
+of a JSON file (docs/testing.md). Without them the transport is not wrapped at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+
+class Faults:
+    """The faults that a file names, read anew for each call; a changed file counts from zero."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._version: tuple[int, int] | None = None
+        self._rules: dict[str, dict[str, Any]] = {}
+        self._met: Counter[str] = Counter()
+
+    def meet(self, method: str, path: str) -> dict[str, Any]:
+        """What happens to this call: the first rule that fits and is not used up, else nothing."""
+        self._read()
+        for rule, fault in self._rules.items():
+            wanted, _, pattern = rule.partition(" ")
+            if wanted not in (method, "*") or not re.fullmatch(pattern, path):
+                continue
+            if self._met[rule] < fault.get("times", float("inf")):
+                self._met[rule] += 1
+                return fault
+        return {}
+
+    def _read(self) -> None:
+        try:
+            stat = self._file.stat()
+        except FileNotFoundError:
+            self._version, self._rules = None, {}
+            return
+        version = (stat.st_ino, stat.st_mtime_ns)
+        if version != self._version:
+            self._version, self._met = version, Counter()
+            self._rules = json.loads(self._file.read_text() or "{}")
+
+
+class FaultyTransport(httpx.AsyncBaseTransport):
+    """Passes calls on, delayed, answered otherwise, or lost on their way there or back."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, faults: Faults) -> None:
+        self._inner = inner
+        self._faults = faults
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """One call. Raises ConnectError or ReadError as a lost connection does."""
+        fault = self._faults.meet(request.method, request.url.path)
+        await asyncio.sleep(fault.get("delay_seconds", 0))
+        if fault.get("drop") == "request":
+            raise httpx.ConnectError("lost before it was sent", request=request)
+        if "status" in fault:
+            return _answer(fault)
+        answer = await self._inner.handle_async_request(request)
+        if fault.get("drop") == "answer":
+            await answer.aread()
+            raise httpx.ReadError("lost on its way back", request=request)
+        await asyncio.sleep(fault.get("delay_answer_seconds", 0))
+        return answer
+
+    async def aclose(self) -> None:
+        """Close what is wrapped."""
+        await self._inner.aclose()
+
+
+def faults_of(environment: Mapping[str, str]) -> Faults | None:
+    """The faults of a server under test, None for every other."""
+    file = environment.get("RUNYARD_TEST_FAULTS")
+    return Faults(Path(file)) if file and environment.get("RUNYARD_TEST") == "1" else None
+
+
+def _answer(fault: Mapping[str, Any]) -> httpx.Response:
+    status = fault["status"]
+    told = {"status": status, "error": "fault", "detail": "A test wants it so."}
+    return httpx.Response(
+        status, json={**told, **fault.get("body", {})}, headers=fault.get("headers")
+    )

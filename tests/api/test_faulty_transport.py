@@ -1,0 +1,109 @@
+"""The transport fault switch: does what its file says, and is not there for anybody else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.api.faulty_transport import FaultyTransport, faults_of
+
+
+class Counted(httpx.AsyncBaseTransport):
+    """Answers 201 and counts what arrives."""
+
+    def __init__(self) -> None:
+        self.arrived = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.arrived += 1
+        return httpx.Response(201, json={"number": self.arrived})
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "faults.json"
+
+
+@pytest.fixture
+def app() -> Counted:
+    return Counted()
+
+
+@pytest.fixture
+async def client(file: Path, app: Counted) -> AsyncIterator[httpx.AsyncClient]:
+    faults = faults_of({"RUNYARD_TEST": "1", "RUNYARD_TEST_FAULTS": str(file)})
+    assert faults is not None
+    transport = FaultyTransport(app, faults)
+    async with httpx.AsyncClient(transport=transport, base_url="http://runyard.test") as client:
+        yield client
+
+
+def set_faults(file: Path, faults: dict[str, Any]) -> None:
+    fresh = file.with_suffix(".new")
+    fresh.write_text(json.dumps(faults))
+    fresh.replace(file)
+
+
+async def test_without_a_file_everything_passes(client: httpx.AsyncClient, app: Counted) -> None:
+    assert (await client.post("/api/v1/runs")).json() == {"number": 1}
+
+
+async def test_a_request_that_is_lost_never_arrives(
+    file: Path, client: httpx.AsyncClient, app: Counted
+) -> None:
+    set_faults(file, {"POST /api/v1/runs": {"drop": "request", "times": 1}})
+    with pytest.raises(httpx.ConnectError):
+        await client.post("/api/v1/runs")
+    assert app.arrived == 0
+    assert (await client.post("/api/v1/runs")).status_code == 201
+
+
+async def test_an_answer_that_is_lost_was_acted_on(
+    file: Path, client: httpx.AsyncClient, app: Counted
+) -> None:
+    set_faults(file, {"POST /api/v1/runs": {"drop": "answer"}})
+    with pytest.raises(httpx.ReadError):
+        await client.post("/api/v1/runs")
+    assert app.arrived == 1
+
+
+async def test_another_answer_is_given_as_often_as_it_says_and_anew_after_a_change(
+    file: Path, client: httpx.AsyncClient, app: Counted
+) -> None:
+    fault = {"status": 429, "times": 1, "headers": {"Retry-After": "3"}, "body": {"error": "x"}}
+    for _ in range(2):
+        set_faults(file, {"POST /api/v1/runs": fault})
+        answer = await client.post("/api/v1/runs")
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "3")
+        assert answer.json()["error"] == "x"
+        assert (await client.post("/api/v1/runs")).status_code == 201
+
+
+async def test_only_calls_that_fit_meet_a_fault(
+    file: Path, client: httpx.AsyncClient, app: Counted
+) -> None:
+    set_faults(file, {"POST /api/v1/runs/[^/]+/stop": {"status": 503}, "* /x": {"status": 500}})
+    assert (await client.post("/api/v1/runs/run_1/stop")).status_code == 503
+    assert (await client.get("/x")).status_code == 500
+    for method, path in [("GET", "/api/v1/runs/run_1/stop"), ("POST", "/api/v1/runs")]:
+        assert (await client.request(method, path)).status_code == 201
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"RUNYARD_TEST": "1"},
+        {"RUNYARD_TEST_FAULTS": "/nonexistent"},
+        {"RUNYARD_TEST": "0", "RUNYARD_TEST_FAULTS": "/nonexistent"},
+        {"RUNYARD_TEST": "1", "RUNYARD_TEST_FAULTS": ""},
+    ],
+    ids=str,
+)
+def test_nobody_but_a_test_can_set_a_fault(environment: dict[str, str]) -> None:
+    assert faults_of(environment) is None
