@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from pathlib import Path
 
@@ -11,30 +10,9 @@ import pytest
 from app.errors import AlreadyEnded, NotFound
 from app.records.tables import Run
 from tests.agents_for_tests.runs import script
+from tests.gates import Gate
 from tests.planes import COMMIT, RealPlane
 from tests.repositories import tip_of, write_hook
-
-
-class Gate:
-    """A place where a process waits until the test lets it pass."""
-
-    def __init__(self, folder: Path) -> None:
-        self.arrived, self.go_on = folder / "arrived", folder / "go-on"
-        for fifo in (self.arrived, self.go_on):
-            os.mkfifo(fifo)
-
-    @property
-    def wait(self) -> str:
-        """The line of shell that waits."""
-        return f"echo > '{self.arrived}'; read line < '{self.go_on}'"
-
-    def await_arrival(self) -> None:
-        """Return when somebody waits."""
-        self.arrived.read_text()
-
-    def open(self) -> None:
-        """Let it pass."""
-        self.go_on.write_text("go\n")
 
 
 @pytest.fixture
