@@ -19,6 +19,7 @@ from app.records.feed import Change
 
 BUSY_SECONDS = 30
 READERS = 8
+SWITCHES = 10
 
 
 class DatabaseSilent(Exception):
@@ -119,7 +120,8 @@ def _sqlite_engine(url: str, *, size: int, begin: str) -> Engine:
     def _prepare(connection: sqlite3.Connection, _: Any) -> None:
         # the driver must not begin by itself: `begin` below decides which lock is taken
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        _switch_to_wal(connection)
+        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
@@ -127,3 +129,17 @@ def _sqlite_engine(url: str, *, size: int, begin: str) -> Engine:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    # of several that switch a new file at once SQLite refuses some without waiting: those
+    # wait for the write lock, and then find it done
+    for _ in range(SWITCHES):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+        else:
+            return
+    connection.execute("PRAGMA journal_mode=WAL")

@@ -6,13 +6,14 @@ import sqlite3
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import inspect, text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.engine import make_url
 
 from app.records.database import Database
 
 HEAD = "0001"
 REVISIONS = ("0001",)
+LOCK = 0x52756E79617264  # "Runyard", for databases that lock by number
 
 
 class SchemaNewer(Exception):
@@ -24,25 +25,29 @@ def migrate(database: Database, *, backups: Path, now: datetime) -> Path | None:
 
     Raises SchemaNewer where the database knows a revision that this program does not.
     """
-    revision = _revision(database)
-    if revision == HEAD:
-        return None
-    if revision is not None and revision not in REVISIONS:
-        raise SchemaNewer(
-            f"This database has schema {revision}; this Runyard knows schemas up to {HEAD}. "
-            "Start the newer Runyard, or restore a backup."
-        )
-    backup = _back_up(database, backups, now) if revision is not None else None
-    _upgrade(database)
+    # one transaction from the look to the last step: of several servers one upgrades, and the
+    # others find it done (SQLite's begins with the write lock)
+    with database.engine.begin() as connection:
+        if not database.is_sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
+        revision = _revision(connection)
+        if revision == HEAD:
+            return None
+        if revision is not None and revision not in REVISIONS:
+            raise SchemaNewer(
+                f"This database has schema {revision}; this Runyard knows schemas up to {HEAD}. "
+                "Start the newer Runyard, or restore a backup."
+            )
+        backup = _back_up(database, backups, now) if revision is not None else None
+        _upgrade(connection)
     return backup
 
 
-def _revision(database: Database) -> str | None:
-    with database.engine.connect() as connection:
-        if not inspect(connection).has_table("alembic_version"):
-            return None
-        row = connection.execute(text("SELECT version_num FROM alembic_version")).first()
-        return row[0] if row else None
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    row = connection.execute(text("SELECT version_num FROM alembic_version")).first()
+    return row[0] if row else None
 
 
 def _back_up(database: Database, backups: Path, now: datetime) -> Path | None:
@@ -61,12 +66,12 @@ def _back_up(database: Database, backups: Path, now: datetime) -> Path | None:
     return target
 
 
-def _upgrade(database: Database) -> None:
+def _upgrade(connection: Connection) -> None:
     # imported here: a start on a current database does not pay for it
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.attributes["engine"] = database.engine
+    config.attributes["connection"] = connection
     command.upgrade(config, "head")

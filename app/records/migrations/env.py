@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the revisions on the engine it is given."""
+"""Alembic's entry: runs the revisions in the transaction of the connection it is given."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from sqlmodel import SQLModel
 
 from app.records import tables  # noqa: F401 - fills the metadata
 
-with context.config.attributes["engine"].connect() as connection:
-    context.configure(
-        connection=connection,
-        target_metadata=SQLModel.metadata,
-        render_as_batch=True,
-        transactional_ddl=True,
-    )
-    with context.begin_transaction():
-        context.run_migrations()
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=SQLModel.metadata,
+    render_as_batch=True,
+    transactional_ddl=True,
+)
+with context.begin_transaction():
+    context.run_migrations()
