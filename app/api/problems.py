@@ -55,14 +55,17 @@ def _sentence(error: dict[str, Any]) -> dict[str, str]:
     return {"field": name.encode(errors="replace").decode(), "message": message}
 
 
-async def _refused(_: Request, error: Exception) -> JSONResponse:
-    return answer_for(cast("Refusal", error))
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    refusal = cast("Refusal", error)
+    log.info("refused %s %s: %s", request.method, request.url.path, refusal.code)
+    return answer_for(refusal)
 
 
-async def _malformed(_: Request, error: Exception) -> JSONResponse:
+async def _malformed(request: Request, error: Exception) -> JSONResponse:
     found = cast("RequestValidationError", error).errors()[:MAX_ERRORS]
     errors = [_sentence(one) for one in found]
     first = errors[0]
+    log.info("refused %s %s: malformed", request.method, request.url.path)
     return answer_for(Invalid(f"{first['field']}: {first['message']}", errors=errors))
 
 

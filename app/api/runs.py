@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from email.utils import format_datetime
 from typing import Annotated
 
@@ -27,6 +28,7 @@ from app.services.trigger import Asker, Order
 
 # more bytes than any log has, and still a position that every file system takes
 FAR = 2**62
+log = logging.getLogger(__name__)
 Key = Annotated[str | None, Header(pattern=r"^[\x21-\x7e]{1,255}$")]
 
 
@@ -73,6 +75,7 @@ def _starting(services: Services) -> APIRouter:
             response.status_code = 200
             response.headers["Idempotency-Replayed"] = "true"
         response.headers["Location"] = f"/runs/{accepted.run.id}"
+        log.info("run %s is %s", accepted.run.id, "replayed" if accepted.replayed else "accepted")
         return told(services, accepted.run)
 
     @router.post("/runs/{run_id}/stop")
