@@ -176,6 +176,18 @@
     } else document.querySelector(".rail:popover-open")?.hidePopover();
   });
 
+  // --- a group of choices is one stop; the arrows go round in it
+  document.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    const group = step && event.target.closest?.("[role=radiogroup]");
+    if (!group) return;
+    const choices = [...group.querySelectorAll("[role=radio]")];
+    const next = choices.at((choices.indexOf(event.target) + step) % choices.length);
+    event.preventDefault();
+    next.focus();
+    next.click();
+  });
+
   // --- one key, one press: data-key="n" on a button or a link, never while somebody types
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;

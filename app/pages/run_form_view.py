@@ -183,7 +183,8 @@ class RunFormView:
     def _choose_depth(self, depth: Depth) -> None:
         self._form.depth = depth
         for each, made in self._segments.items():
-            made.props(f"aria-checked={'true' if each is depth else 'false'}")
+            is_chosen = each is depth
+            made.props(f"aria-checked={str(is_chosen).lower()} tabindex={0 if is_chosen else -1}")
 
     def _segment(self, depth: Depth) -> ui.element:
         with ui.element("button").props("type=button role=radio") as made:
