@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
 from tests.agents_for_tests.runs import AGENTS
-from tests.repositories import make_origin
+from tests.repositories import make_origin, run_git
 from tests.servers import RunyardServer, wait_for
 
 HOSTILE = '";alert(1)//<img src=x onerror=alert(1)>'
@@ -37,10 +38,18 @@ class Puppet:
 
 
 def add_project(
-    server: RunyardServer, folder: Path, argv: list[str], *, name: str = "shop", **more: Any
+    server: RunyardServer,
+    folder: Path,
+    argv: list[str],
+    *,
+    name: str = "shop",
+    branches: Iterable[str] = (),
+    **more: Any,
 ) -> str:
     """Register a fresh repository in `folder` and wait until it is cloned; the project's id."""
     origin = make_origin(folder / "origin")
+    made = "".join(f"create refs/heads/{branch} HEAD\n" for branch in branches)
+    run_git(origin, "update-ref", "--stdin", stdin=made)
     order = {"name": name, "origin": str(origin), "agent": "script", "agent_command": argv, **more}
     with server.client() as client:
         answer = client.post("/projects", json=order)
