@@ -12,7 +12,7 @@ from sqlmodel import col, select
 from app.records.database import Transaction
 from app.records.feed import ProjectChanged
 from app.records.routing import Stores
-from app.records.tables import ChangeRequest, IssueRow, Project
+from app.records.tables import ChangeRequest, IssueRow, Project, Run
 
 
 class NameInUse(Exception):
@@ -63,6 +63,20 @@ class ProjectLedger:
                 return changed
         except IntegrityError as error:
             raise NameInUse(str(columns.get("name"))) from error
+
+    def archive(self, project_id: str, now: datetime) -> Project | None:
+        """Archive a project; None where a run of this store is open, however lately accepted."""
+        open_run = select(Run.id).where(
+            Run.project_id == project_id, col(Run.released_at).is_(None)
+        )
+        with self.stores.control.transaction() as tx:
+            tx.announce(ProjectChanged(project_id))
+            return tx.scalars(
+                update(Project)
+                .where(col(Project.id) == project_id, ~open_run.exists())
+                .values(archived_at=now)
+                .returning(Project)
+            ).one_or_none()
 
     def clear_strikes(self, tx: Transaction, project_id: str) -> None:
         """Set the count to zero."""

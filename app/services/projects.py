@@ -131,9 +131,14 @@ class ProjectDesk:
     def archive(self, project_id: str, now: datetime) -> Project:
         """Archive a project; its history stays. Raises ProjectBusy."""
         project = self.find(project_id)
-        if self._runs.open_runs(project_id):
+        if project.archived_at is not None:
+            return project
+        archived = None
+        if not self._runs.open_runs(project_id):
+            archived = self._projects.archive(project_id, now)
+        if archived is None:
             raise ProjectBusy
-        return self._projects.change(project_id, archived_at=project.archived_at or now) or project
+        return archived
 
     def branches(self, project_id: str) -> list[RemoteBranch]:
         """Branches of origin as last known, base first, then by name."""

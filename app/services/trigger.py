@@ -128,6 +128,8 @@ class TriggerDesk:
                     return Accepted(held, True)
                 self._keys.free(tx, sent)
             place.charge(tx)
+            # asked again: from here on nobody can archive it before the run is there
+            self._prechecks.project(run.project_id)
             _refuse_locked(tx, run)
             if ready.is_parked:
                 raise Parked(branch=run.work_branch)
