@@ -102,6 +102,8 @@ def _paths(projects: dict[str, str], runs: dict[str, str]) -> dict[str, str]:
         "project-runs": f"{ledger}?tab=runs",
         "project-changes": f"{ledger}?tab=changes",
         "project-settings": f"{ledger}?tab=settings",
+        "project-change": f"{ledger}/changes/1",
+        "quota": "/quota",
         "project-long": f"/projects/{projects['long']}",
         "project-hostile": f"/projects/{projects['hostile']}",
         "new-run": f"{ledger}/run?issue=2",

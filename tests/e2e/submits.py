@@ -9,10 +9,10 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page
 
-from tests.e2e.screens import IS_DRAWN
 from tests.servers import ROOT, RunyardServer
 
 SCREENS = ROOT / "test-results" / "screens"
+IS_DRAWN = "() => window.socket?.connected && window.did_handshake"
 START = "POST /api/v1/runs"
 # every state of the list from now on: how many rows it had, and how many of them `Submitting…`
 WATCH_ROWS = """() => {
