@@ -62,11 +62,12 @@ def fill(server: RunyardServer, folder: Path) -> Yard:
     puppet.tell("say reading coupons/validate.py", "say the expiry compares naive datetimes")
     with server.client() as client:
         client.post(f"/runs/{runs['stopped']}/stop", json={"because": "not needed any more"})
-    wait_until(server, runs["succeeded"], status="succeeded")
+    delivered = wait_until(server, runs["succeeded"], status="succeeded")
     wait_until(server, runs["hostile"], status="succeeded")
     wait_until(server, runs["died"], status="died")
     wait_until_released(server, runs["stopped"])
-    return Yard(_paths(projects, runs), projects, runs)
+    change = {"project-change": delivered["delivery"]["url"]}
+    return Yard(_paths(projects, runs) | change, projects, runs)
 
 
 def _project(server: RunyardServer, folder: Path, name: str, argv: list[str]) -> str:
@@ -102,7 +103,6 @@ def _paths(projects: dict[str, str], runs: dict[str, str]) -> dict[str, str]:
         "project-runs": f"{ledger}?tab=runs",
         "project-changes": f"{ledger}?tab=changes",
         "project-settings": f"{ledger}?tab=settings",
-        "project-change": f"{ledger}/changes/1",
         "quota": "/quota",
         "project-long": f"/projects/{projects['long']}",
         "project-hostile": f"/projects/{projects['hostile']}",
