@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserType, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserType, ConsoleMessage, Page, expect
 
+from tests.e2e.browsers import WIDE, launch_arguments
 from tests.servers import RunyardServer, running_server
 
-FLAGS = (
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 FAST = {
     "RUNYARD_KILL_GRACE_SECONDS": "1",
     "RUNYARD_SWEEP_SECONDS": "1",
     "RUNYARD_RUN_QUOTA": "200",
     "RUNYARD_MAX_LIVE_RUNS": "20",
 }
-WIDE = {"width": 1280, "height": 800}
+
+PATIENCE_MS = 15_000
 
 OpenPage = Callable[..., Page]
 
@@ -39,16 +30,10 @@ def browser_type_launch_args(
     browser_type_launch_args: dict[str, Any], browser_type: BrowserType
 ) -> dict[str, Any]:
     """Playwright's own browser where it is installed, else $CHROMIUM_PATH, else `chromium`."""
-    managed, named = Path(browser_type.executable_path), os.environ.get("CHROMIUM_PATH", "")
-    path = str(managed) if managed.is_file() else named or shutil.which("chromium")
-    if not path or not Path(path).is_file():
-        pytest.fail(
-            "NO CHROMIUM: run `playwright install chromium`, install the system's, "
-            "or set CHROMIUM_PATH. Tests in a browser are never skipped.",
-            pytrace=False,
-        )
-    flags = [*FLAGS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
-    return {**browser_type_launch_args, "executable_path": path, "args": flags}
+    try:
+        return {**browser_type_launch_args, **launch_arguments(browser_type)}
+    except FileNotFoundError as missing:
+        pytest.fail(f"{missing} Tests in a browser are never skipped.", pytrace=False)
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +106,8 @@ def open_page(browser: Browser, consoles: Consoles) -> Iterator[OpenPage]:
         made = browser.new_context(**{"viewport": WIDE, **context})
         contexts.append(made)
         page = made.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE_MS)
+        expect.set_options(timeout=PATIENCE_MS)
         consoles.watch(page)
         return page
 

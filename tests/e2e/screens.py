@@ -29,6 +29,9 @@ DELIVERS = [
 ]
 
 
+IS_DRAWN = "() => window.socket?.connected && window.did_handshake"
+
+
 @dataclass(frozen=True)
 class Yard:
     """The ids of what is there, and the paths of all pages by name."""

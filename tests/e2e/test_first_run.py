@@ -83,6 +83,7 @@ def test_what_is_wrong_with_a_new_project_is_said_at_its_field(
     said = field_error(page, "project-origin")
 
     where.fill("shop/here")
+    expect(name).to_have_value("here")  # the suggestion comes from the server
     name.fill("fresh")
     page.get_by_test_id("project-submit").click()
     expect(said).to_be_visible()

@@ -1,15 +1,20 @@
-"""Every page in light, dark and at 360 px: pictures in test-results/screens, nothing sticks out."""
+"""Every page in light, dark and at 360 px: pictured, whole, and without barriers by axe-core.
+
+The pictures are left in test-results/screens.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import FAST, WIDE, OpenPage
+from tests.e2e.browsers import WIDE
+from tests.e2e.conftest import FAST, OpenPage
 from tests.e2e.scenes import HOSTILE, expect_no_sideways_scroll
-from tests.e2e.screens import Yard, fill
+from tests.e2e.screens import IS_DRAWN, Yard, fill
 from tests.servers import ROOT, RunyardServer, running_server
 
 SCREENS = ROOT / "test-results" / "screens"
@@ -17,9 +22,8 @@ PHONE = {"width": 360, "height": 740}
 LOOKS = {
     "light": {"viewport": WIDE, "color_scheme": "light"},
     "dark": {"viewport": WIDE, "color_scheme": "dark"},
-    "phone": {"viewport": PHONE, "has_touch": True, "color_scheme": "light"},
+    "phone": {"viewport": PHONE, "has_touch": True, "is_mobile": True, "color_scheme": "light"},
 }
-IS_DRAWN = "() => window.socket?.connected && window.did_handshake"
 ON_ATTRIBUTES = """() => [...document.querySelectorAll("main *, .rail *")].flatMap((e) =>
   [...e.attributes].filter((a) => /^on/i.test(a.name) || /^\\s*javascript:/i.test(a.value))
     .map((a) => `${e.tagName} ${a.name}`))"""
@@ -44,32 +48,47 @@ def picture(page: Page, name: str, look: str) -> None:
     page.screenshot(path=SCREENS / f"{name}-{look}.png", full_page=True, animations="disabled")
 
 
+def check(page: Page, name: str, look: str) -> list[str]:
+    """Picture a page and look for what sticks out or could run; the barriers it has."""
+    page.wait_for_function(IS_DRAWN)
+    expect(page.locator("main h1")).to_be_attached()
+    picture(page, name, look)
+    expect_no_sideways_scroll(page)
+    assert page.evaluate(ON_ATTRIBUTES) == []
+    return [] if look == "phone" else barriers(page)
+
+
+def barriers(page: Page) -> list[str]:
+    """The rules that are badly broken, each with the elements that break it."""
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    return [
+        f"{page.url} {each['id']}: {[node['html'][:160] for node in each['nodes'][:4]]}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+    ]
+
+
 @pytest.mark.parametrize("look", LOOKS)
 def test_the_empty_page_is_whole(open_page: OpenPage, empty: RunyardServer, look: str) -> None:
     page = open_page(**LOOKS[look])
     page.goto(empty.new_link())
     expect(page.get_by_test_id("demo-project")).to_be_visible()
-    picture(page, "empty", look)
-    expect_no_sideways_scroll(page)
+    assert check(page, "empty", look) == []
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_every_page_is_whole(
+def test_every_page_is_whole_and_without_barriers(
     sign_in: OpenPage, server: RunyardServer, yard: Yard, look: str
 ) -> None:
-    page = sign_in(**LOOKS[look])
+    page, found = sign_in(**LOOKS[look], reduced_motion="reduce"), []
     for name, path in yard.paths.items():
         page.goto(server.url + path)
-        page.wait_for_function(IS_DRAWN)
-        expect(page.locator("main h1")).to_be_attached()
-        picture(page, name, look)
-        expect_no_sideways_scroll(page)
-        assert page.evaluate(ON_ATTRIBUTES) == []
+        found += check(page, name, look)
     page.goto(server.url + yard.paths["run-succeeded"])
     page.get_by_role("tab", name="Diff").click()
     expect(page.get_by_test_id("run-diff")).to_contain_text("money.py")
-    picture(page, "run-diff", look)
-    expect_no_sideways_scroll(page)
+    found += check(page, "run-diff", look)
+    assert not found, "\n".join(found)
 
 
 def test_a_hostile_name_is_only_text(sign_in: OpenPage, server: RunyardServer, yard: Yard) -> None:

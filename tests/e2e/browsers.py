@@ -1,0 +1,36 @@
+"""Which browser is driven, and how."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import BrowserType, ViewportSize
+
+FLAGS = (
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+WIDE: ViewportSize = {"width": 1280, "height": 800}
+
+
+def launch_arguments(browser_type: BrowserType) -> dict[str, Any]:
+    """Playwright's own browser if it is installed, else $CHROMIUM_PATH, else `chromium`.
+
+    Raises FileNotFoundError where there is none.
+    """
+    managed, named = Path(browser_type.executable_path), os.environ.get("CHROMIUM_PATH", "")
+    path = str(managed) if managed.is_file() else named or shutil.which("chromium")
+    if not path or not Path(path).is_file():
+        raise FileNotFoundError(
+            "NO CHROMIUM: run `playwright install chromium`, install the system's, "
+            "or set CHROMIUM_PATH."
+        )
+    flags = [*FLAGS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    return {"executable_path": path, "args": flags}

@@ -1,0 +1,158 @@
+"""Runs that are stopped, that die, and that are refused; and one made with the keyboard alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import Consoles
+from tests.e2e.scenes import (
+    NEVER_COMMITS,
+    Puppet,
+    add_project,
+    start_run,
+    wait_for_run_page,
+    wait_until,
+    wait_until_released,
+)
+from tests.servers import RunyardServer
+
+AT_THE_LIMIT = (
+    "This repository is at maximum concurrency. Wait for an active run to complete and retry."
+)
+
+
+def test_a_running_run_is_stopped_with_one_press_and_its_list_says_so(
+    signed_in: Page, server: RunyardServer, tmp_path: Path
+) -> None:
+    page, puppet = signed_in, Puppet(tmp_path / "agent")
+    project = add_project(server, tmp_path, puppet.argv, name="stopped")
+    run_id = start_run(server, project)
+    page.goto(f"{server.url}/runs/{run_id}")
+    expect(page.get_by_test_id("run-log")).to_contain_text("ready")
+    stop = page.get_by_test_id("stop-run")
+    stop.click()
+    expect(page.get_by_test_id("run-status")).to_contain_text("Stopped")
+    expect(stop).to_be_hidden()
+    expect(page.get_by_test_id("pr-card")).to_contain_text("Run did not complete — no PR created")
+    wait_until_released(server, run_id)
+    page.goto(f"{server.url}/runs?project_id={project}")
+    row = page.locator(f"[data-testid=run-row][data-run='{run_id}']")
+    expect(row).to_have_attribute("data-status", "stopped")
+
+
+def test_a_run_whose_agent_fails_says_why_and_how_to_find_it_in_the_log(
+    signed_in: Page, server: RunyardServer, tmp_path: Path
+) -> None:
+    page = signed_in
+    project = add_project(server, tmp_path, NEVER_COMMITS, name="fails")
+    page.goto(f"{server.url}/projects/{project}/run")
+    page.get_by_test_id("run-submit").click()
+    run_id = wait_for_run_page(page)
+    expect(page.get_by_test_id("run-status")).to_contain_text("Died")
+    expect(page.locator(".banner.stop")).to_contain_text("3")
+    expect(page.get_by_test_id("run-log").locator("span.k1")).to_have_text("no way")
+    expect(page.get_by_test_id("pr-card")).to_contain_text("Run did not complete — no PR created")
+    chip = page.get_by_test_id("correlation-chip")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    chip.click()
+    expect(chip).to_have_attribute("data-copied", "1")
+    with server.client() as client:
+        correlation_id = client.get(f"/runs/{run_id}").json()["correlation_id"]
+    assert page.evaluate("navigator.clipboard.readText()") == correlation_id
+
+
+def test_a_refused_submit_says_the_sentence_and_keeps_what_was_typed(
+    signed_in: Page, server: RunyardServer, tmp_path: Path
+) -> None:
+    page, puppet = signed_in, Puppet(tmp_path / "agent")
+    project = add_project(server, tmp_path, puppet.argv, name="full", max_concurrency=1)
+    first = start_run(server, project)
+    page.goto(f"{server.url}/projects/{project}/run")
+    page.get_by_test_id("task").fill("A task of many words")
+    page.get_by_test_id("depth-level").get_by_role("radio", name="quick").click()
+    page.get_by_test_id("run-submit").click()
+    error = page.get_by_test_id("form-error")
+    expect(error).to_contain_text(AT_THE_LIMIT)
+    expect(error.get_by_test_id("correlation-chip")).to_be_visible()
+    expect(error.locator("time")).to_have_count(0)
+    expect(page.get_by_test_id("task")).to_have_value("A task of many words")
+    expect(page.get_by_role("radio", name="quick")).to_have_attribute("aria-checked", "true")
+
+    puppet.tell_to_deliver()
+    wait_until(server, first, status="succeeded")
+    wait_until_released(server, first)
+    page.get_by_test_id("run-submit").click()
+    run_id = wait_for_run_page(page)
+    with server.client() as client:
+        assert client.get(f"/runs/{run_id}").json()["task"] == "A task of many words"
+        client.post(f"/runs/{run_id}/stop", json={})
+    wait_until_released(server, run_id)
+
+
+def test_submitting_shows_at_once_on_the_other_page_of_the_same_browser(
+    signed_in: Page, server: RunyardServer, tmp_path: Path, consoles: Consoles
+) -> None:
+    form, puppet = signed_in, Puppet(tmp_path / "agent")
+    project = add_project(server, tmp_path, puppet.argv, name="optimistic")
+    listing = form.context.new_page()
+    consoles.watch(listing)
+    listing.goto(f"{server.url}/runs?project_id={project}")
+    listing.evaluate(
+        """() => {
+          window.seen = [];
+          const look = () => {
+            const row = document.querySelector("[data-testid=run-row]");
+            if (row && row.dataset.status !== seen.at(-1)) seen.push(row.dataset.status);
+          };
+          new MutationObserver(look).observe(
+            document.body, {subtree: true, childList: true, attributes: true});
+        }"""
+    )
+    form.goto(f"{server.url}/projects/{project}/run")
+    form.get_by_test_id("run-submit").click()
+    run_id = wait_for_run_page(form)
+    row = listing.get_by_test_id("run-row")
+    expect(row).to_have_attribute("data-status", "running")
+    expect(row).to_have_count(1)
+    assert listing.evaluate("seen")[0] == "submitting"
+    puppet.tell_to_deliver()
+    expect(row).to_have_attribute("data-status", "succeeded")
+    wait_until_released(server, run_id)
+
+
+def test_a_run_is_started_with_the_keyboard_alone(
+    signed_in: Page, server: RunyardServer, tmp_path: Path
+) -> None:
+    page, name = signed_in, "by keyboard"
+    project = add_project(server, tmp_path, NEVER_COMMITS, name=name)
+    keys = page.keyboard
+    keys.press("n")
+    entry = page.locator(f"[data-testid=run-in][data-project='{project}']")
+    expect(entry).to_be_visible()
+    tab_to(page, entry)
+    keys.press("Enter")
+    page.wait_for_url(f"**/projects/{project}/run")
+    expect(page.get_by_test_id("run-submit")).to_be_visible()
+    deep = page.get_by_role("radio", name="deep")
+    tab_to(page, deep)
+    keys.press("Enter")
+    expect(deep).to_have_attribute("aria-checked", "true")
+    tab_to(page, page.get_by_test_id("task"))
+    keys.type("typed, never clicked")
+    tab_to(page, page.get_by_test_id("run-submit"))
+    keys.press("Enter")
+    run_id = wait_for_run_page(page)
+    with server.client() as client:
+        run = client.get(f"/runs/{run_id}").json()
+    assert (run["task"], run["depth_level"]) == ("typed, never clicked", "deep")
+
+
+def tab_to(page: Page, wanted: object, presses: int = 40) -> None:
+    """Press Tab until an element has the focus."""
+    for _ in range(presses):
+        if wanted.evaluate("(e) => e === document.activeElement"):  # type: ignore[attr-defined]
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"{wanted} cannot be reached with Tab")
