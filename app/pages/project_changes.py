@@ -50,6 +50,7 @@ class ChangesTab:
         self._rows: dict[int, tuple[tuple[ChangeOut, str], ui.element]] = {}
         if opened is not None:
             self._draw_opened(opened, diff)
+        self._others = ui.html("Other change requests", sanitize=clean, tag="h2").classes("above")
         self._none = ui.html("No change requests yet.", sanitize=clean).classes("card none")
         self._list = ui.element("div").classes("list")
         self.load = visit.looker(lambda: visit.api.changes(project.id), self._take)
@@ -62,12 +63,11 @@ class ChangesTab:
         with testid(ui.element("section").classes("change"), "change", change=str(change.number)):
             self._place = ui.element("div").classes("list above")
             if change.body:
-                body = f'<pre class="body">{plain_html(change.body)}</pre>'
-                ui.html(body, sanitize=clean).classes("above")
+                lines = "\n".join(plain_html(line) for line in change.body.splitlines())
+                ui.html(f'<pre class="body">{lines}</pre>', sanitize=clean).classes("above")
             whole_at = f"/api/v1/projects/{self._id}/changes/{change.number}/diff"
             shown = diff_html(diff, whole_at) or '<p class="sub">No changes.</p>'
             testid(ui.html(shown, sanitize=clean), "change-diff")
-        ui.html("All change requests", sanitize=clean, tag="h2").classes("above")
 
     def _take(self, changes: list[ChangeOut]) -> None:
         self._changes.load(changes)
@@ -81,6 +81,7 @@ class ChangesTab:
         listed = [c for c in changes if c.number != self._opened]
         self._none.set_visibility(not changes)
         self._list.set_visibility(bool(listed))
+        self._others.set_visibility(self._opened is not None and bool(listed))
         for change in changes:
             is_opened = change.number == self._opened
             self._place_row(change, self._place if is_opened else self._list)
