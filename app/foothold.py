@@ -49,12 +49,14 @@ def refuse_open_bind(host: str) -> None:
 @contextmanager
 def only_server(settings: Settings) -> Iterator[None]:
     """Hold the data folder's lock; the kernel gives it back however this process ends."""
-    with (settings.data_root / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise CannotStart(_other_server(settings.data_root)) from error
-        yield
+    # never closed: a thread of this process may still be at work when the rest has ended
+    file = os.open(settings.data_root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(file)
+        raise CannotStart(_other_server(settings.data_root)) from error
+    yield
 
 
 def _other_server(data_dir: Path) -> str:

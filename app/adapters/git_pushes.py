@@ -14,6 +14,9 @@ from app.adapters.git_settings import personal_config
 from app.services.ports import OriginProblem, PushAnswer
 
 _LINE = re.compile(r"^([ +\-*!=])\t[^\t]*\t(.*)$", re.MULTILINE)
+_LOCKED = re.compile(
+    r"cannot lock ref|reference already exists|Unable to create .*\.lock", re.IGNORECASE
+)
 _REASON = re.compile(r"\((.*)\)\s*$")
 _UPDATE = ("git", "-c", "receive.denyCurrentBranch=updateInstead", "receive-pack")
 
@@ -67,6 +70,9 @@ def _read(answer: GitAnswer) -> PushAnswer:
     if answer.code == 0 and lines and all(flag != "!" for flag, _ in lines):
         return PushAnswer(True)
     refused = [summary for flag, summary in lines if flag == "!"]
+    if any(_LOCKED.search(summary + answer.err) for summary in refused):
+        # somebody writes the same ref just now, perhaps a push of ours that was cut off
+        raise OriginProblem("Another push to this branch is under way.", for_good=False)
     if refused:
         return PushAnswer(False, _because(refused[0], answer.err))
     raise explain(GitFailed("git push failed", answer.err))

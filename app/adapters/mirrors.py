@@ -15,7 +15,14 @@ from app.adapters.git_diffs import diff_between, stat_between
 from app.adapters.git_folders import remove_tree, set_aside, sweep_aside
 from app.adapters.git_merges import merge_commit, merge_found, send_merge
 from app.adapters.git_origins import check_origin, explain
-from app.adapters.git_places import agreed_ref, checked_sha, head_ref, lay_out, mirror_path
+from app.adapters.git_places import (
+    agreed_ref,
+    checked_sha,
+    head_ref,
+    lay_out,
+    mirror_path,
+    or_cannot_read,
+)
 from app.adapters.git_pushes import Push, push
 from app.domain.names import branch_problem
 from app.services.ports import (
@@ -108,9 +115,10 @@ class GitMirrors:
             self._bring(self._dir(repo), repo.origin, _FETCH_SECONDS)
 
     def branches(self, repo: Repository) -> list[RemoteBranch]:
-        """Origin's branches as last fetched, with the time of their newest commit."""
+        """Origin's branches as last fetched, each with its newest commit. Raises CannotRead."""
         form = "%(objectname) %(committerdate:unix) %(refname)"
-        lines = self._refs(repo, form, _TRACKED).splitlines()
+        with or_cannot_read("The mirror"):
+            lines = self._refs(repo, form, _TRACKED).splitlines()
         return [_tracked_branch(line) for line in lines]
 
     def origin_tip(self, repo: Repository, branch: str) -> str | None:
@@ -123,8 +131,9 @@ class GitMirrors:
         return self._tip(repo, head_ref(branch))
 
     def claims(self, repo: Repository) -> set[str]:
-        """Every branch that is claimed here."""
-        names = self._refs(repo, "%(refname)", _HEADS).splitlines()
+        """Every branch that is claimed here. Raises CannotRead."""
+        with or_cannot_read("The mirror"):
+            names = self._refs(repo, "%(refname)", _HEADS).splitlines()
         return {name.removeprefix(_HEADS) for name in names}
 
     def claim(self, repo: Repository, branch: str, base_sha: str) -> None:
@@ -193,7 +202,15 @@ class GitMirrors:
             self._run(repo, "update-ref", "-d", ref.replace(_HEADS, _TRACKED, 1))
         return True
 
-    def merge(self, repo: Repository, *, base: str, branch: str, message: str) -> MergeAnswer:
+    def merge(
+        self,
+        repo: Repository,
+        *,
+        base: str,
+        branch: str,
+        message: str,
+        head_sha: str | None = None,
+    ) -> MergeAnswer:
         """Merge a claim into base in the mirror and push base to origin, or change nothing.
 
         What is merged already answers the merge commit it has. Raises OriginProblem.
@@ -201,6 +218,8 @@ class GitMirrors:
         agreed_ref(self._git, base)
         self.fetch(repo)
         mirror, base_tip, tip = self._dir(repo), self.origin_tip(repo, base), self.tip(repo, branch)
+        if tip is not None and head_sha is not None:
+            tip = checked_sha(head_sha)  # what people saw, whatever came after it
         if base_tip is None or tip is None:
             gone = base if base_tip is None else branch
             return MergeAnswer(None, f"The branch {gone} is not there any more.")

@@ -30,6 +30,7 @@ from app.adapters.git_places import (
     mirror_path,
     or_cannot_read,
 )
+from app.adapters.git_refs import count_missing, named_commits
 from app.adapters.git_takes import check_objects, is_whole, move_claim, pack_into, read_tip
 from app.services.ports import CannotRead, CopyState, Diff, LaunchFailed, Repository
 
@@ -119,8 +120,12 @@ class GitWorkingCopies:
 
     def look(self, repo: Repository, run_id: str, *, tip: str) -> CopyState:
         """Compare the files with the commit `tip` (one the mirror has). Raises CannotRead."""
-        with or_cannot_read("The working copy"), self._opened(run_id):
-            return CopyState(self._look(run_id).count_uncommitted(checked_sha(tip)))
+        mirror = mirror_path(self._mirrors, repo)
+        with or_cannot_read("The working copy"), self._opened(run_id) as copy:
+            uncommitted = self._look(run_id).count_uncommitted(checked_sha(tip))
+            with opened(copy, ".git") as git_dir:
+                named = named_commits(git_dir)
+            return CopyState(uncommitted, count_missing(self._git, mirror, named))
 
     def diff(self, repo: Repository, run_id: str, *, base_sha: str) -> Diff:
         """Unified diff of the files, committed or not, against base. Raises CannotRead."""

@@ -85,8 +85,16 @@ class LiveStream:
         for one in changes:
             latest.pop(one.change, None)
             latest[one.change] = one.number
-        events = (self._event(change, number) for change, number in latest.items())
-        return [event for event in events if event is not None]
+        told: list[LiveEvent] = []
+        for change, number in latest.items():
+            try:
+                event = self._event(change, number)
+            except Exception:
+                # one that cannot be told must not keep the others from being told
+                log.exception("a change could not be told: %s", change)
+            else:
+                told += [event] if event is not None else []
+        return told
 
     def _hear(self, told: Numbered) -> None:
         # in the thread of whoever committed

@@ -61,11 +61,14 @@ def pick_counters(settings: Settings) -> RedisWindows | None:
 
 def find_place(settings: Settings) -> Here:
     """The marks of this server and of what it starts, made at the first start."""
-    # servers share processes only where they share both the runs and the database
-    database = hashlib.sha256(settings.database.encode()).hexdigest()[:12]
+    # servers share processes only where they share both the runs and the database; one of
+    # the data folder's own needs no name, by whatever path the folder is reached
+    named = settings.database_url is not None
+    digest = hashlib.sha256(settings.database.encode()).hexdigest()[:12]
+    mark = f"instance-{digest}" if named else "instance"
     return Here(
         host=socket.gethostname(),
-        instance=_mark(settings.runs_root / f"instance-{database}"),
+        instance=_mark(settings.runs_root / mark),
         server=_mark(settings.data_root / "server"),
     )
 

@@ -134,13 +134,16 @@ class ControlPlane:
         return len(open_runs)
 
     def _begin(self) -> None:
-        self.recover_once()
-        self.services.projects.resume_clones()
-        self._repeat(self.services.sweep.request, self.settings.sweep_seconds)
-        self._repeat(lambda: self.counting.look_once(self.clock()), self.settings.sweep_seconds)
         if not self.leases.is_alone:
             self._repeat(lambda: self.leases.renew_once(self.clock()), RENEW_SECONDS)
         self.scheduler.start()
+        for duty in (self.recover_once, self.services.projects.resume_clones):
+            try:
+                duty()
+            except Exception:
+                log.exception("taking over was not finished; the sweep goes on with it")
+        self._repeat(self.services.sweep.request, self.settings.sweep_seconds)
+        self._repeat(lambda: self.counting.look_once(self.clock()), self.settings.sweep_seconds)
         self.services.sweep.request()
 
     def _repeat(self, duty: Callable[[], object], seconds: float) -> None:

@@ -78,7 +78,7 @@ class IssueFacts:
     labels: Collection[str]
     is_open: bool
     branch: str
-    branch_exists: bool
+    branch_exists: bool | None
     has_open_run: bool
     open_change: int | None
 
@@ -93,6 +93,8 @@ def issue_hold(facts: IssueFacts, open_issues: Collection[int]) -> str | None:
         return "a run is under way"
     if facts.open_change is not None:
         return f"delivered: change request #{facts.open_change} is open"
+    if facts.branch_exists is None:
+        return "its branch could not be read"
     if facts.branch_exists:
         return f"parked: {facts.branch}"
     others = [number for number in open_issues if number != facts.number]

@@ -9,7 +9,7 @@ from datetime import datetime
 from app.errors import AlreadyEnded, ForgeUnavailable, MergeConflict, NotFound
 from app.records.tables import ChangeRequest, Project
 from app.services.floor import Ledgers, Outside
-from app.services.ports import CannotRead, Diff, OriginProblem
+from app.services.ports import CannotRead, Diff, OriginProblem, Repository
 from app.services.prechecks import repository_of
 from app.services.run_locks import Locks
 
@@ -65,7 +65,11 @@ class ChangeDesk:
                 message += f"\n\nCloses #{change.closes}"
             try:
                 answer = self._mirrors.merge(
-                    repo, base=change.base, branch=change.branch, message=message
+                    repo,
+                    base=change.base,
+                    branch=change.branch,
+                    message=message,
+                    head_sha=change.head_sha,
                 )
             except OriginProblem as problem:
                 raise ForgeUnavailable(problem.sentence) from problem
@@ -79,10 +83,11 @@ class ChangeDesk:
     def close(self, project_id: str, number: int, now: datetime) -> ChangeRequest:
         """Close without merging; the branch stays, parked."""
         self._project(project_id)
-        change = self.find(project_id, number)
-        if change.state != "open":
-            raise AlreadyEnded(f"This change request is already {change.state}.")
-        closed = self._end(change, "closed", now, None)
+        with self._locks.holding(f"merge {project_id}"):
+            change = self.find(project_id, number)
+            if change.state != "open":
+                raise AlreadyEnded(f"This change request is already {change.state}.")
+            closed = self._end(change, "closed", now, None)
         self._runs.note(closed.run_id, project_id, parked=True)
         return closed
 
@@ -103,15 +108,28 @@ class ChangeDesk:
     def _clear(self, project: Project, change: ChangeRequest) -> None:
         # merged work needs its claim no longer; a copy with other work in it stays
         repo, run_id = repository_of(project), change.run_id
+        with self._locks.holding(run_id):
+            run = self._runs.find(run_id)
+            if run is None or run.released_at is None:
+                return  # something of it may still live: its settlement keeps or clears
+            try:
+                if self._copies.exists(run_id):
+                    tip = self._copies.take(repo, run_id, change.branch)
+                    state = self._copies.look(repo, run_id, tip=tip)
+                    if tip != change.head_sha or not state.is_clean:
+                        return
+                    self._copies.remove(run_id)
+            except CannotRead as problem:
+                log.info("kept after the merge: %s", problem)
+                return
+            self._runs.note(run_id, project.id, parked=False)
+        self._release(repo, change)
+
+    def _release(self, repo: Repository, change: ChangeRequest) -> None:
         try:
-            if self._copies.exists(run_id):
-                tip = self._copies.take(repo, run_id, change.branch)
-                if tip != change.head_sha or not self._copies.look(repo, run_id, tip=tip).is_clean:
-                    return
-                self._copies.remove(run_id)
             self._mirrors.delete_at_origin(repo, change.branch, expected_sha=change.head_sha)
-        except (CannotRead, OriginProblem) as problem:
-            log.info("kept after the merge: %s", problem)
+        except OriginProblem as problem:
+            log.info("the branch stays at origin: %s", problem)
         self._mirrors.release(repo, change.branch, expected_sha=change.head_sha)
 
     def _project(self, project_id: str) -> Project:

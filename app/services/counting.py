@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -54,7 +55,7 @@ class Counting:
     def restore(self, person_id: str, now: datetime) -> None:
         """Make one person's window what the table says, if both answer."""
         try:
-            charged = self._runs.charged_runs(person_id, now - timedelta(seconds=self._seconds))
+            charged = self._runs.charged_runs(person_id, self._first(now))
         except DatabaseSilent:
             return  # a run that has just been accepted must not fail for this
         ages = {run_id: (now - at).total_seconds() for run_id, at in charged.items()}
@@ -68,14 +69,19 @@ class Counting:
         """The mode, asked of the counters themselves; every window is restored once they answer."""
         was_lost = self.mode is LimitsMode.DEGRADED
         if self._ask(lambda counters: counters.probe() or True) and was_lost:
-            for person_id in self._runs.charged_people(now - timedelta(seconds=self._seconds)):
-                self.restore(person_id, now)
+            # whom a silent database hides is restored when next it knows more than the counters
+            with contextlib.suppress(DatabaseSilent):
+                for person_id in self._runs.charged_people(self._first(now)):
+                    self.restore(person_id, now)
         return self.mode
 
     def close(self) -> None:
         """Give every connection back."""
         if self._counters is not None:
             self._counters.close()
+
+    def _first(self, now: datetime) -> datetime:
+        return now - timedelta(seconds=self._seconds)
 
     def _ask(self, question: Callable[[Counters], Answer]) -> Answer | None:
         if self._counters is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,8 +13,10 @@ from app.domain.words import READY_LABEL
 from app.errors import NotFound
 from app.records.tables import IssueRow, Project
 from app.services.floor import Ledgers
-from app.services.ports import Mirrors
+from app.services.ports import CannotRead, Mirrors
 from app.services.prechecks import repository_of
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,20 @@ class IssueDesk:
         """How many issues a run could take; None while the mirror is being made."""
         if project.state != "ready":
             return None
+        if self._claims(project) is None:
+            return None
         issues = self._tracker.issues(project.id)
         return sum(view.claimable for view in self._views(project, issues))
+
+    def _claims(self, project: Project) -> set[str] | None:
+        """The branches claimed in the mirror; None where it could not be read."""
+        if project.state != "ready":
+            return set()
+        try:
+            return self._mirrors.claims(repository_of(project))
+        except CannotRead as problem:
+            log.warning("the mirror of %s could not be read: %s", project.id, problem)
+            return None
 
     def add(
         self, project_id: str, title: str, body: str, labels: list[str], now: datetime
@@ -95,7 +110,7 @@ class IssueDesk:
     ) -> list[IssueView]:
         open_numbers = {row.number for row in rows if row.state == "open"}
         taken = {run.issue for run in self._runs.open_runs(project.id)}
-        claims = self._mirrors.claims(repository_of(project)) if project.state == "ready" else set()
+        claims = self._claims(project)
         changes = {
             change.branch: change.number
             for change in self._tracker.changes(project.id)
@@ -112,7 +127,7 @@ class IssueDesk:
                 labels=row.labels,
                 is_open=row.state == "open",
                 branch=branch,
-                branch_exists=branch in claims,
+                branch_exists=None if claims is None else branch in claims,
                 has_open_run=row.number in taken,
                 open_change=changes.get(branch),
             )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.domain import prompts
-from app.domain.lifecycle import Signal
+from app.domain.lifecycle import DONE, Signal
 from app.domain.words import Cause, Delivers, Depth, Status
 from app.records.tables import Project, Run
 from app.services.floor import Ledgers, Outside
@@ -102,6 +102,9 @@ class Launcher:
                 self._give_up(run, "something went wrong in Runyard; the log has the details")
                 raise
             if not self._has_begun(run, mark):
+                latest = self._runs.find(run.id)
+                if latest is not None and latest.status not in DONE:
+                    undo.pop_all()  # another server has taken it over and keeps it going
                 return False
             undo.pop_all()
         self._engine.watch(run.id)
@@ -138,6 +141,9 @@ class Launcher:
         self._tell(run, "prepared", f"working copy of {project.name}{extra}")
         undo.callback(self._engine.kill, run.id)
         order = self._order(run, project, base)
+        latest = self._runs.find(run.id)
+        if latest is None or latest.status != Status.STARTING:
+            raise NotLaunched("it was stopped before its agent was started")
         return self._engine.launch(order)
 
     def _claim(self, repo: Repository, branch: str, base: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from app.records.feed import Feed, ProjectChanged
 from app.records.project_ledger import NameInUse
 from app.records.tables import Project
 from app.services.floor import Ledgers, Outside
-from app.services.ports import OriginProblem, Remote, RemoteBranch
+from app.services.ports import CannotRead, OriginProblem, Remote, RemoteBranch
 from app.services.prechecks import repository_of
 from app.services.workers import Workers
 
@@ -117,6 +118,8 @@ class ProjectDesk:
             settings["name"] = settings["name"].strip()
             _refuse("name", name_problem(settings["name"]))
         self._check(settings)
+        if "frameworks" in settings:
+            settings["frameworks"] = _all_frameworks(settings["frameworks"])
         base = settings.get("base_branch")
         if base and base not in project.known_branches:
             raise Invalid.field("base_branch", f"The repository has no branch {base}.")
@@ -144,10 +147,10 @@ class ProjectDesk:
         """Branches of origin as last known, base first, then by name."""
         project = self.find(project_id)
         repo = repository_of(project)
+        found = [RemoteBranch(name, "") for name in project.known_branches]
         if project.state == "ready":
-            found = self._mirrors.branches(repo)
-        else:
-            found = [RemoteBranch(name, "") for name in project.known_branches]
+            with suppress(CannotRead):  # what was known before is still the best answer then
+                found = self._mirrors.branches(repo)
         return sorted(found, key=lambda one: (one.name != project.base_branch, one.name))
 
     def _look(self, origin: str) -> Remote:
@@ -196,18 +199,23 @@ class ProjectDesk:
             "branch_pattern": AFK_PATTERN,
             "sandbox": "none",
         }
-        own = [one for one in chosen.pop("frameworks", []) if one not in FRAMEWORKS]
+        frameworks = _all_frameworks(chosen.pop("frameworks", []))
         columns: dict[str, Any] = defaults | chosen | {"base_branch": base}
         return Project(
             id=self._projects.stores.mint_control_id("proj", now),
             name=name,
             origin=origin.rstrip("/") if origin_kind(origin) is OriginKind.PATH else origin,
-            frameworks=[*FRAMEWORKS, *own],
+            frameworks=frameworks,
             known_branches=branches,
             state="cloning",
             created_at=now,
             **columns,
         )
+
+
+def _all_frameworks(own: list[str]) -> list[str]:
+    # a project adds to what everybody has: its defaults stay choosable
+    return list(dict.fromkeys((*FRAMEWORKS, *own)))
 
 
 def _refuse(field: str, problem: str | None) -> None:

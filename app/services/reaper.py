@@ -10,7 +10,7 @@ from typing import Any
 
 from app.domain import rules
 from app.domain.lifecycle import DONE, Signal
-from app.domain.rules import ExitRecord, RunFacts, Strike, Verdict
+from app.domain.rules import ExitReason, ExitRecord, RunFacts, Strike, Verdict
 from app.domain.words import Cause, Delivers, Status
 from app.records.database import Transaction
 from app.records.tables import Project, Run
@@ -107,7 +107,8 @@ class Reaper:
         sight = self._engine.look(run.id)
         if sight.alive is None:
             return run
-        if sight.mark is not None and (sight.alive or sight.exit is not None):
+        was_spawned = sight.exit is None or sight.exit.reason is not ExitReason.NOT_SPAWNED
+        if sight.mark is not None and was_spawned and (sight.alive or sight.exit is not None):
             began = run.taken_at or self._clock()
             return self._move(
                 run,

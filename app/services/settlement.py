@@ -114,16 +114,27 @@ class Settlement:
                     True, f"{run.work_branch}: the working copy could not be read: {problem}"
                 )
             if not state.is_clean:
-                files = state.uncommitted_files
-                return Kept(True, f"{run.work_branch} holds {files} files not committed")
-            self._copies.remove(run.id)
+                return Kept(True, f"{run.work_branch} holds {state.holds}")
+            if not self._is_removed(run):
+                return Kept(True, f"{run.work_branch}: the working copy could not be removed")
         return self._judge_branch(run, project)
+
+    def _is_removed(self, run: Run) -> bool:
+        try:
+            self._copies.remove(run.id)
+        except CannotRead as problem:
+            log.warning("the copy of %s stays: %s", run.id, problem)
+            return False
+        return True
 
     def _judge_branch(self, run: Run, project: Project) -> Kept:
         repo = repository_of(project)
         tip = self._mirrors.tip(repo, run.work_branch)
-        if tip is None or run.delivery is not None:
+        if tip is None:
             return Kept(False, "")
+        if run.delivery is not None:
+            late = tip != run.delivery["head_sha"]
+            return Kept(late, f"{run.work_branch} moved after it was delivered" if late else "")
         if run.cause == Cause.REPORTED and tip == run.base_sha:
             # a report has nothing to deliver and nothing that a later run could go on from
             self._mirrors.release(repo, run.work_branch, expected_sha=tip)

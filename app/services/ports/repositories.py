@@ -160,8 +160,16 @@ class Mirrors(Protocol):
         """Delete origin's branch if it still points there; False where it was kept."""
         ...
 
-    def merge(self, repo: Repository, *, base: str, branch: str, message: str) -> MergeAnswer:
-        """Merge a claim into base in the mirror and push base to origin, or change nothing."""
+    def merge(
+        self,
+        repo: Repository,
+        *,
+        base: str,
+        branch: str,
+        message: str,
+        head_sha: str | None = None,
+    ) -> MergeAnswer:
+        """Merge a claim (at `head_sha`) into base, push base to origin, or change nothing."""
         ...
 
 
@@ -170,11 +178,20 @@ class CopyState:
     """What a working copy holds that its branch's commits do not."""
 
     uncommitted_files: int
+    untaken_commits: int = 0
 
     @property
     def is_clean(self) -> bool:
-        """True where every file is in a commit."""
-        return self.uncommitted_files == 0
+        """True where every file is in a commit, and every commit it names in the mirror."""
+        return self.uncommitted_files == 0 and self.untaken_commits == 0
+
+    @property
+    def holds(self) -> str:
+        """What would be lost with it, in words."""
+        files = f"{self.uncommitted_files} files not committed"
+        commits = f"{self.untaken_commits} commits beside its branch"
+        counted = ((self.uncommitted_files, files), (self.untaken_commits, commits))
+        return " and ".join(words for count, words in counted if count)
 
 
 class WorkingCopies(Protocol):
