@@ -37,8 +37,12 @@ def refuse_writes(server: RedisServer) -> None:
 
 def mend(server: RedisServer, broken: Callable[[RedisServer], None]) -> None:
     """Undo what was done."""
-    undo = {freeze: server.thaw, kill: server.start, refuse_writes: server.take_writes}
-    undo[broken]()
+    undo: dict[str, Callable[[], object]] = {
+        "freeze": server.thaw,
+        "kill": server.start,
+        "refuse_writes": server.take_writes,
+    }
+    undo[broken.__name__]()
 
 
 LOSSES = (kill, freeze, refuse_writes)

@@ -1,0 +1,96 @@
+"""Two servers on one database: one run a key, exact limits, and no run lost with its server."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.faults.two_servers import Pair, two_servers
+from tests.redis_server import redis_server
+
+LATER = 3600
+QUOTA = 14
+
+
+@pytest.fixture(scope="module", params=["runs shared, table", "runs apart, redis"])
+def pair(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Pair]:
+    is_table = request.param.endswith("table")
+    settings = {"RUNYARD_RUN_QUOTA": str(QUOTA), "RUNYARD_REPO_CONCURRENCY": "90"}
+    with ExitStack() as after:
+        if not is_table:
+            settings["RUNYARD_REDIS_URL"] = after.enter_context(redis_server()).url
+        folder = tmp_path_factory.mktemp("two")
+        pair = after.enter_context(two_servers(folder, share_runs=is_table, **settings))
+        pair.add_project("shop")
+        pair.add_project("narrow", max_concurrency=2)
+        modes = {client.get("/system").json()["limits"] for client in pair.clients}
+        assert modes == {"table" if is_table else "redis"}
+        yield pair
+
+
+def test_f1_fifty_equal_posts_over_both_are_one_run_and_one_agent(pair: Pair) -> None:
+    answers = pair.at_once(50, lambda n: pair.start(n % 2, "shop", "one", key="same"))
+    assert Counter(answer.status_code for answer in answers) == {201: 1, 200: 49}
+    [run_id] = {answer.json()["id"] for answer in answers}
+    [(rows,)] = pair.ask("SELECT count(*) FROM runs WHERE idempotency_key = 'same'")
+    assert rows == 1
+    pair.wait_for_agent(run_id)
+    assert (pair.starts(run_id), pair.agents(run_id)) == (1, 1)
+    pair.let_go(run_id)
+    pair.wait_for_status(run_id, "died")
+    assert (pair.starts(run_id), pair.agents(run_id)) == (1, 0)
+
+
+def test_f6_of_twenty_over_both_a_cap_of_two_accepts_two(pair: Pair) -> None:
+    answers = pair.at_once(20, lambda n: pair.start(n % 2, "narrow", f"cap {n}", delay=LATER))
+    assert Counter(answer.status_code for answer in answers) == {201: 2, 409: 18}
+    refused = [answer.json() for answer in answers if answer.status_code == 409]
+    assert {told["error"] for told in refused} == {"concurrency_limit"}
+    assert {(told["active"], told["max"]) for told in refused} == {(2, 2)}
+
+
+def test_runs_whose_server_was_killed_have_one_agent_and_one_end(pair: Pair) -> None:
+    run_id = pair.start(0, "shop", "under way").json()["id"]
+    pair.wait_for_agent(run_id)
+    lost = pair.taken_by(run_id)
+    # and one that is killed wherever its launch is just then
+    fresh = pair.start(lost, "shop", "just accepted").json()["id"]
+    pair.kill(lost)
+    try:
+        if pair.shares_runs:
+            pair.wait_until(lambda: pair.taken_by(run_id) != lost, "the other has taken it over")
+            assert pair.status(run_id) == "running"
+    finally:
+        pair.restart(lost)
+    pair.let_go(run_id)
+    pair.wait_for_status(run_id, "died")
+    assert (pair.starts(run_id), pair.agents(run_id)) == (1, 0)
+    pair.wait_for_status(fresh, "running", "not_started")
+    if pair.status(fresh) == "running":
+        pair.let_go(fresh)
+        pair.wait_for_status(fresh, "died")
+    assert pair.starts(fresh) <= 1
+    assert pair.agents(fresh) == 0
+
+
+def test_f7_of_three_times_as_many_over_both_the_window_accepts_what_it_holds(pair: Pair) -> None:
+    # the last test that starts runs: the window is full after it
+    quotas = [client.get("/quota/runs").json() for client in pair.clients]
+    assert quotas[0] == quotas[1]
+    left = quotas[0]["remaining"]
+    assert left >= 5
+    answers = pair.at_once(3 * left, lambda n: pair.start(n % 2, "shop", f"{n}", delay=LATER))
+    assert Counter(answer.status_code for answer in answers) == {201: left, 429: 2 * left}
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
+    [(rows,)] = pair.ask("SELECT count(*) FROM runs")
+    assert rows == QUOTA
+    # what has been accepted is still answered
+    for server in (0, 1):
+        again = pair.start(server, "shop", "one", key="same")
+        assert (again.status_code, again.headers["idempotency-replayed"]) == (200, "true")

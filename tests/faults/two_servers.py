@@ -1,0 +1,170 @@
+"""Two server processes on one database, each with a data folder of its own."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.agents_for_tests.runs import until
+from tests.repositories import make_origin
+from tests.servers import RunyardServer
+
+SECONDS = 40.0
+QUICK = {"RUNYARD_SWEEP_SECONDS": "1", "RUNYARD_KILL_GRACE_SECONDS": "0"}
+# writes its run's id down, then waits until somebody writes to the FIFO of that name
+AGENT = """
+import os, pathlib, sys
+home, run_id = pathlib.Path(sys.argv[1]), os.environ["RUNYARD_RUN_ID"]
+with open(home / "starts", "a") as starts:
+    starts.write(run_id + chr(10))
+os.mkfifo(home / run_id)
+open(home / run_id).read()
+"""
+
+
+@dataclass
+class Pair:
+    """Two servers; what is not asked of one of them is read from their database."""
+
+    folder: Path
+    servers: tuple[RunyardServer, RunyardServer]
+    shares_runs: bool
+    clients: list[httpx.Client] = field(default_factory=list)
+    projects: dict[str, str] = field(default_factory=dict)
+
+    # --- what is done ------------------------------------------------------------------------
+
+    def add_project(self, name: str, **settings: Any) -> str:
+        """Register a repository with the first server; its id, once it is cloned."""
+        (self.folder / "agent.py").write_text(AGENT)
+        command = [sys.executable, "-I", str(self.folder / "agent.py"), str(self.folder)]
+        origin = make_origin(self.folder / name, bare=True)
+        body = {"name": name, "origin": str(origin), "agent_command": command, **settings}
+        answer = self.clients[0].post("/projects", json=body)
+        assert answer.status_code == 201, answer.text
+        path = f"/projects/{answer.json()['id']}"
+        until(lambda: self.clients[0].get(path).json()["state"] == "ready", "cloned", SECONDS)
+        self.projects[name] = answer.json()["id"]
+        return self.projects[name]
+
+    def start(self, server: int, project: str, task: str, **order: Any) -> httpx.Response:
+        """Ask one of them for a run; a header `key` where the order has one."""
+        key = order.pop("key", None)
+        body = {"project_id": self.projects[project], "task": task, **order}
+        headers = {"x-idempotency-key": key} if key else {}
+        return self.clients[server].post("/runs", json=body, headers=headers)
+
+    def at_once(self, count: int, call: Callable[[int], httpx.Response]) -> list[httpx.Response]:
+        """Calls at the very same moment; the number of each is given to `call`."""
+        barrier = threading.Barrier(count)
+
+        def one(number: int) -> httpx.Response:
+            barrier.wait(20)
+            return call(number)
+
+        with ThreadPoolExecutor(count) as threads:
+            return list(threads.map(one, range(count)))
+
+    def let_go(self, run_id: str) -> None:
+        """Let the agent of a run end."""
+        self.wait_for_agent(run_id)
+        (self.folder / run_id).write_text("go")
+
+    def kill(self, server: int) -> None:
+        """End one without warning."""
+        self.servers[server].kill()
+
+    def restart(self, server: int) -> None:
+        """Start one again."""
+        self.servers[server].start()
+
+    # --- what is so --------------------------------------------------------------------------
+
+    def ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Rows of the database."""
+        with closing(sqlite3.connect(self.folder / "shared.db", timeout=20)) as database:
+            return database.execute(query, values).fetchall()
+
+    def taken_by(self, run_id: str) -> int:
+        """Which of them a run belongs to."""
+        marks = [(one.data_dir / "server").read_text().strip() for one in self.servers]
+        [(mark,)] = self.ask("SELECT server FROM runs WHERE id = ?", run_id)
+        return marks.index(mark)
+
+    def status(self, run_id: str) -> str:
+        """A run's status."""
+        [(status,)] = self.ask("SELECT status FROM runs WHERE id = ?", run_id)
+        return str(status)
+
+    def wait_for_status(self, run_id: str, *statuses: str) -> None:
+        """Wait until a run has come to one of these."""
+        self.wait_until(lambda: self.status(run_id) in statuses, f"{run_id} is {statuses}")
+
+    def wait_for_agent(self, run_id: str) -> None:
+        """Wait until the agent of a run works."""
+        self.wait_until((self.folder / run_id).exists, f"the agent of {run_id} works")
+        self.wait_for_status(run_id, "running")
+
+    def wait_until(self, condition: Callable[[], object], what: str) -> None:
+        """Wait for something that becomes so."""
+        until(condition, what, SECONDS)
+
+    def starts(self, run_id: str) -> int:
+        """How often an agent was started for a run, ever."""
+        file = self.folder / "starts"
+        return file.read_text().split().count(run_id) if file.exists() else 0
+
+    def agents(self, run_id: str) -> int:
+        """How many agents of a run live now."""
+        mark, script = f"RUNYARD_RUN_ID={run_id}".encode(), str(self.folder / "agent.py").encode()
+        return sum(
+            mark in _read(process / "environ").split(b"\0")
+            # the supervisor names the script, too, but only as part of its order
+            and script in _read(process / "cmdline").split(b"\0")
+            for process in Path("/proc").iterdir()
+            if process.name.isdecimal()
+        )
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
+
+
+@contextmanager
+def two_servers(folder: Path, *, share_runs: bool, **settings: str) -> Iterator[Pair]:
+    """Both started at the same moment, on a database that neither has seen before."""
+    shared = {**QUICK, "RUNYARD_DATABASE_URL": f"sqlite:///{folder / 'shared.db'}", **settings}
+    if share_runs:
+        shared["RUNYARD_RUNS_DIR"] = str(folder / "runs")
+    first, second = (RunyardServer(folder / name, dict(shared)) for name in ("one", "two"))
+    with ExitStack() as after:
+        for server in (first, second):
+            after.callback(server.stop)
+        with ThreadPoolExecutor(2) as threads:
+            for started in [threads.submit(server.start) for server in (first, second)]:
+                started.result()
+        pair = Pair(folder, (first, second), share_runs)
+        pair.clients += [after.enter_context(server.client()) for server in (first, second)]
+        after.callback(_end_agents, pair)
+        yield pair
+
+
+def _end_agents(pair: Pair) -> None:
+    # what a failed test has left would wait for ever
+    for fifo in pair.folder.glob("run_*"):
+        if fifo.is_fifo():
+            with open(os.open(fifo, os.O_RDWR | os.O_NONBLOCK), "w") as line:
+                line.write("go")
