@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 from app.adapters.git import LOCAL_SECONDS, NETWORK_SECONDS, Git, GitFailed
+from app.adapters.git_answers import HEADS, TRACKED, listen_for, read_remote, read_tracked
 from app.adapters.git_diffs import diff_between, stat_between
 from app.adapters.git_folders import remove_tree, set_aside, sweep_aside
 from app.adapters.git_merges import merge_commit, merge_found, send_merge
@@ -24,7 +23,6 @@ from app.adapters.git_places import (
     or_cannot_read,
 )
 from app.adapters.git_pushes import Push, push
-from app.domain.names import branch_problem
 from app.services.ports import (
     BranchTaken,
     Diff,
@@ -40,13 +38,11 @@ from app.services.ports import (
 _CLONE_SECONDS = 3600.0
 _FETCH_SECONDS = 600.0
 _LOOK_SECONDS = 60.0
-_PROGRESS = re.compile(rb"(?:remote: )?([A-Z][a-z]+ [a-z]+):\s+(\d{1,3})%")
-_HEADS, _TRACKED = "refs/heads/", "refs/remotes/origin/"
 _FETCH = (
     *("fetch", "--prune", "--no-tags", "--no-write-fetch-head", "--no-auto-gc"),
     "--recurse-submodules=no",
 )
-_REFSPEC = f"+{_HEADS}*:{_TRACKED}*"
+_REFSPEC = f"+{HEADS}*:{TRACKED}*"
 
 
 class GitMirrors:
@@ -59,12 +55,12 @@ class GitMirrors:
     def look_at_origin(self, origin: str, *, timeout_seconds: float) -> Remote:
         """Ask origin for its branches. Raises OriginProblem."""
         check_origin(origin)
-        ask = ["ls-remote", "--symref", "--", origin, "HEAD", f"{_HEADS}*"]
+        ask = ["ls-remote", "--symref", "--", origin, "HEAD", f"{HEADS}*"]
         try:
             answer = self._git.run(ask, origin=origin, timeout=timeout_seconds)
         except GitFailed as failure:
             raise explain(failure) from failure
-        return _remote(answer.text)
+        return read_remote(answer.text)
 
     def clone(self, repo: Repository, *, progress: Callable[[int, str], None]) -> None:
         """Make the mirror, whole or not at all; `progress` hears percent and phase.
@@ -118,12 +114,12 @@ class GitMirrors:
         """Origin's branches as last fetched, each with its newest commit. Raises CannotRead."""
         form = "%(objectname) %(committerdate:unix) %(refname)"
         with or_cannot_read("The mirror"):
-            lines = self._refs(repo, form, _TRACKED).splitlines()
-        return [_tracked_branch(line) for line in lines]
+            lines = self._refs(repo, form, TRACKED).splitlines()
+        return [read_tracked(line) for line in lines]
 
     def origin_tip(self, repo: Repository, branch: str) -> str | None:
         """Commit of origin's branch as last fetched."""
-        ref = head_ref(branch).replace(_HEADS, _TRACKED, 1)
+        ref = head_ref(branch).replace(HEADS, TRACKED, 1)
         return self._refs(repo, "%(objectname)", ref) or None
 
     def tip(self, repo: Repository, branch: str) -> str | None:
@@ -133,8 +129,8 @@ class GitMirrors:
     def claims(self, repo: Repository) -> set[str]:
         """Every branch that is claimed here. Raises CannotRead."""
         with or_cannot_read("The mirror"):
-            names = self._refs(repo, "%(refname)", _HEADS).splitlines()
-        return {name.removeprefix(_HEADS) for name in names}
+            names = self._refs(repo, "%(refname)", HEADS).splitlines()
+        return {name.removeprefix(HEADS) for name in names}
 
     def claim(self, repo: Repository, branch: str, base_sha: str) -> None:
         """Create the run's branch at `base_sha`. Raises BranchTaken."""
@@ -199,7 +195,7 @@ class GitMirrors:
             if any(found.name == branch for found in remote.branches):
                 return False
         with contextlib.suppress(GitFailed):
-            self._run(repo, "update-ref", "-d", ref.replace(_HEADS, _TRACKED, 1))
+            self._run(repo, "update-ref", "-d", ref.replace(HEADS, TRACKED, 1))
         return True
 
     def merge(
@@ -245,7 +241,7 @@ class GitMirrors:
                 git_dir=mirror,
                 origin=origin,
                 timeout=timeout,
-                hear=_listener(progress) if progress else None,
+                hear=listen_for(progress) if progress else None,
             )
         except GitFailed as failure:
             raise explain(failure) from failure
@@ -278,39 +274,3 @@ class GitMirrors:
             yield
         finally:
             os.close(fd)
-
-
-def _remote(text: str) -> Remote:
-    head, branches = None, []
-    for line in text.splitlines():
-        what, _, name = line.partition("\t")
-        if name == "HEAD" and what.startswith(f"ref: {_HEADS}"):
-            head = what.removeprefix(f"ref: {_HEADS}")
-        branch = name.removeprefix(_HEADS)
-        if branch != name and not branch_problem(branch):
-            branches.append(RemoteBranch(branch, checked_sha(what)))
-    known = {branch.name for branch in branches}
-    return Remote(head if head in known else None, tuple(branches))
-
-
-def _tracked_branch(line: str) -> RemoteBranch:
-    sha, seconds, ref = line.split(" ", 2)
-    when = None
-    with contextlib.suppress(ValueError, OverflowError, OSError):
-        when = datetime.fromtimestamp(int(seconds), UTC)
-    return RemoteBranch(ref.removeprefix(_TRACKED), sha, when)
-
-
-def _listener(progress: Callable[[int, str], None]) -> Callable[[bytes], None]:
-    rest, last = b"", (-1, "")
-
-    def hear(chunk: bytes) -> None:
-        nonlocal rest, last
-        *lines, rest = re.split(rb"[\r\n]", rest[-200:] + chunk)
-        for match in filter(None, map(_PROGRESS.match, lines)):
-            now = (int(match[2]), match[1].decode("ascii").lower())
-            if now != last:
-                last = now
-                progress(*now)
-
-    return hear
