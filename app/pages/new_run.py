@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import TypeVar
 
 from nicegui import ui
@@ -46,13 +46,17 @@ def register(door: Door) -> None:
             RunFormView(visit, form, branches, issues, lambda: visit.go(leave), is_page=True)
 
 
-async def open_run_dialog(visit: Visit, project: ProjectOut) -> None:
+async def open_run_dialog(visit: Visit, project: ProjectOut, query: Mapping[str, str]) -> None:
     """The same form over the page one is on; each opening has a key of its own."""
     branches, issues, quota, _ = await _ask(visit, project)
-    form = RunForm.open(project, {})
+    form = RunForm.open(project, query)
     form.quota = quota
     dress_runs()
-    with visit.client, ui.dialog() as dialog, ui.element("div").classes("sheet"):
+    with (
+        visit.client,
+        ui.dialog().props('aria-label="New run"') as dialog,
+        ui.element("div").classes("sheet"),
+    ):
         ui.html(f"<h2>Run {plain_html(project.name)}</h2>", sanitize=clean).classes("stack")
         RunFormView(visit, form, branches, issues, lambda: _close(dialog))
     dialog.on("hide", dialog.delete)

@@ -8,11 +8,12 @@ from typing import Any
 from nicegui import ui
 
 from app.domain.words import READY_LABEL
-from app.pages.components.buttons import button, link_button
+from app.pages.components.buttons import button
 from app.pages.components.fields import area_field, text_field
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, text
 from app.pages.components.tabs import Tabs
+from app.pages.new_run import open_run_dialog
 from app.pages.visit import Visit
 from app.state.wire import ApiProblem, IssueOut, NewIssue, NoAnswer, ProjectOut
 
@@ -72,11 +73,15 @@ class IssuesTab:
             if issue.state == "open":
                 words = "Mark not ready" if issue.ready else "Mark ready"
                 button(words, partial(self._label, issue), kind="small", mark="toggle-ready")
-                path = f"/projects/{self._id}/run?issue={issue.number}"
-                link_button("Run", path, kind="small", mark="run-issue")
+                button("Run", partial(self._run, issue), kind="small", mark="run-issue")
             verb = "Close" if issue.state == "open" else "Open again"
             button(verb, partial(self._turn, issue), kind="small bare", mark="turn-issue")
         return testid(row, "issue-row", issue=str(issue.number))
+
+    async def _run(self, issue: IssueOut) -> None:
+        project = self._visit.board.get(self._id)
+        if project is not None:
+            await open_run_dialog(self._visit, project, {"issue": str(issue.number)})
 
     async def _label(self, issue: IssueOut) -> None:
         labels = [label for label in issue.labels if label != READY_LABEL]

@@ -55,6 +55,7 @@ class RunFormView:
                 self._notices.draw_trouble()
                 self._draw_foot(cancel)
             self._notices.draw_rate_limit()
+        self._box = box
         self._keeper = DraftKeeper(visit, form, box, branches, self._take_back) if is_page else None
         visit.on("quota.changed", self._ask_quota)
         visit.on_return(self._ask_quota)
@@ -70,16 +71,23 @@ class RunFormView:
         self._run.set_text("Starting…")
         self._run.props("aria-busy=true").disable()
         run = await sending
-        self._tell_keeper(is_done=run is not None)
-        if run is not None:
-            visit.go(f"/runs/{run.id}")
+        if visit.client.is_deleted:
             return
-        self._run.set_text("Run")
-        self._run.props(remove="aria-busy")
-        await self._ask_quota()
+        if run is not None:
+            self._tell_keeper(is_done=True)
+            visit.go(f"/runs/{run.id}")
+        elif self._box.is_deleted:
+            visit.say(form.trouble.sentence if form.trouble else "The run was not started.")
+        else:
+            self._tell_keeper()
+            self._run.set_text("Run")
+            self._run.props(remove="aria-busy")
+            await self._ask_quota()
 
     def refresh(self) -> None:
         """Show what the form's state says: banners, trouble, and whether `Run` can be pressed."""
+        if self._visit.client.is_deleted or self._box.is_deleted:
+            return
         now = self._visit.now()
         why = None if self._form.busy else self._form.why_disabled(now)
         self._notices.refresh(now)
@@ -88,15 +96,16 @@ class RunFormView:
         self._wake_later()
 
     async def _ask_quota(self, _: QuotaOut | dict[str, object] | None = None) -> None:
+        if self._visit.client.is_deleted or self._box.is_deleted:
+            return
         try:
             api = self._visit.api
             self._form.quota, self._visit.system = await asyncio.gather(api.quota(), api.system())
         except (ApiProblem, NoAnswer):
             # the server checks the quota anyway; the banner is only a courtesy
             self._form.quota = None
-        if not self._visit.client.is_deleted:
-            with self._visit.client:
-                self.refresh()
+        with self._visit.client:
+            self.refresh()
 
     def _wake_later(self) -> None:
         # One look when the countdown ends, on the server's clock: a sleeping tab cannot miss it.

@@ -106,7 +106,7 @@ def grave_findings(page: Page) -> list[str]:
     """What axe-core calls serious or critical on the page as it is now."""
     found = Axe().run(page).response["violations"]
     return [
-        f"{one['id']}: {node['target']} {node['failureSummary']}"
+        f"{one['id']}: {node['html'][:200]} {node['failureSummary']}"
         for one in found
         if one["impact"] in ("serious", "critical")
         for node in one["nodes"]

@@ -192,3 +192,32 @@ def test_a_changed_form_whose_run_exists_leads_to_it_or_begins_anew(
         with server.client() as client:
             client.post(f"/runs/{run_id}/stop")
         wait_until_released(server, run_id)
+
+
+def test_an_issue_is_run_from_its_row_in_a_dialog_over_the_page(
+    signed_in: Page, server: RunyardServer, tmp_path: Path, puppet: Puppet
+) -> None:
+    page = signed_in
+    project = add_project(server, tmp_path, puppet.argv, name="dialog")
+    page.emulate_media(reduced_motion="reduce")
+    with server.client() as client:
+        issue = {"title": "Round tax", "labels": ["ready-for-agent"]}
+        client.post(f"/projects/{project}/issues", json=issue)
+    page.goto(f"{server.url}/projects/{project}")
+    dialog, keys = page.get_by_role("dialog", name="New run"), list[str | None]()
+    for _ in range(2):
+        page.get_by_test_id("run-issue").click()
+        expect(dialog.get_by_test_id("run-submit")).to_be_enabled()
+        keys.append(dialog.get_by_title("Key ").get_attribute("title"))
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+    assert keys[0] != keys[1], "a form that is opened anew has a key of its own"
+    page.get_by_test_id("run-issue").click()
+    expect(dialog.get_by_text("#1 Round tax")).to_be_visible()
+    picture(page, "new-run-dialog")
+    assert grave_findings(page) == []
+    dialog.get_by_test_id("run-submit").click()
+    run_id = wait_for_run_page(page)
+    assert wait_until(server, run_id, status="running")["issue"] == 1
+    puppet.tell("exit 0")
+    wait_until_released(server, run_id)

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from tests.e2e.conftest import FAST, OpenPage
 from tests.e2e.scenes import add_project, wait_for_run_page
 from tests.e2e.submits import START, FaultFile, grave_findings, open_form, picture
-from tests.servers import RunyardServer, running_server
+from tests.servers import RunyardServer, free_port, running_server
 
 ENDS = ["/bin/sh", "-c", "exit 3"]
 WINDOW_SECONDS = 6
@@ -132,3 +132,24 @@ def test_a_rate_limit_cannot_be_closed_counts_down_and_ends_by_itself(
     expect(limit).to_have_count(0)
     run.click()
     wait_for_run_page(page)
+
+
+def test_a_lost_counter_is_said_on_the_form_and_the_table_decides(
+    open_page: OpenPage, tmp_path: Path
+) -> None:
+    nobody = f"redis://127.0.0.1:{free_port()}/0"
+    settings = {**FAST, "RUNYARD_REDIS_URL": nobody, "RUNYARD_RUN_QUOTA": "2"}
+    with running_server(tmp_path / "data", **settings) as server:
+        page = open_page()
+        page.goto(server.new_link())
+        project = add_project(server, tmp_path, ENDS, max_concurrency=100)
+        open_form(page, server, project)
+        start_later(server, project, 1)
+        expect(page.get_by_test_id("limits-banner")).to_contain_text("limits degraded")
+        picture(page, "new-run-limits-degraded")
+        assert grave_findings(page) == []
+        start_later(server, project, 1)
+        expect(page.get_by_test_id("quota-banner")).to_contain_text("Quota exhausted")
+        page.goto(f"{server.url}/quota")
+        expect(page.get_by_test_id("limits-banner")).to_be_visible()
+        expect(page.get_by_test_id("quota-gauge")).to_contain_text("2 of 2 runs used")
