@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import Consoles
 from tests.e2e.scenes import (
@@ -136,8 +136,8 @@ def test_a_run_is_started_with_the_keyboard_alone(
     page.wait_for_url(f"**/projects/{project}/run")
     expect(page.get_by_test_id("run-submit")).to_be_visible()
     deep = page.get_by_role("radio", name="deep")
-    tab_to(page, deep)
-    keys.press("Enter")
+    tab_to(page, page.get_by_role("radio", name="standard"))
+    keys.press("ArrowRight")
     expect(deep).to_have_attribute("aria-checked", "true")
     tab_to(page, page.get_by_test_id("task"))
     keys.type("typed, never clicked")
@@ -149,10 +149,10 @@ def test_a_run_is_started_with_the_keyboard_alone(
     assert (run["task"], run["depth_level"]) == ("typed, never clicked", "deep")
 
 
-def tab_to(page: Page, wanted: object, presses: int = 40) -> None:
+def tab_to(page: Page, wanted: Locator, presses: int = 40) -> None:
     """Press Tab until an element has the focus."""
     for _ in range(presses):
-        if wanted.evaluate("(e) => e === document.activeElement"):  # type: ignore[attr-defined]
+        if wanted.evaluate("(e) => e === document.activeElement"):
             return
         page.keyboard.press("Tab")
     raise AssertionError(f"{wanted} cannot be reached with Tab")
