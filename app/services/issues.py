@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from app.domain.auto import IssueFacts, issue_hold
-from app.domain.issues import branch_of_issue
+from app.domain.issues import IssueFacts, branch_of_issue, issue_hold
 from app.domain.words import READY_LABEL
 from app.errors import NotFound
 from app.records.tables import IssueRow, Project
