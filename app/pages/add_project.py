@@ -91,10 +91,11 @@ class AddProjectForm:
         )
 
     def _suggest_name(self, event: Any) -> None:
+        # shown behind the field, never put into it: what is being typed there is the person's
+        self._suggested = name_from(event.value or "")
         control = self._fields["name"].control
-        if (control.value or "") == self._suggested:
-            self._suggested = name_from(event.value or "")
-            control.set_value(self._suggested)
+        control.props["placeholder"] = self._suggested
+        control.update()
 
     def _show_command(self, event: Any) -> None:
         is_script = (event.value or "").strip() == "script"
@@ -103,7 +104,8 @@ class AddProjectForm:
     async def _submit(self) -> None:
         if not self._add.enabled:
             return
-        form = ProjectForm({name: f.control.value or "" for name, f in self._fields.items()})
+        typed = {name: field.control.value or "" for name, field in self._fields.items()}
+        form = ProjectForm(typed | {"name": typed["name"].strip() or self._suggested})
         if self._refuse_fields(form.problems()):
             return
         self._error.set_content("")

@@ -38,8 +38,9 @@ async def test_a_name_that_is_taken_is_said_at_the_name(
     await user.should_see("Name already in use")
     control = user.find(kind=ui.input, marker="project-name").elements.pop()
     assert control.props["aria-invalid"] == "true"
-    assert control.value == "shop"
-    user.find(marker="project-name").type("2")
+    assert control.value == ""
+    assert control.props["placeholder"] == "shop"
+    user.find(marker="project-name").type("shop2")
     await user.should_not_see("Name already in use")
 
 
