@@ -112,7 +112,7 @@ def test_a_rate_limit_cannot_be_closed_counts_down_and_ends_by_itself(
     start_later(hasty, project, 4)
     run, limit = page.get_by_test_id("run-submit"), page.get_by_test_id("rate-limit-banner")
     page.get_by_test_id("task").fill("the fifth, and one too many")
-    faults.set({START: {"delay_seconds": 0.6, "times": 1}})
+    faults.set({START: {"delay_seconds": 1.2, "times": 1}})
     expect(page.get_by_test_id("quota-banner")).to_have_count(0)
     run.click()
     start_later(hasty, project, 1)
@@ -153,3 +153,4 @@ def test_a_lost_counter_is_said_on_the_form_and_the_table_decides(
         page.goto(f"{server.url}/quota")
         expect(page.get_by_test_id("limits-banner")).to_be_visible()
         expect(page.get_by_test_id("quota-gauge")).to_contain_text("2 of 2 runs used")
+        page.goto("about:blank")
