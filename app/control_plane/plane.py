@@ -202,7 +202,7 @@ class ControlPlane:
             demo=self._demo_desk(desk, issues),
             trigger=self._trigger_desk(outside, quota, keys, sweep),
             keys=keys,
-            stopper=Stopper(ledgers.runs, self.locks, self._look_soon),
+            stopper=Stopper(ledgers.runs, self.locks, self._look_soon, self._kill_soon),
             listing=RunListing(ledgers.runs, quota, outside),
             accounts=_accounts(self.settings, ledgers.runs.stores),
             sweep=sweep,
@@ -224,6 +224,9 @@ class ControlPlane:
             database=self.database.kind,
             host=socket.gethostname(),
         )
+
+    def _kill_soon(self, run_id: str) -> None:
+        self.workers.submit(self.adapters.engine.kill, run_id)
 
     def _look_soon(self, run_id: str) -> None:
         self.workers.submit(self._look_again, run_id)

@@ -17,10 +17,17 @@ from app.services.run_locks import Locks
 class Stopper:
     """Stops runs at a person's word; neutral for the count."""
 
-    def __init__(self, runs: RunLedger, locks: Locks, again: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        runs: RunLedger,
+        locks: Locks,
+        again: Callable[[str], None],
+        kill_soon: Callable[[str], None],
+    ) -> None:
         self._runs = runs
         self._locks = locks
         self._again = again
+        self._kill_soon = kill_soon
 
     def stop(self, run_id: str, because: str, now: datetime) -> Run:
         """Write `stopped` and see to the end of its processes. Raises NotFound, AlreadyEnded."""
@@ -31,7 +38,10 @@ class Stopper:
         # reaping and pushing are, for they may be about to write the end themselves
         try:
             if run.status == Status.STARTING:
-                return self._write(run, because, now)
+                stopped = self._write(run, because, now)
+                # a setup command may take long: the launch waits for its end, a person does not
+                self._kill_soon(run_id)
+                return stopped
             with self._locks.holding(run_id):
                 return self._write(self._runs.find(run_id) or run, because, now)
         finally:

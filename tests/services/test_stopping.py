@@ -54,7 +54,6 @@ def test_f12_a_run_that_is_stopped_while_it_is_launched_is_undone(
     stopped = plane.services.stopper.stop(run.id, "by a test", plane.clock())
     # its end is written before anything is killed, and its slot kept until the proof
     assert (stopped.status, stopped.released_at) == ("stopped", None)
-    gate.open()
     plane.rest()
     plane.tick()
     run = plane.run(run.id)
@@ -201,3 +200,19 @@ def test_f12_a_stop_that_meets_the_end_leaves_one_end(plane: RealPlane) -> None:
         assert strikes(plane, run) == before + len(refused)
         assert plane.kinds(run).count("reaped") == 1
         assert run.released_at is not None
+
+
+def test_a_stop_ends_a_setup_command_that_goes_on_and_the_agent_never_starts(
+    plane: RealPlane, gate: Gate, tmp_path: Path
+) -> None:
+    begun = tmp_path / "begun"
+    setup = ["/bin/sh", "-c", gate.wait]
+    project = plane.add_project(f"touch {begun}", setup_command=setup)
+    run = plane.accept(plane.order(project))
+    gate.await_arrival()
+    stopped = plane.stop_run(plane.run(run.id))
+    assert stopped.status == "stopped"
+    plane.tick()
+    assert plane.run(run.id).released_at is not None
+    assert not begun.exists()
+    assert not plane.copy(run).exists()
