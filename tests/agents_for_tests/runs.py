@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Any
 
 from app.adapters.engine.local import LocalEngine
-from app.services.ports import Engine, LaunchOrder
+from app.services.ports import Engine, LaunchOrder, Sight
 
 AGENTS = Path(__file__).parent
 RUN = "run_c0001"
@@ -103,3 +103,11 @@ class Ears:
         with self._news:
             self._heard.append((run_id, what))
             self._news.notify_all()
+
+
+def run_to_end(engine: Engine, ears: Ears, workdir: Path, argv: list[str], **other: Any) -> Sight:
+    """Run an agent until nothing of it is left; what is seen of it then."""
+    engine.launch(order(RUN, workdir, argv, **other))
+    engine.watch(RUN)
+    ears.wait_for(RUN, "gone")
+    return engine.look(RUN)

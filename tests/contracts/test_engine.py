@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,37 +16,12 @@ from tests.agents_for_tests.runs import (
     RUN,
     Ears,
     is_living,
-    local_engine,
     order,
+    run_to_end,
     script,
     shell,
     until,
 )
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[LocalEngine]:
-    with local_engine(tmp_path / "runs", uuid.uuid4().hex) as engine:
-        yield engine
-
-
-@pytest.fixture
-def ears(engine: LocalEngine) -> Ears:
-    return Ears(engine)
-
-
-@pytest.fixture
-def workdir(tmp_path: Path) -> Path:
-    folder = tmp_path / "copy"
-    folder.mkdir()
-    return folder
-
-
-def run_to_end(engine: LocalEngine, ears: Ears, workdir: Path, argv: list[str], **other: Any):
-    engine.launch(order(RUN, workdir, argv, **other))
-    engine.watch(RUN)
-    ears.wait_for(RUN, "gone")
-    return engine.look(RUN)
 
 
 @pytest.mark.parametrize(

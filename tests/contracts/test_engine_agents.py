@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,8 +16,8 @@ from app.services.ports import LaunchFailed
 from tests.agents_for_tests.runs import (
     RUN,
     Ears,
-    local_engine,
     order,
+    run_to_end,
     script,
     shell,
     until,
@@ -27,31 +25,6 @@ from tests.agents_for_tests.runs import (
 
 CUT = re.compile("\n\\[… ([\\d,]+) bytes cut …\\]\n".encode())
 ENV_LIKE_OURS = {"RUNYARD_DATABASE_URL": "canary", "NICEGUI_X": "canary", "PYTEST_X": "canary"}
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[LocalEngine]:
-    with local_engine(tmp_path / "runs", uuid.uuid4().hex) as engine:
-        yield engine
-
-
-@pytest.fixture
-def ears(engine: LocalEngine) -> Ears:
-    return Ears(engine)
-
-
-@pytest.fixture
-def workdir(tmp_path: Path) -> Path:
-    folder = tmp_path / "copy"
-    folder.mkdir()
-    return folder
-
-
-def run_to_end(engine: LocalEngine, ears: Ears, workdir: Path, argv: list[str], **other: Any):
-    engine.launch(order(RUN, workdir, argv, **other))
-    engine.watch(RUN)
-    ears.wait_for(RUN, "gone")
-    return engine.look(RUN)
 
 
 def tell(engine: LocalEngine, ears: Ears, workdir: Path, *args: str, **other: Any) -> Any:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,6 @@ from app.services.ports import LaunchFailed
 from tests.agents_for_tests.runs import (
     RUN,
     Ears,
-    local_engine,
     order,
     script,
     shell,
@@ -44,35 +41,6 @@ engine = LocalEngine(Path(root), instance=instance)
 engine.launch(order("run_c0001", Path(root), shell(text)))
 os.kill(os.getpid(), signal.SIGKILL)
 """
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "runs"
-
-
-@pytest.fixture
-def instance() -> str:
-    return uuid.uuid4().hex
-
-
-@pytest.fixture
-def engine(root: Path, instance: str) -> Iterator[LocalEngine]:
-    with local_engine(root, instance) as engine:
-        yield engine
-
-
-@pytest.fixture
-def ears(engine: LocalEngine) -> Ears:
-    return Ears(engine)
-
-
-@pytest.fixture
-def stranger() -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen(["/bin/sleep", "60"]) as process:
-        yield process
-        assert process.poll() is None, "the stranger was ended"
-        process.kill()
 
 
 def test_f23_what_cannot_be_started_is_said_at_once_and_leaves_no_process(

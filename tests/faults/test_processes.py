@@ -7,8 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from time import CLOCK_BOOTTIME, clock_gettime, monotonic
 
@@ -20,7 +18,6 @@ from tests.agents_for_tests.runs import (
     RUN,
     Ears,
     is_living,
-    local_engine,
     order,
     script,
     shell,
@@ -48,35 +45,6 @@ engine = LocalEngine(Path(root), instance=instance)
 engine.launch(order("run_c0001", Path(root), shell(text)))
 os.kill(os.getpid(), signal.SIGKILL)
 """
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "runs"
-
-
-@pytest.fixture
-def instance() -> str:
-    return uuid.uuid4().hex
-
-
-@pytest.fixture
-def engine(root: Path, instance: str) -> Iterator[LocalEngine]:
-    with local_engine(root, instance) as engine:
-        yield engine
-
-
-@pytest.fixture
-def ears(engine: LocalEngine) -> Ears:
-    return Ears(engine)
-
-
-@pytest.fixture
-def stranger() -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen(["/bin/sleep", "60"]) as process:
-        yield process
-        assert process.poll() is None, "the stranger was ended"
-        process.kill()
 
 
 def agent_of(root: Path) -> int:

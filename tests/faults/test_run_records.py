@@ -6,8 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,39 +17,9 @@ from app.adapters.supervisor.kernel import read_boot_id, read_stat
 from tests.agents_for_tests.runs import (
     RUN,
     Ears,
-    local_engine,
     order,
     script,
 )
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "runs"
-
-
-@pytest.fixture
-def instance() -> str:
-    return uuid.uuid4().hex
-
-
-@pytest.fixture
-def engine(root: Path, instance: str) -> Iterator[LocalEngine]:
-    with local_engine(root, instance) as engine:
-        yield engine
-
-
-@pytest.fixture
-def ears(engine: LocalEngine) -> Ears:
-    return Ears(engine)
-
-
-@pytest.fixture
-def stranger() -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen(["/bin/sleep", "60"]) as process:
-        yield process
-        assert process.poll() is None, "the stranger was ended"
-        process.kill()
 
 
 def write_started(root: Path, instance: str, **fields: Any) -> None:

@@ -1,0 +1,33 @@
+"""What the suites of the engine's port begin with."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.adapters.engine.local import LocalEngine
+from tests.agents_for_tests.runs import Ears, local_engine
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[LocalEngine]:
+    """An engine of its own; what it started is ended."""
+    with local_engine(tmp_path / "runs", uuid.uuid4().hex) as engine:
+        yield engine
+
+
+@pytest.fixture
+def ears(engine: LocalEngine) -> Ears:
+    """Who hears what the engine tells."""
+    return Ears(engine)
+
+
+@pytest.fixture
+def workdir(tmp_path: Path) -> Path:
+    """Where the agent works."""
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    return folder
