@@ -29,6 +29,7 @@ SERVER = ("nicegui", "fastapi", "starlette", "uvicorn")
 DATABASE = ("sqlmodel", "sqlalchemy", "alembic", "psycopg", "sqlite3")
 OUTSIDE = ("httpx", "redis", "psutil", "subprocess", "apscheduler", "watchfiles")
 TOOLS = ("app.errors", "app.config", "app.logs")
+FAILPOINTS = "app.failpoints"  # what tests hold or end the program at: standard library only
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,12 @@ ROOMS = {
     "app.domain": Room(("app.domain",)),
     "app.records": Room(("app.records", "app.domain"), (*SERVER, *OUTSIDE)),
     "app.services": Room(
-        ("app.services", "app.domain", "app.records", "app.errors"), (*SERVER, *OUTSIDE)
+        ("app.services", "app.domain", "app.records", "app.errors", FAILPOINTS),
+        (*SERVER, *OUTSIDE),
     ),
     "app.adapters": Room(
-        ("app.adapters", "app.domain", "app.services.ports"), (*SERVER, "sqlmodel", "sqlalchemy")
+        ("app.adapters", "app.domain", "app.services.ports", FAILPOINTS),
+        (*SERVER, "sqlmodel", "sqlalchemy"),
     ),
     "app.api": Room(
         ("app.api", "app.services", "app.domain", *TOOLS), ("sqlmodel", "sqlalchemy", "nicegui")
@@ -62,6 +65,7 @@ ROOMS = {
         (*SERVER, *DATABASE),
         inside_functions=("main", "app.server"),
     ),
+    FAILPOINTS: Room((), (*SERVER, *DATABASE, *OUTSIDE)),
     "app.errors": Room(("app.errors", "app.domain"), (*SERVER, *DATABASE, *OUTSIDE)),
     "app.config": Room(("app.config", "app.domain", "app.errors"), (*SERVER, *DATABASE)),
     "app.logs": Room(("app.logs", "app.config", "app.domain", "app.errors"), (*DATABASE,)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -147,3 +148,68 @@ def strike_effect(status: Status, cause: Cause, *, resolves_issue: bool) -> Stri
 def is_paused(strikes: int) -> bool:
     """True from the third strike in a row on."""
     return strikes >= PAUSE_THRESHOLD
+
+
+@dataclass(frozen=True)
+class AutoFacts:
+    """What the loop knows of a project; `claimable` is None where it could not be read.
+
+    Rooms are how many more runs may begin now, in the repository and everywhere.
+    """
+
+    state: str
+    is_archived: bool
+    auto_enabled: bool
+    strikes: int
+    has_open_auto_run: bool
+    repository_room: int
+    global_room: int
+    agent_problem: str | None
+    held_until: datetime | None
+    claimable: Collection[int] | None
+
+
+@dataclass(frozen=True)
+class Launch:
+    """The loop would start this issue."""
+
+    issue: int
+
+
+@dataclass(frozen=True)
+class Hold:
+    """The loop starts nothing, for a reason people read."""
+
+    reason: str
+
+
+def pick_issue(claimable: Collection[int]) -> int | None:
+    """The lowest number goes first, whatever order a tracker lists them in."""
+    return min(claimable, default=None)
+
+
+def may_launch_auto(facts: AutoFacts) -> Launch | Hold:
+    """Decide whether the loop starts a run in this project, and of which issue (engine.md §5)."""
+    reason = _what_holds(facts)
+    if reason is not None:
+        return Hold(reason)
+    if facts.claimable is None:
+        return Hold("its issues could not be read")
+    issue = pick_issue(facts.claimable)
+    return Hold("no issue is claimable") if issue is None else Launch(issue)
+
+
+def _what_holds(facts: AutoFacts) -> str | None:
+    terms = (
+        (facts.is_archived, "the project is archived"),
+        (facts.state == "cloning", "the repository is being cloned"),
+        (facts.state == "broken", "the repository could not be cloned"),
+        (not facts.auto_enabled, "auto runs are off"),
+        (is_paused(facts.strikes), f"auto runs are paused after {facts.strikes} fails"),
+        (facts.has_open_auto_run, "an auto run is under way"),
+        (facts.repository_room <= 0, "the repository is at its limit of runs"),
+        (facts.global_room <= 0, "all slots for live runs are taken"),
+        (facts.agent_problem is not None, facts.agent_problem),
+        (facts.held_until is not None, "the agent's account is at its usage limit"),
+    )
+    return next((sentence for holds, sentence in terms if holds), None)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import case, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
+from app.domain.words import PAUSE_THRESHOLD
 from app.records.database import Transaction
 from app.records.feed import ProjectChanged
 from app.records.routing import Stores
@@ -39,6 +40,16 @@ class ProjectLedger:
         """Every project by name, archived ones too."""
         with self.stores.control.reading() as session:
             return list(session.exec(select(Project).order_by(col(Project.name))).all())
+
+    def swept(self) -> list[Project]:
+        """The projects whose loop is on and neither paused nor archived, by id."""
+        query = select(Project).where(
+            col(Project.auto_enabled).is_(True),
+            col(Project.archived_at).is_(None),
+            col(Project.strikes) < PAUSE_THRESHOLD,
+        )
+        with self.stores.control.reading() as session:
+            return list(session.exec(query.order_by(col(Project.id))).all())
 
     def insert(self, project: Project) -> None:
         """Register a project. Raises NameInUse."""
@@ -79,16 +90,27 @@ class ProjectLedger:
             ).one_or_none()
 
     def clear_strikes(self, tx: Transaction, project_id: str) -> None:
-        """Set the count to zero."""
-        tx.execute(update(Project).where(col(Project.id) == project_id).values(strikes=0))
-        tx.announce(ProjectChanged(project_id))
-
-    def add_strike(self, tx: Transaction, project_id: str) -> None:
-        """Count one failure, in SQL, so that no two counts can be lost in each other."""
+        """Set the count to zero; a pause ends with it."""
         tx.execute(
             update(Project)
             .where(col(Project.id) == project_id)
-            .values(strikes=col(Project.strikes) + 1)
+            .values(strikes=0, paused_because=None)
+        )
+        tx.announce(ProjectChanged(project_id))
+
+    def add_strike(self, tx: Transaction, project_id: str, because: str) -> None:
+        """Count one failure, in SQL, so that no two counts can be lost in each other.
+
+        `because` is what the pause says of itself where this strike begins or goes on with one.
+        """
+        counted = col(Project.strikes) + 1
+        tx.execute(
+            update(Project)
+            .where(col(Project.id) == project_id)
+            .values(
+                strikes=counted,
+                paused_because=case((counted >= PAUSE_THRESHOLD, because), else_=None),
+            )
         )
         tx.announce(ProjectChanged(project_id))
 

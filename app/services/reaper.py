@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.domain import rules
-from app.domain.lifecycle import DONE, Signal
+from app.domain.lifecycle import DONE, Signal, next_status
 from app.domain.rules import ExitReason, ExitRecord, RunFacts, Strike, Verdict
 from app.domain.words import Cause, Delivers, Status
+from app.failpoints import reach
 from app.records.database import Transaction
 from app.records.tables import Project, Run
 from app.services.delivery import Deliverer
@@ -210,8 +211,15 @@ class Reaper:
     def _move(self, run: Run, verdict: Verdict, *, kind: str, sentence: str, **columns: Any) -> Run:
         if verdict.signal is None:
             return run
+        effect = Strike.NONE
         if verdict.cause is not None:
-            columns |= {"cause": verdict.cause, "because": verdict.because}
+            effect = self._effect(run, verdict.signal, verdict.cause)
+            columns |= {
+                "cause": verdict.cause,
+                "because": verdict.because,
+                "is_strike": effect is Strike.ADD,
+            }
+        reach("before_reap_commit")
         with self._runs.stores.owner_of(run.id).transaction() as tx:
             moved = self._runs.move(
                 tx,
@@ -223,16 +231,21 @@ class Reaper:
                 hold=None,
                 **columns,
             )
-            if moved is not None and verdict.cause is not None:
-                self._count(tx, moved, verdict.cause)
+            if moved is not None:
+                self._count(tx, moved, effect, verdict.because)
+        reach("after_reap_commit")
         # whoever moved it first has also done what follows from that
         return moved or self._runs.find(run.id) or run
 
-    def _count(self, tx: Transaction, ended: Run, cause: Cause) -> None:
-        status, resolves = Status(ended.status), ended.issue is not None
-        effect = rules.strike_effect(status, cause, resolves_issue=resolves)
+    def _effect(self, run: Run, signal: Signal, cause: Cause) -> Strike:
+        status = next_status(Status(run.status), signal)
+        if status is None:
+            return Strike.NONE
+        return rules.strike_effect(status, cause, resolves_issue=run.issue is not None)
+
+    def _count(self, tx: Transaction, ended: Run, effect: Strike, because: str) -> None:
         if effect is Strike.ADD:
-            self._projects.add_strike(tx, ended.project_id)
+            self._projects.add_strike(tx, ended.project_id, because)
         elif effect is Strike.CLEAR:
             self._projects.clear_strikes(tx, ended.project_id)
 

@@ -42,6 +42,7 @@ class Sweep:
         tenure: Tenure,
         clock: Callable[[], datetime],
         max_live_runs: int,
+        fill_auto: Callable[[datetime], int],
     ) -> None:
         self._runs = ledgers.runs
         self._projects = ledgers.projects
@@ -51,6 +52,7 @@ class Sweep:
         self._tenure = tenure
         self._clock = clock
         self._max_live_runs = max_live_runs
+        self._fill_auto = fill_auto
         self._guard = threading.Lock()
         self._is_running = False
         self._wanted: set[str] = set()
@@ -72,7 +74,12 @@ class Sweep:
         return Swept(len(open_runs), self.fill_once(now))
 
     def fill_once(self, now: datetime) -> int:
-        """Move what is due, expired or free to start; how many were taken."""
+        """Start what may start: what people asked for first, then what the loop adds to it."""
+        taken = self._fill_from_queue(now)
+        # what the loop adds could start at once: it is taken in the same round
+        return taken + (self._fill_from_queue(now) if self._fill_auto(now) else 0)
+
+    def _fill_from_queue(self, now: datetime) -> int:
         taken = 0
         for run in self._runs.waiting(now):
             if run.status == Status.DELAYED:

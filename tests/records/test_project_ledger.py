@@ -53,7 +53,7 @@ def test_f13_strikes_added_at_once_are_all_counted(projects: ProjectLedger) -> N
     def add() -> None:
         start.wait()
         with projects.stores.control.transaction() as tx:
-            projects.add_strike(tx, "proj_1")
+            projects.add_strike(tx, "proj_1", "agent exited 1")
 
     threads = [threading.Thread(target=add) for _ in range(8)]
     for thread in threads:
@@ -71,7 +71,7 @@ def test_a_strike_that_is_rolled_back_is_none(projects: ProjectLedger, told: lis
 
     def add_and_fail() -> None:
         with projects.stores.control.transaction() as tx:
-            projects.add_strike(tx, "proj_1")
+            projects.add_strike(tx, "proj_1", "agent exited 1")
             raise RuntimeError
 
     with pytest.raises(RuntimeError):

@@ -1,0 +1,28 @@
+"""The tables. Constraints make bad states impossible; statuses are text with a CHECK."""
+
+from app.records.tables.columns import Moment
+from app.records.tables.control import (
+    Audit,
+    Lease,
+    LoginLink,
+    Person,
+    Project,
+    SignIn,
+)
+from app.records.tables.runs import Run, RunEvent
+from app.records.tables.tracker import ChangeRequest, IssueComment, IssueRow
+
+__all__ = [
+    "Audit",
+    "ChangeRequest",
+    "IssueComment",
+    "IssueRow",
+    "Lease",
+    "LoginLink",
+    "Moment",
+    "Person",
+    "Project",
+    "Run",
+    "RunEvent",
+    "SignIn",
+]

@@ -1,0 +1,109 @@
+"""The control store: people, projects, leases and the audit."""
+
+from datetime import datetime
+
+from sqlalchemy import JSON, CheckConstraint, Index, Text
+from sqlmodel import Field, SQLModel
+
+from app.records.tables.columns import Moment, one_of
+
+
+class Person(SQLModel, table=True):
+    """Somebody who may use this Runyard."""
+
+    __tablename__ = "person"  # pyright: ignore[reportAssignmentType]
+
+    id: str = Field(primary_key=True)
+    name: str = Field(unique=True)
+    created_at: datetime = Field(sa_type=Moment)
+
+
+class SignIn(SQLModel, table=True):
+    """A browser's session; only the hash of its cookie is stored."""
+
+    __tablename__ = "session"  # pyright: ignore[reportAssignmentType]
+
+    cookie_hash: str = Field(primary_key=True)
+    person_id: str = Field(foreign_key="person.id", index=True)
+    csrf: str
+    created_at: datetime = Field(sa_type=Moment)
+    expires_at: datetime = Field(sa_type=Moment)
+
+
+class LoginLink(SQLModel, table=True):
+    """A link that signs a browser in once; only the hash of its token is stored."""
+
+    __tablename__ = "login_link"  # pyright: ignore[reportAssignmentType]
+
+    token_hash: str = Field(primary_key=True)
+    person_id: str = Field(foreign_key="person.id")
+    created_at: datetime = Field(sa_type=Moment)
+    expires_at: datetime = Field(sa_type=Moment, index=True)
+    used_at: datetime | None = Field(default=None, sa_type=Moment)
+
+
+class Lease(SQLModel, table=True):
+    """Something that one server holds for a while: the sweep, or its own being alive.
+
+    `fence` grows with each new holder, so that a late one can be told from the present one.
+    """
+
+    __tablename__ = "lease"  # pyright: ignore[reportAssignmentType]
+
+    name: str = Field(primary_key=True)
+    holder: str
+    fence: int
+    expires_at: datetime = Field(sa_type=Moment)
+
+
+class Project(SQLModel, table=True):
+    """A git repository registered in Runyard, with its settings and its count of strikes."""
+
+    __tablename__ = "project"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (
+        CheckConstraint(one_of("state", ("cloning", "ready", "broken")), name="project_state"),
+        CheckConstraint("strikes >= 0", name="project_strikes"),
+        CheckConstraint("budget_seconds >= 1", name="project_budget"),
+    )
+
+    id: str = Field(primary_key=True)
+    name: str = Field(unique=True)
+    origin: str
+    base_branch: str
+    tracker: str
+    agent: str
+    agent_command: list[str] | None = Field(default=None, sa_type=JSON)
+    setup_command: list[str] | None = Field(default=None, sa_type=JSON)
+    prompt: str | None = Field(default=None, sa_type=Text)
+    budget_seconds: int
+    stall_seconds: int | None = None
+    max_concurrency: int
+    open_pr: str
+    branch_pattern: str
+    frameworks: list[str] = Field(sa_type=JSON)
+    sandbox: str
+    auto_enabled: bool = False
+    state: str
+    state_because: str | None = None
+    strikes: int = 0
+    paused_because: str | None = None
+    known_branches: list[str] = Field(sa_type=JSON)
+    next_number: int = 1
+    archived_at: datetime | None = Field(default=None, sa_type=Moment)
+    created_at: datetime = Field(sa_type=Moment)
+
+
+class Audit(SQLModel, table=True):
+    """What a person did that changes what others rely on: never changed, never deleted."""
+
+    __tablename__ = "audit"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (Index("newest_audit", "at", "id"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    at: datetime = Field(sa_type=Moment)
+    person_id: str
+    what: str
+    project_id: str | None = None
+    run_id: str | None = None
+    because: str
+    correlation_id: str

@@ -1,0 +1,135 @@
+"""The run store: runs and the lines of their timelines."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlmodel import Field, SQLModel
+
+from app.domain.words import Delivers, Depth, Status, Trigger
+from app.records.tables.columns import Moment, one_of
+
+
+class Run(SQLModel, table=True):
+    """One execution of an agent for a project; exists from the moment it is accepted."""
+
+    __tablename__ = "runs"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (
+        CheckConstraint(one_of("status", Status), name="run_status"),
+        CheckConstraint(one_of("trigger", Trigger), name="run_trigger"),
+        CheckConstraint(one_of("depth_level", Depth), name="run_depth"),
+        CheckConstraint(one_of("delivers", Delivers), name="run_delivers"),
+        CheckConstraint("released_at IS NULL OR ended_at IS NOT NULL", name="released_once_ended"),
+        UniqueConstraint("project_id", "idempotency_key", name="one_run_per_key"),
+        Index(
+            "one_open_run_per_branch",
+            "project_id",
+            "work_branch",
+            unique=True,
+            sqlite_where=text("released_at IS NULL"),
+            postgresql_where=text("released_at IS NULL"),
+        ),
+        Index(
+            "open_runs",
+            "created_at",
+            sqlite_where=text("released_at IS NULL"),
+            postgresql_where=text("released_at IS NULL"),
+        ),
+        Index("newest_runs", "created_at", "id"),
+        Index("newest_runs_of_project", "project_id", "created_at", "id"),
+        Index("newest_runs_by_status", "status", "created_at", "id"),
+        Index("newest_runs_of_project_by_status", "project_id", "status", "created_at", "id"),
+        Index("charged_runs", "charged_to", "created_at"),
+        Index(
+            "striking_runs",
+            "project_id",
+            "ended_at",
+            sqlite_where=text("is_strike"),
+            postgresql_where=text("is_strike"),
+        ),
+        Index(
+            "parked_runs",
+            "project_id",
+            "created_at",
+            sqlite_where=text("parked"),
+            postgresql_where=text("parked"),
+        ),
+        Index("ended_runs", "ended_at"),
+    )
+
+    id: str = Field(primary_key=True)
+    project_id: str
+    status: str
+    cause: str | None = None
+    because: str | None = None
+    trigger: str
+    title: str
+    depth_level: str
+    target_framework: str
+    branch_name: str
+    work_branch: str
+    base_sha: str | None = None
+    head_sha: str | None = None
+    issue: int | None = None
+    pr_number: int | None = None
+    task: str | None = Field(default=None, sa_type=Text)
+    agent: str
+    model: str | None = None
+    delivers: str
+    tags: list[str] = Field(sa_type=JSON)
+    budget_seconds: int
+    idempotency_key: str | None = None
+    body_hash: str
+    retry_of: str | None = None
+    retried_by: str | None = None
+    batch_id: str | None = None
+    correlation_id: str
+    created_by: str
+    charged_to: str | None = None
+    provenance: dict[str, str] = Field(sa_type=JSON)
+    hold: str | None = None
+    created_at: datetime = Field(sa_type=Moment)
+    due_at: datetime | None = Field(default=None, sa_type=Moment)
+    expires_at: datetime | None = Field(default=None, sa_type=Moment)
+    taken_at: datetime | None = Field(default=None, sa_type=Moment)
+    started_at: datetime | None = Field(default=None, sa_type=Moment)
+    deadline: datetime | None = Field(default=None, sa_type=Moment)
+    ended_at: datetime | None = Field(default=None, sa_type=Moment)
+    released_at: datetime | None = Field(default=None, sa_type=Moment)
+    exit_code: int | None = None
+    exit_signal: int | None = None
+    pid: int | None = None
+    host: str | None = None
+    instance: str | None = None
+    server: str | None = None
+    delivery: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    parked: bool = False
+    is_strike: bool = False
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+
+
+class RunEvent(SQLModel, table=True):
+    """One line of a run's timeline."""
+
+    __tablename__ = "run_events"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (
+        ForeignKeyConstraint(["run_id"], ["runs.id"], name="event_of_run"),
+        Index("events_of_run", "run_id", "id"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    run_id: str
+    at: datetime = Field(sa_type=Moment)
+    kind: str
+    sentence: str
+    data: dict[str, Any] = Field(sa_type=JSON)

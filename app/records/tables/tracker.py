@@ -1,0 +1,88 @@
+"""The built-in tracker, in the control store: issues, comments, change requests."""
+
+from datetime import datetime
+
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlmodel import Field, SQLModel
+
+from app.records.tables.columns import Moment, one_of
+
+
+class IssueRow(SQLModel, table=True):
+    """An issue of the built-in tracker."""
+
+    __tablename__ = "issue"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (CheckConstraint(one_of("state", ("open", "closed")), name="issue_state"),)
+
+    project_id: str = Field(primary_key=True, foreign_key="project.id")
+    number: int = Field(primary_key=True)
+    title: str
+    body: str = Field(sa_type=Text)
+    labels: list[str] = Field(sa_type=JSON)
+    state: str = "open"
+    created_at: datetime = Field(sa_type=Moment)
+    closed_at: datetime | None = Field(default=None, sa_type=Moment)
+
+
+class IssueComment(SQLModel, table=True):
+    """Something said on an issue of the built-in tracker."""
+
+    __tablename__ = "issue_comment"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["project_id", "number"], ["issue.project_id", "issue.number"], name="comment_of_issue"
+        ),
+        Index("comments_of_issue", "project_id", "number", "id"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    project_id: str
+    number: int
+    author: str
+    body: str = Field(sa_type=Text)
+    created_at: datetime = Field(sa_type=Moment)
+
+
+class ChangeRequest(SQLModel, table=True):
+    """A change request of the built-in tracker; numbers are shared with issues."""
+
+    __tablename__ = "change_request"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (
+        CheckConstraint(one_of("state", ("open", "merged", "closed")), name="change_state"),
+        UniqueConstraint("run_id", name="one_change_per_run"),
+        Index(
+            "one_open_change_per_branch",
+            "project_id",
+            "branch",
+            unique=True,
+            sqlite_where=text("state = 'open'"),
+            postgresql_where=text("state = 'open'"),
+        ),
+    )
+
+    project_id: str = Field(primary_key=True, foreign_key="project.id")
+    number: int = Field(primary_key=True)
+    run_id: str
+    title: str
+    body: str = Field(sa_type=Text)
+    base: str
+    branch: str
+    base_sha: str
+    head_sha: str
+    commits: int
+    files_changed: int
+    additions: int
+    deletions: int
+    closes: int | None = None
+    state: str = "open"
+    merged_sha: str | None = None
+    created_at: datetime = Field(sa_type=Moment)
+    ended_at: datetime | None = Field(default=None, sa_type=Moment)
