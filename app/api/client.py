@@ -14,6 +14,7 @@ import httpx
 from pydantic import BaseModel
 
 from app.api import schemas
+from app.api.client_loop import LoopCalls
 
 BASE_PATH = "/api/v1"
 Model = TypeVar("Model", bound=BaseModel)
@@ -67,7 +68,7 @@ class Created:
 
 
 @dataclass
-class ApiClient:
+class ApiClient(LoopCalls):
     """One person's client. `http` carries base URL, session and transport."""
 
     http: httpx.AsyncClient

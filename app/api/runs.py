@@ -6,9 +6,10 @@ import logging
 from email.utils import format_datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 
+from app.api.asking import Key, asker_of, tell_accepted
 from app.api.gate import visitor_of
 from app.api.schemas import (
     DeliveryOut,
@@ -20,16 +21,14 @@ from app.api.schemas import (
 )
 from app.api.views import QUARANTINE, event_out, run_out
 from app.domain.words import Phase, Status, Trigger
-from app.errors import Invalid, KeyMismatch, NotFound
-from app.logs import correlation
+from app.errors import Invalid, NotFound
 from app.services.plane import Services
 from app.services.rows import Run, RunFilter
-from app.services.trigger import Asker, Order
+from app.services.trigger import Order
 
 # more bytes than any log has, and still a position that every file system takes
 FAR = 2**62
 log = logging.getLogger(__name__)
-Key = Annotated[str | None, Header(pattern=r"^[\x21-\x7e]{1,255}$")]
 
 
 def routes(services: Services) -> APIRouter:
@@ -62,19 +61,10 @@ def _starting(services: Services) -> APIRouter:
         idempotency_key: Key = None,
     ) -> RunOut:
         """Accept a run; 200 with the existing one where the key has already made it."""
-        visitor = visitor_of(request)
-        asker = Asker(
-            person_id=visitor.person_id,
-            trigger=_trigger(request, is_browser=visitor.csrf is not None),
-            key=_one_key(x_idempotency_key, idempotency_key, body.x_idempotency_key),
-            correlation_id=correlation.get(),
-            provenance=services.identity.as_dict(),
-        )
+        keys = (x_idempotency_key, idempotency_key, body.x_idempotency_key)
+        asker = asker_of(services, request, *keys)
         accepted = services.trigger.accept(_order(body), asker, services.clock())
-        if accepted.replayed:
-            response.status_code = 200
-            response.headers["Idempotency-Replayed"] = "true"
-        response.headers["Location"] = f"/runs/{accepted.run.id}"
+        tell_accepted(response, accepted)
         log.info("run %s is %s", accepted.run.id, "replayed" if accepted.replayed else "accepted")
         return told(services, accepted.run)
 
@@ -175,18 +165,6 @@ def _content(services: Services) -> APIRouter:
         )
 
     return router
-
-
-def _one_key(*given: str | None) -> str | None:
-    keys = {key for key in given if key is not None}
-    if len(keys) > 1:
-        raise KeyMismatch
-    return keys.pop() if keys else None
-
-
-def _trigger(request: Request, *, is_browser: bool) -> Trigger:
-    by_hand = is_browser or request.headers.get("User-Agent", "").startswith("runyard-cli")
-    return Trigger.MANUAL if by_hand else Trigger.API
 
 
 def _order(body: RunOrder) -> Order:

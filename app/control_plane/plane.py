@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import secrets
-import shutil
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -19,6 +17,7 @@ from app.adapters.checkout import read_commit
 from app.adapters.demo_repository import make_demo_repository
 from app.config import Settings
 from app.control_plane.outside import find_place, pick_adapters, pick_counters
+from app.control_plane.premises import premises_of
 from app.records.account_ledger import AccountLedger
 from app.records.database import Database, DatabaseSilent
 from app.records.feed import Feed, LogGrew
@@ -28,6 +27,7 @@ from app.records.project_ledger import ProjectLedger, TrackerLedger
 from app.records.routing import Stores
 from app.records.run_ledger import RunLedger
 from app.services.accounts import Accounts
+from app.services.afk import AfkDesk
 from app.services.changes import ChangeDesk
 from app.services.counting import Counting
 from app.services.delivery import Deliverer
@@ -173,6 +173,21 @@ class ControlPlane:
         ledgers, outside, clock = self.ledgers, self.adapters.outside(self.ledgers), self.clock
         launcher = Launcher(ledgers, outside, _terms(self.settings), self.locks, clock)
         self.reaper = self._reaper(outside, launcher)
+        issues = IssueDesk(ledgers, outside.mirrors)
+        quota = Quota(self.settings.run_quota, self.settings.run_window)
+        limits = Limits(self.settings.key_hold_seconds, self.settings.key_ttl_seconds)
+        keys, identity = Keys(ledgers.runs, limits), self._identity()
+        trigger = self._trigger_desk(outside, quota, keys, lambda: sweep.request_fill())
+        afk = AfkDesk(
+            ledgers,
+            outside,
+            issues,
+            trigger,
+            self.leases,
+            self.settings.max_live_runs,
+            identity.as_dict(),
+            on_changed=lambda: sweep.request(),
+        )
         sweep = Sweep(
             ledgers,
             self.reaper,
@@ -181,14 +196,11 @@ class ControlPlane:
             self.tenure,
             clock,
             self.settings.max_live_runs,
+            afk.fill_once,
         )
-        issues = IssueDesk(ledgers, outside.mirrors)
         desk = self._project_desk(outside, sweep)
-        quota = Quota(self.settings.run_quota, self.settings.run_window)
-        limits = Limits(self.settings.key_hold_seconds, self.settings.key_ttl_seconds)
-        keys = Keys(ledgers.runs, limits)
         return Services(
-            identity=self._identity(),
+            identity=identity,
             clock=clock,
             feed=self.feed,
             stores=ledgers.runs.stores,
@@ -200,7 +212,8 @@ class ControlPlane:
             changes=ChangeDesk(ledgers, outside, self.locks, sweep.request),
             overview=self._overview(issues, desk),
             demo=self._demo_desk(desk, issues),
-            trigger=self._trigger_desk(outside, quota, keys, sweep),
+            trigger=trigger,
+            afk=afk,
             keys=keys,
             stopper=Stopper(ledgers.runs, self.locks, self._look_soon, self._kill_soon),
             listing=RunListing(ledgers.runs, quota, outside),
@@ -263,22 +276,15 @@ class ControlPlane:
         )
 
     def _trigger_desk(
-        self, outside: Outside, quota: Quota, keys: Keys, sweep: Sweep
+        self, outside: Outside, quota: Quota, keys: Keys, on_accepted: Callable[[], None]
     ) -> TriggerDesk:
         checks = Prechecks(self.ledgers.projects, outside)
         places = Places(quota, self.ledgers.runs.stores, self.counting)
-        return TriggerDesk(self.ledgers.runs, checks, places, keys, sweep.request_fill)
+        return TriggerDesk(self.ledgers.runs, checks, places, keys, on_accepted)
 
     def _premises(self) -> Premises:
-        return Premises(
-            bind=f"{self.settings.host}:{self.settings.port}",
-            database=self.database.kind,
-            data_dir=self.settings.data_root,
-            nicegui=metadata.version("nicegui"),
-            git=lambda: _numbers(self.adapters.git.version()),
-            sandbox=lambda: shutil.which("bwrap"),
-            limits=lambda: self.counting.check(self.clock()),
-        )
+        kind, git = self.database.kind, self.adapters.git
+        return premises_of(self.settings, kind, git, lambda: self.counting.check(self.clock()))
 
 
 def _accounts(settings: Settings, stores: Stores) -> Accounts:
@@ -291,7 +297,3 @@ def _terms(settings: Settings) -> LaunchTerms:
         launch_seconds=settings.launch_seconds,
         log_cap_bytes=settings.log_cap_bytes,
     )
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(" ")[0].split(".") if part.isdigit())

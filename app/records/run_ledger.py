@@ -172,6 +172,16 @@ class RunLedger:
                 found += session.exec(query).all()
         return sorted(found, key=lambda run: (run.created_at, run.id), reverse=True)[:limit]
 
+    def newest_strikes(self, project_id: str, *, limit: int) -> list[Run]:
+        """A project's newest runs that were counted as failures, newest first."""
+        query = select(Run).where(Run.project_id == project_id, col(Run.is_strike).is_(True))
+        query = query.order_by(col(Run.ended_at).desc(), col(Run.id).desc()).limit(limit)
+        found: list[Run] = []
+        for database in self.stores.holding_runs():
+            with database.reading() as session:
+                found += session.exec(query).all()
+        return sorted(found, key=lambda run: (run.ended_at, run.id), reverse=True)[:limit]
+
     def outcomes_since(self, moment: datetime) -> dict[Status, int]:
         """How many runs ended in each status since a moment."""
         counts: dict[Status, int] = {}
@@ -246,6 +256,11 @@ def find_open(session: Session, project_id: str) -> Iterable[Run]:
     return session.exec(
         select(Run).where(Run.project_id == project_id, col(Run.released_at).is_(None))
     )
+
+
+def find_open_everywhere(session: Session) -> list[Run]:
+    """Every open run; read in the transaction that acts on it."""
+    return list(session.exec(select(Run).where(col(Run.released_at).is_(None))))
 
 
 def charged_since(

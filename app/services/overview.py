@@ -6,9 +6,8 @@ import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from app.domain.lifecycle import DONE, WAITING
-from app.domain.rules import Strike, strike_effect
-from app.domain.words import Cause, Status
+from app.domain.lifecycle import WAITING
+from app.domain.words import Status
 from app.errors import NotFound
 from app.records.feed import Feed, Numbered, ProjectChanged
 from app.records.project_ledger import ProjectLedger
@@ -107,23 +106,13 @@ class Overview:
             project=project,
             live_runs=len(open_runs) - len(waiting),
             newest=tuple(newest),
-            failures=_failures(newest),
+            failures=tuple(self._failures(project)),
             ready_count=self._issues.claimable_count(project),
             clone_percent=self._desk.progress(project_id),
             hold=next((run.hold for run in waiting if run.hold), None),
         )
 
-
-def _failures(newest: list[Run]) -> tuple[Run, ...]:
-    failures: list[Run] = []
-    for run in newest:
-        if run.status not in DONE or run.cause is None:
-            continue
-        effect = strike_effect(
-            Status(run.status), Cause(run.cause), resolves_issue=run.issue is not None
-        )
-        if effect is Strike.CLEAR:
-            break
-        if effect is Strike.ADD:
-            failures.append(run)
-    return tuple(failures[:FAILURES])
+    def _failures(self, project: Project) -> list[Run]:
+        # what a success or a Reset has wiped out is no failure of now
+        wanted = min(project.strikes, FAILURES)
+        return self._runs.newest_strikes(project.id, limit=wanted) if wanted else []

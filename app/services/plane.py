@@ -13,6 +13,7 @@ from app.records.project_ledger import ProjectLedger
 from app.records.routing import Stores
 from app.records.run_ledger import RunLedger
 from app.services.accounts import Accounts
+from app.services.afk import AfkDesk
 from app.services.changes import ChangeDesk
 from app.services.demo import DemoDesk
 from app.services.doctor import Checked
@@ -68,6 +69,7 @@ class Services:
     overview: Overview
     demo: DemoDesk
     trigger: TriggerDesk
+    afk: AfkDesk
     keys: Keys
     stopper: Stopper
     listing: RunListing

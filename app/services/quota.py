@@ -93,6 +93,18 @@ class Place:
         self.is_kept = True
 
 
+class FreePlace:
+    """What a run has that is charged to nobody."""
+
+    refusal: RateLimited | None = None
+
+    def charge(self, session: Session) -> None:
+        """Nothing is asked and nothing counted."""
+
+    def keep(self) -> None:
+        """Nothing was taken."""
+
+
 class Places:
     """Gives out places: the counters answer first where there are any, the table decides."""
 
@@ -102,8 +114,13 @@ class Places:
         self._counting = counting
 
     @contextmanager
-    def place(self, person_id: str, run_id: str, now: datetime) -> Iterator[Place]:
-        """A place that is given back unless it is kept."""
+    def place(
+        self, person_id: str | None, run_id: str, now: datetime
+    ) -> Iterator[Place | FreePlace]:
+        """A place that is given back unless it is kept; free where nobody is charged."""
+        if person_id is None:
+            yield FreePlace()
+            return
         standing = self._counting.take(person_id, run_id)
         if standing is None:
             yield Place(self._quota, person_id, now, None)

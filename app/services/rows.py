@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.records.audit_ledger import Deed
 from app.records.database import DatabaseSilent
 from app.records.feed import (
     Change,
@@ -19,6 +20,7 @@ __all__ = [
     "Change",
     "ChangeRequest",
     "DatabaseSilent",
+    "Deed",
     "LogGrew",
     "Numbered",
     "Page",

@@ -21,12 +21,13 @@ from app.errors import (
     PrLock,
     RateLimited,
 )
+from app.failpoints import reach
 from app.records import run_ledger
 from app.records.run_ledger import RunLedger
 from app.records.tables import Project, Run
 from app.services.keys import Keys, Sent
 from app.services.prechecks import Prechecks
-from app.services.quota import Place, Places
+from app.services.quota import FreePlace, Place, Places
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,13 @@ class Order:
     delay_seconds: int | None = None
     ttl_seconds: int | None = None
     tags: tuple[str, ...] = ()
+    # where somebody asked for less than is ordered (an issue picked for them): their own words
+    asked_as: str | None = None
 
     def body_hash(self) -> str:
         """What tells two orders under one key apart."""
-        text = json.dumps(self.__dict__, sort_keys=True, default=str)
+        asked = self.asked_as or self.__dict__
+        text = json.dumps(asked, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -61,6 +65,7 @@ class Asker:
     key: str | None
     correlation_id: str
     provenance: dict[str, str]
+    is_charged: bool = True
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,10 @@ class Accepted:
     replayed: bool
 
 
+# asked in the transaction that accepts: raises where what was decided before is no longer true
+Still = Callable[[Session, Project], None]
+
+
 @dataclass(frozen=True)
 class _Ready:
     """A run that has passed every check which needs no lock; `sent` where it has a key."""
@@ -79,6 +88,8 @@ class _Ready:
     project: Project
     is_parked: bool
     sent: Sent | None
+    may_have_twin: bool
+    still: Still | None
 
 
 class TriggerDesk:
@@ -98,30 +109,45 @@ class TriggerDesk:
         self._keys = keys
         self._on_accepted = on_accepted
 
-    def accept(self, order: Order, asker: Asker, now: datetime) -> Accepted:
-        """Accept a run or answer the one its key has made. Raises a Refusal, leaving nothing."""
-        # asked before everything else: a replay passes whatever may have changed since
+    def replay(self, order: Order, asker: Asker, now: datetime) -> Accepted | None:
+        """The run that this very order has made before under its key, if it has one."""
         sent = _sent(order, asker)
         replayed = self._keys.known(sent, now) if sent else None
+        return Accepted(replayed, True) if replayed is not None else None
+
+    def accept(
+        self, order: Order, asker: Asker, now: datetime, still: Still | None = None
+    ) -> Accepted:
+        """Accept a run or answer the one its key has made. Raises a Refusal, leaving nothing."""
+        # asked before everything else: a replay passes whatever may have changed since
+        replayed = self.replay(order, asker, now)
         if replayed is not None:
-            return Accepted(replayed, True)
+            return replayed
         project = self._prechecks.project(order.project_id)
         checked = self._prechecks.order(project, order, now)
         run = self._draft(project, order, checked.branch, checked.agent, checked.brief, asker, now)
-        ready = _Ready(run, project, checked.parked, sent)
-        with self._places.place(asker.person_id, run.id, now) as place:
+        ready = _Ready(
+            run=run,
+            project=project,
+            is_parked=checked.parked,
+            sent=_sent(order, asker),
+            may_have_twin=order.asked_as is not None,
+            still=still,
+        )
+        with self._places.place(run.charged_to, run.id, now) as place:
             if place.refusal is not None:
                 return self._answer_full(place.refusal, ready, now)
             accepted = self._insert(ready, place, now)
         if not accepted.replayed:
+            reach("after_accept")
             self._on_accepted()
         return accepted
 
-    def _insert(self, ready: _Ready, place: Place, now: datetime) -> Accepted:
+    def _insert(self, ready: _Ready, place: Place | FreePlace, now: datetime) -> Accepted:
         run, sent = ready.run, ready.sent
         with self._runs.stores.owner_of(run.id).transaction() as tx:
             if sent is None:
-                _refuse_twin(tx, run)
+                _refuse_twin(tx, ready)
             else:
                 held = self._keys.replayed(tx, sent, now)
                 if held is not None:
@@ -129,7 +155,9 @@ class TriggerDesk:
                 self._keys.free(tx, sent)
             place.charge(tx)
             # asked again: from here on nobody can archive it before the run is there
-            self._prechecks.project(run.project_id)
+            project = self._prechecks.project(run.project_id)
+            if ready.still is not None:
+                ready.still(tx, project)
             _refuse_locked(tx, run)
             if ready.is_parked:
                 raise Parked(branch=run.work_branch)
@@ -142,7 +170,7 @@ class TriggerDesk:
         # what stands before the window in the transaction stands before it here, too
         if ready.sent is None:
             with self._runs.stores.owner_of(ready.run.id).reading() as session:
-                _refuse_twin(session, ready.run)
+                _refuse_twin(session, ready)
             raise full
         replayed = self._keys.known(ready.sent, now)
         if replayed is None:
@@ -182,7 +210,7 @@ class TriggerDesk:
             body_hash=order.body_hash(),
             correlation_id=asker.correlation_id,
             created_by=asker.person_id,
-            charged_to=asker.person_id,
+            charged_to=asker.person_id if asker.is_charged else None,
             provenance=asker.provenance,
             created_at=now,
             due_at=due_at,
@@ -217,7 +245,10 @@ def _twin(run: Run) -> tuple[Any, ...]:
     )
 
 
-def _refuse_twin(session: Session, run: Run) -> None:
+def _refuse_twin(session: Session, ready: _Ready) -> None:
+    run = ready.run
+    if ready.may_have_twin:
+        return  # its issue was picked for it: the lock on its branch is what keeps two apart
     for other in run_ledger.find_open(session, run.project_id):
         if _twin(other) == _twin(run):
             raise AlreadyRunning(run_id=other.id)

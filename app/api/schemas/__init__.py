@@ -9,6 +9,17 @@ from app.api.schemas.issues import (
     NewIssue,
 )
 from app.api.schemas.keys import KeyOut, KeyReset
+from app.api.schemas.loop import (
+    AfkStart,
+    AutoSwitch,
+    Discard,
+    Discarded,
+    IssueHold,
+    NextPlan,
+    Parked,
+    ParkedOut,
+    WouldStart,
+)
 from app.api.schemas.parts import (
     MAX_TASK_BYTES,
     Answer,
@@ -56,8 +67,10 @@ from app.api.schemas.system import (
 
 __all__ = [
     "MAX_TASK_BYTES",
+    "AfkStart",
     "Answer",
     "Argv",
+    "AutoSwitch",
     "Bar",
     "Body",
     "BranchName",
@@ -67,9 +80,12 @@ __all__ = [
     "Changes",
     "ConcurrencyOut",
     "DeliveryOut",
+    "Discard",
+    "Discarded",
     "DoctorOut",
     "Finding",
     "IssueChange",
+    "IssueHold",
     "IssueOut",
     "Issues",
     "Key",
@@ -80,6 +96,9 @@ __all__ = [
     "Moment",
     "NewIssue",
     "NewProject",
+    "NextPlan",
+    "Parked",
+    "ParkedOut",
     "ProjectChange",
     "ProjectOut",
     "ProjectSettings",
@@ -99,4 +118,5 @@ __all__ = [
     "TimelineEvent",
     "Tracker",
     "UsageOut",
+    "WouldStart",
 ]

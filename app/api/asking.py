@@ -1,0 +1,64 @@
+"""Who asks for a run, by which way and under which key, as a request tells it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Header, Request, Response
+
+from app.api.gate import visitor_of
+from app.domain.words import Trigger
+from app.errors import KeyMismatch
+from app.logs import correlation
+from app.services.plane import Services
+from app.services.rows import Deed
+from app.services.trigger import Accepted, Asker
+
+Key = Annotated[str | None, Header(pattern=r"^[\x21-\x7e]{1,255}$")]
+
+
+def asker_of(
+    services: Services, request: Request, *keys: str | None, trigger: Trigger | None = None
+) -> Asker:
+    """Who asks; `keys` are all the places where one may stand. Raises KeyMismatch."""
+    visitor = visitor_of(request)
+    return Asker(
+        person_id=visitor.person_id,
+        trigger=trigger or _trigger(request, is_browser=visitor.csrf is not None),
+        key=_one_key(keys),
+        correlation_id=correlation.get(),
+        provenance=services.identity.as_dict(),
+    )
+
+
+def deed_of(
+    request: Request,
+    what: str,
+    because: str,
+    *,
+    project_id: str | None = None,
+    run_id: str | None = None,
+) -> Deed:
+    """What somebody does, for the audit."""
+    person_id = visitor_of(request).person_id
+    return Deed(person_id, what, because, correlation.get(), project_id, run_id)
+
+
+def tell_accepted(response: Response, accepted: Accepted) -> None:
+    """Say where the run is: 201, or 200 where its key had already made it."""
+    if accepted.replayed:
+        response.status_code = 200
+        response.headers["Idempotency-Replayed"] = "true"
+    response.headers["Location"] = f"/runs/{accepted.run.id}"
+
+
+def _one_key(given: tuple[str | None, ...]) -> str | None:
+    keys = {key for key in given if key is not None}
+    if len(keys) > 1:
+        raise KeyMismatch
+    return keys.pop() if keys else None
+
+
+def _trigger(request: Request, *, is_browser: bool) -> Trigger:
+    by_hand = is_browser or request.headers.get("User-Agent", "").startswith("runyard-cli")
+    return Trigger.MANUAL if by_hand else Trigger.API

@@ -1,0 +1,77 @@
+"""AFK runs, the auto loop and parked work over the wire."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from app.api.schemas.parts import Answer, Body, BranchName, Number
+
+
+class AfkStart(Body):
+    """The body of `POST /projects/{id}/afk/start`; without an issue the lowest is taken."""
+
+    issue: Number | None = None
+
+
+class AutoSwitch(Body):
+    """The body of `PUT /projects/{id}/afk/auto`."""
+
+    enabled: bool
+
+
+class WouldStart(Answer):
+    """What the next sweep would start."""
+
+    issue: int
+
+
+class IssueHold(Answer):
+    """Why an issue is not being started."""
+
+    issue: int
+    because: str
+
+
+class NextPlan(Answer):
+    """What the next sweep would do with a project, and why."""
+
+    would: WouldStart | None
+    because: str
+    holds: list[IssueHold]
+
+
+class ParkedOut(Answer):
+    """Work that is kept: what it holds, why, since when, and how large its copy is."""
+
+    project_id: str
+    project_name: str = ""
+    branch: str
+    run_id: str
+    issue: int | None = None
+    holds: str
+    because: str
+    age_seconds: int
+    bytes: int
+    can_deliver: bool = False
+
+
+class Parked(Answer):
+    """Everything that is kept, oldest first."""
+
+    items: list[ParkedOut]
+
+
+class Discard(Body):
+    """The body of `POST /parked/discard`; `confirm` repeats the branch."""
+
+    project_id: str = Field(min_length=1, max_length=80)
+    branch: BranchName
+    confirm: str = Field(max_length=300)
+
+
+class Discarded(Answer):
+    """What was deleted."""
+
+    project_id: str
+    branch: str
+    runs: int
