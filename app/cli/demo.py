@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 import uuid
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from app.cli.connection import Refused, Server, Unreachable
 from app.cli.feed import follow_run
 from app.cli.lookup import project_path, run_path
 from app.cli.options import Json, example
-from app.cli.own_server import borrow_server
+from app.cli.own_server import ENDING_SIGNALS, borrow_server
 from app.cli.progress import Stages
 from app.cli.run_view import say_diff, say_end, say_event, size_of
 from app.cli.runs import NOT_SUCCEEDED, submit_run
@@ -56,7 +57,8 @@ def _tell(server: Server, screen: Screen) -> dict[str, Any]:
     _say_step(screen, f"Starting a run on issue #{issue['number']}")
     order = {"project_id": project["id"], "issue": issue["number"]}
     with _leaving_nothing_alive(server):
-        run, _ = submit_run(server, order, str(uuid.uuid4()))
+        with _signals_waiting():
+            run, _ = submit_run(server, order, str(uuid.uuid4()))
         run, timeline = _watch(server, str(run["id"]), screen)
         diff = server.send("GET", run_path(str(run["id"]), "/diff")).text
     _say_step(screen, "What it changed")
@@ -120,13 +122,23 @@ def _say_delivery(screen: Screen, run: dict[str, Any]) -> None:
 
 
 @contextmanager
+def _signals_waiting() -> Iterator[None]:
+    """Let what would end us wait: a run still being accepted cannot be listed, nor be stopped."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def _leaving_nothing_alive(server: Server) -> Iterator[None]:
     """See to it that every run is over and gone before its server and folder are."""
     try:
         yield
     finally:
         try:
-            # Asked for, not remembered: an interrupted submit may have made a run all the same.
+            # Asked for, not remembered: a submit whose answer was lost may have made one.
             for run in server.get("/runs")["items"]:
                 _release(server, str(run["id"]))
         except (Refused, Unreachable) as problem:

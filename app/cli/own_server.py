@@ -20,6 +20,7 @@ from app.cli.connection import Refused, Server, Unreachable
 
 START_SECONDS = 60.0
 END_SECONDS = 20.0
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _ASK_SECONDS = 0.1
 _LOG_TAIL_BYTES = 2000
 # Settings of the caller are not the demo's; test runners' and NiceGUI's make servers refuse.
