@@ -1,32 +1,22 @@
-"""Projects, their issues, branches and change requests over HTTP."""
+"""Projects and their branches over HTTP."""
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Path
-from fastapi.responses import PlainTextResponse, Response
+from fastapi import APIRouter
+from fastapi.responses import Response
 
 from app.api.schemas import (
     Branches,
     BranchOut,
-    ChangeOut,
-    Changes,
-    IssueChange,
-    IssueOut,
-    Issues,
-    NewIssue,
     NewProject,
     ProjectChange,
     ProjectOut,
     Projects,
 )
-from app.api.views import QUARANTINE, change_out, project_out
+from app.api.views import project_out
 from app.errors import Invalid
-from app.services.issues import IssueView
 from app.services.plane import Services
 
-Numbered = Annotated[int, Path(ge=1, le=2**31 - 1)]
 CLEARABLE = {"agent_command", "setup_command", "prompt", "stall_seconds"}
 
 
@@ -35,8 +25,6 @@ def routes(services: Services) -> APIRouter:
     router = APIRouter()
     router.include_router(_project_routes(services), tags=["projects"])
     router.include_router(_setting_routes(services), tags=["projects"])
-    router.include_router(_issue_routes(services), tags=["issues"])
-    router.include_router(_change_routes(services), tags=["changes"])
     return router
 
 
@@ -104,68 +92,8 @@ def _setting_routes(services: Services) -> APIRouter:
     return router
 
 
-def _issue_routes(services: Services) -> APIRouter:
-    router = APIRouter()
-
-    @router.get("/projects/{project_id}/issues")
-    def list_them(project_id: str) -> Issues:
-        """A project's issues, lowest number first, each with why it waits."""
-        return Issues(items=[_issue_out(view) for view in services.issues.all(project_id)])
-
-    @router.post("/projects/{project_id}/issues", status_code=201)
-    def write(project_id: str, body: NewIssue) -> IssueOut:
-        """Write an issue in the built-in tracker."""
-        now = services.clock()
-        return _issue_out(services.issues.add(project_id, body.title, body.body, body.labels, now))
-
-    @router.patch("/projects/{project_id}/issues/{number}")
-    def change(project_id: str, number: Numbered, body: IssueChange) -> IssueOut:
-        """Edit, label, close or open an issue."""
-        changes = body.model_dump(exclude_none=True)
-        return _issue_out(services.issues.change(project_id, number, changes, services.clock()))
-
-    return router
-
-
-def _change_routes(services: Services) -> APIRouter:
-    router = APIRouter()
-
-    @router.get("/projects/{project_id}/changes")
-    def list_them(project_id: str) -> Changes:
-        """A project's change requests, newest first."""
-        return Changes(items=[change_out(one) for one in services.changes.all(project_id)])
-
-    @router.get("/projects/{project_id}/changes/{number}")
-    def show(project_id: str, number: Numbered) -> ChangeOut:
-        """One change request."""
-        return change_out(services.changes.find(project_id, number))
-
-    @router.get("/projects/{project_id}/changes/{number}/diff", response_class=PlainTextResponse)
-    def diff(project_id: str, number: Numbered) -> Response:
-        """What a change request changes."""
-        found = services.changes.diff(project_id, number)
-        cut = {"X-Diff-Truncated": str(found.is_cut).lower()}
-        return PlainTextResponse(found.text, headers=cut | QUARANTINE)
-
-    @router.post("/projects/{project_id}/changes/{number}/merge")
-    def merge(project_id: str, number: Numbered) -> ChangeOut:
-        """Merge, push to origin, close what it closes."""
-        return change_out(services.changes.merge(project_id, number, services.clock()))
-
-    @router.post("/projects/{project_id}/changes/{number}/close")
-    def close(project_id: str, number: Numbered) -> ChangeOut:
-        """Close without merging."""
-        return change_out(services.changes.close(project_id, number, services.clock()))
-
-    return router
-
-
 def _told(services: Services, project_id: str) -> ProjectOut:
     return project_out(services.overview.of(project_id))
-
-
-def _issue_out(view: IssueView) -> IssueOut:
-    return IssueOut.model_validate(view)
 
 
 def _refuse_what_is_to_come(settings: dict[str, object]) -> None:

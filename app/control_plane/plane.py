@@ -23,9 +23,10 @@ from app.records.database import Database, DatabaseSilent
 from app.records.feed import Feed, LogGrew
 from app.records.lease_ledger import LeaseLedger
 from app.records.migration import migrate
-from app.records.project_ledger import ProjectLedger, TrackerLedger
+from app.records.project_ledger import ProjectLedger
 from app.records.routing import Stores
 from app.records.run_ledger import RunLedger
+from app.records.tracker_ledger import TrackerLedger
 from app.services.accounts import Accounts
 from app.services.afk import AfkDesk
 from app.services.changes import ChangeDesk

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.records.project_ledger import ProjectLedger, TrackerLedger
+from app.records.project_ledger import ProjectLedger
 from app.records.run_ledger import RunLedger
 from app.records.tables import Project
+from app.records.tracker_ledger import TrackerLedger
 from app.services.ports import Agents, Engine, Forge, Mirrors, WorkingCopies
 
 

@@ -55,14 +55,17 @@ class IssueDesk:
         project = self._find(project_id)
         return self._views(project, self._tracker.issues(project_id))
 
-    def claimable_count(self, project: Project) -> int | None:
-        """How many issues a run could take; None while the mirror is being made."""
-        if project.state != "ready":
-            return None
-        if self._claims(project) is None:
+    def claimable(self, project: Project) -> list[int] | None:
+        """The numbers a run could take, lowest first; None where that could not be read."""
+        if project.state != "ready" or self._claims(project) is None:
             return None
         issues = self._tracker.issues(project.id)
-        return sum(view.claimable for view in self._views(project, issues))
+        return [view.number for view in self._views(project, issues) if view.claimable]
+
+    def claimable_count(self, project: Project) -> int | None:
+        """How many issues a run could take; None where that could not be read."""
+        numbers = self.claimable(project)
+        return None if numbers is None else len(numbers)
 
     def _claims(self, project: Project) -> set[str] | None:
         """The branches claimed in the mirror; None where it could not be read."""

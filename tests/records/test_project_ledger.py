@@ -7,8 +7,9 @@ import threading
 import pytest
 
 from app.records.feed import Change, ProjectChanged
-from app.records.project_ledger import NameInUse, ProjectLedger, TrackerLedger
+from app.records.project_ledger import NameInUse, ProjectLedger
 from app.records.routing import Stores
+from app.records.tracker_ledger import TrackerLedger
 from tests.records.samples import NOW, draft_change, draft_project
 
 
