@@ -62,7 +62,9 @@ PRINTING = [
 ]
 
 
-@pytest.mark.parametrize(("words", "expected"), PRINTING, ids=[" ".join(words) for words, _ in PRINTING])
+@pytest.mark.parametrize(
+    ("words", "expected"), PRINTING, ids=[" ".join(words) for words, _ in PRINTING]
+)
 def test_json_is_the_apis_own_and_nothing_else(
     words: list[str], expected: Any, shell: Shell, full_server: RecordedServer
 ) -> None:
