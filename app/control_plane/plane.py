@@ -10,12 +10,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from apscheduler.schedulers.background import BackgroundScheduler
-
 from app import __version__
 from app.adapters.checkout import read_commit
 from app.adapters.demo_repository import make_demo_repository
 from app.config import Settings
+from app.control_plane.metronome import Metronome
 from app.control_plane.outside import find_place, pick_adapters, pick_counters
 from app.control_plane.premises import premises_of
 from app.records.account_ledger import AccountLedger
@@ -46,6 +45,7 @@ from app.services.prechecks import Prechecks
 from app.services.projects import ProjectDesk
 from app.services.quota import Places, Quota
 from app.services.reaper import Reaper
+from app.services.recovery import Recovery
 from app.services.run_locks import Locks
 from app.services.settlement import Settlement
 from app.services.stopping import Stopper
@@ -81,7 +81,7 @@ class ControlPlane:
         self.feed = Feed()
         self.database = Database(settings.database, tell=self.feed.publish)
         self.workers = Workers(WORKERS)
-        self.scheduler = BackgroundScheduler(timezone=UTC)
+        self.metronome = Metronome()
         stores = Stores(self.database, None, secrets.token_bytes)
         self.ledgers = Ledgers(RunLedger(stores), ProjectLedger(stores), TrackerLedger(stores))
         self.locks = Locks()
@@ -109,8 +109,7 @@ class ControlPlane:
 
     def stop(self) -> None:
         """End sweeping and watching; agents go on under their supervisors."""
-        if self.scheduler.running:
-            self.scheduler.shutdown(wait=False)
+        self.metronome.stop()
         self.adapters.engine.close()
         self.workers.close()
         self.workers.finish(5)
@@ -121,41 +120,20 @@ class ControlPlane:
 
     def recover_once(self) -> int:
         """Adopt, end or undo every open run, and end processes that belong to none."""
-        runs, engine = self.services.runs, self.adapters.engine
-        open_runs = runs.open_runs()
-        for run in open_runs:
-            engine.watch(run.id)
-            try:
-                self.reaper.reap_once(run.id)
-            except Exception:
-                log.exception("run %s could not be looked at", run.id)
-        for run_id in engine.owned() - {run.id for run in runs.open_runs()}:
-            log.warning("ending processes of %s, which is no open run", run_id)
-            engine.kill(run_id)
-        return len(open_runs)
+        return self.recovery.once(self.clock())
 
     def _begin(self) -> None:
         if not self.leases.is_alone:
-            self._repeat(lambda: self.leases.renew_once(self.clock()), RENEW_SECONDS)
-        self.scheduler.start()
+            self.metronome.repeat(lambda: self.leases.renew_once(self.clock()), RENEW_SECONDS)
+        self.metronome.start()
         for duty in (self.recover_once, self.services.projects.resume_clones):
             try:
                 duty()
             except Exception:
                 log.exception("taking over was not finished; the sweep goes on with it")
-        self._repeat(self.services.sweep.request, self.settings.sweep_seconds)
-        self._repeat(lambda: self.counting.look_once(self.clock()), self.settings.sweep_seconds)
+        for duty in (self.services.sweep.request, lambda: self.counting.look_once(self.clock())):
+            self.metronome.repeat(duty, self.settings.sweep_seconds)
         self.services.sweep.request()
-
-    def _repeat(self, duty: Callable[[], object], seconds: float) -> None:
-        self.scheduler.add_job(
-            duty,
-            "interval",
-            seconds=seconds,
-            coalesce=True,
-            max_instances=1,
-            misfire_grace_time=None,
-        )
 
     def _hear(self, run_id: str, what: str) -> None:
         if what == "log":
@@ -174,6 +152,7 @@ class ControlPlane:
         ledgers, outside, clock = self.ledgers, self.adapters.outside(self.ledgers), self.clock
         launcher = Launcher(ledgers, outside, _terms(self.settings), self.locks, clock)
         self.reaper = self._reaper(outside, launcher)
+        self.recovery = Recovery(ledgers.runs, outside.engine, self.reaper)
         issues = IssueDesk(ledgers, outside.mirrors)
         quota = Quota(self.settings.run_quota, self.settings.run_window)
         limits = Limits(self.settings.key_hold_seconds, self.settings.key_ttl_seconds)

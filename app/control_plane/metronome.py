@@ -1,0 +1,46 @@
+"""What comes again by the clock, and what is due at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from apscheduler.schedulers.background import BackgroundScheduler
+
+
+class Metronome:
+    """Calls duties from a thread of its own; one that comes late comes once, never not at all."""
+
+    def __init__(self) -> None:
+        self._scheduler = BackgroundScheduler(timezone=UTC)
+
+    def start(self) -> None:
+        """Begin; what was asked for before begins now."""
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """End; a duty that has begun comes to its end by itself."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    def repeat(self, duty: Callable[[], object], seconds: float) -> None:
+        """Call a duty every so many seconds, never twice at once."""
+        self._scheduler.add_job(
+            duty,
+            "interval",
+            seconds=seconds,
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=None,
+        )
+
+    def call_at(self, moment: datetime, duty: Callable[[], object]) -> None:
+        """Call a duty once, at a moment; it takes the place of the moment asked for before."""
+        self._scheduler.add_job(
+            duty,
+            "date",
+            run_date=moment,
+            id="moment",
+            replace_existing=True,
+            misfire_grace_time=None,
+        )

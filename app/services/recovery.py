@@ -1,0 +1,64 @@
+"""What a server does before it sweeps: take over whatever an earlier one left (engine.md §6)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+from app.domain.lifecycle import DONE, WAITING
+from app.records.run_ledger import RunLedger
+from app.records.tables import Run
+from app.services.ports import Engine
+from app.services.reaper import Reaper
+
+log = logging.getLogger(__name__)
+
+
+class Recovery:
+    """The steps of a start, in their order; one that fails never stops the next."""
+
+    def __init__(self, runs: RunLedger, engine: Engine, reaper: Reaper) -> None:
+        self._runs = runs
+        self._engine = engine
+        self._reaper = reaper
+
+    def once(self, now: datetime) -> int:
+        """Adopt, end or undo every open run, end what belongs to none; how many were open."""
+        begun = [run for run in self._runs.open_runs() if run.status not in WAITING]
+        log.info("taking over %s runs, at %s", len(begun), now)
+        live = [run for run in begun if run.status not in DONE]
+        seen = {run.id for run in live if self._is_seen(run)}
+        self._watch(begun)
+        self._look_at("adopt", [run for run in live if run.id in seen])
+        self._look_at("end or undo", [run for run in live if run.id not in seen])
+        self._guarded("drain", self._drain)
+        self._look_at("finish", [run for run in begun if run.status in DONE])
+        return len(begun)
+
+    def _is_seen(self, run: Run) -> bool:
+        sight = self._guarded("look at", self._engine.look, run.id)
+        return sight is not None and bool(sight.alive)
+
+    def _watch(self, runs: Iterable[Run]) -> None:
+        for run in runs:
+            self._guarded("watch", self._engine.watch, run.id)
+
+    def _look_at(self, step: str, runs: Iterable[Run]) -> None:
+        for run in runs:
+            self._guarded(step, self._reaper.reap_once, run.id)
+
+    def _drain(self) -> None:
+        # the processes first: a run is open before its process is there
+        carried = self._engine.owned()
+        for run_id in carried - {run.id for run in self._runs.open_runs()}:
+            log.warning("ending processes of %s, which is no open run", run_id)
+            self._guarded("end", self._engine.kill, run_id)
+
+    def _guarded(self, step: str, duty: Callable[..., Any], *args: object) -> Any:
+        try:
+            return duty(*args)
+        except Exception:
+            log.exception("taking over: could not %s %s; the sweep goes on with it", step, args)
+            return None

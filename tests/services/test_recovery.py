@@ -1,0 +1,34 @@
+"""A start takes over what an earlier server left, in order; a step that fails stops none."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.agents_for_tests.runs import order, script
+from tests.planes import RealPlane
+
+
+@pytest.mark.expects_error_log
+def test_a_run_that_cannot_be_taken_over_stops_no_other(plane: RealPlane) -> None:
+    project = plane.add_project("exit 1")
+    broken, sound = (plane.start_running(project, task=str(number)) for number in range(2))
+    for run in (broken, sound):
+        plane.ears.wait_for(run.id, "gone")
+    plane.ledgers.runs.note(broken.id, project.id, work_branch="-broken")
+    assert plane.recover_once() == 2
+    plane.rest()
+    assert plane.run(broken.id).status == "running"
+    assert plane.run(sound.id).status == "died"
+
+
+def test_processes_of_no_open_run_are_ended_at_a_start(plane: RealPlane) -> None:
+    engine = plane.adapters.engine
+    engine.launch(order("run_nobodys", plane.folder, script("stubborn")))
+    assert plane.recover_once() == 0
+    assert engine.look("run_nobodys").tree_gone
+
+
+def test_a_waiting_run_is_no_business_of_a_start(plane: RealPlane) -> None:
+    run = plane.launch(plane.add_project(), delay_seconds=60)
+    assert plane.recover_once() == 0
+    assert plane.run(run.id) == run
