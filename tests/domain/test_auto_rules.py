@@ -1,0 +1,72 @@
+"""When the loop starts a run by itself: every term of engine.md §5, alone and together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import combinations
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.rules import AutoFacts, Hold, Launch, may_launch_auto, pick_issue
+from app.domain.words import PAUSE_THRESHOLD
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+FREE = AutoFacts(
+    state="ready",
+    is_archived=False,
+    auto_enabled=True,
+    strikes=0,
+    has_open_auto_run=False,
+    repository_room=3,
+    global_room=3,
+    agent_problem=None,
+    held_until=None,
+    claimable=(12, 9, 14),
+)
+HOLDS: list[tuple[dict[str, Any], str]] = [
+    ({"is_archived": True}, "the project is archived"),
+    ({"state": "cloning"}, "the repository is being cloned"),
+    ({"state": "broken"}, "the repository could not be cloned"),
+    ({"auto_enabled": False}, "auto runs are off"),
+    ({"strikes": 3}, "auto runs are paused after 3 fails"),
+    ({"strikes": 4}, "auto runs are paused after 4 fails"),
+    ({"has_open_auto_run": True}, "an auto run is under way"),
+    ({"repository_room": 0}, "the repository is at its limit of runs"),
+    ({"repository_room": -1}, "the repository is at its limit of runs"),
+    ({"global_room": 0}, "all slots for live runs are taken"),
+    ({"agent_problem": "claude was not found"}, "claude was not found"),
+    ({"held_until": NOW}, "the agent's account is at its usage limit"),
+    ({"claimable": ()}, "no issue is claimable"),
+    ({"claimable": None}, "its issues could not be read"),
+]
+
+
+def test_the_lowest_claimable_number_goes_first() -> None:
+    assert may_launch_auto(FREE) == Launch(9)
+    assert pick_issue([]) is None
+
+
+@pytest.mark.parametrize(("change", "reason"), HOLDS, ids=[reason for _, reason in HOLDS])
+def test_one_term_that_is_not_met_holds(change: dict[str, Any], reason: str) -> None:
+    assert may_launch_auto(replace(FREE, **change)) == Hold(reason)
+
+
+def test_two_terms_that_are_not_met_hold_with_the_first_ones_reason() -> None:
+    for (first, reason), (second, _) in combinations(HOLDS, 2):
+        if first.keys() & second.keys():
+            continue
+        assert may_launch_auto(replace(FREE, **first | second)) == Hold(reason)
+
+
+@pytest.mark.parametrize("strikes", range(PAUSE_THRESHOLD))
+def test_fewer_than_three_strikes_hold_nothing(strikes: int) -> None:
+    assert may_launch_auto(replace(FREE, strikes=strikes)) == Launch(9)
+
+
+@given(st.lists(st.integers(1, 10**6), min_size=1, unique=True))
+def test_the_order_in_which_a_tracker_lists_its_issues_does_not_matter(numbers: list[int]) -> None:
+    assert may_launch_auto(replace(FREE, claimable=numbers)) == Launch(min(numbers))

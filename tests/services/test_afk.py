@@ -1,0 +1,346 @@
+"""AFK runs by hand and by the loop: what is claimed, what pauses, what Reset and Stop do."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from sqlmodel import select
+
+from app.errors import IssueBlocked, IssueClosed, NothingReady, PrLock, ProjectArchived, RateLimited
+from app.records.audit_ledger import Deed
+from app.records.tables import Audit, Project, Run
+from app.services.afk import Plan
+from app.services.trigger import Accepted
+from tests.planes import COMMIT, RealPlane
+
+SLEEP = "sleep 60"
+
+
+def start(
+    plane: RealPlane, project: Project, issue: int | None = None, key: str | None = None
+) -> Accepted:
+    """Start an AFK run by hand and let it be launched."""
+    plane.clock.advance(1)
+    accepted = plane.services.afk.start(project.id, issue, plane.asker(key), plane.clock())
+    plane.rest()
+    return accepted
+
+
+def switch(plane: RealPlane, project: Project, *, on: bool) -> None:
+    deed = Deed(plane.person, "auto", "by a test", "test", project.id)
+    plane.services.afk.set_auto(project.id, deed, plane.clock(), enabled=on)
+    plane.rest()
+
+
+def reset(plane: RealPlane, project: Project) -> None:
+    plane.clock.advance(1)
+    deed = Deed(plane.person, "reset", "by a test", "test", project.id)
+    plane.services.afk.reset(project.id, deed, plane.clock())
+    plane.rest()
+
+
+def plan(plane: RealPlane, project: Project) -> Plan:
+    return plane.services.afk.plan(project.id)
+
+
+def tick(plane: RealPlane) -> None:
+    """One sweep, a second later."""
+    plane.clock.advance(1)
+    plane.tick()
+
+
+def runs(plane: RealPlane, project: Project) -> list[Run]:
+    """The project's runs, oldest first."""
+    return plane.ledgers.runs.newest_of(project.id, limit=100)[::-1]
+
+
+def add_issues(plane: RealPlane, project: Project, count: int) -> list[int]:
+    return [plane.add_issue(project, f"Part {n}").number for n in range(count)]
+
+
+def fail(plane: RealPlane, project: Project, times: int) -> None:
+    """That many AFK runs by hand, each of an issue of its own, each dying."""
+    for _ in range(times):
+        plane.clock.advance(1)
+        number = plane.add_issue(project).number
+        plane.see_end(plane.run(start(plane, project, number).run.id))
+
+
+# --- by hand -----------------------------------------------------------------------------------
+
+
+def test_the_lowest_claimable_issue_is_taken(plane: RealPlane) -> None:
+    project = plane.add_project(SLEEP)
+    add_issues(plane, project, 3)
+    plane.services.issues.change(project.id, 1, {"state": "closed"}, plane.clock())
+    run = start(plane, project).run
+    assert (run.issue, run.work_branch, run.trigger) == (2, "afk/2", "api")
+    assert plane.run(run.id).status == "running"
+
+
+def test_a_chosen_issue_is_taken_though_it_is_not_labelled(plane: RealPlane) -> None:
+    project = plane.add_project(SLEEP)
+    plane.services.issues.add(project.id, "Not yet ready", "", [], plane.clock())
+    assert start(plane, project, 1).run.issue == 1
+
+
+def test_nothing_ready_is_said_and_leaves_nothing(plane: RealPlane) -> None:
+    project = plane.add_project(SLEEP)
+    plane.services.issues.add(project.id, "Not ready", "", [], plane.clock())
+    with pytest.raises(NothingReady) as refused:
+        start(plane, project)
+    assert refused.value.detail == "No ready-for-agent issues to start."
+    assert plane.rows() == []
+
+
+def test_a_chosen_issue_that_is_closed_or_blocked_is_refused(plane: RealPlane) -> None:
+    project = plane.add_project(SLEEP)
+    plane.add_issue(project)
+    plane.add_issue(project, body="# Blocked by\n- #1")
+    with pytest.raises(IssueBlocked):
+        start(plane, project, 2)
+    plane.services.issues.change(project.id, 2, {"state": "closed"}, plane.clock())
+    with pytest.raises(IssueClosed):
+        start(plane, project, 2)
+
+
+def test_ten_starts_at_once_with_ten_ready_issues_take_ten_issues(plane: RealPlane) -> None:
+    project = plane.add_project(SLEEP, max_concurrency=10)
+    numbers = add_issues(plane, project, 10)
+    taken: list[int | None] = []
+    barrier = threading.Barrier(10)
+
+    def go() -> None:
+        barrier.wait()
+        taken.append(
+            plane.services.afk.start(project.id, None, plane.asker(), plane.clock()).run.issue
+        )
+
+    threads = [threading.Thread(target=go) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(one for one in taken if one) == numbers
+    with pytest.raises(NothingReady):
+        start(plane, project)
+
+
+def test_the_same_key_answers_the_same_run_though_nothing_is_claimable_any_more(
+    plane: RealPlane,
+) -> None:
+    project = plane.add_project(SLEEP)
+    plane.add_issue(project)
+    first = start(plane, project, key="k1")
+    again = start(plane, project, key="k1")
+    assert (first.replayed, again.replayed) == (False, True)
+    assert first.run.id == again.run.id
+    assert plane.rows() == [first.run.id]
+
+
+def test_a_start_by_hand_charges_the_one_who_starts(plane: RealPlane) -> None:
+    project = plane.add_project(SLEEP, max_concurrency=100)
+    add_issues(plane, project, 21)
+    for _ in range(20):
+        plane.services.afk.start(project.id, None, plane.asker(), plane.clock())
+    with pytest.raises(RateLimited):
+        start(plane, project)
+
+
+def test_a_branch_that_a_run_writes_is_locked_for_a_second_start(plane: RealPlane) -> None:
+    project = plane.add_project(SLEEP)
+    plane.add_issue(project)
+    first = start(plane, project, 1).run
+    with pytest.raises(PrLock) as refused:
+        start(plane, project, 1)
+    assert refused.value.members["holder"] == first.id
+
+
+def test_an_archived_project_starts_nothing(plane: RealPlane) -> None:
+    project = plane.add_project(SLEEP)
+    plane.add_issue(project)
+    plane.services.projects.archive(project.id, plane.clock())
+    with pytest.raises(ProjectArchived):
+        start(plane, project)
+
+
+# --- by the loop -------------------------------------------------------------------------------
+
+
+def test_the_loop_starts_the_lowest_issue_and_charges_nobody(plane: RealPlane) -> None:
+    project = plane.add_project(SLEEP)
+    add_issues(plane, project, 2)
+    switch(plane, project, on=True)
+    [run] = runs(plane, project)
+    assert (run.issue, run.trigger, run.charged_to, run.status) == (1, "auto", None, "running")
+    tick(plane)
+    assert len(runs(plane, project)) == 1
+
+
+def test_the_loop_goes_on_to_the_next_issue_and_never_takes_the_same_again(
+    plane: RealPlane,
+) -> None:
+    project = plane.add_project("exit 1")
+    add_issues(plane, project, 2)
+    switch(plane, project, on=True)
+    first = plane.see_end(runs(plane, project)[0])
+    assert first.status == "died"
+    tick(plane)
+    assert [run.issue for run in runs(plane, project)] == [1, 2]
+    plane.see_end(runs(plane, project)[1])
+    tick(plane)
+    assert len(runs(plane, project)) == 2
+    holds = dict(plan(plane, project).holds)
+    assert holds == {1: "parked: afk/1", 2: "parked: afk/2"}
+
+
+def test_three_failures_pause_the_loop_and_nothing_else(plane: RealPlane) -> None:
+    project = plane.add_project("exit 1")
+    add_issues(plane, project, 5)
+    switch(plane, project, on=True)
+    for _ in range(3):
+        plane.see_end(runs(plane, project)[-1])
+        tick(plane)
+    paused = plane.project(project.id)
+    assert (paused.strikes, paused.paused_because) == (3, "agent exited 1")
+    assert len(runs(plane, project)) == 3
+    assert plan(plane, project).because == "auto runs are paused after 3 fails"
+    # by hand it goes on
+    run = start(plane, project).run
+    assert run.issue == 4
+    assert plane.see_end(plane.run(run.id)).status == "died"
+    assert plane.project(project.id).strikes == 4
+    assert len(runs(plane, project)) == 4
+
+
+def test_switching_off_and_on_does_not_end_a_pause(plane: RealPlane) -> None:
+    project = plane.add_project("exit 1")
+    fail(plane, project, 3)
+    plane.add_issue(project)
+    switch(plane, project, on=True)
+    switch(plane, project, on=False)
+    switch(plane, project, on=True)
+    assert plane.project(project.id).strikes == 3
+    assert len(runs(plane, project)) == 3
+
+
+def test_reset_ends_the_pause_and_the_next_issue_starts_at_once(plane: RealPlane) -> None:
+    project = plane.add_project("exit 1")
+    fail(plane, project, 3)
+    number = plane.add_issue(project).number
+    switch(plane, project, on=True)
+    reset(plane, project)
+    row = plane.project(project.id)
+    assert (row.strikes, row.paused_because) == (0, None)
+    assert runs(plane, project)[-1].issue == number
+    assert [view.id for view in plane.services.overview.of(project.id).failures] == []
+
+
+def test_a_success_by_hand_arms_the_loop_again(plane: RealPlane) -> None:
+    agent = f"if [ $RUNYARD_ISSUE = 4 ]; then {COMMIT}; else exit 1; fi"
+    project = plane.add_project(agent)
+    fail(plane, project, 3)
+    add_issues(plane, project, 2)
+    switch(plane, project, on=True)
+    assert len(runs(plane, project)) == 3
+    run = start(plane, project, 4).run
+    assert plane.see_end(plane.run(run.id)).status == "succeeded"
+    assert plane.project(project.id).strikes == 0
+    tick(plane)
+    assert runs(plane, project)[-1].issue == 5
+
+
+def test_a_plain_run_moves_the_count_neither_way(plane: RealPlane) -> None:
+    project = plane.add_project(f"if [ -n '$RUNYARD_ISSUE' ]; then exit 1; fi; {COMMIT}")
+    fail(plane, project, 2)
+    strikes = plane.project(project.id).strikes
+    plane.finish(project, task="Tidy")
+    assert plane.project(project.id).strikes == strikes
+
+
+def test_a_stop_keeps_the_count_and_the_claim(plane: RealPlane) -> None:
+    project = plane.add_project(SLEEP)
+    add_issues(plane, project, 1)
+    switch(plane, project, on=True)
+    run = plane.stop_run(runs(plane, project)[0])
+    assert (run.status, run.parked) == ("stopped", True)
+    tick(plane)
+    assert plane.project(project.id).strikes == 0
+    assert len(runs(plane, project)) == 1
+    assert plan(plane, project).holds == [(1, "parked: afk/1")]
+
+
+def test_the_last_three_failures_since_the_last_success_are_told_newest_first(
+    plane: RealPlane,
+) -> None:
+    project = plane.add_project("exit $RUNYARD_ISSUE")
+    fail(plane, project, 4)
+    shown = plane.services.overview.of(project.id).failures
+    assert [run.because for run in shown] == [f"agent exited {n}" for n in (4, 3, 2)]
+
+
+def test_one_auto_run_of_a_project_at_a_time_beside_those_by_hand(plane: RealPlane) -> None:
+    project = plane.add_project(SLEEP)
+    add_issues(plane, project, 4)
+    switch(plane, project, on=True)
+    start(plane, project)
+    tick(plane)
+    assert [run.trigger for run in runs(plane, project)] == ["auto", "api"]
+
+
+def test_an_auto_run_is_made_only_where_it_can_start_at_once(plane: RealPlane) -> None:
+    busy, other = plane.add_project(SLEEP), plane.add_project(SLEEP)
+    for number in range(3):
+        plane.launch(busy, task=f"{number}")
+    plane.add_issue(other)
+    switch(plane, other, on=True)
+    assert runs(plane, other) == []
+    assert plan(plane, other) == Plan(
+        None,
+        "all slots for live runs are taken",
+        [(1, "all slots for live runs are taken")],
+    )
+    plane.stop_run(runs(plane, busy)[0])
+    tick(plane)
+    assert len(runs(plane, other)) == 1
+
+
+def test_the_plan_says_why_each_issue_waits(plane: RealPlane) -> None:
+    project = plane.add_project("exit 1")
+    plane.add_issue(project, "Parked one")
+    plane.see_end(plane.run(start(plane, project, 1).run.id))
+    plane.add_issue(project, "First")
+    plane.add_issue(project, "Blocked one", body="## blocked by\n#2")
+    plane.add_issue(project, "Second")
+    plane.services.issues.add(project.id, "Not labelled", "", [], plane.clock())
+    holds = [(1, "parked: afk/1"), (3, "blocked by #2")]
+    off = [(2, "auto runs are off"), (4, "auto runs are off"), (5, "not ready")]
+    assert plan(plane, project) == Plan(None, "auto runs are off", sorted(holds + off))
+    plane.ledgers.projects.change(project.id, auto_enabled=True)
+    on = [(4, "#2 goes first"), (5, "not ready")]
+    assert plan(plane, project) == Plan(2, "would start #2", sorted(holds + on))
+
+
+def test_one_project_that_cannot_be_read_does_not_stop_the_others(
+    plane: RealPlane, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken, well = plane.add_project(SLEEP), plane.add_project(SLEEP)
+    for project in (broken, well):
+        plane.add_issue(project)
+        plane.ledgers.projects.change(project.id, auto_enabled=True)
+    plane.ledgers.tracker.change_issue(broken.id, 1, labels={"not": "a list"})
+    tick(plane)
+    assert [len(runs(plane, project)) for project in (broken, well)] == [0, 1]
+
+
+def test_switching_and_reset_are_written_down(plane: RealPlane) -> None:
+    project = plane.add_project(SLEEP)
+    switch(plane, project, on=True)
+    reset(plane, project)
+    with plane.database.reading() as session:
+        deeds = session.exec(select(Audit)).all()
+    assert [(deed.what, deed.project_id) for deed in deeds] == [
+        ("auto", project.id),
+        ("reset", project.id),
+    ]
