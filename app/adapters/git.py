@@ -22,6 +22,7 @@ from app.adapters.git_settings import (
     open_environment,
     personal_environment,
 )
+from app.services.ports import CannotRead
 
 __all__ = [
     "Git",
@@ -42,8 +43,11 @@ _TICK_SECONDS = 0.2
 _TERM_SECONDS = 2.0
 
 
-class GitFailed(Exception):
-    """Git answered with an error; `err` is what it printed, capped at 64 KiB."""
+class GitFailed(CannotRead):
+    """Git answered with an error; `err` is what it printed, capped at 64 KiB.
+
+    To the services it is something that could not be read: by itself it proves nothing.
+    """
 
     def __init__(self, sentence: str, err: str = "") -> None:
         super().__init__(sentence)

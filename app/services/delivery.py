@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.records.run_ledger import RunLedger
 from app.records.tables import Project, Run
 from app.services.floor import Outside
 from app.services.ports import (
+    CannotRead,
     ChangeOrder,
     Delivery,
     ForgeSilent,
@@ -20,6 +22,14 @@ from app.services.prechecks import repository_of
 log = logging.getLogger(__name__)
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class NotDelivered:
+    """Why nothing was delivered, as a sentence; `for_good` where asking again cannot help."""
+
+    because: str
+    for_good: bool
 
 
 class Deliverer:
@@ -42,25 +52,45 @@ class Deliverer:
         due, _ = self._pauses.get(run.id, (self._clock(), FIRST_PAUSE))
         if self._clock() < due:
             return None
-        try:
-            outcome = self._push_and_open(run, project)
-        except (OriginProblem, ForgeSilent) as problem:
-            if isinstance(problem, OriginProblem) and problem.for_good:
-                outcome = problem.sentence
-            else:
-                self._wait(run, str(problem) or "the tracker did not answer")
-                return None
+        outcome = self.deliver_now(run, project)
+        if isinstance(outcome, NotDelivered) and not outcome.for_good:
+            self._wait(run, outcome.because)
+            return None
         self._pauses.pop(run.id, None)
-        return outcome
+        return outcome.because if isinstance(outcome, NotDelivered) else outcome
 
-    def _push_and_open(self, run: Run, project: Project) -> Delivery | str:
+    def deliver_now(self, run: Run, project: Project) -> Delivery | NotDelivered:
+        """Push the run's branch as it stands in the mirror and open its change request, once.
+
+        For a person's click: it neither minds nor begins a pause, writes nothing to the run,
+        and may take as long as origin does (120 s at most, then it is silent). The caller holds
+        the run's lock, has taken what is in the copy, and writes what came of it. Safe to repeat:
+        a branch that is pushed and a change request that is open are answered again.
+
+        A silent origin or tracker, an origin that is away, or a mirror that cannot be read just
+        now is `NotDelivered(because, for_good=False)`: nothing is known, ask again later. A push
+        that was refused (sign-in, protected branch, somebody else's commits there), or a branch
+        that is gone, is `NotDelivered(because, for_good=True)`. None of these is raised; only a
+        silent database is (DatabaseSilent).
+        """
+        try:
+            return self._push_and_open(run, project)
+        except OriginProblem as problem:
+            return NotDelivered(problem.sentence, problem.for_good)
+        except ForgeSilent as silence:
+            return NotDelivered(str(silence) or "the tracker did not answer", for_good=False)
+        except (CannotRead, OSError) as problem:
+            log.warning("the mirror could not be read for the delivery of %s: %s", run.id, problem)
+            return NotDelivered(f"the mirror could not be read: {problem}", for_good=False)
+
+    def _push_and_open(self, run: Run, project: Project) -> Delivery | NotDelivered:
         repo = repository_of(project)
         tip = self._mirrors.tip(repo, run.work_branch)
         if tip is None or run.base_sha is None:
-            return f"the branch {run.work_branch} is gone from the mirror"
+            return NotDelivered(f"the branch {run.work_branch} is gone from the mirror", True)
         pushed = self._mirrors.push(repo, run.work_branch)
         if not pushed.accepted:
-            return f"push refused: {pushed.because}"
+            return NotDelivered(f"push refused: {pushed.because}", for_good=True)
         closing = f"\n\nCloses #{run.issue}" if run.issue else ""
         order = ChangeOrder(
             run_id=run.id,
