@@ -73,6 +73,7 @@ def project_out(view: ProjectView) -> ProjectOut:
         ready_count=view.ready_count,
         clone_percent=view.clone_percent,
         live_runs=view.live_runs,
+        parked_count=view.parked_count,
         last_run=_last_run(view.newest[0]) if view.newest else None,
         recent_runs=[_bar(run) for run in view.newest],
         hold=view.hold,

@@ -10,6 +10,7 @@ from app.domain.lifecycle import WAITING
 from app.domain.words import Status
 from app.errors import NotFound
 from app.records.feed import Feed, Numbered, ProjectChanged
+from app.records.parked_ledger import ParkedLedger
 from app.records.project_ledger import ProjectLedger
 from app.records.run_ledger import RunLedger
 from app.records.tables import Project, Run
@@ -22,7 +23,7 @@ FAILURES = 3
 
 @dataclass(frozen=True)
 class ProjectView:
-    """A project with its figures; runs newest first."""
+    """A project with its figures; runs newest first, parked branches counted."""
 
     project: Project
     live_runs: int
@@ -31,6 +32,7 @@ class ProjectView:
     ready_count: int | None
     clone_percent: int | None
     hold: str | None
+    parked_count: int
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Overview:
     ) -> None:
         self._projects = projects
         self._runs = runs
+        self._parked = ParkedLedger(runs.stores)
         self._issues = issues
         self._desk = desk
         # on a shared database another server's changes are not heard: nothing may be remembered
@@ -110,6 +113,7 @@ class Overview:
             ready_count=self._issues.claimable_count(project),
             clone_percent=self._desk.progress(project_id),
             hold=next((run.hold for run in waiting if run.hold), None),
+            parked_count=self._parked.count(project_id),
         )
 
     def _failures(self, project: Project) -> list[Run]:

@@ -107,6 +107,7 @@ class ProjectOut(Answer):
     recent_failures: list[RecentFailure] = Field(default_factory=list)
     ready_count: int | None = None
     live_runs: int = 0
+    parked_count: int = 0
     last_run: LastRun | None = None
     recent_runs: list[Bar] = Field(default_factory=list)
     hold: str | None = None

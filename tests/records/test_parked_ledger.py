@@ -1,0 +1,107 @@
+"""Parked work as the tables tell it: one run a branch, found by its index, not while in use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
+
+from app.records.database import Database
+from app.records.feed import Change, ProjectChanged, RunChanged
+from app.records.parked_ledger import ParkedLedger
+from app.records.routing import Stores
+from app.records.run_ledger import RunLedger
+from app.records.tables import Run
+from tests.records.samples import NOW, add_run, run_id, stores_on
+
+ENDED = {"status": "died", "ended_at": NOW, "released_at": NOW}
+
+
+@pytest.fixture
+def parked(stores: Stores) -> ParkedLedger:
+    return ParkedLedger(stores)
+
+
+def keep(ledger: RunLedger, branch: str, minutes: int = 0, **columns: Any) -> Run:
+    """A released run that has something kept."""
+    at = NOW + timedelta(minutes=minutes)
+    given = ENDED | {"work_branch": branch, "parked": True, "created_at": at} | columns
+    return add_run(ledger, **given)
+
+
+def test_the_newest_run_of_a_branch_stands_for_it(ledger: RunLedger, parked: ParkedLedger) -> None:
+    older = keep(ledger, "afk/1", 0)
+    newer = keep(ledger, "afk/1", 2)
+    other = keep(ledger, "afk/2", 1)
+    keep(ledger, "afk/3", parked=False)
+    assert [run.id for run in parked.all()] == [other.id, newer.id]
+    assert [run.id for run in parked.of_branch("proj_1", "afk/1")] == [older.id, newer.id]
+    assert parked.count("proj_1") == 2
+    assert parked.count("proj_2") == 0
+
+
+def test_a_branch_in_use_is_not_parked(ledger: RunLedger, parked: ParkedLedger) -> None:
+    kept = keep(ledger, "afk/1")
+    add_run(ledger, work_branch="afk/1", status="running")
+    assert parked.all() == []
+    assert parked.count("proj_1") == 0
+    assert [run.id for run in parked.of_branch("proj_1", "afk/1")] == [kept.id]
+
+
+def test_branches_of_one_name_in_two_projects_are_two(
+    ledger: RunLedger, parked: ParkedLedger
+) -> None:
+    keep(ledger, "afk/1")
+    theirs = keep(ledger, "afk/1", 1, project_id="proj_2")
+    add_run(ledger, work_branch="afk/1", status="running")
+    assert [run.id for run in parked.all()] == [theirs.id]
+    assert parked.count("proj_2") == 1
+
+
+def test_what_is_cleared_is_told(
+    ledger: RunLedger, parked: ParkedLedger, told: list[Change]
+) -> None:
+    run = keep(ledger, "afk/1")
+    told.clear()
+    with parked.stores.control.transaction() as tx:
+        parked.clear(tx, [run])
+    assert parked.all() == []
+    assert set(told) == {RunChanged(run.id, "proj_1"), ProjectChanged("proj_1")}
+
+
+def test_runs_of_both_stores_are_one_list(
+    open_database: Callable[[str], Database],
+) -> None:
+    stores = stores_on(open_database("control.db"), open_database("runs.db"))
+    ledger, parked = RunLedger(stores), ParkedLedger(stores)
+    keep(ledger, "afk/1", id=run_id())
+    split = keep(ledger, "afk/1", 1, id=run_id(split=True))
+    keep(ledger, "afk/2", 2, id=run_id(split=True))
+    assert [run.work_branch for run in parked.all()] == ["afk/1", "afk/2"]
+    assert parked.all()[0].id == split.id
+    assert parked.count("proj_1") == 2
+
+
+def test_parked_branches_are_counted_by_their_index(
+    ledger: RunLedger, parked: ParkedLedger, database: Database
+) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    @event.listens_for(Engine, "before_cursor_execute")
+    def _note(conn: Connection, cursor: Any, statement: str, given: Any, *_: Any) -> None:
+        asked.append((statement, given))
+
+    keep(ledger, "afk/1")
+    parked.count("proj_1")
+    event.remove(Engine, "before_cursor_execute", _note)
+    plans = []
+    with database.engine.connect() as connection:
+        for statement, given in asked:
+            if statement.startswith("SELECT"):
+                found = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)
+                plans += [row[3] for row in found]
+    assert any("parked_runs" in plan for plan in plans), plans
