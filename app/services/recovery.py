@@ -27,7 +27,6 @@ class Recovery:
     def once(self, now: datetime) -> int:
         """Adopt, end or undo every open run, end what belongs to none; how many were open."""
         begun = [run for run in self._runs.open_runs() if run.status not in WAITING]
-        log.info("taking over %s runs, at %s", len(begun), now)
         live = [run for run in begun if run.status not in DONE]
         seen = {run.id for run in live if self._is_seen(run)}
         self._watch(begun)
@@ -35,6 +34,7 @@ class Recovery:
         self._look_at("end or undo", [run for run in live if run.id not in seen])
         self._guarded("drain", self._drain)
         self._look_at("finish", [run for run in begun if run.status in DONE])
+        log.info("took over %s runs as they were at %s", len(begun), now)
         return len(begun)
 
     def _is_seen(self, run: Run) -> bool:

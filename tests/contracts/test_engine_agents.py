@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from app.adapters.engine.local import LocalEngine
+from app.domain.rules import ExitReason
 from app.services.ports import LaunchFailed
 from tests.agents_for_tests.runs import (
     RUN,
@@ -22,6 +24,7 @@ from tests.agents_for_tests.runs import (
     shell,
     until,
 )
+from tests.gates import Gate
 
 CUT = re.compile("\n\\[… ([\\d,]+) bytes cut …\\]\n".encode())
 ENV_LIKE_OURS = {"RUNYARD_DATABASE_URL": "canary", "NICEGUI_X": "canary", "PYTEST_X": "canary"}
@@ -189,3 +192,31 @@ def test_the_setup_command_runs_before_the_agent_in_its_place(
     assert engine.log(RUN).read().content == f"setting up\n{RUN}\n".encode()
     assert sight.exit is not None
     assert sight.exit.code == 6
+
+
+def test_a_run_in_its_setup_is_alive_and_has_no_mark_until_its_agent_is_there(
+    engine: LocalEngine, ears: Ears, workdir: Path, tmp_path: Path
+) -> None:
+    gate = Gate(tmp_path)
+    the_order = order(RUN, workdir, script("stubborn"), setup=shell(gate.wait))
+    launching = threading.Thread(target=engine.launch, args=(the_order,))
+    launching.start()
+    gate.await_arrival()
+    engine.watch(RUN)
+    sight = engine.look(RUN)
+    assert (sight.alive, sight.mark, sight.exit, sight.tree_gone) == (True, None, None, False)
+    gate.open()
+    ears.wait_for(RUN, "started")
+    mark = engine.look(RUN).mark
+    assert mark is not None
+    launching.join()
+    assert engine.kill(RUN)
+    # a record of it is left: its agent was there
+    assert engine.look(RUN).mark == mark
+
+
+def test_a_setup_that_failed_leaves_no_mark(engine: LocalEngine, workdir: Path) -> None:
+    with pytest.raises(LaunchFailed):
+        engine.launch(order(RUN, workdir, shell("touch ran"), setup=shell("exit 1")))
+    sight = engine.look(RUN)
+    assert (sight.mark, sight.exit and sight.exit.reason) == (None, ExitReason.NOT_SPAWNED)

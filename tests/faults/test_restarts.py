@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.agents_for_tests.runs import until
 from tests.gates import Gate
 from tests.repositories import make_origin, tip_of
 from tests.servers import RunyardServer, wait_for
@@ -124,6 +125,9 @@ def test_f8_a_kill_at_a_launch_and_with_a_queue_loses_nothing_and_repeats_nothin
         (tmp_path / "once").touch()
         server.start()
         with server.client() as client:
+            # taken over in the middle of its set-up command: no agent runs yet
+            until(lambda: server.log.count("took over") == 2, "the second start is over", 10)
+            assert see(client, starting, "starting")["started_at"] is None
             gate.open()
             for run in (starting, queued):
                 see(client, run, "succeeded")

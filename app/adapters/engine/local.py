@@ -20,6 +20,7 @@ from app.adapters.engine.run_log import RunLog
 from app.adapters.engine.watcher import Watcher
 from app.adapters.supervisor.kernel import read_boot_id
 from app.adapters.supervisor.record_files import STARTED
+from app.domain.rules import ExitRecord
 from app.services.ports import LaunchFailed, LaunchOrder, ProcessMark, Sight
 
 _RUN_ID = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
@@ -76,19 +77,29 @@ class LocalEngine:
         started = self._started(run_id)
         exit_record = records.read_exit(folder)
         boot_id = self._boot_id()
-        mark = started.supervisor if started else None
-        if mark is not None and mark.boot_id != boot_id:
+        supervisor = started.supervisor if started else None
+        mark = supervisor if started and started.agent else None
+        if supervisor is not None and supervisor.boot_id != boot_id:
             return Sight(False, exit_record, mark, tree_gone=True, host_restarted=True)
         try:
-            if mark is None:
-                mark = self._table.find_supervisor(run_id, boot_id)
-                return Sight(mark is not None, exit_record, mark, tree_gone=mark is None)
-            alive = self._table.is_alive(mark)
+            if supervisor is None:
+                return self._look_for_unrecorded(run_id, exit_record, boot_id)
+            alive = self._table.is_alive(supervisor)
             if exit_record and alive and started and self._is_untrue(started):
                 exit_record = None
-            return Sight(alive, exit_record, mark, self._is_tree_gone(run_id, mark, alive))
+            return Sight(alive, exit_record, mark, self._is_tree_gone(run_id, supervisor, alive))
         except TableUnreadable:
             return Sight(None, exit_record, mark, tree_gone=False)
+
+    def _look_for_unrecorded(
+        self, run_id: str, exit_record: ExitRecord | None, boot_id: str
+    ) -> Sight:
+        """What is seen of a run without a record: not written yet, or lost."""
+        found = self._table.find_supervisor(run_id, boot_id)
+        if found is None:
+            return Sight(False, exit_record, None, tree_gone=True)
+        has_begun = self._table.has_descendants(found)
+        return Sight(True, exit_record, found if has_begun else None, tree_gone=False)
 
     def kill(self, run_id: str) -> bool:
         """End the whole tree: TERM, grace, KILL, proof. False where it could not be proved."""
@@ -118,7 +129,7 @@ class LocalEngine:
         self._watcher.unwatch(run_id)
 
     def listen(self, on_change: Callable[[str, str], None]) -> None:
-        """Set who hears `(run_id, what)`, `what` being `exit`, `gone` or `log`."""
+        """Set who hears `(run_id, what)`, `what` being `started`, `exit`, `gone` or `log`."""
         self._watcher.listen(on_change)
 
     def owned(self) -> set[str]:

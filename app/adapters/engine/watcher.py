@@ -1,4 +1,4 @@
-"""One thread that tells when a run's log grows, its agent ends or its supervisor is gone.
+"""One thread that tells when a run's agent starts or ends, its log grows, its supervisor is gone.
 
 It sleeps in the kernel: folders by inotify, processes by pidfd.
 """
@@ -18,7 +18,7 @@ from app.adapters.engine.inotify import MODIFIED, OVERFLOWN, Inotify
 from app.adapters.engine.records import read_exit
 from app.adapters.engine.run_log import RunLog
 from app.adapters.supervisor.output import HEAD, TAIL_PREFIX
-from app.adapters.supervisor.record_files import EXIT
+from app.adapters.supervisor.record_files import EXIT, STARTED
 
 _logger = logging.getLogger(__name__)
 # a log that grows all the time is told of at most this often, in seconds
@@ -204,8 +204,8 @@ class Watcher:
 
 
 def _meaning(mask: int, name: str) -> str | None:
-    if name == EXIT:
-        return None if mask & MODIFIED else "exit"
+    if name in (EXIT, STARTED):
+        return None if mask & MODIFIED else name
     return "log" if name == HEAD or name.startswith(TAIL_PREFIX) else None
 
 

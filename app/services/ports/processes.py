@@ -49,6 +49,7 @@ class LaunchOrder:
 class Sight:
     """What one look at a run's process found; `alive` None: the process table was unreadable.
 
+    `mark` is there once the agent itself was started, not while its set-up goes on.
     `tree_gone` is the proof that nothing of the run is left.
     """
 
@@ -129,7 +130,7 @@ class Engine(Protocol):
         ...
 
     def listen(self, on_change: Callable[[str, str], None]) -> None:
-        """Set who hears `(run_id, what)`, `what` being `exit`, `gone` or `log`."""
+        """Set who hears `(run_id, what)`, `what` being `started`, `exit`, `gone` or `log`."""
         ...
 
     def owned(self) -> set[str]:
