@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from app.api.asking import deed_of
 from app.api.schemas import (
     Branches,
     BranchOut,
@@ -47,7 +48,7 @@ def _project_routes(services: Services) -> APIRouter:
 
     @router.post("/demo-project", status_code=201)
     def add_demo() -> ProjectOut:
-        """Make the demo repository with its three issues, and register it."""
+        """Make the demo repository with its issues, and register it."""
         return _told(services, services.demo.add(services.clock()).id)
 
     @router.get("/projects/{project_id}")
@@ -62,14 +63,17 @@ def _setting_routes(services: Services) -> APIRouter:
     router = APIRouter()
 
     @router.patch("/projects/{project_id}")
-    def change(project_id: str, body: ProjectChange) -> ProjectOut:
+    def change(project_id: str, body: ProjectChange, request: Request) -> ProjectOut:
         """Change a project's settings; only what is given is changed."""
         settings = body.model_dump(exclude_unset=True)
         for name, value in settings.items():
             if value is None and name not in CLEARABLE:
                 raise Invalid.field(name, "This setting cannot be empty.")
         _refuse_what_is_to_come(settings)
+        auto = settings.pop("auto_enabled", None)
         services.projects.change(project_id, **settings)
+        if auto is not None:
+            _switch_auto(services, request, project_id, enabled=auto)
         return _told(services, project_id)
 
     @router.delete("/projects/{project_id}")
@@ -92,6 +96,13 @@ def _setting_routes(services: Services) -> APIRouter:
     return router
 
 
+def _switch_auto(services: Services, request: Request, project_id: str, *, enabled: bool) -> None:
+    """Switch the loop of a project on or off, and write down who did. Raises a Refusal."""
+    word = "on" if enabled else "off"
+    deed = deed_of(request, "auto", f"auto runs switched {word}", project_id=project_id)
+    services.afk.set_auto(project_id, deed, services.clock(), enabled=enabled)
+
+
 def _told(services: Services, project_id: str) -> ProjectOut:
     return project_out(services.overview.of(project_id))
 
@@ -103,7 +114,5 @@ def _refuse_what_is_to_come(settings: dict[str, object]) -> None:
         raise Invalid.field("open_pr", "Only Runyard itself can open change requests yet.")
     if settings.get("sandbox", "none") != "none":
         raise Invalid.field("sandbox", "Runs cannot be sandboxed yet.")
-    if settings.get("auto_enabled"):
-        raise Invalid.field("auto_enabled", "Runs cannot start by themselves yet.")
     if settings.get("stall_seconds") is not None:
         raise Invalid.field("stall_seconds", "Silent runs cannot be ended yet.")

@@ -149,6 +149,22 @@ def test_only_what_is_given_is_changed(shop: Workshop) -> None:
     assert (told["status"], told["errors"][0]["field"]) == (422, "budget_seconds")
 
 
+def test_the_loop_may_be_on_from_the_start_and_is_a_setting_like_others(shop: Workshop) -> None:
+    project_id = shop.add_project("by itself", auto_enabled=True)
+    path = f"/projects/{project_id}"
+    assert shop.api.get(path).json()["auto_enabled"] is True
+    off = shop.api.patch(path, json={"auto_enabled": False, "budget_seconds": 60}).json()
+    assert (off["auto_enabled"], off["budget_seconds"]) == (False, 60)
+    shop.issue(project_id, "Fail", body="please fail")
+    assert shop.api.get(f"{path}/next").json()["because"] == "auto runs are off"
+    shop.api.patch(path, json={"auto_enabled": True})
+    begun = shop.wait(path, lambda one: one["last_run"] is not None)
+    assert shop.api.get(f"/runs/{begun['last_run']['id']}").json()["trigger"] == "auto"
+    told = problem(shop.api.patch(path, json={"auto_enabled": None}))
+    assert (told["status"], told["errors"][0]["field"]) == (422, "auto_enabled")
+    assert shop.api.patch(path, json={"auto_enabled": False}).json()["auto_enabled"] is False
+
+
 def test_projects_are_listed_by_name_archived_ones_too(shop: Workshop) -> None:
     for name in ("zebra", "ant"):
         shop.add_project(name)

@@ -43,6 +43,7 @@ class ProjectChange(ProjectSettings):
     """The body of `PATCH /projects/{id}`."""
 
     name: Prose | None = Field(default=None, min_length=1, max_length=200)
+    auto_enabled: bool | None = None
 
 
 class RecentFailure(Answer):
