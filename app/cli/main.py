@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from app import __version__
-from app.cli import demo, issues, projects, runs, serving
+from app.cli import afk, demo, issues, projects, runs, serving
 from app.cli.connection import Misused, Refused, Unreachable
 from app.cli.options import DataDir, example
 from app.cli.serving import Host, NoOpen, Port, serve_here
@@ -55,6 +55,7 @@ def build() -> typer.Typer:
     app.add_typer(projects.commands(), name="projects")
     app.add_typer(issues.commands(), name="issues")
     app.add_typer(runs.commands(), name="runs")
+    app.add_typer(afk.commands(), name="afk")
     return app
 
 

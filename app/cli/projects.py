@@ -128,7 +128,7 @@ def list_projects(
     if not shown:
         err().say("There are no projects yet. Register one with: runyard projects add PATH_OR_URL")
         return
-    header = ["PROJECT", "STATE", "BASE", "AGENT", "READY", "LIVE", "AUTO", "ID"]
+    header = ["PROJECT", "STATE", "BASE", "AGENT", "READY", "LIVE", "AUTO", "STRIKES", "ID"]
     out().say_table(header, [_row(one) for one in shown])
 
 
@@ -176,7 +176,7 @@ def read_argv(option: str, given: list[str] | None) -> list[str] | None:
 def _row(project: dict[str, Any]) -> list[Piece]:
     state = "archived" if project.get("archived_at") else str(project.get("state", ""))
     ready = project.get("ready_count")
-    auto = "paused" if project.get("paused") else "on" if project.get("auto_enabled") else "off"
+    auto, strikes = "on" if project.get("auto_enabled") else "off", project.get("strikes", 0)
     return [
         str(project.get("name", "")),
         Painted(state, _STATE_COLOURS.get(state, "dim")),
@@ -184,6 +184,7 @@ def _row(project: dict[str, Any]) -> list[Piece]:
         str(project.get("agent", "")),
         "?" if ready is None else str(ready),
         str(project.get("live_runs", 0)),
-        Painted(auto, "yellow" if auto == "paused" else ""),
+        Painted(f"{auto}, paused", "yellow") if project.get("paused") else auto,
+        str(strikes),
         Painted(str(project.get("id", "")), "dim"),
     ]

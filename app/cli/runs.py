@@ -77,6 +77,11 @@ def trigger_run(
         "task": task,
     }
     run, replayed = submit_run(server, order, key or str(uuid.uuid4()))
+    tell_started(server, run, replayed=replayed, wait=wait, json_only=json_only)
+
+
+def tell_started(server: Server, run: dict, *, replayed: bool, wait: bool, json_only: bool) -> None:
+    """Print what was started; with `wait` follow it to its end, exit 4 if it failed."""
     if replayed:
         err().say("This key had already started this run; no second one was started.")
     if not json_only:
@@ -90,7 +95,7 @@ def trigger_run(
         raise typer.Exit(NOT_SUCCEEDED)
 
 
-def submit_run(server: Server, order: dict, key: str) -> tuple[dict, bool]:
+def submit_run(server: Server, order: dict, key: str, path: str = "/runs") -> tuple[dict, bool]:
     """Submit a run, once more under the same key where the answer got lost.
 
     Answers the run and whether the key had made it before. Raises Refused, Unreachable.
@@ -98,12 +103,12 @@ def submit_run(server: Server, order: dict, key: str) -> tuple[dict, bool]:
     body = {name: value for name, value in order.items() if value is not None}
     was_lost = False
     try:
-        answer = server.send("POST", "/runs", body=body, key=key)
+        answer = server.send("POST", path, body=body, key=key)
     except Unreachable as problem:
         if not problem.delivered:
             raise
         was_lost = True
-        answer = server.send("POST", "/runs", body=body, key=key)
+        answer = server.send("POST", path, body=body, key=key)
     replayed = answer.headers.get("Idempotency-Replayed") == "true"
     return read_json(answer, server.url), replayed and not was_lost
 

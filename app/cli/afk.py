@@ -1,0 +1,117 @@
+"""`runyard afk`: start AFK runs, switch the loop, reset its pause, see what comes next."""
+
+from __future__ import annotations
+
+import uuid
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.connection import connect, read_json
+from app.cli.lookup import find_project, project_path
+from app.cli.options import DataDir, Json, ProjectArgument, example, group
+from app.cli.runs import Key, Wait, submit_run, tell_started
+from app.cli.terminal import Painted, Screen, out, print_json
+from app.domain.ids import shorten
+
+
+class Switch(StrEnum):
+    """How the loop of a project is switched."""
+
+    ON = "on"
+    OFF = "off"
+
+
+Position = Annotated[
+    Switch, typer.Argument(help="Whether ready issues start by themselves.", show_default=False)
+]
+
+
+def commands() -> typer.Typer:
+    """The group `afk`."""
+    afk = group("Start AFK runs, switch the loop, reset its pause, see what comes next.")
+    start_example = example("runyard afk start shop --wait", "runyard afk start shop --issue 12")
+    afk.command("start", epilog=start_example)(start_run)
+    afk.command("auto", epilog=example("runyard afk auto shop on"))(switch_auto)
+    afk.command("reset", epilog=example("runyard afk reset shop"))(reset_strikes)
+    afk.command("next", epilog=example("runyard afk next shop"))(show_next)
+    return afk
+
+
+def start_run(
+    project: ProjectArgument,
+    issue: Annotated[
+        int | None, typer.Option(min=1, help="The issue; the lowest claimable one by default.")
+    ] = None,
+    key: Key = None,
+    wait: Wait = False,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Start an AFK run, on a paused project too, and print its id."""
+    server = connect(data_dir)
+    path = project_path(find_project(server, project), "/afk/start")
+    run, replayed = submit_run(server, {"issue": issue}, key or str(uuid.uuid4()), path)
+    tell_started(server, run, replayed=replayed, wait=wait, json_only=json_only)
+
+
+def switch_auto(
+    project: ProjectArgument,
+    position: Position,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Switch the loop on or off; a pause stays a pause."""
+    server = connect(data_dir)
+    path = project_path(find_project(server, project), "/afk/auto")
+    answer = server.send("PUT", path, body={"enabled": position is Switch.ON})
+    _tell_loop(read_json(answer, server.url), json_only=json_only)
+
+
+def reset_strikes(
+    project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None
+) -> None:
+    """Set the count of failures to zero, which ends a pause."""
+    server = connect(data_dir)
+    path = project_path(find_project(server, project), "/afk/reset")
+    _tell_loop(server.post(path), json_only=json_only)
+
+
+def show_next(project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None) -> None:
+    """Show what the loop would start next, and why each other open issue waits."""
+    server = connect(data_dir)
+    plan = server.get(project_path(find_project(server, project), "/next"))
+    if json_only:
+        print_json(plan)
+    else:
+        say_plan(out(), plan)
+
+
+def say_plan(screen: Screen, plan: dict[str, Any]) -> None:
+    """What the loop would do, in a line, then a line for every issue that waits."""
+    screen.say(Painted(str(plan["because"]), "green" if plan["would"] else "yellow"))
+    for hold in plan["holds"]:
+        screen.say(f"  #{hold['issue']}: {hold['because']}")
+
+
+def say_pause(screen: Screen, project: dict[str, Any]) -> None:
+    """The pause as its card tells it: how many fails, and the reason of each of the last three."""
+    screen.say(Painted(f"Auto paused · {project['strikes']} fails", "red"))
+    for failure in project["recent_failures"]:
+        screen.say(f"  {shorten(str(failure['run_id']))}  {failure['because']}")
+
+
+def _tell_loop(project: dict[str, Any], *, json_only: bool) -> None:
+    if json_only:
+        print_json(project)
+        return
+    screen, word = out(), "On" if project["auto_enabled"] else "Off"
+    screen.say(f"{project['name']}: Auto AFK runs: {word} · {_count(project['strikes'])}")
+    if project["paused"]:
+        say_pause(screen, project)
+        screen.say(f"Go on with: runyard afk reset {project['name']}")
+
+
+def _count(strikes: int) -> str:
+    return f"{strikes} fail in a row" if strikes == 1 else f"{strikes} fails in a row"
