@@ -20,6 +20,7 @@ from app.adapters.working_copies import GitWorkingCopies
 from app.config import Settings
 from app.services.floor import Ledgers, Outside
 from app.services.leases import Here
+from app.services.ports import Agents, Engine, Mirrors, WorkingCopies
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,10 @@ class Adapters:
     """What touches the outside."""
 
     git: Git
-    mirrors: GitMirrors
-    copies: GitWorkingCopies
-    engine: LocalEngine
-    agents: AgentPresets
+    mirrors: Mirrors
+    copies: WorkingCopies
+    engine: Engine
+    agents: Agents
 
     def outside(self, ledgers: Ledgers) -> Outside:
         """The same, as the services know it."""

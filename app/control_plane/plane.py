@@ -15,7 +15,7 @@ from app.adapters.checkout import read_commit
 from app.adapters.demo_repository import make_demo_repository
 from app.config import Settings
 from app.control_plane.metronome import Metronome
-from app.control_plane.outside import find_place, pick_adapters, pick_counters
+from app.control_plane.outside import Adapters, find_place, pick_adapters, pick_counters
 from app.control_plane.premises import premises_of
 from app.records.account_ledger import AccountLedger
 from app.records.database import Database, DatabaseSilent
@@ -74,10 +74,11 @@ class ControlPlane:
         *,
         given: dict[str, object] | None = None,
         clock: Callable[[], datetime] = wall_clock,
+        adapters: Adapters | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock
-        self.adapters = pick_adapters(settings)
+        self.adapters = adapters or pick_adapters(settings)
         self.feed = Feed()
         self.database = Database(settings.database, tell=self.feed.publish)
         self.workers = Workers(WORKERS)

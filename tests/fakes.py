@@ -1,0 +1,326 @@
+"""Twins of what touches the outside, in memory: a world of commits, branches and processes.
+
+They obey the same contracts as the real ones (tests/contracts/test_twins.py), so that hundreds of
+stories can be told in the time of one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from app.domain.rules import ExitReason, ExitRecord
+from app.services.ports import (
+    BranchTaken,
+    CannotRead,
+    CopyState,
+    Diff,
+    DiffStat,
+    LaunchFailed,
+    LaunchOrder,
+    MergeAnswer,
+    ProcessMark,
+    PushAnswer,
+    Remote,
+    RemoteBranch,
+    Repository,
+    Sight,
+)
+
+BASE = "main"
+BOOT = "boot-1"
+
+
+@dataclass
+class Copy:
+    """A working copy: its branch, the commit it stands at, and files in no commit."""
+
+    branch: str
+    tip: str
+    uncommitted: int = 0
+
+
+@dataclass
+class Process:
+    """An agent and what is left of its tree."""
+
+    pid: int
+    is_alive: bool = True
+    exit: ExitRecord | None = None
+    can_be_killed: bool = True
+
+
+@dataclass
+class World:
+    """Everything outside of Runyard; commits know their parent."""
+
+    parents: dict[str, str | None] = field(default_factory=dict)
+    origins: dict[str, dict[str, str]] = field(default_factory=dict)
+    mirrors: dict[str, dict[str, str]] = field(default_factory=dict)
+    fetched: dict[str, dict[str, str]] = field(default_factory=dict)
+    copies: dict[str, Copy] = field(default_factory=dict)
+    processes: dict[str, Process] = field(default_factory=dict)
+    launches: list[str] = field(default_factory=list)
+    is_silent: bool = False
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def add_origin(self, name: str) -> str:
+        """A repository with one commit; its address."""
+        self.origins[name] = {BASE: self.new_commit(None)}
+        return name
+
+    def new_commit(self, parent: str | None) -> str:
+        """A commit on top of another."""
+        sha = hashlib.sha1(f"{len(self.parents)}".encode(), usedforsecurity=False).hexdigest()
+        self.parents[sha] = parent
+        return sha
+
+    def ancestry(self, sha: str | None) -> Iterator[str]:
+        """A commit and those before it, newest first."""
+        while sha is not None:
+            yield sha
+            sha = self.parents[sha]
+
+    # --- what agents do ------------------------------------------------------------------------
+
+    def commit(self, run_id: str) -> None:
+        """The agent commits in its copy."""
+        copy = self.copies[run_id]
+        copy.tip = self.new_commit(copy.tip)
+
+    def leave_file(self, run_id: str) -> None:
+        """The agent leaves a file that is in no commit."""
+        self.copies[run_id].uncommitted += 1
+
+    def end(
+        self,
+        run_id: str,
+        code: int | None = 0,
+        *,
+        signal: int | None = None,
+        reason: ExitReason = ExitReason.EXITED,
+    ) -> None:
+        """The agent ends, and its supervisor writes how."""
+        process = self.processes[run_id]
+        if process.is_alive:
+            process.is_alive = False
+            process.exit = ExitRecord(code, signal, reason, datetime.now(UTC))
+
+    def lose(self, run_id: str) -> None:
+        """The agent and its supervisor are gone without a word."""
+        self.processes[run_id].is_alive = False
+
+
+class FakeMirrors:
+    """Mirrors in memory."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def look_at_origin(self, origin: str, *, timeout_seconds: float) -> Remote:
+        branches = self._world.origins[origin]
+        return Remote(BASE, tuple(RemoteBranch(name, sha) for name, sha in branches.items()))
+
+    def clone(self, repo: Repository, *, progress: Callable[[int, str], None]) -> None:
+        progress(100, "Receiving objects")
+        self._world.mirrors.setdefault(repo.project_id, {})
+        self.fetch(repo)
+
+    def exists(self, repo: Repository) -> bool:
+        return repo.project_id in self._world.mirrors
+
+    def remove(self, repo: Repository) -> None:
+        self._world.mirrors.pop(repo.project_id, None)
+
+    def fetch(self, repo: Repository) -> None:
+        self._world.fetched[repo.project_id] = dict(self._world.origins[repo.origin])
+
+    def branches(self, repo: Repository) -> list[RemoteBranch]:
+        return [RemoteBranch(*one) for one in self._world.fetched[repo.project_id].items()]
+
+    def origin_tip(self, repo: Repository, branch: str) -> str | None:
+        return self._world.fetched[repo.project_id].get(branch)
+
+    def tip(self, repo: Repository, branch: str) -> str | None:
+        return self._world.mirrors[repo.project_id].get(branch)
+
+    def claims(self, repo: Repository) -> set[str]:
+        if self._world.is_silent:
+            raise CannotRead("The mirror could not be read.")
+        return set(self._world.mirrors[repo.project_id])
+
+    def claim(self, repo: Repository, branch: str, base_sha: str) -> None:
+        with self._world.lock:
+            heads = self._world.mirrors[repo.project_id]
+            if any(_shuts_out(branch, other) for other in heads):
+                raise BranchTaken(branch)
+            heads[branch] = base_sha
+
+    def release(self, repo: Repository, branch: str, *, expected_sha: str | None) -> bool:
+        with self._world.lock:
+            heads = self._world.mirrors[repo.project_id]
+            found = heads.get(branch)
+            if found is None or (expected_sha is not None and found != expected_sha):
+                return False
+            del heads[branch]
+            return True
+
+    def rename(self, repo: Repository, branch: str, new_name: str) -> None:
+        heads = self._world.mirrors[repo.project_id]
+        heads[new_name] = heads.pop(branch)
+
+    def stat(self, repo: Repository, base_sha: str, tip: str) -> DiffStat:
+        before = set(self._world.ancestry(base_sha))
+        commits = sum(sha not in before for sha in self._world.ancestry(tip))
+        return DiffStat(commits, commits, commits, 0)
+
+    def diff(self, repo: Repository, base_sha: str, tip: str) -> Diff:
+        return Diff(f"{base_sha}..{tip}")
+
+    def push(self, repo: Repository, branch: str) -> PushAnswer:
+        self._world.origins[repo.origin][branch] = self._world.mirrors[repo.project_id][branch]
+        return PushAnswer(True)
+
+    def delete_at_origin(self, repo: Repository, branch: str, *, expected_sha: str) -> bool:
+        branches = self._world.origins[repo.origin]
+        if branches.get(branch) != expected_sha:
+            return False
+        del branches[branch]
+        return True
+
+    def merge(
+        self,
+        repo: Repository,
+        *,
+        base: str,
+        branch: str,
+        message: str,
+        head_sha: str | None = None,
+    ) -> MergeAnswer:
+        head = head_sha or self._world.mirrors[repo.project_id][branch]
+        self._world.origins[repo.origin][base] = head
+        self.fetch(repo)
+        return MergeAnswer(head)
+
+
+class FakeCopies:
+    """Working copies in memory."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def path(self, run_id: str) -> Path:
+        return Path("/nowhere") / run_id
+
+    def exists(self, run_id: str) -> bool:
+        return run_id in self._world.copies
+
+    def prepare(self, repo: Repository, run_id: str, *, branch: str, sha: str) -> Path:
+        self._world.copies[run_id] = Copy(branch, sha)
+        return self.path(run_id)
+
+    def include(self, repo: Repository, run_id: str) -> int:
+        return 0
+
+    def take(self, repo: Repository, run_id: str, branch: str) -> str:
+        copy = self._copy(run_id)
+        heads = self._world.mirrors[repo.project_id]
+        if branch not in heads:
+            raise CannotRead("Nobody claims this branch.")
+        heads[branch] = copy.tip
+        return copy.tip
+
+    def look(self, repo: Repository, run_id: str, *, tip: str) -> CopyState:
+        return CopyState(self._copy(run_id).uncommitted)
+
+    def diff(self, repo: Repository, run_id: str, *, base_sha: str) -> Diff:
+        return Diff(f"{base_sha}..{self._copy(run_id).tip}")
+
+    def size(self, run_id: str) -> int:
+        return 1024 if self.exists(run_id) else 0
+
+    def remove(self, run_id: str) -> None:
+        self._world.copies.pop(run_id, None)
+
+    def _copy(self, run_id: str) -> Copy:
+        if self._world.is_silent or run_id not in self._world.copies:
+            raise CannotRead("The copy could not be read.")
+        return self._world.copies[run_id]
+
+
+class FakeLog:
+    """A log in which nothing was written."""
+
+    size = 0
+    is_cut = False
+    written_at = None
+
+    def read(self, offset: int = 0, limit: int | None = None) -> object:
+        raise NotImplementedError
+
+
+class FakeEngine:
+    """Processes in memory; they end when a test says so."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def launch(self, order: LaunchOrder) -> ProcessMark:
+        with self._world.lock:
+            if order.run_id in self._world.processes:
+                raise LaunchFailed("this run has been started before")
+            pid = 1000 + len(self._world.processes)
+            self._world.processes[order.run_id] = Process(pid)
+            self._world.launches.append(order.run_id)
+        return self._mark(pid)
+
+    def prompt_file(self, run_id: str) -> Path:
+        return Path("/nowhere") / run_id / "prompt"
+
+    def look(self, run_id: str) -> Sight:
+        process = self._world.processes.get(run_id)
+        if self._world.is_silent:
+            return Sight(None, None, None, tree_gone=False)
+        if process is None:
+            return Sight(False, None, None, tree_gone=True)
+        gone = not process.is_alive
+        return Sight(process.is_alive, process.exit, self._mark(process.pid), tree_gone=gone)
+
+    def kill(self, run_id: str) -> bool:
+        process = self._world.processes.get(run_id)
+        if process is None:
+            return True
+        if not process.can_be_killed:
+            return False
+        self._world.end(run_id, None, signal=15, reason=ExitReason.STOPPED)
+        return True
+
+    def log(self, run_id: str) -> FakeLog:
+        return FakeLog()
+
+    def watch(self, run_id: str) -> None:
+        """Nothing is reported: a test looks by itself."""
+
+    def unwatch(self, run_id: str) -> None:
+        """Nothing was reported."""
+
+    def listen(self, on_change: Callable[[str, str], None]) -> None:
+        """Nothing is reported."""
+
+    def owned(self) -> set[str]:
+        return {run_id for run_id, one in self._world.processes.items() if one.is_alive}
+
+    def close(self) -> None:
+        """There is nothing to end."""
+
+    @staticmethod
+    def _mark(pid: int) -> ProcessMark:
+        return ProcessMark(pid, pid, BOOT)
+
+
+def _shuts_out(branch: str, other: str) -> bool:
+    return branch == other or branch.startswith(f"{other}/") or other.startswith(f"{branch}/")
