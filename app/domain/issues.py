@@ -8,29 +8,60 @@ from dataclasses import dataclass
 
 from app.domain.words import READY_LABEL
 
-_HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(?P<title>.*?)[ \t]*#*[ \t]*$")
-_FENCE = re.compile(r"^ {0,3}(```|~~~)")
+BLOCKED_BY = "blocked by"
+_LINES = re.compile(r"\r\n|\r|\n")
+_HEADING = re.compile(r"^ {0,3}#{1,6}(?P<rest>[ \t].*)?$")
+_UNDERLINE = re.compile(r"^ {0,3}(?:=+|-+)[ \t]*$")
+_FENCE = re.compile(r"^ {0,3}(?P<fence>`{3,}|~{3,})(?P<rest>.*)$")
 _REFERENCE = re.compile(r"(?<![\w/#&-])#(\d{1,9})\b")
+# what an underline cannot make a heading of: nothing, a list, a quote, an indented line
+_NO_TITLE = re.compile(r"^(?:\s*$| {4}|\t| {0,3}(?:[-+*>]|\d{1,9}[.)])(?:\s|$))")
 
 
 def blockers_of(body: str) -> list[int]:
     """The numbers under a `Blocked by` heading, up to the next heading, in order, once each."""
+    if BLOCKED_BY not in body.casefold():
+        return []
     numbers: dict[int, None] = {}
-    inside = fenced = False
-    for line in body.splitlines():
-        if _FENCE.match(line):
-            fenced = not fenced
-        heading = None if fenced else _HEADING.match(line)
-        if heading:
-            inside = heading["title"].strip().rstrip(":").casefold() == "blocked by"
+    inside, fence, above = False, "", ""
+    for line in _LINES.split(body):
+        fence, was_fenced = _fence_after(line, fence), bool(fence)
+        title = None if was_fenced or fence else _title_of(line, above)
+        if title is not None:
+            inside = title.strip().rstrip(":").rstrip().casefold() == BLOCKED_BY
         elif inside:
             numbers.update(dict.fromkeys(int(found) for found in _REFERENCE.findall(line)))
+        above = "" if was_fenced or fence or title is not None else line
     return list(numbers)
 
 
-def blocked_by(body: str, open_issues: Collection[int]) -> int | None:
-    """The lowest open issue that blocks this text's issue, or None."""
-    return min((number for number in blockers_of(body) if number in open_issues), default=None)
+def _title_of(line: str, above: str) -> str | None:
+    """The words of a heading that ends on this line, None where none does."""
+    heading = _HEADING.match(line)
+    if heading:
+        # by hand: an expression for the closing marks takes minutes for a hostile line
+        words = (heading["rest"] or "").strip(" \t")
+        unmarked = words.rstrip("#")
+        return unmarked if unmarked.endswith((" ", "\t")) or not unmarked else words
+    return above if _UNDERLINE.match(line) and not _NO_TITLE.match(above) else None
+
+
+def _fence_after(line: str, fence: str) -> str:
+    """The code fence that is open after this line, empty where none is."""
+    found = _FENCE.match(line)
+    if not found:
+        return fence
+    if not fence:
+        # what follows backticks on their own line cannot hold another
+        return "" if found["fence"][0] == "`" and "`" in found["rest"] else found["fence"]
+    closes = found["fence"].startswith(fence) and not found["rest"].strip()
+    return "" if closes else fence
+
+
+def blocked_by(body: str, open_issues: Collection[int], *, itself: int = 0) -> int | None:
+    """The lowest open issue that blocks this text's issue, or None; none blocks itself."""
+    numbers = (n for n in blockers_of(body) if n != itself and n in open_issues)
+    return min(numbers, default=None)
 
 
 def branch_of_issue(pattern: str, number: int) -> str:
@@ -66,6 +97,5 @@ def issue_hold(facts: IssueFacts, open_issues: Collection[int]) -> str | None:
         return "its branch could not be read"
     if facts.branch_exists:
         return f"parked: {facts.branch}"
-    others = [number for number in open_issues if number != facts.number]
-    blocker = blocked_by(facts.body, others)
+    blocker = blocked_by(facts.body, open_issues, itself=facts.number)
     return f"blocked by #{blocker}" if blocker is not None else None

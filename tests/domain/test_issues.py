@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.issues import blocked_by, blockers_of, branch_of_issue
+from app.domain.issues import IssueFacts, blocked_by, blockers_of, branch_of_issue, issue_hold
 
 
 @pytest.mark.parametrize(
@@ -46,10 +50,39 @@ from app.domain.issues import blocked_by, blockers_of, branch_of_issue
         # a fenced heading is an example of one
         ("```\n## Blocked by\n#3\n```", []),
         ("## Blocked by\n```\n# comment\n```\n#3", [3]),
+        ("~~~\n```\n## Blocked by\n#3\n~~~", []),
+        ("````\n```\n## Blocked by\n#3\n````\n## Blocked by\n#4", [4]),
+        ("```sh\n```\n## Blocked by\n#3", [3]),
+        ("```\n``` not the end\n## Blocked by\n#3", []),
+        ("``` `code` ```\n## Blocked by\n#3", [3]),
+        # a line of = or - below words makes them a heading, too
+        ("Blocked by\n----------\n#3", [3]),
+        ("BLOCKED BY:\n===\n#3\n\nNotes\n---\n#4", [3]),
+        ("## Blocked by\n- #3\n---\n- #4", [3, 4]),
+        ("## Blocked by\n\n---\n#3", [3]),
+        ("Blocked by\n\n---\n#3", []),
+        ("## Blocked by\n#3\n##\n#4", [3]),
+        # only what ends a line everywhere ends one here
+        ("so\u2028## Blocked by\n#3", []),
     ],
 )
 def test_references_under_the_heading_block(body: str, numbers: list[int]) -> None:
     assert blockers_of(body) == numbers
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("# a " + " " * 1000 + "#" * 1000 + "b", "# " + " \t" * 900 + "x", "#" * 2000),
+        *("-" * 2000 + "x", "`" * 2000, "#1" * 1000, "~" * 1000 + "`" * 1000),
+    ],
+    ids=lambda line: line[:6].strip(),
+)
+def test_a_hostile_text_is_read_in_no_time(line: str) -> None:
+    body = "## Blocked by\n" + "\n".join([line] * 100)
+    begun = time.process_time()
+    blockers_of(body)
+    assert time.process_time() - begun < 0.5
 
 
 @pytest.mark.parametrize(
@@ -60,6 +93,45 @@ def test_only_open_issues_block_and_the_lowest_is_named(
     open_issues: set[int], blocker: int | None
 ) -> None:
     assert blocked_by("## Blocked by\n#4 #3", open_issues) == blocker
+
+
+def test_an_issue_does_not_block_itself() -> None:
+    body = "## Blocked by\n#3 #4"
+    assert blocked_by(body, {3, 4}, itself=3) == 4
+    assert blocked_by(body, {3}, itself=3) is None
+    assert blocked_by(body, {3}, itself=5) == 3
+
+
+FREE = IssueFacts(
+    number=7,
+    body="## Blocked by\n#3, #7, #8, other/repo#9",
+    labels=["bug", "ready-for-agent"],
+    is_open=True,
+    branch="afk/7",
+    branch_exists=False,
+    has_open_run=False,
+    open_change=None,
+)
+
+
+@pytest.mark.parametrize(
+    ("known", "open_issues", "hold"),
+    [
+        ({}, {7}, None),
+        ({}, {7, 9, 12}, None),  # what it names is itself, closed, not there, or elsewhere
+        ({}, {3, 7}, "blocked by #3"),
+        ({"labels": ["Ready-For-Agent"]}, {7}, "not ready"),
+        ({"is_open": False}, {7}, "closed"),
+        ({"has_open_run": True}, {7}, "a run is under way"),
+        ({"open_change": 9}, {7}, "delivered: change request #9 is open"),
+        ({"branch_exists": True}, {7}, "parked: afk/7"),
+        ({"branch_exists": None}, {7}, "its branch could not be read"),
+    ],
+)
+def test_an_issue_waits_for_one_reason_in_one_sentence(
+    known: dict[str, Any], open_issues: set[int], hold: str | None
+) -> None:
+    assert issue_hold(replace(FREE, **known), open_issues) == hold
 
 
 @given(st.text(max_size=400))
