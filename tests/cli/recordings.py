@@ -94,10 +94,21 @@ def a_project(**changed: Any) -> dict[str, Any]:
         "auto_enabled": False,
         "paused": False,
         "strikes": 0,
+        "recent_failures": [],
         "ready_count": 2,
         "live_runs": 0,
         "archived_at": None,
     } | changed
+
+
+def a_paused_project(**changed: Any) -> dict[str, Any]:
+    """A project whose loop is paused after four failures."""
+    failures = [
+        {"run_id": f"run_c0123456789abcdefg00000{n}", "status": "died", "because": because}
+        for n, because in enumerate(("agent exited 1", "its time was used up", "agent exited 2"))
+    ]
+    told = {"auto_enabled": True, "paused": True, "strikes": 4, "recent_failures": failures}
+    return a_project(**told | changed)
 
 
 def an_issue(number: int, **changed: Any) -> dict[str, Any]:

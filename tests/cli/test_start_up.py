@@ -15,7 +15,9 @@ FIRST_WORD_SECONDS = 0.3
 TRIES = 7
 
 
-@pytest.mark.parametrize("words", [["--help"], ["runs", "list", "--help"], ["runs", "list"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["afk", "start", "--help"], ["runs", "list", "--help"], ["runs", "list"]]
+)
 def test_the_first_word_comes_within_the_time_it_is_given(
     words: list[str], shell: Shell, server: RecordedServer
 ) -> None:
