@@ -12,8 +12,8 @@ import sys
 import threading
 import tomllib
 import webbrowser
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import FrameType
@@ -26,7 +26,7 @@ from fastapi.staticfiles import StaticFiles
 from nicegui import core, ui
 from pydantic import ValidationError
 
-from app.api import afk, events, issues, keys, problems, projects, runs, sign_in, system
+from app.api import afk, events, forms, issues, keys, problems, projects, runs, sign_in, system
 from app.api.client import ApiClient
 from app.api.description import describe
 from app.api.faulty_transport import Faults, FaultyTransport, faults_of
@@ -44,6 +44,7 @@ from app.foothold import (
     refuse_open_bind,
 )
 from app.logs import set_up_logs
+from app.pages.plain import PlainPages
 from app.pages.routes import register_pages
 from app.records.database import DatabaseSilent
 from app.records.migration import SchemaNewer
@@ -86,17 +87,14 @@ def build_gate(plane: ControlPlane, live: LiveStream | None = None) -> Gate:
     """The whole web application behind its gate; whoever ends it may close `live` first."""
     services, port = plane.services, plane.settings.port
     live = live or LiveStream(services)
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        live.open()
-        yield
-        live.close()
-
-    web = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
+    web = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=_living(live))
     api = _build_api(services, live)
-    web.include_router(system.open_routes(services))
-    web.include_router(sign_in.routes(services.accounts, services.clock, port=port))
+    for routes in (
+        system.open_routes(services),
+        sign_in.routes(services.accounts, services.clock, port=port),
+        forms.routes(services, PlainPages(ASSETS / "plain")),
+    ):
+        web.include_router(routes)
     web.mount("/api/v1", api)
     web.mount("/assets", StaticFiles(directory=ASSETS))
     problems.register(web, store_silent=DatabaseSilent)
@@ -124,6 +122,16 @@ def build_gate(plane: ControlPlane, live: LiveStream | None = None) -> Gate:
     names = ("127.0.0.1", "localhost", "[::1]")
     core.sio.eio.cors_allowed_origins = [address, *(f"http://{name}:{port}" for name in names)]
     return gate
+
+
+def _living(live: LiveStream) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        live.open()
+        yield
+        live.close()
+
+    return lifespan
 
 
 def _build_api(services: Any, live: LiveStream) -> FastAPI:

@@ -7,6 +7,7 @@ from string import Template
 
 from starlette.responses import HTMLResponse
 
+from app.errors import Refusal
 from app.logs import correlation
 
 _PAGE = Template("""<!doctype html>
@@ -66,3 +67,12 @@ def fault_page() -> HTMLResponse:
     """500: a fault of ours, named by its correlation id only."""
     sentence = "<p>The log has the details under the reference below.</p>"
     return _page(500, "Something went wrong in Runyard", sentence)
+
+
+def refusal_page(refusal: Refusal) -> HTMLResponse:
+    """A form that was refused for good: why, and the way to a fresh one."""
+    sentence = f'<p>{escape(refusal.detail)}</p>\n<p><a href="/plain">To the projects</a></p>'
+    answer = _page(refusal.status, "Nothing was changed", sentence)
+    if "retry_after" in refusal.members:
+        answer.headers["Retry-After"] = str(refusal.members["retry_after"])
+    return answer

@@ -21,6 +21,12 @@ HEAD = (
     '<link rel="icon" type="image/svg+xml" href="/assets/icon.svg">'
     '<link rel="stylesheet" href="/assets/theme.css"><script src="/assets/clock.js"></script>'
 )
+# NiceGUI says to everybody without scripts that the browser is too old
+NO_SCRIPT = (
+    "<noscript><style>#esm-fallback{display:none!important}</style>"
+    '<p class="card">This page needs JavaScript. <a href="/plain">The plain page</a> works without:'
+    " it shows every project, and starts, stops and resets.</p></noscript>"
+)
 LOOKS = (("auto", "Auto"), ("light", "Light"), ("dark", "Dark"))
 
 
@@ -82,6 +88,7 @@ def _dress(visit: Visit, title: str) -> None:
     pinned = visit.client.request.cookies.get("runyard_look")
     ui.dark_mode({"dark": True, "light": False}.get(pinned or ""))
     ui.add_head_html(HEAD)
+    ui.add_body_html(NO_SCRIPT)
 
 
 def _rail(visit: Visit, active: str) -> ui.element:

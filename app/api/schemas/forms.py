@@ -1,0 +1,28 @@
+"""What plain forms may hold, besides the session's `csrf` and the way back, `next`."""
+
+from __future__ import annotations
+
+from app.api.schemas.parts import Body, Key, Number, Remark
+
+
+class NothingMore(Body):
+    """The content of `POST /afk/reset/{project}`."""
+
+
+class StartForm(Body):
+    """The content of `POST /afk/start/{project}`; without an issue the lowest is taken."""
+
+    issue: Number | None = None
+    x_idempotency_key: Key | None = None
+
+
+class AutoForm(Body):
+    """The content of `POST /afk/auto/{project}`: `on` or `off`."""
+
+    enabled: bool
+
+
+class StopForm(Body):
+    """The content of `POST /afk/stop/{run}`."""
+
+    because: Remark | None = None

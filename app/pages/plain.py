@@ -1,0 +1,111 @@
+"""Plain (`/plain`): the cards and their forms as HTML alone, for browsers without JavaScript."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from app.pages.theme import TONES, is_live
+from app.state.card_words import bars_in_words, bars_of, sentence_of, status_of, wants_person
+from app.state.durations import took
+from app.state.wire import ProjectOut, Provenance, RunOut
+
+LOOKS = ("light", "dark")
+
+
+class PlainPages:
+    """Fills the templates in a folder (assets/plain); every value is escaped where it enters."""
+
+    def __init__(self, folder: Path) -> None:
+        templates = Environment(
+            loader=FileSystemLoader(folder),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._card = templates.get_template("card.jinja")
+        self._page = templates.get_template("page.jinja")
+
+    def card(
+        self,
+        project: ProjectOut,
+        runs: Sequence[RunOut],
+        *,
+        unseen: int,
+        csrf: str | None,
+        new_key: Callable[[], str],
+        now: datetime,
+    ) -> str:
+        """A project's card with its forms.
+
+        `runs` are open ones and `unseen` how many more there are; `csrf` is the session's
+        secret, `new_key` makes an idempotency key for each form that starts a run.
+        """
+        return self._card.render(
+            project=project,
+            pill=_pill(project, now),
+            says=sentence_of(project),
+            bars=[(bar.height, TONES[bar.status][0], bar.title) for bar in bars_of(project)],
+            bars_in_words=bars_in_words(project),
+            alert=wants_person(project),
+            runs=[_run(run, now) for run in runs],
+            failures=[_failure(project, number) for number in range(len(project.recent_failures))],
+            unseen=unseen,
+            csrf=csrf,
+            new_key=new_key,
+        )
+
+    def page(
+        self,
+        cards: Sequence[str],
+        archived: Sequence[str],
+        *,
+        notice: str,
+        tone: str,
+        look: str,
+        made: Provenance,
+        now: datetime,
+    ) -> str:
+        """The whole page around cards that are HTML already."""
+        return self._page.render(
+            cards=[Markup(card) for card in cards],  # noqa: S704  (made by `card` above)
+            archived=[Markup(card) for card in archived],  # noqa: S704
+            notice=notice,
+            tone=tone,
+            look=look if look in LOOKS else "",
+            made=made,
+            now=now,
+        )
+
+
+def _pill(project: ProjectOut, now: datetime) -> tuple[str, str]:
+    status = status_of(project)
+    if status.since is None:
+        return status.words, status.tone
+    return f"{status.words} · {took((now - status.since).total_seconds())}", status.tone
+
+
+def _run(run: RunOut, now: datetime) -> dict[str, Any]:
+    since = ""
+    if is_live(run.status) and run.started_at is not None:
+        since = f" · {took((now - run.started_at).total_seconds())}"
+    return {
+        "id": run.id,
+        "name": f"#{run.issue}" if run.issue else run.id[-6:],
+        "tone": TONES[run.status][0],
+        "label": f"{run.label}{since}",
+        "what": " · ".join(part for part in (run.work_branch, run.title) if part),
+        "hold": run.hold or "",
+    }
+
+
+def _failure(project: ProjectOut, number: int) -> tuple[str, str]:
+    failure = project.recent_failures[number]
+    labels = {bar.run_id: bar.label for bar in project.recent_runs}
+    return labels.get(failure.run_id, failure.status.capitalize()), failure.because
