@@ -13,7 +13,7 @@ from pathlib import Path
 
 from app.adapters.git import Git
 from app.adapters.git_diffs import PLAIN, run_diff
-from app.services.ports import CannotRead, Diff
+from app.services.ports import Diff, Tampered
 
 _LITERAL = {"GIT_LITERAL_PATHSPECS": "1"}
 _INDEX_CAP = 128 * 1024 * 1024
@@ -36,7 +36,7 @@ class Look:
             return len(changed | self._filled_submodules(env))
 
     def diff(self, base: str) -> Diff:
-        """Unified diff of the files against `base`. Raises GitFailed, CannotRead."""
+        """Unified diff of the files against `base`. Raises GitFailed, Tampered."""
         with self._index(base) as env:
             new = self._names(["ls-files", "-z", "--others", "--exclude-standard"], env)
             is_cut = len(new) > _MOST_NEW_FILES
@@ -91,7 +91,7 @@ class Look:
             except (FileNotFoundError, NotADirectoryError):
                 continue
             if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):
-                raise CannotRead(f"{name} is not a plain file.")
+                raise Tampered(f"{name} is not a plain file.")
 
 
 def _holds_something(folder: Path) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,12 +11,14 @@ from pathlib import Path
 
 from app.adapters.git import Git, GitFailed, Identity, UnsafeArgument
 from app.domain.names import branch_problem
-from app.services.ports import CannotRead, Repository
+from app.services.ports import CannotRead, Repository, Tampered
 
 _ID = re.compile(r"[a-z0-9_]{1,80}", re.ASCII)
 _SHA = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})", re.ASCII)
 # highest precedence of all: no attribute of a repository names a driver or hides a file's diff
 _ATTRIBUTES = "* !filter !diff\n"
+# a file or folder that is gone, is something else, or (None) breaks a rule of our own
+_MADE_SO = (None, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO)
 
 Settings = Mapping[tuple[str, ...], Mapping[str, str]]
 
@@ -115,8 +119,20 @@ def _quoted(text: str) -> str:
 
 @contextmanager
 def or_cannot_read(what: str) -> Iterator[None]:
-    """Turn every failure inside into CannotRead, so that its caller keeps everything."""
+    """Turn every failure inside into CannotRead, so that its caller keeps everything.
+
+    It is Tampered where an agent made it so: full disks and the like prove nothing.
+    """
     try:
         yield
     except (GitFailed, OSError, ValueError) as problem:
-        raise CannotRead(f"{what} could not be read: {problem}") from problem
+        kind = Tampered if is_made_so(problem) else CannotRead
+        raise kind(f"{what} could not be read: {problem}") from problem
+
+
+def is_made_so(problem: Exception) -> bool:
+    """True for a failure that somebody made by changing files, not one of the machine's."""
+    if not isinstance(problem, OSError) or problem.errno not in _MADE_SO:
+        return False
+    # an agent's files are opened from their folder; what has a whole path is a place of ours
+    return not (isinstance(problem.filename, str) and os.path.isabs(problem.filename))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from app.adapters.git import Git
 from app.adapters.git_folders import opened, read_file
-from app.services.ports import CannotRead
+from app.services.ports import Tampered
 
 _SHA = re.compile(r"\b[0-9a-f]{40}(?:[0-9a-f]{24})?\b")
 _TEXT_CAP = 8 * 1024 * 1024
@@ -19,7 +19,7 @@ _MOST = 50_000
 
 
 def named_commits(git_dir: int) -> set[str]:
-    """The ids that any ref, HEAD or the stash's log names. Raises OSError, CannotRead."""
+    """The ids that any ref, HEAD or the stash's log names. Raises OSError, Tampered."""
     texts = [
         read_file(git_dir, "packed-refs", cap=_TEXT_CAP),
         read_file(git_dir, "HEAD", cap=_REF_CAP),
@@ -34,13 +34,13 @@ def named_commits(git_dir: int) -> set[str]:
     found = {sha for text in texts if text for sha in _SHA.findall(text)}
     found = {sha for sha in found if sha.strip("0")}
     if len(found) > _MOST:
-        raise CannotRead("The copy has too many branches to look through.")
+        raise Tampered("The copy has too many branches to look through.")
     return found
 
 
 def _loose(folder: int, depth: int = 0) -> Iterator[str | None]:
     if depth > _DEEPEST:
-        raise CannotRead("The copy's branches are nested too deep.")
+        raise Tampered("The copy's branches are nested too deep.")
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):

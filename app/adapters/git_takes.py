@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from app.adapters.git import Git
+from app.adapters.git import Git, GitAnswer, UnsafeArgument
 from app.adapters.git_folders import identify, opened, read_file, remove_tree, set_aside
 from app.adapters.git_places import checked_sha, head_ref
-from app.services.ports import CannotRead
+from app.services.ports import CannotRead, Tampered
 
 _TAKE_SECONDS = 300.0
 PACK_CAP = 2 * 1024**3
@@ -19,17 +20,27 @@ _TEXT_CAP = 8 * 1024 * 1024
 _DEEPEST = 4
 # one allocation of git's; an object that says it is larger is a bomb, not work
 _MEMORY = {"GIT_ALLOC_LIMIT": "1g"}
+# what git says of a machine in trouble, not of the objects it reads
+_TROUBLE = re.compile(
+    r"No space left|Out of diskspace|quota exceeded|Input/output error|Read-only file system"
+    r"|Too many open files|Cannot allocate memory|[Oo]ut of memory|temporarily unavailable"
+    r"|Permission denied|Operation not permitted|Stale file handle|endpoint is not connected"
+    r"|cannot fork|unable to create thread"
+)
 
 
 def read_tip(git_dir: int, branch: str) -> str:
-    """The commit a branch names, read as text. Raises OSError, CannotRead, UnsafeArgument."""
+    """The commit a branch names, read as text. Raises OSError, Tampered, UnsafeArgument."""
     ref = head_ref(branch)
     text = _loose_ref(git_dir, ref)
     if text is None:
         text = _packed_ref(git_dir, ref)
     if text is None:
-        raise CannotRead(f"The copy has no branch {branch} any more.")
-    return checked_sha(text.strip())
+        raise Tampered(f"The copy has no branch {branch} any more.")
+    try:
+        return checked_sha(text.strip())
+    except UnsafeArgument as problem:
+        raise Tampered(f"The copy's branch {branch} names no commit.") from problem
 
 
 def _loose_ref(git_dir: int, ref: str) -> str | None:
@@ -52,7 +63,7 @@ def _packed_ref(git_dir: int, ref: str) -> str | None:
 def check_objects(git_dir: int, mirror: Path) -> tuple[int, int]:
     """Make sure that the objects are real files and borrowed from our mirror only.
 
-    Answers what identifies the folder. Raises OSError, CannotRead.
+    Answers what identifies the folder. Raises OSError, Tampered.
     """
     with opened(git_dir, "objects") as objects:
         _check_files(objects)
@@ -68,29 +79,54 @@ def _check_files(folder: int, depth: int = 0) -> None:
                 with opened(folder, entry.name) as inner:
                     _check_files(inner, depth + 1)
             elif not entry.is_file(follow_symlinks=False):
-                raise CannotRead("The copy's objects are not plain files.")
+                raise Tampered("The copy's objects are not plain files.")
 
 
 def _check_alternates(text: str, mirror: Path) -> None:
     for line in text.splitlines():
         if line and not line.startswith("#") and line != str(mirror / "objects"):
-            raise CannotRead("The copy borrows objects from a place that is not ours.")
+            raise Tampered("The copy borrows objects from a place that is not ours.")
 
 
 def is_whole(git: Git, mirror: Path, tip: str, env: dict[str, str] | None = None) -> bool:
-    """True where `tip` is a commit in the mirror and nothing that it needs is missing."""
+    """True where `tip` is a commit in the mirror and nothing that it needs is missing.
+
+    Raises GitFailed, CannotRead.
+    """
     kind = git.run(["cat-file", "-t", tip], git_dir=mirror, env=env, check=False)
-    if kind.code or kind.text != "commit":
-        return False
-    walk = ["rev-list", "--objects", "--quiet", tip, "--not", "--all"]
-    return not git.run(walk, git_dir=mirror, env=env, timeout=_TAKE_SECONDS, check=False).code
+    if not kind.code and kind.text == "commit":
+        walk = ["rev-list", "--objects", "--quiet", tip, "--not", "--all"]
+        kind = git.run(walk, git_dir=mirror, env=env, timeout=_TAKE_SECONDS, check=False)
+        if not kind.code:
+            return True
+    if proves_nothing(kind):
+        raise CannotRead(f"git could not look through the commits: {_last_line(kind)}")
+    return False
+
+
+def proves_nothing(answer: GitAnswer) -> bool:
+    """True where git failed for the machine's sake: ended by a signal, no room, not allowed."""
+    return answer.code < 0 or _TROUBLE.search(answer.err) is not None
+
+
+def _last_line(answer: GitAnswer) -> str:
+    return (answer.err.strip().splitlines() or ["no reason given"])[-1][:300]
+
+
+def _checked(answer: GitAnswer) -> None:
+    """Raises Tampered for a failure that the objects are to blame for, CannotRead otherwise."""
+    if answer.is_cut:
+        raise Tampered(f"The commits are larger than {PACK_CAP // 1024**3} GiB.")
+    if answer.code:
+        kind = CannotRead if proves_nothing(answer) else Tampered
+        raise kind(f"The commits could not be taken: {_last_line(answer)}")
 
 
 def pack_into(git: Git, mirror: Path, objects: Path, tip: str) -> None:
     """Bring every object `tip` needs into the mirror, checked, or nothing.
 
-    Nothing of it is in the mirror before all of it is known to be sound. Raises GitFailed,
-    CannotRead, OSError.
+    Nothing of it is in the mirror before all of it is known to be sound. Raises Tampered,
+    GitFailed, CannotRead, OSError.
     """
     aside = set_aside(mirror, "incoming")
     try:
@@ -103,11 +139,9 @@ def pack_into(git: Git, mirror: Path, objects: Path, tip: str) -> None:
                 "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(mirror / "objects"),
                 **_MEMORY,
             }
-            check = ["index-pack", "--strict", "--stdin", "--fix-thin"]
-            check.append(f"--max-input-size={PACK_CAP}")
-            git.run(check, git_dir=mirror, input=pack, env=env, timeout=_TAKE_SECONDS)
+            _unpack(git, mirror, pack, env)
         if not is_whole(git, mirror, tip, env):
-            raise CannotRead("The copy's commits are not whole.")
+            raise Tampered("The copy's commits are not whole.")
         _move_packs(aside / "pack", mirror / "objects" / "pack")
     finally:
         remove_tree(mirror, aside.name)
@@ -115,7 +149,7 @@ def pack_into(git: Git, mirror: Path, objects: Path, tip: str) -> None:
 
 def _pack(git: Git, mirror: Path, objects: Path, tip: str, pack: IO[bytes]) -> None:
     known = git.run(["for-each-ref", "--format=^%(objectname)"], git_dir=mirror).text
-    git.run(
+    answer = git.run(
         ["pack-objects", "--revs", "--stdout", "--thin", "--delta-base-offset", "-q"],
         git_dir=mirror,
         input=f"{tip}\n{known}\n".encode(),
@@ -123,6 +157,15 @@ def _pack(git: Git, mirror: Path, objects: Path, tip: str, pack: IO[bytes]) -> N
         env={"GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(objects), **_MEMORY},
         timeout=_TAKE_SECONDS,
         output_cap=PACK_CAP,
+        check=False,
+    )
+    _checked(answer)
+
+
+def _unpack(git: Git, mirror: Path, pack: IO[bytes], env: dict[str, str]) -> None:
+    check = ["index-pack", "--strict", "--stdin", "--fix-thin", f"--max-input-size={PACK_CAP}"]
+    _checked(
+        git.run(check, git_dir=mirror, input=pack, env=env, timeout=_TAKE_SECONDS, check=False)
     )
 
 

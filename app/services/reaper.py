@@ -9,11 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.domain import rules
-from app.domain.lifecycle import DONE, Signal, next_status
-from app.domain.rules import ExitReason, ExitRecord, RunFacts, Strike, Verdict
+from app.domain.lifecycle import DONE, Signal
+from app.domain.rules import ExitReason, ExitRecord, RunFacts, Verdict
 from app.domain.words import Cause, Delivers, Status
-from app.failpoints import reach
-from app.records.database import Transaction
 from app.records.tables import Project, Run
 from app.services.delivery import Deliverer
 from app.services.floor import Ledgers, Outside
@@ -22,19 +20,25 @@ from app.services.ports import (
     CannotRead,
     Delivery,
     ForgeSilent,
+    Repository,
     Sight,
+    Tampered,
 )
 from app.services.prechecks import repository_of
 from app.services.run_locks import Locks
 from app.services.settlement import Settlement, delivery_columns
 from app.services.tenure import Tenure
+from app.services.verdicts import Line, Verdicts
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a run's agent left in commits; a tip or an answer of None could not be read."""
+    """What a run's agent left in commits; a tip or an answer of None could not be read.
+
+    `because` says why nothing was taken; with `has_commits=False` that is evidence.
+    """
 
     tip: str | None
     has_commits: bool | None
@@ -67,6 +71,7 @@ class Reaper:
         self._locks = locks
         self._tenure = tenure
         self._clock = clock
+        self._verdicts = Verdicts(ledgers, clock)
         self._wanted: set[str] = set()
 
     def reap_once(self, run_id: str) -> bool:
@@ -111,11 +116,10 @@ class Reaper:
         was_spawned = sight.exit is None or sight.exit.reason is not ExitReason.NOT_SPAWNED
         if sight.mark is not None and was_spawned and (sight.alive or sight.exit is not None):
             began = run.taken_at or self._clock()
-            return self._move(
+            return self._verdicts.write(
                 run,
                 Verdict(Signal.AGENT_ALIVE),
-                kind="spawned",
-                sentence=f"adopted · pid {sight.mark.pid}",
+                Line("spawned", f"adopted · pid {sight.mark.pid}"),
                 started_at=began,
                 deadline=began + timedelta(seconds=run.budget_seconds),
                 pid=sight.mark.pid,
@@ -124,11 +128,10 @@ class Reaper:
             return run
         self._launcher.undo(run)
         because = "Runyard was restarted before the agent had started"
-        return self._move(
+        return self._verdicts.write(
             run,
             Verdict(Signal.LAUNCH_FAILED, Cause.LAUNCH_FAILED, because),
-            kind="reaped",
-            sentence=f"not started: {because}",
+            Line("reaped", f"not started: {because}"),
             released_at=self._clock(),
         )
 
@@ -138,19 +141,27 @@ class Reaper:
         sight = self._engine.look(run.id)
         work = Work(None, False)
         if sight.exit is not None or sight.alive is False:
-            work = self._take_work(run, project)
-        facts = self._facts(run, project, sight, work)
-        verdict = rules.classify(facts)
+            work = self._take_work(run, project, sight)
+        verdict = rules.classify(self._facts(run, project, sight, work))
         if verdict.signal is None:
+            self._hold(run, work)
             return run
         if verdict.cause is Cause.NO_DELIVERY and work.because:
             verdict = replace(verdict, because=f"{verdict.because}: {work.because}")
         columns: dict[str, Any] = {"head_sha": work.tip}
+        before = []
         if sight.exit is not None:
             columns |= {"exit_code": sight.exit.code, "exit_signal": sight.exit.signal}
-            self._runs.tell_once(run.id, sight.exit.at, "exited", _exit_sentence(sight.exit))
-        kind = "reaped" if verdict.is_final else "progress"
-        return self._move(run, verdict, kind=kind, sentence=verdict.because, **columns)
+            before.append(Line("exited", _exit_sentence(sight.exit), sight.exit.at))
+        if work.because and work.has_commits is False:
+            before.append(Line("note", f"not taken over: {work.because}"))
+        line = Line("reaped" if verdict.is_final else "progress", verdict.because)
+        return self._verdicts.write(run, verdict, line, before, **columns)
+
+    def _hold(self, run: Run, work: Work) -> None:
+        hold = f"its work could not be read, and is read again: {work.because}"
+        if work.because and run.hold != hold:
+            self._runs.note(run.id, run.project_id, hold=hold)
 
     def _facts(self, run: Run, project: Project, sight: Sight, work: Work) -> RunFacts:
         return RunFacts(
@@ -176,78 +187,41 @@ class Reaper:
             return None
         return found is not None
 
-    def _take_work(self, run: Run, project: Project) -> Work:
+    def _take_work(self, run: Run, project: Project, sight: Sight) -> Work:
         repo = repository_of(project)
         try:
             tip = self._copies.take(repo, run.id, run.work_branch)
-        except CannotRead as problem:
-            if self._mirrors.tip(repo, run.work_branch) is None:
-                # something of ours is not there: no evidence against the agent
-                return Work(None, None, str(problem))
-            self._runs.tell_once(run.id, self._clock(), "note", f"not taken over: {problem}")
-            return Work(None, False, str(problem))
-        commits = self._mirrors.stat(repo, run.base_sha or tip, tip).commits
+            commits = self._mirrors.stat(repo, run.base_sha or tip, tip).commits
+        except Tampered as problem:
+            if sight.alive:
+                return Work(None, None)  # its last processes are being ended, and may write yet
+            # nothing is known of a copy while something of ours is away
+            return Work(None, False if self._has_claim(repo, run) else None, str(problem))
+        except (CannotRead, OSError) as problem:
+            return Work(None, None, str(problem))
         return Work(tip, commits > 0)
+
+    def _has_claim(self, repo: Repository, run: Run) -> bool:
+        try:
+            return self._mirrors.tip(repo, run.work_branch) is not None
+        except (CannotRead, OSError):
+            return False
 
     # --- delivering ----------------------------------------------------------------------------
 
     def _deliver(self, run: Run, project: Project) -> Run:
         outcome = self._deliverer.deliver(run, project)
         if isinstance(outcome, Delivery):
-            return self._move(
+            return self._verdicts.write(
                 run,
                 Verdict(Signal.DELIVERED, Cause.DELIVERED, f"delivered #{outcome.number}"),
-                kind="delivered",
-                sentence=f"change request #{outcome.number} opened",
+                Line("delivered", f"change request #{outcome.number} opened"),
                 **delivery_columns(outcome),
             )
         if outcome is None:
             return run
         verdict = Verdict(Signal.PUSH_REFUSED, Cause.PUSH_REFUSED, outcome)
-        return self._move(run, verdict, kind="reaped", sentence=outcome)
-
-    # --- writing -------------------------------------------------------------------------------
-
-    def _move(self, run: Run, verdict: Verdict, *, kind: str, sentence: str, **columns: Any) -> Run:
-        if verdict.signal is None:
-            return run
-        effect = Strike.NONE
-        if verdict.cause is not None:
-            effect = self._effect(run, verdict.signal, verdict.cause)
-            columns |= {
-                "cause": verdict.cause,
-                "because": verdict.because,
-                "is_strike": effect is Strike.ADD,
-            }
-        reach("before_reap_commit")
-        with self._runs.stores.owner_of(run.id).transaction() as tx:
-            moved = self._runs.move(
-                tx,
-                run,
-                verdict.signal,
-                now=self._clock(),
-                kind=kind,
-                sentence=sentence,
-                hold=None,
-                **columns,
-            )
-            if moved is not None:
-                self._count(tx, moved, effect, verdict.because)
-        reach("after_reap_commit")
-        # whoever moved it first has also done what follows from that
-        return moved or self._runs.find(run.id) or run
-
-    def _effect(self, run: Run, signal: Signal, cause: Cause) -> Strike:
-        status = next_status(Status(run.status), signal)
-        if status is None:
-            return Strike.NONE
-        return rules.strike_effect(status, cause, resolves_issue=run.issue is not None)
-
-    def _count(self, tx: Transaction, ended: Run, effect: Strike, because: str) -> None:
-        if effect is Strike.ADD:
-            self._projects.add_strike(tx, ended.project_id, because)
-        elif effect is Strike.CLEAR:
-            self._projects.clear_strikes(tx, ended.project_id)
+        return self._verdicts.write(run, verdict, Line("reaped", outcome))
 
 
 def _exit_sentence(ended: ExitRecord) -> str:

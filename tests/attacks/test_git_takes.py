@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import shutil
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from app.services.ports import CannotRead
+from app.adapters.git import GitAnswer
+from app.adapters.git_takes import proves_nothing
+from app.services.ports import CannotRead, Tampered
 from tests.repositories import Place, commit_file, run_git, set_up_place, tip_of
 
 
@@ -133,7 +138,36 @@ def write_object(copy: Path, kind: str, content: bytes) -> str:
     return run_git(copy, "hash-object", "-t", kind, "-w", "--literally", "raw")
 
 
+def remove_the_copy(copy: Path, elsewhere: Path) -> None:
+    shutil.rmtree(copy)
+
+
+def remove_the_git_folder(copy: Path, elsewhere: Path) -> None:
+    shutil.rmtree(copy / ".git")
+
+
+def remove_the_branch(copy: Path, elsewhere: Path) -> None:
+    (copy / ".git/refs/heads/afk/1").unlink()
+
+
+def put_a_socket_for_the_branch(copy: Path, elsewhere: Path) -> None:
+    ref = copy / ".git/refs/heads/afk/1"
+    ref.unlink()
+    with socket.socket(socket.AF_UNIX) as door, contextlib.chdir(ref.parent):
+        door.bind(ref.name)
+
+
+def put_a_folder_for_the_branch(copy: Path, elsewhere: Path) -> None:
+    (copy / ".git/refs/heads/afk/1").unlink()
+    (copy / ".git/refs/heads/afk/1").mkdir()
+
+
 HOSTILE: list[Callable[[Path, Path], None]] = [
+    remove_the_copy,
+    remove_the_git_folder,
+    remove_the_branch,
+    put_a_socket_for_the_branch,
+    put_a_folder_for_the_branch,
     replace_copy_by_link,
     replace_git_by_link,
     replace_git_by_file,
@@ -166,7 +200,76 @@ def test_a_git_folder_that_is_not_sound_is_never_taken(
     commit_file(copy, "new.txt", "new\n")
     before = sorted(place.mirror.rglob("*"))
     change(copy, place.origin.parent / "elsewhere")
-    with pytest.raises(CannotRead):
+    with pytest.raises(Tampered):
         place.copies.take(place.repo, "run_1", "afk/1")
     assert place.mirrors.tip(place.repo, "afk/1") == place.base_sha
     assert sorted(place.mirror.rglob("*")) == before
+
+
+def hide_the_copies(place: Place) -> Callable[[], object]:
+    copies = place.copies.path("run_1").parent
+    away = copies.rename(copies.with_name("away"))
+    return lambda: away.rename(copies)
+
+
+def hide_the_mirror(place: Place) -> Callable[[], object]:
+    away = place.mirror.rename(place.mirror.with_name("away"))
+    return lambda: away.rename(place.mirror)
+
+
+def leave_no_room_in_the_mirror(place: Place) -> Callable[[], object]:
+    # files of no size may be made, and nothing be written to them
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def lock_the_claim(place: Place) -> Callable[[], object]:
+    lock = place.mirror / "refs/heads/afk/1.lock"
+    lock.touch()
+    return lock.unlink
+
+
+@pytest.mark.parametrize(
+    "trouble", [hide_the_copies, hide_the_mirror, leave_no_room_in_the_mirror, lock_the_claim]
+)
+def test_a_machine_in_trouble_is_no_evidence_and_the_next_look_takes_all(
+    place: Place, trouble: Callable[[Place], Callable[[], object]]
+) -> None:
+    copy = place.start()
+    tip = commit_file(copy, "new.txt", "new\n")
+    mend = trouble(place)
+    try:
+        with pytest.raises(CannotRead) as problem:
+            place.copies.take(place.repo, "run_1", "afk/1")
+    finally:
+        mend()
+    assert not isinstance(problem.value, Tampered)
+    assert place.copies.take(place.repo, "run_1", "afk/1") == tip
+    assert tip_of(place.mirror, "refs/heads/afk/1") == tip
+
+
+@pytest.mark.parametrize(
+    ("code", "err", "proves"),
+    [
+        (128, "fatal: write error: No space left on device", False),
+        (128, "fatal: sha1 file '<stdout>' write error. Out of diskspace", False),
+        (128, "fatal: unable to create temporary file: Disk quota exceeded", False),
+        (128, "error: unable to open object: Input/output error", False),
+        (128, "fatal: unable to create 'x': Read-only file system", False),
+        (128, "error: cannot open pack: Too many open files", False),
+        (128, "fatal: Out of memory, malloc failed (tried to allocate 9 bytes)", False),
+        (128, "fatal: failed to read object: Permission denied", False),
+        (-9, "", False),
+        (-25, "", False),
+        (128, "fatal: bad object 0123", True),
+        (128, "fatal: fsck error in packed object", True),
+        (128, "fatal: attempting to allocate 9 over limit 1", True),
+        (128, "fatal: pack exceeds maximum allowed size (2.00 GiB)", True),
+        (1, "", True),
+    ],
+)
+def test_what_git_says_tells_a_machine_in_trouble_from_bad_objects(
+    code: int, err: str, proves: bool
+) -> None:
+    assert proves_nothing(GitAnswer(code, b"", err)) is not proves

@@ -16,6 +16,7 @@ from app.services.ports.forges import (
     Forge,
     ForgeSilent,
     Issue,
+    Ready,
     TrackerStore,
 )
 from app.services.ports.processes import (
@@ -40,6 +41,7 @@ from app.services.ports.repositories import (
     Remote,
     RemoteBranch,
     Repository,
+    Tampered,
     WorkingCopies,
 )
 
@@ -69,11 +71,13 @@ __all__ = [
     "OriginProblem",
     "ProcessMark",
     "PushAnswer",
+    "Ready",
     "Remote",
     "RemoteBranch",
     "Repository",
     "Sight",
     "Standing",
+    "Tampered",
     "TrackerStore",
     "WorkingCopies",
 ]

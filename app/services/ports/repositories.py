@@ -27,7 +27,11 @@ class BranchTaken(Exception):
 
 
 class CannotRead(Exception):
-    """Something of a working copy could not be read or trusted: keep everything."""
+    """Something could not be read just now: keep everything, conclude nothing, look again."""
+
+
+class Tampered(CannotRead):
+    """What an agent left is not acceptable, and will not be at the next look: it is evidence."""
 
 
 @dataclass(frozen=True)
@@ -214,7 +218,10 @@ class WorkingCopies(Protocol):
         ...
 
     def take(self, repo: Repository, run_id: str, branch: str) -> str:
-        """Pack the copy's commits into the mirror, checked; the tip. Raises CannotRead."""
+        """Pack the copy's commits into the mirror, checked; the tip.
+
+        Raises Tampered where the copy is not sound by its agent's doing, CannotRead otherwise.
+        """
         ...
 
     def look(self, repo: Repository, run_id: str, *, tip: str) -> CopyState:
