@@ -105,9 +105,13 @@ class Visit:
 
         return look
 
-    def say(self, words: str) -> None:
-        """Say something to the person: shown for a while, read aloud politely."""
-        self._show(f'<div class="note">{text(words)}</div>')
+    def say(self, words: str, *, go: tuple[str, str] | None = None) -> None:
+        """Say something to the person: shown for a while, read aloud politely.
+
+        `go` is a link behind it: its words and a path of ours.
+        """
+        link = f'<a href="{text(go[1])}">{text(go[0])}</a>' if go else ""
+        self._show(f'<div class="note">{text(words)}{link}</div>')
 
     def announce(self, words: str) -> None:
         """Have something read aloud that the page shows anyway."""
