@@ -47,11 +47,11 @@ from app.services.quota import Places, Quota
 from app.services.reaper import Reaper
 from app.services.recovery import Recovery
 from app.services.run_locks import Locks
-from app.services.settlement import Settlement
 from app.services.stopping import Stopper
 from app.services.sweep import Sweep
 from app.services.tenure import Tenure
 from app.services.trigger import TriggerDesk
+from app.services.undoing import FullSettlement
 from app.services.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -90,7 +90,8 @@ class ControlPlane:
         # a database in the data folder itself is this server's alone: the folder is locked
         is_alone = settings.database_url is None
         self.leases = Leases(LeaseLedger(stores), here.server, is_alone=is_alone)
-        self.tenure = Tenure(self.ledgers.runs, here, self.leases)
+        watch = self.adapters.engine.watch
+        self.tenure = Tenure(self.ledgers.runs, here, self.leases, watch)
         counters, window = pick_counters(settings), settings.run_window
         self.counting = Counting(counters, self.ledgers.runs, window, self.feed.publish)
         self.services = self._build(given or {})
@@ -178,6 +179,7 @@ class ControlPlane:
             clock,
             self.settings.max_live_runs,
             afk.fill_once,
+            self.metronome.call_at,
         )
         desk = self._project_desk(outside, sweep)
         return Services(
@@ -232,7 +234,7 @@ class ControlPlane:
             outside,
             launcher,
             Deliverer(runs, outside, clock),
-            Settlement(runs, outside, self.workers, clock, self._look_again),
+            FullSettlement(runs, outside, self.workers, clock, self._look_again),
             self.locks,
             self.tenure,
             clock,

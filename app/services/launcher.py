@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.domain import prompts
 from app.domain.lifecycle import DONE, Signal
 from app.domain.words import Cause, Delivers, Depth, Status
+from app.failpoints import reach
 from app.records.tables import Project, Run
 from app.services.floor import Ledgers, Outside
 from app.services.ports import (
@@ -25,6 +25,7 @@ from app.services.ports import (
 )
 from app.services.prechecks import repository_of
 from app.services.run_locks import Locks
+from app.services.undoing import Made, Undoing, Undone
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +61,11 @@ class Launcher:
         self._engine = outside.engine
         self._agents = outside.agents
         self._forge_of = outside.forge_of
+        self._undoing = Undoing(outside)
         self._terms = terms
         self._locks = locks
         self._clock = clock
+        self._too_long = f"its launch took longer than {terms.launch_seconds / 60:g} minutes"
         self._promised: set[str] = set()
 
     def promise(self, run_id: str) -> None:
@@ -90,67 +93,85 @@ class Launcher:
         project = self._projects.find(run.project_id) if run else None
         if run is None or project is None or run.status != Status.STARTING:
             return False
-        with ExitStack() as undo:
-            try:
-                mark = self._launch(run, project, undo)
-            except (NotLaunched, OriginProblem, LaunchFailed) as failure:
-                undo.close()
-                self._give_up(run, str(failure))
-                return False
-            except Exception:
-                undo.close()
-                self._give_up(run, "something went wrong in Runyard; the log has the details")
-                raise
-            if not self._has_begun(run, mark):
-                latest = self._runs.find(run.id)
-                if latest is not None and latest.status not in DONE:
-                    undo.pop_all()  # another server has taken it over and keeps it going
-                return False
-            undo.pop_all()
-        self._engine.watch(run.id)
+        made = Made(claim=False, copy=False, process=False)
+        try:
+            mark = self._launch(run, project, made)
+        except (NotLaunched, OriginProblem, LaunchFailed) as failure:
+            self._end_undone(run_id, str(failure), made)
+            return False
+        except Exception:
+            because = "something went wrong in Runyard; the log has the details"
+            self._end_undone(run_id, because, made)
+            raise
+        if not self._has_begun(run, mark):
+            latest = self._runs.find(run_id)
+            # what is not over has been taken over by another server, which keeps it going
+            if latest is not None and latest.status in DONE:
+                self._end_undone(run_id, "", made)
+            return False
+        self._engine.watch(run_id)
         return True
 
     def undo(self, run: Run) -> None:
-        """Undo the launch of a run whose agent never started, as far as it came."""
-        project = self._projects.find(run.project_id)
-        self._engine.kill(run.id)
-        self._copies.remove(run.id)
-        if project is not None and run.base_sha is not None:
-            repo = repository_of(project)
-            self._mirrors.release(repo, run.work_branch, expected_sha=run.base_sha)
+        """End a run whose agent never started, and take back what its launch had made."""
+        self._end_undone(run.id, "Runyard was restarted before the agent had started", Made())
 
-    def _launch(self, run: Run, project: Project, undo: ExitStack) -> ProcessMark:
+    def end_late(self, run: Run) -> bool:
+        """End a run whose launch takes too long; whoever launches it takes back what it made."""
+        return self._end(run, self._too_long, Undone("its launch is being undone"))
+
+    def halt(self, run_id: str) -> bool:
+        """End whatever a launch has started; False where that could not be proved."""
+        return self._engine.kill(run_id)
+
+    def launch_by(self, run: Run) -> datetime:
+        """When the agent of a run that was taken must be there."""
+        return (run.taken_at or self._clock()) + timedelta(seconds=self._terms.launch_seconds)
+
+    def _launch(self, run: Run, project: Project, made: Made) -> ProcessMark:
         repo = repository_of(project)
         if not self._mirrors.exists(repo):
             # another server's runs folder has it, or somebody deleted it
             self._mirrors.clone(repo, progress=lambda *_: None)
         self._mirrors.fetch(repo)
+        self._must_be_wanted(run)
+        base = self._claim(repo, run)
+        made.claim = True
+        origin = f"branch {run.work_branch} from {run.branch_name}@{base[:7]}"
+        self._tell(run, "claimed", origin, branch=run.work_branch, base_sha=base)
+        reach("after_claim")
+        self._copies.prepare(repo, run.id, branch=run.work_branch, sha=base)
+        made.copy = True
+        included = self._copies.include(repo, run.id)
+        extra = f" · {included} files of .runyardinclude" if included else ""
+        self._tell(run, "prepared", f"working copy of {project.name}{extra}")
+        reach("after_prepare")
+        order = self._order(run, project, base)
+        self._must_be_wanted(run)
+        made.process = True
+        mark = self._engine.launch(order)
+        reach("after_spawn")
+        return mark
+
+    def _must_be_wanted(self, run: Run) -> None:
+        latest = self._runs.find(run.id)
+        if latest is None or latest.status != Status.STARTING:
+            raise NotLaunched("it was stopped before its agent was started")
+        if self.launch_by(run) <= self._clock():
+            raise NotLaunched(self._too_long)
+
+    def _claim(self, repo: Repository, run: Run) -> str:
+        """Create the run's branch at the fresh base commit; that commit."""
         base = self._mirrors.origin_tip(repo, run.branch_name)
         if base is None:
             raise NotLaunched(f"origin has no branch {run.branch_name} any more")
         # the commit is noted first: a crash after the claim must know what to release
         self._runs.note(run.id, run.project_id, base_sha=base)
-        self._claim(repo, run.work_branch, base)
-        undo.callback(self._mirrors.release, repo, run.work_branch, expected_sha=base)
-        origin = f"branch {run.work_branch} from {run.branch_name}@{base[:7]}"
-        self._tell(run, "claimed", origin, branch=run.work_branch, base_sha=base)
-        self._copies.prepare(repo, run.id, branch=run.work_branch, sha=base)
-        undo.callback(self._copies.remove, run.id)
-        included = self._copies.include(repo, run.id)
-        extra = f" · {included} files of .runyardinclude" if included else ""
-        self._tell(run, "prepared", f"working copy of {project.name}{extra}")
-        undo.callback(self._engine.kill, run.id)
-        order = self._order(run, project, base)
-        latest = self._runs.find(run.id)
-        if latest is None or latest.status != Status.STARTING:
-            raise NotLaunched("it was stopped before its agent was started")
-        return self._engine.launch(order)
-
-    def _claim(self, repo: Repository, branch: str, base: str) -> None:
         try:
-            self._mirrors.claim(repo, branch, base)
+            self._mirrors.claim(repo, run.work_branch, base)
         except BranchTaken as taken:
-            raise NotLaunched(f"the branch {branch} exists already") from taken
+            raise NotLaunched(f"the branch {run.work_branch} exists already") from taken
+        return base
 
     def _order(self, run: Run, project: Project, base: str) -> LaunchOrder:
         prompt = prompts.compose(self._brief(run, project), project.prompt)
@@ -167,7 +188,7 @@ class Launcher:
             run_id=run.id,
             argv=self._agents.command(run.agent, job, project.agent_command),
             setup=project.setup_command or (),
-            launch_seconds=self._terms.launch_seconds,
+            launch_seconds=(self.launch_by(run) - self._clock()).total_seconds(),
             workdir=path,
             env=self._agents.environment(run.agent),
             budget_seconds=run.budget_seconds,
@@ -222,10 +243,18 @@ class Launcher:
             )
         return moved is not None
 
-    def _give_up(self, run: Run, because: str) -> None:
+    def _end_undone(self, run_id: str, because: str, made: Made) -> None:
+        """Take back what was made, then say how it ended and what of it remains."""
+        run = self._runs.find(run_id)
+        if run is None:
+            return
+        undone = self._undoing.once(run, self._projects.find(run.project_id), made)
+        self._end(run, because, undone)
+
+    def _end(self, run: Run, because: str, undone: Undone) -> bool:
         now = self._clock()
         with self._runs.stores.owner_of(run.id).transaction() as tx:
-            self._runs.move(
+            moved = self._runs.move(
                 tx,
                 run,
                 Signal.LAUNCH_FAILED,
@@ -234,9 +263,11 @@ class Launcher:
                 sentence=f"not started: {because}",
                 cause=Cause.LAUNCH_FAILED,
                 because=because,
-                released_at=now,
-                hold=None,
+                released_at=None if undone.remains else now,
+                hold=undone.remains or None,
+                parked=bool(undone.parked),
             )
+        return moved is not None
 
     def _tell(self, run: Run, kind: str, sentence: str, **data: object) -> None:
         self._runs.tell_once(run.id, self._clock(), kind, sentence, **data)

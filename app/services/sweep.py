@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from app.domain.lifecycle import WAITING, Signal
 from app.domain.words import Cause, Status
@@ -20,6 +20,7 @@ from app.services.tenure import Tenure
 from app.services.workers import Workers
 
 log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Sweep:
         clock: Callable[[], datetime],
         max_live_runs: int,
         fill_auto: Callable[[datetime], int],
+        call_at: Callable[[datetime, Callable[[], None]], None],
     ) -> None:
         self._runs = ledgers.runs
         self._projects = ledgers.projects
@@ -53,6 +55,7 @@ class Sweep:
         self._clock = clock
         self._max_live_runs = max_live_runs
         self._fill_auto = fill_auto
+        self._call_at = call_at
         self._guard = threading.Lock()
         self._is_running = False
         self._wanted: set[str] = set()
@@ -75,20 +78,51 @@ class Sweep:
 
     def fill_once(self, now: datetime) -> int:
         """Start what may start: what people asked for first, then what the loop adds to it."""
+        self._end_late_launches(now)
         taken = self._fill_from_queue(now)
         # what the loop adds could start at once: it is taken in the same round
-        return taken + (self._fill_from_queue(now) if self._fill_auto(now) else 0)
+        taken += self._fill_from_queue(now) if self._fill_auto(now) else 0
+        self._remember_next_moment(now)
+        return taken
 
     def _fill_from_queue(self, now: datetime) -> int:
-        taken = 0
-        for run in self._runs.waiting(now):
+        return sum(bool(self._guarded(self._start, run, now)) for run in self._runs.waiting(now))
+
+    def _start(self, run: Run, now: datetime) -> bool:
+        """Let a waiting run go on if it may; True where it was taken."""
+        if run.status == Status.DELAYED:
+            run = self._move(run, Signal.DUE, now, "note", "due now") or run
+        if run.status != Status.QUEUED or self._end_unstarted(run, now):
+            return False
+        return self._take(run, now)
+
+    def _end_late_launches(self, now: datetime) -> None:
+        for run in self._runs.open_runs():
+            if run.status == Status.STARTING and self._launcher.launch_by(run) <= now:
+                self._guarded(self._end_late_launch, run, now)
+
+    def _end_late_launch(self, run: Run, now: datetime) -> None:
+        if self._tenure.may_judge(run, now) and self._launcher.end_late(run):
+            self._workers.submit(self._undo_late_launch, run)
+
+    def _undo_late_launch(self, run: Run) -> None:
+        # its launch may be waiting for a setup command; where nobody launches it, the look undoes
+        self._launcher.halt(run.id)
+        self._look_at(run)
+
+    def _remember_next_moment(self, now: datetime) -> None:
+        """Have the next fill at the moment when something is due, not at the next tick."""
+        moments: list[datetime | None] = []
+        for run in self._runs.open_runs():
             if run.status == Status.DELAYED:
-                run = self._move(run, Signal.DUE, now, "note", "due now") or run
-            if run.status != Status.QUEUED:
-                continue
-            if not self._end_unstarted(run, now):
-                taken += self._take(run, now)
-        return taken
+                moments.append(run.due_at)
+            elif run.status == Status.QUEUED:
+                moments.append(run.expires_at)
+            elif run.status == Status.STARTING:
+                moments.append(self._launcher.launch_by(run))
+        ahead = [moment for moment in moments if moment is not None and moment > now]
+        if ahead:
+            self._call_at(min(ahead), self.request_fill)
 
     def _ask(self, what: str) -> None:
         with self._guard:
@@ -114,11 +148,15 @@ class Sweep:
                 log.exception("a sweep failed; the next one tries again")
 
     def _look_at(self, run: Run) -> None:
+        self._guarded(lambda it, _: self._reaper.reap_once(it.id), run, self._clock())
+
+    def _guarded(self, duty: Callable[[Run, datetime], _T], run: Run, now: datetime) -> _T | None:
         # one broken run or project never stops the others
         try:
-            self._reaper.reap_once(run.id)
+            return duty(run, now)
         except Exception:
-            log.exception("run %s could not be looked at", run.id)
+            log.exception("run %s could not be swept", run.id)
+            return None
 
     def _take(self, run: Run, now: datetime) -> bool:
         hold, is_taken = self._project_hold(run), False

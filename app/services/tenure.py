@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -17,9 +18,12 @@ log = logging.getLogger(__name__)
 class Tenure:
     """Only the machine that started a run's process may conclude anything from not seeing it."""
 
-    def __init__(self, runs: RunLedger, here: Here, leases: Leases) -> None:
+    def __init__(
+        self, runs: RunLedger, here: Here, leases: Leases, on_taken_over: Callable[[str], None]
+    ) -> None:
         self._runs = runs
         self._leases = leases
+        self._on_taken_over = on_taken_over
         self.here = here
 
     def marks(self) -> dict[str, Any]:
@@ -41,4 +45,8 @@ class Tenure:
         if self._leases.is_alive(run.server, now):
             return False
         log.info("run %s is taken over from a server that is gone", run.id)
-        return self._runs.take_over(run, server=self.here.server)
+        if not self._runs.take_over(run, server=self.here.server):
+            return False
+        # from now on its agent's end is for this server to hear
+        self._on_taken_over(run.id)
+        return True

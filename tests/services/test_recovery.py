@@ -6,17 +6,18 @@ import pytest
 
 from tests.agents_for_tests.runs import order, script
 from tests.planes import RealPlane
+from tests.poison import unreadable
 
 
 @pytest.mark.expects_error_log
 def test_a_run_that_cannot_be_taken_over_stops_no_other(plane: RealPlane) -> None:
-    project = plane.add_project("exit 1")
-    broken, sound = (plane.start_running(project, task=str(number)) for number in range(2))
+    one, other = plane.add_project("exit 1"), plane.add_project("exit 1")
+    broken, sound = plane.start_running(one), plane.start_running(other)
     for run in (broken, sound):
         plane.ears.wait_for(run.id, "gone")
-    plane.ledgers.runs.note(broken.id, project.id, work_branch="-broken")
-    assert plane.recover_once() == 2
-    plane.rest()
+    with unreadable(plane, one):
+        assert plane.recover_once() == 2
+        plane.rest()
     assert plane.run(broken.id).status == "running"
     assert plane.run(sound.id).status == "died"
 

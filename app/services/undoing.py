@@ -1,0 +1,145 @@
+"""Undoing a launch: every step is tried, what remains is tried again, and no work is deleted."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from app.domain.rules import ExitReason
+from app.domain.words import Status
+from app.records.run_ledger import RunLedger
+from app.records.tables import Project, Run
+from app.services.floor import Outside
+from app.services.ports import Sight
+from app.services.prechecks import repository_of
+from app.services.settlement import Kept, Settlement
+from app.services.workers import Workers
+
+log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+@dataclass
+class Made:
+    """Which steps of a launch have been taken; by default any of them may have been."""
+
+    claim: bool = True
+    copy: bool = True
+    process: bool = True
+
+
+@dataclass(frozen=True)
+class Undone:
+    """How an undo ended: `remains` says what is still there, `parked` what is kept for good."""
+
+    remains: str = ""
+    parked: str = ""
+
+
+class Undoing:
+    """Takes back what a launch made, in reverse order."""
+
+    def __init__(self, outside: Outside) -> None:
+        self._mirrors = outside.mirrors
+        self._copies = outside.copies
+        self._engine = outside.engine
+
+    def once(self, run: Run, project: Project | None, made: Made | None = None) -> Undone:
+        """End the run's processes, then take back its copy and its claim; safe to repeat."""
+        made = made or Made()
+        # until nothing of it lives, a run keeps its branch and its copy
+        if made.process and not self._tried("its processes", lambda: self._engine.kill(run.id)):
+            return Undone("its end could not be proved yet; this is tried again")
+        return self.clear(run, project, made)
+
+    def clear(self, run: Run, project: Project | None, made: Made | None = None) -> Undone:
+        """Take back the copy and the claim of a run of which nothing lives."""
+        made = made or Made()
+        if made.copy:
+            parked = self._tried("its working copy", lambda: self._work_in(run, project, made))
+            if parked is None:
+                return Undone("its working copy could not be read; this is tried again")
+            if parked:
+                return Undone(parked=parked)
+        removed = not made.copy or self._tried("its working copy", lambda: self._remove(run))
+        released = not made.claim or self._tried("its claim", lambda: self._release(run, project))
+        left = [
+            what
+            for what, is_gone in (("working copy", removed), (run.work_branch, released))
+            if not is_gone
+        ]
+        if left:
+            return Undone(f"not removed yet: {' and '.join(left)}; this is tried again")
+        return Undone()
+
+    def _work_in(self, run: Run, project: Project | None, made: Made) -> str:
+        """What would be lost with the copy; empty where no agent can have worked in it."""
+        if project is None or run.base_sha is None or not self._copies.exists(run.id):
+            return ""
+        if not made.process or _never_began(self._engine.look(run.id)):
+            return ""
+        state = self._copies.look(repository_of(project), run.id, tip=run.base_sha)
+        return "" if state.is_clean else f"{run.work_branch}: the working copy holds {state.holds}"
+
+    def _remove(self, run: Run) -> bool:
+        self._copies.remove(run.id)
+        return True
+
+    def _release(self, run: Run, project: Project | None) -> bool:
+        if project is None or run.base_sha is None:
+            return True
+        repo = repository_of(project)
+        if self._mirrors.exists(repo):
+            # one that points elsewhere is not what this launch made
+            self._mirrors.release(repo, run.work_branch, expected_sha=run.base_sha)
+        return True
+
+    def _tried(self, what: str, step: Callable[[], _T]) -> _T | None:
+        # whatever goes wrong in one step, the others are tried, and all of it again later
+        try:
+            return step()
+        except Exception as problem:
+            log.warning("%s could not be taken back: %s", what, problem, exc_info=True)
+            return None
+
+
+def _never_began(sight: Sight) -> bool:
+    return sight.exit is not None and sight.exit.reason is ExitReason.NOT_SPAWNED
+
+
+class StillThere(Exception):
+    """Something of a launch could not be taken back yet; the message says what."""
+
+
+class FullSettlement(Settlement):
+    """Settles every ended run; one that never started is undone, not torn down."""
+
+    def __init__(
+        self,
+        runs: RunLedger,
+        outside: Outside,
+        workers: Workers,
+        clock: Callable[[], datetime],
+        again: Callable[[str], None],
+    ) -> None:
+        super().__init__(runs, outside, workers, clock, again)
+        self._undoing = Undoing(outside)
+
+    def settle(self, run: Run, project: Project) -> None:
+        """Release an ended run if it is proved gone, else see to its end. Its lock is held."""
+        try:
+            super().settle(run, project)
+        except StillThere as rest:
+            if run.hold != str(rest):
+                self._runs.note(run.id, run.project_id, hold=str(rest))
+
+    def _tear_down(self, run: Run, project: Project) -> Kept:
+        if run.status != Status.NOT_STARTED:
+            return super()._tear_down(run, project)
+        undone = self._undoing.clear(run, project)
+        if undone.remains:
+            raise StillThere(undone.remains)
+        return Kept(bool(undone.parked), undone.parked)

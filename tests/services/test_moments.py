@@ -1,0 +1,75 @@
+"""What is due is done when it is due, and one run's trouble stops no other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.gates import Gate
+from tests.planes import RealPlane
+from tests.poison import unreadable
+
+
+def test_a_delayed_run_starts_at_its_moment_and_not_at_the_next_tick(plane: RealPlane) -> None:
+    run = plane.launch(plane.add_project(), delay_seconds=1)
+    assert run.status == "delayed"
+    plane.metronome.start()
+    plane.clock.advance(1)
+    plane.wait(lambda: plane.run(run.id).status == "running", "it runs")
+
+
+def test_a_run_expires_at_its_moment_and_not_at_the_next_tick(plane: RealPlane) -> None:
+    project = plane.add_project()
+    plane.ledgers.projects.change(project.id, state="cloning")
+    run = plane.launch(project, ttl_seconds=1)
+    assert run.status == "queued"
+    plane.metronome.start()
+    plane.clock.advance(1)
+    plane.wait(lambda: plane.run(run.id).status == "expired", "it is over")
+
+
+def test_the_launch_deadline_ends_a_launch_wherever_it_is(plane: RealPlane, tmp_path: Path) -> None:
+    gate = Gate(tmp_path)
+    project = plane.add_project("exit 1", setup_command=["/bin/sh", "-c", gate.wait])
+    run = plane.accept(plane.order(project))
+    gate.await_arrival()
+    plane.clock.advance(plane.settings.launch_seconds - 1)
+    plane.services.sweep.fill_once(plane.clock())
+    assert plane.run(run.id).status == "starting"
+    plane.clock.advance(1)
+    plane.services.sweep.fill_once(plane.clock())
+    assert plane.run(run.id).status == "not_started"
+    plane.rest()
+    ended = plane.run(run.id)
+    assert ended.because == "its launch took longer than 15 minutes"
+    assert ended.released_at is not None
+    assert plane.is_gone(ended)
+
+
+def test_a_launch_that_was_held_up_is_given_up_before_its_agent(plane: RealPlane) -> None:
+    project = plane.add_project("touch ran")
+    plane.ledgers.projects.change(project.id, state="cloning")
+    run = plane.launch(project)
+    plane.ledgers.projects.change(project.id, state="ready")
+    with plane.locks.holding(run.id):
+        plane.services.sweep.fill_once(plane.clock())
+        plane.clock.advance(plane.settings.launch_seconds)
+    plane.rest()
+    assert plane.run(run.id).because == "its launch took longer than 15 minutes"
+    assert plane.is_gone(plane.run(run.id))
+
+
+@pytest.mark.expects_error_log
+def test_one_run_that_cannot_be_started_stops_no_other(plane: RealPlane) -> None:
+    broken, sound = plane.add_project(), plane.add_project()
+    for project in (broken, sound):
+        plane.ledgers.projects.change(project.id, state="cloning")
+    runs = [plane.launch(project) for project in (broken, sound)]
+    for project in (broken, sound):
+        plane.ledgers.projects.change(project.id, state="ready")
+    with unreadable(plane, broken):
+        plane.tick()
+    assert [plane.run(run.id).status for run in runs] == ["queued", "running"]
+    plane.tick()
+    assert plane.run(runs[0].id).status == "running"

@@ -1,0 +1,87 @@
+"""An undo tries every step, ends the run with its reason, and deletes nothing with work in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from app.adapters.engine.processes import ProcessTable
+from app.domain.lifecycle import Signal
+from app.records.tables import Run
+from tests.planes import RealPlane
+
+FAILED = "The project's setup command exited 1; its output is in the run's log."
+
+
+def launch_with_setup(plane: RealPlane, script: str) -> Run:
+    """A run whose set-up command does something, then fails."""
+    project = plane.add_project(setup_command=["/bin/sh", "-c", f"{script}; exit 1"])
+    return plane.launch(project, issue=plane.add_issue(project).number)
+
+
+def see_released(plane: RealPlane, run: Run) -> None:
+    """The next tick takes back what remained."""
+    plane.clock.advance(30)
+    plane.tick()
+    ended = plane.run(run.id)
+    assert (ended.released_at, ended.hold) == (plane.clock(), None)
+    assert (ended.status, ended.because, ended.ended_at) == (run.status, run.because, run.ended_at)
+    assert plane.is_gone(ended)
+
+
+def test_a_copy_that_cannot_be_removed_is_removed_later(plane: RealPlane) -> None:
+    looks = plane.settings.runs_root / "looks"
+    run = launch_with_setup(plane, f"mv '{looks}'/$RUNYARD_RUN_ID.git '{looks}/aside'")
+    assert (run.status, run.because, run.released_at) == ("not_started", FAILED, None)
+    assert run.hold == "not removed yet: working copy; this is tried again"
+    # the other step was tried
+    assert plane.tip(run) is None
+    assert plane.copy(run).exists()
+    plane.tick()
+    assert plane.run(run.id) == run
+    (looks / "aside").rename(looks / f"{run.id}.git")
+    see_released(plane, run)
+
+
+def test_a_mirror_that_cannot_be_read_keeps_the_run_open_until_it_can(plane: RealPlane) -> None:
+    mirrors = plane.settings.runs_root / "mirrors"
+    run = launch_with_setup(plane, f"mv '{mirrors}'/*.git/HEAD '{mirrors}/aside'")
+    assert (run.status, run.because, run.released_at) == ("not_started", FAILED, None)
+    assert run.hold == "not removed yet: afk/1; this is tried again"
+    assert not plane.copy(run).exists()
+    (mirrors / "aside").rename(mirrors / f"{run.project_id}.git" / "HEAD")
+    see_released(plane, run)
+
+
+def test_what_may_still_live_keeps_its_copy_and_its_claim(plane: RealPlane, tmp_path: Path) -> None:
+    engine = plane.adapters.engine
+    seeing = engine._table
+    engine._table = ProcessTable(engine._instance, str(tmp_path / "no-such-table"))
+    run = launch_with_setup(plane, "true")
+    assert (run.status, run.because, run.released_at) == ("not_started", FAILED, None)
+    assert run.hold == "its end could not be proved yet; this is tried again"
+    assert plane.copy(run).exists()
+    assert plane.tip(run) == run.base_sha
+    engine._table = seeing
+    see_released(plane, run)
+
+
+def test_work_in_the_copy_of_a_launch_that_nobody_remembers_is_parked(plane: RealPlane) -> None:
+    project = plane.add_project()
+    plane.ledgers.projects.change(project.id, state="cloning")
+    run = plane.launch(project)
+    plane.ledgers.projects.change(project.id, state="ready")
+    with plane.ledgers.runs.stores.control.transaction() as tx:
+        plane.ledgers.runs.move(
+            tx, run, Signal.TAKEN, now=plane.clock(), kind="taken", sentence="taken"
+        )
+    repo, mirrors = plane.repository(project), plane.adapters.mirrors
+    base = mirrors.origin_tip(repo, "main")
+    assert base is not None
+    plane.ledgers.runs.note(run.id, project.id, base_sha=base)
+    mirrors.claim(repo, run.work_branch, base)
+    copy = plane.adapters.copies.prepare(repo, run.id, branch=run.work_branch, sha=base)
+    (copy / "work.txt").write_text("hours of it")
+    run = plane.reap(run)
+    assert (run.status, run.parked, run.released_at) == ("not_started", True, plane.clock())
+    assert (copy / "work.txt").read_text() == "hours of it"
+    assert plane.tip(run) == base
