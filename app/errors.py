@@ -100,6 +100,12 @@ class IssueBlocked(Refusal):
     code = "issue_blocked"
 
 
+class EditedMeanwhile(Refusal):
+    """Somebody else has changed this issue meanwhile. Nothing was saved: look at it first."""
+
+    code = "edited_meanwhile"
+
+
 class AlreadyRunning(Refusal):
     """An equal run is already under way."""
 

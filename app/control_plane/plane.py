@@ -155,7 +155,7 @@ class ControlPlane:
         launcher = Launcher(ledgers, outside, _terms(self.settings), self.locks, clock)
         self.reaper = self._reaper(outside, launcher)
         self.recovery = Recovery(ledgers.runs, outside.engine, self.reaper)
-        issues = IssueDesk(ledgers, outside.mirrors)
+        issues = IssueDesk(ledgers, outside)
         quota = Quota(self.settings.run_quota, self.settings.run_window)
         limits = Limits(self.settings.key_hold_seconds, self.settings.key_ttl_seconds)
         keys, identity = Keys(ledgers.runs, limits), self._identity()

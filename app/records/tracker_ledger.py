@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import Text, cast, update
 from sqlmodel import col, select
 
 from app.records.database import Transaction
 from app.records.feed import ProjectChanged
 from app.records.routing import Stores
-from app.records.tables import ChangeRequest, IssueRow, Project
+from app.records.tables import ChangeRequest, IssueComment, IssueRow, Project
+
+BATCH = 500
+
+
+class Overtaken(Exception):
+    """Somebody else has changed the issue meanwhile; `row` is how it stands."""
+
+    def __init__(self, row: IssueRow) -> None:
+        self.row = row
+        super().__init__(f"issue {row.number} was changed meanwhile")
 
 
 class TrackerLedger:
@@ -48,16 +61,95 @@ class TrackerLedger:
             tx.announce(ProjectChanged(project_id))
         return issue
 
-    def change_issue(self, project_id: str, number: int, **columns: Any) -> IssueRow | None:
-        """Write columns of an issue; the new row."""
+    def change_issue(
+        self,
+        project_id: str,
+        number: int,
+        now: datetime,
+        *,
+        was: Mapping[str, Any] | None = None,
+        **columns: Any,
+    ) -> IssueRow | None:
+        """Write columns of an issue; the new row, None where there is no such issue.
+
+        `was` is what the writer believes stands there. Raises Overtaken where it does not.
+        """
         with self.stores.control.transaction() as tx:
+            row = tx.get(IssueRow, (project_id, number), with_for_update=True)
+            if row is None:
+                return None
+            if any(getattr(row, name) != value for name, value in (was or {}).items()):
+                tx.expunge(row)
+                raise Overtaken(row)
+            state = columns.get("state", row.state)
+            if state != row.state:
+                row.closed_at = now if state == "closed" else None
+            for name, value in columns.items():
+                setattr(row, name, value)
             tx.announce(ProjectChanged(project_id))
-            return tx.scalars(
-                update(IssueRow)
-                .where(col(IssueRow.project_id) == project_id, col(IssueRow.number) == number)
-                .values(**columns)
-                .returning(IssueRow)
-            ).one_or_none()
+        return row
+
+    # --- what many projects have, by few questions -----------------------------------------------
+
+    def ready_of(self, project_ids: Collection[str], label: str) -> dict[str, list[Any]]:
+        """Open issues with a label, lowest number first, by project."""
+        found: dict[str, list[Any]] = {}
+        # the text of the column only narrows the search: what the labels are is asked of the rows
+        hint = cast(col(IssueRow.labels), Text).contains(json.dumps(label), autoescape=True)
+        for some in batched(project_ids):
+            query = (
+                select(IssueRow.__table__)  # type: ignore[attr-defined]
+                .where(col(IssueRow.project_id).in_(some), col(IssueRow.state) == "open", hint)
+                .order_by(col(IssueRow.project_id), col(IssueRow.number))
+            )
+            with self.stores.control.reading() as session:
+                for row in session.execute(query):
+                    if label in row.labels:
+                        found.setdefault(row.project_id, []).append(row)
+        return found
+
+    def open_numbers_of(self, project_ids: Collection[str]) -> dict[str, set[int]]:
+        """Numbers of open issues, by project."""
+        found: dict[str, set[int]] = {}
+        for some in batched(project_ids):
+            query = select(IssueRow.project_id, IssueRow.number).where(
+                col(IssueRow.project_id).in_(some), col(IssueRow.state) == "open"
+            )
+            with self.stores.control.reading() as session:
+                for project_id, number in session.exec(query):
+                    found.setdefault(project_id, set()).add(number)
+        return found
+
+    def open_changes_of(self, project_ids: Collection[str]) -> dict[str, dict[str, int]]:
+        """Numbers of open change requests by branch, by project."""
+        found: dict[str, dict[str, int]] = {}
+        for some in batched(project_ids):
+            query = select(
+                ChangeRequest.project_id, ChangeRequest.branch, ChangeRequest.number
+            ).where(col(ChangeRequest.project_id).in_(some), col(ChangeRequest.state) == "open")
+            with self.stores.control.reading() as session:
+                for project_id, branch, number in session.exec(query):
+                    found.setdefault(project_id, {})[branch] = number
+        return found
+
+    # --- what is said on an issue ----------------------------------------------------------------
+
+    def comments(self, project_id: str, number: int) -> list[IssueComment]:
+        """What was said on an issue, oldest first."""
+        query = select(IssueComment).where(
+            IssueComment.project_id == project_id, IssueComment.number == number
+        )
+        with self.stores.control.reading() as session:
+            return list(session.exec(query.order_by(col(IssueComment.id))).all())
+
+    def add_comment(self, comment: IssueComment) -> IssueComment:
+        """Say something on an issue that is there."""
+        with self.stores.control.transaction() as tx:
+            tx.add(comment)
+            tx.announce(ProjectChanged(comment.project_id))
+        return comment
+
+    # --- change requests -------------------------------------------------------------------------
 
     def changes(self, project_id: str) -> list[ChangeRequest]:
         """A project's change requests, newest first."""
@@ -114,6 +206,13 @@ class TrackerLedger:
                 )
             tx.announce(ProjectChanged(project_id))
             return ended
+
+
+def batched(ids: Collection[str]) -> Iterator[list[str]]:
+    """The ids in pieces that one statement can name."""
+    rest = iter(ids)
+    while some := list(islice(rest, BATCH)):
+        yield some
 
 
 def _take_number(tx: Transaction, project_id: str) -> int:

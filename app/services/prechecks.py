@@ -122,12 +122,12 @@ class Prechecks:
                 raise Invalid.field("issue", f"There is no issue #{number}.")
             if issue.state != "open":
                 raise IssueClosed(f"Issue #{number} is closed.")
-            for blocker in issues.blockers_of(issue.body):
-                found = forge.issue(repo, blocker)
-                if found is not None and found.state == "open":
-                    raise IssueBlocked(f"Issue #{number} is blocked by #{blocker}.", by=blocker)
+            named = [one for one in issues.blockers_of(issue.body) if one != number]
+            blocker = min(forge.open_among(repo, named), default=None) if named else None
         except ForgeSilent as silence:
             raise ForgeUnavailable from silence
+        if blocker is not None:
+            raise IssueBlocked(f"Issue #{number} is blocked by #{blocker}.", by=blocker)
         return issue
 
     def _is_parked(self, project: Project, issue: int | None) -> bool:

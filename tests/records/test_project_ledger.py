@@ -1,4 +1,4 @@
-"""Projects and their tracker: strikes counted in SQL, numbers shared by issues and changes."""
+"""Projects: names that are unique, strikes counted in SQL."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import threading
 
 import pytest
 
-from app.records.feed import Change, ProjectChanged
+from app.records.feed import Change
 from app.records.project_ledger import NameInUse, ProjectLedger
 from app.records.routing import Stores
-from app.records.tracker_ledger import TrackerLedger
-from tests.records.samples import NOW, draft_change, draft_project
+from tests.records.samples import draft_project
 
 
 @pytest.fixture
@@ -19,12 +18,6 @@ def projects(stores: Stores) -> ProjectLedger:
     ledger = ProjectLedger(stores)
     ledger.insert(draft_project())
     return ledger
-
-
-@pytest.fixture
-def tracker(stores: Stores, projects: ProjectLedger) -> TrackerLedger:
-    """The tracker of that project."""
-    return TrackerLedger(stores)
 
 
 def strikes(projects: ProjectLedger) -> int:
@@ -79,56 +72,3 @@ def test_a_strike_that_is_rolled_back_is_none(projects: ProjectLedger, told: lis
         add_and_fail()
     assert strikes(projects) == 0
     assert told == []
-
-
-def test_issues_and_changes_share_their_numbers(tracker: TrackerLedger) -> None:
-    issue = tracker.add_issue("proj_1", title="t", body="", labels=[], now=NOW)
-    change = tracker.open_change(**draft_change())
-    later = tracker.add_issue("proj_1", title="t", body="", labels=["x"], now=NOW)
-    assert [issue.number, change.number, later.number] == [1, 2, 3]
-    assert [one.number for one in tracker.issues("proj_1")] == [1, 3]
-    assert tracker.issue("proj_1", 2) is None
-    assert tracker.change("proj_1", 2) == change
-
-
-def test_a_run_opens_one_change_however_often_it_asks(tracker: TrackerLedger) -> None:
-    start, numbers = threading.Barrier(4), []
-
-    def open_change() -> None:
-        start.wait()
-        numbers.append(tracker.open_change(**draft_change()).number)
-
-    threads = [threading.Thread(target=open_change) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert numbers == [1, 1, 1, 1]
-    assert [one.number for one in tracker.changes("proj_1")] == [1]
-
-
-@pytest.mark.parametrize(("state", "issue_state"), [("merged", "closed"), ("closed", "open")])
-def test_a_merged_change_closes_its_issue_once(
-    tracker: TrackerLedger, told: list[Change], state: str, issue_state: str
-) -> None:
-    issue = tracker.add_issue("proj_1", title="t", body="", labels=[], now=NOW)
-    change = tracker.open_change(**draft_change(closes=issue.number))
-    told.clear()
-    ended = tracker.end_change("proj_1", change.number, state=state, now=NOW, merged_sha="c")
-    assert ended is not None
-    assert (ended.state, ended.ended_at) == (state, NOW)
-    assert told == [ProjectChanged("proj_1")]
-    again = tracker.end_change("proj_1", change.number, state="closed", now=NOW, merged_sha=None)
-    assert again is None
-    found = tracker.issue("proj_1", issue.number)
-    assert found is not None
-    assert found.state == issue_state
-
-
-def test_an_issue_is_edited_where_there_is_one(tracker: TrackerLedger) -> None:
-    issue = tracker.add_issue("proj_1", title="t", body="", labels=[], now=NOW)
-    changed = tracker.change_issue("proj_1", issue.number, title="new", labels=["a", "b"])
-    assert changed is not None
-    assert (changed.title, changed.labels) == ("new", ["a", "b"])
-    assert tracker.change_issue("proj_1", 99, title="x") is None
-    assert tracker.change_issue("proj_9", issue.number, title="x") is None

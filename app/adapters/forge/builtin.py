@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from app.services.ports import ChangeOrder, Delivery, DiffStat, Issue, Repository, TrackerStore
+from app.domain.issues import blockers_of
+from app.domain.words import READY_LABEL
+from app.services.ports import (
+    ChangeOrder,
+    Delivery,
+    DiffStat,
+    Issue,
+    Ready,
+    Repository,
+    TrackerStore,
+)
 
 
 class BuiltinForge:
@@ -17,11 +28,42 @@ class BuiltinForge:
     def issue(self, repo: Repository, number: int) -> Issue | None:
         """One issue."""
         row = self._store.issue(repo.project_id, number)
-        if row is None:
-            return None
-        return Issue(row.number, row.title, row.body, tuple(row.labels), row.state)
+        return None if row is None else _issue(row)
 
-    def delivery_of(self, repo: Repository, run_id: str, branch: str) -> Delivery | None:
+    def issues(self, repo: Repository) -> list[Issue]:
+        """Every issue, lowest number first."""
+        return [_issue(row) for row in self._store.issues(repo.project_id)]
+
+    def open_among(self, repo: Repository, numbers: Collection[int]) -> frozenset[int]:
+        """Which of these numbers are open issues."""
+        if not numbers:
+            return frozenset()
+        found = self._store.open_numbers_of([repo.project_id])
+        return frozenset(found.get(repo.project_id, set()).intersection(numbers))
+
+    def open_changes(self, repo: Repository) -> Mapping[str, int]:
+        """Open change requests by branch."""
+        return self._store.open_changes_of([repo.project_id]).get(repo.project_id, {})
+
+    def ready_issues(self, repos: Collection[Repository]) -> dict[Repository, Ready | None]:
+        """What could be started, however many projects, by three questions."""
+        ids = [repo.project_id for repo in repos]
+        rows = self._store.ready_of(ids, READY_LABEL)
+        changes = self._store.open_changes_of([one for one in ids if one in rows])
+        naming = [one for one in rows if any(blockers_of(row.body) for row in rows[one])]
+        numbers = self._store.open_numbers_of(naming)
+        return {
+            repo: Ready(
+                tuple(_issue(row) for row in rows.get(repo.project_id, ())),
+                frozenset(numbers.get(repo.project_id, ())),
+                changes.get(repo.project_id, {}),
+            )
+            for repo in repos
+        }
+
+    def delivery_of(
+        self, repo: Repository, run_id: str, branch: str, *, since: datetime | None = None
+    ) -> Delivery | None:
         """The change request this very run opened, unless it was closed unmerged."""
         row = self._store.change_of_run(run_id)
         return None if row is None or row.state == "closed" else _delivery(row)
@@ -45,6 +87,18 @@ class BuiltinForge:
             created_at=now,
         )
         return _delivery(row)
+
+
+def _issue(row: Any) -> Issue:
+    return Issue(
+        number=row.number,
+        title=row.title,
+        body=row.body,
+        labels=tuple(row.labels),
+        state=row.state,
+        created_at=row.created_at,
+        closed_at=row.closed_at,
+    )
 
 
 def _delivery(row: Any) -> Delivery:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -19,6 +20,21 @@ class Issue:
     labels: tuple[str, ...]
     state: str
     url: str | None = None
+    created_at: datetime | None = None
+    closed_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What a sweep needs of one project.
+
+    `issues` are open and labelled ready, lowest number first; `open_numbers` holds at least every
+    open issue that one of their texts names; `changes` are open requests, numbers by head branch.
+    """
+
+    issues: tuple[Issue, ...]
+    open_numbers: frozenset[int]
+    changes: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -50,22 +66,78 @@ class ChangeOrder:
 
 
 class ForgeSilent(Exception):
-    """The tracker did not answer; nothing may be concluded."""
+    """The tracker gave no answer that can be relied on; nothing may be concluded from it.
+
+    So are a timeout, a lost connection, any 5xx, a 429, a 401 or 403, and content that is not
+    what was asked for (a proxy's HTML, half a JSON, a redirect to another host).
+    `retry_after` is the number of seconds the tracker wants to be left alone for, None where it
+    did not say; `needs_attention` is True where only a person can mend it (a token that is
+    refused): asking again is then of no use.
+    """
+
+    def __init__(
+        self,
+        because: str = "the tracker did not answer",
+        *,
+        retry_after: int | None = None,
+        needs_attention: bool = False,
+    ) -> None:
+        self.retry_after = retry_after
+        self.needs_attention = needs_attention
+        super().__init__(because)
 
 
 class Forge(Protocol):
-    """A tracker: issues and change requests of one project."""
+    """A tracker: issues and change or pull requests.
+
+    Lists are whole: a tracker that hands them out page by page is asked for every page, and one
+    page that is missing makes the answer ForgeSilent. Labels are compared as they are written.
+    A pull request is never an issue, though a tracker may number and list both together. Texts
+    and links are told as they came: who shows them cleans them.
+    """
 
     def issue(self, repo: Repository, number: int) -> Issue | None:
-        """One issue. Raises ForgeSilent."""
+        """One issue; None where the tracker says that there is none. Raises ForgeSilent."""
         ...
 
-    def delivery_of(self, repo: Repository, run_id: str, branch: str) -> Delivery | None:
-        """The change request this run opened, unless closed unmerged. Raises ForgeSilent."""
+    def issues(self, repo: Repository) -> list[Issue]:
+        """Every issue, the closed ones too, lowest number first. Raises ForgeSilent."""
+        ...
+
+    def open_among(self, repo: Repository, numbers: Collection[int]) -> frozenset[int]:
+        """Which of these numbers are open issues. Raises ForgeSilent."""
+        ...
+
+    def open_changes(self, repo: Repository) -> Mapping[str, int]:
+        """The numbers of open change requests, drafts too, by head branch. Raises ForgeSilent.
+
+        A request whose head is in a fork has no branch here and is left out.
+        """
+        ...
+
+    def ready_issues(self, repos: Collection[Repository]) -> dict[Repository, Ready | None]:
+        """What could be started in many projects at once; None where the tracker was silent.
+
+        Never raises ForgeSilent: one silent project does not keep the others from an answer.
+        """
+        ...
+
+    def delivery_of(
+        self, repo: Repository, run_id: str, branch: str, *, since: datetime | None = None
+    ) -> Delivery | None:
+        """The change request by which this run has delivered. Raises ForgeSilent.
+
+        It is open or merged; a draft, one closed unmerged, and one of another run are none.
+        Where a tracker does not know runs: the newest on this head branch of the repository
+        itself that was opened at `since` (UTC) or later. A branch without one proves nothing.
+        """
         ...
 
     def open_change(self, repo: Repository, order: ChangeOrder, *, now: datetime) -> Delivery:
-        """Open a change request for the run, or answer the one it has. Raises ForgeSilent."""
+        """Open a change request for the run, or answer the one it has. Raises ForgeSilent.
+
+        May be asked again after an answer that was lost: there is never a second one.
+        """
         ...
 
 
@@ -74,6 +146,22 @@ class TrackerStore(Protocol):
 
     def issue(self, project_id: str, number: int) -> Any:
         """The issue's row, or None."""
+        ...
+
+    def issues(self, project_id: str) -> list[Any]:
+        """A project's issues, lowest number first."""
+        ...
+
+    def ready_of(self, project_ids: Collection[str], label: str) -> dict[str, list[Any]]:
+        """Open issues with a label, lowest number first, by project."""
+        ...
+
+    def open_numbers_of(self, project_ids: Collection[str]) -> dict[str, set[int]]:
+        """Numbers of open issues, by project."""
+        ...
+
+    def open_changes_of(self, project_ids: Collection[str]) -> dict[str, dict[str, int]]:
+        """Numbers of open change requests by branch, by project."""
         ...
 
     def change_of_run(self, run_id: str) -> Any:
