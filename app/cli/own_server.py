@@ -17,6 +17,7 @@ from types import FrameType
 
 import app
 from app.cli.connection import Refused, Server, Unreachable
+from app.cli.orphans import ending_orphans
 
 START_SECONDS = 60.0
 END_SECONDS = 20.0
@@ -33,17 +34,27 @@ def borrow_server(*, keep: bool) -> Iterator[tuple[Server, Path]]:
 
     Raises Refused when it does not start.
     """
-    folder = Path(tempfile.mkdtemp(prefix="runyard-demo-"))
+    with (
+        _ending_on_signals(),
+        _folder(keep=keep) as folder,
+        ending_orphans(),
+        _process(folder) as (url, process),
+    ):
+        server = _wait_until_ready(url, folder, process)
+        try:
+            yield server, folder
+        finally:
+            server.http.close()
+
+
+@contextmanager
+def signals_waiting() -> Iterator[None]:
+    """Let what would end us wait until the end of the block."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
     try:
-        with _ending_on_signals(), _process(folder) as (url, process):
-            server = _wait_until_ready(url, folder, process)
-            try:
-                yield server, folder
-            finally:
-                server.http.close()
+        yield
     finally:
-        if not keep:
-            shutil.rmtree(folder, ignore_errors=True)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def free_port() -> int:
@@ -51,6 +62,17 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+@contextmanager
+def _folder(*, keep: bool) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="runyard-demo-"))
+    try:
+        yield folder
+    finally:
+        if not keep:
+            with signals_waiting():
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -110,8 +132,7 @@ def _is_ready(server: Server) -> bool:
 @contextmanager
 def _ending_on_signals() -> Iterator[None]:
     """Turn the signals that end a program into an orderly end."""
-    names = (signal.SIGTERM, signal.SIGHUP)
-    before = {name: signal.signal(name, _leave) for name in names}
+    before = {name: signal.signal(name, _leave) for name in ENDING_SIGNALS}
     try:
         yield
     finally:
@@ -120,4 +141,7 @@ def _ending_on_signals() -> Iterator[None]:
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
+    # asked twice is asked once: what is to be ended is ended in a bounded time
+    for name in ENDING_SIGNALS:
+        signal.signal(name, signal.SIG_IGN)
     raise SystemExit(128 + number)

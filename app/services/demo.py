@@ -1,4 +1,4 @@
-"""The demo project: a small repository, three issues and a scripted agent."""
+"""The demo project: a small repository, issues that tell a story, and a scripted agent."""
 
 from __future__ import annotations
 
@@ -13,11 +13,33 @@ from app.records.tables import Project
 from app.services.issues import IssueDesk
 from app.services.projects import ProjectDesk
 
-BUDGET_SECONDS = 120
+# long enough for what can be done, short enough to look on while one run times out
+BUDGET_SECONDS = 15
+# the agent does what it finds a title of in its prompt: a success, three failures, a success
 ISSUES = (
-    ("Greet people by their name", "`greet` says hello to nobody. Let it take a name."),
-    ("Say goodbye too", "Add a `farewell` beside `greet`, with a test."),
-    ("Explain the package in the README", "One paragraph: what it does and how to call it."),
+    (
+        "Greet people by their name",
+        "`greet` says hello to nobody. Let it take a name, with a test.",
+    ),
+    (
+        "Remove greet without touching a test",
+        "A test calls `greet`, and every test has to pass. It cannot be done: the agent tries, "
+        "and gives up with exit code 1.",
+    ),
+    (
+        "Greet everybody on Earth, one by one",
+        f"It takes longer than the {BUDGET_SECONDS} seconds that a run of this project may: the "
+        "agent is ended when they are used up.",
+    ),
+    (
+        "See whether the tests pass",
+        "They do. There is nothing to change and nothing to commit, and without a delivery an "
+        "exit code of 0 is no success.",
+    ),
+    (
+        "Say goodbye too",
+        "Add a `farewell` in a module of its own, with a test.",
+    ),
 )
 
 

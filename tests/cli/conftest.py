@@ -178,7 +178,7 @@ class Shell:
         """The command line's own argv."""
         return [sys.executable, "-m", "app.cli.main", *words]
 
-    def run(self, *words: str, stdin: str = "") -> Ended:
+    def run(self, *words: str, stdin: str = "", seconds: float = DEADLINE_SECONDS) -> Ended:
         """Run a command without a terminal."""
         done = subprocess.run(
             self.argv(*words),
@@ -186,7 +186,7 @@ class Shell:
             env=self.env,
             input=stdin.encode(),
             capture_output=True,
-            timeout=DEADLINE_SECONDS,
+            timeout=seconds,
             check=False,
         )
         return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())

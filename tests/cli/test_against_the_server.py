@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -167,55 +164,3 @@ def test_a_second_server_of_one_folder_is_refused(live: LiveShell) -> None:
     done = live.run("serve", "--no-open", "--port", str(free_port()))
     assert done.code == 1
     assert "already" in done.err
-
-
-@pytest.fixture
-def demo_shell(tmp_path: Path) -> LiveShell:
-    """A shell whose temporary files land where the test can see them."""
-    (tmp_path / "tmp").mkdir()
-    hostile = {"RUNYARD_PORT": "1", "RUNYARD_RUNS_DIR": "/nowhere"}
-    return LiveShell(tmp_path, extra={"TMPDIR": str(tmp_path / "tmp"), **hostile})
-
-
-def processes_of(folder: Path) -> list[str]:
-    """Processes that name this folder in their command line."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            if entry.name.isdigit() and str(folder) in (entry / "cmdline").read_text():
-                found.append(entry.name)
-    return found
-
-
-def test_the_demo_delivers_tells_everything_and_leaves_nothing(demo_shell: LiveShell) -> None:
-    done = demo_shell.run("demo", "--json")
-    assert done.code == 0, done.err
-    assert done.json["run"]["delivery"]["state"] == "open"
-    assert done.json["timeline"][0]["kind"] == "accepted"
-    for word in ("spawned", "Delivered: change #4", "diff --git", "Succeeded"):
-        assert word in done.err
-    assert list((demo_shell.folder / "tmp").iterdir()) == []
-    assert processes_of(demo_shell.folder) == []
-
-
-def test_an_interrupted_demo_that_is_kept_leaves_its_folder_but_no_process(
-    demo_shell: LiveShell,
-) -> None:
-    with subprocess.Popen(
-        demo_shell.argv("demo", "--keep"),
-        cwd=ROOT,
-        env=demo_shell.env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        assert process.stdout
-        told = ""
-        for line in process.stdout:
-            told += line
-            if "Starting a run" in line:
-                os.kill(process.pid, signal.SIGTERM)
-    assert process.returncode == 128 + signal.SIGTERM, told
-    [kept] = (demo_shell.folder / "tmp").iterdir()
-    assert (kept / "server.log").is_file()
-    assert processes_of(demo_shell.folder) == []
