@@ -9,13 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.adapters.git import NETWORK_SECONDS, Git, GitAnswer, GitFailed
-from app.adapters.git_origins import check_origin, explain, words_of
+from app.adapters.git_origins import check_origin, explain, is_local, words_of
 from app.adapters.git_settings import personal_config
 from app.services.ports import OriginProblem, PushAnswer
 
 _LINE = re.compile(r"^([ +\-*!=])\t[^\t]*\t(.*)$", re.MULTILINE)
 _LOCKED = re.compile(
     r"cannot lock ref|reference already exists|Unable to create .*\.lock", re.IGNORECASE
+)
+# a host in trouble says no to everything: that is no judgement of this push
+_TROUBLE = re.compile(
+    r"No space left|quota exceeded|Read-only file system|Input/output error"
+    r"|insufficient permission for adding|unable to create temporary object directory"
+    r"|Internal Server Error|fatal error in commit_refs"
 )
 _REASON = re.compile(r"\((.*)\)\s*$")
 _UPDATE = ("git", "-c", "receive.denyCurrentBranch=updateInstead", "receive-pack")
@@ -45,7 +51,8 @@ class Push:
 def push(git: Git, mirror: Path, origin: str, order: Push) -> PushAnswer:
     """Push once; a refusal is an answer, with the far side's words.
 
-    Raises OriginProblem (not for good) where origin did not answer: nothing is known then.
+    Raises OriginProblem (not for good) where origin did not answer, or where its folder is away:
+    nothing is known then.
     """
     try:
         check_origin(origin)
@@ -58,9 +65,10 @@ def push(git: Git, mirror: Path, origin: str, order: Push) -> PushAnswer:
         )
         return _read(answer)
     except OriginProblem as problem:
-        if problem.for_good:
+        # a folder that is not there, or not right, is a disk that comes back or is put right
+        if problem.for_good and not is_local(origin):
             return PushAnswer(False, problem.sentence)
-        raise
+        raise OriginProblem(problem.sentence, for_good=False) from problem
     except GitFailed as failure:
         raise explain(failure) from failure
 
@@ -73,6 +81,9 @@ def _read(answer: GitAnswer) -> PushAnswer:
     if any(_LOCKED.search(summary + answer.err) for summary in refused):
         # somebody writes the same ref just now, perhaps a push of ours that was cut off
         raise OriginProblem("Another push to this branch is under way.", for_good=False)
+    if any(_TROUBLE.search(summary + answer.err) for summary in refused):
+        because = _because(refused[0], answer.err)
+        raise OriginProblem(f"The repository could not take it: {because}", for_good=False)
     if refused:
         return PushAnswer(False, _because(refused[0], answer.err))
     raise explain(GitFailed("git push failed", answer.err))

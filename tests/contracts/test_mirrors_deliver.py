@@ -92,12 +92,12 @@ def test_a_protected_branch_answers_with_its_own_words(place: Place) -> None:
     assert answer.because == "pre-receive hook declined: afk/1 is [31mprotected"
 
 
-def test_a_push_to_an_origin_that_vanished_is_refused_for_good(place: Place) -> None:
+def test_a_push_to_a_folder_that_is_away_concludes_nothing(place: Place) -> None:
     place.deliver({"new.txt": "x\n"})
     place.origin.rename(place.origin.with_name("moved"))
-    answer = place.mirrors.push(place.repo, "afk/1")
-    assert not answer.accepted
-    assert "There is no folder" in answer.because
+    with pytest.raises(OriginProblem, match="There is no folder") as problem:
+        place.mirrors.push(place.repo, "afk/1")
+    assert not problem.value.for_good
 
 
 def test_a_push_without_an_answer_concludes_nothing(place: Place, deaf_port: int) -> None:
