@@ -1,0 +1,385 @@
+"""A3, A11, A14, A18, A24: forms that need no script, and the page that has them, under attack."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html.parser import HTMLParser
+from typing import Any
+
+import httpx
+import pytest
+
+from app.api.form_content import own_path
+from app.errors import Invalid
+from tests.api.workshop import Workshop, open_workshop, problem
+from tests.attacks.web_doors import raw_answer
+
+FORM = "application/x-www-form-urlencoded"
+MARKUP = (
+    '";alert(1)//<img src=x onerror=alert(1)>',
+    "'><script>alert(1)</script>",
+    "</title></article><svg/onload=alert(1)>",
+    "{{ 2 * 'runyard' }}{% for x in y %}",
+    "<a href=javascript:alert(1)>x</a>",
+    "&lt;script&gt; &#60;b&#62; %3Cb%3E",
+)
+ASTRAY = [
+    "//evil.example",
+    "///evil.example",
+    "/\\evil.example",
+    "\\\\evil.example",
+    "https:evil.example",
+    "https://evil.example/plain",
+    "http:/evil.example",
+    "javascript:alert(1)",
+    "data:text/html,x",
+    "evil.example/plain",
+    "@evil.example",
+    ".evil.example",
+    "/%2f/evil.example",
+    "/%2Fevil.example",
+    "/%252fevil.example",
+    "/%5cevil.example",
+    "/%5c%5cevil.example",
+    "/\tevil.example",
+    "/\t/evil.example",
+    "/\n/evil.example",
+    "/%09/evil.example",
+    "/%0d%0aLocation:%20https://evil.example",
+    "/plain\r\nSet-Cookie: a=b",
+    "/./%2f/evil.example",
+    "/.//evil.example",
+    "/..//evil.example",
+    "/a/../..//evil.example",
+    "/a/%2e%2e/%2fevil.example",
+    "\u2044\u2044evil.example",
+    "/\u2215evil.example",
+    "\u3000//evil.example",
+    " //evil.example",
+    "/plain?x=\r\nSet-Cookie: a=b",
+    "/plain?<script>",
+]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+    with open_workshop(tmp_path_factory.mktemp("forms")) as shop:
+        yield shop
+
+
+@pytest.fixture(scope="module")
+def project(shop: Workshop) -> str:
+    """A project with an issue that a start would take."""
+    made = shop.add_project("target")
+    shop.issue(made, body="please wait")
+    return made
+
+
+@contextmanager
+def browser(shop: Workshop, **headers: str) -> Iterator[httpx.Client]:
+    """A signed-in browser that sends these headers; by default those of a page of ours."""
+    own = {"Origin": shop.server.url, "Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
+    with httpx.Client(base_url=shop.server.url, trust_env=False, timeout=20) as caller:
+        assert caller.get(shop.server.new_link()).status_code == 303
+        caller.headers.update(own | {name.replace("_", "-"): v for name, v in headers.items()})
+        yield caller
+
+
+def secret_of(caller: httpx.Client) -> str:
+    """The secret of the browser's own session."""
+    page = caller.get("/plain", headers={"Origin": str(caller.base_url).rstrip("/")}).text
+    found = re.search(r'name="csrf" value="([^"]+)"', page)
+    assert found is not None
+    return found[1]
+
+
+def actions(project: str) -> tuple[tuple[str, dict[str, str]], ...]:
+    """Every action with fields that would do."""
+    return (
+        (f"/afk/reset/{project}", {}),
+        (f"/afk/start/{project}", {}),
+        (f"/afk/auto/{project}", {"enabled": "on"}),
+        ("/afk/stop/run_none", {}),
+    )
+
+
+def state(shop: Workshop) -> tuple[Any, Any]:
+    """All that a form could change."""
+    return shop.api.get("/runs").json(), shop.api.get("/projects").json()
+
+
+# --- other pages -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"},
+        {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
+        {"Origin": "http://127.0.0.1:1", "Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+    ids=str,
+)
+def test_a03_a_form_of_another_page_does_nothing_though_it_knows_the_secret(
+    shop: Workshop, project: str, headers: dict[str, str]
+) -> None:
+    before = state(shop)
+    with browser(shop) as caller:
+        secret = secret_of(caller)
+        for path, fields in actions(project):
+            answer = caller.post(path, data={"csrf": secret, **fields}, headers=headers)
+            assert (answer.status_code, problem(answer)["error"]) == (403, "forbidden")
+    assert state(shop) == before
+
+
+def test_a03_the_cookie_and_the_secret_without_a_word_on_the_page_do_nothing(
+    shop: Workshop, project: str
+) -> None:
+    before = state(shop)
+    with browser(shop) as caller:
+        secret = secret_of(caller)
+        for name in ("Origin", "Sec-Fetch-Site"):
+            del caller.headers[name]
+        for path, fields in actions(project):
+            assert caller.post(path, data={"csrf": secret, **fields}).status_code == 403
+    assert state(shop) == before
+
+
+@pytest.mark.parametrize("kind", ["multipart/form-data; boundary=x", "text/plain", "", "text/html"])
+def test_a03_only_a_plain_form_is_read(shop: Workshop, project: str, kind: str) -> None:
+    before = state(shop)
+    with browser(shop) as caller:
+        secret = secret_of(caller)
+        parts = f'--x\r\nContent-Disposition: form-data; name="csrf"\r\n\r\n{secret}\r\n--x--\r\n'
+        content = parts if "boundary" in kind else f"csrf={secret}&enabled=on"
+        for path, _ in actions(project):
+            headers = {"Content-Type": kind} if kind else {}
+            answer = caller.post(path, content=content, headers=headers)
+            assert (answer.status_code, problem(answer)["error"]) == (415, "wrong_media_type")
+        json = caller.post(f"/afk/reset/{project}", json={"csrf": secret})
+        assert json.status_code == 415
+    assert state(shop) == before
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/json", "*/*"])
+def test_a03_without_the_sessions_own_secret_nothing_happens(
+    shop: Workshop, project: str, accept: str
+) -> None:
+    before = state(shop)
+    with browser(shop) as caller, browser(shop) as other:
+        own, others = secret_of(caller), secret_of(other)
+        assert own != others
+        wrong = ("", "x", own[:-1], own + "x", own.swapcase(), others, "\x00", "ü" * 43)
+        tries: list[dict[str, Any]] = [{"csrf": secret} for secret in wrong]
+        tries += [{}, {"csrf": [own, own]}, {"csrf": [others, own]}, {"CSRF": own}]
+        for given in tries:
+            for path, fields in actions(project):
+                answer = caller.post(path, data={**given, **fields}, headers={"Accept": accept})
+                assert answer.status_code == 403, (given, path)
+                assert own not in answer.text
+                assert others not in answer.text
+    assert state(shop) == before
+
+
+def test_a03_the_secret_in_the_address_or_a_header_is_none(shop: Workshop, project: str) -> None:
+    before = state(shop)
+    with browser(shop) as caller:
+        secret = secret_of(caller)
+        for path, fields in actions(project):
+            answer = caller.post(f"{path}?csrf={secret}", data=fields, headers={"csrf": secret})
+            assert answer.status_code == 403
+    assert state(shop) == before
+
+
+def test_a03_a_secret_ends_with_its_session(shop: Workshop, project: str) -> None:
+    with browser(shop) as caller:
+        secret, cookies = secret_of(caller), dict(caller.cookies)
+        assert caller.post("/logout").status_code == 303
+        caller.cookies.update(cookies)
+        before = state(shop)
+        for path, fields in actions(project):
+            assert caller.post(path, data={"csrf": secret, **fields}).status_code == 401
+    assert state(shop) == before
+
+
+def test_a03_nothing_is_changed_by_looking(shop: Workshop, project: str) -> None:
+    before = state(shop)
+    with browser(shop) as caller:
+        secret = secret_of(caller)
+        for path, fields in actions(project):
+            for method in ("GET", "HEAD", "OPTIONS"):
+                answer = caller.request(method, path, params={"csrf": secret, **fields})
+                assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+        caller.get("/plain", params={"csrf": secret, "enabled": "on", "project": project})
+    assert state(shop) == before
+
+
+def test_a05_without_signing_in_there_is_neither_page_nor_action(
+    shop: Workshop, project: str
+) -> None:
+    with httpx.Client(base_url=shop.server.url, trust_env=False) as stranger:
+        assert stranger.get("/plain").status_code == 401
+        for path, fields in actions(project):
+            assert stranger.post(path, data=fields).status_code == 401
+
+
+# --- ways that lead elsewhere ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", ASTRAY)
+def test_a11_no_way_back_leads_elsewhere(target: str) -> None:
+    assert own_path(target) is None
+
+
+def test_a11_no_form_and_no_referer_leads_elsewhere(shop: Workshop, project: str) -> None:
+    own = shop.server.url
+    referers = [f"{own}.evil.example/x", f"{own}@evil.example/x", "https://evil.example/plain"]
+    referers += [f"{own}//evil.example", f"{own}/\\evil.example", "//evil.example", own]
+    with browser(shop) as caller:
+        secret = secret_of(caller)
+        for target in ASTRAY:
+            answer = caller.post(f"/afk/reset/{project}", data={"csrf": secret, "next": target})
+            assert answer.headers["location"] == "/plain?notice=was_reset"
+            assert "set-cookie" not in answer.headers
+        for referer in referers:
+            came = {"Referer": referer}
+            answer = caller.post(f"/afk/reset/{project}", data={"csrf": secret}, headers=came)
+            assert answer.headers["location"] == "/plain?notice=was_reset"
+
+
+@pytest.mark.parametrize(
+    "notice",
+    [
+        "%0d%0aSet-Cookie:%20a=b",
+        "%3Cscript%3Ealert(1)%3C/script%3E",
+        "Your+session+ended.+Call+555",
+        "__doc__",
+        "errors",
+        "x" * 4000,
+    ],
+)
+def test_a24_a_notice_says_only_what_we_say(shop: Workshop, notice: str) -> None:
+    request = [
+        f"GET /plain?notice={notice} HTTP/1.1",
+        f"Host: 127.0.0.1:{shop.server.port}",
+        f"Authorization: Bearer {shop.server.token}",
+        "Connection: close",
+    ]
+    status, answer = raw_answer(shop.server.port, "\r\n".join([*request, "", ""]).encode())
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert status == 200
+    assert b"set-cookie" not in head.lower()
+    assert b'data-testid="notice"' not in body
+    assert b"<script" not in body
+    assert b"555" not in body
+
+
+# --- hostile words -----------------------------------------------------------------------------
+
+
+class Elements(HTMLParser):
+    """Every element of a page with its attributes."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+TAGS = {
+    *("html", "head", "meta", "title", "link", "body", "main", "header", "footer", "span", "i"),
+    *("h1", "h2", "p", "a", "b", "br", "code", "time", "div", "ol", "li", "article", "details"),
+    *("summary", "form", "input", "label", "button"),
+}
+
+
+@pytest.mark.parametrize("hostile", MARKUP, ids=ascii)
+def test_a18_what_others_wrote_is_text(shop: Workshop, hostile: str) -> None:
+    mark = MARKUP.index(hostile)
+    origin = shop.origin(f"hostile {mark}")
+    project = shop.add_project(f"{mark}{hostile}", origin=origin)
+    shop.issue(project, hostile, body="please fail")
+    path = f"/projects/{project}/afk/start"
+    shop.ended(shop.api.post(path).json()["id"])
+    shop.issue(project, hostile, body="please wait")
+    run = shop.live(shop.api.post(path).json()["id"])
+    with browser(shop) as caller:
+        page = caller.get("/plain").text
+        secret = secret_of(caller)
+        fragment = caller.post(
+            f"/afk/auto/{project}",
+            data={"csrf": secret, "enabled": "off"},
+            headers={"X-Runyard-Fragment": "1"},
+        ).text
+        stopped = {"csrf": secret, "because": hostile}
+        assert caller.post(f"/afk/stop/{run['id']}", data=stopped).status_code == 303
+        shop.ended(run["id"])
+        after = caller.get("/plain").text
+    for text in (page, fragment, after):
+        assert hostile not in text
+        assert "runyardrunyard" not in text
+        for tag, attributes in Elements(text).found:
+            assert tag in TAGS
+            assert not [name for name in attributes if name.startswith("on") or name == "style"]
+            targets = [attributes.get(name) or "/" for name in ("href", "action")]
+            assert all(re.match(r"/(?!/)", target) for target in targets), targets
+    assert shop.api.get(f"/runs/{run['id']}").json()["because"] == hostile
+
+
+def test_a14_the_page_runs_and_loads_nothing_foreign(shop: Workshop, project: str) -> None:
+    with browser(shop) as caller:
+        given = caller.get("/plain").headers
+    policy = dict(
+        part.strip().split(" ", 1) for part in given["content-security-policy"].split(";")
+    )
+    assert policy == {
+        "default-src": "'none'",
+        "style-src": "'self'",
+        "img-src": "'self'",
+        "form-action": "'self'",
+        "base-uri": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    assert given["x-frame-options"] == "DENY"
+    assert given["cache-control"] == "no-store"
+    assert given["referrer-policy"] == "same-origin"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["..", "%2e%2e", "a%2fb", "a%5cb", "%00", "a;b", "a//b", "x" * 5000, "%ff", "' OR 1=1--"],
+)
+def test_a09_odd_names_of_projects_reach_nothing(shop: Workshop, name: str) -> None:
+    request = [
+        f"POST /afk/reset/{name.replace(' ', '%20')} HTTP/1.1",
+        f"Host: 127.0.0.1:{shop.server.port}",
+        f"Authorization: Bearer {shop.server.token}",
+        "Content-Length: 0",
+        "Accept: application/json",
+        "Connection: close",
+    ]
+    status, _ = raw_answer(shop.server.port, "\r\n".join([*request, "", ""]).encode())
+    assert status in {400, 404}
+
+
+def test_a48_a_large_or_crowded_form_is_refused_early(shop: Workshop, project: str) -> None:
+    before = state(shop)
+    with browser(shop) as caller:
+        secret = secret_of(caller)
+        headers = {"Content-Type": FORM}
+        for size in (9_000, 900_000, 2_000_000):
+            content = f"csrf={secret}&enabled=on&x={'y' * size}"
+            answer = caller.post(f"/afk/auto/{project}", content=content, headers=headers)
+            assert answer.status_code == 413
+        crowd = "&".join(f"f{n}=" for n in range(1000))
+        answer = caller.post(f"/afk/auto/{project}", content=crowd, headers=headers)
+        assert problem(answer)["error"] == Invalid.code
+    assert state(shop) == before
