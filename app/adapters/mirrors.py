@@ -23,6 +23,7 @@ from app.adapters.git_places import (
     or_cannot_read,
 )
 from app.adapters.git_pushes import Push, push
+from app.domain.names import branches_collide
 from app.services.ports import (
     BranchTaken,
     Diff,
@@ -259,10 +260,7 @@ class GitMirrors:
         return self._refs(repo, "%(objectname)", ref) or None
 
     def _stands_in_the_way(self, repo: Repository, branch: str) -> bool:
-        return any(
-            name == branch or name.startswith(f"{branch}/") or branch.startswith(f"{name}/")
-            for name in self.claims(repo)
-        )
+        return any(branches_collide(name, branch) for name in self.claims(repo))
 
     @contextlib.contextmanager
     def _locked(self, repo: Repository) -> Iterator[None]:

@@ -39,6 +39,11 @@ def branch_problem(name: str) -> str | None:
     return None
 
 
+def branches_collide(one: str, other: str) -> bool:
+    """True where git cannot hold both: they are equal, or one is a folder of the other."""
+    return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
+
+
 def project_name_problem(name: str) -> str | None:
     """Why `name` cannot name a project."""
     if not name.strip() or name != name.strip():

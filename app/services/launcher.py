@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
 from datetime import datetime, timedelta
 
-from app.domain import prompts
 from app.domain.lifecycle import DONE, Signal
-from app.domain.words import Cause, Delivers, Depth, Status
+from app.domain.names import branches_collide
+from app.domain.words import Cause, Status
 from app.failpoints import reach
 from app.records.tables import Project, Run
 from app.services.floor import Ledgers, Outside
+from app.services.orders import LaunchTerms, NotLaunched, Orders
 from app.services.ports import (
     BranchTaken,
-    ForgeSilent,
-    Job,
+    CannotRead,
     LaunchFailed,
-    LaunchOrder,
     OriginProblem,
     ProcessMark,
     Repository,
@@ -30,17 +29,8 @@ from app.services.undoing import Made, Undoing, Undone
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class LaunchTerms:
-    """What every launch on this server has in common."""
-
-    grace_seconds: float
-    launch_seconds: int
-    log_cap_bytes: int
-
-
-class NotLaunched(Exception):
-    """A step of the launch failed; the message is a sentence."""
+class TakenAtOrigin(NotLaunched):
+    """Somebody pushed a branch that ours could not be pushed beside."""
 
 
 class Launcher:
@@ -59,8 +49,7 @@ class Launcher:
         self._mirrors = outside.mirrors
         self._copies = outside.copies
         self._engine = outside.engine
-        self._agents = outside.agents
-        self._forge_of = outside.forge_of
+        self._orders = Orders(outside, terms)
         self._undoing = Undoing(outside)
         self._terms = terms
         self._locks = locks
@@ -96,7 +85,11 @@ class Launcher:
         made = Made(claim=False, copy=False, process=False)
         try:
             mark = self._launch(run, project, made)
-        except (NotLaunched, OriginProblem, LaunchFailed) as failure:
+        except TakenAtOrigin as failure:
+            # an issue's branch stays claimed, or the loop would try the same issue for ever
+            self._end(run, str(failure), Undone(parked=run.work_branch if run.issue else ""))
+            return False
+        except (NotLaunched, OriginProblem, LaunchFailed, CannotRead) as failure:
             self._end_undone(run_id, str(failure), made)
             return False
         except Exception:
@@ -146,7 +139,8 @@ class Launcher:
         extra = f" · {included} files of .runyardinclude" if included else ""
         self._tell(run, "prepared", f"working copy of {project.name}{extra}")
         reach("after_prepare")
-        order = self._order(run, project, base)
+        left = (self.launch_by(run) - self._clock()).total_seconds()
+        order = self._orders.order(run, project, base, seconds=left)
         self._must_be_wanted(run)
         made.process = True
         mark = self._engine.launch(order)
@@ -165,6 +159,7 @@ class Launcher:
         base = self._mirrors.origin_tip(repo, run.branch_name)
         if base is None:
             raise NotLaunched(f"origin has no branch {run.branch_name} any more")
+        self._must_be_free_at_origin(repo, run)
         # the commit is noted first: a crash after the claim must know what to release
         self._runs.note(run.id, run.project_id, base_sha=base)
         try:
@@ -173,57 +168,18 @@ class Launcher:
             raise NotLaunched(f"the branch {run.work_branch} exists already") from taken
         return base
 
-    def _order(self, run: Run, project: Project, base: str) -> LaunchOrder:
-        prompt = prompts.compose(self._brief(run, project), project.prompt)
-        path = self._copies.path(run.id)
-        job = Job(
-            prompt=prompt,
-            prompt_file=self._engine.prompt_file(run.id),
-            workdir=path,
-            branch=run.work_branch,
-            issue=run.issue,
-            model=run.model,
-        )
-        return LaunchOrder(
-            run_id=run.id,
-            argv=self._agents.command(run.agent, job, project.agent_command),
-            setup=project.setup_command or (),
-            launch_seconds=(self.launch_by(run) - self._clock()).total_seconds(),
-            workdir=path,
-            env=self._agents.environment(run.agent),
-            budget_seconds=run.budget_seconds,
-            grace_seconds=self._terms.grace_seconds,
-            log_cap_bytes=self._terms.log_cap_bytes,
-            prompt=prompt,
-            facts={
-                "PROJECT": project.name,
-                "ISSUE": "" if run.issue is None else str(run.issue),
-                "BRANCH": run.work_branch,
-                "BASE": base,
-                "DEPTH": run.depth_level,
-                "FRAMEWORK": run.target_framework,
-            },
-        )
-
-    def _brief(self, run: Run, project: Project) -> prompts.Brief:
-        issue = None
-        if run.issue is not None:
-            try:
-                issue = self._forge_of(project).issue(repository_of(project), run.issue)
-            except ForgeSilent as silence:
-                raise NotLaunched("the tracker did not answer") from silence
-            if issue is None:
-                raise NotLaunched(f"issue #{run.issue} is gone")
-        return prompts.Brief(
-            branch=run.work_branch,
-            depth=Depth(run.depth_level),
-            framework=run.target_framework,
-            delivers=Delivers(run.delivers),
-            task=run.task,
-            issue=run.issue,
-            issue_title=issue.title if issue else "",
-            issue_body=issue.body if issue else "",
-        )
+    def _must_be_free_at_origin(self, repo: Repository, run: Run) -> None:
+        branch = run.work_branch
+        for found in self._mirrors.branches(repo):
+            if not branches_collide(found.name, branch):
+                continue
+            if run.issue is not None:
+                with suppress(BranchTaken):
+                    self._mirrors.claim(repo, branch, found.sha)
+            raise TakenAtOrigin(
+                f"origin already has a branch {found.name}, so {branch} could not be pushed; "
+                f"merge or delete it there, then discard {branch} here"
+            )
 
     def _has_begun(self, run: Run, mark: ProcessMark) -> bool:
         now = self._clock()

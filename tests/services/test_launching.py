@@ -123,6 +123,39 @@ def test_a_branch_that_is_taken_meanwhile_stays_as_it_is(plane: RealPlane) -> No
     assert not plane.copy(run).exists()
 
 
+@pytest.mark.parametrize("name", ["afk/1", "afk", "afk/1/more"])
+def test_a_branch_that_somebody_pushed_is_found_before_an_agent_works(
+    plane: RealPlane, name: str
+) -> None:
+    project = plane.add_project(f"touch {plane.folder}/worked")
+    issue = plane.add_issue(project)
+    run = accept_held(plane, project, issue=issue.number)
+    run_git(Path(project.origin), "branch", name)
+    pushed = commit_file(Path(project.origin), "later.txt")
+    run = go(plane, run)
+    assert (run.status, run.released_at, run.parked) == ("not_started", plane.clock(), True)
+    assert run.because == (
+        f"origin already has a branch {name}, so afk/1 could not be pushed; "
+        "merge or delete it there, then discard afk/1 here"
+    )
+    assert not (plane.folder / "worked").exists()
+    assert not plane.copy(run).exists()
+    # the loop goes on to the next issue instead of trying this one again
+    [view] = plane.services.issues.all(project.id)
+    assert (view.hold or "").startswith("parked: afk/1")
+    assert tip_of(Path(project.origin)) == pushed
+
+
+def test_a_plain_run_whose_branch_cannot_be_pushed_leaves_nothing(plane: RealPlane) -> None:
+    project = plane.add_project()
+    run = accept_held(plane, project)
+    run_git(Path(project.origin), "branch", "run")
+    run = go(plane, run)
+    assert (run.status, run.parked) == ("not_started", False)
+    assert (run.because or "").startswith("origin already has a branch run, so run/")
+    assert plane.is_gone(run)
+
+
 def test_what_stands_at_the_copys_place_is_not_deleted(plane: RealPlane) -> None:
     project = plane.add_project()
     run = accept_held(plane, project)

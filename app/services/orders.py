@@ -1,0 +1,92 @@
+"""What a launch orders of the engine: the agent's command, its prompt and its environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.domain import prompts
+from app.domain.words import Delivers, Depth
+from app.records.tables import Project, Run
+from app.services.floor import Outside
+from app.services.ports import ForgeSilent, Job, LaunchOrder
+from app.services.prechecks import repository_of
+
+
+@dataclass(frozen=True)
+class LaunchTerms:
+    """What every launch on this server has in common."""
+
+    grace_seconds: float
+    launch_seconds: int
+    log_cap_bytes: int
+
+
+class NotLaunched(Exception):
+    """A step of the launch failed; the message is a sentence."""
+
+
+class Orders:
+    """Composes orders; the tracker is asked for the issue's words."""
+
+    def __init__(self, outside: Outside, terms: LaunchTerms) -> None:
+        self._copies = outside.copies
+        self._engine = outside.engine
+        self._agents = outside.agents
+        self._forge_of = outside.forge_of
+        self._terms = terms
+
+    def order(self, run: Run, project: Project, base: str, *, seconds: float) -> LaunchOrder:
+        """The order for a run whose copy is prepared, to be begun in so many seconds.
+
+        Raises NotLaunched.
+        """
+        prompt = prompts.compose(self._brief(run, project), project.prompt)
+        path = self._copies.path(run.id)
+        job = Job(
+            prompt=prompt,
+            prompt_file=self._engine.prompt_file(run.id),
+            workdir=path,
+            branch=run.work_branch,
+            issue=run.issue,
+            model=run.model,
+        )
+        return LaunchOrder(
+            run_id=run.id,
+            argv=self._agents.command(run.agent, job, project.agent_command),
+            setup=project.setup_command or (),
+            launch_seconds=seconds,
+            workdir=path,
+            env=self._agents.environment(run.agent),
+            budget_seconds=run.budget_seconds,
+            grace_seconds=self._terms.grace_seconds,
+            log_cap_bytes=self._terms.log_cap_bytes,
+            prompt=prompt,
+            facts={
+                "PROJECT": project.name,
+                "ISSUE": "" if run.issue is None else str(run.issue),
+                "BRANCH": run.work_branch,
+                "BASE": base,
+                "DEPTH": run.depth_level,
+                "FRAMEWORK": run.target_framework,
+            },
+        )
+
+    def _brief(self, run: Run, project: Project) -> prompts.Brief:
+        issue = None
+        if run.issue is not None:
+            try:
+                issue = self._forge_of(project).issue(repository_of(project), run.issue)
+            except ForgeSilent as silence:
+                raise NotLaunched("the tracker did not answer") from silence
+            if issue is None:
+                raise NotLaunched(f"issue #{run.issue} is gone")
+        return prompts.Brief(
+            branch=run.work_branch,
+            depth=Depth(run.depth_level),
+            framework=run.target_framework,
+            delivers=Delivers(run.delivers),
+            task=run.task,
+            issue=run.issue,
+            issue_title=issue.title if issue else "",
+            issue_body=issue.body if issue else "",
+        )
