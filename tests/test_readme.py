@@ -19,7 +19,6 @@ BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 NAMED_FILE = re.compile(r"`((?:app|tests|scripts)/[\w./-]+)`")
-DEMO_SECONDS = 90
 
 
 def _commands() -> list[list[str]]:
@@ -69,7 +68,7 @@ def test_a_runyard_command_is_there_with_its_options(
 ) -> None:
     rest = words[1:]
     plain = [word for word in rest if re.fullmatch("[a-z-]+", word) and not word.startswith("-")]
-    command = plain[: 2 if rest[0] in {"projects", "issues", "runs"} else 1]
+    command = plain[: 2 if rest[0] in {"projects", "issues", "runs", "afk"} else 1]
     helped = _run(*command, "--help", env=child_environment)
     assert helped.returncode == 0, helped.stderr
     assert helped.stdout.startswith(f"Usage: runyard {' '.join(command)} ")
@@ -77,19 +76,7 @@ def test_a_runyard_command_is_there_with_its_options(
     assert options <= set(re.findall(r"--[a-z-]+", helped.stdout))
 
 
-@pytest.mark.timeout(DEMO_SECONDS + 10)
-def test_the_demo_delivers_and_shows_timeline_diff_and_delivery(
-    child_environment: dict[str, str],
-) -> None:
-    demo = _run("demo", env=child_environment, seconds=DEMO_SECONDS)
-    assert demo.returncode == 0, demo.stdout + demo.stderr
-    for kind in ("accepted", "claimed", "spawned", "delivered"):
-        assert re.search(rf"^\d\d:\d\d:\d\d\s+{kind}\b", demo.stdout, re.MULTILINE), kind
-    assert "\ndiff --git " in demo.stdout
-    assert re.search(r"^Delivered: change #\d+, open, 1 commit", demo.stdout, re.MULTILINE)
-
-
-def test_make_demo_is_the_command_that_was_just_run() -> None:
+def test_make_demo_is_the_command_whose_story_test_demo_holds_to_every_line() -> None:
     recipe = re.search(r"^demo:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert recipe is not None
     assert ".venv/bin/runyard demo" in recipe[1]

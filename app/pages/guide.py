@@ -1,4 +1,4 @@
-"""The guide (`/guide`): how a run works, in ten lines."""
+"""The guide (`/guide`): how a run works, and how the loop does, in a few lines."""
 
 from __future__ import annotations
 
@@ -33,6 +33,21 @@ discard it.</li>
 <li><b>Merge.</b> Merging a change request pushes it to the repository and closes the issue it was
 made for.</li>
 </ol>
+<h2>While you are away</h2>
+<ol>
+<li><b>Ready.</b> An open issue labelled <code>ready-for-agent</code> may be taken by an agent,
+unless its branch exists or an open issue blocks it.</li>
+<li><b>Start AFK run.</b> It takes the lowest such issue, once, at your word.</li>
+<li><b>Auto AFK runs: On.</b> The next one starts by itself whenever the last one has ended, the
+lowest number first. What would start now, and why each other issue waits, is told with the
+issues.</li>
+<li><b>Pause.</b> After three failed AFK runs in a row nothing more starts by itself. The card says
+<code>Auto paused · 3 fails</code> and the reason of each.</li>
+<li><b>Reset.</b> Look at the reasons, change what has to be changed, then press <b>Reset</b>: the
+count is zero and the loop goes on. A success does the same.</li>
+</ol>
+<p><b>Try the demo project</b>, on the page of projects, shows all of this in three minutes: a
+delivery by hand, three failures by the loop, the pause, Reset, a delivery.</p>
 """
 
 

@@ -19,7 +19,7 @@ def test_the_demo_project_appears_where_it_was_asked_for_and_delivers(
     expect(demo).to_have_count(1)
     expect(page.get_by_role("status").filter(has_text="demo")).to_be_visible()
     assert page.url == f"{server.url}/"
-    expect(demo.get_by_test_id("ready-count")).to_have_text("3 ready")
+    expect(demo.get_by_test_id("ready-count")).to_have_text("5 ready")
     demo.get_by_test_id("new-run").click()
     page.get_by_test_id("issue-picker").click()
     page.get_by_role("option", name="#1 Greet people by their name").click()
@@ -30,4 +30,4 @@ def test_the_demo_project_appears_where_it_was_asked_for_and_delivers(
     expect(page.get_by_test_id("run-status")).to_contain_text("Succeeded", timeout=20_000)
     expect(page.get_by_test_id("pr-card")).to_contain_text("afk/1")
     page.goto(server.url)
-    expect(card(page, demo.get_attribute("data-project") or "")).to_contain_text("2 ready")
+    expect(card(page, demo.get_attribute("data-project") or "")).to_contain_text("4 ready")
