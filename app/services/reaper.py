@@ -127,13 +127,7 @@ class Reaper:
         if sight.alive:
             return run
         self._launcher.undo(run)
-        because = "Runyard was restarted before the agent had started"
-        return self._verdicts.write(
-            run,
-            Verdict(Signal.LAUNCH_FAILED, Cause.LAUNCH_FAILED, because),
-            Line("reaped", f"not started: {because}"),
-            released_at=self._clock(),
-        )
+        return self._runs.find(run.id) or run
 
     # --- running -------------------------------------------------------------------------------
 
@@ -144,7 +138,8 @@ class Reaper:
             work = self._take_work(run, project, sight)
         verdict = rules.classify(self._facts(run, project, sight, work))
         if verdict.signal is None:
-            self._hold(run, work)
+            if work.because:
+                self._hold(run, f"its work could not be read, and is read again: {work.because}")
             return run
         if verdict.cause is Cause.NO_DELIVERY and work.because:
             verdict = replace(verdict, because=f"{verdict.because}: {work.because}")
@@ -158,10 +153,9 @@ class Reaper:
         line = Line("reaped" if verdict.is_final else "progress", verdict.because)
         return self._verdicts.write(run, verdict, line, before, **columns)
 
-    def _hold(self, run: Run, work: Work) -> None:
-        hold = f"its work could not be read, and is read again: {work.because}"
-        if work.because and run.hold != hold:
-            self._runs.note(run.id, run.project_id, hold=hold)
+    def _hold(self, run: Run, because: str) -> None:
+        if run.hold != because:
+            self._runs.note(run.id, run.project_id, hold=because)
 
     def _facts(self, run: Run, project: Project, sight: Sight, work: Work) -> RunFacts:
         return RunFacts(

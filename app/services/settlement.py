@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.domain.words import Cause, Status
+from app.failpoints import reach
 from app.records.run_ledger import RunLedger
 from app.records.tables import Project, Run
 from app.services.floor import Outside
@@ -18,6 +19,7 @@ from app.services.workers import Workers
 
 log = logging.getLogger(__name__)
 TIDYING = timedelta(seconds=30)
+UNPROVED = "its end could not be proved yet; this is tried again"
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,11 @@ class Settlement:
                 self._killing.add(run.id)
                 self._workers.submit(self._kill, run)
             return
-        kept = self._tear_down(run, project)
+        try:
+            kept = self._tear_down(run, project)
+        except (CannotRead, OSError) as problem:
+            log.warning("what %s left could not be read: %s", run.id, problem)
+            kept = Kept(True, f"{run.work_branch} could not be read: {problem}")
         sentence = "nothing of the run is left" + (
             f" · kept: {kept.because}" if kept.parked else ""
         )
@@ -92,10 +98,12 @@ class Settlement:
 
     def _kill(self, run: Run) -> None:
         try:
-            self._runs.tell_once(run.id, self._clock(), "kill_sent", "ending what is left of it")
+            if not any(event.kind == "kill_sent" for event in self._runs.timeline(run.id)):
+                now = self._clock()
+                self._runs.tell_once(run.id, now, "kill_sent", "ending what is left of it")
             if not self._engine.kill(run.id):
-                because = "its end could not be proved yet; this is tried again"
-                self._runs.note(run.id, run.project_id, hold=because)
+                if run.hold != UNPROVED:
+                    self._runs.note(run.id, run.project_id, hold=UNPROVED)
                 return
         finally:
             self._killing.discard(run.id)
@@ -109,20 +117,24 @@ class Settlement:
             try:
                 tip = self._copies.take(repo, run.id, run.work_branch)
                 state = self._copies.look(repo, run.id, tip=tip)
-            except CannotRead as problem:
+            except (CannotRead, OSError) as problem:
                 return Kept(
                     True, f"{run.work_branch}: the working copy could not be read: {problem}"
                 )
             if not state.is_clean:
                 return Kept(True, f"{run.work_branch} holds {state.holds}")
-            if not self._is_removed(run):
-                return Kept(True, f"{run.work_branch}: the working copy could not be removed")
+        elif run.started_at is not None and not self._copies.path(run.id).parent.is_dir():
+            return Kept(True, f"{run.work_branch}: the folder of working copies is away")
+        # what an interrupted removal has left goes too
+        if not self._is_removed(run):
+            return Kept(True, f"{run.work_branch}: the working copy could not be removed")
+        reach("during_teardown")
         return self._judge_branch(run, project)
 
     def _is_removed(self, run: Run) -> bool:
         try:
             self._copies.remove(run.id)
-        except CannotRead as problem:
+        except (CannotRead, OSError) as problem:
             log.warning("the copy of %s stays: %s", run.id, problem)
             return False
         return True
