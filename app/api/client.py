@@ -14,6 +14,7 @@ import httpx
 from pydantic import BaseModel
 
 from app.api import schemas
+from app.api.client_issues import IssueCalls
 from app.api.client_loop import LoopCalls
 
 BASE_PATH = "/api/v1"
@@ -68,7 +69,7 @@ class Created:
 
 
 @dataclass
-class ApiClient(LoopCalls):
+class ApiClient(IssueCalls, LoopCalls):
     """One person's client. `http` carries base URL, session and transport."""
 
     http: httpx.AsyncClient
@@ -140,10 +141,6 @@ class ApiClient(LoopCalls):
     async def branches(self, project_id: str) -> list[schemas.BranchOut]:
         """Branches of origin, base first."""
         return (await self.ask(schemas.Branches, f"/projects/{project_id}/branches")).items
-
-    async def issues(self, project_id: str) -> list[schemas.IssueOut]:
-        """Issues of the project's tracker."""
-        return (await self.ask(schemas.Issues, f"/projects/{project_id}/issues")).items
 
     async def start_run(
         self, order: schemas.RunOrder, key: str, correlation_id: str | None = None

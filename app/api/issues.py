@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import PlainTextResponse, Response
 
-from app.api.schemas import ChangeOut, Changes, IssueChange, IssueOut, Issues, NewIssue
+from app.api.gate import visitor_of
+from app.api.schemas import (
+    ChangeOut,
+    Changes,
+    CommentOut,
+    Comments,
+    IssueChange,
+    IssueOut,
+    Issues,
+    NewComment,
+    NewIssue,
+)
 from app.api.views import QUARANTINE, change_out
 from app.services.issues import IssueView
 from app.services.plane import Services
@@ -19,6 +30,7 @@ def routes(services: Services) -> APIRouter:
     """What stands in a project's tracker."""
     router = APIRouter()
     router.include_router(_issue_routes(services), tags=["issues"])
+    router.include_router(_comment_routes(services), tags=["issues"])
     router.include_router(_change_routes(services), tags=["changes"])
     return router
 
@@ -37,11 +49,37 @@ def _issue_routes(services: Services) -> APIRouter:
         now = services.clock()
         return _issue_out(services.issues.add(project_id, body.title, body.body, body.labels, now))
 
+    @router.get("/projects/{project_id}/issues/{number}")
+    def show(project_id: str, number: Numbered) -> IssueOut:
+        """One issue."""
+        return _issue_out(services.issues.one(project_id, number))
+
     @router.patch("/projects/{project_id}/issues/{number}")
     def change(project_id: str, number: Numbered, body: IssueChange) -> IssueOut:
-        """Edit, label, close or open an issue."""
-        changes = body.model_dump(exclude_none=True)
-        return _issue_out(services.issues.change(project_id, number, changes, services.clock()))
+        """Edit, label, close or open an issue; with `was`, only what stands there so."""
+        changes = body.model_dump(exclude_none=True, exclude={"was"})
+        was = body.was.model_dump(exclude_none=True) if body.was else None
+        changed = services.issues.change(project_id, number, changes, services.clock(), was)
+        return _issue_out(changed)
+
+    return router
+
+
+def _comment_routes(services: Services) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/projects/{project_id}/issues/{number}/comments")
+    def list_them(project_id: str, number: Numbered) -> Comments:
+        """What was said on an issue, oldest first."""
+        said = services.issues.comments(project_id, number)
+        return Comments(items=[CommentOut.model_validate(one) for one in said])
+
+    @router.post("/projects/{project_id}/issues/{number}/comments", status_code=201)
+    def write(project_id: str, number: Numbered, body: NewComment, request: Request) -> CommentOut:
+        """Say something on an issue, open or closed."""
+        author, now = visitor_of(request).name, services.clock()
+        said = services.issues.comment(project_id, number, author, body.body, now)
+        return CommentOut.model_validate(said)
 
     return router
 

@@ -1,4 +1,4 @@
-"""Projects, branches, issues and change requests over HTTP."""
+"""Projects and branches over HTTP."""
 
 from __future__ import annotations
 
@@ -188,53 +188,3 @@ def test_a_failure_is_told_on_its_project(shop: Workshop) -> None:
     ]
     assert project["last_run"]["id"] == run["id"]
     assert project["live_runs"] == 0
-
-
-ISSUE = ("number", "title", "body", "labels", "state", "ready", "claimable", "hold", "url")
-
-
-def test_issues_are_written_told_and_changed(shop: Workshop) -> None:
-    project_id = shop.add_project("issues")
-    path = f"/projects/{project_id}/issues"
-    hostile = "<b>\u202e $(id) \x1b]52;c;x\x07"
-    answer = shop.api.post(path, json={"title": f" {hostile} ", "body": hostile})
-    assert answer.status_code == 201
-    first = answer.json()
-    assert set(ISSUE) <= set(first)
-    assert (first["number"], first["title"], first["body"]) == (1, hostile.strip(), hostile)
-    assert (first["ready"], first["claimable"]) == (False, False)
-    assert first["hold"]
-    ready = shop.api.patch(f"{path}/1", json={"labels": ["ready-for-agent", "x", "x"]}).json()
-    assert (ready["ready"], ready["claimable"], ready["hold"]) == (True, True, None)
-    assert ready["title"] == first["title"]
-    assert shop.issue(project_id, "Second") == 2
-    listed = shop.api.get(path).json()
-    assert list(listed) == ["items"]
-    assert [one["number"] for one in listed["items"]] == [1, 2]
-    assert shop.api.get(f"/projects/{project_id}").json()["ready_count"] == 2
-    closed = shop.api.patch(f"{path}/1", json={"state": "closed"}).json()
-    assert (closed["state"], closed["claimable"]) == ("closed", False)
-    assert shop.api.get(f"/projects/{project_id}").json()["ready_count"] == 1
-    assert shop.api.patch(f"{path}/1", json={"state": "open"}).json()["state"] == "open"
-
-
-@pytest.mark.parametrize(
-    ("given", "field"),
-    [
-        *[({"title": title}, "title") for title in ("", "  ", "x" * 301, None, 7, "nul\0")],
-        *[({"body": body}, "body") for body in ("nul\0", 7, "x" * (256 * 1024 + 1))],
-        *[({"labels": labels}, "labels") for labels in (["x"] * 21, "ready-for-agent")],
-        ({"labels": [" "]}, "labels.0"),
-        ({"number": 7}, "number"),
-    ],
-    ids=lambda given: repr(given)[:40],
-)
-def test_a_malformed_issue_is_not_written(
-    shop: Workshop, given: dict[str, Any], field: str
-) -> None:
-    if "steady" not in shop.projects:
-        shop.add_project("steady")
-    path = f"/projects/{shop.projects['steady']['id']}/issues"
-    told = problem(shop.api.post(path, json={"title": "Sound", **given}))
-    assert (told["status"], told["errors"][0]["field"]) == (422, field)
-    assert shop.api.get(path).json()["items"] == []

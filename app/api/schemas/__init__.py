@@ -1,11 +1,16 @@
 """What goes over the wire: the bodies and answers of api.md, and nothing else."""
 
 from app.api.schemas.issues import (
+    MAX_BODY_BYTES,
     ChangeOut,
     Changes,
+    CommentOut,
+    Comments,
     IssueChange,
     IssueOut,
     Issues,
+    Labels,
+    NewComment,
     NewIssue,
 )
 from app.api.schemas.keys import KeyOut, KeyReset
@@ -66,6 +71,7 @@ from app.api.schemas.system import (
 )
 
 __all__ = [
+    "MAX_BODY_BYTES",
     "MAX_TASK_BYTES",
     "AfkStart",
     "Answer",
@@ -78,6 +84,8 @@ __all__ = [
     "Branches",
     "ChangeOut",
     "Changes",
+    "CommentOut",
+    "Comments",
     "ConcurrencyOut",
     "DeliveryOut",
     "Discard",
@@ -91,9 +99,11 @@ __all__ = [
     "Key",
     "KeyOut",
     "KeyReset",
+    "Labels",
     "LastRun",
     "LoginLink",
     "Moment",
+    "NewComment",
     "NewIssue",
     "NewProject",
     "NextPlan",

@@ -2,29 +2,77 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+from unicodedata import category
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, StringConstraints
 
-from app.api.schemas.parts import Answer, Body, Moment, Prose, Tag, Title
+from app.api.schemas.parts import Answer, Body, Moment, NoNul, Title
 from app.api.schemas.runs import DeliveryOut
+
+MAX_BODY_BYTES = 256 * 1024
+MAX_LABELS = 50
+MAX_LABEL = 100
+
+
+def _of_issue_size(text: str) -> str:
+    if len(text.encode()) > MAX_BODY_BYTES:
+        raise ValueError(f"This text has more than {MAX_BODY_BYTES // 1024} KiB.")
+    return text
+
+
+def _of_one_line(label: str) -> str:
+    if any(category(character) in ("Cc", "Zl", "Zp") for character in label):
+        raise ValueError("A label contains a control character.")
+    return label
+
+
+# the length is asked first: a text that is far too long is not even encoded
+IssueText = Annotated[
+    str, StringConstraints(max_length=MAX_BODY_BYTES), NoNul, AfterValidator(_of_issue_size)
+]
+CommentText = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_BODY_BYTES, pattern=r"\S"),
+    NoNul,
+    AfterValidator(_of_issue_size),
+]
+Label = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_LABEL),
+    AfterValidator(_of_one_line),
+]
+Labels = Annotated[list[Label], Field(max_length=MAX_LABELS)]
 
 
 class NewIssue(Body):
     """The body of `POST /projects/{id}/issues`."""
 
     title: Title
-    body: Prose = Field(default="", max_length=256 * 1024)
-    labels: list[Tag] = Field(default_factory=list, max_length=20)
+    body: IssueText = ""
+    labels: Labels = Field(default_factory=list)
+
+
+class IssueSeen(Body):
+    """What somebody who edits an issue has seen of it."""
+
+    title: str | None = Field(default=None, max_length=1000)
+    body: IssueText | None = None
+    labels: list[str] | None = Field(default=None, max_length=1000)
+    state: Literal["open", "closed"] | None = None
 
 
 class IssueChange(Body):
-    """The body of `PATCH /projects/{id}/issues/{n}`."""
+    """The body of `PATCH /projects/{id}/issues/{n}`; only what is given is changed.
+
+    With `was`, nothing is changed where something else stands there by now (409).
+    """
 
     title: Title | None = None
-    body: Prose | None = Field(default=None, max_length=256 * 1024)
-    labels: list[Tag] | None = Field(default=None, max_length=20)
+    body: IssueText | None = None
+    labels: Labels | None = None
     state: Literal["open", "closed"] | None = None
+    was: IssueSeen | None = None
 
 
 class IssueOut(Answer):
@@ -39,12 +87,35 @@ class IssueOut(Answer):
     claimable: bool
     hold: str | None = None
     url: str | None = None
+    created_at: Moment | None = None
+    closed_at: Moment | None = None
 
 
 class Issues(Answer):
     """A project's issues, lowest number first."""
 
     items: list[IssueOut]
+
+
+class NewComment(Body):
+    """The body of `POST /projects/{id}/issues/{n}/comments`."""
+
+    body: CommentText
+
+
+class CommentOut(Answer):
+    """Something said on an issue."""
+
+    id: int
+    author: str
+    body: str
+    created_at: Moment
+
+
+class Comments(Answer):
+    """What was said on an issue, oldest first."""
+
+    items: list[CommentOut]
 
 
 class ChangeOut(DeliveryOut):
