@@ -172,6 +172,12 @@ class NotDeliverable(Refusal):
     code = "not_deliverable"
 
 
+class NotDiscarded(Refusal):
+    """This kept work could not be deleted."""
+
+    code = "not_discarded"
+
+
 class RateLimited(Refusal):
     """Rate limit reached."""
 

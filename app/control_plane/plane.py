@@ -34,12 +34,14 @@ from app.services.delivery import Deliverer
 from app.services.demo import DemoDesk
 from app.services.doctor import Premises, examine
 from app.services.floor import Ledgers, Outside
+from app.services.holdings import Holdings
 from app.services.issues import IssueDesk
 from app.services.keys import Keys, Limits
 from app.services.launcher import Launcher, LaunchTerms
 from app.services.leases import RENEW_SECONDS, Leases
 from app.services.listing import RunListing
 from app.services.overview import Overview
+from app.services.parked import ParkedDesk
 from app.services.plane import Identity, Services, SettingValue
 from app.services.prechecks import Prechecks
 from app.services.projects import ProjectDesk
@@ -47,6 +49,7 @@ from app.services.quota import Places, Quota
 from app.services.reaper import Reaper
 from app.services.recovery import Recovery
 from app.services.run_locks import Locks
+from app.services.salvage import Salvage
 from app.services.stopping import Stopper
 from app.services.sweep import Sweep
 from app.services.tenure import Tenure
@@ -198,6 +201,8 @@ class ControlPlane:
             trigger=trigger,
             afk=afk,
             keys=keys,
+            parked=self._parked_desk(outside, sweep),
+            salvage=self._salvage(outside, sweep),
             stopper=Stopper(ledgers.runs, self.locks, self._look_soon, self._kill_soon),
             listing=RunListing(ledgers.runs, quota, outside),
             accounts=_accounts(self.settings, ledgers.runs.stores),
@@ -239,6 +244,14 @@ class ControlPlane:
             self.tenure,
             clock,
         )
+
+    def _parked_desk(self, outside: Outside, sweep: Sweep) -> ParkedDesk:
+        holdings = Holdings(outside, self.workers, self.clock, self.feed.publish)
+        return ParkedDesk(self.ledgers, outside, holdings, self.locks, sweep.request)
+
+    def _salvage(self, outside: Outside, sweep: Sweep) -> Salvage:
+        deliverer = Deliverer(self.ledgers.runs, outside, self.clock)
+        return Salvage(self.ledgers, outside, deliverer, self.locks, sweep.request)
 
     def _project_desk(self, outside: Outside, sweep: Sweep) -> ProjectDesk:
         defaults = {

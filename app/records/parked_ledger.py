@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, literal_column, update
 from sqlmodel import Session, col, select
 
+from app.records.audit_ledger import Deed, write_down
 from app.records.database import Transaction
 from app.records.feed import ProjectChanged, RunChanged
-from app.records.routing import Stores
+from app.records.run_ledger import RunLedger
 from app.records.tables import Run
 
 # the index of parked runs is found only by its own words, not by `parked = 1`
 _PARKED: tuple[ColumnElement[bool], ...] = (
     literal_column("runs.parked"),
     col(Run.released_at).is_not(None),
+)
+_ENDED_UNPROVED: tuple[ColumnElement[bool], ...] = (
+    col(Run.ended_at).is_not(None),
+    col(Run.released_at).is_(None),
 )
 
 
@@ -25,8 +32,9 @@ class ParkedLedger:
     A branch that an open run works on is in use, not parked.
     """
 
-    def __init__(self, stores: Stores) -> None:
-        self.stores = stores
+    def __init__(self, runs: RunLedger) -> None:
+        self._runs = runs
+        self._stores = runs.stores
 
     def all(self) -> list[Run]:
         """The newest parked run of every branch, oldest first."""
@@ -44,7 +52,7 @@ class ParkedLedger:
     def count(self, project_id: str) -> int:
         """How many branches of a project are parked."""
         branches: set[str] = set()
-        for database in self.stores.holding_runs():
+        for database in self._stores.holding_runs():
             query = select(Run.work_branch).where(Run.project_id == project_id, *_PARKED)
             with database.reading() as session:
                 branches |= set(session.exec(query.distinct()).all())
@@ -52,22 +60,81 @@ class ParkedLedger:
             return 0
         return len(branches - {branch for _, branch in self._in_use(Run.project_id == project_id)})
 
-    def clear(self, tx: Transaction, runs: Iterable[Run]) -> None:
-        """Write that nothing of these runs is kept any more."""
-        for run in runs:
-            tx.execute(update(Run).where(col(Run.id) == run.id).values(parked=False))
-            tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
+    def open_run(self, project_id: str, branch: str) -> Run | None:
+        """The run that writes to a branch now."""
+        for database in self._stores.holding_runs():
+            query = select(Run).where(
+                Run.project_id == project_id,
+                Run.work_branch == branch,
+                col(Run.released_at).is_(None),
+            )
+            with database.reading() as session:
+                if found := session.exec(query).first():
+                    return found
+        return None
+
+    def write(
+        self,
+        runs: Sequence[Run],
+        deed: Deed,
+        now: datetime,
+        *,
+        kind: str,
+        data: dict[str, Any] | None = None,
+        **columns: Any,
+    ) -> None:
+        """Write columns of runs, a line in each one's timeline, and the deed."""
+        for database in self._stores.holding_runs():
+            mine = [run for run in runs if self._stores.owner_of(run.id) is database]
+            with database.transaction() as tx:
+                for run in mine:
+                    tx.execute(update(Run).where(col(Run.id) == run.id).values(**columns))
+                    self._tell(tx, run, deed, now, kind, data)
+                if database is self._stores.control:
+                    write_down(tx, deed, now)
+
+    def give_up(self, run: Run, deed: Deed, now: datetime, *, parked: bool) -> bool:
+        """Release an ended run without the proof; False where it has been released meanwhile."""
+        owner, control = self._stores.owner_of(run.id), self._stores.control
+        with owner.transaction() as tx:
+            released = tx.scalars(
+                update(Run)
+                .where(col(Run.id) == run.id, *_ENDED_UNPROVED)
+                .values(released_at=now, hold=None, parked=parked)
+                .returning(col(Run.id))
+            ).one_or_none()
+            if released is None:
+                return False
+            self._tell(tx, run, deed, now, "note")
+            if owner is control:
+                write_down(tx, deed, now)
+        if owner is not control:
+            with control.transaction() as tx:
+                write_down(tx, deed, now)
+        return True
+
+    def _tell(
+        self,
+        tx: Transaction,
+        run: Run,
+        deed: Deed,
+        now: datetime,
+        kind: str,
+        data: dict[str, Any] | None = None,
+    ) -> None:
+        self._runs.tell(tx, run.id, now, kind, deed.because, data)
+        tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
 
     def _kept(self, *wanted: bool | ColumnElement[bool]) -> list[Run]:
         found: list[Run] = []
-        for database in self.stores.holding_runs():
+        for database in self._stores.holding_runs():
             with database.reading() as session:
                 found += session.exec(select(Run).where(*wanted, *_PARKED)).all()
         return sorted(found, key=_age)
 
     def _in_use(self, *wanted: bool | ColumnElement[bool]) -> set[tuple[str, str]]:
         found: set[tuple[str, str]] = set()
-        for database in self.stores.holding_runs():
+        for database in self._stores.holding_runs():
             with database.reading() as session:
                 found |= _open_branches(session, *wanted)
         return found

@@ -58,7 +58,7 @@ class Overview:
     ) -> None:
         self._projects = projects
         self._runs = runs
-        self._parked = ParkedLedger(runs.stores)
+        self._parked = ParkedLedger(runs)
         self._issues = issues
         self._desk = desk
         # on a shared database another server's changes are not heard: nothing may be remembered

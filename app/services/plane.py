@@ -21,8 +21,10 @@ from app.services.issues import IssueDesk
 from app.services.keys import Keys
 from app.services.listing import RunListing
 from app.services.overview import Overview
+from app.services.parked import ParkedDesk
 from app.services.ports import Engine
 from app.services.projects import ProjectDesk
+from app.services.salvage import Salvage
 from app.services.stopping import Stopper
 from app.services.sweep import Sweep
 from app.services.trigger import TriggerDesk
@@ -71,6 +73,8 @@ class Services:
     trigger: TriggerDesk
     afk: AfkDesk
     keys: Keys
+    parked: ParkedDesk
+    salvage: Salvage
     stopper: Stopper
     listing: RunListing
     accounts: Accounts

@@ -9,21 +9,23 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
+from sqlmodel import select
 
+from app.records.audit_ledger import Deed
 from app.records.database import Database
 from app.records.feed import Change, ProjectChanged, RunChanged
 from app.records.parked_ledger import ParkedLedger
-from app.records.routing import Stores
 from app.records.run_ledger import RunLedger
-from app.records.tables import Run
+from app.records.tables import Audit, Run
 from tests.records.samples import NOW, add_run, run_id, stores_on
 
+DEED = Deed("person_1", "discard", "discarded", "c")
 ENDED = {"status": "died", "ended_at": NOW, "released_at": NOW}
 
 
 @pytest.fixture
-def parked(stores: Stores) -> ParkedLedger:
-    return ParkedLedger(stores)
+def parked(ledger: RunLedger) -> ParkedLedger:
+    return ParkedLedger(ledger)
 
 
 def keep(ledger: RunLedger, branch: str, minutes: int = 0, **columns: Any) -> Run:
@@ -31,6 +33,11 @@ def keep(ledger: RunLedger, branch: str, minutes: int = 0, **columns: Any) -> Ru
     at = NOW + timedelta(minutes=minutes)
     given = ENDED | {"work_branch": branch, "parked": True, "created_at": at} | columns
     return add_run(ledger, **given)
+
+
+def audited(ledger: RunLedger) -> list[str]:
+    with ledger.stores.control.reading() as session:
+        return list(session.exec(select(Audit.because)).all())
 
 
 def test_the_newest_run_of_a_branch_stands_for_it(ledger: RunLedger, parked: ParkedLedger) -> None:
@@ -62,22 +69,36 @@ def test_branches_of_one_name_in_two_projects_are_two(
     assert parked.count("proj_2") == 1
 
 
-def test_what_is_cleared_is_told(
+def test_what_is_written_is_told_and_audited(
     ledger: RunLedger, parked: ParkedLedger, told: list[Change]
 ) -> None:
     run = keep(ledger, "afk/1")
     told.clear()
-    with parked.stores.control.transaction() as tx:
-        parked.clear(tx, [run])
+    parked.write([run], DEED, NOW, kind="note", parked=False)
     assert parked.all() == []
-    assert set(told) == {RunChanged(run.id, "proj_1"), ProjectChanged("proj_1")}
+    assert {RunChanged(run.id, "proj_1"), ProjectChanged("proj_1")} <= set(told)
+    assert ledger.timeline(run.id)[-1].sentence == "discarded"
+    assert audited(ledger) == ["discarded"]
+
+
+def test_only_an_ended_run_that_is_not_released_is_given_up(
+    ledger: RunLedger, parked: ParkedLedger
+) -> None:
+    ended = keep(ledger, "afk/1", released_at=None, parked=False, hold="not proved")
+    live = add_run(ledger, work_branch="afk/2", status="running")
+    assert parked.give_up(ended, DEED, NOW, parked=True)
+    assert not parked.give_up(ended, DEED, NOW, parked=True)
+    assert not parked.give_up(live, DEED, NOW, parked=True)
+    assert [(run.work_branch, run.hold) for run in parked.all()] == [("afk/1", None)]
+    assert audited(ledger) == ["discarded"]
 
 
 def test_runs_of_both_stores_are_one_list(
     open_database: Callable[[str], Database],
 ) -> None:
     stores = stores_on(open_database("control.db"), open_database("runs.db"))
-    ledger, parked = RunLedger(stores), ParkedLedger(stores)
+    ledger = RunLedger(stores)
+    parked = ParkedLedger(ledger)
     keep(ledger, "afk/1", id=run_id())
     split = keep(ledger, "afk/1", 1, id=run_id(split=True))
     keep(ledger, "afk/2", 2, id=run_id(split=True))
