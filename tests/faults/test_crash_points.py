@@ -1,0 +1,163 @@
+"""F8, F9, F10: a server that ends without warning at a named line, and the next one on its data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.agents_for_tests.runs import until
+from tests.gates import Gate
+from tests.repositories import make_origin, run_git
+from tests.servers import WAIT_SECONDS, RunyardServer, wait_for
+
+SHORT = {"RUNYARD_KILL_GRACE_SECONDS": "0.3", "RUNYARD_SWEEP_SECONDS": "3600"}
+
+
+@dataclass
+class Doomed:
+    """A server that ends at a point, and its project, whose agent may be held and exits 3."""
+
+    server: RunyardServer
+    folder: Path
+    gate: Gate
+    project: str = ""
+
+    def arm(self, point: str) -> None:
+        """Start it (again), to end at this point; "" for one that goes on."""
+        if self.server.process is not None:
+            if self.server.settings.get("RUNYARD_FAILPOINT") == f"{point}:kill9":
+                return
+            self.server.stop()
+        kill = {"RUNYARD_TEST": "1", "RUNYARD_FAILPOINT": f"{point}:kill9"} if point else {}
+        self.server.settings = SHORT | kill
+        self.server.start()
+
+    def run_an_issue(self, *, is_held: bool = False) -> str:
+        """Start a run of a new issue; its id."""
+        hold = self.folder / "hold"
+        hold.touch() if is_held else hold.unlink(missing_ok=True)
+        with self.server.client() as client:
+            issues = f"/projects/{self.project}/issues"
+            issue = client.post(issues, json={"title": "Mend it"}).json()["number"]
+            body = {"project_id": self.project, "issue": issue}
+            answer = client.post("/runs", json=body)
+            assert answer.status_code == 201, answer.text
+            return str(answer.json()["id"])
+
+    def see_death(self) -> None:
+        """Return when it has ended."""
+        assert self.server.process is not None
+        assert self.server.process.wait(WAIT_SECONDS) == -9
+        self.server.kill()
+
+    def see(self, run_id: str, status: str) -> dict[str, Any]:
+        """Wait until a run stands so."""
+        with self.server.client() as client:
+            return wait_for(client, f"/runs/{run_id}", lambda run: run["status"] == status)
+
+    def kinds(self, run_id: str) -> list[str]:
+        """The kinds of a run's timeline, once nothing of it is left."""
+        with self.server.client() as client:
+            told = wait_for(client, f"/runs/{run_id}/timeline", _is_over)
+            return [one["kind"] for one in told["items"]]
+
+    def strikes(self) -> int:
+        """The project's count."""
+        with self.server.client() as client:
+            return int(client.get(f"/projects/{self.project}").json()["strikes"])
+
+    def starts(self, run_id: str) -> int:
+        """How often an agent began for a run."""
+        begun = self.folder / "begun"
+        return begun.read_text().split().count(run_id) if begun.exists() else 0
+
+    def left_of(self, run_id: str, branch: str) -> list[str]:
+        """What is on disk of a run's launch."""
+        runs = self.server.data_dir / "runs"
+        mirror = runs / "mirrors" / f"{self.project}.git"
+        found = run_git(mirror, "for-each-ref", f"refs/heads/{branch}")
+        kept = [path for name in ("copies", "looks") for path in (runs / name).glob(f"*{run_id}*")]
+        return [*map(str, kept), *found.splitlines()]
+
+
+def _is_over(timeline: dict[str, Any]) -> bool:
+    last = timeline["items"][-1]
+    return last["kind"] in {"kill_verified", "parked"} or "not started" in last["sentence"]
+
+
+@pytest.fixture(scope="module")
+def doomed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doomed]:
+    folder = tmp_path_factory.mktemp("doomed")
+    gate = Gate(folder)
+    one = Doomed(RunyardServer(folder / "data", dict(SHORT)), folder, gate)
+    one.arm("after_claim")
+    agent = f'echo "$RUNYARD_RUN_ID" >> {folder}/begun; '
+    agent += f"if test -e {folder}/hold; then {gate.wait}; fi; exit 3"
+    with one.server.client() as client:
+        origin = make_origin(folder / "origin", bare=True)
+        body = {"name": "doomed", "origin": str(origin)}
+        made = client.post("/projects", json={**body, "agent_command": ["/bin/sh", "-c", agent]})
+        assert made.status_code == 201, made.text
+        one.project = made.json()["id"]
+        wait_for(client, f"/projects/{one.project}", lambda project: project["state"] == "ready")
+    yield one
+    one.server.stop()
+
+
+@pytest.mark.parametrize(
+    ("point", "following"), [("after_claim", "after_prepare"), ("after_prepare", "after_spawn")]
+)
+def test_f8_a_crash_before_the_agent_is_undone_and_counts_nothing(
+    doomed: Doomed, point: str, following: str
+) -> None:
+    doomed.arm(point)
+    strikes = doomed.strikes()
+    run_id = doomed.run_an_issue()
+    doomed.see_death()
+    doomed.arm(following)
+    run = doomed.see(run_id, "not_started")
+    assert (run["cause"], run["parked"]) == ("launch_failed", False)
+    assert doomed.kinds(run_id)[-1] == "reaped"
+    assert doomed.left_of(run_id, run["work_branch"]) == []
+    assert (doomed.starts(run_id), doomed.strikes()) == (0, strikes)
+
+
+def test_f9_an_agent_whose_start_nobody_wrote_down_is_adopted_and_started_once(
+    doomed: Doomed,
+) -> None:
+    doomed.arm("after_spawn")
+    strikes = doomed.strikes()
+    run_id = doomed.run_an_issue(is_held=True)
+    doomed.gate.await_arrival()
+    doomed.see_death()
+    doomed.arm("")
+    run = doomed.see(run_id, "running")
+    assert run["started_at"]
+    assert run["pid"]
+    doomed.gate.open()
+    assert doomed.see(run_id, "died")["exit_code"] == 3
+    kinds = doomed.kinds(run_id)
+    assert [kinds.count(kind) for kind in ("spawned", "exited", "reaped")] == [1, 1, 1]
+    assert (doomed.starts(run_id), doomed.strikes()) == (1, strikes + 1)
+
+
+@pytest.mark.parametrize("point", ["before_reap_commit", "after_reap_commit", "during_teardown"])
+def test_f10_a_crash_around_the_end_writes_the_outcome_and_the_strike_once(
+    doomed: Doomed, point: str
+) -> None:
+    doomed.arm(point)
+    strikes = doomed.strikes()
+    run_id = doomed.run_an_issue()
+    doomed.see_death()
+    doomed.arm("")
+    run = doomed.see(run_id, "died")
+    assert (run["exit_code"], run["cause"]) == (3, "exit_code")
+    kinds = doomed.kinds(run_id)
+    wanted = ("spawned", "exited", "reaped", "kill_verified")
+    assert [kinds.count(kind) for kind in wanted] == [1, 1, 1, 1]
+    assert (doomed.starts(run_id), doomed.strikes()) == (1, strikes + 1)
+    until(lambda: not (doomed.server.data_dir / "runs" / "copies" / run_id).exists(), "the copy")
