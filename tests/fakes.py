@@ -294,7 +294,7 @@ class FakeEngine:
         process = self._world.processes.get(run_id)
         if process is None:
             return True
-        if not process.can_be_killed:
+        if self._world.is_silent or not process.can_be_killed:
             return False
         self._world.end(run_id, None, signal=15, reason=ExitReason.STOPPED)
         return True
