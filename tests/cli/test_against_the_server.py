@@ -106,6 +106,26 @@ def test_an_issue_becomes_a_delivered_change(live: LiveShell) -> None:
     assert live.run("runs", "list", "--status", "succeeded").out.count("#1 Greet people") == 1
 
 
+def test_the_loop_is_driven_from_the_command_line(live: LiveShell) -> None:
+    number = live.run("issues", "add", "-p", "shop", "Greet once more", "--ready").out.strip()
+    assert live.run("afk", "next", "shop").out.startswith("auto runs are off\n")
+    started = live.run("afk", "start", "shop", "--wait", "--json")
+    assert started.code == 0, started.err
+    assert (started.json["issue"], started.json["status"]) == (int(number), "succeeded")
+    nothing = live.run("afk", "start", "shop")
+    assert (nothing.code, nothing.out) == (1, "")
+    assert nothing.err.startswith("No ready-for-agent issues to start.\n")
+
+    assert (
+        live.run("afk", "auto", "shop", "on").out == "shop: Auto AFK runs: On · 0 fails in a row\n"
+    )
+    assert live.run("afk", "next", "shop").out.startswith("no issue is claimable\n")
+    assert "on" in live.run("projects", "list").out.splitlines()[1].split()
+    off = live.run("afk", "auto", "shop", "off", "--json").json
+    assert (off["auto_enabled"], off["paused"]) == (False, False)
+    assert live.run("afk", "reset", "shop", "--json").json["strikes"] == 0
+
+
 def test_a_failed_run_that_was_waited_for_is_exit_4(live: LiveShell) -> None:
     code, lines, _ = trigger(live, "--task", "please fail", "--wait")
     assert code == 4
