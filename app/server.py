@@ -26,7 +26,19 @@ from fastapi.staticfiles import StaticFiles
 from nicegui import core, ui
 from pydantic import ValidationError
 
-from app.api import afk, events, forms, issues, keys, problems, projects, runs, sign_in, system
+from app.api import (
+    afk,
+    events,
+    forms,
+    issues,
+    keys,
+    parked,
+    problems,
+    projects,
+    runs,
+    sign_in,
+    system,
+)
 from app.api.client import ApiClient
 from app.api.description import describe
 from app.api.faulty_transport import Faults, FaultyTransport, faults_of
@@ -142,6 +154,7 @@ def _build_api(services: Any, live: LiveStream) -> FastAPI:
     api.include_router(projects.routes(services))
     api.include_router(issues.routes(services))
     api.include_router(afk.routes(services))
+    api.include_router(parked.routes(services))
     api.include_router(events.routes(services, live, epoch=secrets.token_hex(4)))
     api.include_router(system.routes(services))
     api.include_router(sign_in.link_routes(services.accounts, services.clock))

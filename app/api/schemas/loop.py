@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from app.api.schemas.parts import Answer, Body, BranchName, Number
+from app.api.schemas.parts import Answer, Body, BranchName, Moment, Number
 
 
 class AfkStart(Body):
@@ -41,7 +41,10 @@ class NextPlan(Answer):
 
 
 class ParkedOut(Answer):
-    """Work that is kept: what it holds, why, since when, and how large its copy is."""
+    """Work that is kept: what it holds, why, since when, and how large its copy is.
+
+    `bytes` is null while the copy is being measured, and where it cannot be read.
+    """
 
     project_id: str
     project_name: str = ""
@@ -50,8 +53,9 @@ class ParkedOut(Answer):
     issue: int | None = None
     holds: str
     because: str
+    kept_since: Moment
     age_seconds: int
-    bytes: int
+    bytes: int | None = None
     can_deliver: bool = False
 
 
