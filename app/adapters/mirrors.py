@@ -23,6 +23,7 @@ from app.adapters.git_places import (
     or_cannot_read,
 )
 from app.adapters.git_pushes import Push, push
+from app.adapters.mirror_refs import read_claims
 from app.domain.names import branches_collide
 from app.services.ports import (
     BranchTaken,
@@ -129,9 +130,7 @@ class GitMirrors:
 
     def claims(self, repo: Repository) -> set[str]:
         """Every branch that is claimed here. Raises CannotRead."""
-        with or_cannot_read("The mirror"):
-            names = self._refs(repo, "%(refname)", HEADS).splitlines()
-        return {name.removeprefix(HEADS) for name in names}
+        return read_claims(self._dir(repo))
 
     def claim(self, repo: Repository, branch: str, base_sha: str) -> None:
         """Create the run's branch at `base_sha`. Raises BranchTaken."""
