@@ -6,11 +6,7 @@ real; processes, git and working copies are the twins of tests/fakes.py.
 
 from __future__ import annotations
 
-import shutil
 import tempfile
-from dataclasses import replace
-from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,63 +20,20 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from app.config import Settings
-from app.control_plane import ControlPlane
-from app.control_plane.outside import pick_adapters
 from app.domain.lifecycle import DONE
 from app.domain.rules import ExitReason
-from app.domain.words import Depth, Trigger
+from app.domain.words import Depth
 from app.errors import AlreadyEnded
 from app.records.audit_ledger import Deed
-from app.records.database import Database
-from app.records.migration import migrate
 from app.records.tables import Project, Run
-from app.services.trigger import Asker, Order
-from tests.fakes import FakeCopies, FakeEngine, FakeMirrors, World
-from tests.planes import QUIET, Clock
+from app.services.trigger import Order
+from tests.fake_planes import FakePlane
+from tests.fakes import World
 
 INTERLEAVINGS, INTERLEAVINGS_OF_THE_SOAK = 60, 300
 ENDED = {"succeeded", "died", "timed_out", "stopped", "not_started"}
 WHICH = st.integers(0, 3)  # counted from the newest run
 STRIKING = {"no_delivery", "exit_code", "signal", "budget"}
-
-
-@cache
-def _migrated() -> Path:
-    """A database with every table, made once for all stories."""
-    folder = Path(tempfile.mkdtemp())
-    database = Database(f"sqlite:///{folder / 'fresh.db'}", tell=lambda _: None)
-    migrate(database, backups=folder, now=datetime.now(UTC))
-    database.close()
-    return folder / "fresh.db"
-
-
-class FakePlane(ControlPlane):
-    """A control plane over a world in memory."""
-
-    clock: Clock
-
-    def __init__(self, folder: Path, world: World) -> None:
-        chosen = Settings(data_dir=folder, run_quota=10_000, repo_concurrency=50, **QUIET)
-        adapters = replace(
-            pick_adapters(chosen),
-            mirrors=FakeMirrors(world),
-            copies=FakeCopies(world),
-            engine=FakeEngine(world),
-        )
-        migrated = folder / "runyard.db"
-        if not migrated.exists():
-            shutil.copyfile(_migrated(), migrated)
-        super().__init__(chosen, clock=Clock(), adapters=adapters)
-        self.person = self.services.accounts.operator(self.clock()).id
-
-    def rest(self) -> None:
-        assert self.workers.finish(20)
-
-    def tick(self) -> None:
-        self.clock.advance(1)
-        self.services.sweep.tick_once(self.clock())
-        self.rest()
 
 
 class Interleavings(RuleBasedStateMachine):
@@ -91,7 +44,7 @@ class Interleavings(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.world = World()
         self.plane = FakePlane(Path(self.folder.name), self.world)
-        self.project = self._add_project()
+        self.project = self.plane.add_project(self.world)
         self.ids: list[str] = []
         self.ended: dict[str, str] = {}
         self.strikes = 0
@@ -108,8 +61,8 @@ class Interleavings(RuleBasedStateMachine):
     def start_afk(self) -> None:
         now = self.plane.clock.advance(1)
         services, project = self.plane.services, self.project.id
-        number = services.issues.add(project, "Mend it", "", ["ready-for-agent"], now).number
-        run = services.afk.start(project, number, self._asker(), now).run
+        number = self.plane.add_issue(self.project)
+        run = services.afk.start(project, number, self.plane.asker(), now).run
         self.plane.rest()
         self.ids.insert(0, run.id)
 
@@ -117,7 +70,7 @@ class Interleavings(RuleBasedStateMachine):
     def start_plain(self) -> None:
         now = self.plane.clock.advance(1)
         order = Order(self.project.id, Depth.QUICK, "auto", task=f"at {now}")
-        run = self.plane.services.trigger.accept(order, self._asker(), now).run
+        run = self.plane.services.trigger.accept(order, self.plane.asker(), now).run
         self.plane.rest()
         self.ids.insert(0, run.id)
 
@@ -302,14 +255,6 @@ class Interleavings(RuleBasedStateMachine):
         process = self.world.processes.get(run_id)
         return process is not None and process.is_alive and run_id in self.world.copies
 
-    def _add_project(self) -> Project:
-        plane = self.plane
-        made = plane.services.projects.add(
-            "yard", self.world.add_origin("/origin"), plane.clock(), agent_command=["/bin/true"]
-        )
-        plane.rest()
-        return self.plane.ledgers.projects.find(made.id) or made
-
     def _project(self) -> Project:
         found = self.plane.ledgers.projects.find(self.project.id)
         assert found is not None
@@ -323,9 +268,6 @@ class Interleavings(RuleBasedStateMachine):
     def _runs(self) -> list[Run]:
         return self.plane.ledgers.runs.newest_of(self.project.id, limit=1000)
 
-    def _asker(self) -> Asker:
-        return Asker(self.plane.person, Trigger.MANUAL, None, "test", {"environment": "test"})
-
 
 def tell(interleavings: int) -> None:
     """So many stories, always the same ones."""
@@ -338,7 +280,7 @@ def tell(interleavings: int) -> None:
             phases=[Phase.generate],
             deadline=None,
             database=None,
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
         ),
     )
 

@@ -1,0 +1,139 @@
+"""Claims that meet: one issue is taken once, whoever asks, on one server or on two (F4, F5, F6)."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from app.domain.words import Depth
+from app.errors import ConcurrencyLimit, NothingReady, PrLock, Refusal
+from app.records.tables import Project
+from app.services.trigger import Order
+from tests.agents_for_tests.runs import until
+from tests.fake_planes import FakePlane
+from tests.fakes import World
+
+SECONDS = 20.0
+
+
+def at_once(*deeds: Callable[[], object]) -> list[object]:
+    """What each answered or raised, when all were done at the same time."""
+    barrier, answers = threading.Barrier(len(deeds)), []
+
+    def go(deed: Callable[[], object]) -> None:
+        barrier.wait()
+        try:
+            answers.append(deed())
+        except Refusal as refusal:
+            answers.append(refusal)
+
+    threads = [threading.Thread(target=go, args=(deed,)) for deed in deeds]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(SECONDS)
+    assert len(answers) == len(deeds)
+    return answers
+
+
+def issues_taken(plane: FakePlane, project: Project) -> Counter[int | None]:
+    return Counter(run.issue for run in plane.ledgers.runs.newest_of(project.id, limit=1000))
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_f4_of_those_who_have_picked_the_same_issue_one_gets_it(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plane = FakePlane(tmp_path, world)
+    project = plane.add_project(world)
+    plane.add_issue(project)
+    plane.ledgers.projects.change(project.id, auto_enabled=True)
+    held = tmp_path / "go-on"
+    monkeypatch.setenv("RUNYARD_TEST", "1")
+    monkeypatch.setenv("RUNYARD_RACEPOINT", f"claim.after_select:{held}")
+
+    def let_go() -> None:
+        # all three stand behind their choice before anyone goes on
+        until(lambda: held.with_name("go-on.reached.2").exists(), "three to have chosen", SECONDS)
+        held.touch()
+
+    start, now = plane.services.afk.start, plane.clock()
+    answers = at_once(
+        lambda: start(project.id, None, plane.asker(), now),
+        lambda: start(project.id, None, plane.asker(), now),
+        lambda: plane.services.afk.fill_once(now),
+        let_go,
+    )
+    plane.rest()
+    assert issues_taken(plane, project) == {1: 1}
+    refused = [one for one in answers if isinstance(one, Refusal)]
+    assert {type(one) for one in refused} <= {NothingReady, PrLock}
+    assert len(world.launches) == 1
+    plane.stop()
+
+
+def test_f5_two_loops_take_each_issue_once_and_never_more_than_there_is_room(
+    tmp_path: Path, world: World
+) -> None:
+    address = f"sqlite:///{tmp_path / 'shared.db'}"
+    planes = []
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        planes.append(
+            FakePlane(
+                tmp_path / name, world, database_url=address, runs_dir=tmp_path, max_live_runs=2
+            )
+        )
+    one, other = planes
+    project = one.add_project(world)
+    numbers = [one.add_issue(project) for _ in range(20)]
+    one.ledgers.projects.change(project.id, auto_enabled=True)
+    for tick in range(200):
+        one.clock.advance(1)
+        other.clock.now = one.clock.now
+        # the one that sweeps falls silent every ten ticks, and the other takes over
+        sweeps, rests = (one, other) if tick // 10 % 2 else (other, one)
+        rests.leases.give_back(rests.clock())
+        rests.leases._sweeps_until = rests.clock() - timedelta(seconds=1)
+        sweeps.leases.renew_once(sweeps.clock())
+        at_once(one.tick, other.tick)
+        for plane in planes:
+            plane.rest()
+        live = [run for run in one.ledgers.runs.open_runs() if run.status != "delayed"]
+        assert len(live) <= 2
+        for run in live:
+            if tick % 3 == 0 and run.id in world.processes:
+                world.end(run.id, 0 if run.issue == 1 else 1)
+                world.lose(run.id)
+        if one.ledgers.projects.find(project.id).strikes >= 3:  # type: ignore[union-attr]
+            with one.ledgers.projects.stores.control.transaction() as tx:
+                one.ledgers.projects.clear_strikes(tx, project.id)
+    assert issues_taken(one, project) == dict.fromkeys(numbers, 1)
+    assert len(world.launches) == len(set(world.launches)) == 20
+    for plane in planes:
+        plane.stop()
+
+
+def test_f6_a_limit_of_two_lets_two_of_twenty_in(tmp_path: Path, world: World) -> None:
+    plane = FakePlane(tmp_path, world)
+    project = plane.add_project(world, max_concurrency=2)
+
+    def submit(number: int) -> Callable[[], object]:
+        order = Order(project.id, Depth.QUICK, "auto", task=f"part {number}")
+        return lambda: plane.services.trigger.accept(order, plane.asker(), plane.clock())
+
+    answers = at_once(*map(submit, range(20)))
+    plane.rest()
+    refused = [one for one in answers if isinstance(one, ConcurrencyLimit)]
+    assert (len(refused), len(answers) - len(refused)) == (18, 2)
+    assert len(plane.ledgers.runs.open_runs(project.id)) == 2
+    plane.stop()
