@@ -10,7 +10,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from app.pages.theme import TONES, is_live
+from app.pages.components.plain_sight import plain
+from app.pages.theme import TONES, is_live, look_of
 from app.state.card_words import bars_in_words, bars_of, sentence_of, status_of, wants_person
 from app.state.durations import took
 from app.state.wire import ProjectOut, Provenance, RunOut
@@ -19,12 +20,16 @@ LOOKS = ("light", "dark")
 
 
 class PlainPages:
-    """Fills the templates in a folder (assets/plain); every value is escaped where it enters."""
+    """Fills the templates in a folder (assets/plain).
+
+    Every value is escaped where it enters, and characters that hide or turn text are shown.
+    """
 
     def __init__(self, folder: Path) -> None:
         templates = Environment(
             loader=FileSystemLoader(folder),
             autoescape=True,
+            finalize=_in_plain_sight,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -55,7 +60,7 @@ class PlainPages:
             bars_in_words=bars_in_words(project),
             alert=wants_person(project),
             runs=[_run(run, now) for run in runs],
-            failures=[_failure(project, number) for number in range(len(project.recent_failures))],
+            failures=[(look_of(one.status).word, one.because) for one in project.recent_failures],
             unseen=unseen,
             csrf=csrf,
             new_key=new_key,
@@ -84,6 +89,10 @@ class PlainPages:
         )
 
 
+def _in_plain_sight(value: Any) -> Any:
+    return value if isinstance(value, Markup) else plain(value)
+
+
 def _pill(project: ProjectOut, now: datetime) -> tuple[str, str]:
     status = status_of(project)
     if status.since is None:
@@ -103,9 +112,3 @@ def _run(run: RunOut, now: datetime) -> dict[str, Any]:
         "what": " · ".join(part for part in (run.work_branch, run.title) if part),
         "hold": run.hold or "",
     }
-
-
-def _failure(project: ProjectOut, number: int) -> tuple[str, str]:
-    failure = project.recent_failures[number]
-    labels = {bar.run_id: bar.label for bar in project.recent_runs}
-    return labels.get(failure.run_id, failure.status.capitalize()), failure.because

@@ -142,11 +142,11 @@ def test_the_loop_is_switched_by_a_word(
     shop: Workshop, ann: Person, word: str, is_on: bool
 ) -> None:
     project = shop.add_project(f"switched {word}", auto_enabled=not is_on)
-    assert f"</span>: {'Off' if is_on else 'On'}<" in ann.card(project)
+    assert f">Auto: {'Off' if is_on else 'On'}<" in ann.card(project)
     notice = notice_of(ann.send(f"auto/{project}", enabled=word))
     assert notice == ("auto_on" if is_on else "auto_off")
     assert ann.told(project)["auto_enabled"] is is_on
-    assert f"</span>: {'On' if is_on else 'Off'}<" in ann.card(project)
+    assert f">Auto: {'On' if is_on else 'Off'}<" in ann.card(project)
 
 
 def test_reset_ends_the_pause_and_the_card_says_why_it_was(
