@@ -24,7 +24,7 @@ test: ## install what the tests need, run them all (ARGS="-k words")
 	@scripts/run-tests $(ARGS)
 
 soak: ## the tests that take minutes, root or a whole machine
-	@scripts/run-tests -m soak --timeout=1800 $(ARGS)
+	@scripts/run-tests -n 0 -m soak --timeout=1800 $(ARGS)
 
 bench: venv ## the figures of speed and memory
 	@$(VENV_PYTHON) -m tests.bench $(ARGS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -23,8 +24,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests last: Playwright's synchronous loop breaks every async test after it."""
-    items.sort(key=_drives_a_browser)
+    """Files that drive a browser last: Playwright's loop breaks every async test after it.
+
+    The largest of them first, so that no worker is left alone with one in the end.
+    """
+    tests_of = Counter(item.path for item in items)
+    in_browser = {item.path for item in items if _drives_a_browser(item)}
+    items.sort(key=lambda item: (item.path in in_browser) and 1 / tests_of[item.path])
 
 
 def _drives_a_browser(item: pytest.Item) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import re
 import select
 import signal
@@ -21,6 +23,7 @@ import httpx
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 30.0
 WAIT_SECONDS = 30.0
+PORTS = (20_000, 32_000)
 
 
 @dataclass
@@ -140,10 +143,14 @@ def running_server(data_dir: Path, **settings: str) -> Iterator[RunyardServer]:
 
 
 def free_port() -> int:
-    """A port nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port nobody listens on just now, below those that outgoing connections take."""
+    while True:
+        port = random.randrange(*PORTS)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return port
 
 
 def wait_for(client: httpx.Client, path: str, is_so: Callable[[Any], bool]) -> Any:

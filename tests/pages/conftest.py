@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import time
 from collections.abc import AsyncIterator, Callable
@@ -80,8 +81,25 @@ async def _alive(app: Any) -> AsyncIterator[None]:
     await life
 
 
+@pytest.fixture(scope="session")
+def _whole_program() -> None:
+    """What is there before the first page stays: each reset would have all of it looked through."""
+    from app import server
+
+    assert server
+    gc.collect()
+    gc.freeze()
+
+
+def _end(plane: Any) -> None:
+    # a plane left alone sweeps on behind every later test
+    engine = plane.adapters.engine
+    plane.stop()
+    assert [run_id for run_id in engine.owned() if not engine.kill(run_id)] == []
+
+
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
+async def house(tmp_path: Path, _whole_program: None) -> AsyncIterator[House]:
     """A Runyard on an empty data folder."""
     with nicegui_reset_globals():
         # NiceGUI takes page modules and their parents away after each test: import them afresh
@@ -102,6 +120,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
                     client.delete()
         finally:
             del os.environ["NICEGUI_USER_SIMULATION"]
+            await asyncio.to_thread(_end, plane)
 
 
 @pytest.fixture
