@@ -63,11 +63,11 @@ class RunScreen:
         dress_log()
         crumbs = [("Runs", "/runs"), (plain(run.project_name), f"/projects/{run.project_id}")]
         with frame(visit, title=title_of(run), active="runs", crumbs=crumbs) as self._page:
-            self._header = RunHeader(visit, self._page, self._stop)
+            self._header = RunHeader(visit, self._page, self._stop, self._release)
             with ui.element("div").classes("two") as two:
                 with ui.element("div").classes("left"):
                     self._timeline = TimelineView(visit, events)
-                    self._delivery = PullRequestCard(visit, self._merge)
+                    self._delivery = PullRequestCard(visit, self._merge, self._deliver)
                     self._facts = Facts(visit)
                 with ui.element("div"):
                     self._draw_right(two)
@@ -148,6 +148,16 @@ class RunScreen:
     async def _stop(self) -> None:
         api = self.visit.api
         await self._attempt("Stopping…", lambda: api.stop(self._id, "stopped from its page"))
+
+    async def _release(self) -> None:
+        api = self.visit.api
+        if await self._attempt("Releasing…", lambda: api.release(self._id)):
+            self.visit.say("Released. Its work is parked.")
+
+    async def _deliver(self) -> None:
+        api = self.visit.api
+        if await self._attempt("Delivering…", lambda: api.deliver(self._id)):
+            self.visit.say("Delivered. Its change request can be merged.")
 
     async def _merge(self) -> None:
         api, run = self.visit.api, self.run

@@ -1,4 +1,4 @@
-"""The pull request card: number, state, link, branch, commit, files, and Merge."""
+"""The pull request card: number, state, link, branch, commit, files, Merge, and Deliver."""
 
 from __future__ import annotations
 
@@ -15,35 +15,75 @@ from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain_html
 from app.pages.components.status_pill import pill_html
 from app.pages.visit import Visit
-from app.state.wire import DeliveryOut, RunOut
+from app.state.wire import DeliveryOut, ParkedOut, ProjectOut, RunOut
 
 TONES = {"open": "acc", "merged": "go", "closed": "idle"}
 
 
 class PullRequestCard:
-    """Shows what a run delivered; `merge` is called when a person wants it merged."""
+    """Shows what a run delivered, or what it left that can be: `merge` and `deliver` do it."""
 
-    def __init__(self, visit: Visit, merge: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        visit: Visit,
+        merge: Callable[[], Awaitable[None]],
+        deliver: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._kept: ParkedOut | None = None
+        self._run: RunOut | None = None
+        self._word = ""
         with ui.element("div").classes("pr") as self._card:
             testid(self._card, "pr-card").props('role=region aria-label="Pull request"')
             self._words = ui.html("", sanitize=clean).classes("stack")
+            self._left = ui.html("", sanitize=clean).classes("sub")
             with ui.element("div").classes("line") as self._acts:
                 self._merge = button("Merge", merge, kind="pri small", mark="merge")
+                self._deliver = button("Deliver", deliver, kind="pri small", mark="deliver")
         if visit.client.request.query_params.get("show") == "pull-request":
             self._card.classes("shown")
+        self._look = visit.looker(visit.api.parked, self._take)
+        visit.on_arrival(self._look_for_work)
+        visit.on_return(self._look_for_work)
+        visit.on("project.changed", self._follow)
 
     def show(self, run: RunOut, word: str) -> None:
         """Say what there is of a pull request; `word` is what is being done to it."""
-        delivery = run.delivery
+        self._run, self._word = run, word
         # once there is something to see, it is what people come for
         is_first = run.phase is Phase.DONE or run.status is Status.DELIVERING
         self._card.classes(add="first" if is_first else "", remove="" if is_first else "first")
         self._words.set_content(card_html(run))
+        self._show_acts(run, word)
+
+    def _show_acts(self, run: RunOut, word: str) -> None:
+        delivery, kept = run.delivery, self._kept
         can_merge = delivery is not None and delivery.kind == "change" and delivery.state == "open"
-        self._acts.set_visibility(can_merge)
-        self._merge.set_visibility(can_merge)
-        self._merge.set_text(word or "Merge")
-        self._merge.set_enabled(not word)
+        can_deliver = kept is not None and kept.can_deliver and delivery is None
+        self._left.set_content(text(f"It left {kept.holds}.") if kept and can_deliver else "")
+        self._left.set_visibility(can_deliver)
+        self._acts.set_visibility(can_merge or can_deliver)
+        for pressed, can, name in (
+            (self._merge, can_merge, "Merge"),
+            (self._deliver, can_deliver, "Deliver"),
+        ):
+            pressed.set_visibility(can)
+            pressed.set_text(word or name)
+            pressed.set_enabled(not word)
+
+    async def _look_for_work(self) -> None:
+        run = self._run
+        if run is not None and run.parked and run.delivery is None:
+            await self._look()
+
+    async def _follow(self, project: ProjectOut) -> None:
+        if self._run is not None and project.id == self._run.project_id:
+            await self._look_for_work()
+
+    def _take(self, items: list[ParkedOut]) -> None:
+        run = self._run
+        if run is not None:
+            self._kept = next((item for item in items if item.run_id == run.id), None)
+            self._show_acts(run, self._word)
 
 
 def card_html(run: RunOut) -> str:

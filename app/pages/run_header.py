@@ -9,6 +9,7 @@ from nicegui import ui
 from app.domain.ids import shorten
 from app.domain.words import Phase, Status
 from app.pages.components.buttons import button
+from app.pages.components.confirm_button import ConfirmButton
 from app.pages.components.correlation_chip import copy_chip_html, correlation_chip_html
 from app.pages.components.countdown import since_html
 from app.pages.components.markup import clean, text
@@ -26,13 +27,22 @@ GOOD_ENDS = (Status.SUCCEEDED,)
 class RunHeader:
     """Drawn into the page's header and right below it."""
 
-    def __init__(self, visit: Visit, page: Page, stop: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        visit: Visit,
+        page: Page,
+        stop: Callable[[], Awaitable[None]],
+        release: Callable[[], Awaitable[None]],
+    ) -> None:
         self._visit = visit
         with page.beside:
             self._pill = ui.html("", sanitize=clean, tag="span")
         with page.actions:
             # one press: it counts for nothing and the work is kept
             self._stop = button("Stop", stop, kind="danger", mark="stop-run")
+            self._release = ConfirmButton(
+                "Release", "Release without proof?", release, kind="danger", mark="release-run"
+            )
         self._why = ui.html("", sanitize=clean)
         self._chips = ui.html("", sanitize=clean)
 
@@ -40,10 +50,17 @@ class RunHeader:
         """Say where the run stands; `word` is what is being done to it."""
         self._pill.set_content(status_html(run, self._visit))
         self._chips.set_content(f'<div class="chips">{chips_html(run)}</div>')
-        self._why.set_content(_why_html(run))
+        self._why.set_content(why_html(run))
         self._stop.set_visibility(run.phase is not Phase.DONE)
         self._stop.set_text(word or "Stop")
         self._stop.set_enabled(not word)
+        self._release.element.set_visibility(is_unproved(run))
+        self._release.element.set_enabled(not word)
+
+
+def is_unproved(run: RunOut) -> bool:
+    """True where a run has ended and the proof that nothing of it lives could not be had."""
+    return run.phase is Phase.DONE and run.released_at is None and bool(run.hold)
 
 
 def status_html(run: RunOut, visit: Visit) -> str:
@@ -80,14 +97,28 @@ def chips_html(run: RunOut) -> str:
     return "".join(chips)
 
 
-def _why_html(run: RunOut) -> str:
-    """One sentence where the run waits or ended otherwise than asked."""
+def why_html(run: RunOut) -> str:
+    """Why a run waits, ended otherwise than asked, or still holds its slot."""
+    return _because_html(run) + _unproved_html(run)
+
+
+def _unproved_html(run: RunOut) -> str:
+    if not is_unproved(run):
+        return ""
+    what = "Release frees its slot and its branch without the proof; its work is kept."
+    return f'<div class="banner wait">{plain_html(_sentence(run.hold or ""))} {what}</div>'
+
+
+def _because_html(run: RunOut) -> str:
     if run.phase is Phase.WAITING and run.hold:
         return f'<div class="banner">{plain_html(run.hold)}</div>'
+    kept = ' Its work is <a href="/parked">parked</a>.' if run.parked else ""
     if run.phase is not Phase.DONE or run.status in GOOD_ENDS or not run.because:
-        return ""
-    sentence = run.because[:1].upper() + run.because[1:]
-    kept = " Its work is kept on its branch." if run.parked else ""
+        return f'<div class="banner">{kept}</div>' if kept else ""
     tone = look_of(run.status, run.cause).tone
     tone = "" if tone == "idle" else tone
-    return f'<div class="banner {tone}">{plain_html(sentence)}.{kept}</div>'.replace("..", ".")
+    return f'<div class="banner {tone}">{plain_html(_sentence(run.because))}{kept}</div>'
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:].rstrip(".") + "."
