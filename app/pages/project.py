@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,9 +10,15 @@ from nicegui import ui
 
 from app.pages.components.buttons import link_button
 from app.pages.components.markup import clean, text
-from app.pages.components.project_card import setting_words, status_html
-from app.pages.components.project_menu import ProjectMenu
-from app.pages.components.status_pill import pill_html
+from app.pages.components.next_plan import NextSweep
+from app.pages.components.plain_sight import plain_html
+from app.pages.components.project_card import (
+    failures_html,
+    setting_words,
+    status_html,
+    trouble_html,
+)
+from app.pages.components.project_controls import ProjectControls
 from app.pages.components.tabs import Tabs, chosen_tab
 from app.pages.frame import Page, frame, refused
 from app.pages.project_changes import ChangesTab, read_change
@@ -21,6 +28,7 @@ from app.pages.project_settings import SettingsTab
 from app.pages.visit import Visit
 from app.state.card_words import sentence_of
 from app.state.door import Door
+from app.state.project_acts import ProjectActs
 from app.state.wire import ApiProblem, ProjectOut
 
 Tab = IssuesTab | RunsTab | ChangesTab | SettingsTab
@@ -44,9 +52,9 @@ def register(door: Door) -> None:
             refused(visit, problem, active="projects")
             return
         chosen = chosen_tab(_tabs_of(project), tab)
-        with _framed(visit, project, chosen) as row:
+        with _framed(visit, project, chosen) as (row, sweep):
             shown = TABS[chosen](visit, project, row)
-        await shown.load()
+        await asyncio.gather(shown.load(), sweep.look())
 
     @ui.page("/projects/{project_id}/changes/{number}", dark=None)
     async def change_page(project_id: str, number: str) -> None:
@@ -57,9 +65,9 @@ def register(door: Door) -> None:
         except ApiProblem as problem:
             refused(visit, problem, active="projects")
             return
-        with _framed(visit, project, "Changes") as row:
+        with _framed(visit, project, "Changes") as (row, sweep):
             shown = ChangesTab(visit, project, row, opened=change, diff=diff)
-        await shown.load()
+        await asyncio.gather(shown.load(), sweep.look())
 
 
 def _tabs_of(project: ProjectOut) -> list[str]:
@@ -68,14 +76,14 @@ def _tabs_of(project: ProjectOut) -> list[str]:
 
 
 @contextmanager
-def _framed(visit: Visit, project: ProjectOut, chosen: str) -> Iterator[Tabs]:
+def _framed(visit: Visit, project: ProjectOut, chosen: str) -> Iterator[tuple[Tabs, NextSweep]]:
     """The frame with the project's head; the chosen tab's content goes inside the `with`."""
     crumbs = [("Projects", "/")]
     with frame(visit, title=project.name, active="projects", crumbs=crumbs) as page:
-        screen = ProjectScreen(visit, page, project)
-        visit.on("project.changed", screen.follow)
+        ProjectScreen(visit, page, project)
+        sweep = NextSweep(visit, project)
         path, about = f"/projects/{project.id}", f"Parts of {project.name}"
-        yield Tabs(_tabs_of(project), chosen, about=about, path=path)
+        yield Tabs(_tabs_of(project), chosen, about=about, path=path), sweep
 
 
 class ProjectScreen:
@@ -85,32 +93,36 @@ class ProjectScreen:
         self._visit = visit
         self._page = page
         self._id = project.id
+        self._acts = ProjectActs(visit.api, visit.board, visit.now, visit.announce)
         with page.beside:
             self._pill = ui.html("", sanitize=clean, tag="span")
         with page.actions:
             self._run = link_button(
-                "New run", f"/projects/{project.id}/run", kind="pri", mark="new-run", key="n"
+                "New run", f"/projects/{project.id}/run", mark="new-run", key="n"
             )
-            ProjectMenu(visit, project.id, project.name)
-        self._banner = ui.html("", sanitize=clean)
+            self._controls = ProjectControls(visit, self._acts, project).classes("controls")
+        self._banner = ui.html("", sanitize=clean).on("over", self._redraw)
         self._draw(project)
-        visit.on_return(self._come_back)
+        visit.board.on_change(self._follow)
+        visit.on_return(self._redraw)
 
-    def follow(self, project: ProjectOut) -> None:
-        """Draw the project as it is now, if it is this one."""
-        if project.id == self._id:
-            self._draw(project)
+    def _follow(self, changed: set[str]) -> None:
+        if self._id in changed:
+            self._redraw()
 
-    def _come_back(self) -> None:
+    def _redraw(self) -> None:
         project = self._visit.board.get(self._id)
         if project is not None:
             self._draw(project)
 
     def _draw(self, project: ProjectOut) -> None:
+        now = self._visit.now()
         self._page.set_title(project.name)
-        self._pill.set_content(status_html(project, self._visit.now()))
+        self._pill.set_content(status_html(project, now))
         self._run.set_visibility(project.archived_at is None and project.state != "broken")
-        self._banner.set_content(banner_html(project))
+        self._controls.show(project)
+        trouble = trouble_html(self._acts.trouble(project.id), now)
+        self._banner.set_content(trouble + banner_html(project))
 
 
 def banner_html(project: ProjectOut) -> str:
@@ -119,19 +131,19 @@ def banner_html(project: ProjectOut) -> str:
         f'<div class="sub m under">{text(setting_words(project))} · {text(project.origin)}</div>'
     )
     if project.state == "broken":
-        return f'{settings}<div class="banner stop">{text(sentence_of(project))}</div>'
+        return f'{settings}<div class="banner stop">{plain_html(sentence_of(project))}</div>'
     if project.state == "cloning":
         percent = project.clone_percent or 0
         return (
-            f'{settings}<div class="banner acc">{text(sentence_of(project))}'
+            f'{settings}<div class="banner acc">{plain_html(sentence_of(project))}'
             f'<progress class="budget" max="100" value="{percent}"'
             ' aria-label="Cloned, in percent"></progress></div>'
         )
     if project.paused:
-        rows = "".join(
-            f'<span class="fail">{pill_html(f.status, "stop")} {text(f.because)}</span>'
-            for f in project.recent_failures
+        title = f"{project.strikes} runs in a row failed."
+        words = "Automatic runs wait until you press Reset."
+        return (
+            f'{settings}<div class="banner stop tall"><b>{title} {words}</b>'
+            f"{failures_html(project)}</div>"
         )
-        title = f"{project.strikes} runs in a row failed. Automatic runs wait."
-        return f'{settings}<div class="banner stop tall"><b>{title}</b>{rows}</div>'
     return settings

@@ -11,10 +11,13 @@ from app.pages.components.markup import clean, counted, text
 from app.pages.components.project_card import ProjectCard
 from app.pages.frame import Page, frame
 from app.pages.visit import Visit
+from app.state.card_words import Need
 from app.state.door import Door
+from app.state.project_acts import ProjectActs
 from app.state.wire import ApiProblem, NoAnswer, QuotaOut, RunOut, SystemOut
 
 CARDS_A_PAGE = 50
+NEEDS = 6
 
 
 def register(door: Door) -> None:
@@ -35,19 +38,38 @@ def quota_html(quota: QuotaOut) -> str:
     return f'<a class="chip" href="/quota" data-testid="quota-chip">{words}</a>'
 
 
+def needs_html(needs: tuple[Need, ...]) -> str:
+    """Who waits for a person, each with a way there: `ledger paused · 3 fails`."""
+    rows = "".join(
+        f'<li><a class="chip" data-need="{one.kind}" href="{text(one.path)}">'
+        f"<b>{text(one.name)}</b> {text(one.words)}</a></li>"
+        for one in needs[:NEEDS]
+    )
+    more = f'<li class="sub">and {len(needs) - NEEDS} more</li>' if len(needs) > NEEDS else ""
+    label = 'aria-label="Need you" data-testid="needs"'
+    return f'<ul class="needs" {label}>{rows}{more}</ul>' if rows else ""
+
+
+def _after(words: str, more: str) -> str:
+    return f"{words} · {more}" if more else words
+
+
 class ProjectsScreen:
     """What is on the page, and how it follows the board."""
 
     def __init__(self, visit: Visit, page: Page, quota: QuotaOut) -> None:
         self._visit = visit
+        self._acts = ProjectActs(visit.api, visit.board, visit.now, visit.announce)
         self._shows_archived = False
         self._limit = CARDS_A_PAGE
         self._cards: dict[str, ProjectCard] = {}
         self._draw_actions(page, quota)
         self._strip = ui.html("", sanitize=clean)
+        self._needs = ui.html("", sanitize=clean)
         self._archived = button("Show archived", self._toggle_archived, kind="small toggle above")
         self._welcome = ui.element("div")
-        self._grid = ui.element("div").classes("cards")
+        # a countdown on a card has ended
+        self._grid = ui.element("div").classes("cards").on("over", self._show_all)
         self._more = button("Show more", self._show_more)
         with self._welcome:
             Welcome(visit)
@@ -65,13 +87,14 @@ class ProjectsScreen:
         listing = board.listing(archived=self._shows_archived)
         shown = {project.id: project for project in listing[: self._limit]}
         for gone in self._cards.keys() - shown.keys():
-            self._cards.pop(gone).element.delete()
+            self._cards.pop(gone).delete()
         for place, project in enumerate(shown.values()):
             self._place(place, project.id, changed)
         has_any = bool(board.listing(archived=True))
         self._welcome.set_visibility(not has_any)
         self._new_run.set_visibility(has_any)
         self._strip.set_visibility(has_any)
+        self._needs.set_visibility(has_any)
         self._more.set_visibility(len(listing) > self._limit)
         self._archived.set_visibility(board.archived_count > 0)
         self._draw_strip()
@@ -83,11 +106,11 @@ class ProjectsScreen:
             return
         if card is None:
             with self._grid:
-                card = self._cards[project_id] = ProjectCard(self._visit, project)
+                card = self._cards[project_id] = ProjectCard(self._visit, self._acts, project)
         elif project_id in changed:
             card.show(project)
-        if self._grid.default_slot.children[place] is not card.element:
-            card.element.move(target_index=place)
+        if self._grid.default_slot.children[place] is not card:
+            card.move(target_index=place)
 
     def _draw_actions(self, page: Page, quota: QuotaOut) -> None:
         with page.actions:
@@ -104,7 +127,7 @@ class ProjectsScreen:
         boxes = (
             (strip.running, "running", ""),
             ("–" if strip.ready is None else strip.ready, "issues ready", ""),
-            (strip.need_you, f"need you{' · ' * bool(strip.needs)}{strip.needs}", "alert"),
+            (strip.need_you, _after("need you", strip.needs_in_words), "alert"),
             (rate, f"success, last 7 days · {counted(strip.ended, 'run')}", ""),
         )
         self._strip.set_content(
@@ -116,6 +139,7 @@ class ProjectsScreen:
             )
             + "</div>"
         )
+        self._needs.set_content(needs_html(strip.needs))
 
     def _choose_project(self) -> None:
         open_to_runs = [p for p in self._visit.board.listing() if p.state != "broken"]
@@ -137,6 +161,9 @@ class ProjectsScreen:
         self._archived.props["aria-pressed"] = str(self._shows_archived).lower()
         self._archived.set_text("Hide archived" if self._shows_archived else "Show archived")
         self.follow(set())
+
+    def _show_all(self) -> None:
+        self.follow(set(self._cards))
 
     def _show_more(self) -> None:
         self._limit += CARDS_A_PAGE

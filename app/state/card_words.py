@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 
-from app.api.schemas import Bar, LastRun, ProjectOut
+from app.api.schemas import Bar, IssueOut, LastRun, ProjectOut
+from app.domain.ids import shorten
 from app.domain.lifecycle import LIVE, WAITING
 from app.domain.words import Status
 from app.state.durations import took
@@ -59,13 +62,22 @@ def sentence_of(project: ProjectOut) -> str:
     if project.state == "cloning":
         return project.state_because or "Its repository is being cloned. Runs wait until then."
     if last is None:
-        return project.hold or "No runs yet."
-    what = " · ".join(part for part in (last.work_branch, last.title) if part)
+        return project.hold or _nothing_yet(project)
+    branch = last.work_branch.replace(last.id, shorten(last.id))
+    what = " · ".join(part for part in (branch, last.title) if part)
     if last.status in LIVE:
         return what
     if last.status in WAITING:
         return f"{what} · {project.hold}" if project.hold else what
+    if project.paused:
+        return "Automatic runs wait until you press Reset."
     return f"Last: {_ending(last)}"
+
+
+def _nothing_yet(project: ProjectOut) -> str:
+    if project.ready_count == 0 and project.archived_at is None:
+        return "Nothing ready. Label an issue ready-for-agent to start."
+    return "No runs yet."
 
 
 def _ending(last: LastRun) -> str:
@@ -80,6 +92,102 @@ def _ending(last: LastRun) -> str:
 def wants_person(project: ProjectOut) -> bool:
     """True where nothing goes on until somebody does something."""
     return project.archived_at is None and (project.paused or project.state == "broken")
+
+
+class NeedKind(StrEnum):
+    """Why a project waits for a person, the gravest first."""
+
+    BROKEN = "broken"
+    PAUSED = "paused"
+    PARKED = "parked"
+
+
+@dataclass(frozen=True)
+class Need:
+    """A project that waits for a person: why, in words, and where that is seen to."""
+
+    kind: NeedKind
+    name: str
+    words: str
+    path: str
+
+
+def need_of(project: ProjectOut) -> Need | None:
+    """What a project wants of a person; the gravest thing only."""
+    path = f"/projects/{project.id}"
+    if project.archived_at is not None:
+        return None
+    if project.state == "broken":
+        return Need(NeedKind.BROKEN, project.name, "broken", path)
+    if project.paused:
+        return Need(NeedKind.PAUSED, project.name, f"paused · {project.strikes} fails", path)
+    if project.parked_count:
+        return Need(NeedKind.PARKED, project.name, f"{project.parked_count} parked", "/parked")
+    return None
+
+
+class Act(StrEnum):
+    """What can be pressed on a project, by its test id."""
+
+    RESET = "reset"
+    START = "start-afk"
+    AUTO = "auto-toggle"
+
+
+@dataclass(frozen=True)
+class Press:
+    """A button: `head`, `rest` where there is room for it, `tail`, and a `note` behind them.
+
+    `is_weak`: greyed, it still answers; `is_busy`: what it does is going on.
+    """
+
+    act: Act
+    head: str
+    rest: str = ""
+    tail: str = ""
+    note: str = ""
+    tone: str = ""
+    is_weak: bool = False
+    is_busy: bool = False
+
+
+def presses_of(project: ProjectOut, busy: Mapping[Act, str]) -> list[Press]:
+    """The buttons of a project; `busy` are the words for what is going on."""
+    if project.archived_at is not None or project.state == "broken":
+        return []
+    on = project.auto_enabled
+    presses = [
+        Press(
+            Act.START, "Start", " AFK run", note=ready_note(project), is_weak=not can_start(project)
+        ),
+        Press(Act.AUTO, "Auto", " AFK runs", f": {'On' if on else 'Off'}", tone="on" if on else ""),
+    ]
+    if project.paused or Act.RESET in busy:
+        presses.insert(0, Press(Act.RESET, "Reset", tone="pri"))
+    return [
+        replace(one, head=busy[one.act], rest="", tail="", is_busy=True) if one.act in busy else one
+        for one in presses
+    ]
+
+
+def can_start(project: ProjectOut) -> bool:
+    """False only where it is known that no issue is ready."""
+    return project.ready_count != 0
+
+
+def issue_choices(issues: Iterable[IssueOut]) -> dict[int, str]:
+    """Open issues by number to choose from, claimable ones first; others say why they wait."""
+    still_open = [issue for issue in issues if issue.state == "open"]
+    return {
+        issue.number: f"#{issue.number} {issue.title}"
+        + (f" — {issue.hold}" if issue.hold and not issue.claimable else "")
+        for issue in sorted(still_open, key=lambda i: (not i.claimable, i.number))
+    }
+
+
+def ready_note(project: ProjectOut) -> str:
+    """`(4 ready)`; nothing while it is not known."""
+    return "" if project.ready_count is None else f"({project.ready_count} ready)"
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 from app.api.schemas import ProjectOut, SystemOut
+from app.state.card_words import Need, NeedKind, need_of
 from app.state.optimistic import OptimisticRows
 
+SAVING, RESETTING = "Saving…", "Resetting…"
 Listener = Callable[[set[str]], None]
 
 
@@ -18,21 +23,20 @@ class Strip:
 
     running: int
     ready: int | None
-    paused: int
-    broken: int
+    needs: tuple[Need, ...]
     success: float | None
     ended: int
 
     @property
     def need_you(self) -> int:
-        """Projects that wait for a person."""
-        return self.paused + self.broken
+        """Projects that wait for a person, each once."""
+        return len(self.needs)
 
     @property
-    def needs(self) -> str:
-        """What they wait for: `1 paused, 1 broken`."""
-        named = ((self.paused, "paused"), (self.broken, "broken"))
-        return ", ".join(f"{n} {word}" for n, word in named if n)
+    def needs_in_words(self) -> str:
+        """What they wait for: `1 broken, 1 paused, 2 parked`."""
+        counts = Counter(need.kind for need in self.needs)
+        return ", ".join(f"{counts[kind]} {kind}" for kind in NeedKind if counts[kind])
 
 
 class ProjectBoard:
@@ -69,11 +73,15 @@ class ProjectBoard:
         return Strip(
             running=self.live_runs,
             ready=sum(ready) if ready else None,
-            paused=sum(p.paused for p in shown),
-            broken=sum(p.state == "broken" for p in shown),
+            needs=self.needs(),
             success=system.success_rate,
             ended=system.ended_7d,
         )
+
+    def needs(self) -> tuple[Need, ...]:
+        """Who waits for a person, what stops a whole project first."""
+        found = [need for p in self.listing() if (need := need_of(p)) is not None]
+        return tuple(sorted(found, key=lambda need: list(NeedKind).index(need.kind)))
 
     def on_change(self, listener: Listener) -> None:
         """Call `listener` with the changed ids after every change."""
@@ -101,13 +109,39 @@ class ProjectBoard:
         self, project_id: str, act: Callable[[], Awaitable[ProjectOut]], now: datetime
     ) -> None:
         """Archive at once, and take it back where `act` fails. Raises what `act` raises."""
+        await self._attempt(project_id, {"archived_at": now}, act, "Archiving…")
+
+    async def set_auto(
+        self, project_id: str, act: Callable[[], Awaitable[ProjectOut]], *, enabled: bool
+    ) -> None:
+        """Switch the loop at once, and back where `act` fails. Raises what `act` raises."""
+        await self._attempt(project_id, {"auto_enabled": enabled}, act, SAVING)
+
+    async def reset(self, project_id: str, act: Callable[[], Awaitable[ProjectOut]]) -> None:
+        """Show no strikes at once, and the old ones where `act` fails. Raises what it raises."""
+        clean = {"strikes": 0, "paused": False, "recent_failures": []}
+        await self._attempt(project_id, clean, act, RESETTING)
+
+    def word_of(self, project_id: str) -> str:
+        """What is being done to a project (`Saving…`), empty for all others."""
+        return self._rows.word_of(project_id)
+
+    def touch(self, project_id: str) -> None:
+        """Have a project drawn anew though its row is the same."""
+        self._tell({project_id})
+
+    async def _attempt(
+        self,
+        project_id: str,
+        changes: Mapping[str, Any],
+        act: Callable[[], Awaitable[ProjectOut]],
+        word: str,
+    ) -> None:
         project = self.get(project_id)
-        if project is None:
-            return
-        archived = project.model_copy(update={"archived_at": now})
-        await self._rows.attempt(
-            archived, act, word="Archiving…", show=lambda: self._tell({project_id})
-        )
+        if project is not None:
+            changed = project.model_copy(update=changes)
+            show = partial(self._tell, {project_id})
+            await self._rows.attempt(changed, act, word=word, show=show)
 
     def _tell(self, changed: set[str]) -> set[str]:
         for listener in self._listeners if changed else ():

@@ -1,25 +1,32 @@
-"""The projects page: three ways in, cards that follow the feed, hostile names."""
+"""The projects page: three ways in, cards that follow the feed and can be pressed."""
 
 from __future__ import annotations
 
+import asyncio
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from nicegui.testing.user import User
 
-from app.api.schemas import NewProject, ProjectOut
+from app.api.schemas import IssueOut, NewIssue, NewProject, ProjectOut
 from tests.pages.conftest import House, html_of, until
 from tests.repositories import make_origin
 
 HOSTILE = '";alert(1)//<img src=x onerror=alert(1)>'
 
 
-async def add(house: House, user: User, folder: Path, name: str) -> ProjectOut:
+async def add(house: House, user: User, folder: Path, name: str, *agent_command: str) -> ProjectOut:
     """A ready project of its own repository."""
     origin = make_origin(folder / f"origin{len(list(folder.iterdir()))}")
     api = house.api_of(user)
     project = await api.add_project(
-        NewProject(name=name, origin=str(origin), agent="script", agent_command=["true"])
+        NewProject(
+            name=name,
+            origin=str(origin),
+            agent="script",
+            agent_command=list(agent_command) or ["true"],
+        )
     )
     for _ in range(1000):
         project = await api.project(project.id)
@@ -34,6 +41,52 @@ def cards(user: User) -> list[str]:
     slots = {id(slot): slot for card in found if (slot := card.parent_slot)}
     shown = [child for slot in slots.values() for child in slot.children if child in found]
     return [card.props["data-project"] for card in shown]
+
+
+def card_of(user: User, project_id: str) -> Any:
+    """The card of one project."""
+    found = user.find(marker="project-card").elements
+    return next(card for card in found if card.props["data-project"] == project_id)
+
+
+def facts(user: User, project_id: str) -> str:
+    """What is read on a card."""
+    return card_of(user, project_id).props["facts"]
+
+
+def words(user: User, project_id: str) -> list[str]:
+    """What can be pressed on a card: `Start AFK run (1 ready)`."""
+    presses = card_of(user, project_id).props["presses"]
+    return [f"{head}{rest}{tail} {note}".strip() for _, head, rest, tail, note, *_ in presses]
+
+
+def press(user: User, project_id: str, act: str) -> None:
+    """Press what has this test id on a card."""
+    # other cards hear it, too: with several of them it is told to this one only
+    found = user.find(marker="project-card")
+    found.elements.intersection_update({card_of(user, project_id)})
+    found.trigger("press", act)
+
+
+async def write_issues(house: House, user: User, project_id: str, count: int) -> None:
+    """Ready issues of a project."""
+    for number in range(count):
+        issue = NewIssue(title=f"Do {number}", labels=["ready-for-agent"])
+        path = f"/projects/{project_id}/issues"
+        await house.api_of(user).tell(IssueOut, "POST", path, issue)
+
+
+async def fail_three_times(house: House, user: User, project_id: str) -> list[str]:
+    """Three AFK runs that die; their ids."""
+    api = house.api_of(user)
+    await write_issues(house, user, project_id, 4)
+    ids = []
+    for _ in range(3):
+        run = await api.start_afk(project_id)
+        while (run := await api.run(run.id)).released_at is None:
+            await asyncio.sleep(0.02)
+        ids.append(run.id)
+    return ids
 
 
 async def test_an_empty_runyard_offers_three_ways_in(user: User) -> None:
@@ -57,7 +110,8 @@ async def test_a_hostile_name_is_text_on_every_page(
 ) -> None:
     project = await add(house, user, tmp_path, HOSTILE)
     await user.open("/")
-    await user.should_see(HOSTILE)
+    assert card_of(user, project.id).props["name"] == HOSTILE
+    assert "<img" not in facts(user, project.id)
     for path in (f"/projects/{project.id}", f"/projects/{project.id}?tab=settings"):
         await user.open(path)
         assert escape(HOSTILE) in html_of(user)
@@ -67,11 +121,88 @@ async def test_a_hostile_name_is_text_on_every_page(
 async def test_a_card_shows_settings_status_and_ready_issues(
     house: House, user: User, tmp_path: Path
 ) -> None:
-    await add(house, user, tmp_path, "shop")
+    shop = await add(house, user, tmp_path, "shop")
     await user.open("/")
-    await user.should_see("main · builtin · script")
-    await user.should_see("0 ready")
-    assert 'data-testid="card-status"><span>Idle</span>' in html_of(user)
+    assert "main · builtin · script" in facts(user, shop.id)
+    assert 'data-testid="card-status"><span>Idle</span>' in facts(user, shop.id)
+    assert words(user, shop.id) == ["Start AFK run (0 ready)", "Auto AFK runs: Off"]
+    press(user, shop.id, "start-afk")
+    await until(lambda: "No ready-for-agent issues to start." in facts(user, shop.id))
+    assert "correlation-chip" in facts(user, shop.id)
+    await write_issues(house, user, shop.id, 1)
+    await until(lambda: "Start AFK run (1 ready)" in words(user, shop.id))
+    assert "No ready-for-agent" not in facts(user, shop.id), "it is not true any more"
+
+
+async def test_a_press_of_start_makes_a_run_that_everybody_sees(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    shop = await add(house, user, tmp_path, "shop", "sleep", "600")
+    await write_issues(house, user, shop.id, 2)
+    other = await house.sign_in()
+    for person in (user, other):
+        await person.open("/")
+    press(user, shop.id, "start-afk")
+    press(user, shop.id, "start-afk")
+    await until(lambda: "AFK run of #1 started." in html_of(user))
+    (run,) = (await house.api_of(user).runs(project_id=shop.id)).items
+    assert f'href="/runs/{run.id}"' in html_of(user)
+    for person in (user, other):
+        await until(lambda person=person: "Running #1" in facts(person, shop.id))
+        assert "Start AFK run (1 ready)" in words(person, shop.id)
+    await house.api_of(user).stop(run.id)
+
+
+async def test_the_loop_is_switched_by_one_and_seen_by_the_other(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    shop = await add(house, user, tmp_path, "shop")
+    other = await house.sign_in()
+    for person in (user, other):
+        await person.open("/")
+    press(user, shop.id, "auto-toggle")
+    await until(lambda: "Auto AFK runs: On" in words(other, shop.id))
+    assert (await house.api_of(user).project(shop.id)).auto_enabled
+    press(other, shop.id, "auto-toggle")
+    await until(lambda: "Auto AFK runs: Off" in words(user, shop.id))
+
+
+async def test_a_paused_project_says_why_and_reset_is_on_its_card_until_pressed(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    shop = await add(house, user, tmp_path, "shop", "false")
+    runs = await fail_three_times(house, user, shop.id)
+    await user.open("/")
+    shown = facts(user, shop.id)
+    assert "Auto paused · 3 fails" in shown
+    assert [f'href="/runs/{run_id}"' in shown for run_id in runs] == [True] * 3
+    assert shown.count("agent exited 1") == 2 * 3, "the reason, and once more as title"
+    assert 'data-need="paused"' in html_of(user)
+    assert words(user, shop.id)[0] == "Reset"
+    press(user, shop.id, "reset")
+    await until(lambda: "Auto paused" not in facts(user, shop.id))
+    assert words(user, shop.id)[0].startswith("Start AFK run")
+    assert 'data-need="parked"' in html_of(user), "what they left is kept, and still needs you"
+    assert (await house.api_of(user).project(shop.id)).strikes == 0
+
+
+async def test_the_menu_offers_reset_always_and_starts_a_chosen_issue(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    shop = await add(house, user, tmp_path, "shop", "sleep", "600")
+    await write_issues(house, user, shop.id, 3)
+    await user.open("/")
+    press(user, shop.id, "card-menu")
+    await user.should_see(marker="reset")
+    user.find(marker="choose-issue").click()
+    await user.should_see(marker="issue-picker")
+    user.find(marker="issue-picker").click()
+    user.find("#2 Do 1").click()
+    user.find(marker="start-issue").click()
+    await until(lambda: "Running #2" in facts(user, shop.id))
+    (run,) = (await house.api_of(user).runs(project_id=shop.id)).items
+    assert run.issue == 2
+    await house.api_of(user).stop(run.id)
 
 
 async def test_what_one_person_does_shows_on_the_page_of_another(
@@ -97,8 +228,9 @@ async def test_archived_projects_are_behind_the_chip(
     await user.should_not_see(marker="project-card")
     user.find("Show archived").click()
     assert cards(user) == [project.id]
-    await user.should_see("Archived")
-    await user.should_not_see(marker="new-run")
+    assert "Archived" in facts(user, project.id)
+    assert "new-run" not in facts(user, project.id)
+    assert words(user, project.id) == []
 
 
 async def test_archiving_wants_to_be_pressed_twice(
@@ -106,7 +238,8 @@ async def test_archiving_wants_to_be_pressed_twice(
 ) -> None:
     project = await add(house, user, tmp_path, "shop")
     await user.open("/")
-    user.find(marker="card-menu").click()
+    press(user, project.id, "card-menu")
+    await user.should_see("Archive")
     user.find("Archive").click()
     await user.should_see("Press again to archive")
     assert (await house.api_of(user).project(project.id)).archived_at is None

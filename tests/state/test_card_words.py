@@ -7,9 +7,19 @@ from typing import Any
 
 import pytest
 
-from app.api.schemas import Bar, LastRun
+from app.api.schemas import Bar, IssueOut, LastRun
 from app.domain.words import Status, label_of
-from app.state.card_words import bars_in_words, bars_of, sentence_of, status_of, wants_person
+from app.state.card_words import (
+    Act,
+    bars_in_words,
+    bars_of,
+    can_start,
+    issue_choices,
+    presses_of,
+    sentence_of,
+    status_of,
+    wants_person,
+)
 from tests.state.run_samples import NOON, project_of
 
 
@@ -25,6 +35,12 @@ def last(status: Status, **changes: Any) -> LastRun:
         "started_at": NOON,
     }
     return LastRun(**{**values, **changes})
+
+
+def issue_of(number: int, **changes: Any) -> IssueOut:
+    values: dict[str, Any] = {"number": number, "title": f"Do {number}", "state": "open"}
+    values |= {"body": "", "labels": [], "ready": True, "claimable": False}
+    return IssueOut.model_validate({**values, **changes})
 
 
 @pytest.mark.parametrize(
@@ -108,6 +124,56 @@ def test_bars_stand_oldest_first_and_as_tall_as_they_took() -> None:
     assert bars_in_words(project_of(recent_runs=runs)) == (
         "Last 3 runs: 1 Running, 1 Died, 1 Succeeded"
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "busy", "words"),
+    [
+        ({}, {}, ["Start AFK run", "Auto AFK runs: Off"]),
+        ({"ready_count": 4}, {}, ["Start AFK run(4 ready)", "Auto AFK runs: Off"]),
+        ({"ready_count": 0}, {}, ["Start AFK run(0 ready)", "Auto AFK runs: Off"]),
+        ({"auto_enabled": True}, {}, ["Start AFK run", "Auto AFK runs: On"]),
+        ({"paused": True}, {}, ["Reset", "Start AFK run", "Auto AFK runs: Off"]),
+        ({}, {Act.START: "Starting…"}, ["Starting…", "Auto AFK runs: Off"]),
+        ({}, {Act.AUTO: "Saving…"}, ["Start AFK run", "Saving…"]),
+        ({}, {Act.RESET: "Resetting…"}, ["Resetting…", "Start AFK run", "Auto AFK runs: Off"]),
+        ({"state": "cloning"}, {}, ["Start AFK run", "Auto AFK runs: Off"]),
+        ({"state": "broken"}, {}, []),
+        ({"archived_at": NOON, "paused": True}, {}, []),
+    ],
+)
+def test_the_buttons_say_what_they_do_and_what_is_going_on(
+    changes: dict[str, Any], busy: dict[Act, str], words: list[str]
+) -> None:
+    presses = presses_of(project_of(**changes), busy)
+    assert [f"{one.head}{one.rest}{one.tail}{one.note}" for one in presses] == words
+    assert {one.act for one in presses if one.is_busy} == set(busy)
+
+
+def test_start_is_greyed_only_where_it_is_known_that_nothing_is_ready() -> None:
+    assert not can_start(project_of(ready_count=0))
+    assert can_start(project_of(ready_count=None))
+
+
+def test_the_issues_to_choose_from_are_open_and_the_claimable_ones_come_first() -> None:
+    issues = [
+        issue_of(3, claimable=True),
+        issue_of(1, hold="blocked by #3"),
+        issue_of(2, state="closed"),
+        issue_of(4, claimable=True),
+    ]
+    assert issue_choices(issues) == {3: "#3 Do 3", 4: "#4 Do 4", 1: "#1 Do 1 — blocked by #3"}
+
+
+def test_the_sentence_of_a_paused_project_says_what_to_press() -> None:
+    project = project_of(paused=True, strikes=3, last_run=last(Status.DIED))
+    assert sentence_of(project) == "Automatic runs wait until you press Reset."
+
+
+def test_the_sentence_of_a_new_project_says_how_to_begin() -> None:
+    nothing_ready = "Nothing ready. Label an issue ready-for-agent to start."
+    assert sentence_of(project_of(ready_count=0)) == nothing_ready
+    assert sentence_of(project_of(ready_count=None)) == "No runs yet."
 
 
 def test_only_a_project_that_cannot_go_on_by_itself_wants_a_person() -> None:

@@ -80,11 +80,19 @@ def test_the_strip_adds_up_and_names_who_waits_for_a_person() -> None:
             project_of(id="2", paused=True, strikes=3, ready_count=0),
             project_of(id="3", state="broken"),
             project_of(id="4", archived_at=NOON, paused=True),
+            project_of(id="5", parked_count=2),
+            project_of(id="6", parked_count=1, paused=True, strikes=4),
         ]
     )
     strip = board.strip(system())
-    assert (strip.running, strip.ready, strip.need_you) == (2, 4, 2)
-    assert strip.needs == "1 paused, 1 broken"
+    assert (strip.running, strip.ready, strip.need_you) == (2, 4, 4), "each project counts once"
+    assert strip.needs_in_words == "1 broken, 2 paused, 1 parked"
+    assert [(need.words, need.path) for need in strip.needs] == [
+        ("broken", "/projects/3"),
+        ("paused · 3 fails", "/projects/2"),
+        ("paused · 4 fails", "/projects/6"),
+        ("2 parked", "/parked"),
+    ]
     assert (strip.success, strip.ended) == (0.84, 61)
 
 

@@ -1,21 +1,20 @@
-"""A project's card: one cleaned block to read, and beside it the few things to press."""
+"""A project's card: one cleaned block to read, and below it the few things to press."""
 
 from __future__ import annotations
 
 from datetime import datetime
-
-from nicegui import ui
+from typing import Any
 
 from app.domain.lifecycle import LIVE
-from app.pages.components.buttons import link_button
-from app.pages.components.countdown import iso, since_html
-from app.pages.components.marks import testid
+from app.pages.components.correlation_chip import correlation_chip_html
+from app.pages.components.countdown import iso, since_html, until_html
 from app.pages.components.markup import clean, text
-from app.pages.components.project_menu import ProjectMenu
+from app.pages.components.plain_sight import plain_html
+from app.pages.components.project_controls import ProjectControls
 from app.pages.components.status_pill import pill_of
-from app.pages.theme import TONES
-from app.pages.visit import Visit
+from app.pages.theme import TONES, look_of
 from app.state.card_words import bars_in_words, bars_of, sentence_of, status_of, wants_person
+from app.state.run_form import Trouble
 from app.state.wire import ProjectOut
 
 
@@ -35,8 +34,10 @@ def setting_words(project: ProjectOut) -> str:
 
 
 def budget_html(project: ProjectOut, now: datetime) -> str:
-    """How much of the running run's time is used."""
+    """How much of the running run's time is used; nothing where no run can begin."""
     last = project.last_run
+    if project.archived_at is not None or project.state == "broken":
+        return ""
     if last is None or last.status not in LIVE or last.started_at is None:
         return '<progress class="budget" max="1" value="0" aria-hidden="true"></progress>'
     used = max(0, int((now - last.started_at).total_seconds()))
@@ -55,46 +56,61 @@ def bars_html(project: ProjectOut) -> str:
     return f'<div class="spark" role="img" aria-label="{text(bars_in_words(project))}">{bars}</div>'
 
 
-def card_html(project: ProjectOut, now: datetime) -> str:
+def failures_html(project: ProjectOut) -> str:
+    """The reason of each of the last failures in a row, with a way to the run."""
+    rows = "".join(
+        f'<li><a href="/runs/{text(one.run_id)}" title="{text(one.because)}">'
+        f"{look_of(one.status).word}</a> · {plain_html(one.because)}</li>"
+        for one in project.recent_failures
+    )
+    return f'<ul class="fails">{rows}</ul>' if project.paused and rows else ""
+
+
+def card_html(project: ProjectOut, trouble: Trouble | None, now: datetime) -> str:
     """Everything of a card that is only read."""
     return (
         status_html(project, now)
         + f'<div class="sub m" title="{text(project.origin)}">{text(setting_words(project))}</div>'
-        + f'<div class="sub says">{text(sentence_of(project))}</div>'
+        + f'<div class="sub says">{plain_html(sentence_of(project))}</div>'
+        + failures_html(project)
         + budget_html(project, now)
-        + bars_html(project)
+        + f'<div class="last">{bars_html(project)}{run_link_html(project)}</div>'
+        + trouble_html(trouble, now)
     )
 
 
-def ready_words(project: ProjectOut) -> str:
-    """`4 ready`; nothing while it is not known."""
-    return "" if project.ready_count is None else f"{project.ready_count} ready"
+def run_link_html(project: ProjectOut) -> str:
+    """The way to the form for a run of one's own."""
+    if project.archived_at is not None or project.state == "broken":
+        return ""
+    return f'<a href="/projects/{text(project.id)}/run" data-testid="new-run">New run</a>'
 
 
-class ProjectCard:
+def trouble_html(trouble: Trouble | None, now: datetime) -> str:
+    """Why the last press did nothing, with the id that finds it in the log."""
+    if trouble is None:
+        return ""
+    words = plain_html(trouble.sentence)
+    if trouble.until is not None:
+        words = f"Rate limit reached. Retry in {until_html(trouble.until, now)}."
+    elif trouble.run_id:
+        words += f': <a href="/runs/{text(trouble.run_id)}">see that run</a>'
+    chip = correlation_chip_html(trouble.correlation_id) if trouble.correlation_id else ""
+    return f'<div class="trouble" data-testid="card-error"><span>{words}</span>{chip}</div>'
+
+
+class ProjectCard(ProjectControls, default_classes="card project-card"):
     """The card of one project on one page."""
 
-    def __init__(self, visit: Visit, project: ProjectOut) -> None:
-        self._visit = visit
-        with ui.element("article").classes("card project-card") as self.element:
-            self._name = ui.link("", f"/projects/{project.id}").classes("name")
-            self._facts = ui.html("", sanitize=clean).classes("facts")
-            self._menu = ProjectMenu(visit, project.id, project.name, kind="bare small more")
-            with ui.element("div").classes("acts"):
-                self._run = link_button("New run", f"/projects/{project.id}/run", mark="new-run")
-                self._ready = testid(ui.label("").classes("sub"), "ready-count")
-        testid(self.element, "project-card", project=project.id)
-        self.show(project)
+    MARK = "project-card"
+    TAG = "article"
 
-    def show(self, project: ProjectOut) -> None:
-        """Draw the project as it is now; nothing that can hold the focus is made anew."""
-        self._name.set_text(project.name)
-        self._name.props["title"] = project.name
-        self._menu.name(project.name)
-        self._facts.set_content(card_html(project, self._visit.now()))
-        self._ready.set_text(ready_words(project))
-        self._run.set_visibility(project.archived_at is None and project.state != "broken")
-        self.element.classes(
-            add="alert" if wants_person(project) else "",
-            remove="" if wants_person(project) else "alert",
-        )
+    def told(self, project: ProjectOut) -> dict[str, Any]:
+        """What is read, besides what can be pressed."""
+        trouble = self._acts.trouble(project.id)
+        return super().told(project) | {
+            "name": project.name,
+            "path": f"/projects/{project.id}",
+            "facts": clean(card_html(project, trouble, self._visit.now())),
+            "alert": wants_person(project),
+        }

@@ -4,40 +4,58 @@ from __future__ import annotations
 
 from nicegui import ui
 
+from app.pages.components.afk_start import AfkStart
 from app.pages.components.buttons import button
 from app.pages.components.confirm_button import ConfirmButton
+from app.pages.components.marks import testid
 from app.pages.visit import Visit
+from app.state.card_words import Act
+from app.state.project_acts import ProjectActs
 from app.state.wire import ApiProblem, NoAnswer
 
 
 class ProjectMenu:
-    """Open and archive."""
+    """Open, all runs, start an issue, Reset and archive."""
 
-    def __init__(self, visit: Visit, project_id: str, name: str, *, kind: str = "") -> None:
+    def __init__(self, visit: Visit, acts: ProjectActs, start: AfkStart, project_id: str) -> None:
         self._visit = visit
+        self._acts = acts
+        self._start = start
         self._id = project_id
         self._menu: ui.menu | None = None
-        self._dots = button("⋯", self._open, kind=f"ico {kind}", mark="card-menu")
-        self._dots.props["aria-haspopup"] = "menu"
-        self.name(name)
 
-    def name(self, name: str) -> None:
-        """Say whose menu it is."""
-        self._dots.props["aria-label"] = f"More about {name}"
-
-    def _open(self) -> None:
+    def turn(self) -> None:
+        """Open the menu inside the element of the current slot, or close it where it is open."""
+        was_open = self._menu is not None and self._menu.value
         if self._menu is not None:
             self._menu.delete()
-        project = self._visit.board.get(self._id)
-        with self._dots, ui.menu().classes("menu") as self._menu:
-            ui.link("Open", f"/projects/{self._id}").classes("item")
-            ui.link("All runs", f"/runs?project_id={self._id}").classes("item")
-            if project is not None and project.archived_at is None:
-                archive = ConfirmButton(
-                    "Archive", "Press again to archive", self._archive, kind="danger"
-                )
-                archive.element.props("align=left")
+            self._menu = None
+        if was_open:
+            return
+        with ui.menu().classes("menu").props("no-parent-event") as self._menu:
+            self._draw()
         self._menu.open()
+
+    def _draw(self) -> None:
+        project = self._visit.board.get(self._id)
+        _item("Open", f"/projects/{self._id}")
+        _item("All runs", f"/runs?project_id={self._id}")
+        if project is None or project.archived_at is not None:
+            return
+        if project.state != "broken":
+            _item("New run…", f"/projects/{self._id}/run")
+            button("Start AFK run…", self._choose, mark="choose-issue")
+            button("Reset", self._reset, mark=Act.RESET)
+        archive = ConfirmButton("Archive", "Press again to archive", self._archive, kind="danger")
+        archive.element.props("align=left")
+
+    async def _choose(self) -> None:
+        self._close()
+        await self._start.choose()
+
+    async def _reset(self) -> None:
+        self._close()
+        await self._acts.reset(self._id)
 
     async def _archive(self) -> None:
         visit = self._visit
@@ -51,5 +69,12 @@ class ProjectMenu:
             visit.refuse(problem)
             return
         visit.say("Archived. Its history can still be read.")
+        self._close()
+
+    def _close(self) -> None:
         if self._menu is not None and not self._menu.is_deleted:
             self._menu.close()
+
+
+def _item(words: str, path: str) -> None:
+    testid(ui.link(words, path).classes("item"), "menu-item")
