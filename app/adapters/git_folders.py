@@ -78,12 +78,6 @@ def set_aside(root: Path, name: str) -> Path:
     return path
 
 
-def sweep_aside(root: Path, name: str) -> None:
-    """Delete what an interrupted call set aside under this name."""
-    for path in root.glob(f".{name}.*"):
-        remove_tree(root, path.name)
-
-
 def remove_tree(root: Path, name: str) -> None:
     """Delete one entry directly under `root`; links are unlinked, never followed.
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from app.adapters.git import LOCAL_SECONDS, NETWORK_SECONDS, Git, GitFailed
 from app.adapters.git_answers import HEADS, TRACKED, listen_for, read_remote, read_tracked
+from app.adapters.git_asides import aside, clear_asides, clear_unused
 from app.adapters.git_diffs import diff_between, stat_between
-from app.adapters.git_folders import remove_tree, set_aside, sweep_aside
 from app.adapters.git_merges import merge_commit, merge_found, send_merge
 from app.adapters.git_origins import check_origin, explain
 from app.adapters.git_places import (
@@ -77,16 +77,13 @@ class GitMirrors:
         with self._locked(repo):
             if final.exists():
                 return
-            sweep_aside(self._root, final.name)
-            aside = set_aside(self._root, final.name)
-            try:
+            clear_asides(self._root, repo.project_id)
+            with aside(self._root, repo.project_id) as new:
                 # HEAD names what nobody claims, so that no claim is ever special
                 bare = {("core",): {"bare": "true"}}
-                lay_out(aside, bare, head="refs/heads/runyard/none", sha=remote.branches[0].sha)
-                self._bring(aside, repo.origin, _CLONE_SECONDS, progress)
-                aside.rename(final)
-            finally:
-                remove_tree(self._root, aside.name)
+                lay_out(new, bare, head="refs/heads/runyard/none", sha=remote.branches[0].sha)
+                self._bring(new, repo.origin, _CLONE_SECONDS, progress)
+                new.rename(final)
 
     def exists(self, repo: Repository) -> bool:
         """True where the mirror was made."""
@@ -98,11 +95,17 @@ class GitMirrors:
         if not self._root.is_dir():
             return
         with self._locked(repo):
-            sweep_aside(self._root, final.name)
+            clear_asides(self._root, repo.project_id)
             if final.exists():
-                aside = set_aside(self._root, final.name)
-                final.rename(aside)
-                remove_tree(self._root, aside.name)
+                with aside(self._root, repo.project_id) as old:
+                    final.rename(old / final.name)
+
+    def clear_leftovers(self) -> int:
+        """Delete what killed clones, removals and takes left; how many folders. Raises OSError."""
+        if not self._root.is_dir():
+            return 0
+        mirrors = sorted(path for path in self._root.glob("*.git") if not path.is_symlink())
+        return clear_asides(self._root) + sum(clear_unused(one, "incoming") for one in mirrors)
 
     def fetch(self, repo: Repository) -> None:
         """Bring origin's branches up to date. Raises OriginProblem."""

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from app.adapters.git import Git, GitFailed
+from app.adapters.git_asides import aside, clear_asides, in_use
 from app.adapters.git_folders import (
     identify,
     measure,
     opened,
     remove_tree,
-    set_aside,
-    sweep_aside,
 )
 from app.adapters.git_includes import copy_included, exclude_lines
 from app.adapters.git_looks import Look
@@ -68,14 +67,13 @@ class GitWorkingCopies:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.exists(run_id):
             raise LaunchFailed(f"There is a working copy of {run_id} already.")
-        sweep_aside(self._root, run_id)
-        remove_tree(self._looks, look.name)
-        aside = set_aside(self._root, run_id)
         try:
-            self._fill(aside, look, repo, branch, checked_sha(sha))
-            aside.rename(path)
+            clear_asides(self._root, run_id)
+            remove_tree(self._looks, look.name)
+            with aside(self._root, run_id) as new:
+                self._fill(new, look, repo, branch, checked_sha(sha))
+                new.rename(path)
         except BaseException as problem:
-            remove_tree(self._root, aside.name)
             remove_tree(self._looks, look.name)
             if isinstance(problem, GitFailed | OSError):
                 raise LaunchFailed(f"The working copy could not be made: {problem}") from problem
@@ -105,7 +103,7 @@ class GitWorkingCopies:
     def take(self, repo: Repository, run_id: str, branch: str) -> str:
         """Pack the copy's commits into the mirror, checked; the tip. Raises CannotRead."""
         mirror = mirror_path(self._mirrors, repo)
-        with or_cannot_read("The working copy"), self._opened(run_id) as copy:
+        with or_cannot_read("The working copy"), in_use(mirror), self._opened(run_id) as copy:
             with opened(copy, ".git") as git_dir:
                 tip = read_tip(git_dir, branch)
                 seen = check_objects(git_dir, mirror)
@@ -143,13 +141,29 @@ class GitWorkingCopies:
         """
         look = self._look_dir(run_id)
         with or_cannot_read("The working copy"):
+            if self._root.is_dir():
+                clear_asides(self._root, run_id)
             if self.exists(run_id):
                 if not look.is_dir():
                     raise CannotRead(f"{run_id} is not a working copy of ours.")
                 with self._opened(run_id):
                     pass
-                remove_tree(self._root, run_id)
+                # moved first: half of a copy must never be taken for one with changes
+                with aside(self._root, run_id) as old:
+                    self.path(run_id).rename(old / run_id)
             remove_tree(self._looks, look.name)
+
+    def clear_leftovers(self, is_over: Callable[[str], bool]) -> int:
+        """Delete what killed calls left; how many folders. Raises OSError.
+
+        What we knew of a copy that is gone goes with it once its run `is_over`.
+        """
+        count = clear_asides(self._root) if self._root.is_dir() else 0
+        for look in sorted(self._looks.glob("*.git")):
+            if not self.exists(look.stem) and is_over(look.stem):
+                remove_tree(self._looks, look.name)
+                count += 1
+        return count
 
     def _fill(self, aside: Path, look: Path, repo: Repository, branch: str, sha: str) -> None:
         mirror, git_dir = mirror_path(self._mirrors, repo), aside / ".git"

@@ -21,6 +21,7 @@ from app.config import Settings
 from app.services.floor import Ledgers, Outside
 from app.services.leases import Here
 from app.services.ports import Agents, Engine, Mirrors, WorkingCopies
+from app.services.recovery import Clearing
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Adapters:
     copies: WorkingCopies
     engine: Engine
     agents: Agents
+    # delete what killed calls left: see Recovery
+    clearings: tuple[Clearing, ...] = ()
 
     def outside(self, ledgers: Ledgers) -> Outside:
         """The same, as the services know it."""
@@ -42,13 +45,15 @@ class Adapters:
 def pick_adapters(settings: Settings) -> Adapters:
     """The adapters of this machine."""
     root, git = settings.runs_root, Git(read_identity())
-    mirrors = root / "mirrors"
+    mirrors = GitMirrors(root / "mirrors", git=git)
+    copies = GitWorkingCopies(root / "copies", root / "mirrors", git=git)
     return Adapters(
         git=git,
-        mirrors=GitMirrors(mirrors, git=git),
-        copies=GitWorkingCopies(root / "copies", mirrors, git=git),
+        mirrors=mirrors,
+        copies=copies,
         engine=LocalEngine(root / "records", instance=find_place(settings).instance),
         agents=AgentPresets(os.environ),
+        clearings=(copies.clear_leftovers, lambda _: mirrors.clear_leftovers()),
     )
 
 

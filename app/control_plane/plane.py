@@ -157,7 +157,8 @@ class ControlPlane:
         ledgers, outside, clock = self.ledgers, self.adapters.outside(self.ledgers), self.clock
         launcher = Launcher(ledgers, outside, _terms(self.settings), self.locks, clock)
         self.reaper = self._reaper(outside, launcher)
-        self.recovery = Recovery(ledgers.runs, outside.engine, self.reaper)
+        clearings = self.adapters.clearings
+        self.recovery = Recovery(ledgers.runs, outside.engine, self.reaper, clearings)
         issues = IssueDesk(ledgers, outside)
         quota = Quota(self.settings.run_quota, self.settings.run_window)
         limits = Limits(self.settings.key_hold_seconds, self.settings.key_ttl_seconds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,14 +15,24 @@ from app.services.reaper import Reaper
 
 log = logging.getLogger(__name__)
 
+# deletes what killed calls left in one place, told which runs are over; how much it was
+Clearing = Callable[[Callable[[str], bool]], int]
+
 
 class Recovery:
     """The steps of a start, in their order; one that fails never stops the next."""
 
-    def __init__(self, runs: RunLedger, engine: Engine, reaper: Reaper) -> None:
+    def __init__(
+        self,
+        runs: RunLedger,
+        engine: Engine,
+        reaper: Reaper,
+        clearings: Sequence[Clearing],
+    ) -> None:
         self._runs = runs
         self._engine = engine
         self._reaper = reaper
+        self._clearings = clearings
 
     def once(self, now: datetime) -> int:
         """Adopt, end or undo every open run, end what belongs to none; how many were open."""
@@ -34,8 +44,15 @@ class Recovery:
         self._look_at("end or undo", [run for run in live if run.id not in seen])
         self._guarded("drain", self._drain)
         self._look_at("finish", [run for run in begun if run.status in DONE])
+        for clear in self._clearings:
+            if count := self._guarded("clear", clear, self._is_over):
+                log.info("%s folders that killed calls had left are deleted", count)
         log.info("took over %s runs as they were at %s", len(begun), now)
         return len(begun)
+
+    def _is_over(self, run_id: str) -> bool:
+        run = self._runs.find(run_id)
+        return run is not None and run.released_at is not None
 
     def _is_seen(self, run: Run) -> bool:
         sight = self._guarded("look at", self._engine.look, run.id)

@@ -33,3 +33,15 @@ def test_a_waiting_run_is_no_business_of_a_start(plane: RealPlane) -> None:
     run = plane.launch(plane.add_project(), delay_seconds=60)
     assert plane.recover_once() == 0
     assert plane.run(run.id) == run
+
+
+def test_what_killed_calls_left_is_deleted_at_a_start(plane: RealPlane) -> None:
+    run = plane.finish(plane.add_project())
+    copies, looks = plane.copy(run).parent, plane.settings.runs_root / "looks"
+    left = [copies / f".{run.id}.0123456789ab", looks / f"{run.id}.git"]
+    stranger = looks / "run_of_another_database.git"
+    for folder in (*left, stranger):
+        folder.mkdir()
+    plane.recover_once()
+    assert not any(folder.exists() for folder in left)
+    assert stranger.exists()
