@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 import structlog
@@ -15,6 +17,16 @@ correlation: ContextVar[str] = ContextVar("correlation", default="")
 def new_correlation_id() -> str:
     """A fresh id that ties a click, its request, its log lines and its error together."""
     return uuid.uuid4().hex
+
+
+@contextmanager
+def correlated(correlation_id: str) -> Iterator[None]:
+    """Let every log line inside carry this id."""
+    mark = correlation.set(correlation_id)
+    try:
+        yield
+    finally:
+        correlation.reset(mark)
 
 
 def _correlated() -> structlog.typing.Processor:

@@ -14,6 +14,7 @@ from app import __version__
 from app.adapters.checkout import read_commit
 from app.adapters.demo_repository import make_demo_repository
 from app.config import Settings
+from app.control_plane.endings import make_reaper
 from app.control_plane.metronome import Metronome
 from app.control_plane.outside import Adapters, find_place, pick_adapters, pick_counters
 from app.control_plane.premises import premises_of
@@ -54,7 +55,6 @@ from app.services.stopping import Stopper
 from app.services.sweep import Sweep
 from app.services.tenure import Tenure
 from app.services.trigger import TriggerDesk
-from app.services.undoing import FullSettlement
 from app.services.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,8 @@ class ControlPlane:
         self.adapters = adapters or pick_adapters(settings)
         self.feed = Feed()
         self.database = Database(settings.database, tell=self.feed.publish)
-        self.workers = Workers(WORKERS)
+        # every live run may be pushing to a host that is silent, and the rest goes on
+        self.workers = Workers(WORKERS + settings.max_live_runs)
         self.metronome = Metronome()
         stores = Stores(self.database, None, secrets.token_bytes)
         self.ledgers = Ledgers(RunLedger(stores), ProjectLedger(stores), TrackerLedger(stores))
@@ -234,16 +235,15 @@ class ControlPlane:
         self.workers.submit(self._look_again, run_id)
 
     def _reaper(self, outside: Outside, launcher: Launcher) -> Reaper:
-        runs, clock = self.ledgers.runs, self.clock
-        return Reaper(
+        return make_reaper(
             self.ledgers,
             outside,
             launcher,
-            Deliverer(runs, outside, clock),
-            FullSettlement(runs, outside, self.workers, clock, self._look_again),
-            self.locks,
-            self.tenure,
-            clock,
+            locks=self.locks,
+            workers=self.workers,
+            tenure=self.tenure,
+            clock=self.clock,
+            again=self._look_again,
         )
 
     def _parked_desk(self, outside: Outside, sweep: Sweep) -> ParkedDesk:

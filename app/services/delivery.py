@@ -47,17 +47,23 @@ class Deliverer:
         self._clock = clock
         self._pauses: dict[str, tuple[datetime, timedelta]] = {}
 
-    def deliver(self, run: Run, project: Project) -> Delivery | str | None:
-        """The delivery; a sentence where it was refused for good; None to try again later."""
-        due, _ = self._pauses.get(run.id, (self._clock(), FIRST_PAUSE))
-        if self._clock() < due:
-            return None
+    def is_due(self, run_id: str) -> bool:
+        """True where no pause keeps the run's delivery from being tried."""
+        due, _ = self._pauses.get(run_id, (self._clock(), FIRST_PAUSE))
+        return self._clock() >= due
+
+    def deliver(self, run: Run, project: Project) -> Delivery | NotDelivered:
+        """Like `deliver_now`; where nothing was answered, a pause and a hold begin."""
         outcome = self.deliver_now(run, project)
         if isinstance(outcome, NotDelivered) and not outcome.for_good:
             self._wait(run, outcome.because)
-            return None
-        self._pauses.pop(run.id, None)
-        return outcome.because if isinstance(outcome, NotDelivered) else outcome
+        else:
+            self.forget(run.id)
+        return outcome
+
+    def forget(self, run_id: str) -> None:
+        """End the run's pause: it is delivered, or will not be."""
+        self._pauses.pop(run_id, None)
 
     def deliver_now(self, run: Run, project: Project) -> Delivery | NotDelivered:
         """Push the run's branch as it stands in the mirror and open its change request, once.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,12 +14,11 @@ from app.domain.lifecycle import DONE, Signal
 from app.domain.rules import ExitReason, ExitRecord, RunFacts, Verdict
 from app.domain.words import Cause, Delivers, Status
 from app.records.tables import Project, Run
-from app.services.delivery import Deliverer
+from app.services.deliveries import Deliveries
 from app.services.floor import Ledgers, Outside
 from app.services.launcher import Launcher
 from app.services.ports import (
     CannotRead,
-    Delivery,
     ForgeSilent,
     Repository,
     Sight,
@@ -26,7 +26,7 @@ from app.services.ports import (
 )
 from app.services.prechecks import repository_of
 from app.services.run_locks import Locks
-from app.services.settlement import Settlement, delivery_columns
+from app.services.settlement import Settlement
 from app.services.tenure import Tenure
 from app.services.verdicts import Line, Verdicts
 
@@ -53,11 +53,13 @@ class Reaper:
         ledgers: Ledgers,
         outside: Outside,
         launcher: Launcher,
-        deliverer: Deliverer,
+        verdicts: Verdicts,
+        deliveries: Deliveries,
         settlement: Settlement,
         locks: Locks,
         tenure: Tenure,
         clock: Callable[[], datetime],
+        speaking_for: Callable[[str], AbstractContextManager[None]],
     ) -> None:
         self._runs = ledgers.runs
         self._projects = ledgers.projects
@@ -66,12 +68,13 @@ class Reaper:
         self._engine = outside.engine
         self._forge_of = outside.forge_of
         self._launcher = launcher
-        self._deliverer = deliverer
+        self._verdicts = verdicts
+        self._deliveries = deliveries
         self._settlement = settlement
         self._locks = locks
         self._tenure = tenure
         self._clock = clock
-        self._verdicts = Verdicts(ledgers, clock)
+        self._speaking_for = speaking_for
         self._wanted: set[str] = set()
 
     def reap_once(self, run_id: str) -> bool:
@@ -93,6 +96,10 @@ class Reaper:
         project = self._projects.find(run.project_id) if run else None
         if run is None or project is None or run.released_at is not None:
             return
+        with self._speaking_for(run.correlation_id):
+            self._go_on_with(run, project)
+
+    def _go_on_with(self, run: Run, project: Project) -> None:
         if not self._tenure.may_judge(run, self._clock()):
             return
         if run.status == Status.STARTING:
@@ -100,8 +107,9 @@ class Reaper:
         if run.status == Status.RUNNING:
             run = self._judge(run, project)
         if run.status == Status.DELIVERING:
-            run = self._deliver(run, project)
+            self._deliveries.begin(run)
         if run.status in DONE:
+            self._deliveries.forget(run.id)
             self._settlement.settle(run, project)
 
     # --- starting ------------------------------------------------------------------------------
@@ -200,22 +208,6 @@ class Reaper:
             return self._mirrors.tip(repo, run.work_branch) is not None
         except (CannotRead, OSError):
             return False
-
-    # --- delivering ----------------------------------------------------------------------------
-
-    def _deliver(self, run: Run, project: Project) -> Run:
-        outcome = self._deliverer.deliver(run, project)
-        if isinstance(outcome, Delivery):
-            return self._verdicts.write(
-                run,
-                Verdict(Signal.DELIVERED, Cause.DELIVERED, f"delivered #{outcome.number}"),
-                Line("delivered", f"change request #{outcome.number} opened"),
-                **delivery_columns(outcome),
-            )
-        if outcome is None:
-            return run
-        verdict = Verdict(Signal.PUSH_REFUSED, Cause.PUSH_REFUSED, outcome)
-        return self._verdicts.write(run, verdict, Line("reaped", outcome))
 
 
 def _exit_sentence(ended: ExitRecord) -> str:

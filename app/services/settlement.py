@@ -76,7 +76,7 @@ class Settlement:
         if not sight.tree_gone:
             if run.id not in self._killing and not self._is_tidying(run, sight):
                 self._killing.add(run.id)
-                self._workers.submit(self._kill, run)
+                self._workers.carry_on(self._kill, run)
             return
         try:
             kept = self._tear_down(run, project)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -20,8 +22,15 @@ class Workers:
 
     def submit(self, duty: Callable[..., Any], *args: Any) -> None:
         """Do something soon, in another thread; nothing after `close`."""
+        self._put(partial(_guarded, duty, *args), duty)
+
+    def carry_on(self, duty: Callable[..., Any], *args: Any) -> None:
+        """The same for a part of what is done now: its log lines carry the same correlation id."""
+        self._put(partial(copy_context().run, _guarded, duty, *args), duty)
+
+    def _put(self, call: Callable[[], Any], duty: Callable[..., Any]) -> None:
         try:
-            future = self._pool.submit(_guarded, duty, *args)
+            future = self._pool.submit(call)
         except RuntimeError:
             log.info("not done while closing: %s", _name(duty))
             return

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from app.logs import correlation
 from app.records.tables import Project, Run
+from tests.gates import Gate
 from tests.planes import RealPlane
 from tests.repositories import commit_file, run_git, tip_of, write_hook
 
 DIES = "kill -9 $PPID"
 REFUSES = "echo 'main is protected here' >&2; exit 1"
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    """One gate."""
+    return Gate(tmp_path)
 
 
 def hooked(plane: RealPlane, script: str) -> tuple[Project, Path]:
@@ -81,6 +90,74 @@ def test_the_pause_between_deliveries_grows_and_ends(plane: RealPlane) -> None:
         plane.tick()
     assert asked() == 12
     plane.stop_run(run)
+
+
+def test_a_sweep_waits_for_no_push_and_a_look_that_meets_one_is_put_off(
+    plane: RealPlane, gate: Gate
+) -> None:
+    project, hook = hooked(plane, gate.wait)
+    another = plane.add_project()
+    silent, other = plane.start_running_issue(project), plane.start_running(another)
+    for run in (silent, other):
+        plane.ears.wait_for(run.id, "gone")
+    plane.services.sweep.tick_once(plane.clock())
+    # the push is under way and stays so
+    gate.await_arrival()
+    for _ in range(2):
+        plane.services.sweep.tick_once(plane.clock())
+    assert plane.run(silent.id).status == "delivering"
+    assert not plane.reaper.reap_once(silent.id)
+    plane.wait(lambda: plane.run(other.id).released_at, "the other run's end")
+    hook.unlink()
+    gate.open()
+    plane.rest()
+    # the look that was put off has been made
+    run = plane.run(silent.id)
+    assert (run.status, run.released_at) == ("succeeded", plane.clock())
+    assert len(plane.ledgers.tracker.changes(project.id)) == 1
+
+
+def test_a_run_that_is_stopped_before_its_push_is_not_pushed(plane: RealPlane) -> None:
+    project, hook = hooked(plane, f"touch '{plane.folder}/asked'; {DIES}")
+    run = plane.see_end(plane.start_running_issue(project))
+    hook.write_text(f"#!/bin/sh\ntouch '{plane.folder}/asked again'\n")
+    plane.clock.advance(5)
+    with plane.locks.holding(run.id):
+        plane.reaper._deliveries.begin(plane.run(run.id))
+        plane.services.stopper._write(plane.run(run.id), "by a test", plane.clock())
+    plane.rest()
+    assert (plane.run(run.id).status, pushed(project, run)) == ("stopped", "")
+    assert not (plane.folder / "asked again").exists()
+
+
+def test_what_is_logged_of_a_run_carries_its_correlation_id(plane: RealPlane) -> None:
+    log = _Marked()
+    project, _ = hooked(plane, DIES)
+    run = plane.start_running_issue(project)
+    plane.ears.wait_for(run.id, "gone")
+    mirror = plane.settings.runs_root / "mirrors" / f"{project.id}.git"
+    logging.getLogger("app.services").addHandler(log)
+    try:
+        plane.reap(run)
+        mirror.rename(mirror.with_suffix(".away"))
+        plane.clock.advance(5)
+        plane.tick()
+        mirror.with_suffix(".away").rename(mirror)
+    finally:
+        logging.getLogger("app.services").removeHandler(log)
+    assert log.heard
+    assert {mark for mark, words in log.heard if run.id in words} == {run.correlation_id}
+
+
+class _Marked(logging.Handler):
+    """Hears what is logged, and for whom."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[tuple[str, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.heard.append((correlation.get(), record.getMessage()))
 
 
 def test_a_push_whose_answer_was_lost_is_not_made_twice(plane: RealPlane) -> None:
@@ -238,6 +315,7 @@ def test_an_earlier_change_request_of_the_same_issue_is_no_delivery(
         plane.adapters.mirrors.release(
             plane.repository(project), run.work_branch, expected_sha=None
         )
+        run_git(Path(project.origin), "branch", "-q", "-D", run.work_branch)
     plane.services.issues.change(project.id, 1, {"state": "open"}, plane.clock())
     plane.ledgers.projects.change(project.id, agent_command=["/bin/true"])
     again = plane.finish(project, issue=1)

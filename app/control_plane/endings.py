@@ -1,0 +1,46 @@
+"""What ends runs, put together: the reaper, and the deliveries and the settlement behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from app.logs import correlated
+from app.services.deliveries import Deliveries
+from app.services.delivery import Deliverer
+from app.services.floor import Ledgers, Outside
+from app.services.launcher import Launcher
+from app.services.reaper import Reaper
+from app.services.run_locks import Locks
+from app.services.tenure import Tenure
+from app.services.undoing import FullSettlement
+from app.services.verdicts import Verdicts
+from app.services.workers import Workers
+
+
+def make_reaper(
+    ledgers: Ledgers,
+    outside: Outside,
+    launcher: Launcher,
+    *,
+    locks: Locks,
+    workers: Workers,
+    tenure: Tenure,
+    clock: Callable[[], datetime],
+    again: Callable[[str], None],
+) -> Reaper:
+    """The reaper; `again` looks at a run once more when a worker is done with it."""
+    runs, verdicts = ledgers.runs, Verdicts(ledgers, clock)
+    deliverer = Deliverer(runs, outside, clock)
+    return Reaper(
+        ledgers,
+        outside,
+        launcher,
+        verdicts,
+        Deliveries(ledgers, deliverer, verdicts, locks, workers, again),
+        FullSettlement(runs, outside, workers, clock, again),
+        locks,
+        tenure,
+        clock,
+        correlated,
+    )
