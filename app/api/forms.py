@@ -6,7 +6,7 @@ import logging
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -22,7 +22,7 @@ from app.api.schemas.forms import AutoForm, NothingMore, StartForm, StopForm
 from app.api.views import project_out, run_out
 from app.domain.lifecycle import DONE, LIVE
 from app.domain.words import Status
-from app.errors import Forbidden, NotFound, Refusal, StoreUnavailable
+from app.errors import Forbidden, NotFound, RateLimited, Refusal, StoreUnavailable
 from app.services.plane import Services
 from app.services.rows import DatabaseSilent, Run
 
@@ -128,6 +128,7 @@ class _FormDesk:
     # --- what may be asked ---------------------------------------------------------------------
 
     def reset(self, project: str, sent: SentForm) -> _Done:
+        """Set the count of failures to zero."""
         sent.read(NothingMore)
         project_id, because = self._id_of(project), "the count of failures was reset"
         deed = deed_of(sent.request, "reset", because, project_id=project_id)
@@ -135,6 +136,7 @@ class _FormDesk:
         return _Done(project_id, notices.RESET)
 
     def start(self, project: str, sent: SentForm, *keys: str | None) -> _Done:
+        """Start an issue; `keys` are those of the headers."""
         form = sent.read(StartForm)
         project_id = self._id_of(project)
         asker = asker_of(self._services, sent.request, *keys, form.x_idempotency_key)
@@ -143,6 +145,7 @@ class _FormDesk:
         return _Done(project_id, notices.REPLAYED if accepted.replayed else notices.STARTED)
 
     def set_auto(self, project: str, sent: SentForm) -> _Done:
+        """Switch the loop."""
         is_on = sent.read(AutoForm).enabled
         project_id, word = self._id_of(project), "on" if is_on else "off"
         deed = deed_of(sent.request, "auto", f"auto runs switched {word}", project_id=project_id)
@@ -150,6 +153,7 @@ class _FormDesk:
         return _Done(project_id, notices.AUTO_ON if is_on else notices.AUTO_OFF)
 
     def stop(self, run_id: str, sent: SentForm) -> _Done:
+        """Stop a run."""
         because = sent.read(StopForm).because or f"stopped by {visitor_of(sent.request).name}"
         stopped = self._services.stopper.stop(run_id, because, self._services.clock())
         return _Done(stopped.project_id, notices.STOPPED)
@@ -191,12 +195,21 @@ class _FormDesk:
         return self._plain.page(
             cards[False],
             cards[True],
-            notice=words,
+            notice=words + self._when(request, notice),
             tone=tone,
             look=request.cookies.get("runyard_look", ""),
             made=Provenance.model_validate(self._services.identity),
             now=self._services.clock(),
         )
+
+    def _when(self, request: Request, notice: str) -> str:
+        if notice != RateLimited.code:
+            return ""
+        window = self._services.listing.window(
+            visitor_of(request).person_id, self._services.clock()
+        )
+        resets = window.reset_at
+        return f" Retry after {resets.astimezone(UTC):%H:%M:%S} UTC." if resets else ""
 
     def _fresh_card(self, request: Request, project_id: str) -> str:
         project = project_out(self._services.overview.of(project_id))

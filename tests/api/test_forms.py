@@ -6,15 +6,23 @@ import html
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
+from app.api import forms
 from app.api.form_content import MAX_FORM, own_path
+from app.api.gate import Gate
 from app.api.notices import sentence_of
+from app.pages.plain import PlainPages
+from app.services.rows import DatabaseSilent
 from tests.api.workshop import Workshop, at_once, open_workshop, problem
+from tests.planes import real_plane
+from tests.servers import ROOT
 
 PAGE = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 PROGRAM = {"Accept": "application/json"}
@@ -390,3 +398,43 @@ def test_a_page_without_a_known_notice_says_nothing(ann: Person) -> None:
     assert 'data-testid="notice"' not in ann.page("?notice=Your+password+please")
     page = html.unescape(ann.page("?notice=already_running"))
     assert "An equal run is already under way." in page
+
+
+def test_a_full_window_says_when_it_opens(shop: Workshop, ann: Person, project: str) -> None:
+    run = shop.start(project, "please log")
+    shop.ended(run["id"])
+    opens = shop.api.get("/quota/runs").json()["reset_at"][11:19]
+    assert f"Rate limit reached. Retry after {opens} UTC." in ann.page("?notice=rate_limited")
+
+
+# --- when the database does not answer ---------------------------------------------------------
+
+
+class SilentPlain(PlainPages):
+    """Pages whose reading meets a database that does not answer."""
+
+    def card(self, *_: Any, **__: Any) -> str:
+        raise DatabaseSilent("locked")
+
+
+async def test_a_silent_database_is_a_page_to_a_person_and_a_problem_to_a_program(
+    tmp_path: Path,
+) -> None:
+    with real_plane(tmp_path) as plane:
+        plane.add_project()
+        services, web = plane.services, FastAPI()
+        web.include_router(forms.routes(services, SilentPlain(ROOT / "assets" / "plain")))
+        gate = Gate(web, accounts=services.accounts, port=8080, now=plane.clock)
+        token = (tmp_path / "data" / "token").read_text().strip()
+        project = plane.ledgers.projects.all()[0].id
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(gate),
+            base_url="http://127.0.0.1:8080",
+            headers={"Authorization": f"Bearer {token}", **PAGE},
+        ) as caller:
+            page = await caller.get("/plain")
+            card = await caller.post(f"/afk/reset/{project}", headers=CARD)
+    assert page.status_code == card.status_code == 503
+    assert page.headers["retry-after"] == card.headers["retry-after"] == "2"
+    assert "The database did not answer." in page.text
+    assert problem(card)["error"] == "store_unavailable"

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from html.parser import HTMLParser
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.api.form_content import own_path
 from app.errors import Invalid
@@ -234,6 +237,15 @@ def test_a05_without_signing_in_there_is_neither_page_nor_action(
 @pytest.mark.parametrize("target", ASTRAY)
 def test_a11_no_way_back_leads_elsewhere(target: str) -> None:
     assert own_path(target) is None
+
+
+@given(st.text(alphabet="/\\\\.%2f5cehvil:?#@ \t\r\n", max_size=24))
+def test_a11_whatever_is_taken_for_a_way_back_stays_here(target: str) -> None:
+    taken = own_path(target)
+    if taken is not None:
+        place = urlsplit(urljoin("http://here.test/plain", taken))
+        assert (place.scheme, place.netloc) == ("http", "here.test")
+        assert re.fullmatch(r"/([!-.0-\[\]-~][!-~]*)?", taken)
 
 
 def test_a11_no_form_and_no_referer_leads_elsewhere(shop: Workshop, project: str) -> None:
