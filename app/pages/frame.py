@@ -59,7 +59,7 @@ def frame(
 ) -> Iterator[Page]:
     """Draw rail and header; the content goes inside the `with`.
 
-    `active` names the rail's entry (projects, runs, settings), `crumbs` are (words, path);
+    `active` names the rail's entry (projects, runs, parked, settings), `crumbs` are (words, path);
     `is_home` leaves the title out on a phone, where the brand says it.
     """
     _dress(visit, title)
@@ -96,6 +96,7 @@ def _rail(visit: Visit, active: str) -> ui.element:
         _brand()
         projects = _entry("Projects", "/", active == "projects")
         runs = _entry("Runs", "/runs", active == "runs")
+        parked = _entry("Parked", "/parked", active == "parked")
         _entry("Settings", "/settings", active == "settings")
         ui.element("span").classes("sp")
         ui.html(
@@ -109,6 +110,8 @@ def _rail(visit: Visit, active: str) -> ui.element:
         projects.set_text(str(len(visit.board.listing())))
         live = visit.board.live_runs
         runs.set_text(f"{live} live" if live else "")
+        kept = sum(one.parked_count for one in visit.board.listing(archived=True))
+        parked.set_text(str(kept) if kept else "")
 
     count(set())
     visit.board.on_change(count)

@@ -6,6 +6,7 @@ from app.pages import (
     add_project,
     guide,
     new_run,
+    parked,
     project,
     projects,
     quota,
@@ -18,6 +19,6 @@ from app.state.door import Door
 
 def register_pages(door: Door) -> None:
     """Define the routes of all screens."""
-    screens = (projects, add_project, project, new_run, runs, run, quota, settings, guide)
+    screens = (projects, add_project, project, new_run, runs, run, parked, quota, settings, guide)
     for screen in screens:
         screen.register(door)

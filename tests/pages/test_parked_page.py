@@ -1,0 +1,149 @@
+"""Kept work on its page and on its run's: discarded by its name, delivered, restored, released."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nicegui import ui
+from nicegui.testing.user import User
+
+from app.api.schemas import ProjectOut, RunOut
+from app.domain.words import Status
+from app.pages.run_header import is_unproved, why_html
+from tests.pages.conftest import House, html_of, until
+from tests.pages.run_scenes import DELIVERS, DIES, add_project, start
+from tests.state.run_samples import NOON, run_of
+
+SURE = "No safety checks apply and there is no undo."
+DIES_WITH_A_COMMIT = f"{DELIVERS}\n{DIES}"
+
+
+async def keep(
+    house: House, user: User, folder: Path, agent: str = DIES_WITH_A_COMMIT, **more: Any
+) -> tuple[ProjectOut, RunOut]:
+    """A run of an issue that died and was kept."""
+    project = await add_project(house, user, folder, agent, **more)
+    labels = ["ready-for-agent"]
+    issue = house.plane.services.issues.add(project.id, "Mend it", "", labels, house.plane.clock())
+    run = await start(house, user, project, f"key-{project.id}", issue=issue.number)
+    await until(lambda: house.plane.ledgers.runs.find(run.id).parked)
+    return project, run
+
+
+def rows(user: User) -> list[ui.element]:
+    """The rows that are shown, as elements."""
+    return list(user.find(marker="parked-row").elements)
+
+
+async def test_nothing_parked_says_so(user: User) -> None:
+    await user.open("/parked")
+    assert "Nothing is parked." in html_of(user)
+
+
+async def test_kept_work_is_discarded_only_by_its_name(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project, run = await keep(house, user, tmp_path)
+    await user.open("/parked")
+    [row] = rows(user)
+    assert (row.props["data-branch"], row.props["data-project"]) == ("afk/1", project.id)
+    html = html_of(user)
+    assert "1 commit" in html
+    assert "agent exited 3" in html
+    assert f'href="/runs/{run.id}"' in html
+    user.find(marker="discard").click()
+    await user.should_see("Type the branch name")
+    await until(lambda: SURE in html_of(user))
+    assert "Issue #1 becomes claimable again." in html_of(user)
+    [sure] = user.find(marker="discard-confirm").elements
+    assert isinstance(sure, ui.button)
+    field = user.find(marker="discard-branch")
+    field.type("afk/2").trigger("keydown.enter")
+    await until(lambda: "This is not the branch name." in html_of(user))
+    assert not sure.enabled
+    field.clear().type("afk/1")
+    await until(lambda: sure.enabled)
+    user.find(marker="discard-confirm").click()
+    await until(lambda: "Nothing is parked." in html_of(user))
+    await until(lambda: "afk/1 is discarded." in html_of(user))
+    assert house.plane.services.parked.all(house.plane.clock()) == []
+
+
+async def test_a_refused_discard_brings_the_row_back_and_says_why(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project, _ = await keep(house, user, tmp_path)
+    await user.open("/parked")
+    (house.plane.settings.runs_root / "mirrors" / f"{project.id}.git" / "HEAD").unlink()
+    user.find(marker="discard").click()
+    user.find(marker="discard-branch").type("afk/1")
+    user.find(marker="discard-confirm").click()
+    await until(lambda: "The mirror could not be read" in html_of(user))
+    assert len(rows(user)) == 1
+
+
+async def test_kept_commits_are_delivered_from_the_list(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    _, run = await keep(house, user, tmp_path)
+    await user.open("/parked")
+    user.find(marker="deliver").click()
+    await until(lambda: "Nothing is parked." in html_of(user))
+    assert house.plane.ledgers.runs.find(run.id).delivery["state"] == "open"
+    await until(lambda: "afk/1 is change request #2 now." in html_of(user))
+
+
+async def test_the_list_follows_the_feed(house: House, user: User, tmp_path: Path) -> None:
+    await user.open("/parked")
+    await keep(house, user, tmp_path)
+    await until(lambda: "agent exited 3" in html_of(user))
+    other = await house.sign_in()
+    await other.open("/")
+    await until(lambda: any(label.text == "1" for label in _counts(other)))
+
+
+def _counts(user: User) -> list[ui.label]:
+    assert user.client is not None
+    elements = user.client.elements.values()
+    return [one for one in elements if isinstance(one, ui.label) and "count" in one.classes]
+
+
+async def test_a_runs_page_delivers_what_it_left(house: House, user: User, tmp_path: Path) -> None:
+    _, run = await keep(house, user, tmp_path)
+    await user.open(f"/runs/{run.id}")
+    html = html_of(user)
+    assert "Run did not complete — no PR created" in html
+    assert 'Its work is <a href="/parked">parked</a>.' in html
+    await until(lambda: "It left 1 commit." in html_of(user))
+    user.find(marker="deliver").click()
+    await until(lambda: "Change request #2" in html_of(user))
+    await user.should_not_see(marker="deliver")
+    await user.should_see(marker="merge")
+
+
+async def test_a_run_that_left_no_commit_has_nothing_to_deliver(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    _, run = await keep(house, user, tmp_path, DIES)
+    await user.open(f"/runs/{run.id}")
+    await user.should_not_see(marker="deliver")
+    await user.should_not_see(marker="release-run")
+
+
+@pytest.mark.parametrize(
+    ("status", "changes", "unproved"),
+    [
+        (Status.RUNNING, {"hold": "x"}, False),
+        (Status.STOPPED, {}, False),
+        (Status.STOPPED, {"hold": "its end could not be proved yet"}, True),
+        (Status.STOPPED, {"hold": "x", "released_at": NOON}, False),
+    ],
+)
+def test_only_an_end_without_proof_can_be_released(
+    status: Status, changes: dict[str, Any], unproved: bool
+) -> None:
+    run = run_of(1, status, **changes)
+    assert is_unproved(run) == unproved
+    assert ("Release frees its slot" in why_html(run)) == unproved
