@@ -202,7 +202,7 @@ class Welcome:
                 link_button("Add project", "/projects/add", kind="pri")
             with _way(
                 "See it work first",
-                "A small repository, three issues and a scripted agent. Two minutes, offline.",
+                "A small repository, five issues and a scripted agent. Three minutes, offline.",
             ):
                 self._demo = button("Try the demo project", self._try_demo, mark="demo-project")
             with _way("Read", "How a run works, in ten lines."):
