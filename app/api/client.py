@@ -131,7 +131,7 @@ class ApiClient(IssueCalls, LoopCalls):
         return await self.tell(schemas.ProjectOut, "POST", "/projects", new)
 
     async def add_demo_project(self) -> schemas.ProjectOut:
-        """Make the demo repository with its three issues, and register it."""
+        """Make the demo repository with its issues, and register it."""
         return await self.tell(schemas.ProjectOut, "POST", "/demo-project")
 
     async def archive_project(self, project_id: str) -> schemas.ProjectOut:
