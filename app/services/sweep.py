@@ -79,11 +79,12 @@ class Sweep:
     def fill_once(self, now: datetime) -> int:
         """Start what may start: what people asked for first, then what the loop adds to it."""
         self._end_late_launches(now)
-        taken = self._fill_from_queue(now)
-        # what the loop adds could start at once: it is taken in the same round
-        taken += self._fill_from_queue(now) if self._fill_auto(now) else 0
-        self._remember_next_moment(now)
-        return taken
+        try:
+            taken = self._fill_from_queue(now)
+            # what the loop adds could start at once: it is taken in the same round
+            return taken + (self._fill_from_queue(now) if self._fill_auto(now) else 0)
+        finally:
+            self._remember_next_moment(now)
 
     def _fill_from_queue(self, now: datetime) -> int:
         return sum(bool(self._guarded(self._start, run, now)) for run in self._runs.waiting(now))

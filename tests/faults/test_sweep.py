@@ -1,0 +1,137 @@
+"""F33, F34: a sweep that comes late, meets trouble, or is asked for while one is going on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from app.control_plane.metronome import Metronome
+from app.services.sweep import Sweep
+from tests.agents_for_tests.runs import until
+from tests.planes import RealPlane, real_plane
+
+
+@pytest.fixture
+def plane(tmp_path: Path) -> Iterator[RealPlane]:
+    """A control plane with the usual settings."""
+    with real_plane(tmp_path) as plane:
+        yield plane
+
+
+def real_sweep(plane: RealPlane, fill_auto: Callable[[datetime], int]) -> Sweep:
+    """Another sweep over the same runs, whose loop is the test's."""
+    return Sweep(
+        plane.ledgers,
+        plane.reaper,
+        plane.services.sweep._launcher,
+        plane.workers,
+        plane.tenure,
+        plane.clock,
+        4,
+        fill_auto,
+        plane.metronome.call_at,
+    )
+
+
+def test_f33_a_sweep_that_is_a_minute_late_comes_once_and_not_never(plane: RealPlane) -> None:
+    due = plane.launch(plane.add_project(), delay_seconds=60)
+    plane.clock.advance(60)
+    asked: list[str] = []
+
+    def sweep() -> None:
+        asked.append("sweep")
+        plane.services.sweep.request()
+
+    metronome = Metronome()
+    metronome.repeat(sweep, 30)
+    metronome.start()
+    # as after a minute in which nothing of this process could run
+    [job] = metronome._scheduler.get_jobs()
+    job.modify(next_run_time=datetime.now(UTC) - timedelta(seconds=60))
+    until(lambda: plane.run(due.id).status == "running", "the late sweep")
+    metronome.stop()
+    # not once for each that was missed
+    assert len(asked) == 1
+
+
+def test_f33_a_moment_that_has_passed_is_not_skipped() -> None:
+    came = threading.Event()
+    metronome = Metronome()
+    metronome.call_at(datetime.now(UTC) - timedelta(seconds=60), came.set)
+    metronome.start()
+    assert came.wait(5)
+    metronome.stop()
+
+
+@pytest.mark.expects_error_log
+def test_f34_one_projects_trouble_ends_in_that_project(plane: RealPlane) -> None:
+    broken, sound = plane.add_project("exit 1"), plane.add_project("exit 1")
+    for project in (broken, sound):
+        plane.add_issue(project)
+    spoil(plane, broken.id, "{")
+    for project in (broken, sound):
+        plane.ledgers.projects.change(project.id, auto_enabled=True)
+    plane.metronome.repeat(plane.services.sweep.request, 0.2)
+    plane.metronome.start()
+    until(lambda: plane.ledgers.runs.newest_of(sound.id, limit=1), "the sound one is swept")
+    assert plane.ledgers.runs.newest_of(broken.id, limit=1) == []
+    # the job is still there, and the project is swept again as soon as it can be
+    spoil(plane, broken.id, '["ready-for-agent"]')
+    until(lambda: plane.ledgers.runs.newest_of(broken.id, limit=1), "the other, later")
+    for project in (broken, sound):
+        plane.ledgers.projects.change(project.id, auto_enabled=False)
+    plane.metronome.stop()
+
+
+def spoil(plane: RealPlane, project_id: str, labels: str) -> None:
+    """Write something into an issue's labels, as another program could."""
+    with plane.ledgers.tracker.stores.control.transaction() as tx:
+        order = text("UPDATE issue SET labels = :labels WHERE project_id = :id")
+        tx.execute(order, {"labels": labels, "id": project_id})
+
+
+def test_whatever_is_asked_for_during_a_sweep_is_one_more_round(plane: RealPlane) -> None:
+    begun, go_on = threading.Semaphore(0), threading.Semaphore(0)
+
+    def hold(now: datetime) -> int:
+        begun.release()
+        assert go_on.acquire(timeout=10)
+        return 0
+
+    sweep = real_sweep(plane, hold)
+    run = plane.start_running(plane.add_project("exit 1"))
+    plane.ears.wait_for(run.id, "gone")
+    sweep.request_fill()
+    assert begun.acquire(timeout=10)
+    for _ in range(5):
+        sweep.request_fill()
+        sweep.request()
+    assert plane.run(run.id).status == "running"
+    go_on.release(2)
+    plane.rest()
+    # two rounds in all, and the second was a whole one
+    assert begun.acquire(blocking=False)
+    assert not begun.acquire(blocking=False)
+    assert plane.run(run.id).status == "died"
+
+
+@pytest.mark.expects_error_log
+def test_a_sweep_that_fails_is_not_the_last_one(plane: RealPlane) -> None:
+    rounds: list[datetime] = []
+
+    def fail_at_first(now: datetime) -> int:
+        rounds.append(now)
+        if len(rounds) == 1:
+            raise OSError("the loop could not be filled")
+        return 0
+
+    sweep = real_sweep(plane, fail_at_first)
+    for _ in range(2):
+        sweep.request()
+        plane.rest()
+    assert len(rounds) == 2
