@@ -1,0 +1,86 @@
+"""Kept work in a browser: delivered from its run, discarded by its name, claimable again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.e2e.scenes import (
+    add_project,
+    expect_no_sideways_scroll,
+    start_run,
+    wait_until,
+    wait_until_released,
+)
+from tests.servers import RunyardServer
+
+DIES_WITH_A_COMMIT = [
+    "/bin/sh",
+    "-c",
+    "echo new > new.txt && git add -A && git commit -qm 'Half of it'; echo left > left.txt; exit 3",
+]
+
+
+def test_what_a_dead_run_left_is_delivered_or_discarded(
+    signed_in: Page, server: RunyardServer, tmp_path: Path
+) -> None:
+    page = signed_in
+    project = add_project(server, tmp_path, DIES_WITH_A_COMMIT, name="ledger")
+    first, second = (keep(server, project, title) for title in ("Round tax", "Export it"))
+    expect(page.locator(".strip .alert")).to_contain_text("parked")
+    expect(page.locator("nav a", has_text="Parked")).to_contain_text("2")
+
+    # what the first left becomes a change request
+    page.goto(f"{server.url}/runs/{first}")
+    card = page.get_by_test_id("pr-card")
+    expect(card).to_contain_text("It left 1 commit, 1 file not committed.")
+    card.get_by_test_id("deliver").click()
+    expect(card).to_contain_text("Change request #3")
+    expect(page.get_by_test_id("run-status")).to_contain_text("Died")
+    expect(card.get_by_test_id("deliver")).to_be_hidden()
+
+    # what the second left is thrown away, by its name alone
+    page.locator(".banner a", has_text="parked").click()
+    page.wait_for_url("**/parked")
+    row = kept(page, "afk/2")
+    expect(row).to_contain_text("1 commit, 1 file not committed")
+    expect(kept(page, "afk/1")).to_contain_text("holds more than change request #3")
+    row.get_by_test_id("discard").click()
+    dialog = page.get_by_test_id("discard-dialog")
+    expect(dialog).to_contain_text("No safety checks apply and there is no undo.")
+    name, sure = dialog.get_by_test_id("discard-branch"), dialog.get_by_test_id("discard-confirm")
+    name.fill("afk/1")
+    name.press("Enter")
+    expect(dialog.get_by_test_id("field-error")).to_have_text("This is not the branch name.")
+    expect(sure).to_be_disabled()
+    name.fill("afk/2")
+    expect(sure).to_be_enabled()
+    sure.click()
+    expect(row).to_have_count(0)
+    expect(page.locator(".say")).to_contain_text("afk/2 is discarded.")
+    expect(page.locator("nav a", has_text="Parked")).to_contain_text("1")
+    with server.client() as client:
+        issues = client.get(f"/projects/{project}/issues").json()["items"]
+        assert {one["number"]: one["claimable"] for one in issues} == {1: False, 2: True}
+        assert client.get(f"/runs/{second}").json()["parked"] is False
+
+    page.set_viewport_size({"width": 360, "height": 800})
+    expect_no_sideways_scroll(page)
+    expect(kept(page, "afk/1").get_by_test_id("discard")).to_be_visible()
+
+
+def keep(server: RunyardServer, project: str, title: str) -> str:
+    """A run of a new issue that died and left something; its id."""
+    with server.client() as client:
+        issue = {"title": title, "labels": ["ready-for-agent"]}
+        number = client.post(f"/projects/{project}/issues", json=issue).json()["number"]
+    run_id = start_run(server, project, issue=number)
+    wait_until(server, run_id, status="died")
+    wait_until_released(server, run_id)
+    return run_id
+
+
+def kept(page: Page, branch: str) -> Locator:
+    """The row of a parked branch."""
+    return page.locator(f"[data-testid=parked-row][data-branch='{branch}']")
