@@ -137,6 +137,8 @@ class ControlPlane:
                 duty()
             except Exception:
                 log.exception("taking over was not finished; the sweep goes on with it")
+        # may ask origins: nothing waits for it
+        self.workers.submit(self.services.changes.finish_once, self.clock())
         for duty in (self.services.sweep.request, lambda: self.counting.look_once(self.clock())):
             self.metronome.repeat(duty, self.settings.sweep_seconds)
         self.services.sweep.request()

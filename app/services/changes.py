@@ -5,8 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from app.errors import AlreadyEnded, ForgeUnavailable, MergeConflict, NotFound
+from app.failpoints import reach
+from app.records.ended_changes import newest_ended
+from app.records.parked_ledger import ParkedLedger
 from app.records.tables import ChangeRequest, Project
 from app.services.floor import Ledgers, Outside
 from app.services.ports import CannotRead, Diff, OriginProblem, Repository
@@ -14,6 +18,8 @@ from app.services.prechecks import repository_of
 from app.services.run_locks import Locks
 
 log = logging.getLogger(__name__)
+# more than can be under way at once when a server is killed
+LAST_ENDED = 100
 
 
 class ChangeDesk:
@@ -31,6 +37,7 @@ class ChangeDesk:
         self._runs = ledgers.runs
         self._mirrors = outside.mirrors
         self._copies = outside.copies
+        self._parked = ParkedLedger(ledgers.runs)
         self._locks = locks
         self._on_merged = on_merged
 
@@ -87,9 +94,43 @@ class ChangeDesk:
             change = self.find(project_id, number)
             if change.state != "open":
                 raise AlreadyEnded(f"This change request is already {change.state}.")
-            closed = self._end(change, "closed", now, None)
-        self._runs.note(closed.run_id, project_id, parked=True)
-        return closed
+            return self._end(change, "closed", now, None)
+
+    def finish_once(self, now: datetime) -> int:
+        """Do what a crash left undone after a merge or a close; how many it was.
+
+        Looks at the change requests that were ended last, which those of a crash are among; may
+        ask origins, so it belongs to no sweep.
+        """
+        finished = 0
+        for change in newest_ended(self._runs.stores, limit=LAST_ENDED):
+            try:
+                finished += self._finish(change, now)
+            except Exception:
+                log.exception("change request #%s could not be finished", change.number)
+        return finished
+
+    def _finish(self, change: ChangeRequest, now: datetime) -> bool:
+        run, project = self._runs.find(change.run_id), self._projects.find(change.project_id)
+        if run is None or project is None:
+            return False
+        is_told = run.delivery is None or run.delivery["state"] == change.state
+        if not is_told:
+            self._tell(change, now)
+        is_left = change.state == "merged" and self._is_left(project, change)
+        is_cleared = is_left and self._clear(project, change)
+        return is_cleared or not is_told
+
+    def _is_left(self, project: Project, change: ChangeRequest) -> bool:
+        """True where the merged run still has its copy or its claim, and nobody else has it."""
+        users = {run.id for run in self._parked.of_branch(project.id, change.branch)}
+        open_run = self._parked.open_run(project.id, change.branch)
+        users |= {open_run.id} if open_run else set()
+        if users - {change.run_id}:
+            return False
+        if self._copies.exists(change.run_id):
+            return True
+        return self._mirrors.tip(repository_of(project), change.branch) == change.head_sha
 
     def _end(
         self, change: ChangeRequest, state: str, now: datetime, sha: str | None
@@ -99,38 +140,52 @@ class ChangeDesk:
         )
         if ended is None:
             raise AlreadyEnded("This change request was ended a moment ago.")
-        run = self._runs.find(ended.run_id)
-        if run is not None and run.delivery is not None:
-            self._runs.note(run.id, run.project_id, delivery=run.delivery | {"state": state})
-            self._runs.tell_once(run.id, now, "note", f"change request #{ended.number} {state}")
+        reach("after_change_ended")
+        self._tell(ended, now)
         return ended
 
-    def _clear(self, project: Project, change: ChangeRequest) -> None:
-        # merged work needs its claim no longer; a copy with other work in it stays
+    def _tell(self, ended: ChangeRequest, now: datetime) -> None:
+        run = self._runs.find(ended.run_id)
+        if run is None or run.delivery is None:
+            return
+        columns: dict[str, Any] = {"delivery": run.delivery | {"state": ended.state}}
+        if ended.state == "closed":
+            columns["parked"] = True
+        self._runs.note(run.id, run.project_id, **columns)
+        self._runs.tell_once(run.id, now, "note", f"change request #{ended.number} {ended.state}")
+
+    def _clear(self, project: Project, change: ChangeRequest) -> bool:
+        """Let go of what merged work needs no longer; False where a copy has other work in it."""
         repo, run_id = repository_of(project), change.run_id
         with self._locks.holding(run_id):
             run = self._runs.find(run_id)
             if run is None or run.released_at is None:
-                return  # something of it may still live: its settlement keeps or clears
+                return False  # something of it may still live: its settlement keeps or clears
             try:
                 if self._copies.exists(run_id):
                     tip = self._copies.take(repo, run_id, change.branch)
                     state = self._copies.look(repo, run_id, tip=tip)
                     if tip != change.head_sha or not state.is_clean:
-                        return
+                        return False
                     self._copies.remove(run_id)
-            except CannotRead as problem:
+            except (CannotRead, OSError) as problem:
                 log.info("kept after the merge: %s", problem)
-                return
+                return False
+            reach("during_clearing")
             self._runs.note(run_id, project.id, parked=False)
         self._release(repo, change)
+        return True
 
     def _release(self, repo: Repository, change: ChangeRequest) -> None:
         try:
             self._mirrors.delete_at_origin(repo, change.branch, expected_sha=change.head_sha)
-        except OriginProblem as problem:
+        except (OriginProblem, CannotRead) as problem:
             log.info("the branch stays at origin: %s", problem)
-        self._mirrors.release(repo, change.branch, expected_sha=change.head_sha)
+        try:
+            self._mirrors.release(repo, change.branch, expected_sha=change.head_sha)
+        except (CannotRead, OSError) as problem:
+            # merged it is: what is left of it is cleared at the next start
+            log.warning("the claim %s stays after its merge: %s", change.branch, problem)
 
     def _project(self, project_id: str) -> Project:
         project = self._projects.find(project_id)

@@ -146,6 +146,9 @@ class Settlement:
             return Kept(False, "")
         if run.delivery is not None:
             late = tip != run.delivery["head_sha"]
+            if not late and run.delivery["state"] == "merged":
+                # before it was proved gone: its merge has left the claim to this
+                self._mirrors.release(repo, run.work_branch, expected_sha=tip)
             return Kept(late, f"{run.work_branch} moved after it was delivered" if late else "")
         if run.cause == Cause.REPORTED and tip == run.base_sha:
             # a report has nothing to deliver and nothing that a later run could go on from
