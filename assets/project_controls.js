@@ -9,7 +9,7 @@ export default {
         <button
           v-for="[act, head, rest, tail, note, tone, busy] of presses"
           :key="act" type="button" :class="['btn', act, tone]" :data-testid="act"
-          :aria-busy="busy || null" :aria-disabled="busy || null" @click="press(act, $event)"
+          :aria-label="rest ? [head + rest + tail, note].join(' ').trim() : null" :aria-busy="busy || null" :aria-disabled="busy || null" @click="press(act, $event)"
         ><span>{{ head }}<span v-if="rest" class="rest">{{ rest }}</span>{{ tail }}</span><span
           v-if="note" class="n" data-testid="ready-count">{{ note }}</span></button>
       </div>

@@ -67,8 +67,8 @@ class ProjectActs:
         trouble = failed.trouble
         if trouble.until is not None and trouble.until <= self._now():
             return None
-        has_moved = self._board.get(project_id) != failed.project
-        return trouble if failed.lasts or not has_moved else None
+        is_past = not failed.lasts and _has_moved(failed.project, self._board.get(project_id))
+        return None if is_past else trouble
 
     async def start(self, project_id: str, issue: int | None = None) -> RunOut | None:
         """Start the chosen issue, or the lowest claimable one; None where nothing was started.
@@ -138,3 +138,20 @@ class ProjectActs:
         self._board.touch(project_id)
         self._announce(trouble.sentence)
         return None
+
+
+def _has_moved(before: ProjectOut | None, now: ProjectOut | None) -> bool:
+    """True where what stood in the way may be gone; a run that goes on changes nothing of it."""
+    if before is None or now is None:
+        return True
+    return now.live_runs < before.live_runs or _way_of(now) != _way_of(before)
+
+
+def _way_of(project: ProjectOut) -> tuple[object, ...]:
+    return (
+        project.ready_count,
+        project.auto_enabled,
+        project.strikes,
+        project.state,
+        project.archived_at,
+    )

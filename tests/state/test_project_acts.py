@@ -201,6 +201,19 @@ async def test_a_refusal_goes_when_the_project_changes_or_it_is_tried_again() ->
     assert server.trouble() == ""
 
 
+async def test_a_refusal_stays_while_a_run_goes_on_and_goes_when_one_has_ended() -> None:
+    server = Server(
+        refuses(409, error="concurrency_limit", detail="Wait."),
+        PAUSED.model_copy(update={"live_runs": 3}),
+    )
+    await server.acts.start("proj_a")
+    going_on = {"live_runs": 3, "hold": "its agent starts"}
+    server.board.apply(PAUSED.model_copy(update=going_on))
+    assert server.trouble() == "Wait."
+    server.board.apply(PAUSED.model_copy(update={"live_runs": 2}))
+    assert server.trouble() == ""
+
+
 async def test_a_lost_answer_is_still_told_when_the_feed_brings_its_run() -> None:
     server = Server(is_silent)
     await server.acts.start("proj_a")
