@@ -24,8 +24,9 @@ HEAD = (
 # NiceGUI says to everybody without scripts that the browser is too old
 NO_SCRIPT = (
     "<noscript><style>#esm-fallback{display:none!important}</style>"
-    '<p class="card">This page needs JavaScript. <a href="/plain">The plain page</a> works without:'
-    " it shows every project, and starts, stops and resets.</p></noscript>"
+    '<div class="main"><div class="card"><p>This page needs JavaScript. <a href="/plain">The plain'
+    " page</a> works without: it shows every project, and starts, stops and resets.</p></div></div>"
+    "</noscript>"
 )
 LOOKS = (("auto", "Auto"), ("light", "Light"), ("dark", "Dark"))
 
