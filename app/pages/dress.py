@@ -5,6 +5,7 @@ from __future__ import annotations
 from nicegui import ui
 
 RUNS = '<link rel="stylesheet" href="/assets/runs.css">'
+ISSUES = '<link rel="stylesheet" href="/assets/issues.css">'
 LOG = '<script src="/assets/run_log.js" defer></script>'
 
 FORM = '<script src="/assets/draft.js" defer></script>'
@@ -18,6 +19,11 @@ def dress_form() -> None:
 def dress_runs() -> None:
     """Link assets/runs.css."""
     ui.add_head_html(RUNS)
+
+
+def dress_issues() -> None:
+    """Link assets/issues.css."""
+    ui.add_head_html(ISSUES)
 
 
 def dress_log() -> None:

@@ -1,4 +1,4 @@
-"""The issues tab of a project: the built-in tracker's issues, to read, to write and to label."""
+"""The list of a project's issues: to read, to filter, to write, to label, to close, to run."""
 
 from __future__ import annotations
 
@@ -7,76 +7,121 @@ from typing import Any
 
 from nicegui import ui
 
-from app.domain.words import READY_LABEL
 from app.pages.components.buttons import button
-from app.pages.components.fields import area_field, text_field
+from app.pages.components.issue_words import issue_html
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, text
 from app.pages.components.tabs import Tabs
+from app.pages.issue_form import IssueForm
 from app.pages.new_run import open_run_dialog
 from app.pages.visit import Visit
-from app.state.wire import ApiProblem, IssueOut, NewIssue, NoAnswer, ProjectOut
+from app.state.issue_list import IssueFilter, IssueList, toggled_ready, turned
+from app.state.wire import ApiProblem, IssueOut, NoAnswer, ProjectOut
 
 ROWS = 50
 
 
 class IssuesTab:
-    """Open issues first; each says why it waits."""
+    """Open issues, or the closed ones, lowest number first; each says why it waits."""
 
     def __init__(self, visit: Visit, project: ProjectOut, tabs: Tabs) -> None:
         self._visit = visit
         self._id = project.id
         self._tabs = tabs
         self._limit = ROWS
-        self._rows: dict[int, tuple[IssueOut, ui.element]] = {}
-        self.load = visit.looker(lambda: visit.api.issues(project.id), self._show)
+        self._query = dict(visit.client.request.query_params)
+        self._issues = IssueList(IssueFilter.from_query(self._query))
+        self._rows: dict[int, tuple[tuple[IssueOut, str, bool], ui.element]] = {}
+        self.load = visit.looker(lambda: visit.api.issues(project.id), self._take)
+        self._is_archived = project.archived_at is not None
         with ui.element("div").classes("line above"):
-            self._plan = ui.html("", sanitize=clean, tag="span")
+            self._filters = ui.html("", sanitize=clean, tag="span").classes("line")
             ui.element("span").classes("sp")
-            button("New issue", self._open_form, mark="new-issue")
+            self._new = button("New issue", self._open_form, mark="new-issue")
         self._form = IssueForm(visit, project.id, self.load)
-        self._none = ui.html(
-            "No issues yet. Write one, label it ready-for-agent, and a run can take it.",
-            sanitize=clean,
-        ).classes("card none")
+        self._none = testid(ui.html("", sanitize=clean).classes("card none"), "no-issues")
         self._list = ui.element("div").classes("list")
         self._more = button("Show more", self._show_more)
+        for shown in (self._none, self._list, self._more):
+            shown.set_visibility(False)
         visit.on("project.changed", self._follow)
         visit.on_return(self.load)
 
-    def _show(self, issues: list[IssueOut]) -> None:
-        opened = [issue for issue in issues if issue.state == "open"]
-        self._tabs.count("Issues", len(opened))
-        claimable = sum(issue.claimable for issue in opened)
-        self._plan.set_content(f'<span class="chip">{claimable} ready of {len(opened)} open</span>')
-        self._none.set_visibility(not issues)
-        self._list.set_visibility(bool(issues))
-        self._more.set_visibility(len(issues) > self._limit)
-        listing = sorted(issues, key=lambda issue: (issue.state != "open", issue.number))
-        self._draw_rows(listing[: self._limit])
+    def _take(self, issues: list[IssueOut]) -> None:
+        self._issues.load(issues)
+        self._show()
+
+    def _show(self) -> None:
+        if self._visit.client.is_deleted:
+            return
+        shown = self._issues.shown()
+        self._tabs.count("Issues", self._issues.counts["open"])
+        self._filters.set_content(self._filters_html())
+        self._none.set_content(self._none_html())
+        self._new.set_visibility(not self._is_archived)
+        self._none.set_visibility(not shown)
+        self._list.set_visibility(bool(shown))
+        self._more.set_visibility(len(shown) > self._limit)
+        self._draw_rows(shown[: self._limit])
+
+    def _filters_html(self) -> str:
+        chosen, counts = self._issues.filter, self._issues.counts
+        ready = f"{counts['ready']} ready"
+        if counts["claimable"] != counts["ready"]:
+            ready += f", {counts['claimable']} can start"
+        choices = (
+            (IssueFilter(), f"{counts['open']} open"),
+            (IssueFilter(ready=True), ready),
+            (IssueFilter(closed=True), f"{counts['closed']} closed"),
+        )
+        return "".join(
+            f'<a class="chip toggle{" on" if one == chosen else ""}" data-testid="issue-filter"'
+            f' href="{text(one.address(self._query))}"'
+            f"{' aria-current=true' if one == chosen else ''}>{text(words)}</a>"
+            for one, words in choices
+        )
+
+    def _none_html(self) -> str:
+        if self._issues.is_empty:
+            return "No issues yet. Write one, label it ready-for-agent, and a run can take it."
+        if self._issues.filter.closed:
+            return "No issue is closed yet."
+        if self._issues.filter.ready:
+            return "No issue is ready. Press Mark ready on an open one, and a run can take it."
+        return "Every issue is closed. Write the next one."
 
     def _draw_rows(self, listing: list[IssueOut]) -> None:
+        numbers = {issue.number for issue in listing}
+        for number in [one for one in self._rows if one not in numbers]:
+            self._rows.pop(number)[1].delete()
         for place, issue in enumerate(listing):
+            seen = (issue, self._issues.word_of(issue), self._is_archived)
             drawn = self._rows.get(issue.number)
-            if drawn is None or drawn[0] != issue:
+            if drawn is None or drawn[0] != seen:
                 if drawn is not None:
                     drawn[1].delete()
                 with self._list:
-                    self._rows[issue.number] = (issue, self._draw(issue))
+                    self._rows[issue.number] = (seen, self._draw(*seen))
             row = self._rows[issue.number][1]
             if self._list.default_slot.children[place] is not row:
                 row.move(target_index=place)
 
-    def _draw(self, issue: IssueOut) -> ui.element:
+    def _draw(self, issue: IssueOut, word: str, is_archived: bool) -> ui.element:
         with ui.element("div").classes("item") as row:
-            ui.html(issue_html(issue), sanitize=clean).classes("grow")
-            if issue.state == "open":
-                words = "Mark not ready" if issue.ready else "Mark ready"
-                button(words, partial(self._label, issue), kind="small", mark="toggle-ready")
-                button("Run", partial(self._run, issue), kind="small", mark="run-issue")
-            verb = "Close" if issue.state == "open" else "Open again"
-            button(verb, partial(self._turn, issue), kind="small bare", mark="turn-issue")
+            ui.html(issue_html(issue, self._id), sanitize=clean).classes("grow")
+            if word:
+                ui.html(text(word), sanitize=clean, tag="span").classes("btn small off")
+            elif not is_archived:
+                self._draw_acts(issue)
         return testid(row, "issue-row", issue=str(issue.number))
+
+    def _draw_acts(self, issue: IssueOut) -> None:
+        if issue.state == "open":
+            words = "Mark not ready" if issue.ready else "Mark ready"
+            button(words, partial(self._label, issue), kind="small", mark="toggle-ready")
+            button("Run", partial(self._run, issue), kind="small", mark="run-issue")
+        verb = "Close" if issue.state == "open" else "Open again"
+        button(verb, partial(self._turn, issue), kind="small bare", mark="turn-issue")
 
     async def _run(self, issue: IssueOut) -> None:
         project = self._visit.board.get(self._id)
@@ -84,84 +129,33 @@ class IssuesTab:
             await open_run_dialog(self._visit, project, {"issue": str(issue.number)})
 
     async def _label(self, issue: IssueOut) -> None:
-        labels = [label for label in issue.labels if label != READY_LABEL]
-        await self._change(issue, {"labels": labels if issue.ready else [*labels, READY_LABEL]})
+        await self._change(issue, toggled_ready(issue))
 
     async def _turn(self, issue: IssueOut) -> None:
-        await self._change(issue, {"state": "closed" if issue.state == "open" else "open"})
+        if await self._change(issue, turned(issue)):
+            verb = "closed" if issue.state == "open" else "open again"
+            self._visit.say(f"Issue #{issue.number} is {verb}.")
 
-    async def _change(self, issue: IssueOut, change: dict[str, Any]) -> None:
-        path = f"/projects/{self._id}/issues/{issue.number}"
+    async def _change(self, issue: IssueOut, change: dict[str, Any]) -> bool:
+        async def send(change: dict[str, Any]) -> IssueOut:
+            return await self._visit.api.change_issue(self._id, issue.number, **change)
+
         try:
-            await self._visit.api.tell(IssueOut, "PATCH", path, change)
+            changed = await self._issues.change(issue, change, send, self._show)
         except (ApiProblem, NoAnswer) as problem:
             self._visit.refuse(problem)
+            changed = None
         await self.load()
+        return changed is not None
 
     def _open_form(self) -> None:
         self._form.open()
 
     async def _show_more(self) -> None:
         self._limit += ROWS
-        await self.load()
+        self._show()
 
     async def _follow(self, project: ProjectOut) -> None:
         if project.id == self._id:
+            self._is_archived = project.archived_at is not None
             await self.load()
-
-
-class IssueForm:
-    """A dialog to write an issue."""
-
-    def __init__(self, visit: Visit, project_id: str, done: Any) -> None:
-        self._visit, self._id, self._done = visit, project_id, done
-        with ui.dialog() as self._dialog, ui.element("div").classes("sheet"):
-            ui.html("New issue", sanitize=clean, tag="h2").classes("above")
-            self._title = text_field("Title", mark="issue-title")
-            self._body = area_field(
-                "What to do",
-                hint="A heading `Blocked by` with `#12` below it makes it wait for issue 12.",
-                mark="issue-body",
-            )
-            self._ready = testid(ui.checkbox("Ready for an agent", value=True), "issue-ready")
-            with ui.element("div").classes("foot"):
-                ui.element("span").classes("sp")
-                button("Cancel", self._dialog.close)
-                self._add = button("Add issue", self._submit, kind="pri", mark="issue-submit")
-
-    def open(self) -> None:
-        """Show it, with what was typed before and not sent."""
-        self._dialog.open()
-
-    async def _submit(self) -> None:
-        title = (self._title.control.value or "").strip()
-        if not title:
-            self._title.refuse("An issue needs a title.")
-            return
-        if not self._add.enabled:
-            return
-        labels = [READY_LABEL] if self._ready.value else []
-        issue = NewIssue(title=title[:300], body=self._body.control.value or "", labels=labels)
-        self._add.disable()
-        try:
-            await self._visit.api.tell(IssueOut, "POST", f"/projects/{self._id}/issues", issue)
-        except (ApiProblem, NoAnswer) as problem:
-            self._visit.refuse(problem)
-        else:
-            self._title.control.set_value("")
-            self._body.control.set_value("")
-            self._dialog.close()
-            await self._done()
-        self._add.enable()
-
-
-def issue_html(issue: IssueOut) -> str:
-    """An issue: number and title, labels and why it waits; the text unfolds."""
-    labels = "".join(f'<span class="chip">{text(label)}</span>' for label in issue.labels)
-    waits = "closed" if issue.state == "closed" else issue.hold or ""
-    head = f'<span class="m sub">{issue.number}</span> <b>{text(issue.title)}</b>'
-    if issue.body:
-        body = f'<pre class="body">{text(issue.body)}</pre>'
-        head = f"<details><summary>{head}</summary>{body}</details>"
-    under = f'<div class="line">{labels}<span class="sub">{text(waits)}</span></div>'
-    return f"<div>{head}</div>{under if labels or waits else ''}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.pages import (
     add_project,
     guide,
+    issues,
     new_run,
     parked,
     project,
@@ -19,6 +20,18 @@ from app.state.door import Door
 
 def register_pages(door: Door) -> None:
     """Define the routes of all screens."""
-    screens = (projects, add_project, project, new_run, runs, run, parked, quota, settings, guide)
+    screens = (
+        projects,
+        add_project,
+        project,
+        issues,
+        new_run,
+        runs,
+        run,
+        parked,
+        quota,
+        settings,
+        guide,
+    )
     for screen in screens:
         screen.register(door)

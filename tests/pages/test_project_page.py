@@ -37,27 +37,6 @@ async def test_a_project_that_is_not_there_is_a_404_with_a_way_back(user: User) 
     assert "There is nothing with that id." in answer.text
 
 
-async def test_an_issue_is_written_labelled_and_closed(
-    house: House, user: User, project: ProjectOut
-) -> None:
-    await user.open(f"/projects/{project.id}")
-    await user.should_see("No issues yet")
-    user.find(marker="new-issue").click()
-    user.find(marker="issue-submit").click()
-    await user.should_see("An issue needs a title.")
-    user.find(marker="issue-title").type("Greet <b>people</b>")
-    user.find(marker="issue-submit").click()
-    await user.should_see(marker="issue-row")
-    assert "Greet &lt;b&gt;people&lt;/b&gt;" in html_of(user)
-    await user.should_see("ready-for-agent")
-    user.find(marker="toggle-ready").click()
-    await user.should_see("Mark ready")
-    user.find(marker="turn-issue").click()
-    await user.should_see("Open again")
-    (issue,) = await house.api_of(user).issues(project.id)
-    assert (issue.state, issue.labels) == ("closed", [])
-
-
 async def test_an_issue_written_elsewhere_appears_without_a_reload(
     house: House, user: User, project: ProjectOut
 ) -> None:
@@ -105,6 +84,23 @@ async def test_a_change_has_a_page_with_its_diff_and_is_closed_there(
     await until(lambda: "closed" in html_of(user))
     assert [change.state for change in await api.changes(project.id)] == ["closed"]
     await user.should_not_see(marker="merge-change")
+
+
+async def test_the_next_sweep_is_told_and_follows_what_anybody_does(
+    house: House, user: User, project: ProjectOut
+) -> None:
+    api, path = house.api_of(user), f"/projects/{project.id}/issues"
+    for number in (1, 2):
+        issue = NewIssue(title=f"Do {number}", labels=["ready-for-agent"])
+        await api.tell(IssueOut, "POST", path, issue)
+    while (await api.project(project.id)).state == "cloning":
+        await asyncio.sleep(0.02)
+    await user.open(f"/projects/{project.id}")
+    await until(lambda: "Next sweep: would hold — auto runs are off" in html_of(user))
+    assert "<li>#1: auto runs are off</li>" in html_of(user)
+    user.find(marker="project-controls").trigger("press", "auto-toggle")
+    await until(lambda: [run for run in house.plane.services.runs.open_runs() if run.issue == 1])
+    await until(lambda: "Next sweep: would hold — an auto run is under way" in html_of(user))
 
 
 @pytest.mark.parametrize(("number", "status"), [("7", 404), ("x", 422), ("9" * 40, 422)])

@@ -1,0 +1,47 @@
+"""An issue in words: its line in a list, its labels, its state."""
+
+from __future__ import annotations
+
+from app.domain.words import READY_LABEL
+from app.pages.components.markup import text
+from app.pages.components.plain_sight import plain_html
+from app.pages.components.status_pill import pill_html
+from app.state.wire import IssueOut
+
+
+def issue_path(project_id: str, number: int) -> str:
+    """An issue's own page."""
+    return f"/projects/{project_id}/issues/{number}"
+
+
+def labels_html(labels: list[str]) -> str:
+    """Labels as chips, the one that agents look for marked."""
+    return "".join(
+        f'<span class="chip{" ready" if label == READY_LABEL else ""}">{plain_html(label)}</span>'
+        for label in labels
+    )
+
+
+def state_html(issue: IssueOut) -> str:
+    """Whether it is open or closed, and whether a run could take it."""
+    if issue.state == "closed":
+        return pill_html("Closed", "idle", testid="issue-state")
+    if issue.claimable:
+        return pill_html("Ready", "go", testid="issue-state")
+    return pill_html("Open", "acc", testid="issue-state")
+
+
+def hold_html(issue: IssueOut) -> str:
+    """Why it is not being started, in a sentence; empty where nothing holds it."""
+    waits = "" if issue.state == "closed" else issue.hold or ""
+    return f'<span class="sub" data-testid="issue-hold">{plain_html(waits)}</span>' if waits else ""
+
+
+def issue_html(issue: IssueOut, project_id: str) -> str:
+    """Two lines: number and title, then labels and why it waits."""
+    labels, waits = labels_html(issue.labels), hold_html(issue)
+    return (
+        f'<div><span class="m sub">{issue.number}</span>'
+        f' <a href="{text(issue_path(project_id, issue.number))}">'
+        f"<b>{plain_html(issue.title)}</b></a></div>"
+    ) + (f'<div class="line">{labels}{waits}</div>' if labels or waits else "")

@@ -1,0 +1,154 @@
+"""An issue on its own page: its text, its labels, what may be done, what is said on it."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Any
+
+from nicegui import ui
+
+from app.pages.components.buttons import button
+from app.pages.components.change_words import change_html
+from app.pages.components.countdown import ago_html
+from app.pages.components.issue_words import hold_html, state_html
+from app.pages.components.marks import testid
+from app.pages.components.markup import clean
+from app.pages.components.plain_sight import plain
+from app.pages.frame import Page
+from app.pages.issue_comments import IssueComments
+from app.pages.issue_labels import IssueLabels
+from app.pages.issue_text import IssueText
+from app.pages.new_run import open_run_dialog
+from app.pages.visit import Visit
+from app.state.issue_list import toggled_ready, turned
+from app.state.wire import ApiProblem, ChangeOut, CommentOut, IssueOut, NoAnswer, ProjectOut
+
+Look = tuple[IssueOut, list[CommentOut], list[ChangeOut]]
+
+
+class IssuePanel:
+    """Follows the issue live; what is half typed here is never touched by it."""
+
+    def __init__(self, visit: Visit, page: Page, project: ProjectOut, issue: IssueOut) -> None:
+        self._visit, self._page = visit, page
+        self._id, self._issue = project.id, issue
+        self._is_archived = project.archived_at is not None
+        self._key = str(uuid.uuid4())
+        self.load = visit.looker(self._ask, self._take)
+        with page.beside:
+            self._state = ui.html("", sanitize=clean, tag="span")
+        self._draw_acts(page)
+        with testid(ui.element("div").classes("issue"), "issue", issue=str(issue.number)):
+            self._under = ui.html("", sanitize=clean).classes("line")
+            self._labels = IssueLabels(self._change)
+            self._text = IssueText(visit, project.id, issue, self.load)
+            self._changes = testid(ui.html("", sanitize=clean).classes("list"), "issue-changes")
+            self._comments = IssueComments(visit, project.id, issue.number, self.load)
+        self._changes.set_visibility(False)
+        self._show()
+        visit.on("project.changed", self._follow)
+        visit.on_return(self.load)
+
+    def _draw_acts(self, page: Page) -> None:
+        with page.actions:
+            self._afk = button("Start AFK run", self._start, kind="pri", mark="start-issue")
+            self._run = button("Run with…", self._open_form, mark="run-issue")
+            self._ready = button("Mark ready", self._toggle_ready, mark="toggle-ready")
+            self._turn = button("Close", self._turn_over, kind="bare", mark="turn-issue")
+
+    async def _ask(self) -> Look:
+        api, number = self._visit.api, self._issue.number
+        return await asyncio.gather(
+            api.issue(self._id, number), api.comments(self._id, number), api.changes(self._id)
+        )
+
+    def _take(self, look: Look) -> None:
+        self._issue, comments, changes = look
+        self._show()
+        self._comments.show(comments, is_archived=self._is_archived)
+        self._show_changes([one for one in changes if one.closes == self._issue.number])
+
+    def _show(self) -> None:
+        issue, is_open = self._issue, self._issue.state == "open"
+        with self._visit.client:  # what was pressed may be gone by now
+            self._page.set_title(f"#{issue.number} {plain(issue.title)}")
+        self._state.set_content(state_html(issue))
+        written = ""
+        if issue.created_at is not None:
+            written = (
+                f'<span class="sub">written {ago_html(issue.created_at, self._visit.now())}</span>'
+            )
+        self._under.set_content(f"{hold_html(issue)}{written}")
+        may_write = not self._is_archived
+        for shown, is_shown in (
+            (self._afk, may_write and is_open),
+            (self._run, may_write and is_open),
+            (self._ready, may_write and is_open),
+            (self._turn, may_write),
+        ):
+            shown.set_visibility(is_shown)
+        self._ready.set_text("Mark not ready" if issue.ready else "Mark ready")
+        self._turn.set_text("Close" if is_open else "Open again")
+        self._labels.show(issue, is_archived=self._is_archived)
+        self._text.show(issue, is_archived=self._is_archived)
+
+    def _show_changes(self, changes: list[ChangeOut]) -> None:
+        self._changes.set_visibility(bool(changes))
+        self._changes.set_content(
+            "".join(
+                f'<div class="item"><div class="grow">'
+                f"{change_html(one, f'/projects/{self._id}/changes/{one.number}')}</div></div>"
+                for one in changes
+            )
+        )
+
+    # --- what a person presses -----------------------------------------------------------------
+
+    async def _start(self) -> None:
+        if not self._afk.enabled:
+            return
+        self._afk.disable()
+        self._afk.set_text("Starting…")
+        try:
+            run = await self._visit.api.start_afk(self._id, issue=self._issue.number, key=self._key)
+        except NoAnswer as silence:
+            self._visit.refuse(silence)  # pressed again it sends the same key: nothing starts twice
+        except ApiProblem as problem:
+            self._visit.refuse(problem)
+            self._key = str(uuid.uuid4())
+        else:
+            self._key = str(uuid.uuid4())
+            self._visit.say("AFK run started.", go=("Open the run", f"/runs/{run.id}"))
+        self._afk.set_text("Start AFK run")
+        self._afk.enable()
+        await self.load()
+
+    async def _open_form(self) -> None:
+        project = self._visit.board.get(self._id)
+        if project is not None:
+            await open_run_dialog(self._visit, project, {"issue": str(self._issue.number)})
+
+    async def _toggle_ready(self) -> None:
+        await self._change(toggled_ready(self._issue), self._ready)
+
+    async def _turn_over(self) -> None:
+        await self._change(turned(self._issue), self._turn)
+
+    async def _change(self, change: dict[str, Any], pressed: ui.button | None = None) -> None:
+        if pressed is not None:
+            pressed.disable()
+            pressed.set_text("Saving…")
+        try:
+            self._issue = await self._visit.api.change_issue(self._id, self._issue.number, **change)
+        except (ApiProblem, NoAnswer) as problem:
+            self._visit.refuse(problem)
+        if pressed is not None:
+            pressed.enable()
+        self._show()
+        await self.load()
+
+    async def _follow(self, project: ProjectOut) -> None:
+        if project.id == self._id:
+            self._is_archived = project.archived_at is not None
+            await self.load()

@@ -1,0 +1,131 @@
+"""An issue's text, to read and to edit; who edits at the same time is told, and nothing is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from nicegui import background_tasks, ui
+
+from app.pages.components.buttons import button
+from app.pages.components.fields import area_field, text_field
+from app.pages.components.markdown import format_markdown
+from app.pages.components.marks import testid
+from app.pages.components.markup import clean
+from app.pages.components.plain_sight import plain_html
+from app.pages.issue_form import BLOCKED_HINT
+from app.pages.visit import Visit
+from app.state.issue_editor import IssueEditor
+from app.state.latest import Latest
+from app.state.wire import ApiProblem, IssueOut, NoAnswer
+
+
+class IssueText:
+    """The text as it stands, or the form in which it is changed."""
+
+    def __init__(
+        self,
+        visit: Visit,
+        project_id: str,
+        issue: IssueOut,
+        done: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._visit, self._id, self._issue, self._done = visit, project_id, issue, done
+        self._editor: IssueEditor | None = None
+        self._shown: str | None = None
+        self._format = Latest(lambda: format_markdown(self._issue.body), self._show_text)
+        with testid(ui.element("section").classes("card"), "issue-text"):
+            self._reading = ui.element("div").classes("stack")
+            with self._reading:
+                self._text = ui.html("", sanitize=clean)
+                with ui.element("div").classes("foot"):
+                    self._edit = button("Edit", self._begin, kind="small", mark="edit-issue")
+            self._writing = ui.element("div").classes("stack")
+            self._writing.set_visibility(False)
+
+    def show(self, issue: IssueOut, *, is_archived: bool) -> None:
+        """Show the text as it is; a form that is open is left alone."""
+        self._issue = issue
+        self._edit.set_visibility(not is_archived)
+        if issue.body != self._shown:
+            self._shown = issue.body
+            background_tasks.create(self._format.look(), name="format an issue")
+
+    def _show_text(self, html: str) -> None:
+        if not self._visit.client.is_deleted:
+            self._text.set_content(html if self._issue.body.strip() else "No text.")
+
+    def _begin(self) -> None:
+        self._editor = IssueEditor(self._issue)
+        self._writing.clear()
+        with self._writing:
+            self._draw_form(self._editor)
+        self._reading.set_visibility(False)
+        self._writing.set_visibility(True)
+
+    def _draw_form(self, editor: IssueEditor) -> None:
+        self._notice = testid(ui.element("div"), "edited-meanwhile")
+        self._title = text_field("Title", editor.title, mark="edit-title")
+        self._title.control.bind_value_to(editor, "title", forward=lambda value: value or "")
+        self._body = area_field("What to do", editor.body, hint=BLOCKED_HINT, mark="edit-body")
+        self._body.control.bind_value_to(editor, "body", forward=lambda value: value or "")
+        with ui.element("div").classes("foot"):
+            ui.element("span").classes("sp")
+            button("Cancel", self._end, mark="cancel-edit")
+            self._save = button("Save", self._submit, kind="pri", mark="save-issue")
+
+    def _end(self) -> None:
+        self._editor = None
+        self._writing.clear()
+        self._writing.set_visibility(False)
+        self._reading.set_visibility(True)
+
+    async def _submit(self) -> None:
+        editor = self._editor
+        if editor is None or not self._save.enabled:
+            return
+        if editor.wrong:
+            self._title.refuse(editor.wrong)
+            return
+        if not editor.is_changed:
+            self._end()
+            return
+        self._save.disable()
+        try:
+            await self._visit.api.change_issue(self._id, self._issue.number, **editor.change())
+        except (ApiProblem, NoAnswer) as problem:
+            self._save.enable()
+            if isinstance(problem, ApiProblem) and editor.notice(problem):
+                self._draw_notice(editor)
+            else:
+                self._visit.refuse(problem)
+            return
+        self._end()
+        await self._done()
+
+    def _draw_notice(self, editor: IssueEditor) -> None:
+        theirs = editor.theirs or {}
+        lines = "\n".join(plain_html(line) for line in theirs["body"].split("\n"))
+        self._notice.clear()
+        with self._notice, ui.element("div").classes("banner wait tall").props("role=alert"):
+            ui.html(
+                "<b>Somebody else has saved this issue meanwhile. Nothing of yours was saved.</b>"
+                f'<div class="theirs"><div>Theirs: <b>{plain_html(theirs["title"])}</b></div>'
+                f'<pre class="body">{lines}</pre></div>',
+                sanitize=clean,
+            )
+            with ui.element("div").classes("line"):
+                button("Save mine over it", self._save_mine, kind="small", mark="save-mine")
+                button("Take theirs", self._take_theirs, kind="small", mark="take-theirs")
+
+    async def _save_mine(self) -> None:
+        if self._editor is not None:
+            self._editor.keep_mine()
+            self._notice.clear()
+            await self._submit()
+
+    def _take_theirs(self) -> None:
+        if self._editor is not None:
+            self._editor.take_theirs()
+            self._notice.clear()
+            self._title.control.set_value(self._editor.title)
+            self._body.control.set_value(self._editor.body)
