@@ -318,11 +318,8 @@ def test_a18_what_others_wrote_is_text(shop: Workshop, hostile: str) -> None:
     mark = MARKUP.index(hostile)
     origin = shop.origin(f"hostile {mark}")
     project = shop.add_project(f"{mark}{hostile}", origin=origin)
-    shop.issue(project, hostile, body="please fail")
-    path = f"/projects/{project}/afk/start"
-    shop.ended(shop.api.post(path).json()["id"])
     shop.issue(project, hostile, body="please wait")
-    run = shop.live(shop.api.post(path).json()["id"])
+    run = shop.live(shop.api.post(f"/projects/{project}/afk/start").json()["id"])
     with browser(shop) as caller:
         page = caller.get("/plain").text
         secret = secret_of(caller)
