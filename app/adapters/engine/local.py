@@ -85,7 +85,10 @@ class LocalEngine:
             if supervisor is None:
                 return self._look_for_unrecorded(run_id, exit_record, boot_id)
             alive = self._table.is_alive(supervisor)
-            if exit_record and alive and started and self._is_untrue(started):
+            if not alive:
+                # it may have ended, and written how, since its record was looked for
+                exit_record = records.read_exit(folder)
+            elif exit_record and started and self._is_untrue(started):
                 exit_record = None
             return Sight(alive, exit_record, mark, self._is_tree_gone(run_id, supervisor, alive))
         except TableUnreadable:
@@ -96,6 +99,8 @@ class LocalEngine:
     ) -> Sight:
         """What is seen of a run without a record: not written yet, or lost."""
         found = self._table.find_supervisor(run_id, boot_id)
+        if found is None and self._started(run_id) is not None:
+            return self.look(run_id)  # its record was written in between
         if found is None:
             return Sight(False, exit_record, None, tree_gone=True)
         has_begun = self._table.has_descendants(found)

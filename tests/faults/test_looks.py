@@ -1,0 +1,59 @@
+"""Looks that meet an end: what ends between two readings has still left its record."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.adapters.engine.local import LocalEngine
+from app.adapters.engine.processes import ProcessTable
+from app.services.ports import ProcessMark
+from tests.agents_for_tests.runs import RUN, Ears, order, shell
+from tests.gates import Gate
+
+
+class SlowTable(ProcessTable):
+    """A process table that is read so late that the agent has ended in between."""
+
+    def __init__(self, instance: str, gate: Gate) -> None:
+        super().__init__(instance)
+        self.instance = instance
+        self.gate = gate
+        self.ears: Ears | None = None
+
+    def is_alive(self, mark: ProcessMark) -> bool:
+        ears, self.ears = self.ears, None
+        if ears is not None:
+            self.gate.open()
+            ears.wait_for(RUN, "gone")
+        return super().is_alive(mark)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> SlowTable:
+    return SlowTable(uuid.uuid4().hex, Gate(tmp_path))
+
+
+@pytest.fixture
+def engine(tmp_path: Path, table: SlowTable) -> Iterator[LocalEngine]:
+    engine = LocalEngine(tmp_path / "records", instance=table.instance, table=table)
+    yield engine
+    assert all(engine.kill(run_id) for run_id in engine.owned())
+    engine.close()
+
+
+def test_an_agent_that_ends_while_it_is_looked_at_has_an_exit_record(
+    engine: LocalEngine, table: SlowTable, tmp_path: Path
+) -> None:
+    ears = Ears(engine)
+    engine.launch(order(RUN, tmp_path, shell(f"{table.gate.wait}; exit 7")))
+    engine.watch(RUN)
+    table.gate.await_arrival()
+    table.ears = ears
+    sight = engine.look(RUN)
+    assert sight.alive is False
+    assert sight.exit is not None
+    assert sight.exit.code == 7
