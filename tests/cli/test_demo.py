@@ -15,7 +15,7 @@ import pytest
 
 from tests.cli.conftest import ROOT, Ended, Shell
 
-STORY_SECONDS = 110
+STORY_SECONDS = 170
 END_SECONDS = 60
 HANGING_GIT = """#!/bin/sh
 case "$*" in *" fetch "*)
