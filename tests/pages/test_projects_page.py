@@ -181,7 +181,7 @@ async def test_a_paused_project_says_why_and_reset_is_on_its_card_until_pressed(
     assert words(user, shop.id)[0] == "Reset"
     press(user, shop.id, "reset")
     await until(lambda: "Auto paused" not in facts(user, shop.id))
-    assert words(user, shop.id)[0].startswith("Start AFK run")
+    await until(lambda: words(user, shop.id)[0].startswith("Start AFK run"))
     assert 'data-need="parked"' in html_of(user), "what they left is kept, and still needs you"
     assert (await house.api_of(user).project(shop.id)).strikes == 0
 
