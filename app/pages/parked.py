@@ -145,7 +145,7 @@ class _Row:
         with ui.element("tr") as self.element:
             testid(self.element, "parked-row", branch=row.branch, project=row.project_id)
             self._cells = [ui.html("", sanitize=clean, tag="td").classes(c) for c in _CLASSES]
-            with ui.element("td").classes("wide"), ui.element("div").classes("line"):
+            with ui.element("td").classes("wide tight"), ui.element("div").classes("line"):
                 self._deliver = button(
                     "Deliver", lambda: deliver(self._row), kind="small", mark="deliver"
                 )
@@ -167,7 +167,7 @@ class _Row:
             pressed.set_enabled(not word)
 
 
-_CLASSES = ("m wide", "", "", "wide", "", "")
+_CLASSES = ("m wide", "", "", "wide", "tight", "tight")
 
 
 def _cells(row: ParkedOut, visit: Visit) -> list[str]:

@@ -95,16 +95,14 @@ class Holdings:
             self._workers.submit(self._measure_all)
 
     def _measure_all(self) -> None:
-        changed: set[str] = set()
         while True:
             with self._news:
                 if not self._wanted:
                     self._is_measuring = False
-                    break
+                    return
                 run, project = self._wanted.pop(next(iter(self._wanted)))
             if self._is_news(run, self._measure(run, project)):
-                changed.add(project.id)
-        self._tell([ProjectChanged(project_id) for project_id in changed])
+                self._tell([ProjectChanged(project.id)])
 
     def _is_news(self, run: Run, holding: Holding) -> bool:
         with self._news:

@@ -115,7 +115,7 @@ async def test_a_runs_page_delivers_what_it_left(house: House, user: User, tmp_p
     await user.open(f"/runs/{run.id}")
     html = html_of(user)
     assert "Run did not complete — no PR created" in html
-    assert 'Its work is <a href="/parked">parked</a>.' in html
+    assert '<a href="/parked">Its work is parked.</a>' in html
     await until(lambda: "It left 1 commit." in html_of(user))
     user.find(marker="deliver").click()
     await until(lambda: "Change request #2" in html_of(user))
