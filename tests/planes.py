@@ -17,6 +17,7 @@ from app.services.ports import Repository
 from app.services.prechecks import repository_of
 from app.services.trigger import Asker, Order
 from tests.agents_for_tests.runs import Ears, shell, until
+from tests.fresh_databases import put_database
 from tests.repositories import make_origin
 
 SECONDS = 20.0
@@ -47,6 +48,7 @@ class RealPlane(ControlPlane):
     def __init__(self, folder: Path, **settings: Any) -> None:
         super().__init__(Settings(data_dir=folder / "data", **QUIET | settings), clock=Clock())
         self.folder = folder
+        put_database(self.settings)
         self.migrate()
         self.leases.renew_once(self.clock())
         self.person = self.services.accounts.operator(self.clock()).id

@@ -19,6 +19,7 @@ from nicegui.testing.general import nicegui_reset_globals
 from nicegui.testing.user import User
 
 from app.api.client import ApiClient
+from tests.fresh_databases import put_database
 
 PORT = 8080
 ADDRESS = f"http://127.0.0.1:{PORT}"
@@ -110,6 +111,7 @@ async def house(tmp_path: Path, _whole_program: None) -> AsyncIterator[House]:
         os.environ["NICEGUI_USER_SIMULATION"] = "true"
         settings = load_settings(data_dir=tmp_path / "data", port=PORT, kill_grace_seconds=1)
         settings.runs_root.mkdir(parents=True)
+        put_database(settings)
         plane = ControlPlane(settings)
         plane.start()
         house = House(plane, build_gate(plane))
