@@ -46,8 +46,7 @@ class ProjectMenu:
             _item("New run…", f"/projects/{self._id}/run")
             button("Start AFK run…", self._choose, mark="choose-issue")
             button("Reset", self._reset, mark=Act.RESET)
-        archive = ConfirmButton("Archive", "Press again to archive", self._archive, kind="danger")
-        archive.element.props("align=left")
+        ConfirmButton("Archive", "Press again to archive", self._archive, kind="danger")
 
     async def _choose(self) -> None:
         self._close()
