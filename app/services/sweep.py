@@ -76,13 +76,14 @@ class Sweep:
                 self._look_at(run)
         return Swept(len(open_runs), self.fill_once(now))
 
-    def fill_once(self, now: datetime) -> int:
+    def fill_once(self, now: datetime, *, with_loop: bool = True) -> int:
         """Start what may start: what people asked for first, then what the loop adds to it."""
         self._end_late_launches(now)
         try:
             taken = self._fill_from_queue(now)
             # what the loop adds could start at once: it is taken in the same round
-            return taken + (self._fill_from_queue(now) if self._fill_auto(now) else 0)
+            adds = with_loop and self._fill_auto(now)
+            return taken + (self._fill_from_queue(now) if adds else 0)
         finally:
             self._remember_next_moment(now)
 
@@ -144,7 +145,7 @@ class Sweep:
                 if "tick" in wanted:
                     self.tick_once(self._clock())
                 else:
-                    self.fill_once(self._clock())
+                    self.fill_once(self._clock(), with_loop="fill" in wanted)
             except Exception:
                 log.exception("a sweep failed; the next one tries again")
 
@@ -170,7 +171,7 @@ class Sweep:
                 if not is_taken:
                     self._launcher.take_back(run.id)
         if is_taken:
-            self._workers.submit(self._launch, run.id)
+            self._workers.submit(self._launch, run)
         elif hold is not None and run.hold != hold:
             self._runs.note(run.id, run.project_id, hold=hold)
         return is_taken
@@ -196,9 +197,16 @@ class Sweep:
             )
         return moved is not None, None
 
-    def _launch(self, run_id: str) -> None:
-        if not self._launcher.launch_once(run_id):
-            self.request()
+    def _launch(self, run: Run) -> None:
+        is_launched = False
+        try:
+            is_launched = self._launcher.launch_once(run.id)
+        finally:
+            if not is_launched:
+                self._look_at(run)
+                # its slot is for who waits; the loop comes again with its own next round, or it
+                # would try an issue whose launch fails without end
+                self._ask("queue")
 
     def _project_hold(self, run: Run) -> str | None:
         project = self._projects.find(run.project_id)

@@ -135,3 +135,17 @@ def test_a_sweep_that_fails_is_not_the_last_one(plane: RealPlane) -> None:
         sweep.request()
         plane.rest()
     assert len(rounds) == 2
+
+
+def test_an_issue_whose_launch_fails_is_tried_once_a_tick_and_not_without_end(
+    plane: RealPlane,
+) -> None:
+    project = plane.add_project(setup_command=["/bin/false"])
+    plane.add_issue(project)
+    plane.ledgers.projects.change(project.id, auto_enabled=True)
+    for ticks in (1, 2):
+        plane.services.sweep.request()
+        plane.rest()
+        plane.clock.advance(30)
+        tried = plane.ledgers.runs.newest_of(project.id, limit=9)
+        assert [run.status for run in tried] == ["not_started"] * ticks

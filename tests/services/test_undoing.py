@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from app.adapters.engine.local import LocalEngine
 from app.adapters.engine.processes import ProcessTable
 from app.domain.lifecycle import Signal
 from app.records.tables import Run
@@ -54,6 +55,7 @@ def test_a_mirror_that_cannot_be_read_keeps_the_run_open_until_it_can(plane: Rea
 
 def test_what_may_still_live_keeps_its_copy_and_its_claim(plane: RealPlane, tmp_path: Path) -> None:
     engine = plane.adapters.engine
+    assert isinstance(engine, LocalEngine)
     seeing = engine._table
     engine._table = ProcessTable(engine._instance, str(tmp_path / "no-such-table"))
     run = launch_with_setup(plane, "true")
