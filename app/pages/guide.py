@@ -46,8 +46,9 @@ issues.</li>
 <li><b>Reset.</b> Look at the reasons, change what has to be changed, then press <b>Reset</b>: the
 count is zero and the loop goes on. A success does the same.</li>
 </ol>
-<p><b>Try the demo project</b>, on the page of projects, shows all of this in three minutes: a
-delivery by hand, three failures by the loop, the pause, Reset, a delivery.</p>
+<p><b>Try the demo project</b>, on the page of projects while it is empty, shows all of this in
+three minutes: a delivery by hand, three failures by the loop, the pause, Reset, a delivery. So does
+<code>runyard demo</code> in a terminal, at any time.</p>
 """
 
 
