@@ -39,7 +39,7 @@ def demonstrate(
     otherwise = None
     with borrow_server(keep=keep) as (server, folder):
         if keep:
-            screen.say(f"It is kept. Open it again with: runyard serve --data-dir {folder}")
+            screen.say(f"It is kept: {folder}")
         story = Story(server, screen)
         with _leaving_nothing_alive(server):
             try:
@@ -52,6 +52,8 @@ def demonstrate(
         err().say(Painted(otherwise, "red"))
         raise typer.Exit(NOT_SUCCEEDED)
     say_step(screen, f"That was all of it, in {spell(time.monotonic() - begun)}")
+    if keep:
+        screen.say(f"See it in a browser with: runyard serve --data-dir {folder}")
 
 
 @contextmanager
