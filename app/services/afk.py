@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 
 from sqlmodel import Session
 
@@ -34,6 +36,8 @@ from app.services.trigger import Accepted, Asker, Order, Still, TriggerDesk
 
 log = logging.getLogger(__name__)
 LOOP = "auto"
+Claimable = list[int] | None
+Missing = Callable[[str, tuple[str, ...] | None], str | None]
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,8 @@ class AfkDesk:
         self._max_live_runs = max_live_runs
         self._provenance = provenance
         self._on_changed = on_changed
+        self._turn = itertools.count(1)
+        self._turns: dict[str, int] = {}
 
     # --- what people do ------------------------------------------------------------------------
 
@@ -133,22 +139,47 @@ class AfkDesk:
 
     def fill_once(self, now: datetime) -> int:
         """Start what the loop may start, at most one run a project; how many."""
-        if not self._leases.may_sweep(now):
+        room = _Room.of(self._runs.open_runs())
+        if not self._leases.may_sweep(now) or room.taken >= self._max_live_runs:
             return 0
-        started, room = 0, _Room.of(self._runs.open_runs())
-        for project in self._projects.swept():
+        missing = cache(self._missing)
+        free = [
+            project
+            for project in self._projects.swept()
+            if not isinstance(may_launch_auto(self._facts(project, room, missing)), Hold)
+        ]
+        # who had a run longest ago goes first: where slots are few, nobody waits for ever
+        free.sort(key=lambda project: self._turns.get(project.id, 0))
+        started = 0
+        for project, claimable in self._with_claimable(free):
             if room.taken >= self._max_live_runs:
                 break
-            try:
-                if self._fill(project, room, now):
-                    started, room = started + 1, _Room.of(self._runs.open_runs())
-            except Exception:
-                # one broken project never stops the others
-                log.exception("project %s could not be swept", project.id)
+            if self._is_filled(project, claimable, room, now):
+                started, room = started + 1, _Room.of(self._runs.open_runs())
         return started
 
-    def _fill(self, project: Project, room: _Room, now: datetime) -> bool:
-        decision = self._decide(project, room)
+    def _with_claimable(self, projects: list[Project]) -> Iterator[tuple[Project, Claimable]]:
+        try:
+            found = self._issues.claimable_of(projects)
+        except Exception:
+            log.exception("the issues of some project could not be read; each is asked alone")
+            found = {project.id: self._claimable_alone(project) for project in projects}
+        for project in projects:
+            yield project, found.get(project.id)
+
+    def _claimable_alone(self, project: Project) -> Claimable:
+        try:
+            return self._issues.claimable(project)
+        except Exception:
+            # one broken project never stops the others
+            log.exception("the issues of project %s could not be read", project.id)
+            return None
+
+    def _is_filled(
+        self, project: Project, claimable: Claimable, room: _Room, now: datetime
+    ) -> bool:
+        facts = replace(self._facts(project, room, self._missing), claimable=claimable)
+        decision = may_launch_auto(facts)
         if not isinstance(decision, Launch):
             return False
         reach("claim.after_select")
@@ -159,11 +190,15 @@ class AfkDesk:
         except (Refusal, HeldBack) as reason:
             log.info("project %s: #%s not started: %s", project.id, decision.issue, reason)
             return False
+        except Exception:
+            log.exception("project %s could not be swept", project.id)
+            return False
+        self._turns[project.id] = next(self._turn)
         return True
 
     def _decide(self, project: Project, room: _Room) -> Launch | Hold:
         # the dearest question is asked last, and only where its answer matters
-        facts = self._facts(project, room)
+        facts = self._facts(project, room, self._missing)
         decision = may_launch_auto(facts)
         if isinstance(decision, Hold):
             return decision
@@ -174,14 +209,19 @@ class AfkDesk:
 
         def still(session: Session, project: Project) -> None:
             open_runs = run_ledger.find_open_everywhere(session)
-            decision = may_launch_auto(self._facts(project, _Room.of(open_runs)))
+            facts = self._facts(project, _Room.of(open_runs), self._missing)
+            decision = may_launch_auto(facts)
             if isinstance(decision, Hold):
                 raise HeldBack(decision.reason)
             is_ready(session, project)
 
         return still
 
-    def _facts(self, project: Project, room: _Room) -> AutoFacts:
+    def _missing(self, agent: str, command: tuple[str, ...] | None) -> str | None:
+        return self._agents.missing(agent, command)
+
+    def _facts(self, project: Project, room: _Room, missing: Missing) -> AutoFacts:
+        command = tuple(project.agent_command) if project.agent_command else None
         return AutoFacts(
             state=project.state,
             is_archived=project.archived_at is not None,
@@ -190,7 +230,7 @@ class AfkDesk:
             has_open_auto_run=project.id in room.with_auto_run,
             repository_room=project.max_concurrency - room.open_runs[project.id],
             global_room=self._max_live_runs - room.taken,
-            agent_problem=self._agents.missing(project.agent, project.agent_command),
+            agent_problem=missing(project.agent, command),
             held_until=None,
             claimable=(0,),
         )

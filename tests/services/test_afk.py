@@ -306,6 +306,21 @@ def test_an_auto_run_is_made_only_where_it_can_start_at_once(plane: RealPlane) -
     assert len(runs(plane, other)) == 1
 
 
+def test_where_slots_are_few_projects_take_turns(plane: RealPlane) -> None:
+    projects = [plane.add_project("exit 1", max_concurrency=1) for _ in range(4)]
+    for project in projects:
+        add_issues(plane, project, 2)
+        plane.ledgers.projects.change(project.id, auto_enabled=True)
+    tick(plane)
+    first = [run for project in projects for run in runs(plane, project)]
+    assert len(first) == 3
+    for run in first:
+        plane.see_end(run)
+    tick(plane)
+    # the one that had to wait is among the next, though its id is not the lowest
+    assert all(runs(plane, project) for project in projects)
+
+
 def test_the_plan_says_why_each_issue_waits(plane: RealPlane) -> None:
     project = plane.add_project("exit 1")
     plane.add_issue(project, "Parked one")
@@ -329,7 +344,7 @@ def test_one_project_that_cannot_be_read_does_not_stop_the_others(
     for project in (broken, well):
         plane.add_issue(project)
         plane.ledgers.projects.change(project.id, auto_enabled=True)
-    plane.ledgers.tracker.change_issue(broken.id, 1, labels={"not": "a list"})
+    plane.ledgers.tracker.change_issue(broken.id, 1, plane.clock(), labels={"not": "a list"})
     tick(plane)
     assert [len(runs(plane, project)) for project in (broken, well)] == [0, 1]
 

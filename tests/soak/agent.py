@@ -1,0 +1,75 @@
+"""An agent that behaves as its issue's text says: `agent.py <prompt file> <folder of tallies>`.
+
+It notes each start of itself, so that a run which was started twice is seen.
+"""
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+TICK = 0.05
+
+
+def commit(name):
+    pathlib.Path(name).write_text(os.environ["RUNYARD_RUN_ID"] + "\n")
+    who = ["-c", "user.name=Agent", "-c", "user.email=agent@example.test"]
+    subprocess.run(["git", "add", name], check=True)
+    subprocess.run(["git", *who, "commit", "-qm", f"Add {name}"], check=True)
+
+
+def hang():
+    while True:
+        time.sleep(1)
+
+
+def daemonise():
+    """A child with a session and an environment of its own that would live for ever."""
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.execve("/bin/sleep", ["sleep", "3600"], {})  # noqa: S606
+        os._exit(0)
+
+
+def flood():
+    line = b"x" * 1000 + b"\n"
+    for _ in range(20_000):
+        sys.stdout.buffer.write(line)
+
+
+def main():
+    run_id = os.environ["RUNYARD_RUN_ID"]
+    with open(pathlib.Path(sys.argv[2]) / run_id, "a") as tally:
+        tally.write(f"{os.getpid()}\n")
+    prompt = pathlib.Path(sys.argv[1]).read_text()
+    mode = re.search(r"mode:(\w+)", prompt)[1]
+    print("mode", mode, flush=True)
+    time.sleep(TICK)
+    if mode == "succeed":
+        commit(f"{run_id}.txt")
+    elif mode == "die":
+        commit(f"{run_id}.txt")
+        sys.exit(3)
+    elif mode == "nothing":
+        pass
+    elif mode == "leave":
+        pathlib.Path("left.txt").write_text("not committed")
+        sys.exit(4)
+    elif mode == "hang":
+        hang()
+    elif mode == "stubborn":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        hang()
+    elif mode == "daemonise":
+        daemonise()
+        commit(f"{run_id}.txt")
+    elif mode == "flood":
+        flood()
+        commit(f"{run_id}.txt")
+
+
+main()
