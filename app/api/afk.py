@@ -26,6 +26,13 @@ log = logging.getLogger(__name__)
 def routes(services: Services) -> APIRouter:
     """Everything below `/projects/{id}/afk`, and `/projects/{id}/next`."""
     router = APIRouter(tags=["afk"])
+    router.include_router(_starting(services))
+    router.include_router(_looping(services))
+    return router
+
+
+def _starting(services: Services) -> APIRouter:
+    router = APIRouter()
 
     @router.post(
         "/projects/{project_id}/afk/start",
@@ -47,6 +54,12 @@ def routes(services: Services) -> APIRouter:
         tell_accepted(response, accepted)
         log.info("run %s of #%s is accepted", accepted.run.id, accepted.run.issue)
         return told(services, accepted.run)
+
+    return router
+
+
+def _looping(services: Services) -> APIRouter:
+    router = APIRouter()
 
     @router.put("/projects/{project_id}/afk/auto")
     def set_auto(project_id: str, body: AutoSwitch, request: Request) -> ProjectOut:
