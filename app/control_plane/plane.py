@@ -13,6 +13,7 @@ from pathlib import Path
 from app import __version__
 from app.adapters.checkout import read_commit
 from app.adapters.demo_repository import make_demo_repository
+from app.adapters.file_locks import FileLocks
 from app.config import Settings
 from app.control_plane.endings import make_reaper
 from app.control_plane.metronome import Metronome
@@ -89,10 +90,10 @@ class ControlPlane:
         self.metronome = Metronome()
         stores = Stores(self.database, None, secrets.token_bytes)
         self.ledgers = Ledgers(RunLedger(stores), ProjectLedger(stores), TrackerLedger(stores))
-        self.locks = Locks()
         here = find_place(settings)
         # a database in the data folder itself is this server's alone: the folder is locked
         is_alone = settings.database_url is None
+        self.locks = Locks(None if is_alone else FileLocks(settings.runs_root / "locks"))
         self.leases = Leases(LeaseLedger(stores), here.server, is_alone=is_alone)
         watch = self.adapters.engine.watch
         self.tenure = Tenure(self.ledgers.runs, here, self.leases, watch)

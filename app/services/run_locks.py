@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+
+class SharedLocks(Protocol):
+    """Locks of the same names between servers that share their runs."""
+
+    def holding(self, name: str, *, wait: bool) -> AbstractContextManager[bool]:
+        """Hold a lock; without `wait` the answer is False where another server has it."""
+        ...
 
 
 class Locks:
-    """Named locks that exist only while somebody holds or awaits them."""
+    """Named locks that exist only while somebody holds or awaits them.
 
-    def __init__(self) -> None:
+    With `shared`, nobody on another server holds the same one meanwhile.
+    """
+
+    def __init__(self, shared: SharedLocks | None = None) -> None:
+        self._shared = shared
         self._guard = threading.Lock()
         self._locks: dict[str, tuple[threading.Lock, int]] = {}
 
@@ -21,7 +34,11 @@ class Locks:
         try:
             held = lock.acquire(blocking=wait)
             try:
-                yield held
+                if held and self._shared is not None:
+                    with self._shared.holding(name, wait=wait) as is_ours:
+                        yield is_ours
+                else:
+                    yield held
             finally:
                 if held:
                     lock.release()
