@@ -44,23 +44,36 @@ def _parts(line: str) -> Parts:
     return parts
 
 
-def copy_included(origin: Path, copy: int) -> list[str]:
-    """Copy the listed files that exist at a local origin and not in the copy; their paths.
+def copy_included(origin: Path, copy: int, exclude: Callable[[str], None]) -> int:
+    """Copy the listed files that exist at a local origin and not in the copy; how many.
 
-    Links are never followed, on neither side. Raises LaunchFailed past 1000 files or 100 MiB.
+    `exclude` gets the lines for git's exclude files first: a copy that is left half way holds
+    nothing that looks like work. Links are never followed, on neither side. Raises LaunchFailed
+    past 1000 files or 100 MiB.
     """
-    copied: list[str] = []
-    budget = MOST_BYTES
+    count, budget = 0, MOST_BYTES
     with opened(origin.resolve()) as source:
-        for path in _Search(source).paths(wanted_patterns(copy)):
+        found = _Search(source).paths(wanted_patterns(copy))
+        missing = [path for path in found if not _is_there(copy, path)]
+        if len(missing) > MOST_FILES:
+            raise LaunchFailed(f"{LIST_NAME} lists more than {MOST_FILES} files.")
+        exclude(exclude_lines(["/".join(path) for path in missing]))
+        for path in missing:
             size = _copy_one(source, copy, path, budget)
-            if size is None:
-                continue
-            budget -= size
-            copied.append("/".join(path))
-            if len(copied) > MOST_FILES:
-                raise LaunchFailed(f"{LIST_NAME} lists more than {MOST_FILES} files.")
-    return copied
+            if size is not None:
+                count, budget = count + 1, budget - size
+    return count
+
+
+def _is_there(copy: int, path: Parts) -> bool:
+    try:
+        with opened(copy, *path[:-1]) as folder:
+            os.stat(path[-1], dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True  # something else stands in its way: the commit's own stays
+    return True
 
 
 class _Search:

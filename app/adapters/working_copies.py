@@ -16,7 +16,7 @@ from app.adapters.git_folders import (
     opened,
     remove_tree,
 )
-from app.adapters.git_includes import copy_included, exclude_lines
+from app.adapters.git_includes import copy_included
 from app.adapters.git_looks import Look
 from app.adapters.git_origins import is_local
 from app.adapters.git_places import (
@@ -91,14 +91,15 @@ class GitWorkingCopies:
             return 0
         try:
             with self._opened(run_id) as copy:
-                copied = copy_included(origin, copy)
-            # neither committed by an agent nor counted as its work
-            for git_dir in (self.path(run_id) / ".git", self._look_dir(run_id)):
-                with (git_dir / "info" / "exclude").open("a") as file:
-                    file.write(exclude_lines(copied))
+                return copy_included(origin, copy, lambda lines: self._exclude(run_id, lines))
         except OSError as problem:
             raise LaunchFailed(f"The files to include could not be copied: {problem}") from problem
-        return len(copied)
+
+    def _exclude(self, run_id: str, lines: str) -> None:
+        # neither committed by an agent nor counted as its work
+        for git_dir in (self.path(run_id) / ".git", self._look_dir(run_id)):
+            with (git_dir / "info" / "exclude").open("a") as file:
+                file.write(lines)
 
     def take(self, repo: Repository, run_id: str, branch: str) -> str:
         """Pack the copy's commits into the mirror, checked; the tip. Raises CannotRead."""

@@ -53,3 +53,24 @@ def test_an_origin_that_is_no_checkout_includes_nothing(tmp_path: Path) -> None:
 def test_too_many_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(LaunchFailed, match="more than 1000 files"):
         included(tmp_path, "many/*\n", {f"many/{number}": "x" for number in range(1001)})
+
+
+def test_a_copy_left_in_the_middle_of_including_holds_no_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # what a killed server leaves is undone only where nothing in it could be somebody's work
+    place = set_up_place(tmp_path, files={".runyardinclude": "*.env\n"}, bare=False)
+    write_files(place.origin, {"a.env": "A=1\n", "b.env": "B=1\n"})
+    place.start()
+    copied: list[object] = []
+
+    def end_at_the_second(old: object, new: object) -> None:
+        copied.append(new)
+        if len(copied) == 2:
+            raise OSError("as a kill would")
+
+    monkeypatch.setattr("app.adapters.git_includes.shutil.copyfileobj", end_at_the_second)
+    with pytest.raises(LaunchFailed):
+        place.copies.include(place.repo, "run_1")
+    assert (place.copies.path("run_1") / "a.env").exists()
+    assert place.copies.look(place.repo, "run_1", tip=place.base_sha).is_clean
