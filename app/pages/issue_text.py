@@ -120,12 +120,15 @@ class IssueText:
     async def _save_mine(self) -> None:
         if self._editor is not None:
             self._editor.keep_mine()
-            self._notice.clear()
+            self._show_typed(self._editor)
             await self._submit()
 
     def _take_theirs(self) -> None:
         if self._editor is not None:
             self._editor.take_theirs()
-            self._notice.clear()
-            self._title.control.set_value(self._editor.title)
-            self._body.control.set_value(self._editor.body)
+            self._show_typed(self._editor)
+
+    def _show_typed(self, editor: IssueEditor) -> None:
+        self._notice.clear()
+        self._title.control.set_value(editor.title)
+        self._body.control.set_value(editor.body)

@@ -49,9 +49,17 @@ class IssueEditor:
         return True
 
     def keep_mine(self) -> None:
-        """What is typed is meant to replace theirs, which was seen by now."""
+        """What is typed is meant to replace theirs, which was seen by now.
+
+        What was left alone here stays as they have made it.
+        """
         if self.theirs is not None:
+            typed, seen = self._typed(), self._seen
             self._seen, self.theirs = self.theirs, None
+            if typed["title"] == seen["title"]:
+                self.title = self._seen["title"]
+            if typed["body"] == seen["body"]:
+                self.body = self._seen["body"]
 
     def take_theirs(self) -> None:
         """Go on from theirs; what was typed is given up."""

@@ -47,6 +47,15 @@ def test_who_was_overtaken_sees_theirs_and_keeps_what_is_typed() -> None:
     assert editor.theirs is None
 
 
+def test_what_was_left_alone_stays_as_the_other_has_made_it() -> None:
+    editor = IssueEditor(ISSUE)
+    editor.body = "Mine"
+    editor.notice(overtaken(title="Their title", body="Theirs"))
+    editor.keep_mine()
+    assert (editor.title, editor.body) == ("Their title", "Mine")
+    assert editor.change() == {"body": "Mine", "was": {"body": "Theirs"}}
+
+
 def test_theirs_can_be_taken_instead() -> None:
     editor = IssueEditor(ISSUE)
     editor.body = "Mine"
