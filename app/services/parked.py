@@ -82,7 +82,8 @@ class ParkedDesk:
         project = self._projects.find(project_id)
         with self._locks.holding(f"branch {project_id} {branch}"):
             runs = self._parked.of_branch(project_id, branch)
-            if project is None or not runs:
+            is_there = runs or self._parked.open_run(project_id, branch)
+            if project is None or not is_there:
                 raise NotFound
             if confirm != branch:
                 raise ConfirmMismatch

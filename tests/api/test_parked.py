@@ -103,7 +103,10 @@ def test_different_keys_in_one_request_are_refused(shop: Workshop, project_id: s
 def test_a_branch_that_is_written_to_is_locked(shop: Workshop, project_id: str) -> None:
     number = shop.issue(project_id)
     run = shop.live(shop.start(project_id, "please wait", issue=number)["id"])
-    assert problem(discard(shop, run))["error"] == "not_found"
+    assert problem(discard(shop, run, "other"))["error"] == "confirm_mismatch"
+    told = problem(discard(shop, run))
+    assert (told["status"], told["error"], told["holder"]) == (409, "pr_lock", run["id"])
+    assert (told["branch"], bool(told["since"])) == (run["work_branch"], True)
     assert run["work_branch"] not in listed(shop)
     for what, error in (("deliver", "not_deliverable"), ("release", "still_live")):
         told = problem(shop.api.post(f"/runs/{run['id']}/{what}"))
