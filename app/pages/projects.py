@@ -217,7 +217,7 @@ class Welcome:
             self._visit.refuse(problem)
         else:
             # its card comes by the feed, on this page as on every other
-            self._visit.say(f"{project.name} is here. Press New run on its card.")
+            self._visit.say(f"{project.name} is here. Press Start AFK run on its card.")
         self._demo.set_text("Try the demo project")
         self._demo.enable()
 
