@@ -15,6 +15,7 @@ from app.adapters.checkout import read_commit
 from app.adapters.demo_repository import make_demo_repository
 from app.adapters.file_locks import FileLocks
 from app.config import Settings
+from app.control_plane.beginnings import make_launcher
 from app.control_plane.endings import make_reaper
 from app.control_plane.metronome import Metronome
 from app.control_plane.outside import Adapters, find_place, pick_adapters, pick_counters
@@ -39,7 +40,7 @@ from app.services.floor import Ledgers, Outside
 from app.services.holdings import Holdings
 from app.services.issues import IssueDesk
 from app.services.keys import Keys, Limits
-from app.services.launcher import Launcher, LaunchTerms
+from app.services.launcher import Launcher
 from app.services.leases import RENEW_SECONDS, Leases
 from app.services.listing import RunListing
 from app.services.overview import Overview
@@ -159,36 +160,19 @@ class ControlPlane:
 
     def _build(self, given: dict[str, object]) -> Services:
         ledgers, outside, clock = self.ledgers, self.adapters.outside(self.ledgers), self.clock
-        launcher = Launcher(ledgers, outside, _terms(self.settings), self.locks, clock)
+        launcher = make_launcher(self.settings, ledgers, outside, self.locks, clock)
         self.reaper = self._reaper(outside, launcher)
-        clearings = self.adapters.clearings
+        most, clearings = self.settings.max_live_runs, self.adapters.clearings
         self.recovery = Recovery(ledgers.runs, outside.engine, self.reaper, clearings)
         issues = IssueDesk(ledgers, outside)
         quota = Quota(self.settings.run_quota, self.settings.run_window)
         limits = Limits(self.settings.key_hold_seconds, self.settings.key_ttl_seconds)
         keys, identity = Keys(ledgers.runs, limits), self._identity()
         trigger = self._trigger_desk(outside, quota, keys, lambda: sweep.request_fill())
-        afk = AfkDesk(
-            ledgers,
-            outside,
-            issues,
-            trigger,
-            self.leases,
-            self.settings.max_live_runs,
-            identity.as_dict(),
-            on_changed=lambda: sweep.request(),
-        )
-        sweep = Sweep(
-            ledgers,
-            self.reaper,
-            launcher,
-            self.workers,
-            self.tenure,
-            clock,
-            self.settings.max_live_runs,
-            afk.fill_once,
-            self.metronome.call_at,
-        )
+        told, ask = identity.as_dict(), lambda: sweep.request()
+        afk = AfkDesk(ledgers, outside, issues, trigger, self.leases, most, told, on_changed=ask)
+        duties = (self.reaper, launcher, self.workers, self.tenure)
+        sweep = Sweep(ledgers, *duties, clock, most, afk.fill_once, self.metronome.call_at)
         desk = self._project_desk(outside, sweep)
         return Services(
             identity=identity,
@@ -289,11 +273,3 @@ class ControlPlane:
 
 def _accounts(settings: Settings, stores: Stores) -> Accounts:
     return Accounts(AccountLedger(stores), entropy=secrets.token_bytes, data_dir=settings.data_root)
-
-
-def _terms(settings: Settings) -> LaunchTerms:
-    return LaunchTerms(
-        grace_seconds=settings.kill_grace_seconds,
-        launch_seconds=settings.launch_seconds,
-        log_cap_bytes=settings.log_cap_bytes,
-    )
