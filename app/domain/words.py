@@ -109,6 +109,7 @@ FRAMEWORKS = (
 )
 
 READY_LABEL = "ready-for-agent"
+BUILTIN = "builtin"  # the tracker that Runyard keeps itself
 PAUSE_THRESHOLD = 3
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import case, update
+from sqlalchemy import case, or_, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
-from app.domain.words import PAUSE_THRESHOLD
+from app.domain.words import BUILTIN, PAUSE_THRESHOLD
 from app.records.database import Transaction
 from app.records.feed import ProjectChanged
 from app.records.routing import Stores
-from app.records.tables import Project, Run
+from app.records.tables import IssueRow, Project, Run
 
 
 class NameInUse(Exception):
@@ -42,11 +42,18 @@ class ProjectLedger:
             return list(session.exec(select(Project).order_by(col(Project.name))).all())
 
     def swept(self) -> list[Project]:
-        """The projects whose loop is on and neither paused nor archived, by id."""
+        """The projects whose loop is on, neither paused nor archived, with an issue that is open.
+
+        Whether another tracker has open issues only that tracker knows: its projects are all here.
+        """
+        open_issue = select(IssueRow.number).where(
+            IssueRow.project_id == Project.id, IssueRow.state == "open"
+        )
         query = select(Project).where(
             col(Project.auto_enabled).is_(True),
             col(Project.archived_at).is_(None),
             col(Project.strikes) < PAUSE_THRESHOLD,
+            or_(Project.tracker != BUILTIN, open_issue.exists()),
         )
         with self.stores.control.reading() as session:
             return list(session.exec(query.order_by(col(Project.id))).all())

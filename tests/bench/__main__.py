@@ -17,6 +17,7 @@ from tests.bench.launching import make_large_origin, measure_launch, write_agent
 from tests.bench.listing import measure_lists
 from tests.bench.noop import ROOT, running_noop
 from tests.bench.pages import CARDS, measure_page
+from tests.bench.sweeping import measure_sweeps
 from tests.bench.table import Found, as_json, missed, render
 from tests.bench.yard import Yard, running_yard
 from tests.repositories import make_origin
@@ -41,6 +42,7 @@ def main() -> None:
             _step("the page of cards", lambda: found.update(measure_page(few)))
             _step("a long history", lambda: _measure_history(found, folder, few, projects[0]))
         _step("launching", lambda: _measure_launch(found, folder))
+        _step("sweeping", lambda: found.update(measure_sweeps(folder / "sweeps")))
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(as_json(found, _machine()), indent=2) + "\n")
     print(f"\n{render(found)}\n")
