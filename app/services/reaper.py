@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any
 
 from app.domain import rules
@@ -26,11 +26,13 @@ from app.services.ports import (
 )
 from app.services.prechecks import repository_of
 from app.services.run_locks import Locks
-from app.services.settlement import Settlement
+from app.services.settlement import TIDYING, Settlement
 from app.services.tenure import Tenure
 from app.services.verdicts import Line, Verdicts
 
-log = logging.getLogger(__name__)
+LONG_TAKE = timedelta(seconds=4)
+REST_FACTOR = 4
+LONGEST_REST = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Reaper:
         self._clock = clock
         self._speaking_for = speaking_for
         self._wanted: set[str] = set()
+        self._rests: dict[str, datetime] = {}
 
     def reap_once(self, run_id: str) -> bool:
         """Look at one run and do what follows; False where another duty has it just now.
@@ -110,6 +113,7 @@ class Reaper:
             self._deliveries.begin(run)
         if run.status in DONE:
             self._deliveries.forget(run.id)
+            self._rests.pop(run.id, None)
             self._settlement.settle(run, project)
 
     # --- starting ------------------------------------------------------------------------------
@@ -143,7 +147,7 @@ class Reaper:
         sight = self._engine.look(run.id)
         work = Work(None, False)
         if sight.exit is not None or sight.alive is False:
-            work = self._take_work(run, project, sight)
+            work = self._take_patiently(run, project, sight)
         verdict = rules.classify(self._facts(run, project, sight, work))
         if verdict.signal is None:
             if work.because:
@@ -189,19 +193,36 @@ class Reaper:
             return None
         return found is not None
 
+    def _take_patiently(self, run: Run, project: Project, sight: Sight) -> Work:
+        # what takes long and comes to nothing must not take all the time of every sweep
+        if self._clock() < self._rests.get(run.id, self._clock()):
+            return Work(None, None)
+        began = monotonic()
+        work = self._take_work(run, project, sight)
+        took = timedelta(seconds=monotonic() - began)
+        if work.has_commits is None and took >= LONG_TAKE:
+            self._rests[run.id] = self._clock() + min(REST_FACTOR * took, LONGEST_REST)
+        else:
+            self._rests.pop(run.id, None)
+        return work
+
     def _take_work(self, run: Run, project: Project, sight: Sight) -> Work:
         repo = repository_of(project)
         try:
             tip = self._copies.take(repo, run.id, run.work_branch)
             commits = self._mirrors.stat(repo, run.base_sha or tip, tip).commits
         except Tampered as problem:
-            if sight.alive:
+            if self._is_tidying(sight):
                 return Work(None, None)  # its last processes are being ended, and may write yet
             # nothing is known of a copy while something of ours is away
             return Work(None, False if self._has_claim(repo, run) else None, str(problem))
         except (CannotRead, OSError) as problem:
             return Work(None, None, str(problem))
         return Work(tip, commits > 0)
+
+    def _is_tidying(self, sight: Sight) -> bool:
+        at = sight.exit.at if sight.exit else None
+        return bool(sight.alive) and at is not None and self._clock() - at < TIDYING
 
     def _has_claim(self, repo: Repository, run: Run) -> bool:
         try:
