@@ -10,10 +10,18 @@ from nicegui import ui
 from nicegui.testing.user import User
 
 from app.api.schemas import ProjectOut, RunOut
+from app.domain.lifecycle import Signal
 from app.domain.words import Status
 from app.pages.run_header import is_unproved, why_html
 from tests.pages.conftest import House, html_of, until
-from tests.pages.run_scenes import DELIVERS, DIES, add_project, start
+from tests.pages.run_scenes import (
+    DELIVERS,
+    DIES,
+    WAITS,
+    add_project,
+    start,
+    until_status,
+)
 from tests.state.run_samples import NOON, run_of
 
 SURE = "No safety checks apply and there is no undo."
@@ -130,6 +138,29 @@ async def test_a_run_that_left_no_commit_has_nothing_to_deliver(
     await user.open(f"/runs/{run.id}")
     await user.should_not_see(marker="deliver")
     await user.should_not_see(marker="release-run")
+
+
+async def test_an_end_without_proof_is_released_by_two_presses(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project = await add_project(house, user, tmp_path, WAITS)
+    run = await start(house, user, project, "k1")
+    await until_status(house, run.id, "running")
+    runs, plane = house.plane.ledgers.runs, house.plane
+    with plane.database.transaction() as tx:
+        ended = {"kind": "reaped", "sentence": "stopped", "because": "stopped"}
+        runs.move(tx, runs.find(run.id), Signal.STOP, now=plane.clock(), **ended)
+    runs.note(run.id, project.id, hold="its end could not be proved yet; this is tried again")
+    await user.open(f"/runs/{run.id}")
+    assert "Its end could not be proved yet; this is tried again." in html_of(user)
+    user.find(marker="release-run").click()
+    await user.should_see("Release without proof?")
+    assert runs.find(run.id).released_at is None
+    user.find(marker="release-run").click()
+    await until(lambda: runs.find(run.id).released_at is not None)
+    await until(lambda: "Its work is parked." in html_of(user))
+    await user.should_not_see(marker="release-run")
+    assert plane.adapters.engine.kill(run.id)
 
 
 @pytest.mark.parametrize(
