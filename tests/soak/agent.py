@@ -46,7 +46,7 @@ def main():
     with open(pathlib.Path(sys.argv[2]) / run_id, "a") as tally:
         tally.write(f"{os.getpid()}\n")
     prompt = pathlib.Path(sys.argv[1]).read_text()
-    mode = re.search(r"mode:(\w+)", prompt)[1]
+    [mode] = re.findall(r"mode:(\w+)", prompt)
     print("mode", mode, flush=True)
     time.sleep(TICK)
     if mode == "succeed":
