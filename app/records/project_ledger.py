@@ -53,7 +53,7 @@ class ProjectLedger:
             col(Project.auto_enabled).is_(True),
             col(Project.archived_at).is_(None),
             col(Project.strikes) < PAUSE_THRESHOLD,
-            or_(Project.tracker != BUILTIN, open_issue.exists()),
+            or_(col(Project.tracker) != BUILTIN, open_issue.exists()),
         )
         with self.stores.control.reading() as session:
             return list(session.exec(query.order_by(col(Project.id))).all())
