@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from shutil import rmtree
 
@@ -266,6 +267,27 @@ def test_a_branch_that_moved_on_under_an_open_change_is_kept(plane: RealPlane) -
         discard(plane, run)
     assert plane.copy(run).exists()
     assert plane.tip(run) == later
+
+
+def test_of_two_discards_at_once_one_does_it(plane: RealPlane) -> None:
+    project = plane.add_project(LEAVES_FILES)
+    run, ended = died(plane, project), list[object]()
+    barrier = threading.Barrier(2)
+
+    def one() -> None:
+        barrier.wait(10)
+        try:
+            ended.append(discard(plane, run))
+        except NotFound as refusal:
+            ended.append(refusal.code)
+
+    threads = [threading.Thread(target=one) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert sorted(map(str, ended)) == ["1", "not_found"]
+    assert len(deeds(plane, "discard")) == 1
 
 
 def test_a_mirror_that_cannot_be_read_keeps_everything(plane: RealPlane) -> None:
