@@ -107,6 +107,7 @@ def _change_routes(services: Services) -> APIRouter:
     @router.post("/projects/{project_id}/changes/{number}/merge")
     def merge(project_id: str, number: Numbered) -> ChangeOut:
         """Merge, push to origin, close what it closes."""
+        services.issues.writable(project_id)
         return change_out(services.changes.merge(project_id, number, services.clock()))
 
     @router.post("/projects/{project_id}/changes/{number}/close")

@@ -43,12 +43,13 @@ class IssueLabels:
             return
         self._drawn = (issue.labels, is_archived)
         self._chips.clear()
+        self._chips.set_visibility(bool(issue.labels))
         with self._chips:
             if is_archived:
                 ui.html(labels_html(issue.labels), sanitize=clean).classes("line")
                 return
             for label in issue.labels:
-                chip = button(plain(label), partial(self._remove, label), kind="chip")
+                chip = button(f"{plain(label)} ×", partial(self._remove, label), kind="chip")
                 chip.props["aria-label"] = f"Remove label {plain(label)}"
                 chip.props["title"] = "Remove this label"
                 testid(chip, "label", label=label)

@@ -28,9 +28,14 @@ Look = tuple[IssueOut, list[CommentOut], list[ChangeOut]]
 
 
 class IssuePanel:
-    """Follows the issue live; what is half typed here is never touched by it."""
+    """Follows the issue live; what is half typed here is never touched by it.
 
-    def __init__(self, visit: Visit, page: Page, project: ProjectOut, issue: IssueOut) -> None:
+    `html` is its text, formatted.
+    """
+
+    def __init__(
+        self, visit: Visit, page: Page, project: ProjectOut, issue: IssueOut, html: str
+    ) -> None:
         self._visit, self._page = visit, page
         self._id, self._issue = project.id, issue
         self._is_archived = project.archived_at is not None
@@ -42,7 +47,12 @@ class IssuePanel:
         with testid(ui.element("div").classes("issue"), "issue", issue=str(issue.number)):
             self._under = ui.html("", sanitize=clean).classes("line")
             self._labels = IssueLabels(self._change)
-            self._text = IssueText(visit, project.id, issue, self.load)
+            self._text = IssueText(visit, project.id, issue, html, self.load)
+            with self._text.foot:
+                self._ready = button(
+                    "Mark ready", self._toggle_ready, kind="small", mark="toggle-ready"
+                )
+                self._turn = button("Close", self._turn_over, kind="small bare", mark="turn-issue")
             self._changes = testid(ui.html("", sanitize=clean).classes("list"), "issue-changes")
             self._comments = IssueComments(visit, project.id, issue.number, self.load)
         self._changes.set_visibility(False)
@@ -54,8 +64,6 @@ class IssuePanel:
         with page.actions:
             self._afk = button("Start AFK run", self._start, kind="pri", mark="start-issue")
             self._run = button("Run with…", self._open_form, mark="run-issue")
-            self._ready = button("Mark ready", self._toggle_ready, mark="toggle-ready")
-            self._turn = button("Close", self._turn_over, kind="bare", mark="turn-issue")
 
     async def _ask(self) -> Look:
         api, number = self._visit.api, self._issue.number

@@ -18,29 +18,33 @@ from app.state.issue_editor import IssueEditor
 from app.state.latest import Latest
 from app.state.wire import ApiProblem, IssueOut, NoAnswer
 
+NOTHING = '<p class="sub">Nothing more is said.</p>'
+
 
 class IssueText:
-    """The text as it stands, or the form in which it is changed."""
+    """The text as it stands, or the form in which it is changed; `foot` takes further buttons."""
 
     def __init__(
         self,
         visit: Visit,
         project_id: str,
         issue: IssueOut,
+        html: str,
         done: Callable[[], Awaitable[None]],
     ) -> None:
         self._visit, self._id, self._issue, self._done = visit, project_id, issue, done
         self._editor: IssueEditor | None = None
-        self._shown: str | None = None
+        self._shown = issue.body
         self._format = Latest(lambda: format_markdown(self._issue.body), self._show_text)
         with testid(ui.element("section").classes("card"), "issue-text"):
             self._reading = ui.element("div").classes("stack")
             with self._reading:
                 self._text = ui.html("", sanitize=clean)
-                with ui.element("div").classes("foot"):
+                with ui.element("div").classes("foot") as self.foot:
                     self._edit = button("Edit", self._begin, kind="small", mark="edit-issue")
             self._writing = ui.element("div").classes("stack")
             self._writing.set_visibility(False)
+        self._show_text(html)
 
     def show(self, issue: IssueOut, *, is_archived: bool) -> None:
         """Show the text as it is; a form that is open is left alone."""
@@ -52,7 +56,7 @@ class IssueText:
 
     def _show_text(self, html: str) -> None:
         if not self._visit.client.is_deleted:
-            self._text.set_content(html if self._issue.body.strip() else "No text.")
+            self._text.set_content(html if self._issue.body.strip() else NOTHING)
 
     def _begin(self) -> None:
         self._editor = IssueEditor(self._issue)

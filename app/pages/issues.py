@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nicegui import ui
 
+from app.pages.components.markdown import format_markdown
 from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain
 from app.pages.components.tabs import Tabs, chosen_tab
@@ -47,6 +48,7 @@ def register(door: Door) -> None:
         try:
             project = await visit.api.project(project_id)
             issue = await visit.api.issue(project_id, asked)
+            html = await format_markdown(issue.body)
         except ApiProblem as problem:
             refused(visit, problem, active="projects")
             return
@@ -54,7 +56,7 @@ def register(door: Door) -> None:
         crumbs = [*crumbs_of(project), ("Issues", f"/projects/{project.id}/issues")]
         title = f"#{issue.number} {plain(issue.title)}"
         with frame(visit, title=title, active="projects", crumbs=crumbs) as page:
-            panel = IssuePanel(visit, page, project, issue)
+            panel = IssuePanel(visit, page, project, issue, html)
         await panel.load()
 
 

@@ -108,13 +108,20 @@ class IssueDesk:
         self._issue_here(self._kept_here(project_id), number)
         return self._tracker.comments(project_id, number)
 
+    def writable(self, project_id: str) -> Project:
+        """The project, where people may write into its tracker here. Raises a Refusal."""
+        project = self._kept_here(project_id)
+        if project.archived_at is not None:
+            raise ProjectArchived
+        return project
+
     # --- what people do ------------------------------------------------------------------------
 
     def add(
         self, project_id: str, title: str, body: str, labels: list[str], now: datetime
     ) -> IssueView:
         """Write an issue. Raises a Refusal."""
-        self._writable(project_id)
+        self.writable(project_id)
         row = self._tracker.add_issue(
             project_id, title=title, body=body, labels=list(dict.fromkeys(labels)), now=now
         )
@@ -132,7 +139,7 @@ class IssueDesk:
 
         Raises a Refusal; EditedMeanwhile where something else stands there by now.
         """
-        self._writable(project_id)
+        self.writable(project_id)
         if "labels" in changes:
             changes = changes | {"labels": list(dict.fromkeys(changes["labels"]))}
         try:
@@ -149,7 +156,7 @@ class IssueDesk:
         self, project_id: str, number: int, author: str, body: str, now: datetime
     ) -> IssueComment:
         """Say something on an issue, open or closed. Raises a Refusal."""
-        self._issue_here(self._writable(project_id), number)
+        self._issue_here(self.writable(project_id), number)
         said = IssueComment(
             project_id=project_id, number=number, author=author, body=body, created_at=now
         )
@@ -167,12 +174,6 @@ class IssueDesk:
         project = self._find(project_id)
         if project.tracker != BUILTIN:
             raise Invalid.field("tracker", "This project's issues are kept in its own tracker.")
-        return project
-
-    def _writable(self, project_id: str) -> Project:
-        project = self._kept_here(project_id)
-        if project.archived_at is not None:
-            raise ProjectArchived
         return project
 
     def _issue_here(self, project: Project, number: int) -> None:

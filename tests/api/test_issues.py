@@ -234,12 +234,15 @@ def test_an_archived_project_keeps_its_issues_and_takes_no_words(shop: Workshop)
     path = f"/projects/{project_id}/issues"
     shop.issue(project_id, "Old")
     shop.api.post(f"{path}/1/comments", json={"body": "said"})
+    shop.delivered(project_id)
     assert shop.api.delete(f"/projects/{project_id}").status_code == 200
     refused = [
+        shop.api.post(f"/projects/{project_id}/changes/2/merge"),
         shop.api.post(path, json={"title": "New"}),
         shop.api.patch(f"{path}/1", json={"title": "New"}),
         shop.api.post(f"{path}/1/comments", json={"body": "more"}),
     ]
-    assert [problem(one)["error"] for one in refused] == ["project_archived"] * 3
+    assert [problem(one)["error"] for one in refused] == ["project_archived"] * 4
     assert [one["title"] for one in shop.api.get(path).json()["items"]] == ["Old"]
     assert len(shop.api.get(f"{path}/1/comments").json()["items"]) == 1
+    assert shop.api.get(f"/projects/{project_id}/changes/2").json()["state"] == "open"
