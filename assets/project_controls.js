@@ -15,7 +15,7 @@ export default {
       </div>
       <div class="more">
         <button
-          type="button" class="btn ico small bare" data-testid="card-menu" aria-haspopup="menu"
+          type="button" class="btn ico small bare" data-testid="card-menu" aria-haspopup="true"
           :aria-label="about" @click="press('card-menu', $event)"
         >⋯</button>
         <slot></slot>

@@ -32,7 +32,8 @@ class ProjectMenu:
             self._menu = None
         if was_open:
             return
-        with ui.menu().classes("menu").props("no-parent-event") as self._menu:
+        # links and buttons to tab through: a group, no menu that is walked with arrows
+        with ui.menu().classes("menu").props("no-parent-event role=group") as self._menu:
             self._draw()
         self._menu.open()
 
@@ -55,6 +56,8 @@ class ProjectMenu:
     async def _reset(self) -> None:
         self._close()
         await self._acts.reset(self._id)
+        if self._acts.trouble(self._id) is None:
+            self._visit.say("No failures are counted any more.")
 
     async def _archive(self) -> None:
         visit = self._visit
