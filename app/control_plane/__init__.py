@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from app.control_plane.plane import ASSETS, ControlPlane
+from app.control_plane.assembly import ASSETS
+from app.control_plane.plane import ControlPlane
 
 __all__ = ["ASSETS", "ControlPlane"]

@@ -1,0 +1,242 @@
+"""How the services are put together, on the ground that the control plane lays."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from app import __version__
+from app.adapters.checkout import read_commit
+from app.adapters.demo_repository import make_demo_repository
+from app.config import Settings
+from app.control_plane.beginnings import make_launcher
+from app.control_plane.endings import make_reaper
+from app.control_plane.metronome import Metronome
+from app.control_plane.outside import Adapters
+from app.control_plane.premises import premises_of
+from app.records.account_ledger import AccountLedger
+from app.records.database import Database
+from app.records.feed import Feed
+from app.services.accounts import Accounts
+from app.services.afk import AfkDesk
+from app.services.changes import ChangeDesk
+from app.services.counting import Counting
+from app.services.delivery import Deliverer
+from app.services.demo import DemoDesk
+from app.services.doctor import Checked, examine
+from app.services.floor import Ledgers
+from app.services.holdings import Holdings
+from app.services.issues import IssueDesk
+from app.services.keys import Keys, Limits
+from app.services.leases import Leases
+from app.services.listing import RunListing
+from app.services.overview import Overview
+from app.services.parked import ParkedDesk
+from app.services.plane import Identity, Services, SettingValue
+from app.services.prechecks import Prechecks
+from app.services.projects import ProjectDesk
+from app.services.quota import Places, Quota
+from app.services.recovery import Recovery
+from app.services.run_locks import Locks
+from app.services.salvage import Salvage
+from app.services.stopping import Stopper
+from app.services.sweep import Sweep
+from app.services.tenure import Tenure
+from app.services.trigger import TriggerDesk
+from app.services.workers import Workers
+
+ROOT = Path(__file__).parent.parent.parent
+ASSETS = ROOT / "assets"
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What every service may stand on."""
+
+    settings: Settings
+    clock: Callable[[], datetime]
+    adapters: Adapters
+    feed: Feed
+    database: Database
+    workers: Workers
+    metronome: Metronome
+    ledgers: Ledgers
+    locks: Locks
+    leases: Leases
+    tenure: Tenure
+    counting: Counting
+
+
+class Assembly:
+    """Every service, made once; `again` looks at a run once more, in a worker."""
+
+    def __init__(self, ground: Ground, again: Callable[[str], None]) -> None:
+        self._ground = ground
+        self._settings = ground.settings
+        self._ledgers = ground.ledgers
+        self._clock = ground.clock
+        self._again = again
+        self._outside = ground.adapters.outside(ground.ledgers)
+        self._quota = Quota(self._settings.run_quota, self._settings.run_window)
+        self._issues = IssueDesk(self._ledgers, self._outside)
+        self._identity = self._make_identity()
+        self._launcher = make_launcher(
+            self._settings, self._ledgers, self._outside, ground.locks, self._clock
+        )
+        self.reaper = make_reaper(
+            self._ledgers,
+            self._outside,
+            self._launcher,
+            locks=ground.locks,
+            workers=ground.workers,
+            tenure=ground.tenure,
+            clock=self._clock,
+            again=again,
+        )
+        self.recovery = Recovery(
+            self._ledgers.runs, self._outside.engine, self.reaper, ground.adapters.clearings
+        )
+
+    def services(self, given: dict[str, object]) -> Services:
+        """All of them in one hand; `given` is what the command line said."""
+        ground, ledgers, outside = self._ground, self._ledgers, self._outside
+        keys = self._make_keys()
+        # these three need each other: who accepts asks for a sweep, and a sweep accepts
+        trigger = self._make_trigger_desk(keys, lambda: sweep.request_fill())
+        afk = self._make_afk_desk(trigger, lambda: sweep.request())
+        sweep = self._make_sweep(afk)
+        desk = self._make_project_desk(sweep)
+        return Services(
+            identity=self._identity,
+            clock=self._clock,
+            feed=ground.feed,
+            stores=ledgers.runs.stores,
+            database=ground.database,
+            runs=ledgers.runs,
+            project_rows=ledgers.projects,
+            projects=desk,
+            issues=self._issues,
+            changes=ChangeDesk(ledgers, outside, ground.locks, sweep.request),
+            overview=self._make_overview(desk),
+            demo=self._make_demo_desk(desk),
+            trigger=trigger,
+            afk=afk,
+            keys=keys,
+            parked=self._make_parked_desk(sweep),
+            salvage=self._make_salvage(sweep),
+            stopper=self._make_stopper(),
+            listing=RunListing(ledgers.runs, self._quota, outside),
+            accounts=self._make_accounts(),
+            sweep=sweep,
+            engine=outside.engine,
+            limits_mode=lambda: ground.counting.look_once(self._clock()),
+            examine=self._examine,
+            settings=tuple(SettingValue(*one) for one in self._settings.told(given)),
+        )
+
+    # --- each of them --------------------------------------------------------------------------
+
+    def _make_identity(self) -> Identity:
+        return Identity(
+            environment=self._settings.environment,
+            version=__version__,
+            commit=read_commit(ROOT / ".git"),
+            database=self._ground.database.kind,
+            host=socket.gethostname(),
+        )
+
+    def _make_keys(self) -> Keys:
+        limits = Limits(self._settings.key_hold_seconds, self._settings.key_ttl_seconds)
+        return Keys(self._ledgers.runs, limits)
+
+    def _make_trigger_desk(self, keys: Keys, on_accepted: Callable[[], None]) -> TriggerDesk:
+        checks = Prechecks(self._ledgers.projects, self._outside)
+        places = Places(self._quota, self._ledgers.runs.stores, self._ground.counting)
+        return TriggerDesk(self._ledgers.runs, checks, places, keys, on_accepted)
+
+    def _make_afk_desk(self, trigger: TriggerDesk, on_changed: Callable[[], None]) -> AfkDesk:
+        return AfkDesk(
+            self._ledgers,
+            self._outside,
+            self._issues,
+            trigger,
+            self._ground.leases,
+            self._settings.max_live_runs,
+            self._identity.as_dict(),
+            on_changed,
+        )
+
+    def _make_sweep(self, afk: AfkDesk) -> Sweep:
+        return Sweep(
+            self._ledgers,
+            self.reaper,
+            self._launcher,
+            self._ground.workers,
+            self._ground.tenure,
+            self._clock,
+            self._settings.max_live_runs,
+            afk.fill_once,
+            self._ground.metronome.call_at,
+        )
+
+    def _make_project_desk(self, sweep: Sweep) -> ProjectDesk:
+        ground = self._ground
+        defaults = {
+            "budget_seconds": self._settings.budget_seconds,
+            "max_concurrency": self._settings.repo_concurrency,
+        }
+        return ProjectDesk(
+            self._ledgers, self._outside, ground.workers, ground.feed, sweep.request, defaults
+        )
+
+    def _make_overview(self, desk: ProjectDesk) -> Overview:
+        projects, runs = self._ledgers.projects, self._ledgers.runs
+        feed, remembers = self._ground.feed, self._ground.leases.is_alone
+        return Overview(projects, runs, self._issues, desk, feed, remembers=remembers)
+
+    def _make_demo_desk(self, desk: ProjectDesk) -> DemoDesk:
+        git, files = self._ground.adapters.git, ASSETS / "demo" / "repository"
+        return DemoDesk(
+            self._ledgers.projects,
+            desk,
+            self._issues,
+            lambda folder: make_demo_repository(git, files, folder),
+            self._settings.data_root / "demo",
+            ASSETS / "demo" / "agent.py",
+        )
+
+    def _make_parked_desk(self, sweep: Sweep) -> ParkedDesk:
+        ground = self._ground
+        holdings = Holdings(self._outside, ground.workers, self._clock, ground.feed.publish)
+        return ParkedDesk(self._ledgers, self._outside, holdings, ground.locks, sweep.request)
+
+    def _make_salvage(self, sweep: Sweep) -> Salvage:
+        deliverer = Deliverer(self._ledgers.runs, self._outside, self._clock)
+        return Salvage(self._ledgers, self._outside, deliverer, self._ground.locks, sweep.request)
+
+    def _make_stopper(self) -> Stopper:
+        workers, engine = self._ground.workers, self._outside.engine
+        return Stopper(
+            self._ledgers.runs,
+            self._ground.locks,
+            again=lambda run_id: workers.submit(self._again, run_id),
+            kill_soon=lambda run_id: workers.submit(engine.kill, run_id),
+        )
+
+    def _make_accounts(self) -> Accounts:
+        ledger = AccountLedger(self._ledgers.runs.stores)
+        return Accounts(ledger, entropy=secrets.token_bytes, data_dir=self._settings.data_root)
+
+    def _examine(self) -> list[Checked]:
+        ground = self._ground
+        premises = premises_of(
+            self._settings,
+            ground.database.kind,
+            ground.adapters.git,
+            lambda: ground.counting.check(self._clock()),
+        )
+        return examine(self._outside.agents, premises)
