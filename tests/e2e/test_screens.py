@@ -94,7 +94,13 @@ def test_every_page_is_whole_and_without_barriers(
 def test_a_hostile_name_is_only_text(sign_in: OpenPage, server: RunyardServer, yard: Yard) -> None:
     page = sign_in()
     expect(page.get_by_role("link", name=HOSTILE)).to_be_visible()
-    for name in ("project-hostile", "new-run-hostile", "run-hostile", "project-issues"):
+    for name in (
+        "project-hostile",
+        "new-run-hostile",
+        "run-hostile",
+        "project-issues",
+        "issue-hostile",
+    ):
         page.goto(server.url + yard.paths[name])
         page.wait_for_function(IS_DRAWN)
         expect(page.get_by_text(HOSTILE).first).to_be_attached()
