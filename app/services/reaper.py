@@ -195,7 +195,8 @@ class Reaper:
 
     def _take_patiently(self, run: Run, project: Project, sight: Sight) -> Work:
         # what takes long and comes to nothing must not take all the time of every sweep
-        if self._clock() < self._rests.get(run.id, self._clock()):
+        rest = self._rests.get(run.id)
+        if rest is not None and self._clock() < rest:
             return Work(None, None)
         began = monotonic()
         work = self._take_work(run, project, sight)
