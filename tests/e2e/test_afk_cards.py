@@ -207,7 +207,10 @@ def test_a_paused_project_says_why_and_after_reset_the_next_issue_starts_by_itse
     expect(bob.get_by_test_id("card-status").first).to_contain_text("#4")
     expect(plan).to_contain_text("would hold — an auto run is under way")
     expect(plan.get_by_role("listitem").first).to_be_visible()
+    part(ann, project, "auto-toggle").click()
+    expect(part(ann, project, "auto-toggle")).to_have_text("Auto AFK runs: Off")
     stop_runs(server, project)
+    wait_until_released(server, runs_of(server, project)[0]["id"])
 
 
 def test_a_start_whose_answer_is_lost_is_pressed_again_and_makes_one_run(
