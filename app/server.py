@@ -35,6 +35,7 @@ from app.api import (
     parked,
     problems,
     projects,
+    retry,
     runs,
     sign_in,
     system,
@@ -155,6 +156,7 @@ def _build_api(services: Any, live: LiveStream) -> FastAPI:
     api.include_router(issues.routes(services))
     api.include_router(afk.routes(services))
     api.include_router(parked.routes(services))
+    api.include_router(retry.routes(services))
     api.include_router(events.routes(services, live, epoch=secrets.token_hex(4)))
     api.include_router(system.routes(services))
     api.include_router(sign_in.link_routes(services.accounts, services.clock))

@@ -240,6 +240,10 @@ class FakeCopies:
     def diff(self, repo: Repository, run_id: str, *, base_sha: str) -> Diff:
         return Diff(f"{base_sha}..{self._copy(run_id).tip}")
 
+    def adopt(self, old_id: str, run_id: str) -> None:
+        if old_id in self._world.copies and run_id not in self._world.copies:
+            self._world.copies[run_id] = self._world.copies.pop(old_id)
+
     def size(self, run_id: str) -> int:
         return 1024 if self.exists(run_id) else 0
 

@@ -131,6 +131,25 @@ class GitWorkingCopies:
         with or_cannot_read("The working copy"), self._opened(run_id):
             return self._look(run_id).diff(checked_sha(base_sha))
 
+    def adopt(self, old_id: str, run_id: str) -> None:
+        """Make the copy of one run another's, with whatever is in it; safe to repeat.
+
+        Nothing where there is no copy of the old run. Raises CannotRead.
+        """
+        with or_cannot_read("The working copy"):
+            if self.exists(run_id) or not self.exists(old_id):
+                return
+            look, new_look = self._look_dir(old_id), self._look_dir(run_id)
+            if not look.is_dir() and not new_look.is_dir():
+                raise CannotRead(f"{old_id} is not a working copy of ours.")
+            with self._opened(old_id):
+                pass
+            # what we know of it first: a copy without that is nobody's
+            if look.is_dir():
+                remove_tree(self._looks, new_look.name)
+                look.rename(new_look)
+            self.path(old_id).rename(self.path(run_id))
+
     def size(self, run_id: str) -> int:
         """Bytes of the copy on disk."""
         return measure(self.path(run_id))

@@ -1,9 +1,10 @@
-"""`runyard runs`: start, list, look at, read and stop runs."""
+"""`runyard runs`: start, repeat, list, look at, read and stop runs."""
 
 from __future__ import annotations
 
 import sys
 import uuid
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -31,14 +32,25 @@ Wait = Annotated[
 ]
 
 
+class Source(StrEnum):
+    """What a retry works on: what the run left, or a new branch from the base."""
+
+    PARKED = "parked"
+    FRESH = "fresh"
+
+
 def commands() -> typer.Typer:
     """The group `runs`."""
-    runs = group("Start, list, look at, read and stop runs.")
+    runs = group("Start, repeat, list, look at, read and stop runs.")
     trigger_example = example(
         "runyard runs trigger --project demo --agent-type claude --issue 3 --wait",
         "runyard runs trigger --project demo --agent-type script --task 'Tidy the README'",
     )
     runs.command("trigger", epilog=trigger_example)(trigger_run)
+    retry_example = example(
+        "runyard runs retry 7f3k1a --model opus", "runyard runs retry 7f3k1a --from fresh --wait"
+    )
+    runs.command("retry", epilog=retry_example)(retry_run)
     runs.command("list", epilog=example("runyard runs list --project demo --status running"))(
         list_runs
     )
@@ -77,6 +89,32 @@ def trigger_run(
         "task": task,
     }
     run, replayed = submit_run(server, order, key or str(uuid.uuid4()))
+    tell_started(server, run, replayed=replayed, wait=wait, json_only=json_only)
+
+
+def retry_run(
+    run_id: RunId,
+    agent_type: Annotated[
+        str | None, typer.Option("--agent-type", help="Another agent than before.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Another model than before.")] = None,
+    source: Annotated[
+        Source | None,
+        typer.Option(
+            "--from",
+            help="Go on with what is kept, or start again; when not given, go on where it can.",
+        ),
+    ] = None,
+    key: Key = None,
+    wait: Wait = False,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Run it again as a new run and print the new id."""
+    server = connect(data_dir)
+    path = run_path(find_run(server, run_id), "/retry")
+    wishes = {"agent": agent_type, "model": model, "from": source}
+    run, replayed = submit_run(server, wishes, key or str(uuid.uuid4()), path)
     tell_started(server, run, replayed=replayed, wait=wait, json_only=json_only)
 
 

@@ -24,6 +24,7 @@ from app.services.ports import (
 )
 from app.services.prechecks import repository_of
 from app.services.run_locks import Locks
+from app.services.succession import NothingKept, Succession, goes_on
 from app.services.undoing import Made, Undoing, Undone
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,8 @@ class Launcher:
         self._copies = outside.copies
         self._engine = outside.engine
         self._orders = Orders(outside, terms)
-        self._undoing = Undoing(outside)
+        self._succession = Succession(ledgers.runs, outside, clock)
+        self._undoing = Undoing(outside, self._succession)
         self._terms = terms
         self._locks = locks
         self._clock = clock
@@ -128,16 +130,11 @@ class Launcher:
             self._mirrors.clone(repo, progress=lambda *_: None)
         self._mirrors.fetch(repo)
         self._must_be_wanted(run)
-        base = self._claim(repo, run)
+        base, tip = self._take_over(repo, run) if goes_on(run) else self._begin(repo, run)
         made.claim = True
-        origin = f"branch {run.work_branch} from {run.branch_name}@{base[:7]}"
-        self._tell(run, "claimed", origin, branch=run.work_branch, base_sha=base)
         reach("after_claim")
-        self._copies.prepare(repo, run.id, branch=run.work_branch, sha=base)
         made.copy = True
-        included = self._copies.include(repo, run.id)
-        extra = f" · {included} files of .runyardinclude" if included else ""
-        self._tell(run, "prepared", f"working copy of {project.name}{extra}")
+        self._prepare(repo, run, project, tip)
         reach("after_prepare")
         left = (self.launch_by(run) - self._clock()).total_seconds()
         order = self._orders.order(run, project, base, seconds=left)
@@ -146,6 +143,34 @@ class Launcher:
         mark = self._engine.launch(order)
         reach("after_spawn")
         return mark
+
+    def _take_over(self, repo: Repository, run: Run) -> tuple[str, str]:
+        """Go on with what an earlier run left: where that began, and where it stands."""
+        try:
+            return self._succession.take_over(repo, run)
+        except NothingKept as reason:
+            raise NotLaunched(str(reason)) from reason
+
+    def _begin(self, repo: Repository, run: Run) -> tuple[str, str]:
+        """Claim a branch at the fresh base commit; what a retry starts instead of goes aside."""
+        if run.retry_of is not None:
+            try:
+                self._succession.set_aside(repo, run)
+            except NothingKept as reason:
+                raise NotLaunched(str(reason)) from reason
+        base = self._claim(repo, run)
+        origin = f"branch {run.work_branch} from {run.branch_name}@{base[:7]}"
+        self._tell(run, "claimed", origin, branch=run.work_branch, base_sha=base)
+        return base, base
+
+    def _prepare(self, repo: Repository, run: Run, project: Project, tip: str) -> None:
+        if self._copies.exists(run.id):
+            self._tell(run, "prepared", f"the working copy of {project.name} that was kept")
+            return
+        self._copies.prepare(repo, run.id, branch=run.work_branch, sha=tip)
+        included = self._copies.include(repo, run.id)
+        extra = f" · {included} files of .runyardinclude" if included else ""
+        self._tell(run, "prepared", f"working copy of {project.name}{extra}")
 
     def _must_be_wanted(self, run: Run) -> None:
         latest = self._runs.find(run.id)

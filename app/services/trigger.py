@@ -12,6 +12,7 @@ from typing import Any
 from sqlmodel import Session
 
 from app.domain import prompts
+from app.domain.ids import shorten
 from app.domain.issues import branch_of_issue
 from app.domain.words import Delivers, Depth, Status, Trigger
 from app.errors import (
@@ -24,10 +25,23 @@ from app.errors import (
 from app.failpoints import reach
 from app.records import run_ledger
 from app.records.run_ledger import RunLedger
+from app.records.succession_ledger import SuccessionLedger
 from app.records.tables import Project, Run
 from app.services.keys import Keys, Sent
 from app.services.prechecks import Prechecks
 from app.services.quota import FreePlace, Place, Places
+
+
+@dataclass(frozen=True)
+class Again:
+    """The run that an order repeats; with `branch`, it goes on with what is kept there.
+
+    `base_sha` is the commit that the kept work began at.
+    """
+
+    run_id: str
+    branch: str | None = None
+    base_sha: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,10 +62,11 @@ class Order:
     tags: tuple[str, ...] = ()
     # where somebody asked for less than is ordered (an issue picked for them): their own words
     asked_as: str | None = None
+    again: Again | None = None
 
     def body_hash(self) -> str:
         """What tells two orders under one key apart."""
-        asked = self.asked_as or self.__dict__
+        asked = self.asked_as or {name: it for name, it in self.__dict__.items() if name != "again"}
         text = json.dumps(asked, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -104,6 +119,7 @@ class TriggerDesk:
         on_accepted: Callable[[], None],
     ) -> None:
         self._runs = runs
+        self._successions = SuccessionLedger(runs)
         self._prechecks = prechecks
         self._places = places
         self._keys = keys
@@ -129,9 +145,10 @@ class TriggerDesk:
         ready = _Ready(
             run=run,
             project=project,
-            is_parked=checked.parked,
+            # a retry has looked at what is kept, and says what becomes of it
+            is_parked=checked.parked and order.again is None,
             sent=_sent(order, asker),
-            may_have_twin=order.asked_as is not None,
+            may_have_twin=_may_have_twin(order),
             still=still,
         )
         with self._places.place(run.charged_to, run.id, now) as place:
@@ -163,6 +180,8 @@ class TriggerDesk:
                 raise Parked(branch=run.work_branch)
             _refuse_crowd(tx, ready.project)
             self._runs.insert(tx, run, sentence=_sentence(run))
+            if run.retry_of is not None:
+                self._successions.link(tx, run)
         place.keep()
         return Accepted(run, False)
 
@@ -189,6 +208,8 @@ class TriggerDesk:
     ) -> Run:
         run_id = self._runs.stores.mint_run_id(now)
         due_at = now + timedelta(seconds=order.delay_seconds) if order.delay_seconds else None
+        again = order.again
+        own_branch = work_branch_of(project, order.issue, run_id)
         return Run(
             id=run_id,
             project_id=project.id,
@@ -198,7 +219,9 @@ class TriggerDesk:
             depth_level=order.depth,
             target_framework=order.framework,
             branch_name=branch,
-            work_branch=work_branch_of(project, order.issue, run_id),
+            work_branch=(again.branch if again else None) or own_branch,
+            base_sha=again.base_sha if again else None,
+            retry_of=again.run_id if again else None,
             issue=order.issue,
             task=order.task,
             agent=agent,
@@ -229,13 +252,23 @@ def work_branch_of(project: Project, issue: int | None, run_id: str) -> str:
     return f"run/{run_id}" if issue is None else branch_of_issue(project.branch_pattern, issue)
 
 
+def _may_have_twin(order: Order) -> bool:
+    # one that was picked for somebody, or that shares its branch with others: the lock on that
+    # branch is what keeps two apart, and says who has it
+    if order.again is not None:
+        return order.issue is not None or order.again.branch is not None
+    return order.asked_as is not None
+
+
 def _later(moment: datetime, seconds: int | None) -> datetime | None:
     return moment + timedelta(seconds=seconds) if seconds else None
 
 
 def _sentence(run: Run) -> str:
     what = f"issue #{run.issue}" if run.issue else f"branch {run.branch_name}"
-    return f"{run.trigger} · {what}"
+    of = f" of {shorten(run.retry_of)}" if run.retry_of else ""
+    goes_on = f" · goes on with {run.work_branch}" if run.retry_of and run.base_sha else ""
+    return f"{run.trigger}{of} · {what}{goes_on}"
 
 
 def _twin(run: Run) -> tuple[Any, ...]:
@@ -248,7 +281,7 @@ def _twin(run: Run) -> tuple[Any, ...]:
 def _refuse_twin(session: Session, ready: _Ready) -> None:
     run = ready.run
     if ready.may_have_twin:
-        return  # its issue was picked for it: the lock on its branch is what keeps two apart
+        return
     for other in run_ledger.find_open(session, run.project_id):
         if _twin(other) == _twin(run):
             raise AlreadyRunning(run_id=other.id)

@@ -13,9 +13,10 @@ from app.domain.words import Status
 from app.records.run_ledger import RunLedger
 from app.records.tables import Project, Run
 from app.services.floor import Outside
-from app.services.ports import Sight
+from app.services.ports import CannotRead, Sight
 from app.services.prechecks import repository_of
 from app.services.settlement import Kept, Settlement
+from app.services.succession import Succession
 from app.services.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,8 @@ class Undone:
 class Undoing:
     """Takes back what a launch made, in reverse order."""
 
-    def __init__(self, outside: Outside) -> None:
+    def __init__(self, outside: Outside, succession: Succession) -> None:
+        self._succession = succession
         self._mirrors = outside.mirrors
         self._copies = outside.copies
         self._engine = outside.engine
@@ -58,6 +60,11 @@ class Undoing:
     def clear(self, run: Run, project: Project | None, made: Made | None = None) -> Undone:
         """Take back the copy and the claim of a run of which nothing lives."""
         made = made or Made()
+        has_work = self._tried("what it took over", lambda: [self._succession.complete(run)])
+        if has_work is None:
+            return Undone("what it took over is not with it yet; this is tried again")
+        if has_work[0]:
+            return Undone(parked=f"{run.work_branch} has the work of the run before it")
         if made.copy:
             parked = self._tried("its working copy", lambda: self._work_in(run, project, made))
             if parked is None:
@@ -73,7 +80,14 @@ class Undoing:
         ]
         if left:
             return Undone(f"not removed yet: {' and '.join(left)}; this is tried again")
+        if not self._tried("the old branch", lambda: self._bring_back(run, project)):
+            return Undone(f"{run.work_branch} has not its old work back yet; this is tried again")
         return Undone()
+
+    def _bring_back(self, run: Run, project: Project | None) -> bool:
+        if run.retry_of is not None and project is not None:
+            self._succession.bring_back(repository_of(project), run)
+        return True
 
     def _work_in(self, run: Run, project: Project | None, made: Made) -> str:
         """What would be lost with the copy; empty where no agent can have worked in it."""
@@ -92,7 +106,7 @@ class Undoing:
         if project is None or run.base_sha is None:
             return True
         repo = repository_of(project)
-        if self._mirrors.exists(repo):
+        if self._mirrors.exists(repo) and not self._succession.is_anothers(run):
             # one that points elsewhere is not what this launch made
             self._mirrors.release(repo, run.work_branch, expected_sha=run.base_sha)
         return True
@@ -126,7 +140,8 @@ class FullSettlement(Settlement):
         again: Callable[[str], None],
     ) -> None:
         super().__init__(runs, outside, workers, clock, again)
-        self._undoing = Undoing(outside)
+        self._succession = Succession(runs, outside, clock)
+        self._undoing = Undoing(outside, self._succession)
 
     def settle(self, run: Run, project: Project) -> None:
         """Release an ended run if it is proved gone, else see to its end. Its lock is held."""
@@ -138,8 +153,17 @@ class FullSettlement(Settlement):
 
     def _tear_down(self, run: Run, project: Project) -> Kept:
         if run.status != Status.NOT_STARTED:
+            took_over = self._complete(run)
+            if not took_over and run.started_at is None and self._succession.is_anothers(run):
+                return Kept(False, "")  # it was stopped before it took anything over
             return super()._tear_down(run, project)
         undone = self._undoing.clear(run, project)
         if undone.remains:
             raise StillThere(undone.remains)
         return Kept(bool(undone.parked), undone.parked)
+
+    def _complete(self, run: Run) -> bool:
+        try:
+            return self._succession.complete(run)
+        except (CannotRead, OSError) as problem:
+            raise StillThere(f"what it took over is not with it yet: {problem}") from problem

@@ -52,6 +52,7 @@ from app.api.schemas.projects import (
 from app.api.schemas.runs import (
     DeliveryOut,
     Provenance,
+    RetryOrder,
     RunOrder,
     RunOut,
     RunsPage,
@@ -116,6 +117,7 @@ __all__ = [
     "Provenance",
     "QuotaOut",
     "RecentFailure",
+    "RetryOrder",
     "RunOrder",
     "RunOut",
     "RunsPage",

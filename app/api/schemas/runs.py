@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from app.api.schemas.parts import (
     Answer,
@@ -38,6 +38,21 @@ class RunOrder(Body):
     delay: int | None = Field(default=None, ge=0, le=30 * 86400)
     ttl: int | None = Field(default=None, ge=1, le=30 * 86400)
     tags: list[Tag] = Field(default_factory=list, max_length=10)
+
+
+class RetryOrder(Body):
+    """The body of `POST /runs/{id}/retry`: what is to be another way than the first time.
+
+    `from` is `parked` (go on with what the run left) or `fresh` (start again from the base);
+    without it, `parked` where something is kept.
+    """
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    agent: Text | None = None
+    model: Text | None = None
+    source: Literal["parked", "fresh"] | None = Field(default=None, alias="from")
+    x_idempotency_key: Key | None = None
 
 
 class StopOrder(Body):

@@ -232,6 +232,13 @@ class WorkingCopies(Protocol):
         """Unified diff of the files, committed or not, against base. Raises CannotRead."""
         ...
 
+    def adopt(self, old_id: str, run_id: str) -> None:
+        """Make the copy of one run another's; safe to repeat, nothing where there is none.
+
+        Raises CannotRead.
+        """
+        ...
+
     def size(self, run_id: str) -> int:
         """Bytes of the copy on disk."""
         ...

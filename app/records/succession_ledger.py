@@ -1,0 +1,91 @@
+"""A run that follows another: the link between them, and what passes from one to the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import update
+from sqlmodel import col, select
+
+from app.records.database import Database, Transaction
+from app.records.feed import ProjectChanged, RunChanged
+from app.records.run_ledger import RunLedger
+from app.records.tables import Run
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Commits that runs have left at the end of their branch; `pushed` are those delivered."""
+
+    made: frozenset[str]
+    pushed: frozenset[str]
+
+
+class SuccessionLedger:
+    """Writes of two runs at once; where both are of one store, in one transaction."""
+
+    def __init__(self, runs: RunLedger) -> None:
+        self._runs = runs
+        self._stores = runs.stores
+
+    def link(self, tx: Transaction, heir: Run) -> None:
+        """Tell the run that an accepted one repeats which one does, with the acceptance itself."""
+        repeated = col(Run.id) == heir.retry_of
+        tx.execute(update(Run).where(repeated).values(retried_by=heir.id))
+        tx.announce(RunChanged(heir.retry_of or "", heir.project_id))
+
+    def pass_on(
+        self,
+        holders: Sequence[Run],
+        heir: Run,
+        now: datetime,
+        *,
+        base_sha: str,
+        data: dict[str, Any],
+    ) -> None:
+        """Make the work that ended runs keep this open run's: from here on it holds it."""
+        for database in self._owners(heir, *holders):
+            with database.transaction() as tx:
+                if self._stores.owner_of(heir.id) is database:
+                    self._write(tx, heir, base_sha=base_sha)
+                    sentence = f"goes on with {heir.work_branch} from {base_sha[:7]}"
+                    self._runs.tell(tx, heir.id, now, "claimed", sentence, data)
+                for holder in self._of(database, holders):
+                    self._write(tx, holder, parked=False)
+                    sentence = f"a retry goes on with {holder.work_branch}"
+                    self._runs.tell(tx, holder.id, now, "note", sentence, {"run_id": heir.id})
+
+    def rename(self, runs: Sequence[Run], branch: str, now: datetime, *, sentence: str) -> None:
+        """Write that the branch of kept work has another name."""
+        for database in self._owners(*runs):
+            with database.transaction() as tx:
+                for run in self._of(database, runs):
+                    self._write(tx, run, work_branch=branch)
+                    self._runs.tell(tx, run.id, now, "note", sentence)
+
+    def heads(self, project_id: str, branch: str) -> Heads:
+        """What runs of ours have left on a branch, whatever became of it."""
+        query = select(Run.head_sha, Run.delivery).where(
+            Run.project_id == project_id, Run.work_branch == branch
+        )
+        made: set[str] = set()
+        pushed: set[str] = set()
+        for database in self._stores.holding_runs():
+            with database.reading() as session:
+                for head, delivery in session.exec(query):
+                    made |= {head} if head else set()
+                    pushed |= {delivery["head_sha"]} if delivery else set()
+        return Heads(frozenset(made | pushed), frozenset(pushed))
+
+    def _owners(self, *runs: Run) -> list[Database]:
+        return list(dict.fromkeys(self._stores.owner_of(run.id) for run in runs))
+
+    def _of(self, database: Database, runs: Sequence[Run]) -> list[Run]:
+        return [run for run in runs if self._stores.owner_of(run.id) is database]
+
+    def _write(self, tx: Transaction, run: Run, **columns: Any) -> None:
+        tx.execute(update(Run).where(col(Run.id) == run.id).values(**columns))
+        tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))

@@ -1,0 +1,240 @@
+"""Retry: a run that is over is run again as a new run, on what it left or from the base."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from sqlmodel import Session
+
+from app.domain.lifecycle import DONE
+from app.domain.words import Delivers, Depth, Trigger
+from app.errors import (
+    ForgeUnavailable,
+    Invalid,
+    IssueClosed,
+    NotFound,
+    Parked,
+    PrLock,
+    ProjectBroken,
+    StillLive,
+)
+from app.records import run_ledger
+from app.records.parked_ledger import ParkedLedger
+from app.records.succession_ledger import SuccessionLedger
+from app.records.tables import IssueRow, Project, Run
+from app.services.floor import Ledgers, Outside
+from app.services.ports import CannotRead, ForgeSilent, OriginProblem, RemoteBranch
+from app.services.prechecks import ASK_AGAIN_SECONDS, Prechecks, repository_of
+from app.services.run_locks import Locks
+from app.services.succession import is_aside
+from app.services.trigger import (
+    Accepted,
+    Again,
+    Asker,
+    Order,
+    Still,
+    TriggerDesk,
+    work_branch_of,
+)
+
+Source = Literal["parked", "fresh"]
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What is to be another way than the first time; None stands for the same."""
+
+    agent: str | None = None
+    model: str | None = None
+    source: Source | None = None
+
+
+class RetryDesk:
+    """Where runs that are over are ordered again; they are accepted like every other."""
+
+    def __init__(
+        self,
+        ledgers: Ledgers,
+        outside: Outside,
+        checks: Prechecks,
+        trigger: TriggerDesk,
+        locks: Locks,
+    ) -> None:
+        self._runs = ledgers.runs
+        self._projects = ledgers.projects
+        self._parked = ParkedLedger(ledgers.runs)
+        self._successions = SuccessionLedger(ledgers.runs)
+        self._mirrors = outside.mirrors
+        self._forge_of = outside.forge_of
+        self._checks = checks
+        self._trigger = trigger
+        self._locks = locks
+
+    def retry(self, run_id: str, wishes: Wishes, asker: Asker, now: datetime) -> Accepted:
+        """Accept the run that repeats this one, or answer the one its key has made.
+
+        Raises NotFound, StillLive, Parked and whatever refuses a run; nothing is left of those.
+        """
+        asker = replace(asker, trigger=Trigger.RETRY)
+        first = self._find(run_id)
+        order = _same_again(first, wishes)
+        replayed = self._trigger.replay(order, asker, now)
+        if replayed is not None:
+            return replayed
+        project = self._checks.project(first.project_id)
+        with self._alone_with(first, project):
+            # whoever delivered or discarded what it left is done by now, or comes after us
+            first = self._find(run_id)
+            _refuse_live(first)
+            again = self._again(first, project, wishes.source)
+            branch = again.branch or _shared_branch(project, first)
+            self._refuse_open_change(project, branch)
+            self._refuse_gone(project, first, branch, goes_on=again.branch is not None)
+            order = replace(order, again=again)
+            return self._trigger.accept(order, asker, now, still=_is_free(first.issue))
+
+    def _find(self, run_id: str) -> Run:
+        run = self._runs.find(run_id)
+        if run is None:
+            raise NotFound
+        if run.pr_number is not None:
+            raise Invalid.field("run_id", "Runs on an existing request cannot be retried yet.")
+        return run
+
+    @contextmanager
+    def _alone_with(self, first: Run, project: Project) -> Iterator[None]:
+        branches = {first.work_branch, _shared_branch(project, first) or first.work_branch}
+        with ExitStack() as stack:
+            for branch in sorted(branches):
+                stack.enter_context(self._locks.holding(f"branch {project.id} {branch}"))
+            yield
+
+    def _again(self, first: Run, project: Project, source: Source | None) -> Again:
+        kept = self._parked.of_branch(project.id, first.work_branch)
+        if source is None:
+            source = "parked" if kept and not is_aside(first) else "fresh"
+        if source == "fresh":
+            return Again(first.id)
+        if not kept:
+            raise Invalid.field("from", "Nothing of this run is kept. Retry it from fresh.")
+        if is_aside(first):
+            raise Parked(
+                "Its work was set aside for a retry: deliver or discard it.",
+                branch=first.work_branch,
+            )
+        if not self._is_claimed(project, first.work_branch):
+            raise Parked(
+                f"The branch {first.work_branch} is gone. Retry it from fresh, or discard what is"
+                " left of it.",
+                branch=first.work_branch,
+            )
+        base = next((run.base_sha for run in reversed(kept) if run.base_sha), first.base_sha)
+        return Again(first.id, first.work_branch, base)
+
+    def _is_claimed(self, project: Project, branch: str) -> bool:
+        repo = repository_of(project)
+        try:
+            return self._mirrors.exists(repo) and self._mirrors.tip(repo, branch) is not None
+        except (CannotRead, OSError) as problem:
+            raise ProjectBroken(f"The mirror could not be read: {problem}") from problem
+
+    def _refuse_open_change(self, project: Project, branch: str | None) -> None:
+        """What is delivered and not decided yet is neither gone on with nor done once more."""
+        if branch is None:
+            return
+        try:
+            number = self._forge_of(project).open_changes(repository_of(project)).get(branch)
+        except ForgeSilent as silence:
+            raise ForgeUnavailable("This project's tracker did not answer.") from silence
+        if number is not None:
+            raise Parked(
+                f"Change request #{number} is open on {branch}. Merge or close it first.",
+                branch=branch,
+            )
+
+    def _refuse_gone(
+        self, project: Project, first: Run, branch: str | None, *, goes_on: bool
+    ) -> None:
+        """Ask origin whether the base is still there, and the branch free of others' work."""
+        try:
+            seconds = ASK_AGAIN_SECONDS
+            remote = self._mirrors.look_at_origin(project.origin, timeout_seconds=seconds)
+        except OriginProblem:
+            return  # as with every run: the launch asks again, and says what it was told
+        found = remote.branches
+        names = [one.name for one in found]
+        if names != project.known_branches:
+            self._projects.change(project.id, known_branches=names)
+        if first.branch_name not in names:
+            sentence = f"The repository has no branch {first.branch_name} any more."
+            raise Invalid.field("branch", sentence)
+        there = next((one for one in found if one.name == branch), None)
+        if there is not None and not self._is_ours(project, there, goes_on=goes_on):
+            raise Parked(
+                f"Origin has a branch {branch} that is not from here. Merge or delete it there"
+                " first.",
+                branch=branch,
+            )
+
+    def _is_ours(self, project: Project, there: RemoteBranch, *, goes_on: bool) -> bool:
+        """True where work that is pushed to this branch of origin's later takes nothing away."""
+        heads = self._successions.heads(project.id, there.name)
+        if not goes_on:
+            return there.sha in heads.pushed  # what we pushed goes with what is set aside
+        if there.sha in heads.made or not heads.made:
+            return bool(heads.made)
+        repo = repository_of(project)
+        try:
+            tip = self._mirrors.tip(repo, there.name)
+            return tip is not None and self._mirrors.stat(repo, tip, there.sha).commits == 0
+        except (CannotRead, OSError):
+            return False  # the mirror does not have it: somebody else has made it
+
+
+def _same_again(first: Run, wishes: Wishes) -> Order:
+    asked = ("retry", first.id, wishes.agent, wishes.model, wishes.source)
+    return Order(
+        project_id=first.project_id,
+        depth=Depth(first.depth_level),
+        framework=first.target_framework,
+        branch=first.branch_name,
+        issue=first.issue,
+        task=first.task,
+        agent=wishes.agent or first.agent,
+        model=wishes.model or first.model,
+        delivers=Delivers(first.delivers),
+        tags=tuple(first.tags),
+        asked_as=repr(asked),
+        again=Again(first.id),
+    )
+
+
+def _shared_branch(project: Project, first: Run) -> str | None:
+    """The branch of the issue, which every run of it works on; None for a plain run."""
+    return None if first.issue is None else work_branch_of(project, first.issue, first.id)
+
+
+def _refuse_live(first: Run) -> None:
+    if first.status not in DONE:
+        raise StillLive("This run is still under way. Stop it first.")
+    if first.released_at is None:
+        raise StillLive("This run's processes are still being ended. Retry it in a moment.")
+
+
+def _is_free(issue: int | None) -> Still:
+    def still(session: Session, project: Project) -> None:
+        if issue is None:
+            return
+        row = session.get(IssueRow, (project.id, issue))
+        if row is not None and row.state != "open":
+            raise IssueClosed(f"Issue #{issue} is closed.")
+        for other in run_ledger.find_open(session, project.id):
+            if other.issue == issue:
+                since = other.created_at.isoformat().replace("+00:00", "Z")
+                raise PrLock(holder=other.id, since=since, branch=other.work_branch)
+
+    return still

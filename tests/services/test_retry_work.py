@@ -1,0 +1,226 @@
+"""What becomes of kept work at a retry: gone on with or set aside, and at no moment lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlmodel import select
+
+from app.errors import Parked
+from app.records.tables import Run
+from tests.planes import COMMIT, RealPlane
+from tests.repositories import commit_file, run_git, tip_of
+from tests.services.retries import TWO_TRIES, accept, died, kept, retry
+
+# --- going on with what is kept ----------------------------------------------------------------
+
+
+def test_going_on_takes_the_branch_and_the_copy_and_delivers_all_of_it(plane: RealPlane) -> None:
+    project = plane.add_project(TWO_TRIES)
+    first = died(plane, project)
+    second = retry(plane, first)
+    assert (second.status, second.work_branch, second.base_sha) == (
+        *("running", "afk/1", first.base_sha),
+    )
+    assert not plane.run(first.id).parked
+    assert not plane.copy(first).exists()
+    assert kept(plane) == []
+    second = plane.see_end(second)
+    assert (second.status, second.parked) == ("succeeded", False), second.because
+    assert second.delivery is not None
+    assert (second.delivery["commits"], second.delivery["files_changed"]) == (2, 2)
+    assert "goes on with afk/1" in plane.lines(second)[0]
+    merged = plane.services.changes.merge(project.id, second.delivery["number"], plane.clock())
+    assert merged.state == "merged"
+    assert plane.is_gone(second)
+    assert "new.txt" in run_git(Path(project.origin), "ls-tree", "--name-only", "main")
+
+
+def test_the_copy_is_made_anew_where_it_is_gone(plane: RealPlane) -> None:
+    project = plane.add_project(
+        "if test -e new.txt; then echo more > more.txt && git add -A && "
+        f"git commit -qm More; else {COMMIT}; exit 3; fi"
+    )
+    first = died(plane, project)
+    assert not plane.copy(first).exists()
+    second = plane.see_end(retry(plane, first))
+    assert second.status == "succeeded", second.because
+    assert second.delivery is not None
+    assert second.delivery["commits"] == 2
+
+
+def test_a_plain_run_goes_on_with_its_own_branch(plane: RealPlane) -> None:
+    project = plane.add_project(TWO_TRIES)
+    first = plane.finish(project)
+    second = retry(plane, first)
+    assert second.work_branch == f"run/{first.id}"
+    assert plane.see_end(second).status == "succeeded"
+
+
+def test_the_work_goes_from_one_retry_to_the_next(plane: RealPlane) -> None:
+    project = plane.add_project("echo x >> tries.txt; exit 3")
+    first = died(plane, project)
+    second = plane.see_end(retry(plane, first))
+    assert kept(plane) == [("afk/1", second.id)]
+    # whichever run of the branch is retried, its work is where the last one left it
+    third = plane.see_end(retry(plane, first))
+    assert (plane.copy(third) / "tries.txt").read_text() == "x\nx\nx\n"
+    assert kept(plane) == [("afk/1", third.id)]
+    assert plane.run(first.id).retried_by == third.id
+
+
+def test_a_change_request_that_was_closed_is_gone_on_with(plane: RealPlane) -> None:
+    project = plane.add_project("date +%N >> new.txt; git add -A; git commit -qm More")
+    first = plane.finish(project, issue=plane.add_issue(project).number)
+    plane.services.changes.close(project.id, 2, plane.clock())
+    second = plane.see_end(retry(plane, first))
+    assert second.status == "succeeded", second.because
+    assert second.delivery is not None
+    assert (second.delivery["number"], second.delivery["commits"]) == (3, 2)
+    assert tip_of(Path(project.origin), "afk/1") == second.head_sha
+
+
+def test_a_retry_that_never_began_leaves_the_work_where_it_was(plane: RealPlane) -> None:
+    project = plane.add_project(TWO_TRIES)
+    first = died(plane, project)
+    plane.ledgers.projects.change(project.id, state="cloning")
+    second = retry(plane, first)
+    assert (second.status, second.base_sha) == ("queued", first.base_sha)
+    assert kept(plane) == []
+    stopped = plane.stop_run(second)
+    assert (stopped.status, stopped.parked) == ("stopped", False)
+    assert kept(plane) == [("afk/1", first.id)]
+    assert (plane.copy(first) / "left.txt").exists()
+
+
+# --- starting again ----------------------------------------------------------------------------
+
+
+def test_starting_again_sets_the_old_work_aside_under_a_name_of_its_own(plane: RealPlane) -> None:
+    project = plane.add_project(f"{COMMIT}; echo a > a.txt; exit 3")
+    first = died(plane, project)
+    old_tip = plane.tip(first)
+    later = commit_file(Path(project.origin), "other.txt")
+    second = retry(plane, first, source="fresh")
+    assert (second.work_branch, second.base_sha) == ("afk/1", later)
+    first = plane.run(first.id)
+    aside = f"parked/afk/1/{first.id}"
+    assert (first.work_branch, first.parked, plane.tip(first)) == (aside, True, old_tip)
+    assert (plane.copy(first) / "a.txt").exists()
+    assert kept(plane) == [(aside, first.id)]
+    second = plane.see_end(second)
+    assert sorted(kept(plane)) == [("afk/1", second.id), (aside, first.id)]
+    # its work is still there to be delivered or discarded, and nothing else
+    assert refused_again(plane, first) == aside
+
+
+def refused_again(plane: RealPlane, first: Run) -> str:
+    with pytest.raises(Parked, match="was set aside for a retry") as answer:
+        accept(plane, first, source="parked")
+    return answer.value.members["branch"]
+
+
+def test_starting_again_after_a_closed_change_request_can_be_delivered(plane: RealPlane) -> None:
+    project = plane.add_project("date +%N >> new.txt; git add -A; git commit -qm More")
+    first = plane.finish(project, issue=plane.add_issue(project).number)
+    plane.services.changes.close(project.id, 2, plane.clock())
+    second = plane.see_end(retry(plane, first, source="fresh"))
+    assert second.status == "succeeded", second.because
+    assert second.delivery is not None
+    assert (second.delivery["number"], second.delivery["commits"]) == (3, 1)
+    assert kept(plane) == [(f"parked/afk/1/{first.id}", first.id)]
+
+
+def test_a_plain_run_starts_again_beside_what_it_left(plane: RealPlane) -> None:
+    project = plane.add_project(TWO_TRIES)
+    first = plane.finish(project)
+    second = plane.see_end(retry(plane, first, source="fresh"))
+    branches = [(f"run/{run.id}", run.id) for run in (first, second)]
+    assert kept(plane) == branches
+
+
+# --- launches that come to nothing -------------------------------------------------------------
+
+
+FAILS = ["/bin/sh", "-c", "exit 1"]
+
+
+def test_a_launch_that_fails_after_the_take_over_keeps_the_work(plane: RealPlane) -> None:
+    project = plane.add_project(TWO_TRIES)
+    first = died(plane, project)
+    tip = plane.tip(first)
+    plane.ledgers.projects.change(project.id, setup_command=FAILS)
+    second = retry(plane, first)
+    assert (second.status, second.parked) == ("not_started", True)
+    assert kept(plane) == [("afk/1", second.id)]
+    assert (plane.copy(second) / "left.txt").exists()
+    assert plane.tip(second) == tip
+    plane.ledgers.projects.change(project.id, setup_command=None)
+    third = plane.see_end(retry(plane, second))
+    assert third.status == "succeeded", third.because
+    assert third.delivery is not None
+    assert third.delivery["commits"] == 2
+
+
+def test_a_launch_that_fails_after_the_setting_aside_brings_the_work_back(
+    plane: RealPlane,
+) -> None:
+    project = plane.add_project(TWO_TRIES)
+    first = died(plane, project)
+    tip = plane.tip(first)
+    plane.ledgers.projects.change(project.id, setup_command=FAILS)
+    second = retry(plane, first, source="fresh")
+    assert (second.status, second.parked) == ("not_started", False)
+    assert not plane.copy(second).exists()
+    first = plane.run(first.id)
+    assert (first.work_branch, first.parked, plane.tip(first)) == ("afk/1", True, tip)
+    assert (plane.copy(first) / "left.txt").exists()
+    assert kept(plane) == [("afk/1", first.id)]
+    claims = plane.adapters.mirrors.claims(plane.repository(project))
+    assert claims == {"afk/1"}
+
+
+@pytest.mark.expects_error_log
+@pytest.mark.parametrize(
+    ("point", "source"),
+    [
+        ("retry.after_take_over", "parked"),
+        ("retry.after_adopt", "parked"),
+        ("after_claim", "parked"),
+        ("after_prepare", "parked"),
+        ("after_spawn", "parked"),
+        ("retry.after_rename", "fresh"),
+        ("after_claim", "fresh"),
+        ("after_prepare", "fresh"),
+    ],
+)
+def test_a_launch_that_breaks_off_anywhere_loses_nothing(
+    plane: RealPlane, monkeypatch: pytest.MonkeyPatch, point: str, source: str
+) -> None:
+    project = plane.add_project(TWO_TRIES)
+    first = died(plane, project)
+    tip = plane.tip(first)
+    monkeypatch.setenv("RUNYARD_TEST", "1")
+    monkeypatch.setenv("RUNYARD_FAILPOINT", f"{point}:raise")
+    second = retry(plane, first, source=source)
+    monkeypatch.delenv("RUNYARD_FAILPOINT")
+    assert (second.status, second.released_at is not None) == ("not_started", True)
+    ((branch, holder),) = kept(plane)
+    assert (branch, plane.run(holder).work_branch) == ("afk/1", "afk/1")
+    assert holder == (first.id if source == "fresh" else second.id)
+    assert (plane.copy(plane.run(holder)) / "left.txt").exists()
+    if point != "after_spawn":
+        assert plane.tip(plane.run(holder)) == tip
+    copies = [run for run in (first, second) if plane.copy(run).exists()]
+    assert [run.id for run in copies] == [holder]
+    assert plane.see_end(retry(plane, first)).status == "succeeded"
+
+
+def test_no_two_runs_ever_have_one_work_in_hand(plane: RealPlane) -> None:
+    project = plane.add_project(TWO_TRIES)
+    first = died(plane, project)
+    retry(plane, first)
+    with plane.database.reading() as session:
+        rows = session.exec(select(Run).where(Run.project_id == project.id)).all()
+    assert [run.parked for run in rows] == [False, False]
