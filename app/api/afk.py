@@ -79,7 +79,7 @@ def _looping(services: Services) -> APIRouter:
     @router.get("/projects/{project_id}/next")
     def plan(project_id: str) -> NextPlan:
         """What the next sweep would do and why, and for every other open issue one sentence."""
-        found = services.afk.plan(project_id)
+        found = services.afk.plan(project_id, services.clock())
         return NextPlan(
             would=WouldStart(issue=found.would) if found.would else None,
             because=found.because,

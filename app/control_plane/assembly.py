@@ -23,6 +23,7 @@ from app.records.database import Database
 from app.records.feed import Feed
 from app.services.accounts import Accounts
 from app.services.afk import AfkDesk
+from app.services.auto_loop import AutoLoop
 from app.services.changes import ChangeDesk
 from app.services.counting import Counting
 from app.services.delivery import Deliverer
@@ -41,7 +42,6 @@ from app.services.prechecks import Prechecks
 from app.services.projects import ProjectDesk
 from app.services.quota import Places, Quota
 from app.services.recovery import Recovery
-from app.services.retry import RetryDesk
 from app.services.run_locks import Locks
 from app.services.salvage import Salvage
 from app.services.stopping import Stopper
@@ -84,7 +84,6 @@ class Assembly:
         self._outside = ground.adapters.outside(ground.ledgers)
         self._quota = Quota(self._settings.run_quota, self._settings.run_window)
         self._issues = IssueDesk(self._ledgers, self._outside)
-        self._checks = Prechecks(self._ledgers.projects, self._outside)
         self._identity = self._make_identity()
         self._launcher = make_launcher(
             self._settings, self._ledgers, self._outside, ground.locks, self._clock
@@ -109,8 +108,8 @@ class Assembly:
         keys = self._make_keys()
         # these three need each other: who accepts asks for a sweep, and a sweep accepts
         trigger = self._make_trigger_desk(keys, lambda: sweep.request_fill())
-        afk = self._make_afk_desk(trigger, lambda: sweep.request())
-        sweep = self._make_sweep(afk)
+        loop = self._make_loop(trigger)
+        sweep = self._make_sweep(loop)
         desk = self._make_project_desk(sweep)
         return Services(
             identity=self._identity,
@@ -126,8 +125,8 @@ class Assembly:
             overview=self._make_overview(desk),
             demo=self._make_demo_desk(desk),
             trigger=trigger,
-            retry=RetryDesk(ledgers, outside, self._checks, trigger, ground.locks),
-            afk=afk,
+            afk=AfkDesk(ledgers, self._issues, trigger, loop, sweep.request),
+            loop=loop,
             keys=keys,
             parked=self._make_parked_desk(sweep),
             salvage=self._make_salvage(sweep),
@@ -157,11 +156,12 @@ class Assembly:
         return Keys(self._ledgers.runs, limits)
 
     def _make_trigger_desk(self, keys: Keys, on_accepted: Callable[[], None]) -> TriggerDesk:
+        checks = Prechecks(self._ledgers.projects, self._outside)
         places = Places(self._quota, self._ledgers.runs.stores, self._ground.counting)
-        return TriggerDesk(self._ledgers.runs, self._checks, places, keys, on_accepted)
+        return TriggerDesk(self._ledgers.runs, checks, places, keys, on_accepted)
 
-    def _make_afk_desk(self, trigger: TriggerDesk, on_changed: Callable[[], None]) -> AfkDesk:
-        return AfkDesk(
+    def _make_loop(self, trigger: TriggerDesk) -> AutoLoop:
+        return AutoLoop(
             self._ledgers,
             self._outside,
             self._issues,
@@ -169,10 +169,9 @@ class Assembly:
             self._ground.leases,
             self._settings.max_live_runs,
             self._identity.as_dict(),
-            on_changed,
         )
 
-    def _make_sweep(self, afk: AfkDesk) -> Sweep:
+    def _make_sweep(self, loop: AutoLoop) -> Sweep:
         return Sweep(
             self._ledgers,
             self.reaper,
@@ -181,7 +180,7 @@ class Assembly:
             self._ground.tenure,
             self._clock,
             self._settings.max_live_runs,
-            afk.fill_once,
+            loop.fill_once,
             self._ground.metronome.call_at,
         )
 

@@ -166,6 +166,7 @@ class AutoFacts:
     global_room: int
     agent_problem: str | None
     held_until: datetime | None
+    launch_pause: str | None
     claimable: Collection[int] | None
 
 
@@ -211,5 +212,6 @@ def _what_holds(facts: AutoFacts) -> str | None:
         (facts.global_room <= 0, "all slots for live runs are taken"),
         (facts.agent_problem is not None, facts.agent_problem),
         (facts.held_until is not None, "the agent's account is at its usage limit"),
+        (facts.launch_pause is not None, facts.launch_pause),
     )
     return next((sentence for holds, sentence in terms if holds), None)

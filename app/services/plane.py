@@ -14,6 +14,7 @@ from app.records.routing import Stores
 from app.records.run_ledger import RunLedger
 from app.services.accounts import Accounts
 from app.services.afk import AfkDesk
+from app.services.auto_loop import AutoLoop
 from app.services.changes import ChangeDesk
 from app.services.demo import DemoDesk
 from app.services.doctor import Checked
@@ -24,7 +25,6 @@ from app.services.overview import Overview
 from app.services.parked import ParkedDesk
 from app.services.ports import Engine
 from app.services.projects import ProjectDesk
-from app.services.retry import RetryDesk
 from app.services.salvage import Salvage
 from app.services.stopping import Stopper
 from app.services.sweep import Sweep
@@ -72,8 +72,8 @@ class Services:
     overview: Overview
     demo: DemoDesk
     trigger: TriggerDesk
-    retry: RetryDesk
     afk: AfkDesk
+    loop: AutoLoop
     keys: Keys
     parked: ParkedDesk
     salvage: Salvage

@@ -25,6 +25,7 @@ FREE = AutoFacts(
     global_room=3,
     agent_problem=None,
     held_until=None,
+    launch_pause=None,
     claimable=(12, 9, 14),
 )
 HOLDS: list[tuple[dict[str, Any], str]] = [
@@ -40,6 +41,7 @@ HOLDS: list[tuple[dict[str, Any], str]] = [
     ({"global_room": 0}, "all slots for live runs are taken"),
     ({"agent_problem": "claude was not found"}, "claude was not found"),
     ({"held_until": NOW}, "the agent's account is at its usage limit"),
+    ({"launch_pause": "the last launch failed"}, "the last launch failed"),
     ({"claimable": ()}, "no issue is claimable"),
     ({"claimable": None}, "its issues could not be read"),
 ]

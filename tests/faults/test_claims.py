@@ -70,7 +70,7 @@ def test_f4_of_those_who_have_picked_the_same_issue_one_gets_it(
     answers = at_once(
         lambda: start(project.id, None, plane.asker(), now),
         lambda: start(project.id, None, plane.asker(), now),
-        lambda: plane.services.afk.fill_once(now),
+        lambda: plane.services.loop.fill_once(now),
         let_go,
     )
     plane.rest()

@@ -41,7 +41,7 @@ def reset(plane: RealPlane, project: Project) -> None:
 
 
 def plan(plane: RealPlane, project: Project) -> Plan:
-    return plane.services.afk.plan(project.id)
+    return plane.services.afk.plan(project.id, plane.clock())
 
 
 def tick(plane: RealPlane) -> None:
@@ -248,7 +248,7 @@ def test_a_success_by_hand_arms_the_loop_again(plane: RealPlane) -> None:
     assert plane.see_end(plane.run(run.id)).status == "succeeded"
     assert plane.project(project.id).strikes == 0
     tick(plane)
-    assert runs(plane, project)[-1].issue == 5
+    assert 5 in [run.issue for run in runs(plane, project)]
 
 
 def test_a_plain_run_moves_the_count_neither_way(plane: RealPlane) -> None:
@@ -304,6 +304,23 @@ def test_an_auto_run_is_made_only_where_it_can_start_at_once(plane: RealPlane) -
     plane.stop_run(runs(plane, busy)[0])
     tick(plane)
     assert len(runs(plane, other)) == 1
+
+
+def test_after_launches_that_fail_the_loop_waits_longer_each_time(plane: RealPlane) -> None:
+    project = plane.add_project(SLEEP, setup_command=["/bin/false"])
+    add_issues(plane, project, 1)
+    switch(plane, project, on=True)
+    assert [run.status for run in runs(plane, project)] == ["not_started"]
+    tick(plane)
+    assert len(runs(plane, project)) == 1
+    waits = plan(plane, project)
+    assert waits.would is None
+    assert waits.because.startswith("the last launch failed (")
+    for pause, count in ((30, 2), (30, 2), (30, 3), (60, 3), (60, 4)):
+        plane.clock.advance(pause)
+        plane.tick()
+        assert len(runs(plane, project)) == count
+    assert plane.project(project.id).strikes == 0
 
 
 def test_where_slots_are_few_projects_take_turns(plane: RealPlane) -> None:

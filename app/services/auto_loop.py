@@ -1,0 +1,176 @@
+"""The auto loop: what it would start in each project, and why not (engine.md §5)."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache
+
+from sqlmodel import Session
+
+from app.domain.rules import AutoFacts, Hold, Launch, may_launch_auto
+from app.domain.words import Status, Trigger
+from app.errors import Refusal
+from app.failpoints import reach
+from app.records import run_ledger
+from app.records.tables import Project, Run
+from app.services.afk_orders import HeldBack, is_ready, order_of
+from app.services.floor import Ledgers, Outside
+from app.services.issues import IssueDesk
+from app.services.launch_pauses import launch_pause
+from app.services.leases import Leases
+from app.services.trigger import Asker, Still, TriggerDesk
+
+log = logging.getLogger(__name__)
+LOOP = "auto"
+Claimable = list[int] | None
+Missing = Callable[[str, tuple[str, ...] | None], str | None]
+
+
+class AutoLoop:
+    """Starts AFK runs by itself, where every term of the rule is met."""
+
+    def __init__(
+        self,
+        ledgers: Ledgers,
+        outside: Outside,
+        issues: IssueDesk,
+        trigger: TriggerDesk,
+        leases: Leases,
+        max_live_runs: int,
+        provenance: dict[str, str],
+    ) -> None:
+        self._runs = ledgers.runs
+        self._projects = ledgers.projects
+        self._agents = outside.agents
+        self._issues = issues
+        self._trigger = trigger
+        self._leases = leases
+        self._max_live_runs = max_live_runs
+        self._provenance = provenance
+        self._turn = itertools.count(1)
+        self._turns: dict[str, int] = {}
+
+    def decide(self, project: Project, now: datetime) -> Launch | Hold:
+        """What the loop would do with a project now."""
+        # the dearest question is asked last, and only where its answer matters
+        facts = self._facts(project, _Room.of(self._runs.open_runs()), self._missing)
+        decision = may_launch_auto(facts)
+        if isinstance(decision, Hold):
+            return decision
+        pause = launch_pause(self._runs, project.id, now)
+        claimable = self._issues.claimable(project)
+        return may_launch_auto(replace(facts, claimable=claimable, launch_pause=pause))
+
+    def fill_once(self, now: datetime) -> int:
+        """Start what the loop may start, at most one run a project; how many."""
+        room = _Room.of(self._runs.open_runs())
+        if not self._leases.may_sweep(now) or room.taken >= self._max_live_runs:
+            return 0
+        missing = cache(self._missing)
+        free = [
+            project
+            for project in self._projects.swept()
+            if not isinstance(may_launch_auto(self._facts(project, room, missing)), Hold)
+        ]
+        # who had a run longest ago goes first: where slots are few, nobody waits for ever
+        free.sort(key=lambda project: self._turns.get(project.id, 0))
+        started = 0
+        for project, claimable in self._with_claimable(free):
+            if room.taken >= self._max_live_runs:
+                break
+            if self._is_filled(project, claimable, room, now):
+                started, room = started + 1, _Room.of(self._runs.open_runs())
+        return started
+
+    def _with_claimable(self, projects: list[Project]) -> Iterator[tuple[Project, Claimable]]:
+        try:
+            found = self._issues.claimable_of(projects)
+        except Exception:
+            log.exception("the issues of some project could not be read; each is asked alone")
+            found = {project.id: self._claimable_alone(project) for project in projects}
+        for project in projects:
+            yield project, found.get(project.id)
+
+    def _claimable_alone(self, project: Project) -> Claimable:
+        try:
+            return self._issues.claimable(project)
+        except Exception:
+            # one broken project never stops the others
+            log.exception("the issues of project %s could not be read", project.id)
+            return None
+
+    def _is_filled(
+        self, project: Project, claimable: Claimable, room: _Room, now: datetime
+    ) -> bool:
+        facts = replace(self._facts(project, room, self._missing), claimable=claimable)
+        decision = may_launch_auto(facts)
+        if not isinstance(decision, Launch) or launch_pause(self._runs, project.id, now):
+            return False
+        reach("claim.after_select")
+        asker = Asker(LOOP, Trigger.AUTO, None, uuid.uuid4().hex, self._provenance, False)
+        order = order_of(project.id, decision.issue, "auto")
+        try:
+            self._trigger.accept(order, asker, now, still=self._still_may(decision.issue))
+        except (Refusal, HeldBack) as reason:
+            log.info("project %s: #%s not started: %s", project.id, decision.issue, reason)
+            return False
+        except Exception:
+            log.exception("project %s could not be swept", project.id)
+            return False
+        self._turns[project.id] = next(self._turn)
+        return True
+
+    def _still_may(self, issue: int) -> Still:
+        is_still_ready = is_ready(issue)
+
+        def still(session: Session, project: Project) -> None:
+            open_runs = run_ledger.find_open_everywhere(session)
+            facts = self._facts(project, _Room.of(open_runs), self._missing)
+            decision = may_launch_auto(facts)
+            if isinstance(decision, Hold):
+                raise HeldBack(decision.reason)
+            is_still_ready(session, project)
+
+        return still
+
+    def _missing(self, agent: str, command: tuple[str, ...] | None) -> str | None:
+        return self._agents.missing(agent, command)
+
+    def _facts(self, project: Project, room: _Room, missing: Missing) -> AutoFacts:
+        command = tuple(project.agent_command) if project.agent_command else None
+        return AutoFacts(
+            state=project.state,
+            is_archived=project.archived_at is not None,
+            auto_enabled=project.auto_enabled,
+            strikes=project.strikes,
+            has_open_auto_run=project.id in room.with_auto_run,
+            repository_room=project.max_concurrency - room.open_runs[project.id],
+            global_room=self._max_live_runs - room.taken,
+            agent_problem=missing(project.agent, command),
+            held_until=None,
+            launch_pause=None,
+            claimable=(0,),
+        )
+
+
+@dataclass(frozen=True)
+class _Room:
+    """What open runs take: per project, and of the slots that all share."""
+
+    open_runs: Counter[str]
+    with_auto_run: frozenset[str]
+    taken: int
+
+    @classmethod
+    def of(cls, runs: list[Run]) -> _Room:
+        return cls(
+            open_runs=Counter(run.project_id for run in runs),
+            with_auto_run=frozenset(run.project_id for run in runs if run.trigger == Trigger.AUTO),
+            taken=sum(run.status != Status.DELAYED for run in runs),
+        )
