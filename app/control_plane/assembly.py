@@ -42,6 +42,7 @@ from app.services.prechecks import Prechecks
 from app.services.projects import ProjectDesk
 from app.services.quota import Places, Quota
 from app.services.recovery import Recovery
+from app.services.retry import RetryDesk
 from app.services.run_locks import Locks
 from app.services.salvage import Salvage
 from app.services.stopping import Stopper
@@ -84,6 +85,7 @@ class Assembly:
         self._outside = ground.adapters.outside(ground.ledgers)
         self._quota = Quota(self._settings.run_quota, self._settings.run_window)
         self._issues = IssueDesk(self._ledgers, self._outside)
+        self._checks = Prechecks(self._ledgers.projects, self._outside)
         self._identity = self._make_identity()
         self._launcher = make_launcher(
             self._settings, self._ledgers, self._outside, ground.locks, self._clock
@@ -125,6 +127,7 @@ class Assembly:
             overview=self._make_overview(desk),
             demo=self._make_demo_desk(desk),
             trigger=trigger,
+            retry=RetryDesk(ledgers, outside, self._checks, trigger, ground.locks),
             afk=AfkDesk(ledgers, self._issues, trigger, loop, sweep.request),
             loop=loop,
             keys=keys,
@@ -156,9 +159,8 @@ class Assembly:
         return Keys(self._ledgers.runs, limits)
 
     def _make_trigger_desk(self, keys: Keys, on_accepted: Callable[[], None]) -> TriggerDesk:
-        checks = Prechecks(self._ledgers.projects, self._outside)
         places = Places(self._quota, self._ledgers.runs.stores, self._ground.counting)
-        return TriggerDesk(self._ledgers.runs, checks, places, keys, on_accepted)
+        return TriggerDesk(self._ledgers.runs, self._checks, places, keys, on_accepted)
 
     def _make_loop(self, trigger: TriggerDesk) -> AutoLoop:
         return AutoLoop(

@@ -25,6 +25,7 @@ from app.services.overview import Overview
 from app.services.parked import ParkedDesk
 from app.services.ports import Engine
 from app.services.projects import ProjectDesk
+from app.services.retry import RetryDesk
 from app.services.salvage import Salvage
 from app.services.stopping import Stopper
 from app.services.sweep import Sweep
@@ -72,6 +73,7 @@ class Services:
     overview: Overview
     demo: DemoDesk
     trigger: TriggerDesk
+    retry: RetryDesk
     afk: AfkDesk
     loop: AutoLoop
     keys: Keys
