@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, func, or_, update
+from sqlalchemy import and_, func, literal_column, or_, update
 from sqlmodel import Session, col, select
 
 from app.domain.lifecycle import DONE, LIVE, Signal, next_status
@@ -174,7 +174,8 @@ class RunLedger:
 
     def newest_strikes(self, project_id: str, *, limit: int) -> list[Run]:
         """A project's newest runs that were counted as failures, newest first."""
-        query = select(Run).where(Run.project_id == project_id, col(Run.is_strike).is_(True))
+        # in the words of its index, which SQLite uses for these alone
+        query = select(Run).where(Run.project_id == project_id, literal_column("runs.is_strike"))
         query = query.order_by(col(Run.ended_at).desc(), col(Run.id).desc()).limit(limit)
         found: list[Run] = []
         for database in self.stores.holding_runs():

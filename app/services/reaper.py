@@ -126,7 +126,7 @@ class Reaper:
         if sight.alive is None:
             return run
         was_spawned = sight.exit is None or sight.exit.reason is not ExitReason.NOT_SPAWNED
-        if sight.mark is not None and was_spawned and (sight.alive or sight.exit is not None):
+        if sight.mark is not None and was_spawned:
             began = run.taken_at or self._clock()
             return self._verdicts.write(
                 run,

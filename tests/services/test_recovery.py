@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psutil
 import pytest
 
 from tests.agents_for_tests.runs import order, script
@@ -45,3 +46,20 @@ def test_what_killed_calls_left_is_deleted_at_a_start(plane: RealPlane) -> None:
     plane.recover_once()
     assert not any(folder.exists() for folder in left)
     assert stranger.exists()
+
+
+def test_an_agent_that_vanished_before_its_pid_was_stored_has_lost_its_session(
+    plane: RealPlane,
+) -> None:
+    run = plane.start_running_issue(plane.add_project("sleep 60"))
+    plane.ledgers.runs.note(run.id, run.project_id, status="starting", pid=None)
+    # agent and supervisor are killed together: nobody is left to write how it ended
+    supervisor = psutil.Process(run.pid)
+    for process in (supervisor, *supervisor.children(recursive=True)):
+        process.kill()
+    psutil.wait_procs([supervisor], timeout=10)
+    plane.recover_once()
+    plane.rest()
+    run = plane.run(run.id)
+    assert (run.status, run.cause, run.is_strike) == ("died", "session_gone", False)
+    assert plane.project(run.project_id).strikes == 0
