@@ -23,7 +23,7 @@ from tests.repositories import make_origin
 from tests.servers import RunyardServer, wait_for
 from tests.soak.invariants import Yard
 
-pytestmark = pytest.mark.soak
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(3 * 3600)]
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "1800"))
 SEED = 20_261_121
