@@ -82,8 +82,16 @@ class LoopCalls:
         return await self.tell(schemas.RunOut, "POST", f"/runs/{run_id}/release", {})
 
     async def retry(
-        self: Caller, run_id: str, *, key: str | None = None, **wishes: Any
+        self: Caller,
+        run_id: str,
+        *,
+        key: str | None = None,
+        correlation_id: str | None = None,
+        **wishes: Any,
     ) -> schemas.RunOut:
         """Run it again as a new run: agent, model, `from` override what is copied."""
         body = {name: value for name, value in wishes.items() if value is not None}
-        return await self.tell(schemas.RunOut, "POST", f"/runs/{run_id}/retry", body, key)
+        answer = await self.send(
+            "POST", f"/runs/{run_id}/retry", body=body, key=key, correlation_id=correlation_id
+        )
+        return schemas.RunOut.model_validate_json(answer.content)

@@ -12,6 +12,7 @@ from app.domain.words import Phase
 from app.pages.components.plain_sight import plain
 from app.pages.dress import dress_log, dress_runs
 from app.pages.frame import frame, refused
+from app.pages.open_submits import open_submits, owner_of
 from app.pages.run_delivery import PullRequestCard
 from app.pages.run_diff_panel import DiffPanel
 from app.pages.run_facts import Facts, title_of
@@ -23,6 +24,7 @@ from app.pages.theme import look_of
 from app.pages.visit import Visit
 from app.state.door import Door
 from app.state.optimistic import OptimisticRows
+from app.state.retries import Retries, Source
 from app.state.wire import ApiProblem, NoAnswer, RunOut, TimelineEvent
 
 
@@ -50,6 +52,7 @@ class RunScreen:
         self._runs: OptimisticRows[RunOut] = OptimisticRows(lambda r: r.id, lambda r: r.created_at)
         self._runs.put(run)
         self._said = run.status
+        self._retries = Retries(visit.api, open_submits(), owner_of(visit), visit.now)
 
     @property
     def run(self) -> RunOut:
@@ -63,7 +66,7 @@ class RunScreen:
         dress_log()
         crumbs = [("Runs", "/runs"), (plain(run.project_name), f"/projects/{run.project_id}")]
         with frame(visit, title=title_of(run), active="runs", crumbs=crumbs) as self._page:
-            self._header = RunHeader(visit, self._page, self._stop, self._release)
+            self._header = RunHeader(visit, self._page, self._stop, self._release, self._retry)
             with ui.element("div").classes("two") as two:
                 with ui.element("div").classes("left"):
                     self._timeline = TimelineView(visit, events)
@@ -93,7 +96,7 @@ class RunScreen:
             return
         run, word = self.run, self._runs.word_of(self._id)
         self._page.set_title(title_of(run))
-        self._header.show(run, word)
+        self._header.show(run, word, self._retries.word_of(self._id))
         self._timeline.show(run)
         self._delivery.show(run, word)
         self._facts.show(run)
@@ -148,6 +151,15 @@ class RunScreen:
     async def _stop(self) -> None:
         api = self.visit.api
         await self._attempt("Stopping…", lambda: api.stop(self._id, "stopped from its page"))
+
+    async def _retry(self, source: Source | None) -> None:
+        try:
+            made = await self._retries.press(self.run, source, show=self._show)
+        except (ApiProblem, NoAnswer) as problem:
+            self.visit.refuse(problem)
+            return
+        if made is not None:
+            self.visit.go(f"/runs/{made.id}")
 
     async def _release(self) -> None:
         api = self.visit.api

@@ -13,12 +13,14 @@ from app.pages.components.confirm_button import ConfirmButton
 from app.pages.components.correlation_chip import copy_chip_html, correlation_chip_html
 from app.pages.components.countdown import since_html
 from app.pages.components.markup import clean, text
-from app.pages.components.plain_sight import plain_html
+from app.pages.components.plain_sight import plain, plain_html
+from app.pages.components.runs_table import may_retry
 from app.pages.components.status_pill import pill_of
 from app.pages.frame import Page
 from app.pages.theme import look_of
 from app.pages.visit import Visit
 from app.state.durations import took
+from app.state.retries import Source
 from app.state.wire import RunOut
 
 GOOD_ENDS = (Status.SUCCEEDED,)
@@ -33,6 +35,7 @@ class RunHeader:
         page: Page,
         stop: Callable[[], Awaitable[None]],
         release: Callable[[], Awaitable[None]],
+        retry: Callable[[Source | None], Awaitable[None]],
     ) -> None:
         self._visit = visit
         with page.beside:
@@ -40,22 +43,42 @@ class RunHeader:
         with page.actions:
             # one press: it counts for nothing and the work is kept
             self._stop = button("Stop", stop, kind="danger", mark="stop-run")
+            self._afresh = button(
+                "Start again", lambda: retry("fresh"), kind="bare", mark="retry-fresh"
+            )
+            self._retry = button("Retry", lambda: retry(None), mark="retry-run")
             self._release = ConfirmButton(
                 "Release", "Release without proof?", release, kind="danger", mark="release-run"
             )
         self._why = ui.html("", sanitize=clean)
         self._chips = ui.html("", sanitize=clean)
 
-    def show(self, run: RunOut, word: str) -> None:
-        """Say where the run stands; `word` is what is being done to it."""
+    def show(self, run: RunOut, word: str, retrying: str) -> None:
+        """Say where the run stands; `word` is what is being done to it.
+
+        `retrying` is the busy word while it is being run again.
+        """
         self._pill.set_content(status_html(run, self._visit))
         self._chips.set_content(f'<div class="chips">{chips_html(run)}</div>')
         self._why.set_content(why_html(run))
         self._stop.set_visibility(run.phase is not Phase.DONE)
         self._stop.set_text(word or "Stop")
         self._stop.set_enabled(not word)
+        self._show_retry(run, word, retrying)
         self._release.element.set_visibility(is_unproved(run))
         self._release.element.set_enabled(not word)
+
+    def _show_retry(self, run: RunOut, word: str, retrying: str) -> None:
+        can_retry = may_retry(run, self._visit)
+        self._retry.set_visibility(can_retry)
+        self._afresh.set_visibility(can_retry and run.parked)
+        self._retry.set_text(retrying or "Retry")
+        for each in (self._retry, self._afresh):
+            each.set_enabled(not word and not retrying)
+        branch = plain(run.work_branch)
+        goes_on = f"Goes on with {branch}" if run.parked else f"Starts from {plain(run.branch)}"
+        self._retry.props["title"] = goes_on
+        self._afresh.props["title"] = f"Starts from {plain(run.branch)}; {branch} is set aside"
 
 
 def is_unproved(run: RunOut) -> bool:

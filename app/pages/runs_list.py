@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from app.pages.components.runs_table import RunsTable
+from app.pages.components.runs_table import Acts, RunsTable
 from app.pages.dress import dress_runs
 from app.pages.open_submits import open_submits, owner_of
 from app.pages.visit import Visit
+from app.state.retries import Retries
 from app.state.run_board import PAGE_ROWS, RunBoard, RunFilters
 from app.state.wire import ApiProblem, NoAnswer, RunOut
 
@@ -28,6 +29,7 @@ class RunsList:
         self._when_shown = when_shown
         self._table: RunsTable | None = None
         self.board = RunBoard(filters)
+        self._retries = Retries(visit.api, open_submits(), owner_of(visit), visit.now)
 
     async def load(self) -> None:
         """Take a fresh snapshot. Raises ApiProblem or NoAnswer."""
@@ -40,7 +42,8 @@ class RunsList:
         """Draw the table and listen; `when_empty` is markup."""
         visit = self._visit
         dress_runs()
-        self._table = RunsTable(visit, self.board, self._stop, when_empty=when_empty)
+        acts = Acts(self._stop, self._retry, self._retries.word_of)
+        self._table = RunsTable(visit, self.board, acts, when_empty=when_empty)
         visit.on("run.changed", self._apply)
         visit.on_return(self.look)
         visit.client.on_delete(open_submits().watch(owner_of(visit), self.board, self.refresh))
@@ -78,3 +81,13 @@ class RunsList:
             return
         if stopped is not None:
             visit.say("Stopped.")
+
+    async def _retry(self, run: RunOut) -> None:
+        visit = self._visit
+        try:
+            made = await self._retries.press(run, show=self.refresh)
+        except (ApiProblem, NoAnswer) as problem:
+            visit.refuse(problem)
+            return
+        if made is not None:
+            visit.say("It runs again.", go=("Open the new run", f"/runs/{made.id}"))

@@ -30,6 +30,8 @@ class Submitting:
     issue: int | None
     began_at: datetime
     correlation_ids: tuple[str, ...] = ()
+    trigger: Trigger = Trigger.MANUAL
+    retry_of: str | None = None
 
     def became(self, run: RunOut) -> bool:
         """True for the run that this submit, or an earlier try of it, has made."""
@@ -92,7 +94,7 @@ class RunFilters:
         return (
             not self.cursor
             and self.project_id in ("", submit.project_id)
-            and self.trigger in (None, Trigger.MANUAL)
+            and self.trigger in (None, submit.trigger)
         )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from nicegui import ui
 
 from app.domain.ids import shorten
 from app.domain.words import Phase, Trigger
+from app.pages.components.buttons import button
 from app.pages.components.confirm_button import ConfirmButton
 from app.pages.components.countdown import ago_html, since_html
 from app.pages.components.marks import testid
@@ -31,14 +33,22 @@ HEADINGS = (
     "Took",
     "",
 )
-Stop = Callable[[str], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Acts:
+    """What a row's buttons do; `retrying` is the busy word of a run that is being retried."""
+
+    stop: Callable[[str], Awaitable[None]]
+    retry: Callable[[RunOut], Awaitable[None]]
+    retrying: Callable[[str], str]
 
 
 class RunsTable:
     """Shows a RunBoard; `refresh` after each change of it. `when_empty` is markup."""
 
-    def __init__(self, visit: Visit, board: RunBoard, stop: Stop, *, when_empty: str) -> None:
-        self._visit, self._board, self._stop = visit, board, stop
+    def __init__(self, visit: Visit, board: RunBoard, acts: Acts, *, when_empty: str) -> None:
+        self._visit, self._board, self._acts = visit, board, acts
         self._rows: dict[str, _Row] = {}
         self._order: list[str] = []
         with ui.element("div").classes("runs").props('role=table aria-label="Runs"') as self._table:
@@ -57,33 +67,36 @@ class RunsTable:
         for place, (key, row) in enumerate(rows.items()):
             if key not in self._rows:
                 with self._table:
-                    self._rows[key] = _Row(row, self._stop)
+                    self._rows[key] = _Row(self._acts, self._visit)
                 self._order.append(key)
             if self._order[place] != key:
                 self._order.remove(key)
                 self._order.insert(place, key)
                 # behind the row of headings and the words for an empty table
                 self._rows[key].element.move(target_index=place + 2)
-            self._rows[key].show(row, self._board.word_of(key), self._visit)
+            self._rows[key].show(row, self._board.word_of(key))
         self._none.set_visibility(not rows)
 
 
 class _Row:
-    """One row: its cells as one element, and a button while it can be stopped."""
+    """One row: its cells as one element, and a button: Stop while it goes on, then Retry."""
 
-    def __init__(self, row: BoardRow, stop: Stop) -> None:
-        self._stop = stop
-        self._seen: tuple[BoardRow, str] | None = None
-        self._button: ConfirmButton | None = None
+    def __init__(self, acts: Acts, visit: Visit) -> None:
+        self._do, self._visit = acts, visit
+        self._seen: object = None
+        self._stop: ConfirmButton | None = None
+        self._retry: ui.button | None = None
         with ui.element("div").classes("tr").props("role=row") as self.element:
             self._cells = ui.html("", sanitize=clean).classes("cells")
             self._acts = ui.element("span").classes("acts").props("role=cell")
 
-    def show(self, row: BoardRow, word: str, visit: Visit) -> None:
+    def show(self, row: BoardRow, word: str) -> None:
         """Change what differs from what is shown; `word` is what is being done to the run."""
-        if (row, word) == self._seen:
+        visit, retrying = self._visit, self._do.retrying(_key(row))
+        can_retry = isinstance(row, RunOut) and may_retry(row, visit)
+        if (row, word, retrying, can_retry) == self._seen:
             return
-        self._seen = (row, word)
+        self._seen = (row, word, retrying, can_retry)
         is_submit = isinstance(row, Submitting)
         self.element.classes(add="opt" if is_submit else "", remove="" if is_submit else "opt")
         status = "submitting" if isinstance(row, Submitting) else row.status
@@ -93,28 +106,50 @@ class _Row:
             "".join(f'<span role="cell" class="{c}">{h}</span>' for c, h in cells)
         )
         self._offer_stop(row)
-        if self._button is not None:
-            self._button.element.set_enabled(not word)
+        if self._stop is not None:
+            self._stop.element.set_enabled(not word)
+        self._offer_retry(row if can_retry else None)
+        if self._retry is not None:
+            self._retry.set_enabled(not retrying)
+            self._retry.set_text(retrying or "Retry")
 
     def _offer_stop(self, row: BoardRow) -> None:
         can_stop = isinstance(row, RunOut) and row.phase is not Phase.DONE
-        if can_stop and self._button is None:
+        if can_stop and self._stop is None:
             with self._acts:
-                self._button = ConfirmButton(
+                self._stop = ConfirmButton(
                     "Stop",
                     "Stop now?",
-                    lambda: self._stop(_key(row)),
+                    lambda: self._do.stop(_key(row)),
                     kind="small danger",
                     mark="row-stop",
                 )
-            self._button.element.props(f'aria-label="Stop run {_key(row)[-6:]}"')
-        elif not can_stop and self._button is not None:
-            self._button.disarm()
-            self._button.element.delete()
-            self._button = None
+            self._stop.element.props(f'aria-label="Stop run {_key(row)[-6:]}"')
+        elif not can_stop and self._stop is not None:
+            self._stop.disarm()
+            self._stop.element.delete()
+            self._stop = None
+
+    def _offer_retry(self, row: BoardRow | None) -> None:
+        if isinstance(row, RunOut) and self._retry is None:
+            with self._acts:
+                self._retry = button(
+                    "Retry", lambda: self._do.retry(row), kind="small", mark="retry-run"
+                )
+            self._retry.props(f'aria-label="Retry run {row.id[-6:]}"')
+        elif row is None and self._retry is not None:
+            self._retry.delete()
+            self._retry = None
 
 
-def trigger_words(run: RunOut) -> str:
+def may_retry(run: RunOut, visit: Visit) -> bool:
+    """True for a run that is over and gone, in a project that runs can be started in."""
+    project = visit.board.get(run.project_id)
+    is_archived = project is not None and project.archived_at is not None
+    return run.phase is Phase.DONE and run.released_at is not None and not is_archived
+
+
+def trigger_words(run: BoardRow) -> str:
     """What started a run, with what it belongs to: `auto · #128`, `retry of …9d1f2a`."""
     words = str(run.trigger)
     if run.retry_of and run.trigger in (Trigger.RETRY, Trigger.RESUME):
@@ -159,7 +194,7 @@ def _submit_cells(row: Submitting) -> list[tuple[str, str]]:
         ("run m", "—"),
         ("project", plain_html(row.project_name)),
         ("status", pill_html("Submitting…", "acc")),
-        ("trigger", f"manual · #{row.issue}" if row.issue else "manual"),
+        ("trigger", text(trigger_words(row))),
         ("branch m", plain_html(row.branch)),
         ("depth", text(row.depth_level)),
         ("framework", plain_html(row.target_framework)),

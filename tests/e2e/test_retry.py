@@ -1,0 +1,145 @@
+"""Retry in a browser: one press is one run, whatever becomes of its answer, and nothing is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import FAST
+from tests.e2e.scenes import (
+    add_project,
+    expect_no_sideways_scroll,
+    start_run,
+    wait_for_run_page,
+    wait_until,
+    wait_until_released,
+)
+from tests.e2e.submits import (
+    IS_DRAWN,
+    WATCH_ROWS,
+    FaultFile,
+    grave_findings,
+    picture,
+    row,
+    rows_seen,
+    runs_of,
+)
+from tests.servers import RunyardServer, running_server
+
+RETRY = "POST /api/v1/runs/.*/retry"
+# the first try leaves a commit and a file, the next one commits that too
+TWO_TRIES = [
+    "/bin/sh",
+    "-c",
+    "if test -e left.txt; then git add -A && git commit -qm 'The rest'; else echo new > new.txt && "
+    "git add new.txt && git commit -qm 'Half of it'; echo left > left.txt; exit 3; fi",
+]
+
+
+@pytest.fixture(scope="module")
+def faults(tmp_path_factory: pytest.TempPathFactory) -> FaultFile:
+    """What goes wrong between the pages and the API."""
+    return FaultFile(tmp_path_factory.mktemp("faults") / "faults.json")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, faults: FaultFile) -> Iterator[RunyardServer]:
+    """A server on which such things can happen."""
+    with running_server(tmp_path_factory.mktemp("data"), **FAST, **faults.settings) as running:
+        yield running
+
+
+def died(server: RunyardServer, project: str) -> str:
+    """A run of a new issue that has left work behind; its id."""
+    with server.client() as client:
+        issue = client.post(f"/projects/{project}/issues", json={"title": "Round tax"}).json()
+    run_id = start_run(server, project, issue=issue["number"])
+    wait_until(server, run_id, status="died")
+    wait_until_released(server, run_id)
+    return run_id
+
+
+def test_a_run_goes_on_with_what_the_one_before_left(
+    signed_in: Page, server: RunyardServer, tmp_path: Path
+) -> None:
+    page = signed_in
+    project = add_project(server, tmp_path, TWO_TRIES, name="ledger")
+    first = died(server, project)
+    page.goto(f"{server.url}/runs/{first}")
+    again = page.get_by_test_id("retry-run")
+    expect(again).to_have_attribute("title", "Goes on with afk/1")
+    picture(page, "retry-parked")
+    assert grave_findings(page) == []
+    page.set_viewport_size({"width": 360, "height": 800})
+    expect_no_sideways_scroll(page)
+    picture(page, "retry-parked-360")
+    again.click()
+    page.wait_for_url(lambda url: "/runs/run_" in url and not url.endswith(first))
+    second = wait_for_run_page(page)
+    expect(page.get_by_test_id("run-status")).to_contain_text("Succeeded")
+    expect(page.get_by_test_id("pr-card")).to_contain_text("Change request #2")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.get_by_role("link", name=f"retry of …{first[-6:]}").click()
+    page.wait_for_url(f"**/runs/{first}")
+    expect(page.get_by_role("link", name=f"retried by …{second[-6:]}")).to_be_visible()
+    # what it left is with the other run now: nothing is parked, nothing to start instead of
+    expect(page.get_by_test_id("retry-fresh")).to_be_hidden()
+    page.get_by_test_id("retry-run").click()
+    expect(page.locator(".say")).to_contain_text("Change request #2 is open on afk/1.")
+    expect(page).to_have_url(f"{server.url}/runs/{first}")
+
+
+def test_starting_again_keeps_the_old_work_under_another_name(
+    signed_in: Page, server: RunyardServer, tmp_path: Path
+) -> None:
+    page = signed_in
+    project = add_project(server, tmp_path, TWO_TRIES, name="afresh")
+    first = died(server, project)
+    page.goto(f"{server.url}/runs/{first}")
+    page.get_by_test_id("retry-fresh").click()
+    page.wait_for_url(lambda url: "/runs/run_" in url and not url.endswith(first))
+    second = wait_for_run_page(page)
+    wait_until_released(server, second)
+    page.goto(f"{server.url}/parked")
+    for branch in ("afk/1", f"parked/afk/1/{first}"):
+        kept = page.get_by_test_id("parked-row").and_(page.locator(f"[data-branch='{branch}']"))
+        expect(kept).to_be_visible()
+
+
+def test_a_retry_without_an_answer_is_pressed_again_and_is_one_run(
+    signed_in: Page, server: RunyardServer, tmp_path: Path, faults: FaultFile
+) -> None:
+    page = signed_in
+    project = add_project(server, tmp_path, TWO_TRIES, name="lost")
+    first = died(server, project)
+    page.goto(f"{server.url}/runs?project={project}")
+    page.wait_for_function(IS_DRAWN)
+    page.evaluate(WATCH_ROWS)
+    faults.set({RETRY: {"drop": "request", "delay_seconds": 0.5, "times": 1}})
+    again = row(page, first).get_by_test_id("retry-run")
+    again.click()
+    expect(again).to_have_text("Retrying…")
+    expect(page.locator("[data-status=submitting]")).to_contain_text(f"retry of …{first[-6:]}")
+    expect(page.locator(".say")).to_contain_text("The server did not answer. Press it again")
+    expect(page.locator("[data-status=submitting]")).to_have_count(0)
+    assert [run["id"] for run in runs_of(server, project)] == [first]
+    picture(page, "retry-unanswered")
+
+    # its answer is lost on the way back: there is a run now, and pressing again finds it
+    faults.set({RETRY: {"drop": "answer", "times": 1}})
+    expect(again).to_have_text("Retry")
+    again.click()
+    expect(page.get_by_test_id("run-row")).to_have_count(2)
+    (second,) = (run["id"] for run in runs_of(server, project) if run["id"] != first)
+    wait_until(server, second, status="succeeded")
+    again.click()
+    expect(page.locator(".say")).to_contain_text("It runs again.")
+    assert len(runs_of(server, project)) == 2
+    expect(row(page, second)).to_have_attribute("data-status", "succeeded")
+    expect(page.get_by_test_id("run-row")).to_have_count(2)
+    assert max(rows for rows, _ in rows_seen(page)) == 2
+    # none of all that has opened the row
+    expect(page).to_have_url(f"{server.url}/runs?project={project}")
