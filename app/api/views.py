@@ -66,15 +66,12 @@ def project_out(view: ProjectView) -> ProjectOut:
     return ProjectOut(
         **columns,
         paused=is_paused(row.strikes),
-        recent_failures=[
-            RecentFailure(run_id=run.id, status=Status(run.status), because=run.because or "")
-            for run in view.failures
-        ],
+        recent_failures=[_failure(run) for run in view.failures],
         ready_count=view.ready_count,
         clone_percent=view.clone_percent,
         live_runs=view.live_runs,
         parked_count=view.parked_count,
-        last_run=_last_run(view.newest[0]) if view.newest else None,
+        last_run=_last_run(view.last) if view.last else None,
         recent_runs=[_bar(run) for run in view.newest],
         hold=view.hold,
     )
@@ -85,6 +82,17 @@ _PROJECT_NAMES = frozenset(ProjectOut.model_fields)
 
 def _last_run(run: Run) -> LastRun:
     return LastRun.model_validate({"label": label(run), **run.model_dump()})
+
+
+def _failure(run: Run) -> RecentFailure:
+    return RecentFailure(
+        run_id=run.id,
+        status=Status(run.status),
+        label=label(run),
+        issue=run.issue,
+        because=run.because or "",
+        ended_at=run.ended_at,
+    )
 
 
 def _bar(run: Run) -> Bar:

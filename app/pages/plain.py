@@ -11,10 +11,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from app.pages.components.plain_sight import plain
-from app.pages.theme import TONES, is_live, look_of
+from app.pages.theme import TONES, is_live
 from app.state.card_words import bars_in_words, bars_of, sentence_of, status_of, wants_person
-from app.state.durations import took
-from app.state.wire import ProjectOut, Provenance, RunOut
+from app.state.durations import ago, took
+from app.state.wire import ProjectOut, Provenance, RecentFailure, RunOut
 
 LOOKS = ("light", "dark")
 
@@ -60,7 +60,7 @@ class PlainPages:
             bars_in_words=bars_in_words(project),
             alert=wants_person(project),
             runs=[_run(run, now) for run in runs],
-            failures=[(look_of(one.status).word, one.because) for one in project.recent_failures],
+            failures=[_failure(one, now) for one in project.recent_failures],
             unseen=unseen,
             csrf=csrf,
             new_key=new_key,
@@ -98,6 +98,12 @@ def _pill(project: ProjectOut, now: datetime) -> tuple[str, str]:
     if status.since is None:
         return status.words, status.tone
     return f"{status.words} · {took((now - status.since).total_seconds())}", status.tone
+
+
+def _failure(one: RecentFailure, now: datetime) -> str:
+    when = ago((now - one.ended_at).total_seconds()) if one.ended_at else ""
+    parts = (f"#{one.issue}" if one.issue else "", one.label, one.because, when)
+    return " · ".join(part for part in parts if part)
 
 
 def _run(run: RunOut, now: datetime) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 from nicegui import ui
 
@@ -122,10 +123,10 @@ class ProjectScreen:
         self._run.set_visibility(project.archived_at is None and project.state != "broken")
         self._controls.show(project)
         trouble = trouble_html(self._acts.trouble(project.id), now)
-        self._banner.set_content(trouble + banner_html(project))
+        self._banner.set_content(trouble + banner_html(project, now))
 
 
-def banner_html(project: ProjectOut) -> str:
+def banner_html(project: ProjectOut, now: datetime) -> str:
     """What a project is, and what stands in its way, in a line or two."""
     settings = (
         f'<div class="sub m under">{text(setting_words(project))} · {text(project.origin)}</div>'
@@ -144,6 +145,6 @@ def banner_html(project: ProjectOut) -> str:
         words = "Automatic runs wait until you press Reset."
         return (
             f'{settings}<div class="banner stop tall"><b>{title} {words}</b>'
-            f"{failures_html(project)}</div>"
+            f"{failures_html(project, now)}</div>"
         )
     return settings

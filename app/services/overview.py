@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from app.domain.lifecycle import WAITING
+from app.domain.lifecycle import LIVE, WAITING
 from app.domain.words import Status
 from app.errors import NotFound
 from app.records.feed import Feed, Numbered, ProjectChanged
@@ -23,10 +23,14 @@ FAILURES = 3
 
 @dataclass(frozen=True)
 class ProjectView:
-    """A project with its figures; runs newest first, parked branches counted."""
+    """A project with its figures; runs newest first, parked branches counted.
+
+    `last` is the newest live run, and the newest of all where none is live.
+    """
 
     project: Project
     live_runs: int
+    last: Run | None
     newest: tuple[Run, ...]
     failures: tuple[Run, ...]
     ready_count: int | None
@@ -105,9 +109,11 @@ class Overview:
         newest = self._runs.newest_of(project_id, limit=BARS)
         open_runs = self._runs.open_runs(project_id)
         waiting = [run for run in open_runs if run.status in WAITING]
+        live = [run for run in open_runs if run.status in LIVE]
         return ProjectView(
             project=project,
             live_runs=len(open_runs) - len(waiting),
+            last=next(iter([*live[-1:], *newest]), None),
             newest=tuple(newest),
             failures=tuple(self._failures(project)),
             ready_count=self._issues.claimable_count(project),

@@ -95,7 +95,7 @@ def wants_person(project: ProjectOut) -> bool:
 
 
 class NeedKind(StrEnum):
-    """Why a project waits for a person, the gravest first."""
+    """What waits for a person, the gravest first."""
 
     BROKEN = "broken"
     PAUSED = "paused"
@@ -104,26 +104,28 @@ class NeedKind(StrEnum):
 
 @dataclass(frozen=True)
 class Need:
-    """A project that waits for a person: why, in words, and where that is seen to."""
+    """What waits for a person: why, in words, where that is seen to, and how much it counts."""
 
     kind: NeedKind
     name: str
     words: str
     path: str
+    weight: int = 1
 
 
-def need_of(project: ProjectOut) -> Need | None:
-    """What a project wants of a person; the gravest thing only."""
-    path = f"/projects/{project.id}"
+def needs_of(project: ProjectOut) -> list[Need]:
+    """What a project wants of a person; a branch that is parked waits, whatever else does."""
+    path, name, parked = f"/projects/{project.id}", project.name, project.parked_count
     if project.archived_at is not None:
-        return None
+        return []
+    needs = []
     if project.state == "broken":
-        return Need(NeedKind.BROKEN, project.name, "broken", path)
-    if project.paused:
-        return Need(NeedKind.PAUSED, project.name, f"paused · {project.strikes} fails", path)
-    if project.parked_count:
-        return Need(NeedKind.PARKED, project.name, f"{project.parked_count} parked", "/parked")
-    return None
+        needs.append(Need(NeedKind.BROKEN, name, "broken", path))
+    elif project.paused:
+        needs.append(Need(NeedKind.PAUSED, name, f"paused · {project.strikes} fails", path))
+    if parked:
+        needs.append(Need(NeedKind.PARKED, name, f"{parked} parked", "/parked", parked))
+    return needs
 
 
 class Act(StrEnum):

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from app.api.schemas import ProjectOut, SystemOut
-from app.state.card_words import Need, NeedKind, need_of
+from app.state.card_words import Need, NeedKind, needs_of
 from app.state.optimistic import OptimisticRows
 
 SAVING, RESETTING = "Saving…", "Resetting…"
@@ -29,13 +29,15 @@ class Strip:
 
     @property
     def need_you(self) -> int:
-        """Projects that wait for a person, each once."""
-        return len(self.needs)
+        """How much waits for a person: projects that stand still, and parked branches."""
+        return sum(need.weight for need in self.needs)
 
     @property
     def needs_in_words(self) -> str:
         """What they wait for: `1 broken, 1 paused, 2 parked`."""
-        counts = Counter(need.kind for need in self.needs)
+        counts: Counter[NeedKind] = Counter()
+        for need in self.needs:
+            counts[need.kind] += need.weight
         return ", ".join(f"{counts[kind]} {kind}" for kind in NeedKind if counts[kind])
 
 
@@ -79,8 +81,8 @@ class ProjectBoard:
         )
 
     def needs(self) -> tuple[Need, ...]:
-        """Who waits for a person, what stops a whole project first."""
-        found = [need for p in self.listing() if (need := need_of(p)) is not None]
+        """What waits for a person, what stops a whole project first."""
+        found = [need for project in self.listing() for need in needs_of(project)]
         return tuple(sorted(found, key=lambda need: list(NeedKind).index(need.kind)))
 
     def on_change(self, listener: Listener) -> None:

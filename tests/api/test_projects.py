@@ -184,7 +184,8 @@ def test_a_failure_is_told_on_its_project(shop: Workshop) -> None:
     project = shop.wait(f"/projects/{project_id}", lambda one: one["strikes"])
     assert (project["strikes"], project["paused"]) == (1, False)
     assert project["recent_failures"] == [
-        {"run_id": run["id"], "status": "died", "because": run["because"]}
+        {"run_id": run["id"], "status": "died"}
+        | {name: run[name] for name in ("label", "issue", "because", "ended_at")}
     ]
     assert project["last_run"]["id"] == run["id"]
     assert project["live_runs"] == 0

@@ -45,6 +45,12 @@ def last(status: Status) -> LastRun:
     )
 
 
+def failure(status: Status, because: str, **told: Any) -> RecentFailure:
+    return RecentFailure(
+        run_id="1", status=status, label=label_of(status, None), because=because, **told
+    )
+
+
 def text_of(html: str) -> str:
     """What a person reads, spaces folded."""
     return " ".join(re.sub(r"<[^>]*>", " ", html).split())
@@ -101,16 +107,17 @@ def test_a_card_offers_what_can_be_done(
 
 def test_the_last_reasons_stand_on_the_card(plain: PlainPages) -> None:
     failures = [
-        RecentFailure(run_id="3", status=Status.DIED, because="agent exited 1"),
-        RecentFailure(run_id="2", status=Status.TIMED_OUT, because="its budget is used up"),
-        RecentFailure(run_id="1", status=Status.NOT_STARTED, because=""),
+        failure(Status.DIED, "agent exited 1", issue=31, ended_at=NOON - timedelta(minutes=5)),
+        failure(Status.TIMED_OUT, "its budget is used up"),
+        failure(Status.NOT_STARTED, ""),
     ]
     paused = project_of(strikes=4, paused=True, recent_failures=failures)
     assert (
-        "Auto paused · 4 fails Died · agent exited 1 Timed out · its budget is used up Not started"
+        "Auto paused · 4 fails #31 · Died · agent exited 1 · 11 min ago"
+        " Timed out · its budget is used up Not started"
     ) in text_of(draw(plain, paused))
     one = project_of(strikes=1, recent_failures=failures[:1])
-    assert "Failed in a row · 1 fail Died" in text_of(draw(plain, one))
+    assert "Failed in a row · 1 fail #31 · Died" in text_of(draw(plain, one))
 
 
 def test_each_open_run_can_be_stopped_and_says_where_it_stands(plain: PlainPages) -> None:
@@ -142,7 +149,7 @@ def test_every_form_has_the_secret_and_each_start_a_key_of_its_own(plain: PlainP
 
 
 def test_words_of_others_are_text_and_nothing_hides_in_them(plain: PlainPages) -> None:
-    failures = [RecentFailure(run_id="1", status=Status.DIED, because=HOSTILE)]
+    failures = [failure(Status.DIED, HOSTILE)]
     project = project_of(
         name=HOSTILE,
         base_branch=HOSTILE,

@@ -23,7 +23,9 @@ from tests.state.run_samples import NOON, project_of, run_of
 PAUSED = project_of(
     strikes=3,
     paused=True,
-    recent_failures=[{"run_id": "run_1", "status": "died", "because": "agent exited 1"}],
+    recent_failures=[
+        {"run_id": "run_1", "status": "died", "label": "Died", "because": "agent exited 1"}
+    ],
 )
 Answer = Callable[[httpx.Request], httpx.Response]
 

@@ -85,13 +85,16 @@ def test_the_strip_adds_up_and_names_who_waits_for_a_person() -> None:
         ]
     )
     strip = board.strip(system())
-    assert (strip.running, strip.ready, strip.need_you) == (2, 4, 4), "each project counts once"
-    assert strip.needs_in_words == "1 broken, 2 paused, 1 parked"
+    assert (strip.running, strip.ready, strip.need_you) == (2, 4, 6), (
+        "a pause, and every parked branch"
+    )
+    assert strip.needs_in_words == "1 broken, 2 paused, 3 parked"
     assert [(need.words, need.path) for need in strip.needs] == [
         ("broken", "/projects/3"),
         ("paused · 3 fails", "/projects/2"),
         ("paused · 4 fails", "/projects/6"),
         ("2 parked", "/parked"),
+        ("1 parked", "/parked"),
     ]
     assert (strip.success, strip.ended) == (0.84, 61)
 

@@ -51,7 +51,10 @@ class RecentFailure(Answer):
 
     run_id: str
     status: Status
+    label: str
+    issue: int | None = None
     because: str
+    ended_at: Moment | None = None
 
 
 class Bar(Answer):
@@ -64,7 +67,7 @@ class Bar(Answer):
 
 
 class LastRun(Answer):
-    """The newest run of a project, in short."""
+    """What a project does now, in short: its newest live run, else its newest run."""
 
     id: str
     status: Status

@@ -7,15 +7,15 @@ from typing import Any
 
 from app.domain.lifecycle import LIVE
 from app.pages.components.correlation_chip import correlation_chip_html
-from app.pages.components.countdown import iso, since_html, until_html
+from app.pages.components.countdown import ago_html, iso, since_html, until_html
 from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain_html
 from app.pages.components.project_controls import ProjectControls
 from app.pages.components.status_pill import pill_of
-from app.pages.theme import TONES, look_of
+from app.pages.theme import TONES
 from app.state.card_words import bars_in_words, bars_of, sentence_of, status_of, wants_person
 from app.state.run_form import Trouble
-from app.state.wire import ProjectOut
+from app.state.wire import ProjectOut, RecentFailure
 
 
 def status_html(project: ProjectOut, now: datetime) -> str:
@@ -56,14 +56,19 @@ def bars_html(project: ProjectOut) -> str:
     return f'<div class="spark" role="img" aria-label="{text(bars_in_words(project))}">{bars}</div>'
 
 
-def failures_html(project: ProjectOut) -> str:
-    """The reason of each of the last failures in a row, with a way to the run."""
-    rows = "".join(
-        f'<li><a href="/runs/{text(one.run_id)}" title="{text(one.because)}">'
-        f"{look_of(one.status).word}</a> · {plain_html(one.because)}</li>"
-        for one in project.recent_failures
-    )
+def failures_html(project: ProjectOut, now: datetime) -> str:
+    """Each of the last failures in a row, with a way to its run: `#31 · No delivery · …`."""
+    rows = "".join(_failure_html(one, now) for one in project.recent_failures)
     return f'<ul class="fails">{rows}</ul>' if project.paused and rows else ""
+
+
+def _failure_html(one: RecentFailure, now: datetime) -> str:
+    number = f"#{one.issue} · " if one.issue else ""
+    when = ago_html(one.ended_at, now) if one.ended_at else ""
+    return (
+        f'<li><a href="/runs/{text(one.run_id)}">{number}{text(one.label)}</a>'
+        f'<span title="{text(one.because)}">{plain_html(one.because)}</span>{when}</li>'
+    )
 
 
 def card_html(project: ProjectOut, trouble: Trouble | None, now: datetime) -> str:
@@ -72,7 +77,7 @@ def card_html(project: ProjectOut, trouble: Trouble | None, now: datetime) -> st
         status_html(project, now)
         + f'<div class="sub m" title="{text(project.origin)}">{text(setting_words(project))}</div>'
         + f'<div class="sub says">{plain_html(sentence_of(project))}</div>'
-        + failures_html(project)
+        + failures_html(project, now)
         + budget_html(project, now)
         + f'<div class="last">{bars_html(project)}{run_link_html(project)}</div>'
         + trouble_html(trouble, now)
