@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -22,7 +23,7 @@ from app.adapters.git_settings import (
     open_environment,
     personal_environment,
 )
-from app.services.ports import CannotRead
+from app.services.ports import CannotRead, DiskFull
 
 __all__ = [
     "Git",
@@ -41,6 +42,10 @@ _ERR_CAP = 64 * 1024
 _CHUNK = 64 * 1024
 _TICK_SECONDS = 0.2
 _TERM_SECONDS = 2.0
+# what the far side says of its own disk is no matter of ours
+_NO_ROOM = re.compile(
+    r"^(?!remote:).*(?:No space left on device|Disk quota exceeded)", re.MULTILINE
+)
 
 
 class GitFailed(CannotRead):
@@ -56,6 +61,10 @@ class GitFailed(CannotRead):
 
 class GitTimedOut(GitFailed):
     """Git did not end in time and was ended with its whole process group."""
+
+
+class GitHadNoRoom(GitFailed, DiskFull):
+    """The disk was full."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +124,8 @@ class Git:
 
         `origin` is the only address the call may talk to (none: no transport at all). `output`
         takes standard output into a file instead. `hear` gets standard error as it comes.
-        Seconds and bytes. Raises UnsafeArgument, GitTimedOut, and with `check` GitFailed.
+        Seconds and bytes. Raises UnsafeArgument, GitTimedOut, and with `check` GitFailed, which is
+        GitHadNoRoom where the disk is full.
         """
         argv = ["git"]
         for setting in SETTINGS:
@@ -132,7 +142,8 @@ class Git:
         )
         answer = call.answer()
         if check and (answer.code or answer.is_cut):
-            raise GitFailed(_sentence(args[0], answer), answer.err)
+            kind = GitHadNoRoom if _NO_ROOM.search(answer.err) else GitFailed
+            raise kind(_sentence(args[0], answer), answer.err)
         return answer
 
     def version(self) -> str:

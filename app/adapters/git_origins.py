@@ -7,28 +7,32 @@ import re
 import stat
 from pathlib import Path
 
-from app.adapters.git import GitFailed, GitTimedOut
+from app.adapters.git import GitFailed, GitHadNoRoom, GitTimedOut
 from app.domain.names import origin_kind, origin_problem
+from app.domain.words import Cause
 from app.services.ports import OriginProblem
 
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_SAYINGS: tuple[tuple[str, str, bool], ...] = (
+_SAYINGS: tuple[tuple[str, str, bool, Cause | None], ...] = (
     (
         r"Host key verification failed",
         "The ssh key of this host is not known here: connect to it once by hand.",
         True,
+        Cause.AUTH,
     ),
     (
         r"Permission denied \(|Authentication failed|could not read (?:Username|Password)"
         r"|returned error: 40[13]|[Pp]ermission to .* denied|Access denied|HTTP Basic",
         "The repository refused the sign-in: check the credential helper or the ssh key.",
         True,
+        Cause.AUTH,
     ),
     (
         r"Could not resolve host(?:name)?|Name or service not known"
         r"|Temporary failure in name resolution",
         "The host of this address could not be found.",
         False,
+        Cause.NETWORK,
     ),
     (
         r"Connection refused|[Cc]onnection timed out|Network is unreachable|No route to host"
@@ -36,17 +40,29 @@ _SAYINGS: tuple[tuple[str, str, bool], ...] = (
         r"|Could not connect|Operation too slow",
         "The host of this address did not answer.",
         False,
+        Cause.NETWORK,
     ),
-    (r"SSL certificate|certificate verif", "The host's certificate could not be trusted.", True),
-    (r"dubious ownership", "The repository belongs to another user, so git refuses it.", True),
-    (r"shallow update not allowed", "This repository is a shallow clone.", True),
+    (
+        r"SSL certificate|certificate verif",
+        "The host's certificate could not be trusted.",
+        True,
+        None,
+    ),
+    (
+        r"dubious ownership",
+        "The repository belongs to another user, so git refuses it.",
+        True,
+        None,
+    ),
+    (r"shallow update not allowed", "This repository is a shallow clone.", True, None),
     (
         r"does not appear to be a git repository|[Rr]epository .*not found|not found"
         r"|does not exist|returned error: 404",
         "There is no git repository at this address, or it is not shown to you.",
         True,
+        None,
     ),
-    (r"Permission denied|insufficient permission", "The repository may not be read.", True),
+    (r"Permission denied|insufficient permission", "The repository may not be read.", True, None),
 )
 
 
@@ -97,9 +113,12 @@ def explain(failure: GitFailed) -> OriginProblem:
     """The failure of a call to origin as a sentence, and whether asking again may help."""
     if isinstance(failure, GitTimedOut):
         return OriginProblem("The repository did not answer in time.", for_good=False)
-    for pattern, sentence, for_good in _SAYINGS:
+    if isinstance(failure, GitHadNoRoom):
+        full = "The disk is full: there is no room for what this repository has."
+        return OriginProblem(full, for_good=False, cause=Cause.DISK_FULL)
+    for pattern, sentence, for_good, cause in _SAYINGS:
         if re.search(pattern, failure.err):
-            return OriginProblem(sentence, for_good=for_good)
+            return OriginProblem(sentence, for_good=for_good, cause=cause)
     last = words_of(failure.err).splitlines()[-1:] or ["git gave no reason"]
     return OriginProblem(f"The repository could not be reached: {last[0]}", for_good=False)
 

@@ -19,6 +19,8 @@ class ExitReason(StrEnum):
     USAGE_LIMIT = "usage_limit"
     STOPPED = "stopped"
     STALLED = "stalled"
+    OUT_OF_MEMORY = "out_of_memory"
+    DISK_FULL = "disk_full"
     NOT_SPAWNED = "not_spawned"
 
 
@@ -60,6 +62,8 @@ class Verdict:
         return self.signal is not None and self.signal is not Signal.WORK_TO_DELIVER
 
 
+_OUT_OF_MEMORY = "the machine ran out of memory and ended the agent"
+_DISK_FULL = "the disk is full: the agent failed when its log could not be written any more"
 STILL_GOING = Verdict(None, because="still going")
 
 
@@ -97,6 +101,10 @@ def _classify_exit(facts: RunFacts, exit_record: ExitRecord) -> Verdict:
         return _classify_gone(facts, "it was ended from outside of Runyard")
     if exit_record.reason is ExitReason.STALLED:
         return Verdict(Signal.GONE, Cause.STALLED, "the agent wrote nothing for too long")
+    if exit_record.reason is ExitReason.OUT_OF_MEMORY:
+        return Verdict(Signal.GONE, Cause.OUT_OF_MEMORY, _OUT_OF_MEMORY)
+    if exit_record.reason is ExitReason.DISK_FULL:
+        return Verdict(Signal.GONE, Cause.DISK_FULL, _DISK_FULL)
     if exit_record.signal is not None:
         return Verdict(Signal.GONE, Cause.SIGNAL, f"killed by signal {exit_record.signal}")
     if exit_record.code != 0:

@@ -62,6 +62,12 @@ def outcome(facts: RunFacts) -> tuple[Signal | None, Cause | None]:
         (ended(None, signal=9, has_work=True), (Signal.GONE, Cause.SIGNAL)),
         (ended(1, reason=ExitReason.STALLED), (Signal.GONE, Cause.STALLED)),
         (ended(None, signal=15, reason=ExitReason.STALLED), (Signal.GONE, Cause.STALLED)),
+        (
+            ended(None, signal=9, reason=ExitReason.OUT_OF_MEMORY, has_work=True),
+            (Signal.GONE, Cause.OUT_OF_MEMORY),
+        ),
+        (ended(137, reason=ExitReason.OUT_OF_MEMORY), (Signal.GONE, Cause.OUT_OF_MEMORY)),
+        (ended(1, reason=ExitReason.DISK_FULL, has_work=True), (Signal.GONE, Cause.DISK_FULL)),
         (ended(None, reason=ExitReason.NOT_SPAWNED), (Signal.GONE, Cause.AGENT_MISSING)),
         (ended(None, signal=15, reason=ExitReason.DEADLINE), (Signal.DEADLINE, Cause.BUDGET)),
         (ended(0, reason=ExitReason.DEADLINE, has_work=True), (Signal.DEADLINE, Cause.BUDGET)),

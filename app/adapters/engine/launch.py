@@ -12,6 +12,7 @@ from typing import IO, Any
 
 from app.adapters import supervisor
 from app.adapters.engine.processes import INSTANCE, RUN_ID
+from app.domain.words import Cause
 from app.services.ports import LaunchFailed, LaunchOrder
 
 PROMPT_FILE = "prompt.md"
@@ -21,6 +22,8 @@ _PROGRAM = Path(supervisor.__file__).with_name("__main__.py")
 _NEVER_PASSED = ("PYTEST_", "NICEGUI_", "RUNYARD_")
 # what a start may take beyond the set-up command's time and its end
 _START_SECONDS = 10.0
+# of a command: it is not there, or is none
+_UNUSABLE = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOEXEC)
 _ISOLATED = ("-I", "-S", "-X", "utf8")
 
 
@@ -65,7 +68,7 @@ def start_supervisor(
             patience=patience,
         )
     if "failed" in answer:
-        raise LaunchFailed(_describe(answer, order))
+        raise LaunchFailed(_describe(answer, order), cause=_cause(answer, order))
 
 
 def _ask(
@@ -89,6 +92,14 @@ def _ask(
     if not answer.endswith(b"\n"):
         raise LaunchFailed("The supervisor ended before the agent was there.")
     return json.loads(answer)
+
+
+def _cause(answer: dict[str, Any], order: LaunchOrder) -> Cause | None:
+    number = answer.get("errno")
+    if answer.get("reason") == "disk_full" or number in (errno.ENOSPC, errno.EDQUOT):
+        return Cause.DISK_FULL
+    is_agent = answer["failed"] == "command" and answer.get("command") == order.argv[0]
+    return Cause.AGENT_MISSING if is_agent and number in _UNUSABLE else None
 
 
 def _describe(answer: dict[str, Any], order: LaunchOrder) -> str:
@@ -115,6 +126,10 @@ def _describe_setup(answer: dict[str, Any], order: LaunchOrder) -> str:
         return f"The project's setup command took longer than {order.launch_seconds:.0f} s."
     if answer["reason"] == "stopped":
         return "The project's setup command was stopped."
+    if answer["reason"] == "out_of_memory":
+        return "The machine ran out of memory and ended the project's setup command."
+    if answer["reason"] == "disk_full":
+        return "The disk is full, and the project's setup command failed."
     code = answer["code"]
     how = f"exited {code}" if code >= 0 else f"was killed by signal {-code}"
     return f"The project's setup command {how}; its output is in the run's log."

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import deque
 
 HEAD = "log"
 TAIL_PREFIX = "tail."
 TAIL_FILES = 4
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -16,6 +18,7 @@ class CappedLog:
 
     A file's bytes follow one another; its name says at which position of the stream it begins.
     What the disk refuses is dropped, like what the cap does: the writer never waits and never ends.
+    `is_disk_full` where the last of it was refused for want of room.
     """
 
     def __init__(self, folder: int, cap: int) -> None:
@@ -26,6 +29,7 @@ class CappedLog:
         self._file = -1
         self._written = 0
         self._room = max(1, cap // 2)
+        self.is_disk_full = False
         self._open(HEAD)
 
     def write(self, data: bytes) -> None:
@@ -48,9 +52,11 @@ class CappedLog:
         while part and self._file >= 0:
             try:
                 count = os.write(self._file, part)
-            except OSError:
+            except OSError as refused:
+                self.is_disk_full = refused.errno in _FULL
                 self._give_up_file()
                 break
+            self.is_disk_full = False
             part = part[count:]
             self._position += count
             self._written += count
@@ -75,7 +81,8 @@ class CappedLog:
         self._written = 0
         try:
             self._file = os.open(name, _NEW, 0o600, dir_fd=self._folder)
-        except OSError:
+        except OSError as refused:
+            self.is_disk_full = refused.errno in _FULL
             return False
         return True
 

@@ -8,7 +8,7 @@ import select
 import signal
 from collections.abc import Mapping
 
-from app.adapters.supervisor import record_files
+from app.adapters.supervisor import memory, record_files
 from app.adapters.supervisor.daemon import (
     PIPE_BYTES,
     hear_signals,
@@ -84,6 +84,7 @@ class Supervision:
         self._main = 0
         self._is_agent_begun = False
         self._deadline = 0.0
+        self._memory_kills: int | None = None
         self._reason = "exited"
         self._stop_asked = False
         self._ended: dict[str, object] | None = None
@@ -137,6 +138,7 @@ class Supervision:
         until = record_files.timestamp(seconds)
         env = {**self._order["env"], "RUNYARD_DEADLINE": until}
         workdir = self._order["workdir"]
+        self._memory_kills = memory.count_kills()
         try:
             self._main = spawn(argv, env, workdir, output=self._agent_side, umask=self._umask)
         except NotSpawned as problem:
@@ -184,6 +186,8 @@ class Supervision:
 
     def _note_end(self, code: int) -> None:
         self._take_rest()
+        if self._kill_at is None:
+            self._reason = self._why_it_ended(code)
         if self._is_agent_begun:
             self._ended = {
                 "code": code if code >= 0 else None,
@@ -196,6 +200,12 @@ class Supervision:
             self._start_agent()
         else:
             self._give_up(failed="setup", code=code, reason=self._reason)
+
+    def _why_it_ended(self, code: int) -> str:
+        """Why something ended by itself: what this machine had too little of, if that is known."""
+        if memory.ran_out(code, self._memory_kills, memory.count_kills()):
+            return "out_of_memory"
+        return "disk_full" if code and self._log.is_disk_full else "exited"
 
     def _act(self) -> None:
         now = boot_clock()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from app.domain.rules import ExitRecord
+from app.domain.words import Cause
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,11 @@ class Sight:
 
 
 class LaunchFailed(Exception):
-    """The agent could not be started; the message is a sentence."""
+    """The agent could not be started; the message is a sentence, `cause` is there if known."""
+
+    def __init__(self, sentence: str, *, cause: Cause | None = None) -> None:
+        super().__init__(sentence)
+        self.cause = cause
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from app.domain.words import Cause
+
 
 class OriginProblem(Exception):
     """The origin could not be used; the message is a sentence a person can read.
 
     `for_good` is True where asking again cannot help (no such repository, not allowed),
-    False where it may (no answer, a time-out).
+    False where it may (no answer, a time-out). `cause` is what kept us from it, if that is known.
     """
 
-    def __init__(self, sentence: str, *, for_good: bool) -> None:
+    def __init__(self, sentence: str, *, for_good: bool, cause: Cause | None = None) -> None:
         super().__init__(sentence)
         self.sentence = sentence
         self.for_good = for_good
+        self.cause = cause
 
 
 class BranchTaken(Exception):
@@ -28,6 +31,10 @@ class BranchTaken(Exception):
 
 class CannotRead(Exception):
     """Something could not be read just now: keep everything, conclude nothing, look again."""
+
+
+class DiskFull(CannotRead):
+    """There was no room for what had to be written."""
 
 
 class Tampered(CannotRead):

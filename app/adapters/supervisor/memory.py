@@ -1,0 +1,58 @@
+"""Whether the kernel has ended something for want of memory: its own counters tell.
+
+Imported by the supervisor: only modules of the standard library that load fast.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+from app.adapters.supervisor.kernel import PROC
+
+GROUPS = "/sys/fs/cgroup"
+# how a shell tells of a command that was killed
+_RELAYED = 128 + signal.SIGKILL
+
+
+def count_kills(proc: str = PROC, groups: str = GROUPS) -> int | None:
+    """How often the kernel has done so, in this process's control group or, where that one does
+    not count, on this machine; None where nothing tells.
+    """
+    for counter in (*_of_own_group(proc, groups), f"{proc}/vmstat"):
+        count = _read(counter)
+        if count is not None:
+            return count
+    return None
+
+
+def ran_out(code: int, before: int | None, now: int | None) -> bool:
+    """True where an end by SIGKILL, which nobody here sent, is the kernel's for want of memory.
+
+    `code` is an exit code, or a signal as a negative number; the counts are of before and after.
+    """
+    is_killed = code in (-signal.SIGKILL, _RELAYED)
+    return is_killed and before is not None and now is not None and now > before
+
+
+def _of_own_group(proc: str, groups: str) -> Iterator[str]:
+    try:
+        with open(f"{proc}/self/cgroup", encoding="utf-8", errors="surrogateescape") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if "memory" in controllers.split(","):
+            yield f"{groups}/memory{path}/memory.oom_control"
+        elif not controllers:
+            yield f"{groups}{path}/memory.events"
+
+
+def _read(counter: str) -> int | None:
+    try:
+        with open(counter, encoding="ascii") as file:
+            fields = dict(line.split(maxsplit=1) for line in file)
+        return int(fields["oom_kill"])
+    except (OSError, ValueError, KeyError):
+        return None
