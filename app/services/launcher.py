@@ -24,6 +24,7 @@ from app.services.ports import (
 )
 from app.services.prechecks import repository_of
 from app.services.run_locks import Locks
+from app.services.shortages import cause_of, sentence_of
 from app.services.succession import NothingKept, Succession, goes_on
 from app.services.undoing import Made, Undoing, Undone
 
@@ -92,9 +93,12 @@ class Launcher:
             self._end(run, str(failure), Undone(parked=run.work_branch if run.issue else ""))
             return False
         except (NotLaunched, OriginProblem, LaunchFailed, CannotRead) as failure:
-            self._end_undone(run_id, str(failure), made)
+            self._end_undone(run_id, sentence_of(failure), made, cause_of(failure))
             return False
-        except Exception:
+        except Exception as problem:
+            if cause_of(problem) is Cause.DISK_FULL:
+                self._end_undone(run_id, sentence_of(problem), made, Cause.DISK_FULL)
+                return False
             because = "something went wrong in Runyard; the log has the details"
             self._end_undone(run_id, because, made)
             raise
@@ -133,8 +137,7 @@ class Launcher:
         base, tip = self._take_over(repo, run) if goes_on(run) else self._begin(repo, run)
         made.claim = True
         reach("after_claim")
-        made.copy = True
-        self._prepare(repo, run, project, tip)
+        self._prepare(repo, run, project, tip, made)
         reach("after_prepare")
         left = (self.launch_by(run) - self._clock()).total_seconds()
         order = self._orders.order(run, project, base, seconds=left)
@@ -163,11 +166,14 @@ class Launcher:
         self._tell(run, "claimed", origin, branch=run.work_branch, base_sha=base)
         return base, base
 
-    def _prepare(self, repo: Repository, run: Run, project: Project, tip: str) -> None:
-        if self._copies.exists(run.id):
+    def _prepare(self, repo: Repository, run: Run, project: Project, tip: str, made: Made) -> None:
+        # what else stands at the copy's place is nobody's to take, and nobody's to take back
+        if goes_on(run) and self._copies.exists(run.id):
+            made.copy = True
             self._tell(run, "prepared", f"the working copy of {project.name} that was kept")
             return
         self._copies.prepare(repo, run.id, branch=run.work_branch, sha=tip)
+        made.copy = True
         included = self._copies.include(repo, run.id)
         extra = f" · {included} files of .runyardinclude" if included else ""
         self._tell(run, "prepared", f"working copy of {project.name}{extra}")
@@ -224,15 +230,19 @@ class Launcher:
             )
         return moved is not None
 
-    def _end_undone(self, run_id: str, because: str, made: Made) -> None:
+    def _end_undone(
+        self, run_id: str, because: str, made: Made, cause: Cause = Cause.LAUNCH_FAILED
+    ) -> None:
         """Take back what was made, then say how it ended and what of it remains."""
         run = self._runs.find(run_id)
         if run is None:
             return
         undone = self._undoing.once(run, self._projects.find(run.project_id), made)
-        self._end(run, because, undone)
+        self._end(run, because, undone, cause)
 
-    def _end(self, run: Run, because: str, undone: Undone) -> bool:
+    def _end(
+        self, run: Run, because: str, undone: Undone, cause: Cause = Cause.LAUNCH_FAILED
+    ) -> bool:
         now = self._clock()
         with self._runs.stores.owner_of(run.id).transaction() as tx:
             moved = self._runs.move(
@@ -242,7 +252,7 @@ class Launcher:
                 now=now,
                 kind="reaped",
                 sentence=f"not started: {because}",
-                cause=Cause.LAUNCH_FAILED,
+                cause=cause,
                 because=because,
                 released_at=None if undone.remains else now,
                 hold=undone.remains or None,
