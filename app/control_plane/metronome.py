@@ -6,6 +6,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from app.adapters.clock_changes import ClockChanges
 
 
 class Metronome:
@@ -13,13 +16,16 @@ class Metronome:
 
     def __init__(self) -> None:
         self._scheduler = BackgroundScheduler(timezone=UTC)
+        self._changes = ClockChanges(self.clock_was_set)
 
     def start(self) -> None:
         """Begin; what was asked for before begins now."""
         self._scheduler.start()
+        self._changes.start()
 
     def stop(self) -> None:
         """End; a duty that has begun comes to its end by itself."""
+        self._changes.stop()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 
@@ -33,6 +39,12 @@ class Metronome:
             max_instances=1,
             misfire_grace_time=None,
         )
+
+    def clock_was_set(self) -> None:
+        """Call every duty that repeats now: its next turn was at a time of the old clock."""
+        for job in self._scheduler.get_jobs():
+            if isinstance(job.trigger, IntervalTrigger):
+                job.modify(next_run_time=datetime.now(UTC))
 
     def call_at(self, moment: datetime, duty: Callable[[], object]) -> None:
         """Call a duty once, at a moment; it takes the place of the moment asked for before."""

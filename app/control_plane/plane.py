@@ -6,11 +6,12 @@ import contextlib
 import logging
 import secrets
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from app.adapters.file_locks import FileLocks
 from app.config import Settings
 from app.control_plane.assembly import Assembly, Ground
+from app.control_plane.clock import wall_clock
 from app.control_plane.metronome import Metronome
 from app.control_plane.outside import Adapters, find_place, pick_adapters, pick_counters
 from app.records.database import Database, DatabaseSilent
@@ -30,11 +31,6 @@ from app.services.workers import Workers
 
 log = logging.getLogger(__name__)
 WORKERS = 16
-
-
-def wall_clock() -> datetime:
-    """The time now, UTC."""
-    return datetime.now(UTC)
 
 
 class ControlPlane:

@@ -1,0 +1,70 @@
+"""Hearing from the kernel that the machine's clock was set, or that the machine was asleep."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import os
+import select
+import struct
+import threading
+import time
+from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+_TFD_NONBLOCK_CLOEXEC = os.O_NONBLOCK | os.O_CLOEXEC
+_ABSOLUTE_AND_CANCELLED_ON_SET = 1 | 2
+_FAR_AHEAD = 1 << 33
+
+
+class ClockChanges:
+    """One thread that sleeps in the kernel until the wall clock jumps, and then tells."""
+
+    def __init__(self, tell: Callable[[], object]) -> None:
+        self._tell = tell
+        self._thread: threading.Thread | None = None
+        self._timer = self._wake = -1
+
+    def start(self) -> None:
+        """Begin to listen; where the kernel does not tell, nothing is heard."""
+        try:
+            self._timer = _open_timer()
+        except OSError as problem:
+            log.warning("a clock that is set will not be heard of: %s", problem)
+            return
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._thread = threading.Thread(target=self._listen, name="clock-changes", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            os.eventfd_write(self._wake, 1)
+            thread.join()
+            os.close(self._timer)
+            os.close(self._wake)
+
+    def _listen(self) -> None:
+        waiting = select.poll()
+        for file in (self._timer, self._wake):
+            waiting.register(file, select.POLLIN)
+        while self._wake not in {file for file, _ in waiting.poll()}:
+            # the read says that the clock was set by failing; the timer goes on
+            with contextlib.suppress(OSError):
+                os.read(self._timer, 8)
+            try:
+                self._tell()
+            except Exception:
+                log.exception("what follows from a clock that was set failed")
+
+
+def _open_timer() -> int:
+    """A timer that never rings of itself, but whenever the clock is set. Raises OSError."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    timer = libc.timerfd_create(time.CLOCK_REALTIME, _TFD_NONBLOCK_CLOEXEC)
+    never = struct.pack("@4l", 0, 0, int(time.time()) + _FAR_AHEAD, 0)
+    if timer < 0 or libc.timerfd_settime(timer, _ABSOLUTE_AND_CANCELLED_ON_SET, never, None) != 0:
+        raise OSError(ctypes.get_errno(), "timerfd")
+    return timer
