@@ -184,3 +184,21 @@ def test_a_second_server_of_one_folder_is_refused(live: LiveShell) -> None:
     done = live.run("serve", "--no-open", "--port", str(free_port()))
     assert done.code == 1
     assert "already" in done.err
+
+
+def test_retry_prints_the_new_id(live: LiveShell) -> None:
+    _, lines, _ = trigger(live, "--task", "please fail", "--wait")
+    first = lines[0]
+    again = live.run("runs", "retry", first[-6:], "--model", "large", "--wait")
+    assert again.code == 4, again.err
+    second = again.out.splitlines()[0]
+    assert second != first
+    shown = live.run("runs", "show", second, "--json").json
+    assert (shown["retry_of"], shown["model"], shown["status"]) == (first, "large", "died")
+    third = live.run("runs", "retry", second, "--from", "fresh", "--key", "once", "--json")
+    assert third.json["retry_of"] == second
+    replayed = live.run("runs", "retry", second, "--from", "fresh", "--key", "once")
+    assert (replayed.code, replayed.out.strip()) == (0, third.json["id"])
+    assert "no second one was started" in replayed.err
+    assert live.run("runs", "retry", "run_c" + "0" * 24).code == 1
+    assert live.run("runs", "retry", second, "--from", "nowhere").code == 2

@@ -1,0 +1,121 @@
+"""Retry over HTTP: what is answered, what is replayed, what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.workshop import Workshop, open_workshop, problem
+
+FAILS = "please fail"
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+    with open_workshop(tmp_path_factory.mktemp("retry")) as shop:
+        shop.add_project("shop")
+        yield shop
+
+
+@pytest.fixture(scope="module")
+def failed(shop: Workshop) -> dict[str, Any]:
+    """A plain run that has failed."""
+    return shop.ended(shop.start(str(shop.projects["shop"]["id"]), FAILS, model="small")["id"])
+
+
+def retry(shop: Workshop, run: dict[str, Any], body: Any = None, **headers: str) -> httpx.Response:
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    return shop.api.post(f"/runs/{run['id']}/retry", json=body, headers=given)
+
+
+def test_a_retry_is_a_new_run_linked_both_ways(shop: Workshop, failed: dict[str, Any]) -> None:
+    used = shop.api.get("/quota/runs").json()["used"]
+    answer = retry(shop, failed, {"from": "fresh", "model": "large"})
+    assert answer.status_code == 201, answer.text
+    made = answer.json()
+    assert answer.headers["Location"] == f"/runs/{made['id']}"
+    assert (made["retry_of"], made["trigger"], made["model"]) == (failed["id"], "retry", "large")
+    same = ("project_id", "agent", "issue", "branch", "depth_level", "target_framework", "task")
+    assert [made[name] for name in same] == [failed[name] for name in same]
+    assert shop.api.get(f"/runs/{failed['id']}").json()["retried_by"] == made["id"]
+    assert shop.api.get("/quota/runs").json()["used"] == used + 1
+    assert shop.ended(made["id"])["status"] == "died"
+    assert shop.api.get("/runs", params={"trigger": "retry"}).json()["items"]
+
+
+def test_the_body_may_be_left_out(shop: Workshop, failed: dict[str, Any]) -> None:
+    answer = shop.api.post(f"/runs/{failed['id']}/retry")
+    assert answer.status_code == 201, answer.text
+    # a run that died without a commit still has its branch
+    assert answer.json()["work_branch"] == failed["work_branch"]
+    assert answer.json()["base_sha"] == failed["base_sha"]
+    shop.ended(answer.json()["id"])
+
+
+def refused(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    told = problem(answer)
+    assert (answer.status_code, told["error"]) == (status, code), told
+    return told
+
+
+@pytest.mark.parametrize("name", ["x_idempotency_key", "Idempotency_Key"])
+def test_a_key_is_replayed_and_not_used_for_anything_else(
+    shop: Workshop, failed: dict[str, Any], name: str
+) -> None:
+    body, key = {"from": "fresh"}, {name: f"key-{name}"}
+    first = retry(shop, failed, body, **key)
+    assert first.status_code == 201, first.text
+    again = retry(shop, failed, body, **key)
+    assert (again.status_code, again.headers["Idempotency-Replayed"]) == (200, "true")
+    assert again.json()["id"] == first.json()["id"]
+    other = refused(retry(shop, failed, {**body, "model": "other"}, **key), 422, "key_reused")
+    assert other["run_id"] == first.json()["id"]
+    shop.ended(first.json()["id"])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"from": "nowhere"},
+        {"model": " "},
+        {"agent": ""},
+        {"branch": "main"},
+        {"source": "fresh"},
+        [],
+    ],
+)
+def test_a_body_that_makes_no_sense_is_refused(
+    shop: Workshop, failed: dict[str, Any], body: Any
+) -> None:
+    refused(retry(shop, failed, body), 422, "invalid")
+
+
+def test_keys_that_differ_are_refused(shop: Workshop, failed: dict[str, Any]) -> None:
+    body = {"x_idempotency_key": "one"}
+    refused(retry(shop, failed, body, x_idempotency_key="two"), 400, "key_mismatch")
+
+
+def test_what_is_not_done_or_not_there_is_refused(shop: Workshop, failed: dict[str, Any]) -> None:
+    run = shop.start(str(shop.projects["shop"]["id"]), "please wait")
+    refused(retry(shop, run), 409, "still_live")
+    shop.api.post(f"/runs/{run['id']}/stop")
+    shop.ended(run["id"])
+    refused(retry(shop, {"id": "run_c" + "0" * 24}), 404, "not_found")
+
+
+def test_the_holder_of_the_branch_is_named(shop: Workshop) -> None:
+    project = str(shop.projects["shop"]["id"])
+    number = shop.issue(project, "Mend it")
+    first = shop.ended(shop.start(project, FAILS, issue=number)["id"])
+    body = {"project_id": project, "issue": number, "delay": 3600}
+    assert refused(shop.api.post("/runs", json=body), 409, "parked")["branch"] == "afk/1"
+    again = retry(shop, first)
+    assert again.status_code == 201, again.text
+    answer = retry(shop, first)
+    if answer.status_code != 201:  # it may have failed again already
+        told = refused(answer, 409, "pr_lock")
+        assert (told["holder"], told["branch"]) == (again.json()["id"], "afk/1")
+    shop.ended(again.json()["id"])
