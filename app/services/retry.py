@@ -22,6 +22,7 @@ from app.errors import (
     ProjectBroken,
     StillLive,
 )
+from app.failpoints import reach
 from app.records import run_ledger
 from app.records.parked_ledger import ParkedLedger
 from app.records.succession_ledger import SuccessionLedger
@@ -95,6 +96,7 @@ class RetryDesk:
             self._refuse_open_change(project, branch)
             self._refuse_gone(project, first, branch, goes_on=again.branch is not None)
             order = replace(order, again=again)
+            reach("claim.after_select")
             return self._trigger.accept(order, asker, now, still=_is_free(first.issue))
 
     def _find(self, run_id: str) -> Run:

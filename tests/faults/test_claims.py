@@ -13,6 +13,7 @@ import pytest
 from app.domain.words import Depth
 from app.errors import ConcurrencyLimit, NothingReady, PrLock, Refusal
 from app.records.tables import Project
+from app.services.retry import Wishes
 from app.services.trigger import Order
 from tests.agents_for_tests.runs import until
 from tests.fake_planes import FakePlane
@@ -77,6 +78,42 @@ def test_f4_of_those_who_have_picked_the_same_issue_one_gets_it(
     assert issues_taken(plane, project) == {1: 1}
     refused = [one for one in answers if isinstance(one, Refusal)]
     assert {type(one) for one in refused} <= {NothingReady, PrLock}
+    assert len(world.launches) == 1
+    plane.stop()
+
+
+def test_f4_a_retry_meets_a_start_and_the_loop_at_the_same_issue(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plane = FakePlane(tmp_path, world)
+    project = plane.add_project(world)
+    plane.add_issue(project)
+    now = plane.clock()
+    waits = Order(project.id, Depth.QUICK, "auto", issue=1, delay_seconds=60)
+    first = plane.services.trigger.accept(waits, plane.asker(), now).run
+    plane.services.stopper.stop(first.id, "by a test", now)
+    plane.ledgers.projects.change(project.id, auto_enabled=True)
+    held = tmp_path / "go-on"
+    monkeypatch.setenv("RUNYARD_TEST", "1")
+    monkeypatch.setenv("RUNYARD_RACEPOINT", f"claim.after_select:{held}")
+
+    def let_go() -> None:
+        until(lambda: held.with_name("go-on.reached.2").exists(), "three to have chosen", SECONDS)
+        held.touch()
+
+    answers = at_once(
+        lambda: plane.services.afk.start(project.id, None, plane.asker(), now),
+        lambda: plane.services.retry.retry(first.id, Wishes(), plane.asker(), now),
+        lambda: plane.services.loop.fill_once(now),
+        let_go,
+    )
+    plane.rest()
+    (holder,) = plane.ledgers.runs.open_runs(project.id)
+    assert holder.issue == 1
+    refused = [one for one in answers if isinstance(one, Refusal)]
+    assert {type(one) for one in refused} <= {NothingReady, PrLock}
+    locked = [one for one in refused if isinstance(one, PrLock)]
+    assert [one.members["holder"] for one in locked] in ([], [holder.id])
     assert len(world.launches) == 1
     plane.stop()
 

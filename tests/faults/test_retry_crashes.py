@@ -47,10 +47,9 @@ class Doomed:
 
     def retry_and_die(self, run_id: str, source: str) -> None:
         """Order a run again and see the server end."""
-        with self.server.client() as client:
-            # it may have died before its answer was out
-            with suppress(httpx.TransportError):
-                client.post(f"/runs/{run_id}/retry", json={"from": source})
+        # it may die before its answer is out
+        with self.server.client() as client, suppress(httpx.TransportError):
+            client.post(f"/runs/{run_id}/retry", json={"from": source})
         assert self.server.process is not None
         assert self.server.process.wait(WAIT_SECONDS) == -9
         self.server.kill()
