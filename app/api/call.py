@@ -117,7 +117,14 @@ class Call:
     def wants_page(self) -> bool:
         """True where a person looks at the answer in a browser."""
         accepts = "text/html" in self.headers.get(b"accept", "")
-        return accepts and not self.is_api and self.method in READ_METHODS
+        looks = self.method in READ_METHODS or self.is_plain_form
+        return accepts and not self.is_api and looks
+
+    @property
+    def is_plain_form(self) -> bool:
+        """True for what a page without scripts sends."""
+        media_type = self.headers.get(b"content-type", "").partition(";")[0].strip().lower()
+        return self.method == "POST" and media_type == "application/x-www-form-urlencoded"
 
     @property
     def changes_state(self) -> bool:

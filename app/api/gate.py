@@ -199,11 +199,13 @@ def _shield_for(origin: str) -> Headers:
 
 def _answer_to(call: Call, error: Exception) -> Response:
     if isinstance(error, NotSignedIn):
-        answer = plain_pages.sign_in_page() if call.wants_page else answer_for(error)
+        page = plain_pages.sign_in_page(after_form=call.is_plain_form)
+        answer = page if call.wants_page else answer_for(error)
         answer.headers["WWW-Authenticate"] = "Bearer"
         return answer
     if isinstance(error, Refusal):
-        return answer_for(error)
+        reads_page = call.wants_page and call.is_plain_form
+        return plain_pages.refusal_page(error) if reads_page else answer_for(error)
     log.error("a fault in %s %s", call.method, call.path, exc_info=error)
     return plain_pages.fault_page() if call.wants_page else fault_answer()
 

@@ -45,9 +45,10 @@ def _page(status: int, title: str, body: str) -> HTMLResponse:
     return HTMLResponse(text, status)
 
 
-def sign_in_page() -> HTMLResponse:
-    """401: how to sign in."""
-    sentence = "<p>You are not signed in to Runyard in this browser.</p>"
+def sign_in_page(*, after_form: bool = False) -> HTMLResponse:
+    """401: how to sign in; `after_form` says that what was sent has changed nothing."""
+    lost = " Nothing was changed by what you sent." if after_form else ""
+    sentence = f"<p>You are not signed in to Runyard in this browser.{lost}</p>"
     return _page(401, "Sign in", f"{sentence}\n{_HOW}")
 
 

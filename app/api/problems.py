@@ -55,10 +55,12 @@ def _sentence(error: dict[str, Any]) -> dict[str, str]:
     return {"field": name.encode(errors="replace").decode(), "message": message}
 
 
-async def _refused(request: Request, error: Exception) -> JSONResponse:
+async def _refused(request: Request, error: Exception) -> Response:
     refusal = cast("Refusal", error)
     log.info("refused %s %s: %s", request.method, request.url.path, refusal.code)
-    return answer_for(refusal)
+    call = Call.of(request.scope)
+    reads_page = call.wants_page and call.is_plain_form
+    return plain_pages.refusal_page(refusal) if reads_page else answer_for(refusal)
 
 
 async def _malformed(request: Request, error: Exception) -> JSONResponse:

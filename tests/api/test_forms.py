@@ -165,7 +165,7 @@ def test_reset_ends_the_pause_and_the_card_says_why_it_was(
     fail(shop, project, 3)
     card = ann.card(project)
     assert "Auto paused · 3 fails" in card
-    assert card.count("<li>Died · agent exited 7</li>") == 3
+    assert len(re.findall(r"<li>#\d · Died · agent exited 7 · [^<]+</li>", card)) == 3
     assert notice_of(ann.send(f"reset/{project}")) == "was_reset"
     assert (ann.told(project)["strikes"], ann.told(project)["paused"]) == (0, False)
     assert "Auto paused" not in ann.card(project)
@@ -333,8 +333,10 @@ def test_a_reason_has_a_limit_and_no_nul(ann: Person) -> None:
 
 
 def test_a_form_is_small(ann: Person, project: str) -> None:
-    refused = ann.send(f"auto/{project}", enabled="x" * MAX_FORM)
+    refused = ann.send(f"auto/{project}", PROGRAM, enabled="x" * MAX_FORM)
     assert (refused.status_code, problem(refused)["error"]) == (413, "too_large")
+    page = ann.send(f"auto/{project}", enabled="x" * MAX_FORM)
+    assert (page.status_code, "Nothing was changed" in page.text) == (413, True)
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"because=%ff", b"a=b;c=\xe9"])

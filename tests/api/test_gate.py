@@ -164,3 +164,40 @@ async def test_a_silent_database_is_said_to_be_silent(
         answer = await caller.get("/api/v1/me")
     assert (answer.status_code, answer.json()["error"]) == (503, "store_unavailable")
     assert answer.headers["retry-after"]
+
+
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+async def test_a_form_of_somebody_signed_out_is_answered_by_a_page(door: Door) -> None:
+    async with door.caller() as caller:
+        answer = await caller.post("/afk/reset/p", content="a=b", headers={**FORM, **BROWSER})
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "Nothing was changed by what you sent." in answer.text
+    assert "runyard login-link" in answer.text
+
+
+async def test_a_form_of_another_page_is_answered_by_a_page(door: Door) -> None:
+    async with door.caller(cookie=door.sign_in(), origin="http://evil.example") as caller:
+        answer = await caller.post("/afk/reset/p", content="a=b", headers={**FORM, **BROWSER})
+    assert answer.status_code == 403
+    assert "Nothing was changed" in answer.text
+    assert "not from that page" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/afk/reset/p", FORM),
+        ("/api/v1/things", {**FORM, **BROWSER}),
+        ("/afk/reset/p", {"content-type": "application/json", **BROWSER}),
+    ],
+)
+async def test_a_program_is_refused_in_its_own_words(
+    door: Door, path: str, headers: dict[str, str]
+) -> None:
+    async with door.caller() as caller:
+        answer = await caller.post(path, content="{}", headers=headers)
+    assert (answer.status_code, answer.json()["error"]) == (401, "not_signed_in")

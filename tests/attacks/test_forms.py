@@ -136,7 +136,7 @@ def test_a03_a_form_of_another_page_does_nothing_though_it_knows_the_secret(
         secret = secret_of(caller)
         for path, fields in actions(project):
             answer = caller.post(path, data={"csrf": secret, **fields}, headers=headers)
-            assert (answer.status_code, problem(answer)["error"]) == (403, "forbidden")
+            assert (answer.status_code, "Nothing was changed" in answer.text) == (403, True)
     assert state(shop) == before
 
 
@@ -390,5 +390,5 @@ def test_a48_a_large_or_crowded_form_is_refused_early(shop: Workshop, project: s
             assert answer.status_code == 413
         crowd = "&".join(f"f{n}=" for n in range(1000))
         answer = caller.post(f"/afk/auto/{project}", content=crowd, headers=headers)
-        assert problem(answer)["error"] == Invalid.code
+        assert answer.status_code == Invalid.status
     assert state(shop) == before
