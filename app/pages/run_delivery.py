@@ -49,9 +49,6 @@ class PullRequestCard:
     def show(self, run: RunOut, word: str) -> None:
         """Say what there is of a pull request; `word` is what is being done to it."""
         self._run, self._word = run, word
-        # once there is something to see, it is what people come for
-        is_first = run.phase is Phase.DONE or run.status is Status.DELIVERING
-        self._card.classes(add="first" if is_first else "", remove="" if is_first else "first")
         self._words.set_content(card_html(run))
         self._show_acts(run, word)
 
@@ -59,6 +56,9 @@ class PullRequestCard:
         delivery, kept = run.delivery, self._kept
         can_merge = delivery is not None and delivery.kind == "change" and delivery.state == "open"
         can_deliver = kept is not None and kept.can_deliver and delivery is None
+        # once there is something to see, it is what people come for
+        is_first = delivery is not None or can_deliver or run.status is Status.DELIVERING
+        self._card.classes(add="first" if is_first else "", remove="" if is_first else "first")
         self._left.set_content(text(f"It left {kept.holds}.") if kept and can_deliver else "")
         self._left.set_visibility(can_deliver)
         self._acts.set_visibility(can_merge or can_deliver)
@@ -98,7 +98,7 @@ def card_html(run: RunOut) -> str:
     if run.delivers is Delivers.REPORT:
         return '<span class="sub">This run reports; it opens no pull request.</span>'
     if run.phase is Phase.DONE:
-        return f"<b>Run did not complete — no PR created</b>{existing}"
+        return f'<span class="sub">Run did not complete — no PR created</span>{existing}'
     ahead = '<span class="sub">The pull request opens when the agent is done.</span>'
     return existing or ahead
 

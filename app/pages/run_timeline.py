@@ -16,6 +16,8 @@ from app.pages.visit import Visit
 from app.state.run_timeline import Step, Tone, in_order, lasted, steps_of
 from app.state.wire import RunOut, TimelineEvent
 
+AT_ONCE = 0.05  # seconds: a shorter step took no time that a person could have waited
+
 
 class TimelineView:
     """Shows a run's events; `show` after each change of them or of the run."""
@@ -59,7 +61,7 @@ class TimelineView:
             details.append(text(used))
         if step.tone is Tone.NOW and step.at is not None:
             details.append(since_html(step.at, self._visit.now()))
-        elif step.seconds is not None:
+        elif step.seconds is not None and step.seconds >= AT_ONCE:
             details.append(text(lasted(step.seconds)))
         below = f'<span class="sub">{" · ".join(details)}</span>' if details else ""
         return f'<b>{text(step.heading)}</b> <span class="when">{when}</span>{below}'

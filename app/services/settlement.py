@@ -83,9 +83,7 @@ class Settlement:
         except (CannotRead, OSError) as problem:
             log.warning("what %s left could not be read: %s", run.id, problem)
             kept = Kept(True, f"{run.work_branch} could not be read: {problem}")
-        sentence = "nothing of the run is left" + (
-            f" · kept: {kept.because}" if kept.parked else ""
-        )
+        sentence = "its slot is free again"
         if self._runs.release(run, now=self._clock(), sentence=sentence, parked=kept.parked):
             self._engine.unwatch(run.id)
             if kept.parked:
@@ -155,4 +153,7 @@ class Settlement:
             self._mirrors.release(repo, run.work_branch, expected_sha=tip)
             return Kept(False, "")
         commits = self._mirrors.stat(repo, run.base_sha or tip, tip).commits
-        return Kept(True, f"{run.work_branch} holds {commits} commits")
+        if not commits:
+            return Kept(True, f"{run.work_branch} is kept as a claim, without commits")
+        counted = "1 commit" if commits == 1 else f"{commits} commits"
+        return Kept(True, f"{run.work_branch} holds {counted}")

@@ -22,7 +22,7 @@ HEADINGS = {
     "kill_sent": "Stopping",
     "kill_verified": "All processes gone",
     "reaped": "Ended",
-    "parked": "Work kept",
+    "parked": "Parked",
     "salvage": "Work saved",
     "note": "Note",
 }

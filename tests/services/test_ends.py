@@ -64,7 +64,7 @@ def test_commits_of_an_agent_that_failed_are_salvage(plane: RealPlane) -> None:
     run = plane.see_end(begin(plane, f"{COMMIT} && exit 5"))
     assert (run.status, run.cause, run.parked) == ("died", "exit_code", True)
     assert plane.tip(run) == run.head_sha != run.base_sha
-    assert plane.lines(run)[-1] == "afk/1 holds 1 commits"
+    assert plane.lines(run)[-1] == "afk/1 holds 1 commit"
     assert not plane.copy(run).exists()
     # nothing of it was pushed
     assert tip_of(Path(plane.project(run.project_id).origin), "refs/heads/afk/1") == ""

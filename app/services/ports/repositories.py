@@ -199,10 +199,14 @@ class CopyState:
     @property
     def holds(self) -> str:
         """What would be lost with it, in words."""
-        files = f"{self.uncommitted_files} files not committed"
-        commits = f"{self.untaken_commits} commits beside its branch"
+        files = f"{_counted(self.uncommitted_files, 'file')} not committed"
+        commits = f"{_counted(self.untaken_commits, 'commit')} beside its branch"
         counted = ((self.uncommitted_files, files), (self.untaken_commits, commits))
         return " and ".join(words for count, words in counted if count)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 class WorkingCopies(Protocol):
