@@ -169,6 +169,10 @@ class ApiClient(IssueCalls, LoopCalls):
         """A run's events, oldest first."""
         return (await self.ask(schemas.Timeline, f"/runs/{run_id}/timeline")).items
 
+    async def report(self, run_id: str) -> schemas.ReportOut:
+        """What a run's agent reported so far."""
+        return await self.ask(schemas.ReportOut, f"/runs/{run_id}/report")
+
     async def diff(self, run_id: str) -> str:
         """A run's unified diff."""
         return (await self.send("GET", f"/runs/{run_id}/diff")).text

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from app.api.views import event_out, project_out, run_out
+from app.api.views import event_out, project_out, report_out, run_out
 from app.errors import NotFound
 from app.services.plane import Services
 from app.services.rows import (
@@ -18,6 +18,7 @@ from app.services.rows import (
     ProjectChanged,
     QuotaChanged,
     RunChanged,
+    RunReported,
     RunTold,
 )
 
@@ -137,6 +138,10 @@ class LiveStream:
                 return LiveEvent(number, "run.event", data, run_id) if data else None
             case LogGrew(run_id):
                 return LiveEvent(number, "run.log", {"run_id": run_id}, run_id)
+            case RunReported(run_id):
+                run = services.runs.find(run_id)
+                data = {"run_id": run_id, "report": report_out(services, run)} if run else None
+                return LiveEvent(number, "run.report", data, run_id) if data else None
             case ProjectChanged(project_id):
                 try:
                     return LiveEvent(

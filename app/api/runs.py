@@ -13,13 +13,14 @@ from app.api.asking import Key, asker_of, tell_accepted
 from app.api.gate import visitor_of
 from app.api.schemas import (
     DeliveryOut,
+    ReportOut,
     RunOrder,
     RunOut,
     RunsPage,
     StopOrder,
     Timeline,
 )
-from app.api.views import QUARANTINE, event_out, run_out
+from app.api.views import QUARANTINE, event_out, report_out, run_out
 from app.domain.words import Phase, Status, Trigger
 from app.errors import Invalid, NotFound
 from app.services.plane import Services
@@ -117,6 +118,11 @@ def _telling(services: Services) -> APIRouter:
         """A run's events, oldest first."""
         services.listing.find(run_id)
         return Timeline(items=[event_out(event) for event in services.runs.timeline(run_id)])
+
+    @router.get("/runs/{run_id}/report")
+    def report(run_id: str) -> ReportOut:
+        """What the agent reported of its work so far: tools, files, tokens, cost, last words."""
+        return report_out(services, services.listing.find(run_id))
 
     @router.get("/runs/{run_id}/pull_request")
     def pull_request(run_id: str) -> DeliveryOut:

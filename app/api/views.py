@@ -11,6 +11,7 @@ from app.api.schemas import (
     Provenance,
     QuotaOut,
     RecentFailure,
+    ReportOut,
     RunOut,
     TimelineEvent,
     UsageOut,
@@ -19,6 +20,7 @@ from app.domain.lifecycle import phase_of
 from app.domain.rules import is_paused
 from app.domain.words import Cause, Status, label_of
 from app.services.overview import ProjectView
+from app.services.plane import Services
 from app.services.quota import Window
 from app.services.rows import ChangeRequest, Run, RunEvent
 
@@ -51,6 +53,16 @@ def run_out(run: Run, project_name: str) -> RunOut:
         usage=UsageOut.model_validate(run),
         provenance=Provenance.model_validate(run.provenance),
         **{name: getattr(run, name) for name in SAME_NAME},
+    )
+
+
+def report_out(services: Services, run: Run) -> ReportOut:
+    """What the agent of a run reported so far."""
+    report = services.reporter.of(run)
+    return ReportOut(
+        sentence=report.sentence,
+        continue_command=services.reporter.continue_command(run, report),
+        **report.as_data(),
     )
 
 

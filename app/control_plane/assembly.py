@@ -42,6 +42,7 @@ from app.services.prechecks import Prechecks
 from app.services.projects import ProjectDesk
 from app.services.quota import Places, Quota
 from app.services.recovery import Recovery
+from app.services.reports import Reporter
 from app.services.retry import RetryDesk
 from app.services.run_locks import Locks
 from app.services.salvage import Salvage
@@ -90,10 +91,13 @@ class Assembly:
         self._launcher = make_launcher(
             self._settings, self._ledgers, self._outside, ground.locks, self._clock
         )
+        publish, workers = ground.feed.publish, ground.workers
+        self.reporter = Reporter(self._ledgers.runs, self._outside, workers, publish, self._clock)
         self.reaper = make_reaper(
             self._ledgers,
             self._outside,
             self._launcher,
+            self.reporter,
             locks=ground.locks,
             workers=ground.workers,
             tenure=ground.tenure,
@@ -134,6 +138,7 @@ class Assembly:
             parked=self._make_parked_desk(sweep),
             salvage=self._make_salvage(sweep),
             stopper=self._make_stopper(),
+            reporter=self.reporter,
             listing=RunListing(ledgers.runs, self._quota, outside),
             accounts=self._make_accounts(),
             sweep=sweep,

@@ -11,6 +11,7 @@ from app.services.delivery import Deliverer
 from app.services.floor import Ledgers, Outside
 from app.services.launcher import Launcher
 from app.services.reaper import Reaper
+from app.services.reports import Reporter
 from app.services.run_locks import Locks
 from app.services.tenure import Tenure
 from app.services.undoing import FullSettlement
@@ -22,6 +23,7 @@ def make_reaper(
     ledgers: Ledgers,
     outside: Outside,
     launcher: Launcher,
+    reporter: Reporter,
     *,
     locks: Locks,
     workers: Workers,
@@ -39,6 +41,7 @@ def make_reaper(
         verdicts,
         Deliveries(ledgers, deliverer, verdicts, locks, workers, again),
         FullSettlement(runs, outside, workers, clock, again),
+        reporter,
         locks,
         tenure,
         clock,

@@ -127,6 +127,7 @@ class ControlPlane:
     def _hear(self, run_id: str, what: str) -> None:
         if what == "log":
             self.feed.publish([LogGrew(run_id)])
+            self.services.reporter.hear(run_id)
         else:
             self.workers.submit(self._look_again, run_id)
 

@@ -37,6 +37,13 @@ class LogGrew:
 
 
 @dataclass(frozen=True)
+class RunReported:
+    """A run's agent reported more of its work."""
+
+    run_id: str
+
+
+@dataclass(frozen=True)
 class ProjectChanged:
     """A project, its issues or its figures changed."""
 
@@ -50,7 +57,9 @@ class QuotaChanged:
     person_id: str
 
 
-Change = RunChanged | RunTold | LogGrew | ProjectChanged | QuotaChanged
+# told often, and a snapshot holds all that they said
+FLEETING = (LogGrew, RunReported)
+Change = RunChanged | RunTold | LogGrew | RunReported | ProjectChanged | QuotaChanged
 
 
 @dataclass(frozen=True)
@@ -77,7 +86,7 @@ class Feed:
         """Tell every listener; called after the commit, from any thread."""
         with self._lock:
             numbered = [Numbered(next(self._numbers), change) for change in changes]
-            self._recent.extend(one for one in numbered if not isinstance(one.change, LogGrew))
+            self._recent.extend(one for one in numbered if not isinstance(one.change, FLEETING))
             listeners = self._listeners
             for one in numbered:
                 for listener in listeners:

@@ -25,6 +25,7 @@ from app.services.overview import Overview
 from app.services.parked import ParkedDesk
 from app.services.ports import Engine
 from app.services.projects import ProjectDesk
+from app.services.reports import Reporter
 from app.services.retry import RetryDesk
 from app.services.salvage import Salvage
 from app.services.stopping import Stopper
@@ -80,6 +81,7 @@ class Services:
     parked: ParkedDesk
     salvage: Salvage
     stopper: Stopper
+    reporter: Reporter
     listing: RunListing
     accounts: Accounts
     sweep: Sweep

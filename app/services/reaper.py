@@ -25,6 +25,7 @@ from app.services.ports import (
     Tampered,
 )
 from app.services.prechecks import repository_of
+from app.services.reports import Reporter
 from app.services.run_locks import Locks
 from app.services.settlement import TIDYING, Settlement
 from app.services.tenure import Tenure
@@ -58,6 +59,7 @@ class Reaper:
         verdicts: Verdicts,
         deliveries: Deliveries,
         settlement: Settlement,
+        reporter: Reporter,
         locks: Locks,
         tenure: Tenure,
         clock: Callable[[], datetime],
@@ -68,11 +70,13 @@ class Reaper:
         self._mirrors = outside.mirrors
         self._copies = outside.copies
         self._engine = outside.engine
+        self._agents = outside.agents
         self._forge_of = outside.forge_of
         self._launcher = launcher
         self._verdicts = verdicts
         self._deliveries = deliveries
         self._settlement = settlement
+        self._reporter = reporter
         self._locks = locks
         self._tenure = tenure
         self._clock = clock
@@ -114,6 +118,7 @@ class Reaper:
         if run.status in DONE:
             self._deliveries.forget(run.id)
             self._rests.pop(run.id, None)
+            self._reporter.conclude_if_gone(run)
             self._settlement.settle(run, project)
 
     # --- starting ------------------------------------------------------------------------------
@@ -147,6 +152,7 @@ class Reaper:
         sight = self._engine.look(run.id)
         work = Work(None, False)
         if sight.exit is not None or sight.alive is False:
+            self._reporter.conclude(run)
             work = self._take_patiently(run, project, sight)
         verdict = rules.classify(self._facts(run, project, sight, work))
         if verdict.signal is None:
@@ -159,7 +165,8 @@ class Reaper:
         before = []
         if sight.exit is not None:
             columns |= {"exit_code": sight.exit.code, "exit_signal": sight.exit.signal}
-            before.append(Line("exited", _exit_sentence(sight.exit), sight.exit.at))
+            sentence = self._exit_sentence(run, sight.exit)
+            before.append(Line("exited", sentence, sight.exit.at))
         if work.because and work.has_commits is False:
             before.append(Line("note", f"not taken over: {work.because}"))
         line = Line("reaped" if verdict.is_final else "progress", verdict.because)
@@ -231,8 +238,8 @@ class Reaper:
         except (CannotRead, OSError):
             return False
 
-
-def _exit_sentence(ended: ExitRecord) -> str:
-    if ended.signal is not None:
-        return f"agent killed by signal {ended.signal}"
-    return f"agent exited {ended.code}"
+    def _exit_sentence(self, run: Run, ended: ExitRecord) -> str:
+        if ended.signal is not None:
+            return f"agent killed by signal {ended.signal}"
+        words = self._agents.exit_words(run.agent, ended.code) if ended.code is not None else ""
+        return f"agent exited {ended.code}" + (f": {words}" if words else "")

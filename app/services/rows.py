@@ -11,6 +11,7 @@ from app.records.feed import (
     ProjectChanged,
     QuotaChanged,
     RunChanged,
+    RunReported,
     RunTold,
 )
 from app.records.run_pages import Page, RunFilter
@@ -31,5 +32,6 @@ __all__ = [
     "RunChanged",
     "RunEvent",
     "RunFilter",
+    "RunReported",
     "RunTold",
 ]

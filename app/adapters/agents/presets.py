@@ -1,13 +1,15 @@
-"""The agent presets: for each command line, how it is run unattended (agents.md)."""
+"""The agents of this machine: how each is started, read and gone on with, by its preset."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from app.adapters.agents.catalogue import PRESETS, Preset
+from app.adapters.agents.streams import StreamReader
 from app.services.ports import AgentFinding, Job
 
 VERSION_SECONDS = 10
@@ -22,76 +24,12 @@ COMMON_ENVIRONMENT = (
 )
 
 
-@dataclass(frozen=True)
-class Preset:
-    """One agent's command line; `model_flag` is added only where a model is chosen."""
-
-    name: str
-    executable: str
-    arguments: tuple[str, ...]
-    model_flag: str
-    environment: tuple[str, ...] = ()
-    fixed_environment: tuple[tuple[str, str], ...] = ()
-
-
-PRESETS = (
-    Preset(
-        "claude",
-        "claude",
-        (
-            *("-p", "{prompt}", "--output-format", "stream-json", "--verbose"),
-            "--dangerously-skip-permissions",
-        ),
-        "--model",
-        ("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CONFIG_DIR", "IS_SANDBOX"),
-    ),
-    Preset(
-        "codex",
-        "codex",
-        (
-            *("exec", "--json", "--dangerously-bypass-approvals-and-sandbox"),
-            *("-C", "{workdir}", "{prompt}"),
-        ),
-        "-m",
-        ("OPENAI_API_KEY", "CODEX_HOME"),
-    ),
-    Preset(
-        "gemini",
-        "gemini",
-        (
-            *("-p", "{prompt}", "--output-format", "stream-json"),
-            *("--approval-mode", "yolo", "--skip-trust"),
-        ),
-        "-m",
-        ("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_CLOUD_PROJECT"),
-    ),
-    Preset(
-        "opencode",
-        "opencode",
-        ("run", "--format", "json", "--auto", "{prompt}"),
-        "-m",
-        ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY"),
-        (("OPENCODE_DISABLE_AUTOUPDATE", "true"), ("OPENCODE_AUTO_SHARE", "false")),
-    ),
-    Preset(
-        "aider",
-        "aider",
-        (
-            *("--message-file", "{prompt_file}", "--yes-always"),
-            *("--no-stream", "--no-pretty", "--no-check-update"),
-        ),
-        "--model",
-        ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY"),
-    ),
-)
-
-
 class AgentPresets:
     """The presets, and `script` for any command of one's own."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], presets: Sequence[Preset] = PRESETS) -> None:
         self._environment = environment
-        self._presets = {preset.name: preset for preset in PRESETS}
+        self._presets = {preset.name: preset for preset in presets}
 
     def names(self) -> list[str]:
         """Every preset's name, `script` first."""
@@ -126,6 +64,24 @@ class AgentPresets:
         names = COMMON_ENVIRONMENT + (preset.environment if preset else ())
         found = {name: self._environment[name] for name in names if name in self._environment}
         return found | dict(preset.fixed_environment if preset else ())
+
+    def reader(self, agent: str) -> StreamReader | None:
+        """A new reader of this agent's output, None where nobody knows its shape."""
+        preset = self._presets.get(agent)
+        return StreamReader(preset.stream, preset.limit_messages) if preset else None
+
+    def exit_words(self, agent: str, code: int) -> str:
+        """What an exit code of this agent means, empty where it says nothing of its own."""
+        preset = self._presets.get(agent)
+        return dict(preset.exit_codes).get(code, "") if preset else ""
+
+    def continue_command(self, agent: str, session_id: str) -> str:
+        """The line by which a person goes on with a session; empty where there is none."""
+        preset = self._presets.get(agent)
+        if preset is None or not preset.continue_arguments:
+            return ""
+        words = [word.replace("{session}", session_id) for word in preset.continue_arguments]
+        return shlex.join([preset.executable, *words])
 
     def findings(self) -> list[AgentFinding]:
         """Every preset as found on this machine, with its version."""

@@ -52,6 +52,7 @@ from app.api.schemas.projects import (
 from app.api.schemas.runs import (
     DeliveryOut,
     Provenance,
+    ReportOut,
     RetryOrder,
     RunOrder,
     RunOut,
@@ -117,6 +118,7 @@ __all__ = [
     "Provenance",
     "QuotaOut",
     "RecentFailure",
+    "ReportOut",
     "RetryOrder",
     "RunOrder",
     "RunOut",

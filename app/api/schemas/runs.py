@@ -160,6 +160,21 @@ class TimelineEvent(Answer):
     data: dict[str, Any] = Field(default_factory=dict)
 
 
+class ReportOut(Answer):
+    """What the run's agent reported of its work so far; `sentence` is it in short."""
+
+    tools_used: int = 0
+    files_edited: int = 0
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+    session_id: str | None = None
+    final_message: str | None = None
+    limit: str | None = None
+    sentence: str = ""
+    continue_command: str = ""
+
+
 class Timeline(Answer):
     """A run's events, oldest first."""
 

@@ -4,6 +4,7 @@ from app.services.ports.agents import (
     AgentFinding,
     Agents,
     Job,
+    OutputReader,
 )
 from app.services.ports.counters import (
     Counters,
@@ -71,6 +72,7 @@ __all__ = [
     "MergeAnswer",
     "Mirrors",
     "OriginProblem",
+    "OutputReader",
     "ProcessMark",
     "PushAnswer",
     "Ready",

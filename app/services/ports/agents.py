@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from app.domain.reports import ReportEvent
+
 
 @dataclass(frozen=True)
 class Job:
@@ -30,6 +32,18 @@ class AgentFinding:
     version: str | None = None
 
 
+class OutputReader(Protocol):
+    """Reads one agent's output from its first byte on; never raises, whatever it is fed."""
+
+    def feed(self, data: bytes) -> list[ReportEvent]:
+        """What the output tells that ends within these bytes, however it is cut into pieces."""
+        ...
+
+    def finish(self) -> list[ReportEvent]:
+        """What a last line without an end tells; nothing is fed after it."""
+        ...
+
+
 class Agents(Protocol):
     """The agent presets."""
 
@@ -47,6 +61,18 @@ class Agents(Protocol):
 
     def environment(self, agent: str) -> dict[str, str]:
         """The allow-listed environment, with what this agent's sign-in needs."""
+        ...
+
+    def reader(self, agent: str) -> OutputReader | None:
+        """A new reader of this agent's output, None where nobody knows its shape."""
+        ...
+
+    def exit_words(self, agent: str, code: int) -> str:
+        """What an exit code of this agent means, empty where it says nothing of its own."""
+        ...
+
+    def continue_command(self, agent: str, session_id: str) -> str:
+        """The line by which a person goes on with a session; empty where there is none."""
         ...
 
     def findings(self) -> list[AgentFinding]:

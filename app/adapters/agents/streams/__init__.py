@@ -1,0 +1,56 @@
+"""What agents write while they work, one reader for each shape of it: bytes in, events out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from app.adapters.agents.streams.aider import AiderStream
+from app.adapters.agents.streams.claude import ClaudeStream
+from app.adapters.agents.streams.codex import CodexStream
+from app.adapters.agents.streams.fields import read_object, text_of
+from app.adapters.agents.streams.gemini import GeminiStream
+from app.adapters.agents.streams.limits import LimitMessages
+from app.adapters.agents.streams.lines import Lines
+from app.adapters.agents.streams.opencode import OpencodeStream
+from app.domain.reports import ReportEvent
+
+JSON_STREAMS = {
+    "claude": ClaudeStream,
+    "codex": CodexStream,
+    "gemini": GeminiStream,
+    "opencode": OpencodeStream,
+}
+TEXT_STREAMS = {"aider": AiderStream}
+STREAMS = frozenset({*JSON_STREAMS, *TEXT_STREAMS})
+_MAX_TEXT_CHARS = 4_000
+
+
+class StreamReader:
+    """Reads one agent's output, however it is cut into pieces; nothing in it makes this raise."""
+
+    def __init__(self, stream: str, limit_messages: Sequence[str]) -> None:
+        self._lines = Lines()
+        self._limits = LimitMessages(limit_messages)
+        is_json = stream in JSON_STREAMS
+        self._events = JSON_STREAMS[stream](self._limits) if is_json else None
+        self._text = None if is_json else TEXT_STREAMS[stream](self._limits)
+
+    def feed(self, data: bytes) -> list[ReportEvent]:
+        """What the lines tell that end within `data`."""
+        return [event for line in self._lines.split(data) for event in self._read(line)]
+
+    def finish(self) -> list[ReportEvent]:
+        """What a last line without an end tells."""
+        return [event for line in self._lines.rest() for event in self._read(line)]
+
+    def _read(self, line: bytes) -> Iterator[ReportEvent]:
+        text = line.decode("utf-8", "replace").strip()
+        event = read_object(text) if self._events is not None else None
+        if self._events is not None and event is not None:
+            yield from self._events.read(event)
+        elif self._text is not None or not text.startswith("{"):
+            # what is no event was said by the program itself; half an event was not
+            words = text_of(text, _MAX_TEXT_CHARS)
+            if self._text is not None:
+                yield from self._text.read(words)
+            yield from self._limits.found_in(words)

@@ -1,0 +1,60 @@
+"""The events of `codex exec --json`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from app.adapters.agents.streams.fields import (
+    MAX_PATH_CHARS,
+    called,
+    named,
+    part_of,
+    parts_of,
+    said,
+    sum_of,
+    text_of,
+)
+from app.adapters.agents.streams.limits import LimitMessages
+from app.domain.reports import FileEdited, ReportEvent, Used
+
+_TOOLS = frozenset({"command_execution", "file_change", "mcp_tool_call", "web_search"})
+
+
+class CodexStream:
+    """Counts what is completed; a turn tells all tokens since the thread began, never a cost."""
+
+    def __init__(self, limits: LimitMessages) -> None:
+        self._limits = limits
+
+    def read(self, event: dict[str, Any]) -> Iterator[ReportEvent]:
+        """What one event tells."""
+        match event.get("type"):
+            case "thread.started":
+                yield from named(event.get("thread_id"))
+            case "item.completed":
+                yield from _read_item(part_of(event, "item"))
+            case "turn.completed":
+                used = part_of(event, "usage")
+                # what came from the cache is among the input
+                told = (sum_of(used, "input_tokens"), sum_of(used, "output_tokens"))
+                if told != (None, None):
+                    yield Used(*told)
+            case "turn.failed":
+                words = part_of(event, "error").get("message")
+                yield from said(words)
+                yield from self._limits.found_in(words)
+            case "error":
+                # not an end: it says so of every attempt to connect again
+                yield from self._limits.found_in(event.get("message"))
+
+
+def _read_item(item: dict[str, Any]) -> Iterator[ReportEvent]:
+    kind = item.get("type")
+    if kind == "agent_message":
+        yield from said(item.get("text"))
+    elif kind in _TOOLS:
+        yield from called(kind, None)
+        for change in parts_of(item.get("changes")):
+            if path := text_of(change.get("path"), MAX_PATH_CHARS):
+                yield FileEdited(path)

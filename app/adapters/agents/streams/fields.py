@@ -1,0 +1,102 @@
+"""Reading what an agent wrote: any value may be missing, of another kind, or meant to do harm."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from app.domain.reports import MAX_COUNT, FileEdited, ReportEvent, Said, SessionNamed, ToolUsed
+
+MAX_MESSAGE_CHARS = 8_000
+MAX_NAME_CHARS = 100
+MAX_PATH_CHARS = 4_096
+MAX_COST_USD = 1_000_000.0
+_SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", re.ASCII)
+# tools that change a file, in every agent's words
+_EDITORS = frozenset(
+    {
+        *("Edit", "MultiEdit", "Write", "NotebookEdit"),
+        *("edit", "write", "patch", "write_file", "replace", "edit_file", "create_file"),
+    }
+)
+_PATHS = ("file_path", "filePath", "notebook_path", "absolute_path", "path")
+
+
+def read_object(line: str) -> dict[str, Any] | None:
+    """The JSON object that a line is, None for anything else."""
+    if not line.startswith("{"):
+        return None
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def part_of(value: Any, *names: str) -> dict[str, Any]:
+    """The object at a path of names, empty where there is none."""
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def parts_of(value: Any) -> list[dict[str, Any]]:
+    """The objects of a list, empty where it is none."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def count_of(value: Any) -> int | None:
+    """A count that a column can hold."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if not 0 <= value < math.inf:
+        return None
+    return min(int(value), MAX_COUNT)
+
+
+def sum_of(usage: dict[str, Any], *names: str) -> int | None:
+    """The sum of the counts with these names, None where none of them is there."""
+    counts = [count for name in names if (count := count_of(usage.get(name))) is not None]
+    return sum(counts) if counts else None
+
+
+def cost_of(value: Any) -> float | None:
+    """A sum of money that makes sense."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value <= MAX_COST_USD else None
+
+
+def text_of(value: Any, limit: int = MAX_MESSAGE_CHARS) -> str:
+    """A text that every database takes; empty where the value is none."""
+    if not isinstance(value, str):
+        return ""
+    kept = value[:limit].encode("utf-8", "replace").decode("utf-8")
+    return kept.replace("\0", "").strip()
+
+
+def said(value: Any) -> Iterator[ReportEvent]:
+    """A message, where there is one."""
+    if text := text_of(value):
+        yield Said(text)
+
+
+def named(value: Any) -> Iterator[ReportEvent]:
+    """A session, where its name is one that may stand in a command line."""
+    if isinstance(value, str) and _SESSION.fullmatch(value):
+        yield SessionNamed(value)
+
+
+def called(name: Any, given: Any) -> Iterator[ReportEvent]:
+    """A call of a tool, and the file that it edits."""
+    tool = text_of(name, MAX_NAME_CHARS)
+    if not tool:
+        return
+    yield ToolUsed(tool)
+    if tool in _EDITORS:
+        paths = (text_of(part_of(given).get(key), MAX_PATH_CHARS) for key in _PATHS)
+        if path := next(filter(None, paths), ""):
+            yield FileEdited(path)

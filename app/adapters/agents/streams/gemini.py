@@ -1,0 +1,56 @@
+"""Gemini CLI's stream-json."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from app.adapters.agents.streams.fields import (
+    MAX_MESSAGE_CHARS,
+    called,
+    named,
+    part_of,
+    said,
+    sum_of,
+    text_of,
+)
+from app.adapters.agents.streams.limits import LimitMessages
+from app.domain.reports import ReportEvent, Used
+
+
+class GeminiStream:
+    """Puts the pieces of an answer together; the result alone tells tokens, and no cost."""
+
+    def __init__(self, limits: LimitMessages) -> None:
+        self._limits = limits
+        self._answer = ""
+
+    def read(self, event: dict[str, Any]) -> Iterator[ReportEvent]:
+        """What one event tells."""
+        match event.get("type"):
+            case "init":
+                yield from named(event.get("session_id"))
+            case "message" if event.get("role") == "assistant":
+                self._hear(event)
+            case "tool_use":
+                self._answer = ""
+                yield from called(event.get("tool_name"), event.get("parameters"))
+            case "error":
+                yield from self._limits.found_in(event.get("message"))
+            case "result":
+                yield from self._read_result(event)
+
+    def _hear(self, event: dict[str, Any]) -> None:
+        piece = event.get("content")
+        if isinstance(piece, str):
+            before = self._answer if event.get("delta") is True else ""
+            self._answer = (before + piece[:MAX_MESSAGE_CHARS])[:MAX_MESSAGE_CHARS]
+
+    def _read_result(self, event: dict[str, Any]) -> Iterator[ReportEvent]:
+        stats = part_of(event, "stats")
+        told = (sum_of(stats, "input_tokens"), sum_of(stats, "output_tokens"))
+        if told != (None, None):
+            yield Used(*told)
+        problem = part_of(event, "error").get("message")
+        yield from said(text_of(problem) or self._answer)
+        yield from self._limits.found_in(problem)

@@ -1,0 +1,164 @@
+"""What an agent reports of its own work: the events of its output, and their sums."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+# as large as the runs' columns hold; files beyond this many are not told apart
+MAX_COUNT = 2**31 - 1
+MAX_FILES = 10_000
+# the columns of a run for it
+USAGE = ("input_tokens", "output_tokens", "cost_usd")
+
+
+@dataclass(frozen=True)
+class ToolUsed:
+    """The agent called one of its tools."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class FileEdited:
+    """The agent changed a file."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class Used:
+    """What the agent has used since it began, not since the event before; None: not told.
+
+    Tokens read from a cache count as input.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True)
+class Said:
+    """A message that is the final one unless another follows."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class SessionNamed:
+    """The agent's own name for its session, by which it can be gone on with."""
+
+    session_id: str
+
+
+@dataclass(frozen=True)
+class LimitReached:
+    """The agent's account has no usage left; `evidence` is what it wrote."""
+
+    evidence: str
+    resets_at: datetime | None = None
+
+
+ReportEvent = ToolUsed | FileEdited | Used | Said | SessionNamed | LimitReached
+
+
+@dataclass(frozen=True)
+class Report:
+    """The sums of a run so far; costs in US dollars, None where nothing was told."""
+
+    tools_used: int = 0
+    files_edited: int = 0
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+    session_id: str | None = None
+    final_message: str | None = None
+    limit: str | None = None
+
+    @property
+    def usage(self) -> dict[str, Any]:
+        """What is known of the run's columns for it."""
+        return {name: value for name in USAGE if (value := getattr(self, name)) is not None}
+
+    @property
+    def sentence(self) -> str:
+        """`12 tool calls · edited 4 files · 61 k tokens · $0.38`, empty while nothing is known."""
+        tokens = (self.input_tokens or 0) + (self.output_tokens or 0)
+        parts = [
+            _counted(self.tools_used, "tool call"),
+            f"edited {_counted(self.files_edited, 'file')}" if self.files_edited else "",
+            usage_words(tokens, self.cost_usd),
+            "its usage limit is reached" if self.limit else "",
+        ]
+        return " · ".join(part for part in parts if part)
+
+    def as_data(self) -> dict[str, Any]:
+        """For a line of the timeline."""
+        return asdict(self)
+
+
+def usage_words(tokens: int, cost_usd: float | None) -> str:
+    """`61 k tokens · $0.38`, empty where nothing is known."""
+    counted = f"{tokens / 1000:.0f} k tokens" if tokens >= 1000 else _counted(tokens, "token")
+    cost = "" if cost_usd is None else f"${cost_usd:.2f}"
+    return " · ".join(part for part in (counted, cost) if part)
+
+
+class Tally:
+    """Adds events up; small, however many there are."""
+
+    def __init__(self) -> None:
+        self._tools = 0
+        self._files: set[int] = set()
+        self._used = Used()
+        self._session: str | None = None
+        self._said: str | None = None
+        self._limit: str | None = None
+
+    def add(self, event: ReportEvent) -> None:
+        """Take one event in."""
+        match event:
+            case ToolUsed():
+                self._tools = min(self._tools + 1, MAX_COUNT)
+            case FileEdited(path) if len(self._files) < MAX_FILES:
+                self._files.add(hash(path))
+            case Used():
+                self._used = _newest(event, self._used)
+            case Said(text):
+                self._said = text
+            case SessionNamed(session_id):
+                self._session = session_id
+            case LimitReached(evidence):
+                self._limit = evidence
+
+    @property
+    def report(self) -> Report:
+        """The sums as they are now."""
+        return Report(
+            tools_used=self._tools,
+            files_edited=len(self._files),
+            input_tokens=self._used.input_tokens,
+            output_tokens=self._used.output_tokens,
+            cost_usd=self._used.cost_usd,
+            session_id=self._session,
+            final_message=self._said,
+            limit=self._limit,
+        )
+
+
+def _newest(told: Used, before: Used) -> Used:
+    return Used(
+        _capped(told.input_tokens, before.input_tokens),
+        _capped(told.output_tokens, before.output_tokens),
+        before.cost_usd if told.cost_usd is None else told.cost_usd,
+    )
+
+
+def _capped(told: int | None, before: int | None) -> int | None:
+    return before if told is None else min(told, MAX_COUNT)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}" if number else ""

@@ -1,0 +1,210 @@
+"""What the agents say of their own work, read from their logs as these grow."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from time import monotonic
+from typing import Any
+
+from app.domain.reports import USAGE, Report, Tally
+from app.domain.words import Status
+from app.records.feed import Change, RunReported
+from app.records.run_ledger import RunLedger
+from app.records.tables import Run, RunEvent
+from app.services.floor import Outside
+from app.services.ports import OutputReader
+from app.services.workers import Workers
+
+log = logging.getLogger(__name__)
+CHUNK_BYTES = 256 * 1024
+# one look reads this much, then others have their turn
+LOOK_BYTES = 4 * 1024 * 1024
+# the row is brought up to date at most this often while the agent works
+ROW_SECONDS = 5.0
+REMEMBERED = 1024
+_MEMBERS = frozenset(one.name for one in fields(Report))
+
+
+@dataclass
+class Reading:
+    """How far one run's log is read, and what it has told; `position` counts as logs do."""
+
+    run: Run
+    reader: OutputReader
+    tally: Tally = field(default_factory=Tally)
+    position: int = 0
+    written: dict[str, Any] = field(default_factory=dict)
+    written_at: float = 0.0
+    # what an earlier reader knew from parts of the log that are dropped by now
+    floor: dict[str, Any] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def report(self) -> Report:
+        """What has been told, and no less than was known before."""
+        told = self.tally.report
+        known = told.usage | self.floor
+        least = {name: max(told.usage.get(name, 0), known[name]) for name in known}
+        return replace(told, **least)
+
+
+class Reporter:
+    """Reads what grows, in workers; the sums are the same however often they are begun anew."""
+
+    def __init__(
+        self,
+        runs: RunLedger,
+        outside: Outside,
+        workers: Workers,
+        publish: Callable[[Iterable[Change]], None],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._runs = runs
+        self._agents = outside.agents
+        self._engine = outside.engine
+        self._workers = workers
+        self._publish = publish
+        self._clock = clock
+        self._guard = threading.Lock()
+        self._wanted: set[str] = set()
+        self._readings: dict[str, Reading] = {}
+        self._concluded: OrderedDict[str, None] = OrderedDict()
+
+    # --- while it works ------------------------------------------------------------------------
+
+    def hear(self, run_id: str) -> None:
+        """A log has grown: it is read soon, once for however many words of it."""
+        with self._guard:
+            if run_id in self._wanted or run_id in self._concluded:
+                return
+            self._wanted.add(run_id)
+        self._workers.submit(self._follow, run_id)
+
+    def of(self, run: Run) -> Report:
+        """What the agent of a run has reported so far."""
+        reading = self._readings.get(run.id)
+        if reading is not None:
+            return reading.report
+        for event in reversed(self._runs.timeline(run.id)):
+            if is_report(event):
+                return Report(**{name: event.data[name] for name in _MEMBERS & set(event.data)})
+        return Report(
+            input_tokens=run.input_tokens, output_tokens=run.output_tokens, cost_usd=run.cost_usd
+        )
+
+    def continue_command(self, run: Run, report: Report) -> str:
+        """The line by which a person goes on with the agent's session, empty without one."""
+        session = report.session_id
+        return self._agents.continue_command(run.agent, session) if session else ""
+
+    def _follow(self, run_id: str) -> None:
+        run = self._runs.find(run_id)
+        reading = self._reading_of(run) if run else None
+        if reading is None:
+            self._wanted.discard(run_id)
+            return
+        with reading.lock:
+            self._wanted.discard(run_id)
+            if run_id in self._concluded:
+                return
+            before = reading.report
+            is_more = self._read(reading, LOOK_BYTES)
+            self._tell(reading, before)
+        if is_more:
+            self.hear(run_id)
+
+    def _reading_of(self, run: Run) -> Reading | None:
+        with self._guard:
+            if run.id in self._concluded or run.status not in (Status.STARTING, Status.RUNNING):
+                return self._readings.get(run.id)
+            return self._readings.get(run.id) or self._begin(run)
+
+    def _begin(self, run: Run) -> Reading | None:
+        reader = self._agents.reader(run.agent)
+        if reader is None:
+            return None
+        reading = self._readings[run.id] = Reading(run, reader)
+        if self._engine.log(run.id).is_cut:
+            known = {name: getattr(run, name) for name in USAGE}
+            reading.floor = {name: value for name, value in known.items() if value is not None}
+        return reading
+
+    def _read(self, reading: Reading, most: int | None) -> bool:
+        """Take in what was written since; False where all of it is read."""
+        view = self._engine.log(reading.run.id)
+        until = None if most is None else reading.position + most
+        while until is None or reading.position < until:
+            piece = view.read(reading.position, CHUNK_BYTES)
+            if not piece.content:
+                return False
+            reading.position = piece.next_offset
+            for event in reading.reader.feed(piece.content):
+                reading.tally.add(event)
+        return True
+
+    def _tell(self, reading: Reading, before: Report) -> None:
+        now, report = monotonic(), reading.report
+        if report.usage != reading.written and now - reading.written_at >= ROW_SECONDS:
+            self._runs.note(reading.run.id, reading.run.project_id, **report.usage)
+            reading.written, reading.written_at = report.usage, now
+        if report != before:
+            self._publish([RunReported(reading.run.id)])
+
+    # --- its end -------------------------------------------------------------------------------
+
+    def conclude(self, run: Run) -> None:
+        """Write the sums of an agent that has ended, once; its lock is held.
+
+        Nothing here keeps a run from ending.
+        """
+        if run.id in self._concluded:
+            return
+        if run.started_at is None:
+            self._readings.pop(run.id, None)
+            return
+        try:
+            self._conclude(run)
+        except Exception:
+            log.exception("what the agent of %s reported could not be read", run.id)
+
+    def conclude_if_gone(self, run: Run) -> None:
+        """The same for a run that was ended from outside: its agent may be writing yet."""
+        if run.id not in self._concluded and self._engine.look(run.id).tree_gone:
+            self.conclude(run)
+
+    def _conclude(self, run: Run) -> None:
+        with self._guard:
+            reading = self._readings.get(run.id)
+            if reading is None and not any(map(is_report, self._runs.timeline(run.id))):
+                reading = self._begin(run)
+        if reading is not None:
+            with reading.lock:
+                self._read(reading, None)
+                for event in reading.reader.finish():
+                    reading.tally.add(event)
+                self._write_last(reading)
+        with self._guard:
+            self._readings.pop(run.id, None)
+            self._concluded[run.id] = None
+            while len(self._concluded) > REMEMBERED:
+                self._concluded.popitem(last=False)
+
+    def _write_last(self, reading: Reading) -> None:
+        run, report = reading.run, reading.report
+        if report == Report():
+            return
+        if report.usage:
+            self._runs.note(run.id, run.project_id, **report.usage)
+        sentence = report.sentence or "reported its last words"
+        self._runs.tell_once(run.id, self._clock(), "progress", sentence, **report.as_data())
+        self._publish([RunReported(run.id)])
+
+
+def is_report(event: RunEvent) -> bool:
+    """True for the line of a timeline that holds an agent's sums."""
+    return event.kind == "progress" and "tools_used" in event.data
