@@ -42,6 +42,7 @@ _ERR_CAP = 64 * 1024
 _CHUNK = 64 * 1024
 _TICK_SECONDS = 0.2
 _TERM_SECONDS = 2.0
+_LOCK = re.compile(r"Unable to create '([^']+\.lock)': File exists")
 # what the far side says of its own disk is no matter of ours
 _NO_ROOM = re.compile(
     r"^(?!remote:).*(?:No space left on device|Disk quota exceeded)", re.MULTILINE
@@ -154,6 +155,12 @@ class Git:
 def _sentence(command: str, answer: GitAnswer) -> str:
     if answer.is_cut:
         return f"git {command} printed more than it may."
+    lock = _LOCK.search(answer.err)
+    if lock:
+        return (
+            f"git {command} found {lock[1]}, which another git holds or has left behind; "
+            "if none is at work there, delete it."
+        )
     last = (answer.err.strip().splitlines() or ["no reason given"])[-1]
     return f"git {command} failed: {last[:300]}"
 
