@@ -12,6 +12,11 @@ DEPTHS = {
     Depth.DEEP: "Take the time to understand the code first; cover edge cases with tests.",
 }
 
+GOES_ON = (
+    "An earlier run has begun this, and what it left is here: the commits of this branch, and "
+    "files that are not committed. Look at both first, and go on from there."
+)
+
 
 @dataclass(frozen=True)
 class Brief:
@@ -25,6 +30,7 @@ class Brief:
     issue: int | None = None
     issue_title: str = ""
     issue_body: str = ""
+    goes_on: bool = False
 
 
 def title_of(brief: Brief) -> str:
@@ -40,6 +46,8 @@ def compose(brief: Brief, template: str | None) -> str:
     if template:
         return _fill(template, brief)
     parts = [_what(brief), DEPTHS[brief.depth]]
+    if brief.goes_on:
+        parts.append(GOES_ON)
     if brief.framework != "auto":
         parts.append(f"Tests are written for {brief.framework}.")
     if brief.delivers is Delivers.CHANGE:

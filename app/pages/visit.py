@@ -122,7 +122,8 @@ class Visit:
         """Say why something was not done, with the id that finds it in the log."""
         words = problem.detail if isinstance(problem, ApiProblem) else str(problem)
         chip = correlation_chip_html(problem.correlation_id)
-        self._show(f'<div class="note bad"><span>{text(words)}</span>{chip}</div>')
+        link = _link_of(problem) if isinstance(problem, ApiProblem) else ""
+        self._show(f'<div class="note bad"><span>{text(words)}</span>{link}{chip}</div>')
 
     def go(self, path: str) -> None:
         """Open another page of ours in this tab."""
@@ -192,3 +193,9 @@ class Visit:
             return
         for handler in self._returns:
             self._run(handler)
+
+
+def _link_of(problem: ApiProblem) -> str:
+    """A link to the run that stands in the way, where one does."""
+    run_id = problem.members.get("holder") or problem.members.get("run_id")
+    return f'<a href="/runs/{text(str(run_id))}">Open that run</a>' if run_id else ""

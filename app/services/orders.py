@@ -10,6 +10,7 @@ from app.records.tables import Project, Run
 from app.services.floor import Outside
 from app.services.ports import ForgeSilent, Job, LaunchOrder
 from app.services.prechecks import repository_of
+from app.services.succession import goes_on
 
 
 @dataclass(frozen=True)
@@ -89,4 +90,5 @@ class Orders:
             issue=run.issue,
             issue_title=issue.title if issue else "",
             issue_body=issue.body if issue else "",
+            goes_on=goes_on(run),
         )

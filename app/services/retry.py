@@ -165,7 +165,9 @@ class RetryDesk:
         try:
             seconds = ASK_AGAIN_SECONDS
             remote = self._mirrors.look_at_origin(project.origin, timeout_seconds=seconds)
-        except OriginProblem:
+        except OriginProblem as problem:
+            if problem.for_good:
+                raise ForgeUnavailable(problem.sentence) from problem
             return  # as with every run: the launch asks again, and says what it was told
         found = remote.branches
         names = [one.name for one in found]

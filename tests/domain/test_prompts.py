@@ -34,6 +34,11 @@ def test_a_run_is_called_by_its_issue_or_its_task(brief: Brief, title: str) -> N
     assert title_of(brief) == title
 
 
+def test_an_agent_that_goes_on_is_told_what_is_there() -> None:
+    assert "An earlier run" in compose(replace(ISSUE, goes_on=True), None)
+    assert "An earlier run" not in compose(ISSUE, None)
+
+
 def test_the_issue_its_text_and_the_task_are_in_the_prompt() -> None:
     text = compose(replace(ISSUE, task="Mind the tests."), None)
     assert text.startswith("Resolve issue #7: Mend it\n\nIt is broken.\n\nMind the tests.\n")
