@@ -81,6 +81,10 @@ class Salvage:
         if run.released_at is None:
             raise NotDeliverable("Something of this run may still live. Try again when it is gone.")
         refuse_in_use(self._parked, run.project_id, run.work_branch)
+        # what was discarded or handed on is not this run's: its branch may hold another's work
+        kept = self._parked.of_branch(run.project_id, run.work_branch)
+        if all(one.id != run.id for one in kept):
+            raise NotDeliverable("Nothing of this run is kept any more.")
 
     def _refuse_empty(self, run: Run, project: Project) -> None:
         repo, because = repository_of(project), None

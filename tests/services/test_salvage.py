@@ -21,6 +21,7 @@ from app.errors import (
 from app.failpoints import FailpointHit
 from app.records.audit_ledger import Deed
 from app.records.tables import Audit, Project, Run
+from tests.agents_for_tests.runs import shell
 from tests.planes import COMMIT, RealPlane
 from tests.repositories import commit_file, run_git, tip_of, write_hook
 
@@ -146,6 +147,24 @@ def test_what_cannot_be_delivered_says_why(plane: RealPlane) -> None:
         with pytest.raises(NotDeliverable, match=why):
             deliver(plane, run)
     assert audited(plane) == []
+
+
+@pytest.mark.parametrize("later_agent", [COMMIT, DIES_WITH_A_COMMIT])
+def test_a_run_whose_work_was_discarded_never_delivers_a_later_runs(
+    plane: RealPlane, later_agent: str
+) -> None:
+    project = plane.add_project(DIES_WITH_A_COMMIT)
+    run = died(plane, project)
+    desk, branch = plane.services.parked, run.work_branch
+    desk.discard(project.id, branch, branch, deed(plane, "discard"), plane.clock())
+    plane.ledgers.projects.change(project.id, agent_command=shell(later_agent))
+    plane.clock.advance(5)
+    later = plane.finish(project, issue=1)
+    assert later.work_branch == branch
+    with pytest.raises(NotDeliverable, match="Nothing of this run is kept"):
+        deliver(plane, run)
+    assert (plane.run(run.id).delivery, plane.run(later.id)) == (None, later)
+    assert len(plane.ledgers.tracker.changes(project.id)) == (later.status == "succeeded")
 
 
 def test_a_run_that_is_not_proved_gone_is_not_delivered_yet(plane: RealPlane) -> None:
