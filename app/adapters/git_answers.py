@@ -38,6 +38,12 @@ def read_tracked(line: str) -> RemoteBranch:
     return RemoteBranch(ref.removeprefix(TRACKED), sha, when)
 
 
+def tip_among(text: str, ref: str) -> str | None:
+    """The commit of `ref` in lines of commit and ref: git also lists what stands below a name."""
+    lines = (line.partition(" ") for line in text.split("\n"))
+    return next((sha for sha, _, name in lines if name == ref), None)
+
+
 def listen_for(progress: Callable[[int, str], None]) -> Callable[[bytes], None]:
     """A hearer of git's standard error that tells percent and phase as they change."""
     rest, last = b"", (-1, "")

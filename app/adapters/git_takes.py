@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from app.adapters.git import Git, GitAnswer, UnsafeArgument
+from app.adapters.git_answers import tip_among
 from app.adapters.git_folders import identify, opened, read_file, remove_tree, set_aside
 from app.adapters.git_places import checked_sha, head_ref
 from app.services.ports import CannotRead, Tampered
@@ -184,8 +185,9 @@ def _quoted(path: Path) -> str:
 def move_claim(git: Git, mirror: Path, branch: str, tip: str) -> None:
     """Let the claim point at `tip`, if nobody moved it meanwhile. Raises GitFailed, CannotRead."""
     ref = head_ref(branch)
-    old = git.run(["for-each-ref", "--format=%(objectname)", "--", ref], git_dir=mirror).text
-    if not old:
+    form = "--format=%(objectname) %(refname)"
+    old = tip_among(git.run(["for-each-ref", form, "--", ref], git_dir=mirror).text, ref)
+    if old is None:
         raise CannotRead(f"Nothing claims {branch} any more.")
     if old != tip:
         git.run(["update-ref", ref, tip, old], git_dir=mirror)

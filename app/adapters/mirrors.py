@@ -9,7 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from app.adapters.git import LOCAL_SECONDS, NETWORK_SECONDS, Git, GitFailed
-from app.adapters.git_answers import HEADS, TRACKED, listen_for, read_remote, read_tracked
+from app.adapters.git_answers import (
+    HEADS,
+    TRACKED,
+    listen_for,
+    read_remote,
+    read_tracked,
+    tip_among,
+)
 from app.adapters.git_asides import aside, clear_asides, clear_unused
 from app.adapters.git_diffs import diff_between, stat_between
 from app.adapters.git_merges import merge_commit, merge_found, send_merge
@@ -124,8 +131,7 @@ class GitMirrors:
 
     def origin_tip(self, repo: Repository, branch: str) -> str | None:
         """Commit of origin's branch as last fetched."""
-        ref = head_ref(branch).replace(HEADS, TRACKED, 1)
-        return self._refs(repo, "%(objectname)", ref) or None
+        return self._tip(repo, head_ref(branch).replace(HEADS, TRACKED, 1))
 
     def tip(self, repo: Repository, branch: str) -> str | None:
         """Commit of a claim, None where nothing holds the branch."""
@@ -259,7 +265,7 @@ class GitMirrors:
         return self._run(repo, "for-each-ref", f"--format={form}", "--", pattern)
 
     def _tip(self, repo: Repository, ref: str) -> str | None:
-        return self._refs(repo, "%(objectname)", ref) or None
+        return tip_among(self._refs(repo, "%(objectname) %(refname)", ref), ref)
 
     def _stands_in_the_way(self, repo: Repository, branch: str) -> bool:
         return any(branches_collide(name, branch) for name in self.claims(repo))

@@ -71,7 +71,10 @@ def branch_of_issue(pattern: str, number: int) -> str:
 
 @dataclass(frozen=True)
 class IssueFacts:
-    """One issue with what is known about its branch and its runs."""
+    """One issue with what is known about its branch and its runs.
+
+    `in_the_way` is another branch beside which its own could not be made.
+    """
 
     number: int
     body: str
@@ -81,6 +84,7 @@ class IssueFacts:
     branch_exists: bool | None
     has_open_run: bool
     open_change: int | None
+    in_the_way: str | None = None
 
 
 def issue_hold(facts: IssueFacts, open_issues: Collection[int]) -> str | None:
@@ -97,5 +101,7 @@ def issue_hold(facts: IssueFacts, open_issues: Collection[int]) -> str | None:
         return "its branch could not be read"
     if facts.branch_exists:
         return f"parked: {facts.branch}"
+    if facts.in_the_way is not None:
+        return f"parked: {facts.in_the_way}, beside which {facts.branch} cannot be made"
     blocker = blocked_by(facts.body, open_issues, itself=facts.number)
     return f"blocked by #{blocker}" if blocker is not None else None

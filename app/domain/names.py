@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from urllib.parse import urlsplit
 
@@ -42,6 +43,27 @@ def branch_problem(name: str) -> str | None:
 def branches_collide(one: str, other: str) -> bool:
     """True where git cannot hold both: they are equal, or one is a folder of the other."""
     return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
+
+
+class TakenNames:
+    """Branches that stand, asked for the one that keeps another from being made."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = frozenset(names)
+        # a folder of branches is looked up, not compared: there may be a thousand of each
+        self._below = {folder: name for name in self._names for folder in _folders_of(name)}
+
+    def in_the_way_of(self, branch: str) -> str | None:
+        """A branch that git cannot hold beside this one, the same name first; None: it is free."""
+        if branch in self._names:
+            return branch
+        above = (folder for folder in _folders_of(branch) if folder in self._names)
+        return self._below.get(branch) or next(above, None)
+
+
+def _folders_of(name: str) -> Iterator[str]:
+    parts = name.split("/")
+    return ("/".join(parts[:count]) for count in range(1, len(parts)))
 
 
 def project_name_problem(name: str) -> str | None:

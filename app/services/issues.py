@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from app.domain.issues import IssueFacts, blockers_of, branch_of_issue, issue_hold
+from app.domain.names import TakenNames
 from app.domain.words import READY_LABEL
 from app.errors import EditedMeanwhile, ForgeUnavailable, Invalid, NotFound, ProjectArchived
 from app.records.tables import IssueComment, Project
@@ -49,7 +50,7 @@ class IssueView:
 class _Around:
     """What is known around a project's issues; `claims` None where they could not be read."""
 
-    claims: set[str] | None
+    claims: TakenNames | None
     running: Collection[int | None]
     changes: Mapping[str, int]
 
@@ -88,7 +89,7 @@ class IssueDesk:
 
     def claimable_count(self, project: Project) -> int | None:
         """How many issues a run could take; None where that could not be read."""
-        numbers = self.claimable(project)
+        numbers = self.claimable(project) if project.state == "ready" else None
         return None if numbers is None else len(numbers)
 
     def claimable_of(self, projects: Sequence[Project]) -> dict[str, list[int] | None]:
@@ -184,12 +185,12 @@ class IssueDesk:
         with told_as_unavailable():
             return ask(self._forge_of(project), repository_of(project))
 
-    def _claims(self, project: Project) -> set[str] | None:
+    def _claims(self, project: Project) -> TakenNames | None:
         """The branches claimed in the mirror; None where it could not be read."""
         if project.state != "ready":
-            return set()
+            return TakenNames(())
         try:
-            return self._mirrors.claims(repository_of(project))
+            return TakenNames(self._mirrors.claims(repository_of(project)))
         except CannotRead as problem:
             log.warning("the mirror of %s could not be read: %s", project.id, problem)
             return None
@@ -243,15 +244,17 @@ def _hold(
     project: Project, issue: Issue, around: _Around, open_numbers: Collection[int]
 ) -> str | None:
     branch = branch_of_issue(project.branch_pattern, issue.number)
+    standing = around.claims.in_the_way_of(branch) if around.claims else None
     facts = IssueFacts(
         number=issue.number,
         body=issue.body,
         labels=issue.labels,
         is_open=issue.state == "open",
         branch=branch,
-        branch_exists=None if around.claims is None else branch in around.claims,
+        branch_exists=None if around.claims is None else standing == branch,
         has_open_run=issue.number in around.running,
         open_change=around.changes.get(branch),
+        in_the_way=standing,
     )
     return issue_hold(facts, open_numbers)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from app.domain import issues
-from app.domain.names import branch_problem
+from app.domain.names import TakenNames, branch_problem
 from app.domain.prompts import Brief
 from app.errors import (
     AgentUnavailable,
@@ -22,22 +23,30 @@ from app.errors import (
 from app.records.project_ledger import ProjectLedger
 from app.records.tables import Project
 from app.services.floor import Outside
-from app.services.ports import ForgeSilent, Issue, OriginProblem, Repository
+from app.services.ports import CannotRead, ForgeSilent, Issue, OriginProblem, Repository
 
 if TYPE_CHECKING:
     from app.services.trigger import Order
 
+log = logging.getLogger(__name__)
 ASK_AGAIN_SECONDS = 3
+UNREADABLE = (
+    "Runyard's own clone of this repository could not be read. Try again; if it stays so, "
+    "the server's log says why."
+)
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What the checks found out on the way."""
+    """What the checks found out on the way.
+
+    `in_the_way` is the kept branch beside which an issue's own could not be made.
+    """
 
     branch: str
     agent: str
     brief: Brief
-    parked: bool
+    in_the_way: str | None
 
 
 def repository_of(project: Project) -> Repository:
@@ -85,7 +94,7 @@ class Prechecks:
             issue=order.issue,
             issue_title=issue.title if issue else "",
         )
-        return Checked(branch, agent, brief, self._is_parked(project, order.issue))
+        return Checked(branch, agent, brief, self._in_the_way(project, order.issue))
 
     def _agent(self, project: Project, name: str | None) -> str:
         agent = name or project.agent
@@ -130,10 +139,16 @@ class Prechecks:
             raise IssueBlocked(f"Issue #{number} is blocked by #{blocker}.", by=blocker)
         return issue
 
-    def _is_parked(self, project: Project, issue: int | None) -> bool:
+    def _in_the_way(self, project: Project, issue: int | None) -> str | None:
         if issue is None:
-            return False
+            return None
         branch, repo = issues.branch_of_issue(project.branch_pattern, issue), repository_of(project)
         if not self._mirrors.exists(repo):
-            return False
-        return self._mirrors.tip(repo, branch) is not None
+            return None
+        try:
+            if self._mirrors.tip(repo, branch) is not None:
+                return branch
+            return TakenNames(self._mirrors.claims(repo)).in_the_way_of(branch)
+        except CannotRead as problem:
+            log.warning("the mirror of %s could not be read: %s", project.id, problem)
+            raise ForgeUnavailable(UNREADABLE) from problem

@@ -101,7 +101,7 @@ class _Ready:
 
     run: Run
     project: Project
-    is_parked: bool
+    in_the_way: str | None
     sent: Sent | None
     may_have_twin: bool
     still: Still | None
@@ -146,7 +146,7 @@ class TriggerDesk:
             run=run,
             project=project,
             # a retry has looked at what is kept, and says what becomes of it
-            is_parked=checked.parked and order.again is None,
+            in_the_way=checked.in_the_way if order.again is None else None,
             sent=_sent(order, asker),
             may_have_twin=_may_have_twin(order),
             still=still,
@@ -176,8 +176,8 @@ class TriggerDesk:
             if ready.still is not None:
                 ready.still(tx, project)
             _refuse_locked(tx, run)
-            if ready.is_parked:
-                raise Parked(branch=run.work_branch)
+            if ready.in_the_way is not None:
+                raise Parked(branch=ready.in_the_way)
             _refuse_crowd(tx, ready.project)
             self._runs.insert(tx, run, sentence=_sentence(run))
             if run.retry_of is not None:

@@ -165,6 +165,17 @@ def test_a_claimed_name_is_taken_and_so_is_what_it_shuts_out(place: Place, name:
     assert place.mirrors.claims(place.repo) == {"afk/1"}
 
 
+def test_what_stands_below_a_name_is_not_taken_for_the_name(place: Place) -> None:
+    run_git(place.origin, "branch", "feature/x")
+    place.mirrors.fetch(place.repo)
+    assert place.mirrors.origin_tip(place.repo, "feature") is None
+    assert place.mirrors.origin_tip(place.repo, "feature/x") == place.base_sha
+    place.mirrors.claim(place.repo, "afk/1/work", place.base_sha)
+    assert place.mirrors.tip(place.repo, "afk/1") is None
+    assert not place.mirrors.release(place.repo, "afk/1", expected_sha=None)
+    assert place.mirrors.tip(place.repo, "afk/1/work") == place.base_sha
+
+
 def test_of_many_claims_at_once_one_wins(place: Place) -> None:
     sha, taken = place.base_sha, []
 

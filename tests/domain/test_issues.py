@@ -125,6 +125,11 @@ FREE = IssueFacts(
         ({"has_open_run": True}, {7}, "a run is under way"),
         ({"open_change": 9}, {7}, "delivered: change request #9 is open"),
         ({"branch_exists": True}, {7}, "parked: afk/7"),
+        (
+            {"in_the_way": "afk/7/work"},
+            {7},
+            "parked: afk/7/work, beside which afk/7 cannot be made",
+        ),
         ({"branch_exists": None}, {7}, "its branch could not be read"),
     ],
 )

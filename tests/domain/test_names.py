@@ -10,7 +10,9 @@ from app.domain.names import (
     MAX_BRANCH,
     MAX_NAME,
     OriginKind,
+    TakenNames,
     branch_problem,
+    branches_collide,
     origin_kind,
     origin_problem,
     project_name_problem,
@@ -110,6 +112,17 @@ def test_a_plain_name_names_a_project(name: str) -> None:
 )
 def test_an_empty_long_or_invisible_name_is_refused(name: str) -> None:
     assert project_name_problem(name)
+
+
+@given(st.sets(st.text("ab/", min_size=1, max_size=5)), st.text("ab/", min_size=1, max_size=5))
+def test_the_names_that_stand_find_the_one_that_collides(names: set[str], name: str) -> None:
+    found = TakenNames(names).in_the_way_of(name)
+    if found is None:
+        assert not any(branches_collide(one, name) for one in names)
+    else:
+        assert found in names
+        assert branches_collide(found, name)
+        assert name not in names or found == name
 
 
 @given(st.text(max_size=300))

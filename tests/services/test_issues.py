@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.errors import ForgeUnavailable, Invalid, ProjectArchived, Refusal
+from app.errors import ForgeUnavailable, Invalid, Parked, ProjectArchived, Refusal
 from app.services.issues import IssueDesk
 from app.services.ports import ForgeSilent, Ready, Repository
 from app.services.prechecks import Prechecks
@@ -107,6 +107,29 @@ def test_an_issue_that_names_itself_can_be_run(plane: RealPlane) -> None:
     issue = plane.add_issue(project, body="## Blocked by\n#1 #99 other/repo#1")
     assert issue.claimable
     assert plane.finish(project, issue=1).status == "succeeded"
+
+
+def test_an_issue_whose_branch_a_claim_shuts_out_holds_up_no_other(plane: RealPlane) -> None:
+    project = plane.add_project("exit 3", branch_pattern="afk/<N>/work")
+    for title in ("Claimed", "Free"):
+        plane.add_issue(project, title)
+    plane.finish(project, issue=1)
+    project = plane.services.projects.change(project.id, branch_pattern="afk/<N>")
+    [claimed, _] = plane.services.issues.all(project.id)
+    assert claimed.hold == "parked: afk/1/work, beside which afk/1 cannot be made"
+    assert plane.services.issues.claimable(project) == [2]
+    with pytest.raises(Parked) as refused:
+        plane.accept(plane.order(project, issue=1))
+    assert refused.value.members == {"branch": "afk/1/work"}
+
+
+def test_an_issue_is_not_accepted_beside_claims_that_cannot_be_read(plane: RealPlane) -> None:
+    project = plane.add_project()
+    plane.add_issue(project)
+    mirror = plane.settings.runs_root / "mirrors" / f"{project.id}.git"
+    (mirror / "HEAD").write_text("junk")
+    with pytest.raises(ForgeUnavailable, match="own clone of this repository could not be read"):
+        plane.accept(plane.order(project, issue=1))
 
 
 def test_issues_of_another_tracker_are_not_written_here(plane: RealPlane) -> None:
