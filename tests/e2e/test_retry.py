@@ -132,7 +132,7 @@ def test_a_retry_without_an_answer_is_pressed_again_and_is_one_run(
     faults.set({RETRY: {"drop": "answer", "times": 1}})
     expect(again).to_have_text("Retry")
     again.click()
-    expect(page.get_by_test_id("run-row")).to_have_count(2)
+    expect(page.locator("[data-testid=run-row][data-run^=run_]")).to_have_count(2)
     (second,) = (run["id"] for run in runs_of(server, project) if run["id"] != first)
     wait_until(server, second, status="succeeded")
     again.click()
