@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -211,3 +212,53 @@ def test_a_host_that_nobody_answers_for_is_the_networks(plane: RealPlane) -> Non
     run = plane.launch(project, issue=plane.add_issue(project).number)
     assert (run.status, run.cause) == ("not_started", "network")
     assert plane.project(project.id).strikes == 0
+
+
+# --- F30: an origin that is away ----------------------------------------------------------------
+
+
+def move(origin: Path) -> None:
+    """To where nobody looks for it."""
+    origin.rename(origin.with_name("moved"))
+
+
+def unmount(origin: Path) -> None:
+    """What is left of a disk that is not there: its empty folder."""
+    move(origin)
+    origin.mkdir()
+
+
+def dangle(origin: Path) -> None:
+    """A link to nowhere."""
+    move(origin)
+    origin.symlink_to(origin.with_name("nowhere"))
+
+
+def lock_up(origin: Path) -> None:
+    """A folder that nobody may enter."""
+    origin.chmod(0)
+    if os.access(origin, os.R_OK):
+        pytest.skip("everything can be read by root: a folder with mode 000 is not shown")
+
+
+@pytest.mark.parametrize("lose", [move, shutil.rmtree, unmount, dangle, lock_up])
+def test_f30_a_project_whose_origin_is_away_is_told_and_the_others_go_on(
+    plane: RealPlane, lose: Callable[[Path], None]
+) -> None:
+    away, sound = plane.add_project("exit 1"), plane.add_project("exit 1")
+    lose(Path(away.origin))
+    for project in (away, sound):
+        plane.add_issue(project)
+        plane.ledgers.projects.change(project.id, auto_enabled=True)
+    plane.tick()
+    [tried], [run] = (
+        plane.ledgers.runs.newest_of(project.id, limit=9) for project in (away, sound)
+    )
+    assert plane.see_end(run).cause == "exit_code"
+    assert tried.status == "not_started"
+    assert away.origin in (tried.because or "")
+    # its card says so, nothing is held against it, and its issue waits for the folder to come back
+    plan = plane.services.afk.plan(away.id, plane.clock())
+    assert away.origin in plan.because
+    assert plane.project(away.id).strikes == 0
+    assert plane.services.issues.all(away.id)[0].claimable
