@@ -1,0 +1,166 @@
+"""F11, F20, F21, F34: who may conclude that a run is over, and from what."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.adapters.supervisor.kernel import read_stat
+from app.records.tables import Run
+from tests.agents_for_tests.runs import is_living, until
+from tests.planes import RealPlane, real_plane
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def plane(tmp_path: Path) -> Iterator[RealPlane]:
+    """A control plane with the usual settings."""
+    with real_plane(tmp_path) as plane:
+        yield plane
+
+
+def rewrite(plane: RealPlane, run: Run, **fields: Any) -> None:
+    """Make a run's record of its processes another one."""
+    record = plane.settings.runs_root / "records" / run.id / "started"
+    record.write_text(json.dumps({**json.loads(record.read_text()), **fields}))
+
+
+def end_by_force(pid: int | None) -> None:
+    """End a supervisor, and its agent with it."""
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not is_living(pid), "the supervisor's end")
+
+
+# --- F11 ----------------------------------------------------------------------------------------
+
+
+def test_f11_two_servers_that_reap_one_run_write_one_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared: dict[str, Any] = {
+        "database_url": f"sqlite:///{tmp_path / 'shared.db'}",
+        "runs_dir": tmp_path / "runs",
+    }
+    with (
+        real_plane(tmp_path / "one", **shared) as one,
+        real_plane(tmp_path / "two", **shared) as two,
+    ):
+        run = one.start_running_issue(one.add_project("exit 3"))
+        one.ears.wait_for(run.id, "gone")
+        # the other one takes the first for gone, while that one is about to write the end
+        two.clock.now = one.clock.now
+        two.clock.advance(60)
+        monkeypatch.setenv("RUNYARD_TEST", "1")
+        monkeypatch.setenv("RUNYARD_RACEPOINT", f"before_reap_commit:{tmp_path / 'go'}")
+        reapers = [
+            threading.Thread(target=plane.reaper.reap_once, args=(run.id,)) for plane in (one, two)
+        ]
+        reapers[0].start()
+        until((tmp_path / "go.reached.0").exists, "the first is about to write")
+        reapers[1].start()
+        (tmp_path / "go").touch()
+        for reaper in reapers:
+            reaper.join(30)
+        monkeypatch.undo()
+        for plane in (one, two):
+            plane.rest()
+            plane.tick()
+        kinds = one.kinds(run)
+        assert [kinds.count(kind) for kind in ("exited", "reaped", "kill_verified")] == [1, 1, 1]
+        assert (one.run(run.id).status, one.project(run.project_id).strikes) == ("died", 1)
+
+
+# --- F20 ----------------------------------------------------------------------------------------
+
+
+def test_f20_a_run_whose_number_a_stranger_has_ends_and_the_stranger_lives(
+    plane: RealPlane, stranger: subprocess.Popen[bytes]
+) -> None:
+    run = plane.start_running_issue(plane.add_project("sleep 600"))
+    end_by_force(run.pid)
+    stat = read_stat(stranger.pid)
+    assert stat is not None
+    rewrite(plane, run, pid=stranger.pid, started=stat.started - 1)
+    plane.recover_once()
+    plane.rest()
+    run = plane.run(run.id)
+    assert (run.status, run.cause) == ("died", "session_gone")
+    assert run.released_at is not None
+    assert plane.project(run.project_id).strikes == 0
+    assert stranger.poll() is None
+
+
+REUSED = """
+import os, signal, subprocess, sys, time
+from pathlib import Path
+from app.adapters.engine.local import LocalEngine
+from tests.agents_for_tests.runs import RUN, order, shell, until
+
+folder = Path(sys.argv[1])
+engine = LocalEngine(folder / "runs", instance="reused")
+mark = engine.launch(order(RUN, folder, shell("sleep 600")))
+os.kill(mark.pid, signal.SIGKILL)
+until(lambda: not Path(f"/proc/{mark.pid}").exists(), "its end")
+# the next process gets the supervisor's number, as after a long while
+Path("/proc/sys/kernel/ns_last_pid").write_text(str(mark.pid - 1))
+stranger = subprocess.Popen(["/bin/sleep", "600"])
+assert stranger.pid == mark.pid, (stranger.pid, mark.pid)
+later = LocalEngine(folder / "runs", instance="reused")
+sight = later.look(RUN)
+assert (sight.alive, sight.host_restarted) == (False, False), sight
+assert later.kill(RUN)
+assert later.look(RUN).tree_gone
+assert stranger.poll() is None
+print("the stranger lives")
+"""
+
+
+@pytest.mark.soak
+def test_f20_a_stranger_that_really_has_the_number_is_never_signalled(tmp_path: Path) -> None:
+    # first of its own process numbers is a shell, which buries whoever is left
+    inside = ["unshare", "--pid", "--fork", "--mount-proc", "/bin/sh", "-c", '"$@"; exit $?', "sh"]
+    done = subprocess.run(
+        [*inside, sys.executable, "-c", REUSED, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "the stranger lives\n"), done.stderr
+
+
+# --- F21 ----------------------------------------------------------------------------------------
+
+
+def test_f21_after_a_reboot_every_live_run_has_died_of_it_and_no_number_is_believed(
+    plane: RealPlane,
+) -> None:
+    projects = [plane.add_project("sleep 600") for _ in range(2)]
+    runs = [plane.start_running_issue(project) for project in projects]
+    try:
+        for run in runs:
+            # their numbers live, and are somebody else's on this boot
+            rewrite(plane, run, boot_id="another-boot")
+        plane.recover_once()
+        plane.rest()
+        for run in map(plane.run, [run.id for run in runs]):
+            assert (run.status, run.cause) == ("died", "host_restarted")
+            assert run.because == "the machine was restarted"
+            assert run.released_at is not None
+            assert plane.project(run.project_id).strikes == 0
+            assert is_living(run.pid or 0)
+    finally:
+        for run in runs:
+            end_by_force(run.pid)
