@@ -18,7 +18,6 @@ from app.errors import (
     IssueClosed,
     NotFound,
     Parked,
-    PrLock,
     ProjectBroken,
     StillLive,
 )
@@ -39,6 +38,7 @@ from app.services.trigger import (
     Order,
     Still,
     TriggerDesk,
+    locked_by,
     work_branch_of,
 )
 
@@ -238,7 +238,6 @@ def _is_free(issue: int | None) -> Still:
             raise IssueClosed(f"Issue #{issue} is closed.")
         for other in run_ledger.find_open(session, project.id):
             if other.issue == issue:
-                since = other.created_at.isoformat().replace("+00:00", "Z")
-                raise PrLock(holder=other.id, since=since, branch=other.work_branch)
+                raise locked_by(other)
 
     return still

@@ -15,13 +15,7 @@ from app.domain import prompts
 from app.domain.ids import shorten
 from app.domain.issues import branch_of_issue
 from app.domain.words import Delivers, Depth, Status, Trigger
-from app.errors import (
-    AlreadyRunning,
-    ConcurrencyLimit,
-    Parked,
-    PrLock,
-    RateLimited,
-)
+from app.errors import AlreadyRunning, ConcurrencyLimit, Parked, PrLock, RateLimited
 from app.failpoints import reach
 from app.records import run_ledger
 from app.records.run_ledger import RunLedger
@@ -136,8 +130,7 @@ class TriggerDesk:
     ) -> Accepted:
         """Accept a run or answer the one its key has made. Raises a Refusal, leaving nothing."""
         # asked before everything else: a replay passes whatever may have changed since
-        replayed = self.replay(order, asker, now)
-        if replayed is not None:
+        if replayed := self.replay(order, asker, now):
             return replayed
         project = self._prechecks.project(order.project_id)
         checked = self._prechecks.order(project, order, now)
@@ -145,8 +138,7 @@ class TriggerDesk:
         ready = _Ready(
             run=run,
             project=project,
-            # a retry has looked at what is kept, and says what becomes of it
-            in_the_way=checked.in_the_way if order.again is None else None,
+            in_the_way=_in_the_way(order, run, checked.in_the_way),
             sent=_sent(order, asker),
             may_have_twin=_may_have_twin(order),
             still=still,
@@ -209,7 +201,6 @@ class TriggerDesk:
         run_id = self._runs.stores.mint_run_id(now)
         due_at = now + timedelta(seconds=order.delay_seconds) if order.delay_seconds else None
         again = order.again
-        own_branch = work_branch_of(project, order.issue, run_id)
         return Run(
             id=run_id,
             project_id=project.id,
@@ -219,7 +210,7 @@ class TriggerDesk:
             depth_level=order.depth,
             target_framework=order.framework,
             branch_name=branch,
-            work_branch=(again.branch if again else None) or own_branch,
+            work_branch=(again and again.branch) or work_branch_of(project, order.issue, run_id),
             base_sha=again.base_sha if again else None,
             retry_of=again.run_id if again else None,
             issue=order.issue,
@@ -252,9 +243,14 @@ def work_branch_of(project: Project, issue: int | None, run_id: str) -> str:
     return f"run/{run_id}" if issue is None else branch_of_issue(project.branch_pattern, issue)
 
 
+def _in_the_way(order: Order, run: Run, found: str | None) -> str | None:
+    # a retry has said what becomes of what is kept on its very branch
+    is_settled = order.again is not None and (order.again.branch or found == run.work_branch)
+    return None if is_settled else found
+
+
 def _may_have_twin(order: Order) -> bool:
-    # one that was picked for somebody, or that shares its branch with others: the lock on that
-    # branch is what keeps two apart, and says who has it
+    # of those that share a branch, the lock on it keeps two apart, and says who has it
     if order.again is not None:
         return order.issue is not None or order.again.branch is not None
     return order.asked_as is not None
@@ -279,19 +275,23 @@ def _twin(run: Run) -> tuple[Any, ...]:
 
 
 def _refuse_twin(session: Session, ready: _Ready) -> None:
-    run = ready.run
     if ready.may_have_twin:
         return
-    for other in run_ledger.find_open(session, run.project_id):
-        if _twin(other) == _twin(run):
+    for other in run_ledger.find_open(session, ready.run.project_id):
+        if _twin(other) == _twin(ready.run):
             raise AlreadyRunning(run_id=other.id)
 
 
 def _refuse_locked(session: Session, run: Run) -> None:
     holder = run_ledger.find_open_on_branch(session, run.project_id, run.work_branch)
     if holder is not None:
-        since = holder.created_at.isoformat().replace("+00:00", "Z")
-        raise PrLock(holder=holder.id, since=since, branch=run.work_branch)
+        raise locked_by(holder)
+
+
+def locked_by(holder: Run) -> PrLock:
+    """The refusal that names the open run which has the branch."""
+    since = holder.created_at.isoformat().replace("+00:00", "Z")
+    return PrLock(holder=holder.id, since=since, branch=holder.work_branch)
 
 
 def _refuse_crowd(session: Session, project: Project) -> None:

@@ -215,3 +215,12 @@ def test_work_that_others_pushed_to_the_branch_is_left_alone(plane: RealPlane) -
     assert (first.status, first.parked) == ("not_started", True)
     for wishes in ({}, {"source": "fresh"}):
         assert "Origin has a branch afk/1" in refused(plane, first, Parked, **wishes).detail
+
+
+def test_a_branch_that_shuts_the_issues_out_is_named(plane: RealPlane) -> None:
+    project = plane.add_project("exit 3")
+    waiting = plane.order(project, issue=plane.add_issue(project).number, delay_seconds=60)
+    first = plane.stop_run(plane.accept(waiting))
+    repo, mirrors = plane.repository(project), plane.adapters.mirrors
+    mirrors.claim(repo, "afk/1/below", mirrors.origin_tip(repo, "main") or "")
+    assert refused(plane, first, Parked).members["branch"] == "afk/1/below"
