@@ -82,12 +82,15 @@ class IssuePanel:
         with self._visit.client:  # what was pressed may be gone by now
             self._page.set_title(f"#{issue.number} {plain(issue.title)}")
         self._state.set_content(state_html(issue))
-        written = ""
+        said = [hold_html(issue)]
         if issue.created_at is not None:
-            written = (
-                f'<span class="sub">written {ago_html(issue.created_at, self._visit.now())}</span>'
-            )
-        self._under.set_content(f"{hold_html(issue)}{written}")
+            ago = ago_html(issue.created_at, self._visit.now())
+            said.append(f'<span class="sub">written {ago}</span>')
+        self._under.set_content(' <span class="sub">·</span> '.join(part for part in said if part))
+        # what cannot start now is greyed; it still answers why
+        self._afk.classes(
+            add="pri" if issue.claimable else "weak", remove="weak" if issue.claimable else "pri"
+        )
         may_write = not self._is_archived
         for shown, is_shown in (
             (self._afk, may_write and is_open),

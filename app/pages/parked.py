@@ -167,7 +167,7 @@ class _Row:
             pressed.set_enabled(not word)
 
 
-_CLASSES = ("m wide roomy", "wide roomy", "roomy", "wide roomy", "tight", "tight")
+_CLASSES = ("m wide roomy named", "wide roomy named", "roomy", "wide roomy", "tight", "tight")
 
 
 def _cells(row: ParkedOut, visit: Visit) -> list[str]:

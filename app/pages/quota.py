@@ -14,7 +14,7 @@ from app.pages.components.plain_sight import plain_html
 from app.pages.frame import frame, refused
 from app.pages.visit import Visit
 from app.state.door import Door
-from app.state.durations import took
+from app.state.durations import span
 from app.state.quota_board import Occupied, QuotaBoard
 from app.state.wire import ApiProblem, QuotaOut
 
@@ -66,11 +66,11 @@ class QuotaScreen:
 
 def window_html(quota: QuotaOut) -> str:
     """`12 of 20 runs used`, as a figure and as a gauge."""
-    left = f"{counted(quota.remaining, 'run')} left in a window of {took(quota.window_seconds)}"
+    left = f"{counted(quota.remaining, 'run')} left in a window of {span(quota.window_seconds)}"
     return (
         f'<b class="figure">{quota.used} <span class="sub">of {quota.limit} runs used</span></b>'
         f"{_gauge(quota.used, quota.limit, 'Runs used')}"
-        f'<span class="sub">{left}. It slides: each run leaves it {took(quota.window_seconds)} '
+        f'<span class="sub">{left}. It slides: each run leaves it {span(quota.window_seconds)} '
         "after it was accepted.</span>"
     )
 

@@ -37,14 +37,18 @@ def findings_html(findings: list[Finding]) -> str:
         f'<td class="m wide">{text(f.found)}</td><td class="sub wide">{text(f.advice)}</td></tr>'
         for f in findings
     )
-    head = "<th></th><th>Check</th><th>Found</th><th>What to do</th>"
+    head = '<th><span class="sr">State</span></th><th>Check</th><th>Found</th><th>What to do</th>'
     return f'<table class="t fold"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def _told(value: str) -> str:
+    return "not set" if value in ("", "None") else value
 
 
 def limits_html(settings: list[SettingOut]) -> str:
     """Every setting with its value and where that came from."""
     rows = "".join(
-        f'<tr><td>{text(s.name.replace("_", " "))}</td><td class="m wide">{text(s.value)}</td>'
+        f'<tr><td class="m">{text(s.name)}</td><td class="m wide">{text(_told(s.value))}</td>'
         f'<td class="sub">{text(s.origin)}</td></tr>'
         for s in settings
     )

@@ -19,3 +19,12 @@ def ago(seconds: float) -> str:
         if whole >= size:
             return f"{whole // size} {name} ago"
     return f"{whole} s ago"
+
+
+def span(seconds: float) -> str:
+    """A length that somebody chose, in the largest unit that it is whole in: `1 hour`, `90 min`."""
+    whole = max(0, int(seconds))
+    for size, one, many in ((3600, "hour", "hours"), (60, "min", "min")):
+        if whole and whole % size == 0:
+            return f"{whole // size} {one if whole == size else many}"
+    return f"{whole} s"

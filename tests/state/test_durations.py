@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.state.durations import ago, took
+from app.state.durations import ago, span, took
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,13 @@ def test_a_length_of_time_gets_hours_only_when_it_has_some(seconds: float, words
 )
 def test_how_long_ago_is_said_in_one_unit(seconds: float, words: str) -> None:
     assert ago(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(3600, "1 hour"), (7200, "2 hours"), (5400, "90 min"), (60, "1 min"), (90, "90 s"), (0, "0 s")],
+)
+def test_a_length_that_was_chosen_is_told_in_its_largest_whole_unit(
+    seconds: float, words: str
+) -> None:
+    assert span(seconds) == words
