@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, literal_column, update
+from sqlalchemy import ColumnElement, and_, literal_column, or_, update
 from sqlmodel import Session, col, select
 
 from app.records.audit_ledger import Deed, write_down
@@ -60,6 +60,25 @@ class ParkedLedger:
             return 0
         return len(branches - {branch for _, branch in self._in_use(Run.project_id == project_id)})
 
+    def has_left_work(self, heir: Run) -> bool:
+        """True where another run has a branch in the runs folder in which this one is launched."""
+        for database in self._stores.holding_runs():
+            query = select(Run.id).where(
+                Run.project_id == heir.project_id,
+                Run.id != heir.id,
+                # the folder's own mark, or the mark of the server that used to have it
+                or_(col(Run.instance) == heir.instance, col(Run.server) == heir.server),
+                or_(
+                    literal_column("runs.parked"),
+                    and_(col(Run.base_sha).is_not(None), col(Run.released_at).is_(None)),
+                    col(Run.delivery)["state"].as_string() == "open",
+                ),
+            )
+            with database.reading() as session:
+                if session.exec(query.limit(1)).first() is not None:
+                    return True
+        return False
+
     def open_run(self, project_id: str, branch: str) -> Run | None:
         """The run that writes to a branch now."""
         for database in self._stores.holding_runs():
@@ -100,7 +119,7 @@ class ParkedLedger:
             released = tx.scalars(
                 update(Run)
                 .where(col(Run.id) == run.id, *_ENDED_UNPROVED)
-                .values(released_at=now, hold=None, parked=parked)
+                .values(released_at=now, hold=None, **({"parked": True} if parked else {}))
                 .returning(col(Run.id))
             ).one_or_none()
             if released is None:

@@ -11,6 +11,7 @@ from app.domain.lifecycle import DONE, Signal
 from app.domain.names import branches_collide
 from app.domain.words import Cause, Status
 from app.failpoints import reach
+from app.records.parked_ledger import ParkedLedger
 from app.records.tables import Project, Run
 from app.services.floor import Ledgers, Outside
 from app.services.orders import LaunchTerms, NotLaunched, Orders
@@ -29,6 +30,10 @@ from app.services.succession import NothingKept, Succession, goes_on
 from app.services.undoing import Made, Undoing, Undone
 
 log = logging.getLogger(__name__)
+AWAY = (
+    "Runyard's own clone of this repository is not in its folder, and work is kept in it; "
+    "bring the folder back, or mount it again, then start this anew"
+)
 
 
 class TakenAtOrigin(NotLaunched):
@@ -54,6 +59,7 @@ class Launcher:
         self._orders = Orders(outside, terms)
         self._succession = Succession(ledgers.runs, outside, clock)
         self._undoing = Undoing(outside, self._succession)
+        self._parked = ParkedLedger(ledgers.runs)
         self._terms = terms
         self._locks = locks
         self._clock = clock
@@ -74,11 +80,11 @@ class Launcher:
 
     def launch_once(self, run_id: str) -> bool:
         """Launch a run that has been taken from the queue; False where it came to nothing."""
-        with self._locks.holding(run_id):
-            try:
+        try:
+            with self._locks.holding(run_id):
                 return self._launch_held(run_id)
-            finally:
-                self.take_back(run_id)
+        finally:
+            self.take_back(run_id)
 
     def _launch_held(self, run_id: str) -> bool:
         run = self._runs.find(run_id)
@@ -130,11 +136,13 @@ class Launcher:
     def _launch(self, run: Run, project: Project, made: Made) -> ProcessMark:
         repo = repository_of(project)
         if not self._mirrors.exists(repo):
-            # another server's runs folder has it, or somebody deleted it
+            if self._parked.has_left_work(run):
+                raise NotLaunched(AWAY)
+            # another server's runs folder has it
             self._mirrors.clone(repo, progress=lambda *_: None)
         self._mirrors.fetch(repo)
         self._must_be_wanted(run)
-        base, tip = self._take_over(repo, run) if goes_on(run) else self._begin(repo, run)
+        base, tip = self._take_over(repo, run) if goes_on(run) else self._begin(repo, run, made)
         made.claim = True
         reach("after_claim")
         self._prepare(repo, run, project, tip, made)
@@ -154,14 +162,14 @@ class Launcher:
         except NothingKept as reason:
             raise NotLaunched(str(reason)) from reason
 
-    def _begin(self, repo: Repository, run: Run) -> tuple[str, str]:
+    def _begin(self, repo: Repository, run: Run, made: Made) -> tuple[str, str]:
         """Claim a branch at the fresh base commit; what a retry starts instead of goes aside."""
         if run.retry_of is not None:
             try:
                 self._succession.set_aside(repo, run)
             except NothingKept as reason:
                 raise NotLaunched(str(reason)) from reason
-        base = self._claim(repo, run)
+        base = self._claim(repo, run, made)
         origin = f"branch {run.work_branch} from {run.branch_name}@{base[:7]}"
         self._tell(run, "claimed", origin, branch=run.work_branch, base_sha=base)
         return base, base
@@ -185,7 +193,7 @@ class Launcher:
         if self.launch_by(run) <= self._clock():
             raise NotLaunched(self._too_long)
 
-    def _claim(self, repo: Repository, run: Run) -> str:
+    def _claim(self, repo: Repository, run: Run, made: Made) -> str:
         """Create the run's branch at the fresh base commit; that commit."""
         base = self._mirrors.origin_tip(repo, run.branch_name)
         if base is None:
@@ -197,6 +205,10 @@ class Launcher:
             self._mirrors.claim(repo, run.work_branch, base)
         except BranchTaken as taken:
             raise NotLaunched(f"the branch {run.work_branch} exists already") from taken
+        except Exception:
+            # git may have made it before it failed: whatever of it is ours is taken back
+            made.claim = True
+            raise
         return base
 
     def _must_be_free_at_origin(self, repo: Repository, run: Run) -> None:

@@ -1,0 +1,79 @@
+"""A launch beside mirrors that are away, and one whose claim was made in spite of a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from app.services.ports import CannotRead, Repository
+from tests.planes import COMMIT, RealPlane, real_plane
+
+
+@contextmanager
+def mirrors_away(plane: RealPlane) -> Iterator[None]:
+    """The folder of mirrors as a mount leaves it that is not there."""
+    mirrors, away = plane.settings.runs_root / "mirrors", plane.folder / "away"
+    mirrors.rename(away)
+    yield
+    assert not list(mirrors.glob("*.git"))
+    away.rename(mirrors)
+
+
+@pytest.mark.parametrize("agent", [f"{COMMIT}; exit 3", "exit 3", COMMIT, "exec sleep 60"])
+def test_a_mirror_that_is_away_with_its_claims_is_not_made_anew(
+    plane: RealPlane, agent: str
+) -> None:
+    project = plane.add_project(agent)
+    issue = plane.add_issue(project).number
+    if agent.startswith("exec"):
+        plane.start_running(project, issue=issue)
+    else:
+        plane.finish(project, issue=issue)
+    with mirrors_away(plane):
+        run = plane.launch(project)
+        assert (run.status, run.cause) == ("not_started", "launch_failed")
+        assert "is not in its folder, and work is kept in it" in (run.because or "")
+        assert plane.services.issues.claimable(project) is None
+    assert plane.services.issues.claimable(project) == []
+    assert plane.launch(project).status == "running"
+
+
+def test_a_mirror_in_which_nothing_is_kept_is_made_anew(plane: RealPlane) -> None:
+    project = plane.add_project()
+    run = plane.finish(project, issue=plane.add_issue(project).number)
+    assert run.delivery
+    plane.services.changes.merge(project.id, run.delivery["number"], plane.clock())
+    plane.adapters.mirrors.remove(plane.repository(project))
+    assert plane.start_running(project).base_sha != run.base_sha
+
+
+def test_a_server_with_another_runs_folder_makes_a_mirror_of_its_own(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    with real_plane(tmp_path / "one", database_url=url) as one:
+        project = one.add_project(f"{COMMIT}; exit 3")
+        one.finish(project, issue=one.add_issue(project).number)
+    with real_plane(tmp_path / "other", database_url=url) as other:
+        other.leases.renew_once(other.clock.advance(60))
+        assert other.launch(project).status == "running"
+
+
+def test_a_claim_that_git_made_before_it_failed_is_taken_back(
+    plane: RealPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = plane.add_project()
+    issue, mirrors = plane.add_issue(project).number, plane.adapters.mirrors
+    claim = mirrors.claim
+
+    def claim_late(repo: Repository, branch: str, base_sha: str) -> None:
+        claim(repo, branch, base_sha)
+        raise CannotRead("git did not answer in time.")
+
+    monkeypatch.setattr(mirrors, "claim", claim_late)
+    run = plane.launch(project, issue=issue)
+    monkeypatch.undo()
+    assert (run.status, run.parked) == ("not_started", False)
+    assert plane.is_gone(run)
+    assert plane.services.issues.claimable(project) == [issue]
