@@ -52,6 +52,7 @@ class FakePlane(ControlPlane):
         if file and not Path(file).exists():
             shutil.copyfile(_migrated(), file)
         super().__init__(chosen, clock=Clock(), adapters=adapters)
+        self.services.sweep.open()
         self.leases.renew_once(self.clock())
         self.person = self.services.accounts.operator(self.clock()).id
 

@@ -50,6 +50,7 @@ class RealPlane(ControlPlane):
         self.folder = folder
         put_database(self.settings)
         self.migrate()
+        self.services.sweep.open()
         self.leases.renew_once(self.clock())
         self.person = self.services.accounts.operator(self.clock()).id
         self.ears = Ears(self.adapters.engine)

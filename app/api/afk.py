@@ -48,7 +48,8 @@ def _starting(services: Services) -> APIRouter:
         idempotency_key: Key = None,
     ) -> RunOut:
         """Start the chosen issue, or the lowest claimable one; also on a paused project."""
-        asker = asker_of(services, request, x_idempotency_key, idempotency_key)
+        in_body = body.x_idempotency_key if body else None
+        asker = asker_of(services, request, x_idempotency_key, idempotency_key, in_body)
         issue = body.issue if body else None
         accepted = services.afk.start(project_id, issue, asker, services.clock())
         tell_accepted(response, accepted)

@@ -27,6 +27,10 @@ class Metronome:
         """End; a duty that has begun comes to its end by itself."""
         self._changes.stop()
         if self._scheduler.running:
+            # a shutdown in the middle of a round would trip that round over jobs that are gone:
+            # no new round begins, and asking for the jobs waits for the present one
+            self._scheduler.pause()
+            self._scheduler.get_jobs()
             self._scheduler.shutdown(wait=False)
 
     def repeat(self, duty: Callable[[], object], seconds: float) -> None:

@@ -123,6 +123,7 @@ class ControlPlane:
         for duty in (self.services.sweep.request, lambda: self.counting.look_once(self.clock())):
             self.metronome.repeat(duty, self.settings.sweep_seconds)
         self.services.sweep.request()
+        self.services.sweep.open()
 
     def _hear(self, run_id: str, what: str) -> None:
         if what == "log":

@@ -96,6 +96,13 @@ class ProjectLedger:
                 .returning(Project)
             ).one_or_none()
 
+    def switch_auto(self, tx: Transaction, project_id: str, *, enabled: bool) -> None:
+        """Switch the loop on or off."""
+        tx.execute(
+            update(Project).where(col(Project.id) == project_id).values(auto_enabled=enabled)
+        )
+        tx.announce(ProjectChanged(project_id))
+
     def clear_strikes(self, tx: Transaction, project_id: str) -> None:
         """Set the count to zero; a pause ends with it."""
         tx.execute(

@@ -10,7 +10,7 @@ from sqlalchemy import and_, func, literal_column, or_, update
 from sqlmodel import Session, col, select
 
 from app.domain.lifecycle import DONE, LIVE, Signal, next_status
-from app.domain.words import Status
+from app.domain.words import Status, Trigger
 from app.records.database import Transaction
 from app.records.feed import ProjectChanged, QuotaChanged, RunChanged, RunTold
 from app.records.routing import Stores
@@ -79,6 +79,16 @@ class RunLedger:
             tx.execute(update(Run).where(col(Run.id) == run_id).values(**columns))
             tx.announce(RunChanged(run_id, project_id), ProjectChanged(project_id))
 
+    def note_hold(self, run: Run, hold: str) -> None:
+        """Write what holds an open run, if that is news and the run is still as it was read."""
+        if run.hold == hold:
+            return
+        is_as_read = (col(Run.status) == run.status, col(Run.released_at).is_(None))
+        query = update(Run).where(col(Run.id) == run.id, *is_as_read).values(hold=hold)
+        with self.stores.owner_of(run.id).transaction() as tx:
+            if tx.scalars(query.returning(col(Run.id))).one_or_none() is not None:
+                tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
+
     def take_over(self, run: Run, *, server: str) -> bool:
         """Make an orphaned run this server's; False where another was faster."""
         with self.stores.owner_of(run.id).transaction() as tx:
@@ -90,8 +100,12 @@ class RunLedger:
             ).one_or_none()
         return taken is not None
 
-    def release(self, run: Run, *, now: datetime, sentence: str, **columns: Any) -> bool:
-        """Record the proof that nothing of an ended run is left; False where it was recorded."""
+    def release(self, run: Run, *, now: datetime, sentence: str, parked: bool = False) -> bool:
+        """Record the proof that nothing of an ended run is left; False where it was recorded.
+
+        What was parked meanwhile, as by a close of its change request, stays so.
+        """
+        columns = {"parked": True} if parked else {}
         with self.stores.owner_of(run.id).transaction() as tx:
             released = tx.scalars(
                 update(Run)
@@ -162,9 +176,13 @@ class RunLedger:
                 found += session.exec(query).all()
         return sorted(found, key=lambda run: (run.created_at, run.id))
 
-    def newest_of(self, project_id: str, *, limit: int) -> list[Run]:
-        """A project's newest runs, newest first."""
+    def newest_of(
+        self, project_id: str, *, limit: int, trigger: Trigger | None = None
+    ) -> list[Run]:
+        """A project's newest runs, newest first, of one trigger or all."""
         query = select(Run).where(Run.project_id == project_id)
+        if trigger is not None:
+            query = query.where(Run.trigger == trigger)
         query = query.order_by(col(Run.created_at).desc(), col(Run.id).desc()).limit(limit)
         found: list[Run] = []
         for database in self.stores.holding_runs():

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from app.domain.rules import Launch
 from app.errors import (
+    ForgeUnavailable,
     IssueBlocked,
     IssueClosed,
     NotFound,
@@ -15,6 +16,7 @@ from app.errors import (
     Parked,
     PrLock,
     ProjectArchived,
+    ProjectBroken,
 )
 from app.failpoints import reach
 from app.records.audit_ledger import Deed, write_down
@@ -64,7 +66,7 @@ class AfkDesk:
         known = self._trigger.replay(order, asker, now)
         if known is not None:
             return known
-        for number in sorted(self._issues.claimable(project) or ()):
+        for number in self._claimable(project):
             reach("claim.after_select")
             try:
                 picked = replace(order, issue=number)
@@ -73,11 +75,20 @@ class AfkDesk:
                 continue  # somebody was faster: the next one, then
         raise NothingReady
 
+    def _claimable(self, project: Project) -> list[int]:
+        if project.state == "broken":
+            raise ProjectBroken(project.state_because)
+        numbers = self._issues.claimable(project)
+        if numbers is None:
+            # unknown is not "nothing"
+            raise ForgeUnavailable("The project's issues could not be read just now. Try again.")
+        return sorted(numbers)
+
     def set_auto(self, project_id: str, deed: Deed, now: datetime, *, enabled: bool) -> None:
         """Switch the loop on or off for a project; the strikes stay as they are."""
         self._find(project_id)
-        self._projects.change(project_id, auto_enabled=enabled)
         with self._projects.stores.control.transaction() as tx:
+            self._projects.switch_auto(tx, project_id, enabled=enabled)
             write_down(tx, deed, now)
         self._on_changed()
 

@@ -73,11 +73,7 @@ class AutoLoop:
         if not self._leases.may_sweep(now) or room.taken >= self._max_live_runs:
             return 0
         missing = cache(self._missing)
-        free = [
-            project
-            for project in self._projects.swept()
-            if not isinstance(may_launch_auto(self._facts(project, room, missing)), Hold)
-        ]
+        free = [one for one in self._projects.swept() if self._may_be_free(one, room, missing)]
         # who had a run longest ago goes first: where slots are few, nobody waits for ever
         free.sort(key=lambda project: self._turns.get(project.id, 0))
         started = 0
@@ -87,6 +83,14 @@ class AutoLoop:
             if self._is_filled(project, claimable, room, now):
                 started, room = started + 1, _Room.of(self._runs.open_runs())
         return started
+
+    def _may_be_free(self, project: Project, room: _Room, missing: Missing) -> bool:
+        try:
+            return isinstance(may_launch_auto(self._facts(project, room, missing)), Launch)
+        except Exception:
+            # one broken project never stops the others
+            log.exception("project %s could not be swept", project.id)
+            return False
 
     def _with_claimable(self, projects: list[Project]) -> Iterator[tuple[Project, Claimable]]:
         try:
@@ -101,7 +105,6 @@ class AutoLoop:
         try:
             return self._issues.claimable(project)
         except Exception:
-            # one broken project never stops the others
             log.exception("the issues of project %s could not be read", project.id)
             return None
 
@@ -116,7 +119,7 @@ class AutoLoop:
         asker = Asker(LOOP, Trigger.AUTO, None, uuid.uuid4().hex, self._provenance, False)
         order = order_of(project.id, decision.issue, "auto")
         try:
-            self._trigger.accept(order, asker, now, still=self._still_may(decision.issue))
+            self._trigger.accept(order, asker, now, still=self._still_may(project, decision.issue))
         except (Refusal, HeldBack) as reason:
             log.info("project %s: #%s not started: %s", project.id, decision.issue, reason)
             return False
@@ -126,12 +129,14 @@ class AutoLoop:
         self._turns[project.id] = next(self._turn)
         return True
 
-    def _still_may(self, issue: int) -> Still:
+    def _still_may(self, project: Project, issue: int) -> Still:
         is_still_ready = is_ready(issue)
+        # looked for on the disk, and so before the transaction
+        problem = self._agent_problem(project, self._missing)
 
         def still(session: Session, project: Project) -> None:
             open_runs = run_ledger.find_open_everywhere(session)
-            facts = self._facts(project, _Room.of(open_runs), self._missing)
+            facts = self._facts(project, _Room.of(open_runs), lambda *_: problem)
             decision = may_launch_auto(facts)
             if isinstance(decision, Hold):
                 raise HeldBack(decision.reason)
@@ -142,8 +147,12 @@ class AutoLoop:
     def _missing(self, agent: str, command: tuple[str, ...] | None) -> str | None:
         return self._agents.missing(agent, command)
 
-    def _facts(self, project: Project, room: _Room, missing: Missing) -> AutoFacts:
+    @staticmethod
+    def _agent_problem(project: Project, missing: Missing) -> str | None:
         command = tuple(project.agent_command) if project.agent_command else None
+        return missing(project.agent, command)
+
+    def _facts(self, project: Project, room: _Room, missing: Missing) -> AutoFacts:
         return AutoFacts(
             state=project.state,
             is_archived=project.archived_at is not None,
@@ -152,7 +161,7 @@ class AutoLoop:
             has_open_auto_run=project.id in room.with_auto_run,
             repository_room=project.max_concurrency - room.open_runs[project.id],
             global_room=self._max_live_runs - room.taken,
-            agent_problem=missing(project.agent, command),
+            agent_problem=self._agent_problem(project, missing),
             held_until=None,
             launch_pause=None,
             claimable=(0,),

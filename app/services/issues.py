@@ -94,7 +94,7 @@ class IssueDesk:
 
     def claimable_of(self, projects: Sequence[Project]) -> dict[str, list[int] | None]:
         """The same for many projects by few questions, by their ids."""
-        ready = self._ready([one for one in projects if one.state == "ready"])
+        ready = self._ready([one for one in projects if one.state != "broken"])
         one_of_them = projects[0].id if len(projects) == 1 else None
         running: dict[str, set[int | None]] = defaultdict(set)
         for run in self._runs.open_runs(one_of_them):

@@ -18,10 +18,12 @@ from app.records.tables import Project
 from app.services.floor import Ledgers, Outside
 from app.services.ports import CannotRead, OriginProblem, Remote, RemoteBranch
 from app.services.prechecks import repository_of
+from app.services.turns import Turns
 from app.services.workers import Workers
 
 log = logging.getLogger(__name__)
 ORIGIN_SECONDS = 10
+CLONES_AT_ONCE = 2
 AFK_PATTERN = "afk/<N>"
 
 
@@ -41,7 +43,7 @@ class ProjectDesk:
         self._runs = ledgers.runs
         self._mirrors = outside.mirrors
         self._agents = outside.agents
-        self._workers = workers
+        self._clones = Turns(workers, CLONES_AT_ONCE)
         self._feed = feed
         self._on_ready = on_ready
         self._defaults = defaults
@@ -63,7 +65,7 @@ class ProjectDesk:
             self._projects.insert(project)
         except NameInUse as error:
             raise NameTaken from error
-        self._workers.submit(self.clone_once, project.id)
+        self._clones.submit(self.clone_once, project.id)
         return project
 
     def clone_once(self, project_id: str) -> bool:
@@ -95,7 +97,7 @@ class ProjectDesk:
         """Begin again what a restart interrupted; how many."""
         cloning = [one for one in self._projects.all() if one.state == "cloning"]
         for project in cloning:
-            self._workers.submit(self.clone_once, project.id)
+            self._clones.submit(self.clone_once, project.id)
         return len(cloning)
 
     def progress(self, project_id: str) -> int | None:

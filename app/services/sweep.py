@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from app.domain.lifecycle import WAITING, Signal
@@ -21,6 +22,7 @@ from app.services.workers import Workers
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
+LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,17 @@ class Sweep:
         self._fill_auto = fill_auto
         self._call_at = call_at
         self._guard = threading.Lock()
+        self._is_open = False
         self._is_running = False
         self._wanted: set[str] = set()
+
+    def open(self) -> None:
+        """Begin: what is asked for before is kept until a start has taken over what there was."""
+        with self._guard:
+            self._is_open = True
+            wanted = bool(self._wanted)
+        if wanted:
+            self._ask("queue")
 
     def request(self) -> None:
         """A whole tick, soon."""
@@ -69,11 +80,13 @@ class Sweep:
         self._ask("fill")
 
     def tick_once(self, now: datetime) -> Swept:
-        """Look at every open run, then start what may start."""
+        """Look at every open run, then start what may start.
+
+        What takes longer than a moment to look at does not keep the others waiting.
+        """
         open_runs = self._runs.open_runs()
-        for run in open_runs:
-            if run.status not in WAITING:
-                self._look_at(run)
+        looks = [partial(self._look_at, run) for run in open_runs if run.status not in WAITING]
+        self._workers.do_all(looks, LOOK_SECONDS, afterwards=self.request_fill)
         return Swept(len(open_runs), self.fill_once(now))
 
     def fill_once(self, now: datetime, *, with_loop: bool = True) -> int:
@@ -82,7 +95,8 @@ class Sweep:
         try:
             taken = self._fill_from_queue(now)
             # what the loop adds could start at once: it is taken in the same round
-            adds = with_loop and self._fill_auto(now)
+            # the looks took their time: whether this server still sweeps is asked as of now
+            adds = with_loop and self._fill_auto(self._clock())
             return taken + (self._fill_from_queue(now) if adds else 0)
         finally:
             self._remember_next_moment(now)
@@ -129,7 +143,7 @@ class Sweep:
     def _ask(self, what: str) -> None:
         with self._guard:
             self._wanted.add(what)
-            if self._is_running:
+            if self._is_running or not self._is_open:
                 return
             self._is_running = True
         self._workers.submit(self._go_round)
@@ -172,8 +186,8 @@ class Sweep:
                     self._launcher.take_back(run.id)
         if is_taken:
             self._workers.submit(self._launch, run)
-        elif hold is not None and run.hold != hold:
-            self._runs.note(run.id, run.project_id, hold=hold)
+        elif hold is not None:
+            self._runs.note_hold(run, hold)
         return is_taken
 
     def _take_slot(self, run: Run, now: datetime) -> tuple[bool, str | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
@@ -28,14 +29,30 @@ class Workers:
         """The same for a part of what is done now: its log lines carry the same correlation id."""
         self._put(partial(copy_context().run, _guarded, duty, *args), duty)
 
-    def _put(self, call: Callable[[], Any], duty: Callable[..., Any]) -> None:
+    def _put(self, call: Callable[[], Any], duty: Callable[..., Any]) -> Future[Any] | None:
         try:
             future = self._pool.submit(call)
         except RuntimeError:
             log.info("not done while closing: %s", _name(duty))
-            return
+            return None
         self._pending.add(future)
         future.add_done_callback(self._pending.discard)
+        return future
+
+    def do_all(
+        self, duties: list[Callable[[], Any]], seconds: float, *, afterwards: Callable[[], None]
+    ) -> None:
+        """Do all at once, and wait for so long at most; `afterwards` is called for later ones."""
+        is_late = threading.Event()
+
+        def do(duty: Callable[[], Any]) -> None:
+            duty()
+            if is_late.is_set():
+                afterwards()
+
+        futures = [self._put(partial(_guarded, do, duty), duty) for duty in duties]
+        if wait([future for future in futures if future], seconds).not_done:
+            is_late.set()
 
     def finish(self, timeout_seconds: float) -> bool:
         """Wait until nothing is pending, what duties submit included; False where something is."""

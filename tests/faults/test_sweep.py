@@ -23,9 +23,11 @@ def plane(tmp_path: Path) -> Iterator[RealPlane]:
         yield plane
 
 
-def real_sweep(plane: RealPlane, fill_auto: Callable[[datetime], int]) -> Sweep:
+def real_sweep(
+    plane: RealPlane, fill_auto: Callable[[datetime], int], *, is_open: bool = True
+) -> Sweep:
     """Another sweep over the same runs, whose loop is the test's."""
-    return Sweep(
+    sweep = Sweep(
         plane.ledgers,
         plane.reaper,
         plane.services.sweep._launcher,
@@ -36,6 +38,9 @@ def real_sweep(plane: RealPlane, fill_auto: Callable[[datetime], int]) -> Sweep:
         fill_auto,
         plane.metronome.call_at,
     )
+    if is_open:
+        sweep.open()
+    return sweep
 
 
 def test_f33_a_sweep_that_is_a_minute_late_comes_once_and_not_never(plane: RealPlane) -> None:
@@ -149,3 +154,30 @@ def test_an_issue_whose_launch_fails_is_tried_once_a_tick_and_not_without_end(
         plane.clock.advance(30)
         tried = plane.ledgers.runs.newest_of(project.id, limit=9)
         assert [run.status for run in tried] == ["not_started"] * ticks
+
+
+def test_what_is_asked_for_before_a_start_has_taken_over_is_kept_until_then(
+    plane: RealPlane,
+) -> None:
+    run = plane.launch(plane.add_project(), delay_seconds=60)
+    plane.clock.advance(60)
+    sweep = real_sweep(plane, lambda _: 0, is_open=False)
+    sweep.request()
+    plane.rest()
+    assert plane.run(run.id).status == "delayed"
+    sweep.open()
+    plane.rest()
+    assert plane.run(run.id).status == "running"
+
+
+def test_a_run_that_takes_long_to_look_at_keeps_no_other_waiting(plane: RealPlane) -> None:
+    slow, quick = plane.add_project("exit 1"), plane.add_project("exit 1")
+    held, other = plane.start_running(slow), plane.start_running(quick)
+    for run in (held, other):
+        plane.ears.wait_for(run.id, "gone")
+    with plane.locks.holding(f"merge {slow.id}"), plane.locks.holding(held.id):
+        plane.services.sweep.tick_once(plane.clock())
+        until(lambda: plane.run(other.id).released_at, "the other run's release")
+    assert plane.run(held.id).status == "running"
+    plane.tick()
+    assert plane.run(held.id).status == "died"

@@ -1,73 +1,28 @@
-"""AFK runs by hand and by the loop: what is claimed, what pauses, what Reset and Stop do."""
+"""AFK runs by hand: which issue is claimed, what is refused, who is charged."""
 
 from __future__ import annotations
 
 import threading
 
 import pytest
-from sqlmodel import select
 
-from app.errors import IssueBlocked, IssueClosed, NothingReady, PrLock, ProjectArchived, RateLimited
-from app.records.audit_ledger import Deed
-from app.records.tables import Audit, Project, Run
-from app.services.afk import Plan
-from app.services.trigger import Accepted
-from tests.planes import COMMIT, RealPlane
-
-SLEEP = "sleep 60"
-
-
-def start(
-    plane: RealPlane, project: Project, issue: int | None = None, key: str | None = None
-) -> Accepted:
-    """Start an AFK run by hand and let it be launched."""
-    plane.clock.advance(1)
-    accepted = plane.services.afk.start(project.id, issue, plane.asker(key), plane.clock())
-    plane.rest()
-    return accepted
-
-
-def switch(plane: RealPlane, project: Project, *, on: bool) -> None:
-    deed = Deed(plane.person, "auto", "by a test", "test", project.id)
-    plane.services.afk.set_auto(project.id, deed, plane.clock(), enabled=on)
-    plane.rest()
-
-
-def reset(plane: RealPlane, project: Project) -> None:
-    plane.clock.advance(1)
-    deed = Deed(plane.person, "reset", "by a test", "test", project.id)
-    plane.services.afk.reset(project.id, deed, plane.clock())
-    plane.rest()
-
-
-def plan(plane: RealPlane, project: Project) -> Plan:
-    return plane.services.afk.plan(project.id, plane.clock())
-
-
-def tick(plane: RealPlane) -> None:
-    """One sweep, a second later."""
-    plane.clock.advance(1)
-    plane.tick()
-
-
-def runs(plane: RealPlane, project: Project) -> list[Run]:
-    """The project's runs, oldest first."""
-    return plane.ledgers.runs.newest_of(project.id, limit=100)[::-1]
-
-
-def add_issues(plane: RealPlane, project: Project, count: int) -> list[int]:
-    return [plane.add_issue(project, f"Part {n}").number for n in range(count)]
-
-
-def fail(plane: RealPlane, project: Project, times: int) -> None:
-    """That many AFK runs by hand, each of an issue of its own, each dying."""
-    for _ in range(times):
-        plane.clock.advance(1)
-        number = plane.add_issue(project).number
-        plane.see_end(plane.run(start(plane, project, number).run.id))
-
-
-# --- by hand -----------------------------------------------------------------------------------
+from app.errors import (
+    ForgeUnavailable,
+    IssueBlocked,
+    IssueClosed,
+    NothingReady,
+    PrLock,
+    ProjectArchived,
+    ProjectBroken,
+    RateLimited,
+)
+from tests.planes import RealPlane
+from tests.services.afk_deeds import (
+    SLEEP,
+    add_issues,
+    runs,
+    start,
+)
 
 
 def test_the_lowest_claimable_issue_is_taken(plane: RealPlane) -> None:
@@ -165,214 +120,21 @@ def test_an_archived_project_starts_nothing(plane: RealPlane) -> None:
         start(plane, project)
 
 
-# --- by the loop -------------------------------------------------------------------------------
-
-
-def test_the_loop_starts_the_lowest_issue_and_charges_nobody(plane: RealPlane) -> None:
+def test_what_could_not_be_read_is_not_called_nothing(plane: RealPlane) -> None:
     project = plane.add_project(SLEEP)
-    add_issues(plane, project, 2)
-    switch(plane, project, on=True)
-    [run] = runs(plane, project)
-    assert (run.issue, run.trigger, run.charged_to, run.status) == (1, "auto", None, "running")
-    tick(plane)
-    assert len(runs(plane, project)) == 1
-
-
-def test_the_loop_goes_on_to_the_next_issue_and_never_takes_the_same_again(
-    plane: RealPlane,
-) -> None:
-    project = plane.add_project("exit 1")
-    add_issues(plane, project, 2)
-    switch(plane, project, on=True)
-    first = plane.see_end(runs(plane, project)[0])
-    assert first.status == "died"
-    tick(plane)
-    assert [run.issue for run in runs(plane, project)] == [1, 2]
-    plane.see_end(runs(plane, project)[1])
-    tick(plane)
-    assert len(runs(plane, project)) == 2
-    holds = dict(plan(plane, project).holds)
-    assert holds == {1: "parked: afk/1", 2: "parked: afk/2"}
-
-
-def test_three_failures_pause_the_loop_and_nothing_else(plane: RealPlane) -> None:
-    project = plane.add_project("exit 1")
-    add_issues(plane, project, 5)
-    switch(plane, project, on=True)
-    for _ in range(3):
-        plane.see_end(runs(plane, project)[-1])
-        tick(plane)
-    paused = plane.project(project.id)
-    assert (paused.strikes, paused.paused_because) == (3, "agent exited 1")
-    assert len(runs(plane, project)) == 3
-    assert plan(plane, project).because == "auto runs are paused after 3 fails"
-    # by hand it goes on
-    run = start(plane, project).run
-    assert run.issue == 4
-    assert plane.see_end(plane.run(run.id)).status == "died"
-    assert plane.project(project.id).strikes == 4
-    assert len(runs(plane, project)) == 4
-
-
-def test_switching_off_and_on_does_not_end_a_pause(plane: RealPlane) -> None:
-    project = plane.add_project("exit 1")
-    fail(plane, project, 3)
     plane.add_issue(project)
-    switch(plane, project, on=True)
-    switch(plane, project, on=False)
-    switch(plane, project, on=True)
-    assert plane.project(project.id).strikes == 3
-    assert len(runs(plane, project)) == 3
+    mirror = plane.settings.runs_root / "mirrors" / f"{project.id}.git"
+    mirror.rename(mirror.with_suffix(".away"))
+    with pytest.raises(ForgeUnavailable):
+        start(plane, project)
+    plane.ledgers.projects.change(project.id, state="broken", state_because="no such host")
+    with pytest.raises(ProjectBroken, match="no such host"):
+        start(plane, project)
 
 
-def test_reset_ends_the_pause_and_the_next_issue_starts_at_once(plane: RealPlane) -> None:
-    project = plane.add_project("exit 1")
-    fail(plane, project, 3)
-    number = plane.add_issue(project).number
-    switch(plane, project, on=True)
-    reset(plane, project)
-    row = plane.project(project.id)
-    assert (row.strikes, row.paused_because) == (0, None)
-    assert runs(plane, project)[-1].issue == number
-    assert [view.id for view in plane.services.overview.of(project.id).failures] == []
-
-
-def test_a_success_by_hand_arms_the_loop_again(plane: RealPlane) -> None:
-    agent = f"if [ $RUNYARD_ISSUE = 4 ]; then {COMMIT}; else exit 1; fi"
-    project = plane.add_project(agent)
-    fail(plane, project, 3)
-    add_issues(plane, project, 2)
-    switch(plane, project, on=True)
-    assert len(runs(plane, project)) == 3
-    run = start(plane, project, 4).run
-    assert plane.see_end(plane.run(run.id)).status == "succeeded"
-    assert plane.project(project.id).strikes == 0
-    tick(plane)
-    assert 5 in [run.issue for run in runs(plane, project)]
-
-
-def test_a_plain_run_moves_the_count_neither_way(plane: RealPlane) -> None:
-    project = plane.add_project(f"if [ -n '$RUNYARD_ISSUE' ]; then exit 1; fi; {COMMIT}")
-    fail(plane, project, 2)
-    strikes = plane.project(project.id).strikes
-    plane.finish(project, task="Tidy")
-    assert plane.project(project.id).strikes == strikes
-
-
-def test_a_stop_keeps_the_count_and_the_claim(plane: RealPlane) -> None:
+def test_a_project_that_is_being_cloned_takes_a_start_and_lets_it_wait(plane: RealPlane) -> None:
     project = plane.add_project(SLEEP)
-    add_issues(plane, project, 1)
-    switch(plane, project, on=True)
-    run = plane.stop_run(runs(plane, project)[0])
-    assert (run.status, run.parked) == ("stopped", True)
-    tick(plane)
-    assert plane.project(project.id).strikes == 0
-    assert len(runs(plane, project)) == 1
-    assert plan(plane, project).holds == [(1, "parked: afk/1")]
-
-
-def test_the_last_three_failures_since_the_last_success_are_told_newest_first(
-    plane: RealPlane,
-) -> None:
-    project = plane.add_project("exit $RUNYARD_ISSUE")
-    fail(plane, project, 4)
-    shown = plane.services.overview.of(project.id).failures
-    assert [run.because for run in shown] == [f"agent exited {n}" for n in (4, 3, 2)]
-
-
-def test_one_auto_run_of_a_project_at_a_time_beside_those_by_hand(plane: RealPlane) -> None:
-    project = plane.add_project(SLEEP)
-    add_issues(plane, project, 4)
-    switch(plane, project, on=True)
-    start(plane, project)
-    tick(plane)
-    assert [run.trigger for run in runs(plane, project)] == ["auto", "api"]
-
-
-def test_an_auto_run_is_made_only_where_it_can_start_at_once(plane: RealPlane) -> None:
-    busy, other = plane.add_project(SLEEP), plane.add_project(SLEEP)
-    for number in range(3):
-        plane.launch(busy, task=f"{number}")
-    plane.add_issue(other)
-    switch(plane, other, on=True)
-    assert runs(plane, other) == []
-    assert plan(plane, other) == Plan(
-        None,
-        "all slots for live runs are taken",
-        [(1, "all slots for live runs are taken")],
-    )
-    plane.stop_run(runs(plane, busy)[0])
-    tick(plane)
-    assert len(runs(plane, other)) == 1
-
-
-def test_after_launches_that_fail_the_loop_waits_longer_each_time(plane: RealPlane) -> None:
-    project = plane.add_project(SLEEP, setup_command=["/bin/false"])
-    add_issues(plane, project, 1)
-    switch(plane, project, on=True)
-    assert [run.status for run in runs(plane, project)] == ["not_started"]
-    tick(plane)
-    assert len(runs(plane, project)) == 1
-    waits = plan(plane, project)
-    assert waits.would is None
-    assert waits.because.startswith("the last launch failed (")
-    for pause, count in ((30, 2), (30, 2), (30, 3), (60, 3), (60, 4)):
-        plane.clock.advance(pause)
-        plane.tick()
-        assert len(runs(plane, project)) == count
-    assert plane.project(project.id).strikes == 0
-
-
-def test_where_slots_are_few_projects_take_turns(plane: RealPlane) -> None:
-    projects = [plane.add_project("exit 1", max_concurrency=1) for _ in range(4)]
-    for project in projects:
-        add_issues(plane, project, 2)
-        plane.ledgers.projects.change(project.id, auto_enabled=True)
-    tick(plane)
-    first = [run for project in projects for run in runs(plane, project)]
-    assert len(first) == 3
-    for run in first:
-        plane.see_end(run)
-    tick(plane)
-    # the one that had to wait is among the next, though its id is not the lowest
-    assert all(runs(plane, project) for project in projects)
-
-
-def test_the_plan_says_why_each_issue_waits(plane: RealPlane) -> None:
-    project = plane.add_project("exit 1")
-    plane.add_issue(project, "Parked one")
-    plane.see_end(plane.run(start(plane, project, 1).run.id))
-    plane.add_issue(project, "First")
-    plane.add_issue(project, "Blocked one", body="## blocked by\n#2")
-    plane.add_issue(project, "Second")
-    plane.services.issues.add(project.id, "Not labelled", "", [], plane.clock())
-    holds = [(1, "parked: afk/1"), (3, "blocked by #2")]
-    off = [(2, "auto runs are off"), (4, "auto runs are off"), (5, "not ready")]
-    assert plan(plane, project) == Plan(None, "auto runs are off", sorted(holds + off))
-    plane.ledgers.projects.change(project.id, auto_enabled=True)
-    on = [(4, "#2 goes first"), (5, "not ready")]
-    assert plan(plane, project) == Plan(2, "would start #2", sorted(holds + on))
-
-
-def test_one_project_that_cannot_be_read_does_not_stop_the_others(
-    plane: RealPlane, caplog: pytest.LogCaptureFixture
-) -> None:
-    broken, well = plane.add_project(SLEEP), plane.add_project(SLEEP)
-    for project in (broken, well):
-        plane.add_issue(project)
-        plane.ledgers.projects.change(project.id, auto_enabled=True)
-    plane.ledgers.tracker.change_issue(broken.id, 1, plane.clock(), labels={"not": "a list"})
-    tick(plane)
-    assert [len(runs(plane, project)) for project in (broken, well)] == [0, 1]
-
-
-def test_switching_and_reset_are_written_down(plane: RealPlane) -> None:
-    project = plane.add_project(SLEEP)
-    switch(plane, project, on=True)
-    reset(plane, project)
-    with plane.database.reading() as session:
-        deeds = session.exec(select(Audit)).all()
-    assert [(deed.what, deed.project_id) for deed in deeds] == [
-        ("auto", project.id),
-        ("reset", project.id),
-    ]
+    plane.add_issue(project)
+    plane.ledgers.projects.change(project.id, state="cloning")
+    assert start(plane, project).run.issue == 1
+    assert runs(plane, project)[0].status == "queued"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.services.run_locks import Locks
+from app.services.turns import Turns
 from app.services.workers import Workers
 
 
@@ -86,3 +87,49 @@ def test_a_lock_is_given_back_when_its_holder_fails() -> None:
         raise RuntimeError
     with locks.holding("a", wait=False) as again:
         assert again
+
+
+def test_what_takes_turns_leaves_workers_to_others() -> None:
+    workers, gate = Workers(3), threading.Event()
+    turns, begun = Turns(workers, 2), []
+
+    def clone(number: int) -> None:
+        begun.append(number)
+        gate.wait(10)
+
+    for number in range(5):
+        turns.submit(clone, number)
+    done = threading.Event()
+    workers.submit(done.set)
+    assert done.wait(10)
+    assert sorted(begun) == [0, 1]
+    gate.set()
+    assert workers.finish(10)
+    assert sorted(begun) == list(range(5))
+    workers.close()
+
+
+@pytest.mark.expects_error_log
+def test_a_duty_that_raises_gives_its_turn_back() -> None:
+    workers, done = Workers(2), threading.Event()
+    turns = Turns(workers, 1)
+
+    def fail() -> None:
+        raise ValueError
+
+    turns.submit(fail)
+    turns.submit(done.set)
+    assert done.wait(10)
+    workers.close()
+
+
+def test_those_who_are_late_ask_for_what_comes_afterwards() -> None:
+    workers, gate, asked = Workers(3), threading.Event(), threading.Event()
+    done: list[str] = []
+    late = [lambda: done.append("quick"), lambda: gate.wait(10)]
+    workers.do_all(late, 0.2, afterwards=asked.set)
+    assert done == ["quick"]
+    assert not asked.is_set()
+    gate.set()
+    assert asked.wait(10)
+    workers.close()
