@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 from app.domain.lifecycle import DONE
 from app.domain.rules import ExitReason
 from app.domain.words import Depth
-from app.errors import AlreadyEnded
+from app.errors import AlreadyEnded, ForgeUnavailable
 from app.records.audit_ledger import Deed
 from app.records.tables import Project, Run
 from app.services.trigger import Order
@@ -62,7 +62,11 @@ class Interleavings(RuleBasedStateMachine):
         now = self.plane.clock.advance(1)
         services, project = self.plane.services, self.project.id
         number = self.plane.add_issue(self.project)
-        run = services.afk.start(project, number, self.plane.asker(), now).run
+        try:
+            run = services.afk.start(project, number, self.plane.asker(), now).run
+        except ForgeUnavailable:
+            assert self.world.is_silent
+            return
         self.plane.rest()
         self.ids.insert(0, run.id)
 
