@@ -174,7 +174,9 @@ class Reporter:
 
     def conclude_if_gone(self, run: Run) -> None:
         """The same for a run that was ended from outside: its agent may be writing yet."""
-        if run.id not in self._concluded and self._engine.look(run.id).tree_gone:
+        if run.id in self._concluded:
+            return
+        if run.started_at is None or self._engine.look(run.id).tree_gone:
             self.conclude(run)
 
     def _conclude(self, run: Run) -> None:

@@ -34,7 +34,7 @@ class AiderStream:
             self._input = min(self._input + _count(tokens[1], tokens[2]), MAX_COUNT)
             self._output = min(self._output + _count(tokens[3], tokens[4]), MAX_COUNT)
             if cost := _COST.search(line):
-                self._cost = min((self._cost or 0.0) + float(cost[1]), MAX_COST_USD)
+                self._cost = min(round((self._cost or 0.0) + float(cost[1]), 6), MAX_COST_USD)
             yield Used(self._input, self._output, self._cost)
 
 

@@ -52,5 +52,5 @@ class OpencodeStream:
         self._input += sum(count or 0 for count in read)
         self._output += written or 0
         if cost is not None:
-            self._cost = cost_of((self._cost or 0.0) + cost)
+            self._cost = cost_of(round((self._cost or 0.0) + cost, 6))
         yield Used(self._input, self._output, self._cost)

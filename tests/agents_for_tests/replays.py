@@ -1,0 +1,62 @@
+"""Agents that replay a recorded stream, line by line, as programs with the real agents' names."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+STREAMS = Path(__file__).parent / "streams"
+PAUSE_SECONDS = 0.005
+_PROGRAM = """#!{python} -IS
+import os, subprocess, sys, time
+lines = open({recording!r}, "rb").read().splitlines(True)
+for number, line in enumerate(lines):
+    if number == {hold_before} and {gate!r}:
+        open({gate!r}).read()
+    half = len(line) // 2
+    for part in (line[:half], line[half:]):
+        os.write(1, part)
+        time.sleep({pause})
+if {delivers}:
+    open("new.txt", "w").write("new\\n")
+    subprocess.run(["git", "add", "new.txt"], check=True)
+    subprocess.run(["git", "commit", "--quiet", "--message", "Mend it"], check=True)
+sys.exit({code})
+"""
+
+
+def install_replay(
+    folder: Path,
+    agent: str,
+    recording: Path,
+    *,
+    code: int = 0,
+    delivers: bool = True,
+    hold_before: int | None = None,
+) -> Path:
+    """Make `folder/agent` replay a file; the answer is the gate that it holds at, if told to."""
+    folder.mkdir(exist_ok=True)
+    gate = folder / f"{agent}.gate"
+    if hold_before is not None:
+        os.mkfifo(gate)
+    program = folder / agent
+    program.write_text(
+        _PROGRAM.format(
+            python=sys.executable,
+            recording=str(recording),
+            hold_before=-1 if hold_before is None else hold_before,
+            gate="" if hold_before is None else str(gate),
+            pause=PAUSE_SECONDS,
+            delivers=delivers,
+            code=code,
+        )
+    )
+    program.chmod(0o755)
+    return gate
+
+
+def open_gate(gate: Path) -> None:
+    """Let a held replay go on."""
+    with gate.open("w"):
+        pass

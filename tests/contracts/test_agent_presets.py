@@ -1,0 +1,175 @@
+"""Every preset: its command line, its exit codes, how to go on; a further agent is data alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.adapters.agents.catalogue import PRESETS, Preset
+from app.adapters.agents.presets import AgentPresets
+from app.adapters.agents.streams import STREAMS
+from app.domain.reports import SessionNamed
+from app.services.ports import Job
+
+JOB = Job("Mend it", Path("/runs/prompt.md"), Path("/work/copy"), "afk/7", 7, None)
+FURTHER = (
+    Preset(
+        name="amp",
+        executable="amp",
+        version="0.0.1790142911",
+        arguments=("-x", "{prompt}", "--stream-json", "--dangerously-allow-all"),
+        model_flag="",
+        stream="claude",
+        environment=("AMP_API_KEY",),
+    ),
+    Preset(
+        name="qwen",
+        executable="qwen",
+        version="0.15.10",
+        arguments=("-p", "{prompt}", "-o", "stream-json", "-y"),
+        model_flag="-m",
+        stream="claude",
+        continue_arguments=("-r", "{session}"),
+    ),
+    Preset(
+        name="cursor",
+        executable="cursor-agent",
+        version="its documentation of 2026-11",
+        arguments=("-p", "--output-format", "stream-json", "--force", "{prompt}"),
+        model_flag="--model",
+        stream="claude",
+        continue_arguments=("--resume", "{session}"),
+    ),
+    Preset(
+        name="copilot",
+        executable="copilot",
+        version="1.0.102",
+        arguments=(
+            *("-p", "{prompt}", "--output-format", "json", "-s"),
+            *("--allow-all", "--no-ask-user"),
+        ),
+        model_flag="--model",
+        stream="claude",
+        continue_arguments=("--resume", "{session}"),
+    ),
+)
+
+
+def presets(*more: Preset) -> AgentPresets:
+    return AgentPresets({"PATH": "/nowhere"}, (*PRESETS, *more))
+
+
+@pytest.mark.parametrize(
+    ("agent", "argv"),
+    [
+        (
+            "claude",
+            "claude -p|Mend it|--output-format stream-json --verbose"
+            " --dangerously-skip-permissions",
+        ),
+        (
+            "codex",
+            "codex exec --json --dangerously-bypass-approvals-and-sandbox -C /work/copy|Mend it",
+        ),
+        (
+            "gemini",
+            "gemini -p|Mend it|--output-format stream-json --approval-mode yolo --skip-trust",
+        ),
+        ("opencode", "opencode run --format json --auto|Mend it"),
+        (
+            "aider",
+            "aider --message-file /runs/prompt.md --yes-always --no-stream --no-pretty"
+            " --no-check-update",
+        ),
+        ("amp", "amp -x|Mend it|--stream-json --dangerously-allow-all"),
+        ("qwen", "qwen -p|Mend it|-o stream-json -y"),
+        ("cursor", "cursor-agent -p --output-format stream-json --force|Mend it"),
+        ("copilot", "copilot -p|Mend it|--output-format json -s --allow-all --no-ask-user"),
+    ],
+)
+def test_the_command_line_of_each_agent(agent: str, argv: str) -> None:
+    begin, *rest = argv.split("|")
+    expected = begin.split()
+    for prompt, words in zip(rest[::2], [*rest[1::2], ""], strict=False):
+        expected += [prompt, *words.split()]
+    assert presets(*FURTHER).command(agent, JOB, None) == expected
+
+
+@pytest.mark.parametrize(
+    ("agent", "begin"),
+    [
+        ("claude", ["claude", "--model", "M", "-p", "Mend it"]),
+        ("codex", ["codex", "exec", "-m", "M", "--json"]),
+        ("gemini", ["gemini", "-m", "M", "-p", "Mend it"]),
+        ("opencode", ["opencode", "run", "-m", "M", "--format"]),
+        ("aider", ["aider", "--model", "M", "--message-file"]),
+    ],
+)
+def test_a_model_stands_behind_a_subcommand_and_never_between_flag_and_value(
+    agent: str, begin: list[str]
+) -> None:
+    job = Job(JOB.prompt, JOB.prompt_file, JOB.workdir, JOB.branch, JOB.issue, "M")
+    assert presets().command(agent, job, None)[: len(begin)] == begin
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+def test_a_prompt_is_one_argument_and_never_an_option(preset: Preset) -> None:
+    job = Job("--help; $(id) {workdir}", JOB.prompt_file, JOB.workdir, "b", None, None)
+    argv = presets().command(preset.name, job, None)
+    assert argv[0] == preset.executable
+    carried = [word for word in argv if "$(id)" in word]
+    assert carried in ([" --help; $(id) {workdir}"], [])
+    assert bool(carried) is ("{prompt}" in preset.arguments)
+
+
+@pytest.mark.parametrize(
+    ("agent", "line"),
+    [
+        ("claude", "claude --resume s-1"),
+        ("codex", "codex resume s-1"),
+        ("gemini", "gemini --resume latest"),
+        ("opencode", "opencode --session s-1"),
+        ("aider", ""),
+        ("script", ""),
+        ("qwen", "qwen -r s-1"),
+    ],
+)
+def test_how_a_person_goes_on(agent: str, line: str) -> None:
+    assert presets(*FURTHER).continue_command(agent, "s-1") == line
+
+
+@pytest.mark.parametrize(
+    ("agent", "code", "words"),
+    [
+        ("gemini", 41, "it is not signed in"),
+        ("gemini", 53, "it has used up its turns"),
+        ("gemini", 1, ""),
+        ("codex", 2, "it does not know its arguments"),
+        ("claude", 1, ""),
+        ("script", 41, ""),
+    ],
+)
+def test_an_exit_code_is_told_in_words_where_it_has_a_meaning(
+    agent: str, code: int, words: str
+) -> None:
+    assert presets().exit_words(agent, code) == words
+
+
+@pytest.mark.parametrize("preset", [*PRESETS, *FURTHER], ids=lambda preset: preset.name)
+def test_a_preset_quotes_its_version_and_names_a_stream_that_is_read(preset: Preset) -> None:
+    assert preset.version
+    assert preset.stream in STREAMS
+    assert presets(*FURTHER).reader(preset.name) is not None
+
+
+def test_a_further_agent_is_read_by_its_entry_alone() -> None:
+    reader = presets(*FURTHER).reader("qwen")
+    assert reader is not None
+    assert reader.feed(b'{"type":"system","subtype":"init","session_id":"q-1"}\n') == [
+        SessionNamed("q-1")
+    ]
+
+
+def test_a_script_of_ones_own_is_not_read() -> None:
+    assert presets().reader("script") is None
