@@ -30,7 +30,7 @@ from app.services.trigger import Order
 from tests.fake_planes import FakePlane
 from tests.fakes import World
 
-INTERLEAVINGS, INTERLEAVINGS_OF_THE_SOAK = 60, 300
+INTERLEAVINGS, INTERLEAVINGS_OF_THE_SOAK = 40, 300
 ENDED = {"succeeded", "died", "timed_out", "stopped", "not_started"}
 WHICH = st.integers(0, 3)  # counted from the newest run
 STRIKING = {"no_delivery", "exit_code", "signal", "budget"}
