@@ -13,9 +13,10 @@ from app.records.ended_changes import newest_ended
 from app.records.parked_ledger import ParkedLedger
 from app.records.tables import ChangeRequest, Project
 from app.services.floor import Ledgers, Outside
-from app.services.ports import CannotRead, Diff, OriginProblem, Repository
+from app.services.ports import CannotRead, Diff, OriginProblem
 from app.services.prechecks import repository_of
 from app.services.run_locks import Locks
+from app.services.settlement import let_go
 
 log = logging.getLogger(__name__)
 # more than can be under way at once when a server is killed
@@ -173,19 +174,8 @@ class ChangeDesk:
                 return False
             reach("during_clearing")
             self._runs.note(run_id, project.id, parked=False)
-        self._release(repo, change)
+        let_go(self._mirrors, repo, change.branch, change.head_sha)
         return True
-
-    def _release(self, repo: Repository, change: ChangeRequest) -> None:
-        try:
-            self._mirrors.delete_at_origin(repo, change.branch, expected_sha=change.head_sha)
-        except (OriginProblem, CannotRead) as problem:
-            log.info("the branch stays at origin: %s", problem)
-        try:
-            self._mirrors.release(repo, change.branch, expected_sha=change.head_sha)
-        except (CannotRead, OSError) as problem:
-            # merged it is: what is left of it is cleared at the next start
-            log.warning("the claim %s stays after its merge: %s", change.branch, problem)
 
     def _project(self, project_id: str) -> Project:
         project = self._projects.find(project_id)

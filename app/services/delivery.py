@@ -114,4 +114,4 @@ class Deliverer:
     def _wait(self, run: Run, because: str) -> None:
         _, pause = self._pauses.get(run.id, (None, FIRST_PAUSE))
         self._pauses[run.id] = (self._clock() + pause, min(pause * 2, LONGEST_PAUSE))
-        self._runs.note(run.id, run.project_id, hold=f"delivery waits: {because}")
+        self._runs.note_hold(run, f"delivery waits: {because}")

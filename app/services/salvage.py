@@ -21,7 +21,7 @@ from app.services.parked import refuse_in_use
 from app.services.ports import CannotRead, Delivery
 from app.services.prechecks import repository_of
 from app.services.run_locks import Locks
-from app.services.settlement import delivery_columns
+from app.services.settlement import delivery_columns, judge_delivered
 
 log = logging.getLogger(__name__)
 
@@ -143,12 +143,13 @@ class Salvage:
     def _is_anything_kept(self, run: Run, project: Project) -> bool:
         if self._copies.exists(run.id):
             return True
-        if run.delivery is not None:
-            return False
         try:
-            return self._mirrors.tip(repository_of(project), run.work_branch) is not None
+            tip = self._mirrors.tip(repository_of(project), run.work_branch)
         except (CannotRead, OSError):
             return True  # what cannot be read may be there
+        if tip is None or run.delivery is None:
+            return tip is not None
+        return judge_delivered(run, tip).parked
 
     def _find(self, run_id: str) -> tuple[Run, Project]:
         run = self._runs.find(run_id)

@@ -13,7 +13,7 @@ from app.failpoints import reach
 from app.records.run_ledger import RunLedger
 from app.records.tables import Project, Run
 from app.services.floor import Outside
-from app.services.ports import CannotRead, Delivery, Sight
+from app.services.ports import CannotRead, Delivery, Mirrors, OriginProblem, Repository, Sight
 from app.services.prechecks import repository_of
 from app.services.workers import Workers
 
@@ -48,6 +48,29 @@ def delivery_columns(delivery: Delivery) -> dict[str, Any]:
             "deletions": stat.deletions,
         },
     }
+
+
+def judge_delivered(run: Run, tip: str) -> Kept:
+    """Whether the branch of a delivered run, which stands at `tip`, holds what nobody else has."""
+    delivery = run.delivery or {}
+    if tip != delivery["head_sha"]:
+        return Kept(True, f"{run.work_branch} moved after it was delivered")
+    if delivery["state"] == "closed":
+        return Kept(True, f"change request #{delivery['number']} was closed without merging")
+    return Kept(False, "")
+
+
+def let_go(mirrors: Mirrors, repo: Repository, branch: str, head_sha: str) -> None:
+    """Delete a merged branch at origin, then its claim, where they still are what was merged."""
+    try:
+        mirrors.delete_at_origin(repo, branch, expected_sha=head_sha)
+    except (OriginProblem, CannotRead, OSError) as problem:
+        log.info("the branch %s stays at origin: %s", branch, problem)
+    try:
+        mirrors.release(repo, branch, expected_sha=head_sha)
+    except (CannotRead, OSError) as problem:
+        # merged it is: what is left of it is cleared at the next start
+        log.warning("the claim %s stays after its merge: %s", branch, problem)
 
 
 class Settlement:
@@ -100,8 +123,7 @@ class Settlement:
                 now = self._clock()
                 self._runs.tell_once(run.id, now, "kill_sent", "ending what is left of it")
             if not self._engine.kill(run.id):
-                if run.hold != UNPROVED:
-                    self._runs.note(run.id, run.project_id, hold=UNPROVED)
+                self._runs.note_hold(run, UNPROVED)
                 return
         finally:
             self._killing.discard(run.id)
@@ -143,11 +165,11 @@ class Settlement:
         if tip is None:
             return Kept(False, "")
         if run.delivery is not None:
-            late = tip != run.delivery["head_sha"]
-            if not late and run.delivery["state"] == "merged":
-                # before it was proved gone: its merge has left the claim to this
-                self._mirrors.release(repo, run.work_branch, expected_sha=tip)
-            return Kept(late, f"{run.work_branch} moved after it was delivered" if late else "")
+            kept = judge_delivered(run, tip)
+            if not kept.parked and run.delivery["state"] == "merged":
+                # before it was proved gone: its merge has left the branch to this
+                self._workers.carry_on(let_go, self._mirrors, repo, run.work_branch, tip)
+            return kept
         if run.cause == Cause.REPORTED and tip == run.base_sha:
             # a report has nothing to deliver and nothing that a later run could go on from
             self._mirrors.release(repo, run.work_branch, expected_sha=tip)

@@ -148,8 +148,7 @@ class FullSettlement(Settlement):
         try:
             super().settle(run, project)
         except StillThere as rest:
-            if run.hold != str(rest):
-                self._runs.note(run.id, run.project_id, hold=str(rest))
+            self._runs.note_hold(run, str(rest))
 
     def _tear_down(self, run: Run, project: Project) -> Kept:
         if run.status != Status.NOT_STARTED:

@@ -159,6 +159,32 @@ def test_a_run_that_has_not_ended_cannot_be_released(ledger: RunLedger, run: Run
     assert ledger.open_runs() == [run]
 
 
+def test_a_release_leaves_parked_what_was_parked_meanwhile(ledger: RunLedger) -> None:
+    run = add_run(ledger, status=Status.DIED, ended_at=NOW)
+    ledger.note(run.id, run.project_id, parked=True)
+    assert ledger.release(run, now=NOW, sentence="gone", parked=False)
+    found = ledger.find(run.id)
+    assert found is not None
+    assert found.parked
+
+
+def test_a_hold_is_written_only_on_a_run_that_is_still_as_it_was_read(
+    ledger: RunLedger, run: Run
+) -> None:
+    ledger.note_hold(run, "waits")
+    with ledger.stores.owner_of(run.id).transaction() as tx:
+        moved = ledger.move(
+            tx, run, Signal.STOP, now=NOW, kind="reaped", sentence="stopped", hold=None
+        )
+    assert moved is not None
+    ledger.note_hold(run, "waits longer")
+    assert ledger.release(moved, now=NOW, sentence="gone")
+    ledger.note_hold(moved, "waits for ever")
+    found = ledger.find(run.id)
+    assert found is not None
+    assert found.hold is None
+
+
 def test_a_timeline_is_told_oldest_first_and_from_a_place_on(ledger: RunLedger, run: Run) -> None:
     # the order is that of writing, whatever the clock said
     for number, at in enumerate([NOW, NOW - timedelta(hours=1), NOW]):

@@ -10,9 +10,11 @@ import pytest
 
 from app.adapters.engine.processes import ProcessTable
 from app.failpoints import FailpointHit
-from app.records.tables import Run
+from app.records.audit_ledger import Deed
+from app.records.tables import Project, Run
 from app.services.settlement import UNPROVED
 from tests.planes import COMMIT, RealPlane
+from tests.repositories import tip_of
 
 
 @contextmanager
@@ -121,3 +123,45 @@ def test_what_an_interrupted_removal_left_goes_with_the_next_look(
     plane.tick()
     assert plane.run(run.id).released_at is not None
     assert not look.exists()
+
+
+def end_unproved(plane: RealPlane, project: Project) -> Run:
+    """A delivered run of which nobody knows whether something of it still lives."""
+    run = plane.start_running_issue(project)
+    plane.ears.wait_for(run.id, "gone")
+    with no_process_table(plane):
+        run = plane.reap(run)
+    assert (run.status, run.released_at) == ("succeeded", None)
+    return run
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_what_is_closed_before_a_run_is_proved_gone_is_parked_and_can_be_discarded(
+    plane: RealPlane, by_hand: bool
+) -> None:
+    project = plane.add_project()
+    run = end_unproved(plane, project)
+    plane.services.changes.close(project.id, 2, plane.clock())
+    deed = Deed(plane.person, "x", "by a test", "corr")
+    if by_hand:
+        plane.services.salvage.release(run.id, deed, plane.clock())
+    else:
+        run = plane.reap(run)
+    [view] = plane.services.parked.all(plane.clock())
+    assert view.because == "change request #2 was closed without merging"
+    branch = run.work_branch
+    plane.services.parked.discard(project.id, branch, branch, deed, plane.clock())
+    assert plane.services.issues.claimable(project) == [1]
+
+
+def test_what_is_merged_before_a_run_is_proved_gone_leaves_no_branch_anywhere(
+    plane: RealPlane,
+) -> None:
+    project = plane.add_project()
+    run = end_unproved(plane, project)
+    plane.services.changes.merge(project.id, 2, plane.clock())
+    plane.rest()
+    plane.tick()
+    run = plane.run(run.id)
+    assert (run.released_at is not None, run.parked, plane.tip(run)) == (True, False, None)
+    assert tip_of(Path(project.origin), f"refs/heads/{run.work_branch}") == ""
