@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from nicegui import ui
@@ -17,6 +18,7 @@ from app.pages.run_delivery import PullRequestCard
 from app.pages.run_diff_panel import DiffPanel
 from app.pages.run_facts import Facts, title_of
 from app.pages.run_header import RunHeader
+from app.pages.run_last_words import LastWords
 from app.pages.run_log_panel import LogPanel
 from app.pages.run_tabs import RunTabs
 from app.pages.run_timeline import TimelineView
@@ -25,7 +27,7 @@ from app.pages.visit import Visit
 from app.state.door import Door
 from app.state.optimistic import OptimisticRows
 from app.state.retries import Retries, Source
-from app.state.wire import ApiProblem, NoAnswer, RunOut, TimelineEvent
+from app.state.wire import ApiProblem, NoAnswer, ReportOut, RunOut, TimelineEvent
 
 
 def register(door: Door) -> None:
@@ -35,20 +37,39 @@ def register(door: Door) -> None:
     async def run_page(run_id: str) -> None:
         visit = await Visit.open(door)
         try:
-            run, events = await asyncio.gather(visit.api.run(run_id), visit.api.timeline(run_id))
+            snapshot = await take_snapshot(visit, run_id)
         except ApiProblem as problem:
             refused(visit, problem, active="runs")
             return
-        log = LogPanel(visit, run.id)
+        log = LogPanel(visit, run_id)
         await log.load()
-        RunScreen(visit, run, log).draw(events)
+        RunScreen(visit, snapshot, log).draw(snapshot.events)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A run as the API tells it at one moment."""
+
+    run: RunOut
+    events: list[TimelineEvent]
+    report: ReportOut
+
+
+async def take_snapshot(visit: Visit, run_id: str) -> Snapshot:
+    """All that is asked about a run. Raises ApiProblem, NoAnswer."""
+    api = visit.api
+    return Snapshot(
+        *await asyncio.gather(api.run(run_id), api.timeline(run_id), api.report(run_id))
+    )
 
 
 class RunScreen:
     """One open run."""
 
-    def __init__(self, visit: Visit, run: RunOut, log: LogPanel) -> None:
+    def __init__(self, visit: Visit, snapshot: Snapshot, log: LogPanel) -> None:
+        run = snapshot.run
         self.visit, self._id, self._log = visit, run.id, log
+        self._report = snapshot.report
         self._runs: OptimisticRows[RunOut] = OptimisticRows(lambda r: r.id, lambda r: r.created_at)
         self._runs.put(run)
         self._said = run.status
@@ -71,6 +92,7 @@ class RunScreen:
                 with ui.element("div").classes("left"):
                     self._timeline = TimelineView(visit, events)
                     self._delivery = PullRequestCard(visit, self._merge, self._deliver)
+                    self._words = LastWords()
                     self._facts = Facts(visit)
                 with ui.element("div"):
                     self._draw_right(two)
@@ -78,6 +100,7 @@ class RunScreen:
         visit.on("run.changed", self._hear)
         visit.on("run.event", self._hear_event)
         visit.on("run.log", self._hear_log)
+        visit.on("run.report", self._hear_report)
         visit.on_return(self._come_back)
 
     def _draw_right(self, two: ui.element) -> None:
@@ -97,16 +120,21 @@ class RunScreen:
         run, word = self.run, self._runs.word_of(self._id)
         self._page.set_title(title_of(run))
         self._header.show(run, word, self._retries.word_of(self._id))
-        self._timeline.show(run)
         self._delivery.show(run, word)
-        self._facts.show(run)
-        self._provenance.show(run)
+        self._show_report()
         self._diff.show(run)
         self._tabs.show(run)
         self._log.show(run)
         self._announce(run)
         if run.phase is Phase.DONE:
             self._page.badge.show_synced(self.visit.now())
+
+    def _show_report(self) -> None:
+        run, report = self.run, self._report
+        self._timeline.show(run, report.sentence)
+        self._words.show(report)
+        self._facts.show(run, report)
+        self._provenance.show(run, report)
 
     def _announce(self, run: RunOut) -> None:
         if run.status != self._said:
@@ -129,22 +157,27 @@ class RunScreen:
     def _hear_event(self, data: dict[str, Any]) -> None:
         if data.get("run_id") == self._id:
             self._timeline.add(data["event"])
-            self._timeline.show(self.run)
+            self._timeline.show(self.run, self._report.sentence)
+
+    def _hear_report(self, data: dict[str, Any]) -> None:
+        if data.get("run_id") == self._id:
+            self._report = data["report"]
+            self._show_report()
 
     async def _hear_log(self, data: dict[str, object]) -> None:
         if data.get("run_id") == self._id:
             await self._log.catch_up()
 
     async def _come_back(self) -> None:
-        api = self.visit.api
         try:
-            run, events = await asyncio.gather(api.run(self._id), api.timeline(self._id))
+            snapshot = await take_snapshot(self.visit, self._id)
         except (ApiProblem, NoAnswer) as problem:
             self.visit.refuse(problem)
             return
         with self.visit.client:
-            self._timeline.replace(events)
-            self._runs.put(run)
+            self._timeline.replace(snapshot.events)
+            self._report = snapshot.report
+            self._runs.put(snapshot.run)
             self._show()
         await self._log.catch_up()
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from nicegui import ui
 
 from app.domain.ids import shorten
+from app.domain.reports import usage_words
 from app.pages.components.countdown import ago_html
 from app.pages.components.env_provenance import env_provenance_html
 from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain, plain_html
 from app.pages.visit import Visit
 from app.state.durations import took
-from app.state.wire import RunOut, UsageOut
+from app.state.wire import ReportOut, RunOut
 
 MAX_TITLE = 120
 
@@ -24,14 +25,6 @@ def title_of(run: RunOut) -> str:
     return plain(words if len(words) <= MAX_TITLE else words[: MAX_TITLE - 1] + "…")
 
 
-def usage_words(usage: UsageOut) -> str:
-    """`61 k tokens · $0.38`, empty while nothing is known."""
-    tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0)
-    counted = f"{tokens / 1000:.0f} k tokens" if tokens >= 1000 else f"{tokens} tokens"
-    cost = "" if usage.cost_usd is None else f"${usage.cost_usd:.2f}"
-    return " · ".join(part for part in (counted if tokens else "", cost) if part)
-
-
 class Facts:
     """The list of facts; with `is_long` everything there is, and the task in full."""
 
@@ -40,11 +33,11 @@ class Facts:
         self._is_long = is_long
         self._box = ui.html("", sanitize=clean)
 
-    def show(self, run: RunOut) -> None:
-        """Say what is known of the run."""
-        facts = _short_facts(run)
+    def show(self, run: RunOut, report: ReportOut) -> None:
+        """Say what is known of the run and of what its agent reported."""
+        facts = _short_facts(run, report)
         if self._is_long:
-            facts += _more_facts(run, self._visit)
+            facts += [*_more_facts(run, self._visit), *_session_facts(report)]
         rows = "".join(f"<dt>{name}</dt><dd>{html}</dd>" for name, html in facts if html)
         html = f'<dl class="facts-list">{rows}</dl>'
         if self._is_long:
@@ -53,14 +46,15 @@ class Facts:
         self._box.set_content(html)
 
 
-def _short_facts(run: RunOut) -> list[tuple[str, str]]:
+def _short_facts(run: RunOut, report: ReportOut) -> list[tuple[str, str]]:
     made = run.provenance
+    tokens = (report.input_tokens or 0) + (report.output_tokens or 0)
     base = f"{run.branch}@{run.base_sha[:7]}" if run.base_sha else run.branch
     return [
         ("Host", plain_html(made.host)),
         ("Agent", plain_html(" · ".join(part for part in (run.agent, run.model) if part))),
         ("Base", plain_html(base)),
-        ("Used", plain_html(usage_words(run.usage))),
+        ("Used", text(usage_words(tokens, report.cost_usd))),
         ("Runyard", plain_html(f"{made.version} · {made.commit[:7]}")),
     ]
 
@@ -88,6 +82,13 @@ def _more_facts(run: RunOut, visit: Visit) -> list[tuple[str, str]]:
         ("Retried by", _run_link(run.retried_by)),
         ("Batch", text(run.batch_id or "")),
         ("Tags", plain_html(", ".join(run.tags))),
+    ]
+
+
+def _session_facts(report: ReportOut) -> list[tuple[str, str]]:
+    return [
+        ("Session", text(report.session_id or "")),
+        ("Go on by hand", text(report.continue_command)),
     ]
 
 

@@ -11,7 +11,6 @@ from app.pages.components.countdown import at_html, since_html
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain_html
-from app.pages.run_facts import usage_words
 from app.pages.visit import Visit
 from app.state.run_timeline import Step, Tone, in_order, lasted, steps_of
 from app.state.wire import RunOut, TimelineEvent
@@ -37,9 +36,9 @@ class TimelineView:
         """Take in a fresh snapshot."""
         self._events = in_order(events)
 
-    def show(self, run: RunOut) -> None:
-        """Change the steps that differ."""
-        steps = steps_of(self._events, run)
+    def show(self, run: RunOut, reported: str) -> None:
+        """Change the steps that differ; `reported` is what the agent told of its work so far."""
+        steps = steps_of(self._events, run, reported)
         while len(self._steps) > len(steps):
             self._steps.pop().delete()
         with self._box:
@@ -57,8 +56,6 @@ class TimelineView:
         when = at_html(step.at, with_seconds=True) if step.at else ""
         words = step.sentence.replace(run.id, shorten(run.id))
         details = [plain_html(words)] if words else []
-        if step.kind == "progress" and (used := usage_words(run.usage)):
-            details.append(text(used))
         if step.tone is Tone.NOW and step.at is not None:
             details.append(since_html(step.at, self._visit.now()))
         elif step.seconds is not None and step.seconds >= AT_ONCE:

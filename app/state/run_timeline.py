@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -53,8 +53,11 @@ class Step:
     seconds: float | None = None
 
 
-def steps_of(events: Sequence[TimelineEvent], run: RunOut) -> list[Step]:
-    """The steps so far, several looks at the same work as one, and those still to come."""
+def steps_of(events: Sequence[TimelineEvent], run: RunOut, reported: str = "") -> list[Step]:
+    """The steps so far, several looks at the same work as one, and those still to come.
+
+    `reported` is what the agent of a running run has told of its work, in a few words.
+    """
     kept = [
         event
         for event, after in zip(events, [*events[1:], None], strict=True)
@@ -67,12 +70,20 @@ def steps_of(events: Sequence[TimelineEvent], run: RunOut) -> list[Step]:
         has_exited = any(step.kind == "exited" for step in steps)
         steps.append(_step(event, run, seconds, is_last=event is kept[-1], has_exited=has_exited))
         before = event.at
+    if reported and steps and run.status is Status.RUNNING:
+        steps[-1] = replace(steps[-1], tone=Tone.DONE)
+        steps.append(Step("progress", "Working", reported, Tone.NOW, before))
     return [*steps, *_still_to_come(run, {event.kind for event in kept})]
 
 
 def in_order(events: Iterable[TimelineEvent]) -> list[TimelineEvent]:
     """Events once each, oldest first, however they came."""
     return sorted({event.id: event for event in events}.values(), key=lambda event: event.id)
+
+
+def is_report(event: TimelineEvent) -> bool:
+    """True for the line that holds what an agent reported in all."""
+    return event.kind == "progress" and "tools_used" in event.data
 
 
 def lasted(seconds: float) -> str:
@@ -90,7 +101,9 @@ def _step(
     event: TimelineEvent, run: RunOut, seconds: float | None, *, is_last: bool, has_exited: bool
 ) -> Step:
     heading = HEADINGS.get(event.kind, event.kind.replace("_", " ").capitalize())
-    if event.kind == "progress" and has_exited:
+    if is_report(event):
+        heading = "Worked"
+    elif event.kind == "progress" and has_exited:
         heading = "Delivering"
     return Step(event.kind, heading, event.sentence, _tone(event, run, is_last), event.at, seconds)
 

@@ -76,3 +76,24 @@ def test_events_come_once_and_in_order() -> None:
 )
 def test_lengths_are_read_at_a_glance(seconds: float, words: str) -> None:
     assert lasted(seconds) == words
+
+
+def test_what_a_working_agent_reports_is_the_step_of_now() -> None:
+    events = events_of("taken", "spawned")
+    steps = steps_of(events, run_of(1), "edited 4 files · 61 k tokens · $0.38")
+    assert [(step.heading, step.tone) for step in steps[:3]] == [
+        ("Taken up", Tone.DONE),
+        ("Agent started", Tone.DONE),
+        ("Working", Tone.NOW),
+    ]
+    assert steps[2].sentence == "edited 4 files · 61 k tokens · $0.38"
+    assert steps[2].at == events[-1].at
+
+
+def test_the_sums_of_an_ended_agent_are_a_step_of_the_past() -> None:
+    events = events_of("spawned", "progress", "exited", "progress")
+    events[1].data["tools_used"] = 5
+    run = run_of(1, Status.DELIVERING)
+    steps = steps_of(events, run, "5 tool calls")
+    headings = [step.heading for step in steps if step.tone is not Tone.NEXT]
+    assert headings == ["Agent started", "Worked", "Agent ended", "Delivering"]

@@ -1,0 +1,68 @@
+"""What an agent reports of its work, on its run's page."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+from nicegui.testing.user import User
+
+from tests.agents_for_tests.replays import STREAMS, install_replay, open_gate
+from tests.pages.conftest import House, html_of, until
+from tests.pages.run_scenes import WAITS, add_project, start, until_status
+
+IN_ALL = "5 tool calls · edited 2 files · 62 k tokens · $0.38"
+SESSION = "588898eb-ae05-43cc-8aff-699c2ec0bbc0"
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "programs"
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    return folder
+
+
+async def test_what_the_agent_reports_is_shown_while_it_works_and_in_the_end(
+    house: House, user: User, tmp_path: Path, programs: Path
+) -> None:
+    gate = install_replay(programs, "claude", STREAMS / "claude.jsonl", hold_before=6)
+    project = await add_project(house, user, tmp_path, WAITS)
+    run = await start(house, user, project, "k1", agent="claude")
+    await user.open(f"/runs/{run.id}")
+    await until(lambda: "3 tool calls · edited 2 files · 16 k tokens" in html_of(user))
+    assert "<b>Working</b>" in html_of(user)
+    assert "The agent said" not in html_of(user)
+    await asyncio.to_thread(open_gate, gate)
+    await until_status(house, run.id, "succeeded")
+    await until(lambda: IN_ALL in html_of(user) and "<b>Worked</b>" in html_of(user))
+    assert "<b>Working</b>" not in html_of(user)
+    assert "Expired coupons are refused at checkout.\n142 tests pass." in html_of(user)
+    user.find(marker="tab-more").click()
+    await until(lambda: f"claude --resume {SESSION}" in html_of(user))
+
+    later = await house.sign_in()
+    await later.open(f"/runs/{run.id}")
+    assert IN_ALL in html_of(later)
+    assert "142 tests pass." in html_of(later)
+    assert (await house.api_of(user).run(run.id)).usage.cost_usd == 0.3812
+
+
+async def test_hostile_last_words_are_text(
+    house: House, user: User, tmp_path: Path, programs: Path
+) -> None:
+    words = r"<script>alert(1)</script><img src=x onerror=alert(1)> \u202e"
+    file = tmp_path / "hostile.jsonl"
+    file.write_text(f'{{"type":"result","result":"{words}","session_id":"x; rm -rf /"}}\n')
+    install_replay(programs, "claude", file)
+    project = await add_project(house, user, tmp_path, WAITS)
+    run = await start(house, user, project, "k1", agent="claude")
+    await until_status(house, run.id, "succeeded")
+    await user.open(f"/runs/{run.id}")
+    assert "The agent said" in html_of(user)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html_of(user)
+    assert "<script" not in html_of(user)
+    assert "<img" not in html_of(user)
+    assert "\u202e" not in html_of(user).split("The agent said")[1].split("</pre>")[0]
+    assert "Go on by hand" not in html_of(user)
