@@ -68,6 +68,14 @@ class Settings(BaseSettings):
         """Command line, then environment, then the file."""
         return (init_settings, env_settings, TomlFile(settings_cls))
 
+    @field_validator("database_url")
+    @classmethod
+    def _is_sqlite_address(cls, url: str | None) -> str | None:
+        # limits are held by SQLite's one writer: on another database they would fail open
+        if url and not url.startswith("sqlite:"):
+            raise ValueError("only SQLite is supported yet: begin with sqlite:///")
+        return url or None
+
     @field_validator("redis_url")
     @classmethod
     def _is_redis_address(cls, url: str | None) -> str | None:

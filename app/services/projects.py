@@ -127,11 +127,28 @@ class ProjectDesk:
             raise Invalid.field("base_branch", f"The repository has no branch {base}.")
         if not settings:
             return project
+        if settings.get("branch_pattern", project.branch_pattern) != project.branch_pattern:
+            self._refuse_while_claimed(project)
         try:
             changed = self._projects.change(project_id, **settings)
         except NameInUse as error:
             raise NameTaken(errors=[{"field": "name", "message": "Name already in use"}]) from error
         return changed or project
+
+    def _refuse_while_claimed(self, project: Project) -> None:
+        # what is claimed by a branch of the present pattern would be nobody's under another
+        try:
+            claims = (
+                self._mirrors.claims(repository_of(project)) if project.state == "ready" else ()
+            )
+        except CannotRead as problem:
+            raise ForgeUnavailable("The claims could not be read just now. Try again.") from problem
+        before, _, after = project.branch_pattern.partition("<N>")
+        if any(claim.startswith(before) and claim.endswith(after) for claim in claims):
+            raise ProjectBusy(
+                "Issues are claimed by branches of the present pattern: merge, close or discard "
+                "them first."
+            )
 
     def archive(self, project_id: str, now: datetime) -> Project:
         """Archive a project; its history stays. Raises ProjectBusy."""
