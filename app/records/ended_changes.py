@@ -1,4 +1,4 @@
-"""The change requests that were ended last: those among which a crash may have left work."""
+"""The change requests among which a crash may have left work: the last ended, and the open."""
 
 from __future__ import annotations
 
@@ -14,3 +14,12 @@ def newest_ended(stores: Stores, *, limit: int) -> list[ChangeRequest]:
     query = query.order_by(col(ChangeRequest.ended_at).desc()).limit(limit)
     with stores.control.reading() as session:
         return list(session.exec(query).all())
+
+
+def undecided(stores: Stores, project_id: str) -> list[ChangeRequest]:
+    """A project's change requests that are open, the oldest first."""
+    query = select(ChangeRequest).where(
+        ChangeRequest.project_id == project_id, ChangeRequest.state == "open"
+    )
+    with stores.control.reading() as session:
+        return list(session.exec(query.order_by(col(ChangeRequest.number))).all())

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 from app.errors import AlreadyEnded, ForgeUnavailable, MergeConflict, NotFound
 from app.failpoints import reach
-from app.records.ended_changes import newest_ended
+from app.records.ended_changes import newest_ended, undecided
 from app.records.parked_ledger import ParkedLedger
 from app.records.tables import ChangeRequest, Project
 from app.services.floor import Ledgers, Outside
-from app.services.ports import CannotRead, Diff, OriginProblem
+from app.services.ports import CannotRead, Diff, OriginProblem, Repository
 from app.services.prechecks import repository_of
 from app.services.run_locks import Locks
 from app.services.settlement import let_go
@@ -21,6 +21,8 @@ from app.services.settlement import let_go
 log = logging.getLogger(__name__)
 # more than can be under way at once when a server is killed
 LAST_ENDED = 100
+# a close must not wait for an origin that hangs
+ASK_SECONDS = 10.0
 
 
 class ChangeDesk:
@@ -83,6 +85,7 @@ class ChangeDesk:
                 raise ForgeUnavailable(problem.sentence) from problem
             if answer.sha is None:
                 raise MergeConflict(answer.because or None, conflicts=list(answer.conflicts))
+            reach("merge.after_push")
             merged = self._end(change, "merged", now, answer.sha)
         self._clear(project, merged)
         self._on_merged()
@@ -90,12 +93,15 @@ class ChangeDesk:
 
     def close(self, project_id: str, number: int, now: datetime) -> ChangeRequest:
         """Close without merging; the branch stays, parked."""
-        self._project(project_id)
+        project = self._project(project_id)
         with self._locks.holding(f"merge {project_id}"):
             change = self.find(project_id, number)
             if change.state != "open":
                 raise AlreadyEnded(f"This change request is already {change.state}.")
-            return self._end(change, "closed", now, None)
+            if not self._merged_at_origin(project, [change]):
+                return self._end(change, "closed", now, None)
+        self.merge(project_id, number, now)
+        raise AlreadyEnded("This change request is merged at origin already; now it says so here.")
 
     def finish_once(self, now: datetime) -> int:
         """Do what a crash left undone after a merge or a close; how many it was.
@@ -104,12 +110,45 @@ class ChangeDesk:
         ask origins, so it belongs to no sweep.
         """
         finished = 0
+        for project in self._projects.all():
+            finished += self._finish_merges(project, now)
         for change in newest_ended(self._runs.stores, limit=LAST_ENDED):
             try:
                 finished += self._finish(change, now)
             except Exception:
                 log.exception("change request #%s could not be finished", change.number)
         return finished
+
+    def _finish_merges(self, project: Project, now: datetime) -> int:
+        """Tell what was pushed to origin's base by a merge that was cut short."""
+        is_open = undecided(self._runs.stores, project.id)
+        found = self._merged_at_origin(project, is_open) if is_open else []
+        for change in found:
+            try:
+                self.merge(project.id, change.number, now)
+            except Exception:
+                log.exception("change request #%s could not be finished", change.number)
+        return len(found)
+
+    def _merged_at_origin(
+        self, project: Project, changes: Sequence[ChangeRequest]
+    ) -> list[ChangeRequest]:
+        """Those that origin's base holds already; none where origin or the mirror says nothing."""
+        repo = repository_of(project)
+        try:
+            remote = self._mirrors.look_at_origin(repo.origin, timeout_seconds=ASK_SECONDS)
+            tips = {one.name: one.sha for one in remote.branches}
+            bases = {change.base for change in changes}
+            if any(tips.get(base) != self._mirrors.origin_tip(repo, base) for base in bases):
+                self._mirrors.fetch(repo)
+            return [one for one in changes if self._is_in_base(repo, one)]
+        except (OriginProblem, CannotRead, OSError) as problem:
+            log.info("whether something is merged already is not known: %s", problem)
+            return []
+
+    def _is_in_base(self, repo: Repository, change: ChangeRequest) -> bool:
+        base = self._mirrors.origin_tip(repo, change.base)
+        return base is not None and self._mirrors.stat(repo, base, change.head_sha).commits == 0
 
     def _finish(self, change: ChangeRequest, now: datetime) -> bool:
         run, project = self._runs.find(change.run_id), self._projects.find(change.project_id)

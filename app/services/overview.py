@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ from app.records.tables import Project, Run
 from app.services.issues import IssueDesk
 from app.services.projects import ProjectDesk
 
+log = logging.getLogger(__name__)
 BARS = 10
 FAILURES = 3
 
@@ -84,7 +86,8 @@ class Overview:
             view = self._build(project_id)
             with self._lock:
                 # what changed while it was being built must not be hidden by it
-                if self._remembers and self._epochs.get(project_id, 0) == epoch:
+                is_news = self._epochs.get(project_id, 0) != epoch
+                if self._remembers and not is_news and _is_whole(view):
                     self._views[project_id] = view
         return view
 
@@ -116,13 +119,26 @@ class Overview:
             last=next(iter([*live[-1:], *newest]), None),
             newest=tuple(newest),
             failures=tuple(self._failures(project)),
-            ready_count=self._issues.claimable_count(project),
+            ready_count=self._ready_count(project),
             clone_percent=self._desk.progress(project_id),
             hold=next((run.hold for run in waiting if run.hold), None),
             parked_count=self._parked.count(project_id),
         )
 
+    def _ready_count(self, project: Project) -> int | None:
+        # one project whose issues cannot be read is shown so, and the others are shown
+        try:
+            return self._issues.claimable_count(project)
+        except Exception:
+            log.exception("the issues of project %s could not be read", project.id)
+            return None
+
     def _failures(self, project: Project) -> list[Run]:
         # what a success or a Reset has wiped out is no failure of now
         wanted = min(project.strikes, FAILURES)
         return self._runs.newest_strikes(project.id, limit=wanted) if wanted else []
+
+
+def _is_whole(view: ProjectView) -> bool:
+    # what one failed read did not tell is asked again, not remembered
+    return view.ready_count is not None or view.project.state != "ready"

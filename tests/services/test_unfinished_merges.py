@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from app.errors import AlreadyEnded
 from app.failpoints import FailpointHit
 from app.records.tables import Run
 from tests.planes import COMMIT, RealPlane
 from tests.repositories import tip_of
 
-POINTS = ("after_change_ended", "during_clearing")
+POINTS = ("merge.after_push", "after_change_ended", "during_clearing")
 
 
 def crash(plane: RealPlane, monkeypatch: pytest.MonkeyPatch, point: str, verb: str) -> Run:
@@ -61,6 +62,26 @@ def test_a_close_that_a_crash_cut_short_is_finished(
     assert (state_of(plane, run), plane.run(run.id).parked) == ("closed", True)
     assert plane.tip(run) == run.head_sha
     assert plane.services.changes.finish_once(plane.clock()) == 0
+
+
+def test_what_is_merged_at_origin_is_not_closed_but_told_as_merged(
+    plane: RealPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = crash(plane, monkeypatch, "merge.after_push", "merge")
+    assert state_of(plane, run) == "open"
+    with pytest.raises(AlreadyEnded, match="merged at origin already"):
+        plane.services.changes.close(run.project_id, 2, plane.clock())
+    assert (state_of(plane, run), plane.tip(run)) == ("merged", None)
+    assert plane.services.issues.all(run.project_id)[0].state == "closed"
+
+
+def test_a_change_is_closed_while_origin_does_not_answer(plane: RealPlane) -> None:
+    project = plane.add_project()
+    run = plane.finish(project, issue=plane.add_issue(project).number)
+    Path(project.origin).rename(plane.folder / "away")
+    assert plane.services.changes.finish_once(plane.clock()) == 0
+    assert plane.services.changes.close(project.id, 2, plane.clock()).state == "closed"
+    assert plane.run(run.id).parked
 
 
 def test_a_copy_with_other_work_in_it_stays_after_a_merge_that_is_finished(
