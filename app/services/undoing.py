@@ -152,14 +152,26 @@ class FullSettlement(Settlement):
 
     def _tear_down(self, run: Run, project: Project) -> Kept:
         if run.status != Status.NOT_STARTED:
-            took_over = self._complete(run)
-            if not took_over and run.started_at is None and self._succession.is_anothers(run):
-                return Kept(False, "")  # it was stopped before it took anything over
-            return super()._tear_down(run, project)
+            if self._complete(run) or run.started_at is not None:
+                return super()._tear_down(run, project)
+            return self._give_back(run, project)
         undone = self._undoing.clear(run, project)
         if undone.remains:
             raise StillThere(undone.remains)
         return Kept(bool(undone.parked), undone.parked)
+
+    def _give_back(self, run: Run, project: Project) -> Kept:
+        """The end of a run that was stopped before it began, and has taken nothing over."""
+        kept = Kept(False, "")
+        if not self._succession.is_anothers(run):
+            kept = super()._tear_down(run, project)
+        if run.retry_of is not None and not kept.parked:
+            try:
+                self._succession.bring_back(repository_of(project), run)
+            except (CannotRead, OSError) as problem:
+                because = f"{run.work_branch} has not its old work back yet: {problem}"
+                raise StillThere(because) from problem
+        return kept
 
     def _complete(self, run: Run) -> bool:
         try:

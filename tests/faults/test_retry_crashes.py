@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.agents_for_tests.runs import until
 from tests.repositories import make_origin
 from tests.servers import WAIT_SECONDS, RunyardServer, wait_for
 
@@ -35,6 +36,15 @@ class Doomed:
             self.server.stop()
         kill = {"RUNYARD_TEST": "1", "RUNYARD_FAILPOINT": f"{point}:kill9"} if point else {}
         self.server.settings = SHORT | kill
+        self.server.start()
+
+    def hold(self, point: str, file: Path) -> None:
+        """Start it again, to wait at this point for a file."""
+        self.server.stop()
+        self.server.settings = SHORT | {
+            "RUNYARD_TEST": "1",
+            "RUNYARD_RACEPOINT": f"{point}:{file}",
+        }
         self.server.start()
 
     def died(self) -> dict[str, Any]:
@@ -118,3 +128,23 @@ def test_a_crash_in_the_middle_of_a_retry_loses_nothing(
         ended = doomed.released(third["id"])
         assert (ended["status"], ended["delivery"]["commits"]) == ("succeeded", 2)
     assert doomed.kept() == {}
+
+
+def test_a_retry_that_was_stopped_and_killed_while_it_set_work_aside_brings_it_back(
+    doomed: Doomed, tmp_path: Path
+) -> None:
+    first = doomed.died()
+    held = tmp_path / "held"
+    doomed.hold("retry.after_rename", held)
+    with doomed.server.client() as client:
+        second = client.post(f"/runs/{first['id']}/retry", json={"from": "fresh"}).json()["id"]
+        until(held.with_name("held.reached.0").exists, "the work is set aside", WAIT_SECONDS)
+        assert client.post(f"/runs/{second}/stop").json()["status"] == "stopped"
+    doomed.server.kill()
+    doomed.arm("")
+    assert doomed.released(second)["status"] == "stopped"
+    assert doomed.kept() == {first["work_branch"]: first["id"]}
+    assert list(doomed.copies()) == [first["id"]]
+    with doomed.server.client() as client:
+        third = client.post(f"/runs/{first['id']}/retry").json()
+    assert doomed.released(third["id"])["delivery"]["commits"] == 2
