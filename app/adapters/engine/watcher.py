@@ -75,10 +75,10 @@ class Watcher:
         with self._starting:
             self._closing.set()
             thread, self._thread = self._thread, None
-        if thread is not None:
-            os.eventfd_write(self._wake, 1)
-            if thread is not threading.current_thread():
-                thread.join()
+            if thread is not None:
+                os.eventfd_write(self._wake, 1)
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
 
     def _ask(self, order: Callable[[], None]) -> None:
         with self._starting:
@@ -110,7 +110,8 @@ class Watcher:
         self._selector.close()
         if self._inotify is not None:
             self._inotify.close()
-        os.close(self._wake)
+        with self._starting:  # whoever closes has not woken this thread before
+            os.close(self._wake)
 
     def _obey(self) -> None:
         os.eventfd_read(self._wake)
