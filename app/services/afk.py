@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,6 +18,7 @@ from app.errors import (
     PrLock,
     ProjectArchived,
     ProjectBroken,
+    Refusal,
 )
 from app.failpoints import reach
 from app.records.audit_ledger import Deed, write_down
@@ -24,8 +26,10 @@ from app.records.tables import Project
 from app.services.afk_orders import HeldBack, is_open, is_ready, order_of
 from app.services.auto_loop import AutoLoop
 from app.services.floor import Ledgers
-from app.services.issues import IssueDesk
+from app.services.issues import IssueDesk, IssueView
 from app.services.trigger import Accepted, Asker, TriggerDesk
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -112,10 +116,20 @@ class AfkDesk:
             waits = because
         holds = [
             (view.number, view.hold or waits)
-            for view in self._issues.all(project_id)
+            for view in self._views(project_id)
             if view.state == "open" and view.number != would
         ]
         return Plan(would, because, holds)
+
+    def _views(self, project_id: str) -> list[IssueView]:
+        try:
+            return self._issues.all(project_id)
+        except Refusal:
+            raise
+        except Exception:
+            # that they could not be read is the reason that is told for the project
+            log.exception("the issues of project %s could not be read", project_id)
+            return []
 
     def _find(self, project_id: str) -> Project:
         project = self._projects.find(project_id)

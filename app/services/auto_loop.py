@@ -64,7 +64,7 @@ class AutoLoop:
         if isinstance(decision, Hold):
             return decision
         pause = launch_pause(self._runs, project.id, now)
-        claimable = self._issues.claimable(project)
+        claimable = self._claimable_alone(project)
         return may_launch_auto(replace(facts, claimable=claimable, launch_pause=pause))
 
     def fill_once(self, now: datetime) -> int:
