@@ -66,6 +66,16 @@ def test_a_mirror_that_is_gone_is_unknown_and_harms_no_other_project(plane: Real
     assert [one.name for one in plane.services.projects.branches(project.id)] == ["main"]
 
 
+def test_what_one_failed_read_did_not_tell_is_asked_again(plane: RealPlane) -> None:
+    project = plane.add_project()
+    plane.add_issue(project)
+    mirror = plane.settings.runs_root / "mirrors" / f"{project.id}.git"
+    away = mirror.rename(mirror.with_suffix(".away"))
+    assert plane.services.overview.of(project.id).ready_count is None
+    away.rename(mirror)
+    assert plane.services.overview.of(project.id).ready_count == 1
+
+
 def test_frameworks_of_ones_own_are_added_to_what_everybody_has(plane: RealPlane) -> None:
     project = plane.add_project()
     changed = plane.services.projects.change(project.id, frameworks=["mine"])
