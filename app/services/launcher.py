@@ -123,6 +123,8 @@ class Launcher:
 
     def end_late(self, run: Run) -> bool:
         """End a run whose launch takes too long; whoever launches it takes back what it made."""
+        if not self.has_promised(run.id) and self._engine.look(run.id).alive is None:
+            return False  # nothing is known of an agent that may be there
         return self._end(run, self._too_long, Undone("its launch is being undone"))
 
     def halt(self, run_id: str) -> bool:

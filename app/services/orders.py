@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.domain import prompts
-from app.domain.words import Delivers, Depth
+from app.domain.words import READY_LABEL, Delivers, Depth, Trigger
 from app.records.tables import Project, Run
 from app.services.floor import Outside
-from app.services.ports import ForgeSilent, Job, LaunchOrder
+from app.services.ports import ForgeSilent, Issue, Job, LaunchOrder
 from app.services.prechecks import repository_of
 from app.services.succession import goes_on
 
@@ -81,6 +81,7 @@ class Orders:
                 raise NotLaunched("the tracker did not answer") from silence
             if issue is None:
                 raise NotLaunched(f"issue #{run.issue} is gone")
+            _must_be_wanted(run, issue)
         return prompts.Brief(
             branch=run.work_branch,
             depth=Depth(run.depth_level),
@@ -92,3 +93,12 @@ class Orders:
             issue_body=issue.body if issue else "",
             goes_on=goes_on(run),
         )
+
+
+def _must_be_wanted(run: Run, issue: Issue) -> None:
+    """An issue may change while its run waits. Raises NotLaunched."""
+    if issue.state != "open":
+        raise NotLaunched(f"issue #{issue.number} was closed before the agent was started")
+    # a person may start what is not labelled; the loop never does
+    if run.trigger == Trigger.AUTO and READY_LABEL not in issue.labels:
+        raise NotLaunched(f"issue #{issue.number} is not labelled {READY_LABEL} any more")

@@ -118,6 +118,8 @@ class Sweep:
                 self._guarded(self._end_late_launch, run, now)
 
     def _end_late_launch(self, run: Run, now: datetime) -> None:
+        # an agent may be there although nobody wrote it down: then its launch is not late
+        self._look_at(run)
         if self._tenure.may_judge(run, now) and self._launcher.end_late(run):
             self._workers.submit(self._undo_late_launch, run)
 

@@ -1,13 +1,16 @@
-"""A launch beside mirrors that are away, and one whose claim was made in spite of a failure."""
+"""Launches that meet what was not so when their run was accepted: mirrors away, closed issues."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from app.domain.words import Trigger
 from app.services.ports import CannotRead, Repository
 from tests.planes import COMMIT, RealPlane, real_plane
 
@@ -77,3 +80,31 @@ def test_a_claim_that_git_made_before_it_failed_is_taken_back(
     assert (run.status, run.parked) == ("not_started", False)
     assert plane.is_gone(run)
     assert plane.services.issues.claimable(project) == [issue]
+
+
+@pytest.mark.parametrize("trigger", [Trigger.MANUAL, Trigger.AUTO])
+@pytest.mark.parametrize("change", [{"state": "closed"}, {"labels": []}])
+def test_an_issue_that_is_not_wanted_any_more_is_not_worked_on(
+    tmp_path: Path, trigger: Trigger, change: dict[str, Any]
+) -> None:
+    with real_plane(tmp_path, max_live_runs=1) as plane:
+        project = plane.add_project("exec sleep 60")
+        first = plane.start_running(project)
+        issue = plane.add_issue(project).number
+        asker = replace(plane.asker(), trigger=trigger)
+        order = plane.order(project, issue=issue)
+        run = plane.services.trigger.accept(order, asker, plane.clock()).run
+        plane.rest()
+        assert plane.run(run.id).status == "queued"
+        plane.services.issues.change(project.id, issue, change, plane.clock())
+        plane.stop_run(first)
+        plane.see_end(first)
+        plane.tick()
+        run = plane.run(run.id)
+        if trigger is Trigger.MANUAL and "labels" in change:
+            assert run.status == "running"  # a person may start what is not labelled
+            return
+        why = "was closed before" if "state" in change else "is not labelled ready-for-agent any"
+        assert run.status == "not_started"
+        assert why in (run.because or "")
+        assert plane.is_gone(run)

@@ -61,6 +61,20 @@ def test_a_launch_that_was_held_up_is_given_up_before_its_agent(plane: RealPlane
 
 
 @pytest.mark.expects_error_log
+def test_an_agent_that_nobody_wrote_down_is_adopted_however_late_it_is_found(
+    plane: RealPlane,
+) -> None:
+    run = plane.start_running(plane.add_project("exec sleep 60"))
+    # as a crash between the spawn and its commit leaves it
+    unwritten = {"status": "starting", "started_at": None, "pid": None, "deadline": None}
+    plane.ledgers.runs.note(run.id, run.project_id, **unwritten)
+    plane.clock.advance(plane.settings.launch_seconds + 60)
+    plane.services.sweep.fill_once(plane.clock())
+    plane.rest()
+    assert plane.run(run.id).status == "running"
+    assert plane.adapters.engine.look(run.id).alive
+
+
 def test_one_run_that_cannot_be_started_stops_no_other(plane: RealPlane) -> None:
     broken, sound = plane.add_project(), plane.add_project()
     for project in (broken, sound):
