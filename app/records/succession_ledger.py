@@ -18,7 +18,7 @@ from app.records.tables import Run
 
 @dataclass(frozen=True)
 class Heads:
-    """Commits that runs have left at the end of their branch; `pushed` are those delivered."""
+    """Commits that runs have left at the end of their branch; `pushed` are those at origin."""
 
     made: frozenset[str]
     pushed: frozenset[str]
@@ -68,17 +68,27 @@ class SuccessionLedger:
 
     def heads(self, project_id: str, branch: str) -> Heads:
         """What runs of ours have left on a branch, whatever became of it."""
-        query = select(Run.head_sha, Run.delivery).where(
-            Run.project_id == project_id, Run.work_branch == branch
-        )
-        made: set[str] = set()
-        pushed: set[str] = set()
+        query = select(Run).where(Run.project_id == project_id, Run.work_branch == branch)
+        runs: list[Run] = []
         for database in self._stores.holding_runs():
             with database.reading() as session:
-                for head, delivery in session.exec(query):
-                    made |= {head} if head else set()
-                    pushed |= {delivery["head_sha"]} if delivery else set()
-        return Heads(frozenset(made | pushed), frozenset(pushed))
+                runs += session.exec(query).all()
+        made, pushed = {run.head_sha for run in runs if run.head_sha}, self.pushed_by(runs)
+        return Heads(frozenset(made) | pushed, pushed)
+
+    def tell_push(self, run: Run, sha: str, now: datetime) -> None:
+        """Say that a commit of a run is about to be pushed, once: what is told here is ours."""
+        if sha not in self.pushed_by([run]):
+            sentence = f"pushing {run.work_branch} at {sha[:7]}"
+            self._runs.tell_once(run.id, now, "note", sentence, pushed=sha)
+
+    def pushed_by(self, runs: Sequence[Run]) -> frozenset[str]:
+        """The commits that these runs have pushed to their branch, delivered or cut short."""
+        pushed = {str(run.delivery["head_sha"]) for run in runs if run.delivery}
+        for run in runs:
+            lines = (event.data.get("pushed") for event in self._runs.timeline(run.id))
+            pushed |= {str(sha) for sha in lines if sha}
+        return frozenset(pushed)
 
     def _owners(self, *runs: Run) -> list[Database]:
         return list(dict.fromkeys(self._stores.owner_of(run.id) for run in runs))

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from app.failpoints import reach
 from app.records.run_ledger import RunLedger
+from app.records.succession_ledger import SuccessionLedger
 from app.records.tables import Project, Run
 from app.services.floor import Outside
 from app.services.ports import (
@@ -42,6 +44,7 @@ class Deliverer:
         clock: Callable[[], datetime],
     ) -> None:
         self._runs = runs
+        self._successions = SuccessionLedger(runs)
         self._mirrors = outside.mirrors
         self._forge_of = outside.forge_of
         self._clock = clock
@@ -54,7 +57,13 @@ class Deliverer:
 
     def deliver(self, run: Run, project: Project) -> Delivery | NotDelivered:
         """Like `deliver_now`; where nothing was answered, a pause and a hold begin."""
-        outcome = self.deliver_now(run, project)
+        try:
+            outcome = self.deliver_now(run, project)
+        except Exception:
+            # traced once; until somebody mends it, origin is not asked at every tick
+            level = logging.INFO if run.id in self._pauses else logging.ERROR
+            log.log(level, "the delivery of %s failed", run.id, exc_info=True)
+            outcome = NotDelivered("something went wrong here; see the log", for_good=False)
         if isinstance(outcome, NotDelivered) and not outcome.for_good:
             self._wait(run, outcome.because)
         else:
@@ -68,10 +77,11 @@ class Deliverer:
     def deliver_now(self, run: Run, project: Project) -> Delivery | NotDelivered:
         """Push the run's branch as it stands in the mirror and open its change request, once.
 
-        For a person's click: it neither minds nor begins a pause, writes nothing to the run,
-        and may take as long as origin does (120 s at most, then it is silent). The caller holds
-        the run's lock, has taken what is in the copy, and writes what came of it. Safe to repeat:
-        a branch that is pushed and a change request that is open are answered again.
+        For a person's click: it neither minds nor begins a pause, writes nothing to the run but
+        a line that it pushes, and may take as long as origin does (120 s at most, then it is
+        silent). The caller holds the run's lock, has taken what is in the copy, and writes what
+        came of it. Safe to repeat: a branch that is pushed and a change request that is open are
+        answered again.
 
         A silent origin or tracker, an origin that is away, or a mirror that cannot be read just
         now is `NotDelivered(because, for_good=False)`: nothing is known, ask again later. A push
@@ -94,9 +104,12 @@ class Deliverer:
         tip = self._mirrors.tip(repo, run.work_branch)
         if tip is None or run.base_sha is None:
             return NotDelivered(f"the branch {run.work_branch} is gone from the mirror", True)
+        # said first: cut short behind the push, a discard must know that the branch is ours
+        self._successions.tell_push(run, tip, self._clock())
         pushed = self._mirrors.push(repo, run.work_branch)
         if not pushed.accepted:
             return NotDelivered(f"push refused: {pushed.because}", for_good=True)
+        reach("delivery.after_push")
         closing = f"\n\nCloses #{run.issue}" if run.issue else ""
         order = ChangeOrder(
             run_id=run.id,

@@ -12,6 +12,7 @@ from app.errors import ConfirmMismatch, NotDiscarded, NotFound, PrLock
 from app.failpoints import reach
 from app.records.audit_ledger import Deed
 from app.records.parked_ledger import ParkedLedger
+from app.records.succession_ledger import SuccessionLedger
 from app.records.tables import Project, Run
 from app.services.floor import Ledgers, Outside
 from app.services.holdings import Holding, Holdings
@@ -56,6 +57,7 @@ class ParkedDesk:
     ) -> None:
         self._projects = ledgers.projects
         self._parked = ParkedLedger(ledgers.runs)
+        self._successions = SuccessionLedger(ledgers.runs)
         self._mirrors = outside.mirrors
         self._copies = outside.copies
         self._holdings = holdings
@@ -130,14 +132,13 @@ class ParkedDesk:
 
     def _clear_origin(self, repo: Repository, runs: list[Run]) -> None:
         """Delete at origin what we pushed, if it is still exactly that: it would refuse a rerun."""
-        for run in runs:
-            if run.delivery is None or run.pr_number is not None:
-                continue
-            head = run.delivery["head_sha"]
+        ours = [run for run in runs if run.pr_number is None]
+        for head in self._successions.pushed_by(ours):
+            branch = ours[0].work_branch
             try:
-                self._mirrors.delete_at_origin(repo, run.work_branch, expected_sha=head)
+                self._mirrors.delete_at_origin(repo, branch, expected_sha=head)
             except (OriginProblem, CannotRead, OSError) as problem:
-                log.info("the branch %s stays at origin: %s", run.work_branch, problem)
+                log.info("the branch %s stays at origin: %s", branch, problem)
 
 
 def refuse_in_use(parked: ParkedLedger, project_id: str, branch: str) -> None:
