@@ -21,6 +21,5 @@ class LastWords:
         words = report.final_message or report.limit or ""
         lines = "\n".join(plain_html(line) for line in words.split("\n"))
         self._box.set_visibility(bool(words))
-        self._box.set_content(
-            f'<h2>The agent said</h2><pre class="task said">{lines}</pre>' if words else ""
-        )
+        said = f'<pre class="task said" tabindex="0">{lines}</pre>'
+        self._box.set_content(f"<h2>The agent said</h2>{said}" if words else "")
