@@ -17,9 +17,12 @@ import pytest
 from app.adapters.supervisor.kernel import read_stat
 from app.records.tables import Run
 from tests.agents_for_tests.runs import is_living, until
+from tests.faults.test_sweep import spoil
 from tests.planes import RealPlane, real_plane
 
 ROOT = Path(__file__).parents[2]
+# it is found as a ready issue's, and cannot be read
+NO_LIST = '["ready-for-agent"'
 
 
 @pytest.fixture
@@ -164,3 +167,25 @@ def test_f21_after_a_reboot_every_live_run_has_died_of_it_and_no_number_is_belie
     finally:
         for run in runs:
             end_by_force(run.pid)
+
+
+# --- F34 ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.expects_error_log
+def test_f34_a_project_that_cannot_be_swept_says_so_and_is_swept_again_when_it_can(
+    plane: RealPlane,
+) -> None:
+    broken, sound = plane.add_project("exit 1"), plane.add_project("exit 1")
+    for project in (broken, sound):
+        plane.add_issue(project)
+        plane.ledgers.projects.change(project.id, auto_enabled=True)
+    spoil(plane, broken.id, NO_LIST)
+    plane.tick()
+    assert [len(plane.ledgers.runs.newest_of(one.id, limit=9)) for one in (broken, sound)] == [0, 1]
+    plan = plane.services.afk.plan(broken.id, plane.clock())
+    assert (plan.would, plan.because) == (None, "its issues could not be read")
+    assert len(plane.services.overview.all()) == 2
+    spoil(plane, broken.id, '["ready-for-agent"]')
+    plane.tick()
+    assert len(plane.ledgers.runs.newest_of(broken.id, limit=9)) == 1
