@@ -136,7 +136,7 @@ class Assembly:
             loop=loop,
             keys=keys,
             parked=self._make_parked_desk(sweep),
-            salvage=self._make_salvage(sweep),
+            salvage=self._make_salvage(sweep, keys),
             stopper=self._make_stopper(),
             reporter=self.reporter,
             listing=RunListing(ledgers.runs, self._quota, outside),
@@ -222,9 +222,10 @@ class Assembly:
         holdings = Holdings(self._outside, ground.workers, self._clock, ground.feed.publish)
         return ParkedDesk(self._ledgers, self._outside, holdings, ground.locks, sweep.request)
 
-    def _make_salvage(self, sweep: Sweep) -> Salvage:
-        deliverer = Deliverer(self._ledgers.runs, self._outside, self._clock)
-        return Salvage(self._ledgers, self._outside, deliverer, self._ground.locks, sweep.request)
+    def _make_salvage(self, sweep: Sweep, keys: Keys) -> Salvage:
+        outside, locks = self._outside, self._ground.locks
+        deliverer = Deliverer(self._ledgers.runs, outside, self._clock)
+        return Salvage(self._ledgers, outside, deliverer, keys, locks, sweep.request)
 
     def _make_stopper(self) -> Stopper:
         workers, engine = self._ground.workers, self._outside.engine

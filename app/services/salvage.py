@@ -17,6 +17,7 @@ from app.records.parked_ledger import ParkedLedger
 from app.records.tables import Project, Run
 from app.services.delivery import Deliverer, NotDelivered
 from app.services.floor import Ledgers, Outside
+from app.services.keys import Keys, Sent
 from app.services.parked import refuse_in_use
 from app.services.ports import CannotRead, Delivery
 from app.services.prechecks import repository_of
@@ -34,6 +35,7 @@ class Salvage:
         ledgers: Ledgers,
         outside: Outside,
         deliverer: Deliverer,
+        keys: Keys,
         locks: Locks,
         on_released: Callable[[], None],
     ) -> None:
@@ -44,6 +46,7 @@ class Salvage:
         self._copies = outside.copies
         self._engine = outside.engine
         self._deliverer = deliverer
+        self._keys = keys
         self._locks = locks
         self._on_released = on_released
 
@@ -52,8 +55,8 @@ class Salvage:
     def deliver(self, run_id: str, deed: Deed, key: str | None, now: datetime) -> tuple[Run, bool]:
         """Push a run's kept commits and open its change request; True where the key did before.
 
-        Ended after the push, it is completed by doing it again. Raises NotFound, PrLock,
-        NotDeliverable, ForgeUnavailable.
+        Ended after the push, it is completed by doing it again. Raises NotFound, KeyReused,
+        KeyTaken, PrLock, NotDeliverable, ForgeUnavailable.
         """
         run, project = self._find(run_id)
         branch = f"branch {run.project_id} {run.work_branch}"
@@ -61,6 +64,7 @@ class Salvage:
             run = self._runs.find(run_id) or run
             if run.delivery is not None and self._was_delivered_under(run, key):
                 return run, True
+            self._refuse_used(run, key, deed.person_id, now)
             self._refuse_undeliverable(run)
             self._refuse_empty(run, project)
             outcome = self._deliverer.deliver_now(run, project)
@@ -115,6 +119,11 @@ class Salvage:
             # the commits of an earlier run of the branch are in the change request, too
             if other.id != run.id and not self._copies.exists(other.id):
                 self._runs.note(other.id, other.project_id, parked=False)
+
+    def _refuse_used(self, run: Run, key: str | None, person_id: str, now: datetime) -> None:
+        if key:
+            asked = _digest(f"deliver {run.id}")
+            self._keys.known(Sent(run.project_id, key, person_id, asked), now)
 
     def _was_delivered_under(self, run: Run, key: str | None) -> bool:
         digest = _digest(key)

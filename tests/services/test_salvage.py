@@ -13,6 +13,8 @@ from app.domain.words import Cause, Delivers
 from app.errors import (
     AlreadyEnded,
     ForgeUnavailable,
+    KeyReused,
+    KeyTaken,
     NotDeliverable,
     NotFound,
     PrLock,
@@ -113,6 +115,22 @@ def test_a_delivery_is_replayed_under_its_key_and_refused_under_another(plane: R
             deliver(plane, run, key)
     assert len(plane.ledgers.tracker.changes(project.id)) == 1
     assert plane.kinds(run).count("salvage") == 1
+
+
+def test_the_key_of_a_run_is_not_a_deliverys_too(plane: RealPlane) -> None:
+    project = plane.add_project(DIES_WITH_A_COMMIT)
+    issue = plane.add_issue(project).number
+    run = plane.accept(plane.order(project, issue=issue), "key")
+    plane.rest()
+    run = plane.see_end(run)
+    with pytest.raises(KeyReused) as reused:
+        deliver(plane, run, "key")
+    assert reused.value.members["run_id"] == run.id
+    other = replace(deed(plane, "deliver"), person_id="somebody else")
+    with pytest.raises(KeyTaken):
+        plane.services.salvage.deliver(run.id, other, "key", plane.clock())
+    assert plane.run(run.id).delivery is None
+    assert deliver(plane, run, "another key")[0].delivery is not None
 
 
 def test_a_delivery_that_broke_off_after_the_push_is_completed(
