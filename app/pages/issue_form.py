@@ -16,7 +16,7 @@ from app.pages.visit import Visit
 from app.state.issue_editor import MAX_TITLE
 from app.state.wire import ApiProblem, NewIssue, NoAnswer
 
-BLOCKED_HINT = "A heading `Blocked by` with `#12` below it makes it wait for issue 12."
+BLOCKED_HINT = "A heading “Blocked by” with #12 below it makes it wait for issue 12."
 
 
 class IssueForm:
@@ -30,6 +30,7 @@ class IssueForm:
         ):
             ui.html("New issue", sanitize=clean, tag="h2").classes("above")
             self._title = text_field("Title", mark="issue-title")
+            self._title.control.props("autofocus")
             self._title.control.props(f"maxlength={MAX_TITLE}")
             self._body = area_field("What to do", hint=BLOCKED_HINT, mark="issue-body")
             self._ready = testid(ui.checkbox("Ready for an agent", value=True), "issue-ready")

@@ -197,7 +197,7 @@ class RunScreen:
     async def _release(self) -> None:
         api = self.visit.api
         if await self._attempt("Releasing…", lambda: api.release(self._id)):
-            self.visit.say("Released. Its work is parked.")
+            self.visit.say("Released. Its branch is parked.")
 
     async def _deliver(self) -> None:
         api = self.visit.api

@@ -135,7 +135,7 @@ def _unproved_html(run: RunOut) -> str:
 def _because_html(run: RunOut) -> str:
     if run.phase is Phase.WAITING and run.hold:
         return f'<div class="banner">{plain_html(run.hold)}</div>'
-    kept = '<a href="/parked">Its work is parked.</a>' if run.parked else ""
+    kept = '<a href="/parked">Its branch is parked.</a>' if run.parked else ""
     if run.phase is not Phase.DONE or run.status in GOOD_ENDS or not run.because:
         return f'<div class="banner">{kept}</div>' if kept else ""
     tone = look_of(run.status, run.cause).tone

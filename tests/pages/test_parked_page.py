@@ -123,7 +123,7 @@ async def test_a_runs_page_delivers_what_it_left(house: House, user: User, tmp_p
     await user.open(f"/runs/{run.id}")
     html = html_of(user)
     assert "Run did not complete — no PR created" in html
-    assert '<a href="/parked">Its work is parked.</a>' in html
+    assert '<a href="/parked">Its branch is parked.</a>' in html
     await until(lambda: "It left 1 commit." in html_of(user))
     user.find(marker="deliver").click()
     await until(lambda: "Change request #2" in html_of(user))
@@ -158,7 +158,7 @@ async def test_an_end_without_proof_is_released_by_two_presses(
     assert runs.find(run.id).released_at is None
     user.find(marker="release-run").click()
     await until(lambda: runs.find(run.id).released_at is not None)
-    await until(lambda: "Its work is parked." in html_of(user))
+    await until(lambda: "Its branch is parked." in html_of(user))
     await user.should_not_see(marker="release-run")
     assert plane.adapters.engine.kill(run.id)
 
