@@ -66,6 +66,7 @@ class World:
     processes: dict[str, Process] = field(default_factory=dict)
     launches: list[str] = field(default_factory=list)
     is_silent: bool = False
+    is_stuck: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def add_origin(self, name: str) -> str:
@@ -241,6 +242,8 @@ class FakeCopies:
         return Diff(f"{base_sha}..{self._copy(run_id).tip}")
 
     def adopt(self, old_id: str, run_id: str) -> None:
+        if self._world.is_stuck:
+            raise CannotRead("The copy could not be moved.")
         if old_id in self._world.copies and run_id not in self._world.copies:
             self._world.copies[run_id] = self._world.copies.pop(old_id)
 

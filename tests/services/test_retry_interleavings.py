@@ -1,0 +1,124 @@
+"""However retries meet ends, stops, restarts and silence: each piece of work is in one place."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
+
+from app.errors import Refusal
+from app.services.retry import Wishes
+from tests.services.test_interleavings import WHICH, Interleavings
+
+INTERLEAVINGS, INTERLEAVINGS_OF_THE_SOAK = 10, 300
+SOURCES = st.sampled_from([None, "parked", "fresh"])
+
+
+class Retries(Interleavings):
+    """The same people, agents and sweep, and somebody who tries again."""
+
+    @initialize()
+    def count_work(self) -> None:
+        self.files = 0
+        self.commits: set[str] = set()
+
+    @rule(which=WHICH, source=SOURCES)
+    def retry(self, which: int, source: str | None) -> None:
+        if (run_id := self._id(which)) is None:
+            return
+        now = self.plane.clock.advance(1)
+        wishes = Wishes(source=source)  # type: ignore[arg-type]
+        try:
+            run = self.plane.services.retry.retry(run_id, wishes, self.plane.asker(), now).run
+        except Refusal:
+            return
+        assert (run.retry_of, self._run(run_id).retried_by) == (run_id, run.id)
+        self.plane.rest()
+        self.ids.insert(0, run.id)
+
+    @rule(source=SOURCES, is_stuck=st.booleans(), leaves=st.booleans(), is_plain=st.booleans())
+    def fail_and_try_again(
+        self, source: str | None, is_stuck: bool, leaves: bool, is_plain: bool
+    ) -> None:
+        self.fall_silent(False)
+        if not self.ids or not self._is_working(self.ids[0]):
+            self.start_plain() if is_plain else self.start_afk()
+        if not self._is_working(self.ids[0]):
+            return  # no slot is free
+        self.resist(0, True)
+        self.commit(0)
+        if leaves:
+            self.leave_a_file(0)
+        self.world.end(self.ids[0], 1)
+        self.reap(0)
+        # no copy can be moved: what is taken over is not with its run before that is over
+        self.world.is_stuck = is_stuck
+        self.retry(0, source)
+        self.world.is_stuck = False
+
+    @rule(which=WHICH)
+    def commit(self, which: int) -> None:
+        run_id = self._id(which)
+        if run_id is not None and self._is_working(run_id):
+            self.world.commit(run_id)
+            self.commits.add(self.world.copies[run_id].tip)
+
+    @rule(which=WHICH)
+    def leave_a_file(self, which: int) -> None:
+        run_id = self._id(which)
+        if run_id is not None and self._is_working(run_id):
+            self.world.leave_file(run_id)
+            self.files += 1
+
+    @invariant()
+    def nothing_is_lost(self) -> None:
+        if not hasattr(self, "plane") or not hasattr(self, "files"):
+            return
+        copies = self.world.copies
+        assert sum(copy.uncommitted for copy in copies.values()) == self.files
+        tips = [copy.tip for copy in copies.values()]
+        tips += self.world.mirrors[self.project.id].values()
+        reached = {sha for tip in tips for sha in self.world.ancestry(tip)}
+        assert self.commits <= reached
+
+    def teardown(self) -> None:
+        if hasattr(self, "plane"):
+            self._settle()
+            self._see_every_piece_listed()
+        super().teardown()
+
+    def _see_every_piece_listed(self) -> None:
+        """What is kept is kept for a run that says so, under the branch that holds it."""
+        heads = self.world.mirrors[self.project.id]
+        for run in self._runs():
+            assert run.released_at is not None
+            assert run.parked or run.id not in self.world.copies, (run.status, run.because)
+        parked = {run.work_branch for run in self._runs() if run.parked}
+        delivered = {run.work_branch for run in self._runs() if run.delivery}
+        assert set(heads) <= parked | delivered
+
+
+def tell(interleavings: int) -> None:
+    """So many stories, always the same ones."""
+    run_state_machine_as_test(
+        Retries,
+        settings=settings(
+            max_examples=interleavings,
+            stateful_step_count=15,
+            derandomize=True,
+            phases=[Phase.generate],
+            deadline=None,
+            database=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+        ),
+    )
+
+
+def test_no_work_is_lost_however_retries_meet_the_rest() -> None:
+    tell(INTERLEAVINGS)
+
+
+@pytest.mark.soak
+def test_no_work_is_lost_in_300_interleavings() -> None:
+    tell(INTERLEAVINGS_OF_THE_SOAK)
