@@ -232,11 +232,11 @@ def test_a_launch_that_breaks_off_anywhere_loses_nothing(
     assert (branch, plane.run(holder).work_branch) == ("afk/1", "afk/1")
     assert holder == (first.id if source == "fresh" else second.id)
     assert (plane.copy(plane.run(holder)) / "left.txt").exists()
-    assert plane.tip(plane.run(holder)) == tip
+    # where its agent had begun before it was ended, it may have committed, or left nothing to do
+    assert plane.tip(plane.run(holder)) == tip or point == "after_spawn"
     copies = [run for run in (first, second) if plane.copy(run).exists()]
     assert [run.id for run in copies] == [holder]
     third = plane.see_end(retry(plane, first))
-    # where its agent had begun before it was ended, nothing may have been left to do
     assert third.status == "succeeded" or point == "after_spawn"
 
 
