@@ -45,6 +45,8 @@ class LocalEngine:
         table: ProcessTable | None = None,
     ) -> None:
         self._root = root.absolute()
+        # made here and nowhere else: where it is gone later, it is away
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._instance = instance
         self._python = python
         self._boot_id = boot_id
@@ -59,7 +61,7 @@ class LocalEngine:
         try:
             _refuse_unusable(order, env)
             start_supervisor(self._python, folder, order, env, self._instance)
-            started = self._started(order.run_id)
+            started, _ = self._started_if_readable(order.run_id)
             if started is None:
                 raise LaunchFailed("The supervisor's record could not be read.")
         except BaseException:
@@ -73,6 +75,12 @@ class LocalEngine:
 
     def look(self, run_id: str) -> Sight:
         """Look at the run's records and processes."""
+        try:
+            return self._look(run_id)
+        except (records.RecordUnreadable, OSError):
+            return Sight(None, None, None, tree_gone=False)
+
+    def _look(self, run_id: str) -> Sight:
         folder = self._folder(run_id)
         started = self._started(run_id)
         exit_record = records.read_exit(folder)
@@ -100,7 +108,7 @@ class LocalEngine:
         """What is seen of a run without a record: not written yet, or lost."""
         found = self._table.find_supervisor(run_id, boot_id)
         if found is None and self._started(run_id) is not None:
-            return self.look(run_id)  # its record was written in between
+            return self._look(run_id)  # its record was written in between
         if found is None:
             return Sight(False, exit_record, None, tree_gone=True)
         has_begun = self._table.has_descendants(found)
@@ -108,18 +116,22 @@ class LocalEngine:
 
     def kill(self, run_id: str) -> bool:
         """End the whole tree: TERM, grace, KILL, proof. False where it could not be proved."""
-        started = self._started(run_id)
+        try:
+            return self._kill(run_id)
+        except (TableUnreadable, OSError):
+            return False
+
+    def _kill(self, run_id: str) -> bool:
+        started, is_readable = self._started_if_readable(run_id)
         boot_id = self._boot_id()
         if started and started.supervisor.boot_id != boot_id:
             return True
         grace = started.grace_seconds if started else _DEFAULT_GRACE_SECONDS
-        try:
-            mark = started.supervisor if started else self._table.find_supervisor(run_id, boot_id)
-        except TableUnreadable:
-            return False
+        mark = started.supervisor if started else self._table.find_supervisor(run_id, boot_id)
         if mark is not None:
             ask_to_end(mark, patience=grace + _KILL_MARGIN_SECONDS)
-        return self._table.end(run_id, mark)
+        # ended all the same, but without its records nobody could see that it was
+        return self._table.end(run_id, mark) and is_readable
 
     def log(self, run_id: str) -> RunLog:
         """The run's log, empty where there is none."""
@@ -156,9 +168,15 @@ class LocalEngine:
     def _started(self, run_id: str) -> records.Started | None:
         return records.read_started(self._folder(run_id), run_id, self._instance)
 
+    def _started_if_readable(self, run_id: str) -> tuple[records.Started | None, bool]:
+        """The record, None for one that cannot be read, too, and whether that could be told."""
+        try:
+            return self._started(run_id), True
+        except records.RecordUnreadable:
+            return None, False
+
     def _make_folder(self, folder: Path, order: LaunchOrder) -> None:
         try:
-            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.mkdir(mode=0o700, exist_ok=True)
             if os.path.lexists(folder / STARTED):
                 raise LaunchFailed("This run was started before.")
@@ -183,7 +201,7 @@ class LocalEngine:
         return not self._table.carriers(run_id)
 
     def _open_supervisor(self, run_id: str) -> int | None:
-        started = self._started(run_id)
+        started, _ = self._started_if_readable(run_id)
         if started is not None:
             if started.supervisor.boot_id != self._boot_id():
                 return None

@@ -1,13 +1,16 @@
 """Reading a run's records, believing nothing: its agent may have written there.
 
-What is missing, no plain file, too large or of a wrong shape reads as None.
+What is missing, no plain file, too large or of a wrong shape reads as None. Where that cannot be
+told, as the folder of all runs is away or the machine is in trouble, it is RecordUnreadable.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,8 +23,17 @@ from app.services.ports import ProcessMark
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: a named pipe in a record's place must not hold the reader
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+# what an agent can make of its own folder; anything else is trouble of the machine
+_NOT_THERE = {
+    *(errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.EPERM),
+    *(errno.ENXIO, errno.ENODEV),
+}
 _MAX_BYTES = 65536
 _MAX_GRACE = 3600.0
+
+
+class RecordUnreadable(Exception):
+    """Whether there is a record could not be told: that proves nothing."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +66,7 @@ def open_plain_file(folder: int, name: str) -> int | None:
 
 
 def read_started(path: Path, run_id: str, instance: str) -> Started | None:
-    """The `started` record of this run and instance."""
+    """The `started` record of this run and instance. Raises RecordUnreadable."""
     fields = _read(path, record_files.STARTED)
     if fields is None or fields.get("run_id") != run_id or fields.get("instance") != instance:
         return None
@@ -67,7 +79,7 @@ def read_started(path: Path, run_id: str, instance: str) -> Started | None:
 
 
 def read_exit(path: Path) -> ExitRecord | None:
-    """The `exit` record."""
+    """The `exit` record. Raises RecordUnreadable."""
     fields = _read(path, record_files.EXIT)
     if fields is None:
         return None
@@ -86,27 +98,46 @@ def read_exit(path: Path) -> ExitRecord | None:
 
 
 def has_gone(path: Path) -> bool:
-    """True where the supervisor recorded that nothing of the run is left."""
+    """True where the supervisor recorded that nothing of the run is left.
+
+    Raises RecordUnreadable.
+    """
     return _read(path, record_files.GONE) is not None
 
 
 def _read(path: Path, name: str) -> dict[str, Any] | None:
-    folder = open_folder(path)
-    if folder is None:
-        return None
     try:
-        file = open_plain_file(folder, name)
-    finally:
-        os.close(folder)
-    if file is None:
+        text = _text(path, name)
+    except OSError as problem:
+        raise RecordUnreadable(str(problem)) from problem
+    try:
+        fields = json.loads(text) if len(text) <= _MAX_BYTES else None
+    except (ValueError, RecursionError):
         return None
-    with os.fdopen(file, "rb") as record:
-        try:
-            text = record.read(_MAX_BYTES + 1)
-            fields = json.loads(text) if len(text) <= _MAX_BYTES else None
-        except (OSError, ValueError, RecursionError):
-            return None
     return fields if isinstance(fields, dict) else None
+
+
+def _text(path: Path, name: str) -> bytes:
+    """What a record holds, one byte more than it may at most; empty where there is none."""
+    with ExitStack() as opened:
+
+        def enter(what: str | Path, flags: int, above: int | None) -> int:
+            found = os.open(what, flags, dir_fd=above)
+            opened.callback(os.close, found)
+            return found
+
+        # the folder of all runs is nobody's but ours: it is there, or nothing can be told
+        root = enter(path.parent, _FOLDER & ~os.O_NOFOLLOW, None)
+        try:
+            file = enter(name, _FILE, enter(path.name, _FOLDER, root))
+        except OSError as problem:
+            if problem.errno in _NOT_THERE:
+                return b""
+            raise
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            return b""
+        with os.fdopen(file, "rb", closefd=False) as record:
+            return record.read(_MAX_BYTES + 1)
 
 
 def _mark(fields: Any, boot_id: Any) -> ProcessMark | None:

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from app.adapters.engine.inotify import MODIFIED, OVERFLOWN, Inotify
-from app.adapters.engine.records import read_exit
+from app.adapters.engine.records import RecordUnreadable, read_exit
 from app.adapters.engine.run_log import RunLog
 from app.adapters.supervisor.output import HEAD, TAIL_PREFIX
 from app.adapters.supervisor.record_files import EXIT, STARTED
@@ -154,7 +154,7 @@ class Watcher:
     def _tell_what_is_there(self, run_id: str, watched: Watched) -> None:
         if RunLog(watched.folder).size:
             self._tell(run_id, "log")
-        if read_exit(watched.folder) is not None:
+        if _has_exit(watched.folder):
             watched.is_exit_told = True
             self._tell(run_id, "exit")
 
@@ -178,7 +178,7 @@ class Watcher:
         if watched is None:
             return
         if what == "exit":
-            if read_exit(watched.folder) is None:
+            if not _has_exit(watched.folder):
                 return
             watched.is_exit_told = True
         self._tell(run_id, what)
@@ -202,6 +202,13 @@ class Watcher:
             self._listener(run_id, what)
         except Exception:
             _logger.exception("the listener failed for %s of %s", what, run_id)
+
+
+def _has_exit(folder: Path) -> bool:
+    try:
+        return read_exit(folder) is not None
+    except RecordUnreadable:
+        return False
 
 
 def _meaning(mask: int, name: str) -> str | None:
