@@ -57,11 +57,17 @@ class Deliveries:
                 project = self._projects.find(run.project_id) if run else None
                 # a Stop may have come before the push
                 if run is not None and project is not None and run.status == Status.DELIVERING:
-                    self._write(run, project)
+                    self._try(run, project)
         finally:
             self._begun.discard(run_id)
         # what follows from it, and whatever looked meanwhile and was put off
         self._again(run_id)
+
+    def _try(self, run: Run, project: Project) -> None:
+        try:
+            self._write(run, project)
+        except Exception:
+            self._deliverer.put_off(run)
 
     def _write(self, run: Run, project: Project) -> None:
         outcome = self._deliverer.deliver(run, project)

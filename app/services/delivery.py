@@ -57,18 +57,17 @@ class Deliverer:
 
     def deliver(self, run: Run, project: Project) -> Delivery | NotDelivered:
         """Like `deliver_now`; where nothing was answered, a pause and a hold begin."""
-        try:
-            outcome = self.deliver_now(run, project)
-        except Exception:
-            # traced once; until somebody mends it, origin is not asked at every tick
-            level = logging.INFO if run.id in self._pauses else logging.ERROR
-            log.log(level, "the delivery of %s failed", run.id, exc_info=True)
-            outcome = NotDelivered("something went wrong here; see the log", for_good=False)
+        outcome = self.deliver_now(run, project)
         if isinstance(outcome, NotDelivered) and not outcome.for_good:
             self._wait(run, outcome.because)
-        else:
-            self.forget(run.id)
         return outcome
+
+    def put_off(self, run: Run) -> None:
+        """Begin a pause after the fault that is being handled, which is traced once a run."""
+        # until somebody mends it, origin is not asked at every tick
+        level = logging.INFO if run.id in self._pauses else logging.ERROR
+        log.log(level, "the delivery of %s failed", run.id, exc_info=True)
+        self._wait(run, "something went wrong here; see the log")
 
     def forget(self, run_id: str) -> None:
         """End the run's pause: it is delivered, or will not be."""
