@@ -15,6 +15,9 @@ from app.services.sweep import Sweep
 from tests.agents_for_tests.runs import until
 from tests.planes import RealPlane, real_plane
 
+# what no reader takes for a list of labels
+NO_LIST = '["ready-for-agent"'
+
 
 @pytest.fixture
 def plane(tmp_path: Path) -> Iterator[RealPlane]:
@@ -78,7 +81,7 @@ def test_f34_one_projects_trouble_ends_in_that_project(plane: RealPlane) -> None
     broken, sound = plane.add_project("exit 1"), plane.add_project("exit 1")
     for project in (broken, sound):
         plane.add_issue(project)
-    spoil(plane, broken.id, "{")
+    spoil(plane, broken.id, NO_LIST)
     for project in (broken, sound):
         plane.ledgers.projects.change(project.id, auto_enabled=True)
     plane.metronome.repeat(plane.services.sweep.request, 0.2)
