@@ -66,7 +66,7 @@ ReportEvent = ToolUsed | FileEdited | Used | Said | SessionNamed | LimitReached
 
 @dataclass(frozen=True)
 class Report:
-    """The sums of a run so far; costs in US dollars, None where nothing was told."""
+    """The sums of a run so far; costs in US dollars, a moment as ISO 8601; None: not told."""
 
     tools_used: int = 0
     files_edited: int = 0
@@ -76,6 +76,7 @@ class Report:
     session_id: str | None = None
     final_message: str | None = None
     limit: str | None = None
+    limit_resets_at: str | None = None
 
     @property
     def usage(self) -> dict[str, Any]:
@@ -116,6 +117,7 @@ class Tally:
         self._session: str | None = None
         self._said: str | None = None
         self._limit: str | None = None
+        self._resets_at: datetime | None = None
 
     def add(self, event: ReportEvent) -> None:
         """Take one event in."""
@@ -130,8 +132,10 @@ class Tally:
                 self._said = text
             case SessionNamed(session_id):
                 self._session = session_id
-            case LimitReached(evidence):
+            case LimitReached(evidence, resets_at):
                 self._limit = evidence
+                # the moment is not told again by every word about the limit
+                self._resets_at = resets_at or self._resets_at
 
     @property
     def report(self) -> Report:
@@ -145,6 +149,7 @@ class Tally:
             session_id=self._session,
             final_message=self._said,
             limit=self._limit,
+            limit_resets_at=self._resets_at.isoformat() if self._resets_at else None,
         )
 
 

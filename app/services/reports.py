@@ -127,6 +127,7 @@ class Reporter:
     def _begin(self, run: Run) -> Reading | None:
         reader = self._agents.reader(run.agent)
         if reader is None:
+            self._remember(run.id)  # nobody asks for it again at its every word
             return None
         reading = self._readings[run.id] = Reading(run, reader)
         if self._engine.log(run.id).is_cut:
@@ -192,9 +193,12 @@ class Reporter:
                 self._write_last(reading)
         with self._guard:
             self._readings.pop(run.id, None)
-            self._concluded[run.id] = None
-            while len(self._concluded) > REMEMBERED:
-                self._concluded.popitem(last=False)
+            self._remember(run.id)
+
+    def _remember(self, run_id: str) -> None:
+        self._concluded[run_id] = None
+        while len(self._concluded) > REMEMBERED:
+            self._concluded.popitem(last=False)
 
     def _write_last(self, reading: Reading) -> None:
         run, report = reading.run, reading.report

@@ -28,6 +28,7 @@ def test_a_run_whose_agent_reports_nothing_has_an_empty_report(shop: Workshop) -
         "session_id": None,
         "final_message": None,
         "limit": None,
+        "limit_resets_at": None,
         "sentence": "",
         "continue_command": "",
     }

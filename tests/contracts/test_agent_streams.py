@@ -131,6 +131,12 @@ def test_a_limit_is_told_with_its_evidence(
     )
 
 
+def test_the_moment_of_a_reset_is_kept_though_later_words_do_not_tell_it() -> None:
+    report = report_of("claude", (RECORDED / "claude_limited.jsonl").read_bytes())
+    assert report.limit == "You've hit your session limit · resets 2:30pm (Europe/Paris)"
+    assert report.limit_resets_at == "2026-11-21T16:00:00+00:00"
+
+
 @pytest.mark.parametrize("name", ["claude", "codex", "gemini", "opencode", "aider"])
 def test_an_ordinary_stream_tells_of_no_limit(name: str) -> None:
     (file,) = RECORDED.glob(f"{name}.*")

@@ -160,6 +160,7 @@ def test_a_dead_agent_leaves_its_last_words_and_what_its_code_means(
     (line,) = report_lines(plane, run)
     assert line.data["final_message"] == "You have exhausted your daily quota on this model."
     assert line.sentence == "its usage limit is reached"
+    assert line.data["limit"] == "You have exhausted your daily quota on this model."
 
 
 def test_the_output_of_an_unknown_agent_changes_nothing(plane: RealPlane) -> None:

@@ -171,6 +171,7 @@ class ReportOut(Answer):
     session_id: str | None = None
     final_message: str | None = None
     limit: str | None = None
+    limit_resets_at: str | None = None
     sentence: str = ""
     continue_command: str = ""
 
