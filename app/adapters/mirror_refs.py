@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from app.adapters.git_answers import HEADS
@@ -12,6 +13,7 @@ from app.services.ports import CannotRead
 
 _PACKED_CAP = 256 * 1024 * 1024
 _DEEPEST = 120
+_TRIES = 3
 
 
 def read_claims(mirror: Path) -> set[str]:
@@ -22,10 +24,17 @@ def read_claims(mirror: Path) -> set[str]:
                 pass  # without it, git does not take this for a repository either
             with opened(git_dir, "refs", "heads") as heads:
                 # loose before packed, as git packs: what moves in between is seen in one of them
-                found = set(_loose(heads))
+                found = _all_loose(heads)
             return found | set(_packed(git_dir))
     except OSError as problem:
         raise CannotRead(f"The mirror could not be read: {problem}") from problem
+
+
+def _all_loose(heads: int) -> set[str]:
+    for _ in range(_TRIES):
+        with suppress(FileNotFoundError):  # git removes a folder with the last claim in it
+            return set(_loose(heads))
+    return set(_loose(heads))
 
 
 def _loose(folder: int, above: str = "", depth: int = 0) -> Iterator[str]:

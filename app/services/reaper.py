@@ -230,7 +230,7 @@ class Reaper:
 
     def _is_tidying(self, sight: Sight) -> bool:
         at = sight.exit.at if sight.exit else None
-        return bool(sight.alive) and at is not None and self._clock() - at < TIDYING
+        return bool(sight.alive) and at is not None and abs(self._clock() - at) < TIDYING
 
     def _has_claim(self, repo: Repository, run: Run) -> bool:
         try:

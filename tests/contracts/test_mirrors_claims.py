@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
+from app.adapters import mirror_refs
+from app.adapters.git_folders import opened
 from app.services.ports import CannotRead
 from tests.repositories import Place, run_git, set_up_place
 
@@ -48,6 +51,23 @@ def test_a_claim_under_way_is_none_yet(place: Place) -> None:
     (place.mirror / "refs" / "heads" / "afk").mkdir()
     (place.mirror / "refs" / "heads" / "afk" / "1.lock").write_text(place.base_sha)
     assert place.mirrors.claims(place.repo) == told_by_git(place) == set()
+
+
+def test_a_folder_that_goes_with_its_last_claim_is_no_obstacle(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.mirrors.claim(place.repo, "afk/1", place.base_sha)
+    gone = place.mirror / "refs" / "heads" / "gone"
+    gone.mkdir()
+
+    def open_late(above: int | Path, *names: str) -> AbstractContextManager[int]:
+        if names == (gone.name,):
+            gone.rmdir()
+        return opened(above, *names)
+
+    monkeypatch.setattr(mirror_refs, "opened", open_late)
+    assert place.mirrors.claims(place.repo) == {"afk/1"}
+    assert not gone.exists()
 
 
 def hide(place: Place) -> None:

@@ -108,3 +108,18 @@ def test_an_issue_that_is_not_wanted_any_more_is_not_worked_on(
         assert run.status == "not_started"
         assert why in (run.because or "")
         assert plane.is_gone(run)
+
+
+@pytest.mark.expects_error_log
+def test_a_launch_whose_lock_cannot_be_had_is_no_promise_any_more(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    with real_plane(tmp_path, database_url=url) as plane:
+        project = plane.add_project()
+        locks, aside = plane.settings.runs_root / "locks", tmp_path / "locks"
+        if locks.exists():
+            locks.rename(aside)
+        locks.write_text("no folder")
+        run = plane.launch(project)
+        assert run.status == "starting"
+        locks.unlink()
+        assert plane.reap(run).status == "not_started"
