@@ -13,8 +13,8 @@ from app.services.launcher import Launcher
 from app.services.reaper import Reaper
 from app.services.reports import Reporter
 from app.services.run_locks import Locks
+from app.services.settlement import Settlement
 from app.services.tenure import Tenure
-from app.services.undoing import FullSettlement
 from app.services.verdicts import Verdicts
 from app.services.workers import Workers
 
@@ -40,7 +40,7 @@ def make_reaper(
         launcher,
         verdicts,
         Deliveries(ledgers, deliverer, verdicts, locks, workers, again),
-        FullSettlement(runs, outside, workers, clock, again),
+        Settlement(runs, outside, workers, clock, again),
         reporter,
         locks,
         tenure,

@@ -15,11 +15,16 @@ from app.records.tables import Project, Run
 from app.services.floor import Outside
 from app.services.ports import CannotRead, Delivery, Mirrors, OriginProblem, Repository, Sight
 from app.services.prechecks import repository_of
+from app.services.succession import Succession
+from app.services.undoing import UNPROVED, Undoing
 from app.services.workers import Workers
 
 log = logging.getLogger(__name__)
 TIDYING = timedelta(seconds=30)
-UNPROVED = "its end could not be proved yet; this is tried again"
+
+
+class StillThere(Exception):
+    """Something of a run could not be taken back yet; the message says what."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ def let_go(mirrors: Mirrors, repo: Repository, branch: str, head_sha: str) -> No
 
 
 class Settlement:
-    """Ends what outlived a run, then does the guarded teardown; repeated until proved."""
+    """Ends what outlived a run, then undoes or tears down with care; repeated until proved."""
 
     def __init__(
         self,
@@ -91,6 +96,8 @@ class Settlement:
         self._workers = workers
         self._clock = clock
         self._again = again
+        self._succession = Succession(runs, outside, clock)
+        self._undoing = Undoing(outside, self._succession)
         self._killing: set[str] = set()
 
     def settle(self, run: Run, project: Project) -> None:
@@ -102,7 +109,10 @@ class Settlement:
                 self._workers.carry_on(self._kill, run)
             return
         try:
-            kept = self._tear_down(run, project)
+            kept = self._judge(run, project)
+        except StillThere as rest:
+            self._runs.note_hold(run, str(rest))
+            return
         except (CannotRead, OSError) as problem:
             log.warning("what %s left could not be read: %s", run.id, problem)
             kept = Kept(True, f"{run.work_branch} could not be read: {problem}")
@@ -115,7 +125,8 @@ class Settlement:
     def _is_tidying(self, run: Run, sight: Sight) -> bool:
         # the supervisor ends what its agent left behind, and is heard when it is done
         age = self._clock() - (run.ended_at or self._clock())
-        return sight.exit is not None and bool(sight.alive) and age < TIDYING
+        # of a clock that was set back nothing is known: it must not spare what never ends
+        return sight.exit is not None and bool(sight.alive) and abs(age) < TIDYING
 
     def _kill(self, run: Run) -> None:
         try:
@@ -129,10 +140,38 @@ class Settlement:
             self._killing.discard(run.id)
         self._again(run.id)
 
+    def _judge(self, run: Run, project: Project) -> Kept:
+        """Undo what never started, tear down what did. Raises StillThere."""
+        if run.status == Status.NOT_STARTED:
+            undone = self._undoing.clear(run, project)
+            if undone.remains:
+                raise StillThere(undone.remains)
+            return Kept(bool(undone.parked), undone.parked)
+        try:
+            took_over = self._succession.complete(run)
+        except (CannotRead, OSError) as problem:
+            raise StillThere(f"what it took over is not with it yet: {problem}") from problem
+        if took_over or run.started_at is not None:
+            return self._tear_down(run, project)
+        return self._give_back(run, project)
+
+    def _give_back(self, run: Run, project: Project) -> Kept:
+        """The end of a run that was stopped before it began, and has taken nothing over."""
+        kept = Kept(False, "")
+        if not self._succession.is_anothers(run):
+            kept = self._tear_down(run, project)
+        if run.retry_of is not None and not kept.parked:
+            try:
+                self._succession.bring_back(repository_of(project), run)
+            except (CannotRead, OSError) as problem:
+                because = f"{run.work_branch} has not its old work back yet: {problem}"
+                raise StillThere(because) from problem
+        return kept
+
     def _tear_down(self, run: Run, project: Project) -> Kept:
-        repo = repository_of(project)
-        if run.status == Status.NOT_STARTED or run.base_sha is None:
+        if run.base_sha is None:
             return Kept(False, "")
+        repo = repository_of(project)
         if self._copies.exists(run.id):
             try:
                 tip = self._copies.take(repo, run.id, run.work_branch)

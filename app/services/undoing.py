@@ -5,22 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TypeVar
 
 from app.domain.rules import ExitReason
-from app.domain.words import Status
-from app.records.run_ledger import RunLedger
 from app.records.tables import Project, Run
 from app.services.floor import Outside
-from app.services.ports import CannotRead, Sight
+from app.services.ports import Sight
 from app.services.prechecks import repository_of
-from app.services.settlement import Kept, Settlement
 from app.services.succession import Succession
-from app.services.workers import Workers
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
+UNPROVED = "its end could not be proved yet; this is tried again"
 
 
 @dataclass
@@ -54,7 +50,7 @@ class Undoing:
         made = made or Made()
         # until nothing of it lives, a run keeps its branch and its copy
         if made.process and not self._tried("its processes", lambda: self._engine.kill(run.id)):
-            return Undone("its end could not be proved yet; this is tried again")
+            return Undone(UNPROVED)
         return self.clear(run, project, made)
 
     def clear(self, run: Run, project: Project | None, made: Made | None = None) -> Undone:
@@ -122,59 +118,3 @@ class Undoing:
 
 def _never_began(sight: Sight) -> bool:
     return sight.exit is not None and sight.exit.reason is ExitReason.NOT_SPAWNED
-
-
-class StillThere(Exception):
-    """Something of a launch could not be taken back yet; the message says what."""
-
-
-class FullSettlement(Settlement):
-    """Settles every ended run; one that never started is undone, not torn down."""
-
-    def __init__(
-        self,
-        runs: RunLedger,
-        outside: Outside,
-        workers: Workers,
-        clock: Callable[[], datetime],
-        again: Callable[[str], None],
-    ) -> None:
-        super().__init__(runs, outside, workers, clock, again)
-        self._succession = Succession(runs, outside, clock)
-        self._undoing = Undoing(outside, self._succession)
-
-    def settle(self, run: Run, project: Project) -> None:
-        """Release an ended run if it is proved gone, else see to its end. Its lock is held."""
-        try:
-            super().settle(run, project)
-        except StillThere as rest:
-            self._runs.note_hold(run, str(rest))
-
-    def _tear_down(self, run: Run, project: Project) -> Kept:
-        if run.status != Status.NOT_STARTED:
-            if self._complete(run) or run.started_at is not None:
-                return super()._tear_down(run, project)
-            return self._give_back(run, project)
-        undone = self._undoing.clear(run, project)
-        if undone.remains:
-            raise StillThere(undone.remains)
-        return Kept(bool(undone.parked), undone.parked)
-
-    def _give_back(self, run: Run, project: Project) -> Kept:
-        """The end of a run that was stopped before it began, and has taken nothing over."""
-        kept = Kept(False, "")
-        if not self._succession.is_anothers(run):
-            kept = super()._tear_down(run, project)
-        if run.retry_of is not None and not kept.parked:
-            try:
-                self._succession.bring_back(repository_of(project), run)
-            except (CannotRead, OSError) as problem:
-                because = f"{run.work_branch} has not its old work back yet: {problem}"
-                raise StillThere(because) from problem
-        return kept
-
-    def _complete(self, run: Run) -> bool:
-        try:
-            return self._succession.complete(run)
-        except (CannotRead, OSError) as problem:
-            raise StillThere(f"what it took over is not with it yet: {problem}") from problem

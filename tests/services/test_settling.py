@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from app.adapters.engine.processes import ProcessTable
+from app.domain.rules import ExitReason, ExitRecord
 from app.failpoints import FailpointHit
 from app.records.audit_ledger import Deed
 from app.records.tables import Project, Run
-from app.services.settlement import UNPROVED
+from app.services.undoing import UNPROVED
+from tests.fake_planes import FakePlane
+from tests.fakes import World
 from tests.planes import COMMIT, RealPlane
 from tests.repositories import tip_of
 
@@ -165,3 +168,29 @@ def test_what_is_merged_before_a_run_is_proved_gone_leaves_no_branch_anywhere(
     run = plane.run(run.id)
     assert (run.released_at is not None, run.parked, plane.tip(run)) == (True, False, None)
     assert tip_of(Path(project.origin), f"refs/heads/{run.work_branch}") == ""
+
+
+def test_a_clock_that_was_set_back_spares_no_process_that_stays(tmp_path: Path) -> None:
+    world = World()
+    plane = FakePlane(tmp_path, world)
+    try:
+        project = plane.add_project(world)
+        number = plane.add_issue(project)
+        run = plane.services.afk.start(project.id, number, plane.asker(), plane.clock()).run
+        plane.rest()
+        # its supervisor has written how the agent ended, and never comes to its own end
+        ended = ExitRecord(3, None, ExitReason.EXITED, plane.clock())
+        world.processes[run.id].exit = ended
+        plane.reaper.reap_once(run.id)
+        plane.rest()
+        assert world.processes[run.id].is_alive
+        plane.clock.advance(-3600)
+        plane.reaper.reap_once(run.id)
+        plane.rest()
+        assert not world.processes[run.id].is_alive
+        found = plane.ledgers.runs.find(run.id)
+        assert found is not None
+        assert (found.status, found.released_at is not None) == ("died", True)
+    finally:
+        plane.rest()
+        plane.stop()
