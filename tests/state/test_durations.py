@@ -44,7 +44,14 @@ def test_how_long_ago_is_said_in_one_unit(seconds: float, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(3600, "1 hour"), (7200, "2 hours"), (5400, "90 min"), (60, "1 min"), (90, "90 s"), (0, "0 s")],
+    [
+        (3600, "1 hour"),
+        (7200, "2 hours"),
+        (5400, "90 min"),
+        (60, "1 min"),
+        (90, "90 s"),
+        (0, "0 s"),
+    ],
 )
 def test_a_length_that_was_chosen_is_told_in_its_largest_whole_unit(
     seconds: float, words: str
