@@ -189,3 +189,13 @@ def test_a_failure_is_told_on_its_project(shop: Workshop) -> None:
     ]
     assert project["last_run"]["id"] == run["id"]
     assert project["live_runs"] == 0
+
+
+def test_a_project_tells_the_run_that_is_live_though_a_newer_one_has_ended(shop: Workshop) -> None:
+    project_id = shop.add_project("two at once")
+    live = shop.live(shop.start(project_id, "please wait")["id"])
+    shop.ended(shop.start(project_id, "please fail")["id"])
+    project = shop.wait(f"/projects/{project_id}", lambda one: one["live_runs"] == 1)
+    assert project["last_run"]["id"] == live["id"]
+    shop.stop(live["id"])
+    shop.wait(f"/projects/{project_id}", lambda one: one["last_run"]["id"] != live["id"])
