@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
+from app.domain.ids import is_run_id
 from app.failpoints import reach
 from app.records.parked_ledger import ParkedLedger
 from app.records.run_ledger import RunLedger
@@ -33,7 +34,8 @@ def aside_name(branch: str, run_id: str) -> str:
 
 def is_aside(run: Run) -> bool:
     """True where a run's branch was set aside."""
-    return run.work_branch.startswith(f"{ASIDE}/") and run.work_branch.endswith(f"/{run.id}")
+    # the name is that of one run: others of its branch were set aside with it
+    return run.work_branch.startswith(f"{ASIDE}/") and is_run_id(run.work_branch.split("/")[-1])
 
 
 def goes_on(run: Run) -> bool:

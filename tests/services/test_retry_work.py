@@ -135,6 +135,22 @@ def test_what_was_set_aside_can_be_delivered_and_discarded_and_not_gone_on_with(
     assert tip_of(Path(project.origin)) == second.base_sha
 
 
+def test_a_run_that_was_set_aside_together_with_another_is_not_gone_on_with_either(
+    plane: RealPlane,
+) -> None:
+    project = plane.add_project(f"{COMMIT}; exit 3")
+    first = died(plane, project)
+    second = plane.see_end(retry(plane, first))
+    # as with a copy of its own, it is kept beside the one that went on
+    plane.ledgers.runs.note(first.id, project.id, parked=True)
+    plane.see_end(retry(plane, second, source="fresh"))
+    aside = f"parked/afk/1/{second.id}"
+    assert plane.run(first.id).work_branch == aside
+    with pytest.raises(Parked, match="was set aside for a retry") as answer:
+        accept(plane, first, source="parked")
+    assert answer.value.members["branch"] == aside
+
+
 def test_an_agent_that_goes_on_is_told_so(plane: RealPlane) -> None:
     project = plane.add_project(TWO_TRIES)
     first = died(plane, project)
