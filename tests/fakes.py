@@ -22,6 +22,7 @@ from app.services.ports import (
     DiffStat,
     LaunchFailed,
     LaunchOrder,
+    LogPiece,
     MergeAnswer,
     ProcessMark,
     PushAnswer,
@@ -264,10 +265,10 @@ class FakeLog:
 
     size = 0
     is_cut = False
-    written_at = None
+    written_at: datetime | None = None
 
-    def read(self, offset: int = 0, limit: int | None = None) -> object:
-        raise NotImplementedError
+    def read(self, offset: int = 0, limit: int | None = None) -> LogPiece:
+        return LogPiece(b"", 0)
 
 
 class FakeEngine:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.attacks.issue_texts import TEXTS
 from tests.e2e.conftest import OpenPage
@@ -33,7 +33,7 @@ def write(server: RunyardServer, project: str, title: str, **more: object) -> st
     return f"{server.url}/projects/{project}/issues/{answer.json()['number']}"
 
 
-def row(page: Page, number: int) -> object:
+def row(page: Page, number: int) -> Locator:
     """An issue's row."""
     return page.locator(f"[data-testid=issue-row][data-issue='{number}']")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from app.adapters.engine.local import LocalEngine
 from app.adapters.engine.processes import ProcessTable
 from app.domain.rules import ExitReason, ExitRecord
 from app.failpoints import FailpointHit
@@ -24,6 +25,7 @@ from tests.repositories import tip_of
 def no_process_table(plane: RealPlane) -> Iterator[None]:
     """Nothing can be proved of any process meanwhile."""
     engine = plane.adapters.engine
+    assert isinstance(engine, LocalEngine)
     seeing = engine._table
     engine._table = ProcessTable(engine._instance, str(plane.folder / "no-such-table"))
     yield
