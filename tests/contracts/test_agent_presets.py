@@ -12,7 +12,7 @@ from app.adapters.agents.streams import STREAMS
 from app.domain.reports import SessionNamed
 from app.services.ports import Job
 
-JOB = Job("Mend it", Path("/runs/prompt.md"), Path("/work/copy"), "afk/7", 7, None)
+JOB = Job("Mend it", Path("/runs/prompt.md"), Path("/copy"), "afk/7", 7, None)
 FURTHER = (
     Preset(
         name="amp",
@@ -70,7 +70,7 @@ def presets(*more: Preset) -> AgentPresets:
         ),
         (
             "codex",
-            "codex exec --json --dangerously-bypass-approvals-and-sandbox -C /work/copy|Mend it",
+            "codex exec --json --dangerously-bypass-approvals-and-sandbox -C /copy|Mend it",
         ),
         (
             "gemini",
