@@ -110,13 +110,13 @@ def test_an_issue_that_names_itself_can_be_run(plane: RealPlane) -> None:
 
 
 def test_an_issue_whose_branch_a_claim_shuts_out_holds_up_no_other(plane: RealPlane) -> None:
-    project = plane.add_project("exit 3", branch_pattern="afk/<N>/work")
+    project = plane.add_project()
     for title in ("Claimed", "Free"):
         plane.add_issue(project, title)
-    plane.finish(project, issue=1)
-    # as after a change that an earlier version let through
-    plane.ledgers.projects.change(project.id, branch_pattern="afk/<N>")
-    project = plane.project(project.id)
+    repo, mirrors = plane.repository(project), plane.adapters.mirrors
+    base = mirrors.origin_tip(repo, project.base_branch)
+    assert base is not None
+    mirrors.claim(repo, "afk/1/work", base)
     [claimed, _] = plane.services.issues.all(project.id)
     assert claimed.hold == "parked: afk/1/work, beside which afk/1 cannot be made"
     assert plane.services.issues.claimable(project) == [2]
