@@ -58,10 +58,13 @@ class Yard:
         assert told["reaped"] + told["delivered"] == 1, (run["id"], told)
 
     def _check_work(self, run: dict[str, Any]) -> None:
-        """A run that has committed still has its commits: in its branch, or delivered."""
-        mirror = self.data / "runs" / "mirrors" / f"{run['project_id']}.git"
-        if not (self.tallies / run["id"]).exists() or run["delivery"] not in (None, "null"):
+        """A run whose agent has worked still has its branch, or has delivered it.
+
+        One that was stopped before it counted as running is undone, where its copy held nothing.
+        """
+        if run["started_at"] is None or run["delivery"] not in (None, "null"):
             return
+        mirror = self.data / "runs" / "mirrors" / f"{run['project_id']}.git"
         heads = run_git(mirror, "for-each-ref", "--format=%(refname:short)", "refs/heads")
         assert run["work_branch"] in heads.split(), (run["id"], run["status"], run["because"])
 
