@@ -60,7 +60,6 @@ def test_a_launch_that_was_held_up_is_given_up_before_its_agent(plane: RealPlane
     assert plane.is_gone(plane.run(run.id))
 
 
-@pytest.mark.expects_error_log
 def test_an_agent_that_nobody_wrote_down_is_adopted_however_late_it_is_found(
     plane: RealPlane,
 ) -> None:
@@ -75,6 +74,7 @@ def test_an_agent_that_nobody_wrote_down_is_adopted_however_late_it_is_found(
     assert plane.adapters.engine.look(run.id).alive
 
 
+@pytest.mark.expects_error_log
 def test_one_run_that_cannot_be_started_stops_no_other(plane: RealPlane) -> None:
     broken, sound = plane.add_project(), plane.add_project()
     for project in (broken, sound):
