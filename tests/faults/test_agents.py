@@ -128,7 +128,6 @@ def test_f26_one_line_of_ten_megabytes_is_kept_whole(
 def test_f27_a_disk_that_refuses_the_log_neither_holds_nor_ends_the_agent(
     engine: LocalEngine, root: Path, instance: str, tmp_path: Path
 ) -> None:
-    root.mkdir()
     # no file may grow over 8 KiB: a write is refused as on a full disk
     limited = f"ulimit -f 8; exec {sys.executable} -c '{APP_THAT_IS_KILLED}' \"$@\""
     text = "yes 0123456 | head -c 1000000; exit 3"

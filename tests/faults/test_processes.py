@@ -60,7 +60,6 @@ def test_f15_a_run_outlives_the_app_that_was_killed(
 ) -> None:
     os.mkfifo(tmp_path / "go")
     text = f"echo one; read x < {tmp_path}/go; echo two; exit 7"
-    root.mkdir()
     app = subprocess.run(
         [sys.executable, "-c", APP_THAT_IS_KILLED, str(root), instance, text], cwd=ROOT
     )
