@@ -69,11 +69,12 @@ class AutoLoop:
 
     def fill_once(self, now: datetime) -> int:
         """Start what the loop may start, at most one run a project; how many."""
-        room = _Room.of(self._runs.open_runs())
-        if not self._leases.may_sweep(now) or room.taken >= self._max_live_runs:
+        swept = self._projects.swept() if self._leases.may_sweep(now) else []
+        room = _Room.of(self._runs.open_runs() if swept else [])
+        if not swept or room.taken >= self._max_live_runs:
             return 0
         missing = cache(self._missing)
-        free = [one for one in self._projects.swept() if self._may_be_free(one, room, missing)]
+        free = [one for one in swept if self._may_be_free(one, room, missing)]
         # who had a run longest ago goes first: where slots are few, nobody waits for ever
         free.sort(key=lambda project: self._turns.get(project.id, 0))
         started = 0

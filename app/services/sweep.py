@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from app.domain.lifecycle import WAITING, Signal
 from app.domain.words import Cause, Status
 from app.records import run_ledger
+from app.records.run_moments import RunMoments
 from app.records.tables import Run
 from app.services.floor import Ledgers
 from app.services.launcher import Launcher
@@ -49,6 +50,7 @@ class Sweep:
         call_at: Callable[[datetime, Callable[[], None]], None],
     ) -> None:
         self._runs = ledgers.runs
+        self._moments = RunMoments(ledgers.runs.stores)
         self._projects = ledgers.projects
         self._reaper = reaper
         self._launcher = launcher
@@ -113,8 +115,8 @@ class Sweep:
         return self._take(run, now)
 
     def _end_late_launches(self, now: datetime) -> None:
-        for run in self._runs.open_runs():
-            if run.status == Status.STARTING and self._launcher.launch_by(run) <= now:
+        for run in self._moments.starting():
+            if self._launcher.launch_by(run) <= now:
                 self._guarded(self._end_late_launch, run, now)
 
     def _end_late_launch(self, run: Run, now: datetime) -> None:
@@ -130,14 +132,9 @@ class Sweep:
 
     def _remember_next_moment(self, now: datetime) -> None:
         """Have the next fill at the moment when something is due, not at the next tick."""
-        moments: list[datetime | None] = []
-        for run in self._runs.open_runs():
-            if run.status == Status.DELAYED:
-                moments.append(run.due_at)
-            elif run.status == Status.QUEUED:
-                moments.append(run.expires_at)
-            elif run.status == Status.STARTING:
-                moments.append(self._launcher.launch_by(run))
+        starting = self._moments.starting()
+        moments: list[datetime | None] = [self._launcher.launch_by(run) for run in starting]
+        moments.append(self._moments.next_of_waiting(now))
         ahead = [moment for moment in moments if moment is not None and moment > now]
         if ahead:
             self._call_at(min(ahead), self.request_fill)
