@@ -113,7 +113,7 @@ class Assembly:
         ground, ledgers, outside = self._ground, self._ledgers, self._outside
         keys = self._make_keys()
         # these three need each other: who accepts asks for a sweep, and a sweep accepts
-        trigger = self._make_trigger_desk(keys, lambda: sweep.request_fill())
+        trigger = self._make_trigger_desk(keys, lambda: sweep.request_queue())
         loop = self._make_loop(trigger)
         sweep = self._make_sweep(loop)
         desk = self._make_project_desk(sweep)

@@ -81,6 +81,10 @@ class Sweep:
         """Only start what may start, soon."""
         self._ask("fill")
 
+    def request_queue(self) -> None:
+        """Only let waiting runs go on, soon: nothing has become free that the loop could use."""
+        self._ask("queue")
+
     def tick_once(self, now: datetime) -> Swept:
         """Look at every open run, then start what may start.
 

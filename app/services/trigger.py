@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlmodel import Session
 
@@ -19,6 +18,7 @@ from app.errors import AlreadyRunning, ConcurrencyLimit, Parked, PrLock, RateLim
 from app.failpoints import reach
 from app.records import run_ledger
 from app.records.run_ledger import RunLedger
+from app.records.run_twins import find_twin
 from app.records.succession_ledger import SuccessionLedger
 from app.records.tables import Project, Run
 from app.services.keys import Keys, Sent
@@ -267,19 +267,12 @@ def _sentence(run: Run) -> str:
     return f"{run.trigger}{of} · {what}{goes_on}"
 
 
-def _twin(run: Run) -> tuple[Any, ...]:
-    return (
-        *(run.agent, run.issue, run.pr_number, run.branch_name),
-        *(run.task, run.depth_level, run.target_framework),
-    )
-
-
 def _refuse_twin(session: Session, ready: _Ready) -> None:
     if ready.may_have_twin:
         return
-    for other in run_ledger.find_open(session, ready.run.project_id):
-        if _twin(other) == _twin(ready.run):
-            raise AlreadyRunning(run_id=other.id)
+    twin = find_twin(session, ready.run)
+    if twin is not None:
+        raise AlreadyRunning(run_id=twin.id)
 
 
 def _refuse_locked(session: Session, run: Run) -> None:
