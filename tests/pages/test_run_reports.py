@@ -37,7 +37,7 @@ async def test_what_the_agent_reports_is_shown_while_it_works_and_in_the_end(
     await asyncio.to_thread(open_gate, gate)
     await until_status(house, run.id, "succeeded")
     await until(lambda: IN_ALL in html_of(user) and "<b>Worked</b>" in html_of(user))
-    assert "<b>Working</b>" not in html_of(user)
+    await until(lambda: "<b>Working</b>" not in html_of(user))
     assert "Expired coupons are refused at checkout.\n142 tests pass." in html_of(user)
     user.find(marker="tab-more").click()
     await until(lambda: f"claude --resume {SESSION}" in html_of(user))

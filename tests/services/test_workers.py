@@ -120,6 +120,8 @@ def test_a_duty_that_raises_gives_its_turn_back() -> None:
     turns.submit(fail)
     turns.submit(done.set)
     assert done.wait(10)
+    # the failure is traced before this test is over
+    assert workers.finish(10)
     workers.close()
 
 
