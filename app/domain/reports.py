@@ -55,10 +55,16 @@ class SessionNamed:
 
 @dataclass(frozen=True)
 class LimitReached:
-    """The agent's account has no usage left; `evidence` is what it wrote."""
+    """The agent's account has no usage left; `evidence` is the line that it wrote, raw.
+
+    A time that stands in a text alone is in `evidence`. `family` is the window or the models it
+    holds for (`seven_day_opus`), empty for the whole account. `needs_person`: no time ends it.
+    """
 
     evidence: str
     resets_at: datetime | None = None
+    family: str = ""
+    needs_person: bool = False
 
 
 ReportEvent = ToolUsed | FileEdited | Used | Said | SessionNamed | LimitReached
