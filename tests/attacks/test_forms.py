@@ -288,7 +288,9 @@ def test_a24_a_notice_says_only_what_we_say(shop: Workshop, notice: str) -> None
     assert b"set-cookie" not in head.lower()
     assert b'data-testid="notice"' not in body
     assert b"<script" not in body
-    assert b"555" not in body
+    # the whole words: digits alone may stand in a form's secret or an id
+    assert b"Call 555" not in body
+    assert b"Call+555" not in body
 
 
 # --- hostile words -----------------------------------------------------------------------------
