@@ -1,0 +1,17 @@
+"""The presets as data: what is known of each command line, and of which version it is known.
+
+A further agent is a file here with its entry; its stream is one of `streams.STREAMS`.
+"""
+
+from __future__ import annotations
+
+from app.adapters.agents.catalogue.aider import AIDER
+from app.adapters.agents.catalogue.claude import CLAUDE
+from app.adapters.agents.catalogue.codex import CODEX
+from app.adapters.agents.catalogue.gemini import GEMINI
+from app.adapters.agents.catalogue.opencode import OPENCODE
+from app.adapters.agents.catalogue.preset import Preset
+
+__all__ = ["PRESETS", "Preset"]
+
+PRESETS = (CLAUDE, CODEX, GEMINI, OPENCODE, AIDER)
