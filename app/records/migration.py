@@ -11,8 +11,8 @@ from sqlalchemy.engine import make_url
 
 from app.records.database import Database
 
-HEAD = "0002"
-REVISIONS = ("0001", "0002")
+HEAD = "0003"
+REVISIONS = ("0001", "0002", "0003")
 LOCK = 0x52756E79617264  # "Runyard", for databases that lock by number
 
 

@@ -9,10 +9,12 @@ from app.records.tables.control import (
     Project,
     SignIn,
 )
+from app.records.tables.holds import AccountHold
 from app.records.tables.runs import Run, RunEvent
 from app.records.tables.tracker import ChangeRequest, IssueComment, IssueRow
 
 __all__ = [
+    "AccountHold",
     "Audit",
     "ChangeRequest",
     "IssueComment",

@@ -83,6 +83,7 @@ class Project(SQLModel, table=True):
     frameworks: list[str] = Field(sa_type=JSON)
     sandbox: str
     auto_enabled: bool = False
+    resume_after_limit: bool = True
     state: str
     state_because: str | None = None
     strikes: int = 0

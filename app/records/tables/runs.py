@@ -63,6 +63,12 @@ class Run(SQLModel, table=True):
             postgresql_where=text("parked"),
         ),
         Index("ended_runs", "ended_at"),
+        Index(
+            "resumable_runs",
+            "ended_at",
+            sqlite_where=text("may_resume"),
+            postgresql_where=text("may_resume"),
+        ),
     )
 
     id: str = Field(primary_key=True)
@@ -116,6 +122,11 @@ class Run(SQLModel, table=True):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cost_usd: float | None = None
+    # the session of its agent that a run goes on with
+    session_id: str | None = None
+    # how many runs before it were resumed in a row, and whether it waits to be resumed itself
+    resumes: int = 0
+    may_resume: bool = False
 
 
 class RunEvent(SQLModel, table=True):
