@@ -248,12 +248,17 @@ def test_a_launch_that_breaks_off_anywhere_loses_nothing(
     assert (branch, plane.run(holder).work_branch) == ("afk/1", "afk/1")
     assert holder == (first.id if source == "fresh" else second.id)
     assert (plane.copy(plane.run(holder)) / "left.txt").exists()
-    # where its agent had begun before it was ended, it may have committed, or left nothing to do
-    assert plane.tip(plane.run(holder)) == tip or point == "after_spawn"
+    assert plane.tip(plane.run(holder)) == tip
+    left = tip_of(plane.copy(plane.run(holder)))
+    if point == "after_spawn":  # its agent had begun before it was ended, and may have committed
+        run_git(plane.copy(plane.run(holder)), "merge-base", "--is-ancestor", str(tip), left)
+    else:
+        assert left == tip
     copies = [run for run in (first, second) if plane.copy(run).exists()]
     assert [run.id for run in copies] == [holder]
     third = plane.see_end(retry(plane, first))
-    assert third.status == "succeeded" or point == "after_spawn"
+    # this agent succeeds as long as there is something left for it to commit
+    assert third.status == ("succeeded" if left == tip else "died"), third.because
 
 
 def test_no_two_runs_ever_have_one_work_in_hand(plane: RealPlane) -> None:
