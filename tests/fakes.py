@@ -242,7 +242,7 @@ class FakeCopies:
     def diff(self, repo: Repository, run_id: str, *, base_sha: str) -> Diff:
         return Diff(f"{base_sha}..{self._copy(run_id).tip}")
 
-    def adopt(self, old_id: str, run_id: str) -> None:
+    def adopt(self, old_id: str, run_id: str, *, in_place: bool = False) -> None:
         if self._world.is_stuck:
             raise CannotRead("The copy could not be moved.")
         if old_id in self._world.copies and run_id not in self._world.copies:

@@ -39,7 +39,8 @@ _CHECKOUT_SECONDS = 600.0
 class GitWorkingCopies:
     """Copies at `root/<run id>`; what we know of them, out of their reach, in `root/../looks`.
 
-    A copy is registered by our git folder `looks/<run id>.git`, made before it.
+    A copy is registered by our git folder `looks/<run id>.git`, made before it. One that was
+    adopted in place keeps the name of the run before; a file in that folder of ours tells it.
     """
 
     def __init__(self, root: Path, mirrors_root: Path, *, git: Git) -> None:
@@ -50,11 +51,12 @@ class GitWorkingCopies:
 
     def path(self, run_id: str) -> Path:
         """Where the run's copy is or would be."""
-        return self._root / checked_id(run_id)
+        return self._root / self._name(run_id)
 
     def exists(self, run_id: str) -> bool:
-        """True where something is at the copy's place."""
-        return os.path.lexists(self.path(run_id))
+        """True where something is at the copy's place, and that is no other run's."""
+        path = self.path(run_id)
+        return os.path.lexists(path) and not self._is_anothers(run_id, path.name)
 
     def prepare(self, repo: Repository, run_id: str, *, branch: str, sha: str) -> Path:
         """Clone, borrowing the mirror's objects, with `branch` checked out at `sha`.
@@ -62,7 +64,7 @@ class GitWorkingCopies:
         Leaves nothing behind when it fails. Raises LaunchFailed, UnsafeArgument.
         """
         agreed_ref(self._git, branch)
-        path, look = self.path(run_id), self._look_dir(run_id)
+        path, look = self._root / checked_id(run_id), self._look_dir(run_id)
         for folder in (self._root, self._looks):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.exists(run_id):
@@ -131,10 +133,11 @@ class GitWorkingCopies:
         with or_cannot_read("The working copy"), self._opened(run_id):
             return self._look(run_id).diff(checked_sha(base_sha))
 
-    def adopt(self, old_id: str, run_id: str) -> None:
+    def adopt(self, old_id: str, run_id: str, *, in_place: bool = False) -> None:
         """Make the copy of one run another's, with whatever is in it; safe to repeat.
 
-        Nothing where there is no copy of the old run. Raises CannotRead.
+        Nothing where there is no copy of the old run. With `in_place` the folder keeps its name.
+        Raises CannotRead.
         """
         with or_cannot_read("The working copy"):
             if self.exists(run_id) or not self.exists(old_id):
@@ -144,11 +147,17 @@ class GitWorkingCopies:
                 raise CannotRead(f"{old_id} is not a working copy of ours.")
             with self._opened(old_id):
                 pass
+            place = self.path(old_id)
+            # one that has stayed before stays: where its folder is must never be two facts at once
+            stays = in_place or place.name != old_id
+            if stays and look.is_dir():
+                (look / _PLACE).write_text(place.name)
             # what we know of it first: a copy without that is nobody's
             if look.is_dir():
                 remove_tree(self._looks, new_look.name)
                 look.rename(new_look)
-            self.path(old_id).rename(self.path(run_id))
+            if not stays:
+                place.rename(self.path(run_id))
 
     def size(self, run_id: str) -> int:
         """Bytes of the copy on disk."""
@@ -202,6 +211,18 @@ class GitWorkingCopies:
         # its time too: see Look
         shutil.copy2(look / "index", git_dir / "index")
 
+    def _name(self, run_id: str) -> str:
+        """The name of the copy's folder."""
+        try:
+            return checked_id((self._look_dir(run_id) / _PLACE).read_text())
+        except FileNotFoundError:
+            return run_id
+
+    def _is_anothers(self, run_id: str, name: str) -> bool:
+        if name != run_id or self._look_dir(run_id).is_dir():
+            return False
+        return any(place.read_text() == name for place in self._looks.glob(f"*.git/{_PLACE}"))
+
     def _look_dir(self, run_id: str) -> Path:
         return self._looks / f"{checked_id(run_id)}.git"
 
@@ -211,11 +232,14 @@ class GitWorkingCopies:
     @contextmanager
     def _opened(self, run_id: str) -> Iterator[int]:
         """The copy's folder, held open: CannotRead where another stands there at the end."""
-        with opened(self._root, checked_id(run_id)) as copy:
+        name = self._name(run_id)
+        with opened(self._root, name) as copy:
             yield copy
-            with opened(self._root, run_id) as now:
+            with opened(self._root, name) as now:
                 if identify(now) != identify(copy):
                     raise CannotRead("The working copy was replaced while it was read.")
 
 
+# in our folder of a copy: the name that its own folder has kept
+_PLACE = "place"
 _PACKED_HEADER = b"# pack-refs with: peeled fully-peeled sorted \n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -173,3 +174,39 @@ def test_a_further_agent_is_read_by_its_entry_alone() -> None:
 
 def test_a_script_of_ones_own_is_not_read() -> None:
     assert presets().reader("script") is None
+
+
+@pytest.mark.parametrize(
+    ("agent", "expected"),
+    [
+        ("claude", ["claude", "--resume", "s-1", "-p", "Go on", "--output-format"]),
+        ("codex", ["-C", "/copy", "resume", "s-1", "Go on"]),
+        ("gemini", ["gemini", "--resume", "latest", "-p", "Go on"]),
+        ("opencode", ["--session", "s-1", "--auto", "Go on"]),
+    ],
+)
+def test_an_agent_goes_on_with_its_own_session(agent: str, expected: list[str]) -> None:
+    presets = AgentPresets({})
+    argv = presets.command(agent, replace(JOB, prompt="Go on", session="s-1"), None)
+    at = argv.index(expected[0])
+    assert argv[at : at + len(expected)] == expected
+    assert presets.can_go_on(agent, "s-1")
+
+
+@pytest.mark.parametrize("session", ["--help", "", "a b", "a\nb", "../x", "$(id)", "x" * 200])
+def test_a_session_by_no_name_is_never_gone_on_with(session: str) -> None:
+    assert not AgentPresets({}).can_go_on("claude", session)
+
+
+def test_what_has_no_sessions_cannot_go_on() -> None:
+    assert not any(AgentPresets({}).can_go_on(agent, "s-1") for agent in ("script", "aider"))
+
+
+def test_another_key_is_another_account() -> None:
+    accounts = {
+        AgentPresets(environment).account("claude")
+        for environment in ({}, {"ANTHROPIC_API_KEY": "one"}, {"HOME": "/somebody"})
+    }
+    assert len(accounts) == 3
+    key = {"OPENAI_API_KEY": "one"}
+    assert AgentPresets(key).account("claude") == AgentPresets({}).account("claude")

@@ -64,3 +64,30 @@ def test_what_is_no_copy_of_ours_is_not_adopted(place: Place, tmp_path: Path) ->
         place.copies.adopt(OLD, NEW)
     assert copy.is_symlink()
     assert not place.copies.exists(NEW)
+
+
+def test_a_copy_that_is_adopted_in_place_is_the_new_runs_under_the_old_name(place: Place) -> None:
+    copy = place.start(OLD)
+    tip = commit_file(copy, "new.txt")
+    place.copies.adopt(OLD, NEW, in_place=True)
+    place.copies.adopt(OLD, NEW, in_place=True)
+    assert (place.copies.path(NEW), place.copies.exists(NEW)) == (copy, True)
+    assert not place.copies.exists(OLD)
+    assert place.copies.take(place.repo, NEW, "afk/1") == tip
+    assert place.copies.look(place.repo, NEW, tip=tip).is_clean
+    # the old run's removal is not the new one's, and a third run finds it where it is
+    place.copies.remove(OLD)
+    place.copies.adopt(NEW, "run_3")
+    assert (place.copies.path("run_3"), place.copies.exists(NEW)) == (copy, False)
+    assert place.copies.clear_leftovers(lambda _: True) == 0
+    place.copies.remove("run_3")
+    assert list(place.origin.parent.glob("[cl]o*/run_*")) == []
+
+
+def test_an_adoption_in_place_is_whole_or_not_at_all(place: Place) -> None:
+    copy = place.start(OLD)
+    # broken off before its one step
+    (copy.parent.parent / "looks" / f"{OLD}.git" / "place").write_text(OLD)
+    assert place.copies.exists(OLD)
+    place.copies.adopt(OLD, NEW, in_place=True)
+    assert place.copies.look(place.repo, NEW, tip=place.base_sha).is_clean

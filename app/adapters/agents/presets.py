@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -14,6 +16,8 @@ from app.services.ports import AgentFinding, Job
 
 VERSION_SECONDS = 10
 SCRIPT = "script"
+# an agent names its sessions: no name of one is taken for an option
+_SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
 # what any program needs to run as its user; nothing of Runyard's own is among it
 COMMON_ENVIRONMENT = (
@@ -41,7 +45,7 @@ class AgentPresets:
             return [_fill(argument, job) for argument in own_command or ()]
         preset = self._presets[agent]
         model = (preset.model_flag, job.model) if job.model else ()
-        first, *rest = preset.arguments
+        first, *rest = _arguments(preset, job)
         # the model goes behind a subcommand or the prompt's flag, never between flag and value
         arguments = [first, *model, *rest] if not first.startswith("-") else [*model, first, *rest]
         return [preset.executable, *(_fill(argument, job) for argument in arguments)]
@@ -64,6 +68,19 @@ class AgentPresets:
         names = COMMON_ENVIRONMENT + (preset.environment if preset else ())
         found = {name: self._environment[name] for name in names if name in self._environment}
         return found | dict(preset.fixed_environment if preset else ())
+
+    def account(self, agent: str) -> str:
+        """A mark of this agent's sign-in: another key, folder or home has another one."""
+        preset = self._presets.get(agent)
+        names = ("HOME", *(preset.environment if preset else ()))
+        told = "\0".join(f"{name}={self._environment.get(name, '')}" for name in names)
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+    def can_go_on(self, agent: str, session_id: str) -> bool:
+        """True where the preset knows how, and the session's name is one."""
+        preset = self._presets.get(agent)
+        has_a_way = preset is not None and bool(preset.continue_arguments)
+        return has_a_way and _SESSION.fullmatch(session_id) is not None
 
     def reader(self, agent: str) -> StreamReader | None:
         """A new reader of this agent's output, None where nobody knows its shape."""
@@ -114,6 +131,17 @@ class AgentPresets:
         return shutil.which(program, path=self._environment.get("PATH"))
 
 
+def _arguments(preset: Preset, job: Job) -> tuple[str, ...]:
+    """The preset's, with those that go on with a session right before the prompt."""
+    known = preset.arguments
+    if job.session is None or "{prompt}" not in known:
+        return known
+    at = known.index("{prompt}")
+    if at and known[at - 1].startswith("-"):
+        at -= 1  # never between the prompt's flag and the prompt
+    return (*known[:at], *preset.continue_arguments, *known[at:])
+
+
 def _fill(argument: str, job: Job) -> str:
     values = {
         "{prompt_file}": str(job.prompt_file),
@@ -123,6 +151,7 @@ def _fill(argument: str, job: Job) -> str:
         "{branch}": job.branch,
         "{issue}": "" if job.issue is None else str(job.issue),
         "{model}": job.model or "",
+        "{session}": job.session or "",
     }
     found = [(argument.find(name), name) for name in values if name in argument]
     if not found:

@@ -12,7 +12,7 @@ from app.domain.reports import ReportEvent
 
 @dataclass(frozen=True)
 class Job:
-    """What an agent is asked to do."""
+    """What an agent is asked to do; `session` is its own one that it goes on with."""
 
     prompt: str
     prompt_file: Path
@@ -20,6 +20,7 @@ class Job:
     branch: str
     issue: int | None
     model: str | None
+    session: str | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,14 @@ class Agents(Protocol):
 
     def environment(self, agent: str) -> dict[str, str]:
         """The allow-listed environment, with what this agent's sign-in needs."""
+        ...
+
+    def account(self, agent: str) -> str:
+        """A mark that tells this agent's sign-in here from another one."""
+        ...
+
+    def can_go_on(self, agent: str, session_id: str) -> bool:
+        """True where the agent can be started unattended on a session of its own."""
         ...
 
     def reader(self, agent: str) -> OutputReader | None:

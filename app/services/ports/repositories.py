@@ -243,9 +243,10 @@ class WorkingCopies(Protocol):
         """Unified diff of the files, committed or not, against base. Raises CannotRead."""
         ...
 
-    def adopt(self, old_id: str, run_id: str) -> None:
+    def adopt(self, old_id: str, run_id: str, *, in_place: bool = False) -> None:
         """Make the copy of one run another's; safe to repeat, nothing where there is none.
 
+        With `in_place` its folder stays where it is: a session of an agent knows it by its path.
         Raises CannotRead.
         """
         ...
