@@ -24,12 +24,13 @@ from tests.records.samples import NOW
 
 MIGRATIONS = Path(migration.__file__).parent / "migrations"
 ROOT = Path(__file__).parents[2]
-NEXT = """
+COMING = f"{int(HEAD) + 1:04}"
+NEXT = f"""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "{COMING}"
+down_revision = "{HEAD}"
 
 
 def upgrade():
@@ -52,10 +53,10 @@ def next_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[]
     def upgrade() -> None:
         folder = tmp_path / "next"
         shutil.copytree(MIGRATIONS, folder / "migrations")
-        (folder / "migrations" / "versions" / "0004_next.py").write_text(NEXT)
+        (folder / "migrations" / "versions" / f"{COMING}_next.py").write_text(NEXT)
         monkeypatch.setattr(migration, "__file__", str(folder / "migration.py"))
-        monkeypatch.setattr(migration, "HEAD", "0004")
-        monkeypatch.setattr(migration, "REVISIONS", (*REVISIONS, "0004"))
+        monkeypatch.setattr(migration, "HEAD", COMING)
+        monkeypatch.setattr(migration, "REVISIONS", (*REVISIONS, COMING))
 
     return upgrade
 
@@ -120,12 +121,12 @@ def test_f47_an_older_database_is_backed_up_then_upgraded(
     next_program()
     backup = migrate(bare, backups=tmp_path / "backups", now=NOW)
     assert backup is not None
-    assert backup == tmp_path / "backups" / "before-0004-20260102T030405Z.db"
-    assert revision_of(bare) == "0004"
+    assert backup == tmp_path / "backups" / f"before-{COMING}-20260102T030405Z.db"
+    assert revision_of(bare) == COMING
     assert {one["name"] for one in inspect(bare.engine).get_columns("person")} >= {"nickname"}
     with sqlite3.connect(backup) as copy:
         assert copy.execute("SELECT id FROM person").fetchall() == [("person_1",)]
-        assert copy.execute("SELECT version_num FROM alembic_version").fetchone() == ("0003",)
+        assert copy.execute("SELECT version_num FROM alembic_version").fetchone() == (HEAD,)
         assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     copy.close()
     assert backup.stat().st_mode & 0o777 == 0o600
@@ -137,25 +138,25 @@ def test_f47_an_upgrade_that_fails_half_way_leaves_the_old_schema_and_the_backup
 ) -> None:
     migrate(bare, backups=tmp_path / "backups", now=NOW)
     next_program()
-    script = tmp_path / "next" / "migrations" / "versions" / "0004_next.py"
+    script = tmp_path / "next" / "migrations" / "versions" / f"{COMING}_next.py"
     script.write_text(f"{NEXT}    raise RuntimeError('half way')\n")
     with pytest.raises(RuntimeError, match="half way"):
         migrate(bare, backups=tmp_path / "backups", now=NOW)
-    assert revision_of(bare) == "0003"
+    assert revision_of(bare) == HEAD
     columns = {one["name"] for one in inspect(bare.engine).get_columns("person")}
     assert "nickname" not in columns
     assert len(list((tmp_path / "backups").glob("*.db"))) == 1
     # run again, it completes
     script.write_text(NEXT)
     migrate(bare, backups=tmp_path / "backups", now=NOW)
-    assert revision_of(bare) == "0004"
+    assert revision_of(bare) == COMING
 
 
 def test_f48_a_newer_database_is_refused_and_untouched(bare: Database, tmp_path: Path) -> None:
     migrate(bare, backups=tmp_path / "backups", now=NOW)
     with bare.transaction() as tx:
         tx.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(SchemaNewer, match=r"schema 9999.*up to 0003.*newer Runyard"):
+    with pytest.raises(SchemaNewer, match=f"schema 9999.*up to {HEAD}.*newer Runyard"):
         migrate(bare, backups=tmp_path / "backups", now=NOW)
     assert revision_of(bare) == "9999"
     assert not (tmp_path / "backups").exists()

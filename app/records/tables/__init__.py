@@ -10,6 +10,7 @@ from app.records.tables.control import (
     SignIn,
 )
 from app.records.tables.holds import AccountHold
+from app.records.tables.notices import Notification
 from app.records.tables.runs import Run, RunEvent
 from app.records.tables.tracker import ChangeRequest, IssueComment, IssueRow
 
@@ -22,6 +23,7 @@ __all__ = [
     "Lease",
     "LoginLink",
     "Moment",
+    "Notification",
     "Person",
     "Project",
     "Run",
