@@ -15,7 +15,7 @@ from app.services.reports import Reporter
 from app.services.run_locks import Locks
 from app.services.settlement import Settlement
 from app.services.tenure import Tenure
-from app.services.verdicts import Verdicts
+from app.services.verdicts import OnLimited, Verdicts
 from app.services.workers import Workers
 
 
@@ -30,9 +30,10 @@ def make_reaper(
     tenure: Tenure,
     clock: Callable[[], datetime],
     again: Callable[[str], None],
+    on_limited: OnLimited | None = None,
 ) -> Reaper:
     """The reaper; `again` looks at a run once more when a worker is done with it."""
-    runs, verdicts = ledgers.runs, Verdicts(ledgers, clock)
+    runs, verdicts = ledgers.runs, Verdicts(ledgers, clock, on_limited)
     deliverer = Deliverer(runs, outside, clock)
     return Reaper(
         ledgers,

@@ -6,6 +6,17 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from app.domain.last_words import (
+    Failure,
+    Finished,
+    LastWord,
+    LimitReached,
+    Progressed,
+    Retrying,
+    Troubled,
+    after,
+)
+
 # as large as the runs' columns hold; files beyond this many are not told apart
 MAX_COUNT = 2**31 - 1
 MAX_FILES = 10_000
@@ -53,21 +64,8 @@ class SessionNamed:
     session_id: str
 
 
-@dataclass(frozen=True)
-class LimitReached:
-    """The agent's account has no usage left; `evidence` is the line that it wrote, raw.
-
-    A time that stands in a text alone is in `evidence`. `family` is the window or the models it
-    holds for (`seven_day_opus`), empty for the whole account. `needs_person`: no time ends it.
-    """
-
-    evidence: str
-    resets_at: datetime | None = None
-    family: str = ""
-    needs_person: bool = False
-
-
-ReportEvent = ToolUsed | FileEdited | Used | Said | SessionNamed | LimitReached
+Work = ToolUsed | FileEdited | Used | Said | SessionNamed
+ReportEvent = Work | Progressed | Retrying | LimitReached | Troubled | Finished
 
 
 @dataclass(frozen=True)
@@ -83,6 +81,21 @@ class Report:
     final_message: str | None = None
     limit: str | None = None
     limit_resets_at: str | None = None
+    limit_family: str = ""
+    limit_needs_person: bool = False
+    failure: str | None = None
+    failure_words: str = ""
+    is_ok: bool | None = None
+
+    @property
+    def last_word(self) -> LastWord:
+        """How the agent's output stands."""
+        limit = None
+        if self.limit is not None:
+            moment = datetime.fromisoformat(self.limit_resets_at) if self.limit_resets_at else None
+            limit = LimitReached(self.limit, moment, self.limit_family, self.limit_needs_person)
+        failure = Failure(self.failure) if self.failure else None
+        return LastWord(self.is_ok, failure, self.failure_words, limit)
 
     @property
     def usage(self) -> dict[str, Any]:
@@ -122,8 +135,7 @@ class Tally:
         self._used = Used()
         self._session: str | None = None
         self._said: str | None = None
-        self._limit: str | None = None
-        self._resets_at: datetime | None = None
+        self._word = LastWord()
 
     def add(self, event: ReportEvent) -> None:
         """Take one event in."""
@@ -138,14 +150,18 @@ class Tally:
                 self._said = text
             case SessionNamed(session_id):
                 self._session = session_id
-            case LimitReached(evidence, resets_at):
-                self._limit = evidence
-                # the moment is not told again by every word about the limit
-                self._resets_at = resets_at or self._resets_at
+            case Progressed() | Retrying() | LimitReached() | Troubled() | Finished():
+                self._word = after(self._word, event)
+
+    @property
+    def last_word(self) -> LastWord:
+        """How the agent's output stands."""
+        return self._word
 
     @property
     def report(self) -> Report:
         """The sums as they are now."""
+        word, limit = self._word, self._word.limit
         return Report(
             tools_used=self._tools,
             files_edited=len(self._files),
@@ -154,8 +170,13 @@ class Tally:
             cost_usd=self._used.cost_usd,
             session_id=self._session,
             final_message=self._said,
-            limit=self._limit,
-            limit_resets_at=self._resets_at.isoformat() if self._resets_at else None,
+            limit=limit.evidence if limit else None,
+            limit_resets_at=limit.resets_at.isoformat() if limit and limit.resets_at else None,
+            limit_family=limit.family if limit else "",
+            limit_needs_person=limit is not None and limit.needs_person,
+            failure=word.failure,
+            failure_words=word.evidence,
+            is_ok=word.is_ok,
         )
 
 

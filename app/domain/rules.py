@@ -7,36 +7,27 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from app.domain.endings import (
+    REASONS,
+    TIME_USED_UP,
+    Ending,
+    ExitReason,
+    ExitRecord,
+    ending_at_limit,
+    ending_of_failure,
+)
+from app.domain.last_words import SILENCE, LastWord, LimitReached
 from app.domain.lifecycle import Signal
+from app.domain.liveness import Vitals, is_lingering, is_stalled, stall_words
 from app.domain.words import PAUSE_THRESHOLD, Cause, Delivers, Status
-
-
-class ExitReason(StrEnum):
-    """What a supervisor writes as the reason of an end."""
-
-    EXITED = "exited"
-    DEADLINE = "deadline"
-    USAGE_LIMIT = "usage_limit"
-    STOPPED = "stopped"
-    STALLED = "stalled"
-    OUT_OF_MEMORY = "out_of_memory"
-    DISK_FULL = "disk_full"
-    NOT_SPAWNED = "not_spawned"
-
-
-@dataclass(frozen=True)
-class ExitRecord:
-    """How an agent ended: an exit code or a signal number, why, and when (UTC)."""
-
-    code: int | None
-    signal: int | None
-    reason: ExitReason
-    at: datetime
 
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What one look at the world found; None stands for "could not be read"."""
+    """What one look at the world found; None stands for "could not be read".
+
+    `word` is the last one of an agent that has ended, `vitals` are those of one that lives.
+    """
 
     delivered: bool | None
     exit: ExitRecord | None
@@ -46,15 +37,25 @@ class RunFacts:
     delivers: Delivers = Delivers.CHANGE
     has_work: bool | None = False
     host_restarted: bool = False
+    word: LastWord = SILENCE
+    vitals: Vitals | None = None
+    stall_seconds: int | None = None
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What follows from the facts: a signal for MOVES with its cause, or no signal yet."""
+    """What follows from the facts: a signal for MOVES with its cause, or no signal yet.
+
+    `evidence` is what the agent wrote of it, raw, `limit` the same of its usage limit.
+    `ends_tree`: the agent is done and does not exit; it is judged when it has been ended.
+    """
 
     signal: Signal | None
     cause: Cause | None = None
     because: str = ""
+    evidence: str = ""
+    limit: LimitReached | None = None
+    ends_tree: bool = False
 
     @property
     def is_final(self) -> bool:
@@ -62,9 +63,10 @@ class Verdict:
         return self.signal is not None and self.signal is not Signal.WORK_TO_DELIVER
 
 
-_OUT_OF_MEMORY = "the machine ran out of memory and ended the agent"
-_DISK_FULL = "the disk is full: the agent failed when its log could not be written any more"
 STILL_GOING = Verdict(None, because="still going")
+LINGERS = Verdict(
+    None, because="the agent has said its last word and does not exit", ends_tree=True
+)
 
 
 def cannot_tell(what: str) -> Verdict:
@@ -85,37 +87,62 @@ def classify(facts: RunFacts) -> Verdict:
     if not facts.alive:
         return _classify_gone(facts, "its process is gone and left no exit record")
     if facts.deadline is not None and facts.now >= facts.deadline:
-        return Verdict(Signal.DEADLINE, Cause.BUDGET, "its time was used up, nothing delivered")
-    return STILL_GOING
+        return _verdict(TIME_USED_UP)
+    return STILL_GOING if facts.vitals is None else _classify_alive(facts, facts.vitals)
 
 
-def _classify_exit(facts: RunFacts, exit_record: ExitRecord) -> Verdict:
-    if exit_record.reason is ExitReason.DEADLINE:
-        return Verdict(Signal.DEADLINE, Cause.BUDGET, "its time was used up, nothing delivered")
-    if exit_record.reason is ExitReason.USAGE_LIMIT:
-        return Verdict(Signal.USAGE_LIMIT, Cause.USAGE_LIMIT, "the agent's usage limit was reached")
-    if exit_record.reason is ExitReason.NOT_SPAWNED:
-        return Verdict(Signal.GONE, Cause.AGENT_MISSING, "the agent's command could not be started")
-    if exit_record.reason is ExitReason.STOPPED:
+def _classify_exit(facts: RunFacts, record: ExitRecord) -> Verdict:
+    word, reason = facts.word, record.reason
+    if reason is ExitReason.DEADLINE:
+        return _verdict(REASONS[reason])
+    if reason is ExitReason.STOPPED and not word.is_final:
         # not by us, or the row would say so: the machine was shut down, or somebody ended it
         return _classify_gone(facts, "it was ended from outside of Runyard")
-    if exit_record.reason is ExitReason.STALLED:
-        return Verdict(Signal.GONE, Cause.STALLED, "the agent wrote nothing for too long")
-    if exit_record.reason is ExitReason.OUT_OF_MEMORY:
-        return Verdict(Signal.GONE, Cause.OUT_OF_MEMORY, _OUT_OF_MEMORY)
-    if exit_record.reason is ExitReason.DISK_FULL:
-        return Verdict(Signal.GONE, Cause.DISK_FULL, _DISK_FULL)
-    if exit_record.signal is not None:
-        return Verdict(Signal.GONE, Cause.SIGNAL, f"killed by signal {exit_record.signal}")
-    if exit_record.code != 0:
-        return Verdict(Signal.GONE, Cause.EXIT_CODE, f"agent exited {exit_record.code}")
+    is_clean = record.code == 0 or (reason is ExitReason.STOPPED and word.is_ok is True)
+    if word.limit is not None and (not is_clean or word.is_ok is False):
+        return _at_limit(word)
+    if reason in REASONS:
+        return _verdict(REASONS[reason])
+    if not is_clean or word.is_ok is False:
+        return _verdict(ending_of_failure(record, word), word.evidence)
+    return _classify_done(facts)
+
+
+def _classify_done(facts: RunFacts) -> Verdict:
+    """An agent that has done what it wanted: what counts is what it leaves."""
+    how = "agent exited 0"
+    if facts.exit is None or facts.exit.code != 0:
+        how = "agent finished and was ended"
     if facts.delivers is Delivers.REPORT:
-        return Verdict(Signal.DELIVERED, Cause.REPORTED, "agent exited 0")
+        return Verdict(Signal.DELIVERED, Cause.REPORTED, how)
     if facts.has_work is None:
         return cannot_tell("the working copy could not be read")
     if facts.has_work:
-        return Verdict(Signal.WORK_TO_DELIVER, None, "agent exited 0 with commits to deliver")
-    return Verdict(Signal.GONE, Cause.NO_DELIVERY, "agent exited 0, nothing delivered")
+        return Verdict(Signal.WORK_TO_DELIVER, None, f"{how} with commits to deliver")
+    return Verdict(Signal.GONE, Cause.NO_DELIVERY, f"{how}, nothing delivered")
+
+
+def _classify_alive(facts: RunFacts, vitals: Vitals) -> Verdict:
+    if is_lingering(vitals, facts.now):
+        word = vitals.word
+        if word.limit is not None:
+            return _at_limit(word)
+        if word.is_ok is False:
+            return _verdict(ending_of_failure(None, word), word.evidence)
+        # what it leaves is looked at when nothing writes there any more
+        return LINGERS
+    if is_stalled(vitals, facts.stall_seconds, facts.now):
+        return Verdict(Signal.GONE, Cause.STALLED, stall_words(vitals, facts.now))
+    return STILL_GOING
+
+
+def _at_limit(word: LastWord) -> Verdict:
+    evidence = word.limit.evidence if word.limit else ""
+    return _verdict(ending_at_limit(word), evidence, word.limit)
+
+
+def _verdict(ending: Ending, evidence: str = "", limit: LimitReached | None = None) -> Verdict:
+    return Verdict(ending.signal, ending.cause, ending.because, evidence, limit)
 
 
 def _classify_gone(facts: RunFacts, because: str) -> Verdict:

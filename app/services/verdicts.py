@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from app.domain import rules
+from app.domain.last_words import LimitReached
 from app.domain.lifecycle import Signal, next_status
 from app.domain.rules import Strike, Verdict
 from app.domain.words import Cause, Status
@@ -24,6 +25,11 @@ class Line:
     kind: str
     sentence: str
     at: datetime | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+# told in the transaction that ends a run at its account's usage limit: the run, and when
+OnLimited = Callable[[Transaction, Run, LimitReached, datetime], None]
 
 
 class _Beaten(Exception):
@@ -33,10 +39,16 @@ class _Beaten(Exception):
 class Verdicts:
     """Moves runs; whoever loses a race writes nothing at all."""
 
-    def __init__(self, ledgers: Ledgers, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        ledgers: Ledgers,
+        clock: Callable[[], datetime],
+        on_limited: OnLimited | None = None,
+    ) -> None:
         self._runs = ledgers.runs
         self._projects = ledgers.projects
         self._clock = clock
+        self._on_limited = on_limited
 
     def write(
         self, run: Run, verdict: Verdict, line: Line, before: Sequence[Line] = (), **columns: Any
@@ -58,12 +70,14 @@ class Verdicts:
             with self._runs.stores.owner_of(run.id).transaction() as tx:
                 now = self._clock()
                 for told in before:
-                    self._runs.tell(tx, run.id, told.at or now, told.kind, told.sentence)
-                words = {"kind": line.kind, "sentence": line.sentence, "hold": None}
-                moved = self._runs.move(tx, run, signal, now=now, **words, **columns)
+                    self._runs.tell(tx, run.id, told.at or now, told.kind, told.sentence, told.data)
+                words = {"kind": line.kind, "sentence": line.sentence, "data": line.data}
+                moved = self._runs.move(tx, run, signal, now=now, hold=None, **words, **columns)
                 if moved is None:
                     raise _Beaten
                 self._count(tx, moved, effect, verdict.because)
+                if verdict.limit is not None and self._on_limited is not None:
+                    self._on_limited(tx, moved, verdict.limit, now)
         except _Beaten:
             # whoever moved it first has also done what follows from that
             return self._runs.find(run.id) or run
