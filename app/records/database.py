@@ -16,6 +16,7 @@ from sqlalchemy.pool import QueuePool
 from sqlmodel import Session
 
 from app.records.feed import Change
+from app.records.happenings import Happening
 
 BUSY_SECONDS = 30
 READERS = 8
@@ -33,6 +34,12 @@ class Transaction(Session):
         """Add changes to be told after the commit."""
         self.info.setdefault("changes", []).extend(changes)
 
+    def happened(self, happening: Happening) -> None:
+        """Tell the database's witness, who may write what follows in this transaction."""
+        witness = self.info.get("witness")
+        if witness is not None:
+            witness(self, happening)
+
 
 class Database:
     """One database. SQLite gets one writing connection and a few reading ones."""
@@ -40,6 +47,7 @@ class Database:
     def __init__(self, url: str, *, tell: Callable[[list[Change]], None]) -> None:
         self.url = url
         self._tell = tell
+        self.witness: Callable[[Transaction, Happening], None] | None = None
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
         if self.is_sqlite:
             self._writer = _sqlite_engine(url, size=1, begin="BEGIN IMMEDIATE")
@@ -72,7 +80,8 @@ class Database:
         Raises DatabaseSilent. No outside call belongs inside.
         """
         with _silence_named():
-            with Transaction(self._writer, expire_on_commit=False) as session:
+            info = {"witness": self.witness}
+            with Transaction(self._writer, expire_on_commit=False, info=info) as session:
                 yield session
                 session.commit()
                 changes = session.info.get("changes", [])

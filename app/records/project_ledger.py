@@ -12,6 +12,7 @@ from sqlmodel import col, select
 from app.domain.words import BUILTIN, PAUSE_THRESHOLD
 from app.records.database import Transaction
 from app.records.feed import ProjectChanged
+from app.records.happenings import ProjectBroke, ProjectPaused
 from app.records.routing import Stores
 from app.records.tables import IssueRow, Project, Run
 
@@ -78,6 +79,8 @@ class ProjectLedger:
                     .returning(Project)
                 ).one_or_none()
                 tx.announce(ProjectChanged(project_id))
+                if changed is not None and columns.get("state") == "broken":
+                    tx.happened(ProjectBroke(project_id, changed.state_because or ""))
                 return changed
         except IntegrityError as error:
             raise NameInUse(str(columns.get("name"))) from error
@@ -118,12 +121,15 @@ class ProjectLedger:
         `because` is what the pause says of itself where this strike begins or goes on with one.
         """
         counted = col(Project.strikes) + 1
-        tx.execute(
+        strikes = tx.scalars(
             update(Project)
             .where(col(Project.id) == project_id)
             .values(
                 strikes=counted,
                 paused_because=case((counted >= PAUSE_THRESHOLD, because), else_=None),
             )
-        )
+            .returning(col(Project.strikes))
+        ).one_or_none()
         tx.announce(ProjectChanged(project_id))
+        if strikes == PAUSE_THRESHOLD:
+            tx.happened(ProjectPaused(project_id, because))

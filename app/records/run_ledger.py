@@ -13,6 +13,7 @@ from app.domain.lifecycle import DONE, LIVE, Signal, next_status
 from app.domain.words import Status, Trigger
 from app.records.database import Transaction
 from app.records.feed import ProjectChanged, QuotaChanged, RunChanged, RunTold
+from app.records.happenings import RunEnded, WorkParked
 from app.records.routing import Stores
 from app.records.tables import Run, RunEvent
 
@@ -71,6 +72,8 @@ class RunLedger:
             return None
         self.tell(tx, run.id, now, kind, sentence, data)
         tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
+        if status in DONE:
+            tx.happened(RunEnded(moved))
         return moved
 
     def note(self, run_id: str, project_id: str, **columns: Any) -> None:
@@ -121,6 +124,8 @@ class RunLedger:
                 return False
             self.tell(tx, run.id, now, "kill_verified", sentence)
             tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
+            if parked:
+                tx.happened(WorkParked(run))
             return True
 
     # --- its timeline --------------------------------------------------------------------------

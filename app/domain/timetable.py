@@ -1,0 +1,90 @@
+"""When people may be told: quiet hours, and when a digest is due, by the wall clock of a zone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+
+_TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
+_DAYS = (-2, -1, 0, 1)
+
+
+@dataclass(frozen=True)
+class Hours:
+    """From one time of day to another, over midnight where the end is the earlier one."""
+
+    begin: time
+    end: time
+
+
+@dataclass(frozen=True)
+class Window:
+    """From `begin` until before `end`, both UTC."""
+
+    begin: datetime
+    end: datetime
+
+
+def parse_time(text: str) -> time:
+    """A time of day as `07:30`. Raises ValueError."""
+    found = _TIME.fullmatch(text.strip())
+    if not found:
+        raise ValueError("write a time of day as 07:30")
+    return time(int(found[1]), int(found[2]))
+
+
+def parse_hours(text: str) -> Hours:
+    """Hours as `22:00-07:00`. Raises ValueError."""
+    begin, dash, end = text.partition("-")
+    if not dash:
+        raise ValueError("write two times of day as 22:00-07:00")
+    hours = Hours(parse_time(begin), parse_time(end))
+    if hours.begin == hours.end:
+        raise ValueError("quiet hours need an end that is not their begin")
+    return hours
+
+
+@dataclass(frozen=True)
+class Timetable:
+    """Quiet hours, which end with a digest, or a time of its own for a digest, or neither."""
+
+    zone: tzinfo
+    quiet: Hours | None = None
+    digest_at: time | None = None
+
+    def free_at(self, now: datetime) -> datetime:
+        """Now, or the end of the quiet hours that it is in."""
+        if self.quiet is None:
+            return now
+        return next((one.end for one in self._windows(now) if one.begin <= now < one.end), now)
+
+    def last_window(self, now: datetime) -> Window | None:
+        """What the newest digest that is due by now covers; None where there are no digests."""
+        over = [one for one in self._windows(now) if one.end <= now]
+        return over[-1] if over else None
+
+    def next_end(self, now: datetime) -> datetime | None:
+        """When the next digest is due."""
+        return next((one.end for one in self._windows(now) if one.end > now), None)
+
+    def _windows(self, now: datetime) -> list[Window]:
+        """The windows of the days around a moment, by their ends."""
+        today = now.astimezone(self.zone).date()
+        days = [today + timedelta(days=number) for number in _DAYS]
+        if self.quiet is not None:
+            begin, end = self.quiet.begin, self.quiet.end
+            over_midnight = timedelta(days=int(end < begin))
+            pairs = [(day, begin, day + over_midnight, end) for day in days]
+        elif self.digest_at is not None:
+            at = self.digest_at
+            pairs = [(day - timedelta(days=1), at, day, at) for day in days]
+        else:
+            return []
+        ends = [(self._utc(a, b), self._utc(c, d)) for a, b, c, d in pairs]
+        # an hour that a clock skips may take the whole of a window
+        return [Window(min(begin, end), end) for begin, end in ends]
+
+    def _utc(self, day: date, at: time) -> datetime:
+        # a time that a clock shows twice is its first one; one that it skips is as long after
+        return datetime.combine(day, at, self.zone).astimezone(UTC)

@@ -1,0 +1,51 @@
+"""What happens in a transaction that people may want to be told of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.records.tables import Run
+
+
+@dataclass(frozen=True)
+class RunEnded:
+    """A run has come to its end, in whatever state; its work may be parked at once."""
+
+    run: Run
+
+
+@dataclass(frozen=True)
+class WorkParked:
+    """A run that had ended left work that is kept until somebody decides."""
+
+    run: Run
+
+
+@dataclass(frozen=True)
+class ProjectPaused:
+    """A project's failures have reached the number that pauses its loop."""
+
+    project_id: str
+    because: str
+
+
+@dataclass(frozen=True)
+class ProjectBroke:
+    """A project's repository could not be cloned."""
+
+    project_id: str
+    because: str
+
+
+@dataclass(frozen=True)
+class PersonNeeded:
+    """Nothing goes on here until a person decides; told once for each `key`."""
+
+    key: str
+    project_id: str
+    what: str
+    because: str
+    path: str
+
+
+Happening = RunEnded | WorkParked | ProjectPaused | ProjectBroke | PersonNeeded
