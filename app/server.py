@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import secrets
-import signal
-import socket
 import sys
-import threading
 import tomllib
 import webbrowser
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from types import FrameType
 from typing import Any
 
 import httpx
@@ -26,6 +21,7 @@ from fastapi.staticfiles import StaticFiles
 from nicegui import core, ui
 from pydantic import ValidationError
 
+from app.announced import END_SECONDS, AnnouncedServer, end_on_signals
 from app.api import (
     afk,
     events,
@@ -57,6 +53,7 @@ from app.foothold import (
     refuse_open_bind,
 )
 from app.logs import set_up_logs
+from app.native.window import Window
 from app.pages.plain import PlainPages
 from app.pages.routes import register_pages
 from app.records.database import DatabaseSilent
@@ -64,9 +61,10 @@ from app.records.migration import SchemaNewer
 
 log = logging.getLogger(__name__)
 PAGE_CALL_SECONDS = 60
-END_SECONDS = 3
-END_AT_LATEST_SECONDS = 9
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_GOES_ON = (
+    "The window is closed, Runyard goes on: Ctrl-C ends it, and "
+    "`runyard serve --native` opens a window again."
+)
 
 
 @dataclass(frozen=True)
@@ -165,11 +163,13 @@ def _build_api(services: Any, live: LiveStream) -> FastAPI:
     return api
 
 
-def serve(given: dict[str, Any]) -> None:
-    """Run the server until it is told to stop; `given` is what the command line said."""
-    should_open = given.pop("open_browser", True)
+def serve(given: dict[str, Any], *, in_window: bool, in_browser: bool) -> None:
+    """Run the server until it is told to stop; `given` is what the command line said.
+
+    Its page is opened in a window of its own, and where there is none in a browser, if it may.
+    """
     with _told_plainly():
-        _serve(load_settings(**given), given, should_open=should_open)
+        _serve(load_settings(**given), given, in_window=in_window, in_browser=in_browser)
 
 
 @contextmanager
@@ -205,14 +205,17 @@ def offline_doctor(given: dict[str, Any]) -> dict[str, Any]:
         }
 
 
-def _serve(settings: Settings, given: dict[str, Any], *, should_open: bool) -> None:
+def _serve(settings: Settings, given: dict[str, Any], *, in_window: bool, in_browser: bool) -> None:
     refuse_open_bind(settings.host)
     prepare_folders(settings)
     with only_server(settings), listening_socket(settings) as listener:
         set_up_logs()
-        for number in SIGNALS:
-            signal.signal(number, _end)
-        with _running_plane(settings, given) as plane, known_address(settings):
+        end_on_signals()
+        with (
+            _running_plane(settings, given) as plane,
+            known_address(settings),
+            _page_opener(plane, in_window=in_window, in_browser=in_browser) as open_page,
+        ):
             live = LiveStream(plane.services)
             config = uvicorn.Config(
                 build_gate(plane, live),
@@ -223,20 +226,9 @@ def _serve(settings: Settings, given: dict[str, Any], *, should_open: bool) -> N
                 ws="wsproto",
                 timeout_graceful_shutdown=END_SECONDS,
             )
-            server = _Announced(config, plane, live, should_open=should_open)
+            make_link = partial(_login_link, plane)
+            server = AnnouncedServer(config, live, make_link=make_link, open_page=open_page)
             server.run(sockets=[listener])
-
-
-def _end(*_: Any) -> None:
-    # the server hands a signal on once it has ended: what is open in `_serve` is then closed
-    for number in SIGNALS:
-        signal.signal(number, _end_now)
-    sys.exit(0)
-
-
-def _end_now(*_: Any) -> None:
-    # agents live under their supervisors, and every row is whole: nothing is lost by it
-    os._exit(0)
 
 
 @contextmanager
@@ -249,38 +241,19 @@ def _running_plane(settings: Settings, given: dict[str, Any]) -> Iterator[Contro
         plane.stop()
 
 
-class _Announced(uvicorn.Server):
-    """Says where it is once it answers; ends in order when asked, at once when asked again."""
-
-    def __init__(
-        self, config: uvicorn.Config, plane: ControlPlane, live: LiveStream, *, should_open: bool
-    ) -> None:
-        super().__init__(config)
-        self._plane = plane
-        self._live = live
-        self._should_open = should_open
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then print and open the one-time link."""
-        await super().startup(sockets)
-        link = await asyncio.to_thread(_login_link, self._plane)
-        print(f"Runyard is ready. Open this link once, within 5 minutes:\n\n  {link}\n", flush=True)
-        if self._should_open:
-            await asyncio.to_thread(webbrowser.open, link)
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal: the first ends in order, but in time, whatever still waits for an answer."""
-        if self.should_exit:
-            _end_now()
-        last_word = threading.Timer(END_AT_LATEST_SECONDS, _end_now)
-        last_word.daemon = True
-        last_word.start()
-        super().handle_exit(sig, frame)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the streams first: nothing else would, and everybody would wait for them."""
-        self._live.close()
-        await super().shutdown(sockets)
+@contextmanager
+def _page_opener(
+    plane: ControlPlane, *, in_window: bool, in_browser: bool
+) -> Iterator[Callable[[], Any]]:
+    make_link = partial(_login_link, plane)
+    if not in_window:
+        yield lambda: in_browser and webbrowser.open(make_link())
+        return
+    window = Window(plane.settings.data_root, make_link, in_browser=in_browser, closed=_GOES_ON)
+    try:
+        yield window.open
+    finally:
+        window.close()
 
 
 def _login_link(plane: ControlPlane) -> str:

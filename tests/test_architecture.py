@@ -61,10 +61,12 @@ ROOMS = {
     ),
     "app.pages": Room(("app.pages", "app.state", "app.domain"), (*DATABASE, *OUTSIDE, "fastapi")),
     "app.cli": Room(
-        ("app.cli", "app.domain", "app.api.client", "app.api.schemas", *TOOLS),
+        ("app.cli", "app.domain", "app.api.client", "app.api.schemas", "app.native", *TOOLS),
         (*SERVER, *DATABASE),
         inside_functions=("main", "app.server"),
     ),
+    # the window's own process starts without the server's libraries
+    "app.native": Room(("app.native",), (*SERVER, *DATABASE, "httpx", "redis", "apscheduler")),
     FAILPOINTS: Room((), (*SERVER, *DATABASE, *OUTSIDE)),
     "app.errors": Room(("app.errors", "app.domain"), (*SERVER, *DATABASE, *OUTSIDE)),
     "app.config": Room(("app.config", "app.domain", "app.errors"), (*SERVER, *DATABASE)),
@@ -81,9 +83,13 @@ STARTER_CALL = re.compile(
 )
 MAY_START_PROCESSES = (
     "app/cli/own_server.py",
+    "app/native/window.py",
     *(f"app/adapters/{place}" for place in ("git.py", "engine/", "supervisor/", "agents/")),
 )
-STARTED_BY = "only git, engine, supervisor, agents and the demo of the command line start processes"
+STARTED_BY = (
+    "only git, engine, supervisor, agents, the window and the demo of the command line start"
+    " processes"
+)
 VAGUE = {"util", "utils", "helper", "helpers", "manager", "managers", "misc"}
 VAGUE_ALONE = {"common", "base"}
 CLOCK = re.compile(

@@ -17,13 +17,18 @@ Port = Annotated[
     int | None, typer.Option(min=1, max=65535, help="The port to listen on; 8080 by default.")
 ]
 NoOpen = Annotated[bool, typer.Option("--no-open", help="Do not open a browser.")]
+Native = Annotated[
+    bool, typer.Option("--native", help="Open a desktop window, onto a running server too.")
+]
 LOOK = "look"
 _LEVEL_COLOURS = {"ok": "green", LOOK: "yellow", "none": "dim"}
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the whole."""
-    app.command("serve", epilog=example("runyard serve --port 9000 --no-open"))(serve_here)
+    app.command(
+        "serve", epilog=example("runyard serve --port 9000 --no-open", "runyard serve --native")
+    )(serve_here)
     app.command("login-link", epilog=example("runyard login-link"))(print_login_link)
     app.command("doctor", epilog=example("runyard doctor", "runyard doctor --strict --json"))(
         examine
@@ -31,12 +36,22 @@ def register(app: typer.Typer) -> None:
 
 
 def serve_here(
-    host: Host = None, port: Port = None, data_dir: DataDir = None, no_open: NoOpen = False
+    host: Host = None,
+    port: Port = None,
+    data_dir: DataDir = None,
+    no_open: NoOpen = False,
+    native: Native = False,
 ) -> None:
     """Start the server; what runyard does without a command."""
+    if native:
+        from app.cli.joining import join
+
+        if join(data_dir, in_browser=not no_open):
+            return
     from app.server import serve
 
-    serve({**_given(data_dir=data_dir, host=host, port=port), "open_browser": not no_open})
+    given = _given(data_dir=data_dir, host=host, port=port)
+    serve(given, in_window=native, in_browser=not no_open)
 
 
 def print_login_link(json_only: Json = False, data_dir: DataDir = None) -> None:

@@ -1,0 +1,80 @@
+"""The web server of a Runyard: says where it is once it answers, and ends in order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from app.api.live import LiveStream
+
+END_SECONDS = 3
+END_AT_LATEST_SECONDS = 9
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class AnnouncedServer(uvicorn.Server):
+    """Says where it is once it answers; ends in order when asked, at once when asked again.
+
+    `make_link` makes a one-time login link; `open_page` is called once people can come in.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        live: LiveStream,
+        *,
+        make_link: Callable[[], str],
+        open_page: Callable[[], Any],
+    ) -> None:
+        super().__init__(config)
+        self._live = live
+        self._make_link = make_link
+        self._open_page = open_page
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then print the one-time link and open the page."""
+        await super().startup(sockets)
+        link = await asyncio.to_thread(self._make_link)
+        print(f"Runyard is ready. Open this link once, within 5 minutes:\n\n  {link}\n", flush=True)
+        await asyncio.to_thread(self._open_page)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal: the first ends in order, but in time, whatever still waits for an answer."""
+        if self.should_exit:
+            _end_now()
+        last_word = threading.Timer(END_AT_LATEST_SECONDS, _end_now)
+        last_word.daemon = True
+        last_word.start()
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams first: nothing else would, and everybody would wait for them."""
+        self._live.close()
+        await super().shutdown(sockets)
+
+
+def end_on_signals() -> None:
+    """Before the server listens for signals, and after: let them end what is open, in order."""
+    for number in _SIGNALS:
+        signal.signal(number, _end)
+
+
+def _end(*_: Any) -> None:
+    # the server hands a signal on once it has ended: what is open is then closed
+    for number in _SIGNALS:
+        signal.signal(number, _end_now)
+    sys.exit(0)
+
+
+def _end_now(*_: Any) -> None:
+    # agents live under their supervisors, and every row is whole: nothing is lost by it
+    os._exit(0)

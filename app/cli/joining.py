@@ -1,0 +1,71 @@
+"""A window onto a server that runs already."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import threading
+from pathlib import Path
+
+from app.cli.connection import Server, Unreachable, connect, data_folder
+from app.cli.terminal import out
+from app.native.window import Window
+
+SERVER_ENDED = "Runyard has ended, and its window with it. Start both with: runyard serve --native"
+
+
+def join(data_dir: Path | None, *, in_browser: bool) -> bool:
+    """Open a window onto the server of a data folder and stay with it; False where none runs."""
+    folder = data_folder(data_dir)
+    pid = _pid_of_server(folder)
+    try:
+        server = connect(folder) if pid else None
+        if pid is None or server is None or not server.is_ready():
+            return False
+    except Unreachable:
+        return False
+    _stay(folder, server, pid, in_browser=in_browser)
+    return True
+
+
+def _stay(folder: Path, server: Server, pid: int, *, in_browser: bool) -> None:
+    has_ended = threading.Event()
+    window = Window(
+        folder,
+        lambda: str(server.post("/login-links")["url"]),
+        in_browser=in_browser,
+        closed=f"The window is closed; Runyard goes on at {server.url}.",
+    )
+
+    def follow_server() -> None:
+        _wait_for_end(pid)
+        has_ended.set()
+        window.close()
+
+    window.open()
+    threading.Thread(target=follow_server, daemon=True).start()
+    try:
+        window.wait()
+    finally:
+        window.close()
+    if has_ended.is_set():
+        out().say(SERVER_ENDED)
+
+
+def _wait_for_end(pid: int) -> None:
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        select.select([process], [], [])
+    finally:
+        os.close(process)
+
+
+def _pid_of_server(folder: Path) -> int | None:
+    try:
+        return int(json.loads((folder / "server.json").read_text())["pid"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None

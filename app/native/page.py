@@ -1,0 +1,75 @@
+"""The page in the window, which never leaves the server."""
+
+from __future__ import annotations
+
+import threading
+import webbrowser
+from typing import Any
+
+from app.native.links import is_own, may_open_outside
+
+MARK = "RunyardWindow"
+
+
+class HeldPage:
+    """Laid over Qt's page: addresses outside `home` are for the system's browser, if for anybody.
+
+    Permissions are denied; the clipboard can be written by a click.
+    """
+
+    home: str
+    doorway: Any
+
+    def __init__(self, parent: Any, profile: Any) -> None:
+        super().__init__(profile, parent.webview)  # type: ignore[call-arg]
+        this: Any = self
+        this.permissionRequested.connect(lambda asked: asked.deny())
+        profile.setHttpUserAgent(f"{profile.httpUserAgent()} {MARK}")
+        settings = this.settings()
+        settings.setAttribute(settings.WebAttribute.JavascriptCanAccessClipboard, True)
+
+    def acceptNavigationRequest(self, url: Any, kind: Any, is_main_frame: bool) -> bool:
+        """True for our own pages; what a person asks for elsewhere is opened there."""
+        address = url.toString(url.ComponentFormattingOption.FullyEncoded)
+        if is_own(address, self.home):
+            return True
+        if is_main_frame and may_open_outside(address):
+            # some browsers come back only when they are closed
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+        return False
+
+    def createWindow(self, kind: Any) -> Any:
+        """What a link to a new window gets."""
+        return self.doorway(self)
+
+    def javaScriptConsoleMessage(self, *said: Any) -> None:
+        """Keep what pages say out of the log, which has no bounds."""
+
+
+class Doorway:
+    """Laid over Qt's page for a moment: our own pages are shown in the one window there is."""
+
+    def __init__(self, page: Any) -> None:
+        super().__init__(page.profile(), page)  # type: ignore[call-arg]
+        self._page = page
+
+    def acceptNavigationRequest(self, url: Any, kind: Any, is_main_frame: bool) -> bool:
+        """False always: the page behind the door goes there, or the browser."""
+        if self._page.acceptNavigationRequest(url, kind, is_main_frame):
+            self._page.setUrl(url)
+        this: Any = self
+        this.deleteLater()
+        return False
+
+
+def held_page(core: Any, home: str) -> type:
+    """Qt's page held to the server that `home` is an address of; `core` is QtWebEngineCore."""
+
+    class Door(Doorway, core.QWebEnginePage):
+        pass
+
+    class Page(HeldPage, core.QWebEnginePage):
+        pass
+
+    Page.home, Page.doorway = home, Door
+    return Page

@@ -1,0 +1,142 @@
+"""A window in a process of its own, from the side of whoever opens it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+
+from app.native.obstacles import obstacle
+
+CLOSE_SECONDS = 3.0
+SHOWN = b"shown\n"
+ICON = Path(__file__).resolve().parents[2] / "assets" / "icon.svg"
+_ENTRY = Path(__file__).with_name("__main__.py")
+_NOT_HANDED_ON = ("RUNYARD_", "PYTEST_", "NICEGUI_", "PYTHON")
+
+
+class Window:
+    """One window onto a server; it ends with this process, however this process ends.
+
+    `folder` keeps its place and its log, `make_link` makes one-time login links. Where the page
+    does not come to be shown, the browser has it instead, if it may; `closed` is said when a
+    person has closed the window.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        make_link: Callable[[], str],
+        *,
+        in_browser: bool,
+        closed: str,
+    ) -> None:
+        self._folder = folder
+        self._make_link = make_link
+        self._in_browser = in_browser
+        self._closed = closed
+        self._process: subprocess.Popen[bytes] | None = None
+        self._is_ending = False
+        self._over = threading.Event()
+
+    def open(self) -> None:
+        """Show the page to whom the link signs in."""
+        problem = obstacle(os.environ)
+        if problem is None:
+            try:
+                self._process = self._start(self._make_link())
+            except OSError as error:
+                problem = f"The window could not be started ({error.strerror})."
+        if self._process is None:
+            self._give_up(str(problem))
+            self._over.set()
+        else:
+            following = threading.Thread(target=self._follow, args=(self._process,), daemon=True)
+            following.start()
+
+    def wait(self) -> None:
+        """Wait until there is no window any more."""
+        self._over.wait()
+
+    def close(self) -> None:
+        """Close it; in time, whatever it is doing."""
+        self._is_ending = True
+        if self._process is None:
+            return
+        _let_go(self._process)
+        try:
+            self._process.wait(CLOSE_SECONDS)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._over.wait(CLOSE_SECONDS)
+
+    def _start(self, link: str) -> subprocess.Popen[bytes]:
+        environment = {n: v for n, v in os.environ.items() if not n.startswith(_NOT_HANDED_ON)}
+        with open(self._log, "wb", opener=_open_privately) as log:
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-X", "utf8", str(_ENTRY)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                cwd="/",
+                env=environment,
+                # Ctrl-C is for us alone: the window is closed behind us
+                start_new_session=True,
+            )
+        _send(
+            process,
+            # not as arguments: those are for every user of the machine to read
+            link=link,
+            icon=str(ICON),
+            place_file=str(self._folder / "window.json"),
+        )
+        return process
+
+    @property
+    def _log(self) -> Path:
+        return self._folder / "window.log"
+
+    def _follow(self, process: subprocess.Popen[bytes]) -> None:
+        was_shown = SHOWN in (process.stdout or ())
+        process.wait()
+        if not self._is_ending:
+            if was_shown:
+                print(self._closed, flush=True)
+            else:
+                self._give_up(f"The window did not open; {self._log} says why.")
+        self._over.set()
+
+    def _give_up(self, problem: str) -> None:
+        link = self._make_link()
+        if self._in_browser:
+            print(f"{problem} Opening the browser instead.", flush=True)
+            if webbrowser.open(link):
+                return
+        print(f"{problem} Open this link once, within 5 minutes:\n\n  {link}\n", flush=True)
+
+
+def _send(process: subprocess.Popen[bytes], **order: str) -> None:
+    if process.stdin:
+        # where it has ended already, that is seen in its answer
+        with contextlib.suppress(OSError):
+            process.stdin.write(json.dumps(order).encode() + b"\n")
+            process.stdin.flush()
+
+
+def _let_go(process: subprocess.Popen[bytes]) -> None:
+    """Close its line to us: it ends when nobody holds the other end."""
+    if process.stdin:
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+
+
+def _open_privately(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
