@@ -6,36 +6,18 @@ import json
 import tracemalloc
 from datetime import UTC, datetime
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.adapters.agents.catalogue import PRESETS
-from app.adapters.agents.streams import STREAMS, StreamReader
-from app.domain.reports import LimitReached, Report, ReportEvent, Tally
+from app.adapters.agents.streams import STREAMS
+from app.domain.last_words import LimitReached
+from app.domain.reports import Report
+from tests.contracts.readings import RECORDED, events_of, reader_of, report_of
 
-RECORDED = Path(__file__).parent.parent / "agents_for_tests" / "streams"
-MESSAGES = {preset.stream: preset.limit_messages for preset in PRESETS}
 CLAUDE_SESSION = "588898eb-ae05-43cc-8aff-699c2ec0bbc0"
 LINES = [line for path in sorted(RECORDED.iterdir()) for line in path.read_bytes().splitlines(True)]
-
-
-def reader_of(stream: str) -> StreamReader:
-    return StreamReader(stream, MESSAGES[stream])
-
-
-def events_of(stream: str, *pieces: bytes) -> list[ReportEvent]:
-    reader = reader_of(stream)
-    return [event for piece in pieces for event in reader.feed(piece)] + reader.finish()
-
-
-def report_of(stream: str, *pieces: bytes) -> Report:
-    tally = Tally()
-    for event in events_of(stream, *pieces):
-        tally.add(event)
-    return tally.report
 
 
 @pytest.mark.parametrize(
@@ -51,6 +33,7 @@ def report_of(stream: str, *pieces: bytes) -> Report:
                 cost_usd=0.3812,
                 session_id=CLAUDE_SESSION,
                 final_message="Expired coupons are refused at checkout.\n142 tests pass.",
+                is_ok=True,
             ),
         ),
         (
@@ -61,6 +44,9 @@ def report_of(stream: str, *pieces: bytes) -> Report:
                 output_tokens=0,
                 session_id=CLAUDE_SESSION,
                 final_message="Not logged in · Please run /login",
+                failure="auth",
+                failure_words="Not logged in · Please run /login",
+                is_ok=False,
             ),
         ),
         (
@@ -72,6 +58,7 @@ def report_of(stream: str, *pieces: bytes) -> Report:
                 output_tokens=1_220,
                 session_id="01a1fd14-0ee8-75d2-b191-08a7735574af",
                 final_message="The boundary is mended.",
+                is_ok=True,
             ),
         ),
         (
@@ -83,6 +70,7 @@ def report_of(stream: str, *pieces: bytes) -> Report:
                 output_tokens=500,
                 session_id="3b2f8f0e-0f7a-4f0e-9f5d-2a7a3d1c9a44",
                 final_message="It is mended.",
+                is_ok=True,
             ),
         ),
         (
@@ -258,7 +246,7 @@ def test_a_million_answers_are_kept_in_little() -> None:
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert told[-1].input_tokens == 20_000  # type: ignore[union-attr]
+    assert told[-2].input_tokens == 20_000  # type: ignore[union-attr]
     assert held < 1_000_000
 
 

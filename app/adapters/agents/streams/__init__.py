@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from app.adapters.agents.streams.aider import AiderStream
 from app.adapters.agents.streams.claude import ClaudeStream
 from app.adapters.agents.streams.codex import CodexStream
+from app.adapters.agents.streams.failures import Failures
 from app.adapters.agents.streams.fields import read_object, text_of
 from app.adapters.agents.streams.gemini import GeminiStream
-from app.adapters.agents.streams.limits import LimitMessages
 from app.adapters.agents.streams.lines import Lines
 from app.adapters.agents.streams.opencode import OpencodeStream
 from app.domain.reports import ReportEvent
@@ -30,10 +30,10 @@ class StreamReader:
 
     def __init__(self, stream: str, limit_messages: Sequence[str]) -> None:
         self._lines = Lines()
-        self._limits = LimitMessages(limit_messages)
+        self._failures = Failures(limit_messages)
         is_json = stream in JSON_STREAMS
-        self._events = JSON_STREAMS[stream](self._limits) if is_json else None
-        self._text = None if is_json else TEXT_STREAMS[stream](self._limits)
+        self._events = JSON_STREAMS[stream](self._failures) if is_json else None
+        self._text = None if is_json else TEXT_STREAMS[stream](self._failures)
 
     def feed(self, data: bytes) -> list[ReportEvent]:
         """What the lines tell that end within `data`."""
@@ -51,6 +51,5 @@ class StreamReader:
         elif self._text is not None or not text.startswith("{"):
             # what is no event was said by the program itself; half an event was not
             words = text_of(text, _MAX_TEXT_CHARS)
-            if self._text is not None:
-                yield from self._text.read(words)
-            yield from self._limits.found_in(words)
+            told_by = self._text.read if self._text is not None else self._failures.told_in
+            yield from told_by(words)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from app.adapters.agents.streams.failures import MAX_EVIDENCE_CHARS, Failures
 from app.adapters.agents.streams.fields import (
     MAX_PATH_CHARS,
+    OpenTools,
     called,
     named,
     part_of,
@@ -15,7 +17,7 @@ from app.adapters.agents.streams.fields import (
     sum_of,
     text_of,
 )
-from app.adapters.agents.streams.limits import LimitMessages
+from app.domain.last_words import Finished
 from app.domain.reports import FileEdited, ReportEvent, Used
 
 _TOOLS = frozenset({"command_execution", "file_change", "mcp_tool_call", "web_search"})
@@ -24,32 +26,46 @@ _TOOLS = frozenset({"command_execution", "file_change", "mcp_tool_call", "web_se
 class CodexStream:
     """Counts what is completed; a turn tells all tokens since the thread began, never a cost."""
 
-    def __init__(self, limits: LimitMessages) -> None:
-        self._limits = limits
+    def __init__(self, failures: Failures) -> None:
+        self._failures = failures
+        self._tools = OpenTools()
 
     def read(self, event: dict[str, Any]) -> Iterator[ReportEvent]:
         """What one event tells."""
         match event.get("type"):
             case "thread.started":
                 yield from named(event.get("thread_id"))
-            case "item.completed":
-                yield from _read_item(part_of(event, "item"))
+            case "item.started" | "item.updated" | "item.completed":
+                yield from self._read_item(event["type"], part_of(event, "item"))
             case "turn.completed":
                 used = part_of(event, "usage")
                 # what came from the cache is among the input
                 told = (sum_of(used, "input_tokens"), sum_of(used, "output_tokens"))
                 if told != (None, None):
                     yield Used(*told)
+                yield Finished(True)
             case "turn.failed":
                 words = part_of(event, "error").get("message")
                 yield from said(words)
-                yield from self._limits.found_in(words)
+                yield from self._failures.told_in(words)
+                yield Finished(False, text_of(words, MAX_EVIDENCE_CHARS))
             case "error":
                 # not an end: it says so of every attempt to connect again
-                yield from self._limits.found_in(event.get("message"))
+                yield from self._failures.told_in(event.get("message"))
+
+    def _read_item(self, what: str, item: dict[str, Any]) -> Iterator[ReportEvent]:
+        kind = item.get("type")
+        if kind == "error":
+            return
+        if what == "item.completed":
+            self._tools.end(item.get("id"))
+            yield from _read_completed(item)
+        elif kind in _TOOLS:
+            self._tools.begin(item.get("id"), kind)
+        yield self._tools.progress()
 
 
-def _read_item(item: dict[str, Any]) -> Iterator[ReportEvent]:
+def _read_completed(item: dict[str, Any]) -> Iterator[ReportEvent]:
     kind = item.get("type")
     if kind == "agent_message":
         yield from said(item.get("text"))

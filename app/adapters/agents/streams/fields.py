@@ -8,12 +8,14 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from app.domain.last_words import Progressed
 from app.domain.reports import MAX_COUNT, FileEdited, ReportEvent, Said, SessionNamed, ToolUsed
 
 MAX_MESSAGE_CHARS = 8_000
 MAX_NAME_CHARS = 100
 MAX_PATH_CHARS = 4_096
 MAX_COST_USD = 1_000_000.0
+_MAX_OPEN_TOOLS = 64
 _SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", re.ASCII)
 # tools that change a file, in every agent's words
 _EDITORS = frozenset(
@@ -100,3 +102,25 @@ def called(name: Any, given: Any) -> Iterator[ReportEvent]:
         paths = (text_of(part_of(given).get(key), MAX_PATH_CHARS) for key in _PATHS)
         if path := next(filter(None, paths), ""):
             yield FileEdited(path)
+
+
+class OpenTools:
+    """The tools that are at work, by the names of their calls."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, str] = {}
+
+    def begin(self, call: Any, name: Any) -> None:
+        """A tool begins; what is no name of a call is passed over."""
+        if key := text_of(call, MAX_NAME_CHARS):
+            self._open[key] = text_of(name, MAX_NAME_CHARS)
+            if len(self._open) > _MAX_OPEN_TOOLS:
+                del self._open[next(iter(self._open))]
+
+    def end(self, call: Any) -> None:
+        """A tool has ended."""
+        self._open.pop(text_of(call, MAX_NAME_CHARS), None)
+
+    def progress(self) -> Progressed:
+        """The agent has gone on, with the tool that began last of those at work."""
+        return Progressed(next(reversed(self._open.values()), ""))

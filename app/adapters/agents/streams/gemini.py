@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from app.adapters.agents.streams.failures import MAX_EVIDENCE_CHARS, Failures
 from app.adapters.agents.streams.fields import (
     MAX_MESSAGE_CHARS,
+    OpenTools,
     called,
     named,
     part_of,
@@ -14,15 +16,16 @@ from app.adapters.agents.streams.fields import (
     sum_of,
     text_of,
 )
-from app.adapters.agents.streams.limits import LimitMessages
+from app.domain.last_words import Finished
 from app.domain.reports import ReportEvent, Used
 
 
 class GeminiStream:
     """Puts the pieces of an answer together; the result alone tells tokens, and no cost."""
 
-    def __init__(self, limits: LimitMessages) -> None:
-        self._limits = limits
+    def __init__(self, failures: Failures) -> None:
+        self._failures = failures
+        self._tools = OpenTools()
         self._answer = ""
 
     def read(self, event: dict[str, Any]) -> Iterator[ReportEvent]:
@@ -32,11 +35,17 @@ class GeminiStream:
                 yield from named(event.get("session_id"))
             case "message" if event.get("role") == "assistant":
                 self._hear(event)
+                yield self._tools.progress()
             case "tool_use":
                 self._answer = ""
                 yield from called(event.get("tool_name"), event.get("parameters"))
+                self._tools.begin(event.get("tool_id"), event.get("tool_name"))
+                yield self._tools.progress()
+            case "tool_result":
+                self._tools.end(event.get("tool_id"))
+                yield self._tools.progress()
             case "error":
-                yield from self._limits.found_in(event.get("message"))
+                yield from self._failures.told_in(event.get("message"))
             case "result":
                 yield from self._read_result(event)
 
@@ -53,4 +62,5 @@ class GeminiStream:
             yield Used(*told)
         problem = part_of(event, "error").get("message")
         yield from said(text_of(problem) or self._answer)
-        yield from self._limits.found_in(problem)
+        yield from self._failures.told_in(problem)
+        yield Finished(event.get("status") == "success", text_of(problem, MAX_EVIDENCE_CHARS))

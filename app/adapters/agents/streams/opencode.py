@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from app.adapters.agents.streams.failures import MAX_EVIDENCE_CHARS, Failures
 from app.adapters.agents.streams.fields import (
     called,
     cost_of,
@@ -12,16 +13,19 @@ from app.adapters.agents.streams.fields import (
     part_of,
     said,
     sum_of,
+    text_of,
 )
-from app.adapters.agents.streams.limits import LimitMessages
+from app.domain.last_words import Failure, Finished, Progressed, Troubled
 from app.domain.reports import ReportEvent, Used
+
+_WORK = frozenset({"step_start", "tool_use", "text", "reasoning", "step_finish"})
 
 
 class OpencodeStream:
     """Sums the steps: each tells its own tokens and cost, and nothing tells them all."""
 
-    def __init__(self, limits: LimitMessages) -> None:
-        self._limits = limits
+    def __init__(self, failures: Failures) -> None:
+        self._failures = failures
         self._input = self._output = 0
         self._cost: float | None = None
         self._session: object = None
@@ -32,6 +36,9 @@ class OpencodeStream:
             self._session = event.get("sessionID")
             yield from named(self._session)
         part = part_of(event, "part")
+        if str(event.get("type")) in _WORK:
+            # of a tool it tells only when that is done
+            yield Progressed()
         match event.get("type"):
             case "tool_use":
                 yield from called(part.get("tool"), part_of(part, "state", "input"))
@@ -40,9 +47,17 @@ class OpencodeStream:
             case "step_finish":
                 yield from self._add_step(part)
             case "error":
-                words = part_of(event, "error", "data").get("message")
-                yield from said(words)
-                yield from self._limits.found_in(words)
+                yield from self._read_error(part_of(event, "error"))
+
+    def _read_error(self, error: dict[str, Any]) -> Iterator[ReportEvent]:
+        words = part_of(error, "data").get("message")
+        evidence = text_of(words, MAX_EVIDENCE_CHARS) or text_of(error.get("name"))
+        yield from said(words)
+        if error.get("name") == "ProviderAuthError":
+            yield Troubled(Failure.AUTH, evidence)
+        yield from self._failures.told_in(words)
+        # it may go on after it; if not, that was its end, whatever its exit code says
+        yield Finished(False, evidence)
 
     def _add_step(self, part: dict[str, Any]) -> Iterator[ReportEvent]:
         tokens, cache = part_of(part, "tokens"), part_of(part, "tokens", "cache")

@@ -1,0 +1,91 @@
+"""The sentences by which an agent says what keeps it from its work."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from app.adapters.agents.streams.fields import text_of
+from app.domain.last_words import Failure, LimitReached, Retrying, Troubled
+from app.domain.reports import ReportEvent
+
+MAX_EVIDENCE_CHARS = 500
+_LOOKED_AT_CHARS = 4_000
+_FLAGS = re.IGNORECASE | re.ASCII
+
+# what the agents and the libraries under them write, whichever of them it is
+_RETRYING = re.compile(
+    r"\bReconnecting\b|\bwaiting for network\b|\bRetrying (?:in|with|after)\b|\bwill retry\b",
+    _FLAGS,
+)
+_AUTH = re.compile(
+    r"\bNot logged in\b|\bPlease run /login\b|\b401 Unauthorized\b|\bstatus(?: code)?:? 401\b"
+    r"|\bInvalid (?:API key|authentication credentials)\b|\bincorrect api key\b"
+    r"|\bAuthentication(?:_?Error|_failed)\b|\bProviderAuthError\b|\binvalid_api_key\b"
+    r"|\bOAuth token (?:has expired|revoked)\b|\bset an Auth method\b"
+    r"|\bNo authentication information found\b|\bPlease (?:log|sign) in\b|\bapi key is missing\b"
+    r"|\brefresh token (?:was|has)\b|\bauthentication required\b",
+    _FLAGS,
+)
+_NETWORK = re.compile(
+    r"\b(?:ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH)\b"
+    r"|\bfetch failed\b|\bConnection error\b|\bUnable to connect\b|\bAPIConnectionError\b"
+    r"|\bfailed to lookup address\b|\bstream disconnected before completion\b"
+    r"|\bwaiting for network\b|\berror sending request for url\b|\bnetwork is unreachable\b"
+    r"|\bTemporary failure in name resolution\b|\bUND_ERR_(?:CONNECT|SOCKET)",
+    _FLAGS,
+)
+
+
+class Failures:
+    """What a text tells of; `limit_messages` are the agent's own patterns, case ignored.
+
+    A group named `epoch` is the moment of the reset, one named `family` the window or models; one
+    named `person` says that no time ends it, unless `until` is there, too.
+    """
+
+    def __init__(self, limit_messages: Sequence[str]) -> None:
+        self._limits = [re.compile(pattern, _FLAGS) for pattern in limit_messages]
+
+    def told_in(self, value: object) -> Iterator[ReportEvent]:
+        """The limit, the trouble or the further attempt that a text tells of, if it does."""
+        for line in text_of(value, _LOOKED_AT_CHARS).splitlines():
+            if limit := self._limit_in(line):
+                yield limit
+                return
+            if _RETRYING.search(line):
+                yield Retrying()
+            if failure := failure_in(line):
+                yield Troubled(failure, line.strip()[:MAX_EVIDENCE_CHARS])
+
+    def _limit_in(self, line: str) -> LimitReached | None:
+        for pattern in self._limits:
+            if found := pattern.search(line):
+                groups = found.groupdict()
+                epoch = groups.get("epoch")
+                begin = max(0, min(found.start(), len(line) - MAX_EVIDENCE_CHARS))
+                return LimitReached(
+                    line[begin : begin + MAX_EVIDENCE_CHARS].strip(),
+                    moment_of(int(epoch)) if epoch else None,
+                    (groups.get("family") or "").lower(),
+                    bool(groups.get("person")) and not groups.get("until"),
+                )
+        return None
+
+
+def failure_in(line: str) -> Failure | None:
+    """What a line says that the agent fails by."""
+    if _AUTH.search(line):
+        return Failure.AUTH
+    return Failure.NETWORK if _NETWORK.search(line) else None
+
+
+def moment_of(value: object) -> datetime | None:
+    """A moment told in seconds since 1970."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return datetime.fromtimestamp(value, UTC)
+    except (OverflowError, OSError, ValueError):
+        return None
