@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from app.api import plain_pages
 from app.api.call import Call
+from app.api.schemas.parts import iso
 from app.errors import Invalid, NotFound, Refusal, StoreUnavailable
 from app.logs import correlation
 
@@ -27,7 +29,11 @@ def answer_for(refusal: Refusal) -> JSONResponse:
     headers = {}
     if "retry_after" in refusal.members:
         headers["Retry-After"] = str(refusal.members["retry_after"])
-    members = {name: value for name, value in refusal.members.items() if name != "retry_after"}
+    members = {
+        name: iso(value) if isinstance(value, datetime) else value
+        for name, value in refusal.members.items()
+        if name != "retry_after"
+    }
     return _problem(refusal.status, refusal.code, refusal.detail, members, headers)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.domain.words import Cause, Delivers, Status, label_of
-from app.errors import ConfirmMismatch, NotDiscarded, NotFound, PrLock
+from app.errors import ConfirmMismatch, NotDiscarded, NotFound
 from app.failpoints import reach
 from app.records.audit_ledger import Deed
 from app.records.parked_ledger import ParkedLedger
@@ -19,6 +19,7 @@ from app.services.holdings import Holding, Holdings
 from app.services.ports import CannotRead, OriginProblem, Repository
 from app.services.prechecks import repository_of
 from app.services.run_locks import Locks
+from app.services.trigger import locked_by
 
 log = logging.getLogger(__name__)
 NOT_KNOWN_YET = "being measured"
@@ -145,8 +146,7 @@ def refuse_in_use(parked: ParkedLedger, project_id: str, branch: str) -> None:
     """Raise PrLock where an open run writes to the branch."""
     holder = parked.open_run(project_id, branch)
     if holder is not None:
-        since = holder.created_at.isoformat().replace("+00:00", "Z")
-        raise PrLock(holder=holder.id, since=since, branch=branch)
+        raise locked_by(holder)
 
 
 def may_deliver(run: Run, commits: int | None) -> bool:

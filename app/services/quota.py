@@ -55,12 +55,11 @@ class Quota:
 def refusal_of(window: Window, now: datetime) -> RateLimited:
     """What somebody is told whose window is full."""
     after = window.retry_after(now) or 1
-    reset_at = window.reset_at.isoformat().replace("+00:00", "Z") if window.reset_at else None
     return RateLimited(
         f"Rate limit reached. Retry in {after} s.",
         limit=window.limit,
         remaining=0,
-        reset_at=reset_at,
+        reset_at=window.reset_at,
         retry_after=after,
     )
 
