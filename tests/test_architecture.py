@@ -66,7 +66,9 @@ ROOMS = {
         inside_functions=("main", "app.server"),
     ),
     # the window's own process starts without the server's libraries
-    "app.native": Room(("app.native",), (*SERVER, *DATABASE, "httpx", "redis", "apscheduler")),
+    "app.native": Room(
+        ("app.native", "app.domain"), (*SERVER, *DATABASE, "httpx", "redis", "apscheduler")
+    ),
     FAILPOINTS: Room((), (*SERVER, *DATABASE, *OUTSIDE)),
     "app.errors": Room(("app.errors", "app.domain"), (*SERVER, *DATABASE, *OUTSIDE)),
     "app.config": Room(("app.config", "app.domain", "app.errors"), (*SERVER, *DATABASE)),

@@ -6,9 +6,8 @@ import threading
 import webbrowser
 from typing import Any
 
+from app.domain.own_window import MARK
 from app.native.links import is_own, may_open_outside
-
-MARK = "RunyardWindow"
 
 
 class HeldPage:

@@ -9,6 +9,7 @@ from nicegui import ui
 from app.pages.components.buttons import button, link_button
 from app.pages.components.correlation_chip import correlation_chip_html
 from app.pages.components.fields import Field, area_field, text_field
+from app.pages.components.folder_button import add_folder_button
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, text
 from app.pages.frame import frame
@@ -55,6 +56,7 @@ class AddProjectForm:
             mono=True,
             mark="project-origin",
         )
+        add_folder_button(self._visit, self._fields["origin"].control, mark="project-browse")
         self._fields["origin"].control.on_value_change(self._suggest_name)
         self._fields["name"] = text_field("Name", mark="project-name")
         for name in ("origin", "name"):

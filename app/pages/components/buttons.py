@@ -11,7 +11,12 @@ from app.pages.components.marks import testid
 
 
 def button(
-    words: str, on_click: Callable[..., Any], *, kind: str = "", mark: str = "", key: str = ""
+    words: str,
+    on_click: Callable[..., Any] | None,
+    *,
+    kind: str = "",
+    mark: str = "",
+    key: str = "",
 ) -> ui.button:
     """A button; `kind` adds classes (pri, danger, bare, small, ico), `key` is the letter for it."""
     made = ui.button(words, on_click=on_click, color=None)
