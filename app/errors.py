@@ -76,6 +76,12 @@ class PrLock(Refusal):
     code = "pr_lock"
 
 
+class NoReceivers(Refusal):
+    """No receiver is set: put its address into RUNYARD_NOTIFY_URLS and start again."""
+
+    code = "no_receivers"
+
+
 class NothingReady(Refusal):
     """No ready-for-agent issues to start."""
 
@@ -140,6 +146,18 @@ class AgentUnavailable(Refusal):
     """The agent's command was not found on this machine."""
 
     code = "agent_unavailable"
+
+
+class AccountHeld(Refusal):
+    """The agent's account is at its usage limit."""
+
+    code = "account_held"
+
+
+class NotResumable(Refusal):
+    """Only a run that was ended by a usage limit can be resumed. Retry it instead."""
+
+    code = "not_resumable"
 
 
 class ProjectArchived(Refusal):

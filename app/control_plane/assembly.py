@@ -35,6 +35,7 @@ from app.services.issues import IssueDesk
 from app.services.keys import Keys, Limits
 from app.services.leases import Leases
 from app.services.listing import RunListing
+from app.services.notification_desk import NotificationDesk
 from app.services.overview import Overview
 from app.services.parked import ParkedDesk
 from app.services.plane import Identity, Services, SettingValue
@@ -43,6 +44,7 @@ from app.services.projects import ProjectDesk
 from app.services.quota import Places, Quota
 from app.services.recovery import Recovery
 from app.services.reports import Reporter
+from app.services.resume import ResumeDesk
 from app.services.retry import RetryDesk
 from app.services.run_locks import Locks
 from app.services.salvage import Salvage
@@ -50,6 +52,7 @@ from app.services.stopping import Stopper
 from app.services.sweep import Sweep
 from app.services.tenure import Tenure
 from app.services.trigger import TriggerDesk
+from app.services.usage_limits import UsageLimits
 from app.services.workers import Workers
 
 ROOT = Path(__file__).parent.parent.parent
@@ -72,6 +75,7 @@ class Ground:
     leases: Leases
     tenure: Tenure
     counting: Counting
+    notifications: NotificationDesk
 
 
 class Assembly:
@@ -86,10 +90,16 @@ class Assembly:
         self._outside = ground.adapters.outside(ground.ledgers)
         self._quota = Quota(self._settings.run_quota, self._settings.run_window)
         self._issues = IssueDesk(self._ledgers, self._outside)
-        self._checks = Prechecks(self._ledgers.projects, self._outside)
+        self._limits = UsageLimits(self._ledgers.runs, self._outside.agents)
+        self._checks = Prechecks(self._ledgers.projects, self._outside, self._limits)
         self._identity = self._make_identity()
         self._launcher = make_launcher(
-            self._settings, self._ledgers, self._outside, ground.locks, self._clock
+            self._settings,
+            self._ledgers,
+            self._outside,
+            self._limits,
+            ground.locks,
+            self._clock,
         )
         publish, workers = ground.feed.publish, ground.workers
         self.reporter = Reporter(self._ledgers.runs, self._outside, workers, publish, self._clock)
@@ -103,6 +113,7 @@ class Assembly:
             tenure=ground.tenure,
             clock=self._clock,
             again=again,
+            on_limited=self._limits.on_limited,
         )
         self.recovery = Recovery(
             self._ledgers.runs, self._outside.engine, self.reaper, ground.adapters.clearings
@@ -115,7 +126,9 @@ class Assembly:
         # these three need each other: who accepts asks for a sweep, and a sweep accepts
         trigger = self._make_trigger_desk(keys, lambda: sweep.request_queue())
         loop = self._make_loop(trigger)
-        sweep = self._make_sweep(loop)
+        retry = RetryDesk(ledgers, outside, self._checks, trigger, ground.locks)
+        resume = self._make_resume_desk(retry)
+        sweep = self._make_sweep(loop, resume)
         desk = self._make_project_desk(sweep)
         return Services(
             identity=self._identity,
@@ -131,7 +144,9 @@ class Assembly:
             overview=self._make_overview(desk),
             demo=self._make_demo_desk(desk),
             trigger=trigger,
-            retry=RetryDesk(ledgers, outside, self._checks, trigger, ground.locks),
+            retry=retry,
+            resume=resume,
+            limits=self._limits,
             afk=AfkDesk(ledgers, self._issues, trigger, loop, sweep.request),
             loop=loop,
             keys=keys,
@@ -141,6 +156,7 @@ class Assembly:
             reporter=self.reporter,
             listing=RunListing(ledgers.runs, self._quota, outside),
             accounts=self._make_accounts(),
+            notifications=ground.notifications,
             sweep=sweep,
             engine=outside.engine,
             limits_mode=lambda: ground.counting.look_once(self._clock()),
@@ -172,21 +188,35 @@ class Assembly:
             self._ledgers,
             self._outside,
             self._issues,
+            self._limits,
             trigger,
             self._ground.leases,
             self._settings.max_live_runs,
             self._identity.as_dict(),
         )
 
-    def _make_sweep(self, loop: AutoLoop) -> Sweep:
+    def _make_resume_desk(self, retry: RetryDesk) -> ResumeDesk:
+        return ResumeDesk(
+            self._ledgers,
+            self._outside,
+            self._limits,
+            retry,
+            self.reporter,
+            self._ground.leases,
+            self._identity.as_dict(),
+        )
+
+    def _make_sweep(self, loop: AutoLoop, resume: ResumeDesk) -> Sweep:
         return Sweep(
             self._ledgers,
             self.reaper,
             self._launcher,
             self._ground.workers,
             self._ground.tenure,
+            self._limits,
             self._clock,
             self._settings.max_live_runs,
+            resume.go_on_once,
             loop.fill_once,
             self._ground.metronome.call_at,
         )

@@ -10,12 +10,14 @@ from app.services.floor import Ledgers, Outside
 from app.services.launcher import Launcher
 from app.services.orders import LaunchTerms
 from app.services.run_locks import Locks
+from app.services.usage_limits import UsageLimits
 
 
 def make_launcher(
     settings: Settings,
     ledgers: Ledgers,
     outside: Outside,
+    limits: UsageLimits,
     locks: Locks,
     clock: Callable[[], datetime],
 ) -> Launcher:
@@ -25,4 +27,4 @@ def make_launcher(
         launch_seconds=settings.launch_seconds,
         log_cap_bytes=settings.log_cap_bytes,
     )
-    return Launcher(ledgers, outside, terms, locks, clock)
+    return Launcher(ledgers, outside, limits, terms, locks, clock)

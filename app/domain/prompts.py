@@ -17,6 +17,12 @@ GOES_ON = (
     "files that are not committed. Look at both first, and go on from there."
 )
 
+# for an agent that goes on with its own session: it knows the rest
+CONTINUE = (
+    "A usage limit has interrupted you; it is over. Look at the files and the commits of this "
+    "working copy, then go on where you left off, and finish what you were asked to do.\n"
+)
+
 
 @dataclass(frozen=True)
 class Brief:

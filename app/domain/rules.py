@@ -200,7 +200,7 @@ class AutoFacts:
     repository_room: int
     global_room: int
     agent_problem: str | None
-    held_until: datetime | None
+    usage_hold: str | None
     launch_pause: str | None
     claimable: Collection[int] | None
 
@@ -246,7 +246,7 @@ def _what_holds(facts: AutoFacts) -> str | None:
         (facts.repository_room <= 0, "the repository is at its limit of runs"),
         (facts.global_room <= 0, "all slots for live runs are taken"),
         (facts.agent_problem is not None, facts.agent_problem),
-        (facts.held_until is not None, "the agent's account is at its usage limit"),
+        (facts.usage_hold is not None, facts.usage_hold),
         (facts.launch_pause is not None, facts.launch_pause),
     )
     return next((sentence for holds, sentence in terms if holds), None)

@@ -25,6 +25,7 @@ from app.services.issues import IssueDesk
 from app.services.launch_pauses import launch_pause
 from app.services.leases import Leases
 from app.services.trigger import Asker, Still, TriggerDesk
+from app.services.usage_limits import UsageLimits
 
 log = logging.getLogger(__name__)
 LOOP = "auto"
@@ -40,6 +41,7 @@ class AutoLoop:
         ledgers: Ledgers,
         outside: Outside,
         issues: IssueDesk,
+        limits: UsageLimits,
         trigger: TriggerDesk,
         leases: Leases,
         max_live_runs: int,
@@ -49,6 +51,7 @@ class AutoLoop:
         self._projects = ledgers.projects
         self._agents = outside.agents
         self._issues = issues
+        self._limits = limits
         self._trigger = trigger
         self._leases = leases
         self._max_live_runs = max_live_runs
@@ -63,6 +66,8 @@ class AutoLoop:
         decision = may_launch_auto(facts)
         if isinstance(decision, Hold):
             return decision
+        if hold := self._limits.reason(project.agent, None, now):
+            return may_launch_auto(replace(facts, usage_hold=hold))
         pause = launch_pause(self._runs, project.id, now)
         claimable = self._claimable_alone(project)
         return may_launch_auto(replace(facts, claimable=claimable, launch_pause=pause))
@@ -74,7 +79,9 @@ class AutoLoop:
         if not swept or room.taken >= self._max_live_runs:
             return 0
         missing = cache(self._missing)
+        hold_of = cache(lambda agent: self._limits.reason(agent, None, now))
         free = [one for one in swept if self._may_be_free(one, room, missing)]
+        free = [one for one in free if hold_of(one.agent) is None]
         # who had a run longest ago goes first: where slots are few, nobody waits for ever
         free.sort(key=lambda project: self._turns.get(project.id, 0))
         started = 0
@@ -120,7 +127,8 @@ class AutoLoop:
         asker = Asker(LOOP, Trigger.AUTO, None, uuid.uuid4().hex, self._provenance, False)
         order = order_of(project.id, decision.issue, "auto")
         try:
-            self._trigger.accept(order, asker, now, still=self._still_may(project, decision.issue))
+            still = self._still_may(project, decision.issue, now)
+            self._trigger.accept(order, asker, now, still=still)
         except (Refusal, HeldBack) as reason:
             log.info("project %s: #%s not started: %s", project.id, decision.issue, reason)
             return False
@@ -130,7 +138,7 @@ class AutoLoop:
         self._turns[project.id] = next(self._turn)
         return True
 
-    def _still_may(self, project: Project, issue: int) -> Still:
+    def _still_may(self, project: Project, issue: int, now: datetime) -> Still:
         is_still_ready = is_ready(issue)
         # looked for on the disk, and so before the transaction
         problem = self._agent_problem(project, self._missing)
@@ -138,7 +146,8 @@ class AutoLoop:
         def still(session: Session, project: Project) -> None:
             open_runs = run_ledger.find_open_everywhere(session)
             facts = self._facts(project, _Room.of(open_runs), lambda *_: problem)
-            decision = may_launch_auto(facts)
+            hold = self._limits.reason_in(session, project.agent, None, now)
+            decision = may_launch_auto(replace(facts, usage_hold=hold))
             if isinstance(decision, Hold):
                 raise HeldBack(decision.reason)
             is_still_ready(session, project)
@@ -163,7 +172,7 @@ class AutoLoop:
             repository_room=project.max_concurrency - room.open_runs[project.id],
             global_room=self._max_live_runs - room.taken,
             agent_problem=self._agent_problem(project, missing),
-            held_until=None,
+            usage_hold=None,
             launch_pause=None,
             claimable=(0,),
         )

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from app.domain.lifecycle import DONE, Signal
 from app.domain.names import branches_collide
-from app.domain.words import Cause, Status
+from app.domain.words import Cause, Status, Trigger
 from app.failpoints import reach
 from app.records.parked_ledger import ParkedLedger
 from app.records.tables import Project, Run
@@ -28,6 +28,7 @@ from app.services.run_locks import Locks
 from app.services.shortages import cause_of, sentence_of
 from app.services.succession import NothingKept, Succession, goes_on
 from app.services.undoing import Made, Undoing, Undone
+from app.services.usage_limits import UsageLimits
 
 log = logging.getLogger(__name__)
 AWAY = (
@@ -40,6 +41,10 @@ class TakenAtOrigin(NotLaunched):
     """Somebody pushed a branch that ours could not be pushed beside."""
 
 
+class AccountFull(NotLaunched):
+    """The agent's account has met its usage limit since the run was taken."""
+
+
 class Launcher:
     """Takes a run from `starting` to `running`, or back to nothing."""
 
@@ -47,6 +52,7 @@ class Launcher:
         self,
         ledgers: Ledgers,
         outside: Outside,
+        limits: UsageLimits,
         terms: LaunchTerms,
         locks: Locks,
         clock: Callable[[], datetime],
@@ -55,6 +61,7 @@ class Launcher:
         self._projects = ledgers.projects
         self._mirrors = outside.mirrors
         self._copies = outside.copies
+        self._limits = limits
         self._engine = outside.engine
         self._orders = Orders(outside, terms)
         self._succession = Succession(ledgers.runs, outside, clock)
@@ -99,6 +106,9 @@ class Launcher:
             self._end(run, str(failure), Undone(parked=run.work_branch if run.issue else ""))
             return False
         except (NotLaunched, OriginProblem, LaunchFailed, CannotRead) as failure:
+        except AccountFull as failure:
+            self._end_undone(run_id, str(failure), made, Cause.USAGE_LIMIT)
+            return False
             self._end_undone(run_id, sentence_of(failure), made, cause_of(failure))
             return False
         except Exception as problem:
@@ -200,6 +210,8 @@ class Launcher:
         base = self._mirrors.origin_tip(repo, run.branch_name)
         if base is None:
             raise NotLaunched(f"origin has no branch {run.branch_name} any more")
+        if held := self._limits.stops(run, self._clock()):
+            raise AccountFull(held)
         self._must_be_free_at_origin(repo, run)
         # the commit is noted first: a crash after the claim must know what to release
         self._runs.note(run.id, run.project_id, base_sha=base)
@@ -276,3 +288,4 @@ class Launcher:
 
     def _tell(self, run: Run, kind: str, sentence: str, **data: object) -> None:
         self._runs.tell_once(run.id, self._clock(), kind, sentence, **data)
+                may_resume=cause is Cause.USAGE_LIMIT and run.trigger != Trigger.AUTO,

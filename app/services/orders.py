@@ -41,7 +41,8 @@ class Orders:
 
         Raises NotLaunched.
         """
-        prompt = prompts.compose(self._brief(run, project), project.prompt)
+        brief = self._brief(run, project)
+        prompt = prompts.CONTINUE if run.session_id else prompts.compose(brief, project.prompt)
         path = self._copies.path(run.id)
         job = Job(
             prompt=prompt,
@@ -50,6 +51,7 @@ class Orders:
             branch=run.work_branch,
             issue=run.issue,
             model=run.model,
+            session=run.session_id,
         )
         return LaunchOrder(
             run_id=run.id,

@@ -21,16 +21,19 @@ from app.services.doctor import Checked
 from app.services.issues import IssueDesk
 from app.services.keys import Keys
 from app.services.listing import RunListing
+from app.services.notification_desk import NotificationDesk
 from app.services.overview import Overview
 from app.services.parked import ParkedDesk
 from app.services.ports import Engine
 from app.services.projects import ProjectDesk
 from app.services.reports import Reporter
+from app.services.resume import ResumeDesk
 from app.services.retry import RetryDesk
 from app.services.salvage import Salvage
 from app.services.stopping import Stopper
 from app.services.sweep import Sweep
 from app.services.trigger import TriggerDesk
+from app.services.usage_limits import UsageLimits
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ class Services:
     demo: DemoDesk
     trigger: TriggerDesk
     retry: RetryDesk
+    resume: ResumeDesk
+    limits: UsageLimits
     afk: AfkDesk
     loop: AutoLoop
     keys: Keys
@@ -84,6 +89,7 @@ class Services:
     reporter: Reporter
     listing: RunListing
     accounts: Accounts
+    notifications: NotificationDesk
     sweep: Sweep
     engine: Engine
     limits_mode: Callable[[], LimitsMode]

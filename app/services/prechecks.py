@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from app.domain import issues
@@ -24,6 +24,7 @@ from app.records.project_ledger import ProjectLedger
 from app.records.tables import Project
 from app.services.floor import Outside
 from app.services.ports import CannotRead, ForgeSilent, Issue, OriginProblem, Repository
+from app.services.usage_limits import UsageLimits
 
 if TYPE_CHECKING:
     from app.services.trigger import Order
@@ -61,8 +62,10 @@ class Prechecks:
         self,
         projects: ProjectLedger,
         outside: Outside,
+        limits: UsageLimits,
     ) -> None:
         self._projects = projects
+        self._limits = limits
         self._mirrors = outside.mirrors
         self._agents = outside.agents
         self._forge_of = outside.forge_of
@@ -81,6 +84,9 @@ class Prechecks:
     def order(self, project: Project, order: Order, now: datetime) -> Checked:
         """Agent, framework, branch and issue, each known and usable. Raises a Refusal."""
         agent = self._agent(project, order.agent)
+        if order.again is None or not order.again.is_resume:
+            due_at = now + timedelta(seconds=order.delay_seconds or 0)
+            self._limits.refuse(agent, order.model, due_at)
         if order.framework not in project.frameworks:
             raise Invalid.field("target_framework", "This framework is not one of the project's.")
         branch = self._branch(project, order.branch)

@@ -30,17 +30,9 @@ from app.services.floor import Ledgers, Outside
 from app.services.ports import CannotRead, ForgeSilent, OriginProblem, RemoteBranch
 from app.services.prechecks import ASK_AGAIN_SECONDS, Prechecks, repository_of
 from app.services.run_locks import Locks
+from app.services.submits import Accepted, Again, Also, Asker, Order, Still
 from app.services.succession import is_aside
-from app.services.trigger import (
-    Accepted,
-    Again,
-    Asker,
-    Order,
-    Still,
-    TriggerDesk,
-    locked_by,
-    work_branch_of,
-)
+from app.services.trigger import TriggerDesk, locked_by, work_branch_of
 
 Source = Literal["parked", "fresh"]
 
@@ -52,6 +44,15 @@ class Wishes:
     agent: str | None = None
     model: str | None = None
     source: Source | None = None
+
+
+@dataclass(frozen=True)
+class GoingOn:
+    """What a resume has beside what a retry has; `also` is written with its acceptance."""
+
+    session_id: str | None
+    resumes: int
+    also: Also
 
 
 class RetryDesk:
@@ -81,8 +82,24 @@ class RetryDesk:
         Raises NotFound, StillLive, Parked and whatever refuses a run; nothing is left of those.
         """
         asker = replace(asker, trigger=Trigger.RETRY)
+        return self._repeat(run_id, wishes, ("retry",), asker, now)
+
+    def resume(self, run_id: str, going_on: GoingOn, asker: Asker, now: datetime) -> Accepted:
+        """The same for a run that a usage limit ended: it charges nobody's quota."""
+        asker = replace(asker, trigger=Trigger.RESUME, is_charged=False)
+        return self._repeat(run_id, Wishes(), ("resume",), asker, now, going_on)
+
+    def _repeat(
+        self,
+        run_id: str,
+        wishes: Wishes,
+        asked: tuple[str],
+        asker: Asker,
+        now: datetime,
+        going_on: GoingOn | None = None,
+    ) -> Accepted:
         first = self._find(run_id)
-        order = _same_again(first, wishes)
+        order = _same_again(first, wishes, asked)
         replayed = self._trigger.replay(order, asker, now)
         if replayed is not None:
             return replayed
@@ -95,9 +112,11 @@ class RetryDesk:
             branch = again.branch or _shared_branch(project, first)
             self._refuse_open_change(project, branch)
             self._refuse_gone(project, first, branch, goes_on=again.branch is not None)
-            order = replace(order, again=again)
+            also = going_on.also if going_on else None
+            order = replace(order, again=_going_on(again, going_on))
             reach("claim.after_select")
-            return self._trigger.accept(order, asker, now, still=_is_free(first.issue))
+            still = _is_free(first.issue)
+            return self._trigger.accept(order, asker, now, still=still, also=also)
 
     def _find(self, run_id: str) -> Run:
         run = self._runs.find(run_id)
@@ -199,8 +218,16 @@ class RetryDesk:
             return False  # the mirror does not have it: somebody else has made it
 
 
-def _same_again(first: Run, wishes: Wishes) -> Order:
-    asked = ("retry", first.id, wishes.agent, wishes.model, wishes.source)
+def _going_on(again: Again, how: GoingOn | None) -> Again:
+    if how is None:
+        return again
+    # a session knows the copy it worked in: where that is gone, it is begun anew
+    session_id = how.session_id if again.branch else None
+    return replace(again, session_id=session_id, resumes=how.resumes, is_resume=True)
+
+
+def _same_again(first: Run, wishes: Wishes, asked: tuple[str]) -> Order:
+    words = (*asked, first.id, wishes.agent, wishes.model, wishes.source)
     return Order(
         project_id=first.project_id,
         depth=Depth(first.depth_level),
@@ -212,7 +239,7 @@ def _same_again(first: Run, wishes: Wishes) -> Order:
         model=wishes.model or first.model,
         delivers=Delivers(first.delivers),
         tags=tuple(first.tags),
-        asked_as=repr(asked),
+        asked_as=repr(words),
         again=Again(first.id),
     )
 

@@ -43,6 +43,11 @@ def goes_on(run: Run) -> bool:
     return run.retry_of is not None and run.base_sha is not None
 
 
+def _stays(heir: Run) -> bool:
+    # an agent finds its session by the folder it worked in
+    return heir.session_id is not None
+
+
 class Succession:
     """Hands kept work over at a launch, and back where the launch comes to nothing."""
 
@@ -73,7 +78,7 @@ class Succession:
         data = {"branch": heir.work_branch, "base_sha": base, "copy_of": holder.id}
         self._ledger.pass_on(passing, heir, self._clock(), base_sha=base, data=data)
         reach("retry.after_take_over")
-        self._copies.adopt(holder.id, heir.id)
+        self._copies.adopt(holder.id, heir.id, in_place=_stays(heir))
         reach("retry.after_adopt")
         return base, tip
 
@@ -84,7 +89,7 @@ class Succession:
         """
         told = self._told(heir, "copy_of")
         for holder in told:
-            self._copies.adopt(holder, heir.id)
+            self._copies.adopt(holder, heir.id, in_place=_stays(heir))
         return bool(told)
 
     def is_anothers(self, run: Run) -> bool:

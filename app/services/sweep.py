@@ -19,6 +19,7 @@ from app.services.floor import Ledgers
 from app.services.launcher import Launcher
 from app.services.reaper import Reaper
 from app.services.tenure import Tenure
+from app.services.usage_limits import UsageLimits
 from app.services.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -44,8 +45,10 @@ class Sweep:
         launcher: Launcher,
         workers: Workers,
         tenure: Tenure,
+        limits: UsageLimits,
         clock: Callable[[], datetime],
         max_live_runs: int,
+        resume: Callable[[datetime], int],
         fill_auto: Callable[[datetime], int],
         call_at: Callable[[datetime, Callable[[], None]], None],
     ) -> None:
@@ -56,8 +59,10 @@ class Sweep:
         self._launcher = launcher
         self._workers = workers
         self._tenure = tenure
+        self._limits = limits
         self._clock = clock
         self._max_live_runs = max_live_runs
+        self._resume = resume
         self._fill_auto = fill_auto
         self._call_at = call_at
         self._guard = threading.Lock()
@@ -96,9 +101,10 @@ class Sweep:
         return Swept(len(open_runs), self.fill_once(now))
 
     def fill_once(self, now: datetime, *, with_loop: bool = True) -> int:
-        """Start what may start: what people asked for first, then what the loop adds to it."""
+        """Start what may start: resumes first, then what people asked for, then the loop's."""
         self._end_late_launches(now)
         try:
+            self._resume(now)
             taken = self._fill_from_queue(now)
             # what the loop adds could start at once: it is taken in the same round
             # the looks took their time: whether this server still sweeps is asked as of now
@@ -138,7 +144,7 @@ class Sweep:
         """Have the next fill at the moment when something is due, not at the next tick."""
         starting = self._moments.starting()
         moments: list[datetime | None] = [self._launcher.launch_by(run) for run in starting]
-        moments.append(self._moments.next_of_waiting(now))
+        moments += [self._moments.next_of_waiting(now), *self._limits.moments(now)]
         ahead = [moment for moment in moments if moment is not None and moment > now]
         if ahead:
             self._call_at(min(ahead), self.request_fill)
@@ -201,6 +207,8 @@ class Sweep:
                 return False, (
                     f"waits for a free slot: {live} of {self._max_live_runs} runs are live"
                 )
+            if held := self._limits.take(tx, run, now):
+                return False, held
             moved = self._runs.move(
                 tx,
                 run,

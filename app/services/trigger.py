@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +11,7 @@ from sqlmodel import Session
 from app.domain import prompts
 from app.domain.ids import shorten
 from app.domain.issues import branch_of_issue
-from app.domain.words import Delivers, Depth, Status, Trigger
+from app.domain.words import Status
 from app.errors import AlreadyRunning, ConcurrencyLimit, Parked, PrLock, RateLimited
 from app.failpoints import reach
 from app.records import run_ledger
@@ -24,69 +22,7 @@ from app.records.tables import Project, Run
 from app.services.keys import Keys, Sent
 from app.services.prechecks import Prechecks
 from app.services.quota import FreePlace, Place, Places
-
-
-@dataclass(frozen=True)
-class Again:
-    """The run that an order repeats; with `branch`, it goes on with what is kept there.
-
-    `base_sha` is the commit that the kept work began at.
-    """
-
-    run_id: str
-    branch: str | None = None
-    base_sha: str | None = None
-
-
-@dataclass(frozen=True)
-class Order:
-    """What somebody asks for; None stands for the project's own."""
-
-    project_id: str
-    depth: Depth
-    framework: str
-    branch: str | None = None
-    issue: int | None = None
-    task: str | None = None
-    agent: str | None = None
-    model: str | None = None
-    delivers: Delivers = Delivers.CHANGE
-    delay_seconds: int | None = None
-    ttl_seconds: int | None = None
-    tags: tuple[str, ...] = ()
-    # where somebody asked for less than is ordered (an issue picked for them): their own words
-    asked_as: str | None = None
-    again: Again | None = None
-
-    def body_hash(self) -> str:
-        """What tells two orders under one key apart."""
-        asked = self.asked_as or {name: it for name, it in self.__dict__.items() if name != "again"}
-        text = json.dumps(asked, sort_keys=True, default=str)
-        return hashlib.sha256(text.encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class Asker:
-    """Who asks, by which way, under which key, and the ids that tie it together."""
-
-    person_id: str
-    trigger: Trigger
-    key: str | None
-    correlation_id: str
-    provenance: dict[str, str]
-    is_charged: bool = True
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """The run; `replayed` where its key had already made it."""
-
-    run: Run
-    replayed: bool
-
-
-# asked in the transaction that accepts: raises where what was decided before is no longer true
-Still = Callable[[Session, Project], None]
+from app.services.submits import Accepted, Also, Asker, Order, Still
 
 
 @dataclass(frozen=True)
@@ -99,6 +35,7 @@ class _Ready:
     sent: Sent | None
     may_have_twin: bool
     still: Still | None
+    also: Also | None
 
 
 class TriggerDesk:
@@ -126,7 +63,12 @@ class TriggerDesk:
         return Accepted(replayed, True) if replayed is not None else None
 
     def accept(
-        self, order: Order, asker: Asker, now: datetime, still: Still | None = None
+        self,
+        order: Order,
+        asker: Asker,
+        now: datetime,
+        still: Still | None = None,
+        also: Also | None = None,
     ) -> Accepted:
         """Accept a run or answer the one its key has made. Raises a Refusal, leaving nothing."""
         # asked before everything else: a replay passes whatever may have changed since
@@ -142,6 +84,7 @@ class TriggerDesk:
             sent=_sent(order, asker),
             may_have_twin=_may_have_twin(order),
             still=still,
+            also=also,
         )
         with self._places.place(run.charged_to, run.id, now) as place:
             if place.refusal is not None:
@@ -174,6 +117,8 @@ class TriggerDesk:
             self._runs.insert(tx, run, sentence=_sentence(run))
             if run.retry_of is not None:
                 self._successions.link(tx, run)
+            if ready.also is not None:
+                ready.also(tx, run)
         place.keep()
         return Accepted(run, False)
 
@@ -213,6 +158,8 @@ class TriggerDesk:
             work_branch=(again and again.branch) or work_branch_of(project, order.issue, run_id),
             base_sha=again.base_sha if again else None,
             retry_of=again.run_id if again else None,
+            session_id=again.session_id if again else None,
+            resumes=again.resumes if again else 0,
             issue=order.issue,
             task=order.task,
             agent=agent,

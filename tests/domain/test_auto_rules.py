@@ -24,7 +24,7 @@ FREE = AutoFacts(
     repository_room=3,
     global_room=3,
     agent_problem=None,
-    held_until=None,
+    usage_hold=None,
     launch_pause=None,
     claimable=(12, 9, 14),
 )
@@ -40,7 +40,7 @@ HOLDS: list[tuple[dict[str, Any], str]] = [
     ({"repository_room": -1}, "the repository is at its limit of runs"),
     ({"global_room": 0}, "all slots for live runs are taken"),
     ({"agent_problem": "claude was not found"}, "claude was not found"),
-    ({"held_until": NOW}, "the agent's account is at its usage limit"),
+    ({"usage_hold": "claude is at its limit"}, "claude is at its limit"),
     ({"launch_pause": "the last launch failed"}, "the last launch failed"),
     ({"claimable": ()}, "no issue is claimable"),
     ({"claimable": None}, "its issues could not be read"),

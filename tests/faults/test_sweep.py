@@ -36,8 +36,10 @@ def real_sweep(
         plane.services.sweep._launcher,
         plane.workers,
         plane.tenure,
+        plane.services.limits,
         plane.clock,
         4,
+        plane.services.resume.go_on_once,
         fill_auto,
         plane.metronome.call_at,
     )

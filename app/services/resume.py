@@ -1,0 +1,219 @@
+"""Resuming runs that a usage limit ended: one goes first, the rest follow (engine.md §2, §5)."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from app.domain.holds import LONG_ENOUGH, MAX_RESUMES, NEXT_PROBE, Stand, stand_of
+from app.domain.lifecycle import DONE
+from app.domain.words import Cause, Status, Trigger
+from app.errors import (
+    AgentUnavailable,
+    ConcurrencyLimit,
+    ForgeUnavailable,
+    NotFound,
+    NotResumable,
+    PrLock,
+    Refusal,
+    StillLive,
+    StoreUnavailable,
+)
+from app.failpoints import reach
+from app.records.database import Transaction
+from app.records.hold_ledger import facts_of
+from app.records.tables import AccountHold, Run
+from app.services.afk_orders import HeldBack
+from app.services.floor import Ledgers, Outside
+from app.services.leases import Leases
+from app.services.reports import Reporter
+from app.services.retry import GoingOn, RetryDesk
+from app.services.submits import Accepted, Also, Asker
+from app.services.usage_limits import UsageLimits, needs
+
+log = logging.getLogger(__name__)
+BY_ITSELF = "auto"
+TRIED_AGAIN = timedelta(seconds=30)
+PASSING = (
+    *(ConcurrencyLimit, PrLock, StillLive),
+    *(AgentUnavailable, ForgeUnavailable, StoreUnavailable),
+)
+
+
+class ResumeDesk:
+    """Where runs go on after a limit: at a person's word, or by themselves when it is over."""
+
+    def __init__(
+        self,
+        ledgers: Ledgers,
+        outside: Outside,
+        limits: UsageLimits,
+        retry: RetryDesk,
+        reporter: Reporter,
+        leases: Leases,
+        provenance: dict[str, str],
+    ) -> None:
+        self._runs = ledgers.runs
+        self._projects = ledgers.projects
+        self._agents = outside.agents
+        self._limits = limits
+        self._ledger = limits.ledger
+        self._retry = retry
+        self._reporter = reporter
+        self._leases = leases
+        self._provenance = provenance
+        self._rests: dict[str, datetime] = {}
+
+    # --- at a person's word --------------------------------------------------------------------
+
+    def resume(self, run_id: str, asker: Asker, now: datetime) -> Accepted:
+        """Go on with a run now, whatever is held: its account is tried with it.
+
+        Raises NotFound, NotResumable, StillLive and whatever refuses a run.
+        """
+        run = self._runs.find(run_id)
+        if run is None:
+            raise NotFound
+        if run.status not in DONE:
+            raise StillLive("This run is still under way.")
+        if not _is_resumable(run):
+            raise NotResumable
+        return self._retry.resume(run_id, self._going_on(run, 0, self._by_hand(now)), asker, now)
+
+    def _by_hand(self, now: datetime) -> Also:
+        def begin(tx: Transaction, run: Run) -> None:
+            self._limits.begin_resume(tx, run, now, by_hand=True)
+
+        return begin
+
+    # --- by themselves -------------------------------------------------------------------------
+
+    def go_on_once(self, now: datetime) -> int:
+        """See how those fare that went first, and resume what may go on now; how many."""
+        if not self._leases.may_sweep(now):
+            return 0
+        for hold in self._ledger.all():
+            self._guarded(lambda hold=hold: self._see(hold, now), f"the hold of {hold.agent}")
+        waiting = [run for run in self._ledger.resumable() if self._is_wanted(run)]
+        resumed = sum(
+            bool(self._guarded(lambda run=run: self._go_on(run, now), f"run {run.id}"))
+            for run in waiting
+        )
+        for hold in self._ledger.all():
+            if stand_of(facts_of(hold), now) is Stand.EASING:
+                self._end_if_over(hold, now)
+        return resumed
+
+    def _guarded(self, duty: Callable[[], bool], what: str) -> bool:
+        # one broken run never stops the others
+        try:
+            return duty()
+        except Exception:
+            log.exception("%s could not be seen to after its usage limit", what)
+            return False
+
+    def _see(self, hold: AccountHold, now: datetime) -> bool:
+        if hold.probe_run_id is None:
+            return False
+        probe = self._runs.find(hold.probe_run_id)
+        if probe is not None and self._has_shown_that_it_works(probe, now):
+            return self._ledger.change(hold, probe_run_id=None, next_at=now)
+        if probe is None or probe.status in DONE:
+            # it has shown nothing: another goes first, a little later
+            return self._ledger.change(hold, probe_run_id=None, until=now + NEXT_PROBE)
+        return False
+
+    def _has_shown_that_it_works(self, probe: Run, now: datetime) -> bool:
+        if probe.status in (Status.DELIVERING, Status.SUCCEEDED):
+            return True
+        if probe.started_at is None or probe.status == Status.LIMITED:
+            return False
+        report = self._reporter.of(probe)
+        has_progressed = bool(report.tools_used or report.files_edited)
+        is_long = probe.status == Status.RUNNING and now - probe.started_at >= LONG_ENOUGH
+        return has_progressed or is_long
+
+    def _is_wanted(self, run: Run) -> bool:
+        """False where somebody or something has gone on with a run, or nobody wants it to."""
+        heir = self._runs.find(run.retried_by) if run.retried_by else None
+        if heir is not None and heir.status not in DONE:
+            return False
+        project = self._projects.find(run.project_id)
+        if project is None or not project.resume_after_limit or project.archived_at is not None:
+            return False
+        if heir is None:
+            return run.released_at is not None
+        return self._is_left_over(run, heir)
+
+    def _is_left_over(self, run: Run, heir: Run) -> bool:
+        """True where a resume came to nothing, and what it was to go on with is still the run's."""
+        if heir.released_at is None:
+            return False
+        came_to_nothing = heir.trigger == Trigger.RESUME and heir.status == Status.NOT_STARTED
+        if came_to_nothing and not heir.parked and heir.resumes < MAX_RESUMES:
+            return True
+        if came_to_nothing and heir.parked:
+            self._ledger.set_resumable(heir, may_resume=heir.resumes < MAX_RESUMES)
+        self._ledger.set_resumable(run, may_resume=False)
+        return False
+
+    def _go_on(self, run: Run, now: datetime) -> bool:
+        if self._rests.get(run.id, now) > now:
+            return False
+        if self._limits.reason(run.agent, run.model, now, is_resume=True):
+            return False
+        going_on = self._going_on(run, self._count(run) + 1, self._in_turn(now))
+        asker = Asker(
+            BY_ITSELF, Trigger.RESUME, None, uuid.uuid4().hex, self._provenance, is_charged=False
+        )
+        try:
+            resumed = self._retry.resume(run.id, going_on, asker, now).run
+        except HeldBack:
+            return False
+        except PASSING as reason:
+            self._rests[run.id] = now + TRIED_AGAIN
+            log.info("run %s is not resumed yet: %s", run.id, reason)
+            return False
+        except Refusal as reason:
+            self._give_up(run, reason.detail, now)
+            return False
+        self._rests.pop(run.id, None)
+        reach("resume.after_accept")
+        log.info("run %s goes on with %s after its usage limit", resumed.id, run.id)
+        return True
+
+    def _in_turn(self, now: datetime) -> Also:
+        def begin(tx: Transaction, run: Run) -> None:
+            reach("resume.before_accept")
+            if not self._limits.begin_resume(tx, run, now, by_hand=False):
+                raise HeldBack("another goes first")
+
+        return begin
+
+    def _count(self, run: Run) -> int:
+        heir = self._runs.find(run.retried_by) if run.retried_by else None
+        return max(run.resumes, heir.resumes if heir else 0)
+
+    def _going_on(self, run: Run, resumes: int, also: Also) -> GoingOn:
+        session = self._reporter.of(run).session_id or run.session_id
+        if session is not None and not self._agents.can_go_on(run.agent, session):
+            session = None
+        return GoingOn(session, resumes, also)
+
+    def _give_up(self, run: Run, because: str, now: datetime) -> None:
+        self._rests.pop(run.id, None)
+        if self._ledger.set_resumable(run, may_resume=False):
+            self._runs.tell_once(run.id, now, "note", f"not resumed by itself: {because}")
+
+    def _end_if_over(self, hold: AccountHold, now: datetime) -> None:
+        """Forget a hold that nobody waits for any more."""
+        waiting = [*self._ledger.queued(), *filter(self._is_wanted, self._ledger.resumable())]
+        if not any(needs(hold, run) for run in waiting):
+            self._ledger.drop(hold)
+
+
+def _is_resumable(run: Run) -> bool:
+    is_left_over = run.trigger == Trigger.RESUME and run.status == Status.NOT_STARTED
+    return run.status == Status.LIMITED or run.cause == Cause.USAGE_LIMIT or is_left_over

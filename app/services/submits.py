@@ -1,0 +1,83 @@
+"""What somebody asks for when a run is to be started, who asks, and what comes of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlmodel import Session
+
+from app.domain.words import Delivers, Depth, Trigger
+from app.records.database import Transaction
+from app.records.tables import Project, Run
+
+
+@dataclass(frozen=True)
+class Again:
+    """The run that an order repeats; with `branch`, it goes on with what is kept there.
+
+    `base_sha` is the commit that the kept work began at. A resume says how many there were in a
+    row with it, and which session of its agent it goes on with.
+    """
+
+    run_id: str
+    branch: str | None = None
+    base_sha: str | None = None
+    session_id: str | None = None
+    resumes: int = 0
+    is_resume: bool = False
+
+
+@dataclass(frozen=True)
+class Order:
+    """What somebody asks for; None stands for the project's own."""
+
+    project_id: str
+    depth: Depth
+    framework: str
+    branch: str | None = None
+    issue: int | None = None
+    task: str | None = None
+    agent: str | None = None
+    model: str | None = None
+    delivers: Delivers = Delivers.CHANGE
+    delay_seconds: int | None = None
+    ttl_seconds: int | None = None
+    tags: tuple[str, ...] = ()
+    # where somebody asked for less than is ordered (an issue picked for them): their own words
+    asked_as: str | None = None
+    again: Again | None = None
+
+    def body_hash(self) -> str:
+        """What tells two orders under one key apart."""
+        asked = self.asked_as or {name: it for name, it in self.__dict__.items() if name != "again"}
+        text = json.dumps(asked, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who asks, by which way, under which key, and the ids that tie it together."""
+
+    person_id: str
+    trigger: Trigger
+    key: str | None
+    correlation_id: str
+    provenance: dict[str, str]
+    is_charged: bool = True
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The run; `replayed` where its key had already made it."""
+
+    run: Run
+    replayed: bool
+
+
+# asked in the transaction that accepts: raises where what was decided before is no longer true
+Still = Callable[[Session, Project], None]
+# written in the transaction that accepts, with the run
+Also = Callable[[Transaction, Run], None]
