@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 from app.domain.lifecycle import DONE, LIVE, Signal, next_status
 from app.domain.words import Status, Trigger
 from app.records.database import Transaction
+from app.records.day_ledger import add_to_day, told_by
 from app.records.feed import ProjectChanged, QuotaChanged, RunChanged, RunTold
 from app.records.happenings import RunEnded, WorkParked
 from app.records.routing import Stores
@@ -35,6 +36,7 @@ class RunLedger:
         """Add an accepted run and the first line of its timeline."""
         tx.add(run)
         tx.flush()
+        add_to_day(tx, run)
         self.tell(tx, run.id, run.created_at, "accepted", sentence)
         tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
         if run.charged_to:
@@ -70,6 +72,7 @@ class RunLedger:
         ).one_or_none()
         if moved is None:
             return None
+        add_to_day(tx, moved)
         self.tell(tx, run.id, now, kind, sentence, data)
         tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
         if status in DONE:
@@ -81,6 +84,17 @@ class RunLedger:
         with self.stores.owner_of(run_id).transaction() as tx:
             tx.execute(update(Run).where(col(Run.id) == run_id).values(**columns))
             tx.announce(RunChanged(run_id, project_id), ProjectChanged(project_id))
+
+    def note_usage(self, run_id: str, **usage: Any) -> None:
+        """Write what an agent told of its usage; where its run is over, its day is told too."""
+        with self.stores.owner_of(run_id).transaction() as tx:
+            run = tx.get_one(Run, run_id, with_for_update=True)
+            before = told_by(run)
+            for name, value in usage.items():
+                setattr(run, name, value)
+            tx.flush()
+            add_to_day(tx, run, before)
+            tx.announce(RunChanged(run_id, run.project_id), ProjectChanged(run.project_id))
 
     def note_hold(self, run: Run, hold: str) -> None:
         """Write what holds an open run, if that is news and the run is still as it was read."""
@@ -205,20 +219,6 @@ class RunLedger:
             with database.reading() as session:
                 found += session.exec(query).all()
         return sorted(found, key=lambda run: (run.ended_at, run.id), reverse=True)[:limit]
-
-    def outcomes_since(self, moment: datetime) -> dict[Status, int]:
-        """How many runs ended in each status since a moment."""
-        counts: dict[Status, int] = {}
-        query = (
-            select(Run.status, func.count())
-            .where(col(Run.ended_at) >= moment)
-            .group_by(col(Run.status))
-        )
-        for database in self.stores.holding_runs():
-            with database.reading() as session:
-                for status, count in session.exec(query):
-                    counts[Status(status)] = counts.get(Status(status), 0) + count
-        return counts
 
     # --- whom they were charged to -------------------------------------------------------------
 

@@ -151,7 +151,7 @@ class Reporter:
     def _tell(self, reading: Reading, before: Report) -> None:
         now, report = monotonic(), reading.report
         if report.usage != reading.written and now - reading.written_at >= ROW_SECONDS:
-            self._runs.note(reading.run.id, reading.run.project_id, **report.usage)
+            self._runs.note_usage(reading.run.id, **report.usage)
             reading.written, reading.written_at = report.usage, now
         if report != before:
             self._publish([RunReported(reading.run.id)])
@@ -205,7 +205,7 @@ class Reporter:
         if report == Report():
             return
         if report.usage:
-            self._runs.note(run.id, run.project_id, **report.usage)
+            self._runs.note_usage(run.id, **report.usage)
         sentence = report.sentence or "reported its last words"
         self._runs.tell_once(run.id, self._clock(), "progress", sentence, **report.as_data())
         self._publish([RunReported(run.id)])

@@ -11,7 +11,7 @@ from app.records.tables.control import (
 )
 from app.records.tables.holds import AccountHold
 from app.records.tables.notices import Notification
-from app.records.tables.runs import Run, RunEvent
+from app.records.tables.runs import ProjectDay, Run, RunEvent
 from app.records.tables.tracker import ChangeRequest, IssueComment, IssueRow
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Notification",
     "Person",
     "Project",
+    "ProjectDay",
     "Run",
     "RunEvent",
     "SignIn",

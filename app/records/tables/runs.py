@@ -1,10 +1,11 @@
-"""The run store: runs and the lines of their timelines."""
+"""The run store: runs, the lines of their timelines, and what they add up to."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     CheckConstraint,
     ForeignKeyConstraint,
     Index,
@@ -144,3 +145,27 @@ class RunEvent(SQLModel, table=True):
     kind: str
     sentence: str
     data: dict[str, Any] = Field(sa_type=JSON)
+
+
+class ProjectDay(SQLModel, table=True):
+    """What a project's runs add up to that ended on one UTC day; the sums of domain/figures.py."""
+
+    __tablename__ = "project_day"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (Index("days_of_all", "day"),)
+
+    project_id: str = Field(primary_key=True)
+    day: date = Field(primary_key=True)
+    succeeded: int = 0
+    died: int = 0
+    timed_out: int = 0
+    limited: int = 0
+    stopped: int = 0
+    not_started: int = 0
+    expired: int = 0
+    began: int = 0
+    worked_ms: int = Field(default=0, sa_type=BigInteger)
+    told_tokens: int = 0
+    input_tokens: int = Field(default=0, sa_type=BigInteger)
+    output_tokens: int = Field(default=0, sa_type=BigInteger)
+    told_cost: int = 0
+    cost_micros: int = Field(default=0, sa_type=BigInteger)

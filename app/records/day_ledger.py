@@ -1,0 +1,76 @@
+"""The days of projects: what their runs add up to, kept in the transactions that end runs."""
+
+from __future__ import annotations
+
+from datetime import UTC, date
+
+from sqlalchemy import Date, bindparam, text
+from sqlmodel import col, select
+
+from app.domain.figures import NAMES, NOTHING, Figures, figures_of
+from app.domain.words import Status
+from app.records.database import Transaction
+from app.records.routing import Stores
+from app.records.tables import ProjectDay, Run
+
+# said alike by SQLite and PostgreSQL; two that end a day's first runs at once both count
+_ADD = text(
+    f"INSERT INTO project_day (project_id, day, {', '.join(NAMES)}) "  # noqa: S608 – own names only
+    f"VALUES (:project_id, :day, {', '.join(f':{name}' for name in NAMES)}) "
+    "ON CONFLICT (project_id, day) DO UPDATE SET "
+    + ", ".join(f"{name} = project_day.{name} + excluded.{name}" for name in NAMES)
+).bindparams(bindparam("day", type_=Date))
+
+
+def told_by(run: Run) -> Figures:
+    """What a run adds to its day, as its row stands."""
+    worked = None
+    if run.started_at is not None and run.ended_at is not None:
+        worked = run.ended_at - run.started_at
+    usage = (run.input_tokens, run.output_tokens, run.cost_usd)
+    return figures_of(Status(run.status), worked, *usage)
+
+
+def add_to_day(tx: Transaction, run: Run, before: Figures = NOTHING) -> None:
+    """Bring the day of a run's end in line with its row, where `before` is counted already.
+
+    In the transaction that changes the row: each run is counted once, whatever comes between.
+    """
+    more = told_by(run) - before
+    if run.ended_at is None or more == NOTHING:
+        return
+    day = run.ended_at.astimezone(UTC).date()
+    sums = dict(zip(NAMES, more.values, strict=True))
+    tx.execute(_ADD, {"project_id": run.project_id, "day": day, **sums})
+
+
+class DayLedger:
+    """Reads the days; of a day without an end there is no row."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    def by_day(self, project_id: str, since: date) -> dict[date, Figures]:
+        """A project's days (UTC) from one on."""
+        query = select(ProjectDay).where(
+            ProjectDay.project_id == project_id, col(ProjectDay.day) >= since
+        )
+        found: dict[date, Figures] = {}
+        for database in self._stores.holding_runs():
+            with database.reading() as session:
+                for row in session.exec(query):
+                    found[row.day] = found.get(row.day, NOTHING) + _figures(row)
+        return found
+
+    def total(self, since: date) -> Figures:
+        """The sums of every project, from a day (UTC) on."""
+        query = select(ProjectDay).where(col(ProjectDay.day) >= since)
+        total = NOTHING
+        for database in self._stores.holding_runs():
+            with database.reading() as session:
+                total = sum(map(_figures, session.exec(query)), total)
+        return total
+
+
+def _figures(row: ProjectDay) -> Figures:
+    return Figures(**{name: getattr(row, name) for name in NAMES})

@@ -1,0 +1,194 @@
+"""The days of projects: whatever happens to runs, they say what a scan of the runs says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from alembic.script import ScriptDirectory
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+from sqlmodel import col, select
+
+from app.domain.figures import NAMES, NOTHING, Figures
+from app.domain.lifecycle import Signal
+from app.domain.words import Status
+from app.records import migration
+from app.records.database import Database
+from app.records.day_ledger import DayLedger, told_by
+from app.records.routing import Stores
+from app.records.run_ledger import RunLedger
+from app.records.tables import ProjectDay, Run
+from tests.records.samples import NOW, add_run, draft_run, run_id, stores_on
+
+PROJECTS = ("proj_1", "proj_2")
+TOLD = "told"
+FIXTURE = HealthCheck.function_scoped_fixture
+Days = dict[tuple[str, date], Figures]
+
+
+class Crashed(Exception):
+    """The program ended before it could commit."""
+
+
+def scanned(stores: Stores) -> Days:
+    """What the rows of the runs add up to, one by one."""
+    found: Days = {}
+    for database in stores.holding_runs():
+        with database.reading() as session:
+            for run in session.exec(select(Run).where(col(Run.ended_at).is_not(None))):
+                assert run.ended_at is not None
+                place = (run.project_id, run.ended_at.astimezone(UTC).date())
+                found[place] = found.get(place, NOTHING) + told_by(run)
+    return found
+
+
+def kept(stores: Stores) -> Days:
+    """What is written down."""
+    days = DayLedger(stores)
+    return {
+        (project_id, day): figures
+        for project_id in PROJECTS
+        for day, figures in days.by_day(project_id, date.min).items()
+    }
+
+
+def move(ledger: RunLedger, run: Run, signal: Signal, now: datetime, **columns: Any) -> Run | None:
+    with ledger.stores.owner_of(run.id).transaction() as tx:
+        words = {"kind": "note", "sentence": str(signal)}
+        return ledger.move(tx, run, signal, now=now, **words, **columns)
+
+
+def test_the_row_has_a_column_for_each_sum() -> None:
+    assert tuple(ProjectDay.model_fields) == ("project_id", "day", *NAMES)
+
+
+def test_a_run_counts_on_the_utc_day_of_its_end(ledger: RunLedger, stores: Stores) -> None:
+    night = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
+    began = night - timedelta(minutes=40)
+    run = add_run(ledger, status=Status.RUNNING, started_at=began, input_tokens=7)
+    move(ledger, run, Signal.GONE, night)
+    (figures,) = [found for place, found in kept(stores).items() if place[1] == night.date()]
+    assert figures == Figures(died=1, began=1, worked_ms=2_400_000, told_tokens=1, input_tokens=7)
+    assert DayLedger(stores).total(night.date()) == figures
+    assert DayLedger(stores).total(night.date() + timedelta(days=1)) == NOTHING
+
+
+def test_who_loses_the_race_for_an_end_counts_nothing(ledger: RunLedger, stores: Stores) -> None:
+    run = add_run(ledger, status=Status.RUNNING, started_at=NOW)
+    assert move(ledger, run, Signal.STOP, NOW) is not None
+    assert move(ledger, run, Signal.GONE, NOW) is None
+    assert kept(stores) == {("proj_1", NOW.date()): Figures(stopped=1, began=1)}
+
+
+def test_an_end_that_is_rolled_back_is_not_counted(ledger: RunLedger, stores: Stores) -> None:
+    run = add_run(ledger, status=Status.RUNNING, started_at=NOW)
+    with suppress(Crashed), stores.owner_of(run.id).transaction() as tx:
+        ledger.move(tx, run, Signal.STOP, now=NOW, kind="reaped", sentence="stopped")
+        raise Crashed
+    assert kept(stores) == {}
+
+
+def test_usage_told_after_the_end_counts_once_however_often_it_is_told(
+    ledger: RunLedger, stores: Stores
+) -> None:
+    run = add_run(ledger, status=Status.RUNNING, started_at=NOW)
+    ledger.note_usage(run.id, input_tokens=5)
+    assert kept(stores) == {}
+    move(ledger, run, Signal.STOP, NOW)
+    for _ in range(2):
+        ledger.note_usage(run.id, input_tokens=9, cost_usd=0.25)
+    told = {"told_tokens": 1, "input_tokens": 9, "told_cost": 1, "cost_micros": 250_000}
+    assert kept(stores) == {("proj_1", NOW.date()): Figures(stopped=1, began=1, **told)}
+
+
+def test_days_lie_where_their_runs_do(open_database: Callable[[str], Database]) -> None:
+    control, apart = open_database("control.db"), open_database("runs.db")
+    stores = stores_on(control, apart)
+    ledger = RunLedger(stores)
+    for split in (True, False):
+        run = add_run(ledger, id=run_id(split=split), status=Status.RUNNING, started_at=NOW)
+        move(ledger, run, Signal.STOP, NOW)
+    for database in (control, apart):
+        with database.reading() as session:
+            assert session.exec(select(ProjectDay.stopped)).all() == [1]
+    assert kept(stores) == scanned(stores)
+    assert DayLedger(stores).total(NOW.date()).stopped == 2
+
+
+USAGE = st.fixed_dictionaries(
+    {},
+    optional={
+        "input_tokens": st.integers(0, 2**31 - 1),
+        "output_tokens": st.integers(0, 2**31 - 1),
+        "cost_usd": st.floats(0, 1_000_000, allow_nan=False),
+    },
+)
+# which run, what happens to it or is told of it, how much later, and how it goes
+STEPS = st.lists(
+    st.tuples(
+        st.integers(0, 5),
+        st.sampled_from([*Signal, TOLD, TOLD]),
+        USAGE,
+        st.timedeltas(timedelta(hours=-1), timedelta(hours=30)),
+        st.sampled_from(["", "", "", "by a stale row", "crashed"]),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[FIXTURE])
+@given(STEPS)
+def test_the_days_say_what_a_scan_of_the_runs_says(
+    ledger: RunLedger, stores: Stores, steps: list[tuple[int, str, dict[str, Any], timedelta, str]]
+) -> None:
+    # each history goes on in the database of those before it
+    first = [add_run(ledger, project_id=PROJECTS[number % 2]) for number in range(6)]
+    now = NOW
+    for number, what, usage, later, how in steps:
+        now += later
+        stale = first[number]
+        run = stale if how == "by a stale row" else ledger.find(stale.id)
+        assert run is not None
+        if what == TOLD:
+            ledger.note_usage(run.id, **usage)
+            continue
+        began = {"started_at": now} if what == Signal.AGENT_ALIVE else {}
+        with suppress(Crashed), stores.owner_of(run.id).transaction() as tx:
+            words = {"kind": "note", "sentence": what}
+            ledger.move(tx, run, Signal(what), now=now, **words, **began, **usage)
+            if how == "crashed":
+                raise Crashed
+    assert kept(stores) == scanned(stores)
+
+
+def test_the_migration_adds_up_what_is_there(ledger: RunLedger, stores: Stores) -> None:
+    late = datetime(2026, 3, 1, 23, 59, 59, 999_999, tzinfo=UTC)
+    over = {"released_at": late, "cost_usd": 0.1}
+    for seconds in (0, 0.000_001, 0.0019, 59.9999, 86_399.999_999, -5):
+        began = late - timedelta(seconds=seconds)
+        for project_id, status in zip(PROJECTS, (Status.DIED, Status.SUCCEEDED), strict=True):
+            columns = {"status": status, "project_id": project_id, "started_at": began}
+            add_run(ledger, **columns, **over, ended_at=late)
+            add_run(ledger, **columns, ended_at=began, input_tokens=2**31 - 1)
+    add_run(ledger, status=Status.EXPIRED, ended_at=late)
+    add_run(ledger, started_at=NOW)
+    before = kept(stores)
+    script = ScriptDirectory(str(Path(migration.__file__).parent / "migrations"))
+    fill = script.get_revision("0005").module.fill_of("sqlite")
+    with stores.control.transaction() as tx:
+        tx.execute(text("DELETE FROM project_day"))
+        tx.execute(text(fill))
+    assert kept(stores) == before == scanned(stores)
+
+
+def test_a_run_that_is_over_when_it_is_inserted_counts(ledger: RunLedger, stores: Stores) -> None:
+    columns = {"status": Status.NOT_STARTED, "ended_at": NOW, "released_at": NOW}
+    run = draft_run(**columns)
+    with stores.owner_of(run.id).transaction() as tx:
+        ledger.insert(tx, run, sentence="not started: an unknown issue")
+    assert kept(stores) == {("proj_1", NOW.date()): Figures(not_started=1)}
