@@ -69,10 +69,9 @@ class FakePlane(ControlPlane):
     def add_project(self, world: World, **settings: Any) -> Project:
         """A project that is ready."""
         name = f"yard{len(self.ledgers.projects.all())}"
-        origin, command = world.add_origin(f"/{name}"), ["/bin/true"]
-        made = self.services.projects.add(
-            name, origin, self.clock(), agent_command=command, **settings
-        )
+        origin = world.add_origin(f"/{name}")
+        settings = {"agent_command": ["/bin/true"]} | settings
+        made = self.services.projects.add(name, origin, self.clock(), **settings)
         self.rest()
         project = self.ledgers.projects.find(made.id)
         assert project is not None

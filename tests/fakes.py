@@ -66,6 +66,8 @@ class World:
     copies: dict[str, Copy] = field(default_factory=dict)
     processes: dict[str, Process] = field(default_factory=dict)
     launches: list[str] = field(default_factory=list)
+    orders: dict[str, LaunchOrder] = field(default_factory=dict)
+    words: dict[str, bytes] = field(default_factory=dict)
     is_silent: bool = False
     is_stuck: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -88,6 +90,10 @@ class World:
             sha = self.parents[sha]
 
     # --- what agents do ------------------------------------------------------------------------
+
+    def say(self, run_id: str, words: str) -> None:
+        """The agent writes a line."""
+        self.words[run_id] = self.words.get(run_id, b"") + f"{words}\n".encode()
 
     def commit(self, run_id: str) -> None:
         """The agent commits in its copy."""
@@ -261,14 +267,22 @@ class FakeCopies:
 
 
 class FakeLog:
-    """A log in which nothing was written."""
+    """A log of what a test has an agent say."""
 
-    size = 0
     is_cut = False
     written_at: datetime | None = None
 
+    def __init__(self, words: bytes) -> None:
+        self._words = words
+
+    @property
+    def size(self) -> int:
+        return len(self._words)
+
     def read(self, offset: int = 0, limit: int | None = None) -> LogPiece:
-        return LogPiece(b"", 0)
+        end = self.size if limit is None else offset + limit
+        piece = self._words[offset:end]
+        return LogPiece(piece, offset + len(piece))
 
 
 class FakeEngine:
@@ -284,6 +298,7 @@ class FakeEngine:
             pid = 1000 + len(self._world.processes)
             self._world.processes[order.run_id] = Process(pid)
             self._world.launches.append(order.run_id)
+            self._world.orders[order.run_id] = order
         return self._mark(pid)
 
     def prompt_file(self, run_id: str) -> Path:
@@ -308,7 +323,7 @@ class FakeEngine:
         return True
 
     def log(self, run_id: str) -> FakeLog:
-        return FakeLog()
+        return FakeLog(self._world.words.get(run_id, b""))
 
     def watch(self, run_id: str) -> None:
         """Nothing is reported: a test looks by itself."""
