@@ -25,6 +25,7 @@ from app.announced import END_SECONDS, AnnouncedServer, end_on_signals
 from app.api import (
     afk,
     events,
+    figures,
     forms,
     issues,
     keys,
@@ -151,6 +152,7 @@ def _build_api(services: Any, live: LiveStream) -> FastAPI:
     api.include_router(runs.routes(services))
     api.include_router(keys.routes(services))
     api.include_router(projects.routes(services))
+    api.include_router(figures.routes(services))
     api.include_router(issues.routes(services))
     api.include_router(afk.routes(services))
     api.include_router(parked.routes(services))

@@ -126,6 +126,11 @@ class ApiClient(IssueCalls, LoopCalls):
         """One project."""
         return await self.ask(schemas.ProjectOut, f"/projects/{project_id}")
 
+    async def figures(self, project_id: str, days: int) -> schemas.ProjectFigures:
+        """What a project's runs of the last days add up to."""
+        path = f"/projects/{project_id}/figures"
+        return await self.ask(schemas.ProjectFigures, path, days=days)
+
     async def add_project(self, new: schemas.NewProject) -> schemas.ProjectOut:
         """Register a repository."""
         return await self.tell(schemas.ProjectOut, "POST", "/projects", new)

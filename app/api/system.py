@@ -53,14 +53,14 @@ def routes(services: Services) -> APIRouter:
     def system(request: Request) -> SystemOut:
         """What this server is, and how the last seven days went."""
         now = services.clock()
-        week = services.overview.week(now)
+        week = services.figures.week(now)
         return SystemOut(
             provenance=Provenance.model_validate(services.identity),
             base_url=f"{request.url.scheme}://{request.headers['host']}",
             now=now,
             live_runs=sum(view.live_runs for view in services.overview.all()),
-            success_rate=week.rate,
-            ended_7d=week.ended,
+            success_rate=week.success_rate,
+            ended_7d=week.judged,
             person=visitor_of(request).name,
             limits=services.limits_mode().value,
         )

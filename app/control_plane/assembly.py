@@ -29,6 +29,7 @@ from app.services.counting import Counting
 from app.services.delivery import Deliverer
 from app.services.demo import DemoDesk
 from app.services.doctor import Checked, examine
+from app.services.figures import FigureDesk
 from app.services.floor import Ledgers
 from app.services.holdings import Holdings
 from app.services.issues import IssueDesk
@@ -142,6 +143,7 @@ class Assembly:
             issues=self._issues,
             changes=ChangeDesk(ledgers, outside, ground.locks, sweep.request),
             overview=self._make_overview(desk),
+            figures=FigureDesk(ledgers.projects, ledgers.runs.stores),
             demo=self._make_demo_desk(desk),
             trigger=trigger,
             retry=retry,

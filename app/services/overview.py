@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from app.domain.lifecycle import LIVE, WAITING
-from app.domain.words import Status
 from app.errors import NotFound
 from app.records.feed import Feed, Numbered, ProjectChanged
 from app.records.parked_ledger import ParkedLedger
@@ -39,14 +37,6 @@ class ProjectView:
     clone_percent: int | None
     hold: str | None
     parked_count: int
-
-
-@dataclass(frozen=True)
-class Week:
-    """How runs ended in the last seven days; `rate` None before the first."""
-
-    ended: int
-    rate: float | None
 
 
 class Overview:
@@ -90,13 +80,6 @@ class Overview:
                 if self._remembers and not is_news and _is_whole(view):
                     self._views[project_id] = view
         return view
-
-    def week(self, now: datetime) -> Week:
-        """Outcomes of the last seven days; what was stopped or never started does not count."""
-        counts = self._runs.outcomes_since(now - timedelta(days=7))
-        good = counts.get(Status.SUCCEEDED, 0)
-        ended = good + counts.get(Status.DIED, 0) + counts.get(Status.TIMED_OUT, 0)
-        return Week(ended, good / ended if ended else None)
 
     def _hear(self, told: Numbered) -> None:
         if isinstance(told.change, ProjectChanged):

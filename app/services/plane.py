@@ -18,6 +18,7 @@ from app.services.auto_loop import AutoLoop
 from app.services.changes import ChangeDesk
 from app.services.demo import DemoDesk
 from app.services.doctor import Checked
+from app.services.figures import FigureDesk
 from app.services.issues import IssueDesk
 from app.services.keys import Keys
 from app.services.listing import RunListing
@@ -75,6 +76,7 @@ class Services:
     issues: IssueDesk
     changes: ChangeDesk
     overview: Overview
+    figures: FigureDesk
     demo: DemoDesk
     trigger: TriggerDesk
     retry: RetryDesk

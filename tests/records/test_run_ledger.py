@@ -252,11 +252,6 @@ def test_newest_runs_come_first(ledger: RunLedger, mixed: dict[str, Run]) -> Non
     assert newest == [mixed["released"].id, mixed["unproved"].id]
 
 
-def test_outcomes_are_counted_from_a_moment_on(ledger: RunLedger, mixed: dict[str, Run]) -> None:
-    assert ledger.outcomes_since(NOW) == {Status.STOPPED: 1, Status.DIED: 1}
-    assert ledger.outcomes_since(NOW + timedelta(microseconds=1)) == {}
-
-
 def test_a_person_s_window_counts_what_was_charged_to_them(ledger: RunLedger) -> None:
     for seconds in (0, 10, 20):
         add_run(ledger, charged_to="person_1", created_at=NOW + timedelta(seconds=seconds))

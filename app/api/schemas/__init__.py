@@ -1,5 +1,6 @@
 """What goes over the wire: the bodies and answers of api.md, and nothing else."""
 
+from app.api.schemas.figures import DayFigures, FiguresOut, ProjectFigures
 from app.api.schemas.issues import (
     MAX_BODY_BYTES,
     ChangeOut,
@@ -89,10 +90,12 @@ __all__ = [
     "CommentOut",
     "Comments",
     "ConcurrencyOut",
+    "DayFigures",
     "DeliveryOut",
     "Discard",
     "Discarded",
     "DoctorOut",
+    "FiguresOut",
     "Finding",
     "IssueChange",
     "IssueHold",
@@ -112,6 +115,7 @@ __all__ = [
     "Parked",
     "ParkedOut",
     "ProjectChange",
+    "ProjectFigures",
     "ProjectOut",
     "ProjectSettings",
     "Projects",

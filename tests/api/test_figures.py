@@ -1,0 +1,49 @@
+"""What a project's runs add up to, over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.api.workshop import Workshop, open_workshop, problem
+
+NOTHING_TOLD = {"input_tokens": None, "output_tokens": None, "cost_usd": None}
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+    with open_workshop(tmp_path_factory.mktemp("figures")) as shop:
+        shop.add_project("shop")
+        yield shop
+
+
+def test_runs_that_ended_are_in_the_figures_at_once(shop: Workshop) -> None:
+    project_id = str(shop.projects["shop"]["id"])
+    path = f"/projects/{project_id}/figures"
+    none = shop.api.get(path, params={"days": 7}).json()
+    assert [one["ended"] for one in none["items"]] == [0] * 7
+    assert none["totals"]["mean_seconds"] is None
+    shop.delivered(project_id, "please commit")
+    found = shop.api.get(path).json()
+    days = [one["day"] for one in found["items"]]
+    assert len(days) == 30
+    assert days == sorted(days)
+    totals = found["totals"]
+    assert (totals["ended"], totals["succeeded"], totals["began"]) == (1, 1, 1)
+    assert totals["mean_seconds"] > 0
+    assert totals["success_rate"] == 1.0
+    assert {name: totals[name] for name in NOTHING_TOLD} == NOTHING_TOLD
+    system = shop.api.get("/system").json()
+    assert (system["success_rate"], system["ended_7d"]) == (1.0, 1)
+
+
+@pytest.mark.parametrize("days", [0, 367, "x", ""])
+def test_days_that_make_no_sense_are_refused(shop: Workshop, days: object) -> None:
+    path = f"/projects/{shop.projects['shop']['id']}/figures"
+    assert problem(shop.api.get(path, params={"days": str(days)}))["error"] == "invalid"
+
+
+def test_an_unknown_project_has_no_figures(shop: Workshop) -> None:
+    answer = shop.api.get("/projects/proj_nothing/figures")
+    assert (answer.status_code, problem(answer)["error"]) == (404, "not_found")
