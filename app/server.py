@@ -59,6 +59,7 @@ from app.pages.plain import PlainPages
 from app.pages.routes import register_pages
 from app.records.database import DatabaseSilent
 from app.records.migration import SchemaNewer
+from app.services.doctor import Look
 
 log = logging.getLogger(__name__)
 PAGE_CALL_SECONDS = 60
@@ -201,10 +202,7 @@ def offline_doctor(given: dict[str, Any]) -> dict[str, Any]:
     """What doctor sees without a server."""
     with _told_plainly():
         plane = _prepare(load_settings(**given), given)
-        return {
-            "items": [vars(one) for one in plane.services.examine()],
-            "settings": [vars(one) for one in plane.services.settings],
-        }
+        return system.doctor_out(plane.services, Look.ANEW).model_dump(mode="json")
 
 
 def _serve(settings: Settings, given: dict[str, Any], *, in_window: bool, in_browser: bool) -> None:

@@ -235,9 +235,9 @@ class ApiClient(IssueCalls, LoopCalls):
         """What this server is."""
         return await self.ask(schemas.SystemOut, "/system")
 
-    async def doctor(self) -> schemas.DoctorOut:
-        """Everything doctor sees on the server's machine."""
-        return await self.ask(schemas.DoctorOut, "/doctor")
+    async def doctor(self, look: str) -> schemas.DoctorOut:
+        """What doctor sees on the server's machine; `look` is no, stale or anew."""
+        return await self.ask(schemas.DoctorOut, "/doctor", look=look)
 
 
 def _moment(date: str | None) -> datetime | None:

@@ -13,6 +13,7 @@ from app.errors import NotFound
 from app.services.plane import Services
 from app.services.rows import (
     Change,
+    FindingsChanged,
     LogGrew,
     Numbered,
     ProjectChanged,
@@ -151,3 +152,5 @@ class LiveStream:
                     return None
             case QuotaChanged(person_id):
                 return LiveEvent(number, "quota.changed", {"person_id": person_id})
+            case FindingsChanged():
+                return LiveEvent(number, "doctor.changed", {})

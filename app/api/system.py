@@ -21,6 +21,7 @@ from app.api.schemas import (
 )
 from app.api.views import quota_out
 from app.domain.words import Status
+from app.services.doctor import Look
 from app.services.plane import Services
 
 
@@ -66,12 +67,9 @@ def routes(services: Services) -> APIRouter:
         )
 
     @router.get("/doctor")
-    def doctor() -> DoctorOut:
-        """Everything doctor sees on this machine."""
-        return DoctorOut(
-            items=[Finding.model_validate(one) for one in services.examine()],
-            settings=[SettingOut.model_validate(one) for one in services.settings],
-        )
+    def doctor(look: Look = Look.STALE) -> DoctorOut:
+        """Everything doctor sees; it looks anew, where it has not for a while, or not at all."""
+        return doctor_out(services, look)
 
     @router.get("/quota/runs")
     def quota(request: Request) -> QuotaOut:
@@ -88,6 +86,16 @@ def routes(services: Services) -> APIRouter:
         return ConcurrencyOut(active=active, max=project.max_concurrency)
 
     return router
+
+
+def doctor_out(services: Services, look: Look) -> DoctorOut:
+    """What doctor sees, and the settings with their origins."""
+    seen = services.doctor.examine(look)
+    return DoctorOut(
+        items=[Finding.model_validate(one) for one in seen.items],
+        settings=[SettingOut.model_validate(one) for one in services.settings],
+        looked_at=seen.at,
+    )
 
 
 def docs_page(openapi: dict[str, Any]) -> HTMLResponse:

@@ -20,7 +20,7 @@ from app.control_plane.outside import Adapters
 from app.control_plane.premises import premises_of
 from app.records.account_ledger import AccountLedger
 from app.records.database import Database
-from app.records.feed import Feed
+from app.records.feed import Feed, FindingsChanged
 from app.services.accounts import Accounts
 from app.services.afk import AfkDesk
 from app.services.auto_loop import AutoLoop
@@ -28,7 +28,7 @@ from app.services.changes import ChangeDesk
 from app.services.counting import Counting
 from app.services.delivery import Deliverer
 from app.services.demo import DemoDesk
-from app.services.doctor import Checked, examine
+from app.services.doctor import Doctor
 from app.services.figures import FigureDesk
 from app.services.floor import Ledgers
 from app.services.holdings import Holdings
@@ -162,7 +162,7 @@ class Assembly:
             sweep=sweep,
             engine=outside.engine,
             limits_mode=lambda: ground.counting.look_once(self._clock()),
-            examine=self._examine,
+            doctor=self._make_doctor(),
             settings=tuple(SettingValue(*one) for one in self._settings.told(given)),
         )
 
@@ -272,7 +272,7 @@ class Assembly:
         ledger = AccountLedger(self._ledgers.runs.stores)
         return Accounts(ledger, entropy=secrets.token_bytes, data_dir=self._settings.data_root)
 
-    def _examine(self) -> list[Checked]:
+    def _make_doctor(self) -> Doctor:
         ground = self._ground
         premises = premises_of(
             self._settings,
@@ -280,4 +280,7 @@ class Assembly:
             ground.adapters.git,
             lambda: ground.counting.check(self._clock()),
         )
-        return examine(self._outside.agents, premises)
+        publish = ground.feed.publish
+        return Doctor(
+            self._outside.agents, premises, self._clock, lambda: publish([FindingsChanged()])
+        )

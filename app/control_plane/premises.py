@@ -5,11 +5,16 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from importlib import metadata
+from pathlib import Path
 
 from app.adapters.git import Git
 from app.config import Settings
 from app.domain.quota_rules import LimitsMode
+from app.foothold import CannotStart, refuse_open_bind
+from app.services.accounts import TOKEN_FILE
 from app.services.doctor import Premises
+
+_IN_A_FILE = "sqlite:///"
 
 
 def premises_of(
@@ -18,13 +23,34 @@ def premises_of(
     """The premises; what takes time to find out is asked when doctor asks."""
     return Premises(
         bind=f"{settings.host}:{settings.port}",
+        is_open=_is_open(settings.host),
         database=database,
-        data_dir=settings.data_root,
-        nicegui=metadata.version("nicegui"),
+        runs_dir=settings.runs_root,
+        private=_private_places(settings),
+        nicegui=_numbers(metadata.version("nicegui")),
         git=lambda: _numbers(git.version()),
         sandbox=lambda: shutil.which("bwrap"),
         limits=limits,
     )
+
+
+def _is_open(host: str) -> bool:
+    try:
+        refuse_open_bind(host)
+    except CannotStart:
+        return True
+    return False
+
+
+def _private_places(settings: Settings) -> dict[str, Path]:
+    places = {
+        "data folder": settings.data_root,
+        "runs folder": settings.runs_root,
+        "token": settings.data_root / TOKEN_FILE,
+    }
+    if settings.database.startswith(_IN_A_FILE):
+        places["database file"] = Path(settings.database.removeprefix(_IN_A_FILE))
+    return places
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nicegui import ui
 
-from app.pages.components.markup import clean, text
+from app.pages.components.buttons import button
+from app.pages.components.countdown import ago_html
+from app.pages.components.marks import testid
+from app.pages.components.markup import clean, counted, text
 from app.pages.components.status_pill import pill_html
 from app.pages.components.tabs import Tabs, chosen_tab
-from app.pages.frame import frame
+from app.pages.frame import Page, frame
 from app.pages.visit import Visit
+from app.state.doctor_board import AgentSeen, DoctorBoard
 from app.state.door import Door
-from app.state.wire import Finding, SettingOut
+from app.state.wire import ApiProblem, DoctorOut, Finding, NoAnswer, SettingOut
 
 TABS = ("Doctor", "Limits")
-TONES = {"ok": "go", "look": "wait", "none": "idle"}
+HEAD = '<link rel="stylesheet" href="/assets/settings.css">'
+LOOKING = '<div class="card none" role="status">Looking at this machine…</div>'
+MARKS = {"ok": "fine", "look": "to look at", "unknown": "cannot tell", "none": "not there"}
 
 
 def register(door: Door) -> None:
@@ -22,23 +30,100 @@ def register(door: Door) -> None:
     @ui.page("/settings", dark=None)
     async def settings_page(tab: str = "") -> None:
         visit = await Visit.open(door)
-        seen = await visit.api.doctor()
+        # what is known is shown at once; the page itself has doctor look where that is old
+        seen = await visit.api.doctor("no")
         chosen = chosen_tab(TABS, tab)
-        with frame(visit, title="Settings", active="settings"):
+        ui.add_head_html(HEAD)
+        with frame(visit, title="Settings", active="settings") as page:
             Tabs(TABS, chosen, about="Settings")
-            table = findings_html(seen.items) if chosen == "Doctor" else limits_html(seen.settings)
-            ui.html(table, sanitize=clean).classes("wrap")
+            if chosen == "Doctor":
+                DoctorScreen(visit, page, seen)
+            else:
+                ui.html(limits_html(seen.settings), sanitize=clean).classes("wrap")
 
 
-def findings_html(findings: list[Finding]) -> str:
-    """Doctor's findings as a table."""
-    rows = "".join(
-        f"<tr><td>{pill_html(f.level, TONES[f.level])}</td><td>{text(f.check)}</td>"
-        f'<td class="m wide">{text(f.found)}</td><td class="sub wide">{text(f.advice)}</td></tr>'
-        for f in findings
+class DoctorScreen:
+    """Doctor's findings, drawn anew where he saw something else."""
+
+    def __init__(self, visit: Visit, page: Page, seen: DoctorOut) -> None:
+        self._visit = visit
+        with page.actions:
+            self._again = button("Look again", self._look_again, mark="look-again")
+        self._told = ui.html("", sanitize=clean).classes("under sub")
+        self._found = testid(ui.html(LOOKING, sanitize=clean), "doctor")
+        self._follow = visit.looker(lambda: visit.api.doctor("no"), self._show)
+        self._show(seen)
+        visit.on("doctor.changed", lambda _: self._follow())
+        visit.on_arrival(visit.looker(lambda: visit.api.doctor("stale"), self._show))
+        visit.on_return(self._follow)
+
+    def _show(self, seen: DoctorOut) -> None:
+        if seen.looked_at is None:
+            return
+        board = DoctorBoard.of(seen.items)
+        count = board.to_look_at
+        words = f"{counted(count, 'finding')} to look at" if count else "Nothing to look at"
+        looked = ago_html(seen.looked_at, self._visit.now())
+        self._told.set_content(f"{words} · looked {looked}")
+        self._found.set_content(board_html(board))
+
+    async def _look_again(self) -> None:
+        self._set_busy(True)
+        try:
+            self._show(await self._visit.api.doctor("anew"))
+        except (ApiProblem, NoAnswer) as problem:
+            self._visit.refuse(problem)
+        finally:
+            self._set_busy(False)
+
+    def _set_busy(self, is_busy: bool) -> None:
+        self._again.set_text("Looking…" if is_busy else "Look again")
+        self._again.set_enabled(not is_busy)
+
+
+def board_html(board: DoctorBoard) -> str:
+    """The agents as cards, those that are not here as a list, then the machine and the server."""
+    cards = "".join(_agent_html(agent) for agent in board.agents)
+    none = '<div class="card none">No agent that Runyard knows was found on this machine.</div>'
+    agents = (
+        f'<div class="cards agents">{cards}</div>' if cards else f'<div class="part">{none}</div>'
     )
-    head = '<th><span class="sr">State</span></th><th>Check</th><th>Found</th><th>What to do</th>'
-    return f'<table class="t fold"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+    parts = "".join(
+        f'<h2 class="above">{text(name)}</h2><div class="card part">{_found_html(found, "broad")}'
+        "</div>"
+        for name, found in board.parts
+    )
+    return f'<h2 class="above">Agents found</h2>{agents}{_absent_html(board.absent)}{parts}'
+
+
+def _agent_html(agent: AgentSeen) -> str:
+    return (
+        f'<div class="card" data-agent="{text(agent.name)}"><div class="line">'
+        f'<b class="name">{text(agent.name)}</b>{pill_html(agent.words, agent.tone)}</div>'
+        f"{_found_html(agent.findings)}</div>"
+    )
+
+
+def _absent_html(absent: Sequence[Finding]) -> str:
+    rows = "".join(
+        f'<div class="item" data-agent="{text(one.about)}"><b>{text(one.about)}</b>'
+        f'<span class="m">{text(one.advice)}</span></div>'
+        for one in absent
+    )
+    if not rows:
+        return ""
+    return f'<h2 class="above">Not installed</h2><div class="list absent part">{rows}</div>'
+
+
+def _found_html(findings: Sequence[Finding], kind: str = "") -> str:
+    rows = "".join(
+        f'<li class="{text(one.level)}"><b>{text(one.check)}</b><span class="what">'
+        f'<span class="sr">{MARKS[one.level]}: </span>{text(one.found)}</span>'
+        + (f'<span class="mend">{text(one.advice)}</span>' if one.advice else "")
+        + "</li>"
+        for one in findings
+    )
+    return f'<ul class="found {kind}">{rows}</ul>'
 
 
 def _told(value: str) -> str:

@@ -57,9 +57,14 @@ class QuotaChanged:
     person_id: str
 
 
+@dataclass(frozen=True)
+class FindingsChanged:
+    """Doctor saw something else than before."""
+
+
 # told often, and a snapshot holds all that they said
 FLEETING = (LogGrew, RunReported)
-Change = RunChanged | RunTold | LogGrew | RunReported | ProjectChanged | QuotaChanged
+Change = RunChanged | RunTold | LogGrew | RunReported | ProjectChanged | QuotaChanged | FindingsChanged
 
 
 @dataclass(frozen=True)

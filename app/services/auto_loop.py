@@ -155,7 +155,8 @@ class AutoLoop:
         return still
 
     def _missing(self, agent: str, command: tuple[str, ...] | None) -> str | None:
-        return self._agents.missing(agent, command)
+        unready = self._agents.unready(agent, command)
+        return unready.sentence if unready else None
 
     @staticmethod
     def _agent_problem(project: Project, missing: Missing) -> str | None:

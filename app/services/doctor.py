@@ -2,107 +2,215 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
-from collections.abc import Callable
+import sys
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 
 from app.domain.quota_rules import LimitsMode
+from app.services.findings import Checked, Level, agent_findings
 from app.services.ports import Agents
 
+PYTHON_FLOOR = (3, 11)
 GIT_FLOOR = (2, 38)
+NICEGUI_FLOOR = (3, 17)
+SQLITE_FLOOR = (3, 35)
+# F43: older ones may lose a write where several programs end a write-ahead log at once
 SQLITE_SAFE = (3, 51, 3)
-
-
-@dataclass(frozen=True)
-class Checked:
-    """One line: `level` is ok, look or none."""
-
-    level: str
-    check: str
-    found: str
-    advice: str = ""
+DISK_FLOOR = 1024**3
+FRESH_FOR = timedelta(minutes=5)
+SERVER = "server"
 
 
 @dataclass(frozen=True)
 class Premises:
-    """What the server knows of itself: bind address, database kind, data folder, versions."""
+    """What the server knows of itself.
+
+    `is_open` where other machines can reach its address, `private` are the files and folders that
+    are for its user alone; `git`, `sandbox` and
+    `limits` are asked when doctor looks.
+    """
 
     bind: str
+    is_open: bool
     database: str
-    data_dir: Path
-    nicegui: str
+    runs_dir: Path
+    private: dict[str, Path]
+    nicegui: tuple[int, ...]
     git: Callable[[], tuple[int, ...]]
     sandbox: Callable[[], str | None]
     limits: Callable[[], LimitsMode]
 
 
-def examine(agents: Agents, premises: Premises) -> list[Checked]:
+class Look(StrEnum):
+    """Whether doctor looks before it answers: never, where it has not for a while, or anew."""
+
+    NO = "no"
+    STALE = "stale"
+    ANEW = "anew"
+
+
+@dataclass(frozen=True)
+class Examined:
+    """Doctor's findings, and when they were made (UTC); None before the first look."""
+
+    items: tuple[Checked, ...] = ()
+    at: datetime | None = None
+
+
+class Doctor:
+    """Looks at the machine, one look at a time, and remembers what it saw."""
+
+    def __init__(
+        self,
+        agents: Agents,
+        premises: Premises,
+        clock: Callable[[], datetime],
+        on_change: Callable[[], None],
+    ) -> None:
+        self._agents = agents
+        self._premises = premises
+        self._clock = clock
+        self._on_change = on_change
+        self._latest = Examined()
+        self._begun = 0
+        self._one_at_a_time = threading.Lock()
+
+    def examine(self, look: Look = Look.STALE) -> Examined:
+        """The findings; a look takes some seconds where many agents are installed."""
+        if look is Look.NO or (look is Look.STALE and self._is_fresh()):
+            return self._latest
+        begun_before = self._begun
+        with self._one_at_a_time:
+            # somebody else's look will do; for who wants to see a change, if it began after that
+            is_done = self._begun != begun_before if look is Look.ANEW else self._is_fresh()
+            if not is_done:
+                self._look()
+        return self._latest
+
+    def _look(self) -> None:
+        self._begun += 1
+        before = self._latest
+        self._latest = Examined(tuple(examine(self._agents, self._premises)), self._clock())
+        if self._latest.items != before.items:
+            self._on_change()
+
+    def _is_fresh(self) -> bool:
+        at = self._latest.at
+        return at is not None and abs(self._clock() - at) < FRESH_FOR
+
+
+def examine(agents: Agents, premises: Premises) -> Iterator[Checked]:
     """Every finding, agents first."""
-    found = [
-        Checked("ok", one.name, one.version or "installed, version unknown")
-        if one.installed
-        else Checked("none", one.name, "not installed")
-        for one in agents.findings()
-    ]
-    return [
-        *found,
-        _git(premises.git()),
-        _database(premises.database),
-        Checked("ok", "nicegui", premises.nicegui),
-        _sandbox(premises.sandbox()),
-        Checked("ok", "bind", premises.bind),
-        _data_dir(premises.data_dir),
-        _limits(premises.limits()),
-    ]
+    for agent in agents.findings():
+        yield from agent_findings(agent)
+    yield _git(premises.git())
+    yield _python()
+    yield _nicegui(premises.nicegui)
+    yield _database(premises.database)
+    yield _disk(premises.runs_dir)
+    yield _sandbox(premises.sandbox())
+    yield _bind(premises.bind, is_open=premises.is_open)
+    for name, path in premises.private.items():
+        yield _private(name, path)
+    yield _limits(premises.limits())
 
 
 def _git(version: tuple[int, ...]) -> Checked:
-    found = ".".join(map(str, version)) or "not found"
     if version >= GIT_FLOOR:
-        return Checked("ok", "git", found)
-    floor = ".".join(map(str, GIT_FLOOR))
-    return Checked("look", "git", found, f"Install git {floor} or newer.")
+        return Checked(Level.OK, "git", _dotted(version))
+    found = _dotted(version) if version else "not found"
+    return Checked(Level.LOOK, "git", found, f"Install git {_dotted(GIT_FLOOR)} or newer.")
 
 
-def _database(kind: str) -> Checked:
+def _python() -> Checked:
+    found = f"{_dotted(sys.version_info[:3])} · {sys.executable}"
+    if sys.version_info >= PYTHON_FLOOR:
+        return Checked(Level.OK, "python", found)
+    return Checked(Level.LOOK, "python", found, f"Install Python {_dotted(PYTHON_FLOOR)} or newer.")
+
+
+def _nicegui(version: tuple[int, ...]) -> Checked:
+    if version >= NICEGUI_FLOOR:
+        return Checked(Level.OK, "nicegui", _dotted(version))
+    advice = f"Older than {_dotted(NICEGUI_FLOOR)}, which mends holes: install Runyard's packages."
+    return Checked(Level.LOOK, "nicegui", _dotted(version), advice)
+
+
+def _database(kind: str, version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Checked:
     if kind != "SQLite":
-        return Checked("ok", "database", kind)
-    version = sqlite3.sqlite_version_info
-    found = f"SQLite {sqlite3.sqlite_version}"
+        return Checked(Level.OK, "database", kind)
+    found = f"SQLite {_dotted(version)}"
+    if version < SQLITE_FLOOR:
+        advice = f"Use a Python with SQLite {_dotted(SQLITE_FLOOR)} or newer."
+        return Checked(Level.LOOK, "database", found, advice)
     if version >= SQLITE_SAFE:
-        return Checked("ok", "database", found)
-    return Checked(
-        "ok",
-        "database",
-        found,
-        "Older than 3.51.3: one writer and one checkpointer keep its bug away.",
+        return Checked(Level.OK, "database", found)
+    advice = (
+        f"Older than {_dotted(SQLITE_SAFE)}, which mends a fault of its write-ahead log: "
+        "let no other program write to Runyard's database while it runs."
     )
+    return Checked(Level.OK, "database", found, advice)
+
+
+def _disk(folder: Path) -> Checked:
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as problem:
+        found = f"{folder} cannot be read: {problem.strerror}"
+        return Checked(Level.UNKNOWN, "disk", found, "Look whether that folder is there.")
+    found = f"{free / 1024**3:.1f} GiB free in {folder}"
+    if free >= DISK_FLOOR:
+        return Checked(Level.OK, "disk", found)
+    return Checked(Level.LOOK, "disk", found, "Make room, or move RUNYARD_RUNS_DIR elsewhere.")
 
 
 def _sandbox(path: str | None) -> Checked:
     if path:
-        return Checked(
-            "ok", "sandbox", f"bubblewrap found; runs are unsandboxed unless asked: {path}"
-        )
-    return Checked(
-        "look", "sandbox", "bubblewrap not found: runs are unsandboxed", "apt install bubblewrap"
-    )
+        found = f"runs are unsandboxed; bubblewrap is at {path}"
+        return Checked(Level.OK, "sandbox", found)
+    found = "runs are unsandboxed; bubblewrap was not found"
+    return Checked(Level.LOOK, "sandbox", found, "apt install bubblewrap")
 
 
-def _data_dir(folder: Path) -> Checked:
-    mode = folder.stat().st_mode & 0o777
+def _bind(address: str, *, is_open: bool) -> Checked:
+    if not is_open:
+        return Checked(Level.OK, "bind", f"{address} · this machine only", about=SERVER)
+    advice = "Other machines can reach it: set RUNYARD_HOST=127.0.0.1."
+    return Checked(Level.LOOK, "bind", address, advice, SERVER)
+
+
+def _private(name: str, path: Path) -> Checked:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return Checked(Level.NONE, name, f"{path} · made at the first start", about=SERVER)
+    except OSError as problem:
+        found = f"{path} cannot be read: {problem.strerror}"
+        return Checked(Level.LOOK, name, found, "Look who owns it.", SERVER)
+    mode, wanted = status.st_mode & 0o777, 0o700 if path.is_dir() else 0o600
+    found = f"{path} · {mode:o}"
     if mode & 0o077:
-        return Checked("look", "data folder", f"{folder} · {mode:o}", f"chmod 700 {folder}")
-    return Checked("ok", "data folder", f"{folder} · {mode:o}")
+        return Checked(Level.LOOK, name, found, f"chmod {wanted:o} {path}", SERVER)
+    return Checked(Level.OK, name, found, about=SERVER)
 
 
 def _limits(mode: LimitsMode) -> Checked:
     if mode is not LimitsMode.DEGRADED:
-        return Checked("ok", "limiter mode", mode)
+        return Checked(Level.OK, "limiter mode", mode, about=SERVER)
     return Checked(
-        "look",
+        Level.LOOK,
         "limiter mode",
         "limits degraded: Redis does not answer",
         "The runs table counts alone, and exactly, until RUNYARD_REDIS_URL answers again.",
+        SERVER,
     )
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))

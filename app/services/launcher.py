@@ -63,6 +63,7 @@ class Launcher:
         self._copies = outside.copies
         self._limits = limits
         self._engine = outside.engine
+        self._agents = outside.agents
         self._orders = Orders(outside, terms)
         self._succession = Succession(ledgers.runs, outside, clock)
         self._undoing = Undoing(outside, self._succession)
@@ -147,6 +148,7 @@ class Launcher:
 
     def _launch(self, run: Run, project: Project, made: Made) -> ProcessMark:
         repo = repository_of(project)
+        self._must_have_agent(run, project)
         if not self._mirrors.exists(repo):
             if self._parked.has_left_work(run):
                 raise NotLaunched(AWAY)
@@ -197,6 +199,12 @@ class Launcher:
         included = self._copies.include(repo, run.id)
         extra = f" · {included} files of .runyardinclude" if included else ""
         self._tell(run, "prepared", f"working copy of {project.name}{extra}")
+
+    def _must_have_agent(self, run: Run, project: Project) -> None:
+        # it may have gone, or been signed out, while the run waited
+        unready = self._agents.unready(run.agent, project.agent_command)
+        if unready is not None:
+            raise LaunchFailed(unready.sentence, cause=unready.cause)
 
     def _must_be_wanted(self, run: Run) -> None:
         latest = self._runs.find(run.id)

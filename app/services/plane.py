@@ -17,7 +17,7 @@ from app.services.afk import AfkDesk
 from app.services.auto_loop import AutoLoop
 from app.services.changes import ChangeDesk
 from app.services.demo import DemoDesk
-from app.services.doctor import Checked
+from app.services.doctor import Doctor
 from app.services.figures import FigureDesk
 from app.services.issues import IssueDesk
 from app.services.keys import Keys
@@ -95,5 +95,5 @@ class Services:
     sweep: Sweep
     engine: Engine
     limits_mode: Callable[[], LimitsMode]
-    examine: Callable[[], list[Checked]]
+    doctor: Doctor
     settings: tuple[SettingValue, ...]

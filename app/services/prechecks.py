@@ -106,9 +106,9 @@ class Prechecks:
         agent = name or project.agent
         if agent not in self._agents.names():
             raise Invalid.field("agent", f"No agent is called {agent!r}.")
-        missing = self._agents.missing(agent, project.agent_command)
-        if missing:
-            raise AgentUnavailable(missing)
+        unready = self._agents.unready(agent, project.agent_command)
+        if unready:
+            raise AgentUnavailable(unready.sentence)
         return agent
 
     def _branch(self, project: Project, name: str | None) -> str:

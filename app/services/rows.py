@@ -6,6 +6,7 @@ from app.records.audit_ledger import Deed
 from app.records.database import DatabaseSilent
 from app.records.feed import (
     Change,
+    FindingsChanged,
     LogGrew,
     Numbered,
     ProjectChanged,
@@ -22,6 +23,7 @@ __all__ = [
     "ChangeRequest",
     "DatabaseSilent",
     "Deed",
+    "FindingsChanged",
     "LogGrew",
     "Numbered",
     "Page",

@@ -14,51 +14,10 @@ from app.domain.reports import SessionNamed
 from app.services.ports import Job
 
 JOB = Job("Mend it", Path("/runs/prompt.md"), Path("/copy"), "afk/7", 7, None)
-FURTHER = (
-    Preset(
-        name="amp",
-        executable="amp",
-        version="0.0.1790142911",
-        arguments=("-x", "{prompt}", "--stream-json", "--dangerously-allow-all"),
-        model_flag="",
-        stream="claude",
-        environment=("AMP_API_KEY",),
-    ),
-    Preset(
-        name="qwen",
-        executable="qwen",
-        version="0.15.10",
-        arguments=("-p", "{prompt}", "-o", "stream-json", "-y"),
-        model_flag="-m",
-        stream="claude",
-        continue_arguments=("-r", "{session}"),
-    ),
-    Preset(
-        name="cursor",
-        executable="cursor-agent",
-        version="its documentation of 2026-11",
-        arguments=("-p", "--output-format", "stream-json", "--force", "{prompt}"),
-        model_flag="--model",
-        stream="claude",
-        continue_arguments=("--resume", "{session}"),
-    ),
-    Preset(
-        name="copilot",
-        executable="copilot",
-        version="1.0.102",
-        arguments=(
-            *("-p", "{prompt}", "--output-format", "json", "-s"),
-            *("--allow-all", "--no-ask-user"),
-        ),
-        model_flag="--model",
-        stream="claude",
-        continue_arguments=("--resume", "{session}"),
-    ),
-)
 
 
-def presets(*more: Preset) -> AgentPresets:
-    return AgentPresets({"PATH": "/nowhere"}, (*PRESETS, *more))
+def presets() -> AgentPresets:
+    return AgentPresets({"PATH": "/nowhere"})
 
 
 @pytest.mark.parametrize(
@@ -87,6 +46,7 @@ def presets(*more: Preset) -> AgentPresets:
         ("qwen", "qwen -p|Mend it|-o stream-json -y"),
         ("cursor", "cursor-agent -p --output-format stream-json --force|Mend it"),
         ("copilot", "copilot -p|Mend it|--output-format json -s --allow-all --no-ask-user"),
+        ("droid", "droid exec --output-format stream-json --skip-permissions-unsafe|Mend it"),
     ],
 )
 def test_the_command_line_of_each_agent(agent: str, argv: str) -> None:
@@ -94,7 +54,7 @@ def test_the_command_line_of_each_agent(agent: str, argv: str) -> None:
     expected = begin.split()
     for prompt, words in zip(rest[::2], [*rest[1::2], ""], strict=False):
         expected += [prompt, *words.split()]
-    assert presets(*FURTHER).command(agent, JOB, None) == expected
+    assert presets().command(agent, JOB, None) == expected
 
 
 @pytest.mark.parametrize(
@@ -137,7 +97,7 @@ def test_a_prompt_is_one_argument_and_never_an_option(preset: Preset) -> None:
     ],
 )
 def test_how_a_person_goes_on(agent: str, line: str) -> None:
-    assert presets(*FURTHER).continue_command(agent, "s-1") == line
+    assert presets().continue_command(agent, "s-1") == line
 
 
 @pytest.mark.parametrize(
@@ -157,15 +117,15 @@ def test_an_exit_code_is_told_in_words_where_it_has_a_meaning(
     assert presets().exit_words(agent, code) == words
 
 
-@pytest.mark.parametrize("preset", [*PRESETS, *FURTHER], ids=lambda preset: preset.name)
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
 def test_a_preset_quotes_its_version_and_names_a_stream_that_is_read(preset: Preset) -> None:
     assert preset.version
     assert preset.stream in STREAMS
-    assert presets(*FURTHER).reader(preset.name) is not None
+    assert presets().reader(preset.name) is not None
 
 
 def test_a_further_agent_is_read_by_its_entry_alone() -> None:
-    reader = presets(*FURTHER).reader("qwen")
+    reader = presets().reader("qwen")
     assert reader is not None
     assert reader.feed(b'{"type":"system","subtype":"init","session_id":"q-1"}\n') == [
         SessionNamed("q-1")

@@ -143,7 +143,8 @@ def test_f50_while_it_is_lost_everybody_is_served_in_time_and_pages_hear_of_it(
     assert statistics.median(took) < SLOW_SECONDS
     assert plane.services.limits_mode() is LimitsMode.DEGRADED
     assert told.count(QuotaChanged("")) == 1
-    [found] = [one for one in plane.services.examine() if one.check == "limiter mode"]
+    seen = plane.services.doctor.examine().items
+    [found] = [one for one in seen if one.check == "limiter mode"]
     assert (found.level, found.found[:15]) == ("look", "limits degraded")
     mend(server, lose)
     plane.wait(lambda: plane.services.limits_mode() is LimitsMode.REDIS, "counted in Redis again")
@@ -219,4 +220,4 @@ def test_a_password_is_not_shown(tmp_path: Path) -> None:
     with real_plane(tmp_path, redis_url=url) as plane:
         shown = {one.name: one.value for one in plane.services.settings}
         assert shown["RUNYARD_REDIS_URL"] == "redis://somebody:…@127.0.0.1:1/0?password=…"
-        assert "s3cret" not in str(plane.services.examine())
+        assert "s3cret" not in str(plane.services.doctor.examine())

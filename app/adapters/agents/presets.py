@@ -7,14 +7,18 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from app.adapters.agents.catalogue import PRESETS, Preset
+from app.adapters.agents.probes import is_older, read_version, unknown_flags
+from app.adapters.agents.sign_ins import look_for_sign_in
 from app.adapters.agents.streams import StreamReader
-from app.services.ports import AgentFinding, Job
+from app.domain.last_words import Failure
+from app.domain.words import Cause
+from app.services.ports import AgentFinding, Job, SignedIn, Unready
 
-VERSION_SECONDS = 10
+AT_ONCE = 4
 SCRIPT = "script"
 # an agent names its sessions: no name of one is taken for an option
 _SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
@@ -50,17 +54,19 @@ class AgentPresets:
         arguments = [first, *model, *rest] if not first.startswith("-") else [*model, first, *rest]
         return [preset.executable, *(_fill(argument, job) for argument in arguments)]
 
-    def missing(self, agent: str, own_command: Sequence[str] | None) -> str | None:
-        """Why the agent cannot be started here, or None."""
+    def unready(self, agent: str, own_command: Sequence[str] | None) -> Unready | None:
+        """Why the agent is known to be of no use here, or None; answers at once."""
         if agent == SCRIPT:
-            if not own_command:
-                return "This project has no agent command: set one, or choose another agent."
-            program = own_command[0]
-        else:
-            program = self._presets[agent].executable
-        if "{" in program or self._find(program):
-            return None
-        return f"The agent's command {program!r} was not found on this machine."
+            sentence = self._why_no_script(own_command)
+            return Unready(Cause.AGENT_MISSING, sentence) if sentence else None
+        preset = self._presets[agent]
+        if self._find(preset.executable) is None:
+            sentence = f"{_not_found(preset.executable)} To install it: {preset.install}."
+            return Unready(Cause.AGENT_MISSING, sentence)
+        signed_in, _ = look_for_sign_in(preset.sign_in, self.environment(agent))
+        if signed_in is SignedIn.NO:
+            return Unready(Cause.AUTH, f"{agent} is not signed in. {preset.sign_in.mend}")
+        return None
 
     def environment(self, agent: str) -> dict[str, str]:
         """The allow-listed environment, with what this agent's sign-in needs."""
@@ -92,6 +98,11 @@ class AgentPresets:
         preset = self._presets.get(agent)
         return dict(preset.exit_codes).get(code, "") if preset else ""
 
+    def exit_failure(self, agent: str, code: int) -> Failure | None:
+        """What this agent fails by where it exits with this code, None where that says nothing."""
+        preset = self._presets.get(agent)
+        return dict(preset.exit_failures).get(code) if preset else None
+
     def continue_command(self, agent: str, session_id: str) -> str:
         """The line by which a person goes on with a session; empty where there is none."""
         preset = self._presets.get(agent)
@@ -101,29 +112,42 @@ class AgentPresets:
         return shlex.join([preset.executable, *words])
 
     def findings(self) -> list[AgentFinding]:
-        """Every preset as found on this machine, with its version."""
-        return [self._finding(preset) for preset in self._presets.values()]
+        """Every preset as found on this machine; takes seconds where many are installed."""
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="doctor") as threads:
+            return list(threads.map(self._finding, self._presets.values()))
 
     def _finding(self, preset: Preset) -> AgentFinding:
         path = self._find(preset.executable)
         if path is None:
-            return AgentFinding(preset.name, installed=False)
-        return AgentFinding(preset.name, True, path, self._version(path, preset.name))
+            return AgentFinding(preset.name, preset.install)
+        environment = self.environment(preset.name)
+        version = read_version(path, environment)
+        signed_in, evidence = look_for_sign_in(preset.sign_in, environment)
+        wants_variable = os.geteuid() == 0 and not environment.get(preset.root_variable)
+        return AgentFinding(
+            preset.name,
+            preset.install,
+            path,
+            version,
+            floor=preset.floor,
+            is_old=is_older(version, preset.floor),
+            seen_with=preset.version,
+            unknown_flags=unknown_flags(path, preset, environment),
+            signed_in=signed_in,
+            evidence=evidence,
+            sign_in=preset.sign_in.mend,
+            root_variable=preset.root_variable if wants_variable else "",
+        )
 
-    def _version(self, path: str, agent: str) -> str | None:
-        try:
-            answer = subprocess.run(
-                [path, "--version"],
-                capture_output=True,
-                stdin=subprocess.DEVNULL,
-                timeout=VERSION_SECONDS,
-                env=self.environment(agent),
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired):
+    def _why_no_script(self, own_command: Sequence[str] | None) -> str | None:
+        if not own_command:
+            return "This project has no agent command: set one, or choose another agent."
+        program = own_command[0]
+        if "{" in program or self._find(program):
             return None
-        lines = answer.stdout.decode(errors="replace").strip().splitlines()
-        return lines[0][:80] if lines else None
+        if os.path.isabs(program) and os.path.isfile(program):
+            return f"The agent's command {program!r} cannot be executed: allow it by chmod +x."
+        return _not_found(program)
 
     def _find(self, program: str) -> str | None:
         if os.path.isabs(program):
@@ -140,6 +164,10 @@ def _arguments(preset: Preset, job: Job) -> tuple[str, ...]:
     if at and known[at - 1].startswith("-"):
         at -= 1  # never between the prompt's flag and the prompt
     return (*known[:at], *preset.continue_arguments, *known[at:])
+
+
+def _not_found(program: str) -> str:
+    return f"The agent's command {program!r} was not found on this machine."
 
 
 def _fill(argument: str, job: Job) -> str:

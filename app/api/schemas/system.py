@@ -33,12 +33,16 @@ class LoginLink(Answer):
 
 
 class Finding(Answer):
-    """One line of doctor: `level` is ok, look or none."""
+    """One line of doctor, of an agent, the machine or the server.
 
-    level: Literal["ok", "look", "none"]
+    `level` is ok, look (`advice` says how to mend it), unknown, or none: not there, and need not be.
+    """
+
+    level: Literal["ok", "look", "unknown", "none"]
     check: str
     found: str
     advice: str = ""
+    about: str = "machine"
 
 
 class SettingOut(Answer):
@@ -50,9 +54,10 @@ class SettingOut(Answer):
 
 
 class DoctorOut(Answer):
-    """Everything doctor sees."""
+    """Everything doctor sees, and when it looked; nothing before its first look."""
 
     items: list[Finding]
+    looked_at: Moment | None = None
     settings: list[SettingOut]
 
 

@@ -5,6 +5,8 @@ from app.services.ports.agents import (
     Agents,
     Job,
     OutputReader,
+    SignedIn,
+    Unready,
 )
 from app.services.ports.counters import (
     Counters,
@@ -80,8 +82,10 @@ __all__ = [
     "RemoteBranch",
     "Repository",
     "Sight",
+    "SignedIn",
     "Standing",
     "Tampered",
     "TrackerStore",
+    "Unready",
     "WorkingCopies",
 ]

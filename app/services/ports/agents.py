@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from app.domain.last_words import Failure
 from app.domain.reports import ReportEvent
+from app.domain.words import Cause
 
 
 @dataclass(frozen=True)
@@ -23,14 +26,44 @@ class Job:
     session: str | None = None
 
 
+class SignedIn(StrEnum):
+    """Whether an agent's account is there, as far as it can be seen."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "cannot tell"
+
+
+@dataclass(frozen=True)
+class Unready:
+    """Why an agent can do no run here: `agent_missing` or `auth`, and what mends it."""
+
+    cause: Cause
+    sentence: str
+
+
 @dataclass(frozen=True)
 class AgentFinding:
-    """What doctor sees of one agent on this machine."""
+    """What doctor sees of one agent on this machine; without a path it is not installed.
+
+    `seen_with` is the version that its preset was written for, `unknown_flags` those of its
+    command line that its help does not know (None where that could not be read), `evidence` what
+    its sign-in was judged by. `install` and `sign_in` say how; `root_variable` is one that it
+    wants set here, empty where it wants none.
+    """
 
     name: str
-    installed: bool
+    install: str
     path: str | None = None
     version: str | None = None
+    floor: str = ""
+    is_old: bool = False
+    seen_with: str = ""
+    unknown_flags: tuple[str, ...] | None = None
+    signed_in: SignedIn = SignedIn.UNKNOWN
+    evidence: str = ""
+    sign_in: str = ""
+    root_variable: str = ""
 
 
 class OutputReader(Protocol):
@@ -56,8 +89,8 @@ class Agents(Protocol):
         """The argv for a job; `own_command` is the project's, for `script`."""
         ...
 
-    def missing(self, agent: str, own_command: Sequence[str] | None) -> str | None:
-        """Why the agent cannot be started here, or None."""
+    def unready(self, agent: str, own_command: Sequence[str] | None) -> Unready | None:
+        """Why the agent is known to be of no use here, or None; answers at once."""
         ...
 
     def environment(self, agent: str) -> dict[str, str]:
@@ -80,10 +113,14 @@ class Agents(Protocol):
         """What an exit code of this agent means, empty where it says nothing of its own."""
         ...
 
+    def exit_failure(self, agent: str, code: int) -> Failure | None:
+        """What this agent fails by where it exits with this code, None where that says nothing."""
+        ...
+
     def continue_command(self, agent: str, session_id: str) -> str:
         """The line by which a person goes on with a session; empty where there is none."""
         ...
 
     def findings(self) -> list[AgentFinding]:
-        """Every preset as found on this machine, with its version."""
+        """Every preset as found on this machine; takes seconds where many are installed."""
         ...

@@ -6,12 +6,17 @@ A further agent is a file here with its entry; its stream is one of `streams.STR
 from __future__ import annotations
 
 from app.adapters.agents.catalogue.aider import AIDER
+from app.adapters.agents.catalogue.amp import AMP
 from app.adapters.agents.catalogue.claude import CLAUDE
 from app.adapters.agents.catalogue.codex import CODEX
+from app.adapters.agents.catalogue.copilot import COPILOT
+from app.adapters.agents.catalogue.cursor import CURSOR
+from app.adapters.agents.catalogue.droid import DROID
 from app.adapters.agents.catalogue.gemini import GEMINI
 from app.adapters.agents.catalogue.opencode import OPENCODE
 from app.adapters.agents.catalogue.preset import Preset
+from app.adapters.agents.catalogue.qwen import QWEN
 
 __all__ = ["PRESETS", "Preset"]
 
-PRESETS = (CLAUDE, CODEX, GEMINI, OPENCODE, AIDER)
+PRESETS = (CLAUDE, CODEX, GEMINI, OPENCODE, AIDER, AMP, CURSOR, COPILOT, QWEN, DROID)

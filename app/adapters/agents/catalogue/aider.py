@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.adapters.agents.catalogue.preset import PROVIDER_KEYS, Preset
+from app.adapters.agents.catalogue.preset import PROVIDER_KEYS, Preset, SignIn
 
 AIDER = Preset(
     name="aider",
@@ -14,9 +14,12 @@ AIDER = Preset(
     ),
     model_flag="--model",
     stream="aider",
+    install="python -m pip install aider-chat",
+    # it reads keys from files of the repository, too, and some of its models want none
+    sign_in=SignIn(mend="Set the key of the model's provider.", variables=PROVIDER_KEYS),
     limit_messages=(
+        r"\b(?P<person>insufficient_quota)\b",
         r"\blitellm\.(?:exceptions\.)?RateLimitError\b",
-        r"\binsufficient_quota\b",
     ),
     environment=PROVIDER_KEYS,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.adapters.agents.catalogue.preset import Preset
+from app.adapters.agents.catalogue.preset import Preset, SignIn, Stored
 
 CLAUDE = Preset(
     name="claude",
@@ -14,17 +14,36 @@ CLAUDE = Preset(
     ),
     model_flag="--model",
     stream="claude",
+    install="npm install -g @anthropic-ai/claude-code",
+    # from about this one on it tells of its usage limit by an event
+    floor="2.1.45",
+    sign_in=SignIn(
+        mend="Run `claude` and type /login as the server's user, or set ANTHROPIC_API_KEY.",
+        variables=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"),
+        files=(
+            Stored(".credentials.json", "~/.claude", "CLAUDE_CONFIG_DIR", ("accessToken",)),
+            Stored(".claude.json", "~", "CLAUDE_CONFIG_DIR", ("primaryApiKey",)),
+        ),
+        # a program of one's own that tells the key, or another provider's account
+        doubts=(
+            Stored("settings.json", "~/.claude", "CLAUDE_CONFIG_DIR", ("apiKeyHelper", '"env"')),
+            Stored("managed-settings.json", "/etc/claude-code"),
+        ),
+        is_whole=True,
+    ),
+    # seen: it ends with 1 and says so on stderr
+    root_variable="IS_SANDBOX",
     continue_arguments=("--resume", "{session}"),
     limit_messages=(
-        r"You['’]ve hit your (?:[a-z]+ ){0,2}limit\b",
+        r"You['’]ve hit your (?P<person>monthly spend) limit\b",
+        r"You['’]ve hit your (?:(?P<family>[a-z]+) )?(?:[a-z]+ )?limit\b",
         r"You['’]re out of extra usage",
         r"Claude AI usage limit reached\|(?P<epoch>[0-9]{10})\b",
-        r"group['’]s usage limit is set to",
-        r"Credit balance is too low",
+        r"group['’]s usage limit is set to (?P<person>\S+)",
+        r"(?P<person>Credit balance is too low)",
     ),
     environment=(
-        *("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CONFIG_DIR"),
-        # as root it refuses to work without this one
-        "IS_SANDBOX",
+        *("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL"),
+        *("CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CONFIG_DIR", "IS_SANDBOX"),
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.adapters.agents.catalogue.preset import Preset
+from app.adapters.agents.catalogue.preset import Preset, SignIn, Stored
 
 CODEX = Preset(
     name="codex",
@@ -14,13 +14,40 @@ CODEX = Preset(
     ),
     model_flag="-m",
     stream="codex",
+    install="npm install -g @openai/codex",
+    # the oldest that others were seen to run like this
+    floor="0.124.0",
+    help_arguments=("exec", "--help"),
+    sign_in=SignIn(
+        mend="Run `codex login` as the server's user, or set CODEX_API_KEY.",
+        variables=("CODEX_API_KEY", "CODEX_ACCESS_TOKEN"),
+        files=(
+            Stored(*("auth.json", "~/.codex", "CODEX_HOME"), ("access_token", "OPENAI_API_KEY")),
+        ),
+        # a provider of one's own, or credentials kept in a keyring
+        doubts=(
+            Stored(
+                *("config.toml", "~/.codex", "CODEX_HOME"),
+                ("model_provider", "credentials_store", "oss_provider", "profile"),
+            ),
+        ),
+        # `codex login status` does not count it; whether `codex exec` does was not seen
+        doubtful_variables=("OPENAI_API_KEY",),
+        is_whole=True,
+    ),
     continue_arguments=("resume", "{session}"),
     exit_codes=((2, "it does not know its arguments"),),
     limit_messages=(
+        # whom one must ask, unless a time is told, too
+        r"You['’]ve hit your usage limit(?=.*(?P<person>send a request to your admin))"
+        r"(?=(?P<until>.*try again at )?)",
         r"You['’]ve hit your usage limit",
-        r"Quota exceeded\. Check your plan",
+        r"(?P<person>Quota exceeded)\. Check your plan",
         r"exceeded retry limit, last status: 429",
         r"\busage_limit_reached\b",
     ),
-    environment=("OPENAI_API_KEY", "CODEX_HOME"),
+    environment=(
+        *("CODEX_API_KEY", "CODEX_ACCESS_TOKEN", "CODEX_HOME"),
+        *("OPENAI_API_KEY", "OPENAI_BASE_URL"),
+    ),
 )

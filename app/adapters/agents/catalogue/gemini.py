@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from app.adapters.agents.catalogue.preset import Preset
+from app.adapters.agents.catalogue.preset import Preset, SignIn, Stored
+from app.domain.last_words import Failure
 
 GEMINI = Preset(
     name="gemini",
@@ -14,6 +15,25 @@ GEMINI = Preset(
     ),
     model_flag="-m",
     stream="gemini",
+    install="npm install -g @google/gemini-cli",
+    floor="0.61.0",
+    sign_in=SignIn(
+        mend="Run `gemini` and sign in as the server's user, or set GEMINI_API_KEY.",
+        variables=("GEMINI_API_KEY",),
+        files=(Stored("oauth_creds.json", "~/.gemini", holds=("token",)),),
+        # a way to sign in was chosen; where its keys are kept cannot be seen
+        doubts=(
+            Stored("settings.json", "~/.gemini", holds=("selectedType", "selectedAuthType")),
+            Stored("gemini-credentials.json", "~/.gemini"),
+            Stored(".env", "~/.gemini"),
+            Stored(".env", "~"),
+        ),
+        doubtful_variables=(
+            *("GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_GCA", "GOOGLE_GEMINI_BASE_URL"),
+            *("GEMINI_CLI_USE_COMPUTE_ADC", "CLOUD_SHELL"),
+        ),
+        is_whole=True,
+    ),
     # it takes no name of a session, only its place in a list
     continue_arguments=("--resume", "latest"),
     exit_codes=(
@@ -26,9 +46,15 @@ GEMINI = Preset(
         (55, "it does not trust the working copy"),
         (130, "it was cancelled"),
     ),
+    exit_failures=((41, Failure.AUTH),),
     limit_messages=(
         r"You have exhausted your (?:daily quota|capacity)",
+        r"Usage limit reached for (?P<family>[\w.-]{1,80}\w)",
         r"Usage limit reached for ",
     ),
-    environment=("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_CLOUD_PROJECT"),
+    environment=(
+        *("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION"),
+        *("GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_GCA", "GOOGLE_GEMINI_BASE_URL"),
+        *("GOOGLE_APPLICATION_CREDENTIALS", "GEMINI_CLI_USE_COMPUTE_ADC", "CLOUD_SHELL"),
+    ),
 )

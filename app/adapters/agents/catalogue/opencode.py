@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.adapters.agents.catalogue.preset import PROVIDER_KEYS, Preset
+from app.adapters.agents.catalogue.preset import PROVIDER_KEYS, Preset, SignIn, Stored
 
 OPENCODE = Preset(
     name="opencode",
@@ -11,9 +11,22 @@ OPENCODE = Preset(
     arguments=("run", "--format", "json", "--auto", "{prompt}"),
     model_flag="-m",
     stream="opencode",
+    install="npm install -g opencode-ai",
+    # older ones call --auto by another name
+    floor="1.18.33",
+    help_arguments=("run", "--help"),
+    # some of its models want no account: what is not found proves nothing
+    sign_in=SignIn(
+        mend="Run `opencode auth login` as the server's user, or set a provider's key.",
+        variables=PROVIDER_KEYS,
+        files=(Stored("auth.json", "~/.local/share/opencode", holds=("key", "access", "refresh")),),
+    ),
     continue_arguments=("--session", "{session}"),
     # the words of whichever provider is behind it
-    limit_messages=(r"\b(?:insufficient_quota|usage limit|quota exceeded|rate[ _]limit)\b",),
+    limit_messages=(
+        r"\b(?P<person>insufficient_quota)\b",
+        r"\b(?:usage limit|quota exceeded|rate[ _]limit)\b",
+    ),
     environment=PROVIDER_KEYS,
     fixed_environment=(
         ("OPENCODE_DISABLE_AUTOUPDATE", "true"),

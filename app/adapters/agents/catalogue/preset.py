@@ -4,14 +4,48 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.domain.last_words import Failure
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file below a folder of the user's that tells of a sign-in, where it holds such a word.
+
+    `variable` may name the folder instead; without words it tells by being there.
+    """
+
+    file: str
+    folder: str
+    variable: str = ""
+    holds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """Where an agent's sign-in shows without asking anybody, and how a person signs in.
+
+    `doubts` may stand for a sign-in of another kind. `is_whole` where nothing else could: only
+    then the absence of all of them means signed out.
+    """
+
+    mend: str
+    variables: tuple[str, ...] = ()
+    files: tuple[Stored, ...] = ()
+    doubts: tuple[Stored, ...] = ()
+    doubtful_variables: tuple[str, ...] = ()
+    is_whole: bool = False
+
 
 @dataclass(frozen=True)
 class Preset:
     """One agent's command line.
 
-    `version` is the one these facts were seen with. `model_flag` is added only where a model is
-    chosen. `exit_codes` are those that mean more than a failure, in words; `limit_messages` are
-    patterns of what it says when its account has no usage left.
+    `version` is the one these facts were seen with, `floor` the oldest known to take them, empty
+    where none is. `model_flag` is added only where a model is chosen. `exit_codes` are those that
+    mean more than a failure, in words, `exit_failures` those by which it fails in a known way;
+    `limit_messages` are patterns of what it says when its account has no usage left.
+    `help_arguments` print what flags it takes, offline; it takes the `unlisted` ones all the same.
+    As root it works only where `root_variable` is set.
     """
 
     name: str
@@ -20,8 +54,15 @@ class Preset:
     arguments: tuple[str, ...]
     model_flag: str
     stream: str
+    install: str
+    sign_in: SignIn
+    floor: str = ""
+    help_arguments: tuple[str, ...] = ("--help",)
+    unlisted: tuple[str, ...] = ()
+    root_variable: str = ""
     continue_arguments: tuple[str, ...] = ()
     exit_codes: tuple[tuple[int, str], ...] = ()
+    exit_failures: tuple[tuple[int, Failure], ...] = ()
     limit_messages: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()
     fixed_environment: tuple[tuple[str, str], ...] = ()

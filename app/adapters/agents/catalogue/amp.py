@@ -1,0 +1,25 @@
+"""Amp."""
+
+from __future__ import annotations
+
+from app.adapters.agents.catalogue.preset import Preset, SignIn, Stored
+
+AMP = Preset(
+    name="amp",
+    executable="amp",
+    version="0.0.1790142911",
+    arguments=("-x", "{prompt}", "--stream-json", "--dangerously-allow-all"),
+    # its models are chosen by a mode of its own
+    model_flag="",
+    stream="claude",
+    install="npm install -g @sourcegraph/amp",
+    # its help does not tell of it any more, and it takes it without complaint
+    unlisted=("--dangerously-allow-all",),
+    # without a key it opens a browser and waits for ever
+    sign_in=SignIn(
+        mend="Run `amp login` as the server's user, or set AMP_API_KEY.",
+        variables=("AMP_API_KEY",),
+        files=(Stored("secrets.json", "~/.local/share/amp", holds=("apiKey",)),),
+    ),
+    environment=("AMP_API_KEY",),
+)

@@ -1,0 +1,28 @@
+"""GitHub Copilot's command line."""
+
+from __future__ import annotations
+
+from app.adapters.agents.catalogue.preset import Preset, SignIn, Stored
+
+_TOKENS = ("COPILOT_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN")
+
+COPILOT = Preset(
+    name="copilot",
+    executable="copilot",
+    version="1.0.102",
+    arguments=(
+        *("-p", "{prompt}", "--output-format", "json", "-s"),
+        *("--allow-all", "--no-ask-user"),
+    ),
+    model_flag="--model",
+    stream="claude",
+    install="npm install -g @github/copilot",
+    # what its /login finds is kept in the system's keyring, where there is one
+    sign_in=SignIn(
+        mend="Run `copilot` and type /login as the server's user, or set COPILOT_GITHUB_TOKEN.",
+        variables=_TOKENS,
+        files=(Stored("hosts.yml", "~/.config/gh", holds=("oauth_token",)),),
+    ),
+    continue_arguments=("--resume", "{session}"),
+    environment=_TOKENS,
+)

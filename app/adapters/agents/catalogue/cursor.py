@@ -1,0 +1,22 @@
+"""Cursor's agent."""
+
+from __future__ import annotations
+
+from app.adapters.agents.catalogue.preset import Preset, SignIn, Stored
+
+CURSOR = Preset(
+    name="cursor",
+    executable="cursor-agent",
+    version="its documentation of 2026-11",
+    arguments=("-p", "--output-format", "stream-json", "--force", "{prompt}"),
+    model_flag="--model",
+    stream="claude",
+    install="the installer of Cursor's own documentation",
+    sign_in=SignIn(
+        mend="Run `cursor-agent login` as the server's user, or set CURSOR_API_KEY.",
+        variables=("CURSOR_API_KEY",),
+        files=(Stored("auth.json", "~/.config/cursor", holds=("accessToken",)),),
+    ),
+    continue_arguments=("--resume", "{session}"),
+    environment=("CURSOR_API_KEY",),
+)

@@ -1,0 +1,25 @@
+"""Factory's droid."""
+
+from __future__ import annotations
+
+from app.adapters.agents.catalogue.preset import Preset, SignIn
+
+DROID = Preset(
+    name="droid",
+    executable="droid",
+    version="its documentation of 2026-11",
+    arguments=(
+        *("exec", "--output-format", "stream-json"),
+        *("--skip-permissions-unsafe", "{prompt}"),
+    ),
+    model_flag="--model",
+    stream="claude",
+    install="the installer of Factory's own documentation",
+    help_arguments=("exec", "--help"),
+    sign_in=SignIn(
+        mend="Run `droid` and sign in as the server's user, or set FACTORY_API_KEY.",
+        variables=("FACTORY_API_KEY",),
+    ),
+    continue_arguments=("exec", "--session-id", "{session}"),
+    environment=("FACTORY_API_KEY",),
+)

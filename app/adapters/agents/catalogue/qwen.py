@@ -1,0 +1,22 @@
+"""Qwen Code."""
+
+from __future__ import annotations
+
+from app.adapters.agents.catalogue.preset import Preset, SignIn, Stored
+
+QWEN = Preset(
+    name="qwen",
+    executable="qwen",
+    version="0.15.10",
+    arguments=("-p", "{prompt}", "-o", "stream-json", "-y"),
+    model_flag="-m",
+    stream="claude",
+    install="npm install -g @qwen-code/qwen-code",
+    sign_in=SignIn(
+        mend="Run `qwen auth` as the server's user, or set OPENAI_API_KEY.",
+        variables=("OPENAI_API_KEY",),
+        files=(Stored("oauth_creds.json", "~/.qwen", holds=("token",)),),
+    ),
+    continue_arguments=("-r", "{session}"),
+    environment=("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL"),
+)
