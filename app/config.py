@@ -6,12 +6,21 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import platformdirs
-from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from app.domain.notices import Kind, mask_receiver
+from app.domain.timetable import parse_hours, parse_time
 
 
 def _default_data_dir() -> Path:
@@ -35,7 +44,9 @@ class TomlFile(PydanticBaseSettingsSource):
 class Settings(BaseSettings):
     """Every setting of a server; times in seconds, sizes as their names say."""
 
-    model_config = SettingsConfigDict(env_prefix="RUNYARD_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="RUNYARD_", frozen=True, extra="ignore", hide_input_in_errors=True
+    )
 
     data_dir: Path = Field(default_factory=_default_data_dir)
     runs_dir: Path | None = None
@@ -55,6 +66,11 @@ class Settings(BaseSettings):
     log_cap_mb: float = Field(default=50, gt=0)
     budget_seconds: int = Field(default=7200, ge=1)
     launch_seconds: int = Field(default=900, ge=1)
+    notify_urls: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    notify_kinds: Annotated[tuple[Kind, ...], NoDecode] = tuple(Kind)
+    notify_zone: str | None = None
+    quiet_hours: str | None = None
+    digest_at: str | None = None
 
     @classmethod
     def settings_customise_sources(
@@ -86,6 +102,45 @@ class Settings(BaseSettings):
             raise ValueError("begin with redis://, rediss:// or unix://")
         _ = parts.port  # raises where it is no number
         return url
+
+    @field_validator("notify_urls", mode="before")
+    @classmethod
+    def _are_receivers(cls, given: Any) -> Any:
+        # whether each can be used is doctor's finding: a receiver never keeps the server down
+        return tuple(dict.fromkeys(_words(given)))
+
+    @field_validator("notify_kinds", mode="before")
+    @classmethod
+    def _are_kinds(cls, given: Any) -> Any:
+        words = [str(word) for word in _words(given)]
+        if unknown := set(words) - set(Kind):
+            raise ValueError(f"{min(unknown)} is none of {', '.join(Kind)}")
+        return tuple(words)
+
+    @field_validator("notify_zone")
+    @classmethod
+    def _is_zone(cls, name: str | None) -> str | None:
+        try:
+            return str(ZoneInfo(name)) if name else None
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError("write a time zone as Europe/Berlin") from error
+
+    @field_validator("quiet_hours")
+    @classmethod
+    def _are_hours(cls, text: str | None) -> str | None:
+        if text:
+            parse_hours(text)
+        return text or None
+
+    @field_validator("digest_at")
+    @classmethod
+    def _is_digest_time(cls, text: str | None, info: ValidationInfo) -> str | None:
+        if not text:
+            return None
+        parse_time(text)
+        if info.data.get("quiet_hours"):
+            raise ValueError("with RUNYARD_QUIET_HOURS the digest comes at their end: unset one")
+        return text
 
     @property
     def runs_root(self) -> Path:
@@ -128,11 +183,18 @@ class Settings(BaseSettings):
             "runs_dir": str(self.runs_root),
             "database_url": _without_password(self.database),
             "redis_url": _without_password(self.redis_url or "None"),
+            "notify_urls": " ".join(mask_receiver(u.get_secret_value()) for u in self.notify_urls),
+            "notify_kinds": " ".join(self.notify_kinds),
         }
         return [
             (f"RUNYARD_{name.upper()}", shown.get(name, str(getattr(self, name))), origin)
             for name, origin in self.origins(given).items()
         ]
+
+
+def _words(given: Any) -> list[Any]:
+    # an address may hold commas: lists are parted by space alone, as on a command line
+    return given.split() if isinstance(given, str) else list(given)
 
 
 def _without_password(url: str) -> str:

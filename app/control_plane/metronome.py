@@ -50,13 +50,15 @@ class Metronome:
             if isinstance(job.trigger, IntervalTrigger):
                 job.modify(next_run_time=datetime.now(UTC))
 
-    def call_at(self, moment: datetime, duty: Callable[[], object]) -> None:
-        """Call a duty once, at a moment; it takes the place of the moment asked for before."""
+    def call_at(
+        self, moment: datetime, duty: Callable[[], object], *, name: str = "moment"
+    ) -> None:
+        """Call a duty once, at a moment; it takes the place of the one of this name before."""
         self._scheduler.add_job(
             duty,
             "date",
             run_date=moment,
-            id="moment",
+            id=name,
             replace_existing=True,
             misfire_grace_time=None,
         )

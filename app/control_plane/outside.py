@@ -16,11 +16,12 @@ from app.adapters.engine.local import LocalEngine
 from app.adapters.forge.builtin import BuiltinForge
 from app.adapters.git import Git, read_identity
 from app.adapters.mirrors import GitMirrors
+from app.adapters.notifications.carrier import AppriseNotifier
 from app.adapters.working_copies import GitWorkingCopies
 from app.config import Settings
 from app.services.floor import Ledgers, Outside
 from app.services.leases import Here
-from app.services.ports import Agents, Engine, Mirrors, WorkingCopies
+from app.services.ports import Agents, Engine, Mirrors, Notifier, WorkingCopies
 from app.services.recovery import Clearing
 
 
@@ -33,6 +34,7 @@ class Adapters:
     copies: WorkingCopies
     engine: Engine
     agents: Agents
+    notifier: Notifier
     # delete what killed calls left: see Recovery
     clearings: tuple[Clearing, ...] = ()
 
@@ -53,6 +55,7 @@ def pick_adapters(settings: Settings) -> Adapters:
         copies=copies,
         engine=LocalEngine(root / "records", instance=find_place(settings).instance),
         agents=AgentPresets(os.environ),
+        notifier=AppriseNotifier(),
         clearings=(copies.clear_leftovers, lambda _: mirrors.clear_leftovers()),
     )
 

@@ -13,6 +13,7 @@ from app.config import Settings
 from app.control_plane.assembly import Assembly, Ground
 from app.control_plane.clock import wall_clock
 from app.control_plane.metronome import Metronome
+from app.control_plane.notifying import make_notification_desk
 from app.control_plane.outside import Adapters, find_place, pick_adapters, pick_counters
 from app.records.database import Database, DatabaseSilent
 from app.records.feed import Feed, LogGrew
@@ -63,6 +64,17 @@ class ControlPlane:
         self.tenure = Tenure(self.ledgers.runs, here, self.leases, watch)
         counters, window = pick_counters(settings), settings.run_window
         self.counting = Counting(counters, self.ledgers.runs, window, self.feed.publish)
+        notifications = make_notification_desk(
+            settings,
+            self.adapters.notifier,
+            self.ledgers,
+            database=self.database,
+            feed=self.feed,
+            leases=self.leases,
+            workers=self.workers,
+            metronome=self.metronome,
+            clock=clock,
+        )
         ground = Ground(
             settings=settings,
             clock=clock,
@@ -76,6 +88,7 @@ class ControlPlane:
             leases=self.leases,
             tenure=self.tenure,
             counting=self.counting,
+            notifications=notifications,
         )
         assembly = Assembly(ground, self._look_again)
         self.reaper, self.recovery = assembly.reaper, assembly.recovery
@@ -120,7 +133,13 @@ class ControlPlane:
                 log.exception("taking over was not finished; the sweep goes on with it")
         # may ask origins: nothing waits for it
         self.workers.submit(self.services.changes.finish_once, self.clock())
-        for duty in (self.services.sweep.request, lambda: self.counting.look_once(self.clock())):
+        tell_people = self.services.notifications.request
+        tell_people()
+        for duty in (
+            self.services.sweep.request,
+            lambda: self.counting.look_once(self.clock()),
+            tell_people,
+        ):
             self.metronome.repeat(duty, self.settings.sweep_seconds)
         self.services.sweep.request()
         self.services.sweep.open()

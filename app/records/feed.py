@@ -58,13 +58,27 @@ class QuotaChanged:
 
 
 @dataclass(frozen=True)
+class NoticeWritten:
+    """There is something to send to people."""
+
+
+@dataclass(frozen=True)
 class FindingsChanged:
     """Doctor saw something else than before."""
 
 
-# told often, and a snapshot holds all that they said
-FLEETING = (LogGrew, RunReported)
-Change = RunChanged | RunTold | LogGrew | RunReported | ProjectChanged | QuotaChanged | FindingsChanged
+# told often, or to nobody but this server, and a snapshot holds all that they said
+FLEETING = (LogGrew, RunReported, NoticeWritten)
+Change = (
+    RunChanged
+    | RunTold
+    | LogGrew
+    | RunReported
+    | ProjectChanged
+    | QuotaChanged
+    | FindingsChanged
+    | NoticeWritten
+)
 
 
 @dataclass(frozen=True)

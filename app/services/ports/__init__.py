@@ -22,6 +22,7 @@ from app.services.ports.forges import (
     Ready,
     TrackerStore,
 )
+from app.services.ports.notifiers import Notifier, NotTaken
 from app.services.ports.processes import (
     Engine,
     LaunchFailed,
@@ -73,6 +74,8 @@ __all__ = [
     "LogView",
     "MergeAnswer",
     "Mirrors",
+    "NotTaken",
+    "Notifier",
     "OriginProblem",
     "OutputReader",
     "ProcessMark",

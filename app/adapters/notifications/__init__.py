@@ -1,0 +1,1 @@
+"""Who carries messages to people: apprise."""

@@ -1,0 +1,66 @@
+"""How runs ended between two moments: what a digest sums up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func
+from sqlmodel import col, select
+
+from app.domain.lifecycle import WAITING
+from app.domain.words import Cause, Status
+from app.records.routing import Stores
+from app.records.tables import Run
+
+
+@dataclass(frozen=True)
+class EndedAlike:
+    """Runs of one end: how many, and what they cost in US dollars where that is known."""
+
+    status: Status
+    cause: Cause | None
+    count: int
+    cost_usd: float | None
+
+
+class EndedRuns:
+    """Reads ended runs of every store."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    def sums(self, begin: datetime, end: datetime) -> list[EndedAlike]:
+        """The runs that ended from `begin` until before `end`, by status and cause."""
+        query = (
+            select(Run.status, Run.cause, func.count(), func.sum(Run.cost_usd))
+            .where(col(Run.ended_at) >= begin, col(Run.ended_at) < end)
+            .group_by(col(Run.status), col(Run.cause))
+        )
+        return [
+            EndedAlike(Status(status), Cause(cause) if cause else None, count, cost)
+            for status, cause, count, cost in self._ask(query)
+        ]
+
+    def newest(self, begin: datetime, end: datetime, *, limit: int) -> list[Run]:
+        """The last of the same, newest first."""
+        query = select(Run).where(col(Run.ended_at) >= begin, col(Run.ended_at) < end)
+        found = self._ask(query.order_by(col(Run.ended_at).desc()).limit(limit))
+        return sorted(found, key=lambda run: (run.ended_at, run.id), reverse=True)[:limit]
+
+    def count_held(self) -> int:
+        """Runs that wait, and say what for."""
+        query = select(func.count()).where(
+            col(Run.released_at).is_(None),
+            col(Run.status).in_(WAITING),
+            col(Run.hold).is_not(None),
+        )
+        return sum(self._ask(query))
+
+    def _ask(self, query: Any) -> list[Any]:
+        found: list[Any] = []
+        for database in self._stores.holding_runs():
+            with database.reading() as session:
+                found += session.exec(query).all()
+        return found

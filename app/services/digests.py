@@ -1,0 +1,77 @@
+"""Digests: one message for a night or a day, written once it is over."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+
+from app.domain.notices import Digest, Kind, Outcome, Told, outcome_of
+from app.domain.timetable import Window
+from app.domain.words import Cause, Status, label_of
+from app.records.ended_runs import EndedRuns
+from app.records.notice_ledger import NoticeLedger
+from app.records.tables import Notification, Run
+from app.services.notices import NoticeRules, Notices
+
+LINES = 12
+
+
+class Digests:
+    """Writes the digest that is due, once for each receiver."""
+
+    def __init__(
+        self, ledger: NoticeLedger, ended: EndedRuns, notices: Notices, rules: NoticeRules
+    ) -> None:
+        self._ledger = ledger
+        self._ended = ended
+        self._notices = notices
+        self._rules = rules
+
+    def write_once(self, now: datetime) -> int:
+        """Write what is due and not yet written; to how many receivers."""
+        window = self._rules.timetable.last_window(now)
+        if window is None or Kind.DIGEST not in self._rules.kinds:
+            return 0
+        key = f"digest:{window.end.isoformat()}"
+        lacking = [one for one in self._rules.marks if not self._ledger.has(key, one)]
+        return sum(self._write(key, receiver, window, now) for receiver in lacking)
+
+    def _write(self, key: str, receiver: str, window: Window, now: datetime) -> bool:
+        rows = self._gathered(receiver, window)
+        digest = self._sum_up(window, [Told(**row.about) for row in rows if _is_own_line(row)])
+        if digest.is_empty and not rows:
+            return False
+        ids = [row.id for row in rows]
+        self._ledger.add_digest(key, receiver, digest.as_data(), ids, now)
+        return True
+
+    def _gathered(self, receiver: str, window: Window) -> list[Notification]:
+        # without quiet hours nothing was kept back for a digest
+        if self._rules.timetable.quiet is None:
+            return []
+        return self._ledger.waiting(receiver, window.end)
+
+    def _sum_up(self, window: Window, kept: list[Told]) -> Digest:
+        counts: Counter[Outcome] = Counter()
+        costs: list[float] = []
+        for one in self._ended.sums(window.begin, window.end):
+            counts[outcome_of(one.status, one.cause)] += one.count
+            costs += [] if one.cost_usd is None else [one.cost_usd]
+        ended = sum(counts.values())
+        runs = self._ended.newest(window.begin, window.end, limit=LINES)
+        lines = (*kept, *(self._line(run) for run in runs))[:LINES]
+        return Digest(
+            counts=counts,
+            cost_usd=sum(costs) if costs else None,
+            lines=lines,
+            more=len(kept) + ended - len(lines),
+        )
+
+    def _line(self, run: Run) -> Told:
+        cause = Cause(run.cause) if run.cause else None
+        return self._notices.told_of(run, label_of(Status(run.status), cause).lower())
+
+
+def _is_own_line(row: Notification) -> bool:
+    # a delivery is among the runs that ended
+    return row.kind != Kind.DELIVERED

@@ -1,0 +1,142 @@
+"""What people are told of: written in the transaction of what it tells of, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from app.domain.notices import Kind, Told, mask_receiver
+from app.domain.timetable import Timetable
+from app.domain.words import PAUSE_THRESHOLD, Cause, Status
+from app.records.database import Transaction
+from app.records.happenings import (
+    Happening,
+    PersonNeeded,
+    ProjectBroke,
+    ProjectPaused,
+    RunEnded,
+    WorkParked,
+)
+from app.records.notice_ledger import NoticeLedger
+from app.records.project_ledger import ProjectLedger
+from app.records.tables import Run
+
+AGENT_WORDS = {
+    Cause.AUTH: "needs you: its agent is not signed in",
+    Cause.AGENT_MISSING: "needs you: its agent was not found",
+}
+
+
+@dataclass(frozen=True)
+class Receiver:
+    """Where messages go; `mark` is kept in rows, `shown` is for people, the address for neither."""
+
+    address: str = field(repr=False)
+
+    @property
+    def mark(self) -> str:
+        """A fingerprint: the same address has the same one after a restart."""
+        return hashlib.sha256(self.address.encode()).hexdigest()[:12]
+
+    @property
+    def shown(self) -> str:
+        """The address without its secrets."""
+        return mask_receiver(self.address)
+
+
+@dataclass(frozen=True)
+class NoticeRules:
+    """Who is told what, and when; `address` is where this server's pages are."""
+
+    receivers: tuple[Receiver, ...]
+    kinds: frozenset[Kind]
+    timetable: Timetable
+    address: str
+
+    @property
+    def marks(self) -> list[str]:
+        """Every receiver's."""
+        return [receiver.mark for receiver in self.receivers]
+
+
+class Notices:
+    """The witness of what happens; only for a server that has receivers."""
+
+    def __init__(
+        self,
+        ledger: NoticeLedger,
+        projects: ProjectLedger,
+        rules: NoticeRules,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._ledger = ledger
+        self._projects = projects
+        self._rules = rules
+        self._clock = clock
+
+    def witness(self, tx: Transaction, happening: Happening) -> None:
+        """Write what is to be told of this, with it."""
+        now = self._clock()
+        for kind, key, told in self._tell(happening, now):
+            if kind in self._rules.kinds:
+                due_at = self._rules.timetable.free_at(now)
+                marks, about = self._rules.marks, told.as_data()
+                self._ledger.write(tx, kind, key, marks, about, now=now, due_at=due_at)
+
+    def _tell(self, happening: Happening, now: datetime) -> Iterator[tuple[Kind, str, Told]]:
+        match happening:
+            case RunEnded(run):
+                yield from self._tell_end(run, now)
+            case WorkParked(run):
+                yield self._tell_parked(run)
+            case ProjectPaused(project_id, because):
+                what = f"is paused after {PAUSE_THRESHOLD} failures in a row"
+                told = Told(self._name(project_id), what, "", because, f"/projects/{project_id}")
+                yield Kind.PAUSED, f"paused:{project_id}:{now.isoformat()}", told
+            case ProjectBroke(project_id, because):
+                told = Told(
+                    self._name(project_id),
+                    "needs you: it could not be cloned",
+                    "",
+                    because,
+                    f"/projects/{project_id}",
+                )
+                yield Kind.NEEDS_YOU, f"broken:{project_id}:{now.isoformat()}", told
+            case PersonNeeded(key, project_id, what, because, path):
+                told = Told(self._name(project_id), what, "", because, path)
+                yield Kind.NEEDS_YOU, key, told
+
+    def _tell_end(self, run: Run, now: datetime) -> Iterator[tuple[Kind, str, Told]]:
+        if run.status == Status.SUCCEEDED:
+            yield Kind.DELIVERED, f"delivered:{run.id}", self.told_of(run, "delivered")
+        if run.cause in AGENT_WORDS:
+            told = Told(
+                self._name(run.project_id),
+                AGENT_WORDS[Cause(run.cause)],
+                run.agent,
+                run.because or "",
+                "/settings",
+            )
+            # one agent is told of once a day, however many runs it fails
+            yield Kind.NEEDS_YOU, f"{run.cause}:{run.agent}:{now.date()}", told
+        if run.parked:
+            yield self._tell_parked(run)
+
+    def _tell_parked(self, run: Run) -> tuple[Kind, str, Told]:
+        what = "needs you: work is kept until you decide"
+        told = Told(self._name(run.project_id), what, run.work_branch, run.because or "", "/parked")
+        return Kind.NEEDS_YOU, f"parked:{run.id}", told
+
+    def told_of(self, run: Run, what: str) -> Told:
+        """A run in a line."""
+        subject = run.title if run.issue is None else f"#{run.issue} {run.title}"
+        because = run.because or ""
+        if run.delivery:
+            because = f"change request #{run.delivery['number']}"
+        return Told(self._name(run.project_id), what, subject, because, f"/runs/{run.id}")
+
+    def _name(self, project_id: str) -> str:
+        project = self._projects.find(project_id)
+        return project.name if project else "a project"
