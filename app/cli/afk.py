@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import uuid
+from datetime import UTC, datetime
 from enum import StrEnum
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -11,8 +12,9 @@ import typer
 from app.cli.connection import connect, read_json
 from app.cli.lookup import find_project, project_path
 from app.cli.options import DataDir, Json, ProjectArgument, example, group
-from app.cli.runs import Key, Wait, submit_run, tell_started
-from app.cli.terminal import Painted, Screen, out, print_json
+from app.cli.run_view import age
+from app.cli.starting import Key, Wait, submit_run, tell_started
+from app.cli.terminal import Painted, Screen, err, out, print_json
 from app.domain.ids import shorten
 
 
@@ -24,19 +26,27 @@ class Switch(StrEnum):
 
 
 Position = Annotated[
-    Switch, typer.Argument(help="Whether ready issues start by themselves.", show_default=False)
+    Switch,
+    typer.Argument(
+        metavar="on|off", help="Whether ready issues start by themselves.", show_default=False
+    ),
 ]
 
 
-def commands() -> typer.Typer:
-    """The group `afk`."""
-    afk = group("Start AFK runs, switch the loop, reset its pause, see what comes next.")
+def register(app: typer.Typer) -> None:
+    """Add the group `afk`."""
+    afk = group(
+        "Start AFK runs, switch the loop, see what comes next.",
+        "runyard afk start shop --wait",
+        "runyard afk auto shop on",
+    )
     start_example = example("runyard afk start shop --wait", "runyard afk start shop --issue 12")
     afk.command("start", epilog=start_example)(start_run)
     afk.command("auto", epilog=example("runyard afk auto shop on"))(switch_auto)
-    afk.command("reset", epilog=example("runyard afk reset shop"))(reset_strikes)
     afk.command("next", epilog=example("runyard afk next shop"))(show_next)
-    return afk
+    afk.command("failures", epilog=example("runyard afk failures shop"))(show_failures)
+    afk.command("reset", epilog=example("runyard afk reset shop"))(reset_strikes)
+    app.add_typer(afk, name="afk")
 
 
 def start_run(
@@ -52,7 +62,7 @@ def start_run(
     """Start an AFK run, on a paused project too, and print its id."""
     server = connect(data_dir)
     path = project_path(find_project(server, project), "/afk/start")
-    run, replayed = submit_run(server, {"issue": issue}, key or str(uuid.uuid4()), path)
+    run, replayed = submit_run(server, {"issue": issue}, key, path)
     tell_started(server, run, replayed=replayed, wait=wait, json_only=json_only)
 
 
@@ -79,13 +89,33 @@ def reset_strikes(
 
 
 def show_next(project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None) -> None:
-    """Show what the loop would start next, and why each other open issue waits."""
+    """Show what the loop would start next, and why the others wait."""
     server = connect(data_dir)
-    plan = server.get(project_path(find_project(server, project), "/next"))
+    found = find_project(server, project)
+    plan = server.get(project_path(found, "/next"))
     if json_only:
         print_json(plan)
-    else:
-        say_plan(out(), plan)
+        return
+    say_plan(out(), plan)
+    if found["paused"]:
+        say_pause(out(), found)
+        out().say(_way_out(found))
+
+
+def show_failures(
+    project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None
+) -> None:
+    """Show the failures that are counted, with their reasons."""
+    found = find_project(connect(data_dir), project)
+    if json_only:
+        print_json({"items": found["recent_failures"]})
+        return
+    if not found["strikes"]:
+        err().say("No failure is counted.")
+        return
+    say_failures(out(), found)
+    if found["paused"]:
+        out().say(_way_out(found))
 
 
 def say_plan(screen: Screen, plan: dict[str, Any]) -> None:
@@ -96,10 +126,22 @@ def say_plan(screen: Screen, plan: dict[str, Any]) -> None:
 
 
 def say_pause(screen: Screen, project: dict[str, Any]) -> None:
-    """The pause as its card tells it: how many fails, and the reason of each of the last three."""
+    """The pause as its card tells it: how many fails, and the last of them with their reasons."""
     screen.say(Painted(f"Auto paused · {project['strikes']} fails", "red"))
+    say_failures(screen, project)
+
+
+def say_failures(screen: Screen, project: dict[str, Any]) -> None:
+    """A line for each of the last failures: its run, issue, word, reason and age."""
+    now = datetime.now(UTC)
     for failure in project["recent_failures"]:
-        screen.say(f"  {shorten(str(failure['run_id']))}  {failure['because']}")
+        issue = f"#{failure['issue']}  " if failure.get("issue") else ""
+        screen.say(
+            f"  {shorten(str(failure['run_id']))}  {issue}",
+            Painted(str(failure["label"]), "red"),
+            f"  {failure['because']}  ",
+            Painted(age(failure.get("ended_at"), now), "dim"),
+        )
 
 
 def _tell_loop(project: dict[str, Any], *, json_only: bool) -> None:
@@ -110,7 +152,11 @@ def _tell_loop(project: dict[str, Any], *, json_only: bool) -> None:
     screen.say(f"{project['name']}: Auto AFK runs: {word} · {_count(project['strikes'])}")
     if project["paused"]:
         say_pause(screen, project)
-        screen.say(f"Go on with: runyard afk reset {project['name']}")
+        screen.say(_way_out(project))
+
+
+def _way_out(project: dict[str, Any]) -> str:
+    return f"Go on with: runyard afk reset {quote(str(project['name']))}"
 
 
 def _count(strikes: int) -> str:

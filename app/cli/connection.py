@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import ssl
 import sys
 import uuid
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +16,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+import typer
 
 from app import __version__
 
@@ -24,6 +28,11 @@ BASE_PATH = "/api/v1"
 AGENT = f"runyard-cli/{__version__}"  # what is started from here is started by hand
 READ_SECONDS = 30.0
 CONNECT_SECONDS = 5.0
+SERVE = "runyard serve"
+STRANGER = (
+    "The token that was sent is not this server's: look at RUNYARD_TOKEN and RUNYARD_URL, "
+    "or name the server's folder with --data-dir."
+)
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -41,15 +50,19 @@ class Refused(Exception):
         self.status = status
 
 
-class Misused(Exception):
+class Misused(typer.BadParameter):
     """The command line or the environment makes no sense; the message is a sentence."""
+
+    def format_message(self) -> str:
+        """The sentence as it is."""
+        return self.message
 
 
 class Unreachable(Exception):
     """No answer came; `delivered` is True where the request may have arrived."""
 
-    def __init__(self, url: str, *, delivered: bool = False) -> None:
-        super().__init__(f"server not reachable at {url}; start it with: runyard serve")
+    def __init__(self, url: str, start: str = SERVE, *, delivered: bool = False) -> None:
+        super().__init__(f"server not reachable at {url}; start it with: {start}")
         self.delivered = delivered
 
 
@@ -59,21 +72,25 @@ class Server:
 
     url: str
     token: str | None
+    start: str = SERVE  # the command that would start it
+    patience: float = READ_SECONDS
 
     @cached_property
     def http(self) -> httpx.Client:
-        """The connection, opened at the first call."""
+        """The connection, opened at the first call, closed when nobody needs the server."""
         httpx = _httpx()
         parts = urlsplit(self.url)
-        return httpx.Client(
+        client = httpx.Client(
             base_url=self.url,
             headers=_headers(self.token),
-            timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+            timeout=httpx.Timeout(self.patience, connect=min(self.patience, CONNECT_SECONDS)),
             # No proxy may stand between us and our own machine, nor see its token.
             trust_env=parts.hostname not in _LOOPBACK,
             # Reading the certificates takes a while and plain http never looks at them.
             verify=parts.scheme == "https" or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
         )
+        weakref.finalize(self, client.close)
+        return client
 
     def is_ready(self) -> bool:
         """True where the server can do its work. Raises Unreachable."""
@@ -81,7 +98,7 @@ class Server:
         try:
             return self.http.get("/readyz").is_success
         except httpx.TransportError as error:
-            raise Unreachable(self.url) from error
+            raise Unreachable(self.url, self.start) from error
 
     def send(
         self,
@@ -102,7 +119,8 @@ class Server:
                 method, BASE_PATH + path, json=body, params=_given(params), headers=headers
             )
         except httpx.TransportError as error:
-            raise Unreachable(self.url, delivered=_may_have_arrived(error)) from error
+            arrived = _may_have_arrived(error)
+            raise Unreachable(self.url, self.start, delivered=arrived) from error
         if not answer.is_success:
             raise _refusal(answer, correlation_id, self.url)
         return answer
@@ -126,7 +144,7 @@ class Server:
                     raise _refusal(answer, "", self.url)
                 yield answer
         except httpx.TransportError as error:
-            raise Unreachable(self.url, delivered=True) from error
+            raise Unreachable(self.url, self.start, delivered=True) from error
 
 
 def connect(data_dir: Path | None) -> Server:
@@ -136,14 +154,15 @@ def connect(data_dir: Path | None) -> Server:
     """
     folder = data_folder(data_dir)
     url_given, token_given = os.environ.get("RUNYARD_URL"), os.environ.get("RUNYARD_TOKEN")
-    running = None if url_given and not data_dir else _running(folder)
+    start = f"{SERVE} --data-dir {shlex.quote(str(data_dir))}" if data_dir else SERVE
+    running = None if url_given and not data_dir else _running(folder, start)
     url = running or _checked(url_given) or _default_url()
     # The local token is for the local server: it never leaves this machine.
     own = _token(folder) if running or urlsplit(url).hostname in _LOOPBACK else None
     token = (own or token_given) if data_dir else (token_given or own)
     if token and not (token.isascii() and token.isprintable()):
         raise Misused("The token contains characters that no token has.")
-    return Server(url, token)
+    return Server(url, token, start)
 
 
 def data_folder(data_dir: Path | None) -> Path:
@@ -190,8 +209,9 @@ def _refusal(answer: httpx.Response, correlation_id: str, url: str) -> Refused:
     if not isinstance(body, dict):
         body = {"detail": f"The server at {url} answered {answer.status_code}."}
     sentence = str(body.get("detail") or body.get("title") or answer.status_code)
+    unknown = [STRANGER] if answer.status_code == 401 else []
     return Refused(
-        "\n".join([sentence, *_errors(body)]),
+        "\n".join([sentence, *_errors(body), *unknown]),
         correlation_id=answer.headers.get("X-Correlation-Id", correlation_id),
         status=answer.status_code,
     )
@@ -224,7 +244,7 @@ def _default_url() -> str:
     return f"http://127.0.0.1:{port}"
 
 
-def _running(folder: Path) -> str | None:
+def _running(folder: Path, start: str) -> str | None:
     """The address in the folder's `server.json`. Raises Unreachable when its server is gone."""
     try:
         told = json.loads((folder / "server.json").read_text())
@@ -233,7 +253,7 @@ def _running(folder: Path) -> str | None:
         return None
     # Somebody else may listen at a dead server's address by now: our token is not for them.
     if url and pid > 0 and not _is_alive(pid):
-        raise Unreachable(url)
+        raise Unreachable(url, start)
     return url
 
 

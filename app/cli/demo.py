@@ -15,7 +15,7 @@ from app.cli.lookup import project_path, run_path
 from app.cli.options import Json, example
 from app.cli.own_server import borrow_server
 from app.cli.run_view import spell
-from app.cli.runs import NOT_SUCCEEDED
+from app.cli.starting import NOT_SUCCEEDED
 from app.cli.terminal import Painted, err, out, print_json
 
 RELEASE_SECONDS = 20.0
@@ -33,7 +33,10 @@ def demonstrate(
     ] = False,
     json_only: Json = False,
 ) -> None:
-    """Show the loop: a delivery, three failures, the pause, Reset, a delivery."""
+    """Show the loop on a small repository made for it.
+
+    A delivery, three failures, the pause, Reset, a delivery, on a server of its own.
+    """
     screen, begun = err() if json_only else out(), time.monotonic()
     say_step(screen, "Starting a server of its own, in a folder of its own")
     otherwise = None

@@ -15,7 +15,7 @@ from app.cli.lookup import project_path, run_path
 from app.cli.own_server import signals_waiting
 from app.cli.progress import Stages
 from app.cli.run_view import say_diff, say_end, say_event, size_of, what
-from app.cli.runs import submit_run
+from app.cli.starting import submit_run
 from app.cli.terminal import Painted, Screen
 from app.domain.words import PAUSE_THRESHOLD
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +49,18 @@ def follow_run(server: Server, run_id: str) -> Iterator[FeedEvent]:
                 raise
         yield FeedEvent("checked")
         time.sleep(PAUSE_SECONDS)
+
+
+@contextmanager
+def outlasting_losses() -> Iterator[None]:
+    """Leave the block where the server is away just now: whoever follows tries again."""
+    try:
+        yield
+    except Unreachable:
+        return
+    except Refused as refusal:
+        if refusal.status < 500:
+            raise
 
 
 def _read_patiently(server: Server, run_id: str, last_id: str) -> Iterator[FeedEvent]:

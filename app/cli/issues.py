@@ -14,13 +14,20 @@ from app.cli.options import DataDir, Json, ProjectName, example, group
 from app.cli.terminal import Painted, Piece, err, out, print_json
 from app.domain.words import READY_LABEL
 
-Number = Annotated[int, typer.Argument(help="The issue's number.", min=1, show_default=False)]
+Number = Annotated[
+    int,
+    typer.Argument(metavar="NUMBER", help="The issue's number.", min=1, show_default=False),
+]
 Labels = Annotated[list[str] | None, typer.Option("--label", help="A label; may be repeated.")]
 
 
-def commands() -> typer.Typer:
-    """The group `issues`."""
-    issues = group("List, write, edit, label, close and discuss a project's issues.")
+def register(app: typer.Typer) -> None:
+    """Add the group `issues`."""
+    issues = group(
+        "List, write, edit, close and discuss a project's issues.",
+        "runyard issues list --project shop",
+        "runyard issues add --project shop 'The cart forgets its last item' --ready",
+    )
     add_example = example(
         "runyard issues add --project shop 'The cart forgets its last item' --ready",
         "runyard issues add -p shop 'Faster search' --body - < description.md",
@@ -34,7 +41,7 @@ def commands() -> typer.Typer:
     issues.command("reopen", epilog=example("runyard issues reopen 12 -p shop"))(reopen_issue)
     say_example = example("runyard issues comment 12 -p shop 'Use Decimal, please'")
     issues.command("comment", epilog=say_example)(comment_on_issue)
-    return issues
+    app.add_typer(issues, name="issues")
 
 
 def list_issues(
@@ -58,7 +65,9 @@ def list_issues(
 
 def add_issue(
     project: ProjectName,
-    title: Annotated[str, typer.Argument(help="What is wanted, in a line.", show_default=False)],
+    title: Annotated[
+        str, typer.Argument(metavar="TITLE", help="What is wanted, in a line.", show_default=False)
+    ],
     body: Annotated[str, typer.Option(help="The rest; - reads it from standard input.")] = "",
     label: Labels = None,
     ready: Annotated[
@@ -119,7 +128,9 @@ def edit_issue(
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Change an issue's title, text or labels; only what is given is changed."""
+    """Change an issue's title, text or labels, and nothing else."""
+    if title is body is label is unlabel is ready is None:
+        raise Misused("Say what to change: --title, --body, --label, --unlabel, --ready.")
     server = connect(data_dir)
     path = project_path(find_project(server, project), f"/issues/{number}")
     given = {"title": title, "body": None if body is None else _given(body)}
@@ -128,8 +139,6 @@ def edit_issue(
         before = list(server.get(path)["labels"])
         # another's label that comes meanwhile is not lost: the server then refuses
         change |= {"labels": _labels(before, label, unlabel, ready), "was": {"labels": before}}
-    if not change:
-        raise Misused("Say what to change: --title, --body, --label, --unlabel, --ready.")
     _tell_changed(server.send("PATCH", path, body=change).json(), json_only=json_only)
 
 
@@ -151,7 +160,10 @@ def comment_on_issue(
     project: ProjectName,
     number: Number,
     text: Annotated[
-        str, typer.Argument(help="What to say; - reads standard input.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="TEXT", help="What to say; - reads standard input.", show_default=False
+        ),
     ],
     json_only: Json = False,
     data_dir: DataDir = None,

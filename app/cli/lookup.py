@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import Any
 from urllib.parse import quote
 
@@ -38,9 +39,20 @@ def find_project(server: Server, typed: str) -> dict[str, Any]:
         for project in projects:
             if project.get(field) == typed:
                 return project
-    names = ", ".join(str(project["name"]) for project in projects[:_NAMED_AT_MOST])
-    known = f"The projects are: {names}." if names else "There are no projects yet."
-    raise Refused(f"There is no project {typed}. {known}")
+    raise Refused(f"There is no project {typed}. {_instead(typed, projects)}")
+
+
+def _instead(typed: str, projects: list[dict[str, Any]]) -> str:
+    """What may have been meant: near names, else some names, else how to make a first project."""
+    names = [str(one["name"]) for one in projects if not one.get("archived_at")]
+    by_lower = {name.lower(): name for name in names}
+    near = [by_lower[one] for one in get_close_matches(typed.lower(), by_lower, 3)]
+    if near:
+        return f"Did you mean {' or '.join(near)}?"
+    if not names:
+        return "There are none yet: register one with: runyard projects add PATH_OR_URL"
+    more = ", …" if len(names) > _NAMED_AT_MOST else "."
+    return f"The projects are: {', '.join(names[:_NAMED_AT_MOST])}{more}"
 
 
 def run_path(run_id: str, rest: str = "") -> str:

@@ -7,17 +7,19 @@ import sys
 from typing import Annotated
 
 import typer
+from typer.main import get_command
 
 from app import __version__
-from app.cli import afk, demo, issues, projects, runs, serving
+from app.cli import afk, changes, demo, issues, keys, parked, projects, quota, runs, serving
 from app.cli.connection import Misused, Refused, Unreachable
 from app.cli.options import DataDir, example
 from app.cli.serving import Host, NoOpen, Port, serve_here
 from app.cli.terminal import Painted, err, out
 
 REFUSED = 1
-MISUSED = 2
 UNREACHABLE = 3
+# In the order of the help: each has `register(app)`, which adds its command or its group.
+PARTS = (serving, demo, projects, issues, changes, runs, afk, parked, quota, keys)
 
 
 def main() -> None:
@@ -27,16 +29,18 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        build()(prog_name="runyard")
+        sys.exit(get_command(build()).main(prog_name="runyard", standalone_mode=False))
     except Refused as refusal:
         _complain(str(refusal), refusal.correlation_id)
         sys.exit(REFUSED)
-    except Misused as misuse:
-        _complain(str(misuse))
-        sys.exit(MISUSED)
     except Unreachable as problem:
         _complain(str(problem))
         sys.exit(UNREACHABLE)
+    except typer.Abort:
+        sys.exit(REFUSED)
+    except typer.TyperException as misuse:
+        _explain(misuse)
+        sys.exit(misuse.exit_code)
 
 
 def build() -> typer.Typer:
@@ -50,12 +54,8 @@ def build() -> typer.Typer:
         epilog=example("runyard serve", "runyard demo", "runyard runs list --help"),
     )
     app.callback()(begin)
-    serving.register(app)
-    demo.register(app)
-    app.add_typer(projects.commands(), name="projects")
-    app.add_typer(issues.commands(), name="issues")
-    app.add_typer(runs.commands(), name="runs")
-    app.add_typer(afk.commands(), name="afk")
+    for part in PARTS:
+        part.register(app)
     return app
 
 
@@ -86,6 +86,19 @@ def _complain(sentences: str, correlation_id: str = "") -> None:
         screen.say(Painted(line, "red"))
     if correlation_id:
         screen.say(Painted(f"corr {correlation_id}", "dim"))
+
+
+def _explain(misuse: typer.TyperException) -> None:
+    """What is wrong with a command line, how the command is used, and a line to copy."""
+    screen, context = err(), getattr(misuse, "ctx", None)
+    sentence = misuse.format_message()
+    if context is None or sentence == context.get_help():
+        screen.say_lines(sentence)  # a group that was asked for nothing shows its help
+        return
+    _complain(sentence.replace(": Value error, ", ": "))  # as the checking library words it
+    screen.say_lines(context.get_usage())
+    screen.say_lines((context.command.epilog or "").removeprefix("\b\n"))
+    screen.say(Painted(f"All of it: {context.command_path} --help", "dim"))
 
 
 if __name__ == "__main__":

@@ -8,22 +8,26 @@ from types import TracebackType
 from typing import Any
 
 from app.cli.connection import Server
-from app.cli.feed import follow_run
+from app.cli.feed import follow_run, outlasting_losses
 from app.cli.lookup import run_path
-from app.cli.run_view import elapsed, say_event
-from app.cli.terminal import Screen, clean, status_piece
+from app.cli.run_view import elapsed, say_event, spell, tokens
+from app.cli.terminal import Screen, clean, cut, status_piece
 
 _REDRAW_SECONDS = 1.0
 
 
 def wait_for_run(server: Server, run_id: str, screen: Screen) -> dict[str, Any]:
-    """Follow a run to its end, showing how it goes; the ended run. Raises Unreachable."""
+    """Follow a run to its end, showing how it goes; the ended run.
+
+    A server that is away for a while is waited for. Raises Unreachable, Refused.
+    """
     stages = Stages(server, run_id)
     with LivingLine(screen) if screen.is_tty else PlainStages(screen) as shown:
         shown.show(*stages.news())
         for event in follow_run(server, run_id):
-            if event.name != "log":
-                shown.show(*stages.news())
+            with outlasting_losses():
+                if event.name != "log":
+                    shown.show(*stages.news())
         run, events = stages.news()
         shown.show(run, events)
     return run
@@ -65,7 +69,7 @@ class PlainStages:
 
 
 class LivingLine:
-    """One line, redrawn each second: status, time, and the last thing that happened."""
+    """One line, redrawn each second: status, time of its budget, last sentence, tokens."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
@@ -101,10 +105,16 @@ class LivingLine:
         with self._lock:
             if not self._run:
                 return
-            label, now = status_piece(self._run), datetime.now(UTC)
-            rest = clean(f"  {elapsed(self._run, now)}  {self._run.get('hold') or self._last}")
-            room = max(0, self._screen.width - len(label.text) - 1)
-            self._write(f"\r\x1b[K{self._screen.render(label)}{rest[:room]}")
+            label = status_piece(self._run)
+            rest = cut(clean(f"  {self._told()}"), max(0, self._screen.width - len(label.text) - 1))
+            self._write(f"\r\x1b[K{self._screen.render(label)}{rest}")
+
+    def _told(self) -> str:
+        run, parts = self._run, [elapsed(self._run, datetime.now(UTC))]
+        if run.get("started_at") and run.get("budget_seconds"):
+            parts[0] += f" of {spell(run['budget_seconds'])}"
+        parts += [tokens(run), str(run.get("hold") or self._last)]
+        return " · ".join(part for part in parts if part)
 
     def _write(self, text: str) -> None:
         self._screen.stream.write(text)

@@ -1,18 +1,38 @@
-"""`runyard projects`: register, list and archive repositories."""
+"""`runyard projects`: register, list, show, edit and archive repositories."""
 
 from __future__ import annotations
 
-import json
 import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from shlex import join
 from typing import Annotated, Any
 
 import typer
 
+from app.cli.afk import say_pause
 from app.cli.connection import Misused, connect, read_json
 from app.cli.lookup import find_project, project_path
 from app.cli.options import DataDir, Json, ProjectArgument, example, group
+from app.cli.project_settings import (
+    Agent,
+    AgentCommand,
+    BaseBranch,
+    BranchPattern,
+    BudgetSeconds,
+    Frameworks,
+    MaxConcurrency,
+    Name,
+    OpenPrBy,
+    Prompt,
+    SandboxKind,
+    SetupCommand,
+    StallSeconds,
+    chosen,
+)
+from app.cli.run_view import age, spell
 from app.cli.terminal import Painted, Piece, err, out, print_json
 
 _SCP = re.compile(r"[^/\s]+:[^\s]*")
@@ -27,91 +47,100 @@ class Tracker(StrEnum):
     GITHUB = "github"
 
 
-class Sandbox(StrEnum):
-    """What surrounds a project's agents."""
-
-    NONE = "none"
-    BUBBLEWRAP = "bubblewrap"
-
-
 Origin = Annotated[
     str,
     typer.Argument(
         metavar="PATH_OR_URL", help="A git repository's folder or address.", show_default=False
     ),
 ]
-Name = Annotated[str | None, typer.Option(help="Its name; the repository's own when not given.")]
-BaseBranch = Annotated[
-    str | None, typer.Option(help="Where work starts; what origin's HEAD names by default.")
-]
-AgentCommand = Annotated[
-    list[str] | None,
-    typer.Option(help="The script agent's command: one word each time, or one JSON list."),
-]
-SetupCommand = Annotated[
-    list[str] | None,
-    typer.Option(help="Run before the agent: one word each time, or one JSON list."),
-]
-BudgetSeconds = Annotated[
-    int | None, typer.Option(min=1, help="How long a run may take; 7200 by default.")
-]
-StallSeconds = Annotated[int | None, typer.Option(min=1, help="How long a run may stay silent.")]
-MaxConcurrency = Annotated[int | None, typer.Option(min=1, max=100, help="How many runs at once.")]
 
 
-def commands() -> typer.Typer:
-    """The group `projects`."""
-    projects = group("Register, list and archive repositories.")
+def register(app: typer.Typer) -> None:
+    """Add the group `projects`."""
+    projects = group(
+        "Register, list, show, edit and archive repositories.",
+        "runyard projects list",
+        "runyard projects add ~/code/shop --agent claude",
+    )
+    projects.command("list", epilog=example("runyard projects list"))(list_projects)
+    projects.command("show", epilog=example("runyard projects show shop"))(show_project)
     add_example = example(
         "runyard projects add ~/code/shop --agent claude",
         "runyard projects add https://git.example.org/shop.git --name shop --base-branch main",
         'runyard projects add . --agent-command \'["my-agent", "--prompt", "{prompt}"]\'',
     )
     projects.command("add", epilog=add_example)(add_project)
-    projects.command("list", epilog=example("runyard projects list"))(list_projects)
+    edit_example = example(
+        "runyard projects edit shop --agent codex --budget-seconds 3600",
+        "runyard projects edit shop --prompt - < prompt.md",
+    )
+    projects.command("edit", epilog=edit_example)(edit_project)
+    projects.command("branches", epilog=example("runyard projects branches shop"))(list_branches)
     projects.command("archive", epilog=example("runyard projects archive shop"))(archive_project)
-    return projects
+    app.add_typer(projects, name="projects")
 
 
 def add_project(
+    ctx: typer.Context,
     origin: Origin,
     name: Name = None,
     base_branch: BaseBranch = None,
     tracker: Annotated[Tracker | None, typer.Option(help="Who keeps its issues.")] = None,
-    agent: Annotated[str | None, typer.Option(help="An agent preset, or script.")] = None,
+    agent: Agent = None,
     agent_command: AgentCommand = None,
     setup_command: SetupCommand = None,
+    prompt: Prompt = None,
     budget_seconds: BudgetSeconds = None,
     stall_seconds: StallSeconds = None,
     max_concurrency: MaxConcurrency = None,
-    sandbox: Annotated[Sandbox | None, typer.Option(help="What surrounds the agent.")] = None,
-    auto: Annotated[bool, typer.Option("--auto", help="Start runs for ready issues.")] = False,
+    branch_pattern: BranchPattern = None,
+    frameworks: Frameworks = None,
+    open_pr: OpenPrBy = None,
+    sandbox: SandboxKind = None,
+    auto_enabled: Annotated[
+        bool, typer.Option("--auto", help="Start runs for ready issues.")
+    ] = False,
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
     """Register a repository and print the new project's id."""
-    command = read_argv("--agent-command", agent_command)
     place = whole_origin(origin)
-    settings = {
-        "name": name or name_of(place),
-        "origin": place,
-        "base_branch": base_branch,
-        "tracker": tracker,
-        "agent": agent or ("script" if command else None),
-        "agent_command": command,
-        "setup_command": read_argv("--setup-command", setup_command),
-        "budget_seconds": budget_seconds,
-        "stall_seconds": stall_seconds,
-        "max_concurrency": max_concurrency,
-        "sandbox": sandbox,
-        "auto_enabled": auto or None,
-    }
-    given = {field: value for field, value in settings.items() if value is not None}
+    given = chosen(ctx.params) | {"name": name or name_of(place), "origin": place}
+    if agent_command and not agent:
+        given["agent"] = "script"
     project = connect(data_dir).post("/projects", given)
     if json_only:
         print_json(project)
     else:
         out().say(str(project["id"]))
+
+
+def edit_project(
+    ctx: typer.Context,
+    project: ProjectArgument,
+    name: Annotated[str | None, typer.Option(help="Its new name.")] = None,
+    base_branch: BaseBranch = None,
+    agent: Agent = None,
+    agent_command: AgentCommand = None,
+    setup_command: SetupCommand = None,
+    prompt: Prompt = None,
+    budget_seconds: BudgetSeconds = None,
+    stall_seconds: StallSeconds = None,
+    max_concurrency: MaxConcurrency = None,
+    branch_pattern: BranchPattern = None,
+    frameworks: Frameworks = None,
+    open_pr: OpenPrBy = None,
+    sandbox: SandboxKind = None,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Change a project's settings; only what is given is changed."""
+    change = chosen({one: ctx.params[one] for one in ctx.params if one != "project"})
+    if not change:
+        raise Misused("Say what to change, such as --agent, --prompt or --budget-seconds.")
+    server = connect(data_dir)
+    path = project_path(find_project(server, project))
+    _tell(read_json(server.send("PATCH", path, body=change), server.url), json_only=json_only)
 
 
 def list_projects(
@@ -128,8 +157,34 @@ def list_projects(
     if not shown:
         err().say("There are no projects yet. Register one with: runyard projects add PATH_OR_URL")
         return
-    header = ["PROJECT", "STATE", "BASE", "AGENT", "READY", "LIVE", "AUTO", "STRIKES", "ID"]
+    header = ["PROJECT", "STATE", "BASE", "AGENT", "READY", "LIVE", "AUTO", "STRIKES"]
     out().say_table(header, [_row(one) for one in shown])
+
+
+def show_project(
+    project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None
+) -> None:
+    """Show a project with its settings and how its loop stands."""
+    server = connect(data_dir)
+    found = server.get(project_path(find_project(server, project)))
+    _tell(found, json_only=json_only)
+
+
+def list_branches(
+    project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None
+) -> None:
+    """List the branches of a project's origin, base first."""
+    server = connect(data_dir)
+    branches = server.get(project_path(find_project(server, project), "/branches"))
+    if json_only:
+        print_json(branches)
+        return
+    now = datetime.now(UTC)
+    rows: list[list[Piece]] = [
+        [str(one["name"]), "base" if one["is_base"] else "", age(one.get("updated_at"), now)]
+        for one in branches["items"]
+    ]
+    out().say_table(["BRANCH", "", "CHANGED"], rows)
 
 
 def archive_project(
@@ -158,33 +213,56 @@ def name_of(origin: str) -> str:
     return last.removesuffix(".git") or last
 
 
-def read_argv(option: str, given: list[str] | None) -> list[str] | None:
-    """A command out of repeated words or of one JSON list. Raises Misused."""
-    if not given:
-        return None
-    if len(given) > 1 or not given[0].startswith("["):
-        return given
-    try:
-        argv = json.loads(given[0])
-    except ValueError:
-        argv = None
-    if not isinstance(argv, list) or not argv or not all(isinstance(one, str) for one in argv):
-        raise Misused(f'{option} takes a JSON list of words, such as ["my-agent", "{{prompt}}"].')
-    return argv
+def _tell(project: dict[str, Any], *, json_only: bool) -> None:
+    if json_only:
+        print_json(project)
+        return
+    screen = out()
+    screen.say(Painted(str(project["name"]), "bold"), "  ", _state(project))
+    screen.say_facts(_facts(project))
+    if project["paused"]:
+        say_pause(screen, project)
+
+
+def _facts(project: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "id", str(project["id"])
+    yield "state", str(project.get("state_because") or "")
+    yield "origin", str(project["origin"])
+    yield "base", str(project["base_branch"])
+    yield "tracker", str(project["tracker"])
+    yield "agent", " ".join([str(project["agent"]), join(project.get("agent_command") or ())])
+    yield "setup", join(project.get("setup_command") or ())
+    yield "prompt", str(project.get("prompt") or "")
+    yield "budget", spell(project["budget_seconds"])
+    stall = project.get("stall_seconds")
+    yield "stall", spell(stall) if stall else ""
+    yield "at once", str(project["max_concurrency"])
+    yield "branches", str(project["branch_pattern"])
+    yield "sandbox", str(project["sandbox"])
+    yield "frameworks", ", ".join(project["frameworks"])
+    yield "auto", "on" if project["auto_enabled"] else "off"
+    ready = project.get("ready_count")
+    yield "ready", "?" if ready is None else str(ready)
+    yield "live", str(project["live_runs"])
+    yield "parked", str(project["parked_count"] or "")
+    yield "waits", str(project.get("hold") or "")
+
+
+def _state(project: dict[str, Any]) -> Painted:
+    state = "archived" if project.get("archived_at") else str(project.get("state", ""))
+    return Painted(state, _STATE_COLOURS.get(state, "dim"))
 
 
 def _row(project: dict[str, Any]) -> list[Piece]:
-    state = "archived" if project.get("archived_at") else str(project.get("state", ""))
     ready = project.get("ready_count")
     auto, strikes = "on" if project.get("auto_enabled") else "off", project.get("strikes", 0)
     return [
         str(project.get("name", "")),
-        Painted(state, _STATE_COLOURS.get(state, "dim")),
+        _state(project),
         str(project.get("base_branch", "")),
         str(project.get("agent", "")),
         "?" if ready is None else str(ready),
         str(project.get("live_runs", 0)),
         Painted(f"{auto}, paused", "yellow") if project.get("paused") else auto,
         str(strikes),
-        Painted(str(project.get("id", "")), "dim"),
     ]

@@ -9,6 +9,7 @@ from typing import Any
 from app.cli.terminal import Painted, Piece, Screen, status_piece
 from app.domain.ids import shorten
 
+_LENGTHS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 _KIND_COLOURS = {
     "delivered": "green",
     "kill_sent": "yellow",
@@ -31,18 +32,21 @@ def date_and_clock(moment: str | None) -> str:
 
 
 def spell(seconds: float) -> str:
-    """A length of time in its two largest units: `42 s`, `3 min 5 s`, `2 h 1 min`."""
+    """A length of time in its two largest units: `42 s`, `3 min 5 s`, `2 h`."""
     whole = max(0, round(seconds))
-    for size, unit, below, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "min")):
+    for size, unit, below, small in _LENGTHS:
         if whole >= size:
-            return f"{whole // size} {unit} {whole % size // below} {small}"
-    return f"{whole // 60} min {whole % 60} s" if whole >= 60 else f"{whole} s"
+            rest = whole % size // below
+            return f"{whole // size} {unit}" + (f" {rest} {small}" if rest else "")
+    return f"{whole} s"
 
 
 def age(moment: str | None, now: datetime) -> str:
-    """How long ago."""
+    """How long ago, in its largest unit: `5 min ago`."""
     at = _moment(moment)
-    return f"{spell((now - at).total_seconds())} ago" if at else "-"
+    if at is None:
+        return "-"
+    return " ".join(spell((now - at).total_seconds()).split()[:2]) + " ago"
 
 
 def elapsed(run: dict[str, Any], now: datetime) -> str:
@@ -75,6 +79,19 @@ def delivery_line(run: dict[str, Any]) -> str:
     return f"{kind} #{given.get('number')} {given.get('state')}, {size_of(given)}"
 
 
+def short_branch(run: dict[str, Any]) -> str:
+    """A run's branch; one that has the run's id in its name, with the id shortened."""
+    run_id = str(run["id"])
+    return str(run.get("work_branch", "")).replace(run_id, shorten(run_id))
+
+
+def tokens(run: dict[str, Any]) -> str:
+    """The tokens an agent says it used, empty where it said nothing."""
+    usage = run.get("usage") or {}
+    counts = [usage.get("input_tokens"), usage.get("output_tokens")]
+    return "" if None in counts else f"{counts[0]:,} tokens in, {counts[1]:,} out"
+
+
 def say_end(screen: Screen, run: dict[str, Any]) -> None:
     """One line that says how a run ended."""
     tail = delivery_line(run) if run.get("delivery") else str(run.get("because") or "")
@@ -92,7 +109,7 @@ def say_runs(screen: Screen, runs: list[dict[str, Any]]) -> None:
             shorten(str(run["id"])),
             status_piece(run),
             str(run.get("project_name") or run.get("project_id", "")),
-            str(run.get("work_branch", "")),
+            short_branch(run),
             age(run.get("created_at"), now),
             elapsed(run, now),
             what(run),
@@ -105,9 +122,21 @@ def say_runs(screen: Screen, runs: list[dict[str, Any]]) -> None:
 def say_run(screen: Screen, run: dict[str, Any]) -> None:
     """A run's page without its timeline."""
     screen.say(status_piece(run), f"  {shorten(str(run['id']))}  ", Painted(what(run), "bold"))
-    for name, value in _facts(run):
-        if value not in ("", "-"):
-            screen.say(Painted(f"{name:<12}", "dim"), value)
+    screen.say_facts(_facts(run))
+
+
+def say_report(screen: Screen, report: dict[str, Any]) -> None:
+    """What the agent reported of its work: in short, how to go on with it, and its last words."""
+    screen.say_facts(
+        [
+            ("reported", str(report.get("sentence") or "")),
+            ("go on with", str(report.get("continue_command") or "")),
+        ]
+    )
+    if report.get("final_message"):
+        screen.say()
+        for line in str(report["final_message"]).splitlines():
+            screen.say(f"  | {line}")  # so that no line of an agent's looks like one of ours
 
 
 def say_timeline(screen: Screen, events: list[dict[str, Any]]) -> None:
@@ -129,7 +158,7 @@ def say_event(screen: Screen, event: dict[str, Any]) -> None:
 
 def say_diff(screen: Screen, diff: str) -> None:
     """A unified diff, added and removed lines in their colours."""
-    for line in diff.split("\n"):
+    for line in diff.removesuffix("\n").split("\n") if diff else ():
         if line.startswith(("diff ", "index ", "--- ", "+++ ")):
             screen.say(Painted(line, "dim"))
         else:
@@ -146,14 +175,13 @@ def _moment(text: str | None) -> datetime | None:
 
 def _facts(run: dict[str, Any]) -> Iterator[tuple[str, str]]:
     usage = run.get("usage") or {}
-    tokens = [usage.get("input_tokens"), usage.get("output_tokens")]
     cost = usage.get("cost_usd")
     yield "id", str(run["id"])
     yield "project", str(run.get("project_name") or run.get("project_id") or "")
     yield "branch", f"{run.get('work_branch')} from {run.get('branch')}"
     yield "agent", " ".join(str(run[name]) for name in ("agent", "model") if run.get(name))
     yield "depth", f"{run.get('depth_level')}, {run.get('target_framework')}"
-    yield "trigger", f"{run.get('trigger')} by {run.get('created_by')}"
+    yield "trigger", str(run.get("trigger") or "")
     yield "created", date_and_clock(run.get("created_at"))
     yield "started", date_and_clock(run.get("started_at"))
     yield "ended", date_and_clock(run.get("ended_at"))
@@ -163,7 +191,7 @@ def _facts(run: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "exit code", "-" if run.get("exit_code") is None else str(run["exit_code"])
     yield "delivery", delivery_line(run)
     yield "", str((run.get("delivery") or {}).get("url") or "")
-    yield "usage", f"{tokens[0]} tokens in, {tokens[1]} out" if None not in tokens else ""
+    yield "usage", tokens(run)
     yield "cost", "" if cost is None else f"${cost:.2f}"
     yield "retry of", shorten(str(run["retry_of"])) if run.get("retry_of") else ""
     yield "retried by", shorten(str(run["retried_by"])) if run.get("retried_by") else ""

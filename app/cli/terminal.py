@@ -7,7 +7,8 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -23,6 +24,7 @@ ODD = re.compile(
     "[\u00ad\u061c\u115f\u1160\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\u3164"
     "\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
+NARROWEST = 8  # a column that must give way keeps this much
 COLOURS = {"red": 31, "green": 32, "yellow": 33, "cyan": 36, "bold": 1, "dim": 2}
 STATUS_COLOURS = {
     "succeeded": "green",
@@ -60,9 +62,32 @@ def clean(text: str) -> str:
     return show_odd(safe.replace("\n", "\\n"))
 
 
+def cells(text: str) -> int:
+    """Columns of the terminal that a clean text takes: wide letters two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    return sum(map(_cells_of, text))
+
+
+def cut(text: str, room: int) -> str:
+    """A clean text in at most `room` columns; where something is left out, it ends in `…`."""
+    if cells(text) <= room:
+        return text
+    left = room - 1
+    for at, letter in enumerate(text):
+        left -= _cells_of(letter)
+        if left < 0:
+            return text[:at] + "…" * (room > 0)
+    return text
+
+
 def is_colourful(stream: TextIO) -> bool:
-    """True where colours may be used: a terminal, without NO_COLOR."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    """True where colours may be used: NO_COLOR forbids, FORCE_COLOR wants, a terminal may."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (
+        stream.isatty() and os.environ.get("TERM") != "dumb"
+    )
 
 
 @dataclass(frozen=True)
@@ -86,6 +111,17 @@ class Screen:
         self.stream.write("".join(self.render(piece) for piece in pieces) + "\n")
         self.stream.flush()
 
+    def say_lines(self, text: str) -> None:
+        """Print a text of several lines."""
+        for line in text.splitlines():
+            self.say(line)
+
+    def say_facts(self, facts: Iterable[tuple[str, str]]) -> None:
+        """Print names and values under each other, without those that have no value."""
+        for name, value in facts:
+            if value not in ("", "-"):
+                self.say(Painted(f"{name:<12}", "dim"), value)
+
     def render(self, piece: Piece) -> str:
         """A piece as it may be written: cleaned, coloured where colours are shown."""
         if isinstance(piece, str):
@@ -95,16 +131,14 @@ class Screen:
         return f"\x1b[{COLOURS[piece.colour]}m{clean(piece.text)}\x1b[0m"
 
     def say_table(self, header: Sequence[str], rows: Sequence[Sequence[Piece]]) -> None:
-        """Print rows under a header, columns aligned, the last one cut to the terminal."""
+        """Print rows under a header, columns aligned, the widest cut to the terminal."""
         lines: list[Sequence[Piece]] = [[Painted(name, "dim") for name in header], *rows]
-        widths = [max(len(clean(_text(line[i]))) for line in lines) for i in range(len(header))]
-        room = max(10, self.width - sum(widths[:-1]) - 2 * (len(widths) - 1))
+        natural = [max(cells(clean(_text(line[i]))) for line in lines) for i in range(len(header))]
+        widths = _fitting(natural, self.width - 2 * (len(header) - 1))
         for line in lines:
-            padded = [
-                _fit(piece, width) for piece, width in zip(line[:-1], widths[:-1], strict=True)
-            ]
-            gaps = [part for piece in padded for part in (piece, "  ")]
-            self.say(*gaps, _cut(line[-1], room))
+            *others, last = (_fit(*one) for one in zip(line, widths, strict=True))
+            gaps = [part for piece in others for part in (piece, "  ")]
+            self.say(*gaps, _as(last, _text(last).rstrip()))
 
 
 def out() -> Screen:
@@ -128,6 +162,20 @@ def status_piece(run: dict[str, Any]) -> Painted:
     return Painted(str(run.get("label") or status), STATUS_COLOURS.get(status, "dim"))
 
 
+def _cells_of(letter: str) -> int:
+    if unicodedata.combining(letter):
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+
+
+def _fitting(natural: Sequence[int], room: int) -> list[int]:
+    """Widths of columns: the widest ones give up what does not fit, down to a few letters."""
+    widths = list(natural)
+    while sum(widths) > room and max(widths) > NARROWEST:
+        widths[widths.index(max(widths))] -= 1
+    return widths
+
+
 def _text(piece: Piece) -> str:
     return piece if isinstance(piece, str) else piece.text
 
@@ -137,9 +185,5 @@ def _as(piece: Piece, text: str) -> Piece:
 
 
 def _fit(piece: Piece, width: int) -> Piece:
-    return _as(piece, clean(_text(piece)).ljust(width))
-
-
-def _cut(piece: Piece, room: int) -> Piece:
-    text = clean(_text(piece))
-    return _as(piece, text if len(text) <= room else text[: room - 1] + "…")
+    text = cut(clean(_text(piece)), width)
+    return _as(piece, text + " " * (width - cells(text)))

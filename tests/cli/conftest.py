@@ -1,215 +1,20 @@
-"""The command line as people use it: a process of its own, against a recorded server."""
+"""Shells for tests of the command line: with a recorded, a real or no server."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import pty
-import subprocess
-import sys
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from app.cli.main import main
+from tests.cli.live_shell import LiveShell, a_live_shell
+from tests.cli.recorded_server import RecordedServer
+from tests.cli.shells import Ended, Shell
+
 TOKEN = "the-token-of-the-folder"
-DEADLINE_SECONDS = 20
-
-
-@dataclass
-class Reply:
-    """One recorded answer; `chunks` are sent one by one, a callable among them is awaited."""
-
-    status: int = 200
-    body: Any = None
-    headers: dict[str, str] = field(default_factory=dict)
-    chunks: list[bytes | Callable[[], Any]] | None = None
-    dropped: bool = False
-
-
-@dataclass
-class Asked:
-    """One request as it came."""
-
-    method: str
-    path: str
-    query: dict[str, list[str]]
-    headers: dict[str, str]
-    body: Any
-
-
-class RecordedServer:
-    """Answers from a script: replies to the same call are used up, the last one stays."""
-
-    def __init__(self) -> None:
-        self.script: dict[tuple[str, str], list[Reply]] = {}
-        self.asked: list[Asked] = []
-        self._news = threading.Condition()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._http.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,))
-
-    def __enter__(self) -> RecordedServer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
-
-    def on(self, method: str, path: str, *replies: Reply | Any) -> None:
-        """Answer a call with replies; what is none becomes a 200 with that JSON."""
-        made = [one if isinstance(one, Reply) else Reply(body=one) for one in replies]
-        self.script[method, "/api/v1" + path] = made
-
-    def calls(self, method: str, path: str) -> list[Asked]:
-        """The requests of one kind, oldest first."""
-        return [one for one in self.asked if (one.method, one.path) == (method, "/api/v1" + path)]
-
-    def await_calls(self, method: str, path: str, count: int) -> bool:
-        """Wait until one kind of request has come so many times; False if it never does."""
-        with self._news:
-            return self._news.wait_for(
-                lambda: len(self.calls(method, path)) >= count, DEADLINE_SECONDS
-            )
-
-    def reply_to(self, asked: Asked) -> Reply:
-        """The next reply of the script."""
-        with self._news:
-            self.asked.append(asked)
-            self._news.notify_all()
-            replies = self.script.get((asked.method, asked.path))
-            if not replies:
-                problem = {"detail": "There is nothing with that id.", "error": "not_found"}
-                return Reply(404, problem, {"X-Correlation-Id": "corr-of-the-server"})
-            return replies.pop(0) if len(replies) > 1 else replies[0]
-
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        recorded = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Stay silent."""
-
-            def _answer(self) -> None:
-                parts = urlsplit(self.path)
-                raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                body = json.loads(raw) if raw else None
-                asked = Asked(self.command, parts.path, parse_qs(parts.query), headers, body)
-                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                    self._write(recorded.reply_to(asked))
-
-            def _write(self, reply: Reply) -> None:
-                if reply.dropped:
-                    self.close_connection = True
-                    return
-                self.send_response(reply.status)
-                for name, value in reply.headers.items():
-                    self.send_header(name, value)
-                if reply.chunks is not None:
-                    self.close_connection = True
-                    self.send_header("Connection", "close")
-                    self.end_headers()
-                    for chunk in reply.chunks:
-                        self.wfile.write(chunk) if isinstance(chunk, bytes) else chunk()
-                    return
-                content = reply.body if isinstance(reply.body, bytes) else _json(reply.body)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer
-
-        return Handler
-
-
-def _json(body: Any) -> bytes:
-    # Like the real server, with every character as it is.
-    return (
-        b""
-        if body is None
-        else json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
-    )
-
-
-@dataclass
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """Standard output, which must be JSON and nothing else."""
-        return json.loads(self.out)
-
-
-@dataclass
-class Shell:
-    """Runs the command line in a process of its own, with an environment of its own."""
-
-    folder: Path
-    server: RecordedServer | None = None
-    extra: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def env(self) -> dict[str, str]:
-        """Nothing of the caller's settings, and this test's data folder."""
-        ours = ("RUNYARD_", "PYTEST_", "NO_COLOR", "TERM", "COLUMNS")
-        env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-        env |= {"RUNYARD_DATA_DIR": str(self.folder), "TERM": "xterm", "HOME": str(self.folder)}
-        return env | self.extra
-
-    def argv(self, *words: str) -> list[str]:
-        """The command line's own argv."""
-        return [sys.executable, "-m", "app.cli.main", *words]
-
-    def run(self, *words: str, stdin: str = "", seconds: float = DEADLINE_SECONDS) -> Ended:
-        """Run a command without a terminal."""
-        done = subprocess.run(
-            self.argv(*words),
-            cwd=ROOT,
-            env=self.env,
-            input=stdin.encode(),
-            capture_output=True,
-            timeout=seconds,
-            check=False,
-        )
-        return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
-
-    def run_on_a_terminal(self, *words: str) -> Ended:
-        """Run a command with standard output and error on one terminal."""
-        ours, theirs = pty.openpty()
-        process = subprocess.Popen(
-            self.argv(*words),
-            cwd=ROOT,
-            env=self.env | {"COLUMNS": "160"},
-            stdin=subprocess.DEVNULL,
-            stdout=theirs,
-            stderr=theirs,
-        )
-        os.close(theirs)
-        seen = b""
-        with contextlib.suppress(OSError):  # the end of a terminal is an error on Linux
-            while piece := os.read(ours, 65536):
-                seen += piece
-        os.close(ours)
-        code = process.wait(DEADLINE_SECONDS)
-        return Ended(code, seen.decode("utf-8", "replace").replace("\r\n", "\n"), "")
 
 
 @pytest.fixture
@@ -226,7 +31,14 @@ def shell(tmp_path: Path, server: RecordedServer) -> Shell:
     folder.mkdir()
     (folder / "token").write_text(TOKEN + "\n")
     (folder / "server.json").write_text(json.dumps({"pid": os.getpid(), "url": server.url}))
-    return Shell(folder, server)
+    return Shell(folder)
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveShell]:
+    """A shell with a real server, one for all tests of this folder."""
+    with a_live_shell(tmp_path_factory.mktemp("live")) as shell:
+        yield shell
 
 
 @pytest.fixture
@@ -235,3 +47,24 @@ def lonely_shell(tmp_path: Path) -> Shell:
     folder = tmp_path / "empty"
     folder.mkdir()
     return Shell(folder, extra={"RUNYARD_PORT": "1"})
+
+
+@pytest.fixture
+def here(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., Ended]:
+    """Runs a command of that shell in this process: many are slow as processes."""
+
+    def run(*words: str) -> Ended:
+        for name in ("RUNYARD_URL", "RUNYARD_TOKEN", "NO_COLOR", "FORCE_COLOR"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in shell.env.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr("sys.argv", ["runyard", *words])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main()
+        told = capfd.readouterr()
+        return Ended(int(left.value.code or 0), told.out, told.err)
+
+    return run

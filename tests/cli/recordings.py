@@ -90,6 +90,13 @@ def a_project(**changed: Any) -> dict[str, Any]:
         "base_branch": "main",
         "tracker": "builtin",
         "agent": "script",
+        "agent_command": ["my-agent", "{prompt}"],
+        "budget_seconds": 7200,
+        "max_concurrency": 3,
+        "branch_pattern": "afk/<N>",
+        "frameworks": ["auto", "pytest"],
+        "sandbox": "none",
+        "parked_count": 1,
         "state": "ready",
         "auto_enabled": False,
         "paused": False,
@@ -101,12 +108,22 @@ def a_project(**changed: Any) -> dict[str, Any]:
     } | changed
 
 
+def a_failure(because: str, *, number: int = 0) -> dict[str, Any]:
+    """One of the last failures in a row."""
+    return {
+        "run_id": f"run_c0123456789abcdefg00000{number}",
+        "status": "died",
+        "label": "Died",
+        "issue": number + 1,
+        "because": because,
+        "ended_at": AT,
+    }
+
+
 def a_paused_project(**changed: Any) -> dict[str, Any]:
     """A project whose loop is paused after four failures."""
-    failures = [
-        {"run_id": f"run_c0123456789abcdefg00000{n}", "status": "died", "because": because}
-        for n, because in enumerate(("agent exited 1", "its time was used up", "agent exited 2"))
-    ]
+    reasons = ("agent exited 1", "its time was used up", "agent exited 2")
+    failures = [a_failure(because, number=n) for n, because in enumerate(reasons)]
     told = {"auto_enabled": True, "paused": True, "strikes": 4, "recent_failures": failures}
     return a_project(**told | changed)
 
@@ -123,6 +140,53 @@ def an_issue(number: int, **changed: Any) -> dict[str, Any]:
         "claimable": True,
         "hold": None,
         "url": None,
+    } | changed
+
+
+def a_change(**changed: Any) -> dict[str, Any]:
+    """An open change request."""
+    return {
+        "number": 4,
+        "title": "Fix the parser",
+        "body": "Made by a run.",
+        "state": "open",
+        "branch": "afk/3",
+        "base": "main",
+        "commits": 1,
+        "files_changed": 2,
+        "additions": 10,
+        "deletions": 2,
+        "closes": 3,
+        "run_id": RUN_ID,
+    } | changed
+
+
+def kept_work(**changed: Any) -> dict[str, Any]:
+    """Work that an ended run left."""
+    return {
+        "project_id": "proj_1",
+        "project_name": "demo",
+        "branch": "afk/3",
+        "run_id": RUN_ID,
+        "issue": 3,
+        "holds": "2 commits",
+        "because": "agent exited 1",
+        "kept_since": AT,
+        "age_seconds": 3700,
+        "bytes": 2048,
+        "can_deliver": True,
+    } | changed
+
+
+def a_report(**changed: Any) -> dict[str, Any]:
+    """What an agent reported."""
+    return {
+        "sentence": "12 tools used, 2 files edited",
+        "final_message": "Done.\nAll tests pass.",
+        "continue_command": "claude --resume 1",
+        "input_tokens": 120,
+        "output_tokens": 45,
+        "cost_usd": 0.5,
     } | changed
 
 

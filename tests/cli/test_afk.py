@@ -7,16 +7,18 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import RecordedServer, Reply, Shell
+from tests.cli.recorded_server import RecordedServer, Reply
 from tests.cli.recordings import (
     RUN_ID,
     a_dead_run,
+    a_failure,
     a_paused_project,
     a_project,
     a_run,
     a_running_run,
     some_stages,
 )
+from tests.cli.shells import Shell
 
 START, AUTO = "/projects/proj_1/afk/start", "/projects/proj_1/afk/auto"
 RESET, NEXT = "/projects/proj_1/afk/reset", "/projects/proj_1/next"
@@ -33,6 +35,11 @@ PLAN = {
         {"issue": 14, "because": "blocked by #12"},
     ],
 }
+FAILURES = [
+    "  …000000  #1  Died  agent exited 1",
+    "  …000001  #2  Died  its time was used up",
+    "  …000002  #3  Died  agent exited 2",
+]
 HELD = {"would": None, "because": "auto runs are paused after 3 fails", "holds": []}
 
 
@@ -182,12 +189,46 @@ def test_switching_a_paused_loop_tells_the_pause_its_reasons_and_the_way_out(
     yard.on("PUT", AUTO, a_paused_project())
     ended = shell.run("afk", "auto", "demo", "on")
     assert ended.code == 0
-    assert ended.out.splitlines() == [
+    assert lines_without_ages(ended.out) == [
         "demo: Auto AFK runs: On · 4 fails in a row",
         "Auto paused · 4 fails",
-        "  …000000  agent exited 1",
-        "  …000001  its time was used up",
-        "  …000002  agent exited 2",
+        *FAILURES,
+        "Go on with: runyard afk reset demo",
+    ]
+
+
+def lines_without_ages(text: str) -> list[str]:
+    """Lines without how long ago each was, which moves on while the test runs."""
+    return [re.sub(r"  \d+ \w+ ago$", "", line) for line in text.splitlines()]
+
+
+def test_the_failures_that_are_counted_are_told_newest_first(
+    shell: Shell, yard: RecordedServer
+) -> None:
+    yard.on("GET", "/projects", {"items": [a_paused_project(name="my shop")]})
+    ended = shell.run("afk", "failures", "my shop")
+    assert lines_without_ages(ended.out) == [
+        *FAILURES,
+        "Go on with: runyard afk reset 'my shop'",
+    ]
+    as_json = shell.run("afk", "failures", "my shop", "--json").json
+    assert as_json == {"items": a_paused_project()["recent_failures"]}
+
+
+def test_no_failures_are_said_to_be_none(shell: Shell, yard: RecordedServer) -> None:
+    ended = shell.run("afk", "failures", "demo")
+    assert (ended.code, ended.out, ended.err) == (0, "", "No failure is counted.\n")
+
+
+def test_a_paused_project_tells_its_failures_with_what_comes_next(
+    shell: Shell, yard: RecordedServer
+) -> None:
+    yard.on("GET", "/projects", {"items": [a_paused_project()]})
+    yard.on("GET", NEXT, HELD)
+    assert lines_without_ages(shell.run("afk", "next", "demo").out) == [
+        "auto runs are paused after 3 fails",
+        "Auto paused · 4 fails",
+        *FAILURES,
         "Go on with: runyard afk reset demo",
     ]
 
@@ -219,18 +260,18 @@ def test_colours_are_for_terminals_that_want_them(shell: Shell, yard: RecordedSe
 def test_a_hostile_reason_keeps_its_text_and_loses_its_teeth(
     shell: Shell, yard: RecordedServer
 ) -> None:
-    failure = {"run_id": RUN_ID, "status": "died", "because": "a\x1b]0;owned\x07b\nforged"}
+    failure = a_failure("a\x1b]0;owned\x07b\nforged")
     yard.on("PUT", AUTO, a_paused_project(recent_failures=[failure]))
-    assert "…7f3k1a  ab\\nforged" in shell.run("afk", "auto", "demo", "on").out
+    assert "…000000  #1  Died  ab\\nforged" in shell.run("afk", "auto", "demo", "on").out
 
 
 @pytest.mark.parametrize(
     ("project", "row"),
     [
-        (a_project(), r"ready +main +script +2 +0 +off +0 "),
-        (a_project(auto_enabled=True, strikes=2), r"ready +main +script +2 +0 +on +2 "),
-        (a_paused_project(ready_count=None), r"ready +main +script +\? +0 +on, paused +4 "),
-        (a_paused_project(auto_enabled=False), r"ready +main +script +2 +0 +off, paused +4 "),
+        (a_project(), r"ready +main +script +2 +0 +off +0$"),
+        (a_project(auto_enabled=True, strikes=2), r"ready +main +script +2 +0 +on +2$"),
+        (a_paused_project(ready_count=None), r"ready +main +script +\? +0 +on, paused +4$"),
+        (a_paused_project(auto_enabled=False), r"ready +main +script +2 +0 +off, paused +4$"),
     ],
     ids=["quiet", "on", "paused", "paused and off"],
 )
@@ -239,5 +280,5 @@ def test_the_list_of_projects_tells_how_each_loop_stands(
 ) -> None:
     server.on("GET", "/projects", {"items": [project]})
     header, told = shell.run("projects", "list").out.splitlines()
-    assert header.split()[4:] == ["READY", "LIVE", "AUTO", "STRIKES", "ID"]
+    assert header.split()[4:] == ["READY", "LIVE", "AUTO", "STRIKES"]
     assert re.search(row, told)

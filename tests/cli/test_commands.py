@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.main import get_command
 
-from app.cli.main import build
-from tests.cli.conftest import RecordedServer, Reply, Shell
+from tests.cli.recorded_server import RecordedServer, Reply
 from tests.cli.recordings import (
     RUN_ID,
     a_dead_run,
     a_project,
+    a_report,
     a_run,
     an_issue,
     some_stages,
 )
+from tests.cli.shells import Shell
 
 OTHER_ID = "run_c0123456789abcdefgi7f3k1a"
 
@@ -37,6 +37,7 @@ def full_server(server: RecordedServer) -> RecordedServer:
     server.on("GET", f"/runs/{RUN_ID}", a_run())
     server.on("POST", f"/runs/{RUN_ID}/stop", a_run(status="stopped", label="Stopped"))
     server.on("GET", f"/runs/{RUN_ID}/timeline", {"items": some_stages("accepted", "delivered")})
+    server.on("GET", f"/runs/{RUN_ID}/report", a_report())
     server.on("POST", "/login-links", {"url": server.url + "/login?token=once"})
     finding = {"level": "look", "check": "git", "found": "2.30", "advice": "Install git 2.39."}
     setting = {"name": "port", "value": "8080", "origin": "default"}
@@ -99,12 +100,14 @@ def test_a_match_elsewhere_than_at_the_end_is_none(shell: Shell, server: Recorde
     assert "There is no run whose id ends in 123456." in ended.err
 
 
-def test_an_unknown_project_is_refused_with_the_known_ones(
+def test_an_unknown_project_is_refused_with_the_near_or_the_known_ones(
     shell: Shell, full_server: RecordedServer
 ) -> None:
     ended = shell.run("issues", "list", "--project", "demi")
     assert ended.code == 1
-    assert "There is no project demi. The projects are: demo, old." in ended.err
+    assert "There is no project demi. Did you mean demo?" in ended.err
+    ended = shell.run("issues", "list", "--project", "elsewhere")
+    assert "There is no project elsewhere. The projects are: demo." in ended.err
 
 
 def test_a_trigger_sends_what_was_asked_and_no_more(
@@ -211,21 +214,3 @@ def test_a_page_of_a_dead_run_says_why(shell: Shell, full_server: RecordedServer
     shown = shell.run("runs", "show", RUN_ID).out
     assert "The agent ended with exit code 3." in shown
     assert "corr-of-the-run" in shown
-
-
-def every_command() -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
-    todo: list[tuple[str, Any]] = [("", get_command(build()))]
-    while todo:
-        path, command = todo.pop()
-        below = getattr(command, "commands", {})
-        todo += [(f"{path} {name}".strip(), child) for name, child in below.items()]
-        found += [] if below else [(path, command)]
-    return found
-
-
-@pytest.mark.parametrize(("path", "command"), every_command(), ids=lambda one: str(one)[:30])
-def test_every_command_says_what_it_does_and_shows_an_example(path: str, command: Any) -> None:
-    assert command.help
-    assert f"runyard {path}" in (command.epilog or "")
-    assert all(one.help for one in command.params), "an option without words"

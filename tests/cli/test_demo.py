@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import ROOT, Ended, Shell
+from tests.cli.shells import ROOT, Ended, Shell
 
 STORY_SECONDS = 170
 END_SECONDS = 60
@@ -126,7 +126,7 @@ def test_the_story_is_told_in_the_words_of_the_cards(whole: tuple[Ended, Path]) 
         r"^Timed out  …\w{6}  .*its time was used up, nothing delivered$",
         r"^No delivery  …\w{6}  .*agent exited 0, nothing delivered$",
         r"^Auto paused · 3 fails$",
-        r"^  …\w{6}  agent exited 0, nothing delivered$",
+        r"^  …\w{6}  #4  No delivery  agent exited 0, nothing delivered  ",
         r"^The loop starts nothing: auto runs are paused after 3 fails\.$",
         r"^== Reset",
         r"^Delivered: change #7, open, 1 commit",

@@ -9,8 +9,10 @@ import sys
 import pytest
 
 from app import __version__
-from tests.cli.conftest import TOKEN, RecordedServer, Reply, Shell
+from tests.cli.conftest import TOKEN
+from tests.cli.recorded_server import RecordedServer, Reply
 from tests.cli.recordings import RUN_ID, a_project, a_run
+from tests.cli.shells import Shell
 
 REFUSAL = {
     "type": "about:blank",

@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from app.cli.feed import parse_events
-from tests.cli.conftest import DEADLINE_SECONDS, ROOT, RecordedServer, Reply, Shell
+from tests.cli.recorded_server import RecordedServer, Reply
 from tests.cli.recordings import (
     RUN_ID,
     a_dead_run,
@@ -21,6 +21,7 @@ from tests.cli.recordings import (
     an_event,
     some_stages,
 )
+from tests.cli.shells import DEADLINE_SECONDS, ROOT, Shell
 
 RUN = f"/runs/{RUN_ID}"
 TRIGGER = ["runs", "trigger", "-p", "demo", "--agent-type", "script", "--wait"]

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import RecordedServer, Reply, Shell
+from tests.cli.recorded_server import RecordedServer, Reply
 from tests.cli.recordings import AT, a_project, an_issue
+from tests.cli.shells import Shell
 
 PATH = "/projects/proj_1/issues/3"
 

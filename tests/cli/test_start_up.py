@@ -8,8 +8,9 @@ import time
 
 import pytest
 
-from tests.cli.conftest import DEADLINE_SECONDS, ROOT, RecordedServer, Shell
+from tests.cli.recorded_server import RecordedServer
 from tests.cli.recordings import a_run
+from tests.cli.shells import DEADLINE_SECONDS, ROOT, Shell
 
 FIRST_WORD_SECONDS = 0.3
 TRIES = 7

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from app.cli.log_filter import LogFilter
 from app.cli.terminal import clean
-from tests.cli.conftest import RecordedServer, Reply, Shell
-from tests.cli.recordings import RUN_ID, a_run, some_stages
+from tests.cli.recorded_server import RecordedServer, Reply
+from tests.cli.recordings import RUN_ID, a_report, a_run, some_stages
+from tests.cli.shells import Shell
 
 ATTACKS = {
     "colour": ("a\x1b[31mred", "ared"),
@@ -86,6 +87,8 @@ def hostile_server(server: RecordedServer) -> RecordedServer:
     server.on("GET", "/runs", {"items": [run]})
     server.on("GET", f"/runs/{RUN_ID}", run)
     server.on("GET", f"/runs/{RUN_ID}/timeline", {"items": stages})
+    report = a_report(final_message="\x1b[2JDone.\nSucceeded\x9b1m", sentence="\u202eall")
+    server.on("GET", f"/runs/{RUN_ID}/report", report)
     problem = {"detail": "no\x1b[2J\x1b]0;x\x07 \u202e", "error": "refused"}
     server.on("POST", f"/runs/{RUN_ID}/stop", Reply(409, problem, {"X-Correlation-Id": "c1"}))
     return server
@@ -96,6 +99,7 @@ def test_no_text_of_the_server_acts_on_the_terminal(
     words: list[str], shell: Shell, hostile_server: RecordedServer
 ) -> None:
     shown = shell.run_on_a_terminal("runs", *words).out
+    assert shown
     for colour in ("0", "1", "2", "31", "32", "33", "36"):
         shown = shown.replace(f"\x1b[{colour}m", "")
     assert not set(shown) & set("\x1b\x9b\x07\r\u202e\u3000")

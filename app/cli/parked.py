@@ -1,0 +1,90 @@
+"""`runyard parked`: the work that ended runs left, to list and to discard."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.connection import connect
+from app.cli.lookup import find_project
+from app.cli.options import DataDir, Json, ProjectName, SomeProject, example, group
+from app.cli.run_view import spell
+from app.cli.terminal import Piece, err, out, print_json
+from app.domain.ids import shorten
+
+_UNITS = ("B", "KiB", "MiB", "GiB")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group `parked`."""
+    parked = group("List and discard the work that ended runs left.", "runyard parked list")
+    parked.command("list", epilog=example("runyard parked list --project shop"))(list_parked)
+    discard_example = example("runyard parked discard afk/3 --project shop --confirm afk/3")
+    parked.command("discard", epilog=discard_example)(discard)
+    app.add_typer(parked, name="parked")
+
+
+def list_parked(
+    project: SomeProject = None, json_only: Json = False, data_dir: DataDir = None
+) -> None:
+    """List what is kept, oldest first."""
+    server = connect(data_dir)
+    kept = server.get("/parked")["items"]
+    if project:
+        project_id = find_project(server, project)["id"]
+        kept = [one for one in kept if one["project_id"] == project_id]
+    if json_only:
+        print_json({"items": kept})
+    elif kept:
+        header = ["BRANCH", "PROJECT", "RUN", "KEPT FOR", "SIZE", "HOLDS", "BECAUSE"]
+        out().say_table(header, [_row(one) for one in kept])
+    else:
+        err().say("Nothing is parked.")
+
+
+def discard(
+    project: ProjectName,
+    branch: Annotated[
+        str, typer.Argument(metavar="BRANCH", help="The parked branch.", show_default=False)
+    ],
+    confirm: Annotated[
+        str, typer.Option(help="The branch once more: its work is deleted.", show_default=False)
+    ],
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Delete a parked branch with its copies; its issue is ready again."""
+    server = connect(data_dir)
+    body = {
+        "project_id": find_project(server, project)["id"],
+        "branch": branch,
+        "confirm": confirm,
+    }
+    discarded = server.post("/parked/discard", body)
+    if json_only:
+        print_json(discarded)
+    else:
+        out().say(f"Discarded {discarded['branch']}.")
+
+
+def _row(kept: dict[str, Any]) -> list[Piece]:
+    run_id = str(kept["run_id"])
+    return [
+        str(kept["branch"]).replace(run_id, shorten(run_id)),
+        str(kept["project_name"]),
+        shorten(run_id),
+        spell(kept["age_seconds"]),
+        _size(kept.get("bytes")),
+        str(kept["holds"]),
+        str(kept["because"]),
+    ]
+
+
+def _size(count: int | None) -> str:
+    if count is None:
+        return "?"
+    size, unit = float(count), 0
+    while size >= 1024 and unit < len(_UNITS) - 1:
+        size, unit = size / 1024, unit + 1
+    return f"{size:.0f} {_UNITS[unit]}"

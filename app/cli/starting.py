@@ -1,0 +1,185 @@
+"""`runyard runs trigger|retry|wait`: what makes a run, and following one to its end."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.connection import Server, Unreachable, connect, read_json
+from app.cli.lookup import find_project, find_run, run_path
+from app.cli.options import DataDir, Json, ProjectName, RunId, example
+from app.cli.progress import wait_for_run
+from app.cli.run_view import say_end
+from app.cli.terminal import err, out, print_json
+from app.domain.ids import shorten
+from app.domain.words import Delivers, Depth, Status
+
+NOT_SUCCEEDED = 4
+
+Key = Annotated[str | None, typer.Option(help="The idempotency key; a fresh UUID when not given.")]
+Wait = Annotated[
+    bool, typer.Option("--wait", help="Follow the run to its end; exit 4 if it fails.")
+]
+Issue = Annotated[int | None, typer.Option(min=1, help="The issue to resolve.")]
+Task = Annotated[
+    str | None, typer.Option(help="What to do, in words; - reads it from standard input.")
+]
+Tags = Annotated[list[str] | None, typer.Option("--tag", help="A tag; may be repeated.")]
+Delay = Annotated[int | None, typer.Option(min=0, help="Seconds to wait before it starts.")]
+Ttl = Annotated[
+    int | None, typer.Option(min=1, help="Seconds in which it must have started, or it expires.")
+]
+
+
+class Source(StrEnum):
+    """What a retry works on: what the run left, or a new branch from the base."""
+
+    PARKED = "parked"
+    FRESH = "fresh"
+
+
+def register(runs: typer.Typer) -> None:
+    """Add the commands to the group `runs`."""
+    trigger_example = example(
+        "runyard runs trigger --project demo --agent-type claude --issue 3 --wait",
+        "runyard runs trigger --project demo --agent-type script --task 'Tidy the README'",
+    )
+    runs.command("trigger", epilog=trigger_example)(trigger_run)
+    retry_example = example(
+        "runyard runs retry 7f3k1a --model opus", "runyard runs retry 7f3k1a --from fresh --wait"
+    )
+    runs.command("retry", epilog=retry_example)(retry_run)
+    runs.command("wait", epilog=example("runyard runs wait 7f3k1a"))(wait_run)
+
+
+def trigger_run(
+    project: ProjectName,
+    agent_type: Annotated[
+        str, typer.Option("--agent-type", help="An agent preset, or script.", show_default=False)
+    ],
+    issue: Issue = None,
+    branch: Annotated[str | None, typer.Option(help="The branch to start from.")] = None,
+    depth_level: Annotated[Depth | None, typer.Option(help="How thoroughly to work.")] = None,
+    target_framework: Annotated[str | None, typer.Option(help="The test framework.")] = None,
+    model: Annotated[str | None, typer.Option(help="The agent's model.")] = None,
+    task: Task = None,
+    delivers: Annotated[
+        Delivers | None, typer.Option(help="What is success: a change, or a report alone.")
+    ] = None,
+    delay: Delay = None,
+    ttl: Ttl = None,
+    tag: Tags = None,
+    key: Key = None,
+    wait: Wait = False,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Start a run and print its id."""
+    server = connect(data_dir)
+    order = {
+        "project_id": find_project(server, project)["id"],
+        "agent": agent_type,
+        "issue": issue,
+        "branch": branch,
+        "depth_level": depth_level,
+        "target_framework": target_framework,
+        "model": model,
+        "task": sys.stdin.read() if task == "-" else task,
+        "delivers": delivers,
+        "delay": delay,
+        "ttl": ttl,
+        "tags": tag or None,
+    }
+    run, replayed = submit_run(server, order, key)
+    tell_started(server, run, replayed=replayed, wait=wait, json_only=json_only)
+
+
+def retry_run(
+    run_id: RunId,
+    agent_type: Annotated[
+        str | None, typer.Option("--agent-type", help="Another agent than before.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Another model than before.")] = None,
+    source: Annotated[
+        Source | None,
+        typer.Option(
+            "--from",
+            help="Go on with what is kept, or start again; when not given, go on where it can.",
+        ),
+    ] = None,
+    key: Key = None,
+    wait: Wait = False,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Run it again as a new run and print the new id."""
+    server = connect(data_dir)
+    path = run_path(find_run(server, run_id), "/retry")
+    wishes = {"agent": agent_type, "model": model, "from": source}
+    run, replayed = submit_run(server, wishes, key, path)
+    tell_started(server, run, replayed=replayed, wait=wait, json_only=json_only)
+
+
+def wait_run(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -> None:
+    """Follow a run to its end; exit 4 if it does not succeed."""
+    server = connect(data_dir)
+    _tell_end(_wait(server, find_run(server, run_id)), json_only=json_only)
+
+
+def tell_started(
+    server: Server, run: dict[str, Any], *, replayed: bool, wait: bool, json_only: bool
+) -> None:
+    """Print what was started; with `wait` follow it to its end, exit 4 if it failed."""
+    if replayed:
+        err().say("This key had already started this run; no second one was started.")
+    if not json_only:
+        out().say(str(run["id"]))
+    if wait:
+        _tell_end(_wait(server, str(run["id"])), json_only=json_only)
+    elif json_only:
+        print_json(run)
+
+
+def submit_run(
+    server: Server, order: dict[str, Any], key: str | None, path: str = "/runs"
+) -> tuple[dict[str, Any], bool]:
+    """Submit a run, once more under the same key where the answer got lost.
+
+    Without a key one is made. Answers the run and whether the key had made it before.
+    Raises Refused, Unreachable.
+    """
+    key, was_lost = key or str(uuid.uuid4()), False
+    body = {name: value for name, value in order.items() if value is not None}
+    try:
+        answer = server.send("POST", path, body=body, key=key)
+    except Unreachable as problem:
+        if not problem.delivered:
+            raise
+        was_lost = True
+        answer = server.send("POST", path, body=body, key=key)
+    replayed = answer.headers.get("Idempotency-Replayed") == "true"
+    return read_json(answer, server.url), replayed and not was_lost
+
+
+def _wait(server: Server, run_id: str) -> dict[str, Any]:
+    try:
+        return wait_for_run(server, run_id, err())
+    except KeyboardInterrupt:
+        short = shorten(run_id).removeprefix("…")
+        err().say("The run goes on.")
+        err().say(f"Follow it again: runyard runs wait {short}")
+        err().say(f"Stop it:         runyard runs stop {short}")
+        raise
+
+
+def _tell_end(run: dict[str, Any], *, json_only: bool) -> None:
+    if json_only:
+        print_json(run)
+    else:
+        say_end(out(), run)
+    if run["status"] != Status.SUCCEEDED:
+        raise typer.Exit(NOT_SUCCEEDED)

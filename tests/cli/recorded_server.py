@@ -1,0 +1,135 @@
+"""A server that answers from a script and keeps what it was asked."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from tests.cli.shells import DEADLINE_SECONDS
+
+
+@dataclass
+class Reply:
+    """One recorded answer; `chunks` are sent one by one, a callable among them is awaited."""
+
+    status: int = 200
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+    chunks: list[bytes | Callable[[], Any]] | None = None
+    dropped: bool = False
+
+
+@dataclass
+class Asked:
+    """One request as it came."""
+
+    method: str
+    path: str
+    query: dict[str, list[str]]
+    headers: dict[str, str]
+    body: Any
+
+
+class RecordedServer:
+    """Answers from a script: replies to the same call are used up, the last one stays."""
+
+    def __init__(self) -> None:
+        self.script: dict[tuple[str, str], list[Reply]] = {}
+        self.asked: list[Asked] = []
+        self._news = threading.Condition()
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._http.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,))
+
+    def __enter__(self) -> RecordedServer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+    def on(self, method: str, path: str, *replies: Reply | Any) -> None:
+        """Answer a call with replies; what is none becomes a 200 with that JSON."""
+        made = [one if isinstance(one, Reply) else Reply(body=one) for one in replies]
+        self.script[method, "/api/v1" + path] = made
+
+    def calls(self, method: str, path: str) -> list[Asked]:
+        """The requests of one kind, oldest first."""
+        return [one for one in self.asked if (one.method, one.path) == (method, "/api/v1" + path)]
+
+    def await_calls(self, method: str, path: str, count: int) -> bool:
+        """Wait until one kind of request has come so many times; False if it never does."""
+        with self._news:
+            return self._news.wait_for(
+                lambda: len(self.calls(method, path)) >= count, DEADLINE_SECONDS
+            )
+
+    def reply_to(self, asked: Asked) -> Reply:
+        """The next reply of the script."""
+        with self._news:
+            self.asked.append(asked)
+            self._news.notify_all()
+            replies = self.script.get((asked.method, asked.path))
+            if not replies:
+                problem = {"detail": "There is nothing with that id.", "error": "not_found"}
+                return Reply(404, problem, {"X-Correlation-Id": "corr-of-the-server"})
+            return replies.pop(0) if len(replies) > 1 else replies[0]
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        recorded = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Stay silent."""
+
+            def _answer(self) -> None:
+                parts = urlsplit(self.path)
+                raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                body = json.loads(raw) if raw else None
+                asked = Asked(self.command, parts.path, parse_qs(parts.query), headers, body)
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    self._write(recorded.reply_to(asked))
+
+            def _write(self, reply: Reply) -> None:
+                if reply.dropped:
+                    self.close_connection = True
+                    return
+                self.send_response(reply.status)
+                for name, value in reply.headers.items():
+                    self.send_header(name, value)
+                if reply.chunks is not None:
+                    self.close_connection = True
+                    self.send_header("Connection", "close")
+                    self.end_headers()
+                    for chunk in reply.chunks:
+                        self.wfile.write(chunk) if isinstance(chunk, bytes) else chunk()
+                    return
+                content = reply.body if isinstance(reply.body, bytes) else _json(reply.body)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer
+
+        return Handler
+
+
+def _json(body: Any) -> bytes:
+    # Like the real server, with every character as it is.
+    return (
+        b""
+        if body is None
+        else json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    )

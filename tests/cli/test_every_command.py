@@ -1,0 +1,139 @@
+"""Every command as a process of its own, against one real server."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+import pytest
+
+from tests.cli.click_tree import every_leaf
+from tests.cli.live_shell import LiveShell
+from tests.repositories import make_origin
+
+
+@dataclass(frozen=True)
+class Mill:
+    """A project in which there is something for every command."""
+
+    issue: str
+    delivered: str
+    delivered_too: str
+    failed: str
+    broken: str
+    waiting: str
+    change: str
+    change_too: str
+    branch: str
+    spare: str
+
+
+# Each on its own: what one of them changes, no other needs. `demo` has tests of its own
+# (test_demo.py), `serve` is what they all talk to, and both are started there as processes.
+COMMANDS: dict[str, list[str]] = {
+    "login-link": ["--json"],
+    "doctor": ["--json"],
+    "quota": ["--project", "mill", "--json"],
+    "projects list": ["--json"],
+    "projects show": ["mill", "--json"],
+    "projects add": ["{spare}", "--name", "another", "--json"],
+    "projects edit": ["mill", "--budget-seconds", "600", "--json"],
+    "projects branches": ["mill", "--json"],
+    "projects archive": ["spare", "--json"],
+    "issues list": ["-p", "mill", "--json"],
+    "issues add": ["-p", "mill", "Made by the table", "--json"],
+    "issues show": ["{issue}", "-p", "mill", "--json"],
+    "issues edit": ["{issue}", "-p", "mill", "--label", "bug", "--json"],
+    "issues comment": ["{issue}", "-p", "mill", "Said so", "--json"],
+    "issues close": ["{issue}", "-p", "mill", "--json"],
+    "issues reopen": ["{issue}", "-p", "mill", "--json"],
+    "changes list": ["-p", "mill", "--json"],
+    "changes show": ["{change}", "-p", "mill", "--json"],
+    "changes diff": ["{change}", "-p", "mill"],
+    "changes merge": ["{change}", "-p", "mill", "--json"],
+    "changes close": ["{change_too}", "-p", "mill", "--json"],
+    "runs list": ["-p", "mill", "--phase", "done", "--json"],
+    "runs trigger": ["-p", "mill", "--agent-type", "script", "--task", "please fail", "--json"],
+    "runs retry": ["{failed}", "--from", "fresh", "--json"],
+    "runs wait": ["{delivered}", "--json"],
+    "runs show": ["{delivered}", "--json"],
+    "runs timeline": ["{delivered}", "--json"],
+    "runs report": ["{delivered}", "--json"],
+    "runs logs": ["{delivered}", "--follow"],
+    "runs diff": ["{delivered}"],
+    "runs stop": ["{waiting}", "--json"],
+    "runs deliver": ["{broken}", "--json"],
+    "afk start": ["mill", "--issue", "{issue}", "--json"],
+    "afk auto": ["mill", "off", "--json"],
+    "afk next": ["mill", "--json"],
+    "afk failures": ["mill", "--json"],
+    "afk reset": ["mill", "--json"],
+    "parked list": ["-p", "mill", "--json"],
+    "parked discard": ["{branch}", "-p", "mill", "--confirm", "{branch}", "--json"],
+    "keys reset": ["the-mills-key", "-p", "mill", "--json"],
+}
+# What nothing can be prepared for here, with the server's own "no".
+REFUSED: dict[str, list[str]] = {"runs release": ["{delivered}"]}
+TELLING_PROGRESS = {"runs wait"}
+ELSEWHERE = {"serve", "demo"}
+
+
+@pytest.fixture(scope="module")
+def mill(live: LiveShell) -> Mill:
+    """A project with runs that ended in every way, and one that is under way."""
+    live.add_project("mill")
+    words = ["-p", "mill", "--agent-type", "script", "--task", "please fail"]
+    live.run("runs", "trigger", *words, "--key", "the-mills-key", "--tag", "first")
+    ids = [live.start("mill", task) for task in ("greet", "greet", "please fail", "please break")]
+    ended = [live.run("runs", "wait", one, "--json").json for one in ids]
+    delivered, delivered_too, failed, broken = ended
+    spare = make_origin(live.folder / "origins" / "spare")
+    live.run("projects", "add", str(spare))
+    return Mill(
+        issue=live.run("issues", "add", "-p", "mill", "Grind").out.strip(),
+        delivered=delivered["id"],
+        delivered_too=delivered_too["id"],
+        failed=failed["id"][-6:],
+        broken=broken["id"],
+        waiting=live.start("mill", "please wait"),
+        change=str(delivered["delivery"]["number"]),
+        change_too=str(delivered_too["delivery"]["number"]),
+        branch=failed["work_branch"],
+        spare=str(spare),
+    )
+
+
+def filled(words: list[str], mill: Mill) -> list[str]:
+    """The words with this project's own ids in them."""
+    return [word.format(**asdict(mill)) for word in words]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_does_what_it_says_and_prints_json_alone(
+    command: str, live: LiveShell, mill: Mill
+) -> None:
+    words = COMMANDS[command]
+    ended = live.run(*command.split(), *filled(words, mill))
+    assert ended.code == 0, ended.err
+    assert ended.out
+    assert not ended.err or command in TELLING_PROGRESS
+    if "--json" in words:
+        assert isinstance(json.loads(ended.out), dict)
+
+
+@pytest.mark.parametrize("command", REFUSED)
+def test_a_command_that_is_refused_says_why(command: str, live: LiveShell, mill: Mill) -> None:
+    ended = live.run(*command.split(), *filled(REFUSED[command], mill))
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.count("\n") == 2
+    assert "corr " in ended.err
+
+
+def test_every_command_is_run() -> None:
+    assert sorted({*COMMANDS, *REFUSED, *ELSEWHERE}) == sorted(every_leaf())
+
+
+def test_every_command_that_can_print_json_is_asked_for_it(live: LiveShell) -> None:
+    plain = {path for path, words in COMMANDS.items() if "--json" not in words}
+    for path in sorted(plain):
+        assert "--json" not in live.run(*path.split(), "--help").out

@@ -1,0 +1,199 @@
+"""What the commands for projects, changes, parked work, quota and keys send and print."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.cli.recorded_server import RecordedServer, Reply
+from tests.cli.recordings import (
+    AT,
+    RUN_ID,
+    a_change,
+    a_paused_project,
+    a_project,
+    a_report,
+    a_run,
+    kept_work,
+    some_stages,
+)
+from tests.cli.shells import Ended, Shell
+
+Here = Callable[..., Ended]
+CHANGE, RUN = "/projects/proj_1/changes/4", f"/runs/{RUN_ID}"
+DIFF = "diff --git a/x b/x\n-old\x1b[2J\n+new\u202e\n"
+FREED = {"key": "a/b", "project_id": "proj_1", "run_id": RUN_ID}
+QUOTA = {
+    "limit": 20,
+    "remaining": 3,
+    "used": 17,
+    "window_seconds": 3600,
+    "reset_at": AT,
+    "retry_after": 9,
+}
+
+
+@pytest.fixture
+def yard(server: RecordedServer) -> RecordedServer:
+    """A server that has something for each of these commands."""
+    server.on("GET", "/projects", {"items": [a_project()]})
+    server.on("GET", "/projects/proj_1", a_paused_project())
+    server.on("PATCH", "/projects/proj_1", a_project(agent="codex"))
+    base = {"name": "main", "is_base": True, "updated_at": AT}
+    server.on("GET", "/projects/proj_1/branches", {"items": [base]})
+    changes = [a_change(), a_change(number=3, state="merged", title="Older")]
+    server.on("GET", "/projects/proj_1/changes", {"items": changes})
+    server.on("GET", CHANGE, a_change())
+    server.on("GET", f"{CHANGE}/diff", Reply(200, DIFF.encode()))
+    server.on("POST", f"{CHANGE}/merge", a_change(state="merged"))
+    server.on("POST", f"{CHANGE}/close", a_change(state="closed"))
+    kept = [kept_work(), kept_work(project_id="proj_2", project_name="other", bytes=None)]
+    server.on("GET", "/parked", {"items": kept})
+    gone = {"project_id": "proj_1", "branch": "afk/3", "runs": 1}
+    server.on("POST", "/parked/discard", gone)
+    server.on("GET", "/quota/runs", QUOTA)
+    server.on("GET", "/quota/concurrency", {"active": 1, "max": 3})
+    server.on("POST", "/idempotency-keys/a%2Fb/reset", FREED)
+    server.on("GET", RUN, a_run())
+    server.on("GET", f"{RUN}/report", a_report())
+    server.on("GET", f"{RUN}/timeline", {"items": some_stages("accepted")})
+    server.on("GET", f"{RUN}/diff", Reply(200, DIFF.encode(), {"X-Diff-Truncated": "true"}))
+    server.on("POST", f"{RUN}/deliver", a_run())
+    server.on("POST", f"{RUN}/release", a_run())
+    return server
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("projects show demo", r"agent +script my-agent '\{prompt\}'\n.*budget +2 h\n"),
+        ("projects show demo", r"Auto paused · 4 fails\n  …000000  #1  Died  agent exited 1"),
+        ("projects edit demo --agent codex", r"agent +codex"),
+        ("projects branches demo", r"main +base +\d+ \w+ ago\n"),
+        ("changes list -p demo", r"#4 +open +afk/3 +\+10 -2 +Fix the parser\n\Z"),
+        ("changes list -p demo --all", r"#3 +merged"),
+        ("changes show 4 -p demo", r"#4  open  Fix the parser\nafk/3 into main, 1 commit, 2 files"),
+        ("changes merge 4 -p demo", r"#4  merged  Fix"),
+        ("changes close 4 -p demo", r"#4  closed  Fix"),
+        ("parked list", r"afk/3 +demo +…7f3k1a +1 h 1 min +2 KiB +2 commits +agent exited 1\n"),
+        ("parked list", r"other +…7f3k1a +1 h 1 min +\? "),
+        ("parked discard afk/3 -p demo --confirm afk/3", r"Discarded afk/3\.\n"),
+        ("quota", r"3 of 20 runs left, in any 1 h\. The next one comes back at \d\d:\d\d:\d\d\.\n"),
+        ("quota -p demo", r"1 of 3 runs at once are open\.\n"),
+        ("keys reset a/b -p demo", r"The key is free again; it had started …7f3k1a\.\n"),
+        (
+            f"runs report {RUN_ID}",
+            r"reported +12 tools used.*\n.*claude --resume 1\n\n  \| Done\.\n",
+        ),
+        (f"runs timeline {RUN_ID}", r"accepted +This was accepted\.\n"),
+        (f"runs show {RUN_ID}", r"usage +120 tokens in, 45 out\n(.*\n)+.*12 tools used"),
+        (f"runs deliver {RUN_ID}", r"Succeeded  …7f3k1a  42 s  change #1 open"),
+        (f"runs release {RUN_ID}", r"Succeeded  …7f3k1a\n"),
+    ],
+)
+def test_a_command_tells_people_in_few_lines(
+    words: str, shown: str, here: Here, yard: RecordedServer
+) -> None:
+    ended = here(*words.split())
+    assert (ended.code, ended.err) == (0, "")
+    assert re.search(shown, ended.out), ended.out
+
+
+@pytest.mark.parametrize(
+    ("words", "method", "path", "body"),
+    [
+        (
+            ["projects", "edit", "demo", "--budget-seconds", "60", "--agent-command", '["a", "b"]'],
+            "PATCH",
+            "/projects/proj_1",
+            {"budget_seconds": 60, "agent_command": ["a", "b"]},
+        ),
+        (
+            ["projects", "edit", "demo", "--framework", "jest", "--framework", "pytest"],
+            "PATCH",
+            "/projects/proj_1",
+            {"frameworks": ["jest", "pytest"]},
+        ),
+        (
+            ["parked", "discard", "afk/3", "-p", "demo", "--confirm", "afk/4"],
+            "POST",
+            "/parked/discard",
+            {"project_id": "proj_1", "branch": "afk/3", "confirm": "afk/4"},
+        ),
+        (
+            ["keys", "reset", "a/b", "-p", "demo"],
+            "POST",
+            "/idempotency-keys/a%2Fb/reset",
+            {"project_id": "proj_1"},
+        ),
+    ],
+    ids=lambda one: one if isinstance(one, str) else " ".join(one)[:20],
+)
+def test_what_is_given_is_sent_and_no_more(
+    words: list[str], method: str, path: str, body: Any, here: Here, yard: RecordedServer
+) -> None:
+    assert here(*words).code == 0
+    [call] = yard.calls(method, path)
+    assert call.body == body
+
+
+def test_parked_work_of_one_project_is_its_alone(here: Here, yard: RecordedServer) -> None:
+    assert here("parked", "list", "-p", "demo", "--json").json == {"items": [kept_work()]}
+
+
+def test_a_delivery_by_hand_carries_its_key(here: Here, yard: RecordedServer) -> None:
+    assert here("runs", "deliver", RUN_ID, "--key", "k").code == 0
+    assert yard.calls("POST", f"{RUN}/deliver")[0].headers["x-idempotency-key"] == "k"
+
+
+def test_discarding_without_the_name_said_twice_is_misuse(here: Here, yard: RecordedServer) -> None:
+    ended = here("parked", "discard", "afk/3", "-p", "demo")
+    assert ended.code == 2
+    assert "--confirm afk/3" in ended.err
+    assert yard.asked == []
+
+
+@pytest.mark.parametrize(
+    "words", [["runs", "diff", RUN_ID], ["changes", "diff", "4", "-p", "demo"]], ids=" ".join
+)
+def test_a_diff_is_every_byte_in_a_pipe_and_harmless_on_a_terminal(
+    words: list[str], here: Here, shell: Shell, yard: RecordedServer
+) -> None:
+    ended = here(*words)
+    assert ended.out == DIFF
+    assert ("its end is missing" in ended.err) == (words[0] == "runs")
+    shown = shell.run_on_a_terminal(*words).out
+    assert "\x1b[31m-old\x1b[0m\n\x1b[32m+new\\u202e\x1b[0m\n" in shown
+
+
+def test_a_page_that_is_not_the_last_says_where_it_goes_on(
+    here: Here, server: RecordedServer
+) -> None:
+    server.on("GET", "/runs", {"items": [a_run()], "next_cursor": "abc"})
+    assert "There are more: --cursor abc" in here("runs", "list").err
+    words = ["--cursor", "abc", "--phase", "done", "--trigger", "auto", "-q", "parser"]
+    assert here("runs", "list", *words, "--branch", "afk/3", "--json").err == ""
+    assert server.calls("GET", "/runs")[1].query == {
+        "cursor": ["abc"],
+        "phase": ["done"],
+        "trigger": ["auto"],
+        "q": ["parser"],
+        "branch": ["afk/3"],
+    }
+
+
+def test_a_trigger_takes_what_the_api_takes(here: Here, server: RecordedServer) -> None:
+    server.on("GET", "/projects", {"items": [a_project()]})
+    server.on("POST", "/runs", Reply(201, a_run()))
+    words = ["--delivers", "report", "--delay", "60", "--ttl", "600", "--tag", "a", "--tag", "b"]
+    assert here("runs", "trigger", "-p", "demo", "--agent-type", "x", *words).code == 0
+    body = server.calls("POST", "/runs")[0].body
+    assert {name: body[name] for name in ("delivers", "delay", "ttl", "tags")} == {
+        "delivers": "report",
+        "delay": 60,
+        "ttl": 600,
+        "tags": ["a", "b"],
+    }
