@@ -19,6 +19,7 @@ from app.domain.words import Trigger
 from app.records.database import Database
 from app.records.migration import migrate
 from app.records.tables import Project
+from app.services.ports import Notifier
 from app.services.trigger import Asker
 from tests.fakes import FakeCopies, FakeEngine, FakeMirrors, World
 from tests.planes import QUIET, Clock
@@ -39,14 +40,18 @@ class FakePlane(ControlPlane):
 
     clock: Clock
 
-    def __init__(self, folder: Path, world: World, **wishes: Any) -> None:
+    def __init__(
+        self, folder: Path, world: World, *, notifier: Notifier | None = None, **wishes: Any
+    ) -> None:
         usual: dict[str, Any] = {"run_quota": 10_000, "repo_concurrency": 50}
         chosen = Settings(data_dir=folder, **QUIET | usual | wishes)
+        adapters = pick_adapters(chosen)
         adapters = replace(
-            pick_adapters(chosen),
+            adapters,
             mirrors=FakeMirrors(world),
             copies=FakeCopies(world),
             engine=FakeEngine(world),
+            notifier=notifier or adapters.notifier,
         )
         file = make_url(chosen.database).database
         if file and not Path(file).exists():

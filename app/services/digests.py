@@ -7,7 +7,7 @@ from datetime import datetime
 
 from app.domain.notices import Digest, Kind, Outcome, Told, outcome_of
 from app.domain.timetable import Window
-from app.domain.words import Cause, Status, label_of
+from app.domain.words import Cause, Status
 from app.records.ended_runs import EndedRuns
 from app.records.notice_ledger import NoticeLedger
 from app.records.tables import Notification, Run
@@ -58,6 +58,7 @@ class Digests:
             counts[outcome_of(one.status, one.cause)] += one.count
             costs += [] if one.cost_usd is None else [one.cost_usd]
         ended = sum(counts.values())
+        counts[Outcome.HELD] += self._ended.count_held()
         runs = self._ended.newest(window.begin, window.end, limit=LINES)
         lines = (*kept, *(self._line(run) for run in runs))[:LINES]
         return Digest(
@@ -69,7 +70,7 @@ class Digests:
 
     def _line(self, run: Run) -> Told:
         cause = Cause(run.cause) if run.cause else None
-        return self._notices.told_of(run, label_of(Status(run.status), cause).lower())
+        return self._notices.told_of(run, outcome_of(Status(run.status), cause))
 
 
 def _is_own_line(row: Notification) -> bool:

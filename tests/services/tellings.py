@@ -1,0 +1,93 @@
+"""A Runyard that tells people, over a world in memory, and a clock that can be set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import col, select
+
+from app.domain.notices import Message
+from app.records.tables import Notification, Project, Run
+from tests.fake_planes import FakePlane
+from tests.fakes import World
+from tests.receivers import SECRET, FakeNotifier
+
+PHONE, DESK = f"mem://phone/{SECRET}", f"mem://desk/{SECRET}"
+
+
+class Telling:
+    """A plane whose agents end as a test says, and what people were told of it."""
+
+    def __init__(self, folder: Path, at: datetime | None, **settings: Any) -> None:
+        self.world = World()
+        self.notifier = FakeNotifier()
+        self.plane = FakePlane(folder, self.world, notifier=self.notifier, **settings)
+        if at is not None:
+            self.set_clock(at)
+
+    def set_clock(self, at: datetime) -> None:
+        """Set the clock, and let what is due then come."""
+        self.plane.clock.now = at.astimezone(UTC)
+        self.go_round()
+
+    def go_round(self) -> None:
+        """Send what is due."""
+        self.plane.services.notifications.request()
+        self.plane.rest()
+
+    def project(self, **settings: Any) -> Project:
+        """A project that is ready."""
+        return self.plane.add_project(self.world, **settings)
+
+    def run(self, project: Project, *, code: int = 0, commits: bool = True, **columns: Any) -> Run:
+        """A run of a new issue, from its start to its end; `columns` are written before it."""
+        plane = self.plane
+        number = plane.add_issue(project)
+        run = plane.services.afk.start(project.id, number, plane.asker(), plane.clock()).run
+        plane.rest()
+        if columns:
+            plane.ledgers.runs.note(run.id, project.id, **columns)
+        if commits:
+            self.world.commit(run.id)
+        self.world.end(run.id, code)
+        plane.reaper.reap_once(run.id)
+        plane.rest()
+        found = plane.ledgers.runs.find(run.id)
+        assert found is not None
+        return found
+
+    def taken(self, receiver: str = PHONE) -> list[Message]:
+        """What a receiver got, oldest first."""
+        return self.notifier.taken.get(receiver, [])
+
+    def titles(self, receiver: str = PHONE) -> list[str]:
+        """The titles of the same."""
+        return [message.title for message in self.taken(receiver)]
+
+    def rows(self) -> list[Notification]:
+        """Every notification, oldest first."""
+        query = select(Notification).order_by(col(Notification.created_at), col(Notification.id))
+        with self.plane.database.reading() as session:
+            return list(session.exec(query).all())
+
+    def states(self) -> list[tuple[str, str]]:
+        """The kind and the state of each."""
+        return [(row.kind, row.state) for row in self.rows()]
+
+
+@contextmanager
+def telling(
+    folder: Path, *receivers: str, at: datetime | None = None, **settings: Any
+) -> Iterator[Telling]:
+    """One of these for the length of a test; to the phone where nobody else is named."""
+    named = " ".join(receivers or (PHONE,))
+    yard = Telling(folder, at, notify_urls=named, **settings)
+    try:
+        yield yard
+    finally:
+        yard.plane.rest()
+        yard.plane.stop()
