@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from app import __version__
@@ -14,6 +15,7 @@ from app.adapters.checkout import read_commit
 from app.adapters.demo_repository import make_demo_repository
 from app.config import Settings
 from app.control_plane.beginnings import make_launcher
+from app.control_plane.clock import slip
 from app.control_plane.endings import make_reaper
 from app.control_plane.metronome import Metronome
 from app.control_plane.outside import Adapters
@@ -54,6 +56,7 @@ from app.services.sweep import Sweep
 from app.services.tenure import Tenure
 from app.services.trigger import TriggerDesk
 from app.services.usage_limits import UsageLimits
+from app.services.vigil import Clocks, Vigil
 from app.services.workers import Workers
 
 ROOT = Path(__file__).parent.parent.parent
@@ -103,12 +106,16 @@ class Assembly:
             self._clock,
         )
         publish, workers = ground.feed.publish, ground.workers
-        self.reporter = Reporter(self._ledgers.runs, self._outside, workers, publish, self._clock)
+        look_soon = partial(workers.submit, again)
+        self.reporter = Reporter(
+            self._ledgers.runs, self._outside, workers, publish, self._clock, look_soon
+        )
         self.reaper = make_reaper(
             self._ledgers,
             self._outside,
             self._launcher,
             self.reporter,
+            self._make_vigil(),
             locks=ground.locks,
             workers=ground.workers,
             tenure=ground.tenure,
@@ -167,6 +174,12 @@ class Assembly:
         )
 
     # --- each of them --------------------------------------------------------------------------
+
+    def _make_vigil(self) -> Vigil:
+        runs, engine, workers = self._ledgers.runs, self._outside.engine, self._ground.workers
+        call_at = self._ground.metronome.call_at
+        clocks = Clocks(self._clock, slip, lambda name, at, duty: call_at(at, duty, name=name))
+        return Vigil(runs, engine, self.reporter, workers, clocks, self._again)
 
     def _make_identity(self) -> Identity:
         return Identity(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 
 _NONE = timedelta()
 
@@ -16,6 +17,14 @@ def wall_clock() -> datetime:
     this clock is ahead (or, below zero, behind); it is read at each call and need not exist.
     """
     return datetime.now(UTC) + _shift()
+
+
+def slip() -> float:
+    """By how many seconds the wall clock is ahead of the one that stands still while all sleeps.
+
+    It grows where the machine slept or its clock was set, and by nothing else.
+    """
+    return datetime.now(UTC).timestamp() - monotonic()
 
 
 def _shift() -> timedelta:

@@ -16,6 +16,7 @@ from app.services.run_locks import Locks
 from app.services.settlement import Settlement
 from app.services.tenure import Tenure
 from app.services.verdicts import OnLimited, Verdicts
+from app.services.vigil import Vigil
 from app.services.workers import Workers
 
 
@@ -24,6 +25,7 @@ def make_reaper(
     outside: Outside,
     launcher: Launcher,
     reporter: Reporter,
+    vigil: Vigil,
     *,
     locks: Locks,
     workers: Workers,
@@ -43,6 +45,7 @@ def make_reaper(
         Deliveries(ledgers, deliverer, verdicts, locks, workers, again),
         Settlement(runs, outside, workers, clock, again),
         reporter,
+        vigil,
         locks,
         tenure,
         clock,

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from app.domain.last_words import SILENCE, LastWord
+from app.domain.last_words import (
+    SILENCE,
+    Finished,
+    LastWord,
+    LimitReached,
+    Progressed,
+    Retrying,
+)
 
 # how long after its last word an agent may take to exit
 LINGER = timedelta(seconds=45)
@@ -26,6 +33,34 @@ class Vitals:
     word_at: datetime | None = None
     is_retrying: bool = False
     tool: str = ""
+
+
+class Pulse:
+    """Takes in what an agent writes, as it is read; an agent begins with its launch."""
+
+    def __init__(self, began: datetime) -> None:
+        self._now = Vitals(began, began)
+
+    def hear(self, at: datetime) -> None:
+        """Something was written."""
+        self._now = replace(self._now, output_at=at)
+
+    def take(self, event: object, word: LastWord, at: datetime) -> None:
+        """Take one event in, `word` being the last one after it."""
+        now = replace(self._now, word=word)
+        match event:
+            case Progressed(tool):
+                now = replace(now, progress_at=at, is_retrying=False, tool=tool)
+            case Retrying():
+                now = replace(now, is_retrying=True)
+            case Finished() | LimitReached():
+                now = replace(now, word_at=at)
+        self._now = now
+
+    @property
+    def vitals(self) -> Vitals:
+        """As they are now."""
+        return self._now
 
 
 def is_lingering(vitals: Vitals, now: datetime) -> bool:

@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Any
 
 from app.domain import rules
+from app.domain.last_words import Failure, LastWord
 from app.domain.lifecycle import DONE, Signal
 from app.domain.rules import ExitReason, ExitRecord, RunFacts, Verdict
 from app.domain.words import Cause, Delivers, Status
@@ -30,6 +31,7 @@ from app.services.run_locks import Locks
 from app.services.settlement import TIDYING, Settlement
 from app.services.tenure import Tenure
 from app.services.verdicts import Line, Verdicts
+from app.services.vigil import Vigil
 
 LONG_TAKE = timedelta(seconds=4)
 REST_FACTOR = 4
@@ -60,6 +62,7 @@ class Reaper:
         deliveries: Deliveries,
         settlement: Settlement,
         reporter: Reporter,
+        vigil: Vigil,
         locks: Locks,
         tenure: Tenure,
         clock: Callable[[], datetime],
@@ -77,6 +80,7 @@ class Reaper:
         self._deliveries = deliveries
         self._settlement = settlement
         self._reporter = reporter
+        self._vigil = vigil
         self._locks = locks
         self._tenure = tenure
         self._clock = clock
@@ -118,6 +122,7 @@ class Reaper:
         if run.status in DONE:
             self._deliveries.forget(run.id)
             self._rests.pop(run.id, None)
+            self._vigil.forget(run.id)
             self._reporter.conclude_if_gone(run)
             self._settlement.settle(run, project)
 
@@ -150,11 +155,12 @@ class Reaper:
 
     def _judge(self, run: Run, project: Project) -> Run:
         sight = self._engine.look(run.id)
-        work = Work(None, False)
-        if sight.exit is not None or sight.alive is False:
-            self._reporter.conclude(run)
-            work = self._take_patiently(run, project, sight)
-        verdict = rules.classify(self._facts(run, project, sight, work))
+        if sight.exit is None and sight.alive is not False:
+            return self._watch(run, project, sight)
+        self._reporter.conclude(run)
+        word = self._last_word(run, sight.exit)
+        work = self._take_patiently(run, project, sight)
+        verdict = rules.classify(self._facts(run, project, sight, work, word=word))
         if verdict.signal is None:
             if work.because:
                 self._hold(run, f"its work could not be read, and is read again: {work.because}")
@@ -164,19 +170,44 @@ class Reaper:
         columns: dict[str, Any] = {"head_sha": work.tip}
         before = []
         if sight.exit is not None:
-            columns |= {"exit_code": sight.exit.code, "exit_signal": sight.exit.signal}
-            sentence = self._exit_sentence(run, sight.exit)
+            # of one that was ended after its last word nobody knows how it would have exited
+            is_told = sight.exit.reason is not ExitReason.STOPPED or not word.is_final
+            if is_told:
+                columns |= {"exit_code": sight.exit.code, "exit_signal": sight.exit.signal}
+            sentence = self._exit_sentence(run, sight.exit) if is_told else "agent was ended"
             before.append(Line("exited", sentence, sight.exit.at))
         if work.because and work.has_commits is False:
             before.append(Line("note", f"not taken over: {work.because}"))
-        line = Line("reaped" if verdict.is_final else "progress", verdict.because)
-        return self._verdicts.write(run, verdict, line, before, **columns)
+        return self._verdicts.write(run, verdict, _line_of(verdict), before, **columns)
+
+    def _watch(self, run: Run, project: Project, sight: Sight) -> Run:
+        """Judge a run whose agent lives, or of which that cannot be told."""
+        vitals = self._vigil.vitals_of(run) if sight.alive else None
+        facts = self._facts(run, project, sight, Work(None, False), vitals=vitals)
+        verdict = rules.classify(facts)
+        if verdict.signal is not None:
+            return self._verdicts.write(run, verdict, _line_of(verdict))
+        if verdict.ends_tree:
+            self._vigil.end(run)
+        elif vitals is not None:
+            self._vigil.keep(run, vitals, project.stall_seconds)
+        return run
+
+    def _last_word(self, run: Run, ended: ExitRecord | None) -> LastWord:
+        word = self._reporter.of(run).last_word
+        code = ended.code if ended else None
+        if not code or word.failure in (Failure.AUTH, Failure.NETWORK):
+            return word
+        failure = self._agents.exit_failure(run.agent, code)
+        return replace(word, failure=failure) if failure else word
 
     def _hold(self, run: Run, because: str) -> None:
         if run.hold != because:
             self._runs.note(run.id, run.project_id, hold=because)
 
-    def _facts(self, run: Run, project: Project, sight: Sight, work: Work) -> RunFacts:
+    def _facts(
+        self, run: Run, project: Project, sight: Sight, work: Work, **known: Any
+    ) -> RunFacts:
         return RunFacts(
             delivered=self._is_delivered(run, project),
             exit=sight.exit,
@@ -187,6 +218,8 @@ class Reaper:
             delivers=Delivers(run.delivers),
             has_work=work.has_commits,
             host_restarted=sight.host_restarted,
+            stall_seconds=project.stall_seconds,
+            **known,
         )
 
     def _is_delivered(self, run: Run, project: Project) -> bool | None:
@@ -243,3 +276,9 @@ class Reaper:
             return f"agent killed by signal {ended.signal}"
         words = self._agents.exit_words(run.agent, ended.code) if ended.code is not None else ""
         return f"agent exited {ended.code}" + (f": {words}" if words else "")
+
+
+def _line_of(verdict: Verdict) -> Line:
+    kind = "reaped" if verdict.is_final else "progress"
+    data = {"evidence": verdict.evidence} if verdict.evidence else {}
+    return Line(kind, verdict.because, data=data)

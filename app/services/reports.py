@@ -11,13 +11,14 @@ from datetime import datetime
 from time import monotonic
 from typing import Any
 
+from app.domain.liveness import Pulse, Vitals
 from app.domain.reports import USAGE, Report, Tally
 from app.domain.words import Status
 from app.records.feed import Change, RunReported
 from app.records.run_ledger import RunLedger
 from app.records.tables import Run, RunEvent
 from app.services.floor import Outside
-from app.services.ports import OutputReader
+from app.services.ports import LogView, OutputReader
 from app.services.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -36,12 +37,16 @@ class Reading:
 
     run: Run
     reader: OutputReader
+    pulse: Pulse
     tally: Tally = field(default_factory=Tally)
     position: int = 0
     written: dict[str, Any] = field(default_factory=dict)
     written_at: float = 0.0
     # what an earlier reader knew from parts of the log that are dropped by now
     floor: dict[str, Any] = field(default_factory=dict)
+    is_whole: bool = False
+    # somebody could not tell how it is, and looks again when all is read
+    is_awaited: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -63,6 +68,7 @@ class Reporter:
         workers: Workers,
         publish: Callable[[Iterable[Change]], None],
         clock: Callable[[], datetime],
+        look_again: Callable[[str], None],
     ) -> None:
         self._runs = runs
         self._agents = outside.agents
@@ -70,19 +76,27 @@ class Reporter:
         self._workers = workers
         self._publish = publish
         self._clock = clock
+        self._look_again = look_again
         self._guard = threading.Lock()
         self._wanted: set[str] = set()
         self._readings: dict[str, Reading] = {}
         self._concluded: OrderedDict[str, None] = OrderedDict()
+        self._quiet: set[str] = set()
 
     # --- while it works ------------------------------------------------------------------------
 
     def hear(self, run_id: str) -> None:
         """A log has grown: it is read soon, once for however many words of it."""
         with self._guard:
-            if run_id in self._wanted or run_id in self._concluded:
+            is_read = run_id not in self._concluded
+            if run_id in self._wanted or (not is_read and run_id not in self._quiet):
                 return
-            self._wanted.add(run_id)
+            if is_read:
+                self._wanted.add(run_id)
+        if not is_read:
+            # nobody knows the shape of what it writes: each word of it is news
+            self._look_again(run_id)
+            return
         self._workers.submit(self._follow, run_id)
 
     def of(self, run: Run) -> Report:
@@ -96,6 +110,34 @@ class Reporter:
         return Report(
             input_tokens=run.input_tokens, output_tokens=run.output_tokens, cost_usd=run.cost_usd
         )
+
+    def vitals(self, run: Run) -> Vitals | None:
+        """How the agent of a live run is; None where not all that it wrote is read yet."""
+        reading = self._reading_of(run)
+        if reading is None:
+            began = run.started_at or self._clock()
+            written = self._engine.log(run.id).written_at
+            at = max(began, min(written, self._clock())) if written else began
+            return Vitals(at, at)
+        if not reading.lock.acquire(blocking=False):
+            return None
+        try:
+            vitals = reading.pulse.vitals
+            is_read = self._engine.log(run.id).size <= reading.position
+            reading.is_awaited = not (is_read or reading.is_whole)
+        finally:
+            reading.lock.release()
+        if not is_read:
+            self.hear(run.id)
+            return None
+        return vitals
+
+    def note_quiet(self, run_id: str, *, is_quiet: bool) -> None:
+        """Have a run looked at as soon as its agent goes on, or no more."""
+        if is_quiet:
+            self._quiet.add(run_id)
+        else:
+            self._quiet.discard(run_id)
 
     def continue_command(self, run: Run, report: Report) -> str:
         """The line by which a person goes on with the agent's session, empty without one."""
@@ -112,11 +154,22 @@ class Reporter:
             self._wanted.discard(run_id)
             if run_id in self._concluded:
                 return
-            before = reading.report
+            before, vitals = reading.report, reading.pulse.vitals
             is_more = self._read(reading, LOOK_BYTES)
             self._tell(reading, before)
+            is_news = not is_more and self._is_news(reading, vitals)
         if is_more:
             self.hear(run_id)
+        elif is_news:
+            self._look_again(run_id)
+
+    def _is_news(self, reading: Reading, before: Vitals) -> bool:
+        """True where what was read lets a look find something else than the one before."""
+        was_awaited, reading.is_awaited = reading.is_awaited, False
+        vitals = reading.pulse.vitals
+        goes_on = vitals.progress_at != before.progress_at
+        has_said = vitals.word.is_final and not before.word.is_final
+        return was_awaited or has_said or (goes_on and reading.run.id in self._quiet)
 
     def _reading_of(self, run: Run) -> Reading | None:
         with self._guard:
@@ -129,7 +182,8 @@ class Reporter:
         if reader is None:
             self._remember(run.id)  # nobody asks for it again at its every word
             return None
-        reading = self._readings[run.id] = Reading(run, reader)
+        pulse = Pulse(run.started_at or self._clock())
+        reading = self._readings[run.id] = Reading(run, reader, pulse)
         if self._engine.log(run.id).is_cut:
             known = {name: getattr(run, name) for name in USAGE}
             reading.floor = {name: value for name, value in known.items() if value is not None}
@@ -142,11 +196,20 @@ class Reporter:
         while until is None or reading.position < until:
             piece = view.read(reading.position, CHUNK_BYTES)
             if not piece.content:
+                reading.is_whole = True
                 return False
             reading.position = piece.next_offset
+            # where much is read at once it is younger than it was: nobody is ended too early
+            at = self._written_at(view)
+            reading.pulse.hear(at)
             for event in reading.reader.feed(piece.content):
                 reading.tally.add(event)
+                reading.pulse.take(event, reading.tally.last_word, at)
         return True
+
+    def _written_at(self, view: LogView) -> datetime:
+        now = self._clock()
+        return min(view.written_at or now, now)
 
     def _tell(self, reading: Reading, before: Report) -> None:
         now, report = monotonic(), reading.report
@@ -193,6 +256,7 @@ class Reporter:
                 self._write_last(reading)
         with self._guard:
             self._readings.pop(run.id, None)
+            self._quiet.discard(run.id)
             self._remember(run.id)
 
     def _remember(self, run_id: str) -> None:

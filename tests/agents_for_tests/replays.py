@@ -6,10 +6,14 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 STREAMS = Path(__file__).parent / "streams"
 PAUSE_SECONDS = 0.005
+# nobody launches an agent that is known to be signed out
+_KEYS = ("ANTHROPIC_API_KEY", "CODEX_API_KEY", "GEMINI_API_KEY")
 _PROGRAM = """#!{python} -IS
-import os, subprocess, sys, time
+import os, signal, subprocess, sys, time
 lines = open({recording!r}, "rb").read().splitlines(True)
 for number, line in enumerate(lines):
     if number == {hold_before} and {gate!r}:
@@ -22,8 +26,17 @@ if {delivers}:
     open("new.txt", "w").write("new\\n")
     subprocess.run(["git", "add", "new.txt"], check=True)
     subprocess.run(["git", "commit", "--quiet", "--message", "Mend it"], check=True)
+if {lingers}:
+    signal.pause()
 sys.exit({code})
 """
+
+
+def find_replays_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the agents of a folder found first, and signed in."""
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    for key in _KEYS:
+        monkeypatch.setenv(key, "a key for tests")
 
 
 def install_replay(
@@ -33,9 +46,13 @@ def install_replay(
     *,
     code: int = 0,
     delivers: bool = True,
+    lingers: bool = False,
     hold_before: int | None = None,
 ) -> Path:
-    """Make `folder/agent` replay a file; the answer is the gate that it holds at, if told to."""
+    """Make `folder/agent` replay a file; the answer is the gate that it holds at, if told to.
+
+    One that lingers does not exit when it is done.
+    """
     folder.mkdir(exist_ok=True)
     gate = folder / f"{agent}.gate"
     if hold_before is not None:
@@ -49,6 +66,7 @@ def install_replay(
             gate="" if hold_before is None else str(gate),
             pause=PAUSE_SECONDS,
             delivers=delivers,
+            lingers=lingers,
             code=code,
         )
     )

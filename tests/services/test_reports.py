@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from app.domain.words import Delivers
 from app.records.feed import Numbered, RunReported
 from app.records.tables import Run, RunEvent
 from app.services.reports import LOOK_BYTES, is_report
-from tests.agents_for_tests.replays import STREAMS, install_replay, open_gate
+from tests.agents_for_tests.replays import STREAMS, find_replays_in, install_replay, open_gate
 from tests.planes import COMMIT, RealPlane, real_plane
 
 SENTENCES = {
@@ -28,7 +27,7 @@ SENTENCES = {
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "programs"
-    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    find_replays_in(folder, monkeypatch)
     return folder
 
 
@@ -153,14 +152,13 @@ def test_a_stopped_run_keeps_what_it_told(plane: RealPlane, programs: Path) -> N
 def test_a_dead_agent_leaves_its_last_words_and_what_its_code_means(
     plane: RealPlane, programs: Path
 ) -> None:
-    install_replay(programs, "gemini", STREAMS / "gemini_limited.jsonl", code=41, delivers=False)
+    install_replay(programs, "gemini", STREAMS / "gemini_offline.jsonl", code=53, delivers=False)
     run = plane.finish(plane.add_project(), agent="gemini")
-    assert (run.status, run.exit_code) == ("died", 41)
-    assert "agent exited 41: it is not signed in" in plane.lines(run)
+    assert (run.status, run.cause, run.exit_code) == ("died", "network", 53)
+    assert "agent exited 53: it has used up its turns" in plane.lines(run)
     (line,) = report_lines(plane, run)
-    assert line.data["final_message"] == "You have exhausted your daily quota on this model."
-    assert line.sentence == "its usage limit is reached"
-    assert line.data["limit"] == "You have exhausted your daily quota on this model."
+    assert line.data["final_message"] == "exception TypeError: fetch failed sending request"
+    assert line.sentence == "reported its last words"
 
 
 def test_the_output_of_an_unknown_agent_changes_nothing(plane: RealPlane) -> None:
