@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import secrets
@@ -29,6 +30,7 @@ from app.api import (
     forms,
     issues,
     keys,
+    notifications,
     parked,
     problems,
     projects,
@@ -152,6 +154,7 @@ def _build_api(services: Any, live: LiveStream) -> FastAPI:
     problems.register(api, store_silent=DatabaseSilent)
     api.include_router(runs.routes(services))
     api.include_router(keys.routes(services))
+    api.include_router(notifications.routes(services))
     api.include_router(projects.routes(services))
     api.include_router(figures.routes(services))
     api.include_router(issues.routes(services))
@@ -171,6 +174,7 @@ def serve(given: dict[str, Any], *, in_window: bool, in_browser: bool) -> None:
 
     Its page is opened in a window of its own, and where there is none in a browser, if it may.
     """
+    gc.freeze()  # the program itself stays: to look through all of it at the end takes a second
     with _told_plainly():
         _serve(load_settings(**given), given, in_window=in_window, in_browser=in_browser)
 
