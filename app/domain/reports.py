@@ -121,9 +121,22 @@ class Report:
 
 def usage_words(tokens: int, cost_usd: float | None) -> str:
     """`61 k tokens · $0.38`, empty where nothing is known."""
-    counted = f"{tokens / 1000:.0f} k tokens" if tokens >= 1000 else _counted(tokens, "token")
-    cost = "" if cost_usd is None else f"${cost_usd:.2f}"
+    counted = f"{amount_words(tokens)} tokens" if tokens >= 1000 else _counted(tokens, "token")
+    cost = "" if cost_usd is None else cost_words(cost_usd)
     return " · ".join(part for part in (counted, cost) if part)
+
+
+def amount_words(amount: int) -> str:
+    """A large number in short: `950`, `61 k`, `1.2 M`."""
+    if amount < 1000:
+        return str(amount)
+    # what would be rounded to a thousand thousands is a million
+    return f"{amount / 1000:.0f} k" if amount < 999_500 else f"{amount / 1_000_000:,.1f} M"
+
+
+def cost_words(cost_usd: float) -> str:
+    """Dollars and cents, `$0.38`; what is less than half a cent is still not nothing."""
+    return "<$0.01" if 0 < cost_usd < 0.005 else f"${cost_usd:,.2f}"
 
 
 class Tally:

@@ -6,6 +6,7 @@ from nicegui import ui
 
 RUNS = '<link rel="stylesheet" href="/assets/runs.css">'
 ISSUES = '<link rel="stylesheet" href="/assets/issues.css">'
+CHARTS = '<link rel="stylesheet" href="/assets/charts.css">'
 LOG = '<script src="/assets/run_log.js" defer></script>'
 
 FORM = '<script src="/assets/draft.js" defer></script>'
@@ -24,6 +25,11 @@ def dress_runs() -> None:
 def dress_issues() -> None:
     """Link assets/issues.css."""
     ui.add_head_html(ISSUES)
+
+
+def dress_charts() -> None:
+    """Link assets/charts.css."""
+    ui.add_head_html(CHARTS)
 
 
 def dress_log() -> None:

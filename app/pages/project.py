@@ -1,4 +1,4 @@
-"""A project (`/projects/{id}`): its status, and tabs for issues, runs, changes and settings."""
+"""A project (`/projects/{id}`): its status, and tabs, issues to charts and settings."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from app.pages.components.project_controls import ProjectControls
 from app.pages.components.tabs import Tabs, chosen_tab
 from app.pages.frame import Page, frame, refused
 from app.pages.project_changes import ChangesTab, read_change
+from app.pages.project_charts import ChartsTab
 from app.pages.project_issues import IssuesTab
 from app.pages.project_runs import RunsTab
 from app.pages.project_settings import SettingsTab
@@ -32,11 +33,12 @@ from app.state.door import Door
 from app.state.project_acts import ProjectActs
 from app.state.wire import ApiProblem, ProjectOut
 
-Tab = IssuesTab | RunsTab | ChangesTab | SettingsTab
+Tab = IssuesTab | RunsTab | ChangesTab | ChartsTab | SettingsTab
 TABS: dict[str, type[Tab]] = {
     "Issues": IssuesTab,
     "Runs": RunsTab,
     "Changes": ChangesTab,
+    "Charts": ChartsTab,
     "Settings": SettingsTab,
 }
 
@@ -73,7 +75,7 @@ def register(door: Door) -> None:
 
 def _tabs_of(project: ProjectOut) -> list[str]:
     # only the built-in tracker keeps issues and change requests here
-    return list(TABS) if project.tracker == "builtin" else ["Runs", "Settings"]
+    return list(TABS) if project.tracker == "builtin" else ["Runs", "Charts", "Settings"]
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from nicegui import ui
 
 from app.domain.ids import shorten
 from app.domain.reports import usage_words
+from app.domain.words import Phase
 from app.pages.components.countdown import ago_html
 from app.pages.components.env_provenance import env_provenance_html
 from app.pages.components.markup import clean, text
@@ -48,15 +49,22 @@ class Facts:
 
 def _short_facts(run: RunOut, report: ReportOut) -> list[tuple[str, str]]:
     made = run.provenance
-    tokens = (report.input_tokens or 0) + (report.output_tokens or 0)
     base = f"{run.branch}@{run.base_sha[:7]}" if run.base_sha else run.branch
     return [
         ("Host", plain_html(made.host)),
         ("Agent", plain_html(" · ".join(part for part in (run.agent, run.model) if part))),
         ("Base", plain_html(base)),
-        ("Used", text(usage_words(tokens, report.cost_usd))),
+        ("Used", text(_used_words(run, report))),
         ("Runyard", plain_html(f"{made.version} · {made.commit[:7]}")),
     ]
+
+
+def _used_words(run: RunOut, report: ReportOut) -> str:
+    """What the agent told that it used; that it told nothing is said once it is over."""
+    tokens = (report.input_tokens or 0) + (report.output_tokens or 0)
+    told = usage_words(tokens, report.cost_usd)
+    is_silent = run.phase is Phase.DONE and run.started_at is not None
+    return told or ("not told" if is_silent else "")
 
 
 def _more_facts(run: RunOut, visit: Visit) -> list[tuple[str, str]]:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from nicegui import ui
+
+from app.pages.components.marks import testid
+from app.pages.components.markup import clean, text
 from app.pages.components.runs_table import Acts, RunsTable
 from app.pages.dress import dress_runs
 from app.pages.open_submits import open_submits, owner_of
 from app.pages.visit import Visit
 from app.state.retries import Retries
 from app.state.run_board import PAGE_ROWS, RunBoard, RunFilters
+from app.state.usage import usage_of
 from app.state.wire import ApiProblem, NoAnswer, RunOut
 
 
@@ -44,6 +49,8 @@ class RunsList:
         dress_runs()
         acts = Acts(self._stop, self._retry, self._retries.word_of)
         self._table = RunsTable(visit, self.board, acts, when_empty=when_empty)
+        self._sums = testid(ui.html("", sanitize=clean).classes("sub sums"), "page-sums")
+        self._show_sums()
         visit.on("run.changed", self._apply)
         visit.on_return(self.look)
         visit.client.on_delete(open_submits().watch(owner_of(visit), self.board, self.refresh))
@@ -54,7 +61,12 @@ class RunsList:
             return
         with self._visit.client:
             self._table.refresh()
+            self._show_sums()
             self._when_shown()
+
+    def _show_sums(self) -> None:
+        usage = usage_of(self.board.rows())
+        self._sums.set_content(text(f"On this page: {usage}") if usage else "")
 
     async def look(self) -> None:
         """Take a fresh snapshot, or say why there is none."""

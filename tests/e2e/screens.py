@@ -110,6 +110,7 @@ def _paths(projects: dict[str, str], runs: dict[str, str]) -> dict[str, str]:
         "issue-long": f"{ledger}/issues/4",
         "project-runs": f"{ledger}?tab=runs",
         "project-changes": f"{ledger}?tab=changes",
+        "project-charts": f"{ledger}?tab=charts",
         "project-settings": f"{ledger}?tab=settings",
         "quota": "/quota",
         "project-long": f"/projects/{projects['long']}",

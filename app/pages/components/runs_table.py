@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nicegui import ui
 
 from app.domain.ids import shorten
+from app.domain.reports import amount_words, cost_words
 from app.domain.words import Phase, Trigger
 from app.pages.components.buttons import button
 from app.pages.components.confirm_button import ConfirmButton
@@ -19,19 +20,23 @@ from app.pages.components.status_pill import pill_html, status_pill_html
 from app.pages.visit import Visit
 from app.state.durations import took
 from app.state.run_board import BoardRow, RunBoard, Submitting
+from app.state.usage import tokens_of
 from app.state.wire import RunOut
 
+# the class of a column, which a narrow page hides by, and its heading
 HEADINGS = (
-    "Run",
-    "Project",
-    "Status",
-    "Trigger",
-    "Branch",
-    "Depth",
-    "Framework",
-    "Started",
-    "Took",
-    "",
+    ("run", "Run"),
+    ("project", "Project"),
+    ("status", "Status"),
+    ("trigger", "Trigger"),
+    ("branch", "Branch"),
+    ("depth", "Depth"),
+    ("framework", "Framework"),
+    ("started", "Started"),
+    ("took", "Took"),
+    ("tokens", "Tokens"),
+    ("cost", "Cost"),
+    ("acts", ""),
 )
 
 
@@ -53,7 +58,10 @@ class RunsTable:
         self._order: list[str] = []
         with ui.element("div").classes("runs").props('role=table aria-label="Runs"') as self._table:
             testid(self._table, "runs-table")
-            heads = "".join(f"<span role='columnheader'>{head}</span>" for head in HEADINGS)
+            self._table.classes("of-one" if board.filters.project_id else "")
+            heads = "".join(
+                f'<span class="{name}" role="columnheader">{head}</span>' for name, head in HEADINGS
+            )
             ui.html(heads, sanitize=clean).classes("tr th").props("role=row")
             self._none = ui.html(when_empty, sanitize=clean).classes("none")
         self.refresh()
@@ -180,7 +188,16 @@ def _run_cells(run: RunOut, word: str, visit: Visit) -> list[tuple[str, str]]:
         ("framework", plain_html(run.target_framework)),
         ("started", ago_html(run.started_at or run.created_at, visit.now())),
         ("took", took_html(run, visit)),
+        *_usage_cells(run),
     ]
+
+
+def _usage_cells(run: RunOut) -> list[tuple[str, str]]:
+    used, tokens = run.usage, tokens_of(run)
+    is_silent = run.phase is Phase.DONE and run.started_at is not None
+    unknown = '<span title="not told">–</span>' if is_silent else ""
+    cost = unknown if used.cost_usd is None else text(cost_words(used.cost_usd))
+    return [("tokens", unknown if tokens is None else amount_words(tokens)), ("cost", cost)]
 
 
 def _branch(run: RunOut) -> str:
@@ -200,6 +217,8 @@ def _submit_cells(row: Submitting) -> list[tuple[str, str]]:
         ("framework", plain_html(row.target_framework)),
         ("started", "now"),
         ("took", ""),
+        ("tokens", ""),
+        ("cost", ""),
     ]
 
 
