@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from app.api import schemas
 from app.api.client_issues import IssueCalls
 from app.api.client_loop import LoopCalls
+from app.api.client_notifications import NotificationCalls
 
 BASE_PATH = "/api/v1"
 Model = TypeVar("Model", bound=BaseModel)
@@ -69,7 +70,7 @@ class Created:
 
 
 @dataclass
-class ApiClient(IssueCalls, LoopCalls):
+class ApiClient(IssueCalls, LoopCalls, NotificationCalls):
     """One person's client. `http` carries base URL, session and transport."""
 
     http: httpx.AsyncClient

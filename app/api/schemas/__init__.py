@@ -26,6 +26,12 @@ from app.api.schemas.loop import (
     ParkedOut,
     WouldStart,
 )
+from app.api.schemas.notifications import (
+    NotificationsOut,
+    NotificationTest,
+    ReceiverOut,
+    TriedOut,
+)
 from app.api.schemas.parts import (
     MAX_TASK_BYTES,
     Answer,
@@ -112,6 +118,8 @@ __all__ = [
     "NewIssue",
     "NewProject",
     "NextPlan",
+    "NotificationTest",
+    "NotificationsOut",
     "Parked",
     "ParkedOut",
     "ProjectChange",
@@ -121,6 +129,7 @@ __all__ = [
     "Projects",
     "Provenance",
     "QuotaOut",
+    "ReceiverOut",
     "RecentFailure",
     "ReportOut",
     "RetryOrder",
@@ -135,6 +144,7 @@ __all__ = [
     "Timeline",
     "TimelineEvent",
     "Tracker",
+    "TriedOut",
     "UsageOut",
     "WouldStart",
 ]
