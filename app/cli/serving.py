@@ -21,7 +21,7 @@ Native = Annotated[
     bool, typer.Option("--native", help="Open a desktop window, onto a running server too.")
 ]
 LOOK = "look"
-_LEVEL_COLOURS = {"ok": "green", LOOK: "yellow", "none": "dim"}
+_LEVEL_COLOURS = {"ok": "green", LOOK: "yellow", "unknown": "cyan", "none": "dim"}
 
 
 def register(app: typer.Typer) -> None:
@@ -94,7 +94,7 @@ def _login_link(data_dir: Path | None) -> str:
 
 def _findings(data_dir: Path | None) -> dict[str, Any]:
     try:
-        return connect(data_dir).get("/doctor")
+        return connect(data_dir).get("/doctor", look="anew")
     except Unreachable as problem:
         err().say(Painted(f"{problem} (looking without it)", "dim"))
     from app.server import offline_doctor
@@ -106,15 +106,16 @@ def _say_findings(found: dict[str, Any]) -> None:
     rows: list[list[Piece]] = []
     for item in found["items"]:
         level = str(item.get("level", ""))
-        rows.append(
-            [
-                Painted(level, _LEVEL_COLOURS.get(level, "")),
-                str(item.get("check", "")),
-                str(item.get("found", "")),
-                str(item.get("advice", "")),
-            ]
-        )
-    out().say_table(["", "CHECK", "FOUND", "ADVICE"], rows)
+        mark = Painted(level, _LEVEL_COLOURS.get(level, ""))
+        rows.append([mark, *(str(item.get(name, "")) for name in ("about", "check", "found"))])
+    out().say_table(["", "ABOUT", "CHECK", "FOUND"], rows)
+    out().say()
+    # a sentence each, whole: a column would cut them
+    for item in sorted(found["items"], key=lambda one: one.get("level") != LOOK):
+        if item.get("advice"):
+            what = f"{item.get('about', '')} {item.get('check', '')}".strip()
+            colour = _LEVEL_COLOURS[LOOK] if item.get("level") == LOOK else "dim"
+            out().say(Painted(f"{what}: ", colour), str(item["advice"]))
     out().say()
     settings: list[list[Piece]] = [
         [str(one.get("name", "")), Painted(str(one.get("origin", "")), "dim"), str(one["value"])]

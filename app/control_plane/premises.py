@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -25,6 +26,7 @@ def premises_of(
         bind=f"{settings.host}:{settings.port}",
         is_open=_is_open(settings.host),
         database=database,
+        sqlite=sqlite3.sqlite_version_info,
         runs_dir=settings.runs_root,
         private=_private_places(settings),
         nicegui=_numbers(metadata.version("nicegui")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from nicegui import ui
@@ -117,13 +118,18 @@ def _absent_html(absent: Sequence[Finding]) -> str:
 
 def _found_html(findings: Sequence[Finding], kind: str = "") -> str:
     rows = "".join(
-        f'<li class="{text(one.level)}"><b>{text(one.check)}</b><span class="what">'
+        f'<li data-level="{text(one.level)}"><b>{text(one.check)}</b><span class="what">'
         f'<span class="sr">{MARKS[one.level]}: </span>{text(one.found)}</span>'
-        + (f'<span class="mend">{text(one.advice)}</span>' if one.advice else "")
+        + (f'<span class="mend">{_mend_html(one.advice)}</span>' if one.advice else "")
         + "</li>"
         for one in findings
     )
     return f'<ul class="found {kind}">{rows}</ul>'
+
+
+def _mend_html(advice: str) -> str:
+    # `what is typed` stands between marks
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", text(advice))
 
 
 def _told(value: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -39,6 +38,7 @@ class Premises:
     bind: str
     is_open: bool
     database: str
+    sqlite: tuple[int, ...]
     runs_dir: Path
     private: dict[str, Path]
     nicegui: tuple[int, ...]
@@ -112,7 +112,7 @@ def examine(agents: Agents, premises: Premises) -> Iterator[Checked]:
     yield _git(premises.git())
     yield _python()
     yield _nicegui(premises.nicegui)
-    yield _database(premises.database)
+    yield _database(premises.database, premises.sqlite)
     yield _disk(premises.runs_dir)
     yield _sandbox(premises.sandbox())
     yield _bind(premises.bind, is_open=premises.is_open)
@@ -142,7 +142,7 @@ def _nicegui(version: tuple[int, ...]) -> Checked:
     return Checked(Level.LOOK, "nicegui", _dotted(version), advice)
 
 
-def _database(kind: str, version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Checked:
+def _database(kind: str, version: tuple[int, ...]) -> Checked:
     if kind != "SQLite":
         return Checked(Level.OK, "database", kind)
     found = f"SQLite {_dotted(version)}"

@@ -30,10 +30,9 @@ class Checked:
 
 
 def agent_findings(agent: AgentFinding) -> Iterator[Checked]:
-    """One agent's lines, worst news not first but in the order in which they are mended."""
+    """One agent's lines, in the order in which they are mended."""
     if agent.path is None:
-        advice = f"To install it: {agent.install}"
-        yield Checked(Level.NONE, "program", "not installed", advice, agent.name)
+        yield Checked(Level.NONE, "program", "not installed", agent.install, agent.name)
         return
     yield _program(agent, agent.path)
     yield _sign_in(agent)
@@ -51,10 +50,15 @@ def agent_findings(agent: AgentFinding) -> Iterator[Checked]:
 def _program(agent: AgentFinding, path: str) -> Checked:
     level, advice = Level.OK, ""
     if agent.version is None:
-        level, advice = Level.LOOK, f"It did not tell its version: try {path} --version"
+        level, advice = Level.UNKNOWN, "It took too long to tell its version: look again later."
+    elif not agent.version:
+        level, advice = (
+            Level.LOOK,
+            f"It does not tell its version: see what `{path} --version` says.",
+        )
     elif agent.is_old:
         level = Level.LOOK
-        advice = f"Older than {agent.floor}, with which it is known to work: {agent.install}"
+        advice = f"Older than {agent.floor}, with which it is known to work: `{agent.install}`"
     found = f"{agent.version or 'version unknown'} · {path}"
     return Checked(level, "program", found, advice, agent.name)
 
@@ -65,9 +69,9 @@ def _sign_in(agent: AgentFinding) -> Checked:
         SignedIn.NO: (Level.LOOK, "signed out"),
         SignedIn.UNKNOWN: (Level.UNKNOWN, "cannot tell"),
     }[agent.signed_in]
-    advice = {SignedIn.YES: "", SignedIn.NO: agent.sign_in}.get(
-        agent.signed_in, f"If its runs say that it is signed out: {agent.sign_in}"
-    )
+    how = agent.sign_in
+    if_not = f"If it is signed out: {how[:1].lower()}{how[1:]}"
+    advice = {SignedIn.YES: "", SignedIn.NO: how}.get(agent.signed_in, if_not)
     return Checked(level, "sign-in", f"{word}: {agent.evidence}", advice, agent.name)
 
 

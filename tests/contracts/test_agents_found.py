@@ -178,7 +178,7 @@ def test_a_program_that_says_nothing_of_use_is_told_as_that(
     tmp_path: Path, home: Path, script: str
 ) -> None:
     finding = found(tmp_path, BY_NAME["claude"], script)
-    assert (finding.version, finding.unknown_flags) == (None, None)
+    assert (finding.version, finding.unknown_flags) == ("", None)
 
 
 def test_what_a_program_complains_of_is_not_its_version(tmp_path: Path, home: Path) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from app.adapters.agents.catalogue import Preset
 
 ASK_SECONDS = 10
+CANNOT_START = 127
 _VERSION = re.compile(r"\d{1,9}(?:\.\d{1,12}){1,4}", re.ASCII)
 _MAX_CHARS = 200_000
 
@@ -27,7 +28,7 @@ class Words:
 
 
 def ask(argv: list[str], environment: Mapping[str, str]) -> Words | None:
-    """What a program answers; None where it cannot be started, or takes too long."""
+    """What a program answers; None where it takes too long."""
     try:
         asked = subprocess.Popen(
             argv,
@@ -39,8 +40,8 @@ def ask(argv: list[str], environment: Mapping[str, str]) -> Words | None:
             cwd="/",
             start_new_session=True,
         )
-    except OSError:
-        return None
+    except OSError as problem:
+        return Words(CANNOT_START, "", str(problem))
     with asked:
         try:
             out, err = asked.communicate(timeout=ASK_SECONDS)
@@ -53,13 +54,15 @@ def ask(argv: list[str], environment: Mapping[str, str]) -> Words | None:
 
 
 def read_version(path: str, environment: Mapping[str, str]) -> str | None:
-    """The version's number, None where it does not tell it."""
+    """The version's number, empty where it does not tell it, None where it takes too long."""
     words = ask([path, "--version"], environment)
-    if words is None or words.code != 0:
+    if words is None:
         return None
+    if words.code != 0:
+        return ""
     # what it has to complain of comes on stderr, with numbers of its own
     found = _VERSION.search(words.out) or _VERSION.search(words.err)
-    return found[0] if found else None
+    return found[0] if found else ""
 
 
 def is_older(version: str | None, floor: str) -> bool:

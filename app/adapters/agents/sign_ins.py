@@ -38,8 +38,8 @@ def look_for_sign_in(
         if environment.get(name):
             return SignedIn.UNKNOWN, f"{name} is set"
     if is_in_doubt:
-        return SignedIn.UNKNOWN, "nothing that tells of it was found"
-    return SignedIn.NO, "no credentials of it were found"
+        return SignedIn.UNKNOWN, "no credentials were found, and it may do without"
+    return SignedIn.NO, "no credentials were found"
 
 
 def _place(stored: Stored, environment: Mapping[str, str], home: str) -> Path:

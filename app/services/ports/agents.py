@@ -46,6 +46,7 @@ class Unready:
 class AgentFinding:
     """What doctor sees of one agent on this machine; without a path it is not installed.
 
+    `version` is empty where it does not tell it, None where it took too long.
     `seen_with` is the version that its preset was written for, `unknown_flags` those of its
     command line that its help does not know (None where that could not be read), `evidence` what
     its sign-in was judged by. `install` and `sign_in` say how; `root_variable` is one that it

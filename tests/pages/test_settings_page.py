@@ -1,0 +1,55 @@
+"""Settings: what doctor sees comes by itself, anew on a click, and on every open page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from nicegui.testing.user import User
+
+from tests.pages.conftest import House, html_of, until
+
+
+@pytest.fixture
+def bin_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine on which no agent is installed, and nobody is signed in."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("CODEX_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    return folder
+
+
+def install_codex(folder: Path, told: str) -> None:
+    (folder / "codex").write_text(f'#!/bin/sh\necho "{told}"\n')
+    (folder / "codex").chmod(0o755)
+
+
+async def test_what_doctor_sees_shows_on_every_open_page(
+    house: House, user: User, bin_folder: Path
+) -> None:
+    await user.open("/settings")
+    assert "Looking at this machine…" in html_of(user)
+    await until(lambda: "This machine" in html_of(user))
+    assert "No agent that Runyard knows was found" in html_of(user)
+    assert "npm install -g @openai/codex" in html_of(user)
+    other = await house.sign_in()
+    await other.open("/settings")
+    assert "This machine" in html_of(other), "what was seen before is shown at once"
+    install_codex(bin_folder, "codex-cli 0.169.0 <b>--help</b>")
+    user.find("Look again").click()
+    for person in (user, other):
+        await until(lambda person=person: 'data-agent="codex"><div' in html_of(person))
+        assert "Signed out" in html_of(person)
+        assert "<code>codex login</code>" in html_of(person)
+    assert "<b>--help" not in html_of(user)
+    await until(lambda: user.find("Look again").elements)
+
+
+async def test_the_limits_come_with_their_origins(user: User) -> None:
+    await user.open("/settings?tab=limits")
+    assert "RUNYARD_RUN_QUOTA" in html_of(user)
+    assert "default" in html_of(user)
+    assert "Looking at" not in html_of(user)

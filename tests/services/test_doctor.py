@@ -1,0 +1,253 @@
+"""Doctor: what each thing is called, when he looks, and that one look does for many who ask."""
+
+from __future__ import annotations
+
+import threading
+from collections import namedtuple
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app.adapters.agents.presets import AgentPresets
+from app.domain.quota_rules import LimitsMode
+from app.services import doctor as doctor_module
+from app.services.doctor import Doctor, Look, Premises, examine
+from app.services.findings import Checked, agent_findings
+from app.services.ports import AgentFinding, SignedIn
+from tests.planes import Clock
+
+SOUND = AgentFinding(
+    *("codex", "npm install -g it", "/bin/codex", "0.169.0"),
+    floor="0.124.0",
+    seen_with="0.169.0",
+    unknown_flags=(),
+    signed_in=SignedIn.YES,
+    evidence="CODEX_API_KEY is set",
+    sign_in="Run `codex login`.",
+)
+AGENTS = {
+    "absent": (AgentFinding("codex", "npm install -g it"), "program", "none", "npm install -g it"),
+    "sound": (SOUND, "program", "ok", ""),
+    "old": (replace(SOUND, is_old=True), "program", "look", "npm install -g it"),
+    "silent": (replace(SOUND, version=""), "program", "look", "/bin/codex --version"),
+    "slow": (replace(SOUND, version=None), "program", "unknown", "look again"),
+    "in": (SOUND, "sign-in", "ok", ""),
+    "out": (replace(SOUND, signed_in=SignedIn.NO), "sign-in", "look", "Run `codex login`."),
+    "perhaps": (
+        *(replace(SOUND, signed_in=SignedIn.UNKNOWN), "sign-in", "unknown"),
+        "If it is signed out: run `codex login`.",
+    ),
+    "flags": (SOUND, "flags", "ok", ""),
+    "no flag": (replace(SOUND, unknown_flags=("--json",)), "flags", "look", "0.169.0"),
+    "no help": (replace(SOUND, unknown_flags=None), "flags", "unknown", "first run"),
+    "root": (replace(SOUND, root_variable="IS_SANDBOX"), "root", "look", "set IS_SANDBOX=1"),
+}
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_each_finding_of_an_agent_says_how_to_mend_it(name: str) -> None:
+    agent, check, level, advice = AGENTS[name]
+    [found] = [one for one in agent_findings(agent) if one.check == check]
+    assert (found.level, found.about) == (level, "codex")
+    assert advice in found.advice
+    assert bool(found.advice) is bool(advice)
+
+
+@pytest.fixture
+def premises(tmp_path: Path) -> Premises:
+    (tmp_path / "token").touch(0o600)
+    tmp_path.chmod(0o700)
+    return Premises(
+        bind="127.0.0.1:8080",
+        is_open=False,
+        database="SQLite",
+        sqlite=(3, 52, 0),
+        runs_dir=tmp_path,
+        private={"data folder": tmp_path, "token": tmp_path / "token"},
+        nicegui=(3, 18, 0),
+        git=lambda: (2, 39, 5),
+        sandbox=lambda: "/usr/bin/bwrap",
+        limits=lambda: LimitsMode.TABLE,
+    )
+
+
+NOBODY = AgentPresets({}, [])
+
+
+def level_of(premises: Premises, check: str) -> tuple[str, str]:
+    [found] = [one for one in examine(NOBODY, premises) if one.check == check]
+    return found.level, found.advice
+
+
+def open_token(premises: Premises) -> Premises:
+    premises.private["token"].chmod(0o644)
+    return premises
+
+
+def open_folder(premises: Premises) -> Premises:
+    premises.private["data folder"].chmod(0o755)
+    return premises
+
+
+def lose_token(premises: Premises) -> Premises:
+    premises.private["token"].unlink()
+    return premises
+
+
+def having(**parts: object) -> Callable[[Premises], Premises]:
+    return lambda premises: replace(premises, **parts)
+
+
+MACHINE = {
+    "sound git": (having(), "git", "ok", ""),
+    "old git": (having(git=lambda: (2, 37, 1)), "git", "look", "Install git 2.38 or newer."),
+    "no git": (having(git=tuple), "git", "look", "Install git 2.38 or newer."),
+    "nicegui": (having(), "nicegui", "ok", ""),
+    "old nicegui": (having(nicegui=(3, 9, 1)), "nicegui", "look", "install Runyard's packages"),
+    "python": (having(), "python", "ok", ""),
+    "open": (having(is_open=True), "bind", "look", "set RUNYARD_HOST=127.0.0.1"),
+    "closed": (having(), "bind", "ok", ""),
+    "token": (having(), "token", "ok", ""),
+    "open token": (open_token, "token", "look", "chmod 600 "),
+    "open folder": (open_folder, "data folder", "look", "chmod 700 "),
+    "no token": (lose_token, "token", "none", ""),
+    "no sandbox": (having(sandbox=lambda: None), "sandbox", "look", "install bubblewrap"),
+    "limits": (having(limits=lambda: LimitsMode.DEGRADED), "limiter mode", "look", "Redis"),
+    "no runs folder": (having(runs_dir=Path("/no/such")), "disk", "unknown", "that folder"),
+    "other database": (having(database="PostgreSQL"), "database", "ok", ""),
+}
+
+
+@pytest.mark.parametrize("name", MACHINE)
+def test_each_finding_of_the_machine_says_how_to_mend_it(premises: Premises, name: str) -> None:
+    change, check, level, advice = MACHINE[name]
+    found, told = level_of(change(premises), check)
+    assert found == level
+    if name != "limits":
+        assert advice in told
+    assert bool(told) is bool(advice)
+
+
+@pytest.mark.parametrize(
+    ("version", "level", "advice"),
+    [
+        ((3, 51, 3), "ok", ""),
+        ((3, 52, 0), "ok", ""),
+        ((3, 51, 2), "ok", "let no other program write"),
+        ((3, 40, 1), "ok", "let no other program write"),
+        ((3, 34, 1), "look", "SQLite 3.35 or newer"),
+    ],
+)
+def test_f43_an_sqlite_with_the_fault_of_its_log_is_warned_of(
+    premises: Premises, version: tuple[int, ...], level: str, advice: str
+) -> None:
+    found, told = level_of(replace(premises, sqlite=version), "database")
+    assert found == level
+    assert advice in told
+    assert bool(told) is bool(advice)
+
+
+def test_a_disk_that_is_nearly_full_is_to_look_at(
+    premises: Premises, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(doctor_module.shutil, "disk_usage", lambda _: usage(10, 10, 1024**2))
+    assert level_of(premises, "disk")[0] == "look"
+
+
+class Patient(AgentPresets):
+    """Agents that are found when the test lets them; counts the looks."""
+
+    def __init__(self) -> None:
+        super().__init__({}, [])
+        self.looks = 0
+        self.began = threading.Event()
+        self.may_end = threading.Event()
+        self.may_end.set()
+        self.found: Sequence[AgentFinding] = ()
+
+    def findings(self) -> list[AgentFinding]:
+        self.looks += 1
+        self.began.set()
+        assert self.may_end.wait(10)
+        return list(self.found)
+
+
+@pytest.fixture
+def patient() -> Patient:
+    return Patient()
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def doctor(patient: Patient, premises: Premises, clock: Clock, told: list[str]) -> Doctor:
+    return Doctor(patient, premises, clock, lambda: told.append("changed"))
+
+
+@pytest.fixture
+def at_once() -> Iterator[list[threading.Thread]]:
+    threads: list[threading.Thread] = []
+    yield threads
+    for thread in threads:
+        thread.join(10)
+
+
+def test_what_was_seen_is_remembered_for_a_while(
+    doctor: Doctor, patient: Patient, clock: Clock
+) -> None:
+    assert doctor.examine(Look.NO).at is None
+    assert patient.looks == 0
+    first = doctor.examine()
+    assert (first.at, patient.looks) == (clock(), 1)
+    clock.advance(299)
+    assert doctor.examine() is doctor.examine(Look.NO) is first
+    clock.advance(1)
+    assert doctor.examine(Look.NO) is first
+    assert doctor.examine().at == clock()
+    assert doctor.examine(Look.ANEW).at == clock()
+    assert patient.looks == 3
+
+
+def test_a_change_is_told_once(doctor: Doctor, patient: Patient, told: list[str]) -> None:
+    doctor.examine(Look.ANEW)
+    doctor.examine(Look.ANEW)
+    assert told == ["changed"]
+    patient.found = (SOUND,)
+    seen = doctor.examine(Look.ANEW).items
+    assert told == ["changed", "changed"]
+    assert [one.check for one in seen if one.about == "codex"] == ["program", "sign-in", "flags"]
+
+
+def test_one_look_does_for_all_who_ask_while_another_is_under_way(
+    doctor: Doctor, patient: Patient, at_once: list[threading.Thread]
+) -> None:
+    patient.may_end.clear()
+    seen: list[tuple[Checked, ...]] = []
+
+    def ask(look: Look) -> None:
+        seen.append(doctor.examine(look).items)
+
+    at_once.append(threading.Thread(target=ask, args=(Look.ANEW,)))
+    at_once[0].start()
+    assert patient.began.wait(10)
+    # these three asked after the first look had begun: it may have missed what they want to see
+    at_once += [threading.Thread(target=ask, args=(Look.ANEW,)) for _ in range(3)]
+    at_once += [threading.Thread(target=ask, args=(Look.STALE,)) for _ in range(3)]
+    for thread in at_once[1:]:
+        thread.start()
+    patient.may_end.set()
+    for thread in at_once:
+        thread.join(10)
+    assert len(seen) == 7
+    assert 2 <= patient.looks <= 4
