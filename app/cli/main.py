@@ -10,7 +10,19 @@ import typer
 from typer.main import get_command
 
 from app import __version__
-from app.cli import afk, changes, demo, issues, keys, parked, projects, quota, runs, serving
+from app.cli import (
+    afk,
+    changes,
+    demo,
+    issues,
+    keys,
+    notifications,
+    parked,
+    projects,
+    quota,
+    runs,
+    serving,
+)
 from app.cli.connection import Misused, Refused, Unreachable
 from app.cli.options import DataDir, example
 from app.cli.serving import Host, NoOpen, Port, serve_here
@@ -19,7 +31,19 @@ from app.cli.terminal import Painted, err, out
 REFUSED = 1
 UNREACHABLE = 3
 # In the order of the help: each has `register(app)`, which adds its command or its group.
-PARTS = (serving, demo, projects, issues, changes, runs, afk, parked, quota, keys)
+PARTS = (
+    serving,
+    demo,
+    projects,
+    issues,
+    changes,
+    runs,
+    afk,
+    parked,
+    quota,
+    keys,
+    notifications,
+)
 
 
 def main() -> None:

@@ -71,9 +71,10 @@ COMMANDS: dict[str, list[str]] = {
     "parked list": ["-p", "mill", "--json"],
     "parked discard": ["{branch}", "-p", "mill", "--confirm", "{branch}", "--json"],
     "keys reset": ["the-mills-key", "-p", "mill", "--json"],
+    "notifications list": ["--json"],
 }
 # What nothing can be prepared for here, with the server's own "no".
-REFUSED: dict[str, list[str]] = {"runs release": ["{delivered}"]}
+REFUSED: dict[str, list[str]] = {"runs release": ["{delivered}"], "notifications test": []}
 TELLING_PROGRESS = {"runs wait"}
 ELSEWHERE = {"serve", "demo"}
 
