@@ -1,5 +1,5 @@
 # `make run` starts Runyard, `make test` runs every test; both install what they need first.
-.PHONY: help run demo venv test soak bench lint format lock clean
+.PHONY: help run native demo venv test soak bench lint format lock clean
 .DEFAULT_GOAL := help
 
 # Python writes its bytecode here even where the surroundings forbid it: starts are three times faster.
@@ -12,6 +12,11 @@ help: ## this list
 run: ## start Runyard and open its page (ARGS="--port 8081")
 	@scripts/make-venv run
 	@$(VENV_PYTHON) main.py serve $(ARGS)
+
+native: ## the same in a desktop window of its own
+	@scripts/make-venv run
+	@scripts/add-native
+	@$(VENV_PYTHON) main.py serve --native $(ARGS)
 
 demo: ## start Runyard with the demo project
 	@scripts/make-venv run

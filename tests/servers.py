@@ -34,6 +34,7 @@ class RunyardServer:
     data_dir: Path
     settings: dict[str, str] = field(default_factory=dict)
     port: int = 0
+    options: tuple[str, ...] = ()
     login_link: str = ""
     process: subprocess.Popen[bytes] | None = None
 
@@ -96,6 +97,7 @@ class RunyardServer:
         return [
             *("serve", "--no-open", "--port", str(self.port)),
             *("--data-dir", str(self.data_dir)),
+            *self.options,
         ]
 
     def _environment(self) -> dict[str, str]:

@@ -1,0 +1,104 @@
+"""One desktop for the tests of a file: a display, a browser that only writes down, a window."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from app.native.obstacles import obstacle
+from tests.native.devtools import Devtools
+from tests.native.displays import Display, missing_programs, running_display
+from tests.native.patience import until
+from tests.servers import ROOT, RunyardServer, free_port
+
+COMMAND_SECONDS = 60
+
+
+@dataclass
+class Desktop:
+    """A person's desktop: what is on the display, and what the system's browser was asked for."""
+
+    display: Display
+    folder: Path
+    devtools_port: int
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The environment of what is started here."""
+        return {
+            "DISPLAY": self.display.name,
+            "BROWSER": str(self.folder / "browser"),
+            "HOME": str(self.folder),
+            "QTWEBENGINE_REMOTE_DEBUGGING": str(self.devtools_port),
+        }
+
+    @property
+    def page(self) -> Devtools:
+        """The page in the window."""
+        return Devtools(self.devtools_port)
+
+    def browsed(self) -> list[str]:
+        """The addresses that the system's browser was asked for."""
+        file = self.folder / "browsed"
+        return file.read_text().splitlines() if file.exists() else []
+
+    def window(self) -> int:
+        """The one window, once it shows the page."""
+        found = until(self.display.windows)
+        assert len(found) == 1
+        self.page.wait_for("document.readyState == 'complete' && !!window.did_handshake")
+        return found[0]
+
+    def serve(self, data_dir: Path, **changed: str) -> subprocess.Popen[str]:
+        """`runyard serve --native` on a data folder whose server may run already."""
+        environment = {n: v for n, v in os.environ.items() if not n.startswith("PYTEST_")}
+        return subprocess.Popen(
+            [sys.executable, "main.py", "serve", "--native", "--data-dir", str(data_dir)],
+            cwd=ROOT,
+            env=environment | self.settings | changed,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+@pytest.fixture(scope="module")
+def desktop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desktop]:
+    """A desktop of this file's own; without what it takes, its tests are skipped."""
+    missing = ", ".join(missing_programs()) or obstacle({"DISPLAY": ":0"})
+    if missing:
+        pytest.skip(f"the desktop window is not tested: {missing}")
+    folder = tmp_path_factory.mktemp("desktop")
+    browser = folder / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" >>"{folder}/browsed"\n')
+    browser.chmod(0o700)
+    with running_display(folder) as display:
+        _skip_without_libraries(display)
+        yield Desktop(display, folder, free_port())
+
+
+def _skip_without_libraries(display: Display) -> None:
+    qt = "import PySide6.QtWebEngineWidgets, PySide6.QtWidgets as w; w.QApplication([])"
+    environment = {**os.environ, "DISPLAY": display.name}
+    tried = subprocess.run(
+        [sys.executable, "-c", qt], env=environment, capture_output=True, text=True, check=False
+    )
+    if tried.returncode:
+        pytest.skip(f"the desktop window is not tested, Qt does not start: {tried.stderr[-500:]}")
+
+
+@pytest.fixture(scope="module")
+def yard(desktop: Desktop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunyardServer]:
+    """A server that was started with a window of its own."""
+    server = RunyardServer(
+        tmp_path_factory.mktemp("data"), desktop.settings, options=("--native",)
+    ).start()
+    yield server
+    server.stop()

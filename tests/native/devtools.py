@@ -1,0 +1,39 @@
+"""What is in the window's page, asked of the web engine itself."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+from websockets.sync.client import connect
+
+from tests.native.patience import PATIENCE_SECONDS, until
+
+
+class Devtools:
+    """The page of a window that was started with QTWEBENGINE_REMOTE_DEBUGGING=`port`."""
+
+    def __init__(self, port: int) -> None:
+        self._targets = f"http://127.0.0.1:{port}/json/list"
+        self._asked = 0
+
+    def run(self, script: str) -> Any:
+        """The value of a script, a promise's too."""
+        self._asked += 1
+        question = {"expression": script, "awaitPromise": True, "returnByValue": True}
+        question["userGesture"] = True
+        call = {"id": self._asked, "method": "Runtime.evaluate", "params": question}
+        with connect(self._page(), origin=None, proxy=None, open_timeout=PATIENCE_SECONDS) as line:
+            line.send(json.dumps(call))
+            answer = json.loads(line.recv(timeout=PATIENCE_SECONDS))
+        assert "exceptionDetails" not in answer["result"], answer
+        return answer["result"]["result"].get("value")
+
+    def wait_for(self, script: str) -> Any:
+        """The value of a script, as soon as it is a true one; the page may still be loading."""
+        return until(lambda: self.run(script))
+
+    def _page(self) -> str:
+        listed = httpx.get(self._targets, trust_env=False).json()
+        return str(next(one for one in listed if one["type"] == "page")["webSocketDebuggerUrl"])

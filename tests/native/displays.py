@@ -1,0 +1,118 @@
+"""A display of its own for tests: an Xvfb, the pixels it shows, and hands on its keyboard."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.native.patience import until
+
+PROGRAMS = ("Xvfb", "xdotool")
+_SIZE = "1400x1000x24"
+_HEADER = struct.Struct(">25I")  # XWD, version 7
+_COLOUR_BYTES, _PIXEL_BYTES = 12, 4
+
+Pixel = tuple[int, int, int]
+
+
+def missing_programs() -> list[str]:
+    """What a display for tests needs and is not here."""
+    return [name for name in PROGRAMS if shutil.which(name) is None]
+
+
+@dataclass(frozen=True)
+class Display:
+    """An X display; `name` is its DISPLAY."""
+
+    name: str
+    frame_file: Path
+
+    def windows(self) -> list[int]:
+        """The windows titled Runyard that can be seen."""
+        said = self._ask("search", "--onlyvisible", "--name", "^Runyard$")
+        return [int(line) for line in said.split()]
+
+    def place_of(self, window: int) -> tuple[int, int, int, int]:
+        """Its left, top, width and height."""
+        lines = self._ask("getwindowgeometry", "--shell", str(window)).splitlines()
+        told = dict(line.split("=") for line in lines)
+        return (int(told["X"]), int(told["Y"]), int(told["WIDTH"]), int(told["HEIGHT"]))
+
+    def move(self, window: int, x: int, y: int, width: int, height: int) -> None:
+        """Put a window elsewhere, as a person's window manager would."""
+        self._ask("windowsize", str(window), str(width), str(height))
+        self._ask("windowmove", str(window), str(x), str(y))
+
+    def press(self, window: int, keys: str) -> None:
+        """Press keys in a window."""
+        self._focus(window)
+        self._ask("key", keys)
+
+    def write(self, window: int, words: str) -> None:
+        """Type words, and Return, into a window."""
+        self._focus(window)
+        self._ask("type", "--delay", "2", words)
+        self._ask("key", "Return")
+
+    def dialog(self, title: str) -> int:
+        """A dialog of that title, once it is there."""
+        found = until(lambda: self._ask("search", "--onlyvisible", "--name", f"^{title}$"))
+        return int(found.split()[0])
+
+    def colours(self) -> dict[Pixel, int]:
+        """How often each colour is on the display."""
+        raw = self.frame_file.read_bytes()
+        head = _HEADER.unpack_from(raw)
+        header_bytes, height, line_bytes, colours = head[0], head[5], head[12], head[19]
+        start = header_bytes + colours * _COLOUR_BYTES
+        counts: dict[bytes, int] = {}
+        pixels = raw[start : start + height * line_bytes]
+        for at in range(0, len(pixels), _PIXEL_BYTES * 7):  # every seventh is enough
+            pixel = pixels[at : at + 3]
+            counts[pixel] = counts.get(pixel, 0) + 1
+        return {(p[2], p[1], p[0]): count for p, count in counts.items()}
+
+    def _focus(self, window: int) -> None:
+        self._ask("windowfocus", "--sync", str(window))
+
+    def _ask(self, *words: str) -> str:
+        done = subprocess.run(
+            ["xdotool", *words],
+            env={**os.environ, "DISPLAY": self.name},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        return done.stdout
+
+
+@contextmanager
+def running_display(folder: Path) -> Iterator[Display]:
+    """An Xvfb on a number that is free, ended afterwards."""
+    reading, writing = os.pipe()
+    process = subprocess.Popen(
+        [
+            *("Xvfb", "-displayfd", str(writing), "-screen", "0", _SIZE),
+            *("-fbdir", str(folder), "-nolisten", "tcp", "-noreset"),
+        ],
+        pass_fds=[writing],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(writing)
+    try:
+        with os.fdopen(reading) as told:
+            number = told.readline().strip()
+        assert number, "Xvfb did not start"
+        yield Display(f":{number}", folder / "Xvfb_screen0")
+    finally:
+        process.terminate()
+        process.wait()

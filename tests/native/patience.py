@@ -1,0 +1,21 @@
+"""Waiting for what a desktop does in its own time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+PATIENCE_SECONDS = 30.0
+_STEP_SECONDS = 0.05
+
+Seen = TypeVar("Seen")
+
+
+def until(look: Callable[[], Seen]) -> Seen:
+    """What `look` sees, as soon as it is something."""
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while not (seen := look()):
+        assert time.monotonic() < give_up_at, f"never came: {look}"
+        time.sleep(_STEP_SECONDS)
+    return seen

@@ -1,0 +1,198 @@
+"""A real window on a display of its own, from the first look to the end of its server.
+
+The tests go on from each other: a window takes seconds to come, and a person opens it once.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.scenes import Puppet, add_project, start_run, wait_until
+from tests.native.conftest import COMMAND_SECONDS, Desktop
+from tests.native.displays import Pixel
+from tests.native.patience import until
+from tests.servers import ROOT, RunyardServer
+
+LEAD = "(to => { const a = document.createElement('a'); Object.assign(a, to);"
+LEAD += " document.body.append(a); a.click(); })"
+PLACE = (80, 40, 960, 720)
+
+
+@pytest.fixture(scope="module")
+def puppet(tmp_path_factory: pytest.TempPathFactory) -> Puppet:
+    return Puppet(tmp_path_factory.mktemp("puppet"))
+
+
+def colour(name: str) -> Pixel:
+    """A colour of the light theme."""
+    theme = (ROOT / "assets" / "theme.css").read_text()
+    found = re.search(rf"--{name}:light-dark\(#([0-9a-fA-F]{{6}})", theme)
+    assert found is not None
+    return tuple(bytes.fromhex(found[1]))  # type: ignore[return-value]
+
+
+def test_the_window_shows_the_page_to_a_person_who_is_signed_in(
+    desktop: Desktop, yard: RunyardServer
+) -> None:
+    window = desktop.window()
+    assert desktop.page.run("[document.title, location.href]") == [
+        "Projects · Runyard",
+        f"{yard.url}/",
+    ]
+    assert desktop.display.place_of(window)[2:] == (1280, 860)
+
+    def seen() -> bool:
+        colours = desktop.display.colours()
+        sample = sum(colours.values())
+        # the page's ground fills most of it, the one blue button a little
+        return colours.get(colour("bg"), 0) > sample / 2 and colours.get(colour("accent"), 0) > 200
+
+    until(seen)
+    assert desktop.browsed() == []
+
+
+def test_a_link_to_another_host_opens_in_the_systems_browser(
+    desktop: Desktop, yard: RunyardServer
+) -> None:
+    here = desktop.page.run("location.href")
+    for target in ("", "_blank"):
+        to = {"href": f"http://127.0.0.1:1/pull/7?in={target}", "target": target}
+        desktop.page.run(f"{LEAD}({json.dumps(to)})")
+        until(lambda to=to: to["href"] in desktop.browsed())
+    desktop.page.run(f"{LEAD}({json.dumps({'href': 'file:///etc/passwd', 'target': '_blank'})})")
+    desktop.page.run(f"{LEAD}({json.dumps({'href': '/guide', 'target': '_blank'})})")
+    desktop.page.wait_for("location.pathname == '/guide'")
+    assert desktop.page.run("location.origin") == here.rstrip("/") == yard.url
+    assert len(desktop.display.windows()) == 1
+    assert len(desktop.browsed()) == 2
+
+
+def test_the_keys_of_a_browser_work(desktop: Desktop, yard: RunyardServer) -> None:
+    desktop.display.press(desktop.window(), "alt+Left")
+    desktop.page.wait_for("location.pathname == '/'")
+
+
+def test_a_folder_is_chosen_in_the_desktops_own_dialog(
+    desktop: Desktop, yard: RunyardServer, tmp_path: Path
+) -> None:
+    desktop.page.run("location.href = '/projects/add'")
+    desktop.page.wait_for("typeof window.pywebview?.api?.choose_folder == 'function'")
+    desktop.page.wait_for("!!document.querySelector('[data-testid=project-browse]')")
+    desktop.window()
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    desktop.page.run("document.querySelector('[data-testid=project-browse]').click()")
+    desktop.display.write(desktop.display.dialog("Open folder"), str(shop))
+    field = "document.querySelector('[data-testid=project-origin]').value"
+    until(lambda: desktop.page.run(field) == str(shop))
+    assert "project-browse" not in _page_elsewhere(yard)
+
+
+def test_a_download_goes_where_the_person_says(
+    desktop: Desktop, yard: RunyardServer, tmp_path: Path
+) -> None:
+    desktop.page.run(f"{LEAD}({{href: '/assets/theme.css', download: '../../theme.css'}})")
+    desktop.display.write(desktop.display.dialog("Save"), str(tmp_path / "saved.css"))
+    whole = (ROOT / "assets" / "theme.css").read_bytes()
+    until(lambda: (tmp_path / "saved.css").exists())
+    until(lambda: (tmp_path / "saved.css").read_bytes() == whole)
+
+
+def test_closing_the_window_ends_neither_run_nor_server(
+    desktop: Desktop, yard: RunyardServer, puppet: Puppet, tmp_path: Path
+) -> None:
+    run_id = start_run(yard, add_project(yard, tmp_path, puppet.argv))
+    wait_until(yard, run_id, status="running")
+    window = desktop.window()
+    desktop.display.move(window, *PLACE)
+    until(lambda: desktop.page.run("innerWidth") == PLACE[2])
+    desktop.display.press(window, "ctrl+w")
+    until(lambda: not desktop.display.windows())
+    until((yard.data_dir / "window.json").exists)
+    puppet.tell_to_deliver()
+    wait_until(yard, run_id, status="succeeded")
+
+
+def test_a_second_command_opens_a_window_onto_the_running_server(
+    desktop: Desktop, yard: RunyardServer
+) -> None:
+    joined = desktop.serve(yard.data_dir)
+    window = desktop.window()
+    assert desktop.display.place_of(window) == PLACE
+    assert desktop.page.run("location.href") == f"{yard.url}/"
+    desktop.display.press(window, "ctrl+q")
+    said, complained = joined.communicate(timeout=COMMAND_SECONDS)
+    assert (joined.returncode, complained) == (0, "")
+    assert said == f"The window is closed; Runyard goes on at {yard.url}.\n"
+
+
+def test_a_place_off_the_screen_is_not_believed(desktop: Desktop, yard: RunyardServer) -> None:
+    far = {"x": 90_000, "y": -90_000, "width": 99_999, "height": 1}
+    (yard.data_dir / "window.json").write_text(json.dumps(far))
+    joined = desktop.serve(yard.data_dir)
+    left, top, width, height = desktop.display.place_of(desktop.window())
+    assert (left, width, height) == (0, 1400, 400)
+    assert 0 <= top <= 600
+    # the joined command is gone at once, and its window with it
+    joined.kill()
+    joined.communicate(timeout=COMMAND_SECONDS)
+    until(lambda: not desktop.display.windows())
+
+
+@pytest.mark.parametrize(
+    ("display", "sentence"),
+    [("", "There is no display here for a window."), (":4999", "The window did not open; ")],
+    ids=["none", "one that does not answer"],
+)
+def test_without_a_display_the_browser_is_opened_instead(
+    display: str, sentence: str, desktop: Desktop, yard: RunyardServer
+) -> None:
+    before = len(desktop.browsed())
+    joined = desktop.serve(yard.data_dir, DISPLAY=display, WAYLAND_DISPLAY="")
+    said, complained = joined.communicate(timeout=COMMAND_SECONDS)
+    assert (joined.returncode, complained) == (0, "")
+    assert said.startswith(sentence)
+    assert said.endswith("Opening the browser instead.\n")
+    opened = desktop.browsed()[before:]
+    assert len(opened) == 1
+    assert opened[0].startswith(f"{yard.url}/login?token=")
+
+
+def test_no_end_of_a_server_leaves_a_window_behind(desktop: Desktop, yard: RunyardServer) -> None:
+    joined = desktop.serve(yard.data_dir)
+    desktop.window()
+    yard.kill()
+    until(lambda: not desktop.display.windows())
+    said, _ = joined.communicate(timeout=COMMAND_SECONDS)
+    assert said.startswith("Runyard has ended, and its window with it.")
+    for end in (yard.kill, yard.stop):
+        yard.start()
+        desktop.window()
+        end()
+        until(lambda: not desktop.display.windows())
+    until(lambda: not _left_of(yard.data_dir))
+
+
+def _page_elsewhere(yard: RunyardServer) -> str:
+    """The same page, as a browser gets it."""
+    with yard.client(Accept="text/html") as client:
+        answer = client.get(f"{yard.url}/projects/add")
+    assert "project-origin" in answer.text
+    return answer.text
+
+
+def _left_of(data_dir: Path) -> str:
+    """The processes that hold a window's log open: it is theirs as long as they live."""
+    log = data_dir / "window.log"
+    listed = subprocess.run(
+        ["find", "/proc", "-maxdepth", "3", "-path", "/proc/[0-9]*/fd/2", "-lname", str(log)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return listed.stdout
