@@ -25,7 +25,7 @@ from app.cli import (
 )
 from app.cli.connection import Misused, Refused, Unreachable
 from app.cli.options import DataDir, example
-from app.cli.serving import Host, NoOpen, Port, serve_here
+from app.cli.serving import Host, Native, NoOpen, Port, serve_here
 from app.cli.terminal import Painted, err, out
 
 REFUSED = 1
@@ -89,6 +89,7 @@ def begin(
     port: Port = None,
     data_dir: DataDir = None,
     no_open: NoOpen = False,
+    native: Native = False,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     """Runyard: unattended coding-agent runs on your own git repositories.
@@ -99,8 +100,8 @@ def begin(
         out().say(f"runyard {__version__}")
         raise typer.Exit
     if ctx.invoked_subcommand is None:
-        serve_here(host=host, port=port, data_dir=data_dir, no_open=no_open)
-    elif host or port or data_dir or no_open:
+        serve_here(host, port, data_dir, no_open, native)
+    elif host or port or data_dir or no_open or native:
         raise Misused(f"Give options after the command: runyard {ctx.invoked_subcommand} --help")
 
 
