@@ -55,7 +55,7 @@ def serve_here(
 
 
 def print_login_link(json_only: Json = False, data_dir: DataDir = None) -> None:
-    """Print a link that signs a browser in, once, within 5 minutes."""
+    """Print a one-time link to sign in with, valid for 5 minutes."""
     url = _login_link(data_dir)
     if json_only:
         print_json({"url": url})
