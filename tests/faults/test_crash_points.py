@@ -3,61 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from tests.agents_for_tests.runs import until
+from tests.faults.doomed import Doomed
 from tests.gates import Gate
-from tests.repositories import make_origin, run_git
-from tests.servers import WAIT_SECONDS, RunyardServer, wait_for
-
-SHORT = {"RUNYARD_KILL_GRACE_SECONDS": "0.3", "RUNYARD_SWEEP_SECONDS": "3600"}
+from tests.repositories import run_git
+from tests.servers import RunyardServer, wait_for
 
 
 @dataclass
-class Doomed:
-    """A server that ends at a point, and its project, whose agent may be held and exits 3."""
+class Watched(Doomed):
+    """One whose agent is seen to begin, may be held at a gate, and exits 3."""
 
-    server: RunyardServer
-    folder: Path
-    gate: Gate
-    project: str = ""
+    gate: Gate = field(init=False)
 
-    def arm(self, point: str) -> None:
-        """Start it (again), to end at this point; "" for one that goes on."""
-        if self.server.process is not None:
-            if self.server.settings.get("RUNYARD_FAILPOINT") == f"{point}:kill9":
-                return
-            self.server.stop()
-        kill = {"RUNYARD_TEST": "1", "RUNYARD_FAILPOINT": f"{point}:kill9"} if point else {}
-        self.server.settings = SHORT | kill
-        self.server.start()
+    def __post_init__(self) -> None:
+        self.gate = Gate(self.folder)
+
+    @property
+    def agent(self) -> str:
+        """What its agent does."""
+        begin = f'echo "$RUNYARD_RUN_ID" >> {self.folder}/begun'
+        return f"{begin}; if test -e {self.folder}/hold; then {self.gate.wait}; fi; exit 3"
 
     def run_an_issue(self, *, is_held: bool = False) -> str:
         """Start a run of a new issue; its id."""
         hold = self.folder / "hold"
         hold.touch() if is_held else hold.unlink(missing_ok=True)
-        with self.server.client() as client:
-            issues = f"/projects/{self.project}/issues"
-            issue = client.post(issues, json={"title": "Mend it"}).json()["number"]
-            body = {"project_id": self.project, "issue": issue}
-            answer = client.post("/runs", json=body)
-            assert answer.status_code == 201, answer.text
-            return str(answer.json()["id"])
-
-    def see_death(self) -> None:
-        """Return when it has ended."""
-        assert self.server.process is not None
-        assert self.server.process.wait(WAIT_SECONDS) == -9
-        self.server.kill()
-
-    def see(self, run_id: str, status: str) -> dict[str, Any]:
-        """Wait until a run stands so."""
-        with self.server.client() as client:
-            return wait_for(client, f"/runs/{run_id}", lambda run: run["status"] == status)
+        return super().run_an_issue()
 
     def kinds(self, run_id: str) -> list[str]:
         """The kinds of a run's timeline, once nothing of it is left."""
@@ -90,29 +67,18 @@ def _is_over(timeline: dict[str, Any]) -> bool:
 
 
 @pytest.fixture(scope="module")
-def doomed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doomed]:
+def doomed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     folder = tmp_path_factory.mktemp("doomed")
-    gate = Gate(folder)
-    one = Doomed(RunyardServer(folder / "data", dict(SHORT)), folder, gate)
-    one.arm("after_claim")
-    agent = f'echo "$RUNYARD_RUN_ID" >> {folder}/begun; '
-    agent += f"if test -e {folder}/hold; then {gate.wait}; fi; exit 3"
-    with one.server.client() as client:
-        origin = make_origin(folder / "origin", bare=True)
-        body = {"name": "doomed", "origin": str(origin)}
-        made = client.post("/projects", json={**body, "agent_command": ["/bin/sh", "-c", agent]})
-        assert made.status_code == 201, made.text
-        one.project = made.json()["id"]
-        wait_for(client, f"/projects/{one.project}", lambda project: project["state"] == "ready")
-    yield one
-    one.server.stop()
+    one = Watched(folder, RunyardServer(folder / "data"))
+    with one.begun(one.agent, "after_claim"):
+        yield one
 
 
 @pytest.mark.parametrize(
     ("point", "following"), [("after_claim", "after_prepare"), ("after_prepare", "after_spawn")]
 )
 def test_f8_a_crash_before_the_agent_is_undone_and_counts_nothing(
-    doomed: Doomed, point: str, following: str
+    doomed: Watched, point: str, following: str
 ) -> None:
     doomed.arm(point)
     strikes = doomed.strikes()
@@ -127,7 +93,7 @@ def test_f8_a_crash_before_the_agent_is_undone_and_counts_nothing(
 
 
 def test_f9_an_agent_whose_start_nobody_wrote_down_is_adopted_and_started_once(
-    doomed: Doomed,
+    doomed: Watched,
 ) -> None:
     doomed.arm("after_spawn")
     strikes = doomed.strikes()
@@ -147,7 +113,7 @@ def test_f9_an_agent_whose_start_nobody_wrote_down_is_adopted_and_started_once(
 
 @pytest.mark.parametrize("point", ["before_reap_commit", "after_reap_commit", "during_teardown"])
 def test_f10_a_crash_around_the_end_writes_the_outcome_and_the_strike_once(
-    doomed: Doomed, point: str
+    doomed: Watched, point: str
 ) -> None:
     doomed.arm(point)
     strikes = doomed.strikes()

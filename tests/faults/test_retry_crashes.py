@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,9 @@ import httpx
 import pytest
 
 from tests.agents_for_tests.runs import until
-from tests.repositories import make_origin
-from tests.servers import WAIT_SECONDS, RunyardServer, wait_for
+from tests.faults.doomed import Doomed
+from tests.servers import WAIT_SECONDS, RunyardServer
 
-SHORT = {"RUNYARD_KILL_GRACE_SECONDS": "0.3", "RUNYARD_SWEEP_SECONDS": "3600"}
 # the first try leaves a commit and a file, the next one commits that too
 TWO_TRIES = (
     "if test -e left.txt; then git add -A && git commit -qm 'The rest'; else echo new > new.txt && "
@@ -23,51 +21,19 @@ TWO_TRIES = (
 )
 
 
-@dataclass
-class Doomed:
-    """A server that ends at a point, and its project."""
-
-    server: RunyardServer
-    project: str = ""
-
-    def arm(self, point: str) -> None:
-        """Start it again, to end at this point; "" for one that goes on."""
-        if self.server.process is not None:
-            self.server.stop()
-        kill = {"RUNYARD_TEST": "1", "RUNYARD_FAILPOINT": f"{point}:kill9"} if point else {}
-        self.server.settings = SHORT | kill
-        self.server.start()
-
-    def hold(self, point: str, file: Path) -> None:
-        """Start it again, to wait at this point for a file."""
-        self.server.stop()
-        self.server.settings = SHORT | {
-            "RUNYARD_TEST": "1",
-            "RUNYARD_RACEPOINT": f"{point}:{file}",
-        }
-        self.server.start()
+class Retried(Doomed):
+    """One whose runs are run again."""
 
     def died(self) -> dict[str, Any]:
         """A run of a new issue that has left work behind."""
-        with self.server.client() as client:
-            issue = client.post(f"/projects/{self.project}/issues", json={"title": "Mend it"})
-            body = {"project_id": self.project, "issue": issue.json()["number"]}
-            run = client.post("/runs", json=body).json()
-        return self.released(run["id"])
+        return self.released(self.run_an_issue())
 
     def retry_and_die(self, run_id: str, source: str) -> None:
         """Order a run again and see the server end."""
         # it may die before its answer is out
         with self.server.client() as client, suppress(httpx.TransportError):
             client.post(f"/runs/{run_id}/retry", json={"from": source})
-        assert self.server.process is not None
-        assert self.server.process.wait(WAIT_SECONDS) == -9
-        self.server.kill()
-
-    def released(self, run_id: str) -> dict[str, Any]:
-        """The run, once nothing of it is left."""
-        with self.server.client() as client:
-            return dict(wait_for(client, f"/runs/{run_id}", lambda run: run["released_at"]))
+        self.see_death()
 
     def kept(self) -> dict[str, str]:
         """The run that stands for each parked branch."""
@@ -81,20 +47,11 @@ class Doomed:
 
 
 @pytest.fixture(scope="module")
-def doomed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doomed]:
+def doomed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Retried]:
     folder = tmp_path_factory.mktemp("doomed")
-    one = Doomed(RunyardServer(folder / "data", dict(SHORT)))
-    one.arm("")
-    with one.server.client() as client:
-        origin = make_origin(folder / "origin", bare=True)
-        body = {"name": "doomed", "origin": str(origin)}
-        agent = ["/bin/sh", "-c", TWO_TRIES]
-        made = client.post("/projects", json={**body, "agent_command": agent})
-        assert made.status_code == 201, made.text
-        one.project = made.json()["id"]
-        wait_for(client, f"/projects/{one.project}", lambda project: project["state"] == "ready")
-    yield one
-    one.server.stop()
+    one = Retried(folder, RunyardServer(folder / "data"))
+    with one.begun(TWO_TRIES):
+        yield one
 
 
 @pytest.mark.parametrize(
@@ -108,7 +65,7 @@ def doomed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doomed]:
     ],
 )
 def test_a_crash_in_the_middle_of_a_retry_loses_nothing(
-    doomed: Doomed, point: str, source: str
+    doomed: Retried, point: str, source: str
 ) -> None:
     first = doomed.died()
     branch = first["work_branch"]
@@ -131,7 +88,7 @@ def test_a_crash_in_the_middle_of_a_retry_loses_nothing(
 
 
 def test_a_retry_that_was_stopped_and_killed_while_it_set_work_aside_brings_it_back(
-    doomed: Doomed, tmp_path: Path
+    doomed: Retried, tmp_path: Path
 ) -> None:
     first = doomed.died()
     held = tmp_path / "held"
