@@ -43,6 +43,7 @@ def a_run(**changed: Any) -> dict[str, Any]:
             "additions": 10,
             "deletions": 2,
         },
+        "budget_seconds": 7200,
         "usage": {"input_tokens": 120, "output_tokens": 45, "cost_usd": 0.5},
         "correlation_id": "corr-of-the-run",
         "created_by": "operator",

@@ -35,6 +35,23 @@ def test_without_a_server_the_exit_code_is_3_and_the_way_out_is_named(
     assert ended.err == expected
 
 
+def test_the_way_out_names_the_folder_that_was_named(lonely_shell: Shell) -> None:
+    folder = str(lonely_shell.folder / "my data")
+    ended = lonely_shell.run("runs", "list", "--data-dir", folder)
+    assert ended.code == 3
+    assert ended.err.endswith(f"start it with: runyard serve --data-dir '{folder}'\n")
+
+
+def test_a_token_of_another_server_is_said_to_be_one(shell: Shell, server: RecordedServer) -> None:
+    problem = {"detail": "Sign in first.", "error": "not_signed_in"}
+    server.on("GET", "/runs", Reply(401, problem, {"X-Correlation-Id": "c1"}))
+    ended = shell.run("runs", "list")
+    assert ended.code == 1
+    first, second, last = ended.err.splitlines()
+    assert (first, last) == ("Sign in first.", "corr c1")
+    assert "look at RUNYARD_TOKEN" in second
+
+
 def test_a_refusal_is_exit_1_with_the_servers_sentence_and_the_correlation_id(
     shell: Shell, server: RecordedServer
 ) -> None:

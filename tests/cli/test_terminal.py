@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.cli.log_filter import LogFilter
-from app.cli.terminal import clean
+from app.cli.terminal import NARROWEST, cells, clean, cut
 from tests.cli.recorded_server import RecordedServer, Reply
 from tests.cli.recordings import RUN_ID, a_report, a_run, some_stages
 from tests.cli.shells import Shell
@@ -134,15 +134,61 @@ def test_a_log_on_a_terminal(
 
 
 @pytest.mark.parametrize(
-    ("env", "is_coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
+    ("env", "on_a_terminal", "in_a_pipe"),
+    [
+        ({}, True, False),
+        ({"NO_COLOR": "1"}, False, False),
+        ({"TERM": "dumb"}, False, False),
+        ({"FORCE_COLOR": "1"}, True, True),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False, False),
+    ],
 )
 def test_colours_are_for_terminals_that_want_them(
-    env: dict[str, str], is_coloured: bool, shell: Shell, server: RecordedServer
+    env: dict[str, str], on_a_terminal: bool, in_a_pipe: bool, shell: Shell, server: RecordedServer
 ) -> None:
     server.on("GET", "/runs", {"items": [a_run()]})
     shell.extra |= env
-    assert ("\x1b[32mSucceeded" in shell.run_on_a_terminal("runs", "list").out) == is_coloured
-    assert "\x1b" not in shell.run("runs", "list").out
+    shown = shell.run_on_a_terminal("runs", "list").out
+    assert ("\x1b[32mSucceeded" in shown) == on_a_terminal
+    assert ("\x1b[" in shell.run("runs", "list").out) == in_a_pipe
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_a_table_gives_way_to_the_terminal(
+    columns: int, shell: Shell, server: RecordedServer
+) -> None:
+    runs = [
+        a_run(title="A title that goes on and on, much longer than any line " * 3),
+        a_run(work_branch=f"run/{RUN_ID}", project_name="a-project-with-a-rather-long-name"),
+        a_run(title="\u5de5\u4f5c" * 30, work_branch="e\u0301" * 30),
+    ]
+    server.on("GET", "/runs", {"items": runs})
+    shell.extra["NO_COLOR"] = "1"
+    lines = shell.run_on_a_terminal("runs", "list", columns=columns).out.splitlines()
+    assert len(lines) == 4
+    least = 7 * NARROWEST + 12  # what seven columns need at least
+    assert all(cells(line) <= max(columns, least) for line in lines)
+    assert "…7f3k1a" in lines[1]
+    if columns == 120:
+        assert "run/…7f3k1a" in lines[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "room", "shown"),
+    [
+        ("abc", 3, "abc"),
+        ("abcd", 3, "ab…"),
+        ("\u5de5\u4f5c", 4, "\u5de5\u4f5c"),
+        ("\u5de5\u4f5c", 3, "\u5de5…"),
+        ("\u5de5\u4f5c", 2, "…"),
+        ("e\u0301e\u0301", 2, "e\u0301e\u0301"),
+        ("abc", 1, "…"),
+        ("abc", 0, ""),
+    ],
+)
+def test_a_text_is_cut_by_the_columns_it_takes(text: str, room: int, shown: str) -> None:
+    assert cut(text, room) == shown
+    assert cells(shown) <= room
 
 
 def test_a_narrow_alphabet_is_no_reason_to_fail(shell: Shell, server: RecordedServer) -> None:

@@ -1,0 +1,135 @@
+"""Logs that are read and followed: all of them, over lost connections, until the end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+
+from tests.cli.recorded_server import RecordedServer, Reply
+from tests.cli.recordings import RUN_ID, a_run, a_running_run, an_event
+from tests.cli.shells import DEADLINE_SECONDS, ROOT, Shell
+
+RUN = f"/runs/{RUN_ID}"
+STREAM = {"Content-Type": "text/event-stream"}
+
+
+def a_log(content: bytes, offset: int, until: int, *, is_cut: bool = False) -> Reply:
+    """A piece of a log."""
+    return Reply(
+        200,
+        content[offset:until],
+        {
+            "X-Log-Size": str(until),
+            "X-Log-Next": str(until),
+            "X-Log-Truncated": str(is_cut).lower(),
+        },
+    )
+
+
+def test_a_followed_log_is_read_on_at_each_event_until_the_run_has_ended(
+    shell: Shell, server: RecordedServer
+) -> None:
+    content = b"one\ntwo\nthree\n"
+    server.on("GET", RUN, a_run())
+    server.on(
+        "GET",
+        f"{RUN}/log",
+        *(a_log(content, *cut) for cut in [(0, 4), (4, 4), (4, 8)]),
+        a_log(content, 8, 14),
+        a_log(content, 14, 14),
+    )
+    server.on(
+        "GET",
+        f"{RUN}/events",
+        Reply(
+            headers=STREAM,
+            chunks=[
+                an_event("log", 1),
+                an_event("log", 2, {"next": 8}),
+                an_event("run_succeeded", 3),
+            ],
+        ),
+    )
+    done = shell.run("runs", "logs", RUN_ID, "--follow")
+    assert (done.code, done.out) == (0, content.decode())
+    offsets = [one.query["offset"] for one in server.calls("GET", f"{RUN}/log")]
+    assert offsets == [["0"], ["4"], ["4"], ["8"], ["14"]]
+
+
+def test_a_log_is_followed_over_a_server_that_starts_again(
+    shell: Shell, server: RecordedServer
+) -> None:
+    content = b"one\ntwo\n"
+    stream = Reply(headers=STREAM, chunks=[an_event("log", 1)])
+    server.on("GET", f"{RUN}/events", stream)
+    server.on("GET", RUN, a_running_run(), Reply(dropped=True), Reply(503, b"soon"), a_run())
+    log = [a_log(content, 0, 4), Reply(dropped=True), Reply(503, b"soon"), a_log(content, 4, 8)]
+    server.on("GET", f"{RUN}/log", *log, a_log(content, 8, 8))
+    done = shell.run("runs", "logs", RUN_ID, "-f")
+    assert (done.code, done.out, done.err) == (0, content.decode(), "")
+
+
+def test_a_wait_outlasts_a_server_that_starts_again(shell: Shell, server: RecordedServer) -> None:
+    away = [Reply(dropped=True), Reply(503, b"soon"), Reply(dropped=True)]
+    server.on("GET", RUN, a_running_run(), *away, a_running_run(), a_run())
+    server.on("GET", f"{RUN}/events", Reply(headers=STREAM, chunks=[b": hello\n\n"]))
+    server.on("GET", f"{RUN}/timeline", {"items": some_stages("accepted", "exited")})
+    done = shell.run("runs", "wait", RUN_ID)
+    assert done.code == 0, done.err
+    assert done.out.startswith("Succeeded  …7f3k1a")
+    assert [line.split()[1] for line in done.err.splitlines()] == ["accepted", "exited"]
+
+
+def test_an_interrupted_log_ends_without_a_word(shell: Shell, server: RecordedServer) -> None:
+    looked, over = threading.Event(), threading.Event()
+    server.on("GET", f"{RUN}/log", a_log(b"all\n", 0, 4), a_log(b"all\n", 4, 4))
+    chunks = [b": hello\n\n", looked.set, lambda: over.wait(DEADLINE_SECONDS)]
+    server.on("GET", f"{RUN}/events", Reply(headers=STREAM, chunks=chunks))
+    process = subprocess.Popen(
+        shell.argv("runs", "logs", RUN_ID, "--follow"),
+        cwd=ROOT,
+        env=shell.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert looked.wait(DEADLINE_SECONDS)
+    os.kill(process.pid, signal.SIGINT)
+    told = process.communicate(timeout=DEADLINE_SECONDS)
+    over.set()
+    assert (process.returncode, *told) == (130, "all\n", "")
+
+
+def test_a_log_in_a_pipe_is_every_byte_in_as_many_pieces_as_it_takes(
+    shell: Shell, server: RecordedServer
+) -> None:
+    pieces = [b"\x1b]0;title\x07\xff\x00", "caf\u00e9 \u202e".encode()]
+    size = str(sum(map(len, pieces)))
+    ends = [str(len(pieces[0])), size]
+    server.on(
+        "GET",
+        f"{RUN}/log",
+        *(
+            Reply(200, piece, {"X-Log-Size": size, "X-Log-Next": end, "X-Log-Truncated": "true"})
+            for piece, end in zip(pieces, ends, strict=True)
+        ),
+    )
+    done = subprocess.run(
+        shell.argv("runs", "logs", RUN_ID),
+        cwd=ROOT,
+        env=shell.env,
+        capture_output=True,
+        timeout=DEADLINE_SECONDS,
+        check=True,
+    )
+    assert done.stdout == b"".join(pieces)
+    assert b"a part in its middle is missing" in done.stderr
+
+
+def test_a_log_that_ended_needs_no_stream(shell: Shell, server: RecordedServer) -> None:
+    server.on("GET", f"{RUN}/log", a_log(b"all\n", 0, 4), a_log(b"all\n", 4, 4))
+    server.on("GET", RUN, a_run())
+    server.on("GET", f"{RUN}/events", Reply(204))
+    assert shell.run("runs", "logs", RUN_ID, "--follow").out == "all\n"
