@@ -114,5 +114,3 @@ def _refuse_what_is_to_come(settings: dict[str, object]) -> None:
         raise Invalid.field("open_pr", "Only Runyard itself can open change requests yet.")
     if settings.get("sandbox", "none") != "none":
         raise Invalid.field("sandbox", "Runs cannot be sandboxed yet.")
-    if settings.get("stall_seconds") is not None:
-        raise Invalid.field("stall_seconds", "Silent runs cannot be ended yet.")

@@ -86,7 +86,7 @@ def stall_words(vitals: Vitals, now: datetime) -> str:
 
 def quiet_words(vitals: Vitals, stall_seconds: int | None, now: datetime) -> str | None:
     """What a person is warned of: `No output for 12 min`, `Reconnecting for 4 min`; or None."""
-    warn = _warn_after(stall_seconds)
+    warn = warn_after(stall_seconds)
     without_progress, without_output = now - vitals.progress_at, now - vitals.output_at
     if without_progress < warn:
         return None
@@ -107,7 +107,7 @@ def next_look(vitals: Vitals, stall_seconds: int | None, now: datetime) -> datet
 
 
 def _next_words(vitals: Vitals, stall_seconds: int | None, now: datetime) -> datetime:
-    first = vitals.progress_at + _warn_after(stall_seconds)
+    first = vitals.progress_at + warn_after(stall_seconds)
     if first > now:
         return first
     # the words change with each minute, later with each hour
@@ -116,7 +116,8 @@ def _next_words(vitals: Vitals, stall_seconds: int | None, now: datetime) -> dat
     return vitals.progress_at + (quiet // step + 1) * step
 
 
-def _warn_after(stall_seconds: int | None) -> timedelta:
+def warn_after(stall_seconds: int | None) -> timedelta:
+    """How long a silence is before it is told."""
     return WARN if stall_seconds is None else timedelta(seconds=stall_seconds) / 2
 
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 from nicegui import ui
 
+from app.domain.liveness import warn_after
 from app.domain.words import Phase, Status
 from app.pages.components.buttons import button
 from app.pages.components.countdown import iso
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, text
+from app.pages.components.plain_sight import plain_html
 from app.pages.components.terminal import PLAIN, Style, lines_html
 from app.pages.visit import Visit
 from app.state.run_log import MAX_LINES, LogLine, RunLog
@@ -21,8 +23,6 @@ from app.state.wire import ApiProblem, LogPiece, NoAnswer, RunOut
 # A burst is added to the newest chunk while that is short, so few lines travel twice.
 CHUNK_LINES = 40
 BIG_CHUNK_LINES = 500
-# silent for longer is said, where the project has no time of its own
-STALL_SECONDS = 300
 
 
 @dataclass
@@ -98,12 +98,16 @@ class LogPanel:
         run, html = self._run, ""
         since = self._log.written_at or (run.started_at if run else None)
         if run is not None and run.status is Status.RUNNING and since is not None:
-            project = self._visit.board.get(run.project_id)
-            after = (project.stall_seconds if project else None) or STALL_SECONDS
-            html = (
-                f'<span class="quiet" data-quiet="{iso(since)}" data-after="{after}" hidden></span>'
-            )
+            if run.hold and not run.hold.startswith("No output"):
+                html = f'<span class="quiet">{plain_html(run.hold)}</span>'
+            else:
+                ticks = f'data-quiet="{iso(since)}" data-after="{self._warns_after(run):g}"'
+                html = f'<span class="quiet" {ticks} hidden></span>'
         self._quiet.set_content(html)
+
+    def _warns_after(self, run: RunOut) -> float:
+        project = self._visit.board.get(run.project_id)
+        return warn_after(project.stall_seconds if project else None).total_seconds()
 
     def _draw_tools(self) -> None:
         with ui.element("button").classes("chip toggle") as follow:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from app.api.schemas.limits import UsageLimit
 from app.api.schemas.parts import Answer, Body, BranchName, Moment, Prose, TaskText, Text
 from app.domain.words import Status
 
@@ -28,6 +29,7 @@ class ProjectSettings(Body):
     branch_pattern: Text | None = None
     frameworks: list[Text] | None = Field(default=None, max_length=50)
     sandbox: Literal["none", "bubblewrap"] | None = None
+    resume_after_limit: bool | None = None
 
 
 class NewProject(ProjectSettings):
@@ -76,6 +78,7 @@ class LastRun(Answer):
     title: str = ""
     work_branch: str = ""
     because: str | None = None
+    hold: str | None = None
     created_at: Moment
     started_at: Moment | None = None
     ended_at: Moment | None = None
@@ -103,6 +106,7 @@ class ProjectOut(Answer):
     frameworks: list[str]
     sandbox: Literal["none", "bubblewrap"]
     auto_enabled: bool
+    resume_after_limit: bool = True
     state: Literal["cloning", "ready", "broken"]
     state_because: str | None = None
     clone_percent: int | None = None
@@ -115,6 +119,7 @@ class ProjectOut(Answer):
     last_run: LastRun | None = None
     recent_runs: list[Bar] = Field(default_factory=list)
     hold: str | None = None
+    usage_limit: UsageLimit | None = None
     archived_at: Moment | None = None
     created_at: Moment
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from app.domain.lifecycle import LIVE
+from app.domain.words import Status
 from app.pages.components.correlation_chip import correlation_chip_html
 from app.pages.components.countdown import ago_html, iso, since_html, until_html
 from app.pages.components.markup import clean, text
@@ -24,8 +25,18 @@ def status_html(project: ProjectOut, now: datetime) -> str:
     words = text(status.words)
     if status.since is not None:
         words += f" · {since_html(status.since, now)}"
+    if status.until is not None:
+        words += f" · {until_html(status.until, now)}"
     several = f"{project.live_runs} runs are live" if project.live_runs > 1 else ""
     return pill_of(words, status.tone, testid="card-status", title=several)
+
+
+def warning_html(project: ProjectOut) -> str:
+    """What a person is to know of an agent that works: `No output for 12 min`."""
+    last = project.last_run
+    if last is None or last.status is not Status.RUNNING or not last.hold:
+        return ""
+    return pill_of(text(last.hold), "wait", testid="card-warning") + " "
 
 
 def setting_words(project: ProjectOut) -> str:
@@ -76,7 +87,7 @@ def card_html(project: ProjectOut, trouble: Trouble | None, now: datetime) -> st
     return (
         status_html(project, now)
         + f'<div class="sub m" title="{text(project.origin)}">{text(setting_words(project))}</div>'
-        + f'<div class="sub says">{plain_html(sentence_of(project))}</div>'
+        + f'<div class="sub says">{warning_html(project)}{plain_html(sentence_of(project))}</div>'
         + failures_html(project, now)
         + budget_html(project, now)
         + f'<div class="last">{bars_html(project)}{run_link_html(project)}</div>'

@@ -1,0 +1,34 @@
+"""An agent that falls silent: its card says so while it lives, and its project's time ends it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.e2e.scenes import Puppet, add_project, card, start_run, wait_until_released
+from tests.e2e.submits import grave_findings, picture
+from tests.servers import RunyardServer
+
+ALLOWED_SECONDS = 6
+
+
+def test_a_silent_agent_is_shown_on_its_card_and_ended_when_its_time_is_over(
+    signed_in: Page, server: RunyardServer, tmp_path: Path
+) -> None:
+    page, puppet = signed_in, Puppet(tmp_path / "agent")
+    project = add_project(
+        server, tmp_path, puppet.argv, name="still", stall_seconds=ALLOWED_SECONDS
+    )
+    run_id = start_run(server, project, task="Say nothing")
+    warning = card(page, project).get_by_test_id("card-warning")
+    expect(warning).to_have_text(re.compile(r"No output for [3-5] s"))
+    picture(page, "card-warning")
+    assert grave_findings(page) == []
+    page.goto(f"{server.url}/runs/{run_id}")
+    expect(page.get_by_test_id("run-status")).to_contain_text("Died")
+    expect(page.locator(".banner")).to_contain_text("The agent made no progress for 6 s, since")
+    wait_until_released(server, run_id)
+    with server.client() as client:
+        assert client.get(f"/runs/{run_id}").json()["cause"] == "stalled"
