@@ -11,6 +11,7 @@ from app.pages.components.buttons import button
 from app.pages.components.countdown import ago_html
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, counted, text
+from app.pages.components.notifications import NotificationsPanel
 from app.pages.components.status_pill import pill_html
 from app.pages.components.tabs import Tabs, chosen_tab
 from app.pages.frame import Page, frame
@@ -19,7 +20,7 @@ from app.state.doctor_board import AgentSeen, DoctorBoard
 from app.state.door import Door
 from app.state.wire import ApiProblem, DoctorOut, Finding, NoAnswer, SettingOut
 
-TABS = ("Doctor", "Limits")
+TABS = ("Doctor", "Limits", "Notifications")
 HEAD = '<link rel="stylesheet" href="/assets/settings.css">'
 LOOKING = '<div class="card none" role="status">Looking at this machine…</div>'
 MARKS = {"ok": "fine", "look": "to look at", "unknown": "cannot tell", "none": "not there"}
@@ -39,6 +40,8 @@ def register(door: Door) -> None:
             Tabs(TABS, chosen, about="Settings")
             if chosen == "Doctor":
                 DoctorScreen(visit, page, seen)
+            elif chosen == "Notifications":
+                NotificationsPanel(visit, page, await visit.api.notifications())
             else:
                 ui.html(limits_html(seen.settings), sanitize=clean).classes("wrap")
 
