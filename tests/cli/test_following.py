@@ -128,6 +128,17 @@ def test_a_reconnect_after_the_end_gets_204_and_ends(shell: Shell, server: Recor
     assert shell.run(*TRIGGER).code == 0
 
 
+def test_a_wait_outlasts_a_server_that_starts_again(shell: Shell, server: RecordedServer) -> None:
+    away = [Reply(dropped=True), Reply(503, b"soon"), Reply(dropped=True)]
+    server.on("GET", RUN, a_running_run(), *away, a_running_run(), a_run())
+    server.on("GET", f"{RUN}/events", Reply(headers=STREAM, chunks=[b": hello\n\n"]))
+    server.on("GET", f"{RUN}/timeline", {"items": some_stages("accepted", "exited")})
+    done = shell.run("runs", "wait", RUN_ID)
+    assert done.code == 0, done.err
+    assert done.out.startswith("Succeeded  …7f3k1a")
+    assert [line.split()[1] for line in done.err.splitlines()] == ["accepted", "exited"]
+
+
 def test_an_interrupted_wait_says_that_the_run_goes_on(
     shell: Shell, server: RecordedServer
 ) -> None:

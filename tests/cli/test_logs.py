@@ -71,17 +71,6 @@ def test_a_log_is_followed_over_a_server_that_starts_again(
     assert (done.code, done.out, done.err) == (0, content.decode(), "")
 
 
-def test_a_wait_outlasts_a_server_that_starts_again(shell: Shell, server: RecordedServer) -> None:
-    away = [Reply(dropped=True), Reply(503, b"soon"), Reply(dropped=True)]
-    server.on("GET", RUN, a_running_run(), *away, a_running_run(), a_run())
-    server.on("GET", f"{RUN}/events", Reply(headers=STREAM, chunks=[b": hello\n\n"]))
-    server.on("GET", f"{RUN}/timeline", {"items": some_stages("accepted", "exited")})
-    done = shell.run("runs", "wait", RUN_ID)
-    assert done.code == 0, done.err
-    assert done.out.startswith("Succeeded  …7f3k1a")
-    assert [line.split()[1] for line in done.err.splitlines()] == ["accepted", "exited"]
-
-
 def test_an_interrupted_log_ends_without_a_word(shell: Shell, server: RecordedServer) -> None:
     looked, over = threading.Event(), threading.Event()
     server.on("GET", f"{RUN}/log", a_log(b"all\n", 0, 4), a_log(b"all\n", 4, 4))
