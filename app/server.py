@@ -30,6 +30,7 @@ from app.api import (
     forms,
     issues,
     keys,
+    limits,
     notifications,
     parked,
     problems,
@@ -161,6 +162,7 @@ def _build_api(services: Any, live: LiveStream) -> FastAPI:
     api.include_router(afk.routes(services))
     api.include_router(parked.routes(services))
     api.include_router(retry.routes(services))
+    api.include_router(limits.routes(services))
     api.include_router(events.routes(services, live, epoch=secrets.token_hex(4)))
     api.include_router(system.routes(services))
     api.include_router(sign_in.link_routes(services.accounts, services.clock))

@@ -95,3 +95,16 @@ class LoopCalls:
             "POST", f"/runs/{run_id}/retry", body=body, key=key, correlation_id=correlation_id
         )
         return schemas.RunOut.model_validate_json(answer.content)
+
+    async def resume(self: Caller, run_id: str, *, key: str | None = None) -> schemas.RunOut:
+        """Go on now with a run that a usage limit ended, as a new run."""
+        return await self.tell(schemas.RunOut, "POST", f"/runs/{run_id}/resume", {}, key)
+
+    async def account_holds(self: Caller) -> list[schemas.AccountHoldOut]:
+        """The accounts that are at their usage limit."""
+        return (await self.ask(schemas.AccountHolds, "/quota/accounts")).items
+
+    async def lift_hold(self: Caller, agent: str, family: str) -> list[schemas.AccountHoldOut]:
+        """End a hold by hand; those that are left."""
+        body = {"agent": agent, "family": family}
+        return (await self.tell(schemas.AccountHolds, "POST", "/quota/accounts/lift", body)).items

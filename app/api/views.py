@@ -14,6 +14,7 @@ from app.api.schemas import (
     ReportOut,
     RunOut,
     TimelineEvent,
+    UsageLimit,
     UsageOut,
 )
 from app.domain.lifecycle import phase_of
@@ -31,7 +32,7 @@ SAME_NAME = (
     *("base_sha", "head_sha", "issue", "pr_number", "task", "agent", "model", "delivers", "tags"),
     *("retry_of", "retried_by", "batch_id", "created_at", "started_at", "ended_at"),
     *("released_at", "deadline", "budget_seconds", "because", "cause", "hold", "exit_code"),
-    *("exit_signal", "pid", "parked", "correlation_id", "created_by"),
+    *("exit_signal", "pid", "parked", "may_resume", "resumes", "correlation_id", "created_by"),
 )
 
 
@@ -86,6 +87,7 @@ def project_out(view: ProjectView) -> ProjectOut:
         last_run=_last_run(view.last) if view.last else None,
         recent_runs=[_bar(run) for run in view.newest],
         hold=view.hold,
+        usage_limit=UsageLimit.model_validate(view.usage_hold) if view.usage_hold else None,
     )
 
 

@@ -211,15 +211,9 @@ class Assembly:
         )
 
     def _make_resume_desk(self, retry: RetryDesk) -> ResumeDesk:
-        return ResumeDesk(
-            self._ledgers,
-            self._outside,
-            self._limits,
-            retry,
-            self.reporter,
-            self._ground.leases,
-            self._identity.as_dict(),
-        )
+        leases, told = self._ground.leases, self._identity.as_dict()
+        desks = (self._limits, retry, self.reporter)
+        return ResumeDesk(self._ledgers, self._outside, *desks, leases, told)
 
     def _make_sweep(self, loop: AutoLoop, resume: ResumeDesk) -> Sweep:
         return Sweep(
@@ -249,7 +243,10 @@ class Assembly:
     def _make_overview(self, desk: ProjectDesk) -> Overview:
         projects, runs = self._ledgers.projects, self._ledgers.runs
         feed, remembers = self._ground.feed, self._ground.leases.is_alone
-        return Overview(projects, runs, self._issues, desk, feed, remembers=remembers)
+        limits, clock = self._limits, self._clock
+        return Overview(
+            projects, runs, self._issues, desk, feed, limits, clock, remembers=remembers
+        )
 
     def _make_demo_desk(self, desk: ProjectDesk) -> DemoDesk:
         git, files = self._ground.adapters.git, ASSETS / "demo" / "repository"

@@ -95,6 +95,8 @@ def _in_plain_sight(value: Any) -> Any:
 
 def _pill(project: ProjectOut, now: datetime) -> tuple[str, str]:
     status = status_of(project)
+    if status.until is not None:
+        return f"{status.words} · {took((status.until - now).total_seconds())}", status.tone
     if status.since is None:
         return status.words, status.tone
     return f"{status.words} · {took((now - status.since).total_seconds())}", status.tone

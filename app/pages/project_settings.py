@@ -23,6 +23,7 @@ class SettingsTab:
 
 def settings_of(project: ProjectOut) -> list[tuple[str, str]]:
     """Names and values, as people read them."""
+    after = "resumed by itself" if project.resume_after_limit else "a person resumes it"
     stall = took(project.stall_seconds) if project.stall_seconds else "never"
     return [
         ("Origin", project.origin),
@@ -34,6 +35,7 @@ def settings_of(project: ProjectOut) -> list[tuple[str, str]]:
         ("Prompt", project.prompt or "the usual one"),
         ("Time for a run", took(project.budget_seconds)),
         ("Ended when silent for", stall),
+        ("After a usage limit", after),
         ("Runs at once", str(project.max_concurrency)),
         ("Opens the change", project.open_pr),
         ("Branch of an issue", project.branch_pattern),

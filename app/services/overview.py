@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
 
+from app.domain.holds import Stand, stand_of
 from app.domain.lifecycle import LIVE, WAITING
 from app.errors import NotFound
 from app.records.feed import Feed, Numbered, ProjectChanged
+from app.records.hold_ledger import facts_of
 from app.records.parked_ledger import ParkedLedger
 from app.records.project_ledger import ProjectLedger
 from app.records.run_ledger import RunLedger
-from app.records.tables import Project, Run
+from app.records.tables import AccountHold, Project, Run
 from app.services.issues import IssueDesk
 from app.services.projects import ProjectDesk
+from app.services.usage_limits import UsageLimits
 
 log = logging.getLogger(__name__)
 BARS = 10
@@ -37,6 +42,8 @@ class ProjectView:
     clone_percent: int | None
     hold: str | None
     parked_count: int
+    holds: tuple[AccountHold, ...] = ()
+    usage_hold: AccountHold | None = None
 
 
 class Overview:
@@ -49,6 +56,8 @@ class Overview:
         issues: IssueDesk,
         desk: ProjectDesk,
         feed: Feed,
+        limits: UsageLimits,
+        clock: Callable[[], datetime],
         *,
         remembers: bool,
     ) -> None:
@@ -57,6 +66,8 @@ class Overview:
         self._parked = ParkedLedger(runs)
         self._issues = issues
         self._desk = desk
+        self._limits = limits
+        self._clock = clock
         # on a shared database another server's changes are not heard: nothing may be remembered
         self._remembers = remembers
         self._lock = threading.Lock()
@@ -79,7 +90,8 @@ class Overview:
                 is_news = self._epochs.get(project_id, 0) != epoch
                 if self._remembers and not is_news and _is_whole(view):
                     self._views[project_id] = view
-        return view
+        standing = _standing(view.holds, self._clock())
+        return replace(view, usage_hold=standing) if standing else view
 
     def _hear(self, told: Numbered) -> None:
         if isinstance(told.change, ProjectChanged):
@@ -106,7 +118,13 @@ class Overview:
             clone_percent=self._desk.progress(project_id),
             hold=next((run.hold for run in waiting if run.hold), None),
             parked_count=self._parked.count(project_id),
+            holds=tuple(self._holds(project, [*waiting, *newest[:1]])),
         )
+
+    def _holds(self, project: Project, runs: list[Run]) -> list[AccountHold]:
+        """Those of the accounts that its next runs need."""
+        agents = dict.fromkeys([project.agent, *(run.agent for run in runs)])
+        return [hold for agent in agents for hold in self._limits.of(agent)]
 
     def _ready_count(self, project: Project) -> int | None:
         # one project whose issues cannot be read is shown so, and the others are shown
@@ -120,6 +138,13 @@ class Overview:
         # what a success or a Reset has wiped out is no failure of now
         wanted = min(project.strikes, FAILURES)
         return self._runs.newest_strikes(project.id, limit=wanted) if wanted else []
+
+
+def _standing(holds: tuple[AccountHold, ...], now: datetime) -> AccountHold | None:
+    """The hold that lets nothing pass now, of several the one that lasts longest."""
+    stops = (Stand.HELD, Stand.PROBING)
+    found = [hold for hold in holds if stand_of(facts_of(hold), now) in stops]
+    return max(found, key=lambda hold: (hold.until is None, hold.until or now), default=None)
 
 
 def _is_whole(view: ProjectView) -> bool:

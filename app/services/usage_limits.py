@@ -23,6 +23,7 @@ from app.domain.reports import LimitReached
 from app.domain.words import Trigger
 from app.errors import AccountHeld, NotFound
 from app.records import hold_ledger
+from app.records.audit_ledger import Deed, write_down
 from app.records.database import Transaction
 from app.records.hold_ledger import HoldLedger, facts_of
 from app.records.run_ledger import RunLedger
@@ -39,6 +40,11 @@ class HoldView:
     hold: AccountHold
     stand: Stand
     waiting: int
+
+    @property
+    def sentence(self) -> str:
+        """Where it stands, as a person reads it."""
+        return sentence_of(self.hold.agent, self.hold.family, self.stand, self.hold.until)
 
 
 class UsageLimits:
@@ -164,15 +170,19 @@ class UsageLimits:
             for hold in holds
         ]
 
-    def of(self, agent: str, model: str | None) -> list[AccountHold]:
-        """The holds that runs of an agent meet."""
-        return self._read(agent, model)
+    def of(self, agent: str) -> list[AccountHold]:
+        """The holds that an agent's runs may meet."""
+        return self._read(agent, None)
 
-    def lift(self, agent: str, family: str, now: datetime) -> None:
+    def lift(self, agent: str, family: str, deed: Deed, now: datetime) -> None:
         """End a hold by hand: those that wait follow one by one. Raises NotFound."""
         for hold in self._read(agent, None):
-            if hold.family == family and self.ledger.change(hold, probe_run_id=None, next_at=now):
-                return
+            if hold.family != family:
+                continue
+            with self.ledger.stores.control.transaction() as tx:
+                if hold_ledger.change(tx, hold, probe_run_id=None, next_at=now):
+                    write_down(tx, deed, now)
+                    return
         raise NotFound("This account is not held.")
 
     def _read(self, agent: str, model: str | None) -> list[AccountHold]:

@@ -19,11 +19,12 @@ BARS = 10
 
 @dataclass(frozen=True)
 class CardStatus:
-    """The pill: words, a tone, and the moment from which a clock runs behind them."""
+    """The pill: words, a tone, and the moment from or to which a clock runs behind them."""
 
     words: str
     tone: str
     since: datetime | None = None
+    until: datetime | None = None
 
 
 def status_of(project: ProjectOut) -> CardStatus:
@@ -40,6 +41,8 @@ def status_of(project: ProjectOut) -> CardStatus:
         return _live(last)
     if project.live_runs:
         return CardStatus("Running", "acc")
+    if project.usage_limit is not None:
+        return CardStatus("Usage limit", "wait", until=project.usage_limit.until)
     if project.paused:
         return CardStatus(f"Auto paused · {project.strikes} fails", "stop")
     if last is not None and last.status in WAITING:

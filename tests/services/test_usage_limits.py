@@ -202,11 +202,12 @@ def test_a_limit_that_only_a_person_ends_is_not_tried_by_itself(yard: Limited) -
     assert held.value.members == {"until": None}
     yard.tick(after=timedelta(days=9))
     assert yard.heirs(run) == []
-    yard.plane.services.limits.lift("claude", "", yard.now)
+    deed = Deed(yard.plane.person, "lift hold", "by a person", "test")
+    yard.plane.services.limits.lift("claude", "", deed, yard.now)
     yard.tick()
     assert yard.heirs(run)[0].status == "running"
     with pytest.raises(NotFound):
-        yard.plane.services.limits.lift("codex", "", yard.now)
+        yard.plane.services.limits.lift("codex", "", deed, yard.now)
 
 
 def test_a_project_may_opt_out(yard: Limited) -> None:

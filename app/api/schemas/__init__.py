@@ -15,6 +15,13 @@ from app.api.schemas.issues import (
     NewIssue,
 )
 from app.api.schemas.keys import KeyOut, KeyReset
+from app.api.schemas.limits import (
+    AccountHoldOut,
+    AccountHolds,
+    HoldLift,
+    ResumeOrder,
+    UsageLimit,
+)
 from app.api.schemas.loop import (
     AfkStart,
     AutoSwitch,
@@ -82,6 +89,8 @@ from app.api.schemas.system import (
 __all__ = [
     "MAX_BODY_BYTES",
     "MAX_TASK_BYTES",
+    "AccountHoldOut",
+    "AccountHolds",
     "AfkStart",
     "Answer",
     "Argv",
@@ -103,6 +112,7 @@ __all__ = [
     "DoctorOut",
     "FiguresOut",
     "Finding",
+    "HoldLift",
     "IssueChange",
     "IssueHold",
     "IssueOut",
@@ -132,6 +142,7 @@ __all__ = [
     "ReceiverOut",
     "RecentFailure",
     "ReportOut",
+    "ResumeOrder",
     "RetryOrder",
     "RunOrder",
     "RunOut",
@@ -145,6 +156,7 @@ __all__ = [
     "TimelineEvent",
     "Tracker",
     "TriedOut",
+    "UsageLimit",
     "UsageOut",
     "WouldStart",
 ]

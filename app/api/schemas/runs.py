@@ -135,6 +135,8 @@ class RunOut(Answer):
     exit_signal: int | None = None
     pid: int | None = None
     delivery: DeliveryOut | None = None
+    may_resume: bool = False
+    resumes: int = 0
     parked: bool = False
     usage: UsageOut = Field(default_factory=UsageOut)
     correlation_id: str
