@@ -9,20 +9,20 @@ from app.adapters.agents.streams import StreamReader
 from app.domain.reports import Report, ReportEvent, Tally
 
 RECORDED = Path(__file__).parent.parent / "agents_for_tests" / "streams"
-MESSAGES = {preset.name: preset.limit_messages for preset in PRESETS}
+AGENTS = {preset.name: preset for preset in PRESETS}
 
 
-def reader_of(stream: str) -> StreamReader:
-    return StreamReader(stream, MESSAGES[stream])
+def reader_of(agent: str) -> StreamReader:
+    return StreamReader(AGENTS[agent].stream, AGENTS[agent].limit_messages)
 
 
-def events_of(stream: str, *pieces: bytes) -> list[ReportEvent]:
-    reader = reader_of(stream)
+def events_of(agent: str, *pieces: bytes) -> list[ReportEvent]:
+    reader = reader_of(agent)
     return [event for piece in pieces for event in reader.feed(piece)] + reader.finish()
 
 
-def report_of(stream: str, *pieces: bytes) -> Report:
+def report_of(agent: str, *pieces: bytes) -> Report:
     tally = Tally()
-    for event in events_of(stream, *pieces):
+    for event in events_of(agent, *pieces):
         tally.add(event)
     return tally.report

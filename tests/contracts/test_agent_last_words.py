@@ -171,6 +171,11 @@ def test_an_event_about_the_quota_is_a_limit_only_where_it_rejects(
         ("gemini", "Usage limit reached for gemini-3-pro", "gemini-3-pro", False),
         ("aider", "litellm.RateLimitError: OpenAIException - insufficient_quota", "", True),
         ("opencode", "You exceeded your current quota: insufficient_quota", "", True),
+        ("cursor", "You've hit your usage limit", "", False),
+        ("amp", "You are out of credits. Buy more to go on.", "", True),
+        ("copilot", "You have exceeded your premium request allowance.", "", False),
+        ("copilot", "Sorry, you have hit a rate limit", "", False),
+        ("qwen", "API Error: 429 You are too fast", "", False),
     ],
 )
 def test_a_sentence_tells_what_it_holds_for_and_who_ends_it(

@@ -21,5 +21,7 @@ AMP = Preset(
         variables=("AMP_API_KEY",),
         files=(Stored("secrets.json", "~/.local/share/amp", holds=("apiKey",)),),
     ),
+    # it is paid by credits, which only a person can buy
+    limit_messages=(r"\b(?P<person>(?:out of|insufficient|not enough|no) (?:[a-z]+ )?credits?)\b",),
     environment=("AMP_API_KEY",),
 )

@@ -24,5 +24,10 @@ COPILOT = Preset(
         files=(Stored("hosts.yml", "~/.config/gh", holds=("oauth_token",)),),
     ),
     continue_arguments=("--resume", "{session}"),
+    limit_messages=(
+        r"\b(?:hit|reached|exceeded) (?:a|the|your) (?:[a-z]+ ){0,2}rate limit\b",
+        r"\bexceeded your (?:[a-z]+ ){0,2}premium requests?\b",
+        r"\brate limit exceeded\b",
+    ),
     environment=_TOKENS,
 )

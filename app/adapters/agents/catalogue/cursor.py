@@ -18,5 +18,10 @@ CURSOR = Preset(
         files=(Stored("auth.json", "~/.config/cursor", holds=("accessToken",)),),
     ),
     continue_arguments=("--resume", "{session}"),
+    # its plans have limits of several names
+    limit_messages=(
+        r"You['’]ve (?:hit|reached) your (?:[a-z]+ ){0,2}limit\b",
+        r"\busage limit (?:reached|exceeded)\b",
+    ),
     environment=("CURSOR_API_KEY",),
 )

@@ -18,5 +18,10 @@ QWEN = Preset(
         files=(Stored("oauth_creds.json", "~/.qwen", holds=("token",)),),
     ),
     continue_arguments=("-r", "{session}"),
+    limit_messages=(
+        r"\b(?P<person>insufficient_quota)\b",
+        r"\bquota exceeded\b",
+        r"\b(?:error|status(?: code)?)\W{1,3}429\b",
+    ),
     environment=("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL"),
 )
