@@ -106,10 +106,10 @@ class Launcher:
             # an issue's branch stays claimed, or the loop would try the same issue for ever
             self._end(run, str(failure), Undone(parked=run.work_branch if run.issue else ""))
             return False
-        except (NotLaunched, OriginProblem, LaunchFailed, CannotRead) as failure:
         except AccountFull as failure:
             self._end_undone(run_id, str(failure), made, Cause.USAGE_LIMIT)
             return False
+        except (NotLaunched, OriginProblem, LaunchFailed, CannotRead) as failure:
             self._end_undone(run_id, sentence_of(failure), made, cause_of(failure))
             return False
         except Exception as problem:
@@ -210,6 +210,8 @@ class Launcher:
         latest = self._runs.find(run.id)
         if latest is None or latest.status != Status.STARTING:
             raise NotLaunched("it was stopped before its agent was started")
+        if held := self._limits.stops(run, self._clock()):
+            raise AccountFull(held)
         if self.launch_by(run) <= self._clock():
             raise NotLaunched(self._too_long)
 
@@ -218,8 +220,6 @@ class Launcher:
         base = self._mirrors.origin_tip(repo, run.branch_name)
         if base is None:
             raise NotLaunched(f"origin has no branch {run.branch_name} any more")
-        if held := self._limits.stops(run, self._clock()):
-            raise AccountFull(held)
         self._must_be_free_at_origin(repo, run)
         # the commit is noted first: a crash after the claim must know what to release
         self._runs.note(run.id, run.project_id, base_sha=base)
@@ -289,6 +289,7 @@ class Launcher:
                 cause=cause,
                 because=because,
                 released_at=None if undone.remains else now,
+                may_resume=cause is Cause.USAGE_LIMIT and run.trigger != Trigger.AUTO,
                 hold=undone.remains or None,
                 parked=bool(undone.parked),
             )
@@ -296,4 +297,3 @@ class Launcher:
 
     def _tell(self, run: Run, kind: str, sentence: str, **data: object) -> None:
         self._runs.tell_once(run.id, self._clock(), kind, sentence, **data)
-                may_resume=cause is Cause.USAGE_LIMIT and run.trigger != Trigger.AUTO,
