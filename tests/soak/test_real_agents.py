@@ -1,0 +1,149 @@
+"""The real command lines, installed in the versions that the presets quote, and signed out.
+
+They are kept below the user's cache; skipped where npm, or where it installs from, is away.
+What was seen with them, at a machine without a network: claude and gemini say that they are signed
+out, and exit; codex tries to reach its model again and again; opencode says nothing at all.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from app.adapters.agents.catalogue import PRESETS, Preset
+from app.adapters.agents.presets import AgentPresets
+from app.domain.endings import ExitReason, ExitRecord
+from app.domain.last_words import Failure
+from app.domain.reports import Tally
+from app.domain.rules import RunFacts, classify
+from app.domain.words import Cause
+from app.services.ports import AgentFinding, Job, SignedIn
+from tests.repositories import make_origin
+
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
+
+BY_NPM = "npm install -g "
+INSTALL_SECONDS = 600
+# the first start of some unpacks them
+START_SECONDS = 40
+NAMES = ("claude", "codex", "gemini", "opencode")
+CHOSEN = [preset for preset in PRESETS if preset.name in NAMES]
+UNKNOWN_WORDS = ("unknown option", "unexpected argument", "unknown argument", "unknown command")
+
+
+def package_of(preset: Preset) -> str:
+    """What npm calls it, in the version that the preset quotes."""
+    return f"{preset.install.removeprefix(BY_NPM)}@{preset.version}"
+
+
+@pytest.fixture(scope="module")
+def programs() -> Path:
+    """The folder of the programs, installed once."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not on this machine: the real agents were not tried")
+    packages = [package_of(preset) for preset in CHOSEN]
+    mark = "-".join(package.rpartition("@")[2] for package in packages)
+    folder = Path(platformdirs.user_cache_dir("runyard-tests", appauthor=False)) / mark
+    programs = folder / "node_modules" / ".bin"
+    if not all((programs / preset.executable).exists() for preset in CHOSEN):
+        folder.mkdir(parents=True, exist_ok=True)
+        argv = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", *packages]
+        answer = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=INSTALL_SECONDS
+        )
+        if answer.returncode != 0:
+            pytest.skip(f"npm could not install the real agents: {answer.stderr[-500:]!r}")
+    return programs
+
+
+@pytest.fixture
+def agents(programs: Path, tmp_path: Path) -> AgentPresets:
+    """They, and a person who has never signed in to anything."""
+    home = tmp_path / "home"
+    home.mkdir()
+    path = f"{programs}:{os.environ['PATH']}"
+    return AgentPresets({"PATH": path, "HOME": str(home), "IS_SANDBOX": "1"}, CHOSEN)
+
+
+def found_of(agents: AgentPresets, name: str) -> AgentFinding:
+    [finding] = [one for one in agents.findings() if one.name == name]
+    return finding
+
+
+@pytest.mark.parametrize("preset", CHOSEN, ids=lambda preset: preset.name)
+def test_doctor_knows_the_real_program(agents: AgentPresets, preset: Preset) -> None:
+    finding = found_of(agents, preset.name)
+    assert (finding.version, finding.is_old) == (preset.version, False)
+    assert finding.unknown_flags == ()
+    expected = SignedIn.NO if preset.sign_in.is_whole else SignedIn.UNKNOWN
+    assert finding.signed_in is expected
+    unready = agents.unready(preset.name, None)
+    assert (unready.cause if unready else None) == (Cause.AUTH if preset.sign_in.is_whole else None)
+
+
+@pytest.mark.parametrize("preset", CHOSEN, ids=lambda preset: preset.name)
+def test_its_command_line_is_taken_and_being_signed_out_is_told(
+    agents: AgentPresets, preset: Preset, tmp_path: Path
+) -> None:
+    copy = make_origin(tmp_path / "copy")
+    job = Job("Say hello.", tmp_path / "prompt", copy, "main", None, None)
+    code, output = run(agents, preset, job, copy)
+    told = output.decode(errors="replace").lower()
+    assert [words for words in UNKNOWN_WORDS if words in told] == []
+    assert code not in (2, 127)
+    tally, reader = Tally(), agents.reader(preset.name)
+    assert reader is not None
+    for event in [*reader.feed(output), *reader.finish()]:
+        tally.add(event)
+    word = tally.report.last_word
+    if code is None:
+        # it goes on for ever: what ends it is the project's stall time
+        assert word.failure in (Failure.AUTH, Failure.NETWORK, None)
+        assert word.failure is not None or not output
+        return
+    failure = word.failure or agents.exit_failure(preset.name, code)
+    now = datetime.now(UTC)
+    facts = RunFacts(
+        delivered=False,
+        exit=ExitRecord(code, None, ExitReason.EXITED, now),
+        alive=False,
+        now=now,
+        deadline=None,
+        word=replace(word, failure=failure),
+    )
+    assert classify(facts).cause in (Cause.AUTH, Cause.NETWORK)
+
+
+def run(agents: AgentPresets, preset: Preset, job: Job, folder: Path) -> tuple[int | None, bytes]:
+    """Its exit code and all that it wrote; None where it had to be ended."""
+    environment = agents.environment(preset.name)
+    argv = agents.command(preset.name, job, None)
+    program = shutil.which(argv[0], path=environment["PATH"])
+    assert program is not None
+    log = folder.parent / "log"
+    with log.open("wb") as file:
+        asked = subprocess.Popen(
+            [program, *argv[1:]],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            cwd=folder,
+            start_new_session=True,
+        )
+    with asked:
+        try:
+            code: int | None = asked.wait(START_SECONDS)
+        except subprocess.TimeoutExpired:
+            code = None
+            os.killpg(asked.pid, signal.SIGKILL)
+    return code, log.read_bytes()
