@@ -105,6 +105,10 @@ def read_log(
         log.print_rest()
         if follow:
             log.follow()
+    except KeyboardInterrupt:
+        if sys.stdout.isatty():
+            print()  # what comes next begins on a line of its own
+        raise
     finally:
         log.finish()
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.bench.accepting import measure_accepting
+from tests.bench.commanding import measure_first_words
 from tests.bench.idling import measure_rest
 from tests.bench.launching import make_large_origin, measure_launch, write_agent
 from tests.bench.listing import measure_lists
@@ -39,6 +40,7 @@ def main() -> None:
             projects = _add_projects(few, CARDS)
             _step("accepting", lambda: _measure_accepting(found, few, projects[0]))
             few.seed(projects[:PROJECTS_WITH_HISTORY], FEW_ROWS)
+            _step("the command line", lambda: found.update(measure_first_words(few)))
             _step("the page of cards", lambda: found.update(measure_page(few)))
             _step("a long history", lambda: _measure_history(found, folder, few, projects[0]))
         _step("launching", lambda: _measure_launch(found, folder))

@@ -69,6 +69,8 @@ ROWS = (
     Row("flood_cpu", "20 live runs at 1 MB/s, watched: server CPU", 60, "%"),
     Row("flood_memory", "the same: memory growth over 10 minutes", 30, "MB"),
     Row("start", "second start, 10⁵ runs → first page", 1.5, "s"),
+    Row("first_answer", "`runyard runs list`: command → first output", 0.3, "s"),
+    Row("first_word", "`runyard --help`: first output / Python's own", 15, "×"),
 )
 KNOWN = frozenset(row.key for row in ROWS)
 Found = dict[str, Measured | Missing]
