@@ -289,6 +289,7 @@ class Assembly:
             ground.database.kind,
             ground.adapters.git,
             lambda: ground.counting.check(self._clock()),
+            ground.notifications.problems,
         )
         publish = ground.feed.publish
         return Doctor(

@@ -19,7 +19,11 @@ _IN_A_FILE = "sqlite:///"
 
 
 def premises_of(
-    settings: Settings, database: str, git: Git, limits: Callable[[], LimitsMode]
+    settings: Settings,
+    database: str,
+    git: Git,
+    limits: Callable[[], LimitsMode],
+    receivers: Callable[[], list[tuple[str, str | None]]],
 ) -> Premises:
     """The premises; what takes time to find out is asked when doctor asks."""
     return Premises(
@@ -33,6 +37,7 @@ def premises_of(
         git=lambda: _numbers(git.version()),
         sandbox=lambda: shutil.which("bwrap"),
         limits=limits,
+        receivers=receivers,
     )
 
 

@@ -31,8 +31,8 @@ class Premises:
     """What the server knows of itself.
 
     `is_open` where other machines can reach its address, `private` are the files and folders that
-    are for its user alone; `git`, `sandbox` and
-    `limits` are asked when doctor looks.
+    are for its user alone; `git`, `sandbox`, `limits` and `receivers` (of
+    notifications, each with its problem) are asked when doctor looks.
     """
 
     bind: str
@@ -45,6 +45,7 @@ class Premises:
     git: Callable[[], tuple[int, ...]]
     sandbox: Callable[[], str | None]
     limits: Callable[[], LimitsMode]
+    receivers: Callable[[], list[tuple[str, str | None]]]
 
 
 class Look(StrEnum):
@@ -119,6 +120,7 @@ def examine(agents: Agents, premises: Premises) -> Iterator[Checked]:
     for name, path in premises.private.items():
         yield _private(name, path)
     yield _limits(premises.limits())
+    yield from _notifications(premises.receivers())
 
 
 def _git(version: tuple[int, ...]) -> Checked:
@@ -210,6 +212,15 @@ def _limits(mode: LimitsMode) -> Checked:
         "The runs table counts alone, and exactly, until RUNYARD_REDIS_URL answers again.",
         SERVER,
     )
+
+
+def _notifications(receivers: list[tuple[str, str | None]]) -> Iterator[Checked]:
+    if not receivers:
+        found = "off · RUNYARD_NOTIFY_URLS names no receiver"
+        yield Checked(Level.NONE, "notifications", found, about=SERVER)
+    for shown, problem in receivers:
+        level = Level.OK if problem is None else Level.LOOK
+        yield Checked(level, "notifications", shown, problem or "", SERVER)
 
 
 def _dotted(version: tuple[int, ...]) -> str:

@@ -70,6 +70,7 @@ def premises(tmp_path: Path) -> Premises:
         git=lambda: (2, 39, 5),
         sandbox=lambda: "/usr/bin/bwrap",
         limits=lambda: LimitsMode.TABLE,
+        receivers=lambda: [("slack://…", None)],
     )
 
 
@@ -115,6 +116,12 @@ MACHINE = {
     "no token": (lose_token, "token", "none", ""),
     "no sandbox": (having(sandbox=lambda: None), "sandbox", "look", "install bubblewrap"),
     "limits": (having(limits=lambda: LimitsMode.DEGRADED), "limiter mode", "look", "Redis"),
+    "receivers": (
+        having(receivers=lambda: [("slack://…", "It cannot be used.")]),
+        "notifications",
+        "look",
+        "It cannot be used.",
+    ),
     "no runs folder": (having(runs_dir=Path("/no/such")), "disk", "unknown", "that folder"),
     "other database": (having(database="PostgreSQL"), "database", "ok", ""),
 }
