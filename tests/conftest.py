@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections import Counter
@@ -31,6 +32,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     tests_of = Counter(item.path for item in items)
     in_browser = {item.path for item in items if _drives_a_browser(item)}
     items.sort(key=lambda item: (item.path in in_browser) and 1 / tests_of[item.path])
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported stays: no collection of garbage need look through it again."""
+    gc.freeze()
 
 
 def _drives_a_browser(item: pytest.Item) -> bool:
