@@ -10,7 +10,7 @@ from app.domain.last_words import Failure, LastWord
 from app.domain.lifecycle import Signal
 from app.domain.words import Cause
 
-# what a shell, and a supervisor of old, answer for a command that is not there
+# what a shell answers for a command that is not there
 NOT_FOUND = 127
 MAX_WORDS = 200
 

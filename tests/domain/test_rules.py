@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import product
 from typing import Any
 
 import pytest
 
-from app.domain.endings import FAILURES, REASONS
-from app.domain.last_words import Failure, LastWord, LimitReached
-from app.domain.lifecycle import Signal, next_status
-from app.domain.liveness import LINGER, Vitals
+from app.domain.lifecycle import Signal
 from app.domain.rules import (
     ExitReason,
     ExitRecord,
@@ -24,29 +21,10 @@ from app.domain.rules import (
     strike_effect,
 )
 from app.domain.words import Cause, Delivers, Status
+from tests.domain.facts import ALIVE, NOW, ended, outcome
 
-NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-LATER, EARLIER = NOW + timedelta(seconds=1), NOW - timedelta(seconds=1)
-ALIVE = RunFacts(delivered=False, exit=None, alive=True, now=NOW, deadline=LATER)
+EARLIER = NOW - timedelta(seconds=1)
 REPORT = replace(ALIVE, delivers=Delivers.REPORT)
-
-
-def ended(
-    code: int | None = 0,
-    *,
-    signal: int | None = None,
-    reason: ExitReason = ExitReason.EXITED,
-    **facts: Any,
-) -> RunFacts:
-    """Facts of an agent that left an exit record."""
-    record = ExitRecord(code, signal, reason, NOW)
-    return replace(ALIVE, exit=record, alive=False, **facts)
-
-
-def outcome(facts: RunFacts) -> tuple[Signal | None, Cause | None]:
-    """The signal and the cause of a verdict."""
-    verdict = classify(facts)
-    return verdict.signal, verdict.cause
 
 
 @pytest.mark.parametrize(
@@ -115,151 +93,6 @@ def test_a_report_succeeds_by_exit_code_zero_alone(
     facts: RunFacts, expected: tuple[Signal | None, Cause | None]
 ) -> None:
     assert outcome(facts) == expected
-
-
-LIMIT = LimitReached("You've hit your limit · resets 1pm (Europe/Paris)", LATER)
-LIMITED = LastWord(is_ok=False, limit=LIMIT)
-SIGNED_OUT = LastWord(is_ok=False, failure=Failure.AUTH, evidence="Not logged in")
-OFFLINE = LastWord(failure=Failure.NETWORK, evidence="ECONNREFUSED")
-FAILED = LastWord(is_ok=False, failure=Failure.OTHER, evidence="Model not found")
-DONE_WELL = LastWord(is_ok=True)
-STOPPED = ExitReason.STOPPED
-REACHED = "the agent's usage limit was reached: You've hit your limit · resets 1pm (Europe/Paris)"
-
-
-@pytest.mark.parametrize(
-    ("facts", "signal", "cause", "because"),
-    [
-        (ended(1, word=LIMITED), Signal.USAGE_LIMIT, Cause.USAGE_LIMIT, REACHED),
-        (ended(0, word=LIMITED), Signal.USAGE_LIMIT, Cause.USAGE_LIMIT, REACHED),
-        (ended(1, word=LIMITED, has_work=True), Signal.USAGE_LIMIT, Cause.USAGE_LIMIT, REACHED),
-        (ended(None, signal=9, word=LIMITED), Signal.USAGE_LIMIT, Cause.USAGE_LIMIT, REACHED),
-        (ended(None, signal=15, reason=STOPPED, word=LIMITED), Signal.USAGE_LIMIT, None, REACHED),
-        # its exit is good, and it does not say that it has failed
-        (ended(0, word=LastWord(limit=LIMIT)), Signal.GONE, Cause.NO_DELIVERY, None),
-        (ended(0, word=LastWord(limit=LIMIT), has_work=True), Signal.WORK_TO_DELIVER, None, None),
-        # the deadline goes before it
-        (ended(1, word=LIMITED, reason=ExitReason.DEADLINE), Signal.DEADLINE, Cause.BUDGET, None),
-        (
-            ended(1, word=SIGNED_OUT),
-            Signal.GONE,
-            Cause.AUTH,
-            "the agent is not signed in: Not logged in",
-        ),
-        (ended(41, word=SIGNED_OUT), Signal.GONE, Cause.AUTH, None),
-        (
-            ended(1, word=OFFLINE),
-            Signal.GONE,
-            Cause.NETWORK,
-            "the agent could not reach its model: ECONNREFUSED",
-        ),
-        (ended(0, word=OFFLINE, has_work=True), Signal.WORK_TO_DELIVER, None, None),
-        # an exit code that is good though the agent says it failed (opencode, aider)
-        (ended(0, word=SIGNED_OUT), Signal.GONE, Cause.AUTH, None),
-        (
-            ended(0, word=FAILED, has_work=True),
-            Signal.GONE,
-            Cause.EXIT_CODE,
-            "the agent said that it failed: Model not found",
-        ),
-        (ended(1, word=FAILED), Signal.GONE, Cause.EXIT_CODE, "agent exited 1: Model not found"),
-        (ended(None, signal=9, word=FAILED), Signal.GONE, Cause.SIGNAL, "killed by signal 9"),
-        (ended(1, word=DONE_WELL), Signal.GONE, Cause.EXIT_CODE, "agent exited 1"),
-        (ended(127), Signal.GONE, Cause.AGENT_MISSING, None),
-        (ended(127, word=SIGNED_OUT), Signal.GONE, Cause.AUTH, None),
-        # what ended it goes before what it said of its trouble
-        (ended(1, word=OFFLINE, reason=ExitReason.DISK_FULL), Signal.GONE, Cause.DISK_FULL, None),
-        # ended after its last word, by us: what it said counts
-        (
-            ended(None, signal=15, reason=STOPPED, word=DONE_WELL, has_work=True),
-            Signal.WORK_TO_DELIVER,
-            None,
-            "agent finished and was ended with commits to deliver",
-        ),
-        (
-            ended(None, signal=15, reason=STOPPED, word=DONE_WELL),
-            Signal.GONE,
-            Cause.NO_DELIVERY,
-            "agent finished and was ended, nothing delivered",
-        ),
-        (ended(None, signal=15, reason=STOPPED, word=FAILED), Signal.GONE, Cause.EXIT_CODE, None),
-        (
-            ended(None, signal=15, reason=STOPPED, word=OFFLINE),
-            Signal.GONE,
-            Cause.SESSION_GONE,
-            None,
-        ),
-    ],
-)
-def test_the_last_word_of_an_agent_decides_its_end(
-    facts: RunFacts, signal: Signal, cause: Cause | None, because: str | None
-) -> None:
-    verdict = classify(facts)
-    assert verdict.signal is signal
-    assert cause is None or verdict.cause is cause
-    assert because is None or verdict.because == because
-
-
-def test_a_limit_comes_with_what_the_agent_wrote() -> None:
-    verdict = classify(ended(1, word=LIMITED))
-    assert (verdict.limit, verdict.evidence) == (LIMIT, LIMIT.evidence)
-    assert classify(ended(1, word=SIGNED_OUT)).evidence == "Not logged in"
-    assert len(classify(ended(1, word=replace(FAILED, evidence="x\n" * 500))).because) < 250
-
-
-@pytest.mark.parametrize(
-    "ending", [*REASONS.values(), *FAILURES.values()], ids=lambda ending: ending.cause
-)
-def test_every_known_ending_leads_from_running_to_an_end_with_a_sentence(ending: Any) -> None:
-    status = next_status(Status.RUNNING, ending.signal)
-    assert status in (Status.DIED, Status.TIMED_OUT, Status.LIMITED)
-    assert ending.because
-
-
-@pytest.mark.parametrize("cause", [Cause.AUTH, Cause.NETWORK, Cause.AGENT_MISSING, Cause.DISK_FULL])
-def test_what_the_agent_cannot_help_is_no_strike(cause: Cause) -> None:
-    assert strike_effect(Status.DIED, cause, resolves_issue=True) is Strike.NONE
-
-
-def living(since: float = 0, word: LastWord | None = None, **facts: Any) -> RunFacts:
-    """Facts of an agent that lives, and went on for the last time so many seconds ago."""
-    at = NOW - timedelta(seconds=since)
-    vitals = Vitals(at, at, word or LastWord(), at if word else None)
-    return replace(ALIVE, vitals=vitals, **facts)
-
-
-GRACE = LINGER.total_seconds()
-
-
-@pytest.mark.parametrize(
-    ("facts", "signal", "cause"),
-    [
-        (living(1e6), None, None),
-        (living(59, stall_seconds=60), None, None),
-        (living(60, stall_seconds=60), Signal.GONE, Cause.STALLED),
-        # nothing is known of an agent that cannot be seen, or whose output is not read
-        (living(1e6, stall_seconds=60, alive=None), None, None),
-        (living(1e6, stall_seconds=60, delivered=None), None, None),
-        (replace(ALIVE, stall_seconds=1), None, None),
-        (living(GRACE - 1, LIMITED), None, None),
-        (living(GRACE, LIMITED), Signal.USAGE_LIMIT, Cause.USAGE_LIMIT),
-        (living(GRACE, LastWord(limit=LIMIT)), Signal.USAGE_LIMIT, Cause.USAGE_LIMIT),
-        (living(GRACE, SIGNED_OUT), Signal.GONE, Cause.AUTH),
-        (living(GRACE, FAILED), Signal.GONE, Cause.EXIT_CODE),
-        # it may still come back
-        (living(GRACE, OFFLINE), None, None),
-        (living(GRACE, DONE_WELL, stall_seconds=1), None, None),
-    ],
-)
-def test_an_agent_that_lives_is_ended_where_it_is_sure_to_bring_nothing_more(
-    facts: RunFacts, signal: Signal | None, cause: Cause | None
-) -> None:
-    assert outcome(facts) == (signal, cause)
-
-
-def test_who_is_done_and_does_not_exit_is_ended_before_it_is_judged() -> None:
-    assert classify(living(GRACE, DONE_WELL)).ends_tree
-    assert not classify(living(GRACE - 1, DONE_WELL)).ends_tree
 
 
 @pytest.mark.parametrize(
