@@ -13,7 +13,6 @@ from app.pages.components.charts import (
     outcome_series,
     outcomes_in_words,
     table_html,
-    used_words,
 )
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, counted, text
@@ -22,6 +21,7 @@ from app.pages.dress import dress_charts
 from app.pages.visit import Visit
 from app.state.durations import took
 from app.state.figures import RANGES, chosen_range, scaled
+from app.state.usage import used_words
 from app.state.wire import DayFigures, FiguresOut, ProjectFigures, ProjectOut, RunOut
 
 NO_TOKENS = "No agent told how many tokens it used."
@@ -100,14 +100,14 @@ class ChartsTab:
         read, written = tokens[: len(days)], tokens[len(days) :]
         self._tokens.show(
             f"Tokens, {unit}" if unit else "Tokens",
-            used_words(totals),
+            used_words(totals) or NO_TOKENS,
             names,
             [Series("Input", "acc", read), Series("Output", "acc", written, is_faint=True)],
             NO_TOKENS,
         )
         self._cost.show(
             "Cost, US dollars",
-            used_words(totals),
+            used_words(totals) or NO_COST,
             names,
             [Series("Cost", "go", [_cents(day.cost_usd) for day in days])],
             NO_COST if totals.cost_usd is None else "All of it was free.",

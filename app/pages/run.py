@@ -10,6 +10,7 @@ from typing import Any
 from nicegui import ui
 
 from app.domain.words import Phase
+from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain
 from app.pages.dress import dress_log, dress_runs
 from app.pages.frame import frame, refused
@@ -27,6 +28,7 @@ from app.pages.visit import Visit
 from app.state.door import Door
 from app.state.optimistic import OptimisticRows
 from app.state.retries import Retries, Source
+from app.state.usage import used_words
 from app.state.wire import ApiProblem, NoAnswer, ReportOut, RunOut, TimelineEvent
 
 
@@ -108,6 +110,7 @@ class RunScreen:
         self._tabs = RunTabs(two, "timeline" if query.get("show") == "pull-request" else "log")
         with self._tabs.panel("log"):
             self._log.draw()
+            self._used = ui.html("", sanitize=clean).classes("sub only-narrow used")
         with self._tabs.panel("diff"):
             self._diff = DiffPanel(self.visit, self.run.id, self._tabs.set_diff_size)
         self._tabs.when_opened("diff", self._diff.open)
@@ -133,6 +136,7 @@ class RunScreen:
         run, report = self.run, self._report
         self._timeline.show(run, report.sentence)
         self._words.show(report)
+        self._used.set_content(text(used_words(report)))
         self._facts.show(run, report)
         self._provenance.show(run, report)
 

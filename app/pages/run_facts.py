@@ -5,7 +5,7 @@ from __future__ import annotations
 from nicegui import ui
 
 from app.domain.ids import shorten
-from app.domain.reports import usage_words
+from app.domain.reports import amount_words, cost_words
 from app.domain.words import Phase
 from app.pages.components.countdown import ago_html
 from app.pages.components.env_provenance import env_provenance_html
@@ -60,11 +60,13 @@ def _short_facts(run: RunOut, report: ReportOut) -> list[tuple[str, str]]:
 
 
 def _used_words(run: RunOut, report: ReportOut) -> str:
-    """What the agent told that it used; that it told nothing is said once it is over."""
-    tokens = (report.input_tokens or 0) + (report.output_tokens or 0)
-    told = usage_words(tokens, report.cost_usd)
-    is_silent = run.phase is Phase.DONE and run.started_at is not None
-    return told or ("not told" if is_silent else "")
+    """What the agent told that it used; what it has not told is said once it is over."""
+    told = [one for one in (report.input_tokens, report.output_tokens) if one is not None]
+    tokens = f"{amount_words(sum(told))} tokens" if told else ""
+    cost = "" if report.cost_usd is None else cost_words(report.cost_usd)
+    if run.phase is Phase.DONE and run.started_at is not None and not cost:
+        cost = "cost not told" if told else "not told"
+    return " · ".join(part for part in (tokens, cost) if part)
 
 
 def _more_facts(run: RunOut, visit: Visit) -> list[tuple[str, str]]:

@@ -12,12 +12,12 @@ from typing import Any
 from nicegui import ui
 
 from app.domain.figures import OUTCOMES
-from app.domain.reports import usage_words
 from app.domain.words import LABELS, Status
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, counted, text
 from app.pages.theme import look_of
 from app.state.durations import took
+from app.state.usage import used_words
 from app.state.wire import DayFigures, FiguresOut
 
 # a font that a canvas can measure too; colours are those of the page
@@ -87,7 +87,7 @@ def options_of(days: Sequence[str], series: Sequence[Series]) -> dict[str, Any]:
     """What ECharts draws: bars by day, the series on each other."""
     return {
         "animation": False,
-        "grid": {"left": 4, "right": 14, "top": 10, "bottom": 4},
+        "grid": {"left": 4, "right": 14, "top": 10, "bottom": 8},
         "tooltip": {
             "trigger": "axis",
             "confine": True,
@@ -164,12 +164,7 @@ def table_html(days: Sequence[DayFigures], totals: FiguresOut) -> str:
 
 def _row_html(name: str, figures: FiguresOut, shown: Sequence[str]) -> str:
     mean = "–" if figures.mean_seconds is None else took(figures.mean_seconds)
-    cells = [figures.ended, *(getattr(figures, one) for one in shown), mean, used_words(figures)]
+    used = used_words(figures) or "not told"
+    cells = [figures.ended, *(getattr(figures, one) for one in shown), mean, used]
     inner = "".join(f"<td>{text(cell)}</td>" for cell in cells)
     return f'<tr><th scope="row">{text(name)}</th>{inner}</tr>'
-
-
-def used_words(figures: FiguresOut) -> str:
-    """What they used together: `61 k tokens · $0.38`, or that nobody told it."""
-    tokens = (figures.input_tokens or 0) + (figures.output_tokens or 0)
-    return usage_words(tokens, figures.cost_usd) or "not told"
