@@ -1,0 +1,42 @@
+"""Settings, notifications: receivers without secrets, and a message to try them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from nicegui.testing.user import User
+
+from tests.pages.conftest import html_of, until
+from tests.receivers import SECRET, LocalReceiver, local_receiver
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalReceiver]:
+    """A receiver that this server knows, beside one that is none."""
+    with local_receiver() as there:
+        named = f"{there.address} nonsense://{SECRET}"
+        monkeypatch.setenv("RUNYARD_NOTIFY_URLS", named)
+        monkeypatch.setenv("RUNYARD_QUIET_HOURS", "22:00-07:00")
+        monkeypatch.setenv("RUNYARD_NOTIFY_ZONE", "Europe/Berlin")
+        yield there
+
+
+async def test_receivers_are_shown_without_secrets_and_tried(
+    receiver: LocalReceiver, user: User
+) -> None:
+    await user.open("/settings?tab=notifications")
+    shown = html_of(user)
+    assert f"json://127.0.0.1:{receiver.port}/…" in shown
+    assert "not usable" in shown
+    assert "quiet 22:00-07:00 · a digest at 07:00 · Europe/Berlin" in shown
+    user.find("Send a test message").click()
+    await until(lambda: "Test message</h2>" in html_of(user))
+    assert [one["title"] for one in receiver.taken] == ["Runyard: a test"]
+    assert SECRET not in html_of(user)
+
+
+async def test_where_nobody_is_told_the_page_says_how_to_change_that(user: User) -> None:
+    await user.open("/settings?tab=notifications")
+    assert "RUNYARD_NOTIFY_URLS" in html_of(user)
+    assert "Notifications are off." in html_of(user)
