@@ -96,9 +96,14 @@ class LoopCalls:
         )
         return schemas.RunOut.model_validate_json(answer.content)
 
-    async def resume(self: Caller, run_id: str, *, key: str | None = None) -> schemas.RunOut:
+    async def resume(
+        self: Caller, run_id: str, *, key: str | None = None, correlation_id: str | None = None
+    ) -> schemas.RunOut:
         """Go on now with a run that a usage limit ended, as a new run."""
-        return await self.tell(schemas.RunOut, "POST", f"/runs/{run_id}/resume", {}, key)
+        answer = await self.send(
+            "POST", f"/runs/{run_id}/resume", body={}, key=key, correlation_id=correlation_id
+        )
+        return schemas.RunOut.model_validate_json(answer.content)
 
     async def account_holds(self: Caller) -> list[schemas.AccountHoldOut]:
         """The accounts that are at their usage limit."""

@@ -1,4 +1,4 @@
-"""Quota (`/quota`): how many runs are left, when the next one opens, and how full projects are."""
+"""Quota (`/quota`): how many runs are left, which accounts are held, how full projects are."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from app.pages.components.marks import testid
 from app.pages.components.markup import clean, counted, text
 from app.pages.components.plain_sight import plain_html
 from app.pages.frame import frame, refused
+from app.pages.quota_holds import AccountHolds
 from app.pages.visit import Visit
 from app.state.door import Door
 from app.state.durations import span
@@ -43,9 +44,10 @@ class QuotaScreen:
         with ui.element("div").classes("gauges"):
             self._window = testid(ui.html("", sanitize=clean).classes("card"), "quota-gauge")
             self._next = testid(ui.html("", sanitize=clean).classes("card"), "quota-next")
+        self._look = visit.looker(lambda: QuotaBoard.ask(visit.api), self._show)
+        self._holds = AccountHolds(visit, self._look)
         ui.html("Runs open at once", sanitize=clean, tag="h2").classes("above")
         self._busy = testid(ui.html("", sanitize=clean), "quota-projects")
-        self._look = visit.looker(lambda: QuotaBoard.ask(visit.api), self._show)
         # the end of a countdown is a change nobody tells of; the browser's clock may be ahead
         self._next.on("over", lambda: ui.timer(0.5, self._look, once=True))
         self._show(board)
@@ -59,6 +61,7 @@ class QuotaScreen:
         self._window.set_content(window_html(board.quota))
         self._next.set_content(next_html(board.quota, now))
         self._busy.set_content(busy_html(board.busy))
+        self._holds.show(board.holds, now)
 
     async def _follow(self, _: object) -> None:
         await self._look()

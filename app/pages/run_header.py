@@ -46,6 +46,9 @@ class RunHeader:
             self._afresh = button(
                 "Start again", lambda: retry("fresh"), kind="bare", mark="retry-fresh"
             )
+            self._resume = button(
+                "Resume now", lambda: retry("resume"), kind="pri", mark="resume-run"
+            )
             self._retry = button("Retry", lambda: retry(None), mark="retry-run")
             self._release = ConfirmButton(
                 "Release", "Release without proof?", release, kind="danger", mark="release-run"
@@ -73,7 +76,10 @@ class RunHeader:
         self._retry.set_visibility(can_retry)
         self._afresh.set_visibility(can_retry and run.parked)
         self._retry.set_text(retrying or "Retry")
-        for each in (self._retry, self._afresh):
+        is_limited = run.status is Status.LIMITED and run.retried_by is None
+        self._resume.set_visibility(can_retry and is_limited)
+        self._resume.props["title"] = "Tries the agent's account now, whatever it said"
+        for each in (self._retry, self._afresh, self._resume):
             each.set_enabled(not word and not retrying)
         branch = plain(run.work_branch)
         goes_on = f"Goes on with {branch}" if run.parked else f"Starts from {plain(run.branch)}"

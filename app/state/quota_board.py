@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from app.api.client import ApiClient
-from app.api.schemas import ProjectOut, QuotaOut, SystemOut
+from app.api.schemas import AccountHoldOut, ProjectOut, QuotaOut, SystemOut
 from app.domain.lifecycle import LIVE, WAITING
 
 
@@ -26,18 +26,21 @@ class QuotaBoard:
     quota: QuotaOut
     system: SystemOut
     busy: tuple[Occupied, ...]
+    holds: tuple[AccountHoldOut, ...] = ()
 
     @classmethod
     async def ask(cls, api: ApiClient) -> QuotaBoard:
         """Ask the API. Raises ApiProblem or NoAnswer."""
-        quota, system, projects = await asyncio.gather(api.quota(), api.system(), api.projects())
+        quota, system, projects, holds = await asyncio.gather(
+            api.quota(), api.system(), api.projects(), api.account_holds()
+        )
         busy = sorted(filter(_may_have_open_runs, projects), key=lambda p: p.name.casefold())
         counts = await asyncio.gather(*(api.concurrency(project.id) for project in busy))
         occupied = (
             Occupied(project, count.active, count.max)
             for project, count in zip(busy, counts, strict=True)
         )
-        return cls(quota, system, tuple(one for one in occupied if one.active))
+        return cls(quota, system, tuple(one for one in occupied if one.active), tuple(holds))
 
 
 def _may_have_open_runs(project: ProjectOut) -> bool:

@@ -1,4 +1,4 @@
-"""Retries asked for on one open page: each press has a key, kept while no answer came."""
+"""Retries and resumes asked for on one page: each press has a key, kept while no answer came."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RETRYING = "Retrying…"
 UNANSWERED = (
     "The server did not answer. Press it again: it sends the same key, so nothing can start twice."
 )
-Source = Literal["parked", "fresh"]
+Source = Literal["parked", "fresh", "resume"]
 Press = tuple[str, Source | None]
 
 
@@ -30,7 +30,7 @@ class RetryUnanswered(NoAnswer):
 
 
 class Retries:
-    """Presses of Retry; `owner` names the browser whose runs lists show them under way."""
+    """Presses of Retry and Resume now; `owner` is the browser whose lists show them under way."""
 
     def __init__(
         self, api: ApiClient, submits: Submits, owner: str, now: Callable[[], datetime]
@@ -70,11 +70,13 @@ class Retries:
         correlation_id = new_correlation_id()
         key = self._keys.setdefault(press, str(uuid.uuid4()))
         self._sent[key] = (*self._sent.get(key, ()), correlation_id)
-        submit = self._submits.begin(self._owner, self._placeholder(run, key))
+        submit = self._submits.begin(self._owner, self._placeholder(run, key, source))
         try:
-            made = await self._api.retry(
-                run.id, key=key, correlation_id=correlation_id, **{"from": source}
-            )
+            ids = {"key": key, "correlation_id": correlation_id}
+            if source == "resume":
+                made = await self._api.resume(run.id, **ids)
+            else:
+                made = await self._api.retry(run.id, **ids, **{"from": source})
         except NoAnswer as silence:
             raise RetryUnanswered(silence.correlation_id) from silence
         except ApiProblem as problem:
@@ -92,7 +94,7 @@ class Retries:
     def _forget(self, press: Press) -> None:
         self._sent.pop(self._keys.pop(press), None)
 
-    def _placeholder(self, run: RunOut, key: str) -> Submitting:
+    def _placeholder(self, run: RunOut, key: str, source: Source | None) -> Submitting:
         return Submitting(
             key=key,
             project_id=run.project_id,
@@ -103,6 +105,6 @@ class Retries:
             issue=run.issue,
             began_at=self._now(),
             correlation_ids=self._sent[key],
-            trigger=Trigger.RETRY,
+            trigger=Trigger.RESUME if source == "resume" else Trigger.RETRY,
             retry_of=run.id,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.api.client import ApiClient, ApiProblem, Created, LogPiece, NoAnswer
 from app.api.schemas import (
+    AccountHoldOut,
     Bar,
     BranchOut,
     ChangeOut,
@@ -39,6 +40,7 @@ from app.api.schemas import (
 )
 
 __all__ = [
+    "AccountHoldOut",
     "ApiClient",
     "ApiProblem",
     "Bar",

@@ -73,6 +73,17 @@ def failures_html(project: ProjectOut, now: datetime) -> str:
     return f'<ul class="fails">{rows}</ul>' if project.paused and rows else ""
 
 
+def held_html(project: ProjectOut) -> str:
+    """The way to where a held account can be tried at once."""
+    if project.usage_limit is None or project.archived_at is not None:
+        return ""
+    agent = plain_html(project.usage_limit.agent)
+    return (
+        '<div class="sub" data-testid="account-held">'
+        f'{agent} is at its usage limit. <a href="/quota">Resume now, or lift it</a></div>'
+    )
+
+
 def _failure_html(one: RecentFailure, now: datetime) -> str:
     number = f"#{one.issue} · " if one.issue else ""
     when = ago_html(one.ended_at, now) if one.ended_at else ""
@@ -88,6 +99,7 @@ def card_html(project: ProjectOut, trouble: Trouble | None, now: datetime) -> st
         status_html(project, now)
         + f'<div class="sub m" title="{text(project.origin)}">{text(setting_words(project))}</div>'
         + f'<div class="sub says">{warning_html(project)}{plain_html(sentence_of(project))}</div>'
+        + held_html(project)
         + failures_html(project, now)
         + budget_html(project, now)
         + f'<div class="last">{bars_html(project)}{run_link_html(project)}</div>'
