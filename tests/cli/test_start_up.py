@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -12,25 +12,35 @@ from tests.cli.recorded_server import RecordedServer
 from tests.cli.recordings import a_run
 from tests.cli.shells import DEADLINE_SECONDS, ROOT, Shell
 
-FIRST_WORD_SECONDS = 0.3
-TRIES = 7
+# Processor time beside that of a Python that does nothing: seconds on the clock tell of whatever
+# else the machine does, and stand in `make bench` with their goal of 0.3 s. Near three times what
+# it is, as neighbours on a core slow the one more than the other.
+TIMES_AN_EMPTY_PYTHON = {"--help": 30, "runs list": 60}
+TRIES = 5
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["afk", "start", "--help"], ["runs", "list", "--help"], ["runs", "list"]]
+    ("words", "kind"),
+    [("--help", "--help"), ("afk start --help", "--help"), ("runs list", "runs list")],
 )
-def test_the_first_word_comes_within_the_time_it_is_given(
-    words: list[str], shell: Shell, server: RecordedServer
+def test_the_first_word_costs_few_times_the_start_of_python(
+    words: str, kind: str, shell: Shell, server: RecordedServer
 ) -> None:
     server.on("GET", "/runs", {"items": [a_run()]})
-    best = min(seconds_of(shell, words) for _ in range(TRIES))
-    assert best <= FIRST_WORD_SECONDS
+    both = ([sys.executable, "-c", "pass"], shell.argv(*words.split()))
+    tries = [[processor_seconds(argv, shell) for argv in both] for _ in range(TRIES)]
+    empty, ours = map(min, zip(*tries, strict=True))
+    assert ours <= TIMES_AN_EMPTY_PYTHON[kind] * empty
 
 
-def seconds_of(shell: Shell, words: list[str]) -> float:
-    begun = time.perf_counter()
-    assert shell.run(*words).code == 0
-    return time.perf_counter() - begun
+def processor_seconds(argv: list[str], shell: Shell) -> float:
+    """What a process and its own system calls took."""
+    env = {name: v for name, v in shell.env.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    quiet = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0) for fd in (1, 2)]
+    pid = os.posix_spawn(argv[0], argv, {**env, "PYTHONPATH": str(ROOT)}, file_actions=quiet)
+    _, status, used = os.wait4(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    return used.ru_utime + used.ru_stime
 
 
 HEAVY = ("nicegui", "sqlalchemy", "sqlmodel", "fastapi", "rich", "app.server", "app.config")
