@@ -109,8 +109,8 @@ class RunScreen:
         query = self.visit.client.request.query_params
         self._tabs = RunTabs(two, "timeline" if query.get("show") == "pull-request" else "log")
         with self._tabs.panel("log"):
-            self._log.draw()
             self._used = ui.html("", sanitize=clean).classes("sub only-narrow used")
+            self._log.draw()
         with self._tabs.panel("diff"):
             self._diff = DiffPanel(self.visit, self.run.id, self._tabs.set_diff_size)
         self._tabs.when_opened("diff", self._diff.open)
