@@ -143,7 +143,7 @@ class KeyTaken(Refusal):
 
 
 class AgentUnavailable(Refusal):
-    """The agent's command was not found on this machine."""
+    """The agent is missing on this machine, or signed out."""
 
     code = "agent_unavailable"
 
