@@ -68,6 +68,7 @@ class World:
     launches: list[str] = field(default_factory=list)
     orders: dict[str, LaunchOrder] = field(default_factory=dict)
     words: dict[str, bytes] = field(default_factory=dict)
+    while_fetching: Callable[[], None] = lambda: None
     is_silent: bool = False
     is_stuck: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -145,6 +146,7 @@ class FakeMirrors:
         self._world.mirrors.pop(repo.project_id, None)
 
     def fetch(self, repo: Repository) -> None:
+        self._world.while_fetching()
         self._world.fetched[repo.project_id] = dict(self._world.origins[repo.origin])
 
     def branches(self, repo: Repository) -> list[RemoteBranch]:

@@ -31,13 +31,14 @@ class AccountHolds:
         self._seen: tuple[AccountHoldOut, ...] | None = None
         # kept until an answer came: a press that is repeated starts nothing twice
         self._keys: dict[str, str] = {}
-        with ui.element("section") as self._section:
-            ui.html("Usage limits of agents", sanitize=clean, tag="h2").classes("above")
-            self._list = testid(ui.element("div").classes("list"), "account-holds")
+        heading = ui.html("Usage limits of agents", sanitize=clean, tag="h2").classes("above")
+        self._list = testid(ui.element("div").classes("list"), "account-holds")
+        self._parts = (heading, self._list)
 
     def show(self, holds: tuple[AccountHoldOut, ...], now: datetime) -> None:
         """Say which accounts are held."""
-        self._section.set_visibility(bool(holds))
+        for part in self._parts:
+            part.set_visibility(bool(holds))
         if holds == self._seen:
             return
         self._seen = holds
@@ -88,7 +89,7 @@ def hold_html(hold: AccountHoldOut, now: datetime) -> str:
         when = "until you lift it · "
     run = f'met by <a href="/runs/{text(hold.run_id)}">run {text(shorten(hold.run_id))}</a>'
     return (
-        f"<b>{plain_html(what)}</b> {pill_of(words, 'wait', testid='hold-status')}"
+        f"<div><b>{plain_html(what)}</b> {pill_of(words, 'wait', testid='hold-status')}</div>"
         f'<div class="sub">{when}{counted(hold.waiting, "run")} waiting · {run}</div>'
         f'<div class="sub m says">{plain_html(hold.evidence)}</div>'
     )

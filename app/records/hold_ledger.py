@@ -55,6 +55,11 @@ class HoldLedger:
         with self.stores.control.transaction() as tx:
             return change(tx, hold, **columns)
 
+    def announce(self) -> None:
+        """Tell every project that a hold's time has come."""
+        with self.stores.control.transaction() as tx:
+            _announce(tx)
+
     def drop(self, hold: AccountHold) -> bool:
         """Delete a hold that is still as it was read; False where somebody was first."""
         with self.stores.control.transaction() as tx:

@@ -65,6 +65,7 @@ class ResumeDesk:
         self._leases = leases
         self._provenance = provenance
         self._rests: dict[str, datetime] = {}
+        self._announced: set[datetime | None] = set()
 
     # --- at a person's word --------------------------------------------------------------------
 
@@ -102,8 +103,13 @@ class ResumeDesk:
             for run in waiting
         )
         for hold in self._ledger.all():
-            if stand_of(facts_of(hold), now) is Stand.EASING:
+            stand = stand_of(facts_of(hold), now)
+            if stand is Stand.EASING:
                 self._end_if_over(hold, now)
+            elif stand is Stand.DUE and hold.until not in self._announced:
+                # nobody waits for it: what was held is free, and no run's change tells of that
+                self._announced = {hold.until}
+                self._ledger.announce()
         return resumed
 
     def _guarded(self, duty: Callable[[], bool], what: str) -> bool:

@@ -55,8 +55,15 @@ class Limited:
         self.plane.services.reporter.hear(run.id)
         self.plane.rest()
 
-    def meet_limit(self, run: Run, resets_in: timedelta | None = HOUR, family: str = "") -> Run:
-        """The agent says that its account is at its limit, and ends."""
+    def meet_limit(
+        self,
+        run: Run,
+        resets_in: timedelta | None = HOUR,
+        family: str = "",
+        *,
+        waits: bool = True,
+    ) -> Run:
+        """The agent says that its account is at its limit, and ends; `waits` for what follows."""
         self._say(run, {"type": "system", "subtype": "init", "session_id": SESSION})
         window = f"seven_day_{family}" if family else "five_hour"
         info = {"status": "rejected", "rateLimitType": window}
@@ -65,13 +72,14 @@ class Limited:
         self._say(run, {"type": "rate_limit_event", "rate_limit_info": info})
         words = {"subtype": "success", "is_error": True, "result": "You've hit your limit"}
         self._say(run, {"type": "result", **words})
-        return self.end(run, 1)
+        return self.end(run, 1, waits=waits)
 
-    def end(self, run: Run, code: int = 0) -> Run:
+    def end(self, run: Run, code: int = 0, *, waits: bool = True) -> Run:
         """The agent ends, and is looked at."""
         self.world.end(run.id, code)
         assert self.plane.reaper.reap_once(run.id)
-        self.plane.rest()
+        if waits:
+            self.plane.rest()
         return self.run(run.id)
 
     def deliver(self, run: Run) -> Run:

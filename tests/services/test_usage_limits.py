@@ -298,3 +298,24 @@ def test_the_holds_are_listed_with_those_that_wait(yard: Limited) -> None:
     (view,) = yard.plane.services.limits.views(yard.now)
     assert (view.hold.run_id, view.stand, view.waiting) == (first.id, "held", 2)
     assert yard.run(late.id).status == "queued"
+
+
+def test_what_was_taken_before_the_limit_is_not_launched_and_comes_again(yard: Limited) -> None:
+    project = yard.project()
+    first = yard.order(project)
+
+    def meet() -> None:
+        yard.world.while_fetching = lambda: None
+        yard.meet_limit(first, waits=False)
+
+    yard.world.while_fetching = meet
+    late = yard.order(project)
+    assert (late.status, late.cause) == ("not_started", "usage_limit")
+    assert "until" in (late.because or "")
+    assert late.id not in yard.world.launches
+    assert late.may_resume
+    yard.pass_limit()
+    yard.deliver(yard.heirs(first)[0])
+    yard.tick(after=STAGGER)
+    assert yard.heirs(late)[0].status == "running"
+    assert yard.world.orders[yard.heirs(late)[0].id].prompt != CONTINUE
