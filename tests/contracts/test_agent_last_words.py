@@ -163,6 +163,13 @@ def test_an_event_about_the_quota_is_a_limit_only_where_it_rejects(
         ),
         (
             "codex",
+            "You’ve hit your usage limit. To get more access now, send a request to your admin"
+            " or try again later.",
+            "",
+            False,
+        ),
+        (
+            "codex",
             "You've hit your usage limit. To get more access now, send a request to your admin.",
             "",
             True,

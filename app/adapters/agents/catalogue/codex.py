@@ -40,7 +40,7 @@ CODEX = Preset(
     limit_messages=(
         # whom one must ask, unless a time is told, too
         r"You['’]ve hit your usage limit(?=.*(?P<person>send a request to your admin))"
-        r"(?=(?P<until>.*try again at )?)",
+        r"(?=(?P<until>.*try again)?)",
         r"You['’]ve hit your usage limit",
         r"(?P<person>Quota exceeded)\. Check your plan",
         r"exceeded retry limit, last status: 429",
