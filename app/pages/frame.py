@@ -60,8 +60,8 @@ def frame(
 ) -> Iterator[Page]:
     """Draw rail and header; the content goes inside the `with`.
 
-    `active` names the rail's entry (projects, runs, parked, settings), `crumbs` are (words, path);
-    `is_home` leaves the title out on a phone, where the brand says it.
+    `active` names the rail's entry (projects, runs, issues, parked, settings), `crumbs` are
+    (words, path); `is_home` leaves the title out on a phone, where the brand says it.
     """
     _dress(visit, title)
     with ui.element("div").classes("shell"):
@@ -97,6 +97,7 @@ def _rail(visit: Visit, active: str) -> ui.element:
         _brand()
         projects = _entry("Projects", "/", active == "projects")
         runs = _entry("Runs", "/runs", active == "runs")
+        issues = _entry("Issues", "/issues", active == "issues")
         parked = _entry("Parked", "/parked", active == "parked")
         _entry("Settings", "/settings", active == "settings")
         ui.element("span").classes("sp")
@@ -111,6 +112,8 @@ def _rail(visit: Visit, active: str) -> ui.element:
         projects.set_text(str(len(visit.board.listing())))
         live = visit.board.live_runs
         runs.set_text(f"{live} live" if live else "")
+        ready = sum(one.ready_count or 0 for one in visit.board.listing())
+        issues.set_text(f"{ready} ready" if ready else "")
         kept = sum(one.parked_count for one in visit.board.listing(archived=True))
         parked.set_text(str(kept) if kept else "")
 

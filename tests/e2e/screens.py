@@ -98,6 +98,7 @@ def _paths(projects: dict[str, str], runs: dict[str, str]) -> dict[str, str]:
     return {
         "projects": "/",
         "runs": "/runs",
+        "ready-issues": "/issues",
         "parked": "/parked",
         "add-project": "/projects/add",
         "settings": "/settings",
