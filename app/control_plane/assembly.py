@@ -18,6 +18,7 @@ from app.control_plane.beginnings import make_launcher
 from app.control_plane.clock import slip
 from app.control_plane.endings import make_reaper
 from app.control_plane.metronome import Metronome
+from app.control_plane.notifying import make_notification_desk
 from app.control_plane.outside import Adapters
 from app.control_plane.premises import premises_of
 from app.records.account_ledger import AccountLedger
@@ -38,7 +39,6 @@ from app.services.issues import IssueDesk
 from app.services.keys import Keys, Limits
 from app.services.leases import Leases
 from app.services.listing import RunListing
-from app.services.notification_desk import NotificationDesk
 from app.services.overview import Overview
 from app.services.parked import ParkedDesk
 from app.services.plane import Identity, Services, SettingValue
@@ -79,7 +79,6 @@ class Ground:
     leases: Leases
     tenure: Tenure
     counting: Counting
-    notifications: NotificationDesk
 
 
 class Assembly:
@@ -94,6 +93,7 @@ class Assembly:
         self._outside = ground.adapters.outside(ground.ledgers)
         self._quota = Quota(self._settings.run_quota, self._settings.run_window)
         self._issues = IssueDesk(self._ledgers, self._outside)
+        self._notifications = make_notification_desk(ground)
         self._limits = UsageLimits(self._ledgers.runs, self._outside.agents)
         self._checks = Prechecks(self._ledgers.projects, self._outside, self._limits)
         self._identity = self._make_identity()
@@ -165,7 +165,7 @@ class Assembly:
             reporter=self.reporter,
             listing=RunListing(ledgers.runs, self._quota, outside),
             accounts=self._make_accounts(),
-            notifications=ground.notifications,
+            notifications=self._notifications,
             sweep=sweep,
             engine=outside.engine,
             limits_mode=lambda: ground.counting.look_once(self._clock()),
@@ -289,7 +289,7 @@ class Assembly:
             ground.database.kind,
             ground.adapters.git,
             lambda: ground.counting.check(self._clock()),
-            ground.notifications.problems,
+            self._notifications.problems,
         )
         publish = ground.feed.publish
         return Doctor(

@@ -13,7 +13,6 @@ from app.config import Settings
 from app.control_plane.assembly import Assembly, Ground
 from app.control_plane.clock import wall_clock
 from app.control_plane.metronome import Metronome
-from app.control_plane.notifying import make_notification_desk
 from app.control_plane.outside import Adapters, find_place, pick_adapters, pick_counters
 from app.records.database import Database, DatabaseSilent
 from app.records.feed import Feed, LogGrew
@@ -64,17 +63,6 @@ class ControlPlane:
         self.tenure = Tenure(self.ledgers.runs, here, self.leases, watch)
         counters, window = pick_counters(settings), settings.run_window
         self.counting = Counting(counters, self.ledgers.runs, window, self.feed.publish)
-        notifications = make_notification_desk(
-            settings,
-            self.adapters.notifier,
-            self.ledgers,
-            database=self.database,
-            feed=self.feed,
-            leases=self.leases,
-            workers=self.workers,
-            metronome=self.metronome,
-            clock=clock,
-        )
         ground = Ground(
             settings=settings,
             clock=clock,
@@ -88,7 +76,6 @@ class ControlPlane:
             leases=self.leases,
             tenure=self.tenure,
             counting=self.counting,
-            notifications=notifications,
         )
         assembly = Assembly(ground, self._look_again)
         self.reaper, self.recovery = assembly.reaper, assembly.recovery
