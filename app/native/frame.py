@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from dataclasses import dataclass
 from functools import partial
@@ -34,6 +35,8 @@ def show(order: Order) -> None:
     os.environ["QT_API"] = "pyside6"
     if os.geteuid() == 0:
         os.environ["QTWEBENGINE_DISABLE_SANDBOX"] = "1"  # Chromium has none for root
+    # what desktops call the program by, and all that Qt and Chromium get of a command line
+    sys.argv = [TITLE.lower()]
     # by name: an extra, which type checkers need not find
     webview: Any = import_module("webview")
     qt: Any = import_module("webview.platforms.qt")
@@ -43,10 +46,10 @@ def show(order: Order) -> None:
     # pywebview makes windows of this name: ours go nowhere else, and remember where they stood
     qt.BrowserView = held_view(
         qt.BrowserView,
-        WebPage=held_page(import_module("PySide6.QtWebEngineCore"), order.link),
+        WebPage=held_page(order.link, place.look),
         place=place,
         place_file=place_file,
-        told=partial(_answer, order.answers),
+        told=partial(os.write, order.answers, b"shown\n"),
     )
     webview.settings["ALLOW_DOWNLOADS"] = True
     webview.settings["ALLOW_FILE_URLS"] = False
@@ -59,12 +62,6 @@ def show(order: Order) -> None:
     webview.start(gui="qt", icon=order.icon)
     # what is left is Qt's own end, which is not always a good one
     os._exit(0)
-
-
-def _answer(answers: int, is_loaded: bool) -> None:
-    if not is_loaded:
-        os._exit(1)
-    os.write(answers, b"shown\n")
 
 
 def _watch(line: int, window: Any) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 import webbrowser
+from importlib import import_module
 from typing import Any
 
 from app.domain.own_window import MARK
 from app.native.links import is_own, may_open_outside
+
+LOOK_COOKIE = b"runyard_look"
 
 
 class HeldPage:
@@ -17,6 +20,7 @@ class HeldPage:
     """
 
     home: str
+    look: str | None
     doorway: Any
 
     def __init__(self, parent: Any, profile: Any) -> None:
@@ -24,6 +28,11 @@ class HeldPage:
         this: Any = self
         this.permissionRequested.connect(lambda asked: asked.deny())
         profile.setHttpUserAgent(f"{profile.httpUserAgent()} {MARK}")
+        if self.look:
+            # before the first page is asked for
+            cookie = import_module("PySide6.QtNetwork").QNetworkCookie
+            url = import_module("PySide6.QtCore").QUrl(self.home)
+            profile.cookieStore().setCookie(cookie(LOOK_COOKIE, self.look.encode()), url)
         settings = this.settings()
         settings.setAttribute(settings.WebAttribute.JavascriptCanAccessClipboard, True)
 
@@ -61,8 +70,9 @@ class Doorway:
         return False
 
 
-def held_page(core: Any, home: str) -> type:
-    """Qt's page held to the server that `home` is an address of; `core` is QtWebEngineCore."""
+def held_page(home: str, look: str | None) -> type:
+    """Qt's page held to the server that `home` is an address of, with a look pinned or not."""
+    core: Any = import_module("PySide6.QtWebEngineCore")
 
     class Door(Doorway, core.QWebEnginePage):
         pass
@@ -70,5 +80,5 @@ def held_page(core: Any, home: str) -> type:
     class Page(HeldPage, core.QWebEnginePage):
         pass
 
-    Page.home, Page.doorway = home, Door
+    Page.home, Page.look, Page.doorway = home, look, Door
     return Page

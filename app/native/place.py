@@ -1,4 +1,4 @@
-"""Where the window stands: kept in a small file, whose content is never trusted."""
+"""How the window was left: kept in a small file, whose content is never trusted."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 USUAL_WIDTH, USUAL_HEIGHT = 1280, 860
 LEAST_WIDTH, LEAST_HEIGHT = 360, 400
+LOOKS = ("light", "dark")
 _MOST_BYTES = 1000
 _FARTHEST = 100_000
 
@@ -32,10 +33,11 @@ class Area:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a window is, or where it was before it was maximized."""
+    """Where a window is, or was before it was maximized, and the look that is pinned there."""
 
     area: Area
     is_maximized: bool = False
+    look: str | None = None
 
 
 def recall(file: Path) -> Place | None:
@@ -48,16 +50,18 @@ def recall(file: Path) -> Place | None:
         return None
     if not all(type(number) is int and abs(number) < _FARTHEST for number in numbers):
         return None
-    return Place(Area(*numbers), kept.get("is_maximized") is True)
+    look = kept.get("look")
+    return Place(Area(*numbers), kept.get("is_maximized") is True, look if look in LOOKS else None)
 
 
 def keep(file: Path, place: Place) -> None:
     """Write the place down, whole or not at all; a full disk costs no more than the memory."""
-    text = json.dumps({**asdict(place.area), "is_maximized": place.is_maximized})
+    kept = {**asdict(place), **asdict(place.area)}
+    del kept["area"]
     half = file.with_name(f"{file.name}.new")
     try:
         with open(half, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as opened:
-            opened.write(text)
+            json.dump(kept, opened)
         os.replace(half, file)
     except OSError:
         half.unlink(missing_ok=True)

@@ -8,13 +8,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from app.native.page import LOOK_COOKIE
 from app.native.place import Area, Place, keep
 
 
 class HeldView:
-    """Laid over pywebview's window, to stand at `place` and to keep where it stood.
+    """Laid over pywebview's window, to stand at `place` and to keep in `place_file` how it is left.
 
-    `told` is called once with whether the page could be loaded.
+    `told` is called when a page is there for the first time.
     """
 
     place: Place
@@ -27,23 +28,38 @@ class HeldView:
         area = self.place.area
         this.resize(area.width, area.height)
         this.move(area.x, area.y)
-        this.webview.page().loadFinished.connect(self._tell)
+        page = this.webview.page()
+        page.loadFinished.connect(self._tell)
+        # its browser keeps nothing: the one cookie that is a person's wish is kept with the place
+        self._look = self.place.look
+        page.profile().cookieStore().cookieAdded.connect(self._note_look)
+        page.profile().cookieStore().cookieRemoved.connect(self._forget_look)
         _add_keys(this)
 
     def _tell(self, is_loaded: bool) -> None:
-        this: Any = self
-        this.webview.page().loadFinished.disconnect(self._tell)
-        type(self).told(is_loaded)
+        # a load that a person's click ends was no load
+        if is_loaded:
+            this: Any = self
+            this.webview.page().loadFinished.disconnect(self._tell)
+            type(self).told()
+
+    def _note_look(self, cookie: Any) -> None:
+        if cookie.name() == LOOK_COOKIE:
+            self._look = bytes(cookie.value()).decode("ascii", "replace")
+
+    def _forget_look(self, cookie: Any) -> None:
+        if cookie.name() == LOOK_COOKIE:
+            self._look = None
 
     def closeEvent(self, event: Any) -> None:
-        """Keep where the window is, or where it was before it was maximized."""
+        """Keep how the window is left."""
         this: Any = self
         is_maximized = this.isMaximized()
         box = this.normalGeometry() if is_maximized else this.geometry()
         # `move` takes the corner of the frame, `resize` the size of what is in it
         corner = box.topLeft() if is_maximized else this.pos()
         area = Area(corner.x(), corner.y(), box.width(), box.height())
-        keep(self.place_file, Place(area, is_maximized))
+        keep(self.place_file, Place(area, is_maximized, self._look))
         super().closeEvent(event)  # type: ignore[misc]
 
     def on_download_requested(self, download: Any) -> None:

@@ -107,12 +107,13 @@ class Window:
     def _follow(self, process: subprocess.Popen[bytes]) -> None:
         was_shown = SHOWN in (process.stdout or ())
         process.wait()
-        if not self._is_ending:
-            if was_shown:
+        try:
+            if was_shown and not self._is_ending:
                 print(self._closed, flush=True)
-            else:
+            elif not self._is_ending:
                 self._give_up(f"The window did not open; {self._log} says why.")
-        self._over.set()
+        finally:
+            self._over.set()
 
     def _give_up(self, problem: str) -> None:
         link = self._make_link()
@@ -139,4 +140,5 @@ def _let_go(process: subprocess.Popen[bytes]) -> None:
 
 
 def _open_privately(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+    # two windows may share a log
+    return os.open(path, flags | os.O_APPEND, 0o600)

@@ -120,8 +120,9 @@ class LogPanel:
         count = '<span class="count" data-log-count role="status"></span>'
         ui.html(count, sanitize=clean, tag="span")
         ui.element("span").classes("sp")
-        path = f"/api/v1/runs/{text(self._run_id)}/log"
-        link = f'<a class="btn small" href="{path}" data-testid="log-download" '
+        name = text(self._run_id)
+        link = f'<a class="btn small" href="/api/v1/runs/{name}/log" download="{name}.log" '
+        link += 'data-testid="log-download" '
         link += 'title="Download the log" aria-label="Download the log"><span class="only-wide">'
         link += 'Download</span><span class="only-narrow">↓</span></a>'
         ui.html(link, sanitize=clean, tag="span")

@@ -16,7 +16,9 @@ BESIDE = Area(1920, 0, 1280, 1024)
 LOW = Area(0, 0, 320, 240)
 
 
-@pytest.mark.parametrize("place", [Place(Area(-40, 20, 900, 700)), Place(WIDE, is_maximized=True)])
+@pytest.mark.parametrize(
+    "place", [Place(Area(-40, 20, 900, 700), look="dark"), Place(WIDE, is_maximized=True)]
+)
 def test_a_place_that_is_kept_is_recalled(place: Place, tmp_path: Path) -> None:
     keep(tmp_path / "window.json", place)
     assert recall(tmp_path / "window.json") == place
@@ -55,9 +57,10 @@ def test_what_makes_no_sense_is_no_place(content: str, tmp_path: Path) -> None:
     assert recall(file) is None
 
 
-def test_only_a_true_true_means_maximized(tmp_path: Path) -> None:
+@pytest.mark.parametrize("odd", ["no", 1, {}, ["dark"], "DARK\r\nx", None])
+def test_what_is_odd_beside_a_sound_area_is_left_out(odd: object, tmp_path: Path) -> None:
     file = tmp_path / "window.json"
-    file.write_text(json.dumps({**SOUND, "is_maximized": "no", "more": {}}))
+    file.write_text(json.dumps({**SOUND, "is_maximized": odd, "look": odd, "more": {}}))
     assert recall(file) == Place(Area(1, 2, 800, 600))
 
 

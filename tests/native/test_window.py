@@ -28,6 +28,18 @@ def puppet(tmp_path_factory: pytest.TempPathFactory) -> Puppet:
     return Puppet(tmp_path_factory.mktemp("puppet"))
 
 
+@pytest.fixture(scope="module")
+def run_id(yard: RunyardServer, puppet: Puppet, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A run that has said something and goes on."""
+    project_id = add_project(yard, tmp_path_factory.mktemp("project"), puppet.argv)
+    run_id = start_run(yard, project_id)
+    wait_until(yard, run_id, status="running")
+    puppet.tell("say the first line")
+    with yard.client() as client:
+        until(lambda: "the first line" in client.get(f"/runs/{run_id}/log").text)
+    return run_id
+
+
 def colour(name: str) -> Pixel:
     """A colour of the light theme."""
     theme = (ROOT / "assets" / "theme.css").read_text()
@@ -94,23 +106,25 @@ def test_a_folder_is_chosen_in_the_desktops_own_dialog(
 
 
 def test_a_download_goes_where_the_person_says(
-    desktop: Desktop, yard: RunyardServer, tmp_path: Path
+    desktop: Desktop, run_id: str, tmp_path: Path
 ) -> None:
-    desktop.page.run(f"{LEAD}({{href: '/assets/theme.css', download: '../../theme.css'}})")
-    desktop.display.write(desktop.display.dialog("Save"), str(tmp_path / "saved.css"))
-    whole = (ROOT / "assets" / "theme.css").read_bytes()
-    until(lambda: (tmp_path / "saved.css").exists())
-    until(lambda: (tmp_path / "saved.css").read_bytes() == whole)
+    desktop.page.run(f"location.href = '/runs/{run_id}'")
+    desktop.page.wait_for("!!document.querySelector('[data-testid=log-download]')")
+    desktop.window()
+    desktop.page.run("document.querySelector('[data-testid=log-download]').click()")
+    saved = tmp_path / "saved.txt"
+    desktop.display.write(desktop.display.dialog("Save"), str(saved))
+    until(lambda: saved.exists() and "the first line" in saved.read_text())
 
 
 def test_closing_the_window_ends_neither_run_nor_server(
-    desktop: Desktop, yard: RunyardServer, puppet: Puppet, tmp_path: Path
+    desktop: Desktop, yard: RunyardServer, puppet: Puppet, run_id: str
 ) -> None:
-    run_id = start_run(yard, add_project(yard, tmp_path, puppet.argv))
-    wait_until(yard, run_id, status="running")
     window = desktop.window()
     desktop.display.move(window, *PLACE)
     until(lambda: desktop.page.run("innerWidth") == PLACE[2])
+    desktop.page.run("document.querySelector('[data-look=dark]').click()")
+    desktop.page.wait_for("document.cookie.includes('runyard_look=dark')")
     desktop.display.press(window, "ctrl+w")
     until(lambda: not desktop.display.windows())
     until((yard.data_dir / "window.json").exists)
@@ -125,6 +139,7 @@ def test_a_second_command_opens_a_window_onto_the_running_server(
     window = desktop.window()
     assert desktop.display.place_of(window) == PLACE
     assert desktop.page.run("location.href") == f"{yard.url}/"
+    assert desktop.page.run("document.documentElement.dataset.theme") == "dark"
     desktop.display.press(window, "ctrl+q")
     said, complained = joined.communicate(timeout=COMMAND_SECONDS)
     assert (joined.returncode, complained) == (0, "")

@@ -56,7 +56,7 @@ TAGS = frozenset(
 )
 ATTRIBUTES = {
     "*": {"class", "title", "role", "lang", "dir", "tabindex", "hidden"},
-    "a": {"href", "target"},
+    "a": {"href", "target", "download"},
     "button": {"type"},
     "details": {"open"},
     "label": {"for"},
