@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from dataclasses import replace
-from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +12,13 @@ from app.config import Settings
 from app.control_plane import ControlPlane
 from app.control_plane.outside import pick_adapters
 from app.domain.words import Trigger
-from app.records.database import Database
-from app.records.migration import migrate
 from app.records.tables import Project
 from app.services.ports import Notifier
 from app.services.trigger import Asker
-from tests.fakes import FakeCopies, FakeEngine, FakeMirrors, World
+from tests.fake_engine import FakeEngine
+from tests.fakes import FakeCopies, FakeMirrors, World
+from tests.fresh_databases import fresh_database
 from tests.planes import QUIET, Clock
-
-
-@cache
-def _migrated() -> Path:
-    """A database with every table, made once for all stories."""
-    folder = Path(tempfile.mkdtemp())
-    database = Database(f"sqlite:///{folder / 'fresh.db'}", tell=lambda _: None)
-    migrate(database, backups=folder, now=datetime.now(UTC))
-    database.close()
-    return folder / "fresh.db"
 
 
 class FakePlane(ControlPlane):
@@ -55,7 +41,7 @@ class FakePlane(ControlPlane):
         )
         file = make_url(chosen.database).database
         if file and not Path(file).exists():
-            shutil.copyfile(_migrated(), file)
+            Path(file).write_bytes(fresh_database())
         super().__init__(chosen, clock=Clock(), adapters=adapters)
         self.services.sweep.open()
         self.leases.renew_once(self.clock())

@@ -20,16 +20,12 @@ from app.services.ports import (
     CopyState,
     Diff,
     DiffStat,
-    LaunchFailed,
     LaunchOrder,
-    LogPiece,
     MergeAnswer,
-    ProcessMark,
     PushAnswer,
     Remote,
     RemoteBranch,
     Repository,
-    Sight,
 )
 
 BASE = "main"
@@ -266,85 +262,6 @@ class FakeCopies:
         if self._world.is_silent or run_id not in self._world.copies:
             raise CannotRead("The copy could not be read.")
         return self._world.copies[run_id]
-
-
-class FakeLog:
-    """A log of what a test has an agent say."""
-
-    is_cut = False
-    written_at: datetime | None = None
-
-    def __init__(self, words: bytes) -> None:
-        self._words = words
-
-    @property
-    def size(self) -> int:
-        return len(self._words)
-
-    def read(self, offset: int = 0, limit: int | None = None) -> LogPiece:
-        end = self.size if limit is None else offset + limit
-        piece = self._words[offset:end]
-        return LogPiece(piece, offset + len(piece))
-
-
-class FakeEngine:
-    """Processes in memory; they end when a test says so."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def launch(self, order: LaunchOrder) -> ProcessMark:
-        with self._world.lock:
-            if order.run_id in self._world.processes:
-                raise LaunchFailed("this run has been started before")
-            pid = 1000 + len(self._world.processes)
-            self._world.processes[order.run_id] = Process(pid)
-            self._world.launches.append(order.run_id)
-            self._world.orders[order.run_id] = order
-        return self._mark(pid)
-
-    def prompt_file(self, run_id: str) -> Path:
-        return Path("/nowhere") / run_id / "prompt"
-
-    def look(self, run_id: str) -> Sight:
-        process = self._world.processes.get(run_id)
-        if self._world.is_silent:
-            return Sight(None, None, None, tree_gone=False)
-        if process is None:
-            return Sight(False, None, None, tree_gone=True)
-        gone = not process.is_alive
-        return Sight(process.is_alive, process.exit, self._mark(process.pid), tree_gone=gone)
-
-    def kill(self, run_id: str) -> bool:
-        process = self._world.processes.get(run_id)
-        if process is None:
-            return True
-        if self._world.is_silent or not process.can_be_killed:
-            return False
-        self._world.end(run_id, None, signal=15, reason=ExitReason.STOPPED)
-        return True
-
-    def log(self, run_id: str) -> FakeLog:
-        return FakeLog(self._world.words.get(run_id, b""))
-
-    def watch(self, run_id: str) -> None:
-        """Nothing is reported: a test looks by itself."""
-
-    def unwatch(self, run_id: str) -> None:
-        """Nothing was reported."""
-
-    def listen(self, on_change: Callable[[str, str], None]) -> None:
-        """Nothing is reported."""
-
-    def owned(self) -> set[str]:
-        return {run_id for run_id, one in self._world.processes.items() if one.is_alive}
-
-    def close(self) -> None:
-        """There is nothing to end."""
-
-    @staticmethod
-    def _mark(pid: int) -> ProcessMark:
-        return ProcessMark(pid, pid, BOOT)
 
 
 def _shuts_out(branch: str, other: str) -> bool:

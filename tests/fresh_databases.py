@@ -17,11 +17,12 @@ def put_database(settings: Settings) -> None:
     file = settings.data_root / "runyard.db"
     if settings.database_url is None and not file.exists():
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file.write_bytes(_made())
+        file.write_bytes(fresh_database())
 
 
 @cache
-def _made() -> bytes:
+def fresh_database() -> bytes:
+    """The content of its file."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "made.db"
         database = Database(f"sqlite:///{file}", tell=lambda _: None)

@@ -19,12 +19,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
         yield shop
 
 
-@pytest.fixture
-def project(shop: Workshop, request: pytest.FixtureRequest) -> str:
-    """A project of this test's own."""
-    return shop.add_project(request.node.name.removeprefix("test_")[:60])
-
-
 def start(shop: Workshop, project: str, key: str | None = None, **body: Any) -> httpx.Response:
     headers = {"x-idempotency-key": key} if key else {}
     return shop.api.post(f"/projects/{project}/afk/start", json=body, headers=headers)

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
-from app.api import forms
-from app.api.form_content import MAX_FORM, own_path
-from app.api.gate import Gate
-from app.api.notices import sentence_of
-from app.pages.plain import PlainPages
-from app.services.rows import DatabaseSilent
+from app.api.form_content import MAX_FORM
+from tests.api.people import CARD, Person, notice_of, person
 from tests.api.workshop import Workshop, at_once, open_workshop, problem
-from tests.planes import real_plane
-from tests.servers import ROOT
 
-PAGE = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 PROGRAM = {"Accept": "application/json"}
-CARD = {"X-Runyard-Fragment": "1"}
 
 
 @pytest.fixture(scope="module")
@@ -34,73 +22,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
     with open_workshop(tmp_path_factory.mktemp("forms")) as shop:
         shop.add_project("always there")  # a page without projects has no forms
         yield shop
-
-
-@pytest.fixture
-def project(shop: Workshop, request: pytest.FixtureRequest) -> str:
-    """A project of this test's own."""
-    return shop.add_project(request.node.name.removeprefix("test_")[:60])
-
-
-class Person:
-    """Somebody signed in with a browser that knows forms only."""
-
-    def __init__(self, shop: Workshop, browser: httpx.Client) -> None:
-        self.shop = shop
-        self.browser = browser
-
-    def page(self, query: str = "") -> str:
-        """What `/plain` says."""
-        answer = self.browser.get(f"/plain{query}")
-        assert answer.status_code == 200, answer.text
-        return answer.text
-
-    @property
-    def secret(self) -> str:
-        """The form's secret, as it stands in the page."""
-        found = re.findall(r'name="csrf" value="([^"]+)"', self.page())
-        assert len(set(found)) == 1
-        return found[0]
-
-    def send(
-        self, action: str, headers: dict[str, str] | None = None, **fields: Any
-    ) -> httpx.Response:
-        """Send a form with the session's own secret."""
-        content = {"csrf": self.secret, **fields}
-        return self.browser.post(f"/afk/{action}", data=content, headers=headers)
-
-    def told(self, project: str) -> dict[str, Any]:
-        """The project, as the API tells it."""
-        return dict(self.shop.api.get(f"/projects/{project}").json())
-
-    def card(self, project: str) -> str:
-        """The project's card."""
-        found = re.search(f'<article [^>]*data-project="{project}".*?</article>', self.page(), re.S)
-        assert found is not None
-        return found[0]
-
-
-@contextmanager
-def person(shop: Workshop) -> Iterator[Person]:
-    own = {"Origin": shop.server.url, "Sec-Fetch-Site": "same-origin"}
-    with httpx.Client(base_url=shop.server.url, trust_env=False, timeout=20) as browser:
-        assert browser.get(shop.server.new_link()).status_code == 303
-        browser.headers.update({**PAGE, **own})
-        yield Person(shop, browser)
-
-
-@pytest.fixture
-def ann(shop: Workshop) -> Iterator[Person]:
-    with person(shop) as ann:
-        yield ann
-
-
-def notice_of(answer: httpx.Response) -> str:
-    """The code that the page it leads to will tell."""
-    assert answer.status_code == 303, answer.text
-    place = urlsplit(answer.headers["location"])
-    assert (place.scheme, place.netloc, place.path) == ("", "", "/plain")
-    return parse_qs(place.query)["notice"][0]
 
 
 def fail(shop: Workshop, project: str, times: int) -> None:
@@ -347,97 +268,3 @@ def test_what_is_no_text_is_refused(shop: Workshop, content: bytes) -> None:
         f"{shop.server.url}/afk/stop/x", content=content, headers={**form, **bearer}
     )
     assert (answer.status_code, problem(answer)["error"]) == (422, "invalid")
-
-
-# --- the way back ------------------------------------------------------------------------------
-
-
-def test_it_goes_back_to_where_it_came_from(ann: Person, project: str, shop: Workshop) -> None:
-    came = {"Referer": f"{shop.server.url}/plain?notice=old&x=1"}
-    answer = ann.send(f"reset/{project}", came)
-    assert answer.headers["location"] == "/plain?x=1&notice=was_reset"
-    answer = ann.send(f"reset/{project}", came, next="/runs?status=died")
-    assert answer.headers["location"] == "/runs?status=died&notice=was_reset"
-
-
-@pytest.mark.parametrize(
-    ("target", "path"),
-    [
-        ("/plain", "/plain"),
-        ("/", "/"),
-        ("/projects/proj_1", "/projects/proj_1"),
-        ("/runs?status=died&q=a%20b", "/runs?status=died&q=a%20b"),
-        ("/plain#top", "/plain"),
-        ("", None),
-        ("plain", None),
-        ("?notice=x", None),
-        ("/" + "x" * 600, None),
-    ],
-)
-def test_a_way_back_is_a_path(target: str, path: str | None) -> None:
-    assert own_path(target) == path
-
-
-# --- notices -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("code", "sentence", "tone"),
-    [
-        ("nothing_ready", "No ready-for-agent issues to start.", "stop"),
-        ("project_archived", "This project is archived.", "stop"),
-        ("was_reset", "The failures are reset. Auto AFK runs go on where they are on.", "go"),
-        ("", "", ""),
-        ("no such code", "", ""),
-        ("Refusal", "", ""),
-    ],
-)
-def test_a_notice_is_a_sentence_of_ours(code: str, sentence: str, tone: str) -> None:
-    assert sentence_of(code) == (sentence, tone)
-
-
-def test_a_page_without_a_known_notice_says_nothing(ann: Person) -> None:
-    assert 'data-testid="notice"' not in ann.page()
-    assert 'data-testid="notice"' not in ann.page("?notice=Your+password+please")
-    page = html.unescape(ann.page("?notice=already_running"))
-    assert "An equal run is already under way." in page
-
-
-def test_a_full_window_says_when_it_opens(shop: Workshop, ann: Person, project: str) -> None:
-    run = shop.start(project, "please log")
-    shop.ended(run["id"])
-    opens = shop.api.get("/quota/runs").json()["reset_at"][11:19]
-    assert f"Rate limit reached. Retry after {opens} UTC." in ann.page("?notice=rate_limited")
-
-
-# --- when the database does not answer ---------------------------------------------------------
-
-
-class SilentPlain(PlainPages):
-    """Pages whose reading meets a database that does not answer."""
-
-    def card(self, *_: Any, **__: Any) -> str:
-        raise DatabaseSilent("locked")
-
-
-async def test_a_silent_database_is_a_page_to_a_person_and_a_problem_to_a_program(
-    tmp_path: Path,
-) -> None:
-    with real_plane(tmp_path) as plane:
-        plane.add_project()
-        services, web = plane.services, FastAPI()
-        web.include_router(forms.routes(services, SilentPlain(ROOT / "assets" / "plain")))
-        gate = Gate(web, accounts=services.accounts, port=8080, now=plane.clock)
-        token = (tmp_path / "data" / "token").read_text().strip()
-        project = plane.ledgers.projects.all()[0].id
-        async with httpx.AsyncClient(
-            transport=httpx.ASGITransport(gate),
-            base_url="http://127.0.0.1:8080",
-            headers={"Authorization": f"Bearer {token}", **PAGE},
-        ) as caller:
-            page = await caller.get("/plain")
-            card = await caller.post(f"/afk/reset/{project}", headers=CARD)
-    assert page.status_code == card.status_code == 503
-    assert page.headers["retry-after"] == card.headers["retry-after"] == "2"
-    assert "The database did not answer." in page.text
-    assert problem(card)["error"] == "store_unavailable"

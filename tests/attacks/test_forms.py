@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -15,19 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.api.form_content import own_path
-from app.errors import Invalid
-from tests.api.workshop import Workshop, open_workshop, problem
+from tests.api.workshop import Workshop, problem
+from tests.attacks.form_doors import browser, secret_of, state
 from tests.attacks.web_doors import raw_answer
 
-FORM = "application/x-www-form-urlencoded"
-MARKUP = (
-    '";alert(1)//<img src=x onerror=alert(1)>',
-    "'><script>alert(1)</script>",
-    "</title></article><svg/onload=alert(1)>",
-    "{{ 2 * 'runyard' }}{% for x in y %}",
-    "<a href=javascript:alert(1)>x</a>",
-    "&lt;script&gt; &#60;b&#62; %3Cb%3E",
-)
 ASTRAY = [
     "//evil.example",
     "///evil.example",
@@ -66,38 +54,6 @@ ASTRAY = [
 ]
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
-    with open_workshop(tmp_path_factory.mktemp("forms")) as shop:
-        yield shop
-
-
-@pytest.fixture(scope="module")
-def project(shop: Workshop) -> str:
-    """A project with an issue that a start would take."""
-    made = shop.add_project("target")
-    shop.issue(made, body="please wait")
-    return made
-
-
-@contextmanager
-def browser(shop: Workshop, **headers: str) -> Iterator[httpx.Client]:
-    """A signed-in browser that sends these headers; by default those of a page of ours."""
-    own = {"Origin": shop.server.url, "Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
-    with httpx.Client(base_url=shop.server.url, trust_env=False, timeout=20) as caller:
-        assert caller.get(shop.server.new_link()).status_code == 303
-        caller.headers.update(own | {name.replace("_", "-"): v for name, v in headers.items()})
-        yield caller
-
-
-def secret_of(caller: httpx.Client) -> str:
-    """The secret of the browser's own session."""
-    page = caller.get("/plain", headers={"Origin": str(caller.base_url).rstrip("/")}).text
-    found = re.search(r'name="csrf" value="([^"]+)"', page)
-    assert found is not None
-    return found[1]
-
-
 def actions(project: str) -> tuple[tuple[str, dict[str, str]], ...]:
     """Every action with fields that would do."""
     return (
@@ -106,11 +62,6 @@ def actions(project: str) -> tuple[tuple[str, dict[str, str]], ...]:
         (f"/afk/auto/{project}", {"enabled": "on"}),
         ("/afk/stop/run_none", {}),
     )
-
-
-def state(shop: Workshop) -> tuple[Any, Any]:
-    """All that a form could change."""
-    return shop.api.get("/runs").json(), shop.api.get("/projects").json()
 
 
 # --- other pages -------------------------------------------------------------------------------
@@ -291,106 +242,3 @@ def test_a24_a_notice_says_only_what_we_say(shop: Workshop, notice: str) -> None
     # the whole words: digits alone may stand in a form's secret or an id
     assert b"Call 555" not in body
     assert b"Call+555" not in body
-
-
-# --- hostile words -----------------------------------------------------------------------------
-
-
-class Elements(HTMLParser):
-    """Every element of a page with its attributes."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
-
-
-TAGS = {
-    *("html", "head", "meta", "title", "link", "body", "main", "header", "footer", "span", "i"),
-    *("h1", "h2", "p", "a", "b", "br", "code", "time", "div", "ol", "li", "article", "details"),
-    *("summary", "form", "input", "label", "button"),
-}
-
-
-@pytest.mark.parametrize("hostile", MARKUP, ids=ascii)
-def test_a18_what_others_wrote_is_text(shop: Workshop, hostile: str) -> None:
-    mark = MARKUP.index(hostile)
-    origin = shop.origin(f"hostile {mark}")
-    project = shop.add_project(f"{mark}{hostile}", origin=origin)
-    shop.issue(project, hostile, body="please wait")
-    run = shop.live(shop.api.post(f"/projects/{project}/afk/start").json()["id"])
-    with browser(shop) as caller:
-        page = caller.get("/plain").text
-        secret = secret_of(caller)
-        fragment = caller.post(
-            f"/afk/auto/{project}",
-            data={"csrf": secret, "enabled": "off"},
-            headers={"X-Runyard-Fragment": "1"},
-        ).text
-        stopped = {"csrf": secret, "because": hostile}
-        assert caller.post(f"/afk/stop/{run['id']}", data=stopped).status_code == 303
-        shop.ended(run["id"])
-        after = caller.get("/plain").text
-    for text in (page, fragment, after):
-        assert hostile not in text
-        assert "runyardrunyard" not in text
-        for tag, attributes in Elements(text).found:
-            assert tag in TAGS
-            assert not [name for name in attributes if name.startswith("on") or name == "style"]
-            targets = [attributes.get(name) or "/" for name in ("href", "action")]
-            assert all(re.match(r"/(?!/)", target) for target in targets), targets
-    assert shop.api.get(f"/runs/{run['id']}").json()["because"] == hostile
-
-
-def test_a14_the_page_runs_and_loads_nothing_foreign(shop: Workshop, project: str) -> None:
-    with browser(shop) as caller:
-        given = caller.get("/plain").headers
-    policy = dict(
-        part.strip().split(" ", 1) for part in given["content-security-policy"].split(";")
-    )
-    assert policy == {
-        "default-src": "'none'",
-        "style-src": "'self'",
-        "img-src": "'self'",
-        "form-action": "'self'",
-        "base-uri": "'none'",
-        "frame-ancestors": "'none'",
-    }
-    assert given["x-frame-options"] == "DENY"
-    assert given["cache-control"] == "no-store"
-    assert given["referrer-policy"] == "same-origin"
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["..", "%2e%2e", "a%2fb", "a%5cb", "%00", "a;b", "a//b", "x" * 5000, "%ff", "' OR 1=1--"],
-)
-def test_a09_odd_names_of_projects_reach_nothing(shop: Workshop, name: str) -> None:
-    request = [
-        f"POST /afk/reset/{name.replace(' ', '%20')} HTTP/1.1",
-        f"Host: 127.0.0.1:{shop.server.port}",
-        f"Authorization: Bearer {shop.server.token}",
-        "Content-Length: 0",
-        "Accept: application/json",
-        "Connection: close",
-    ]
-    status, _ = raw_answer(shop.server.port, "\r\n".join([*request, "", ""]).encode())
-    assert status in {400, 404}
-
-
-def test_a48_a_large_or_crowded_form_is_refused_early(shop: Workshop, project: str) -> None:
-    before = state(shop)
-    with browser(shop) as caller:
-        secret = secret_of(caller)
-        headers = {"Content-Type": FORM}
-        for size in (9_000, 900_000, 2_000_000):
-            content = f"csrf={secret}&enabled=on&x={'y' * size}"
-            answer = caller.post(f"/afk/auto/{project}", content=content, headers=headers)
-            assert answer.status_code == 413
-        crowd = "&".join(f"f{n}=" for n in range(1000))
-        answer = caller.post(f"/afk/auto/{project}", content=crowd, headers=headers)
-        assert answer.status_code == Invalid.status
-    assert state(shop) == before

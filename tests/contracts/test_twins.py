@@ -21,7 +21,8 @@ from app.services.ports import (
     WorkingCopies,
 )
 from tests.agents_for_tests.runs import Ears, local_engine, shell
-from tests.fakes import FakeCopies, FakeEngine, FakeMirrors, World
+from tests.fake_engine import FakeEngine
+from tests.fakes import FakeCopies, FakeMirrors, World
 from tests.repositories import commit_files, set_up_place
 
 BRANCH = "afk/1"

@@ -1,4 +1,4 @@
-"""Kept work: what is told of it, and the one unguarded delete."""
+"""Kept work: the one unguarded delete."""
 
 from __future__ import annotations
 
@@ -9,45 +9,22 @@ from shutil import rmtree
 import pytest
 from sqlmodel import select
 
-from app.errors import ConfirmMismatch, NotDiscarded, NotFound, PrLock
+from app.errors import ConfirmMismatch, NotDiscarded, NotFound
 from app.failpoints import FailpointHit
-from app.records.audit_ledger import Deed
-from app.records.tables import Audit, Project, Run
-from app.services.parked import ParkedView
+from app.records.tables import Audit, Project
 from tests.planes import COMMIT, RealPlane
 from tests.repositories import commit_file, run_git, tip_of
-
-DIES = "exit 3"
-DIES_WITH_A_COMMIT = f"{COMMIT}; exit 3"
-LEAVES_FILES = f"{COMMIT}; echo a > a.txt; echo b > b.txt; exit 3"
-ASIDE = (
-    f"{COMMIT}; git checkout -qb aside; {COMMIT.replace('new', 'more')}; git checkout -q -; exit 3"
+from tests.services.parkings import (
+    DIES,
+    DIES_WITH_A_COMMIT,
+    LEAVES_FILES,
+    claimable,
+    cut,
+    deed,
+    discard,
+    listed,
 )
-
-
-def deed(plane: RealPlane, what: str = "discard") -> Deed:
-    return Deed(plane.person, what, f"{what} by a test", "corr")
-
-
-def listed(plane: RealPlane) -> list[ParkedView]:
-    return plane.services.parked.all(plane.clock())
-
-
-def discard(plane: RealPlane, run: Run, confirm: str | None = None) -> int:
-    desk, branch = plane.services.parked, run.work_branch
-    sure = branch if confirm is None else confirm
-    return desk.discard(run.project_id, branch, sure, deed(plane), plane.clock())
-
-
-def died(plane: RealPlane, project: Project) -> Run:
-    """A run of a new issue that died, released and kept."""
-    run = plane.finish(project, issue=plane.add_issue(project).number)
-    assert (run.status, run.parked) == ("died", True)
-    return run
-
-
-def claimable(plane: RealPlane, project: Project) -> list[int] | None:
-    return plane.services.issues.claimable(project)
+from tests.services.retries import died
 
 
 def deeds(plane: RealPlane, what: str) -> list[Audit]:
@@ -57,96 +34,6 @@ def deeds(plane: RealPlane, what: str) -> list[Audit]:
 
 def at_origin(project: Project, branch: str) -> str:
     return tip_of(Path(project.origin), f"refs/heads/{branch}")
-
-
-def cut(plane: RealPlane, project: Project) -> Path:
-    """Make a project's mirror unreadable; where it was."""
-    mirror = plane.settings.runs_root / "mirrors" / f"{project.id}.git"
-    (mirror / "HEAD").unlink()
-    return mirror
-
-
-# --- the list ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("agent", "holds", "can_deliver"),
-    [
-        (DIES, "no commits", False),
-        (DIES_WITH_A_COMMIT, "1 commit", True),
-        (LEAVES_FILES, "1 commit, 2 files not committed", True),
-        ("echo a > a.txt; exit 3", "1 file not committed", False),
-        (ASIDE, "1 commit, 1 commit beside its branch", True),
-    ],
-)
-def test_what_is_kept_is_told(plane: RealPlane, agent: str, holds: str, can_deliver: bool) -> None:
-    project = plane.add_project(agent)
-    run = died(plane, project)
-    plane.clock.advance(90)
-    [view] = listed(plane)
-    assert (view.holds, view.can_deliver) == (holds, can_deliver)
-    assert (view.branch, view.run_id, view.issue) == ("afk/1", run.id, 1)
-    assert (view.because, view.age_seconds) == (run.because, 90)
-    has_copy = plane.copy(run).exists()
-    assert view.bytes == plane.adapters.copies.size(run.id)
-    assert (view.bytes or 0) > 0 if has_copy else view.bytes == 0
-    assert plane.services.overview.of(project.id).parked_count == 1
-
-
-def test_a_delivered_run_is_parked_once_its_change_is_closed(plane: RealPlane) -> None:
-    project = plane.add_project()
-    run = plane.finish(project, issue=plane.add_issue(project).number)
-    assert listed(plane) == []
-    plane.services.changes.close(project.id, 2, plane.clock())
-    [view] = listed(plane)
-    assert view.because == "change request #2 was closed without merging"
-    assert (view.run_id, view.can_deliver) == (run.id, False)
-
-
-def test_what_cannot_be_read_is_said_and_is_never_nothing(plane: RealPlane) -> None:
-    project = plane.add_project(LEAVES_FILES)
-    run = died(plane, project)
-    (plane.copy(run) / ".git" / "objects" / "info" / "alternates").write_text("/etc\n")
-    rmtree(plane.settings.runs_root / "looks" / f"{run.id}.git")
-    [view] = listed(plane)
-    assert view.holds == "1 commit, its copy could not be read"
-    cut(plane, project)
-    plane.clock.advance(60)
-    listed(plane)
-    plane.rest()
-    [view] = listed(plane)
-    assert view.holds == "its mirror could not be read, its copy could not be read"
-    assert view.can_deliver is False
-    assert plane.services.overview.of(project.id).parked_count == 1
-
-
-def test_a_copy_that_somebody_changed_is_looked_at_again(plane: RealPlane) -> None:
-    project = plane.add_project(LEAVES_FILES)
-    run = died(plane, project)
-    before = listed(plane)
-    (plane.copy(run) / "a.txt").unlink()
-    assert listed(plane) == before
-    plane.clock.advance(60)
-    listed(plane)
-    plane.rest()
-    [view] = listed(plane)
-    assert view.holds == "1 commit, 1 file not committed"
-
-
-def test_a_branch_that_is_worked_on_again_is_not_listed(plane: RealPlane) -> None:
-    project = plane.add_project(DIES_WITH_A_COMMIT)
-    run = died(plane, project)
-    again = plane.accept(plane.order(project, delay_seconds=60))
-    plane.ledgers.runs.note(again.id, project.id, work_branch=run.work_branch)
-    assert listed(plane) == []
-    assert plane.services.overview.of(project.id).parked_count == 0
-    with pytest.raises(PrLock) as refused:
-        discard(plane, run)
-    assert refused.value.members["holder"] == again.id
-    assert plane.tip(run) is not None
-
-
-# --- discard -----------------------------------------------------------------------------------
 
 
 def test_discarding_makes_the_issue_claimable_again(plane: RealPlane) -> None:

@@ -1,0 +1,24 @@
+"""Whom the forms that need no script are attacked at; a file may have a workshop of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.api.workshop import Workshop, open_workshop
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+    """A workshop for the tests of one file."""
+    with open_workshop(tmp_path_factory.mktemp("shop")) as shop:
+        yield shop
+
+
+@pytest.fixture(scope="module")
+def project(shop: Workshop) -> str:
+    """A project with an issue that a start would take."""
+    made = shop.add_project("target")
+    shop.issue(made, body="please wait")
+    return made

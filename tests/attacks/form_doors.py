@@ -1,0 +1,37 @@
+"""The way to the forms that need no script: a browser, its secret, what it could change."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+from tests.api.workshop import Workshop
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@contextmanager
+def browser(shop: Workshop, **headers: str) -> Iterator[httpx.Client]:
+    """A signed-in browser that sends these headers; by default those of a page of ours."""
+    own = {"Origin": shop.server.url, "Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
+    with httpx.Client(base_url=shop.server.url, trust_env=False, timeout=20) as caller:
+        assert caller.get(shop.server.new_link()).status_code == 303
+        caller.headers.update(own | {name.replace("_", "-"): v for name, v in headers.items()})
+        yield caller
+
+
+def secret_of(caller: httpx.Client) -> str:
+    """The secret of the browser's own session."""
+    page = caller.get("/plain", headers={"Origin": str(caller.base_url).rstrip("/")}).text
+    found = re.search(r'name="csrf" value="([^"]+)"', page)
+    assert found is not None
+    return found[1]
+
+
+def state(shop: Workshop) -> tuple[Any, Any]:
+    """All that a form could change."""
+    return shop.api.get("/runs").json(), shop.api.get("/projects").json()
