@@ -16,6 +16,7 @@ from app.cli import (
     demo,
     issues,
     keys,
+    limits,
     notifications,
     parked,
     projects,
@@ -41,6 +42,7 @@ PARTS = (
     afk,
     parked,
     quota,
+    limits,
     keys,
     notifications,
 )

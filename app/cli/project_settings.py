@@ -48,6 +48,10 @@ BudgetSeconds = Annotated[
 ]
 StallSeconds = Annotated[int | None, typer.Option(min=1, help="How long a run may stay silent.")]
 MaxConcurrency = Annotated[int | None, typer.Option(min=1, max=100, help="How many runs at once.")]
+ResumeAfterLimit = Annotated[
+    bool | None,
+    typer.Option(help="Whether runs go on by themselves after their agent's usage limit."),
+]
 BranchPattern = Annotated[
     str | None, typer.Option(help="How branches of AFK runs are named, as afk/<N>.")
 ]

@@ -1,4 +1,4 @@
-"""`runyard runs trigger|retry|wait`: what makes a run, and following one to its end."""
+"""`runyard runs trigger|retry|resume|wait`: what makes a run, and following one to its end."""
 
 from __future__ import annotations
 
@@ -53,6 +53,8 @@ def register(runs: typer.Typer) -> None:
         "runyard runs retry 7f3k1a --model opus", "runyard runs retry 7f3k1a --from fresh --wait"
     )
     runs.command("retry", epilog=retry_example)(retry_run)
+    resume_example = example("runyard runs resume 7f3k1a", "runyard runs resume 7f3k1a --wait")
+    runs.command("resume", epilog=resume_example)(resume_run)
     runs.command("wait", epilog=example("runyard runs wait 7f3k1a"))(wait_run)
 
 
@@ -121,6 +123,20 @@ def retry_run(
     path = run_path(find_run(server, run_id), "/retry")
     wishes = {"agent": agent_type, "model": model, "from": source}
     run, replayed = submit_run(server, wishes, key, path)
+    tell_started(server, run, replayed=replayed, wait=wait, json_only=json_only)
+
+
+def resume_run(
+    run_id: RunId,
+    key: Key = None,
+    wait: Wait = False,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Go on with a run after a usage limit; print the new id."""
+    server = connect(data_dir)
+    path = run_path(find_run(server, run_id), "/resume")
+    run, replayed = submit_run(server, {}, key, path)
     tell_started(server, run, replayed=replayed, wait=wait, json_only=json_only)
 
 

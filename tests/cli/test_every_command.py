@@ -70,11 +70,17 @@ COMMANDS: dict[str, list[str]] = {
     "afk reset": ["mill", "--json"],
     "parked list": ["-p", "mill", "--json"],
     "parked discard": ["{branch}", "-p", "mill", "--confirm", "{branch}", "--json"],
+    "limits list": ["--json"],
     "keys reset": ["the-mills-key", "-p", "mill", "--json"],
     "notifications list": ["--json"],
 }
 # What nothing can be prepared for here, with the server's own "no".
-REFUSED: dict[str, list[str]] = {"runs release": ["{delivered}"], "notifications test": []}
+REFUSED: dict[str, list[str]] = {
+    "runs release": ["{delivered}"],
+    "runs resume": ["{delivered}"],
+    "limits lift": ["claude"],
+    "notifications test": [],
+}
 TELLING_PROGRESS = {"runs wait"}
 ELSEWHERE = {"serve", "demo"}
 
