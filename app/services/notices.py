@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from app.domain.holds import MAX_RESUMES
 from app.domain.notices import Kind, Told, mask_receiver
 from app.domain.timetable import Timetable
 from app.domain.words import PAUSE_THRESHOLD, Cause, Status
@@ -79,18 +80,21 @@ class Notices:
     def witness(self, tx: Transaction, happening: Happening) -> None:
         """Write what is to be told of this, with it."""
         now = self._clock()
-        for kind, key, told in self._tell(happening, now):
+        for kind, key, told in self._tell(tx, happening, now):
             if kind in self._rules.kinds:
                 due_at = self._rules.timetable.free_at(now)
                 marks, about = self._rules.marks, told.as_data()
                 self._ledger.write(tx, kind, key, marks, about, now=now, due_at=due_at)
 
-    def _tell(self, happening: Happening, now: datetime) -> Iterator[tuple[Kind, str, Told]]:
+    def _tell(
+        self, tx: Transaction, happening: Happening, now: datetime
+    ) -> Iterator[tuple[Kind, str, Told]]:
         match happening:
             case RunEnded(run):
                 yield from self._tell_end(run, now)
             case WorkParked(run):
-                yield self._tell_parked(run)
+                # as it stands: who parks it may have read it before its end was written
+                yield from self._tell_parked(tx.get(Run, run.id) or run)
             case ProjectPaused(project_id, because):
                 what = f"is paused after {PAUSE_THRESHOLD} failures in a row"
                 told = Told(self._name(project_id), what, "", because, f"/projects/{project_id}")
@@ -121,13 +125,20 @@ class Notices:
             )
             # one agent is told of once a day, however many runs it fails
             yield Kind.NEEDS_YOU, f"{run.cause}:{run.agent}:{now.date()}", told
+        if _is_limited_for_good(run):
+            what = "needs you: its account met its usage limit again and again"
+            yield Kind.NEEDS_YOU, f"limited:{run.id}", self.told_of(run, what)
         if run.parked:
-            yield self._tell_parked(run)
+            yield from self._tell_parked(run)
 
-    def _tell_parked(self, run: Run) -> tuple[Kind, str, Told]:
+    def _tell_parked(self, run: Run) -> Iterator[tuple[Kind, str, Told]]:
+        project = self._projects.find(run.project_id)
+        goes_on = run.may_resume and project is not None and project.resume_after_limit
+        if goes_on or _is_limited_for_good(run):
+            return  # nobody is needed, or was told so with the run's end
         what = "needs you: work is kept until you decide"
         told = Told(self._name(run.project_id), what, run.work_branch, run.because or "", "/parked")
-        return Kind.NEEDS_YOU, f"parked:{run.id}", told
+        yield Kind.NEEDS_YOU, f"parked:{run.id}", told
 
     def told_of(self, run: Run, what: str) -> Told:
         """A run in a line."""
@@ -140,3 +151,7 @@ class Notices:
     def _name(self, project_id: str) -> str:
         project = self._projects.find(project_id)
         return project.name if project else "a project"
+
+
+def _is_limited_for_good(run: Run) -> bool:
+    return run.status == Status.LIMITED and run.resumes >= MAX_RESUMES

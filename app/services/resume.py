@@ -23,6 +23,7 @@ from app.errors import (
 )
 from app.failpoints import reach
 from app.records.database import Transaction
+from app.records.happenings import PersonNeeded
 from app.records.hold_ledger import facts_of
 from app.records.tables import AccountHold, Run
 from app.services.afk_orders import HeldBack
@@ -211,7 +212,11 @@ class ResumeDesk:
     def _give_up(self, run: Run, because: str, now: datetime) -> None:
         self._rests.pop(run.id, None)
         if self._ledger.set_resumable(run, may_resume=False):
-            self._runs.tell_once(run.id, now, "note", f"not resumed by itself: {because}")
+            what, path = "needs you: a run cannot be resumed by itself", f"/runs/{run.id}"
+            needed = PersonNeeded(f"not resumed:{run.id}", run.project_id, what, because, path)
+            with self._runs.stores.owner_of(run.id).transaction() as tx:
+                self._runs.tell(tx, run.id, now, "note", f"not resumed by itself: {because}")
+                tx.happened(needed)
 
     def _end_if_over(self, hold: AccountHold, now: datetime) -> None:
         """Forget a hold that nobody waits for any more."""

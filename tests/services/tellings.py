@@ -11,6 +11,7 @@ from typing import Any
 from sqlmodel import col, select
 
 from app.domain.notices import Message
+from app.domain.rules import ExitReason
 from app.records.tables import Notification, Project, Run
 from tests.fake_planes import FakePlane
 from tests.fakes import World
@@ -43,7 +44,15 @@ class Telling:
         """A project that is ready."""
         return self.plane.add_project(self.world, **settings)
 
-    def run(self, project: Project, *, code: int = 0, commits: bool = True, **columns: Any) -> Run:
+    def run(
+        self,
+        project: Project,
+        *,
+        code: int = 0,
+        commits: bool = True,
+        reason: ExitReason = ExitReason.EXITED,
+        **columns: Any,
+    ) -> Run:
         """A run of a new issue, from its start to its end; `columns` are written before it."""
         plane = self.plane
         number = plane.add_issue(project)
@@ -53,7 +62,7 @@ class Telling:
             plane.ledgers.runs.note(run.id, project.id, **columns)
         if commits:
             self.world.commit(run.id)
-        self.world.end(run.id, code)
+        self.world.end(run.id, code, reason=reason)
         plane.reaper.reap_once(run.id)
         plane.rest()
         found = plane.ledgers.runs.find(run.id)

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from app.domain.holds import MAX_RESUMES
+from app.domain.rules import ExitReason
 from app.domain.words import Cause
 from app.errors import NoReceivers
-from app.records.happenings import PersonNeeded
+from app.records.happenings import PersonNeeded, RunEnded
 from tests.receivers import SECRET
 from tests.services.tellings import DESK, PHONE, telling
 
@@ -69,6 +71,44 @@ def test_work_that_is_kept_needs_a_person(tmp_path: Path) -> None:
         assert yard.titles() == ["Runyard: yard0 needs you: work is kept until you decide"]
         lines = yard.taken()[0].body.splitlines()
         assert lines[:3] == ["afk/1", "agent exited 3", "http://127.0.0.1:8080/parked"]
+
+
+@pytest.mark.parametrize(
+    ("resumes", "goes_on", "told"),
+    [
+        (0, True, []),
+        (0, False, ["Runyard: yard0 needs you: work is kept until you decide"]),
+        (
+            MAX_RESUMES,
+            True,
+            [
+                "Runyard: yard0 needs you: its account met its usage limit again and again",
+            ],
+        ),
+    ],
+)
+def test_a_usage_limit_needs_a_person_only_where_nothing_goes_on_by_itself(
+    tmp_path: Path, resumes: int, goes_on: bool, told: list[str]
+) -> None:
+    with telling(tmp_path) as yard:
+        project = yard.project()
+        yard.plane.ledgers.projects.change(project.id, resume_after_limit=goes_on)
+        columns = {"resumes": resumes, "may_resume": resumes < MAX_RESUMES}
+        run = yard.run(project, reason=ExitReason.USAGE_LIMIT, **columns)
+        assert (run.status, run.parked) == ("limited", True)
+        assert yard.titles() == told
+
+
+def test_an_agent_that_is_signed_out_is_told_of_once_a_day(tmp_path: Path) -> None:
+    with telling(tmp_path, at=NOON) as yard:
+        project = yard.project()
+        run = yard.run(project)
+        for key in ("a", "b"):
+            lost = run.model_copy(update={"id": key, "status": "died", "cause": "auth"})
+            with yard.plane.database.transaction() as tx:
+                tx.happened(RunEnded(lost))
+        yard.go_round()
+        assert yard.titles()[1:] == ["Runyard: yard0 needs you: its agent is not signed in"]
 
 
 def test_what_somebody_else_finds_is_told_once_for_its_key(tmp_path: Path) -> None:
