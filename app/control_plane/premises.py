@@ -14,6 +14,7 @@ from app.domain.quota_rules import LimitsMode
 from app.foothold import CannotStart, refuse_open_bind
 from app.services.accounts import TOKEN_FILE
 from app.services.doctor import Premises
+from app.services.ports import CannotRead
 
 _IN_A_FILE = "sqlite:///"
 
@@ -34,7 +35,7 @@ def premises_of(
         runs_dir=settings.runs_root,
         private=_private_places(settings),
         nicegui=_numbers(metadata.version("nicegui")),
-        git=lambda: _numbers(git.version()),
+        git=lambda: _version_of(git),
         sandbox=lambda: shutil.which("bwrap"),
         limits=limits,
         receivers=receivers,
@@ -58,6 +59,13 @@ def _private_places(settings: Settings) -> dict[str, Path]:
     if settings.database.startswith(_IN_A_FILE):
         places["database file"] = Path(settings.database.removeprefix(_IN_A_FILE))
     return places
+
+
+def _version_of(git: Git) -> tuple[int, ...]:
+    try:
+        return _numbers(git.version())
+    except CannotRead:
+        return ()
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -64,14 +64,15 @@ def _program(agent: AgentFinding, path: str) -> Checked:
 
 
 def _sign_in(agent: AgentFinding) -> Checked:
-    level, word = {
-        SignedIn.YES: (Level.OK, "signed in"),
-        SignedIn.NO: (Level.LOOK, "signed out"),
-        SignedIn.UNKNOWN: (Level.UNKNOWN, "cannot tell"),
-    }[agent.signed_in]
     how = agent.sign_in
-    if_not = f"If it is signed out: {how[:1].lower()}{how[1:]}"
-    advice = {SignedIn.YES: "", SignedIn.NO: how}.get(agent.signed_in, if_not)
+    level, word, advice = {
+        SignedIn.YES: (Level.OK, "signed in", ""),
+        SignedIn.NO: (Level.LOOK, "signed out", how),
+        SignedIn.UNKNOWN: (
+            *(Level.UNKNOWN, "cannot tell"),
+            f"If it is signed out: {how[:1].lower()}{how[1:]}",
+        ),
+    }[agent.signed_in]
     return Checked(level, "sign-in", f"{word}: {agent.evidence}", advice, agent.name)
 
 

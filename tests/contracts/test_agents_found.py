@@ -14,6 +14,7 @@ from app.adapters.agents.probes import flags_of, is_older
 from app.adapters.agents.sign_ins import look_for_sign_in
 from app.domain.words import Cause
 from app.services.ports import AgentFinding, SignedIn
+from tests.agents_for_tests.runs import is_living, until
 
 BY_NAME = {preset.name: preset for preset in PRESETS}
 WHOLE = ("claude", "codex", "gemini")
@@ -124,7 +125,7 @@ def test_a_folder_named_by_a_variable_is_the_one_looked_into(home: Path) -> None
 
 
 def test_an_agent_is_known_to_be_of_no_use_where_it_is_missing_or_signed_out(
-    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, home: Path
 ) -> None:
     codex = BY_NAME["codex"]
     missing = AgentPresets({"PATH": str(home), "HOME": str(home)}).unready("codex", None)
@@ -195,8 +196,7 @@ def test_a_program_that_hangs_is_ended_with_its_children(
     children = (tmp_path / "children").read_text().split()
     assert len(children) == 2
     for child in children:
-        state = Path("/proc", child, "stat")
-        assert not state.exists() or state.read_text().rsplit(")", 1)[1].split()[0] == "Z"
+        until(lambda child=child: not is_living(int(child)), "a child is ended, too", 5)
 
 
 @pytest.mark.parametrize(

@@ -33,9 +33,10 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
 BY_NPM = "npm install -g "
 INSTALL_SECONDS = 600
 # the first start of some unpacks them
-START_SECONDS = 40
+START_SECONDS = 30
 NAMES = ("claude", "codex", "gemini", "opencode")
 CHOSEN = [preset for preset in PRESETS if preset.name in NAMES]
+SESSIONS = {"opencode": "ses_3b11bfdcdffeITCXse4fCuIRnU"}
 UNKNOWN_WORDS = ("unknown option", "unexpected argument", "unknown argument", "unknown command")
 
 
@@ -97,9 +98,6 @@ def test_its_command_line_is_taken_and_being_signed_out_is_told(
     copy = make_origin(tmp_path / "copy")
     job = Job("Say hello.", tmp_path / "prompt", copy, "main", None, None)
     code, output = run(agents, preset, job, copy)
-    told = output.decode(errors="replace").lower()
-    assert [words for words in UNKNOWN_WORDS if words in told] == []
-    assert code not in (2, 127)
     tally, reader = Tally(), agents.reader(preset.name)
     assert reader is not None
     for event in [*reader.feed(output), *reader.finish()]:
@@ -123,8 +121,19 @@ def test_its_command_line_is_taken_and_being_signed_out_is_told(
     assert classify(facts).cause in (Cause.AUTH, Cause.NETWORK)
 
 
+@pytest.mark.parametrize("preset", CHOSEN, ids=lambda preset: preset.name)
+def test_its_line_that_goes_on_with_a_session_is_taken(
+    agents: AgentPresets, preset: Preset, tmp_path: Path
+) -> None:
+    copy = make_origin(tmp_path / "copy")
+    session = SESSIONS.get(preset.name, "01a1fd75-982a-7e40-a45e-36eae85e1a6c")
+    job = Job("Say hello.", tmp_path / "prompt", copy, "main", None, None, session=session)
+    # there is no such session: that is told by a program which has understood its line
+    run(agents, preset, job, copy)
+
+
 def run(agents: AgentPresets, preset: Preset, job: Job, folder: Path) -> tuple[int | None, bytes]:
-    """Its exit code and all that it wrote; None where it had to be ended."""
+    """Its exit code, None where it had to be ended, and all that it wrote; it takes its line."""
     environment = agents.environment(preset.name)
     argv = agents.command(preset.name, job, None)
     program = shutil.which(argv[0], path=environment["PATH"])
@@ -146,4 +155,8 @@ def run(agents: AgentPresets, preset: Preset, job: Job, folder: Path) -> tuple[i
         except subprocess.TimeoutExpired:
             code = None
             os.killpg(asked.pid, signal.SIGKILL)
-    return code, log.read_bytes()
+    output = log.read_bytes()
+    told = output.decode(errors="replace").lower()
+    assert [words for words in UNKNOWN_WORDS if words in told] == []
+    assert code not in (2, 127)
+    return code, output

@@ -20,6 +20,6 @@ DROID = Preset(
         mend="Run `droid` and sign in as the server's user, or set FACTORY_API_KEY.",
         variables=("FACTORY_API_KEY",),
     ),
-    continue_arguments=("exec", "--session-id", "{session}"),
+    continue_arguments=("--session-id", "{session}"),
     environment=("FACTORY_API_KEY",),
 )
