@@ -103,7 +103,7 @@ class ChartsTab:
             used_words(totals) or NO_TOKENS,
             names,
             [Series("Input", "acc", read), Series("Output", "acc", written, is_faint=True)],
-            NO_TOKENS,
+            NO_TOKENS if totals.input_tokens is None else "None was used.",
         )
         self._cost.show(
             "Cost, US dollars",
