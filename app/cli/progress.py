@@ -106,7 +106,8 @@ class LivingLine:
             if not self._run:
                 return
             label = status_piece(self._run)
-            rest = cut(clean(f"  {self._told()}"), max(0, self._screen.width - len(label.text) - 1))
+            told = clean(f"  {self._told()}").replace("\t", " ")
+            rest = cut(told, max(0, self._screen.width - len(label.text) - 1))
             self._write(f"\r\x1b[K{self._screen.render(label)}{rest}")
 
     def _told(self) -> str:

@@ -185,5 +185,5 @@ def _as(piece: Piece, text: str) -> Piece:
 
 
 def _fit(piece: Piece, width: int) -> Piece:
-    text = cut(clean(_text(piece)), width)
+    text = cut(clean(_text(piece)).replace("\t", " "), width)
     return _as(piece, text + " " * (width - cells(text)))

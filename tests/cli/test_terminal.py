@@ -160,7 +160,7 @@ def test_a_table_gives_way_to_the_terminal(
     runs = [
         a_run(title="A title that goes on and on, much longer than any line " * 3),
         a_run(work_branch=f"run/{RUN_ID}", project_name="a-project-with-a-rather-long-name"),
-        a_run(title="\u5de5\u4f5c" * 30, work_branch="e\u0301" * 30),
+        a_run(title="\t\u5de5\u4f5c" * 30, work_branch="e\u0301" * 30),
     ]
     server.on("GET", "/runs", {"items": runs})
     shell.extra["NO_COLOR"] = "1"
@@ -168,6 +168,7 @@ def test_a_table_gives_way_to_the_terminal(
     assert len(lines) == 4
     least = 7 * NARROWEST + 12  # what seven columns need at least
     assert all(cells(line) <= max(columns, least) for line in lines)
+    assert all("\t" not in line for line in lines)
     assert "…7f3k1a" in lines[1]
     if columns == 120:
         assert "run/…7f3k1a" in lines[2]
