@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 
 import pytest
 from nicegui.testing.user import User
 
-from tests.agents_for_tests.replays import STREAMS, install_replay, open_gate
+from tests.agents_for_tests.replays import STREAMS, find_replays_in, install_replay, open_gate
 from tests.pages.conftest import House, html_of, until
 from tests.pages.run_scenes import WAITS, add_project, start, until_status
 
@@ -20,7 +19,7 @@ SESSION = "588898eb-ae05-43cc-8aff-699c2ec0bbc0"
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "programs"
-    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    find_replays_in(folder, monkeypatch)
     return folder
 
 
