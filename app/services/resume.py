@@ -96,9 +96,12 @@ class ResumeDesk:
         """See how those fare that went first, and resume what may go on now; how many."""
         if not self._leases.may_sweep(now):
             return 0
-        for hold in self._ledger.all():
+        holds, resumable = self._ledger.all(), self._ledger.resumable()
+        if not holds and not resumable:
+            return 0
+        for hold in holds:
             self._guarded(lambda hold=hold: self._see(hold, now), f"the hold of {hold.agent}")
-        waiting = [run for run in self._ledger.resumable() if self._is_wanted(run)]
+        waiting = [run for run in resumable if self._is_wanted(run)]
         resumed = sum(
             bool(self._guarded(lambda run=run: self._go_on(run, now), f"run {run.id}"))
             for run in waiting
@@ -128,8 +131,9 @@ class ResumeDesk:
         if probe is not None and self._has_shown_that_it_works(probe, now):
             return self._ledger.change(hold, probe_run_id=None, next_at=now)
         if probe is None or probe.status in DONE:
-            # it has shown nothing: another goes first, a little later
-            return self._ledger.change(hold, probe_run_id=None, until=now + NEXT_PROBE)
+            # it has shown nothing: another goes first, a little later, and never before its time
+            until = hold.until and max(hold.until, now + NEXT_PROBE)
+            return self._ledger.change(hold, probe_run_id=None, until=until)
         return False
 
     def _has_shown_that_it_works(self, probe: Run, now: datetime) -> bool:
@@ -138,7 +142,7 @@ class ResumeDesk:
         if probe.started_at is None or probe.status == Status.LIMITED:
             return False
         report = self._reporter.of(probe)
-        has_progressed = bool(report.tools_used or report.files_edited)
+        has_progressed = bool(report.tools_used or report.files_edited or report.output_tokens)
         is_long = probe.status == Status.RUNNING and now - probe.started_at >= LONG_ENOUGH
         return has_progressed or is_long
 
@@ -151,8 +155,15 @@ class ResumeDesk:
         if project is None or not project.resume_after_limit or project.archived_at is not None:
             return False
         if heir is None:
-            return run.released_at is not None
+            return run.released_at is not None and self._is_kept(run)
         return self._is_left_over(run, heir)
+
+    def _is_kept(self, run: Run) -> bool:
+        """False where somebody has discarded what a run had begun: nobody wants it any more."""
+        is_discarded = run.status == Status.LIMITED and not run.parked
+        if is_discarded:
+            self._ledger.set_resumable(run, may_resume=False)
+        return not is_discarded
 
     def _is_left_over(self, run: Run, heir: Run) -> bool:
         """True where a resume came to nothing, and what it was to go on with is still the run's."""

@@ -319,3 +319,22 @@ def test_what_was_taken_before_the_limit_is_not_launched_and_comes_again(yard: L
     yard.tick(after=STAGGER)
     assert yard.heirs(late)[0].status == "running"
     assert yard.world.orders[yard.heirs(late)[0].id].prompt != CONTINUE
+
+
+def test_a_try_by_hand_that_shows_nothing_leaves_the_account_its_time(yard: Limited) -> None:
+    run = yard.meet_limit(yard.order(yard.project()))
+    until = yard.hold().until
+    yard.end(resume(yard, run), 1)
+    yard.tick()
+    assert (yard.hold().until, yard.hold().probe_run_id) == (until, None)
+
+
+def test_what_was_discarded_is_not_resumed(yard: Limited) -> None:
+    run = yard.meet_limit(yard.order(yard.project()))
+    deed = Deed(yard.plane.person, "discard", "by a person", "test", run.project_id, run.id)
+    branch = run.work_branch
+    yard.plane.services.parked.discard(run.project_id, branch, branch, deed, yard.now)
+    yard.plane.rest()
+    yard.pass_limit()
+    assert yard.heirs(run) == []
+    assert not yard.run(run.id).may_resume
