@@ -247,7 +247,7 @@ def test_time_that_the_machine_slept_is_nobodys_silence(plane: RealPlane, tmp_pa
     slips, calls = [0.0], []
     clocks = Clocks(plane.clock, lambda: slips[0], lambda name, at, _: calls.append((name, at)))
     services, engine = plane.services, plane.adapters.engine
-    vigil = Vigil(services.runs, engine, services.reporter, plane.workers, clocks, plane.reap)
+    vigil = Vigil(services.runs, engine, services.reporter, plane.workers, clocks, lambda _: None)
     plane.clock.advance(3600)
     vitals: Any = vigil.vitals_of(run)
     assert (plane.clock() - vitals.progress_at).total_seconds() > 3500
