@@ -1,5 +1,4 @@
-"""Sends what is to be told: at least once, by one of several servers, and no receiver's wait
-is another's."""
+"""Sends what is to be told: at least once, by one of several servers, each receiver by itself."""
 
 from __future__ import annotations
 

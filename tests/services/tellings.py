@@ -18,6 +18,10 @@ from tests.fakes import World
 from tests.receivers import SECRET, FakeNotifier
 
 PHONE, DESK = f"mem://phone/{SECRET}", f"mem://desk/{SECRET}"
+NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+NIGHT = datetime(2026, 3, 10, 23, 0, tzinfo=UTC)
+MORNING = datetime(2026, 3, 11, 7, 0, tzinfo=UTC)
+HOURS = {"quiet_hours": "22:00-07:00", "notify_zone": "UTC"}
 
 
 class Telling:
