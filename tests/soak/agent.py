@@ -1,6 +1,7 @@
 """An agent that behaves as its issue's text says: `agent.py <prompt file> <folder of tallies>`.
 
-It notes each start of itself, so that a run which was started twice is seen.
+It notes each start of itself, so that a run which was started twice is seen, and that it has
+committed, so that work which was lost is seen.
 """
 
 import os
@@ -19,6 +20,12 @@ def commit(name):
     who = ["-c", "user.name=Agent", "-c", "user.email=agent@example.test"]
     subprocess.run(["git", "add", name], check=True)
     subprocess.run(["git", *who, "commit", "-qm", f"Add {name}"], check=True)
+    note("committed")
+
+
+def note(what):
+    with open(pathlib.Path(sys.argv[2]) / os.environ["RUNYARD_RUN_ID"], "a") as tally:
+        tally.write(f"{what}\n")
 
 
 def hang():
@@ -43,8 +50,7 @@ def flood():
 
 def main():
     run_id = os.environ["RUNYARD_RUN_ID"]
-    with open(pathlib.Path(sys.argv[2]) / run_id, "a") as tally:
-        tally.write(f"{os.getpid()}\n")
+    note(os.getpid())
     prompt = pathlib.Path(sys.argv[1]).read_text()
     [mode] = re.findall(r"mode:(\w+)", prompt)
     print("mode", mode, flush=True)

@@ -17,7 +17,7 @@ from tests.repositories import run_git
 
 
 class Yard:
-    """A stopped Runyard's data folder, with the folder in which its agents noted their starts."""
+    """A stopped Runyard's data folder, with the folder of its agents' notes."""
 
     def __init__(self, data: Path, tallies: Path) -> None:
         self.data = data
@@ -49,9 +49,8 @@ class Yard:
         assert run["status"] in {str(one) for one in DONE}, (run["id"], run["status"], run["hold"])
         assert run["cause"], run["id"]
         assert run["released_at"], (run["id"], run["hold"])
-        tally = self.tallies / run["id"]
-        starts = len(tally.read_text().splitlines()) if tally.exists() else 0
-        assert starts <= 1, (run["id"], starts)
+        starts = [line for line in self._notes(run) if line.isdecimal()]
+        assert len(starts) <= 1, (run["id"], starts)
         kinds = self.rows("SELECT kind FROM run_events WHERE run_id = ?", run["id"])
         told = Counter(one["kind"] for one in kinds)
         assert told["accepted"] == 1
@@ -60,13 +59,19 @@ class Yard:
     def _check_work(self, run: dict[str, Any]) -> None:
         """A run whose agent has worked still has its branch, or has delivered it.
 
-        One that was stopped before it counted as running is undone, where its copy held nothing.
+        One that was stopped before it counted as running is undone, where nothing was committed.
         """
-        if run["started_at"] is None or run["delivery"] not in (None, "null"):
+        has_worked = run["started_at"] is not None or "committed" in self._notes(run)
+        if not has_worked or run["delivery"] not in (None, "null"):
             return
         mirror = self.data / "runs" / "mirrors" / f"{run['project_id']}.git"
         heads = run_git(mirror, "for-each-ref", "--format=%(refname:short)", "refs/heads")
         assert run["work_branch"] in heads.split(), (run["id"], run["status"], run["because"])
+
+    def _notes(self, run: dict[str, Any]) -> list[str]:
+        """What its agent wrote down: a process id for each start, and that it has committed."""
+        tally = self.tallies / run["id"]
+        return tally.read_text().splitlines() if tally.exists() else []
 
     def _check_count(self, project: dict[str, Any]) -> None:
         ends = self.rows(
