@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserType, ConsoleMessage, Page, expect
 
 from tests.e2e.browsers import WIDE, launch_arguments
+from tests.e2e.submits import FaultFile
 from tests.servers import RunyardServer, running_server
 
 FAST = {
@@ -37,9 +38,23 @@ def browser_type_launch_args(
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunyardServer]:
+def faults(tmp_path_factory: pytest.TempPathFactory) -> FaultFile:
+    """What goes wrong between the pages and the API; a server must be started with its settings."""
+    return FaultFile(tmp_path_factory.mktemp("faults") / "faults.json")
+
+
+@pytest.fixture(scope="module")
+def settings() -> dict[str, str]:
+    """What the server of a file is started with beside what all are."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def server(
+    tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str]
+) -> Iterator[RunyardServer]:
     """A server for the tests of one file; an ERROR in its log fails the last of them."""
-    with running_server(tmp_path_factory.mktemp("data"), **FAST) as running:
+    with running_server(tmp_path_factory.mktemp("data"), **FAST | settings) as running:
         yield running
     errors = [line for line in running.log.splitlines() if is_error(line)]
     assert not errors, "\n".join(errors)

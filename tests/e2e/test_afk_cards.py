@@ -4,39 +4,28 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.conftest import FAST, OpenPage
+from tests.e2e.conftest import OpenPage
 from tests.e2e.scenes import Puppet, add_project, card, wait_until, wait_until_released
 from tests.e2e.submits import IS_DRAWN, FaultFile, grave_findings, picture, runs_of, stop_runs
 from tests.e2e.test_two_people import NOTE_PRESSES, NOTE_WORDS, Report, check_delay
-from tests.servers import RunyardServer, running_server
+from tests.servers import RunyardServer
 
 SLEEPS = ["/bin/sh", "-c", "exec sleep 600"]
 DIES = ["/bin/sh", "-c", "exit 3"]
-# a sweep by the clock would hide that Reset asks for one
-SLOW_SWEEP = {**FAST, "RUNYARD_SWEEP_SECONDS": "600"}
 START = "POST /api/v1/projects/.*/afk/start"
 AUTO = "PUT /api/v1/projects/.*/afk/auto"
 RESET = "POST /api/v1/projects/.*/afk/reset"
 
 
 @pytest.fixture(scope="module")
-def faults(tmp_path_factory: pytest.TempPathFactory) -> FaultFile:
-    """What goes wrong between the pages and the API."""
-    return FaultFile(tmp_path_factory.mktemp("faults") / "faults.json")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, faults: FaultFile) -> Iterator[RunyardServer]:
-    """A server that sweeps only when it is asked to."""
-    data = tmp_path_factory.mktemp("data")
-    with running_server(data, **SLOW_SWEEP, **faults.settings) as running:
-        yield running
+def settings(faults: FaultFile) -> dict[str, str]:
+    """A server that sweeps only when it is asked to, or a clock would hide that Reset asks."""
+    return {"RUNYARD_SWEEP_SECONDS": "600", **faults.settings}
 
 
 def write_issues(server: RunyardServer, project_id: str, count: int) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import FAST
 from tests.e2e.scenes import (
     add_project,
     expect_no_sideways_scroll,
@@ -27,7 +25,7 @@ from tests.e2e.submits import (
     rows_seen,
     runs_of,
 )
-from tests.servers import RunyardServer, running_server
+from tests.servers import RunyardServer
 
 RETRY = "POST /api/v1/runs/.*/retry"
 # the first try leaves a commit and a file, the next one commits that too
@@ -40,16 +38,9 @@ TWO_TRIES = [
 
 
 @pytest.fixture(scope="module")
-def faults(tmp_path_factory: pytest.TempPathFactory) -> FaultFile:
-    """What goes wrong between the pages and the API."""
-    return FaultFile(tmp_path_factory.mktemp("faults") / "faults.json")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, faults: FaultFile) -> Iterator[RunyardServer]:
-    """A server on which such things can happen."""
-    with running_server(tmp_path_factory.mktemp("data"), **FAST, **faults.settings) as running:
-        yield running
+def settings(faults: FaultFile) -> dict[str, str]:
+    """A server on which calls may be lost."""
+    return faults.settings
 
 
 def died(server: RunyardServer, project: str) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import FAST
 from tests.e2e.scenes import add_project, start_run, wait_for_run_page
 from tests.e2e.submits import (
     START,
@@ -24,23 +23,16 @@ from tests.e2e.submits import (
     runs_of,
     stop_runs,
 )
-from tests.servers import RunyardServer, running_server
+from tests.servers import RunyardServer
 
 SLEEPS = ["/bin/sh", "-c", "exec sleep 600"]
 AGAIN = "POST /api/v1/run[s]"
 
 
 @pytest.fixture(scope="module")
-def faults(tmp_path_factory: pytest.TempPathFactory) -> FaultFile:
-    """What goes wrong between the pages and the API."""
-    return FaultFile(tmp_path_factory.mktemp("faults") / "faults.json")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, faults: FaultFile) -> Iterator[RunyardServer]:
-    """A server on which such things can happen."""
-    with running_server(tmp_path_factory.mktemp("data"), **FAST, **faults.settings) as running:
-        yield running
+def settings(faults: FaultFile) -> dict[str, str]:
+    """A server on which calls may be lost."""
+    return faults.settings
 
 
 @pytest.fixture(scope="module")

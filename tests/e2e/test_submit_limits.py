@@ -21,17 +21,9 @@ CLOCK = r"\d\d:\d\d"
 
 
 @pytest.fixture(scope="module")
-def faults(tmp_path_factory: pytest.TempPathFactory) -> FaultFile:
-    """What goes wrong between the pages and the API."""
-    return FaultFile(tmp_path_factory.mktemp("faults") / "faults.json")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunyardServer]:
+def settings() -> dict[str, str]:
     """A server of the usual twenty runs."""
-    settings = {**FAST, "RUNYARD_RUN_QUOTA": "20"}
-    with running_server(tmp_path_factory.mktemp("data"), **settings) as running:
-        yield running
+    return {"RUNYARD_RUN_QUOTA": "20"}
 
 
 @pytest.fixture(scope="module")
