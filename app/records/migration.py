@@ -11,8 +11,8 @@ from sqlalchemy.engine import make_url
 
 from app.records.database import Database
 
-HEAD = "0005"
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+HEAD = "0006"
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 LOCK = 0x52756E79617264  # "Runyard", for databases that lock by number
 
 

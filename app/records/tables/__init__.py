@@ -1,5 +1,6 @@
 """The tables. Constraints make bad states impossible; statuses are text with a CHECK."""
 
+from app.records.tables.batches import Batch, BatchItem, Bulk, BulkItem
 from app.records.tables.columns import Moment
 from app.records.tables.control import (
     Audit,
@@ -17,6 +18,10 @@ from app.records.tables.tracker import ChangeRequest, IssueComment, IssueRow
 __all__ = [
     "AccountHold",
     "Audit",
+    "Batch",
+    "BatchItem",
+    "Bulk",
+    "BulkItem",
     "ChangeRequest",
     "IssueComment",
     "IssueRow",

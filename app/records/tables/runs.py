@@ -70,6 +70,13 @@ class Run(SQLModel, table=True):
             sqlite_where=text("may_resume"),
             postgresql_where=text("may_resume"),
         ),
+        Index(
+            "runs_of_batch",
+            "batch_id",
+            "status",
+            sqlite_where=text("batch_id IS NOT NULL"),
+            postgresql_where=text("batch_id IS NOT NULL"),
+        ),
     )
 
     id: str = Field(primary_key=True)
