@@ -6,7 +6,7 @@ import logging
 
 from fastapi import APIRouter, Request, Response
 
-from app.api.asking import Key, asker_of, deed_of, tell_accepted
+from app.api.asking import Key, asker_of, deed_of, switch_auto, tell_accepted
 from app.api.runs import told
 from app.api.schemas import (
     AfkStart,
@@ -65,9 +65,7 @@ def _looping(services: Services) -> APIRouter:
     @router.put("/projects/{project_id}/afk/auto")
     def set_auto(project_id: str, body: AutoSwitch, request: Request) -> ProjectOut:
         """Switch the loop on or off; the strikes stay as they are."""
-        word = "on" if body.enabled else "off"
-        deed = deed_of(request, "auto", f"auto runs switched {word}", project_id=project_id)
-        services.afk.set_auto(project_id, deed, services.clock(), enabled=body.enabled)
+        switch_auto(services, request, project_id, enabled=body.enabled)
         return project_out(services.overview.of(project_id))
 
     @router.post("/projects/{project_id}/afk/reset")

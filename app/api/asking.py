@@ -44,6 +44,13 @@ def deed_of(
     return Deed(person_id, what, because, correlation.get(), project_id, run_id)
 
 
+def switch_auto(services: Services, request: Request, project_id: str, *, enabled: bool) -> None:
+    """Switch the loop of a project on or off, and write down who did. Raises a Refusal."""
+    word = "on" if enabled else "off"
+    deed = deed_of(request, "auto", f"auto runs switched {word}", project_id=project_id)
+    services.afk.set_auto(project_id, deed, services.clock(), enabled=enabled)
+
+
 def tell_accepted(response: Response, accepted: Accepted) -> None:
     """Say where the run is: 201, or 200 where its key had already made it."""
     if accepted.replayed:

@@ -13,7 +13,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from app.api import notices, plain_pages
-from app.api.asking import Key, asker_of, deed_of
+from app.api.asking import Key, asker_of, deed_of, switch_auto
 from app.api.form_content import Sent, SentForm
 from app.api.gate import visitor_of
 from app.api.problems import answer_for
@@ -147,9 +147,8 @@ class _FormDesk:
     def set_auto(self, project: str, sent: SentForm) -> _Done:
         """Switch the loop."""
         is_on = sent.read(AutoForm).enabled
-        project_id, word = self._id_of(project), "on" if is_on else "off"
-        deed = deed_of(sent.request, "auto", f"auto runs switched {word}", project_id=project_id)
-        self._services.afk.set_auto(project_id, deed, self._services.clock(), enabled=is_on)
+        project_id = self._id_of(project)
+        switch_auto(self._services, sent.request, project_id, enabled=is_on)
         return _Done(project_id, notices.AUTO_ON if is_on else notices.AUTO_OFF)
 
     def stop(self, run_id: str, sent: SentForm) -> _Done:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from app.api.asking import deed_of
+from app.api.asking import switch_auto
 from app.api.schemas import (
     Branches,
     BranchOut,
@@ -73,7 +73,7 @@ def _setting_routes(services: Services) -> APIRouter:
         auto = settings.pop("auto_enabled", None)
         services.projects.change(project_id, **settings)
         if auto is not None:
-            _switch_auto(services, request, project_id, enabled=auto)
+            switch_auto(services, request, project_id, enabled=auto)
         return _told(services, project_id)
 
     @router.delete("/projects/{project_id}")
@@ -94,13 +94,6 @@ def _setting_routes(services: Services) -> APIRouter:
         )
 
     return router
-
-
-def _switch_auto(services: Services, request: Request, project_id: str, *, enabled: bool) -> None:
-    """Switch the loop of a project on or off, and write down who did. Raises a Refusal."""
-    word = "on" if enabled else "off"
-    deed = deed_of(request, "auto", f"auto runs switched {word}", project_id=project_id)
-    services.afk.set_auto(project_id, deed, services.clock(), enabled=enabled)
 
 
 def _told(services: Services, project_id: str) -> ProjectOut:

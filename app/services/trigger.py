@@ -230,8 +230,7 @@ def _refuse_locked(session: Session, run: Run) -> None:
 
 def locked_by(holder: Run) -> PrLock:
     """The refusal that names the open run which has the branch."""
-    since = holder.created_at.isoformat().replace("+00:00", "Z")
-    return PrLock(holder=holder.id, since=since, branch=holder.work_branch)
+    return PrLock(holder=holder.id, since=holder.created_at, branch=holder.work_branch)
 
 
 def _refuse_crowd(session: Session, project: Project) -> None:

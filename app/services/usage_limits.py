@@ -88,9 +88,8 @@ class UsageLimits:
         """Say that nothing is accepted while an account is held. Raises AccountHeld."""
         for hold in self._read(agent, model):
             if stand_of(facts_of(hold), now) is Stand.HELD:
-                until = hold.until.isoformat().replace("+00:00", "Z") if hold.until else None
                 sentence = sentence_of(agent, hold.family, Stand.HELD, hold.until)
-                raise AccountHeld(f"{sentence[0].upper()}{sentence[1:]}.", until=until)
+                raise AccountHeld(f"{sentence[0].upper()}{sentence[1:]}.", until=hold.until)
 
     def reason(
         self, agent: str, model: str | None, now: datetime, *, is_resume: bool = False
