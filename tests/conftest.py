@@ -13,6 +13,8 @@ import pytest
 _FOREIGN = ("RUNYARD_", "NICEGUI_", "GIT_")
 _PRIVATE = ("PYTEST_", "NICEGUI_")
 _BROWSER = {"page", "context", "browser", "browser_type", "playwright"}
+# few tests that take long: whoever got one of these files last would be alone with it
+_LONG = {"test_screens.py", "test_demo_story.py"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -27,11 +29,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that drive a browser last: Playwright's loop breaks every async test after it.
 
-    The largest of them first, so that no worker is left alone with one in the end.
+    The longest of them first, so that no worker is left alone with one in the end.
     """
     tests_of = Counter(item.path for item in items)
     in_browser = {item.path for item in items if _drives_a_browser(item)}
-    items.sort(key=lambda item: (item.path in in_browser) and 1 / tests_of[item.path])
+    turn = {path: 0 if path.name in _LONG else 1 / tests_of[path] for path in in_browser}
+    items.sort(key=lambda item: turn.get(item.path, -1))
 
 
 def pytest_collection_finish() -> None:
