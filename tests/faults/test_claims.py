@@ -51,22 +51,27 @@ def world() -> World:
     return World()
 
 
+@pytest.fixture
+def let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Whoever has chosen an issue is held; this lets go once three stand behind their choice."""
+    held = tmp_path / "go-on"
+    monkeypatch.setenv("RUNYARD_TEST", "1")
+    monkeypatch.setenv("RUNYARD_RACEPOINT", f"claim.after_select:{held}")
+
+    def go_on() -> None:
+        until(lambda: held.with_name("go-on.reached.2").exists(), "three to have chosen", SECONDS)
+        held.touch()
+
+    return go_on
+
+
 def test_f4_of_those_who_have_picked_the_same_issue_one_gets_it(
-    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, world: World, let_go: Callable[[], None]
 ) -> None:
     plane = FakePlane(tmp_path, world)
     project = plane.add_project(world)
     plane.add_issue(project)
     plane.ledgers.projects.change(project.id, auto_enabled=True)
-    held = tmp_path / "go-on"
-    monkeypatch.setenv("RUNYARD_TEST", "1")
-    monkeypatch.setenv("RUNYARD_RACEPOINT", f"claim.after_select:{held}")
-
-    def let_go() -> None:
-        # all three stand behind their choice before anyone goes on
-        until(lambda: held.with_name("go-on.reached.2").exists(), "three to have chosen", SECONDS)
-        held.touch()
-
     start, now = plane.services.afk.start, plane.clock()
     answers = at_once(
         lambda: start(project.id, None, plane.asker(), now),
@@ -83,7 +88,7 @@ def test_f4_of_those_who_have_picked_the_same_issue_one_gets_it(
 
 
 def test_f4_a_retry_meets_a_start_and_the_loop_at_the_same_issue(
-    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, world: World, let_go: Callable[[], None]
 ) -> None:
     plane = FakePlane(tmp_path, world)
     project = plane.add_project(world)
@@ -93,14 +98,6 @@ def test_f4_a_retry_meets_a_start_and_the_loop_at_the_same_issue(
     first = plane.services.trigger.accept(waits, plane.asker(), now).run
     plane.services.stopper.stop(first.id, "by a test", now)
     plane.ledgers.projects.change(project.id, auto_enabled=True)
-    held = tmp_path / "go-on"
-    monkeypatch.setenv("RUNYARD_TEST", "1")
-    monkeypatch.setenv("RUNYARD_RACEPOINT", f"claim.after_select:{held}")
-
-    def let_go() -> None:
-        until(lambda: held.with_name("go-on.reached.2").exists(), "three to have chosen", SECONDS)
-        held.touch()
-
     answers = at_once(
         lambda: plane.services.afk.start(project.id, None, plane.asker(), now),
         lambda: plane.services.retry.retry(first.id, Wishes(), plane.asker(), now),
