@@ -54,7 +54,8 @@ def next_try(
     if told is None or (told <= now and hits > 1):
         guess = FIRST_GUESS * 2 ** min(hits - 1, 10)
         return now + min(guess, LONGEST_GUESS)
-    moment = told + MARGIN + min(jitter, MOST_JITTER)
+    # bounded first: a moment may be told that leaves no room for more
+    moment = min(told, now + LATEST) + MARGIN + min(jitter, MOST_JITTER)
     return min(max(moment, now + SOONEST), now + LATEST)
 
 

@@ -173,6 +173,14 @@ def test_whatever_is_told_it_is_tried_again_within_bounds(
         assert try_at - NOW <= LONGEST_GUESS
 
 
+@pytest.mark.parametrize("moment", [datetime.max, datetime.min])
+def test_a_moment_at_the_end_of_all_time_is_bounded_like_every_other(moment: datetime) -> None:
+    limit = LimitReached("", moment.replace(tzinfo=UTC))
+    try_at = next_try(limit, NOW, UTC, 1, MOST_JITTER)
+    assert try_at is not None
+    assert SOONEST <= try_at - NOW <= LATEST
+
+
 @given(st.timedeltas(NONE, timedelta(hours=1)))
 def test_the_jitter_has_its_own_bound(jitter: timedelta) -> None:
     told = NOW + timedelta(hours=1)
