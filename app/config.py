@@ -7,7 +7,7 @@ import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
 
 import platformdirs
@@ -21,6 +21,8 @@ from pydantic_settings import (
 
 from app.domain.notices import Kind, mask_receiver
 from app.domain.timetable import parse_hours, parse_time
+
+_POSTGRESQL = ("postgresql://", "postgres://")
 
 
 def _default_data_dir() -> Path:
@@ -57,6 +59,8 @@ class Settings(BaseSettings):
     environment: str = "local"
     run_quota: int = Field(default=20, ge=1)
     run_window: int = Field(default=3600, ge=1)
+    batch_quota: int = Field(default=1000, ge=1)
+    batch_window: int = Field(default=3600, ge=1)
     repo_concurrency: int = Field(default=3, ge=1)
     max_live_runs: int = Field(default=3, ge=1)
     key_hold_seconds: int = Field(default=600, ge=0)
@@ -86,10 +90,11 @@ class Settings(BaseSettings):
 
     @field_validator("database_url")
     @classmethod
-    def _is_sqlite_address(cls, url: str | None) -> str | None:
-        # limits are held by SQLite's one writer: on another database they would fail open
-        if url and not url.startswith("sqlite:"):
-            raise ValueError("only SQLite is supported yet: begin with sqlite:///")
+    def _is_database_address(cls, url: str | None) -> str | None:
+        if url and url.startswith(_POSTGRESQL):
+            _ = urlsplit(url).port  # raises where it is no number
+        elif url and not url.startswith("sqlite:"):
+            raise ValueError("begin with sqlite:/// or postgresql://")
         return url or None
 
     @field_validator("redis_url")
@@ -158,6 +163,17 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.data_root / 'runyard.db'}"
 
     @property
+    def database_place(self) -> str:
+        """Which database it is, in one spelling and without what signs in there."""
+        url = self.database
+        if not url.startswith(_POSTGRESQL):
+            return url
+        parts = urlsplit(url)
+        named = dict(parse_qsl(parts.query))
+        host, port = named.get("host", parts.hostname or ""), named.get("port", parts.port or 5432)
+        return f"postgresql://{host}:{port}{parts.path}"
+
+    @property
     def log_cap_bytes(self) -> int:
         """The most that is kept of one run's log."""
         return int(self.log_cap_mb * 1024 * 1024)
@@ -198,11 +214,9 @@ def _words(given: Any) -> list[Any]:
 
 
 def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    shown = re.sub(r"(?i)([?&]password=)[^&#]*", r"\1…", url)
-    if parts.password is None:
-        return shown
-    return shown.replace(f":{parts.password}@", ":…@", 1)
+    # up to the last @: one that the password holds unescaped must not end it
+    shown = re.sub(r"^([^/]*//[^:/?#@]*):.*@", r"\1:…@", url)
+    return re.sub(r"(?i)([?&](?:ssl)?password=)[^&#]*", r"\1…", shown)
 
 
 def load_settings(**given: Any) -> Settings:

@@ -73,7 +73,7 @@ def find_place(settings: Settings) -> Here:
     # servers share processes only where they share both the runs and the database; one of
     # the data folder's own needs no name, by whatever path the folder is reached
     named = settings.database_url is not None
-    digest = hashlib.sha256(settings.database.encode()).hexdigest()[:12]
+    digest = hashlib.sha256(settings.database_place.encode()).hexdigest()[:12]
     mark = f"instance-{digest}" if named else "instance"
     return Here(
         host=socket.gethostname(),

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import create_engine, event, text
+from sqlalchemy import text
 from sqlalchemy.engine import Engine, make_url
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.pool import QueuePool
 from sqlmodel import Session
 
+from app.records.engines import postgresql_engine, sqlite_engine
 from app.records.feed import Change
 from app.records.happenings import Happening
 
 BUSY_SECONDS = 30
 READERS = 8
-SWITCHES = 10
+READ_ONLY = "25006"
 
 
 class DatabaseSilent(Exception):
@@ -42,7 +40,7 @@ class Transaction(Session):
 
 
 class Database:
-    """One database. SQLite gets one writing connection and a few reading ones."""
+    """One database: one connection that writes, so that writers take turns, and a few that read."""
 
     def __init__(self, url: str, *, tell: Callable[[list[Change]], None]) -> None:
         self.url = url
@@ -50,12 +48,14 @@ class Database:
         self.witness: Callable[[Transaction, Happening], None] | None = None
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
         if self.is_sqlite:
-            self._writer = _sqlite_engine(url, size=1, begin="BEGIN IMMEDIATE")
-            self._reader = _sqlite_engine(url, size=READERS, begin="BEGIN")
+            wait = {"busy_seconds": BUSY_SECONDS}
+            self._writer = sqlite_engine(url, size=1, begin="BEGIN IMMEDIATE", **wait)
+            self._reader = sqlite_engine(url, size=READERS, begin="BEGIN", **wait)
         else:
-            self._writer = self._reader = create_engine(
-                url, pool_size=READERS, max_overflow=0, pool_pre_ping=True
-            )
+            # writers take turns: more connections than one would only wait in the database
+            wait = {"busy_seconds": BUSY_SECONDS}
+            self._writer = postgresql_engine(url, size=1, may_write=True, **wait)
+            self._reader = postgresql_engine(url, size=READERS, may_write=False, **wait)
 
     @property
     def engine(self) -> Engine:
@@ -70,7 +70,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session that only reads; rows stay usable after it. Raises DatabaseSilent."""
-        with _silence_named(), Session(self._reader, expire_on_commit=False) as session:
+        with silence_named(), Session(self._reader, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
@@ -79,15 +79,20 @@ class Database:
 
         Raises DatabaseSilent. No outside call belongs inside.
         """
-        with _silence_named():
+        changes: list[Change] = []
+        with silence_named():
             info = {"witness": self.witness}
-            with Transaction(self._writer, expire_on_commit=False, info=info) as session:
-                yield session
-                session.commit()
-                changes = session.info.get("changes", [])
-            # told only when the connection is free again: a listener may write
-            if changes:
-                self._tell(list(dict.fromkeys(changes)))
+            try:
+                with Transaction(self._writer, expire_on_commit=False, info=info) as session:
+                    yield session
+                    session.flush()
+                    changes = list(dict.fromkeys(session.info.get("changes", [])))
+                    session.commit()
+            finally:
+                # told only when the connection is free again: a listener may write. And told
+                # where the answer to the commit was lost: who hears it asks for the rows
+                if changes:
+                    self._tell(changes)
 
     def answers(self) -> bool:
         """True where the database can be asked something, and SQLite's file is in its place."""
@@ -108,47 +113,20 @@ class Database:
 
 
 @contextmanager
-def _silence_named() -> Iterator[None]:
+def silence_named() -> Iterator[None]:
+    """Raise DatabaseSilent for whatever means that the database did not do what it was asked."""
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
+    except PoolTimeout as error:
         raise DatabaseSilent(str(error).splitlines()[0]) from error
+    except DBAPIError as error:
+        if not _is_silence(error):
+            raise
+        raise DatabaseSilent(str(error.orig or error).splitlines()[0]) from error
 
 
-def _sqlite_engine(url: str, *, size: int, begin: str) -> Engine:
-    engine = create_engine(
-        url,
-        poolclass=QueuePool,
-        pool_size=size,
-        max_overflow=0,
-        pool_timeout=BUSY_SECONDS,
-        connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS},
-    )
-
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: sqlite3.Connection, _: Any) -> None:
-        # the driver must not begin by itself: `begin` below decides which lock is taken
-        connection.isolation_level = None
-        _switch_to_wal(connection)
-        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
-
-    return engine
-
-
-def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    # of several that switch a new file at once SQLite refuses some without waiting: those
-    # wait for the write lock, and then find it done
-    for _ in range(SWITCHES):
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute("ROLLBACK")
-        else:
-            return
-    connection.execute("PRAGMA journal_mode=WAL")
+def _is_silence(error: DBAPIError) -> bool:
+    if isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
+        return True
+    # a copy that only reads answers where the database used to be
+    return getattr(error.orig, "sqlstate", None) == READ_ONLY

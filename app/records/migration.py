@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from datetime import datetime
 from pathlib import Path
@@ -9,11 +10,12 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.engine import make_url
 
-from app.records.database import Database
+from app.records.database import Database, silence_named
+from app.records.engines import PATIENT
 
+log = logging.getLogger(__name__)
 HEAD = "0006"
 REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
-LOCK = 0x52756E79617264  # "Runyard", for databases that lock by number
 
 
 class SchemaNewer(Exception):
@@ -21,15 +23,15 @@ class SchemaNewer(Exception):
 
 
 def migrate(database: Database, *, backups: Path, now: datetime) -> Path | None:
-    """Upgrade to HEAD; the backup's path where one was made.
+    """Upgrade to HEAD; the backup's path where one was made (of PostgreSQL: none).
 
-    Raises SchemaNewer where the database knows a revision that this program does not.
+    Raises DatabaseSilent, and SchemaNewer where the database knows a revision that this program
+    does not.
     """
-    # one transaction from the look to the last step: of several servers one upgrades, and the
-    # others find it done (SQLite's begins with the write lock)
-    with database.engine.begin() as connection:
-        if not database.is_sqlite:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
+    # one transaction from the look to the last step, begun with the write lock: of several
+    # servers one upgrades, and the others wait and find it done
+    patient = database.engine.execution_options(**{PATIENT: True})
+    with silence_named(), patient.begin() as connection:
         revision = _revision(connection)
         if revision == HEAD:
             return None
@@ -38,7 +40,11 @@ def migrate(database: Database, *, backups: Path, now: datetime) -> Path | None:
                 f"This database has schema {revision}; this Runyard knows schemas up to {HEAD}. "
                 "Start the newer Runyard, or restore a backup."
             )
-        backup = _back_up(database, backups, now) if revision is not None else None
+        backup = None
+        if revision is not None and database.is_sqlite:
+            backup = _back_up(database, backups, now)
+        elif revision is not None:
+            log.warning("upgrading the schema from %s to %s without a backup", revision, HEAD)
         _upgrade(connection)
     return backup
 
@@ -52,7 +58,7 @@ def _revision(connection: Connection) -> str | None:
 
 def _back_up(database: Database, backups: Path, now: datetime) -> Path | None:
     file = make_url(database.url).database
-    if not database.is_sqlite or not file:
+    if not file:
         return None
     backups.mkdir(mode=0o700, parents=True, exist_ok=True)
     target = backups / f"before-{HEAD}-{now:%Y%m%dT%H%M%SZ}.db"

@@ -1,0 +1,140 @@
+"""Engines: how SQLite and PostgreSQL are connected to, and what begins a transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.pool import QueuePool
+
+# the one writer of a PostgreSQL database: "Runyard" as a number
+WRITER_LOCK = 0x52756E79617264
+# an engine with this option waits for the writer as long as it takes
+PATIENT = "is_patient"
+SWITCHES = 10
+CONNECT_SECONDS = 5
+# what a server that is gone without a word is found by, on this side of the network
+KEEPALIVES = {"keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "3"}
+
+
+def postgresql_url(url: str) -> URL:
+    """The address with the driver that is used; what it says of connections itself is kept."""
+    parts = make_url(url).set(drivername="postgresql+psycopg")
+    usual = {
+        "connect_timeout": str(CONNECT_SECONDS),
+        "fallback_application_name": "runyard",
+        **KEEPALIVES,
+    }
+    missing = {name: value for name, value in usual.items() if name not in parts.query}
+    return parts.update_query_dict(missing)
+
+
+def postgresql_engine(url: str, *, size: int, may_write: bool, busy_seconds: float) -> Engine:
+    """An engine whose writers take turns, and whose readers see one moment each, as SQLite's do.
+
+    Whoever waits longer than `busy_seconds` for a lock, or for an answer, is refused; whoever
+    keeps others waiting as long loses the connection.
+    """
+    from psycopg import IsolationLevel
+
+    engine = create_engine(
+        postgresql_url(url),
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=busy_seconds,
+        pool_pre_ping=True,
+        json_serializer=_json_without_nul,
+    )
+    milliseconds = max(1, int(busy_seconds * 1000))
+    limits = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _: Any) -> None:
+        connection.adapters.register_dumper(str, _dumper_without_nul())
+        connection.autocommit = True
+        connection.execute("SET timezone TO 'UTC'")
+        for limit in limits:
+            connection.execute(f"SET {limit} TO {milliseconds}")
+        connection.autocommit = False
+        if not may_write:
+            connection.isolation_level = IsolationLevel.REPEATABLE_READ
+            connection.read_only = True
+
+    if may_write:
+        # READ COMMITTED lets two count first and insert then: here they take turns
+        @event.listens_for(engine, "begin")
+        def _take_turn(connection: Any) -> None:
+            if connection.get_execution_options().get(PATIENT):
+                connection.exec_driver_sql("SET LOCAL lock_timeout TO 0")
+                connection.exec_driver_sql("SET LOCAL statement_timeout TO 0")
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
+
+    return engine
+
+
+def _dumper_without_nul() -> type:
+    from psycopg.types.string import StrDumper
+
+    class TextWithoutNul(StrDumper):
+        """PostgreSQL's text holds no NUL: what an agent or a repository says is kept without."""
+
+        def dump(self, obj: str) -> Any:
+            return super().dump(obj.replace("\0", "\ufffd"))
+
+    return TextWithoutNul
+
+
+def _json_without_nul(value: Any) -> str:
+    text = json.dumps(value)
+    return json.dumps(_clean(value)) if "\\u0000" in text else text
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    if isinstance(value, dict):
+        return {_clean(name): _clean(one) for name, one in value.items()}
+    return [_clean(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def sqlite_engine(url: str, *, size: int, begin: str, busy_seconds: float) -> Engine:
+    """An engine of at most `size` connections whose transactions start with `begin`."""
+    engine = create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=busy_seconds,
+        connect_args={"check_same_thread": False, "timeout": busy_seconds},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: sqlite3.Connection, _: Any) -> None:
+        # the driver must not begin by itself: `begin` below decides which lock is taken
+        connection.isolation_level = None
+        _switch_to_wal(connection)
+        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    # of several that switch a new file at once SQLite refuses some without waiting: those
+    # wait for the write lock, and then find it done
+    for _ in range(SWITCHES):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+        else:
+            return
+    connection.execute("PRAGMA journal_mode=WAL")

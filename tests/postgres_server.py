@@ -1,0 +1,144 @@
+"""A real PostgreSQL of a test run's own: in a folder of its own, on a unix socket, ended by pid."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.agents_for_tests.runs import until
+
+PLACES = ("/usr/lib/postgresql/*/bin", "/opt/homebrew/opt/postgresql@*/bin", "/usr/pgsql-*/bin")
+USER = "runyard"
+NOBODY = "nobody"
+# as most databases sort; the first of these that the installed version takes
+LOCALES = (("--locale-provider=icu", "--icu-locale=en-US"), ())
+QUICK = {
+    "listen_addresses": "",
+    "max_connections": "300",
+    "shared_buffers": "64MB",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "jit": "off",
+    "autovacuum": "off",
+    "log_min_messages": "warning",
+}
+
+
+class PostgresServer:
+    """One server; what befalls servers can befall it."""
+
+    def __init__(self, programs: Path, folder: Path, **settings: str) -> None:
+        self._programs = programs
+        self._folder = folder
+        self._settings = QUICK | settings
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def make(self) -> PostgresServer:
+        """Make its files, in the name of a user who may run it."""
+        if os.geteuid() == 0:
+            shutil.chown(self._folder, NOBODY)
+        plain = ("--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync")
+        for locale in LOCALES:
+            command = [*self._command("initdb"), "--username", USER, *plain, *locale]
+            made = subprocess.run(command, capture_output=True, text=True, **_identity())
+            if made.returncode == 0:
+                return self
+        raise AssertionError(made.stderr)
+
+    def start(self) -> PostgresServer:
+        """Start it and wait until it answers."""
+        settings = [f"--{name}={value}" for name, value in self._settings.items()]
+        with (self._folder / "postgres.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self._command("postgres"), "-k", str(self._folder), *settings],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                **_identity(),
+            )
+        ready = [str(self._programs / "pg_isready"), "-q", "-h", str(self._folder)]
+        until(lambda: subprocess.run(ready).returncode == 0, "PostgreSQL answers", 60)
+        return self
+
+    def stop(self) -> None:
+        """End it in order, whoever is connected; safe to repeat."""
+        self._end(signal.SIGINT)
+
+    def crash(self) -> None:
+        """End it as `pg_ctl stop -m immediate` does: nothing is written down, all are cut off."""
+        self._end(signal.SIGQUIT)
+
+    def url(self, name: str) -> str:
+        """The address of one of its databases."""
+        return f"postgresql://{USER}@/{name}?host={self._folder}"
+
+    @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        return self._folder / ".s.PGSQL.5432"
+
+    def tell(self, command: str, *values: Any, database: str = "postgres") -> list[tuple[Any, ...]]:
+        """One statement, committed by itself; its rows."""
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            answer = connection.execute(command, values)  # type: ignore[arg-type]
+            return answer.fetchall() if answer.description else []
+
+    def create(self, name: str, template: str = "template1") -> str:
+        """Make a database, empty or a copy of another that nobody uses; its address."""
+        self.tell(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return self.url(name)
+
+    def _command(self, program: str) -> list[str]:
+        return [str(self._programs / program), "-D", str(self._folder / "data")]
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(30)
+            self._process = None
+
+
+def find_programs() -> Path | None:
+    """The folder of the newest PostgreSQL that is installed."""
+    known = shutil.which("postgres")
+    if known:
+        return Path(known).resolve().parent
+    found = [path for place in PLACES for path in Path("/").glob(place[1:])]
+    found = [path for path in found if (path / "initdb").exists()]
+    return max(found, key=lambda path: re.findall(r"\d+", str(path))[0].zfill(4), default=None)
+
+
+def _identity() -> dict[str, Any]:
+    # PostgreSQL refuses to run as root
+    if os.geteuid() != 0:
+        return {}
+    nobody = pwd.getpwnam(NOBODY)
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": [], "cwd": "/"}
+
+
+@contextmanager
+def postgres_server(**settings: str) -> Iterator[PostgresServer]:
+    """A server for the length of a test; skips, loudly, where PostgreSQL is not installed."""
+    programs = find_programs()
+    if programs is None:
+        pytest.skip("NO POSTGRESQL: install postgresql to run this test")
+    # a socket's path may have 107 characters, and its folder is another user's
+    folder = Path(tempfile.mkdtemp(prefix="runyard-pg-"))
+    server = PostgresServer(programs, folder, **settings)
+    try:
+        yield server.make().start()
+    finally:
+        server.crash()
+        shutil.rmtree(folder)
