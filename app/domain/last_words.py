@@ -72,7 +72,7 @@ class LastWord:
     @property
     def is_final(self) -> bool:
         """True where nothing is to be expected of the agent any more."""
-        return self.is_ok is not None or self.limit is not None
+        return self.is_ok is not None
 
 
 SILENCE = LastWord()

@@ -9,7 +9,6 @@ from app.domain.last_words import (
     SILENCE,
     Finished,
     LastWord,
-    LimitReached,
     Progressed,
     Retrying,
 )
@@ -53,7 +52,7 @@ class Pulse:
                 now = replace(now, progress_at=at, is_retrying=False, tool=tool)
             case Retrying():
                 now = replace(now, is_retrying=True)
-            case Finished() | LimitReached():
+            case Finished():
                 now = replace(now, word_at=at)
         self._now = now
 

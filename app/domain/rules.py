@@ -99,7 +99,9 @@ def _classify_exit(facts: RunFacts, record: ExitRecord) -> Verdict:
         # not by us, or the row would say so: the machine was shut down, or somebody ended it
         return _classify_gone(facts, "it was ended from outside of Runyard")
     is_clean = record.code == 0 or (reason is ExitReason.STOPPED and word.is_ok is True)
-    if word.limit is not None and (not is_clean or word.is_ok is False):
+    # of a limit anything may write; what counts is that the agent itself has failed with it
+    has_failed = word.is_ok is False or (bool(record.code) and reason not in REASONS)
+    if word.limit is not None and has_failed:
         return _at_limit(word)
     if reason in REASONS:
         return _verdict(REASONS[reason])
@@ -132,6 +134,8 @@ def _classify_alive(facts: RunFacts, vitals: Vitals) -> Verdict:
         # what it leaves is looked at when nothing writes there any more
         return LINGERS
     if is_stalled(vitals, facts.stall_seconds, facts.now):
+        if vitals.word.limit is not None and not vitals.tool:
+            return _at_limit(vitals.word)
         return Verdict(Signal.GONE, Cause.STALLED, stall_words(vitals, facts.now))
     return STILL_GOING
 

@@ -18,6 +18,7 @@ from tests.domain.facts import ALIVE, LATER, NOW, ended, outcome
 
 LIMIT = LimitReached("You've hit your limit · resets 1pm (Europe/Paris)", LATER)
 LIMITED = LastWord(is_ok=False, limit=LIMIT)
+TOLD = LastWord(limit=LIMIT)
 SIGNED_OUT = LastWord(is_ok=False, failure=Failure.AUTH, evidence="Not logged in")
 OFFLINE = LastWord(failure=Failure.NETWORK, evidence="ECONNREFUSED")
 FAILED = LastWord(is_ok=False, failure=Failure.OTHER, evidence="Model not found")
@@ -34,9 +35,19 @@ REACHED = "the agent's usage limit was reached: You've hit your limit · resets 
         (ended(1, word=LIMITED, has_work=True), Signal.USAGE_LIMIT, Cause.USAGE_LIMIT, REACHED),
         (ended(None, signal=9, word=LIMITED), Signal.USAGE_LIMIT, Cause.USAGE_LIMIT, REACHED),
         (ended(None, signal=15, reason=STOPPED, word=LIMITED), Signal.USAGE_LIMIT, None, REACHED),
+        # it has only told of it, and its exit says the rest
+        (ended(1, word=TOLD), Signal.USAGE_LIMIT, Cause.USAGE_LIMIT, REACHED),
+        (ended(None, signal=9, word=TOLD), Signal.GONE, Cause.SIGNAL, None),
+        (
+            ended(None, signal=9, word=TOLD, reason=ExitReason.OUT_OF_MEMORY),
+            Signal.GONE,
+            Cause.OUT_OF_MEMORY,
+            None,
+        ),
+        (ended(None, signal=15, reason=STOPPED, word=TOLD), Signal.GONE, Cause.SESSION_GONE, None),
         # its exit is good, and it does not say that it has failed
-        (ended(0, word=LastWord(limit=LIMIT)), Signal.GONE, Cause.NO_DELIVERY, None),
-        (ended(0, word=LastWord(limit=LIMIT), has_work=True), Signal.WORK_TO_DELIVER, None, None),
+        (ended(0, word=TOLD), Signal.GONE, Cause.NO_DELIVERY, None),
+        (ended(0, word=TOLD, has_work=True), Signal.WORK_TO_DELIVER, None, None),
         # the deadline goes before it
         (ended(1, word=LIMITED, reason=ExitReason.DEADLINE), Signal.DEADLINE, Cause.BUDGET, None),
         (
@@ -120,10 +131,12 @@ def test_what_the_agent_cannot_help_is_no_strike(cause: Cause) -> None:
     assert strike_effect(Status.DIED, cause, resolves_issue=True) is Strike.NONE
 
 
-def living(since: float = 0, word: LastWord | None = None, **facts: Any) -> RunFacts:
+def living(
+    since: float = 0, word: LastWord | None = None, tool: str = "", **facts: Any
+) -> RunFacts:
     """Facts of an agent that lives, and went on for the last time so many seconds ago."""
     at = NOW - timedelta(seconds=since)
-    vitals = Vitals(at, at, word or LastWord(), at if word else None)
+    vitals = Vitals(at, at, word or LastWord(), at if word else None, tool=tool)
     return replace(ALIVE, vitals=vitals, **facts)
 
 
@@ -142,7 +155,10 @@ GRACE = LINGER.total_seconds()
         (replace(ALIVE, stall_seconds=1), None, None),
         (living(GRACE - 1, LIMITED), None, None),
         (living(GRACE, LIMITED), Signal.USAGE_LIMIT, Cause.USAGE_LIMIT),
-        (living(GRACE, LastWord(limit=LIMIT)), Signal.USAGE_LIMIT, Cause.USAGE_LIMIT),
+        # anything may write such a line while the agent thinks, or waits for a tool
+        (living(GRACE, TOLD), None, None),
+        (living(60, TOLD, stall_seconds=60), Signal.USAGE_LIMIT, Cause.USAGE_LIMIT),
+        (living(60, TOLD, tool="Bash", stall_seconds=60), Signal.GONE, Cause.STALLED),
         (living(GRACE, SIGNED_OUT), Signal.GONE, Cause.AUTH),
         (living(GRACE, FAILED), Signal.GONE, Cause.EXIT_CODE),
         # it may still come back

@@ -108,8 +108,8 @@ def test_a_stall_is_told_with_its_begin_and_the_tool_at_work(found: Vitals, sent
         (LastWord(is_ok=True), 44, False),
         (LastWord(is_ok=True), 45, True),
         (LastWord(is_ok=False), 45, True),
-        (LastWord(limit=LimitReached("no more")), 44, False),
-        (LastWord(limit=LimitReached("no more")), 45, True),
+        (LastWord(limit=LimitReached("no more")), 3600, False),
+        (LastWord(is_ok=False, limit=LimitReached("no more")), 45, True),
     ],
 )
 def test_who_has_said_the_last_word_has_a_grace_to_exit(
