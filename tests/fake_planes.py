@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.engine import make_url
-
 from app.config import Settings
 from app.control_plane import ControlPlane
 from app.control_plane.outside import pick_adapters
@@ -17,7 +15,7 @@ from app.services.ports import Notifier
 from app.services.trigger import Asker
 from tests.fake_engine import FakeEngine
 from tests.fakes import FakeCopies, FakeMirrors, World
-from tests.fresh_databases import fresh_database
+from tests.fresh_databases import own_database, put_database
 from tests.planes import QUIET, Clock
 
 
@@ -30,6 +28,7 @@ class FakePlane(ControlPlane):
         self, folder: Path, world: World, *, notifier: Notifier | None = None, **wishes: Any
     ) -> None:
         usual: dict[str, Any] = {"run_quota": 10_000, "repo_concurrency": 50}
+        usual |= own_database(folder)
         chosen = Settings(data_dir=folder, **QUIET | usual | wishes)
         adapters = pick_adapters(chosen)
         adapters = replace(
@@ -39,10 +38,10 @@ class FakePlane(ControlPlane):
             engine=FakeEngine(world),
             notifier=notifier or adapters.notifier,
         )
-        file = make_url(chosen.database).database
-        if file and not Path(file).exists():
-            Path(file).write_bytes(fresh_database())
+        put_database(chosen)
         super().__init__(chosen, clock=Clock(), adapters=adapters)
+        # nobody else has a database that is this test's, of whatever kind
+        self.leases.is_alone |= "database_url" not in wishes
         self.services.sweep.open()
         self.leases.renew_once(self.clock())
         self.person = self.services.accounts.operator(self.clock()).id

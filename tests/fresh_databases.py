@@ -1,15 +1,43 @@
-"""An empty database of today's schema: made by the migrations once a process, then copied."""
+"""Empty databases of today's schema: made by the migrations once a process, then copied.
+
+With RUNYARD_TEST_DATABASE=postgresql those that a test does not choose are PostgreSQL's.
+"""
 
 from __future__ import annotations
 
+import atexit
+import os
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
+
+import psycopg
 
 from app.config import Settings
 from app.records.database import Database
 from app.records.migration import migrate
+from tests.postgres_server import PostgresServer, postgres_server
+
+SQLITE, POSTGRESQL = KINDS = ("sqlite", "postgresql")
+TEMPLATE = "fresh"
+# of copies nobody is connected to, so many are kept for servers that start again
+KEPT = 60
+_copies: dict[Path, str] = {}
+
+
+def usual_kind() -> str:
+    """The kind of database of a test that does not choose."""
+    return os.environ.get("RUNYARD_TEST_DATABASE", SQLITE)
+
+
+def own_database(data_dir: Path) -> dict[str, Any]:
+    """The setting that names a data folder's database; none where it is the file inside."""
+    if usual_kind() == SQLITE:
+        return {}
+    return {"database_url": shared_database(data_dir, POSTGRESQL)}
 
 
 def put_database(settings: Settings) -> None:
@@ -20,12 +48,54 @@ def put_database(settings: Settings) -> None:
         file.write_bytes(fresh_database())
 
 
+def shared_database(folder: Path, kind: str | None = None) -> str:
+    """The address of a folder's database that several servers may use; the same each time."""
+    if (kind or usual_kind()) == POSTGRESQL:
+        return _copy_of(folder)
+    file = folder / "shared.db"
+    if not file.exists():
+        file.write_bytes(fresh_database())
+    return f"sqlite:///{file}"
+
+
 @cache
 def fresh_database() -> bytes:
-    """The content of its file."""
+    """The content of an SQLite file."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "made.db"
-        database = Database(f"sqlite:///{file}", tell=lambda _: None)
-        migrate(database, backups=file.parent, now=datetime.now(UTC))
-        database.close()
+        _bring_up_to_date(f"sqlite:///{file}", file.parent)
         return file.read_bytes()
+
+
+@cache
+def one_postgres() -> PostgresServer:
+    """The PostgreSQL of this process's tests; skips where there is none."""
+    until_exit = ExitStack()
+    server = until_exit.enter_context(postgres_server())
+    atexit.register(until_exit.close)
+    _bring_up_to_date(server.create(TEMPLATE), Path())
+    return server
+
+
+def _copy_of(folder: Path) -> str:
+    server = one_postgres()
+    if folder not in _copies:
+        _forget_some(server)
+        _copies[folder] = f"copy{len(_copies)}_{os.urandom(3).hex()}"
+        server.create(_copies[folder], TEMPLATE)
+    return server.url(_copies[folder])
+
+
+def _forget_some(server: PostgresServer) -> None:
+    for folder in list(_copies)[:-KEPT]:
+        try:
+            server.tell(f'DROP DATABASE "{_copies[folder]}"')
+        except psycopg.errors.ObjectInUse:
+            continue
+        del _copies[folder]
+
+
+def _bring_up_to_date(url: str, backups: Path) -> None:
+    database = Database(url, tell=lambda _: None)
+    migrate(database, backups=backups, now=datetime.now(UTC))
+    database.close()

@@ -17,7 +17,7 @@ from app.services.ports import Repository
 from app.services.prechecks import repository_of
 from app.services.trigger import Asker, Order
 from tests.agents_for_tests.runs import Ears, shell, until
-from tests.fresh_databases import put_database
+from tests.fresh_databases import own_database, put_database
 from tests.repositories import make_origin
 
 SECONDS = 20.0
@@ -46,8 +46,11 @@ class RealPlane(ControlPlane):
     clock: Clock
 
     def __init__(self, folder: Path, **settings: Any) -> None:
-        super().__init__(Settings(data_dir=folder / "data", **QUIET | settings), clock=Clock())
+        usual = QUIET | own_database(folder / "data")
+        super().__init__(Settings(data_dir=folder / "data", **usual | settings), clock=Clock())
         self.folder = folder
+        # nobody else has a database that is this test's, of whatever kind
+        self.leases.is_alone |= "database_url" not in settings
         put_database(self.settings)
         self.migrate()
         self.services.sweep.open()

@@ -50,18 +50,20 @@ class PostgresServer:
         if os.geteuid() == 0:
             shutil.chown(self._folder, NOBODY)
         plain = ("--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync")
+        said = []
         for locale in LOCALES:
             command = [*self._command("initdb"), "--username", USER, *plain, *locale]
-            made = subprocess.run(command, capture_output=True, text=True, **_identity())
+            made = subprocess.run(command, capture_output=True, check=False, **_identity())
             if made.returncode == 0:
                 return self
-        raise AssertionError(made.stderr)
+            said.append(made.stderr)
+        raise AssertionError(said)
 
     def start(self) -> PostgresServer:
         """Start it and wait until it answers."""
         settings = [f"--{name}={value}" for name, value in self._settings.items()]
         with (self._folder / "postgres.log").open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen[bytes](
                 [*self._command("postgres"), "-k", str(self._folder), *settings],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -21,6 +21,8 @@ from typing import Any
 
 import httpx
 
+from tests.fresh_databases import own_database
+
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 60.0
 WAIT_SECONDS = 30.0
@@ -107,7 +109,8 @@ class RunyardServer:
             if not name.startswith(("PYTEST_", "NICEGUI_", "RUNYARD_"))
         }
         kept.pop("PYTHONDONTWRITEBYTECODE", None)
-        return kept | self.settings
+        own = {f"RUNYARD_{k.upper()}": v for k, v in own_database(self.data_dir).items()}
+        return kept | own | self.settings
 
     def _read_link(self) -> str:
         assert self.process is not None

@@ -18,6 +18,7 @@ from app.services.trigger import Order
 from tests.agents_for_tests.runs import until
 from tests.fake_planes import FakePlane
 from tests.fakes import World
+from tests.fresh_databases import shared_database
 
 SECONDS = 20.0
 
@@ -118,7 +119,7 @@ def test_f4_a_retry_meets_a_start_and_the_loop_at_the_same_issue(
 def test_f5_two_loops_take_each_issue_once_and_never_more_than_there_is_room(
     tmp_path: Path, world: World
 ) -> None:
-    address = f"sqlite:///{tmp_path / 'shared.db'}"
+    address = shared_database(tmp_path)
     planes = []
     for name in ("one", "other"):
         (tmp_path / name).mkdir()

@@ -25,6 +25,7 @@ from app.control_plane.metronome import Metronome
 from app.domain.rules import ExitReason
 from tests.agents_for_tests.runs import RUN, Ears, is_living, order, script, until
 from tests.faults.test_restarts import add_project, killable_server, post_run, see
+from tests.fresh_databases import shared_database
 from tests.gates import Gate
 from tests.planes import RealPlane, real_plane
 from tests.repositories import make_origin
@@ -251,7 +252,7 @@ def test_f32_what_was_missed_while_suspended_comes_once_and_not_in_a_burst() -> 
 def planes(tmp_path: Path) -> Iterator[tuple[RealPlane, RealPlane]]:
     """Two servers on one database, with one folder of runs."""
     shared = {
-        "database_url": f"sqlite:///{tmp_path / 'shared.db'}",
+        "database_url": shared_database(tmp_path),
         "runs_dir": tmp_path / "runs",
     }
     with (

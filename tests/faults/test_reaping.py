@@ -18,6 +18,7 @@ from app.adapters.supervisor.kernel import read_stat
 from app.records.tables import Run
 from tests.agents_for_tests.runs import is_living, until
 from tests.faults.test_sweep import spoil
+from tests.fresh_databases import shared_database
 from tests.planes import RealPlane, real_plane
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +53,7 @@ def test_f11_two_servers_that_reap_one_run_write_one_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared: dict[str, Any] = {
-        "database_url": f"sqlite:///{tmp_path / 'shared.db'}",
+        "database_url": shared_database(tmp_path),
         "runs_dir": tmp_path / "runs",
     }
     with (

@@ -12,6 +12,7 @@ import pytest
 
 from app.domain.words import Trigger
 from app.services.ports import CannotRead, Repository
+from tests.fresh_databases import shared_database
 from tests.planes import COMMIT, RealPlane, real_plane
 
 
@@ -54,7 +55,7 @@ def test_a_mirror_in_which_nothing_is_kept_is_made_anew(plane: RealPlane) -> Non
 
 
 def test_a_server_with_another_runs_folder_makes_a_mirror_of_its_own(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    url = shared_database(tmp_path)
     with real_plane(tmp_path / "one", database_url=url) as one:
         project = one.add_project(f"{COMMIT}; exit 3")
         one.finish(project, issue=one.add_issue(project).number)
@@ -112,7 +113,7 @@ def test_an_issue_that_is_not_wanted_any_more_is_not_worked_on(
 
 @pytest.mark.expects_error_log
 def test_a_launch_whose_lock_cannot_be_had_is_no_promise_any_more(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    url = shared_database(tmp_path)
     with real_plane(tmp_path, database_url=url) as plane:
         project = plane.add_project()
         locks, aside = plane.settings.runs_root / "locks", tmp_path / "locks"

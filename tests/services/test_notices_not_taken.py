@@ -10,6 +10,7 @@ import pytest
 
 from app.records.happenings import PersonNeeded
 from app.records.notice_ledger import NoticeLedger
+from tests.fresh_databases import shared_database
 from tests.receivers import SECRET
 from tests.services.tellings import DESK, NOON, PHONE, telling
 
@@ -169,7 +170,7 @@ def test_what_one_server_sends_no_other_claims_until_its_time_is_over(tmp_path: 
 
 
 def test_only_the_server_that_sweeps_sends(tmp_path: Path) -> None:
-    shared = f"sqlite:///{tmp_path / 'shared.db'}"
+    shared = shared_database(tmp_path)
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
     with (

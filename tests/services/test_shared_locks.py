@@ -14,6 +14,7 @@ import pytest
 
 from app.adapters.file_locks import FileLocks
 from app.services.run_locks import Locks
+from tests.fresh_databases import shared_database
 from tests.planes import COMMIT, RealPlane, real_plane
 from tests.repositories import tip_of, write_hook
 
@@ -31,7 +32,7 @@ with FileLocks(Path(sys.argv[1])).holding("run_1", wait=True):
 def planes(tmp_path: Path) -> Iterator[tuple[RealPlane, RealPlane]]:
     """Two servers on one database, with one folder of runs."""
     shared = {
-        "database_url": f"sqlite:///{tmp_path / 'shared.db'}",
+        "database_url": shared_database(tmp_path),
         "runs_dir": tmp_path / "runs",
     }
     with (

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from app.records.tables import Run
 from app.services.tenure import Tenure
+from tests.fresh_databases import shared_database
 from tests.gates import Gate
 from tests.planes import RealPlane, real_plane
 
 
 def test_whoever_takes_a_run_over_hears_of_its_end(tmp_path: Path) -> None:
     settings = {
-        "database_url": f"sqlite:///{tmp_path / 'shared.db'}",
+        "database_url": shared_database(tmp_path),
         "runs_dir": tmp_path / "runs",
     }
     (tmp_path / "one").mkdir()
