@@ -31,6 +31,7 @@ from app.services.undoing import Made, Undoing, Undone
 from app.services.usage_limits import UsageLimits
 
 log = logging.getLogger(__name__)
+WANTED_ELSEWHERE = (Trigger.AUTO, Trigger.RESUME)  # by the loop anew, by the run resumed
 AWAY = (
     "Runyard's own clone of this repository is not in its folder, and work is kept in it; "
     "bring the folder back, or mount it again, then start this anew"
@@ -289,7 +290,7 @@ class Launcher:
                 cause=cause,
                 because=because,
                 released_at=None if undone.remains else now,
-                may_resume=cause is Cause.USAGE_LIMIT and run.trigger != Trigger.AUTO,
+                may_resume=cause is Cause.USAGE_LIMIT and run.trigger not in WANTED_ELSEWHERE,
                 hold=undone.remains or None,
                 parked=bool(undone.parked),
             )

@@ -338,3 +338,22 @@ def test_what_was_discarded_is_not_resumed(yard: Limited) -> None:
     yard.pass_limit()
     assert yard.heirs(run) == []
     assert not yard.run(run.id).may_resume
+
+
+def test_a_resume_that_is_too_late_leaves_its_run_to_be_resumed_once(yard: Limited) -> None:
+    project = yard.project()
+    first, other = yard.order(project), yard.order(project)
+    yard.meet_limit(first)
+
+    def meet() -> None:
+        yard.world.while_fetching = lambda: None
+        yard.meet_limit(other, family="opus", waits=False)
+
+    yard.world.while_fetching = meet
+    late = resume(yard, first)
+    assert (late.status, late.cause) == ("not_started", "usage_limit")
+    yard.tick(after=HOUR + HOUR)
+    yard.deliver(yard.heirs(first)[-1])
+    yard.tick(after=HOUR)
+    assert [run.status for run in yard.heirs(first)] == ["succeeded"]
+    assert yard.heirs(late) == []
