@@ -112,7 +112,7 @@ class ResumeDesk:
                 self._end_if_over(hold, now)
             elif stand is Stand.DUE and hold.until not in self._announced:
                 # nobody waits for it: what was held is free, and no run's change tells of that
-                self._announced = {hold.until}
+                self._announced.add(hold.until)
                 self._ledger.announce()
         return resumed
 

@@ -12,6 +12,7 @@ from app.domain.holds import HEAD_START, LONG_ENOUGH, MAX_RESUMES, NEXT_PROBE, S
 from app.domain.prompts import CONTINUE
 from app.errors import AccountHeld, NotFound, NotResumable, StillLive
 from app.records.audit_ledger import Deed
+from app.records.feed import Numbered
 from app.records.tables import Run
 from app.services.retry import Wishes
 from tests.services.limited import HOUR, SESSION, Limited, install_claude, limited
@@ -357,3 +358,14 @@ def test_a_resume_that_is_too_late_leaves_its_run_to_be_resumed_once(yard: Limit
     yard.tick(after=HOUR)
     assert [run.status for run in yard.heirs(first)] == ["succeeded"]
     assert yard.heirs(late) == []
+
+
+def test_the_time_of_each_hold_is_told_once(yard: Limited) -> None:
+    project = yard.project(resume_after_limit=False)
+    for family in ("opus", "sonnet"):
+        yard.meet_limit(yard.order(project, model=family), family=family)
+    yard.tick(after=HOUR + HOUR)
+    told: list[Numbered] = []
+    yard.plane.feed.subscribe(told.append)
+    yard.tick()
+    assert told == []
