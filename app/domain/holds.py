@@ -46,6 +46,11 @@ def stand_of(hold: HoldFacts, now: datetime) -> Stand:
     return Stand.HELD if hold.until is None or now < hold.until else Stand.DUE
 
 
+def is_turn(next_at: datetime | None, now: datetime) -> bool:
+    """True where the next run may follow; what is further off tells of a clock that was set."""
+    return next_at is not None and not now < next_at <= now + STAGGER
+
+
 def family_of(told: str) -> str:
     """The models that a limit holds for, from the window it names; empty for all of them."""
     words = told.strip().lower()

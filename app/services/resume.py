@@ -178,7 +178,7 @@ class ResumeDesk:
         return False
 
     def _go_on(self, run: Run, now: datetime) -> bool:
-        if self._rests.get(run.id, now) > now:
+        if now < self._rests.get(run.id, now) <= now + TRIED_AGAIN:
             return False
         if self._limits.reason(run.agent, run.model, now, is_resume=True):
             return False

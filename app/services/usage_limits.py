@@ -15,6 +15,7 @@ from app.domain.holds import (
     Stand,
     covers,
     family_of,
+    is_turn,
     sentence_of,
     stand_of,
 )
@@ -231,7 +232,7 @@ def _waits(
     stand = stand_of(facts_of(hold), now)
     if stand is Stand.PROBING and hold.probe_run_id == run_id:
         return None
-    if stand is Stand.EASING and hold.next_at is not None and hold.next_at <= now:
+    if stand is Stand.EASING and is_turn(hold.next_at, now):
         return None
     if stand is Stand.DUE and (is_resume or not _has_resumable(session, hold, now)):
         return None

@@ -369,3 +369,16 @@ def test_the_time_of_each_hold_is_told_once(yard: Limited) -> None:
     yard.plane.feed.subscribe(told.append)
     yard.tick()
     assert told == []
+
+
+def test_a_clock_that_is_set_back_makes_nobody_wait_a_day_for_a_turn(yard: Limited) -> None:
+    project = yard.project()
+    runs = [yard.order(project) for _ in range(3)]
+    for run in runs:
+        yard.meet_limit(run)
+    yard.pass_limit()
+    yard.work(yard.heirs(runs[0])[0])
+    yard.tick()
+    yard.tick(after=-24 * HOUR)
+    yard.tick(after=STAGGER)
+    assert [yard.heirs(run)[0].status for run in runs] == ["running"] * 3
