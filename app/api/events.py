@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from app.api.live import LiveEvent, LiveStream
+from app.api.live import FEED_BROKE, LiveEvent, LiveStream
 from app.api.views import event_out, project_out, run_out
 from app.domain.lifecycle import DONE
 from app.domain.words import Status
@@ -130,6 +130,9 @@ async def _everything(
                 yield ": still here\n\n"
             elif event.kind in TOLD:
                 yield _message(event.kind, event.data, f"{epoch}-{event.number}")
+            elif event.kind == FEED_BROKE:
+                whole = await run_in_threadpool(_snapshot, services)
+                yield _message("snapshot", whole, f"{epoch}-{event.number}")
 
 
 async def _missed(
@@ -182,7 +185,7 @@ class RunStream:
                     return
                 if event is None:
                     yield ": still here\n\n"
-                elif event.run_id == self._run_id:
+                elif event.run_id == self._run_id or event.kind == FEED_BROKE:
                     async for message in self._catch_up():
                         yield message
             async for message in self._catch_up():

@@ -13,6 +13,7 @@ from app.errors import NotFound
 from app.services.plane import Services
 from app.services.rows import (
     Change,
+    FeedBroke,
     FindingsChanged,
     LogGrew,
     Numbered,
@@ -24,6 +25,8 @@ from app.services.rows import (
 )
 
 log = logging.getLogger(__name__)
+# something may have been missed: whoever shows anything takes a snapshot
+FEED_BROKE = "feed.broke"
 
 
 @dataclass(frozen=True)
@@ -152,5 +155,7 @@ class LiveStream:
                     return None
             case QuotaChanged(person_id):
                 return LiveEvent(number, "quota.changed", {"person_id": person_id})
+            case FeedBroke():
+                return LiveEvent(number, FEED_BROKE, {})
             case FindingsChanged():
                 return LiveEvent(number, "doctor.changed", {})

@@ -19,6 +19,7 @@ from app.records.feed import Feed, LogGrew
 from app.records.lease_ledger import LeaseLedger
 from app.records.migration import migrate
 from app.records.project_ledger import ProjectLedger
+from app.records.relay import Relay
 from app.records.routing import Stores
 from app.records.run_ledger import RunLedger
 from app.records.tracker_ledger import TrackerLedger
@@ -49,6 +50,7 @@ class ControlPlane:
         self.adapters = adapters or pick_adapters(settings)
         self.feed = Feed()
         self.database = Database(settings.database, tell=self.feed.publish)
+        self.relay = None if self.database.is_sqlite else Relay(self.database, self.feed)
         # every live run may be pushing to a host that is silent, and the rest goes on
         self.workers = Workers(WORKERS + settings.max_live_runs)
         self.metronome = Metronome()
@@ -88,6 +90,8 @@ class ControlPlane:
         self.leases.renew_once(self.clock())
         self.counting.check(self.clock())
         self.adapters.engine.listen(self._hear)
+        if self.relay is not None:
+            self.relay.open()
         self.workers.submit(self._begin)
 
     def migrate(self) -> None:
@@ -103,6 +107,8 @@ class ControlPlane:
         with contextlib.suppress(DatabaseSilent):
             self.leases.give_back(self.clock())
         self.counting.close()
+        if self.relay is not None:
+            self.relay.close()
         self.database.close()
 
     def recover_once(self) -> int:

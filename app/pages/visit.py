@@ -60,6 +60,7 @@ class Visit:
         client.on_delete(visit.board.fall_silent)
         await visit._ask()
         visit.on("project.changed", visit._follow)
+        visit.on("feed.broke", lambda _: visit._look_again())
         return visit
 
     async def _ask(self) -> None:
@@ -186,6 +187,9 @@ class Visit:
             for handler in self._arrivals:
                 self._run(handler)
             return
+        await self._look_again()
+
+    async def _look_again(self) -> None:
         try:
             await self._ask()
         except (ApiProblem, NoAnswer) as problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from sqlmodel import Session
 from app.records.engines import postgresql_engine, sqlite_engine
 from app.records.feed import Change
 from app.records.happenings import Happening
+from app.records.messages import tell_others
 
 BUSY_SECONDS = 30
 READERS = 8
@@ -44,8 +46,12 @@ class Database:
 
     def __init__(self, url: str, *, tell: Callable[[list[Change]], None]) -> None:
         self.url = url
+        # what tells this process's messages to other servers from theirs
+        self.mark = secrets.token_hex(8)
         self._tell = tell
         self.witness: Callable[[Transaction, Happening], None] | None = None
+        # what every session of this database carries
+        self.info: dict[str, object] = {}
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
         if self.is_sqlite:
             wait = {"busy_seconds": BUSY_SECONDS}
@@ -70,7 +76,8 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session that only reads; rows stay usable after it. Raises DatabaseSilent."""
-        with silence_named(), Session(self._reader, expire_on_commit=False) as session:
+        info = dict(self.info)
+        with silence_named(), Session(self._reader, expire_on_commit=False, info=info) as session:
             yield session
 
     @contextmanager
@@ -81,12 +88,14 @@ class Database:
         """
         changes: list[Change] = []
         with silence_named():
-            info = {"witness": self.witness}
+            info = {"witness": self.witness, **self.info}
             try:
                 with Transaction(self._writer, expire_on_commit=False, info=info) as session:
                     yield session
                     session.flush()
                     changes = list(dict.fromkeys(session.info.get("changes", [])))
+                    if not self.is_sqlite:
+                        tell_others(session.connection(), changes, self.mark)
                     session.commit()
             finally:
                 # told only when the connection is free again: a listener may write. And told

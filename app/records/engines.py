@@ -75,6 +75,17 @@ def postgresql_engine(url: str, *, size: int, may_write: bool, busy_seconds: flo
     return engine
 
 
+def postgresql_wire(url: str) -> Engine:
+    """An engine for two connections that speak at once: one that listens, one that tells."""
+    return create_engine(
+        postgresql_url(url),
+        isolation_level="AUTOCOMMIT",
+        pool_size=2,
+        max_overflow=0,
+        pool_pre_ping=True,
+    )
+
+
 def _dumper_without_nul() -> type:
     from psycopg.types.string import StrDumper
 

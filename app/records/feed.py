@@ -67,8 +67,13 @@ class FindingsChanged:
     """Doctor saw something else than before."""
 
 
+@dataclass(frozen=True)
+class FeedBroke:
+    """Changes of other servers were not heard for a while: everybody looks again."""
+
+
 # told often, or to nobody but this server, and a snapshot holds all that they said
-FLEETING = (LogGrew, RunReported, NoticeWritten)
+FLEETING = (LogGrew, RunReported, NoticeWritten, FeedBroke)
 Change = (
     RunChanged
     | RunTold
@@ -78,6 +83,7 @@ Change = (
     | QuotaChanged
     | FindingsChanged
     | NoticeWritten
+    | FeedBroke
 )
 
 
@@ -105,6 +111,8 @@ class Feed:
         """Tell every listener; called after the commit, from any thread."""
         with self._lock:
             numbered = [Numbered(next(self._numbers), change) for change in changes]
+            if any(isinstance(one.change, FeedBroke) for one in numbered):
+                self._recent.clear()
             self._recent.extend(one for one in numbered if not isinstance(one.change, FLEETING))
             listeners = self._listeners
             for one in numbered:

@@ -6,6 +6,7 @@ from app.records.audit_ledger import Deed
 from app.records.database import DatabaseSilent
 from app.records.feed import (
     Change,
+    FeedBroke,
     FindingsChanged,
     LogGrew,
     Numbered,
@@ -23,6 +24,7 @@ __all__ = [
     "ChangeRequest",
     "DatabaseSilent",
     "Deed",
+    "FeedBroke",
     "FindingsChanged",
     "LogGrew",
     "Numbered",
