@@ -202,6 +202,18 @@ class RateLimited(Refusal):
     code, status = "rate_limited", 429
 
 
+class BatchOverQuota(Refusal):
+    """This batch has more items than the limit of batches allows."""
+
+    code, status = "batch_over_quota", 422
+
+
+class BadLine(Refusal):
+    """A line of the batch cannot be read. The lines before it are kept."""
+
+    code, status = "bad_line", 400
+
+
 class ForgeUnavailable(Refusal):
     """The repository's server did not answer."""
 

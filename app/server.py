@@ -25,6 +25,8 @@ from pydantic import ValidationError
 from app.announced import END_SECONDS, AnnouncedServer, end_on_signals
 from app.api import (
     afk,
+    batches,
+    bulk,
     events,
     figures,
     forms,
@@ -154,6 +156,8 @@ def _build_api(services: Any, live: LiveStream) -> FastAPI:
     api = FastAPI(title="Runyard", version=services.identity.version, docs_url=None, redoc_url=None)
     problems.register(api, store_silent=DatabaseSilent)
     api.include_router(runs.routes(services))
+    api.include_router(batches.routes(services))
+    api.include_router(bulk.routes(services))
     api.include_router(keys.routes(services))
     api.include_router(notifications.routes(services))
     api.include_router(projects.routes(services))

@@ -14,9 +14,10 @@ from app import __version__
 from app.adapters.checkout import read_commit
 from app.adapters.demo_repository import make_demo_repository
 from app.config import Settings
+from app.control_plane.batching import make_batch_desk, make_batch_line, make_bulk_desk
 from app.control_plane.beginnings import make_launcher
 from app.control_plane.clock import slip
-from app.control_plane.endings import make_reaper
+from app.control_plane.endings import make_reaper, make_stopper
 from app.control_plane.metronome import Metronome
 from app.control_plane.notifying import make_notification_desk
 from app.control_plane.outside import Adapters
@@ -51,7 +52,6 @@ from app.services.resume import ResumeDesk
 from app.services.retry import RetryDesk
 from app.services.run_locks import Locks
 from app.services.salvage import Salvage
-from app.services.stopping import Stopper
 from app.services.sweep import Sweep
 from app.services.tenure import Tenure
 from app.services.trigger import TriggerDesk
@@ -138,6 +138,9 @@ class Assembly:
         resume = self._make_resume_desk(retry)
         sweep = self._make_sweep(loop, resume)
         desk = self._make_project_desk(sweep)
+        stopper = make_stopper(ground, outside, self._again)
+        batches = make_batch_desk(ground, self._checks, trigger, sweep.request_queue)
+        told = self._identity.as_dict()
         return Services(
             identity=self._identity,
             clock=self._clock,
@@ -153,6 +156,8 @@ class Assembly:
             figures=FigureDesk(ledgers.projects, ledgers.runs.stores),
             demo=self._make_demo_desk(desk),
             trigger=trigger,
+            batches=batches,
+            bulk=make_bulk_desk(ground, batches, stopper, retry, sweep.request_queue, told),
             retry=retry,
             resume=resume,
             limits=self._limits,
@@ -161,7 +166,7 @@ class Assembly:
             keys=keys,
             parked=self._make_parked_desk(sweep),
             salvage=self._make_salvage(sweep, keys),
-            stopper=self._make_stopper(),
+            stopper=stopper,
             reporter=self.reporter,
             listing=RunListing(ledgers.runs, self._quota, outside),
             accounts=self._make_accounts(),
@@ -228,6 +233,7 @@ class Assembly:
             resume.go_on_once,
             loop.fill_once,
             self._ground.metronome.call_at,
+            make_batch_line(self._ground),
         )
 
     def _make_project_desk(self, sweep: Sweep) -> ProjectDesk:
@@ -268,15 +274,6 @@ class Assembly:
         outside, locks = self._outside, self._ground.locks
         deliverer = Deliverer(self._ledgers.runs, outside, self._clock)
         return Salvage(self._ledgers, outside, deliverer, keys, locks, sweep.request)
-
-    def _make_stopper(self) -> Stopper:
-        workers, engine = self._ground.workers, self._outside.engine
-        return Stopper(
-            self._ledgers.runs,
-            self._ground.locks,
-            again=lambda run_id: workers.submit(self._again, run_id),
-            kill_soon=lambda run_id: workers.submit(engine.kill, run_id),
-        )
 
     def _make_accounts(self) -> Accounts:
         ledger = AccountLedger(self._ledgers.runs.stores)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from app.logs import correlated
 from app.services.deliveries import Deliveries
@@ -14,10 +15,14 @@ from app.services.reaper import Reaper
 from app.services.reports import Reporter
 from app.services.run_locks import Locks
 from app.services.settlement import Settlement
+from app.services.stopping import Stopper
 from app.services.tenure import Tenure
 from app.services.verdicts import OnLimited, Verdicts
 from app.services.vigil import Vigil
 from app.services.workers import Workers
+
+if TYPE_CHECKING:
+    from app.control_plane.assembly import Ground
 
 
 def make_reaper(
@@ -50,4 +55,15 @@ def make_reaper(
         tenure,
         clock,
         correlated,
+    )
+
+
+def make_stopper(ground: Ground, outside: Outside, again: Callable[[str], None]) -> Stopper:
+    """Who stops runs at a person's word; `again` looks at one once more."""
+    workers, engine = ground.workers, outside.engine
+    return Stopper(
+        ground.ledgers.runs,
+        ground.locks,
+        again=lambda run_id: workers.submit(again, run_id),
+        kill_soon=lambda run_id: workers.submit(engine.kill, run_id),
     )

@@ -132,10 +132,12 @@ class ControlPlane:
             self.services.sweep.request,
             lambda: self.counting.look_once(self.clock()),
             tell_people,
+            self.services.bulk.request,
         ):
             self.metronome.repeat(duty, self.settings.sweep_seconds)
         self.services.sweep.request()
         self.services.sweep.open()
+        self.services.bulk.request()
 
     def _hear(self, run_id: str, what: str) -> None:
         if what == "log":

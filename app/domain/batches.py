@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Generic, TypeVar
+
+from app.domain.lifecycle import LIVE, WAITING
+from app.domain.words import Status
 
 MAX_ITEMS = 1000
 UNSEALED = timedelta(minutes=30)
@@ -54,6 +57,37 @@ class BulkState(StrEnum):
     DONE = "done"
     REFUSED = "refused"
     LEFT = "left"
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What a batch came to so far; every run is counted in one of them."""
+
+    waiting: int
+    live: int
+    delivered: int
+    no_change: int
+    held: int
+    failed: int
+    stopped: int
+
+
+def tally(counts: Mapping[str, int], *, no_change: int) -> Tally:
+    """Sort runs, counted by status, by what they came to; `no_change` of them delivered nothing."""
+
+    def of(*statuses: Status) -> int:
+        return sum(counts.get(status, 0) for status in statuses)
+
+    failed = of(Status.DIED, Status.TIMED_OUT, Status.NOT_STARTED, Status.EXPIRED)
+    return Tally(
+        waiting=of(*WAITING),
+        live=of(*LIVE),
+        delivered=of(Status.SUCCEEDED),
+        no_change=no_change,
+        held=of(Status.LIMITED),
+        failed=failed - no_change,
+        stopped=of(Status.STOPPED),
+    )
 
 
 @dataclass(frozen=True)

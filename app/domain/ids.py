@@ -58,6 +58,11 @@ def is_run_id(id_: str) -> bool:
     return id_.startswith("run_") and bool(_SPLIT.fullmatch(id_) or _TOGETHER.fullmatch(id_))
 
 
+def is_batch_id(id_: str) -> bool:
+    """True for a whole batch id of either generation."""
+    return id_.startswith("batch_") and bool(_SPLIT.fullmatch(id_) or _TOGETHER.fullmatch(id_))
+
+
 def shorten(id_: str) -> str:
     """The ending people see, `…7f3k1a`: six characters, unambiguous in practice."""
     return f"…{id_[-6:]}"

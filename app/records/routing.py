@@ -39,11 +39,23 @@ class Stores:
         """Every database that may hold runs, the one that gets new ones first."""
         return [self.control] if self.runs is None else [self.runs, self.control]
 
-    def mint_run_id(self, now: datetime) -> str:
-        """The id of a new root run."""
+    def mint_run_id(self, now: datetime, *, beside: str | None = None) -> str:
+        """The id of a new run: a root run's by the setting, another's in its parent's store."""
+        split = self._is_split(beside) if beside else self.are_split
         return ids.mint_run_store_id(
-            "run", at_ms=_milliseconds(now), entropy=self.entropy(10), split=self.are_split
+            "run", at_ms=_milliseconds(now), entropy=self.entropy(10), split=split
         )
+
+    def mint_batch_id(self, now: datetime, *, beside: str | None) -> str:
+        """The id of a new batch, in the store of its parent where it has one."""
+        split = self._is_split(beside) if beside else self.are_split
+        return ids.mint_run_store_id(
+            "batch", at_ms=_milliseconds(now), entropy=self.entropy(10), split=split
+        )
+
+    @staticmethod
+    def _is_split(id_: str) -> bool:
+        return ids.store_of(id_) is ids.Store.RUNS
 
     def mint_control_id(self, prefix: str, now: datetime) -> str:
         """The id of a new row of the control store."""

@@ -8,15 +8,20 @@ from typing import Any
 
 from sqlalchemy import and_, func, literal_column, or_, update
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
-from app.domain.lifecycle import DONE, LIVE, Signal, next_status
+from app.domain.lifecycle import DONE, WAITING, Signal, next_status
 from app.domain.words import Status, Trigger
+from app.records.batch_ledger import settle
 from app.records.database import Transaction
 from app.records.day_ledger import add_to_day, told_by
 from app.records.feed import ProjectChanged, QuotaChanged, RunChanged, RunTold
 from app.records.happenings import RunEnded, WorkParked
 from app.records.routing import Stores
+from app.records.spans import every
 from app.records.tables import Run, RunEvent
+
+_WAITING = [str(status) for status in WAITING]
 
 
 class RunLedger:
@@ -73,6 +78,8 @@ class RunLedger:
         if moved is None:
             return None
         add_to_day(tx, moved)
+        if status in DONE and moved.batch_id is not None:
+            settle(tx, moved.batch_id, now)
         self.tell(tx, run.id, now, kind, sentence, data)
         tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
         if status in DONE:
@@ -177,23 +184,17 @@ class RunLedger:
         query = select(Run).where(col(Run.released_at).is_(None))
         if project_id is not None:
             query = query.where(Run.project_id == project_id)
-        found: list[Run] = []
-        for database in self.stores.holding_runs():
-            with database.reading() as session:
-                found += session.exec(query).all()
-        return sorted(found, key=lambda run: (run.created_at, run.id))
+        return sorted(self._everywhere(query), key=lambda run: (run.created_at, run.id))
 
     def waiting(self, now: datetime) -> list[Run]:
-        """Runs that are queued, or delayed and due, oldest first."""
+        """Runs that are queued, or delayed and due, oldest first; no items of batches."""
         is_due = and_(col(Run.status) == Status.DELAYED, col(Run.due_at) <= now)
         query = select(Run).where(
-            col(Run.released_at).is_(None), or_(col(Run.status) == Status.QUEUED, is_due)
+            col(Run.released_at).is_(None),
+            col(Run.batch_id).is_(None),
+            or_(col(Run.status) == Status.QUEUED, is_due),
         )
-        found: list[Run] = []
-        for database in self.stores.holding_runs():
-            with database.reading() as session:
-                found += session.exec(query).all()
-        return sorted(found, key=lambda run: (run.created_at, run.id))
+        return sorted(self._everywhere(query), key=lambda run: (run.created_at, run.id))
 
     def newest_of(
         self, project_id: str, *, limit: int, trigger: Trigger | None = None
@@ -203,22 +204,25 @@ class RunLedger:
         if trigger is not None:
             query = query.where(Run.trigger == trigger)
         query = query.order_by(col(Run.created_at).desc(), col(Run.id).desc()).limit(limit)
-        found: list[Run] = []
-        for database in self.stores.holding_runs():
-            with database.reading() as session:
-                found += session.exec(query).all()
-        return sorted(found, key=lambda run: (run.created_at, run.id), reverse=True)[:limit]
+        return sorted(
+            self._everywhere(query), key=lambda run: (run.created_at, run.id), reverse=True
+        )[:limit]
 
     def newest_strikes(self, project_id: str, *, limit: int) -> list[Run]:
         """A project's newest runs that were counted as failures, newest first."""
         # in the words of its index, which SQLite uses for these alone
         query = select(Run).where(Run.project_id == project_id, literal_column("runs.is_strike"))
         query = query.order_by(col(Run.ended_at).desc(), col(Run.id).desc()).limit(limit)
+        return sorted(
+            self._everywhere(query), key=lambda run: (run.ended_at, run.id), reverse=True
+        )[:limit]
+
+    def _everywhere(self, query: SelectOfScalar[Run]) -> list[Run]:
         found: list[Run] = []
         for database in self.stores.holding_runs():
             with database.reading() as session:
                 found += session.exec(query).all()
-        return sorted(found, key=lambda run: (run.ended_at, run.id), reverse=True)[:limit]
+        return found
 
     # --- whom they were charged to -------------------------------------------------------------
 
@@ -243,48 +247,46 @@ class RunLedger:
 
 
 def count_open(session: Session, project_id: str) -> int:
-    """Open runs of a project; read in the transaction that acts on it."""
+    """Open runs of a project but items of batches that still wait, for whom nobody is refused."""
+    is_active = or_(col(Run.batch_id).is_(None), col(Run.status).not_in(_WAITING))
     query = select(func.count()).select_from(Run)
-    query = query.where(Run.project_id == project_id, col(Run.released_at).is_(None))
-    return session.exec(query).one()
+    query = query.where(Run.project_id == project_id, col(Run.released_at).is_(None), is_active)
+    return sum(one.exec(query).one() for one in every(session))
 
 
 def count_live(session: Session) -> int:
     """Open runs of every project that have left the queue."""
-    waiting = [str(status) for status in Status if status not in DONE | LIVE]
     query = select(func.count()).select_from(Run)
-    query = query.where(col(Run.released_at).is_(None), col(Run.status).not_in(waiting))
-    return session.exec(query).one()
+    query = query.where(col(Run.released_at).is_(None), col(Run.status).not_in(_WAITING))
+    return sum(one.exec(query).one() for one in every(session))
 
 
-def find_by_key(session: Session, project_id: str, key: str) -> Run | None:
-    """The run that holds an idempotency key."""
-    return session.exec(
-        select(Run).where(Run.project_id == project_id, Run.idempotency_key == key)
-    ).first()
+def find_by_key(session: Session, project_id: str, key: str) -> list[Run]:
+    """The runs that hold an idempotency key: in each store one at most."""
+    query = select(Run).where(Run.project_id == project_id, Run.idempotency_key == key)
+    return [run for one in every(session) for run in one.exec(query)]
 
 
 def find_open_on_branch(session: Session, project_id: str, work_branch: str) -> Run | None:
     """The open run that writes to a branch."""
-    return session.exec(
-        select(Run).where(
-            Run.project_id == project_id,
-            Run.work_branch == work_branch,
-            col(Run.released_at).is_(None),
-        )
-    ).first()
+    query = select(Run).where(
+        Run.project_id == project_id,
+        Run.work_branch == work_branch,
+        col(Run.released_at).is_(None),
+    )
+    return next((run for one in every(session) for run in one.exec(query)), None)
 
 
 def find_open(session: Session, project_id: str) -> Iterable[Run]:
     """Every open run of a project."""
-    return session.exec(
-        select(Run).where(Run.project_id == project_id, col(Run.released_at).is_(None))
-    )
+    query = select(Run).where(Run.project_id == project_id, col(Run.released_at).is_(None))
+    return [run for one in every(session) for run in one.exec(query)]
 
 
 def find_open_everywhere(session: Session) -> list[Run]:
     """Every open run; read in the transaction that acts on it."""
-    return list(session.exec(select(Run).where(col(Run.released_at).is_(None))))
+    query = select(Run).where(col(Run.released_at).is_(None))
+    return [run for one in every(session) for run in one.exec(query)]
 
 
 def charged_since(
@@ -293,4 +295,5 @@ def charged_since(
     """How many accepted runs a person was charged for after a moment, and when the first was."""
     query = select(func.count(), func.min(Run.created_at))
     query = query.where(Run.charged_to == person_id, col(Run.created_at) > moment)
-    return tuple(session.exec(query).one())  # type: ignore[return-value]
+    found = [one.exec(query).one() for one in every(session)]
+    return sum(count for count, _ in found), min((at for _, at in found if at), default=None)

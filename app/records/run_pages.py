@@ -35,6 +35,7 @@ class RunFilter:
     trigger: str | None = None
     branch: str | None = None
     text: str | None = None
+    batch_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,8 @@ def _conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
         conditions.append(
             or_(col(Run.branch_name) == wanted.branch, col(Run.work_branch) == wanted.branch)
         )
+    if wanted.batch_id:
+        conditions.append(col(Run.batch_id) == wanted.batch_id)
     if wanted.text:
         conditions.append(_text_matches(wanted.text.strip().lstrip("…#")))
     return conditions

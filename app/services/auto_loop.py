@@ -13,6 +13,7 @@ from functools import cache
 
 from sqlmodel import Session
 
+from app.domain.lifecycle import WAITING
 from app.domain.rules import AutoFacts, Hold, Launch, may_launch_auto
 from app.domain.words import Status, Trigger
 from app.errors import Refusal
@@ -188,7 +189,8 @@ class _Room:
     taken: int
 
     @classmethod
-    def of(cls, runs: list[Run]) -> _Room:
+    def of(cls, open_runs: list[Run]) -> _Room:
+        runs = [run for run in open_runs if not (run.batch_id and run.status in WAITING)]
         return cls(
             open_runs=Counter(run.project_id for run in runs),
             with_auto_run=frozenset(run.project_id for run in runs if run.trigger == Trigger.AUTO),

@@ -15,6 +15,8 @@ from app.records.run_ledger import RunLedger
 from app.services.accounts import Accounts
 from app.services.afk import AfkDesk
 from app.services.auto_loop import AutoLoop
+from app.services.batches import BatchDesk
+from app.services.bulk import BulkDesk
 from app.services.changes import ChangeDesk
 from app.services.demo import DemoDesk
 from app.services.doctor import Doctor
@@ -79,6 +81,8 @@ class Services:
     figures: FigureDesk
     demo: DemoDesk
     trigger: TriggerDesk
+    batches: BatchDesk
+    bulk: BulkDesk
     retry: RetryDesk
     resume: ResumeDesk
     limits: UsageLimits

@@ -84,7 +84,8 @@ class Prechecks:
     def order(self, project: Project, order: Order, now: datetime) -> Checked:
         """Agent, framework, branch and issue, each known and usable. Raises a Refusal."""
         agent = self._agent(project, order.agent)
-        if order.again is None or not order.again.is_resume:
+        is_resume = order.again is not None and order.again.is_resume
+        if not is_resume and order.batch_id is None:
             due_at = now + timedelta(seconds=order.delay_seconds or 0)
             self._limits.refuse(agent, order.model, due_at)
         if order.framework not in project.frameworks:

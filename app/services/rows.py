@@ -17,9 +17,12 @@ from app.records.feed import (
     RunTold,
 )
 from app.records.run_pages import Page, RunFilter
-from app.records.tables import ChangeRequest, Project, Run, RunEvent
+from app.records.tables import Batch, Bulk, BulkItem, ChangeRequest, Project, Run, RunEvent
 
 __all__ = [
+    "Batch",
+    "Bulk",
+    "BulkItem",
     "Change",
     "ChangeRequest",
     "DatabaseSilent",

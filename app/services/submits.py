@@ -49,10 +49,14 @@ class Order:
     # where somebody asked for less than is ordered (an issue picked for them): their own words
     asked_as: str | None = None
     again: Again | None = None
+    # the batch it is an item of: it waits in the queue where another would be refused
+    batch_id: str | None = None
 
     def body_hash(self) -> str:
         """What tells two orders under one key apart."""
-        asked = self.asked_as or {name: it for name, it in self.__dict__.items() if name != "again"}
+        asked = self.asked_as or {
+            name: it for name, it in self.__dict__.items() if name not in ("again", "batch_id")
+        }
         text = json.dumps(asked, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -15,6 +15,7 @@ from app.domain.words import Cause, Status
 from app.records import run_ledger
 from app.records.run_moments import RunMoments
 from app.records.tables import Run
+from app.services.batch_line import BatchLine
 from app.services.floor import Ledgers
 from app.services.launcher import Launcher
 from app.services.reaper import Reaper
@@ -51,6 +52,7 @@ class Sweep:
         resume: Callable[[datetime], int],
         fill_auto: Callable[[datetime], int],
         call_at: Callable[[datetime, Callable[[], None]], None],
+        batches: BatchLine,
     ) -> None:
         self._runs = ledgers.runs
         self._moments = RunMoments(ledgers.runs.stores)
@@ -65,6 +67,7 @@ class Sweep:
         self._resume = resume
         self._fill_auto = fill_auto
         self._call_at = call_at
+        self._batches = batches
         self._guard = threading.Lock()
         self._is_open = False
         self._is_running = False
@@ -114,7 +117,9 @@ class Sweep:
             self._remember_next_moment(now)
 
     def _fill_from_queue(self, now: datetime) -> int:
-        return sum(bool(self._guarded(self._start, run, now)) for run in self._runs.waiting(now))
+        # what people asked for one by one goes before the many of a batch
+        taken = sum(bool(self._guarded(self._start, run, now)) for run in self._runs.waiting(now))
+        return taken + self._batches.fill(now, lambda run: self._guarded(self._start, run, now))
 
     def _start(self, run: Run, now: datetime) -> bool:
         """Let a waiting run go on if it may; True where it was taken."""
@@ -207,7 +212,7 @@ class Sweep:
                 return False, (
                     f"waits for a free slot: {live} of {self._max_live_runs} runs are live"
                 )
-            if held := self._limits.take(tx, run, now):
+            if held := self._batches.no_room(tx, run) or self._limits.take(tx, run, now):
                 return False, held
             moved = self._runs.move(
                 tx,

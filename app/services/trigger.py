@@ -24,6 +24,8 @@ from app.services.prechecks import Prechecks
 from app.services.quota import FreePlace, Place, Places
 from app.services.submits import Accepted, Also, Asker, Order, Still
 
+INCOMPLETE = "waits until its batch is complete"
+
 
 @dataclass(frozen=True)
 class _Ready:
@@ -92,7 +94,8 @@ class TriggerDesk:
             accepted = self._insert(ready, place, now)
         if not accepted.replayed:
             reach("after_accept")
-            self._on_accepted()
+            if order.batch_id is None:
+                self._on_accepted()
         return accepted
 
     def _insert(self, ready: _Ready, place: Place | FreePlace, now: datetime) -> Accepted:
@@ -113,7 +116,8 @@ class TriggerDesk:
             _refuse_locked(tx, run)
             if ready.in_the_way is not None:
                 raise Parked(branch=ready.in_the_way)
-            _refuse_crowd(tx, ready.project)
+            if run.batch_id is None:
+                _refuse_crowd(tx, ready.project)
             self._runs.insert(tx, run, sentence=_sentence(run))
             if run.retry_of is not None:
                 self._successions.link(tx, run)
@@ -143,7 +147,8 @@ class TriggerDesk:
         asker: Asker,
         now: datetime,
     ) -> Run:
-        run_id = self._runs.stores.mint_run_id(now)
+        batch_id = order.batch_id
+        run_id = self._runs.stores.mint_run_id(now, beside=batch_id)
         due_at = now + timedelta(seconds=order.delay_seconds) if order.delay_seconds else None
         again = order.again
         return Run(
@@ -160,6 +165,8 @@ class TriggerDesk:
             retry_of=again.run_id if again else None,
             session_id=again.session_id if again else None,
             resumes=again.resumes if again else 0,
+            batch_id=batch_id,
+            hold=INCOMPLETE if batch_id else None,
             issue=order.issue,
             task=order.task,
             agent=agent,
@@ -200,6 +207,8 @@ def _may_have_twin(order: Order) -> bool:
     # of those that share a branch, the lock on it keeps two apart, and says who has it
     if order.again is not None:
         return order.issue is not None or order.again.branch is not None
+    if order.batch_id is not None:
+        return True  # its place in the batch is what tells it from others
     return order.asked_as is not None
 
 

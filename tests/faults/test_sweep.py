@@ -42,6 +42,7 @@ def real_sweep(
         plane.services.resume.go_on_once,
         fill_auto,
         plane.metronome.call_at,
+        plane.services.sweep._batches,
     )
     if is_open:
         sweep.open()

@@ -1,0 +1,166 @@
+"""Batches over HTTP: made, filled by a stream of lines, looked at, stopped."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from app.api.asking import Key, asker_of
+from app.api.batch_lines import Line, LineSplitter, item_of
+from app.api.batch_views import batch_out, batch_report, item_out
+from app.api.gate import visitor_of
+from app.api.schemas import (
+    Batches,
+    BatchItems,
+    BatchMade,
+    BatchOrder,
+    BatchOut,
+    BatchReceipt,
+    BatchReport,
+    BatchTaken,
+    StopOrder,
+)
+from app.domain.words import Status, Trigger
+from app.errors import Invalid
+from app.services.batches import Receipt
+from app.services.plane import Services
+from app.services.rows import Batch
+from app.services.submits import Asker
+
+log = logging.getLogger(__name__)
+
+
+def routes(services: Services) -> APIRouter:
+    """Everything below `/batches`."""
+    router = APIRouter(tags=["batches"])
+    for some in (_making, _filling, _listing):
+        router.include_router(some(services))
+    return router
+
+
+def _making(services: Services) -> APIRouter:
+    router = APIRouter()
+
+    @router.post("/batches", status_code=202)
+    def make(
+        body: BatchOrder,
+        request: Request,
+        response: Response,
+        x_idempotency_key: Key = None,
+        idempotency_key: Key = None,
+    ) -> BatchMade:
+        """Announce so many runs; their items follow. The quota of batches is charged now."""
+        keys = (x_idempotency_key, idempotency_key, body.x_idempotency_key)
+        asker = asker_of(services, request, *keys, trigger=Trigger.BATCH)
+        opened = services.batches.open(
+            body.project_id, body.run_count, body.parent_run_id, asker, services.clock()
+        )
+        if opened.replayed:
+            response.headers["Idempotency-Replayed"] = "true"
+        response.headers["Location"] = f"/batches/{opened.batch.id}"
+        log.info("batch %s is %s", opened.batch.id, "replayed" if opened.replayed else "made")
+        return BatchMade(
+            id=opened.batch.id, run_count=opened.batch.run_count, replayed=opened.replayed
+        )
+
+    return router
+
+
+def _filling(services: Services) -> APIRouter:
+    router = APIRouter()
+    sent = {"requestBody": {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}}
+
+    @router.post("/batches/{batch_id}/items", openapi_extra=sent)
+    async def fill(batch_id: str, request: Request) -> BatchReceipt:
+        """Take items, one JSON object a line, as they come; the last one seals the batch.
+
+        Without all of them in it answers `sealed: false`: send those that are missing again.
+        """
+        batch = await run_in_threadpool(services.batches.find, batch_id)
+        asker = asker_of(services, request, trigger=Trigger.BATCH)
+        taken: list[BatchTaken] = []
+        splitter = LineSplitter()
+        try:
+            async for chunk in request.stream():
+                await run_in_threadpool(_take, services, batch, asker, splitter.feed(chunk), taken)
+            await run_in_threadpool(_take, services, batch, asker, splitter.finish(), taken)
+        finally:
+            # whatever broke off: what has come may have been all that was missing
+            receipt = await run_in_threadpool(_seal, services, batch_id)
+        return BatchReceipt(items=taken, **receipt.__dict__)
+
+    return router
+
+
+def _take(
+    services: Services, batch: Batch, asker: Asker, lines: Iterable[Line], taken: list[BatchTaken]
+) -> None:
+    for line in lines:
+        item = item_of(line, batch.project_id)
+        came = services.batches.take(batch, item, asker, services.clock())
+        taken.append(BatchTaken.model_validate(came))
+
+
+def _seal(services: Services, batch_id: str) -> Receipt:
+    return services.batches.seal(batch_id, services.clock())
+
+
+def _listing(services: Services) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/batches")
+    def list_them(
+        project_id: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=100)] = 50,
+        cursor: Annotated[str | None, Query(max_length=300)] = None,
+    ) -> Batches:
+        """Batches, newest first."""
+        page = services.batches.page(project_id, limit=limit, cursor=cursor)
+        counts = services.batches.ledger.counts([batch.id for batch in page.items])
+        return Batches(
+            items=[batch_out(services, batch, counts[batch.id]) for batch in page.items],
+            next_cursor=page.next_cursor,
+        )
+
+    @router.get("/batches/{batch_id}")
+    def show(batch_id: str) -> BatchReport:
+        """One batch: how far it is, what is missing, and what it came to."""
+        return batch_report(services, services.batches.find(batch_id))
+
+    @router.get("/batches/{batch_id}/items")
+    def items(
+        batch_id: str,
+        status: Annotated[list[Status] | None, Query()] = None,
+        limit: Annotated[int, Query(ge=1, le=100)] = 50,
+        cursor: Annotated[str | None, Query(max_length=10)] = None,
+    ) -> BatchItems:
+        """Its items, in their order."""
+        batch = services.batches.find(batch_id)
+        found = services.batches.ledger.items(
+            batch.id, after=_place(cursor), limit=limit + 1, statuses=tuple(status or ())
+        )
+        more = str(found[limit - 1][0]) if len(found) > limit else None
+        told = [item_out(services, index, run) for index, run in found[:limit]]
+        return BatchItems(items=told, next_cursor=more)
+
+    @router.post("/batches/{batch_id}/stop")
+    def stop(batch_id: str, request: Request, body: StopOrder | None = None) -> BatchOut:
+        """Stop a batch: what waits is not started, what is live is stopped; its work is kept."""
+        because = (body.because if body else None) or f"stopped by {visitor_of(request).name}"
+        asker = asker_of(services, request)
+        batch = services.bulk.stop_batch(batch_id, because, asker, services.clock())
+        return batch_report(services, batch)
+
+    return router
+
+
+def _place(cursor: str | None) -> int:
+    if cursor is None:
+        return -1
+    if not (cursor.isascii() and cursor.isdigit()):
+        raise Invalid.field("cursor", "This cursor was not made by this server.")
+    return int(cursor)

@@ -1,0 +1,71 @@
+"""Stop or retry for many runs over HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+
+from app.api.asking import asker_of
+from app.api.gate import visitor_of
+from app.api.schemas import BulkFilter, BulkItemOut, BulkItems, BulkOrder, BulkOut
+from app.domain.batches import BulkState
+from app.services.plane import Services
+from app.services.rows import Bulk, RunFilter
+
+
+def routes(services: Services) -> APIRouter:
+    """Everything below `/bulk`."""
+    router = APIRouter(tags=["bulk"])
+
+    @router.post("/bulk", status_code=202)
+    def order(body: BulkOrder, request: Request) -> BulkOut:
+        """Stop or retry every run that the filter finds now; which ones is settled here."""
+        because = body.because or f"stopped by {visitor_of(request).name}"
+        asker = asker_of(services, request)
+        wanted = _filter(body.filter)
+        bulk = services.bulk.order(body.action, wanted, because, asker, services.clock())
+        return _told(services, bulk)
+
+    @router.get("/bulk/{bulk_id}")
+    def show(bulk_id: str) -> BulkOut:
+        """How far it is."""
+        return _told(services, services.bulk.find(bulk_id))
+
+    @router.get("/bulk/{bulk_id}/items")
+    def items(
+        bulk_id: str,
+        limit: Annotated[int, Query(ge=1, le=100)] = 50,
+        cursor: Annotated[int, Query(ge=-1)] = -1,
+    ) -> BulkItems:
+        """Its runs and what came of each."""
+        bulk = services.bulk.find(bulk_id)
+        found = services.bulk.ledger.items(bulk.id, after=cursor, limit=limit + 1)
+        told = [BulkItemOut.model_validate(item) for item in found[:limit]]
+        more = str(found[limit - 1].position) if len(found) > limit else None
+        return BulkItems(items=told, next_cursor=more)
+
+    @router.post("/bulk/{bulk_id}/abort")
+    def abort(bulk_id: str) -> BulkOut:
+        """Leave the runs that were not reached yet as they are."""
+        return _told(services, services.bulk.abort(bulk_id, services.clock()))
+
+    return router
+
+
+def _filter(wanted: BulkFilter) -> RunFilter:
+    return RunFilter(
+        wanted.project_id,
+        tuple(wanted.status),
+        wanted.phase,
+        wanted.trigger,
+        wanted.branch,
+        wanted.q,
+        batch_id=wanted.batch_id,
+    )
+
+
+def _told(services: Services, bulk: Bulk) -> BulkOut:
+    counts = services.bulk.ledger.counts(bulk.id)
+    states = {str(state): counts.get(state, 0) for state in BulkState}
+    return BulkOut.model_validate({**bulk.model_dump(), "total": sum(counts.values()), **states})

@@ -1,0 +1,183 @@
+"""Batches over the wire."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from app.api.schemas.parts import (
+    Answer,
+    Body,
+    BranchName,
+    Key,
+    Moment,
+    Number,
+    Remark,
+    Tag,
+    TaskText,
+    Text,
+)
+from app.api.schemas.runs import RunOut
+from app.domain.batches import MAX_ITEMS, BatchStatus, BulkAction, BulkState, BulkStatus
+from app.domain.words import Delivers, Depth, Phase, Status, Trigger
+
+
+class BatchOrder(Body):
+    """The body of `POST /batches`."""
+
+    project_id: str = Field(min_length=1, max_length=80)
+    run_count: int = Field(ge=1, le=MAX_ITEMS, strict=True)
+    x_idempotency_key: Key | None = None
+    parent_run_id: str | None = Field(default=None, max_length=80)
+
+
+class BatchMade(Answer):
+    """The answer to it; `replayed` where the key had already made the batch."""
+
+    id: str
+    run_count: int
+    replayed: bool
+
+
+class BatchLine(Body):
+    """A line of `POST /batches/{id}/items`: what a run is ordered by, and its place."""
+
+    index: int = Field(ge=0, strict=True)
+    depth_level: Depth = Depth.STANDARD
+    target_framework: Text = "auto"
+    branch: BranchName | None = None
+    issue: Number | None = None
+    task: TaskText | None = None
+    agent: Text | None = None
+    model: Text | None = None
+    delivers: Delivers = Delivers.CHANGE
+    delay: int | None = Field(default=None, ge=0, le=30 * 86400)
+    ttl: int | None = Field(default=None, ge=1, le=30 * 86400)
+    tags: list[Tag] = Field(default_factory=list, max_length=10)
+
+
+class BatchTaken(Answer):
+    """What came of a line."""
+
+    index: int
+    status: Literal["accepted", "deduplicated", "not_started"]
+    run_id: str
+    because: str | None = None
+
+
+class BatchReceipt(Answer):
+    """What came of the lines of one call, and how far the whole batch is."""
+
+    sealed: bool
+    expected: int
+    received: int
+    items: list[BatchTaken]
+
+
+class BatchOut(Answer):
+    """A batch; `counts` are its runs by status."""
+
+    id: str
+    project_id: str
+    project_name: str = ""
+    run_count: int
+    received: int = 0
+    status: BatchStatus
+    label: str
+    because: str | None = None
+    counts: dict[str, int] = Field(default_factory=dict)
+    parent_run_id: str | None = None
+    created_by: str
+    created_at: Moment
+    sealed_at: Moment | None = None
+    ended_at: Moment | None = None
+    correlation_id: str
+
+
+class BatchReport(BatchOut):
+    """A batch with what it came to: the night's report; costs in US dollars."""
+
+    missing: list[int] = Field(default_factory=list)
+    waiting: int = 0
+    live: int = 0
+    delivered: int = 0
+    no_change: int = 0
+    held: int = 0
+    failed: int = 0
+    stopped: int = 0
+    cost_usd: float | None = None
+
+
+class Batches(Answer):
+    """A page of batches, newest first."""
+
+    items: list[BatchOut]
+    next_cursor: str | None = None
+
+
+class BatchItemOut(Answer):
+    """A place of a batch and the run that has it."""
+
+    index: int
+    run: RunOut
+
+
+class BatchItems(Answer):
+    """A page of a batch's items, in their order."""
+
+    items: list[BatchItemOut]
+    next_cursor: str | None = None
+
+
+class BulkFilter(Body):
+    """Which runs: the filters of `GET /runs`, and those of one batch."""
+
+    project_id: str | None = Field(default=None, max_length=80)
+    status: list[Status] = Field(default_factory=list)
+    phase: Phase | None = None
+    trigger: Trigger | None = None
+    branch: Text | None = None
+    q: Text | None = None
+    batch_id: str | None = Field(default=None, max_length=80)
+
+
+class BulkOrder(Body):
+    """The body of `POST /bulk`; the runs are those that the filter finds now."""
+
+    action: BulkAction
+    filter: BulkFilter
+    because: Remark | None = None
+
+
+class BulkOut(Answer):
+    """One thing that is done to many runs, and how far it is; `hold` is what it waits for."""
+
+    id: str
+    action: BulkAction
+    status: BulkStatus
+    total: int
+    pending: int
+    done: int
+    refused: int
+    left: int
+    hold: str | None = None
+    created_by: str
+    created_at: Moment
+    ended_at: Moment | None = None
+
+
+class BulkItemOut(Answer):
+    """One of its runs and what came of it; `new_run_id` is the retry."""
+
+    run_id: str
+    state: BulkState
+    because: str | None = None
+    new_run_id: str | None = None
+
+
+class BulkItems(Answer):
+    """A page of its runs, in the order in which it is done."""
+
+    items: list[BulkItemOut]
+    next_cursor: str | None = None

@@ -1,0 +1,57 @@
+"""Batches, put together: who makes and fills them, and the line their items wait in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from app.records.batch_ledger import BatchLedger
+from app.records.bulk_ledger import BulkLedger
+from app.services.batch_line import BatchLine
+from app.services.batch_quota import BatchQuota
+from app.services.batches import BatchDesk
+from app.services.bulk import BulkDesk, Hands
+from app.services.keys import Limits
+from app.services.prechecks import Prechecks
+from app.services.refused_items import RefusedItems
+from app.services.retry import RetryDesk
+from app.services.stopping import Stopper
+from app.services.trigger import TriggerDesk
+
+if TYPE_CHECKING:
+    from app.control_plane.assembly import Ground
+
+
+def make_batch_line(ground: Ground) -> BatchLine:
+    """The line of the items that wait."""
+    ledger = BatchLedger(ground.ledgers.runs.stores)
+    return BatchLine(ground.ledgers, ledger, ground.settings.max_live_runs)
+
+
+def make_batch_desk(
+    ground: Ground, checks: Prechecks, trigger: TriggerDesk, on_sealed: Callable[[], None]
+) -> BatchDesk:
+    """The desk that makes batches and takes their items."""
+    ledgers, settings = ground.ledgers, ground.settings
+    ledger = BatchLedger(ledgers.runs.stores)
+    quota = BatchQuota(ledger, settings.batch_quota, settings.batch_window)
+    refused = RefusedItems(ledgers.runs, ledgers.projects)
+    limits = Limits(settings.key_hold_seconds, settings.key_ttl_seconds)
+    return BatchDesk(ledger, checks, trigger, quota, refused, limits, on_sealed)
+
+
+def make_bulk_desk(
+    ground: Ground,
+    batches: BatchDesk,
+    stopper: Stopper,
+    retry: RetryDesk,
+    end_unsealed: Callable[[], None],
+    provenance: dict[str, str],
+) -> BulkDesk:
+    """The desk for many runs at once; it hears when a run has made room."""
+    runs = ground.ledgers.runs
+    hands = Hands(runs, stopper, retry, batches, end_unsealed)
+    ledger = BulkLedger(runs.stores)
+    desk = BulkDesk(ledger, hands, ground.locks, ground.workers, ground.clock, provenance)
+    ground.feed.subscribe(desk.hear)
+    return desk

@@ -1,0 +1,209 @@
+"""Batches: made, filled, sealed and ended, each by one guarded statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, case, exists, func, select, update
+from sqlmodel import Session, col
+from sqlmodel import select as select_rows
+
+from app.domain.batches import BatchStatus
+from app.domain.lifecycle import DONE
+from app.domain.words import Cause, Status
+from app.records.database import Transaction
+from app.records.feed import ProjectChanged
+from app.records.routing import Stores
+from app.records.tables import Batch, BatchItem, Run
+
+_DONE = [str(status) for status in DONE]
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a batch took from its person's window: when, and how many items."""
+
+    at: datetime
+    items: int
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What a batch's agents said they cost in US dollars (None: none did); and runs for nothing."""
+
+    cost_usd: float | None
+    no_change: int
+
+
+class BatchLedger:
+    """Every batch of every store."""
+
+    def __init__(self, stores: Stores) -> None:
+        self.stores = stores
+
+    def find(self, batch_id: str) -> Batch | None:
+        """The batch with this whole id."""
+        with self.stores.owner_of(batch_id).reading() as session:
+            return session.get(Batch, batch_id)
+
+    def holder_of_key(self, project_id: str, key: str) -> Batch | None:
+        """The batch that a key has made, in whichever store."""
+        for database in self.stores.holding_runs():
+            with database.reading() as session:
+                held = find_by_key(session, project_id, key)
+            if held is not None:
+                return held
+        return None
+
+    def insert(self, tx: Transaction, batch: Batch) -> None:
+        """Add a batch that waits for its items."""
+        tx.add(batch)
+        tx.flush()
+        tx.announce(ProjectChanged(batch.project_id))
+
+    def add_item(self, tx: Transaction, batch_id: str, position: int, run_id: str) -> None:
+        """Give a run its place, in the transaction that inserts it."""
+        tx.add(BatchItem(batch_id=batch_id, position=position, run_id=run_id))
+        tx.flush()
+
+    def seal(self, batch: Batch, now: datetime) -> bool:
+        """Let the batch begin if every item is in; of two that try, one does."""
+        items = select(func.count()).where(col(BatchItem.batch_id) == batch.id).scalar_subquery()
+        with self.stores.owner_of(batch.id).transaction() as tx:
+            sealed = tx.execute(
+                update(Batch)
+                .where(
+                    col(Batch.id) == batch.id,
+                    col(Batch.status) == BatchStatus.PENDING,
+                    col(Batch.run_count) == items,
+                )
+                .values(status=BatchStatus.PROCESSING, sealed_at=now)
+                .returning(col(Batch.id))
+            ).scalar_one_or_none()
+            if sealed is None:
+                return False
+            tx.announce(ProjectChanged(batch.project_id))
+            settle(tx, batch.id, now)
+        return True
+
+    def abort(self, batch: Batch, now: datetime, because: str) -> bool:
+        """End a batch that has not ended; False where it has."""
+        query = update(Batch).where(col(Batch.id) == batch.id, col(Batch.ended_at).is_(None))
+        query = query.values(status=BatchStatus.ABORTED, because=because, ended_at=now)
+        with self.stores.owner_of(batch.id).transaction() as tx:
+            aborted = tx.execute(query.returning(col(Batch.id))).scalar_one_or_none()
+            tx.announce(ProjectChanged(batch.project_id))
+        return aborted is not None
+
+    def unsealed_since(self, moment: datetime) -> list[Batch]:
+        """Batches made before a moment that still wait for items."""
+        query = select_rows(Batch).where(
+            col(Batch.ended_at).is_(None),
+            col(Batch.status) == BatchStatus.PENDING,
+            col(Batch.created_at) <= moment,
+        )
+        return self._everywhere(query)
+
+    def unfinished(self) -> list[Batch]:
+        """Batches that are sealed and not over, oldest first."""
+        query = select_rows(Batch).where(
+            col(Batch.ended_at).is_(None), col(Batch.status) == BatchStatus.PROCESSING
+        )
+        return sorted(self._everywhere(query), key=lambda batch: (batch.created_at, batch.id))
+
+    def _everywhere(self, query: Any) -> list[Batch]:
+        found: list[Batch] = []
+        for database in self.stores.holding_runs():
+            with database.reading() as session:
+                found += session.exec(query).all()
+        return found
+
+    # --- what is asked of one ------------------------------------------------------------------
+
+    def missing(self, batch: Batch) -> list[int]:
+        """The indexes whose item has not come yet."""
+        query = select_rows(BatchItem.position).where(BatchItem.batch_id == batch.id)
+        with self.stores.owner_of(batch.id).reading() as session:
+            there = set(session.exec(query).all())
+        return [index for index in range(batch.run_count) if index not in there]
+
+    def run_at(self, batch_id: str, position: int) -> str | None:
+        """The run that has a place of a batch."""
+        with self.stores.owner_of(batch_id).reading() as session:
+            return run_at(session, batch_id, position)
+
+    def items(
+        self, batch_id: str, *, after: int, limit: int, statuses: Sequence[str] = ()
+    ) -> list[tuple[int, Run]]:
+        """Items in the order of their index, from behind one on."""
+        query = (
+            select_rows(BatchItem.position, Run)
+            .join(Run, col(Run.id) == col(BatchItem.run_id))
+            .where(BatchItem.batch_id == batch_id, col(BatchItem.position) > after)
+        )
+        if statuses:
+            query = query.where(col(Run.status).in_(statuses))
+        query = query.order_by(col(BatchItem.position)).limit(limit)
+        with self.stores.owner_of(batch_id).reading() as session:
+            return [(position, run) for position, run in session.exec(query)]
+
+    def counts(self, batch_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+        """How many runs of each batch are in each status."""
+        query = (
+            select(col(Run.batch_id), col(Run.status), func.count())
+            .where(col(Run.batch_id).in_(batch_ids))
+            .group_by(col(Run.batch_id), col(Run.status))
+        )
+        found: dict[str, dict[str, int]] = {batch_id: {} for batch_id in batch_ids}
+        for database in self.stores.holding_runs():
+            with database.reading() as session:
+                for batch_id, status, count in session.execute(query):
+                    found[batch_id][status] = count
+        return found
+
+    def sums(self, batch_id: str) -> Sums:
+        """What a batch's runs cost, and how many ended without a change."""
+        died = and_(col(Run.status) == Status.DIED, col(Run.cause) == Cause.NO_DELIVERY)
+        query = select(func.sum(Run.cost_usd), func.sum(case((died, 1), else_=0)))
+        with self.stores.owner_of(batch_id).reading() as session:
+            cost, no_change = session.execute(query.where(col(Run.batch_id) == batch_id)).one()
+        return Sums(cost, no_change or 0)
+
+    def spent(self, session: Session, person_id: str, since: datetime) -> list[Spent]:
+        """What a person's batches took after a moment, oldest first."""
+        query = (
+            select_rows(Batch.created_at, Batch.run_count)
+            .where(Batch.created_by == person_id, col(Batch.created_at) > since)
+            .order_by(col(Batch.created_at))
+        )
+        return [Spent(at, items) for at, items in session.exec(query)]
+
+
+def find_by_key(session: Session, project_id: str, key: str) -> Batch | None:
+    """The batch that holds an idempotency key."""
+    return session.exec(
+        select_rows(Batch).where(Batch.project_id == project_id, Batch.idempotency_key == key)
+    ).first()
+
+
+def run_at(session: Session, batch_id: str, position: int) -> str | None:
+    """The run that has a place of a batch; read in the transaction that would fill it."""
+    item = session.get(BatchItem, (batch_id, position))
+    return None if item is None else item.run_id
+
+
+def settle(tx: Transaction, batch_id: str, now: datetime) -> None:
+    """Write a batch's end if this was its last run; in the transaction that ended the run."""
+    of_batch = col(Run.batch_id) == batch_id
+    is_open = exists().where(of_batch, col(Run.status).not_in(_DONE))
+    has_failed = exists().where(of_batch, col(Run.status) != Status.SUCCEEDED)
+    ended = case((has_failed, BatchStatus.PARTLY_FAILED), else_=BatchStatus.COMPLETED)
+    tx.execute(
+        update(Batch)
+        .where(col(Batch.id) == batch_id, col(Batch.status) == BatchStatus.PROCESSING, ~is_open)
+        .values(status=ended, ended_at=now)
+        .execution_options(synchronize_session=False)
+    )

@@ -1,0 +1,93 @@
+"""The items of batches that wait: the first of each, without reading all of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, func, or_, update
+from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from app.domain.batches import BatchStatus, Line
+from app.domain.lifecycle import LIVE
+from app.domain.words import Status
+from app.records.batch_ledger import BatchLedger
+from app.records.feed import ProjectChanged
+from app.records.tables import Batch, BatchItem, Run
+
+WAITS = "waits for its turn in the batch"
+
+
+class BatchQueue:
+    """What sealed batches have waiting."""
+
+    def __init__(self, ledger: BatchLedger) -> None:
+        self._ledger = ledger
+        self._stores = ledger.stores
+
+    def lines(self, now: datetime, *, at_most: int) -> list[Line[Run]]:
+        """Of every sealed batch the first items that may go on, at most so many of each."""
+        lines = [self._line(batch, now, at_most) for batch in self._ledger.unfinished()]
+        return [line for line in lines if line.items]
+
+    def _line(self, batch: Batch, now: datetime, at_most: int) -> Line[Run]:
+        of_batch = (col(Run.batch_id) == batch.id,)
+        first = (
+            select(Run)
+            .join(BatchItem, col(BatchItem.run_id) == col(Run.id))
+            .where(*of_batch, BatchItem.batch_id == batch.id, _may_go_on(now))
+            .order_by(col(BatchItem.position))
+            .limit(at_most)
+        )
+        live = select(func.count()).where(*of_batch, col(Run.status).in_([str(s) for s in LIVE]))
+        with self._stores.owner_of(batch.id).reading() as session:
+            return Line(
+                batch.id,
+                session.exec(live).one(),
+                session.exec(select(func.max(Run.taken_at)).where(*of_batch)).one(),
+                batch.created_at,
+                list(session.exec(first).all()),
+            )
+
+    def overdue(self, now: datetime) -> list[Run]:
+        """Waiting items whose own time is over, wherever in the line they stand."""
+        query = select(Run).where(
+            col(Run.batch_id).is_not(None),
+            col(Run.released_at).is_(None),
+            col(Run.status) == Status.QUEUED,
+            col(Run.expires_at) <= now,
+        )
+        return self._everywhere(query)
+
+    def left_behind(self) -> list[Run]:
+        """Waiting items of batches that were aborted before all of them were in."""
+        query = (
+            select(Run)
+            .join(Batch, col(Batch.id) == col(Run.batch_id))
+            .where(
+                col(Run.released_at).is_(None),
+                col(Run.status).in_([Status.QUEUED, Status.DELAYED]),
+                col(Batch.status) == BatchStatus.ABORTED,
+                col(Batch.sealed_at).is_(None),
+            )
+        )
+        return self._everywhere(query)
+
+    def let_wait(self, batch: Batch) -> None:
+        """Tell of a sealed batch's items that they wait for their turn only."""
+        of_batch = (col(Run.batch_id) == batch.id, col(Run.status) == Status.QUEUED)
+        with self._stores.owner_of(batch.id).transaction() as tx:
+            tx.execute(update(Run).where(*of_batch).values(hold=WAITS))
+            tx.announce(ProjectChanged(batch.project_id))
+
+    def _everywhere(self, query: SelectOfScalar[Run]) -> list[Run]:
+        found: list[Run] = []
+        for database in self._stores.holding_runs():
+            with database.reading() as session:
+                found += session.exec(query).all()
+        return found
+
+
+def _may_go_on(now: datetime) -> ColumnElement[bool]:
+    is_due = and_(col(Run.status) == Status.DELAYED, col(Run.due_at) <= now)
+    return or_(col(Run.status) == Status.QUEUED, is_due)

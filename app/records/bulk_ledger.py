@@ -1,0 +1,96 @@
+"""What is done to many runs at once: which runs, frozen, and what came of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import func, select, update
+from sqlmodel import col
+from sqlmodel import select as select_rows
+
+from app.domain.batches import BulkState, BulkStatus
+from app.records.routing import Stores
+from app.records.tables import Bulk, BulkItem
+
+_pending = col(BulkItem.state) == BulkState.PENDING
+
+
+class BulkLedger:
+    """Every bulk order, in the control store."""
+
+    def __init__(self, stores: Stores) -> None:
+        self.stores = stores
+        self._database = stores.control
+
+    def insert(self, bulk: Bulk, run_ids: Sequence[str]) -> None:
+        """Add an order with its runs; one without any is over at once."""
+        with self._database.transaction() as tx:
+            tx.add(bulk)
+            tx.flush()
+            tx.add_all(
+                BulkItem(bulk_id=bulk.id, position=position, run_id=run_id, state=BulkState.PENDING)
+                for position, run_id in enumerate(run_ids)
+            )
+
+    def find(self, bulk_id: str) -> Bulk | None:
+        """The order with this id."""
+        with self._database.reading() as session:
+            return session.get(Bulk, bulk_id)
+
+    def unfinished(self) -> list[Bulk]:
+        """Orders that are not over, oldest first."""
+        query = select_rows(Bulk).where(col(Bulk.ended_at).is_(None)).order_by(col(Bulk.created_at))
+        with self._database.reading() as session:
+            return list(session.exec(query).all())
+
+    def items(
+        self, bulk_id: str, *, after: int, limit: int, only_pending: bool = False
+    ) -> list[BulkItem]:
+        """Its runs in their order, from behind a position on."""
+        query = select_rows(BulkItem).where(
+            BulkItem.bulk_id == bulk_id, col(BulkItem.position) > after
+        )
+        if only_pending:
+            query = query.where(_pending)
+        with self._database.reading() as session:
+            return list(session.exec(query.order_by(col(BulkItem.position)).limit(limit)).all())
+
+    def settle(
+        self, item: BulkItem, state: BulkState, because: str | None, new_run_id: str | None = None
+    ) -> None:
+        """Write what came of a run, once."""
+        columns = {"state": state, "because": because, "new_run_id": new_run_id}
+        with self._database.transaction() as tx:
+            tx.execute(
+                update(BulkItem)
+                .where(
+                    col(BulkItem.bulk_id) == item.bulk_id,
+                    col(BulkItem.position) == item.position,
+                    _pending,
+                )
+                .values(**columns)
+            )
+
+    def note_hold(self, bulk_id: str, hold: str | None) -> None:
+        """Write what an order waits for."""
+        with self._database.transaction() as tx:
+            tx.execute(update(Bulk).where(col(Bulk.id) == bulk_id).values(hold=hold))
+
+    def counts(self, bulk_id: str) -> dict[str, int]:
+        """How many of its runs are in each state."""
+        query = select(col(BulkItem.state), func.count()).where(col(BulkItem.bulk_id) == bulk_id)
+        with self._database.reading() as session:
+            found = session.execute(query.group_by(col(BulkItem.state)))
+            return dict(found.tuples().all())
+
+    def end(self, bulk_id: str, status: BulkStatus, now: datetime) -> bool:
+        """End an order, once; what is pending is left as it is."""
+        query = update(Bulk).where(col(Bulk.id) == bulk_id, col(Bulk.ended_at).is_(None))
+        query = query.values(status=status, ended_at=now, hold=None).returning(col(Bulk.id))
+        of_bulk = col(BulkItem.bulk_id) == bulk_id
+        with self._database.transaction() as tx:
+            ended = tx.execute(query).scalar_one_or_none()
+            if ended is not None:
+                tx.execute(update(BulkItem).where(of_bulk, _pending).values(state=BulkState.LEFT))
+        return ended is not None

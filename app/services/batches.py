@@ -1,0 +1,244 @@
+"""Batches: made at once, filled item by item, sealed when all are in (stores.md, Batches)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlmodel import Session
+
+from app.domain.batches import BatchStatus
+from app.domain.ids import is_run_id
+from app.domain.words import Trigger
+from app.errors import AlreadyEnded, Invalid, KeyReused, KeyTaken, NotFound, Refusal
+from app.failpoints import reach
+from app.records import batch_ledger
+from app.records.batch_ledger import BatchLedger
+from app.records.batch_pages import BadCursor, BatchPage, list_batches
+from app.records.batch_queue import BatchQueue
+from app.records.database import Transaction
+from app.records.tables import Batch, Project, Run
+from app.services.batch_quota import BatchQuota
+from app.services.keys import Limits
+from app.services.prechecks import Prechecks
+from app.services.refused_items import RefusedItems
+from app.services.submits import Asker, Order
+from app.services.trigger import TriggerDesk
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The batch; `replayed` where its key had already made it."""
+
+    batch: Batch
+    replayed: bool
+
+
+@dataclass(frozen=True)
+class Item:
+    """A line of a batch: what is ordered, or why it cannot be."""
+
+    index: int
+    order: Order | None
+    because: str = ""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What came of a line: `accepted`, `deduplicated` or `not_started`."""
+
+    index: int
+    status: str
+    run_id: str
+    because: str | None = None
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """How far a batch is: sealed, or how many of its items are in."""
+
+    sealed: bool
+    expected: int
+    received: int
+
+
+class _There(Exception):
+    """The place has been filled meanwhile."""
+
+
+class BatchDesk:
+    """Where batches are made and filled; every item is accepted like any other run."""
+
+    def __init__(
+        self,
+        ledger: BatchLedger,
+        checks: Prechecks,
+        trigger: TriggerDesk,
+        quota: BatchQuota,
+        refused: RefusedItems,
+        limits: Limits,
+        on_sealed: Callable[[], None],
+    ) -> None:
+        self.ledger = ledger
+        self.quota = quota
+        self._queue = BatchQueue(ledger)
+        self._checks = checks
+        self._trigger = trigger
+        self._refused = refused
+        self._limits = limits
+        self._on_sealed = on_sealed
+
+    def find(self, batch_id: str) -> Batch:
+        """One batch. Raises NotFound."""
+        batch = self.ledger.find(batch_id)
+        if batch is None:
+            raise NotFound
+        return batch
+
+    def page(self, project_id: str | None, *, limit: int, cursor: str | None) -> BatchPage:
+        """One page of batches, newest first. Raises Invalid for a cursor of another making."""
+        try:
+            return list_batches(
+                self.ledger.stores, project_id=project_id, limit=limit, cursor=cursor
+            )
+        except BadCursor as error:
+            raise Invalid.field("cursor", "This cursor was not made by this server.") from error
+
+    # --- made ----------------------------------------------------------------------------------
+
+    def open(
+        self, project_id: str, run_count: int, parent: str | None, asker: Asker, now: datetime
+    ) -> Opened:
+        """Make a batch and charge for all of its items, or answer the one its key has made.
+
+        Raises a Refusal, leaving nothing.
+        """
+        body = json.dumps([project_id, run_count, parent])
+        batch = Batch(
+            id="",
+            project_id=project_id,
+            run_count=run_count,
+            status=BatchStatus.PENDING,
+            idempotency_key=asker.key,
+            body_hash=hashlib.sha256(body.encode()).hexdigest(),
+            parent_run_id=parent,
+            correlation_id=asker.correlation_id,
+            created_by=asker.person_id,
+            created_at=now,
+        )
+        held = self.ledger.holder_of_key(project_id, asker.key) if asker.key else None
+        if held is not None and not self._is_given_back(held, now):
+            return Opened(_same(held, batch), True)
+        self._checks.project(project_id)
+        self._must_be_run(parent)
+        self.quota.refuse_oversized(run_count)
+        batch.id = self.ledger.stores.mint_batch_id(now, beside=parent)
+        return self._insert(batch, now)
+
+    def _insert(self, batch: Batch, now: datetime) -> Opened:
+        with self.ledger.stores.owner_of(batch.id).transaction() as tx:
+            if batch.idempotency_key is not None:
+                held = batch_ledger.find_by_key(tx, batch.project_id, batch.idempotency_key)
+                if held is not None and not self._is_given_back(held, now):
+                    return Opened(_same(held, batch), True)
+                if held is not None:
+                    held.idempotency_key = None
+                    tx.flush()
+            self.quota.charge(tx, batch.created_by, batch.run_count, now)
+            self._checks.project(batch.project_id)
+            self.ledger.insert(tx, batch)
+        return Opened(batch, False)
+
+    def _must_be_run(self, parent: str | None) -> None:
+        if parent is not None and (not is_run_id(parent) or not self._refused.knows(parent)):
+            raise Invalid.field("parent_run_id", "There is no run with that id.")
+
+    def _is_given_back(self, held: Batch, now: datetime) -> bool:
+        age = (now - held.created_at).total_seconds()
+        if held.ended_at is None:
+            return False
+        is_spent = held.status == BatchStatus.ABORTED and age >= self._limits.key_hold_seconds
+        return is_spent or age >= self._limits.key_ttl_seconds
+
+    # --- filled --------------------------------------------------------------------------------
+
+    def take(self, batch: Batch, item: Item, asker: Asker, now: datetime) -> Taken:
+        """Take one item: a run that waits, or one that says why it is not started.
+
+        Raises Invalid for an index outside the batch, AlreadyEnded for an aborted batch, and what
+        could not be decided (a tracker or a database that is silent): send those again.
+        """
+        if item.index >= batch.run_count:
+            raise Invalid.field("index", f"The batch has the indexes 0 to {batch.run_count - 1}.")
+        there = self.ledger.run_at(batch.id, item.index)
+        if there is not None:
+            return Taken(item.index, "deduplicated", there)
+        reach(f"batch_item.{item.index}")
+        try:
+            return self._take_new(batch, item, asker, now)
+        except _There:
+            there = self.ledger.run_at(batch.id, item.index) or ""
+            return Taken(item.index, "deduplicated", there)
+
+    def _take_new(self, batch: Batch, item: Item, asker: Asker, now: datetime) -> Taken:
+        if item.order is None:
+            return self._refuse(batch, item, item.because, asker, now)
+        asker = replace(asker, trigger=Trigger.BATCH, key=None, is_charged=False)
+        order = replace(item.order, project_id=batch.project_id, batch_id=batch.id)
+
+        def still(session: Session, _: Project) -> None:
+            _must_be_free(session, batch, item.index)
+
+        def also(tx: Transaction, run: Run) -> None:
+            self.ledger.add_item(tx, batch.id, item.index, run.id)
+
+        try:
+            run = self._trigger.accept(order, asker, now, still=still, also=also).run
+        except AlreadyEnded:
+            raise
+        except Refusal as refusal:
+            if refusal.status >= 500:
+                raise
+            return self._refuse(batch, item, refusal.detail, asker, now)
+        return Taken(item.index, "accepted", run.id)
+
+    def _refuse(self, batch: Batch, item: Item, because: str, asker: Asker, now: datetime) -> Taken:
+        with self.ledger.stores.owner_of(batch.id).transaction() as tx:
+            _must_be_free(tx, batch, item.index)
+            run = self._refused.insert(tx, batch, item.order, because, asker, now)
+            self.ledger.add_item(tx, batch.id, item.index, run.id)
+        return Taken(item.index, "not_started", run.id, because)
+
+    def seal(self, batch_id: str, now: datetime) -> Receipt:
+        """Let a batch begin that is complete, and say how far it is. Raises NotFound."""
+        batch = self.find(batch_id)
+        missing = len(self.ledger.missing(batch))
+        if not missing and self.ledger.seal(batch, now):
+            self._queue.let_wait(batch)
+            log.info("batch %s is sealed", batch_id)
+            self._on_sealed()
+        received = batch.run_count - missing
+        return Receipt(not missing, batch.run_count, received)
+
+
+def _same(held: Batch, asked: Batch) -> Batch:
+    if held.created_by != asked.created_by:
+        raise KeyTaken
+    if held.body_hash != asked.body_hash:
+        raise KeyReused("This key has already made another batch.", batch_id=held.id)
+    return held
+
+
+def _must_be_free(session: Session, batch: Batch, index: int) -> None:
+    row = session.get(Batch, batch.id, with_for_update=True)
+    if row is None or row.status == BatchStatus.ABORTED:
+        because = row.because if row else "it is gone"
+        raise AlreadyEnded(f"This batch was aborted: {because}.")
+    if batch_ledger.run_at(session, batch.id, index) is not None:
+        raise _There

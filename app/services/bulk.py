@@ -1,0 +1,218 @@
+"""Stop or retry for many runs: frozen when it is ordered, done one by one, safe over restarts."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.domain.batches import BulkAction, BulkState, BulkStatus
+from app.domain.lifecycle import DONE
+from app.domain.words import Status, Trigger
+from app.errors import AlreadyEnded, ConcurrencyLimit, Invalid, NotFound, RateLimited, Refusal
+from app.failpoints import reach
+from app.records.bulk_ledger import BulkLedger
+from app.records.feed import Numbered, RunChanged
+from app.records.run_ledger import RunLedger
+from app.records.run_pages import RunFilter, list_runs
+from app.records.tables import Batch, Bulk, BulkItem, Run
+from app.services.batches import BatchDesk
+from app.services.retry import RetryDesk, Wishes
+from app.services.run_locks import Locks
+from app.services.stopping import Stopper
+from app.services.submits import Asker
+from app.services.workers import Workers
+
+log = logging.getLogger(__name__)
+MAX_RUNS = 10_000
+PAGE = 100
+
+
+@dataclass(frozen=True)
+class Hands:
+    """Through whom everything is done: the ways that a single run goes, too."""
+
+    runs: RunLedger
+    stopper: Stopper
+    retry: RetryDesk
+    batches: BatchDesk
+    end_unsealed: Callable[[], None]
+
+
+class BulkDesk:
+    """Orders for many runs, and who carries them out."""
+
+    def __init__(
+        self,
+        ledger: BulkLedger,
+        hands: Hands,
+        locks: Locks,
+        workers: Workers,
+        clock: Callable[[], datetime],
+        provenance: dict[str, str],
+    ) -> None:
+        self.ledger = ledger
+        self._hands = hands
+        self._locks = locks
+        self._workers = workers
+        self._clock = clock
+        self._provenance = provenance
+        self._guard = threading.Lock()
+        self._is_wanted = False
+        self._is_running = False
+        self._waits = False
+
+    def find(self, bulk_id: str) -> Bulk:
+        """One order. Raises NotFound."""
+        bulk = self.ledger.find(bulk_id)
+        if bulk is None:
+            raise NotFound
+        return bulk
+
+    def order(
+        self, action: BulkAction, wanted: RunFilter, because: str, asker: Asker, now: datetime
+    ) -> Bulk:
+        """Freeze which runs it is about, and begin. Raises Invalid where no filter is named."""
+        asked = {name: it for name, it in wanted.__dict__.items() if it}
+        if not asked:
+            raise Invalid.field("filter", "Say which runs: name a project, a batch or a state.")
+        bulk = Bulk(
+            id=self.ledger.stores.mint_control_id("bulk", now),
+            action=action,
+            wanted={**asked, "statuses": [*wanted.statuses], "because": because},
+            status=BulkStatus.PROCESSING,
+            correlation_id=asker.correlation_id,
+            created_by=asker.person_id,
+            created_at=now,
+        )
+        self.ledger.insert(bulk, self._frozen(action, wanted))
+        self.request()
+        return bulk
+
+    def abort(self, bulk_id: str, now: datetime) -> Bulk:
+        """Leave what is not done yet as it is. Raises NotFound, AlreadyEnded."""
+        self.find(bulk_id)
+        if not self.ledger.end(bulk_id, BulkStatus.ABORTED, now):
+            raise AlreadyEnded("This is over already.")
+        return self.find(bulk_id)
+
+    def stop_batch(self, batch_id: str, because: str, asker: Asker, now: datetime) -> Batch:
+        """Abort a batch and stop whatever it has running or waiting. Raises AlreadyEnded."""
+        batches = self._hands.batches
+        batch = batches.find(batch_id)
+        if not batches.ledger.abort(batch, now, because):
+            raise AlreadyEnded("This batch has already ended.")
+        if batch.sealed_at is None:
+            self._hands.end_unsealed()
+        else:
+            self.order(BulkAction.STOP, RunFilter(batch_id=batch_id), because, asker, now)
+        return batches.find(batch_id)
+
+    def _frozen(self, action: BulkAction, wanted: RunFilter) -> list[str]:
+        found: list[str] = []
+        cursor = None
+        while True:
+            page = list_runs(self.ledger.stores, wanted, limit=PAGE, cursor=cursor)
+            found += [run.id for run in page.items if _is_meant(action, run)]
+            if len(found) > MAX_RUNS:
+                raise Invalid.field("filter", f"More than {MAX_RUNS} runs: narrow the filter.")
+            cursor = page.next_cursor
+            if cursor is None:
+                # the oldest is retried first; what came last is stopped before it begins
+                return found if action is BulkAction.STOP else found[::-1]
+
+    # --- carried out ---------------------------------------------------------------------------
+
+    def request(self) -> None:
+        """Go on soon; whoever asks while it goes on makes it go round once more."""
+        with self._guard:
+            self._is_wanted = True
+            if self._is_running:
+                return
+            self._is_running = True
+        self._workers.submit(self._go_round)
+
+    def hear(self, told: Numbered) -> None:
+        """A run that changed may have made room for one that waits."""
+        if self._waits and isinstance(told.change, RunChanged):
+            self._waits = False
+            self.request()
+
+    def _go_round(self) -> None:
+        while True:
+            with self._guard:
+                if not self._is_wanted:
+                    self._is_running = False
+                    return
+                self._is_wanted = False
+            try:
+                self.go_on_once()
+            except Exception:
+                log.exception("what is done to many runs was not finished; it is tried again")
+
+    def go_on_once(self) -> int:
+        """Do what can be done now; how many runs were settled."""
+        settled = 0
+        for bulk in self.ledger.unfinished():
+            with self._locks.holding(f"bulk {bulk.id}", wait=False) as is_ours:
+                if is_ours:
+                    settled += self._go_on(bulk)
+        return settled
+
+    def _go_on(self, bulk: Bulk) -> int:
+        after, settled, hold, full = -1, 0, None, set[str]()
+        while items := self.ledger.items(bulk.id, after=after, limit=PAGE, only_pending=True):
+            for item in items:
+                after = item.position
+                if self.find(bulk.id).ended_at is not None:
+                    return settled
+                reason = self._settle(bulk, item, full)
+                hold, settled = hold or reason, settled + (reason is None)
+        if hold is None:
+            self.ledger.end(bulk.id, BulkStatus.COMPLETED, self._clock())
+        else:
+            self.ledger.note_hold(bulk.id, hold)
+            self._waits = True
+        return settled
+
+    def _settle(self, bulk: Bulk, item: BulkItem, full: set[str]) -> str | None:
+        """Do it to one run; what it waits for where it could not be done yet."""
+        run = self._hands.runs.find(item.run_id)
+        if run is None:
+            self.ledger.settle(item, BulkState.REFUSED, "This run is gone.")
+            return None
+        if full & {run.project_id, bulk.created_by}:
+            return bulk.hold or "waits with those before it"
+        try:
+            new_run_id = self._do(bulk, item, run)
+        except (ConcurrencyLimit, RateLimited) as refusal:
+            full.add(run.project_id if isinstance(refusal, ConcurrencyLimit) else bulk.created_by)
+            return refusal.detail
+        except Refusal as refusal:
+            if refusal.status >= 500:
+                return refusal.detail
+            self.ledger.settle(item, BulkState.REFUSED, refusal.detail)
+        else:
+            reach("bulk_done")
+            self.ledger.settle(item, BulkState.DONE, None, new_run_id)
+        return None
+
+    def _do(self, bulk: Bulk, item: BulkItem, run: Run) -> str | None:
+        now = self._clock()
+        if bulk.action == BulkAction.STOP:
+            self._hands.stopper.stop(run.id, bulk.wanted["because"], now)
+            return None
+        if run.retried_by is not None:
+            return run.retried_by
+        key = f"{bulk.id}.{item.position}"
+        asker = Asker(bulk.created_by, Trigger.RETRY, key, bulk.correlation_id, self._provenance)
+        return self._hands.retry.retry(run.id, Wishes(), asker, now).run.id
+
+
+def _is_meant(action: BulkAction, run: Run) -> bool:
+    if action is BulkAction.STOP:
+        return run.status not in DONE
+    is_over = run.status in DONE and run.status != Status.SUCCEEDED
+    return is_over and run.retried_by is None
