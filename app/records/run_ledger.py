@@ -18,7 +18,6 @@ from app.records.day_ledger import add_to_day, told_by
 from app.records.feed import ProjectChanged, QuotaChanged, RunChanged, RunTold
 from app.records.happenings import RunEnded, WorkParked
 from app.records.routing import Stores
-from app.records.spans import every
 from app.records.tables import Run, RunEvent
 
 _WAITING = [str(status) for status in WAITING]
