@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from contextlib import closing
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -79,10 +78,11 @@ class Relay:
 
         while not self._closing.is_set():
             try:
-                with closing(self._wire.raw_connection()) as connection:
-                    # not the pool's any more: what is lost need not be given back in order
-                    connection.detach()
-                    self._hear_others(connection.driver_connection)
+                with self._wire.connect() as connection:
+                    try:
+                        self._hear_others(connection.connection.driver_connection)
+                    finally:
+                        connection.invalidate()
             except (Error, SQLAlchemyError) as silence:
                 reason = str(silence).partition("\n")[0]
                 log.warning("other servers' changes are not heard just now: %s", reason)
