@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 from typing import Annotated, Any
@@ -48,8 +49,10 @@ def serve_here(
 
         if join(data_dir, in_browser=not no_open):
             return
+    gc.disable()  # of what is imported nothing is garbage: to look for it takes a quarter second
     from app.server import serve
 
+    gc.enable()
     given = _given(data_dir=data_dir, host=host, port=port)
     serve(given, in_window=native, in_browser=not no_open)
 
