@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 def routes(services: Services) -> APIRouter:
     """Everything below `/batches`."""
     router = APIRouter(tags=["batches"])
-    for some in (_making, _filling, _listing):
+    for some in (_making, _filling, _listing, _ending):
         router.include_router(some(services))
     return router
 
@@ -146,6 +146,12 @@ def _listing(services: Services) -> APIRouter:
         more = str(found[limit - 1][0]) if len(found) > limit else None
         told = [item_out(services, index, run) for index, run in found[:limit]]
         return BatchItems(items=told, next_cursor=more)
+
+    return router
+
+
+def _ending(services: Services) -> APIRouter:
+    router = APIRouter()
 
     @router.post("/batches/{batch_id}/stop")
     def stop(batch_id: str, request: Request, body: StopOrder | None = None) -> BatchOut:

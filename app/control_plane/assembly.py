@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from app import __version__
 from app.adapters.checkout import read_commit
@@ -21,10 +22,10 @@ from app.control_plane.endings import make_reaper, make_stopper
 from app.control_plane.metronome import Metronome
 from app.control_plane.notifying import make_notification_desk
 from app.control_plane.outside import Adapters
-from app.control_plane.premises import premises_of
+from app.control_plane.premises import make_doctor
 from app.records.account_ledger import AccountLedger
 from app.records.database import Database
-from app.records.feed import Feed, FindingsChanged
+from app.records.feed import Feed
 from app.services.accounts import Accounts
 from app.services.afk import AfkDesk
 from app.services.auto_loop import AutoLoop
@@ -32,7 +33,6 @@ from app.services.changes import ChangeDesk
 from app.services.counting import Counting
 from app.services.delivery import Deliverer
 from app.services.demo import DemoDesk
-from app.services.doctor import Doctor
 from app.services.figures import FigureDesk
 from app.services.floor import Ledgers
 from app.services.holdings import Holdings
@@ -142,13 +142,7 @@ class Assembly:
         batches = make_batch_desk(ground, self._checks, trigger, sweep.request_queue)
         told = self._identity.as_dict()
         return Services(
-            identity=self._identity,
-            clock=self._clock,
-            feed=ground.feed,
-            stores=ledgers.runs.stores,
-            database=ground.database,
-            runs=ledgers.runs,
-            project_rows=ledgers.projects,
+            **self._floor(),
             projects=desk,
             issues=self._issues,
             changes=ChangeDesk(ledgers, outside, ground.locks, sweep.request),
@@ -174,9 +168,21 @@ class Assembly:
             sweep=sweep,
             engine=outside.engine,
             limits_mode=lambda: ground.counting.look_once(self._clock()),
-            doctor=self._make_doctor(),
+            doctor=make_doctor(ground, outside.agents, self._notifications.problems),
             settings=tuple(SettingValue(*one) for one in self._settings.told(given)),
         )
+
+    def _floor(self) -> dict[str, Any]:
+        runs = self._ledgers.runs
+        return {
+            "identity": self._identity,
+            "clock": self._clock,
+            "feed": self._ground.feed,
+            "stores": runs.stores,
+            "database": self._ground.database,
+            "runs": runs,
+            "project_rows": self._ledgers.projects,
+        }
 
     # --- each of them --------------------------------------------------------------------------
 
@@ -278,17 +284,3 @@ class Assembly:
     def _make_accounts(self) -> Accounts:
         ledger = AccountLedger(self._ledgers.runs.stores)
         return Accounts(ledger, entropy=secrets.token_bytes, data_dir=self._settings.data_root)
-
-    def _make_doctor(self) -> Doctor:
-        ground = self._ground
-        premises = premises_of(
-            self._settings,
-            ground.database.kind,
-            ground.adapters.git,
-            lambda: ground.counting.check(self._clock()),
-            self._notifications.problems,
-        )
-        publish = ground.feed.publish
-        return Doctor(
-            self._outside.agents, premises, self._clock, lambda: publish([FindingsChanged()])
-        )

@@ -7,16 +7,36 @@ import sqlite3
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.adapters.git import Git
 from app.config import Settings
 from app.domain.quota_rules import LimitsMode
 from app.foothold import CannotStart, refuse_open_bind
+from app.records.feed import FindingsChanged
 from app.services.accounts import TOKEN_FILE
-from app.services.doctor import Premises
-from app.services.ports import CannotRead
+from app.services.doctor import Doctor, Premises
+from app.services.ports import Agents, CannotRead
+
+if TYPE_CHECKING:
+    from app.control_plane.assembly import Ground
 
 _IN_A_FILE = "sqlite:///"
+
+
+def make_doctor(
+    ground: Ground, agents: Agents, receivers: Callable[[], list[tuple[str, str | None]]]
+) -> Doctor:
+    """Doctor, who tells the feed when what there is to see has changed."""
+    premises = premises_of(
+        ground.settings,
+        ground.database.kind,
+        ground.adapters.git,
+        lambda: ground.counting.check(ground.clock()),
+        receivers,
+    )
+    publish = ground.feed.publish
+    return Doctor(agents, premises, ground.clock, lambda: publish([FindingsChanged()]))
 
 
 def premises_of(

@@ -20,7 +20,7 @@ from app.records.run_twins import find_twin
 from app.records.succession_ledger import SuccessionLedger
 from app.records.tables import Project, Run
 from app.services.keys import Keys, Sent
-from app.services.prechecks import Prechecks
+from app.services.prechecks import Checked, Prechecks
 from app.services.quota import FreePlace, Place, Places
 from app.services.submits import Accepted, Also, Asker, Order, Still
 
@@ -78,7 +78,7 @@ class TriggerDesk:
             return replayed
         project = self._prechecks.project(order.project_id)
         checked = self._prechecks.order(project, order, now)
-        run = self._draft(project, order, checked.branch, checked.agent, checked.brief, asker, now)
+        run = self._draft(project, order, checked, asker, now)
         ready = _Ready(
             run=run,
             project=project,
@@ -138,17 +138,10 @@ class TriggerDesk:
         return Accepted(replayed, True)
 
     def _draft(
-        self,
-        project: Project,
-        order: Order,
-        branch: str,
-        agent: str,
-        brief: prompts.Brief,
-        asker: Asker,
-        now: datetime,
+        self, project: Project, order: Order, checked: Checked, asker: Asker, now: datetime
     ) -> Run:
-        batch_id = order.batch_id
-        run_id = self._runs.stores.mint_run_id(now, beside=batch_id)
+        beside = order.again.run_id if order.again else order.batch_id
+        run_id = self._runs.stores.mint_run_id(now, beside=beside)
         due_at = now + timedelta(seconds=order.delay_seconds) if order.delay_seconds else None
         again = order.again
         return Run(
@@ -156,20 +149,20 @@ class TriggerDesk:
             project_id=project.id,
             status=Status.DELAYED if due_at else Status.QUEUED,
             trigger=asker.trigger,
-            title=prompts.title_of(brief),
+            title=prompts.title_of(checked.brief),
             depth_level=order.depth,
             target_framework=order.framework,
-            branch_name=branch,
+            branch_name=checked.branch,
             work_branch=(again and again.branch) or work_branch_of(project, order.issue, run_id),
             base_sha=again.base_sha if again else None,
             retry_of=again.run_id if again else None,
             session_id=again.session_id if again else None,
             resumes=again.resumes if again else 0,
-            batch_id=batch_id,
-            hold=INCOMPLETE if batch_id else None,
+            batch_id=order.batch_id,
+            hold=INCOMPLETE if order.batch_id else None,
             issue=order.issue,
             task=order.task,
-            agent=agent,
+            agent=checked.agent,
             model=order.model,
             delivers=order.delivers,
             tags=list(order.tags),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.batchings import NDJSON, ended, line, made, make, runs_of, send, sent
+from tests.api.batchings import ended, line, made, make, runs_of, send, sent
 from tests.api.workshop import Workshop, at_once, open_workshop, problem
 
 
@@ -64,7 +64,6 @@ def test_items_begin_in_the_order_of_their_index_whatever_order_they_came_in(
     sent(shop, batch, [line(index) for index in (3, 1, 2, 0)])
     ended(shop, batch)
     runs = runs_of(shop, batch)
-    assert [run["index"] for run in sorted(runs, key=lambda run: run["started_at"])][0] in (0, 1)
     taken = [
         next(
             event["at"]
@@ -238,7 +237,8 @@ def test_pages_of_batches_and_of_items_hold_everything_once(shop: Workshop, yard
     assert seen == list(range(7))
     batches, cursor = [], ""
     while cursor is not None:
-        page = shop.api.get("/batches", params={"limit": 2, "cursor": cursor or None}).json()
+        asked = {"limit": 2} | ({"cursor": cursor} if cursor else {})
+        page = shop.api.get("/batches", params=asked).json()
         batches += [one["id"] for one in page["items"]]
         cursor = page["next_cursor"]
     assert len(batches) == len(set(batches))
@@ -255,6 +255,6 @@ def test_unknown_batches_projects_and_parents_are_named(shop: Workshop, yard: st
     wrong = shop.api.post(
         "/batches/batch_nothing/items",
         content=b"{}",
-        headers=NDJSON | {"Content-Type": "text/plain"},
+        headers={"Content-Type": "text/plain"},
     )
     assert wrong.status_code == 415
