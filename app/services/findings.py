@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.services.ports import AgentFinding, SignedIn
+from app.services.ports import AgentFinding, SignedIn, root_mend
 
 
 class Level(StrEnum):
@@ -42,7 +42,7 @@ def agent_findings(agent: AgentFinding) -> Iterator[Checked]:
             Level.LOOK,
             "root",
             "it refuses to work as root",
-            f"Start Runyard as a user of its own, or set {agent.root_variable}=1 in a sandbox.",
+            root_mend(agent.root_variable),
             agent.name,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,13 @@ def install(folder: Path, preset: Preset, script: str) -> AgentPresets:
     program.chmod(0o755)
     path = f"{program.parent}:{os.defpath}"
     return AgentPresets({"PATH": path, "HOME": str(folder / "home")}, [preset])
+
+
+def install_native(folder: Path, preset: Preset) -> AgentPresets:
+    """A program that is no script of anybody's own."""
+    agents = install(folder, preset, "")
+    shutil.copy("/bin/true", folder / "bin" / preset.executable)
+    return agents
 
 
 def found(folder: Path, preset: Preset, script: str) -> AgentFinding:
@@ -132,7 +140,7 @@ def test_an_agent_is_known_to_be_of_no_use_where_it_is_missing_or_signed_out(
     assert missing is not None
     assert missing.cause is Cause.AGENT_MISSING
     assert codex.install in missing.sentence
-    agents = install(tmp_path, codex, "exit 0")
+    agents = install_native(tmp_path, codex)
     signed_out = agents.unready("codex", None)
     assert signed_out is not None
     assert (signed_out.cause, codex.sign_in.mend in signed_out.sentence) == (Cause.AUTH, True)
@@ -217,7 +225,55 @@ def test_versions_are_compared_number_by_number(
     assert is_older(version, floor) is older
 
 
+@pytest.mark.parametrize(
+    ("first_line", "is_known"),
+    [
+        ("#!/bin/sh", False),
+        ("#!/usr/bin/env bash", False),
+        ("#!/usr/bin/env node", True),
+        ("#!/usr/bin/env -S node --no-warnings=DEP0040", True),
+        ("\x7fELF", True),
+    ],
+)
+def test_a_script_of_ones_own_around_an_agent_may_sign_in_by_itself(
+    tmp_path: Path, home: Path, first_line: str, *, is_known: bool
+) -> None:
+    agents = install(tmp_path, BY_NAME["codex"], "")
+    program = tmp_path / "bin" / "codex"
+    program.write_text(f"{first_line}\n")
+    assert (agents.unready("codex", None) is not None) is is_known
+    [finding] = agents.findings()
+    assert finding.signed_in is (SignedIn.NO if is_known else SignedIn.UNKNOWN)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root is refused")
-def test_as_root_claude_wants_a_variable(tmp_path: Path, home: Path) -> None:
-    assert found(tmp_path, BY_NAME["claude"], "exit 0").root_variable == "IS_SANDBOX"
-    assert found(tmp_path, BY_NAME["codex"], "exit 0").root_variable == ""
+@pytest.mark.parametrize(
+    ("variable", "settings", "works"),
+    [
+        ("", "", False),
+        ("true", "", False),
+        ("1", "", True),
+        # seen: the user's settings are read before root is refused
+        ("", '{"env": {"IS_SANDBOX": "1"}}', True),
+    ],
+)
+def test_as_root_claude_wants_a_variable_and_is_refused_without(
+    tmp_path: Path, home: Path, variable: str, settings: str, *, works: bool
+) -> None:
+    install_native(tmp_path, BY_NAME["claude"])
+    write(home / ".claude" / "settings.json", settings)
+    environment = {"PATH": str(tmp_path / "bin"), "HOME": str(home), "IS_SANDBOX": variable}
+    agents = AgentPresets(environment | {"ANTHROPIC_API_KEY": "x"}, [BY_NAME["claude"]])
+    unready, [finding] = agents.unready("claude", None), agents.findings()
+    if works:
+        assert (unready, finding.root_variable) == (None, "")
+        return
+    assert unready is not None
+    assert "set IS_SANDBOX=1" in unready.sentence
+    assert finding.root_variable == "IS_SANDBOX"
+
+
+def test_other_agents_do_not_mind_root(tmp_path: Path, home: Path) -> None:
+    install_native(tmp_path, BY_NAME["opencode"])
+    agents = AgentPresets({"PATH": str(tmp_path / "bin")}, [BY_NAME["opencode"]])
+    assert agents.unready("opencode", None) is None

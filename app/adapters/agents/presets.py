@@ -12,11 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from app.adapters.agents.catalogue import PRESETS, Preset
 from app.adapters.agents.probes import is_older, read_version, unknown_flags
-from app.adapters.agents.sign_ins import look_for_sign_in
+from app.adapters.agents.sign_ins import is_wrapper, look_for_sign_in, may_set
 from app.adapters.agents.streams import StreamReader
 from app.domain.last_words import Failure
 from app.domain.words import Cause
-from app.services.ports import AgentFinding, Job, SignedIn, Unready
+from app.services.ports import AgentFinding, Job, SignedIn, Unready, root_mend
 
 AT_ONCE = 4
 SCRIPT = "script"
@@ -60,11 +60,14 @@ class AgentPresets:
             sentence = self._why_no_script(own_command)
             return Unready(Cause.AGENT_MISSING, sentence) if sentence else None
         preset = self._presets[agent]
-        if self._find(preset.executable) is None:
+        path, environment = self._find(preset.executable), self.environment(agent)
+        if path is None:
             sentence = f"{_not_found(preset.executable)} To install it: {preset.install}."
             return Unready(Cause.AGENT_MISSING, sentence)
-        signed_in, _ = look_for_sign_in(preset.sign_in, self.environment(agent))
-        if signed_in is SignedIn.NO:
+        if _wants_variable(preset, path, environment):
+            sentence = f"{agent} refuses to work as root. {root_mend(preset.root_variable)}"
+            return Unready(Cause.LAUNCH_FAILED, sentence)
+        if _look_for_sign_in(preset, path, environment)[0] is SignedIn.NO:
             return Unready(Cause.AUTH, f"{agent} is not signed in. {preset.sign_in.mend}")
         return None
 
@@ -122,8 +125,8 @@ class AgentPresets:
             return AgentFinding(preset.name, preset.install)
         environment = self.environment(preset.name)
         version = read_version(path, environment)
-        signed_in, evidence = look_for_sign_in(preset.sign_in, environment)
-        wants_variable = os.geteuid() == 0 and not environment.get(preset.root_variable)
+        signed_in, evidence = _look_for_sign_in(preset, path, environment)
+        wants_variable = _wants_variable(preset, path, environment)
         return AgentFinding(
             preset.name,
             preset.install,
@@ -153,6 +156,23 @@ class AgentPresets:
         if os.path.isabs(program):
             return program if os.access(program, os.X_OK) and os.path.isfile(program) else None
         return shutil.which(program, path=self._environment.get("PATH"))
+
+
+def _look_for_sign_in(
+    preset: Preset, path: str, environment: Mapping[str, str]
+) -> tuple[SignedIn, str]:
+    signed_in, evidence = look_for_sign_in(preset.sign_in, environment)
+    if signed_in is SignedIn.NO and is_wrapper(path):
+        return SignedIn.UNKNOWN, f"{preset.executable} is a script, and may sign in by itself"
+    return signed_in, evidence
+
+
+def _wants_variable(preset: Preset, path: str, environment: Mapping[str, str]) -> bool:
+    """True for root where the program is known to refuse it."""
+    if os.geteuid() != 0 or not preset.root_variable or is_wrapper(path):
+        return False
+    is_set = environment.get(preset.root_variable) == "1"
+    return not is_set and not may_set(preset.root_files, environment)
 
 
 def _arguments(preset: Preset, job: Job) -> tuple[str, ...]:

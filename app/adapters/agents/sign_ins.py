@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from app.adapters.agents.catalogue.preset import SignIn, Stored
 from app.services.ports import SignedIn
 
 MAX_BYTES = 4 * 1024 * 1024
+_FIRST_BYTES = 256
+# what the agents' own packages begin with, where they are scripts
+_RUNTIMES = (b"node", b"bun", b"deno")
 # elsewhere a keychain may hold it, which opens for no program that asks in passing
 FILES_TELL_ALL = sys.platform == "linux"
 
@@ -40,6 +43,22 @@ def look_for_sign_in(
     if is_in_doubt:
         return SignedIn.UNKNOWN, "no credentials were found, and it may do without"
     return SignedIn.NO, "no credentials were found"
+
+
+def may_set(places: Sequence[Stored], environment: Mapping[str, str]) -> bool:
+    """True where one of these files holds its words, or cannot be read."""
+    home = environment.get("HOME", "")
+    return any(_tells(_place(one, environment, home), one.holds) is not False for one in places)
+
+
+def is_wrapper(program: str) -> bool:
+    """True for a script of somebody's own around an agent: what that brings along is unknown."""
+    try:
+        with open(program, "rb", opener=_open_at_once) as file:
+            first = file.read(_FIRST_BYTES).partition(b"\n")[0]
+    except OSError:
+        return True
+    return first.startswith(b"#!") and not any(name in first for name in _RUNTIMES)
 
 
 def _place(stored: Stored, environment: Mapping[str, str], home: str) -> Path:

@@ -7,6 +7,7 @@ from app.services.ports.agents import (
     OutputReader,
     SignedIn,
     Unready,
+    root_mend,
 )
 from app.services.ports.counters import (
     Counters,
@@ -91,4 +92,5 @@ __all__ = [
     "TrackerStore",
     "Unready",
     "WorkingCopies",
+    "root_mend",
 ]

@@ -36,10 +36,15 @@ class SignedIn(StrEnum):
 
 @dataclass(frozen=True)
 class Unready:
-    """Why an agent can do no run here: `agent_missing` or `auth`, and what mends it."""
+    """Why an agent can do no run here: missing, signed out or refusing root, and what mends it."""
 
     cause: Cause
     sentence: str
+
+
+def root_mend(variable: str) -> str:
+    """What to do where an agent refuses to work as root unless a variable is set."""
+    return f"Start Runyard as a user of its own, or set {variable}=1 in a sandbox."
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,12 @@ CLAUDE = Preset(
         ),
         is_whole=True,
     ),
-    # seen: it ends with 1 and says so on stderr
+    # seen: it ends with 1 and says so on stderr; the user's settings may set it, a project's not
     root_variable="IS_SANDBOX",
+    root_files=(
+        Stored("settings.json", "~/.claude", "CLAUDE_CONFIG_DIR", ("IS_SANDBOX",)),
+        Stored("managed-settings.json", "/etc/claude-code", holds=("IS_SANDBOX",)),
+    ),
     continue_arguments=("--resume", "{session}"),
     limit_messages=(
         r"You['’]ve hit your (?P<person>monthly spend) limit\b",

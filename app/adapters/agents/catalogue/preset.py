@@ -45,7 +45,7 @@ class Preset:
     mean more than a failure, in words, `exit_failures` those by which it fails in a known way;
     `limit_messages` are patterns of what it says when its account has no usage left.
     `help_arguments` print what flags it takes, offline; it takes the `unlisted` ones all the same.
-    As root it works only where `root_variable` is set.
+    As root it works only where `root_variable` is 1; `root_files` may set it, too.
     """
 
     name: str
@@ -60,6 +60,7 @@ class Preset:
     help_arguments: tuple[str, ...] = ("--help",)
     unlisted: tuple[str, ...] = ()
     root_variable: str = ""
+    root_files: tuple[Stored, ...] = ()
     continue_arguments: tuple[str, ...] = ()
     exit_codes: tuple[tuple[int, str], ...] = ()
     exit_failures: tuple[tuple[int, Failure], ...] = ()
