@@ -97,5 +97,8 @@ def ending_at_limit(word: LastWord) -> Ending:
 
 def _with(sentence: str, words: str) -> str:
     line = " ".join(words.split())
+    if line.startswith("{"):
+        # an event is for programs; it is kept as evidence, and the sentence is for people
+        return sentence
     short = line if len(line) <= MAX_WORDS else line[: MAX_WORDS - 1] + "…"
     return f"{sentence}: {short}" if short else sentence

@@ -19,6 +19,7 @@ from tests.domain.facts import ALIVE, LATER, NOW, ended, outcome
 LIMIT = LimitReached("You've hit your limit · resets 1pm (Europe/Paris)", LATER)
 LIMITED = LastWord(is_ok=False, limit=LIMIT)
 TOLD = LastWord(limit=LIMIT)
+EVENT = LastWord(is_ok=False, limit=LimitReached('{"type": "rate_limit_event"}', LATER))
 SIGNED_OUT = LastWord(is_ok=False, failure=Failure.AUTH, evidence="Not logged in")
 OFFLINE = LastWord(failure=Failure.NETWORK, evidence="ECONNREFUSED")
 FAILED = LastWord(is_ok=False, failure=Failure.OTHER, evidence="Model not found")
@@ -34,6 +35,8 @@ REACHED = "the agent's usage limit was reached: You've hit your limit · resets 
         (ended(0, word=LIMITED), Signal.USAGE_LIMIT, Cause.USAGE_LIMIT, REACHED),
         (ended(1, word=LIMITED, has_work=True), Signal.USAGE_LIMIT, Cause.USAGE_LIMIT, REACHED),
         (ended(None, signal=9, word=LIMITED), Signal.USAGE_LIMIT, Cause.USAGE_LIMIT, REACHED),
+        # an event of a stream is evidence, and no sentence for people
+        (ended(1, word=EVENT), Signal.USAGE_LIMIT, Cause.USAGE_LIMIT, REACHED.partition(":")[0]),
         (ended(None, signal=15, reason=STOPPED, word=LIMITED), Signal.USAGE_LIMIT, None, REACHED),
         # it has only told of it, and its exit says the rest
         (ended(1, word=TOLD), Signal.USAGE_LIMIT, Cause.USAGE_LIMIT, REACHED),

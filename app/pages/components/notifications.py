@@ -16,10 +16,10 @@ from app.pages.visit import Visit
 from app.state.wire import ApiProblem, NoAnswer, NotificationsOut, ReceiverOut, TriedOut
 
 OFF = (
-    '<div class="card none">Nobody is told anything. To be told, set '
-    "<code>RUNYARD_NOTIFY_URLS</code> to the addresses of receivers, parted by spaces "
-    "(<code>ntfy://…</code>, <code>slack://…</code>, <code>mailto://…</code>, "
-    "<code>json://…</code>), and start Runyard again.</div>"
+    '<div class="card none"><p>Notifications are off. To turn them on, set '
+    "<code>RUNYARD_NOTIFY_URLS</code> to the addresses of receivers, parted by spaces, and start "
+    "Runyard again.</p><p>For example <code>ntfy://ntfy.sh/my-topic</code>, "
+    "<code>slack://…</code>, <code>mailto://…</code>, <code>json://…</code>.</p></div>"
 )
 WORDS = {"needs_you": "what needs you", "delivered": "deliveries", "paused": "paused projects"}
 
@@ -29,8 +29,8 @@ class NotificationsPanel:
 
     def __init__(self, visit: Visit, page: Page, seen: NotificationsOut) -> None:
         self._visit = visit
-        ui.html(arranged_html(seen), sanitize=clean).classes("under sub")
-        self._table = testid(ui.html("", sanitize=clean).classes("wrap part"), "receivers")
+        self._arranged = ui.html("", sanitize=clean).classes("sub above")
+        self._table = testid(ui.html("", sanitize=clean).classes("part"), "receivers")
         self._tried = ui.html("", sanitize=clean).props("role=status aria-live=polite")
         self._show(seen)
         if seen.items:
@@ -40,6 +40,8 @@ class NotificationsPanel:
 
     def _show(self, seen: NotificationsOut) -> None:
         now = self._visit.now()
+        self._arranged.set_content(arranged_html(seen))
+        self._arranged.set_visibility(bool(seen.items))
         self._table.set_content(receivers_html(seen.items, now) if seen.items else OFF)
 
     async def _send(self) -> None:
@@ -60,8 +62,6 @@ class NotificationsPanel:
 
 def arranged_html(seen: NotificationsOut) -> str:
     """What is told, and when, in one line."""
-    if not seen.items:
-        return text("Notifications are off.")
     told = ", ".join(WORDS[kind] for kind in seen.kinds if kind in WORDS) or "nothing at once"
     parts = [f"Tells {told}"]
     if seen.quiet_hours:
@@ -83,7 +83,8 @@ def receivers_html(receivers: list[ReceiverOut], now: datetime) -> str:
         for one in receivers
     )
     head = "<th>Receiver</th><th>State</th><th>Waiting</th><th>Last message</th>"
-    return f'<table class="t fold"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+    table = f'<table class="t fold"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+    return f'<div class="wrap">{table}</div>'
 
 
 def tried_html(tried: list[TriedOut]) -> str:
