@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -49,6 +50,7 @@ from app.api.gate import Gate, cookie_name
 from app.api.live import LiveStream
 from app.config import Settings, load_settings
 from app.control_plane import ASSETS, ControlPlane
+from app.control_plane.keeping import back_up, put_back
 from app.foothold import (
     CannotStart,
     address_of,
@@ -58,13 +60,16 @@ from app.foothold import (
     prepare_folders,
     refuse_open_bind,
 )
+from app.keeping.places import CannotKeep
 from app.logs import set_up_logs
 from app.native.window import Window
 from app.pages.plain import PlainPages
 from app.pages.routes import register_pages
 from app.records.database import DatabaseSilent
 from app.records.migration import SchemaNewer
+from app.records.sqlite_files import DatabaseDamaged
 from app.services.doctor import Look
+from app.services.ports import CannotRead
 
 log = logging.getLogger(__name__)
 PAGE_CALL_SECONDS = 60
@@ -196,7 +201,10 @@ def _told_plainly() -> Iterator[None]:
         sys.exit(f"runyard: the setting RUNYARD_{name} is not usable: {first['msg']}")
     except tomllib.TOMLDecodeError as problem:
         sys.exit(f"runyard: runyard.toml cannot be read: {problem}")
-    except (CannotStart, SchemaNewer, DatabaseSilent, OSError) as problem:
+    except (
+        *(CannotStart, SchemaNewer, DatabaseDamaged, DatabaseSilent),
+        *(CannotKeep, CannotRead, OSError),
+    ) as problem:
         sys.exit(f"runyard: {problem}")
 
 
@@ -213,6 +221,18 @@ def offline_doctor(given: dict[str, Any]) -> dict[str, Any]:
     with _told_plainly():
         plane = _prepare(load_settings(**given), given)
         return system.doctor_out(plane.services, Look.ANEW).model_dump(mode="json")
+
+
+def offline_backup(given: dict[str, Any], file: Path | None) -> dict[str, Any]:
+    """Write a backup of a data folder, whether a server runs on it or not."""
+    with _told_plainly():
+        return back_up(load_settings(**given), file).told()
+
+
+def offline_restore(given: dict[str, Any], file: Path) -> dict[str, Any]:
+    """Put a backup in the place of what a data folder holds, which no server may use."""
+    with _told_plainly():
+        return put_back(load_settings(**given), file).told()
 
 
 def _serve(settings: Settings, given: dict[str, Any], *, in_window: bool, in_browser: bool) -> None:

@@ -98,7 +98,8 @@ async def no_such_page(request: Request, _: Exception) -> Response:
 
 async def _store_silent(_: Request, error: Exception) -> JSONResponse:
     log.warning("the database did not answer: %s", error)
-    return answer_for(StoreUnavailable(retry_after=2))
+    # where it is not written to any more, it says so
+    return answer_for(StoreUnavailable(getattr(error, "sentence", None), retry_after=2))
 
 
 def fault_answer() -> JSONResponse:

@@ -12,6 +12,7 @@ from typer.main import get_command
 from app import __version__
 from app.cli import (
     afk,
+    backup,
     changes,
     demo,
     issues,
@@ -21,6 +22,7 @@ from app.cli import (
     parked,
     projects,
     quota,
+    restore,
     runs,
     serving,
 )
@@ -45,6 +47,8 @@ PARTS = (
     limits,
     keys,
     notifications,
+    backup,
+    restore,
 )
 
 

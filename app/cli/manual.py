@@ -19,8 +19,8 @@ it is not true any more.
 
 `runyard COMMAND --help` tells the same, with an example. `runyard` is a client of the server's API:
 it asks the one at `RUNYARD_URL`, else the one of the data folder (`--data-dir`, `RUNYARD_DATA_DIR`,
-or your own), with `RUNYARD_TOKEN` or the folder's own token. `serve`, `demo`, `doctor` and
-`login-link` also work without a server.
+or your own), with `RUNYARD_TOKEN` or the folder's own token. `serve`, `demo`, `doctor`,
+`login-link`, `backup` and `restore` also work without a server.
 
 | exit code | means |
 |---|---|

@@ -22,6 +22,7 @@ from app.records.project_ledger import ProjectLedger
 from app.records.relay import Relay
 from app.records.routing import Stores
 from app.records.run_ledger import RunLedger
+from app.records.soundness import WriteGuard, refuse_unsound, remember_made
 from app.records.tracker_ledger import TrackerLedger
 from app.services.counting import Counting
 from app.services.floor import Ledgers
@@ -95,8 +96,15 @@ class ControlPlane:
         self.workers.submit(self._begin)
 
     def migrate(self) -> None:
-        """Bring the database to this program's schema."""
-        migrate(self.database, backups=self.settings.data_root / "backups", now=self.clock())
+        """Bring the database to this program's schema, if it is sound.
+
+        Raises DatabaseDamaged, SchemaNewer, DatabaseSilent.
+        """
+        data = self.settings.data_root
+        refuse_unsound(self.database.url, data, self.settings.runs_root)
+        migrate(self.database, backups=data / "backups", now=self.clock())
+        remember_made(self.database.url, data)
+        self.guard = WriteGuard(self.database, data)
 
     def stop(self) -> None:
         """End sweeping and watching; agents go on under their supervisors."""

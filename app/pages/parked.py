@@ -7,6 +7,7 @@ from functools import partial
 
 from nicegui import ui
 
+from app.domain.sizes import size_words
 from app.pages.components.buttons import button
 from app.pages.components.correlation_chip import copy_chip_html
 from app.pages.components.countdown import ago_html
@@ -17,7 +18,7 @@ from app.pages.components.plain_sight import plain, plain_html
 from app.pages.frame import frame, refused
 from app.pages.visit import Visit
 from app.state.door import Door
-from app.state.parked_board import ParkedBoard, key_of, loss_words, size_words
+from app.state.parked_board import ParkedBoard, key_of, loss_words
 from app.state.wire import ApiProblem, NoAnswer, ParkedOut, ProjectOut
 
 HEADINGS = ("Branch", "Project", "Holds", "Why", "Age", "Size", "")

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from app.api.schemas import ParkedOut, RunOut
+from app.domain.sizes import size_words
 from app.state.optimistic import OptimisticRows
 
 DISCARDING, DELIVERING = "Discarding…", "Delivering…"
-UNITS = ("B", "KB", "MB", "GB", "TB")
 
 
 def key_of(row: ParkedOut) -> str:
@@ -74,17 +74,6 @@ class ParkedBoard:
             self._rows.drop(key_of(row))
 
         return drop
-
-
-def size_words(size: int | None) -> str:
-    """A size as people read it: `214 MB`, `1.6 GB`; `unknown` where it is not known."""
-    if size is None:
-        return "unknown"
-    figure, unit = float(size), 0
-    while figure >= 999.5 and unit < len(UNITS) - 1:
-        figure, unit = figure / 1000, unit + 1
-    shown = f"{figure:.1f}" if unit and figure < 9.95 else f"{figure:.0f}"
-    return f"{shown} {UNITS[unit]}"
 
 
 def loss_words(row: ParkedOut) -> str:

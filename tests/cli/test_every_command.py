@@ -28,8 +28,8 @@ class Mill:
     spare: str
 
 
-# Each on its own: what one of them changes, no other needs. `demo` has tests of its own
-# (test_demo.py), `serve` is what they all talk to, and both are started there as processes.
+# Each on its own: what one of them changes, no other needs. `demo`, `backup` and `restore` have
+# tests of their own (test_demo.py, test_backups.py), `serve` is what they all talk to.
 COMMANDS: dict[str, list[str]] = {
     "login-link": ["--json"],
     "doctor": ["--json"],
@@ -82,7 +82,7 @@ REFUSED: dict[str, list[str]] = {
     "notifications test": [],
 }
 TELLING_PROGRESS = {"runs wait"}
-ELSEWHERE = {"serve", "demo"}
+ELSEWHERE = {"serve", "demo", "backup", "restore"}
 
 
 @pytest.fixture(scope="module")

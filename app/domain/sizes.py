@@ -1,0 +1,16 @@
+"""Sizes in words."""
+
+from __future__ import annotations
+
+UNITS = ("B", "KB", "MB", "GB", "TB")
+
+
+def size_words(size: int | None) -> str:
+    """A size as people read it: `214 MB`, `1.6 GB`; `unknown` where it is not known."""
+    if size is None:
+        return "unknown"
+    figure, unit = float(size), 0
+    while figure >= 999.5 and unit < len(UNITS) - 1:
+        figure, unit = figure / 1000, unit + 1
+    shown = f"{figure:.1f}" if unit and figure < 9.95 else f"{figure:.0f}"
+    return f"{shown} {UNITS[unit]}"

@@ -1,0 +1,134 @@
+"""A database that is damaged, emptied or gone: refused, or not written to any more (F42)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.config import Settings
+from app.control_plane import ControlPlane
+from app.control_plane.keeping import back_up
+from app.records.soundness import WritingStopped
+from app.records.sqlite_files import DatabaseDamaged
+from tests.planes import RealPlane, real_plane
+from tests.servers import ROOT
+
+IN_A_FILE = {"database_url": None}
+PAGE = 4096
+
+
+def zero_header(file: Path) -> None:
+    """Zero the first bytes."""
+    with file.open("r+b") as opened:
+        opened.write(bytes(100))
+
+
+def spoil_pages(file: Path) -> None:
+    """Random bytes in the place of some pages."""
+    with file.open("r+b") as opened:
+        opened.seek(2 * PAGE)
+        opened.write(os.urandom(4 * PAGE))
+
+
+def cut_short(file: Path) -> None:
+    """The second half is gone."""
+    os.truncate(file, file.stat().st_size // 2 // PAGE * PAGE)
+
+
+def empty(file: Path) -> None:
+    """Nothing is left in it."""
+    os.truncate(file, 0)
+
+
+DAMAGES = (zero_header, spoil_pages, cut_short, empty, Path.unlink)
+
+
+@pytest.fixture
+def used(tmp_path: Path) -> Settings:
+    """A data folder that a server has used, and its backup."""
+    with real_plane(tmp_path, **IN_A_FILE) as plane:
+        settings = plane.settings
+    back_up(settings, None)
+    return settings
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_f42_a_damaged_database_is_refused_at_the_start_and_left_as_it_is(
+    damage: Callable[[Path], None], used: Settings
+) -> None:
+    file = used.data_root / "runyard.db"
+    damage(file)
+    before = file.read_bytes() if file.exists() else None
+    plane = ControlPlane(used)
+    with pytest.raises(DatabaseDamaged, match=r"runyard restore /.+/backups/runyard-.+\.zip"):
+        plane.migrate()
+    plane.stop()
+    assert (file.read_bytes() if file.exists() else None) == before
+
+
+def test_f42_the_program_ends_with_the_sentence(used: Settings) -> None:
+    (used.data_root / "runyard.db").unlink()
+    words = ["main.py", "serve", "--no-open", "--data-dir", str(used.data_root), "--port", "1"]
+    words[-1] = "29871"
+    done = subprocess.run(
+        [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "no empty database is made in its place" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (used.data_root / "runyard.db").exists()
+
+
+def test_f42_a_folder_from_before_the_mark_is_known_by_its_work(tmp_path: Path) -> None:
+    with real_plane(tmp_path, **IN_A_FILE) as plane:
+        plane.add_project()
+        settings = plane.settings
+    (settings.data_root / "database-made").unlink()
+    (settings.data_root / "runyard.db").unlink()
+    plane = ControlPlane(settings)
+    with pytest.raises(DatabaseDamaged, match="There is no backup in"):
+        plane.migrate()
+    plane.stop()
+
+
+def test_an_empty_folder_begins_with_an_empty_database(tmp_path: Path) -> None:
+    plane = ControlPlane(Settings(data_dir=tmp_path / "data"))
+    plane.migrate()
+    plane.stop()
+    assert (tmp_path / "data" / "database-made").read_text().endswith("/runyard.db\n")
+
+
+def write(plane: RealPlane) -> None:
+    """Something that a person does."""
+    plane.services.accounts.make_link_token(plane.clock())
+
+
+def test_f42_a_file_that_is_taken_away_under_the_server_is_not_written_to(tmp_path: Path) -> None:
+    with real_plane(tmp_path, **IN_A_FILE) as plane:
+        back_up(plane.settings, None)
+        write(plane)
+        file = plane.settings.data_root / "runyard.db"
+        file.rename(tmp_path / "elsewhere.db")
+        for _ in range(2):
+            with pytest.raises(WritingStopped, match=r"was taken away: .*runyard restore /"):
+                write(plane)
+        assert not file.exists()
+
+
+def test_f42_writing_stops_where_pages_are_damaged_under_the_server(tmp_path: Path) -> None:
+    with real_plane(tmp_path, **IN_A_FILE) as plane:
+        file = plane.settings.data_root / "runyard.db"
+        plane.database.close()  # what was read before is not known any more
+        size = file.stat().st_size
+        with file.open("r+b") as opened:
+            opened.seek(PAGE)
+            opened.write(os.urandom(size - PAGE))
+        with pytest.raises(WritingStopped, match="is damaged: nothing is written any more"):
+            write(plane)
+        with pytest.raises(WritingStopped):
+            write(plane)
