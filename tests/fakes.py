@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -150,6 +150,9 @@ class FakeMirrors:
 
     def origin_tip(self, repo: Repository, branch: str) -> str | None:
         return self._world.fetched[repo.project_id].get(branch)
+
+    def has_any(self, repo: Repository, branch: str, paths: Sequence[str]) -> bool:
+        return False
 
     def tip(self, repo: Repository, branch: str) -> str | None:
         return self._world.mirrors[repo.project_id].get(branch)

@@ -12,9 +12,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from app.adapters.git_folders import opened, opened_file, read_file
-from app.services.ports import LaunchFailed
+from app.services.ports import INCLUDE_LIST, LaunchFailed
 
-LIST_NAME = ".runyardinclude"
 MOST_FILES = 1000
 MOST_BYTES = 100 * 1024 * 1024
 _LIST_CAP = 64 * 1024
@@ -30,7 +29,7 @@ def wanted_patterns(copy: int) -> list[Parts]:
 
     Raises LaunchFailed for a line that leaves the repository or enters `.git`.
     """
-    text = read_file(copy, LIST_NAME, cap=_LIST_CAP) or ""
+    text = read_file(copy, INCLUDE_LIST, cap=_LIST_CAP) or ""
     lines = [line.strip() for line in text.splitlines()]
     return [_parts(line) for line in lines if line and not line.startswith("#")]
 
@@ -38,9 +37,11 @@ def wanted_patterns(copy: int) -> list[Parts]:
 def _parts(line: str) -> Parts:
     parts = tuple(part for part in line.split("/") if part not in {"", "."})
     if line.startswith("/") or ".." in parts or "\0" in line or not parts:
-        raise LaunchFailed(f"{LIST_NAME} may only name paths inside the repository: {line[:200]}")
+        raise LaunchFailed(
+            f"{INCLUDE_LIST} may only name paths inside the repository: {line[:200]}"
+        )
     if any(part.lower() == ".git" for part in parts):
-        raise LaunchFailed(f"{LIST_NAME} may not name anything inside .git: {line[:200]}")
+        raise LaunchFailed(f"{INCLUDE_LIST} may not name anything inside .git: {line[:200]}")
     return parts
 
 
@@ -56,7 +57,7 @@ def copy_included(origin: Path, copy: int, exclude: Callable[[str], None]) -> in
         found = _Search(source).paths(wanted_patterns(copy))
         missing = [path for path in found if not _is_there(copy, path)]
         if len(missing) > MOST_FILES:
-            raise LaunchFailed(f"{LIST_NAME} lists more than {MOST_FILES} files.")
+            raise LaunchFailed(f"{INCLUDE_LIST} lists more than {MOST_FILES} files.")
         exclude(exclude_lines(["/".join(path) for path in missing]))
         for path in missing:
             size = _copy_one(source, copy, path, budget)
@@ -100,7 +101,7 @@ class _Search:
         for name in found:
             self._steps += 1
             if self._steps > _MOST_STEPS:
-                raise LaunchFailed(f"{LIST_NAME} asks for too long a search.")
+                raise LaunchFailed(f"{INCLUDE_LIST} asks for too long a search.")
             path = (*above, name)
             if below and len(path) < _DEEPEST and _is(folder, name, stat.S_ISDIR):
                 with opened(folder, name) as inner:
@@ -126,7 +127,7 @@ def _copy_one(source: int, copy: int, path: Parts, budget: int) -> int | None:
     with opened(source, *folders) as folder, opened_file(folder, name) as found:
         seen = os.fstat(found)
         if seen.st_size > budget:
-            raise LaunchFailed(f"{LIST_NAME} lists more than {MOST_BYTES // 1024**2} MiB.")
+            raise LaunchFailed(f"{INCLUDE_LIST} lists more than {MOST_BYTES // 1024**2} MiB.")
         try:
             with _made(copy, folders) as target:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from app.adapters.git import LOCAL_SECONDS, NETWORK_SECONDS, Git, GitFailed
@@ -132,6 +132,12 @@ class GitMirrors:
     def origin_tip(self, repo: Repository, branch: str) -> str | None:
         """Commit of origin's branch as last fetched."""
         return self._tip(repo, head_ref(branch).replace(HEADS, TRACKED, 1))
+
+    def has_any(self, repo: Repository, branch: str, paths: Sequence[str]) -> bool:
+        """True where origin's branch, as last fetched, has one of these files; or CannotRead."""
+        with or_cannot_read("The mirror"):
+            tip = self.origin_tip(repo, branch)
+            return tip is not None and bool(self._run(repo, "ls-tree", "-z", tip, "--", *paths))
 
     def tip(self, repo: Repository, branch: str) -> str | None:
         """Commit of a claim, None where nothing holds the branch."""

@@ -25,13 +25,15 @@ from app.services.floor import Ledgers, Outside
 from app.services.issues import IssueDesk
 from app.services.launch_pauses import launch_pause
 from app.services.leases import Leases
+from app.services.ports import Unready
+from app.services.readiness import Readiness
 from app.services.trigger import Asker, Still, TriggerDesk
 from app.services.usage_limits import UsageLimits
 
 log = logging.getLogger(__name__)
 LOOP = "auto"
 Claimable = list[int] | None
-Missing = Callable[[str, tuple[str, ...] | None], str | None]
+Ask = Callable[[str, tuple[str, ...] | None], Unready | None]
 
 
 class AutoLoop:
@@ -51,6 +53,7 @@ class AutoLoop:
         self._runs = ledgers.runs
         self._projects = ledgers.projects
         self._agents = outside.agents
+        self._readiness = Readiness(outside)
         self._issues = issues
         self._limits = limits
         self._trigger = trigger
@@ -63,7 +66,8 @@ class AutoLoop:
     def decide(self, project: Project, now: datetime) -> Launch | Hold:
         """What the loop would do with a project now."""
         # the dearest question is asked last, and only where its answer matters
-        facts = self._facts(project, _Room.of(self._runs.open_runs()), self._missing)
+        problem = self._agent_problem(project, self._agents.unready)
+        facts = self._facts(project, _Room.of(self._runs.open_runs()), problem)
         decision = may_launch_auto(facts)
         if isinstance(decision, Hold):
             return decision
@@ -79,9 +83,9 @@ class AutoLoop:
         room = _Room.of(self._runs.open_runs() if swept else [])
         if not swept or room.taken >= self._max_live_runs:
             return 0
-        missing = cache(self._missing)
+        ask = cache(self._agents.unready)
         hold_of = cache(lambda agent: self._limits.reason(agent, None, now))
-        free = [one for one in swept if self._may_be_free(one, room, missing)]
+        free = [one for one in swept if self._may_be_free(one, room, ask)]
         free = [one for one in free if hold_of(one.agent) is None]
         # who had a run longest ago goes first: where slots are few, nobody waits for ever
         free.sort(key=lambda project: self._turns.get(project.id, 0))
@@ -93,9 +97,10 @@ class AutoLoop:
                 started, room = started + 1, _Room.of(self._runs.open_runs())
         return started
 
-    def _may_be_free(self, project: Project, room: _Room, missing: Missing) -> bool:
+    def _may_be_free(self, project: Project, room: _Room, ask: Ask) -> bool:
         try:
-            return isinstance(may_launch_auto(self._facts(project, room, missing)), Launch)
+            facts = self._facts(project, room, self._agent_problem(project, ask))
+            return isinstance(may_launch_auto(facts), Launch)
         except Exception:
             # one broken project never stops the others
             log.exception("project %s could not be swept", project.id)
@@ -120,7 +125,9 @@ class AutoLoop:
     def _is_filled(
         self, project: Project, claimable: Claimable, room: _Room, now: datetime
     ) -> bool:
-        facts = replace(self._facts(project, room, self._missing), claimable=claimable)
+        # looked for on the disk, and so before the transaction
+        problem = self._agent_problem(project, self._agents.unready)
+        facts = replace(self._facts(project, room, problem), claimable=claimable)
         decision = may_launch_auto(facts)
         if not isinstance(decision, Launch) or launch_pause(self._runs, project.id, now):
             return False
@@ -128,7 +135,7 @@ class AutoLoop:
         asker = Asker(LOOP, Trigger.AUTO, None, uuid.uuid4().hex, self._provenance, False)
         order = order_of(project.id, decision.issue, "auto")
         try:
-            still = self._still_may(project, decision.issue, now)
+            still = self._still_may(decision.issue, problem, now)
             self._trigger.accept(order, asker, now, still=still)
         except (Refusal, HeldBack) as reason:
             log.info("project %s: #%s not started: %s", project.id, decision.issue, reason)
@@ -139,14 +146,12 @@ class AutoLoop:
         self._turns[project.id] = next(self._turn)
         return True
 
-    def _still_may(self, project: Project, issue: int, now: datetime) -> Still:
+    def _still_may(self, issue: int, problem: str | None, now: datetime) -> Still:
         is_still_ready = is_ready(issue)
-        # looked for on the disk, and so before the transaction
-        problem = self._agent_problem(project, self._missing)
 
         def still(session: Session, project: Project) -> None:
             open_runs = run_ledger.find_open_everywhere(session)
-            facts = self._facts(project, _Room.of(open_runs), lambda *_: problem)
+            facts = self._facts(project, _Room.of(open_runs), problem)
             hold = self._limits.reason_in(session, project.agent, None, now)
             decision = may_launch_auto(replace(facts, usage_hold=hold))
             if isinstance(decision, Hold):
@@ -155,16 +160,13 @@ class AutoLoop:
 
         return still
 
-    def _missing(self, agent: str, command: tuple[str, ...] | None) -> str | None:
-        unready = self._agents.unready(agent, command)
+    def _agent_problem(self, project: Project, ask: Ask) -> str | None:
+        command = tuple(project.agent_command) if project.agent_command else None
+        known = ask(project.agent, command)
+        unready = self._readiness.in_project(known, project, project.base_branch)
         return unready.sentence if unready else None
 
-    @staticmethod
-    def _agent_problem(project: Project, missing: Missing) -> str | None:
-        command = tuple(project.agent_command) if project.agent_command else None
-        return missing(project.agent, command)
-
-    def _facts(self, project: Project, room: _Room, missing: Missing) -> AutoFacts:
+    def _facts(self, project: Project, room: _Room, problem: str | None) -> AutoFacts:
         return AutoFacts(
             state=project.state,
             is_archived=project.archived_at is not None,
@@ -173,7 +175,7 @@ class AutoLoop:
             has_open_auto_run=project.id in room.with_auto_run,
             repository_room=project.max_concurrency - room.open_runs[project.id],
             global_room=self._max_live_runs - room.taken,
-            agent_problem=self._agent_problem(project, missing),
+            agent_problem=problem,
             usage_hold=None,
             launch_pause=None,
             claimable=(0,),

@@ -9,7 +9,7 @@ from app.records.project_ledger import ProjectLedger
 from app.records.run_ledger import RunLedger
 from app.records.tables import Project
 from app.records.tracker_ledger import TrackerLedger
-from app.services.ports import Agents, Engine, Forge, Mirrors, WorkingCopies
+from app.services.ports import Agents, Engine, Forge, Mirrors, Repository, WorkingCopies
 
 
 @dataclass(frozen=True)
@@ -30,3 +30,8 @@ class Outside:
     engine: Engine
     agents: Agents
     forge_of: Callable[[Project], Forge]
+
+
+def repository_of(project: Project) -> Repository:
+    """What git adapters need to know of a project."""
+    return Repository(project.id, project.origin)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -24,13 +23,13 @@ from app.services.ports import (
     Repository,
 )
 from app.services.prechecks import repository_of
+from app.services.readiness import Readiness
 from app.services.run_locks import Locks
 from app.services.shortages import cause_of, sentence_of
 from app.services.succession import NothingKept, Succession, goes_on
 from app.services.undoing import Made, Undoing, Undone
 from app.services.usage_limits import UsageLimits
 
-log = logging.getLogger(__name__)
 WANTED_ELSEWHERE = (Trigger.AUTO, Trigger.RESUME)  # by the loop anew, by the run resumed
 AWAY = (
     "Runyard's own clone of this repository is not in its folder, and work is kept in it; "
@@ -64,7 +63,7 @@ class Launcher:
         self._copies = outside.copies
         self._limits = limits
         self._engine = outside.engine
-        self._agents = outside.agents
+        self._readiness = Readiness(outside)
         self._orders = Orders(outside, terms)
         self._succession = Succession(ledgers.runs, outside, clock)
         self._undoing = Undoing(outside, self._succession)
@@ -203,7 +202,7 @@ class Launcher:
 
     def _must_have_agent(self, run: Run, project: Project) -> None:
         # it may have gone, or been signed out, while the run waited
-        unready = self._agents.unready(run.agent, project.agent_command)
+        unready = self._readiness.unready(project, run.agent, run.branch_name)
         if unready is not None:
             raise LaunchFailed(unready.sentence, cause=unready.cause)
 

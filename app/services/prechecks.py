@@ -22,8 +22,9 @@ from app.errors import (
 )
 from app.records.project_ledger import ProjectLedger
 from app.records.tables import Project
-from app.services.floor import Outside
-from app.services.ports import CannotRead, ForgeSilent, Issue, OriginProblem, Repository
+from app.services.floor import Outside, repository_of
+from app.services.ports import CannotRead, ForgeSilent, Issue, OriginProblem
+from app.services.readiness import Readiness
 from app.services.usage_limits import UsageLimits
 
 if TYPE_CHECKING:
@@ -50,11 +51,6 @@ class Checked:
     in_the_way: str | None
 
 
-def repository_of(project: Project) -> Repository:
-    """What git adapters need to know of a project."""
-    return Repository(project.id, project.origin)
-
-
 class Prechecks:
     """The checks of an order that need no lock."""
 
@@ -68,6 +64,7 @@ class Prechecks:
         self._limits = limits
         self._mirrors = outside.mirrors
         self._agents = outside.agents
+        self._readiness = Readiness(outside)
         self._forge_of = outside.forge_of
 
     def project(self, project_id: str) -> Project:
@@ -83,7 +80,7 @@ class Prechecks:
 
     def order(self, project: Project, order: Order, now: datetime) -> Checked:
         """Agent, framework, branch and issue, each known and usable. Raises a Refusal."""
-        agent = self._agent(project, order.agent)
+        agent = self._agent(project, order.agent, order.branch or project.base_branch)
         is_resume = order.again is not None and order.again.is_resume
         if not is_resume and order.batch_id is None:
             due_at = now + timedelta(seconds=order.delay_seconds or 0)
@@ -103,11 +100,11 @@ class Prechecks:
         )
         return Checked(branch, agent, brief, self._in_the_way(project, order.issue))
 
-    def _agent(self, project: Project, name: str | None) -> str:
+    def _agent(self, project: Project, name: str | None, branch: str) -> str:
         agent = name or project.agent
         if agent not in self._agents.names():
             raise Invalid.field("agent", f"No agent is called {agent!r}.")
-        unready = self._agents.unready(agent, project.agent_command)
+        unready = self._readiness.unready(project, agent, branch)
         if unready:
             raise AgentUnavailable(unready.sentence)
         return agent

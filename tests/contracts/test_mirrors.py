@@ -12,6 +12,7 @@ from app.adapters.git import Git, Identity
 from app.adapters.mirrors import GitMirrors
 from app.services.ports import (
     BranchTaken,
+    CannotRead,
     Mirrors,
     OriginProblem,
     Repository,
@@ -107,6 +108,20 @@ def test_a_removed_mirror_is_gone(mirrors: Mirrors, tmp_path: Path) -> None:
     mirrors.remove(repo)
     mirrors.remove(repo)
     assert not mirrors.exists(repo)
+
+
+def test_a_branch_of_origin_is_asked_for_files_by_their_paths(
+    mirrors: Mirrors, tmp_path: Path
+) -> None:
+    origin = make_origin(tmp_path / "origin", files={".env": "x", "sub/settings.json": "x"})
+    repo = clone(mirrors, origin)
+    assert mirrors.has_any(repo, "main", ["none", ".env"])
+    assert mirrors.has_any(repo, "main", ["sub/settings.json"])
+    assert not mirrors.has_any(repo, "main", ["settings.json", "sub/none"])
+    assert not mirrors.has_any(repo, "other", [".env"])
+    mirrors.remove(repo)
+    with pytest.raises(CannotRead):
+        mirrors.has_any(repo, "main", [".env"])
 
 
 def test_a_fetch_follows_origin_and_keeps_claims(place: Place) -> None:

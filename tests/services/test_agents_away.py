@@ -10,6 +10,7 @@ import pytest
 from app.domain.rules import Hold
 from app.errors import AgentUnavailable
 from tests.planes import COMMIT, RealPlane
+from tests.repositories import make_origin
 from tests.services.afk_deeds import add_issues, runs, switch, tick
 
 NOT_SIGNED_IN = "codex is not signed in. Run `codex login` as the server's user"
@@ -52,6 +53,23 @@ def test_what_is_signed_in_is_let_through_and_so_is_what_nobody_can_tell(
     monkeypatch.delenv("CODEX_API_KEY")
     monkeypatch.setenv("OPENAI_API_KEY", "may be of use")
     assert plane.launch(project, agent="codex", task="two").status != "not_started"
+
+
+@pytest.mark.usefixtures("program")
+@pytest.mark.parametrize("brings", [".runyardinclude", ".codex/config.toml", "a setup command"])
+def test_what_a_project_may_bring_along_is_not_refused(
+    plane: RealPlane, tmp_path: Path, brings: str
+) -> None:
+    has_command = brings == "a setup command"
+    files = {} if has_command else {brings: "x"}
+    origin = make_origin(tmp_path / "brings", files={"README.md": "x", **files})
+    project = plane.add_project(COMMIT, origin=origin)
+    command = ["true"] if has_command else None
+    plane.ledgers.projects.change(project.id, agent="codex", setup_command=command)
+    assert plane.launch(project).status != "not_started"
+    add_issues(plane, project, 1)
+    switch(plane, project, on=True)
+    assert len(runs(plane, project)) == 2
 
 
 @pytest.mark.parametrize("way", ["signed out", "missing"])

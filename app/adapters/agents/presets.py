@@ -68,7 +68,8 @@ class AgentPresets:
             sentence = f"{agent} refuses to work as root. {root_mend(preset.root_variable)}"
             return Unready(Cause.LAUNCH_FAILED, sentence)
         if _look_for_sign_in(preset, path, environment)[0] is SignedIn.NO:
-            return Unready(Cause.AUTH, f"{agent} is not signed in. {preset.sign_in.mend}")
+            sentence = f"{agent} is not signed in. {preset.sign_in.mend}"
+            return Unready(Cause.AUTH, sentence, preset.sign_in.repository_doubts)
         return None
 
     def environment(self, agent: str) -> dict[str, str]:

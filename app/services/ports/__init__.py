@@ -34,6 +34,7 @@ from app.services.ports.processes import (
     Sight,
 )
 from app.services.ports.repositories import (
+    INCLUDE_LIST,
     BranchTaken,
     CannotRead,
     CopyState,
@@ -52,6 +53,7 @@ from app.services.ports.repositories import (
 )
 
 __all__ = [
+    "INCLUDE_LIST",
     "AgentFinding",
     "Agents",
     "BranchTaken",

@@ -36,10 +36,14 @@ class SignedIn(StrEnum):
 
 @dataclass(frozen=True)
 class Unready:
-    """Why an agent can do no run here: missing, signed out or refusing root, and what mends it."""
+    """Why an agent can do no run here: missing, signed out or refusing root, and what mends it.
+
+    A repository with a file of `unless` may sign it in all the same.
+    """
 
     cause: Cause
     sentence: str
+    unless: tuple[str, ...] = ()
 
 
 def root_mend(variable: str) -> str:

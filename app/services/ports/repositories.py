@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from app.domain.words import Cause
+
+# the list, in a repository, of files outside of git that a copy needs too
+INCLUDE_LIST = ".runyardinclude"
 
 
 class OriginProblem(Exception):
@@ -133,6 +136,10 @@ class Mirrors(Protocol):
 
     def origin_tip(self, repo: Repository, branch: str) -> str | None:
         """Commit of origin's branch as last fetched."""
+        ...
+
+    def has_any(self, repo: Repository, branch: str, paths: Sequence[str]) -> bool:
+        """True where origin's branch, as last fetched, has one of these files; or CannotRead."""
         ...
 
     def tip(self, repo: Repository, branch: str) -> str | None:

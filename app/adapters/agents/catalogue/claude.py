@@ -29,6 +29,8 @@ CLAUDE = Preset(
             Stored("settings.json", "~/.claude", "CLAUDE_CONFIG_DIR", ("apiKeyHelper", '"env"')),
             Stored("managed-settings.json", "/etc/claude-code"),
         ),
+        # seen: a program that a project's own settings name tells the key
+        repository_doubts=(".claude/settings.json",),
         is_whole=True,
     ),
     # seen: it ends with 1 and says so on stderr; the user's settings may set it, a project's not

@@ -33,6 +33,7 @@ CODEX = Preset(
         ),
         # `codex login status` does not count it; whether `codex exec` does was not seen
         doubtful_variables=("OPENAI_API_KEY",),
+        repository_doubts=(".codex/config.toml",),
         is_whole=True,
     ),
     continue_arguments=("resume", "{session}"),

@@ -32,6 +32,7 @@ GEMINI = Preset(
             *("GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_GCA", "GOOGLE_GEMINI_BASE_URL"),
             *("GEMINI_CLI_USE_COMPUTE_ADC", "CLOUD_SHELL"),
         ),
+        repository_doubts=(".env", ".gemini/.env", ".gemini/settings.json"),
         is_whole=True,
     ),
     # it takes no name of a session, only its place in a list

@@ -24,8 +24,9 @@ class Stored:
 class SignIn:
     """Where an agent's sign-in shows without asking anybody, and how a person signs in.
 
-    `doubts` may stand for a sign-in of another kind. `is_whole` where nothing else could: only
-    then the absence of all of them means signed out.
+    `doubts` may stand for a sign-in of another kind, as may the files of a repository in
+    `repository_doubts`. `is_whole` where nothing else could: only then the absence of all of them
+    means signed out.
     """
 
     mend: str
@@ -33,6 +34,7 @@ class SignIn:
     files: tuple[Stored, ...] = ()
     doubts: tuple[Stored, ...] = ()
     doubtful_variables: tuple[str, ...] = ()
+    repository_doubts: tuple[str, ...] = ()
     is_whole: bool = False
 
 
