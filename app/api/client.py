@@ -62,6 +62,14 @@ class LogPiece:
 
 
 @dataclass(frozen=True)
+class DiffText:
+    """A unified diff; `is_cut` where there is more of it than a server tells."""
+
+    text: str
+    is_cut: bool = False
+
+
+@dataclass(frozen=True)
 class Created:
     """An accepted run; `replayed` where the key had already made it."""
 
@@ -179,9 +187,10 @@ class ApiClient(IssueCalls, LoopCalls, NotificationCalls):
         """What a run's agent reported so far."""
         return await self.ask(schemas.ReportOut, f"/runs/{run_id}/report")
 
-    async def diff(self, run_id: str) -> str:
+    async def diff(self, run_id: str) -> DiffText:
         """A run's unified diff."""
-        return (await self.send("GET", f"/runs/{run_id}/diff")).text
+        answer = await self.send("GET", f"/runs/{run_id}/diff")
+        return DiffText(answer.text, answer.headers["X-Diff-Truncated"] == "true")
 
     async def log(self, run_id: str, *, offset: int, limit: int) -> LogPiece:
         """Bytes of a run's log; a negative offset counts from the end."""

@@ -63,6 +63,7 @@ def report_out(services: Services, run: Run) -> ReportOut:
     return ReportOut(
         sentence=report.sentence,
         continue_command=services.reporter.continue_command(run, report),
+        working_copy=services.listing.working_copy(run),
         **report.as_data(),
     )
 

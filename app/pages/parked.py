@@ -176,7 +176,15 @@ def _cells(row: ParkedOut, visit: Visit) -> list[str]:
     project = f'<a href="/projects/{text(row.project_id)}">{plain_html(row.project_name)}</a>'
     size = "no copy" if row.bytes == 0 else size_words(row.bytes)
     age = ago_html(row.kept_since, visit.now())
-    return [branch, project, text(row.holds), plain_html(row.because), age, text(size)]
+    return [branch, project, _holds_html(row), plain_html(row.because), age, text(size)]
+
+
+def _holds_html(row: ParkedOut) -> str:
+    words = text(row.holds)
+    if not row.can_deliver and row.bytes == 0:
+        return words
+    # what is kept is looked at, and saved as a patch, where the run shows its diff
+    return f'<a href="/runs/{text(row.run_id)}?show=diff" title="See what it holds">{words}</a>'
 
 
 class DiscardDialog:

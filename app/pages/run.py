@@ -31,6 +31,9 @@ from app.state.retries import Retries, Source
 from app.state.usage import used_words
 from app.state.wire import ApiProblem, NoAnswer, ReportOut, RunOut, TimelineEvent
 
+# what `?show=` asks for; a pull request stands beside the timeline
+TAB_OF = {"pull-request": "timeline", "diff": "diff"}
+
 
 def register(door: Door) -> None:
     """Define `/runs/{id}`."""
@@ -107,13 +110,16 @@ class RunScreen:
 
     def _draw_right(self, two: ui.element) -> None:
         query = self.visit.client.request.query_params
-        self._tabs = RunTabs(two, "timeline" if query.get("show") == "pull-request" else "log")
+        shown = TAB_OF.get(query.get("show", ""), "log")
+        self._tabs = RunTabs(two, shown)
         with self._tabs.panel("log"):
             self._used = ui.html("", sanitize=clean).classes("sub only-narrow used")
             self._log.draw()
         with self._tabs.panel("diff"):
             self._diff = DiffPanel(self.visit, self.run.id, self._tabs.set_diff_size)
         self._tabs.when_opened("diff", self._diff.open)
+        if shown == "diff":
+            self.visit.on_arrival(self._diff.open)
         with self._tabs.panel("more"):
             self._provenance = Facts(self.visit, is_long=True)
 
@@ -153,7 +159,10 @@ class RunScreen:
     async def _hear(self, run: RunOut) -> None:
         if run.id != self._id:
             return
+        has_moved = (run.status, run.parked) != (self.run.status, self.run.parked)
         self._take(run)
+        if has_moved:
+            await self._look_at_report()
         if run.phase is Phase.DONE:
             # the last lines may have been written after the last word about the log
             await self._log.catch_up()
@@ -167,6 +176,17 @@ class RunScreen:
         if data.get("run_id") == self._id:
             self._report = data["report"]
             self._show_report()
+
+    async def _look_at_report(self) -> None:
+        # where its working copy is: made after it was taken up, and cleared away with its end
+        try:
+            self._report = await self.visit.api.report(self._id)
+        except (ApiProblem, NoAnswer) as problem:
+            self.visit.refuse(problem)
+            return
+        if not self.visit.client.is_deleted:
+            with self.visit.client:
+                self._show_report()
 
     async def _hear_log(self, data: dict[str, object]) -> None:
         if data.get("run_id") == self._id:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from nicegui import ui
@@ -10,7 +11,7 @@ from app.pages.components.diff_view import diff_html, diff_size
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, text
 from app.pages.visit import Visit
-from app.state.wire import ApiProblem, NoAnswer, RunOut
+from app.state.wire import ApiProblem, DiffText, NoAnswer, RunOut
 
 
 class DiffPanel:
@@ -41,6 +42,30 @@ class DiffPanel:
             self._is_open = False
             self._box.set_content(f'<p class="sub">{text(problem)}</p>')
             return
-        self._set_size(*diff_size(diff))
+        self._set_size(*diff_size(diff.text))
         path = f"/api/v1/runs/{self._run_id}/diff"
-        self._box.set_content(diff_html(diff, path) or '<p class="sub">No changes yet.</p>')
+        html = diff_html(diff.text, path)
+        save = save_html(self._run_id, diff) if html else ""
+        self._box.set_content(save + html or '<p class="sub">No changes yet.</p>')
+
+
+def save_html(run_id: str, diff: DiffText) -> str:
+    """The way to the diff as a file: a patch only where it can be applied as it is."""
+    lacks = [
+        words
+        for words, is_so in (
+            ("what lies beyond its first 2 MB", diff.is_cut),
+            ("binary files", re.search(r"^Binary files .* differ$", diff.text, re.M) is not None),
+        )
+        if is_so
+    ]
+    name, end, note = "Save patch", "patch", ""
+    if lacks:
+        name, end = "Save diff", "diff"
+        note = f'<span class="sub">It lacks {" and ".join(lacks)}.</span>'
+    run = text(run_id)
+    link = (
+        f'<a class="btn small" href="/api/v1/runs/{run}/diff" download="{run}.{end}"'
+        f' data-testid="save-diff">{name}</a>'
+    )
+    return f'<div class="tools">{link}{note}</div>'

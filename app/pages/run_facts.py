@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+
 from nicegui import ui
 
 from app.domain.ids import shorten
 from app.domain.reports import amount_words, cost_words
 from app.domain.words import Phase
+from app.pages.components.correlation_chip import copy_chip_html
 from app.pages.components.countdown import ago_html
 from app.pages.components.env_provenance import env_provenance_html
 from app.pages.components.markup import clean, text
@@ -56,7 +59,18 @@ def _short_facts(run: RunOut, report: ReportOut) -> list[tuple[str, str]]:
         ("Base", plain_html(base)),
         ("Used", text(_used_words(run, report))),
         ("Runyard", plain_html(f"{made.version} · {made.commit[:7]}")),
+        ("Working copy", _copy_html(report.working_copy)),
     ]
+
+
+def _copy_html(folder: str) -> str:
+    """A chip that copies the line by which a terminal goes to the folder."""
+    line = _go_to(folder)
+    return copy_chip_html("cd …", line, testid="working-copy", about="the line") if line else ""
+
+
+def _go_to(folder: str) -> str:
+    return f"cd {shlex.quote(folder)}" if folder else ""
 
 
 def _used_words(run: RunOut, report: ReportOut) -> str:
@@ -96,9 +110,12 @@ def _more_facts(run: RunOut, visit: Visit) -> list[tuple[str, str]]:
 
 
 def _session_facts(report: ReportOut) -> list[tuple[str, str]]:
+    command = report.continue_command
+    # an agent finds its session only in the folder where it began it
+    where = _go_to(report.working_copy) if command else ""
     return [
         ("Session", text(report.session_id or "")),
-        ("Go on by hand", text(report.continue_command)),
+        ("Go on by hand", text(" && ".join(part for part in (where, command) if part))),
     ]
 
 

@@ -48,6 +48,11 @@ class RunListing:
         with self._runs.stores.control.reading() as session:
             return run_ledger.count_open(session, project_id)
 
+    def working_copy(self, run: Run) -> str:
+        """The folder of a run's working copy, empty where there is none or it is going away."""
+        copies, is_kept = self._outside.copies, run.parked or run.status not in DONE
+        return str(copies.path(run.id)) if is_kept and copies.exists(run.id) else ""
+
     def diff(self, run: Run, project: Project | None) -> Diff:
         """Against the recorded base: of the files while a copy exists, else of the commits."""
         if project is None or run.base_sha is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.api.client import ApiClient, ApiProblem, Created, LogPiece, NoAnswer
+from app.api.client import ApiClient, ApiProblem, Created, DiffText, LogPiece, NoAnswer
 from app.api.schemas import (
     AccountHoldOut,
     Bar,
@@ -51,6 +51,7 @@ __all__ = [
     "Created",
     "DayFigures",
     "DeliveryOut",
+    "DiffText",
     "DoctorOut",
     "FiguresOut",
     "Finding",

@@ -31,6 +31,7 @@ def test_a_run_whose_agent_reports_nothing_has_an_empty_report(shop: Workshop) -
         "limit_resets_at": None,
         "sentence": "",
         "continue_command": "",
+        "working_copy": "",
     }
 
 

@@ -61,6 +61,7 @@ async def test_kept_work_is_discarded_only_by_its_name(
     assert "1 commit" in html
     assert "agent exited 3" in html
     assert f'href="/runs/{run.id}"' in html
+    assert f'<a href="/runs/{run.id}?show=diff"' in html
     user.find(marker="discard").click()
     await user.should_see("Type the branch name")
     await until(lambda: SURE in html_of(user))

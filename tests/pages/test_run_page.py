@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from nicegui.testing.user import User
 
+from app.api.client import DiffText
 from app.api.schemas import DeliveryOut
 from app.domain.words import Delivers, Status
 from app.pages.run_delivery import card_html, safe_href
+from app.pages.run_diff_panel import save_html
 from tests.pages.conftest import House, html_of, until
 from tests.pages.run_scenes import DELIVERS, DIES, WAITS, add_project, start, until_status
 from tests.state.run_samples import run_of
@@ -64,6 +66,36 @@ async def test_the_diff_is_text_and_read_when_it_is_looked_at(
     await until(lambda: "fixed.txt" in html_of(user))
     assert escape("<script>alert(1)</script>") in html_of(user)
     assert "<script" not in html_of(user)
+    assert f'download="{run.id}.patch"' in html_of(user)
+
+
+@pytest.mark.parametrize(
+    ("diff", "is_cut", "name", "note"),
+    [
+        ("+Binary files a and b differ\n", False, "Save patch", ""),
+        ("Binary files a/x and b/x differ\n", False, "Save diff", "It lacks binary files."),
+        ("+x\n", True, "Save diff", "It lacks what lies beyond its first 2 MB."),
+    ],
+)
+def test_only_what_can_be_applied_is_called_a_patch(
+    diff: str, name: str, note: str, *, is_cut: bool
+) -> None:
+    html = save_html("run_c0", DiffText(diff, is_cut))
+    assert f">{name}</a>" in html
+    assert (note in html) if note else ("lacks" not in html)
+
+
+async def test_a_working_copy_can_be_gone_to_while_it_is_there(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project = await add_project(house, user, tmp_path, WAITS)
+    run = await start(house, user, project, "k1")
+    await user.open(f"/runs/{run.id}")
+    await until(lambda: 'data-testid="working-copy"' in html_of(user))
+    assert f'{run.id}" title="cd {house.plane.settings.runs_root}' in html_of(user)
+    await house.api_of(user).stop(run.id)
+    await until(lambda: house.plane.ledgers.runs.find(run.id).released_at is not None)
+    await until(lambda: 'data-testid="working-copy"' not in html_of(user))
 
 
 async def test_a_death_says_why_in_the_head_and_in_the_timeline(

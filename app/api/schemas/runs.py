@@ -163,7 +163,10 @@ class TimelineEvent(Answer):
 
 
 class ReportOut(Answer):
-    """What the run's agent reported of its work so far; `sentence` is it in short."""
+    """What the run's agent reported of its work so far; `sentence` is it in short.
+
+    `working_copy` is the folder where it works or has left its work, empty where there is none.
+    """
 
     tools_used: int = 0
     files_edited: int = 0
@@ -176,6 +179,7 @@ class ReportOut(Answer):
     limit_resets_at: str | None = None
     sentence: str = ""
     continue_command: str = ""
+    working_copy: str = ""
 
 
 class Timeline(Answer):
