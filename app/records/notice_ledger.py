@@ -147,9 +147,12 @@ class NoticeLedger:
                     moments += [moment for moment in session.exec(query) if moment is not None]
         return min(moments, default=None)
 
-    def drop_strangers(self, known: Collection[str], because: str, now: datetime) -> int:
-        """End what waits for receivers that are no more; how many."""
-        strangers = (_pending, col(Notification.receiver).not_in(known))
+    def drop_strangers(
+        self, known: Collection[str], because: str, before: datetime, now: datetime
+    ) -> int:
+        """End what waits since before a moment for receivers that are no more; how many."""
+        is_old = col(Notification.created_at) < before
+        strangers = (_pending, is_old, col(Notification.receiver).not_in(known))
         count = 0
         for database in self._stores.holding_runs():
             with database.reading() as session:

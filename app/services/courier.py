@@ -21,6 +21,7 @@ from app.services.turns import Turns
 log = logging.getLogger(__name__)
 CLAIM = timedelta(seconds=60)  # longer than any send takes
 KEPT = timedelta(days=30)
+STRANGERS_KEPT = timedelta(days=1)  # a receiver may be left out by mistake
 NO_MORE = "This receiver is no longer in RUNYARD_NOTIFY_URLS."
 
 
@@ -138,6 +139,7 @@ class Courier:
         if self._has_tidied:
             return
         self._has_tidied = True
-        if dropped := self._ledger.drop_strangers(self._rules.marks, NO_MORE, now):
+        before = now - STRANGERS_KEPT
+        if dropped := self._ledger.drop_strangers(self._rules.marks, NO_MORE, before, now):
             log.info("%s notifications were for receivers that are no more", dropped)
         self._ledger.forget(now - KEPT)

@@ -10,6 +10,7 @@ import pytest
 
 from app.records.happenings import PersonNeeded
 from app.records.notice_ledger import NoticeLedger
+from app.services.courier import STRANGERS_KEPT
 from tests.fresh_databases import shared_database
 from tests.receivers import SECRET
 from tests.services.tellings import DESK, NOON, PHONE, telling
@@ -104,7 +105,7 @@ def test_what_waits_for_a_receiver_that_was_removed_is_dropped_and_says_why(tmp_
         yard.notifier.refuses = {PHONE: "It answered 500.", DESK: "It answered 500."}
         yard.run(yard.project())
     with telling(tmp_path, DESK) as yard:
-        yard.plane.clock.advance(7200)
+        yard.plane.clock.advance(7200 + STRANGERS_KEPT.total_seconds())
         yard.go_round()
         states = {row.state: row.because for row in yard.rows()}
         assert states == {
@@ -113,9 +114,22 @@ def test_what_waits_for_a_receiver_that_was_removed_is_dropped_and_says_why(tmp_
         }
         assert (len(yard.taken(DESK)), yard.taken(PHONE)) == (1, [])
     with telling(tmp_path, PHONE, DESK) as yard:
-        yard.plane.clock.advance(9000)
+        yard.plane.clock.advance(9000 + STRANGERS_KEPT.total_seconds())
         yard.go_round()
         assert yard.taken(PHONE) == []
+
+
+def test_a_receiver_that_was_left_out_by_mistake_loses_nothing(tmp_path: Path) -> None:
+    with telling(tmp_path, PHONE) as yard:
+        yard.notifier.refuses = {PHONE: "It answered 500."}
+        yard.run(yard.project())
+    with telling(tmp_path, DESK) as yard:
+        yard.plane.clock.advance(3600)
+        yard.go_round()
+    with telling(tmp_path, PHONE) as yard:
+        yard.plane.clock.advance(7200)
+        yard.go_round()
+        assert len(yard.taken(PHONE)) == 1
 
 
 def test_no_row_holds_an_address(tmp_path: Path) -> None:
