@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 
+from app.api import exports
 from app.api.asking import Key, asker_of, tell_accepted
 from app.api.gate import visitor_of
 from app.api.schemas import (
@@ -35,7 +36,7 @@ log = logging.getLogger(__name__)
 def routes(services: Services) -> APIRouter:
     """Everything below `/runs`."""
     router = APIRouter(tags=["runs"])
-    for some in (_starting, _listing, _telling, _content):
+    for some in (_starting, _listing, _telling, _content, exports.routes):
         router.include_router(some(services))
     return router
 

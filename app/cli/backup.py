@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 
 def write_backup(file: Target = None, json_only: Json = False, data_dir: DataDir = None) -> None:
-    """Write a backup of the data folder; a running server goes on.
+    """Write a backup of the data folder, server or not.
 
     It holds the database, the token, the settings and every branch that is not merged: keep it as
     you keep the token. It says what is not in it.

@@ -15,6 +15,7 @@ from app.cli import (
     backup,
     changes,
     demo,
+    export,
     issues,
     keys,
     limits,
@@ -47,6 +48,7 @@ PARTS = (
     limits,
     keys,
     notifications,
+    export,
     backup,
     restore,
 )

@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 
 def put_back(file: Backup, json_only: Json = False, data_dir: DataDir = None) -> None:
-    """Put a backup in the data folder's place; stop the server first.
+    """Put a backup back; no server may run.
 
     The backup is checked before anything is replaced. What was there is kept in a folder of its
     own; logs and working copies stay where they are.

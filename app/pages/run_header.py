@@ -123,6 +123,12 @@ def chips_html(run: RunOut) -> str:
         if other:
             href = f"/runs/{text(other)}"
             chips.append(f'<a class="chip" href="{href}">{name} {text(shorten(other))}</a>')
+    export = f"/api/v1/runs/{text(run.id)}/export"
+    title = "Row, timeline, report, diff and log in one file"
+    chips.append(
+        f'<a class="chip" href="{export}" download="{text(run.id)}.zip" title="{title}" '
+        'data-testid="run-export">Export</a>'
+    )
     return "".join(chips)
 
 

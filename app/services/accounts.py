@@ -71,6 +71,10 @@ class Accounts:
         """The one local person, made at the first start."""
         return self._ledger.operator(OPERATOR, now)
 
+    def secrets(self) -> tuple[bytes, ...]:
+        """What nothing that leaves this server may hold, whoever wrote it there."""
+        return (self._token,)
+
     def make_link_token(self, now: datetime) -> str:
         """A secret that signs the operator in once, within five minutes."""
         token = _new_secret(self._entropy)

@@ -61,6 +61,7 @@ COMMANDS: dict[str, list[str]] = {
     "runs report": ["{delivered}", "--json"],
     "runs logs": ["{delivered}", "--follow"],
     "runs diff": ["{delivered}"],
+    "export": ["{delivered}", "-o", "{spare}.zip", "--json"],
     "runs stop": ["{waiting}", "--json"],
     "runs deliver": ["{broken}", "--json"],
     "afk start": ["mill", "--issue", "{issue}", "--json"],
