@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 
 from app.api.asking import asker_of
 from app.api.gate import visitor_of
-from app.api.schemas import BulkFilter, BulkItemOut, BulkItems, BulkOrder, BulkOut
+from app.api.schemas import BulkFilter, BulkItemOut, BulkItems, BulkOrder, BulkOut, Bulks
 from app.domain.batches import BulkState
 from app.services.plane import Services
 from app.services.rows import Bulk, RunFilter
@@ -26,6 +26,11 @@ def routes(services: Services) -> APIRouter:
         wanted = _filter(body.filter)
         bulk = services.bulk.order(body.action, wanted, because, asker, services.clock())
         return _told(services, bulk)
+
+    @router.get("/bulk")
+    def list_them(limit: Annotated[int, Query(ge=1, le=100)] = 20) -> Bulks:
+        """What was ordered last, newest first."""
+        return Bulks(items=[_told(services, bulk) for bulk in services.bulk.ledger.newest(limit)])
 
     @router.get("/bulk/{bulk_id}")
     def show(bulk_id: str) -> BulkOut:

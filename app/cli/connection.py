@@ -108,16 +108,18 @@ class Server:
         body: Mapping[str, Any] | None = None,
         params: Mapping[str, Any] | None = None,
         key: str | None = None,
+        lines: bytes | None = None,
     ) -> httpx.Response:
-        """One call below the base path. Raises Refused or Unreachable."""
+        """One call below the base path; `lines` are NDJSON. Raises Refused or Unreachable."""
         httpx, correlation_id = _httpx(), uuid.uuid4().hex
         headers = {"X-Correlation-Id": correlation_id}
         if key:
             headers["x-idempotency-key"] = key
+        if lines is not None:
+            headers["Content-Type"] = "application/x-ndjson"
+        sent = {"json": body, "content": lines, "params": _given(params), "headers": headers}
         try:
-            answer = self.http.request(
-                method, BASE_PATH + path, json=body, params=_given(params), headers=headers
-            )
+            answer = self.http.request(method, BASE_PATH + path, **sent)
         except httpx.TransportError as error:
             arrived = _may_have_arrived(error)
             raise Unreachable(self.url, self.start, delivered=arrived) from error

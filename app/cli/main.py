@@ -13,6 +13,7 @@ from app import __version__
 from app.cli import (
     afk,
     backup,
+    batch,
     changes,
     demo,
     export,
@@ -42,6 +43,7 @@ PARTS = (
     issues,
     changes,
     runs,
+    batch,
     afk,
     parked,
     quota,

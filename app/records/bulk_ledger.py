@@ -38,6 +38,12 @@ class BulkLedger:
         with self._database.reading() as session:
             return session.get(Bulk, bulk_id)
 
+    def newest(self, limit: int) -> list[Bulk]:
+        """The orders that were given last."""
+        query = select_rows(Bulk).order_by(col(Bulk.created_at).desc(), col(Bulk.id).desc())
+        with self._database.reading() as session:
+            return list(session.exec(query.limit(limit)).all())
+
     def unfinished(self) -> list[Bulk]:
         """Orders that are not over, oldest first."""
         query = select_rows(Bulk).where(col(Bulk.ended_at).is_(None)).order_by(col(Bulk.created_at))

@@ -83,7 +83,7 @@ REFUSED: dict[str, list[str]] = {
     "notifications test": [],
 }
 TELLING_PROGRESS = {"runs wait"}
-ELSEWHERE = {"serve", "demo", "backup", "restore"}
+ELSEWHERE = {"batch", "serve", "demo", "backup", "restore"}
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from app.api.schemas.batches import (
     BulkItems,
     BulkOrder,
     BulkOut,
+    Bulks,
 )
 from app.api.schemas.figures import DayFigures, FiguresOut, ProjectFigures
 from app.api.schemas.issues import (
@@ -132,6 +133,7 @@ __all__ = [
     "BulkItems",
     "BulkOrder",
     "BulkOut",
+    "Bulks",
     "ChangeOut",
     "Changes",
     "CommentOut",

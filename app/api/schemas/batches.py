@@ -167,6 +167,12 @@ class BulkOut(Answer):
     ended_at: Moment | None = None
 
 
+class Bulks(Answer):
+    """What was ordered last, newest first."""
+
+    items: list[BulkOut]
+
+
 class BulkItemOut(Answer):
     """One of its runs and what came of it; `new_run_id` is the retry."""
 

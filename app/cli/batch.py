@@ -1,0 +1,188 @@
+"""`runyard batch`: a file of many runs, sent so that an interruption loses nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.batch_file import BatchFile, read_batch
+from app.cli.connection import Refused, Server, Unreachable, connect, read_json
+from app.cli.feed import LOST_SECONDS, PAUSE_SECONDS
+from app.cli.lookup import find_project
+from app.cli.options import DataDir, Json, ProjectName, example
+from app.cli.terminal import Screen, err, out, print_json
+from app.domain.ids import shorten
+
+NOT_COMPLETED = 4
+BAR = 30
+LOOK_SECONDS = 1.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    lines = example(
+        "runyard batch night.ndjson --project demo",
+        "runyard batch night.ndjson --project demo --key night-7 --wait",
+        """echo '{"task": "Tidy the README", "depth_level": "quick"}' > night.ndjson""",
+    )
+    app.command("batch", epilog=lines)(send_batch)
+
+
+def send_batch(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="A JSON object a line: task, issue, branch, agent, model, depth_level …",
+            metavar="FILE.ndjson",
+            exists=True,
+            dir_okay=False,
+            show_default=False,
+        ),
+    ],
+    project: ProjectName,
+    key: Annotated[
+        str | None,
+        typer.Option(help="The idempotency key; when not given, the file's own for today."),
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for its end; exit 4 unless every run succeeds.")
+    ] = False,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Start many runs from a file, a line each, and print the batch's id.
+
+    Sent again, interrupted or not, the same file goes on with the same batch: what is missing is
+    sent, nothing is started twice. Another day it is another batch.
+    """
+    server, screen = connect(data_dir), err()
+    project_id = str(find_project(server, project)["id"])
+    content = read_batch(file)
+    key = key or _own_key(content, project_id)
+    screen.say(f"key {key}")
+    batch_id = _make(server, project_id, len(content.lines), key)
+    with Meter(screen) as meter:
+        _send_missing(server, batch_id, content, meter)
+        batch = _until_ended(server, batch_id, meter) if wait else _look(server, batch_id)
+    if json_only:
+        print_json(batch)
+    else:
+        out().say(batch_id)
+        screen.say(_told(batch))
+    if wait and batch["status"] != "completed":
+        raise typer.Exit(NOT_COMPLETED)
+
+
+def _own_key(content: BatchFile, project_id: str) -> str:
+    words = f"{project_id} {datetime.now().astimezone().date()} {content.digest}"
+    return f"batch-{hashlib.sha256(words.encode()).hexdigest()[:24]}"
+
+
+def _make(server: Server, project_id: str, count: int, key: str) -> str:
+    body = {"project_id": project_id, "run_count": count}
+    answer = _patiently(lambda: server.send("POST", "/batches", body=body, key=key))
+    batch = read_json(answer, server.url)
+    if batch["replayed"]:
+        err().say(f"This key has made the batch {shorten(str(batch['id']))} before: it goes on.")
+    return str(batch["id"])
+
+
+def _look(server: Server, batch_id: str) -> dict[str, Any]:
+    return dict(_patiently(lambda: server.get(f"/batches/{batch_id}")))
+
+
+def _send_missing(server: Server, batch_id: str, content: BatchFile, meter: Meter) -> None:
+    """Ask what is missing and send it, until nothing is."""
+    path, count = f"/batches/{batch_id}/items", len(content.lines)
+    while missing := _look(server, batch_id)["missing"]:
+        sent = count - len(missing)
+        meter.show("sent", sent, count)
+        for piece in content.pieces(missing):
+            try:
+                receipt = read_json(server.send("POST", path, lines=piece), server.url)
+            except Unreachable:
+                break  # some of it may have arrived: the server is asked what is missing
+            _tell_refused(meter, receipt["items"])
+            meter.show("sent", receipt["received"], count)
+
+
+def _tell_refused(meter: Meter, items: list[dict[str, Any]]) -> None:
+    for item in items:
+        if item["status"] == "not_started":
+            meter.say(f"{item['index']} not started: {item['because']}")
+
+
+def _until_ended(server: Server, batch_id: str, meter: Meter) -> dict[str, Any]:
+    while True:
+        batch = _look(server, batch_id)
+        done = batch["run_count"] - batch["waiting"] - batch["live"]
+        meter.show("ended", done, batch["run_count"])
+        if batch["ended_at"] is not None and not batch["waiting"] and not batch["live"]:
+            return batch
+        time.sleep(LOOK_SECONDS)
+
+
+def _patiently(call: Callable[[], Any]) -> Any:
+    """Do it again while a server that was there is away, for LOST_SECONDS."""
+    lost_at = None
+    while True:
+        try:
+            return call()
+        except (Unreachable, Refused) as problem:
+            if isinstance(problem, Refused) and problem.status < 500:
+                raise
+            lost_at = lost_at or time.monotonic()
+            if time.monotonic() - lost_at > LOST_SECONDS:
+                raise
+            time.sleep(PAUSE_SECONDS)
+
+
+def _told(batch: dict[str, Any]) -> str:
+    words = ("delivered", "no_change", "failed", "held", "stopped", "live", "waiting")
+    parts = [f"{batch[word]} {word.replace('_', ' ')}" for word in words if batch[word]]
+    cost = batch["cost_usd"]
+    return " · ".join([batch["label"], *parts, *([f"${cost:.2f}"] if cost else [])])
+
+
+class Meter:
+    """How far it is: a bar on a terminal, elsewhere a line now and then."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._last = ""
+
+    def __enter__(self) -> Meter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._wipe()
+
+    def say(self, sentence: str) -> None:
+        """A line of its own, above the bar."""
+        self._wipe()
+        self._screen.say(sentence)
+        self._last = ""
+
+    def show(self, what: str, done: int, count: int) -> None:
+        """So many of so many."""
+        told = f"{what} {done} of {count}"
+        if told == self._last:
+            return
+        self._last = told
+        if not self._screen.is_tty:
+            self._screen.say(told)
+            return
+        full = BAR * done // count
+        self._screen.stream.write(f"\r\x1b[K{'█' * full}{'░' * (BAR - full)} {told}")
+        self._screen.stream.flush()
+
+    def _wipe(self) -> None:
+        if self._screen.is_tty:
+            self._screen.stream.write("\r\x1b[K")
+            self._screen.stream.flush()

@@ -1,0 +1,96 @@
+"""`runyard batch`: a file becomes a batch, once, whatever interrupts its sending."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.cli.connection import connect
+from tests.cli.live_shell import LiveShell
+
+QUICK: dict[str, Any] = {"depth_level": "quick", "delivers": "report"}
+
+
+def write(folder: Path, *lines: Any) -> str:
+    file = folder / "night.ndjson"
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    return str(file)
+
+
+def test_a_file_becomes_a_batch_and_sent_again_it_goes_on_with_it(
+    live: LiveShell, tmp_path: Path
+) -> None:
+    file = write(tmp_path, *({"task": f"please look {n}", **QUICK} for n in range(3)))
+    first = live.run("batch", file, "-p", "shop", "--wait")
+    assert first.code == 0, first.err
+    assert first.out.startswith("batch_")
+    assert first.err.splitlines()[0].startswith("key batch-")
+    assert "sent 3 of 3" in first.err
+    assert first.err.splitlines()[-1] == "Completed · 3 delivered"
+    again = live.run("batch", file, "-p", "shop")
+    assert (again.code, again.out) == (0, first.out)
+    assert "has made the batch" in again.err
+    other = live.run("batch", file, "-p", "shop", "--key", f"another-{tmp_path.name}", "--json")
+    assert other.json["id"] != first.out.strip()
+
+
+def test_only_what_is_missing_is_sent(live: LiveShell, tmp_path: Path) -> None:
+    lines = [{"index": n, "task": "please look", **QUICK} for n in range(30)]
+    file, key = write(tmp_path, *lines), f"half-{tmp_path.name}"
+    server = connect(live.folder)
+    project = next(one for one in server.get("/projects")["items"] if one["name"] == "shop")
+    body = {"project_id": project["id"], "run_count": 30}
+    batch = server.send("POST", "/batches", body=body, key=key).json()["id"]
+    some = "\n".join(json.dumps(lines[n]) for n in (0, 5, 29)).encode()
+    server.send("POST", f"/batches/{batch}/items", lines=some)
+    done = live.run("batch", file, "-p", "shop", "--key", key)
+    assert (done.code, done.out.strip()) == (0, batch)
+    assert [line for line in done.err.splitlines() if line.startswith("sent ")] == [
+        "sent 3 of 30",
+        "sent 28 of 30",
+        "sent 30 of 30",
+    ]
+    server.post(f"/batches/{batch}/stop")
+
+
+def test_what_cannot_be_started_is_told_with_its_place_and_is_exit_4_when_waited_for(
+    live: LiveShell, tmp_path: Path
+) -> None:
+    file = write(tmp_path, {"task": "please look", **QUICK}, {"issue": 4711})
+    done = live.run("batch", file, "-p", "shop", "--wait", "--json")
+    assert done.code == 4
+    assert "1 not started: There is no issue #4711." in done.err
+    assert done.json["status"] == "partly_failed"
+    assert (done.json["delivered"], done.json["failed"]) == (1, 1)
+
+
+def test_on_a_terminal_it_is_a_bar(live: LiveShell, tmp_path: Path) -> None:
+    file = write(tmp_path, *({"task": "please look", **QUICK} for _ in range(2)))
+    key = f"bar-{tmp_path.name}"
+    shown = live.run_on_a_terminal("batch", file, "-p", "shop", "--key", key).out
+    assert "░" * 30 + " sent 0 of 2" in shown
+    assert "█" * 30 + " sent 2 of 2" in shown
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("", "holds no lines"),
+        ("{}\n\n{", "Line 3 is not JSON."),
+        ("[]", "Line 1 is no JSON object."),
+        ('{"index": 0}\n{}', "Line 2 has no index"),
+        ('{"index": 0}\n{"index": 0}', "Line 2: the 2 lines must have the indexes 0 to 1"),
+        ('{"index": "0"}', "Line 1: the 1 lines must have the indexes 0 to 0"),
+    ],
+)
+def test_a_file_that_makes_no_sense_names_its_line_and_makes_nothing(
+    live: LiveShell, tmp_path: Path, content: str, sentence: str
+) -> None:
+    file = tmp_path / "bad.ndjson"
+    file.write_text(content)
+    done = live.run("batch", str(file), "-p", "shop")
+    assert (done.code, done.out) == (2, "")
+    assert sentence in " ".join(done.err.split())
