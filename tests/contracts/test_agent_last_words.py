@@ -268,3 +268,18 @@ def test_the_tool_that_is_at_work_is_known(agent: str, lines: int, tool: str) ->
     (file,) = RECORDED.glob(f"{agent}.*")
     told = events_of(agent, *file.read_bytes().splitlines(True)[:lines])
     assert [event for event in told if isinstance(event, Progressed)][-1].tool == tool
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("Invalid API key: sk-ant-api03-abcdefghijklmnop", "Invalid API key: sk-…"),
+        ("401 Unauthorized for Bearer abc.def-ghi_jkl=", "401 Unauthorized for Bearer …"),
+        ("Not logged in: ghp_abcdefghijklmnopqrst is no key", "Not logged in: ghp_… is no key"),
+        ("Please run /login in task-runner-of-mine", "Please run /login in task-runner-of-mine"),
+    ],
+)
+def test_evidence_holds_no_keys(said: str, kept: str) -> None:
+    assert word_of("claude", f"{said}\n".encode()).evidence == kept
+    event = {"type": "result", "is_error": True, "result": said}
+    assert word_of("claude", json.dumps(event).encode()).evidence == kept

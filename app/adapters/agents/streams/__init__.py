@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from app.adapters.agents.streams.aider import AiderStream
 from app.adapters.agents.streams.claude import ClaudeStream
 from app.adapters.agents.streams.codex import CodexStream
+from app.adapters.agents.streams.credentials import hide_keys
 from app.adapters.agents.streams.failures import Failures
 from app.adapters.agents.streams.fields import read_object, text_of
 from app.adapters.agents.streams.gemini import GeminiStream
 from app.adapters.agents.streams.lines import Lines
 from app.adapters.agents.streams.opencode import OpencodeStream
+from app.domain.last_words import Finished, LimitReached, Troubled
 from app.domain.reports import ReportEvent
 
 JSON_STREAMS = {
@@ -37,11 +40,13 @@ class StreamReader:
 
     def feed(self, data: bytes) -> list[ReportEvent]:
         """What the lines tell that end within `data`."""
-        return [event for line in self._lines.split(data) for event in self._read(line)]
+        lines = self._lines.split(data)
+        return [_without_keys(event) for line in lines for event in self._read(line)]
 
     def finish(self) -> list[ReportEvent]:
         """What a last line without an end tells."""
-        return [event for line in self._lines.rest() for event in self._read(line)]
+        lines = self._lines.rest()
+        return [_without_keys(event) for line in lines for event in self._read(line)]
 
     def _read(self, line: bytes) -> Iterator[ReportEvent]:
         text = line.decode("utf-8", "replace").strip()
@@ -53,3 +58,9 @@ class StreamReader:
             words = text_of(text, _MAX_TEXT_CHARS)
             told_by = self._text.read if self._text is not None else self._failures.told_in
             yield from told_by(words)
+
+
+def _without_keys(event: ReportEvent) -> ReportEvent:
+    if isinstance(event, Finished | LimitReached | Troubled):
+        return replace(event, evidence=hide_keys(event.evidence))
+    return event
