@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from app.domain.last_words import Failure, LastWord, Progressed, Retrying
+from app.domain.last_words import Failure, LastWord, LimitReached, Progressed, Retrying
 from tests.contracts.readings import RECORDED, events_of, report_of
 
 
@@ -283,3 +284,37 @@ def test_evidence_holds_no_keys(said: str, kept: str) -> None:
     assert word_of("claude", f"{said}\n".encode()).evidence == kept
     event = {"type": "result", "is_error": True, "result": said}
     assert word_of("claude", json.dumps(event).encode()).evidence == kept
+
+
+QUOTED = "You've hit your usage limit. You have exhausted your daily quota. rate_limit · resets 1pm"
+
+
+@pytest.mark.parametrize(
+    ("agent", "event"),
+    [
+        ("claude", {"type": "assistant", "message": {"content": [{"type": "text"}]}}),
+        ("claude", {"type": "user", "message": {"content": [{"type": "tool_result"}]}}),
+        ("claude", {"type": "result", "is_error": False, "result": ""}),
+        ("codex", {"type": "item.completed", "item": {"type": "agent_message"}}),
+        ("codex", {"type": "item.completed", "item": {"type": "command_execution"}}),
+        ("gemini", {"type": "message", "role": "assistant"}),
+        ("gemini", {"type": "tool_result", "tool_id": "a"}),
+        ("opencode", {"type": "text", "part": {"type": "text"}}),
+        ("opencode", {"type": "tool_use", "part": {"tool": "bash", "state": {}}}),
+    ],
+)
+def test_what_an_agent_or_its_tools_quote_is_no_limit(agent: str, event: dict[str, Any]) -> None:
+    line = json.dumps(_quoting(event)).encode() + b"\n"
+    told = events_of(agent, line * 2000)
+    assert not [one for one in told if isinstance(one, LimitReached)]
+    assert word_of(agent, line).limit is None
+
+
+def _quoting(event: Any) -> Any:
+    """The same with the words wherever something is said."""
+    if isinstance(event, list):
+        return [_quoting(one) for one in event]
+    if not isinstance(event, dict):
+        return event
+    said = dict.fromkeys(("text", "content", "result", "output", "aggregated_output"), QUOTED)
+    return said | {name: _quoting(value) for name, value in event.items() if value != ""}
