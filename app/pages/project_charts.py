@@ -41,20 +41,22 @@ class ChartsTab:
         self._none = testid(ui.html("", sanitize=clean).classes("card none"), "no-figures")
         with testid(ui.element("div"), "charts") as self._box:
             self._strip = ui.html("", sanitize=clean)
-            self._draw_charts()
+            for chart in self._draw_charts():
+                visit.on_arrival(chart.arrive)
         self._none.set_visibility(False)
         self._box.set_visibility(False)
         self.load = visit.looker(lambda: visit.api.figures(project.id, self._days), self._take)
         visit.on("run.changed", self._follow)
         visit.on_return(self.load)
 
-    def _draw_charts(self) -> None:
+    def _draw_charts(self) -> tuple[Chart, ...]:
         with ui.element("div").classes("charts"):
             self._outcomes, self._time = Chart("outcomes"), Chart("time")
             self._tokens, self._cost = Chart("tokens"), Chart("cost")
         with ui.element("details").classes("fold above"):
             ui.html("Show as table", sanitize=clean, tag="summary").mark("show-table")
             self._table = testid(ui.html("", sanitize=clean).classes("wrap"), "figures-table")
+        return self._outcomes, self._time, self._tokens, self._cost
 
     async def _follow(self, run: RunOut) -> None:
         if run.project_id == self._id and run.ended_at is not None:

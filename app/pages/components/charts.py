@@ -36,7 +36,10 @@ class Series:
 
 
 class Chart:
-    """A chart with its heading; `show` changes its bars in place."""
+    """A chart with its heading; `show` changes its bars in place.
+
+    The first bars are drawn at `arrive`: ECharts is large, and no page waits for it to be read.
+    """
 
     def __init__(self, name: str) -> None:
         with testid(ui.element("section").classes("card chart"), "chart", chart=name) as self.card:
@@ -46,6 +49,14 @@ class Chart:
             self._picture = ui.element("div").props("role=img")
         self._chart: ui.echart | None = None
         self._names: list[str] = []
+        self._wanted: tuple[dict[str, Any], list[str]] | None = None
+        self._is_here = False
+
+    def arrive(self) -> None:
+        """The browser has the page: draw what there is to draw."""
+        self._is_here = True
+        if self._wanted is not None:
+            self._draw(*self._wanted)
 
     def show(
         self, heading: str, about: str, days: Sequence[str], series: Sequence[Series], none: str
@@ -58,7 +69,9 @@ class Chart:
         self._picture.set_visibility(bool(drawn))
         self._picture.props["aria-label"] = about
         self._legend.set_content(_legend_html(drawn) if len(series) > 1 else "")
-        self._draw(options_of(days, drawn), [one.name for one in drawn])
+        self._wanted = (options_of(days, drawn), [one.name for one in drawn])
+        if self._is_here:
+            self._draw(*self._wanted)
 
     def _draw(self, options: dict[str, Any], names: list[str]) -> None:
         if self._chart is not None and names == self._names:
