@@ -94,12 +94,15 @@ class PostgresServer:
     def tell(self, command: str, *values: Any, database: str = "postgres") -> list[tuple[Any, ...]]:
         """One statement, committed by itself; its rows."""
         with psycopg.connect(self.url(database), autocommit=True) as connection:
-            answer = connection.execute(command, values)  # type: ignore[arg-type]
+            answer = connection.execute(command, values or None)  # type: ignore[arg-type]
             return answer.fetchall() if answer.description else []
 
     def create(self, name: str, template: str = "template1") -> str:
         """Make a database, empty or a copy of another that nobody uses; its address."""
-        self.tell(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        [(version,)] = self.tell("SELECT current_setting('server_version_num')::int")
+        # with nothing to be written safely, the older way is the quicker one
+        how = "STRATEGY file_copy" if version >= 150000 else ""
+        self.tell(f'CREATE DATABASE "{name}" TEMPLATE "{template}" {how}')
         return self.url(name)
 
     def _command(self, program: str) -> list[str]:

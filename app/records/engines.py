@@ -35,8 +35,8 @@ def postgresql_url(url: str) -> URL:
 def postgresql_engine(url: str, *, size: int, may_write: bool, busy_seconds: float) -> Engine:
     """An engine whose writers take turns, and whose readers see one moment each, as SQLite's do.
 
-    Whoever waits longer than `busy_seconds` for a lock, or for an answer, is refused; whoever
-    keeps others waiting as long loses the connection.
+    Whoever waits longer than `busy_seconds` for a lock is refused; a statement may take three
+    times as long, and who does nothing for as long inside a transaction loses it.
     """
     from psycopg import IsolationLevel
 
@@ -49,15 +49,19 @@ def postgresql_engine(url: str, *, size: int, may_write: bool, busy_seconds: flo
         json_serializer=_json_without_nul,
     )
     milliseconds = max(1, int(busy_seconds * 1000))
-    limits = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
+    limits = {
+        "lock_timeout": milliseconds,
+        "statement_timeout": 3 * milliseconds,
+        "idle_in_transaction_session_timeout": 3 * milliseconds,
+    }
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _: Any) -> None:
         connection.adapters.register_dumper(str, _dumper_without_nul())
         connection.autocommit = True
         connection.execute("SET timezone TO 'UTC'")
-        for limit in limits:
-            connection.execute(f"SET {limit} TO {milliseconds}")
+        for limit, longest in limits.items():
+            connection.execute(f"SET {limit} TO {longest}")
         connection.autocommit = False
         if not may_write:
             connection.isolation_level = IsolationLevel.REPEATABLE_READ

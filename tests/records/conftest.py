@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,15 +12,14 @@ from app.records.database import Database
 from app.records.feed import Change
 from app.records.routing import Stores
 from app.records.run_ledger import RunLedger
-from tests.records.samples import opened_database, stores_on
+from tests.fresh_databases import KINDS, POSTGRESQL, fresh_database, lent_postgresql
+from tests.records.samples import stores_on
 
 
-@pytest.fixture(scope="session")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The file of a database that has just been made."""
-    file = tmp_path_factory.mktemp("fresh") / "x.db"
-    opened_database(file, lambda _: None).close()
-    return file.read_bytes()
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which database: every test that uses one is two."""
+    return str(request.param)
 
 
 @pytest.fixture
@@ -29,17 +29,31 @@ def told() -> list[Change]:
 
 
 @pytest.fixture
+def address_of(tmp_path: Path, kind: str) -> Iterator[Callable[[str], str]]:
+    """The addresses of fresh databases by name; the same name is the same database."""
+    addresses: dict[str, str] = {}
+    with ExitStack() as lent:
+
+        def address(name: str) -> str:
+            if kind == POSTGRESQL and name not in addresses:
+                addresses[name] = lent.enter_context(lent_postgresql())
+            elif name not in addresses:
+                addresses[name] = f"sqlite:///{tmp_path / name}"
+                (tmp_path / name).write_bytes(fresh_database())
+            return addresses[name]
+
+        yield address
+
+
+@pytest.fixture
 def open_database(
-    tmp_path: Path, told: list[Change], fresh: bytes
-) -> Iterator[Callable[[str], Database]]:
-    """Opens databases by name; the same name is the same file."""
+    address_of: Callable[[str], str], told: list[Change]
+) -> Iterator[Callable[..., Database]]:
+    """Opens databases by name, for whoever hears of changes."""
     opened: list[Database] = []
 
-    def open_one(name: str) -> Database:
-        file = tmp_path / name
-        if not file.exists():
-            file.write_bytes(fresh)
-        opened.append(Database(f"sqlite:///{file}", tell=told.extend))
+    def open_one(name: str, tell: Callable[[list[Change]], None] = told.extend) -> Database:
+        opened.append(Database(address_of(name), tell=tell))
         return opened[-1]
 
     yield open_one
@@ -48,9 +62,9 @@ def open_database(
 
 
 @pytest.fixture
-def database(open_database: Callable[[str], Database]) -> Database:
+def database(open_database: Callable[..., Database]) -> Database:
     """One database."""
-    return open_database("runyard.db")
+    return open_database("runyard")
 
 
 @pytest.fixture

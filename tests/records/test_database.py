@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import StatementError
 from sqlmodel import col, select
 
 from app.records import database as database_module
 from app.records.database import Database, DatabaseSilent
+from app.records.engines import WRITER_LOCK
 from app.records.feed import Change, ProjectChanged
+from app.records.migration import migrate
 from app.records.tables import Person, Project
-from tests.records.samples import NOW, draft_project, opened_database
+from tests.agents_for_tests.runs import until
+from tests.fresh_databases import POSTGRESQL, SQLITE, one_postgres
+from tests.records.samples import NOW, draft_project
 
 
 def person(number: int = 1) -> Person:
@@ -68,29 +73,27 @@ def test_an_exception_leaves_nothing_and_tells_nobody(
     assert count(database) == 1
 
 
-def test_changes_are_told_once_each_after_the_commit(tmp_path: Path) -> None:
+def test_changes_are_told_once_each_after_the_commit(
+    open_database: Callable[..., Database],
+) -> None:
     seen: list[tuple[list[Change], int]] = []
-    database = opened_database(
-        tmp_path / "x.db", lambda changes: seen.append((changes, count(database)))
-    )
+    database = open_database("x", lambda changes: seen.append((changes, count(database))))
     with database.transaction() as tx:
         tx.add(person())
         tx.announce(ProjectChanged("a"), ProjectChanged("b"), ProjectChanged("a"))
-    database.close()
     assert seen == [([ProjectChanged("a"), ProjectChanged("b")], 1)]
 
 
-def test_who_hears_of_a_change_may_write(tmp_path: Path) -> None:
+def test_who_hears_of_a_change_may_write(open_database: Callable[..., Database]) -> None:
     def write_more(changes: list[Change]) -> None:
         with database.transaction() as tx:
             tx.add(person(2))
 
-    database = opened_database(tmp_path / "x.db", write_more)
+    database = open_database("x", write_more)
     with database.transaction() as tx:
         tx.add(person(1))
         tx.announce(ProjectChanged("a"))
     assert count(database) == 2
-    database.close()
 
 
 def test_f37_fifty_writers_that_read_first_lose_nothing(database: Database) -> None:
@@ -119,10 +122,10 @@ def test_f37_fifty_writers_that_read_first_lose_nothing(database: Database) -> N
         assert session.get_one(Project, "proj_1").strikes == 50
 
 
-def test_f37_two_servers_on_one_file_lose_nothing(
-    open_database: Callable[[str], Database],
+def test_f37_two_servers_on_one_database_lose_nothing(
+    open_database: Callable[..., Database],
 ) -> None:
-    both = [open_database("shared.db"), open_database("shared.db")]
+    both = [open_database("shared"), open_database("shared")]
     with both[0].transaction() as tx:
         tx.add(draft_project(strikes=0))
     failures: list[BaseException] = []
@@ -160,29 +163,40 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.1)
 
 
+@contextmanager
+def locked(address: str) -> Iterator[None]:
+    """Hold the place of the one writer, as another server does that has come to a stop."""
+    engine = create_engine(address.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.connect() as other:
+        if engine.name == "sqlite":
+            other.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            other.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
+        yield
+        other.rollback()
+    engine.dispose()
+
+
 @pytest.mark.usefixtures("impatient")
 def test_f36_a_database_that_stays_locked_is_silent_and_recovers(
-    open_database: Callable[[str], Database], tmp_path: Path
+    open_database: Callable[..., Database], address_of: Callable[[str], str]
 ) -> None:
-    database = open_database("locked.db")
-    other = sqlite3.connect(tmp_path / "locked.db", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(DatabaseSilent, match="locked"):
-        add_person(database)
-    # reading is possible all the time
-    assert database.answers()
-    assert count(database) == 0
-    other.execute("ROLLBACK")
-    other.close()
+    database = open_database("locked")
+    with locked(address_of("locked")):
+        with pytest.raises(DatabaseSilent, match="lock"):
+            add_person(database)
+        # reading is possible all the time
+        assert database.answers()
+        assert count(database) == 0
     add_person(database)
     assert count(database) == 1
 
 
 @pytest.mark.usefixtures("impatient")
 def test_f36_a_writer_that_waits_for_the_writing_connection_too_long_is_told(
-    open_database: Callable[[str], Database],
+    open_database: Callable[..., Database],
 ) -> None:
-    database = open_database("busy.db")
+    database = open_database("busy")
     with database.transaction() as tx:
         tx.add(person(1))
         tx.flush()
@@ -191,13 +205,18 @@ def test_f36_a_writer_that_waits_for_the_writing_connection_too_long_is_told(
     assert count(database) == 1
 
 
-def test_a_database_that_cannot_be_opened_is_silent(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path}/no/such/folder/x.db", tell=lambda _: None)
+@pytest.mark.parametrize("address", ["sqlite:///{}/no/such/x.db", "postgresql:///x?host={}"])
+def test_a_database_that_cannot_be_opened_is_silent(tmp_path: Path, address: str) -> None:
+    database = Database(address.format(tmp_path), tell=lambda _: None)
     assert not database.answers()
     with pytest.raises(DatabaseSilent), database.transaction() as tx:
         tx.execute(text("SELECT 1"))
+    with pytest.raises(DatabaseSilent):
+        migrate(database, backups=tmp_path, now=NOW)
+    database.close()
 
 
+@pytest.mark.parametrize("kind", [SQLITE], indirect=True)
 def test_the_pragmas_that_make_an_accepted_run_last_are_set(database: Database) -> None:
     with database.reading() as session:
         found = {
@@ -232,3 +251,63 @@ def test_times_come_back_in_utc_to_the_microsecond(database: Database) -> None:
 def test_nothing_is_opened_before_it_is_asked(tmp_path: Path) -> None:
     Database(f"sqlite:///{tmp_path}/x.db", tell=lambda _: None).close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_nul_comes_into_a_database(database: Database) -> None:
+    name, words = "p" + ("" if database.is_sqlite else "\0"), ["a\0b", "\\u0000"]
+    add_row(database, Person(id="person_1", name=name, created_at=NOW))
+    add_row(database, draft_project(frameworks=words))
+    with database.reading() as session:
+        found = session.get_one(Project, "proj_1").frameworks
+        stored = session.get_one(Person, "person_1").name
+    if not database.is_sqlite:
+        assert (stored, found) == ("p\ufffd", ["a\ufffdb", "\\u0000"])
+
+
+@pytest.mark.parametrize("kind", [POSTGRESQL], indirect=True)
+class TestPostgreSQL:
+    """What SQLite's file does by itself."""
+
+    def test_one_reading_sees_one_moment(self, database: Database) -> None:
+        with database.reading() as session:
+            assert session.exec(select(Person)).all() == []
+            add_person(database)
+            assert session.exec(select(Person)).all() == []
+        assert count(database) == 1
+
+    def test_a_reading_writes_nothing(self, database: Database) -> None:
+        with pytest.raises(DatabaseSilent, match="read-only"), database.reading() as session:
+            session.execute(text("DELETE FROM person"))
+
+    @pytest.mark.usefixtures("impatient")
+    def test_a_writer_that_has_come_to_a_stop_loses_its_place(
+        self, open_database: Callable[..., Database]
+    ) -> None:
+        stuck, other = open_database("x"), open_database("x")
+
+        def come_to_a_stop() -> None:
+            with stuck.transaction() as tx:
+                tx.add(person(1))
+                tx.flush()
+                until(lambda: can_write(other, person(2)), "the other gets its turn")
+
+        with pytest.raises(DatabaseSilent):
+            come_to_a_stop()
+        assert count(other) == 1
+
+    def test_connections_that_were_cut_off_are_made_again(self, database: Database) -> None:
+        add_person(database)
+        name = make_url(database.url).database
+        cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s"
+        assert one_postgres().tell(cut, name) == [(1,)]
+        assert count(database) == 1
+        add_person(database, 2)
+        assert count(database) == 2
+
+
+def can_write(database: Database, row: Person) -> bool:
+    try:
+        add_row(database, row)
+    except DatabaseSilent:
+        return False
+    return True

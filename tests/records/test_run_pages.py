@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import delete
 
 from app.domain.words import Phase, Status
 from app.records.database import Database
@@ -39,28 +39,29 @@ def ids_of(page: Page) -> list[str]:
 ROWS = st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=14)
 
 
-@settings(max_examples=25, deadline=None)
+@pytest.fixture
+def halves(open_database: Callable[..., Database]) -> Stores:
+    """Runs in two databases."""
+    return stores_on(open_database("control"), open_database("runs"))
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(rows=ROWS, limit=st.integers(1, 5))
 def test_every_row_is_on_one_page_and_back_pages_mirror_forward_ones(
-    fresh: bytes, rows: list[tuple[int, bool]], limit: int
+    halves: Stores, rows: list[tuple[int, bool]], limit: int
 ) -> None:
-    with TemporaryDirectory() as folder:
-        files = [Path(folder) / name for name in ("control.db", "runs.db")]
-        for file in files:
-            file.write_bytes(fresh)
-        both = [Database(f"sqlite:///{file}", tell=lambda _: None) for file in files]
-        stores = stores_on(*both)
-        added: list[Run] = []
-        for at, split in rows:
-            moment = NOW + timedelta(microseconds=at)
-            added.append(draft_run(id=run_id(moment, split=split), created_at=moment))
-        for store in both:
-            with store.transaction() as tx:
-                tx.add_all([run for run in added if stores.owner_of(run.id) is store])
-        expected = sorted(added, key=lambda run: (run.created_at, run.id), reverse=True)
-        check_walk(stores, [run.id for run in expected], limit)
-        for store in both:
-            store.close()
+    added: list[Run] = []
+    for at, split in rows:
+        moment = NOW + timedelta(microseconds=at)
+        added.append(draft_run(id=run_id(moment, split=split), created_at=moment))
+    for store in halves.holding_runs():
+        with store.transaction() as tx:
+            tx.execute(delete(Run))
+            tx.add_all([run for run in added if halves.owner_of(run.id) is store])
+    expected = sorted(added, key=lambda run: (run.created_at, run.id), reverse=True)
+    check_walk(halves, [run.id for run in expected], limit)
 
 
 def check_walk(stores: Stores, expected: list[str], limit: int) -> None:
