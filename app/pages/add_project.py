@@ -6,6 +6,7 @@ from typing import Any
 
 from nicegui import ui
 
+from app.pages.addresses import page_at
 from app.pages.components.buttons import button, link_button
 from app.pages.components.correlation_chip import correlation_chip_html
 from app.pages.components.fields import Field, area_field, text_field
@@ -22,7 +23,7 @@ from app.state.wire import ApiProblem, NoAnswer
 def register(door: Door) -> None:
     """Define `/projects/add`."""
 
-    @ui.page("/projects/add", dark=None)
+    @page_at("/projects/add")
     async def add_project_page() -> None:
         visit = await Visit.open(door)
         with frame(visit, title="Add project", active="projects", crumbs=[("Projects", "/")]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nicegui import ui
 
+from app.pages.addresses import page_at
 from app.pages.components.buttons import link_button
 from app.pages.components.markup import clean
 from app.pages.frame import frame
@@ -55,7 +56,7 @@ three minutes: a delivery by hand, three failures by the loop, the pause, Reset,
 def register(door: Door) -> None:
     """Define `/guide`."""
 
-    @ui.page("/guide", dark=None)
+    @page_at("/guide")
     async def guide_page() -> None:
         visit = await Visit.open(door)
         with frame(visit, title="How a run works", active="", crumbs=[("Projects", "/")]):

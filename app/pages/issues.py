@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nicegui import ui
 
+from app.pages.addresses import page_at
 from app.pages.components.markdown import format_markdown
 from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain
@@ -24,7 +25,7 @@ ELSEWHERE = "This project's issues are kept in its own tracker."
 def register(door: Door) -> None:
     """Define `/projects/{id}/issues` and `/projects/{id}/issues/{n}`."""
 
-    @ui.page("/projects/{project_id}/issues", dark=None)
+    @page_at("/projects/{project_id}/issues")
     async def issues_page(project_id: str, tab: str = "") -> None:
         visit = await Visit.open(door)
         try:
@@ -41,7 +42,7 @@ def register(door: Door) -> None:
             shown = (IssuesTab if chosen == "Issues" else ChangesTab)(visit, project, row)
         await shown.load()
 
-    @ui.page("/projects/{project_id}/issues/{number}", dark=None)
+    @page_at("/projects/{project_id}/issues/{number}")
     async def issue_page(project_id: str, number: str) -> None:
         visit = await Visit.open(door)
         asked = int(number) if number.isdecimal() and len(number) < 10 else 0

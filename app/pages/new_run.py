@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from nicegui import ui
 
+from app.pages.addresses import page_at
 from app.pages.components.markup import clean
 from app.pages.components.plain_sight import plain, plain_html
 from app.pages.dress import dress_form, dress_runs
@@ -24,7 +25,7 @@ Answer = TypeVar("Answer")
 def register(door: Door) -> None:
     """Define `/projects/{id}/run`."""
 
-    @ui.page("/projects/{project_id}/run", dark=None)
+    @page_at("/projects/{project_id}/run")
     async def new_run_page(project_id: str) -> None:
         visit = await Visit.open(door)
         try:

@@ -8,6 +8,7 @@ from functools import partial
 from nicegui import ui
 
 from app.domain.sizes import size_words
+from app.pages.addresses import page_at
 from app.pages.components.buttons import button
 from app.pages.components.correlation_chip import copy_chip_html
 from app.pages.components.countdown import ago_html
@@ -30,7 +31,7 @@ Act = Callable[[ParkedOut], Awaitable[None]]
 def register(door: Door) -> None:
     """Define `/parked`."""
 
-    @ui.page("/parked", dark=None)
+    @page_at("/parked")
     async def parked_page() -> None:
         visit = await Visit.open(door)
         screen = ParkedScreen(visit)

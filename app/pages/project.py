@@ -9,6 +9,7 @@ from datetime import datetime
 
 from nicegui import ui
 
+from app.pages.addresses import page_at
 from app.pages.components.buttons import link_button
 from app.pages.components.markup import clean, text
 from app.pages.components.next_plan import NextSweep
@@ -46,7 +47,7 @@ TABS: dict[str, type[Tab]] = {
 def register(door: Door) -> None:
     """Define `/projects/{id}` and `/projects/{id}/changes/{n}`."""
 
-    @ui.page("/projects/{project_id}", dark=None)
+    @page_at("/projects/{project_id}")
     async def project_page(project_id: str, tab: str = "") -> None:
         visit = await Visit.open(door)
         try:
@@ -59,7 +60,7 @@ def register(door: Door) -> None:
             shown = TABS[chosen](visit, project, row)
         await asyncio.gather(shown.load(), sweep.look())
 
-    @ui.page("/projects/{project_id}/changes/{number}", dark=None)
+    @page_at("/projects/{project_id}/changes/{number}")
     async def change_page(project_id: str, number: str) -> None:
         visit = await Visit.open(door)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nicegui import ui
 
+from app.pages.addresses import page_at
 from app.pages.components.buttons import button, link_button
 from app.pages.components.countdown import at_html
 from app.pages.components.marks import testid
@@ -23,7 +24,7 @@ NEEDS = 6
 def register(door: Door) -> None:
     """Define `/`."""
 
-    @ui.page("/", dark=None)
+    @page_at("/")
     async def projects_page() -> None:
         visit = await Visit.open(door)
         quota = await visit.api.quota()

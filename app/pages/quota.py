@@ -6,6 +6,7 @@ from datetime import datetime
 
 from nicegui import ui
 
+from app.pages.addresses import page_at
 from app.pages.components.countdown import at_html, iso, until_html
 from app.pages.components.limits_banner import limits_html
 from app.pages.components.marks import testid
@@ -23,7 +24,7 @@ from app.state.wire import ApiProblem, QuotaOut
 def register(door: Door) -> None:
     """Define `/quota`."""
 
-    @ui.page("/quota", dark=None)
+    @page_at("/quota")
     async def quota_page() -> None:
         visit = await Visit.open(door)
         try:

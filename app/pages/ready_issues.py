@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nicegui import ui
 
+from app.pages.addresses import page_at
 from app.pages.components.buttons import link_button
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, text
@@ -21,7 +22,7 @@ ROWS = 50
 def register(door: Door) -> None:
     """Define `/issues`."""
 
-    @ui.page("/issues", dark=None)
+    @page_at("/issues")
     async def issues_page() -> None:
         visit = await Visit.open(door)
         with frame(visit, title="Issues", active="issues"):

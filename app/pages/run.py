@@ -10,6 +10,7 @@ from typing import Any
 from nicegui import ui
 
 from app.domain.words import Phase
+from app.pages.addresses import page_at
 from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain
 from app.pages.dress import dress_log, dress_runs
@@ -38,7 +39,7 @@ TAB_OF = {"pull-request": "timeline", "diff": "diff"}
 def register(door: Door) -> None:
     """Define `/runs/{id}`."""
 
-    @ui.page("/runs/{run_id}", dark=None)
+    @page_at("/runs/{run_id}")
     async def run_page(run_id: str) -> None:
         visit = await Visit.open(door)
         try:

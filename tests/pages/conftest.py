@@ -24,6 +24,19 @@ from tests.fresh_databases import put_database
 PORT = 8080
 ADDRESS = f"http://127.0.0.1:{PORT}"
 PATIENCE_SECONDS = 10.0
+LOOKS = 100  # a tenth of a second apart
+
+
+class Person(User):
+    """Somebody who looks at a page until it shows what is awaited, as the machine may be busy."""
+
+    async def should_see(self, *args: Any, retries: int = LOOKS, **kwargs: Any) -> None:
+        """Look until something is there."""
+        await super().should_see(*args, retries=retries, **kwargs)
+
+    async def should_not_see(self, *args: Any, retries: int = LOOKS, **kwargs: Any) -> None:
+        """Look until something is gone."""
+        await super().should_not_see(*args, retries=retries, **kwargs)
 
 
 @dataclass
@@ -42,7 +55,7 @@ class House:
         token = self.plane.services.accounts.make_link_token(self.plane.clock())
         answer = await http.get("/login", params={"token": token})
         assert answer.status_code == 303
-        return User(http)
+        return Person(http)
 
     def api_of(self, user: User) -> ApiClient:
         """The API as that person uses it."""

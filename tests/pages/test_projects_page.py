@@ -13,7 +13,6 @@ from app.api.schemas import IssueOut, NewIssue, NewProject, ProjectOut
 from tests.pages.conftest import House, html_of, until
 from tests.repositories import make_origin
 
-BUSY = 100  # looks, a tenth of a second apart: the machine may be busy
 HOSTILE = '";alert(1)//<img src=x onerror=alert(1)>'
 
 
@@ -101,7 +100,7 @@ async def test_an_empty_runyard_offers_three_ways_in(user: User) -> None:
 async def test_the_demo_project_is_one_click_away(house: House, user: User) -> None:
     await user.open("/")
     user.find(marker="demo-project").click()
-    await user.should_see(marker="project-card", retries=BUSY)
+    await user.should_see(marker="project-card")
     (project,) = await house.api_of(user).projects()
     assert project.name == "demo"
 
@@ -194,9 +193,9 @@ async def test_the_menu_offers_reset_always_and_starts_a_chosen_issue(
     await write_issues(house, user, shop.id, 3)
     await user.open("/")
     press(user, shop.id, "card-menu")
-    await user.should_see(marker="reset", retries=BUSY)
+    await user.should_see(marker="reset")
     user.find(marker="choose-issue").click()
-    await user.should_see(marker="issue-picker", retries=BUSY)
+    await user.should_see(marker="issue-picker")
     user.find(marker="issue-picker").click()
     user.find("#2 Do 1").click()
     user.find(marker="start-issue").click()
@@ -240,13 +239,13 @@ async def test_archiving_wants_to_be_pressed_twice(
     project = await add(house, user, tmp_path, "shop")
     await user.open("/")
     press(user, project.id, "card-menu")
-    await user.should_see("Archive", retries=BUSY)
+    await user.should_see("Archive")
     user.find("Archive").click()
     await user.should_see("Press again to archive")
     assert (await house.api_of(user).project(project.id)).archived_at is None
     user.find("Press again to archive").click()
     await until(lambda: not _sees(user, "project-card"))
-    await user.should_see("Archived. Its history can still be read.", retries=BUSY)
+    await user.should_see("Archived. Its history can still be read.")
     assert (await house.api_of(user).project(project.id)).archived_at is not None
 
 
