@@ -10,14 +10,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
     rule,
-    run_state_machine_as_test,
 )
 
 from app.domain.lifecycle import DONE
@@ -29,6 +27,7 @@ from app.records.tables import Project, Run
 from app.services.trigger import Order
 from tests.fake_planes import FakePlane
 from tests.fakes import World
+from tests.services.stories import tell
 
 INTERLEAVINGS, INTERLEAVINGS_OF_THE_SOAK = 40, 300
 ENDED = {"succeeded", "died", "timed_out", "stopped", "not_started"}
@@ -273,26 +272,10 @@ class Interleavings(RuleBasedStateMachine):
         return self.plane.ledgers.runs.newest_of(self.project.id, limit=1000)
 
 
-def tell(interleavings: int) -> None:
-    """So many stories, always the same ones."""
-    run_state_machine_as_test(
-        Interleavings,
-        settings=settings(
-            max_examples=interleavings,
-            stateful_step_count=20,
-            derandomize=True,
-            phases=[Phase.generate],
-            deadline=None,
-            database=None,
-            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-        ),
-    )
-
-
 def test_f12_f13_every_run_ends_once_with_the_right_count() -> None:
-    tell(INTERLEAVINGS)
+    tell(Interleavings, INTERLEAVINGS, 20)
 
 
 @pytest.mark.soak
 def test_f12_f13_every_run_ends_once_with_the_right_count_in_300_interleavings() -> None:
-    tell(INTERLEAVINGS_OF_THE_SOAK)
+    tell(Interleavings, INTERLEAVINGS_OF_THE_SOAK, 20)

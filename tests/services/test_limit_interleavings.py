@@ -7,14 +7,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
     rule,
-    run_state_machine_as_test,
 )
 
 from app.domain.holds import MAX_RESUMES, STAGGER
@@ -22,6 +20,7 @@ from app.errors import AccountHeld, ConcurrencyLimit, Refusal
 from app.records.audit_ledger import Deed
 from app.records.tables import Run
 from tests.services.limited import Limited, install_claude
+from tests.services.stories import tell
 
 INTERLEAVINGS, INTERLEAVINGS_OF_THE_SOAK = 12, 200
 WHICH = st.integers(0, 3)
@@ -172,26 +171,10 @@ class Limits(RuleBasedStateMachine):
         return working[which] if which < len(working) else None
 
 
-def tell(interleavings: int) -> None:
-    """So many stories, always the same ones."""
-    run_state_machine_as_test(
-        Limits,
-        settings=settings(
-            max_examples=interleavings,
-            stateful_step_count=15,
-            derandomize=True,
-            phases=[Phase.generate],
-            deadline=None,
-            database=None,
-            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-        ),
-    )
-
-
 def test_an_account_is_tried_by_one_and_followed_one_by_one() -> None:
-    tell(INTERLEAVINGS)
+    tell(Limits, INTERLEAVINGS)
 
 
 @pytest.mark.soak
 def test_an_account_is_tried_by_one_in_200_interleavings() -> None:
-    tell(INTERLEAVINGS_OF_THE_SOAK)
+    tell(Limits, INTERLEAVINGS_OF_THE_SOAK)

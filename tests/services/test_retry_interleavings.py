@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, invariant, rule
 
 from app.errors import Refusal
 from app.services.retry import Wishes
+from tests.services.stories import tell
 from tests.services.test_interleavings import WHICH, Interleavings
 
 INTERLEAVINGS, INTERLEAVINGS_OF_THE_SOAK = 10, 300
@@ -99,26 +99,10 @@ class Retries(Interleavings):
         assert set(heads) <= parked | delivered
 
 
-def tell(interleavings: int) -> None:
-    """So many stories, always the same ones."""
-    run_state_machine_as_test(
-        Retries,
-        settings=settings(
-            max_examples=interleavings,
-            stateful_step_count=15,
-            derandomize=True,
-            phases=[Phase.generate],
-            deadline=None,
-            database=None,
-            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-        ),
-    )
-
-
 def test_no_work_is_lost_however_retries_meet_the_rest() -> None:
-    tell(INTERLEAVINGS)
+    tell(Retries, INTERLEAVINGS)
 
 
 @pytest.mark.soak
 def test_no_work_is_lost_in_300_interleavings() -> None:
-    tell(INTERLEAVINGS_OF_THE_SOAK)
+    tell(Retries, INTERLEAVINGS_OF_THE_SOAK)
