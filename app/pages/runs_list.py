@@ -40,7 +40,8 @@ class RunsList:
         """Take a fresh snapshot. Raises ApiProblem or NoAnswer."""
         filters = self.board.filters
         call = {"limit": self._limit, **filters.to_call()}
-        self.board.load(await self._visit.api.runs(status=filters.status, **call))
+        with self.board.hearing():
+            self.board.load(await self._visit.api.runs(status=filters.status, **call))
         self.refresh()
 
     def draw(self, *, when_empty: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -106,6 +107,22 @@ class RunBoard:
         self.next_cursor: str | None = None
         self.prev_cursor: str | None = None
         self._rows: OptimisticRows[BoardRow] = OptimisticRows(_key_of, _order)
+        self._hearers: list[list[RunOut]] = []
+
+    @contextmanager
+    def hearing(self) -> Iterator[None]:
+        """Ask for a snapshot inside the `with`: what the feed tells meanwhile is not lost.
+
+        The answer may be older than what came while it was on its way.
+        """
+        heard: list[RunOut] = []
+        self._hearers.append(heard)
+        try:
+            yield
+        finally:
+            self._hearers.remove(heard)
+        for run in heard:
+            self.apply(run)
 
     def load(self, page: RunsPage) -> None:
         """Take a fresh snapshot; submits without an answer stay on top."""
@@ -114,6 +131,8 @@ class RunBoard:
 
     def apply(self, run: RunOut) -> bool:
         """Take a change of a run from the feed; False where it does not concern this list."""
+        for heard in self._hearers:
+            heard.append(run)
         known = self._rows.get(run.id) is not None
         if self._belongs(run, known=known):
             self._rows.put(run)

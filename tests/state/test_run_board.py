@@ -90,3 +90,16 @@ def test_a_list_opened_during_a_submit_shows_it_and_one_that_closed_is_left_alon
     submit.confirm(run_of(1))
     assert ids(late) == [run_of(1).id]
     assert changes == ["early", "late", "late"]
+
+
+def test_a_snapshot_that_was_overtaken_by_the_feed_sets_no_row_back() -> None:
+    board = RunBoard(RunFilters())
+    with board.hearing():
+        board.apply(run_of(1, Status.DIED))
+        board.apply(run_of(2))
+        # read before both, and answered after them
+        board.load(RunsPage(items=[run_of(1)]))
+    assert [(row.id, row.status) for row in board.rows() if isinstance(row, RunOut)] == [
+        (run_of(2).id, "running"),
+        (run_of(1).id, "died"),
+    ]
