@@ -14,6 +14,7 @@ import httpx
 from pydantic import BaseModel
 
 from app.api import schemas
+from app.api.client_batches import BatchCalls
 from app.api.client_issues import IssueCalls
 from app.api.client_loop import LoopCalls
 from app.api.client_notifications import NotificationCalls
@@ -78,7 +79,7 @@ class Created:
 
 
 @dataclass
-class ApiClient(IssueCalls, LoopCalls, NotificationCalls):
+class ApiClient(BatchCalls, IssueCalls, LoopCalls, NotificationCalls):
     """One person's client. `http` carries base URL, session and transport."""
 
     http: httpx.AsyncClient

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from app.pages import (
     add_project,
+    batch,
+    batches,
     guide,
     issues,
     new_run,
@@ -29,6 +31,8 @@ def register_pages(door: Door) -> None:
         new_run,
         runs,
         run,
+        batches,
+        batch,
         ready_issues,
         parked,
         quota,

@@ -58,6 +58,8 @@ class RunsScreen:
         self._show_pages()
 
     def _draw_actions(self, page: Page) -> None:
+        with page.beside:
+            ui.link("Batches", "/batches").classes("sub")
         with page.actions:
             filters = self.board.filters
             projects = self.visit.board.listing()

@@ -88,7 +88,7 @@ class BulkLedger:
         query = select(col(BulkItem.state), func.count()).where(col(BulkItem.bulk_id) == bulk_id)
         with self._database.reading() as session:
             found = session.execute(query.group_by(col(BulkItem.state)))
-            return dict(found.tuples().all())
+            return {str(state): count for state, count in found}
 
     def end(self, bulk_id: str, status: BulkStatus, now: datetime) -> bool:
         """End an order, once; what is pending is left as it is."""
