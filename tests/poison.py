@@ -15,11 +15,12 @@ from tests.planes import RealPlane
 def unreadable(plane: RealPlane, project: Project) -> Iterator[None]:
     """For a while, whoever reads this project's row meets an error."""
 
-    def write(frameworks: str) -> None:
+    def write(change: str) -> None:
         with plane.ledgers.projects.stores.control.transaction() as tx:
-            order = text("UPDATE project SET frameworks = :text WHERE id = :id")
-            tx.execute(order, {"text": frameworks, "id": project.id})
+            tx.execute(text(f"UPDATE project SET {change} WHERE id = :id"), {"id": project.id})  # noqa: S608
 
-    write("{")
+    # neither is a value that Python can be given
+    bad = "frameworks = '{'" if plane.database.is_sqlite else "created_at = 'infinity'"
+    write(bad)
     yield
-    write('["auto"]')
+    write(f"frameworks = '[\"auto\"]', created_at = '{project.created_at}'")

@@ -179,7 +179,7 @@ def test_the_migration_adds_up_what_is_there(ledger: RunLedger, stores: Stores) 
     add_run(ledger, started_at=NOW)
     before = kept(stores)
     script = ScriptDirectory(str(Path(migration.__file__).parent / "migrations"))
-    fill = script.get_revision("0005").module.fill_of("sqlite")
+    fill = script.get_revision("0005").module.fill_of(stores.control.engine.dialect.name)
     with stores.control.transaction() as tx:
         tx.execute(text("DELETE FROM project_day"))
         tx.execute(text(fill))

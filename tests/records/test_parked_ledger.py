@@ -17,6 +17,7 @@ from app.records.feed import Change, ProjectChanged, RunChanged
 from app.records.parked_ledger import ParkedLedger
 from app.records.run_ledger import RunLedger
 from app.records.tables import Audit, Run
+from tests.fresh_databases import SQLITE
 from tests.records.samples import NOW, add_run, run_id, stores_on
 
 DEED = Deed("person_1", "discard", "discarded", "c")
@@ -107,6 +108,7 @@ def test_runs_of_both_stores_are_one_list(
     assert parked.count("proj_1") == 2
 
 
+@pytest.mark.parametrize("kind", [SQLITE], indirect=True)
 def test_parked_branches_are_counted_by_their_index(
     ledger: RunLedger, parked: ParkedLedger, database: Database
 ) -> None:

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from app.errors import ProjectArchived, ProjectBusy
+from app.records.database import Database
 from tests.planes import RealPlane
 
 
-def before_next_write(plane: RealPlane, statement: str, *values: Any) -> None:
+def before_next_write(plane: RealPlane, statement: str, row_id: str) -> None:
     """Let another server write just before this one's next transaction begins."""
     done: list[bool] = []
-    engine, file = plane.database.engine, plane.settings.data_root / "runyard.db"
+    engine = plane.database.engine
 
     def write(*_: Any) -> None:
         if done:
             return
         done.append(True)
-        other = sqlite3.connect(file, isolation_level=None)
-        assert other.execute(statement, values).rowcount == 1
+        other = Database(plane.database.url, tell=lambda _: None)
+        with other.transaction() as tx:
+            assert tx.scalars(text(f"{statement} RETURNING id"), {"id": row_id}).all() == [row_id]
         other.close()
 
     event.listen(engine, "checkout", write)
@@ -31,7 +32,8 @@ def before_next_write(plane: RealPlane, statement: str, *values: Any) -> None:
 def test_a_project_archived_between_check_and_insert_gets_no_run(plane: RealPlane) -> None:
     project = plane.add_project()
     order = plane.order(project)
-    before_next_write(plane, "UPDATE project SET archived_at = created_at WHERE id = ?", project.id)
+    archived = "UPDATE project SET archived_at = created_at WHERE id = :id"
+    before_next_write(plane, archived, project.id)
     with pytest.raises(ProjectArchived):
         plane.accept(order)
     assert plane.rows() == []
@@ -42,7 +44,7 @@ def test_a_project_with_a_run_accepted_between_check_and_write_is_not_archived(
 ) -> None:
     project = plane.add_project("exit 1")
     run = plane.finish(project)
-    before_next_write(plane, "UPDATE runs SET released_at = NULL WHERE id = ?", run.id)
+    before_next_write(plane, "UPDATE runs SET released_at = NULL WHERE id = :id", run.id)
     with pytest.raises(ProjectBusy):
         plane.services.projects.archive(project.id, plane.clock())
     assert plane.project(project.id).archived_at is None

@@ -1,0 +1,82 @@
+"""A way to a PostgreSQL that loses the answer to a commit: nobody can tell whether it was made."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+# the driver sends it as a simple query: its kind, its length, its text
+COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
+
+
+class CommitCutter:
+    """Passes everything on, until it is told to lose the connection over the next commit."""
+
+    def __init__(self, server: Path) -> None:
+        self._server = server
+        self._is_armed = threading.Event()
+        self._passes_on = True
+        self.cuts = 0
+
+    def arm(self, *, passes_on: bool) -> None:
+        """Cut the next commit: after it was made, or before it has come there."""
+        self._passes_on = passes_on
+        self._is_armed.set()
+
+    def carry(self, near: socket.socket) -> None:
+        """One connection, to its end."""
+        with near, socket.socket(socket.AF_UNIX) as far:
+            far.connect(str(self._server))
+            is_cut = threading.Event()
+            back = threading.Thread(target=_carry_back, args=(far, near, is_cut))
+            back.start()
+            while data := near.recv(65536):
+                if COMMIT in data and self._is_armed.is_set():
+                    self._is_armed.clear()
+                    self.cuts += 1
+                    is_cut.set()
+                    if not self._passes_on:
+                        break
+                far.sendall(data)
+            if not (is_cut.is_set() and self._passes_on):
+                _end(far)
+            back.join()
+
+
+def _carry_back(far: socket.socket, near: socket.socket, is_cut: threading.Event) -> None:
+    with contextlib.suppress(OSError):
+        while (data := far.recv(65536)) and not is_cut.is_set():
+            near.sendall(data)
+    _end(near)
+
+
+def _end(way: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        way.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def commit_cutter(server: Path, folder: Path) -> Iterator[CommitCutter]:
+    """A cutter that listens where PostgreSQL would, in a folder of its own."""
+    cutter, carriers = CommitCutter(server), []
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(folder / ".s.PGSQL.5432"))
+        door.listen()
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    carriers.append(threading.Thread(target=cutter.carry, args=door.accept()[:1]))
+                    carriers[-1].start()
+
+        serving = threading.Thread(target=serve)
+        serving.start()
+        yield cutter
+        _end(door)
+        serving.join(10)
+    for carrier in carriers:
+        carrier.join(10)
