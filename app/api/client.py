@@ -250,6 +250,10 @@ class ApiClient(BatchCalls, IssueCalls, LoopCalls, NotificationCalls):
         """What doctor sees on the server's machine; `look` is no, stale or anew."""
         return await self.ask(schemas.DoctorOut, "/doctor", look=look)
 
+    async def retention(self) -> schemas.RetentionOut:
+        """What is kept of runs that are over, and what goes next."""
+        return await self.ask(schemas.RetentionOut, "/retention")
+
 
 def _moment(date: str | None) -> datetime | None:
     return parsedate_to_datetime(date) if date else None

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
+from app.api import retention
 from app.api.gate import visitor_of
 from app.api.schemas import (
     ConcurrencyOut,
@@ -49,6 +50,7 @@ def open_routes(services: Services) -> APIRouter:
 def routes(services: Services) -> APIRouter:
     """Below the API's base path."""
     router = APIRouter(tags=["system"])
+    router.include_router(retention.routes(services))
 
     @router.get("/system")
     def system(request: Request) -> SystemOut:

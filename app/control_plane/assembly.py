@@ -23,6 +23,7 @@ from app.control_plane.metronome import Metronome
 from app.control_plane.notifying import make_notification_desk
 from app.control_plane.outside import Adapters
 from app.control_plane.premises import make_doctor
+from app.control_plane.retaining import make_retention
 from app.records.account_ledger import AccountLedger
 from app.records.database import Database
 from app.records.feed import Feed
@@ -163,6 +164,7 @@ class Assembly:
             stopper=stopper,
             reporter=self.reporter,
             listing=RunListing(ledgers.runs, self._quota, outside),
+            retention=make_retention(ground),
             accounts=self._make_accounts(),
             notifications=self._notifications,
             sweep=sweep,

@@ -14,6 +14,7 @@ from app.control_plane.assembly import Assembly, Ground
 from app.control_plane.clock import wall_clock
 from app.control_plane.metronome import Metronome
 from app.control_plane.outside import Adapters, find_place, pick_adapters, pick_counters
+from app.control_plane.retaining import ROUND_SECONDS
 from app.records.database import Database, DatabaseSilent
 from app.records.feed import Feed, LogGrew
 from app.records.lease_ledger import LeaseLedger
@@ -143,6 +144,9 @@ class ControlPlane:
             self.services.bulk.request,
         ):
             self.metronome.repeat(duty, self.settings.sweep_seconds)
+        clear_logs = self.services.retention.request
+        clear_logs()
+        self.metronome.repeat(clear_logs, ROUND_SECONDS)
         self.services.sweep.request()
         self.services.sweep.open()
         self.services.bulk.request()

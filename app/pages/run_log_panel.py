@@ -43,6 +43,7 @@ class LogPanel:
         self._lock = asyncio.Lock()
         self._is_asked_again = False
         self._run: RunOut | None = None
+        self._gone = ""
 
     async def load(self) -> None:
         """Read the end of the log before it is drawn."""
@@ -50,6 +51,17 @@ class LogPanel:
             await self._log.look_at_end()
         except (ApiProblem, NoAnswer) as problem:
             self._visit.refuse(problem)
+        if not self._log.lines:
+            self._gone = await self._removal()
+
+    async def _removal(self) -> str:
+        """What is said in the place of a log that is not kept any more."""
+        try:
+            timeline = await self._visit.api.timeline(self._run_id)
+        except (ApiProblem, NoAnswer):
+            return ""
+        said = [one.sentence for one in timeline if one.kind == "log_removed"]
+        return said[-1] if said else ""
 
     def draw(self) -> None:
         """Draw tools and box, and what has been read."""
@@ -62,7 +74,9 @@ class LogPanel:
                 self._box.props('aria-label="Log" aria-live=off')
                 with ui.element("div").classes("early") as self._early:
                     button("… earlier lines …", self._look_earlier, kind="small", mark="earlier")
-                self._empty = ui.html("Nothing was written yet.", sanitize=clean).classes("empty")
+                self._empty = ui.html(
+                    text(self._gone or "Nothing was written yet."), sanitize=clean
+                ).classes("empty")
                 self._lines = ui.element("div")
                 self._open = ui.html("", sanitize=clean)
         self._draw_anew()

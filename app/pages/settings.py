@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from nicegui import ui
 
+from app.domain.ids import shorten
+from app.domain.sizes import size_words
 from app.pages.components.buttons import button
 from app.pages.components.countdown import ago_html
 from app.pages.components.marks import testid
@@ -18,12 +20,13 @@ from app.pages.frame import Page, frame
 from app.pages.visit import Visit
 from app.state.doctor_board import AgentSeen, DoctorBoard
 from app.state.door import Door
-from app.state.wire import ApiProblem, DoctorOut, Finding, NoAnswer, SettingOut
+from app.state.wire import ApiProblem, DoctorOut, Finding, NoAnswer, RetentionOut, SettingOut
 
 TABS = ("Doctor", "Limits", "Notifications")
 HEAD = '<link rel="stylesheet" href="/assets/settings.css">'
 LOOKING = '<div class="card none" role="status">Looking at this machine…</div>'
 MARKS = {"ok": "fine", "look": "to look at", "unknown": "cannot tell", "none": "not there"}
+WHY = {"age": "too old", "size": "too much is kept"}
 
 
 def register(door: Door) -> None:
@@ -44,6 +47,8 @@ def register(door: Door) -> None:
                 NotificationsPanel(visit, page, await visit.api.notifications())
             else:
                 ui.html(limits_html(seen.settings), sanitize=clean).classes("wrap")
+                kept = retention_html(await visit.api.retention(), visit)
+                testid(ui.html(kept, sanitize=clean), "retention")
 
 
 class DoctorScreen:
@@ -140,6 +145,27 @@ def _told(value: str) -> str:
 
 
 def limits_html(settings: list[SettingOut]) -> str:
+def retention_html(kept: RetentionOut, visit: Visit) -> str:
+    """How much is kept of runs that are over, and which logs go next."""
+    said = f"{counted(kept.kept_runs, 'log')} take {size_words(kept.kept_bytes)}."
+    if kept.leaving_runs:
+        size = size_words(kept.leaving_bytes)
+        said += f" {counted(kept.leaving_runs, 'log')} ({size}) go at the next round, once a day."
+    elif kept.next_at is not None:
+        said += f" The oldest goes on {kept.next_at:%d %B %Y}."
+    else:
+        said += " None of them goes at the next round."
+    rows = "".join(
+        f'<tr><td><a class="m" href="/runs/{text(one.run_id)}">{text(shorten(one.run_id))}</a></td>'
+        f"<td>ended {ago_html(one.ended_at, visit.now())}</td><td>{size_words(one.bytes)}</td>"
+        f'<td class="sub">{WHY[one.because]}</td></tr>'
+        for one in kept.leaving
+    )
+    table = f'<table class="t fold"><tbody>{rows}</tbody></table>' if rows else ""
+    work = "Rows, and the work of parked runs, stay."
+    return f'<h2 class="above">What is kept</h2><p class="sub">{said} {work}</p>{table}'
+
+
     """Every setting with its value and where that came from."""
     rows = "".join(
         f'<tr><td class="m">{text(s.name)}</td><td class="m wide">{text(_told(s.value))}</td>'

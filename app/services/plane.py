@@ -31,6 +31,7 @@ from app.services.ports import Engine
 from app.services.projects import ProjectDesk
 from app.services.reports import Reporter
 from app.services.resume import ResumeDesk
+from app.services.retention import RetentionDesk
 from app.services.retry import RetryDesk
 from app.services.salvage import Salvage
 from app.services.stopping import Stopper
@@ -93,6 +94,7 @@ class Services:
     salvage: Salvage
     stopper: Stopper
     reporter: Reporter
+    retention: RetentionDesk
     listing: RunListing
     accounts: Accounts
     notifications: NotificationDesk

@@ -81,6 +81,7 @@ from app.api.schemas.projects import (
     RecentFailure,
     Tracker,
 )
+from app.api.schemas.retention import LeavingOut, RetentionOut
 from app.api.schemas.runs import (
     DeliveryOut,
     Provenance,
@@ -156,6 +157,7 @@ __all__ = [
     "KeyReset",
     "Labels",
     "LastRun",
+    "LeavingOut",
     "LoginLink",
     "Moment",
     "NewComment",
@@ -177,6 +179,7 @@ __all__ = [
     "RecentFailure",
     "ReportOut",
     "ResumeOrder",
+    "RetentionOut",
     "RetryOrder",
     "RunOrder",
     "RunOut",

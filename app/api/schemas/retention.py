@@ -1,0 +1,33 @@
+"""What is kept of runs that are over."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from app.api.schemas.parts import Answer, Moment
+
+
+class LeavingOut(Answer):
+    """A log that goes at the next round; `because` is age or size."""
+
+    run_id: str
+    ended_at: Moment
+    bytes: int
+    because: Literal["age", "size"]
+
+
+class RetentionOut(Answer):
+    """What is kept on disk and what goes next; `leaving` names the first of them.
+
+    `keep_days` and `keep_gb` are 0 where nothing goes by them; `next_at` is when the oldest log
+    that stays for now comes of age.
+    """
+
+    keep_days: int
+    keep_gb: float
+    kept_runs: int
+    kept_bytes: int
+    leaving_runs: int
+    leaving_bytes: int
+    next_at: Moment | None
+    leaving: list[LeavingOut]

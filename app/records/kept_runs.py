@@ -1,0 +1,24 @@
+"""Of runs that have left a log on disk: those that are over."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlmodel import col, select
+
+from app.records.routing import Stores
+from app.records.tables import Run
+
+
+def over_and_done(stores: Stores, ids: Collection[str]) -> dict[str, Run]:
+    """The runs among these that are proved gone and wait for nothing, by id."""
+    query = select(Run).where(
+        col(Run.id).in_(ids),
+        col(Run.released_at).is_not(None),
+        col(Run.may_resume).is_(False),
+    )
+    found: dict[str, Run] = {}
+    for database in stores.holding_runs():
+        with database.reading() as session:
+            found |= {run.id: run for run in session.exec(query).all()}
+    return found

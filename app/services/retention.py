@@ -1,0 +1,186 @@
+"""What is kept of runs that are over: their logs, for so long and up to so much.
+
+Rows stay for ever, and so does work that is not merged: nothing here touches a branch or a copy,
+which guarded teardown has let go of where it may.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from app.domain.sizes import size_words
+from app.records.kept_runs import over_and_done
+from app.records.run_ledger import RunLedger
+from app.records.tables import Run
+from app.services.ports.run_folders import RunFolder, RunFolders
+from app.services.workers import Workers
+
+log = logging.getLogger(__name__)
+GB = 1000**3
+LOG_REMOVED = "log_removed"
+AT_ONCE = 200  # logs that one round removes
+LOOK = 500  # rows that one statement reads
+SHOWN = 20
+FRESH = timedelta(minutes=1)
+SOON = timedelta(seconds=10)
+
+
+class Because(StrEnum):
+    """Why a log goes."""
+
+    AGE = "age"
+    SIZE = "size"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How long (days) and how much (GB) is kept; 0: for ever, and whatever it is."""
+
+    keep_days: int
+    keep_gb: float
+
+    def sentence(self, because: Because) -> str:
+        """What the run's page says afterwards."""
+        if because is Because.AGE:
+            return f"The log was removed after {self.keep_days} days."
+        return f"The log was removed to stay within {size_words(int(self.keep_gb * GB))}."
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """A log that goes: whose, of what size in bytes, when the run ended (UTC), and why."""
+
+    run_id: str
+    ended_at: datetime
+    bytes: int
+    because: Because
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is kept, and what goes at the next round; `next_at` is when the oldest comes of age."""
+
+    terms: Terms
+    kept_runs: int
+    kept_bytes: int
+    leaving: tuple[Leaving, ...]
+    next_at: datetime | None
+    looked_at: datetime
+
+    @property
+    def leaving_bytes(self) -> int:
+        """Bytes that go at the next round."""
+        return sum(one.bytes for one in self.leaving)
+
+
+class RetentionDesk:
+    """Shows what goes next, and removes it, so many logs a round."""
+
+    def __init__(
+        self,
+        runs: RunLedger,
+        folders: RunFolders,
+        terms: Terms,
+        workers: Workers,
+        clock: Callable[[], datetime],
+        may_act: Callable[[datetime], bool],
+        again_at: Callable[[datetime, Callable[[], object]], None],
+    ) -> None:
+        self._runs = runs
+        self._folders = folders
+        self._terms = terms
+        self._workers = workers
+        self._clock = clock
+        self._may_act = may_act
+        self._again_at = again_at
+        self._seen: Standing | None = None
+        self._looking = threading.Lock()
+
+    def request(self) -> None:
+        """Have a round made soon, by a worker."""
+        self._workers.submit(lambda: self.clear_once(self._clock()))
+
+    def standing(self, now: datetime) -> Standing:
+        """What is kept and what goes next, as it was a minute ago at most. Raises OSError."""
+        with self._looking:
+            seen = self._seen
+            if seen is None or abs(now - seen.looked_at) >= FRESH:
+                seen = self._seen = self._look(now)
+            return seen
+
+    def clear_once(self, now: datetime) -> int:
+        """Remove the logs that are due, the oldest first, so many at most; how many went."""
+        if not self._may_act(now):
+            return 0
+        with self._looking:
+            self._seen = seen = self._look(now)
+            gone = sum(self._remove(one, now) for one in seen.leaving[:AT_ONCE])
+            if gone:
+                self._seen = None
+        if gone and len(seen.leaving) > AT_ONCE:
+            self._again_at(now + SOON, self.request)
+        return gone
+
+    def _look(self, now: datetime) -> Standing:
+        folders = sorted(self._folders.all(), key=lambda one: (one.written_at, one.run_id))
+        kept = sum(one.bytes for one in folders)
+        leaving, oldest = self._leaving(folders, kept, now)
+        comes = oldest + timedelta(days=self._terms.keep_days) if oldest else None
+        next_at = comes if self._terms.keep_days else None
+        return Standing(self._terms, len(folders), kept, leaving, next_at, now)
+
+    def _leaving(
+        self, folders: list[RunFolder], kept: int, now: datetime
+    ) -> tuple[tuple[Leaving, ...], datetime | None]:
+        """What is due, and when the oldest run ended that is kept for now."""
+        days, most = self._terms.keep_days, self._terms.keep_gb * GB
+        limit = now - timedelta(days=days)
+        leaving: list[Leaving] = []
+        oldest: datetime | None = None
+        for folder, run in self._over(folders):
+            ended = run.ended_at or run.created_at
+            if days and ended <= limit:
+                because = Because.AGE
+            elif most and kept > most:
+                because = Because.SIZE
+            else:
+                oldest = min(oldest or ended, ended)
+                if not days or folder.written_at > limit:
+                    break
+                continue  # its agent has made it look older than it is
+            leaving.append(Leaving(run.id, ended, folder.bytes, because))
+            kept -= folder.bytes
+        return tuple(leaving), oldest
+
+    def _over(self, folders: list[RunFolder]) -> Iterator[tuple[RunFolder, Run]]:
+        """Folders with their runs, so many rows at a time: whoever has enough reads no more."""
+        for start in range(0, len(folders), LOOK):
+            some = folders[start : start + LOOK]
+            runs = over_and_done(self._runs.stores, [one.run_id for one in some])
+            yield from ((one, runs[one.run_id]) for one in some if one.run_id in runs)
+
+    def _remove(self, one: Leaving, now: datetime) -> bool:
+        # once more: a person may have retried or taken it back meanwhile
+        if one.run_id not in over_and_done(self._runs.stores, [one.run_id]):
+            return False
+        if not removal_of(self._runs, one.run_id):
+            sentence = self._terms.sentence(one.because)
+            data = {"bytes": one.bytes, "because": one.because.value}
+            self._runs.tell_once(one.run_id, now, LOG_REMOVED, sentence, **data)
+        try:
+            self._folders.remove(one.run_id)
+        except OSError as problem:
+            log.warning("the log of %s stays: %s", one.run_id, problem)
+            return False
+        return True
+
+
+def removal_of(runs: RunLedger, run_id: str) -> str:
+    """What is said in the place of a log that was removed; empty where none was."""
+    said = [one.sentence for one in runs.timeline(run_id) if one.kind == LOG_REMOVED]
+    return said[-1] if said else ""

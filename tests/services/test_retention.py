@@ -1,0 +1,134 @@
+"""Logs of runs that are over go by age and by size; rows, and work that is not merged, stay."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from app.records.tables import Run
+from app.services import retention
+from tests.planes import COMMIT, RealPlane, real_plane
+
+DAY = 86400
+FAIL_WITH_FILES = f"{COMMIT}; echo mine > unsaved.txt; exit 3"
+
+
+def folder_of(plane: RealPlane, run: Run) -> Path:
+    """Where a run's log is."""
+    return plane.settings.runs_root / "records" / run.id
+
+
+def age(plane: RealPlane, run: Run, days: float) -> None:
+    """Have a run's folder be as old as its row will be."""
+    seconds = plane.clock.now.timestamp() - days * DAY
+    os.utime(folder_of(plane, run), (seconds, seconds))
+
+
+def quiet(plane: RealPlane) -> Run:
+    """A run that has ended with a log and nothing else."""
+    run = plane.finish(plane.add_project("echo hello"))
+    assert run.released_at is not None
+    return run
+
+
+def test_a_log_goes_after_its_days_and_the_row_says_so(tmp_path: Path) -> None:
+    with real_plane(tmp_path) as plane:
+        run = quiet(plane)
+        assert plane.services.retention.clear_once(plane.clock()) == 0
+        plane.clock.advance(31 * DAY)
+        standing = plane.services.retention.standing(plane.clock())
+        assert [(one.run_id, one.because) for one in standing.leaving] == [(run.id, "age")]
+        assert standing.leaving_bytes > 0
+        assert plane.services.retention.clear_once(plane.clock()) == 1
+        assert not folder_of(plane, run).exists()
+        assert plane.lines(run)[-1] == "The log was removed after 30 days."
+        assert plane.run(run.id).status == run.status
+        assert plane.services.retention.clear_once(plane.clock()) == 0
+
+
+def test_work_that_is_not_merged_stays_however_old(tmp_path: Path) -> None:
+    with real_plane(tmp_path, keep_gb=1e-9) as plane:
+        run = plane.finish(plane.add_project(FAIL_WITH_FILES))
+        assert run.parked
+        plane.clock.advance(400 * DAY)
+        assert plane.services.retention.clear_once(plane.clock()) == 1
+        assert not folder_of(plane, run).exists()
+        assert plane.run(run.id).parked
+        assert plane.tip(run) not in (None, run.base_sha)
+        assert (plane.copy(run) / "unsaved.txt").read_text() == "mine\n"
+
+
+def test_a_run_that_is_not_over_keeps_its_log(tmp_path: Path) -> None:
+    with real_plane(tmp_path, keep_gb=1e-9) as plane:
+        run = plane.start_running(plane.add_project("sleep 60"))
+        plane.clock.advance(400 * DAY)
+        assert plane.services.retention.clear_once(plane.clock()) == 0
+        assert folder_of(plane, run).is_dir()
+
+
+def test_folders_that_are_no_runs_of_ours_stay(tmp_path: Path) -> None:
+    with real_plane(tmp_path) as plane:
+        stranger = plane.settings.runs_root / "records" / "run_cstranger"
+        stranger.mkdir()
+        plane.clock.advance(400 * DAY)
+        assert plane.services.retention.clear_once(plane.clock()) == 0
+        assert stranger.is_dir()
+
+
+def test_the_oldest_go_until_what_is_kept_fits(tmp_path: Path) -> None:
+    with real_plane(tmp_path) as plane:
+        project = plane.add_project("head -c 100000 /dev/zero")
+        runs = [plane.finish(project) for _ in range(3)]
+        for run, days in zip(runs, (3, 2, 1), strict=True):
+            age(plane, run, days)
+        kept = plane.services.retention.standing(plane.clock()).kept_bytes
+    with real_plane(tmp_path, keep_days=0, keep_gb=(kept - 1) / retention.GB) as plane:
+        assert plane.services.retention.clear_once(plane.clock()) == 1
+        assert [folder_of(plane, run).exists() for run in runs] == [False, True, True]
+        assert plane.lines(runs[0])[-1].startswith("The log was removed to stay within ")
+
+
+def test_with_zero_everything_is_kept(tmp_path: Path) -> None:
+    with real_plane(tmp_path, keep_days=0, keep_gb=0) as plane:
+        quiet(plane)
+        plane.clock.advance(4000 * DAY)
+        standing = plane.services.retention.standing(plane.clock())
+        assert (standing.leaving, standing.next_at) == ((), None)
+
+
+def test_an_agent_that_dates_its_log_back_holds_up_no_other(tmp_path: Path) -> None:
+    with real_plane(tmp_path) as plane:
+        old = quiet(plane)
+        age(plane, old, -1)
+        plane.clock.advance(31 * DAY)
+        young = quiet(plane)
+        os.utime(folder_of(plane, young), (0, 0))
+        standing = plane.services.retention.standing(plane.clock())
+        assert [one.run_id for one in standing.leaving] == [old.id]
+
+
+def test_links_that_an_agent_left_are_not_followed(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "file").write_text("mine")
+    with real_plane(tmp_path) as plane:
+        run = quiet(plane)
+        (folder_of(plane, run) / "link").symlink_to(precious)
+        plane.clock.advance(31 * DAY)
+        assert plane.services.retention.clear_once(plane.clock()) == 1
+        assert (precious / "file").read_text() == "mine"
+
+
+def test_a_round_removes_so_many_and_comes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "AT_ONCE", 1)
+    with real_plane(tmp_path) as plane:
+        project = plane.add_project("echo hello")
+        for _ in range(2):
+            plane.finish(project)
+        plane.clock.advance(31 * DAY)
+        rounds = [plane.services.retention.clear_once(plane.clock()) for _ in range(3)]
+        assert rounds == [1, 1, 0]
