@@ -29,7 +29,6 @@ def register(app: typer.Typer) -> None:
     lines = example(
         "runyard batch night.ndjson --project demo",
         "runyard batch night.ndjson --project demo --key night-7 --wait",
-        """echo '{"task": "Tidy the README", "depth_level": "quick"}' > night.ndjson""",
     )
     app.command("batch", epilog=lines)(send_batch)
 
@@ -56,7 +55,10 @@ def send_batch(
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Start many runs from a file, a line each, and print the batch's id.
+    """Start the runs of a file, a JSON line each.
+
+    A line says what `runs trigger` does: {"task": "Tidy the README", "depth_level": "quick"}.
+    Prints the batch's id.
 
     Sent again, interrupted or not, the same file goes on with the same batch: what is missing is
     sent, nothing is started twice. Another day it is another batch.
