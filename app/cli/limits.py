@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -13,6 +14,9 @@ from app.cli.terminal import err, out, print_json
 from app.domain.ids import shorten
 
 Family = Annotated[str, typer.Option(help="The models it holds for; every model when not given.")]
+
+# of these the time is over
+STANDS = {"due": "tried next", "probing": "being tried", "easing": "back again"}
 
 
 def register(app: typer.Typer) -> None:
@@ -40,7 +44,7 @@ def list_holds(json_only: Json = False, data_dir: DataDir = None) -> None:
     rows = [
         [
             f"{one['agent']} {one['family']}".strip(),
-            date_and_clock(one["until"]) if one["until"] else "you lift it",
+            _until(one),
             str(one["waiting"]),
             shorten(one["run_id"]),
             one["evidence"],
@@ -48,6 +52,12 @@ def list_holds(json_only: Json = False, data_dir: DataDir = None) -> None:
         for one in answer["items"]
     ]
     out().say_table(["ACCOUNT", "UNTIL", "WAITING", "RUN", "EVIDENCE"], rows)
+
+
+def _until(hold: Mapping[str, Any]) -> str:
+    if hold["stand"] in STANDS:
+        return STANDS[hold["stand"]]
+    return date_and_clock(hold["until"]) if hold["until"] else "you lift it"
 
 
 def lift_hold(

@@ -197,3 +197,22 @@ def test_a_trigger_takes_what_the_api_takes(here: Here, server: RecordedServer) 
         "ttl": 600,
         "tags": ["a", "b"],
     }
+
+
+@pytest.mark.parametrize(
+    ("stand", "until", "told"),
+    [
+        ("held", None, "you lift it"),
+        ("due", AT, "tried next"),
+        ("probing", AT, "being tried"),
+        ("easing", AT, "back again"),
+    ],
+)
+def test_a_hold_tells_where_it_stands_and_no_time_that_is_over(
+    here: Here, server: RecordedServer, stand: str, until: str | None, told: str
+) -> None:
+    hold = {"agent": "claude", "family": "opus", "stand": stand, "until": until, "waiting": 2}
+    hold |= {"run_id": RUN_ID, "evidence": "You've hit your limit"}
+    server.on("GET", "/quota/accounts", {"items": [hold]})
+    ended = here("limits", "list")
+    assert told in ended.out
