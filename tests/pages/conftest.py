@@ -20,10 +20,12 @@ from nicegui.testing.user import User
 
 from app.api.client import ApiClient
 from tests.fresh_databases import put_database
+from tests.servers import WAIT_SECONDS
 
 PORT = 8080
 ADDRESS = f"http://127.0.0.1:{PORT}"
-PATIENCE_SECONDS = 10.0
+# as long as the servers of tests get: one wait may be for a whole run on a busy machine
+PATIENCE_SECONDS = WAIT_SECONDS
 LOOKS = 100  # a tenth of a second apart
 
 
