@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
+from app.records.database import Database
 from tests.api.workshop import Workshop, open_workshop, problem
+from tests.fresh_databases import own_database
 from tests.servers import running_server
 
 CALLS = {
@@ -137,17 +139,22 @@ def test_a_login_link_is_made_for_the_address_that_was_asked(shop: Workshop) -> 
         assert answer.json()["url"].startswith(f"{base}/login?token=")
 
 
-def damage(data_dir: Path, project_id: str) -> None:
-    """Write what no Runyard would: a row that cannot be read back."""
-    with sqlite3.connect(data_dir / "runyard.db", timeout=10) as database:
-        database.execute("UPDATE project SET frameworks = '{' WHERE id = ?", (project_id,))
+def damage(data_dir: Path, project_id: str) -> str:
+    """Write what no Runyard would: a row that cannot be read back; what Python says of it."""
+    own_file = f"sqlite:///{data_dir / 'runyard.db'}"
+    database = Database(own_database(data_dir).get("database_url", own_file), tell=lambda _: None)
+    damaged = "frameworks = '{'" if database.is_sqlite else "created_at = 'infinity'"
+    with database.transaction() as tx:
+        damage = text(f"UPDATE project SET {damaged} WHERE id = :id")  # noqa: S608
+        tx.execute(damage, {"id": project_id})
     database.close()
+    return "JSONDecodeError" if database.is_sqlite else "timestamp too large"
 
 
 def test_a_fault_is_a_problem_whose_id_is_in_the_log(tmp_path: Path) -> None:
     with open_workshop(tmp_path) as shop:
         project_id = shop.add_project("shop")
-        damage(shop.server.data_dir, project_id)
+        fault = damage(shop.server.data_dir, project_id)
         answer = shop.api.get(
             f"/projects/{project_id}/branches", headers={"X-Correlation-Id": "click-9"}
         )
@@ -161,7 +168,7 @@ def test_a_fault_is_a_problem_whose_id_is_in_the_log(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in log.splitlines()]
     [traced] = [line for line in lines if line.get("correlation_id") == "click-9"]
     assert traced["level"] == "error"
-    assert "JSONDecodeError" in traced["exception"]
+    assert fault in traced["exception"]
 
 
 def test_every_line_of_the_log_is_one_object_with_an_id(shop: Workshop) -> None:

@@ -18,7 +18,7 @@ from app.services.trigger import Order
 from tests.agents_for_tests.runs import until
 from tests.fake_planes import FakePlane
 from tests.fakes import World
-from tests.fresh_databases import shared_database
+from tests.fresh_databases import KINDS, shared_database
 
 SECONDS = 20.0
 
@@ -116,10 +116,11 @@ def test_f4_a_retry_meets_a_start_and_the_loop_at_the_same_issue(
     plane.stop()
 
 
+@pytest.mark.parametrize("kind", KINDS)
 def test_f5_two_loops_take_each_issue_once_and_never_more_than_there_is_room(
-    tmp_path: Path, world: World
+    tmp_path: Path, world: World, kind: str
 ) -> None:
-    address = shared_database(tmp_path)
+    address = shared_database(tmp_path, kind)
     planes = []
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
@@ -158,8 +159,9 @@ def test_f5_two_loops_take_each_issue_once_and_never_more_than_there_is_room(
         plane.stop()
 
 
-def test_f6_a_limit_of_two_lets_two_of_twenty_in(tmp_path: Path, world: World) -> None:
-    plane = FakePlane(tmp_path, world)
+@pytest.mark.parametrize("kind", KINDS)
+def test_f6_a_limit_of_two_lets_two_of_twenty_in(tmp_path: Path, world: World, kind: str) -> None:
+    plane = FakePlane(tmp_path, world, database_url=shared_database(tmp_path, kind))
     project = plane.add_project(world, max_concurrency=2)
 
     def submit(number: int) -> Callable[[], object]:

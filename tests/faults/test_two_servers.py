@@ -9,23 +9,33 @@ from contextlib import ExitStack
 import pytest
 
 from tests.faults.two_servers import Pair, two_servers
+from tests.fresh_databases import one_postgres
 from tests.redis_server import redis_server
 
 LATER = 3600
+POSTGRESQL = "postgresql, runs shared, table"
 QUOTA = 14
 
 
-@pytest.fixture(scope="module", params=["runs shared, table", "runs apart, redis"])
+@pytest.fixture(
+    scope="module",
+    params=["sqlite, runs shared, table", "sqlite, runs apart, redis", POSTGRESQL],
+)
 def pair(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Pair]:
     is_table = request.param.endswith("table")
+    is_postgresql = request.param == POSTGRESQL
     settings = {"RUNYARD_RUN_QUOTA": str(QUOTA), "RUNYARD_REPO_CONCURRENCY": "90"}
     with ExitStack() as after:
         if not is_table:
             settings["RUNYARD_REDIS_URL"] = after.enter_context(redis_server()).url
         folder = tmp_path_factory.mktemp("two")
-        pair = after.enter_context(two_servers(folder, share_runs=is_table, **settings))
+        # a database without a table: whoever comes first makes them, and the other waits
+        bare = one_postgres().create(folder.name) if is_postgresql else None
+        pair = after.enter_context(
+            two_servers(folder, share_runs=is_table, address=bare, **settings)
+        )
         pair.add_project("shop")
         pair.add_project("narrow", max_concurrency=2)
         modes = {client.get("/system").json()["limits"] for client in pair.clients}
@@ -52,6 +62,18 @@ def test_f6_of_twenty_over_both_a_cap_of_two_accepts_two(pair: Pair) -> None:
     refused = [answer.json() for answer in answers if answer.status_code == 409]
     assert {told["error"] for told in refused} == {"concurrency_limit"}
     assert {(told["active"], told["max"]) for told in refused} == {(2, 2)}
+
+
+@pytest.mark.parametrize("pair", [POSTGRESQL], indirect=True)
+def test_what_one_changes_is_shown_live_by_the_other_on_postgresql(pair: Pair) -> None:
+    run_id = ""
+    with pair.clients[1].stream("GET", "/events") as feed:
+        lines = feed.iter_lines()
+        next(lines)
+        run_id = pair.start(0, "shop", "shown", delay=LATER).json()["id"]
+        assert next(line for line in lines if line.startswith("data:") and run_id in line)
+    pair.clients[0].post(f"/runs/{run_id}/stop", json={"because": "seen"})
+    pair.wait_for_status(run_id, "stopped")
 
 
 def test_runs_whose_server_was_killed_have_one_agent_and_one_end(pair: Pair) -> None:

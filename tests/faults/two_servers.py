@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+from sqlalchemy import text
 
+from app.records.database import Database
 from tests.agents_for_tests.runs import until
 from tests.repositories import make_origin
 from tests.servers import RunyardServer
@@ -39,6 +40,7 @@ class Pair:
     folder: Path
     servers: tuple[RunyardServer, RunyardServer]
     shares_runs: bool
+    database: Database
     clients: list[httpx.Client] = field(default_factory=list)
     projects: dict[str, str] = field(default_factory=dict)
 
@@ -90,20 +92,20 @@ class Pair:
 
     # --- what is so --------------------------------------------------------------------------
 
-    def ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+    def ask(self, query: str, **values: object) -> list[tuple[Any, ...]]:
         """Rows of the database."""
-        with closing(sqlite3.connect(self.folder / "shared.db", timeout=20)) as database:
-            return database.execute(query, values).fetchall()
+        with self.database.reading() as session:
+            return [tuple(row) for row in session.execute(text(query), values)]
 
     def taken_by(self, run_id: str) -> int:
         """Which of them a run belongs to."""
         marks = [(one.data_dir / "server").read_text().strip() for one in self.servers]
-        [(mark,)] = self.ask("SELECT server FROM runs WHERE id = ?", run_id)
+        [(mark,)] = self.ask("SELECT server FROM runs WHERE id = :id", id=run_id)
         return marks.index(mark)
 
     def status(self, run_id: str) -> str:
         """A run's status."""
-        [(status,)] = self.ask("SELECT status FROM runs WHERE id = ?", run_id)
+        [(status,)] = self.ask("SELECT status FROM runs WHERE id = :id", id=run_id)
         return str(status)
 
     def wait_for_status(self, run_id: str, *statuses: str) -> None:
@@ -144,9 +146,12 @@ def _read(file: Path) -> bytes:
 
 
 @contextmanager
-def two_servers(folder: Path, *, share_runs: bool, **settings: str) -> Iterator[Pair]:
+def two_servers(
+    folder: Path, *, share_runs: bool, address: str | None = None, **settings: str
+) -> Iterator[Pair]:
     """Both started at the same moment, on a database that neither has seen before."""
-    shared = {**QUICK, "RUNYARD_DATABASE_URL": f"sqlite:///{folder / 'shared.db'}", **settings}
+    address = address or f"sqlite:///{folder / 'shared.db'}"
+    shared = {**QUICK, "RUNYARD_DATABASE_URL": address, **settings}
     if share_runs:
         shared["RUNYARD_RUNS_DIR"] = str(folder / "runs")
     first, second = (RunyardServer(folder / name, dict(shared)) for name in ("one", "two"))
@@ -156,7 +161,9 @@ def two_servers(folder: Path, *, share_runs: bool, **settings: str) -> Iterator[
         with ThreadPoolExecutor(2) as threads:
             for started in [threads.submit(server.start) for server in (first, second)]:
                 started.result()
-        pair = Pair(folder, (first, second), share_runs)
+        database = Database(address, tell=lambda _: None)
+        after.callback(database.close)
+        pair = Pair(folder, (first, second), share_runs, database)
         pair.clients += [after.enter_context(server.client()) for server in (first, second)]
         after.callback(_end_agents, pair)
         yield pair
