@@ -25,8 +25,8 @@ from app.state.wire import ApiProblem, DoctorOut, Finding, NoAnswer, RetentionOu
 TABS = ("Doctor", "Limits", "Notifications")
 HEAD = '<link rel="stylesheet" href="/assets/settings.css">'
 LOOKING = '<div class="card none" role="status">Looking at this machine…</div>'
-MARKS = {"ok": "fine", "look": "to look at", "unknown": "cannot tell", "none": "not there"}
 WHY = {"age": "too old", "size": "too much is kept"}
+MARKS = {"ok": "fine", "look": "to look at", "unknown": "cannot tell", "none": "not there"}
 
 
 def register(door: Door) -> None:
@@ -46,9 +46,9 @@ def register(door: Door) -> None:
             elif chosen == "Notifications":
                 NotificationsPanel(visit, page, await visit.api.notifications())
             else:
-                ui.html(limits_html(seen.settings), sanitize=clean).classes("wrap")
                 kept = retention_html(await visit.api.retention(), visit)
                 testid(ui.html(kept, sanitize=clean), "retention")
+                ui.html(limits_html(seen.settings), sanitize=clean).classes("wrap")
 
 
 class DoctorScreen:
@@ -144,7 +144,6 @@ def _told(value: str) -> str:
     return "not set" if value in ("", "None") else value
 
 
-def limits_html(settings: list[SettingOut]) -> str:
 def retention_html(kept: RetentionOut, visit: Visit) -> str:
     """How much is kept of runs that are over, and which logs go next."""
     said = f"{counted(kept.kept_runs, 'log')} take {size_words(kept.kept_bytes)}."
@@ -166,6 +165,7 @@ def retention_html(kept: RetentionOut, visit: Visit) -> str:
     return f'<h2 class="above">What is kept</h2><p class="sub">{said} {work}</p>{table}'
 
 
+def limits_html(settings: list[SettingOut]) -> str:
     """Every setting with its value and where that came from."""
     rows = "".join(
         f'<tr><td class="m">{text(s.name)}</td><td class="m wide">{text(_told(s.value))}</td>'
