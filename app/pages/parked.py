@@ -185,7 +185,7 @@ def _holds_html(row: ParkedOut) -> str:
     if not row.can_deliver and row.bytes == 0:
         return words
     # what is kept is looked at, and saved as a patch, where the run shows its diff
-    return f'<a href="/runs/{text(row.run_id)}?show=diff" title="See what it holds">{words}</a>'
+    return f'{words} <a href="/runs/{text(row.run_id)}?show=diff" class="see">See diff</a>'
 
 
 class DiscardDialog:
