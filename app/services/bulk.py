@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.domain.batches import BulkAction, BulkState, BulkStatus
-from app.domain.lifecycle import DONE
+from app.domain.lifecycle import DONE, WAITING
 from app.domain.words import Status, Trigger
 from app.errors import AlreadyEnded, ConcurrencyLimit, Invalid, NotFound, RateLimited, Refusal
 from app.failpoints import reach
@@ -111,17 +111,20 @@ class BulkDesk:
         return batches.find(batch_id)
 
     def _frozen(self, action: BulkAction, wanted: RunFilter) -> list[str]:
-        found: list[str] = []
+        found: list[Run] = []
         cursor = None
         while True:
             page = list_runs(self.ledger.stores, wanted, limit=PAGE, cursor=cursor)
-            found += [run.id for run in page.items if _is_meant(action, run)]
+            found += [run for run in page.items if _is_meant(action, run)]
             if len(found) > MAX_RUNS:
                 raise Invalid.field("filter", f"More than {MAX_RUNS} runs: narrow the filter.")
             cursor = page.next_cursor
             if cursor is None:
-                # the oldest is retried first; what came last is stopped before it begins
-                return found if action is BulkAction.STOP else found[::-1]
+                break
+        if action is BulkAction.RETRY:
+            return [run.id for run in reversed(found)]
+        # what works is stopped first, then what came last, before it begins
+        return [run.id for run in sorted(found, key=lambda run: run.status in WAITING)]
 
     # --- carried out ---------------------------------------------------------------------------
 

@@ -197,6 +197,20 @@ def test_many_retries_wait_for_the_window_of_runs_and_go_on_when_it_has_room(
     assert plane.services.bulk.find(bulk.id).status == "completed"
 
 
+def test_of_many_that_are_stopped_those_that_work_are_the_first(
+    plane: FakePlane, world: World
+) -> None:
+    project = plane.add_project(world)
+    batch = a_batch(plane, project, 6)
+    busy = {run.id for run in live(plane)}
+    plane.services.bulk.stop_batch(batch.id, "enough", plane.asker(), plane.clock())
+    plane.rest()
+    bulk = plane.services.bulk.ledger.newest(1)[0]
+    told = plane.services.bulk.ledger.items(bulk.id, after=-1, limit=100)
+    assert {item.run_id for item in told[:2]} == busy
+    assert {(run.status, run.because) for run in items(plane, batch)} == {("stopped", "enough")}
+
+
 def test_an_aborted_order_leaves_the_rest_as_it_is_and_a_frozen_one_grows_by_none(
     plane: FakePlane, world: World
 ) -> None:
