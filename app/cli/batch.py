@@ -23,6 +23,13 @@ NOT_COMPLETED = 4
 BAR = 30
 LOOK_SECONDS = 1.0
 
+BatchKey = Annotated[
+    str | None, typer.Option(help="The idempotency key; when not given, the file's own for today.")
+]
+WaitForAll = Annotated[
+    bool, typer.Option("--wait", help="Wait for its end; exit 4 unless every run succeeds.")
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -45,13 +52,8 @@ def send_batch(
         ),
     ],
     project: ProjectName,
-    key: Annotated[
-        str | None,
-        typer.Option(help="The idempotency key; when not given, the file's own for today."),
-    ] = None,
-    wait: Annotated[
-        bool, typer.Option("--wait", help="Wait for its end; exit 4 unless every run succeeds.")
-    ] = False,
+    key: BatchKey = None,
+    wait: WaitForAll = False,
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -72,11 +74,7 @@ def send_batch(
     with Meter(screen) as meter:
         _send_missing(server, batch_id, content, meter)
         batch = _until_ended(server, batch_id, meter) if wait else _look(server, batch_id)
-    if json_only:
-        print_json(batch)
-    else:
-        out().say(batch_id)
-        screen.say(_told(batch))
+    _tell_end(batch, json_only=json_only)
     if wait and batch["status"] != "completed":
         raise typer.Exit(NOT_COMPLETED)
 
@@ -143,6 +141,14 @@ def _patiently(call: Callable[[], Any]) -> Any:
             if time.monotonic() - lost_at > LOST_SECONDS:
                 raise
             time.sleep(PAUSE_SECONDS)
+
+
+def _tell_end(batch: dict[str, Any], *, json_only: bool) -> None:
+    if json_only:
+        print_json(batch)
+        return
+    out().say(str(batch["id"]))
+    err().say(_told(batch))
 
 
 def _told(batch: dict[str, Any]) -> str:

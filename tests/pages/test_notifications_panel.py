@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from nicegui import ui
 from nicegui.testing.user import User
 
 from tests.pages.conftest import html_of, until
@@ -39,5 +40,6 @@ async def test_receivers_are_shown_without_secrets_and_tried(
 async def test_where_nobody_is_told_the_page_says_how_to_change_that(user: User) -> None:
     await user.open("/settings?tab=notifications")
     (said,) = user.find(marker="receivers").elements
+    assert isinstance(said, ui.html)
     assert "<p>Notifications are off. To turn them on, set" in said.content
     assert "RUNYARD_NOTIFY_URLS" in said.content
