@@ -1,0 +1,134 @@
+"""An upgrade of a stored old database, killed at every step, completes when it is run again (F47).
+
+And a database that is newer than the program is refused by the program itself (F48).
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.records.migration import HEAD
+from tests.servers import ROOT
+
+FIXTURES = Path(__file__).parent.parent / "records" / "fixtures"
+COUNTED = ("person", "project", "runs", "run_events", "issue", "audit", "change_request")
+# one process imports everything, and makes a child for each place to be killed at
+KILLER = """
+import json, os, shutil, signal, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from sqlalchemy import event
+import alembic.command, alembic.config
+from app.records.database import Database
+from app.records.migration import migrate
+
+folder = Path(sys.argv[1])
+
+def upgrade(file, kill_at=None):
+    database = Database(f"sqlite:///{file}", tell=lambda _: None)
+    seen = 0
+
+    @event.listens_for(database.engine, "before_cursor_execute")
+    def count(conn, cursor, statement, *rest):
+        nonlocal seen
+        seen += 1
+        if seen == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    migrate(database, backups=file.parent / "backups", now=datetime.now(UTC))
+    database.close()
+    return seen
+
+def copy(name):
+    place = folder / name
+    place.mkdir()
+    shutil.copy(folder / "old.db", place / "runyard.db")
+    return place / "runyard.db"
+
+steps = upgrade(copy("whole"))
+killed = []
+for step in range(1, steps + 1, max(1, steps // 25)):
+    file = copy(f"at{step}")
+    child = os.fork()
+    if not child:
+        upgrade(file, step)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    backups = len(list((file.parent / "backups").glob("*.db")))
+    killed.append([os.WTERMSIG(status), backups])
+    upgrade(file)
+print(json.dumps(killed))
+"""
+
+
+def load(fixture: Path, file: Path) -> None:
+    """A stored database, as an old program left it."""
+    with closing(sqlite3.connect(file)) as database:
+        database.executescript(fixture.read_text())
+        database.execute("PRAGMA journal_mode=WAL")
+
+
+def counts(file: Path) -> dict[str, int]:
+    """Rows of each table, in a database that is sound."""
+    with closing(sqlite3.connect(file)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert database.execute("PRAGMA foreign_key_check").fetchall() == []
+        return {
+            table: database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
+            for table in COUNTED
+        }
+
+
+def schema(file: Path) -> Any:
+    """Every table and index as it was made, and the revision."""
+    with closing(sqlite3.connect(file)) as database:
+        made = database.execute("SELECT type, name, sql FROM sqlite_master ORDER BY 1, 2")
+        return made.fetchall(), database.execute("SELECT * FROM alembic_version").fetchall()
+
+
+@pytest.mark.parametrize("fixture", sorted(FIXTURES.glob("*.sql")), ids=lambda path: path.stem)
+def test_f47_an_upgrade_killed_at_any_step_completes_when_it_is_run_again(
+    fixture: Path, tmp_path: Path
+) -> None:
+    old = tmp_path / "old.db"
+    load(fixture, old)
+    before = counts(old)
+    words = [sys.executable, "-c", KILLER, str(tmp_path)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    killed = json.loads(done.stdout)
+    assert len(killed) > 20
+    assert {signal for signal, _ in killed} == {9}
+    # from the first step that changes anything the backup is there
+    assert [backups for _, backups in killed][-15:] == [1] * 15
+    whole = tmp_path / "whole" / "runyard.db"
+    expected = schema(whole)
+    assert expected[1] == [(HEAD,)]
+    for file in tmp_path.glob("*/runyard.db"):
+        assert counts(file) == before
+        assert schema(file) == expected
+    for backup in tmp_path.glob("*/backups/*.db"):
+        assert counts(backup) == before
+
+
+def test_f48_the_program_refuses_a_database_of_a_newer_one(tmp_path: Path) -> None:
+    file = tmp_path / "runyard.db"
+    load(FIXTURES / "schema_0002.sql", file)
+    with closing(sqlite3.connect(file, isolation_level=None)) as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    before = schema(file), counts(file)
+    words = [sys.executable, "main.py", "serve", "--no-open", "--data-dir", str(tmp_path)]
+    words += ["--port", "29873"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "This database has schema 9999" in done.stderr
+    assert "Start the newer Runyard, or restore a backup." in done.stderr
+    assert (schema(file), counts(file)) == before
