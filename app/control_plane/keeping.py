@@ -12,12 +12,18 @@ from app.config import Settings, load_settings
 from app.control_plane.clock import wall_clock
 from app.foothold import only_server, prepare_folders
 from app.keeping import backup, restore
-from app.keeping.places import Places
+from app.keeping.places import CannotKeep, Places
 from app.records.sqlite_files import file_of
 
 
 def back_up(settings: Settings, target: Path | None) -> backup.Made:
     """Write a backup of a data folder, with or without a server on it."""
+    if settings.runs_database_url is not None:
+        raise CannotKeep(
+            "a backup holds one database, and RUNYARD_RUNS_DATABASE_URL names a second one: stop "
+            "the server, then back up both with their own tools."
+        )
+    refuse_split(settings)
     bundles = _bundles_at(settings.runs_root / "mirrors")
     places = places_of(settings)
     return backup.back_up(places, bundles, target, program=__version__, now=wall_clock())
@@ -25,9 +31,19 @@ def back_up(settings: Settings, target: Path | None) -> backup.Made:
 
 def put_back(settings: Settings, file: Path) -> restore.Restored:
     """Restore a backup into a data folder; refused while a server runs on it."""
+    refuse_split(settings)
     prepare_folders(settings)
     with only_server(settings):
         return restore_into(settings, file)
+
+
+def refuse_split(settings: Settings) -> None:
+    """Raise CannotKeep where runs have a database of their own: one file would be half of it."""
+    if settings.model_dump().get("runs_database_url"):
+        raise CannotKeep(
+            "RUNYARD_RUNS_DATABASE_URL keeps runs in a database of their own, which a backup does "
+            "not hold: stop the server, and copy both databases and the data folder together."
+        )
 
 
 def restore_into(settings: Settings, file: Path) -> restore.Restored:

@@ -225,6 +225,15 @@ def test_postgresql_has_a_program_of_its_own_for_it(tmp_path: Path) -> None:
         back_up(settings, None)
 
 
+@pytest.mark.skipif(
+    "runs_database_url" not in Settings.model_fields, reason="runs cannot be split off yet"
+)
+def test_runs_that_have_a_database_of_their_own_are_not_backed_up_by_half(tmp_path: Path) -> None:
+    apart = {"runs_database_url": f"sqlite:///{tmp_path / 'runs.db'}"}
+    with pytest.raises(CannotKeep, match="RUNYARD_RUNS_DATABASE_URL"):
+        back_up(Settings(data_dir=tmp_path).model_copy(update=apart), None)
+
+
 def test_there_is_nothing_to_back_up_where_no_server_was(tmp_path: Path) -> None:
     with pytest.raises(CannotKeep, match="nothing to back up"):
         back_up(settings_of(tmp_path / "data"), None)
