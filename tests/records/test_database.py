@@ -29,7 +29,7 @@ def person(number: int = 1) -> Person:
     return Person(id=f"person_{number}", name=f"p{number}", created_at=NOW)
 
 
-def add_row(database: Database, row: Person) -> None:
+def add_row(database: Database, row: Person | Project) -> None:
     with database.transaction() as tx:
         tx.add(row)
 
