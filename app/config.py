@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     data_dir: Path = Field(default_factory=_default_data_dir)
     runs_dir: Path | None = None
     database_url: str | None = None
+    runs_database_url: str | None = None
+    runs_split: bool = True
+    change_stores: bool = False
     redis_url: str | None = None
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=1, le=65535)
@@ -90,7 +93,7 @@ class Settings(BaseSettings):
         """Command line, then environment, then the file."""
         return (init_settings, env_settings, TomlFile(settings_cls))
 
-    @field_validator("database_url")
+    @field_validator("database_url", "runs_database_url")
     @classmethod
     def _is_database_address(cls, url: str | None) -> str | None:
         if url and url.startswith(_POSTGRESQL):
@@ -200,6 +203,7 @@ class Settings(BaseSettings):
         shown = {
             "runs_dir": str(self.runs_root),
             "database_url": _without_password(self.database),
+            "runs_database_url": _without_password(str(self.runs_database_url)),
             "redis_url": _without_password(self.redis_url or "None"),
             "notify_urls": " ".join(mask_receiver(u.get_secret_value()) for u in self.notify_urls),
             "notify_kinds": " ".join(self.notify_kinds),

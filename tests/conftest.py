@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 _FOREIGN = ("RUNYARD_", "NICEGUI_", "GIT_")
-_OURS = "RUNYARD_TEST_DATABASE"  # for which database the suite runs: tests/fresh_databases.py
+# for which databases the suite runs: tests/fresh_databases.py
+_OURS = ("RUNYARD_TEST_DATABASE", "RUNYARD_TEST_SPLIT")
 _PRIVATE = ("PYTEST_", "NICEGUI_")
 _BROWSER = {"page", "context", "browser", "browser_type", "playwright"}
 # few tests that take long: whoever got one of these files last would be alone with it
@@ -21,7 +22,7 @@ _LONG = {"test_screens.py", "test_demo_story.py"}
 def pytest_configure(config: pytest.Config) -> None:
     """Take the developer's own settings out of the environment, git's included."""
     for name in [name for name in os.environ if name.startswith(_FOREIGN)]:
-        if name != _OURS:
+        if name not in _OURS:
             del os.environ[name]
     os.environ["GIT_CONFIG_GLOBAL"] = os.devnull
     os.environ["GIT_CONFIG_NOSYSTEM"] = "1"

@@ -28,7 +28,7 @@ class FakePlane(ControlPlane):
         self, folder: Path, world: World, *, notifier: Notifier | None = None, **wishes: Any
     ) -> None:
         usual: dict[str, Any] = {"run_quota": 10_000, "repo_concurrency": 50}
-        usual |= own_database(folder)
+        usual |= {} if "database_url" in wishes else own_database(folder)
         chosen = Settings(data_dir=folder, **QUIET | usual | wishes)
         adapters = pick_adapters(chosen)
         adapters = replace(

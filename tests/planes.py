@@ -46,7 +46,9 @@ class RealPlane(ControlPlane):
     clock: Clock
 
     def __init__(self, folder: Path, **settings: Any) -> None:
-        usual = QUIET | own_database(folder / "data")
+        # who shares a database says so of all of them
+        own = {} if "database_url" in settings else own_database(folder / "data")
+        usual = QUIET | own
         super().__init__(Settings(data_dir=folder / "data", **usual | settings), clock=Clock())
         self.folder = folder
         # nobody else has a database that is this test's, of whatever kind
@@ -191,6 +193,15 @@ class RealPlane(ControlPlane):
             for project in self.ledgers.projects.all()
             for run in self.ledgers.runs.newest_of(project.id, limit=1000)
         ]
+
+    def ask(self, query: Any) -> list[Any]:
+        """What every database answers, once what runs have led to is written."""
+        self.consequences.catch_up()
+        found: list[Any] = []
+        for database in self.stores.all():
+            with database.reading() as session:
+                found += session.exec(query).all()
+        return found
 
     def wait(self, condition: Callable[[], Any], what: str) -> Any:
         """Wait for something real that becomes true; its value."""

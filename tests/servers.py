@@ -109,7 +109,9 @@ class RunyardServer:
             if not name.startswith(("PYTEST_", "NICEGUI_", "RUNYARD_"))
         }
         kept.pop("PYTHONDONTWRITEBYTECODE", None)
-        own = {f"RUNYARD_{k.upper()}": v for k, v in own_database(self.data_dir).items()}
+        chosen = "RUNYARD_DATABASE_URL" in self.settings
+        databases = {} if chosen else own_database(self.data_dir)
+        own = {f"RUNYARD_{name.upper()}": url for name, url in databases.items()}
         return kept | own | self.settings
 
     def _read_link(self) -> str:

@@ -36,7 +36,7 @@ def open_routes(services: Services) -> APIRouter:
 
     @router.api_route("/readyz", methods=["GET", "HEAD"], response_class=PlainTextResponse)
     def ready() -> Response:
-        if services.database.answers():
+        if services.stores.answers():
             return PlainTextResponse("ok")
         return PlainTextResponse("the database does not answer", 503)
 

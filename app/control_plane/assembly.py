@@ -18,7 +18,7 @@ from app.config import Settings
 from app.control_plane.batching import make_batch_desk, make_batch_line, make_bulk_desk
 from app.control_plane.beginnings import make_launcher
 from app.control_plane.clock import slip
-from app.control_plane.endings import make_reaper, make_stopper
+from app.control_plane.endings import make_consequences, make_reaper, make_stopper
 from app.control_plane.metronome import Metronome
 from app.control_plane.notifying import make_notification_desk
 from app.control_plane.outside import Adapters
@@ -96,6 +96,7 @@ class Assembly:
         self._issues = IssueDesk(self._ledgers, self._outside)
         self._notifications = make_notification_desk(ground)
         self._limits = UsageLimits(self._ledgers.runs, self._outside.agents)
+        self.consequences = make_consequences(self._ledgers, self._limits)
         self._checks = Prechecks(self._ledgers.projects, self._outside, self._limits)
         self._identity = self._make_identity()
         self._launcher = make_launcher(
@@ -122,7 +123,7 @@ class Assembly:
             tenure=ground.tenure,
             clock=self._clock,
             again=again,
-            on_limited=self._limits.on_limited,
+            consequences=self.consequences,
         )
         self.recovery = Recovery(
             self._ledgers.runs, self._outside.engine, self.reaper, ground.adapters.clearings
@@ -238,11 +239,16 @@ class Assembly:
             self._limits,
             self._clock,
             self._settings.max_live_runs,
-            resume.go_on_once,
+            partial(self._go_on, resume),
             loop.fill_once,
             self._ground.metronome.call_at,
             make_batch_line(self._ground),
         )
+
+    def _go_on(self, resume: ResumeDesk, now: datetime) -> int:
+        # what runs have led to decides what may start
+        self.consequences.catch_up()
+        return resume.go_on_once(now)
 
     def _make_project_desk(self, sweep: Sweep) -> ProjectDesk:
         ground = self._ground

@@ -7,6 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from app.logs import correlated
+from app.records.audit_ledger import Deed, write_down
+from app.records.outbox import CLEAR, DEED, LIMIT, STRIKE
+from app.services.consequences import Consequences
 from app.services.deliveries import Deliveries
 from app.services.delivery import Deliverer
 from app.services.floor import Ledgers, Outside
@@ -17,12 +20,29 @@ from app.services.run_locks import Locks
 from app.services.settlement import Settlement
 from app.services.stopping import Stopper
 from app.services.tenure import Tenure
-from app.services.verdicts import OnLimited, Verdicts
+from app.services.usage_limits import UsageLimits
+from app.services.verdicts import Verdicts
 from app.services.vigil import Vigil
 from app.services.workers import Workers
 
 if TYPE_CHECKING:
     from app.control_plane.assembly import Ground
+
+
+def make_consequences(ledgers: Ledgers, limits: UsageLimits) -> Consequences:
+    """What runs lead to in the control store."""
+    projects = ledgers.projects
+    return Consequences(
+        ledgers.runs,
+        {
+            STRIKE: lambda tx, run, data, _: projects.add_strike(
+                tx, run.project_id, data["because"]
+            ),
+            CLEAR: lambda tx, run, _data, _: projects.clear_strikes(tx, run.project_id),
+            LIMIT: limits.hold,
+            DEED: lambda tx, _run, data, now: write_down(tx, Deed(**data), now),
+        },
+    )
 
 
 def make_reaper(
@@ -37,10 +57,10 @@ def make_reaper(
     tenure: Tenure,
     clock: Callable[[], datetime],
     again: Callable[[str], None],
-    on_limited: OnLimited | None = None,
+    consequences: Consequences,
 ) -> Reaper:
     """The reaper; `again` looks at a run once more when a worker is done with it."""
-    runs, verdicts = ledgers.runs, Verdicts(ledgers, clock, on_limited)
+    runs, verdicts = ledgers.runs, Verdicts(ledgers, clock, consequences)
     deliverer = Deliverer(runs, outside, clock)
     return Reaper(
         ledgers,

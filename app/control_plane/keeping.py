@@ -18,11 +18,6 @@ from app.records.sqlite_files import file_of
 
 def back_up(settings: Settings, target: Path | None) -> backup.Made:
     """Write a backup of a data folder, with or without a server on it."""
-    if settings.runs_database_url is not None:
-        raise CannotKeep(
-            "a backup holds one database, and RUNYARD_RUNS_DATABASE_URL names a second one: stop "
-            "the server, then back up both with their own tools."
-        )
     refuse_split(settings)
     bundles = _bundles_at(settings.runs_root / "mirrors")
     places = places_of(settings)

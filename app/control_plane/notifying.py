@@ -45,7 +45,8 @@ def make_notification_desk(ground: Ground) -> NotificationDesk:
         chance=lambda: secrets.randbelow(1001) / 1000,
     )
     if rules.receivers:
-        ground.database.witness = notices.witness
+        for database in stores.all():
+            database.witness = notices.witness
         ground.feed.subscribe(courier.hear)
     arrangement = Arrangement(
         kinds=settings.notify_kinds,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import secrets
 from collections.abc import Callable
 from datetime import datetime
 
@@ -14,14 +13,13 @@ from app.control_plane.assembly import Assembly, Ground
 from app.control_plane.clock import wall_clock
 from app.control_plane.metronome import Metronome
 from app.control_plane.outside import Adapters, find_place, pick_adapters, pick_counters
+from app.control_plane.storage import make_relays, open_stores, settle_stores
 from app.control_plane.retaining import ROUND_SECONDS
-from app.records.database import Database, DatabaseSilent
+from app.records.database import DatabaseSilent
 from app.records.feed import Feed, LogGrew
 from app.records.lease_ledger import LeaseLedger
 from app.records.migration import migrate
 from app.records.project_ledger import ProjectLedger
-from app.records.relay import Relay
-from app.records.routing import Stores
 from app.records.run_ledger import RunLedger
 from app.records.soundness import WriteGuard, refuse_unsound, remember_made
 from app.records.tracker_ledger import TrackerLedger
@@ -51,12 +49,11 @@ class ControlPlane:
         self.clock = clock
         self.adapters = adapters or pick_adapters(settings)
         self.feed = Feed()
-        self.database = Database(settings.database, tell=self.feed.publish)
-        self.relay = None if self.database.is_sqlite else Relay(self.database, self.feed)
+        self.stores = stores = open_stores(settings, self.feed)
+        self.database, self.relays = stores.control, make_relays(stores, self.feed)
         # every live run may be pushing to a host that is silent, and the rest goes on
         self.workers = Workers(WORKERS + settings.max_live_runs)
         self.metronome = Metronome()
-        stores = Stores(self.database, None, secrets.token_bytes)
         self.ledgers = Ledgers(RunLedger(stores), ProjectLedger(stores), TrackerLedger(stores))
         here = find_place(settings)
         # a database in the data folder itself is this server's alone: the folder is locked
@@ -83,6 +80,7 @@ class ControlPlane:
         )
         assembly = Assembly(ground, self._look_again)
         self.reaper, self.recovery = assembly.reaper, assembly.recovery
+        self.consequences = assembly.consequences
         self.services = assembly.services(given or {})
 
     def start(self) -> None:
@@ -92,8 +90,8 @@ class ControlPlane:
         self.leases.renew_once(self.clock())
         self.counting.check(self.clock())
         self.adapters.engine.listen(self._hear)
-        if self.relay is not None:
-            self.relay.open()
+        for relay in self.relays:
+            relay.open()
         self.workers.submit(self._begin)
 
     def migrate(self) -> None:
@@ -106,6 +104,7 @@ class ControlPlane:
         migrate(self.database, backups=data / "backups", now=self.clock())
         remember_made(self.database.url, data)
         self.guard = WriteGuard(self.database, data)
+        settle_stores(self.stores, self.settings, self.clock())
 
     def stop(self) -> None:
         """End sweeping and watching; agents go on under their supervisors."""
@@ -116,12 +115,14 @@ class ControlPlane:
         with contextlib.suppress(DatabaseSilent):
             self.leases.give_back(self.clock())
         self.counting.close()
-        if self.relay is not None:
-            self.relay.close()
-        self.database.close()
+        for relay in self.relays:
+            relay.close()
+        for database in self.stores.all():
+            database.close()
 
     def recover_once(self) -> int:
         """Adopt, end or undo every open run, and end processes that belong to none."""
+        self.consequences.catch_up()
         return self.recovery.once(self.clock())
 
     def _begin(self) -> None:

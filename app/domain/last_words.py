@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 
 class Failure(StrEnum):
@@ -39,6 +41,18 @@ class LimitReached:
     resets_at: datetime | None = None
     family: str = ""
     needs_person: bool = False
+
+    def as_data(self) -> dict[str, Any]:
+        """The same as a document can hold it."""
+        at = self.resets_at.isoformat() if self.resets_at else None
+        return asdict(self) | {"resets_at": at}
+
+
+def limit_of(told: Mapping[str, Any]) -> LimitReached:
+    """A limit from what `as_data` made of it."""
+    at = told["resets_at"]
+    moment = datetime.fromisoformat(at) if at else None
+    return LimitReached(told["evidence"], moment, told["family"], told["needs_person"])
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from app.domain.words import Cause, Status
 from app.records.database import Transaction
 from app.records.feed import ProjectChanged
 from app.records.routing import Stores
+from app.records.spans import every
 from app.records.tables import Batch, BatchItem, Run
 
 _DONE = [str(status) for status in DONE]
@@ -48,15 +49,6 @@ class BatchLedger:
         """The batch with this whole id."""
         with self.stores.owner_of(batch_id).reading() as session:
             return session.get(Batch, batch_id)
-
-    def holder_of_key(self, project_id: str, key: str) -> Batch | None:
-        """The batch that a key has made, in whichever store."""
-        for database in self.stores.holding_runs():
-            with database.reading() as session:
-                held = find_by_key(session, project_id, key)
-            if held is not None:
-                return held
-        return None
 
     def insert(self, tx: Transaction, batch: Batch) -> None:
         """Add a batch that waits for its items."""
@@ -179,14 +171,24 @@ class BatchLedger:
             .where(Batch.created_by == person_id, col(Batch.created_at) > since)
             .order_by(col(Batch.created_at))
         )
-        return [Spent(at, items) for at, items in session.exec(query)]
+        found = [Spent(*row) for one in every(session) for row in one.exec(query)]
+        return sorted(found, key=lambda spent: spent.at)
 
 
-def find_by_key(session: Session, project_id: str, key: str) -> Batch | None:
-    """The batch that holds an idempotency key."""
-    return session.exec(
-        select_rows(Batch).where(Batch.project_id == project_id, Batch.idempotency_key == key)
-    ).first()
+def find_by_key(session: Session, project_id: str, key: str | None) -> list[Batch]:
+    """The batches that hold an idempotency key: in each store one at most."""
+    if key is None:
+        return []
+    query = select_rows(Batch).where(Batch.project_id == project_id, Batch.idempotency_key == key)
+    return [batch for one in every(session) for batch in one.exec(query)]
+
+
+def free_key(session: Session, project_id: str, key: str | None) -> None:
+    """Take a key from whichever batch has it, so that another may have it."""
+    for held in find_by_key(session, project_id, key):
+        held.idempotency_key = None
+    for one in every(session):
+        one.flush()
 
 
 def run_at(session: Session, batch_id: str, position: int) -> str | None:

@@ -34,6 +34,15 @@ class Transaction(Session):
         """Add changes to be told after the commit."""
         self.info.setdefault("changes", []).extend(changes)
 
+    def begin_now(self) -> None:
+        """Begin, with the lock that writers take turns by, before the first statement does."""
+        self.connection()
+
+    def end_first(self) -> None:
+        """Commit before those that were begun after this one."""
+        self.flush()
+        self.commit()
+
     def happened(self, happening: Happening) -> None:
         """Tell the database's witness, who may write what follows in this transaction."""
         witness = self.info.get("witness")

@@ -13,6 +13,7 @@ from app.domain.words import Status
 from app.records.database import Transaction
 from app.records.feed import ProjectChanged, RunChanged
 from app.records.routing import Stores
+from app.records.spans import control_of
 from app.records.tables import AccountHold, Project, Run
 
 
@@ -78,20 +79,22 @@ def facts_of(hold: AccountHold) -> HoldFacts:
 def covering(session: Session, agent: str, account: str, model: str | None) -> list[AccountHold]:
     """The holds that a run of this agent and model meets; read in the transaction that acts."""
     query = select(AccountHold).where(AccountHold.agent == agent, AccountHold.account == account)
-    found = session.exec(query.execution_options(populate_existing=True))
+    found = control_of(session).exec(query.execution_options(populate_existing=True))
     return [hold for hold in found if covers(hold.family, model)]
 
 
 def put(tx: Transaction, hold: AccountHold) -> None:
     """Write a hold, in the place of the one before."""
-    tx.merge(hold)
-    tx.flush()
-    _announce(tx)
+    control = control_of(tx)
+    control.merge(hold)
+    control.flush()
+    _announce(control)
 
 
 def change(tx: Transaction, hold: AccountHold, **columns: Any) -> bool:
     """Change a hold that is still as it was read; False where somebody was first."""
-    changed = tx.scalars(
+    control = control_of(tx)
+    changed = control.scalars(
         update(AccountHold)
         .where(*_is_as_read(hold))
         .values(**columns)
@@ -99,7 +102,7 @@ def change(tx: Transaction, hold: AccountHold, **columns: Any) -> bool:
         .execution_options(synchronize_session=False)
     ).one_or_none()
     if changed is not None:
-        _announce(tx)
+        _announce(control)
     return changed is not None
 
 

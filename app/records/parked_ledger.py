@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 from app.records.audit_ledger import Deed, write_down
 from app.records.database import Transaction
 from app.records.feed import ProjectChanged, RunChanged
+from app.records.outbox import DEED, Outbox
 from app.records.run_ledger import RunLedger
 from app.records.tables import Run
 
@@ -35,6 +36,7 @@ class ParkedLedger:
     def __init__(self, runs: RunLedger) -> None:
         self._runs = runs
         self._stores = runs.stores
+        self._outbox = Outbox(runs.stores)
 
     def all(self) -> list[Run]:
         """The newest parked run of every branch, oldest first."""
@@ -103,19 +105,19 @@ class ParkedLedger:
         **columns: Any,
     ) -> None:
         """Write columns of runs, a line in each one's timeline, and the deed."""
-        for database in self._stores.holding_runs():
-            mine = [run for run in runs if self._stores.owner_of(run.id) is database]
-            with database.transaction() as tx:
-                for run in mine:
-                    tx.execute(update(Run).where(col(Run.id) == run.id).values(**columns))
-                    self._tell(tx, run, deed, now, kind, data)
-                if database is self._stores.control:
-                    write_down(tx, deed, now)
+        owners = dict.fromkeys(self._stores.owner_of(run.id) for run in runs)
+        for number, owner in enumerate(owners):
+            with owner.transaction() as tx:
+                for run in runs:
+                    if self._stores.owner_of(run.id) is owner:
+                        tx.execute(update(Run).where(col(Run.id) == run.id).values(**columns))
+                        self._tell(tx, run, deed, now, kind, data)
+                if number == 0:
+                    self._write_down(tx, runs[0], deed, now)
 
     def give_up(self, run: Run, deed: Deed, now: datetime, *, parked: bool) -> bool:
         """Release an ended run without the proof; False where it has been released meanwhile."""
-        owner, control = self._stores.owner_of(run.id), self._stores.control
-        with owner.transaction() as tx:
+        with self._stores.owner_of(run.id).transaction() as tx:
             released = tx.scalars(
                 update(Run)
                 .where(col(Run.id) == run.id, *_ENDED_UNPROVED)
@@ -125,12 +127,14 @@ class ParkedLedger:
             if released is None:
                 return False
             self._tell(tx, run, deed, now, "note")
-            if owner is control:
-                write_down(tx, deed, now)
-        if owner is not control:
-            with control.transaction() as tx:
-                write_down(tx, deed, now)
+            self._write_down(tx, run, deed, now)
         return True
+
+    def _write_down(self, tx: Transaction, run: Run, deed: Deed, now: datetime) -> None:
+        if self._stores.owner_of(run.id) is self._stores.control:
+            write_down(tx, deed, now)
+        else:
+            self._outbox.put(tx, run.id, DEED, deed.__dict__, now)
 
     def _tell(
         self,

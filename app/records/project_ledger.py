@@ -14,6 +14,7 @@ from app.records.database import Transaction
 from app.records.feed import ProjectChanged
 from app.records.happenings import ProjectBroke, ProjectPaused
 from app.records.routing import Stores
+from app.records.spans import every
 from app.records.tables import IssueRow, Project, Run
 
 
@@ -86,11 +87,13 @@ class ProjectLedger:
             raise NameInUse(str(columns.get("name"))) from error
 
     def archive(self, project_id: str, now: datetime) -> Project | None:
-        """Archive a project; None where a run of this store is open, however lately accepted."""
+        """Archive a project; None where a run of it is open, however lately accepted."""
         open_run = select(Run.id).where(
             Run.project_id == project_id, col(Run.released_at).is_(None)
         )
-        with self.stores.control.transaction() as tx:
+        with self.stores.spanning(project_id) as tx:
+            if any(other.exec(open_run.limit(1)).first() for other in every(tx)[1:]):
+                return None
             tx.announce(ProjectChanged(project_id))
             return tx.scalars(
                 update(Project)

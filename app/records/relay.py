@@ -23,10 +23,12 @@ UNCOMMITTED = (LogGrew, RunReported)
 class Relay:
     """Publishes what other servers have committed, and tells them what no transaction tells."""
 
-    def __init__(self, database: Database, feed: Feed) -> None:
+    def __init__(self, database: Database, feed: Feed, *, tells: bool = True) -> None:
         self._wire = postgresql_wire(database.url)
         self._mark = database.mark
         self._feed = feed
+        # of two databases one is enough to tell what is in no transaction
+        self._tells = tells
         self._closing = threading.Event()
         self._news = threading.Event()
         self._lock = threading.Lock()
@@ -37,8 +39,9 @@ class Relay:
     def open(self) -> None:
         """Begin, in threads of its own."""
         self._listening.start()
-        self._telling.start()
-        self._feed.subscribe(self._hear)
+        if self._tells:
+            self._telling.start()
+            self._feed.subscribe(self._hear)
 
     def close(self) -> None:
         """End both threads and their connections; safe where it was never opened."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlmodel import Session
+
 from app.domain import ids
-from app.records.database import Database
+from app.records.database import Database, Transaction
+from app.records.spans import APART, every, join
 
 log = logging.getLogger(__name__)
 
@@ -20,11 +24,19 @@ class Stores:
     control: Database
     runs: Database | None
     entropy: Callable[[int], bytes]
+    # False where the run store only keeps what it has: new runs live in the control store again
+    fills_runs: bool = True
+    # called after the first of two commits
+    between: Callable[[], None] = lambda: None
+
+    def __post_init__(self) -> None:
+        if self.runs is not None:
+            self.control.info[APART], self.runs.info[APART] = "control", "runs"
 
     @property
     def are_split(self) -> bool:
         """True where new runs live in a database of their own."""
-        return self.runs is not None
+        return self.runs is not None and self.fills_runs
 
     def owner_of(self, id_: str) -> Database:
         """The database that owns the row with this id."""
@@ -38,6 +50,55 @@ class Stores:
     def holding_runs(self) -> list[Database]:
         """Every database that may hold runs, the one that gets new ones first."""
         return [self.control] if self.runs is None else [self.runs, self.control]
+
+    def all(self) -> list[Database]:
+        """Every database there is, the control store first."""
+        return [self.control] if self.runs is None else [self.control, self.runs]
+
+    def answers(self) -> bool:
+        """True where every database can be asked something."""
+        return all(database.answers() for database in self.all())
+
+    # --- both at once --------------------------------------------------------------------------
+
+    @contextmanager
+    def spanning(self, id_: str) -> Iterator[Transaction]:
+        """A transaction of the store that owns this id, with one of the other store beside it.
+
+        Writers of either store wait meanwhile. The control store is committed first: only what
+        is put right by itself where the rest does not follow may be written there. Raises
+        DatabaseSilent, for either of them.
+        """
+        if self.runs is None:
+            with self.control.transaction() as tx:
+                yield tx
+            return
+        # always in this order, so that no two ever wait for each other
+        with self.control.transaction() as control, self.runs.transaction() as runs:
+            control.begin_now()
+            runs.begin_now()
+            own, other = (runs, control) if self.owner_of(id_) is self.runs else (control, runs)
+            yield join(own, other, control=control)
+            runs.flush()
+            control.end_first()
+            self.between()
+
+    @contextmanager
+    def looking(self) -> Iterator[Session]:
+        """A session that only reads, and sees both stores. Raises DatabaseSilent."""
+        with self.control.reading() as control:
+            if self.runs is None:
+                yield control
+                return
+            with self.runs.reading() as runs:
+                yield join(control, runs, control=control)
+
+    def part(self, tx: Transaction, id_: str) -> Transaction:
+        """Of a transaction that spans both stores the one that owns this id."""
+        store = self.owner_of(id_).info.get(APART)
+        return next(one for one in every(tx) if one.info.get(APART) == store)
+
+    # --- new ids -------------------------------------------------------------------------------
 
     def mint_run_id(self, now: datetime, *, beside: str | None = None) -> str:
         """The id of a new run: a root run's by the setting, another's in its parent's store."""

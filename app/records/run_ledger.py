@@ -18,6 +18,7 @@ from app.records.day_ledger import add_to_day, told_by
 from app.records.feed import ProjectChanged, QuotaChanged, RunChanged, RunTold
 from app.records.happenings import RunEnded, WorkParked
 from app.records.routing import Stores
+from app.records.spans import every
 from app.records.tables import Run, RunEvent
 
 _WAITING = [str(status) for status in WAITING]
@@ -250,44 +251,42 @@ def count_open(session: Session, project_id: str) -> int:
     is_active = or_(col(Run.batch_id).is_(None), col(Run.status).not_in(_WAITING))
     query = select(func.count()).select_from(Run)
     query = query.where(Run.project_id == project_id, col(Run.released_at).is_(None), is_active)
-    return session.exec(query).one()
+    return sum(one.exec(query).one() for one in every(session))
 
 
 def count_live(session: Session) -> int:
     """Open runs of every project that have left the queue."""
     query = select(func.count()).select_from(Run)
     query = query.where(col(Run.released_at).is_(None), col(Run.status).not_in(_WAITING))
-    return session.exec(query).one()
+    return sum(one.exec(query).one() for one in every(session))
 
 
-def find_by_key(session: Session, project_id: str, key: str) -> Run | None:
-    """The run that holds an idempotency key."""
-    return session.exec(
-        select(Run).where(Run.project_id == project_id, Run.idempotency_key == key)
-    ).first()
+def find_by_key(session: Session, project_id: str, key: str) -> list[Run]:
+    """The runs that hold an idempotency key: in each store one at most."""
+    query = select(Run).where(Run.project_id == project_id, Run.idempotency_key == key)
+    return [run for one in every(session) for run in one.exec(query)]
 
 
 def find_open_on_branch(session: Session, project_id: str, work_branch: str) -> Run | None:
     """The open run that writes to a branch."""
-    return session.exec(
-        select(Run).where(
-            Run.project_id == project_id,
-            Run.work_branch == work_branch,
-            col(Run.released_at).is_(None),
-        )
-    ).first()
+    query = select(Run).where(
+        Run.project_id == project_id,
+        Run.work_branch == work_branch,
+        col(Run.released_at).is_(None),
+    )
+    return next((run for one in every(session) for run in one.exec(query)), None)
 
 
 def find_open(session: Session, project_id: str) -> Iterable[Run]:
     """Every open run of a project."""
-    return session.exec(
-        select(Run).where(Run.project_id == project_id, col(Run.released_at).is_(None))
-    )
+    query = select(Run).where(Run.project_id == project_id, col(Run.released_at).is_(None))
+    return [run for one in every(session) for run in one.exec(query)]
 
 
 def find_open_everywhere(session: Session) -> list[Run]:
     """Every open run; read in the transaction that acts on it."""
-    return list(session.exec(select(Run).where(col(Run.released_at).is_(None))))
+    query = select(Run).where(col(Run.released_at).is_(None))
+    return [run for one in every(session) for run in one.exec(query)]
 
 
 def charged_since(
@@ -296,4 +295,5 @@ def charged_since(
     """How many accepted runs a person was charged for after a moment, and when the first was."""
     query = select(func.count(), func.min(Run.created_at))
     query = query.where(Run.charged_to == person_id, col(Run.created_at) > moment)
-    return tuple(session.exec(query).one())  # type: ignore[return-value]
+    found = [one.exec(query).one() for one in every(session)]
+    return sum(count for count, _ in found), min((at for _, at in found if at), default=None)

@@ -6,6 +6,7 @@ from sqlmodel import Session
 
 from app.domain.words import READY_LABEL, Depth
 from app.errors import IssueClosed
+from app.records.spans import control_of
 from app.records.tables import IssueRow, Project
 from app.services.trigger import Order, Still
 
@@ -29,7 +30,7 @@ def is_open(number: int) -> Still:
     """An issue that a person chose is still open."""
 
     def still(session: Session, project: Project) -> None:
-        issue = session.get(IssueRow, (project.id, number))
+        issue = control_of(session).get(IssueRow, (project.id, number))
         if issue is not None and issue.state != "open":
             raise IssueClosed(f"Issue #{number} is closed.")
 
@@ -40,7 +41,7 @@ def is_ready(number: int) -> Still:
     """An issue that was picked is still open and labelled."""
 
     def still(session: Session, project: Project) -> None:
-        issue = session.get(IssueRow, (project.id, number))
+        issue = control_of(session).get(IssueRow, (project.id, number))
         if issue is not None and (issue.state != "open" or READY_LABEL not in issue.labels):
             raise HeldBack(f"#{number} is not ready any more")
 

@@ -83,14 +83,11 @@ class BatchLine:
         return taken, has_ended
 
     def _is_full(self) -> bool:
-        live = 0
-        for database in self._runs.stores.holding_runs():
-            with database.reading() as session:
-                live += run_ledger.count_live(session)
-        return live >= self._max_live_runs
+        with self._runs.stores.looking() as session:
+            return run_ledger.count_live(session) >= self._max_live_runs
 
     def _waits_for_repository(self, run: Run) -> str | None:
-        with self._runs.stores.owner_of(run.id).reading() as session:
+        with self._runs.stores.looking() as session:
             return self.no_room(session, run)
 
     def _end(self, run: Run, now: datetime) -> None:

@@ -132,9 +132,9 @@ class BatchDesk:
             created_by=asker.person_id,
             created_at=now,
         )
-        held = self.ledger.holder_of_key(project_id, asker.key) if asker.key else None
-        if held is not None and not self._is_given_back(held, now):
-            return Opened(_same(held, batch), True)
+        with self.ledger.stores.looking() as session:
+            if held := self._holder(session, batch, now):
+                return Opened(_same(held, batch), True)
         self._checks.project(project_id)
         self._must_be_run(parent)
         self.quota.refuse_oversized(run_count)
@@ -142,18 +142,18 @@ class BatchDesk:
         return self._insert(batch, now)
 
     def _insert(self, batch: Batch, now: datetime) -> Opened:
-        with self.ledger.stores.owner_of(batch.id).transaction() as tx:
-            if batch.idempotency_key is not None:
-                held = batch_ledger.find_by_key(tx, batch.project_id, batch.idempotency_key)
-                if held is not None and not self._is_given_back(held, now):
-                    return Opened(_same(held, batch), True)
-                if held is not None:
-                    held.idempotency_key = None
-                    tx.flush()
+        with self.ledger.stores.spanning(batch.id) as tx:
+            if held := self._holder(tx, batch, now):
+                return Opened(_same(held, batch), True)
+            batch_ledger.free_key(tx, batch.project_id, batch.idempotency_key)
             self.quota.charge(tx, batch.created_by, batch.run_count, now)
             self._checks.project(batch.project_id)
             self.ledger.insert(tx, batch)
         return Opened(batch, False)
+
+    def _holder(self, session: Session, asked: Batch, now: datetime) -> Batch | None:
+        found = batch_ledger.find_by_key(session, asked.project_id, asked.idempotency_key)
+        return next((held for held in found if not self._is_given_back(held, now)), None)
 
     def _must_be_run(self, parent: str | None) -> None:
         if parent is not None and (not is_run_id(parent) or not self._refused.knows(parent)):

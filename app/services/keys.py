@@ -12,6 +12,7 @@ from app.errors import KeyReused, KeyTaken, NotFound
 from app.records import run_ledger
 from app.records.feed import RunChanged
 from app.records.run_ledger import RunLedger
+from app.records.spans import every
 from app.records.tables import Run
 
 GIVES_KEY_BACK = {Status.DIED, Status.TIMED_OUT, Status.NOT_STARTED, Status.EXPIRED}
@@ -44,12 +45,8 @@ class Keys:
 
     def known(self, sent: Sent, now: datetime) -> Run | None:
         """The run that a submit has made before, in whichever store. Raises as `replayed`."""
-        for database in self._runs.stores.holding_runs():
-            with database.reading() as session:
-                run = self.replayed(session, sent, now)
-            if run is not None:
-                return run
-        return None
+        with self._runs.stores.looking() as session:
+            return self.replayed(session, sent, now)
 
     def replayed(self, session: Session, sent: Sent, now: datetime) -> Run | None:
         """The run that a submit has made before. Raises KeyTaken, KeyReused."""
@@ -63,30 +60,33 @@ class Keys:
         return held
 
     def free(self, session: Session, sent: Sent) -> None:
-        """Take a key from the run whose time with it is over, so that another may have it."""
-        _take_key(session, run_ledger.find_by_key(session, sent.project_id, sent.key))
+        """Take a key from the runs whose time with it is over, so that another may have it."""
+        for held in run_ledger.find_by_key(session, sent.project_id, sent.key):
+            held.idempotency_key = None
+        for one in every(session):
+            one.flush()
 
     def reset(self, project_id: str, key: str, person_id: str, now: datetime) -> Run:
         """Let go of a person's own key: its next use starts a new run, this one goes on as it is.
 
         Raises NotFound where no run holds the key, KeyTaken where another person's does.
         """
-        for database in self._runs.stores.holding_runs():
-            with database.transaction() as tx:
-                held = self._holder(tx, project_id, key, now)
-                if held is None:
-                    continue
-                if held.created_by != person_id:
-                    raise KeyTaken
-                _take_key(tx, held)
-                self._runs.tell(tx, held.id, now, "note", "its idempotency key was reset")
-                tx.announce(RunChanged(held.id, held.project_id))
-                return held
-        raise NotFound("No run holds this key.")
+        with self._runs.stores.spanning(project_id) as tx:
+            held = self._holder(tx, project_id, key, now)
+            if held is None:
+                raise NotFound("No run holds this key.")
+            if held.created_by != person_id:
+                raise KeyTaken
+            for run in run_ledger.find_by_key(tx, project_id, key):
+                run.idempotency_key = None
+                own = self._runs.stores.part(tx, run.id)
+                self._runs.tell(own, run.id, now, "note", "its idempotency key was reset")
+                own.announce(RunChanged(run.id, run.project_id))
+            return held
 
     def _holder(self, session: Session, project_id: str, key: str, now: datetime) -> Run | None:
-        held = run_ledger.find_by_key(session, project_id, key)
-        return None if held is None or self._is_given_back(held, now) else held
+        found = run_ledger.find_by_key(session, project_id, key)
+        return next((held for held in found if not self._is_given_back(held, now)), None)
 
     def _is_given_back(self, held: Run, now: datetime) -> bool:
         age = (now - held.created_at).total_seconds()
@@ -95,10 +95,3 @@ class Keys:
         if age >= self._limits.key_ttl_seconds:
             return True
         return Status(held.status) in GIVES_KEY_BACK and age >= self._limits.key_hold_seconds
-
-
-def _take_key(session: Session, held: Run | None) -> None:
-    if held is not None:
-        held.idempotency_key = None
-        session.add(held)
-        session.flush()

@@ -40,12 +40,12 @@ class RunListing:
 
     def window(self, person_id: str, now: datetime) -> Window:
         """How a person stands against the quota."""
-        with self._runs.stores.control.reading() as session:
+        with self._runs.stores.looking() as session:
             return self._quota.window(session, person_id, now)
 
     def count_open(self, project_id: str) -> int:
         """Open runs of a repository."""
-        with self._runs.stores.control.reading() as session:
+        with self._runs.stores.looking() as session:
             return run_ledger.count_open(session, project_id)
 
     def working_copy(self, run: Run) -> str:

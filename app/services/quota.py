@@ -135,7 +135,7 @@ class Places:
                 self._counting.restore(person_id, now)
 
     def _full_window(self, person_id: str, now: datetime) -> Window | None:
-        with self._stores.control.reading() as session:
+        with self._stores.looking() as session:
             window = self._quota.window(session, person_id, now)
         return None if window.remaining else window
 

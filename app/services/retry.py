@@ -25,6 +25,7 @@ from app.failpoints import reach
 from app.records import run_ledger
 from app.records.parked_ledger import ParkedLedger
 from app.records.succession_ledger import SuccessionLedger
+from app.records.spans import control_of
 from app.records.tables import IssueRow, Project, Run
 from app.services.floor import Ledgers, Outside
 from app.services.ports import CannotRead, ForgeSilent, OriginProblem, RemoteBranch
@@ -260,7 +261,7 @@ def _is_free(issue: int | None) -> Still:
     def still(session: Session, project: Project) -> None:
         if issue is None:
             return
-        row = session.get(IssueRow, (project.id, issue))
+        row = control_of(session).get(IssueRow, (project.id, issue))
         if row is not None and row.state != "open":
             raise IssueClosed(f"Issue #{issue} is closed.")
         for other in run_ledger.find_open(session, project.id):

@@ -206,7 +206,7 @@ class Sweep:
 
     def _take_slot(self, run: Run, now: datetime) -> tuple[bool, str | None]:
         """Whether the run was taken, and what holds it where there was no slot."""
-        with self._runs.stores.owner_of(run.id).transaction() as tx:
+        with self._runs.stores.spanning(run.id) as tx:
             live = run_ledger.count_live(tx)
             if live >= self._max_live_runs:
                 return False, (

@@ -100,7 +100,7 @@ class TriggerDesk:
 
     def _insert(self, ready: _Ready, place: Place | FreePlace, now: datetime) -> Accepted:
         run, sent = ready.run, ready.sent
-        with self._runs.stores.owner_of(run.id).transaction() as tx:
+        with self._runs.stores.spanning(run.id) as tx:
             if sent is None:
                 _refuse_twin(tx, ready)
             else:
@@ -129,7 +129,7 @@ class TriggerDesk:
     def _answer_full(self, full: RateLimited, ready: _Ready, now: datetime) -> Accepted:
         # what stands before the window in the transaction stands before it here, too
         if ready.sent is None:
-            with self._runs.stores.owner_of(ready.run.id).reading() as session:
+            with self._runs.stores.looking() as session:
                 _refuse_twin(session, ready)
             raise full
         replayed = self._keys.known(ready.sent, now)

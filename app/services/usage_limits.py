@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlmodel import Session, col, select
 
@@ -19,6 +21,7 @@ from app.domain.holds import (
     sentence_of,
     stand_of,
 )
+from app.domain.last_words import limit_of
 from app.domain.limits import MOST_JITTER, next_try
 from app.domain.reports import LimitReached
 from app.domain.words import Trigger
@@ -28,6 +31,7 @@ from app.records.audit_ledger import Deed, write_down
 from app.records.database import Transaction
 from app.records.hold_ledger import HoldLedger, facts_of
 from app.records.run_ledger import RunLedger
+from app.records.spans import every
 from app.records.tables import AccountHold, Run
 from app.services.ports import Agents
 
@@ -58,8 +62,12 @@ class UsageLimits:
 
     # --- a limit was met -----------------------------------------------------------------------
 
-    def on_limited(self, tx: Transaction, run: Run, limit: LimitReached, now: datetime) -> None:
-        """Hold the account that a run has just ended at, with its end itself."""
+    def hold(self, tx: Transaction, run: Run, told: Mapping[str, Any], now: datetime) -> str:
+        """Hold the account that a run has ended at; the sentence that says so.
+
+        `told` is a limit as `as_data` gives it; the transaction is the control store's.
+        """
+        limit = limit_of(told)
         account, family = self._agents.account(run.agent), family_of(limit.family)
         known = tx.get(AccountHold, (run.agent, account, family))
         hold = _renewed(known, run, limit, now) or AccountHold(
@@ -76,12 +84,10 @@ class UsageLimits:
             if other.probe_run_id == run.id and other.family != family:
                 # what went first has met a narrower limit: this one is over
                 hold_ledger.change(tx, other, probe_run_id=None, next_at=now)
-        may_resume = run.resumes < MAX_RESUMES
-        hold_ledger.mark_resumable(tx, run, may_resume=may_resume)
         sentence = sentence_of(run.agent, family, Stand.HELD, hold.until)
-        if not may_resume:
+        if run.resumes >= MAX_RESUMES:
             sentence += f"; it was resumed {MAX_RESUMES} times in a row: a person decides"
-        self._runs.tell(tx, run.id, now, "note", sentence, {"evidence": limit.evidence})
+        return sentence
 
     # --- who may go ----------------------------------------------------------------------------
 
@@ -96,7 +102,7 @@ class UsageLimits:
         self, agent: str, model: str | None, now: datetime, *, is_resume: bool = False
     ) -> str | None:
         """Why nothing new may be launched on an account just now, None where it may."""
-        with self.ledger.stores.control.reading() as session:
+        with self.ledger.stores.looking() as session:
             return self.reason_in(session, agent, model, now, is_resume=is_resume)
 
     def reason_in(
@@ -244,7 +250,8 @@ def _has_resumable(session: Session, hold: AccountHold, now: datetime) -> bool:
     if hold.until is not None and now >= hold.until + HEAD_START:
         return False
     query = select(Run).where(col(Run.may_resume), Run.agent == hold.agent)
-    return any(covers(hold.family, run.model) for run in session.exec(query))
+    found = (run for one in every(session) for run in one.exec(query))
+    return any(covers(hold.family, run.model) for run in found)
 
 
 def _jitter(run_id: str) -> timedelta:

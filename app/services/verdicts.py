@@ -8,13 +8,16 @@ from datetime import datetime
 from typing import Any
 
 from app.domain import rules
-from app.domain.last_words import LimitReached
+from app.domain.holds import MAX_RESUMES
 from app.domain.lifecycle import Signal, next_status
 from app.domain.rules import Strike, Verdict
 from app.domain.words import Cause, Status
 from app.failpoints import reach
+from app.records import hold_ledger
 from app.records.database import Transaction
+from app.records.outbox import CLEAR, LIMIT, STRIKE
 from app.records.tables import Run
+from app.services.consequences import Consequences
 from app.services.floor import Ledgers
 
 
@@ -28,10 +31,6 @@ class Line:
     data: dict[str, Any] = field(default_factory=dict)
 
 
-# told in the transaction that ends a run at its account's usage limit: the run, and when
-OnLimited = Callable[[Transaction, Run, LimitReached, datetime], None]
-
-
 class _Beaten(Exception):
     """Somebody moved the run first: nothing of this may be written."""
 
@@ -43,12 +42,11 @@ class Verdicts:
         self,
         ledgers: Ledgers,
         clock: Callable[[], datetime],
-        on_limited: OnLimited | None = None,
+        consequences: Consequences,
     ) -> None:
         self._runs = ledgers.runs
-        self._projects = ledgers.projects
         self._clock = clock
-        self._on_limited = on_limited
+        self._consequences = consequences
 
     def write(
         self, run: Run, verdict: Verdict, line: Line, before: Sequence[Line] = (), **columns: Any
@@ -75,20 +73,26 @@ class Verdicts:
                 moved = self._runs.move(tx, run, signal, now=now, hold=None, **words, **columns)
                 if moved is None:
                     raise _Beaten
-                self._count(tx, moved, effect, verdict.because)
-                if verdict.limit is not None and self._on_limited is not None:
-                    self._on_limited(tx, moved, verdict.limit, now)
+                self._follow(tx, moved, effect, verdict, now)
         except _Beaten:
             # whoever moved it first has also done what follows from that
             return self._runs.find(run.id) or run
         reach("after_reap_commit")
+        self._consequences.catch_up()
         return moved
 
-    def _count(self, tx: Transaction, ended: Run, effect: Strike, because: str) -> None:
+    def _follow(
+        self, tx: Transaction, ended: Run, effect: Strike, verdict: Verdict, now: datetime
+    ) -> None:
+        follow = self._consequences.follow
         if effect is Strike.ADD:
-            self._projects.add_strike(tx, ended.project_id, because)
+            follow(tx, ended, STRIKE, {"because": verdict.because}, now)
         elif effect is Strike.CLEAR:
-            self._projects.clear_strikes(tx, ended.project_id)
+            follow(tx, ended, CLEAR, {}, now)
+        if verdict.limit is not None:
+            may_resume = ended.resumes < MAX_RESUMES
+            hold_ledger.mark_resumable(tx, ended, may_resume=may_resume)
+            follow(tx, ended, LIMIT, verdict.limit.as_data(), now)
 
 
 def _effect(run: Run, signal: Signal, cause: Cause) -> Strike:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlmodel import col, select
+from sqlmodel import select
 
 from app.domain.notices import Message
 from app.domain.rules import ExitReason
@@ -83,9 +83,11 @@ class Telling:
 
     def rows(self) -> list[Notification]:
         """Every notification, oldest first."""
-        query = select(Notification).order_by(col(Notification.created_at), col(Notification.id))
-        with self.plane.database.reading() as session:
-            return list(session.exec(query).all())
+        found: list[Notification] = []
+        for database in self.plane.stores.all():
+            with database.reading() as session:
+                found += session.exec(select(Notification)).all()
+        return sorted(found, key=lambda row: (row.created_at, row.id))
 
     def states(self) -> list[tuple[str, str]]:
         """The kind and the state of each."""

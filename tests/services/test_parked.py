@@ -28,8 +28,7 @@ from tests.services.retries import died
 
 
 def deeds(plane: RealPlane, what: str) -> list[Audit]:
-    with plane.database.reading() as session:
-        return list(session.exec(select(Audit).where(Audit.what == what)).all())
+    return plane.ask(select(Audit).where(Audit.what == what))
 
 
 def at_origin(project: Project, branch: str) -> str:

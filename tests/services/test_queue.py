@@ -109,7 +109,7 @@ def test_a_run_that_nobody_is_launching_is_undone(plane: RealPlane) -> None:
     # what a crash between the queue and the launch leaves
     project = plane.add_project()
     run = accept_held(plane, project)
-    with plane.ledgers.runs.stores.control.transaction() as tx:
+    with plane.stores.owner_of(run.id).transaction() as tx:
         moved = plane.ledgers.runs.move(
             tx, run, Signal.TAKEN, now=plane.clock(), kind="taken", sentence="taken"
         )

@@ -265,6 +265,5 @@ def test_no_two_runs_ever_have_one_work_in_hand(plane: RealPlane) -> None:
     project = plane.add_project(TWO_TRIES)
     first = died(plane, project)
     retry(plane, first)
-    with plane.database.reading() as session:
-        rows = session.exec(select(Run).where(Run.project_id == project.id)).all()
+    rows = plane.ask(select(Run).where(Run.project_id == project.id))
     assert [run.parked for run in rows] == [False, False]

@@ -65,8 +65,7 @@ def end_unproved(plane: RealPlane, run: Run) -> Run:
 
 
 def audited(plane: RealPlane) -> list[str]:
-    with plane.database.reading() as session:
-        return list(session.exec(select(Audit.what)).all())
+    return plane.ask(select(Audit.what))
 
 
 # --- deliver -----------------------------------------------------------------------------------

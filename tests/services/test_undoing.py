@@ -72,7 +72,7 @@ def test_work_in_the_copy_of_a_launch_that_nobody_remembers_is_parked(plane: Rea
     plane.ledgers.projects.change(project.id, state="cloning")
     run = plane.launch(project)
     plane.ledgers.projects.change(project.id, state="ready")
-    with plane.ledgers.runs.stores.control.transaction() as tx:
+    with plane.stores.owner_of(run.id).transaction() as tx:
         plane.ledgers.runs.move(
             tx, run, Signal.TAKEN, now=plane.clock(), kind="taken", sentence="taken"
         )

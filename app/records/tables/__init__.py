@@ -13,10 +13,12 @@ from app.records.tables.control import (
 from app.records.tables.holds import AccountHold
 from app.records.tables.notices import Notification
 from app.records.tables.runs import ProjectDay, Run, RunEvent
+from app.records.tables.stores import Applied, Outgoing, Setting
 from app.records.tables.tracker import ChangeRequest, IssueComment, IssueRow
 
 __all__ = [
     "AccountHold",
+    "Applied",
     "Audit",
     "Batch",
     "BatchItem",
@@ -29,10 +31,12 @@ __all__ = [
     "LoginLink",
     "Moment",
     "Notification",
+    "Outgoing",
     "Person",
     "Project",
     "ProjectDay",
     "Run",
     "RunEvent",
+    "Setting",
     "SignIn",
 ]

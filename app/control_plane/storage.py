@@ -1,0 +1,55 @@
+"""The databases of a server: opened, brought up to date, and asked whether they belong together."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from functools import partial
+
+from app.config import Settings
+from app.failpoints import reach
+from app.foothold import CannotStart
+from app.records.database import Database
+from app.records.deployment import StoresDiffer, agree
+from app.records.feed import Feed
+from app.records.migration import migrate
+from app.records.relay import Relay
+from app.records.routing import Stores
+
+RUNS_BACKUPS = "runs"
+
+
+def open_stores(settings: Settings, feed: Feed) -> Stores:
+    """The control store, and the run store where the settings name one. Raises CannotStart."""
+    control = Database(settings.database, tell=feed.publish)
+    if settings.runs_database_url is None:
+        return Stores(control, None, secrets.token_bytes)
+    runs = Database(settings.runs_database_url, tell=feed.publish)
+    if runs.is_sqlite and not control.is_sqlite:
+        raise CannotStart(
+            "the run store is a file and the control store PostgreSQL, which other servers may "
+            "use: the pages of one would not hear what another writes into a file. Name a "
+            "PostgreSQL database in RUNYARD_RUNS_DATABASE_URL."
+        )
+    between = partial(reach, "between_stores")
+    return Stores(control, runs, secrets.token_bytes, settings.runs_split, between)
+
+
+def make_relays(stores: Stores, feed: Feed) -> list[Relay]:
+    """What tells other servers of changes and hears theirs, one for each PostgreSQL."""
+    if stores.control.is_sqlite:
+        return []
+    return [Relay(database, feed, tells=database is stores.control) for database in stores.all()]
+
+
+def settle_stores(stores: Stores, settings: Settings, now: datetime) -> None:
+    """Bring the run store to today's schema, and refuse stores that do not belong together.
+
+    The control store is up to date. Raises SchemaNewer, CannotStart, DatabaseSilent.
+    """
+    if stores.runs is not None:
+        migrate(stores.runs, backups=settings.data_root / "backups" / RUNS_BACKUPS, now=now)
+    try:
+        agree(stores, may_change=settings.change_stores)
+    except StoresDiffer as difference:
+        raise CannotStart(str(difference)) from difference

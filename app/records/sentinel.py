@@ -1,0 +1,67 @@
+"""Who a database is: asked of itself, never read from its address (stores.md, Sentinel)."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlmodel import Session
+
+from app.records.database import Database, DatabaseSilent, Transaction
+from app.records.tables import Setting
+
+NONCE = "nonce"
+
+
+class CannotTell(Exception):
+    """A database did not say who it is."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Where a database is, and the random name that it carries: a copy has the same one."""
+
+    place: str
+    nonce: str
+
+    def is_same_as(self, other: Identity) -> bool:
+        """True where both are one database, or one is a copy of the other."""
+        return self.place == other.place or self.nonce == other.nonce
+
+
+def identify(database: Database) -> Identity:
+    """Ask a database of today's schema who it is. Raises CannotTell."""
+    try:
+        with database.transaction() as tx:
+            nonce = nonce_of(tx)
+        with database.reading() as session:
+            place = _file(database) if database.is_sqlite else _server(session)
+    except (DatabaseSilent, OSError) as problem:
+        raise CannotTell(str(problem)) from problem
+    return Identity(place, nonce)
+
+
+def nonce_of(tx: Transaction) -> str:
+    """The random name that a database carries, given to it where it has none yet."""
+    known = tx.get(Setting, NONCE)
+    if known is None:
+        known = Setting(name=NONCE, value=secrets.token_hex(16))
+        tx.add(known)
+    return known.value
+
+
+def _file(database: Database) -> str:
+    name = make_url(database.url).database
+    if not name or name == ":memory:":
+        raise CannotTell("a database in memory is in no place")
+    found = Path(name).stat()
+    return f"{found.st_dev}:{found.st_ino}"
+
+
+def _server(session: Session) -> str:
+    query = "SELECT system_identifier, current_database() FROM pg_control_system()"
+    row = session.execute(text(query)).one()
+    return f"{row[0]}:{row[1]}"
