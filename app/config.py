@@ -71,11 +71,11 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(default=30, ge=0.1)
     kill_grace_seconds: float = Field(default=10, ge=0)
     log_cap_mb: float = Field(default=50, gt=0)
+    keep_days: int = Field(default=30, ge=0, le=36500)
+    keep_gb: float = Field(default=10, ge=0)
     budget_seconds: int = Field(default=7200, ge=1)
     launch_seconds: int = Field(default=900, ge=1)
     notify_urls: Annotated[tuple[SecretStr, ...], NoDecode] = ()
-    keep_days: int = Field(default=30, ge=0, le=36500)
-    keep_gb: float = Field(default=10, ge=0)
     notify_kinds: Annotated[tuple[Kind, ...], NoDecode] = tuple(Kind)
     notify_zone: str | None = None
     quiet_hours: str | None = None
