@@ -124,10 +124,10 @@ def _fill(archive: _Archive, places: Places, database: Path, bundles: Bundles, f
 
 def _left_out(places: Places) -> list[str]:
     logs, copies = _count(places.runs / RECORDS), _count(places.runs / COPIES)
-    said = [f"the logs of {logs} runs"] if logs else []
+    said = [f"logs of runs: {logs}"] if logs else []
     if copies:
         said.append(
-            f"{copies} working copies: files in them that are not committed, and commits of runs "
+            f"working copies ({copies}): files in them that are not committed, and commits of runs "
             "that are live"
         )
     return [*said, "repositories without work of Runyard's: they are cloned again"]

@@ -146,10 +146,10 @@ def _told(value: str) -> str:
 
 def retention_html(kept: RetentionOut, visit: Visit) -> str:
     """How much is kept of runs that are over, and which logs go next."""
-    said = f"{counted(kept.kept_runs, 'log')} take {size_words(kept.kept_bytes)}."
+    said = f"Kept: {counted(kept.kept_runs, 'log')}, {size_words(kept.kept_bytes)}."
     if kept.leaving_runs:
         size = size_words(kept.leaving_bytes)
-        said += f" {counted(kept.leaving_runs, 'log')} ({size}) go at the next round, once a day."
+        said += f" At the next round, once a day: {counted(kept.leaving_runs, 'log')}, {size}."
     elif kept.next_at is not None:
         said += f" The oldest goes on {kept.next_at:%d %B %Y}."
     else:

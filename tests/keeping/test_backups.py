@@ -67,7 +67,7 @@ def test_a_backup_is_private_whole_and_says_what_is_not_in_it(tmp_path: Path) ->
     assert list(made.file.parent.iterdir()) == [made.file]
     assert {"runyard.db", "token", "server", f"mirrors/{run.project_id}.bundle"} <= set(made.parts)
     assert made.schema == HEAD
-    assert made.left_out[0] == "the logs of 1 runs"
+    assert made.left_out[0] == "logs of runs: 1"
     with zipfile.ZipFile(made.file) as archive:
         assert archive.testzip() is None
 
