@@ -13,8 +13,8 @@ from app.control_plane.assembly import Assembly, Ground
 from app.control_plane.clock import wall_clock
 from app.control_plane.metronome import Metronome
 from app.control_plane.outside import Adapters, find_place, pick_adapters, pick_counters
-from app.control_plane.storage import make_relays, open_stores, settle_stores
 from app.control_plane.retaining import ROUND_SECONDS
+from app.control_plane.storage import make_relays, open_stores, settle_stores
 from app.records.database import DatabaseSilent
 from app.records.feed import Feed, LogGrew
 from app.records.lease_ledger import LeaseLedger

@@ -24,8 +24,8 @@ from app.errors import (
 from app.failpoints import reach
 from app.records import run_ledger
 from app.records.parked_ledger import ParkedLedger
-from app.records.succession_ledger import SuccessionLedger
 from app.records.spans import control_of
+from app.records.succession_ledger import SuccessionLedger
 from app.records.tables import IssueRow, Project, Run
 from app.services.floor import Ledgers, Outside
 from app.services.ports import CannotRead, ForgeSilent, OriginProblem, RemoteBranch

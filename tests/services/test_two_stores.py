@@ -39,6 +39,7 @@ def world() -> World:
 def planes(tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Planes]:
     """Servers of one data folder; with `split=True` new runs live in a store of their own."""
     monkeypatch.setenv("RUNYARD_TEST", "1")
+    monkeypatch.delenv("RUNYARD_TEST_SPLIT", raising=False)
     with ExitStack() as ends:
 
         def begin(*, split: bool = True, **wishes: Any) -> FakePlane:
