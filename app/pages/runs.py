@@ -8,6 +8,7 @@ from nicegui import ui
 
 from app.domain.lifecycle import LIVE, WAITING
 from app.domain.words import LABELS, Status, Trigger
+from app.pages.addresses import page_at
 from app.pages.components.buttons import link_button
 from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain_html
@@ -27,7 +28,7 @@ GROUPS: dict[str, tuple[Status, ...]] = {
 def register(door: Door) -> None:
     """Define `/runs`."""
 
-    @ui.page("/runs", dark=None)
+    @page_at("/runs")
     async def runs_page() -> None:
         visit = await Visit.open(door)
         screen = RunsScreen(visit)

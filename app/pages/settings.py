@@ -9,6 +9,7 @@ from nicegui import ui
 
 from app.domain.ids import shorten
 from app.domain.sizes import size_words
+from app.pages.addresses import page_at
 from app.pages.components.buttons import button
 from app.pages.components.countdown import ago_html
 from app.pages.components.marks import testid
@@ -32,7 +33,7 @@ MARKS = {"ok": "fine", "look": "to look at", "unknown": "cannot tell", "none": "
 def register(door: Door) -> None:
     """Define `/settings`."""
 
-    @ui.page("/settings", dark=None)
+    @page_at("/settings")
     async def settings_page(tab: str = "") -> None:
         visit = await Visit.open(door)
         # what is known is shown at once; the page itself has doctor look where that is old
