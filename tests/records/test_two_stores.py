@@ -1,0 +1,76 @@
+"""Every statement uses the store that owns its row: the other may be dead meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.domain.lifecycle import Signal
+from app.domain.words import Status
+from app.records import run_ledger
+from app.records.database import Database, DatabaseSilent
+from app.records.run_ledger import RunLedger
+from app.records.spans import OnlyOneStore, control_of
+from app.records.tables import Run
+from tests.fresh_databases import fresh_database
+from tests.records.samples import NOW, add_run, draft_run, run_id, stores_on
+
+# nobody listens on that port
+DEAD = "postgresql://127.0.0.1:1/away?connect_timeout=1"
+
+
+@pytest.fixture
+def alive(tmp_path: Path) -> Iterator[Database]:
+    """A run store."""
+    (tmp_path / "runs.db").write_bytes(fresh_database())
+    database = Database(f"sqlite:///{tmp_path / 'runs.db'}", tell=lambda _: None)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def dead() -> Iterator[Database]:
+    """A database that is away."""
+    database = Database(DEAD, tell=lambda _: None)
+    yield database
+    database.close()
+
+
+def test_what_concerns_a_run_alone_asks_no_other_store(alive: Database, dead: Database) -> None:
+    ledger = RunLedger(stores_on(dead, alive))
+    run = add_run(ledger, id=run_id(split=True))
+    with ledger.stores.owner_of(run.id).transaction() as tx:
+        moved = ledger.move(tx, run, Signal.TAKEN, now=NOW, kind="taken", sentence="taken")
+    assert moved is not None
+    ledger.tell_once(run.id, NOW, "note", "a line")
+    ledger.note(run.id, run.project_id, hold="waits")
+    found = ledger.find(run.id)
+    assert found is not None
+    assert (found.status, found.hold) == (Status.STARTING, "waits")
+    assert [line.kind for line in ledger.timeline(run.id)] == ["accepted", "taken", "note"]
+
+
+def test_of_a_store_that_is_away_nothing_is_answered_and_nothing_half_done(
+    alive: Database, dead: Database
+) -> None:
+    ledger = RunLedger(stores_on(alive, dead))
+    with pytest.raises(DatabaseSilent):
+        ledger.find(run_id(split=True))
+    run = draft_run(id=run_id())
+    with pytest.raises(DatabaseSilent), ledger.stores.spanning(run.id) as tx:
+        ledger.insert(tx, run, sentence="accepted")
+    with pytest.raises(DatabaseSilent), ledger.stores.looking() as session:
+        run_ledger.count_live(session)
+    with alive.reading() as session:
+        assert session.get(Run, run.id) is None
+
+
+def test_a_session_of_one_store_does_not_answer_for_both(alive: Database, dead: Database) -> None:
+    stores = stores_on(dead, alive)
+    with stores.owner_of(run_id(split=True)).reading() as session:
+        with pytest.raises(OnlyOneStore):
+            run_ledger.count_open(session, "proj_1")
+        with pytest.raises(OnlyOneStore):
+            control_of(session)
