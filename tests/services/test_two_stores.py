@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -169,6 +170,22 @@ def test_a_key_of_one_store_is_known_in_the_other_and_reset_in_both(
     assert store_of(new.run.id) is Store.RUNS
     after.services.keys.reset(project.id, "key", after.person, after.clock())
     assert [found(after, run.id).idempotency_key for run in (old, new.run)] == [None, None]
+
+
+def test_of_many_submits_under_one_key_one_makes_a_run(planes: Planes, world: World) -> None:
+    plane = planes(repo_concurrency=50)
+    project = plane.add_project(world)
+    with ThreadPoolExecutor(8) as threads:
+        accept = plane.services.trigger.accept
+        sent = [
+            threads.submit(accept, order(project), asker(plane, "key"), plane.clock())
+            for _ in range(24)
+        ]
+        answers = [one.result(60) for one in sent]
+    plane.rest()
+    assert len({answer.run.id for answer in answers}) == 1
+    assert [answer.replayed for answer in answers].count(False) == 1
+    assert len(listed(plane)) == 1
 
 
 def test_a_project_with_an_open_run_in_the_run_store_is_not_archived(
