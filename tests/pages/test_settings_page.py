@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,8 @@ def bin_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def install_codex(folder: Path, told: str) -> None:
-    (folder / "codex").write_text(f'#!/bin/sh\necho "{told}"\n')
+    # a shell's script would be a wrapper, of which nobody knows whether it signs in by itself
+    (folder / "codex").write_text(f"#!{sys.executable}\nprint({told!r})\n")
     (folder / "codex").chmod(0o755)
 
 

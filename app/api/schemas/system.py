@@ -35,7 +35,7 @@ class LoginLink(Answer):
 class Finding(Answer):
     """One line of doctor, of an agent, the machine or the server.
 
-    `level` is ok, look (`advice` says how to mend it), unknown, or none: not there, and need not be.
+    `level` is ok, look (`advice` says how to mend it), unknown, or none: not there, nor needed.
     """
 
     level: Literal["ok", "look", "unknown", "none"]
