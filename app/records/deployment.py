@@ -25,7 +25,7 @@ def agree(stores: Stores, *, may_change: bool) -> None:
     runs = _identify_apart(stores) if stores.runs is not None else None
     own = "runs" if stores.are_split else "control"
     with stores.control.transaction() as tx:
-        nonce_of(tx)  # before a copy of it can be made
+        own_nonce = nonce_of(tx)  # there before a copy can be made
         known = _read(tx, RUN_STORE)
         if known is not None and runs is None:
             raise StoresDiffer(
@@ -47,6 +47,10 @@ def agree(stores: Stores, *, may_change: bool) -> None:
         _write(tx, NEW_RUNS, own)
         if runs is not None:
             _write(tx, RUN_STORE, runs.nonce)
+    # only now: a database that was named by mistake is not claimed
+    if stores.runs is not None:
+        with stores.runs.transaction() as tx:
+            _write(tx, OWNER, own_nonce)
 
 
 def _identify_apart(stores: Stores) -> Identity:
@@ -58,14 +62,12 @@ def _identify_apart(stores: Stores) -> Identity:
             "empty database of its own."
         )
     if stores.runs is not None:
-        with stores.runs.transaction() as tx:
-            owner = _read(tx, OWNER)
-            if owner not in (None, control.nonce):
+        with stores.runs.reading() as session:
+            if _read(session, OWNER) not in (None, control.nonce):
                 raise StoresDiffer(
                     "RUNYARD_RUNS_DATABASE_URL names the run store of another deployment: name "
                     "an empty database of its own."
                 )
-            _write(tx, OWNER, control.nonce)
     return runs
 
 
