@@ -24,8 +24,10 @@ def bin_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def install_codex(folder: Path, told: str) -> None:
-    # a shell's script would be a wrapper, of which nobody knows whether it signs in by itself
-    (folder / "codex").write_text(f"#!{sys.executable}\nprint({told!r})\n")
+    """The program as npm installs it: of a shell's script nobody knows whether it signs in."""
+    (folder / "node").unlink(missing_ok=True)
+    (folder / "node").symlink_to(sys.executable)
+    (folder / "codex").write_text(f"#!/usr/bin/env node\nprint({told!r})\n")
     (folder / "codex").chmod(0o755)
 
 
