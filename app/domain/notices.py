@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from app.domain.words import Cause, Status
 
 LINE, TITLE = 200, 120
+DIGEST_RUNS = 12
 DIGEST_LINES = 3000  # characters of a digest: many receivers cut at 4000 or split there
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=1)
 
@@ -62,12 +63,16 @@ class Told:
 
 @dataclass(frozen=True)
 class Digest:
-    """What happened between two moments: runs by outcome, their cost in US dollars, some of it."""
+    """What became of many runs: how many by outcome, their cost in US dollars, some of them.
+
+    `told` says of which, where it is not all that ended between two moments.
+    """
 
     counts: Mapping[Outcome, int]
     cost_usd: float | None
     lines: tuple[Told, ...]
     more: int = 0
+    told: Told | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -82,6 +87,7 @@ class Digest:
             "cost_usd": self.cost_usd,
             "lines": [line.as_data() for line in self.lines],
             "more": self.more,
+            "told": self.told.as_data() if self.told else None,
         }
 
 
@@ -102,6 +108,11 @@ def outcome_of(status: Status, cause: Cause | None) -> Outcome:
     if status is Status.STOPPED:
         return Outcome.STOPPED
     return Outcome.HELD if status is Status.LIMITED else Outcome.FAILED
+
+
+def outcome_words(counts: Mapping[Outcome, int]) -> str:
+    """How many runs came to what, in the order of outcomes; empty for none."""
+    return ", ".join(f"{counts[one]} {one}" for one in Outcome if counts.get(one))
 
 
 def wait_after(attempts: int, chance: float) -> timedelta:
@@ -141,8 +152,12 @@ def _of_one(about: Mapping[str, Any], address: str) -> Message:
 
 
 def _of_digest(about: Mapping[str, Any], address: str) -> Message:
-    told = [f"{about['counts'][one]} {one}" for one in Outcome if about["counts"].get(one)]
-    title = ", ".join(told) or "what needs you"
+    told = about.get("told")
+    title = outcome_words(about["counts"]) or "what needs you"
+    here, more_at = "/", "/runs"
+    if told:
+        title = f"{tame(told['project'], 60)} {told['what']}"
+        here = more_at = told["path"]
     lines, room = [], DIGEST_LINES
     for line in about["lines"]:
         words = _digest_line(line, address)
@@ -152,10 +167,10 @@ def _of_digest(about: Mapping[str, Any], address: str) -> Message:
         lines.append(words)
     more = about["more"] + len(about["lines"]) - len(lines)
     if more:
-        lines.append(f"and {more} more: {address}/runs")
+        lines.append(f"and {more} more: {address}{more_at}")
     cost = about["cost_usd"]
     sums = title if cost is None else f"{title} · ${cost:.2f}"
-    return Message(title, "\n".join([f"{sums} · {address}/", *lines]))
+    return Message(title, "\n".join([f"{sums} · {address}{here}", *lines]))
 
 
 def _digest_line(line: Mapping[str, Any], address: str) -> str:

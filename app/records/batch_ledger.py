@@ -16,6 +16,7 @@ from app.domain.lifecycle import DONE
 from app.domain.words import Cause, Status
 from app.records.database import Transaction
 from app.records.feed import ProjectChanged
+from app.records.happenings import BatchEnded
 from app.records.routing import Stores
 from app.records.spans import every
 from app.records.tables import Batch, BatchItem, Run
@@ -203,9 +204,12 @@ def settle(tx: Transaction, batch_id: str, now: datetime) -> None:
     is_open = exists().where(of_batch, col(Run.status).not_in(_DONE))
     has_failed = exists().where(of_batch, col(Run.status) != Status.SUCCEEDED)
     ended = case((has_failed, BatchStatus.PARTLY_FAILED), else_=BatchStatus.COMPLETED)
-    tx.execute(
+    over = tx.execute(
         update(Batch)
         .where(col(Batch.id) == batch_id, col(Batch.status) == BatchStatus.PROCESSING, ~is_open)
         .values(status=ended, ended_at=now)
+        .returning(col(Batch.project_id), col(Batch.run_count))
         .execution_options(synchronize_session=False)
-    )
+    ).one_or_none()
+    if over is not None:
+        tx.happened(BatchEnded(batch_id, *over))

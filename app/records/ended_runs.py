@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from app.domain.lifecycle import WAITING
 from app.domain.words import Cause, Status
@@ -25,6 +26,17 @@ class EndedAlike:
     cost_usd: float | None
 
 
+def ended_of_batch(session: Session, batch_id: str) -> list[EndedAlike]:
+    """The runs of a batch, all of which have ended, by status and cause."""
+    return _alike(session.exec(_sums().where(col(Run.batch_id) == batch_id)))
+
+
+def last_of_batch(session: Session, batch_id: str, *, limit: int) -> list[Run]:
+    """The last of the same, newest first."""
+    query = select(Run).where(col(Run.batch_id) == batch_id)
+    return list(session.exec(query.order_by(col(Run.ended_at).desc()).limit(limit)).all())
+
+
 class EndedRuns:
     """Reads ended runs of every store."""
 
@@ -33,15 +45,8 @@ class EndedRuns:
 
     def sums(self, begin: datetime, end: datetime) -> list[EndedAlike]:
         """The runs that ended from `begin` until before `end`, by status and cause."""
-        query = (
-            select(Run.status, Run.cause, func.count(), func.sum(Run.cost_usd))
-            .where(col(Run.ended_at) >= begin, col(Run.ended_at) < end)
-            .group_by(col(Run.status), col(Run.cause))
-        )
-        return [
-            EndedAlike(Status(status), Cause(cause) if cause else None, count, cost)
-            for status, cause, count, cost in self._ask(query)
-        ]
+        query = _sums().where(col(Run.ended_at) >= begin, col(Run.ended_at) < end)
+        return _alike(self._ask(query))
 
     def newest(self, begin: datetime, end: datetime, *, limit: int) -> list[Run]:
         """The last of the same, newest first."""
@@ -64,3 +69,15 @@ class EndedRuns:
             with database.reading() as session:
                 found += session.exec(query).all()
         return found
+
+
+def _sums() -> Any:
+    query = select(Run.status, Run.cause, func.count(), func.sum(Run.cost_usd))
+    return query.group_by(col(Run.status), col(Run.cause))
+
+
+def _alike(rows: Iterable[Any]) -> list[EndedAlike]:
+    return [
+        EndedAlike(Status(status), Cause(cause) if cause else None, count, cost)
+        for status, cause, count, cost in rows
+    ]

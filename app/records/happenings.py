@@ -48,4 +48,13 @@ class PersonNeeded:
     path: str
 
 
-Happening = RunEnded | WorkParked | ProjectPaused | ProjectBroke | PersonNeeded
+@dataclass(frozen=True)
+class BatchEnded:
+    """The last of a batch's runs has come to its end."""
+
+    batch_id: str
+    project_id: str
+    run_count: int
+
+
+Happening = RunEnded | WorkParked | ProjectPaused | ProjectBroke | PersonNeeded | BatchEnded

@@ -16,6 +16,7 @@ from app.records.feed import NoticeWritten
 from app.records.routing import Stores
 from app.records.tables import Notification
 
+OF_BATCH = "digest:batch "  # how the keys of batches' digests begin
 _pending = col(Notification.state) == State.PENDING
 
 
@@ -186,7 +187,8 @@ class NoticeLedger:
         """What nobody is sending just now of what was due until a moment, oldest first."""
         query = select(Notification).where(
             *_waits_for(receiver),
-            col(Notification.kind) != Kind.DIGEST,
+            # of digests those of batches: a night that is over has its own
+            or_(col(Notification.kind) != Kind.DIGEST, col(Notification.key).startswith(OF_BATCH)),
             col(Notification.due_at) <= until,
             col(Notification.claimed_by).is_(None),
         )

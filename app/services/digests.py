@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import datetime
 
-from app.domain.notices import Digest, Kind, Outcome, Told, outcome_of
+from app.domain.notices import DIGEST_RUNS, Digest, Kind, Outcome, Told
 from app.domain.timetable import Window
-from app.domain.words import Cause, Status
 from app.records.ended_runs import EndedRuns
 from app.records.notice_ledger import NoticeLedger
-from app.records.tables import Notification, Run
+from app.records.tables import Notification
 from app.services.notices import NoticeRules, Notices
-
-LINES = 12
+from app.services.outcomes import outcomes_of
 
 
 class Digests:
@@ -38,7 +35,7 @@ class Digests:
 
     def _write(self, key: str, receiver: str, window: Window, now: datetime) -> bool:
         rows = self._gathered(receiver, window)
-        digest = self._sum_up(window, [Told(**row.about) for row in rows if _is_own_line(row)])
+        digest = self._sum_up(window, [_line_of(row) for row in rows if _is_own_line(row)])
         if digest.is_empty and not rows:
             return False
         ids = [row.id for row in rows]
@@ -52,25 +49,18 @@ class Digests:
         return self._ledger.waiting(receiver, window.end)
 
     def _sum_up(self, window: Window, kept: list[Told]) -> Digest:
-        counts: Counter[Outcome] = Counter()
-        costs: list[float] = []
-        for one in self._ended.sums(window.begin, window.end):
-            counts[outcome_of(one.status, one.cause)] += one.count
-            costs += [] if one.cost_usd is None else [one.cost_usd]
-        ended = sum(counts.values())
+        outcomes = outcomes_of(self._ended.sums(window.begin, window.end))
+        counts = outcomes.counts
+        ended = counts.total()
         counts[Outcome.HELD] += self._ended.count_held()
-        runs = self._ended.newest(window.begin, window.end, limit=LINES)
-        lines = (*kept, *(self._line(run) for run in runs))[:LINES]
-        return Digest(
-            counts=counts,
-            cost_usd=sum(costs) if costs else None,
-            lines=lines,
-            more=len(kept) + ended - len(lines),
-        )
+        runs = self._ended.newest(window.begin, window.end, limit=DIGEST_RUNS)
+        lines = (*kept, *(self._notices.line_of(run) for run in runs))[:DIGEST_RUNS]
+        return Digest(counts, outcomes.cost_usd, lines, more=len(kept) + ended - len(lines))
 
-    def _line(self, run: Run) -> Told:
-        cause = Cause(run.cause) if run.cause else None
-        return self._notices.told_of(run, outcome_of(Status(run.status), cause))
+
+def _line_of(row: Notification) -> Told:
+    # of a batch that ended meanwhile one line is enough: its runs are among those that ended
+    return Told(**(row.about["told"] if row.kind == Kind.DIGEST else row.about))
 
 
 def _is_own_line(row: Notification) -> bool:

@@ -8,11 +8,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from app.domain.holds import MAX_RESUMES
-from app.domain.notices import Kind, Told, mask_receiver
+from app.domain.notices import (
+    DIGEST_RUNS,
+    Digest,
+    Kind,
+    Told,
+    mask_receiver,
+    outcome_of,
+    outcome_words,
+)
 from app.domain.timetable import Timetable
 from app.domain.words import PAUSE_THRESHOLD, Cause, Status
 from app.records.database import Transaction
+from app.records.ended_runs import ended_of_batch, last_of_batch
 from app.records.happenings import (
+    BatchEnded,
     Happening,
     PersonNeeded,
     ProjectBroke,
@@ -20,9 +30,10 @@ from app.records.happenings import (
     RunEnded,
     WorkParked,
 )
-from app.records.notice_ledger import NoticeLedger
+from app.records.notice_ledger import OF_BATCH, NoticeLedger
 from app.records.project_ledger import ProjectLedger
 from app.records.tables import Run
+from app.services.outcomes import outcomes_of
 
 AGENT_WORDS = {
     Cause.AUTH: "needs you: its agent is not signed in",
@@ -88,7 +99,7 @@ class Notices:
 
     def _tell(
         self, tx: Transaction, happening: Happening, now: datetime
-    ) -> Iterator[tuple[Kind, str, Told]]:
+    ) -> Iterator[tuple[Kind, str, Told | Digest]]:
         match happening:
             case RunEnded(run):
                 yield from self._tell_end(run, now)
@@ -108,6 +119,8 @@ class Notices:
                     f"/projects/{project_id}",
                 )
                 yield Kind.NEEDS_YOU, f"broken:{project_id}:{now.isoformat()}", told
+            case BatchEnded(batch_id):
+                yield Kind.DIGEST, f"{OF_BATCH}{batch_id}", self._sum_up(tx, happening)
             case PersonNeeded(key, project_id, what, because, path):
                 told = Told(self._name(project_id), what, "", because, path)
                 yield Kind.NEEDS_YOU, key, told
@@ -139,6 +152,20 @@ class Notices:
         what = "needs you: work is kept until you decide"
         told = Told(self._name(run.project_id), what, run.work_branch, run.because or "", "/parked")
         yield Kind.NEEDS_YOU, f"parked:{run.id}", told
+
+    def _sum_up(self, tx: Transaction, batch: BatchEnded) -> Digest:
+        outcomes = outcomes_of(ended_of_batch(tx, batch.batch_id))
+        lines = tuple(map(self.line_of, last_of_batch(tx, batch.batch_id, limit=DIGEST_RUNS)))
+        what = f"batch of {batch.run_count}: {outcome_words(outcomes.counts)}"
+        path = f"/batches/{batch.batch_id}"
+        told = Told(self._name(batch.project_id), what, path=path)
+        more = outcomes.counts.total() - len(lines)
+        return Digest(outcomes.counts, outcomes.cost_usd, lines, more, told)
+
+    def line_of(self, run: Run) -> Told:
+        """A run that has ended, as a line of a digest."""
+        cause = Cause(run.cause) if run.cause else None
+        return self.told_of(run, outcome_of(Status(run.status), cause))
 
     def told_of(self, run: Run, what: str) -> Told:
         """A run in a line."""

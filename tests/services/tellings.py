@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,10 +12,12 @@ from sqlmodel import select
 
 from app.domain.notices import Message
 from app.domain.rules import ExitReason
-from app.records.tables import Notification, Project, Run
+from app.domain.words import Status
+from app.records.tables import Batch, Notification, Project, Run
 from tests.fake_planes import FakePlane
 from tests.fakes import World
 from tests.receivers import SECRET, FakeNotifier
+from tests.services.batching import a_batch
 
 PHONE, DESK = f"mem://phone/{SECRET}", f"mem://desk/{SECRET}"
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -72,6 +74,26 @@ class Telling:
         found = plane.ledgers.runs.find(run.id)
         assert found is not None
         return found
+
+    def batch(self, *, codes: Sequence[int]) -> Batch:
+        """A batch in a project of its own, whose agents end with these codes, in its order."""
+        plane, left = self.plane, list(codes)
+        batch = a_batch(plane, self.project(), len(codes))
+        for _ in range(10 * len(codes)):
+            for run in plane.services.batches.ledger.items(batch.id, after=-1, limit=100):
+                if left and run[1].status == Status.RUNNING:
+                    self._end(run[1].id, left.pop(0))
+            plane.tick()
+        self.go_round()
+        return batch
+
+    def _end(self, run_id: str, code: int) -> None:
+        self.plane.ledgers.runs.note_usage(run_id, cost_usd=0.25)
+        if code == 0:
+            self.world.commit(run_id)
+        self.world.end(run_id, code)
+        self.plane.reaper.reap_once(run_id)
+        self.plane.rest()
 
     def taken(self, receiver: str = PHONE) -> list[Message]:
         """What a receiver got, oldest first."""

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,12 +14,12 @@ from app.domain.words import Depth, Trigger
 from app.errors import BatchOverQuota, KeyTaken, RateLimited
 from app.records.batch_ledger import Spent
 from app.records.run_pages import RunFilter
-from app.records.tables import Batch, Project, Run
+from app.records.tables import Batch, Run
 from app.services.batch_quota import room_at
-from app.services.batches import Item
 from app.services.submits import Order
 from tests.fake_planes import FakePlane
 from tests.fakes import World
+from tests.services.batching import a_batch
 
 
 @pytest.fixture
@@ -34,21 +33,6 @@ def plane(tmp_path: Path, world: World) -> Iterator[FakePlane]:
     yield plane
     plane.rest()
     plane.stop()
-
-
-def a_batch(
-    plane: FakePlane, project: Project, count: int, *, sent: int | None = None, **more: Any
-) -> Batch:
-    """A batch with so many of its items in."""
-    desk, now = plane.services.batches, plane.clock()
-    batch = desk.open(project.id, count, None, plane.asker(), now).batch
-    for index in range(count if sent is None else sent):
-        order = Order(project.id, Depth.QUICK, "auto", task=f"part {index}", **more)
-        desk.take(batch, Item(index, order), plane.asker(), plane.clock())
-        plane.clock.advance(0.001)
-    desk.seal(batch.id, plane.clock())
-    plane.rest()
-    return desk.find(batch.id)
 
 
 def items(plane: FakePlane, batch: Batch) -> list[Run]:

@@ -92,3 +92,34 @@ def test_a_daily_digest_sums_up_what_was_told_one_by_one(tmp_path: Path) -> None
         assert yard.titles()[1:] == ["Runyard: 1 delivered"]
         yard.set_clock(NOON.replace(hour=18) + timedelta(days=1))
         assert len(yard.taken()) == 2
+
+
+def test_a_batch_is_told_once_with_what_its_runs_came_to(tmp_path: Path) -> None:
+    with telling(tmp_path, at=NOON) as yard:
+        batch = yard.batch(codes=(0, 7, 0))
+        digests = [message for message in yard.taken() if "batch of" in message.title]
+        (digest,) = digests
+        assert digest.title == "Runyard: yard0 batch of 3: 2 delivered, 1 failed"
+        lines = digest.body.splitlines()
+        assert lines[0].endswith(f" · $0.75 · http://127.0.0.1:8080/batches/{batch.id}")
+        assert sum(line.startswith("- yard0 delivered: part ") for line in lines) == 2
+        assert sum(line.startswith("- yard0 failed: part 1") for line in lines) == 1
+        yard.go_round()
+        assert [one for one in yard.taken() if "batch of" in one.title] == digests
+
+
+def test_a_batch_that_ends_at_night_is_a_line_of_the_nights_digest(tmp_path: Path) -> None:
+    with telling(tmp_path, at=NIGHT, **HOURS) as yard:
+        batch = yard.batch(codes=(0, 7))
+        assert yard.taken() == []
+        yard.set_clock(MORNING)
+        (digest,) = yard.taken()
+        assert digest.title == "Runyard: 1 delivered, 1 failed"
+        line = f"- yard0 batch of 2: 1 delivered, 1 failed http://127.0.0.1:8080/batches/{batch.id}"
+        assert line in digest.body.splitlines()
+
+
+def test_who_wants_no_digest_is_told_of_no_batch(tmp_path: Path) -> None:
+    with telling(tmp_path, at=NOON, notify_kinds="delivered paused needs_you") as yard:
+        yard.batch(codes=(0,))
+        assert yard.titles() == ["Runyard: yard0 delivered"]

@@ -1,0 +1,26 @@
+"""Batches over a plane in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.domain.words import Depth
+from app.records.tables import Batch, Project
+from app.services.batches import Item
+from app.services.submits import Order
+from tests.fake_planes import FakePlane
+
+
+def a_batch(
+    plane: FakePlane, project: Project, count: int, *, sent: int | None = None, **more: Any
+) -> Batch:
+    """A batch with so many of its items in."""
+    desk, now = plane.services.batches, plane.clock()
+    batch = desk.open(project.id, count, None, plane.asker(), now).batch
+    for index in range(count if sent is None else sent):
+        order = Order(project.id, Depth.QUICK, "auto", task=f"part {index}", **more)
+        desk.take(batch, Item(index, order), plane.asker(), plane.clock())
+        plane.clock.advance(0.001)
+    desk.seal(batch.id, plane.clock())
+    plane.rest()
+    return desk.find(batch.id)
