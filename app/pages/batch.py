@@ -60,8 +60,9 @@ class BatchScreen:
     async def ask(self) -> Seen:
         """The batch as it stands, with the items that are shown."""
         api = self._visit.api
-        batch, items = await asyncio.gather(api.batch(self._id), self._items())
+        # first of all: what it has done shows in the items that are asked for after it
         bulk = await api.bulk(self._bulk_id) if self._bulk_id else None
+        batch, items = await asyncio.gather(api.batch(self._id), self._items())
         return batch, items, bulk
 
     async def _items(self) -> list[BatchItemOut]:

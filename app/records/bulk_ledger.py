@@ -10,8 +10,10 @@ from sqlmodel import col
 from sqlmodel import select as select_rows
 
 from app.domain.batches import BulkState, BulkStatus
+from app.records.database import Transaction
+from app.records.feed import RunChanged
 from app.records.routing import Stores
-from app.records.tables import Bulk, BulkItem
+from app.records.tables import Bulk, BulkItem, Run
 
 _pending = col(BulkItem.state) == BulkState.PENDING
 
@@ -77,11 +79,13 @@ class BulkLedger:
                 )
                 .values(**columns)
             )
+            _announce(tx, item.bulk_id)
 
     def note_hold(self, bulk_id: str, hold: str | None) -> None:
         """Write what an order waits for."""
         with self._database.transaction() as tx:
             tx.execute(update(Bulk).where(col(Bulk.id) == bulk_id).values(hold=hold))
+            _announce(tx, bulk_id)
 
     def counts(self, bulk_id: str) -> dict[str, int]:
         """How many of its runs are in each state."""
@@ -99,4 +103,12 @@ class BulkLedger:
             ended = tx.execute(query).scalar_one_or_none()
             if ended is not None:
                 tx.execute(update(BulkItem).where(of_bulk, _pending).values(state=BulkState.LEFT))
+                _announce(tx, bulk_id)
         return ended is not None
+
+
+def _announce(tx: Transaction, bulk_id: str) -> None:
+    # who follows an order follows its runs: one of them is told anew
+    of_bulk = select_rows(Run).join(BulkItem, col(BulkItem.run_id) == col(Run.id))
+    if run := tx.exec(of_bulk.where(BulkItem.bulk_id == bulk_id).limit(1)).first():
+        tx.announce(RunChanged(run.id, run.project_id))

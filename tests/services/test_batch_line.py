@@ -207,7 +207,10 @@ def test_an_aborted_order_leaves_the_rest_as_it_is_and_a_frozen_one_grows_by_non
     plane.rest()
     late = a_batch(plane, project, 1)
     desk.go_on_once()
+    told: list[str] = []
+    plane.services.feed.subscribe(lambda _: told.append(desk.find(bulk.id).status))
     assert desk.abort(bulk.id, plane.clock()).status == "aborted"
+    assert told == ["aborted"], "who looks at the order hears of its end"
     assert desk.ledger.counts(bulk.id) == {"done": 2, "left": 2}
     assert items(plane, late)[0].id not in {
         item.run_id for item in desk.ledger.items(bulk.id, after=-1, limit=100)
