@@ -87,7 +87,10 @@ class BulkDesk:
             created_by=asker.person_id,
             created_at=now,
         )
-        self.ledger.insert(bulk, self._frozen(action, wanted))
+        run_ids = self._frozen(action, wanted)
+        if not run_ids:
+            bulk.status, bulk.ended_at = BulkStatus.COMPLETED, now
+        self.ledger.insert(bulk, run_ids)
         self.request()
         return bulk
 
