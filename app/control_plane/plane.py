@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 
 from app.adapters.file_locks import FileLocks
 from app.config import Settings
@@ -32,6 +33,7 @@ from app.services.workers import Workers
 
 log = logging.getLogger(__name__)
 WORKERS = 16
+A_MOMENT = timedelta(seconds=0.5)
 
 
 class ControlPlane:
@@ -78,7 +80,7 @@ class ControlPlane:
             tenure=self.tenure,
             counting=self.counting,
         )
-        assembly = Assembly(ground, self._look_again)
+        assembly = Assembly(ground, self.look_again)
         self.reaper, self.recovery = assembly.reaper, assembly.recovery
         self.consequences = assembly.consequences
         self.services = assembly.services(given or {})
@@ -157,11 +159,14 @@ class ControlPlane:
             self.feed.publish([LogGrew(run_id)])
             self.services.reporter.hear(run_id)
         else:
-            self.workers.submit(self._look_again, run_id)
+            self.workers.submit(self.look_again, run_id)
 
-    def _look_again(self, run_id: str) -> None:
-        # where another duty has the run just now, a whole tick comes back to it
-        if not self.reaper.reap_once(run_id):
-            self.services.sweep.request()
-        else:
+    def look_again(self, run_id: str) -> None:
+        """Look at one run, because something was heard of it, and start what may start then."""
+        if self.reaper.reap_once(run_id):
             self.services.sweep.request_fill()
+            return
+        again = partial(self.workers.submit, self.look_again, run_id)
+        if not self.locks.when_free(run_id, again):
+            # let go in this very moment, or held by another server, which tells nobody here
+            self.metronome.call_at(self.clock() + A_MOMENT, again, name=f"look at {run_id}")

@@ -126,6 +126,7 @@ class Launcher:
                 self._end_undone(run_id, "", made)
             return False
         self._engine.watch(run_id)
+        reach("after_watch")
         return True
 
     def undo(self, run: Run) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -26,6 +26,7 @@ class Locks:
         self._shared = shared
         self._guard = threading.Lock()
         self._locks: dict[str, tuple[threading.Lock, int]] = {}
+        self._waiting: dict[str, list[Callable[[], object]]] = {}
 
     @contextmanager
     def holding(self, name: str, *, wait: bool = True) -> Iterator[bool]:
@@ -42,8 +43,27 @@ class Locks:
             finally:
                 if held:
                     lock.release()
+                    self._call_waiting(name)
         finally:
             self._leave(name)
+
+    def when_free(self, name: str, duty: Callable[[], object]) -> bool:
+        """Have a duty called once the lock is let go; False where nobody of this server has it.
+
+        It is called by whoever lets go, and must neither raise nor take long.
+        """
+        with self._guard:
+            lock, _ = self._locks.get(name, (None, 0))
+            if lock is None or not lock.locked():
+                return False
+            self._waiting.setdefault(name, []).append(duty)
+            return True
+
+    def _call_waiting(self, name: str) -> None:
+        with self._guard:
+            waiting = self._waiting.pop(name, [])
+        for duty in waiting:
+            duty()
 
     def _join(self, name: str) -> threading.Lock:
         with self._guard:
