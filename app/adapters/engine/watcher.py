@@ -119,7 +119,7 @@ class Watcher:
             order = self._orders.popleft()
             try:
                 order()
-            except OSError:
+            except Exception:
                 # one run that cannot be watched must not end the watching of the others
                 _logger.exception("a run cannot be watched")
 
