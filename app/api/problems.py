@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from app.api import plain_pages
 from app.api.call import Call
-from app.api.schemas.parts import iso
+from app.domain.moments import iso
 from app.errors import Invalid, NotFound, Refusal, StoreUnavailable
 from app.logs import correlation
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from nicegui import ui
 
+from app.domain.moments import iso
 from app.pages.components.correlation_chip import correlation_chip
-from app.pages.components.countdown import iso
 from app.pages.components.env_provenance import env_provenance_html
 from app.pages.components.live_badge import LiveBadge
 from app.pages.components.markup import clean, text

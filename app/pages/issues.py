@@ -10,13 +10,13 @@ from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain
 from app.pages.components.tabs import Tabs, chosen_tab
 from app.pages.dress import dress_issues
-from app.pages.frame import frame, refused
+from app.pages.frame import frame
 from app.pages.issue_panel import IssuePanel
 from app.pages.project_changes import ChangesTab
+from app.pages.project_door import enter, enter_project
 from app.pages.project_issues import IssuesTab
-from app.pages.visit import Visit
 from app.state.door import Door
-from app.state.wire import ApiProblem, ProjectOut
+from app.state.wire import ApiClient, IssueOut, ProjectOut
 
 TABS = ("Issues", "Changes")
 ELSEWHERE = "This project's issues are kept in its own tracker."
@@ -27,12 +27,10 @@ def register(door: Door) -> None:
 
     @page_at("/projects/{project_id}/issues")
     async def issues_page(project_id: str, tab: str = "") -> None:
-        visit = await Visit.open(door)
-        try:
-            project = await visit.api.project(project_id)
-        except ApiProblem as problem:
-            refused(visit, problem, active="projects")
+        entered = await enter_project(door, project_id)
+        if entered is None:
             return
+        visit, project = entered
         with frame(visit, title="Issues", active="projects", crumbs=crumbs_of(project)):
             if project.tracker != "builtin":
                 ui.html(text(ELSEWHERE), sanitize=clean).classes("card none")
@@ -44,21 +42,25 @@ def register(door: Door) -> None:
 
     @page_at("/projects/{project_id}/issues/{number}")
     async def issue_page(project_id: str, number: str) -> None:
-        visit = await Visit.open(door)
-        asked = int(number) if number.isdecimal() and len(number) < 10 else 0
-        try:
-            project = await visit.api.project(project_id)
-            issue = await visit.api.issue(project_id, asked)
-            html = await format_markdown(issue.body)
-        except ApiProblem as problem:
-            refused(visit, problem, active="projects")
+        entered = await enter(door, lambda api: _find_issue(api, project_id, number))
+        if entered is None:
             return
+        visit, (project, issue, html) = entered
         dress_issues()
         crumbs = [*crumbs_of(project), ("Issues", f"/projects/{project.id}/issues")]
         title = f"#{issue.number} {plain(issue.title)}"
         with frame(visit, title=title, active="projects", crumbs=crumbs) as page:
             panel = IssuePanel(visit, page, project, issue, html)
         await panel.load()
+
+
+async def _find_issue(
+    api: ApiClient, project_id: str, number: str
+) -> tuple[ProjectOut, IssueOut, str]:
+    asked = int(number) if number.isdecimal() and len(number) < 10 else 0
+    project = await api.project(project_id)
+    issue = await api.issue(project_id, asked)
+    return project, issue, await format_markdown(issue.body)
 
 
 def crumbs_of(project: ProjectOut) -> list[tuple[str, str]]:

@@ -12,7 +12,8 @@ from app.pages.addresses import page_at
 from app.pages.components.markup import clean
 from app.pages.components.plain_sight import plain, plain_html
 from app.pages.dress import dress_form, dress_runs
-from app.pages.frame import frame, refused
+from app.pages.frame import frame
+from app.pages.project_door import enter_project
 from app.pages.run_form_view import RunFormView
 from app.pages.visit import Visit
 from app.state.door import Door
@@ -27,12 +28,10 @@ def register(door: Door) -> None:
 
     @page_at("/projects/{project_id}/run")
     async def new_run_page(project_id: str) -> None:
-        visit = await Visit.open(door)
-        try:
-            project = await visit.api.project(project_id)
-        except ApiProblem as problem:
-            refused(visit, problem, active="projects")
+        entered = await enter_project(door, project_id)
+        if entered is None:
             return
+        visit, project = entered
         branches, issues, quota, unknown = await _ask(visit, project)
         form = RunForm.open(project, visit.client.request.query_params)
         form.quota = quota

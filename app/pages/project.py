@@ -22,9 +22,10 @@ from app.pages.components.project_card import (
 )
 from app.pages.components.project_controls import ProjectControls
 from app.pages.components.tabs import Tabs, chosen_tab
-from app.pages.frame import Page, frame, refused
+from app.pages.frame import Page, frame
 from app.pages.project_changes import ChangesTab, read_change
 from app.pages.project_charts import ChartsTab
+from app.pages.project_door import enter, enter_project
 from app.pages.project_issues import IssuesTab
 from app.pages.project_runs import RunsTab
 from app.pages.project_settings import SettingsTab
@@ -32,7 +33,7 @@ from app.pages.visit import Visit
 from app.state.card_words import sentence_of
 from app.state.door import Door
 from app.state.project_acts import ProjectActs
-from app.state.wire import ApiProblem, ProjectOut
+from app.state.wire import ApiClient, ChangeOut, ProjectOut
 
 Tab = IssuesTab | RunsTab | ChangesTab | ChartsTab | SettingsTab
 TABS: dict[str, type[Tab]] = {
@@ -49,12 +50,10 @@ def register(door: Door) -> None:
 
     @page_at("/projects/{project_id}")
     async def project_page(project_id: str, tab: str = "") -> None:
-        visit = await Visit.open(door)
-        try:
-            project = await visit.api.project(project_id)
-        except ApiProblem as problem:
-            refused(visit, problem, active="projects")
+        entered = await enter_project(door, project_id)
+        if entered is None:
             return
+        visit, project = entered
         chosen = chosen_tab(_tabs_of(project), tab)
         with _framed(visit, project, chosen) as (row, sweep):
             shown = TABS[chosen](visit, project, row)
@@ -62,16 +61,20 @@ def register(door: Door) -> None:
 
     @page_at("/projects/{project_id}/changes/{number}")
     async def change_page(project_id: str, number: str) -> None:
-        visit = await Visit.open(door)
-        try:
-            project = await visit.api.project(project_id)
-            change, diff = await read_change(visit.api, project_id, number)
-        except ApiProblem as problem:
-            refused(visit, problem, active="projects")
+        entered = await enter(door, lambda api: _find_change(api, project_id, number))
+        if entered is None:
             return
+        visit, (project, change, diff) = entered
         with _framed(visit, project, "Changes") as (row, sweep):
             shown = ChangesTab(visit, project, row, opened=change, diff=diff)
         await asyncio.gather(shown.load(), sweep.look())
+
+
+async def _find_change(
+    api: ApiClient, project_id: str, number: str
+) -> tuple[ProjectOut, ChangeOut, str]:
+    project = await api.project(project_id)
+    return project, *await read_change(api, project_id, number)
 
 
 def _tabs_of(project: ProjectOut) -> list[str]:

@@ -6,15 +6,11 @@ When a countdown ends, its `<time>` fires the bubbling event `over`:
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
+from app.domain.moments import iso
 from app.pages.components.markup import text
 from app.state.durations import ago, took
-
-
-def iso(moment: datetime) -> str:
-    """A moment in the form that the browser parses."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _time(kind: str, moment: datetime, words: str, more: str = "") -> str:

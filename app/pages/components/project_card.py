@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from app.domain.lifecycle import LIVE
+from app.domain.moments import iso
 from app.domain.words import Status
 from app.pages.components.correlation_chip import correlation_chip_html
-from app.pages.components.countdown import ago_html, iso, since_html, until_html
+from app.pages.components.countdown import ago_html, since_html, until_html
 from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain_html
 from app.pages.components.project_controls import ProjectControls
