@@ -13,20 +13,20 @@ from tests.planes import RealPlane
 
 
 def before_next_write(plane: RealPlane, statement: str, row_id: str) -> None:
-    """Let another server write just before this one's next transaction begins."""
+    """Let another server write just before this one's next transaction there begins."""
     done: list[bool] = []
-    engine = plane.database.engine
+    store = plane.stores.owner_of(row_id)
 
     def write(*_: Any) -> None:
         if done:
             return
         done.append(True)
-        other = Database(plane.database.url, tell=lambda _: None)
+        other = Database(store.url, tell=lambda _: None)
         with other.transaction() as tx:
             assert tx.scalars(text(f"{statement} RETURNING id"), {"id": row_id}).all() == [row_id]
         other.close()
 
-    event.listen(engine, "checkout", write)
+    event.listen(store.engine, "checkout", write)
 
 
 def test_a_project_archived_between_check_and_insert_gets_no_run(plane: RealPlane) -> None:
