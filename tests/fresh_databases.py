@@ -1,7 +1,8 @@
 """Empty databases of today's schema: made by the migrations once a process, then copied.
 
 With RUNYARD_TEST_DATABASE=postgresql those that a test does not choose are PostgreSQL's; with
-RUNYARD_TEST_SPLIT=1 each is a pair, and new runs live in the second.
+RUNYARD_TEST_SPLIT=1 each is a pair, and new runs live in the second; with RUNYARD_TEST_SPLIT=mixed
+that second one is PostgreSQL's, whatever the first.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from app.records.migration import migrate
 from tests.postgres_server import PostgresServer, postgres_server
 
 SQLITE, POSTGRESQL = KINDS = ("sqlite", "postgresql")
+# which run store each kind of split has, by the word that asks for it
+SPLITS = {"1": None, "mixed": POSTGRESQL}
 TEMPLATE = "fresh"
 # of copies nobody is connected to, so many are kept for servers that start again
 KEPT = 60
@@ -43,8 +46,9 @@ def own_database(data_dir: Path) -> dict[str, Any]:
     own: dict[str, Any] = {}
     if usual_kind() == POSTGRESQL:
         own["database_url"] = shared_database(data_dir, POSTGRESQL)
-    if os.environ.get("RUNYARD_TEST_SPLIT") == "1":
-        own["runs_database_url"] = run_store(data_dir)
+    split = os.environ.get("RUNYARD_TEST_SPLIT")
+    if split in SPLITS:
+        own["runs_database_url"] = run_store(data_dir, SPLITS[split])
     return own
 
 
