@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 from nicegui import ui
@@ -27,10 +26,10 @@ from app.pages.run_timeline import TimelineView
 from app.pages.theme import look_of
 from app.pages.visit import Visit
 from app.state.door import Door
-from app.state.optimistic import OptimisticRows
 from app.state.retries import Retries, Source
+from app.state.run_record import RunRecord, Snapshot
 from app.state.usage import used_words
-from app.state.wire import ApiProblem, NoAnswer, ReportOut, RunOut, TimelineEvent
+from app.state.wire import ApiProblem, NoAnswer, RunOut
 
 # what `?show=` asks for; a pull request stands beside the timeline
 TAB_OF = {"pull-request": "timeline", "diff": "diff"}
@@ -49,16 +48,7 @@ def register(door: Door) -> None:
             return
         log = LogPanel(visit, run_id)
         await log.load()
-        RunScreen(visit, snapshot, log).draw(snapshot.events)
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A run as the API tells it at one moment."""
-
-    run: RunOut
-    events: list[TimelineEvent]
-    report: ReportOut
+        RunScreen(visit, snapshot, log).draw()
 
 
 async def take_snapshot(visit: Visit, run_id: str) -> Snapshot:
@@ -73,20 +63,18 @@ class RunScreen:
     """One open run."""
 
     def __init__(self, visit: Visit, snapshot: Snapshot, log: LogPanel) -> None:
-        run = snapshot.run
-        self.visit, self._id, self._log = visit, run.id, log
-        self._report = snapshot.report
-        self._runs: OptimisticRows[RunOut] = OptimisticRows(lambda r: r.id, lambda r: r.created_at)
-        self._runs.put(run)
-        self._said = run.status
+        self.visit, self._id, self._log = visit, snapshot.run.id, log
+        self._record = RunRecord(snapshot)
+        self._runs = self._record.rows
+        self._said = snapshot.run.status
         self._retries = Retries(visit.api, open_submits(), owner_of(visit), visit.now)
 
     @property
     def run(self) -> RunOut:
         """The run as it is shown."""
-        return self._runs.visible()[0]
+        return self._record.run
 
-    def draw(self, events: list[TimelineEvent]) -> None:
+    def draw(self) -> None:
         """Draw the page and listen."""
         visit, run = self.visit, self.run
         dress_runs()
@@ -96,7 +84,7 @@ class RunScreen:
             self._header = RunHeader(visit, self._page, self._stop, self._release, self._retry)
             with ui.element("div").classes("two") as two:
                 with ui.element("div").classes("left"):
-                    self._timeline = TimelineView(visit, events)
+                    self._timeline = TimelineView(visit)
                     self._delivery = PullRequestCard(visit, self._merge, self._deliver)
                     self._words = LastWords()
                     self._facts = Facts(visit)
@@ -140,12 +128,16 @@ class RunScreen:
             self._page.badge.show_synced(self.visit.now())
 
     def _show_report(self) -> None:
-        run, report = self.run, self._report
-        self._timeline.show(run, report.sentence)
+        run, report = self.run, self._record.report
+        self._show_timeline()
         self._words.show(report)
         self._used.set_content(text(used_words(report)))
         self._facts.show(run, report)
         self._provenance.show(run, report)
+
+    def _show_timeline(self) -> None:
+        record = self._record
+        self._timeline.show(record.run, record.events, record.report.sentence)
 
     def _announce(self, run: RunOut) -> None:
         if run.status != self._said:
@@ -153,8 +145,7 @@ class RunScreen:
             self.visit.announce(f"{title_of(run)}: {look_of(run.status, run.cause).word}")
 
     def _take(self, run: RunOut) -> None:
-        if run != self._runs.get(self._id):
-            self._runs.put(run)
+        if self._record.take(run):
             self._show()
 
     async def _hear(self, run: RunOut) -> None:
@@ -170,18 +161,18 @@ class RunScreen:
 
     def _hear_event(self, data: dict[str, Any]) -> None:
         if data.get("run_id") == self._id:
-            self._timeline.add(data["event"])
-            self._timeline.show(self.run, self._report.sentence)
+            self._record.add([data["event"]])
+            self._show_timeline()
 
     def _hear_report(self, data: dict[str, Any]) -> None:
         if data.get("run_id") == self._id:
-            self._report = data["report"]
+            self._record.report = data["report"]
             self._show_report()
 
     async def _look_at_report(self) -> None:
         # where its working copy is: made after it was taken up, and cleared away with its end
         try:
-            self._report = await self.visit.api.report(self._id)
+            self._record.report = await self.visit.api.report(self._id)
         except (ApiProblem, NoAnswer) as problem:
             self.visit.refuse(problem)
             return
@@ -195,14 +186,11 @@ class RunScreen:
 
     async def _come_back(self) -> None:
         try:
-            snapshot = await take_snapshot(self.visit, self._id)
+            await self._record.look(lambda: take_snapshot(self.visit, self._id))
         except (ApiProblem, NoAnswer) as problem:
             self.visit.refuse(problem)
             return
         with self.visit.client:
-            self._timeline.replace(snapshot.events)
-            self._report = snapshot.report
-            self._runs.put(snapshot.run)
             self._show()
         await self._log.catch_up()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from nicegui import ui
 
@@ -12,33 +12,24 @@ from app.pages.components.marks import testid
 from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain_html
 from app.pages.visit import Visit
-from app.state.run_timeline import Step, Tone, in_order, lasted, steps_of
+from app.state.run_timeline import Step, Tone, lasted, steps_of
 from app.state.wire import RunOut, TimelineEvent
 
 AT_ONCE = 0.05  # seconds: a shorter step took no time that a person could have waited
 
 
 class TimelineView:
-    """Shows a run's events; `show` after each change of them or of the run."""
+    """Shows a run's events."""
 
-    def __init__(self, visit: Visit, events: Iterable[TimelineEvent]) -> None:
+    def __init__(self, visit: Visit) -> None:
         self._visit = visit
-        self._events = in_order(events)
         self._steps: list[ui.html] = []
         self._box = testid(ui.element("div").classes("tl"), "timeline")
         self._box.props('role=list aria-label="Timeline"')
 
-    def add(self, event: TimelineEvent) -> None:
-        """Take in one more event, once."""
-        self._events = in_order([*self._events, event])
-
-    def replace(self, events: Iterable[TimelineEvent]) -> None:
-        """Take in a fresh snapshot."""
-        self._events = in_order(events)
-
-    def show(self, run: RunOut, reported: str) -> None:
+    def show(self, run: RunOut, events: Sequence[TimelineEvent], reported: str) -> None:
         """Change the steps that differ; `reported` is what the agent told of its work so far."""
-        steps = steps_of(self._events, run, reported)
+        steps = steps_of(events, run, reported)
         while len(self._steps) > len(steps):
             self._steps.pop().delete()
         with self._box:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from html import escape
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from nicegui.testing.user import User
 
@@ -13,7 +16,7 @@ from app.api.schemas import DeliveryOut
 from app.domain.words import Delivers, Status
 from app.pages.run_delivery import card_html, safe_href
 from app.pages.run_diff_panel import save_html
-from tests.pages.conftest import House, html_of, until
+from tests.pages.conftest import PATIENCE_SECONDS, House, html_of, until
 from tests.pages.run_scenes import DELIVERS, DIES, WAITS, add_project, start, until_status
 from tests.state.run_samples import run_of
 
@@ -110,6 +113,42 @@ async def test_a_death_says_why_in_the_head_and_in_the_timeline(
     assert 'data-testid="env-provenance"' in html_of(user)
     kinds = [e.props["data-kind"] for e in user.find(marker="timeline-event").elements]
     assert {"accepted", "claimed", "spawned", "exited", "reaped"} <= set(kinds)
+
+
+def visit_of(user: User) -> Any:
+    """The open page as its program sees it."""
+    assert user.client is not None
+    handlers = user.client.connect_handlers
+    visits = [getattr(handler, "__self__", None) for handler in handlers]
+    return next(visit for visit in visits if type(visit).__name__ == "Visit")
+
+
+async def test_a_snapshot_that_comes_late_takes_nothing_back_that_was_told_meanwhile(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project = await add_project(house, user, tmp_path, WAITS)
+    run = await start(house, user, project, "k1")
+    await until_status(house, run.id, "running")
+    await user.open(f"/runs/{run.id}")
+    asked, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def hold_back(answer: httpx.Response) -> None:
+        asked.set()
+        await may_answer.wait()
+
+    visit = visit_of(user)
+    hooks = visit.api.http.event_hooks["response"]
+    hooks.append(hold_back)
+    returning = [asyncio.ensure_future(handler()) for handler in visit._returns]
+    await asyncio.wait_for(asked.wait(), PATIENCE_SECONDS)
+    hooks.remove(hold_back)
+    await house.api_of(user).stop(run.id)
+    await until(lambda: "Stopped · " in html_of(user))
+    steps = len(user.find(marker="timeline-event").elements)
+    may_answer.set()
+    await asyncio.gather(*returning)
+    assert "Stopped · " in html_of(user)
+    assert len(user.find(marker="timeline-event").elements) >= steps
 
 
 async def test_an_unknown_run_is_a_page_with_404(user: User) -> None:
