@@ -24,6 +24,7 @@ from app.control_plane.notifying import make_notification_desk
 from app.control_plane.outside import Adapters
 from app.control_plane.premises import make_doctor
 from app.control_plane.retaining import make_retention
+from app.domain.quota_rules import Counted
 from app.records.account_ledger import AccountLedger
 from app.records.database import Database
 from app.records.feed import Feed
@@ -209,7 +210,8 @@ class Assembly:
         return Keys(self._ledgers.runs, limits)
 
     def _make_trigger_desk(self, keys: Keys, on_accepted: Callable[[], None]) -> TriggerDesk:
-        places = Places(self._quota, self._ledgers.runs.stores, self._ground.counting)
+        stores, counting = self._ledgers.runs.stores, self._ground.counting
+        places = Places(self._quota, Counted.RUNS, stores, counting)
         return TriggerDesk(self._ledgers.runs, self._checks, places, keys, on_accepted)
 
     def _make_loop(self, trigger: TriggerDesk) -> AutoLoop:

@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from app.config import Settings
+from app.control_plane.outside import pick_counters
+from app.domain.quota_rules import Counted
 from app.records.batch_ledger import BatchLedger
 from app.records.bulk_ledger import BulkLedger
+from app.records.feed import Feed
+from app.records.run_ledger import RunLedger
 from app.services.batch_line import BatchLine
 from app.services.batch_quota import BatchQuota
 from app.services.batches import BatchDesk
 from app.services.bulk import BulkDesk, Hands
+from app.services.counting import Counting, charged_batches, charged_runs
 from app.services.keys import Limits
 from app.services.prechecks import Prechecks
+from app.services.quota import Places
 from app.services.refused_items import RefusedItems
 from app.services.retry import RetryDesk
 from app.services.stopping import Stopper
@@ -20,6 +27,15 @@ from app.services.trigger import TriggerDesk
 
 if TYPE_CHECKING:
     from app.control_plane.assembly import Ground
+
+
+def make_counting(settings: Settings, runs: RunLedger, feed: Feed) -> Counting:
+    """The windows of people, of runs and of batches."""
+    tables = {
+        Counted.RUNS: charged_runs(runs, settings.run_window),
+        Counted.BATCHES: charged_batches(BatchLedger(runs.stores), settings.batch_window),
+    }
+    return Counting(pick_counters(settings), tables, feed.publish)
 
 
 def make_batch_line(ground: Ground) -> BatchLine:
@@ -34,10 +50,12 @@ def make_batch_desk(
     """The desk that makes batches and takes their items."""
     ledgers, settings = ground.ledgers, ground.settings
     ledger = BatchLedger(ledgers.runs.stores)
-    quota = BatchQuota(ledger, settings.batch_quota, settings.batch_window)
+    most = settings.batch_quota
+    quota = BatchQuota(ledger, most, settings.batch_window)
+    places = Places(quota, Counted.BATCHES, ledger.stores, ground.counting)
     refused = RefusedItems(ledgers.runs, ledgers.projects)
     limits = Limits(settings.key_hold_seconds, settings.key_ttl_seconds)
-    return BatchDesk(ledger, checks, trigger, quota, refused, limits, on_sealed)
+    return BatchDesk(ledger, checks, trigger, places, most, refused, limits, on_sealed)
 
 
 def make_bulk_desk(

@@ -19,6 +19,7 @@ from app.adapters.mirrors import GitMirrors
 from app.adapters.notifications.carrier import AppriseNotifier
 from app.adapters.working_copies import GitWorkingCopies
 from app.config import Settings
+from app.domain.quota_rules import Counted, WindowRule
 from app.services.floor import Ledgers, Outside
 from app.services.leases import Here
 from app.services.ports import Agents, Engine, Mirrors, Notifier, WorkingCopies
@@ -61,11 +62,14 @@ def pick_adapters(settings: Settings) -> Adapters:
 
 
 def pick_counters(settings: Settings) -> RedisWindows | None:
-    """Where accepted runs are counted beside the runs table, if anywhere."""
+    """Where accepted runs and batches are counted beside their tables, if anywhere."""
     if settings.redis_url is None:
         return None
-    rule = {"limit": settings.run_quota, "seconds": settings.run_window}
-    return RedisWindows(settings.redis_url, **rule)
+    rules = {
+        Counted.RUNS: WindowRule(settings.run_quota, settings.run_window),
+        Counted.BATCHES: WindowRule(settings.batch_quota, settings.batch_window),
+    }
+    return RedisWindows(settings.redis_url, rules)
 
 
 def find_place(settings: Settings) -> Here:

@@ -11,9 +11,10 @@ from functools import partial
 from app.adapters.file_locks import FileLocks
 from app.config import Settings
 from app.control_plane.assembly import Assembly, Ground
+from app.control_plane.batching import make_counting
 from app.control_plane.clock import wall_clock
 from app.control_plane.metronome import Metronome
-from app.control_plane.outside import Adapters, find_place, pick_adapters, pick_counters
+from app.control_plane.outside import Adapters, find_place, pick_adapters
 from app.control_plane.retaining import ROUND_SECONDS
 from app.control_plane.storage import make_relays, open_stores, settle_stores
 from app.records.database import DatabaseSilent
@@ -24,7 +25,6 @@ from app.records.project_ledger import ProjectLedger
 from app.records.run_ledger import RunLedger
 from app.records.soundness import WriteGuard, refuse_unsound, remember_made
 from app.records.tracker_ledger import TrackerLedger
-from app.services.counting import Counting
 from app.services.floor import Ledgers
 from app.services.leases import RENEW_SECONDS, Leases
 from app.services.run_locks import Locks
@@ -64,8 +64,7 @@ class ControlPlane:
         self.leases = Leases(LeaseLedger(stores), here.server, is_alone=is_alone)
         watch = self.adapters.engine.watch
         self.tenure = Tenure(self.ledgers.runs, here, self.leases, watch)
-        counters, window = pick_counters(settings), settings.run_window
-        self.counting = Counting(counters, self.ledgers.runs, window, self.feed.publish)
+        self.counting = make_counting(settings, self.ledgers.runs, self.feed)
         ground = Ground(
             settings=settings,
             clock=clock,

@@ -14,8 +14,23 @@ class QuotaLevel(StrEnum):
     EXHAUSTED = "exhausted"
 
 
+class Counted(StrEnum):
+    """What a window is of: accepted runs, or items of batches."""
+
+    RUNS = "runs"
+    BATCHES = "batches"
+
+
+@dataclass(frozen=True)
+class WindowRule:
+    """At most `limit` of them in any `seconds`."""
+
+    limit: int
+    seconds: int
+
+
 class LimitsMode(StrEnum):
-    """Where accepted runs are counted first; the runs table has the last word in each."""
+    """Where accepted runs and batches are counted first; the tables have the last word in each."""
 
     TABLE = "table"
     REDIS = "redis"

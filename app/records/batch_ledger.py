@@ -15,7 +15,7 @@ from app.domain.batches import BatchStatus
 from app.domain.lifecycle import DONE
 from app.domain.words import Cause, Status
 from app.records.database import Transaction
-from app.records.feed import ProjectChanged
+from app.records.feed import ProjectChanged, QuotaChanged
 from app.records.happenings import BatchEnded
 from app.records.routing import Stores
 from app.records.spans import every
@@ -55,7 +55,7 @@ class BatchLedger:
         """Add a batch that waits for its items."""
         tx.add(batch)
         tx.flush()
-        tx.announce(ProjectChanged(batch.project_id))
+        tx.announce(ProjectChanged(batch.project_id), QuotaChanged(batch.created_by))
 
     def add_item(self, tx: Transaction, batch_id: str, position: int, run_id: str) -> None:
         """Give a run its place, in the transaction that inserts it."""
@@ -107,8 +107,8 @@ class BatchLedger:
         )
         return sorted(self._everywhere(query), key=lambda batch: (batch.created_at, batch.id))
 
-    def _everywhere(self, query: Any) -> list[Batch]:
-        found: list[Batch] = []
+    def _everywhere(self, query: Any) -> list[Any]:
+        found: list[Any] = []
         for database in self.stores.holding_runs():
             with database.reading() as session:
                 found += session.exec(query).all()
@@ -167,13 +167,24 @@ class BatchLedger:
 
     def spent(self, session: Session, person_id: str, since: datetime) -> list[Spent]:
         """What a person's batches took after a moment, oldest first."""
-        query = (
-            select_rows(Batch.created_at, Batch.run_count)
-            .where(Batch.created_by == person_id, col(Batch.created_at) > since)
-            .order_by(col(Batch.created_at))
-        )
-        found = [Spent(*row) for one in every(session) for row in one.exec(query)]
+        query = _charged(person_id, since)
+        found = [Spent(at, items) for one in every(session) for _, at, items in one.exec(query)]
         return sorted(found, key=lambda spent: spent.at)
+
+    def charged_batches(self, person_id: str, since: datetime) -> dict[str, Spent]:
+        """What each batch took that a person was charged for after a moment, by its id."""
+        rows = self._everywhere(_charged(person_id, since))
+        return {batch_id: Spent(at, items) for batch_id, at, items in rows}
+
+    def charged_people(self, since: datetime) -> set[str]:
+        """Everybody who was charged for a batch after a moment."""
+        query = select_rows(Batch.created_by).where(col(Batch.created_at) > since).distinct()
+        return set(self._everywhere(query))
+
+
+def _charged(person_id: str, since: datetime) -> Any:
+    query = select_rows(Batch.id, Batch.created_at, Batch.run_count)
+    return query.where(Batch.created_by == person_id, col(Batch.created_at) > since)
 
 
 def find_by_key(session: Session, project_id: str, key: str | None) -> list[Batch]:

@@ -8,9 +8,8 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from app.errors import BatchOverQuota
 from app.records.batch_ledger import BatchLedger, Spent
-from app.services.quota import Window, refusal_of
+from app.services.quota import Window
 
 
 @dataclass(frozen=True)
@@ -21,26 +20,13 @@ class BatchQuota:
     limit: int
     seconds: int
 
-    def refuse_oversized(self, items: int) -> None:
-        """Refuse what no waiting would make room for. Raises BatchOverQuota."""
-        if items > self.limit:
-            raise BatchOverQuota(
-                f"A batch may have {self.limit} items at most here; this one has {items}.",
-                limit=self.limit,
-            )
-
-    def charge(self, session: Session, person_id: str, items: int, now: datetime) -> None:
-        """Refuse where all of them do not fit; read in the transaction that adds the batch."""
-        spent = self.ledger.spent(session, person_id, now - timedelta(seconds=self.seconds))
-        free_at = room_at(spent, items, self.limit, self.seconds)
-        if free_at is not None:
-            raise refusal_of(Window(self.limit, self.limit, self.seconds, free_at), now)
-
-    def window(self, session: Session, person_id: str, now: datetime) -> Window:
-        """How a person stands: items used, and when the oldest batch leaves the window."""
+    def window(self, session: Session, person_id: str, now: datetime, items: int = 1) -> Window:
+        """How a person stands who asks for a batch of so many items."""
         spent = self.ledger.spent(session, person_id, now - timedelta(seconds=self.seconds))
         reset_at = spent[0].at + timedelta(seconds=self.seconds) if spent else None
-        return Window(self.limit, sum(one.items for one in spent), self.seconds, reset_at)
+        free_at = room_at(spent, items, self.limit, self.seconds)
+        used = sum(one.items for one in spent)
+        return Window(self.limit, used, self.seconds, reset_at, free_at)
 
 
 def room_at(spent: Sequence[Spent], items: int, limit: int, seconds: int) -> datetime | None:

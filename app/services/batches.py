@@ -14,7 +14,15 @@ from sqlmodel import Session
 from app.domain.batches import BatchStatus
 from app.domain.ids import is_run_id
 from app.domain.words import Trigger
-from app.errors import AlreadyEnded, Invalid, KeyReused, KeyTaken, NotFound, Refusal
+from app.errors import (
+    AlreadyEnded,
+    BatchOverQuota,
+    Invalid,
+    KeyReused,
+    KeyTaken,
+    NotFound,
+    Refusal,
+)
 from app.failpoints import reach
 from app.records import batch_ledger
 from app.records.batch_ledger import BatchLedger
@@ -22,9 +30,9 @@ from app.records.batch_pages import BadCursor, BatchPage, list_batches
 from app.records.batch_queue import BatchQueue
 from app.records.database import Transaction
 from app.records.tables import Batch, Project, Run
-from app.services.batch_quota import BatchQuota
 from app.services.keys import Limits
 from app.services.prechecks import Prechecks
+from app.services.quota import FreePlace, Place, Places, Window
 from app.services.refused_items import RefusedItems
 from app.services.submits import Asker, Order
 from app.services.trigger import TriggerDesk
@@ -80,13 +88,15 @@ class BatchDesk:
         ledger: BatchLedger,
         checks: Prechecks,
         trigger: TriggerDesk,
-        quota: BatchQuota,
+        places: Places,
+        most: int,
         refused: RefusedItems,
         limits: Limits,
         on_sealed: Callable[[], None],
     ) -> None:
         self.ledger = ledger
-        self.quota = quota
+        self._places = places
+        self._most = most
         self._queue = BatchQueue(ledger)
         self._checks = checks
         self._trigger = trigger
@@ -109,6 +119,10 @@ class BatchDesk:
             )
         except BadCursor as error:
             raise Invalid.field("cursor", "This cursor was not made by this server.") from error
+
+    def window(self, person_id: str, now: datetime) -> Window:
+        """How a person stands against the quota of batches."""
+        return self._places.window(person_id, now)
 
     # --- made ----------------------------------------------------------------------------------
 
@@ -137,19 +151,35 @@ class BatchDesk:
                 return Opened(_same(held, batch), True)
         self._checks.project(project_id)
         self._must_be_run(parent)
-        self.quota.refuse_oversized(run_count)
+        self._refuse_oversized(run_count)
         batch.id = self.ledger.stores.mint_batch_id(now, beside=parent)
-        return self._insert(batch, now)
+        with self._places.place(batch.created_by, batch.id, now, run_count) as place:
+            if place.refusal is None:
+                return self._insert(batch, place, now)
+            # what stands before the window in the transaction stands before it here, too
+            with self.ledger.stores.looking() as session:
+                if held := self._holder(session, batch, now):
+                    return Opened(_same(held, batch), True)
+            raise place.refusal
 
-    def _insert(self, batch: Batch, now: datetime) -> Opened:
+    def _insert(self, batch: Batch, place: Place | FreePlace, now: datetime) -> Opened:
         with self.ledger.stores.spanning(batch.id) as tx:
             if held := self._holder(tx, batch, now):
                 return Opened(_same(held, batch), True)
             batch_ledger.free_key(tx, batch.project_id, batch.idempotency_key)
-            self.quota.charge(tx, batch.created_by, batch.run_count, now)
+            place.charge(tx)
             self._checks.project(batch.project_id)
             self.ledger.insert(tx, batch)
+        place.keep()
         return Opened(batch, False)
+
+    def _refuse_oversized(self, items: int) -> None:
+        """Refuse what no waiting would make room for."""
+        if items > self._most:
+            raise BatchOverQuota(
+                f"A batch may have {self._most} items at most here; this one has {items}.",
+                limit=self._most,
+            )
 
     def _holder(self, session: Session, asked: Batch, now: datetime) -> Batch | None:
         found = batch_ledger.find_by_key(session, asked.project_id, asked.idempotency_key)

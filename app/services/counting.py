@@ -1,26 +1,61 @@
-"""The counters beside the table: asked first, kept like the table, never trusted alone."""
+"""The counters beside the tables: asked first, kept like the tables, never trusted alone."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from app.domain.quota_rules import LimitsMode
+from app.domain.quota_rules import Counted, LimitsMode
+from app.records.batch_ledger import BatchLedger
 from app.records.database import DatabaseSilent
 from app.records.feed import Change, QuotaChanged
 from app.records.run_ledger import RunLedger
-from app.services.ports import Counters, CountersSilent, Standing
+from app.services.ports import Charge, Counters, CountersSilent, Standing
 
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 
+@dataclass(frozen=True)
+class Charged:
+    """What a table says of one kind of window of so many `seconds`.
+
+    `of` answers a person's charges since a moment and when each was made, `people` everybody's
+    ids who has one.
+    """
+
+    seconds: int
+    of: Callable[[str, datetime], Mapping[Charge, datetime]]
+    people: Callable[[datetime], set[str]]
+
+
+def charged_runs(ledger: RunLedger, seconds: int) -> Charged:
+    """The window of accepted runs."""
+
+    def of(person_id: str, since: datetime) -> dict[Charge, datetime]:
+        found = ledger.charged_runs(person_id, since)
+        return {Charge(Counted.RUNS, run_id): at for run_id, at in found.items()}
+
+    return Charged(seconds, of, ledger.charged_people)
+
+
+def charged_batches(ledger: BatchLedger, seconds: int) -> Charged:
+    """The window of items of batches."""
+
+    def of(person_id: str, since: datetime) -> dict[Charge, datetime]:
+        found = ledger.charged_batches(person_id, since)
+        return {Charge(Counted.BATCHES, id_, spent.items): spent.at for id_, spent in found.items()}
+
+    return Charged(seconds, of, ledger.charged_people)
+
+
 class Counting:
-    """Where the counters are lost, or there are none, the table counts alone.
+    """Where the counters are lost, or there are none, the tables count alone.
 
     `tell` hears of each change of `mode`, as the window of nobody in particular.
     """
@@ -28,13 +63,11 @@ class Counting:
     def __init__(
         self,
         counters: Counters | None,
-        runs: RunLedger,
-        seconds: int,
+        tables: Mapping[Counted, Charged],
         tell: Callable[[list[Change]], None],
     ) -> None:
         self._counters = counters
-        self._runs = runs
-        self._seconds = seconds
+        self._tables = tables
         self._tell = tell
         self._lock = threading.Lock()
         self._mode = None if counters else LimitsMode.TABLE
@@ -44,22 +77,23 @@ class Counting:
         """How it is counted now; counters are lost until they have answered for the first time."""
         return self._mode or LimitsMode.DEGRADED
 
-    def take(self, person_id: str, run_id: str) -> Standing | None:
-        """Take a place; None where no counter can say."""
-        return self._ask(lambda counters: counters.take(person_id, run_id))
+    def take(self, person_id: str, charge: Charge) -> Standing | None:
+        """Take places; None where no counter can say."""
+        return self._ask(lambda counters: counters.take(person_id, charge))
 
-    def give_back(self, person_id: str, run_id: str) -> None:
-        """Leave a place."""
-        self._ask(lambda counters: counters.give_back(person_id, run_id))
+    def give_back(self, person_id: str, charge: Charge) -> None:
+        """Leave places."""
+        self._ask(lambda counters: counters.give_back(person_id, charge))
 
-    def restore(self, person_id: str, now: datetime) -> None:
+    def restore(self, person_id: str, counted: Counted, now: datetime) -> None:
         """Make one person's window what the table says, if both answer."""
+        table = self._tables[counted]
         try:
-            charged = self._runs.charged_runs(person_id, self._first(now))
+            charged = table.of(person_id, now - timedelta(seconds=table.seconds))
         except DatabaseSilent:
-            return  # a run that has just been accepted must not fail for this
-        ages = {run_id: (now - at).total_seconds() for run_id, at in charged.items()}
-        self._ask(lambda counters: counters.restore(person_id, ages))
+            return  # what has just been accepted must not fail for this
+        ages = {charge: (now - at).total_seconds() for charge, at in charged.items()}
+        self._ask(lambda counters: counters.restore(person_id, counted, ages))
 
     def look_once(self, now: datetime) -> LimitsMode:
         """The mode; counters that were lost are asked whether they are back."""
@@ -71,17 +105,15 @@ class Counting:
         if self._ask(lambda counters: counters.probe() or True) and was_lost:
             # whom a silent database hides is restored when next it knows more than the counters
             with contextlib.suppress(DatabaseSilent):
-                for person_id in self._runs.charged_people(self._first(now)):
-                    self.restore(person_id, now)
+                for counted, table in self._tables.items():
+                    for person_id in table.people(now - timedelta(seconds=table.seconds)):
+                        self.restore(person_id, counted, now)
         return self.mode
 
     def close(self) -> None:
         """Give every connection back."""
         if self._counters is not None:
             self._counters.close()
-
-    def _first(self, now: datetime) -> datetime:
-        return now - timedelta(seconds=self._seconds)
 
     def _ask(self, question: Callable[[Counters], Answer]) -> Answer | None:
         if self._counters is None:

@@ -1,4 +1,4 @@
-"""The sliding window of accepted runs per person, read from the runs themselves."""
+"""A person's sliding windows: the rule of accepted runs, and places in a window of any kind."""
 
 from __future__ import annotations
 
@@ -7,35 +7,52 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from sqlmodel import Session
 
+from app.domain.quota_rules import Counted
 from app.errors import RateLimited
 from app.records.routing import Stores
 from app.records.run_ledger import charged_since
 from app.services.counting import Counting
-from app.services.ports import Standing
+from app.services.ports import Charge, Standing
 
 
 @dataclass(frozen=True)
 class Window:
-    """How a person stands: runs used of a limit, and when the oldest leaves the window."""
+    """How a person stands: places used of a limit, and when the oldest leaves the window.
+
+    `free_at` is when what was asked for will fit, None where it does now.
+    """
 
     limit: int
     used: int
     seconds: int
     reset_at: datetime | None
+    free_at: datetime | None
 
     @property
     def remaining(self) -> int:
-        """Runs that may still be started now."""
+        """Places that may still be taken now."""
         return max(0, self.limit - self.used)
 
     def retry_after(self, now: datetime) -> int | None:
-        """Whole seconds until one run may be started, rounded up; None where one may now."""
-        if self.remaining or self.reset_at is None:
+        """Whole seconds until there is room, rounded up; None where there is now."""
+        if self.free_at is None:
             return None
-        return max(1, math.ceil((self.reset_at - now).total_seconds()))
+        return max(1, math.ceil((self.free_at - now).total_seconds()))
+
+
+class Rule(Protocol):
+    """What a window of one kind holds."""
+
+    def window(self, session: Session, person_id: str, now: datetime, items: int = 1) -> Window:
+        """How a person stands who asks for so many places.
+
+        Exact when read in the transaction that takes them.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -45,31 +62,35 @@ class Quota:
     limit: int
     seconds: int
 
-    def window(self, session: Session, person_id: str, now: datetime) -> Window:
-        """How a person stands; exact when read in the transaction that adds a run."""
+    def window(self, session: Session, person_id: str, now: datetime, items: int = 1) -> Window:
+        """How a person stands who asks for one run."""
         used, first = charged_since(session, person_id, now - timedelta(seconds=self.seconds))
         reset_at = first + timedelta(seconds=self.seconds) if first else None
-        return Window(self.limit, used, self.seconds, reset_at)
+        free_at = reset_at if used + items > self.limit else None
+        return Window(self.limit, used, self.seconds, reset_at, free_at)
 
 
 def refusal_of(window: Window, now: datetime) -> RateLimited:
-    """What somebody is told whose window is full."""
+    """What somebody is told for whom the window has no room."""
     after = window.retry_after(now) or 1
     return RateLimited(
         f"Rate limit reached. Retry in {after} s.",
         limit=window.limit,
         remaining=0,
-        reset_at=window.reset_at,
+        reset_at=window.free_at,
         retry_after=after,
     )
 
 
 class Place:
-    """A run's place in its person's window, from before its transaction until after it."""
+    """A charge's places in its person's window, from before its transaction until after it."""
 
-    def __init__(self, quota: Quota, person_id: str, now: datetime, full: Window | None) -> None:
-        self._quota = quota
+    def __init__(
+        self, rule: Rule, person_id: str, items: int, now: datetime, full: Window | None
+    ) -> None:
+        self._rule = rule
         self._person_id = person_id
+        self._items = items
         self._now = now
         self._full = full
         self.used: int | None = None
@@ -82,13 +103,13 @@ class Place:
 
     def charge(self, session: Session) -> None:
         """Refuse where the table is full, read in the transaction itself. Raises RateLimited."""
-        window = self._quota.window(session, self._person_id, self._now)
+        window = self._rule.window(session, self._person_id, self._now, self._items)
         self.used = window.used
-        if not window.remaining:
+        if window.free_at is not None:
             raise refusal_of(window, self._now)
 
     def keep(self) -> None:
-        """The run has been accepted."""
+        """What was charged has been accepted."""
         self.is_kept = True
 
 
@@ -105,39 +126,49 @@ class FreePlace:
 
 
 class Places:
-    """Gives out places: the counters answer first where there are any, the table decides."""
+    """Gives out places of one kind: counters answer first where there are any, the table decides.
 
-    def __init__(self, quota: Quota, stores: Stores, counting: Counting) -> None:
-        self._quota = quota
+    What is charged as one is charged whole or not at all.
+    """
+
+    def __init__(self, rule: Rule, counted: Counted, stores: Stores, counting: Counting) -> None:
+        self._rule = rule
+        self._counted = counted
         self._stores = stores
         self._counting = counting
 
     @contextmanager
     def place(
-        self, person_id: str | None, run_id: str, now: datetime
+        self, person_id: str | None, id_: str, now: datetime, items: int = 1
     ) -> Iterator[Place | FreePlace]:
-        """A place that is given back unless it is kept; free where nobody is charged."""
+        """Places that are given back unless they are kept; free where nobody is charged."""
         if person_id is None:
             yield FreePlace()
             return
-        standing = self._counting.take(person_id, run_id)
+        charge = Charge(self._counted, id_, items)
+        standing = self._counting.take(person_id, charge)
         if standing is None:
-            yield Place(self._quota, person_id, now, None)
+            yield Place(self._rule, person_id, items, now, None)
             return
-        full = None if standing.taken else self._full_window(person_id, now)
-        place = Place(self._quota, person_id, now, full)
+        full = None if standing.taken else self._full_window(person_id, items, now)
+        place = Place(self._rule, person_id, items, now, full)
         try:
             yield place
         finally:
             if standing.taken and not place.is_kept:
-                self._counting.give_back(person_id, run_id)
+                self._counting.give_back(person_id, charge)
             if _has_strayed(standing, place):
-                self._counting.restore(person_id, now)
+                self._counting.restore(person_id, self._counted, now)
 
-    def _full_window(self, person_id: str, now: datetime) -> Window | None:
+    def window(self, person_id: str, now: datetime) -> Window:
+        """How a person stands who asks for one place."""
         with self._stores.looking() as session:
-            window = self._quota.window(session, person_id, now)
-        return None if window.remaining else window
+            return self._rule.window(session, person_id, now)
+
+    def _full_window(self, person_id: str, items: int, now: datetime) -> Window | None:
+        with self._stores.looking() as session:
+            window = self._rule.window(session, person_id, now, items)
+        return window if window.free_at else None
 
 
 def _has_strayed(standing: Standing, place: Place) -> bool:

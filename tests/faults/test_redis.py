@@ -12,13 +12,13 @@ from time import monotonic
 import pytest
 
 from app.adapters.counters.redis_windows import NOBODY, key_of
-from app.domain.quota_rules import LimitsMode
+from app.domain.quota_rules import Counted, LimitsMode
 from app.errors import RateLimited
 from app.records.feed import QuotaChanged
 from tests.planes import RealPlane, real_plane
 from tests.redis_server import RedisServer, redis_server
 
-QUOTA = 4
+QUOTA, BATCH_QUOTA = 4, 10
 # what a submit may take longer while Redis is lost; 0.1 s is promised, the rest is a busy machine's
 SLOW_SECONDS = 0.25
 
@@ -58,6 +58,7 @@ def server() -> Iterator[RedisServer]:
 def plane_with(folder: Path, server: RedisServer) -> Iterator[RealPlane]:
     """A plane that accepts `QUOTA` runs an hour and starts none."""
     limits = {"run_quota": QUOTA, "repo_concurrency": 90, "redis_url": server.url}
+    limits["batch_quota"] = BATCH_QUOTA
     with real_plane(folder, **limits) as plane:
         plane.add_project(name="one")
         plane.workers.close()
@@ -213,6 +214,49 @@ def test_entries_without_a_run_keep_nobody_out(plane: RealPlane, server: RedisSe
         client.zadd(key_of(plane.person), {f"run_c{n:024}": long_ago for n in range(QUOTA)})
     assert submit(plane, "one") is True
     assert members(plane, server) == set(plane.rows())
+
+
+# --- batches -------------------------------------------------------------------------------------
+
+
+def announce(plane: RealPlane, items: int, key: str) -> str | None:
+    """The id of a batch, None where its person's window had no room for all of its items."""
+    project = plane.ledgers.projects.all()[0]
+    desk, asker = plane.services.batches, plane.asker(key)
+    try:
+        return desk.open(project.id, items, None, asker, plane.clock()).batch.id
+    except RateLimited:
+        return None
+
+
+def batch_members(plane: RealPlane, server: RedisServer) -> set[str]:
+    return server.members(key_of(plane.person, Counted.BATCHES))
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+def test_f50_batches_too_are_held_to_their_window_while_redis_is_lost_and_it_heals(
+    plane: RealPlane, server: RedisServer, lose: Callable[[RedisServer], None]
+) -> None:
+    first = announce(plane, 6, "first")
+    assert batch_members(plane, server) == {f"{first}:6"}
+    lose(server)
+    assert announce(plane, 5, "too many") is None
+    last = announce(plane, 4, "all that is left")
+    mend(server, lose)
+    plane.wait(lambda: plane.services.limits_mode() is LimitsMode.REDIS, "counted in Redis again")
+    assert batch_members(plane, server) == {f"{first}:6", f"{last}:4"}
+    assert announce(plane, 1, "full") is None
+
+
+def test_a_key_is_answered_before_the_window_of_batches_and_takes_nothing(
+    plane: RealPlane, server: RedisServer
+) -> None:
+    made = announce(plane, BATCH_QUOTA, "night")
+    assert announce(plane, BATCH_QUOTA, "night") == made
+    # the window is full before anybody asks the table
+    with plane.database.transaction():
+        assert announce(plane, 1, "more") is None
+    assert batch_members(plane, server) == {f"{made}:{BATCH_QUOTA}"}
 
 
 def test_a_password_is_not_shown(tmp_path: Path) -> None:

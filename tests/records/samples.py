@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from app.domain import ids
+from app.domain.batches import BatchStatus
 from app.domain.words import Status
 from app.records.database import Database
 from app.records.feed import Change
 from app.records.migration import migrate
 from app.records.routing import Stores
 from app.records.run_ledger import RunLedger
-from app.records.tables import Project, Run
+from app.records.tables import Batch, Project, Run
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 _counter = itertools.count(1)
@@ -42,6 +43,27 @@ def run_id(at: datetime = NOW, *, split: bool = False) -> str:
     """A new run id of either generation."""
     at_ms = int(at.timestamp() * 1000)
     return ids.mint_run_store_id("run", at_ms=at_ms, entropy=entropy(10), split=split)
+
+
+def batch_id(at: datetime = NOW) -> str:
+    """A new batch id."""
+    at_ms = int(at.timestamp() * 1000)
+    return ids.mint_run_store_id("batch", at_ms=at_ms, entropy=entropy(10), split=False)
+
+
+def draft_batch(**columns: Any) -> Batch:
+    """A batch of project `proj_1` that waits for its items."""
+    defaults: dict[str, Any] = {
+        "id": batch_id(columns.get("created_at", NOW)),
+        "project_id": "proj_1",
+        "run_count": 1,
+        "status": BatchStatus.PENDING,
+        "body_hash": "0",
+        "correlation_id": "c",
+        "created_by": "person_1",
+        "created_at": NOW,
+    }
+    return Batch(**defaults | columns)
 
 
 def draft_run(**columns: Any) -> Run:

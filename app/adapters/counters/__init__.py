@@ -1,1 +1,1 @@
-"""Windows of accepted runs kept outside the database."""
+"""Windows of accepted runs and batches kept outside the database."""

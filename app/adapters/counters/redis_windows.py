@@ -17,15 +17,16 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from app.adapters.counters.breaker import Breaker
-from app.domain.ids import is_run_id
-from app.services.ports import CountersSilent, Standing
+from app.domain.ids import is_batch_id, is_run_id
+from app.domain.quota_rules import Counted, WindowRule
+from app.services.ports import Charge, CountersSilent, Standing
 
 log = logging.getLogger(__name__)
 SCRIPT = Path(__file__).with_name("window.lua")
 # a caller waits for it at most once, then the breaker keeps everybody away for a while
 ANSWER_SECONDS = 0.06
 PAUSE_SECONDS = 1.0
-# a run on its way to the table waits no longer than the table's own patience
+# what is on its way to the table waits no longer than the table's own patience
 GRACE_SECONDS = 60
 # a window that stays empty
 NOBODY = "amtp:rl:user:nobody:runs"
@@ -33,10 +34,10 @@ _PERSON = re.compile(r"person_[0-9a-v]{24}", re.ASCII)
 
 
 class RedisWindows:
-    """At most `limit` runs in any `seconds` for each person."""
+    """For each person one window of each kind, by its rule."""
 
-    def __init__(self, url: str, *, limit: int, seconds: int) -> None:
-        self._rule = {"limit": limit, "window": _micro(seconds), "grace": _micro(GRACE_SECONDS)}
+    def __init__(self, url: str, rules: Mapping[Counted, WindowRule]) -> None:
+        self._rules = rules
         # ours come last: what the address asks for must not undo the bounds
         options: dict[str, Any] = {**parse_url(url)} | _BOUNDS
         self._pool = ConnectionPool(**options)
@@ -44,36 +45,47 @@ class RedisWindows:
         self._script = self._redis.register_script(SCRIPT.read_text())
         self._breaker = Breaker(PAUSE_SECONDS)
 
-    def take(self, person_id: str, run_id: str) -> Standing:
-        """Take a place for a run, or not."""
-        taken, used = self._run(person_id, take=_checked(run_id))
+    def take(self, person_id: str, charge: Charge) -> Standing:
+        """Take every place of a charge, or none."""
+        asked: dict[str, Any] = {"take": _member(charge)}
+        if charge.counted is Counted.BATCHES:
+            asked["items"] = charge.items
+        taken, used = self._run(person_id, charge.counted, **asked)
         return Standing(taken == 1, used)
 
-    def give_back(self, person_id: str, run_id: str) -> None:
-        """Leave the place of a run that came to nothing."""
-        self._run(person_id, give_back=_checked(run_id))
+    def give_back(self, person_id: str, charge: Charge) -> None:
+        """Leave the places of what came to nothing."""
+        self._run(person_id, charge.counted, give_back=_member(charge))
 
-    def restore(self, person_id: str, ages: Mapping[str, float]) -> None:
+    def restore(self, person_id: str, counted: Counted, ages: Mapping[Charge, float]) -> None:
         """Make a window what it should be; ages in seconds."""
-        known = [(_checked(run_id), max(0, _micro(age))) for run_id, age in ages.items()]
-        self._run(person_id, known=known)
+        known = [(_member(charge), max(0, _micro(age))) for charge, age in ages.items()]
+        self._run(person_id, counted, known=known)
 
     def probe(self) -> None:
         """Ask for nothing but an answer, in a way that shows whether a window could be written."""
-        self._call(NOBODY, {})
+        self._call(NOBODY, self._rule_of(Counted.RUNS))
 
     def close(self) -> None:
         """Give every connection back."""
         self._pool.disconnect()
 
-    def _run(self, person_id: str, **asked: Any) -> tuple[int, int]:
-        return self._call(key_of(person_id), asked)
+    def _run(self, person_id: str, counted: Counted, **asked: Any) -> tuple[int, int]:
+        return self._call(key_of(person_id, counted), {**self._rule_of(counted), **asked})
+
+    def _rule_of(self, counted: Counted) -> dict[str, int]:
+        rule = self._rules[counted]
+        return {
+            "limit": rule.limit,
+            "window": _micro(rule.seconds),
+            "grace": _micro(GRACE_SECONDS),
+        }
 
     def _call(self, key: str, asked: Mapping[str, Any]) -> tuple[int, int]:
         if not self._breaker.may_try():
             raise CountersSilent("left alone after a failure")
         try:
-            answer = self._script(keys=[key], args=[json.dumps({**self._rule, **asked})])
+            answer = self._script(keys=[key], args=[json.dumps(asked)])
             taken, used = cast("list[int]", answer)
         except (RedisError, OSError, ValueError, TypeError) as problem:
             self._breaker.failed()
@@ -90,11 +102,11 @@ class RedisWindows:
             self._redis.delete(key)
 
 
-def key_of(person_id: str) -> str:
+def key_of(person_id: str, counted: Counted = Counted.RUNS) -> str:
     """Where a person's window is. Raises ValueError for an id that Runyard has not made."""
     if not _PERSON.fullmatch(person_id):
         raise ValueError(f"no person's id: {person_id[:60]!r}")
-    return f"amtp:rl:user:{person_id}:runs"
+    return f"amtp:rl:user:{person_id}:{counted}"
 
 
 _BOUNDS: dict[str, Any] = {
@@ -112,10 +124,15 @@ _BOUNDS: dict[str, Any] = {
 }
 
 
-def _checked(run_id: str) -> str:
-    if not is_run_id(run_id):
-        raise ValueError(f"no run's id: {run_id[:60]!r}")
-    return run_id
+def _member(charge: Charge) -> str:
+    """What stands for a charge in its window. Raises ValueError for an id of another making."""
+    if charge.counted is Counted.BATCHES:
+        if not is_batch_id(charge.id):
+            raise ValueError(f"no batch's id: {charge.id[:60]!r}")
+        return f"{charge.id}:{charge.items}"
+    if not is_run_id(charge.id):
+        raise ValueError(f"no run's id: {charge.id[:60]!r}")
+    return charge.id
 
 
 def _micro(seconds: float) -> int:

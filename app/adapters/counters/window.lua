@@ -1,6 +1,8 @@
--- KEYS[1]: one person's window, a sorted set of run ids by the moment they were taken.
--- ARGV[1]: JSON; times in microseconds: window, grace, limit, and any of take, give_back, known.
--- Answers whether `take` has a place, and how many places were taken before.
+-- KEYS[1]: one person's window, a sorted set of ids by the moment they were taken; one that takes
+-- more than one place ends in how many (batch_…:40).
+-- ARGV[1]: JSON; times in microseconds: window, grace, limit, and any of take, give_back, known;
+-- items: how many places `take` takes, where not every member takes one.
+-- Answers whether `take` has its places, and how many were taken before.
 local asked = cjson.decode(ARGV[1])
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -28,11 +30,17 @@ if asked.known then
   end
 end
 
-local used, taken = redis.call('ZCARD', KEYS[1]), 0
+local used, taken, items = redis.call('ZCARD', KEYS[1]), 0, asked.items or 1
+if asked.items then
+  used = 0
+  for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+    used = used + (tonumber(string.match(member, ':(%d+)$')) or 1)
+  end
+end
 if asked.take then
   if redis.call('ZSCORE', KEYS[1], asked.take) then
-    used, taken = used - 1, 1
-  elseif used < asked.limit then
+    used, taken = used - items, 1
+  elseif used + items <= asked.limit then
     redis.call('ZADD', KEYS[1], now, asked.take)
     taken = 1
   end

@@ -10,6 +10,7 @@ from app.services.ports.agents import (
     root_mend,
 )
 from app.services.ports.counters import (
+    Charge,
     Counters,
     CountersSilent,
     Standing,
@@ -59,6 +60,7 @@ __all__ = [
     "BranchTaken",
     "CannotRead",
     "ChangeOrder",
+    "Charge",
     "CopyState",
     "Counters",
     "CountersSilent",

@@ -6,37 +6,49 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from app.domain.quota_rules import Counted
+
 
 class CountersSilent(Exception):
     """The counters did not answer in time, or cannot be written; the message says which."""
 
 
 @dataclass(frozen=True)
+class Charge:
+    """What takes places of a window: a run takes one, a batch as many as it has items."""
+
+    counted: Counted
+    id: str
+    items: int = 1
+
+
+@dataclass(frozen=True)
 class Standing:
-    """What a window answered: whether a place was taken, and how many were before."""
+    """What a window answered: whether the places were taken, and how many were before."""
 
     taken: bool
     used: int
 
 
 class Counters(Protocol):
-    """Sliding windows, one a person, by the store's own clock. Every call may raise CountersSilent.
+    """Sliding windows, one a person and kind, by the store's own clock.
 
-    Within a bounded time: an answer or CountersSilent, at once while the store is known to be lost.
+    Every call may raise CountersSilent. Within a bounded time: an answer or CountersSilent, at once
+    while the store is known to be lost.
     """
 
-    def take(self, person_id: str, run_id: str) -> Standing:
-        """Take a place for a run, or not, in one atomic step."""
+    def take(self, person_id: str, charge: Charge) -> Standing:
+        """Take every place of a charge or none, in one atomic step."""
         ...
 
-    def give_back(self, person_id: str, run_id: str) -> None:
-        """Leave the place of a run that came to nothing."""
+    def give_back(self, person_id: str, charge: Charge) -> None:
+        """Leave the places of what came to nothing."""
         ...
 
-    def restore(self, person_id: str, ages: Mapping[str, float]) -> None:
-        """Make a window what it should be: the age in seconds of each run by its id.
+    def restore(self, person_id: str, counted: Counted, ages: Mapping[Charge, float]) -> None:
+        """Make a window what it should be: each charge by its age in seconds.
 
-        Others stay only while they are so young that their run may still be on its way.
+        Others stay only while they are so young that their row may still be on its way.
         """
         ...
 
