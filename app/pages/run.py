@@ -29,7 +29,7 @@ from app.state.door import Door
 from app.state.retries import Retries, Source
 from app.state.run_record import RunRecord, Snapshot
 from app.state.usage import used_words
-from app.state.wire import ApiProblem, NoAnswer, RunOut
+from app.state.wire import ApiProblem, NoAnswer, ProjectOut, RunOut
 
 # what `?show=` asks for; a pull request stands beside the timeline
 TAB_OF = {"pull-request": "timeline", "diff": "diff"}
@@ -95,6 +95,7 @@ class RunScreen:
         visit.on("run.event", self._hear_event)
         visit.on("run.log", self._hear_log)
         visit.on("run.report", self._hear_report)
+        visit.on("project.changed", self._hear_project)
         visit.on_return(self._come_back)
 
     def _draw_right(self, two: ui.element) -> None:
@@ -115,10 +116,10 @@ class RunScreen:
     def _show(self) -> None:
         if self.visit.client.is_deleted:
             return
-        run, word = self.run, self._runs.word_of(self._id)
+        run = self.run
         self._page.set_title(title_of(run))
-        self._header.show(run, word, self._retries.word_of(self._id))
-        self._delivery.show(run, word)
+        self._show_header()
+        self._delivery.show(run, self._runs.word_of(self._id))
         self._show_report()
         self._diff.show(run)
         self._tabs.show(run)
@@ -126,6 +127,10 @@ class RunScreen:
         self._announce(run)
         if run.phase is Phase.DONE:
             self._page.badge.show_synced(self.visit.now())
+
+    def _show_header(self) -> None:
+        words = self._runs.word_of(self._id), self._retries.word_of(self._id)
+        self._header.show(self.run, *words)
 
     def _show_report(self) -> None:
         run, report = self.run, self._record.report
@@ -158,6 +163,11 @@ class RunScreen:
         if run.phase is Phase.DONE:
             # the last lines may have been written after the last word about the log
             await self._log.catch_up()
+
+    def _hear_project(self, project: ProjectOut) -> None:
+        # the time its agent's usage limit ends is its project's to tell
+        if project.id == self.run.project_id:
+            self._show_header()
 
     def _hear_event(self, data: dict[str, Any]) -> None:
         if data.get("run_id") == self._id:

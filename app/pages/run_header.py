@@ -11,7 +11,7 @@ from app.domain.words import Phase, Status
 from app.pages.components.buttons import button
 from app.pages.components.confirm_button import ConfirmButton
 from app.pages.components.correlation_chip import copy_chip_html, correlation_chip_html
-from app.pages.components.countdown import since_html
+from app.pages.components.countdown import since_html, until_html
 from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain, plain_html
 from app.pages.components.runs_table import may_retry
@@ -21,6 +21,7 @@ from app.pages.theme import look_of
 from app.pages.visit import Visit
 from app.state.durations import took
 from app.state.retries import Source
+from app.state.run_waits import waits_until
 from app.state.wire import RunOut
 
 GOOD_ENDS = (Status.SUCCEEDED,)
@@ -63,13 +64,21 @@ class RunHeader:
         """
         self._pill.set_content(status_html(run, self._visit))
         self._chips.set_content(f'<div class="chips">{chips_html(run)}</div>')
-        self._why.set_content(why_html(run))
+        self._why.set_content(why_html(run, self._left_html(run)))
         self._stop.set_visibility(run.phase is not Phase.DONE)
         self._stop.set_text(word or "Stop")
         self._stop.set_enabled(not word)
         self._show_retry(run, word, retrying)
         self._release.element.set_visibility(is_unproved(run))
         self._release.element.set_enabled(not word)
+
+    def _left_html(self, run: RunOut) -> str:
+        """What ticks behind the reason of a run that waits for its agent's usage limit."""
+        until, now = waits_until(run, self._visit.board.get(run.project_id)), self._visit.now()
+        if until is None or until <= now:
+            return ""
+        left = until_html(until, now)
+        return f" · {left}" if run.phase is Phase.WAITING else f" It goes on by itself in {left}."
 
     def _show_retry(self, run: RunOut, word: str, retrying: str) -> None:
         can_retry = may_retry(run, self._visit)
@@ -132,9 +141,12 @@ def chips_html(run: RunOut) -> str:
     return "".join(chips)
 
 
-def why_html(run: RunOut) -> str:
-    """Why a run waits, ended otherwise than asked, or still holds its slot."""
-    return _because_html(run) + _unproved_html(run)
+def why_html(run: RunOut, left: str = "") -> str:
+    """Why a run waits, ended otherwise than asked, or still holds its slot.
+
+    `left` is what is said behind the reason: how long it will be.
+    """
+    return _because_html(run, left) + _unproved_html(run)
 
 
 def _unproved_html(run: RunOut) -> str:
@@ -144,16 +156,16 @@ def _unproved_html(run: RunOut) -> str:
     return f'<div class="banner wait">{plain_html(_sentence(run.hold or ""))} {what}</div>'
 
 
-def _because_html(run: RunOut) -> str:
+def _because_html(run: RunOut, left: str) -> str:
     if run.phase is Phase.WAITING and run.hold:
-        return f'<div class="banner">{plain_html(run.hold)}</div>'
+        return f'<div class="banner"><span>{plain_html(run.hold)}{left}</span></div>'
     kept = '<a href="/parked">Its branch is parked.</a>' if run.parked else ""
     if run.phase is not Phase.DONE or run.status in GOOD_ENDS or not run.because:
         return f'<div class="banner">{kept}</div>' if kept else ""
     tone = look_of(run.status, run.cause).tone
     tone = "" if tone == "idle" else tone
     why = plain_html(_sentence(run.because))
-    return f'<div class="banner {tone}"><span>{why}</span>{kept}</div>'
+    return f'<div class="banner {tone}"><span>{why}{left}</span>{kept}</div>'
 
 
 def _sentence(words: str) -> str:

@@ -48,6 +48,17 @@ async def test_what_the_agent_reports_is_shown_while_it_works_and_in_the_end(
     assert (await house.api_of(user).run(run.id)).usage.cost_usd == 0.3812
 
 
+async def test_a_run_that_waits_for_its_agents_usage_limit_says_how_long_it_will_be(
+    house: House, user: User, tmp_path: Path, programs: Path
+) -> None:
+    install_replay(programs, "claude", STREAMS / "claude_limited.jsonl", code=1, delivers=False)
+    project = await add_project(house, user, tmp_path, WAITS)
+    run = await start(house, user, project, "k1", agent="claude")
+    await until_status(house, run.id, "limited")
+    await user.open(f"/runs/{run.id}")
+    await until(lambda: "It goes on by itself in <time data-until=" in html_of(user))
+
+
 async def test_hostile_last_words_are_text(
     house: House, user: User, tmp_path: Path, programs: Path
 ) -> None:
