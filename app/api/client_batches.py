@@ -26,6 +26,10 @@ class BatchCalls:
         path = f"/batches/{batch_id}/items"
         return await self.ask(schemas.BatchItems, path, limit=limit, cursor=cursor)
 
+    async def batch_quota(self: Caller) -> schemas.QuotaOut:
+        """This person's window of items of batches."""
+        return await self.ask(schemas.QuotaOut, "/quota/batches")
+
     async def stop_batch(self: Caller, batch_id: str) -> schemas.BatchOut:
         """Stop a batch with everything that waits or works in it."""
         return await self.tell(schemas.BatchOut, "POST", f"/batches/{batch_id}/stop", {})

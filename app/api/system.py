@@ -51,6 +51,7 @@ def routes(services: Services) -> APIRouter:
     """Below the API's base path."""
     router = APIRouter(tags=["system"])
     router.include_router(retention.routes(services))
+    router.include_router(_quota_routes(services))
 
     @router.get("/system")
     def system(request: Request) -> SystemOut:
@@ -73,11 +74,24 @@ def routes(services: Services) -> APIRouter:
         """Everything doctor sees; it looks anew, where it has not for a while, or not at all."""
         return doctor_out(services, look)
 
+    return router
+
+
+def _quota_routes(services: Services) -> APIRouter:
+    router = APIRouter()
+
     @router.get("/quota/runs")
     def quota(request: Request) -> QuotaOut:
         """How the caller stands."""
         now, person_id = services.clock(), visitor_of(request).person_id
         window = services.listing.window(person_id, now)
+        return quota_out(window, window.retry_after(now))
+
+    @router.get("/quota/batches")
+    def batch_quota(request: Request) -> QuotaOut:
+        """How the caller stands with batches, counted in items; `retry_after` is for one item."""
+        now = services.clock()
+        window = services.batches.window(visitor_of(request).person_id, now)
         return quota_out(window, window.retry_after(now))
 
     @router.get("/quota/concurrency")

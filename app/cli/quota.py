@@ -1,6 +1,8 @@
-"""`runyard quota`: how many runs may still be started, by a person and at once."""
+"""`runyard quota`: how much may still be started, by a person and at once."""
 
 from __future__ import annotations
+
+from typing import Annotated, Any
 
 import typer
 
@@ -10,14 +12,24 @@ from app.cli.options import DataDir, Json, SomeProject, example
 from app.cli.run_view import clock, spell
 from app.cli.terminal import out, print_json
 
+Batches = Annotated[
+    bool, typer.Option("--batches", help="Only the items of batches you may still order.")
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("quota", epilog=example("runyard quota", "runyard quota --project shop"))(show)
+    lines = ("runyard quota", "runyard quota --batches --json", "runyard quota --project shop")
+    app.command("quota", epilog=example(*lines))(show)
 
 
-def show(project: SomeProject = None, json_only: Json = False, data_dir: DataDir = None) -> None:
-    """Show how many runs you may still start.
+def show(
+    project: SomeProject = None,
+    batches: Batches = False,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Show how many runs and items of batches you may still start.
 
     With --project: how many runs of that repository are open, of how many at once.
     """
@@ -26,13 +38,25 @@ def show(project: SomeProject = None, json_only: Json = False, data_dir: DataDir
         project_id = find_project(server, project)["id"]
         quota = server.get("/quota/concurrency", project_id=project_id)
         told = f"{quota['active']} of {quota['max']} runs at once are open."
+    elif batches:
+        quota = server.get("/quota/batches")
+        told = _of_batches(quota)
     else:
         quota = server.get("/quota/runs")
-        window = spell(quota["window_seconds"])
-        told = f"{quota['remaining']} of {quota['limit']} runs left, in any {window}."
-        if quota.get("reset_at"):
-            told += f" The next one comes back at {clock(quota['reset_at'])}."
+        told = _told(quota, "runs", "The next one comes back")
     if json_only:
         print_json(quota)
-    else:
-        out().say(told)
+        return
+    out().say(told)
+    if not project and not batches:
+        out().say(_of_batches(server.get("/quota/batches")))
+
+
+def _of_batches(quota: dict[str, Any]) -> str:
+    return _told(quota, "items of batches", "The oldest batch leaves the window")
+
+
+def _told(quota: dict[str, Any], what: str, then: str) -> str:
+    window = spell(quota["window_seconds"])
+    told = f"{quota['remaining']} of {quota['limit']} {what} left, in any {window}."
+    return f"{told} {then} at {clock(quota['reset_at'])}." if quota.get("reset_at") else told

@@ -45,12 +45,14 @@ class QuotaScreen:
         with ui.element("div").classes("gauges"):
             self._window = testid(ui.html("", sanitize=clean).classes("card"), "quota-gauge")
             self._next = testid(ui.html("", sanitize=clean).classes("card"), "quota-next")
+            self._batches = testid(ui.html("", sanitize=clean).classes("card"), "quota-batches")
         self._look = visit.looker(lambda: QuotaBoard.ask(visit.api), self._show)
         self._holds = AccountHolds(visit, self._look)
         ui.html("Runs open at once", sanitize=clean, tag="h2").classes("above")
         self._busy = testid(ui.html("", sanitize=clean), "quota-projects")
         # the end of a countdown is a change nobody tells of; the browser's clock may be ahead
-        self._next.on("over", lambda: ui.timer(0.5, self._look, once=True))
+        for card in (self._next, self._batches):
+            card.on("over", lambda: ui.timer(0.5, self._look, once=True))
         self._show(board)
         for kind in ("quota.changed", "run.changed", "project.changed"):
             visit.on(kind, self._follow)
@@ -61,6 +63,7 @@ class QuotaScreen:
         self._limits.set_content(limits_html(board.system))
         self._window.set_content(window_html(board.quota))
         self._next.set_content(next_html(board.quota, now))
+        self._batches.set_content(batches_html(board.batches, now))
         self._busy.set_content(busy_html(board.busy))
         self._holds.show(board.holds, now)
 
@@ -71,12 +74,18 @@ class QuotaScreen:
 def window_html(quota: QuotaOut) -> str:
     """`12 of 20 runs used`, as a figure and as a gauge."""
     left = f"{counted(quota.remaining, 'run')} left in a window of {span(quota.window_seconds)}"
-    return (
-        f'<b class="figure">{quota.used} <span class="sub">of {quota.limit} runs used</span></b>'
-        f"{_gauge(quota.used, quota.limit, 'Runs used')}"
-        f'<span class="sub">{left}. It slides: each run leaves it {span(quota.window_seconds)} '
-        "after it was accepted.</span>"
-    )
+    slides = f"It slides: each run leaves it {span(quota.window_seconds)} after it was accepted."
+    return _used_html(quota, "runs", f"{left}. {slides}")
+
+
+def batches_html(quota: QuotaOut, now: datetime) -> str:
+    """`40 of 1000 items of batches used`, and when the oldest batch leaves the window."""
+    left = f"{counted(quota.remaining, 'item')} left in a window of {span(quota.window_seconds)}"
+    told = "A batch is charged whole when it is made."
+    if quota.reset_at is not None:
+        until = until_html(quota.reset_at, now)
+        told = f"The oldest batch leaves it in {until}, at {at_html(quota.reset_at)}."
+    return _used_html(quota, "items of batches", f"{left}. {told}")
 
 
 def next_html(quota: QuotaOut, now: datetime) -> str:
@@ -108,6 +117,14 @@ def busy_html(busy: tuple[Occupied, ...]) -> str:
         for one in busy
     )
     return f'<div class="list">{rows}</div>'
+
+
+def _used_html(quota: QuotaOut, what: str, told: str) -> str:
+    return (
+        f'<b class="figure">{quota.used} <span class="sub">of {quota.limit} {what} used</span></b>'
+        f"{_gauge(quota.used, quota.limit, f'{what.capitalize()} used')}"
+        f'<span class="sub">{told}</span>'
+    )
 
 
 def _gauge(used: int, limit: int, about: str) -> str:

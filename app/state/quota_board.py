@@ -1,4 +1,4 @@
-"""What the quota's page shows: the person's window, and how full each busy project is."""
+"""What the quota's page shows: the person's windows, and how full each busy project is."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class QuotaBoard:
     """Everything of the page, asked for at one moment."""
 
     quota: QuotaOut
+    batches: QuotaOut
     system: SystemOut
     busy: tuple[Occupied, ...]
     holds: tuple[AccountHoldOut, ...] = ()
@@ -31,8 +32,8 @@ class QuotaBoard:
     @classmethod
     async def ask(cls, api: ApiClient) -> QuotaBoard:
         """Ask the API. Raises ApiProblem or NoAnswer."""
-        quota, system, projects, holds = await asyncio.gather(
-            api.quota(), api.system(), api.projects(), api.account_holds()
+        quota, batches, system, projects, holds = await asyncio.gather(
+            api.quota(), api.batch_quota(), api.system(), api.projects(), api.account_holds()
         )
         busy = sorted(filter(_may_have_open_runs, projects), key=lambda p: p.name.casefold())
         counts = await asyncio.gather(*(api.concurrency(project.id) for project in busy))
@@ -40,7 +41,9 @@ class QuotaBoard:
             Occupied(project, count.active, count.max)
             for project, count in zip(busy, counts, strict=True)
         )
-        return cls(quota, system, tuple(one for one in occupied if one.active), tuple(holds))
+        return cls(
+            quota, batches, system, tuple(one for one in occupied if one.active), tuple(holds)
+        )
 
 
 def _may_have_open_runs(project: ProjectOut) -> bool:

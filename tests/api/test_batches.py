@@ -258,3 +258,16 @@ def test_unknown_batches_projects_and_parents_are_named(shop: Workshop, yard: st
         headers={"Content-Type": "text/plain"},
     )
     assert wrong.status_code == 415
+
+
+def test_the_window_of_batches_is_told_by_its_items(shop: Workshop, yard: str) -> None:
+    before = shop.api.get("/quota/batches").json()
+    runs = shop.api.get("/quota/runs").json()
+    assert (before["limit"], before["retry_after"]) == (5000, None)
+    made(shop, yard, 40)
+    after = shop.api.get("/quota/batches").json()
+    assert after["used"] == before["used"] + 40
+    assert after["remaining"] == 5000 - after["used"]
+    assert after["reset_at"] is not None
+    assert set(after) == set(runs)
+    assert shop.api.get("/quota/runs").json() == runs, "a batch takes no place of a run"

@@ -28,7 +28,7 @@ CALLS = {
     *("GET /projects/{project_id}/changes", "GET /projects/{project_id}/changes/{number}"),
     *("POST /projects/{project_id}/changes/{number}/merge", "GET /quota/runs"),
     *("POST /projects/{project_id}/changes/{number}/close", "GET /quota/concurrency"),
-    "POST /login-links",
+    *("GET /quota/batches", "POST /login-links"),
 }
 METHODS = ("get", "post", "put", "patch", "delete")
 

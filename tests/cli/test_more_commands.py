@@ -55,6 +55,7 @@ def yard(server: RecordedServer) -> RecordedServer:
     gone = {"project_id": "proj_1", "branch": "afk/3", "runs": 1}
     server.on("POST", "/parked/discard", gone)
     server.on("GET", "/quota/runs", QUOTA)
+    server.on("GET", "/quota/batches", QUOTA | {"limit": 1000, "remaining": 960, "used": 40})
     server.on("GET", "/quota/concurrency", {"active": 1, "max": 3})
     server.on("POST", "/idempotency-keys/a%2Fb/reset", FREED)
     server.on("GET", RUN, a_run())
@@ -82,6 +83,8 @@ def yard(server: RecordedServer) -> RecordedServer:
         ("parked list", r"other +…7f3k1a +1 h 1 min +\? "),
         ("parked discard afk/3 -p demo --confirm afk/3", r"Discarded afk/3\.\n"),
         ("quota", r"3 of 20 runs left, in any 1 h\. The next one comes back at \d\d:\d\d:\d\d\.\n"),
+        ("quota", r"\n960 of 1000 items of batches left, in any 1 h\. The oldest batch leaves"),
+        ("quota --batches", r"^960 of 1000 items of batches left, in any 1 h\."),
         ("quota -p demo", r"1 of 3 runs at once are open\.\n"),
         ("keys reset a/b -p demo", r"The key is free again; it had started …7f3k1a\.\n"),
         (

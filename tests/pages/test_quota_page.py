@@ -38,6 +38,20 @@ async def test_the_gauges_follow_what_is_started_and_stopped(
     assert '<b class="figure">1 ' in html_of(user), "a run that has ended still counts"
 
 
+async def test_the_window_of_batches_stands_beside_it(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project = await add_project(house, user, tmp_path, WAITS)
+    await user.open("/quota")
+    assert "of 1000 items of batches used" in html_of(user)
+    assert "1000 items left in a window of 1 hour. A batch is charged whole" in html_of(user)
+    body = {"project_id": project.id, "run_count": 40}
+    await house.api_of(user).send("POST", "/batches", body=body)
+    await until(lambda: '<b class="figure">40 ' in html_of(user))
+    assert "960 items left" in html_of(user)
+    assert "The oldest batch leaves it in" in html_of(user)
+
+
 async def test_degraded_limits_are_said_and_sound_ones_are_not(house: House, user: User) -> None:
     system = await house.api_of(user).system()
     assert limits_html(system) == ""

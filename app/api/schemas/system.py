@@ -9,7 +9,7 @@ from app.api.schemas.runs import Provenance
 
 
 class QuotaOut(Answer):
-    """A person's sliding window of accepted runs."""
+    """A person's sliding window of accepted runs, or of items of batches."""
 
     limit: int
     remaining: int
