@@ -11,10 +11,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from app.api.orders import order_of
 from app.api.schemas import BatchLine
 from app.errors import BadLine, Invalid
 from app.services.batches import Item
-from app.services.submits import Order
 
 MAX_LINE = 3 * 1024 * 1024
 TAIL = 200
@@ -79,7 +79,7 @@ def item_of(line: Line, project_id: str) -> Item:
     if not isinstance(index, int) or isinstance(index, bool) or index < 0:
         raise _without_index(line)
     try:
-        return Item(index, _order(BatchLine.model_validate(told), project_id))
+        return Item(index, order_of(BatchLine.model_validate(told), project_id))
     except ValidationError as problem:
         return Item(index, None, _because(problem))
 
@@ -102,23 +102,6 @@ def _because(problem: ValidationError) -> str:
     first = problem.errors(include_url=False, include_input=False, include_context=False)[0]
     field = ".".join(str(part) for part in first["loc"])
     return f"{field}: {first['msg']}"[:500]
-
-
-def _order(line: BatchLine, project_id: str) -> Order:
-    return Order(
-        project_id=project_id,
-        depth=line.depth_level,
-        framework=line.target_framework,
-        branch=line.branch,
-        issue=line.issue,
-        task=line.task,
-        agent=line.agent,
-        model=line.model,
-        delivers=line.delivers,
-        delay_seconds=line.delay,
-        ttl_seconds=line.ttl,
-        tags=tuple(line.tags),
-    )
 
 
 def _index_of_cut(line: Line) -> int:

@@ -6,21 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from app.api.schemas.parts import (
-    Answer,
-    Body,
-    BranchName,
-    Key,
-    Moment,
-    Number,
-    Remark,
-    Tag,
-    TaskText,
-    Text,
-)
-from app.api.schemas.runs import RunOut
+from app.api.schemas.parts import Answer, Body, Key, Moment, Remark, Text
+from app.api.schemas.runs import RunOut, RunWishes
 from app.domain.batches import MAX_ITEMS, BatchStatus, BulkAction, BulkState, BulkStatus
-from app.domain.words import Delivers, Depth, Phase, Status, Trigger
+from app.domain.words import Phase, Status, Trigger
 
 
 class BatchOrder(Body):
@@ -40,21 +29,10 @@ class BatchMade(Answer):
     replayed: bool
 
 
-class BatchLine(Body):
+class BatchLine(RunWishes):
     """A line of `POST /batches/{id}/items`: what a run is ordered by, and its place."""
 
     index: int = Field(ge=0, strict=True)
-    depth_level: Depth = Depth.STANDARD
-    target_framework: Text = "auto"
-    branch: BranchName | None = None
-    issue: Number | None = None
-    task: TaskText | None = None
-    agent: Text | None = None
-    model: Text | None = None
-    delivers: Delivers = Delivers.CHANGE
-    delay: int | None = Field(default=None, ge=0, le=30 * 86400)
-    ttl: int | None = Field(default=None, ge=1, le=30 * 86400)
-    tags: list[Tag] = Field(default_factory=list, max_length=10)
 
 
 class BatchTaken(Answer):

@@ -21,16 +21,13 @@ from app.api.schemas.parts import (
 from app.domain.words import Cause, Delivers, Depth, Phase, Status, Trigger
 
 
-class RunOrder(Body):
-    """The body of `POST /runs`."""
+class RunWishes(Body):
+    """What a run is ordered by, alone or as an item of a batch."""
 
-    project_id: str = Field(min_length=1, max_length=80)
     depth_level: Depth = Depth.STANDARD
     target_framework: Text = "auto"
     branch: BranchName | None = None
-    x_idempotency_key: Key | None = None
     issue: Number | None = None
-    pr_number: Number | None = None
     task: TaskText | None = None
     agent: Text | None = None
     model: Text | None = None
@@ -38,6 +35,14 @@ class RunOrder(Body):
     delay: int | None = Field(default=None, ge=0, le=30 * 86400)
     ttl: int | None = Field(default=None, ge=1, le=30 * 86400)
     tags: list[Tag] = Field(default_factory=list, max_length=10)
+
+
+class RunOrder(RunWishes):
+    """The body of `POST /runs`."""
+
+    project_id: str = Field(min_length=1, max_length=80)
+    x_idempotency_key: Key | None = None
+    pr_number: Number | None = None
 
 
 class RetryOrder(Body):
