@@ -7,13 +7,16 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from app.adapters.agents.catalogue import PRESETS, Preset
 from app.adapters.agents.probes import is_older, read_version, unknown_flags
+from app.adapters.agents.readable import TELLERS, tell_line
 from app.adapters.agents.sign_ins import is_wrapper, look_for_sign_in, may_set
 from app.adapters.agents.streams import StreamReader
+from app.domain.entries import Entry
 from app.domain.last_words import Failure
 from app.domain.words import Cause
 from app.services.ports import AgentFinding, Job, SignedIn, Unready, root_mend
@@ -96,6 +99,12 @@ class AgentPresets:
         """A new reader of this agent's output, None where nobody knows its shape."""
         preset = self._presets.get(agent)
         return StreamReader(preset.stream, preset.limit_messages) if preset else None
+
+    def line_teller(self, agent: str) -> Callable[[bytes], list[Entry]] | None:
+        """Tells what a line of this agent's output says to a person; None: it writes no events."""
+        preset = self._presets.get(agent)
+        tell_event = TELLERS.get(preset.stream) if preset else None
+        return partial(tell_line, tell_event) if tell_event else None
 
     def exit_words(self, agent: str, code: int) -> str:
         """What an exit code of this agent means, empty where it says nothing of its own."""

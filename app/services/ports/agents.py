@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from app.domain.entries import Entry
 from app.domain.last_words import Failure
 from app.domain.reports import ReportEvent
 from app.domain.words import Cause
@@ -117,6 +118,13 @@ class Agents(Protocol):
 
     def reader(self, agent: str) -> OutputReader | None:
         """A new reader of this agent's output, None where nobody knows its shape."""
+        ...
+
+    def line_teller(self, agent: str) -> Callable[[bytes], list[Entry]] | None:
+        """Tells what a line of this agent's output says to a person; None: it writes no events.
+
+        It never raises, whatever the line is.
+        """
         ...
 
     def exit_words(self, agent: str, code: int) -> str:

@@ -1,0 +1,43 @@
+"""What a line of an agent's output says to a person, by the shape of its events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from app.adapters.agents.readable.claude import tell_claude
+from app.adapters.agents.readable.codex import tell_codex
+from app.adapters.agents.readable.gemini import tell_gemini
+from app.adapters.agents.readable.opencode import tell_opencode
+from app.adapters.agents.readable.words import unknown
+from app.adapters.agents.streams.fields import read_object
+from app.domain.entries import MAX_LINE_CHARS, Entry, EntryKind
+
+TellEvent = Callable[[dict[str, Any]], Iterable[Entry] | None]
+# each answers None for an event that it does not know
+TELLERS: dict[str, TellEvent] = {
+    "claude": tell_claude,
+    "codex": tell_codex,
+    "gemini": tell_gemini,
+    "opencode": tell_opencode,
+}
+
+
+def tell_line(tell_event: TellEvent, line: bytes) -> list[Entry]:
+    """What one line says; what is no event is text, as it is. Never raises."""
+    may_be_event = line.lstrip().startswith(b"{")
+    event = read_object(line.decode("utf-8", "replace").strip()) if may_be_event else None
+    if event is None or not isinstance(event.get("type"), str):
+        return [_text(line)]
+    told = tell_event(event)
+    return list(unknown(event) if told is None else told)
+
+
+def _text(line: bytes) -> Entry:
+    # a character takes up to four bytes: only what may be shown is read
+    text = line[: MAX_LINE_CHARS * 4].decode("utf-8", "replace")
+    kept = text[:MAX_LINE_CHARS]
+    hidden = len(line) - len(kept.encode())
+    if len(kept) < len(text) or len(line) > MAX_LINE_CHARS * 4:
+        kept += f" … {hidden:,} more bytes: see the download"
+    return Entry(EntryKind.TEXT, kept)

@@ -1,0 +1,47 @@
+"""Gemini CLI's stream-json as entries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from app.adapters.agents.readable.words import end, failed, note, result, said, tool
+from app.adapters.agents.streams.fields import part_of, text_of
+from app.domain.entries import Entry
+
+_COMMAND = "run_shell_command"
+
+
+def tell_gemini(event: dict[str, Any]) -> Iterable[Entry] | None:
+    """What one event says, None where it is not known."""
+    match event["type"]:
+        case "init":
+            return note("begins", event.get("model"))
+        case "message":
+            if event.get("role") != "assistant":
+                return ()
+            return said(event.get("content"), is_piece=event.get("delta") is True)
+        case "tool_use":
+            return tool(event.get("tool_name"), event.get("parameters"))
+        case "tool_result":
+            return _tell_result(event)
+        case "error":
+            is_warning = event.get("severity") == "warning"
+            return (note if is_warning else failed)(event.get("message"))
+        case "result":
+            return _tell_end(event)
+    return None
+
+
+def _tell_result(event: dict[str, Any]) -> Iterator[Entry]:
+    if event.get("status") == "error":
+        yield from failed(part_of(event, "error").get("message"), event.get("output"))
+    elif text_of(event.get("tool_id")).startswith(_COMMAND):
+        # the name of a call begins with its tool's
+        yield from result(event.get("output"))
+
+
+def _tell_end(event: dict[str, Any]) -> Iterator[Entry]:
+    yield from failed(part_of(event, "error").get("message"))
+    word = "Done" if event.get("status") == "success" else "Failed"
+    yield from end(word, part_of(event, "stats"), None, "input_tokens", "output_tokens")
