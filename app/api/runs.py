@@ -25,7 +25,7 @@ from app.api.views import QUARANTINE, event_out, report_out, run_out
 from app.domain.words import Phase, Status, Trigger
 from app.errors import Invalid, NotFound
 from app.services.plane import Services
-from app.services.rows import Run, RunFilter
+from app.services.rows import Project, Run, RunFilter
 from app.services.trigger import Order
 
 # more bytes than any log has, and still a position that every file system takes
@@ -41,9 +41,9 @@ def routes(services: Services) -> APIRouter:
     return router
 
 
-def told(services: Services, run: Run) -> RunOut:
-    """A run with its project's name."""
-    project = services.project_rows.find(run.project_id)
+def told(services: Services, run: Run, project: Project | None = None) -> RunOut:
+    """A run with the name of its project, which is read where nobody has it at hand."""
+    project = project or services.project_rows.find(run.project_id)
     return run_out(run, project.name if project else "")
 
 
@@ -68,7 +68,7 @@ def _starting(services: Services) -> APIRouter:
         accepted = services.trigger.accept(_order(body), asker, services.clock())
         tell_accepted(response, accepted)
         log.info("run %s is %s", accepted.run.id, "replayed" if accepted.replayed else "accepted")
-        return told(services, accepted.run)
+        return told(services, accepted.run, accepted.project)
 
     @router.post("/runs/{run_id}/stop")
     def stop(run_id: str, request: Request, body: StopOrder | None = None) -> RunOut:

@@ -28,6 +28,7 @@ from app.domain.quota_rules import Counted
 from app.records.account_ledger import AccountLedger
 from app.records.database import Database
 from app.records.feed import Feed
+from app.records.tables import Run
 from app.services.accounts import Accounts
 from app.services.afk import AfkDesk
 from app.services.auto_loop import AutoLoop
@@ -135,7 +136,7 @@ class Assembly:
         ground, ledgers, outside = self._ground, self._ledgers, self._outside
         keys = self._make_keys()
         # these three need each other: who accepts asks for a sweep, and a sweep accepts
-        trigger = self._make_trigger_desk(keys, lambda: sweep.request_queue())
+        trigger = self._make_trigger_desk(keys, lambda run: sweep.expect(run))
         loop = self._make_loop(trigger)
         retry = RetryDesk(ledgers, outside, self._checks, trigger, ground.locks)
         resume = self._make_resume_desk(retry)
@@ -209,7 +210,7 @@ class Assembly:
         limits = Limits(self._settings.key_hold_seconds, self._settings.key_ttl_seconds)
         return Keys(self._ledgers.runs, limits)
 
-    def _make_trigger_desk(self, keys: Keys, on_accepted: Callable[[], None]) -> TriggerDesk:
+    def _make_trigger_desk(self, keys: Keys, on_accepted: Callable[[Run], None]) -> TriggerDesk:
         stores, counting = self._ledgers.runs.stores, self._ground.counting
         places = Places(self._quota, Counted.RUNS, stores, counting)
         return TriggerDesk(self._ledgers.runs, self._checks, places, keys, on_accepted)

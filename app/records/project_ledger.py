@@ -7,14 +7,14 @@ from typing import Any
 
 from sqlalchemy import case, or_, update
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from app.domain.words import BUILTIN, PAUSE_THRESHOLD
 from app.records.database import Transaction
 from app.records.feed import ProjectChanged
 from app.records.happenings import ProjectBroke, ProjectPaused
 from app.records.routing import Stores
-from app.records.spans import every
+from app.records.spans import control_of, every
 from app.records.tables import IssueRow, Project, Run
 
 
@@ -28,8 +28,10 @@ class ProjectLedger:
     def __init__(self, stores: Stores) -> None:
         self.stores = stores
 
-    def find(self, project_id: str) -> Project | None:
-        """The project with this id."""
+    def find(self, project_id: str, session: Session | None = None) -> Project | None:
+        """The project with this id, as `session` sees it where one is given."""
+        if session is not None:
+            return control_of(session).get(Project, project_id)
         with self.stores.control.reading() as session:
             return session.get(Project, project_id)
 

@@ -44,13 +44,27 @@ class Keys:
         self._limits = limits
 
     def known(self, sent: Sent, now: datetime) -> Run | None:
-        """The run that a submit has made before, in whichever store. Raises as `replayed`."""
+        """The run that a submit has made before, in whichever store. Raises as `claim`."""
         with self._runs.stores.looking() as session:
-            return self.replayed(session, sent, now)
+            found = run_ledger.find_by_key(session, sent.project_id, sent.key)
+        return self._replayed(found, sent, now)
 
-    def replayed(self, session: Session, sent: Sent, now: datetime) -> Run | None:
-        """The run that a submit has made before. Raises KeyTaken, KeyReused."""
-        held = self._holder(session, sent.project_id, sent.key, now)
+    def claim(self, session: Session, sent: Sent, now: datetime) -> Run | None:
+        """The run that a submit has made before; where there is none, its key is free from now on.
+
+        It is taken from the runs whose time with it is over. Raises KeyTaken, KeyReused.
+        """
+        found = run_ledger.find_by_key(session, sent.project_id, sent.key)
+        held = self._replayed(found, sent, now)
+        if held is None:
+            for run in found:
+                run.idempotency_key = None
+            for one in every(session):
+                one.flush()
+        return held
+
+    def _replayed(self, found: list[Run], sent: Sent, now: datetime) -> Run | None:
+        held = self._holder(found, now)
         if held is None:
             return None
         if held.created_by != sent.person_id:
@@ -59,33 +73,26 @@ class Keys:
             raise KeyReused(run_id=held.id)
         return held
 
-    def free(self, session: Session, sent: Sent) -> None:
-        """Take a key from the runs whose time with it is over, so that another may have it."""
-        for held in run_ledger.find_by_key(session, sent.project_id, sent.key):
-            held.idempotency_key = None
-        for one in every(session):
-            one.flush()
-
     def reset(self, project_id: str, key: str, person_id: str, now: datetime) -> Run:
         """Let go of a person's own key: its next use starts a new run, this one goes on as it is.
 
         Raises NotFound where no run holds the key, KeyTaken where another person's does.
         """
         with self._runs.stores.spanning(project_id) as tx:
-            held = self._holder(tx, project_id, key, now)
+            found = run_ledger.find_by_key(tx, project_id, key)
+            held = self._holder(found, now)
             if held is None:
                 raise NotFound("No run holds this key.")
             if held.created_by != person_id:
                 raise KeyTaken
-            for run in run_ledger.find_by_key(tx, project_id, key):
+            for run in found:
                 run.idempotency_key = None
                 own = self._runs.stores.part(tx, run.id)
                 self._runs.tell(own, run.id, now, "note", "its idempotency key was reset")
                 own.announce(RunChanged(run.id, run.project_id))
             return held
 
-    def _holder(self, session: Session, project_id: str, key: str, now: datetime) -> Run | None:
-        found = run_ledger.find_by_key(session, project_id, key)
+    def _holder(self, found: list[Run], now: datetime) -> Run | None:
         return next((held for held in found if not self._is_given_back(held, now)), None)
 
     def _is_given_back(self, held: Run, now: datetime) -> bool:

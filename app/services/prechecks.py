@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from sqlmodel import Session
+
 from app.domain import issues
 from app.domain.names import TakenNames, branch_problem
 from app.domain.prompts import Brief
@@ -67,9 +69,9 @@ class Prechecks:
         self._readiness = Readiness(outside)
         self._forge_of = outside.forge_of
 
-    def project(self, project_id: str) -> Project:
-        """The project, if runs can be started in it. Raises a Refusal."""
-        project = self._projects.find(project_id)
+    def project(self, project_id: str, session: Session | None = None) -> Project:
+        """The project, if runs can be started in it, as `session` sees it. Raises a Refusal."""
+        project = self._projects.find(project_id, session)
         if project is None:
             raise NotFound
         if project.archived_at is not None:

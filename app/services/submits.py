@@ -75,10 +75,11 @@ class Asker:
 
 @dataclass(frozen=True)
 class Accepted:
-    """The run; `replayed` where its key had already made it."""
+    """The run; `replayed` where its key had already made it, and else with its project."""
 
     run: Run
     replayed: bool
+    project: Project | None = None
 
 
 # asked in the transaction that accepts: raises where what was decided before is no longer true

@@ -72,6 +72,8 @@ class Sweep:
         self._is_open = False
         self._is_running = False
         self._wanted: set[str] = set()
+        # when the next fill is arranged for, at the latest
+        self._next_at: datetime | None = None
 
     def open(self) -> None:
         """Begin: what is asked for before is kept until a start has taken over what there was."""
@@ -92,6 +94,14 @@ class Sweep:
     def request_queue(self) -> None:
         """Only let waiting runs go on, soon: nothing has become free that the loop could use."""
         self._ask("queue")
+
+    def expect(self, run: Run) -> None:
+        """Let a run that was just accepted go on as soon as it may."""
+        if run.due_at is None:
+            self.request_queue()
+            return
+        with self._guard:
+            self._fill_by([run.due_at])
 
     def tick_once(self, now: datetime) -> Swept:
         """Look at every open run, then start what may start.
@@ -147,12 +157,20 @@ class Sweep:
 
     def _remember_next_moment(self, now: datetime) -> None:
         """Have the next fill at the moment when something is due, not at the next tick."""
+        with self._guard:
+            self._next_at = None  # who is accepted while the table is read is expected again
         starting = self._moments.starting()
         moments: list[datetime | None] = [self._launcher.launch_by(run) for run in starting]
         moments += [self._moments.next_of_waiting(now), *self._limits.moments(now)]
         ahead = [moment for moment in moments if moment is not None and moment > now]
-        if ahead:
-            self._call_at(min(ahead), self.request_fill)
+        with self._guard:
+            self._fill_by(ahead)
+
+    def _fill_by(self, moments: list[datetime]) -> None:
+        soonest = min(moments, default=None)
+        if soonest is not None and (self._next_at is None or soonest < self._next_at):
+            self._next_at = soonest
+            self._call_at(soonest, self.request_fill)
 
     def _ask(self, what: str) -> None:
         with self._guard:

@@ -49,7 +49,7 @@ class TriggerDesk:
         prechecks: Prechecks,
         places: Places,
         keys: Keys,
-        on_accepted: Callable[[], None],
+        on_accepted: Callable[[Run], None],
     ) -> None:
         self._runs = runs
         self._successions = SuccessionLedger(runs)
@@ -95,7 +95,7 @@ class TriggerDesk:
         if not accepted.replayed:
             reach("after_accept")
             if order.batch_id is None:
-                self._on_accepted()
+                self._on_accepted(run)
         return accepted
 
     def _insert(self, ready: _Ready, place: Place | FreePlace, now: datetime) -> Accepted:
@@ -104,13 +104,12 @@ class TriggerDesk:
             if sent is None:
                 _refuse_twin(tx, ready)
             else:
-                held = self._keys.replayed(tx, sent, now)
+                held = self._keys.claim(tx, sent, now)
                 if held is not None:
                     return Accepted(held, True)
-                self._keys.free(tx, sent)
             place.charge(tx)
             # asked again: from here on nobody can archive it before the run is there
-            project = self._prechecks.project(run.project_id)
+            project = self._prechecks.project(run.project_id, tx)
             if ready.still is not None:
                 ready.still(tx, project)
             _refuse_locked(tx, run)
@@ -124,7 +123,7 @@ class TriggerDesk:
             if ready.also is not None:
                 ready.also(tx, run)
         place.keep()
-        return Accepted(run, False)
+        return Accepted(run, False, project)
 
     def _answer_full(self, full: RateLimited, ready: _Ready, now: datetime) -> Accepted:
         # what stands before the window in the transaction stands before it here, too

@@ -19,6 +19,32 @@ def test_a_delayed_run_starts_at_its_moment_and_not_at_the_next_tick(plane: Real
     plane.wait(lambda: plane.run(run.id).status == "running", "it runs")
 
 
+@pytest.mark.parametrize("delays", [(1, 3600), (3600, 1)], ids=["first", "second"])
+def test_of_delayed_runs_the_one_due_first_starts_first_whenever_it_was_accepted(
+    plane: RealPlane, delays: tuple[int, int]
+) -> None:
+    project = plane.add_project()
+    runs = {
+        delay: plane.accept(plane.order(project, task=f"in {delay} s", delay_seconds=delay))
+        for delay in delays
+    }
+    plane.rest()
+    plane.metronome.start()
+    plane.clock.advance(1)
+    plane.wait(lambda: plane.run(runs[1].id).status == "running", "the one that is due runs")
+    assert plane.run(runs[3600].id).status == "delayed"
+
+
+def test_what_is_accepted_for_later_asks_for_no_sweep_of_its_own(plane: RealPlane) -> None:
+    project = plane.add_project()
+    plane.ledgers.projects.change(project.id, state="cloning")
+    waiting = plane.launch(project)
+    plane.ledgers.projects.change(project.id, state="ready")
+    plane.accept(plane.order(project, task="Later", delay_seconds=3600))
+    plane.rest()
+    assert plane.run(waiting.id).status == "queued"
+
+
 def test_a_run_expires_at_its_moment_and_not_at_the_next_tick(plane: RealPlane) -> None:
     project = plane.add_project()
     plane.ledgers.projects.change(project.id, state="cloning")
