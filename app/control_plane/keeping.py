@@ -12,13 +12,11 @@ from app.config import Settings, load_settings
 from app.control_plane.clock import wall_clock
 from app.foothold import only_server, prepare_folders
 from app.keeping import backup, restore
-from app.keeping.places import CannotKeep, Places
-from app.records.sqlite_files import file_of
+from app.keeping.places import DATABASE, RUN_STORE, Places
 
 
 def back_up(settings: Settings, target: Path | None) -> backup.Made:
     """Write a backup of a data folder, with or without a server on it."""
-    refuse_split(settings)
     bundles = _bundles_at(settings.runs_root / "mirrors")
     places = places_of(settings)
     return backup.back_up(places, bundles, target, program=__version__, now=wall_clock())
@@ -26,19 +24,9 @@ def back_up(settings: Settings, target: Path | None) -> backup.Made:
 
 def put_back(settings: Settings, file: Path) -> restore.Restored:
     """Restore a backup into a data folder; refused while a server runs on it."""
-    refuse_split(settings)
     prepare_folders(settings)
     with only_server(settings):
         return restore_into(settings, file)
-
-
-def refuse_split(settings: Settings) -> None:
-    """Raise CannotKeep where runs have a database of their own: one file would be half of it."""
-    if settings.model_dump().get("runs_database_url"):
-        raise CannotKeep(
-            "RUNYARD_RUNS_DATABASE_URL keeps runs in a database of their own, which a backup does "
-            "not hold: stop the server, and copy both databases and the data folder together."
-        )
 
 
 def restore_into(settings: Settings, file: Path) -> restore.Restored:
@@ -54,7 +42,10 @@ def restore_into(settings: Settings, file: Path) -> restore.Restored:
 
 def places_of(settings: Settings) -> Places:
     """Where this server's parts are."""
-    return Places(settings.data_root, settings.runs_root, file_of(settings.database))
+    stores = {DATABASE: settings.database}
+    if settings.runs_database_url is not None:
+        stores[RUN_STORE] = settings.runs_database_url
+    return Places(settings.data_root, settings.runs_root, stores)
 
 
 def _places_with(settings: Settings, folder: Path) -> Places:

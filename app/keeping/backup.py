@@ -22,7 +22,8 @@ from app.keeping.places import (
     stamp,
     sync_folder,
 )
-from app.records.sqlite_files import copy_database, is_empty_file, schema_of
+from app.keeping.stores import copy_at_once
+from app.records.sqlite_files import schema_of
 
 CHUNK = 1024 * 1024
 LEVEL = 1  # the most of it is packed already, or is packed well by anything
@@ -71,16 +72,15 @@ def back_up(
     """Write a backup, whole or not at all, while whatever runs goes on.
 
     `target` is a new file or a folder; None: the data folder's `backups`. Raises CannotKeep,
-    DatabaseDamaged, CannotRead, OSError.
+    DatabaseDamaged, DatabaseSilent, CannotRead, OSError.
     """
-    database = _database_of(places)
     file = _new_file(places, target, now)
     with tempfile.TemporaryDirectory(prefix=".backup-", dir=file.parent) as name:
         folder = Path(name)
         whole = folder / "whole"
         with zipfile.ZipFile(whole, "x", zipfile.ZIP_DEFLATED, compresslevel=LEVEL) as opened:
             archive = _Archive(opened)
-            schema = _fill(archive, places, database, bundles, folder)
+            schema = _fill(archive, places, bundles, folder, now)
             left_out = _left_out(places)
             about = {"format": FORMAT, "program": program, "schema": schema}
             archive.close({**about, "made_at": now.isoformat(), "left_out": left_out})
@@ -89,29 +89,13 @@ def back_up(
     return Made(file, file.stat().st_size, schema, parts, left_out)
 
 
-def _database_of(places: Places) -> Path:
-    if places.database is None:
-        raise CannotKeep(
-            "The rows are in PostgreSQL: back them up with `pg_dump --format=custom`, and copy "
-            f"{places.data} and {places.runs / 'mirrors'} beside it."
-        )
-    if is_empty_file(places.database):
-        raise CannotKeep(
-            f"There is no database at {places.database}: nothing to back up. "
-            "Name the server's folder with --data-dir."
-        )
-    return places.database
-
-
-def _fill(archive: _Archive, places: Places, database: Path, bundles: Bundles, folder: Path) -> str:
+def _fill(archive: _Archive, places: Places, bundles: Bundles, folder: Path, now: datetime) -> str:
     """Rows first: branches that come meanwhile are too many then, and none is missing."""
-    copy = folder / DATABASE
-    copy_database(database, copy)
-    schema = schema_of(copy)
-    if schema is None:
-        raise CannotKeep(f"{database} is no database of Runyard's.")
-    archive.add(DATABASE, copy)
-    copy.unlink()
+    copies = copy_at_once(places.stores, folder, now)
+    schema = schema_of(copies[DATABASE])
+    for name, copy in copies.items():
+        archive.add(name, copy)
+        copy.unlink()
     for name, file in places.small_files().items():
         archive.add(name, file)
     for project_id in bundles.holding_claims():
@@ -119,7 +103,7 @@ def _fill(archive: _Archive, places: Places, database: Path, bundles: Bundles, f
         bundles.write(project_id, bundle)
         archive.add(f"mirrors/{project_id}.bundle", bundle)
         bundle.unlink()
-    return schema
+    return str(schema)
 
 
 def _left_out(places: Places) -> list[str]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 MANIFEST = "manifest.json"
-DATABASE = "runyard.db"
+DATABASE, RUN_STORE = "runyard.db", "runs.db"
+# which setting names each
+SETTINGS = {DATABASE: "RUNYARD_DATABASE_URL", RUN_STORE: "RUNYARD_RUNS_DATABASE_URL"}
 # in the data folder: the operator's secret, the settings, this server's mark
 IN_DATA = ("token", "runyard.toml", "server")
 INSTANCE = re.compile(r"instance(-[0-9a-f]{12})?", re.ASCII)
@@ -40,11 +43,11 @@ class Bundles(Protocol):
 
 @dataclass(frozen=True)
 class Places:
-    """Where a Runyard's parts are; `database` is None where it is no SQLite file."""
+    """Where a Runyard's parts are; of its databases the addresses, the control store's first."""
 
     data: Path
     runs: Path
-    database: Path | None
+    stores: Mapping[str, str]
 
     @property
     def backups(self) -> Path:

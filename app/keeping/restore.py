@@ -22,15 +22,19 @@ from app.keeping.places import (
     DATABASE,
     FORMAT,
     MANIFEST,
+    RUN_STORE,
+    SETTINGS,
     Bundles,
     CannotKeep,
     Places,
     stamp,
     sync_folder,
 )
+from app.keeping.stores import fill_servers
 from app.records.migration import HEAD
 from app.records.sqlite_files import (
     copy_database,
+    file_of,
     has_header,
     is_known,
     problem_of,
@@ -86,22 +90,21 @@ def restore(
 
     `places_with` answers the places under the settings in a folder. Until the last step, which
     only renames, nothing of what was there is changed. Raises CannotKeep, CannotRead,
-    DatabaseDamaged, OSError.
+    DatabaseDamaged, DatabaseSilent, OSError.
     """
     for left in data.glob(f"{UNPACKING}*"):
         shutil.rmtree(left)  # of one that was killed; the folder is ours alone
     with tempfile.TemporaryDirectory(prefix=UNPACKING, dir=data) as name:
         unpacked = unpack(file, Path(name))
-        schema = _checked_schema(unpacked.path(DATABASE))
         # settings that come with a backup say where its parts belong
         places = places_with(unpacked.folder if "runyard.toml" in unpacked.names else data)
-        if places.database is None:
-            raise CannotKeep(
-                "RUNYARD_DATABASE_URL names PostgreSQL, and this backup holds an SQLite database: "
-                "restore that one with pg_restore."
-            )
+        _refuse_other_stores(unpacked, places)
+        copies = {name: unpacked.path(name) for name in places.stores}
+        schema = {name: _checked_schema(copy) for name, copy in copies.items()}[DATABASE]
         branches = _put_back_branches(unpacked, bundles_at(places.runs / "mirrors"))
-        aside = _swap(unpacked, places, places.database, now)
+        filled = fill_servers(copies, places.stores, now)
+        reach("restore.after_fill")
+        aside = _swap(unpacked, places, set(filled), now)
     return Restored(file, schema, unpacked.made_at, branches, aside, list(unpacked.left_out))
 
 
@@ -152,9 +155,24 @@ def _manifest(archive: zipfile.ZipFile, file: Path) -> dict[str, Any]:
 
 
 def _may_hold(name: str) -> bool:
-    nowhere = Places(Path("/"), Path("/"), None)
+    nowhere = Places(Path("/"), Path("/"), {})
     is_small = nowhere.place_of(name) is not None
-    return name == DATABASE or is_small or BUNDLE.fullmatch(name) is not None
+    return name in SETTINGS or is_small or BUNDLE.fullmatch(name) is not None
+
+
+def _refuse_other_stores(unpacked: Unpacked, places: Places) -> None:
+    """Raise CannotKeep where there are more databases in a backup than in the settings, or less."""
+    is_held, is_set = (RUN_STORE in names for names in (unpacked.names, places.stores))
+    if is_held and not is_set:
+        raise CannotKeep(
+            "This backup holds runs that have a database of their own: set "
+            "RUNYARD_RUNS_DATABASE_URL to where they belong."
+        )
+    if is_set and not is_held:
+        raise CannotKeep(
+            "RUNYARD_RUNS_DATABASE_URL names a database for runs, and this backup has none of "
+            "that kind: unset it, or restore a backup that holds both."
+        )
 
 
 def _copy_part(archive: zipfile.ZipFile, name: str, part: dict[str, Any], target: Path) -> None:
@@ -192,33 +210,39 @@ def _put_back_branches(unpacked: Unpacked, bundles: Bundles) -> int:
     return sum(bundles.put_back(match[1], unpacked.path(name)) for name, match in found if match)
 
 
-def _swap(unpacked: Unpacked, places: Places, database: Path, now: datetime) -> Path | None:
-    """What is there goes aside, then each part goes to its place, the database last.
+def _swap(unpacked: Unpacked, places: Places, filled: set[str], now: datetime) -> Path | None:
+    """What is there goes aside, then each part goes to its place, the control store last.
 
     Ended in the middle, it leaves no database: a start says so, and doing it again completes it.
     """
-    _empty_the_log(database)
+    files = {name: file_of(url) for name, url in places.stores.items() if name not in filled}
+    stores = {name: file for name, file in files.items() if file is not None}
     small = {name: places.place_of(name) for name in unpacked.names}
     targets = {name: place for name, place in small.items() if place is not None}
-    old = [path for path in (*with_sides(database), *targets.values()) if os.path.lexists(path)]
+    old = {path: path.name for path in targets.values()}
+    for name, file in stores.items():
+        _empty_the_log(file)
+        # the two may have one name in different folders
+        folder = "runs-" if name == RUN_STORE else ""
+        old |= {path: f"{folder}{path.name}" for path in with_sides(file)}
+    old = {path: name for path, name in old.items() if os.path.lexists(path)}
     aside = _put_aside(old, places.data, now) if old else None
     reach("restore.after_aside")
-    targets[DATABASE] = database
-    for name, place in targets.items():
+    for name, place in [*targets.items(), *reversed(stores.items())]:
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _move(unpacked.path(name), place)
     return aside
 
 
-def _put_aside(old: list[Path], data: Path, now: datetime) -> Path:
+def _put_aside(old: dict[Path, str], data: Path, now: datetime) -> Path:
     folder = data / f"before-restore-{stamp(now)}"
     number = 1
     while folder.exists():
         number += 1
         folder = data / f"before-restore-{stamp(now)}-{number}"
     folder.mkdir(mode=0o700)
-    for path in old:
-        _move(path, folder / path.name)
+    for path, name in old.items():
+        _move(path, folder / name)
     return folder
 
 

@@ -14,8 +14,8 @@ from app.records.database import Database, silence_named
 from app.records.engines import PATIENT
 
 log = logging.getLogger(__name__)
-HEAD = "0007"
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+HEAD = "0008"
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 
 
 class SchemaNewer(Exception):
@@ -32,7 +32,7 @@ def migrate(database: Database, *, backups: Path, now: datetime) -> Path | None:
     # servers one upgrades, and the others wait and find it done
     patient = database.engine.execution_options(**{PATIENT: True})
     with silence_named(), patient.begin() as connection:
-        revision = _revision(connection)
+        revision = revision_of(connection)
         if revision == HEAD:
             return None
         if revision is not None and revision not in REVISIONS:
@@ -49,7 +49,8 @@ def migrate(database: Database, *, backups: Path, now: datetime) -> Path | None:
     return backup
 
 
-def _revision(connection: Connection) -> str | None:
+def revision_of(connection: Connection) -> str | None:
+    """The schema's revision; None where there is none yet."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     row = connection.execute(text("SELECT version_num FROM alembic_version")).first()

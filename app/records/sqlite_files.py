@@ -39,14 +39,49 @@ def copy_database(source: Path, target: Path) -> None:
 
     The copy needs no other file beside it. Raises DatabaseDamaged, OSError.
     """
-    if not has_header(source):
-        raise DatabaseDamaged(f"{source} is not an SQLite database.")
+    with looked_at(source) as seen:
+        copy_seen(seen, source, target)
+
+
+@contextmanager
+def looked_at(file: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that sees a database as it is now, until its end; it keeps no writer waiting.
+
+    Raises DatabaseDamaged, OSError.
+    """
+    if not has_header(file):
+        raise DatabaseDamaged(f"{file} is not an SQLite database.")
+    with _told(file), closing(_read_only(file)) as seen:
+        seen.execute("BEGIN")
+        seen.execute("SELECT count(*) FROM sqlite_master")
+        yield seen
+
+
+def copy_seen(seen: sqlite3.Connection, source: Path, target: Path) -> None:
+    """Copy what a connection sees of `source`, and look through it.
+
+    The copy needs no other file beside it. Raises DatabaseDamaged, OSError.
+    """
     target.touch(mode=0o600, exist_ok=False)
-    with _told(source), closing(_read_only(source)) as old, closing(_connect(target)) as new:
-        old.backup(new)  # in one step: a reader of a write-ahead log keeps no writer waiting
-        new.execute("PRAGMA journal_mode=DELETE")
+    with _told(source), closing(_connect(target)) as new:
+        seen.backup(new)
+    bring_in_log(target)
     if problem := problem_of(target):
         raise DatabaseDamaged(f"{source} is damaged: {problem}.")
+
+
+def bring_in_log(file: Path) -> None:
+    """Let a database that nobody uses be one file alone. Raises DatabaseDamaged, OSError."""
+    with _told(file), closing(_connect(file)) as database:
+        database.execute("PRAGMA journal_mode=DELETE")
+
+
+@contextmanager
+def turn_of(file: Path) -> Iterator[None]:
+    """Keep everybody else from writing to a database. Raises DatabaseDamaged, OSError."""
+    with _told(file), closing(_connect(file)) as database:
+        database.execute("BEGIN IMMEDIATE")
+        yield
 
 
 def problem_of(file: Path, *, is_quick: bool = False) -> str:

@@ -217,23 +217,6 @@ def test_a_restore_that_is_killed_can_be_done_again(
     assert count(settings.data_root / "runyard.db", "runs") == 1
 
 
-def test_postgresql_has_a_program_of_its_own_for_it(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path).model_copy(
-        update={"database_url": "postgresql+psycopg://somebody@host/runyard"}
-    )
-    with pytest.raises(CannotKeep, match="pg_dump"):
-        back_up(settings, None)
-
-
-@pytest.mark.skipif(
-    "runs_database_url" not in Settings.model_fields, reason="runs cannot be split off yet"
-)
-def test_runs_that_have_a_database_of_their_own_are_not_backed_up_by_half(tmp_path: Path) -> None:
-    apart = {"runs_database_url": f"sqlite:///{tmp_path / 'runs.db'}"}
-    with pytest.raises(CannotKeep, match="RUNYARD_RUNS_DATABASE_URL"):
-        back_up(Settings(data_dir=tmp_path).model_copy(update=apart), None)
-
-
 def test_there_is_nothing_to_back_up_where_no_server_was(tmp_path: Path) -> None:
     with pytest.raises(CannotKeep, match="nothing to back up"):
         back_up(settings_of(tmp_path / "data"), None)
