@@ -11,9 +11,10 @@ import typer
 
 from app.cli.connection import connect, read_json
 from app.cli.lookup import find_project, project_path
+from app.cli.option_sets import spread
 from app.cli.options import DataDir, Json, ProjectArgument, example, group
 from app.cli.run_view import age
-from app.cli.starting import Key, Wait, submit_run, tell_started
+from app.cli.starting import Starting, start
 from app.cli.terminal import Painted, Screen, err, out, print_json
 from app.domain.ids import shorten
 
@@ -41,7 +42,7 @@ def register(app: typer.Typer) -> None:
         "runyard afk auto shop on",
     )
     start_example = example("runyard afk start shop --wait", "runyard afk start shop --issue 12")
-    afk.command("start", epilog=start_example)(start_run)
+    afk.command("start", epilog=start_example)(spread(start_run))
     afk.command("auto", epilog=example("runyard afk auto shop on"))(switch_auto)
     afk.command("next", epilog=example("runyard afk next shop"))(show_next)
     afk.command("failures", epilog=example("runyard afk failures shop"))(show_failures)
@@ -54,16 +55,13 @@ def start_run(
     issue: Annotated[
         int | None, typer.Option(min=1, help="The issue; the lowest claimable one by default.")
     ] = None,
-    key: Key = None,
-    wait: Wait = False,
-    json_only: Json = False,
-    data_dir: DataDir = None,
+    *,
+    starting: Starting,
 ) -> None:
     """Start an AFK run, on a paused project too, and print its id."""
-    server = connect(data_dir)
+    server = connect(starting.data_dir)
     path = project_path(find_project(server, project), "/afk/start")
-    run, replayed = submit_run(server, {"issue": issue}, key, path)
-    tell_started(server, run, replayed=replayed, wait=wait, json_only=json_only)
+    start(server, path, {"issue": issue}, starting)
 
 
 def switch_auto(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -27,7 +28,6 @@ class OpenPr(StrEnum):
     AGENT = "agent"
 
 
-Name = Annotated[str | None, typer.Option(help="Its name; the repository's own when not given.")]
 BaseBranch = Annotated[
     str | None, typer.Option(help="Where work starts; what origin's HEAD names by default.")
 ]
@@ -63,6 +63,34 @@ OpenPrBy = Annotated[OpenPr | None, typer.Option("--open-pr", help="Who opens ch
 SandboxKind = Annotated[Sandbox | None, typer.Option(help="What surrounds the agent.")]
 
 
+@dataclass(frozen=True)
+class ProjectSettings:
+    """How a project's runs are made."""
+
+    agent: Agent = None
+    agent_command: AgentCommand = None
+    setup_command: SetupCommand = None
+    prompt: Prompt = None
+    budget_seconds: BudgetSeconds = None
+    stall_seconds: StallSeconds = None
+    max_concurrency: MaxConcurrency = None
+    resume_after_limit: ResumeAfterLimit = None
+    branch_pattern: BranchPattern = None
+    frameworks: Frameworks = None
+    open_pr: OpenPrBy = None
+    sandbox: SandboxKind = None
+
+    def given(self) -> dict[str, Any]:
+        """The settings in the API's words. Raises Misused."""
+        prompt = sys.stdin.read() if self.prompt == "-" else self.prompt
+        return {
+            **self.__dict__,
+            "agent_command": read_argv("--agent-command", self.agent_command),
+            "setup_command": read_argv("--setup-command", self.setup_command),
+            "prompt": prompt,
+        }
+
+
 def read_argv(option: str, given: list[str] | None) -> list[str] | None:
     """A command out of repeated words or of one JSON list. Raises Misused."""
     if not given:
@@ -78,14 +106,6 @@ def read_argv(option: str, given: list[str] | None) -> list[str] | None:
     return argv
 
 
-def chosen(params: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings among a command's parameters that were given, in the API's words.
-
-    Raises Misused.
-    """
-    settings = {name: params[name] for name in params if name not in ("data_dir", "json_only")}
-    for name in ("agent_command", "setup_command"):
-        settings[name] = read_argv(f"--{name.replace('_', '-')}", settings[name])
-    if settings["prompt"] == "-":
-        settings["prompt"] = sys.stdin.read()
-    return {name: value for name, value in settings.items() if value not in (None, False, [], ())}
+def chosen(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is there of what may have been given."""
+    return {name: value for name, value in given.items() if value not in (None, [], ())}

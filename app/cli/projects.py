@@ -15,24 +15,9 @@ import typer
 from app.cli.afk import say_pause
 from app.cli.connection import Misused, connect, read_json
 from app.cli.lookup import find_project, project_path
+from app.cli.option_sets import spread
 from app.cli.options import DataDir, Json, ProjectArgument, example, group
-from app.cli.project_settings import (
-    Agent,
-    AgentCommand,
-    BaseBranch,
-    BranchPattern,
-    BudgetSeconds,
-    Frameworks,
-    MaxConcurrency,
-    Name,
-    OpenPrBy,
-    Prompt,
-    ResumeAfterLimit,
-    SandboxKind,
-    SetupCommand,
-    StallSeconds,
-    chosen,
-)
+from app.cli.project_settings import BaseBranch, ProjectSettings, chosen
 from app.cli.run_view import age, spell
 from app.cli.terminal import Painted, Piece, err, out, print_json
 
@@ -70,35 +55,26 @@ def register(app: typer.Typer) -> None:
         "runyard projects add https://git.example.org/shop.git --name shop --base-branch main",
         'runyard projects add . --agent-command \'["my-agent", "--prompt", "{prompt}"]\'',
     )
-    projects.command("add", epilog=add_example)(add_project)
+    projects.command("add", epilog=add_example)(spread(add_project))
     edit_example = example(
         "runyard projects edit shop --agent codex --budget-seconds 3600",
         "runyard projects edit shop --prompt - < prompt.md",
     )
-    projects.command("edit", epilog=edit_example)(edit_project)
+    projects.command("edit", epilog=edit_example)(spread(edit_project))
     projects.command("branches", epilog=example("runyard projects branches shop"))(list_branches)
     projects.command("archive", epilog=example("runyard projects archive shop"))(archive_project)
     app.add_typer(projects, name="projects")
 
 
 def add_project(
-    ctx: typer.Context,
     origin: Origin,
-    name: Name = None,
+    name: Annotated[
+        str | None, typer.Option(help="Its name; the repository's own when not given.")
+    ] = None,
     base_branch: BaseBranch = None,
     tracker: Annotated[Tracker | None, typer.Option(help="Who keeps its issues.")] = None,
-    agent: Agent = None,
-    agent_command: AgentCommand = None,
-    setup_command: SetupCommand = None,
-    prompt: Prompt = None,
-    budget_seconds: BudgetSeconds = None,
-    stall_seconds: StallSeconds = None,
-    max_concurrency: MaxConcurrency = None,
-    resume_after_limit: ResumeAfterLimit = None,
-    branch_pattern: BranchPattern = None,
-    frameworks: Frameworks = None,
-    open_pr: OpenPrBy = None,
-    sandbox: SandboxKind = None,
+    *,
+    settings: ProjectSettings,
     auto_enabled: Annotated[
         bool, typer.Option("--auto", help="Start runs for ready issues.")
     ] = False,
@@ -107,10 +83,17 @@ def add_project(
 ) -> None:
     """Register a repository and print the new project's id."""
     place = whole_origin(origin)
-    given = chosen(ctx.params) | {"name": name or name_of(place), "origin": place}
-    if agent_command and not agent:
+    given: dict[str, Any] = {
+        "name": name or name_of(place),
+        "origin": place,
+        "base_branch": base_branch,
+        "tracker": tracker,
+        "auto_enabled": auto_enabled or None,
+        **settings.given(),
+    }
+    if settings.agent_command and not settings.agent:
         given["agent"] = "script"
-    project = connect(data_dir).post("/projects", given)
+    project = connect(data_dir).post("/projects", chosen(given))
     if json_only:
         print_json(project)
     else:
@@ -118,27 +101,16 @@ def add_project(
 
 
 def edit_project(
-    ctx: typer.Context,
     project: ProjectArgument,
     name: Annotated[str | None, typer.Option(help="Its new name.")] = None,
     base_branch: BaseBranch = None,
-    agent: Agent = None,
-    agent_command: AgentCommand = None,
-    setup_command: SetupCommand = None,
-    prompt: Prompt = None,
-    budget_seconds: BudgetSeconds = None,
-    stall_seconds: StallSeconds = None,
-    max_concurrency: MaxConcurrency = None,
-    resume_after_limit: ResumeAfterLimit = None,
-    branch_pattern: BranchPattern = None,
-    frameworks: Frameworks = None,
-    open_pr: OpenPrBy = None,
-    sandbox: SandboxKind = None,
+    *,
+    settings: ProjectSettings,
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
     """Change a project's settings; only what is given is changed."""
-    change = chosen({one: ctx.params[one] for one in ctx.params if one != "project"})
+    change = chosen({"name": name, "base_branch": base_branch, **settings.given()})
     if not change:
         raise Misused("Say what to change, such as --agent, --prompt or --budget-seconds.")
     server = connect(data_dir)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import uuid
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ import typer
 
 from app.cli.connection import Server, Unreachable, connect, read_json
 from app.cli.lookup import find_project, find_run, run_path
+from app.cli.option_sets import spread
 from app.cli.options import DataDir, Json, ProjectName, RunId, example
 from app.cli.progress import wait_for_run
 from app.cli.run_view import say_end
@@ -35,6 +37,16 @@ Ttl = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class Starting:
+    """What every command that starts a run can be told."""
+
+    key: Key = None
+    wait: Wait = False
+    json_only: Json = False
+    data_dir: DataDir = None
+
+
 class Source(StrEnum):
     """What a retry works on: what the run left, or a new branch from the base."""
 
@@ -48,13 +60,13 @@ def register(runs: typer.Typer) -> None:
         "runyard runs trigger --project demo --agent-type claude --issue 3 --wait",
         "runyard runs trigger --project demo --agent-type script --task 'Tidy the README'",
     )
-    runs.command("trigger", epilog=trigger_example)(trigger_run)
+    runs.command("trigger", epilog=trigger_example)(spread(trigger_run))
     retry_example = example(
         "runyard runs retry 7f3k1a --model opus", "runyard runs retry 7f3k1a --from fresh --wait"
     )
-    runs.command("retry", epilog=retry_example)(retry_run)
+    runs.command("retry", epilog=retry_example)(spread(retry_run))
     resume_example = example("runyard runs resume 7f3k1a", "runyard runs resume 7f3k1a --wait")
-    runs.command("resume", epilog=resume_example)(resume_run)
+    runs.command("resume", epilog=resume_example)(spread(resume_run))
     runs.command("wait", epilog=example("runyard runs wait 7f3k1a"))(wait_run)
 
 
@@ -75,13 +87,11 @@ def trigger_run(
     delay: Delay = None,
     ttl: Ttl = None,
     tag: Tags = None,
-    key: Key = None,
-    wait: Wait = False,
-    json_only: Json = False,
-    data_dir: DataDir = None,
+    *,
+    starting: Starting,
 ) -> None:
     """Start a run and print its id."""
-    server = connect(data_dir)
+    server = connect(starting.data_dir)
     order = {
         "project_id": find_project(server, project)["id"],
         "agent": agent_type,
@@ -96,8 +106,7 @@ def trigger_run(
         "ttl": ttl,
         "tags": tag or None,
     }
-    run, replayed = submit_run(server, order, key)
-    tell_started(server, run, replayed=replayed, wait=wait, json_only=json_only)
+    start(server, "/runs", order, starting)
 
 
 def retry_run(
@@ -113,31 +122,19 @@ def retry_run(
             help="Go on with what is kept, or start again; when not given, go on where it can.",
         ),
     ] = None,
-    key: Key = None,
-    wait: Wait = False,
-    json_only: Json = False,
-    data_dir: DataDir = None,
+    *,
+    starting: Starting,
 ) -> None:
     """Run it again as a new run and print the new id."""
-    server = connect(data_dir)
+    server = connect(starting.data_dir)
     path = run_path(find_run(server, run_id), "/retry")
-    wishes = {"agent": agent_type, "model": model, "from": source}
-    run, replayed = submit_run(server, wishes, key, path)
-    tell_started(server, run, replayed=replayed, wait=wait, json_only=json_only)
+    start(server, path, {"agent": agent_type, "model": model, "from": source}, starting)
 
 
-def resume_run(
-    run_id: RunId,
-    key: Key = None,
-    wait: Wait = False,
-    json_only: Json = False,
-    data_dir: DataDir = None,
-) -> None:
+def resume_run(run_id: RunId, *, starting: Starting) -> None:
     """Go on with a run after a usage limit; print the new id."""
-    server = connect(data_dir)
-    path = run_path(find_run(server, run_id), "/resume")
-    run, replayed = submit_run(server, {}, key, path)
-    tell_started(server, run, replayed=replayed, wait=wait, json_only=json_only)
+    server = connect(starting.data_dir)
+    start(server, run_path(find_run(server, run_id), "/resume"), {}, starting)
 
 
 def wait_run(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -> None:
@@ -146,22 +143,21 @@ def wait_run(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -
     _tell_end(_wait(server, find_run(server, run_id)), json_only=json_only)
 
 
-def tell_started(
-    server: Server, run: dict[str, Any], *, replayed: bool, wait: bool, json_only: bool
-) -> None:
-    """Print what was started; with `wait` follow it to its end, exit 4 if it failed."""
+def start(server: Server, path: str, order: dict[str, Any], starting: Starting) -> None:
+    """Start a run and print it; with `wait` follow it to its end, exit 4 if it failed."""
+    run, replayed = submit_run(server, order, starting.key, path)
     if replayed:
         err().say("This key had already started this run; no second one was started.")
-    if not json_only:
+    if not starting.json_only:
         out().say(str(run["id"]))
-    if wait:
-        _tell_end(_wait(server, str(run["id"])), json_only=json_only)
-    elif json_only:
+    if starting.wait:
+        _tell_end(_wait(server, str(run["id"])), json_only=starting.json_only)
+    elif starting.json_only:
         print_json(run)
 
 
 def submit_run(
-    server: Server, order: dict[str, Any], key: str | None, path: str = "/runs"
+    server: Server, order: dict[str, Any], key: str | None, path: str
 ) -> tuple[dict[str, Any], bool]:
     """Submit a run, once more under the same key where the answer got lost.
 

@@ -115,6 +115,12 @@ def test_a_command_tells_people_in_few_lines(
             {"budget_seconds": 60, "agent_command": ["a", "b"]},
         ),
         (
+            ["projects", "edit", "demo", "--no-resume-after-limit"],
+            "PATCH",
+            "/projects/proj_1",
+            {"resume_after_limit": False},
+        ),
+        (
             ["projects", "edit", "demo", "--framework", "jest", "--framework", "pytest"],
             "PATCH",
             "/projects/proj_1",
