@@ -29,8 +29,9 @@ def show(
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Show how many runs and items of batches you may still start.
+    """Show how many runs you may still start.
 
+    And how many items of batches, which have a window of their own.
     With --project: how many runs of that repository are open, of how many at once.
     """
     server = connect(data_dir)
