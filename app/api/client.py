@@ -16,6 +16,8 @@ from pydantic import BaseModel
 from app.api import schemas
 from app.api.client_batches import BatchCalls
 from app.api.client_issues import IssueCalls
+from app.api.client_logs import EntriesPiece as EntriesPiece
+from app.api.client_logs import LogCalls
 from app.api.client_loop import LoopCalls
 from app.api.client_notifications import NotificationCalls
 
@@ -79,7 +81,7 @@ class Created:
 
 
 @dataclass
-class ApiClient(BatchCalls, IssueCalls, LoopCalls, NotificationCalls):
+class ApiClient(BatchCalls, IssueCalls, LogCalls, LoopCalls, NotificationCalls):
     """One person's client. `http` carries base URL, session and transport."""
 
     http: httpx.AsyncClient

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from email.utils import format_datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 
-from app.api import exports
+from app.api import exports, run_logs
 from app.api.asking import Key, asker_of, tell_accepted
 from app.api.gate import visitor_of
 from app.api.schemas import (
@@ -28,15 +27,13 @@ from app.services.plane import Services
 from app.services.rows import Project, Run, RunFilter
 from app.services.trigger import Order
 
-# more bytes than any log has, and still a position that every file system takes
-FAR = 2**62
 log = logging.getLogger(__name__)
 
 
 def routes(services: Services) -> APIRouter:
     """Everything below `/runs`."""
     router = APIRouter(tags=["runs"])
-    for some in (_starting, _listing, _telling, _content, exports.routes):
+    for some in (_starting, _listing, _telling, _content, run_logs.routes, exports.routes):
         router.include_router(some(services))
     return router
 
@@ -146,30 +143,6 @@ def _content(services: Services) -> APIRouter:
         found = services.listing.diff(run, services.project_rows.find(run.project_id))
         cut = {"X-Diff-Truncated": str(found.is_cut).lower()}
         return PlainTextResponse(found.text, headers=cut | QUARANTINE)
-
-    @router.get("/runs/{run_id}/log", response_class=PlainTextResponse)
-    def log(
-        run_id: str,
-        offset: Annotated[int, Query(ge=-FAR, le=FAR)] = 0,
-        limit: Annotated[int | None, Query(ge=1, le=FAR)] = None,
-    ) -> Response:
-        """Bytes the agent wrote, from a position; a negative one counts from the end."""
-        services.listing.find(run_id)
-        view = services.engine.log(run_id)
-        piece = view.read(offset, limit)
-        written_at = view.written_at
-        modified = {"Last-Modified": format_datetime(written_at, usegmt=True)} if written_at else {}
-        return Response(
-            piece.content,
-            media_type="text/plain; charset=utf-8",
-            headers={
-                "X-Log-Size": str(view.size),
-                "X-Log-Next": str(piece.next_offset),
-                "X-Log-Truncated": str(view.is_cut).lower(),
-                **modified,
-                **QUARANTINE,
-            },
-        )
 
     return router
 

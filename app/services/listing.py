@@ -11,9 +11,10 @@ from app.records.run_ledger import RunLedger
 from app.records.run_pages import Page, RunFilter
 from app.records.tables import Project, Run
 from app.services.floor import Outside
-from app.services.ports import CannotRead, Diff
+from app.services.ports import CannotRead, Diff, LogView
 from app.services.prechecks import repository_of
 from app.services.quota import Quota, Window
+from app.services.readable_log import LogPart, read_entries, without_folder
 
 
 class RunListing:
@@ -52,6 +53,15 @@ class RunListing:
         """The folder of a run's working copy, empty where there is none or it is going away."""
         copies, is_kept = self._outside.copies, run.parked or run.status not in DONE
         return str(copies.path(run.id)) if is_kept and copies.exists(run.id) else ""
+
+    def entries(self, run: Run, view: LogView, offset: int, limit: int) -> LogPart | None:
+        """A part of a run's log as a person reads it, None where its agent writes no events."""
+        tell = self._outside.agents.line_teller(run.agent)
+        if tell is None:
+            return None
+        part = read_entries(view, tell, offset, limit, is_over=run.status in DONE)
+        # files are named as the repository names them, wherever the copy is
+        return without_folder(part, str(self._outside.copies.path(run.id)))
 
     def diff(self, run: Run, project: Project | None) -> Diff:
         """Against the recorded base: of the files while a copy exists, else of the commits."""

@@ -61,6 +61,18 @@ def read_entries(
     return LogPart(lines.blocks.end(), min(lines.first, next_offset), next_offset)
 
 
+def without_folder(part: LogPart, folder: str) -> LogPart:
+    """The same, with what tools do named relative to a folder."""
+    return replace(part, entries=tuple(_relative(one, f"{folder}/") for one in part.entries))
+
+
+def _relative(placed: PlacedEntry, folder: str) -> PlacedEntry:
+    entry = placed.entry
+    if entry.kind is not EntryKind.TOOL or folder not in entry.text:
+        return placed
+    return replace(placed, entry=replace(entry, text=entry.text.replace(folder, "")))
+
+
 class _Blocks:
     """Joins what belongs together: the pieces of a message, and lines of plain text."""
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from app.api.client import ApiClient, ApiProblem, Created, DiffText, LogPiece, NoAnswer
+from app.api.client import (
+    ApiClient,
+    ApiProblem,
+    Created,
+    DiffText,
+    EntriesPiece,
+    LogPiece,
+    NoAnswer,
+)
 from app.api.schemas import (
     AccountHoldOut,
     Bar,
@@ -64,6 +72,7 @@ __all__ = [
     "DeliveryOut",
     "DiffText",
     "DoctorOut",
+    "EntriesPiece",
     "FiguresOut",
     "Finding",
     "IssueOut",

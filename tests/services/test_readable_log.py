@@ -14,7 +14,13 @@ from app.adapters.agents.readable import TELLERS, tell_line
 from app.adapters.engine.run_log import RunLog
 from app.adapters.supervisor.output import HEAD, TAIL_PREFIX
 from app.domain.entries import Entry, EntryKind
-from app.services.readable_log import MAX_LINE_BYTES, TEXT_LINES, LogPart, read_entries
+from app.services.readable_log import (
+    MAX_LINE_BYTES,
+    TEXT_LINES,
+    LogPart,
+    read_entries,
+    without_folder,
+)
 from tests.fake_engine import FakeLog
 
 WHOLE = 1 << 20
@@ -165,3 +171,11 @@ def test_a_cut_log_can_be_read_from_anywhere(
     told = read_entries(cut_log, gemini, offset, 2 * WHOLE, is_over=True)
     assert texts(told) == lines
     assert told.next_offset == cut_log.size
+
+
+def test_files_are_named_as_their_repository_names_them() -> None:
+    given = {"path": "/runs/copies/run_a/src/a.py"}
+    told = part(event(type="tool_use", tool_name="read_file", parameters=given) + b"/runs/x\n")
+    relative = without_folder(told, "/runs/copies/run_a")
+    assert texts(relative) == ["src/a.py", "/runs/x"]
+    assert without_folder(told, "/elsewhere") == told

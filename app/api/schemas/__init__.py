@@ -40,6 +40,7 @@ from app.api.schemas.limits import (
     ResumeOrder,
     UsageLimit,
 )
+from app.api.schemas.logs import LogEntry
 from app.api.schemas.loop import (
     AfkStart,
     AutoSwitch,
@@ -159,6 +160,7 @@ __all__ = [
     "Labels",
     "LastRun",
     "LeavingOut",
+    "LogEntry",
     "LoginLink",
     "Moment",
     "NewComment",

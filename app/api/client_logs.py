@@ -1,0 +1,45 @@
+"""What the API's client asks of a run's log as a person reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+
+from app.api import schemas
+from app.api.client_loop import Caller
+
+
+@dataclass(frozen=True)
+class EntriesPiece:
+    """Entries of a part of a log, whose first line begins at `first`, and the log's whole length.
+
+    `written_at` is when the log last grew, None where nothing was written or it is not known.
+    """
+
+    entries: list[schemas.LogEntry]
+    first: int
+    next_offset: int
+    size: int
+    written_at: datetime | None = None
+
+
+class LogCalls:
+    """Calls on logs."""
+
+    async def log_entries(
+        self: Caller, run_id: str, *, offset: int, limit: int
+    ) -> EntriesPiece | None:
+        """Entries of all lines that begin in a part of a log, None where only bytes are told."""
+        params = {"offset": offset, "limit": limit, "form": "readable"}
+        answer = await self.send("GET", f"/runs/{run_id}/log", params=params)
+        if answer.headers["X-Log-Form"] != "readable":
+            return None
+        date = answer.headers.get("Last-Modified")
+        return EntriesPiece(
+            [schemas.LogEntry.model_validate_json(line) for line in answer.content.splitlines()],
+            int(answer.headers["X-Log-First"]),
+            int(answer.headers["X-Log-Next"]),
+            int(answer.headers["X-Log-Size"]),
+            parsedate_to_datetime(date) if date else None,
+        )
