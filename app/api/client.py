@@ -151,6 +151,12 @@ class ApiClient(BatchCalls, IssueCalls, LogCalls, LoopCalls, NotificationCalls):
         """Make the demo repository with its issues, and register it."""
         return await self.tell(schemas.ProjectOut, "POST", "/demo-project")
 
+    async def change_project(
+        self, project_id: str, change: schemas.ProjectChange
+    ) -> schemas.ProjectOut:
+        """Change settings; what was not set stays."""
+        return await self.tell(schemas.ProjectOut, "PATCH", f"/projects/{project_id}", change)
+
     async def archive_project(self, project_id: str) -> schemas.ProjectOut:
         """Archive a project; its history stays."""
         return await self.tell(schemas.ProjectOut, "DELETE", f"/projects/{project_id}")

@@ -18,8 +18,6 @@ from app.api.views import project_out
 from app.errors import Invalid
 from app.services.plane import Services
 
-CLEARABLE = {"agent_command", "setup_command", "prompt", "stall_seconds"}
-
 
 def routes(services: Services) -> APIRouter:
     """Everything below `/projects`."""
@@ -66,9 +64,6 @@ def _setting_routes(services: Services) -> APIRouter:
     def change(project_id: str, body: ProjectChange, request: Request) -> ProjectOut:
         """Change a project's settings; only what is given is changed."""
         settings = body.model_dump(exclude_unset=True)
-        for name, value in settings.items():
-            if value is None and name not in CLEARABLE:
-                raise Invalid.field(name, "This setting cannot be empty.")
         _refuse_what_is_to_come(settings)
         auto = settings.pop("auto_enabled", None)
         services.projects.change(project_id, **settings)

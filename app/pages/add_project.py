@@ -17,6 +17,7 @@ from app.pages.frame import frame
 from app.pages.visit import Visit
 from app.state.door import Door
 from app.state.project_form import ProjectForm, name_from
+from app.state.project_settings import SETTINGS
 from app.state.wire import ApiProblem, NoAnswer
 
 
@@ -65,15 +66,13 @@ class AddProjectForm:
         self._fields["agent"] = text_field(
             "Agent",
             placeholder="claude",
-            hint="A known command line (claude, codex, gemini, opencode, aider, …) or script for "
-            "a command of your own.",
+            hint=SETTINGS["agent"].hint,
             mark="project-agent",
         )
         self._fields["agent"].control.on_value_change(self._show_command)
         self._fields["agent_command"] = area_field(
             "Command of the script agent",
-            hint="One argument a line, no shell. {prompt}, {prompt_file}, {workdir}, {branch}, "
-            "{issue} and {model} are filled in.",
+            hint=SETTINGS["agent_command"].hint,
             mono=True,
             mark="project-command",
         )
@@ -85,13 +84,11 @@ class AddProjectForm:
         )
         self._fields["setup_command"] = area_field(
             "Setup command",
-            hint="Run in each working copy before the agent. One argument a line.",
+            hint=SETTINGS["setup_command"].hint,
             mono=True,
         )
         self._fields["budget_minutes"] = text_field("Time for a run, in minutes", placeholder="120")
-        self._fields["prompt"] = area_field(
-            "Prompt", hint="What the agent is told when no task is given. Empty: the usual one."
-        )
+        self._fields["prompt"] = area_field("Prompt", hint=SETTINGS["prompt"].hint)
 
     def _suggest_name(self, event: Any) -> None:
         # shown behind the field, never put into it: what is being typed there is the person's

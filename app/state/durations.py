@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import re
+
+_CLOCK = re.compile(r"[0-9]{1,6}(:[0-5][0-9]){0,2}")
+
 
 def took(seconds: float) -> str:
     """A length of time: `06:41`, or `2:00:00` from an hour on."""
     whole = max(0, int(seconds))
     hours, minutes = whole // 3600, whole // 60 % 60
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes:02}:{whole % 60:02}"
+
+
+def seconds_from(words: str) -> int:
+    """Whole seconds of `2:00:00`, `06:41`, or `90` minutes. Raises ValueError with a sentence."""
+    if _CLOCK.fullmatch(words.strip()) is None:
+        raise ValueError("Write it as 2:00:00, or in whole minutes.")
+    parts = [int(part) for part in words.split(":")]
+    if len(parts) == 1:
+        return parts[0] * 60
+    return sum(part * 60**place for place, part in enumerate(reversed(parts)))
 
 
 def ago(seconds: float) -> str:

@@ -14,6 +14,7 @@ from app.state.card_words import Need, NeedKind, needs_of
 from app.state.optimistic import OptimisticRows
 
 SAVING, RESETTING = "Saving…", "Resetting…"
+SAVING_SETTINGS = "Saving settings…"
 Listener = Callable[[set[str]], None]
 
 
@@ -119,6 +120,18 @@ class ProjectBoard:
         """Switch the loop at once, and back where `act` fails. Raises what `act` raises."""
         await self._attempt(project_id, {"auto_enabled": enabled}, act, SAVING)
 
+    async def change(
+        self,
+        project_id: str,
+        change: Mapping[str, Any],
+        act: Callable[[], Awaitable[ProjectOut]],
+    ) -> ProjectOut | None:
+        """Show settings as changed at once, and as they were where `act` fails.
+
+        None where the project is being changed already. Raises what `act` raises.
+        """
+        return await self._attempt(project_id, change, act, SAVING_SETTINGS)
+
     async def reset(self, project_id: str, act: Callable[[], Awaitable[ProjectOut]]) -> None:
         """Show no strikes at once, and the old ones where `act` fails. Raises what it raises."""
         clean = {"strikes": 0, "paused": False, "recent_failures": []}
@@ -138,12 +151,13 @@ class ProjectBoard:
         changes: Mapping[str, Any],
         act: Callable[[], Awaitable[ProjectOut]],
         word: str,
-    ) -> None:
+    ) -> ProjectOut | None:
         project = self.get(project_id)
-        if project is not None:
-            changed = project.model_copy(update=changes)
-            show = partial(self._tell, {project_id})
-            await self._rows.attempt(changed, act, word=word, show=show)
+        if project is None:
+            return None
+        changed = project.model_copy(update=changes)
+        show = partial(self._tell, {project_id})
+        return await self._rows.attempt(changed, act, word=word, show=show)
 
     def _tell(self, changed: set[str]) -> set[str]:
         for listener in self._listeners if changed else ():

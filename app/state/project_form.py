@@ -9,6 +9,8 @@ from typing import Any
 from app.api.client import ApiProblem
 from app.api.schemas import NewProject
 from app.domain.names import MAX_NAME, origin_problem, project_name_problem
+from app.state.argv import argv_from
+from app.state.field_errors import blamed_by
 
 FIELDS = frozenset(
     {
@@ -30,11 +32,6 @@ def name_from(origin: str) -> str:
     return last.removesuffix(".git")[:MAX_NAME]
 
 
-def arguments_from(lines: str) -> list[str]:
-    """A command of one argument a line; empty lines mean nothing."""
-    return [line.strip() for line in lines.splitlines() if line.strip()]
-
-
 class ProjectForm:
     """The form's texts by field name."""
 
@@ -49,12 +46,20 @@ class ProjectForm:
         found = {
             "origin": origin_problem(self._text("origin")),
             "name": project_name_problem(self._text("name")),
-            "agent_command": self._command_problem(),
+            "agent_command": self._agent_problem() or self._argv_problem("agent_command"),
+            "setup_command": self._argv_problem("setup_command"),
             "budget_minutes": self._budget_problem(),
         }
         return {name: sentence for name, sentence in found.items() if sentence}
 
-    def _command_problem(self) -> str | None:
+    def _argv_problem(self, name: str) -> str | None:
+        try:
+            argv_from(self._text(name))
+        except ValueError as error:
+            return str(error)
+        return None
+
+    def _agent_problem(self) -> str | None:
         is_missing = self._text("agent") == "script" and not self._text("agent_command")
         return "The script agent needs a command." if is_missing else None
 
@@ -71,7 +76,7 @@ class ProjectForm:
             if self._text(name)
         }
         for name in ("agent_command", "setup_command"):
-            if arguments := arguments_from(self._text(name)):
+            if arguments := argv_from(self._text(name)):
                 given[name] = arguments
         if minutes := self._text("budget_minutes"):
             given["budget_seconds"] = int(minutes) * 60
@@ -80,12 +85,7 @@ class ProjectForm:
     @staticmethod
     def blamed(problem: ApiProblem) -> dict[str, str]:
         """The fields that a refusal names, each with its sentence; none where it names no field."""
-        if problem.code == "name_taken":
-            return {"name": problem.detail}
-        named: dict[str, str] = {}
-        for error in problem.members.get("errors") or []:
-            name = str(error.get("field", "")).rsplit(".", 1)[-1]
-            name = "budget_minutes" if name == "budget_seconds" else name
-            if name in FIELDS:
-                named[name] = str(error.get("message", problem.detail))
-        return named
+        named = blamed_by(problem)
+        if "budget_seconds" in named:
+            named["budget_minutes"] = named.pop("budget_seconds")
+        return {name: sentence for name, sentence in named.items() if name in FIELDS}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from app.state.durations import ago, span, took
+from app.state.durations import ago, seconds_from, span, took
 
 
 @pytest.mark.parametrize(
@@ -57,3 +59,19 @@ def test_a_length_that_was_chosen_is_told_in_its_largest_whole_unit(
     seconds: float, words: str
 ) -> None:
     assert span(seconds) == words
+
+
+@given(st.integers(min_value=0, max_value=30 * 86400))
+def test_a_length_is_read_as_it_is_written(seconds: int) -> None:
+    assert seconds_from(took(seconds)) == seconds
+
+
+@pytest.mark.parametrize(("words", "seconds"), [("90", 5400), (" 2:00:00 ", 7200), ("0:59", 59)])
+def test_a_length_is_a_clock_or_whole_minutes(words: str, seconds: int) -> None:
+    assert seconds_from(words) == seconds
+
+
+@pytest.mark.parametrize("words", ["", "soon", "-1", "1:60", "1:2:3:4", "1.5", "١", "9" * 7])
+def test_what_is_no_length_says_how_one_is_written(words: str) -> None:
+    with pytest.raises(ValueError, match="2:00:00, or in whole minutes"):
+        seconds_from(words)

@@ -67,8 +67,12 @@ def test_a_good_form_has_no_problems() -> None:
     [
         ({"error": "name_taken", "detail": "Name already in use"}, {"name": "Name already in use"}),
         (
-            {"error": "invalid", "errors": [{"field": "body.budget_seconds", "message": "No."}]},
+            {"error": "invalid", "errors": [{"field": "budget_seconds", "message": "No."}]},
             {"budget_minutes": "No."},
+        ),
+        (
+            {"error": "invalid", "errors": [{"field": "agent_command.0", "message": "No."}]},
+            {"agent_command": "No."},
         ),
         ({"error": "invalid", "errors": [{"field": "elsewhere", "message": "No."}]}, {}),
         ({"error": "project_broken", "detail": "It did not answer."}, {}),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from app.api.schemas.limits import UsageLimit
 from app.api.schemas.parts import Answer, Body, BranchName, Moment, Prose, TaskText, Text
 from app.domain.words import Status
 
 Argv = Annotated[list[Annotated[str, StringConstraints(max_length=4000)]], Field(max_length=100)]
+CLEARABLE = frozenset({"agent_command", "setup_command", "prompt", "stall_seconds"})
 Tracker = Literal["builtin", "forgejo", "github"]
 
 
@@ -46,6 +47,13 @@ class ProjectChange(ProjectSettings):
 
     name: Prose | None = Field(default=None, min_length=1, max_length=200)
     auto_enabled: bool | None = None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _keep_what_is_needed(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is None and info.field_name not in CLEARABLE:
+            raise ValueError("This setting cannot be empty.")
+        return value
 
 
 class RecentFailure(Answer):

@@ -17,7 +17,7 @@ class Field:
         self.box = ui.element("div").classes("f")
         with self.box:
             self._label = ui.html("", sanitize=clean)
-        self._words, self._hint = label, hint
+        self._words, self._hint, self._note = label, hint, ""
         self.control: Any = None
 
     def hold(self, control: Any, *, mark: str = "") -> Any:
@@ -37,14 +37,20 @@ class Field:
         self.control.classes("bad")
         self.control.props["aria-invalid"] = "true"
         said = f'<div class="wrong" data-testid="field-error">{text(sentence)}</div>'
-        self._below.set_content(said)
+        self._below.set_content(said + self._note)
+
+    def tell(self, html: str) -> None:
+        """Say something at the field that is not wrong, until something else is told."""
+        self._note = f'<div class="told" data-testid="field-note">{html}</div>' if html else ""
+        if self.control.props["aria-invalid"] == "false":
+            self.clear()
 
     def clear(self) -> None:
         """Nothing is wrong any more."""
         self.control.classes(remove="bad")
         self.control.props["aria-invalid"] = "false"
         hint = f'<div class="hint">{text(self._hint)}</div>' if self._hint else ""
-        self._below.set_content(hint)
+        self._below.set_content(self._note + hint)
 
 
 def text_field(

@@ -5,13 +5,12 @@ from __future__ import annotations
 from nicegui import ui
 
 from app.pages.components.afk_start import AfkStart
+from app.pages.components.archive_button import archive_button
 from app.pages.components.buttons import button
-from app.pages.components.confirm_button import ConfirmButton
 from app.pages.components.marks import testid
 from app.pages.visit import Visit
 from app.state.card_words import Act
 from app.state.project_acts import ProjectActs
-from app.state.wire import ApiProblem, NoAnswer
 
 
 class ProjectMenu:
@@ -47,7 +46,7 @@ class ProjectMenu:
             _item("New run…", f"/projects/{self._id}/run")
             button("Start AFK run…", self._choose, mark="choose-issue")
             button("Reset", self._reset, mark=Act.RESET)
-        ConfirmButton("Archive", "Press again to archive", self._archive, kind="danger")
+        archive_button(self._visit, self._id, self._close)
 
     async def _choose(self) -> None:
         self._close()
@@ -58,20 +57,6 @@ class ProjectMenu:
         await self._acts.reset(self._id)
         if self._acts.trouble(self._id) is None:
             self._visit.say("No failures are counted any more.")
-
-    async def _archive(self) -> None:
-        visit = self._visit
-        try:
-            # the card goes at once, and this menu with it
-            with visit.client:
-                await visit.board.archive(
-                    self._id, lambda: visit.api.archive_project(self._id), visit.now()
-                )
-        except (ApiProblem, NoAnswer) as problem:
-            visit.refuse(problem)
-            return
-        visit.say("Archived. Its history can still be read.")
-        self._close()
 
     def _close(self) -> None:
         if self._menu is not None and not self._menu.is_deleted:

@@ -1,0 +1,32 @@
+"""Which fields of a form are wrong, each with its sentence."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from app.api.client import ApiProblem
+
+
+def blamed_by(problem: ApiProblem) -> dict[str, str]:
+    """The fields that a refusal names; none where it names no field."""
+    if problem.code == "name_taken":
+        return {"name": problem.detail}
+    named: dict[str, str] = {}
+    for error in problem.members.get("errors") or []:
+        message = str(error.get("message", problem.detail))
+        named.setdefault(_first_part(str(error.get("field", ""))), message)
+    return named
+
+
+def refused_by(error: ValidationError) -> dict[str, str]:
+    """The fields that a schema of the API refuses, in the words of the API."""
+    named: dict[str, str] = {}
+    for one in error.errors(include_url=False, include_context=False, include_input=False):
+        message = one["msg"].removeprefix("Value error, ")
+        named.setdefault(str(one["loc"][0]) if one["loc"] else "", message)
+    return named
+
+
+def _first_part(path: str) -> str:
+    # `agent_command.0` is wrong at the field of the command
+    return path.partition(".")[0]

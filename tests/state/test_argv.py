@@ -1,0 +1,33 @@
+"""A command as a person writes it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.state.argv import argv_from, argv_words
+
+
+@given(st.lists(st.text(max_size=20), max_size=6))
+def test_what_is_shown_of_a_command_is_read_as_the_same_command(argv: list[str]) -> None:
+    assert argv_from(argv_words(argv)) == argv
+
+
+@pytest.mark.parametrize(
+    ("words", "argv"),
+    [
+        ("", []),
+        ("make\n\n  test  ", ["make", "test"]),
+        ('["sh", "-c", "a\\nb"]', ["sh", "-c", "a\nb"]),
+        ("[]", []),
+    ],
+)
+def test_a_command_is_one_argument_a_line_or_a_json_list(words: str, argv: list[str]) -> None:
+    assert argv_from(words) == argv
+
+
+@pytest.mark.parametrize("words", ["[", "[1]", '["a", 2]', "[a]"])
+def test_a_list_that_is_none_says_how_it_is_written(words: str) -> None:
+    with pytest.raises(ValueError, match="one argument a line, or a JSON list"):
+        argv_from(words)
