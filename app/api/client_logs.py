@@ -12,13 +12,13 @@ from app.api.client_loop import Caller
 
 @dataclass(frozen=True)
 class EntriesPiece:
-    """Entries of a part of a log, whose first line begins at `first`, and the log's whole length.
+    """Entries of all lines that begin from `begin` to `next_offset`, and the log's whole length.
 
     `written_at` is when the log last grew, None where nothing was written or it is not known.
     """
 
     entries: list[schemas.LogEntry]
-    first: int
+    begin: int
     next_offset: int
     size: int
     written_at: datetime | None = None
@@ -38,7 +38,7 @@ class LogCalls:
         date = answer.headers.get("Last-Modified")
         return EntriesPiece(
             [schemas.LogEntry.model_validate_json(line) for line in answer.content.splitlines()],
-            int(answer.headers["X-Log-First"]),
+            int(answer.headers["X-Log-Begin"]),
             int(answer.headers["X-Log-Next"]),
             int(answer.headers["X-Log-Size"]),
             parsedate_to_datetime(date) if date else None,

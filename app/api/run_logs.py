@@ -63,7 +63,7 @@ def _readable(view: LogView, part: LogPart) -> Response:
     )
     content = "".join(f"{entry.model_dump_json()}\n" for entry in entries).encode()
     answer = _answer(view, LogForm.READABLE, content, part.next_offset)
-    answer.headers["X-Log-First"] = str(part.first)
+    answer.headers["X-Log-Begin"] = str(part.begin)
     return answer
 
 

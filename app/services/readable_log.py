@@ -23,13 +23,13 @@ TEXT_LINES = 100
 
 @dataclass(frozen=True)
 class LogPart:
-    """Entries in the order of the log; `first` is where the first line of the part begins.
+    """Entries of all lines that begin from `begin` to `next_offset`, in their order.
 
-    All before `next_offset` is told; what is still being written lies behind it.
+    What is still being written lies behind it.
     """
 
     entries: tuple[PlacedEntry, ...]
-    first: int
+    begin: int
     next_offset: int
 
 
@@ -58,7 +58,7 @@ def read_entries(
     if is_at_end and not is_over and lines.blocks.is_message_open:
         # more of it may come: it is told when it is whole
         next_offset = lines.blocks.drop_open()
-    return LogPart(lines.blocks.end(), min(lines.first, next_offset), next_offset)
+    return LogPart(lines.blocks.end(), start, next_offset)
 
 
 def without_folder(part: LogPart, folder: str) -> LogPart:
@@ -128,13 +128,7 @@ class _Lines:
         self._line_at = self._position = start
         # the rest of a line whose beginning was not read is passed over
         self._is_inside = is_inside
-        self._first = None if is_inside else start
         self._held = bytearray()
-
-    @property
-    def first(self) -> int:
-        """Where the first line begins that was found."""
-        return self.next_offset if self._first is None else self._first
 
     @property
     def next_offset(self) -> int:
@@ -166,8 +160,6 @@ class _Lines:
             self._tell_of(self._line_at, *self._tell(bytes(self._held)))
         self._held.clear()
         self._is_inside, self._line_at = False, self._position
-        if self._first is None:
-            self._first = self._position
 
     def _hold(self, part: bytes) -> None:
         if self._is_inside:

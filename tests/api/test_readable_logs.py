@@ -54,7 +54,7 @@ def test_events_are_told_as_entries_and_bytes_stay_bytes(
     assert answer.headers["content-type"] == "application/x-ndjson"
     assert "tool Bash pytest -q" in lines_of(answer)
     assert lines_of(answer)[-1] == "end Done · 62 k tokens · $0.38"
-    names = ("x-log-form", "x-log-first", "x-log-next", "x-log-size", "x-log-truncated")
+    names = ("x-log-form", "x-log-begin", "x-log-next", "x-log-size", "x-log-truncated")
     told = [answer.headers[name] for name in names]
     assert told == ["readable", "0", str(len(content)), str(len(content)), "false"]
     raw = shop.api.get(f"/runs/{run['id']}/log")
@@ -71,7 +71,7 @@ def test_positions_are_those_of_the_log(shop: Workshop, run: dict[str, Any]) -> 
         position = int(answer.headers["x-log-next"])
     assert told == whole
     from_its_end = read(shop, run, offset=-position)
-    assert (lines_of(from_its_end), from_its_end.headers["x-log-first"]) == (whole, "0")
+    assert (lines_of(from_its_end), from_its_end.headers["x-log-begin"]) == (whole, "0")
 
 
 def test_an_agent_without_events_has_its_bytes_in_either_form(shop: Workshop) -> None:
@@ -103,7 +103,7 @@ async def test_the_client_reads_entries_and_knows_where_there_are_none(
         api = ApiClient(http, headers)
         piece = await api.log_entries(run["id"], offset=-(2**20), limit=2**20)
         assert piece is not None
-        assert (piece.first, piece.next_offset) == (0, piece.size)
+        assert (piece.begin, piece.next_offset) == (0, piece.size)
         assert piece.entries[-1].text == "Done · 62 k tokens · $0.38"
         assert piece.written_at is not None
         silent = shop.delivered(str(shop.projects["shop"]["id"]), "please commit")

@@ -56,7 +56,7 @@ def test_entries_are_placed_where_their_lines_begin() -> None:
         (len(FOLDED), EntryKind.TOOL),
         (len(FOLDED + TOOL), EntryKind.TEXT),
     ]
-    assert (told.first, told.next_offset) == (0, len(FOLDED + TOOL + FOLDED) + 5)
+    assert (told.begin, told.next_offset) == (0, len(FOLDED + TOOL + FOLDED) + 5)
 
 
 @given(
@@ -82,12 +82,12 @@ def test_parts_of_any_size_tell_each_line_once(lines: list[bytes], limit: int) -
 def test_the_rest_of_a_line_is_passed_over() -> None:
     content = b"first\nsecond\nthird\n"
     told = part(content, 2)
-    assert (told.first, texts(told)) == (6, ["second\nthird"])
+    assert (told.begin, texts(told)) == (2, ["second\nthird"])
     assert texts(part(content, 6)) == ["second\nthird"]
     assert texts(part(content, -8)) == ["third"]
     assert texts(part(content, 6, 1)) == ["second"]
     nothing = part(b"x" * 100, 5, 10, is_over=False)
-    assert (nothing.entries, nothing.first, nothing.next_offset) == ((), 100, 100)
+    assert (nothing.entries, nothing.next_offset) == ((), 100)
 
 
 def test_a_line_without_an_end_is_told_when_it_has_one_or_the_run_is_over() -> None:
