@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.cli.main import main
+from tests.cli.forked_commands import Forker, a_forker
 from tests.cli.live_shell import LiveShell, a_live_shell
 from tests.cli.recorded_server import RecordedServer
 from tests.cli.shells import Ended, Shell
@@ -24,29 +25,36 @@ def server() -> Iterator[RecordedServer]:
         yield recorded
 
 
+@pytest.fixture(scope="session")
+def forker() -> Iterator[Forker]:
+    """A process that starts commands at once."""
+    with a_forker() as ready:
+        yield ready
+
+
 @pytest.fixture
-def shell(tmp_path: Path, server: RecordedServer) -> Shell:
+def shell(tmp_path: Path, server: RecordedServer, forker: Forker) -> Shell:
     """A shell whose data folder belongs to the recorded server."""
     folder = tmp_path / "data"
     folder.mkdir()
     (folder / "token").write_text(TOKEN + "\n")
     (folder / "server.json").write_text(json.dumps({"pid": os.getpid(), "url": server.url}))
-    return Shell(folder)
+    return Shell(folder, forker=forker)
 
 
 @pytest.fixture(scope="session")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveShell]:
+def live(tmp_path_factory: pytest.TempPathFactory, forker: Forker) -> Iterator[LiveShell]:
     """A shell with a real server, one for all tests of this folder."""
-    with a_live_shell(tmp_path_factory.mktemp("live")) as shell:
+    with a_live_shell(tmp_path_factory.mktemp("live"), forker) as shell:
         yield shell
 
 
 @pytest.fixture
-def lonely_shell(tmp_path: Path) -> Shell:
+def lonely_shell(tmp_path: Path, forker: Forker) -> Shell:
     """A shell whose data folder is empty, and nobody listens."""
     folder = tmp_path / "empty"
     folder.mkdir()
-    return Shell(folder, extra={"RUNYARD_PORT": "1"})
+    return Shell(folder, {"RUNYARD_PORT": "1"}, forker)
 
 
 @pytest.fixture

@@ -8,9 +8,13 @@ import os
 import pty
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
+
+from tests.cli.forked_commands import Forker, Streams
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_SECONDS = 20
@@ -32,10 +36,15 @@ class Ended:
 
 @dataclass
 class Shell:
-    """Runs the command line in a process of its own, with an environment of its own."""
+    """Runs the command line in a process of its own, with an environment of its own.
+
+    With a forker the process is forked from one that has imported it all, without one it is
+    started as a person starts it.
+    """
 
     folder: Path
     extra: dict[str, str] = field(default_factory=dict)
+    forker: Forker | None = None
 
     @property
     def env(self) -> dict[str, str]:
@@ -51,33 +60,51 @@ class Shell:
 
     def run(self, *words: str, stdin: str = "", seconds: float = DEADLINE_SECONDS) -> Ended:
         """Run a command without a terminal."""
-        done = subprocess.run(
-            self.argv(*words),
-            cwd=ROOT,
-            env=self.env,
-            input=stdin.encode(),
-            capture_output=True,
-            timeout=seconds,
-            check=False,
-        )
-        return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
+        with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
+            given.write(stdin.encode())
+            given.seek(0)
+            streams = (given.fileno(), out.fileno(), err.fileno())
+            code = self._end_of(words, self.env, streams, seconds)
+            out.seek(0)
+            err.seek(0)
+            return Ended(code, out.read().decode(), err.read().decode())
 
     def run_on_a_terminal(self, *words: str, columns: int = 160) -> Ended:
         """Run a command with standard output and error on one terminal."""
         ours, theirs = pty.openpty()
-        process = subprocess.Popen(
+        env = self.env | {"COLUMNS": str(columns)}
+        with open(os.devnull) as nothing, ThreadPoolExecutor(1) as reader:
+            seen = reader.submit(_read_to_the_end, ours)
+            try:
+                streams = (nothing.fileno(), theirs, theirs)
+                code = self._end_of(words, env, streams, DEADLINE_SECONDS)
+            finally:
+                os.close(theirs)
+            text = seen.result().decode("utf-8", "replace")
+        os.close(ours)
+        return Ended(code, text.replace("\r\n", "\n"), "")
+
+    def _end_of(
+        self, words: tuple[str, ...], env: dict[str, str], streams: Streams, seconds: float
+    ) -> int:
+        if self.forker:
+            return self.forker.run(list(words), env, streams, seconds)
+        stdin, stdout, stderr = streams
+        return subprocess.run(
             self.argv(*words),
             cwd=ROOT,
-            env=self.env | {"COLUMNS": str(columns)},
-            stdin=subprocess.DEVNULL,
-            stdout=theirs,
-            stderr=theirs,
-        )
-        os.close(theirs)
-        seen = b""
-        with contextlib.suppress(OSError):  # the end of a terminal is an error on Linux
-            while piece := os.read(ours, 65536):
-                seen += piece
-        os.close(ours)
-        code = process.wait(DEADLINE_SECONDS)
-        return Ended(code, seen.decode("utf-8", "replace").replace("\r\n", "\n"), "")
+            env=env,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            timeout=seconds,
+            check=False,
+        ).returncode
+
+
+def _read_to_the_end(terminal: int) -> bytes:
+    seen = b""
+    with contextlib.suppress(OSError):  # the end of a terminal is an error on Linux
+        while piece := os.read(terminal, 65536):
+            seen += piece
+    return seen
