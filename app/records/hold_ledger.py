@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, update
+from sqlalchemy import ColumnElement, bindparam, delete, update
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from app.domain.holds import HoldFacts, covers
 from app.domain.words import Status
@@ -78,9 +80,18 @@ def facts_of(hold: AccountHold) -> HoldFacts:
 
 def covering(session: Session, agent: str, account: str, model: str | None) -> list[AccountHold]:
     """The holds that a run of this agent and model meets; read in the transaction that acts."""
-    query = select(AccountHold).where(AccountHold.agent == agent, AccountHold.account == account)
-    found = control_of(session).exec(query.execution_options(populate_existing=True))
+    asked = {"agent": agent, "account": account}
+    found = control_of(session).exec(_of_account(), params=asked)
     return [hold for hold in found if covers(hold.family, model)]
+
+
+@cache
+def _of_account() -> SelectOfScalar[AccountHold]:
+    # built once: it is asked for every run that is accepted
+    query = select(AccountHold).where(
+        AccountHold.agent == bindparam("agent"), AccountHold.account == bindparam("account")
+    )
+    return query.execution_options(populate_existing=True)
 
 
 def put(tx: Transaction, hold: AccountHold) -> None:

@@ -12,6 +12,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from app.domain.lifecycle import DONE, WAITING, Signal, next_status
 from app.domain.words import Status, Trigger
+from app.records import run_statements
 from app.records.batch_ledger import settle
 from app.records.database import Transaction
 from app.records.day_ledger import add_to_day, told_by
@@ -248,10 +249,8 @@ class RunLedger:
 
 def count_open(session: Session, project_id: str) -> int:
     """Open runs of a project but items of batches that still wait, for whom nobody is refused."""
-    is_active = or_(col(Run.batch_id).is_(None), col(Run.status).not_in(_WAITING))
-    query = select(func.count()).select_from(Run)
-    query = query.where(Run.project_id == project_id, col(Run.released_at).is_(None), is_active)
-    return sum(one.exec(query).one() for one in every(session))
+    query, asked = run_statements.count_active(), {"project_id": project_id}
+    return sum(one.exec(query, params=asked).one() for one in every(session))
 
 
 def count_live(session: Session) -> int:
@@ -263,18 +262,15 @@ def count_live(session: Session) -> int:
 
 def find_by_key(session: Session, project_id: str, key: str) -> list[Run]:
     """The runs that hold an idempotency key: in each store one at most."""
-    query = select(Run).where(Run.project_id == project_id, Run.idempotency_key == key)
-    return [run for one in every(session) for run in one.exec(query)]
+    query, asked = run_statements.by_key(), {"project_id": project_id, "key": key}
+    return [run for one in every(session) for run in one.exec(query, params=asked)]
 
 
 def find_open_on_branch(session: Session, project_id: str, work_branch: str) -> Run | None:
     """The open run that writes to a branch."""
-    query = select(Run).where(
-        Run.project_id == project_id,
-        Run.work_branch == work_branch,
-        col(Run.released_at).is_(None),
-    )
-    return next((run for one in every(session) for run in one.exec(query)), None)
+    query = run_statements.open_on_branch()
+    asked = {"project_id": project_id, "work_branch": work_branch}
+    return next((run for one in every(session) for run in one.exec(query, params=asked)), None)
 
 
 def find_open(session: Session, project_id: str) -> Iterable[Run]:
@@ -293,7 +289,6 @@ def charged_since(
     session: Session, person_id: str, moment: datetime
 ) -> tuple[int, datetime | None]:
     """How many accepted runs a person was charged for after a moment, and when the first was."""
-    query = select(func.count(), func.min(Run.created_at))
-    query = query.where(Run.charged_to == person_id, col(Run.created_at) > moment)
-    found = [one.exec(query).one() for one in every(session)]
+    query, asked = run_statements.charged(), {"person_id": person_id, "moment": moment}
+    found = [one.execute(query, asked).one() for one in every(session)]
     return sum(count for count, _ in found), min((at for _, at in found if at), default=None)

@@ -46,7 +46,11 @@ class Keys:
     def known(self, sent: Sent, now: datetime) -> Run | None:
         """The run that a submit has made before, in whichever store. Raises as `claim`."""
         with self._runs.stores.looking() as session:
-            found = run_ledger.find_by_key(session, sent.project_id, sent.key)
+            return self.known_in(session, sent, now)
+
+    def known_in(self, session: Session, sent: Sent, now: datetime) -> Run | None:
+        """The same, as a session sees it."""
+        found = run_ledger.find_by_key(session, sent.project_id, sent.key)
         return self._replayed(found, sent, now)
 
     def claim(self, session: Session, sent: Sent, now: datetime) -> Run | None:

@@ -73,17 +73,20 @@ class TriggerDesk:
         also: Also | None = None,
     ) -> Accepted:
         """Accept a run or answer the one its key has made. Raises a Refusal, leaving nothing."""
-        # asked before everything else: a replay passes whatever may have changed since
-        if replayed := self.replay(order, asker, now):
-            return replayed
-        project = self._prechecks.project(order.project_id)
+        sent = _sent(order, asker)
+        with self._runs.stores.looking() as session:
+            # asked before everything else: a replay passes whatever may have changed since
+            replayed = self._keys.known_in(session, sent, now) if sent else None
+            if replayed is not None:
+                return Accepted(replayed, True)
+            project = self._prechecks.project(order.project_id, session)
         checked = self._prechecks.order(project, order, now)
         run = self._draft(project, order, checked, asker, now)
         ready = _Ready(
             run=run,
             project=project,
             in_the_way=_in_the_way(order, run, checked.in_the_way),
-            sent=_sent(order, asker),
+            sent=sent,
             may_have_twin=_may_have_twin(order),
             still=still,
             also=also,

@@ -1,0 +1,58 @@
+"""What every submit asks of the runs, as statements that are built once: building costs as much
+as asking."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+
+from sqlalchemy import Select, bindparam, func, or_
+from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from app.domain.lifecycle import WAITING
+from app.records.tables import Run
+
+_WAITING = [str(status) for status in WAITING]
+
+
+@cache
+def by_key() -> SelectOfScalar[Run]:
+    """Of `project_id` and `key`."""
+    return select(Run).where(
+        col(Run.project_id) == bindparam("project_id"),
+        col(Run.idempotency_key) == bindparam("key"),
+    )
+
+
+@cache
+def open_on_branch() -> SelectOfScalar[Run]:
+    """Of `project_id` and `work_branch`."""
+    return select(Run).where(
+        col(Run.project_id) == bindparam("project_id"),
+        col(Run.work_branch) == bindparam("work_branch"),
+        col(Run.released_at).is_(None),
+    )
+
+
+@cache
+def count_active() -> SelectOfScalar[int]:
+    """Of `project_id`."""
+    is_active = or_(col(Run.batch_id).is_(None), col(Run.status).not_in(_WAITING))
+    return (
+        select(func.count())
+        .select_from(Run)
+        .where(
+            col(Run.project_id) == bindparam("project_id"),
+            col(Run.released_at).is_(None),
+            is_active,
+        )
+    )
+
+
+@cache
+def charged() -> Select[int, datetime]:
+    """How many runs of `person_id` there are after `moment`, and when the first was."""
+    return select(func.count(), func.min(Run.created_at)).where(
+        col(Run.charged_to) == bindparam("person_id"), col(Run.created_at) > bindparam("moment")
+    )
