@@ -228,6 +228,9 @@ class FakeCopies:
     def exists(self, run_id: str) -> bool:
         return run_id in self._world.copies
 
+    def ids(self) -> list[str]:
+        return list(self._world.copies)
+
     def prepare(self, repo: Repository, run_id: str, *, branch: str, sha: str) -> Path:
         self._world.copies[run_id] = Copy(branch, sha)
         return self.path(run_id)

@@ -58,6 +58,10 @@ class GitWorkingCopies:
         path = self.path(run_id)
         return os.path.lexists(path) and not self._is_anothers(run_id, path.name)
 
+    def ids(self) -> list[str]:
+        """Every run that has a registered copy, in no order."""
+        return [look.stem for look in self._looks.glob("*.git") if self.exists(look.stem)]
+
     def prepare(self, repo: Repository, run_id: str, *, branch: str, sha: str) -> Path:
         """Clone, borrowing the mirror's objects, with `branch` checked out at `sha`.
 

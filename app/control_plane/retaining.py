@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.adapters.engine.run_folders import LocalRunFolders
-from app.services.retention import RetentionDesk, Terms
+from app.services.copy_retention import CopyRetention
+from app.services.retention import RetentionDesk
+from app.services.retention_terms import Terms
 
 if TYPE_CHECKING:
     from app.control_plane.assembly import Ground
@@ -15,13 +17,20 @@ ROUND_SECONDS = 86400.0
 
 def make_retention(ground: Ground) -> RetentionDesk:
     """The desk; of several servers the one that sweeps removes."""
-    settings = ground.settings
+    settings, call_at = ground.settings, ground.metronome.call_at
+    terms = Terms(settings.keep_days, settings.keep_gb)
+    duties = (terms, ground.workers, ground.clock, ground.leases.may_sweep)
+    copies = CopyRetention(
+        ground.ledgers,
+        ground.adapters.outside(ground.ledgers),
+        ground.locks,
+        *duties,
+        lambda moment, duty: call_at(moment, duty, name="copies"),
+    )
     return RetentionDesk(
         ground.ledgers.runs,
         LocalRunFolders(settings.runs_root / "records"),
-        Terms(settings.keep_days, settings.keep_gb),
-        ground.workers,
-        ground.clock,
-        ground.leases.may_sweep,
-        lambda moment, duty: ground.metronome.call_at(moment, duty, name="retention"),
+        copies,
+        *duties,
+        lambda moment, duty: call_at(moment, duty, name="retention"),
     )

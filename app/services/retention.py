@@ -1,7 +1,6 @@
-"""What is kept of runs that are over: their logs, for so long and up to so much.
+"""What is kept of runs that are over: their logs and working copies, so long and up to so much.
 
-Rows stay for ever, and so does work that is not merged: nothing here touches a branch or a copy,
-which guarded teardown has let go of where it may.
+Rows stay for ever, and so does work that is not merged: see CopyRetention.
 """
 
 from __future__ import annotations
@@ -11,59 +10,26 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
-from app.domain.sizes import size_words
 from app.records.kept_runs import over_and_done
 from app.records.run_ledger import RunLedger
 from app.records.tables import Run
+from app.services.copy_retention import CopyRetention
 from app.services.ports.run_folders import RunFolder, RunFolders
+from app.services.retention_terms import SOON, Leaving, Terms
 from app.services.workers import Workers
 
 log = logging.getLogger(__name__)
-GB = 1000**3
 LOG_REMOVED = "log_removed"
 AT_ONCE = 200  # logs that one round removes
 LOOK = 500  # rows that one statement reads
 SHOWN = 20
 FRESH = timedelta(minutes=1)
-SOON = timedelta(seconds=10)
-
-
-class Because(StrEnum):
-    """Why a log goes."""
-
-    AGE = "age"
-    SIZE = "size"
-
-
-@dataclass(frozen=True)
-class Terms:
-    """How long (days) and how much (GB) is kept; 0: for ever, and whatever it is."""
-
-    keep_days: int
-    keep_gb: float
-
-    def sentence(self, because: Because) -> str:
-        """What the run's page says afterwards."""
-        if because is Because.AGE:
-            return f"The log was removed after {self.keep_days} days."
-        return f"The log was removed to stay within {size_words(int(self.keep_gb * GB))}."
-
-
-@dataclass(frozen=True)
-class Leaving:
-    """A log that goes: whose, of what size in bytes, when the run ended (UTC), and why."""
-
-    run_id: str
-    ended_at: datetime
-    bytes: int
-    because: Because
 
 
 @dataclass(frozen=True)
 class Standing:
-    """What is kept, and what goes at the next round; `next_at` is when the oldest comes of age."""
+    """Which logs are kept, and what goes next; `next_at` is when the oldest comes of age."""
 
     terms: Terms
     kept_runs: int
@@ -79,12 +45,13 @@ class Standing:
 
 
 class RetentionDesk:
-    """Shows what goes next, and removes it, so many logs a round."""
+    """Shows which logs go next, and removes them, so many a round; `copies` does with copies."""
 
     def __init__(
         self,
         runs: RunLedger,
         folders: RunFolders,
+        copies: CopyRetention,
         terms: Terms,
         workers: Workers,
         clock: Callable[[], datetime],
@@ -93,6 +60,7 @@ class RetentionDesk:
     ) -> None:
         self._runs = runs
         self._folders = folders
+        self.copies = copies
         self._terms = terms
         self._workers = workers
         self._clock = clock
@@ -104,6 +72,7 @@ class RetentionDesk:
     def request(self) -> None:
         """Have a round made soon, by a worker."""
         self._workers.submit(lambda: self.clear_once(self._clock()))
+        self.copies.request()
 
     def standing(self, now: datetime) -> Standing:
         """What is kept and what goes next, as it was a minute ago at most. Raises OSError."""
@@ -130,27 +99,22 @@ class RetentionDesk:
         folders = sorted(self._folders.all(), key=lambda one: (one.written_at, one.run_id))
         kept = sum(one.bytes for one in folders)
         leaving, oldest = self._leaving(folders, kept, now)
-        comes = oldest + timedelta(days=self._terms.keep_days) if oldest else None
-        next_at = comes if self._terms.keep_days else None
+        next_at = self._terms.comes_of_age(oldest)
         return Standing(self._terms, len(folders), kept, leaving, next_at, now)
 
     def _leaving(
         self, folders: list[RunFolder], kept: int, now: datetime
     ) -> tuple[tuple[Leaving, ...], datetime | None]:
         """What is due, and when the oldest run ended that is kept for now."""
-        days, most = self._terms.keep_days, self._terms.keep_gb * GB
-        limit = now - timedelta(days=days)
+        days = self._terms.keep_days
         leaving: list[Leaving] = []
         oldest: datetime | None = None
         for folder, run in self._over(folders):
             ended = run.ended_at or run.created_at
-            if days and ended <= limit:
-                because = Because.AGE
-            elif most and kept > most:
-                because = Because.SIZE
-            else:
+            because = self._terms.verdict(ended, kept, now)
+            if because is None:
                 oldest = min(oldest or ended, ended)
-                if not days or folder.written_at > limit:
+                if not days or folder.written_at > now - timedelta(days=days):
                     break
                 continue  # its agent has made it look older than it is
             leaving.append(Leaving(run.id, ended, folder.bytes, because))
@@ -169,7 +133,7 @@ class RetentionDesk:
         if one.run_id not in over_and_done(self._runs.stores, [one.run_id]):
             return False
         if not removal_of(self._runs, one.run_id):
-            sentence = self._terms.sentence(one.because)
+            sentence = self._terms.sentence("log", one.because)
             data = {"bytes": one.bytes, "because": one.because.value}
             self._runs.tell_once(one.run_id, now, LOG_REMOVED, sentence, **data)
         try:

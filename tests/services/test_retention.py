@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from app.adapters.engine.run_folders import LocalRunFolders
 from app.records.tables import Run
-from app.services import retention
+from app.services import retention, retention_terms
 from tests.planes import COMMIT, RealPlane, real_plane
 
 DAY = 86400
@@ -84,7 +85,7 @@ def test_the_oldest_go_until_what_is_kept_fits(tmp_path: Path) -> None:
         for run, days in zip(runs, (3, 2, 1), strict=True):
             age(plane, run, days)
         kept = plane.services.retention.standing(plane.clock()).kept_bytes
-    with real_plane(tmp_path, keep_days=0, keep_gb=(kept - 1) / retention.GB) as plane:
+    with real_plane(tmp_path, keep_days=0, keep_gb=(kept - 1) / retention_terms.GB) as plane:
         assert plane.services.retention.clear_once(plane.clock()) == 1
         assert [folder_of(plane, run).exists() for run in runs] == [False, True, True]
         assert plane.lines(runs[0])[-1].startswith("The log was removed to stay within ")
@@ -132,3 +133,17 @@ def test_a_round_removes_so_many_and_comes_again(
         plane.clock.advance(31 * DAY)
         rounds = [plane.services.retention.clear_once(plane.clock()) for _ in range(3)]
         assert rounds == [1, 1, 0]
+
+
+def test_a_folder_is_weighed_again_only_where_something_came_or_went(tmp_path: Path) -> None:
+    folder = tmp_path / "run_1"
+    folder.mkdir()
+    (folder / "log").write_bytes(b"x" * 50_000)
+    folders = LocalRunFolders(tmp_path)
+    [first] = folders.all()
+    with (folder / "log").open("ab") as log:
+        log.write(b"x" * 500_000)
+    assert folders.all() == [first]
+    (folder / "exit").write_bytes(b"{}")
+    [last] = folders.all()
+    assert last.bytes >= first.bytes + 500_000

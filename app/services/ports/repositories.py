@@ -227,6 +227,10 @@ class WorkingCopies(Protocol):
         """True where the folder is there."""
         ...
 
+    def ids(self) -> list[str]:
+        """Every run that has a copy, in no order."""
+        ...
+
     def prepare(self, repo: Repository, run_id: str, *, branch: str, sha: str) -> Path:
         """Clone, borrowing the mirror's objects, with `branch` checked out at `sha`."""
         ...
