@@ -15,10 +15,10 @@ from app import __version__
 from app.adapters.checkout import read_commit
 from app.adapters.demo_repository import make_demo_repository
 from app.config import Settings
+from app.control_plane import endings
 from app.control_plane.batching import make_batch_desk, make_batch_line, make_bulk_desk
 from app.control_plane.beginnings import make_launcher
 from app.control_plane.clock import slip
-from app.control_plane.endings import make_consequences, make_reaper, make_stopper
 from app.control_plane.metronome import Metronome
 from app.control_plane.notifying import make_notification_desk
 from app.control_plane.outside import Adapters
@@ -48,8 +48,8 @@ from app.services.parked import ParkedDesk
 from app.services.plane import Identity, Services, SettingValue
 from app.services.prechecks import Prechecks
 from app.services.projects import ProjectDesk
+from app.services.quarantine import Quarantine
 from app.services.quota import Places, Quota
-from app.services.recovery import Recovery
 from app.services.reports import Reporter
 from app.services.resume import ResumeDesk
 from app.services.retry import RetryDesk
@@ -82,6 +82,7 @@ class Ground:
     leases: Leases
     tenure: Tenure
     counting: Counting
+    quarantine: Quarantine
 
 
 class Assembly:
@@ -98,7 +99,7 @@ class Assembly:
         self._issues = IssueDesk(self._ledgers, self._outside)
         self._notifications = make_notification_desk(ground)
         self._limits = UsageLimits(self._ledgers.runs, self._outside.agents)
-        self.consequences = make_consequences(self._ledgers, self._limits)
+        self.consequences = endings.make_consequences(ground, self._limits)
         self._checks = Prechecks(self._ledgers.projects, self._outside, self._limits)
         self._identity = self._make_identity()
         self._launcher = make_launcher(
@@ -114,7 +115,7 @@ class Assembly:
         self.reporter = Reporter(
             self._ledgers.runs, self._outside, workers, publish, self._clock, look_soon
         )
-        self.reaper = make_reaper(
+        self.reaper = endings.make_reaper(
             self._ledgers,
             self._outside,
             self._launcher,
@@ -126,10 +127,9 @@ class Assembly:
             clock=self._clock,
             again=again,
             consequences=self.consequences,
+            quarantine=ground.quarantine,
         )
-        self.recovery = Recovery(
-            self._ledgers.runs, self._outside.engine, self.reaper, ground.adapters.clearings
-        )
+        self.recovery = endings.make_recovery(ground, self.reaper, self._outside.engine)
 
     def services(self, given: dict[str, object]) -> Services:
         """All of them in one hand; `given` is what the command line said."""
@@ -142,7 +142,7 @@ class Assembly:
         resume = self._make_resume_desk(retry)
         sweep = self._make_sweep(loop, resume)
         desk = self._make_project_desk(sweep)
-        stopper = make_stopper(ground, outside, self._again)
+        stopper = endings.make_stopper(ground, outside, self._again)
         batches = make_batch_desk(ground, self._checks, trigger, sweep.request_queue)
         told = self._identity.as_dict()
         return Services(
@@ -183,6 +183,7 @@ class Assembly:
             "identity": self._identity,
             "clock": self._clock,
             "feed": self._ground.feed,
+            "quarantine": self._ground.quarantine,
             "stores": runs.stores,
             "database": self._ground.database,
             "runs": runs,
@@ -225,6 +226,7 @@ class Assembly:
             self._ground.leases,
             self._settings.max_live_runs,
             self._identity.as_dict(),
+            self._ground.quarantine,
         )
 
     def _make_resume_desk(self, retry: RetryDesk) -> ResumeDesk:
@@ -246,6 +248,7 @@ class Assembly:
             loop.fill_once,
             self._ground.metronome.call_at,
             make_batch_line(self._ground),
+            self._ground.quarantine,
         )
 
     def _go_on(self, resume: ResumeDesk, now: datetime) -> int:
@@ -266,9 +269,9 @@ class Assembly:
     def _make_overview(self, desk: ProjectDesk) -> Overview:
         projects, runs = self._ledgers.projects, self._ledgers.runs
         feed, remembers = self._ground.feed, self._ground.leases.is_alone
-        limits, clock = self._limits, self._clock
+        limits, clock, stuck = self._limits, self._clock, self._ground.quarantine
         return Overview(
-            projects, runs, self._issues, desk, feed, limits, clock, remembers=remembers
+            projects, runs, self._issues, desk, feed, limits, clock, stuck, remembers=remembers
         )
 
     def _make_demo_desk(self, desk: ProjectDesk) -> DemoDesk:

@@ -41,7 +41,7 @@ def make_counting(settings: Settings, runs: RunLedger, feed: Feed) -> Counting:
 def make_batch_line(ground: Ground) -> BatchLine:
     """The line of the items that wait."""
     ledger = BatchLedger(ground.ledgers.runs.stores)
-    return BatchLine(ground.ledgers, ledger, ground.settings.max_live_runs)
+    return BatchLine(ground.ledgers, ledger, ground.settings.max_live_runs, ground.quarantine)
 
 
 def make_batch_desk(
@@ -70,6 +70,8 @@ def make_bulk_desk(
     runs = ground.ledgers.runs
     hands = Hands(runs, stopper, retry, batches, end_unsealed)
     ledger = BulkLedger(runs.stores)
-    desk = BulkDesk(ledger, hands, ground.locks, ground.workers, ground.clock, provenance)
+    desk = BulkDesk(
+        ledger, hands, ground.locks, ground.workers, ground.clock, provenance, ground.quarantine
+    )
     ground.feed.subscribe(desk.hear)
     return desk

@@ -6,15 +6,20 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from app import __version__
 from app.logs import correlated
 from app.records.audit_ledger import Deed, write_down
 from app.records.outbox import CLEAR, DEED, LIMIT, STRIKE
+from app.records.quarantine_ledger import QuarantineLedger
 from app.services.consequences import Consequences
 from app.services.deliveries import Deliveries
 from app.services.delivery import Deliverer
 from app.services.floor import Ledgers, Outside
 from app.services.launcher import Launcher
+from app.services.ports import Engine
+from app.services.quarantine import Quarantine
 from app.services.reaper import Reaper
+from app.services.recovery import Recovery
 from app.services.reports import Reporter
 from app.services.run_locks import Locks
 from app.services.settlement import Settlement
@@ -29,11 +34,22 @@ if TYPE_CHECKING:
     from app.control_plane.assembly import Ground
 
 
-def make_consequences(ledgers: Ledgers, limits: UsageLimits) -> Consequences:
+def make_quarantine(ledgers: Ledgers, clock: Callable[[], datetime]) -> Quarantine:
+    """What keeps rows apart that this program cannot go on with."""
+    return Quarantine(QuarantineLedger(ledgers.runs), __version__, clock)
+
+
+def make_recovery(ground: Ground, reaper: Reaper, engine: Engine) -> Recovery:
+    """What takes over at a start."""
+    clearings = ground.adapters.clearings
+    return Recovery(ground.ledgers.runs, engine, reaper, clearings, ground.quarantine)
+
+
+def make_consequences(ground: Ground, limits: UsageLimits) -> Consequences:
     """What runs lead to in the control store."""
-    projects = ledgers.projects
+    projects = ground.ledgers.projects
     return Consequences(
-        ledgers.runs,
+        ground.ledgers.runs,
         {
             STRIKE: lambda tx, run, data, _: projects.add_strike(
                 tx, run.project_id, data["because"]
@@ -42,6 +58,7 @@ def make_consequences(ledgers: Ledgers, limits: UsageLimits) -> Consequences:
             LIMIT: limits.hold,
             DEED: lambda tx, _run, data, now: write_down(tx, Deed(**data), now),
         },
+        ground.quarantine,
     )
 
 
@@ -58,6 +75,7 @@ def make_reaper(
     clock: Callable[[], datetime],
     again: Callable[[str], None],
     consequences: Consequences,
+    quarantine: Quarantine,
 ) -> Reaper:
     """The reaper; `again` looks at a run once more when a worker is done with it."""
     runs, verdicts = ledgers.runs, Verdicts(ledgers, clock, consequences)
@@ -67,7 +85,7 @@ def make_reaper(
         outside,
         launcher,
         verdicts,
-        Deliveries(ledgers, deliverer, verdicts, locks, workers, again),
+        Deliveries(ledgers, deliverer, verdicts, locks, workers, again, quarantine),
         Settlement(runs, outside, workers, clock, again),
         reporter,
         vigil,

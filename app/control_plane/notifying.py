@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -43,7 +43,9 @@ def make_notification_desk(ground: Ground) -> NotificationDesk:
         clock,
         lambda moment, duty: ground.metronome.call_at(moment, duty, name="notifications"),
         chance=lambda: secrets.randbelow(1001) / 1000,
+        quarantine=ground.quarantine,
     )
+    ground.quarantine.on_free(lambda key: _wake(ledger, key, clock()))
     if rules.receivers:
         for database in stores.all():
             database.witness = notices.witness
@@ -55,6 +57,12 @@ def make_notification_desk(ground: Ground) -> NotificationDesk:
         zone=str(zone),
     )
     return NotificationDesk(ledger, notifier, rules, arrangement, ground.workers, courier.request)
+
+
+def _wake(ledger: NoticeLedger, key: str, now: datetime) -> None:
+    duty, _, id_ = key.partition(".")
+    if duty == "notice":
+        ledger.wake(id_, now)
 
 
 def _rules(settings: Settings, zone: tzinfo) -> NoticeRules:

@@ -13,6 +13,7 @@ from app.config import Settings
 from app.control_plane.assembly import Assembly, Ground
 from app.control_plane.batching import make_counting
 from app.control_plane.clock import wall_clock
+from app.control_plane.endings import make_quarantine
 from app.control_plane.metronome import Metronome
 from app.control_plane.outside import Adapters, find_place, pick_adapters
 from app.control_plane.retaining import ROUND_SECONDS
@@ -78,6 +79,7 @@ class ControlPlane:
             leases=self.leases,
             tenure=self.tenure,
             counting=self.counting,
+            quarantine=make_quarantine(self.ledgers, clock),
         )
         assembly = Assembly(ground, self.look_again)
         self.reaper, self.recovery = assembly.reaper, assembly.recovery
@@ -123,6 +125,7 @@ class ControlPlane:
 
     def recover_once(self) -> int:
         """Adopt, end or undo every open run, and end processes that belong to none."""
+        self.services.quarantine.begin()
         self.consequences.catch_up()
         return self.recovery.once(self.clock())
 

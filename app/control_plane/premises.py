@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,10 +14,12 @@ from app.adapters.git import Git
 from app.config import Settings
 from app.domain.quota_rules import LimitsMode
 from app.foothold import CannotStart, refuse_open_bind
+from app.records.database import DatabaseSilent
 from app.records.feed import FindingsChanged
 from app.services.accounts import TOKEN_FILE
 from app.services.doctor import Doctor, Premises
 from app.services.ports import Agents, CannotRead
+from app.services.quarantine import Quarantine
 
 if TYPE_CHECKING:
     from app.control_plane.assembly import Ground
@@ -34,6 +37,7 @@ def make_doctor(
         ground.adapters.git,
         lambda: ground.counting.check(ground.clock()),
         receivers,
+        partial(_stuck, ground.quarantine),
     )
     publish = ground.feed.publish
     return Doctor(agents, premises, ground.clock, lambda: publish([FindingsChanged()]))
@@ -45,6 +49,7 @@ def premises_of(
     git: Git,
     limits: Callable[[], LimitsMode],
     receivers: Callable[[], list[tuple[str, str | None]]],
+    stuck: Callable[[], list[tuple[str, str]]],
 ) -> Premises:
     """The premises; what takes time to find out is asked when doctor asks."""
     return Premises(
@@ -59,7 +64,15 @@ def premises_of(
         sandbox=lambda: shutil.which("bwrap"),
         limits=limits,
         receivers=receivers,
+        stuck=stuck,
     )
+
+
+def _stuck(quarantine: Quarantine) -> list[tuple[str, str]]:
+    try:
+        return [(one.key, one.because) for one in quarantine.held()]
+    except DatabaseSilent:
+        return []
 
 
 def _is_open(host: str) -> bool:

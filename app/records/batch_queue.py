@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, func, or_, update
@@ -25,17 +26,23 @@ class BatchQueue:
         self._ledger = ledger
         self._stores = ledger.stores
 
-    def lines(self, now: datetime, *, at_most: int) -> list[Line[Run]]:
-        """Of every sealed batch the first items that may go on, at most so many of each."""
-        lines = [self._line(batch, now, at_most) for batch in self._ledger.unfinished()]
+    def lines(self, now: datetime, *, at_most: int, but: Collection[str] = ()) -> list[Line[Run]]:
+        """Of every sealed batch the first items that may go on, at most so many of each.
+
+        Those of `but` are passed over.
+        """
+        free = _may_go_on(now)
+        if but:
+            free = and_(free, col(Run.id).not_in(but))
+        lines = [self._line(batch, free, at_most) for batch in self._ledger.unfinished()]
         return [line for line in lines if line.items]
 
-    def _line(self, batch: Batch, now: datetime, at_most: int) -> Line[Run]:
+    def _line(self, batch: Batch, free: ColumnElement[bool], at_most: int) -> Line[Run]:
         of_batch = (col(Run.batch_id) == batch.id,)
         first = (
             select(Run)
             .join(BatchItem, col(BatchItem.run_id) == col(Run.id))
-            .where(*of_batch, BatchItem.batch_id == batch.id, _may_go_on(now))
+            .where(*of_batch, BatchItem.batch_id == batch.id, free)
             .order_by(col(BatchItem.position))
             .limit(at_most)
         )

@@ -135,6 +135,22 @@ class NoticeLedger:
                 tx.execute(own.values(due_at=until, **freed))
                 tx.execute(others.values(due_at=until))
 
+    def set_aside(self, row: Notification, because: str, until: datetime) -> None:
+        """Keep one that could not be sent for later, and no other with it."""
+        own = update(Notification).where(col(Notification.id) == row.id, _pending)
+        freed = {"claimed_by": None, "claimed_until": None, "because": because}
+        for database in self._stores.holding_runs():
+            with database.transaction() as tx:
+                tx.execute(own.values(due_at=until, **freed))
+
+    def wake(self, id_: str, now: datetime) -> None:
+        """Let one that was kept for later be due."""
+        own = update(Notification).where(col(Notification.id) == id_, _pending)
+        for database in self._stores.holding_runs():
+            with database.transaction() as tx:
+                tx.execute(own.values(due_at=now))
+                tx.announce(NoticeWritten())
+
     def next_due(self, receivers: Collection[str], now: datetime) -> datetime | None:
         """The next moment at which something is due, or a claim is over."""
         of_ours = (_pending, col(Notification.receiver).in_(receivers))

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
-from app.records.database import Transaction
+from app.records.database import DatabaseSilent, Transaction, silence_named
 from app.records.routing import Stores
 from app.records.tables import Applied, Outgoing
 
@@ -17,6 +17,10 @@ STRIKE, CLEAR, LIMIT, DEED = "strike", "clear", "limit", "deed"
 
 # does what follows, in a transaction of the control store; what the run's timeline says of it
 Deliver = Callable[[Transaction, Outgoing], str | None]
+
+
+class NotNow(Exception):
+    """What is to be told has to wait."""
 
 
 class Outbox:
@@ -39,11 +43,14 @@ class Outbox:
         with self._stores.runs.reading() as session:
             return list(session.exec(select(Outgoing).order_by(col(Outgoing.id))).all())
 
-    def deliver(self, deliver: Deliver) -> list[tuple[Outgoing, str | None]]:
+    def deliver(
+        self, deliver: Deliver, failed: Callable[[Outgoing, Exception], None]
+    ) -> list[tuple[Outgoing, str | None]]:
         """Tell the control store everything; what it knows now, with its sentences.
 
         All in one transaction whose lock is taken before the outbox is read: of several servers
-        one delivers, and nothing overtakes what came before it.
+        one delivers, and nothing overtakes what came before it. What `deliver` fails on, leaving
+        no trace, is told to `failed` and stays; so does what it raises NotNow for.
         """
         told: list[tuple[Outgoing, str | None]] = []
         with self._stores.control.transaction() as tx:
@@ -51,11 +58,21 @@ class Outbox:
             waiting = self.waiting()
             known = self._known(tx, {one.key for one in waiting})
             for one in waiting:
-                if one.key not in known:
-                    sentence = deliver(tx, one)
-                    tx.add(Applied(key=one.key, sentence=sentence))
-                    known[one.key] = sentence
-                told.append((one, known[one.key]))
+                if one.key in known:
+                    told.append((one, known[one.key]))
+                    continue
+                try:
+                    with silence_named(), tx.begin_nested():
+                        sentence = deliver(tx, one)
+                        tx.add(Applied(key=one.key, sentence=sentence))
+                except DatabaseSilent:
+                    raise
+                except NotNow:
+                    continue
+                except Exception as problem:
+                    failed(one, problem)
+                    continue
+                told.append((one, sentence))
         return told
 
     def forget(self, tx: Transaction, key: str) -> bool:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 
 from sqlmodel import Session
 
@@ -26,6 +26,7 @@ from app.services.issues import IssueDesk
 from app.services.launch_pauses import launch_pause
 from app.services.leases import Leases
 from app.services.ports import Unready
+from app.services.quarantine import Quarantine, Subject
 from app.services.readiness import Readiness
 from app.services.trigger import Asker, Still, TriggerDesk
 from app.services.usage_limits import UsageLimits
@@ -49,6 +50,7 @@ class AutoLoop:
         leases: Leases,
         max_live_runs: int,
         provenance: dict[str, str],
+        quarantine: Quarantine,
     ) -> None:
         self._runs = ledgers.runs
         self._projects = ledgers.projects
@@ -60,6 +62,7 @@ class AutoLoop:
         self._leases = leases
         self._max_live_runs = max_live_runs
         self._provenance = provenance
+        self._quarantine = quarantine
         self._turn = itertools.count(1)
         self._turns: dict[str, int] = {}
 
@@ -98,13 +101,12 @@ class AutoLoop:
         return started
 
     def _may_be_free(self, project: Project, room: _Room, ask: Ask) -> bool:
-        try:
+        def may_be() -> bool:
             facts = self._facts(project, room, self._agent_problem(project, ask))
             return isinstance(may_launch_auto(facts), Launch)
-        except Exception:
-            # one broken project never stops the others
-            log.exception("project %s could not be swept", project.id)
-            return False
+
+        # one broken project never stops the others
+        return bool(self._quarantine.guard(_of_project("look", project), may_be))
 
     def _with_claimable(self, projects: list[Project]) -> Iterator[tuple[Project, Claimable]]:
         try:
@@ -131,6 +133,12 @@ class AutoLoop:
         decision = may_launch_auto(facts)
         if not isinstance(decision, Launch) or launch_pause(self._runs, project.id, now):
             return False
+        start = partial(self._is_started, project, decision, problem, now)
+        return bool(self._quarantine.guard(_of_project("fill", project), start))
+
+    def _is_started(
+        self, project: Project, decision: Launch, problem: str | None, now: datetime
+    ) -> bool:
         reach("claim.after_select")
         asker = Asker(LOOP, Trigger.AUTO, None, uuid.uuid4().hex, self._provenance, False)
         order = order_of(project.id, decision.issue, "auto")
@@ -139,9 +147,6 @@ class AutoLoop:
             self._trigger.accept(order, asker, now, still=still)
         except (Refusal, HeldBack) as reason:
             log.info("project %s: #%s not started: %s", project.id, decision.issue, reason)
-            return False
-        except Exception:
-            log.exception("project %s could not be swept", project.id)
             return False
         self._turns[project.id] = next(self._turn)
         return True
@@ -180,6 +185,10 @@ class AutoLoop:
             launch_pause=None,
             claimable=(0,),
         )
+
+
+def _of_project(duty: str, project: Project) -> Subject:
+    return Subject(duty, project.id, project.id, project.id)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from sqlmodel import Session
 
@@ -15,6 +16,7 @@ from app.records.batch_ledger import BatchLedger
 from app.records.batch_queue import BatchQueue
 from app.records.tables import Run
 from app.services.floor import Ledgers
+from app.services.quarantine import Quarantine, Subject, of_run
 
 ROUNDS = 50  # heads that end unstarted make room for the next, but no fill lasts for ever
 NOT_SENT = "its batch was not sent completely within 30 minutes"
@@ -23,12 +25,15 @@ NOT_SENT = "its batch was not sent completely within 30 minutes"
 class BatchLine:
     """Hands the sweep the items that may go on now, round robin over the batches."""
 
-    def __init__(self, ledgers: Ledgers, batches: BatchLedger, max_live_runs: int) -> None:
+    def __init__(
+        self, ledgers: Ledgers, batches: BatchLedger, max_live_runs: int, quarantine: Quarantine
+    ) -> None:
         self._runs = ledgers.runs
         self._projects = ledgers.projects
         self._batches = batches
         self._queue = BatchQueue(batches)
         self._max_live_runs = max_live_runs
+        self._quarantine = quarantine
 
     def fill(self, now: datetime, start: Callable[[Run], bool | None]) -> int:
         """Let items go on while there is room; how many were taken.
@@ -59,15 +64,20 @@ class BatchLine:
     def end_unsealed(self, now: datetime) -> int:
         """Abort batches that were never completed, and end their items; how many of these."""
         for batch in self._batches.unsealed_since(now - UNSEALED):
-            self._batches.abort(batch, now, NOT_SENT)
+            unsealed = Subject("batch", batch.id, batch.id, batch.project_id)
+            abort = partial(self._batches.abort, batch, now, NOT_SENT)
+            self._quarantine.guard(unsealed, abort)
         left = self._queue.left_behind()
-        for run in left:
-            self._end(run, now)
-        return len(left)
+        ends = (partial(self._end, run, now) for run in left)
+        return sum(
+            bool(self._quarantine.guard(of_run("end", run), end))
+            for run, end in zip(left, ends, strict=True)
+        )
 
     def _fill_round(self, now: datetime, start: Callable[[Run], bool | None]) -> tuple[int, bool]:
         taken, has_ended, full = 0, False, set[str]()
-        for run in in_turn(self._queue.lines(now, at_most=self._max_live_runs)):
+        held = self._quarantine.ids_held("start")
+        for run in in_turn(self._queue.lines(now, at_most=self._max_live_runs, but=held)):
             if self._is_full():
                 return taken, False
             if run.project_id in full:
@@ -90,7 +100,7 @@ class BatchLine:
         with self._runs.stores.looking() as session:
             return self.no_room(session, run)
 
-    def _end(self, run: Run, now: datetime) -> None:
+    def _end(self, run: Run, now: datetime) -> bool:
         batch = self._batches.find(run.batch_id or "")
         because = (batch and batch.because) or NOT_SENT
         columns = {"cause": Cause.LAUNCH_FAILED, "because": because, "hold": None}
@@ -108,3 +118,4 @@ class BatchLine:
                 released_at=now,
                 **columns,
             )
+        return True

@@ -19,6 +19,7 @@ from app.records.run_ledger import RunLedger
 from app.records.run_pages import RunFilter, list_runs
 from app.records.tables import Batch, Bulk, BulkItem, Run
 from app.services.batches import BatchDesk
+from app.services.quarantine import Quarantine, Subject
 from app.services.retry import RetryDesk, Wishes
 from app.services.run_locks import Locks
 from app.services.stopping import Stopper
@@ -28,6 +29,8 @@ from app.services.workers import Workers
 log = logging.getLogger(__name__)
 MAX_RUNS = 10_000
 PAGE = 100
+FAULT = "Something went wrong in Runyard; it is tried again."
+FAULT_FOR_GOOD = "Something went wrong in Runyard, again and again; the log has the details."
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class BulkDesk:
         workers: Workers,
         clock: Callable[[], datetime],
         provenance: dict[str, str],
+        quarantine: Quarantine,
     ) -> None:
         self.ledger = ledger
         self._hands = hands
@@ -59,6 +63,7 @@ class BulkDesk:
         self._workers = workers
         self._clock = clock
         self._provenance = provenance
+        self._quarantine = quarantine
         self._guard = threading.Lock()
         self._is_wanted = False
         self._is_running = False
@@ -174,7 +179,7 @@ class BulkDesk:
                 after = item.position
                 if self.find(bulk.id).ended_at is not None:
                     return settled
-                reason = self._settle(bulk, item, full)
+                reason = self._settle_guarded(bulk, item, full)
                 hold, settled = hold or reason, settled + (reason is None)
         if hold is None:
             self.ledger.end(bulk.id, BulkStatus.COMPLETED, self._clock())
@@ -182,6 +187,19 @@ class BulkDesk:
             self.ledger.note_hold(bulk.id, hold)
             self._waits = True
         return settled
+
+    def _settle_guarded(self, bulk: Bulk, item: BulkItem, full: set[str]) -> str | None:
+        # one that fails by a fault of ours keeps no other waiting, and is refused in the end
+        try:
+            return self._settle(bulk, item, full)
+        except Exception as problem:
+            log.exception("what is done to run %s failed", item.run_id)
+            id_ = f"{bulk.id}.{item.position}"
+            if not self._quarantine.count(Subject("bulk", id_, bulk.id), problem):
+                return FAULT
+            self.ledger.settle(item, BulkState.REFUSED, FAULT_FOR_GOOD)
+            self._quarantine.drop(f"bulk.{id_}")
+            return None
 
     def _settle(self, bulk: Bulk, item: BulkItem, full: set[str]) -> str | None:
         """Do it to one run; what it waits for where it could not be done yet."""

@@ -9,9 +9,11 @@ from typing import Any
 
 from app.failpoints import reach
 from app.records.database import DatabaseSilent, Transaction
-from app.records.outbox import Outbox
+from app.records.outbox import NotNow, Outbox
+from app.records.quarantine_ledger import TOLD
 from app.records.run_ledger import RunLedger
 from app.records.tables import Outgoing, Run
+from app.services.quarantine import Quarantine, Subject
 
 log = logging.getLogger(__name__)
 SHOWN = ("evidence",)
@@ -24,11 +26,14 @@ Consequence = Callable[[Transaction, Run, Mapping[str, Any], datetime], str | No
 class Consequences:
     """With one database in the same transaction; with two once, in order, soon after."""
 
-    def __init__(self, runs: RunLedger, kinds: Mapping[str, Consequence]) -> None:
+    def __init__(
+        self, runs: RunLedger, kinds: Mapping[str, Consequence], quarantine: Quarantine
+    ) -> None:
         self._runs = runs
         self._stores = runs.stores
         self._outbox = Outbox(runs.stores)
         self._kinds = kinds
+        self._quarantine = quarantine
 
     def follow(
         self, tx: Transaction, run: Run, kind: str, data: Mapping[str, Any], now: datetime
@@ -45,14 +50,26 @@ class Consequences:
         A store that is silent is asked again by the next sweep.
         """
         try:
-            return self._catch_up() if self._outbox.waiting() else 0
+            is_free = any(not self._is_held(one) for one in self._outbox.waiting())
+            return self._catch_up() if is_free else 0
         except DatabaseSilent as silence:
             log.warning("what runs have led to is written later: %s", silence)
             return 0
 
     def _catch_up(self) -> int:
         reach("before_consequences")
-        told = self._outbox.deliver(self._deliver)
+        failed: list[tuple[Outgoing, Exception]] = []
+        # of a project nothing overtakes what came before it, until that is held
+        behind: set[str] = set()
+
+        def fail(one: Outgoing, problem: Exception) -> None:
+            log.error("what run %s has led to was not written", one.run_id, exc_info=problem)
+            failed.append((one, problem))
+            behind.add(self._project_of(one))
+
+        told = self._outbox.deliver(lambda tx, one: self._deliver(tx, one, behind), fail)
+        for one, problem in failed:
+            self._quarantine.count(self._subject_of(one), problem)
         reach("consequences_delivered")
         for one, sentence in told:
             with self._stores.owner_of(one.run_id).transaction() as tx:
@@ -60,9 +77,25 @@ class Consequences:
                     self._tell(tx, one.run_id, sentence, one.data, one.at)
         return len(told)
 
-    def _deliver(self, tx: Transaction, one: Outgoing) -> str | None:
+    def _deliver(self, tx: Transaction, one: Outgoing, behind: set[str]) -> str | None:
+        if self._is_held(one):
+            raise NotNow
         run = self._runs.find(one.run_id)
-        return self._kinds[one.kind](tx, run, one.data, one.at) if run is not None else None
+        if run is None:
+            return None
+        if run.project_id in behind:
+            raise NotNow
+        return self._kinds[one.kind](tx, run, one.data, one.at)
+
+    def _is_held(self, one: Outgoing) -> bool:
+        return self._quarantine.is_held(f"{TOLD}.{one.key}")
+
+    def _subject_of(self, one: Outgoing) -> Subject:
+        return Subject(TOLD, one.key, one.run_id, self._project_of(one) or None, one.run_id)
+
+    def _project_of(self, one: Outgoing) -> str:
+        run = self._runs.find(one.run_id)
+        return run.project_id if run is not None else ""
 
     def _tell(
         self, tx: Transaction, run_id: str, sentence: str, data: Mapping[str, Any], now: datetime

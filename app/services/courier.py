@@ -16,12 +16,15 @@ from app.services.digests import Digests
 from app.services.leases import Leases
 from app.services.notices import NoticeRules, Receiver
 from app.services.ports import Notifier, NotTaken
+from app.services.quarantine import Quarantine, Subject
 from app.services.turns import Turns
 
 log = logging.getLogger(__name__)
 CLAIM = timedelta(seconds=60)  # longer than any send takes
 KEPT = timedelta(days=30)
 STRANGERS_KEPT = timedelta(days=1)  # a receiver may be left out by mistake
+HELD_FOR = timedelta(days=1)
+FAULT = "It could not be put into words: the log says why."
 NO_MORE = "This receiver is no longer in RUNYARD_NOTIFY_URLS."
 
 
@@ -39,6 +42,7 @@ class Courier:
         clock: Callable[[], datetime],
         call_at: Callable[[datetime, Callable[[], None]], None],
         chance: Callable[[], float],
+        quarantine: Quarantine,
     ) -> None:
         self._ledger = ledger
         self._digests = digests
@@ -49,6 +53,7 @@ class Courier:
         self._clock = clock
         self._call_at = call_at
         self._chance = chance
+        self._quarantine = quarantine
         self._guard = threading.Lock()
         self._busy: set[str] = set()
         self._wanted: set[str] = set()
@@ -71,7 +76,8 @@ class Courier:
         self._tidy_once(now)
         if not self._rules.receivers:
             return 0
-        written = self._digests.write_once(now)
+        night = Subject("digest", now.date().isoformat(), "digest")
+        written = self._quarantine.guard(night, lambda: self._digests.write_once(now)) or 0
         for receiver in self._rules.receivers:
             self._ask(receiver)
         self._remember_next_moment(now)
@@ -86,10 +92,20 @@ class Courier:
             )
             if row is None:
                 break
-            if self._send(receiver, row):
+            if self._send_guarded(receiver, row):
                 taken += 1
             now = self._clock()
         return taken
+
+    def _send_guarded(self, receiver: Receiver, row: Notification) -> bool:
+        subject = Subject("notice", row.id, row.id)
+        taken = self._quarantine.guard(subject, lambda: self._send(receiver, row))
+        if taken is None:
+            # those behind it are sent meanwhile
+            held = self._quarantine.is_held(subject.key)
+            wait = HELD_FOR if held else wait_after(row.attempts, self._chance())
+            self._ledger.set_aside(row, FAULT, self._clock() + wait)
+        return bool(taken)
 
     def _send(self, receiver: Receiver, row: Notification) -> bool:
         address, kind = self._rules.address, Kind(row.kind)

@@ -10,6 +10,7 @@ from app.domain.words import Cause, Status
 from app.records.tables import Project, Run
 from app.services.delivery import Deliverer, NotDelivered
 from app.services.floor import Ledgers
+from app.services.quarantine import Quarantine, of_run
 from app.services.run_locks import Locks
 from app.services.settlement import delivery_columns
 from app.services.verdicts import Line, Verdicts
@@ -30,6 +31,7 @@ class Deliveries:
         locks: Locks,
         workers: Workers,
         again: Callable[[str], None],
+        quarantine: Quarantine,
     ) -> None:
         self._runs = ledgers.runs
         self._projects = ledgers.projects
@@ -38,11 +40,13 @@ class Deliveries:
         self._locks = locks
         self._workers = workers
         self._again = again
+        self._quarantine = quarantine
         self._begun: set[str] = set()
 
     def begin(self, run: Run) -> None:
         """Deliver the run's commits soon, if no pause and no other delivery of it is under way."""
-        if run.id not in self._begun and self._deliverer.is_due(run.id):
+        is_free = not self._quarantine.is_held(of_run("delivery", run).key)
+        if is_free and run.id not in self._begun and self._deliverer.is_due(run.id):
             self._begun.add(run.id)
             self._workers.carry_on(self._deliver, run.id)
 
@@ -66,8 +70,9 @@ class Deliveries:
     def _try(self, run: Run, project: Project) -> None:
         try:
             self._write(run, project)
-        except Exception:
+        except Exception as problem:
             self._deliverer.put_off(run)
+            self._quarantine.count(of_run("delivery", run), problem)
 
     def _write(self, run: Run, project: Project) -> None:
         outcome = self._deliverer.deliver(run, project)

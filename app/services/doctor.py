@@ -24,6 +24,7 @@ SQLITE_SAFE = (3, 51, 3)
 DISK_FLOOR = 1024**3
 FRESH_FOR = timedelta(minutes=5)
 SERVER = "server"
+STUCK_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,9 @@ class Premises:
     """What the server knows of itself.
 
     `is_open` where other machines can reach its address, `private` are the files and folders that
-    are for its user alone; `git`, `sandbox`, `limits` and `receivers` (of
-    notifications, each with its problem) are asked when doctor looks.
+    are for its user alone; `git`, `sandbox`, `limits`, `receivers` (of
+    notifications, each with its problem) and `stuck` (what is left to a person, and why) are asked
+    when doctor looks.
     """
 
     bind: str
@@ -46,6 +48,7 @@ class Premises:
     sandbox: Callable[[], str | None]
     limits: Callable[[], LimitsMode]
     receivers: Callable[[], list[tuple[str, str | None]]]
+    stuck: Callable[[], list[tuple[str, str]]]
 
 
 class Look(StrEnum):
@@ -121,6 +124,7 @@ def examine(agents: Agents, premises: Premises) -> Iterator[Checked]:
         yield _private(name, path)
     yield _limits(premises.limits())
     yield from _notifications(premises.receivers())
+    yield from _stuck(premises.stuck())
 
 
 def _git(version: tuple[int, ...]) -> Checked:
@@ -221,6 +225,15 @@ def _notifications(receivers: list[tuple[str, str | None]]) -> Iterator[Checked]
     for shown, problem in receivers:
         level = Level.OK if problem is None else Level.LOOK
         yield Checked(level, "notifications", shown, problem or "", SERVER)
+
+
+def _stuck(held: list[tuple[str, str]]) -> Iterator[Checked]:
+    for key, because in held[:STUCK_SHOWN]:
+        advice = f"Once it is mended: `runyard stuck retry {key}`"
+        found = f"{key} failed again and again: {because}"
+        yield Checked(Level.LOOK, "stuck", found, advice, SERVER)
+    if (more := len(held) - STUCK_SHOWN) > 0:
+        yield Checked(Level.LOOK, "stuck", f"and {more} more", "`runyard stuck list`", SERVER)
 
 
 def _dotted(version: tuple[int, ...]) -> str:

@@ -16,9 +16,10 @@ from app.records.hold_ledger import facts_of
 from app.records.parked_ledger import ParkedLedger
 from app.records.project_ledger import ProjectLedger
 from app.records.run_ledger import RunLedger
-from app.records.tables import AccountHold, Project, Run
+from app.records.tables import AccountHold, Project, Run, Stuck
 from app.services.issues import IssueDesk
 from app.services.projects import ProjectDesk
+from app.services.quarantine import Quarantine
 from app.services.usage_limits import UsageLimits
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class ProjectView:
     parked_count: int
     holds: tuple[AccountHold, ...] = ()
     usage_hold: AccountHold | None = None
+    stuck: tuple[Stuck, ...] = ()
 
 
 class Overview:
@@ -58,6 +60,7 @@ class Overview:
         feed: Feed,
         limits: UsageLimits,
         clock: Callable[[], datetime],
+        quarantine: Quarantine,
         *,
         remembers: bool,
     ) -> None:
@@ -68,6 +71,7 @@ class Overview:
         self._desk = desk
         self._limits = limits
         self._clock = clock
+        self._quarantine = quarantine
         # on a shared database another server's changes are not heard: nothing may be remembered
         self._remembers = remembers
         self._lock = threading.Lock()
@@ -119,6 +123,7 @@ class Overview:
             hold=next((run.hold for run in waiting if run.hold), None),
             parked_count=self._parked.count(project_id),
             holds=tuple(self._holds(project, [*waiting, *newest[:1]])),
+            stuck=tuple(self._quarantine.held(project_id)),
         )
 
     def _holds(self, project: Project, runs: list[Run]) -> list[AccountHold]:

@@ -29,6 +29,7 @@ from app.services.overview import Overview
 from app.services.parked import ParkedDesk
 from app.services.ports import Engine
 from app.services.projects import ProjectDesk
+from app.services.quarantine import Quarantine
 from app.services.reports import Reporter
 from app.services.resume import ResumeDesk
 from app.services.retention import RetentionDesk
@@ -84,6 +85,7 @@ class Services:
     trigger: TriggerDesk
     batches: BatchDesk
     bulk: BulkDesk
+    quarantine: Quarantine
     retry: RetryDesk
     resume: ResumeDesk
     limits: UsageLimits

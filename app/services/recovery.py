@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from app.domain.lifecycle import DONE, WAITING
 from app.records.run_ledger import RunLedger
 from app.records.tables import Run
 from app.services.ports import Engine
+from app.services.quarantine import Quarantine, of_run
 from app.services.reaper import Reaper
 
 log = logging.getLogger(__name__)
@@ -28,11 +30,13 @@ class Recovery:
         engine: Engine,
         reaper: Reaper,
         clearings: Sequence[Clearing],
+        quarantine: Quarantine,
     ) -> None:
         self._runs = runs
         self._engine = engine
         self._reaper = reaper
         self._clearings = clearings
+        self._quarantine = quarantine
 
     def once(self, now: datetime) -> int:
         """Adopt, end or undo every open run, end what belongs to none; how many were open."""
@@ -64,7 +68,9 @@ class Recovery:
 
     def _look_at(self, step: str, runs: Iterable[Run]) -> None:
         for run in runs:
-            self._guarded(step, self._reaper.reap_once, run.id)
+            duty = "settle" if run.status in DONE else "look"
+            look = partial(self._reaper.reap_once, run.id)
+            self._quarantine.guard(of_run(duty, run), lambda look=look: look() or None)
 
     def _drain(self) -> None:
         # the processes first: a run is open before its process is there

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-from app.domain.lifecycle import WAITING, Signal
+from app.domain.lifecycle import DONE, WAITING, Signal
 from app.domain.words import Cause, Status
 from app.records import run_ledger
 from app.records.run_moments import RunMoments
@@ -18,13 +18,13 @@ from app.records.tables import Run
 from app.services.batch_line import BatchLine
 from app.services.floor import Ledgers
 from app.services.launcher import Launcher
+from app.services.quarantine import Quarantine, of_run
 from app.services.reaper import Reaper
 from app.services.tenure import Tenure
 from app.services.usage_limits import UsageLimits
 from app.services.workers import Workers
 
 log = logging.getLogger(__name__)
-_T = TypeVar("_T")
 LOOK_SECONDS = 1.0
 
 
@@ -53,6 +53,7 @@ class Sweep:
         fill_auto: Callable[[datetime], int],
         call_at: Callable[[datetime, Callable[[], None]], None],
         batches: BatchLine,
+        quarantine: Quarantine,
     ) -> None:
         self._runs = ledgers.runs
         self._moments = RunMoments(ledgers.runs.stores)
@@ -68,6 +69,7 @@ class Sweep:
         self._fill_auto = fill_auto
         self._call_at = call_at
         self._batches = batches
+        self._quarantine = quarantine
         self._guard = threading.Lock()
         self._is_open = False
         self._is_running = False
@@ -108,6 +110,7 @@ class Sweep:
 
         What takes longer than a moment to look at does not keep the others waiting.
         """
+        self._quarantine.refresh()
         open_runs = self._runs.open_runs()
         looks = [partial(self._look_at, run) for run in open_runs if run.status not in WAITING]
         self._workers.do_all(looks, LOOK_SECONDS, afterwards=self.request_fill)
@@ -128,8 +131,11 @@ class Sweep:
 
     def _fill_from_queue(self, now: datetime) -> int:
         # what people asked for one by one goes before the many of a batch
-        taken = sum(bool(self._guarded(self._start, run, now)) for run in self._runs.waiting(now))
-        return taken + self._batches.fill(now, lambda run: self._guarded(self._start, run, now))
+        taken = sum(bool(self._guarded_start(run, now)) for run in self._runs.waiting(now))
+        return taken + self._batches.fill(now, lambda run: self._guarded_start(run, now))
+
+    def _guarded_start(self, run: Run, now: datetime) -> bool | None:
+        return self._quarantine.guard(of_run("start", run), lambda: self._start(run, now))
 
     def _start(self, run: Run, now: datetime) -> bool:
         """Let a waiting run go on if it may; True where it was taken."""
@@ -142,13 +148,15 @@ class Sweep:
     def _end_late_launches(self, now: datetime) -> None:
         for run in self._moments.starting():
             if self._launcher.launch_by(run) <= now:
-                self._guarded(self._end_late_launch, run, now)
+                late = partial(self._end_late_launch, run, now)
+                self._quarantine.guard(of_run("launch", run), late)
 
-    def _end_late_launch(self, run: Run, now: datetime) -> None:
+    def _end_late_launch(self, run: Run, now: datetime) -> bool:
         # an agent may be there although nobody wrote it down: then its launch is not late
         self._look_at(run)
         if self._tenure.may_judge(run, now) and self._launcher.end_late(run):
             self._workers.submit(self._undo_late_launch, run)
+        return True
 
     def _undo_late_launch(self, run: Run) -> None:
         # its launch may be waiting for a setup command; where nobody launches it, the look undoes
@@ -196,15 +204,9 @@ class Sweep:
                 log.exception("a sweep failed; the next one tries again")
 
     def _look_at(self, run: Run) -> None:
-        self._guarded(lambda it, _: self._reaper.reap_once(it.id), run, self._clock())
-
-    def _guarded(self, duty: Callable[[Run, datetime], _T], run: Run, now: datetime) -> _T | None:
-        # one broken run or project never stops the others
-        try:
-            return duty(run, now)
-        except Exception:
-            log.exception("run %s could not be swept", run.id)
-            return None
+        # what comes after its end is a duty of its own: a Stop ends what cannot be judged
+        subject = of_run("settle" if run.status in DONE else "look", run)
+        self._quarantine.guard(subject, lambda: self._reaper.reap_once(run.id) or None)
 
     def _take(self, run: Run, now: datetime) -> bool:
         hold, is_taken = self._project_hold(run), False

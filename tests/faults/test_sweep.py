@@ -43,6 +43,7 @@ def real_sweep(
         fill_auto,
         plane.metronome.call_at,
         plane.services.sweep._batches,
+        plane.services.quarantine,
     )
     if is_open:
         sweep.open()

@@ -71,6 +71,7 @@ def premises(tmp_path: Path) -> Premises:
         sandbox=lambda: "/usr/bin/bwrap",
         limits=lambda: LimitsMode.TABLE,
         receivers=lambda: [("slack://…", None)],
+        stuck=list,
     )
 
 
@@ -121,6 +122,12 @@ MACHINE = {
         "notifications",
         "look",
         "It cannot be used.",
+    ),
+    "stuck": (
+        having(stuck=lambda: [("look.run_1", "KeyError: 'x'")]),
+        "stuck",
+        "look",
+        "runyard stuck retry look.run_1",
     ),
     "no runs folder": (having(runs_dir=Path("/no/such")), "disk", "unknown", "that folder"),
     "other database": (having(database="PostgreSQL"), "database", "ok", ""),

@@ -12,6 +12,7 @@ from app.records.tables.control import (
 )
 from app.records.tables.holds import AccountHold
 from app.records.tables.notices import Notification
+from app.records.tables.quarantine import Stuck
 from app.records.tables.runs import ProjectDay, Run, RunEvent
 from app.records.tables.stores import Applied, Outgoing, Setting
 from app.records.tables.tracker import ChangeRequest, IssueComment, IssueRow
@@ -39,4 +40,5 @@ __all__ = [
     "RunEvent",
     "Setting",
     "SignIn",
+    "Stuck",
 ]
