@@ -22,6 +22,7 @@ from app.services.rows import (
     RunChanged,
     RunReported,
     RunTold,
+    StoresChanged,
 )
 
 log = logging.getLogger(__name__)
@@ -157,5 +158,7 @@ class LiveStream:
                 return LiveEvent(number, "quota.changed", {"person_id": person_id})
             case FeedBroke():
                 return LiveEvent(number, FEED_BROKE, {})
+            case StoresChanged(trouble):
+                return LiveEvent(number, "stores.changed", {"trouble": trouble or None})
             case FindingsChanged():
                 return LiveEvent(number, "doctor.changed", {})

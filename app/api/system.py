@@ -36,9 +36,11 @@ def open_routes(services: Services) -> APIRouter:
 
     @router.api_route("/readyz", methods=["GET", "HEAD"], response_class=PlainTextResponse)
     def ready() -> Response:
-        if services.stores.answers():
-            return PlainTextResponse("ok")
-        return PlainTextResponse("the database does not answer", 503)
+        if not services.stores.answers():
+            return PlainTextResponse("the database does not answer", 503)
+        if services.stores.stopped():
+            return PlainTextResponse("the database is not written to", 503)
+        return PlainTextResponse("ok")
 
     @router.get("/metrics")
     def metrics() -> Response:
@@ -67,6 +69,7 @@ def routes(services: Services) -> APIRouter:
             ended_7d=week.judged,
             person=visitor_of(request).name,
             limits=services.limits_mode().value,
+            trouble=services.stores.stopped() or None,
         )
 
     @router.get("/doctor")

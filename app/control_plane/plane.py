@@ -63,8 +63,7 @@ class ControlPlane:
         is_alone = settings.database_url is None
         self.locks = Locks(None if is_alone else FileLocks(settings.runs_root / "locks"))
         self.leases = Leases(LeaseLedger(stores), here.server, is_alone=is_alone)
-        watch = self.adapters.engine.watch
-        self.tenure = Tenure(self.ledgers.runs, here, self.leases, watch)
+        self.tenure = Tenure(self.ledgers.runs, here, self.leases, self.adapters.engine.watch)
         self.counting = make_counting(settings, self.ledgers.runs, self.feed)
         ground = Ground(
             settings=settings,

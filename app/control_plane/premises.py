@@ -16,6 +16,7 @@ from app.domain.quota_rules import LimitsMode
 from app.foothold import CannotStart, refuse_open_bind
 from app.records.database import DatabaseSilent
 from app.records.feed import FindingsChanged
+from app.records.routing import Stores
 from app.services.accounts import TOKEN_FILE
 from app.services.doctor import Doctor, Premises
 from app.services.ports import Agents, CannotRead
@@ -33,7 +34,7 @@ def make_doctor(
     """Doctor, who tells the feed when what there is to see has changed."""
     premises = premises_of(
         ground.settings,
-        ground.database.kind,
+        ground.ledgers.runs.stores,
         ground.adapters.git,
         lambda: ground.counting.check(ground.clock()),
         receivers,
@@ -45,7 +46,7 @@ def make_doctor(
 
 def premises_of(
     settings: Settings,
-    database: str,
+    stores: Stores,
     git: Git,
     limits: Callable[[], LimitsMode],
     receivers: Callable[[], list[tuple[str, str | None]]],
@@ -55,10 +56,12 @@ def premises_of(
     return Premises(
         bind=f"{settings.host}:{settings.port}",
         is_open=_is_open(settings.host),
-        database=database,
+        database=" · runs in ".join(one.kind for one in stores.all()),
         sqlite=sqlite3.sqlite_version_info,
         runs_dir=settings.runs_root,
         private=_private_places(settings),
+        kept=_kept(settings),
+        trouble=stores.trouble,
         nicegui=_numbers(metadata.version("nicegui")),
         git=lambda: _version_of(git),
         sandbox=lambda: shutil.which("bwrap"),
@@ -92,6 +95,13 @@ def _private_places(settings: Settings) -> dict[str, Path]:
     if settings.database.startswith(_IN_A_FILE):
         places["database file"] = Path(settings.database.removeprefix(_IN_A_FILE))
     return places
+
+
+def _kept(settings: Settings) -> str:
+    """How long logs are kept, as doctor tells it."""
+    days = f"{settings.keep_days} days" if settings.keep_days else ""
+    size = f"at most {settings.keep_gb:g} GB" if settings.keep_gb else ""
+    return f"logs: {' and '.join(filter(None, (days, size))) or 'for ever'} · rows: for ever"
 
 
 def _version_of(git: Git) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ from app.records.feed import Feed
 from app.records.migration import migrate
 from app.records.relay import Relay
 from app.records.routing import Stores
+from app.records.soundness import WriteGuard, refuse_unsound, remember_made
 
 RUNS_BACKUPS = "runs"
 
@@ -45,10 +46,15 @@ def make_relays(stores: Stores, feed: Feed) -> list[Relay]:
 def settle_stores(stores: Stores, settings: Settings, now: datetime) -> None:
     """Bring the run store to today's schema, and refuse stores that do not belong together.
 
-    The control store is up to date. Raises SchemaNewer, CannotStart, DatabaseSilent.
+    The control store is up to date. Raises SchemaNewer, DatabaseDamaged, CannotStart,
+    DatabaseSilent.
     """
+    data = settings.data_root
     if stores.runs is not None:
-        migrate(stores.runs, backups=settings.data_root / "backups" / RUNS_BACKUPS, now=now)
+        refuse_unsound(stores.runs.url, data, None)
+        migrate(stores.runs, backups=data / "backups" / RUNS_BACKUPS, now=now)
+        remember_made(stores.runs.url, data)
+        WriteGuard(stores.runs, data)
     try:
         agree(stores, may_change=settings.change_stores)
     except StoresDiffer as difference:

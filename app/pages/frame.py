@@ -13,6 +13,7 @@ from app.pages.components.correlation_chip import correlation_chip
 from app.pages.components.env_provenance import env_provenance_html
 from app.pages.components.live_badge import LiveBadge
 from app.pages.components.markup import clean, text
+from app.pages.components.stores_banner import draw_stores_banner
 from app.pages.visit import Visit
 from app.state.wire import ApiProblem
 
@@ -70,6 +71,7 @@ def frame(
             page = _header(title, crumbs, rail, is_home=is_home)
             page.body = main
             visit.draw_region()
+            draw_stores_banner(visit)
             yield page
     visit.begin_telling()
 

@@ -59,6 +59,8 @@ class Database:
         self.mark = secrets.token_hex(8)
         self._tell = tell
         self.witness: Callable[[Transaction, Happening], None] | None = None
+        # why it is not written to any more, in a sentence; set by its guard
+        self.trouble = ""
         # what every session of this database carries
         self.info: dict[str, object] = {}
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"

@@ -68,6 +68,13 @@ class FindingsChanged:
 
 
 @dataclass(frozen=True)
+class StoresChanged:
+    """Whether the databases can be written to; `trouble` is a sentence, empty where they can."""
+
+    trouble: str
+
+
+@dataclass(frozen=True)
 class FeedBroke:
     """Changes of other servers were not heard for a while: everybody looks again."""
 
@@ -83,6 +90,7 @@ Change = (
     | QuotaChanged
     | FindingsChanged
     | NoticeWritten
+    | StoresChanged
     | FeedBroke
 )
 

@@ -10,14 +10,14 @@ from typing import get_args
 
 from sqlalchemy import Connection, text
 
-from app.records.feed import Change, FeedBroke, FindingsChanged
+from app.records.feed import Change, FeedBroke, FindingsChanged, StoresChanged
 
 log = logging.getLogger(__name__)
 CHANNEL = "runyard"
 # PostgreSQL refuses one of 8000
 MESSAGE_BYTES = 7000
 # those that are about one server alone stay there
-_OWN = (FeedBroke, FindingsChanged)
+_OWN = (FeedBroke, FindingsChanged, StoresChanged)
 _KINDS = {kind.__name__: kind for kind in get_args(Change) if kind not in _OWN}
 
 

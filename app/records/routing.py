@@ -59,6 +59,19 @@ class Stores:
         """True where every database can be asked something."""
         return all(database.answers() for database in self.all())
 
+    def stopped(self) -> str:
+        """Why a database is not written to any more, in a sentence; empty where each is."""
+        return next((one.trouble for one in self.all() if one.trouble), "")
+
+    def trouble(self) -> str:
+        """Why nothing can be changed now, and what to do, in a sentence; empty where it can."""
+        if (stopped := self.stopped()) or self.answers():
+            return stopped
+        return (
+            "The database does not answer: nothing can be changed, and this page may be old. "
+            "Agents go on. Look at the database; Runyard goes on by itself once it answers."
+        )
+
     # --- both at once --------------------------------------------------------------------------
 
     @contextmanager

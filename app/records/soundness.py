@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,12 @@ from app.records.sqlite_files import (
     with_sides,
 )
 
+log = logging.getLogger(__name__)
 MADE = "database-made"
 # so large a file is looked through only where it was not closed in order
 SMALL = 64 * 1024**2
 DAMAGE = ("malformed", "not a database")
-UNWRITABLE = ("disk i/o error",)
+UNWRITABLE = ("disk i/o error", "readonly database")
 LOOK_AT_DISK = "Look at the disk, then start it again."
 
 
@@ -33,10 +35,11 @@ class WritingStopped(DatabaseSilent):
         self.sentence = sentence
 
 
-def refuse_unsound(url: str, data: Path, runs: Path) -> None:
+def refuse_unsound(url: str, data: Path, runs: Path | None) -> None:
     """Raise DatabaseDamaged for a file that is gone, emptied or damaged; nothing is changed.
 
-    A folder that has never had a database of this address may begin with an empty one.
+    A folder that has never had a database of this address may begin with an empty one; `runs` is
+    where it is seen whether it had, if the database is one that every folder has.
     """
     file = file_of(url)
     if file is None:
@@ -75,12 +78,13 @@ def remember_made(url: str, data: Path) -> None:
             opened.write(f"{file}\n")
 
 
-def _has_been_used(file: Path, data: Path, runs: Path) -> bool:
+def _has_been_used(file: Path, data: Path, runs: Path | None) -> bool:
     if str(file) in _made(data / MADE):
         return True
     # a folder from before that was written down, or one that was moved
-    is_own = file.parent == data
-    return is_own and any(_has_entries(runs / name) for name in ("mirrors", "records", "copies"))
+    if runs is None or file.parent != data:
+        return False
+    return any(_has_entries(runs / name) for name in ("mirrors", "records", "copies"))
 
 
 def _made(known: Path) -> list[str]:
@@ -114,7 +118,7 @@ class WriteGuard:
     """
 
     def __init__(self, database: Database, data: Path) -> None:
-        self.trouble = ""
+        self._database = database
         self._data = data
         self._file = file_of(database.url)
         if self._file is not None:
@@ -123,10 +127,11 @@ class WriteGuard:
             event.listen(database.engine, "handle_error", self._hear)
 
     def _look(self, _: Any) -> None:
-        if not self.trouble and self._file and _mark_of(self._file) != self._mark:
+        database = self._database
+        if not database.trouble and self._file and _mark_of(self._file) != self._mark:
             self._stop(f"{self._file} was taken away", what_to_do(self._data))
-        if self.trouble:
-            raise WritingStopped(self.trouble)
+        if database.trouble:
+            raise WritingStopped(database.trouble)
 
     def _hear(self, context: Any) -> None:
         said = str(context.original_exception).lower()
@@ -135,11 +140,13 @@ class WriteGuard:
         elif any(word in said for word in UNWRITABLE):
             # what a failed fsync has left unwritten, a later one does not tell any more
             self._stop(f"{self._file} could not be written ({said})", LOOK_AT_DISK)
-        if self.trouble:
-            raise WritingStopped(self.trouble) from context.original_exception
+        if self._database.trouble:
+            raise WritingStopped(self._database.trouble) from context.original_exception
 
     def _stop(self, what: str, advice: str) -> None:
-        self.trouble = f"{what}: nothing is written any more. Stop Runyard. {advice}"
+        trouble = f"{what}: nothing is written any more. Stop Runyard. {advice}"
+        log.error("%s", trouble)
+        self._database.trouble = trouble
 
 
 def _mark_of(file: Path) -> tuple[int, int] | None:

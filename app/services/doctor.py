@@ -32,9 +32,9 @@ class Premises:
     """What the server knows of itself.
 
     `is_open` where other machines can reach its address, `private` are the files and folders that
-    are for its user alone; `git`, `sandbox`, `limits`, `receivers` (of
-    notifications, each with its problem) and `stuck` (what is left to a person, and why) are asked
-    when doctor looks.
+    are for its user alone, `kept` says how long logs are; `trouble` (of the databases, a sentence),
+    `git`, `sandbox`, `limits`, `receivers` (of notifications, each with its problem) and `stuck`
+    (what is left to a person, and why) are asked when doctor looks.
     """
 
     bind: str
@@ -43,7 +43,9 @@ class Premises:
     sqlite: tuple[int, ...]
     runs_dir: Path
     private: dict[str, Path]
+    kept: str
     nicegui: tuple[int, ...]
+    trouble: Callable[[], str]
     git: Callable[[], tuple[int, ...]]
     sandbox: Callable[[], str | None]
     limits: Callable[[], LimitsMode]
@@ -116,13 +118,14 @@ def examine(agents: Agents, premises: Premises) -> Iterator[Checked]:
     yield _git(premises.git())
     yield _python()
     yield _nicegui(premises.nicegui)
-    yield _database(premises.database, premises.sqlite)
+    yield _database(premises.database, premises.sqlite, premises.trouble())
     yield _disk(premises.runs_dir)
     yield _sandbox(premises.sandbox())
     yield _bind(premises.bind, is_open=premises.is_open)
     for name, path in premises.private.items():
         yield _private(name, path)
     yield _limits(premises.limits())
+    yield Checked(Level.OK, "retention", premises.kept, about=SERVER)
     yield from _notifications(premises.receivers())
     yield from _stuck(premises.stuck())
 
@@ -148,10 +151,12 @@ def _nicegui(version: tuple[int, ...]) -> Checked:
     return Checked(Level.LOOK, "nicegui", _dotted(version), advice)
 
 
-def _database(kind: str, version: tuple[int, ...]) -> Checked:
-    if kind != "SQLite":
-        return Checked(Level.OK, "database", kind)
-    found = f"SQLite {_dotted(version)}"
+def _database(kind: str, version: tuple[int, ...], trouble: str) -> Checked:
+    found = kind.replace("SQLite", f"SQLite {_dotted(version)}")
+    if trouble:
+        return Checked(Level.LOOK, "database", f"{found} · cannot be changed", trouble)
+    if "SQLite" not in kind:
+        return Checked(Level.OK, "database", found)
     if version < SQLITE_FLOOR:
         advice = f"Use a Python with SQLite {_dotted(SQLITE_FLOOR)} or newer."
         return Checked(Level.LOOK, "database", found, advice)

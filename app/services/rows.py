@@ -15,6 +15,7 @@ from app.records.feed import (
     RunChanged,
     RunReported,
     RunTold,
+    StoresChanged,
 )
 from app.records.run_pages import Page, RunFilter
 from app.records.tables import Batch, Bulk, BulkItem, ChangeRequest, Project, Run, RunEvent
@@ -41,4 +42,5 @@ __all__ = [
     "RunFilter",
     "RunReported",
     "RunTold",
+    "StoresChanged",
 ]

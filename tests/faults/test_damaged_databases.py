@@ -103,11 +103,41 @@ def test_an_empty_folder_begins_with_an_empty_database(tmp_path: Path) -> None:
     assert (tmp_path / "data" / "database-made").read_text().endswith("/runyard.db\n")
 
 
+def test_f42_a_run_store_that_is_gone_is_refused_and_none_is_made_in_its_place(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "data" / "runs.db"
+    apart = IN_A_FILE | {"runs_database_url": f"sqlite:///{file}"}
+    with real_plane(tmp_path, **apart) as plane:
+        settings = plane.settings
+    file.unlink()
+    plane = ControlPlane(settings)
+    with pytest.raises(DatabaseDamaged, match=r"runs\.db is gone"):
+        plane.migrate()
+    plane.stop()
+    assert not file.exists()
+
+
+@pytest.mark.expects_error_log
+def test_f42_a_run_store_that_is_taken_away_under_the_server_is_not_written_to(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "data" / "runs.db"
+    with real_plane(tmp_path, **IN_A_FILE, runs_database_url=f"sqlite:///{file}") as plane:
+        project = plane.add_project()
+        file.rename(tmp_path / "elsewhere.db")
+        with pytest.raises(WritingStopped, match=r"runs\.db was taken away"):
+            plane.accept(plane.order(project))
+        assert plane.store_watch.look_once() == plane.stores.stopped()
+        assert not file.exists()
+
+
 def write(plane: RealPlane) -> None:
     """Something that a person does."""
     plane.services.accounts.make_link_token(plane.clock())
 
 
+@pytest.mark.expects_error_log
 def test_f42_a_file_that_is_taken_away_under_the_server_is_not_written_to(tmp_path: Path) -> None:
     with real_plane(tmp_path, **IN_A_FILE) as plane:
         back_up(plane.settings, None)
@@ -120,6 +150,7 @@ def test_f42_a_file_that_is_taken_away_under_the_server_is_not_written_to(tmp_pa
         assert not file.exists()
 
 
+@pytest.mark.expects_error_log
 def test_f42_writing_stops_where_pages_are_damaged_under_the_server(tmp_path: Path) -> None:
     with real_plane(tmp_path, **IN_A_FILE) as plane:
         file = plane.settings.data_root / "runyard.db"

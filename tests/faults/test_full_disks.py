@@ -50,7 +50,7 @@ def test_f38_a_commit_without_room_fails_loudly_and_works_again_with_it(tmp_path
         with pytest.raises(DatabaseSilent, match="full"):
             fill(plane)
         before = names(plane.settings.data_root / "runyard.db")
-        assert plane.guard.trouble == ""
+        assert plane.database.trouble == ""
         limit_pages(plane, 2**30)
         add(plane, "afterwards")
         assert names(plane.settings.data_root / "runyard.db") == before | {"afterwards"}

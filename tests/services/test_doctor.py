@@ -66,6 +66,8 @@ def premises(tmp_path: Path) -> Premises:
         sqlite=(3, 52, 0),
         runs_dir=tmp_path,
         private={"data folder": tmp_path, "token": tmp_path / "token"},
+        kept="logs: 30 days",
+        trouble=lambda: "",
         nicegui=(3, 18, 0),
         git=lambda: (2, 39, 5),
         sandbox=lambda: "/usr/bin/bwrap",
@@ -130,6 +132,14 @@ MACHINE = {
         "runyard stuck retry look.run_1",
     ),
     "no runs folder": (having(runs_dir=Path("/no/such")), "disk", "unknown", "that folder"),
+    "silent database": (
+        having(trouble=lambda: "Look at the disk."),
+        "database",
+        "look",
+        "Look at the disk.",
+    ),
+    "two databases": (having(database="PostgreSQL · runs in SQLite"), "database", "ok", ""),
+    "retention": (having(), "retention", "ok", ""),
     "other database": (having(database="PostgreSQL"), "database", "ok", ""),
 }
 

@@ -72,3 +72,5 @@ class SystemOut(Answer):
     ended_7d: int = 0
     person: str
     limits: Literal["table", "redis", "degraded"] = "table"
+    # why nothing can be changed now, and what to do
+    trouble: str | None = None

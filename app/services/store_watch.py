@@ -1,0 +1,30 @@
+"""Whether the databases can be written to: looked at again and again, told when it changes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from app.records.feed import Change, FeedBroke, StoresChanged
+from app.records.routing import Stores
+
+WATCH_SECONDS = 5.0
+
+
+class StoreWatch:
+    """Tells the feed of each change; once all is well again, everybody looks anew."""
+
+    def __init__(self, stores: Stores, tell: Callable[[list[Change]], None]) -> None:
+        self._stores = stores
+        self._tell = tell
+        self._told = ""
+        self._lock = threading.Lock()
+
+    def look_once(self) -> str:
+        """The trouble, in a sentence; empty where there is none."""
+        with self._lock:
+            trouble = self._stores.trouble()
+            if trouble != self._told:
+                self._told = trouble
+                self._tell([StoresChanged(trouble), *([] if trouble else [FeedBroke()])])
+            return trouble

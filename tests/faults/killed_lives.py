@@ -1,0 +1,194 @@
+"""A server over a world in memory that is killed, life after life; what must hold in the end (F40).
+
+Run as a program: folder, seed, number of lives, address of a run store or nothing. What it was told
+and what it started stands in `notes`, one line each, written before the next is done.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import select
+import signal
+import sqlite3
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import select as rows_of
+
+from app.domain.lifecycle import DONE
+from app.domain.rules import STRIKING
+from app.domain.words import Depth, Status
+from app.records.spans import control_of, every
+from app.records.sqlite_files import file_of
+from app.records.tables import Audit, Run
+from app.services.afk import Deed
+from app.services.prechecks import repository_of
+from app.services.submits import Asker, Order
+from tests.fake_planes import FakePlane
+from tests.fakes import FakeMirrors, World
+
+LONGEST = 0.3
+NAMES = ("/yard0", "/yard1")
+
+
+class Notes(list[str]):
+    """Lines that outlive whoever writes them."""
+
+    def __init__(self, folder: Path, kind: str) -> None:
+        super().__init__()
+        self._file = os.open(folder / "notes", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._kind = kind
+
+    def append(self, line: str) -> None:
+        """Write it down."""
+        os.write(self._file, f"{self._kind} {line}\n".encode())
+
+
+@dataclass
+class Life:
+    """One server, from its start to its end."""
+
+    plane: FakePlane
+    world: World
+    dice: random.Random
+    said: Notes
+    asked: int = 0
+    name: str = field(default_factory=lambda: f"{os.getpid()}")
+
+    def go_on(self) -> None:
+        """Do one thing that a person or an agent does."""
+        self.plane.clock.now = datetime.now(UTC)
+        project = self.dice.choice(self.plane.ledgers.projects.all())
+        if self.dice.random() < 0.1:
+            self.plane.services.afk.reset(
+                project.id, Deed(self.plane.person, "because", "test"), self.plane.clock()
+            )
+            return
+        key = f"{self.name}-{self.asked}"
+        self.asked += 1
+        asker = Asker(**{**self.plane.asker().__dict__, "key": key})
+        issue = self.plane.add_issue(project)
+        order = Order(project.id, Depth.QUICK, "auto", issue=issue)
+        run = self.plane.services.trigger.accept(order, asker, self.plane.clock()).run
+        self.said.append(f"{key} {run.id}")
+        self.plane.rest()
+        for live in [one for one in self.world.processes if self.world.processes[one].is_alive]:
+            self.plane.clock.now = datetime.now(UTC)
+            self.world.end(live, self.dice.choice([0, 1, 1]))
+            self.plane.reaper.reap_once(live)
+        self.plane.rest()
+
+
+@contextmanager
+def begun(folder: Path, runs: str | None, dice: random.Random) -> Iterator[Life]:
+    """A server that has taken over what the one before has left."""
+    world = World(launches=Notes(folder, "started"))
+    for name in NAMES:
+        world.add_origin(name)
+    plane = FakePlane(
+        folder / "data", world, database_url=None, runs_database_url=runs, run_quota=10**6
+    )
+    plane.migrate()
+    for project in plane.ledgers.projects.all():
+        FakeMirrors(world).clone(repository_of(project), progress=lambda *_: None)
+    plane.recover_once()
+    plane.rest()
+    while len(plane.ledgers.projects.all()) < len(NAMES):
+        plane.add_project(world)
+    yield Life(plane, world, dice, Notes(folder, "told"))
+    plane.rest()
+    plane.stop()
+
+
+def main(folder: Path, seed: int, lives: int, runs: str | None) -> None:
+    """Live and be killed so many times; prints how far the last of them came."""
+    for number in range(lives):
+        dice = random.Random(seed * 1000 + number)
+        is_ready, tell = os.pipe()
+        child = os.fork()
+        if not child:
+            with begun(folder, runs, dice) as life:
+                os.write(tell, b"!")
+                while True:
+                    life.go_on()
+        os.close(tell)
+        os.read(is_ready, 1)
+        # its own end, if it comes to one, ends the wait: that is a fault
+        if select.select([is_ready], [], [], dice.uniform(0, LONGEST))[0]:
+            sys.exit("a server ended by itself")
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(is_ready)
+
+
+def check_lives(folder: Path, runs: str | None) -> Counter[str]:
+    """Assert what must hold of a folder in which no server lives; how many runs ended in what."""
+    told = [line.split()[1:] for line in _notes(folder) if line.startswith("told")]
+    started = Counter(line.split()[1] for line in _notes(folder) if line.startswith("started"))
+    with begun(folder, runs, random.Random(0)) as life:
+        plane = life.plane
+        for _ in range(20):
+            plane.clock.now = datetime.now(UTC)
+            plane.tick()
+            for live in [one for one in life.world.processes if life.world.processes[one].is_alive]:
+                life.world.end(live, 1)
+                plane.reaper.reap_once(live)
+                plane.rest()
+        found, resets = _runs_and_resets(plane)
+        strikes = {one.id: one.strikes for one in plane.ledgers.projects.all()}
+        files = [file_of(database.url) for database in plane.stores.all()]
+    for file in files:
+        assert file is not None
+        with closing(sqlite3.connect(file)) as database:
+            assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            assert database.execute("PRAGMA foreign_key_check").fetchall() == []
+    # G1: no run was started twice
+    assert max(started.values(), default=0) <= 1, started
+    # G2: what was answered is there, once, and came to an end with a cause
+    assert Counter(one.idempotency_key for one in found).most_common(1)[0][1] == 1
+    by_key = {one.idempotency_key: one.id for one in found}
+    assert [by_key.get(key) for key, _ in told] == [run_id for _, run_id in told]
+    assert all(one.status in DONE and one.cause and one.released_at for one in found), found
+    # G5: each failure that counts has counted once
+    assert strikes == {one: _count(one, found, resets) for one in strikes}
+    return Counter(one.status for one in found)
+
+
+def _runs_and_resets(plane: FakePlane) -> tuple[list[Run], list[Audit]]:
+    plane.consequences.catch_up()
+    with plane.stores.looking() as session:
+        runs = [run for one in every(session) for run in one.exec(rows_of(Run)).all()]
+        resets = rows_of(Audit).where(Audit.what == "reset")
+        return runs, list(control_of(session).exec(resets).all())
+
+
+def _count(project_id: str, runs: list[Run], resets: list[Audit]) -> int:
+    ends: list[tuple[Any, Any, Any]] = [
+        (one.ended_at, one.status, one.cause)
+        for one in runs
+        if one.project_id == project_id and one.issue
+    ]
+    ends += [(one.at, None, None) for one in resets if one.project_id == project_id]
+    striking = {(str(status), str(cause)) for status, cause in STRIKING}
+    strikes = 0
+    for _, status, cause in sorted(ends, key=lambda end: end[0]):
+        if status in (None, str(Status.SUCCEEDED)):
+            strikes = 0
+        elif (status, cause) in striking:
+            strikes += 1
+    return strikes
+
+
+def _notes(folder: Path) -> list[str]:
+    return (folder / "notes").read_text().splitlines()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4] or None)

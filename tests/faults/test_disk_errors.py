@@ -1,0 +1,90 @@
+"""A disk that does not write (F39): nothing is written any more, everybody is told, all is read."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.records.database import DatabaseSilent
+from app.records.soundness import WritingStopped
+from tests.agents_for_tests.runs import until
+from tests.planes import real_plane
+from tests.servers import RunyardServer, running_server
+
+IN_A_FILE = {"database_url": None, "runs_database_url": None}
+
+
+@contextmanager
+def disk_that_fails(pid: int, said: Path) -> Iterator[None]:
+    """Whatever a process wants to have written through fails with EIO meanwhile."""
+    strace = shutil.which("strace")
+    if strace is None:
+        pytest.skip("NO STRACE: install strace to run this test")
+    calls = "fsync,fdatasync"
+    words = [strace, "-f", "-p", str(pid), "-o", "/dev/null", "-e", f"trace={calls}"]
+    with said.open("wb") as told:
+        process = subprocess.Popen([*words, "-e", f"inject={calls}:error=EIO"], stderr=told)
+    try:
+        until(lambda: said.stat().st_size or process.poll() is not None, "strace is attached", 30)
+        if "attached" not in said.read_text():
+            pytest.skip(f"NO PTRACE: {said.read_text()}")
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RunyardServer]:
+    """A server whose database is a file."""
+    file = f"sqlite:///{tmp_path / 'data' / 'runyard.db'}"
+    with running_server(tmp_path / "data", RUNYARD_DATABASE_URL=file) as server:
+        yield server
+
+
+def test_f39_after_a_failed_fsync_nothing_is_written_until_the_next_start(
+    server: RunyardServer, tmp_path: Path
+) -> None:
+    assert server.process is not None
+    with server.client() as api:
+        assert api.post("/login-links").is_success
+        with disk_that_fails(server.process.pid, tmp_path / "said"):
+            refused = api.post("/login-links")
+        # what was lost at the first is not told by a later one: nothing is tried any more
+        again = api.post("/login-links")
+        for answer in (refused, again):
+            assert answer.status_code == 503, answer.text
+            assert int(answer.headers["retry-after"]) >= 1
+            assert "nothing is written any more. Stop Runyard. Look at the disk" in answer.text
+        assert api.get("/projects").is_success
+        assert api.get("/system").json()["trouble"] == again.json()["detail"]
+        ready = httpx.get(f"{server.url}/readyz")
+        assert (ready.status_code, ready.text) == (503, "the database is not written to")
+    server.stop()
+    with closing(sqlite3.connect(server.data_dir / "runyard.db")) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    server.start()
+    with server.client() as api:
+        assert api.get("/system").json()["trouble"] is None
+        assert api.post("/login-links").is_success
+
+
+@pytest.mark.expects_error_log
+def test_a_database_that_has_become_read_only_is_told_as_one(tmp_path: Path) -> None:
+    with real_plane(tmp_path, **IN_A_FILE) as plane:
+        with plane.database.engine.connect() as connection:
+            # what a file system that was remounted for reading is to SQLite
+            connection.exec_driver_sql("PRAGMA query_only=ON")
+        with pytest.raises(WritingStopped, match="readonly database"):
+            plane.services.accounts.make_link_token(plane.clock())
+        with pytest.raises(DatabaseSilent):
+            plane.add_project()
+        assert "Look at the disk" in plane.stores.trouble()

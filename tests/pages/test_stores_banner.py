@@ -1,0 +1,25 @@
+"""The banner over a page while nothing can be changed: it comes, says what to do, and goes."""
+
+from __future__ import annotations
+
+from nicegui.testing.user import User
+
+from tests.pages.conftest import House, html_of, until
+
+SENTENCE = "The disk <fails>: nothing is written any more. Look at the disk."
+SHOWN = "The disk &lt;fails&gt;: nothing is written any more. Look at the disk."
+
+
+async def test_a_page_says_that_nothing_can_be_changed_and_when_it_can_again(
+    house: House, user: User
+) -> None:
+    await user.open("/settings")
+    assert "stores-banner" not in html_of(user)
+    house.plane.database.trouble = SENTENCE
+    house.plane.store_watch.look_once()
+    await until(lambda: SHOWN in html_of(user))
+    await user.open("/")
+    assert SHOWN in html_of(user), "a page that is opened meanwhile says so, too"
+    house.plane.database.trouble = ""
+    house.plane.store_watch.look_once()
+    await until(lambda: "stores-banner" not in html_of(user))
