@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.native.patience import until
+from tests.native.patience import comes_soon, until
 
 PROGRAMS = ("Xvfb", "xdotool")
 _SIZE = "1400x1000x24"
@@ -54,11 +54,21 @@ class Display:
         self._focus(window)
         self._ask("key", keys)
 
-    def write(self, window: int, words: str) -> None:
-        """Type words, and Return, into a window."""
-        self._focus(window)
-        self._ask("type", "--delay", "2", words)
-        self._ask("key", "Return")
+    def write(self, dialog: int, words: str) -> None:
+        """Type words, and Return, into a dialog until it takes them and closes."""
+
+        def is_taken() -> bool:
+            if not self._shows(dialog):
+                return True
+            # a dialog that has just come may lose the first keys, or the focus
+            self._focus(dialog)
+            if self._ask("getwindowfocus").strip() == str(dialog):
+                self._ask("key", "ctrl+a")
+                self._ask("type", "--delay", "2", words)
+                self._ask("key", "Return")
+            return comes_soon(lambda: not self._shows(dialog))
+
+        until(is_taken)
 
     def dialog(self, title: str) -> int:
         """A dialog of that title, once it is there."""
@@ -77,6 +87,9 @@ class Display:
             pixel = pixels[at : at + 3]
             counts[pixel] = counts.get(pixel, 0) + 1
         return {(p[2], p[1], p[0]): count for p, count in counts.items()}
+
+    def _shows(self, window: int) -> bool:
+        return str(window) in self._ask("search", "--onlyvisible", "--name", ".").split()
 
     def _focus(self, window: int) -> None:
         self._ask("windowfocus", "--sync", str(window))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 PATIENCE_SECONDS = 30.0
+_SOON_SECONDS = 3.0
 _STEP_SECONDS = 0.05
 
 Seen = TypeVar("Seen")
@@ -17,5 +18,13 @@ def until(look: Callable[[], Seen]) -> Seen:
     give_up_at = time.monotonic() + PATIENCE_SECONDS
     while not (seen := look()):
         assert time.monotonic() < give_up_at, f"never came: {look}"
+        time.sleep(_STEP_SECONDS)
+    return seen
+
+
+def comes_soon(look: Callable[[], bool]) -> bool:
+    """Whether `look` sees it within moments: whoever did something may do it again."""
+    give_up_at = time.monotonic() + _SOON_SECONDS
+    while not (seen := look()) and time.monotonic() < give_up_at:
         time.sleep(_STEP_SECONDS)
     return seen
