@@ -29,6 +29,7 @@ from app.records.tracker_ledger import TrackerLedger
 from app.services.floor import Ledgers
 from app.services.leases import RENEW_SECONDS, Leases
 from app.services.run_locks import Locks
+from app.services.store_watch import WATCH_SECONDS, StoreWatch
 from app.services.tenure import Tenure
 from app.services.workers import Workers
 
@@ -54,6 +55,7 @@ class ControlPlane:
         self.feed = Feed()
         self.stores = stores = open_stores(settings, self.feed)
         self.database, self.relays = stores.control, make_relays(stores, self.feed)
+        self.store_watch = StoreWatch(stores, self.feed.publish)
         # every live run may be pushing to a host that is silent, and the rest goes on
         self.workers = Workers(WORKERS + settings.max_live_runs)
         self.metronome = Metronome()
@@ -148,6 +150,7 @@ class ControlPlane:
             self.services.bulk.request,
         ):
             self.metronome.repeat(duty, self.settings.sweep_seconds)
+        self.metronome.repeat(self.store_watch.look_once, WATCH_SECONDS)
         clear_logs = self.services.retention.request
         clear_logs()
         self.metronome.repeat(clear_logs, ROUND_SECONDS)

@@ -15,7 +15,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from app.records.sqlite_files import file_of
 from app.records.tables import Audit, Run
 from app.services.afk import Deed
 from app.services.prechecks import repository_of
-from app.services.submits import Asker, Order
+from app.services.submits import Order
 from tests.fake_planes import FakePlane
 from tests.fakes import FakeMirrors, World
 
@@ -68,12 +68,14 @@ class Life:
         project = self.dice.choice(self.plane.ledgers.projects.all())
         if self.dice.random() < 0.1:
             self.plane.services.afk.reset(
-                project.id, Deed(self.plane.person, "because", "test"), self.plane.clock()
+                project.id,
+                Deed(self.plane.person, "reset", "by a test", "test"),
+                self.plane.clock(),
             )
             return
         key = f"{self.name}-{self.asked}"
         self.asked += 1
-        asker = Asker(**{**self.plane.asker().__dict__, "key": key})
+        asker = replace(self.plane.asker(), key=key)
         issue = self.plane.add_issue(project)
         order = Order(project.id, Depth.QUICK, "auto", issue=issue)
         run = self.plane.services.trigger.accept(order, asker, self.plane.clock()).run
