@@ -9,6 +9,8 @@ from email.utils import parsedate_to_datetime
 from app.api import schemas
 from app.api.client_loop import Caller
 
+READABLE = {"form": "readable"}
+
 
 @dataclass(frozen=True)
 class EntriesPiece:
@@ -27,14 +29,15 @@ class EntriesPiece:
 class LogCalls:
     """Calls on logs."""
 
-    async def log_entries(
-        self: Caller, run_id: str, *, offset: int, limit: int
-    ) -> EntriesPiece | None:
-        """Entries of all lines that begin in a part of a log, None where only bytes are told."""
-        params = {"offset": offset, "limit": limit, "form": "readable"}
+    async def has_log_entries(self: Caller, run_id: str) -> bool:
+        """True where a run's agent writes events that can be told as entries."""
+        answer = await self.send("GET", f"/runs/{run_id}/log", params={"limit": 1} | READABLE)
+        return answer.headers["X-Log-Form"] == READABLE["form"]
+
+    async def log_entries(self: Caller, run_id: str, *, offset: int, limit: int) -> EntriesPiece:
+        """Entries of all lines that begin in a part of a log, where there are entries."""
+        params = {"offset": offset, "limit": limit} | READABLE
         answer = await self.send("GET", f"/runs/{run_id}/log", params=params)
-        if answer.headers["X-Log-Form"] != "readable":
-            return None
         date = answer.headers.get("Last-Modified")
         return EntriesPiece(
             [schemas.LogEntry.model_validate_json(line) for line in answer.content.splitlines()],

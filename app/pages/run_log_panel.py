@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from nicegui import ui
 
@@ -12,17 +15,21 @@ from app.domain.liveness import warn_after
 from app.domain.words import Phase, Status
 from app.pages.components.buttons import button
 from app.pages.components.countdown import iso
+from app.pages.components.entry_lines import entries_html
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain_html
 from app.pages.components.terminal import PLAIN, Style, lines_html
 from app.pages.visit import Visit
-from app.state.run_log import MAX_LINES, LogLine, RunLog
-from app.state.wire import ApiProblem, LogPiece, NoAnswer, RunOut
+from app.state.entry_log import EntryLog
+from app.state.run_log import MAX_LINES, RunLog
+from app.state.wire import ApiProblem, EntriesPiece, LogPiece, NoAnswer, RunOut
 
 # A burst is added to the newest chunk while that is short, so few lines travel twice.
 CHUNK_LINES = 40
 BIG_CHUNK_LINES = 500
+READABLE, RAW = "Readable", "Raw"
+Draw = Callable[[Any, Style], tuple[str, Style]]
 
 
 @dataclass
@@ -34,11 +41,17 @@ class _Chunk:
 
 
 class LogPanel:
-    """The log of one run, bounded to `MAX_LINES` lines on the server and in the browser."""
+    """The log of one run, bounded to `MAX_LINES` lines on the server and in the browser.
+
+    What an agent with an event stream writes is shown as entries, or raw where one likes.
+    """
 
     def __init__(self, visit: Visit, run_id: str) -> None:
         self._visit, self._run_id = visit, run_id
-        self._log = RunLog(self._read)
+        self._log: RunLog | EntryLog = RunLog(self._read)
+        self._html: Draw = lines_html
+        self._has_entries = False
+        self._forms: dict[str, ui.element] = {}
         self._chunks: deque[_Chunk] = deque()
         self._lock = asyncio.Lock()
         self._is_asked_again = False
@@ -48,11 +61,26 @@ class LogPanel:
     async def load(self) -> None:
         """Read the end of the log before it is drawn."""
         try:
+            self._has_entries = await self._visit.api.has_log_entries(self._run_id)
+        except (ApiProblem, NoAnswer) as problem:
+            self._visit.refuse(problem)
+            return
+        self._take_form(READABLE if self._has_entries else RAW)
+        await self._look_at_end()
+        if not self._log.lines:
+            self._gone = await self._removal()
+
+    def _take_form(self, form: str) -> None:
+        if form == READABLE:
+            self._log, self._html = EntryLog(self._read_entries), entries_html
+        else:
+            self._log, self._html = RunLog(self._read), lines_html
+
+    async def _look_at_end(self) -> None:
+        try:
             await self._log.look_at_end()
         except (ApiProblem, NoAnswer) as problem:
             self._visit.refuse(problem)
-        if not self._log.lines:
-            self._gone = await self._removal()
 
     async def _removal(self) -> str:
         """What is said in the place of a log that is not kept any more."""
@@ -129,6 +157,8 @@ class LogPanel:
             ui.html("<span data-word>Following</span>", sanitize=clean, tag="span")
         self._follow = follow
         follow.on("click", self._follow_again)
+        if self._has_entries:
+            self._draw_switch()
         find = ui.element("input").classes("find").props("type=search data-log-find")
         find.props('placeholder="Find in the log" aria-label="Find in the log"')
         count = '<span class="count" data-log-count role="status"></span>'
@@ -140,6 +170,30 @@ class LogPanel:
         link += 'title="Download the log" aria-label="Download the log"><span class="only-wide">'
         link += 'Download</span><span class="only-narrow">↓</span></a>'
         ui.html(link, sanitize=clean, tag="span")
+
+    def _draw_switch(self) -> None:
+        with ui.element("div").classes("seg forms") as switch:
+            switch.props('role=group aria-label="Form of the log"')
+            for form in (READABLE, RAW):
+                with ui.element("button").props("type=button") as made:
+                    ui.html(form, sanitize=clean, tag="span")
+                made.on("click", partial(self._choose, form)).mark(f"log-{form.lower()}")
+                self._forms[form] = made
+        self._mark_form(READABLE)
+
+    def _mark_form(self, chosen: str) -> None:
+        for form, made in self._forms.items():
+            made.props(f"aria-pressed={'true' if form == chosen else 'false'}")
+
+    async def _choose(self, form: str) -> None:
+        """Show the log in another form, from its end."""
+        async with self._lock:
+            self._take_form(form)
+            await self._look_at_end()
+            with self._visit.client:
+                self._mark_form(form)
+                self._draw_anew()
+        await self.catch_up()
 
     async def _look_earlier(self) -> None:
         async with self._lock:
@@ -155,24 +209,25 @@ class LogPanel:
         if not self._log.is_detached:
             return
         async with self._lock:
-            await self.load()
+            await self._look_at_end()
             with self._visit.client:
                 self._draw_anew()
+        await self.catch_up()
 
     def _draw_anew(self) -> None:
         self._lines.clear()
         self._chunks.clear()
         self._add(list(self._log.lines), BIG_CHUNK_LINES)
 
-    def _add(self, lines: list[LogLine], size: int = CHUNK_LINES) -> None:
+    def _add(self, lines: list[Any], size: int = CHUNK_LINES) -> None:
         for start in range(0, len(lines), size):
             self._add_chunk(lines[start : start + size], size)
         while sum(chunk.lines for chunk in self._chunks) > MAX_LINES:
             self._chunks.popleft().element.delete()
         self._show_edges()
 
-    def _add_in_front(self, lines: list[LogLine]) -> None:
-        html, style = lines_html(lines)
+    def _add_in_front(self, lines: list[Any]) -> None:
+        html, style = self._html(lines, PLAIN)
         with self._lines:
             element = ui.html(html, sanitize=clean)
         element.move(target_index=0)
@@ -181,9 +236,9 @@ class LogPanel:
             self._chunks.pop().element.delete()
         self._show_edges()
 
-    def _add_chunk(self, lines: list[LogLine], size: int) -> None:
+    def _add_chunk(self, lines: list[Any], size: int) -> None:
         last = self._chunks[-1] if self._chunks else None
-        html, style = lines_html(lines, last.end_style if last else PLAIN)
+        html, style = self._html(lines, last.end_style if last else PLAIN)
         if last is not None and last.lines + len(lines) <= size:
             last.html, last.end_style = last.html + html, style
             last.lines += len(lines)
@@ -199,7 +254,10 @@ class LogPanel:
         last = log.open_line
         self._empty.set_visibility(not self._chunks and last is None)
         style = self._chunks[-1].end_style if self._chunks else PLAIN
-        self._open.set_content(lines_html([last], style)[0] if last else "")
+        self._open.set_content(self._html([last], style)[0] if last else "")
 
     async def _read(self, offset: int, limit: int) -> LogPiece:
         return await self._visit.api.log(self._run_id, offset=offset, limit=limit)
+
+    async def _read_entries(self, offset: int, limit: int) -> EntriesPiece:
+        return await self._visit.api.log_entries(self._run_id, offset=offset, limit=limit)
