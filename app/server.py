@@ -38,6 +38,7 @@ from app.api import (
     parked,
     problems,
     projects,
+    quarantine,
     retry,
     runs,
     sign_in,
@@ -170,6 +171,7 @@ def _build_api(services: Any, live: LiveStream) -> FastAPI:
     api.include_router(issues.routes(services))
     api.include_router(afk.routes(services))
     api.include_router(parked.routes(services))
+    api.include_router(quarantine.routes(services))
     api.include_router(retry.routes(services))
     api.include_router(limits.routes(services))
     api.include_router(events.routes(services, live, epoch=secrets.token_hex(4)))

@@ -73,6 +73,10 @@ class LoopCalls:
         body = {"project_id": project_id, "branch": branch, "confirm": confirm}
         return await self.tell(schemas.Discarded, "POST", "/parked/discard", body)
 
+    async def try_again(self: Caller, key: str) -> schemas.StuckOut:
+        """Let something that was left to a person be tried again."""
+        return await self.tell(schemas.StuckOut, "POST", f"/quarantine/{key}/retry", {})
+
     async def deliver(self: Caller, run_id: str, key: str | None = None) -> schemas.RunOut:
         """Push a run's kept commits and open its change request."""
         return await self.tell(schemas.RunOut, "POST", f"/runs/{run_id}/deliver", {}, key)

@@ -13,6 +13,7 @@ from app.api.schemas import (
     RecentFailure,
     ReportOut,
     RunOut,
+    StuckOut,
     TimelineEvent,
     UsageLimit,
     UsageOut,
@@ -89,6 +90,7 @@ def project_out(view: ProjectView) -> ProjectOut:
         recent_runs=[_bar(run) for run in view.newest],
         hold=view.hold,
         usage_limit=UsageLimit.model_validate(view.usage_hold) if view.usage_hold else None,
+        stuck=[StuckOut.model_validate(one) for one in view.stuck],
     )
 
 

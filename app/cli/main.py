@@ -27,6 +27,7 @@ from app.cli import (
     restore,
     runs,
     serving,
+    stuck,
 )
 from app.cli.connection import Misused, Refused, Unreachable
 from app.cli.options import DataDir, example
@@ -46,6 +47,7 @@ PARTS = (
     batch,
     afk,
     parked,
+    stuck,
     quota,
     limits,
     keys,

@@ -17,6 +17,7 @@ from app.pages.components.plain_sight import plain, plain_html
 from app.pages.components.runs_table import may_retry
 from app.pages.components.status_pill import pill_of
 from app.pages.frame import Page
+from app.pages.run_stuck import StuckBanner
 from app.pages.theme import look_of
 from app.pages.visit import Visit
 from app.state.durations import took
@@ -55,6 +56,7 @@ class RunHeader:
                 "Release", "Release without proof?", release, kind="danger", mark="release-run"
             )
         self._why = ui.html("", sanitize=clean)
+        self._stuck = StuckBanner(visit)
         self._chips = ui.html("", sanitize=clean)
 
     def show(self, run: RunOut, word: str, retrying: str) -> None:
@@ -65,6 +67,7 @@ class RunHeader:
         self._pill.set_content(status_html(run, self._visit))
         self._chips.set_content(f'<div class="chips">{chips_html(run)}</div>')
         self._why.set_content(why_html(run, self._left_html(run)))
+        self._stuck.show(run)
         self._stop.set_visibility(run.phase is not Phase.DONE)
         self._stop.set_text(word or "Stop")
         self._stop.set_enabled(not word)

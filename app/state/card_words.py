@@ -102,6 +102,7 @@ class NeedKind(StrEnum):
 
     BROKEN = "broken"
     PAUSED = "paused"
+    STUCK = "stuck"
     PARKED = "parked"
 
 
@@ -126,9 +127,18 @@ def needs_of(project: ProjectOut) -> list[Need]:
         needs.append(Need(NeedKind.BROKEN, name, "broken", path))
     elif project.paused:
         needs.append(Need(NeedKind.PAUSED, name, f"paused · {project.strikes} fails", path))
+    if project.stuck:
+        count = len(project.stuck)
+        needs.append(Need(NeedKind.STUCK, name, f"{count} stuck", _way_to(project), count))
     if parked:
         needs.append(Need(NeedKind.PARKED, name, f"{parked} parked", "/parked", parked))
     return needs
+
+
+def _way_to(project: ProjectOut) -> str:
+    """Where that is seen to which Runyard cannot go on with: a run's page, else doctor's lines."""
+    run_id = project.stuck[0].run_id
+    return f"/runs/{run_id}" if run_id else "/settings"
 
 
 class Act(StrEnum):

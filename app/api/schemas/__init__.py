@@ -18,7 +18,7 @@ from app.api.schemas.batches import (
     BulkOut,
     Bulks,
 )
-from app.api.schemas.figures import DayFigures, FiguresOut, ProjectFigures
+from app.api.schemas.figures import DayFigures, FiguresOut, ProjectCounts, ProjectFigures
 from app.api.schemas.issues import (
     MAX_BODY_BYTES,
     ChangeOut,
@@ -82,6 +82,7 @@ from app.api.schemas.projects import (
     RecentFailure,
     Tracker,
 )
+from app.api.schemas.quarantine import QuarantineOut, StuckOut
 from app.api.schemas.retention import LeavingOut, RetentionOut
 from app.api.schemas.runs import (
     DeliveryOut,
@@ -172,11 +173,13 @@ __all__ = [
     "Parked",
     "ParkedOut",
     "ProjectChange",
+    "ProjectCounts",
     "ProjectFigures",
     "ProjectOut",
     "ProjectSettings",
     "Projects",
     "Provenance",
+    "QuarantineOut",
     "QuotaOut",
     "ReceiverOut",
     "RecentFailure",
@@ -190,6 +193,7 @@ __all__ = [
     "RunsPage",
     "SettingOut",
     "StopOrder",
+    "StuckOut",
     "SystemOut",
     "Tag",
     "Text",

@@ -43,3 +43,11 @@ class ProjectFigures(Answer):
 
     items: list[DayFigures]
     totals: FiguresOut
+
+
+class ProjectCounts(Answer):
+    """How much there is of a project; null where another tracker keeps it."""
+
+    runs: int
+    open_issues: int | None
+    open_changes: int | None

@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from app.api.schemas.limits import UsageLimit
 from app.api.schemas.parts import Answer, Body, BranchName, Moment, Prose, TaskText, Text
+from app.api.schemas.quarantine import StuckOut
 from app.domain.words import Status
 
 Argv = Annotated[list[Annotated[str, StringConstraints(max_length=4000)]], Field(max_length=100)]
@@ -128,6 +129,7 @@ class ProjectOut(Answer):
     recent_runs: list[Bar] = Field(default_factory=list)
     hold: str | None = None
     usage_limit: UsageLimit | None = None
+    stuck: list[StuckOut] = Field(default_factory=list)
     archived_at: Moment | None = None
     created_at: Moment
 
