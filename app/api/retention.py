@@ -5,6 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from app.api.schemas import LeavingOut, RetentionOut
+from app.api.schemas.retention import CopiesOut
+from app.services.copy_retention import CopyStanding
 from app.services.plane import Services
 from app.services.retention import SHOWN, Standing
 
@@ -15,14 +17,15 @@ def routes(services: Services) -> APIRouter:
 
     @router.get("/retention")
     def retention() -> RetentionOut:
-        """What is kept, and which logs go at the next round, oldest first."""
-        return retention_out(services.retention.standing(services.clock()))
+        """What is kept, and which logs and copies go at the next round, oldest first."""
+        desk = services.retention
+        return retention_out(desk.standing(services.clock()), desk.copies.standing())
 
     return router
 
 
-def retention_out(standing: Standing) -> RetentionOut:
-    """The standing, with the first of what goes."""
+def retention_out(standing: Standing, copies: CopyStanding) -> RetentionOut:
+    """Both standings, with the first of what goes."""
     return RetentionOut(
         keep_days=standing.terms.keep_days,
         keep_gb=standing.terms.keep_gb,
@@ -32,4 +35,16 @@ def retention_out(standing: Standing) -> RetentionOut:
         leaving_bytes=standing.leaving_bytes,
         next_at=standing.next_at,
         leaving=[LeavingOut.model_validate(one) for one in standing.leaving[:SHOWN]],
+        copies=CopiesOut(
+            kept=copies.kept,
+            bytes=copies.bytes,
+            unmeasured=copies.unmeasured,
+            staying=copies.staying,
+            staying_bytes=copies.staying_bytes,
+            leaving_copies=len(copies.leaving),
+            leaving_bytes=copies.leaving_bytes,
+            next_at=copies.next_at,
+            looked_at=copies.looked_at,
+            leaving=[LeavingOut.model_validate(one) for one in copies.leaving[:SHOWN]],
+        ),
     )

@@ -146,7 +146,42 @@ def _told(value: str) -> str:
 
 
 def retention_html(kept: RetentionOut, visit: Visit) -> str:
-    """How much is kept of runs that are over, and which logs go next."""
+    """How much is kept of runs that are over, and which logs and copies go next."""
+    going = [("log", one) for one in kept.leaving]
+    going += [("copy", one) for one in kept.copies.leaving]
+    rows = "".join(
+        f'<tr><td><a class="m" href="/runs/{text(one.run_id)}">{text(shorten(one.run_id))}</a></td>'
+        f"<td>{what}</td><td>ended {ago_html(one.ended_at, visit.now())}</td>"
+        f'<td>{size_words(one.bytes)}</td><td class="sub">{WHY[one.because]}</td></tr>'
+        for what, one in going
+    )
+    table = f'<table class="t fold"><tbody>{rows}</tbody></table>' if rows else ""
+    work = "Rows, and work that is not merged, stay."
+    return (
+        f'<h2 class="above">What is kept</h2><p class="sub">{_logs_told(kept)}</p>'
+        f'<p class="sub">{_copies_told(kept)} {work}</p>{table}'
+    )
+
+
+def _copies_told(kept: RetentionOut) -> str:
+    copies = kept.copies
+    said = f"Working copies: {_copies(copies.kept)}, {size_words(copies.bytes)}."
+    if copies.unmeasured:
+        said += f" {copies.unmeasured} of them not measured yet."
+    if copies.leaving_copies:
+        size = size_words(copies.leaving_bytes)
+        said += f" At the next round: {_copies(copies.leaving_copies)}, {size}."
+    if copies.staying:
+        size = size_words(copies.staying_bytes)
+        said += f' <a href="/parked">{_copies(copies.staying)} with work</a>, {size}, stay.'
+    return said
+
+
+def _copies(number: int) -> str:
+    return "1 copy" if number == 1 else f"{number} copies"
+
+
+def _logs_told(kept: RetentionOut) -> str:
     said = f"Kept: {counted(kept.kept_runs, 'log')}, {size_words(kept.kept_bytes)}."
     if kept.leaving_runs:
         size = size_words(kept.leaving_bytes)
@@ -155,15 +190,7 @@ def retention_html(kept: RetentionOut, visit: Visit) -> str:
         said += f" The oldest goes on {kept.next_at:%d %B %Y}."
     else:
         said += " None of them goes at the next round."
-    rows = "".join(
-        f'<tr><td><a class="m" href="/runs/{text(one.run_id)}">{text(shorten(one.run_id))}</a></td>'
-        f"<td>ended {ago_html(one.ended_at, visit.now())}</td><td>{size_words(one.bytes)}</td>"
-        f'<td class="sub">{WHY[one.because]}</td></tr>'
-        for one in kept.leaving
-    )
-    table = f'<table class="t fold"><tbody>{rows}</tbody></table>' if rows else ""
-    work = "Rows, and the work of parked runs, stay."
-    return f'<h2 class="above">What is kept</h2><p class="sub">{said} {work}</p>{table}'
+    return said
 
 
 def limits_html(settings: list[SettingOut]) -> str:

@@ -69,6 +69,7 @@ COMMANDS: dict[str, list[str]] = {
     "afk next": ["mill", "--json"],
     "afk failures": ["mill", "--json"],
     "afk reset": ["mill", "--json"],
+    "parked kept": ["--json"],
     "parked list": ["-p", "mill", "--json"],
     "parked discard": ["{branch}", "-p", "mill", "--confirm", "{branch}", "--json"],
     "limits list": ["--json"],

@@ -8,7 +8,7 @@ from app.api.schemas.parts import Answer, Moment
 
 
 class LeavingOut(Answer):
-    """A log that goes at the next round; `because` is age or size."""
+    """A log or a copy that goes at the next round; `because` is age or size."""
 
     run_id: str
     ended_at: Moment
@@ -16,8 +16,28 @@ class LeavingOut(Answer):
     because: Literal["age", "size"]
 
 
+class CopiesOut(Answer):
+    """Working copies of runs that are over, as the last round saw them.
+
+    `bytes` are of those that have been measured. `staying` are due, too, and hold work that is
+    nowhere else. `leaving` names the first of those that go once they were shown for an hour;
+    `looked_at` is null before the first round.
+    """
+
+    kept: int
+    bytes: int
+    unmeasured: int
+    staying: int
+    staying_bytes: int
+    leaving_copies: int
+    leaving_bytes: int
+    next_at: Moment | None
+    looked_at: Moment | None
+    leaving: list[LeavingOut]
+
+
 class RetentionOut(Answer):
-    """What is kept on disk and what goes next; `leaving` names the first of them.
+    """Which logs are kept on disk and what goes next; `leaving` names the first of them.
 
     `keep_days` and `keep_gb` are 0 where nothing goes by them; `next_at` is when the oldest log
     that stays for now comes of age.
@@ -31,3 +51,4 @@ class RetentionOut(Answer):
     leaving_bytes: int
     next_at: Moment | None
     leaving: list[LeavingOut]
+    copies: CopiesOut
