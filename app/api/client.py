@@ -143,6 +143,10 @@ class ApiClient(BatchCalls, IssueCalls, LogCalls, LoopCalls, NotificationCalls):
         path = f"/projects/{project_id}/figures"
         return await self.ask(schemas.ProjectFigures, path, days=days)
 
+    async def counts(self, project_id: str) -> schemas.ProjectCounts:
+        """How many runs, open issues and open change requests a project has."""
+        return await self.ask(schemas.ProjectCounts, f"/projects/{project_id}/counts")
+
     async def add_project(self, new: schemas.NewProject) -> schemas.ProjectOut:
         """Register a repository."""
         return await self.tell(schemas.ProjectOut, "POST", "/projects", new)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from app.api.schemas import DayFigures, FiguresOut, ProjectFigures
+from app.api.schemas import DayFigures, FiguresOut, ProjectCounts, ProjectFigures
 from app.domain.figures import NOTHING, Figures
 from app.services.plane import Services
 
@@ -14,7 +14,7 @@ MAX_DAYS = 366
 
 
 def routes(services: Services) -> APIRouter:
-    """`/projects/{id}/figures`."""
+    """`/projects/{id}/figures` and `/projects/{id}/counts`."""
     router = APIRouter(tags=["projects"])
 
     @router.get("/projects/{project_id}/figures")
@@ -27,6 +27,11 @@ def routes(services: Services) -> APIRouter:
             items=[DayFigures(day=day, **_told(one)) for day, one in found.items()],
             totals=FiguresOut(**_told(sum(found.values(), NOTHING))),
         )
+
+    @router.get("/projects/{project_id}/counts")
+    def counts(project_id: str) -> ProjectCounts:
+        """How many runs, open issues and open change requests a project has."""
+        return ProjectCounts.model_validate(services.figures.counts(project_id))
 
     return router
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from nicegui import ui
 
 from app.pages.addresses import page_at
 from app.pages.components.markdown import format_markdown
 from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain
-from app.pages.components.tabs import Tabs, chosen_tab
+from app.pages.components.tabs import chosen_tab
 from app.pages.dress import dress_issues
 from app.pages.frame import frame
 from app.pages.issue_panel import IssuePanel
 from app.pages.project_changes import ChangesTab
 from app.pages.project_door import enter, enter_project
 from app.pages.project_issues import IssuesTab
+from app.pages.project_tabs import ProjectTabs
 from app.state.door import Door
 from app.state.wire import ApiClient, IssueOut, ProjectOut
 
@@ -36,9 +39,10 @@ def register(door: Door) -> None:
                 ui.html(text(ELSEWHERE), sanitize=clean).classes("card none")
                 return
             chosen = chosen_tab(TABS, tab)
-            row = Tabs(TABS, chosen, about=f"The tracker of {plain(project.name)}")
-            shown = (IssuesTab if chosen == "Issues" else ChangesTab)(visit, project, row)
-        await shown.load()
+            about = f"The tracker of {plain(project.name)}"
+            tabs = ProjectTabs(visit, project, TABS, chosen, about=about)
+            shown = (IssuesTab if chosen == "Issues" else ChangesTab)(visit, project)
+        await asyncio.gather(shown.load(), tabs.look())
 
     @page_at("/projects/{project_id}/issues/{number}")
     async def issue_page(project_id: str, number: str) -> None:

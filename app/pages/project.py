@@ -21,7 +21,7 @@ from app.pages.components.project_card import (
     trouble_html,
 )
 from app.pages.components.project_controls import ProjectControls
-from app.pages.components.tabs import Tabs, chosen_tab
+from app.pages.components.tabs import chosen_tab
 from app.pages.frame import Page, frame
 from app.pages.project_changes import ChangesTab, read_change
 from app.pages.project_charts import ChartsTab
@@ -29,6 +29,7 @@ from app.pages.project_door import enter, enter_project
 from app.pages.project_issues import IssuesTab
 from app.pages.project_runs import RunsTab
 from app.pages.project_settings import SettingsTab
+from app.pages.project_tabs import ProjectTabs
 from app.pages.visit import Visit
 from app.state.card_words import sentence_of
 from app.state.door import Door
@@ -55,9 +56,9 @@ def register(door: Door) -> None:
             return
         visit, project = entered
         chosen = chosen_tab(_tabs_of(project), tab)
-        with _framed(visit, project, chosen) as (row, sweep):
-            shown = TABS[chosen](visit, project, row)
-        await asyncio.gather(shown.load(), sweep.look())
+        with _framed(visit, project, chosen) as (tabs, sweep):
+            shown = TABS[chosen](visit, project)
+        await asyncio.gather(shown.load(), sweep.look(), tabs.look())
 
     @page_at("/projects/{project_id}/changes/{number}")
     async def change_page(project_id: str, number: str) -> None:
@@ -65,9 +66,9 @@ def register(door: Door) -> None:
         if entered is None:
             return
         visit, (project, change, diff) = entered
-        with _framed(visit, project, "Changes") as (row, sweep):
-            shown = ChangesTab(visit, project, row, opened=change, diff=diff)
-        await asyncio.gather(shown.load(), sweep.look())
+        with _framed(visit, project, "Changes") as (tabs, sweep):
+            shown = ChangesTab(visit, project, opened=change, diff=diff)
+        await asyncio.gather(shown.load(), sweep.look(), tabs.look())
 
 
 async def _find_change(
@@ -83,14 +84,17 @@ def _tabs_of(project: ProjectOut) -> list[str]:
 
 
 @contextmanager
-def _framed(visit: Visit, project: ProjectOut, chosen: str) -> Iterator[tuple[Tabs, NextSweep]]:
+def _framed(
+    visit: Visit, project: ProjectOut, chosen: str
+) -> Iterator[tuple[ProjectTabs, NextSweep]]:
     """The frame with the project's head; the chosen tab's content goes inside the `with`."""
     crumbs = [("Projects", "/")]
     with frame(visit, title=project.name, active="projects", crumbs=crumbs) as page:
         ProjectScreen(visit, page, project)
         sweep = NextSweep(visit, project)
         path, about = f"/projects/{project.id}", f"Parts of {project.name}"
-        yield Tabs(_tabs_of(project), chosen, about=about, path=path), sweep
+        names = _tabs_of(project)
+        yield ProjectTabs(visit, project, names, chosen, about=about, path=path), sweep
 
 
 class ProjectScreen:

@@ -15,7 +15,6 @@ from app.pages.components.diff_view import diff_html
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain_html
-from app.pages.components.tabs import Tabs
 from app.pages.dress import dress_runs
 from app.pages.visit import Visit
 from app.state.optimistic import OptimisticRows
@@ -38,12 +37,11 @@ class ChangesTab:
         self,
         visit: Visit,
         project: ProjectOut,
-        tabs: Tabs,
         *,
         opened: ChangeOut | None = None,
         diff: str = "",
     ) -> None:
-        self._visit, self._tabs = visit, tabs
+        self._visit = visit
         self._id, self._base = project.id, project.base_branch
         self._opened = opened.number if opened else None
         self._changes: OptimisticRows[ChangeOut] = OptimisticRows(_key_of, lambda c: c.number)
@@ -77,7 +75,6 @@ class ChangesTab:
         if self._visit.client.is_deleted:
             return
         changes = self._changes.visible()
-        self._tabs.count("Changes", sum(c.state == "open" for c in changes))
         listed = [c for c in changes if c.number != self._opened]
         self._none.set_visibility(not changes)
         self._list.set_visibility(bool(listed))

@@ -16,7 +16,6 @@ from app.pages.components.charts import (
 )
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, counted, text
-from app.pages.components.tabs import Tabs
 from app.pages.dress import dress_charts
 from app.pages.visit import Visit
 from app.state.durations import took
@@ -31,7 +30,7 @@ NO_COST = "No agent told what it cost."
 class ChartsTab:
     """Four charts and the same figures as a table; a run that ends changes their bars."""
 
-    def __init__(self, visit: Visit, project: ProjectOut, tabs: Tabs) -> None:
+    def __init__(self, visit: Visit, project: ProjectOut) -> None:
         self._visit, self._id = visit, project.id
         self._is_archived = project.archived_at is not None
         self._days = chosen_range(visit.client.request.query_params.get("days", ""))

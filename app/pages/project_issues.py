@@ -11,7 +11,6 @@ from app.pages.components.buttons import button
 from app.pages.components.issue_words import issue_html
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, text
-from app.pages.components.tabs import Tabs
 from app.pages.issue_form import IssueForm
 from app.pages.new_run import open_run_dialog
 from app.pages.visit import Visit
@@ -24,10 +23,9 @@ ROWS = 50
 class IssuesTab:
     """Open issues, or the closed ones, lowest number first; each says why it waits."""
 
-    def __init__(self, visit: Visit, project: ProjectOut, tabs: Tabs) -> None:
+    def __init__(self, visit: Visit, project: ProjectOut) -> None:
         self._visit = visit
         self._id = project.id
-        self._tabs = tabs
         self._limit = ROWS
         self._query = dict(visit.client.request.query_params)
         self._issues = IssueList(IssueFilter.from_query(self._query))
@@ -55,7 +53,6 @@ class IssuesTab:
         if self._visit.client.is_deleted:
             return
         shown = self._issues.shown()
-        self._tabs.count("Issues", self._issues.counts["open"])
         self._filters.set_content(self._filters_html())
         self._none.set_content(self._none_html())
         self._new.set_visibility(not self._is_archived)

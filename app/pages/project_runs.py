@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from nicegui import ui
 
-from app.pages.components.tabs import Tabs
 from app.pages.runs_list import RunsList
 from app.pages.visit import Visit
 from app.state.run_board import RunFilters
@@ -16,7 +15,7 @@ ROWS = 20
 class RunsTab:
     """A table that follows the project's runs."""
 
-    def __init__(self, visit: Visit, project: ProjectOut, tabs: Tabs) -> None:
+    def __init__(self, visit: Visit, project: ProjectOut) -> None:
         runs = RunsList(visit, RunFilters(project_id=project.id), rows=ROWS)
         runs.draw(when_empty="No runs yet. Press New run.")
         ui.link("All runs of this project", f"/runs?project={project.id}").classes("under")

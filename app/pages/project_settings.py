@@ -7,7 +7,6 @@ from nicegui import ui
 from app.pages.components.archive_button import archive_button
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, text
-from app.pages.components.tabs import Tabs
 from app.pages.dress import dress_runs
 from app.pages.project_settings_form import SettingsFormView
 from app.pages.visit import Visit
@@ -24,7 +23,7 @@ ARCHIVING = (
 class SettingsTab:
     """What the project was told, to change; of an archived one, to read."""
 
-    def __init__(self, visit: Visit, project: ProjectOut, tabs: Tabs) -> None:
+    def __init__(self, visit: Visit, project: ProjectOut) -> None:
         self._visit, self._id = visit, project.id
         dress_runs()
         with ui.element("div").classes("settings-tab"):

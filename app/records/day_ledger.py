@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, date
 
-from sqlalchemy import Date, bindparam, text
+from sqlalchemy import Date, bindparam, func, literal, text
 from sqlmodel import col, select
 
-from app.domain.figures import NAMES, NOTHING, Figures, figures_of
+from app.domain.figures import NAMES, NOTHING, OUTCOMES, Figures, figures_of
 from app.domain.words import Status
 from app.records.database import Transaction
 from app.records.routing import Stores
@@ -69,6 +69,30 @@ class DayLedger:
         for database in self._stores.holding_runs():
             with database.reading() as session:
                 total = sum(map(_figures, session.exec(query)), total)
+        return total
+
+    def count_runs(self, project_id: str) -> int:
+        """Every run of a project: those that ended from the days, the others one by one.
+
+        Both in one reading of a database, so that a run which ends just now is counted once.
+        """
+        ended = sum((getattr(ProjectDay, name) for name in OUTCOMES), start=literal(0))
+        query = select(
+            select(func.coalesce(func.sum(ended), 0))
+            .where(ProjectDay.project_id == project_id)
+            .scalar_subquery()
+            + select(func.count())
+            .where(
+                Run.project_id == project_id,
+                col(Run.released_at).is_(None),
+                col(Run.ended_at).is_(None),
+            )
+            .scalar_subquery()
+        )
+        total = 0
+        for database in self._stores.holding_runs():
+            with database.reading() as session:
+                total += int(session.exec(query).one())
         return total
 
 

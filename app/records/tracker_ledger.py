@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Text, cast, update
+from sqlalchemy import Text, cast, func, update
 from sqlmodel import col, select
 
 from app.records.database import Transaction
@@ -43,6 +43,16 @@ class TrackerLedger:
         query = select(IssueRow).where(IssueRow.project_id == project_id)
         with self.stores.control.reading() as session:
             return list(session.exec(query.order_by(col(IssueRow.number))).all())
+
+    def count_open(self, project_id: str) -> tuple[int, int]:
+        """How many issues and how many change requests of a project are open."""
+        counts = (
+            select(func.count()).where(kind.project_id == project_id, kind.state == "open")
+            for kind in (IssueRow, ChangeRequest)
+        )
+        with self.stores.control.reading() as session:
+            issues, changes = (session.exec(query).one() for query in counts)
+        return issues, changes
 
     def add_issue(
         self, project_id: str, *, title: str, body: str, labels: list[str], now: datetime

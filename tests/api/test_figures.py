@@ -38,6 +38,20 @@ def test_runs_that_ended_are_in_the_figures_at_once(shop: Workshop) -> None:
     assert (system["success_rate"], system["ended_7d"]) == (1.0, 1)
 
 
+def test_what_there_is_of_a_project_is_counted(shop: Workshop) -> None:
+    project_id = shop.add_project("counted")
+    path = f"/projects/{project_id}/counts"
+    assert shop.api.get(path).json() == {"runs": 0, "open_issues": 0, "open_changes": 0}
+    shop.issue(project_id)
+    shop.delivered(project_id)
+    waits = shop.start(project_id, "later", delay=3600)
+    assert shop.api.get(path).json() == {"runs": 2, "open_issues": 1, "open_changes": 1}
+    shop.stop(waits["id"])
+    closed = {"state": "closed"}
+    assert shop.api.patch(f"/projects/{project_id}/issues/1", json=closed).status_code == 200
+    assert shop.api.get(path).json() == {"runs": 2, "open_issues": 0, "open_changes": 1}
+
+
 @pytest.mark.parametrize("days", [0, 367, "x", ""])
 def test_days_that_make_no_sense_are_refused(shop: Workshop, days: object) -> None:
     path = f"/projects/{shop.projects['shop']['id']}/figures"
@@ -45,5 +59,6 @@ def test_days_that_make_no_sense_are_refused(shop: Workshop, days: object) -> No
 
 
 def test_an_unknown_project_has_no_figures(shop: Workshop) -> None:
-    answer = shop.api.get("/projects/proj_nothing/figures")
-    assert (answer.status_code, problem(answer)["error"]) == (404, "not_found")
+    for path in ("figures", "counts"):
+        answer = shop.api.get(f"/projects/proj_nothing/{path}")
+        assert (answer.status_code, problem(answer)["error"]) == (404, "not_found")

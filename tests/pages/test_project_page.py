@@ -46,6 +46,17 @@ async def test_an_issue_written_elsewhere_appears_without_a_reload(
     await until(lambda: "From a script" in html_of(user))
 
 
+async def test_every_tab_says_how_much_is_behind_it_and_follows(
+    house: House, user: User, project: ProjectOut
+) -> None:
+    api = house.api_of(user)
+    await user.open(f"/projects/{project.id}?tab=settings")
+    await until(lambda: {"Issues 0", "Runs 0", "Changes 0"} <= set(html_of(user).split("\n")))
+    await api.tell(IssueOut, "POST", f"/projects/{project.id}/issues", NewIssue(title="One"))
+    await api.start_run(RunOrder(project_id=project.id), str(uuid.uuid4()))
+    await until(lambda: {"Issues 1", "Runs 1", "Changes 1"} <= set(html_of(user).split("\n")))
+
+
 async def test_a_delivered_change_can_be_merged_from_its_row(
     house: House, user: User, project: ProjectOut
 ) -> None:

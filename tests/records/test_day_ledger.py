@@ -57,6 +57,21 @@ def kept(stores: Stores) -> Days:
     }
 
 
+def counted(stores: Stores) -> dict[str, int]:
+    """How many runs each project is said to have."""
+    return {project_id: DayLedger(stores).count_runs(project_id) for project_id in PROJECTS}
+
+
+def listed(stores: Stores) -> dict[str, int]:
+    """How many it has."""
+    found: dict[str, int] = dict.fromkeys(PROJECTS, 0)
+    for database in stores.holding_runs():
+        with database.reading() as session:
+            for project_id in session.exec(select(Run.project_id)):
+                found[project_id] += 1
+    return found
+
+
 def move(ledger: RunLedger, run: Run, signal: Signal, now: datetime, **columns: Any) -> Run | None:
     with ledger.stores.owner_of(run.id).transaction() as tx:
         words = {"kind": "note", "sentence": str(signal)}
@@ -118,6 +133,8 @@ def test_days_lie_where_their_runs_do(open_database: Callable[[str], Database]) 
             assert session.exec(select(ProjectDay.stopped)).all() == [1]
     assert kept(stores) == scanned(stores)
     assert DayLedger(stores).total(NOW.date()).stopped == 2
+    add_run(ledger, id=run_id(split=False))
+    assert counted(stores) == listed(stores) == {"proj_1": 3, "proj_2": 0}
 
 
 USAGE = st.fixed_dictionaries(
@@ -164,6 +181,7 @@ def test_the_days_say_what_a_scan_of_the_runs_says(
             if how == "crashed":
                 raise Crashed
     assert kept(stores) == scanned(stores)
+    assert counted(stores) == listed(stores)
 
 
 def test_the_migration_adds_up_what_is_there(ledger: RunLedger, stores: Stores) -> None:
