@@ -86,6 +86,22 @@ def test_the_command_line_loads_neither_pages_nor_database(tmp_path: Path) -> No
     assert done.stdout.split() == [], "app/cli loads these at import: import them in a function"
 
 
+def test_a_start_loads_nothing_that_a_server_never_uses_and_who_asks_later_gets_it(
+    tmp_path: Path,
+) -> None:
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from app.cli.spared import UNUSED, sparing\n"
+        "with sparing(): import app.server\n"
+        "print(*({*UNUSED, 'alembic', 'apprise'} & set(sys.modules)))\n"
+        "import aiohttp, redis, requests, rich, httpx._main\n"
+        "import app.adapters.counters.redis_windows, apprise"
+    )
+    done = _run_alone(code, tmp_path, str(ROOT))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [], "each start waits for these: import them where they are used"
+
+
 def test_no_committed_file_names_a_machine_or_an_index() -> None:
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True

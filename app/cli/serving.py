@@ -11,6 +11,7 @@ import typer
 
 from app.cli.connection import Unreachable, connect
 from app.cli.options import DataDir, Json, example
+from app.cli.spared import sparing
 from app.cli.terminal import Painted, Piece, err, out, print_json
 
 Host = Annotated[str | None, typer.Option(help="The address to listen on; 127.0.0.1 by default.")]
@@ -50,7 +51,8 @@ def serve_here(
         if join(data_dir, in_browser=not no_open):
             return
     gc.disable()  # of what is imported nothing is garbage: to look for it takes a quarter second
-    from app.server import serve
+    with sparing():
+        from app.server import serve
 
     gc.enable()
     given = _given(data_dir=data_dir, host=host, port=port)

@@ -9,9 +9,9 @@ import secrets
 import socket
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.adapters.agents.presets import AgentPresets
-from app.adapters.counters.redis_windows import RedisWindows
 from app.adapters.engine.local import LocalEngine
 from app.adapters.forge.builtin import BuiltinForge
 from app.adapters.git import Git, read_identity
@@ -24,6 +24,9 @@ from app.services.floor import Ledgers, Outside
 from app.services.leases import Here
 from app.services.ports import Agents, Engine, Mirrors, Notifier, WorkingCopies
 from app.services.recovery import Clearing
+
+if TYPE_CHECKING:
+    from app.adapters.counters.redis_windows import RedisWindows
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,9 @@ def pick_counters(settings: Settings) -> RedisWindows | None:
     """Where accepted runs and batches are counted beside their tables, if anywhere."""
     if settings.redis_url is None:
         return None
+    # only where it is used: it takes as long to load as a page to draw
+    from app.adapters.counters.redis_windows import RedisWindows
+
     rules = {
         Counted.RUNS: WindowRule(settings.run_quota, settings.run_window),
         Counted.BATCHES: WindowRule(settings.batch_quota, settings.batch_window),

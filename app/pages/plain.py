@@ -26,7 +26,7 @@ class PlainPages:
     """
 
     def __init__(self, folder: Path) -> None:
-        templates = Environment(
+        self._templates = Environment(
             loader=FileSystemLoader(folder),
             autoescape=True,
             finalize=_in_plain_sight,
@@ -34,8 +34,6 @@ class PlainPages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._card = templates.get_template("card.jinja")
-        self._page = templates.get_template("page.jinja")
 
     def card(
         self,
@@ -52,7 +50,7 @@ class PlainPages:
         `runs` are open ones and `unseen` how many more there are; `csrf` is the session's
         secret, `new_key` makes an idempotency key for each form that starts a run.
         """
-        return self._card.render(
+        return self._templates.get_template("card.jinja").render(
             project=project,
             pill=_pill(project, now),
             says=sentence_of(project),
@@ -78,7 +76,7 @@ class PlainPages:
         now: datetime,
     ) -> str:
         """The whole page around cards that are HTML already."""
-        return self._page.render(
+        return self._templates.get_template("page.jinja").render(
             cards=[Markup(card) for card in cards],  # noqa: S704  (made by `card` above)
             archived=[Markup(card) for card in archived],  # noqa: S704
             notice=notice,
