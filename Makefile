@@ -31,8 +31,9 @@ test: ## install what the tests need, run them all (ARGS="-k words")
 soak: ## the tests that take minutes, root or a whole machine
 	@scripts/run-tests -n 0 -m soak --timeout=1800 $(ARGS)
 
-bench: venv ## the figures of speed and memory
-	@$(VENV_PYTHON) -m tests.bench $(ARGS)
+bench: venv ## the figures of speed and memory (DATABASE=postgresql, ARGS="--row page")
+	@scripts/install-test-needs
+	@$(VENV_PYTHON) -m tests.bench $(if $(DATABASE),--database $(DATABASE)) $(ARGS)
 
 lint: venv ## style and types
 	@$(VENV_PYTHON) -m ruff check .

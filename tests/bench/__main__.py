@@ -1,117 +1,113 @@
-"""`make bench`: measure, print the table, keep it as JSON. BENCH_ROWS makes the history shorter."""
+"""`make bench`: measure, print the table, keep it as JSON.
+
+A row that fails does not keep the others from being taken. `--row` takes some alone, `--short`
+takes less of everything: enough to see that a row works, too little to tell its figure.
+"""
 
 from __future__ import annotations
 
-import json
+import argparse
 import os
 import platform
 import sqlite3
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+import traceback
+from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench.accepting import measure_accepting
-from tests.bench.commanding import measure_first_words
-from tests.bench.idling import measure_rest
-from tests.bench.launching import make_large_origin, measure_launch, write_agent
-from tests.bench.listing import measure_lists
-from tests.bench.noop import ROOT, running_noop
-from tests.bench.pages import CARDS, measure_page
-from tests.bench.sweeping import measure_sweeps
-from tests.bench.table import Found, as_json, missed, render
-from tests.bench.yard import Yard, running_yard
-from tests.repositories import make_origin
+from tests.bench.noop import ROOT
+from tests.bench.steps import STEPS, Ground, Step
+from tests.bench.table import KINDS, KNOWN, POSTGRESQL, SQLITE, Found, Missing, Results
+from tests.postgres_server import PostgresServer, find_programs, postgres_server
 
-FEW_ROWS, REST_ROWS, MANY_ROWS = 1_000, 100_000, 1_000_000
-MOST_SEED_SECONDS = 60
-PROJECTS_WITH_HISTORY = 4
 RESULTS = ROOT / "bench-results" / "results.json"
+SHORT_RESULTS = RESULTS.with_name("short.json")
+TABLE = ROOT / "docs" / "speed.md"
+TABLE_HEAD = "<!-- what `make bench` measured; written by `make bench ARGS=--write` -->\n"
+# as Debian installs it: nothing is bought with safety
+AS_INSTALLED = {
+    "fsync": "on",
+    "full_page_writes": "on",
+    "autovacuum": "on",
+    "jit": "on",
+    "shared_buffers": "128MB",
+}
 
 
 def main() -> None:
-    """Take every figure that can be taken now."""
+    """Take every figure that was asked for."""
+    asked = _parse()
+    began = time.monotonic()
+    results = Results(SHORT_RESULTS if asked.short else RESULTS)
+    with ExitStack() as until_end, tempfile.TemporaryDirectory(prefix="runyard-bench-") as scratch:
+        server = _postgresql(until_end) if asked.database == POSTGRESQL else None
+        with Ground(Path(scratch), server, is_short=asked.short) as ground:
+            for step in _steps(asked.row):
+                results.keep(asked.database, _take(step, ground), _machine(server))
+    print(f"\n{results.render()}\n")
+    for words in results.missed(asked.database):
+        print(f"✗ {asked.database}: {words}")
+    print(f"{time.monotonic() - began:.0f} s")
+    if asked.write:
+        _write(results)
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--database", choices=KINDS, default=SQLITE)
+    parser.add_argument(
+        "--row", action="append", default=[], choices=sorted(KNOWN), help="only this; repeatable"
+    )
+    parser.add_argument("--short", action="store_true", help="less of everything")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/speed.md")
+    asked = parser.parse_args()
+    if asked.short and asked.write:
+        parser.error("what was measured in short is not written down")
+    return asked
+
+
+def _postgresql(until_end: ExitStack) -> PostgresServer:
+    if find_programs() is None:
+        sys.exit("make bench: PostgreSQL is not installed")
+    return until_end.enter_context(postgres_server(**AS_INSTALLED))
+
+
+def _steps(rows: list[str]) -> list[Step]:
+    return [step for step in STEPS if not rows or set(rows) & set(step.keys)]
+
+
+def _take(step: Step, ground: Ground) -> Found:
+    print(f"measuring {step.name} …", end="", flush=True)
     began = time.monotonic()
     found: Found = {}
-    with tempfile.TemporaryDirectory(prefix="runyard-bench-") as scratch:
-        folder = Path(scratch)
-        origin = make_origin(folder / "origin")
-        with running_yard(folder / "few", origin) as few:
-            projects = _add_projects(few, CARDS)
-            _step("accepting", lambda: _measure_accepting(found, few, projects[0]))
-            few.seed(projects[:PROJECTS_WITH_HISTORY], FEW_ROWS)
-            _step("the command line", lambda: found.update(measure_first_words(few)))
-            _step("the page of cards", lambda: found.update(measure_page(few)))
-            _step("a long history", lambda: _measure_history(found, folder, few, projects[0]))
-        _step("launching", lambda: _measure_launch(found, folder))
-        _step("sweeping", lambda: found.update(measure_sweeps(folder / "sweeps")))
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(as_json(found, _machine()), indent=2) + "\n")
-    print(f"\n{render(found)}\n")
-    for name in missed(found):
-        print(f"✗ missed: {name}")
-    print(f"{time.monotonic() - began:.0f} s; as JSON: {RESULTS}")
-
-
-def _measure_accepting(found: Found, few: Yard, project_id: str) -> None:
-    with running_noop() as port:
-        found.update(measure_accepting(few, port, project_id))
-
-
-def _measure_history(found: Found, folder: Path, few: Yard, few_project: str) -> None:
-    with running_yard(folder / "many", few.origin) as many:
-        # as many projects as beside it: their names are read with every list
-        projects = _add_projects(many, CARDS)[:PROJECTS_WITH_HISTORY]
-        _leave_a_template(many, projects[0])
-        taken = many.seed(projects, REST_ROWS)
-        found.update(measure_rest(many, many.sign_in()))
-        rows = _affordable_rows(taken)
-        if rows > REST_ROWS:
-            many.seed(projects, rows - REST_ROWS, first=REST_ROWS)
-        note = f"{rows:,} rows" + ("" if rows >= MANY_ROWS else ", fewer than the goal's")
-        found.update(measure_lists(few, many, (few_project, projects[0]), note))
-
-
-def _measure_launch(found: Found, folder: Path) -> None:
-    origin = make_large_origin(folder / "large")
-    with running_yard(folder / "launching", origin) as yard:
-        project_id = yard.add_project("large", agent_command=write_agent(folder / "agent.sh"))
-        found.update(measure_launch(yard, project_id, folder))
-
-
-def _affordable_rows(seconds: float) -> int:
-    """How many rows the long history gets: as asked, or what can be written in a minute."""
-    if "BENCH_ROWS" in os.environ:
-        return int(os.environ["BENCH_ROWS"])
-    return MANY_ROWS if seconds * MANY_ROWS / REST_ROWS < MOST_SEED_SECONDS else REST_ROWS
-
-
-def _add_projects(yard: Yard, count: int) -> list[str]:
-    return [yard.add_project(f"p{n}", agent_command=["/bin/true"]) for n in range(count)]
-
-
-def _leave_a_template(yard: Yard, project_id: str) -> None:
-    """One real run, whose columns the seeded ones copy."""
-    with yard.server.client() as client:
-        order = {"project_id": project_id, "task": "Measure", "delay": 3600}
-        client.post("/runs", json=order).raise_for_status()
-    yard.end_waiting_runs()
-
-
-def _step(name: str, measure: Callable[[], None]) -> None:
-    print(f"measuring {name} …", end="", flush=True)
-    began = time.monotonic()
-    measure()
+    try:
+        found = step.measure(ground)
+    except Exception as problem:
+        print(f"\n{traceback.format_exc()}", file=sys.stderr)
+        why = f"failed: {type(problem).__name__}: {problem}".splitlines()[0][:200]
+        found = {key: Missing(why) for key in step.keys}
     print(f" {time.monotonic() - began:.0f} s", flush=True)
+    return found
 
 
-def _machine() -> dict[str, str | int]:
+def _machine(server: PostgresServer | None) -> dict[str, str | int]:
+    versions = {"sqlite": sqlite3.sqlite_version}
+    if server is not None:
+        versions["postgresql"] = str(server.tell("SHOW server_version")[0][0])
     return {
         "cpus": os.cpu_count() or 0,
         "python": platform.python_version(),
-        "sqlite": sqlite3.sqlite_version,
         "system": platform.platform(),
+        **versions,
     }
+
+
+def _write(results: Results) -> None:
+    before, mark, _ = TABLE.read_text().partition(TABLE_HEAD)
+    TABLE.write_text(f"{before}{mark}\n{results.render()}\n")
+    print(f"written: {TABLE.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

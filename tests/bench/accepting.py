@@ -23,14 +23,15 @@ POSTS_ALONE, POSTS_CREW, POSTS_CROWD = 100, 400, 2000
 NOOP = "/noop", {"task": "Measure"}
 
 
-def measure_accepting(yard: Yard, noop_port: int, project_id: str) -> Found:
+def measure_accepting(yard: Yard, noop_port: int, project_id: str, *, is_short: bool) -> Found:
     """Accept p50, rate, tail, replay and errors; no run of these starts an agent."""
     _by_script(yard, noop_port, project_id, posts=CREW)
     scripted = median_of_pairs(lambda: _by_script(yard, noop_port, project_id))
     bare = median_of_pairs(lambda: _by_socket(yard, noop_port, project_id))
-    yard.end_waiting_runs()
-    crowd = drive(yard.server.port, _orders(yard, project_id, POSTS_CROWD), clients=CROWD)
-    yard.end_waiting_runs()
+    yard.history.end_waiting_runs()
+    posts = POSTS_CROWD // 10 if is_short else POSTS_CROWD
+    crowd = drive(yard.server.port, _orders(yard, project_id, posts), clients=CROWD)
+    yard.history.end_waiting_runs()
     times = f"{scripted['created_ms']:.1f} / {scripted['idle_ms']:.2f} ms by httpx"
     rates = f"{scripted['per_second']:.0f} / {scripted['idle_per_second']:.0f} a second by httpx"
     return {
@@ -51,7 +52,7 @@ def measure_accepting(yard: Yard, noop_port: int, project_id: str) -> Found:
 def _by_script(
     yard: Yard, noop_port: int, project_id: str, *, posts: int = POSTS_CREW
 ) -> dict[str, float]:
-    yard.end_waiting_runs()
+    yard.history.end_waiting_runs()
     noop = f"http://127.0.0.1:{noop_port}"
     return asyncio.run(_ask_as_scripts(yard, noop, project_id, posts))
 
@@ -99,13 +100,13 @@ async def _post(
 
 
 def _by_socket(yard: Yard, noop_port: int, project_id: str) -> dict[str, float]:
-    yard.end_waiting_runs()
+    yard.history.end_waiting_runs()
     port, noop = yard.server.port, build_request("POST", NOOP[0], body=NOOP[1])
     orders = _orders(yard, project_id, POSTS_ALONE)
     idle = p50(expect(drive(noop_port, [noop] * POSTS_ALONE), 201))
     created = p50(expect(drive(port, orders), 201))
     replayed = p50(expect(drive(port, orders), 200))
-    yard.end_waiting_runs()
+    yard.history.end_waiting_runs()
     idle_rate, _ = _crew(noop_port, [noop] * POSTS_CREW)
     rate, replies = _crew(port, _orders(yard, project_id, POSTS_CREW))
     return {

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
+import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import httpx
 
+from app.domain.lifecycle import DONE
+from app.domain.words import Status
+from app.pages.theme import look_of
 from tests.bench.pairs import median_of_pairs
 from tests.bench.table import Found, Measured
+from tests.bench.visitors import open_pages
 from tests.bench.yard import Yard
 from tests.repositories import make_origin
 
 FOLDERS, FILES_EACH = 100, 100
-# its first and its last instruction tell the time
+# its first and its last instruction tell the time; in between, the run's page is opened
 AGENT = """#!/bin/sh
 date +%s.%N
 echo changed > changed.txt
 git add changed.txt
 git commit --quiet --message Change
+sleep 3
 date +%s.%N
 """
-OVER = ("succeeded", "died", "timed_out", "not_started", "stopped", "expired", "limited")
+PATIENCE_SECONDS = 60
+_PILL = re.compile(r'run-status\\?"[^>]*><span>([^<]+)<')
+_OVER = {look_of(status, None).word for status in DONE}
 
 
 def make_large_origin(folder: Path) -> Path:
@@ -46,12 +53,13 @@ def write_agent(file: Path) -> list[str]:
 
 def measure_launch(yard: Yard, project_id: str, scratch: Path) -> Found:
     """Both figures, from the same runs; each beside a clone of the same repository."""
+    cookie = yard.sign_in()
     with yard.server.client() as client:
-        _run(client, project_id)
+        asyncio.run(_run(yard, client, project_id, cookie))
 
         def pair() -> dict[str, float]:
             clone = _time_clone(yard.origin, scratch / "clone")
-            sent, first, last, told = _run(client, project_id)
+            sent, first, last, told = asyncio.run(_run(yard, client, project_id, cookie))
             return {"launch": first - sent - clone, "clone": clone, "told": told - last}
 
         values = median_of_pairs(pair)
@@ -59,49 +67,46 @@ def measure_launch(yard: Yard, project_id: str, scratch: Path) -> Found:
     note = f"{FOLDERS * FILES_EACH:,} files; {whole:.0f} ms / {values['clone'] * 1000:.0f} ms"
     return {
         "launch": Measured(values["launch"] * 1000, note),
-        "told": Measured(values["told"], "delivered to a local origin; on the API's stream"),
+        "told": Measured(values["told"], "delivered to a local origin; by socket.io, no Chromium"),
     }
 
 
-def _run(client: httpx.Client, project_id: str) -> tuple[float, float, float, float]:
-    """When a run was asked for, its agent began and ended, and its end was told (Unix time)."""
-    with client.stream("GET", "/events") as stream:
-        events = _events(stream)
-        next(events)
-        sent = time.time()
-        made = client.post("/runs", json={"project_id": project_id, "task": "Measure"})
-        made.raise_for_status()
-        run_id = made.json()["id"]
-        status = next(
-            event["status"]
-            for event in events
-            if event.get("id") == run_id and event.get("status") in OVER
-        )
-        told = time.time()
+async def _run(
+    yard: Yard, client: httpx.Client, project_id: str, cookie: str
+) -> tuple[float, float, float, float]:
+    """When a run was asked for, its agent began and ended, and a page told its end (Unix time)."""
+    sent = time.time()
+    made = client.post("/runs", json={"project_id": project_id, "task": "Measure"})
+    made.raise_for_status()
+    run_id = made.json()["id"]
+    await _until(lambda: client.get(f"/runs/{run_id}").json()["status"] == "running")
+    ends: list[tuple[str, float]] = []
+    over = asyncio.Event()
+
+    def hear(said: str, _: float, at: float) -> None:
+        found = _PILL.search(said)
+        if found and found[1] in _OVER and not over.is_set():
+            ends.append((found[1], at))
+            over.set()
+
+    async with open_pages(yard.server.url, cookie, [f"/runs/{run_id}"]) as [page]:
+        page.on_told = hear
+        await asyncio.wait_for(over.wait(), PATIENCE_SECONDS)
+    [(status, told)] = ends
     log = client.get(f"/runs/{run_id}/log").text.split()
-    if status != "succeeded" or len(log) != 2:
+    if status != look_of(Status.SUCCEEDED, None).word or len(log) != 2:
         raise RuntimeError(f"the measured run ended {status}: {log}")
-    _await_release(client, run_id)
+    # its teardown must not be measured with the next one's launch
+    await _until(lambda: client.get(f"/runs/{run_id}").json()["released_at"] is not None)
     return sent, float(log[0]), float(log[1]), told
 
 
-def _events(stream: httpx.Response) -> Iterator[dict[str, Any]]:
-    """What is told, an empty one first: from then on nothing is missed."""
-    lines = stream.iter_lines()
-    next(lines)
-    yield {}
-    for line in lines:
-        if line.startswith("data:"):
-            yield json.loads(line.removeprefix("data:"))
-
-
-def _await_release(client: httpx.Client, run_id: str) -> None:
-    # its teardown must not be measured with the next one's launch
-    until = time.monotonic() + 30
-    while client.get(f"/runs/{run_id}").json()["released_at"] is None:
-        if time.monotonic() > until:
-            raise RuntimeError("the measured run was never released")
-        time.sleep(0.05)
+async def _until(is_so: Callable[[], bool]) -> None:
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while not is_so():
+        if time.monotonic() > give_up_at:
+            raise RuntimeError("the measured run does not get on")
+        await asyncio.sleep(0.05)
 
 
 def _time_clone(origin: Path, target: Path) -> float:

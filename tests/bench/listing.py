@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from tests.bench.history import STATUSES
 from tests.bench.pairs import median_of_pairs
 from tests.bench.table import Found, Measured
 from tests.bench.wire import drive, expect, p50
-from tests.bench.yard import HISTORY, Yard
+from tests.bench.yard import Yard
 
 READS = 40
+# begins the ids of the hundred oldest runs, which a search from the newest on meets last
+OLDEST = "run_c" + "0" * 22
 
 
 def measure_lists(few: Yard, many: Yard, projects: tuple[str, str], note: str) -> Found:
@@ -28,12 +31,16 @@ def measure_lists(few: Yard, many: Yard, projects: tuple[str, str], note: str) -
 
 def _paths(projects: tuple[str, str]) -> dict[str, tuple[str, str]]:
     few, many = (f"/runs?limit=50&project_id={project}" for project in projects)
-    by_status = f"/runs?limit=50&status={HISTORY[1]}"
-    return {
-        "newest": ("/runs?limit=50", "/runs?limit=50"),
-        "by_project": (few, many),
-        "by_status": (by_status, by_status),
+    same = {
+        "newest": "",
+        "by_status": f"&status={STATUSES[1]}",
+        "by_trigger": "&trigger=retry",
+        "by_branch": "&branch=b7",
+        "by_issue": "&q=%237",
+        "by_id": f"&q={OLDEST}",
     }
+    paths = {key: f"/runs?limit=50{words}" for key, words in same.items()}
+    return {"by_project": (few, many)} | {key: (path, path) for key, path in paths.items()}
 
 
 def _time(yard: Yard, path: str) -> float:

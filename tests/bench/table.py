@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-LATER = "later"
+SQLITE, POSTGRESQL = KINDS = ("sqlite", "postgresql")
 
 
 @dataclass(frozen=True)
@@ -19,15 +21,17 @@ class Row:
     unit: str
     goal_postgresql: float | None = None
     is_floor: bool = False
-    why_not: str = LATER
 
-    def is_met(self, value: float) -> bool:
-        """True where a value reaches the goal."""
-        return value >= self.goal if self.is_floor else value <= self.goal
+    def goal_on(self, kind: str) -> float | None:
+        """The goal on one kind of database."""
+        return self.goal if kind == SQLITE else self.goal_postgresql
 
-    def told(self, goal: float | None) -> str:
-        """The goal as people read it."""
-        return "" if goal is None else f"{'≥' if self.is_floor else '≤'} {goal:g} {self.unit}"
+    def is_met(self, value: float, kind: str) -> bool | None:
+        """Whether a value reaches the goal; None where there is none."""
+        goal = self.goal_on(kind)
+        if goal is None:
+            return None
+        return value >= goal if self.is_floor else value <= goal
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,12 @@ ROWS = (
     Row("newest", "newest 50 runs, many rows / 1,000 rows, p50", 1.3, "×", 1.3),
     Row("by_project", "first page of a project, likewise", 1.3, "×", 1.3),
     Row("by_status", "first page of a status, likewise", 1.3, "×", 1.3),
+    Row("by_trigger", "first page of a trigger, likewise", 1.3, "×", 1.3),
+    Row("by_branch", "first page of a branch, likewise", 1.3, "×", 1.3),
+    Row("by_issue", "search for an issue's number, likewise", 1.3, "×", 1.3),
+    Row("by_id", "search for how an old run's id begins, likewise", 1.3, "×", 1.3),
     Row("launch", "trigger → agent's first instruction, minus `git clone`", 60, "ms", 60),
-    Row("told", "agent's exit → terminal status told on /events", 1, "s", 1),
+    Row("told", "agent's exit → terminal status on an open page", 1, "s", 1),
     Row("fan_out", "one change → last of 100 open pages, 50 cards, p95", 50, "ms"),
     Row("page", "page of 50 cards: server time, p50", 40, "ms"),
     Row("paint", "page of 50 cards: first paint in Chromium", 0.7, "s"),
@@ -67,7 +75,7 @@ ROWS = (
     Row("idle", "idle CPU, no page open", 0.3, "%"),
     Row("memory", "memory with 10⁵ runs, resident", 160, "MB"),
     Row("flood_cpu", "20 live runs at 1 MB/s, watched: server CPU", 60, "%"),
-    Row("flood_memory", "the same: memory growth over 10 minutes", 30, "MB"),
+    Row("flood_memory", "the same: memory growth in 10 minutes", 30, "MB"),
     Row("start", "second start, 10⁵ runs → first page", 1.5, "s"),
     Row("first_answer", "`runyard runs list`: command → first output", 0.3, "s"),
     Row("first_word", "`runyard --help`: first output / Python's own", 15, "×"),
@@ -76,52 +84,84 @@ KNOWN = frozenset(row.key for row in ROWS)
 Found = dict[str, Measured | Missing]
 
 
-def render(found: Found) -> str:
-    """The table as Markdown that is as readable on a terminal."""
-    head = ("figure", "SQLite", "goal", "", "PostgreSQL", "goal", "note")
-    lines = [head, *(_line(row, found.get(row.key)) for row in ROWS)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    lines.insert(1, tuple("-" * width for width in widths))
-    return "\n".join(_pad(line, widths) for line in lines)
+class Results:
+    """The newest value of each figure on each kind of database, kept in a JSON file."""
 
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._found: dict[str, Found] = {kind: {} for kind in KINDS}
+        if file.exists():
+            self._read(json.loads(file.read_text()))
 
-def as_json(found: Found, machine: dict[str, Any]) -> dict[str, Any]:
-    """The same as plain values."""
-    figures = []
-    for row in ROWS:
-        one = found.get(row.key)
-        value = one.value if isinstance(one, Measured) else None
-        verdict = None if value is None else row.is_met(value)
-        figures.append(
-            {**asdict(row), "sqlite": value, "is_met": verdict, "postgresql": None}
-            | {"note": _note(row, one)}
-        )
-    return {"machine": machine, "figures": figures}
+    def keep(self, measured: str, found: Found, machine: dict[str, Any]) -> None:
+        """Put newer values in the place of older ones, and write all down."""
+        self._found[measured] |= found
+        self._file.parent.mkdir(exist_ok=True)
+        figures = [
+            asdict(row)
+            | {one: self._as_plain(row, one) for one in KINDS if self._as_plain(row, one)}
+            for row in ROWS
+        ]
+        told = {"machine": machine, "figures": figures}
+        self._file.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
 
+    def render(self) -> str:
+        """The table as Markdown that is as readable on a terminal."""
+        head = ("figure", "SQLite", "goal", "", "PostgreSQL", "goal", "", "note")
+        lines = [head, *(self._line(row) for row in ROWS)]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+        lines.insert(1, tuple("-" * width for width in widths))
+        return "\n".join(_pad(line, widths) for line in lines)
 
-def missed(found: Found) -> list[str]:
-    """The names of the figures that do not reach their goals."""
-    return [
-        row.name
-        for row in ROWS
-        if isinstance(one := found.get(row.key), Measured) and not row.is_met(one.value)
-    ]
+    def missed(self, kind: str) -> list[str]:
+        """What does not reach its goal, or could not be taken."""
+        told = []
+        for row in ROWS:
+            one = self._found[kind].get(row.key)
+            if isinstance(one, Missing):
+                told.append(f"{row.name}: {one.why}")
+            elif one is not None and row.is_met(one.value, kind) is False:
+                told.append(f"{row.name}: {one.value:.3g} {row.unit}")
+        return told
 
+    def _read(self, told: dict[str, Any]) -> None:
+        for figure in told["figures"]:
+            for kind in KINDS:
+                one = figure.get(kind)
+                if one is not None and figure["key"] in KNOWN:
+                    value, note = one["value"], one["note"]
+                    kept = Missing(note) if value is None else Measured(value, note)
+                    self._found[kind][figure["key"]] = kept
 
-def _line(row: Row, one: Measured | Missing | None) -> tuple[str, ...]:
-    value, mark = "-", ""
-    if isinstance(one, Measured):
-        value = f"{one.value:.3g} {row.unit}"
-        mark = "✓" if row.is_met(one.value) else "✗"
-    postgresql = "" if row.goal_postgresql is None else "- (later)"
-    goals = row.told(row.goal), row.told(row.goal_postgresql)
-    return (row.name, value, goals[0], mark, postgresql, goals[1], _note(row, one))
+    def _as_plain(self, row: Row, kind: str) -> dict[str, Any] | None:
+        match self._found[kind].get(row.key):
+            case Measured(value, note):
+                return {"value": value, "is_met": row.is_met(value, kind), "note": note}
+            case Missing(why):
+                return {"value": None, "is_met": None, "note": why}
+            case None:
+                return None
 
+    def _line(self, row: Row) -> tuple[str, ...]:
+        cells = [cell for kind in KINDS for cell in self._cells(row, kind)]
+        return (row.name, *cells, self._note(row))
 
-def _note(row: Row, one: Measured | Missing | None) -> str:
-    if isinstance(one, Measured):
-        return one.note
-    return one.why if isinstance(one, Missing) else row.why_not
+    def _cells(self, row: Row, kind: str) -> tuple[str, str, str]:
+        one, goal = self._found[kind].get(row.key), row.goal_on(kind)
+        told = "" if goal is None else f"{'≥' if row.is_floor else '≤'} {goal:g} {row.unit}"
+        if not isinstance(one, Measured):
+            return ("-", told, "")
+        mark = {True: "✓", False: "✗", None: ""}[row.is_met(one.value, kind)]
+        return (f"{one.value:.3g} {row.unit}", told, mark)
+
+    def _note(self, row: Row) -> str:
+        notes = []
+        for kind, name in zip(KINDS, ("SQLite", "PostgreSQL"), strict=True):
+            one = self._found[kind].get(row.key)
+            note = one.note if isinstance(one, Measured) else one.why if one else ""
+            notes += [f"{name}: {note}"] if note else []
+        told = {note.partition(": ")[2] for note in notes}
+        return told.pop() if len(told) == 1 and len(notes) == 2 else "; ".join(notes)
 
 
 def _pad(line: Iterable[str], widths: list[int]) -> str:

@@ -1,0 +1,110 @@
+"""Twenty live runs that write without end, each watched on a page: what that costs the server."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import httpx
+import psutil
+
+from tests.bench.table import Found, Measured
+from tests.bench.visitors import Visitor, open_pages
+from tests.bench.yard import Yard
+
+RUNS, SHORT_RUNS = 20, 3
+MINUTES, SHORT_MINUTES = 10.0, 0.5
+# what is built up once is there by then, in the server and in what it gave back to its allocator
+WARM_SECONDS, SHORT_WARM_SECONDS = 60.0, 10.0
+LIVE_SECONDS = 60
+SETTINGS = {"RUNYARD_MAX_LIVE_RUNS": str(RUNS)}
+# a megabyte a second, in ten pieces of lines as long as compilers write
+AGENT = """
+import sys, time
+line = "   Compiling crate-%05d v0.1.0 (/home/user/project/crates/crate) in 1.02 s, 0 warnings\\n"
+number, due = 0, time.monotonic()
+while True:
+    piece, size = [], 0
+    while size < 100_000:
+        piece.append(line % (number % 100_000))
+        size += len(piece[-1])
+        number += 1
+    sys.stdout.write("".join(piece))
+    sys.stdout.flush()
+    due += 0.1
+    time.sleep(max(0.0, due - time.monotonic()))
+"""
+
+
+def write_flood(file: Path) -> list[str]:
+    """The agent's command."""
+    file.write_text(AGENT)
+    return [sys.executable, str(file)]
+
+
+def measure_flood(yard: Yard, project_id: str, *, is_short: bool) -> Found:
+    """Percent of a core, and by how much memory grows; the runs are stopped afterwards."""
+    minutes, warm = (SHORT_MINUTES, SHORT_WARM_SECONDS) if is_short else (MINUTES, WARM_SECONDS)
+    with yard.server.client() as client:
+        count = SHORT_RUNS if is_short else RUNS
+        runs = [_start(client, project_id) for _ in range(count)]
+        try:
+            return asyncio.run(_watch(yard, client, runs, 60 * minutes, warm))
+        finally:
+            for run_id in runs:
+                client.post(f"/runs/{run_id}/stop").raise_for_status()
+
+
+def _start(client: httpx.Client, project_id: str) -> str:
+    made = client.post("/runs", json={"project_id": project_id, "task": "Flood"})
+    made.raise_for_status()
+    return str(made.json()["id"])
+
+
+async def _watch(
+    yard: Yard, client: httpx.Client, runs: list[str], seconds: float, warm: float
+) -> Found:
+    assert yard.server.process is not None
+    process = psutil.Process(yard.server.process.pid)
+    await _await_live(client, len(runs))
+    paths = [f"/runs/{run_id}" for run_id in runs]
+    async with open_pages(yard.server.url, yard.sign_in(), paths) as pages:
+        await asyncio.sleep(warm)
+        cpu, memory = process.cpu_times(), process.memory_info().rss
+        written, told = _written(client, runs), _told(pages)
+        await asyncio.sleep(seconds)
+        now, growth = process.cpu_times(), process.memory_info().rss - memory
+        written, told = _written(client, runs) - written, _told(pages) - told
+    busy = now.user + now.system - cpu.user - cpu.system
+    each = len(runs) * seconds
+    note = (
+        f"{len(runs)} runs over {seconds / 60:g} min; each wrote {written / each / 1e6:.2f} MB/s, "
+        f"each page was told {told / each / 1e3:.0f} KB/s; by socket.io, no Chromium"
+    )
+    return {
+        "flood_cpu": Measured(100 * busy / seconds, note),
+        "flood_memory": Measured(growth / 1e6, f"over {seconds / 60:g} min"),
+    }
+
+
+async def _await_live(client: httpx.Client, count: int) -> None:
+    for _ in range(LIVE_SECONDS * 2):
+        items = client.get("/runs", params={"status": "running"}).json()["items"]
+        if len(items) == count:
+            return
+        await asyncio.sleep(0.5)
+    raise RuntimeError(f"only {len(items)} of {count} runs are live")
+
+
+def _written(client: httpx.Client, runs: list[str]) -> int:
+    """Bytes that the runs' logs have had so far, kept or not."""
+    sizes = 0
+    for run_id in runs:
+        answer = client.get(f"/runs/{run_id}/log", params={"offset": -1})
+        sizes += int(answer.headers["x-log-size"])
+    return sizes
+
+
+def _told(pages: list[Visitor]) -> int:
+    return sum(page.heard_bytes for page in pages)

@@ -1,0 +1,159 @@
+"""The steps of a bench: which figures each takes, and the servers that they share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+from tests.bench.accepting import measure_accepting
+from tests.bench.commanding import measure_first_words
+from tests.bench.flooding import SETTINGS as FLOOD_SETTINGS
+from tests.bench.flooding import measure_flood, write_flood
+from tests.bench.idling import measure_rest
+from tests.bench.launching import make_large_origin, measure_launch, write_agent
+from tests.bench.listing import measure_lists
+from tests.bench.noop import running_noop
+from tests.bench.pages import CARDS, measure_page
+from tests.bench.sweeping import measure_sweeps
+from tests.bench.table import Found
+from tests.bench.watching import measure_pages
+from tests.bench.yard import Yard, running_yard
+from tests.postgres_server import PostgresServer
+from tests.repositories import make_origin
+
+FEW_ROWS, REST_ROWS, MANY_ROWS, SHORT_ROWS = 1_000, 100_000, 1_000_000, 5_000
+PROJECTS_WITH_HISTORY = 4
+
+
+class Ground:
+    """What the steps stand on, each made when the first of them needs it."""
+
+    def __init__(self, folder: Path, server: PostgresServer | None, *, is_short: bool) -> None:
+        self.folder = folder
+        self.is_short = is_short
+        self._server = server
+        self._databases = 0
+        self._until_end = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._until_end.close()
+
+    def new_url(self) -> str | None:
+        """An empty PostgreSQL database; None where SQLite is measured."""
+        if self._server is None:
+            return None
+        self._databases += 1
+        return self._server.create(f"bench{self._databases}")
+
+    def yard(self, name: str, origin: Path, settings: dict[str, str] | None = None) -> Yard:
+        """A server that runs until the end of the bench."""
+        running = running_yard(self.folder / name, origin, self.new_url(), settings)
+        return self._until_end.enter_context(running)
+
+    @cached_property
+    def origin(self) -> Path:
+        """A small repository."""
+        return make_origin(self.folder / "origin")
+
+    @cached_property
+    def few(self) -> tuple[Yard, list[str]]:
+        """Fifty projects and a short history."""
+        return self._with_history("few", FEW_ROWS)
+
+    @cached_property
+    def many(self) -> tuple[Yard, list[str]]:
+        """As many projects, for their names are read with every list, and a long history."""
+        return self._with_history("many", SHORT_ROWS if self.is_short else REST_ROWS)
+
+    def _with_history(self, name: str, rows: int) -> tuple[Yard, list[str]]:
+        yard = self.yard(name, self.origin)
+        projects = [yard.add_project(f"p{n}", agent_command=["/bin/true"]) for n in range(CARDS)]
+        yard.leave_a_template(projects[0])
+        yard.history.seed(projects[:PROJECTS_WITH_HISTORY], rows)
+        return yard, projects
+
+
+@dataclass(frozen=True)
+class Step:
+    """Figures that are taken together."""
+
+    name: str
+    keys: tuple[str, ...]
+    measure: Callable[[Ground], Found]
+
+
+def _accepting(ground: Ground) -> Found:
+    yard = ground.yard("accepting", ground.origin)
+    project = yard.add_project("p", agent_command=["/bin/true"])
+    with running_noop() as port:
+        return measure_accepting(yard, port, project, is_short=ground.is_short)
+
+
+def _first_words(ground: Ground) -> Found:
+    return measure_first_words(ground.few[0])
+
+
+def _page(ground: Ground) -> Found:
+    return measure_page(ground.few[0])
+
+
+def _open_pages(ground: Ground) -> Found:
+    yard, projects = ground.few
+    return measure_pages(yard, projects[-1], is_short=ground.is_short)
+
+
+def _rest(ground: Ground) -> Found:
+    yard, _ = ground.many
+    return measure_rest(yard, yard.sign_in())
+
+
+def _lists(ground: Ground) -> Found:
+    (few, few_projects), (many, many_projects) = ground.few, ground.many
+    there = SHORT_ROWS if ground.is_short else REST_ROWS
+    # BENCH_ROWS makes the history shorter where a million rows take too long
+    rows = there if ground.is_short else max(there, int(os.environ.get("BENCH_ROWS", MANY_ROWS)))
+    if rows > there:
+        many.history.seed(many_projects[:PROJECTS_WITH_HISTORY], rows - there, first=there)
+    note = f"{rows:,} rows" + ("" if rows >= MANY_ROWS else ", fewer than the goal's")
+    return measure_lists(few, many, (few_projects[0], many_projects[0]), note)
+
+
+def _launch(ground: Ground) -> Found:
+    folder = ground.folder / "launching"
+    yard = ground.yard("launching", make_large_origin(ground.folder / "large"))
+    project = yard.add_project("large", agent_command=write_agent(folder / "agent.sh"))
+    return measure_launch(yard, project, folder)
+
+
+def _sweeps(ground: Ground) -> Found:
+    return measure_sweeps(ground.folder / "sweeps", ground.new_url, is_short=ground.is_short)
+
+
+def _flood(ground: Ground) -> Found:
+    yard = ground.yard("flood", ground.origin, FLOOD_SETTINGS)
+    agent = write_flood(ground.folder / "flood.py")
+    return measure_flood(
+        yard, yard.add_project("flood", agent_command=agent), is_short=ground.is_short
+    )
+
+
+LISTS = ("newest", "by_project", "by_status", "by_trigger", "by_branch", "by_issue", "by_id")
+STEPS = (
+    Step("accepting", ("accept", "rate", "tail", "replay", "errors"), _accepting),
+    Step("the command line", ("first_answer", "first_word"), _first_words),
+    Step("the page of cards", ("page", "paint", "bytes"), _page),
+    Step("a hundred open pages", ("idle_pages", "fan_out"), _open_pages),
+    Step("starts and rest", ("start", "idle", "memory"), _rest),
+    Step("a long history", LISTS, _lists),
+    Step("launching", ("launch", "told"), _launch),
+    Step("sweeping", ("sweep_idle", "sweep_busy", "sweep_lag"), _sweeps),
+    Step("a flood of output", ("flood_cpu", "flood_memory"), _flood),
+)
