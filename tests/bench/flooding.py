@@ -89,12 +89,13 @@ async def _watch(
 
 
 async def _await_live(client: httpx.Client, count: int) -> None:
+    live = 0
     for _ in range(LIVE_SECONDS * 2):
-        items = client.get("/runs", params={"status": "running"}).json()["items"]
-        if len(items) == count:
+        live = len(client.get("/runs", params={"status": "running"}).json()["items"])
+        if live == count:
             return
         await asyncio.sleep(0.5)
-    raise RuntimeError(f"only {len(items)} of {count} runs are live")
+    raise RuntimeError(f"only {live} of {count} runs are live")
 
 
 def _written(client: httpx.Client, runs: list[str]) -> int:

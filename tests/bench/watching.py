@@ -16,7 +16,7 @@ PAGES, SHORT_PAGES = 100, 10
 CHANGES, SHORT_CHANGES = 60, 5
 # a page gathers what comes within a tenth of a second: each change finds it at rest
 PAUSE_SECONDS = 0.4
-SETTLE_SECONDS, REST_SECONDS = 5, 20
+SETTLE_SECONDS, REST_SECONDS = 5, 60
 PATIENCE_SECONDS = 10
 
 

@@ -33,7 +33,8 @@ class Yard:
         order = {"name": name, "origin": str(self.origin), "agent_command": agent_command}
         with self.server.client() as client:
             made = client.post("/projects", json=order)
-            made.raise_for_status()
+            if made.is_error:
+                raise RuntimeError(f"the project was refused: {made.text}")
             path = f"/projects/{made.json()['id']}"
             wait_for(client, path, lambda project: project["state"] != "cloning")
         return str(made.json()["id"])
