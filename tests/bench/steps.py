@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Self
 
 from tests.bench.accepting import measure_accepting
@@ -55,7 +56,9 @@ class Ground:
 
     def yard(self, name: str, origin: Path, settings: dict[str, str] | None = None) -> Yard:
         """A server that runs until the end of the bench."""
-        running = running_yard(self.folder / name, origin, self.new_url(), settings)
+        # what a failed step left is not met again by the next one
+        folder = Path(mkdtemp(prefix=f"{name}-", dir=self.folder))
+        running = running_yard(folder, origin, self.new_url(), settings)
         return self._until_end.enter_context(running)
 
     @cached_property
@@ -127,7 +130,7 @@ def _lists(ground: Ground) -> Found:
 
 
 def _launch(ground: Ground) -> Found:
-    folder = ground.folder / "launching"
+    folder = ground.folder
     yard = ground.yard("launching", make_large_origin(ground.folder / "large"))
     project = yard.add_project("large", agent_command=write_agent(folder / "agent.sh"))
     return measure_launch(yard, project, folder)
