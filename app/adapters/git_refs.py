@@ -1,4 +1,4 @@
-"""Every commit that an agent's git folder names, read as text: branches, tags, stash, HEAD."""
+"""Every commit that an agent's git folder names, read as text: branches, tags, stash, HEADs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ _MOST = 50_000
 
 
 def named_commits(git_dir: int) -> set[str]:
-    """The ids that any ref, HEAD or the stash's log names. Raises OSError, Tampered."""
+    """The ids that any ref, a worktree's HEAD or the stash's log names.
+
+    Raises OSError, Tampered.
+    """
     texts = [
         read_file(git_dir, "packed-refs", cap=_TEXT_CAP),
         read_file(git_dir, "HEAD", cap=_REF_CAP),
@@ -31,6 +34,11 @@ def named_commits(git_dir: int) -> set[str]:
             texts.append(read_file(logs, "stash", cap=_TEXT_CAP))
     except FileNotFoundError:
         pass  # nothing was ever stashed
+    try:
+        with opened(git_dir, "worktrees") as trees:
+            texts += _heads(trees)
+    except FileNotFoundError:
+        pass  # no other worktree was ever made from it
     found = {sha for text in texts if text for sha in _SHA.findall(text)}
     found = {sha for sha in found if sha.strip("0")}
     if len(found) > _MOST:
@@ -48,6 +56,14 @@ def _loose(folder: int, depth: int = 0) -> Iterator[str | None]:
                     yield from _loose(inner, depth + 1)
             else:
                 yield read_file(folder, entry.name, cap=_REF_CAP)
+
+
+def _heads(worktrees: int) -> Iterator[str | None]:
+    with os.scandir(worktrees) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                with opened(worktrees, entry.name) as one:
+                    yield read_file(one, "HEAD", cap=_REF_CAP)
 
 
 def count_missing(git: Git, git_dir: Path, shas: set[str]) -> int:

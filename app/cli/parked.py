@@ -12,7 +12,6 @@ from app.cli.options import DataDir, Json, ProjectName, SomeProject, example, gr
 from app.cli.run_view import spell
 from app.cli.terminal import Piece, err, out, print_json
 from app.domain.ids import shorten
-from app.domain.sizes import size_words
 
 _UNITS = ("B", "KiB", "MiB", "GiB")
 
@@ -21,7 +20,6 @@ def register(app: typer.Typer) -> None:
     """Add the group `parked`."""
     parked = group("List and discard the work that ended runs left.", "runyard parked list")
     parked.command("list", epilog=example("runyard parked list --project shop"))(list_parked)
-    parked.command("kept", epilog=example("runyard parked kept"))(show_kept)
     discard_example = example("runyard parked discard afk/3 --project shop --confirm afk/3")
     parked.command("discard", epilog=discard_example)(discard)
     app.add_typer(parked, name="parked")
@@ -43,30 +41,6 @@ def list_parked(
         out().say_table(header, [_row(one) for one in kept])
     else:
         err().say("Nothing is parked.")
-
-
-def show_kept(json_only: Json = False, data_dir: DataDir = None) -> None:
-    """Show how many logs and copies are kept, and which go next.
-
-    Copies with work that is not merged never go by themselves.
-    """
-    kept = connect(data_dir).get("/retention")
-    if json_only:
-        print_json(kept)
-        return
-    copies = kept["copies"]
-    out().say(f"Logs: {kept['kept_runs']}, {size_words(kept['kept_bytes'])}.")
-    staying = f"{copies['staying']} with work that stays, {size_words(copies['staying_bytes'])}"
-    out().say(f"Working copies: {copies['kept']}, {size_words(copies['bytes'])}; {staying}.")
-    rows = [
-        [what, shorten(str(one["run_id"])), size_words(one["bytes"]), str(one["because"])]
-        for what, some in (("log", kept), ("copy", copies))
-        for one in some["leaving"]
-    ]
-    if rows:
-        out().say_table(["GOES NEXT", "RUN", "SIZE", "BECAUSE"], rows)
-    else:
-        out().say("Nothing goes at the next round.")
 
 
 def discard(

@@ -230,9 +230,9 @@ class Assembly:
         )
 
     def _make_resume_desk(self, retry: RetryDesk) -> ResumeDesk:
-        leases, told = self._ground.leases, self._identity.as_dict()
-        desks = (self._limits, retry, self.reporter)
-        return ResumeDesk(self._ledgers, self._outside, *desks, leases, told)
+        ground, told = self._ground, self._identity.as_dict()
+        desks = (self._limits, retry, self.reporter, ground.leases)
+        return ResumeDesk(self._ledgers, self._outside, *desks, told, ground.quarantine)
 
     def _make_sweep(self, loop: AutoLoop, resume: ResumeDesk) -> Sweep:
         return Sweep(

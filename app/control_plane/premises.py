@@ -98,10 +98,11 @@ def _private_places(settings: Settings) -> dict[str, Path]:
 
 
 def _kept(settings: Settings) -> str:
-    """How long logs are kept, as doctor tells it."""
+    """How long logs and working copies are kept, as doctor tells it."""
     days = f"{settings.keep_days} days" if settings.keep_days else ""
     size = f"at most {settings.keep_gb:g} GB" if settings.keep_gb else ""
-    return f"logs: {' and '.join(filter(None, (days, size))) or 'for ever'} · rows: for ever"
+    kept = " and ".join(filter(None, (days, size))) or "for ever"
+    return f"logs, and copies without work of their own: {kept} · rows, parked work: for ever"
 
 
 def _version_of(git: Git) -> tuple[int, ...]:

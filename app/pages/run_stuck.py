@@ -5,6 +5,7 @@ from __future__ import annotations
 from nicegui import ui
 
 from app.pages.components.buttons import button
+from app.pages.components.marks import testid
 from app.pages.components.markup import clean
 from app.pages.components.plain_sight import plain_html
 from app.pages.visit import Visit
@@ -26,7 +27,7 @@ class StuckBanner:
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
         self._keys: list[str] = []
-        self._banner = ui.element("div").classes("banner stop")
+        self._banner = testid(ui.element("div").classes("banner stop"), "stuck-banner")
         with self._banner:
             self._why = ui.html("", sanitize=clean)
             self._button = button("Try again", self._try_again, kind="small", mark="try-again")

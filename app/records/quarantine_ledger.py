@@ -5,27 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, update
+from sqlalchemy import and_, delete, literal, or_, update
 from sqlmodel import col, select
 
-from app.records.database import Database, Transaction
+from app.domain.batches import BatchStatus
+from app.records.database import Database, DatabaseSilent, Transaction
 from app.records.feed import ProjectChanged, RunChanged
 from app.records.happenings import PersonNeeded
 from app.records.routing import Stores
 from app.records.run_ledger import RunLedger
-from app.records.tables import Run, Stuck
+from app.records.tables import AccountHold, Batch, Run, Stuck
 
 MOST_TRIES = 5
-TOLD = "outbox"  # the duty that outlives its run
+# duties that begin when their run is over
+TOLD, RESUMED, HELD = AFTERWARDS = ("outbox", "resume", "hold")
+UNSEALED = "batch"
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A duty and the row it is about; `owner_id` is the id by which its store is known."""
+    """A duty and the row it is about; `owner_id` says which store holds it, None the control's."""
 
     duty: str
     id: str
-    owner_id: str
+    owner_id: str | None
     project_id: str | None = None
     run_id: str | None = None
 
@@ -58,7 +61,7 @@ class QuarantineLedger:
 
         What another version counted says nothing of this one: it begins anew.
         """
-        with self._stores.owner_of(subject.owner_id).transaction() as tx:
+        with self._store_of(subject).transaction() as tx:
             known = tx.get(Stuck, subject.key)
             if known is None:
                 known = Stuck(
@@ -81,23 +84,42 @@ class QuarantineLedger:
             tx.flush()
             return known
 
-    def forget(self, key: str) -> Stuck | None:
-        """Let a row be tried as if it had never failed; what was known, None where nothing was."""
-        for database in self._stores.holding_runs():
-            with database.transaction() as tx:
-                known = tx.get(Stuck, key)
-                if known is not None:
-                    tx.delete(known)
-                    _announce(tx, known)
-                    return known
+    def forget(self, key: str, *, only_held: bool = False) -> Stuck | None:
+        """Let a row be tried as if it had never failed; what was known, None where nothing was.
+
+        Raises DatabaseSilent where it may be in a store that does not answer.
+        """
+        silence: DatabaseSilent | None = None
+        for database in self._stores.all():
+            try:
+                with database.transaction() as tx:
+                    known = tx.get(Stuck, key)
+                    if known is not None and (known.held_at is not None or not only_held):
+                        tx.delete(known)
+                        _announce(tx, known)
+                        return known
+            except DatabaseSilent as problem:
+                silence = problem
+        if silence is not None:
+            raise silence
         return None
 
     def drop_over(self) -> None:
-        """Forget what was about open runs that are released by now."""
-        released = select(Run.id).where(
-            Run.id == Stuck.run_id, col(Run.released_at).is_not(None), col(Stuck.duty) != TOLD
+        """Forget what came to its end otherwise: by a Stop, a retry, a limit that was lifted."""
+        begins_later = col(Stuck.duty).in_(AFTERWARDS)
+        is_over = or_(
+            and_(~begins_later, col(Run.released_at).is_not(None)),
+            and_(col(Stuck.duty) == RESUMED, ~col(Run.may_resume)),
         )
-        gone = delete(Stuck).where(released.exists()).returning(Stuck)
+        runs = select(Run.id).where(Run.id == Stuck.run_id, is_over)
+        batches = select(Batch.id).where(
+            literal(f"{UNSEALED}.") + col(Batch.id) == Stuck.key,
+            col(Batch.status) != BatchStatus.PENDING,
+        )
+        hold = select(AccountHold.agent).where(AccountHold.run_id == Stuck.run_id)
+        lifted = and_(col(Stuck.duty) == HELD, ~hold.exists())
+        is_gone = or_(runs.exists(), batches.exists(), lifted)
+        gone = delete(Stuck).where(is_gone).returning(Stuck)
         for database in self._stores.holding_runs():
             with database.transaction() as tx:
                 _announce(tx, *tx.scalars(gone).all())
@@ -117,6 +139,10 @@ class QuarantineLedger:
             last_try = {"tries": MOST_TRIES - 1, "held_at": None}
             tx.execute(update(Stuck).where(col(Stuck.held_at).is_not(None)).values(**last_try))
             return len(known)
+
+    def _store_of(self, subject: Subject) -> Database:
+        owner = subject.owner_id
+        return self._stores.control if owner is None else self._stores.owner_of(owner)
 
     def _tell(self, tx: Transaction, held: Stuck, now: datetime) -> None:
         sentence = f"not tried again after {held.tries} times: {held.because}"

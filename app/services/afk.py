@@ -30,6 +30,7 @@ from app.services.issues import IssueDesk, IssueView
 from app.services.trigger import Accepted, Asker, TriggerDesk
 
 log = logging.getLogger(__name__)
+GIVEN_UP = "left to a person: its start failed again and again"
 
 
 @dataclass(frozen=True)
@@ -115,11 +116,14 @@ class AfkDesk:
             would, because = None, decision.reason
             waits = because
         holds = [
-            (view.number, view.hold or waits)
+            (view.number, view.hold or self._given_up(project, view.number) or waits)
             for view in self._views(project_id)
             if view.state == "open" and view.number != would
         ]
         return Plan(would, because, holds)
+
+    def _given_up(self, project: Project, issue: int) -> str | None:
+        return GIVEN_UP if self._loop.is_given_up(project, issue) else None
 
     def _views(self, project_id: str) -> list[IssueView]:
         try:

@@ -77,7 +77,7 @@ class AutoLoop:
         if hold := self._limits.reason(project.agent, None, now):
             return may_launch_auto(replace(facts, usage_hold=hold))
         pause = launch_pause(self._runs, project.id, now)
-        claimable = self._claimable_alone(project)
+        claimable = self._untried(project, self._claimable_alone(project))
         return may_launch_auto(replace(facts, claimable=claimable, launch_pause=pause))
 
     def fill_once(self, now: datetime) -> int:
@@ -106,7 +106,8 @@ class AutoLoop:
             return isinstance(may_launch_auto(facts), Launch)
 
         # one broken project never stops the others
-        return bool(self._quarantine.guard(_of_project("look", project), may_be))
+        subject = Subject("look", project.id, project.id, project.id)
+        return bool(self._quarantine.guard(subject, may_be))
 
     def _with_claimable(self, projects: list[Project]) -> Iterator[tuple[Project, Claimable]]:
         try:
@@ -129,12 +130,21 @@ class AutoLoop:
     ) -> bool:
         # looked for on the disk, and so before the transaction
         problem = self._agent_problem(project, self._agents.unready)
-        facts = replace(self._facts(project, room, problem), claimable=claimable)
+        untried = self._untried(project, claimable)
+        facts = replace(self._facts(project, room, problem), claimable=untried)
         decision = may_launch_auto(facts)
         if not isinstance(decision, Launch) or launch_pause(self._runs, project.id, now):
             return False
         start = partial(self._is_started, project, decision, problem, now)
-        return bool(self._quarantine.guard(_of_project("fill", project), start))
+        return bool(self._quarantine.guard(_of_issue(project, decision.issue), start))
+
+    def is_given_up(self, project: Project, issue: int) -> bool:
+        """True where a start of this issue failed again and again, and a person is asked."""
+        return self._quarantine.is_held(_of_issue(project, issue).key)
+
+    def _untried(self, project: Project, claimable: Claimable) -> Claimable:
+        # what is left to a person keeps no other issue waiting
+        return claimable and [one for one in claimable if not self.is_given_up(project, one)]
 
     def _is_started(
         self, project: Project, decision: Launch, problem: str | None, now: datetime
@@ -187,8 +197,8 @@ class AutoLoop:
         )
 
 
-def _of_project(duty: str, project: Project) -> Subject:
-    return Subject(duty, project.id, project.id, project.id)
+def _of_issue(project: Project, issue: int) -> Subject:
+    return Subject("issue", f"{project.id}.{issue}", project.id, project.id)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from sqlmodel import Session
 from app.domain.batches import UNSEALED, in_turn
 from app.domain.lifecycle import DONE, Signal
 from app.domain.words import Cause, Status
-from app.records import run_ledger
+from app.records import quarantine_ledger, run_ledger
 from app.records.batch_ledger import BatchLedger
 from app.records.batch_queue import BatchQueue
 from app.records.tables import Run
@@ -64,7 +64,7 @@ class BatchLine:
     def end_unsealed(self, now: datetime) -> int:
         """Abort batches that were never completed, and end their items; how many of these."""
         for batch in self._batches.unsealed_since(now - UNSEALED):
-            unsealed = Subject("batch", batch.id, batch.id, batch.project_id)
+            unsealed = Subject(quarantine_ledger.UNSEALED, batch.id, batch.id, batch.project_id)
             abort = partial(self._batches.abort, batch, now, NOT_SENT)
             self._quarantine.guard(unsealed, abort)
         left = self._queue.left_behind()

@@ -190,16 +190,18 @@ class BulkDesk:
 
     def _settle_guarded(self, bulk: Bulk, item: BulkItem, full: set[str]) -> str | None:
         # one that fails by a fault of ours keeps no other waiting, and is refused in the end
+        subject = Subject("bulk", f"{bulk.id}.{item.position}", bulk.id)
         try:
-            return self._settle(bulk, item, full)
+            hold = self._settle(bulk, item, full)
         except Exception as problem:
             log.exception("what is done to run %s failed", item.run_id)
-            id_ = f"{bulk.id}.{item.position}"
-            if not self._quarantine.count(Subject("bulk", id_, bulk.id), problem):
+            if not self._quarantine.count(subject, problem):
                 return FAULT
             self.ledger.settle(item, BulkState.REFUSED, FAULT_FOR_GOOD)
-            self._quarantine.drop(f"bulk.{id_}")
-            return None
+            hold = None
+        if hold is None:
+            self._quarantine.drop(subject.key)
+        return hold
 
     def _settle(self, bulk: Bulk, item: BulkItem, full: set[str]) -> str | None:
         """Do it to one run; what it waits for where it could not be done yet."""

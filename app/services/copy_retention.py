@@ -1,7 +1,7 @@
 """Working copies of runs that are over: let go where nothing is in them that is not elsewhere.
 
-Guarded teardown lets go of a copy at its run's end. What is here was kept then: for the work in it,
-which stays for ever, or because something could not be read, which may be over by now.
+Guarded teardown lets go of a copy at its run's end. What is here was kept then, and is parked: it
+stays until a person delivers or discards it. What goes is what was left after a delivery.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from app.failpoints import reach
 from app.records.kept_runs import over_and_done
 from app.records.parked_ledger import ParkedLedger
 from app.records.tables import Project, Run
@@ -169,6 +170,8 @@ class CopyRetention:
         project = self._projects.find(run.project_id)
         if project is None:
             return "its project is not there"
+        if run.parked and not _is_delivered(run):
+            return "it is parked: it waits to be delivered or discarded"
         if self._parked.open_run(run.project_id, run.work_branch) is not None:
             return "a run works on its branch"
         repo = repository_of(project)
@@ -206,23 +209,26 @@ class CopyRetention:
             if not is_free:
                 return False
             with self._locks.holding(run.id, wait=False) as is_ours:
-                if not is_ours or not self._is_removed(run.id):
-                    return False
-        sentence = self.terms.sentence("working copy", one.because)
-        data = {"bytes": one.bytes, "because": one.because.value}
-        self._runs.tell_once(run.id, now, COPY_REMOVED, sentence, **data)
-        return True
+                return is_ours and self._is_removed(one, now)
 
-    def _is_removed(self, run_id: str) -> bool:
+    def _is_removed(self, one: Leaving, now: datetime) -> bool:
         # once more: a person may have worked in it, retried or taken it back meanwhile
-        run = over_and_done(self._runs.stores, [run_id]).get(run_id)
+        run = over_and_done(self._runs.stores, [one.run_id]).get(one.run_id)
         if run is None or self._holds(run):
-            self._known.pop(run_id, None)
+            self._known.pop(one.run_id, None)
             return False
+        # said first: who is killed in between removes it at the next round, and says it once
+        if all(line.kind != COPY_REMOVED for line in self._runs.timeline(run.id)):
+            sentence = self.terms.sentence("working copy", one.because)
+            data = {"bytes": one.bytes, "because": one.because.value}
+            self._runs.tell_once(run.id, now, COPY_REMOVED, sentence, **data)
+        self._runs.note(run.id, run.project_id, parked=False)
+        reach("retention.before_removal")
         try:
-            self._copies.remove(run_id)
+            self._copies.remove(run.id)
         except (CannotRead, OSError) as problem:
-            log.warning("the copy of %s stays: %s", run_id, problem)
+            log.warning("the copy of %s stays: %s", run.id, problem)
+            self._runs.note(run.id, run.project_id, parked=run.parked)
             return False
         return True
 
@@ -231,6 +237,11 @@ class CopyRetention:
             self._again_at(now + SOON, self.request)
         elif waiting := [at for at in self._shown.values() if now - at < SHOWN_FOR]:
             self._again_at(min(waiting) + SHOWN_FOR, self.request)
+
+
+def _is_delivered(run: Run) -> bool:
+    """False where its change request was closed without merging, too: that is parked again."""
+    return run.delivery is not None and run.delivery["state"] != "closed"
 
 
 def _ended(run: Run) -> datetime:

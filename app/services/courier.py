@@ -76,7 +76,7 @@ class Courier:
         self._tidy_once(now)
         if not self._rules.receivers:
             return 0
-        night = Subject("digest", now.date().isoformat(), "digest")
+        night = Subject("digest", now.date().isoformat(), None)
         written = self._quarantine.guard(night, lambda: self._digests.write_once(now)) or 0
         for receiver in self._rules.receivers:
             self._ask(receiver)

@@ -75,7 +75,7 @@ class Quarantine:
             log.exception("%s could not be done", subject.key)
             self.count(subject, problem)
             return None
-        if answer is not None and subject.key in self._known:
+        if answer is not None:
             self.drop(subject.key)
         return answer
 
@@ -133,24 +133,27 @@ class Quarantine:
         return [one for one in self._ledger.all(project_id) if one.held_at is not None]
 
     def try_again(self, key: str) -> Stuck:
-        """Let a row be tried anew, at a person's word. Raises NotFound."""
-        known = self._forget(key)
+        """Let a row be tried anew, at a person's word. Raises NotFound, DatabaseSilent."""
+        known = self._ledger.forget(key, only_held=True)
         if known is None:
             raise NotFound("Nothing of this name waits for a person.")
+        self._let_go(key)
         for tell in self._on_free:
             tell(key)
         return known
 
     def drop(self, key: str) -> None:
-        """Forget a row that has come to its end otherwise."""
+        """Forget that a row has failed, if it has: it has come to its end."""
+        if key not in self._known:
+            return
         with suppress(DatabaseSilent):
-            self._forget(key)
+            self._ledger.forget(key)
+            self._let_go(key)
 
     def on_free(self, tell: Callable[[str], None]) -> None:
         """Call `tell` with the key of each row that a person lets be tried again."""
         self._on_free.append(tell)
 
-    def _forget(self, key: str) -> Stuck | None:
+    def _let_go(self, key: str) -> None:
         with self._lock:
             self._known.pop(key, None)
-        return self._ledger.forget(key)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 from app.domain.holds import LONG_ENOUGH, MAX_RESUMES, NEXT_PROBE, Stand, stand_of
 from app.domain.lifecycle import DONE
@@ -25,10 +25,12 @@ from app.failpoints import reach
 from app.records.database import Transaction
 from app.records.happenings import PersonNeeded
 from app.records.hold_ledger import facts_of
+from app.records.quarantine_ledger import HELD, RESUMED, Subject
 from app.records.tables import AccountHold, Run
 from app.services.afk_orders import HeldBack
 from app.services.floor import Ledgers, Outside
 from app.services.leases import Leases
+from app.services.quarantine import Quarantine, of_run
 from app.services.reports import Reporter
 from app.services.retry import GoingOn, RetryDesk
 from app.services.submits import Accepted, Also, Asker
@@ -55,6 +57,7 @@ class ResumeDesk:
         reporter: Reporter,
         leases: Leases,
         provenance: dict[str, str],
+        quarantine: Quarantine,
     ) -> None:
         self._runs = ledgers.runs
         self._projects = ledgers.projects
@@ -65,6 +68,7 @@ class ResumeDesk:
         self._reporter = reporter
         self._leases = leases
         self._provenance = provenance
+        self._quarantine = quarantine
         self._rests: dict[str, datetime] = {}
         self._announced: set[datetime | None] = set()
 
@@ -100,11 +104,11 @@ class ResumeDesk:
         if not holds and not resumable:
             return 0
         for hold in holds:
-            self._guarded(lambda hold=hold: self._see(hold, now), f"the hold of {hold.agent}")
-        waiting = [run for run in resumable if self._is_wanted(run)]
+            subject = Subject(HELD, hold.run_id, None, run_id=hold.run_id)
+            self._quarantine.guard(subject, partial(self._see, hold, now))
         resumed = sum(
-            bool(self._guarded(lambda run=run: self._go_on(run, now), f"run {run.id}"))
-            for run in waiting
+            bool(self._quarantine.guard(of_run(RESUMED, run), partial(self._go_on, run, now)))
+            for run in resumable
         )
         for hold in self._ledger.all():
             stand = stand_of(facts_of(hold), now)
@@ -115,14 +119,6 @@ class ResumeDesk:
                 self._announced.add(hold.until)
                 self._ledger.announce()
         return resumed
-
-    def _guarded(self, duty: Callable[[], bool], what: str) -> bool:
-        # one broken run never stops the others
-        try:
-            return duty()
-        except Exception:
-            log.exception("%s could not be seen to after its usage limit", what)
-            return False
 
     def _see(self, hold: AccountHold, now: datetime) -> bool:
         if hold.probe_run_id is None:
@@ -177,7 +173,16 @@ class ResumeDesk:
         self._ledger.set_resumable(run, may_resume=False)
         return False
 
+    def _may_be_wanted(self, run: Run) -> bool:
+        try:
+            return self._is_wanted(run)
+        except Exception:
+            log.exception("whether run %s is to go on could not be told", run.id)
+            return True
+
     def _go_on(self, run: Run, now: datetime) -> bool:
+        if not self._is_wanted(run):
+            return False
         if now < self._rests.get(run.id, now) <= now + TRIED_AGAIN:
             return False
         if self._limits.reason(run.agent, run.model, now, is_resume=True):
@@ -231,7 +236,7 @@ class ResumeDesk:
 
     def _end_if_over(self, hold: AccountHold, now: datetime) -> None:
         """Forget a hold that nobody waits for any more."""
-        waiting = [*self._ledger.queued(), *filter(self._is_wanted, self._ledger.resumable())]
+        waiting = [*self._ledger.queued(), *filter(self._may_be_wanted, self._ledger.resumable())]
         if not any(needs(hold, run) for run in waiting):
             self._ledger.drop(hold)
 

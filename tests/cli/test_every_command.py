@@ -69,7 +69,8 @@ COMMANDS: dict[str, list[str]] = {
     "afk next": ["mill", "--json"],
     "afk failures": ["mill", "--json"],
     "afk reset": ["mill", "--json"],
-    "parked kept": ["--json"],
+    "retention": ["--json"],
+    "stuck list": ["--json"],
     "parked list": ["-p", "mill", "--json"],
     "parked discard": ["{branch}", "-p", "mill", "--confirm", "{branch}", "--json"],
     "limits list": ["--json"],
@@ -81,6 +82,7 @@ REFUSED: dict[str, list[str]] = {
     "runs release": ["{delivered}"],
     "runs resume": ["{delivered}"],
     "limits lift": ["claude"],
+    "stuck retry": ["look.{delivered}"],
     "notifications test": [],
 }
 TELLING_PROGRESS = {"runs wait"}

@@ -26,6 +26,31 @@ Here = Callable[..., Ended]
 CHANGE, RUN = "/projects/proj_1/changes/4", f"/runs/{RUN_ID}"
 DIFF = "diff --git a/x b/x\n-old\x1b[2J\n+new\u202e\n"
 FREED = {"key": "a/b", "project_id": "proj_1", "run_id": RUN_ID}
+STUCK = {
+    "key": f"look.{RUN_ID}",
+    "duty": "look",
+    "project_id": "proj_1",
+    "run_id": RUN_ID,
+    "tries": 5,
+    "because": "KeyError: 'x\x1b[2J'",
+    "first_at": AT,
+    "held_at": AT,
+}
+GOES = {"run_id": RUN_ID, "ended_at": AT, "bytes": 2000, "because": "age"}
+KEPT = {
+    "keep_days": 30,
+    "keep_gb": 10,
+    "kept_runs": 3,
+    "kept_bytes": 5000,
+    "leaving": [GOES],
+    "copies": {
+        "kept": 2,
+        "bytes": 9000,
+        "staying": 1,
+        "staying_bytes": 4000,
+        "leaving": [GOES | {"because": "size"}],
+    },
+}
 QUOTA = {
     "limit": 20,
     "remaining": 3,
@@ -54,6 +79,9 @@ def yard(server: RecordedServer) -> RecordedServer:
     server.on("GET", "/parked", {"items": kept})
     gone = {"project_id": "proj_1", "branch": "afk/3", "runs": 1}
     server.on("POST", "/parked/discard", gone)
+    server.on("GET", "/quarantine", {"items": [STUCK]})
+    server.on("POST", f"/quarantine/look.{RUN_ID}/retry", STUCK)
+    server.on("GET", "/retention", KEPT)
     server.on("GET", "/quota/runs", QUOTA)
     server.on("GET", "/quota/batches", QUOTA | {"limit": 1000, "remaining": 960, "used": 40})
     server.on("GET", "/quota/concurrency", {"active": 1, "max": 3})
@@ -82,6 +110,13 @@ def yard(server: RecordedServer) -> RecordedServer:
         ("parked list", r"afk/3 +demo +…7f3k1a +1 h 1 min +2 KiB +2 commits +agent exited 1\n"),
         ("parked list", r"other +…7f3k1a +1 h 1 min +\? "),
         ("parked discard afk/3 -p demo --confirm afk/3", r"Discarded afk/3\.\n"),
+        ("stuck list", rf"look\.{RUN_ID} +5 +KeyError: 'x'\n\Z"),
+        (f"stuck retry look.{RUN_ID}", rf"look\.{RUN_ID} is tried again\.\n"),
+        (
+            "retention",
+            r"Logs: 3, 5.0 KB\.\nWorking copies: 2, 9.0 KB; 1 with work that stays, 4.0 KB\.\n",
+        ),
+        ("retention", r"\nlog +…7f3k1a +2.0 KB +age\ncopy +…7f3k1a +2.0 KB +size\n\Z"),
         ("quota", r"3 of 20 runs left, in any 1 h\. The next one comes back at \d\d:\d\d:\d\d\.\n"),
         ("quota", r"\n960 of 1000 items of batches left, in any 1 h\. The oldest batch leaves"),
         ("quota --batches", r"^960 of 1000 items of batches left, in any 1 h\."),
@@ -147,6 +182,17 @@ def test_what_is_given_is_sent_and_no_more(
     assert here(*words).code == 0
     [call] = yard.calls(method, path)
     assert call.body == body
+
+
+def test_where_nothing_is_stuck_or_goes_a_command_says_so(
+    here: Here, server: RecordedServer
+) -> None:
+    server.on("GET", "/quarantine", {"items": []})
+    ended = here("stuck", "list")
+    assert (ended.code, ended.out, ended.err) == (0, "", "Nothing is stuck.\n")
+    empty = {"leaving": [], "copies": KEPT["copies"] | {"leaving": []}}
+    server.on("GET", "/retention", KEPT | empty)
+    assert here("retention").out.endswith("Nothing goes at the next round.\n")
 
 
 def test_parked_work_of_one_project_is_its_alone(here: Here, yard: RecordedServer) -> None:

@@ -8,58 +8,29 @@ from pathlib import Path
 
 import pytest
 
-from app.records.audit_ledger import Deed
-from app.records.tables import Run
 from app.services import copy_retention
-from app.services.copy_retention import CopyRetention
-from tests.planes import COMMIT, RealPlane, real_plane
-
-HOUR, DAY = 3600, 86400
-DIRTY = f"{COMMIT}; echo mine > unsaved.txt; exit 3"
+from app.services.prechecks import repository_of
+from tests.planes import RealPlane, real_plane
+from tests.repositories import run_git
+from tests.services.keeping_copies import (
+    DAY,
+    DIRTY,
+    HOUR,
+    clear,
+    copies,
+    deliver,
+    kept_run,
+    leaving,
+    left_run,
+    pass_by,
+    tidy,
+)
 
 
 @pytest.fixture
 def plane(tmp_path: Path) -> Iterator[RealPlane]:
     with real_plane(tmp_path) as plane:
         yield plane
-
-
-def copies(plane: RealPlane) -> CopyRetention:
-    return plane.services.retention.copies
-
-
-def clear(plane: RealPlane) -> int:
-    return copies(plane).clear_once(plane.clock())
-
-
-def leaving(plane: RealPlane) -> list[tuple[str, str]]:
-    return [(one.run_id, one.because) for one in copies(plane).standing().leaving]
-
-
-def kept_run(plane: RealPlane, script: str = DIRTY) -> Run:
-    """A run that has ended with commits and something else in its copy."""
-    run = plane.finish(plane.add_project(script))
-    assert run.parked
-    assert plane.copy(run).is_dir()
-    return run
-
-
-def tidy(plane: RealPlane, run: Run) -> None:
-    """A person throws away what was not committed."""
-    (plane.copy(run) / "unsaved.txt").unlink()
-
-
-def deliver(plane: RealPlane, run: Run) -> None:
-    deed = Deed(plane.person, "deliver", "by a test", "corr", run.project_id, run.id)
-    plane.services.salvage.deliver(run.id, deed, None, plane.clock())
-
-
-def pass_by(plane: RealPlane, days: float) -> int:
-    """Time goes by, and rounds with it: one that shows, and one that acts; how many went."""
-    plane.clock.advance(days * DAY)
-    assert clear(plane) == 0, "nothing goes that was not shown to go"
-    plane.clock.advance(HOUR)
-    return clear(plane)
 
 
 def test_what_is_not_committed_stays_however_old(plane: RealPlane) -> None:
@@ -71,9 +42,26 @@ def test_what_is_not_committed_stays_however_old(plane: RealPlane) -> None:
     assert standing.staying_bytes == standing.bytes > 0
 
 
-def test_commits_that_are_nowhere_at_origin_stay_in_their_copy(plane: RealPlane) -> None:
+def test_what_is_parked_stays_until_somebody_delivers_or_discards_it(plane: RealPlane) -> None:
     run = kept_run(plane)
     tidy(plane, run)
+    # clean, and every commit of it is at origin: nobody has said that it is not wanted
+    run_git(plane.copy(run), "push", "-q", "origin", f"HEAD:{run.work_branch}")
+    plane.adapters.mirrors.fetch(repository_of(plane.project(run.project_id)))
+    assert pass_by(plane, 4000) == 0
+    assert plane.copy(run).is_dir()
+    assert plane.run(run.id).parked
+    deliver(plane, run)
+    assert plane.run(run.id).parked, "its copy is still there"
+    assert pass_by(plane, 1) == 1
+    assert not plane.run(run.id).parked
+
+
+def test_a_change_request_that_was_closed_without_merging_is_parked_again(plane: RealPlane) -> None:
+    run = left_run(plane)
+    delivery = plane.run(run.id).delivery
+    assert delivery is not None
+    plane.services.changes.close(run.project_id, delivery["number"], plane.clock())
     assert pass_by(plane, 4000) == 0
     assert plane.copy(run).is_dir()
 
@@ -81,9 +69,7 @@ def test_commits_that_are_nowhere_at_origin_stay_in_their_copy(plane: RealPlane)
 def test_a_clean_copy_whose_commits_are_pushed_goes_after_its_days_and_the_row_says_so(
     plane: RealPlane,
 ) -> None:
-    run = kept_run(plane)
-    tidy(plane, run)
-    deliver(plane, run)
+    run = left_run(plane)
     tip = plane.tip(run)
     assert pass_by(plane, 29) == 0
     assert copies(plane).standing().next_at is not None
@@ -100,9 +86,7 @@ def test_a_clean_copy_whose_commits_are_pushed_goes_after_its_days_and_the_row_s
 
 
 def test_work_that_came_between_the_showing_and_the_round_keeps_the_copy(plane: RealPlane) -> None:
-    run = kept_run(plane)
-    tidy(plane, run)
-    deliver(plane, run)
+    run = left_run(plane)
     plane.clock.advance(31 * DAY)
     clear(plane)
     assert leaving(plane) == [(run.id, "age")]
@@ -115,9 +99,7 @@ def test_work_that_came_between_the_showing_and_the_round_keeps_the_copy(plane: 
 
 
 def test_a_copy_that_cannot_be_read_stays(plane: RealPlane) -> None:
-    run = kept_run(plane)
-    tidy(plane, run)
-    deliver(plane, run)
+    run = left_run(plane)
     shutil.rmtree(plane.copy(run) / ".git")
     assert pass_by(plane, 31) == 0
     assert plane.copy(run).is_dir()
@@ -181,9 +163,7 @@ def test_a_round_measures_so_many_and_none_twice_on_a_day(
 def test_a_server_that_does_not_sweep_shows_what_goes_and_removes_nothing(
     plane: RealPlane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = kept_run(plane)
-    tidy(plane, run)
-    deliver(plane, run)
+    run = left_run(plane)
     plane.leases.is_alone = False
     plane.leases.give_back(plane.clock())
     assert pass_by(plane, 31) == 0

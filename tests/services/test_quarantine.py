@@ -9,17 +9,16 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
-from app.domain.words import Depth
 from app.errors import ForgeUnavailable, NotFound, PrLock, StoreUnavailable
 from app.records.database import DatabaseSilent
 from app.records.quarantine_ledger import MOST_TRIES
 from app.records.tables import Project, Run
 from app.services.ports import CannotRead, ForgeSilent, NotTaken, OriginProblem
 from app.services.quarantine import is_undecided
-from app.services.submits import Order
 from tests.fake_planes import FakePlane
 from tests.fakes import World
 from tests.fresh_databases import run_store
+from tests.services.poisoned import FAULT, found, keys, poison, start, tick
 
 pytestmark = pytest.mark.expects_error_log
 
@@ -37,52 +36,6 @@ def plane(tmp_path: Path, world: World) -> Iterator[FakePlane]:
     plane.stop()
 
 
-class Poison:
-    """Something of ours that fails for one run, until it is mended."""
-
-    def __init__(self, good: Any, run_id: str, problem: Exception) -> None:
-        self.good, self.run_id, self.problem = good, run_id, problem
-        self.tries, self.is_mended = 0, False
-
-    def __call__(self, *args: Any, **words: Any) -> Any:
-        named = [getattr(arg, "id", arg) for arg in args]
-        if self.run_id in named and not self.is_mended:
-            self.tries += 1
-            raise self.problem.with_traceback(None)
-        return self.good(*args, **words)
-
-
-def poison(
-    monkeypatch: pytest.MonkeyPatch, thing: Any, name: str, run_id: str, problem: Exception
-) -> Poison:
-    poison = Poison(getattr(thing, name), run_id, problem)
-    monkeypatch.setattr(thing, name, poison)
-    return poison
-
-
-def start(plane: FakePlane, project: Project, **wishes: Any) -> Run:
-    order = Order(project.id, Depth.QUICK, "auto", **wishes)
-    run = plane.services.trigger.accept(order, plane.asker(), plane.clock()).run
-    plane.rest()
-    return found(plane, run)
-
-
-def found(plane: FakePlane, run: Run) -> Run:
-    now = plane.ledgers.runs.find(run.id)
-    assert now is not None
-    return now
-
-
-def tick(plane: FakePlane, count: int) -> None:
-    for _ in range(count):
-        plane.tick()
-
-
-def keys(plane: FakePlane) -> list[str]:
-    return [one.key for one in plane.services.quarantine.held()]
-
-
-FAULT = KeyError("delivery")
 SILENT = CannotRead("the process table is away")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.api.schemas import ProjectOut, SystemOut
+from app.api.schemas import ProjectOut, StuckOut, SystemOut
 from app.state.project_board import ProjectBoard
 from tests.state.run_samples import NOON, project_of, run_of
 
@@ -20,6 +20,11 @@ def system(**changes: object) -> SystemOut:
         "person": "local",
     }
     return SystemOut.model_validate({**values, **changes})
+
+
+def stuck_of(**changes: object) -> StuckOut:
+    values = {"key": "look.x", "duty": "look", "tries": 5, "because": "x", "first_at": NOON}
+    return StuckOut.model_validate({**values, **changes})
 
 
 def test_projects_are_listed_by_name_so_that_no_card_jumps() -> None:
@@ -82,17 +87,21 @@ def test_the_strip_adds_up_and_names_who_waits_for_a_person() -> None:
             project_of(id="4", archived_at=NOON, paused=True),
             project_of(id="5", parked_count=2),
             project_of(id="6", parked_count=1, paused=True, strikes=4),
+            project_of(id="7", stuck=[stuck_of(run_id="run_1"), stuck_of()]),
+            project_of(id="8", stuck=[stuck_of()]),
         ]
     )
     strip = board.strip(system())
-    assert (strip.running, strip.ready, strip.need_you) == (2, 4, 6), (
-        "a pause, and every parked branch"
+    assert (strip.running, strip.ready, strip.need_you) == (2, 4, 9), (
+        "a pause, whatever is stuck, and every parked branch"
     )
-    assert strip.needs_in_words == "1 broken, 2 paused, 3 parked"
+    assert strip.needs_in_words == "1 broken, 2 paused, 3 stuck, 3 parked"
     assert [(need.words, need.path) for need in strip.needs] == [
         ("broken", "/projects/3"),
         ("paused · 3 fails", "/projects/2"),
         ("paused · 4 fails", "/projects/6"),
+        ("2 stuck", "/runs/run_1"),
+        ("1 stuck", "/settings"),
         ("2 parked", "/parked"),
         ("1 parked", "/parked"),
     ]

@@ -129,7 +129,11 @@ class ProjectOut(Answer):
     recent_runs: list[Bar] = Field(default_factory=list)
     hold: str | None = None
     usage_limit: UsageLimit | None = None
-    stuck: list[StuckOut] = Field(default_factory=list)
+    stuck: list[StuckOut] = Field(
+        default_factory=list,
+        description="What failed five times by a fault of Runyard's and is tried no more, of the "
+        "project, its issues and its runs, oldest first; see `/quarantine`.",
+    )
     archived_at: Moment | None = None
     created_at: Moment
 

@@ -1,0 +1,53 @@
+"""What a person sees of a run that Runyard cannot go on with, until somebody tries again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from nicegui.testing.user import User
+
+from app.records.quarantine_ledger import MOST_TRIES
+from app.services.quarantine import of_run
+from tests.pages.conftest import House, html_of, until
+from tests.pages.run_scenes import WAITS, add_project, start, until_status
+
+SHOWN = "it failed 5 times (ValueError: &lt;b&gt;bad&lt;/b&gt;)"
+
+
+@pytest.mark.expects_error_log
+async def test_a_run_that_is_stuck_is_shown_to_everybody_until_one_tries_again(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project = await add_project(house, user, tmp_path, WAITS)
+    run = await start(house, user, project, "k1")
+    await until_status(house, run.id, "running")
+    other = await house.sign_in()
+    await user.open(f"/runs/{run.id}")
+    await other.open("/")
+    assert SHOWN not in html_of(user)
+    quarantine = house.plane.services.quarantine
+    row = house.plane.ledgers.runs.find(run.id)
+    for _ in range(MOST_TRIES):
+        quarantine.count(of_run("look", row), ValueError("<b>bad</b>"))
+    await until(lambda: SHOWN in html_of(user))
+    chip = f'data-need="stuck" href="/runs/{run.id}"'
+    await until(lambda: chip in html_of(other))
+    assert "1 stuck" in html_of(other)
+    await other.open(f"/runs/{run.id}")
+    await until(lambda: SHOWN in html_of(other))
+    user.find(marker="try-again").click()
+    for person in (user, other):
+        await until(lambda person=person: not is_shown(person))
+    assert quarantine.held() == []
+
+
+def is_shown(person: User) -> bool:
+    """Whether the banner is to be seen."""
+    assert person.client is not None
+    banners = [
+        element
+        for element in person.client.elements.values()
+        if element.props.get("data-testid") == "stuck-banner"
+    ]
+    return any(banner.visible for banner in banners)

@@ -1,0 +1,64 @@
+"""Something of ours that fails for one row, and how runs fare meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.domain.words import Depth
+from app.records.tables import Project, Run
+from app.services.submits import Order
+from tests.fake_planes import FakePlane
+
+FAULT = KeyError("delivery")
+
+
+class Poison:
+    """Something of ours that fails for one run, until it is mended."""
+
+    def __init__(self, good: Any, run_id: str, problem: Exception) -> None:
+        self.good, self.run_id, self.problem = good, run_id, problem
+        self.tries, self.is_mended = 0, False
+
+    def __call__(self, *args: Any, **words: Any) -> Any:
+        named = [getattr(arg, "id", arg) for arg in args]
+        if self.run_id in named and not self.is_mended:
+            self.tries += 1
+            raise self.problem.with_traceback(None)
+        return self.good(*args, **words)
+
+
+def poison(
+    monkeypatch: pytest.MonkeyPatch, thing: Any, name: str, run_id: str, problem: Exception = FAULT
+) -> Poison:
+    """Have a method fail where it is given this id, or something that has it."""
+    poison = Poison(getattr(thing, name), run_id, problem)
+    monkeypatch.setattr(thing, name, poison)
+    return poison
+
+
+def start(plane: FakePlane, project: Project, **wishes: Any) -> Run:
+    """A run that was accepted, and launched where it may be."""
+    order = Order(project.id, Depth.QUICK, "auto", **wishes)
+    run = plane.services.trigger.accept(order, plane.asker(), plane.clock()).run
+    plane.rest()
+    return found(plane, run)
+
+
+def found(plane: FakePlane, run: Run) -> Run:
+    """The run as it stands."""
+    now = plane.ledgers.runs.find(run.id)
+    assert now is not None
+    return now
+
+
+def tick(plane: FakePlane, count: int) -> None:
+    """So many sweeps."""
+    for _ in range(count):
+        plane.tick()
+
+
+def keys(plane: FakePlane) -> list[str]:
+    """What is left to a person."""
+    return [one.key for one in plane.services.quarantine.held()]

@@ -1,0 +1,153 @@
+"""Rows of every kind that fail by a fault of ours: each is held alone, and no other waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from app.domain.batches import BulkAction
+from app.records.quarantine_ledger import MOST_TRIES
+from app.records.run_pages import RunFilter
+from app.records.tables import Run
+from tests.fake_planes import FakePlane
+from tests.fakes import World
+from tests.fresh_databases import run_store
+from tests.services.batching import a_batch
+from tests.services.limited import Limited, install_claude, limited
+from tests.services.poisoned import FAULT, found, keys, poison, start, tick
+from tests.services.tellings import DESK, PHONE, telling
+
+pytestmark = pytest.mark.expects_error_log
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def plane(tmp_path: Path, world: World) -> Iterator[FakePlane]:
+    plane = FakePlane(tmp_path, world, runs_database_url=run_store(tmp_path))
+    plane.migrate()
+    yield plane
+    plane.stop()
+
+
+def test_an_issue_that_cannot_be_started_lets_the_loop_take_the_next(
+    plane: FakePlane, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = plane.add_project(world, auto_enabled=True)
+    sick, well = plane.add_issue(project), plane.add_issue(project)
+    accept = plane.services.trigger.accept
+
+    def accept_but(order: object, *rest: object, **more: object) -> object:
+        if getattr(order, "issue", None) == sick:
+            raise FAULT
+        return accept(order, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(plane.services.trigger, "accept", accept_but)
+    tick(plane, MOST_TRIES + 1)
+    assert keys(plane) == [f"issue.{project.id}.{sick}"]
+    (run,) = plane.ledgers.runs.open_runs(project.id)
+    assert (run.issue, run.status) == (well, "running")
+    holds = dict(plane.services.afk.plan(project.id, plane.clock()).holds)
+    assert holds[sick] == "left to a person: its start failed again and again"
+    monkeypatch.setattr(plane.services.trigger, "accept", accept)
+    plane.services.quarantine.try_again(f"issue.{project.id}.{sick}")
+    world.end(run.id, 1)
+    tick(plane, 2)
+    assert {one.issue for one in plane.ledgers.runs.open_runs(project.id)} == {sick}
+
+
+def test_a_run_that_cannot_be_resumed_keeps_no_other_waiting_after_a_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in install_claude(tmp_path / "bin").items():
+        monkeypatch.setenv(name, value)
+    with limited(tmp_path / "data") as yard:
+        project = yard.project()
+        sick, well = (yard.order(project) for _ in range(2))
+        for run in (sick, well):
+            yard.meet_limit(run)
+        poison(monkeypatch, yard.plane.services.resume._retry, "resume", sick.id)
+        yard.pass_limit()
+        assert yard.run(well.id).retried_by is not None
+        for _ in range(2 * MOST_TRIES):
+            go_on(yard)
+        assert keys(yard.plane) == [f"resume.{sick.id}"]
+        # somebody goes on with it by hand
+        monkeypatch.undo()
+        with yard.plane.stores.owner_of(sick.id).transaction() as tx:
+            row = tx.get(Run, sick.id)
+            assert row is not None
+            row.may_resume = False
+        yard.tick()
+        assert yard.plane.services.quarantine.known() == []
+
+
+def go_on(yard: Limited) -> None:
+    """Those that went first have shown that the account works; the next may follow."""
+    for run in yard.plane.ledgers.runs.open_runs():
+        if run.status == "running":
+            yard.work(run)
+    yard.tick(after=timedelta(minutes=5))
+
+
+def test_a_batch_that_cannot_be_aborted_lets_others_end_and_leaves_with_its_own_end(
+    plane: FakePlane, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = plane.add_project(world)
+    sick, well = (a_batch(plane, project, 2, sent=1) for _ in range(2))
+    poisoned = poison(monkeypatch, plane.services.sweep._batches._batches, "abort", sick.id)
+    plane.clock.advance(3600)
+    tick(plane, MOST_TRIES)
+    assert plane.services.batches.find(well.id).status == "aborted"
+    assert keys(plane) == [f"batch.{sick.id}"]
+    poisoned.is_mended = True
+    plane.services.bulk.stop_batch(sick.id, "not wanted", plane.asker(), plane.clock())
+    tick(plane, 1)
+    assert plane.services.quarantine.known() == []
+
+
+def test_an_order_for_many_runs_refuses_what_fails_and_leaves_nothing_behind(
+    plane: FakePlane, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = plane.add_project(world)
+    sick, well = (start(plane, project, task=task) for task in ("one", "two"))
+    poison(monkeypatch, plane.services.bulk._hands.stopper, "stop", sick.id)
+    desk = plane.services.bulk
+    wanted = RunFilter(project_id=project.id)
+    bulk = desk.order(BulkAction.STOP, wanted, "by a test", plane.asker(), plane.clock())
+    plane.rest()
+    for _ in range(MOST_TRIES):
+        desk.request()
+        plane.rest()
+    assert desk.find(bulk.id).status == "completed"
+    assert found(plane, well).status == "stopped"
+    assert found(plane, sick).status == "running"
+    assert plane.services.quarantine.known() == []
+
+
+def test_a_notification_that_cannot_be_put_into_words_keeps_no_other_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with telling(tmp_path, PHONE, DESK) as yard:
+        project = yard.project()
+        yard.notifier.refuses |= {PHONE: "away", DESK: "away"}
+        yard.run(project)
+        sick = next(row for row in yard.rows() if row.receiver == yard.rows()[0].receiver)
+        courier = yard.plane.services.notifications.request.__self__
+        poisoned = poison(monkeypatch, courier, "_send", sick.id)
+        yard.notifier.refuses.clear()
+        for _ in range(2 * MOST_TRIES):
+            due = [row.due_at for row in yard.rows() if row.state == "pending"]
+            yard.set_clock(max(due))
+        assert keys(yard.plane) == [f"notice.{sick.id}"]
+        assert len(yard.taken(PHONE)) + len(yard.taken(DESK)) == 1
+        poisoned.is_mended = True
+        yard.plane.services.quarantine.try_again(f"notice.{sick.id}")
+        yard.go_round()
+        assert len(yard.taken(PHONE)) + len(yard.taken(DESK)) == 2
