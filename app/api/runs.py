@@ -90,7 +90,12 @@ def _listing(services: Services) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=100)] = 50,
         cursor: Annotated[str | None, Query(max_length=300)] = None,
     ) -> RunsPage:
-        """Runs, newest first."""
+        """Runs, newest first.
+
+        `q` finds an issue by its number, a run by its work branch or by the beginning or ending of
+        its id; and, among the newest 20,000 of the project or of all, by part of its title or the
+        beginning of its work branch.
+        """
         wanted = RunFilter(project_id, tuple(status or ()), phase, trigger, branch, q)
         page = services.listing.page(wanted, limit=limit, cursor=cursor)
         names = {project.id: project.name for project in services.project_rows.all()}

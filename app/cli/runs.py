@@ -51,7 +51,8 @@ def list_runs(
     trigger: Annotated[Trigger | None, typer.Option(help="Only what was started so.")] = None,
     branch: Annotated[str | None, typer.Option(help="Only runs of this branch.")] = None,
     search: Annotated[
-        str | None, typer.Option("--search", "-q", help="Words of the title, or an id's ending.")
+        str | None,
+        typer.Option("--search", "-q", help="An issue, a branch, an id's part, a title's."),
     ] = None,
     limit: Limit = None,
     cursor: Annotated[

@@ -7,8 +7,11 @@ from enum import StrEnum
 
 _ALPHABET = "0123456789abcdefghijklmnopqrstuv"
 _TIME_DIGITS = 10
+# so many last characters of an id people see
+SEEN = 6
 _SPLIT = re.compile(r"(?:run|batch)_[0-9a-v]{25}1", re.ASCII)
 _TOGETHER = re.compile(r"(?:run|batch)_c[0-9a-v]{24}", re.ASCII)
+_BEGINNING = re.compile(r"run_(?:c[0-9a-v]{0,24}|[0-7][0-9a-v]{0,25})?", re.ASCII)
 _CONTROL = re.compile(r"(?:proj|person|change|session|issue|audit)_[0-9a-v]{24}", re.ASCII)
 
 
@@ -63,9 +66,21 @@ def is_batch_id(id_: str) -> bool:
     return id_.startswith("batch_") and bool(_SPLIT.fullmatch(id_) or _TOGETHER.fullmatch(id_))
 
 
+def minted_between(beginning: str) -> tuple[int, int] | None:
+    """Between which moments run ids that begin so were minted; None where none begins so.
+
+    Milliseconds since 1970, both ends among them.
+    """
+    if not _BEGINNING.fullmatch(beginning):
+        return None
+    time = beginning.removeprefix("run_").removeprefix("c")[:_TIME_DIGITS]
+    first, last = (int((time + end * _TIME_DIGITS)[:_TIME_DIGITS], 32) for end in "0v")
+    return first, min(last, 2**48 - 1)
+
+
 def shorten(id_: str) -> str:
     """The ending people see, `…7f3k1a`: six characters, unambiguous in practice."""
-    return f"…{id_[-6:]}"
+    return f"…{id_[-SEEN:]}"
 
 
 def _digits(number: int, width: int) -> str:

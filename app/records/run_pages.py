@@ -4,38 +4,23 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_
-from sqlmodel import col, select
+import sqlmodel
+from sqlalchemy import ColumnElement, FromClause, Select, and_, or_, select, union_all
+from sqlmodel import col
 
 from app.domain.ids import is_run_id
-from app.domain.lifecycle import DONE, LIVE, WAITING
-from app.domain.words import Phase
 from app.records.database import Database
 from app.records.routing import Stores
+from app.records.run_walks import RunFilter, walks
 from app.records.tables import Run
-
-PHASES = {Phase.WAITING: WAITING, Phase.LIVE: LIVE, Phase.DONE: DONE}
 
 
 class BadCursor(ValueError):
     """A cursor that this server did not make."""
-
-
-@dataclass(frozen=True)
-class RunFilter:
-    """Which runs to list; empty means any."""
-
-    project_id: str | None = None
-    statuses: Sequence[str] = ()
-    phase: Phase | None = None
-    trigger: str | None = None
-    branch: str | None = None
-    text: str | None = None
-    batch_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,53 +65,33 @@ def list_runs(stores: Stores, wanted: RunFilter, *, limit: int, cursor: str | No
 
 
 def _ask(database: Database, wanted: RunFilter, place: _Place | None, limit: int) -> list[Run]:
-    query = select(Run).where(*_conditions(wanted))
-    when, which = col(Run.created_at), col(Run.id)
-    if place is None or place.forwards:
+    forwards = place is None or place.forwards
+
+    def walk(runs: FromClause) -> Select[Any]:
+        when, which = runs.c.created_at, runs.c.id
+        query = select(which, when).limit(limit)
         if place is not None:
-            query = query.where(
-                when <= place.at, or_(when < place.at, and_(when == place.at, which < place.id))
-            )
-        query = query.order_by(when.desc(), which.desc())
-    else:
-        query = query.where(
-            when >= place.at, or_(when > place.at, and_(when == place.at, which > place.id))
-        ).order_by(when, which)
+            query = query.where(_beyond(place, when, which))
+        order = (when.desc(), which.desc()) if forwards else (when, which)
+        return query.order_by(*order)
+
+    ways = walks(wanted, walk)
+    if not ways:
+        return []
     with database.reading() as session:
-        return list(session.exec(query.limit(limit)).all())
+        found = session.execute(union_all(*(select(way.subquery()) for way in ways)))
+        keys = sorted({(at, run_id) for run_id, at in found}, reverse=forwards)
+        ids = [run_id for _, run_id in keys[:limit]]
+        return list(session.exec(sqlmodel.select(Run).where(col(Run.id).in_(ids))).all())
 
 
-def _conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if wanted.project_id:
-        conditions.append(col(Run.project_id) == wanted.project_id)
-    if wanted.statuses:
-        conditions.append(col(Run.status).in_(wanted.statuses))
-    if wanted.phase:
-        conditions.append(col(Run.status).in_([str(one) for one in PHASES[wanted.phase]]))
-    if wanted.trigger:
-        conditions.append(col(Run.trigger) == wanted.trigger)
-    if wanted.branch:
-        conditions.append(
-            or_(col(Run.branch_name) == wanted.branch, col(Run.work_branch) == wanted.branch)
-        )
-    if wanted.batch_id:
-        conditions.append(col(Run.batch_id) == wanted.batch_id)
-    if wanted.text:
-        conditions.append(_text_matches(wanted.text.strip().lstrip("…#")))
-    return conditions
-
-
-def _text_matches(text: str) -> ColumnElement[bool]:
-    matches: list[ColumnElement[bool]] = [
-        col(Run.id).startswith(text, autoescape=True),
-        col(Run.id).endswith(text, autoescape=True),
-        col(Run.work_branch).startswith(text, autoescape=True),
-        col(Run.title).icontains(text, autoescape=True),
-    ]
-    if text.isascii() and text.isdigit() and len(text) < 10:
-        matches.append(col(Run.issue) == int(text))
-    return or_(*matches)
+def _beyond(
+    place: _Place, when: ColumnElement[datetime], which: ColumnElement[str]
+) -> ColumnElement[bool]:
+    # the first half is what an index is entered by
+    if place.forwards:
+        return and_(when <= place.at, or_(when < place.at, which < place.id))
+    return and_(when >= place.at, or_(when > place.at, which > place.id))
 
 
 def _write(forwards: bool, run: Run) -> str:

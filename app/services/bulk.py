@@ -16,7 +16,8 @@ from app.failpoints import reach
 from app.records.bulk_ledger import BulkLedger
 from app.records.feed import Numbered, RunChanged
 from app.records.run_ledger import RunLedger
-from app.records.run_pages import RunFilter, list_runs
+from app.records.run_pages import list_runs
+from app.records.run_walks import RunFilter
 from app.records.tables import Batch, Bulk, BulkItem, Run
 from app.services.batches import BatchDesk
 from app.services.quarantine import Quarantine, Subject

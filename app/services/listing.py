@@ -8,7 +8,8 @@ from app.domain.lifecycle import DONE
 from app.errors import Invalid, NotFound
 from app.records import run_ledger, run_pages
 from app.records.run_ledger import RunLedger
-from app.records.run_pages import Page, RunFilter
+from app.records.run_pages import Page
+from app.records.run_walks import RunFilter
 from app.records.tables import Project, Run
 from app.services.floor import Outside
 from app.services.ports import CannotRead, Diff, LogView

@@ -17,7 +17,8 @@ from app.records.feed import (
     RunTold,
     StoresChanged,
 )
-from app.records.run_pages import Page, RunFilter
+from app.records.run_pages import Page
+from app.records.run_walks import RunFilter
 from app.records.tables import Batch, Bulk, BulkItem, ChangeRequest, Project, Run, RunEvent
 
 __all__ = [

@@ -15,7 +15,7 @@ from app.domain.ids import Store, store_of
 from app.domain.words import Depth
 from app.foothold import CannotStart
 from app.records.feed import Feed
-from app.records.run_pages import RunFilter
+from app.records.run_walks import RunFilter
 from app.records.tables import Project, Run
 from app.services.retry import Wishes
 from app.services.submits import Asker, Order

@@ -14,6 +14,7 @@ from app.domain.ids import (
     is_run_id,
     mint_control_id,
     mint_run_store_id,
+    minted_between,
     shorten,
     store_of,
 )
@@ -135,3 +136,17 @@ def test_an_id_is_safe_as_a_branch_a_file_and_a_host_name(
 
 def test_people_see_the_last_six_characters() -> None:
     assert shorten("run_c0123456789abcdefghijk7f3k1a") == "…7f3k1a"
+
+
+@pytest.mark.parametrize("split", [True, False])
+@pytest.mark.parametrize("at_ms", [0, 1, 1_767_323_045_678, 2**48 - 1])
+def test_every_beginning_of_a_run_id_says_about_when_it_was_minted(at_ms: int, split: bool) -> None:
+    minted = mint_run_store_id("run", at_ms=at_ms, entropy=b"\xa7" * 10, split=split)
+    spans = [minted_between(minted[:length]) for length in range(4, len(minted) + 1)]
+    assert all(span is not None and span[0] <= at_ms <= span[1] for span in spans)
+    assert spans[-1] == (at_ms, at_ms)
+
+
+@pytest.mark.parametrize("text", ["", "run", "ru", "batch_c", "run_w", "run_8", "RUN_C", "run_c0 "])
+def test_what_no_run_id_begins_with_was_never_minted(text: str) -> None:
+    assert minted_between(text) is None

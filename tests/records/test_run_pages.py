@@ -16,7 +16,8 @@ from app.domain.words import Phase, Status
 from app.records.database import Database
 from app.records.routing import Stores
 from app.records.run_ledger import RunLedger
-from app.records.run_pages import BadCursor, Page, RunFilter, list_runs
+from app.records.run_pages import BadCursor, Page, list_runs
+from app.records.run_walks import RunFilter
 from app.records.tables import Run
 from tests.records.samples import NOW, add_run, draft_run, run_id, stores_on
 

@@ -13,7 +13,7 @@ from app.domain.batches import BulkAction
 from app.domain.words import Depth, Trigger
 from app.errors import BatchOverQuota, KeyTaken, RateLimited
 from app.records.batch_ledger import Spent
-from app.records.run_pages import RunFilter
+from app.records.run_walks import RunFilter
 from app.records.tables import Batch, Run
 from app.services.batch_quota import room_at
 from app.services.submits import Order

@@ -19,7 +19,7 @@ from app.failpoints import FailpointHit
 from app.foothold import CannotStart
 from app.records.database import Database, DatabaseSilent
 from app.records.deployment import StoresDiffer, agree
-from app.records.run_pages import RunFilter
+from app.records.run_walks import RunFilter
 from app.records.tables import Project, Run
 from app.services.retry import Wishes
 from app.services.submits import Asker, Order

@@ -26,6 +26,7 @@ class Batch(SQLModel, table=True):
         CheckConstraint(f"run_count BETWEEN 1 AND {MAX_ITEMS}", name="batch_size"),
         UniqueConstraint("project_id", "idempotency_key", name="one_batch_per_key"),
         Index("newest_batches", "created_at", "id"),
+        Index("newest_batches_of_project", "project_id", "created_at", "id"),
         Index("charged_batches", "created_by", "created_at"),
         Index(
             "unfinished_batches",

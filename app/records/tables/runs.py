@@ -48,6 +48,19 @@ class Run(SQLModel, table=True):
         Index("newest_runs_of_project", "project_id", "created_at", "id"),
         Index("newest_runs_by_status", "status", "created_at", "id"),
         Index("newest_runs_of_project_by_status", "project_id", "status", "created_at", "id"),
+        Index("newest_runs_by_trigger", "trigger", "created_at", "id"),
+        Index("newest_runs_from_branch", "branch_name", "created_at", "id"),
+        Index("newest_runs_on_branch", "work_branch", "created_at", "id"),
+        Index(
+            "newest_runs_for_issue",
+            "issue",
+            "created_at",
+            "id",
+            sqlite_where=text("issue IS NOT NULL"),
+            postgresql_where=text("issue IS NOT NULL"),
+        ),
+        # by what people see of an id
+        Index("runs_by_ending", text("substr(id, length(id) - 5)")),
         Index("charged_runs", "charged_to", "created_at"),
         Index(
             "striking_runs",

@@ -1,0 +1,252 @@
+"""Among many runs: every filter is a walk along an index, and nothing reads or sorts them all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import fields
+from datetime import timedelta
+from itertools import islice
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, event, insert, text
+
+from app.domain.lifecycle import phase_of
+from app.domain.words import Phase, Status
+from app.records import run_walks
+from app.records.batch_pages import list_batches
+from app.records.database import Database
+from app.records.routing import Stores
+from app.records.run_pages import list_runs
+from app.records.run_walks import RunFilter
+from app.records.tables import Run
+from tests.fresh_databases import KINDS, POSTGRESQL, SQLITE, fresh_database, lent_postgresql
+from tests.records.samples import NOW, draft_run, run_id, stores_on
+
+# enough for PostgreSQL to tell a walk from a scan; of each rare thing there are a few
+MANY, FEW = 8_000, 50
+LIMIT, LOOKED_THROUGH = 10, 200
+MIDDLE = NOW + timedelta(seconds=MANY // 2)
+IDS = [run_id(NOW + timedelta(seconds=number)) for number in range(MANY)]
+ID = IDS[MANY // 2]
+BY_ID = "sqlite_autoindex_runs_1"
+
+BY_STATUS, OF_BRANCH = {"newest_runs_by_status"}, {"newest_runs_from_branch"}
+ON_BRANCH, BY_ISSUE = {"newest_runs_on_branch"}, {"newest_runs_for_issue"}
+NEWEST, BY_ENDING = {"newest_runs"}, {"runs_by_ending"}
+PROJECTS = {"newest_runs_of_project"}
+
+USUAL = draft_run().model_dump()
+
+# what is asked for, and the indexes that lead to it
+FILTERS: dict[str, tuple[RunFilter, set[str]]] = {
+    "any": (RunFilter(), NEWEST),
+    "a project": (RunFilter("proj_2"), PROJECTS),
+    "a status of many": (RunFilter(statuses=["succeeded"]), BY_STATUS),
+    "a status of few": (RunFilter(statuses=["died"]), BY_STATUS),
+    "two statuses": (RunFilter(statuses=["died", "succeeded"]), BY_STATUS),
+    "waiting": (RunFilter(phase=Phase.WAITING), BY_STATUS),
+    "live": (RunFilter(phase=Phase.LIVE), BY_STATUS),
+    "done": (RunFilter(phase=Phase.DONE), BY_STATUS),
+    "a project's status": (
+        RunFilter("proj_1", statuses=["died"]),
+        {"newest_runs_of_project_by_status"},
+    ),
+    "what is live of a project": (
+        RunFilter("proj_2", phase=Phase.LIVE),
+        {"newest_runs_of_project_by_status"},
+    ),
+    "a trigger": (RunFilter(trigger="manual"), {"newest_runs_by_trigger"}),
+    "a base branch": (RunFilter(branch="develop"), OF_BRANCH | ON_BRANCH),
+    "a work branch": (RunFilter(branch="run/77"), OF_BRANCH | ON_BRANCH),
+    "a batch": (RunFilter(batch_id="batch_1"), {"runs_of_batch"}),
+    "an issue": (RunFilter(text="#12"), BY_ISSUE | ON_BRANCH | NEWEST),
+    "an id": (RunFilter(text=ID), BY_ENDING | ON_BRANCH | NEWEST),
+    "an id's beginning": (RunFilter(text=ID[:12]), BY_ENDING | ON_BRANCH | NEWEST),
+    "an id's ending": (RunFilter(text=ID[-6:]), BY_ENDING | ON_BRANCH | NEWEST),
+    "a branch as text": (RunFilter(text="run/77"), ON_BRANCH | NEWEST),
+    "a word of a title": (RunFilter(text="the greet"), ON_BRANCH | NEWEST),
+    "a word of a project's titles": (RunFilter("proj_1", text="run"), PROJECTS | ON_BRANCH),
+}
+every_filter = pytest.mark.parametrize("wanted", [one[0] for one in FILTERS.values()], ids=FILTERS)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def many(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Database]:
+    """A database with many runs, most of them alike, in the order of their ids."""
+    with ExitStack() as until_end:
+        if request.param == POSTGRESQL:
+            address = until_end.enter_context(lent_postgresql())
+        else:
+            file = tmp_path_factory.mktemp("many") / "runyard.db"
+            file.write_bytes(fresh_database())
+            address = f"sqlite:///{file}"
+        database = Database(address, tell=lambda _: None)
+        until_end.callback(database.close)
+        with database.engine.begin() as connection:
+            rows = [USUAL | told_of(number) for number in range(MANY)]
+            connection.execute(insert(Run), rows)
+            if not database.is_sqlite:
+                connection.execute(text("ANALYZE runs"))
+        yield database
+
+
+def told_of(number: int) -> dict[str, Any]:
+    at = NOW + timedelta(seconds=number)
+    told = {"id": IDS[number], "created_at": at, "work_branch": f"run/{number}"}
+    told |= {"status": "succeeded", "ended_at": at, "released_at": at}
+    turn, rest = divmod(number, MANY // FEW)
+    if rest:
+        return told
+    rare = {"project_id": "proj_2", "trigger": "manual", "branch_name": "develop", "issue": 12}
+    status = sorted(Status)[turn % len(Status)]
+    return told | rare | {"batch_id": "batch_1", "title": "Mend the greeting", "status": status}
+
+
+def statements_of(ask: Callable[[], object]) -> list[tuple[str, Any]]:
+    asked: list[tuple[str, Any]] = []
+
+    @event.listens_for(Engine, "before_cursor_execute")
+    def _note(conn: Connection, cursor: Any, statement: str, given: Any, *_: Any) -> None:
+        if statement.startswith(("SELECT", "(SELECT")):
+            asked.append((statement, given))
+
+    try:
+        ask()
+    finally:
+        event.remove(Engine, "before_cursor_execute", _note)
+    return asked
+
+
+def explained(database: Database, ask: Callable[[], object]) -> list[Any]:
+    """The plans of what is asked: lines of SQLite's, trees of PostgreSQL's with what was done."""
+    how = "EXPLAIN QUERY PLAN" if database.is_sqlite else "EXPLAIN (ANALYZE, FORMAT JSON)"
+    found: list[Any] = []
+    statements = statements_of(ask)
+    with database.engine.connect() as connection:
+        for statement, given in statements:
+            rows = connection.exec_driver_sql(f"{how} {statement}", given).all()
+            found += [row[3] for row in rows] if database.is_sqlite else [rows[0][0][0]["Plan"]]
+    assert found
+    return found
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", []):
+        yield from nodes(below)
+
+
+def places_in(stores: Stores, wanted: RunFilter) -> list[str | None]:
+    """The first page, one in the middle, and back from there."""
+    first = list_runs(stores, wanted, limit=1, cursor=None)
+    if not first.items or first.next_cursor is None:
+        return [None]
+    second = list_runs(stores, wanted, limit=LIMIT, cursor=first.next_cursor)
+    return [None, first.next_cursor, second.prev_cursor]
+
+
+def test_every_filter_is_in_the_table() -> None:
+    asked = [one for one, _ in FILTERS.values()]
+    for field in fields(RunFilter):
+        assert any(getattr(one, field.name) for one in asked), field.name
+
+
+@pytest.mark.parametrize(("wanted", "indexes"), FILTERS.values(), ids=FILTERS)
+def test_a_page_is_read_along_indexes(
+    many: Database, wanted: RunFilter, indexes: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_walks, "LOOKED_THROUGH", LOOKED_THROUGH)
+    stores = stores_on(many)
+    for cursor in places_in(stores, wanted):
+        plans = explained(many, lambda at=cursor: list_runs(stores, wanted, limit=LIMIT, cursor=at))
+        if many.is_sqlite:
+            check_lines(plans, wanted, indexes)
+        else:
+            check_trees(plans, wanted)
+
+
+def check_lines(lines: list[str], wanted: RunFilter, indexes: set[str]) -> None:
+    of_runs = [line for line in lines if " runs" in line]
+    used = [re.findall(r"INDEX (\w+)", line) for line in of_runs]
+    assert [] not in used, lines
+    assert {name for names in used for name in names} - {BY_ID} == indexes, lines
+    # from end to end only where the first entries are wanted
+    scans = [line for line in of_runs if line.startswith("SCAN")]
+    assert not scans or wanted == RunFilter() or wanted.text, lines
+    if not (wanted.text or wanted.batch_id):
+        assert not any("TEMP B-TREE" in line for line in lines), lines
+
+
+def check_trees(plans: list[dict[str, Any]], wanted: RunFilter) -> None:
+    for plan in plans:
+        for node in nodes(plan):
+            if node.get("Relation Name") != "runs":
+                continue
+            assert node["Node Type"] != "Seq Scan", plan
+            read = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+            walked = node.get("Index Name", "").startswith("newest_runs") and wanted.text
+            assert read <= FEW + (LOOKED_THROUGH if walked else 0), node
+
+
+@every_filter
+def test_pages_hold_what_is_found_by_looking_at_every_run(
+    many: Database, wanted: RunFilter
+) -> None:
+    stores, found, cursor = stores_on(many), [], None
+    numbers = (number for number in reversed(range(MANY)) if passes(wanted, told_of(number)))
+    expected = list(islice(numbers, 3 * LIMIT))
+    while len(found) < len(expected):
+        page = list_runs(stores, wanted, limit=LIMIT, cursor=cursor)
+        found += [run.id for run in page.items]
+        cursor = page.next_cursor
+        assert cursor is not None or len(found) == len(expected)
+    assert found == [IDS[number] for number in expected]
+
+
+def passes(wanted: RunFilter, told: dict[str, Any]) -> bool:
+    """The rule, without a database."""
+    run = {**USUAL, **told}
+    word = (wanted.text or "").lstrip("#")
+    return (
+        wanted.project_id in (None, run["project_id"])
+        and (not wanted.statuses or run["status"] in wanted.statuses)
+        and (wanted.phase is None or phase_of(Status(run["status"])) == wanted.phase)
+        and wanted.trigger in (None, run["trigger"])
+        and wanted.branch in (None, run["branch_name"], run["work_branch"])
+        and wanted.batch_id in (None, run["batch_id"])
+        and (
+            word in run["title"].lower()
+            or str(run["issue"]) == word
+            or run["work_branch"].startswith(word)
+            or run["id"].startswith(word)
+            or run["id"].endswith(word)
+        )
+    )
+
+
+def test_words_of_titles_are_looked_for_among_the_newest_runs_of_the_project(
+    many: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_walks, "LOOKED_THROUGH", FEW)
+    stores = stores_on(many)
+    all_of = {"proj_1": 0, "proj_2": FEW}
+    for project_id, count in all_of.items():
+        wanted = RunFilter(project_id, text="the greeting")
+        assert len(list_runs(stores, wanted, limit=2 * FEW, cursor=None).items) == count
+    assert not list_runs(stores, RunFilter(text="run/77"), limit=1, cursor=None).next_cursor
+    [one] = list_runs(stores, RunFilter(text="run/77"), limit=2 * FEW, cursor=None).items
+    assert one.id == IDS[77]
+
+
+@pytest.mark.parametrize("many", [SQLITE], indirect=True)
+def test_batches_of_a_project_are_read_along_an_index(many: Database) -> None:
+    def ask() -> object:
+        return list_batches(stores_on(many), project_id="proj_1", limit=LIMIT, cursor=None)
+
+    lines = explained(many, ask)
+    assert lines == ["SEARCH batches USING INDEX newest_batches_of_project (project_id=?)"]
