@@ -24,7 +24,7 @@ from app.records.lease_ledger import LeaseLedger
 from app.records.migration import migrate
 from app.records.project_ledger import ProjectLedger
 from app.records.run_ledger import RunLedger
-from app.records.soundness import WriteGuard, refuse_unsound, remember_made
+from app.records.soundness import refuse_unsound, remember_made
 from app.records.tracker_ledger import TrackerLedger
 from app.services.floor import Ledgers
 from app.services.leases import RENEW_SECONDS, Leases
@@ -107,7 +107,6 @@ class ControlPlane:
         refuse_unsound(self.database.url, data, self.settings.runs_root)
         migrate(self.database, backups=data / "backups", now=self.clock())
         remember_made(self.database.url, data)
-        self.guard = WriteGuard(self.database, data)
         settle_stores(self.stores, self.settings, self.clock())
 
     def stop(self) -> None:

@@ -44,7 +44,7 @@ def make_relays(stores: Stores, feed: Feed) -> list[Relay]:
 
 
 def settle_stores(stores: Stores, settings: Settings, now: datetime) -> None:
-    """Bring the run store to today's schema, and refuse stores that do not belong together.
+    """Bring the run store to today's schema, refuse stores that do not belong together, and guard.
 
     The control store is up to date. Raises SchemaNewer, DatabaseDamaged, CannotStart,
     DatabaseSilent.
@@ -54,7 +54,8 @@ def settle_stores(stores: Stores, settings: Settings, now: datetime) -> None:
         refuse_unsound(stores.runs.url, data, None)
         migrate(stores.runs, backups=data / "backups" / RUNS_BACKUPS, now=now)
         remember_made(stores.runs.url, data)
-        WriteGuard(stores.runs, data)
+    for database in stores.all():
+        WriteGuard(database, data, stores.stopped)
     try:
         agree(stores, may_change=settings.change_stores)
     except StoresDiffer as difference:

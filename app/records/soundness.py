@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -114,24 +115,27 @@ def _is_whole(file: Path) -> bool:
 class WriteGuard:
     """Stops writing for good where the file was taken away, or is damaged under the server.
 
-    What was not written is refused with the sentence; reading goes on as far as it can.
+    What was not written is refused with the sentence; reading goes on as far as it can. `stopped`
+    tells why this database or the one beside it is not written to: one stops with the other, for
+    what the one would say of the other could not be true.
     """
 
-    def __init__(self, database: Database, data: Path) -> None:
+    def __init__(self, database: Database, data: Path, stopped: Callable[[], str]) -> None:
         self._database = database
         self._data = data
+        self._stopped = stopped
         self._file = file_of(database.url)
+        event.listen(database.engine, "begin", self._look, insert=True)
         if self._file is not None:
             self._mark = _mark_of(self._file)
-            event.listen(database.engine, "begin", self._look, insert=True)
             event.listen(database.engine, "handle_error", self._hear)
 
     def _look(self, _: Any) -> None:
-        database = self._database
-        if not database.trouble and self._file and _mark_of(self._file) != self._mark:
-            self._stop(f"{self._file} was taken away", what_to_do(self._data))
-        if database.trouble:
-            raise WritingStopped(database.trouble)
+        trouble = self._stopped()
+        if not trouble and self._file and _mark_of(self._file) != self._mark:
+            trouble = self._stop(f"{self._file} was taken away", what_to_do(self._data))
+        if trouble:
+            raise WritingStopped(trouble)
 
     def _hear(self, context: Any) -> None:
         said = str(context.original_exception).lower()
@@ -143,10 +147,11 @@ class WriteGuard:
         if self._database.trouble:
             raise WritingStopped(self._database.trouble) from context.original_exception
 
-    def _stop(self, what: str, advice: str) -> None:
+    def _stop(self, what: str, advice: str) -> str:
         trouble = f"{what}: nothing is written any more. Stop Runyard. {advice}"
         log.error("%s", trouble)
         self._database.trouble = trouble
+        return trouble
 
 
 def _mark_of(file: Path) -> tuple[int, int] | None:

@@ -129,6 +129,9 @@ def test_f42_a_run_store_that_is_taken_away_under_the_server_is_not_written_to(
         with pytest.raises(WritingStopped, match=r"runs\.db was taken away"):
             plane.accept(plane.order(project))
         assert plane.store_watch.look_once() == plane.stores.stopped()
+        # what would be written into the other could not be true: nothing is written at all
+        with pytest.raises(WritingStopped, match=r"runs\.db was taken away"):
+            write(plane)
         assert not file.exists()
 
 
