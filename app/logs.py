@@ -40,10 +40,28 @@ def _correlated() -> structlog.typing.Processor:
     return add
 
 
-def set_up_logs(*, level: int = logging.INFO) -> None:
-    """Send every log line of the process through one JSON renderer, so none can be forged."""
+def _in_a_line(expected: tuple[type[Exception], ...]) -> structlog.typing.Processor:
+    def shorten(
+        _: object, __: str, event: structlog.typing.EventDict
+    ) -> structlog.typing.EventDict:
+        info = event.get("exc_info")
+        error = info[1] if isinstance(info, tuple) else info
+        if isinstance(error, expected):
+            event |= {"exc_info": None, "level": "warning", "because": str(error)}
+        return event
+
+    return shorten
+
+
+def set_up_logs(*, level: int = logging.INFO, expected: tuple[type[Exception], ...] = ()) -> None:
+    """Send every log line of the process through one JSON renderer, so none can be forged.
+
+    Whatever fails by an `expected` exception is a warning with that exception's sentence: what is
+    tried again every second while a database is away would fill the disk with its tracebacks.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
+        _in_a_line(expected),
         structlog.stdlib.add_logger_name,
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),

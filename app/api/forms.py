@@ -16,7 +16,7 @@ from app.api import notices, plain_pages
 from app.api.asking import Key, asker_of, deed_of, switch_auto
 from app.api.form_content import Sent, SentForm
 from app.api.gate import visitor_of
-from app.api.problems import answer_for
+from app.api.problems import answer_for, refusal_of_silence
 from app.api.schemas import ProjectOut, Provenance, RunOut
 from app.api.schemas.forms import AutoForm, NothingMore, StartForm, StopForm
 from app.api.views import project_out, run_out
@@ -87,7 +87,7 @@ def routes(services: Services, plain: Plain) -> APIRouter:
         try:
             return HTMLResponse(desk.page(request, notice), headers=_HEADERS)
         except DatabaseSilent as error:
-            return plain_pages.refusal_page(_silent(error))
+            return plain_pages.refusal_page(refusal_of_silence(error))
 
     @router.post("/afk/reset/{project:path}")
     def reset(project: str, sent: Sent) -> Response:
@@ -174,7 +174,7 @@ class _FormDesk:
             if sent.wants_card:
                 return HTMLResponse(self._fresh_card(sent.request, done.project_id), 200, _HEADERS)
         except DatabaseSilent as error:
-            return _refused(sent, _silent(error))
+            return _refused(sent, refusal_of_silence(error))
         except Refusal as refusal:
             log.info("refused %s: %s", sent.request.url.path, refusal.code)
             return _refused(sent, refusal)
@@ -226,11 +226,6 @@ class _FormDesk:
             new_key=lambda: str(uuid.uuid4()),
             now=self._services.clock(),
         )
-
-
-def _silent(error: DatabaseSilent) -> StoreUnavailable:
-    log.warning("the database did not answer: %s", error)
-    return StoreUnavailable(retry_after=2)
 
 
 def _refused(sent: SentForm, refusal: Refusal) -> Response:

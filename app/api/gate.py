@@ -13,8 +13,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api import plain_pages
 from app.api.call import OPEN_FOLDER, Call
+from app.api.client import ApiProblem
 from app.api.exchange import SIGNED_OUT, Exchange, Headers, WatchedSocket
-from app.api.problems import answer_for, fault_answer
+from app.api.problems import answer_for, answer_to, fault_answer
 from app.errors import Forbidden, NotSignedIn, Refusal, StoreUnavailable
 from app.logs import correlation, new_correlation_id
 from app.services.accounts import Accounts, Visitor
@@ -203,9 +204,11 @@ def _answer_to(call: Call, error: Exception) -> Response:
         answer = page if call.wants_page else answer_for(error)
         answer.headers["WWW-Authenticate"] = "Bearer"
         return answer
+    if isinstance(error, ApiProblem) and error.code == StoreUnavailable.code:
+        # what a page is made of could not be asked for
+        error = StoreUnavailable(error.detail, retry_after=2)
     if isinstance(error, Refusal):
-        reads_page = call.wants_page and call.is_plain_form
-        return plain_pages.refusal_page(error) if reads_page else answer_for(error)
+        return answer_to(call, error)
     log.error("a fault in %s %s", call.method, call.path, exc_info=error)
     return plain_pages.fault_page() if call.wants_page else fault_answer()
 

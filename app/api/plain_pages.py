@@ -7,9 +7,10 @@ from string import Template
 
 from starlette.responses import HTMLResponse
 
-from app.errors import Refusal
+from app.errors import Refusal, StoreUnavailable
 from app.logs import correlation
 
+AWAY_SECONDS = 3
 _PAGE = Template("""<!doctype html>
 <html lang="en">
 <head>
@@ -18,7 +19,7 @@ _PAGE = Template("""<!doctype html>
 <meta name="robots" content="noindex">
 <title>$title – Runyard</title>
 <link rel="icon" href="data:,">
-<style>
+$more<style>
 :root { color-scheme: light dark; }
 body { margin: 12vh auto; max-width: 34rem; padding: 0 1.25rem; font: 1rem/1.55 system-ui, sans-serif; }
 h1 { font-size: 1.4rem; }
@@ -40,8 +41,10 @@ _HOW = """<p>In a terminal on the machine where Runyard runs, enter</p>
 <p>and open the link it prints. A link works once, within five minutes.</p>"""
 
 
-def _page(status: int, title: str, body: str) -> HTMLResponse:
-    text = _PAGE.substitute(title=escape(title), body=body, correlation=escape(correlation.get()))
+def _page(status: int, title: str, body: str, more: str = "") -> HTMLResponse:
+    text = _PAGE.substitute(
+        title=escape(title), body=body, more=more, correlation=escape(correlation.get())
+    )
     return HTMLResponse(text, status)
 
 
@@ -68,6 +71,18 @@ def fault_page() -> HTMLResponse:
     """500: a fault of ours, named by its correlation id only."""
     sentence = "<p>The log has the details under the reference below.</p>"
     return _page(500, "Something went wrong in Runyard", sentence)
+
+
+def away_page(refusal: StoreUnavailable) -> HTMLResponse:
+    """503: what cannot be shown just now; it looks again by itself, with or without scripts."""
+    seconds = int(refusal.members.get("retry_after", 0)) + AWAY_SECONDS
+    sentence = (
+        f"<p>{escape(refusal.detail)}</p>\n<p>Agents go on. This page looks again by itself.</p>"
+    )
+    again = f'<meta http-equiv="refresh" content="{seconds}">\n'
+    answer = _page(503, "This cannot be shown just now", sentence, again)
+    answer.headers["Retry-After"] = str(seconds)
+    return answer
 
 
 def refusal_page(refusal: Refusal) -> HTMLResponse:

@@ -37,6 +37,15 @@ def answer_for(refusal: Refusal) -> JSONResponse:
     return _problem(refusal.status, refusal.code, refusal.detail, members, headers)
 
 
+def answer_to(call: Call, refusal: Refusal) -> Response:
+    """The same, as a page for a person who sent a plain form, or whose database is away."""
+    if call.wants_page and call.is_plain_form:
+        return plain_pages.refusal_page(refusal)
+    if call.wants_page and isinstance(refusal, StoreUnavailable):
+        return plain_pages.away_page(refusal)
+    return answer_for(refusal)
+
+
 def _problem(
     status: int, code: str, detail: str, members: dict[str, Any], headers: dict[str, str]
 ) -> JSONResponse:
@@ -64,9 +73,7 @@ def _sentence(error: dict[str, Any]) -> dict[str, str]:
 async def _refused(request: Request, error: Exception) -> Response:
     refusal = cast("Refusal", error)
     log.info("refused %s %s: %s", request.method, request.url.path, refusal.code)
-    call = Call.of(request.scope)
-    reads_page = call.wants_page and call.is_plain_form
-    return plain_pages.refusal_page(refusal) if reads_page else answer_for(refusal)
+    return answer_to(Call.of(request.scope), refusal)
 
 
 async def _malformed(request: Request, error: Exception) -> JSONResponse:
@@ -96,10 +103,14 @@ async def no_such_page(request: Request, _: Exception) -> Response:
     return answer_for(NotFound())
 
 
-async def _store_silent(_: Request, error: Exception) -> JSONResponse:
+def refusal_of_silence(error: Exception) -> StoreUnavailable:
+    """What a database that did not do what it was asked is told as; it is logged."""
     log.warning("the database did not answer: %s", error)
-    # where it is not written to any more, it says so
-    return answer_for(StoreUnavailable(getattr(error, "sentence", None), retry_after=2))
+    return StoreUnavailable(getattr(error, "sentence", None), retry_after=2)
+
+
+async def _store_silent(request: Request, error: Exception) -> Response:
+    return answer_to(Call.of(request.scope), refusal_of_silence(error))
 
 
 def fault_answer() -> JSONResponse:

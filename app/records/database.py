@@ -21,10 +21,24 @@ from app.records.messages import tell_others
 BUSY_SECONDS = 30
 READERS = 8
 READ_ONLY = "25006"
+# no room for the file, or for what all who use it share
+FULL_CODES = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "53100")
+BUSY_CODES = ("SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT", "55P03")
+
+
+FULL = "The disk of the database is full. Nothing was changed; make room, then try again."
+BUSY = "The database is busy. Nothing was changed; try again shortly."
 
 
 class DatabaseSilent(Exception):
-    """The database could not be reached or did not answer in time."""
+    """The database could not be reached or did not answer in time.
+
+    `sentence` is what a person is told of it, None where nothing more is known.
+    """
+
+    def __init__(self, message: str, sentence: str | None = None) -> None:
+        super().__init__(message)
+        self.sentence = sentence
 
 
 class Transaction(Session):
@@ -138,11 +152,23 @@ def silence_named() -> Iterator[None]:
     try:
         yield
     except PoolTimeout as error:
-        raise DatabaseSilent(str(error).splitlines()[0]) from error
+        raise DatabaseSilent(str(error).splitlines()[0], BUSY) from error
     except DBAPIError as error:
         if not _is_silence(error):
             raise
-        raise DatabaseSilent(str(error.orig or error).splitlines()[0]) from error
+        said = str(error.orig or error).splitlines()[0]
+        raise DatabaseSilent(said, _sentence_of(error)) from error
+
+
+def _sentence_of(error: DBAPIError) -> str | None:
+    """What SQLite and PostgreSQL say by codes of their own."""
+    names = (
+        getattr(error.orig, "sqlite_errorname", None),
+        getattr(error.orig, "sqlstate", None),
+    )
+    if any(name in FULL_CODES for name in names):
+        return FULL
+    return BUSY if any(name in BUSY_CODES for name in names) else None
 
 
 def _is_silence(error: DBAPIError) -> bool:

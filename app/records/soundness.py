@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import event
 
-from app.records.database import Database, DatabaseSilent
+from app.records.database import FULL_CODES, Database, DatabaseSilent
 from app.records.sqlite_files import (
     DatabaseDamaged,
     file_of,
@@ -32,8 +32,7 @@ class WritingStopped(DatabaseSilent):
     """The database is not written to any more until the server is started again."""
 
     def __init__(self, sentence: str) -> None:
-        super().__init__(sentence)
-        self.sentence = sentence
+        super().__init__(sentence, sentence)
 
 
 def refuse_unsound(url: str, data: Path, runs: Path | None) -> None:
@@ -139,6 +138,8 @@ class WriteGuard:
 
     def _hear(self, context: Any) -> None:
         said = str(context.original_exception).lower()
+        if getattr(context.original_exception, "sqlite_errorname", "") in FULL_CODES:
+            return  # it goes on by itself once there is room
         if any(word in said for word in DAMAGE):
             self._stop(f"{self._file} is damaged", what_to_do(self._data))
         elif any(word in said for word in UNWRITABLE):

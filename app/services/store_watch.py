@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 
 from app.records.feed import Change, FeedBroke, StoresChanged
 from app.records.routing import Stores
 
+log = logging.getLogger(__name__)
 WATCH_SECONDS = 5.0
 
 
@@ -26,5 +28,6 @@ class StoreWatch:
             trouble = self._stores.trouble()
             if trouble != self._told:
                 self._told = trouble
+                log.warning("%s", trouble or "The databases can be written to again.")
                 self._tell([StoresChanged(trouble), *([] if trouble else [FeedBroke()])])
             return trouble

@@ -153,17 +153,33 @@ async def test_an_event_stream_is_passed_on_piece_by_piece(door: Door) -> None:
     assert sent[0]["status"] == 200
 
 
-async def test_a_silent_database_is_said_to_be_silent(
-    door: Door, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cookie = door.sign_in()
+def take_database_away(door: Door) -> None:
     (door.data_dir / "runyard.db").rename(door.data_dir / "away.db")
     (door.data_dir / "runyard.db").mkdir()
     door.database.close()
+
+
+async def test_a_silent_database_is_said_to_be_silent(door: Door) -> None:
+    cookie = door.sign_in()
+    take_database_away(door)
     async with door.caller(cookie=cookie) as caller:
         answer = await caller.get("/api/v1/me")
     assert (answer.status_code, answer.json()["error"]) == (503, "store_unavailable")
     assert answer.headers["retry-after"]
+
+
+async def test_a_page_that_is_opened_while_the_database_is_silent_says_so_and_looks_again(
+    door: Door,
+) -> None:
+    cookie = door.sign_in()
+    take_database_away(door)
+    async with door.caller(cookie=cookie) as caller:
+        answer = await caller.get("/projects/p", headers=BROWSER)
+    assert answer.status_code == 503
+    assert answer.headers["content-type"].startswith("text/html")
+    assert int(answer.headers["retry-after"]) >= 1
+    assert "The database did not answer." in answer.text
+    assert '<meta http-equiv="refresh"' in answer.text
 
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}

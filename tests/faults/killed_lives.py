@@ -127,7 +127,7 @@ def main(folder: Path, seed: int, lives: int, runs: str | None) -> None:
         heard, tell = os.pipe()
         child = os.fork()
         if not child:
-            _live(folder, runs, dice, tell)
+            live(folder, runs, dice, tell)
         os.close(tell)
         # the first makes what the others find
         steps = dice.randrange(STEPS) if number else STEPS
@@ -144,7 +144,8 @@ def main(folder: Path, seed: int, lives: int, runs: str | None) -> None:
             sys.exit("a server ended by itself")
 
 
-def _live(folder: Path, runs: str | None, dice: random.Random, tell: int) -> None:
+def live(folder: Path, runs: str | None, dice: random.Random, tell: int) -> None:
+    """Go on and on, and write one byte into `tell` before each thing that is done."""
     with begun(folder, runs, dice) as life:
         while True:
             os.write(tell, b"!")
@@ -153,8 +154,8 @@ def _live(folder: Path, runs: str | None, dice: random.Random, tell: int) -> Non
 
 def check_lives(folder: Path, runs: str | None) -> Counter[str]:
     """Assert what must hold of a folder in which no server lives; how many runs ended in what."""
-    told = [line.split()[1:] for line in _notes(folder) if line.startswith("told")]
-    started = Counter(line.split()[1] for line in _notes(folder) if line.startswith("started"))
+    told = [line.split()[1:] for line in notes_of(folder) if line.startswith("told")]
+    started = Counter(line.split()[1] for line in notes_of(folder) if line.startswith("started"))
     with begun(folder, runs, random.Random(0)) as life:
         plane = life.plane
         for _ in range(20):
@@ -164,6 +165,8 @@ def check_lives(folder: Path, runs: str | None) -> Counter[str]:
                 life.world.end(live, 1)
                 plane.reaper.reap_once(live)
                 plane.rest()
+            if not plane.ledgers.runs.open_runs():
+                break
         found, resets = _runs_and_resets(plane)
         strikes = {one.id: one.strikes for one in plane.ledgers.projects.all()}
         files = [file_of(database.url) for database in plane.stores.all()]
@@ -210,7 +213,8 @@ def _count(project_id: str, runs: list[Run], resets: list[Audit]) -> int:
     return strikes
 
 
-def _notes(folder: Path) -> list[str]:
+def notes_of(folder: Path) -> list[str]:
+    """What was written down, a line each."""
     return (folder / "notes").read_text().splitlines()
 
 

@@ -1,0 +1,64 @@
+"""A server that is frozen again and again, and its databases copied as they are then (F41).
+
+Run as a program: folder, seed, number of moments, address of a run store or nothing. Each moment is
+a folder `cut<n>` with the databases, their logs as long as they were, and the notes of that moment.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+from tests.faults.killed_lives import live
+
+LOG = "-wal"
+
+
+def main(folder: Path, seed: int, moments: int, runs: str | None) -> None:
+    """Let one server live, and copy what it has on its disks at so many moments."""
+    dice = random.Random(seed)
+    heard, tell = os.pipe()
+    child = os.fork()
+    if not child:
+        live(folder, runs, random.Random(seed), tell)
+    os.close(tell)
+    pace = 0.0
+    for number in range(moments):
+        begun_at = time.monotonic()
+        if not os.read(heard, 1):
+            sys.exit("a server ended by itself")
+        pace = time.monotonic() - begun_at or pace
+        time.sleep(dice.uniform(0, pace))
+        os.kill(child, signal.SIGSTOP)
+        _wait_until_frozen(child)
+        _copy(folder, folder / f"cut{number}")
+        os.kill(child, signal.SIGCONT)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def _wait_until_frozen(child: int) -> None:
+    # a thread that is in the middle of a write ends that first
+    _, status = os.waitpid(child, os.WUNTRACED)
+    if not os.WIFSTOPPED(status):
+        sys.exit("a server ended by itself")
+
+
+def _copy(folder: Path, cut: Path) -> None:
+    cut.mkdir()
+    for part in ("data", "run-store"):
+        for file in (folder / part).glob("*.db*"):
+            # what all who use the database share is in memory: no power cut leaves it
+            if not file.name.endswith("-shm"):
+                (cut / part).mkdir(exist_ok=True)
+                shutil.copy(file, cut / part / file.name)
+    shutil.copy(folder / "notes", cut / "notes")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4] or None)
