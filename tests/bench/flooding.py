@@ -58,7 +58,8 @@ def measure_flood(yard: Yard, project_id: str, *, is_short: bool) -> Found:
 
 def _start(client: httpx.Client, project_id: str) -> str:
     made = client.post("/runs", json={"project_id": project_id, "task": "Flood"})
-    made.raise_for_status()
+    if made.is_error:
+        raise RuntimeError(f"the run was refused: {made.text}")
     return str(made.json()["id"])
 
 
