@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -139,7 +140,8 @@ def test_a_notification_that_cannot_be_put_into_words_keeps_no_other_waiting(
         yard.notifier.refuses |= {PHONE: "away", DESK: "away"}
         yard.run(project)
         sick = next(row for row in yard.rows() if row.receiver == yard.rows()[0].receiver)
-        courier = yard.plane.services.notifications.request.__self__
+        request: Any = yard.plane.services.notifications.request
+        courier = request.__self__
         poisoned = poison(monkeypatch, courier, "_send", sick.id)
         yard.notifier.refuses.clear()
         for _ in range(2 * MOST_TRIES):
