@@ -17,13 +17,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 
-from tests.fresh_databases import own_database
+from app.config import Settings
+from tests.forked_starts import (
+    ROOT,
+    SERVER,
+    ForkedProcess,
+    Streams,
+    clean_environment,
+    start_forked,
+)
+from tests.fresh_databases import own_database, put_database
 
-ROOT = Path(__file__).parent.parent
 START_SECONDS = 60.0
 WAIT_SECONDS = 30.0
 PORTS = (20_000, 32_000)
@@ -31,14 +39,20 @@ PORTS = (20_000, 32_000)
 
 @dataclass
 class RunyardServer:
-    """A server of its own on a data folder; it can be killed and started again."""
+    """A server of its own on a data folder; it can be killed and started again.
+
+    A fresh one is `python main.py` on what is there; any other is a fork that has its imports, and
+    finds the schema in a folder that was empty.
+    """
 
     data_dir: Path
     settings: dict[str, str] = field(default_factory=dict)
     port: int = 0
     options: tuple[str, ...] = ()
     login_link: str = ""
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes] | ForkedProcess | None = None
+    is_fresh: bool = False
+    said: IO[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -59,15 +73,14 @@ class RunyardServer:
         """Start it and wait until it has printed its link."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self.port = self.port or free_port()
-        with (self.data_dir / "server.log").open("a") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "main.py", *self._arguments()],
-                cwd=ROOT,
-                env=self._environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-            )
+        said, output = os.pipe()
+        self.said = os.fdopen(said, "rb", 0)
+        with (
+            (self.data_dir / "server.log").open("a") as log,
+            open(os.devnull) as nothing,
+            os.fdopen(output, "wb", 0) as out,
+        ):
+            self.process = self._begin((nothing.fileno(), out.fileno(), log.fileno()))
         self.login_link = self._read_link()
         return self
 
@@ -102,27 +115,34 @@ class RunyardServer:
             *self.options,
         ]
 
+    def _begin(self, streams: Streams) -> subprocess.Popen[bytes] | ForkedProcess:
+        words, env = self._arguments(), self._environment()
+        if not self.is_fresh:
+            self._put_schema(env.get("RUNYARD_DATABASE_URL"))
+            return start_forked(SERVER, words, env, streams)
+        stdin, stdout, stderr = streams
+        argv = [sys.executable, "main.py", *words]
+        return subprocess.Popen(argv, cwd=ROOT, env=env, stdin=stdin, stdout=stdout, stderr=stderr)
+
     def _environment(self) -> dict[str, str]:
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("PYTEST_", "NICEGUI_", "RUNYARD_"))
-        }
-        kept.pop("PYTHONDONTWRITEBYTECODE", None)
         chosen = "RUNYARD_DATABASE_URL" in self.settings
         databases = {} if chosen else own_database(self.data_dir)
         own = {f"RUNYARD_{name.upper()}": url for name, url in databases.items()}
-        return kept | own | self.settings
+        return clean_environment() | own | self.settings
+
+    def _put_schema(self, address: str | None) -> None:
+        # only where nothing is yet: what is missing in a used folder is for the server to see
+        if {file.name for file in self.data_dir.iterdir()} <= {"server.log"}:
+            put_database(Settings(data_dir=self.data_dir, database_url=address))
 
     def _read_link(self) -> str:
-        assert self.process is not None
-        assert self.process.stdout is not None
+        assert self.said is not None
         said, until = b"", time.monotonic() + START_SECONDS
         while (left := until - time.monotonic()) > 0:
             # the pipe itself is read: what a text buffer holds back, select cannot see
-            if not select.select([self.process.stdout], [], [], left)[0]:
+            if not select.select([self.said], [], [], left)[0]:
                 break
-            piece = os.read(self.process.stdout.fileno(), 4096)
+            piece = os.read(self.said.fileno(), 4096)
             said += piece
             found = re.search(rb"http://\S+/login\?token=\S+(?=\n)", said)
             if found:
@@ -137,15 +157,28 @@ class RunyardServer:
             return
         self.process.send_signal(how)
         self.process.wait(WAIT_SECONDS)
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+        if self.said is not None:
+            self.said.close()
         self.process = None
 
 
 @contextmanager
 def running_server(data_dir: Path, **settings: str) -> Iterator[RunyardServer]:
     """A server for the length of a test; `settings` are environment variables."""
-    server = RunyardServer(data_dir, settings).start()
+    with _ended_after(RunyardServer(data_dir, settings)) as server:
+        yield server
+
+
+@contextmanager
+def fresh_server(data_dir: Path, **settings: str) -> Iterator[RunyardServer]:
+    """The same, started the whole way."""
+    with _ended_after(RunyardServer(data_dir, settings, is_fresh=True)) as server:
+        yield server
+
+
+@contextmanager
+def _ended_after(server: RunyardServer) -> Iterator[RunyardServer]:
+    server.start()
     try:
         yield server
     finally:

@@ -16,7 +16,7 @@ import pytest
 
 from tests.api.workshop import Workshop, open_workshop
 from tests.attacks.web_doors import raw_answer
-from tests.servers import running_server
+from tests.servers import fresh_server
 
 # what a terminal, a log reader or a person could be misled by
 HOSTILE = (
@@ -159,7 +159,7 @@ def test_a07_an_open_folder_is_closed_before_anything_is_written(tmp_path: Path)
     data_dir = tmp_path / "data"
     data_dir.mkdir()
     data_dir.chmod(0o755)
-    with running_server(data_dir) as server:
+    with fresh_server(data_dir) as server:
         assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700
         for name in ("token", "runyard.db", "lock", "server.json", "runs"):
             assert stat.S_IMODE((server.data_dir / name).stat().st_mode) & 0o077 == 0, name

@@ -18,7 +18,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from tests.attacks.web_doors import raw_answer
-from tests.servers import ROOT, RunyardServer, free_port, running_server
+from tests.servers import ROOT, RunyardServer, free_port, fresh_server
 
 OPEN = {"/healthz", "/readyz", "/login"}
 SOCKET_PATH = "/_nicegui_ws/socket.io/?EIO=4&transport="
@@ -51,7 +51,7 @@ print(json.dumps(list(listed(build_gate(ControlPlane(settings))._app.routes))))
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunyardServer]:
     data_dir = tmp_path_factory.mktemp("server") / "data"
     data_dir.mkdir(mode=0o700)
-    with running_server(data_dir) as server:
+    with fresh_server(data_dir) as server:
         yield server
 
 

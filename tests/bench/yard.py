@@ -75,7 +75,8 @@ def running_yard(
     `url` is the address of an empty PostgreSQL database, None for SQLite in the folder.
     """
     database = {"RUNYARD_DATABASE_URL": url} if url else {}
-    server = RunyardServer(folder, {**SETTINGS, **database, **(settings or {})}).start()
+    given = {**SETTINGS, **database, **(settings or {})}
+    server = RunyardServer(folder, given, is_fresh=True).start()
     history = PostgresHistory(url) if url else SqliteHistory(folder / "runyard.db")
     try:
         yield Yard(server, origin, history)

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from app.cli.main import main
-from tests.cli.forked_commands import Forker, a_forker
 from tests.cli.live_shell import LiveShell, a_live_shell
 from tests.cli.recorded_server import RecordedServer
 from tests.cli.shells import Ended, Shell
@@ -25,36 +24,29 @@ def server() -> Iterator[RecordedServer]:
         yield recorded
 
 
-@pytest.fixture(scope="session")
-def forker() -> Iterator[Forker]:
-    """A process that starts commands at once."""
-    with a_forker() as ready:
-        yield ready
-
-
 @pytest.fixture
-def shell(tmp_path: Path, server: RecordedServer, forker: Forker) -> Shell:
+def shell(tmp_path: Path, server: RecordedServer) -> Shell:
     """A shell whose data folder belongs to the recorded server."""
     folder = tmp_path / "data"
     folder.mkdir()
     (folder / "token").write_text(TOKEN + "\n")
     (folder / "server.json").write_text(json.dumps({"pid": os.getpid(), "url": server.url}))
-    return Shell(folder, forker=forker)
+    return Shell(folder)
 
 
 @pytest.fixture(scope="session")
-def live(tmp_path_factory: pytest.TempPathFactory, forker: Forker) -> Iterator[LiveShell]:
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveShell]:
     """A shell with a real server, one for all tests of this folder."""
-    with a_live_shell(tmp_path_factory.mktemp("live"), forker) as shell:
+    with a_live_shell(tmp_path_factory.mktemp("live")) as shell:
         yield shell
 
 
 @pytest.fixture
-def lonely_shell(tmp_path: Path, forker: Forker) -> Shell:
+def lonely_shell(tmp_path: Path) -> Shell:
     """A shell whose data folder is empty, and nobody listens."""
     folder = tmp_path / "empty"
     folder.mkdir()
-    return Shell(folder, {"RUNYARD_PORT": "1"}, forker)
+    return Shell(folder, {"RUNYARD_PORT": "1"})
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.cli.forked_commands import Forker
 from tests.cli.shells import Shell
 from tests.repositories import make_origin
 from tests.servers import running_server
@@ -57,9 +56,9 @@ class LiveShell(Shell):
 
 
 @contextmanager
-def a_live_shell(folder: Path, forker: Forker) -> Iterator[LiveShell]:
+def a_live_shell(folder: Path) -> Iterator[LiveShell]:
     """A shell with a server and a project `shop`."""
-    shell = LiveShell(folder, forker=forker)
+    shell = LiveShell(folder)
     shell.agent.write_text(AGENT)
     with running_server(folder, **NOBODY_IS_COUNTED):
         shell.add_project("shop")

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from tests.cli.forked_commands import Forker, Streams
+from tests.forked_starts import COMMAND, ROOT, Streams, start_forked
 
-ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_SECONDS = 20
 
 
@@ -38,13 +38,12 @@ class Ended:
 class Shell:
     """Runs the command line in a process of its own, with an environment of its own.
 
-    With a forker the process is forked from one that has imported it all, without one it is
-    started as a person starts it.
+    A fresh one starts it as a person does, any other forks it from one that has imported it all.
     """
 
     folder: Path
     extra: dict[str, str] = field(default_factory=dict)
-    forker: Forker | None = None
+    is_fresh: bool = False
 
     @property
     def env(self) -> dict[str, str]:
@@ -87,8 +86,13 @@ class Shell:
     def _end_of(
         self, words: tuple[str, ...], env: dict[str, str], streams: Streams, seconds: float
     ) -> int:
-        if self.forker:
-            return self.forker.run(list(words), env, streams, seconds)
+        if not self.is_fresh:
+            process = start_forked(COMMAND, list(words), env, streams)
+            try:
+                return process.wait(seconds)
+            finally:
+                process.send_signal(signal.SIGKILL)
+                process.wait()
         stdin, stdout, stderr = streams
         return subprocess.run(
             self.argv(*words),

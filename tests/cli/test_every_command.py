@@ -124,7 +124,7 @@ def test_a_command_does_what_it_says_and_prints_json_alone(
     command: str, live: LiveShell, mill: Mill
 ) -> None:
     words = COMMANDS[command]
-    ended = replace(live, forker=None).run(*command.split(), *filled(words, mill))
+    ended = replace(live, is_fresh=True).run(*command.split(), *filled(words, mill))
     assert ended.code == 0, ended.err
     assert ended.out
     assert not ended.err or command in TELLING_PROGRESS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -50,11 +51,19 @@ def settings() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
+def begin() -> Callable[..., AbstractContextManager[RunyardServer]]:
+    """How the server of a file starts; one whose start is looked at, the whole way."""
+    return running_server
+
+
+@pytest.fixture(scope="module")
 def server(
-    tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str]
+    tmp_path_factory: pytest.TempPathFactory,
+    begin: Callable[..., AbstractContextManager[RunyardServer]],
+    settings: dict[str, str],
 ) -> Iterator[RunyardServer]:
     """A server for the tests of one file; an ERROR in its log fails the last of them."""
-    with running_server(tmp_path_factory.mktemp("data"), **FAST | settings) as running:
+    with begin(tmp_path_factory.mktemp("data"), **FAST | settings) as running:
         yield running
     errors = [line for line in running.log.splitlines() if is_error(line)]
     assert not errors, "\n".join(errors)

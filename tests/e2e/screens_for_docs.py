@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from tests.e2e.browsers import WIDE, launch_arguments
 from tests.e2e.scenes import add_project, start_run, wait_until
 from tests.e2e.screens import IS_DRAWN
-from tests.servers import ROOT, RunyardServer, running_server
+from tests.servers import ROOT, RunyardServer, fresh_server
 
 IMAGES = ROOT / "docs" / "images"
 WORKS = r"""
@@ -69,7 +69,7 @@ def main() -> None:
     """Start a server, let agents work, and take the pictures."""
     with (
         tempfile.TemporaryDirectory() as name,
-        running_server(Path(name) / "data", RUNYARD_KILL_GRACE_SECONDS="1") as server,
+        fresh_server(Path(name) / "data", RUNYARD_KILL_GRACE_SECONDS="1") as server,
         sync_playwright() as playwright,
     ):
         folder = Path(name)

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.scenes import card, wait_for_run_page
-from tests.servers import RunyardServer
+from tests.servers import RunyardServer, fresh_server
+
+
+@pytest.fixture(scope="module")
+def begin() -> Callable[..., AbstractContextManager[RunyardServer]]:
+    return fresh_server
 
 
 def test_the_demo_project_appears_where_it_was_asked_for_and_delivers(

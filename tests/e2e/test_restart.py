@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import Consoles
 from tests.e2e.scenes import Puppet, add_project, start_run
 from tests.repositories import run_git
-from tests.servers import RunyardServer
+from tests.servers import RunyardServer, fresh_server
+
+
+@pytest.fixture(scope="module")
+def begin() -> Callable[..., AbstractContextManager[RunyardServer]]:
+    return fresh_server
 
 
 def test_a_killed_server_loses_neither_the_run_nor_the_page(

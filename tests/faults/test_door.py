@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tests.api.workshop import Workshop, open_workshop
-from tests.servers import ROOT, free_port, running_server
+from tests.servers import ROOT, free_port, fresh_server, running_server
 
 
 def begin(data_dir: Path, port: int, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -35,7 +35,7 @@ def begin(data_dir: Path, port: int, env: dict[str, str]) -> subprocess.Complete
 def test_f49_a_second_server_names_the_first_and_harms_nothing(
     tmp_path: Path, child_environment: dict[str, str]
 ) -> None:
-    with running_server(tmp_path / "data") as server:
+    with fresh_server(tmp_path / "data") as server:
         assert server.process is not None
         second = begin(server.data_dir, free_port(), child_environment)
         assert second.returncode == 1

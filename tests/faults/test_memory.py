@@ -18,7 +18,7 @@ from app.adapters.supervisor.memory import count_kills, ran_out
 from app.domain.rules import ExitReason
 from tests.agents_for_tests.runs import PYTHON, RUN, Ears, run_to_end, shell, until
 from tests.repositories import make_origin
-from tests.servers import RunyardServer, running_server, wait_for
+from tests.servers import RunyardServer, fresh_server, wait_for
 
 GROUPS = Path("/sys/fs/cgroup")
 EATS = "b = []\nwhile True: b.append(bytearray(8_000_000))"
@@ -153,7 +153,7 @@ def server_with(
     folder: Path, agent: list[str], group: Path | None = None
 ) -> Iterator[tuple[RunyardServer, str]]:
     """A server and a project with an issue; in a group, all it starts from now on is there, too."""
-    with running_server(folder / "data", RUNYARD_KILL_GRACE_SECONDS="0.3") as server:
+    with fresh_server(folder / "data", RUNYARD_KILL_GRACE_SECONDS="0.3") as server:
         if group and server.process:
             (group / "cgroup.procs").write_text(str(server.process.pid))
         with server.client() as client:

@@ -98,7 +98,10 @@ def _skip_without_libraries(display: Display) -> None:
 def yard(desktop: Desktop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunyardServer]:
     """A server that was started with a window of its own."""
     server = RunyardServer(
-        tmp_path_factory.mktemp("data"), desktop.settings, options=("--native",)
+        tmp_path_factory.mktemp("data"),
+        desktop.settings,
+        options=("--native",),
+        is_fresh=True,
     ).start()
     yield server
     server.stop()

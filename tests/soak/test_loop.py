@@ -102,7 +102,7 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
     (tmp_path / "tallies").mkdir()
-    server = RunyardServer(tmp_path / "data", dict(SETTINGS)).start()
+    server = RunyardServer(tmp_path / "data", dict(SETTINGS), is_fresh=True).start()
     try:
         yield Place(server, tmp_path, random.Random(SEED))
     finally:

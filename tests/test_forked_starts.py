@@ -1,0 +1,50 @@
+"""What tests start as a fork is a process like any other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.forked_starts import COMMAND, clean_environment, start_forked
+from tests.servers import running_server
+
+LEFT_ALONE = {"RUNYARD_PORT": "1"}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "out", "err"),
+    [
+        (["--version"], 0, "runyard ", ""),
+        (["projects", "list"], 3, "", "http://127.0.0.1:1"),
+        (["no-such-command"], 2, "", "no-such-command"),
+    ],
+)
+def test_a_command_has_its_words_environment_streams_and_end(
+    words: list[str], code: int, out: str, err: str, tmp_path: Path
+) -> None:
+    env = clean_environment() | LEFT_ALONE | {"RUNYARD_DATA_DIR": str(tmp_path)}
+    said, complained = tmp_path / "out", tmp_path / "err"
+    with open(os.devnull) as nothing, said.open("w") as o, complained.open("w") as e:
+        process = start_forked(COMMAND, words, env, (nothing.fileno(), o.fileno(), e.fileno()))
+        assert process.wait(60) == code
+    assert said.read_text().startswith(out)
+    assert bool(said.read_text()) == bool(out)
+    assert err in complained.read_text()
+
+
+def test_a_server_has_a_group_of_its_own_and_is_gone_once_it_was_killed(tmp_path: Path) -> None:
+    with running_server(tmp_path / "data") as server:
+        process = server.process
+        assert process is not None
+        assert os.getpgid(process.pid) == process.pid
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait(60) == -signal.SIGKILL
+        assert process.poll() == -signal.SIGKILL
+        with pytest.raises(ProcessLookupError):
+            os.kill(process.pid, 0)
