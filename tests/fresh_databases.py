@@ -24,6 +24,7 @@ from sqlmodel import SQLModel
 from app.config import Settings
 from app.records.database import Database
 from app.records.migration import migrate
+from tests.compiled_once import share_compiled_statements
 from tests.postgres_server import PostgresServer, postgres_server
 
 SQLITE, POSTGRESQL = KINDS = ("sqlite", "postgresql")
@@ -61,6 +62,7 @@ def run_store(data_dir: Path, kind: str | None = None) -> str:
 
 def put_database(settings: Settings) -> None:
     """Put it where a server of these settings looks for its own; one that is there stays."""
+    share_compiled_statements()
     file = settings.data_root / "runyard.db"
     if settings.database_url is None and not file.exists():
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from app.adapters.git import Git, Identity
 from app.adapters.mirrors import GitMirrors
@@ -55,21 +59,40 @@ def make_origin(
 ) -> Path:
     """A repository with one commit on `branch`; with `bare` one that nobody works in.
 
-    `files={}` makes one without any commit.
+    `files={}` makes one without any commit. What was made once is copied from then on.
     """
-    path.mkdir(parents=True)
-    init = ["init", "-q", "-b", branch, f"--object-format={object_format}", "--template="]
     content = {"README.md": "# A project\n"} if files is None else files
-    if not bare:
-        run_git(path, *init)
-        if content:
-            commit_files(path, content, message="Begin")
-        return path
-    run_git(path, *init, "--bare")
-    if content:
-        desk = make_origin(path.with_name(f"{path.name}.desk"), files=content, branch=branch)
-        run_git(desk, "push", "-q", str(path), branch)
+    if bare and content:
+        make_origin(path.with_name(f"{path.name}.desk"), files=content, branch=branch)
+    made = _made_once(frozenset(content.items()), branch, bare, object_format)
+    shutil.copytree(made, path, symlinks=True)
+    if content and not bare:
+        run_git(path, "update-index", "-q", "--refresh")  # it knows files by their numbers, too
     return path
+
+
+@cache
+def _made_once(
+    content: frozenset[tuple[str, str | bytes]], branch: str, bare: bool, object_format: str
+) -> Path:
+    path = _kept() / os.urandom(8).hex()
+    path.mkdir()
+    kind = ["--bare"] if bare else []
+    form = f"--object-format={object_format}"
+    run_git(path, "init", "-q", "-b", branch, form, "--template=", *kind)
+    if content and bare:
+        desk = _made_once(content, branch, False, object_format)
+        run_git(desk, "push", "-q", str(path), branch)
+    elif content:
+        commit_files(path, dict(content), message="Begin")
+    return path
+
+
+@cache
+def _kept() -> Path:
+    kept = TemporaryDirectory(prefix="runyard-origins-")
+    atexit.register(kept.cleanup)
+    return Path(kept.name)
 
 
 def commit_files(repo: Path, files: Mapping[str, str | bytes], *, message: str = "Change") -> str:

@@ -12,6 +12,7 @@ from app.records.database import Database
 from app.records.feed import Change
 from app.records.routing import Stores
 from app.records.run_ledger import RunLedger
+from tests.compiled_once import share_compiled_statements
 from tests.fresh_databases import KINDS, POSTGRESQL, fresh_database, lent_postgresql
 from tests.records.samples import stores_on
 
@@ -50,6 +51,7 @@ def open_database(
     address_of: Callable[[str], str], told: list[Change]
 ) -> Iterator[Callable[..., Database]]:
     """Opens databases by name, for whoever hears of changes."""
+    share_compiled_statements()
     opened: list[Database] = []
 
     def open_one(name: str, tell: Callable[[list[Change]], None] = told.extend) -> Database:
