@@ -137,6 +137,15 @@
   }
   watchLink();
 
+  // --- the tab one is on is in sight, also where the row is wider than the screen
+  function showTab() {
+    for (const tab of document.querySelectorAll(".tabs [aria-current=page]")) {
+      const row = tab.closest(".tabs");
+      const side = row.getBoundingClientRect(), at = tab.getBoundingClientRect();
+      if (at.right > side.right || at.left < side.left) row.scrollLeft += at.right - side.right;
+    }
+  }
+
   // --- what was added since: times at once, badges in the link's present state
   new MutationObserver((changes) => {
     for (const change of changes)
@@ -145,6 +154,7 @@
         learn(node);
         tickIn(node);
         if (link !== "Live") showLink(node);
+        if (node.querySelector(".tabs")) showTab();
         if (node.querySelector("[data-look]")) wear(pinned());
       }
   }).observe(root, { childList: true, subtree: true });

@@ -20,6 +20,8 @@
       this.panel.addEventListener("click", (event) => {
         if (event.target.closest(".early")) this.hold();
         if (event.target.closest("[data-log-follow]")) this.setFollows(!this.follows);
+        const form = event.target.closest("[data-log-form]")?.dataset.logForm;
+        if (form) this.choose(form);
       });
       const field = this.panel.querySelector("[data-log-find]");
       field?.addEventListener("input", () => this.find(field.value));
@@ -42,6 +44,13 @@
       const { line, top } = this.held;
       if (line.isConnected) this.box.scrollTop += line.getBoundingClientRect().top - top;
       if (line.isConnected && line !== this.box.querySelector(".ln")) this.held = null;
+    }
+
+    // --- the form: another one is shown from its end; a cookie keeps the choice for the next page
+    choose(form) {
+      document.cookie = `runyard_log=${form}; path=/; max-age=31536000; SameSite=Lax`;
+      this.held = null;
+      this.setFollows(true);
     }
 
     // --- following
@@ -83,7 +92,8 @@
     find(query, keepsPlace = false) {
       this.query = query;
       this.ranges = query ? this.rangesOf(query.toLowerCase()) : [];
-      if (!keepsPlace) this.at = -1;
+      // fewer may be found than before, as lines go
+      this.at = keepsPlace ? Math.min(this.at, this.ranges.length - 1) : -1;
       if (!keepsPlace && this.ranges.length) this.step(-1);
       else this.paint();
     }

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
 MAX_TEXT_CHARS = 8_000
 MAX_LINE_CHARS = 4_000
+
+_BREAK = re.compile(r"\r\n|\n|\r")
 
 
 class EntryKind(StrEnum):
@@ -24,6 +27,10 @@ class EntryKind(StrEnum):
     NOTE = "note"
     TEXT = "text"
     CUT = "cut"
+
+
+# what stands before a line of a kind, so that no colour is needed to tell it
+SIGNS: dict[str, str] = {EntryKind.TOOL: "▸ ", EntryKind.FAILED: "✗ ", EntryKind.RESULT: "  "}
 
 
 @dataclass(frozen=True)
@@ -45,3 +52,8 @@ class PlacedEntry:
 
     at: int
     entry: Entry
+
+
+def split_lines(text: str) -> list[str]:
+    """An entry's text as lines; a progress bar that overwrites itself becomes lines, too."""
+    return _BREAK.split(text)

@@ -51,6 +51,7 @@ class LogPanel:
         self._log: RunLog | EntryLog = RunLog(self._read)
         self._html: Draw = lines_html
         self._has_entries = False
+        self._form = RAW
         self._forms: dict[str, ui.element] = {}
         self._chunks: deque[_Chunk] = deque()
         self._lock = asyncio.Lock()
@@ -65,12 +66,14 @@ class LogPanel:
         except (ApiProblem, NoAnswer) as problem:
             self._visit.refuse(problem)
             return
-        self._take_form(READABLE if self._has_entries else RAW)
+        is_raw = self._visit.client.request.cookies.get("runyard_log") == RAW.lower()
+        self._take_form(READABLE if self._has_entries and not is_raw else RAW)
         await self._look_at_end()
         if not self._log.lines:
             self._gone = await self._removal()
 
     def _take_form(self, form: str) -> None:
+        self._form = form
         if form == READABLE:
             self._log, self._html = EntryLog(self._read_entries), entries_html
         else:
@@ -175,23 +178,25 @@ class LogPanel:
         with ui.element("div").classes("seg forms") as switch:
             switch.props('role=group aria-label="Form of the log"')
             for form in (READABLE, RAW):
-                with ui.element("button").props("type=button") as made:
+                name = form.lower()
+                # the browser keeps the choice (assets/run_log.js), as it keeps a pinned look
+                with ui.element("button").props(f"type=button data-log-form={name}") as made:
                     ui.html(form, sanitize=clean, tag="span")
-                made.on("click", partial(self._choose, form)).mark(f"log-{form.lower()}")
+                made.on("click", partial(self._choose, form)).mark(f"log-{name}")
                 self._forms[form] = made
-        self._mark_form(READABLE)
+        self._mark_form()
 
-    def _mark_form(self, chosen: str) -> None:
+    def _mark_form(self) -> None:
         for form, made in self._forms.items():
-            made.props(f"aria-pressed={'true' if form == chosen else 'false'}")
+            made.props(f"aria-pressed={'true' if form == self._form else 'false'}")
 
     async def _choose(self, form: str) -> None:
         """Show the log in another form, from its end."""
         async with self._lock:
             self._take_form(form)
+            self._mark_form()
             await self._look_at_end()
             with self._visit.client:
-                self._mark_form(form)
                 self._draw_anew()
         await self.catch_up()
 

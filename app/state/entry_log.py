@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.domain.entries import EntryKind
+from app.domain.entries import EntryKind, split_lines
 from app.state.run_log import EARLIER_LINES, MAX_LINES
 from app.state.wire import EntriesPiece
 
@@ -17,8 +16,6 @@ READ_BYTES = 512 * 1024
 FIRST_LINES = 100
 MAX_READS = 8
 MAX_ENTRY_LINES = 200
-
-_BREAK = re.compile(r"\r\n|\n|\r")
 
 Read = Callable[[int, int], Awaitable[EntriesPiece]]
 
@@ -147,7 +144,7 @@ def lines_of(piece: EntriesPiece) -> list[EntryLine]:
     return [
         EntryLine(line, entry.at, entry.kind, "" if number else entry.name)
         for entry in piece.entries
-        for number, line in enumerate(_bounded(_BREAK.split(entry.text)))
+        for number, line in enumerate(_bounded(split_lines(entry.text)))
     ]
 
 

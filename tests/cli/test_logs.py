@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -122,3 +123,87 @@ def test_a_log_that_ended_needs_no_stream(shell: Shell, server: RecordedServer) 
     server.on("GET", RUN, a_run())
     server.on("GET", f"{RUN}/events", Reply(204))
     assert shell.run("runs", "logs", RUN_ID, "--follow").out == "all\n"
+
+
+def entries(*told: tuple[str, str, str]) -> bytes:
+    """Entries as the API gives them: kind, name, text."""
+    keys = ("kind", "name", "text")
+    lines = (json.dumps({"at": 0, **dict(zip(keys, one, strict=True))}) for one in told)
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def readable(content: bytes, until: int, size: int) -> Reply:
+    """A part of a log as entries, which goes up to a position."""
+    positions = {"X-Log-Next": str(until), "X-Log-Size": str(size), "X-Log-Truncated": "false"}
+    return Reply(200, content, {"X-Log-Form": "readable", **positions})
+
+
+HOSTILE = "\x1b]52;c;ZXZpbA==\x07<b>\u202e\x1b[2J"
+TOLD = entries(
+    ("note", "", "begins"),
+    ("tool", "Bash\x1b[2J", "pytest -q"),
+    ("result", "", "\x1b[32m142 passed\x1b[0m"),
+    ("failed", "", "exit 1"),
+    ("said", "", f"Mended.\r\nAll of it.\r{HOSTILE}"),
+    ("later", "", "a kind of a newer server"),
+)
+SHOWN = """begins
+▸ Bash pytest -q
+  142 passed
+✗ exit 1
+Mended.
+All of it.
+<b>\\u202e
+a kind of a newer server
+"""
+
+
+def test_a_readable_log_is_what_the_agent_said_and_did_and_nothing_in_it_can_act(
+    shell: Shell, server: RecordedServer
+) -> None:
+    server.on("GET", f"{RUN}/log", readable(TOLD, 900, 900))
+    done = shell.run("runs", "logs", RUN_ID, "--readable")
+    assert (done.code, done.out, done.err) == (0, SHOWN, "")
+    assert server.calls("GET", f"{RUN}/log")[0].query["form"] == ["readable"]
+    shown = shell.run_on_a_terminal("runs", "logs", RUN_ID, "--readable").out
+    assert "\x1b[36m▸ Bash \x1b[0mpytest -q\n" in shown
+    assert "\x1b[31m✗ exit 1\x1b[0m\n" in shown
+    for colour in ("0", "1", "2", "31", "36"):
+        shown = shown.replace(f"\x1b[{colour}m", "")
+    assert shown == SHOWN
+
+
+def test_a_readable_log_is_followed_past_lines_that_tell_nothing(
+    shell: Shell, server: RecordedServer
+) -> None:
+    server.on("GET", RUN, a_run())
+    server.on(
+        "GET",
+        f"{RUN}/log",
+        readable(b"", 500, 900),
+        readable(entries(("said", "", "one")), 800, 900),
+        # a line that has no end yet is asked for again, and told once
+        readable(b"", 800, 900),
+        readable(entries(("said", "", "two")), 950, 950),
+        readable(b"", 950, 950),
+    )
+    stream = [an_event("log", 1, {"next": 950}), an_event("run_succeeded", 2)]
+    server.on("GET", f"{RUN}/events", Reply(headers=STREAM, chunks=[*stream]))
+    assert shell.run("runs", "logs", RUN_ID, "--readable", "--follow").out == "one\ntwo\n"
+    offsets = [one.query["offset"] for one in server.calls("GET", f"{RUN}/log")]
+    assert offsets[:4] == [["0"], ["500"], ["800"], ["800"]]
+
+
+def test_the_log_of_an_agent_without_events_is_shown_as_it_is(
+    shell: Shell, server: RecordedServer
+) -> None:
+    server.on("GET", f"{RUN}/log", a_log(b"one\ntwo\n", 0, 8))
+    done = shell.run("runs", "logs", RUN_ID, "--readable")
+    assert (done.code, done.out) == (0, "one\ntwo\n")
+    assert done.err == "This run's agent writes no events: its log is shown as it is.\n"
+
+
+def test_a_log_is_raw_or_readable(shell: Shell) -> None:
+    done = shell.run("runs", "logs", RUN_ID, "--readable", "--raw")
+    assert (done.code, done.out) == (2, "")
+    assert "Give --readable or --raw, not both." in done.err

@@ -237,6 +237,23 @@ def test_a_line_of_ten_megabytes_says_how_much_of_it_is_not_shown() -> None:
     assert entry.text == "x" * MAX_LINE_CHARS + f" … {hidden:,} more bytes: see the download"
 
 
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (b"\xff" * 9_000, MAX_LINE_CHARS),
+        ("é".encode() * 9_000, MAX_LINE_CHARS * 2),
+        ("🙂".encode() * 9_000, MAX_LINE_CHARS * 4),
+        (b"\xe9t\xe9 " * 9_000, MAX_LINE_CHARS),
+    ],
+    ids=["no text", "two bytes", "four bytes", "latin-1"],
+)
+def test_what_is_not_shown_of_a_line_is_counted_in_the_bytes_that_were_written(
+    line: bytes, shown: int
+) -> None:
+    (entry,) = told("claude", line)
+    assert entry.text.endswith(f" … {len(line) - shown:,} more bytes: see the download")
+
+
 def test_words_and_arguments_are_cut() -> None:
     tool_use = {"type": "tool_use", "name": "Bash", "input": {"command": "z" * 9_999}}
     message = {"content": [{"type": "text", "text": "y" * 100_000}, tool_use]}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.agents_for_tests.replays import STREAMS, install_replay, open_gate
 from tests.e2e.conftest import Consoles
 from tests.e2e.scenes import (
     NEVER_COMMITS,
@@ -21,6 +24,18 @@ from tests.servers import RunyardServer
 AT_THE_LIMIT = (
     "This repository is at maximum concurrency. Wait for an active run to complete and retry."
 )
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the server looks for agents first."""
+    return tmp_path_factory.mktemp("programs")
+
+
+@pytest.fixture(scope="module")
+def settings(programs: Path) -> dict[str, str]:
+    """An agent that is signed in."""
+    return {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "ANTHROPIC_API_KEY": "one"}
 
 
 def test_a_running_run_is_stopped_with_one_press_and_its_list_says_so(
@@ -61,6 +76,50 @@ def test_a_run_whose_agent_fails_says_why_and_how_to_find_it_in_the_log(
     with server.client() as client:
         correlation_id = client.get(f"/runs/{run_id}").json()["correlation_id"]
     assert page.evaluate("navigator.clipboard.readText()") == correlation_id
+
+
+def test_a_log_of_events_is_read_searched_followed_and_seen_raw(
+    signed_in: Page, server: RunyardServer, tmp_path: Path, programs: Path
+) -> None:
+    page, recording = signed_in, STREAMS / "claude.jsonl"
+    gate = install_replay(programs, "claude", recording, hold_before=6)
+    project = add_project(server, tmp_path, [], name="told", agent="claude", agent_command=None)
+    run_id = start_run(server, project)
+    page.goto(f"{server.url}/runs/{run_id}")
+    log, find = page.get_by_test_id("run-log"), page.get_by_placeholder("Find in the log")
+    raw = page.get_by_role("button", name="Raw")
+    readable = page.get_by_role("button", name="Readable")
+    following, count = page.locator("[data-log-follow]"), page.locator("[data-log-count]")
+    expect(log).to_contain_text("▸ Read /copy/src/coupons/validate.py")
+    # what was found is looked for anew in the other form, where there may be less of it
+    raw.click()
+    expect(log).to_contain_text('{"type":"system"')
+    find.fill("tool")
+    expect(count).to_contain_text("of")
+    expect(following).to_have_text("Paused")
+    readable.click()
+    expect(count).to_have_text("not found")
+    find.fill("validate")
+    expect(count).to_have_text("2 of 2")
+    # another form begins at its end, wherever one was
+    raw.click()
+    expect(log).to_contain_text('{"type":"system"')
+    log.evaluate("box => box.scrollTop = 0")
+    expect(following).to_have_text("Paused")
+    readable.click()
+    expect(following).to_have_text("Following")
+    open_gate(gate)
+    expect(log).to_contain_text("Done · 62 k tokens · $0.38")
+    wait_until(server, run_id, status="succeeded")
+    # the choice holds for the next page, and what is saved are the bytes whatever is shown
+    with page.expect_download() as saved:
+        page.get_by_test_id("log-download").click()
+    assert saved.value.path().read_bytes() == recording.read_bytes()
+    raw.click()
+    expect(raw).to_have_attribute("aria-pressed", "true")
+    page.reload()
+    expect(log).to_contain_text('"total_cost_usd"')
+    expect(raw).to_have_attribute("aria-pressed", "true")
 
 
 def test_a_refused_submit_says_the_sentence_and_keeps_what_was_typed(

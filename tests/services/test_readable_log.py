@@ -15,6 +15,7 @@ from app.adapters.engine.run_log import RunLog
 from app.adapters.supervisor.output import HEAD, TAIL_PREFIX
 from app.domain.entries import Entry, EntryKind
 from app.services.readable_log import (
+    CHUNK_BYTES,
     MAX_LINE_BYTES,
     TEXT_LINES,
     LogPart,
@@ -88,6 +89,15 @@ def test_the_rest_of_a_line_is_passed_over() -> None:
     assert texts(part(content, 6, 1)) == ["second"]
     nothing = part(b"x" * 100, 5, 10, is_over=False)
     assert (nothing.entries, nothing.next_offset) == ((), 100)
+
+
+def test_a_line_that_is_cut_in_two_as_it_is_read_is_one() -> None:
+    folded = event(type="message", role="user", content="x" * 50)
+    words = "é🙂" * 20
+    for shift in range(0, 60, 7):
+        before = folded * (CHUNK_BYTES // len(folded)) + b"y" * shift + b"\n"
+        content = before + f"{words}\n".encode() + TOOL
+        assert texts(part(content))[-2:] == [f"{'y' * shift}\n{words}", "src"]
 
 
 def test_a_line_without_an_end_is_told_when_it_has_one_or_the_run_is_over() -> None:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from app.domain.entries import EntryKind
+from app.domain.entries import SIGNS
 from app.pages.components.plain_sight import plain_html
 from app.pages.components.terminal import PLAIN, Style, line_html
 from app.state.entry_log import EntryLine
-
-# what stands before a line of a kind, so that no colour is needed to tell it
-SIGNS = {EntryKind.TOOL: "▸ ", EntryKind.FAILED: "✗ ", EntryKind.RESULT: "  "}
 
 
 def entries_html(lines: Iterable[EntryLine], style: Style = PLAIN) -> tuple[str, Style]:

@@ -34,10 +34,9 @@ def tell_line(tell_event: TellEvent, line: bytes) -> list[Entry]:
 
 
 def _text(line: bytes) -> Entry:
-    # a character takes up to four bytes: only what may be shown is read
-    text = line[: MAX_LINE_CHARS * 4].decode("utf-8", "replace")
-    kept = text[:MAX_LINE_CHARS]
-    hidden = len(line) - len(kept.encode())
-    if len(kept) < len(text) or len(line) > MAX_LINE_CHARS * 4:
-        kept += f" … {hidden:,} more bytes: see the download"
-    return Entry(EntryKind.TEXT, kept)
+    # a character takes up to four bytes, and each that is none of a character's counts as one
+    units = line[: MAX_LINE_CHARS * 4].decode("utf-8", "surrogateescape")[:MAX_LINE_CHARS]
+    kept = units.encode("utf-8", "surrogateescape")
+    hidden = len(line) - len(kept)
+    more = f" … {hidden:,} more bytes: see the download" if hidden else ""
+    return Entry(EntryKind.TEXT, kept.decode("utf-8", "replace") + more)
