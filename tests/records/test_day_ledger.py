@@ -8,10 +8,12 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from alembic.script import ScriptDirectory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import event, text
+from sqlalchemy.engine import Connection, Engine
 from sqlmodel import col, select
 
 from app.domain.figures import NAMES, NOTHING, Figures
@@ -23,6 +25,8 @@ from app.records.day_ledger import DayLedger, told_by
 from app.records.routing import Stores
 from app.records.run_ledger import RunLedger
 from app.records.tables import ProjectDay, Run
+from app.records.tracker_ledger import TrackerLedger
+from tests.fresh_databases import SQLITE
 from tests.records.samples import NOW, add_run, draft_run, run_id, stores_on
 
 PROJECTS = ("proj_1", "proj_2")
@@ -135,6 +139,31 @@ def test_days_lie_where_their_runs_do(open_database: Callable[[str], Database]) 
     assert DayLedger(stores).total(NOW.date()).stopped == 2
     add_run(ledger, id=run_id(split=False))
     assert counted(stores) == listed(stores) == {"proj_1": 3, "proj_2": 0}
+
+
+@pytest.mark.parametrize("kind", [SQLITE], indirect=True)
+def test_what_there_is_of_a_project_is_counted_without_its_history(
+    ledger: RunLedger, stores: Stores, database: Database
+) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    @event.listens_for(Engine, "before_cursor_execute")
+    def _note(conn: Connection, cursor: Any, statement: str, given: Any, *_: Any) -> None:
+        asked.append((statement, given))
+
+    DayLedger(stores).count_runs("proj_1")
+    TrackerLedger(stores).count_open("proj_1")
+    event.remove(Engine, "before_cursor_execute", _note)
+    plans = []
+    with database.engine.connect() as connection:
+        for statement, given in asked:
+            if statement.startswith("SELECT"):
+                found = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)
+                plans += [row[3] for row in found]
+    touched = [plan for plan in plans if not plan.startswith("SCAN CONSTANT ROW")]
+    assert not [plan for plan in touched if plan.startswith("SCAN ")], touched
+    assert any("one_open_run_per_branch" in plan for plan in touched), touched
+    assert any("one_open_change_per_branch" in plan for plan in touched), touched
 
 
 USAGE = st.fixed_dictionaries(
