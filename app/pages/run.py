@@ -18,7 +18,7 @@ from app.pages.open_submits import open_submits, owner_of
 from app.pages.run_delivery import PullRequestCard
 from app.pages.run_diff_panel import DiffPanel
 from app.pages.run_facts import Facts, title_of
-from app.pages.run_header import RunHeader
+from app.pages.run_header import RunHeader, export_html
 from app.pages.run_last_words import LastWords
 from app.pages.run_log_panel import LogPanel
 from app.pages.run_tabs import RunTabs
@@ -112,6 +112,8 @@ class RunScreen:
             self.visit.on_arrival(self._diff.open)
         with self._tabs.panel("more"):
             self._provenance = Facts(self.visit, is_long=True)
+            export = ui.html(export_html(self.run.id), sanitize=clean)
+            export.classes("only-narrow export")
 
     def _show(self) -> None:
         if self.visit.client.is_deleted:

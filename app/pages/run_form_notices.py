@@ -15,12 +15,16 @@ from app.pages.components.limits_banner import limits_html
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain_html
+from app.pages.components.project_card import held_words_html
 from app.pages.visit import Visit
 from app.state.run_form import RunForm, Trouble, TroubleKind
+from app.state.wire import UsageLimit
+
+Notice = QuotaBanner | Trouble | UsageLimit
 
 
 class RunFormNotices:
-    """Three places of the form, drawn where the form wants them; one banner at a time."""
+    """Four places of the form, drawn where the form wants them; one quota banner at a time."""
 
     def __init__(
         self,
@@ -33,6 +37,7 @@ class RunFormNotices:
         self._retry, self._reset = retry, reset
         self._degraded = ui.html("", sanitize=clean).classes("banners")
         self._note = ui.element("div").classes("banners")
+        self._held = ui.element("div").classes("banners")
         self._quota = ui.element("div").classes("banners")
         self._seen: dict[ui.element, object] = {}
 
@@ -48,6 +53,7 @@ class RunFormNotices:
         """Show what the form's state says now."""
         self._degraded.set_content(limits_html(self._visit.system))
         banner = self._form.banner(now)
+        self._put(self._held, self._form.held(now), now)
         self._put(self._quota, banner if isinstance(banner, QuotaBanner) else None, now)
         self._put(self._limit, banner if isinstance(banner, Trouble) else None, now)
         self._put(self._trouble, self._form.inline(), now)
@@ -64,7 +70,7 @@ class RunFormNotices:
         """The form is a new one."""
         self._note.clear()
 
-    def _put(self, place: ui.element, notice: QuotaBanner | Trouble | None, now: datetime) -> None:
+    def _put(self, place: ui.element, notice: Notice | None, now: datetime) -> None:
         if self._seen.get(place) == notice:
             return
         self._seen[place] = notice
@@ -72,10 +78,20 @@ class RunFormNotices:
         with place:
             if isinstance(notice, QuotaBanner):
                 self._say_quota(notice, now)
+            elif isinstance(notice, UsageLimit):
+                self._say_held(notice, now)
             elif notice is not None and notice.kind is TroubleKind.RATE_LIMITED:
                 self._say_limit(notice, now)
             elif notice is not None:
                 self._say_trouble(notice)
+
+    def _say_held(self, limit: UsageLimit, now: datetime) -> None:
+        left = f" · {until_html(limit.until, now)}" if limit.until else ""
+        html = (
+            f'<span>{held_words_html(limit)}</span><span class="sp"></span>'
+            f"<span>Usage limit{left}</span>"
+        )
+        testid(ui.html(html, sanitize=clean), "account-held").classes("banner wait")
 
     def _say_quota(self, banner: QuotaBanner, now: datetime) -> None:
         if banner.level is QuotaLevel.EXHAUSTED:

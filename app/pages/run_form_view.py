@@ -19,7 +19,7 @@ from app.pages.open_submits import open_submits, owner_of
 from app.pages.run_form_notices import RunFormNotices
 from app.pages.visit import Visit
 from app.state.run_form import RunForm
-from app.state.wire import ApiProblem, BranchOut, IssueOut, NoAnswer, QuotaOut
+from app.state.wire import ApiProblem, BranchOut, IssueOut, NoAnswer, ProjectOut, QuotaOut
 
 NO_ISSUE = 0
 # what a list's choice tells the browser's own draft of the form (assets/draft.js)
@@ -58,6 +58,7 @@ class RunFormView:
         self._box = box
         self._keeper = DraftKeeper(visit, form, box, branches, self._take_back) if is_page else None
         visit.on("quota.changed", self._ask_quota)
+        visit.on("project.changed", self._follow)
         visit.on_return(self._ask_quota)
         visit.client.on_delete(self._forget_timer)
         self.refresh()
@@ -89,11 +90,16 @@ class RunFormView:
         if self._visit.client.is_deleted or self._box.is_deleted:
             return
         now = self._visit.now()
+        self._form.project = self._visit.board.get(self._form.project.id) or self._form.project
         why = None if self._form.busy else self._form.why_disabled(now)
         self._notices.refresh(now)
         self._why.set_text(why or "")
         self._run.set_enabled(why is None and not self._form.busy)
         self._wake_later()
+
+    def _follow(self, project: ProjectOut) -> None:
+        if project.id == self._form.project.id:
+            self.refresh()
 
     async def _ask_quota(self, _: QuotaOut | dict[str, object] | None = None) -> None:
         if self._visit.client.is_deleted or self._box.is_deleted:
@@ -234,8 +240,11 @@ class RunFormView:
         form = self._form
         agent = text_field("Agent", form.agent, placeholder=form.project.agent, mark="agent")
         self._keep(agent.control, "agent")
+        # another agent's account is another one
+        agent.control.on_value_change(self.refresh)
         model = text_field("Model", form.model, placeholder="default model", mark="model")
         self._keep(model.control, "model")
+        model.control.on_value_change(self.refresh)
 
     def _keep(self, control: Any, name: str, empty: str | None = "") -> None:
         """What is typed goes into the form's state as it is typed."""

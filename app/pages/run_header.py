@@ -43,6 +43,8 @@ class RunHeader:
         with page.beside:
             self._pill = ui.html("", sanitize=clean, tag="span")
         with page.actions:
+            # where there is no room it is among the facts
+            self._export = ui.html("", sanitize=clean, tag="span").classes("only-wide")
             # one press: it counts for nothing and the work is kept
             self._stop = button("Stop", stop, kind="danger", mark="stop-run")
             self._afresh = button(
@@ -66,6 +68,7 @@ class RunHeader:
         """
         self._pill.set_content(status_html(run, self._visit))
         self._chips.set_content(f'<div class="chips">{chips_html(run)}</div>')
+        self._export.set_content(export_html(run.id, "run-export"))
         self._why.set_content(why_html(run, self._left_html(run)))
         self._stuck.show(run)
         self._stop.set_visibility(run.phase is not Phase.DONE)
@@ -135,13 +138,15 @@ def chips_html(run: RunOut) -> str:
         if other:
             href = f"/runs/{text(other)}"
             chips.append(f'<a class="chip" href="{href}">{name} {text(shorten(other))}</a>')
-    export = f"/api/v1/runs/{text(run.id)}/export"
-    title = "Row, timeline, report, diff and log in one file"
-    chips.append(
-        f'<a class="chip" href="{export}" download="{text(run.id)}.zip" title="{title}" '
-        'data-testid="run-export">Export</a>'
-    )
     return "".join(chips)
+
+
+def export_html(run_id: str, mark: str = "") -> str:
+    """The way to everything of a run in one file, as a button."""
+    href, name = f"/api/v1/runs/{text(run_id)}/export", f"{text(run_id)}.zip"
+    title = "Row, timeline, report, diff and log in one file"
+    testid = f'data-testid="{mark}" ' if mark else ""
+    return f'<a class="btn" href="{href}" download="{name}" {testid}title="{title}">Export</a>'
 
 
 def why_html(run: RunOut, left: str = "") -> str:

@@ -12,7 +12,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.api.client import ApiClient, ApiProblem, NoAnswer, new_correlation_id
-from app.api.schemas import ProjectOut, QuotaOut, RunOrder, RunOut
+from app.api.schemas import ProjectOut, QuotaOut, RunOrder, RunOut, UsageLimit
+from app.domain.holds import covers
 from app.domain.quota_rules import QuotaBanner, QuotaLevel, quota_banner
 from app.domain.words import FRAMEWORKS, Depth
 from app.state.run_board import Submitting
@@ -110,6 +111,14 @@ class RunForm:
         )
         return None if banner is None or _is_over(banner, now) else banner
 
+    def held(self, now: datetime) -> UsageLimit | None:
+        """The usage limit at which the agent's account is held, None where it may go."""
+        limit = self.project.usage_limit
+        if limit is None or (limit.until is not None and limit.until <= now):
+            return None
+        agent, model = self.agent.strip() or self.project.agent, self.model.strip() or None
+        return limit if agent == limit.agent and covers(limit.family, model) else None
+
     def inline(self) -> Trouble | None:
         """The trouble shown inside the form, with its correlation id."""
         trouble = self.trouble
@@ -134,11 +143,10 @@ class RunForm:
         return None
 
     def wakes_at(self, now: datetime) -> datetime | None:
-        """When the banner should be looked at again (UTC), None where nothing is awaited."""
-        banner = self.banner(now)
-        if isinstance(banner, Trouble):
-            return banner.until
-        return banner.reset_at if banner is not None else None
+        """When the banners should be looked at again (UTC), None where nothing is awaited."""
+        banner, held = self.banner(now), self.held(now)
+        ends = banner.until if isinstance(banner, Trouble) else banner and banner.reset_at
+        return min((one for one in (ends, held and held.until) if one), default=None)
 
     async def submit(
         self, api: ApiClient, submits: Submits, owner: str, clock: Callable[[], datetime]

@@ -52,6 +52,7 @@ from app.api.schemas import (
     SystemOut,
     TimelineEvent,
     TriedOut,
+    UsageLimit,
     UsageOut,
 )
 
@@ -103,5 +104,6 @@ __all__ = [
     "SystemOut",
     "TimelineEvent",
     "TriedOut",
+    "UsageLimit",
     "UsageOut",
 ]

@@ -68,8 +68,15 @@ def test_a_held_account_is_seen_everywhere_and_tried_by_a_person(
     expect(hold).to_contain_text("rejected")
     expect(hold).to_contain_text("1 run waiting")
     expect_no_sideways_scroll(other)
-    # who starts another is told why not
+    # who would start another is told before, in the card's words, and why not when it is tried
     page.goto(f"{server.url}/projects/{project}/run")
+    held = page.get_by_test_id("account-held")
+    expect(held).to_contain_text("claude is at its usage limit. Resume now, or lift it")
+    expect(held).to_contain_text(COUNTDOWN)
+    page.get_by_test_id("agent").fill("script")
+    expect(held).to_have_count(0)
+    page.get_by_test_id("agent").fill("")
+    expect(held).to_be_visible()
     page.get_by_test_id("run-submit").click()
     expect(page.get_by_test_id("form-error")).to_contain_text("usage limit of claude is reached")
     # and a person may try it at once

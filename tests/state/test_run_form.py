@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from app.api.client import ApiClient
-from app.api.schemas import QuotaOut, RunOut, RunsPage
+from app.api.schemas import QuotaOut, RunOut, RunsPage, UsageLimit
 from app.domain.quota_rules import QuotaBanner, QuotaLevel
 from app.domain.words import Depth
 from app.state.run_board import RunBoard, RunFilters, Submitting
@@ -219,3 +219,39 @@ async def test_a_client_that_leaves_in_the_middle_leaves_no_row_behind() -> None
     await asyncio.gather(task, return_exceptions=True)
     assert server.board.rows() == [run_of(1)]
     assert not form.busy
+
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("family", "until", "agent", "model", "is_held"),
+    [
+        ("", NOON + HOUR, "", "", True),
+        ("", NOON + HOUR, " claude ", "opus", True),
+        ("", None, "", "", True),
+        ("", NOON, "", "", False),
+        ("", NOON + HOUR, "codex", "", False),
+        ("opus", NOON + HOUR, "", "claude-opus-4-5", True),
+        ("opus", NOON + HOUR, "", "sonnet", False),
+        ("opus", NOON + HOUR, "", "", True),
+    ],
+)
+def test_an_account_at_its_usage_limit_is_told_of_where_this_run_would_need_it(
+    family: str, until: datetime | None, agent: str, model: str, *, is_held: bool
+) -> None:
+    limit = UsageLimit(agent="claude", family=family, until=until)
+    form = RunForm.open(project_of(agent="claude", usage_limit=limit), {})
+    form.agent, form.model = agent, model
+    assert form.held(NOON) == (limit if is_held else None)
+    assert form.wakes_at(NOON) == (until if is_held else None)
+    assert form.why_disabled(NOON) is None
+
+
+def test_the_form_wakes_at_whichever_ends_first() -> None:
+    limit = UsageLimit(agent="script", family="", until=NOON + HOUR)
+    form = RunForm.open(project_of(agent="script", usage_limit=limit), {})
+    for minutes, wakes_at in ((30, NOON + HOUR / 2), (90, NOON + HOUR)):
+        reset_at = NOON + timedelta(minutes=minutes)
+        form.quota = quota_of(0, reset_at)
+        assert form.wakes_at(NOON) == wakes_at

@@ -17,7 +17,7 @@ from app.pages.components.status_pill import pill_of
 from app.pages.theme import TONES
 from app.state.card_words import bars_in_words, bars_of, sentence_of, status_of, wants_person
 from app.state.run_form import Trouble
-from app.state.wire import ProjectOut, RecentFailure
+from app.state.wire import ProjectOut, RecentFailure, UsageLimit
 
 
 def status_html(project: ProjectOut, now: datetime) -> str:
@@ -78,11 +78,14 @@ def held_html(project: ProjectOut) -> str:
     """The way to where a held account can be tried at once."""
     if project.usage_limit is None or project.archived_at is not None:
         return ""
-    agent = plain_html(project.usage_limit.agent)
-    return (
-        '<div class="sub" data-testid="account-held">'
-        f'{agent} is at its usage limit. <a href="/quota">Resume now, or lift it</a></div>'
-    )
+    words = held_words_html(project.usage_limit)
+    return f'<div class="sub" data-testid="account-held">{words}</div>'
+
+
+def held_words_html(limit: UsageLimit) -> str:
+    """Which account is held, and what can be done about it."""
+    agent = plain_html(limit.agent)
+    return f'{agent} is at its usage limit. <a href="/quota">Resume now, or lift it</a>'
 
 
 def _failure_html(one: RecentFailure, now: datetime) -> str:
