@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 from collections.abc import Callable
 from functools import partial
 from importlib import metadata
@@ -17,6 +16,7 @@ from app.foothold import CannotStart, refuse_open_bind
 from app.records.database import DatabaseSilent
 from app.records.feed import FindingsChanged
 from app.records.routing import Stores
+from app.records.store_facts import look_at, look_for_backup
 from app.services.accounts import TOKEN_FILE
 from app.services.doctor import Doctor, Premises
 from app.services.ports import Agents, CannotRead
@@ -56,12 +56,11 @@ def premises_of(
     return Premises(
         bind=f"{settings.host}:{settings.port}",
         is_open=_is_open(settings.host),
-        database=" · runs in ".join(one.kind for one in stores.all()),
-        sqlite=sqlite3.sqlite_version_info,
         runs_dir=settings.runs_root,
         private=_private_places(settings),
         kept=_kept(settings),
-        trouble=stores.trouble,
+        databases=lambda: [look_at(database) for database in stores.all()],
+        backup=partial(look_for_backup, settings.data_root),
         nicegui=_numbers(metadata.version("nicegui")),
         git=lambda: _version_of(git),
         sandbox=lambda: shutil.which("bwrap"),

@@ -36,10 +36,7 @@ def migrate(database: Database, *, backups: Path, now: datetime) -> Path | None:
         if revision == HEAD:
             return None
         if revision is not None and revision not in REVISIONS:
-            raise SchemaNewer(
-                f"This database has schema {revision}; this Runyard knows schemas up to {HEAD}. "
-                "Start the newer Runyard, or restore a backup."
-            )
+            raise SchemaNewer(f"{_newer(revision)} Start the newer Runyard, or restore a backup.")
         backup = None
         if revision is not None and database.is_sqlite:
             backup = _back_up(database, backups, now)
@@ -47,6 +44,24 @@ def migrate(database: Database, *, backups: Path, now: datetime) -> Path | None:
             log.warning("upgrading the schema from %s to %s without a backup", revision, HEAD)
         _upgrade(connection)
     return backup
+
+
+def stop_where_newer(database: Database) -> None:
+    """Stop writing to a database that a newer Runyard has upgraded under this one.
+
+    Raises DatabaseSilent.
+    """
+    with database.reading() as session:
+        revision = revision_of(session.connection())
+    if revision is not None and revision not in (HEAD, *REVISIONS):
+        database.trouble = (
+            f"{_newer(revision)} This one writes nothing any more: stop it, and start the newer "
+            "Runyard in its place."
+        )
+
+
+def _newer(revision: str) -> str:
+    return f"This database has schema {revision}; this Runyard knows schemas up to {HEAD}."
 
 
 def revision_of(connection: Connection) -> str | None:

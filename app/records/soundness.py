@@ -59,15 +59,20 @@ def refuse_unsound(url: str, data: Path, runs: Path | None) -> None:
 
 def what_to_do(data: Path) -> str:
     """The newest backup and the command that restores it."""
-    backups = data / "backups"
-    found = [*backups.glob("runyard-*.zip"), *backups.glob("before-*.db")]
-    newest = max(found, key=lambda backup: backup.stat().st_mtime, default=None)
+    newest = newest_backup(data)
     if newest is None:
         return (
-            f"There is no backup in {backups}: bring the file back, or run `runyard restore FILE` "
-            "with a backup from elsewhere."
+            f"There is no backup in {data / 'backups'}: bring the file back, or run "
+            "`runyard restore FILE` with a backup from elsewhere."
         )
     return f"Restore the newest backup: runyard restore {newest} --data-dir {data}"
+
+
+def newest_backup(data: Path) -> Path | None:
+    """The newest of those that stand where Runyard puts them."""
+    backups = data / "backups"
+    found = [*backups.glob("runyard-*.zip"), *backups.glob("before-*.db")]
+    return max(found, key=lambda backup: backup.stat().st_mtime, default=None)
 
 
 def remember_made(url: str, data: Path) -> None:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from app.domain.quota_rules import LimitsMode
+from app.records.store_facts import Backup, StoreFacts
 from app.services.findings import Checked, Level, agent_findings
 from app.services.ports import Agents
 
@@ -32,20 +33,19 @@ class Premises:
     """What the server knows of itself.
 
     `is_open` where other machines can reach its address, `private` are the files and folders that
-    are for its user alone, `kept` says how long logs are; `trouble` (of the databases, a sentence),
-    `git`, `sandbox`, `limits`, `receivers` (of notifications, each with its problem) and `stuck`
-    (what is left to a person, and why) are asked when doctor looks.
+    are for its user alone, `kept` says how long logs are; `databases` (the run store second),
+    `backup` (the newest), `git`, `sandbox`, `limits`, `receivers` (of notifications, each with its
+    problem) and `stuck` (what is left to a person, and why) are asked when doctor looks.
     """
 
     bind: str
     is_open: bool
-    database: str
-    sqlite: tuple[int, ...]
     runs_dir: Path
     private: dict[str, Path]
     kept: str
     nicegui: tuple[int, ...]
-    trouble: Callable[[], str]
+    databases: Callable[[], list[StoreFacts]]
+    backup: Callable[[], Backup | None]
     git: Callable[[], tuple[int, ...]]
     sandbox: Callable[[], str | None]
     limits: Callable[[], LimitsMode]
@@ -118,7 +118,9 @@ def examine(agents: Agents, premises: Premises) -> Iterator[Checked]:
     yield _git(premises.git())
     yield _python()
     yield _nicegui(premises.nicegui)
-    yield _database(premises.database, premises.sqlite, premises.trouble())
+    for name, facts in zip(("database", "run store"), premises.databases(), strict=False):
+        yield _database(name, facts)
+    yield _backup(premises.backup())
     yield _disk(premises.runs_dir)
     yield _sandbox(premises.sandbox())
     yield _bind(premises.bind, is_open=premises.is_open)
@@ -151,22 +153,29 @@ def _nicegui(version: tuple[int, ...]) -> Checked:
     return Checked(Level.LOOK, "nicegui", _dotted(version), advice)
 
 
-def _database(kind: str, version: tuple[int, ...], trouble: str) -> Checked:
-    found = kind.replace("SQLite", f"SQLite {_dotted(version)}")
-    if trouble:
-        return Checked(Level.LOOK, "database", f"{found} · cannot be changed", trouble)
-    if "SQLite" not in kind:
-        return Checked(Level.OK, "database", found)
-    if version < SQLITE_FLOOR:
+def _database(name: str, facts: StoreFacts) -> Checked:
+    size = "" if facts.size is None else f" · {facts.size / 1024**2:.1f} MiB"
+    found = f"{' '.join((facts.kind, _dotted(facts.version))).strip()} · {facts.where}{size}"
+    if facts.trouble:
+        return Checked(Level.LOOK, name, f"{found} · cannot be changed", facts.trouble)
+    if facts.kind != "SQLite" or facts.version >= SQLITE_SAFE:
+        return Checked(Level.OK, name, found)
+    if facts.version < SQLITE_FLOOR:
         advice = f"Use a Python with SQLite {_dotted(SQLITE_FLOOR)} or newer."
-        return Checked(Level.LOOK, "database", found, advice)
-    if version >= SQLITE_SAFE:
-        return Checked(Level.OK, "database", found)
+        return Checked(Level.LOOK, name, found, advice)
     advice = (
         f"Older than {_dotted(SQLITE_SAFE)}, which mends a fault of its write-ahead log: "
         "let no other program write to Runyard's database while it runs."
     )
-    return Checked(Level.OK, "database", found, advice)
+    return Checked(Level.OK, name, found, advice)
+
+
+def _backup(newest: Backup | None) -> Checked:
+    if newest is None:
+        found = "none in the data folder; others are not known"
+        return Checked(Level.NONE, "backup", found, "`runyard backup`", SERVER)
+    found = f"{newest.name} · {newest.made_at:%Y-%m-%d %H:%M} UTC"
+    return Checked(Level.OK, "backup", found, about=SERVER)
 
 
 def _disk(folder: Path) -> Checked:

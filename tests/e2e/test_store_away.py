@@ -15,7 +15,7 @@ from tests.e2e.submits import grave_findings, picture
 from tests.postgres_server import PostgresServer, postgres_server
 from tests.servers import RunyardServer
 
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 
 
 @pytest.fixture(scope="module")

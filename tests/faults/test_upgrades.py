@@ -14,8 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
-from app.records.migration import HEAD
+from app.config import Settings
+from app.control_plane import ControlPlane
+from app.records.migration import HEAD, SchemaNewer
+from app.records.soundness import WritingStopped
+from tests.fresh_databases import KINDS, put_database, run_store, shared_database
+from tests.planes import real_plane
 from tests.servers import ROOT
 
 FIXTURES = Path(__file__).parent.parent / "records" / "fixtures"
@@ -132,3 +138,59 @@ def test_f48_the_program_refuses_a_database_of_a_newer_one(tmp_path: Path) -> No
     assert "This database has schema 9999" in done.stderr
     assert "Start the newer Runyard, or restore a backup." in done.stderr
     assert (schema(file), counts(file)) == before
+
+
+def split_plane(folder: Path, runs: Path) -> ControlPlane:
+    """A plane whose run store is this file; nothing is opened yet."""
+    settings = Settings(data_dir=folder / "data", runs_database_url=f"sqlite:///{runs}")
+    put_database(settings)
+    return ControlPlane(settings)
+
+
+def test_f47_a_run_store_is_upgraded_after_a_backup_of_its_own(tmp_path: Path) -> None:
+    runs = tmp_path / "runs.db"
+    load(FIXTURES / "schema_0002.sql", runs)
+    before = counts(runs)
+    plane = split_plane(tmp_path, runs)
+    plane.migrate()
+    plane.stop()
+    assert counts(runs) == before
+    assert schema(runs)[1] == [(HEAD,)]
+    [backup] = (tmp_path / "data" / "backups" / "runs").glob("*.db")
+    assert counts(backup) == before
+
+
+def test_f48_a_run_store_of_a_newer_program_is_refused_and_untouched(tmp_path: Path) -> None:
+    runs = tmp_path / "runs.db"
+    load(FIXTURES / "schema_0002.sql", runs)
+    with closing(sqlite3.connect(runs, isolation_level=None)) as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    before = schema(runs), counts(runs)
+    plane = split_plane(tmp_path, runs)
+    with pytest.raises(SchemaNewer, match="schema 9999"):
+        plane.migrate()
+    plane.stop()
+    assert (schema(runs), counts(runs)) == before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("which", ["control", "runs"])
+def test_f48_a_server_whose_database_a_newer_one_has_upgraded_writes_nothing_any_more(
+    kind: str, which: str, tmp_path: Path
+) -> None:
+    own = {
+        "database_url": shared_database(tmp_path, kind),
+        "runs_database_url": run_store(tmp_path, kind),
+    }
+    with real_plane(tmp_path, **own) as plane:
+        plane.leases.is_alone = True
+        upgraded = plane.database if which == "control" else plane.stores.runs
+        assert upgraded is not None
+        with upgraded.transaction() as tx:
+            tx.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        said = plane.store_watch.look_once()
+        assert "schema 9999" in said
+        assert "start the newer Runyard in its place" in said
+        for database in plane.stores.all():
+            with pytest.raises(WritingStopped, match="schema 9999"), database.transaction() as tx:
+                tx.execute(text("UPDATE setting SET value = ''"))

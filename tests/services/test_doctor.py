@@ -6,12 +6,14 @@ import threading
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from app.adapters.agents.presets import AgentPresets
 from app.domain.quota_rules import LimitsMode
+from app.records.store_facts import Backup, StoreFacts
 from app.services import doctor as doctor_module
 from app.services.doctor import Doctor, Look, Premises, examine
 from app.services.findings import Checked, agent_findings
@@ -62,12 +64,11 @@ def premises(tmp_path: Path) -> Premises:
     return Premises(
         bind="127.0.0.1:8080",
         is_open=False,
-        database="SQLite",
-        sqlite=(3, 52, 0),
         runs_dir=tmp_path,
         private={"data folder": tmp_path, "token": tmp_path / "token"},
         kept="logs: 30 days",
-        trouble=lambda: "",
+        databases=lambda: [FILE],
+        backup=lambda: Backup("runyard-1.zip", datetime(2026, 1, 2, 3, 4, tzinfo=UTC)),
         nicegui=(3, 18, 0),
         git=lambda: (2, 39, 5),
         sandbox=lambda: "/usr/bin/bwrap",
@@ -78,6 +79,16 @@ def premises(tmp_path: Path) -> Premises:
 
 
 NOBODY = AgentPresets({}, [])
+FILE = StoreFacts("SQLite", "/data/runyard.db", (3, 52, 0), 3 * 1024**2, "")
+SERVER = StoreFacts("PostgreSQL", "runyard on db.example", (15, 4), 5 * 1024**3, "")
+
+
+def test_a_database_is_told_with_its_version_its_place_and_its_size(premises: Premises) -> None:
+    both = replace(premises, databases=lambda: [FILE, SERVER])
+    found = {one.check: one.found for one in examine(NOBODY, both)}
+    assert found["database"] == "SQLite 3.52.0 · /data/runyard.db · 3.0 MiB"
+    assert found["run store"] == "PostgreSQL 15.4 · runyard on db.example · 5120.0 MiB"
+    assert found["backup"] == "runyard-1.zip · 2026-01-02 03:04 UTC"
 
 
 def level_of(premises: Premises, check: str) -> tuple[str, str]:
@@ -133,14 +144,22 @@ MACHINE = {
     ),
     "no runs folder": (having(runs_dir=Path("/no/such")), "disk", "unknown", "that folder"),
     "silent database": (
-        having(trouble=lambda: "Look at the disk."),
+        having(databases=lambda: [replace(FILE, size=None, trouble="Look at the disk.")]),
         "database",
         "look",
         "Look at the disk.",
     ),
-    "two databases": (having(database="PostgreSQL · runs in SQLite"), "database", "ok", ""),
+    "two databases": (having(databases=lambda: [FILE, SERVER]), "run store", "ok", ""),
+    "silent run store": (
+        having(databases=lambda: [FILE, replace(SERVER, version=(), size=None, trouble="Look!")]),
+        "run store",
+        "look",
+        "Look!",
+    ),
+    "backup": (having(), "backup", "ok", ""),
+    "no backup": (having(backup=lambda: None), "backup", "none", "runyard backup"),
     "retention": (having(), "retention", "ok", ""),
-    "other database": (having(database="PostgreSQL"), "database", "ok", ""),
+    "other database": (having(databases=lambda: [SERVER]), "database", "ok", ""),
 }
 
 
@@ -167,7 +186,9 @@ def test_each_finding_of_the_machine_says_how_to_mend_it(premises: Premises, nam
 def test_f43_an_sqlite_with_the_fault_of_its_log_is_warned_of(
     premises: Premises, version: tuple[int, ...], level: str, advice: str
 ) -> None:
-    found, told = level_of(replace(premises, sqlite=version), "database")
+    found, told = level_of(
+        replace(premises, databases=lambda: [replace(FILE, version=version)]), "database"
+    )
     assert found == level
     assert advice in told
     assert bool(told) is bool(advice)
