@@ -179,7 +179,7 @@ def _build_api(services: Any, live: LiveStream) -> FastAPI:
         system.routes(services),
         sign_in.link_routes(services.accounts, services.clock),
     ):
-        # included as a router, each would be built once more: half the time of a start
+        # included as a router, each of its routes would be built once more
         api.router.routes.extend(part.routes)
     api.openapi = partial(describe, api)
     api.get("/docs", include_in_schema=False)(lambda: system.docs_page(api.openapi()))
