@@ -18,9 +18,8 @@ SAME_NAME = (
 
 def batch_out(services: Services, batch: Batch, counts: Mapping[str, int]) -> BatchOut:
     """A batch with its runs counted by status."""
-    project = services.project_rows.find(batch.project_id)
     return BatchOut(
-        project_name=project.name if project else "",
+        project_name=services.project_names.one(batch.project_id),
         status=BatchStatus(batch.status),
         label=BATCH_LABELS[BatchStatus(batch.status)],
         counts=dict(counts),
@@ -44,5 +43,5 @@ def batch_report(services: Services, batch: Batch) -> BatchReport:
 
 def item_out(services: Services, index: int, run: Run) -> BatchItemOut:
     """An item with its run."""
-    project = services.project_rows.find(run.project_id)
-    return BatchItemOut(index=index, run=run_out(run, project.name if project else ""))
+    name = services.project_names.one(run.project_id)
+    return BatchItemOut(index=index, run=run_out(run, name))

@@ -151,8 +151,8 @@ async def _missed(
 
 
 def _snapshot(services: Services) -> dict[str, Any]:
-    names = {project.id: project.name for project in services.project_rows.all()}
     runs = services.listing.page(RunFilter(), limit=SNAPSHOT_RUNS).items
+    names = services.project_names.of({run.project_id for run in runs})
     return {
         "projects": [project_out(view).model_dump(mode="json") for view in services.overview.all()],
         "runs": [
@@ -234,6 +234,5 @@ class RunStream:
         if run is None:
             return ""
         kinds = {Status.SUCCEEDED: "run_succeeded", Status.STOPPED: "run_stopped"}
-        project = self._services.project_rows.find(run.project_id)
-        out = run_out(run, project.name if project else "")
+        out = run_out(run, self._services.project_names.one(run.project_id))
         return _message(kinds.get(Status(run.status), "run_failed"), out, LAST_WORD)

@@ -45,8 +45,8 @@ def routes(services: Services) -> APIRouter:
 
 def _parts(services: Services, run: Run) -> Iterator[Part]:
     """Each with a name of ours: nothing that an agent or a repository named."""
-    project = services.project_rows.find(run.project_id)
-    row = run_out(run, project.name if project else "").model_dump(mode="json")
+    name = services.project_names.one(run.project_id)
+    row = run_out(run, name).model_dump(mode="json")
     timeline = Timeline(items=[event_out(one) for one in services.runs.timeline(run.id)])
     diff, problem = _diff(services, run)
     log = services.engine.log(run.id)

@@ -132,10 +132,9 @@ class LiveStream:
         match change:
             case RunChanged(run_id, project_id):
                 run = services.runs.find(run_id)
-                project = services.project_rows.find(project_id)
                 if run is None:
                     return None
-                out = run_out(run, project.name if project else "")
+                out = run_out(run, services.project_names.one(project_id))
                 return LiveEvent(number, "run.changed", out, run_id)
             case RunTold(run_id, event_id):
                 lines = services.runs.timeline(run_id, after=event_id - 1)[:1]

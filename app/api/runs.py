@@ -11,6 +11,7 @@ from fastapi.responses import PlainTextResponse
 from app.api import exports, run_logs
 from app.api.asking import Key, asker_of, tell_accepted
 from app.api.gate import visitor_of
+from app.api.orders import order_of
 from app.api.schemas import (
     DeliveryOut,
     ReportOut,
@@ -39,9 +40,8 @@ def routes(services: Services) -> APIRouter:
 
 
 def told(services: Services, run: Run, project: Project | None = None) -> RunOut:
-    """A run with the name of its project, which is read where nobody has it at hand."""
-    project = project or services.project_rows.find(run.project_id)
-    return run_out(run, project.name if project else "")
+    """A run with the name of its project, which is asked for where nobody has it at hand."""
+    return run_out(run, project.name if project else services.project_names.one(run.project_id))
 
 
 def _starting(services: Services) -> APIRouter:
@@ -62,7 +62,7 @@ def _starting(services: Services) -> APIRouter:
         """Accept a run; 200 with the existing one where the key has already made it."""
         keys = (x_idempotency_key, idempotency_key, body.x_idempotency_key)
         asker = asker_of(services, request, *keys)
-        accepted = services.trigger.accept(_order(body), asker, services.clock())
+        accepted = services.trigger.accept(order_of(body, body.project_id), asker, services.clock())
         tell_accepted(response, accepted)
         log.info("run %s is %s", accepted.run.id, "replayed" if accepted.replayed else "accepted")
         return told(services, accepted.run, accepted.project)
@@ -98,7 +98,7 @@ def _listing(services: Services) -> APIRouter:
         """
         wanted = RunFilter(project_id, tuple(status or ()), phase, trigger, branch, q)
         page = services.listing.page(wanted, limit=limit, cursor=cursor)
-        names = {project.id: project.name for project in services.project_rows.all()}
+        names = services.project_names.of({run.project_id for run in page.items})
         return RunsPage(
             items=[run_out(run, names.get(run.project_id, "")) for run in page.items],
             next_cursor=page.next_cursor,
@@ -155,17 +155,4 @@ def _content(services: Services) -> APIRouter:
 def _order(body: RunOrder) -> Order:
     if body.pr_number is not None:
         raise Invalid.field("pr_number", "Runs on an existing request cannot be started yet.")
-    return Order(
-        project_id=body.project_id,
-        depth=body.depth_level,
-        framework=body.target_framework,
-        branch=body.branch,
-        issue=body.issue,
-        task=body.task,
-        agent=body.agent,
-        model=body.model,
-        delivers=body.delivers,
-        delay_seconds=body.delay,
-        ttl_seconds=body.ttl,
-        tags=tuple(body.tags),
-    )
+    return order_of(body, body.project_id)

@@ -7,7 +7,13 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    generate_latest,
+)
 
 from app.api import retention
 from app.api.gate import visitor_of
@@ -150,4 +156,6 @@ def _metrics(services: Services) -> CollectorRegistry:
     for project in services.project_rows.all():
         state = "archived" if project.archived_at else project.state
         projects.labels(state).inc()
+    sweeps = Counter("runyard_sweeps", "Sweeps since this server's start", registry=registry)
+    sweeps.inc(services.sweep.done)
     return registry

@@ -159,7 +159,7 @@ class Assembly:
             retry=retry,
             resume=resume,
             limits=self._limits,
-            afk=AfkDesk(ledgers, self._issues, trigger, loop, sweep.request),
+            afk=AfkDesk(ledgers, self._issues, trigger, loop, self.consequences, sweep.request),
             loop=loop,
             keys=keys,
             parked=self._make_parked_desk(sweep),

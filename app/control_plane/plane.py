@@ -17,16 +17,12 @@ from app.control_plane.endings import make_quarantine
 from app.control_plane.metronome import Metronome
 from app.control_plane.outside import Adapters, find_place, pick_adapters
 from app.control_plane.retaining import ROUND_SECONDS
-from app.control_plane.storage import make_relays, open_stores, settle_stores
+from app.control_plane.storage import make_ledgers, make_relays, open_stores, settle_stores
 from app.records.database import DatabaseSilent
 from app.records.feed import Feed, LogGrew
 from app.records.lease_ledger import LeaseLedger
 from app.records.migration import migrate
-from app.records.project_ledger import ProjectLedger
-from app.records.run_ledger import RunLedger
 from app.records.soundness import refuse_unsound, remember_made
-from app.records.tracker_ledger import TrackerLedger
-from app.services.floor import Ledgers
 from app.services.leases import RENEW_SECONDS, Leases
 from app.services.run_locks import Locks
 from app.services.store_watch import WATCH_SECONDS, StoreWatch
@@ -59,7 +55,7 @@ class ControlPlane:
         # every live run may be pushing to a host that is silent, and the rest goes on
         self.workers = Workers(WORKERS + settings.max_live_runs)
         self.metronome = Metronome()
-        self.ledgers = Ledgers(RunLedger(stores), ProjectLedger(stores), TrackerLedger(stores))
+        self.ledgers = make_ledgers(stores, self.feed)
         here = find_place(settings)
         # a database in the data folder itself is this server's alone: the folder is locked
         is_alone = settings.database_url is None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
-from functools import partial
 
 from app.config import Settings
 from app.failpoints import reach
@@ -13,9 +12,13 @@ from app.records.database import Database
 from app.records.deployment import StoresDiffer, agree
 from app.records.feed import Feed
 from app.records.migration import migrate
+from app.records.project_ledger import ProjectLedger
 from app.records.relay import Relay
 from app.records.routing import Stores
+from app.records.run_ledger import RunLedger
 from app.records.soundness import WriteGuard, refuse_unsound, remember_made
+from app.records.tracker_ledger import TrackerLedger
+from app.services.floor import Ledgers
 
 RUNS_BACKUPS = "runs"
 
@@ -32,8 +35,15 @@ def open_stores(settings: Settings, feed: Feed) -> Stores:
             "use: the pages of one would not hear what another writes into a file. Name a "
             "PostgreSQL database in RUNYARD_RUNS_DATABASE_URL."
         )
-    between = partial(reach, "between_stores")
-    return Stores(control, runs, secrets.token_bytes, settings.runs_split, between)
+    return Stores(control, runs, secrets.token_bytes, settings.runs_split, between=reach)
+
+
+def make_ledgers(stores: Stores, feed: Feed) -> Ledgers:
+    """What is true, in these databases."""
+    ledgers = Ledgers(RunLedger(stores), ProjectLedger(stores), TrackerLedger(stores))
+    # before whoever shows something hears: what it asks for then is the new name
+    feed.subscribe(ledgers.projects.names.hear)
+    return ledgers
 
 
 def make_relays(stores: Stores, feed: Feed) -> list[Relay]:

@@ -49,6 +49,7 @@ def agree(stores: Stores, *, may_change: bool) -> None:
             _write(tx, RUN_STORE, runs.nonce)
     # only now: a database that was named by mistake is not claimed
     if stores.runs is not None:
+        stores.between("agree.between_stores")
         with stores.runs.transaction() as tx:
             _write(tx, OWNER, own_nonce)
 

@@ -51,6 +51,13 @@ class ProjectChanged:
 
 
 @dataclass(frozen=True)
+class ProjectNamed:
+    """A project was made, or has another name."""
+
+    project_id: str
+
+
+@dataclass(frozen=True)
 class QuotaChanged:
     """A person's window of runs changed."""
 
@@ -79,14 +86,15 @@ class FeedBroke:
     """Changes of other servers were not heard for a while: everybody looks again."""
 
 
-# told often, or to nobody but this server, and a snapshot holds all that they said
-FLEETING = (LogGrew, RunReported, NoticeWritten, FeedBroke)
+# told often, or to no page, and a snapshot holds all that they said
+FLEETING = (LogGrew, RunReported, NoticeWritten, ProjectNamed, FeedBroke)
 Change = (
     RunChanged
     | RunTold
     | LogGrew
     | RunReported
     | ProjectChanged
+    | ProjectNamed
     | QuotaChanged
     | FindingsChanged
     | NoticeWritten

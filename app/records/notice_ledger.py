@@ -222,6 +222,7 @@ class NoticeLedger:
         with self._stores.control.transaction() as tx:
             rows = self.write(tx, Kind.DIGEST, key, [receiver], about, now=now, due_at=now)
         # what is not gathered for a crash just here is told by itself
+        self._stores.between("digest.between_stores")
         free = (*_waits_for(receiver), col(Notification.claimed_by).is_(None))
         query = update(Notification).where(col(Notification.id).in_(gathered), *free)
         for database in self._stores.holding_runs() if rows and gathered else ():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -74,6 +74,13 @@ class Outbox:
                     continue
                 told.append((one, sentence))
         return told
+
+    def take(self, tx: Transaction, entries: Collection[Outgoing], sentence: str) -> None:
+        """Write down in the control store that these have been told, and need not be."""
+        known = self._known(tx, {one.key for one in self.waiting()})
+        tx.add_all(
+            Applied(key=one.key, sentence=sentence) for one in entries if one.key not in known
+        )
 
     def forget(self, tx: Transaction, key: str) -> bool:
         """Delete what has been told, in the run store; False where another was faster."""

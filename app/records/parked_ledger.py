@@ -107,6 +107,8 @@ class ParkedLedger:
         """Write columns of runs, a line in each one's timeline, and the deed."""
         owners = dict.fromkeys(self._stores.owner_of(run.id) for run in runs)
         for number, owner in enumerate(owners):
+            if number:
+                self._stores.between("discard.between_stores")
             with owner.transaction() as tx:
                 for run in runs:
                     if self._stores.owner_of(run.id) is owner:

@@ -11,8 +11,9 @@ from sqlmodel import Session, col, select
 
 from app.domain.words import BUILTIN, PAUSE_THRESHOLD
 from app.records.database import Transaction
-from app.records.feed import ProjectChanged
+from app.records.feed import ProjectChanged, ProjectNamed
 from app.records.happenings import ProjectBroke, ProjectPaused
+from app.records.project_names import ProjectNames
 from app.records.routing import Stores
 from app.records.spans import control_of, every
 from app.records.tables import IssueRow, Project, Run
@@ -27,6 +28,7 @@ class ProjectLedger:
 
     def __init__(self, stores: Stores) -> None:
         self.stores = stores
+        self.names = ProjectNames(stores.control)
 
     def find(self, project_id: str, session: Session | None = None) -> Project | None:
         """The project with this id, as `session` sees it where one is given."""
@@ -67,7 +69,7 @@ class ProjectLedger:
         try:
             with self.stores.control.transaction() as tx:
                 tx.add(project)
-                tx.announce(ProjectChanged(project.id))
+                tx.announce(ProjectChanged(project.id), ProjectNamed(project.id))
         except IntegrityError as error:
             raise NameInUse(project.name) from error
 
@@ -82,6 +84,8 @@ class ProjectLedger:
                     .returning(Project)
                 ).one_or_none()
                 tx.announce(ProjectChanged(project_id))
+                if "name" in columns:
+                    tx.announce(ProjectNamed(project_id))
                 if changed is not None and columns.get("state") == "broken":
                     tx.happened(ProjectBroke(project_id, changed.state_because or ""))
                 return changed
@@ -93,7 +97,7 @@ class ProjectLedger:
         open_run = select(Run.id).where(
             Run.project_id == project_id, col(Run.released_at).is_(None)
         )
-        with self.stores.spanning(project_id) as tx:
+        with self.stores.spanning(project_id, "archive") as tx:
             if any(other.exec(open_run.limit(1)).first() for other in every(tx)[1:]):
                 return None
             tx.announce(ProjectChanged(project_id))

@@ -26,8 +26,8 @@ class Stores:
     entropy: Callable[[int], bytes]
     # False where the run store only keeps what it has: new runs live in the control store again
     fills_runs: bool = True
-    # called after the first of two commits
-    between: Callable[[], None] = lambda: None
+    # called after the first of two commits, with a name for what they are of
+    between: Callable[[str], None] = lambda _: None
 
     def __post_init__(self) -> None:
         if self.runs is not None:
@@ -75,12 +75,12 @@ class Stores:
     # --- both at once --------------------------------------------------------------------------
 
     @contextmanager
-    def spanning(self, id_: str) -> Iterator[Transaction]:
+    def spanning(self, id_: str, act: str) -> Iterator[Transaction]:
         """A transaction of the store that owns this id, with one of the other store beside it.
 
         Writers of either store wait meanwhile. The control store is committed first: only what
-        is put right by itself where the rest does not follow may be written there. Raises
-        DatabaseSilent, for either of them.
+        is put right by itself where the rest does not follow may be written there. `act` names
+        what is done. Raises DatabaseSilent, for either of them.
         """
         if self.runs is None:
             with self.control.transaction() as tx:
@@ -94,7 +94,7 @@ class Stores:
             yield join(own, other, control=control)
             runs.flush()
             control.end_first()
-            self.between()
+            self.between(f"{act}.between_stores")
 
     @contextmanager
     def looking(self) -> Iterator[Session]:

@@ -15,6 +15,9 @@ from app.records.feed import ProjectChanged, RunChanged
 from app.records.run_ledger import RunLedger
 from app.records.tables import Run
 
+# in a line of an heir's timeline: the runs of another store that have still to let go
+REST = "rest"
+
 
 @dataclass(frozen=True)
 class Heads:
@@ -46,21 +49,48 @@ class SuccessionLedger:
         base_sha: str,
         data: dict[str, Any],
     ) -> None:
-        """Make the work that ended runs keep this open run's: from here on it holds it."""
-        for database in self._owners(heir, *holders):
+        """Make the work that ended runs keep this open run's: from here on it holds it.
+
+        Written first with the heir; what holders of another store have still to be told is in its
+        line, for `take_rest`.
+        """
+        own = self._stores.owner_of(heir.id)
+        if rest := [run.id for run in holders if self._stores.owner_of(run.id) is not own]:
+            data = data | {REST: rest}
+        for number, database in enumerate(self._owners(heir, *holders)):
+            if number:
+                self._stores.between("pass_on.between_stores")
             with database.transaction() as tx:
-                if self._stores.owner_of(heir.id) is database:
+                if database is own:
                     self._write(tx, heir, base_sha=base_sha)
                     sentence = f"goes on with {heir.work_branch} from {base_sha[:7]}"
                     self._runs.tell(tx, heir.id, now, "claimed", sentence, data)
                 for holder in self._of(database, holders):
-                    self._write(tx, holder, parked=False)
-                    sentence = f"a retry goes on with {holder.work_branch}"
-                    self._runs.tell(tx, holder.id, now, "note", sentence, {"run_id": heir.id})
+                    self._let_go(tx, holder, heir, now)
+
+    def take_rest(self, heir: Run, now: datetime) -> None:
+        """Tell holders of another store what `pass_on` has told this run's alone, once."""
+        for event in self._runs.timeline(heir.id):
+            for run_id in event.data.get(REST, ()):
+                holder = self._runs.find(run_id)
+                if holder is not None and holder.parked:
+                    with self._stores.owner_of(run_id).transaction() as tx:
+                        self._let_go(tx, holder, heir, now)
+
+    def _let_go(self, tx: Transaction, holder: Run, heir: Run, now: datetime) -> None:
+        is_parked = (col(Run.id) == holder.id, col(Run.parked))
+        let_go = update(Run).where(*is_parked).values(parked=False).returning(col(Run.id))
+        if tx.scalars(let_go).one_or_none() is not None:
+            tx.announce(RunChanged(holder.id, holder.project_id))
+            tx.announce(ProjectChanged(holder.project_id))
+            sentence = f"a retry goes on with {holder.work_branch}"
+            self._runs.tell(tx, holder.id, now, "note", sentence, {"run_id": heir.id})
 
     def rename(self, runs: Sequence[Run], branch: str, now: datetime, *, sentence: str) -> None:
         """Write that the branch of kept work has another name."""
-        for database in self._owners(*runs):
+        for number, database in enumerate(self._owners(*runs)):
+            if number:
+                self._stores.between("rename.between_stores")
             with database.transaction() as tx:
                 for run in self._of(database, runs):
                     self._write(tx, run, work_branch=branch)

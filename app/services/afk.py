@@ -22,15 +22,18 @@ from app.errors import (
 )
 from app.failpoints import reach
 from app.records.audit_ledger import Deed, write_down
+from app.records.outbox import CLEAR, STRIKE
 from app.records.tables import Project
 from app.services.afk_orders import HeldBack, is_open, is_ready, order_of
 from app.services.auto_loop import AutoLoop
+from app.services.consequences import Consequences
 from app.services.floor import Ledgers
 from app.services.issues import IssueDesk, IssueView
 from app.services.trigger import Accepted, Asker, TriggerDesk
 
 log = logging.getLogger(__name__)
 GIVEN_UP = "left to a person: its start failed again and again"
+OVERTAKEN = "not counted: the strikes were set to zero first"
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,14 @@ class AfkDesk:
         issues: IssueDesk,
         trigger: TriggerDesk,
         loop: AutoLoop,
+        consequences: Consequences,
         on_changed: Callable[[], None],
     ) -> None:
         self._projects = ledgers.projects
         self._issues = issues
         self._trigger = trigger
         self._loop = loop
+        self._consequences = consequences
         self._on_changed = on_changed
 
     def start(self, project_id: str, issue: int | None, asker: Asker, now: datetime) -> Accepted:
@@ -98,9 +103,9 @@ class AfkDesk:
         self._on_changed()
 
     def reset(self, project_id: str, deed: Deed, now: datetime) -> None:
-        """Set the strikes to zero; one sweep follows at once."""
+        """Set the strikes to zero, those too that are not counted yet; a sweep follows at once."""
         self._find(project_id)
-        with self._projects.stores.control.transaction() as tx:
+        with self._consequences.overtaking(project_id, (STRIKE, CLEAR), OVERTAKEN) as tx:
             self._projects.clear_strikes(tx, project_id)
             write_down(tx, deed, now)
         self._on_changed()

@@ -163,12 +163,12 @@ class BatchDesk:
             raise place.refusal
 
     def _insert(self, batch: Batch, place: Place | FreePlace, now: datetime) -> Opened:
-        with self.ledger.stores.spanning(batch.id) as tx:
+        with self.ledger.stores.spanning(batch.id, "batch") as tx:
             if held := self._holder(tx, batch, now):
                 return Opened(_same(held, batch), True)
             batch_ledger.free_key(tx, batch.project_id, batch.idempotency_key)
             place.charge(tx)
-            self._checks.project(batch.project_id)
+            self._checks.project(batch.project_id, tx)
             self.ledger.insert(tx, batch)
         place.keep()
         return Opened(batch, False)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -71,11 +72,36 @@ class Consequences:
         for one, problem in failed:
             self._quarantine.count(self._subject_of(one), problem)
         reach("consequences_delivered")
+        self._conclude(told)
+        return len(told)
+
+    @contextmanager
+    def overtaking(
+        self, project_id: str, kinds: Collection[str], sentence: str
+    ) -> Iterator[Transaction]:
+        """A transaction of the control store for what makes void all that runs led to before.
+
+        Of these kinds what could not be told yet is told no more; the runs' timelines say
+        `sentence`. Raises DatabaseSilent, also where it is not known what waits to be told.
+        """
+        self.catch_up()
+        with self._stores.control.transaction() as tx:
+            # nobody delivers from here on
+            tx.begin_now()
+            waiting = [one for one in self._outbox.waiting() if one.kind in kinds]
+            void = [one for one in waiting if self._project_of(one) == project_id]
+            self._outbox.take(tx, void, sentence)
+            yield tx
+        if void:
+            reach("reset.between_stores")
+            self._conclude([(one, sentence) for one in void])
+
+    def _conclude(self, told: Sequence[tuple[Outgoing, str | None]]) -> None:
         for one, sentence in told:
             with self._stores.owner_of(one.run_id).transaction() as tx:
                 if self._outbox.forget(tx, one.key) and sentence:
                     self._tell(tx, one.run_id, sentence, one.data, one.at)
-        return len(told)
+            self._quarantine.drop(f"{TOLD}.{one.key}")
 
     def _deliver(self, tx: Transaction, one: Outgoing, behind: set[str]) -> str | None:
         if self._is_held(one):

@@ -82,7 +82,7 @@ class Keys:
 
         Raises NotFound where no run holds the key, KeyTaken where another person's does.
         """
-        with self._runs.stores.spanning(project_id) as tx:
+        with self._runs.stores.spanning(project_id, "key_reset") as tx:
             found = run_ledger.find_by_key(tx, project_id, key)
             held = self._holder(found, now)
             if held is None:

@@ -10,6 +10,7 @@ from app.domain.quota_rules import LimitsMode
 from app.records.database import Database
 from app.records.feed import Feed
 from app.records.project_ledger import ProjectLedger
+from app.records.project_names import ProjectNames
 from app.records.routing import Stores
 from app.records.run_ledger import RunLedger
 from app.services.accounts import Accounts
@@ -105,3 +106,8 @@ class Services:
     limits_mode: Callable[[], LimitsMode]
     doctor: Doctor
     settings: tuple[SettingValue, ...]
+
+    @property
+    def project_names(self) -> ProjectNames:
+        """What projects are called, for showing only."""
+        return self.project_rows.names

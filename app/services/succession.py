@@ -88,6 +88,8 @@ class Succession:
         Raises CannotRead.
         """
         told = self._told(heir, "copy_of")
+        if told:
+            self._ledger.take_rest(heir, self._clock())
         for holder in told:
             self._copies.adopt(holder, heir.id, in_place=_stays(heir))
         return bool(told)

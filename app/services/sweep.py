@@ -74,6 +74,8 @@ class Sweep:
         self._is_open = False
         self._is_running = False
         self._wanted: set[str] = set()
+        # whole ticks since the start that came to their end
+        self.done = 0
         # when the next fill is arranged for, at the latest
         self._next_at: datetime | None = None
 
@@ -198,6 +200,7 @@ class Sweep:
             try:
                 if "tick" in wanted:
                     self.tick_once(self._clock())
+                    self.done += 1
                 else:
                     self.fill_once(self._clock(), with_loop="fill" in wanted)
             except Exception:
@@ -226,7 +229,7 @@ class Sweep:
 
     def _take_slot(self, run: Run, now: datetime) -> tuple[bool, str | None]:
         """Whether the run was taken, and what holds it where there was no slot."""
-        with self._runs.stores.spanning(run.id) as tx:
+        with self._runs.stores.spanning(run.id, "take") as tx:
             live = run_ledger.count_live(tx)
             if live >= self._max_live_runs:
                 return False, (

@@ -32,7 +32,6 @@ class _Ready:
     """A run that has passed every check which needs no lock; `sent` where it has a key."""
 
     run: Run
-    project: Project
     in_the_way: str | None
     sent: Sent | None
     may_have_twin: bool
@@ -84,7 +83,6 @@ class TriggerDesk:
         run = self._draft(project, order, checked, asker, now)
         ready = _Ready(
             run=run,
-            project=project,
             in_the_way=_in_the_way(order, run, checked.in_the_way),
             sent=sent,
             may_have_twin=_may_have_twin(order),
@@ -103,7 +101,7 @@ class TriggerDesk:
 
     def _insert(self, ready: _Ready, place: Place | FreePlace, now: datetime) -> Accepted:
         run, sent = ready.run, ready.sent
-        with self._runs.stores.spanning(run.id) as tx:
+        with self._runs.stores.spanning(run.id, "accept") as tx:
             if sent is None:
                 _refuse_twin(tx, ready)
             else:
@@ -119,7 +117,7 @@ class TriggerDesk:
             if ready.in_the_way is not None:
                 raise Parked(branch=ready.in_the_way)
             if run.batch_id is None:
-                _refuse_crowd(tx, ready.project)
+                _refuse_crowd(tx, project)
             self._runs.insert(tx, run, sentence=_sentence(run))
             if run.retry_of is not None:
                 self._successions.link(tx, run)

@@ -66,6 +66,7 @@ def test_metrics_count_open_runs_and_projects(shop: Workshop) -> None:
     assert 'runyard_open_runs{status="delayed"} 1.0' in answer.text
     assert 'runyard_open_runs{status="running"} 0.0' in answer.text
     assert 'runyard_projects{state="ready"} 1.0' in answer.text
+    assert "runyard_sweeps_total " in answer.text
     shop.stop(run["id"])
     assert 'runyard_open_runs{status="delayed"} 0.0' in shop.api.get(answer.url).text
 

@@ -17,6 +17,7 @@ from app.records.feed import (
     FindingsChanged,
     LogGrew,
     ProjectChanged,
+    ProjectNamed,
     QuotaChanged,
     RunChanged,
     RunReported,
@@ -29,7 +30,7 @@ from tests.fresh_databases import POSTGRESQL, one_postgres
 
 CROSSING = [
     *(RunChanged("run_1", "proj_1"), RunTold("run_1", 7), LogGrew("run_1"), RunReported("run_1")),
-    *(ProjectChanged("proj_1"), QuotaChanged("person_1")),
+    *(ProjectChanged("proj_1"), ProjectNamed("proj_1"), QuotaChanged("person_1")),
 ]
 
 

@@ -59,7 +59,7 @@ def test_of_a_store_that_is_away_nothing_is_answered_and_nothing_half_done(
     with pytest.raises(DatabaseSilent):
         ledger.find(run_id(split=True))
     run = draft_run(id=run_id())
-    with pytest.raises(DatabaseSilent), ledger.stores.spanning(run.id) as tx:
+    with pytest.raises(DatabaseSilent), ledger.stores.spanning(run.id, "accept") as tx:
         ledger.insert(tx, run, sentence="accepted")
     with pytest.raises(DatabaseSilent), ledger.stores.looking() as session:
         run_ledger.count_live(session)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.fake_planes import FakePlane
+from tests.fakes import World
+from tests.fresh_databases import run_store
 from tests.planes import RealPlane, real_plane
+from tests.services.splits import Planes
 
 
 @pytest.fixture
@@ -15,3 +21,27 @@ def plane(tmp_path: Path) -> Iterator[RealPlane]:
     """A control plane with the usual settings."""
     with real_plane(tmp_path) as plane:
         yield plane
+
+
+@pytest.fixture
+def world() -> World:
+    """The outside, which outlives a server."""
+    return World()
+
+
+@pytest.fixture
+def planes(tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Planes]:
+    """Servers of one data folder; with `split=True` new runs live in a store of their own."""
+    monkeypatch.setenv("RUNYARD_TEST", "1")
+    monkeypatch.delenv("RUNYARD_TEST_SPLIT", raising=False)
+    with ExitStack() as ends:
+
+        def begin(*, split: bool = True, **wishes: Any) -> FakePlane:
+            if split:
+                wishes.setdefault("runs_database_url", run_store(tmp_path))
+            plane = FakePlane(tmp_path, world, **wishes)
+            ends.callback(plane.stop)
+            plane.migrate()
+            return plane
+
+        yield begin

@@ -3,96 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from app.domain.ids import Store, store_of
-from app.domain.words import Depth
 from app.errors import ConcurrencyLimit, PrLock, Refusal
 from app.failpoints import FailpointHit
 from app.foothold import CannotStart
 from app.records.database import Database, DatabaseSilent
 from app.records.deployment import StoresDiffer, agree
-from app.records.run_walks import RunFilter
-from app.records.tables import Project, Run
 from app.services.retry import Wishes
-from app.services.submits import Asker, Order
 from tests.fake_planes import FakePlane
 from tests.fakes import World
 from tests.fresh_databases import run_store
-
-Planes = Callable[..., FakePlane]
-
-
-@pytest.fixture
-def world() -> World:
-    """The outside, which outlives a server."""
-    return World()
-
-
-@pytest.fixture
-def planes(tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Planes]:
-    """Servers of one data folder; with `split=True` new runs live in a store of their own."""
-    monkeypatch.setenv("RUNYARD_TEST", "1")
-    monkeypatch.delenv("RUNYARD_TEST_SPLIT", raising=False)
-    with ExitStack() as ends:
-
-        def begin(*, split: bool = True, **wishes: Any) -> FakePlane:
-            if split:
-                wishes.setdefault("runs_database_url", run_store(tmp_path))
-            plane = FakePlane(tmp_path, world, **wishes)
-            ends.callback(plane.stop)
-            plane.migrate()
-            return plane
-
-        yield begin
-
-
-def order(project: Project, **wishes: Any) -> Order:
-    return Order(project.id, Depth.QUICK, "auto", **wishes)
-
-
-def asker(plane: FakePlane, key: str) -> Asker:
-    return Asker(**{**plane.asker().__dict__, "key": key})
-
-
-def start(plane: FakePlane, project: Project, **wishes: Any) -> Run:
-    """A run, accepted and launched."""
-    accepted = plane.services.trigger.accept(
-        order(project, **wishes), plane.asker(), plane.clock()
-    ).run
-    plane.rest()
-    return found(plane, accepted.id)
-
-
-def found(plane: FakePlane, run_id: str) -> Run:
-    run = plane.ledgers.runs.find(run_id)
-    assert run is not None
-    return run
-
-
-def strikes(plane: FakePlane, project: Project) -> int:
-    row = plane.ledgers.projects.find(project.id)
-    assert row is not None
-    return row.strikes
-
-
-def die(plane: FakePlane, world: World, run: Run) -> None:
-    """Let a run's agent die, and a look find it."""
-    world.end(run.id, 1)
-    plane.reaper.reap_once(run.id)
-    plane.rest()
-
-
-def listed(plane: FakePlane) -> list[str]:
-    return [run.id for run in plane.services.listing.page(RunFilter(), limit=50).items]
-
+from tests.services.splits import Planes, asker, die, found, listed, order, start, strikes
 
 # --- where a run lives --------------------------------------------------------------------------
 
@@ -246,7 +174,7 @@ def test_a_submit_that_is_cut_between_the_stores_leaves_nothing_and_can_be_sent_
 ) -> None:
     plane = planes()
     project = plane.add_project(world)
-    monkeypatch.setenv("RUNYARD_FAILPOINT", "between_stores:raise")
+    monkeypatch.setenv("RUNYARD_FAILPOINT", "accept.between_stores:raise")
     with pytest.raises(FailpointHit):
         plane.services.trigger.accept(order(project), asker(plane, "key"), plane.clock())
     assert listed(plane) == []
@@ -266,7 +194,7 @@ def test_a_run_whose_turn_is_cut_between_the_stores_is_taken_by_the_next_sweep(
     second = start(plane, project, task="another")
     assert second.status == "queued"
     die(plane, world, first)
-    monkeypatch.setenv("RUNYARD_FAILPOINT", "between_stores:raise")
+    monkeypatch.setenv("RUNYARD_FAILPOINT", "take.between_stores:raise")
     plane.tick()
     assert found(plane, second.id).status == "queued"
     monkeypatch.delenv("RUNYARD_FAILPOINT")

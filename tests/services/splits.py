@@ -1,0 +1,55 @@
+"""What the tests of runs in a database of their own share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from app.domain.words import Depth
+from app.records.run_walks import RunFilter
+from app.records.tables import Project, Run
+from app.services.submits import Asker, Order
+from tests.fake_planes import FakePlane
+from tests.fakes import World
+
+Planes = Callable[..., FakePlane]
+
+
+def order(project: Project, **wishes: Any) -> Order:
+    return Order(project.id, Depth.QUICK, "auto", **wishes)
+
+
+def asker(plane: FakePlane, key: str) -> Asker:
+    return Asker(**{**plane.asker().__dict__, "key": key})
+
+
+def start(plane: FakePlane, project: Project, **wishes: Any) -> Run:
+    """A run, accepted and launched."""
+    accepted = plane.services.trigger.accept(
+        order(project, **wishes), plane.asker(), plane.clock()
+    ).run
+    plane.rest()
+    return found(plane, accepted.id)
+
+
+def found(plane: FakePlane, run_id: str) -> Run:
+    run = plane.ledgers.runs.find(run_id)
+    assert run is not None
+    return run
+
+
+def strikes(plane: FakePlane, project: Project) -> int:
+    row = plane.ledgers.projects.find(project.id)
+    assert row is not None
+    return row.strikes
+
+
+def die(plane: FakePlane, world: World, run: Run) -> None:
+    """Let a run's agent die, and a look find it."""
+    world.end(run.id, 1)
+    plane.reaper.reap_once(run.id)
+    plane.rest()
+
+
+def listed(plane: FakePlane) -> list[str]:
+    return [run.id for run in plane.services.listing.page(RunFilter(), limit=50).items]
