@@ -209,6 +209,7 @@ def become(program: str, order: Order) -> None:
     os.closerange(3, FILES)
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     look_like_new(program, order.words, order.env)
     run(program)
 
@@ -236,7 +237,9 @@ def run(program: str) -> None:
 
 def wait_for_orders(program: str, door: socket.socket) -> None:
     """Load the program, then let each fork become it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asks for forks ends them
+    # it ends when nobody asks any more, and then ends its forks: not before, as a group would
+    for how in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(how, signal.SIG_IGN)
     load(program)
     order = next_order(door)
     if order is not None:

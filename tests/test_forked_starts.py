@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
+import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.forked_starts import COMMAND, clean_environment, start_forked
+from tests.forked_starts import COMMAND, ROOT, clean_environment, start_forked
 from tests.servers import running_server
 
 LEFT_ALONE = {"RUNYARD_PORT": "1"}
+ASK = """
+import signal, sys
+from tests.forked_starts import COMMAND, clean_environment, start_forked
+env = clean_environment() | {"RUNYARD_URL": sys.argv[1], "RUNYARD_TOKEN": "none"}
+print(start_forked(COMMAND, ["runs", "list"], env, (0, 2, 2)).pid, flush=True)
+signal.pause()
+"""
 
 
 @pytest.mark.parametrize(
@@ -48,3 +58,22 @@ def test_a_server_has_a_group_of_its_own_and_is_gone_once_it_was_killed(tmp_path
         assert process.poll() == -signal.SIGKILL
         with pytest.raises(ProcessLookupError):
             os.kill(process.pid, 0)
+
+
+def test_nothing_is_left_of_forks_when_the_group_of_who_asked_is_ended() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        asker = subprocess.Popen(
+            [sys.executable, "-c", ASK, f"http://127.0.0.1:{silent.getsockname()[1]}"],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        with asker:
+            assert asker.stdout is not None
+            fork = os.pidfd_open(int(asker.stdout.readline()))
+            with silent.accept()[0]:
+                os.killpg(asker.pid, signal.SIGTERM)
+                gone = select.select([fork], [], [], 60)[0]
+        os.close(fork)
+    assert gone
