@@ -69,11 +69,14 @@ def test_nothing_is_left_of_forks_when_the_group_of_who_asked_is_ended() -> None
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
-        with asker:
+        with asker, silent.accept()[0]:
             assert asker.stdout is not None
-            fork = os.pidfd_open(int(asker.stdout.readline()))
-            with silent.accept()[0]:
-                os.killpg(asker.pid, signal.SIGTERM)
-                gone = select.select([fork], [], [], 60)[0]
+            pid = int(asker.stdout.readline())
+            fork = os.pidfd_open(pid)
+            os.killpg(asker.pid, signal.SIGTERM)
+            # a command that waits gives up by itself after 30 seconds
+            gone = select.select([fork], [], [], 20)[0]
+            if not gone:
+                os.kill(pid, signal.SIGKILL)
         os.close(fork)
     assert gone
