@@ -47,7 +47,7 @@ def _in_a_line(expected: tuple[type[Exception], ...]) -> structlog.typing.Proces
         info = event.get("exc_info")
         error = info[1] if isinstance(info, tuple) else info
         if isinstance(error, expected):
-            event |= {"exc_info": None, "level": "warning", "because": str(error)}
+            event.update(exc_info=None, level="warning", because=str(error))
         return event
 
     return shorten

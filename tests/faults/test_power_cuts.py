@@ -75,7 +75,7 @@ def test_f41_what_was_said_to_be_accepted_is_there_after_a_power_cut(
     words += [str(tmp_path), str(SEED), str(moments), runs]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr
-    dice = random.Random(SEED)
+    dice, told = random.Random(SEED), set[str]()
     for number in range(moments):
         cut = tmp_path / f"cut{number}"
         told = {line.split()[2] for line in notes_of(cut) if line.startswith("told")}
