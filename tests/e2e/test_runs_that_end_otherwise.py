@@ -82,6 +82,7 @@ def test_a_log_of_events_is_read_searched_followed_and_seen_raw(
     signed_in: Page, server: RunyardServer, tmp_path: Path, programs: Path
 ) -> None:
     page, recording = signed_in, STREAMS / "claude.jsonl"
+    page.set_viewport_size({"width": 1280, "height": 500})  # so low that the log is scrolled
     gate = install_replay(programs, "claude", recording, hold_before=6)
     project = add_project(server, tmp_path, [], name="told", agent="claude", agent_command=None)
     run_id = start_run(server, project)
@@ -115,6 +116,9 @@ def test_a_log_of_events_is_read_searched_followed_and_seen_raw(
     with page.expect_download() as saved:
         page.get_by_test_id("log-download").click()
     assert saved.value.path().read_bytes() == recording.read_bytes()
+    export = page.get_by_test_id("run-export")
+    expect(export).to_have_attribute("href", f"/api/v1/runs/{run_id}/export")
+    expect(export).to_have_class("btn")
     raw.click()
     expect(raw).to_have_attribute("aria-pressed", "true")
     page.reload()
