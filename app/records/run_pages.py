@@ -67,7 +67,7 @@ def list_runs(stores: Stores, wanted: RunFilter, *, limit: int, cursor: str | No
 def _ask(database: Database, wanted: RunFilter, place: _Place | None, limit: int) -> list[Run]:
     forwards = place is None or place.forwards
 
-    def walk(runs: FromClause) -> Select[Any]:
+    def walk(runs: FromClause) -> Select[Any, Any]:
         when, which = runs.c.created_at, runs.c.id
         query = select(which, when).limit(limit)
         if place is not None:

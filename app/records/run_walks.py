@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, Table, literal_column, or_, select
+from sqlalchemy import ColumnElement, FromClause, Select, String, Table, literal_column, or_, select
 
 from app.domain.ids import SEEN, minted_between
 from app.domain.lifecycle import DONE, LIVE, WAITING
@@ -27,12 +27,12 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 LAST = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MILLISECOND - 1
 # in the words of its index, and what an id can end with
-ENDING = literal_column("substr(runs.id, length(runs.id) - 5)")
+ENDING = "substr(runs.id, length(runs.id) - 5)"
 ENDINGS = re.compile(rf"[0-9a-v_]{{{SEEN},40}}", re.ASCII)
 
 Conditions = list[ColumnElement[bool]]
 # the runs after a place and the order they come in, for the columns they are taken from
-Walk = Callable[[FromClause], Select[Any]]
+Walk = Callable[[FromClause], Select[Any, Any]]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class RunFilter:
     batch_id: str | None = None
 
 
-def walks(wanted: RunFilter, walk: Walk) -> list[Select[Any]]:
+def walks(wanted: RunFilter, walk: Walk) -> list[Select[Any, Any]]:
     """Statements that find ids and moments: together every run that is wanted, some twice."""
     statuses = _statuses(wanted)
     if statuses is not None and not statuses:
@@ -103,7 +103,8 @@ def _led_to(text: str) -> list[Conditions]:
         found.append([runs.issue == int(text)])
     if ENDINGS.fullmatch(id_text):
         whole = runs.id.endswith(id_text, autoescape=True)
-        found.append([id_text[-SEEN:] == ENDING, whole])
+        ending = literal_column(ENDING, String)
+        found.append([ending == id_text[-SEEN:], whole])
     if (minted := minted_between(id_text)) is not None:
         # an id begins with its run's moment, so those with one beginning lie together in time
         begin, end = (EPOCH + min(at, LAST) * MILLISECOND for at in minted)
