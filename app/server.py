@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import secrets
 import sys
 import tomllib
 import webbrowser
@@ -24,31 +23,12 @@ from nicegui import core, ui
 from pydantic import ValidationError
 
 from app.announced import END_SECONDS, AnnouncedServer, end_on_signals
-from app.api import (
-    afk,
-    batches,
-    bulk,
-    events,
-    figures,
-    forms,
-    issues,
-    keys,
-    limits,
-    notifications,
-    parked,
-    problems,
-    projects,
-    quarantine,
-    retry,
-    runs,
-    sign_in,
-    system,
-)
+from app.api import forms, problems, sign_in, system
 from app.api.client import ApiClient
-from app.api.description import describe
 from app.api.faulty_transport import Faults, FaultyTransport, faults_of
 from app.api.gate import Gate, cookie_name
 from app.api.live import LiveStream
+from app.api.whole import build_api
 from app.config import Settings, load_settings
 from app.control_plane import ASSETS, ControlPlane
 from app.control_plane.keeping import back_up, put_back
@@ -112,7 +92,7 @@ def build_gate(plane: ControlPlane, live: LiveStream | None = None) -> Gate:
     services, port = plane.services, plane.settings.port
     live = live or LiveStream(services)
     web = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=_living(live))
-    api = _build_api(services, live)
+    api = build_api(services, live, store_silent=DatabaseSilent)
     for routes in (
         system.open_routes(services),
         sign_in.routes(services.accounts, services.clock, port=port),
@@ -156,34 +136,6 @@ def _living(live: LiveStream) -> Callable[[FastAPI], AbstractAsyncContextManager
         live.close()
 
     return lifespan
-
-
-def _build_api(services: Any, live: LiveStream) -> FastAPI:
-    api = FastAPI(title="Runyard", version=services.identity.version, docs_url=None, redoc_url=None)
-    problems.register(api, store_silent=DatabaseSilent)
-    for part in (
-        runs.routes(services),
-        batches.routes(services),
-        bulk.routes(services),
-        keys.routes(services),
-        notifications.routes(services),
-        projects.routes(services),
-        figures.routes(services),
-        issues.routes(services),
-        afk.routes(services),
-        parked.routes(services),
-        quarantine.routes(services),
-        retry.routes(services),
-        limits.routes(services),
-        events.routes(services, live, epoch=secrets.token_hex(4)),
-        system.routes(services),
-        sign_in.link_routes(services.accounts, services.clock),
-    ):
-        # included as a router, each of its routes would be built once more
-        api.router.routes.extend(part.routes)
-    api.openapi = partial(describe, api)
-    api.get("/docs", include_in_schema=False)(lambda: system.docs_page(api.openapi()))
-    return api
 
 
 def serve(given: dict[str, Any], *, in_window: bool, in_browser: bool) -> None:

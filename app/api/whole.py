@@ -1,0 +1,60 @@
+"""The API as one application: every part of it, and its description."""
+
+from __future__ import annotations
+
+import secrets
+from functools import partial
+from typing import Any
+
+from fastapi import FastAPI
+
+from app.api import (
+    afk,
+    batches,
+    bulk,
+    events,
+    figures,
+    issues,
+    keys,
+    limits,
+    notifications,
+    parked,
+    problems,
+    projects,
+    quarantine,
+    retry,
+    runs,
+    sign_in,
+    system,
+)
+from app.api.description import describe
+from app.api.live import LiveStream
+
+
+def build_api(services: Any, live: LiveStream, *, store_silent: type[Exception]) -> FastAPI:
+    """The application below `/api/v1`; `store_silent` is answered as a store that is away."""
+    api = FastAPI(title="Runyard", version=services.identity.version, docs_url=None, redoc_url=None)
+    problems.register(api, store_silent=store_silent)
+    for part in (
+        runs.routes(services),
+        batches.routes(services),
+        bulk.routes(services),
+        keys.routes(services),
+        notifications.routes(services),
+        projects.routes(services),
+        figures.routes(services),
+        issues.routes(services),
+        afk.routes(services),
+        parked.routes(services),
+        quarantine.routes(services),
+        retry.routes(services),
+        limits.routes(services),
+        events.routes(services, live, epoch=secrets.token_hex(4)),
+        system.routes(services),
+        sign_in.link_routes(services.accounts, services.clock),
+    ):
+        # included as a router, each of its routes would be built once more
+        api.router.routes.extend(part.routes)
+    api.openapi = partial(describe, api)
+    api.get("/docs", include_in_schema=False)(lambda: system.docs_page(api.openapi()))
+    return api
