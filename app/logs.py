@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -40,28 +40,30 @@ def _correlated() -> structlog.typing.Processor:
     return add
 
 
-def _in_a_line(expected: tuple[type[Exception], ...]) -> structlog.typing.Processor:
+def _in_a_line(is_expected: Callable[[object], bool]) -> structlog.typing.Processor:
     def shorten(
         _: object, __: str, event: structlog.typing.EventDict
     ) -> structlog.typing.EventDict:
         info = event.get("exc_info")
         error = info[1] if isinstance(info, tuple) else info
-        if isinstance(error, expected):
+        if is_expected(error):
             event.update(exc_info=None, level="warning", because=str(error))
         return event
 
     return shorten
 
 
-def set_up_logs(*, level: int = logging.INFO, expected: tuple[type[Exception], ...] = ()) -> None:
+def set_up_logs(
+    *, level: int = logging.INFO, is_expected: Callable[[object], bool] = lambda _: False
+) -> None:
     """Send every log line of the process through one JSON renderer, so none can be forged.
 
-    Whatever fails by an `expected` exception is a warning with that exception's sentence: what is
-    tried again every second while a database is away would fill the disk with its tracebacks.
+    What fails by an expected exception is a warning with that exception's sentence: tracebacks of
+    what is tried again every second while a database is away would fill the disk.
     """
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
-        _in_a_line(expected),
+        _in_a_line(is_expected),
         structlog.stdlib.add_logger_name,
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -197,7 +197,7 @@ def _serve(settings: Settings, given: dict[str, Any], *, in_window: bool, in_bro
     refuse_open_bind(settings.host)
     prepare_folders(settings)
     with only_server(settings), listening_socket(settings) as listener:
-        set_up_logs(expected=(DatabaseSilent,))
+        set_up_logs(is_expected=problems.is_silence)
         end_on_signals()
         with (
             _running_plane(settings, given) as plane,

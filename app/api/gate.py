@@ -15,7 +15,7 @@ from app.api import plain_pages
 from app.api.call import OPEN_FOLDER, Call
 from app.api.client import ApiProblem
 from app.api.exchange import SIGNED_OUT, Exchange, Headers, WatchedSocket
-from app.api.problems import answer_for, answer_to, fault_answer
+from app.api.problems import answer_for, answer_to, fault_answer, is_silence
 from app.errors import Forbidden, NotSignedIn, Refusal, StoreUnavailable
 from app.logs import correlation, new_correlation_id
 from app.services.accounts import Accounts, Visitor
@@ -204,7 +204,7 @@ def _answer_to(call: Call, error: Exception) -> Response:
         answer = page if call.wants_page else answer_for(error)
         answer.headers["WWW-Authenticate"] = "Bearer"
         return answer
-    if isinstance(error, ApiProblem) and error.code == StoreUnavailable.code:
+    if isinstance(error, ApiProblem) and is_silence(error):
         # what a page is made of could not be asked for
         error = StoreUnavailable(error.detail, retry_after=2)
     if isinstance(error, Refusal):

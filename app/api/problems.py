@@ -14,9 +14,11 @@ from starlette.exceptions import HTTPException
 
 from app.api import plain_pages
 from app.api.call import Call
+from app.api.client import ApiProblem
 from app.domain.moments import iso
 from app.errors import Invalid, NotFound, Refusal, StoreUnavailable
 from app.logs import correlation
+from app.services.rows import DatabaseSilent
 
 log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -101,6 +103,13 @@ async def no_such_page(request: Request, _: Exception) -> Response:
     if Call.of(request.scope).wants_page:
         return plain_pages.lost_page()
     return answer_for(NotFound())
+
+
+def is_silence(error: object) -> bool:
+    """True where the database did not answer, be it what a page asked the API for."""
+    if isinstance(error, ApiProblem):
+        return error.code == StoreUnavailable.code
+    return isinstance(error, DatabaseSilent)
 
 
 def refusal_of_silence(error: Exception) -> StoreUnavailable:
