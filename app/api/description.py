@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
+from pydantic.json_schema import models_json_schema
 
 from app.api.problems import MEDIA_TYPE
+from app.api.schemas import LogEntry
 from app.errors import Refusal
 
+SCHEMAS = "#/components/schemas/"
 METHODS = frozenset({"get", "post", "put", "patch", "delete"})
 _CORRELATION = {
     "description": "Ties the request to its log lines; a request may bring its own.",
@@ -22,7 +25,7 @@ def describe(api: FastAPI) -> dict[str, Any]:
     if api.openapi_schema is None:
         document = FastAPI.openapi(api)
         parts = document.setdefault("components", {})
-        parts.setdefault("schemas", {})["Problem"] = _problem()
+        parts.setdefault("schemas", {}).update(_lines(), Problem=_problem())
         parts["headers"] = {"X-Correlation-Id": _CORRELATION}
         parts["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"token": []}]
@@ -37,13 +40,19 @@ def describe(api: FastAPI) -> dict[str, Any]:
 def _complete(call: dict[str, Any]) -> None:
     answers = call["responses"]
     answers.pop("422", None)  # FastAPI's own form of it is never sent
-    refused = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    refused = {MEDIA_TYPE: {"schema": {"$ref": f"{SCHEMAS}Problem"}}}
     answers["4XX"] = {"description": "Refused: nothing was changed.", "content": refused}
     answers["5XX"] = {"description": "A fault, or something did not answer.", "content": refused}
     for answer in answers.values():
         answer.setdefault("headers", {})["X-Correlation-Id"] = {
             "$ref": "#/components/headers/X-Correlation-Id"
         }
+
+
+def _lines() -> dict[str, Any]:
+    """What stands a line each in answers of lines: FastAPI sees no body of theirs."""
+    _, told = models_json_schema([(LogEntry, "serialization")], ref_template=SCHEMAS + "{model}")
+    return told["$defs"]
 
 
 def _problem() -> dict[str, Any]:

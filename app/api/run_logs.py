@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import PlainTextResponse
 
+from app.api.description import SCHEMAS
 from app.api.schemas import LogEntry
 from app.api.views import QUARANTINE
 from app.services.plane import Services
@@ -30,7 +31,7 @@ class LogForm(StrEnum):
 def routes(services: Services) -> APIRouter:
     """`/runs/{id}/log`."""
     router = APIRouter()
-    entries = {"content": {NDJSON: {"schema": LogEntry.model_json_schema()}}}
+    entries = {"content": {NDJSON: {"schema": {"$ref": f"{SCHEMAS}LogEntry"}}}}
 
     @router.get("/runs/{run_id}/log", response_class=PlainTextResponse, responses={200: entries})
     def log(
