@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -100,6 +101,37 @@ def test_runs_whose_server_was_killed_have_one_agent_and_one_end(pair: Pair) -> 
     assert pair.agents(fresh) == 0
 
 
+@pytest.mark.parametrize("pair", [POSTGRESQL], indirect=True)
+def test_f5_each_ready_issue_is_started_once_and_a_sweeper_that_was_killed_is_followed(
+    pair: Pair,
+) -> None:
+    pair.add_deliverer("loop")
+    for _ in range(5):
+        pair.add_issue("loop")
+    pair.set_auto("loop", enabled=True)
+    pair.wait_until(lambda: any(one[3] == "succeeded" for one in pair.of_issues()), "one is done")
+    lost = pair.sweeper()
+    assert lost is not None
+    killed_at = datetime.now(UTC)
+    pair.kill(lost)
+    try:
+        pair.wait_until(lambda: pair.sweeper() == 1 - lost, "the other sweeps")
+        assert pair.began_to_sweep(1 - lost) - killed_at <= timedelta(seconds=15)
+        pair.wait_until(lambda: are_over(pair, 5), "every issue had its run")
+    finally:
+        pair.restart(lost)
+    begun = pair.sweeps(1 - lost)
+    pair.wait_until(lambda: pair.sweeps(1 - lost) >= begun + 10, "it sweeps on")
+    runs = pair.of_issues()
+    assert Counter(issue for _, _, issue, _ in runs) == dict.fromkeys(range(1, 6), 1)
+    assert all(pair.starts(run_id) == 1 for run_id, *_ in runs)
+
+
+def are_over(pair: Pair, count: int) -> bool:
+    runs = pair.of_issues()
+    return len(runs) >= count and all(status == "succeeded" for *_, status in runs)
+
+
 def test_f7_of_three_times_as_many_over_both_the_window_accepts_what_it_holds(pair: Pair) -> None:
     # the last test that starts runs: the window is full after it
     quotas = [client.get("/quota/runs").json() for client in pair.clients]
@@ -110,7 +142,7 @@ def test_f7_of_three_times_as_many_over_both_the_window_accepts_what_it_holds(pa
     assert Counter(answer.status_code for answer in answers) == {201: left, 429: 2 * left}
     refused = [answer for answer in answers if answer.status_code == 429]
     assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
-    [(rows,)] = pair.ask("SELECT count(*) FROM runs")
+    [(rows,)] = pair.ask("SELECT count(*) FROM runs WHERE charged_to IS NOT NULL")
     assert rows == QUOTA
     # what has been accepted is still answered
     for server in (0, 1):

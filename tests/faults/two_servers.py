@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,12 @@ from tests.servers import RunyardServer
 
 SECONDS = 40.0
 QUICK = {"RUNYARD_SWEEP_SECONDS": "1", "RUNYARD_KILL_GRACE_SECONDS": "0"}
-# writes its run's id down, then waits until somebody writes to the FIFO of that name
+# an agent that writes its run's id down and delivers a file
+DELIVERS = (
+    'echo "$RUNYARD_RUN_ID" >> {folder}/starts; echo x > "$RUNYARD_RUN_ID.txt"; '
+    'git add -A && git commit -qm "Add a file"'
+)
+# and one that waits until somebody writes to the FIFO of that name
 AGENT = """
 import os, pathlib, sys
 home, run_id = pathlib.Path(sys.argv[1]), os.environ["RUNYARD_RUN_ID"]
@@ -59,6 +67,11 @@ class Pair:
         self.projects[name] = answer.json()["id"]
         return self.projects[name]
 
+    def add_deliverer(self, name: str) -> str:
+        """The same, with an agent that delivers at once."""
+        line = DELIVERS.format(folder=self.folder)
+        return self.add_project(name, agent_command=["/bin/sh", "-c", line])
+
     def start(self, server: int, project: str, task: str, **order: Any) -> httpx.Response:
         """Ask one of them for a run; a header `key` where the order has one."""
         key = order.pop("key", None)
@@ -90,6 +103,21 @@ class Pair:
         """Start one again."""
         self.servers[server].start()
 
+    def add_issue(self, project: str) -> None:
+        """An issue that is ready for an agent."""
+        body = {"title": "Mend it", "labels": ["ready-for-agent"]}
+        answer = self._alive().post(f"/projects/{self.projects[project]}/issues", json=body)
+        assert answer.status_code == 201, answer.text
+
+    def set_auto(self, project: str, *, enabled: bool) -> None:
+        """Switch the loop of a project, at which whoever sweeps does so."""
+        path = f"/projects/{self.projects[project]}/afk/auto"
+        self._alive().put(path, json={"enabled": enabled}).raise_for_status()
+
+    def _alive(self) -> httpx.Client:
+        pairs = zip(self.servers, self.clients, strict=True)
+        return next(client for server, client in pairs if server.process is not None)
+
     # --- what is so --------------------------------------------------------------------------
 
     def ask(self, query: str, **values: object) -> list[tuple[Any, ...]]:
@@ -102,6 +130,30 @@ class Pair:
         marks = [(one.data_dir / "server").read_text().strip() for one in self.servers]
         [(mark,)] = self.ask("SELECT server FROM runs WHERE id = :id", id=run_id)
         return marks.index(mark)
+
+    def sweeper(self) -> int | None:
+        """Which of them sweeps, None where nobody does."""
+        marks = [(one.data_dir / "server").read_text().strip() for one in self.servers]
+        rows = self.ask("SELECT holder FROM lease WHERE name = 'sweep'")
+        return next((marks.index(holder) for (holder,) in rows if holder in marks), None)
+
+    def began_to_sweep(self, server: int) -> datetime:
+        """When one of them last took the sweep, as its log says."""
+        told = (line for line in self.servers[server].log.splitlines() if "sweeps now" in line)
+        return max(datetime.fromisoformat(json.loads(line)["timestamp"]) for line in told)
+
+    def sweeps(self, server: int) -> int:
+        """How many sweeps one of them has done since it was started."""
+        text = self.clients[server].get(f"{self.servers[server].url}/metrics").text
+        [count] = re.findall(r"^runyard_sweeps_total (\S+)", text, re.MULTILINE)
+        return int(float(count))
+
+    def of_issues(self) -> list[tuple[str, str, int, str]]:
+        """Every run of an issue: its id, project, issue and status."""
+        query = "SELECT id, project_id, issue, status FROM runs WHERE issue IS NOT NULL"
+        return [
+            (str(one), str(of), int(issue), str(now)) for one, of, issue, now in self.ask(query)
+        ]
 
     def status(self, run_id: str) -> str:
         """A run's status."""
