@@ -23,7 +23,7 @@ SWEEPS = int(os.environ.get("SOAK_SWEEPS", "200"))
 READY = 20
 # after so many sweeps who sweeps is killed
 KILLED_EVERY = 40
-PROJECTS = ("one", "two", "three", "four")
+PROJECTS = ("north", "east", "south", "west")
 
 
 @pytest.fixture
