@@ -155,11 +155,12 @@ def retention_html(kept: RetentionOut, visit: Visit) -> str:
         f'<td>{size_words(one.bytes)}</td><td class="sub">{WHY[one.because]}</td></tr>'
         for what, one in going
     )
-    table = f'<table class="t fold"><tbody>{rows}</tbody></table>' if rows else ""
+    table = f'<div class="wrap"><table class="t fold"><tbody>{rows}</tbody></table></div>'
     work = "Rows, and work that is not merged, stay."
     return (
         f'<h2 class="above">What is kept</h2><p class="sub">{_logs_told(kept)}</p>'
-        f'<p class="sub">{_copies_told(kept)} {work}</p>{table}'
+        f'<p class="sub">{_copies_told(kept)} {work}</p>{table if rows else ""}'
+        '<h2 class="above">What is set</h2>'
     )
 
 
@@ -173,7 +174,8 @@ def _copies_told(kept: RetentionOut) -> str:
         said += f" At the next round: {_copies(copies.leaving_copies)}, {size}."
     if copies.staying:
         size = size_words(copies.staying_bytes)
-        said += f' <a href="/parked">{_copies(copies.staying)} with work</a>, {size}, stay.'
+        stays = "stays" if copies.staying == 1 else "stay"
+        said += f' <a href="/parked">{_copies(copies.staying)} with work</a>, {size}, {stays}.'
     return said
 
 
