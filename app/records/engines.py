@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.pool import QueuePool
+
+from app.records.mounts import network_of
 
 # the one writer of a PostgreSQL database: "Runyard" as a number
 WRITER_LOCK = 0x52756E79617264
@@ -116,7 +119,14 @@ def _clean(value: Any) -> Any:
 
 
 def sqlite_engine(url: str, *, size: int, begin: str, busy_seconds: float) -> Engine:
-    """An engine of at most `size` connections whose transactions start with `begin`."""
+    """An engine of at most `size` connections whose transactions start with `begin`.
+
+    On a file system of the network, and where SQLite refuses its write-ahead log, it keeps a
+    rollback journal: slower, and sound.
+    """
+    file = make_url(url).database
+    # what has been written ahead there by several machines is lost without a word
+    journal = "DELETE" if file and network_of(Path(file)) else "WAL"
     engine = create_engine(
         url,
         poolclass=QueuePool,
@@ -130,7 +140,7 @@ def sqlite_engine(url: str, *, size: int, begin: str, busy_seconds: float) -> En
     def _prepare(connection: sqlite3.Connection, _: Any) -> None:
         # the driver must not begin by itself: `begin` below decides which lock is taken
         connection.isolation_level = None
-        _switch_to_wal(connection)
+        _keep_journal(connection, journal)
         for pragma in ("synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
@@ -141,15 +151,15 @@ def sqlite_engine(url: str, *, size: int, begin: str, busy_seconds: float) -> En
     return engine
 
 
-def _switch_to_wal(connection: sqlite3.Connection) -> None:
+def _keep_journal(connection: sqlite3.Connection, journal: str) -> None:
     # of several that switch a new file at once SQLite refuses some without waiting: those
     # wait for the write lock, and then find it done
     for _ in range(SWITCHES):
         try:
-            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute(f"PRAGMA journal_mode={journal}")
         except sqlite3.OperationalError:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("ROLLBACK")
         else:
             return
-    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute(f"PRAGMA journal_mode={journal}")

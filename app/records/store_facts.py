@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from app.records.database import Database, DatabaseSilent
+from app.records.mounts import network_of
 from app.records.soundness import newest_backup
 from app.records.sqlite_files import file_of, with_sides
 
@@ -22,7 +23,7 @@ class StoreFacts:
     """One database as it is now; `where` has no password.
 
     `size` is in bytes, its log included, None where it did not answer; `trouble` says in a sentence
-    why it cannot be changed.
+    why it cannot be changed. `network` names the file system of the network that it lies on.
     """
 
     kind: str
@@ -30,6 +31,7 @@ class StoreFacts:
     version: tuple[int, ...]
     size: int | None
     trouble: str
+    network: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,9 @@ def look_at(database: Database) -> StoreFacts:
     except (DatabaseSilent, OSError):
         silent = sqlite3.sqlite_version_info if database.is_sqlite else ()
         return StoreFacts(database.kind, where, silent, None, database.trouble or SILENT)
-    return StoreFacts(database.kind, where, version, size, database.trouble)
+    file = file_of(database.url)
+    network = network_of(file) if file else ""
+    return StoreFacts(database.kind, where, version, size, database.trouble, network)
 
 
 def look_for_backup(data: Path) -> Backup | None:

@@ -158,6 +158,9 @@ def _database(name: str, facts: StoreFacts) -> Checked:
     found = f"{' '.join((facts.kind, _dotted(facts.version))).strip()} · {facts.where}{size}"
     if facts.trouble:
         return Checked(Level.LOOK, name, f"{found} · cannot be changed", facts.trouble)
+    if facts.network:
+        advice = "It is slow and less safe there: set RUNYARD_DATA_DIR to a disk of this machine."
+        return Checked(Level.LOOK, name, f"{found} · on the network ({facts.network})", advice)
     if facts.kind != "SQLite" or facts.version >= SQLITE_SAFE:
         return Checked(Level.OK, name, found)
     if facts.version < SQLITE_FLOOR:

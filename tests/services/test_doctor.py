@@ -149,6 +149,12 @@ MACHINE = {
         "look",
         "Look at the disk.",
     ),
+    "on the network": (
+        having(databases=lambda: [replace(FILE, network="nfs4")]),
+        "database",
+        "look",
+        "RUNYARD_DATA_DIR to a disk of this machine",
+    ),
     "two databases": (having(databases=lambda: [FILE, SERVER]), "run store", "ok", ""),
     "silent run store": (
         having(databases=lambda: [FILE, replace(SERVER, version=(), size=None, trouble="Look!")]),
