@@ -62,7 +62,7 @@ def _starting(services: Services) -> APIRouter:
         """Accept a run; 200 with the existing one where the key has already made it."""
         keys = (x_idempotency_key, idempotency_key, body.x_idempotency_key)
         asker = asker_of(services, request, *keys)
-        accepted = services.trigger.accept(order_of(body, body.project_id), asker, services.clock())
+        accepted = services.trigger.accept(_order(body), asker, services.clock())
         tell_accepted(response, accepted)
         log.info("run %s is %s", accepted.run.id, "replayed" if accepted.replayed else "accepted")
         return told(services, accepted.run, accepted.project)

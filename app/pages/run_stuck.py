@@ -27,7 +27,7 @@ class StuckBanner:
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
         self._keys: list[str] = []
-        self._banner = testid(ui.element("div").classes("banner stop"), "stuck-banner")
+        self._banner = testid(ui.element("div"), "stuck-banner")
         with self._banner:
             self._why = ui.html("", sanitize=clean)
             self._button = button("Try again", self._try_again, kind="small", mark="try-again")
@@ -38,6 +38,7 @@ class StuckBanner:
         stuck = [one for one in (project.stuck if project else []) if one.run_id == run.id]
         self._keys = [one.key for one in stuck]
         self._banner.set_visibility(bool(stuck))
+        self._banner.classes(replace="banner stop" if stuck else "hidden")
         if stuck:
             self._why.set_content(stuck_html(stuck[0]))
 
