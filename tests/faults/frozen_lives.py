@@ -51,12 +51,12 @@ def _wait_until_frozen(child: int) -> None:
 
 def _copy(folder: Path, cut: Path) -> None:
     cut.mkdir()
+    # what all who use a database share is in memory: no power cut leaves it
+    lost = shutil.ignore_patterns("*-shm")
     for part in ("data", "run-store"):
-        for file in (folder / part).glob("*.db*"):
-            # what all who use the database share is in memory: no power cut leaves it
-            if not file.name.endswith("-shm"):
-                (cut / part).mkdir(exist_ok=True)
-                shutil.copy(file, cut / part / file.name)
+        # the rest of the folder, too: whose runs these are stands beside the databases
+        if (folder / part).exists():
+            shutil.copytree(folder / part, cut / part, ignore=lost)
     shutil.copy(folder / "notes", cut / "notes")
 
 
