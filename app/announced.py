@@ -24,7 +24,9 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 class AnnouncedServer(uvicorn.Server):
     """Says where it is once it answers; ends in order when asked, at once when asked again.
 
-    `make_link` makes a one-time login link; `open_page` is called once people can come in.
+    `begin` begins what goes on beside the pages, once they are served: NiceGUI looks through
+    every object at its start, and what other threads are making then does not bear it. `make_link`
+    makes a one-time login link; `open_page` is called once people can come in.
     """
 
     def __init__(
@@ -32,17 +34,20 @@ class AnnouncedServer(uvicorn.Server):
         config: uvicorn.Config,
         live: LiveStream,
         *,
+        begin: Callable[[], Any],
         make_link: Callable[[], str],
         open_page: Callable[[], Any],
     ) -> None:
         super().__init__(config)
         self._live = live
+        self._begin = begin
         self._make_link = make_link
         self._open_page = open_page
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then print the one-time link and open the page."""
         await super().startup(sockets)
+        self._begin()
         link = await asyncio.to_thread(self._make_link)
         print(f"Runyard is ready. Open this link once, within 5 minutes:\n\n  {link}\n", flush=True)
         await asyncio.to_thread(self._open_page)

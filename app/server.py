@@ -215,7 +215,9 @@ def _serve(settings: Settings, given: dict[str, Any], *, in_window: bool, in_bro
                 timeout_graceful_shutdown=END_SECONDS,
             )
             make_link = partial(_login_link, plane)
-            server = AnnouncedServer(config, live, make_link=make_link, open_page=open_page)
+            server = AnnouncedServer(
+                config, live, begin=plane.begin, make_link=make_link, open_page=open_page
+            )
             server.run(sockets=[listener])
 
 

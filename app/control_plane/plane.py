@@ -84,7 +84,7 @@ class ControlPlane:
         self.services = assembly.services(given or {})
 
     def start(self) -> None:
-        """Bring the database up to date, take over what lives, then begin to sweep."""
+        """Bring the database up to date and listen; nothing is done yet."""
         self.migrate()
         self.services.accounts.operator(self.clock())
         self.leases.renew_once(self.clock())
@@ -92,6 +92,9 @@ class ControlPlane:
         self.adapters.engine.listen(self._hear)
         for relay in self.relays:
             relay.open()
+
+    def begin(self) -> None:
+        """Take over what lives, then sweep; a worker does."""
         self.workers.submit(self._begin)
 
     def migrate(self) -> None:

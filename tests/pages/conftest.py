@@ -131,6 +131,7 @@ async def house(tmp_path: Path, _whole_program: None) -> AsyncIterator[House]:
         put_database(settings)
         plane = ControlPlane(settings)
         plane.start()
+        plane.begin()
         house = House(plane, build_gate(plane))
         try:
             async with _alive(house.app), house.people:

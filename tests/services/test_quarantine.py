@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +19,14 @@ from tests.fake_planes import FakePlane
 from tests.fakes import World
 from tests.fresh_databases import run_store
 from tests.services.poisoned import FAULT, found, keys, poison, start, tick
+from tests.services.splits import Planes
 
 pytestmark = pytest.mark.expects_error_log
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-def plane(tmp_path: Path, world: World) -> Iterator[FakePlane]:
-    plane = FakePlane(tmp_path, world, runs_database_url=run_store(tmp_path))
-    plane.migrate()
-    yield plane
-    plane.stop()
+def plane(planes: Planes) -> FakePlane:
+    return planes()
 
 
 SILENT = CannotRead("the process table is away")

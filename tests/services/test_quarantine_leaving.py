@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 from sqlmodel import select
@@ -18,24 +17,16 @@ from app.records.run_ledger import RunLedger
 from app.records.tables import Project, Run, Stuck
 from tests.fake_planes import FakePlane
 from tests.fakes import World
-from tests.fresh_databases import run_store
 from tests.records.samples import NOW, stores_on
 from tests.services.poisoned import FAULT, found, keys, poison, start, tick
+from tests.services.splits import Planes
 
 pytestmark = pytest.mark.expects_error_log
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-def plane(tmp_path: Path, world: World) -> Iterator[FakePlane]:
-    plane = FakePlane(tmp_path, world, runs_database_url=run_store(tmp_path))
-    plane.migrate()
-    yield plane
-    plane.stop()
+def plane(planes: Planes) -> FakePlane:
+    return planes()
 
 
 def deed(plane: FakePlane, run: Run, action: str) -> Deed:

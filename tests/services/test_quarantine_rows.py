@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,26 +14,18 @@ from app.records.run_pages import RunFilter
 from app.records.tables import Run
 from tests.fake_planes import FakePlane
 from tests.fakes import World
-from tests.fresh_databases import run_store
 from tests.services.batching import a_batch
 from tests.services.limited import Limited, install_claude, limited
 from tests.services.poisoned import FAULT, found, keys, poison, start, tick
+from tests.services.splits import Planes
 from tests.services.tellings import DESK, PHONE, telling
 
 pytestmark = pytest.mark.expects_error_log
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-def plane(tmp_path: Path, world: World) -> Iterator[FakePlane]:
-    plane = FakePlane(tmp_path, world, runs_database_url=run_store(tmp_path))
-    plane.migrate()
-    yield plane
-    plane.stop()
+def plane(planes: Planes) -> FakePlane:
+    return planes()
 
 
 def test_an_issue_that_cannot_be_started_lets_the_loop_take_the_next(
