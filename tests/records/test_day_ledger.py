@@ -12,8 +12,7 @@ import pytest
 from alembic.script import ScriptDirectory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event, text
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy import text
 from sqlmodel import col, select
 
 from app.domain.figures import NAMES, NOTHING, Figures
@@ -27,6 +26,7 @@ from app.records.run_ledger import RunLedger
 from app.records.tables import ProjectDay, Run
 from app.records.tracker_ledger import TrackerLedger
 from tests.fresh_databases import SQLITE
+from tests.records.plans import explained
 from tests.records.samples import NOW, add_run, draft_run, run_id, stores_on
 
 PROJECTS = ("proj_1", "proj_2")
@@ -145,21 +145,8 @@ def test_days_lie_where_their_runs_do(open_database: Callable[[str], Database]) 
 def test_what_there_is_of_a_project_is_counted_without_its_history(
     ledger: RunLedger, stores: Stores, database: Database
 ) -> None:
-    asked: list[tuple[str, Any]] = []
-
-    @event.listens_for(Engine, "before_cursor_execute")
-    def _note(conn: Connection, cursor: Any, statement: str, given: Any, *_: Any) -> None:
-        asked.append((statement, given))
-
-    DayLedger(stores).count_runs("proj_1")
-    TrackerLedger(stores).count_open("proj_1")
-    event.remove(Engine, "before_cursor_execute", _note)
-    plans = []
-    with database.engine.connect() as connection:
-        for statement, given in asked:
-            if statement.startswith("SELECT"):
-                found = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)
-                plans += [row[3] for row in found]
+    plans = explained(database, lambda: DayLedger(stores).count_runs("proj_1"))
+    plans += explained(database, lambda: TrackerLedger(stores).count_open("proj_1"))
     touched = [plan for plan in plans if not plan.startswith("SCAN CONSTANT ROW")]
     assert not [plan for plan in touched if plan.startswith("SCAN ")], touched
     assert any("one_open_run_per_branch" in plan for plan in touched), touched

@@ -7,8 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event
-from sqlalchemy.engine import Connection, Engine
 from sqlmodel import select
 
 from app.records.audit_ledger import Deed
@@ -18,6 +16,7 @@ from app.records.parked_ledger import ParkedLedger
 from app.records.run_ledger import RunLedger
 from app.records.tables import Audit, Run
 from tests.fresh_databases import SQLITE
+from tests.records.plans import explained
 from tests.records.samples import NOW, add_run, run_id, stores_on
 
 DEED = Deed("person_1", "discard", "discarded", "c")
@@ -112,19 +111,6 @@ def test_runs_of_both_stores_are_one_list(
 def test_parked_branches_are_counted_by_their_index(
     ledger: RunLedger, parked: ParkedLedger, database: Database
 ) -> None:
-    asked: list[tuple[str, Any]] = []
-
-    @event.listens_for(Engine, "before_cursor_execute")
-    def _note(conn: Connection, cursor: Any, statement: str, given: Any, *_: Any) -> None:
-        asked.append((statement, given))
-
     keep(ledger, "afk/1")
-    parked.count("proj_1")
-    event.remove(Engine, "before_cursor_execute", _note)
-    plans = []
-    with database.engine.connect() as connection:
-        for statement, given in asked:
-            if statement.startswith("SELECT"):
-                found = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)
-                plans += [row[3] for row in found]
+    plans = explained(database, lambda: parked.count("proj_1"))
     assert any("parked_runs" in plan for plan in plans), plans

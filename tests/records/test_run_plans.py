@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import fields
 from datetime import timedelta
@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, event, insert, text
+from sqlalchemy import insert, text
 
 from app.domain.lifecycle import phase_of
 from app.domain.words import Phase, Status
@@ -23,6 +23,7 @@ from app.records.run_pages import list_runs
 from app.records.run_walks import RunFilter
 from app.records.tables import Run
 from tests.fresh_databases import KINDS, POSTGRESQL, SQLITE, fresh_database, lent_postgresql
+from tests.records.plans import explained
 from tests.records.samples import NOW, draft_run, run_id, stores_on
 
 # enough for PostgreSQL to tell a walk from a scan; of each rare thing there are a few
@@ -105,34 +106,6 @@ def told_of(number: int) -> dict[str, Any]:
     rare = {"project_id": "proj_2", "trigger": "manual", "branch_name": "develop", "issue": 12}
     status = sorted(Status)[turn % len(Status)]
     return told | rare | {"batch_id": "batch_1", "title": "Mend the greeting", "status": status}
-
-
-def statements_of(ask: Callable[[], object]) -> list[tuple[str, Any]]:
-    asked: list[tuple[str, Any]] = []
-
-    @event.listens_for(Engine, "before_cursor_execute")
-    def _note(conn: Connection, cursor: Any, statement: str, given: Any, *_: Any) -> None:
-        if statement.startswith(("SELECT", "(SELECT")):
-            asked.append((statement, given))
-
-    try:
-        ask()
-    finally:
-        event.remove(Engine, "before_cursor_execute", _note)
-    return asked
-
-
-def explained(database: Database, ask: Callable[[], object]) -> list[Any]:
-    """The plans of what is asked: lines of SQLite's, trees of PostgreSQL's with what was done."""
-    how = "EXPLAIN QUERY PLAN" if database.is_sqlite else "EXPLAIN (ANALYZE, FORMAT JSON)"
-    found: list[Any] = []
-    statements = statements_of(ask)
-    with database.engine.connect() as connection:
-        for statement, given in statements:
-            rows = connection.exec_driver_sql(f"{how} {statement}", given).all()
-            found += [row[3] for row in rows] if database.is_sqlite else [rows[0][0][0]["Plan"]]
-    assert found
-    return found
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

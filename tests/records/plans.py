@@ -1,0 +1,40 @@
+"""How a database goes about what it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
+
+from app.records.database import Database
+
+
+def statements_of(ask: Callable[[], object]) -> list[tuple[str, Any]]:
+    """What is read of a database while something is asked, with what was given."""
+    asked: list[tuple[str, Any]] = []
+
+    @event.listens_for(Engine, "before_cursor_execute")
+    def _note(conn: Connection, cursor: Any, statement: str, given: Any, *_: Any) -> None:
+        if statement.startswith(("SELECT", "(SELECT")):
+            asked.append((statement, given))
+
+    try:
+        ask()
+    finally:
+        event.remove(Engine, "before_cursor_execute", _note)
+    return asked
+
+
+def explained(database: Database, ask: Callable[[], object]) -> list[Any]:
+    """The plans of what is asked: lines of SQLite's, trees of PostgreSQL's with what was done."""
+    how = "EXPLAIN QUERY PLAN" if database.is_sqlite else "EXPLAIN (ANALYZE, FORMAT JSON)"
+    found: list[Any] = []
+    statements = statements_of(ask)
+    with database.engine.connect() as connection:
+        for statement, given in statements:
+            rows = connection.exec_driver_sql(f"{how} {statement}", given).all()
+            found += [row[3] for row in rows] if database.is_sqlite else [rows[0][0][0]["Plan"]]
+    assert found
+    return found
