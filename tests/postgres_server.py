@@ -39,8 +39,11 @@ QUICK = {
 class PostgresServer:
     """One server; what befalls servers can befall it."""
 
-    def __init__(self, programs: Path, folder: Path, **settings: str) -> None:
+    def __init__(
+        self, programs: Path, folder: Path, made_with: tuple[str, ...] = (), **settings: str
+    ) -> None:
         self._programs = programs
+        self._made_with = made_with
         self._folder = folder
         self._settings = QUICK | settings
         self._process: subprocess.Popen[bytes] | None = None
@@ -49,7 +52,7 @@ class PostgresServer:
         """Make its files, in the name of a user who may run it."""
         if os.geteuid() == 0:
             shutil.chown(self._folder, NOBODY)
-        plain = ("--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync")
+        plain = ("--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", *self._made_with)
         said = []
         for locale in LOCALES:
             command = [*self._command("initdb"), "--username", USER, *plain, *locale]
@@ -90,6 +93,23 @@ class PostgresServer:
     def socket(self) -> Path:
         """Where it listens."""
         return self._folder / ".s.PGSQL.5432"
+
+    def file_of(self, table: str, database: str) -> Path:
+        """Where a table's rows are, all of them written down."""
+        self.tell("CHECKPOINT")
+        [(path,)] = self.tell("SELECT pg_relation_filepath(%s)", table, database=database)
+        return self._folder / "data" / path
+
+    def drop(self, name: str) -> None:
+        """Remove a database, whoever uses it."""
+        self.tell(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def tables(self, name: str) -> list[str]:
+        """The tables that are in a database."""
+        found = self.tell(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public'", database=name
+        )
+        return sorted(table for (table,) in found)
 
     def tell(self, command: str, *values: Any, database: str = "postgres") -> list[tuple[Any, ...]]:
         """One statement, committed by itself; its rows."""
@@ -134,14 +154,17 @@ def _identity() -> dict[str, Any]:
 
 
 @contextmanager
-def postgres_server(**settings: str) -> Iterator[PostgresServer]:
-    """A server for the length of a test; skips, loudly, where PostgreSQL is not installed."""
+def postgres_server(*made_with: str, **settings: str) -> Iterator[PostgresServer]:
+    """A server for the length of a test; skips, loudly, where PostgreSQL is not installed.
+
+    `made_with` are words for initdb.
+    """
     programs = find_programs()
     if programs is None:
         pytest.skip("NO POSTGRESQL: install postgresql to run this test")
     # a socket's path may have 107 characters, and its folder is another user's
     folder = Path(tempfile.mkdtemp(prefix="runyard-pg-"))
-    server = PostgresServer(programs, folder, **settings)
+    server = PostgresServer(programs, folder, made_with, **settings)
     try:
         yield server.make().start()
     finally:

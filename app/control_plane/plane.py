@@ -21,8 +21,6 @@ from app.control_plane.storage import make_ledgers, make_relays, open_stores, se
 from app.records.database import DatabaseSilent
 from app.records.feed import Feed, LogGrew
 from app.records.lease_ledger import LeaseLedger
-from app.records.migration import migrate
-from app.records.soundness import refuse_unsound, remember_made
 from app.services.leases import RENEW_SECONDS, Leases
 from app.services.run_locks import Locks
 from app.services.store_watch import WATCH_SECONDS, StoreWatch
@@ -98,14 +96,10 @@ class ControlPlane:
         self.workers.submit(self._begin)
 
     def migrate(self) -> None:
-        """Bring the database to this program's schema, if it is sound.
+        """Bring every database to this program's schema, if it is sound.
 
-        Raises DatabaseDamaged, SchemaNewer, DatabaseSilent.
+        Raises DatabaseDamaged, SchemaNewer, CannotStart, DatabaseSilent.
         """
-        data = self.settings.data_root
-        refuse_unsound(self.database.url, data, self.settings.runs_root)
-        migrate(self.database, backups=data / "backups", now=self.clock())
-        remember_made(self.database.url, data)
         settle_stores(self.stores, self.settings, self.clock())
 
     def stop(self) -> None:

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
+from pathlib import Path
 
 from app.config import Settings
 from app.failpoints import reach
 from app.foothold import CannotStart
 from app.records.database import Database
-from app.records.deployment import StoresDiffer, agree
+from app.records.deployment import StoresDiffer, agree, knows_run_store
 from app.records.feed import Feed
 from app.records.migration import migrate
 from app.records.project_ledger import ProjectLedger
 from app.records.relay import Relay
 from app.records.routing import Stores
 from app.records.run_ledger import RunLedger
-from app.records.soundness import WriteGuard, refuse_unsound, remember_made
+from app.records.soundness import (
+    damage_told,
+    refuse_incomplete,
+    refuse_unsound,
+    remember_made,
+)
 from app.records.tracker_ledger import TrackerLedger
+from app.records.write_guard import WriteGuard
 from app.services.floor import Ledgers
 
 RUNS_BACKUPS = "runs"
@@ -54,19 +61,29 @@ def make_relays(stores: Stores, feed: Feed) -> list[Relay]:
 
 
 def settle_stores(stores: Stores, settings: Settings, now: datetime) -> None:
-    """Bring the run store to today's schema, refuse stores that do not belong together, and guard.
+    """Bring both stores to today's schema, refuse those that do not belong together, and guard.
 
-    The control store is up to date. Raises SchemaNewer, DatabaseDamaged, CannotStart,
-    DatabaseSilent.
+    Raises SchemaNewer, DatabaseDamaged, CannotStart, DatabaseSilent.
     """
-    data = settings.data_root
+    data, runs_root = settings.data_root, settings.runs_root
+    backups = data / "backups"
+    with damage_told(stores.control, data):
+        refuse_unsound(stores.control, data, runs_root)
+        _bring_up_to_date(stores.control, data, backups, now)
     if stores.runs is not None:
-        refuse_unsound(stores.runs.url, data, None)
-        migrate(stores.runs, backups=data / "backups" / RUNS_BACKUPS, now=now)
-        remember_made(stores.runs.url, data)
+        is_recorded = knows_run_store(stores)
+        with damage_told(stores.runs, data):
+            refuse_unsound(stores.runs, data, None, is_recorded=is_recorded)
+            _bring_up_to_date(stores.runs, data, backups / RUNS_BACKUPS, now)
     for database in stores.all():
         WriteGuard(database, data, stores.stopped)
     try:
         agree(stores, may_change=settings.change_stores)
     except StoresDiffer as difference:
         raise CannotStart(str(difference)) from difference
+
+
+def _bring_up_to_date(database: Database, data: Path, backups: Path, now: datetime) -> None:
+    migrate(database, backups=backups, now=now)
+    refuse_incomplete(database, data)
+    remember_made(database, data)

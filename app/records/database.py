@@ -94,6 +94,11 @@ class Database:
         return self._writer
 
     @property
+    def engines(self) -> tuple[Engine, Engine]:
+        """The one that writes and the one that reads."""
+        return self._writer, self._reader
+
+    @property
     def kind(self) -> str:
         """SQLite or PostgreSQL, as people read it."""
         return "SQLite" if self.is_sqlite else "PostgreSQL"

@@ -54,6 +54,12 @@ def agree(stores: Stores, *, may_change: bool) -> None:
             _write(tx, OWNER, own_nonce)
 
 
+def knows_run_store(stores: Stores) -> bool:
+    """True where the control store, which is up to date, has a run store already."""
+    with stores.control.reading() as session:
+        return _read(session, RUN_STORE) is not None
+
+
 def _identify_apart(stores: Stores) -> Identity:
     """Who the run store is. Raises StoresDiffer where that is nobody, or the control store."""
     control, runs = _asked(stores.control, "control"), _asked(stores.runs, "run")

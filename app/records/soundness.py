@@ -1,16 +1,19 @@
-"""Whether a database file may be begun with, and gone on with: damage is told, never written on."""
+"""Whether a database may be begun with, and gone on with: damage is told, never written on."""
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import inspect
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import SQLModel
 
-from app.records.database import FULL_CODES, Database, DatabaseSilent
+from app.records.database import Database, DatabaseSilent
+from app.records.migration import revision_of
 from app.records.sqlite_files import (
     DatabaseDamaged,
     file_of,
@@ -19,53 +22,80 @@ from app.records.sqlite_files import (
     with_sides,
 )
 
-log = logging.getLogger(__name__)
 MADE = "database-made"
 # so large a file is looked through only where it was not closed in order
 SMALL = 64 * 1024**2
-DAMAGE = ("malformed", "not a database")
-UNWRITABLE = ("disk i/o error", "readonly database")
-LOOK_AT_DISK = "Look at the disk, then start it again."
+# of PostgreSQL: a page, an index or a file that is not as it was
+DAMAGE_CODES = ("XX001", "XX002", "58P01")
 
 
-class WritingStopped(DatabaseSilent):
-    """The database is not written to any more until the server is started again."""
+def refuse_unsound(
+    database: Database, data: Path, traces: Path | None, *, is_recorded: bool = False
+) -> None:
+    """Raise DatabaseDamaged for one that is gone, emptied or damaged; nothing is changed.
 
-    def __init__(self, sentence: str) -> None:
-        super().__init__(sentence, sentence)
-
-
-def refuse_unsound(url: str, data: Path, runs: Path | None) -> None:
-    """Raise DatabaseDamaged for a file that is gone, emptied or damaged; nothing is changed.
-
-    A folder that has never had a database of this address may begin with an empty one; `runs` is
-    where it is seen whether it had, if the database is one that every folder has.
+    A folder that has never had a database of this address may begin with an empty one. That it had
+    is seen in `traces`, too, if the database is one that every folder has, and `is_recorded` says
+    that another database knows of it. Raises DatabaseSilent.
     """
-    file = file_of(url)
+    file = file_of(database.url)
     if file is None:
+        _refuse_unsound_server(database, data, is_used=is_recorded or _is_made(database, data))
         return
     if is_empty_file(file):
-        if _has_been_used(file, data, runs):
-            raise DatabaseDamaged(
-                f"{file} is gone, and this data folder has been used: no empty database is made "
-                f"in its place. {what_to_do(data)}"
-            )
+        if is_recorded or _has_been_used(database, file, data, traces):
+            raise DatabaseDamaged(_lost(str(file), "is gone", database, data))
         return
     is_open_ended = any(not is_empty_file(side) for side in with_sides(file)[1:])
     is_looked_through = is_open_ended or file.stat().st_size < SMALL or not _is_whole(file)
     if is_looked_through and (problem := problem_of(file, is_quick=True)):
-        raise DatabaseDamaged(f"{file} is damaged ({problem}). {what_to_do(data)}")
+        raise DatabaseDamaged(f"{file} is damaged ({problem}). {what_to_do(database, data)}")
 
 
-def what_to_do(data: Path) -> str:
+def refuse_incomplete(database: Database, data: Path) -> None:
+    """Raise DatabaseDamaged where tables of today's schema are missing."""
+    with database.reading() as session:
+        found = inspect(session.connection()).get_table_names()
+    if missing := sorted(set(SQLModel.metadata.tables) - set(found)):
+        what = f"{where_is(database)} has lost tables ({', '.join(missing)})."
+        raise DatabaseDamaged(f"{what} {what_to_do(database, data)}")
+
+
+@contextmanager
+def damage_told(database: Database, data: Path) -> Iterator[None]:
+    """Raise DatabaseDamaged for whatever PostgreSQL reports as damage of what it has stored."""
+    try:
+        yield
+    except (DBAPIError, DatabaseSilent) as problem:
+        error = problem if isinstance(problem, DBAPIError) else problem.__cause__
+        origin = getattr(error, "orig", None)
+        if code_of(origin) not in DAMAGE_CODES:
+            raise
+        what = f"{where_is(database)} is damaged ({first_line(origin)})."
+        raise DatabaseDamaged(f"{what} {what_to_do(database, data)}") from problem
+
+
+def where_is(database: Database) -> str:
+    """A database's file, or its name and host, without a password."""
+    file, parts = file_of(database.url), make_url(database.url)
+    if file is not None:
+        return str(file)
+    host = parts.host or parts.query.get("host") or "localhost"
+    hosts = host if isinstance(host, str) else ",".join(host)
+    return f"{parts.database} on {hosts}" + (f":{parts.port}" if parts.port else "")
+
+
+def what_to_do(database: Database, data: Path) -> str:
     """The newest backup and the command that restores it."""
     newest = newest_backup(data)
     if newest is None:
         return (
-            f"There is no backup in {data / 'backups'}: bring the file back, or run "
+            f"There is no backup in {data / 'backups'}: bring the database back, or run "
             "`runyard restore FILE` with a backup from elsewhere."
         )
-    return f"Restore the newest backup: runyard restore {newest} --data-dir {data}"
+    # a PostgreSQL database is filled by a restore, never written over
+    first = "" if database.is_sqlite else "Put an empty database in its place. "
+    return f"{first}Restore the newest backup: runyard restore {newest} --data-dir {data}"
 
 
 def newest_backup(data: Path) -> Path | None:
@@ -75,21 +105,49 @@ def newest_backup(data: Path) -> Path | None:
     return max(found, key=lambda backup: backup.stat().st_mtime, default=None)
 
 
-def remember_made(url: str, data: Path) -> None:
+def remember_made(database: Database, data: Path) -> None:
     """Write down that a database of this address was made, once."""
-    file, known = file_of(url), data / MADE
-    if file is not None and str(file) not in _made(known):
-        with known.open("a") as opened:
-            opened.write(f"{file}\n")
+    if not _is_made(database, data):
+        with (data / MADE).open("a") as opened:
+            opened.write(f"{where_is(database)}\n")
 
 
-def _has_been_used(file: Path, data: Path, runs: Path | None) -> bool:
-    if str(file) in _made(data / MADE):
+def _refuse_unsound_server(database: Database, data: Path, *, is_used: bool) -> None:
+    where = where_is(database)
+    try:
+        with database.reading() as session:
+            is_empty = revision_of(session.connection()) is None
+    except DatabaseSilent as silence:
+        if is_used and says_gone(database, str(silence)):
+            raise DatabaseDamaged(_lost(where, "is gone", database, data)) from silence
+        raise
+    if is_empty and is_used:
+        raise DatabaseDamaged(_lost(where, "is empty", database, data))
+
+
+def _lost(where: str, how: str, database: Database, data: Path) -> str:
+    return (
+        f"{where} {how}, and this data folder has been used: no empty database is made in its "
+        f"place. {what_to_do(database, data)}"
+    )
+
+
+def says_gone(database: Database, said: str) -> bool:
+    """True where PostgreSQL has no database of this name; a connection's refusal has no code."""
+    return f'database "{make_url(database.url).database}" does not exist' in said
+
+
+def _is_made(database: Database, data: Path) -> bool:
+    return where_is(database) in _made(data / MADE)
+
+
+def _has_been_used(database: Database, file: Path, data: Path, traces: Path | None) -> bool:
+    if _is_made(database, data):
         return True
     # a folder from before that was written down, or one that was moved
-    if runs is None or file.parent != data:
+    if traces is None or file.parent != data:
         return False
-    return any(_has_entries(runs / name) for name in ("mirrors", "records", "copies"))
+    return any(_has_entries(traces / name) for name in ("mirrors", "records", "copies"))
 
 
 def _made(known: Path) -> list[str]:
@@ -116,53 +174,11 @@ def _is_whole(file: Path) -> bool:
     return header.startswith(b"SQLite format 3\0") and size <= file.stat().st_size
 
 
-class WriteGuard:
-    """Stops writing for good where the file was taken away, or is damaged under the server.
-
-    What was not written is refused with the sentence; reading goes on as far as it can. `stopped`
-    tells why this database or the one beside it is not written to: one stops with the other, for
-    what the one would say of the other could not be true.
-    """
-
-    def __init__(self, database: Database, data: Path, stopped: Callable[[], str]) -> None:
-        self._database = database
-        self._data = data
-        self._stopped = stopped
-        self._file = file_of(database.url)
-        event.listen(database.engine, "begin", self._look, insert=True)
-        if self._file is not None:
-            self._mark = _mark_of(self._file)
-            event.listen(database.engine, "handle_error", self._hear)
-
-    def _look(self, _: Any) -> None:
-        trouble = self._stopped()
-        if not trouble and self._file and _mark_of(self._file) != self._mark:
-            trouble = self._stop(f"{self._file} was taken away", what_to_do(self._data))
-        if trouble:
-            raise WritingStopped(trouble)
-
-    def _hear(self, context: Any) -> None:
-        said = str(context.original_exception).lower()
-        if getattr(context.original_exception, "sqlite_errorname", "") in FULL_CODES:
-            return  # it goes on by itself once there is room
-        if any(word in said for word in DAMAGE):
-            self._stop(f"{self._file} is damaged", what_to_do(self._data))
-        elif any(word in said for word in UNWRITABLE):
-            # what a failed fsync has left unwritten, a later one does not tell any more
-            self._stop(f"{self._file} could not be written ({said})", LOOK_AT_DISK)
-        if self._database.trouble:
-            raise WritingStopped(self._database.trouble) from context.original_exception
-
-    def _stop(self, what: str, advice: str) -> str:
-        trouble = f"{what}: nothing is written any more. Stop Runyard. {advice}"
-        log.error("%s", trouble)
-        self._database.trouble = trouble
-        return trouble
+def code_of(error: object) -> str:
+    """What PostgreSQL calls an error; empty for another's."""
+    return getattr(error, "sqlstate", None) or ""
 
 
-def _mark_of(file: Path) -> tuple[int, int] | None:
-    try:
-        seen = file.stat()
-    except OSError:
-        return None
-    return seen.st_dev, seen.st_ino
+def first_line(error: object) -> str:
+    """What was said, without what a server adds to it."""
+    return str(error).partition("\n")[0]

@@ -8,11 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import text
-from sqlalchemy.engine import make_url
 
 from app.records.database import Database, DatabaseSilent
 from app.records.mounts import network_of
-from app.records.soundness import newest_backup
+from app.records.soundness import newest_backup, where_is
 from app.records.sqlite_files import file_of, with_sides
 
 SILENT = "It does not answer: look at it. Runyard goes on by itself once it answers."
@@ -44,7 +43,7 @@ class Backup:
 
 def look_at(database: Database) -> StoreFacts:
     """Ask a database what it is; one that does not answer is told as such."""
-    where = _where(database)
+    where = where_is(database)
     try:
         if not database.answers():
             raise DatabaseSilent(SILENT)
@@ -64,14 +63,6 @@ def look_for_backup(data: Path) -> Backup | None:
         return found and Backup(found.name, datetime.fromtimestamp(found.stat().st_mtime, UTC))
     except OSError:
         return None  # another program tidies up
-
-
-def _where(database: Database) -> str:
-    file, parts = file_of(database.url), make_url(database.url)
-    if file is not None:
-        return str(file)
-    host = parts.host or parts.query.get("host") or "localhost"
-    return f"{parts.database} on {host}"
 
 
 def _of_file(database: Database) -> tuple[tuple[int, ...], int]:

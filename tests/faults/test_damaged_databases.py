@@ -13,8 +13,8 @@ import pytest
 from app.config import Settings
 from app.control_plane import ControlPlane
 from app.control_plane.keeping import back_up
-from app.records.soundness import WritingStopped
 from app.records.sqlite_files import DatabaseDamaged
+from app.records.write_guard import WritingStopped
 from tests.planes import RealPlane, real_plane
 from tests.servers import ROOT
 
@@ -103,36 +103,73 @@ def test_an_empty_folder_begins_with_an_empty_database(tmp_path: Path) -> None:
     assert (tmp_path / "data" / "database-made").read_text().endswith("/runyard.db\n")
 
 
-def test_f42_a_run_store_that_is_gone_is_refused_and_none_is_made_in_its_place(
-    tmp_path: Path,
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_f42_a_run_store_that_is_damaged_is_refused_and_none_is_made_in_its_place(
+    damage: Callable[[Path], None], tmp_path: Path
 ) -> None:
     file = tmp_path / "data" / "runs.db"
     apart = IN_A_FILE | {"runs_database_url": f"sqlite:///{file}"}
     with real_plane(tmp_path, **apart) as plane:
         settings = plane.settings
-    file.unlink()
+    back_up(settings, None)
+    damage(file)
+    before = file.read_bytes() if file.exists() else None
     plane = ControlPlane(settings)
+    with pytest.raises(DatabaseDamaged, match=rf"{file} is .+runyard restore /.+\.zip"):
+        plane.migrate()
+    plane.stop()
+    assert (file.read_bytes() if file.exists() else None) == before
+
+
+def test_f42_a_run_store_is_missed_by_a_folder_that_has_never_seen_it(tmp_path: Path) -> None:
+    control, file = tmp_path / "control.db", tmp_path / "runs.db"
+    urls = {"database_url": f"sqlite:///{control}", "runs_database_url": f"sqlite:///{file}"}
+    with real_plane(tmp_path / "first", **urls) as plane:
+        settings = plane.settings
+    file.unlink()
+    plane = ControlPlane(settings.model_copy(update={"data_dir": tmp_path / "second"}))
     with pytest.raises(DatabaseDamaged, match=r"runs\.db is gone"):
         plane.migrate()
     plane.stop()
     assert not file.exists()
 
 
+def take_away(file: Path) -> None:
+    """Somewhere else."""
+    file.rename(file.with_name("elsewhere.db"))
+
+
+def spoil_everything(file: Path) -> None:
+    """Random bytes in the place of all pages but the first."""
+    size = file.stat().st_size
+    with file.open("r+b") as opened:
+        opened.seek(PAGE)
+        opened.write(os.urandom(size - PAGE))
+
+
 @pytest.mark.expects_error_log
-def test_f42_a_run_store_that_is_taken_away_under_the_server_is_not_written_to(
-    tmp_path: Path,
+@pytest.mark.parametrize("damage", [take_away, spoil_everything, zero_header])
+@pytest.mark.parametrize("is_split", [False, True])
+def test_f42_a_file_that_is_damaged_under_the_server_is_not_written_to_nor_what_is_beside_it(
+    damage: Callable[[Path], None], is_split: bool, tmp_path: Path
 ) -> None:
-    file = tmp_path / "data" / "runs.db"
-    with real_plane(tmp_path, **IN_A_FILE, runs_database_url=f"sqlite:///{file}") as plane:
+    file = tmp_path / "data" / ("runs.db" if is_split else "runyard.db")
+    apart = {"runs_database_url": f"sqlite:///{file}"} if is_split else {}
+    with real_plane(tmp_path, **IN_A_FILE, **apart) as plane:
+        back_up(plane.settings, None)
         project = plane.add_project()
-        file.rename(tmp_path / "elsewhere.db")
-        with pytest.raises(WritingStopped, match=r"runs\.db was taken away"):
+        for database in plane.stores.all():
+            database.close()  # what was read before is not known any more
+        damage(file)
+        before = file.read_bytes() if file.exists() else None
+        stopped = rf"{file} .+: nothing is written any more\. .+runyard restore /.+\.zip"
+        with pytest.raises(WritingStopped, match=stopped):
             plane.accept(plane.order(project))
         assert plane.store_watch.look_once() == plane.stores.stopped()
         # what would be written into the other could not be true: nothing is written at all
-        with pytest.raises(WritingStopped, match=r"runs\.db was taken away"):
+        with pytest.raises(WritingStopped, match=stopped):
             write(plane)
-        assert not file.exists()
+        assert (file.read_bytes() if file.exists() else None) == before
 
 
 def write(plane: RealPlane) -> None:
@@ -141,28 +178,15 @@ def write(plane: RealPlane) -> None:
 
 
 @pytest.mark.expects_error_log
-def test_f42_a_file_that_is_taken_away_under_the_server_is_not_written_to(tmp_path: Path) -> None:
+def test_f42_a_file_that_is_taken_away_under_those_who_have_it_open_is_not_written_to(
+    tmp_path: Path,
+) -> None:
     with real_plane(tmp_path, **IN_A_FILE) as plane:
         back_up(plane.settings, None)
         write(plane)
         file = plane.settings.data_root / "runyard.db"
-        file.rename(tmp_path / "elsewhere.db")
+        take_away(file)
         for _ in range(2):
             with pytest.raises(WritingStopped, match=r"was taken away: .*runyard restore /"):
                 write(plane)
         assert not file.exists()
-
-
-@pytest.mark.expects_error_log
-def test_f42_writing_stops_where_pages_are_damaged_under_the_server(tmp_path: Path) -> None:
-    with real_plane(tmp_path, **IN_A_FILE) as plane:
-        file = plane.settings.data_root / "runyard.db"
-        plane.database.close()  # what was read before is not known any more
-        size = file.stat().st_size
-        with file.open("r+b") as opened:
-            opened.seek(PAGE)
-            opened.write(os.urandom(size - PAGE))
-        with pytest.raises(WritingStopped, match="is damaged: nothing is written any more"):
-            write(plane)
-        with pytest.raises(WritingStopped):
-            write(plane)

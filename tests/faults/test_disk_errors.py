@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from app.records.database import DatabaseSilent
-from app.records.soundness import WritingStopped
+from app.records.write_guard import WritingStopped
 from tests.agents_for_tests.runs import until
 from tests.planes import real_plane
 from tests.servers import RunyardServer, running_server

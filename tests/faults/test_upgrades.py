@@ -19,7 +19,7 @@ from sqlalchemy import text
 from app.config import Settings
 from app.control_plane import ControlPlane
 from app.records.migration import HEAD, SchemaNewer
-from app.records.soundness import WritingStopped
+from app.records.write_guard import WritingStopped
 from tests.fresh_databases import KINDS, put_database, run_store, shared_database
 from tests.planes import real_plane
 from tests.servers import ROOT
