@@ -224,3 +224,7 @@ class StoreUnavailable(Refusal):
     """The database did not answer. Nothing was changed; try again shortly."""
 
     code, status = "store_unavailable", 503
+
+
+class OutcomeUnknown(StoreUnavailable):
+    """The database fell silent in the middle of this. Look whether it was done."""

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.store_guard import guard_stores, strays
+
 _FOREIGN = ("RUNYARD_", "NICEGUI_", "GIT_")
 # for which databases the suite runs: tests/fresh_databases.py
 _OURS = ("RUNYARD_TEST_DATABASE", "RUNYARD_TEST_SPLIT")
@@ -26,6 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
             del os.environ[name]
     os.environ["GIT_CONFIG_GLOBAL"] = os.devnull
     os.environ["GIT_CONFIG_NOSYSTEM"] = "1"
+    guard_stores()
 
 
 @pytest.hookimpl(trylast=True)
@@ -76,3 +79,12 @@ def fail_on_error_log(request: pytest.FixtureRequest) -> Iterator[None]:
     root.removeHandler(errors)
     if errors.lines and not request.node.get_closest_marker("expects_error_log"):
         pytest.fail("logged at ERROR:\n" + "\n".join(errors.lines), pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def fail_on_astray_statements() -> Iterator[None]:
+    """What one of two stores was asked that the other one owns fails the test."""
+    strays.clear()
+    yield
+    if strays:
+        pytest.fail("\n".join(strays), pytrace=False)

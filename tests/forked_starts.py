@@ -28,6 +28,8 @@ from typing import IO, Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent
 COMMAND, SERVER = "runyard", "main.py"
+# whether each of a server's two stores refuses what the other owns: tests/store_guard.py
+GUARDED = "RUNYARD_TEST_GUARDED"
 # its imports, and what it loads while it starts
 LOADED_BY_A_SERVER = (
     *("app.cli.main", "app.server", "shellingham", "nicegui.ui_run_with", "uvicorn.lifespan.on"),
@@ -211,6 +213,8 @@ def become(program: str, order: Order) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     look_like_new(program, order.words, order.env)
+    if GUARDED in order.env:
+        importlib.import_module("tests.store_guard").guard_stores()
     run(program)
 
 

@@ -23,6 +23,7 @@ import httpx
 
 from app.config import Settings
 from tests.forked_starts import (
+    GUARDED,
     ROOT,
     SERVER,
     ForkedProcess,
@@ -31,6 +32,7 @@ from tests.forked_starts import (
     start_forked,
 )
 from tests.fresh_databases import own_database, put_database
+from tests.store_guard import ASTRAY
 
 START_SECONDS = 60.0
 WAIT_SECONDS = 30.0
@@ -128,6 +130,8 @@ class RunyardServer:
         chosen = "RUNYARD_DATABASE_URL" in self.settings
         databases = {} if chosen else own_database(self.data_dir)
         own = {f"RUNYARD_{name.upper()}": url for name, url in databases.items()}
+        if "RUNYARD_RUNS_DATABASE_URL" in own | self.settings:
+            own[GUARDED] = "1"
         return clean_environment() | own | self.settings
 
     def _put_schema(self, address: str | None) -> None:
@@ -183,6 +187,7 @@ def _ended_after(server: RunyardServer) -> Iterator[RunyardServer]:
         yield server
     finally:
         server.stop()
+    assert ASTRAY not in server.log, "one of two stores was asked for the other's: see the log"
 
 
 def free_port() -> int:

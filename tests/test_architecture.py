@@ -92,6 +92,15 @@ STARTED_BY = (
     "only git, engine, supervisor, agents, the window and the demo of the command line start"
     " processes"
 )
+# no session stands around: each comes from `Stores`, which knows whose rows it is for
+OPENED_BY = {
+    "Session": ("app/records/database.py",),
+    "Transaction": ("app/records/database.py",),
+    "sessionmaker": (),
+    "scoped_session": (),
+    "create_engine": ("app/records/engines.py",),
+    "Database": ("app/control_plane/storage.py", "app/keeping/stores.py"),
+}
 VAGUE = {"util", "utils", "helper", "helpers", "manager", "managers", "misc"}
 VAGUE_ALONE = {"common", "base"}
 CLOCK = re.compile(
@@ -148,6 +157,13 @@ def commits_outside_the_database(source: Source) -> Iterator[str]:
     for node in calls(source) if source.name != "app/records/database.py" else ():
         if isinstance(node.func, ast.Attribute) and node.func.attr == "commit":
             yield source.at(node, "only records.database.transaction() commits; use it")
+
+
+def databases_opened_elsewhere(source: Source) -> Iterator[str]:
+    for node in calls(source):
+        made = last_name(node.func)
+        if made in OPENED_BY and not source.name.startswith(OPENED_BY[made]):
+            yield source.at(node, f"opens a {made}; a session comes from the store of its rows")
 
 
 def processes_started_elsewhere(source: Source) -> Iterator[str]:
@@ -255,6 +271,7 @@ RULES: tuple[Callable[[Source], Iterator[str]], ...] = (
     plain_or_relative_imports_of_our_modules,
     impurities_of_the_domain,
     commits_outside_the_database,
+    databases_opened_elsewhere,
     processes_started_elsewhere,
     files_that_are_too_long,
     functions_that_are_too_long,

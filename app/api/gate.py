@@ -19,6 +19,7 @@ from app.api.problems import answer_for, answer_to, fault_answer, is_silence
 from app.errors import Forbidden, NotSignedIn, Refusal, StoreUnavailable
 from app.logs import correlation, new_correlation_id
 from app.services.accounts import Accounts, Visitor
+from app.services.rows import watched_writing
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +153,8 @@ class Gate:
 
     async def _serve(self, scope: Scope, call: Call, exchange: Exchange) -> None:
         try:
-            await self._app(scope, exchange.receive, exchange.send)
+            with watched_writing():
+                await self._app(scope, exchange.receive, exchange.send)
         except Exception as error:
             if exchange.has_left:
                 log.info("nobody waited for %s %s any more: %s", call.method, call.path, error)

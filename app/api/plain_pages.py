@@ -7,7 +7,7 @@ from string import Template
 
 from starlette.responses import HTMLResponse
 
-from app.errors import Refusal, StoreUnavailable
+from app.errors import OutcomeUnknown, Refusal, StoreUnavailable
 from app.logs import correlation
 
 AWAY_SECONDS = 3
@@ -88,7 +88,9 @@ def away_page(refusal: StoreUnavailable) -> HTMLResponse:
 def refusal_page(refusal: Refusal) -> HTMLResponse:
     """A form that was refused for good: why, and the way to a fresh one."""
     sentence = f'<p>{escape(refusal.detail)}</p>\n<p><a href="/plain">To the projects</a></p>'
-    answer = _page(refusal.status, "Nothing was changed", sentence)
+    is_known = not isinstance(refusal, OutcomeUnknown)
+    title = "Nothing was changed" if is_known else "It is not known whether this was done"
+    answer = _page(refusal.status, title, sentence)
     if "retry_after" in refusal.members:
         answer.headers["Retry-After"] = str(refusal.members["retry_after"])
     return answer

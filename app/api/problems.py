@@ -16,9 +16,9 @@ from app.api import plain_pages
 from app.api.call import Call
 from app.api.client import ApiProblem
 from app.domain.moments import iso
-from app.errors import Invalid, NotFound, Refusal, StoreUnavailable
+from app.errors import Invalid, NotFound, OutcomeUnknown, Refusal, StoreUnavailable
 from app.logs import correlation
-from app.services.rows import DatabaseSilent
+from app.services.rows import DatabaseSilent, has_begun_to_write
 
 log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -115,6 +115,8 @@ def is_silence(error: object) -> bool:
 def refusal_of_silence(error: Exception) -> StoreUnavailable:
     """What a database that did not do what it was asked is told as; it is logged."""
     log.warning("the database did not answer: %s", error)
+    if has_begun_to_write():
+        return OutcomeUnknown(retry_after=2)
     return StoreUnavailable(getattr(error, "sentence", None), retry_after=2)
 
 

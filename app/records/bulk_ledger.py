@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from sqlalchemy import func, select, update
@@ -10,7 +11,7 @@ from sqlmodel import col
 from sqlmodel import select as select_rows
 
 from app.domain.batches import BulkState, BulkStatus
-from app.records.database import Transaction
+from app.records.database import DatabaseSilent, Transaction
 from app.records.feed import RunChanged
 from app.records.routing import Stores
 from app.records.tables import Bulk, BulkItem, Run
@@ -79,13 +80,13 @@ class BulkLedger:
                 )
                 .values(**columns)
             )
-            _announce(tx, item.bulk_id)
+            self._announce(tx, item.bulk_id)
 
     def note_hold(self, bulk_id: str, hold: str | None) -> None:
         """Write what an order waits for."""
         with self._database.transaction() as tx:
             tx.execute(update(Bulk).where(col(Bulk.id) == bulk_id).values(hold=hold))
-            _announce(tx, bulk_id)
+            self._announce(tx, bulk_id)
 
     def counts(self, bulk_id: str) -> dict[str, int]:
         """How many of its runs are in each state."""
@@ -103,12 +104,16 @@ class BulkLedger:
             ended = tx.execute(query).scalar_one_or_none()
             if ended is not None:
                 tx.execute(update(BulkItem).where(of_bulk, _pending).values(state=BulkState.LEFT))
-                _announce(tx, bulk_id)
+                self._announce(tx, bulk_id)
         return ended is not None
 
-
-def _announce(tx: Transaction, bulk_id: str) -> None:
-    # who follows an order follows its runs: one of them is told anew
-    of_bulk = select_rows(Run).join(BulkItem, col(BulkItem.run_id) == col(Run.id))
-    if run := tx.exec(of_bulk.where(BulkItem.bulk_id == bulk_id).limit(1)).first():
-        tx.announce(RunChanged(run.id, run.project_id))
+    def _announce(self, tx: Transaction, bulk_id: str) -> None:
+        # who follows an order follows its runs: one of them is told anew
+        query = select_rows(BulkItem.run_id).where(BulkItem.bulk_id == bulk_id).limit(1)
+        run_id = tx.exec(query).first()
+        if run_id is None:
+            return
+        # what was done is written down, whether it can be told of or not
+        with suppress(DatabaseSilent), self.stores.owner_of(run_id).reading() as session:
+            if run := session.get(Run, run_id):
+                tx.announce(RunChanged(run.id, run.project_id))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import text
@@ -41,6 +43,40 @@ class DatabaseSilent(Exception):
         self.sentence = sentence
 
 
+@dataclass
+class Writing:
+    """Whether a change has been written for good, or may have been, while it was watched."""
+
+    has_begun: bool = False
+
+
+_watched: ContextVar[Writing | None] = ContextVar("watched", default=None)
+
+
+@contextmanager
+def watched_writing() -> Iterator[Writing]:
+    """Watch what is written by whoever is called inside, on whatever thread it is waited for."""
+    writing = Writing()
+    mark = _watched.set(writing)
+    try:
+        yield writing
+    finally:
+        _watched.reset(mark)
+
+
+def has_begun_to_write() -> bool:
+    """True where what is watched has come to write a change for good."""
+    writing = _watched.get()
+    return writing is not None and writing.has_begun
+
+
+def begin_to_write() -> None:
+    """From here on nobody may say that nothing was changed: of a commit, or a push to origin."""
+    writing = _watched.get()
+    if writing is not None:
+        writing.has_begun = True
+
+
 class Transaction(Session):
     """A session that tells the feed what changed, once it is committed."""
 
@@ -56,6 +92,12 @@ class Transaction(Session):
         """Commit before those that were begun after this one."""
         self.flush()
         self.commit()
+
+    def commit(self) -> None:
+        """Commit; whoever changes something tells of it."""
+        if self.info.get("changes"):
+            begin_to_write()
+        super().commit()
 
     def happened(self, happening: Happening) -> None:
         """Tell the database's witness, who may write what follows in this transaction."""

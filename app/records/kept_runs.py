@@ -12,13 +12,10 @@ from app.records.tables import Run
 
 def over_and_done(stores: Stores, ids: Collection[str]) -> dict[str, Run]:
     """The runs among these that are proved gone and wait for nothing, by id."""
-    query = select(Run).where(
-        col(Run.id).in_(ids),
-        col(Run.released_at).is_not(None),
-        col(Run.may_resume).is_(False),
-    )
+    query = select(Run).where(col(Run.released_at).is_not(None), col(Run.may_resume).is_(False))
     found: dict[str, Run] = {}
-    for database in stores.holding_runs():
+    for database, theirs in stores.by_owner(ids).items():
         with database.reading() as session:
-            found |= {run.id: run for run in session.exec(query).all()}
+            of_theirs = query.where(col(Run.id).in_(theirs))
+            found |= {run.id: run for run in session.exec(of_theirs).all()}
     return found

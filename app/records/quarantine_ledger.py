@@ -116,13 +116,15 @@ class QuarantineLedger:
             literal(f"{UNSEALED}.") + col(Batch.id) == Stuck.key,
             col(Batch.status) != BatchStatus.PENDING,
         )
-        hold = select(AccountHold.agent).where(AccountHold.run_id == Stuck.run_id)
-        lifted = and_(col(Stuck.duty) == HELD, ~hold.exists())
-        is_gone = or_(runs.exists(), batches.exists(), lifted)
-        gone = delete(Stuck).where(is_gone).returning(Stuck)
+        gone = delete(Stuck).where(or_(runs.exists(), batches.exists())).returning(Stuck)
         for database in self._stores.holding_runs():
             with database.transaction() as tx:
                 _announce(tx, *tx.scalars(gone).all())
+        hold = select(AccountHold.agent).where(AccountHold.run_id == Stuck.run_id)
+        is_lifted = and_(col(Stuck.duty) == HELD, ~hold.exists())
+        with self._stores.control.transaction() as tx:
+            lifted = delete(Stuck).where(is_lifted).returning(Stuck)
+            _announce(tx, *tx.scalars(lifted).all())
 
     def try_anew(self, version: str) -> int:
         """After a start: one more try for what this version held, all for another's; how many."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -46,6 +46,13 @@ class Stores:
             log.warning("an id of unknown shape is treated as the control store's: %r", id_[:60])
             store = ids.Store.CONTROL
         return self.runs if store is ids.Store.RUNS and self.runs is not None else self.control
+
+    def by_owner(self, ids_: Iterable[str]) -> dict[Database, list[str]]:
+        """These ids by the database that owns the row of each, in their order."""
+        found: dict[Database, list[str]] = {}
+        for id_ in ids_:
+            found.setdefault(self.owner_of(id_), []).append(id_)
+        return found
 
     def holding_runs(self) -> list[Database]:
         """Every database that may hold runs, the one that gets new ones first."""

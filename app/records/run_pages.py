@@ -46,7 +46,9 @@ def list_runs(stores: Stores, wanted: RunFilter, *, limit: int, cursor: str | No
     place = _read(cursor) if cursor else None
     backwards = place is not None and not place.forwards
     found: list[Run] = []
-    for database in stores.holding_runs():
+    # a batch and its runs live beside each other
+    of_batch = [stores.owner_of(wanted.batch_id)] if wanted.batch_id else None
+    for database in of_batch or stores.holding_runs():
         found += _ask(database, wanted, place, limit + 1)
     found.sort(key=lambda run: (run.created_at, run.id), reverse=not backwards)
     has_more = len(found) > limit

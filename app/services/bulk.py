@@ -81,6 +81,13 @@ class BulkDesk:
         self, action: BulkAction, wanted: RunFilter, because: str, asker: Asker, now: datetime
     ) -> Bulk:
         """Freeze which runs it is about, and begin. Raises Invalid where no filter is named."""
+        bulk = self._add(action, wanted, because, asker, now)
+        self.request()
+        return bulk
+
+    def _add(
+        self, action: BulkAction, wanted: RunFilter, because: str, asker: Asker, now: datetime
+    ) -> Bulk:
         asked = {name: it for name, it in wanted.__dict__.items() if it}
         if not asked:
             raise Invalid.field("filter", "Say which runs: name a project, a batch or a state.")
@@ -97,7 +104,6 @@ class BulkDesk:
         if not run_ids:
             bulk.status, bulk.ended_at = BulkStatus.COMPLETED, now
         self.ledger.insert(bulk, run_ids)
-        self.request()
         return bulk
 
     def abort(self, bulk_id: str, now: datetime) -> Bulk:
@@ -111,12 +117,20 @@ class BulkDesk:
         """Abort a batch and stop whatever it has running or waiting. Raises AlreadyEnded."""
         batches = self._hands.batches
         batch = batches.find(batch_id)
+        if batch.ended_at is not None:
+            raise AlreadyEnded("This batch has already ended.")
+        stop = (BulkAction.STOP, RunFilter(batch_id=batch_id), because, asker, now)
+        if batch.sealed_at is not None:
+            # first who stops its runs: of a batch that is aborted nobody would
+            self._add(*stop)
         if not batches.ledger.abort(batch, now, because):
             raise AlreadyEnded("This batch has already ended.")
-        if batch.sealed_at is None:
+        aborted = batches.find(batch_id)
+        if aborted.sealed_at is None:
             self._hands.end_unsealed()
-        else:
-            self.order(BulkAction.STOP, RunFilter(batch_id=batch_id), because, asker, now)
+        elif batch.sealed_at is None:
+            self._add(*stop)
+        self.request()
         return batches.find(batch_id)
 
     def _frozen(self, action: BulkAction, wanted: RunFilter) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from app.errors import AlreadyEnded, ForgeUnavailable, MergeConflict, NotFound
 from app.failpoints import reach
+from app.records.database import begin_to_write
 from app.records.ended_changes import newest_ended, undecided
 from app.records.parked_ledger import ParkedLedger
 from app.records.tables import ChangeRequest, Project
@@ -67,9 +68,7 @@ class ChangeDesk:
         project = self._project(project_id)
         repo = repository_of(project)
         with self._locks.holding(f"merge {project_id}"):
-            change = self.find(project_id, number)
-            if change.state != "open":
-                raise AlreadyEnded(f"This change request is already {change.state}.")
+            change = self._open(project_id, number)
             message = f"Merge change #{number}: {change.title}"
             if change.closes is not None:
                 message += f"\n\nCloses #{change.closes}"
@@ -85,6 +84,7 @@ class ChangeDesk:
                 raise ForgeUnavailable(problem.sentence) from problem
             if answer.sha is None:
                 raise MergeConflict(answer.because or None, conflicts=list(answer.conflicts))
+            begin_to_write()
             reach("merge.after_push")
             merged = self._end(change, "merged", now, answer.sha)
         self._clear(project, merged)
@@ -95,9 +95,7 @@ class ChangeDesk:
         """Close without merging; the branch stays, parked."""
         project = self._project(project_id)
         with self._locks.holding(f"merge {project_id}"):
-            change = self.find(project_id, number)
-            if change.state != "open":
-                raise AlreadyEnded(f"This change request is already {change.state}.")
+            change = self._open(project_id, number)
             if not self._merged_at_origin(project, [change]):
                 return self._end(change, "closed", now, None)
         self.merge(project_id, number, now)
@@ -160,6 +158,14 @@ class ChangeDesk:
         is_left = change.state == "merged" and self._is_left(project, change)
         is_cleared = is_left and self._clear(project, change)
         return is_cleared or not is_told
+
+    def _open(self, project_id: str, number: int) -> ChangeRequest:
+        """A change request that can be ended: its run's store answers, too. Raises a Refusal."""
+        change = self.find(project_id, number)
+        if change.state != "open":
+            raise AlreadyEnded(f"This change request is already {change.state}.")
+        self._runs.find(change.run_id)
+        return change
 
     def _is_left(self, project: Project, change: ChangeRequest) -> bool:
         """True where the merged run still has its copy or its claim, and nobody else has it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.records.audit_ledger import Deed
-from app.records.database import DatabaseSilent
+from app.records.database import DatabaseSilent, has_begun_to_write, watched_writing
 from app.records.feed import (
     Change,
     FeedBroke,
@@ -44,4 +44,6 @@ __all__ = [
     "RunReported",
     "RunTold",
     "StoresChanged",
+    "has_begun_to_write",
+    "watched_writing",
 ]

@@ -13,6 +13,7 @@ from app.domain.words import Delivers
 from app.errors import AlreadyEnded, ForgeUnavailable, NotDeliverable, NotFound, StillLive
 from app.failpoints import reach
 from app.records.audit_ledger import Deed
+from app.records.database import begin_to_write
 from app.records.parked_ledger import ParkedLedger
 from app.records.tables import Project, Run
 from app.services.delivery import Deliverer, NotDelivered
@@ -70,6 +71,7 @@ class Salvage:
             outcome = self._deliverer.deliver_now(run, project)
             if isinstance(outcome, NotDelivered):
                 raise _refusal(outcome)
+            begin_to_write()
             reach("salvage.before_commit")
             self._write(run, outcome, deed, key, now)
         return self._find(run_id)[0], False

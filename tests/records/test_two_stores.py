@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from app.domain.lifecycle import Signal
 from app.domain.words import Status
@@ -13,9 +15,10 @@ from app.records import run_ledger
 from app.records.database import Database, DatabaseSilent
 from app.records.run_ledger import RunLedger
 from app.records.spans import OnlyOneStore, control_of
-from app.records.tables import Run
+from app.records.tables import BulkItem, Project, Run
 from tests.fresh_databases import fresh_database
-from tests.records.samples import NOW, add_run, draft_run, run_id, stores_on
+from tests.records.samples import NOW, add_run, draft_run, opened_database, run_id, stores_on
+from tests.store_guard import Astray, strays
 
 # nobody listens on that port
 DEAD = "postgresql://127.0.0.1:1/away?connect_timeout=1"
@@ -74,3 +77,25 @@ def test_a_session_of_one_store_does_not_answer_for_both(alive: Database, dead: 
             run_ledger.count_open(session, "proj_1")
         with pytest.raises(OnlyOneStore):
             control_of(session)
+
+
+@pytest.mark.parametrize(
+    ("is_split", "query"),
+    [
+        (True, select(Project.id)),
+        (False, select(Run.id).where(col(Run.id) == run_id(split=True))),
+        (True, select(Run.id).where(col(Run.id).in_([run_id()]))),
+        (False, select(Run.id).join(BulkItem, col(BulkItem.run_id) == col(Run.id))),
+    ],
+    ids=["control's table", "run store's row", "control's row", "both"],
+)
+def test_tests_fail_where_a_store_is_asked_for_what_the_other_one_owns(
+    alive: Database, tmp_path: Path, is_split: bool, query: SelectOfScalar[str]
+) -> None:
+    control = opened_database(tmp_path / "control.db", lambda _: None)
+    stores = stores_on(control, alive)
+    with stores.owner_of(run_id(split=is_split)).reading() as session, pytest.raises(Astray):
+        session.exec(query)
+    assert strays
+    strays.clear()
+    control.close()

@@ -1,0 +1,154 @@
+"""Which store each address of Runyard asks: what it answers while the other one is away.
+
+`{name}` in an address stands for an id of the scene in test_stores_away.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+CONTROL, RUNS = "control", "runs"
+BOTH = CONTROL + RUNS
+NEITHER = ""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A route, and one request to it.
+
+    `needs` are the stores without which it does not do what it is for, `tells` those it asks
+    afterwards, to say how things stand. `may_know`: what it needs may have been remembered.
+    """
+
+    method: str
+    route: str
+    needs: str
+    usual: int = 200
+    body: Any = None
+    tells: str = NEITHER
+    may_know: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
+    # where ids of the scene stand under another name than the route's
+    ids: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def path(self) -> str:
+        """The address, with names of the scene's ids."""
+        path = self.route
+        for name, other in self.ids:
+            path = path.replace(f"{{{name}}}", f"{{{other}}}")
+        return path
+
+    @property
+    def changes(self) -> bool:
+        """True where it is there to change something."""
+        return self.method != "GET"
+
+
+def of_run(name: str) -> tuple[tuple[str, str], ...]:
+    """A run of the scene."""
+    return (("run_id", name),)
+
+
+UNSEALED = (("batch_id", "unsealed"),)
+LINE = b'{"index": 0, "depth_level": "quick", "task": "please wait in vain"}'
+NDJSON = (("Content-Type", "application/x-ndjson"),)
+OVER = (("Last-Event-ID", "end"),)
+PROJECT, ISSUE = "/projects/{project_id}", "/projects/{project_id}/issues/{number}"
+CHANGE, OF_CHANGE = "/projects/{project_id}/changes/{number}", (("number", "change"),)
+IN_PROJECT = {"project_id": "{project_id}"}
+
+RUN_CALLS = (
+    Call("GET", "/runs", BOTH),
+    Call("POST", "/runs", BOTH, 201, IN_PROJECT | {"task": "please wait once more"}),
+    Call("GET", "/runs/{run_id}", RUNS, tells=CONTROL, may_know=True),
+    Call("GET", "/runs/{run_id}/timeline", RUNS),
+    Call("GET", "/runs/{run_id}/report", RUNS),
+    Call("GET", "/runs/{run_id}/pull_request", RUNS, ids=of_run("delivered")),
+    Call("GET", "/runs/{run_id}/diff", BOTH),
+    Call("GET", "/runs/{run_id}/log", RUNS),
+    Call("GET", "/runs/{run_id}/export", BOTH),
+    Call("GET", "/runs/{run_id}/events", RUNS, 204, headers=OVER),
+    Call("POST", "/runs/{run_id}/stop", RUNS, tells=CONTROL, may_know=True, ids=of_run("queued")),
+    Call("POST", "/runs/{run_id}/retry", BOTH, 201),
+    Call("POST", "/runs/{run_id}/resume", RUNS, 409),
+    Call("POST", "/runs/{run_id}/deliver", BOTH, 409),
+    Call("POST", "/runs/{run_id}/release", BOTH, 409),
+    Call("GET", "/parked", BOTH),
+    Call("POST", "/parked/discard", BOTH, body=IN_PROJECT | {"branch": "-", "confirm": "-"}),
+    Call("POST", "/idempotency-keys/{key}/reset", BOTH, body=IN_PROJECT),
+    Call("GET", "/quota/runs", BOTH),
+    Call("GET", "/quota/batches", BOTH),
+    Call("GET", "/quota/concurrency?project_id={project_id}", BOTH),
+    Call("GET", "/quota/accounts", CONTROL),
+    Call("POST", "/quota/accounts/lift", CONTROL, 404, {"agent": "claude", "family": ""}),
+)
+MANY_CALLS = (
+    Call("GET", "/batches", BOTH),
+    Call("POST", "/batches", BOTH, 202, IN_PROJECT | {"run_count": 1}),
+    Call("GET", "/batches/{batch_id}", RUNS, tells=CONTROL, may_know=True),
+    Call("GET", "/batches/{batch_id}/items", RUNS, tells=CONTROL, may_know=True),
+    Call("POST", "/batches/{batch_id}/items", BOTH, body=LINE, headers=NDJSON, ids=UNSEALED),
+    Call("POST", "/batches/{batch_id}/stop", BOTH),
+    Call("GET", "/bulk", CONTROL),
+    Call("POST", "/bulk", BOTH, 202, {"action": "stop", "filter": IN_PROJECT}),
+    Call("GET", "/bulk/{bulk_id}", CONTROL),
+    Call("GET", "/bulk/{bulk_id}/items", CONTROL),
+    Call("POST", "/bulk/{bulk_id}/abort", CONTROL, 409),
+    Call("GET", "/quarantine", BOTH),
+    Call("POST", "/quarantine/{key}/retry", BOTH, 404),
+    Call("GET", "/notifications", BOTH),
+    Call("POST", "/notifications/test", NEITHER),
+    Call("GET", "/retention", RUNS, may_know=True),
+)
+PROJECT_CALLS = (
+    Call("GET", "/projects", BOTH),
+    Call("POST", "/projects", CONTROL, 201, {"name": "more", "origin": "{origin}"}, RUNS),
+    Call("POST", "/demo-project", CONTROL, 201, tells=RUNS),
+    Call("GET", PROJECT, BOTH, may_know=True),
+    Call("PATCH", PROJECT, CONTROL, body={"budget_seconds": 601}, tells=RUNS),
+    Call("DELETE", PROJECT, BOTH, 409),
+    Call("GET", f"{PROJECT}/branches", CONTROL),
+    Call("GET", f"{PROJECT}/figures", BOTH),
+    Call("GET", f"{PROJECT}/counts", BOTH),
+    Call("GET", f"{PROJECT}/issues", BOTH),
+    Call("POST", f"{PROJECT}/issues", CONTROL, 201, {"title": "More"}, RUNS),
+    Call("GET", ISSUE, BOTH),
+    Call("PATCH", ISSUE, CONTROL, body={"title": "Other"}, tells=RUNS),
+    Call("GET", f"{ISSUE}/comments", CONTROL),
+    Call("POST", f"{ISSUE}/comments", CONTROL, 201, {"body": "Said"}),
+    Call("GET", f"{PROJECT}/changes", CONTROL),
+    Call("GET", CHANGE, CONTROL, ids=OF_CHANGE),
+    Call("GET", f"{CHANGE}/diff", CONTROL, ids=OF_CHANGE),
+    Call("POST", f"{CHANGE}/merge", BOTH, ids=OF_CHANGE),
+    Call("POST", f"{CHANGE}/close", BOTH, ids=OF_CHANGE),
+    Call("POST", f"{PROJECT}/afk/start", BOTH, 201),
+    Call("PUT", f"{PROJECT}/afk/auto", CONTROL, body={"enabled": False}, tells=RUNS),
+    Call("POST", f"{PROJECT}/afk/reset", BOTH),
+    Call("GET", f"{PROJECT}/next", BOTH),
+)
+SYSTEM_CALLS = (
+    Call("GET", "/events", NEITHER),
+    Call("GET", "/system", BOTH),
+    Call("GET", "/doctor?look=anew", NEITHER),
+    Call("POST", "/login-links", CONTROL, 201),
+)
+API_CALLS = (*RUN_CALLS, *MANY_CALLS, *PROJECT_CALLS, *SYSTEM_CALLS)
+
+FORM = (("Content-Type", "application/x-www-form-urlencoded"), ("Accept", "text/html"))
+CARD = (FORM[0], ("X-Runyard-Fragment", "1"))
+PAGE = (("Accept", "text/html"),)
+# what is told in a plain word to machines, and what people without scripts have
+OPEN_CALLS = (
+    Call("GET", "/healthz", NEITHER),
+    Call("GET", "/metrics", BOTH),
+    Call("GET", "/login", NEITHER, 401),
+    Call("POST", "/logout", NEITHER, 303),
+    Call("GET", "/plain", BOTH, headers=PAGE),
+    Call("POST", "/afk/start/{project:path}", BOTH, 303, b"", headers=FORM),
+    Call("POST", "/afk/reset/{project:path}", BOTH, 303, b"", headers=FORM),
+    Call("POST", "/afk/auto/{project:path}", CONTROL, 303, b"enabled=false", headers=FORM),
+    Call("POST", "/afk/auto/{project:path}", CONTROL, 200, b"enabled=false", RUNS, headers=CARD),
+    Call("POST", "/afk/stop/{run}", RUNS, 303, b"", headers=FORM, ids=(("run", "waiting"),)),
+)
