@@ -27,6 +27,10 @@ _ENV = {
     "GIT_COMMITTER_NAME": PERSON[0],
     "GIT_COMMITTER_EMAIL": PERSON[1],
     "LC_ALL": "C",
+    # nothing is tidied behind the back of who copies it
+    "GIT_CONFIG_COUNT": "1",
+    "GIT_CONFIG_KEY_0": "gc.auto",
+    "GIT_CONFIG_VALUE_0": "0",
 }
 
 

@@ -21,8 +21,8 @@ from app.api.schemas import (
 from app.domain.lifecycle import phase_of
 from app.domain.rules import is_paused
 from app.domain.words import Cause, Status, label_of
-from app.services.overview import ProjectView
 from app.services.plane import Services
+from app.services.project_views import ProjectView
 from app.services.quota import Window
 from app.services.rows import ChangeRequest, Run, RunEvent
 

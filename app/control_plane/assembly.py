@@ -43,10 +43,11 @@ from app.services.issues import IssueDesk
 from app.services.keys import Keys, Limits
 from app.services.leases import Leases
 from app.services.listing import RunListing
-from app.services.overview import Overview
+from app.services.overview import Overview, shown_for
 from app.services.parked import ParkedDesk
 from app.services.plane import Identity, Services, SettingValue
 from app.services.prechecks import Prechecks
+from app.services.project_views import ProjectViews
 from app.services.projects import ProjectDesk
 from app.services.quarantine import Quarantine
 from app.services.quota import Places, Quota
@@ -267,12 +268,11 @@ class Assembly:
         )
 
     def _make_overview(self, desk: ProjectDesk) -> Overview:
-        projects, runs = self._ledgers.projects, self._ledgers.runs
-        feed, remembers = self._ground.feed, self._ground.leases.is_alone
-        limits, clock, stuck = self._limits, self._clock, self._ground.quarantine
-        return Overview(
-            projects, runs, self._issues, desk, feed, limits, clock, stuck, remembers=remembers
-        )
+        ground, projects = self._ground, self._ledgers.projects
+        runs, stuck = self._ledgers.runs, ground.quarantine
+        views = ProjectViews(runs, self._issues, desk, self._limits, stuck)
+        lifetime = shown_for(runs.stores, is_alone=ground.leases.is_alone)
+        return Overview(projects, views, ground.feed, self._clock, lifetime=lifetime)
 
     def _make_demo_desk(self, desk: ProjectDesk) -> DemoDesk:
         git, files = self._ground.adapters.git, ASSETS / "demo" / "repository"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -51,16 +52,17 @@ class ParkedLedger:
         """Every run that has something kept on a branch, oldest first, whoever uses it now."""
         return self._kept(Run.project_id == project_id, Run.work_branch == branch)
 
-    def count(self, project_id: str) -> int:
-        """How many branches of a project are parked."""
-        branches: set[str] = set()
+    def counts(self, project_ids: Collection[str]) -> Counter[str]:
+        """How many branches of each of these projects are parked."""
+        theirs = col(Run.project_id).in_(project_ids)
+        branches: set[tuple[str, str]] = set()
         for database in self._stores.holding_runs():
-            query = select(Run.work_branch).where(Run.project_id == project_id, *_PARKED)
+            query = select(Run.project_id, Run.work_branch).where(theirs, *_PARKED)
             with database.reading() as session:
                 branches |= set(session.exec(query.distinct()).all())
-        if not branches:
-            return 0
-        return len(branches - {branch for _, branch in self._in_use(Run.project_id == project_id)})
+        if branches:
+            branches -= self._in_use(theirs)
+        return Counter(project_id for project_id, _ in branches)
 
     def has_left_work(self, heir: Run) -> bool:
         """True where another run has a branch in the runs folder in which this one is launched."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, func, literal_column, or_, update
+from sqlalchemy import and_, func, or_, update
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -207,15 +207,6 @@ class RunLedger:
         query = query.order_by(col(Run.created_at).desc(), col(Run.id).desc()).limit(limit)
         return sorted(
             self._everywhere(query), key=lambda run: (run.created_at, run.id), reverse=True
-        )[:limit]
-
-    def newest_strikes(self, project_id: str, *, limit: int) -> list[Run]:
-        """A project's newest runs that were counted as failures, newest first."""
-        # in the words of its index, which SQLite uses for these alone
-        query = select(Run).where(Run.project_id == project_id, literal_column("runs.is_strike"))
-        query = query.order_by(col(Run.ended_at).desc(), col(Run.id).desc()).limit(limit)
-        return sorted(
-            self._everywhere(query), key=lambda run: (run.ended_at, run.id), reverse=True
         )[:limit]
 
     def _everywhere(self, query: SelectOfScalar[Run]) -> list[Run]:

@@ -87,11 +87,6 @@ class IssueDesk:
         """The numbers a run could take, lowest first; None where that could not be read."""
         return self.claimable_of([project])[project.id]
 
-    def claimable_count(self, project: Project) -> int | None:
-        """How many issues a run could take; None where that could not be read."""
-        numbers = self.claimable(project) if project.state == "ready" else None
-        return None if numbers is None else len(numbers)
-
     def claimable_of(self, projects: Sequence[Project]) -> dict[str, list[int] | None]:
         """The same for many projects by few questions, by their ids."""
         ready = self._ready([one for one in projects if one.state != "broken"])

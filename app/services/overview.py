@@ -2,147 +2,124 @@
 
 from __future__ import annotations
 
-import logging
+import math
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from app.domain.holds import Stand, stand_of
-from app.domain.lifecycle import LIVE, WAITING
 from app.errors import NotFound
-from app.records.feed import Feed, Numbered, ProjectChanged
+from app.records.feed import Feed, FeedBroke, Numbered, ProjectChanged
 from app.records.hold_ledger import facts_of
-from app.records.parked_ledger import ParkedLedger
 from app.records.project_ledger import ProjectLedger
-from app.records.run_ledger import RunLedger
-from app.records.tables import AccountHold, Project, Run, Stuck
-from app.services.issues import IssueDesk
-from app.services.projects import ProjectDesk
-from app.services.quarantine import Quarantine
-from app.services.usage_limits import UsageLimits
+from app.records.routing import Stores
+from app.records.tables import AccountHold, Project
+from app.services.project_views import ProjectView, ProjectViews
 
-log = logging.getLogger(__name__)
-BARS = 10
-FAILURES = 3
+# where the others' changes are told by the database: as long as one of them may stay unheard
+HEARSAY_SECONDS = 30.0
 
 
-@dataclass(frozen=True)
-class ProjectView:
-    """A project with its figures; runs newest first, parked branches counted.
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A view, and when it was built."""
 
-    `last` is the newest live run, and the newest of all where none is live.
-    """
-
-    project: Project
-    live_runs: int
-    last: Run | None
-    newest: tuple[Run, ...]
-    failures: tuple[Run, ...]
-    ready_count: int | None
-    clone_percent: int | None
-    hold: str | None
-    parked_count: int
-    holds: tuple[AccountHold, ...] = ()
-    usage_hold: AccountHold | None = None
-    stuck: tuple[Stuck, ...] = ()
+    view: ProjectView
+    built_at: float
 
 
 class Overview:
-    """What the cards show."""
+    """What the cards show.
+
+    `lifetime` is for how many seconds a view is shown that no change was heard of.
+    """
 
     def __init__(
         self,
         projects: ProjectLedger,
-        runs: RunLedger,
-        issues: IssueDesk,
-        desk: ProjectDesk,
+        views: ProjectViews,
         feed: Feed,
-        limits: UsageLimits,
         clock: Callable[[], datetime],
-        quarantine: Quarantine,
         *,
-        remembers: bool,
+        lifetime: float,
+        seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._projects = projects
-        self._runs = runs
-        self._parked = ParkedLedger(runs)
-        self._issues = issues
-        self._desk = desk
-        self._limits = limits
+        self._builder = views
         self._clock = clock
-        self._quarantine = quarantine
-        # on a shared database another server's changes are not heard: nothing may be remembered
-        self._remembers = remembers
+        self._lifetime = lifetime
+        self._seconds = seconds
         self._lock = threading.Lock()
-        self._views: dict[str, ProjectView] = {}
+        self._known: dict[str, _Known] = {}
+        # how often each project, and all of them, have changed: what was read before is old
         self._epochs: dict[str, int] = {}
+        self._epoch = 0
         feed.subscribe(self._hear)
 
     def all(self) -> list[ProjectView]:
-        """Every project by name."""
-        return [self.of(project.id) for project in self._projects.all()]
+        """Every project by name, by as few statements for many as for one."""
+        return self._views(self._projects.all)
 
     def of(self, project_id: str) -> ProjectView:
         """One project. Raises NotFound."""
         with self._lock:
-            view, epoch = self._views.get(project_id), self._epochs.get(project_id, 0)
-        if view is None:
-            view = self._build(project_id)
-            with self._lock:
-                # what changed while it was being built must not be hidden by it
-                is_news = self._epochs.get(project_id, 0) != epoch
-                if self._remembers and not is_news and _is_whole(view):
-                    self._views[project_id] = view
+            known = self._fresh(project_id)
+        if known is not None:
+            return self._as_of_now(known)
+        return self._views(lambda: [self._find(project_id)])[0]
+
+    def _views(self, read: Callable[[], list[Project]]) -> list[ProjectView]:
+        with self._lock:
+            # what changes while it is being read must not be hidden by what was read
+            epoch, epochs = self._epoch, dict(self._epochs)
+        projects = read()
+        with self._lock:
+            known = {one.id: view for one in projects if (view := self._fresh(one.id))}
+        built = self._builder.build([one for one in projects if one.id not in known])
+        with self._lock:
+            now = self._seconds()
+            for project_id, view in built.items():
+                was = epoch, epochs.get(project_id, 0)
+                if was == (self._epoch, self._epochs.get(project_id, 0)) and _is_whole(view):
+                    self._known[project_id] = _Known(view, now)
+        views = known | built
+        return [self._as_of_now(views[project.id]) for project in projects]
+
+    def _fresh(self, project_id: str) -> ProjectView | None:
+        known = self._known.get(project_id)
+        is_fresh = known is not None and self._seconds() - known.built_at < self._lifetime
+        return known.view if known is not None and is_fresh else None
+
+    def _as_of_now(self, view: ProjectView) -> ProjectView:
         standing = _standing(view.holds, self._clock())
         return replace(view, usage_hold=standing) if standing else view
 
     def _hear(self, told: Numbered) -> None:
-        if isinstance(told.change, ProjectChanged):
-            project_id = told.change.project_id
-            with self._lock:
-                self._views.pop(project_id, None)
-                self._epochs[project_id] = self._epochs.get(project_id, 0) + 1
+        match told.change:
+            case ProjectChanged(project_id):
+                with self._lock:
+                    self._known.pop(project_id, None)
+                    self._epochs[project_id] = self._epochs.get(project_id, 0) + 1
+            case FeedBroke():
+                with self._lock:
+                    self._known.clear()
+                    self._epoch += 1
 
-    def _build(self, project_id: str) -> ProjectView:
+    def _find(self, project_id: str) -> Project:
         project = self._projects.find(project_id)
         if project is None:
             raise NotFound
-        newest = self._runs.newest_of(project_id, limit=BARS)
-        open_runs = self._runs.open_runs(project_id)
-        waiting = [run for run in open_runs if run.status in WAITING]
-        live = [run for run in open_runs if run.status in LIVE]
-        return ProjectView(
-            project=project,
-            live_runs=len(open_runs) - len(waiting),
-            last=next(iter([*live[-1:], *newest]), None),
-            newest=tuple(newest),
-            failures=tuple(self._failures(project)),
-            ready_count=self._ready_count(project),
-            clone_percent=self._desk.progress(project_id),
-            hold=next((run.hold for run in waiting if run.hold), None),
-            parked_count=self._parked.count(project_id),
-            holds=tuple(self._holds(project, [*waiting, *newest[:1]])),
-            stuck=tuple(self._quarantine.held(project_id)),
-        )
+        return project
 
-    def _holds(self, project: Project, runs: list[Run]) -> list[AccountHold]:
-        """Those of the accounts that its next runs need."""
-        agents = dict.fromkeys([project.agent, *(run.agent for run in runs)])
-        return [hold for agent in agents for hold in self._limits.of(agent)]
 
-    def _ready_count(self, project: Project) -> int | None:
-        # one project whose issues cannot be read is shown so, and the others are shown
-        try:
-            return self._issues.claimable_count(project)
-        except Exception:
-            log.exception("the issues of project %s could not be read", project.id)
-            return None
-
-    def _failures(self, project: Project) -> list[Run]:
-        # what a success or a Reset has wiped out is no failure of now
-        wanted = min(project.strikes, FAILURES)
-        return self._runs.newest_strikes(project.id, limit=wanted) if wanted else []
+def shown_for(stores: Stores, *, is_alone: bool) -> float:
+    """How many seconds a view may be remembered: as surely as every change to it is heard of."""
+    if is_alone:
+        return math.inf
+    # servers on one SQLite file hear nothing of each other
+    return 0.0 if any(one.is_sqlite for one in stores.all()) else HEARSAY_SECONDS
 
 
 def _standing(holds: tuple[AccountHold, ...], now: datetime) -> AccountHold | None:

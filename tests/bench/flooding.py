@@ -48,7 +48,7 @@ def measure_flood(yard: Yard, project_id: str, *, is_short: bool) -> Found:
     minutes, warm = (SHORT_MINUTES, SHORT_WARM_SECONDS) if is_short else (MINUTES, WARM_SECONDS)
     with yard.server.client() as client:
         count = SHORT_RUNS if is_short else RUNS
-        runs = [_start(client, project_id) for _ in range(count)]
+        runs = [_start(client, project_id, number) for number in range(count)]
         try:
             return asyncio.run(_watch(yard, client, runs, 60 * minutes, warm))
         finally:
@@ -56,8 +56,8 @@ def measure_flood(yard: Yard, project_id: str, *, is_short: bool) -> Found:
                 client.post(f"/runs/{run_id}/stop").raise_for_status()
 
 
-def _start(client: httpx.Client, project_id: str) -> str:
-    made = client.post("/runs", json={"project_id": project_id, "task": "Flood"})
+def _start(client: httpx.Client, project_id: str, number: int) -> str:
+    made = client.post("/runs", json={"project_id": project_id, "task": f"Flood {number}"})
     if made.is_error:
         raise RuntimeError(f"the run was refused: {made.text}")
     return str(made.json()["id"])

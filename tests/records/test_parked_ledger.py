@@ -47,15 +47,14 @@ def test_the_newest_run_of_a_branch_stands_for_it(ledger: RunLedger, parked: Par
     keep(ledger, "afk/3", parked=False)
     assert [run.id for run in parked.all()] == [other.id, newer.id]
     assert [run.id for run in parked.of_branch("proj_1", "afk/1")] == [older.id, newer.id]
-    assert parked.count("proj_1") == 2
-    assert parked.count("proj_2") == 0
+    assert parked.counts(["proj_1", "proj_2"]) == {"proj_1": 2}
 
 
 def test_a_branch_in_use_is_not_parked(ledger: RunLedger, parked: ParkedLedger) -> None:
     kept = keep(ledger, "afk/1")
     add_run(ledger, work_branch="afk/1", status="running")
     assert parked.all() == []
-    assert parked.count("proj_1") == 0
+    assert parked.counts(["proj_1"])["proj_1"] == 0
     assert [run.id for run in parked.of_branch("proj_1", "afk/1")] == [kept.id]
 
 
@@ -66,7 +65,7 @@ def test_branches_of_one_name_in_two_projects_are_two(
     theirs = keep(ledger, "afk/1", 1, project_id="proj_2")
     add_run(ledger, work_branch="afk/1", status="running")
     assert [run.id for run in parked.all()] == [theirs.id]
-    assert parked.count("proj_2") == 1
+    assert parked.counts(["proj_2"])["proj_2"] == 1
 
 
 def test_what_is_written_is_told_and_audited(
@@ -104,7 +103,7 @@ def test_runs_of_both_stores_are_one_list(
     keep(ledger, "afk/2", 2, id=run_id(split=True))
     assert [run.work_branch for run in parked.all()] == ["afk/1", "afk/2"]
     assert parked.all()[0].id == split.id
-    assert parked.count("proj_1") == 2
+    assert parked.counts(["proj_1"])["proj_1"] == 2
 
 
 @pytest.mark.parametrize("kind", [SQLITE], indirect=True)
@@ -112,5 +111,5 @@ def test_parked_branches_are_counted_by_their_index(
     ledger: RunLedger, parked: ParkedLedger, database: Database
 ) -> None:
     keep(ledger, "afk/1")
-    plans = explained(database, lambda: parked.count("proj_1"))
+    plans = explained(database, lambda: parked.counts(["proj_1", "proj_2"]))
     assert any("parked_runs" in plan for plan in plans), plans

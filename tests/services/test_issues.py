@@ -43,7 +43,6 @@ def test_what_a_run_could_take_is_told_lowest_first(plane: RealPlane) -> None:
     assert issues.claimable(project) == [5]
     issues.change(project.id, 1, {"state": "closed"}, plane.clock())
     assert issues.claimable(project) == [2, 5]
-    assert issues.claimable_count(project) == 2
 
 
 def test_many_projects_are_told_apart(plane: RealPlane) -> None:
@@ -83,7 +82,7 @@ def test_of_a_silent_tracker_nothing_is_concluded_and_the_others_go_on(
     for project in (silent, sound):
         plane.add_issue(project)
     assert half_silent.claimable_of([silent, sound]) == {silent.id: None, sound.id: [1]}
-    assert half_silent.claimable_count(silent) is None
+    assert half_silent.claimable(silent) is None
     for ask in (lambda: half_silent.all(silent.id), lambda: half_silent.one(silent.id, 1)):
         with pytest.raises(ForgeUnavailable) as refused:
             ask()

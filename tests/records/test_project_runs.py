@@ -1,0 +1,90 @@
+"""Runs that cards tell of: of each project what one walk finds, in one statement for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from app.records import project_runs
+from app.records.database import Database
+from app.records.project_runs import ProjectRuns
+from app.records.run_ledger import RunLedger
+from tests.fresh_databases import SQLITE
+from tests.records.plans import explained, statements_of
+from tests.records.samples import NOW, add_run, run_id, stores_on
+
+PROJECTS = [f"proj_{number}" for number in range(5)]
+ENDED = {"status": "died", "ended_at": NOW, "released_at": NOW}
+
+
+def leave_runs(ledger: RunLedger, *, split: bool = False) -> None:
+    """Of each project as many runs as its number, every other one a strike, in turn."""
+    for turn in range(len(PROJECTS)):
+        for number, project_id in enumerate(PROJECTS):
+            at = NOW + timedelta(seconds=10 * turn + number)
+            if turn < number:
+                add_run(
+                    ledger,
+                    **ENDED | {"ended_at": at, "is_strike": turn % 2 == 1},
+                    id=run_id(at, split=split and turn % 2 == 0),
+                    created_at=at,
+                    project_id=project_id,
+                    work_branch=f"run/{project_id}-{turn}",
+                )
+
+
+def check(ledger: RunLedger, runs: ProjectRuns, limit: int) -> None:
+    newest = runs.newest(PROJECTS, limit=limit)
+    assert list(newest) == PROJECTS
+    for project_id, found in newest.items():
+        assert found == ledger.newest_of(project_id, limit=limit)
+    strikes = runs.strikes(dict.fromkeys(PROJECTS, limit))
+    for project_id, found in strikes.items():
+        counted = [one for one in ledger.newest_of(project_id, limit=99) if one.is_strike]
+        assert found == counted[:limit]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 9])
+@pytest.mark.parametrize("together", [1, 3, 100])
+def test_of_each_project_it_is_what_one_walk_finds(
+    ledger: RunLedger, limit: int, together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(project_runs, "TOGETHER", together)
+    leave_runs(ledger)
+    check(ledger, ProjectRuns(ledger.stores), limit)
+
+
+def test_runs_of_both_stores_are_one_list(open_database: Callable[[str], Database]) -> None:
+    ledger = RunLedger(stores_on(open_database("control.db"), open_database("runs.db")))
+    leave_runs(ledger, split=True)
+    for limit in (1, 2, 9):
+        check(ledger, ProjectRuns(ledger.stores), limit)
+
+
+def test_of_no_project_there_is_nothing(ledger: RunLedger) -> None:
+    runs = ProjectRuns(ledger.stores)
+    assert runs.newest([], limit=3) == {}
+    assert runs.strikes({}) == {}
+    assert runs.newest(["proj_x"], limit=3) == {"proj_x": []}
+
+
+def test_many_projects_take_as_many_statements_as_one(ledger: RunLedger) -> None:
+    runs = ProjectRuns(ledger.stores)
+    for asked in (PROJECTS, PROJECTS[:1]):
+        assert len(statements_of(lambda of=asked: runs.newest(of, limit=3))) == 1
+
+
+@pytest.mark.parametrize("kind", [SQLITE], indirect=True)
+def test_each_walk_goes_along_an_index(ledger: RunLedger, database: Database) -> None:
+    runs = ProjectRuns(ledger.stores)
+    newest = explained(database, lambda: runs.newest(PROJECTS, limit=3))
+    strikes = explained(database, lambda: runs.strikes(dict.fromkeys(PROJECTS, 3)))
+    for plans, index in ((newest, "newest_runs_of_project"), (strikes, "striking_runs")):
+        read = [plan for plan in plans if " runs" in plan]
+        assert len(read) == len(PROJECTS) + 1
+        assert not [plan for plan in read if plan.startswith("SCAN")], plans
+        assert sum(index in plan for plan in read) == len(PROJECTS), plans
+        # those of one moment may be sorted, never all of a project
+        assert not any(plan == "USE TEMP B-TREE FOR ORDER BY" for plan in plans), plans

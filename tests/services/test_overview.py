@@ -1,0 +1,165 @@
+"""What cards show: put together by few questions, remembered as long as nothing has changed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from app.errors import NotFound
+from app.records.database import Database
+from app.records.feed import FeedBroke, ProjectChanged
+from app.records.tables import Project
+from app.services.overview import HEARSAY_SECONDS, Overview, shown_for
+from app.services.project_views import ProjectView, ProjectViews
+from tests.planes import RealPlane
+from tests.records.plans import statements_of
+from tests.records.samples import stores_on
+
+
+@dataclass
+class Seconds:
+    """A clock of the process, set by hand."""
+
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class CountedViews(ProjectViews):
+    """The real ones, with a count, and with what happens while they are being built."""
+
+    def __init__(self, plane: RealPlane) -> None:
+        services = plane.services
+        super().__init__(
+            plane.ledgers.runs,
+            services.issues,
+            services.projects,
+            services.limits,
+            services.quarantine,
+        )
+        self.built: list[str] = []
+        self.meanwhile: Callable[[], Any] = lambda: None
+
+    def build(self, projects: Sequence[Project]) -> dict[str, ProjectView]:
+        self.built += [project.name for project in projects]
+        views = super().build(projects)
+        self.meanwhile()
+        return views
+
+
+@pytest.fixture
+def projects(plane: RealPlane) -> list[Project]:
+    return [plane.add_project(name=name) for name in ("a", "b", "c")]
+
+
+@pytest.fixture
+def views(plane: RealPlane, projects: list[Project]) -> CountedViews:
+    return CountedViews(plane)
+
+
+def overview(plane: RealPlane, views: CountedViews, **given: Any) -> Overview:
+    usual = {"lifetime": math.inf}
+    return Overview(plane.ledgers.projects, views, plane.feed, plane.clock, **usual | given)
+
+
+def test_the_cards_of_many_projects_cost_what_those_of_one_cost(
+    plane: RealPlane, projects: list[Project]
+) -> None:
+    def ask(count: int) -> int:
+        views = CountedViews(plane)
+        return len(statements_of(lambda: views.build(projects[:count])))
+
+    for project in projects:
+        plane.ledgers.projects.change(project.id, strikes=2)
+    projects[:] = plane.ledgers.projects.all()
+    assert ask(3) == ask(2) <= ask(1) + 1
+
+
+def test_a_card_says_the_same_alone_and_among_others(
+    plane: RealPlane, projects: list[Project], views: CountedViews
+) -> None:
+    plane.start_running(projects[0])
+    plane.finish(projects[1])
+    plane.add_issue(projects[2])
+    together = views.build(plane.ledgers.projects.all())
+    assert [together[one.id].live_runs for one in projects] == [1, 0, 0]
+    assert [together[one.id].ready_count for one in projects] == [0, 0, 1]
+    for project in plane.ledgers.projects.all():
+        assert views.build([project]) == {project.id: together[project.id]}
+
+
+def test_what_has_not_changed_is_not_built_again(
+    plane: RealPlane, projects: list[Project], views: CountedViews
+) -> None:
+    shown = overview(plane, views)
+    first = shown.all()
+    assert views.built == ["a", "b", "c"]
+    plane.add_issue(projects[1])
+    assert [view.ready_count for view in shown.all()] == [0, 1, 0]
+    assert views.built == ["a", "b", "c", "b"]
+    assert shown.of(projects[2].id) is first[2]
+    plane.feed.publish([FeedBroke()])
+    shown.all()
+    assert views.built[4:] == ["a", "b", "c"]
+
+
+def test_what_changes_while_it_is_being_built_is_built_again(
+    plane: RealPlane, projects: list[Project], views: CountedViews
+) -> None:
+    shown = overview(plane, views)
+    views.meanwhile = lambda: plane.feed.publish([ProjectChanged(projects[0].id)])
+    shown.all()
+    views.meanwhile = lambda: None
+    shown.all()
+    assert views.built == ["a", "b", "c", "a"]
+    views.meanwhile = lambda: plane.feed.publish([FeedBroke()])
+    plane.feed.publish([FeedBroke()])
+    shown.all()
+    views.built.clear()
+    shown.all()
+    assert views.built == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(("lifetime", "later", "times"), [(30, 29.9, 1), (30, 30, 2), (0, 0, 2)])
+def test_a_view_is_shown_for_its_lifetime(
+    plane: RealPlane, views: CountedViews, lifetime: float, later: float, times: int
+) -> None:
+    seconds = Seconds()
+    shown = overview(plane, views, lifetime=lifetime, seconds=seconds)
+    shown.all()
+    seconds.now += later
+    shown.all()
+    assert views.built == ["a", "b", "c"] * times
+
+
+def test_what_is_not_there_is_not_remembered(plane: RealPlane, views: CountedViews) -> None:
+    shown = overview(plane, views)
+    for _ in range(2):
+        with pytest.raises(NotFound):
+            shown.of("proj_none")
+    assert views.built == []
+
+
+POSTGRESQL, SQLITE = "postgresql://yard@/yard", "sqlite:///yard.db"
+
+
+@pytest.mark.parametrize(
+    ("urls", "seconds"),
+    [
+        ([POSTGRESQL], HEARSAY_SECONDS),
+        ([POSTGRESQL, POSTGRESQL], HEARSAY_SECONDS),
+        ([SQLITE], 0.0),
+        ([POSTGRESQL, SQLITE], 0.0),
+    ],
+)
+def test_a_view_is_remembered_as_surely_as_changes_are_heard_of(
+    urls: list[str], seconds: float
+) -> None:
+    stores = stores_on(*(Database(url, tell=lambda _: None) for url in urls))
+    assert shown_for(stores, is_alone=True) == math.inf
+    assert shown_for(stores, is_alone=False) == seconds
