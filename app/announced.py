@@ -43,14 +43,23 @@ class AnnouncedServer(uvicorn.Server):
         self._begin = begin
         self._make_link = make_link
         self._open_page = open_page
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._was_told = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then print the one-time link and open the page."""
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         self._begin()
         link = await asyncio.to_thread(self._make_link)
         print(f"Runyard is ready. Open this link once, within 5 minutes:\n\n  {link}\n", flush=True)
         await asyncio.to_thread(self._open_page)
+
+    async def main_loop(self) -> None:
+        """Wait for a signal; uvicorn's own looks ten times a second whether one has come."""
+        await self.on_tick(0)
+        while not self.should_exit:
+            await self._was_told.wait()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal: the first ends in order, but in time, whatever still waits for an answer."""
@@ -60,6 +69,8 @@ class AnnouncedServer(uvicorn.Server):
         last_word.daemon = True
         last_word.start()
         super().handle_exit(sig, frame)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._was_told.set)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams first: nothing else would, and everybody would wait for them."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
+from select import select
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -30,6 +32,8 @@ class Relay:
         # of two databases one is enough to tell what is in no transaction
         self._tells = tells
         self._closing = threading.Event()
+        # what wakes who listens; a file that is read until nobody writes to it any more
+        self._ears, self._mouth = socket.socketpair()
         self._news = threading.Event()
         self._lock = threading.Lock()
         self._waiting: dict[Change, None] = {}
@@ -47,9 +51,11 @@ class Relay:
         """End both threads and their connections; safe where it was never opened."""
         self._closing.set()
         self._news.set()
+        self._mouth.close()
         for thread in (self._listening, self._telling):
             if thread.is_alive():
                 thread.join(5)
+        self._ears.close()
         self._wire.dispose()
 
     def _hear(self, one: Numbered) -> None:
@@ -96,7 +102,9 @@ class Relay:
         # whatever was told before is missed: whoever shows something looks again
         self._feed.publish([FeedBroke()])
         while not self._closing.is_set():
-            for message in connection.notifies(timeout=1.0):
+            for message in connection.notifies(timeout=0):
                 self._feed.publish(read(message.payload, own=self._mark))
                 if self._closing.is_set():
                     return
+            # psycopg's own wait looks ten times a second
+            select([connection, self._ears], [], [])
