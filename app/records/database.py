@@ -80,6 +80,8 @@ def begin_to_write() -> None:
 class Transaction(Session):
     """A session that tells the feed what changed, once it is committed."""
 
+    is_ended = False
+
     def announce(self, *changes: Change) -> None:
         """Add changes to be told after the commit."""
         self.info.setdefault("changes", []).extend(changes)
@@ -88,10 +90,9 @@ class Transaction(Session):
         """Begin, with the lock that writers take turns by, before the first statement does."""
         self.connection()
 
-    def end_first(self) -> None:
-        """Commit before those that were begun after this one."""
-        self.flush()
-        self.commit()
+    def announced(self) -> list[Change]:
+        """What was announced so far, each change once."""
+        return list(dict.fromkeys(self.info.get("changes", [])))
 
     def commit(self) -> None:
         """Commit; whoever changes something tells of it."""
@@ -165,15 +166,26 @@ class Database:
                 with Transaction(self._writer, expire_on_commit=False, info=info) as session:
                     yield session
                     session.flush()
-                    changes = list(dict.fromkeys(session.info.get("changes", [])))
-                    if not self.is_sqlite:
-                        tell_others(session.connection(), changes, self.mark)
-                    session.commit()
+                    changes = session.announced()
+                    if session.in_transaction() or not session.is_ended:
+                        self.end(session)
             finally:
                 # told only when the connection is free again: a listener may write. And told
                 # where the answer to the commit was lost: who hears it asks for the rows
                 if changes:
                     self._tell(changes)
+
+    def end(self, tx: Transaction) -> None:
+        """Commit one of ours, with the messages that tell other servers of it.
+
+        It ends by itself: this is for who must have it written before another. Raises
+        DatabaseSilent.
+        """
+        tx.flush()
+        if not self.is_sqlite:
+            tell_others(tx.connection(), tx.announced(), self.mark)
+        tx.commit()
+        tx.is_ended = True
 
     def answers(self) -> bool:
         """True where the database can be asked something, and SQLite's file is in its place."""

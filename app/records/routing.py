@@ -100,7 +100,7 @@ class Stores:
             own, other = (runs, control) if self.owner_of(id_) is self.runs else (control, runs)
             yield join(own, other, control=control)
             runs.flush()
-            control.end_first()
+            self.control.end(control)
             self.between(f"{act}.between_stores")
 
     @contextmanager

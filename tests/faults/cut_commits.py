@@ -20,12 +20,23 @@ class CommitCutter:
         self._server = server
         self._is_armed = threading.Event()
         self._passes_on = True
+        self._first = 0
         self.cuts = 0
 
-    def arm(self, *, passes_on: bool) -> None:
-        """Cut the next commit: after it was made, or before it has come there."""
-        self._passes_on = passes_on
+    def arm(self, *, passes_on: bool, after: int = 0) -> None:
+        """Cut the next commit, or one later: after it was made, or before it has come there."""
+        self._passes_on, self._first = passes_on, after
         self._is_armed.set()
+
+    def disarm(self) -> None:
+        """Cut none."""
+        self._is_armed.clear()
+
+    def _is_due(self) -> bool:
+        if not self._is_armed.is_set():
+            return False
+        self._first -= 1
+        return self._first < 0
 
     def carry(self, near: socket.socket) -> None:
         """One connection, to its end."""
@@ -35,7 +46,7 @@ class CommitCutter:
             back = threading.Thread(target=_carry_back, args=(far, near, is_cut))
             back.start()
             while data := near.recv(65536):
-                if COMMIT in data and self._is_armed.is_set():
+                if COMMIT in data and self._is_due():
                     self._is_armed.clear()
                     self.cuts += 1
                     is_cut.set()

@@ -7,12 +7,13 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
-from app.records.database import DatabaseSilent
+from app.records.database import Database, DatabaseSilent
 from app.records.migration import migrate
 from tests.agents_for_tests.runs import until
 from tests.api.workshop import Workshop, open_workshop
@@ -21,24 +22,42 @@ from tests.planes import RealPlane, real_plane
 from tests.postgres_server import PostgresServer, postgres_server
 
 SECONDS = 30.0
+FRESH = "fresh"
+# which databases are PostgreSQL's: the only one, both of two, the run store beside a file
+ONE, TWO, MIXED = ("database_url",), ("database_url", "runs_database_url"), ("runs_database_url",)
+KINDS = pytest.mark.parametrize("kind", [ONE, TWO, MIXED], ids=["one", "two", "mixed"])
 
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[PostgresServer]:
     """A server that may be ended."""
     with postgres_server(fsync="on", full_page_writes="on") as server:
+        database = Database(server.create(FRESH), tell=lambda _: None)
+        migrate(database, backups=Path(), now=datetime.now(UTC))
+        database.close()
         yield server
 
 
 @pytest.fixture
-def shop(tmp_path: Path, postgres: PostgresServer) -> Iterator[Workshop]:
-    """A server on it, with a project."""
-    address = postgres.create(f"shop_{tmp_path.name}")
-    with open_workshop(tmp_path, RUNYARD_DATABASE_URL=address) as shop:
+def names(kind: tuple[str, ...], tmp_path: Path, postgres: PostgresServer) -> dict[str, str]:
+    """Fresh databases, by the setting that each is for."""
+    named = {setting: f"{tmp_path.name}_{setting}" for setting in kind}
+    for name in named.values():
+        postgres.create(name, FRESH)
+    return named
+
+
+@pytest.fixture
+def shop(tmp_path: Path, postgres: PostgresServer, names: dict[str, str]) -> Iterator[Workshop]:
+    """A server on them, with a project."""
+    urls = {f"RUNYARD_{one.upper()}": postgres.url(name) for one, name in names.items()}
+    own = {"RUNYARD_DATABASE_URL": f"sqlite:///{tmp_path / 'control.db'}"}
+    with open_workshop(tmp_path, **own | urls) as shop:
         shop.add_project("shop")
         yield shop
 
 
+@KINDS
 def test_f45_of_what_was_submitted_while_postgresql_crashed_each_key_has_one_run(
     shop: Workshop, postgres: PostgresServer
 ) -> None:
@@ -73,35 +92,49 @@ def test_f45_of_what_was_submitted_while_postgresql_crashed_each_key_has_one_run
     runs = shop.api.get("/runs", params={"limit": 100}).json()["items"]
     assert Counter(run["id"] for run in runs) == Counter(run_id for _, run_id in told)
     assert len(runs) == 40
+    assert shop.api.get("/quota/runs").json()["used"] == 40
 
 
 @pytest.fixture
-def far(tmp_path: Path, postgres: PostgresServer) -> Iterator[tuple[RealPlane, CommitCutter]]:
-    """A plane whose way to its database can be cut."""
-    postgres.create(tmp_path.name)
+def far(
+    tmp_path: Path, postgres: PostgresServer, names: dict[str, str]
+) -> Iterator[tuple[RealPlane, CommitCutter]]:
+    """A plane whose way to its databases can be cut."""
     with (
         tempfile.TemporaryDirectory(prefix="runyard-cut-") as folder,
         commit_cutter(postgres.socket, Path(folder)) as cutter,
     ):
-        address = f"postgresql://runyard@/{tmp_path.name}?host={folder}"
-        with real_plane(tmp_path, database_url=address) as plane:
+        urls = {one: f"postgresql://runyard@/{name}?host={folder}" for one, name in names.items()}
+        own = {"database_url": f"sqlite:///{tmp_path / 'control.db'}"}
+        with real_plane(tmp_path, **own | urls) as plane:
             plane.leases.is_alone = True
-            migrate(plane.database, backups=tmp_path, now=plane.clock())
             yield plane, cutter
 
 
+@KINDS
 @pytest.mark.parametrize("passes_on", [True, False], ids=["committed", "lost"])
-def test_f46_whether_an_unanswered_commit_was_made_is_found_by_its_key(
-    far: tuple[RealPlane, CommitCutter], passes_on: bool
+def test_f46_whichever_commit_of_a_submit_is_left_open_its_key_finds_the_one_run(
+    far: tuple[RealPlane, CommitCutter], kind: tuple[str, ...], passes_on: bool
 ) -> None:
     plane, cutter = far
-    project = plane.add_project()
+    order = plane.order(plane.add_project(), delay_seconds=3600)
     plane.workers.close()
-    order = plane.order(project)
-    cutter.arm(passes_on=passes_on)
-    with pytest.raises(DatabaseSilent):
-        plane.accept(order, "k")
-    assert cutter.cuts == 1
-    assert len(plane.rows()) == (1 if passes_on else 0)
-    accepted = plane.accept(order, "k")
-    assert plane.rows() == [accepted.id]
+    told: list[str] = []
+    for turn in range(len(kind)):
+        # what is decided last is the run, in the store that has it
+        is_made = passes_on and turn == len(kind) - 1
+        cutter.arm(passes_on=passes_on, after=turn)
+        with pytest.raises(DatabaseSilent):
+            plane.accept(order, f"key{turn}")
+        assert len(plane.rows()) == len(told) + is_made
+        again = [plane.accept(order, f"key{turn}").id for _ in range(2)]
+        assert again[0] == again[1]
+        told.append(again[0])
+        assert sorted(plane.rows()) == sorted(told)
+    assert cutter.cuts == len(kind)
+    # and there is no commit that was not cut
+    cutter.arm(passes_on=passes_on, after=len(kind))
+    plane.accept(order, "whole")
+    cutter.disarm()
+    assert cutter.cuts == len(kind)
+    assert plane.services.listing.window(plane.person, plane.clock()).used == len(told) + 1
