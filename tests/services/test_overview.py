@@ -63,7 +63,7 @@ def views(plane: RealPlane, projects: list[Project]) -> CountedViews:
 
 
 def overview(plane: RealPlane, views: CountedViews, **given: Any) -> Overview:
-    usual = {"lifetime": math.inf}
+    usual: dict[str, Any] = {"lifetime": math.inf}
     return Overview(plane.ledgers.projects, views, plane.feed, plane.clock, **usual | given)
 
 
