@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from app.config import Settings
 from app.failpoints import reach
 from app.foothold import CannotStart
 from app.records.database import Database
-from app.records.deployment import StoresDiffer, agree, knows_run_store
+from app.records.deployment import StoresDiffer, agree, knows_run_store, refuse_stranger
 from app.records.feed import Feed
 from app.records.migration import migrate
 from app.records.project_ledger import ProjectLedger
@@ -74,11 +76,19 @@ def settle_stores(stores: Stores, settings: Settings, now: datetime) -> None:
         is_recorded = knows_run_store(stores)
         with damage_told(stores.runs, data):
             refuse_unsound(stores.runs, data, None, is_recorded=is_recorded)
+            with _differences_told():
+                refuse_stranger(stores)
             _bring_up_to_date(stores.runs, data, backups / RUNS_BACKUPS, now)
     for database in stores.all():
         WriteGuard(database, data, stores.stopped)
-    try:
+    with _differences_told():
         agree(stores, may_change=settings.change_stores)
+
+
+@contextmanager
+def _differences_told() -> Iterator[None]:
+    try:
+        yield
     except StoresDiffer as difference:
         raise CannotStart(str(difference)) from difference
 

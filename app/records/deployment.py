@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sqlmodel import Session
 
 from app.records.database import Database
 from app.records.routing import Stores
-from app.records.sentinel import CannotTell, Identity, identify, nonce_of
+from app.records.sentinel import CannotTell, Identity, identify, recognise, setting_of
 from app.records.tables import Setting
 
 NEW_RUNS, RUN_STORE, OWNER = "new_runs", "run_store", "control_store"
@@ -17,15 +19,32 @@ class StoresDiffer(Exception):
     """This server may not work on these databases; the message says what to do."""
 
 
+def refuse_stranger(stores: Stores) -> None:
+    """Refuse a run store that is the control store, a copy of it, or another deployment's.
+
+    Nothing is written to it: it may be of an older schema, and in use. Raises StoresDiffer.
+    """
+    if stores.runs is None:
+        return
+    control, runs = _asked(identify, stores.control), _asked(recognise, stores.runs, "run")
+    if control.is_same_as(runs):
+        raise StoresDiffer(
+            "RUNYARD_RUNS_DATABASE_URL names the control store itself, or a copy of it: name an "
+            "empty database of its own."
+        )
+    with stores.runs.reading() as session:
+        _refuse_another_owner(session, control.nonce)
+
+
 def agree(stores: Stores, *, may_change: bool) -> None:
     """Compare this server's stores with what is recorded, and record what is new.
 
     `may_change` records this server's own setting of where new runs live. Raises StoresDiffer.
     """
-    runs = _identify_apart(stores) if stores.runs is not None else None
+    control = _asked(identify, stores.control)
+    runs = _asked(identify, stores.runs, "run") if stores.runs is not None else None
     own = "runs" if stores.are_split else "control"
     with stores.control.transaction() as tx:
-        own_nonce = nonce_of(tx)  # there before a copy can be made
         known = _read(tx, RUN_STORE)
         if known is not None and runs is None:
             raise StoresDiffer(
@@ -45,13 +64,13 @@ def agree(stores: Stores, *, may_change: bool) -> None:
                 "all, then start this one once with RUNYARD_CHANGE_STORES=1."
             )
         _write(tx, NEW_RUNS, own)
-        if runs is not None:
+        if stores.runs is not None and runs is not None:
             _write(tx, RUN_STORE, runs.nonce)
-    # only now: a database that was named by mistake is not claimed
-    if stores.runs is not None:
-        stores.between("agree.between_stores")
-        with stores.runs.transaction() as tx:
-            _write(tx, OWNER, own_nonce)
+            # of two deployments that begin with one run store, one has it
+            with stores.runs.transaction() as claim:
+                _refuse_another_owner(claim, control.nonce)
+                _write(claim, OWNER, control.nonce)
+            stores.between("agree.between_stores")
 
 
 def knows_run_store(stores: Stores) -> bool:
@@ -60,29 +79,19 @@ def knows_run_store(stores: Stores) -> bool:
         return _read(session, RUN_STORE) is not None
 
 
-def _identify_apart(stores: Stores) -> Identity:
-    """Who the run store is. Raises StoresDiffer where that is nobody, or the control store."""
-    control, runs = _asked(stores.control, "control"), _asked(stores.runs, "run")
-    if control.is_same_as(runs):
+def _refuse_another_owner(session: Session, own_nonce: str) -> None:
+    if setting_of(session, OWNER) not in (None, own_nonce):
         raise StoresDiffer(
-            "RUNYARD_RUNS_DATABASE_URL names the control store itself, or a copy of it: name an "
-            "empty database of its own."
+            "RUNYARD_RUNS_DATABASE_URL names the run store of another deployment: name an empty "
+            "database of its own."
         )
-    if stores.runs is not None:
-        with stores.runs.reading() as session:
-            if _read(session, OWNER) not in (None, control.nonce):
-                raise StoresDiffer(
-                    "RUNYARD_RUNS_DATABASE_URL names the run store of another deployment: name "
-                    "an empty database of its own."
-                )
-    return runs
 
 
-def _asked(database: Database | None, which: str) -> Identity:
-    if database is None:
-        raise StoresDiffer("there is no run store")
+def _asked(
+    ask: Callable[[Database], Identity], database: Database, which: str = "control"
+) -> Identity:
     try:
-        return identify(database)
+        return ask(database)
     except CannotTell as problem:
         raise StoresDiffer(
             f"the {which} store did not say who it is, so that it cannot be told from the other: "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -78,14 +79,13 @@ def _back_up(database: Database, backups: Path, now: datetime) -> Path | None:
         return None
     backups.mkdir(mode=0o700, parents=True, exist_ok=True)
     target = backups / f"before-{HEAD}-{now:%Y%m%dT%H%M%SZ}.db"
-    source, copy = sqlite3.connect(file), sqlite3.connect(target)
-    try:
+    # under its name stands a whole one, or none
+    part = target.with_suffix(".part")
+    part.unlink(missing_ok=True)
+    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(part)) as copy:
         source.backup(copy)
-    finally:
-        source.close()
-        copy.close()
-    target.chmod(0o600)
-    return target
+    part.chmod(0o600)
+    return part.replace(target)
 
 
 def _upgrade(connection: Connection) -> None:

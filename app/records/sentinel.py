@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
 from app.records.database import Database, DatabaseSilent, Transaction
@@ -29,19 +32,42 @@ class Identity:
 
     def is_same_as(self, other: Identity) -> bool:
         """True where both are one database, or one is a copy of the other."""
-        return self.place == other.place or self.nonce == other.nonce
+        return self.place == other.place or self.nonce == other.nonce != ""
+
+
+def recognise(database: Database) -> Identity:
+    """Ask a database of any schema who it is, and write nothing to it. Raises CannotTell.
+
+    The name is empty where it carries none yet.
+    """
+    with _telling(), database.reading() as session:
+        return Identity(_place(database, session), setting_of(session, NONCE) or "")
 
 
 def identify(database: Database) -> Identity:
     """Ask a database of today's schema who it is. Raises CannotTell."""
-    try:
+    with _telling():
         with database.transaction() as tx:
             nonce = nonce_of(tx)
         with database.reading() as session:
-            place = _file(database) if database.is_sqlite else _server(session)
-    except (DatabaseSilent, OSError) as problem:
-        raise CannotTell(str(problem)) from problem
-    return Identity(place, nonce)
+            return Identity(_place(database, session), nonce)
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    try:
+        yield
+    except (DatabaseSilent, DBAPIError, OSError) as problem:
+        # also where it may not be looked at: who it is, is not known then
+        raise CannotTell(str(problem).partition("\n")[0]) from problem
+
+
+def setting_of(session: Session, name: str) -> str | None:
+    """What a database of any schema has recorded under a name, None where it has not."""
+    if not inspect(session.connection()).has_table(Setting.__tablename__):
+        return None
+    row = session.get(Setting, name)
+    return row.value if row is not None else None
 
 
 def nonce_of(tx: Transaction) -> str:
@@ -51,6 +77,10 @@ def nonce_of(tx: Transaction) -> str:
         known = Setting(name=NONCE, value=secrets.token_hex(16))
         tx.add(known)
     return known.value
+
+
+def _place(database: Database, session: Session) -> str:
+    return _file(database) if database.is_sqlite else _server(session)
 
 
 def _file(database: Database) -> str:

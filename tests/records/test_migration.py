@@ -20,6 +20,7 @@ from sqlmodel import SQLModel
 from app.records import migration
 from app.records.database import Database
 from app.records.migration import HEAD, REVISIONS, SchemaNewer, migrate
+from app.records.soundness import newest_backup
 from app.records.tables import Person
 from tests.fresh_databases import SQLITE, one_postgres
 from tests.records.samples import NOW
@@ -167,12 +168,19 @@ def test_f47_an_upgrade_that_fails_half_way_leaves_the_old_schema_and_the_backup
     with pytest.raises(RuntimeError, match="half way"):
         migrate(bare, backups=tmp_path / "backups", now=NOW)
     assert revision_of(bare) == HEAD
+    # and what a power cut leaves of one is no backup
+    kept = list((tmp_path / "backups").glob("*.db"))
+    for whole in kept:
+        whole.rename(whole.with_suffix(".part")).write_bytes(b"half")
     columns = {one["name"] for one in inspect(bare.engine).get_columns("person")}
     assert "nickname" not in columns
-    assert len(list((tmp_path / "backups").glob("*.db"))) == (1 if bare.is_sqlite else 0)
+    assert len(kept) == (1 if bare.is_sqlite else 0)
+    assert newest_backup(tmp_path) is None
     # run again, it completes
     script.write_text(NEXT)
     migrate(bare, backups=tmp_path / "backups", now=NOW)
+    if bare.is_sqlite:
+        assert list((tmp_path / "backups").iterdir()) == kept == [newest_backup(tmp_path)]
     assert revision_of(bare) == COMING
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -14,9 +17,10 @@ from app.domain.words import Status
 from app.records import run_ledger
 from app.records.database import Database, DatabaseSilent
 from app.records.run_ledger import RunLedger
+from app.records.sentinel import CannotTell, identify, recognise
 from app.records.spans import OnlyOneStore, control_of
 from app.records.tables import BulkItem, Project, Run
-from tests.fresh_databases import fresh_database
+from tests.fresh_databases import TEMPLATE, fresh_database, one_postgres
 from tests.records.samples import NOW, add_run, draft_run, opened_database, run_id, stores_on
 from tests.store_guard import Astray, strays
 
@@ -99,3 +103,21 @@ def test_tests_fail_where_a_store_is_asked_for_what_the_other_one_owns(
     assert strays
     strays.clear()
     control.close()
+
+
+def test_a_store_that_may_not_be_asked_who_it_is_has_not_said_it() -> None:
+    server = one_postgres()
+    owner = Database(server.create(f"rights{secrets.token_hex(3)}", TEMPLATE), tell=lambda _: None)
+    role = f"poor_{secrets.token_hex(3)}"
+    with owner.transaction() as tx:
+        tx.execute(text(f"CREATE ROLE {role} LOGIN"))
+        tx.execute(text("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC"))
+        tx.execute(text(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}"))
+    url = make_url(owner.url).set(username=role).render_as_string(hide_password=False)
+    poor = Database(url, tell=lambda _: None)
+    for ask in (identify, recognise):
+        assert ask(owner).place
+        with pytest.raises(CannotTell, match="permission denied"):
+            ask(poor)
+    poor.close()
+    owner.close()

@@ -15,11 +15,11 @@ from app.errors import ConcurrencyLimit, PrLock, Refusal
 from app.failpoints import FailpointHit
 from app.foothold import CannotStart
 from app.records.database import Database, DatabaseSilent
-from app.records.deployment import StoresDiffer, agree
+from app.records.deployment import StoresDiffer, agree, knows_run_store
 from app.services.retry import Wishes
 from tests.fake_planes import FakePlane
 from tests.fakes import World
-from tests.fresh_databases import run_store
+from tests.fresh_databases import fresh_database, run_store
 from tests.services.splits import Planes, asker, die, found, listed, order, start, strikes
 
 # --- where a run lives --------------------------------------------------------------------------
@@ -288,8 +288,28 @@ def test_another_run_store_and_that_of_another_deployment_are_refused(
     stranger = FakePlane(tmp_path / "stranger", world, runs_database_url=run_store(tmp_path))
     with pytest.raises(CannotStart, match="of another deployment"):
         stranger.migrate()
+    assert not knows_run_store(stranger.stores)
+    # even one that was nobody's a moment ago
+    with pytest.raises(StoresDiffer, match="of another deployment"):
+        agree(stranger.stores, may_change=False)
+    assert not knows_run_store(stranger.stores)
     stranger.stop()
     agree(first.stores, may_change=False)
+
+
+def test_a_store_that_is_refused_is_left_as_it_was(planes: Planes, tmp_path: Path) -> None:
+    # an older server is at work on it: brought up to date, it could write no more
+    others = tmp_path / "others.db"
+    others.write_bytes(fresh_database())
+    with closing(sqlite3.connect(others)) as database:
+        database.execute("UPDATE alembic_version SET version_num = '0001'")
+        database.execute("INSERT INTO setting (name, value) VALUES ('control_store', 'x')")
+        database.commit()
+    with pytest.raises(CannotStart, match="of another deployment"):
+        planes(runs_database_url=f"sqlite:///{others}")
+    with closing(sqlite3.connect(others)) as database:
+        assert database.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+        assert database.execute("SELECT name FROM setting").fetchall() == [("control_store",)]
 
 
 def test_a_store_that_cannot_say_who_it_is_is_refused(planes: Planes, tmp_path: Path) -> None:
