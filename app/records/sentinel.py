@@ -64,7 +64,7 @@ def _telling() -> Iterator[None]:
 
 def setting_of(session: Session, name: str) -> str | None:
     """What a database of any schema has recorded under a name, None where it has not."""
-    if not inspect(session.connection()).has_table(Setting.__tablename__):
+    if not inspect(session.connection()).has_table("setting"):
         return None
     row = session.get(Setting, name)
     return row.value if row is not None else None
