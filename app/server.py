@@ -46,6 +46,7 @@ from app.logs import set_up_logs
 from app.native.window import Window
 from app.pages.plain import PlainPages
 from app.pages.routes import register_pages
+from app.pages.signatures import remember_signatures
 from app.records.database import DatabaseSilent
 from app.records.migration import SchemaNewer
 from app.records.sqlite_files import DatabaseDamaged
@@ -111,6 +112,7 @@ def build_gate(plane: ControlPlane, live: LiveStream | None = None) -> Gate:
         allowed_hosts={address.removeprefix("http://")},
     )
     register_pages(Door(live, gate, port, faults_of(os.environ)))
+    remember_signatures()
     ui.run_with(
         web,
         title="Runyard",
