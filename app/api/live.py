@@ -12,6 +12,7 @@ from app.api.views import event_out, project_out, report_out, run_out
 from app.errors import NotFound
 from app.services.plane import Services
 from app.services.rows import (
+    BulkChanged,
     Change,
     FeedBroke,
     FindingsChanged,
@@ -146,6 +147,8 @@ class LiveStream:
                 run = services.runs.find(run_id)
                 data = {"run_id": run_id, "report": report_out(services, run)} if run else None
                 return LiveEvent(number, "run.report", data, run_id) if data else None
+            case BulkChanged(bulk_id):
+                return LiveEvent(number, "bulk.changed", {"bulk_id": bulk_id})
             case ProjectChanged(project_id):
                 try:
                     return LiveEvent(

@@ -87,6 +87,7 @@ class BatchScreen:
             self._more = button("Show more", self._show_more)
         self._show(seen)
         visit.on("run.changed", self._follow)
+        visit.on("bulk.changed", self._follow_bulk)
         visit.on_return(self._look)
 
     def _draw_head(self, page: Page) -> None:
@@ -100,7 +101,11 @@ class BatchScreen:
             )
 
     async def _follow(self, run: RunOut) -> None:
-        if run.batch_id == self._id or self._bulk_id:
+        if run.batch_id == self._id:
+            await self._look()
+
+    async def _follow_bulk(self, told: dict[str, str]) -> None:
+        if told["bulk_id"] == self._bulk_id:
             await self._look()
 
     def _show(self, seen: Seen) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime
 
 from sqlalchemy import func, select, update
@@ -11,10 +10,9 @@ from sqlmodel import col
 from sqlmodel import select as select_rows
 
 from app.domain.batches import BulkState, BulkStatus
-from app.records.database import DatabaseSilent, Transaction
-from app.records.feed import RunChanged
+from app.records.feed import BulkChanged
 from app.records.routing import Stores
-from app.records.tables import Bulk, BulkItem, Run
+from app.records.tables import Bulk, BulkItem
 
 _pending = col(BulkItem.state) == BulkState.PENDING
 
@@ -80,13 +78,15 @@ class BulkLedger:
                 )
                 .values(**columns)
             )
-            self._announce(tx, item.bulk_id)
+            tx.announce(BulkChanged(item.bulk_id))
 
-    def note_hold(self, bulk_id: str, hold: str | None) -> None:
-        """Write what an order waits for."""
+    def note_hold(self, bulk_id: str, hold: str) -> None:
+        """Write what an order waits for, and tell of it where it is something else than before."""
+        is_new = (col(Bulk.ended_at).is_(None), col(Bulk.hold).is_distinct_from(hold))
+        query = update(Bulk).where(col(Bulk.id) == bulk_id, *is_new).values(hold=hold)
         with self._database.transaction() as tx:
-            tx.execute(update(Bulk).where(col(Bulk.id) == bulk_id).values(hold=hold))
-            self._announce(tx, bulk_id)
+            if tx.execute(query.returning(col(Bulk.id))).scalar_one_or_none() is not None:
+                tx.announce(BulkChanged(bulk_id))
 
     def counts(self, bulk_id: str) -> dict[str, int]:
         """How many of its runs are in each state."""
@@ -104,16 +104,5 @@ class BulkLedger:
             ended = tx.execute(query).scalar_one_or_none()
             if ended is not None:
                 tx.execute(update(BulkItem).where(of_bulk, _pending).values(state=BulkState.LEFT))
-                self._announce(tx, bulk_id)
+                tx.announce(BulkChanged(bulk_id))
         return ended is not None
-
-    def _announce(self, tx: Transaction, bulk_id: str) -> None:
-        # who follows an order follows its runs: one of them is told anew
-        query = select_rows(BulkItem.run_id).where(BulkItem.bulk_id == bulk_id).limit(1)
-        run_id = tx.exec(query).first()
-        if run_id is None:
-            return
-        # what was done is written down, whether it can be told of or not
-        with suppress(DatabaseSilent), self.stores.owner_of(run_id).reading() as session:
-            if run := session.get(Run, run_id):
-                tx.announce(RunChanged(run.id, run.project_id))

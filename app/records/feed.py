@@ -44,6 +44,13 @@ class RunReported:
 
 
 @dataclass(frozen=True)
+class BulkChanged:
+    """An order for many runs came further, waits for something else, or ended."""
+
+    bulk_id: str
+
+
+@dataclass(frozen=True)
 class ProjectChanged:
     """A project, its issues or its figures changed."""
 
@@ -93,6 +100,7 @@ Change = (
     | RunTold
     | LogGrew
     | RunReported
+    | BulkChanged
     | ProjectChanged
     | ProjectNamed
     | QuotaChanged

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from app.domain.words import Status, Trigger
 from app.errors import AlreadyEnded, ConcurrencyLimit, Invalid, NotFound, RateLimited, Refusal
 from app.failpoints import reach
 from app.records.bulk_ledger import BulkLedger
+from app.records.database import DatabaseSilent
 from app.records.feed import Numbered, RunChanged
 from app.records.run_ledger import RunLedger
 from app.records.run_pages import list_runs
@@ -30,6 +31,8 @@ from app.services.workers import Workers
 log = logging.getLogger(__name__)
 MAX_RUNS = 10_000
 PAGE = 100
+WINDOW_FULL = "Rate limit reached. It goes on once the window has room again."
+SILENT = "A database does not answer; it goes on once it does."
 FAULT = "Something went wrong in Runyard; it is tried again."
 FAULT_FOR_GOOD = "Something went wrong in Runyard, again and again; the log has the details."
 
@@ -68,7 +71,8 @@ class BulkDesk:
         self._guard = threading.Lock()
         self._is_wanted = False
         self._is_running = False
-        self._waits = False
+        # projects without room for what waits here
+        self._crowded: set[str] = set()
 
     def find(self, bulk_id: str) -> Bulk:
         """One order. Raises NotFound."""
@@ -161,9 +165,10 @@ class BulkDesk:
         self._workers.submit(self._go_round)
 
     def hear(self, told: Numbered) -> None:
-        """A run that changed may have made room for one that waits."""
-        if self._waits and isinstance(told.change, RunChanged):
-            self._waits = False
+        """A run that changed may have made room in its repository for one that waits."""
+        change = told.change
+        if isinstance(change, RunChanged) and change.project_id in self._crowded:
+            self._crowded.discard(change.project_id)
             self.request()
 
     def _go_round(self) -> None:
@@ -175,12 +180,15 @@ class BulkDesk:
                 self._is_wanted = False
             try:
                 self.go_on_once()
+            except DatabaseSilent as silence:
+                log.warning("what is done to many runs waits for a database: %s", silence)
             except Exception:
                 log.exception("what is done to many runs was not finished; it is tried again")
 
     def go_on_once(self) -> int:
         """Do what can be done now; how many runs were settled."""
         settled = 0
+        self._crowded.clear()
         for bulk in self.ledger.unfinished():
             with self._locks.holding(f"bulk {bulk.id}", wait=False) as is_ours:
                 if is_ours:
@@ -188,26 +196,44 @@ class BulkDesk:
         return settled
 
     def _go_on(self, bulk: Bulk) -> int:
-        after, settled, hold, full = -1, 0, None, set[str]()
-        while items := self.ledger.items(bulk.id, after=after, limit=PAGE, only_pending=True):
-            for item in items:
-                after = item.position
+        hold, settled, full = None, 0, set[str]()
+        try:
+            for item, run in self._pending(bulk):
+                if run is not None and run.project_id in full:
+                    continue
                 if self.find(bulk.id).ended_at is not None:
                     return settled
-                reason = self._settle_guarded(bulk, item, full)
+                reason = self._settle_guarded(bulk, item, run, full)
                 hold, settled = hold or reason, settled + (reason is None)
+                if _is_full(bulk, full):
+                    break
+        except DatabaseSilent as silence:
+            # none of the others would come further
+            log.warning("the order %s waits for a database: %s", bulk.id, silence)
+            hold = SILENT
         if hold is None:
             self.ledger.end(bulk.id, BulkStatus.COMPLETED, self._clock())
-        else:
+        elif hold != bulk.hold:
             self.ledger.note_hold(bulk.id, hold)
-            self._waits = True
         return settled
 
-    def _settle_guarded(self, bulk: Bulk, item: BulkItem, full: set[str]) -> str | None:
+    def _pending(self, bulk: Bulk) -> Iterator[tuple[BulkItem, Run | None]]:
+        """What is not done yet, in its order, with the runs as they were a page ago at most."""
+        after = -1
+        while items := self.ledger.items(bulk.id, after=after, limit=PAGE, only_pending=True):
+            runs = self._hands.runs.find_all(item.run_id for item in items)
+            yield from ((item, runs.get(item.run_id)) for item in items)
+            after = items[-1].position
+
+    def _settle_guarded(
+        self, bulk: Bulk, item: BulkItem, run: Run | None, full: set[str]
+    ) -> str | None:
         # one that fails by a fault of ours keeps no other waiting, and is refused in the end
         subject = Subject("bulk", f"{bulk.id}.{item.position}", bulk.id)
         try:
-            hold = self._settle(bulk, item, full)
+            hold = self._settle(bulk, item, run, full)
+        except DatabaseSilent:
+            raise
         except Exception as problem:
             log.exception("what is done to run %s failed", item.run_id)
             if not self._quarantine.count(subject, problem):
@@ -218,21 +244,26 @@ class BulkDesk:
             self._quarantine.drop(subject.key)
         return hold
 
-    def _settle(self, bulk: Bulk, item: BulkItem, full: set[str]) -> str | None:
-        """Do it to one run; what it waits for where it could not be done yet."""
-        run = self._hands.runs.find(item.run_id)
+    def _settle(self, bulk: Bulk, item: BulkItem, run: Run | None, full: set[str]) -> str | None:
+        """Do it to one run; what it waits for where it could not be done yet.
+
+        `full` gets who has no room for any other either: its project, or the person.
+        """
         if run is None:
             self.ledger.settle(item, BulkState.REFUSED, "This run is gone.")
             return None
-        if full & {run.project_id, bulk.created_by}:
-            return bulk.hold or "waits with those before it"
         try:
             new_run_id = self._do(bulk, item, run)
-        except (ConcurrencyLimit, RateLimited) as refusal:
-            full.add(run.project_id if isinstance(refusal, ConcurrencyLimit) else bulk.created_by)
+        except RateLimited:
+            full.add(bulk.created_by)
+            return WINDOW_FULL
+        except ConcurrencyLimit as refusal:
+            full.add(run.project_id)
+            self._crowded.add(run.project_id)
             return refusal.detail
         except Refusal as refusal:
             if refusal.status >= 500:
+                full.add(run.project_id)
                 return refusal.detail
             self.ledger.settle(item, BulkState.REFUSED, refusal.detail)
         else:
@@ -250,6 +281,12 @@ class BulkDesk:
         key = f"{bulk.id}.{item.position}"
         asker = Asker(bulk.created_by, Trigger.RETRY, key, bulk.correlation_id, self._provenance)
         return self._hands.retry.retry(run.id, Wishes(), asker, now).run.id
+
+
+def _is_full(bulk: Bulk, full: set[str]) -> bool:
+    """True where nothing of the order has room: the person, or its only project, has none."""
+    is_of_one = bool(bulk.wanted.get("project_id") or bulk.wanted.get("batch_id"))
+    return bulk.created_by in full or (is_of_one and bool(full))
 
 
 def _is_meant(action: BulkAction, run: Run) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.records.audit_ledger import Deed
 from app.records.database import DatabaseSilent, has_begun_to_write, watched_writing
 from app.records.feed import (
+    BulkChanged,
     Change,
     FeedBroke,
     FindingsChanged,
@@ -24,6 +25,7 @@ from app.records.tables import Batch, Bulk, BulkItem, ChangeRequest, Project, Ru
 __all__ = [
     "Batch",
     "Bulk",
+    "BulkChanged",
     "BulkItem",
     "Change",
     "ChangeRequest",

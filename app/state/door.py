@@ -9,7 +9,7 @@ from app.api.client import ApiClient
 
 
 class Told(Protocol):
-    """One live event: `run.changed`, `run.event`, `run.log`, `project.changed`, `quota.changed`."""
+    """One live event: `run.changed`, `run.event`, `run.log`, `project.changed`, and more."""
 
     @property
     def kind(self) -> str:

@@ -11,6 +11,7 @@ from sqlalchemy.engine import make_url
 
 from app.records.database import Database
 from app.records.feed import (
+    BulkChanged,
     Change,
     Feed,
     FeedBroke,
@@ -30,6 +31,7 @@ from tests.fresh_databases import POSTGRESQL, one_postgres
 
 CROSSING = [
     *(RunChanged("run_1", "proj_1"), RunTold("run_1", 7), LogGrew("run_1"), RunReported("run_1")),
+    BulkChanged("bulk_1"),
     *(ProjectChanged("proj_1"), ProjectNamed("proj_1"), QuotaChanged("person_1")),
 ]
 

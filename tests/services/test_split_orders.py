@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from app.domain.batches import BulkAction
-from app.records.feed import Change, RunChanged
+from app.records.feed import BulkChanged, Change
 from app.records.kept_runs import over_and_done
 from app.records.run_walks import RunFilter
 from tests.fakes import World
 from tests.services.splits import Planes, die, start
 
 
-def test_who_follows_an_order_hears_of_its_runs_wherever_they_live(
+def test_who_follows_an_order_hears_of_it_wherever_its_runs_live(
     planes: Planes, world: World
 ) -> None:
     plane = planes()
@@ -25,7 +25,7 @@ def test_who_follows_an_order_hears_of_its_runs_wherever_they_live(
     plane.rest()
     [order] = plane.services.bulk.ledger.newest(1)
     assert (order.ended_at, bool(order.hold)) == (None, True)
-    assert RunChanged(dead.id, project.id) in told
+    assert BulkChanged(order.id) in told
 
 
 def test_of_runs_that_are_named_each_store_is_asked_for_its_own(
