@@ -157,8 +157,7 @@ def _ending(services: Services) -> APIRouter:
     def stop(batch_id: str, request: Request, body: StopOrder | None = None) -> BatchOut:
         """Stop a batch: what waits is not started, what is live is stopped; its work is kept."""
         because = (body.because if body else None) or f"stopped by {visitor_of(request).name}"
-        asker = asker_of(services, request)
-        batch = services.bulk.stop_batch(batch_id, because, asker, services.clock())
+        batch = services.batches.stop(batch_id, because, services.clock())
         return batch_report(services, batch)
 
     return router

@@ -17,6 +17,7 @@ from app.cli.feed import LOST_SECONDS, PAUSE_SECONDS
 from app.cli.lookup import find_project
 from app.cli.options import DataDir, Json, ProjectName, example
 from app.cli.terminal import Screen, err, out, print_json
+from app.domain.batches import BatchStatus
 from app.domain.ids import shorten
 
 NOT_COMPLETED = 4
@@ -98,12 +99,13 @@ def _look(server: Server, batch_id: str) -> dict[str, Any]:
 
 
 def _send_missing(server: Server, batch_id: str, content: BatchFile, meter: Meter) -> None:
-    """Ask what is missing and send it, until nothing is."""
+    """Ask what is missing and send it, until the batch has begun."""
     path, count = f"/batches/{batch_id}/items", len(content.lines)
-    while missing := _look(server, batch_id)["missing"]:
-        sent = count - len(missing)
-        meter.show("sent", sent, count)
-        for piece in content.pieces(missing):
+    while (batch := _look(server, batch_id))["status"] == BatchStatus.PENDING:
+        missing = batch["missing"]
+        meter.show("sent", count - len(missing), count)
+        # where nothing is missing, nobody came to seal it: asked for without a line
+        for piece in content.pieces(missing) if missing else (b"",):
             try:
                 receipt = read_json(server.send("POST", path, lines=piece), server.url)
             except Unreachable:

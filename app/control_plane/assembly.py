@@ -32,6 +32,7 @@ from app.records.tables import Run
 from app.services.accounts import Accounts
 from app.services.afk import AfkDesk
 from app.services.auto_loop import AutoLoop
+from app.services.batch_line import BatchLine
 from app.services.changes import ChangeDesk
 from app.services.counting import Counting
 from app.services.delivery import Deliverer
@@ -141,11 +142,10 @@ class Assembly:
         loop = self._make_loop(trigger)
         retry = RetryDesk(ledgers, outside, self._checks, trigger, ground.locks)
         resume = self._make_resume_desk(retry)
-        sweep = self._make_sweep(loop, resume)
-        desk = self._make_project_desk(sweep)
         stopper = endings.make_stopper(ground, outside, self._again)
-        batches = make_batch_desk(ground, self._checks, trigger, sweep.request_queue)
-        told = self._identity.as_dict()
+        line = make_batch_line(ground, stopper)
+        sweep = self._make_sweep(loop, resume, line)
+        desk = self._make_project_desk(sweep)
         return Services(
             **self._floor(),
             projects=desk,
@@ -155,8 +155,8 @@ class Assembly:
             figures=FigureDesk(ledgers.projects, ledgers.runs.stores),
             demo=self._make_demo_desk(desk),
             trigger=trigger,
-            batches=batches,
-            bulk=make_bulk_desk(ground, batches, stopper, retry, sweep.request_queue, told),
+            batches=make_batch_desk(ground, self._checks, trigger, sweep, line),
+            bulk=make_bulk_desk(ground, stopper, retry, self._identity.as_dict()),
             retry=retry,
             resume=resume,
             limits=self._limits,
@@ -235,7 +235,7 @@ class Assembly:
         desks = (self._limits, retry, self.reporter, ground.leases)
         return ResumeDesk(self._ledgers, self._outside, *desks, told, ground.quarantine)
 
-    def _make_sweep(self, loop: AutoLoop, resume: ResumeDesk) -> Sweep:
+    def _make_sweep(self, loop: AutoLoop, resume: ResumeDesk, line: BatchLine) -> Sweep:
         return Sweep(
             self._ledgers,
             self.reaper,
@@ -248,7 +248,7 @@ class Assembly:
             partial(self._go_on, resume),
             loop.fill_once,
             self._ground.metronome.call_at,
-            make_batch_line(self._ground),
+            line,
             self._ground.quarantine,
         )
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from app.config import Settings
 from app.control_plane.outside import pick_counters
 from app.domain.quota_rules import Counted
 from app.records.batch_ledger import BatchLedger
+from app.records.batch_queue import BatchQueue
 from app.records.bulk_ledger import BulkLedger
 from app.records.feed import Feed
 from app.records.run_ledger import RunLedger
+from app.services.batch_ends import BatchEnds
 from app.services.batch_line import BatchLine
 from app.services.batch_quota import BatchQuota
 from app.services.batches import BatchDesk
@@ -23,6 +24,7 @@ from app.services.quota import Places
 from app.services.refused_items import RefusedItems
 from app.services.retry import RetryDesk
 from app.services.stopping import Stopper
+from app.services.sweep import Sweep
 from app.services.trigger import TriggerDesk
 
 if TYPE_CHECKING:
@@ -38,14 +40,17 @@ def make_counting(settings: Settings, runs: RunLedger, feed: Feed) -> Counting:
     return Counting(pick_counters(settings), tables, feed.publish)
 
 
-def make_batch_line(ground: Ground) -> BatchLine:
+def make_batch_line(ground: Ground, stopper: Stopper) -> BatchLine:
     """The line of the items that wait."""
-    ledger = BatchLedger(ground.ledgers.runs.stores)
-    return BatchLine(ground.ledgers, ledger, ground.settings.max_live_runs, ground.quarantine)
+    ledgers, quarantine = ground.ledgers, ground.quarantine
+    batches = BatchLedger(ledgers.runs.stores)
+    queue = BatchQueue(batches)
+    ends = BatchEnds(ledgers.runs, queue, stopper, ground.workers, quarantine, ground.clock)
+    return BatchLine(ledgers, batches, queue, ends, ground.settings.max_live_runs, quarantine)
 
 
 def make_batch_desk(
-    ground: Ground, checks: Prechecks, trigger: TriggerDesk, on_sealed: Callable[[], None]
+    ground: Ground, checks: Prechecks, trigger: TriggerDesk, sweep: Sweep, line: BatchLine
 ) -> BatchDesk:
     """The desk that makes batches and takes their items."""
     ledgers, settings = ground.ledgers, ground.settings
@@ -55,20 +60,16 @@ def make_batch_desk(
     places = Places(quota, Counted.BATCHES, ledger.stores, ground.counting)
     refused = RefusedItems(ledgers.runs, ledgers.projects)
     limits = Limits(settings.key_hold_seconds, settings.key_ttl_seconds)
-    return BatchDesk(ledger, checks, trigger, places, most, refused, limits, on_sealed)
+    hearers = (sweep.request_queue, line.ends.request)
+    return BatchDesk(ledger, checks, trigger, places, most, refused, limits, *hearers)
 
 
 def make_bulk_desk(
-    ground: Ground,
-    batches: BatchDesk,
-    stopper: Stopper,
-    retry: RetryDesk,
-    end_unsealed: Callable[[], None],
-    provenance: dict[str, str],
+    ground: Ground, stopper: Stopper, retry: RetryDesk, provenance: dict[str, str]
 ) -> BulkDesk:
     """The desk for many runs at once; it hears when a run has made room."""
     runs = ground.ledgers.runs
-    hands = Hands(runs, stopper, retry, batches, end_unsealed)
+    hands = Hands(runs, stopper, retry)
     ledger = BulkLedger(runs.stores)
     desk = BulkDesk(
         ledger, hands, ground.locks, ground.workers, ground.clock, provenance, ground.quarantine

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, case, exists, func, select, update
+from sqlalchemy import ColumnElement, and_, case, exists, func, select, update
 from sqlmodel import Session, col
 from sqlmodel import select as select_rows
 
@@ -21,6 +22,8 @@ from app.records.routing import Stores
 from app.records.spans import every
 from app.records.tables import Batch, BatchItem, Run
 
+log = logging.getLogger(__name__)
+WAITS = "waits for its turn in the batch"
 _DONE = [str(status) for status in DONE]
 
 
@@ -64,39 +67,47 @@ class BatchLedger:
 
     def seal(self, batch: Batch, now: datetime) -> bool:
         """Let the batch begin if every item is in; of two that try, one does."""
-        items = select(func.count()).where(col(BatchItem.batch_id) == batch.id).scalar_subquery()
         with self.stores.owner_of(batch.id).transaction() as tx:
             sealed = tx.execute(
                 update(Batch)
                 .where(
                     col(Batch.id) == batch.id,
                     col(Batch.status) == BatchStatus.PENDING,
-                    col(Batch.run_count) == items,
+                    col(Batch.run_count) == _received(),
                 )
                 .values(status=BatchStatus.PROCESSING, sealed_at=now)
                 .returning(col(Batch.id))
             ).scalar_one_or_none()
             if sealed is None:
                 return False
+            waits = (col(Run.batch_id) == batch.id, col(Run.status) == Status.QUEUED)
+            tx.execute(update(Run).where(*waits).values(hold=WAITS))
             tx.announce(ProjectChanged(batch.project_id))
             settle(tx, batch.id, now)
+        log.info("batch %s is sealed", batch.id)
         return True
 
     def abort(self, batch: Batch, now: datetime, because: str) -> bool:
         """End a batch that has not ended; False where it has."""
-        query = update(Batch).where(col(Batch.id) == batch.id, col(Batch.ended_at).is_(None))
+        return self._abort(batch, now, because, col(Batch.ended_at).is_(None))
+
+    def give_up(self, batch: Batch, now: datetime, because: str) -> bool:
+        """End a batch that still lacks items; False where it has ended or begun, or may begin."""
+        lacks = and_(col(Batch.status) == BatchStatus.PENDING, col(Batch.run_count) > _received())
+        return self._abort(batch, now, because, lacks)
+
+    def _abort(self, batch: Batch, now: datetime, because: str, if_: ColumnElement[bool]) -> bool:
+        query = update(Batch).where(col(Batch.id) == batch.id, if_)
         query = query.values(status=BatchStatus.ABORTED, because=because, ended_at=now)
         with self.stores.owner_of(batch.id).transaction() as tx:
             aborted = tx.execute(query.returning(col(Batch.id))).scalar_one_or_none()
             tx.announce(ProjectChanged(batch.project_id))
         return aborted is not None
 
-    def unsealed_since(self, moment: datetime) -> list[Batch]:
-        """Batches made before a moment that still wait for items."""
-        query = select_rows(Batch).where(
-            col(Batch.ended_at).is_(None),
-            col(Batch.status) == BatchStatus.PENDING,
-            col(Batch.created_at) <= moment,
+    def unsealed(self) -> list[tuple[Batch, int]]:
+        """Batches that have not begun, and how many items each has received."""
+        query = select(Batch, _received()).where(
+            col(Batch.ended_at).is_(None), col(Batch.status) == BatchStatus.PENDING
         )
         return self._everywhere(query)
 
@@ -179,6 +190,11 @@ class BatchLedger:
         """Everybody who was charged for a batch after a moment."""
         query = select_rows(Batch.created_by).where(col(Batch.created_at) > since).distinct()
         return set(self._everywhere(query))
+
+
+def _received() -> ColumnElement[int]:
+    items = select(func.count()).where(col(BatchItem.batch_id) == col(Batch.id))
+    return items.correlate(Batch).scalar_subquery()
 
 
 def _charged(person_id: str, since: datetime) -> Any:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, update
+from sqlalchemy import ColumnElement, and_, func, or_
 from sqlmodel import col, select
-from sqlmodel.sql.expression import SelectOfScalar
 
 from app.domain.batches import BatchStatus, Line
-from app.domain.lifecycle import LIVE
+from app.domain.lifecycle import LIVE, WAITING
 from app.domain.words import Status
 from app.records.batch_ledger import BatchLedger
-from app.records.feed import ProjectChanged
 from app.records.tables import Batch, BatchItem, Run
 
-WAITS = "waits for its turn in the batch"
+_NOT_DONE = [str(status) for status in (*WAITING, *LIVE)]
 
 
 class BatchQueue:
@@ -66,33 +65,29 @@ class BatchQueue:
         )
         return self._everywhere(query)
 
-    def left_behind(self) -> list[Run]:
-        """Waiting items of batches that were aborted before all of them were in."""
-        query = (
-            select(Run)
-            .join(Batch, col(Batch.id) == col(Run.batch_id))
-            .where(
-                col(Run.released_at).is_(None),
-                col(Run.status).in_([Status.QUEUED, Status.DELAYED]),
-                col(Batch.status) == BatchStatus.ABORTED,
-                col(Batch.sealed_at).is_(None),
-            )
-        )
-        return self._everywhere(query)
+    def left_behind(self) -> list[tuple[Run, Batch]]:
+        """Whatever waits or works still in batches that were aborted, the last first."""
+        query = _left_behind(select(Run, Batch))
+        return self._everywhere(query.order_by(col(Run.created_at).desc(), col(Run.id).desc()))
 
-    def let_wait(self, batch: Batch) -> None:
-        """Tell of a sealed batch's items that they wait for their turn only."""
-        of_batch = (col(Run.batch_id) == batch.id, col(Run.status) == Status.QUEUED)
-        with self._stores.owner_of(batch.id).transaction() as tx:
-            tx.execute(update(Run).where(*of_batch).values(hold=WAITS))
-            tx.announce(ProjectChanged(batch.project_id))
+    def has_left_behind(self) -> bool:
+        """True where there is anything of the kind."""
+        return bool(self._everywhere(_left_behind(select(Run.id)).limit(1)))
 
-    def _everywhere(self, query: SelectOfScalar[Run]) -> list[Run]:
-        found: list[Run] = []
+    def _everywhere(self, query: Any) -> list[Any]:
+        found: list[Any] = []
         for database in self._stores.holding_runs():
             with database.reading() as session:
                 found += session.exec(query).all()
         return found
+
+
+def _left_behind(query: Any) -> Any:
+    return query.join(Batch, col(Batch.id) == col(Run.batch_id)).where(
+        col(Run.released_at).is_(None),
+        col(Run.status).in_(_NOT_DONE),
+        col(Batch.status) == BatchStatus.ABORTED,
+    )
 
 
 def _may_go_on(now: datetime) -> ColumnElement[bool]:

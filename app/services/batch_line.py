@@ -9,14 +9,14 @@ from functools import partial
 from sqlmodel import Session
 
 from app.domain.batches import UNSEALED, in_turn
-from app.domain.lifecycle import DONE, Signal
-from app.domain.words import Cause, Status
+from app.domain.lifecycle import DONE
 from app.records import quarantine_ledger, run_ledger
 from app.records.batch_ledger import BatchLedger
 from app.records.batch_queue import BatchQueue
 from app.records.tables import Run
+from app.services.batch_ends import BatchEnds
 from app.services.floor import Ledgers
-from app.services.quarantine import Quarantine, Subject, of_run
+from app.services.quarantine import Quarantine, Subject
 
 ROUNDS = 50  # heads that end unstarted make room for the next, but no fill lasts for ever
 NOT_SENT = "its batch was not sent completely within 30 minutes"
@@ -26,12 +26,19 @@ class BatchLine:
     """Hands the sweep the items that may go on now, round robin over the batches."""
 
     def __init__(
-        self, ledgers: Ledgers, batches: BatchLedger, max_live_runs: int, quarantine: Quarantine
+        self,
+        ledgers: Ledgers,
+        batches: BatchLedger,
+        queue: BatchQueue,
+        ends: BatchEnds,
+        max_live_runs: int,
+        quarantine: Quarantine,
     ) -> None:
+        self.ends = ends
         self._runs = ledgers.runs
         self._projects = ledgers.projects
         self._batches = batches
-        self._queue = BatchQueue(batches)
+        self._queue = queue
         self._max_live_runs = max_live_runs
         self._quarantine = quarantine
 
@@ -40,7 +47,9 @@ class BatchLine:
 
         `start` takes an item, ends it or leaves it waiting; True where it was taken.
         """
-        self.end_unsealed(now)
+        self.settle_unsealed(now)
+        if self._queue.has_left_behind():
+            self.ends.request()
         for run in self._queue.overdue(now):
             start(run)
         taken = 0
@@ -61,18 +70,18 @@ class BatchLine:
             return None
         return f"waits for a free place in the repository: {active} of {most} runs are active"
 
-    def end_unsealed(self, now: datetime) -> int:
-        """Abort batches that were never completed, and end their items; how many of these."""
-        for batch in self._batches.unsealed_since(now - UNSEALED):
+    def settle_unsealed(self, now: datetime) -> None:
+        """Let those begin that are complete, and abort those that never were completed."""
+        for batch, received in self._batches.unsealed():
+            if received == batch.run_count:
+                # whoever brought its last item did not come to seal it
+                duty = partial(self._batches.seal, batch, now)
+            elif batch.created_at <= now - UNSEALED:
+                duty = partial(self._batches.give_up, batch, now, NOT_SENT)
+            else:
+                continue
             unsealed = Subject(quarantine_ledger.UNSEALED, batch.id, batch.id, batch.project_id)
-            abort = partial(self._batches.abort, batch, now, NOT_SENT)
-            self._quarantine.guard(unsealed, abort)
-        left = self._queue.left_behind()
-        ends = (partial(self._end, run, now) for run in left)
-        return sum(
-            bool(self._quarantine.guard(of_run("end", run), end))
-            for run, end in zip(left, ends, strict=True)
-        )
+            self._quarantine.guard(unsealed, duty)
 
     def _fill_round(self, now: datetime, start: Callable[[Run], bool | None]) -> tuple[int, bool]:
         taken, has_ended, full = 0, False, set[str]()
@@ -99,23 +108,3 @@ class BatchLine:
     def _waits_for_repository(self, run: Run) -> str | None:
         with self._runs.stores.looking() as session:
             return self.no_room(session, run)
-
-    def _end(self, run: Run, now: datetime) -> bool:
-        batch = self._batches.find(run.batch_id or "")
-        because = (batch and batch.because) or NOT_SENT
-        columns = {"cause": Cause.LAUNCH_FAILED, "because": because, "hold": None}
-        with self._runs.stores.owner_of(run.id).transaction() as tx:
-            if run.status == Status.DELAYED:
-                due = self._runs.move(tx, run, Signal.DUE, now=now, kind="note", sentence=because)
-                run = due or run
-            self._runs.move(
-                tx,
-                run,
-                Signal.REFUSED,
-                now=now,
-                kind="reaped",
-                sentence=because,
-                released_at=now,
-                **columns,
-            )
-        return True

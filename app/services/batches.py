@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -27,7 +26,6 @@ from app.failpoints import reach
 from app.records import batch_ledger
 from app.records.batch_ledger import BatchLedger
 from app.records.batch_pages import BadCursor, BatchPage, list_batches
-from app.records.batch_queue import BatchQueue
 from app.records.database import Transaction
 from app.records.tables import Batch, Project, Run
 from app.services.keys import Limits
@@ -36,8 +34,6 @@ from app.services.quota import FreePlace, Place, Places, Window
 from app.services.refused_items import RefusedItems
 from app.services.submits import Asker, Order
 from app.services.trigger import TriggerDesk
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -93,16 +89,17 @@ class BatchDesk:
         refused: RefusedItems,
         limits: Limits,
         on_sealed: Callable[[], None],
+        on_aborted: Callable[[], None],
     ) -> None:
         self.ledger = ledger
         self._places = places
         self._most = most
-        self._queue = BatchQueue(ledger)
         self._checks = checks
         self._trigger = trigger
         self._refused = refused
         self._limits = limits
         self._on_sealed = on_sealed
+        self._on_aborted = on_aborted
 
     def find(self, batch_id: str) -> Batch:
         """One batch. Raises NotFound."""
@@ -250,11 +247,19 @@ class BatchDesk:
         batch = self.find(batch_id)
         missing = len(self.ledger.missing(batch))
         if not missing and self.ledger.seal(batch, now):
-            self._queue.let_wait(batch)
-            log.info("batch %s is sealed", batch_id)
             self._on_sealed()
         received = batch.run_count - missing
         return Receipt(not missing, batch.run_count, received)
+
+    # --- ended ---------------------------------------------------------------------------------
+
+    def stop(self, batch_id: str, because: str, now: datetime) -> Batch:
+        """Abort a batch; whatever waits or works in it is ended. Raises NotFound, AlreadyEnded."""
+        if not self.ledger.abort(self.find(batch_id), now, because):
+            raise AlreadyEnded("This batch has already ended.")
+        reach("batch_aborted")
+        self._on_aborted()
+        return self.find(batch_id)
 
 
 def _same(held: Batch, asked: Batch) -> Batch:

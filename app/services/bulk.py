@@ -19,8 +19,7 @@ from app.records.feed import Numbered, RunChanged
 from app.records.run_ledger import RunLedger
 from app.records.run_pages import list_runs
 from app.records.run_walks import RunFilter
-from app.records.tables import Batch, Bulk, BulkItem, Run
-from app.services.batches import BatchDesk
+from app.records.tables import Bulk, BulkItem, Run
 from app.services.quarantine import Quarantine, Subject
 from app.services.retry import RetryDesk, Wishes
 from app.services.run_locks import Locks
@@ -44,8 +43,6 @@ class Hands:
     runs: RunLedger
     stopper: Stopper
     retry: RetryDesk
-    batches: BatchDesk
-    end_unsealed: Callable[[], None]
 
 
 class BulkDesk:
@@ -85,13 +82,6 @@ class BulkDesk:
         self, action: BulkAction, wanted: RunFilter, because: str, asker: Asker, now: datetime
     ) -> Bulk:
         """Freeze which runs it is about, and begin. Raises Invalid where no filter is named."""
-        bulk = self._add(action, wanted, because, asker, now)
-        self.request()
-        return bulk
-
-    def _add(
-        self, action: BulkAction, wanted: RunFilter, because: str, asker: Asker, now: datetime
-    ) -> Bulk:
         asked = {name: it for name, it in wanted.__dict__.items() if it}
         if not asked:
             raise Invalid.field("filter", "Say which runs: name a project, a batch or a state.")
@@ -108,6 +98,7 @@ class BulkDesk:
         if not run_ids:
             bulk.status, bulk.ended_at = BulkStatus.COMPLETED, now
         self.ledger.insert(bulk, run_ids)
+        self.request()
         return bulk
 
     def abort(self, bulk_id: str, now: datetime) -> Bulk:
@@ -116,26 +107,6 @@ class BulkDesk:
         if not self.ledger.end(bulk_id, BulkStatus.ABORTED, now):
             raise AlreadyEnded("This is over already.")
         return self.find(bulk_id)
-
-    def stop_batch(self, batch_id: str, because: str, asker: Asker, now: datetime) -> Batch:
-        """Abort a batch and stop whatever it has running or waiting. Raises AlreadyEnded."""
-        batches = self._hands.batches
-        batch = batches.find(batch_id)
-        if batch.ended_at is not None:
-            raise AlreadyEnded("This batch has already ended.")
-        stop = (BulkAction.STOP, RunFilter(batch_id=batch_id), because, asker, now)
-        if batch.sealed_at is not None:
-            # first who stops its runs: of a batch that is aborted nobody would
-            self._add(*stop)
-        if not batches.ledger.abort(batch, now, because):
-            raise AlreadyEnded("This batch has already ended.")
-        aborted = batches.find(batch_id)
-        if aborted.sealed_at is None:
-            self._hands.end_unsealed()
-        elif batch.sealed_at is None:
-            self._add(*stop)
-        self.request()
-        return batches.find(batch_id)
 
     def _frozen(self, action: BulkAction, wanted: RunFilter) -> list[str]:
         found: list[Run] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import pytest
 
 from app.cli.connection import connect
 from tests.cli.live_shell import LiveShell
+from tests.cli.recorded_server import RecordedServer
+from tests.cli.recordings import a_project
+from tests.cli.shells import Ended
 
 QUICK: dict[str, Any] = {"depth_level": "quick", "delivers": "report"}
 
@@ -94,3 +98,22 @@ def test_a_file_that_makes_no_sense_names_its_line_and_makes_nothing(
     done = live.run("batch", str(file), "-p", "shop")
     assert (done.code, done.out) == (2, "")
     assert sentence in " ".join(done.err.split())
+
+
+def test_a_complete_batch_that_nobody_sealed_is_asked_to_begin(
+    here: Callable[..., Ended], server: RecordedServer, tmp_path: Path
+) -> None:
+    told = {"id": "batch_1", "run_count": 1, "label": "Processing", "waiting": 1, "cost_usd": None}
+    told |= dict.fromkeys(("delivered", "no_change", "failed", "held", "stopped", "live"), 0)
+    server.on("GET", "/projects", {"items": [a_project(name="shop")]})
+    server.on("POST", "/batches", {"id": "batch_1", "run_count": 1, "replayed": True})
+    unsealed = told | {"status": "pending", "missing": []}
+    sealed = told | {"status": "processing", "missing": []}
+    server.on("GET", "/batches/batch_1", unsealed, sealed)
+    taken = {"items": [], "sealed": True, "expected": 1, "received": 1}
+    server.on("POST", "/batches/batch_1/items", taken)
+    done = here("batch", write(tmp_path, {"task": "please look"}), "-p", "shop")
+    assert (done.code, done.out) == (0, "batch_1\n")
+    [asked] = server.calls("POST", "/batches/batch_1/items")
+    assert asked.body is None
+    assert done.err.splitlines()[-1] == "Processing · 1 waiting"

@@ -90,7 +90,7 @@ MANY_CALLS = (
     Call("GET", "/batches/{batch_id}", RUNS, tells=CONTROL, may_know=True),
     Call("GET", "/batches/{batch_id}/items", RUNS, tells=CONTROL, may_know=True),
     Call("POST", "/batches/{batch_id}/items", BOTH, body=LINE, headers=NDJSON, ids=UNSEALED),
-    Call("POST", "/batches/{batch_id}/stop", BOTH),
+    Call("POST", "/batches/{batch_id}/stop", RUNS, tells=CONTROL, may_know=True),
     Call("GET", "/bulk", CONTROL),
     Call("POST", "/bulk", BOTH, 202, {"action": "stop", "filter": IN_PROJECT}),
     Call("GET", "/bulk/{bulk_id}", CONTROL),

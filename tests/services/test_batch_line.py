@@ -187,9 +187,11 @@ def test_of_many_that_are_stopped_those_that_work_are_the_first(
     project = plane.add_project(world)
     batch = a_batch(plane, project, 6)
     busy = {run.id for run in live(plane)}
-    plane.services.bulk.stop_batch(batch.id, "enough", plane.asker(), plane.clock())
+    wanted = RunFilter(batch_id=batch.id)
+    bulk = plane.services.bulk.order(
+        BulkAction.STOP, wanted, "enough", plane.asker(), plane.clock()
+    )
     plane.rest()
-    bulk = plane.services.bulk.ledger.newest(1)[0]
     told = plane.services.bulk.ledger.items(bulk.id, after=-1, limit=100)
     assert {item.run_id for item in told[:2]} == busy
     assert {(run.status, run.because) for run in items(plane, batch)} == {("stopped", "enough")}

@@ -93,13 +93,13 @@ def test_a_batch_that_cannot_be_aborted_lets_others_end_and_leaves_with_its_own_
 ) -> None:
     project = plane.add_project(world)
     sick, well = (a_batch(plane, project, 2, sent=1) for _ in range(2))
-    poisoned = poison(monkeypatch, plane.services.sweep._batches._batches, "abort", sick.id)
+    poisoned = poison(monkeypatch, plane.services.sweep._batches._batches, "give_up", sick.id)
     plane.clock.advance(3600)
     tick(plane, MOST_TRIES)
     assert plane.services.batches.find(well.id).status == "aborted"
     assert keys(plane) == [f"batch.{sick.id}"]
     poisoned.is_mended = True
-    plane.services.bulk.stop_batch(sick.id, "not wanted", plane.asker(), plane.clock())
+    plane.services.batches.stop(sick.id, "not wanted", plane.clock())
     tick(plane, 1)
     assert plane.services.quarantine.known() == []
 

@@ -1,0 +1,98 @@
+"""What is left in batches that were aborted: who works is stopped, who waits is ended."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from functools import partial
+
+from app.domain.lifecycle import WAITING, Signal
+from app.domain.words import Cause
+from app.errors import AlreadyEnded
+from app.records.batch_queue import BatchQueue
+from app.records.run_ledger import RunLedger
+from app.records.tables import Batch, Run
+from app.services.quarantine import Quarantine, of_run
+from app.services.stopping import Stopper
+from app.services.workers import Workers
+
+log = logging.getLogger(__name__)
+
+
+class BatchEnds:
+    """Ends the runs of aborted batches; the abort alone says so, whoever wrote it and died."""
+
+    def __init__(
+        self,
+        runs: RunLedger,
+        queue: BatchQueue,
+        stopper: Stopper,
+        workers: Workers,
+        quarantine: Quarantine,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._runs = runs
+        self._queue = queue
+        self._stopper = stopper
+        self._workers = workers
+        self._quarantine = quarantine
+        self._clock = clock
+        self._guard = threading.Lock()
+        self._is_wanted = False
+        self._is_running = False
+
+    def request(self) -> None:
+        """End them soon; whoever asks meanwhile makes it go round once more."""
+        with self._guard:
+            self._is_wanted = True
+            if self._is_running:
+                return
+            self._is_running = True
+        self._workers.submit(self._go_round)
+
+    def _go_round(self) -> None:
+        while True:
+            with self._guard:
+                if not self._is_wanted:
+                    self._is_running = False
+                    return
+                self._is_wanted = False
+            try:
+                self.end_once()
+            except Exception:
+                log.exception("aborted batches were not ended; the next sweep tries again")
+
+    def end_once(self) -> None:
+        """End what aborted batches have left: what works first, of what waits the last first."""
+        left = self._queue.left_behind()
+        for run, batch in sorted(left, key=lambda one: one[0].status in WAITING):
+            self._quarantine.guard(of_run("end", run), partial(self._end, run, batch))
+
+    def _end(self, run: Run, batch: Batch) -> bool:
+        because = batch.because or "its batch was aborted"
+        if run.status in WAITING and batch.sealed_at is None:
+            self._refuse(run, because)
+        else:
+            # who ended meanwhile needs nobody
+            with suppress(AlreadyEnded):
+                self._stopper.stop(run.id, because, self._clock())
+        return True
+
+    def _refuse(self, run: Run, because: str) -> None:
+        now, columns = self._clock(), {"cause": Cause.LAUNCH_FAILED, "because": because}
+        with self._runs.stores.owner_of(run.id).transaction() as tx:
+            due = self._runs.move(tx, run, Signal.DUE, now=now, kind="note", sentence=because)
+            self._runs.move(
+                tx,
+                due or run,
+                Signal.REFUSED,
+                now=now,
+                kind="reaped",
+                sentence=because,
+                released_at=now,
+                hold=None,
+                **columns,
+            )

@@ -1,0 +1,137 @@
+"""How a batch begins or ends whatever happens to whoever sends or stops it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from app.domain.words import Depth
+from app.errors import AlreadyEnded
+from app.failpoints import FailpointHit
+from app.records.batch_ledger import BatchLedger
+from app.records.tables import Batch, Project, Run
+from app.services.batches import Item
+from app.services.submits import Order
+from tests.fake_planes import FakePlane
+from tests.fakes import World
+from tests.services.batching import a_batch
+from tests.services.splits import Planes
+
+
+def items(plane: FakePlane, batch: Batch) -> list[Run]:
+    ledger = plane.services.batches.ledger
+    return [run for _, run in ledger.items(batch.id, after=-1, limit=1000)]
+
+
+def told(plane: FakePlane, batch: Batch) -> set[tuple[str, str | None]]:
+    return {(run.status, run.because) for run in items(plane, batch)}
+
+
+def complete_but_unsealed(plane: FakePlane, project: Project) -> Batch:
+    """A batch with every item in, whose sender died before it was sealed."""
+    desk, now = plane.services.batches, plane.clock()
+    batch = desk.open(project.id, 2, None, plane.asker(), now).batch
+    for index in range(2):
+        order = Order(project.id, Depth.QUICK, "auto", task=f"part {index}")
+        desk.take(batch, Item(index, order), plane.asker(), now)
+    return batch
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_a_stop_that_is_cut_is_finished_by_the_next_server(
+    planes: Planes, world: World, monkeypatch: pytest.MonkeyPatch, split: bool
+) -> None:
+    plane = planes(split=split, max_live_runs=1)
+    project = plane.add_project(world)
+    batch = a_batch(plane, project, 4)
+    monkeypatch.setenv("RUNYARD_FAILPOINT", "batch_aborted:raise")
+    with pytest.raises(FailpointHit):
+        plane.services.batches.stop(batch.id, "enough", plane.clock())
+    monkeypatch.delenv("RUNYARD_FAILPOINT")
+    assert [run.status for run in items(plane, batch)] == ["running", *["queued"] * 3]
+    with pytest.raises(AlreadyEnded):
+        plane.services.batches.stop(batch.id, "again", plane.clock())
+    later = planes(split=split, max_live_runs=1)
+    later.tick()
+    assert told(later, batch) == {("stopped", "enough")}
+    assert later.ledgers.runs.open_runs() == []
+
+
+def test_a_stop_ends_what_a_sweep_took_in_the_same_moment(planes: Planes, world: World) -> None:
+    plane = planes(split=False, max_live_runs=2)
+    project = plane.add_project(world)
+    batch = a_batch(plane, project, 4)
+    first = items(plane, batch)[2]
+    plane.services.batches.ledger.abort(batch, plane.clock(), "enough")
+    # read as waiting before the abort, taken after it
+    for run in plane.ledgers.runs.open_runs():
+        if run.status == "running":
+            world.end(run.id, 1)
+            plane.reaper.reap_once(run.id)
+    plane.services.sweep._start(first, plane.clock())
+    plane.rest()
+    plane.tick()
+    assert [run.status for run in items(plane, batch)] == ["died", "died", "stopped", "stopped"]
+
+
+def test_a_batch_that_is_sealed_while_somebody_stops_it_leaves_nothing_behind(
+    planes: Planes, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plane = planes(split=False, max_live_runs=1)
+    batch = complete_but_unsealed(plane, plane.add_project(world))
+    seal_before(monkeypatch, "abort")
+    plane.services.batches.stop(batch.id, "enough", plane.clock())
+    plane.rest()
+    assert plane.services.batches.find(batch.id).status == "aborted"
+    assert told(plane, batch) == {("stopped", "enough")}
+
+
+def test_a_batch_that_is_sealed_at_the_end_of_its_half_hour_is_not_aborted(
+    planes: Planes, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plane = planes(split=False, max_live_runs=1)
+    project = plane.add_project(world)
+    desk = plane.services.batches
+    batch = a_batch(plane, project, 2, sent=1)
+    real = BatchLedger.give_up
+
+    def late(self: BatchLedger, one: Batch, now: datetime, because: str) -> bool:
+        order = Order(project.id, Depth.QUICK, "auto", task="the last one")
+        desk.take(one, Item(1, order), plane.asker(), now)
+        return real(self, one, now, because)
+
+    plane.clock.advance(1801)
+    with monkeypatch.context() as patched:
+        patched.setattr(BatchLedger, "give_up", late)
+        plane.tick()
+    assert desk.find(batch.id).status == "pending", "its last item came in time"
+    plane.tick()
+    assert desk.find(batch.id).status == "processing"
+
+
+def test_a_complete_batch_whose_sender_died_begins_with_the_next_sweep(
+    planes: Planes, world: World
+) -> None:
+    plane = planes(max_live_runs=1)
+    batch = complete_but_unsealed(plane, plane.add_project(world))
+    plane.clock.advance(3600)  # however late: it was sent completely
+    later = planes(max_live_runs=1)
+    later.clock.advance(3600)
+    later.tick()
+    assert later.services.batches.find(batch.id).status == "processing"
+    assert [(run.status, run.hold) for run in items(later, batch)] == [
+        ("running", None),
+        ("queued", "waits for its turn in the batch"),
+    ]
+
+
+def seal_before(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Let another stream bring the seal between the look at a batch and what is done to it."""
+    real = getattr(BatchLedger, name)
+
+    def late(self: BatchLedger, batch: Batch, now: datetime, because: str) -> bool:
+        self.seal(batch, now)
+        return bool(real(self, batch, now, because))
+
+    monkeypatch.setattr(BatchLedger, name, late)
