@@ -46,6 +46,8 @@ class RunFilter:
     branch: str | None = None
     text: str | None = None
     batch_id: str | None = None
+    # True for those alone that no other run has repeated
+    is_last_try: bool = False
 
 
 def walks(wanted: RunFilter, walk: Walk) -> list[Select[Any, Any]]:
@@ -92,6 +94,8 @@ def _passing(wanted: RunFilter, statuses: list[str] | None, runs: FromClause) ->
         )
     if wanted.batch_id:
         found.append(columns.batch_id == wanted.batch_id)
+    if wanted.is_last_try:
+        found.append(columns.retried_by.is_(None))
     return found
 
 
@@ -117,7 +121,7 @@ def _newest(project_id: str | None) -> FromClause:
     """The newest runs, with what is looked at of them."""
     runs = RUNS.c
     looked_at = (runs.id, runs.created_at, runs.title, runs.project_id, runs.status, runs.trigger)
-    query = select(*looked_at, runs.branch_name, runs.work_branch, runs.batch_id)
+    query = select(*looked_at, runs.branch_name, runs.work_branch, runs.batch_id, runs.retried_by)
     if project_id:
         query = query.where(runs.project_id == project_id)
     query = query.order_by(runs.created_at.desc(), runs.id.desc())

@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.domain.batches import BulkAction, BulkState, BulkStatus
-from app.domain.lifecycle import DONE, WAITING
-from app.domain.words import Status, Trigger
+from app.domain.words import Trigger
 from app.errors import AlreadyEnded, ConcurrencyLimit, Invalid, NotFound, RateLimited, Refusal
 from app.failpoints import reach
 from app.records.bulk_ledger import BulkLedger
 from app.records.database import DatabaseSilent
 from app.records.feed import Numbered, RunChanged
 from app.records.run_ledger import RunLedger
-from app.records.run_pages import list_runs
 from app.records.run_walks import RunFilter
 from app.records.tables import Bulk, BulkItem, Run
+from app.services.bulk_choice import runs_meant
 from app.services.quarantine import Quarantine, Subject
 from app.services.retry import RetryDesk, Wishes
 from app.services.run_locks import Locks
@@ -28,7 +27,6 @@ from app.services.submits import Asker
 from app.services.workers import Workers
 
 log = logging.getLogger(__name__)
-MAX_RUNS = 10_000
 PAGE = 100
 WINDOW_FULL = "Rate limit reached. It goes on once the window has room again."
 SILENT = "A database does not answer; it goes on once it does."
@@ -94,7 +92,7 @@ class BulkDesk:
             created_by=asker.person_id,
             created_at=now,
         )
-        run_ids = self._frozen(action, wanted)
+        run_ids = runs_meant(self.ledger.stores, action, wanted)
         if not run_ids:
             bulk.status, bulk.ended_at = BulkStatus.COMPLETED, now
         self.ledger.insert(bulk, run_ids)
@@ -107,22 +105,6 @@ class BulkDesk:
         if not self.ledger.end(bulk_id, BulkStatus.ABORTED, now):
             raise AlreadyEnded("This is over already.")
         return self.find(bulk_id)
-
-    def _frozen(self, action: BulkAction, wanted: RunFilter) -> list[str]:
-        found: list[Run] = []
-        cursor = None
-        while True:
-            page = list_runs(self.ledger.stores, wanted, limit=PAGE, cursor=cursor)
-            found += [run for run in page.items if _is_meant(action, run)]
-            if len(found) > MAX_RUNS:
-                raise Invalid.field("filter", f"More than {MAX_RUNS} runs: narrow the filter.")
-            cursor = page.next_cursor
-            if cursor is None:
-                break
-        if action is BulkAction.RETRY:
-            return [run.id for run in reversed(found)]
-        # what works is stopped first, then what came last, before it begins
-        return [run.id for run in sorted(found, key=lambda run: run.status in WAITING)]
 
     # --- carried out ---------------------------------------------------------------------------
 
@@ -258,10 +240,3 @@ def _is_full(bulk: Bulk, full: set[str]) -> bool:
     """True where nothing of the order has room: the person, or its only project, has none."""
     is_of_one = bool(bulk.wanted.get("project_id") or bulk.wanted.get("batch_id"))
     return bulk.created_by in full or (is_of_one and bool(full))
-
-
-def _is_meant(action: BulkAction, run: Run) -> bool:
-    if action is BulkAction.STOP:
-        return run.status not in DONE
-    is_over = run.status in DONE and run.status != Status.SUCCEEDED
-    return is_over and run.retried_by is None
