@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 from tests.repositories import make_origin
 from tests.servers import RunyardServer, running_server, wait_for
@@ -120,11 +121,22 @@ class Workshop:
 def open_workshop(folder: Path, **settings: str) -> Iterator[Workshop]:
     """A workshop for the length of a module; `settings` are environment variables."""
     (folder / "data").mkdir(mode=0o700)
-    with (
-        running_server(folder / "data", **PLENTY | settings) as server,
-        server.client() as api,
-    ):
-        yield Workshop(server, api, folder)
+    try:
+        with (
+            running_server(folder / "data", **PLENTY | settings) as server,
+            server.client() as api,
+        ):
+            yield Workshop(server, api, folder)
+    finally:
+        _end_agents(folder)
+
+
+def _end_agents(folder: Path) -> None:
+    """Agents outlive their server; those of a workshop that is closed are waited for by nobody."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if any(str(folder) in word for word in process.cmdline()):
+                process.kill()
 
 
 def at_once(count: int, call: Callable[[int], httpx.Response]) -> list[httpx.Response]:
