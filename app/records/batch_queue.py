@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,25 @@ from app.records.tables import Batch, BatchItem, Run
 _NOT_DONE = [str(status) for status in (*WAITING, *LIVE)]
 
 
+@dataclass(frozen=True)
+class Met:
+    """What one fill has met and left waiting: neither it nor its like is looked at once more."""
+
+    runs: set[str] = field(default_factory=set)
+    projects: set[str] = field(default_factory=set)
+    # of a project: agent and model, which share an account and its limit
+    kinds: dict[str, set[tuple[str, str | None]]] = field(default_factory=dict)
+
+    def add_kind(self, run: Run) -> None:
+        """Whoever is for the same agent and model waits for the same."""
+        self.kinds.setdefault(run.project_id, set()).add((run.agent, run.model))
+
+    def covers(self, run: Run) -> bool:
+        """True where this one would wait, too."""
+        is_kind = (run.agent, run.model) in self.kinds.get(run.project_id, ())
+        return is_kind or run.id in self.runs or run.project_id in self.projects
+
+
 class BatchQueue:
     """What sealed batches have waiting."""
 
@@ -25,15 +44,13 @@ class BatchQueue:
         self._ledger = ledger
         self._stores = ledger.stores
 
-    def lines(self, now: datetime, *, at_most: int, but: Collection[str] = ()) -> list[Line[Run]]:
+    def lines(self, now: datetime, *, at_most: int, but: Met) -> list[Line[Run]]:
         """Of every sealed batch the first items that may go on, at most so many of each.
 
-        Those of `but` are passed over.
+        What `but` covers is passed over.
         """
-        free = _may_go_on(now)
-        if but:
-            free = and_(free, col(Run.id).not_in(but))
-        lines = [self._line(batch, free, at_most) for batch in self._ledger.unfinished()]
+        batches = [one for one in self._ledger.unfinished() if one.project_id not in but.projects]
+        lines = [self._line(one, _may_go_on(now, one, but), at_most) for one in batches]
         return [line for line in lines if line.items]
 
     def _line(self, batch: Batch, free: ColumnElement[bool], at_most: int) -> Line[Run]:
@@ -90,6 +107,11 @@ def _left_behind(query: Any) -> Any:
     )
 
 
-def _may_go_on(now: datetime) -> ColumnElement[bool]:
+def _may_go_on(now: datetime, batch: Batch, but: Met) -> ColumnElement[bool]:
     is_due = and_(col(Run.status) == Status.DELAYED, col(Run.due_at) <= now)
-    return or_(col(Run.status) == Status.QUEUED, is_due)
+    found = [or_(col(Run.status) == Status.QUEUED, is_due)]
+    if but.runs:
+        found.append(col(Run.id).not_in(but.runs))
+    for agent, model in but.kinds.get(batch.project_id, ()):
+        found.append(or_(col(Run.agent) != agent, col(Run.model).is_distinct_from(model)))
+    return and_(*found)

@@ -9,16 +9,16 @@ from functools import partial
 from sqlmodel import Session
 
 from app.domain.batches import UNSEALED, in_turn
-from app.domain.lifecycle import DONE
+from app.domain.lifecycle import WAITING
 from app.records import quarantine_ledger, run_ledger
 from app.records.batch_ledger import BatchLedger
-from app.records.batch_queue import BatchQueue
+from app.records.batch_queue import BatchQueue, Met
 from app.records.tables import Run
 from app.services.batch_ends import BatchEnds
 from app.services.floor import Ledgers
 from app.services.quarantine import Quarantine, Subject
 
-ROUNDS = 50  # heads that end unstarted make room for the next, but no fill lasts for ever
+ROUNDS = 50  # heads that end or wait by themselves let the next pass, but no fill lasts for ever
 NOT_SENT = "its batch was not sent completely within 30 minutes"
 
 
@@ -52,11 +52,11 @@ class BatchLine:
             self.ends.request()
         for run in self._queue.overdue(now):
             start(run)
-        taken = 0
+        taken, met = 0, Met(runs=set(self._quarantine.ids_held("start")))
         for _ in range(ROUNDS):
-            more, has_ended = self._fill_round(now, start)
+            more, goes_on = self._fill_round(now, start, met)
             taken += more
-            if not has_ended:
+            if not goes_on:
                 break
         return taken
 
@@ -83,23 +83,34 @@ class BatchLine:
             unsealed = Subject(quarantine_ledger.UNSEALED, batch.id, batch.id, batch.project_id)
             self._quarantine.guard(unsealed, duty)
 
-    def _fill_round(self, now: datetime, start: Callable[[Run], bool | None]) -> tuple[int, bool]:
-        taken, has_ended, full = 0, False, set[str]()
-        held = self._quarantine.ids_held("start")
-        for run in in_turn(self._queue.lines(now, at_most=self._max_live_runs, but=held)):
+    def _fill_round(
+        self, now: datetime, start: Callable[[Run], bool | None], met: Met
+    ) -> tuple[int, bool]:
+        """How many were taken, and whether there may be more behind those that were not."""
+        taken, goes_on = 0, False
+        for run in in_turn(self._queue.lines(now, at_most=self._max_live_runs, but=met)):
             if self._is_full():
                 return taken, False
-            if run.project_id in full:
+            if met.covers(run):
                 continue
             if hold := self._waits_for_repository(run):
-                full.add(run.project_id)
+                met.projects.add(run.project_id)
                 self._runs.note_hold(run, hold)
-            elif start(run):
+                continue
+            is_taken = start(run)
+            if is_taken:
                 taken += 1
-            else:
-                latest = self._runs.find(run.id)
-                has_ended |= latest is None or latest.status in DONE
-        return taken, has_ended
+                continue
+            goes_on = True
+            if is_taken is None:
+                met.runs.add(run.id)
+            elif self._still_waits(run):
+                met.add_kind(run)
+        return taken, goes_on
+
+    def _still_waits(self, run: Run) -> bool:
+        latest = self._runs.find(run.id)
+        return latest is not None and latest.status in WAITING
 
     def _is_full(self) -> bool:
         with self._runs.stores.looking() as session:

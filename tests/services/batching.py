@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from app.domain.words import Depth
@@ -12,12 +13,20 @@ from tests.fake_planes import FakePlane
 
 
 def a_batch(
-    plane: FakePlane, project: Project, count: int, *, sent: int | None = None, **more: Any
+    plane: FakePlane,
+    project: Project,
+    count: int,
+    *,
+    sent: int | None = None,
+    models: Sequence[str] = (),
+    **more: Any,
 ) -> Batch:
-    """A batch with so many of its items in."""
+    """A batch with so many of its items in, each for its own model where some are named."""
     desk, now = plane.services.batches, plane.clock()
     batch = desk.open(project.id, count, None, plane.asker(), now).batch
     for index in range(count if sent is None else sent):
+        if models:
+            more["model"] = models[index]
         order = Order(project.id, Depth.QUICK, "auto", task=f"part {index}", **more)
         desk.take(batch, Item(index, order), plane.asker(), plane.clock())
         plane.clock.advance(0.001)

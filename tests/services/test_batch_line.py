@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from app.domain.words import Depth, Trigger
 from app.errors import BatchOverQuota, KeyTaken, RateLimited
 from app.records.batch_ledger import Spent
 from app.records.run_walks import RunFilter
-from app.records.tables import Batch, Run
+from app.records.tables import AccountHold, Batch, Run
 from app.services.batch_quota import room_at
 from app.services.submits import Order
 from tests.fake_planes import FakePlane
@@ -119,6 +119,64 @@ def test_nothing_starts_before_the_seal_and_after_half_an_hour_nothing_ever_will
     assert given_up.status == "aborted"
     told = {(run.status, run.because) for run in items(plane, batch)}
     assert told == {("not_started", "its batch was not sent completely within 30 minutes")}
+
+
+def test_items_of_an_account_that_is_held_let_those_of_others_pass(
+    plane: FakePlane, world: World
+) -> None:
+    project = plane.add_project(world)
+    account = plane.services.limits._agents.account(project.agent)
+    now = plane.clock()
+    with plane.stores.control.transaction() as tx:
+        tx.add(
+            AccountHold(
+                agent=project.agent,
+                account=account,
+                family="opus",
+                since=now,
+                until=now + timedelta(hours=5),
+                evidence="told by a test",
+                run_id="run_0",
+            )
+        )
+    models = ["claude-opus-4"] * 40 + ["claude-sonnet-4"] * 3
+    batch = a_batch(plane, project, len(models), models=models)
+    plane.tick()
+    told = items(plane, batch)
+    assert "limit" in str(told[0].hold)
+    assert {run.model for run in live(plane)} == {"claude-sonnet-4"}
+    assert [run.status for run in told[40:]] == ["running", "running", "queued"]
+    finish(plane, world)
+    assert items(plane, batch)[42].status == "running"
+    assert {run.status for run in items(plane, batch)[:40]} == {"queued"}
+
+
+@pytest.mark.expects_error_log
+def test_items_that_cannot_be_decided_upon_let_others_pass_and_keep_their_place(
+    plane: FakePlane, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = plane.add_project(world)
+    with monkeypatch.context() as patched:
+        refuse_start_of(patched, plane, *(f"part {index}" for index in range(5)))
+        batch = a_batch(plane, project, 9)
+        plane.tick()
+        assert [run.task for run in live(plane)] == ["part 5", "part 6"]
+        assert plane.services.quarantine.known() == [], "nothing is known of them"
+    finish(plane, world)
+    assert [run.task for run in live(plane)] == ["part 0", "part 1"]
+    assert {run.status for run in items(plane, batch)[2:5]} == {"queued"}
+
+
+def refuse_start_of(patched: pytest.MonkeyPatch, plane: FakePlane, *tasks: str) -> None:
+    """Let what a start asks for some items not answer."""
+    real = plane.services.sweep._take
+
+    def take(run: Run, now: datetime) -> bool:
+        if run.task in tasks:
+            raise OSError("does not answer")
+        return real(run, now)
+
+    patched.setattr(plane.services.sweep, "_take", take)
 
 
 def test_an_item_expires_wherever_it_stands_in_the_line(plane: FakePlane, world: World) -> None:
