@@ -20,7 +20,7 @@ from app.records.run_walks import RunFilter
 from app.records.tables import Bulk, BulkItem, Run
 from app.services.bulk_choice import runs_meant
 from app.services.quarantine import Quarantine, Subject
-from app.services.retry import RetryDesk, Wishes
+from app.services.retry import AlreadyRepeated, RetryDesk
 from app.services.run_locks import Locks
 from app.services.stopping import Stopper
 from app.services.submits import Asker
@@ -233,7 +233,10 @@ class BulkDesk:
             return run.retried_by
         key = f"{bulk.id}.{item.position}"
         asker = Asker(bulk.created_by, Trigger.RETRY, key, bulk.correlation_id, self._provenance)
-        return self._hands.retry.retry(run.id, Wishes(), asker, now).run.id
+        try:
+            return self._hands.retry.retry_once(run.id, asker, now).run.id
+        except AlreadyRepeated as repeated:
+            return repeated.run_id
 
 
 def _is_full(bulk: Bulk, full: set[str]) -> bool:

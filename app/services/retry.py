@@ -56,6 +56,14 @@ class GoingOn:
     also: Also
 
 
+class AlreadyRepeated(Exception):
+    """Another run repeats this one: `run_id`."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(run_id)
+        self.run_id = run_id
+
+
 class RetryDesk:
     """Where runs that are over are ordered again; they are accepted like every other."""
 
@@ -85,6 +93,11 @@ class RetryDesk:
         asker = replace(asker, trigger=Trigger.RETRY)
         return self._repeat(run_id, wishes, ("retry",), asker, now)
 
+    def retry_once(self, run_id: str, asker: Asker, now: datetime) -> Accepted:
+        """The same for a run that nothing has repeated yet. Raises AlreadyRepeated, too."""
+        asker = replace(asker, trigger=Trigger.RETRY)
+        return self._repeat(run_id, Wishes(), ("retry",), asker, now, only_once=True)
+
     def resume(self, run_id: str, going_on: GoingOn, asker: Asker, now: datetime) -> Accepted:
         """The same for a run that a usage limit ended: it charges nobody's quota."""
         asker = replace(asker, trigger=Trigger.RESUME, is_charged=False)
@@ -98,6 +111,8 @@ class RetryDesk:
         asker: Asker,
         now: datetime,
         going_on: GoingOn | None = None,
+        *,
+        only_once: bool = False,
     ) -> Accepted:
         first = self._find(run_id)
         order = _same_again(first, wishes, asked)
@@ -109,6 +124,8 @@ class RetryDesk:
             # whoever delivered or discarded what it left is done by now, or comes after us
             first = self._find(run_id)
             _refuse_live(first)
+            if only_once:
+                _refuse_repeated(first)
             again = self._again(first, project, wishes.source)
             branch = again.branch or _shared_branch(project, first)
             self._refuse_open_change(project, branch)
@@ -116,7 +133,7 @@ class RetryDesk:
             also = going_on.also if going_on else None
             order = replace(order, again=_going_on(again, going_on))
             reach("claim.after_select")
-            still = _is_free(first.issue)
+            still = _is_still_so(first, only_once=only_once)
             return self._trigger.accept(order, asker, now, still=still, also=also)
 
     def _find(self, run_id: str) -> Run:
@@ -257,8 +274,18 @@ def _refuse_live(first: Run) -> None:
         raise StillLive("This run's processes are still being ended. Retry it in a moment.")
 
 
-def _is_free(issue: int | None) -> Still:
+def _refuse_repeated(first: Run | None) -> None:
+    if first is not None and first.retried_by is not None:
+        raise AlreadyRepeated(first.retried_by)
+
+
+def _is_still_so(first: Run, *, only_once: bool) -> Still:
+    issue = first.issue
+
     def still(session: Session, project: Project) -> None:
+        if only_once:
+            # a run and what repeats it live beside each other; of two servers one has it first
+            _refuse_repeated(session.get(Run, first.id, with_for_update=True))
         if issue is None:
             return
         row = control_of(session).get(IssueRow, (project.id, issue))

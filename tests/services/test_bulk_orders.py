@@ -23,7 +23,7 @@ from tests.fake_planes import FakePlane
 from tests.fakes import World
 from tests.fresh_databases import POSTGRESQL, shared_database
 from tests.records.plans import statements_of
-from tests.services.splits import Planes, die, found, order, start
+from tests.services.splits import Planes, die, found, listed, order, start
 
 LITTLE = {"repo_concurrency": 1000, "max_live_runs": 1}
 
@@ -150,7 +150,7 @@ def test_a_run_store_that_is_away_ends_the_round_with_one_line(
         raise DatabaseSilent("the run store is away")
 
     with monkeypatch.context() as patched:
-        patched.setattr(plane.services.bulk._hands.retry, "retry", away)
+        patched.setattr(plane.services.bulk._hands.retry, "retry_once", away)
         caplog.set_level(logging.WARNING)
         bulk = retry_all(plane, project_id=project.id)
     said = [one for one in caplog.records if one.levelno >= logging.WARNING]
@@ -200,6 +200,43 @@ def test_an_order_for_what_it_can_be_done_to_nowhere_is_about_none(
     desk = plane.services.bulk
     bulk = desk.order(action, wanted, "", plane.asker(), plane.clock())
     assert (desk.find(bulk.id).status, desk.ledger.counts(bulk.id)) == ("completed", {})
+
+
+@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize("comes", ["while the branch is waited for", "before the transaction"])
+def test_a_run_that_another_server_repeats_meanwhile_is_repeated_once(
+    planes: Planes,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    comes: str,
+    split: bool,
+) -> None:
+    plane = planes(split=split)
+    project = plane.add_project(world)
+    run_id, heir = *stopped(plane, project, 1), start(plane, project, task="another").id
+    branch = f"branch {project.id} {found(plane, run_id).work_branch}"
+    held = tmp_path / "go-on"
+    with ExitStack() as waits:
+        if comes == "before the transaction":
+            monkeypatch.setenv("RUNYARD_RACEPOINT", f"claim.after_select:{held}")
+        else:
+            waits.enter_context(plane.locks.holding(branch))
+        desk = plane.services.bulk
+        bulk = desk.order(BulkAction.RETRY, RunFilter(project.id), "", plane.asker(), plane.clock())
+        until(
+            lambda: (
+                held.with_name("go-on.reached.0").exists()
+                or plane.locks._locks.get(branch, (None, 0))[1] == 2
+            ),
+            "it is about to be repeated",
+        )
+        plane.ledgers.runs.note(run_id, project.id, retried_by=heir)
+        held.touch()
+    plane.rest()
+    [item] = desk.ledger.items(bulk.id, after=-1, limit=9)
+    assert (item.state, item.new_run_id) == ("done", heir)
+    assert [run for run in listed(plane) if found(plane, run).retry_of] == []
 
 
 @contextmanager
