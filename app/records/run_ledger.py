@@ -19,6 +19,8 @@ from app.records.day_ledger import add_to_day, told_by
 from app.records.feed import ProjectChanged, QuotaChanged, RunChanged, RunTold
 from app.records.happenings import RunEnded, WorkParked
 from app.records.routing import Stores
+from app.records.run_pages import list_runs
+from app.records.run_walks import RunFilter
 from app.records.spans import every
 from app.records.tables import Run, RunEvent
 
@@ -210,13 +212,8 @@ class RunLedger:
         self, project_id: str, *, limit: int, trigger: Trigger | None = None
     ) -> list[Run]:
         """A project's newest runs, newest first, of one trigger or all."""
-        query = select(Run).where(Run.project_id == project_id)
-        if trigger is not None:
-            query = query.where(Run.trigger == trigger)
-        query = query.order_by(col(Run.created_at).desc(), col(Run.id).desc()).limit(limit)
-        return sorted(
-            self._everywhere(query), key=lambda run: (run.created_at, run.id), reverse=True
-        )[:limit]
+        wanted = RunFilter(project_id, trigger=trigger)
+        return list_runs(self.stores, wanted, limit=limit, cursor=None).items
 
     def _everywhere(self, query: SelectOfScalar[Run]) -> list[Run]:
         found: list[Run] = []

@@ -1,7 +1,9 @@
 """How runs are found among a million: each filter is one walk, or a few, along an index.
 
-A walk goes from the newest entry on and keeps what passes, so a page costs what a page holds. What
-no index leads to, words of a title and the beginning of a branch, is looked for among the newest.
+A walk goes from the newest entry on and keeps what passes, so a page costs what a page holds.
+Projects, statuses and triggers lead to all of it, however they are combined. What has no index, as
+words of a title, the beginning of a branch, and a branch beside other filters, is looked for among
+the newest.
 """
 
 from __future__ import annotations
@@ -12,16 +14,27 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, String, Table, literal_column, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    String,
+    Table,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 
 from app.domain.ids import SEEN, minted_between
 from app.domain.lifecycle import DONE, LIVE, WAITING
-from app.domain.words import Phase
+from app.domain.words import Phase, Status
 from app.records.tables import Run
 
 PHASES = {Phase.WAITING: WAITING, Phase.LIVE: LIVE, Phase.DONE: DONE}
 RUNS: Table = Run.metadata.tables["runs"]
-# among so many of the newest, of the project where one is named, titles are looked through
+# among so many of the newest, of the project where one is named, titles are looked through; among
+# so many of a branch, and of what the other filters lead to, those that are both
 LOOKED_THROUGH = 20_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -55,18 +68,25 @@ def walks(wanted: RunFilter, walk: Walk) -> list[Select[Any, Any]]:
     statuses = _statuses(wanted)
     if statuses is not None and not statuses:
         return []
-    passing = _passing(wanted, statuses, RUNS)
     if text := (wanted.text or "").strip().lstrip("…#"):
         newest = _newest(wanted.project_id)
         among = walk(newest).where(_resembles(text, newest), *_passing(wanted, statuses, newest))
+        passing = _passing(wanted, statuses, RUNS)
         return [among, *(walk(RUNS).where(*led, *passing) for led in _led_to(text))]
-    if wanted.branch:
-        columns = RUNS.c.branch_name, RUNS.c.work_branch
-        return [walk(RUNS).where(column == wanted.branch, *passing) for column in columns]
-    if statuses is None or wanted.batch_id:
-        return [walk(RUNS).where(*passing)]
-    # the entries of one status are in order, those of several are not
-    return [walk(RUNS).where(*_passing(wanted, [status], RUNS)) for status in statuses]
+    if wanted.batch_id:
+        of_batch = RUNS.c.batch_id == wanted.batch_id
+        return [walk(RUNS).where(of_batch, *_passing(wanted, statuses, RUNS))]
+    led_to = _led_to_filtered(wanted, statuses)
+    is_last = _of_last_tries(wanted, RUNS)
+    if not wanted.branch:
+        return [walk(RUNS).where(*led, *is_last) for led in led_to]
+    of_branch = [[column == wanted.branch] for column in (RUNS.c.branch_name, RUNS.c.work_branch)]
+    if not any(led_to):
+        return [walk(RUNS).where(*led, *is_last) for led in of_branch]
+    passing = _passing(wanted, statuses, RUNS)
+    if len(led_to) > 1:
+        led_to = [[RUNS.c.project_id == wanted.project_id]] if wanted.project_id else []
+    return [walk(RUNS).where(*led, _is_among_newest(led), *passing) for led in of_branch + led_to]
 
 
 def _statuses(wanted: RunFilter) -> list[str] | None:
@@ -77,26 +97,52 @@ def _statuses(wanted: RunFilter) -> list[str] | None:
     return [status for status in of_phase if not wanted.statuses or status in wanted.statuses]
 
 
-def _passing(wanted: RunFilter, statuses: list[str] | None, runs: FromClause) -> Conditions:
-    """What is asked of every run, as a walk along these comes to it."""
-    columns = runs.c
+def _led_to_filtered(wanted: RunFilter, statuses: list[str] | None) -> list[Conditions]:
+    """Where indexes lead to by project, status and trigger: to all of what passes, in order."""
+    runs = RUNS.c
     found: Conditions = []
     if wanted.project_id:
-        found.append(columns.project_id == wanted.project_id)
-    if statuses is not None:
-        one = len(statuses) == 1
-        found.append(columns.status == statuses[0] if one else columns.status.in_(statuses))
+        found.append(runs.project_id == wanted.project_id)
     if wanted.trigger:
-        found.append(columns.trigger == wanted.trigger)
-    if wanted.branch and wanted.text:
-        found.append(
-            or_(columns.branch_name == wanted.branch, columns.work_branch == wanted.branch)
-        )
+        found.append(runs.trigger == wanted.trigger)
+        # the entries of one trigger lie by status
+        statuses = statuses or [str(status) for status in Status]
+    # the entries of one status are in order, those of several are not
+    return [found] if statuses is None else [[*found, runs.status == one] for one in statuses]
+
+
+def _passing(wanted: RunFilter, statuses: list[str] | None, runs: FromClause) -> Conditions:
+    """What is asked of every run, as a walk along these comes to it; none of it leads a walk."""
+    found: Conditions = []
+    if wanted.project_id:
+        found.append(_is_found(runs, "project_id", wanted.project_id))
+    if statuses is not None:
+        found.append(_is_found(runs, "status", *statuses))
+    if wanted.trigger:
+        found.append(_is_found(runs, "trigger", wanted.trigger))
+    if wanted.branch:
+        columns = ("branch_name", "work_branch")
+        found.append(or_(*(_is_found(runs, name, wanted.branch) for name in columns)))
     if wanted.batch_id:
-        found.append(columns.batch_id == wanted.batch_id)
-    if wanted.is_last_try:
-        found.append(columns.retried_by.is_(None))
-    return found
+        found.append(_is_found(runs, "batch_id", wanted.batch_id))
+    return found + _of_last_tries(wanted, runs)
+
+
+def _of_last_tries(wanted: RunFilter, runs: FromClause) -> Conditions:
+    return [runs.c.retried_by.is_(None)] if wanted.is_last_try else []
+
+
+def _is_found(runs: FromClause, name: str, *values: str) -> ColumnElement[bool]:
+    # in words of no index: a database takes what most columns lead to, however much that is
+    column = func.coalesce(runs.c[name], "")
+    return column == values[0] if len(values) == 1 else column.in_(values)
+
+
+def _is_among_newest(led: Conditions) -> ColumnElement[bool]:
+    """Whether a run is as new as the newest of those that are led to."""
+    at, order = RUNS.c.created_at, (RUNS.c.created_at.desc(), RUNS.c.id.desc())
+    newest = select(at).where(*led).order_by(*order).limit(LOOKED_THROUGH).subquery()
+    return at >= select(func.min(newest.c.created_at)).scalar_subquery()
 
 
 def _led_to(text: str) -> list[Conditions]:

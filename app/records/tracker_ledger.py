@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Text, cast, func, update
+from sqlalchemy import String, Text, cast, func, literal_column, update
 from sqlmodel import col, select
 
 from app.records.database import Transaction
@@ -17,6 +17,8 @@ from app.records.routing import Stores
 from app.records.tables import ChangeRequest, IssueComment, IssueRow, Project
 
 BATCH = 500
+# in the words of the indexes, which SQLite uses for these alone
+OPEN = literal_column("'open'", String)
 
 
 class Overtaken(Exception):
@@ -47,7 +49,7 @@ class TrackerLedger:
     def count_open(self, project_id: str) -> tuple[int, int]:
         """How many issues and how many change requests of a project are open."""
         counts = (
-            select(func.count()).where(kind.project_id == project_id, kind.state == "open")
+            select(func.count()).where(kind.project_id == project_id, col(kind.state) == OPEN)
             for kind in (IssueRow, ChangeRequest)
         )
         with self.stores.control.reading() as session:
@@ -109,7 +111,7 @@ class TrackerLedger:
         for some in batched(project_ids):
             query = (
                 select(IssueRow.__table__)  # type: ignore[attr-defined]
-                .where(col(IssueRow.project_id).in_(some), col(IssueRow.state) == "open", hint)
+                .where(col(IssueRow.project_id).in_(some), col(IssueRow.state) == OPEN, hint)
                 .order_by(col(IssueRow.project_id), col(IssueRow.number))
             )
             with self.stores.control.reading() as session:
@@ -123,7 +125,7 @@ class TrackerLedger:
         found: dict[str, set[int]] = {}
         for some in batched(project_ids):
             query = select(IssueRow.project_id, IssueRow.number).where(
-                col(IssueRow.project_id).in_(some), col(IssueRow.state) == "open"
+                col(IssueRow.project_id).in_(some), col(IssueRow.state) == OPEN
             )
             with self.stores.control.reading() as session:
                 for project_id, number in session.exec(query):
@@ -136,7 +138,7 @@ class TrackerLedger:
         for some in batched(project_ids):
             query = select(
                 ChangeRequest.project_id, ChangeRequest.branch, ChangeRequest.number
-            ).where(col(ChangeRequest.project_id).in_(some), col(ChangeRequest.state) == "open")
+            ).where(col(ChangeRequest.project_id).in_(some), col(ChangeRequest.state) == OPEN)
             with self.stores.control.reading() as session:
                 for project_id, branch, number in session.exec(query):
                     found.setdefault(project_id, {})[branch] = number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from typing import Any
 
@@ -38,3 +39,24 @@ def explained(database: Database, ask: Callable[[], object]) -> list[Any]:
             found += [row[3] for row in rows] if database.is_sqlite else [rows[0][0][0]["Plan"]]
     assert found
     return found
+
+
+def steps_of(database: Database, ask: Callable[[], object]) -> int:
+    """How many steps SQLite's machine takes for what is asked, in hundreds made whole."""
+    steps, statements = 0, statements_of(ask)
+
+    def count() -> int:
+        nonlocal steps
+        steps += 100
+        return 0
+
+    with database.engine.connect() as connection:
+        raw = connection.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        raw.set_progress_handler(count, 100)
+        try:
+            for statement, given in statements:
+                connection.exec_driver_sql(statement, given).all()
+        finally:
+            raw.set_progress_handler(None, 0)
+    return steps

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import fields
 from datetime import timedelta
-from itertools import islice
+from functools import partial
+from itertools import islice, product
 from typing import Any
 
 import pytest
@@ -23,12 +24,14 @@ from app.records.run_pages import list_runs
 from app.records.run_walks import RunFilter
 from app.records.tables import Run
 from tests.fresh_databases import KINDS, POSTGRESQL, SQLITE, fresh_database, lent_postgresql
-from tests.records.plans import explained
+from tests.records.plans import explained, steps_of
 from tests.records.samples import NOW, draft_run, run_id, stores_on
 
 # enough for PostgreSQL to tell a walk from a scan; of each rare thing there are a few
 MANY, FEW = 8_000, 50
 LIMIT, LOOKED_THROUGH = 10, 200
+# of SQLite's machine; every second run is 40,000
+STEPS = 20_000
 MIDDLE = NOW + timedelta(seconds=MANY // 2)
 IDS = [run_id(NOW + timedelta(seconds=number)) for number in range(MANY)]
 ID = IDS[MANY // 2]
@@ -38,6 +41,7 @@ BY_STATUS, OF_BRANCH = {"newest_runs_by_status"}, {"newest_runs_from_branch"}
 ON_BRANCH, BY_ISSUE = {"newest_runs_on_branch"}, {"newest_runs_for_issue"}
 NEWEST, BY_ENDING = {"newest_runs"}, {"runs_by_ending"}
 PROJECTS = {"newest_runs_of_project"}
+BY_TRIGGER = {"newest_runs_of_project_by_trigger"}
 
 USUAL = draft_run().model_dump()
 
@@ -59,7 +63,16 @@ FILTERS: dict[str, tuple[RunFilter, set[str]]] = {
         RunFilter("proj_2", phase=Phase.LIVE),
         {"newest_runs_of_project_by_status"},
     ),
-    "a trigger": (RunFilter(trigger="manual"), {"newest_runs_by_trigger"}),
+    "a project's last tries": (
+        RunFilter("proj_1", statuses=["succeeded"], is_last_try=True),
+        {"newest_runs_of_project_by_status"},
+    ),
+    "a trigger": (RunFilter(trigger="manual"), {"newest_runs_by_trigger_and_status"}),
+    "a project's trigger": (RunFilter("proj_1", trigger="auto"), BY_TRIGGER),
+    "a project's trigger and status": (
+        RunFilter("proj_1", trigger="api", statuses=["died"]),
+        BY_TRIGGER,
+    ),
     "a base branch": (RunFilter(branch="develop"), OF_BRANCH | ON_BRANCH),
     "a work branch": (RunFilter(branch="run/77"), OF_BRANCH | ON_BRANCH),
     "a batch": (RunFilter(batch_id="batch_1"), {"runs_of_batch"}),
@@ -71,6 +84,24 @@ FILTERS: dict[str, tuple[RunFilter, set[str]]] = {
     "a word of a title": (RunFilter(text="the greet"), ON_BRANCH | NEWEST),
     "a word of a project's titles": (RunFilter("proj_1", text="run"), PROJECTS | ON_BRANCH),
 }
+# of each common thing there are two, and no run is of the first one and of the second other
+PARTS: dict[str, list[dict[str, Any]]] = {
+    "project": [{}, {"project_id": "proj_1"}],
+    "status": [
+        {},
+        {"statuses": ["succeeded"]},
+        {"statuses": ["stopped", "succeeded"]},
+        {"phase": Phase.DONE},
+    ],
+    "trigger": [{}, {"trigger": "auto"}, {"trigger": "api"}],
+    "branch": [{}, {"branch": "trunk"}],
+    "rest": [{}, {"text": "nowhere"}, {"batch_id": "batch_1"}],
+}
+COMBINED = [
+    RunFilter(**{name: value for part in parts for name, value in part.items()})
+    for parts in product(*PARTS.values())
+    if sum(map(bool, parts)) > 1
+]
 every_filter = pytest.mark.parametrize("wanted", [one[0] for one in FILTERS.values()], ids=FILTERS)
 
 
@@ -100,6 +131,9 @@ def told_of(number: int) -> dict[str, Any]:
     at = NOW + timedelta(seconds=number)
     told = {"id": IDS[number], "created_at": at, "work_branch": f"run/{number}"}
     told |= {"status": "succeeded", "ended_at": at, "released_at": at}
+    if number % 2:
+        told |= {"project_id": "proj_3", "status": "stopped", "trigger": "auto"}
+        told |= {"branch_name": "trunk"}
     turn, rest = divmod(number, MANY // FEW)
     if rest:
         return told
@@ -163,7 +197,39 @@ def check_trees(plans: list[dict[str, Any]], wanted: RunFilter) -> None:
             assert node["Node Type"] != "Seq Scan", plan
             read = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
             walked = node.get("Index Name", "").startswith("newest_runs") and wanted.text
-            assert read <= FEW + (LOOKED_THROUGH if walked else 0), node
+            walked = walked or wanted.branch
+            # it may as well go along all where every second one is of the project
+            assert read <= FEW + (2 * LOOKED_THROUGH if walked else 0), node
+
+
+def test_no_combination_of_filters_reads_the_history(
+    many: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_walks, "LOOKED_THROUGH", LOOKED_THROUGH)
+    stores = stores_on(many)
+    for wanted in COMBINED:
+        for cursor in places_in(stores, wanted):
+            ask = partial(list_runs, stores, wanted, limit=LIMIT, cursor=cursor)
+            if many.is_sqlite:
+                assert steps_of(many, ask) < STEPS, wanted
+            else:
+                check_trees(explained(many, ask), wanted)
+
+
+def test_a_branch_beside_other_filters_is_looked_for_among_the_newest_of_both(
+    many: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores = stores_on(many)
+
+    def count(looked_through: int, **filters: Any) -> int:
+        monkeypatch.setattr(run_walks, "LOOKED_THROUGH", looked_through)
+        wanted = RunFilter(branch="develop", **filters)
+        return len(list_runs(stores, wanted, limit=2 * FEW, cursor=None).items)
+
+    # few of it in all: its own walk leads to each
+    assert count(FEW, project_id="proj_2") == count(FEW, trigger="manual") == FEW
+    assert count(3, project_id="proj_2") == 3
+    assert count(4, statuses=["died"]) == count(MANY, statuses=["died"]) == 4
 
 
 @every_filter
@@ -192,6 +258,7 @@ def passes(wanted: RunFilter, told: dict[str, Any]) -> bool:
         and wanted.trigger in (None, run["trigger"])
         and wanted.branch in (None, run["branch_name"], run["work_branch"])
         and wanted.batch_id in (None, run["batch_id"])
+        and not (wanted.is_last_try and run["retried_by"])
         and (
             word in run["title"].lower()
             or str(run["issue"]) == word

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import threading
+from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from app.domain.words import READY_LABEL
+from app.records.database import Database
 from app.records.feed import Change, ProjectChanged
 from app.records.project_ledger import ProjectLedger
 from app.records.routing import Stores
 from app.records.tables import IssueComment
 from app.records.tracker_ledger import Overtaken, TrackerLedger
+from tests.fresh_databases import SQLITE
+from tests.records.plans import explained
 from tests.records.samples import NOW, draft_change, draft_project
 
 
@@ -146,3 +152,23 @@ def test_comments_are_told_oldest_first_each_to_its_issue(
     assert [one.body for one in tracker.comments("proj_1", 1)] == ["first", "second"]
     assert tracker.comments("proj_1", 3) == []
     assert told == [ProjectChanged("proj_1")] * 3
+
+
+@pytest.mark.parametrize("kind", [SQLITE], indirect=True)
+def test_what_is_open_is_found_without_looking_at_what_was_closed(
+    tracker: TrackerLedger, database: Database
+) -> None:
+    asked: dict[str, Callable[[], object]] = {
+        "open_issues": lambda: tracker.open_numbers_of(["proj_1", "proj_2"]),
+        "one_open_change_per_branch": lambda: tracker.open_changes_of(["proj_1", "proj_2"]),
+        "ready": lambda: tracker.ready_of(["proj_1", "proj_2"], READY_LABEL),
+        "counts": lambda: tracker.count_open("proj_1"),
+    }
+    told = {name: explained(database, ask) for name, ask in asked.items()}
+    used = {name: re.findall(r"INDEX (\w+)", "\n".join(lines)) for name, lines in told.items()}
+    assert used == {
+        "open_issues": ["open_issues"],
+        "one_open_change_per_branch": ["one_open_change_per_branch"],
+        "ready": ["open_issues"],
+        "counts": ["open_issues", "one_open_change_per_branch"],
+    }, told

@@ -40,6 +40,8 @@ class Run(SQLModel, table=True):
         ),
         Index(
             "open_runs",
+            "project_id",
+            "status",
             "created_at",
             sqlite_where=text("released_at IS NULL"),
             postgresql_where=text("released_at IS NULL"),
@@ -48,7 +50,15 @@ class Run(SQLModel, table=True):
         Index("newest_runs_of_project", "project_id", "created_at", "id"),
         Index("newest_runs_by_status", "status", "created_at", "id"),
         Index("newest_runs_of_project_by_status", "project_id", "status", "created_at", "id"),
-        Index("newest_runs_by_trigger", "trigger", "created_at", "id"),
+        Index("newest_runs_by_trigger_and_status", "trigger", "status", "created_at", "id"),
+        Index(
+            "newest_runs_of_project_by_trigger",
+            "project_id",
+            "trigger",
+            "status",
+            "created_at",
+            "id",
+        ),
         Index("newest_runs_from_branch", "branch_name", "created_at", "id"),
         Index("newest_runs_on_branch", "work_branch", "created_at", "id"),
         Index(

@@ -20,7 +20,16 @@ class IssueRow(SQLModel, table=True):
     """An issue of the built-in tracker."""
 
     __tablename__ = "issue"  # pyright: ignore[reportAssignmentType]
-    __table_args__ = (CheckConstraint(one_of("state", ("open", "closed")), name="issue_state"),)
+    __table_args__ = (
+        CheckConstraint(one_of("state", ("open", "closed")), name="issue_state"),
+        Index(
+            "open_issues",
+            "project_id",
+            "number",
+            sqlite_where=text("state = 'open'"),
+            postgresql_where=text("state = 'open'"),
+        ),
+    )
 
     project_id: str = Field(primary_key=True, foreign_key="project.id")
     number: int = Field(primary_key=True)
