@@ -1,5 +1,5 @@
 # `make run` starts Runyard, `make test` runs every test; both install what they need first.
-.PHONY: help run native demo venv test soak bench lint format lock clean
+.PHONY: help run native demo venv test test-postgresql test-split soak bench lint format lock clean
 .DEFAULT_GOAL := help
 
 # Python writes its bytecode here even where the surroundings forbid it: starts are three times faster.
@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 VENV_PYTHON := .venv/bin/python
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 26
 
 run: ## start Runyard and open its page (ARGS="--port 8081")
 	@scripts/make-venv run
@@ -27,6 +27,12 @@ venv: ## make .venv with everything pinned, for running and testing
 
 test: ## install what the tests need, run them all (ARGS="-k words")
 	@scripts/run-tests $(ARGS)
+
+test-postgresql: ## the same with PostgreSQL wherever a test does not choose
+	@RUNYARD_TEST_DATABASE=postgresql scripts/run-tests $(ARGS)
+
+test-split: ## the same with new runs in a database of their own (SPLIT=mixed: PostgreSQL's)
+	@RUNYARD_TEST_SPLIT=$(or $(SPLIT),1) scripts/run-tests $(ARGS)
 
 soak: ## the tests that take minutes, root or a whole machine
 	@scripts/run-tests -n 0 -m soak --timeout=1800 $(ARGS)

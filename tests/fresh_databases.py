@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
+import pytest
 from sqlalchemy import delete
 from sqlmodel import SQLModel
 
@@ -40,6 +41,11 @@ _free: list[str] = []
 def usual_kind() -> str:
     """The kind of database of a test that does not choose."""
     return os.environ.get("RUNYARD_TEST_DATABASE", SQLITE)
+
+
+def only_on_sqlite(because: str) -> pytest.MarkDecorator:
+    """For a test of what cannot be on PostgreSQL, where that is the usual kind."""
+    return pytest.mark.skipif(usual_kind() != SQLITE, reason=because)
 
 
 def own_database(data_dir: Path) -> dict[str, Any]:

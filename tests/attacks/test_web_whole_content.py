@@ -16,6 +16,7 @@ import pytest
 
 from tests.api.workshop import Workshop, open_workshop
 from tests.attacks.web_doors import raw_answer
+from tests.fresh_databases import only_on_sqlite
 from tests.servers import fresh_server
 
 # what a terminal, a log reader or a person could be misled by
@@ -155,6 +156,7 @@ def test_a08_assets_are_what_stands_in_their_folder(shop: Workshop, target: str)
     assert b"root:" not in answer
 
 
+@only_on_sqlite("its database is no file of the folder")
 def test_a07_an_open_folder_is_closed_before_anything_is_written(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     data_dir.mkdir()

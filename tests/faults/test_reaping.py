@@ -18,7 +18,7 @@ from app.adapters.supervisor.kernel import read_stat
 from app.records.tables import Run
 from tests.agents_for_tests.runs import is_living, until
 from tests.faults.test_sweep import spoil
-from tests.fresh_databases import shared_database
+from tests.fresh_databases import only_on_sqlite, shared_database
 from tests.planes import RealPlane, real_plane
 
 ROOT = Path(__file__).parents[2]
@@ -173,6 +173,7 @@ def test_f21_after_a_reboot_every_live_run_has_died_of_it_and_no_number_is_belie
 # --- F34 ----------------------------------------------------------------------------------------
 
 
+@only_on_sqlite("PostgreSQL takes no labels that are no JSON")
 @pytest.mark.expects_error_log
 def test_f34_a_project_that_cannot_be_swept_says_so_and_is_swept_again_when_it_can(
     plane: RealPlane,

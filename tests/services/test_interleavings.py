@@ -49,10 +49,13 @@ class Interleavings(RuleBasedStateMachine):
         self.strikes = 0
 
     def teardown(self) -> None:
-        if hasattr(self, "plane"):
-            self._settle()
-            self.plane.stop()
-            self.folder.cleanup()
+        if not hasattr(self, "plane"):
+            return
+        with self.folder:
+            try:
+                self._settle()
+            finally:
+                self.plane.stop()
 
     # --- people --------------------------------------------------------------------------------
 
