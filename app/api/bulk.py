@@ -41,14 +41,15 @@ def routes(services: Services) -> APIRouter:
     def items(
         bulk_id: str,
         limit: Annotated[int, Query(ge=1, le=100)] = 50,
-        cursor: Annotated[int, Query(ge=-1)] = -1,
+        cursor: Annotated[str | None, Query(max_length=300)] = None,
     ) -> BulkItems:
         """Its runs and what came of each."""
-        bulk = services.bulk.find(bulk_id)
-        found = services.bulk.ledger.items(bulk.id, after=cursor, limit=limit + 1)
-        told = [BulkItemOut.model_validate(item) for item in found[:limit]]
-        more = str(found[limit - 1].position) if len(found) > limit else None
-        return BulkItems(items=told, next_cursor=more)
+        page = services.bulk.page(bulk_id, limit=limit, cursor=cursor)
+        return BulkItems(
+            items=[BulkItemOut.model_validate(item) for item in page.items],
+            next_cursor=page.next_cursor,
+            prev_cursor=page.prev_cursor,
+        )
 
     @router.post("/bulk/{bulk_id}/abort")
     def abort(bulk_id: str) -> BulkOut:

@@ -13,9 +13,11 @@ from app.domain.words import Trigger
 from app.errors import AlreadyEnded, ConcurrencyLimit, Invalid, NotFound, RateLimited, Refusal
 from app.failpoints import reach
 from app.records.bulk_ledger import BulkLedger
+from app.records.bulk_pages import BulkPage, list_items
 from app.records.database import DatabaseSilent
 from app.records.feed import Numbered, RunChanged
 from app.records.run_ledger import RunLedger
+from app.records.run_pages import BadCursor
 from app.records.run_walks import RunFilter
 from app.records.tables import Bulk, BulkItem, Run
 from app.services.bulk_choice import runs_meant
@@ -75,6 +77,14 @@ class BulkDesk:
         if bulk is None:
             raise NotFound
         return bulk
+
+    def page(self, bulk_id: str, *, limit: int, cursor: str | None) -> BulkPage:
+        """Some of an order's runs. Raises NotFound, and Invalid for a cursor of another making."""
+        self.find(bulk_id)
+        try:
+            return list_items(self.ledger.stores, bulk_id, limit=limit, cursor=cursor)
+        except BadCursor as error:
+            raise Invalid.field("cursor", "This cursor was not made by this server.") from error
 
     def order(
         self, action: BulkAction, wanted: RunFilter, because: str, asker: Asker, now: datetime

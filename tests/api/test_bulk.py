@@ -69,3 +69,15 @@ def test_an_order_about_everything_an_unknown_one_and_one_that_is_over_are_refus
     assert (empty["status"], empty["total"]) == ("completed", 0)
     again = shop.api.post(f"/bulk/{empty['id']}/abort")
     assert (again.status_code, problem(again)["error"]) == (409, "already_ended")
+
+
+@pytest.mark.parametrize(
+    "cursor", ["1" + 30 * "0", "-1", "3", "x", "%FF", "bnw5OTk5OTk5OTk5OQ", "é"]
+)
+def test_a_cursor_that_is_not_from_here_is_refused(
+    shop: Workshop, project: str, cursor: str
+) -> None:
+    bulk = order(shop, "stop", project_id=project)
+    answer = shop.api.get(f"/bulk/{bulk['id']}/items?cursor={cursor}")
+    assert (answer.status_code, problem(answer)["error"]) == (422, "invalid")
+    assert shop.api.get("/bulk/bulk_nothing/items").status_code == 404

@@ -24,6 +24,9 @@ ENTROPY = st.binary(min_size=10, max_size=16)
 PREFIXES = st.sampled_from(["run", "batch"])
 BODY = "0123456789abcdefghijklmno"  # 25 characters
 TOGETHER = "c" + BODY[:24]
+OF_CONTROL = [
+    *("proj", "person", "change", "session", "issue", "audit", "bulk", "notice", "outgoing"),
+]
 
 
 @given(PREFIXES, TIMES, ENTROPY)
@@ -67,7 +70,7 @@ def test_the_entropy_tells_ids_of_one_millisecond_apart(
     )
 
 
-@given(st.sampled_from(["proj", "person", "change", "session", "issue", "audit"]), TIMES, ENTROPY)
+@given(st.sampled_from(OF_CONTROL), TIMES, ENTROPY)
 def test_control_ids_have_a_shape_of_their_own(prefix: str, at: int, noise: bytes) -> None:
     made = mint_control_id(prefix, at_ms=at, entropy=noise)
     assert re.fullmatch(rf"{prefix}_[0-9a-v]{{24}}", made)

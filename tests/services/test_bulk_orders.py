@@ -5,46 +5,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.domain.batches import BulkAction
-from app.domain.words import Phase
 from app.records.database import DatabaseSilent
 from app.records.feed import BulkChanged, Change, FeedBroke, QuotaChanged
 from app.records.run_walks import RunFilter
-from app.records.tables import Bulk, Project
-from app.services.bulk_choice import runs_meant
 from tests.agents_for_tests.runs import until
 from tests.fake_planes import FakePlane
 from tests.fakes import World
 from tests.fresh_databases import POSTGRESQL, shared_database
 from tests.records.plans import statements_of
+from tests.services.bulking import LITTLE, retry_all, stopped
 from tests.services.splits import Planes, die, found, listed, order, start
-
-LITTLE = {"repo_concurrency": 1000, "max_live_runs": 1}
-
-
-def stopped(plane: FakePlane, project: Project, count: int) -> list[str]:
-    """Runs of a project that are over and may be retried."""
-    ids: list[str] = []
-    for number in range(count):
-        plane.clock.advance(0.01)
-        asked = order(project, task=f"part {number}")
-        ids.append(plane.services.trigger.accept(asked, plane.asker(), plane.clock()).run.id)
-        plane.services.stopper.stop(ids[-1], "not wanted", plane.clock())
-        plane.rest()
-    return ids
-
-
-def retry_all(plane: FakePlane, **wanted: Any) -> Bulk:
-    desk = plane.services.bulk
-    bulk = desk.order(BulkAction.RETRY, RunFilter(**wanted), "", plane.asker(), plane.clock())
-    plane.rest()
-    return desk.find(bulk.id)
 
 
 def counted(plane: FakePlane, monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -159,47 +135,6 @@ def test_a_run_store_that_is_away_ends_the_round_with_one_line(
     plane.services.bulk.request()
     plane.rest()
     assert plane.services.bulk.find(bulk.id).status == "completed"
-
-
-@pytest.mark.parametrize("action", BulkAction)
-def test_an_order_reads_none_of_the_history_that_it_is_not_about(
-    planes: Planes, world: World, monkeypatch: pytest.MonkeyPatch, action: BulkAction
-) -> None:
-    monkeypatch.setattr("app.services.bulk_choice.AT_ONCE", 2)
-    plane = planes(split=False)
-    project = plane.add_project(world)
-    live, dead = start(plane, project, task="works"), start(plane, project, task="dies")
-    die(plane, world, dead)
-    meant = [live.id if action is BulkAction.STOP else dead.id]
-    asked: list[int] = []
-    for _ in range(2):
-        for run_id in stopped(plane, project, 3):
-            plane.ledgers.runs.note(run_id, project.id, retried_by=live.id)
-        freeze = partial(runs_meant, plane.stores, action, RunFilter(project.id))
-        assert freeze() == meant
-        asked.append(len(statements_of(freeze)))
-    assert asked[0] == asked[1]
-
-
-@pytest.mark.parametrize(
-    ("action", "wanted"),
-    [
-        (BulkAction.STOP, RunFilter(statuses=("died",))),
-        (BulkAction.STOP, RunFilter(phase=Phase.DONE)),
-        (BulkAction.RETRY, RunFilter(statuses=("succeeded", "running"))),
-        (BulkAction.RETRY, RunFilter(phase=Phase.LIVE)),
-    ],
-)
-def test_an_order_for_what_it_can_be_done_to_nowhere_is_about_none(
-    planes: Planes, world: World, action: BulkAction, wanted: RunFilter
-) -> None:
-    plane = planes(split=False)
-    project = plane.add_project(world)
-    start(plane, project, task="works")
-    die(plane, world, start(plane, project, task="dies"))
-    desk = plane.services.bulk
-    bulk = desk.order(action, wanted, "", plane.asker(), plane.clock())
-    assert (desk.find(bulk.id).status, desk.ledger.counts(bulk.id)) == ("completed", {})
 
 
 @pytest.mark.parametrize("split", [False, True])

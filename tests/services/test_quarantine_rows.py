@@ -105,7 +105,10 @@ def test_a_batch_that_cannot_be_aborted_lets_others_end_and_leaves_with_its_own_
 
 
 def test_an_order_for_many_runs_refuses_what_fails_and_leaves_nothing_behind(
-    plane: FakePlane, world: World, monkeypatch: pytest.MonkeyPatch
+    plane: FakePlane,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     project = plane.add_project(world)
     sick, well = (start(plane, project, task=task) for task in ("one", "two"))
@@ -121,6 +124,7 @@ def test_an_order_for_many_runs_refuses_what_fails_and_leaves_nothing_behind(
     assert found(plane, well).status == "stopped"
     assert found(plane, sick).status == "running"
     assert plane.services.quarantine.known() == []
+    assert "unknown shape" not in caplog.text
 
 
 def test_a_notification_that_cannot_be_put_into_words_keeps_no_other_waiting(

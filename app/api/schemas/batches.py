@@ -165,3 +165,4 @@ class BulkItems(Answer):
 
     items: list[BulkItemOut]
     next_cursor: str | None = None
+    prev_cursor: str | None = None

@@ -1,0 +1,32 @@
+"""Orders for many runs over a plane in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.domain.batches import BulkAction
+from app.records.run_walks import RunFilter
+from app.records.tables import Bulk, Project
+from tests.fake_planes import FakePlane
+from tests.services.splits import order
+
+LITTLE = {"repo_concurrency": 1000, "max_live_runs": 1}
+
+
+def stopped(plane: FakePlane, project: Project, count: int) -> list[str]:
+    """Runs of a project that are over and may be retried."""
+    ids: list[str] = []
+    for number in range(count):
+        plane.clock.advance(0.01)
+        asked = order(project, task=f"part {number}")
+        ids.append(plane.services.trigger.accept(asked, plane.asker(), plane.clock()).run.id)
+        plane.services.stopper.stop(ids[-1], "not wanted", plane.clock())
+        plane.rest()
+    return ids
+
+
+def retry_all(plane: FakePlane, **wanted: Any) -> Bulk:
+    desk = plane.services.bulk
+    bulk = desk.order(BulkAction.RETRY, RunFilter(**wanted), "", plane.asker(), plane.clock())
+    plane.rest()
+    return desk.find(bulk.id)

@@ -1,0 +1,80 @@
+"""Which runs an order for many is about: what is read for it, and how they are listed."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import pairwise
+
+import pytest
+
+from app.domain.batches import BulkAction
+from app.domain.words import Phase
+from app.records.bulk_pages import BulkPage
+from app.records.run_walks import RunFilter
+from app.services.bulk_choice import runs_meant
+from tests.fakes import World
+from tests.records.plans import statements_of
+from tests.services.bulking import retry_all, stopped
+from tests.services.splits import Planes, die, start
+
+
+@pytest.mark.parametrize("action", BulkAction)
+def test_an_order_reads_none_of_the_history_that_it_is_not_about(
+    planes: Planes, world: World, monkeypatch: pytest.MonkeyPatch, action: BulkAction
+) -> None:
+    monkeypatch.setattr("app.services.bulk_choice.AT_ONCE", 2)
+    plane = planes(split=False)
+    project = plane.add_project(world)
+    live, dead = start(plane, project, task="works"), start(plane, project, task="dies")
+    die(plane, world, dead)
+    meant = [live.id if action is BulkAction.STOP else dead.id]
+    asked: list[int] = []
+    for _ in range(2):
+        for run_id in stopped(plane, project, 3):
+            plane.ledgers.runs.note(run_id, project.id, retried_by=live.id)
+        freeze = partial(runs_meant, plane.stores, action, RunFilter(project.id))
+        assert freeze() == meant
+        asked.append(len(statements_of(freeze)))
+    assert asked[0] == asked[1]
+
+
+@pytest.mark.parametrize(
+    ("action", "wanted"),
+    [
+        (BulkAction.STOP, RunFilter(statuses=("died",))),
+        (BulkAction.STOP, RunFilter(phase=Phase.DONE)),
+        (BulkAction.RETRY, RunFilter(statuses=("succeeded", "running"))),
+        (BulkAction.RETRY, RunFilter(phase=Phase.LIVE)),
+    ],
+)
+def test_an_order_for_what_it_can_be_done_to_nowhere_is_about_none(
+    planes: Planes, world: World, action: BulkAction, wanted: RunFilter
+) -> None:
+    plane = planes(split=False)
+    project = plane.add_project(world)
+    start(plane, project, task="works")
+    die(plane, world, start(plane, project, task="dies"))
+    desk = plane.services.bulk
+    bulk = desk.order(action, wanted, "", plane.asker(), plane.clock())
+    assert (desk.find(bulk.id).status, desk.ledger.counts(bulk.id)) == ("completed", {})
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 9])
+def test_the_runs_of_an_order_are_paged_once_each_and_back_pages_mirror_forward_ones(
+    planes: Planes, world: World, limit: int
+) -> None:
+    plane = planes(split=False)
+    project = plane.add_project(world)
+    ids = stopped(plane, project, 7)
+    desk = plane.services.bulk
+    bulk = retry_all(plane, project_id=project.id)
+    pages: list[BulkPage] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        pages.append(desk.page(bulk.id, limit=limit, cursor=cursor))
+        cursor = pages[-1].next_cursor
+    assert [item.run_id for page in pages for item in page.items] == ids
+    assert all(page.items for page in pages)
+    assert pages[0].prev_cursor is None
+    for before, page in pairwise(pages):
+        assert desk.page(bulk.id, limit=limit, cursor=page.prev_cursor).items == before.items
