@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from app.api.orders import order_of
 from app.api.schemas import BatchLine
 from app.errors import BadLine, Invalid
-from app.services.batches import Item
+from app.services.batch_filling import Item
 
 MAX_LINE = 3 * 1024 * 1024
 TAIL = 200

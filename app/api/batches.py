@@ -26,10 +26,9 @@ from app.api.schemas import (
 )
 from app.domain.words import Status, Trigger
 from app.errors import Invalid
+from app.services.batch_filling import Filling
 from app.services.batches import Receipt
 from app.services.plane import Services
-from app.services.rows import Batch
-from app.services.submits import Asker
 
 log = logging.getLogger(__name__)
 
@@ -80,29 +79,26 @@ def _filling(services: Services) -> APIRouter:
 
         Without all of them in it answers `sealed: false`: send those that are missing again.
         """
-        batch = await run_in_threadpool(services.batches.find, batch_id)
         asker = asker_of(services, request, trigger=Trigger.BATCH)
-        taken: list[BatchTaken] = []
+        filling = await run_in_threadpool(services.batches.fill, batch_id, asker)
         splitter = LineSplitter()
         try:
             async for chunk in request.stream():
-                await run_in_threadpool(_take, services, batch, asker, splitter.feed(chunk), taken)
-            await run_in_threadpool(_take, services, batch, asker, splitter.finish(), taken)
+                await run_in_threadpool(_take, services, filling, splitter.feed(chunk))
+            await run_in_threadpool(_take, services, filling, splitter.finish())
         finally:
             # whatever broke off: what has come may have been all that was missing
             receipt = await run_in_threadpool(_seal, services, batch_id)
-        return BatchReceipt(items=taken, **receipt.__dict__)
+        filling.tell_undecided()
+        items = [BatchTaken.model_validate(one) for one in filling.taken]
+        return BatchReceipt(items=items, **receipt.__dict__)
 
     return router
 
 
-def _take(
-    services: Services, batch: Batch, asker: Asker, lines: Iterable[Line], taken: list[BatchTaken]
-) -> None:
+def _take(services: Services, filling: Filling, lines: Iterable[Line]) -> None:
     for line in lines:
-        item = item_of(line, batch.project_id)
-        came = services.batches.take(batch, item, asker, services.clock())
-        taken.append(BatchTaken.model_validate(came))
+        filling.take(item_of(line, filling.batch.project_id), services.clock())
 
 
 def _seal(services: Services, batch_id: str) -> Receipt:

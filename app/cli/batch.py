@@ -21,6 +21,7 @@ from app.domain.batches import BatchStatus
 from app.domain.ids import shorten
 
 NOT_COMPLETED = 4
+BAD_GATEWAY = 502  # the repository's server or its tracker is silent
 BAR = 30
 LOOK_SECONDS = 1.0
 
@@ -104,14 +105,22 @@ def _send_missing(server: Server, batch_id: str, content: BatchFile, meter: Mete
     while (batch := _look(server, batch_id))["status"] == BatchStatus.PENDING:
         missing = batch["missing"]
         meter.show("sent", count - len(missing), count)
+        undecided: Refused | None = None
         # where nothing is missing, nobody came to seal it: asked for without a line
         for piece in content.pieces(missing) if missing else (b"",):
             try:
                 receipt = read_json(server.send("POST", path, lines=piece), server.url)
             except Unreachable:
                 break  # some of it may have arrived: the server is asked what is missing
+            except Refused as refusal:
+                if refusal.status != BAD_GATEWAY:
+                    raise
+                undecided = refusal  # of some of its lines; the other pieces may be taken
+                continue
             _tell_refused(meter, receipt["items"])
             meter.show("sent", receipt["received"], count)
+        if undecided is not None:
+            raise undecided
 
 
 def _tell_refused(meter: Meter, items: list[dict[str, Any]]) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlmodel import Session
 
 from app.domain.batches import BatchStatus
 from app.domain.ids import is_run_id
-from app.domain.words import Trigger
 from app.errors import (
     AlreadyEnded,
     BatchOverQuota,
@@ -20,19 +19,18 @@ from app.errors import (
     KeyReused,
     KeyTaken,
     NotFound,
-    Refusal,
 )
 from app.failpoints import reach
 from app.records import batch_ledger
 from app.records.batch_ledger import BatchLedger
 from app.records.batch_pages import BadCursor, BatchPage, list_batches
-from app.records.database import Transaction
-from app.records.tables import Batch, Project, Run
+from app.records.tables import Batch
+from app.services.batch_filling import Filling, refuse_aborted
 from app.services.keys import Limits
 from app.services.prechecks import Prechecks
 from app.services.quota import FreePlace, Place, Places, Window
 from app.services.refused_items import RefusedItems
-from app.services.submits import Asker, Order
+from app.services.submits import Asker
 from app.services.trigger import TriggerDesk
 
 
@@ -45,35 +43,12 @@ class Opened:
 
 
 @dataclass(frozen=True)
-class Item:
-    """A line of a batch: what is ordered, or why it cannot be."""
-
-    index: int
-    order: Order | None
-    because: str = ""
-
-
-@dataclass(frozen=True)
-class Taken:
-    """What came of a line: `accepted`, `deduplicated` or `not_started`."""
-
-    index: int
-    status: str
-    run_id: str
-    because: str | None = None
-
-
-@dataclass(frozen=True)
 class Receipt:
     """How far a batch is: sealed, or how many of its items are in."""
 
     sealed: bool
     expected: int
     received: int
-
-
-class _There(Exception):
-    """The place has been filled meanwhile."""
 
 
 class BatchDesk:
@@ -195,52 +170,12 @@ class BatchDesk:
 
     # --- filled --------------------------------------------------------------------------------
 
-    def take(self, batch: Batch, item: Item, asker: Asker, now: datetime) -> Taken:
-        """Take one item: a run that waits, or one that says why it is not started.
-
-        Raises Invalid for an index outside the batch, AlreadyEnded for an aborted batch, and what
-        could not be decided (a tracker or a database that is silent): send those again.
-        """
-        if item.index >= batch.run_count:
-            raise Invalid.field("index", f"The batch has the indexes 0 to {batch.run_count - 1}.")
-        there = self.ledger.run_at(batch.id, item.index)
-        if there is not None:
-            return Taken(item.index, "deduplicated", there)
-        reach(f"batch_item.{item.index}")
-        try:
-            return self._take_new(batch, item, asker, now)
-        except _There:
-            there = self.ledger.run_at(batch.id, item.index) or ""
-            return Taken(item.index, "deduplicated", there)
-
-    def _take_new(self, batch: Batch, item: Item, asker: Asker, now: datetime) -> Taken:
-        if item.order is None:
-            return self._refuse(batch, item, item.because, asker, now)
-        asker = replace(asker, trigger=Trigger.BATCH, key=None, is_charged=False)
-        order = replace(item.order, project_id=batch.project_id, batch_id=batch.id)
-
-        def still(session: Session, _: Project) -> None:
-            _must_be_free(session, batch, item.index)
-
-        def also(tx: Transaction, run: Run) -> None:
-            self.ledger.add_item(tx, batch.id, item.index, run.id)
-
-        try:
-            run = self._trigger.accept(order, asker, now, still=still, also=also).run
-        except AlreadyEnded:
-            raise
-        except Refusal as refusal:
-            if refusal.status >= 500:
-                raise
-            return self._refuse(batch, item, refusal.detail, asker, now)
-        return Taken(item.index, "accepted", run.id)
-
-    def _refuse(self, batch: Batch, item: Item, because: str, asker: Asker, now: datetime) -> Taken:
-        with self.ledger.stores.owner_of(batch.id).transaction() as tx:
-            _must_be_free(tx, batch, item.index)
-            run = self._refused.insert(tx, batch, item.order, because, asker, now)
-            self.ledger.add_item(tx, batch.id, item.index, run.id)
-        return Taken(item.index, "not_started", run.id, because)
+    def fill(self, batch_id: str, asker: Asker) -> Filling:
+        """Begin to bring items. Raises NotFound, AlreadyEnded where it takes nothing more."""
+        batch = self.find(batch_id)
+        if batch.sealed_at is None:
+            refuse_aborted(batch)
+        return Filling(self.ledger, self._trigger, self._refused, batch, asker)
 
     def seal(self, batch_id: str, now: datetime) -> Receipt:
         """Let a batch begin that is complete, and say how far it is. Raises NotFound."""
@@ -248,8 +183,8 @@ class BatchDesk:
         missing = len(self.ledger.missing(batch))
         if not missing and self.ledger.seal(batch, now):
             self._on_sealed()
-        received = batch.run_count - missing
-        return Receipt(not missing, batch.run_count, received)
+        is_sealed = not missing and self.find(batch_id).sealed_at is not None
+        return Receipt(is_sealed, batch.run_count, batch.run_count - missing)
 
     # --- ended ---------------------------------------------------------------------------------
 
@@ -268,12 +203,3 @@ def _same(held: Batch, asked: Batch) -> Batch:
     if held.body_hash != asked.body_hash:
         raise KeyReused("This key has already made another batch.", batch_id=held.id)
     return held
-
-
-def _must_be_free(session: Session, batch: Batch, index: int) -> None:
-    row = session.get(Batch, batch.id, with_for_update=True)
-    if row is None or row.status == BatchStatus.ABORTED:
-        because = row.because if row else "it is gone"
-        raise AlreadyEnded(f"This batch was aborted: {because}.")
-    if batch_ledger.run_at(session, batch.id, index) is not None:
-        raise _There

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlmodel import Session
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 ASK_AGAIN_SECONDS = 3
+_T = TypeVar("_T")
 UNREADABLE = (
     "Runyard's own clone of this repository could not be read. Try again; if it stays so, "
     "the server's log says why."
@@ -53,6 +56,14 @@ class Checked:
     in_the_way: str | None
 
 
+@dataclass
+class _Heard:
+    """What was said to one of many orders, and who said nothing."""
+
+    branches: list[str] | None = None
+    silent: dict[str, ForgeUnavailable] = field(default_factory=dict)
+
+
 class Prechecks:
     """The checks of an order that need no lock."""
 
@@ -68,6 +79,14 @@ class Prechecks:
         self._agents = outside.agents
         self._readiness = Readiness(outside)
         self._forge_of = outside.forge_of
+        # None where each order asks for itself
+        self._heard: _Heard | None = None
+
+    def asking_once(self) -> Prechecks:
+        """The same for many orders of a project: origin, and who was silent, are asked once."""
+        checks = copy(self)
+        checks._heard = _Heard()
+        return checks
 
     def project(self, project_id: str, session: Session | None = None) -> Project:
         """The project, if runs can be started in it, as `session` sees it. Raises a Refusal."""
@@ -90,7 +109,9 @@ class Prechecks:
         if order.framework not in project.frameworks:
             raise Invalid.field("target_framework", "This framework is not one of the project's.")
         branch = self._branch(project, order.branch)
-        issue = self._issue(project, order.issue) if order.issue is not None else None
+        issue = None
+        if (number := order.issue) is not None:
+            issue = self._ask("tracker", lambda: self._issue(project, number))
         brief = Brief(
             branch="",
             depth=order.depth,
@@ -121,6 +142,25 @@ class Prechecks:
         return branch
 
     def _ask_again(self, project: Project) -> list[str]:
+        heard = self._heard
+        if heard is not None and heard.branches is not None:
+            return heard.branches
+        branches = self._ask("origin", lambda: self._look_at_origin(project))
+        if heard is not None:
+            heard.branches = branches
+        return branches
+
+    def _ask(self, whom: str, ask: Callable[[], _T]) -> _T:
+        silent = {} if self._heard is None else self._heard.silent
+        if whom in silent:
+            raise silent[whom]
+        try:
+            return ask()
+        except ForgeUnavailable as silence:
+            silent[whom] = silence
+            raise
+
+    def _look_at_origin(self, project: Project) -> list[str]:
         try:
             remote = self._mirrors.look_at_origin(project.origin, timeout_seconds=ASK_AGAIN_SECONDS)
         except OriginProblem as problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -56,6 +57,12 @@ class TriggerDesk:
         self._places = places
         self._keys = keys
         self._on_accepted = on_accepted
+
+    def asking_once(self) -> TriggerDesk:
+        """The same for many orders of one call: what was said to one of them is said to all."""
+        desk = copy(self)
+        desk._prechecks = self._prechecks.asking_once()
+        return desk
 
     def replay(self, order: Order, asker: Asker, now: datetime) -> Accepted | None:
         """The run that this very order has made before under its key, if it has one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -133,6 +134,23 @@ def test_what_is_no_item_names_its_line_and_what_came_before_is_kept(
         assert problem(answer)["line"] == 3
     assert shop.api.get(f"/batches/{batch}").json()["missing"] == [1, 2]
     shop.api.post(f"/batches/{batch}/stop")
+
+
+def test_a_line_that_cannot_be_decided_keeps_no_other_out_and_is_sent_again(
+    shop: Workshop, yard: str
+) -> None:
+    batch = made(shop, yard, 3)
+    origin = Path(shop.projects["yard"]["origin"])
+    away = origin.rename(origin.with_name("away"))
+    lines = [line(0, branch="nowhere"), line(1, delivers="report"), line(2, delivers="report")]
+    answer = send(shop, batch, lines)
+    away.rename(origin)
+    assert (answer.status_code, problem(answer)["error"]) == (502, "forge_unavailable")
+    assert problem(answer)["indexes"] == [0]
+    receipt = sent(shop, batch, lines)
+    assert [item["status"] for item in receipt["items"]] == ["not_started", *["deduplicated"] * 2]
+    assert receipt["sealed"]
+    ended(shop, batch)
 
 
 @pytest.mark.parametrize("count", [0, 1001, -1, "3", 1.5, None])

@@ -97,7 +97,10 @@ class RecordedServer:
                 parts = urlsplit(self.path)
                 raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                body = json.loads(raw) if raw else None
+                if headers.get("content-type") == "application/x-ndjson":
+                    body = [json.loads(line) for line in raw.splitlines()]
+                else:
+                    body = json.loads(raw) if raw else None
                 asked = Asked(self.command, parts.path, parse_qs(parts.query), headers, body)
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                     self._write(recorded.reply_to(asked))

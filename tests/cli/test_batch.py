@@ -11,7 +11,7 @@ import pytest
 
 from app.cli.connection import connect
 from tests.cli.live_shell import LiveShell
-from tests.cli.recorded_server import RecordedServer
+from tests.cli.recorded_server import RecordedServer, Reply
 from tests.cli.recordings import a_project
 from tests.cli.shells import Ended
 
@@ -100,20 +100,38 @@ def test_a_file_that_makes_no_sense_names_its_line_and_makes_nothing(
     assert sentence in " ".join(done.err.split())
 
 
+def script_a_batch(server: RecordedServer, count: int, *stands: dict[str, Any]) -> None:
+    """A batch of the recorded server, and how it stands each time somebody looks."""
+    told = {"id": "batch_1", "run_count": count, "label": "Processing", "cost_usd": None}
+    told |= dict.fromkeys(("delivered", "no_change", "failed", "held", "stopped", "live"), 0)
+    server.on("GET", "/projects", {"items": [a_project(name="shop")]})
+    server.on("POST", "/batches", {"id": "batch_1", "run_count": count, "replayed": True})
+    server.on("GET", "/batches/batch_1", *(told | {"waiting": count} | one for one in stands))
+
+
 def test_a_complete_batch_that_nobody_sealed_is_asked_to_begin(
     here: Callable[..., Ended], server: RecordedServer, tmp_path: Path
 ) -> None:
-    told = {"id": "batch_1", "run_count": 1, "label": "Processing", "waiting": 1, "cost_usd": None}
-    told |= dict.fromkeys(("delivered", "no_change", "failed", "held", "stopped", "live"), 0)
-    server.on("GET", "/projects", {"items": [a_project(name="shop")]})
-    server.on("POST", "/batches", {"id": "batch_1", "run_count": 1, "replayed": True})
-    unsealed = told | {"status": "pending", "missing": []}
-    sealed = told | {"status": "processing", "missing": []}
-    server.on("GET", "/batches/batch_1", unsealed, sealed)
+    complete = {"missing": []}
+    script_a_batch(server, 1, complete | {"status": "pending"}, complete | {"status": "processing"})
     taken = {"items": [], "sealed": True, "expected": 1, "received": 1}
     server.on("POST", "/batches/batch_1/items", taken)
     done = here("batch", write(tmp_path, {"task": "please look"}), "-p", "shop")
     assert (done.code, done.out) == (0, "batch_1\n")
     [asked] = server.calls("POST", "/batches/batch_1/items")
-    assert asked.body is None
+    assert asked.body == []
     assert done.err.splitlines()[-1] == "Processing · 1 waiting"
+
+
+def test_lines_that_cannot_be_decided_keep_the_others_of_the_file_not_out(
+    here: Callable[..., Ended], server: RecordedServer, tmp_path: Path
+) -> None:
+    script_a_batch(server, 30, {"status": "pending", "missing": list(range(30))})
+    silent = {"detail": "The repository's server did not answer.", "error": "forge_unavailable"}
+    taken = {"items": [], "sealed": False, "expected": 30, "received": 29}
+    server.on("POST", "/batches/batch_1/items", Reply(502, silent), taken)
+    done = here("batch", write(tmp_path, *({"issue": n} for n in range(30))), "-p", "shop")
+    assert (done.code, done.out) == (1, "")
+    assert "did not answer" in done.err
+    sent = server.calls("POST", "/batches/batch_1/items")
+    assert [len(one.body) for one in sent] == [25, 5]

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.domain.words import Depth
 from app.records.tables import Batch, Project
-from app.services.batches import Item
+from app.services.batch_filling import Item
 from app.services.submits import Order
 from tests.fake_planes import FakePlane
 
@@ -24,11 +24,12 @@ def a_batch(
     """A batch with so many of its items in, each for its own model where some are named."""
     desk, now = plane.services.batches, plane.clock()
     batch = desk.open(project.id, count, None, plane.asker(), now).batch
+    filling = desk.fill(batch.id, plane.asker())
     for index in range(count if sent is None else sent):
         if models:
             more["model"] = models[index]
         order = Order(project.id, Depth.QUICK, "auto", task=f"part {index}", **more)
-        desk.take(batch, Item(index, order), plane.asker(), plane.clock())
+        filling.take(Item(index, order), plane.clock())
         plane.clock.advance(0.001)
     desk.seal(batch.id, plane.clock())
     plane.rest()

@@ -11,7 +11,7 @@ from app.errors import AlreadyEnded
 from app.failpoints import FailpointHit
 from app.records.batch_ledger import BatchLedger
 from app.records.tables import Batch, Project, Run
-from app.services.batches import Item
+from app.services.batch_filling import Item
 from app.services.submits import Order
 from tests.fake_planes import FakePlane
 from tests.fakes import World
@@ -34,7 +34,7 @@ def complete_but_unsealed(plane: FakePlane, project: Project) -> Batch:
     batch = desk.open(project.id, 2, None, plane.asker(), now).batch
     for index in range(2):
         order = Order(project.id, Depth.QUICK, "auto", task=f"part {index}")
-        desk.take(batch, Item(index, order), plane.asker(), now)
+        desk.fill(batch.id, plane.asker()).take(Item(index, order), now)
     return batch
 
 
@@ -98,7 +98,7 @@ def test_a_batch_that_is_sealed_at_the_end_of_its_half_hour_is_not_aborted(
 
     def late(self: BatchLedger, one: Batch, now: datetime, because: str) -> bool:
         order = Order(project.id, Depth.QUICK, "auto", task="the last one")
-        desk.take(one, Item(1, order), plane.asker(), now)
+        desk.fill(one.id, plane.asker()).take(Item(1, order), now)
         return real(self, one, now, because)
 
     plane.clock.advance(1801)
