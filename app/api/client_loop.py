@@ -73,6 +73,10 @@ class LoopCalls:
         body = {"project_id": project_id, "branch": branch, "confirm": confirm}
         return await self.tell(schemas.Discarded, "POST", "/parked/discard", body)
 
+    async def stuck(self: Caller) -> list[schemas.StuckOut]:
+        """What is left to a person, oldest first."""
+        return (await self.ask(schemas.QuarantineOut, "/quarantine")).items
+
     async def try_again(self: Caller, key: str) -> schemas.StuckOut:
         """Let something that was left to a person be tried again."""
         return await self.tell(schemas.StuckOut, "POST", f"/quarantine/{key}/retry", {})

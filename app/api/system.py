@@ -75,6 +75,7 @@ def routes(services: Services) -> APIRouter:
             ended_7d=week.judged,
             person=visitor_of(request).name,
             limits=services.limits_mode().value,
+            stuck=sum(one.project_id is None for one in services.quarantine.held()),
             trouble=services.stores.stopped() or None,
         )
 

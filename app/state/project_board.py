@@ -76,14 +76,17 @@ class ProjectBoard:
         return Strip(
             running=self.live_runs,
             ready=sum(ready) if ready else None,
-            needs=self.needs(),
+            needs=self.needs(system),
             success=system.success_rate,
             ended=system.ended_7d,
         )
 
-    def needs(self) -> tuple[Need, ...]:
+    def needs(self, system: SystemOut) -> tuple[Need, ...]:
         """What waits for a person, what stops a whole project first."""
         found = [need for project in self.listing() for need in needs_of(project)]
+        if system.stuck:
+            words = f"{system.stuck} stuck"
+            found.append(Need(NeedKind.STUCK, "Runyard", words, "/settings", system.stuck))
         return tuple(sorted(found, key=lambda need: list(NeedKind).index(need.kind)))
 
     def on_change(self, listener: Listener) -> None:

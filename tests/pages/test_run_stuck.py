@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from nicegui.testing.user import User
 
-from app.records.quarantine_ledger import MOST_TRIES
+from app.records.quarantine_ledger import MOST_TRIES, Subject
 from app.services.quarantine import of_run
 from tests.pages.conftest import House, html_of, until
 from tests.pages.run_scenes import WAITS, add_project, start, until_status
@@ -51,3 +51,25 @@ def is_shown(person: User) -> bool:
         if element.props.get("data-testid") == "stuck-banner"
     ]
     return any(banner.visible for banner in banners)
+
+
+@pytest.mark.expects_error_log
+async def test_what_is_stuck_and_of_no_project_needs_a_person_as_well(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    await add_project(house, user, tmp_path, WAITS)
+    other = await house.sign_in()
+    await user.open("/")
+    await other.open("/settings")
+    assert "Left to you" not in html_of(other)
+    quarantine = house.plane.services.quarantine
+    night = Subject("digest", "2026-03-10", None)
+    for _ in range(MOST_TRIES):
+        quarantine.count(night, KeyError("<b>bad</b>"))
+    await until(lambda: 'data-need="stuck" href="/settings"' in html_of(user))
+    await until(lambda: "digest.2026-03-10</code>: it failed 5 times" in html_of(other))
+    assert "<b>bad</b>" not in html_of(other)
+    other.find(marker="try-again").click()
+    await until(lambda: "Left to you" not in html_of(other))
+    await until(lambda: 'data-need="stuck"' not in html_of(user))
+    assert quarantine.held() == []

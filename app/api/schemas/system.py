@@ -72,5 +72,7 @@ class SystemOut(Answer):
     ended_7d: int = 0
     person: str
     limits: Literal["table", "redis", "degraded"] = "table"
+    # what waits for a person and is of no project
+    stuck: int = 0
     # why nothing can be changed now, and what to do
     trouble: str | None = None
