@@ -12,10 +12,11 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.batch_file import BatchFile, read_batch
-from app.cli.connection import Refused, Server, Unreachable, connect, read_json
+from app.cli.completing import project_names
+from app.cli.connection import Misused, Refused, Server, Unreachable, connect, read_json
 from app.cli.feed import LOST_SECONDS, PAUSE_SECONDS
-from app.cli.lookup import find_project
-from app.cli.options import DataDir, Json, ProjectName, example
+from app.cli.lookup import find_project, only_project
+from app.cli.options import DataDir, Json, example
 from app.cli.terminal import Screen, err, out, print_json
 from app.domain.batches import BatchStatus
 from app.domain.ids import shorten
@@ -25,6 +26,16 @@ BAD_GATEWAY = 502  # the repository's server or its tracker is silent
 BAR = 30
 LOOK_SECONDS = 1.0
 
+OneProject = Annotated[
+    str | None,
+    typer.Option(
+        "--project",
+        "-p",
+        help="A project's id or name; else what the lines say, or the only one there is.",
+        show_default=False,
+        autocompletion=project_names,
+    ),
+]
 BatchKey = Annotated[
     str | None, typer.Option(help="The idempotency key; when not given, the file's own for today.")
 ]
@@ -36,7 +47,7 @@ WaitForAll = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the command."""
     lines = example(
-        "runyard batch night.ndjson --project demo",
+        "runyard batch night.ndjson",
         "runyard batch night.ndjson --project demo --key night-7 --wait",
     )
     app.command("batch", epilog=lines)(send_batch)
@@ -53,7 +64,7 @@ def send_batch(
             show_default=False,
         ),
     ],
-    project: ProjectName,
+    project: OneProject = None,
     key: BatchKey = None,
     wait: WaitForAll = False,
     json_only: Json = False,
@@ -62,14 +73,14 @@ def send_batch(
     """Start the runs of a file, a JSON line each.
 
     A line says what `runs trigger` does: {"task": "Tidy the README", "depth_level": "quick"}.
-    Prints the batch's id.
+    Prints the batch's id. With several projects, --project or a line's "project" names the one.
 
     Sent again, interrupted or not, the same file goes on with the same batch: what is missing is
     sent, nothing is started twice. Another day it is another batch.
     """
     server, screen = connect(data_dir), err()
-    project_id = str(find_project(server, project)["id"])
     content = read_batch(file)
+    project_id = _project_of(server, content, project)
     key = key or _own_key(content, project_id)
     screen.say(f"key {key}")
     batch_id = _make(server, project_id, len(content.lines), key)
@@ -79,6 +90,22 @@ def send_batch(
     _tell_end(batch, json_only=json_only)
     if wait and batch["status"] != "completed":
         raise typer.Exit(NOT_COMPLETED)
+
+
+def _project_of(server: Server, content: BatchFile, wanted: str | None) -> str:
+    """The id of the project that is wanted, that the lines name, or of the only one there is."""
+    meant = find_project(server, wanted) if wanted is not None else None
+    first = 0
+    for name, line in content.projects.items():
+        named = find_project(server, name)
+        meant, first = meant or named, first or line
+        if named["id"] == meant["id"]:
+            continue
+        if wanted is not None:
+            raise Misused(f"The file is for {name}, and --project says {wanted}.")
+        sentence = f"Line {line} is for {name}, and line {first} for {meant['name']}"
+        raise Misused(f"{sentence}: a batch is for one project.")
+    return str((meant or only_project(server))["id"])
 
 
 def _own_key(content: BatchFile, project_id: str) -> str:

@@ -13,14 +13,19 @@ from app.cli.connection import Misused
 
 PIECE_LINES = 25
 PIECE_BYTES = 8 * 1024 * 1024
+PROJECT = ("project", "project_id")  # said of the whole batch: no line of it is sent with one
 
 
 @dataclass(frozen=True)
 class BatchFile:
-    """Its lines by their index, and what tells this content from any other."""
+    """Its lines by their index, and what tells this content from any other.
+
+    `projects` are the names and ids that lines say they are for, each with the first such line.
+    """
 
     lines: dict[int, bytes]
     digest: str
+    projects: dict[str, int]
 
     def pieces(self, indexes: Sequence[int]) -> Iterator[bytes]:
         """Lines in pieces of a size that is sent at once."""
@@ -52,6 +57,7 @@ def read_batch(file: Path) -> BatchFile:
         missing = told[have_index.index(False)][0]
         raise Misused(f"Line {missing} has no index, and others have one: give all or none.")
     lines: dict[int, bytes] = {}
+    projects: dict[str, int] = {}
     for place, (number, one, line) in enumerate(told):
         index = one.get("index", place)
         if not isinstance(index, int) or not 0 <= index < len(told) or index in lines:
@@ -59,8 +65,19 @@ def read_batch(file: Path) -> BatchFile:
                 f"Line {number}: the {len(told)} lines must have the indexes 0 to"
                 f" {len(told) - 1}, each once; this one has {index!r}."
             )
-        lines[index] = line if "index" in one else json.dumps({"index": index, **one}).encode()
-    return BatchFile(lines, hashlib.sha256(content).hexdigest())
+        rest = {name: it for name, it in one.items() if name not in PROJECT}
+        for project in _projects_of(number, one):
+            projects.setdefault(project, number)
+        is_whole = "index" in one and len(rest) == len(one)
+        lines[index] = line if is_whole else json.dumps({"index": index, **rest}).encode()
+    return BatchFile(lines, hashlib.sha256(content).hexdigest(), projects)
+
+
+def _projects_of(number: int, one: dict[str, Any]) -> list[str]:
+    named = [one[name] for name in PROJECT if one.get(name) is not None]
+    if not all(isinstance(name, str) for name in named):
+        raise Misused(f"Line {number}: its project must be a name or an id.")
+    return named
 
 
 def _object(number: int, line: bytes) -> dict[str, Any]:

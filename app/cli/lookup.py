@@ -42,6 +42,18 @@ def find_project(server: Server, typed: str) -> dict[str, Any]:
     raise Refused(f"There is no project {typed}. {_instead(typed, projects)}")
 
 
+def only_project(server: Server) -> dict[str, Any]:
+    """The project that is meant where none is named. Raises Refused for none, Misused for many."""
+    projects = server.get("/projects")["items"]
+    there = [project for project in projects if not project.get("archived_at")]
+    if not there:
+        raise Refused(_instead("", projects))
+    if len(there) > 1:
+        how = "Name the project: with --project, or as `project` in a line of the file."
+        raise Misused(f"{how} {_instead('', projects)}")
+    return dict(there[0])
+
+
 def _instead(typed: str, projects: list[dict[str, Any]]) -> str:
     """What may have been meant: near names, else some names, else how to make a first project."""
     names = [str(one["name"]) for one in projects if not one.get("archived_at")]

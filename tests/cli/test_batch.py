@@ -123,6 +123,58 @@ def test_a_complete_batch_that_nobody_sealed_is_asked_to_begin(
     assert done.err.splitlines()[-1] == "Processing · 1 waiting"
 
 
+SHOP, YARD = a_project(name="shop"), a_project(name="yard", id="proj_2")
+GONE = a_project(name="gone", id="proj_3", archived_at="2026-11-01T00:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("projects", "words", "lines", "taken"),
+    [
+        ([SHOP], "", [{}], "proj_1"),
+        ([GONE, YARD], "", [{}], "proj_2"),
+        ([SHOP, YARD], "", [{"project": "yard"}, {}], "proj_2"),
+        ([SHOP, YARD], "", [{}, {"project_id": "proj_2"}], "proj_2"),
+        ([SHOP, YARD], "", [{"project": "yard"}, {"project_id": "proj_2"}], "proj_2"),
+        ([SHOP, YARD], "-p yard", [{"project": "yard", "index": 0}], "proj_2"),
+        ([SHOP, YARD], "", [{}], "Name the project: with --project, or as"),
+        ([SHOP, YARD], "", [{}], "The projects are: shop, yard."),
+        ([GONE], "", [{}], "There are none yet: register one with:"),
+        ([SHOP, YARD], "-p shop", [{}, {"project": "yard"}], "The file is for yard, and --project"),
+        (
+            [SHOP, YARD],
+            "",
+            [{}, {"project": "shop"}, {"project": "yard"}],
+            "Line 3 is for yard, and line 2 for shop: a batch is for one project.",
+        ),
+        ([SHOP], "", [{"project": 1}], "Line 1: its project must be a name or an id."),
+        ([SHOP], "", [{"project": "other"}], "There is no project other."),
+    ],
+)
+def test_a_file_is_for_the_project_it_names_or_for_the_only_one(
+    here: Callable[..., Ended],
+    server: RecordedServer,
+    tmp_path: Path,
+    projects: list[dict[str, Any]],
+    words: str,
+    lines: list[dict[str, Any]],
+    taken: str,
+) -> None:
+    pending = {"status": "pending", "missing": list(range(len(lines)))}
+    script_a_batch(server, len(lines), pending, {"status": "processing", "missing": []})
+    server.on("GET", "/projects", {"items": projects})
+    receipt = {"items": [], "sealed": True, "expected": len(lines), "received": len(lines)}
+    server.on("POST", "/batches/batch_1/items", receipt)
+    done = here("batch", write(tmp_path, *lines), *words.split())
+    made = [one.body["project_id"] for one in server.calls("POST", "/batches")]
+    if not taken.startswith("proj_"):
+        assert taken in " ".join(done.err.split())
+        assert (done.code > 0, made) == (True, [])
+        return
+    assert (done.code, made) == (0, [taken]), done.err
+    [sent] = server.calls("POST", "/batches/batch_1/items")
+    assert sent.body == [{"index": index} for index in range(len(lines))]
+
+
 def test_lines_that_cannot_be_decided_keep_the_others_of_the_file_not_out(
     here: Callable[..., Ended], server: RecordedServer, tmp_path: Path
 ) -> None:
