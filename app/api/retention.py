@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from app.api.schemas import LeavingOut, RetentionOut
-from app.api.schemas.retention import CopiesOut
+from app.api.schemas import CopiesOut, LeavingOut, RetentionOut
 from app.services.copy_retention import CopyStanding
 from app.services.plane import Services
 from app.services.retention import SHOWN, Standing
@@ -17,7 +16,7 @@ def routes(services: Services) -> APIRouter:
 
     @router.get("/retention")
     def retention() -> RetentionOut:
-        """What is kept, and which logs and copies go at the next round, oldest first."""
+        """What is kept, and which logs and copies go, and when, oldest first."""
         desk = services.retention
         return retention_out(desk.standing(services.clock()), desk.copies.standing())
 

@@ -6,6 +6,7 @@ import typer
 
 from app.cli.connection import connect
 from app.cli.options import DataDir, Json, example
+from app.cli.run_view import date_and_clock
 from app.cli.terminal import out, print_json
 from app.domain.ids import shorten
 from app.domain.sizes import size_words
@@ -19,7 +20,8 @@ def register(app: typer.Typer) -> None:
 def show(json_only: Json = False, data_dir: DataDir = None) -> None:
     """Show how many logs and copies are kept, and which go next.
 
-    Copies with work that is not merged never go by themselves.
+    What goes is shown for an hour first. Copies with work that is not merged never go by
+    themselves.
     """
     kept = connect(data_dir).get("/retention")
     if json_only:
@@ -30,11 +32,14 @@ def show(json_only: Json = False, data_dir: DataDir = None) -> None:
     staying = f"{copies['staying']} with work that stays, {size_words(copies['staying_bytes'])}"
     out().say(f"Working copies: {copies['kept']}, {size_words(copies['bytes'])}; {staying}.")
     rows = [
-        [what, shorten(str(one["run_id"])), size_words(one["bytes"]), str(one["because"])]
+        [
+            *(what, shorten(str(one["run_id"])), size_words(one["bytes"]), str(one["because"])),
+            date_and_clock(one["goes_at"]),
+        ]
         for what, some in (("log", kept), ("copy", copies))
         for one in some["leaving"]
     ]
     if rows:
-        out().say_table(["GOES NEXT", "RUN", "SIZE", "BECAUSE"], rows)
+        out().say_table(["GOES NEXT", "RUN", "SIZE", "BECAUSE", "FROM"], rows)
     else:
-        out().say("Nothing goes at the next round.")
+        out().say("Nothing is to go.")

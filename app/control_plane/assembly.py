@@ -145,7 +145,7 @@ class Assembly:
         stopper = endings.make_stopper(ground, outside, self._again)
         line = make_batch_line(ground, stopper)
         sweep = self._make_sweep(loop, resume, line)
-        desk = self._make_project_desk(sweep)
+        desk, retention = self._make_project_desk(sweep), make_retention(ground)
         return Services(
             **self._floor(),
             projects=desk,
@@ -167,14 +167,14 @@ class Assembly:
             salvage=self._make_salvage(sweep, keys),
             stopper=stopper,
             reporter=self.reporter,
-            retention=make_retention(ground),
+            retention=retention,
             listing=RunListing(ledgers.runs, self._quota, outside),
             accounts=self._make_accounts(),
             notifications=self._notifications,
             sweep=sweep,
             engine=outside.engine,
             limits_mode=lambda: ground.counting.look_once(self._clock()),
-            doctor=make_doctor(ground, outside.agents, self._notifications.problems),
+            doctor=make_doctor(ground, outside.agents, self._notifications.problems, retention),
             settings=tuple(SettingValue(*one) for one in self._settings.told(given)),
         )
 

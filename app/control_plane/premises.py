@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from app.adapters.git import Git
 from app.config import Settings
 from app.domain.quota_rules import LimitsMode
+from app.domain.sizes import size_words
 from app.foothold import CannotStart, refuse_open_bind
 from app.records.database import DatabaseSilent
 from app.records.feed import FindingsChanged
@@ -21,6 +22,7 @@ from app.services.accounts import TOKEN_FILE
 from app.services.doctor import Doctor, Premises
 from app.services.ports import Agents, CannotRead
 from app.services.quarantine import Quarantine
+from app.services.retention import RetentionDesk
 
 if TYPE_CHECKING:
     from app.control_plane.assembly import Ground
@@ -29,7 +31,10 @@ _IN_A_FILE = "sqlite:///"
 
 
 def make_doctor(
-    ground: Ground, agents: Agents, receivers: Callable[[], list[tuple[str, str | None]]]
+    ground: Ground,
+    agents: Agents,
+    receivers: Callable[[], list[tuple[str, str | None]]],
+    retention: RetentionDesk,
 ) -> Doctor:
     """Doctor, who tells the feed when what there is to see has changed."""
     premises = premises_of(
@@ -39,6 +44,7 @@ def make_doctor(
         lambda: ground.counting.check(ground.clock()),
         receivers,
         partial(_stuck, ground.quarantine),
+        lambda: " · ".join(filter(None, (_kept(ground.settings), _going(retention)))),
     )
     publish = ground.feed.publish
     return Doctor(agents, premises, ground.clock, lambda: publish([FindingsChanged()]))
@@ -51,6 +57,7 @@ def premises_of(
     limits: Callable[[], LimitsMode],
     receivers: Callable[[], list[tuple[str, str | None]]],
     stuck: Callable[[], list[tuple[str, str]]],
+    kept: Callable[[], str],
 ) -> Premises:
     """The premises; what takes time to find out is asked when doctor asks."""
     return Premises(
@@ -58,7 +65,7 @@ def premises_of(
         is_open=_is_open(settings.host),
         runs_dir=settings.runs_root,
         private=_private_places(settings),
-        kept=_kept(settings),
+        kept=kept,
         databases=lambda: [look_at(database) for database in stores.all()],
         backup=partial(look_for_backup, settings.data_root),
         nicegui=_numbers(metadata.version("nicegui")),
@@ -102,6 +109,21 @@ def _kept(settings: Settings) -> str:
     size = f"at most {settings.keep_gb:g} GB" if settings.keep_gb else ""
     kept = " and ".join(filter(None, (days, size))) or "for ever"
     return f"logs, and copies without work of their own: {kept} · rows, parked work: for ever"
+
+
+def _going(retention: RetentionDesk) -> str:
+    """What goes and from when on, as the last look saw it; empty where nothing does."""
+    logs, copies = retention.last_seen(), retention.copies.standing()
+    of_logs = logs.leaving if logs else ()
+    moments = [one.goes_at for one in (*of_logs, *copies.leaving) if one.goes_at]
+    if not moments:
+        return ""
+    told = [
+        f"{len(some)} {one if len(some) == 1 else many}, {size_words(sum(it.bytes for it in some))}"
+        for one, many, some in (("log", "logs", of_logs), ("copy", "copies", copies.leaving))
+        if some
+    ]
+    return f"to go from {min(moments):%d %B %H:%M} UTC on: {' and '.join(told)}"
 
 
 def _version_of(git: Git) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from app.domain.ids import shorten
 from app.domain.sizes import size_words
 from app.pages.addresses import page_at
 from app.pages.components.buttons import button
-from app.pages.components.countdown import ago_html
+from app.pages.components.countdown import ago_html, at_html
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, counted, text
 from app.pages.components.notifications import NotificationsPanel
@@ -22,7 +22,16 @@ from app.pages.stuck_list import StuckList
 from app.pages.visit import Visit
 from app.state.doctor_board import AgentSeen, DoctorBoard
 from app.state.door import Door
-from app.state.wire import ApiProblem, DoctorOut, Finding, NoAnswer, RetentionOut, SettingOut
+from app.state.wire import (
+    ApiProblem,
+    CopiesOut,
+    DoctorOut,
+    Finding,
+    LeavingOut,
+    NoAnswer,
+    RetentionOut,
+    SettingOut,
+)
 
 TABS = ("Doctor", "Limits", "Notifications")
 HEAD = '<link rel="stylesheet" href="/assets/settings.css">'
@@ -148,32 +157,39 @@ def _told(value: str) -> str:
 
 
 def retention_html(kept: RetentionOut, visit: Visit) -> str:
-    """How much is kept of runs that are over, and which logs and copies go next."""
+    """How much is kept of runs that are over, and which logs and copies go, and when."""
     going = [("log", one) for one in kept.leaving]
     going += [("copy", one) for one in kept.copies.leaving]
     rows = "".join(
         f'<tr><td><a class="m" href="/runs/{text(one.run_id)}">{text(shorten(one.run_id))}</a></td>'
         f"<td>{what}</td><td>ended {ago_html(one.ended_at, visit.now())}</td>"
-        f'<td>{size_words(one.bytes)}</td><td class="sub">{WHY[one.because]}</td></tr>'
+        f"<td>{size_words(one.bytes)}</td><td>{_when([one], visit)}</td>"
+        f'<td class="sub">{WHY[one.because]}</td></tr>'
         for what, one in going
     )
     table = f'<div class="wrap"><table class="t fold"><tbody>{rows}</tbody></table></div>'
     work = "Rows, and work that is not merged, stay."
     return (
-        f'<h2 class="above">What is kept</h2><p class="sub">{_logs_told(kept)}</p>'
-        f'<p class="sub">{_copies_told(kept)} {work}</p>{table if rows else ""}'
+        f'<h2 class="above">What is kept</h2><p class="sub">{_logs_told(kept, visit)}</p>'
+        f'<p class="sub">{_copies_told(kept.copies, visit)} {work}</p>{table if rows else ""}'
         '<h2 class="above">What is set</h2>'
     )
 
 
-def _copies_told(kept: RetentionOut) -> str:
-    copies = kept.copies
+def _when(leaving: list[LeavingOut], visit: Visit) -> str:
+    """When the first of them goes: it was shown for an hour then."""
+    first = min(one.goes_at for one in leaving)
+    return f"from {at_html(first)} on" if first > visit.now() else "at the next round"
+
+
+def _copies_told(copies: CopiesOut, visit: Visit) -> str:
     said = f"Working copies: {_copies(copies.kept)}, {size_words(copies.bytes)}."
     if copies.unmeasured:
         said += f" {copies.unmeasured} of them not measured yet."
     if copies.leaving_copies:
         size = size_words(copies.leaving_bytes)
-        said += f" At the next round: {_copies(copies.leaving_copies)}, {size}."
+        when = _when(copies.leaving, visit)
+        said += f" To go, {when}: {_copies(copies.leaving_copies)}, {size}."
     if copies.staying:
         size = size_words(copies.staying_bytes)
         stays = "stays" if copies.staying == 1 else "stay"
@@ -185,15 +201,16 @@ def _copies(number: int) -> str:
     return "1 copy" if number == 1 else f"{number} copies"
 
 
-def _logs_told(kept: RetentionOut) -> str:
+def _logs_told(kept: RetentionOut, visit: Visit) -> str:
     said = f"Kept: {counted(kept.kept_runs, 'log')}, {size_words(kept.kept_bytes)}."
     if kept.leaving_runs:
         size = size_words(kept.leaving_bytes)
-        said += f" At the next round, once a day: {counted(kept.leaving_runs, 'log')}, {size}."
+        when = _when(kept.leaving, visit)
+        said += f" To go, {when}: {counted(kept.leaving_runs, 'log')}, {size}."
     elif kept.next_at is not None:
         said += f" The oldest goes on {kept.next_at:%d %B %Y}."
     else:
-        said += " None of them goes at the next round."
+        said += " None of them is to go."
     return said
 
 

@@ -21,14 +21,14 @@ from app.services.ports import CannotRead, Repository
 from app.services.prechecks import repository_of
 from app.services.retention_terms import SOON, Leaving, Terms
 from app.services.run_locks import Locks
+from app.services.showing import Removed, Showing, are_due, next_to_go
 from app.services.workers import Workers
 
 log = logging.getLogger(__name__)
-COPY_REMOVED = "copy_removed"
+COPY = Removed("copy_removed", "working copy")
 AT_ONCE = 50  # copies that one round measures
 AGAIN = 20  # of those known for a day, as many are looked at once more
 STALE = timedelta(hours=20)
-SHOWN_FOR = timedelta(hours=1)
 ROWS = 500
 
 
@@ -36,9 +36,9 @@ ROWS = 500
 class CopyStanding:
     """Copies of runs that are over, in bytes where they have been measured.
 
-    `leaving` go at the next round, oldest first. `staying` are due, too, but hold work that is
-    nowhere else. `next_at` is when the next one comes of age; `looked_at` None before the first
-    round.
+    `leaving` go once they were shown for an hour, oldest first. `staying` are due, too, but hold
+    work that is nowhere else. `next_at` is when the next one comes of age; `looked_at` None before
+    the first round.
     """
 
     kept: int = 0
@@ -52,7 +52,7 @@ class CopyStanding:
 
     @property
     def leaving_bytes(self) -> int:
-        """Bytes that go at the next round."""
+        """Bytes that go."""
         return sum(one.bytes for one in self.leaving)
 
 
@@ -92,7 +92,7 @@ class CopyRetention:
         self._again_at = again_at
         self._looking = threading.Lock()
         self._known: dict[str, _Known] = {}
-        self._shown: dict[str, datetime] = {}
+        self._showing = Showing()
         self._standing = CopyStanding()
 
     def request(self) -> None:
@@ -109,8 +109,8 @@ class CopyRetention:
             over = self._over()
             self._look_at_some(over.values(), now)
             standing = self._stand(over.values(), now)
-            self._shown = {one.run_id: self._shown.get(one.run_id, now) for one in standing.leaving}
-            gone = {one.run_id for one in self._due(standing, now) if self._remove(over, one, now)}
+            due = are_due(standing.leaving, now) if self._may_act(now) else []
+            gone = {one.run_id for one in due if self._remove(over, one, now)}
             left = [run for run in over.values() if run.id not in gone]
             self._standing = self._stand(left, now) if gone else standing
         self._come_again(now)
@@ -157,7 +157,7 @@ class CopyRetention:
             unmeasured=len(runs) - len(known),
             staying=len(staying),
             staying_bytes=sum(staying),
-            leaving=tuple(leaving),
+            leaving=self._showing.show(leaving, now),
             next_at=self.terms.comes_of_age(oldest),
             looked_at=now,
         )
@@ -196,11 +196,6 @@ class CopyRetention:
 
     # --- what goes -----------------------------------------------------------------------------
 
-    def _due(self, standing: CopyStanding, now: datetime) -> list[Leaving]:
-        if not self._may_act(now):
-            return []
-        return [one for one in standing.leaving if now - self._shown[one.run_id] >= SHOWN_FOR]
-
     def _remove(self, over: dict[str, Run], one: Leaving, now: datetime) -> bool:
         run = over[one.run_id]
         branch = f"branch {run.project_id} {run.work_branch}"
@@ -217,11 +212,7 @@ class CopyRetention:
         if run is None or self._holds(run):
             self._known.pop(one.run_id, None)
             return False
-        # said first: who is killed in between removes it at the next round, and says it once
-        if all(line.kind != COPY_REMOVED for line in self._runs.timeline(run.id)):
-            sentence = self.terms.sentence("working copy", one.because)
-            data = {"bytes": one.bytes, "because": one.because.value}
-            self._runs.tell_once(run.id, now, COPY_REMOVED, sentence, **data)
+        COPY.say(self._runs, self.terms, one, now)
         self._runs.note(run.id, run.project_id, parked=False)
         reach("retention.before_removal")
         try:
@@ -235,8 +226,8 @@ class CopyRetention:
     def _come_again(self, now: datetime) -> None:
         if self._standing.unmeasured:
             self._again_at(now + SOON, self.request)
-        elif waiting := [at for at in self._shown.values() if now - at < SHOWN_FOR]:
-            self._again_at(min(waiting) + SHOWN_FOR, self.request)
+        elif (moment := next_to_go(self._standing.leaving, now)) is not None:
+            self._again_at(moment, self.request)
 
 
 def _is_delivered(run: Run) -> bool:

@@ -33,16 +33,16 @@ class Premises:
     """What the server knows of itself.
 
     `is_open` where other machines can reach its address, `private` are the files and folders that
-    are for its user alone, `kept` says how long logs are; `databases` (the run store second),
-    `backup` (the newest), `git`, `sandbox`, `limits`, `receivers` (of notifications, each with its
-    problem) and `stuck` (what is left to a person, and why) are asked when doctor looks.
+    are for its user alone; `kept` (how long logs are, and what goes), `databases` (the run store
+    second), `backup` (the newest), `git`, `sandbox`, `limits`, `receivers` (of notifications, each
+    with its problem) and `stuck` (what is left to a person, and why) are asked when doctor looks.
     """
 
     bind: str
     is_open: bool
     runs_dir: Path
     private: dict[str, Path]
-    kept: str
+    kept: Callable[[], str]
     nicegui: tuple[int, ...]
     databases: Callable[[], list[StoreFacts]]
     backup: Callable[[], Backup | None]
@@ -127,7 +127,7 @@ def examine(agents: Agents, premises: Premises) -> Iterator[Checked]:
     for name, path in premises.private.items():
         yield _private(name, path)
     yield _limits(premises.limits())
-    yield Checked(Level.OK, "retention", premises.kept, about=SERVER)
+    yield Checked(Level.OK, "retention", premises.kept(), about=SERVER)
     yield from _notifications(premises.receivers())
     yield from _stuck(premises.stuck())
 

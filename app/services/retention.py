@@ -17,10 +17,11 @@ from app.records.tables import Run
 from app.services.copy_retention import CopyRetention
 from app.services.ports.run_folders import RunFolder, RunFolders
 from app.services.retention_terms import SOON, Leaving, Terms
+from app.services.showing import Removed, Showing, are_due, next_to_go
 from app.services.workers import Workers
 
 log = logging.getLogger(__name__)
-LOG_REMOVED = "log_removed"
+LOG = Removed("log_removed", "log")
 AT_ONCE = 200  # logs that one round removes
 LOOK = 500  # rows that one statement reads
 SHOWN = 20
@@ -29,7 +30,10 @@ FRESH = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Standing:
-    """Which logs are kept, and what goes next; `next_at` is when the oldest comes of age."""
+    """Which logs are kept, and what goes next, each once it was shown for an hour.
+
+    `next_at` is when the oldest comes of age that stays for now.
+    """
 
     terms: Terms
     kept_runs: int
@@ -40,12 +44,12 @@ class Standing:
 
     @property
     def leaving_bytes(self) -> int:
-        """Bytes that go at the next round."""
+        """Bytes that go."""
         return sum(one.bytes for one in self.leaving)
 
 
 class RetentionDesk:
-    """Shows which logs go next, and removes them, so many a round; `copies` does with copies."""
+    """Shows which logs go, and removes them an hour later; `copies` does the same with copies."""
 
     def __init__(
         self,
@@ -67,12 +71,16 @@ class RetentionDesk:
         self._may_act = may_act
         self._again_at = again_at
         self._seen: Standing | None = None
+        self._showing = Showing()
         self._looking = threading.Lock()
 
     def request(self) -> None:
         """Have a round made soon, by a worker."""
-        self._workers.submit(lambda: self.clear_once(self._clock()))
+        self._request_own()
         self.copies.request()
+
+    def _request_own(self) -> None:
+        self._workers.submit(lambda: self.clear_once(self._clock()))
 
     def standing(self, now: datetime) -> Standing:
         """What is kept and what goes next, as it was a minute ago at most. Raises OSError."""
@@ -80,27 +88,38 @@ class RetentionDesk:
             seen = self._seen
             if seen is None or abs(now - seen.looked_at) >= FRESH:
                 seen = self._seen = self._look(now)
+                self._come_again(seen, now)
             return seen
 
+    def last_seen(self) -> Standing | None:
+        """The same as it was at the last look, None before the first: nothing is read for it."""
+        return self._seen
+
     def clear_once(self, now: datetime) -> int:
-        """Remove the logs that are due, the oldest first, so many at most; how many went."""
-        if not self._may_act(now):
-            return 0
+        """Remove logs that were shown to go, the oldest first, so many at most; how many went."""
         with self._looking:
             self._seen = seen = self._look(now)
-            gone = sum(self._remove(one, now) for one in seen.leaving[:AT_ONCE])
+            due = are_due(seen.leaving, now) if self._may_act(now) else []
+            gone = {one.run_id for one in due[:AT_ONCE] if self._remove(one, now)}
             if gone:
-                self._seen = None
-        if gone and len(seen.leaving) > AT_ONCE:
-            self._again_at(now + SOON, self.request)
-        return gone
+                self._seen = self._look(now)
+        if gone and len(due) > AT_ONCE:
+            self._again_at(now + SOON, self._request_own)
+        else:
+            self._come_again(seen, now)
+        return len(gone)
+
+    def _come_again(self, seen: Standing, now: datetime) -> None:
+        if (moment := next_to_go(seen.leaving, now)) is not None:
+            self._again_at(moment, self._request_own)
 
     def _look(self, now: datetime) -> Standing:
         folders = sorted(self._folders.all(), key=lambda one: (one.written_at, one.run_id))
         kept = sum(one.bytes for one in folders)
         leaving, oldest = self._leaving(folders, kept, now)
         next_at = self._terms.comes_of_age(oldest)
-        return Standing(self._terms, len(folders), kept, leaving, next_at, now)
+        shown = self._showing.show(leaving, now)
+        return Standing(self._terms, len(folders), kept, shown, next_at, now)
 
     def _leaving(
         self, folders: list[RunFolder], kept: int, now: datetime
@@ -132,19 +151,10 @@ class RetentionDesk:
         # once more: a person may have retried or taken it back meanwhile
         if one.run_id not in over_and_done(self._runs.stores, [one.run_id]):
             return False
-        if not removal_of(self._runs, one.run_id):
-            sentence = self._terms.sentence("log", one.because)
-            data = {"bytes": one.bytes, "because": one.because.value}
-            self._runs.tell_once(one.run_id, now, LOG_REMOVED, sentence, **data)
+        LOG.say(self._runs, self._terms, one, now)
         try:
             self._folders.remove(one.run_id)
         except OSError as problem:
             log.warning("the log of %s stays: %s", one.run_id, problem)
             return False
         return True
-
-
-def removal_of(runs: RunLedger, run_id: str) -> str:
-    """What is said in the place of a log that was removed; empty where none was."""
-    said = [one.sentence for one in runs.timeline(run_id) if one.kind == LOG_REMOVED]
-    return said[-1] if said else ""

@@ -45,9 +45,13 @@ class Terms:
 
 @dataclass(frozen=True)
 class Leaving:
-    """Something that goes: whose, of what size in bytes, when the run ended (UTC), and why."""
+    """Something that goes: whose, of what size in bytes, when the run ended (UTC), and why.
+
+    `goes_at` is from when on, None before it is shown to go.
+    """
 
     run_id: str
     ended_at: datetime
     bytes: int
     because: Because
+    goes_at: datetime | None = None

@@ -36,7 +36,8 @@ STUCK = {
     "first_at": AT,
     "held_at": AT,
 }
-GOES = {"run_id": RUN_ID, "ended_at": AT, "bytes": 2000, "because": "age"}
+GOES = {"run_id": RUN_ID, "ended_at": AT, "bytes": 2000, "because": "age", "goes_at": AT}
+HOUR = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
 KEPT = {
     "keep_days": 30,
     "keep_gb": 10,
@@ -116,7 +117,10 @@ def yard(server: RecordedServer) -> RecordedServer:
             "retention",
             r"Logs: 3, 5.0 KB\.\nWorking copies: 2, 9.0 KB; 1 with work that stays, 4.0 KB\.\n",
         ),
-        ("retention", r"\nlog +…7f3k1a +2.0 KB +age\ncopy +…7f3k1a +2.0 KB +size\n\Z"),
+        (
+            "retention",
+            rf"\nlog +…7f3k1a +2.0 KB +age +{HOUR}\ncopy +…7f3k1a +2.0 KB +size +{HOUR}\n\Z",
+        ),
         ("quota", r"3 of 20 runs left, in any 1 h\. The next one comes back at \d\d:\d\d:\d\d\.\n"),
         ("quota", r"\n960 of 1000 items of batches left, in any 1 h\. The oldest batch leaves"),
         ("quota --batches", r"^960 of 1000 items of batches left, in any 1 h\."),
@@ -192,7 +196,7 @@ def test_where_nothing_is_stuck_or_goes_a_command_says_so(
     assert (ended.code, ended.out, ended.err) == (0, "", "Nothing is stuck.\n")
     empty = {"leaving": [], "copies": KEPT["copies"] | {"leaving": []}}
     server.on("GET", "/retention", KEPT | empty)
-    assert here("retention").out.endswith("Nothing goes at the next round.\n")
+    assert here("retention").out.endswith("Nothing is to go.\n")
 
 
 def test_parked_work_of_one_project_is_its_alone(here: Here, yard: RecordedServer) -> None:

@@ -66,7 +66,7 @@ def premises(tmp_path: Path) -> Premises:
         is_open=False,
         runs_dir=tmp_path,
         private={"data folder": tmp_path, "token": tmp_path / "token"},
-        kept="logs: 30 days",
+        kept=lambda: "logs: 30 days",
         databases=lambda: [FILE],
         backup=lambda: Backup("runyard-1.zip", datetime(2026, 1, 2, 3, 4, tzinfo=UTC)),
         nicegui=(3, 18, 0),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from app.adapters.engine.run_folders import LocalRunFolders
+from app.domain.sizes import size_words
 from app.records.tables import Run
 from app.services import retention, retention_terms
+from app.services.doctor import Look
 from tests.planes import COMMIT, RealPlane, real_plane
 
-DAY = 86400
+HOUR, DAY = 3600, 86400
 FAIL_WITH_FILES = f"{COMMIT}; echo mine > unsaved.txt; exit 3"
 
 
@@ -34,19 +37,53 @@ def quiet(plane: RealPlane) -> Run:
     return run
 
 
+def clear(plane: RealPlane) -> int:
+    """One round; how many went."""
+    return plane.services.retention.clear_once(plane.clock())
+
+
+def clear_shown(plane: RealPlane) -> int:
+    """A round that shows what goes, and one an hour later; how many went."""
+    assert clear(plane) == 0, "nothing goes that was not shown to go"
+    plane.clock.advance(HOUR)
+    return clear(plane)
+
+
 def test_a_log_goes_after_its_days_and_the_row_says_so(tmp_path: Path) -> None:
     with real_plane(tmp_path) as plane:
         run = quiet(plane)
-        assert plane.services.retention.clear_once(plane.clock()) == 0
+        assert clear_shown(plane) == 0
         plane.clock.advance(31 * DAY)
+        assert clear(plane) == 0, "the first round after a start, or an upgrade, shows it"
+        goes_at = plane.clock() + timedelta(hours=1)
+        plane.clock.advance(HOUR - 1)
+        assert clear(plane) == 0
         standing = plane.services.retention.standing(plane.clock())
-        assert [(one.run_id, one.because) for one in standing.leaving] == [(run.id, "age")]
+        told = [(one.run_id, one.because, one.goes_at) for one in standing.leaving]
+        assert told == [(run.id, "age", goes_at)]
         assert standing.leaving_bytes > 0
-        assert plane.services.retention.clear_once(plane.clock()) == 1
+        size = size_words(standing.leaving_bytes)
+        items = plane.services.doctor.examine(Look.ANEW).items
+        [kept] = [one for one in items if one.check == "retention"]
+        assert f"to go from {goes_at:%d %B %H:%M} UTC on: 1 log, {size}" in kept.found
+        plane.clock.advance(1)
+        assert clear(plane) == 1
         assert not folder_of(plane, run).exists()
         assert plane.lines(run)[-1] == "The log was removed after 30 days."
         assert plane.run(run.id).status == run.status
-        assert plane.services.retention.clear_once(plane.clock()) == 0
+        assert clear(plane) == 0
+
+
+def test_what_is_shown_no_more_is_shown_an_hour_again(tmp_path: Path) -> None:
+    with real_plane(tmp_path) as plane:
+        run = quiet(plane)
+        plane.clock.advance(31 * DAY)
+        assert clear(plane) == 0
+        plane.ledgers.runs.note(run.id, run.project_id, may_resume=True)
+        plane.clock.advance(HOUR)
+        assert clear(plane) == 0
+        plane.ledgers.runs.note(run.id, run.project_id, may_resume=False)
+        assert clear_shown(plane) == 1
 
 
 def test_work_that_is_not_merged_stays_however_old(tmp_path: Path) -> None:
@@ -54,7 +91,7 @@ def test_work_that_is_not_merged_stays_however_old(tmp_path: Path) -> None:
         run = plane.finish(plane.add_project(FAIL_WITH_FILES))
         assert run.parked
         plane.clock.advance(400 * DAY)
-        assert plane.services.retention.clear_once(plane.clock()) == 1
+        assert clear_shown(plane) == 1
         assert not folder_of(plane, run).exists()
         assert plane.run(run.id).parked
         assert plane.tip(run) not in (None, run.base_sha)
@@ -65,7 +102,7 @@ def test_a_run_that_is_not_over_keeps_its_log(tmp_path: Path) -> None:
     with real_plane(tmp_path, keep_gb=1e-9) as plane:
         run = plane.start_running(plane.add_project("sleep 60"))
         plane.clock.advance(400 * DAY)
-        assert plane.services.retention.clear_once(plane.clock()) == 0
+        assert clear_shown(plane) == 0
         assert folder_of(plane, run).is_dir()
 
 
@@ -74,7 +111,7 @@ def test_folders_that_are_no_runs_of_ours_stay(tmp_path: Path) -> None:
         stranger = plane.settings.runs_root / "records" / "run_cstranger"
         stranger.mkdir()
         plane.clock.advance(400 * DAY)
-        assert plane.services.retention.clear_once(plane.clock()) == 0
+        assert clear_shown(plane) == 0
         assert stranger.is_dir()
 
 
@@ -86,7 +123,7 @@ def test_the_oldest_go_until_what_is_kept_fits(tmp_path: Path) -> None:
             age(plane, run, days)
         kept = plane.services.retention.standing(plane.clock()).kept_bytes
     with real_plane(tmp_path, keep_days=0, keep_gb=(kept - 1) / retention_terms.GB) as plane:
-        assert plane.services.retention.clear_once(plane.clock()) == 1
+        assert clear_shown(plane) == 1
         assert [folder_of(plane, run).exists() for run in runs] == [False, True, True]
         assert plane.lines(runs[0])[-1].startswith("The log was removed to stay within ")
 
@@ -118,7 +155,7 @@ def test_links_that_an_agent_left_are_not_followed(tmp_path: Path) -> None:
         run = quiet(plane)
         (folder_of(plane, run) / "link").symlink_to(precious)
         plane.clock.advance(31 * DAY)
-        assert plane.services.retention.clear_once(plane.clock()) == 1
+        assert clear_shown(plane) == 1
         assert (precious / "file").read_text() == "mine"
 
 
@@ -131,7 +168,7 @@ def test_a_round_removes_so_many_and_comes_again(
         for _ in range(2):
             plane.finish(project)
         plane.clock.advance(31 * DAY)
-        rounds = [plane.services.retention.clear_once(plane.clock()) for _ in range(3)]
+        rounds = [clear_shown(plane), *(clear(plane) for _ in range(2))]
         assert rounds == [1, 1, 0]
 
 

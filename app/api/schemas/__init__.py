@@ -83,7 +83,7 @@ from app.api.schemas.projects import (
     Tracker,
 )
 from app.api.schemas.quarantine import QuarantineOut, StuckOut
-from app.api.schemas.retention import LeavingOut, RetentionOut
+from app.api.schemas.retention import CopiesOut, LeavingOut, RetentionOut
 from app.api.schemas.runs import (
     DeliveryOut,
     Provenance,
@@ -143,6 +143,7 @@ __all__ = [
     "CommentOut",
     "Comments",
     "ConcurrencyOut",
+    "CopiesOut",
     "DayFigures",
     "DeliveryOut",
     "Discard",
