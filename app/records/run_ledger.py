@@ -10,7 +10,7 @@ from sqlalchemy import and_, func, or_, update
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from app.domain.lifecycle import DONE, WAITING, Signal, next_status
+from app.domain.lifecycle import DONE, Signal, next_status
 from app.domain.words import Status, Trigger
 from app.records import run_statements
 from app.records.batch_ledger import settle
@@ -23,8 +23,6 @@ from app.records.run_pages import list_runs
 from app.records.run_walks import RunFilter
 from app.records.spans import every
 from app.records.tables import Run, RunEvent
-
-_WAITING = [str(status) for status in WAITING]
 
 
 class RunLedger:
@@ -196,7 +194,15 @@ class RunLedger:
         query = select(Run).where(col(Run.released_at).is_(None))
         if project_id is not None:
             query = query.where(Run.project_id == project_id)
-        return sorted(self._everywhere(query), key=lambda run: (run.created_at, run.id))
+        return self._everywhere(query)
+
+    def begun_runs(self) -> list[Run]:
+        """Open runs that have left the queue, oldest first."""
+        return self._everywhere(select(Run).where(run_statements.BEGUN))
+
+    def active_runs(self) -> list[Run]:
+        """Open runs but items of batches that still wait, oldest first."""
+        return self._everywhere(run_statements.active())
 
     def waiting(self, now: datetime) -> list[Run]:
         """Runs that are queued, or delayed and due, oldest first; no items of batches."""
@@ -206,7 +212,7 @@ class RunLedger:
             col(Run.batch_id).is_(None),
             or_(col(Run.status) == Status.QUEUED, is_due),
         )
-        return sorted(self._everywhere(query), key=lambda run: (run.created_at, run.id))
+        return self._everywhere(query)
 
     def newest_of(
         self, project_id: str, *, limit: int, trigger: Trigger | None = None
@@ -220,7 +226,7 @@ class RunLedger:
         for database in self.stores.holding_runs():
             with database.reading() as session:
                 found += session.exec(query).all()
-        return found
+        return sorted(found, key=lambda run: (run.created_at, run.id))
 
     # --- whom they were charged to -------------------------------------------------------------
 
@@ -252,8 +258,7 @@ def count_open(session: Session, project_id: str) -> int:
 
 def count_live(session: Session) -> int:
     """Open runs of every project that have left the queue."""
-    query = select(func.count()).select_from(Run)
-    query = query.where(col(Run.released_at).is_(None), col(Run.status).not_in(_WAITING))
+    query = select(func.count()).select_from(Run).where(run_statements.BEGUN)
     return sum(one.exec(query).one() for one in every(session))
 
 
@@ -276,10 +281,9 @@ def find_open(session: Session, project_id: str) -> Iterable[Run]:
     return [run for one in every(session) for run in one.exec(query)]
 
 
-def find_open_everywhere(session: Session) -> list[Run]:
-    """Every open run; read in the transaction that acts on it."""
-    query = select(Run).where(col(Run.released_at).is_(None))
-    return [run for one in every(session) for run in one.exec(query)]
+def find_active(session: Session) -> list[Run]:
+    """Open runs but items of batches that still wait; read in the transaction that acts on it."""
+    return [run for one in every(session) for run in one.exec(run_statements.active())]
 
 
 def charged_since(

@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 from functools import cache
 
-from sqlalchemy import Select, bindparam, func, or_
+from sqlalchemy import ColumnElement, Select, bindparam, func, or_, text
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -14,6 +14,8 @@ from app.domain.lifecycle import WAITING
 from app.records.tables import Run
 
 _WAITING = [str(status) for status in WAITING]
+# open runs that have left the queue, in the words of their index, which SQLite uses for these alone
+BEGUN = text("runs.released_at IS NULL AND runs.status NOT IN ('delayed', 'queued')")
 
 
 @cache
@@ -36,18 +38,21 @@ def open_on_branch() -> SelectOfScalar[Run]:
 
 
 @cache
+def active() -> SelectOfScalar[Run]:
+    """All but items of batches that still wait."""
+    return select(Run).where(col(Run.released_at).is_(None), _is_active())
+
+
+@cache
 def count_active() -> SelectOfScalar[int]:
     """Of `project_id`."""
-    is_active = or_(col(Run.batch_id).is_(None), col(Run.status).not_in(_WAITING))
-    return (
-        select(func.count())
-        .select_from(Run)
-        .where(
-            col(Run.project_id) == bindparam("project_id"),
-            col(Run.released_at).is_(None),
-            is_active,
-        )
-    )
+    of_project = col(Run.project_id) == bindparam("project_id")
+    query = select(func.count()).select_from(Run)
+    return query.where(of_project, col(Run.released_at).is_(None), _is_active())
+
+
+def _is_active() -> ColumnElement[bool]:
+    return or_(col(Run.batch_id).is_(None), col(Run.status).not_in(_WAITING))
 
 
 @cache

@@ -13,7 +13,6 @@ from functools import cache, partial
 
 from sqlmodel import Session
 
-from app.domain.lifecycle import WAITING
 from app.domain.rules import AutoFacts, Hold, Launch, may_launch_auto
 from app.domain.words import Status, Trigger
 from app.errors import Refusal
@@ -70,7 +69,7 @@ class AutoLoop:
         """What the loop would do with a project now."""
         # the dearest question is asked last, and only where its answer matters
         problem = self._agent_problem(project, self._agents.unready)
-        facts = self._facts(project, _Room.of(self._runs.open_runs()), problem)
+        facts = self._facts(project, _Room.of(self._runs.active_runs()), problem)
         decision = may_launch_auto(facts)
         if isinstance(decision, Hold):
             return decision
@@ -83,7 +82,7 @@ class AutoLoop:
     def fill_once(self, now: datetime) -> int:
         """Start what the loop may start, at most one run a project; how many."""
         swept = self._projects.swept() if self._leases.may_sweep(now) else []
-        room = _Room.of(self._runs.open_runs() if swept else [])
+        room = _Room.of(self._runs.active_runs() if swept else [])
         if not swept or room.taken >= self._max_live_runs:
             return 0
         ask = cache(self._agents.unready)
@@ -97,7 +96,7 @@ class AutoLoop:
             if room.taken >= self._max_live_runs:
                 break
             if self._is_filled(project, claimable, room, now):
-                started, room = started + 1, _Room.of(self._runs.open_runs())
+                started, room = started + 1, _Room.of(self._runs.active_runs())
         return started
 
     def _may_be_free(self, project: Project, room: _Room, ask: Ask) -> bool:
@@ -165,8 +164,8 @@ class AutoLoop:
         is_still_ready = is_ready(issue)
 
         def still(session: Session, project: Project) -> None:
-            open_runs = run_ledger.find_open_everywhere(session)
-            facts = self._facts(project, _Room.of(open_runs), problem)
+            active = run_ledger.find_active(session)
+            facts = self._facts(project, _Room.of(active), problem)
             hold = self._limits.reason_in(session, project.agent, None, now)
             decision = may_launch_auto(replace(facts, usage_hold=hold))
             if isinstance(decision, Hold):
@@ -203,15 +202,14 @@ def _of_issue(project: Project, issue: int) -> Subject:
 
 @dataclass(frozen=True)
 class _Room:
-    """What open runs take: per project, and of the slots that all share."""
+    """What active runs take: per project, and of the slots that all share."""
 
     open_runs: Counter[str]
     with_auto_run: frozenset[str]
     taken: int
 
     @classmethod
-    def of(cls, open_runs: list[Run]) -> _Room:
-        runs = [run for run in open_runs if not (run.batch_id and run.status in WAITING)]
+    def of(cls, runs: list[Run]) -> _Room:
         return cls(
             open_runs=Counter(run.project_id for run in runs),
             with_auto_run=frozenset(run.project_id for run in runs if run.trigger == Trigger.AUTO),

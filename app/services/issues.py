@@ -14,6 +14,7 @@ from app.domain.issues import IssueFacts, blockers_of, branch_of_issue, issue_ho
 from app.domain.names import TakenNames
 from app.domain.words import READY_LABEL
 from app.errors import EditedMeanwhile, ForgeUnavailable, Invalid, NotFound, ProjectArchived
+from app.records.project_runs import ProjectRuns
 from app.records.tables import IssueComment, Project
 from app.records.tracker_ledger import Overtaken
 from app.services.floor import Ledgers, Outside
@@ -51,7 +52,7 @@ class _Around:
     """What is known around a project's issues; `claims` None where they could not be read."""
 
     claims: TakenNames | None
-    running: Collection[int | None]
+    running: Collection[int]
     changes: Mapping[str, int]
 
 
@@ -61,7 +62,7 @@ class IssueDesk:
     def __init__(self, ledgers: Ledgers, outside: Outside) -> None:
         self._tracker = ledgers.tracker
         self._projects = ledgers.projects
-        self._runs = ledgers.runs
+        self._at_work = ProjectRuns(ledgers.runs.stores)
         self._mirrors = outside.mirrors
         self._forge_of = outside.forge_of
 
@@ -90,10 +91,7 @@ class IssueDesk:
     def claimable_of(self, projects: Sequence[Project]) -> dict[str, list[int] | None]:
         """The same for many projects by few questions, by their ids."""
         ready = self._ready([one for one in projects if one.state != "broken"])
-        one_of_them = projects[0].id if len(projects) == 1 else None
-        running: dict[str, set[int | None]] = defaultdict(set)
-        for run in self._runs.open_runs(one_of_them):
-            running[run.project_id].add(run.issue)
+        running = self._at_work.issues([project.id for project in projects])
         return {
             project.id: self._take(project, ready.get(project.id), running[project.id])
             for project in projects
@@ -202,7 +200,7 @@ class IssueDesk:
         return found
 
     def _take(
-        self, project: Project, ready: Ready | None, running: Collection[int | None]
+        self, project: Project, ready: Ready | None, running: Collection[int]
     ) -> list[int] | None:
         if ready is None:
             return None
@@ -220,7 +218,7 @@ class IssueDesk:
         self, project: Project, issues: Sequence[Issue], open_numbers: Collection[int]
     ) -> list[IssueView]:
         changes = self._ask(project, lambda forge, repo: forge.open_changes(repo))
-        running = {run.issue for run in self._runs.open_runs(project.id)}
+        running = self._at_work.issues([project.id])[project.id]
         around = _Around(self._claims(project), running, changes)
         return [_view(one, _hold(project, one, around, open_numbers)) for one in issues]
 

@@ -6,11 +6,10 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
-from app.domain.lifecycle import LIVE, WAITING
+from app.domain.lifecycle import LIVE
 from app.records.parked_ledger import ParkedLedger
-from app.records.project_runs import ProjectRuns
+from app.records.project_runs import ProjectRuns, Waiting
 from app.records.run_ledger import RunLedger
 from app.records.tables import AccountHold, Project, Run, Stuck
 from app.services.issues import IssueDesk
@@ -21,7 +20,6 @@ from app.services.usage_limits import UsageLimits
 log = logging.getLogger(__name__)
 BARS = 10
 FAILURES = 3
-Row = TypeVar("Row", Run, Stuck)
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,6 @@ class ProjectViews:
         limits: UsageLimits,
         quarantine: Quarantine,
     ) -> None:
-        self._runs = runs
         self._cards = ProjectRuns(runs.stores)
         self._parked = ParkedLedger(runs)
         self._issues = issues
@@ -75,25 +72,24 @@ class ProjectViews:
         failures = self._cards.strikes(counted)
         # of one project only its own are read, of many all there are
         alone = ids[0] if len(ids) == 1 else None
-        open_runs = _by_project(self._runs.open_runs(alone))
+        begun, waiting = self._cards.begun(ids), self._cards.waiting(ids)
         stuck = _by_project(self._quarantine.held(alone))
         parked, ready = self._parked.counts(ids), self._ready_counts(projects)
         holds: dict[str, list[AccountHold]] = {}
         views: dict[str, ProjectView] = {}
         for project in projects:
             one = project.id
-            waiting = [run for run in open_runs[one] if run.status in WAITING]
-            live = [run for run in open_runs[one] if run.status in LIVE]
-            agents = _agents(project, [*waiting, *newest[one][:1]])
+            live = [run for run in begun[one] if run.status in LIVE]
+            agents = _agents(project, [*waiting[one], *newest[one][:1]])
             views[one] = ProjectView(
                 project=project,
-                live_runs=len(open_runs[one]) - len(waiting),
+                live_runs=len(begun[one]),
                 last=next(iter([*live[-1:], *newest[one]]), None),
                 newest=tuple(newest[one]),
                 failures=tuple(failures.get(one, ())),
                 ready_count=ready[one],
                 clone_percent=self._desk.progress(one),
-                hold=next((run.hold for run in waiting if run.hold), None),
+                hold=next((some.hold for some in waiting[one] if some.hold), None),
                 parked_count=parked[one],
                 holds=tuple(self._holds(agents, holds)),
                 stuck=tuple(stuck[one]),
@@ -128,13 +124,13 @@ class ProjectViews:
         }
 
 
-def _agents(project: Project, runs: Iterable[Run]) -> dict[str, None]:
+def _agents(project: Project, runs: Iterable[Run | Waiting]) -> dict[str, None]:
     """Those whose accounts its next runs need."""
     return dict.fromkeys([project.agent, *(run.agent for run in runs)])
 
 
-def _by_project(rows: Iterable[Row]) -> dict[str | None, list[Row]]:
-    found: dict[str | None, list[Row]] = defaultdict(list)
+def _by_project(rows: Iterable[Stuck]) -> dict[str | None, list[Stuck]]:
+    found: dict[str | None, list[Stuck]] = defaultdict(list)
     for row in rows:
         found[row.project_id].append(row)
     return found

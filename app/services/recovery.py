@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from app.domain.lifecycle import DONE, WAITING
+from app.domain.lifecycle import DONE
 from app.records.run_ledger import RunLedger
 from app.records.tables import Run
 from app.services.ports import Engine
@@ -40,7 +40,7 @@ class Recovery:
 
     def once(self, now: datetime) -> int:
         """Adopt, end or undo every open run, end what belongs to none; how many were open."""
-        begun = [run for run in self._runs.open_runs() if run.status not in WAITING]
+        begun = self._runs.begun_runs()
         live = [run for run in begun if run.status not in DONE]
         seen = {run.id for run in live if self._is_seen(run)}
         self._watch(begun)

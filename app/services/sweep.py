@@ -1,4 +1,4 @@
-"""One tick: look at every open run, then start what may start. Single-flight, never lost."""
+"""One tick: look at every run that has begun, then start what may. Single-flight, never lost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from app.domain.lifecycle import DONE, WAITING, Signal
+from app.domain.lifecycle import DONE, Signal
 from app.domain.words import Cause, Status
 from app.records import run_ledger
 from app.records.run_moments import RunMoments
@@ -108,15 +108,14 @@ class Sweep:
             self._fill_by([run.due_at])
 
     def tick_once(self, now: datetime) -> Swept:
-        """Look at every open run, then start what may start.
+        """Look at every run that has begun, then start what may start.
 
         What takes longer than a moment to look at does not keep the others waiting.
         """
         self._quarantine.refresh()
-        open_runs = self._runs.open_runs()
-        looks = [partial(self._look_at, run) for run in open_runs if run.status not in WAITING]
+        looks = [partial(self._look_at, run) for run in self._runs.begun_runs()]
         self._workers.do_all(looks, LOOK_SECONDS, afterwards=self.request_fill)
-        return Swept(len(open_runs), self.fill_once(now))
+        return Swept(len(looks), self.fill_once(now))
 
     def fill_once(self, now: datetime, *, with_loop: bool = True) -> int:
         """Start what may start: resumes first, then what people asked for, then the loop's."""

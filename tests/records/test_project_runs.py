@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import pytest
 
 from app.records import project_runs
 from app.records.database import Database
-from app.records.project_runs import ProjectRuns
+from app.records.project_runs import ProjectRuns, Waiting
 from app.records.run_ledger import RunLedger
 from tests.fresh_databases import SQLITE
 from tests.records.plans import explained, statements_of
@@ -63,10 +66,59 @@ def test_runs_of_both_stores_are_one_list(open_database: Callable[[str], Databas
         check(ledger, ProjectRuns(ledger.stores), limit)
 
 
+def leave_open_runs(ledger: RunLedger, *, split: bool = False) -> None:
+    """Of each of two projects: some that wait, some that have begun, one that is released."""
+    told: list[dict[str, Any]] = [
+        {"status": "queued", "agent": "codex", "issue": 4},
+        {"status": "delayed", "agent": "amp", "hold": "late", "due_at": NOW},
+        {"status": "queued", "agent": "codex", "hold": "full"},
+        {"status": "running", "agent": "script", "issue": 3},
+        {"status": "died", "agent": "script", "ended_at": NOW},
+        {"status": "queued", "agent": "codex", "issue": 4},
+        {**ENDED, "agent": "gemini", "issue": 5},
+    ]
+    for project_id in PROJECTS[:2]:
+        for number, columns in enumerate(told):
+            at = NOW + timedelta(seconds=number)
+            made = {"id": run_id(at, split=split and number % 2 == 0), "created_at": at}
+            branch = f"run/{project_id}-{number}"
+            add_run(ledger, **made | columns, project_id=project_id, work_branch=branch)
+
+
+def check_open(ledger: RunLedger) -> None:
+    runs = ProjectRuns(ledger.stores)
+    begun, waiting = runs.begun(PROJECTS), runs.waiting(PROJECTS)
+    some = [Waiting("codex", None), Waiting("amp", "late"), Waiting("codex", "full")]
+    assert list(begun) == list(waiting) == PROJECTS
+    assert waiting == {one: some if one in PROJECTS[:2] else [] for one in PROJECTS}
+    for one in PROJECTS:
+        mine = [run for run in ledger.open_runs(one) if run.status in ("running", "died")]
+        assert begun[one] == mine
+        assert runs.issues([one])[one] == runs.issues(PROJECTS)[one]
+    assert runs.issues(PROJECTS) == {one: {3, 4} for one in PROJECTS[:2]}
+    assert len(begun[PROJECTS[0]]) == 2
+
+
+def test_of_what_waits_it_is_told_what_is_alike(ledger: RunLedger) -> None:
+    leave_open_runs(ledger)
+    check_open(ledger)
+
+
+def test_what_is_open_in_both_stores_is_told_as_of_one(
+    open_database: Callable[[str], Database],
+) -> None:
+    ledger = RunLedger(stores_on(open_database("control.db"), open_database("runs.db")))
+    leave_open_runs(ledger, split=True)
+    runs = ProjectRuns(ledger.stores)
+    assert [one.hold for one in runs.waiting(PROJECTS)["proj_0"] if one.hold] == ["late", "full"]
+    assert [run.status for run in runs.begun(PROJECTS)["proj_1"]] == ["running", "died"]
+    assert runs.issues(PROJECTS) == {one: {3, 4} for one in PROJECTS[:2]}
+
+
 def test_of_no_project_there_is_nothing(ledger: RunLedger) -> None:
     runs = ProjectRuns(ledger.stores)
     assert runs.newest([], limit=3) == {}
-    assert runs.strikes({}) == {}
+    assert runs.strikes({}) == runs.begun([]) == runs.waiting([]) == runs.issues([]) == {}
     assert runs.newest(["proj_x"], limit=3) == {"proj_x": []}
 
 
@@ -74,6 +126,8 @@ def test_many_projects_take_as_many_statements_as_one(ledger: RunLedger) -> None
     runs = ProjectRuns(ledger.stores)
     for asked in (PROJECTS, PROJECTS[:1]):
         assert len(statements_of(lambda of=asked: runs.newest(of, limit=3))) == 1
+        for ask in (runs.begun, runs.waiting, runs.issues):
+            assert len(statements_of(partial(ask, asked))) == 1
 
 
 @pytest.mark.parametrize("kind", [SQLITE], indirect=True)
@@ -88,3 +142,20 @@ def test_each_walk_goes_along_an_index(ledger: RunLedger, database: Database) ->
         assert sum(index in plan for plan in read) == len(PROJECTS), plans
         # those of one moment may be sorted, never all of a project
         assert not any(plan == "USE TEMP B-TREE FOR ORDER BY" for plan in plans), plans
+
+
+@pytest.mark.parametrize("kind", [SQLITE], indirect=True)
+def test_what_is_open_is_found_without_looking_at_what_is_over(
+    ledger: RunLedger, database: Database
+) -> None:
+    runs = ProjectRuns(ledger.stores)
+    asked: dict[str, tuple[Callable[[], object], str]] = {
+        "begun": (partial(runs.begun, PROJECTS), "begun_runs (project_id=?)"),
+        "all begun": (ledger.begun_runs, "begun_runs"),
+        "waiting": (partial(runs.waiting, PROJECTS), "of_project_by_status (project_id=?"),
+        "issues": (partial(runs.issues, PROJECTS), "one_open_run_per_branch (project_id=?)"),
+        "active": (ledger.active_runs, "one_open_run_per_branch"),
+    }
+    for name, (ask, index) in asked.items():
+        [plan] = [line for line in explained(database, ask) if " runs" in line]
+        assert re.search(rf"INDEX \w*{re.escape(index)}", plan), (name, plan)

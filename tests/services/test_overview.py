@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
+from app.domain.batches import BatchStatus
 from app.errors import NotFound
 from app.records.database import Database
 from app.records.feed import FeedBroke, ProjectChanged
-from app.records.tables import Project
+from app.records.tables import Project, Run
 from app.services.overview import HEARSAY_SECONDS, Overview, shown_for
-from app.services.project_views import ProjectView, ProjectViews
+from app.services.project_views import BARS, ProjectView, ProjectViews
 from tests.planes import RealPlane
 from tests.records.plans import statements_of
-from tests.records.samples import stores_on
+from tests.records.samples import draft_batch, draft_run, stores_on
 
 
 @dataclass
@@ -78,6 +82,41 @@ def test_the_cards_of_many_projects_cost_what_those_of_one_cost(
         plane.ledgers.projects.change(project.id, strikes=2)
     projects[:] = plane.ledgers.projects.all()
     assert ask(3) == ask(2) <= ask(1) + 1
+
+
+def read_of_runs(ask: Callable[[], object]) -> int:
+    """How many whole runs are read for what is asked."""
+    read: list[Run] = []
+    asker = threading.get_ident()
+
+    def note(run: Run, _: object) -> None:
+        if threading.get_ident() == asker:
+            read.append(run)
+
+    event.listen(Run, "load", note)
+    try:
+        ask()
+    finally:
+        event.remove(Run, "load", note)
+    return len(read)
+
+
+def test_neither_a_card_nor_a_tick_reads_the_runs_that_wait_in_batches(
+    plane: RealPlane, projects: list[Project], views: CountedViews
+) -> None:
+    now, later = plane.clock(), plane.clock() + timedelta(days=1)
+    sealed = {"status": BatchStatus.PROCESSING, "sealed_at": now}
+    batch = draft_batch(project_id=projects[0].id, run_count=60, **sealed)
+    with plane.database.transaction() as tx:
+        tx.add(batch)
+        tx.flush()
+        for _ in range(60):
+            told = {"project_id": projects[0].id, "batch_id": batch.id, "agent": "script"}
+            tx.add(draft_run(**told, status="delayed", due_at=later, hold="late"))
+    shown = views.build([projects[0]])[projects[0].id]
+    assert (shown.live_runs, shown.hold, len(shown.newest)) == (0, "late", BARS)
+    assert read_of_runs(lambda: views.build([projects[0]])) <= BARS
+    assert read_of_runs(lambda: plane.services.sweep.tick_once(now)) == 0
 
 
 def test_a_card_says_the_same_alone_and_among_others(

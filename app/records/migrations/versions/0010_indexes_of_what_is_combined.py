@@ -1,4 +1,4 @@
-"""Indexes for filters that are combined, for what is open of a project, and for its open issues."""
+"""Indexes for filters that are combined, for runs that have begun, and for open issues."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ NEWEST = ("created_at", "id")
 
 
 def upgrade() -> None:
-    """Make them; the one by trigger goes into the one by trigger and status."""
+    """Make them.
+
+    The one by trigger goes into the one by trigger and status; to open runs that of their branches
+    leads, too.
+    """
     op.drop_index("newest_runs_by_trigger", "runs")
     by_both = ["trigger", "status", *NEWEST]
     op.create_index("newest_runs_by_trigger_and_status", "runs", by_both)
@@ -25,7 +29,8 @@ def upgrade() -> None:
         told = "(mcv) ON project_id, trigger, status FROM runs"
         op.execute(f"CREATE STATISTICS runs_combined {told}")
     op.drop_index("open_runs", "runs")
-    _create("open_runs", "runs", ["project_id", "status", "created_at"], "released_at IS NULL")
+    begun = "released_at IS NULL AND status NOT IN ('delayed', 'queued')"
+    _create("begun_runs", "runs", ["project_id", "created_at"], begun)
     _create("open_issues", "issue", ["project_id", "number"], "state = 'open'")
 
 
