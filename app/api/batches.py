@@ -77,7 +77,8 @@ def _filling(services: Services) -> APIRouter:
     async def fill(batch_id: str, request: Request) -> BatchReceipt:
         """Take items, one JSON object a line, as they come; the last one seals the batch.
 
-        Without all of them in it answers `sealed: false`: send those that are missing again.
+        Without all of them in it answers `sealed: false`: send those that are missing again. So too
+        after a 502: its `indexes` are the items for which nobody outside answered; the rest is in.
         """
         asker = asker_of(services, request, trigger=Trigger.BATCH)
         filling = await run_in_threadpool(services.batches.fill, batch_id, asker)
