@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.domain.batches import BulkAction, BulkState, BulkStatus
-from app.domain.words import Trigger
+from app.domain.words import Status, Trigger
 from app.errors import AlreadyEnded, ConcurrencyLimit, Invalid, NotFound, RateLimited, Refusal
 from app.failpoints import reach
 from app.records.bulk_ledger import BulkLedger
@@ -237,7 +237,7 @@ class BulkDesk:
     def _do(self, bulk: Bulk, item: BulkItem, run: Run) -> str | None:
         now = self._clock()
         if bulk.action == BulkAction.STOP:
-            self._hands.stopper.stop(run.id, bulk.wanted["because"], now)
+            self._stop(bulk, run, now)
             return None
         if run.retried_by is not None:
             return run.retried_by
@@ -247,6 +247,20 @@ class BulkDesk:
             return self._hands.retry.retry_once(run.id, asker, now).run.id
         except AlreadyRepeated as repeated:
             return repeated.run_id
+
+    def _stop(self, bulk: Bulk, run: Run, now: datetime) -> None:
+        because = bulk.wanted["because"]
+        try:
+            self._hands.stopper.stop(run.id, because, now)
+        except AlreadyEnded:
+            # by this order: a crash came between the run's end and the item's result
+            if not _is_stopped_by(bulk, self._hands.runs.find(run.id) or run):
+                raise
+
+
+def _is_stopped_by(bulk: Bulk, run: Run) -> bool:
+    is_alike = (run.status, run.because) == (Status.STOPPED, bulk.wanted["because"])
+    return is_alike and run.ended_at is not None and run.ended_at >= bulk.created_at
 
 
 def _is_full(bulk: Bulk, full: set[str]) -> bool:

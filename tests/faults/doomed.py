@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ class Doomed:
     folder: Path
     server: RunyardServer
     project: str = ""
+    settings: dict[str, str] = field(default_factory=lambda: dict(SHORT))
 
     @contextmanager
     def begun(self, agent: str, point: str = "") -> Iterator[None]:
@@ -69,10 +70,10 @@ class Doomed:
 
     def _serve(self, more: dict[str, str]) -> None:
         if self.server.process is not None:
-            if self.server.settings == SHORT | more:
+            if self.server.settings == self.settings | more:
                 return
             self.server.stop()
-        self.server.settings = SHORT | more
+        self.server.settings = self.settings | more
         self.server.start()
 
     def _add_project(self, command: list[str]) -> None:
