@@ -31,6 +31,7 @@ class Relay:
         self._feed = feed
         # of two databases one is enough to tell what is in no transaction
         self._tells = tells
+        self._hears = False
         self._closing = threading.Event()
         # what wakes who listens; a file that is read until nobody writes to it any more
         self._ears, self._mouth = socket.socketpair()
@@ -95,12 +96,17 @@ class Relay:
             except (Error, SQLAlchemyError) as silence:
                 reason = str(silence).partition("\n")[0]
                 log.warning("other servers' changes are not heard just now: %s", reason)
+                if self._hears:
+                    # what was remembered because every change to it is heard of is not known now
+                    self._hears = False
+                    self._feed.publish([FeedBroke()])
                 self._closing.wait(AGAIN_SECONDS)
 
     def _hear_others(self, connection: Any) -> None:
         connection.execute(f"LISTEN {CHANNEL}")
         # whatever was told before is missed: whoever shows something looks again
         self._feed.publish([FeedBroke()])
+        self._hears = True
         while not self._closing.is_set():
             for message in connection.notifies(timeout=0):
                 self._feed.publish(read(message.payload, own=self._mark))
