@@ -25,7 +25,6 @@ from app.api.schemas import (
     StopOrder,
 )
 from app.domain.words import Status, Trigger
-from app.errors import Invalid
 from app.services.batch_filling import Filling
 from app.services.batches import Receipt
 from app.services.plane import Services
@@ -121,6 +120,7 @@ def _listing(services: Services) -> APIRouter:
         return Batches(
             items=[batch_out(services, batch, counts[batch.id]) for batch in page.items],
             next_cursor=page.next_cursor,
+            prev_cursor=page.prev_cursor,
         )
 
     @router.get("/batches/{batch_id}")
@@ -133,16 +133,15 @@ def _listing(services: Services) -> APIRouter:
         batch_id: str,
         status: Annotated[list[Status] | None, Query()] = None,
         limit: Annotated[int, Query(ge=1, le=100)] = 50,
-        cursor: Annotated[str | None, Query(max_length=10)] = None,
+        cursor: Annotated[str | None, Query(max_length=300)] = None,
     ) -> BatchItems:
         """Its items, in their order."""
-        batch = services.batches.find(batch_id)
-        found = services.batches.ledger.items(
-            batch.id, after=_place(cursor), limit=limit + 1, statuses=tuple(status or ())
+        page = services.batches.items(batch_id, tuple(status or ()), limit=limit, cursor=cursor)
+        return BatchItems(
+            items=[item_out(services, index, run) for index, run in page.items],
+            next_cursor=page.next_cursor,
+            prev_cursor=page.prev_cursor,
         )
-        more = str(found[limit - 1][0]) if len(found) > limit else None
-        told = [item_out(services, index, run) for index, run in found[:limit]]
-        return BatchItems(items=told, next_cursor=more)
 
     return router
 
@@ -158,11 +157,3 @@ def _ending(services: Services) -> APIRouter:
         return batch_report(services, batch)
 
     return router
-
-
-def _place(cursor: str | None) -> int:
-    if cursor is None:
-        return -1
-    if not (cursor.isascii() and cursor.isdigit()):
-        raise Invalid.field("cursor", "This cursor was not made by this server.")
-    return int(cursor)

@@ -9,6 +9,7 @@ from app.pages.batch_words import bar_html, counts_html, state_html
 from app.pages.components.countdown import ago_html
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, text
+from app.pages.components.paging import pages_html
 from app.pages.components.plain_sight import plain_html
 from app.pages.frame import frame, refused
 from app.pages.visit import Visit
@@ -20,6 +21,8 @@ EMPTY = (
     "No batches yet. Write one run a line into a file and send it: "
     '<span class="m">runyard batch night.ndjson --project NAME</span>'
 )
+
+GONE = 'Nothing is on this page any more. <a href="/batches">Newest batches</a>'
 
 
 def register(door: Door) -> None:
@@ -42,6 +45,7 @@ class BatchesScreen:
 
     def __init__(self, visit: Visit, cursor: str) -> None:
         self._visit = visit
+        self._is_later = bool(cursor)
         self._page = Batches(items=[])
         self._rows: dict[str, _Row] = {}
         self._look = visit.looker(lambda: visit.api.batches(cursor), self._show)
@@ -56,7 +60,8 @@ class BatchesScreen:
         with frame(visit, title="Batches", active="runs", crumbs=(("Runs", "/runs"),)):
             with ui.element("div").classes("wrap") as self._table:
                 self._body = draw_table(HEADINGS)
-            self._none = ui.html(EMPTY, sanitize=clean).classes("card none")
+            empty = GONE if self._is_later else EMPTY
+            self._none = ui.html(empty, sanitize=clean).classes("card none")
             self._pages = ui.html("", sanitize=clean)
         self._show(self._page)
         visit.on("run.changed", self._follow_run)
@@ -85,10 +90,9 @@ class BatchesScreen:
             row.show(batch, self._visit)
             if self._body.default_slot.children[place] is not row.element:
                 row.element.move(target_index=place)
-        href = f"/batches?cursor={text(page.next_cursor)}" if page.next_cursor else ""
-        self._pages.set_content(
-            f'<a class="btn smallall" href="{href}">Older ›</a>' if href else ""
-        )
+        beside = (page.prev_cursor, "‹ Newer"), (page.next_cursor, "Older ›")
+        links = pages_html([(f"/batches?cursor={one}", word) for one, word in beside if one])
+        self._pages.set_content(links)
 
 
 def draw_table(headings: tuple[str, ...]) -> ui.element:

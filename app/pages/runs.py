@@ -11,6 +11,7 @@ from app.domain.words import LABELS, Status, Trigger
 from app.pages.addresses import page_at
 from app.pages.components.buttons import link_button
 from app.pages.components.markup import clean, text
+from app.pages.components.paging import pages_html
 from app.pages.components.plain_sight import plain_html
 from app.pages.frame import Page, frame, refused
 from app.pages.runs_list import RunsList
@@ -96,7 +97,11 @@ class RunsScreen:
         return f'<div class="scroll">{"".join(made)}</div>'
 
     def _when_empty(self) -> str:
-        if self.board.filters.to_query():
+        filters = self.board.filters
+        if filters.cursor:
+            href = text(_address(filters.at(None).to_query()))
+            return f'Nothing is on this page any more. <a href="{href}">Newest runs</a>'
+        if filters.to_query():
             return 'No run passes these filters. <a href="/runs">Show all runs</a>'
         return "No runs yet. Press New run, or start an AFK run on a project."
 
@@ -105,12 +110,10 @@ class RunsScreen:
             self._pages.set_content(self._pages_html())
 
     def _pages_html(self) -> str:
-        board, links = self.board, []
-        for cursor, word in ((board.prev_cursor, "‹ Newer"), (board.next_cursor, "Older ›")):
-            if cursor:
-                href = _address(board.filters.at(cursor).to_query())
-                links.append(f'<a class="btn smallall" href="{text(href)}">{word}</a>')
-        return f'<div class="pages">{"".join(links)}</div>' if links else ""
+        board = self.board
+        beside = (board.prev_cursor, "‹ Newer"), (board.next_cursor, "Older ›")
+        links = [(board.filters.at(cursor), word) for cursor, word in beside if cursor]
+        return pages_html([(_address(filters.to_query()), word) for filters, word in links])
 
 
 def _pick(name: str, value: str, links: str) -> None:

@@ -139,21 +139,6 @@ class BatchLedger:
         with self.stores.owner_of(batch_id).reading() as session:
             return run_at(session, batch_id, position)
 
-    def items(
-        self, batch_id: str, *, after: int, limit: int, statuses: Sequence[str] = ()
-    ) -> list[tuple[int, Run]]:
-        """Items in the order of their index, from behind one on."""
-        query = (
-            select_rows(BatchItem.position, Run)
-            .join(Run, col(Run.id) == col(BatchItem.run_id))
-            .where(BatchItem.batch_id == batch_id, col(BatchItem.position) > after)
-        )
-        if statuses:
-            query = query.where(col(Run.status).in_(statuses))
-        query = query.order_by(col(BatchItem.position)).limit(limit)
-        with self.stores.owner_of(batch_id).reading() as session:
-            return [(position, run) for position, run in session.exec(query)]
-
     def counts(self, batch_ids: Sequence[str]) -> dict[str, dict[str, int]]:
         """How many runs of each batch are in each status."""
         query = select(col(Run.batch_id), col(Run.status), func.count()).group_by(

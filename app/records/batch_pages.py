@@ -1,61 +1,69 @@
-"""Pages of batches: keyset over (created_at, id), newest first."""
+"""Pages of batches, newest first, and of a batch's items, in their order: forwards and back."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
-from sqlalchemy import and_, or_
 from sqlmodel import col, select
 
 from app.domain.ids import is_batch_id
+from app.records.cursors import is_beyond, order_from, page_from, read_cursor, read_position
 from app.records.routing import Stores
-from app.records.tables import Batch
-
-
-class BadCursor(ValueError):
-    """A cursor that this server did not make."""
+from app.records.tables import Batch, BatchItem, Run
 
 
 @dataclass(frozen=True)
 class BatchPage:
-    """Batches, newest first, with the cursor of the older ones."""
+    """Batches, newest first, with the cursors of the pages beside it."""
 
     items: list[Batch] = field(default_factory=list)
     next_cursor: str | None = None
+    prev_cursor: str | None = None
+
+
+@dataclass(frozen=True)
+class ItemPage:
+    """Places of a batch with their runs, and the cursors of the pages beside it."""
+
+    items: list[tuple[int, Run]] = field(default_factory=list)
+    next_cursor: str | None = None
+    prev_cursor: str | None = None
 
 
 def list_batches(
     stores: Stores, *, project_id: str | None, limit: int, cursor: str | None
 ) -> BatchPage:
     """One page of batches. Raises BadCursor."""
+    place, beside = read_cursor(cursor, is_batch_id), (col(Batch.created_at), col(Batch.id))
     query = select(Batch)
     if project_id:
         query = query.where(Batch.project_id == project_id)
-    if cursor:
-        at, batch_id = _read(cursor)
-        when, which = col(Batch.created_at), col(Batch.id)
-        query = query.where(when <= at, or_(when < at, and_(when == at, which < batch_id)))
-    query = query.order_by(col(Batch.created_at).desc(), col(Batch.id).desc()).limit(limit + 1)
+    if place is not None:
+        query = query.where(is_beyond(place, *beside))
+    query = query.order_by(*order_from(place, *beside)).limit(limit + 1)
     found: list[Batch] = []
     for database in stores.holding_runs():
         with database.reading() as session:
             found += session.exec(query).all()
-    found.sort(key=lambda batch: (batch.created_at, batch.id), reverse=True)
-    items = found[:limit]
-    return BatchPage(items, _write(items[-1]) if len(found) > limit else None)
+    return BatchPage(*page_from(place, found, limit))
 
 
-def _write(batch: Batch) -> str:
-    return f"{batch.created_at.astimezone(UTC):%Y%m%dT%H%M%S.%f}~{batch.id}"
-
-
-def _read(cursor: str) -> tuple[datetime, str]:
-    text, _, batch_id = cursor.partition("~")
-    try:
-        at = datetime.strptime(text, "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
-    except ValueError as error:
-        raise BadCursor(cursor[:80]) from error
-    if not is_batch_id(batch_id):
-        raise BadCursor(cursor[:80])
-    return at, batch_id
+def list_items(
+    stores: Stores,
+    batch_id: str,
+    *,
+    limit: int,
+    cursor: str | None = None,
+    statuses: Sequence[str] = (),
+) -> ItemPage:
+    """One page of a batch's items. Raises BadCursor."""
+    place, position = read_position(cursor), col(BatchItem.position)
+    query = select(BatchItem.position, Run).join(Run, col(Run.id) == col(BatchItem.run_id))
+    query = query.where(BatchItem.batch_id == batch_id, place.is_beyond(position))
+    if statuses:
+        query = query.where(col(Run.status).in_(statuses))
+    query = query.order_by(place.order(position)).limit(limit + 1)
+    with stores.owner_of(batch_id).reading() as session:
+        found = [(at, run) for at, run in session.exec(query)]
+    return ItemPage(*place.page(found, limit))

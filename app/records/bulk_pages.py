@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from dataclasses import dataclass, field
 
 from sqlmodel import col, select
 
+from app.records.cursors import read_position
 from app.records.routing import Stores
-from app.records.run_pages import BadCursor
 from app.records.tables import BulkItem
-
-_PLACE = re.compile(r"([np])\|([0-9]{1,9})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -27,38 +22,9 @@ class BulkPage:
 
 def list_items(stores: Stores, bulk_id: str, *, limit: int, cursor: str | None) -> BulkPage:
     """One page. Raises BadCursor."""
-    forwards, place = _read(cursor) if cursor else (True, -1)
-    position = col(BulkItem.position)
-    query = select(BulkItem).where(BulkItem.bulk_id == bulk_id)
-    if forwards:
-        query = query.where(position > place).order_by(position)
-    else:
-        query = query.where(position < place).order_by(position.desc())
+    place, position = read_position(cursor), col(BulkItem.position)
+    query = select(BulkItem).where(BulkItem.bulk_id == bulk_id, place.is_beyond(position))
     with stores.control.reading() as session:
-        found = list(session.exec(query.limit(limit + 1)).all())
-    has_more = len(found) > limit
-    items = found[:limit] if forwards else found[:limit][::-1]
-    if not items:
-        return BulkPage()
-    later = has_more if forwards else True
-    earlier = place >= 0 if forwards else has_more
-    return BulkPage(
-        items,
-        _write("n", items[-1].position) if later else None,
-        _write("p", items[0].position) if earlier else None,
-    )
-
-
-def _write(direction: str, position: int) -> str:
-    return base64.urlsafe_b64encode(f"{direction}|{position}".encode()).decode().rstrip("=")
-
-
-def _read(cursor: str) -> tuple[bool, int]:
-    try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-    except (ValueError, binascii.Error) as error:
-        raise BadCursor(cursor[:80]) from error
-    place = _PLACE.fullmatch(text)
-    if place is None:
-        raise BadCursor(cursor[:80])
-    return place[1] == "n", int(place[2])
+        found = session.exec(query.order_by(place.order(position)).limit(limit + 1)).all()
+    items, *beside = place.page([(item.position, item) for item in found], limit)
+    return BulkPage([item for _, item in items], *beside)

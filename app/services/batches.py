@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,7 +24,8 @@ from app.errors import (
 from app.failpoints import reach
 from app.records import batch_ledger
 from app.records.batch_ledger import BatchLedger
-from app.records.batch_pages import BadCursor, BatchPage, list_batches
+from app.records.batch_pages import BatchPage, ItemPage, list_batches, list_items
+from app.records.cursors import BadCursor
 from app.records.tables import Batch
 from app.services.batch_filling import Filling, refuse_aborted
 from app.services.keys import Limits
@@ -85,12 +87,18 @@ class BatchDesk:
 
     def page(self, project_id: str | None, *, limit: int, cursor: str | None) -> BatchPage:
         """One page of batches, newest first. Raises Invalid for a cursor of another making."""
-        try:
+        with _cursors_of_ours():
             return list_batches(
                 self.ledger.stores, project_id=project_id, limit=limit, cursor=cursor
             )
-        except BadCursor as error:
-            raise Invalid.field("cursor", "This cursor was not made by this server.") from error
+
+    def items(
+        self, batch_id: str, statuses: Sequence[str], *, limit: int, cursor: str | None
+    ) -> ItemPage:
+        """Some of its items. Raises NotFound, and Invalid for a cursor of another making."""
+        stores, batch = self.ledger.stores, self.find(batch_id)
+        with _cursors_of_ours():
+            return list_items(stores, batch.id, limit=limit, cursor=cursor, statuses=statuses)
 
     def window(self, person_id: str, now: datetime) -> Window:
         """How a person stands against the quota of batches."""
@@ -203,3 +211,11 @@ def _same(held: Batch, asked: Batch) -> Batch:
     if held.body_hash != asked.body_hash:
         raise KeyReused("This key has already made another batch.", batch_id=held.id)
     return held
+
+
+@contextmanager
+def _cursors_of_ours() -> Iterator[None]:
+    try:
+        yield
+    except BadCursor as error:
+        raise Invalid.field("cursor", "This cursor was not made by this server.") from error

@@ -14,10 +14,10 @@ from app.errors import AlreadyEnded, ConcurrencyLimit, Invalid, NotFound, RateLi
 from app.failpoints import reach
 from app.records.bulk_ledger import BulkLedger
 from app.records.bulk_pages import BulkPage, list_items
+from app.records.cursors import BadCursor
 from app.records.database import DatabaseSilent
 from app.records.feed import Numbered, RunChanged
 from app.records.run_ledger import RunLedger
-from app.records.run_pages import BadCursor
 from app.records.run_walks import RunFilter
 from app.records.tables import Bulk, BulkItem, Run
 from app.services.bulk_choice import runs_meant

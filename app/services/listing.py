@@ -7,6 +7,7 @@ from datetime import datetime
 from app.domain.lifecycle import DONE
 from app.errors import Invalid, NotFound
 from app.records import run_ledger, run_pages
+from app.records.cursors import BadCursor
 from app.records.run_ledger import RunLedger
 from app.records.run_pages import Page
 from app.records.run_walks import RunFilter
@@ -30,7 +31,7 @@ class RunListing:
         """One page of runs, newest first. Raises Invalid for a cursor of another making."""
         try:
             return run_pages.list_runs(self._runs.stores, wanted, limit=limit, cursor=cursor)
-        except run_pages.BadCursor as error:
+        except BadCursor as error:
             raise Invalid.field("cursor", "This cursor was not made by this server.") from error
 
     def find(self, run_id: str) -> Run:

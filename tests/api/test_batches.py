@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -242,25 +243,35 @@ def test_items_of_a_waiting_batch_refuse_nobody(shop: Workshop, yard: str) -> No
     shop.api.post(f"/batches/{batch}/stop")
 
 
+def pages_of(shop: Workshop, path: str, limit: int) -> list[Any]:
+    """Every page of a list, forwards; and back from the last one they are the same."""
+    pages: list[Any] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        asked = {"limit": limit} | ({"cursor": cursor} if cursor else {})
+        pages.append(shop.api.get(path, params=asked).json())
+        cursor = pages[-1]["next_cursor"]
+    assert pages[0]["prev_cursor"] is None
+    for earlier, later in reversed(list(pairwise(pages))):
+        params = {"limit": limit, "cursor": later["prev_cursor"]}
+        back = shop.api.get(path, params=params).json()
+        assert [one.get("id", one.get("index")) for one in back["items"]] == [
+            one.get("id", one.get("index")) for one in earlier["items"]
+        ]
+        assert back["next_cursor"] == earlier["next_cursor"]
+    return [page["items"] for page in pages]
+
+
 def test_pages_of_batches_and_of_items_hold_everything_once(shop: Workshop, yard: str) -> None:
     batch = made(shop, yard, 7)
     sent(shop, batch, [line(index, colour="red") for index in range(7)])
-    seen, cursor = [], ""
-    while cursor is not None:
-        page = shop.api.get(
-            f"/batches/{batch}/items?limit=3{cursor and f'&cursor={cursor}'}"
-        ).json()
-        seen += [item["index"] for item in page["items"]]
-        cursor = page["next_cursor"]
-    assert seen == list(range(7))
-    batches, cursor = [], ""
-    while cursor is not None:
-        asked = {"limit": 2} | ({"cursor": cursor} if cursor else {})
-        page = shop.api.get("/batches", params=asked).json()
-        batches += [one["id"] for one in page["items"]]
-        cursor = page["next_cursor"]
-    assert len(batches) == len(set(batches))
-    assert batches[0] == batch
+    items = pages_of(shop, f"/batches/{batch}/items", 3)
+    assert [[one["index"] for one in page] for page in items] == [[0, 1, 2], [3, 4, 5], [6]]
+    made(shop, yard, 1)
+    batches = [one["id"] for page in pages_of(shop, "/batches", 2) for one in page]
+    assert len(batches) == len(set(batches)) > 1
+    assert batches[1] == batch
+    assert shop.api.get(f"/batches/{batch}/items?cursor=x").status_code == 422
     for bad in ("x", "20260101T000000.000000~run_c", "-1"):
         assert shop.api.get(f"/batches?cursor={bad}").status_code == 422
 

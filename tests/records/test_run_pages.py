@@ -10,16 +10,18 @@ from itertools import pairwise
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete
+from sqlalchemy import delete, update
+from sqlmodel import col
 
 from app.domain.words import Phase, Status
+from app.records.cursors import BadCursor
 from app.records.database import Database
 from app.records.routing import Stores
 from app.records.run_ledger import RunLedger
-from app.records.run_pages import BadCursor, Page, list_runs
+from app.records.run_pages import Page, list_runs
 from app.records.run_walks import RunFilter
 from app.records.tables import Run
-from tests.records.samples import NOW, add_run, draft_run, run_id, stores_on
+from tests.records.samples import NOW, add_run, batch_id, draft_run, run_id, stores_on
 
 ANY = RunFilter()
 
@@ -99,6 +101,30 @@ def test_a_cursor_survives_new_rows(ledger: RunLedger) -> None:
     assert newest.prev_cursor is None
 
 
+def test_a_page_whose_rows_have_gone_elsewhere_leads_back(ledger: RunLedger) -> None:
+    stores, waiting = ledger.stores, RunFilter(statuses=["queued"])
+    for number in range(4):
+        add_run(ledger, created_at=NOW + timedelta(seconds=number // 3))
+    first = list_runs(stores, waiting, limit=2, cursor=None)
+    second = list_runs(stores, waiting, limit=2, cursor=first.next_cursor)
+
+    def move(page: Page, status: str) -> None:
+        with stores.control.transaction() as tx:
+            query = update(Run).where(col(Run.id).in_(ids_of(page)))
+            tx.execute(query.values(status=status))
+
+    for gone, cursor, other in (
+        (first, second.prev_cursor, second),
+        (second, first.next_cursor, first),
+    ):
+        move(gone, "starting")
+        empty = list_runs(stores, waiting, limit=2, cursor=cursor)
+        assert empty.items == []
+        [back] = [one for one in (empty.next_cursor, empty.prev_cursor) if one]
+        assert ids_of(list_runs(stores, waiting, limit=2, cursor=back)) == ids_of(other)
+        move(gone, "queued")
+
+
 def test_no_runs_are_one_empty_page(ledger: RunLedger) -> None:
     assert list_runs(ledger.stores, ANY, limit=5, cursor=None) == Page([], None, None)
 
@@ -119,6 +145,7 @@ def cursor(text: str) -> str:
         cursor("n|0001-01-01T00:00:00+23:59|" + run_id()),
         cursor("n|9999-12-31T23:59:59-23:59|" + run_id()),
         cursor("n|2026-01-01T00:00:00+00:00|a|b"),
+        cursor("p|0001-01-01T00:00:00+00:00|" + batch_id()),
         cursor("n|2026-01-01T00:00:00+00:00|"),
         cursor("n|2026-01-01T00:00:00+00:00|a\0b"),
         cursor("n|2026-01-01T00:00:00+00:00|' OR 1=1"),

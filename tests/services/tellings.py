@@ -13,6 +13,7 @@ from sqlmodel import select
 from app.domain.notices import Message
 from app.domain.rules import ExitReason
 from app.domain.words import Status
+from app.records.batch_pages import list_items
 from app.records.tables import Batch, Notification, Project, Run
 from tests.fake_planes import FakePlane
 from tests.fakes import World
@@ -80,7 +81,7 @@ class Telling:
         plane, left = self.plane, list(codes)
         batch = a_batch(plane, self.project(), len(codes))
         for _ in range(10 * len(codes)):
-            for run in plane.services.batches.ledger.items(batch.id, after=-1, limit=100):
+            for run in list_items(plane.stores, batch.id, limit=100).items:
                 if left and run[1].status == Status.RUNNING:
                     self._end(run[1].id, left.pop(0))
             plane.tick()

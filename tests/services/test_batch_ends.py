@@ -10,6 +10,7 @@ from app.domain.words import Depth
 from app.errors import AlreadyEnded
 from app.failpoints import FailpointHit
 from app.records.batch_ledger import BatchLedger
+from app.records.batch_pages import list_items
 from app.records.tables import Batch, Project, Run
 from app.services.batch_filling import Item
 from app.services.submits import Order
@@ -21,7 +22,7 @@ from tests.services.splits import Planes
 
 def items(plane: FakePlane, batch: Batch) -> list[Run]:
     ledger = plane.services.batches.ledger
-    return [run for _, run in ledger.items(batch.id, after=-1, limit=1000)]
+    return [run for _, run in list_items(ledger.stores, batch.id, limit=1000).items]
 
 
 def told(plane: FakePlane, batch: Batch) -> set[tuple[str, str | None]]:

@@ -13,6 +13,7 @@ from app.domain.batches import BulkAction
 from app.domain.words import Depth, Trigger
 from app.errors import BatchOverQuota, KeyTaken, RateLimited
 from app.records.batch_ledger import Spent
+from app.records.batch_pages import list_items
 from app.records.run_walks import RunFilter
 from app.records.tables import AccountHold, Batch, Run
 from app.services.batch_quota import room_at
@@ -37,7 +38,7 @@ def plane(tmp_path: Path, world: World) -> Iterator[FakePlane]:
 
 def items(plane: FakePlane, batch: Batch) -> list[Run]:
     ledger = plane.services.batches.ledger
-    return [run for _, run in ledger.items(batch.id, after=-1, limit=1000)]
+    return [run for _, run in list_items(ledger.stores, batch.id, limit=1000).items]
 
 
 def live(plane: FakePlane) -> list[Run]:

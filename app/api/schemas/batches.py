@@ -92,6 +92,7 @@ class Batches(Answer):
 
     items: list[BatchOut]
     next_cursor: str | None = None
+    prev_cursor: str | None = None
 
 
 class BatchItemOut(Answer):
@@ -106,6 +107,7 @@ class BatchItems(Answer):
 
     items: list[BatchItemOut]
     next_cursor: str | None = None
+    prev_cursor: str | None = None
 
 
 class BulkFilter(Body):

@@ -1,0 +1,177 @@
+"""Cursors of lists: a place between two rows, and the way to go from there.
+
+Places are by (created_at, id), newest first, or by position, the first one first.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol, TypeVar
+
+from sqlalchemy import ColumnElement, UnaryExpression, and_, or_
+from sqlalchemy.sql.elements import SQLCoreOperations as Column
+
+# moments are kept to the microsecond
+NEXT = timedelta(microseconds=1)
+YEARS = range(1970, 9999)
+_POSITION = re.compile(r"-1|[0-9]{1,9}", re.ASCII)
+
+
+class BadCursor(ValueError):
+    """A cursor that this server did not make."""
+
+
+class Listed(Protocol):
+    """A row that a list is ordered by."""
+
+    id: str
+    created_at: datetime
+
+
+Row = TypeVar("Row", bound=Listed)
+
+
+Anything = TypeVar("Anything")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place between two rows: after it (older) or before it (newer)."""
+
+    forwards: bool
+    at: datetime
+    id: str
+
+
+def read_cursor(cursor: str | None, is_id: Callable[[str], bool]) -> Place | None:
+    """The place that a cursor tells, None without one. Raises BadCursor."""
+    if not cursor:
+        return None
+    forwards, parts = _read(cursor)
+    try:
+        at, row_id = parts
+        moment = datetime.fromisoformat(at)
+    except ValueError as error:
+        raise BadCursor(cursor[:80]) from error
+    # exactly as they are made here: nothing that a database could choke on reaches one
+    if moment.tzinfo is not UTC or moment.year not in YEARS or not is_id(row_id):
+        raise BadCursor(cursor[:80])
+    return Place(forwards, moment, row_id)
+
+
+def is_beyond(place: Place, when: Column[datetime], which: Column[str]) -> ColumnElement[bool]:
+    """Whether a row comes after a place, as one goes from there."""
+    # the first half is what an index is entered by
+    if place.forwards:
+        return and_(when <= place.at, or_(when < place.at, which < place.id))
+    return and_(when >= place.at, or_(when > place.at, which > place.id))
+
+
+def order_from(
+    place: Place | None, when: Column[datetime], which: Column[str]
+) -> tuple[UnaryExpression[datetime], UnaryExpression[str]]:
+    """The order in which rows come as one goes from a place, or from the newest."""
+    if place is None or place.forwards:
+        return when.desc(), which.desc()
+    return when.asc(), which.asc()
+
+
+def page_from(
+    place: Place | None, found: Sequence[Row], limit: int
+) -> tuple[list[Row], str | None, str | None]:
+    """A page, newest first, with the cursors of the next and the previous one.
+
+    `found` are the first rows from the place on, of each store one more than `limit` at most.
+    """
+    backwards = place is not None and not place.forwards
+    ordered = sorted(found, key=lambda row: (row.created_at, row.id), reverse=not backwards)
+    items, has_more = ordered[:limit], len(ordered) > limit
+    if backwards:
+        items.reverse()
+    if not items:
+        # what was here has gone elsewhere: the way back begins at the row beside the place
+        if place is None:
+            return [], None, None
+        return [], *_back(place.forwards, place.at + (NEXT if backwards else -NEXT), place.id)
+    older = has_more if not backwards else True
+    newer = has_more if backwards else place is not None
+    last, first = items[-1], items[0]
+    return (
+        items,
+        _write(True, last.created_at, last.id) if older else None,
+        _write(False, first.created_at, first.id) if newer else None,
+    )
+
+
+@dataclass(frozen=True)
+class Position:
+    """A place behind (forwards) or before a position; -1 is the one before all."""
+
+    forwards: bool = True
+    at: int = -1
+
+    def is_beyond(self, position: Column[int]) -> ColumnElement[bool]:
+        """Whether a row comes after it, as one goes from there."""
+        return position > self.at if self.forwards else position < self.at
+
+    def order(self, position: Column[int]) -> UnaryExpression[int]:
+        """The order in which rows come as one goes from there."""
+        return position.asc() if self.forwards else position.desc()
+
+    def page(
+        self, found: Sequence[tuple[int, Anything]], limit: int
+    ) -> tuple[list[tuple[int, Anything]], str | None, str | None]:
+        """A page in order, with the cursors of the next and the previous one.
+
+        `found` are the first positions from here on, one more than `limit` at most.
+        """
+        has_more = len(found) > limit
+        items = list(found[:limit]) if self.forwards else list(found[:limit])[::-1]
+        if not items:
+            if self == Position():
+                return [], None, None
+            return [], *_back(self.forwards, self.at + (1 if self.forwards else -1))
+        later = has_more if self.forwards else True
+        earlier = self.at >= 0 if self.forwards else has_more
+        return (
+            items,
+            _write(True, items[-1][0]) if later else None,
+            _write(False, items[0][0]) if earlier else None,
+        )
+
+
+def read_position(cursor: str | None) -> Position:
+    """The place that a cursor tells, before all without one. Raises BadCursor."""
+    if not cursor:
+        return Position()
+    forwards, parts = _read(cursor)
+    if len(parts) != 1 or not _POSITION.fullmatch(parts[0]):
+        raise BadCursor(cursor[:80])
+    return Position(forwards, int(parts[0]))
+
+
+def _back(forwards: bool, *place: datetime | int | str) -> tuple[str | None, str | None]:
+    back = _write(not forwards, *place)
+    return (None, back) if forwards else (back, None)
+
+
+def _write(forwards: bool, *place: datetime | int | str) -> str:
+    parts = [one.astimezone(UTC).isoformat() if isinstance(one, datetime) else one for one in place]
+    text = "|".join(["n" if forwards else "p", *map(str, parts)])
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _read(cursor: str) -> tuple[bool, list[str]]:
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+    except (ValueError, binascii.Error) as error:
+        raise BadCursor(cursor[:80]) from error
+    direction, *parts = text.split("|")
+    if direction not in {"n", "p"}:
+        raise BadCursor(cursor[:80])
+    return direction == "n", parts
