@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 
-from app.api.asking import asker_of
+from app.api.asking import Key, asker_of
 from app.api.gate import visitor_of
 from app.api.schemas import BulkFilter, BulkItemOut, BulkItems, BulkOrder, BulkOut, Bulks
 from app.domain.batches import BulkState
@@ -17,15 +17,46 @@ from app.services.rows import Bulk, RunFilter
 def routes(services: Services) -> APIRouter:
     """Everything below `/bulk`."""
     router = APIRouter(tags=["bulk"])
+    for some in (_ordering, _telling):
+        router.include_router(some(services))
+    return router
+
+
+def _ordering(services: Services) -> APIRouter:
+    router = APIRouter()
 
     @router.post("/bulk", status_code=202)
-    def order(body: BulkOrder, request: Request) -> BulkOut:
-        """Stop or retry every run that the filter finds now; which ones is settled here."""
+    def order(
+        body: BulkOrder,
+        request: Request,
+        response: Response,
+        x_idempotency_key: Key = None,
+        idempotency_key: Key = None,
+    ) -> BulkOut:
+        """Stop or retry every run that the filter finds now; which ones is settled here.
+
+        Under a key that has made an order before, that one is answered, as far as it is.
+        """
         because = body.because or f"stopped by {visitor_of(request).name}"
-        asker = asker_of(services, request)
+        keys = (x_idempotency_key, idempotency_key, body.x_idempotency_key)
+        asker = asker_of(services, request, *keys)
         wanted = _filter(body.filter)
-        bulk = services.bulk.order(body.action, wanted, because, asker, services.clock())
-        return _told(services, bulk)
+        ordered = services.bulk.order(body.action, wanted, because, asker, services.clock())
+        if ordered.replayed:
+            response.headers["Idempotency-Replayed"] = "true"
+        response.headers["Location"] = f"/bulk/{ordered.bulk.id}"
+        return _told(services, ordered.bulk)
+
+    @router.post("/bulk/{bulk_id}/abort")
+    def abort(bulk_id: str) -> BulkOut:
+        """Leave the runs that were not reached yet as they are."""
+        return _told(services, services.bulk.abort(bulk_id, services.clock()))
+
+    return router
+
+
+def _telling(services: Services) -> APIRouter:
+    router = APIRouter()
 
     @router.get("/bulk")
     def list_them(limit: Annotated[int, Query(ge=1, le=100)] = 20) -> Bulks:
@@ -50,11 +81,6 @@ def routes(services: Services) -> APIRouter:
             next_cursor=page.next_cursor,
             prev_cursor=page.prev_cursor,
         )
-
-    @router.post("/bulk/{bulk_id}/abort")
-    def abort(bulk_id: str) -> BulkOut:
-        """Leave the runs that were not reached yet as they are."""
-        return _told(services, services.bulk.abort(bulk_id, services.clock()))
 
     return router
 

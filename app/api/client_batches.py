@@ -34,10 +34,10 @@ class BatchCalls:
         """Stop a batch with everything that waits or works in it."""
         return await self.tell(schemas.BatchOut, "POST", f"/batches/{batch_id}/stop", {})
 
-    async def order_bulk(self: Caller, action: str, **filters: Any) -> schemas.BulkOut:
-        """Stop or retry every run that the filters find now."""
+    async def order_bulk(self: Caller, action: str, key: str, **filters: Any) -> schemas.BulkOut:
+        """Stop or retry every run that the filters find now, once under a key."""
         body = {"action": action, "filter": filters}
-        return await self.tell(schemas.BulkOut, "POST", "/bulk", body)
+        return await self.tell(schemas.BulkOut, "POST", "/bulk", body, key)
 
     async def bulk(self: Caller, bulk_id: str) -> schemas.BulkOut:
         """How far it is."""

@@ -17,6 +17,7 @@ from app.services.batch_line import BatchLine
 from app.services.batch_quota import BatchQuota
 from app.services.batches import BatchDesk
 from app.services.bulk import BulkDesk, Hands
+from app.services.bulk_keys import BulkKeys
 from app.services.counting import Counting, charged_batches, charged_runs
 from app.services.keys import Limits
 from app.services.prechecks import Prechecks
@@ -71,8 +72,8 @@ def make_bulk_desk(
     runs = ground.ledgers.runs
     hands = Hands(runs, stopper, retry)
     ledger = BulkLedger(runs.stores)
-    desk = BulkDesk(
-        ledger, hands, ground.locks, ground.workers, ground.clock, provenance, ground.quarantine
-    )
+    keys = BulkKeys(ledger, ground.settings.key_ttl_seconds)
+    duties = (ground.locks, ground.workers, ground.clock)
+    desk = BulkDesk(ledger, hands, *duties, provenance, ground.quarantine, keys)
     ground.feed.subscribe(desk.hear)
     return desk

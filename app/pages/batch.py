@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 
 from nicegui import ui
 
@@ -55,6 +56,8 @@ class BatchScreen:
         self._limit = ROWS
         self._rows: dict[int, _Row] = {}
         self._bulk_id = ""
+        # of this page's one order: pressed again where no answer came, it is given once
+        self._key = str(uuid.uuid4())
         self._look = visit.looker(self.ask, self._show)
 
     async def ask(self) -> Seen:
@@ -142,7 +145,8 @@ class BatchScreen:
 
     async def _retry_failed(self) -> None:
         try:
-            bulk = await self._visit.api.order_bulk("retry", batch_id=self._id, status=list(FAILED))
+            wanted = {"batch_id": self._id, "status": list(FAILED)}
+            bulk = await self._visit.api.order_bulk("retry", self._key, **wanted)
         except (ApiProblem, NoAnswer) as problem:
             self._visit.refuse(problem)
         else:

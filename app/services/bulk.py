@@ -21,6 +21,7 @@ from app.records.run_ledger import RunLedger
 from app.records.run_walks import RunFilter
 from app.records.tables import Bulk, BulkItem, Run
 from app.services.bulk_choice import runs_meant
+from app.services.bulk_keys import BulkKeys, Ordered, same
 from app.services.quarantine import Quarantine, Subject
 from app.services.retry import AlreadyRepeated, RetryDesk
 from app.services.run_locks import Locks
@@ -57,8 +58,10 @@ class BulkDesk:
         clock: Callable[[], datetime],
         provenance: dict[str, str],
         quarantine: Quarantine,
+        keys: BulkKeys,
     ) -> None:
         self.ledger = ledger
+        self._keys = keys
         self._hands = hands
         self._locks = locks
         self._workers = workers
@@ -88,13 +91,16 @@ class BulkDesk:
 
     def order(
         self, action: BulkAction, wanted: RunFilter, because: str, asker: Asker, now: datetime
-    ) -> Bulk:
-        """Freeze which runs it is about, and begin. Raises Invalid where no filter is named."""
+    ) -> Ordered:
+        """Freeze which runs it is about, and begin; or answer what the asker's key has ordered.
+
+        Raises Invalid where no filter is named, KeyReused.
+        """
         asked = {name: it for name, it in wanted.__dict__.items() if it}
         if not asked:
             raise Invalid.field("filter", "Say which runs: name a project, a batch or a state.")
         bulk = Bulk(
-            id=self.ledger.stores.mint_control_id("bulk", now),
+            id="",
             action=action,
             wanted={**asked, "statuses": [*wanted.statuses], "because": because},
             status=BulkStatus.PROCESSING,
@@ -102,12 +108,20 @@ class BulkDesk:
             created_by=asker.person_id,
             created_at=now,
         )
-        run_ids = runs_meant(self.ledger.stores, action, wanted)
+        if asker.key is None:
+            bulk.id = self.ledger.stores.mint_control_id("bulk", now)
+            return self._add(bulk, wanted)
+        with self._locks.holding(f"bulk key {asker.person_id} {asker.key}"):
+            bulk.id, held = self._keys.find(asker, now)
+            return same(held, bulk) if held else self._add(bulk, wanted)
+
+    def _add(self, bulk: Bulk, wanted: RunFilter) -> Ordered:
+        run_ids = runs_meant(self.ledger.stores, BulkAction(bulk.action), wanted)
         if not run_ids:
-            bulk.status, bulk.ended_at = BulkStatus.COMPLETED, now
+            bulk.status, bulk.ended_at = BulkStatus.COMPLETED, bulk.created_at
         self.ledger.insert(bulk, run_ids)
         self.request()
-        return bulk
+        return Ordered(bulk, False)
 
     def abort(self, bulk_id: str, now: datetime) -> Bulk:
         """Leave what is not done yet as it is. Raises NotFound, AlreadyEnded."""

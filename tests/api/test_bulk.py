@@ -88,3 +88,22 @@ def test_a_cursor_that_is_not_from_here_is_refused(
     answer = shop.api.get(f"/bulk/{bulk['id']}/items?cursor={cursor}")
     assert (answer.status_code, problem(answer)["error"]) == (422, "invalid")
     assert shop.api.get("/bulk/bulk_nothing/items").status_code == 404
+
+
+def test_an_order_sent_again_under_its_key_is_the_one_that_it_made(
+    shop: Workshop, project: str
+) -> None:
+    body = {"action": "stop", "filter": {"project_id": project}}
+    key = {"x-idempotency-key": "night-1"}
+    first = shop.api.post("/bulk", json=body, headers=key)
+    again = shop.api.post("/bulk", json=body | {"x_idempotency_key": "night-1"})
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert again.json()["id"] == first.json()["id"] == first.headers["Location"].split("/")[-1]
+    assert "Idempotency-Replayed" not in first.headers
+    assert again.headers["Idempotency-Replayed"] == "true"
+    other = shop.api.post("/bulk", json=body | {"action": "retry"}, headers=key)
+    assert (other.status_code, problem(other)["error"]) == (422, "key_reused")
+    assert problem(other)["bulk_id"] == first.json()["id"]
+    both = shop.api.post("/bulk", json=body | {"x_idempotency_key": "night-2"}, headers=key)
+    assert (both.status_code, problem(both)["error"]) == (400, "key_mismatch")
+    assert shop.api.post("/bulk", json=body).json()["id"] != first.json()["id"]

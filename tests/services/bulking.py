@@ -27,6 +27,6 @@ def stopped(plane: FakePlane, project: Project, count: int) -> list[str]:
 
 def retry_all(plane: FakePlane, **wanted: Any) -> Bulk:
     desk = plane.services.bulk
-    bulk = desk.order(BulkAction.RETRY, RunFilter(**wanted), "", plane.asker(), plane.clock())
+    bulk = desk.order(BulkAction.RETRY, RunFilter(**wanted), "", plane.asker(), plane.clock()).bulk
     plane.rest()
     return desk.find(bulk.id)

@@ -228,7 +228,7 @@ def test_many_retries_wait_for_the_window_of_runs_and_go_on_when_it_has_room(
         finish(plane, world)
     bulk = plane.services.bulk.order(
         BulkAction.RETRY, RunFilter(batch_id=batch.id), "", plane.asker(), plane.clock()
-    )
+    ).bulk
     plane.rest()
     waits = plane.services.bulk.find(bulk.id)
     assert waits.hold is not None
@@ -249,7 +249,7 @@ def test_of_many_that_are_stopped_those_that_work_are_the_first(
     wanted = RunFilter(batch_id=batch.id)
     bulk = plane.services.bulk.order(
         BulkAction.STOP, wanted, "enough", plane.asker(), plane.clock()
-    )
+    ).bulk
     plane.rest()
     told = plane.services.bulk.ledger.items(bulk.id, after=-1, limit=100)
     assert {item.run_id for item in told[:2]} == busy
@@ -264,7 +264,7 @@ def test_an_aborted_order_leaves_the_rest_as_it_is_and_a_frozen_one_grows_by_non
     while plane.services.batches.find(batch.id).ended_at is None:
         finish(plane, world)
     desk, wanted = plane.services.bulk, RunFilter(project_id=project.id, trigger=Trigger.BATCH)
-    bulk = desk.order(BulkAction.RETRY, wanted, "", plane.asker(), plane.clock())
+    bulk = desk.order(BulkAction.RETRY, wanted, "", plane.asker(), plane.clock()).bulk
     plane.rest()
     late = a_batch(plane, project, 1)
     desk.go_on_once()

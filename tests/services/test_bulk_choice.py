@@ -55,7 +55,7 @@ def test_an_order_for_what_it_can_be_done_to_nowhere_is_about_none(
     start(plane, project, task="works")
     die(plane, world, start(plane, project, task="dies"))
     desk = plane.services.bulk
-    bulk = desk.order(action, wanted, "", plane.asker(), plane.clock())
+    bulk = desk.order(action, wanted, "", plane.asker(), plane.clock()).bulk
     assert (desk.find(bulk.id).status, desk.ledger.counts(bulk.id)) == ("completed", {})
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.domain.batches import BulkAction
+from app.domain.words import Phase
 from app.records.database import DatabaseSilent
 from app.records.feed import BulkChanged, Change, FeedBroke, QuotaChanged
 from app.records.run_walks import RunFilter
@@ -20,7 +22,7 @@ from tests.fakes import World
 from tests.fresh_databases import POSTGRESQL, shared_database
 from tests.records.plans import statements_of
 from tests.services.bulking import LITTLE, retry_all, stopped
-from tests.services.splits import Planes, die, found, listed, order, start
+from tests.services.splits import Planes, asker, die, found, listed, order, start
 
 
 def counted(plane: FakePlane, monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -158,7 +160,9 @@ def test_a_run_that_another_server_repeats_meanwhile_is_repeated_once(
         else:
             waits.enter_context(plane.locks.holding(branch))
         desk = plane.services.bulk
-        bulk = desk.order(BulkAction.RETRY, RunFilter(project.id), "", plane.asker(), plane.clock())
+        bulk = desk.order(
+            BulkAction.RETRY, RunFilter(project.id), "", plane.asker(), plane.clock()
+        ).bulk
         until(
             lambda: (
                 held.with_name("go-on.reached.0").exists()
@@ -172,6 +176,33 @@ def test_a_run_that_another_server_repeats_meanwhile_is_repeated_once(
     [item] = desk.ledger.items(bulk.id, after=-1, limit=9)
     assert (item.state, item.new_run_id) == ("done", heir)
     assert [run for run in listed(plane) if found(plane, run).retry_of] == []
+
+
+def test_a_key_is_a_persons_own_and_kept_as_long_as_every_other(
+    planes: Planes, world: World
+) -> None:
+    plane = planes(split=False)
+    project = plane.add_project(world)
+    stopped(plane, project, 1)
+    wanted = RunFilter(project.id, statuses=["stopped"], phase=Phase.DONE)
+
+    def ordered(person: str, seconds: float) -> tuple[str, bool]:
+        now = plane.clock.advance(seconds)
+        who = replace(asker(plane, "night"), person_id=person)
+        it = plane.services.bulk.order(BulkAction.RETRY, wanted, "", who, now)
+        plane.rest()
+        return it.bulk.id, it.replayed
+
+    days = plane.settings.key_ttl_seconds
+    first, is_again = ordered(plane.person, 0)
+    assert not is_again
+    assert ordered(plane.person, days - 1) == (first, True)
+    assert plane.services.bulk.ledger.counts(first) == {"done": 1}
+    other, is_again = ordered("person_" + "0" * 24, 0)
+    assert (other == first, is_again) == (False, False)
+    late, is_again = ordered(plane.person, 1)
+    assert (late == first, is_again) == (False, False)
+    assert ordered(plane.person, 0) == (late, True)
 
 
 @contextmanager

@@ -115,7 +115,7 @@ def test_an_order_for_many_runs_refuses_what_fails_and_leaves_nothing_behind(
     poison(monkeypatch, plane.services.bulk._hands.stopper, "stop", sick.id)
     desk = plane.services.bulk
     wanted = RunFilter(project_id=project.id)
-    bulk = desk.order(BulkAction.STOP, wanted, "by a test", plane.asker(), plane.clock())
+    bulk = desk.order(BulkAction.STOP, wanted, "by a test", plane.asker(), plane.clock()).bulk
     plane.rest()
     for _ in range(MOST_TRIES):
         desk.request()

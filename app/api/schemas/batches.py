@@ -128,6 +128,7 @@ class BulkOrder(Body):
     action: BulkAction
     filter: BulkFilter
     because: Remark | None = None
+    x_idempotency_key: Key | None = None
 
 
 class BulkOut(Answer):
