@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date
 
 from sqlalchemy import Date, bindparam, func, literal, text
+from sqlalchemy import select as select_rows
 from sqlmodel import col, select
 
 from app.domain.figures import NAMES, NOTHING, OUTCOMES, Figures, figures_of
@@ -64,11 +65,12 @@ class DayLedger:
 
     def total(self, since: date) -> Figures:
         """The sums of every project, from a day (UTC) on."""
-        query = select(ProjectDay).where(col(ProjectDay.day) >= since)
+        sums = (func.coalesce(func.sum(getattr(ProjectDay, name)), 0) for name in NAMES)
+        query = select_rows(*sums).where(col(ProjectDay.day) >= since)
         total = NOTHING
         for database in self._stores.holding_runs():
             with database.reading() as session:
-                total = sum(map(_figures, session.exec(query)), total)
+                total += Figures(*map(int, session.execute(query).one()))
         return total
 
     def count_runs(self, project_id: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from app.records.run_ledger import RunLedger
 from app.records.tables import ProjectDay, Run
 from app.records.tracker_ledger import TrackerLedger
 from tests.fresh_databases import SQLITE
-from tests.records.plans import explained
+from tests.records.plans import explained, statements_of
 from tests.records.samples import NOW, add_run, draft_run, run_id, stores_on
 
 PROJECTS = ("proj_1", "proj_2")
@@ -95,6 +96,19 @@ def test_a_run_counts_on_the_utc_day_of_its_end(ledger: RunLedger, stores: Store
     assert figures == Figures(died=1, began=1, worked_ms=2_400_000, told_tokens=1, input_tokens=7)
     assert DayLedger(stores).total(night.date()) == figures
     assert DayLedger(stores).total(night.date() + timedelta(days=1)) == NOTHING
+
+
+def test_a_week_of_all_is_added_up_where_it_is_kept(ledger: RunLedger, stores: Stores) -> None:
+    for day in range(3):
+        for project_id in PROJECTS:
+            at = NOW + timedelta(days=day)
+            told = {"status": Status.DIED, "ended_at": at, "cost_usd": 1.5}
+            add_run(ledger, **told, project_id=project_id, started_at=at - timedelta(seconds=day))
+    days, since = DayLedger(stores), NOW.date() + timedelta(days=1)
+    by_project = (days.by_day(one, since).values() for one in PROJECTS)
+    assert days.total(since) == sum(chain.from_iterable(by_project), NOTHING) != NOTHING
+    [(statement, _)] = statements_of(lambda: days.total(since))
+    assert "sum(project_day.died)" in statement
 
 
 def test_who_loses_the_race_for_an_end_counts_nothing(ledger: RunLedger, stores: Stores) -> None:
