@@ -94,7 +94,7 @@ class FeedBroke:
 
 
 # told often, or to no page, and a snapshot holds all that they said
-FLEETING = (LogGrew, RunReported, NoticeWritten, ProjectNamed, FeedBroke)
+FLEETING = (LogGrew, RunReported, BulkChanged, NoticeWritten, ProjectNamed, FeedBroke)
 Change = (
     RunChanged
     | RunTold

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 from nicegui.testing.user import User
 
+from app.pages.settings import retention_html
+from app.pages.visit import Visit
+from app.state.wire import CopiesOut, LeavingOut, RetentionOut
 from tests.pages.conftest import House, html_of, until
 
 
@@ -57,3 +64,39 @@ async def test_the_limits_come_with_their_origins(user: User) -> None:
     assert "RUNYARD_RUN_QUOTA" in html_of(user)
     assert "default" in html_of(user)
     assert "Looking at" not in html_of(user)
+
+
+@dataclass
+class Onlooker:
+    """Somebody who looks at a page at a moment."""
+
+    moment: datetime
+
+    def now(self) -> datetime:
+        return self.moment
+
+
+@pytest.mark.parametrize(
+    ("minutes", "when"), [(59, "from <time [^>]*>21:10</time> on"), (60, "at the next round")]
+)
+def test_what_goes_is_told_with_the_moment_from_which_it_does(minutes: int, when: str) -> None:
+    goes_at = datetime(2026, 11, 21, 21, 10, tzinfo=UTC)
+    now = goes_at - timedelta(minutes=60 - minutes)
+    one = LeavingOut(
+        run_id="run_c01k7vrn3p54or756o0dimp8l",
+        ended_at=now,
+        bytes=3000,
+        because="age",
+        goes_at=goes_at,
+    )
+    of_copies = dict.fromkeys(("kept", "unmeasured", "staying", "staying_bytes"), 0)
+    going = {"bytes": 5, "leaving_copies": 2, "leaving_bytes": 5, "next_at": None}
+    copies = CopiesOut(**of_copies, **going, looked_at=now, leaving=[one])
+    logs = {"kept_runs": 3, "kept_bytes": 9000, "leaving_runs": 1, "leaving_bytes": 3000}
+    kept = RetentionOut(
+        keep_days=30, keep_gb=10, **logs, next_at=None, leaving=[one], copies=copies
+    )
+    html = retention_html(kept, cast(Visit, Onlooker(now)))
+    assert re.search(rf"To go, {when}: 1 log, 3.0 KB", html)
+    assert re.search(rf"To go, {when}: 2 copies, 5 B", html)
+    assert len(re.findall(rf"<td>{when}</td>", html)) == 2

@@ -11,7 +11,7 @@ from app.domain.batches import BulkAction
 from app.domain.words import Phase
 from app.records.bulk_pages import BulkPage
 from app.records.run_walks import RunFilter
-from app.services.bulk_choice import runs_meant
+from app.services import bulk_choice
 from tests.fakes import World
 from tests.records.plans import statements_of
 from tests.services.bulking import retry_all, stopped
@@ -22,7 +22,7 @@ from tests.services.splits import Planes, die, start
 def test_an_order_reads_none_of_the_history_that_it_is_not_about(
     planes: Planes, world: World, monkeypatch: pytest.MonkeyPatch, action: BulkAction
 ) -> None:
-    monkeypatch.setattr("app.services.bulk_choice.AT_ONCE", 2)
+    monkeypatch.setattr(bulk_choice, "AT_ONCE", 2)
     plane = planes(split=False)
     project = plane.add_project(world)
     live, dead = start(plane, project, task="works"), start(plane, project, task="dies")
@@ -32,7 +32,7 @@ def test_an_order_reads_none_of_the_history_that_it_is_not_about(
     for _ in range(2):
         for run_id in stopped(plane, project, 3):
             plane.ledgers.runs.note(run_id, project.id, retried_by=live.id)
-        freeze = partial(runs_meant, plane.stores, action, RunFilter(project.id))
+        freeze = partial(bulk_choice.runs_meant, plane.stores, action, RunFilter(project.id))
         assert freeze() == meant
         asked.append(len(statements_of(freeze)))
     assert asked[0] == asked[1]
