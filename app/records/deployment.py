@@ -9,6 +9,7 @@ from sqlmodel import Session
 from app.records.database import Database
 from app.records.routing import Stores
 from app.records.sentinel import CannotTell, Identity, identify, recognise, setting_of
+from app.records.sqlite_files import file_of, is_empty_file
 from app.records.tables import Setting
 
 NEW_RUNS, RUN_STORE, OWNER = "new_runs", "run_store", "control_store"
@@ -24,7 +25,7 @@ def refuse_stranger(stores: Stores) -> None:
 
     Nothing is written to it: it may be of an older schema, and in use. Raises StoresDiffer.
     """
-    if stores.runs is None:
+    if stores.runs is None or _is_new(stores.runs):
         return
     control, runs = _asked(identify, stores.control), _asked(recognise, stores.runs, "run")
     if control.is_same_as(runs):
@@ -34,6 +35,12 @@ def refuse_stranger(stores: Stores) -> None:
         )
     with stores.runs.reading() as session:
         _refuse_another_owner(session, control.nonce)
+
+
+def _is_new(database: Database) -> bool:
+    """True where its file is still to be made: that is nobody's."""
+    file = file_of(database.url)
+    return file is not None and is_empty_file(file)
 
 
 def agree(stores: Stores, *, may_change: bool) -> None:

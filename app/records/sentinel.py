@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
 from app.records.database import Database, DatabaseSilent, Transaction
+from app.records.soundness import is_damage
 from app.records.tables import Setting
 
 NONCE = "nonce"
@@ -40,13 +41,13 @@ def recognise(database: Database) -> Identity:
 
     The name is empty where it carries none yet.
     """
-    with _telling(), database.reading() as session:
+    with _telling(database), database.reading() as session:
         return Identity(_place(database, session), setting_of(session, NONCE) or "")
 
 
 def identify(database: Database) -> Identity:
     """Ask a database of today's schema who it is. Raises CannotTell."""
-    with _telling():
+    with _telling(database):
         with database.transaction() as tx:
             nonce = nonce_of(tx)
         with database.reading() as session:
@@ -54,10 +55,12 @@ def identify(database: Database) -> Identity:
 
 
 @contextmanager
-def _telling() -> Iterator[None]:
+def _telling(database: Database) -> Iterator[None]:
     try:
         yield
     except (DatabaseSilent, DBAPIError, OSError) as problem:
+        if database.trouble or is_damage(problem):
+            raise  # that is told as what it is, with what to do
         # also where it may not be looked at: who it is, is not known then
         raise CannotTell(str(problem).partition("\n")[0]) from problem
 

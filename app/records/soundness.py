@@ -67,12 +67,20 @@ def damage_told(database: Database, data: Path) -> Iterator[None]:
     try:
         yield
     except (DBAPIError, DatabaseSilent) as problem:
-        error = problem if isinstance(problem, DBAPIError) else problem.__cause__
-        origin = getattr(error, "orig", None)
-        if code_of(origin) not in DAMAGE_CODES:
+        if not is_damage(problem):
             raise
-        what = f"{where_is(database)} is damaged ({first_line(origin)})."
+        what = f"{where_is(database)} is damaged ({first_line(_origin_of(problem))})."
         raise DatabaseDamaged(f"{what} {what_to_do(database, data)}") from problem
+
+
+def is_damage(problem: BaseException) -> bool:
+    """True for what PostgreSQL reports as damage of what it has stored."""
+    return code_of(_origin_of(problem)) in DAMAGE_CODES
+
+
+def _origin_of(problem: BaseException) -> BaseException | None:
+    error = problem if isinstance(problem, DBAPIError) else problem.__cause__
+    return getattr(error, "orig", None)
 
 
 def where_is(database: Database) -> str:
