@@ -10,6 +10,7 @@ from app.domain.lifecycle import LIVE, WAITING
 from app.domain.words import LABELS, Status, Trigger
 from app.pages.addresses import page_at
 from app.pages.components.buttons import link_button
+from app.pages.components.marks import testid
 from app.pages.components.markup import clean, text
 from app.pages.components.paging import pages_html
 from app.pages.components.plain_sight import plain_html
@@ -17,13 +18,18 @@ from app.pages.frame import Page, frame, refused
 from app.pages.runs_list import RunsList
 from app.pages.visit import Visit
 from app.state.door import Door
-from app.state.run_board import RunFilters
+from app.state.run_board import MAX_TEXT, RunFilters
 from app.state.wire import ApiProblem, ProjectOut
 
 GROUPS: dict[str, tuple[Status, ...]] = {
     "live": tuple(status for status in Status if status in LIVE),
     "waiting": tuple(status for status in Status if status in WAITING),
 }
+
+FIND = "Find by id, branch, issue or title"
+PLACEHOLDER = "Id, branch, issue, title"
+# typing goes on: one question for a word
+DEBOUNCE_MS = 300
 
 
 def register(door: Door) -> None:
@@ -55,21 +61,44 @@ class RunsScreen:
         """Draw the page and listen."""
         with frame(self.visit, title="Runs", active="runs") as page:
             self._draw_actions(page)
-            self.list.draw(when_empty=self._when_empty())
+            self.list.draw(when_empty=_when_empty(self.board.filters))
             self._pages = ui.html("", sanitize=clean)
         self._show_pages()
 
     def _draw_actions(self, page: Page) -> None:
         with page.beside:
             ui.link("Batches", "/batches").classes("sub")
+            field = ui.input(value=self.board.filters.text, placeholder=PLACEHOLDER)
+            testid(field, "runs-search")
+            field.props(f"type=search outlined dense hide-bottom-space maxlength={MAX_TEXT}")
+            field.props(f"debounce={DEBOUNCE_MS} autocomplete=off spellcheck=false")
+            field.props["aria-label"] = field.props["title"] = FIND
+            field.classes("in find").on_value_change(lambda event: self._find(event.value or ""))
         with page.actions:
-            filters = self.board.filters
+            self._chips = ui.element("div").classes("acts")
+            self._draw_chips()
             projects = self.visit.board.listing()
-            names = {project.id: project.name for project in projects}
+            chosen = self.board.filters.project_id
+            _new_run([p for p in projects if chosen in ("", p.id)])
+
+    def _draw_chips(self) -> None:
+        filters = self.board.filters
+        names = {project.id: project.name for project in self.visit.board.listing()}
+        self._chips.clear()
+        with self._chips:
             _pick("project", names.get(filters.project_id, "all"), self._project_links(names))
             _pick("status", _status_word(filters.status), self._status_links())
             _pick("trigger", filters.trigger or "any", self._trigger_links())
-            _new_run([p for p in projects if filters.project_id in ("", p.id)])
+
+    async def _find(self, words: str) -> None:
+        filters = self.board.filters.find(words)
+        if filters.text == self.board.filters.text:
+            return
+        self.board.filters = filters
+        ui.navigate.history.replace(_address(filters.to_query()))
+        self.list.say_when_empty(_when_empty(filters))
+        self._draw_chips()
+        await self.list.look()
 
     def _project_links(self, names: dict[str, str]) -> str:
         chosen = self.board.filters.project_id
@@ -96,15 +125,6 @@ class RunsScreen:
             made.append(f'<a class="item" href="{text(href)}"{here}>{plain_html(word)}</a>')
         return f'<div class="scroll">{"".join(made)}</div>'
 
-    def _when_empty(self) -> str:
-        filters = self.board.filters
-        if filters.cursor:
-            href = text(_address(filters.at(None).to_query()))
-            return f'Nothing is on this page any more. <a href="{href}">Newest runs</a>'
-        if filters.to_query():
-            return 'No run passes these filters. <a href="/runs">Show all runs</a>'
-        return "No runs yet. Press New run, or start an AFK run on a project."
-
     def _show_pages(self) -> None:
         if self._pages is not None:
             self._pages.set_content(self._pages_html())
@@ -114,6 +134,15 @@ class RunsScreen:
         beside = (board.prev_cursor, "‹ Newer"), (board.next_cursor, "Older ›")
         links = [(board.filters.at(cursor), word) for cursor, word in beside if cursor]
         return pages_html([(_address(filters.to_query()), word) for filters, word in links])
+
+
+def _when_empty(filters: RunFilters) -> str:
+    if filters.cursor:
+        href = text(_address(filters.at(None).to_query()))
+        return f'Nothing is on this page any more. <a href="{href}">Newest runs</a>'
+    if filters.to_query():
+        return 'No run passes these filters. <a href="/runs">Show all runs</a>'
+    return "No runs yet. Press New run, or start an AFK run on a project."
 
 
 def _pick(name: str, value: str, links: str) -> None:

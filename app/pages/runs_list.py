@@ -41,8 +41,16 @@ class RunsList:
         filters = self.board.filters
         call = {"limit": self._limit, **filters.to_call()}
         with self.board.hearing():
-            self.board.load(await self._visit.api.runs(status=filters.status, **call))
+            page = await self._visit.api.runs(status=filters.status, **call)
+            if filters != self.board.filters:
+                return  # something else is looked for by now
+            self.board.load(page)
         self.refresh()
+
+    def say_when_empty(self, html: str) -> None:
+        """Other markup for when no run passes."""
+        if self._table is not None:
+            self._table.say_when_empty(html)
 
     def draw(self, *, when_empty: str) -> None:
         """Draw the table and listen; `when_empty` is markup."""

@@ -39,6 +39,8 @@ class Submitting:
         return run.correlation_id in self.correlation_ids
 
 
+MAX_TEXT = 200  # of what is searched for
+
 BoardRow = RunOut | Submitting
 
 
@@ -49,6 +51,7 @@ class RunFilters:
     project_id: str = ""
     status: tuple[Status, ...] = ()
     trigger: Trigger | None = None
+    text: str = ""
     cursor: str = ""
 
     @classmethod
@@ -60,6 +63,7 @@ class RunFilters:
             project_id=(query.get("project") or query.get("project_id", ""))[:80],
             status=tuple(Status(part) for part in dict.fromkeys(statuses)),
             trigger=Trigger(trigger) if trigger in set(Trigger) else None,
+            text=query.get("q", "").strip()[:MAX_TEXT],
             cursor=query.get("cursor", "")[:500],
         )
 
@@ -69,18 +73,24 @@ class RunFilters:
             "project": self.project_id,
             "status": ",".join(self.status),
             "trigger": self.trigger or "",
+            "q": self.text,
             "cursor": self.cursor,
         }
         return {name: str(value) for name, value in parts.items() if value}
 
     def to_call(self) -> dict[str, str]:
         """What `GET /runs` is asked besides the statuses."""
-        call = {"project_id": self.project_id, "trigger": self.trigger or "", "cursor": self.cursor}
+        call = {"project_id": self.project_id, "trigger": self.trigger or ""}
+        call |= {"q": self.text, "cursor": self.cursor}
         return {name: str(value) for name, value in call.items() if value}
 
     def at(self, cursor: str | None) -> RunFilters:
         """The same filters on another page."""
         return replace(self, cursor=cursor or "")
+
+    def find(self, text: str) -> RunFilters:
+        """The newest runs of those that are meant by a text, too."""
+        return replace(self, text=text.strip()[:MAX_TEXT], cursor="")
 
     def show(self, run: RunOut) -> bool:
         """True where a run passes."""
@@ -88,15 +98,30 @@ class RunFilters:
             self.project_id in ("", run.project_id)
             and (not self.status or run.status in self.status)
             and self.trigger in (None, run.trigger)
+            and _is_meant(self.text, run)
         )
 
     def show_submit(self, submit: Submitting) -> bool:
         """True where a submit belongs on top of this list."""
         return (
             not self.cursor
+            and not self.text
             and self.project_id in ("", submit.project_id)
             and self.trigger in (None, submit.trigger)
         )
+
+
+def _is_meant(text: str, run: RunOut) -> bool:
+    """As `GET /runs?q=` finds it."""
+    word = text.lstrip("…#")
+    low, branch = word.lower(), run.work_branch.lower()
+    return (
+        run.id.startswith(low)
+        or run.id.endswith(low)
+        or str(run.issue) == word
+        or branch.startswith(low)
+        or low in run.title.lower()
+    )
 
 
 class RunBoard:

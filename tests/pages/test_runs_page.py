@@ -82,6 +82,29 @@ async def test_filters_are_read_from_the_address_and_hold_for_the_feed(
     await user.should_see("No run passes these filters.")
 
 
+async def test_what_is_searched_for_is_in_the_address_and_holds_for_the_feed(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project = await add_project(house, user, tmp_path, DIES)
+    run = await start(house, user, project, "k1", task="Mend the greeting")
+    other = await start(house, user, project, "k2", task="Count the sheep")
+    await user.open("/runs?trigger=manual")
+    await until(lambda: len(rows(user)) == 2)
+    user.find(marker="runs-search").type("greeting")
+    await until(lambda: [found for found, _ in rows(user)] == [run.id])
+    assert 'href="/runs?trigger=manual&amp;q=greeting&amp;status=died"' in html_of(user)
+    later = await start(house, user, project, "k3", task="Greeting of sheep")
+    await until(lambda: [found for found, _ in rows(user)] == [later.id, run.id])
+    user.find(marker="runs-search").clear()
+    await until(lambda: len(rows(user)) == 3)
+    await user.open(f"/runs?q={other.id[-6:]}")
+    assert [found for found, _ in rows(user)] == [other.id]
+    await user.open("/runs?q=nothing+of+it")
+    await user.should_see("No run passes these filters.")
+    for each in (run, other, later):
+        await until_status(house, each.id, "died")
+
+
 async def test_pages_go_by_cursor(house: House, user: User, tmp_path: Path) -> None:
     project = await add_project(house, user, tmp_path, DIES)
     for number in range(3):

@@ -22,13 +22,35 @@ def ids(board: RunBoard) -> list[str]:
 
 
 def test_filters_survive_the_address() -> None:
-    filters = RunFilters("proj_a", (Status.DIED, Status.RUNNING), Trigger.AUTO, "c")
+    filters = RunFilters("proj_a", (Status.DIED, Status.RUNNING), Trigger.AUTO, "greet", "c")
     assert RunFilters.from_query(filters.to_query()) == filters
 
 
 def test_words_without_meaning_in_the_address_are_left_out() -> None:
     query = {"status": "died,<script>,died", "trigger": "moon", "project": ""}
     assert RunFilters.from_query(query) == RunFilters(status=(Status.DIED,))
+
+
+@pytest.mark.parametrize(
+    ("text", "is_shown"),
+    [
+        ("", True),
+        ("greet", True),
+        ("…000007", True),
+        ("run_c0", True),
+        ("#12", True),
+        ("Run/Mend", True),
+        ("1", False),
+        ("mend", False),
+        ("000008", False),
+    ],
+)
+def test_a_run_of_the_feed_is_shown_where_it_is_what_is_searched_for(
+    text: str, is_shown: bool
+) -> None:
+    run = run_of(7, title="Say the greeting", issue=12, work_branch="run/mend-it")
+    filters = RunFilters().find(f" {text}")
+    assert (filters.text, filters.show(run)) == (text, is_shown)
 
 
 def test_a_run_that_no_longer_passes_the_filter_goes() -> None:
@@ -66,6 +88,7 @@ def test_a_long_grown_list_asks_for_a_fresh_page() -> None:
         (RunFilters(project_id="proj_b"), "me", False),
         (RunFilters(trigger=Trigger.AUTO), "me", False),
         (RunFilters(cursor="c"), "me", False),
+        (RunFilters(text="greet"), "me", False),
         (RunFilters(), "somebody else", False),
     ],
 )

@@ -66,6 +66,10 @@ class RunsTable:
             self._none = ui.html(when_empty, sanitize=clean).classes("none")
         self.refresh()
 
+    def say_when_empty(self, html: str) -> None:
+        """Other markup for when there is no row."""
+        self._none.set_content(html)
+
     def refresh(self) -> None:
         """Bring the rows in line with the board: new ones in, gone ones out, changed ones set."""
         rows = {_key(row): row for row in self._board.rows()}
