@@ -71,7 +71,7 @@ def has_begun_to_write() -> bool:
 
 
 def begin_to_write() -> None:
-    """From here on nobody may say that nothing was changed: of a commit, or a push to origin."""
+    """From here on nobody may say that nothing was changed: before a push to origin is told."""
     writing = _watched.get()
     if writing is not None:
         writing.has_begun = True
@@ -96,9 +96,15 @@ class Transaction(Session):
 
     def commit(self) -> None:
         """Commit; whoever changes something tells of it."""
-        if self.info.get("changes"):
-            begin_to_write()
-        super().commit()
+        writing = _watched.get() or Writing()
+        had_begun = writing.has_begun
+        writing.has_begun = had_begun or bool(self.info.get("changes"))
+        try:
+            super().commit()
+        except DBAPIError as error:
+            if _sentence_of(error) is not None:
+                writing.has_begun = had_begun  # a database that says why has not done it
+            raise
 
     def happened(self, happening: Happening) -> None:
         """Tell the database's witness, who may write what follows in this transaction."""

@@ -148,6 +148,12 @@ def sqlite_engine(url: str, *, size: int, begin: str, busy_seconds: float) -> En
     def _begin(connection: Any) -> None:
         connection.exec_driver_sql(begin)
 
+    @event.listens_for(engine, "checkin")
+    def _end(connection: sqlite3.Connection | None, _: Any) -> None:
+        # a commit that was refused leaves its transaction open, and nobody else ends it
+        if connection is not None and connection.in_transaction:
+            connection.rollback()
+
     return engine
 
 

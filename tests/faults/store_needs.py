@@ -103,7 +103,7 @@ MANY_CALLS = (
     Call("GET", "/retention", RUNS, may_know=True),
 )
 PROJECT_CALLS = (
-    Call("GET", "/projects", BOTH),
+    Call("GET", "/projects", BOTH, may_know=True),
     Call("POST", "/projects", CONTROL, 201, {"name": "more", "origin": "{origin}"}, RUNS),
     Call("POST", "/demo-project", CONTROL, 201, tells=RUNS),
     Call("GET", PROJECT, BOTH, may_know=True),

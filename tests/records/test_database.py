@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,14 +16,15 @@ from sqlalchemy.exc import StatementError
 from sqlmodel import col, select
 
 from app.records import database as database_module
-from app.records.database import Database, DatabaseSilent
+from app.records.database import BUSY, Database, DatabaseSilent, watched_writing
 from app.records.engines import WRITER_LOCK
 from app.records.feed import Change, ProjectChanged
 from app.records.migration import migrate
+from app.records.project_ledger import ProjectLedger
 from app.records.tables import Person, Project
 from tests.agents_for_tests.runs import until
 from tests.fresh_databases import POSTGRESQL, SQLITE, one_postgres
-from tests.records.samples import NOW, draft_project
+from tests.records.samples import NOW, draft_project, opened_database, stores_on
 
 
 def person(number: int = 1) -> Person:
@@ -311,3 +313,24 @@ def can_write(database: Database, row: Person) -> bool:
     except DatabaseSilent:
         return False
     return True
+
+
+def test_a_commit_that_the_database_refused_has_changed_nothing_and_the_next_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # with a rollback journal a reader keeps the writer from committing
+    monkeypatch.setattr("app.records.engines.network_of", lambda _: "nfs")
+    monkeypatch.setattr("app.records.database.BUSY_SECONDS", 0.1)
+    database = opened_database(tmp_path / "runyard.db", lambda _: None)
+    ledger = ProjectLedger(stores_on(database))
+    ledger.insert(draft_project())
+    change = partial(ledger.change, "proj_1", budget_seconds=7)
+    with watched_writing() as writing:
+        with database.reading() as reader:
+            reader.exec(select(Project)).all()
+            with pytest.raises(DatabaseSilent) as silence:
+                change()
+        assert (silence.value.sentence, writing.has_begun) == (BUSY, False)
+        change()
+        assert writing.has_begun
+    database.close()
