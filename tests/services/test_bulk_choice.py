@@ -78,3 +78,18 @@ def test_the_runs_of_an_order_are_paged_once_each_and_back_pages_mirror_forward_
     assert pages[0].prev_cursor is None
     for before, page in pairwise(pages):
         assert desk.page(bulk.id, limit=limit, cursor=page.prev_cursor).items == before.items
+
+
+def test_words_and_branches_choose_among_those_that_nothing_has_repeated(
+    planes: Planes, world: World
+) -> None:
+    plane = planes(split=False)
+    project = plane.add_project(world)
+    repeated, last = stopped(plane, project, 2)
+    plane.ledgers.runs.note(repeated, project.id, retried_by=last)
+    for wanted in (
+        RunFilter(text="part"),
+        RunFilter(project.id, text="run/"),
+        RunFilter(branch="main"),
+    ):
+        assert bulk_choice.runs_meant(plane.stores, BulkAction.RETRY, wanted) == [last], wanted
