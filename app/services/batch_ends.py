@@ -13,6 +13,7 @@ from app.domain.lifecycle import WAITING, Signal
 from app.domain.words import Cause
 from app.errors import AlreadyEnded
 from app.records.batch_queue import BatchQueue
+from app.records.database import DatabaseSilent
 from app.records.run_ledger import RunLedger
 from app.records.tables import Batch, Run
 from app.services.quarantine import Quarantine, of_run
@@ -67,9 +68,14 @@ class BatchEnds:
 
     def end_once(self) -> None:
         """End what aborted batches have left: what works first, of what waits the last first."""
-        left = self._queue.left_behind()
-        for run, batch in sorted(left, key=lambda one: one[0].status in WAITING):
-            self._quarantine.guard(of_run("end", run), partial(self._end, run, batch))
+        try:
+            left = self._queue.left_behind()
+            for run, batch in sorted(left, key=lambda one: one[0].status in WAITING):
+                end = partial(self._end, run, batch)
+                self._quarantine.guard(of_run("end", run), end, but=DatabaseSilent)
+        except DatabaseSilent as silence:
+            # none of the others would come further, and each might wait as long
+            log.warning("what aborted batches have left waits for a database: %s", silence)
 
     def _end(self, run: Run, batch: Batch) -> bool:
         because = batch.because or "its batch was aborted"

@@ -13,7 +13,7 @@ from app.domain.lifecycle import WAITING
 from app.records import quarantine_ledger, run_ledger
 from app.records.batch_ledger import BatchLedger
 from app.records.batch_queue import BatchQueue, Met
-from app.records.tables import Run
+from app.records.tables import Batch, Run
 from app.services.batch_ends import BatchEnds
 from app.services.floor import Ledgers
 from app.services.quarantine import Quarantine, Subject
@@ -48,8 +48,6 @@ class BatchLine:
         `start` takes an item, ends it or leaves it waiting; True where it was taken.
         """
         self.settle_unsealed(now)
-        if self._queue.has_left_behind():
-            self.ends.request()
         for run in self._queue.overdue(now):
             start(run)
         taken, met = 0, Met(runs=set(self._quarantine.ids_held("start")))
@@ -59,6 +57,11 @@ class BatchLine:
             if not goes_on:
                 break
         return taken
+
+    def end_left_behind(self) -> None:
+        """Have what aborted batches have left ended soon, whoever aborted them and died."""
+        if self._queue.has_left_behind():
+            self.ends.request()
 
     def no_room(self, session: Session, run: Run) -> str | None:
         """Why an item must wait for its repository; read in the transaction that takes it."""
@@ -77,11 +80,17 @@ class BatchLine:
                 # whoever brought its last item did not come to seal it
                 duty = partial(self._batches.seal, batch, now)
             elif batch.created_at <= now - UNSEALED:
-                duty = partial(self._batches.give_up, batch, now, NOT_SENT)
+                duty = partial(self._give_up, batch, now)
             else:
                 continue
             unsealed = Subject(quarantine_ledger.UNSEALED, batch.id, batch.id, batch.project_id)
             self._quarantine.guard(unsealed, duty)
+
+    def _give_up(self, batch: Batch, now: datetime) -> bool:
+        is_given_up = self._batches.give_up(batch, now, NOT_SENT)
+        if is_given_up:
+            self.ends.request()
+        return is_given_up
 
     def _fill_round(
         self, now: datetime, start: Callable[[Run], bool | None], met: Met

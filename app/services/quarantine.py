@@ -25,6 +25,7 @@ from app.services.ports import (
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
+Passed = type[Exception] | tuple[type[Exception], ...]
 # the world did not answer: nothing is known of the row, and nothing is counted
 SILENCE = (
     *(DatabaseSilent, CannotRead, OriginProblem, ForgeSilent, CountersSilent, NotTaken),
@@ -65,12 +66,17 @@ class Quarantine:
 
     # --- the duties ----------------------------------------------------------------------------
 
-    def guard(self, subject: Subject, duty: Callable[[], _T]) -> _T | None:
-        """Do a duty, if its row is not held; None where it failed or, as a duty may say, waits."""
+    def guard(self, subject: Subject, duty: Callable[[], _T], *, but: Passed = ()) -> _T | None:
+        """Do a duty, if its row is not held; None where it failed or, as a duty may say, waits.
+
+        What `but` names is raised: whoever calls knows what it means for the others.
+        """
         if self.is_held(subject.key):
             return None
         try:
             answer = duty()
+        except but:
+            raise
         except Exception as problem:
             log.exception("%s could not be done", subject.key)
             self.count(subject, problem)

@@ -115,6 +115,8 @@ class Sweep:
         self._quarantine.refresh()
         looks = [partial(self._look_at, run) for run in self._runs.begun_runs()]
         self._workers.do_all(looks, LOOK_SECONDS, afterwards=self.request_fill)
+        # not at every fill: an end that fails has its run looked at, and a look asks for a fill
+        self._batches.end_left_behind()
         return Swept(len(looks), self.fill_once(now))
 
     def fill_once(self, now: datetime, *, with_loop: bool = True) -> int:

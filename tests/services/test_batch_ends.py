@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 
 import pytest
@@ -11,6 +12,7 @@ from app.errors import AlreadyEnded
 from app.failpoints import FailpointHit
 from app.records.batch_ledger import BatchLedger
 from app.records.batch_pages import list_items
+from app.records.database import Database, DatabaseSilent
 from app.records.tables import Batch, Project, Run
 from app.services.batch_filling import Item
 from app.services.submits import Order
@@ -74,6 +76,30 @@ def test_a_stop_ends_what_a_sweep_took_in_the_same_moment(planes: Planes, world:
     plane.rest()
     plane.tick()
     assert [run.status for run in items(plane, batch)] == ["died", "died", "stopped", "stopped"]
+
+
+def test_what_an_aborted_batch_has_left_waits_in_peace_for_a_database_that_is_full(
+    planes: Planes, world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    plane = planes(split=False, max_live_runs=1)
+    batch = a_batch(plane, plane.add_project(world), 4)
+    plane.services.batches.ledger.abort(batch, plane.clock(), "enough")
+
+    def full(_: Database) -> None:
+        raise DatabaseSilent("no room")
+
+    caplog.set_level(logging.WARNING)
+    with monkeypatch.context() as patched:
+        patched.setattr(Database, "transaction", full)
+        plane.tick()
+        plane.services.sweep.request_fill()
+        plane.rest()
+    told_of = [one for one in caplog.records if one.levelno >= logging.WARNING]
+    assert [(one.getMessage(), one.exc_info) for one in told_of] == [
+        ("what aborted batches have left waits for a database: no room", None)
+    ]
+    plane.tick()
+    assert told(plane, batch) == {("stopped", "enough")}
 
 
 def test_a_batch_that_is_sealed_while_somebody_stops_it_leaves_nothing_behind(
