@@ -61,7 +61,8 @@ class Filling:
         self._asker = asker
         # of lines that come again and again, the first answers alone: no stream fills the memory
         self._taken: dict[tuple[int, str], Taken] = {}
-        self._undecided: dict[int, ForgeUnavailable] = {}
+        # only the sentence: an exception would keep the line it is about in memory
+        self._undecided: dict[int, str] = {}
 
     @property
     def taken(self) -> list[Taken]:
@@ -81,7 +82,7 @@ class Filling:
         try:
             taken = self._take_once(item, now)
         except ForgeUnavailable as silence:
-            self._undecided[item.index] = silence
+            self._undecided[item.index] = silence.detail
             return None
         self._undecided.pop(item.index, None)
         return self._taken.setdefault((taken.index, taken.status), taken)
@@ -91,8 +92,8 @@ class Filling:
         if self._undecided:
             first, *_ = self._undecided.values()
             left = sorted(self._undecided)
-            sentence = f"{first.detail} What is in is kept; {len(left)} of the items are not in."
-            raise ForgeUnavailable(sentence, indexes=left) from first
+            sentence = f"{first} What is in is kept; {len(left)} of the items are not in."
+            raise ForgeUnavailable(sentence, indexes=left)
 
     def _take_once(self, item: Item, now: datetime) -> Taken:
         there = self._ledger.run_at(self.batch.id, item.index)

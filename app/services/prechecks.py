@@ -58,10 +58,10 @@ class Checked:
 
 @dataclass
 class _Heard:
-    """What was said to one of many orders, and who said nothing."""
+    """What was said to one of many orders, and who said nothing, with the sentence for it."""
 
     branches: list[str] | None = None
-    silent: dict[str, ForgeUnavailable] = field(default_factory=dict)
+    silent: dict[str, str] = field(default_factory=dict)
 
 
 class Prechecks:
@@ -153,11 +153,11 @@ class Prechecks:
     def _ask(self, whom: str, ask: Callable[[], _T]) -> _T:
         silent = {} if self._heard is None else self._heard.silent
         if whom in silent:
-            raise silent[whom]
+            raise ForgeUnavailable(silent[whom])
         try:
             return ask()
         except ForgeUnavailable as silence:
-            silent[whom] = silence
+            silent[whom] = silence.detail
             raise
 
     def _look_at_origin(self, project: Project) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -118,6 +120,22 @@ def test_a_line_that_a_silent_origin_leaves_open_keeps_no_other_out(
         again.take(item(project, index, "nowhere"), plane.clock())
     again.tell_undecided()
     assert plane.services.batches.seal(batch.id, plane.clock()).sealed
+
+
+def test_of_a_line_that_cannot_be_decided_only_the_sentence_is_kept(
+    plane: FakePlane, project: Project, asked: Asked
+) -> None:
+    one, asked.is_silent = filling(plane, a_batch(plane, project, 3, sent=0)), True
+    there = []
+    for index in range(3):
+        line = item(project, index, "nowhere")
+        there.append(weakref.ref(line))
+        one.take(line, plane.clock())
+        del line
+    gc.collect()
+    assert [ref() for ref in there] == [None] * 3
+    with pytest.raises(ForgeUnavailable, match="; 3 of the items are not in"):
+        one.tell_undecided()
 
 
 def test_a_tracker_that_is_silent_is_not_asked_for_each_of_many_issues(
