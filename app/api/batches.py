@@ -89,9 +89,8 @@ def _filling(services: Services) -> APIRouter:
         finally:
             # whatever broke off: what has come may have been all that was missing
             receipt = await run_in_threadpool(_seal, services, batch_id)
-        filling.tell_undecided()
-        items = [BatchTaken.model_validate(one) for one in filling.taken]
-        return BatchReceipt(items=items, **receipt.__dict__)
+        # up to a thousand lines: nobody else's answer waits for them
+        return await run_in_threadpool(_receipt_out, filling, receipt)
 
     return router
 
@@ -103,6 +102,12 @@ def _take(services: Services, filling: Filling, lines: Iterable[Line]) -> None:
 
 def _seal(services: Services, batch_id: str) -> Receipt:
     return services.batches.seal(batch_id, services.clock())
+
+
+def _receipt_out(filling: Filling, receipt: Receipt) -> BatchReceipt:
+    filling.tell_undecided()
+    items = [BatchTaken.model_validate(one) for one in filling.taken]
+    return BatchReceipt(items=items, **receipt.__dict__)
 
 
 def _listing(services: Services) -> APIRouter:
