@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from app.cli.options import DataDir, Json, example
 from app.cli.terminal import Screen, err, out, print_json
 from app.domain.batches import BatchStatus
 from app.domain.ids import shorten
+from app.domain.words import Status
 
 NOT_COMPLETED = 4
 BAD_GATEWAY = 502  # the repository's server or its tracker is silent
@@ -76,7 +78,8 @@ def send_batch(
     Prints the batch's id. With several projects, --project or a line's "project" names the one.
 
     Sent again, interrupted or not, the same file goes on with the same batch: what is missing is
-    sent, nothing is started twice. Another day it is another batch.
+    sent, nothing is started twice. Another day it is another batch. One that was aborted takes
+    nothing more: exit 1.
     """
     server, screen = connect(data_dir), err()
     content = read_batch(file)
@@ -85,8 +88,12 @@ def send_batch(
     screen.say(f"key {key}")
     batch_id = _make(server, project_id, len(content.lines), key)
     with Meter(screen) as meter:
-        _send_missing(server, batch_id, content, meter)
-        batch = _until_ended(server, batch_id, meter) if wait else _look(server, batch_id)
+        batch = _send_missing(server, batch_id, content, meter)
+        if batch["status"] == BatchStatus.ABORTED:
+            raise Refused(_aborted(batch))
+        _tell_refused(server, batch_id, meter)
+        if wait:
+            batch = _until_ended(server, batch_id, meter)
     _tell_end(batch, json_only=json_only)
     if wait and batch["status"] != "completed":
         raise typer.Exit(NOT_COMPLETED)
@@ -118,7 +125,7 @@ def _make(server: Server, project_id: str, count: int, key: str) -> str:
     answer = _patiently(lambda: server.send("POST", "/batches", body=body, key=key))
     batch = read_json(answer, server.url)
     if batch["replayed"]:
-        err().say(f"This key has made the batch {shorten(str(batch['id']))} before: it goes on.")
+        err().say(f"This key has made the batch {shorten(str(batch['id']))} before.")
     return str(batch["id"])
 
 
@@ -126,8 +133,10 @@ def _look(server: Server, batch_id: str) -> dict[str, Any]:
     return dict(_patiently(lambda: server.get(f"/batches/{batch_id}")))
 
 
-def _send_missing(server: Server, batch_id: str, content: BatchFile, meter: Meter) -> None:
-    """Ask what is missing and send it, until the batch has begun."""
+def _send_missing(
+    server: Server, batch_id: str, content: BatchFile, meter: Meter
+) -> dict[str, Any]:
+    """Ask what is missing and send it, until the batch has begun; how it stands then."""
     path, count = f"/batches/{batch_id}/items", len(content.lines)
     while (batch := _look(server, batch_id))["status"] == BatchStatus.PENDING:
         missing = batch["missing"]
@@ -144,16 +153,31 @@ def _send_missing(server: Server, batch_id: str, content: BatchFile, meter: Mete
                     raise
                 undecided = refusal  # of some of its lines; the other pieces may be taken
                 continue
-            _tell_refused(meter, receipt["items"])
             meter.show("sent", receipt["received"], count)
         if undecided is not None:
+            _tell_refused(server, batch_id, meter)
             raise undecided
+    return batch
 
 
-def _tell_refused(meter: Meter, items: list[dict[str, Any]]) -> None:
-    for item in items:
-        if item["status"] == "not_started":
-            meter.say(f"{item['index']} not started: {item['because']}")
+def _tell_refused(server: Server, batch_id: str, meter: Meter) -> None:
+    """Name the lines that are not started, those included whose own answer was lost or a 502."""
+    refused = partial(server.get, f"/batches/{batch_id}/items", status=Status.NOT_STARTED)
+    cursor: str | None = None
+    while True:
+        page = _patiently(partial(refused, limit=100, cursor=cursor))
+        for item in page["items"]:
+            meter.say(f"{item['index']} not started: {item['run']['because']}")
+        if (cursor := page["next_cursor"]) is None:
+            return
+
+
+def _aborted(batch: dict[str, Any]) -> str:
+    because = str(batch["because"] or "somebody stopped it").rstrip(".")
+    return (
+        f"The batch {shorten(str(batch['id']))} was aborted, and nothing is sent: {because}.\n"
+        "To send the whole file as a new batch, give another --key."
+    )
 
 
 def _until_ended(server: Server, batch_id: str, meter: Meter) -> dict[str, Any]:

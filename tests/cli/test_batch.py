@@ -107,6 +107,29 @@ def script_a_batch(server: RecordedServer, count: int, *stands: dict[str, Any]) 
     server.on("GET", "/projects", {"items": [a_project(name="shop")]})
     server.on("POST", "/batches", {"id": "batch_1", "run_count": count, "replayed": True})
     server.on("GET", "/batches/batch_1", *(told | {"waiting": count} | one for one in stands))
+    server.on("GET", "/batches/batch_1/items", {"items": [], "next_cursor": None})
+
+
+@pytest.mark.parametrize("words", ["", "--wait", "--json"])
+@pytest.mark.parametrize(
+    ("because", "sentence"),
+    [("stopped by Ann", "nothing is sent: stopped by Ann."), (None, "somebody stopped it.")],
+)
+def test_a_batch_that_was_aborted_is_refused(
+    here: Callable[..., Ended],
+    server: RecordedServer,
+    tmp_path: Path,
+    words: str,
+    because: str | None,
+    sentence: str,
+) -> None:
+    script_a_batch(server, 1, {"status": "aborted", "missing": [], "because": because})
+    done = here("batch", write(tmp_path, {"task": "please look"}), "-p", "shop", *words.split())
+    assert (done.code, done.out) == (1, "")
+    assert sentence in " ".join(done.err.split())
+    assert "goes on" not in done.err
+    assert "another --key" in done.err
+    assert server.calls("POST", "/batches/batch_1/items") == []
 
 
 def test_a_complete_batch_that_nobody_sealed_is_asked_to_begin(
@@ -187,3 +210,27 @@ def test_lines_that_cannot_be_decided_keep_the_others_of_the_file_not_out(
     assert "did not answer" in done.err
     sent = server.calls("POST", "/batches/batch_1/items")
     assert [len(one.body) for one in sent] == [25, 5]
+
+
+@pytest.mark.parametrize("is_silent", [True, False])
+def test_lines_that_were_refused_are_told_though_the_answer_of_their_piece_was_another(
+    here: Callable[..., Ended], server: RecordedServer, tmp_path: Path, is_silent: bool
+) -> None:
+    pending = {"status": "pending", "missing": [0, 1, 2]}
+    script_a_batch(server, 3, pending, *[{"status": "processing"}] * (not is_silent))
+    silent = {"detail": "The repository's server did not answer.", "error": "forge_unavailable"}
+    away = Reply(502, silent) if is_silent else Reply(dropped=True)
+    server.on("POST", "/batches/batch_1/items", away)
+    pages = [
+        {"items": [{"index": at, "run": {"because": f"There is no issue #{at}."}}]} for at in (0, 2)
+    ]
+    more = {"next_cursor": "more"}
+    items = [pages[0] | more, pages[1] | {"next_cursor": None}]
+    server.on("GET", "/batches/batch_1/items", *items)
+    done = here("batch", write(tmp_path, *({"issue": n} for n in range(3))), "-p", "shop")
+    assert done.code == int(is_silent)
+    told = [line for line in done.err.splitlines() if "not started" in line]
+    assert told == [f"{at} not started: There is no issue #{at}." for at in (0, 2)]
+    asked = server.calls("GET", "/batches/batch_1/items")
+    assert [one.query["status"] for one in asked] == [["not_started"]] * 2
+    assert asked[1].query["cursor"] == ["more"]
