@@ -19,7 +19,9 @@ from sqlalchemy.sql.elements import SQLCoreOperations as Column
 # moments are kept to the microsecond
 NEXT = timedelta(microseconds=1)
 YEARS = range(1970, 9999)
+FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC) - NEXT
 _POSITION = re.compile(r"-1|[0-9]{1,9}", re.ASCII)
+LAST_POSITION = 999_999_999
 
 
 class BadCursor(ValueError):
@@ -97,7 +99,8 @@ def page_from(
         # what was here has gone elsewhere: the way back begins at the row beside the place
         if place is None:
             return [], None, None
-        return [], *_back(place.forwards, place.at + (NEXT if backwards else -NEXT), place.id)
+        beside = min(place.at + NEXT, LAST) if backwards else max(place.at - NEXT, FIRST)
+        return [], *_back(place.forwards, beside, place.id)
     older = has_more if not backwards else True
     newer = has_more if backwards else place is not None
     last, first = items[-1], items[0]
@@ -135,7 +138,8 @@ class Position:
         if not items:
             if self == Position():
                 return [], None, None
-            return [], *_back(self.forwards, self.at + (1 if self.forwards else -1))
+            beside = min(self.at + 1, LAST_POSITION) if self.forwards else max(self.at - 1, -1)
+            return [], *_back(self.forwards, beside)
         later = has_more if self.forwards else True
         earlier = self.at >= 0 if self.forwards else has_more
         return (
