@@ -11,7 +11,6 @@ from app.errors import Invalid
 from app.records.routing import Stores
 from app.records.run_pages import list_runs
 from app.records.run_walks import RunFilter
-from app.records.tables import Run
 
 MAX_RUNS = 10_000
 AT_ONCE = 500
@@ -27,15 +26,16 @@ def runs_meant(stores: Stores, action: BulkAction, wanted: RunFilter) -> list[st
     if not (statuses := [one for one in CAN_BE[action] if one in (wanted.statuses or Status)]):
         return []
     meant = replace(wanted, statuses=statuses, is_last_try=action is BulkAction.RETRY)
-    found: list[Run] = []
+    # of thousands of rows nothing is kept but what is asked of them
+    found: list[tuple[str, bool]] = []
     cursor: str | None = ""
     while cursor is not None:
         page = list_runs(stores, meant, limit=AT_ONCE, cursor=cursor)
-        found += page.items
+        found += [(run.id, run.status in WAITING) for run in page.items]
         if len(found) > MAX_RUNS:
             raise Invalid.field("filter", f"More than {MAX_RUNS} runs: narrow the filter.")
         cursor = page.next_cursor
     if action is BulkAction.RETRY:
-        return [run.id for run in reversed(found)]
+        return [run_id for run_id, _ in reversed(found)]
     # what works is stopped first, then what came last, before it begins
-    return [run.id for run in sorted(found, key=lambda run: run.status in WAITING)]
+    return [run_id for run_id, _ in sorted(found, key=lambda one: one[1])]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from app.domain.batches import BulkAction
 from app.domain.words import Phase
 from app.records.bulk_pages import BulkPage
+from app.records.run_pages import Page
 from app.records.run_walks import RunFilter
+from app.records.tables import Run
 from app.services import bulk_choice
 from tests.fakes import World
 from tests.records.plans import statements_of
@@ -36,6 +41,28 @@ def test_an_order_reads_none_of_the_history_that_it_is_not_about(
         assert freeze() == meant
         asked.append(len(statements_of(freeze)))
     assert asked[0] == asked[1]
+
+
+def test_of_the_rows_of_an_order_no_more_than_a_page_is_held(
+    planes: Planes, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk_choice, "AT_ONCE", 2)
+    plane = planes(split=False)
+    ids = stopped(plane, plane.add_project(world), 7)
+    rows, held = list[weakref.ref[Run]](), list[int]()
+    real = bulk_choice.list_runs
+
+    def list_runs(*asked: Any, **how: Any) -> Page:
+        gc.collect()
+        held.append(sum(one() is not None for one in rows))
+        page = real(*asked, **how)
+        rows.extend(map(weakref.ref, page.items))
+        return page
+
+    monkeypatch.setattr(bulk_choice, "list_runs", list_runs)
+    wanted = RunFilter(statuses=("stopped",))
+    assert bulk_choice.runs_meant(plane.stores, BulkAction.RETRY, wanted) == ids
+    assert held == [0, 2, 2, 2]
 
 
 @pytest.mark.parametrize(
