@@ -156,7 +156,7 @@ class Assembly:
             demo=self._make_demo_desk(desk),
             trigger=trigger,
             batches=make_batch_desk(ground, self._checks, trigger, sweep, line),
-            bulk=make_bulk_desk(ground, stopper, retry, self._identity.as_dict()),
+            bulk=make_bulk_desk(ground, stopper, retry, trigger, self._identity.as_dict()),
             retry=retry,
             resume=resume,
             limits=self._limits,

@@ -66,11 +66,15 @@ def make_batch_desk(
 
 
 def make_bulk_desk(
-    ground: Ground, stopper: Stopper, retry: RetryDesk, provenance: dict[str, str]
+    ground: Ground,
+    stopper: Stopper,
+    retry: RetryDesk,
+    trigger: TriggerDesk,
+    provenance: dict[str, str],
 ) -> BulkDesk:
     """The desk for many runs at once; it hears when a run has made room."""
     runs = ground.ledgers.runs
-    hands = Hands(runs, stopper, retry)
+    hands = Hands(runs, stopper, retry, trigger)
     ledger = BulkLedger(runs.stores)
     keys = BulkKeys(ledger, ground.settings.key_ttl_seconds)
     duties = (ground.locks, ground.workers, ground.clock)

@@ -52,12 +52,20 @@ class BulkLedger:
             return list(session.exec(query).all())
 
     def items(
-        self, bulk_id: str, *, after: int, limit: int, only_pending: bool = False
+        self,
+        bulk_id: str,
+        *,
+        after: int,
+        limit: int,
+        last: int | None = None,
+        only_pending: bool = False,
     ) -> list[BulkItem]:
-        """Its runs in their order, from behind a position on."""
+        """Its runs in their order, from behind a position on, up to the `last` one."""
         query = select_rows(BulkItem).where(
             BulkItem.bulk_id == bulk_id, col(BulkItem.position) > after
         )
+        if last is not None:
+            query = query.where(col(BulkItem.position) <= last)
         if only_pending:
             query = query.where(_pending)
         with self._database.reading() as session:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from app.domain.batches import BulkAction, BulkState, BulkStatus
 from app.domain.words import Status, Trigger
@@ -22,11 +23,13 @@ from app.records.run_walks import RunFilter
 from app.records.tables import Bulk, BulkItem, Run
 from app.services.bulk_choice import runs_meant
 from app.services.bulk_keys import BulkKeys, Ordered, same
+from app.services.bulk_rounds import Round
 from app.services.quarantine import Quarantine, Subject
 from app.services.retry import AlreadyRepeated, RetryDesk
 from app.services.run_locks import Locks
 from app.services.stopping import Stopper
 from app.services.submits import Asker
+from app.services.trigger import TriggerDesk
 from app.services.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -44,6 +47,7 @@ class Hands:
     runs: RunLedger
     stopper: Stopper
     retry: RetryDesk
+    trigger: TriggerDesk
 
 
 class BulkDesk:
@@ -73,6 +77,8 @@ class BulkDesk:
         self._is_running = False
         # projects without room for what waits here
         self._crowded: set[str] = set()
+        # by order the item that got no answer last: the next round begins behind it
+        self._stuck_at: dict[str, int] = {}
 
     def find(self, bulk_id: str) -> Bulk:
         """One order. Raises NotFound."""
@@ -166,49 +172,60 @@ class BulkDesk:
         """Do what can be done now; how many runs were settled."""
         settled = 0
         self._crowded.clear()
-        for bulk in self.ledger.unfinished():
+        unfinished = self.ledger.unfinished()
+        self._stuck_at = {one.id: self._stuck_at.get(one.id, -1) for one in unfinished}
+        for bulk in unfinished:
             with self._locks.holding(f"bulk {bulk.id}", wait=False) as is_ours:
                 if is_ours:
                     settled += self._go_on(bulk)
         return settled
 
     def _go_on(self, bulk: Bulk) -> int:
-        hold, settled, full = None, 0, set[str]()
+        hold, settled, met = None, 0, Round(bulk, self._stuck_at.get(bulk.id, -1))
         try:
-            for item, run in self._pending(bulk):
-                if run is not None and run.project_id in full:
+            for item, run in self._pending(bulk.id, met.stuck_at):
+                if met.passes_over(run):
                     continue
                 if self.find(bulk.id).ended_at is not None:
                     return settled
-                reason = self._settle_guarded(bulk, item, run, full)
+                reason = self._settle_guarded(item, run, met)
                 hold, settled = hold or reason, settled + (reason is None)
-                if _is_full(bulk, full):
+                if met.is_over:
                     break
         except DatabaseSilent as silence:
             # none of the others would come further
             log.warning("the order %s waits for a database: %s", bulk.id, silence)
             hold = SILENT
+        self._stuck_at[bulk.id] = met.stuck_at
         if hold is None:
             self.ledger.end(bulk.id, BulkStatus.COMPLETED, self._clock())
         elif hold != bulk.hold:
             self.ledger.note_hold(bulk.id, hold)
         return settled
 
-    def _pending(self, bulk: Bulk) -> Iterator[tuple[BulkItem, Run | None]]:
-        """What is not done yet, in its order, with the runs as they were a page ago at most."""
-        after = -1
-        while items := self.ledger.items(bulk.id, after=after, limit=PAGE, only_pending=True):
+    def _pending(self, bulk_id: str, stuck_at: int) -> Iterator[tuple[BulkItem, Run | None]]:
+        """What is not done yet, in its order, with the runs as they were a page ago at most.
+
+        What got no answer last, and all that stands before it, has its turn behind the rest.
+        """
+        yield from self._walk(bulk_id, stuck_at, None)
+        if stuck_at >= 0:
+            yield from self._walk(bulk_id, -1, stuck_at)
+
+    def _walk(
+        self, bulk_id: str, after: int, last: int | None
+    ) -> Iterator[tuple[BulkItem, Run | None]]:
+        read = partial(self.ledger.items, bulk_id, last=last, limit=PAGE, only_pending=True)
+        while items := read(after=after):
             runs = self._hands.runs.find_all(item.run_id for item in items)
             yield from ((item, runs.get(item.run_id)) for item in items)
             after = items[-1].position
 
-    def _settle_guarded(
-        self, bulk: Bulk, item: BulkItem, run: Run | None, full: set[str]
-    ) -> str | None:
+    def _settle_guarded(self, item: BulkItem, run: Run | None, met: Round) -> str | None:
         # one that fails by a fault of ours keeps no other waiting, and is refused in the end
-        subject = Subject("bulk", f"{bulk.id}.{item.position}", bulk.id)
+        subject = Subject("bulk", f"{item.bulk_id}.{item.position}", item.bulk_id)
         try:
-            hold = self._settle(bulk, item, run, full)
+            hold = self._settle(item, run, met)
         except DatabaseSilent:
             raise
         except Exception as problem:
@@ -221,26 +238,23 @@ class BulkDesk:
             self._quarantine.drop(subject.key)
         return hold
 
-    def _settle(self, bulk: Bulk, item: BulkItem, run: Run | None, full: set[str]) -> str | None:
-        """Do it to one run; what it waits for where it could not be done yet.
-
-        `full` gets who has no room for any other either: its project, or the person.
-        """
+    def _settle(self, item: BulkItem, run: Run | None, met: Round) -> str | None:
+        """Do it to one run; what it waits for where it could not be done yet."""
         if run is None:
             self.ledger.settle(item, BulkState.REFUSED, "This run is gone.")
             return None
         try:
-            new_run_id = self._do(bulk, item, run)
+            new_run_id = self._do(met.bulk, item, run)
         except RateLimited:
-            full.add(bulk.created_by)
+            met.note_full_window()
             return WINDOW_FULL
         except ConcurrencyLimit as refusal:
-            full.add(run.project_id)
+            met.note_full(run)
             self._crowded.add(run.project_id)
             return refusal.detail
         except Refusal as refusal:
             if refusal.status >= 500:
-                full.add(run.project_id)
+                met.note_no_answer(item.position, run)
                 return refusal.detail
             self.ledger.settle(item, BulkState.REFUSED, refusal.detail)
         else:
@@ -257,6 +271,7 @@ class BulkDesk:
             return run.retried_by
         key = f"{bulk.id}.{item.position}"
         asker = Asker(bulk.created_by, Trigger.RETRY, key, bulk.correlation_id, self._provenance)
+        self._hands.trigger.refuse_full(run.project_id, asker, now)
         try:
             return self._hands.retry.retry_once(run.id, asker, now).run.id
         except AlreadyRepeated as repeated:
@@ -275,9 +290,3 @@ class BulkDesk:
 def _is_stopped_by(bulk: Bulk, run: Run) -> bool:
     is_alike = (run.status, run.because) == (Status.STOPPED, bulk.wanted["because"])
     return is_alike and run.ended_at is not None and run.ended_at >= bulk.created_at
-
-
-def _is_full(bulk: Bulk, full: set[str]) -> bool:
-    """True where nothing of the order has room: the person, or its only project, has none."""
-    is_of_one = bool(bulk.wanted.get("project_id") or bulk.wanted.get("batch_id"))
-    return bulk.created_by in full or (is_of_one and bool(full))

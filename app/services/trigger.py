@@ -22,7 +22,7 @@ from app.records.succession_ledger import SuccessionLedger
 from app.records.tables import Project, Run
 from app.services.keys import Keys, Sent
 from app.services.prechecks import Checked, Prechecks
-from app.services.quota import FreePlace, Place, Places
+from app.services.quota import FreePlace, Place, Places, refusal_of
 from app.services.submits import Accepted, Also, Asker, Order, Still
 
 INCOMPLETE = "waits until its batch is complete"
@@ -69,6 +69,17 @@ class TriggerDesk:
         sent = _sent(order, asker)
         replayed = self._keys.known(sent, now) if sent else None
         return Accepted(replayed, True) if replayed is not None else None
+
+    def refuse_full(self, project_id: str, asker: Asker, now: datetime) -> None:
+        """Refuse at once what finds no room, before anybody outside is asked; accept asks again.
+
+        Raises RateLimited, ConcurrencyLimit, and whatever refuses every run of the project.
+        """
+        project = self._prechecks.project(project_id)
+        if asker.is_charged and (window := self._places.window(asker.person_id, now)).free_at:
+            raise refusal_of(window, now)
+        with self._runs.stores.looking() as session:
+            _refuse_crowd(session, project)
 
     def accept(
         self,

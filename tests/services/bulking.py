@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from app.domain.batches import BulkAction
 from app.records.run_walks import RunFilter
 from app.records.tables import Bulk, Project
@@ -30,3 +32,17 @@ def retry_all(plane: FakePlane, **wanted: Any) -> Bulk:
     bulk = desk.order(BulkAction.RETRY, RunFilter(**wanted), "", plane.asker(), plane.clock()).bulk
     plane.rest()
     return desk.find(bulk.id)
+
+
+def counted(plane: FakePlane, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """What each round of a server has settled."""
+    rounds: list[int] = []
+    real = plane.services.bulk.go_on_once
+
+    def go_on_once() -> int:
+        rounds.append(0)
+        rounds[-1] = real()
+        return rounds[-1]
+
+    monkeypatch.setattr(plane.services.bulk, "go_on_once", go_on_once)
+    return rounds

@@ -21,22 +21,8 @@ from tests.fake_planes import FakePlane
 from tests.fakes import World
 from tests.fresh_databases import POSTGRESQL, shared_database
 from tests.records.plans import statements_of
-from tests.services.bulking import LITTLE, retry_all, stopped
+from tests.services.bulking import LITTLE, counted, retry_all, stopped
 from tests.services.splits import Planes, asker, die, found, listed, order, start
-
-
-def counted(plane: FakePlane, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """What each round of a server has settled."""
-    rounds: list[int] = []
-    real = plane.services.bulk.go_on_once
-
-    def go_on_once() -> int:
-        rounds.append(0)
-        rounds[-1] = real()
-        return rounds[-1]
-
-    monkeypatch.setattr(plane.services.bulk, "go_on_once", go_on_once)
-    return rounds
 
 
 def test_two_orders_that_wait_for_the_window_do_not_wake_each_other(
