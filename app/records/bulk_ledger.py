@@ -33,6 +33,7 @@ class BulkLedger:
                 BulkItem(bulk_id=bulk.id, position=position, run_id=run_id, state=BulkState.PENDING)
                 for position, run_id in enumerate(run_ids)
             )
+            tx.announce(BulkChanged(bulk.id))
 
     def find(self, bulk_id: str) -> Bulk | None:
         """The order with this id."""

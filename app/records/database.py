@@ -9,10 +9,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import ORMExecuteState
 from sqlmodel import Session
 
 from app.records.engines import postgresql_engine, sqlite_engine
@@ -81,6 +82,9 @@ class Transaction(Session):
     """A session that tells the feed what changed, once it is committed."""
 
     is_ended = False
+    # from here on it may be written for good, whatever becomes of the answer
+    is_committing = False
+    has_written = False
 
     def announce(self, *changes: Change) -> None:
         """Add changes to be told after the commit."""
@@ -95,10 +99,10 @@ class Transaction(Session):
         return list(dict.fromkeys(self.info.get("changes", [])))
 
     def commit(self) -> None:
-        """Commit; whoever changes something tells of it."""
+        """Commit; what is watched has begun to write where something was changed or told of."""
         writing = _watched.get() or Writing()
         had_begun = writing.has_begun
-        writing.has_begun = had_begun or bool(self.info.get("changes"))
+        writing.has_begun = had_begun or self.has_written or bool(self.announced())
         try:
             super().commit()
         except DBAPIError as error:
@@ -111,6 +115,18 @@ class Transaction(Session):
         witness = self.info.get("witness")
         if witness is not None:
             witness(self, happening)
+
+
+@event.listens_for(Transaction, "after_flush")
+def _note_flushed(session: Transaction, _: object) -> None:
+    session.has_written = True
+
+
+@event.listens_for(Transaction, "do_orm_execute")
+def _note_executed(asked: ORMExecuteState) -> None:
+    # words of our own may do anything: only what is known to read is none
+    if not asked.is_select and isinstance(asked.session, Transaction):
+        asked.session.has_written = True
 
 
 class Database:
@@ -165,20 +181,20 @@ class Database:
 
         Raises DatabaseSilent. No outside call belongs inside.
         """
-        changes: list[Change] = []
         with silence_named():
             info = {"witness": self.witness, **self.info}
+            tx = Transaction(self._writer, expire_on_commit=False, info=info)
             try:
-                with Transaction(self._writer, expire_on_commit=False, info=info) as session:
-                    yield session
-                    session.flush()
-                    changes = session.announced()
-                    if session.in_transaction() or not session.is_ended:
-                        self.end(session)
+                with tx:
+                    yield tx
+                    tx.flush()
+                    if tx.in_transaction() or not tx.is_ended:
+                        self.end(tx)
             finally:
                 # told only when the connection is free again: a listener may write. And told
-                # where the answer to the commit was lost: who hears it asks for the rows
-                if changes:
+                # where the answer to the commit was lost, or another store's commit failed after
+                # it: who hears it asks for the rows
+                if tx.is_committing and (changes := tx.announced()):
                     self._tell(changes)
 
     def end(self, tx: Transaction) -> None:
@@ -190,6 +206,7 @@ class Database:
         tx.flush()
         if not self.is_sqlite:
             tell_others(tx.connection(), tx.announced(), self.mark)
+        tx.is_committing = True
         tx.commit()
         tx.is_ended = True
 
