@@ -13,12 +13,25 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
+from wsproto.utilities import LocalProtocolError
 
 from app.api.live import LiveStream
 
 END_SECONDS = 3
 END_AT_LATEST_SECONDS = 9
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class PageSocket(WSProtocol):
+    """A page's web socket; it ends in order, too, where the page has just closed it by itself."""
+
+    def shutdown(self) -> None:
+        """Tell the page that the server ends."""
+        try:
+            super().shutdown()
+        except LocalProtocolError:
+            self.transport.close()
 
 
 class AnnouncedServer(uvicorn.Server):

@@ -22,7 +22,7 @@ from fastapi.staticfiles import StaticFiles
 from nicegui import core, ui
 from pydantic import ValidationError
 
-from app.announced import END_SECONDS, AnnouncedServer, end_on_signals
+from app.announced import END_SECONDS, AnnouncedServer, PageSocket, end_on_signals
 from app.api import forms, problems, sign_in, system
 from app.api.client import ApiClient
 from app.api.faulty_transport import Faults, FaultyTransport, faults_of
@@ -213,7 +213,7 @@ def _serve(settings: Settings, given: dict[str, Any], *, in_window: bool, in_bro
                 access_log=False,
                 server_header=False,
                 date_header=False,
-                ws="wsproto",
+                ws=PageSocket,
                 timeout_graceful_shutdown=END_SECONDS,
             )
             make_link = partial(_login_link, plane)

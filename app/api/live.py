@@ -24,6 +24,7 @@ from app.services.rows import (
     RunReported,
     RunTold,
     StoresChanged,
+    StuckChanged,
 )
 
 log = logging.getLogger(__name__)
@@ -164,3 +165,5 @@ class LiveStream:
                 return LiveEvent(number, "stores.changed", {"trouble": trouble or None})
             case FindingsChanged():
                 return LiveEvent(number, "doctor.changed", {})
+            case StuckChanged():
+                return LiveEvent(number, "quarantine.changed", {})

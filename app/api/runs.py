@@ -95,7 +95,7 @@ def _listing(services: Services) -> APIRouter:
         `q` finds an issue by its number, a run by its work branch or by the beginning or ending of
         its id; and, among the newest 20,000 of the project or of all, by part of its title or the
         beginning of its work branch. `branch` beside other filters is looked for among the newest
-        20,000 of that branch and among the newest 20,000 of what the others lead to.
+        20,000 of that branch and, where those name a project or one status, of what they lead to.
         """
         wanted = RunFilter(project_id, tuple(status or ()), phase, trigger, branch, q)
         page = services.listing.page(wanted, limit=limit, cursor=cursor)

@@ -148,11 +148,9 @@ def _metrics(services: Services) -> CollectorRegistry:
     open_runs = Gauge(
         "runyard_open_runs", "Runs accepted and not yet released", ["status"], registry=registry
     )
-    counts = dict.fromkeys(Status, 0)
-    for run in services.runs.open_runs():
-        counts[Status(run.status)] += 1
-    for status, count in counts.items():
-        open_runs.labels(status).set(count)
+    counts = services.figures.open_by_status()
+    for status in Status:
+        open_runs.labels(status).set(counts[status])
     projects = Gauge("runyard_projects", "Projects by state", ["state"], registry=registry)
     for project in services.project_rows.all():
         state = "archived" if project.archived_at else project.state

@@ -12,7 +12,13 @@ from app.config import Settings
 from app.failpoints import reach
 from app.foothold import CannotStart
 from app.records.database import Database
-from app.records.deployment import StoresDiffer, agree, knows_run_store, refuse_stranger
+from app.records.deployment import (
+    StoresDiffer,
+    agree,
+    identify_control,
+    knows_run_store,
+    refuse_stranger,
+)
 from app.records.feed import Feed
 from app.records.migration import migrate
 from app.records.project_ledger import ProjectLedger
@@ -72,12 +78,14 @@ def settle_stores(stores: Stores, settings: Settings, now: datetime) -> None:
     with damage_told(stores.control, data):
         refuse_unsound(stores.control, data, runs_root)
         _bring_up_to_date(stores.control, data, backups, now)
-    if stores.runs is not None:
         is_recorded = knows_run_store(stores)
+        with _differences_told():
+            control = identify_control(stores)
+    if stores.runs is not None:
         with damage_told(stores.runs, data):
             refuse_unsound(stores.runs, data, None, is_recorded=is_recorded)
             with _differences_told():
-                refuse_stranger(stores)
+                refuse_stranger(stores, control)
             _bring_up_to_date(stores.runs, data, backups / RUNS_BACKUPS, now)
     for database in stores.all():
         WriteGuard(database, data, stores.stopped)

@@ -80,7 +80,7 @@ class ProjectsScreen:
         visit.board.on_change(self.follow)
         visit.on("quota.changed", self._follow_quota)
         visit.on("run.changed", self._follow_run)
-        visit.on("doctor.changed", lambda _: self._look_at_system())
+        visit.on("quarantine.changed", lambda _: self._look_at_system())
         visit.on_return(self._come_back)
 
     def follow(self, changed: set[str]) -> None:

@@ -25,7 +25,7 @@ class StuckList:
         self._place = testid(ui.element("div"), "stuck-list").classes("part")
         self._look = visit.looker(visit.api.stuck, self._show)
         self._show(stuck)
-        visit.on("doctor.changed", lambda _: self._look())
+        visit.on("quarantine.changed", lambda _: self._look())
         visit.on_return(self._look)
 
     def _show(self, stuck: Sequence[StuckOut]) -> None:

@@ -20,14 +20,19 @@ class StoresDiffer(Exception):
     """This server may not work on these databases; the message says what to do."""
 
 
-def refuse_stranger(stores: Stores) -> None:
+def identify_control(stores: Stores) -> Identity:
+    """Who the control store is, which is up to date. Raises StoresDiffer."""
+    return _asked(identify, stores.control)
+
+
+def refuse_stranger(stores: Stores, control: Identity) -> None:
     """Refuse a run store that is the control store, a copy of it, or another deployment's.
 
-    Nothing is written to it: it may be of an older schema, and in use. Raises StoresDiffer.
+    No row of it is written: it may be of an older schema, and in use. Raises StoresDiffer.
     """
     if stores.runs is None or _is_new(stores.runs):
         return
-    control, runs = _asked(identify, stores.control), _asked(recognise, stores.runs, "run")
+    runs = _asked(recognise, stores.runs, "run")
     if control.is_same_as(runs):
         raise StoresDiffer(
             "RUNYARD_RUNS_DATABASE_URL names the control store itself, or a copy of it: name an "
@@ -48,7 +53,7 @@ def agree(stores: Stores, *, may_change: bool) -> None:
 
     `may_change` records this server's own setting of where new runs live. Raises StoresDiffer.
     """
-    control = _asked(identify, stores.control)
+    control = identify_control(stores)
     runs = _asked(identify, stores.runs, "run") if stores.runs is not None else None
     own = "runs" if stores.are_split else "control"
     with stores.control.transaction() as tx:

@@ -82,6 +82,11 @@ class FindingsChanged:
 
 
 @dataclass(frozen=True)
+class StuckChanged:
+    """Something was left to a person, or is not any more."""
+
+
+@dataclass(frozen=True)
 class StoresChanged:
     """Whether the databases can be written to; `trouble` is a sentence, empty where they can."""
 
@@ -105,6 +110,7 @@ Change = (
     | ProjectNamed
     | QuotaChanged
     | FindingsChanged
+    | StuckChanged
     | NoticeWritten
     | StoresChanged
     | FeedBroke

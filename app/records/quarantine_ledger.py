@@ -10,7 +10,7 @@ from sqlmodel import col, select
 
 from app.domain.batches import BatchStatus
 from app.records.database import Database, DatabaseSilent, Transaction
-from app.records.feed import FindingsChanged, ProjectChanged, RunChanged
+from app.records.feed import ProjectChanged, RunChanged, StuckChanged
 from app.records.happenings import PersonNeeded
 from app.records.routing import Stores
 from app.records.run_ledger import RunLedger
@@ -160,7 +160,7 @@ class QuarantineLedger:
 
 def _announce(tx: Transaction, *changed: Stuck) -> None:
     for one in changed:
-        tx.announce(FindingsChanged())
+        tx.announce(StuckChanged())
         if one.project_id is not None:
             tx.announce(ProjectChanged(one.project_id))
             if one.run_id is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from select import select
+from selectors import EVENT_READ, DefaultSelector
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -96,21 +96,30 @@ class Relay:
             except (Error, SQLAlchemyError) as silence:
                 reason = str(silence).partition("\n")[0]
                 log.warning("other servers' changes are not heard just now: %s", reason)
-                if self._hears:
-                    # what was remembered because every change to it is heard of is not known now
-                    self._hears = False
-                    self._feed.publish([FeedBroke()])
-                self._closing.wait(AGAIN_SECONDS)
+                self._grow_deaf()
+            except Exception:
+                log.exception("other servers' changes are not heard just now")
+                self._grow_deaf()
+
+    def _grow_deaf(self) -> None:
+        if self._hears:
+            # what was remembered because every change to it is heard of is not known now
+            self._hears = False
+            self._feed.publish([FeedBroke()])
+        self._closing.wait(AGAIN_SECONDS)
 
     def _hear_others(self, connection: Any) -> None:
         connection.execute(f"LISTEN {CHANNEL}")
         # whatever was told before is missed: whoever shows something looks again
         self._feed.publish([FeedBroke()])
         self._hears = True
-        while not self._closing.is_set():
-            for message in connection.notifies(timeout=0):
-                self._feed.publish(read(message.payload, own=self._mark))
-                if self._closing.is_set():
-                    return
-            # psycopg's own wait looks ten times a second
-            select([connection, self._ears], [], [])
+        with DefaultSelector() as ears:
+            for one in (connection, self._ears):
+                ears.register(one, EVENT_READ)
+            while not self._closing.is_set():
+                for message in connection.notifies(timeout=0):
+                    self._feed.publish(read(message.payload, own=self._mark))
+                    if self._closing.is_set():
+                        return
+                # psycopg's own wait looks ten times a second
+                ears.select()

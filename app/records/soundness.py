@@ -135,8 +135,8 @@ def _refuse_unsound_server(database: Database, data: Path, *, is_used: bool) -> 
 
 def _lost(where: str, how: str, database: Database, data: Path) -> str:
     return (
-        f"{where} {how}, and this data folder has been used: no empty database is made in its "
-        f"place. {what_to_do(database, data)}"
+        f"{where} {how}, and there was something in it: no empty database is made in its place. "
+        f"{what_to_do(database, data)}"
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from sqlalchemy import Connection, event
@@ -59,6 +60,7 @@ class WriteGuard:
         self._file = file_of(database.url)
         self._mark = self._file and _mark_of(self._file)
         self._nonce: str | None = None
+        self._asking = Lock()
         event.listen(database.engine, "begin", self._look, insert=True)
         for engine in database.engines:
             event.listen(engine, "handle_error", self._hear)
@@ -98,6 +100,8 @@ class WriteGuard:
         error = context.original_exception
         if context.is_pre_ping:
             return  # the next connection tells what there is to tell
+        if self._database.trouble:
+            raise WritingStopped(self._database.trouble) from error
         if getattr(error, "sqlite_errorname", "") in FULL_CODES:
             return  # it goes on by itself once there is room
         if self._file is None:
@@ -118,8 +122,12 @@ class WriteGuard:
     def _hear_server(self, error: BaseException) -> None:
         code = code_of(error)
         if code == NO_TABLE:
+            # asking takes a connection more: where all of them meet the same, one asks
+            if not self._asking.acquire(blocking=False):
+                return
             # a newer Runyard may have done without it
-            with suppress(DatabaseSilent):
+            with ExitStack() as until_asked, suppress(DatabaseSilent):
+                until_asked.callback(self._asking.release)
                 stop_where_newer(self._database)
         if self._database.trouble:
             return

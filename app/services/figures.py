@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -9,6 +10,7 @@ from app.domain.figures import NOTHING, Figures
 from app.domain.words import BUILTIN
 from app.errors import NotFound
 from app.records.day_ledger import DayLedger
+from app.records.open_runs import OpenRuns
 from app.records.project_ledger import ProjectLedger
 from app.records.routing import Stores
 from app.records.tracker_ledger import TrackerLedger
@@ -31,6 +33,7 @@ class FigureDesk:
     def __init__(self, projects: ProjectLedger, stores: Stores) -> None:
         self._projects = projects
         self._days = DayLedger(stores)
+        self._open_runs = OpenRuns(stores)
         self._tracker = TrackerLedger(stores)
 
     def of_project(self, project_id: str, days: int, now: datetime) -> dict[date, Figures]:
@@ -53,6 +56,10 @@ class FigureDesk:
         is_here = project.tracker == BUILTIN
         issues, changes = self._tracker.count_open(project_id) if is_here else (None, None)
         return Counts(self._days.count_runs(project_id), issues, changes)
+
+    def open_by_status(self) -> Counter[str]:
+        """How many runs are accepted and not yet proved gone, by status."""
+        return self._open_runs.counts()
 
     def week(self, now: datetime) -> Figures:
         """Every project's sums of today and the six UTC days before."""

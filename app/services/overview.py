@@ -82,7 +82,8 @@ class Overview:
             now = self._seconds()
             for project_id, view in built.items():
                 was = epoch, epochs.get(project_id, 0)
-                if was == (self._epoch, self._epochs.get(project_id, 0)) and _is_whole(view):
+                is_news = was != (self._epoch, self._epochs.get(project_id, 0))
+                if self._lifetime and not is_news and _is_whole(view):
                     self._known[project_id] = _Known(view, now)
         views = known | built
         return [self._as_of_now(views[project.id]) for project in projects]

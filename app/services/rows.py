@@ -17,6 +17,7 @@ from app.records.feed import (
     RunReported,
     RunTold,
     StoresChanged,
+    StuckChanged,
 )
 from app.records.run_pages import Page
 from app.records.run_walks import RunFilter
@@ -46,6 +47,7 @@ __all__ = [
     "RunReported",
     "RunTold",
     "StoresChanged",
+    "StuckChanged",
     "has_begun_to_write",
     "watched_writing",
 ]

@@ -13,7 +13,7 @@ from typing import Any
 from app.domain.lifecycle import DONE, Signal
 from app.domain.words import Cause, Status
 from app.records import run_ledger
-from app.records.run_moments import RunMoments
+from app.records.open_runs import OpenRuns
 from app.records.tables import Run
 from app.services.batch_line import BatchLine
 from app.services.floor import Ledgers
@@ -56,7 +56,7 @@ class Sweep:
         quarantine: Quarantine,
     ) -> None:
         self._runs = ledgers.runs
-        self._moments = RunMoments(ledgers.runs.stores)
+        self._open_runs = OpenRuns(ledgers.runs.stores)
         self._projects = ledgers.projects
         self._reaper = reaper
         self._launcher = launcher
@@ -149,7 +149,7 @@ class Sweep:
         return self._take(run, now)
 
     def _end_late_launches(self, now: datetime) -> None:
-        for run in self._moments.starting():
+        for run in self._open_runs.starting():
             if self._launcher.launch_by(run) <= now:
                 late = partial(self._end_late_launch, run, now)
                 self._quarantine.guard(of_run("launch", run), late)
@@ -170,9 +170,9 @@ class Sweep:
         """Have the next fill at the moment when something is due, not at the next tick."""
         with self._guard:
             self._next_at = None  # who is accepted while the table is read is expected again
-        starting = self._moments.starting()
+        starting = self._open_runs.starting()
         moments: list[datetime | None] = [self._launcher.launch_by(run) for run in starting]
-        moments += [self._moments.next_of_waiting(now), *self._limits.moments(now)]
+        moments += [self._open_runs.next_of_waiting(now), *self._limits.moments(now)]
         ahead = [moment for moment in moments if moment is not None and moment > now]
         with self._guard:
             self._fill_by(ahead)

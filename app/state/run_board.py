@@ -116,9 +116,9 @@ def _is_meant(text: str, run: RunOut) -> bool:
     word = text.lstrip("…#")
     low, branch = word.lower(), run.work_branch.lower()
     return (
-        run.id.startswith(low)
+        (low.startswith("run_") and run.id.startswith(low))
         or run.id.endswith(low)
-        or str(run.issue) == word
+        or (word.isdecimal() and run.issue == int(word))
         or branch.startswith(low)
         or low in run.title.lower()
     )

@@ -91,8 +91,9 @@ class Visitor:
 async def open_pages(url: str, cookie: str, paths: list[str]) -> AsyncIterator[list[Visitor]]:
     """Pages of one person, opened one after the other."""
     headers = {"Cookie": cookie, "Origin": url}
-    # each page has a link of its own, as tabs have
-    connector = aiohttp.TCPConnector(limit=0)
+    # each page has a link of its own, as tabs have, and none that a request was answered on:
+    # uvicorn closes such a one after five seconds where the upgrade met the end of that answer
+    connector = aiohttp.TCPConnector(limit=0, force_close=True)
     async with aiohttp.ClientSession(headers=headers, connector=connector) as session:
         visitors = [Visitor(session, url, path) for path in paths]
         try:

@@ -131,10 +131,10 @@ async def house(tmp_path: Path, _whole_program: None) -> AsyncIterator[House]:
         put_database(settings)
         plane = ControlPlane(settings)
         plane.start()
-        plane.begin()
         house = House(plane, build_gate(plane))
         try:
             async with _alive(house.app), house.people:
+                plane.begin()  # as a server does: not before NiceGUI has looked at every object
                 yield house
                 for client in list(Client.instances.values()):
                     client.delete()

@@ -16,6 +16,7 @@ from sqlalchemy.exc import StatementError
 from sqlmodel import col, select
 
 from app.records import database as database_module
+from app.records import engines
 from app.records.database import BUSY, Database, DatabaseSilent, watched_writing
 from app.records.engines import WRITER_LOCK
 from app.records.feed import Change, ProjectChanged
@@ -319,8 +320,8 @@ def test_a_commit_that_the_database_refused_has_changed_nothing_and_the_next_goe
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # with a rollback journal a reader keeps the writer from committing
-    monkeypatch.setattr("app.records.engines.network_of", lambda _: "nfs")
-    monkeypatch.setattr("app.records.database.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(engines, "network_of", lambda _: "nfs")
+    monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.1)
     database = opened_database(tmp_path / "runyard.db", lambda _: None)
     ledger = ProjectLedger(stores_on(database))
     ledger.insert(draft_project())

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy.engine import make_url
 
+from app.records import relay
 from app.records.database import Database
 from app.records.feed import (
     BulkChanged,
@@ -23,6 +24,7 @@ from app.records.feed import (
     RunChanged,
     RunReported,
     RunTold,
+    StuckChanged,
 )
 from app.records.messages import MESSAGE_BYTES, read, written
 from app.records.relay import Relay
@@ -31,7 +33,7 @@ from tests.fresh_databases import POSTGRESQL, one_postgres
 
 CROSSING = [
     *(RunChanged("run_1", "proj_1"), RunTold("run_1", 7), LogGrew("run_1"), RunReported("run_1")),
-    BulkChanged("bulk_1"),
+    *(BulkChanged("bulk_1"), StuckChanged()),
     *(ProjectChanged("proj_1"), ProjectNamed("proj_1"), QuotaChanged("person_1")),
 ]
 
@@ -138,6 +140,22 @@ class TestTwoServers:
         for server in both:
             until(lambda server=server: server.heard.count(FeedBroke()) == 2, "it looks again")
         assert other.feed.since(seen) is None
+        one.commit(ProjectChanged("after"))
+        until(lambda: other.heard[-1] == ProjectChanged("after"), "it is heard again")
+
+    @pytest.mark.expects_error_log
+    def test_after_a_message_that_could_not_be_taken_it_listens_again(
+        self, both: tuple[Server, Server], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        one, other = both
+
+        def fail(_: str, *, own: str) -> list[Change]:
+            monkeypatch.undo()
+            raise KeyError(own)
+
+        monkeypatch.setattr(relay, "read", fail)
+        one.commit(ProjectChanged("lost"))
+        until(lambda: sum(s.heard.count(FeedBroke()) for s in both) == 2, "it looks again")
         one.commit(ProjectChanged("after"))
         until(lambda: other.heard[-1] == ProjectChanged("after"), "it is heard again")
 

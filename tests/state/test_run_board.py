@@ -39,6 +39,8 @@ def test_words_without_meaning_in_the_address_are_left_out() -> None:
         ("…000007", True),
         ("run_c0", True),
         ("#12", True),
+        ("012", True),
+        ("run_", True),
         ("Run/Mend", True),
         ("1", False),
         ("mend", False),
@@ -51,6 +53,12 @@ def test_a_run_of_the_feed_is_shown_where_it_is_what_is_searched_for(
     run = run_of(7, title="Say the greeting", issue=12, work_branch="run/mend-it")
     filters = RunFilters().find(f" {text}")
     assert (filters.text, filters.show(run)) == (text, is_shown)
+
+
+@pytest.mark.parametrize("text", ["None", "run", "r", "²"])
+def test_a_run_is_not_meant_by_what_every_run_has(text: str) -> None:
+    run = run_of(7, title="Say it", issue=None, work_branch="afk/7")
+    assert not RunFilters().find(text).show(run)
 
 
 def test_a_run_that_no_longer_passes_the_filter_goes() -> None:

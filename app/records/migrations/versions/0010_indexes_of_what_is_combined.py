@@ -28,6 +28,8 @@ def upgrade() -> None:
         # along all runs for what is not among them
         told = "(mcv) ON project_id, trigger, status FROM runs"
         op.execute(f"CREATE STATISTICS runs_combined {told}")
+        # of what is there already nothing is known before somebody looks
+        op.execute("ANALYZE runs")
     op.drop_index("open_runs", "runs")
     begun = "released_at IS NULL AND status NOT IN ('delayed', 'queued')"
     _create("begun_runs", "runs", ["project_id", "created_at"], begun)

@@ -1,7 +1,8 @@
-"""When something is due for open runs, asked without reading them all."""
+"""What is to be known of the open runs without reading them all."""
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 
 from sqlalchemy import func
@@ -12,11 +13,20 @@ from app.records.routing import Stores
 from app.records.tables import Run
 
 
-class RunMoments:
-    """Moments of runs that are open."""
+class OpenRuns:
+    """How many there are, and when something is due for them."""
 
     def __init__(self, stores: Stores) -> None:
         self.stores = stores
+
+    def counts(self) -> Counter[str]:
+        """How many there are, by status."""
+        query = select(Run.status, func.count()).where(col(Run.released_at).is_(None))
+        found: Counter[str] = Counter()
+        for database in self.stores.holding_runs():
+            with database.reading() as session:
+                found.update(dict(session.exec(query.group_by(col(Run.status))).all()))
+        return found
 
     def starting(self) -> list[Run]:
         """The runs that are being launched, oldest first."""
