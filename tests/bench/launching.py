@@ -85,8 +85,9 @@ async def _run(
 
     def hear(said: str, _: float, at: float) -> None:
         found = _PILL.search(said)
-        if found and found[1] in _OVER and not over.is_set():
-            ends.append((found[1], at))
+        word = found[1].partition(" · ")[0] if found else ""
+        if word in _OVER and not over.is_set():
+            ends.append((word, at))
             over.set()
 
     async with open_pages(yard.server.url, cookie, [f"/runs/{run_id}"]) as [page]:
