@@ -115,9 +115,12 @@ def is_silence(error: object) -> bool:
 def refusal_of_silence(error: Exception) -> StoreUnavailable:
     """What a database that did not do what it was asked is told as; it is logged."""
     log.warning("the database did not answer: %s", error)
-    if has_begun_to_write():
-        return OutcomeUnknown(retry_after=2)
-    return StoreUnavailable(getattr(error, "sentence", None), retry_after=2)
+    sentence = getattr(error, "sentence", None)
+    if not has_begun_to_write():
+        return StoreUnavailable(sentence, retry_after=2)
+    # what lasts is said in any case; that nothing was changed is not known
+    lasts = getattr(error, "lasts", False)
+    return OutcomeUnknown(f"{sentence} Look whether it was done." if lasts else None, retry_after=2)
 
 
 async def _store_silent(request: Request, error: Exception) -> Response:

@@ -36,8 +36,11 @@ BUSY = "The database is busy. Nothing was changed; try again shortly."
 class DatabaseSilent(Exception):
     """The database could not be reached or did not answer in time.
 
-    `sentence` is what a person is told of it, None where nothing more is known.
+    `sentence` is what a person is told of it, None where nothing more is known; `lasts` is True
+    where it is so until the server is started again.
     """
+
+    lasts = False
 
     def __init__(self, message: str, sentence: str | None = None) -> None:
         super().__init__(message)

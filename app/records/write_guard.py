@@ -40,6 +40,8 @@ LOOK_AT_DISK = "Look at the disk, then start it again."
 class WritingStopped(DatabaseSilent):
     """The database is not written to any more until the server is started again."""
 
+    lasts = True
+
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence, sentence)
 

@@ -19,7 +19,7 @@ from tests.bench.pairs import median_of_pairs
 from tests.bench.table import Found, Measured
 from tests.bench.visitors import open_pages
 from tests.bench.yard import Yard
-from tests.repositories import make_origin
+from tests.repositories import make_origin, run_git
 
 FOLDERS, FILES_EACH = 100, 100
 # its first and its last instruction tell the time; in between, the run's page is opened
@@ -37,12 +37,14 @@ _OVER = {look_of(status, None).word for status in DONE}
 
 
 def make_large_origin(folder: Path) -> Path:
-    """A repository of 10,000 files."""
+    """A repository of 10,000 files, packed: git would do that itself beneath who clones it."""
     files = {
         f"part{number // FILES_EACH:03d}/file{number % FILES_EACH:03d}.txt": f"{number}\n" * 20
         for number in range(FOLDERS * FILES_EACH)
     }
-    return make_origin(folder, files=files)
+    origin = make_origin(folder, files=files)
+    run_git(origin, "gc", "--quiet")
+    return origin
 
 
 def write_agent(file: Path) -> list[str]:

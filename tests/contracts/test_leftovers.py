@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -133,7 +134,7 @@ def test_a_copy_that_cannot_be_deleted_says_so_each_time(
         raise OSError("busy")
 
     with monkeypatch.context() as busy:
-        busy.setattr("app.adapters.git_folders.shutil.rmtree", refuse)
+        busy.setattr(shutil, "rmtree", refuse)
         for _ in range(2):
             with pytest.raises(CannotRead):
                 place.copies.remove("run_1")

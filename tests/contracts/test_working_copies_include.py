@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,7 @@ def test_a_copy_left_in_the_middle_of_including_holds_no_work(
         if len(copied) == 2:
             raise OSError("as a kill would")
 
-    monkeypatch.setattr("app.adapters.git_includes.shutil.copyfileobj", end_at_the_second)
+    monkeypatch.setattr(shutil, "copyfileobj", end_at_the_second)
     with pytest.raises(LaunchFailed):
         place.copies.include(place.repo, "run_1")
     assert (place.copies.path("run_1") / "a.env").exists()

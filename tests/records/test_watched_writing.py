@@ -10,6 +10,8 @@ from sqlalchemy import delete, insert, text, update
 from sqlmodel import col, select
 
 from app.domain.batches import BulkAction, BulkStatus
+from app.records import database as database_module
+from app.records import engines
 from app.records.bulk_ledger import BulkLedger
 from app.records.database import Database, DatabaseSilent, Transaction, watched_writing
 from app.records.feed import BulkChanged, Change, ProjectChanged
@@ -91,8 +93,8 @@ def test_what_the_control_store_has_committed_is_told_where_the_run_store_then_r
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # with a rollback journal a reader keeps the writer from committing
-    monkeypatch.setattr("app.records.engines.network_of", lambda _: "nfs")
-    monkeypatch.setattr("app.records.database.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(engines, "network_of", lambda _: "nfs")
+    monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.1)
     told: list[Change] = []
     control, runs = (opened_database(tmp_path / name, told.extend) for name in ("c.db", "r.db"))
     run = draft_run(id=run_id(split=True))
