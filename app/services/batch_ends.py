@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -18,7 +17,7 @@ from app.records.run_ledger import RunLedger
 from app.records.tables import Batch, Run
 from app.services.quarantine import Quarantine, of_run
 from app.services.stopping import Stopper
-from app.services.workers import Workers
+from app.services.workers import Rounds, Workers
 
 log = logging.getLogger(__name__)
 
@@ -38,33 +37,13 @@ class BatchEnds:
         self._runs = runs
         self._queue = queue
         self._stopper = stopper
-        self._workers = workers
         self._quarantine = quarantine
         self._clock = clock
-        self._guard = threading.Lock()
-        self._is_wanted = False
-        self._is_running = False
+        self._rounds = Rounds(workers, self.end_once)
 
     def request(self) -> None:
         """End them soon; whoever asks meanwhile makes it go round once more."""
-        with self._guard:
-            self._is_wanted = True
-            if self._is_running:
-                return
-            self._is_running = True
-        self._workers.submit(self._go_round)
-
-    def _go_round(self) -> None:
-        while True:
-            with self._guard:
-                if not self._is_wanted:
-                    self._is_running = False
-                    return
-                self._is_wanted = False
-            try:
-                self.end_once()
-            except Exception:
-                log.exception("aborted batches were not ended; the next sweep tries again")
+        self._rounds.request()
 
     def end_once(self) -> None:
         """End what aborted batches have left: what works first, of what waits the last first."""

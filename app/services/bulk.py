@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,7 +29,7 @@ from app.services.run_locks import Locks
 from app.services.stopping import Stopper
 from app.services.submits import Asker
 from app.services.trigger import TriggerDesk
-from app.services.workers import Workers
+from app.services.workers import Rounds, Workers
 
 log = logging.getLogger(__name__)
 PAGE = 100
@@ -68,13 +67,10 @@ class BulkDesk:
         self._keys = keys
         self._hands = hands
         self._locks = locks
-        self._workers = workers
         self._clock = clock
         self._provenance = provenance
         self._quarantine = quarantine
-        self._guard = threading.Lock()
-        self._is_wanted = False
-        self._is_running = False
+        self._rounds = Rounds(workers, self._go_round)
         # projects without room for what waits here
         self._crowded: set[str] = set()
         # by order the item that got no answer last: the next round begins behind it
@@ -140,12 +136,7 @@ class BulkDesk:
 
     def request(self) -> None:
         """Go on soon; whoever asks while it goes on makes it go round once more."""
-        with self._guard:
-            self._is_wanted = True
-            if self._is_running:
-                return
-            self._is_running = True
-        self._workers.submit(self._go_round)
+        self._rounds.request()
 
     def hear(self, told: Numbered) -> None:
         """A run that changed may have made room in its repository for one that waits."""
@@ -155,18 +146,10 @@ class BulkDesk:
             self.request()
 
     def _go_round(self) -> None:
-        while True:
-            with self._guard:
-                if not self._is_wanted:
-                    self._is_running = False
-                    return
-                self._is_wanted = False
-            try:
-                self.go_on_once()
-            except DatabaseSilent as silence:
-                log.warning("what is done to many runs waits for a database: %s", silence)
-            except Exception:
-                log.exception("what is done to many runs was not finished; it is tried again")
+        try:
+            self.go_on_once()
+        except DatabaseSilent as silence:
+            log.warning("what is done to many runs waits for a database: %s", silence)
 
     def go_on_once(self) -> int:
         """Do what can be done now; how many runs were settled."""

@@ -67,6 +67,35 @@ class Workers:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
+class Rounds:
+    """A duty that is done in rounds, never two at once; one that raises is traced, no more."""
+
+    def __init__(self, workers: Workers, duty: Callable[[], Any]) -> None:
+        self._workers = workers
+        self._duty = duty
+        self._guard = threading.Lock()
+        self._is_wanted = False
+        self._is_running = False
+
+    def request(self) -> None:
+        """A round soon; whoever asks while one goes on makes it go round once more."""
+        with self._guard:
+            self._is_wanted = True
+            if self._is_running:
+                return
+            self._is_running = True
+        self._workers.submit(self._go_round)
+
+    def _go_round(self) -> None:
+        while self._has_turn():
+            _guarded(self._duty)
+
+    def _has_turn(self) -> bool:
+        with self._guard:
+            self._is_running, self._is_wanted = self._is_wanted, False
+            return self._is_running
+
+
 def _guarded(duty: Callable[..., Any], *args: Any) -> None:
     try:
         duty(*args)
