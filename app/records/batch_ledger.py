@@ -109,21 +109,14 @@ class BatchLedger:
         query = select(Batch, _received()).where(
             col(Batch.ended_at).is_(None), col(Batch.status) == BatchStatus.PENDING
         )
-        return self._everywhere(query)
+        return self.stores.everywhere(query)
 
     def unfinished(self) -> list[Batch]:
         """Batches that are sealed and not over, oldest first."""
         query = select_rows(Batch).where(
             col(Batch.ended_at).is_(None), col(Batch.status) == BatchStatus.PROCESSING
         )
-        return sorted(self._everywhere(query), key=lambda batch: (batch.created_at, batch.id))
-
-    def _everywhere(self, query: Any) -> list[Any]:
-        found: list[Any] = []
-        for database in self.stores.holding_runs():
-            with database.reading() as session:
-                found += session.exec(query).all()
-        return found
+        return sorted(self.stores.everywhere(query), key=lambda batch: (batch.created_at, batch.id))
 
     # --- what is asked of one ------------------------------------------------------------------
 
@@ -168,13 +161,13 @@ class BatchLedger:
 
     def charged_batches(self, person_id: str, since: datetime) -> dict[str, Spent]:
         """What each batch took that a person was charged for after a moment, by its id."""
-        rows = self._everywhere(_charged(person_id, since))
+        rows = self.stores.everywhere(_charged(person_id, since))
         return {batch_id: Spent(at, items) for batch_id, at, items in rows}
 
     def charged_people(self, since: datetime) -> set[str]:
         """Everybody who was charged for a batch after a moment."""
         query = select_rows(Batch.created_by).where(col(Batch.created_at) > since).distinct()
-        return set(self._everywhere(query))
+        return set(self.stores.everywhere(query))
 
 
 def _received() -> ColumnElement[int]:

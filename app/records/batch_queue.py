@@ -80,23 +80,18 @@ class BatchQueue:
             col(Run.status) == Status.QUEUED,
             col(Run.expires_at) <= now,
         )
-        return self._everywhere(query)
+        return self._stores.everywhere(query)
 
     def left_behind(self) -> list[tuple[Run, Batch]]:
         """Whatever waits or works still in batches that were aborted, the last first."""
         query = _left_behind(select(Run, Batch))
-        return self._everywhere(query.order_by(col(Run.created_at).desc(), col(Run.id).desc()))
+        return self._stores.everywhere(
+            query.order_by(col(Run.created_at).desc(), col(Run.id).desc())
+        )
 
     def has_left_behind(self) -> bool:
         """True where there is anything of the kind."""
-        return bool(self._everywhere(_left_behind(select(Run.id)).limit(1)))
-
-    def _everywhere(self, query: Any) -> list[Any]:
-        found: list[Any] = []
-        for database in self._stores.holding_runs():
-            with database.reading() as session:
-                found += session.exec(query).all()
-        return found
+        return bool(self._stores.everywhere(_left_behind(select(Run.id)).limit(1)))
 
 
 def _left_behind(query: Any) -> Any:

@@ -46,12 +46,12 @@ class EndedRuns:
     def sums(self, begin: datetime, end: datetime) -> list[EndedAlike]:
         """The runs that ended from `begin` until before `end`, by status and cause."""
         query = _sums().where(col(Run.ended_at) >= begin, col(Run.ended_at) < end)
-        return _alike(self._ask(query))
+        return _alike(self._stores.everywhere(query))
 
     def newest(self, begin: datetime, end: datetime, *, limit: int) -> list[Run]:
         """The last of the same, newest first."""
         query = select(Run).where(col(Run.ended_at) >= begin, col(Run.ended_at) < end)
-        found = self._ask(query.order_by(col(Run.ended_at).desc()).limit(limit))
+        found = self._stores.everywhere(query.order_by(col(Run.ended_at).desc()).limit(limit))
         return sorted(found, key=lambda run: (run.ended_at, run.id), reverse=True)[:limit]
 
     def count_held(self) -> int:
@@ -61,14 +61,7 @@ class EndedRuns:
             col(Run.status).in_(WAITING),
             col(Run.hold).is_not(None),
         )
-        return sum(self._ask(query))
-
-    def _ask(self, query: Any) -> list[Any]:
-        found: list[Any] = []
-        for database in self._stores.holding_runs():
-            with database.reading() as session:
-                found += session.exec(query).all()
-        return found
+        return sum(self._stores.everywhere(query))
 
 
 def _sums() -> Any:

@@ -159,9 +159,7 @@ class NoticeLedger:
             query = select(func.min(column)).where(
                 *of_ours, col(column) > now, col(Notification.digest_id).is_(None)
             )
-            for database in self._stores.holding_runs():
-                with database.reading() as session:
-                    moments += [moment for moment in session.exec(query) if moment is not None]
+            moments += [one for one in self._stores.everywhere(query) if one is not None]
         return min(moments, default=None)
 
     def drop_strangers(
@@ -197,7 +195,7 @@ class NoticeLedger:
         """True where this was written for this receiver."""
         query = select(Notification.id)
         query = query.where(Notification.key == key, Notification.receiver == receiver)
-        return any(self._ask(query))
+        return any(self._stores.everywhere(query))
 
     def waiting(self, receiver: str, until: datetime) -> list[Notification]:
         """What nobody is sending just now of what was due until a moment, oldest first."""
@@ -208,7 +206,9 @@ class NoticeLedger:
             col(Notification.due_at) <= until,
             col(Notification.claimed_by).is_(None),
         )
-        return self._ask(query.order_by(col(Notification.created_at), col(Notification.id)))
+        return self._stores.everywhere(
+            query.order_by(col(Notification.created_at), col(Notification.id))
+        )
 
     def add_digest(
         self,
@@ -238,20 +238,13 @@ class NoticeLedger:
         tried = select(Notification).where(
             col(Notification.receiver) == receiver, col(Notification.tried_at).is_not(None)
         )
-        found = self._ask(counted)
-        newest = self._ask(tried.order_by(col(Notification.tried_at).desc()).limit(1))
+        found = self._stores.everywhere(counted)
+        newest = self._stores.everywhere(tried.order_by(col(Notification.tried_at).desc()).limit(1))
         return Standing(
             pending=sum(number for number, _ in found),
             next_at=min((moment for _, moment in found if moment), default=None),
             last=max(newest, key=lambda row: row.tried_at or row.created_at, default=None),
         )
-
-    def _ask(self, query: Any) -> list[Any]:
-        found: list[Any] = []
-        for database in self._stores.holding_runs():
-            with database.reading() as session:
-                found += session.exec(query).all()
-        return found
 
 
 def _waits_for(receiver: str) -> tuple[ColumnElement[bool], ...]:

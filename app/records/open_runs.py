@@ -23,9 +23,8 @@ class OpenRuns:
         """How many there are, by status."""
         query = select(Run.status, func.count()).where(col(Run.released_at).is_(None))
         found: Counter[str] = Counter()
-        for database in self.stores.holding_runs():
-            with database.reading() as session:
-                found.update(dict(session.exec(query.group_by(col(Run.status))).all()))
+        for status, count in self.stores.everywhere(query.group_by(col(Run.status))):
+            found[status] += count
         return found
 
     def starting(self) -> list[Run]:
@@ -33,11 +32,7 @@ class OpenRuns:
         query = select(Run).where(
             col(Run.released_at).is_(None), col(Run.status) == Status.STARTING
         )
-        found: list[Run] = []
-        for database in self.stores.holding_runs():
-            with database.reading() as session:
-                found += session.exec(query).all()
-        return sorted(found, key=lambda run: (run.created_at, run.id))
+        return sorted(self.stores.everywhere(query), key=lambda run: (run.created_at, run.id))
 
     def next_of_waiting(self, now: datetime) -> datetime | None:
         """When the next waiting run is due or expires; None where none does."""
@@ -46,7 +41,5 @@ class OpenRuns:
             query = select(func.min(col(column))).where(
                 col(Run.released_at).is_(None), col(Run.status) == status, col(column) > now
             )
-            for database in self.stores.holding_runs():
-                with database.reading() as session:
-                    found += [moment for moment in session.exec(query) if moment is not None]
+            found += [one for one in self.stores.everywhere(query) if one is not None]
         return min(found, default=None)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, literal_column, or_, update
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
 from app.records.audit_ledger import Deed, write_down
 from app.records.database import Transaction
@@ -55,11 +55,8 @@ class ParkedLedger:
     def counts(self, project_ids: Collection[str]) -> Counter[str]:
         """How many branches of each of these projects are parked."""
         theirs = col(Run.project_id).in_(project_ids)
-        branches: set[tuple[str, str]] = set()
-        for database in self._stores.holding_runs():
-            query = select(Run.project_id, Run.work_branch).where(theirs, *_PARKED)
-            with database.reading() as session:
-                branches |= set(session.exec(query.distinct()).all())
+        query = select(Run.project_id, Run.work_branch).where(theirs, *_PARKED)
+        branches: set[tuple[str, str]] = set(self._stores.everywhere(query.distinct()))
         if branches:
             branches -= self._in_use(theirs)
         return Counter(project_id for project_id, _ in branches)
@@ -153,23 +150,12 @@ class ParkedLedger:
         tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
 
     def _kept(self, *wanted: bool | ColumnElement[bool]) -> list[Run]:
-        found: list[Run] = []
-        for database in self._stores.holding_runs():
-            with database.reading() as session:
-                found += session.exec(select(Run).where(*wanted, *_PARKED)).all()
-        return sorted(found, key=_age)
+        return sorted(self._stores.everywhere(select(Run).where(*wanted, *_PARKED)), key=_age)
 
     def _in_use(self, *wanted: bool | ColumnElement[bool]) -> set[tuple[str, str]]:
-        found: set[tuple[str, str]] = set()
-        for database in self._stores.holding_runs():
-            with database.reading() as session:
-                found |= _open_branches(session, *wanted)
-        return found
-
-
-def _open_branches(session: Session, *wanted: bool | ColumnElement[bool]) -> set[tuple[str, str]]:
-    query = select(Run.project_id, Run.work_branch)
-    return set(session.exec(query.where(*wanted, col(Run.released_at).is_(None))).all())
+        query = select(Run.project_id, Run.work_branch)
+        is_open = col(Run.released_at).is_(None)
+        return set(self._stores.everywhere(query.where(*wanted, is_open)))
 
 
 def _age(run: Run) -> tuple[object, str]:

@@ -13,7 +13,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
-    Executable,
     Select,
     func,
     literal_column,
@@ -68,7 +67,7 @@ class ProjectRuns:
     def begun(self, project_ids: Collection[str]) -> dict[str, list[Run]]:
         """Open runs that have left the queue, oldest first."""
         query = select(Run).where(BEGUN, col(Run.project_id).in_(project_ids))
-        runs = [row[0] for row in self._everywhere(query)]
+        runs = [row[0] for row in self._stores.everywhere(query)]
         found: dict[str, list[Run]] = {one: [] for one in project_ids}
         for run in sorted(runs, key=lambda run: (run.created_at, run.id)):
             found[run.project_id].append(run)
@@ -79,7 +78,9 @@ class ProjectRuns:
         alike = (col(Run.project_id), col(Run.agent), col(Run.hold))
         oldest = func.min(col(Run.created_at)), func.min(col(Run.id))
         query = select(*alike, *oldest).group_by(*alike)
-        rows = self._everywhere(query.where(*_open(project_ids), col(Run.status).in_(_WAITING)))
+        rows = self._stores.everywhere(
+            query.where(*_open(project_ids), col(Run.status).in_(_WAITING))
+        )
         found: dict[str, list[Waiting]] = {one: [] for one in project_ids}
         for project_id, agent, hold, _, _ in sorted(rows, key=lambda row: (row[3], row[4])):
             found[project_id].append(Waiting(agent, hold))
@@ -90,15 +91,10 @@ class ProjectRuns:
         query = select(col(Run.project_id), col(Run.issue)).distinct()
         found: dict[str, set[int]] = defaultdict(set)
         has_issue = col(Run.issue).is_not(None)
-        for project_id, number in self._everywhere(query.where(*_open(project_ids), has_issue)):
+        for project_id, number in self._stores.everywhere(
+            query.where(*_open(project_ids), has_issue)
+        ):
             found[project_id].add(number)
-        return found
-
-    def _everywhere(self, query: Executable) -> list[Any]:
-        found: list[Any] = []
-        for database in self._stores.holding_runs():
-            with database.reading() as session:
-                found += session.execute(query).all()
         return found
 
     def _led_to(self, walks: Iterable[Select[Any]]) -> list[Run]:
@@ -106,9 +102,8 @@ class ProjectRuns:
         found: list[Run] = []
         for begin in range(0, len(ways), TOGETHER):
             ids: CompoundSelect[Any] = union_all(*ways[begin : begin + TOGETHER])
-            for database in self._stores.holding_runs():
-                with database.reading() as session:
-                    found += session.scalars(select(Run).where(col(Run.id).in_(ids))).all()
+            query = select(Run).where(col(Run.id).in_(ids))
+            found += [run for (run,) in self._stores.everywhere(query)]
         return found
 
 

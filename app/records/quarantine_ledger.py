@@ -50,11 +50,7 @@ class QuarantineLedger:
         query = select(Stuck)
         if project_id is not None:
             query = query.where(Stuck.project_id == project_id)
-        found: list[Stuck] = []
-        for database in self._stores.holding_runs():
-            with database.reading() as session:
-                found += session.exec(query).all()
-        return sorted(found, key=lambda one: (one.first_at, one.key))
+        return sorted(self._stores.everywhere(query), key=lambda one: (one.first_at, one.key))
 
     def count(self, subject: Subject, because: str, version: str, now: datetime) -> Stuck:
         """Count a try that failed; the last one holds the row, and says so. Raises DatabaseSilent.

@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, TypeVar, overload
 
 from sqlmodel import Session
+from sqlmodel.sql.expression import SelectOfScalar
 
 from app.domain import ids
 from app.records.database import Database, Transaction
 from app.records.spans import APART, every, join
 
 log = logging.getLogger(__name__)
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,20 @@ class Stores:
     def holding_runs(self) -> list[Database]:
         """Every database that may hold runs, the one that gets new ones first."""
         return [self.control] if self.runs is None else [self.runs, self.control]
+
+    @overload
+    def everywhere(self, query: SelectOfScalar[Row]) -> list[Row]: ...
+
+    @overload
+    def everywhere(self, query: Any) -> list[Any]: ...
+
+    def everywhere(self, query: Any) -> list[Any]:
+        """What is found in every store that may hold runs, one store's behind the other's."""
+        found: list[Any] = []
+        for database in self.holding_runs():
+            with database.reading() as session:
+                found += session.exec(query).all()
+        return found
 
     def all(self) -> list[Database]:
         """Every database there is, the control store first."""

@@ -222,11 +222,7 @@ class RunLedger:
         return list_runs(self.stores, wanted, limit=limit, cursor=None).items
 
     def _everywhere(self, query: SelectOfScalar[Run]) -> list[Run]:
-        found: list[Run] = []
-        for database in self.stores.holding_runs():
-            with database.reading() as session:
-                found += session.exec(query).all()
-        return sorted(found, key=lambda run: (run.created_at, run.id))
+        return sorted(self.stores.everywhere(query), key=lambda run: (run.created_at, run.id))
 
     # --- whom they were charged to -------------------------------------------------------------
 
@@ -234,20 +230,12 @@ class RunLedger:
         """The runs a person was charged for after a moment, each with when it was accepted."""
         query = select(Run.id, Run.created_at)
         query = query.where(Run.charged_to == person_id, col(Run.created_at) > moment)
-        found: dict[str, datetime] = {}
-        for database in self.stores.holding_runs():
-            with database.reading() as session:
-                found |= dict(session.exec(query).all())
-        return found
+        return dict(self.stores.everywhere(query))
 
     def charged_people(self, moment: datetime) -> set[str]:
         """Everybody who was charged for a run after a moment."""
         query = select(Run.charged_to).where(col(Run.created_at) > moment).distinct()
-        found: set[str | None] = set()
-        for database in self.stores.holding_runs():
-            with database.reading() as session:
-                found |= set(session.exec(query).all())
-        return {person_id for person_id in found if person_id}
+        return {person_id for person_id in self.stores.everywhere(query) if person_id}
 
 
 def count_open(session: Session, project_id: str) -> int:
