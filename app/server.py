@@ -44,6 +44,7 @@ from app.foothold import (
 from app.keeping.places import CannotKeep
 from app.logs import set_up_logs
 from app.native.window import Window
+from app.pages.outboxes import spare_outboxes
 from app.pages.plain import PlainPages
 from app.pages.routes import register_pages
 from app.pages.signatures import remember_signatures
@@ -113,6 +114,7 @@ def build_gate(plane: ControlPlane, live: LiveStream | None = None) -> Gate:
     )
     register_pages(Door(live, gate, port, faults_of(os.environ)))
     remember_signatures()
+    spare_outboxes()
     ui.run_with(
         web,
         title="Runyard",
@@ -214,6 +216,9 @@ def _serve(settings: Settings, given: dict[str, Any], *, in_window: bool, in_bro
                 server_header=False,
                 date_header=False,
                 ws=PageSocket,
+                # engine.io pings each page by itself, and what goes to loopback need not be small
+                ws_ping_interval=None,
+                ws_per_message_deflate=False,
                 timeout_graceful_shutdown=END_SECONDS,
             )
             make_link = partial(_login_link, plane)

@@ -114,9 +114,9 @@ def _rail(visit: Visit, active: str) -> ui.element:
         projects.set_text(str(len(visit.board.listing())))
         live = visit.board.live_runs
         runs.set_text(f"{live} live" if live else "")
-        ready = sum(one.ready_count or 0 for one in visit.board.listing())
+        ready = visit.board.ready_count
         issues.set_text(f"{ready} ready" if ready else "")
-        kept = sum(one.parked_count for one in visit.board.listing(archived=True))
+        kept = visit.board.parked_count
         parked.set_text(str(kept) if kept else "")
 
     count(set())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nicegui import ui
 
 from app.pages.addresses import page_at
@@ -15,7 +17,7 @@ from app.pages.visit import Visit
 from app.state.card_words import Need
 from app.state.door import Door
 from app.state.project_acts import ProjectActs
-from app.state.wire import ApiProblem, NoAnswer, QuotaOut, RunOut, SystemOut
+from app.state.wire import ApiProblem, NoAnswer, ProjectOut, QuotaOut, RunOut, SystemOut
 
 CARDS_A_PAGE = 50
 NEEDS = 6
@@ -87,11 +89,12 @@ class ProjectsScreen:
         """Draw what changed, and only that."""
         board = self._visit.board
         listing = board.listing(archived=self._shows_archived)
-        shown = {project.id: project for project in listing[: self._limit]}
-        for gone in self._cards.keys() - shown.keys():
-            self._cards.pop(gone).delete()
-        for place, project in enumerate(shown.values()):
-            self._place(place, project.id, changed)
+        shown = listing[: self._limit]
+        if [project.id for project in shown] != list(self._cards):
+            self._arrange(shown)
+        for project in shown:
+            if project.id in changed:
+                self._cards[project.id].show(project)
         has_any = bool(board.listing(archived=True))
         self._welcome.set_visibility(not has_any)
         self._new_run.set_visibility(has_any)
@@ -101,18 +104,19 @@ class ProjectsScreen:
         self._archived.set_visibility(board.archived_count > 0)
         self._draw_strip()
 
-    def _place(self, place: int, project_id: str, changed: set[str]) -> None:
-        project = self._visit.board.get(project_id)
-        card = self._cards.get(project_id)
-        if project is None:
-            return
-        if card is None:
-            with self._grid:
-                card = self._cards[project_id] = ProjectCard(self._visit, self._acts, project)
-        elif project_id in changed:
-            card.show(project)
-        if self._grid.default_slot.children[place] is not card:
-            card.move(target_index=place)
+    def _arrange(self, shown: Sequence[ProjectOut]) -> None:
+        """Have a card for each of these and for no other, in their order."""
+        cards, self._cards = self._cards, {}
+        for gone in cards.keys() - {project.id for project in shown}:
+            cards[gone].delete()
+        for place, project in enumerate(shown):
+            card = cards.get(project.id)
+            if card is None:
+                with self._grid:
+                    card = ProjectCard(self._visit, self._acts, project)
+            if self._grid.default_slot.children[place] is not card:
+                card.move(target_index=place)
+            self._cards[project.id] = card
 
     def _draw_actions(self, page: Page, quota: QuotaOut) -> None:
         with page.actions:

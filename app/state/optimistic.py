@@ -13,7 +13,7 @@ class OptimisticRows(Generic[Row]):
 
     Rows are values: they are replaced, never changed. `key_of` names a row, `order` sorts rows,
     greatest first. Undoing a mutation takes its layer away and touches nothing else, so other
-    people's rows and other submits stay.
+    people's rows and other submits stay. `version` is another one after every change.
     """
 
     def __init__(self, key_of: Callable[[Row], str], order: Callable[[Row], Any]) -> None:
@@ -21,18 +21,22 @@ class OptimisticRows(Generic[Row]):
         self._order = order
         self._settled: dict[str, Row] = {}
         self._pending: list[OptimisticMutation[Row]] = []
+        self.version = 0
 
     def load(self, rows: Iterable[Row]) -> None:
         """Replace everything the server said; what is pending stays."""
         self._settled = {self._key_of(row): row for row in rows}
+        self.version += 1
 
     def put(self, row: Row) -> None:
         """Add a row, or replace the one of the same key."""
         self._settled[self._key_of(row)] = row
+        self.version += 1
 
     def drop(self, key: str) -> None:
         """Take a row out, if it is there."""
         self._settled.pop(key, None)
+        self.version += 1
 
     def get(self, key: str) -> Row | None:
         """What the server last said of a row."""
@@ -73,6 +77,7 @@ class OptimisticRows(Generic[Row]):
         before = self._settled.get(self._key_of(row))
         mutation = OptimisticMutation(self, row, before=before, word=word, is_same=is_same)
         self._pending.append(mutation)
+        self.version += 1
         return mutation
 
     async def attempt(
@@ -104,6 +109,7 @@ class OptimisticRows(Generic[Row]):
         if mutation not in self._pending:
             return
         self._pending.remove(mutation)
+        self.version += 1
         # The feed may have been faster and know more: its row is not set back.
         if answer is not None and self._settled.get(self._key_of(answer)) == mutation.before:
             self.put(answer)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from app.api.schemas import ProjectOut, SystemOut
@@ -42,6 +42,33 @@ class Strip:
         return ", ".join(f"{counts[kind]} {kind}" for kind in NeedKind if counts[kind])
 
 
+class _Sight:
+    """What many ask of all projects together; each part is worked out when it is first asked."""
+
+    def __init__(self, projects: Iterable[ProjectOut]) -> None:
+        self.everything = tuple(
+            sorted(projects, key=lambda p: (p.archived_at is not None, p.name.casefold(), p.id))
+        )
+        self.shown = tuple(p for p in self.everything if p.archived_at is None)
+
+    @cached_property
+    def live_runs(self) -> int:
+        return sum(p.live_runs for p in self.everything)
+
+    @cached_property
+    def ready(self) -> int | None:
+        known = [p.ready_count for p in self.shown if p.ready_count is not None]
+        return sum(known) if known else None
+
+    @cached_property
+    def parked(self) -> int:
+        return sum(p.parked_count for p in self.everything)
+
+    @cached_property
+    def needs(self) -> tuple[Need, ...]:
+        return tuple(need for project in self.shown for need in needs_of(project))
+
+
 class ProjectBoard:
     """Projects by id; listeners hear the ids that changed, came or went."""
 
@@ -49,33 +76,50 @@ class ProjectBoard:
         self._rows: OptimisticRows[ProjectOut] = OptimisticRows(lambda p: p.id, lambda p: p.id)
         self._rows.load(items)
         self._listeners: list[Listener] = []
+        self._sight = _Sight(())
+        self._seen = self._rows.version - 1
 
     def get(self, project_id: str) -> ProjectOut | None:
         """One project."""
         return self._rows.shown(project_id)
 
-    def listing(self, *, archived: bool = False) -> list[ProjectOut]:
+    def listing(self, *, archived: bool = False) -> Sequence[ProjectOut]:
         """Projects by name, so that no card jumps when something happens; archived ones last."""
-        shown = [p for p in self._rows.visible() if archived or p.archived_at is None]
-        return sorted(shown, key=lambda p: (p.archived_at is not None, p.name.casefold(), p.id))
+        sight = self._look()
+        return sight.everything if archived else sight.shown
 
     @property
     def archived_count(self) -> int:
         """How many are archived."""
-        return sum(p.archived_at is not None for p in self._rows.visible())
+        sight = self._look()
+        return len(sight.everything) - len(sight.shown)
 
     @property
     def live_runs(self) -> int:
         """Live runs of all projects, archived ones too."""
-        return sum(p.live_runs for p in self._rows.visible())
+        return self._look().live_runs
+
+    @property
+    def ready_count(self) -> int | None:
+        """Ready issues; unknown while no project knows its own."""
+        return self._look().ready
+
+    @property
+    def parked_count(self) -> int:
+        """Parked branches of all projects, archived ones too."""
+        return self._look().parked
+
+    def _look(self) -> _Sight:
+        """All that is asked of every project, gathered once after a change."""
+        if self._seen != self._rows.version:
+            self._seen, self._sight = self._rows.version, _Sight(self._rows.visible())
+        return self._sight
 
     def strip(self, system: SystemOut) -> Strip:
-        """The figures over the cards; ready issues are unknown while no project knows its own."""
-        shown = self.listing()
-        ready = [p.ready_count for p in shown if p.ready_count is not None]
+        """The figures over the cards."""
         return Strip(
             running=self.live_runs,
-            ready=sum(ready) if ready else None,
+            ready=self.ready_count,
             needs=self.needs(system),
             success=system.success_rate,
             ended=system.ended_7d,
@@ -83,7 +127,7 @@ class ProjectBoard:
 
     def needs(self, system: SystemOut) -> tuple[Need, ...]:
         """What waits for a person, what stops a whole project first."""
-        found = [need for project in self.listing() for need in needs_of(project)]
+        found = list(self._look().needs)
         if system.stuck:
             words = f"{system.stuck} stuck"
             found.append(Need(NeedKind.STUCK, "Runyard", words, "/settings", system.stuck))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from html import escape
 
 import nh3
@@ -68,6 +68,10 @@ ATTRIBUTES = {
 }
 
 
+# about as much as a card has in it; a log's lines are long, and no two pieces of them the same
+CARD_CHARS = 8_000
+
+
 @cache
 def _cleaner() -> nh3.Cleaner:
     return nh3.Cleaner(
@@ -80,6 +84,12 @@ def _cleaner() -> nh3.Cleaner:
 
 def clean(html: str) -> str:
     """HTML with nothing in it that could run or load something; for `ui.html(sanitize=clean)`."""
+    return _clean_once(html) if len(html) <= CARD_CHARS else _cleaner().clean(html)
+
+
+@lru_cache(256)
+def _clean_once(html: str) -> str:
+    # a change is drawn by every open page, and all but the first draw the same
     return _cleaner().clean(html)
 
 
