@@ -40,7 +40,7 @@ def register(door: Door) -> None:
 
     @page_at("/runs/{run_id}")
     async def run_page(run_id: str) -> None:
-        visit = await Visit.open(door)
+        visit = await Visit.open(door, run_id)
         try:
             snapshot = await take_snapshot(visit, run_id)
         except ApiProblem as problem:
@@ -156,8 +156,6 @@ class RunScreen:
             self._show()
 
     async def _hear(self, run: RunOut) -> None:
-        if run.id != self._id:
-            return
         has_moved = (run.status, run.parked) != (self.run.status, self.run.parked)
         self._take(run)
         if has_moved:
@@ -172,14 +170,12 @@ class RunScreen:
             self._show_header()
 
     def _hear_event(self, data: dict[str, Any]) -> None:
-        if data.get("run_id") == self._id:
-            self._record.add([data["event"]])
-            self._show_timeline()
+        self._record.add([data["event"]])
+        self._show_timeline()
 
     def _hear_report(self, data: dict[str, Any]) -> None:
-        if data.get("run_id") == self._id:
-            self._record.report = data["report"]
-            self._show_report()
+        self._record.report = data["report"]
+        self._show_report()
 
     async def _look_at_report(self) -> None:
         # where its working copy is: made after it was taken up, and cleared away with its end
@@ -192,9 +188,8 @@ class RunScreen:
             with self.visit.client:
                 self._show_report()
 
-    async def _hear_log(self, data: dict[str, object]) -> None:
-        if data.get("run_id") == self._id:
-            await self._log.catch_up()
+    async def _hear_log(self, _: dict[str, object]) -> None:
+        await self._log.catch_up()
 
     async def _come_back(self) -> None:
         try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from nicegui import ui
+from nicegui import background_tasks, ui
 
 from app.domain.liveness import warn_after
 from app.domain.words import Phase, Status
@@ -22,6 +22,7 @@ from app.pages.components.plain_sight import plain_html
 from app.pages.components.terminal import PLAIN, Style, lines_html
 from app.pages.visit import Visit
 from app.state.entry_log import EntryLog
+from app.state.log_pace import PAUSE_SECONDS, LogPace
 from app.state.run_log import MAX_LINES, RunLog
 from app.state.wire import ApiProblem, EntriesPiece, LogPiece, NoAnswer, RunOut
 
@@ -56,6 +57,8 @@ class LogPanel:
         self._chunks: deque[_Chunk] = deque()
         self._lock = asyncio.Lock()
         self._is_asked_again = False
+        self._pace = LogPace()
+        self._later: asyncio.TimerHandle | None = None
         self._run: RunOut | None = None
         self._gone = ""
 
@@ -114,7 +117,7 @@ class LogPanel:
 
     async def catch_up(self) -> None:
         """Add what was written since; looks asked for meanwhile become one more look."""
-        if self._lock.locked():
+        if self._lock.locked() or self._later is not None:
             self._is_asked_again = True
             return
         async with self._lock:
@@ -122,15 +125,24 @@ class LogPanel:
             while self._is_asked_again and not self._visit.client.is_deleted:
                 self._is_asked_again = False
                 try:
-                    burst = await self._log.catch_up()
+                    burst = await self._log.catch_up(is_flooded=self._pace.is_flooded)
                 except (ApiProblem, NoAnswer):
                     return  # the next word about the log tries again
+                self._pace.draw(len(burst.lines))
                 with self._visit.client:
                     if burst.is_fresh:
                         self._draw_anew()
                     else:
                         self._add(list(burst.lines))
                     self._show_quiet()
+                if self._pace.is_flooded:
+                    self._later = asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._go_on)
+                    return
+
+    def _go_on(self) -> None:
+        self._later = None
+        if not self._visit.client.is_deleted:
+            background_tasks.create(self.catch_up(), context=self._visit.client)
 
     def show(self, run: RunOut) -> None:
         """Offer to follow while there is something to follow."""

@@ -30,10 +30,11 @@ class Visit:
     """What a page gets of the server.
 
     `api` is the person's client, `board` every project (kept up to date), `system` what this
-    server said of itself when the page was opened, `path` the page's own address.
+    server said of itself when the page was opened, `path` the page's own address. A page about one
+    run (`run_id`) hears of no other: it need not wake for what they write.
     """
 
-    def __init__(self, client: Client, api: ApiClient) -> None:
+    def __init__(self, client: Client, api: ApiClient, run_id: str | None = None) -> None:
         self.client = client
         self.api = api
         self.board = ProjectBoard()
@@ -41,6 +42,7 @@ class Visit:
         self.path = client.request.url.path
         self._offset = timedelta()
         self._handlers: dict[str, list[Callable[[Any], Any]]] = defaultdict(list)
+        self._run_id = run_id
         self._arrivals: list[Callable[[], Any]] = []
         self._returns: list[Callable[[], Any]] = []
         self._burst = Burst()
@@ -51,10 +53,10 @@ class Visit:
         self._aside: ui.html | None = None
 
     @classmethod
-    async def open(cls, door: Door) -> Visit:
+    async def open(cls, door: Door, run_id: str | None = None) -> Visit:
         """Begin a visit in a page function: first listen, then ask, so that nothing is missed."""
         client = ui.context.client
-        visit = cls(client, door.client_for(client.request))
+        visit = cls(client, door.client_for(client.request), run_id)
         client.on_delete(door.live.subscribe(visit._hear))
         client.on_connect(visit._come_back)
         client.on_delete(visit.board.fall_silent)
@@ -152,6 +154,10 @@ class Visit:
         self.board.apply(project)
 
     def _hear(self, event: Told) -> None:
+        if self._is_drawn and event.kind not in self._handlers:
+            return
+        if self._run_id is not None and event.run_id not in (None, self._run_id):
+            return
         self._burst.add(event.kind, event.data)
         self._plan()
 
@@ -166,7 +172,7 @@ class Visit:
         self._is_planned = False
         self._flushed_at = asyncio.get_running_loop().time()
         for kind, data in self._burst.take():
-            for handler in self._handlers[kind]:
+            for handler in self._handlers.get(kind, ()):
                 self._run(handler, data)
 
     def _run(self, handler: Callable[..., Any], *args: Any) -> None:

@@ -21,6 +21,11 @@ class Told(Protocol):
         """The model or members that the kind carries."""
         ...
 
+    @property
+    def run_id(self) -> str | None:
+        """The run that it is about, where it is about one."""
+        ...
+
 
 class Live(Protocol):
     """The feed."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.domain.entries import EntryKind, split_lines
+from app.state.log_pace import FLOOD_BYTES
 from app.state.run_log import EARLIER_LINES, MAX_LINES
 from app.state.wire import EntriesPiece
 
@@ -62,7 +63,10 @@ class EntryLog:
 
     async def look_at_end(self) -> EntryBurst:
         """Begin anew with the log's last entries."""
-        piece = await self._read(-READ_BYTES, READ_BYTES)
+        return await self._look_at_end(READ_BYTES)
+
+    async def _look_at_end(self, at_most: int) -> EntryBurst:
+        piece = await self._read(-at_most, at_most)
         self.lines.clear()
         self.is_detached = False
         self.first_offset = piece.begin
@@ -73,18 +77,19 @@ class EntryLog:
             self._put_in_front(await self._read_before())
         return EntryBurst(tuple(self.lines), is_fresh=True)
 
-    async def catch_up(self) -> EntryBurst:
-        """Read what was written since; far behind, jump to the end instead."""
+    async def catch_up(self, *, is_flooded: bool = False) -> EntryBurst:
+        """Read what was written since; far behind, and sooner in a flood, jump to the end."""
         if self.is_detached:
             return EntryBurst()
-        piece = await self._read(self.next_offset, READ_BYTES)
+        at_most = FLOOD_BYTES if is_flooded else READ_BYTES
+        piece = await self._read(self.next_offset, at_most)
         has_moved = piece.next_offset > self.next_offset
-        is_behind = has_moved and piece.size - piece.next_offset > READ_BYTES
+        is_behind = has_moved and piece.size - piece.next_offset > at_most
         if is_behind or piece.size < self.next_offset:
-            return await self.look_at_end()
+            return await self._look_at_end(at_most)
         added = self._take(piece)
         if has_moved and piece.next_offset < piece.size:
-            more = await self._read(self.next_offset, READ_BYTES)
+            more = await self._read(self.next_offset, at_most)
             added = (*added, *self._take(more))
         return EntryBurst(added)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.api.client import LogPiece
+from app.state.log_pace import FLOOD_BYTES, FLOOD_LINES
 
 MAX_LINES = 5_000
 MAX_LINE_CHARS = 4_000
@@ -52,7 +53,7 @@ class RunLog:
         self.size = 0
         self.written_at: datetime | None = None
         self.is_detached = False
-        self._is_at_gap = False
+        self._is_at_gap = self._is_behind = False
         self._held = 0
         self._open = bytearray()
         self._open_size = 0
@@ -77,24 +78,32 @@ class RunLog:
 
     async def look_at_end(self) -> Burst:
         """Begin anew with the log's last lines."""
-        piece = await self._read(-READ_BYTES, READ_BYTES)
+        return self._begin_with(await self._read(-READ_BYTES, READ_BYTES))
+
+    async def catch_up(self, *, is_flooded: bool = False) -> Burst:
+        """Read what was written since; far behind, and sooner in a flood, jump to the end."""
+        if self.is_detached:
+            return Burst()
+        at_most = FLOOD_BYTES if is_flooded else READ_BYTES
+        # behind once, it most likely is so again: then its end is all there is to read
+        piece = await self._read(-at_most if self._is_behind else self.next_offset, at_most)
+        if piece.size > piece.next_offset or piece.size < self.next_offset:
+            piece = await self._read(-at_most, at_most)
+        added = piece.next_offset - self.next_offset
+        self._is_behind = not 0 <= added <= len(piece.content)
+        if self._is_behind:
+            return self._begin_with(piece, FLOOD_LINES if is_flooded else MAX_LINES)
+        self.size, self.written_at = piece.size, piece.written_at
+        return Burst(self.take(piece.content[len(piece.content) - added :], piece.next_offset))
+
+    def _begin_with(self, piece: LogPiece, at_most: int = MAX_LINES) -> Burst:
         self._clear()
-        self.take(piece.content, piece.next_offset)
+        self.take(piece.content, piece.next_offset, at_most)
         if piece.next_offset > len(piece.content):
             self._drop_broken_first()
         self.size, self.is_detached = piece.size, False
         self.written_at = piece.written_at
         return Burst(tuple(self.lines), is_fresh=True)
-
-    async def catch_up(self) -> Burst:
-        """Read what was written since; far behind, jump to the end instead."""
-        if self.is_detached:
-            return Burst()
-        piece = await self._read(self.next_offset, READ_BYTES)
-        if piece.size > piece.next_offset or piece.size < self.next_offset:
-            return await self.look_at_end()
-        self.size, self.written_at = piece.size, piece.written_at
-        return Burst(self.take(piece.content, piece.next_offset))
 
     async def look_earlier(self) -> Burst:
         """Put lines before the first one in front; beyond the bound the last ones go.
@@ -120,14 +129,16 @@ class RunLog:
         self._put_in_front(nearest)
         return Burst(tuple(nearest))
 
-    def take(self, content: bytes, next_offset: int) -> tuple[LogLine, ...]:
-        """Split bytes that end at `next_offset` into lines; the whole new ones."""
+    def take(
+        self, content: bytes, next_offset: int, at_most: int = MAX_LINES
+    ) -> tuple[LogLine, ...]:
+        """Split bytes that end at `next_offset` into lines, to hold `at_most`; the new ones."""
         added = list(self._split(content))
         self.next_offset = next_offset
         self.lines.extend(added)
-        while len(self.lines) > MAX_LINES:
+        while len(self.lines) > at_most:
             self._held -= self.lines.popleft().size
-        return tuple(added[-MAX_LINES:])
+        return tuple(added[-at_most:])
 
     def _split(self, content: bytes) -> Iterable[LogLine]:
         if self._ends_with_cr and content.startswith(b"\n"):

@@ -75,7 +75,7 @@ class Visitor:
                 self.is_entered.set()
             else:
                 raise RuntimeError(f"the page {self._path} was told {said[:200]}")
-        raise RuntimeError(f"the page {self._path} lost its link")
+        raise RuntimeError(f"the page {self._path} lost its link: {link.close_code}")
 
     async def _ack(self, link: aiohttp.ClientWebSocketResponse) -> None:
         await self.is_entered.wait()

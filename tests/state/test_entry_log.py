@@ -15,6 +15,7 @@ from app.api.schemas import LogEntry
 from app.domain.entries import Entry, EntryKind
 from app.services.readable_log import read_entries
 from app.state.entry_log import MAX_ENTRY_LINES, READ_BYTES, EntryLog, lines_of
+from app.state.log_pace import FLOOD_BYTES
 from app.state.run_log import MAX_LINES
 from tests.fake_engine import FakeLog
 
@@ -82,6 +83,18 @@ async def test_a_log_that_ran_far_ahead_is_met_at_its_end() -> None:
     assert burst.is_fresh
     assert texts(log)[-1] == "last"
     assert log.next_offset == len(source.content)
+
+
+async def test_of_a_flood_of_entries_little_is_read_and_the_last_one_is_met() -> None:
+    source = GrowingLog(said("one"))
+    log = EntryLog(source.read)
+    await log.look_at_end()
+    source.content += b"".join(said(f"entry {number}") for number in range(FLOOD_BYTES // 16))
+    burst = await log.catch_up(is_flooded=True)
+    assert burst.is_fresh
+    assert texts(log)[-1] == f"entry {FLOOD_BYTES // 16 - 1}"
+    assert len(log.lines) < FLOOD_BYTES // 32
+    assert log.has_earlier
 
 
 async def test_earlier_entries_come_on_demand_up_to_the_very_first() -> None:

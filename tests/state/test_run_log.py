@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.api.client import LogPiece
+from app.state.log_pace import FLOOD_BYTES, FLOOD_LINES
 from app.state.run_log import MAX_LINE_CHARS, MAX_LINES, READ_BYTES, RunLog
 
 
@@ -91,6 +92,38 @@ async def test_a_log_that_ran_far_ahead_is_met_at_its_end() -> None:
     assert burst.is_fresh
     assert log.lines[-1].text == "last"
     assert log.next_offset == len(source.content)
+
+
+async def test_of_a_flood_its_last_lines_are_shown_by_one_look_at_a_time() -> None:
+    source = GrowingLog(b"one\n")
+    log = RunLog(source.read)
+    await log.look_at_end()
+    for number in range(3):
+        source.content += b"y\n" * READ_BYTES + b"last %d\n" % number
+        calls = source.calls
+        burst = await log.catch_up(is_flooded=True)
+        assert source.calls - calls == (2 if number == 0 else 1)
+        assert burst.is_fresh
+        assert len(burst.lines) == len(log.lines) <= FLOOD_LINES
+        assert log.lines[-1].text == f"last {number}"
+        assert log.has_earlier
+        assert source.content[log.first_offset :].count(b"\n") == len(log.lines)
+
+
+async def test_after_a_flood_lines_come_one_by_one_again_and_none_twice() -> None:
+    source = GrowingLog()
+    log = RunLog(source.read)
+    await log.look_at_end()
+    source.content += b"".join(b"%07d\n" % number for number in range(FLOOD_BYTES))
+    await log.catch_up(is_flooded=True)
+    for words in (b"calm\nag", b"ain\n", b""):
+        source.content += words
+        burst = await log.catch_up(is_flooded=True)
+        assert not burst.is_fresh
+    shown = texts(log)
+    assert shown[-2:] == ["calm", "again"]
+    assert shown[-3] == f"{FLOOD_BYTES - 1:07d}"
+    assert len(shown) == len(set(shown))
 
 
 async def test_what_was_written_since_comes_alone() -> None:
