@@ -1,5 +1,6 @@
 // What a log does by itself: it follows its end, pauses when somebody scrolls up, and finds words.
-// The page's server only adds lines and takes the oldest away.
+// The page's server only adds lines and takes the oldest away; it is told of a pause, so that a
+// flood does not carry off what is being read.
 (() => {
   "use strict";
   const NEAR_END = 24, SETTLE = 200;
@@ -9,7 +10,7 @@
     constructor(box) {
       this.box = box;
       this.panel = box.closest("[data-log-panel]") ?? box.parentElement;
-      this.follows = true;
+      this.follows = this.told = true;
       this.top = 0;
       this.ranges = [];
       this.at = -1;
@@ -71,6 +72,10 @@
       this.toEnd();
     }
     show() {
+      if (this.told !== this.follows) {
+        this.told = this.follows;
+        this.box.dispatchEvent(new CustomEvent("hold", { detail: !this.follows }));
+      }
       const button = this.panel.querySelector("[data-log-follow]");
       if (!button) return;
       const word = this.follows ? "Following" : "Paused";

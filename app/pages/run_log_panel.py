@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from nicegui import background_tasks, ui
+from nicegui.events import GenericEventArguments
 
 from app.domain.liveness import warn_after
 from app.domain.words import Phase, Status
@@ -59,6 +60,7 @@ class LogPanel:
         self._is_asked_again = False
         self._pace = LogPace()
         self._later: asyncio.TimerHandle | None = None
+        self._is_held = False
         self._run: RunOut | None = None
         self._gone = ""
 
@@ -106,6 +108,7 @@ class LogPanel:
             with ui.element("div").classes("log live") as self._box:
                 testid(self._box, "run-log").props("data-log tabindex=0 role=log")
                 self._box.props('aria-label="Log" aria-live=off')
+                self._box.on("hold", self._hold, js_handler="(event) => emit(event.detail)")
                 with ui.element("div").classes("early") as self._early:
                     button("… earlier lines …", self._look_earlier, kind="small", mark="earlier")
                 self._empty = ui.html(
@@ -125,7 +128,9 @@ class LogPanel:
             while self._is_asked_again and not self._visit.client.is_deleted:
                 self._is_asked_again = False
                 try:
-                    burst = await self._log.catch_up(is_flooded=self._pace.is_flooded)
+                    burst = await self._log.catch_up(
+                        is_flooded=self._pace.is_flooded, is_held=self._is_held
+                    )
                 except (ApiProblem, NoAnswer):
                     return  # the next word about the log tries again
                 self._pace.draw(len(burst.lines))
@@ -221,6 +226,12 @@ class LogPanel:
                 return
             with self._visit.client:
                 self._add_in_front(list(burst.lines))
+
+    async def _hold(self, event: GenericEventArguments) -> None:
+        """The reader stays where they are, or is at the end again (assets/run_log.js)."""
+        was_held, self._is_held = self._is_held, bool(event.args)
+        if was_held and not self._is_held and self._log.is_left_behind:
+            await self._follow_again()
 
     async def _follow_again(self) -> None:
         if not self._log.is_detached:

@@ -53,7 +53,7 @@ class EntryLog:
         self.lines: deque[EntryLine] = deque()
         self.first_offset = self.next_offset = self.size = 0
         self.written_at: datetime | None = None
-        self.is_detached = False
+        self.is_detached = self.is_left_behind = False
 
     @property
     def has_earlier(self) -> bool:
@@ -68,7 +68,7 @@ class EntryLog:
     async def _look_at_end(self, at_most: int) -> EntryBurst:
         piece = await self._read(-at_most, at_most)
         self.lines.clear()
-        self.is_detached = False
+        self.is_detached = self.is_left_behind = False
         self.first_offset = piece.begin
         self._take(piece)
         for _ in range(MAX_READS):
@@ -77,14 +77,20 @@ class EntryLog:
             self._put_in_front(await self._read_before())
         return EntryBurst(tuple(self.lines), is_fresh=True)
 
-    async def catch_up(self, *, is_flooded: bool = False) -> EntryBurst:
-        """Read what was written since; far behind, and sooner in a flood, jump to the end."""
+    async def catch_up(self, *, is_flooded: bool = False, is_held: bool = False) -> EntryBurst:
+        """Read what was written since; far behind, and sooner in a flood, jump to the end.
+
+        With `is_held` stay, detached, with the lines that somebody reads.
+        """
         if self.is_detached:
             return EntryBurst()
         at_most = FLOOD_BYTES if is_flooded else READ_BYTES
         piece = await self._read(self.next_offset, at_most)
         has_moved = piece.next_offset > self.next_offset
         is_behind = has_moved and piece.size - piece.next_offset > at_most
+        if is_behind and is_held:
+            self.is_detached = self.is_left_behind = True
+            return EntryBurst()
         if is_behind or piece.size < self.next_offset:
             return await self._look_at_end(at_most)
         added = self._take(piece)
@@ -98,7 +104,7 @@ class EntryLog:
 
         The burst holds the lines in front; the log is detached from its end until it is looked at.
         """
-        self.is_detached = True
+        self.is_detached, self.is_left_behind = True, False
         found: list[EntryLine] = []
         for _ in range(MAX_READS):
             earlier = await self._read_before()

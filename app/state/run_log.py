@@ -52,7 +52,7 @@ class RunLog:
         self.next_offset = 0
         self.size = 0
         self.written_at: datetime | None = None
-        self.is_detached = False
+        self.is_detached = self.is_left_behind = False
         self._is_at_gap = self._is_behind = False
         self._held = 0
         self._open = bytearray()
@@ -80,8 +80,11 @@ class RunLog:
         """Begin anew with the log's last lines."""
         return self._begin_with(await self._read(-READ_BYTES, READ_BYTES))
 
-    async def catch_up(self, *, is_flooded: bool = False) -> Burst:
-        """Read what was written since; far behind, and sooner in a flood, jump to the end."""
+    async def catch_up(self, *, is_flooded: bool = False, is_held: bool = False) -> Burst:
+        """Read what was written since; far behind, and sooner in a flood, jump to the end.
+
+        With `is_held` stay, detached, with the lines that somebody reads.
+        """
         if self.is_detached:
             return Burst()
         at_most = FLOOD_BYTES if is_flooded else READ_BYTES
@@ -91,6 +94,9 @@ class RunLog:
             piece = await self._read(-at_most, at_most)
         added = piece.next_offset - self.next_offset
         self._is_behind = not 0 <= added <= len(piece.content)
+        if self._is_behind and is_held:
+            self.is_detached = self.is_left_behind = True
+            return Burst()
         if self._is_behind:
             return self._begin_with(piece, FLOOD_LINES if is_flooded else MAX_LINES)
         self.size, self.written_at = piece.size, piece.written_at
@@ -101,7 +107,8 @@ class RunLog:
         self.take(piece.content, piece.next_offset, at_most)
         if piece.next_offset > len(piece.content):
             self._drop_broken_first()
-        self.size, self.is_detached = piece.size, False
+        self.is_detached = self.is_left_behind = False
+        self.size = piece.size
         self.written_at = piece.written_at
         return Burst(tuple(self.lines), is_fresh=True)
 
@@ -125,7 +132,8 @@ class RunLog:
         self._is_at_gap = crosses_gap and len(nearest) == len(before.lines)
         self._open.clear()
         self.next_offset -= self._open_size
-        self._open_size, self.is_detached = 0, True
+        self._open_size = 0
+        self.is_detached, self.is_left_behind = True, False
         self._put_in_front(nearest)
         return Burst(tuple(nearest))
 
@@ -143,6 +151,7 @@ class RunLog:
     def _split(self, content: bytes) -> Iterable[LogLine]:
         if self._ends_with_cr and content.startswith(b"\n"):
             content = content[1:]
+            self._ends_with_cr = False
             self._lengthen_last()
         if content:
             self._ends_with_cr = content.endswith(b"\r")

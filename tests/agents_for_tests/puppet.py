@@ -1,7 +1,7 @@
 """An agent that does what it is told through a FIFO: `puppet.py <fifo>`, one order a line.
 
-`say TEXT`, `write FILE TEXT`, `commit SUBJECT` and `exit CODE`; each writer of the FIFO may give
-several. It says `ready`, in green, when it listens.
+`say TEXT`, `count TO`, `write FILE TEXT`, `commit SUBJECT` and `exit CODE`; each writer of the FIFO
+may give several. It says `ready`, in green, when it listens.
 """
 
 import subprocess
@@ -14,6 +14,8 @@ def obey(order):
     word, _, rest = order.partition(" ")
     if word == "say":
         print(f"{GREEN}{rest}{END}", flush=True)
+    elif word == "count":
+        print("\n".join(f"{number:09d}" for number in range(int(rest))), flush=True)
     elif word == "write":
         name, _, text = rest.partition(" ")
         with open(name, "w") as file:

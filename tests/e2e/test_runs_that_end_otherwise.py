@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from app.state.run_log import MAX_LINES
 from tests.agents_for_tests.replays import STREAMS, install_replay, open_gate
 from tests.e2e.conftest import Consoles
 from tests.e2e.scenes import (
@@ -124,6 +125,39 @@ def test_a_log_of_events_is_read_searched_followed_and_seen_raw(
     page.reload()
     expect(log).to_contain_text('"total_cost_usd"')
     expect(raw).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_flood_shows_its_end_and_does_not_carry_off_what_somebody_reads(
+    signed_in: Page, server: RunyardServer, tmp_path: Path
+) -> None:
+    page, puppet = signed_in, Puppet(tmp_path / "agent")
+    page.set_viewport_size({"width": 1280, "height": 500})
+    project = add_project(server, tmp_path, puppet.argv, name="floods")
+    run_id = start_run(server, project)
+    page.goto(f"{server.url}/runs/{run_id}")
+    log, lines = page.get_by_test_id("run-log"), page.locator("[data-log] .ln")
+    following = page.locator("[data-log-follow]")
+    expect(log).to_contain_text("ready")
+    for number in range(3):
+        puppet.tell("count 50000", f"say wave {number}")
+    expect(lines.last).to_have_text("wave 2")
+    expect(page.get_by_text("… earlier lines …")).to_be_visible()
+    assert lines.count() <= MAX_LINES
+    log.evaluate("box => box.scrollTop = 0")
+    expect(following).to_have_text("Paused")
+    first = lines.first.inner_text()
+    puppet.tell("count 50000", "count 50000", "say over")
+    other = page.context.new_page()
+    other.goto(page.url)
+    expect(other.locator("[data-log] .ln").last).to_have_text("over")
+    other.close()
+    expect(lines.first).to_have_text(first)
+    following.click()
+    expect(lines.last).to_have_text("over")
+    page.get_by_text("… earlier lines …").click()
+    expect(following).to_have_text("Paused")
+    puppet.tell("exit 0")
+    wait_until_released(server, run_id)
 
 
 def test_a_refused_submit_says_the_sentence_and_keeps_what_was_typed(

@@ -6,7 +6,7 @@ import itertools
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.api.client import LogPiece
@@ -49,6 +49,7 @@ def took(*pieces: bytes) -> RunLog:
     ).map(b"".join),
     cuts=st.lists(st.integers(0, 120), max_size=8),
 )
+@example(content=b"aa\r\n\n", cuts=[3, 4])
 def test_pieces_cut_anywhere_give_the_lines_of_the_whole(content: bytes, cuts: list[int]) -> None:
     edges = [0, *sorted(min(cut, len(content)) for cut in cuts), len(content)]
     log = took(*(content[a:b] for a, b in itertools.pairwise(edges)))
