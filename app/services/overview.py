@@ -30,6 +30,15 @@ class _Known:
     built_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """Which projects there were, after how many changes, and when they were read."""
+
+    ids: tuple[str, ...]
+    changes: int
+    read_at: float
+
+
 class Overview:
     """What the cards show.
 
@@ -55,12 +64,22 @@ class Overview:
         self._known: dict[str, _Known] = {}
         # how often each project, and all of them, have changed: what was read before is old
         self._epochs: dict[str, int] = {}
-        self._epoch = 0
+        self._epoch = self._changes = 0
+        self._listed = _Listed((), -1, 0.0)
         feed.subscribe(self._hear)
 
     def all(self) -> list[ProjectView]:
-        """Every project by name, by as few statements for many as for one."""
-        return self._views(self._projects.all)
+        """Every project by name, by as few statements for many as for one, or by none."""
+        with self._lock:
+            listed, changes = self._listed, self._changes
+            known = [self._fresh(one) for one in listed.ids]
+            if listed.changes == changes and self._is_young(listed.read_at) and all(known):
+                return [self._as_of_now(one) for one in known if one is not None]
+            now = self._seconds()
+        views = self._views(self._projects.all)
+        with self._lock:
+            self._listed = _Listed(tuple(one.project.id for one in views), changes, now)
+        return views
 
     def of(self, project_id: str) -> ProjectView:
         """One project. Raises NotFound."""
@@ -90,8 +109,10 @@ class Overview:
 
     def _fresh(self, project_id: str) -> ProjectView | None:
         known = self._known.get(project_id)
-        is_fresh = known is not None and self._seconds() - known.built_at < self._lifetime
-        return known.view if known is not None and is_fresh else None
+        return known.view if known is not None and self._is_young(known.built_at) else None
+
+    def _is_young(self, read_at: float) -> bool:
+        return self._seconds() - read_at < self._lifetime
 
     def _as_of_now(self, view: ProjectView) -> ProjectView:
         standing = _standing(view.holds, self._clock())
@@ -102,10 +123,12 @@ class Overview:
             case ProjectChanged(project_id):
                 with self._lock:
                     self._known.pop(project_id, None)
+                    self._changes += 1
                     self._epochs[project_id] = self._epochs.get(project_id, 0) + 1
             case FeedBroke():
                 with self._lock:
                     self._known.clear()
+                    self._changes += 1
                     self._epoch += 1
 
     def _find(self, project_id: str) -> Project:

@@ -164,6 +164,19 @@ def test_what_changes_while_it_is_being_built_is_built_again(
     assert views.built == ["a", "b", "c"]
 
 
+@pytest.mark.usefixtures("projects")
+def test_a_list_of_which_nothing_changed_is_shown_without_a_question(
+    plane: RealPlane, views: CountedViews
+) -> None:
+    shown = overview(plane, views)
+    first = shown.all()
+    assert statements_of(lambda: shown.all()) == []
+    assert shown.all() == first
+    plane.add_project(name="bb")
+    plane.ledgers.projects.change(first[0].project.id, name="z")
+    assert [view.project.name for view in shown.all()] == ["b", "bb", "c", "z"]
+
+
 @pytest.mark.parametrize(("lifetime", "later", "times"), [(30, 29.9, 1), (30, 30, 2), (0, 0, 2)])
 def test_a_view_is_shown_for_its_lifetime(
     plane: RealPlane, views: CountedViews, lifetime: float, later: float, times: int
