@@ -44,7 +44,7 @@ from app.foothold import (
 from app.keeping.places import CannotKeep
 from app.logs import set_up_logs
 from app.native.window import Window
-from app.pages.outboxes import spare_outboxes
+from app.pages.links import rest_links
 from app.pages.plain import PlainPages
 from app.pages.routes import register_pages
 from app.pages.signatures import remember_signatures
@@ -114,7 +114,7 @@ def build_gate(plane: ControlPlane, live: LiveStream | None = None) -> Gate:
     )
     register_pages(Door(live, gate, port, faults_of(os.environ)))
     remember_signatures()
-    spare_outboxes()
+    rest_links()
     ui.run_with(
         web,
         title="Runyard",
