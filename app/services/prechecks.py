@@ -15,6 +15,7 @@ from app.domain import issues
 from app.domain.names import TakenNames, branch_problem
 from app.domain.prompts import Brief
 from app.errors import (
+    AccountHeld,
     AgentUnavailable,
     ForgeUnavailable,
     Invalid,
@@ -99,13 +100,21 @@ class Prechecks:
             raise ProjectBroken(project.state_because)
         return project
 
-    def order(self, project: Project, order: Order, now: datetime) -> Checked:
+    def limit(
+        self, session: Session, project: Project, order: Order, now: datetime
+    ) -> AccountHeld | None:
+        """What the usage limit of its account refuses an order with, as `session` sees it."""
+        is_resume = order.again is not None and order.again.is_resume
+        if is_resume or order.batch_id is not None:
+            return None
+        due_at = now + timedelta(seconds=order.delay_seconds or 0)
+        return self._limits.refusal(session, order.agent or project.agent, order.model, due_at)
+
+    def order(self, project: Project, order: Order, limit: AccountHeld | None) -> Checked:
         """Agent, framework, branch and issue, each known and usable. Raises a Refusal."""
         agent = self._agent(project, order.agent, order.branch or project.base_branch)
-        is_resume = order.again is not None and order.again.is_resume
-        if not is_resume and order.batch_id is None:
-            due_at = now + timedelta(seconds=order.delay_seconds or 0)
-            self._limits.refuse(agent, order.model, due_at)
+        if limit is not None:
+            raise limit
         if order.framework not in project.frameworks:
             raise Invalid.field("target_framework", "This framework is not one of the project's.")
         branch = self._branch(project, order.branch)

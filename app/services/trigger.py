@@ -97,7 +97,8 @@ class TriggerDesk:
             if replayed is not None:
                 return Accepted(replayed, True)
             project = self._prechecks.project(order.project_id, session)
-        checked = self._prechecks.order(project, order, now)
+            limit = self._prechecks.limit(session, project, order, now)
+        checked = self._prechecks.order(project, order, limit)
         run = self._draft(project, order, checked, asker, now)
         ready = _Ready(
             run=run,

@@ -91,12 +91,15 @@ class UsageLimits:
 
     # --- who may go ----------------------------------------------------------------------------
 
-    def refuse(self, agent: str, model: str | None, now: datetime) -> None:
-        """Say that nothing is accepted while an account is held. Raises AccountHeld."""
-        for hold in self._read(agent, model):
+    def refusal(
+        self, session: Session, agent: str, model: str | None, now: datetime
+    ) -> AccountHeld | None:
+        """What every order is refused with while an account is held, as `session` sees it."""
+        for hold in hold_ledger.covering(session, agent, self._agents.account(agent), model):
             if stand_of(facts_of(hold), now) is Stand.HELD:
                 sentence = sentence_of(agent, hold.family, Stand.HELD, hold.until)
-                raise AccountHeld(f"{sentence[0].upper()}{sentence[1:]}.", until=hold.until)
+                return AccountHeld(f"{sentence[0].upper()}{sentence[1:]}.", until=hold.until)
+        return None
 
     def reason(
         self, agent: str, model: str | None, now: datetime, *, is_resume: bool = False
