@@ -88,7 +88,8 @@ class RetentionDesk:
             seen = self._seen
             if seen is None or abs(now - seen.looked_at) >= FRESH:
                 seen = self._seen = self._look(now)
-                self._come_again(seen, now)
+                # a round that is due already is not put off by a later moment
+                self._come_again(seen, now + SOON if are_due(seen.leaving, now) else None)
             return seen
 
     def last_seen(self) -> Standing | None:
@@ -103,14 +104,13 @@ class RetentionDesk:
             gone = {one.run_id for one in due[:AT_ONCE] if self._remove(one, now)}
             if gone:
                 self._seen = self._look(now)
-        if gone and len(due) > AT_ONCE:
-            self._again_at(now + SOON, self._request_own)
-        else:
-            self._come_again(seen, now)
+        has_more = bool(gone) and len(due) > AT_ONCE
+        self._come_again(seen, now + SOON if has_more else None)
         return len(gone)
 
-    def _come_again(self, seen: Standing, now: datetime) -> None:
-        if (moment := next_to_go(seen.leaving, now)) is not None:
+    def _come_again(self, seen: Standing, soon: datetime | None) -> None:
+        moment = soon or next_to_go(seen.leaving, seen.looked_at)
+        if moment is not None:
             self._again_at(moment, self._request_own)
 
     def _look(self, now: datetime) -> Standing:

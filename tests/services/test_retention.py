@@ -172,6 +172,27 @@ def test_a_round_removes_so_many_and_comes_again(
         assert rounds == [1, 1, 0]
 
 
+def test_a_look_at_what_goes_does_not_put_off_the_round_that_is_due(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with real_plane(tmp_path) as plane:
+        project, desk = plane.add_project("echo hello"), plane.services.retention
+        asked: list[float] = []
+        monkeypatch.setattr(
+            desk, "_again_at", lambda at, _: asked.append((at - plane.clock()).total_seconds())
+        )
+        plane.finish(project)
+        plane.clock.advance(31 * DAY)
+        desk.standing(plane.clock())
+        assert asked.pop() == HOUR
+        plane.clock.advance(HOUR - 1)
+        plane.finish(project)
+        plane.clock.advance(31 * DAY)
+        # one is due since long, the other one is shown from now on
+        desk.standing(plane.clock())
+        assert asked == [retention.SOON.total_seconds()]
+
+
 def test_a_folder_is_weighed_again_only_where_something_came_or_went(tmp_path: Path) -> None:
     folder = tmp_path / "run_1"
     folder.mkdir()
