@@ -89,15 +89,18 @@ class RunLog:
             return Burst()
         at_most = FLOOD_BYTES if is_flooded else READ_BYTES
         # behind once, it most likely is so again: then its end is all there is to read
-        piece = await self._read(-at_most if self._is_behind else self.next_offset, at_most)
+        is_end = self._is_behind
+        piece = await self._read(-at_most if is_end else self.next_offset, at_most)
         if piece.size > piece.next_offset or piece.size < self.next_offset:
-            piece = await self._read(-at_most, at_most)
+            is_end, piece = True, await self._read(-at_most, at_most)
         added = piece.next_offset - self.next_offset
         self._is_behind = not 0 <= added <= len(piece.content)
-        if self._is_behind and is_held:
+        # a mark stands for what was cut: the bytes do not lie where their number says
+        is_cut = len(piece.content) != (min(at_most, piece.next_offset) if is_end else added)
+        if (self._is_behind or is_cut) and is_held:
             self.is_detached = self.is_left_behind = True
             return Burst()
-        if self._is_behind:
+        if self._is_behind or is_cut:
             return self._begin_with(piece, FLOOD_LINES if is_flooded else MAX_LINES)
         self.size, self.written_at = piece.size, piece.written_at
         return Burst(self.take(piece.content[len(piece.content) - added :], piece.next_offset))

@@ -227,3 +227,20 @@ async def test_looking_earlier_ends_at_what_was_cut_and_repeats_nothing() -> Non
     numbers = [line for line in shown if line.isdigit()]
     assert numbers[0] == "0000000"
     assert numbers == sorted(set(numbers))
+
+
+async def test_what_was_cut_in_a_flood_makes_no_line_appear_twice() -> None:
+    head = b"".join(b"h%06d\n" % number for number in range(FLOOD_BYTES // 4))
+    source = CutLog(b"one\n", 0, b"")
+    log = RunLog(source.read)
+    await log.look_at_end()
+    source.head, source.begin = head, len(head)
+    await log.catch_up(is_flooded=True)
+    # the disk was full for a moment
+    source.begin += 1_000
+    source.tail = b"t0\nt1\n"
+    await log.catch_up(is_flooded=True)
+    shown = texts(log)
+    assert shown[-2:] == ["t0", "t1"]
+    assert "[a part was cut]" in shown
+    assert len(shown) == len(set(shown))
