@@ -63,16 +63,16 @@ class EntryLog:
 
     async def look_at_end(self) -> EntryBurst:
         """Begin anew with the log's last entries."""
-        return await self._look_at_end(READ_BYTES)
+        return await self._look_at_end(READ_BYTES, FIRST_LINES)
 
-    async def _look_at_end(self, at_most: int) -> EntryBurst:
+    async def _look_at_end(self, at_most: int, wanted: int) -> EntryBurst:
         piece = await self._read(-at_most, at_most)
         self.lines.clear()
         self.is_detached = self.is_left_behind = False
         self.first_offset = piece.begin
         self._take(piece)
         for _ in range(MAX_READS):
-            if len(self.lines) >= FIRST_LINES or not self.has_earlier:
+            if len(self.lines) >= wanted or not self.has_earlier:
                 break
             self._put_in_front(await self._read_before())
         return EntryBurst(tuple(self.lines), is_fresh=True)
@@ -92,7 +92,8 @@ class EntryLog:
             self.is_detached = self.is_left_behind = True
             return EntryBurst()
         if is_behind or piece.size < self.next_offset:
-            return await self._look_at_end(at_most)
+            # nobody reads a screenful of a flood: what is there of its end will do
+            return await self._look_at_end(at_most, 1 if is_flooded else FIRST_LINES)
         added = self._take(piece)
         if has_moved and piece.next_offset < piece.size:
             more = await self._read(self.next_offset, at_most)

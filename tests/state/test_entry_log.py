@@ -97,6 +97,19 @@ async def test_of_a_flood_of_entries_little_is_read_and_the_last_one_is_met() ->
     assert log.has_earlier
 
 
+async def test_of_a_flood_of_long_entries_nothing_more_is_read_than_its_end() -> None:
+    source = GrowingLog(said("one"))
+    log = EntryLog(source.read)
+    await log.look_at_end()
+    source.content += b"".join(said(f"entry {number}", 1_000) for number in range(400))
+    calls = source.calls
+    await log.catch_up(is_flooded=True)
+    assert source.calls - calls == 2
+    assert texts(log)[-1] == "entry 399"
+    assert len(log.lines) <= FLOOD_BYTES // 1_000
+    assert log.has_earlier
+
+
 async def test_earlier_entries_come_on_demand_up_to_the_very_first() -> None:
     source = GrowingLog(b"".join(said(f"{number:07d}\n…") for number in range(9_000)))
     log = EntryLog(source.read)
