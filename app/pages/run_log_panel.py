@@ -234,9 +234,10 @@ class LogPanel:
             await self._follow_again()
 
     async def _follow_again(self) -> None:
-        if not self._log.is_detached:
-            return
         async with self._lock:
+            # the button and the browser's word about the pause both ask for it
+            if not self._log.is_detached:
+                return
             await self._look_at_end()
             with self._visit.client:
                 self._draw_anew()
