@@ -50,7 +50,10 @@ def rest_links() -> None:
 
 
 async def ask_all(sockets: Any) -> None:
-    """Ask every page of an engine.io server whether it is there; end what did not answer."""
+    """Ask every page of an engine.io server whether it is there; end what did not answer.
+
+    Between two calls there is more time than a page has to answer.
+    """
     for sid, socket in list(sockets.sockets.items()):
         try:
             if socket.closed:

@@ -133,7 +133,7 @@ class LogPanel:
                     )
                 except (ApiProblem, NoAnswer):
                     return  # the next word about the log tries again
-                self._pace.draw(len(burst.lines))
+                self._pace.draw(len(burst.lines), sum(len(one.text) for one in burst.lines))
                 with self._visit.client:
                     if burst.is_fresh:
                         self._draw_anew()

@@ -8,6 +8,8 @@ from time import monotonic
 # so many lines may come at once, as a tool's output does, and so many each second after that
 AT_ONCE = 3_000
 A_SECOND = 300
+# what a longer line counts as several of
+LINE_CHARS = 100
 # of a flood, no more than its last lines are read and shown, and not without a pause
 FLOOD_BYTES = 32 * 1024
 FLOOD_LINES = A_SECOND
@@ -26,8 +28,9 @@ class LogPace:
         self._at = seconds()
         self.is_flooded = False
 
-    def draw(self, lines: int) -> None:
-        """So many lines are drawn now."""
+    def draw(self, lines: int, chars: int) -> None:
+        """So many lines with so many characters are drawn now."""
+        lines = max(lines, chars // LINE_CHARS)
         now = self._seconds()
         room = min(AT_ONCE, self._room + (now - self._at) * A_SECOND)
         # what was drawn beyond it is not held against what follows

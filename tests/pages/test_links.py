@@ -33,6 +33,8 @@ def spared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox, "asyncio", asyncio)
     monkeypatch.setattr(core.sio, "packet_class", Packet)
     monkeypatch.setattr(async_socket, "AsyncSocket", AsyncSocket)
+    sockets: Any = core.sio.eio
+    monkeypatch.setattr(sockets, "_service_task", sockets._service_task)
     links.rest_links()
 
 

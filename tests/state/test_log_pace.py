@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.state.log_pace import A_SECOND, AT_ONCE, LogPace
+from app.state.log_pace import A_SECOND, AT_ONCE, LINE_CHARS, LogPace
 
 
 class Watch:
@@ -36,14 +36,23 @@ def test_a_flood_is_told_from_a_burst(drawn: list[tuple[float, int]], *, is_floo
     pace = LogPace(watch)
     for seconds, lines in drawn:
         watch.now += seconds
-        pace.draw(lines)
+        pace.draw(lines, lines * 10)
     assert pace.is_flooded == is_flooded
+
+
+def test_long_lines_are_a_flood_as_short_ones_are() -> None:
+    watch = Watch()
+    pace = LogPace(watch)
+    for _ in range(20):
+        watch.now += 0.1
+        pace.draw(25, 25 * 40 * LINE_CHARS)
+    assert pace.is_flooded
 
 
 def test_a_burst_is_forgiven_in_the_time_that_it_takes_to_read_it() -> None:
     watch = Watch()
     pace = LogPace(watch)
     for _ in range(5):
-        pace.draw(AT_ONCE - A_SECOND)
+        pace.draw(AT_ONCE - A_SECOND, 0)
         assert not pace.is_flooded
         watch.now += AT_ONCE / A_SECOND
