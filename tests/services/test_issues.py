@@ -98,7 +98,7 @@ def test_a_run_of_an_issue_is_not_accepted_while_its_tracker_is_silent(plane: Re
     )
     checks = Prechecks(plane.ledgers.projects, outside, plane.services.limits)
     with pytest.raises(ForgeUnavailable):
-        checks.order(project, plane.order(project, issue=1), plane.clock())
+        checks.order(project, plane.order(project, issue=1), None)
 
 
 def test_an_issue_that_names_itself_can_be_run(plane: RealPlane) -> None:
