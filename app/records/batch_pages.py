@@ -42,11 +42,7 @@ def list_batches(
     if place is not None:
         query = query.where(is_beyond(place, *beside))
     query = query.order_by(*order_from(place, *beside)).limit(limit + 1)
-    found: list[Batch] = []
-    for database in stores.holding_runs():
-        with database.reading() as session:
-            found += session.exec(query).all()
-    return BatchPage(*page_from(place, found, limit))
+    return BatchPage(*page_from(place, stores.everywhere(query), limit))
 
 
 def list_items(

@@ -57,21 +57,16 @@ class DayLedger:
             ProjectDay.project_id == project_id, col(ProjectDay.day) >= since
         )
         found: dict[date, Figures] = {}
-        for database in self._stores.holding_runs():
-            with database.reading() as session:
-                for row in session.exec(query):
-                    found[row.day] = found.get(row.day, NOTHING) + _figures(row)
+        for row in self._stores.everywhere(query):
+            found[row.day] = found.get(row.day, NOTHING) + _figures(row)
         return found
 
     def total(self, since: date) -> Figures:
         """The sums of every project, from a day (UTC) on."""
         sums = (func.coalesce(func.sum(getattr(ProjectDay, name)), 0) for name in NAMES)
         query = select_rows(*sums).where(col(ProjectDay.day) >= since)
-        total = NOTHING
-        for database in self._stores.holding_runs():
-            with database.reading() as session:
-                total += Figures(*map(int, session.execute(query).one()))
-        return total
+        rows = self._stores.everywhere(query)
+        return sum((Figures(*map(int, row)) for row in rows), start=NOTHING)
 
     def count_runs(self, project_id: str) -> int:
         """Every run of a project: those that ended from the days, the others one by one.
@@ -91,11 +86,7 @@ class DayLedger:
             )
             .scalar_subquery()
         )
-        total = 0
-        for database in self._stores.holding_runs():
-            with database.reading() as session:
-                total += int(session.exec(query).one())
-        return total
+        return sum(map(int, self._stores.everywhere(query)))
 
 
 def _figures(row: ProjectDay) -> Figures:

@@ -33,20 +33,12 @@ class HoldLedger:
     def resumable(self) -> list[Run]:
         """Runs that wait to be resumed, those that ended first first."""
         query = select(Run).where(col(Run.may_resume)).order_by(col(Run.ended_at), col(Run.id))
-        found: list[Run] = []
-        for database in self.stores.holding_runs():
-            with database.reading() as session:
-                found += session.exec(query).all()
-        return found
+        return self.stores.everywhere(query)
 
     def queued(self) -> list[Run]:
         """Runs that wait for nothing but their turn."""
-        found: list[Run] = []
         query = select(Run).where(col(Run.released_at).is_(None), Run.status == Status.QUEUED)
-        for database in self.stores.holding_runs():
-            with database.reading() as session:
-                found += session.exec(query).all()
-        return found
+        return self.stores.everywhere(query)
 
     def set_resumable(self, run: Run, *, may_resume: bool) -> bool:
         """Say whether a run waits to be resumed; False where that stood there already."""

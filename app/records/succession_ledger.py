@@ -99,10 +99,7 @@ class SuccessionLedger:
     def heads(self, project_id: str, branch: str) -> Heads:
         """What runs of ours have left on a branch, whatever became of it."""
         query = select(Run).where(Run.project_id == project_id, Run.work_branch == branch)
-        runs: list[Run] = []
-        for database in self._stores.holding_runs():
-            with database.reading() as session:
-                runs += session.exec(query).all()
+        runs = self._stores.everywhere(query)
         made, pushed = {run.head_sha for run in runs if run.head_sha}, self.pushed_by(runs)
         return Heads(frozenset(made) | pushed, pushed)
 

@@ -76,8 +76,7 @@ class ProjectBoard:
         self._rows: OptimisticRows[ProjectOut] = OptimisticRows(lambda p: p.id, lambda p: p.id)
         self._rows.load(items)
         self._listeners: list[Listener] = []
-        self._sight = _Sight(())
-        self._seen = self._rows.version - 1
+        self._seen, self._sight = self._rows.version, _Sight(self._rows.visible())
 
     def get(self, project_id: str) -> ProjectOut | None:
         """One project."""
