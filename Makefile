@@ -35,7 +35,7 @@ test-split: ## the same with new runs in a database of their own (SPLIT=mixed: P
 	@RUNYARD_TEST_SPLIT=$(or $(SPLIT),1) scripts/run-tests $(ARGS)
 
 soak: ## the tests that take minutes, root or a whole machine
-	@scripts/run-tests -n 0 -m soak --timeout=1800 $(ARGS)
+	@scripts/run-tests -n 0 -m soak --timeout=1800 --reruns 0 $(ARGS)
 
 bench: venv ## the figures of speed and memory (DATABASE=postgresql, ARGS="--row page")
 	@scripts/install-test-needs
