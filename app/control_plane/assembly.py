@@ -27,7 +27,7 @@ from app.control_plane.retaining import make_retention
 from app.domain.quota_rules import Counted
 from app.records.account_ledger import AccountLedger
 from app.records.database import Database
-from app.records.feed import Feed
+from app.records.feed import Feed, SweepWanted
 from app.records.tables import Run
 from app.services.accounts import Accounts
 from app.services.afk import AfkDesk
@@ -250,7 +250,12 @@ class Assembly:
             self._ground.metronome.call_at,
             line,
             self._ground.quarantine,
+            self._call_sweeper,
         )
+
+    def _call_sweeper(self, whole: bool) -> None:
+        if not self._ground.leases.may_sweep(self._clock()):
+            self._ground.feed.publish([SweepWanted(whole)])
 
     def _go_on(self, resume: ResumeDesk, now: datetime) -> int:
         # what runs have led to decides what may start

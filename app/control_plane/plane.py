@@ -7,7 +7,11 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 
+from sqlalchemy.engine import make_url
+
+from app.adapters.bells import Bell
 from app.adapters.file_locks import FileLocks
 from app.config import Settings
 from app.control_plane.assembly import Assembly, Ground
@@ -19,7 +23,7 @@ from app.control_plane.outside import Adapters, find_place, pick_adapters
 from app.control_plane.retaining import ROUND_SECONDS
 from app.control_plane.storage import make_ledgers, make_relays, open_stores, settle_stores
 from app.records.database import DatabaseSilent
-from app.records.feed import Feed, LogGrew
+from app.records.feed import Feed, FeedBroke, LogGrew, Numbered, SweepWanted
 from app.records.lease_ledger import LeaseLedger
 from app.services.leases import RENEW_SECONDS, Leases
 from app.services.run_locks import Locks
@@ -29,6 +33,8 @@ from app.services.workers import Workers
 
 log = logging.getLogger(__name__)
 WORKERS = 16
+# what a bell is rung for
+WHOLE, FILL = "tick", "fill"
 A_MOMENT = timedelta(seconds=0.5)
 
 
@@ -57,6 +63,8 @@ class ControlPlane:
         here = find_place(settings)
         # a database in the data folder itself is this server's alone: the folder is locked
         is_alone = settings.database_url is None
+        # servers on one PostgreSQL hear each other by the database itself
+        self.bell = None if is_alone or not self.database.is_sqlite else self._make_bell()
         self.locks = Locks(None if is_alone else FileLocks(settings.runs_root / "locks"))
         self.leases = Leases(LeaseLedger(stores), here.server, is_alone=is_alone)
         self.tenure = Tenure(self.ledgers.runs, here, self.leases, self.adapters.engine.watch)
@@ -90,6 +98,10 @@ class ControlPlane:
         self.adapters.engine.listen(self._hear)
         for relay in self.relays:
             relay.open()
+        if not self.leases.is_alone:
+            self.feed.subscribe(self._hear_call)
+        if self.bell is not None:
+            self.bell.open()
 
     def begin(self) -> None:
         """Take over what lives, then sweep; a worker does."""
@@ -113,6 +125,8 @@ class ControlPlane:
         self.counting.close()
         for relay in self.relays:
             relay.close()
+        if self.bell is not None:
+            self.bell.close()
         for database in self.stores.all():
             database.close()
 
@@ -124,7 +138,7 @@ class ControlPlane:
 
     def _begin(self) -> None:
         if not self.leases.is_alone:
-            self.metronome.repeat(lambda: self.leases.renew_once(self.clock()), RENEW_SECONDS)
+            self.metronome.repeat(self._renew_leases, RENEW_SECONDS)
         self.metronome.start()
         for duty in (self.recover_once, self.services.projects.resume_clones):
             try:
@@ -136,7 +150,7 @@ class ControlPlane:
         tell_people = self.services.notifications.request
         tell_people()
         for duty in (
-            self.services.sweep.request,
+            self.services.sweep.request_here,
             lambda: self.counting.look_once(self.clock()),
             tell_people,
             self.services.bulk.request,
@@ -146,9 +160,33 @@ class ControlPlane:
         clear_logs = self.services.retention.request
         clear_logs()
         self.metronome.repeat(clear_logs, ROUND_SECONDS)
-        self.services.sweep.request()
+        self.services.sweep.request_here()
         self.services.sweep.open()
         self.services.bulk.request()
+
+    def _renew_leases(self) -> None:
+        had_it = self.leases.may_sweep(self.clock())
+        if self.leases.renew_once(self.clock()) and not had_it:
+            # what was asked of the server before this one may have been lost with it
+            self.services.sweep.request_here()
+
+    def _hear_call(self, one: Numbered) -> None:
+        match one.change:
+            case SweepWanted(whole):
+                self._answer_call(whole)
+                if self.bell is not None:
+                    self.bell.ring(WHOLE if whole else FILL)
+            case FeedBroke():
+                self._answer_call(True)
+
+    def _answer_call(self, whole: bool) -> None:
+        if self.leases.may_sweep(self.clock()):
+            sweep = self.services.sweep
+            sweep.request_here() if whole else sweep.request_fill_here()
+
+    def _make_bell(self) -> Bell:
+        file = make_url(self.database.url).database
+        return Bell(Path(f"{file}.bell"), lambda names: self._answer_call(names != {FILL}))
 
     def _hear(self, run_id: str, what: str) -> None:
         if what == "log":

@@ -72,6 +72,13 @@ class QuotaChanged:
 
 
 @dataclass(frozen=True)
+class SweepWanted:
+    """A server that may not sweep wants one of the server that does; `whole`: with every look."""
+
+    whole: bool
+
+
+@dataclass(frozen=True)
 class NoticeWritten:
     """There is something to send to people."""
 
@@ -99,7 +106,10 @@ class FeedBroke:
 
 
 # told often, or to no page, and a snapshot holds all that they said
-FLEETING = (LogGrew, RunReported, BulkChanged, NoticeWritten, ProjectNamed, FeedBroke)
+FLEETING = (
+    *(LogGrew, RunReported, BulkChanged, NoticeWritten),
+    *(ProjectNamed, SweepWanted, FeedBroke),
+)
 Change = (
     RunChanged
     | RunTold
@@ -112,6 +122,7 @@ Change = (
     | FindingsChanged
     | StuckChanged
     | NoticeWritten
+    | SweepWanted
     | StoresChanged
     | FeedBroke
 )

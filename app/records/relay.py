@@ -12,14 +12,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.records.database import Database
 from app.records.engines import postgresql_wire
-from app.records.feed import Change, Feed, FeedBroke, LogGrew, Numbered, RunReported
+from app.records.feed import Change, Feed, FeedBroke, LogGrew, Numbered, RunReported, SweepWanted
 from app.records.messages import CHANNEL, read, tell_others
 
 log = logging.getLogger(__name__)
 TOGETHER_SECONDS = 0.2
 AGAIN_SECONDS = 1.0
 # what is in no transaction; everything else is told by the one that commits it
-UNCOMMITTED = (LogGrew, RunReported)
+UNCOMMITTED = (LogGrew, RunReported, SweepWanted)
 
 
 class Relay:
@@ -79,7 +79,7 @@ class Relay:
                     tell_others(connection, changes, self._mark)
             except SQLAlchemyError:
                 # a later one says the same; where the database is away, nothing else goes on
-                log.debug("a log's growth was not told to other servers", exc_info=True)
+                log.debug("what is in no transaction was not sent to other servers", exc_info=True)
 
     # --- in ------------------------------------------------------------------------------------
 

@@ -54,6 +54,7 @@ class Sweep:
         call_at: Callable[[datetime, Callable[[], None]], None],
         batches: BatchLine,
         quarantine: Quarantine,
+        call_sweeper: Callable[[bool], None],
     ) -> None:
         self._runs = ledgers.runs
         self._open_runs = OpenRuns(ledgers.runs.stores)
@@ -70,6 +71,7 @@ class Sweep:
         self._call_at = call_at
         self._batches = batches
         self._quarantine = quarantine
+        self._call_sweeper = call_sweeper
         self._guard = threading.Lock()
         self._is_open = False
         self._is_running = False
@@ -88,11 +90,21 @@ class Sweep:
             self._ask("queue")
 
     def request(self) -> None:
-        """A whole tick, soon."""
-        self._ask("tick")
+        """A whole tick soon, of this server and of the one whose loop starts runs."""
+        self.request_here()
+        self._call_sweeper(True)
 
     def request_fill(self) -> None:
-        """Only start what may start, soon."""
+        """Only start what may start, soon, here and at the server whose loop starts runs."""
+        self.request_fill_here()
+        self._call_sweeper(False)
+
+    def request_here(self) -> None:
+        """A whole tick of this server alone, soon."""
+        self._ask("tick")
+
+    def request_fill_here(self) -> None:
+        """Only start what this server may start, soon."""
         self._ask("fill")
 
     def request_queue(self) -> None:
@@ -181,7 +193,7 @@ class Sweep:
         soonest = min(moments, default=None)
         if soonest is not None and (self._next_at is None or soonest < self._next_at):
             self._next_at = soonest
-            self._call_at(soonest, self.request_fill)
+            self._call_at(soonest, self.request_fill_here)
 
     def _ask(self, what: str) -> None:
         with self._guard:

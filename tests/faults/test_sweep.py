@@ -45,6 +45,7 @@ def real_sweep(
         plane.metronome.call_at,
         plane.services.sweep._batches,
         plane.services.quarantine,
+        lambda whole: None,
     )
     if is_open:
         sweep.open()

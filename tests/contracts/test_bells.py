@@ -1,0 +1,61 @@
+"""A bell wakes every server of this machine that has opened the same folder."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from queue import SimpleQueue
+
+import pytest
+
+from app.adapters.bells import Bell
+
+SECONDS = 20.0
+
+
+def test_a_ring_is_heard_by_the_other_server_and_by_the_one_that_rings(tmp_path: Path) -> None:
+    here: SimpleQueue[set[str]] = SimpleQueue()
+    there: SimpleQueue[set[str]] = SimpleQueue()
+    bells = [Bell(tmp_path / "bell", heard.put) for heard in (here, there)]
+    for bell in bells:
+        bell.open()
+    try:
+        bells[0].ring("tick")
+        assert "tick" in here.get(timeout=SECONDS)
+        assert "tick" in there.get(timeout=SECONDS)
+    finally:
+        for bell in bells:
+            bell.close()
+
+
+@pytest.mark.expects_error_log
+def test_a_duty_that_fails_does_not_stop_the_listening(tmp_path: Path) -> None:
+    heard: SimpleQueue[set[str]] = SimpleQueue()
+
+    def stumble(names: set[str]) -> None:
+        heard.put(names)
+        raise RuntimeError("the duty failed")
+
+    bell = Bell(tmp_path / "bell", stumble)
+    bell.open()
+    try:
+        bell.ring("fill")
+        assert heard.get(timeout=SECONDS) == {"fill"}
+        bell.ring("tick")
+        # one ring may come as two: its file is made, then written to
+        while heard.get(timeout=SECONDS) != {"tick"}:
+            pass
+    finally:
+        bell.close()
+
+
+def test_a_folder_that_cannot_be_made_is_told_and_closing_is_safe(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("")
+    bell = Bell(tmp_path / "file" / "bell", lambda names: None)
+    with caplog.at_level(logging.WARNING):
+        bell.open()
+        bell.ring("tick")
+    bell.close()
+    assert "will wait for the next sweep" in caplog.text
