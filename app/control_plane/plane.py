@@ -32,6 +32,7 @@ from app.services.tenure import Tenure
 from app.services.workers import Workers
 
 log = logging.getLogger(__name__)
+# besides those of live runs, each of which may be pushing to a host that is silent
 WORKERS = 16
 # what a bell is rung for
 WHOLE, FILL = "tick", "fill"
@@ -56,16 +57,13 @@ class ControlPlane:
         self.stores = stores = open_stores(settings, self.feed)
         self.database, self.relays = stores.control, make_relays(stores, self.feed)
         self.store_watch = StoreWatch(stores, self.feed.publish)
-        # every live run may be pushing to a host that is silent, and the rest goes on
         self.workers = Workers(WORKERS + settings.max_live_runs)
         self.metronome = Metronome()
         self.ledgers = make_ledgers(stores, self.feed)
-        here = find_place(settings)
-        # a database in the data folder itself is this server's alone: the folder is locked
-        is_alone = settings.database_url is None
-        # servers on one PostgreSQL hear each other by the database itself
-        self.bell = None if is_alone or not self.database.is_sqlite else self._make_bell()
+        is_alone = _is_alone(settings)
+        self.bell = self._make_bell(is_alone)
         self.locks = Locks(None if is_alone else FileLocks(settings.runs_root / "locks"))
+        here = find_place(settings)
         self.leases = Leases(LeaseLedger(stores), here.server, is_alone=is_alone)
         self.tenure = Tenure(self.ledgers.runs, here, self.leases, self.adapters.engine.watch)
         self.counting = make_counting(settings, self.ledgers.runs, self.feed)
@@ -184,7 +182,10 @@ class ControlPlane:
             sweep = self.services.sweep
             sweep.request_here() if whole else sweep.request_fill_here()
 
-    def _make_bell(self) -> Bell:
+    def _make_bell(self, is_alone: bool) -> Bell | None:
+        # servers on one PostgreSQL hear each other by the database itself
+        if is_alone or not self.database.is_sqlite:
+            return None
         file = make_url(self.database.url).database
         return Bell(Path(f"{file}.bell"), lambda names: self._answer_call(names != {FILL}))
 
@@ -204,3 +205,8 @@ class ControlPlane:
         if not self.locks.when_free(run_id, again):
             # let go in this very moment, or held by another server, which tells nobody here
             self.metronome.call_at(self.clock() + A_MOMENT, again, name=f"look at {run_id}")
+
+
+def _is_alone(settings: Settings) -> bool:
+    """True where no other server has this database: it is in the data folder, which is locked."""
+    return settings.database_url is None
