@@ -20,6 +20,7 @@ from app.services.ports import (
     LaunchFailed,
     OriginProblem,
     ProcessMark,
+    PromptTooLong,
     Repository,
 )
 from app.services.prechecks import repository_of
@@ -105,6 +106,9 @@ class Launcher:
         except TakenAtOrigin as failure:
             # an issue's branch stays claimed, or the loop would try the same issue for ever
             self._end(run, str(failure), Undone(parked=run.work_branch if run.issue else ""))
+            return False
+        except PromptTooLong as failure:
+            self._end_too_long(run, str(failure), made)
             return False
         except AccountFull as failure:
             self._end_undone(run_id, str(failure), made, Cause.USAGE_LIMIT)
@@ -274,6 +278,14 @@ class Launcher:
             return
         undone = self._undoing.once(run, self._projects.find(run.project_id), made)
         self._end(run, because, undone, cause)
+
+    def _end_too_long(self, run: Run, because: str, made: Made) -> None:
+        """End a run whose issue no command line holds; as a claim it keeps no other one waiting."""
+        made.claim = run.issue is None
+        undone = self._undoing.once(run, self._projects.find(run.project_id), made)
+        if run.issue is not None and not undone.remains:
+            undone = Undone(parked=run.work_branch)
+        self._end(run, because, undone)
 
     def _end(
         self, run: Run, because: str, undone: Undone, cause: Cause = Cause.LAUNCH_FAILED

@@ -39,7 +39,7 @@ class Orders:
     def order(self, run: Run, project: Project, base: str, *, seconds: float) -> LaunchOrder:
         """The order for a run whose copy is prepared, to be begun in so many seconds.
 
-        Raises NotLaunched.
+        Raises NotLaunched, PromptTooLong.
         """
         brief = self._brief(run, project)
         prompt = prompts.CONTINUE if run.session_id else prompts.compose(brief, project.prompt)
@@ -64,6 +64,7 @@ class Orders:
             grace_seconds=self._terms.grace_seconds,
             log_cap_bytes=self._terms.log_cap_bytes,
             prompt=prompt,
+            reads_prompt=self._agents.reads_stdin(run.agent),
             facts={
                 "PROJECT": project.name,
                 "ISSUE": "" if run.issue is None else str(run.issue),

@@ -11,7 +11,7 @@ from app.adapters.agents.catalogue import PRESETS, Preset
 from app.adapters.agents.presets import AgentPresets
 from app.adapters.agents.streams import STREAMS
 from app.domain.reports import SessionNamed
-from app.services.ports import Job
+from app.services.ports import Job, PromptTooLong
 
 JOB = Job("Mend it", Path("/runs/prompt.md"), Path("/copy"), "afk/7", 7, None)
 
@@ -25,44 +25,43 @@ def presets() -> AgentPresets:
     [
         (
             "claude",
-            "claude -p|Mend it|--output-format stream-json --verbose"
-            " --dangerously-skip-permissions",
+            "claude -p --output-format stream-json --verbose --dangerously-skip-permissions",
         ),
         (
             "codex",
-            "codex exec --json --dangerously-bypass-approvals-and-sandbox -C /copy|Mend it",
+            "codex exec --json --dangerously-bypass-approvals-and-sandbox -C /copy -",
         ),
         (
             "gemini",
-            "gemini -p|Mend it|--output-format stream-json --approval-mode yolo --skip-trust",
+            "gemini --output-format stream-json --approval-mode yolo --skip-trust",
         ),
-        ("opencode", "opencode run --format json --auto|Mend it"),
+        ("opencode", "opencode run --format json --auto"),
         (
             "aider",
             "aider --message-file /runs/prompt.md --yes-always --no-stream --no-pretty"
             " --no-check-update",
         ),
-        ("amp", "amp -x|Mend it|--stream-json --dangerously-allow-all"),
-        ("qwen", "qwen -p|Mend it|-o stream-json -y"),
-        ("cursor", "cursor-agent -p --output-format stream-json --force|Mend it"),
-        ("copilot", "copilot -p|Mend it|--output-format json -s --allow-all --no-ask-user"),
-        ("droid", "droid exec --output-format stream-json --skip-permissions-unsafe|Mend it"),
+        ("amp", "amp -x --stream-json --dangerously-allow-all"),
+        ("qwen", "qwen -o stream-json -y"),
+        ("cursor", "cursor-agent -p --output-format stream-json --force"),
+        ("copilot", "copilot --output-format json -s --allow-all --no-ask-user"),
+        (
+            "droid",
+            "droid exec --output-format stream-json --skip-permissions-unsafe"
+            " --file /runs/prompt.md",
+        ),
     ],
 )
 def test_the_command_line_of_each_agent(agent: str, argv: str) -> None:
-    begin, *rest = argv.split("|")
-    expected = begin.split()
-    for prompt, words in zip(rest[::2], [*rest[1::2], ""], strict=False):
-        expected += [prompt, *words.split()]
-    assert presets().command(agent, JOB, None) == expected
+    assert presets().command(agent, JOB, None) == argv.split()
 
 
 @pytest.mark.parametrize(
     ("agent", "begin"),
     [
-        ("claude", ["claude", "--model", "M", "-p", "Mend it"]),
+        ("claude", ["claude", "--model", "M", "-p"]),
         ("codex", ["codex", "exec", "-m", "M", "--json"]),
-        ("gemini", ["gemini", "-m", "M", "-p", "Mend it"]),
+        ("gemini", ["gemini", "-m", "M", "--output-format"]),
         ("opencode", ["opencode", "run", "-m", "M", "--format"]),
         ("aider", ["aider", "--model", "M", "--message-file"]),
     ],
@@ -75,13 +74,27 @@ def test_a_model_stands_behind_a_subcommand_and_never_between_flag_and_value(
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
-def test_a_prompt_is_one_argument_and_never_an_option(preset: Preset) -> None:
+def test_a_prompt_stands_in_no_process_list_and_reaches_every_agent(preset: Preset) -> None:
     job = Job("--help; $(id) {workdir}", JOB.prompt_file, JOB.workdir, "b", None, None)
     argv = presets().command(preset.name, job, None)
     assert argv[0] == preset.executable
-    carried = [word for word in argv if "$(id)" in word]
-    assert carried in ([" --help; $(id) {workdir}"], [])
-    assert bool(carried) is ("{prompt}" in preset.arguments)
+    assert not any("$(id)" in word for word in argv)
+    assert (str(JOB.prompt_file) in argv) is not presets().reads_stdin(preset.name)
+
+
+def test_a_prompt_for_a_script_is_one_argument_and_never_an_option() -> None:
+    job = replace(JOB, prompt="--help; $(id) {workdir}")
+    argv = presets().command("script", job, ["agent", "{prompt}"])
+    assert argv == ["agent", " --help; $(id) {workdir}"]
+    assert not presets().reads_stdin("script")
+
+
+def test_a_prompt_too_long_for_an_argument_is_refused_with_the_way_that_works() -> None:
+    job = replace(JOB, prompt="é" * 60_000)
+    with pytest.raises(PromptTooLong, match=r"Use \{prompt_file\} instead of \{prompt\}"):
+        presets().command("script", job, ["agent", "--prompt={prompt}"])
+    by_file = presets().command("script", job, ["agent", "{prompt_file}"])
+    assert by_file == ["agent", str(JOB.prompt_file)]
 
 
 @pytest.mark.parametrize(
@@ -139,10 +152,10 @@ def test_a_script_of_ones_own_is_not_read() -> None:
 @pytest.mark.parametrize(
     ("agent", "expected"),
     [
-        ("claude", ["claude", "--resume", "s-1", "-p", "Go on", "--output-format"]),
-        ("codex", ["-C", "/copy", "resume", "s-1", "Go on"]),
-        ("gemini", ["gemini", "--resume", "latest", "-p", "Go on"]),
-        ("opencode", ["--session", "s-1", "--auto", "Go on"]),
+        ("claude", ["--dangerously-skip-permissions", "--resume", "s-1"]),
+        ("codex", ["-C", "/copy", "resume", "s-1", "-"]),
+        ("gemini", ["--skip-trust", "--resume", "latest"]),
+        ("opencode", ["--auto", "--session", "s-1"]),
     ],
 )
 def test_an_agent_goes_on_with_its_own_session(agent: str, expected: list[str]) -> None:

@@ -67,6 +67,24 @@ def test_no_secret_is_in_the_run_folder_or_with_the_supervisor(
     assert not any(b"canary" in text for text in held)
 
 
+def test_a_prompt_of_any_length_can_be_the_agents_input_and_is_in_no_process_list(
+    engine: LocalEngine, ears: Ears, workdir: Path
+) -> None:
+    prompt = "Mend it.\n" * 50_000
+    told = tell(engine, ears, workdir, prompt=prompt, reads_prompt=True)
+    assert told["stdin"] == prompt
+    assert (told["argv"], told["files"]) == ([], [0, 1, 2])
+
+
+def test_a_prompt_that_is_a_link_by_now_is_not_followed(
+    engine: LocalEngine, workdir: Path, tmp_path: Path
+) -> None:
+    replace = f"rm {engine.prompt_file(RUN)}; ln -s /etc/passwd {engine.prompt_file(RUN)}"
+    setup = ["/bin/sh", "-c", replace]
+    with pytest.raises(LaunchFailed, match="prompt could not be read"):
+        engine.launch(order(RUN, workdir, script("tells"), setup=setup, reads_prompt=True))
+
+
 def test_the_agent_stands_alone(engine: LocalEngine, ears: Ears, workdir: Path) -> None:
     told = tell(engine, ears, workdir)
     assert told["workdir"] == str(workdir)

@@ -139,10 +139,12 @@ def run(agents: AgentPresets, preset: Preset, job: Job, folder: Path) -> tuple[i
     program = shutil.which(argv[0], path=environment["PATH"])
     assert program is not None
     log = folder.parent / "log"
-    with log.open("wb") as file:
+    job.prompt_file.write_text(job.prompt)
+    given = job.prompt_file if agents.reads_stdin(preset.name) else Path(os.devnull)
+    with log.open("wb") as file, given.open("rb") as prompt:
         asked = subprocess.Popen(
             [program, *argv[1:]],
-            stdin=subprocess.DEVNULL,
+            stdin=prompt,
             stdout=file,
             stderr=subprocess.STDOUT,
             env=environment,

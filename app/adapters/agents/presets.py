@@ -19,10 +19,16 @@ from app.adapters.agents.streams import StreamReader
 from app.domain.entries import Entry
 from app.domain.last_words import Failure
 from app.domain.words import Cause
-from app.services.ports import AgentFinding, Job, SignedIn, Unready, root_mend
+from app.services.ports import AgentFinding, Job, PromptTooLong, SignedIn, Unready, root_mend
 
 AT_ONCE = 4
 SCRIPT = "script"
+# Linux takes 131,072 bytes in one argument
+LONGEST_ARGUMENT = 100_000
+TOO_LONG = (
+    "The prompt is too long for an argument of the project's command (more than 100 KB). "
+    "Use {prompt_file} instead of {prompt} in the command."
+)
 # an agent names its sessions: no name of one is taken for an option
 _SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
@@ -49,13 +55,22 @@ class AgentPresets:
     def command(self, agent: str, job: Job, own_command: Sequence[str] | None) -> list[str]:
         """The argv: placeholders are replaced inside whole arguments, no shell reads them."""
         if agent == SCRIPT:
-            return [_fill(argument, job) for argument in own_command or ()]
+            own = own_command or ()
+            is_argument = any("{prompt}" in argument for argument in own)
+            if is_argument and len(job.prompt.encode(errors="replace")) > LONGEST_ARGUMENT:
+                raise PromptTooLong(TOO_LONG)
+            return [_fill(argument, job) for argument in own]
         preset = self._presets[agent]
         model = (preset.model_flag, job.model) if job.model else ()
         first, *rest = _arguments(preset, job)
         # the model goes behind a subcommand or the prompt's flag, never between flag and value
         arguments = [first, *model, *rest] if not first.startswith("-") else [*model, first, *rest]
         return [preset.executable, *(_fill(argument, job) for argument in arguments)]
+
+    def reads_stdin(self, agent: str) -> bool:
+        """True where the agent takes its prompt from its standard input."""
+        preset = self._presets.get(agent)
+        return preset is not None and "{prompt_file}" not in preset.arguments
 
     def unready(self, agent: str, own_command: Sequence[str] | None) -> Unready | None:
         """Why the agent is known to be of no use here, or None; answers at once."""
@@ -186,13 +201,12 @@ def _wants_variable(preset: Preset, path: str, environment: Mapping[str, str]) -
 
 
 def _arguments(preset: Preset, job: Job) -> tuple[str, ...]:
-    """The preset's, with those that go on with a session right before the prompt."""
+    """The preset's, with those that go on with a session."""
     known = preset.arguments
-    if job.session is None or "{prompt}" not in known:
+    if job.session is None:
         return known
-    at = known.index("{prompt}")
-    if at and known[at - 1].startswith("-"):
-        at -= 1  # never between the prompt's flag and the prompt
+    # the mark of a prompt on stdin stays last: behind a subcommand it belongs to that
+    at = known.index("-") if "-" in known else len(known)
     return (*known[:at], *preset.continue_arguments, *known[at:])
 
 

@@ -86,7 +86,9 @@ def unknown_flags(
 def flags_of(preset: Preset) -> list[str]:
     """The flags of its command line that its help should name."""
     used = [*preset.arguments, preset.model_flag]
-    return [word for word in used if word.startswith("-") and word not in preset.unlisted]
+    # a dash alone is the prompt that comes on stdin
+    spared = ("-", *preset.unlisted)
+    return [word for word in used if word.startswith("-") and word not in spared]
 
 
 def _names(text: str, flag: str) -> bool:

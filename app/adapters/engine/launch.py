@@ -49,6 +49,7 @@ def start_supervisor(
         "run_id": order.run_id,
         "instance": instance,
         "argv": list(order.argv),
+        "input": PROMPT_FILE if order.reads_prompt else None,
         "setup": list(order.setup),
         "workdir": str(order.workdir),
         "env": dict(env),
@@ -116,6 +117,8 @@ def _describe(answer: dict[str, Any], order: LaunchOrder) -> str:
         return "The agent's command line and environment are too long for this machine."
     if stage == "command":
         return f"The command cannot be executed: {command} ({why})."
+    if stage == "prompt":
+        return f"The agent's prompt could not be read ({why})."
     if stage == "fork":
         return f"This machine could not start another process ({why})."
     return f"The agent could not be started ({why})."

@@ -1,4 +1,4 @@
-"""Starting the agent: a session of its own, nothing inherited but the pipe it writes to."""
+"""Starting the agent: a session of its own, nothing inherited but what it reads and writes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,15 @@ class NotSpawned(Exception):
         self.errno = errno
 
 
-def spawn(argv: list[str], env: Mapping[str, str], workdir: str, *, output: int, umask: int) -> int:
+def spawn(
+    argv: list[str],
+    env: Mapping[str, str],
+    workdir: str,
+    *,
+    output: int,
+    umask: int,
+    standard_input: int = 0,
+) -> int:
     """Execute the agent with `output` as its stdout and stderr; its pid. Raises NotSpawned."""
     problem, problem_here = os.pipe()
     parent = os.getpid()
@@ -32,7 +40,7 @@ def spawn(argv: list[str], env: Mapping[str, str], workdir: str, *, output: int,
     except OSError as refused:
         raise NotSpawned("fork", refused.errno or 0) from refused
     if pid == 0:
-        _become_agent(argv, env, workdir, (output, umask, parent, problem_here))
+        _become_agent(argv, env, workdir, (standard_input, output, umask, parent, problem_here))
     os.close(problem_here)
     # ends without a byte when the exec closed the other side
     with os.fdopen(problem, "rb") as answers:
@@ -45,9 +53,9 @@ def spawn(argv: list[str], env: Mapping[str, str], workdir: str, *, output: int,
 
 
 def _become_agent(
-    argv: list[str], env: Mapping[str, str], workdir: str, rest: tuple[int, int, int, int]
+    argv: list[str], env: Mapping[str, str], workdir: str, rest: tuple[int, int, int, int, int]
 ) -> None:
-    output, umask, parent, problem = rest
+    standard_input, output, umask, parent, problem = rest
     stage = "fork"
     try:
         signal.set_wakeup_fd(-1)
@@ -57,6 +65,7 @@ def _become_agent(
             signal.signal(signum, signal.SIG_DFL)
         _be_taken_first()
         os.umask(umask)
+        os.dup2(standard_input, 0)
         os.dup2(output, 1)
         os.dup2(output, 2)
         problem = _keep_only_standard_files(problem)

@@ -125,7 +125,7 @@ class Supervision:
 
     def _start_agent(self) -> None:
         self._is_agent_begun = True
-        self._start(self._order["argv"], self._order["budget_seconds"])
+        self._start(self._order["argv"], self._order["budget_seconds"], self._order["input"])
         if self._ended is not None:
             return
         os.close(self._agent_side)
@@ -134,18 +134,37 @@ class Supervision:
         record_files.write(self._folder, record_files.STARTED, self._mine)
         self._to_answer = self._mine
 
-    def _start(self, argv: list[str], seconds: float) -> None:
+    def _start(self, argv: list[str], seconds: float, reads: str | None = None) -> None:
         until = record_files.timestamp(seconds)
         env = {**self._order["env"], "RUNYARD_DEADLINE": until}
         workdir = self._order["workdir"]
         self._memory_kills = memory.count_kills()
         try:
-            self._main = spawn(argv, env, workdir, output=self._agent_side, umask=self._umask)
+            self._main = self._spawn(argv, env, workdir, reads)
         except NotSpawned as problem:
             self._give_up(failed=problem.stage, errno=problem.errno, command=argv[0])
             return
         self._deadline = boot_clock() + seconds
         self._alarm.ring_at(self._deadline)
+
+    def _spawn(self, argv: list[str], env: dict[str, str], workdir: str, reads: str | None) -> int:
+        """Start a command that reads a file of the run's folder, or nothing. Raises NotSpawned."""
+        way = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            file = os.open(reads, way, dir_fd=self._folder) if reads else os.dup(0)
+        except OSError as problem:
+            raise NotSpawned("prompt", problem.errno or 0) from problem
+        try:
+            return spawn(
+                argv,
+                env,
+                workdir,
+                output=self._agent_side,
+                umask=self._umask,
+                standard_input=file,
+            )
+        finally:
+            os.close(file)
 
     def _give_up(self, **answer: object) -> None:
         self._ended = {**_NOT_SPAWNED, "at": record_files.timestamp()}

@@ -77,6 +77,10 @@ class AgentFinding:
     root_variable: str = ""
 
 
+class PromptTooLong(Exception):
+    """A prompt does not fit into the command's arguments; the message is a sentence."""
+
+
 class OutputReader(Protocol):
     """Reads one agent's output from its first byte on; never raises, whatever it is fed."""
 
@@ -97,7 +101,14 @@ class Agents(Protocol):
         ...
 
     def command(self, agent: str, job: Job, own_command: Sequence[str] | None) -> list[str]:
-        """The argv for a job; `own_command` is the project's, for `script`."""
+        """The argv for a job; `own_command` is the project's, for `script`.
+
+        Raises PromptTooLong.
+        """
+        ...
+
+    def reads_stdin(self, agent: str) -> bool:
+        """True where the agent takes its prompt from its standard input."""
         ...
 
     def unready(self, agent: str, own_command: Sequence[str] | None) -> Unready | None:

@@ -28,6 +28,7 @@ class ProcessMark:
 class LaunchOrder:
     """Everything the supervisor needs; the budget is in seconds, the log cap in bytes.
 
+    `reads_prompt`: the prompt is the agent's standard input, which is empty otherwise.
     `setup` is run in the working copy before the agent, in the same log; both together have
     `launch_seconds` until the agent must be there.
     """
@@ -40,6 +41,7 @@ class LaunchOrder:
     grace_seconds: float
     log_cap_bytes: int
     prompt: str
+    reads_prompt: bool = False
     setup: Sequence[str] = ()
     launch_seconds: float = 60
     # what else the agent's environment gets, each name prefixed with RUNYARD_ by the engine

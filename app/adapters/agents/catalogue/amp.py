@@ -8,7 +8,7 @@ AMP = Preset(
     name="amp",
     executable="amp",
     version="0.0.1790142911",
-    arguments=("-x", "{prompt}", "--stream-json", "--dangerously-allow-all"),
+    arguments=("-x", "--stream-json", "--dangerously-allow-all"),
     # its models are chosen by a mode of its own
     model_flag="",
     stream="claude",

@@ -9,7 +9,7 @@ CLAUDE = Preset(
     executable="claude",
     version="2.1.197",
     arguments=(
-        *("-p", "{prompt}", "--output-format", "stream-json", "--verbose"),
+        *("-p", "--output-format", "stream-json", "--verbose"),
         "--dangerously-skip-permissions",
     ),
     model_flag="--model",

@@ -10,7 +10,7 @@ CODEX = Preset(
     version="0.169.0",
     arguments=(
         *("exec", "--json", "--dangerously-bypass-approvals-and-sandbox"),
-        *("-C", "{workdir}", "{prompt}"),
+        *("-C", "{workdir}", "-"),
     ),
     model_flag="-m",
     stream="codex",

@@ -11,7 +11,7 @@ COPILOT = Preset(
     executable="copilot",
     version="1.0.102",
     arguments=(
-        *("-p", "{prompt}", "--output-format", "json", "-s"),
+        *("--output-format", "json", "-s"),
         *("--allow-all", "--no-ask-user"),
     ),
     model_flag="--model",

@@ -10,7 +10,7 @@ DROID = Preset(
     version="its documentation of 2026-11",
     arguments=(
         *("exec", "--output-format", "stream-json"),
-        *("--skip-permissions-unsafe", "{prompt}"),
+        *("--skip-permissions-unsafe", "--file", "{prompt_file}"),
     ),
     model_flag="--model",
     stream="claude",

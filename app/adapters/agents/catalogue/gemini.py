@@ -10,7 +10,7 @@ GEMINI = Preset(
     executable="gemini",
     version="0.61.0",
     arguments=(
-        *("-p", "{prompt}", "--output-format", "stream-json"),
+        *("--output-format", "stream-json"),
         *("--approval-mode", "yolo", "--skip-trust"),
     ),
     model_flag="-m",

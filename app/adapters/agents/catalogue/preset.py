@@ -40,7 +40,7 @@ class SignIn:
 
 @dataclass(frozen=True)
 class Preset:
-    """One agent's command line.
+    """One agent's command line; its prompt comes on its standard input, or by `{prompt_file}`.
 
     `version` is the one these facts were seen with, `floor` the oldest known to take them, empty
     where none is. `model_flag` is added only where a model is chosen. `exit_codes` are those that

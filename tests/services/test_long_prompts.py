@@ -1,0 +1,64 @@
+"""Issues whose text is longer than an argument may be: they are worked on, or hold up nobody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.domain.words import Status
+from tests.agents_for_tests.runs import shell
+from tests.planes import RealPlane, real_plane
+from tests.services.afk_deeds import runs, switch, tick
+
+BODY = "All of it matters. " * 10_527  # 200,013 characters
+READS_AND_COMMITS = """#!/bin/sh
+cat > prompt.txt
+printf '%s\\n' "$@" > arguments.txt
+git add . && git commit -qm 'Work on it'
+"""
+
+
+def test_an_issue_of_200000_characters_is_read_by_the_agent_and_the_next_one_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "claude").write_text(READS_AND_COMMITS)
+    (programs / "claude").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    monkeypatch.setenv("IS_SANDBOX", "1")
+    with real_plane(tmp_path) as plane:
+        project = plane.add_project()
+        plane.ledgers.projects.change(project.id, agent="claude", agent_command=None)
+        long = plane.add_issue(project, "A long one", BODY).number
+        short = plane.add_issue(project, "A short one").number
+        switch(plane, project, on=True)
+        tick(plane)
+        first = runs(plane, project)[0]
+        plane.ears.wait_for(first.id, "gone")
+        copy = plane.copy(first)
+        assert (copy / "prompt.txt").read_text().count("All of it matters.") == 10_527
+        assert "matters" not in (copy / "arguments.txt").read_text()
+        done = plane.reap(first)
+        assert (done.issue, done.status) == (long, Status.SUCCEEDED), done.because
+        tick(plane)
+        assert [run.issue for run in runs(plane, project)] == [long, short]
+
+
+def test_an_issue_too_long_for_the_projects_command_holds_up_no_other_issue(
+    plane: RealPlane,
+) -> None:
+    project = plane.add_project([*shell('echo "$1" > task.txt; sleep 60'), "agent", "{prompt}"])
+    long = plane.add_issue(project, "A long one", BODY).number
+    short = plane.add_issue(project, "A short one").number
+    switch(plane, project, on=True)
+    tick(plane)
+    tick(plane)
+    refused, started = runs(plane, project)
+    assert (refused.issue, refused.status) == (long, Status.NOT_STARTED)
+    assert "{prompt_file}" in (refused.because or "")
+    assert not plane.copy(refused).exists()
+    assert (started.issue, started.status) == (short, Status.RUNNING)
+    assert plane.project(project.id).strikes == 0
+    assert [run.id for run in runs(plane, project)] == [refused.id, started.id]
