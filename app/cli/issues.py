@@ -12,6 +12,7 @@ from app.cli.connection import Misused, connect
 from app.cli.lookup import find_project, project_path
 from app.cli.options import DataDir, Json, ProjectName, example, group
 from app.cli.terminal import Painted, Piece, err, out, print_json
+from app.domain.issues import ignored_words
 from app.domain.words import READY_LABEL
 
 Number = Annotated[
@@ -100,7 +101,12 @@ def show_issue(
         return
     said = server.get(f"{path}/comments")["items"]
     out().say(f"#{issue['number']}  ", _state(issue), f"  {issue['title']}")
-    for name, value in (("labels", ", ".join(issue["labels"])), ("waits", issue.get("hold"))):
+    facts = (
+        ("labels", ", ".join(issue["labels"])),
+        ("waits", issue.get("hold")),
+        ("note", ignored_words(issue.get("unknown_blockers") or [])),
+    )
+    for name, value in facts:
         if value:
             out().say(f"{name}: {value}")
     _say_text(issue["body"])
@@ -209,8 +215,13 @@ def _say_text(text: str) -> None:
 
 
 def _row(issue: dict[str, Any]) -> list[Piece]:
-    hold = f"  ({issue['hold']})" if issue.get("hold") else ""
-    return [f"#{issue['number']}", _state(issue), f"{issue['title']}{hold}"]
+    notes = [issue.get("hold"), ignored_words(issue.get("unknown_blockers") or [])]
+    hold = "; ".join(filter(None, notes))
+    return [
+        f"#{issue['number']}",
+        _state(issue),
+        f"{issue['title']}  ({hold})" if hold else str(issue["title"]),
+    ]
 
 
 def _state(issue: dict[str, Any]) -> Painted:

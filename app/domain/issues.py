@@ -3,36 +3,77 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from app.domain.words import READY_LABEL
 
-BLOCKED_BY = "blocked by"
+BLOCKING_WORDS = ("blocked by", "depends on")
 _LINES = re.compile(r"\r\n|\r|\n")
 _HEADING = re.compile(r"^ {0,3}#{1,6}(?P<rest>[ \t].*)?$")
 _UNDERLINE = re.compile(r"^ {0,3}(?:=+|-+)[ \t]*$")
 _FENCE = re.compile(r"^ {0,3}(?P<fence>`{3,}|~{3,})(?P<rest>.*)$")
 _REFERENCE = re.compile(r"(?<![\w/#&-])#(\d{1,9})\b")
+# `Blocked by #3`, a list item or not, plain or emphasised; what follows is read number by number
+_SAYS = re.compile(
+    r"^\s*(?P<item>(?:[-+*]|\d{1,9}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?)?"
+    r"[*_]{0,3}(?:blocked by|depends on)[*_]{0,3}:?[*_]{0,3}[ \t]*(?:issues?[ \t]+)?(?=#)",
+    re.IGNORECASE,
+)
+_NEXT_NUMBER = re.compile(r"(?:[\s,;&]*(?:(?:and|or)\s+)?)#(\d{1,9})\b", re.IGNORECASE)
+_ITEM = re.compile(r"^\s*(?:[-+*]|\d{1,9}[.)])[ \t]")
+_CODE = (" " * 4, "\t")
 # what an underline cannot make a heading of: nothing, a list, a quote, an indented line
 _NO_TITLE = re.compile(r"^(?:\s*$| {4}|\t| {0,3}(?:[-+*>]|\d{1,9}[.)])(?:\s|$))")
 
 
 def blockers_of(body: str) -> list[int]:
-    """The numbers under a `Blocked by` heading, up to the next heading, in order, once each."""
-    if BLOCKED_BY not in body.casefold():
+    """The numbers that a text says its issue waits for, in order, once each.
+
+    They stand under a heading `Blocked by` or `Depends on`, up to the next heading, in such a
+    heading itself, or on a line that begins so (`Blocked by #3, #4`), code and quotes left out.
+    """
+    folded = body.casefold()
+    if not any(words in folded for words in BLOCKING_WORDS):
         return []
     numbers: dict[int, None] = {}
-    inside, fence, above = False, "", ""
+    inside, fence, above, in_list = False, "", "", False
     for line in _LINES.split(body):
         fence, was_fenced = _fence_after(line, fence), bool(fence)
-        title = None if was_fenced or fence else _title_of(line, above)
+        is_code = was_fenced or bool(fence)
+        title = None if is_code else _title_of(line, above)
         if title is not None:
-            inside = title.strip().rstrip(":").rstrip().casefold() == BLOCKED_BY
+            named = _numbers_of_heading(title)
+            inside = named is not None
+            numbers.update(dict.fromkeys(named or ()))
         elif inside:
             numbers.update(dict.fromkeys(int(found) for found in _REFERENCE.findall(line)))
-        above = "" if was_fenced or fence or title is not None else line
+        elif not is_code and (in_list or not line.startswith(_CODE)):
+            numbers.update(dict.fromkeys(_numbers_said(line)))
+        above = "" if is_code or title is not None else line
+        if line.strip():
+            # what is indented below a list belongs to it, elsewhere it is code
+            in_list = bool(_ITEM.match(line)) or (in_list and line.startswith(_CODE))
     return list(numbers)
+
+
+def _numbers_of_heading(title: str) -> list[int] | None:
+    """The numbers in a heading that opens a section of blockers, None for any other heading."""
+    words = title.strip().rstrip(":").rstrip().casefold()
+    if words in BLOCKING_WORDS:
+        return []
+    return _numbers_said(title) or None
+
+
+def _numbers_said(line: str) -> list[int]:
+    """The numbers after `Blocked by` where a line begins with that, up to other words."""
+    says = _SAYS.match(line)
+    numbers: list[int] = []
+    place = says.end() if says else len(line)
+    while found := _NEXT_NUMBER.match(line, place):
+        numbers.append(int(found[1]))
+        place = found.end()
+    return numbers
 
 
 def _title_of(line: str, above: str) -> str | None:
@@ -62,6 +103,16 @@ def blocked_by(body: str, open_issues: Collection[int], *, itself: int = 0) -> i
     """The lowest open issue that blocks this text's issue, or None; none blocks itself."""
     numbers = (n for n in blockers_of(body) if n != itself and n in open_issues)
     return min(numbers, default=None)
+
+
+def ignored_words(unknown: Sequence[int]) -> str:
+    """Named blockers that do not exist, as people read it; empty where there are none."""
+    if not unknown:
+        return ""
+    numbers = ", ".join(f"#{one}" for one in unknown)
+    if len(unknown) == 1:
+        return f"{numbers} does not exist, so it blocks nothing"
+    return f"{numbers} do not exist, so they block nothing"
 
 
 def branch_of_issue(pattern: str, number: int) -> str:

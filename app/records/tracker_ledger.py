@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import String, Text, cast, func, literal_column, update
 from sqlmodel import col, select
@@ -17,6 +17,7 @@ from app.records.routing import Stores
 from app.records.tables import ChangeRequest, IssueComment, IssueRow, Project
 
 BATCH = 500
+_Id = TypeVar("_Id", str, int)
 # in the words of the indexes, which SQLite uses for these alone
 OPEN = literal_column("'open'", String)
 
@@ -132,6 +133,18 @@ class TrackerLedger:
                     found.setdefault(project_id, set()).add(number)
         return found
 
+    def numbers_among(self, project_id: str, numbers: Collection[int]) -> set[int]:
+        """Which of these numbers an issue or a change request has, open or not."""
+        found: set[int] = set()
+        for some in batched(numbers):
+            for table in (IssueRow, ChangeRequest):
+                query = select(table.number).where(
+                    table.project_id == project_id, col(table.number).in_(some)
+                )
+                with self.stores.control.reading() as session:
+                    found.update(session.exec(query))
+        return found
+
     def open_changes_of(self, project_ids: Collection[str]) -> dict[str, dict[str, int]]:
         """Numbers of open change requests by branch, by project."""
         found: dict[str, dict[str, int]] = {}
@@ -220,7 +233,7 @@ class TrackerLedger:
             return ended
 
 
-def batched(ids: Collection[str]) -> Iterator[list[str]]:
+def batched(ids: Collection[_Id]) -> Iterator[list[_Id]]:
     """The ids in pieces that one statement can name."""
     rest = iter(ids)
     while some := list(islice(rest, BATCH)):

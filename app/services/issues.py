@@ -28,7 +28,10 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class IssueView:
-    """An issue with what may be done about it; `hold` says why it is not claimable."""
+    """An issue with what may be done about it; `hold` says why it is not claimable.
+
+    `unknown_blockers` are numbers it says it waits for that nothing here has.
+    """
 
     number: int
     title: str
@@ -40,6 +43,7 @@ class IssueView:
     url: str | None = None
     created_at: datetime | None = None
     closed_at: datetime | None = None
+    unknown_blockers: tuple[int, ...] = ()
 
     @property
     def claimable(self) -> bool:
@@ -220,7 +224,18 @@ class IssueDesk:
         changes = self._ask(project, lambda forge, repo: forge.open_changes(repo))
         running = self._at_work.issues([project.id])[project.id]
         around = _Around(self._claims(project), running, changes)
-        return [_view(one, _hold(project, one, around, open_numbers)) for one in issues]
+        named = {one.number: blockers_of(one.body) for one in issues}
+        asked = set().union(*named.values()) - set(open_numbers)
+        known = self._ask(project, lambda forge, repo: forge.known_among(repo, asked))
+        unknown = asked - known
+        return [
+            _view(
+                one,
+                _hold(project, one, around, open_numbers),
+                tuple(number for number in named[one.number] if number in unknown),
+            )
+            for one in issues
+        ]
 
 
 @contextmanager
@@ -252,7 +267,7 @@ def _hold(
     return issue_hold(facts, open_numbers)
 
 
-def _view(issue: Issue, hold: str | None) -> IssueView:
+def _view(issue: Issue, hold: str | None, unknown: tuple[int, ...]) -> IssueView:
     return IssueView(
         number=issue.number,
         title=issue.title,
@@ -264,4 +279,5 @@ def _view(issue: Issue, hold: str | None) -> IssueView:
         url=issue.url,
         created_at=issue.created_at,
         closed_at=issue.closed_at,
+        unknown_blockers=unknown,
     )

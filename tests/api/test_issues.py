@@ -246,3 +246,18 @@ def test_an_archived_project_keeps_its_issues_and_takes_no_words(shop: Workshop)
     assert [one["title"] for one in shop.api.get(path).json()["items"]] == ["Old"]
     assert len(shop.api.get(f"{path}/1/comments").json()["items"]) == 1
     assert shop.api.get(f"/projects/{project_id}/changes/2").json()["state"] == "open"
+
+
+def test_a_blocker_that_does_not_exist_is_told_and_blocks_nothing(shop: Workshop) -> None:
+    project_id = shop.add_project("blockers")
+    path = f"/projects/{project_id}/issues"
+    ready = {"labels": ["ready-for-agent"]}
+    shop.api.post(path, json={"title": "First", **ready})
+    waits = shop.api.post(path, json={"title": "Then", "body": "Blocked by #1, #999", **ready})
+    assert waits.json()["hold"] == "blocked by #1"
+    assert waits.json()["unknown_blockers"] == [999]
+    free = shop.api.post(path, json={"title": "Free", "body": "- Depends on #999", **ready}).json()
+    assert (free["claimable"], free["unknown_blockers"]) == (True, [999])
+    shop.api.patch(f"{path}/1", json={"state": "closed"})
+    freed = {one["number"]: one for one in shop.api.get(path).json()["items"]}[2]
+    assert (freed["claimable"], freed["unknown_blockers"]) == (True, [999])

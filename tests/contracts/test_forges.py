@@ -193,6 +193,15 @@ def test_what_a_ready_issue_names_is_known_to_be_open_or_not(
     assert side.forge.open_among(repo, [waits_for, done, 4711]) == {waits_for}
 
 
+def test_what_an_issue_names_is_told_from_what_does_not_exist(
+    side: FarSide, repo: Repository
+) -> None:
+    first, done = side.write(repo, "First"), side.write(repo, "Done")
+    side.close(repo, done)
+    assert side.forge.known_among(repo, [first, done, 4711]) == {first, done}
+    assert side.forge.known_among(repo, []) == frozenset()
+
+
 def test_many_projects_are_asked_at_once_and_never_mixed_up(side: FarSide, run_id: str) -> None:
     repos = [side.add_project() for _ in range(3)]
     first = side.write(repos[0], "In the first", labels=READY)

@@ -17,7 +17,6 @@ from app.domain.issues import IssueFacts, blocked_by, blockers_of, branch_of_iss
     ("body", "numbers"),
     [
         ("", []),
-        ("Blocked by #3", []),
         ("## Blocked by\n#3", [3]),
         ("# Blocked by\n#3", [3]),
         ("###### Blocked by\n#3", [3]),
@@ -75,13 +74,15 @@ def test_references_under_the_heading_block(body: str, numbers: list[int]) -> No
     [
         *("# a " + " " * 1000 + "#" * 1000 + "b", "# " + " \t" * 900 + "x", "#" * 2000),
         *("-" * 2000 + "x", "`" * 2000, "#1" * 1000, "~" * 1000 + "`" * 1000),
+        *("#1, " * 900 + "x", "#1" + " ,;" * 900 + "and and"),
     ],
     ids=lambda line: line[:6].strip(),
 )
 def test_a_hostile_text_is_read_in_no_time(line: str) -> None:
-    body = "## Blocked by\n" + "\n".join([line] * 100)
+    body = "## Blocked by\n" + "\n".join([line, "Blocked by " + line] * 100)
     begun = time.process_time()
     blockers_of(body)
+    blockers_of("\n".join([line, "Blocked by " + line, "- " * 900 + "Blocked by"] * 100))
     assert time.process_time() - begun < 0.5
 
 
@@ -137,6 +138,43 @@ def test_an_issue_waits_for_one_reason_in_one_sentence(
     known: dict[str, Any], open_issues: set[int], hold: str | None
 ) -> None:
     assert issue_hold(replace(FREE, **known), open_issues) == hold
+
+
+@pytest.mark.parametrize(
+    ("body", "numbers"),
+    [
+        ("Blocked by #60", [60]),
+        ("Fix the export.\n\nBlocked by #60, #61 and #62.\n", [60, 61, 62]),
+        ("BLOCKED BY: #3", [3]),
+        ("Depends on #3", [3]),
+        ("depends on issue #3 & #4", [3, 4]),
+        ("- Blocked by #3\n* depends on #4", [3, 4]),
+        ("1. Blocked by #3", [3]),
+        ("- [ ] Blocked by #3", [3]),
+        ("**Blocked by:** #3", [3]),
+        ("**Blocked by** #3", [3]),
+        ("- first\n    - Blocked by #3", [3]),
+        ("Blocked by #3 (see also #4)", [3]),
+        ("Blocked by #3, because of #4", [3]),
+        ("## Depends on\n- #3\n## Notes\n#4", [3]),
+        ("## Blocked by #3\n- #4\n## Notes\n#5", [3, 4]),
+        ("Depends on\n===\n#3", [3]),
+        # what is an example, a quote or a story blocks nothing
+        ("```\nBlocked by #3\n```", []),
+        ("    Blocked by #3", []),
+        ("\tBlocked by #3", []),
+        ("> Blocked by #3", []),
+        ("- > Blocked by #3", []),
+        ("`Blocked by #3`", []),
+        ("It was blocked by #3 last year", []),
+        ("Not blocked by #3", []),
+        ("Blocked by other/repo#3", []),
+        ("Blocked by nobody, see #3", []),
+        ("Blocked by #3a", []),
+    ],
+)
+def test_a_line_that_says_blocked_by_counts_like_the_heading(body: str, numbers: list[int]) -> None:
+    assert blockers_of(body) == numbers
 
 
 @given(st.text(max_size=400))

@@ -24,7 +24,7 @@ class SilentForge:
     def _silent(self, *_: object, **__: object) -> Any:
         raise ForgeSilent(retry_after=self._retry_after)
 
-    issue = issues = open_among = open_changes = delivery_of = open_change = _silent
+    issue = issues = open_among = known_among = open_changes = delivery_of = open_change = _silent
 
     def ready_issues(self, repos: Collection[Repository]) -> dict[Repository, Ready | None]:
         """Nothing is known of any of them."""

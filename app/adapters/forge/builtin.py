@@ -41,6 +41,10 @@ class BuiltinForge:
         found = self._store.open_numbers_of([repo.project_id])
         return frozenset(found.get(repo.project_id, set()).intersection(numbers))
 
+    def known_among(self, repo: Repository, numbers: Collection[int]) -> frozenset[int]:
+        """Which of these numbers an issue or a change request has."""
+        return frozenset(self._store.numbers_among(repo.project_id, numbers) if numbers else ())
+
     def open_changes(self, repo: Repository) -> Mapping[str, int]:
         """Open change requests by branch."""
         return self._store.open_changes_of([repo.project_id]).get(repo.project_id, {})

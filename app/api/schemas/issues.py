@@ -89,6 +89,10 @@ class IssueOut(Answer):
     url: str | None = None
     created_at: Moment | None = None
     closed_at: Moment | None = None
+    unknown_blockers: list[int] = Field(
+        default_factory=list,
+        description="Numbers it says it is blocked by that do not exist here; they do not block.",
+    )
 
 
 class Issues(Answer):

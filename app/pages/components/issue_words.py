@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.domain.issues import ignored_words
 from app.domain.words import READY_LABEL
 from app.pages.components.markup import text
 from app.pages.components.plain_sight import plain_html
@@ -34,7 +35,14 @@ def state_html(issue: IssueOut) -> str:
 def hold_html(issue: IssueOut) -> str:
     """Why it is not being started, in a sentence; empty where nothing holds it."""
     waits = "" if issue.state == "closed" else issue.hold or ""
-    return f'<span class="sub" data-testid="issue-hold">{plain_html(waits)}</span>' if waits else ""
+    held = f'<span class="sub" data-testid="issue-hold">{plain_html(waits)}</span>' if waits else ""
+    return " ".join(part for part in (held, ignored_html(issue)) if part)
+
+
+def ignored_html(issue: IssueOut) -> str:
+    """The blockers it names that do not exist: `#999 does not exist, …`."""
+    words = ignored_words(issue.unknown_blockers) if issue.state == "open" else ""
+    return f'<span class="sub" data-testid="unknown-blockers">{words}</span>' if words else ""
 
 
 def issue_html(issue: IssueOut, project_id: str) -> str:

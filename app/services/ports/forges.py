@@ -108,6 +108,10 @@ class Forge(Protocol):
         """Which of these numbers are open issues. Raises ForgeSilent."""
         ...
 
+    def known_among(self, repo: Repository, numbers: Collection[int]) -> frozenset[int]:
+        """Which of these numbers anything there has, open or closed. Raises ForgeSilent."""
+        ...
+
     def open_changes(self, repo: Repository) -> Mapping[str, int]:
         """The numbers of open change requests, drafts too, by head branch. Raises ForgeSilent.
 
@@ -158,6 +162,10 @@ class TrackerStore(Protocol):
 
     def open_numbers_of(self, project_ids: Collection[str]) -> dict[str, set[int]]:
         """Numbers of open issues, by project."""
+        ...
+
+    def numbers_among(self, project_id: str, numbers: Collection[int]) -> set[int]:
+        """Which of these numbers an issue or a change request has."""
         ...
 
     def open_changes_of(self, project_ids: Collection[str]) -> dict[str, dict[str, int]]:
