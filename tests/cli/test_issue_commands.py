@@ -39,6 +39,15 @@ def test_an_issue_is_shown_with_what_was_said_on_it(shell: Shell, tracker: Recor
     assert "\x1b" not in ended.out
 
 
+def test_a_blocker_that_does_not_exist_is_named(shell: Shell, tracker: RecordedServer) -> None:
+    issue = an_issue(3, unknown_blockers=[998, 999])
+    tracker.on("GET", PATH, issue)
+    tracker.on("GET", "/projects/proj_1/issues", {"items": [issue]})
+    words = "#998, #999 do not exist, so they block nothing"
+    assert f"note: {words}" in shell.run("issues", "show", "3", "-p", "demo").out
+    assert words in shell.run("issues", "list", "-p", "demo").out
+
+
 @pytest.mark.parametrize(
     ("words", "body"),
     [

@@ -94,6 +94,16 @@ async def test_the_address_says_which_issues_are_shown(
     assert "blocked by #1" in html_of(user)
 
 
+async def test_an_issue_says_which_of_its_blockers_does_not_exist(
+    house: House, user: User, project: ProjectOut
+) -> None:
+    await write(house, user, project, "Waits for nothing", body="Blocked by #999")
+    await user.open(f"/projects/{project.id}/issues")
+    await until(lambda: "#999 does not exist, so it blocks nothing" in html_of(user))
+    await user.open(f"/projects/{project.id}/issues/1")
+    await until(lambda: "#999 does not exist, so it blocks nothing" in html_of(user))
+
+
 async def test_what_others_change_shows_without_a_reload(
     house: House, user: User, project: ProjectOut
 ) -> None:
