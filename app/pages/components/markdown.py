@@ -30,7 +30,7 @@ def markdown_html(words: str) -> str:
     if lines is not None:
         shown = _reader().render("\n".join(plain(line) for line in lines))
         if len(shown) <= LARGEST:
-            return f'<div class="md">{clean(shown)}</div>'
+            return f'<div class="prose-md">{clean(shown)}</div>'
     typed = "\n".join(plain_html(line) for line in _LINES.split(words))
     return clean(f'<pre class="body">{typed}</pre>')
 
