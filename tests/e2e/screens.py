@@ -29,6 +29,43 @@ DELIVERS = [
 ]
 
 
+NOTED = f"""# What is wrong
+
+Sums of an invoice differ by a cent from the sum of its lines, in **ledger/tax.py**:
+see `round_tax`.
+
+## How to see it
+
+1. Run `ledger export --year 2026`.
+2. Compare with *the sheet of the auditors*:
+   - column `tax_total`
+   - column {"a_name_without_any_place_to_break_" * 6}
+
+```python
+def round_tax(lines: list[Line]) -> Decimal:
+    return sum((net * rate for net, rate in lines), start=ZERO).quantize(CENT)  # {"late " * 20}
+```
+
+> The auditors want it per line.
+
+| invoice | lines | invoice total |
+|---|---|---|
+| 2026-0001 | 119.01 | 119.00 |
+
+### What is done
+
+- [ ] a test with three lines
+- [ ] {HOSTILE}
+"""
+COMMENT = """## Decimal, please
+
+Keep the CSV format:
+
+- one line an invoice
+- `;` between the columns
+"""
+KEEPS_WORK = ["/bin/sh", "-c", "echo half > half.py; git add -A; git commit -qm Half; exit 3"]
+
 IS_DRAWN = "() => window.socket?.connected && window.did_handshake"
 
 
@@ -48,6 +85,7 @@ def fill(server: RunyardServer, folder: Path) -> Yard:
         "running": _project(server, folder, "checkout-api", puppet.argv),
         "delivers": _project(server, folder, "ledger", DELIVERS),
         "fails": _project(server, folder, "mobile", NEVER_COMMITS),
+        "keeps": _project(server, folder, "billing", KEEPS_WORK),
         "stopped": _project(server, folder, "docs-site", ["/bin/sh", "-c", "exec sleep 600"]),
         "long": _project(server, folder, LONG, DELIVERS),
         "hostile": _project(server, folder, HOSTILE, DELIVERS),
@@ -57,6 +95,7 @@ def fill(server: RunyardServer, folder: Path) -> Yard:
         "running": start_run(server, projects["running"], task="Reject expired coupons"),
         "succeeded": start_run(server, projects["delivers"], issue=1),
         "died": start_run(server, projects["fails"], task="Make it faster"),
+        "kept": start_run(server, projects["keeps"], task="Charge in the currency of the order"),
         "stopped": start_run(server, projects["stopped"]),
         "hostile": start_run(server, projects["hostile"], task=HOSTILE),
     }
@@ -67,7 +106,9 @@ def fill(server: RunyardServer, folder: Path) -> Yard:
         client.post(f"/runs/{runs['stopped']}/stop", json={"because": "not needed any more"})
     delivered = wait_until(server, runs["succeeded"], status="succeeded")
     wait_until(server, runs["hostile"], status="succeeded")
-    wait_until(server, runs["died"], status="died")
+    for name in ("died", "kept"):
+        wait_until(server, runs[name], status="died")
+    wait_until_released(server, runs["kept"])
     wait_until_released(server, runs["stopped"])
     change = {"project-change": delivered["delivery"]["url"]}
     return Yard(_paths(projects, runs) | change, projects, runs)
@@ -86,11 +127,15 @@ def _write_issues(server: RunyardServer, project_id: str) -> None:
         ("Export the ledger as CSV", "## Blocked by\n\n#1\n", ["ready-for-agent"]),
         (HOSTILE, HOSTILE, []),
         ("x" * 300, "y" * 2000, ["needs-info"]),
+        ("Round tax per line, as the auditors want it", NOTED, ["ready-for-agent", "tax"]),
     )
     with server.client() as client:
         for title, body, labels in issues:
             body_ = {"title": title, "body": body, "labels": labels}
             assert client.post(f"/projects/{project_id}/issues", json=body_).status_code == 201
+        for words in (COMMENT, HOSTILE, "y" * 600):
+            answer = client.post(f"/projects/{project_id}/issues/5/comments", json={"body": words})
+            assert answer.status_code == 201, answer.text
 
 
 def _paths(projects: dict[str, str], runs: dict[str, str]) -> dict[str, str]:
@@ -109,6 +154,7 @@ def _paths(projects: dict[str, str], runs: dict[str, str]) -> dict[str, str]:
         "issue": f"{ledger}/issues/2",
         "issue-hostile": f"{ledger}/issues/3",
         "issue-long": f"{ledger}/issues/4",
+        "issue-noted": f"{ledger}/issues/5",
         "project-runs": f"{ledger}?tab=runs",
         "project-changes": f"{ledger}?tab=changes",
         "project-charts": f"{ledger}?tab=charts",

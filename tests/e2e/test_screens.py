@@ -1,5 +1,6 @@
-"""Every page in light, dark and at 360 px: pictured, whole, and without barriers by axe-core.
+"""Every page in light, dark and on a phone: pictured, whole, seen, without barriers by axe-core.
 
+Each page is opened once a look and then resized: what is written on it is seen at every width.
 The pictures are left in test-results/screens.
 """
 
@@ -15,6 +16,7 @@ from tests.e2e.browsers import WIDE
 from tests.e2e.conftest import FAST, OpenPage
 from tests.e2e.scenes import HOSTILE, expect_no_sideways_scroll
 from tests.e2e.screens import IS_DRAWN, Yard, fill
+from tests.e2e.sight import unseen
 from tests.servers import ROOT, RunyardServer, running_server
 
 SCREENS = ROOT / "test-results" / "screens"
@@ -25,6 +27,8 @@ LOOKS = {
     "dark": {"viewport": WIDE, "color_scheme": "dark"},
     "phone": {"viewport": PHONE, "has_touch": True, "is_mobile": True, "color_scheme": "light"},
 }
+# further widths at which a page of the look is seen and whole; its own is among them
+WIDTHS = {"light": (1440, 1920, 1280), "dark": (1280,), "phone": (390, 360)}
 ON_ATTRIBUTES = """() => [...document.querySelectorAll("main *, .rail *")].flatMap((e) =>
   [...e.attributes].filter((a) => /^on/i.test(a.name) || /^\\s*javascript:/i.test(a.value))
     .map((a) => `${e.tagName} ${a.name}`))"""
@@ -52,11 +56,16 @@ def picture(page: Page, name: str, look: str) -> None:
 def check(page: Page, name: str, look: str) -> list[str]:
     """Picture a page and look for what sticks out or could run; the barriers it has."""
     page.wait_for_function(IS_DRAWN)
-    expect(page.locator("main h1")).to_be_attached()
+    expect(page.locator("main .head h1")).to_be_attached()
     picture(page, name, look)
-    expect_no_sideways_scroll(page)
     assert page.evaluate(ON_ATTRIBUTES) == []
-    return [] if look == "phone" else barriers(page)
+    found = [] if look == "phone" else barriers(page)
+    height = LOOKS[look]["viewport"]["height"]
+    for width in WIDTHS[look]:
+        page.set_viewport_size({"width": width, "height": height})
+        expect_no_sideways_scroll(page)
+        found += unseen(page)
+    return found
 
 
 def barriers(page: Page) -> list[str]:

@@ -15,6 +15,8 @@ from app.pages.components.plain_sight import plain, plain_html
 LONGEST = 32 * 1024
 LARGEST = 512 * 1024
 _LINES = re.compile(r"\r\n|\r|\n")
+# wide code and wide tables scroll inside themselves: by the keyboard, too
+_SCROLLING, _BY_KEYS = re.compile("<(pre|table)>"), r'<\1 tabindex="0">'
 
 
 @cache
@@ -30,7 +32,7 @@ def markdown_html(words: str) -> str:
     if lines is not None:
         shown = _reader().render("\n".join(plain(line) for line in lines))
         if len(shown) <= LARGEST:
-            return f'<div class="prose-md">{clean(shown)}</div>'
+            return f'<div class="prose-md">{clean(_SCROLLING.sub(_BY_KEYS, shown))}</div>'
     typed = "\n".join(plain_html(line) for line in _LINES.split(words))
     return clean(f'<pre class="body">{typed}</pre>')
 

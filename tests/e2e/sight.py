@@ -1,0 +1,80 @@
+"""Whether a person can see the words of a page: every heading, paragraph and list item."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page
+
+# What is closed is not looked at, nor what is there for the ear only. Words that are shown must be
+# inside the window (or in a box that scrolls sideways and is inside itself), opaque, painted, and
+# the uppermost thing where they stand once they are scrolled to.
+_UNSEEN = """async () => {
+  const CLOSED = "[hidden], .hidden, .sr, .skip, noscript, details:not([open]) > :not(summary), " +
+    "[popover]:not(:popover-open), script, style"
+  // panels of tabs that are not chosen, and the one title that a phone's brand says instead
+  const PUT_AWAY = ".panel, .two > .left, .head.home > .title"
+  const found = [], room = document.documentElement.clientWidth
+  const next = () => new Promise((done) => requestAnimationFrame(done))
+  const name = (e) => `${e.tagName.toLowerCase()}${e.className ? "." + e.className : ""} ` +
+    `“${e.textContent.trim().slice(0, 50)}”`
+  const ancestors = (e) => e ? [e, ...ancestors(e.parentElement)] : []
+  const scrolls = (e) => /auto|scroll/.test(getComputedStyle(e).overflowX)
+  // the lines of the words themselves, not of a box that may be wider
+  const lines = (e) => {
+    const walker = document.createTreeWalker(e, NodeFilter.SHOW_TEXT)
+    const range = document.createRange()
+    for (let node; (node = walker.nextNode()); ) {
+      const from = node.data.search(/\\S/)
+      if (from < 0 || node.parentElement.closest(CLOSED)) continue
+      range.setStart(node, from)
+      range.setEnd(node, Math.min(node.length, from + 12))
+      return [...range.getClientRects()].filter((r) => r.width > 0 && r.height > 0)
+    }
+    return null
+  }
+  const outside = (e) => {
+    const box = e.getBoundingClientRect()
+    if (box.left >= -1 && box.right <= room + 1) return false
+    return !ancestors(e.parentElement).some((a) => {
+      const r = a.getBoundingClientRect()
+      return scrolls(a) && r.left >= -1 && r.right <= room + 1
+    })
+  }
+  const problem = async (e) => {
+    const away = e.closest(PUT_AWAY)
+    if (away && getComputedStyle(away).display === "none") return null
+    if (!e.checkVisibility()) return "not displayed"
+    if (lines(e) === null) return null
+    const all = ancestors(e).map((a) => getComputedStyle(a))
+    if (all[0].visibility !== "visible") return "not visible"
+    if (all.reduce((o, s) => o * parseFloat(s.opacity), 1) < 0.3) return "transparent"
+    if (outside(e)) return "outside the window"
+    // of what is higher than the window its first line is looked at, below what sticks to the top
+    const isHigh = e.getBoundingClientRect().height > innerHeight / 2
+    e.scrollIntoView({block: isHigh ? "start" : "center", inline: "nearest"})
+    if (isHigh) window.scrollBy(0, -100)
+    await next()
+    await next()
+    const first = lines(e)
+    if (!first?.length) return "without a line of its words"
+    const {left, top, width, height} = first[0]
+    const hit = document.elementFromPoint(left + Math.min(width / 2, 6), top + height / 2)
+    if (!hit) return "outside the window after scrolling to it"
+    const same = e.contains(hit) || (hit.contains(e) && all[0].pointerEvents === "none")
+    // a row whose link is stretched over it is that link's, and seen through it
+    const through = hit.matches("a.whole, a.whole *") && hit.closest(".tr")?.contains(e)
+    return same || through ? null : `covered by ${name(hit)}`
+  }
+  for (const e of document.querySelectorAll("h1, h2, h3, h4, h5, h6, p, li")) {
+    if (e.closest(CLOSED) || !e.textContent.trim()) continue
+    const said = await problem(e)
+    if (said) found.push(`${name(e)}: ${said}`)
+  }
+  window.scrollTo(0, 0)
+  return found
+}"""
+
+
+def unseen(page: Page) -> list[str]:
+    """The headings, paragraphs and list items that cannot be seen, each with the cause."""
+    width = page.evaluate("innerWidth")
+    return [f"{page.url} at {width} px: {each}" for each in page.evaluate(_UNSEEN)]
