@@ -5,7 +5,8 @@ from __future__ import annotations
 import codecs
 import re
 
-from app.cli.terminal import ESCAPES, show_odd
+from app.cli.terminal import ESCAPES
+from app.domain.safe_text import reveal_hidden
 
 # What may be the beginning of a sequence whose end has not come yet.
 _UNFINISHED = re.compile(
@@ -41,7 +42,7 @@ class LogFilter:
 
     def _safe(self, text: str) -> str:
         lines = text.replace("\r\n", "\n").replace("\r", "\n")
-        return show_odd(ESCAPES.sub(self._keep, lines))
+        return reveal_hidden(ESCAPES.sub(self._keep, lines))
 
     def _keep(self, found: re.Match[str]) -> str:
         if not self._keep_colours or not found["sgr"]:

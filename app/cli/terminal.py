@@ -12,17 +12,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+from app.domain.safe_text import CONTROL, reveal_hidden
+
 # Whole sequences first, so that their harmless-looking rests do not stay behind.
 ESCAPES = re.compile(
     "(?P<sgr>\x1b\\[[0-9;:]*m)"
     "|(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]"
     "|(?:\x1b[\\]PX^_]|[\x90\x98\x9d-\x9f])[^\x00-\x1f\x7f-\x9f]*(?:\x07|\x1b\\\\|\x9c)?"
     "|\x1b[ -/]*[0-~]"
-    "|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
-)
-ODD = re.compile(
-    "[\u00ad\u061c\u115f\u1160\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\u3164"
-    "\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+    f"|(?!\n){CONTROL.pattern}"
 )
 NARROWEST = 8  # a column that must give way keeps this much
 COLOURS = {"red": 31, "green": 32, "yellow": 33, "cyan": 36, "bold": 1, "dim": 2}
@@ -51,15 +49,10 @@ class Painted:
 Piece = str | Painted
 
 
-def show_odd(text: str) -> str:
-    """Bidirectional controls, odd spaces and broken halves as visible escapes."""
-    return ODD.sub(lambda found: ascii(found[0])[1:-1], text)
-
-
 def clean(text: str) -> str:
     """One line without control sequences; line breaks and odd characters become visible."""
     safe = ESCAPES.sub("", text.replace("\r\n", "\n"))
-    return show_odd(safe.replace("\n", "\\n"))
+    return reveal_hidden(safe.replace("\n", "\\n"))
 
 
 def cells(text: str) -> int:

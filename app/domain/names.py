@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from urllib.parse import urlsplit
 
+from app.domain.safe_text import is_safe_name
+
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", re.ASCII)
 _SCP = re.compile(r"(?:(?P<user>[A-Za-z0-9_][A-Za-z0-9._-]*)@)?(?P<host>[^@:/]+):(?P<path>[^:].*)")
-_ODD = re.compile(
-    "[\x00-\x1f\x7f-\xa0\u00ad\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]"
-)
 MAX_NAME = 80
 MAX_BRANCH = 244
 
@@ -33,7 +32,7 @@ def branch_problem(name: str) -> str | None:
         return f"A branch name has at most {MAX_BRANCH} bytes."
     if name.startswith(("-", "/", "refs/")) or name.endswith(("/", ".", ".lock")):
         return "This branch name begins or ends with something git refuses."
-    if _FORBIDDEN.search(name) or _ODD.search(name) or name in {"@", "HEAD"}:
+    if _FORBIDDEN.search(name) or not is_safe_name(name) or name in {"@", "HEAD"}:
         return "This branch name contains characters that git refuses."
     if any(part.startswith(".") or part.endswith(".lock") for part in name.split("/")):
         return "This branch name has a part that git refuses."
@@ -72,7 +71,7 @@ def project_name_problem(name: str) -> str | None:
         return "A project needs a name without spaces around it."
     if len(name) > MAX_NAME:
         return f"A project name has at most {MAX_NAME} characters."
-    if _ODD.search(name):
+    if not is_safe_name(name):
         return "A project name must not contain control or invisible characters."
     return None
 
@@ -90,7 +89,7 @@ def origin_problem(origin: str) -> str | None:
     """Why `origin` is refused: allowed are https and ssh addresses and absolute paths."""
     if not origin.strip():
         return "Give the folder or the address of a git repository."
-    if len(origin) > 2000 or _ODD.search(origin) or origin != origin.strip():
+    if len(origin) > 2000 or not is_safe_name(origin) or origin != origin.strip():
         return "This address contains characters that are not allowed."
     if origin.startswith("/"):
         return None

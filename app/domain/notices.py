@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -11,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
+from app.domain.safe_text import blank
 from app.domain.words import Cause, Status
 
 LINE, TITLE = 200, 120
@@ -135,8 +135,7 @@ def tame(text: str, longest: int = LINE) -> str:
 
     Controls and direction marks go, markup, mentions and links lose their power.
     """
-    seen = "".join(" " if unicodedata.category(one)[0] in "ZC" else one for one in text[:2000])
-    line = " ".join(seen.split()).translate(_POWERLESS)
+    line = " ".join(blank(text[:2000]).split()).translate(_POWERLESS)
     line = _ADDRESS.sub(": //", line)
     return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
 
