@@ -9,34 +9,36 @@ Row = TypeVar("Row")
 
 
 class OptimisticRows(Generic[Row]):
-    """A list in two layers: what the server said, and on it what was asked for meanwhile.
+    """A list as a person sees it: what the server said, and what was asked for and has no answer.
 
     Rows are values: they are replaced, never changed. `key_of` names a row, `order` sorts rows,
-    greatest first. Undoing a mutation takes its layer away and touches nothing else, so other
-    people's rows and other submits stay. `version` is another one after every change.
+    greatest first. `version` is another one after every change.
     """
 
     def __init__(self, key_of: Callable[[Row], str], order: Callable[[Row], Any]) -> None:
         self._key_of = key_of
         self._order = order
         self._settled: dict[str, Row] = {}
+        self._seen: dict[str, Row] = {}
         self._pending: list[OptimisticMutation[Row]] = []
         self.version = 0
 
     def load(self, rows: Iterable[Row]) -> None:
         """Replace everything the server said; what is pending stays."""
-        self._settled = {self._key_of(row): row for row in rows}
-        self.version += 1
+        before, self._settled = self._settled, {}
+        for row in rows:
+            self._settle(row)
+        self._note(before | self._settled)
 
     def put(self, row: Row) -> None:
         """Add a row, or replace the one of the same key."""
-        self._settled[self._key_of(row)] = row
-        self.version += 1
+        self._settle(row)
+        self._note([self._key_of(row)])
 
     def drop(self, key: str) -> None:
         """Take a row out, if it is there."""
         self._settled.pop(key, None)
-        self.version += 1
+        self._note([key])
 
     def get(self, key: str) -> Row | None:
         """What the server last said of a row."""
@@ -44,13 +46,11 @@ class OptimisticRows(Generic[Row]):
 
     def shown(self, key: str) -> Row | None:
         """A row as a person sees it."""
-        changing = self._changing(key)
-        return changing.row if changing and key in self._settled else self._settled.get(key)
+        return self._seen.get(key)
 
     def word_of(self, key: str) -> str:
         """The busy word of a row that is being changed (`Stopping…`), empty for all others."""
-        changing = self._changing(key)
-        return changing.word if changing else ""
+        return next((one.word for one in reversed(self._pending) if one.changes == key), "")
 
     def settled(self) -> list[Row]:
         """The server's rows alone, greatest first."""
@@ -58,14 +58,10 @@ class OptimisticRows(Generic[Row]):
 
     def visible(self) -> list[Row]:
         """What a person sees: rows asked for on top, then the server's rows, each once."""
-        settled = self.settled()
-        on_top = [
-            one.row
-            for one in reversed(self._pending)
-            if one.changes is None and not any(one.is_same(row) for row in settled)
-        ]
-        instead = {one.changes: one.row for one in self._pending}
-        return on_top + [instead.get(self._key_of(row), row) for row in settled]
+        asked = [one.key for one in reversed(self._pending) if one.is_on_top]
+        on_top = {key: self._seen[key] for key in asked if key in self._seen}
+        rest = (row for key, row in self._seen.items() if key not in on_top)
+        return [*on_top.values(), *sorted(rest, key=self._order, reverse=True)]
 
     def begin(
         self, row: Row, *, word: str = "", is_same: Callable[[Row], bool] = lambda _: False
@@ -74,10 +70,12 @@ class OptimisticRows(Generic[Row]):
 
         `is_same` recognises the real row when the feed brings it before the answer does.
         """
-        before = self._settled.get(self._key_of(row))
-        mutation = OptimisticMutation(self, row, before=before, word=word, is_same=is_same)
+        key = self._key_of(row)
+        before = self._settled.get(key)
+        mutation = OptimisticMutation(self, row, key=key, before=before, word=word, is_same=is_same)
+        mutation.is_known = any(is_same(one) for one in self._settled.values())
         self._pending.append(mutation)
-        self.version += 1
+        self._note([key])
         return mutation
 
     async def attempt(
@@ -104,25 +102,71 @@ class OptimisticRows(Generic[Row]):
             mutation.restore()
             show()
 
-    def settle(self, mutation: OptimisticMutation[Row], answer: Row | None) -> None:
+    def confirm(self, mutation: OptimisticMutation[Row], answer: Row | None) -> None:
         """End a mutation with the server's row, or with None where nothing is to be shown."""
         if mutation not in self._pending:
             return
         self._pending.remove(mutation)
-        self.version += 1
+        changed = [mutation.key]
         # The feed may have been faster and know more: its row is not set back.
         if answer is not None and self._settled.get(self._key_of(answer)) == mutation.before:
-            self.put(answer)
+            self._settle(answer)
+            changed.append(self._key_of(answer))
+        self._note(changed)
 
-    def _changing(self, key: str) -> OptimisticMutation[Row] | None:
-        return next((one for one in reversed(self._pending) if one.changes == key), None)
+    def restore(self, mutation: OptimisticMutation[Row]) -> None:
+        """Make the list from what it was before a mutation and what has happened since."""
+        if mutation not in self._pending:
+            return
+        self._pending.remove(mutation)
+        self._record([mutation.key])
+        rows: dict[str, Row | None] = {self._key_of(row): row for row in mutation.prior_state}
+        rows |= mutation.since
+        self._seen = {key: row for key, row in rows.items() if row is not None}
+
+    def _settle(self, row: Row) -> None:
+        key = self._key_of(row)
+        self._settled[key] = row
+        for one in self._pending:
+            one.is_known = one.is_known or one.key == key or one.is_same(row)
+
+    def _note(self, keys: Iterable[str]) -> None:
+        """Show these rows as they are now, and tell every mutation under way."""
+        keys = self._record(keys)
+        for key in keys:
+            row = self._seen_without(None, key)
+            if row is None:
+                self._seen.pop(key, None)
+            else:
+                self._seen[key] = row
+
+    def _record(self, keys: Iterable[str]) -> set[str]:
+        """Tell every mutation under way how these rows are but for itself.
+
+        Returns them, and with them the rows asked for: their real ones may have come.
+        """
+        changed = {*keys, *(one.key for one in self._pending if one.before is None)}
+        for one in self._pending:
+            one.since |= {key: self._seen_without(one, key) for key in changed}
+        self.version += 1
+        return changed
+
+    def _seen_without(self, left_out: OptimisticMutation[Row] | None, key: str) -> Row | None:
+        settled = self._settled.get(key)
+        for one in reversed(self._pending):
+            if one is left_out or one.key != key:
+                continue
+            if one.is_on_top or (one.before is not None and settled is not None):
+                return one.row
+        return settled
 
 
 class OptimisticMutation(Generic[Row]):
     """One thing asked for: `prior_state` is the list as it was seen before.
 
-    `before` is the row as it was, None for a new one; `word` says what is going on. Ends once,
-    by `confirm` or `restore`; ending it again does nothing.
+    `since` holds, by key, what has become of rows from then on: other submits and live changes,
+    None for a row that is gone. `before` is the row as it was, None for a new one; `word` says
+    what is going on. Ends once, by `confirm` or `restore`; ending it again does nothing.
     """
 
     def __init__(
@@ -130,22 +174,35 @@ class OptimisticMutation(Generic[Row]):
         rows: OptimisticRows[Row],
         row: Row,
         *,
+        key: str,
         before: Row | None,
         word: str,
         is_same: Callable[[Row], bool],
     ) -> None:
         self.prior_state: tuple[Row, ...] = tuple(rows.visible())
+        self.since: dict[str, Row | None] = {}
         self.row = row
+        self.key = key
         self.before = before
-        self.changes = rows._key_of(row) if before is not None else None
         self.word = word
         self.is_same = is_same
+        self.is_known = False
         self._rows = rows
+
+    @property
+    def changes(self) -> str | None:
+        """The key of the row that is being changed, None for a new row."""
+        return self.key if self.before is not None else None
+
+    @property
+    def is_on_top(self) -> bool:
+        """True for a new row whose real one has not come yet."""
+        return self.before is None and not self.is_known
 
     def confirm(self, answer: Row | None = None) -> None:
         """The server did it: its row takes the place of the one that was shown."""
-        self._rows.settle(self, answer)
+        self._rows.confirm(self, answer)
 
     def restore(self) -> None:
         """Nothing happened: the list is `prior_state` and what really came meanwhile."""
-        self._rows.settle(self, None)
+        self._rows.restore(self)

@@ -38,6 +38,25 @@ def test_a_submit_is_on_top_at_once_and_a_refusal_restores_the_list() -> None:
     assert tuple(board.rows()) == mutation.prior_state
 
 
+def test_a_restored_list_is_made_from_the_list_as_it_was_before() -> None:
+    board = board_of(run_of(3), run_of(2), run_of(1))
+    mutation = board.begin(submitting("k"))
+    board.apply(run_of(4))
+    mutation.prior_state = mutation.prior_state[:1]
+    mutation.restore()
+    assert names(board) == [run_of(4).id, run_of(3).id], "restore() did not read prior_state"
+
+
+def test_a_submit_whose_run_came_and_was_filtered_out_does_not_show_as_submitting_again() -> None:
+    board = RunBoard(RunFilters(status=(Status.QUEUED,)))
+    mutation = board.begin(submitting("k"))
+    board.apply(made_by("k", 2, Status.QUEUED))
+    board.apply(made_by("k", 2, Status.RUNNING))
+    assert names(board) == []
+    mutation.restore()
+    assert names(board) == []
+
+
 def test_what_came_meanwhile_stays_when_a_submit_is_undone() -> None:
     board = board_of(run_of(1))
     first = board.begin(submitting("k1"))
@@ -245,3 +264,100 @@ def test_a_submit_refused_at_once_leaves_no_trace(steps: list[tuple[str, int]]) 
     mutation = world.board.begin(submitting("last"))
     mutation.restore()
     assert tuple(world.board.rows()) == mutation.prior_state
+
+
+Line = tuple[str, int, str]  # key, place, value
+
+
+@dataclass
+class Layer:
+    """A change under way, as a layer over what the server said."""
+
+    key: str
+    row: Line
+    before: Line | None
+    maker: str
+    mutation: OptimisticMutation[Line]
+    is_known: bool = False
+
+
+@dataclass
+class Layers:
+    """The other way to the same list: undoing takes a layer away from what the server said."""
+
+    rows: OptimisticRows[Line] = field(
+        default_factory=lambda: OptimisticRows(lambda line: line[0], lambda line: line[1])
+    )
+    settled: dict[str, Line] = field(default_factory=dict)
+    layers: list[Layer] = field(default_factory=list)
+    count: int = 0
+
+    def do(self, step: str, pick: int) -> None:
+        self.count += 1
+        held = sorted(self.settled)
+        some = held[pick % len(held)] if held else ""
+        if step == "submit":
+            self.begin((f"s{self.count}", self.count, "asked"), f"by {self.count}")
+        elif step == "stop" and some:
+            self.begin((some, self.settled[some][1], f"stopping {self.count}"), "")
+        elif step == "foreign run":
+            self.feed((f"r{self.count}", self.count, "queued"))
+        elif step == "its run" and self.layers:
+            maker = self.layers[pick % len(self.layers)].maker
+            self.feed((f"r{self.count}", self.count, maker or "queued"))
+        elif step == "change" and some:
+            self.feed((some, self.settled[some][1], f"changed {self.count}"))
+        elif step == "gone" and some:
+            self.rows.drop(some)
+            del self.settled[some]
+        elif step == "snapshot":
+            fresh = [self.settled[key] for key in held[pick % 3 :]]
+            self.settled = {line[0]: line for line in fresh}
+            self.rows.load(fresh)
+        elif step in ("confirm", "fail") and self.layers:
+            self.end(self.layers.pop(pick % len(self.layers)), is_done=step == "confirm")
+
+    def begin(self, row: Line, maker: str) -> None:
+        mutation = self.rows.begin(row, is_same=lambda line: bool(maker) and line[2] == maker)
+        before = self.settled.get(row[0])
+        self.layers.append(Layer(row[0], row, before, maker, mutation))
+
+    def feed(self, line: Line) -> None:
+        self.settled[line[0]] = line
+        for layer in self.layers:
+            layer.is_known = layer.is_known or line[2] == layer.maker
+        self.rows.put(line)
+
+    def end(self, layer: Layer, *, is_done: bool) -> None:
+        if not is_done:
+            layer.mutation.restore()
+            return
+        answer = (layer.key.replace("s", "r"), layer.row[1], layer.maker or "stopped")
+        if self.settled.get(answer[0]) == layer.before:
+            self.settled[answer[0]] = answer
+        layer.mutation.confirm(answer)
+
+    def visible(self) -> list[Line]:
+        new = [one for one in self.layers if one.before is None and not one.is_known]
+        instead = {one.key: one.row for one in self.layers if one.before is not None}
+        shown = [instead.get(key, line) for key, line in self.settled.items()]
+        return [one.row for one in new[::-1]] + sorted(shown, key=lambda line: -line[1])
+
+
+ACTS = [
+    *("submit", "stop", "foreign run", "its run", "change", "gone", "snapshot"),
+    *("confirm", "fail", "fail"),
+]
+
+
+@given(st.lists(st.tuples(st.sampled_from(ACTS), st.integers(0, 7)), max_size=40))
+def test_prior_state_and_what_happened_since_make_the_list_that_a_layer_taken_away_would(
+    steps: list[tuple[str, int]],
+) -> None:
+    world = Layers()
+    for step, pick in steps:
+        world.do(step, pick)
+        assert world.rows.visible() == world.visible(), step
+    while world.layers:
+        world.end(world.layers.pop(), is_done=False)
+        assert world.rows.visible() == world.visible()
