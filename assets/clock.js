@@ -198,6 +198,18 @@
     next.click();
   });
 
+  // --- in a dialog the Tab key goes round, not out to the page behind it
+  document.addEventListener("keydown", (event) => {
+    const dialog = event.key === "Tab" && [...document.querySelectorAll(".q-dialog")].at(-1);
+    if (!dialog || event.target.closest?.(".q-menu")) return;
+    const stops = [...dialog.querySelectorAll("a[href],button,input,select,textarea,[tabindex]")]
+      .filter((el) => el.tabIndex >= 0 && !el.disabled && el.checkVisibility() && !el.closest("[inert]"));
+    const end = event.shiftKey ? stops[0] : stops.at(-1);
+    if (event.target !== end && stops.includes(event.target)) return;
+    event.preventDefault();
+    (event.shiftKey ? stops.at(-1) : stops[0])?.focus();
+  });
+
   // --- one key, one press: data-key="n" on a button or a link, never while somebody types
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;

@@ -11,7 +11,7 @@ from app.pages.components.markdown import format_markdown
 from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain
 from app.pages.components.tabs import chosen_tab
-from app.pages.dress import dress_issues
+from app.pages.dress import dress_issues, dress_runs
 from app.pages.frame import frame
 from app.pages.issue_panel import IssuePanel
 from app.pages.project_changes import ChangesTab
@@ -34,6 +34,7 @@ def register(door: Door) -> None:
         if entered is None:
             return
         visit, project = entered
+        dress_runs()
         with frame(visit, title="Issues", active="projects", crumbs=crumbs_of(project)):
             if project.tracker != "builtin":
                 ui.html(text(ELSEWHERE), sanitize=clean).classes("card none")
@@ -51,6 +52,7 @@ def register(door: Door) -> None:
             return
         visit, (project, issue, html) = entered
         dress_issues()
+        dress_runs()
         crumbs = [*crumbs_of(project), ("Issues", f"/projects/{project.id}/issues")]
         title = f"#{issue.number} {plain(issue.title)}"
         with frame(visit, title=title, active="projects", crumbs=crumbs) as page:

@@ -1,14 +1,16 @@
-"""New run: the form on its own page, filled from the address."""
+"""New run: the form over the page one is on, or on its own page, filled from the address."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 from nicegui import ui
 
 from app.pages.addresses import page_at
+from app.pages.components.buttons import button
+from app.pages.components.marks import testid
 from app.pages.components.markup import clean
 from app.pages.components.plain_sight import plain, plain_html
 from app.pages.dress import dress_form, dress_runs
@@ -18,9 +20,14 @@ from app.pages.run_form_view import RunFormView
 from app.pages.visit import Visit
 from app.state.door import Door
 from app.state.run_form import RunForm
-from app.state.wire import ApiProblem, BranchOut, IssueOut, ProjectOut, QuotaOut
+from app.state.wire import ApiProblem, BranchOut, IssueOut, NoAnswer, ProjectOut, QuotaOut
 
 Answer = TypeVar("Answer")
+# a plain press opens the dialog; one that asks for a tab of its own follows the link
+IN_PLACE = (
+    "(e) => { if (e.ctrlKey || e.metaKey || e.shiftKey || e.altKey) return;"
+    " e.preventDefault(); emit(); }"
+)
 
 
 def register(door: Door) -> None:
@@ -46,25 +53,86 @@ def register(door: Door) -> None:
             RunFormView(visit, form, branches, issues, lambda: visit.go(leave), is_page=True)
 
 
-async def open_run_dialog(visit: Visit, project: ProjectOut, query: Mapping[str, str]) -> None:
-    """The same form over the page one is on; each opening has a key of its own."""
-    branches, issues, quota, _ = await _ask(visit, project)
-    form = RunForm.open(project, query)
-    form.quota = quota
-    dress_runs()
-    with (
-        visit.client,
-        ui.dialog().props('aria-label="New run"') as dialog,
-        ui.element("div").classes("sheet"),
-    ):
-        ui.html(f"<h2>Run {plain_html(project.name)}</h2>", sanitize=clean).classes("stack")
-        RunFormView(visit, form, branches, issues, lambda: _close(dialog))
+class RunDialog(ui.dialog):
+    """The form in a dialog; a page has one at a time."""
+
+
+async def open_run_dialog(
+    visit: Visit, project: ProjectOut, query: Mapping[str, str] | None = None
+) -> None:
+    """The same form over the page one is on, dressed for runs; each opening has its own key."""
+    if any(isinstance(one, RunDialog) for one in visit.client.elements.values()):
+        return
+    with visit.client, RunDialog().props('aria-label="New run"') as dialog:
+        sheet = ui.element("div").classes("sheet")
     dialog.on("hide", dialog.delete)
+    try:
+        branches, issues, quota, unknown = await _ask(visit, project)
+    except NoAnswer as silence:
+        dialog.delete()
+        visit.refuse(silence)
+        return
+    if visit.client.is_deleted:
+        return
+    form = RunForm.open(project, query or {})
+    form.quota = quota
+    with sheet:
+        ui.html(f"<h2>Run {plain_html(project.name)}</h2>", sanitize=clean).classes("stack")
+        if unknown:
+            ui.html(plain_html(unknown), sanitize=clean).classes("banner wait")
+        RunFormView(visit, form, branches, issues, dialog.close)
     dialog.open()
 
 
-def _close(dialog: ui.dialog) -> None:
-    dialog.close()
+def opens_dialog(visit: Visit, link: ui.link, project_id: str) -> ui.link:
+    """Let a link to a project's form open it over the page; another tab still gets the page."""
+
+    async def open_it() -> None:
+        project = visit.board.get(project_id)
+        if project is not None:
+            await open_run_dialog(visit, project)
+
+    return link.on("click", open_it, js_handler=IN_PLACE)
+
+
+class NewRunButton:
+    """`New run` (key n): the form for the only project of `projects()`, or for a chosen one."""
+
+    def __init__(
+        self,
+        visit: Visit,
+        projects: Callable[[], Sequence[ProjectOut]],
+        *,
+        mark: str = "new-run",
+    ) -> None:
+        self._visit, self._projects = visit, projects
+        self.element = button("New run", self._press, kind="pri", mark=mark, key="n")
+        with self.element:
+            self._menu = ui.menu().classes("menu").props("no-parent-event")
+
+    async def _press(self) -> None:
+        open_to_runs = [p for p in self._projects() if can_start(p)]
+        if not open_to_runs:
+            self._visit.say("Add a project first.")
+        elif len(open_to_runs) == 1:
+            await open_run_dialog(self._visit, open_to_runs[0])
+        else:
+            self._offer(open_to_runs)
+
+    def _offer(self, projects: Sequence[ProjectOut]) -> None:
+        self._menu.clear()
+        with self._menu, ui.element("div").classes("scroll"):
+            for project in projects:
+                entry = ui.link(plain(project.name), f"/projects/{project.id}/run").classes("item")
+                testid(entry, "run-in", project=project.id)
+                entry.on("click", self._menu.close, js_handler=IN_PLACE)
+                opens_dialog(self._visit, entry, project.id)
+        self._menu.open()
+
+
+def can_start(project: ProjectOut) -> bool:
+    """True for a project that runs can be started in."""
+    return project.archived_at is None and project.state != "broken"
 
 
 async def _ask(

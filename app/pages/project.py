@@ -22,7 +22,9 @@ from app.pages.components.project_card import (
 )
 from app.pages.components.project_controls import ProjectControls
 from app.pages.components.tabs import chosen_tab
+from app.pages.dress import dress_runs
 from app.pages.frame import Page, frame
+from app.pages.new_run import can_start, opens_dialog
 from app.pages.project_changes import ChangesTab, read_change
 from app.pages.project_charts import ChartsTab
 from app.pages.project_door import enter, enter_project
@@ -88,6 +90,7 @@ def _framed(
     visit: Visit, project: ProjectOut, chosen: str
 ) -> Iterator[tuple[ProjectTabs, NextSweep]]:
     """The frame with the project's head; the chosen tab's content goes inside the `with`."""
+    dress_runs()
     crumbs = [("Projects", "/")]
     with frame(visit, title=project.name, active="projects", crumbs=crumbs) as page:
         ProjectScreen(visit, page, project)
@@ -108,9 +111,8 @@ class ProjectScreen:
         with page.beside:
             self._pill = ui.html("", sanitize=clean, tag="span")
         with page.actions:
-            self._run = link_button(
-                "New run", f"/projects/{project.id}/run", mark="new-run", key="n"
-            )
+            link = link_button("New run", f"/projects/{project.id}/run", mark="new-run", key="n")
+            self._run = opens_dialog(visit, link, project.id)
             self._controls = ProjectControls(visit, self._acts, project).classes("controls")
         self._banner = ui.html("", sanitize=clean).on("over", self._redraw)
         self._draw(project)
@@ -130,7 +132,7 @@ class ProjectScreen:
         now = self._visit.now()
         self._page.set_title(project.name)
         self._pill.set_content(status_html(project, now))
-        self._run.set_visibility(project.archived_at is None and project.state != "broken")
+        self._run.set_visibility(can_start(project))
         self._controls.show(project)
         trouble = trouble_html(self._acts.trouble(project.id), now)
         self._banner.set_content(trouble + banner_html(project, now))

@@ -9,10 +9,11 @@ from nicegui import ui
 from app.pages.addresses import page_at
 from app.pages.components.buttons import button, link_button
 from app.pages.components.countdown import at_html
-from app.pages.components.marks import testid
 from app.pages.components.markup import clean, counted, text
 from app.pages.components.project_card import ProjectCard
+from app.pages.dress import dress_runs
 from app.pages.frame import Page, frame
+from app.pages.new_run import NewRunButton
 from app.pages.visit import Visit
 from app.state.card_words import Need
 from app.state.door import Door
@@ -30,6 +31,7 @@ def register(door: Door) -> None:
     async def projects_page() -> None:
         visit = await Visit.open(door)
         quota = await visit.api.quota()
+        dress_runs()
         with frame(visit, title="Projects", active="projects", is_home=True) as page:
             ProjectsScreen(visit, page, quota)
 
@@ -122,10 +124,9 @@ class ProjectsScreen:
         with page.actions:
             self._quota = ui.html(quota_html(quota), sanitize=clean, tag="span")
             link_button("Add project", "/projects/add", mark="add-project")
-            self._new_run = button(
-                "New run", self._choose_project, kind="pri", mark="new-run-anywhere", key="n"
-            )
-        self._menu: ui.menu | None = None
+            self._new_run = NewRunButton(
+                self._visit, self._visit.board.listing, mark="new-run-anywhere"
+            ).element
 
     def _draw_strip(self) -> None:
         strip = self._visit.board.strip(self._visit.system)
@@ -146,21 +147,6 @@ class ProjectsScreen:
             + "</div>"
         )
         self._needs.set_content(needs_html(strip.needs))
-
-    def _choose_project(self) -> None:
-        open_to_runs = [p for p in self._visit.board.listing() if p.state != "broken"]
-        if not open_to_runs:
-            self._visit.say("Add a project first.")
-        elif len(open_to_runs) == 1:
-            self._visit.go(f"/projects/{open_to_runs[0].id}/run")
-        else:
-            if self._menu is not None:
-                self._menu.delete()
-            with self._new_run, ui.menu().classes("menu") as self._menu:
-                for project in open_to_runs[:CARDS_A_PAGE]:
-                    entry = ui.link(project.name, f"/projects/{project.id}/run").classes("item")
-                    testid(entry, "run-in", project=project.id)
-            self._menu.open()
 
     def _toggle_archived(self) -> None:
         self._shows_archived = not self._shows_archived

@@ -39,11 +39,11 @@ class RunFormView:
         form: RunForm,
         branches: Sequence[BranchOut],
         issues: Sequence[IssueOut],
-        cancel: Callable[[], None],
+        cancel: Callable[[], object],
         *,
         is_page: bool = False,
     ) -> None:
-        self._visit, self._form = visit, form
+        self._visit, self._form, self._is_page = visit, form, is_page
         self._branches, self._issues = branches, issues
         self._timer: ui.timer | None = None
         self._controls: dict[str, Any] = {}
@@ -71,6 +71,7 @@ class RunFormView:
         sending = form.submit(visit.api, open_submits(), owner_of(visit), visit.now)
         self._run.set_text("Starting…")
         self._run.props("aria-busy=true").disable()
+        self._box.classes("sending")
         run = await sending
         if visit.client.is_deleted:
             return
@@ -83,6 +84,7 @@ class RunFormView:
             self._tell_keeper()
             self._run.set_text("Run")
             self._run.props(remove="aria-busy")
+            self._box.classes(remove="sending")
             await self._ask_quota()
 
     def refresh(self) -> None:
@@ -233,7 +235,7 @@ class RunFormView:
             placeholder="What to do. Empty: the project's own prompt.",
             mark="task",
         )
-        field.control.props("rows=2")
+        field.control.props("rows=2" if self._is_page else "rows=2 autofocus")
         self._keep(field.control, "task")
 
     def _draw_agent(self) -> None:
@@ -253,7 +255,7 @@ class RunFormView:
             control.on("update:model-value", js_handler=PICKED[name])
         control.on_value_change(lambda change: setattr(self._form, name, change.value or empty))
 
-    def _draw_foot(self, cancel: Callable[[], None]) -> None:
+    def _draw_foot(self, cancel: Callable[[], object]) -> None:
         with ui.element("div").classes("foot"):
             self._key = ui.html(self._key_html(), sanitize=clean, tag="span")
             ui.element("span").classes("sp")

@@ -45,8 +45,7 @@ class RunHeader:
         with page.actions:
             # where there is no room it is among the facts
             self._export = ui.html("", sanitize=clean, tag="span").classes("only-wide")
-            # one press: it counts for nothing and the work is kept
-            self._stop = button("Stop", stop, kind="danger", mark="stop-run")
+            self._stop = ConfirmButton("Stop", "Stop now?", stop, kind="danger", mark="stop-run")
             self._afresh = button(
                 "Start again", lambda: retry("fresh"), kind="bare", mark="retry-fresh"
             )
@@ -71,9 +70,8 @@ class RunHeader:
         self._export.set_content(export_html(run.id, "run-export"))
         self._why.set_content(why_html(run, self._left_html(run)))
         self._stuck.show(run)
-        self._stop.set_visibility(run.phase is not Phase.DONE)
-        self._stop.set_text(word or "Stop")
-        self._stop.set_enabled(not word)
+        self._stop.element.set_visibility(run.phase is not Phase.DONE)
+        self._stop.show("" if run.phase is Phase.DONE else word)
         self._show_retry(run, word, retrying)
         self._release.element.set_visibility(is_unproved(run))
         self._release.element.set_enabled(not word)

@@ -9,12 +9,12 @@ from nicegui import ui
 from app.domain.lifecycle import LIVE, WAITING
 from app.domain.words import LABELS, Status, Trigger
 from app.pages.addresses import page_at
-from app.pages.components.buttons import link_button
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, text
 from app.pages.components.paging import pages_html
 from app.pages.components.plain_sight import plain_html
 from app.pages.frame import Page, frame, refused
+from app.pages.new_run import NewRunButton
 from app.pages.runs_list import RunsList
 from app.pages.visit import Visit
 from app.state.door import Door
@@ -77,9 +77,11 @@ class RunsScreen:
         with page.actions:
             self._chips = ui.element("div").classes("acts")
             self._draw_chips()
-            projects = self.visit.board.listing()
-            chosen = self.board.filters.project_id
-            _new_run([p for p in projects if chosen in ("", p.id)])
+            NewRunButton(self.visit, self._projects)
+
+    def _projects(self) -> list[ProjectOut]:
+        chosen = self.board.filters.project_id
+        return [project for project in self.visit.board.listing() if chosen in ("", project.id)]
 
     def _draw_chips(self) -> None:
         filters = self.board.filters
@@ -153,21 +155,6 @@ def _pick(name: str, value: str, links: str) -> None:
         ui.html(plain_html(f"{name}: {value}"), sanitize=clean, tag="span")
         with ui.menu().classes("menu"):
             ui.html(links, sanitize=clean)
-
-
-def _new_run(projects: list[ProjectOut]) -> None:
-    open_ones = [project for project in projects if project.archived_at is None]
-    if len(open_ones) == 1:
-        path = f"/projects/{open_ones[0].id}/run"
-        link_button("New run", path, kind="pri", mark="new-run", key="n")
-    elif open_ones:
-        made = link_button("New run", "#", kind="pri", mark="new-run", key="n")
-        with made, ui.menu().classes("menu"):
-            links = "".join(
-                f'<a class="item" href="/projects/{text(p.id)}/run">{plain_html(p.name)}</a>'
-                for p in open_ones
-            )
-            ui.html(f'<div class="scroll">{links}</div>', sanitize=clean)
 
 
 def _status_word(chosen: tuple[Status, ...]) -> str:

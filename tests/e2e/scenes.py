@@ -110,6 +110,14 @@ def widest(page: Page, room: int) -> list[str]:
     )
 
 
+def stop_here(page: Page) -> None:
+    """Stop the run whose page is open, and say yes to the question."""
+    stop = page.get_by_test_id("stop-run")
+    stop.click()
+    expect(stop).to_have_text("Stop now?")
+    stop.click()
+
+
 def wait_for_run_page(page: Page) -> str:
     """Wait for the page of a run to be there; the run's id."""
     page.wait_for_url("**/runs/run_*")

@@ -102,9 +102,9 @@ def picture(page: Page, name: str) -> None:
     page.screenshot(path=SCREENS / f"{name}.png", full_page=True, animations="disabled")
 
 
-def grave_findings(page: Page) -> list[str]:
-    """What axe-core calls serious or critical on the page as it is now."""
-    found = Axe().run(page).response["violations"]
+def grave_findings(page: Page, within: str | None = None) -> list[str]:
+    """What axe-core calls serious or critical on the page as it is now, or in a part of it."""
+    found = Axe().run(page, context=within).response["violations"]
     return [
         f"{one['id']}: {node['html'][:200]} {node['failureSummary']}"
         for one in found

@@ -16,6 +16,7 @@ from tests.e2e.scenes import (
     Puppet,
     add_project,
     start_run,
+    stop_here,
     wait_for_run_page,
     wait_until,
     wait_until_released,
@@ -39,7 +40,7 @@ def settings(programs: Path) -> dict[str, str]:
     return {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "ANTHROPIC_API_KEY": "one"}
 
 
-def test_a_running_run_is_stopped_with_one_press_and_its_list_says_so(
+def test_stop_asks_on_the_run_page_as_it_does_in_the_list_and_escape_takes_it_back(
     signed_in: Page, server: RunyardServer, tmp_path: Path
 ) -> None:
     page, puppet = signed_in, Puppet(tmp_path / "agent")
@@ -49,6 +50,14 @@ def test_a_running_run_is_stopped_with_one_press_and_its_list_says_so(
     expect(page.get_by_test_id("run-log")).to_contain_text("ready")
     stop = page.get_by_test_id("stop-run")
     stop.click()
+    expect(stop).to_have_text("Stop now?")
+    puppet.tell("say still here")
+    expect(page.get_by_test_id("run-log")).to_contain_text("still here")
+    expect(stop).to_have_text("Stop now?")
+    page.keyboard.press("Escape")
+    expect(stop).to_have_text("Stop")
+    assert wait_until(server, run_id, status="running")
+    stop_here(page)
     expect(page.get_by_test_id("run-status")).to_contain_text("Stopped")
     expect(stop).to_be_hidden()
     expect(page.get_by_test_id("pr-card")).to_contain_text("Run did not complete — no PR created")
@@ -230,8 +239,8 @@ def test_a_run_is_started_with_the_keyboard_alone(
     expect(entry).to_be_visible()
     tab_to(page, entry)
     keys.press("Enter")
-    page.wait_for_url(f"**/projects/{project}/run")
     expect(page.get_by_test_id("run-submit")).to_be_visible()
+    expect(page.get_by_test_id("task")).to_be_focused()
     deep = page.get_by_role("radio", name="deep")
     tab_to(page, page.get_by_role("radio", name="standard"))
     keys.press("ArrowRight")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.scenes import add_project, start_run, wait_for_run_page
+from tests.e2e.scenes import add_project, start_run, stop_here, wait_for_run_page
 from tests.e2e.submits import (
     START,
     FaultFile,
@@ -181,13 +181,13 @@ def test_a_stop_that_gets_no_answer_is_taken_back_with_its_id(
     expect(page.get_by_test_id("run-status")).to_contain_text("Running")
     faults.set({"POST /api/v1/runs/.*/stop": {"drop": "request", "delay_seconds": 1.0, "times": 1}})
     stop = page.get_by_test_id("stop-run")
-    stop.click()
+    stop_here(page)
     expect(stop).to_have_text("Stopping…")
     expect(stop).to_be_disabled()
     note = page.get_by_role("status").filter(has_text="The server did not answer.")
     expect(note.get_by_test_id("correlation-chip")).to_be_visible()
     expect(stop).to_have_text("Stop")
     expect(page.get_by_test_id("run-status")).to_contain_text("Running")
-    stop.click()
+    stop_here(page)
     expect(page.get_by_test_id("run-status")).to_contain_text("Stopped")
     expect(stop).to_be_hidden()

@@ -73,9 +73,9 @@ def test_the_keyboard_alone_fills_the_form_and_starts_the_run(
     page.get_by_test_id("new-run").wait_for()
     keys = page.keyboard
     keys.press("n")
-    page.wait_for_url("**/run")
-    picker = page.get_by_test_id("branch-picker")
-    picker.wait_for()
+    dialog = page.get_by_role("dialog", name="New run")
+    picker = dialog.get_by_test_id("branch-picker")
+    expect(dialog.get_by_test_id("task")).to_be_focused()
     for _ in range(40):
         if picker.evaluate("(e) => e === document.activeElement"):
             break

@@ -1,4 +1,4 @@
-"""A run's page while it is open: what it announces, a silent agent, and one press of Stop."""
+"""A run's page while it is open: what it announces, a silent agent, and Stop."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.e2e.scenes import Puppet, add_project, start_run, wait_until_released
+from tests.e2e.scenes import Puppet, add_project, start_run, stop_here, wait_until_released
 from tests.e2e.submits import grave_findings, picture
 from tests.servers import RunyardServer
 
@@ -20,7 +20,7 @@ ANNOUNCED = """() => {
 }"""
 
 
-def test_a_silent_agent_is_told_apart_from_a_lost_link_and_stop_takes_one_press(
+def test_a_silent_agent_is_told_apart_from_a_lost_link_and_then_stopped(
     signed_in: Page, server: RunyardServer, tmp_path: Path
 ) -> None:
     page, puppet = signed_in, Puppet(tmp_path / "agent")
@@ -46,7 +46,7 @@ def test_a_silent_agent_is_told_apart_from_a_lost_link_and_stop_takes_one_press(
     expect(page.get_by_test_id("run-log")).to_contain_text("here again")
     expect(quiet.locator(".quiet")).to_be_hidden()
 
-    page.get_by_test_id("stop-run").click()
+    stop_here(page)
     expect(page.get_by_test_id("run-status")).to_contain_text("Stopped")
     expect(badge).to_contain_text("Synced at")
     expect(page.get_by_test_id("stop-run")).to_be_hidden()

@@ -8,7 +8,13 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import Consoles
-from tests.e2e.scenes import Puppet, add_project, wait_for_run_page, wait_until_released
+from tests.e2e.scenes import (
+    Puppet,
+    add_project,
+    stop_here,
+    wait_for_run_page,
+    wait_until_released,
+)
 from tests.e2e.submits import key_of, open_form, picture, runs_of
 from tests.servers import RunyardServer
 
@@ -61,7 +67,7 @@ def test_a_restarted_server_finds_the_form_as_it_was_left_with_its_key(
         order = {"project_id": project, "task": "something else"}
         answer = client.post("/runs", json=order, headers={"x-idempotency-key": key})
         assert answer.json()["run_id"] == run_id, "the run was not made with the form's key"
-    page.get_by_test_id("stop-run").click()
+    stop_here(page)
     wait_until_released(server, run_id)
     page.go_back()
     expect(page.get_by_test_id("task")).to_have_value("")
@@ -90,7 +96,7 @@ def test_a_form_out_of_reach_keeps_what_is_typed_and_sends_it_when_it_is_back(
     run_id = wait_for_run_page(page)
     (run,) = runs_of(server, project)
     assert (run["id"], run["task"]) == (run_id, "Typed in a tunnel")
-    page.get_by_test_id("stop-run").click()
+    stop_here(page)
     wait_until_released(server, run_id)
 
 

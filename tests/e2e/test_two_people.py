@@ -9,7 +9,14 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import OpenPage
-from tests.e2e.scenes import Puppet, add_project, card, wait_for_run_page, wait_until_released
+from tests.e2e.scenes import (
+    Puppet,
+    add_project,
+    card,
+    stop_here,
+    wait_for_run_page,
+    wait_until_released,
+)
 from tests.servers import RunyardServer
 
 GOAL_MS = 500
@@ -103,7 +110,7 @@ def test_a_run_started_by_one_shows_on_the_others_card_and_leaves_its_menu_open(
     expect(ann.get_by_test_id("run-log")).to_contain_text("ready")
     ann.evaluate(NOTE_WORDS, ["[data-testid=run-status]", "Stopped"])
     bob.evaluate(NOTE_PRESSES)
-    bob.get_by_test_id("stop-run").click()
+    stop_here(bob)
     check_delay(bob, ann, record_property)
     wait_until_released(server, run_id)
 

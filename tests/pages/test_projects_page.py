@@ -256,13 +256,15 @@ def _sees(user: User, marker: str) -> bool:
         return False
 
 
-async def test_new_run_goes_straight_to_the_only_project(
+async def test_new_run_opens_the_form_of_the_only_project_over_the_page(
     house: House, user: User, tmp_path: Path
 ) -> None:
     project = await add(house, user, tmp_path, "shop")
     await user.open("/")
     user.find(marker="new-run-anywhere").click()
-    await until(lambda: user.back_history[-1] == f"/projects/{project.id}/run")
+    await user.should_see(f"Run {project.name}")
+    await user.should_see(marker="run-submit")
+    assert user.back_history[-1] == "/"
 
 
 async def test_new_run_asks_which_project_where_there_are_several(

@@ -34,6 +34,9 @@ async def test_a_run_is_followed_from_its_start_to_its_stop(
     assert "2:00:00" in html_of(user)
     assert "The pull request opens when the agent is done." in html_of(user)
     user.find(marker="stop-run").click()
+    await user.should_see("Stop now?")
+    assert (await house.api_of(user).run(run.id)).status == "running"
+    user.find(marker="stop-run").click()
     await until(lambda: "Stopped · " in html_of(user))
     await until(lambda: "Synced at" in html_of(user))
     await user.should_not_see(marker="stop-run")

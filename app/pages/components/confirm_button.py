@@ -41,6 +41,18 @@ class ConfirmButton:
         self.element.set_text(self._words)
         self.element.classes(remove="armed")
 
+    def show(self, busy: str) -> None:
+        """Say what is going on, and take no press meanwhile; without words it can be pressed.
+
+        A button that is armed stays so: what the page hears meanwhile is no answer to it.
+        """
+        if busy:
+            self.disarm()
+            self.element.set_text(busy)
+        elif not self.is_armed:
+            self.element.set_text(self._words)
+        self.element.set_enabled(not busy)
+
     async def _press(self) -> None:
         if self._timer is None:
             with self.element:
