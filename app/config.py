@@ -22,6 +22,7 @@ from pydantic_settings import (
 from app.domain.notices import Kind, mask_receiver
 from app.domain.timetable import parse_hours, parse_time
 
+_LOCAL_NAME = re.compile(r"127\.0\.0\.1|\[::1\]|(?:[a-z0-9](?:[a-z0-9-]{0,62})\.)?localhost")
 _POSTGRESQL = ("postgresql://", "postgres://")
 
 
@@ -59,6 +60,7 @@ class Settings(BaseSettings):
     redis_url: str | None = None
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=1, le=65535)
+    page_host: str | None = None
     environment: str = "local"
     run_quota: int = Field(default=20, ge=1)
     run_window: int = Field(default=3600, ge=1)
@@ -101,6 +103,13 @@ class Settings(BaseSettings):
         elif url and not url.startswith("sqlite:"):
             raise ValueError("begin with sqlite:/// or postgresql://")
         return url or None
+
+    @field_validator("page_host")
+    @classmethod
+    def _is_name_of_this_machine(cls, name: str | None) -> str | None:
+        if name and not _LOCAL_NAME.fullmatch(name):
+            raise ValueError("write 127.0.0.1, localhost, [::1] or a name below .localhost")
+        return name or None
 
     @field_validator("redis_url")
     @classmethod

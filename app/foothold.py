@@ -6,12 +6,17 @@ import fcntl
 import ipaddress
 import json
 import os
+import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from app.config import Settings
+
+# where a browser looks for what is below .localhost
+BROWSERS_OWN = ("127.0.0.1", "localhost", "::1")
+_PAGE_NAME = re.compile(r"[0-9a-f]{12}\.localhost")
 
 
 class CannotStart(Exception):
@@ -22,6 +27,34 @@ def address_of(settings: Settings) -> str:
     """The origin under which this server is reached."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"http://{host}:{settings.port}"
+
+
+def page_address_of(settings: Settings) -> str:
+    """The origin of the pages."""
+    return f"http://{page_name_of(settings)}:{settings.port}"
+
+
+def page_name_of(settings: Settings) -> str:
+    """The host name of the pages, which nothing else on this machine has.
+
+    Browsers find every name below `.localhost` on this machine by themselves; those that do not
+    have RUNYARD_PAGE_HOST. The name is kept in the data folder, since cookies are bound to it.
+    """
+    if settings.page_host:
+        return settings.page_host
+    if settings.host not in BROWSERS_OWN:
+        return address_of(settings).removeprefix("http://").rpartition(":")[0]
+    file = settings.data_root / "page-host"
+    with suppress(FileNotFoundError):
+        kept = file.read_text().strip()
+        if _PAGE_NAME.fullmatch(kept):
+            return kept
+    name = f"{os.urandom(6).hex()}.localhost"
+    draft = file.with_name(f".{file.name}.{os.urandom(4).hex()}")
+    draft.touch(0o600)
+    draft.write_text(name + "\n")
+    os.replace(draft, file)
+    return name
 
 
 def prepare_folders(settings: Settings) -> None:
@@ -85,10 +118,11 @@ def listening_socket(settings: Settings) -> socket.socket:
 
 
 @contextmanager
-def known_address(settings: Settings) -> Iterator[None]:
+def known_address(settings: Settings, page_url: str) -> Iterator[None]:
     """Say in the data folder which server this is, for the command line and for a second one."""
     file = settings.data_root / "server.json"
-    file.write_text(json.dumps({"pid": os.getpid(), "url": address_of(settings)}))
+    known = {"pid": os.getpid(), "url": address_of(settings), "page_url": page_url}
+    file.write_text(json.dumps(known))
     try:
         yield
     finally:

@@ -38,6 +38,8 @@ from app.foothold import (
     known_address,
     listening_socket,
     only_server,
+    page_address_of,
+    page_name_of,
     prepare_folders,
     refuse_open_bind,
 )
@@ -110,6 +112,7 @@ def build_gate(plane: ControlPlane, live: LiveStream | None = None) -> Gate:
         accounts=services.accounts,
         port=port,
         now=services.clock,
+        page_name=page_name_of(plane.settings),
         allowed_hosts={address.removeprefix("http://")},
     )
     register_pages(Door(live, gate, port, faults_of(os.environ)))
@@ -127,8 +130,7 @@ def build_gate(plane: ControlPlane, live: LiveStream | None = None) -> Gate:
     )
     core.app.add_exception_handler(404, problems.no_such_page)
     # socket.io would answer any origin; the gate refuses them first, this is the second bolt
-    names = ("127.0.0.1", "localhost", "[::1]")
-    core.sio.eio.cors_allowed_origins = [address, *(f"http://{name}:{port}" for name in names)]
+    core.sio.eio.cors_allowed_origins = lambda origin, _: gate.names.is_page_origin(origin)
     return gate
 
 
@@ -205,7 +207,7 @@ def _serve(settings: Settings, given: dict[str, Any], *, in_window: bool, in_bro
         end_on_signals()
         with (
             _running_plane(settings, given) as plane,
-            known_address(settings),
+            known_address(settings, page_address_of(settings)),
             _page_opener(plane, in_window=in_window, in_browser=in_browser) as open_page,
         ):
             live = LiveStream(plane.services)
@@ -246,6 +248,7 @@ def _page_opener(
     if not in_window:
         yield lambda: in_browser and webbrowser.open(make_link())
         return
+    make_link = partial(_login_link, plane, page_address_of(plane.settings))
     window = Window(plane.settings.data_root, make_link, in_browser=in_browser, closed=_GOES_ON)
     try:
         yield window.open
@@ -253,9 +256,9 @@ def _page_opener(
         window.close()
 
 
-def _login_link(plane: ControlPlane) -> str:
+def _login_link(plane: ControlPlane, address: str | None = None) -> str:
     token = plane.services.accounts.make_link_token(plane.clock())
-    return f"{address_of(plane.settings)}/login?token={token}"
+    return f"{address or address_of(plane.settings)}/login?token={token}"
 
 
 def _prepare(settings: Settings, given: dict[str, Any]) -> ControlPlane:

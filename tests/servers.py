@@ -62,6 +62,18 @@ class RunyardServer:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def page_host(self) -> str:
+        """The Host of its pages; browsers that ask at `url` are sent there."""
+        if "RUNYARD_PAGE_HOST" in self.settings:
+            return f"{self.settings['RUNYARD_PAGE_HOST']}:{self.port}"
+        return f"{(self.data_dir / 'page-host').read_text().strip()}:{self.port}"
+
+    @property
+    def page_url(self) -> str:
+        """The origin of its pages."""
+        return f"http://{self.page_host}"
+
+    @property
     def token(self) -> str:
         """The local operator's token."""
         return (self.data_dir / "token").read_text().strip()
@@ -103,6 +115,15 @@ class RunyardServer:
             trust_env=False,
             # reading the certificates takes longer than a call, and plain http never looks at them
             verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+        )
+
+    def visitor(self, **headers: str) -> httpx.Client:
+        """A program that comes as a browser does; by itself it would not find the pages' name."""
+        return httpx.Client(
+            base_url=self.url,
+            headers={"Host": self.page_host, **headers},
+            timeout=WAIT_SECONDS,
+            trust_env=False,
         )
 
     def new_link(self) -> str:

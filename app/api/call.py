@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 READ_METHODS = frozenset({"GET", "HEAD"})
-OPEN_PATHS = frozenset({"/healthz", "/readyz", "/login"})
+SIGN_IN_PATH = "/login"
+OPEN_PATHS = frozenset({"/healthz", "/readyz", SIGN_IN_PATH})
 OPEN_FOLDER = "/assets/"
 OWN_SITE = frozenset({"", "none", "same-origin"})
 MAX_BODY = 1024 * 1024
@@ -36,6 +36,7 @@ class Call:
     method: str
     path: str
     raw_path: bytes
+    query: bytes
     scheme: str
     headers: dict[bytes, str]
 
@@ -53,6 +54,7 @@ class Call:
             method=scope.get("method", "GET"),
             path=scope["path"],
             raw_path=scope.get("raw_path") or b"",
+            query=scope.get("query_string") or b"",
             scheme="https" if scope.get("scheme") in ("https", "wss") else "http",
             headers=heard,
         )
@@ -66,6 +68,12 @@ class Call:
     def own_origin(self) -> str:
         """The origin a page of this very address would have."""
         return f"{self.scheme}://{self.host}"
+
+    @property
+    def target(self) -> str:
+        """What was asked for, path and query, as it was written."""
+        path = self.raw_path.decode("latin-1") or self.path
+        return f"{path}?{self.query.decode('latin-1')}" if self.query else path
 
     @property
     def correlation_id(self) -> str | None:
@@ -87,10 +95,6 @@ class Call:
             if key.strip() == name:
                 found = value.strip()
         return found
-
-    def asks_for(self, hosts: Collection[str]) -> bool:
-        """True where exactly one Host is named, and it is one of `hosts` (name and port)."""
-        return self.host in hosts
 
     @property
     def is_odd(self) -> bool:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection
 from datetime import datetime
+from functools import lru_cache
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api import plain_pages
-from app.api.call import OPEN_FOLDER, Call
+from app.api.call import OPEN_FOLDER, READ_METHODS, SIGN_IN_PATH, Call
 from app.api.client import ApiProblem
 from app.api.exchange import SIGNED_OUT, Exchange, Headers, WatchedSocket
+from app.api.host_names import LOOPBACK_NAMES, HostNames
 from app.api.problems import answer_for, answer_to, fault_answer, is_silence
 from app.errors import Forbidden, NotSignedIn, Refusal, StoreUnavailable
 from app.logs import correlation, new_correlation_id
@@ -82,8 +84,9 @@ def visitor_of(request: Request) -> Visitor:
 class Gate:
     """The outermost ASGI application: host, path, sign-in, origin, size, headers, faults.
 
-    `port` is the port people ask for; `allowed_hosts` are further Host values, each with its
-    port where browsers send one. Everything is closed but what `Call.is_open` names.
+    `port` is the port people ask for, `page_name` the host name of the pages: only there is a
+    cookie believed, and browsers are sent on to it. `allowed_hosts` are further Host values, each
+    with its port where browsers send one. Everything is closed but what `Call.is_open` names.
     """
 
     def __init__(
@@ -93,21 +96,14 @@ class Gate:
         accounts: Accounts,
         port: int,
         now: Callable[[], datetime],
+        page_name: str = LOOPBACK_NAMES[0],
         allowed_hosts: Collection[str] = (),
     ) -> None:
         self._app = app
         self._accounts = accounts
         self._now = now
         self._cookie = cookie_name(port)
-        own = [f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")]
-        bare = ["127.0.0.1", "localhost", "[::1]"] if port == 80 else []
-        self._hosts = frozenset([*own, *bare, *allowed_hosts])
-        self._bare_shield = _shield_for("")
-        self._shields = {
-            origin: _shield_for(origin)
-            for host in self._hosts
-            for origin in (f"http://{host}", f"https://{host}")
-        }
+        self.names = HostNames(page_name, port=port, further=allowed_hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request or websocket pass, or refuse it."""
@@ -118,22 +114,43 @@ class Gate:
         mark = correlation.set(call.correlation_id or new_correlation_id())
         cap = call.body_cap if call.has_body else None
         exchange = Exchange(receive, send, headers=self._headers_for(call), body_cap=cap)
+        answer = self._serve_socket if call.is_socket else self._serve
         try:
-            visitor = await self._admit(call)
+            if self._is_sent_on(call):
+                answer = self._send_on
+            else:
+                scope["state"] = {**scope.get("state", {}), "visitor": await self._admit(call)}
         except Refusal as refusal:
             await _refuse(scope, call, exchange, refusal)
         else:
-            scope["state"] = {**scope.get("state", {}), "visitor": visitor}
-            await (self._serve_socket if call.is_socket else self._serve)(scope, call, exchange)
+            await answer(scope, call, exchange)
         # not after an exception: the server's own line about it has the id, too
         correlation.reset(mark)
 
-    async def _admit(self, call: Call) -> Visitor | None:
-        """Who may pass, None on an open path. Raises a refusal."""
-        if not call.asks_for(self._hosts):
+    def _is_sent_on(self, call: Call) -> bool:
+        """True for a browser that asks for a page where pages are not. Raises a refusal."""
+        is_known = self.names.has(call.host)
+        asks_for_page = call.wants_page and (not call.is_open or call.path == SIGN_IN_PATH)
+        is_sent_on = (
+            self.names.leads_to_pages(call.host)
+            and (asks_for_page or (is_known and call.path == SIGN_IN_PATH))
+            and not call.is_socket
+            and call.method in READ_METHODS
+            and not (call.is_foreign or call.bearer)
+        )
+        if not (is_known or is_sent_on):
             raise UnknownHost
         if call.is_odd:
             raise OddPath
+        return is_sent_on
+
+    async def _send_on(self, scope: Scope, call: Call, exchange: Exchange) -> None:
+        place = f"{call.scheme}://{self.names.page_host(call.host)}{call.target}"
+        answer = RedirectResponse(place, status_code=303)
+        await answer(scope, exchange.receive, exchange.answer)
+
+    async def _admit(self, call: Call) -> Visitor | None:
+        """Who may pass, None on an open path. Raises a refusal."""
         visitor = None if call.is_open else await self._visitor(call)
         if visitor is None and not call.is_open:
             raise NotSignedIn
@@ -144,7 +161,8 @@ class Gate:
         return visitor
 
     async def _visitor(self, call: Call) -> Visitor | None:
-        cookie = call.cookie(self._cookie)
+        # at another name, whatever else listens there has the cookie, too
+        cookie = call.cookie(self._cookie) if self.names.is_of_pages(call.host) else None
         bearer = None if call.is_socket else call.bearer
         if cookie is None and bearer is None:
             return None
@@ -182,7 +200,7 @@ class Gate:
     def _headers_for(self, call: Call) -> Headers:
         headers = [
             (b"x-correlation-id", correlation.get().encode()),
-            *self._shields.get(call.own_origin, self._bare_shield),
+            *_shield_for(call.own_origin if self.names.has(call.host) else ""),
         ]
         if not call.path.startswith((OPEN_FOLDER, "/_nicegui/")):
             headers.append(_NO_STORE)
@@ -194,6 +212,7 @@ def _needs_own_page(call: Call, visitor: Visitor | None) -> bool:
     return call.is_socket or (is_browser and call.changes_state)
 
 
+@lru_cache(maxsize=64)
 def _shield_for(origin: str) -> Headers:
     socket = f" ws{origin.removeprefix('http')}" if origin else ""
     policy = _POLICY.format(socket=socket)

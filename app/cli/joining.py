@@ -7,6 +7,7 @@ import os
 import select
 import threading
 from pathlib import Path
+from typing import Any
 
 from app.cli.connection import Server, Unreachable, connect, data_folder
 from app.cli.terminal import out
@@ -33,7 +34,7 @@ def _stay(folder: Path, server: Server, pid: int, *, in_browser: bool) -> None:
     has_ended = threading.Event()
     window = Window(
         folder,
-        lambda: str(server.post("/login-links")["url"]),
+        lambda: _link_to_pages(folder, server),
         in_browser=in_browser,
         closed=f"The window is closed; Runyard goes on at {server.url}.",
     )
@@ -53,6 +54,12 @@ def _stay(folder: Path, server: Server, pid: int, *, in_browser: bool) -> None:
         out().say(SERVER_ENDED)
 
 
+def _link_to_pages(folder: Path, server: Server) -> str:
+    # a window shows one origin only: not even the way from 127.0.0.1 to the pages' own name
+    link = str(server.post("/login-links")["url"])
+    return _known(folder).get("page_url", server.url) + link.removeprefix(server.url)
+
+
 def _wait_for_end(pid: int) -> None:
     try:
         process = os.pidfd_open(pid)
@@ -66,6 +73,14 @@ def _wait_for_end(pid: int) -> None:
 
 def _pid_of_server(folder: Path) -> int | None:
     try:
-        return int(json.loads((folder / "server.json").read_text())["pid"])
-    except (OSError, ValueError, TypeError, KeyError):
+        return int(_known(folder)["pid"])
+    except (ValueError, TypeError, KeyError):
         return None
+
+
+def _known(folder: Path) -> dict[str, Any]:
+    try:
+        known = json.loads((folder / "server.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}

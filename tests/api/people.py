@@ -56,8 +56,8 @@ class Person:
 
 @contextmanager
 def person(shop: Workshop) -> Iterator[Person]:
-    own = {"Origin": shop.server.url, "Sec-Fetch-Site": "same-origin"}
-    with httpx.Client(base_url=shop.server.url, trust_env=False, timeout=20) as browser:
+    own = {"Origin": shop.server.page_url, "Sec-Fetch-Site": "same-origin"}
+    with shop.server.visitor() as browser:
         assert browser.get(shop.server.new_link()).status_code == 303
         browser.headers.update({**PAGE, **own})
         yield Person(shop, browser)

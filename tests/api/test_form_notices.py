@@ -31,7 +31,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
 
 
 def test_it_goes_back_to_where_it_came_from(ann: Person, project: str, shop: Workshop) -> None:
-    came = {"Referer": f"{shop.server.url}/plain?notice=old&x=1"}
+    came = {"Referer": f"{shop.server.page_url}/plain?notice=old&x=1"}
     answer = ann.send(f"reset/{project}", came)
     assert answer.headers["location"] == "/plain?x=1&notice=was_reset"
     answer = ann.send(f"reset/{project}", came, next="/runs?status=died")

@@ -47,7 +47,7 @@ async def test_the_cookie_is_for_this_port_and_out_of_reach_of_scripts(door: Doo
 async def test_on_https_the_cookie_is_secure(door: Door) -> None:
     token = door.accounts.make_link_token(door.clock())
     async with door.caller() as caller:
-        answer = await caller.get(f"https://127.0.0.1:{door.port}/login?token={token}")
+        answer = await caller.get(f"{door.address.replace('http', 'https')}/login?token={token}")
     assert "; secure" in answer.headers["set-cookie"].lower()
 
 

@@ -17,8 +17,8 @@ FORM = "application/x-www-form-urlencoded"
 @contextmanager
 def browser(shop: Workshop, **headers: str) -> Iterator[httpx.Client]:
     """A signed-in browser that sends these headers; by default those of a page of ours."""
-    own = {"Origin": shop.server.url, "Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
-    with httpx.Client(base_url=shop.server.url, trust_env=False, timeout=20) as caller:
+    own = {"Origin": shop.server.page_url, "Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
+    with shop.server.visitor() as caller:
         assert caller.get(shop.server.new_link()).status_code == 303
         caller.headers.update(own | {name.replace("_", "-"): v for name, v in headers.items()})
         yield caller
@@ -26,7 +26,7 @@ def browser(shop: Workshop, **headers: str) -> Iterator[httpx.Client]:
 
 def secret_of(caller: httpx.Client) -> str:
     """The secret of the browser's own session."""
-    page = caller.get("/plain", headers={"Origin": str(caller.base_url).rstrip("/")}).text
+    page = caller.get("/plain", headers={"Origin": f"http://{caller.headers['Host']}"}).text
     found = re.search(r'name="csrf" value="([^"]+)"', page)
     assert found is not None
     return found[1]

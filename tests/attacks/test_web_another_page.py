@@ -7,14 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.attacks.web_doors import Door, build_door
+from tests.attacks.web_doors import PAGE_NAME, Door, build_door
 
+OWN = f"http://{PAGE_NAME}:8080"
 FOREIGN_ORIGINS = [
     "http://evil.example",
     "null",
     "",
     "http://127.0.0.1:3000",
     "http://127.0.0.1",
+    "http://127.0.0.1:8080",
+    f"http://{PAGE_NAME}",
+    f"http://{PAGE_NAME}:8081",
+    f"https://{PAGE_NAME}:8080",
     "http://localhost:8080",
     "https://127.0.0.1:8080",
     "http://127.0.0.1:8080.evil.example",
@@ -65,9 +70,9 @@ async def test_a03_the_browsers_word_on_the_site_wins_over_the_origin(
 @pytest.mark.parametrize(
     "headers",
     [
-        {"origin": "http://127.0.0.1:8080"},
+        {"origin": OWN},
         {"sec_fetch_site": "same-origin"},
-        {"origin": "http://127.0.0.1:8080", "sec_fetch_site": "same-origin"},
+        {"origin": OWN, "sec_fetch_site": "same-origin"},
         # a plain form of a page that was sent with `Referrer-Policy: no-referrer`
         {"origin": "null", "sec_fetch_site": "same-origin"},
     ],
@@ -128,7 +133,7 @@ async def test_a03_the_token_needs_no_page_but_a_foreign_page_is_refused(door: D
     assert door.changes == ["script"]
 
 
-@pytest.mark.parametrize("origin", [*FOREIGN_ORIGINS, "http://127.0.0.1:8080"])
+@pytest.mark.parametrize("origin", [*FOREIGN_ORIGINS, OWN])
 async def test_a04_no_answer_allows_another_page_to_read_it(door: Door, origin: str) -> None:
     asked = {"access_control_request_method": "POST", "origin": origin}
     async with door.caller(cookie=door.sign_in(), **asked) as caller:
@@ -152,7 +157,7 @@ async def test_a14_no_answer_can_be_framed_or_taken_for_something_else(
         given = (await caller.get(path)).headers
     policy = given["content-security-policy"]
     assert "frame-ancestors 'none'" in policy
-    assert f"connect-src 'self' ws://127.0.0.1:{door.port};" in policy
+    assert f"connect-src 'self' ws://{PAGE_NAME}:{door.port};" in policy
     assert given["x-frame-options"] == "DENY"
     assert given["x-content-type-options"] == "nosniff"
     assert given["referrer-policy"] == "no-referrer"

@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.attacks.web_doors import Door, listening, raw_answer
+from tests.attacks.web_doors import PAGE_NAME, Door, listening, raw_answer
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,9 @@ def with_token(door: Door, host: str | None = None) -> list[str]:
     return [f"Host: {name}", f"Authorization: Bearer {door.token}"]
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:{port}", "localhost:{port}", "[::1]:{port}"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:{port}", "localhost:{port}", "[::1]:{port}", PAGE_NAME, f"{PAGE_NAME}:9000"]
+)
 def test_a01_our_own_addresses_are_answered(door: Door, host: str) -> None:
     assert ask(door, "/api/v1/me", *with_token(door, host.format(port=door.port)))[0] == 200
 
@@ -60,6 +62,11 @@ def test_a01_our_own_addresses_are_answered(door: Door, host: str) -> None:
         "127.0.0.1:{port}/?x=",
         "127.0.0.1:{port}, evil.example",
         "a/?x=",
+        "ba9876543210.localhost:{port}",
+        f"x.{PAGE_NAME}:{{port}}",
+        f"{PAGE_NAME}.:{{port}}",
+        f"{PAGE_NAME}:0",
+        f"{PAGE_NAME}:{{port}}@evil.example",
     ],
 )
 @pytest.mark.parametrize("target", ["/healthz", "/api/v1/me", "/login?token=x"])
@@ -143,17 +150,17 @@ def test_a09_an_open_path_elsewhere_in_the_address_opens_nothing(door: Door, pat
 # --- websockets --------------------------------------------------------------------------------
 
 
-def live(door: Door) -> str:
-    return f"ws://127.0.0.1:{door.port}/_nicegui_ws/live"
-
-
-async def is_refused(door: Door, headers: dict[str, str], name: str = "127.0.0.1") -> bool:
-    """True where the handshake is answered 403."""
+def link(door: Door, headers: dict[str, str], name: str = PAGE_NAME) -> connect:
+    """A websocket to the door under any name."""
     address = f"ws://{name}:{door.port}/_nicegui_ws/live"
+    where = {"host": "127.0.0.1", "port": door.port, "proxy": None}
+    return connect(address, additional_headers=headers, **where)
+
+
+async def is_refused(door: Door, headers: dict[str, str], name: str = PAGE_NAME) -> bool:
+    """True where the handshake is answered 403."""
     try:
-        async with connect(
-            address, host="127.0.0.1", port=door.port, additional_headers=headers, proxy=None
-        ):
+        async with link(door, headers, name):
             return False
     except InvalidStatus as refusal:
         return refusal.response.status_code == 403
@@ -161,7 +168,7 @@ async def is_refused(door: Door, headers: dict[str, str], name: str = "127.0.0.1
 
 async def test_a02_our_own_page_gets_its_websocket(door: Door) -> None:
     headers = {"Cookie": door.sign_in(), "Origin": door.address}
-    async with connect(live(door), additional_headers=headers, proxy=None) as line:
+    async with link(door, headers) as line:
         assert line.response is not None
         assert line.response.headers["x-correlation-id"]
         await line.send("hello")
@@ -175,10 +182,12 @@ async def test_a02_our_own_page_gets_its_websocket(door: Door) -> None:
         "null",
         "",
         "http://127.0.0.1:1",
+        "http://127.0.0.1:{port}",
         "http://localhost:{port}",
-        "https://127.0.0.1:{port}",
-        "ws://127.0.0.1:{port}",
-        "http://127.0.0.1:{port}.evil.example",
+        "http://localhost:1",
+        f"https://{PAGE_NAME}:{{port}}",
+        f"ws://{PAGE_NAME}:{{port}}",
+        f"http://{PAGE_NAME}:{{port}}.evil.example",
         None,
     ],
 )
@@ -197,7 +206,9 @@ async def test_a02_a_websocket_needs_the_cookie_and_takes_no_token(door: Door) -
     assert await is_refused(door, {**headers, "Authorization": f"Bearer {door.token}"})
 
 
-@pytest.mark.parametrize("name", ["evil.example", "localhost.", "127.0.0.1.evil.example"])
+@pytest.mark.parametrize(
+    "name", ["127.0.0.1", "localhost", "evil.example", "localhost.", "ba9876543210.localhost"]
+)
 async def test_a01_a_websocket_under_another_name_is_refused(door: Door, name: str) -> None:
     headers = {"Cookie": door.sign_in(), "Origin": f"http://{name}:{door.port}"}
     assert await is_refused(door, headers, name)
@@ -213,7 +224,7 @@ async def ends_with(line: ClientConnection) -> int | None:
 async def test_a12_an_open_websocket_is_not_heard_once_its_session_is_over(door: Door) -> None:
     cookie = door.sign_in()
     headers = {"Cookie": cookie, "Origin": door.address}
-    async with connect(live(door), additional_headers=headers, proxy=None) as line:
+    async with link(door, headers) as line:
         await line.send("one")
         assert await line.recv() == "you said one"
         await asyncio.to_thread(door.accounts.sign_out, cookie.partition("=")[2])
@@ -224,6 +235,6 @@ async def test_a12_an_open_websocket_is_not_heard_once_its_session_is_over(door:
 
 async def test_a12_an_open_websocket_is_told_nothing_once_its_session_is_over(door: Door) -> None:
     headers = {"Cookie": door.sign_in(), "Origin": door.address}
-    async with connect(live(door), additional_headers=headers, proxy=None) as line:
+    async with link(door, headers) as line:
         await line.send("sign me out")
         assert await ends_with(line) == 1008

@@ -53,13 +53,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
 @contextmanager
 def browser(shop: Workshop) -> Iterator[httpx.Client]:
     """Somebody who came in by a link."""
-    with httpx.Client(base_url=shop.server.url, trust_env=False) as caller:
+    with shop.server.visitor() as caller:
         assert caller.get(shop.server.new_link()).status_code == 303
         yield caller
 
 
 def test_a12_the_cookie_is_out_of_reach_of_scripts_and_other_sites(shop: Workshop) -> None:
-    with httpx.Client(base_url=shop.server.url, trust_env=False) as caller:
+    with shop.server.visitor() as caller:
         given = caller.get(shop.server.new_link()).headers["set-cookie"]
     words = {word.lower() for word in given.split("; ")}
     assert given.startswith(f"runyard_{shop.server.port}=")
@@ -115,7 +115,7 @@ def test_a03_no_reading_call_changes_anything(shop: Workshop) -> None:
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "{own}", None])
 def test_a04_no_answer_lets_another_page_read_it(shop: Workshop, origin: str | None) -> None:
-    headers = {"Origin": origin.format(own=shop.server.url)} if origin else {}
+    headers = {"Origin": origin.format(own=shop.server.page_url)} if origin else {}
     socket = "/_nicegui_ws/socket.io/?EIO=4&transport=polling"
     paths = ["/", "/api/v1/runs", "/api/v1/none", "/healthz", "/metrics", "/login", socket]
     with browser(shop) as caller:

@@ -57,7 +57,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunyardServer]:
 
 def caller(server: RunyardServer, **headers: str) -> httpx.Client:
     """Somebody who calls the server, with these headers only."""
-    return httpx.Client(base_url=server.url, headers=headers, trust_env=False, timeout=10)
+    return server.visitor(**headers)
 
 
 def sign_in(server: RunyardServer) -> str:
@@ -120,7 +120,7 @@ def test_a03_no_route_changes_anything_for_another_page(
 
 
 def test_a04_socket_io_reflects_no_origin(server: RunyardServer) -> None:
-    with caller(server, cookie=sign_in(server), origin=server.url) as browser:
+    with caller(server, cookie=sign_in(server), origin=server.page_url) as browser:
         own = browser.get(SOCKET_PATH + "polling")
         assert own.status_code == 200
         assert not [name for name in own.headers if name.startswith("access-control")]
@@ -132,9 +132,10 @@ def test_a04_socket_io_reflects_no_origin(server: RunyardServer) -> None:
 
 async def handshake(server: RunyardServer, headers: dict[str, str]) -> str | int:
     """The first words of the socket, or the status of the refusal."""
-    address = f"ws://127.0.0.1:{server.port}{SOCKET_PATH}websocket"
+    address = f"ws://{server.page_host}{SOCKET_PATH}websocket"
+    where = {"host": "127.0.0.1", "port": server.port, "proxy": None}
     try:
-        async with connect(address, additional_headers=headers, proxy=None) as line:
+        async with connect(address, additional_headers=headers, **where) as line:
             return str(await line.recv())
     except InvalidStatus as refusal:
         return refusal.response.status_code
@@ -142,14 +143,16 @@ async def handshake(server: RunyardServer, headers: dict[str, str]) -> str | int
 
 async def test_a02_the_live_socket_is_for_our_own_page_only(server: RunyardServer) -> None:
     cookie = {"Cookie": sign_in(server)}
-    own = await handshake(server, {**cookie, "Origin": server.url})
+    own = await handshake(server, {**cookie, "Origin": server.page_url})
     assert str(own).startswith('0{"sid"')
-    for origin in ("http://evil.example", "null", f"http://localhost:{server.port}"):
+    for origin in ("http://evil.example", "null", server.url):
         assert await handshake(server, {**cookie, "Origin": origin}) == 403
     assert await handshake(server, cookie) == 403
-    assert await handshake(server, {"Origin": server.url}) == 403
+    assert await handshake(server, {"Origin": server.page_url}) == 403
     assert (
-        await handshake(server, {"Authorization": f"Bearer {server.token}", "Origin": server.url})
+        await handshake(
+            server, {"Authorization": f"Bearer {server.token}", "Origin": server.page_url}
+        )
         == 403
     )
 
@@ -225,7 +228,7 @@ def test_a10_the_printed_link_works_once_and_its_token_is_in_no_log(server: Runy
 
 def test_a12_the_program_sets_one_cookie_and_ends_it(server: RunyardServer) -> None:
     session = sign_in(server)
-    with caller(server, cookie=session, origin=server.url) as browser:
+    with caller(server, cookie=session, origin=server.page_url) as browser:
         page = browser.get("/")
         assert (page.status_code, page.headers.get("set-cookie")) == (200, None)
         assert browser.post("/logout").status_code == 303

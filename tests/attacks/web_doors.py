@@ -28,6 +28,7 @@ from app.records.migration import migrate
 from app.records.routing import Stores
 from app.services.accounts import Accounts
 
+PAGE_NAME = "0123456789ab.localhost"
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 
 
@@ -66,12 +67,18 @@ class Door:
     @property
     def gate(self) -> Gate:
         """The application as a server would run it."""
-        return Gate(self.app, accounts=self.accounts, port=self.port, now=self.clock)
+        return Gate(
+            self.app,
+            accounts=self.accounts,
+            port=self.port,
+            now=self.clock,
+            page_name=PAGE_NAME,
+        )
 
     @property
     def address(self) -> str:
-        """The origin that people ask for."""
-        return f"http://127.0.0.1:{self.port}"
+        """The origin of the pages."""
+        return f"http://{PAGE_NAME}:{self.port}"
 
     @property
     def token(self) -> str:
@@ -84,10 +91,10 @@ class Door:
         assert session is not None
         return f"{cookie_name(self.port)}={session.cookie}"
 
-    def caller(self, **headers: str) -> httpx.AsyncClient:
+    def caller(self, *, gate: Gate | None = None, **headers: str) -> httpx.AsyncClient:
         """Somebody who calls this door in process; `_` in a header's name means `-`."""
         given = {name.replace("_", "-"): value for name, value in headers.items()}
-        transport = httpx.ASGITransport(self.gate)
+        transport = httpx.ASGITransport(gate or self.gate)
         return httpx.AsyncClient(transport=transport, base_url=self.address, headers=given)
 
 

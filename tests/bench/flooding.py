@@ -72,7 +72,7 @@ async def _watch(
     process = psutil.Process(yard.server.process.pid)
     await _await_live(client, len(runs))
     paths = [f"/runs/{run_id}" for run_id in runs]
-    async with open_pages(yard.server.url, yard.sign_in(), paths) as pages:
+    async with open_pages(yard.server, yard.sign_in(), paths) as pages:
         await asyncio.sleep(warm)
         cpu, memory = process.cpu_times(), process.memory_info().rss
         written, told = _written(client, runs), _told(pages)

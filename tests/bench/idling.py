@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from statistics import median
 
-import httpx
 import psutil
 
 from tests.bench.table import Found, Measured
@@ -41,6 +40,6 @@ def _time_start(yard: Yard, cookie: str) -> float:
     yard.server.stop()
     began = time.perf_counter()
     yard.server.start()
-    with httpx.Client(headers={"Cookie": cookie}, timeout=30, trust_env=False) as browser:
+    with yard.server.visitor(Cookie=cookie) as browser:
         browser.get(f"{yard.server.url}/").raise_for_status()
     return time.perf_counter() - began

@@ -92,7 +92,7 @@ async def _run(
             ends.append((word, at))
             over.set()
 
-    async with open_pages(yard.server.url, cookie, [f"/runs/{run_id}"]) as [page]:
+    async with open_pages(yard.server, cookie, [f"/runs/{run_id}"]) as [page]:
         page.on_told = hear
         await asyncio.wait_for(over.wait(), PATIENCE_SECONDS)
     [(status, told)] = ends

@@ -32,7 +32,7 @@ BROWSER_ARGUMENTS = (
 def measure_page(yard: Yard) -> Found:
     """Server time by HTTP; first paint and bytes in Chromium, where there is one."""
     cookie = yard.sign_in()
-    with httpx.Client(headers={"Cookie": cookie}, timeout=30, trust_env=False) as browser:
+    with yard.server.visitor(Cookie=cookie) as browser:
         pages = [_get(browser, f"{yard.server.url}/") for _ in range(READS)]
     seconds = median(page.elapsed.total_seconds() for page in pages)
     document = pages[-1].num_bytes_downloaded / 1024
@@ -64,11 +64,11 @@ def _look_at(yard: Yard, cookie: str) -> Found:
         for _ in range(PAIRS):
             # a context of its own: nothing is in its cache
             context = browser.new_context()
-            context.add_cookies([{"name": name, "value": value, "url": yard.server.url}])
+            context.add_cookies([{"name": name, "value": value, "url": yard.server.page_url}])
             page = context.new_page()
             answers = list[Response]()
             page.on("response", lambda one, heard=answers: heard.append(one))
-            page.goto(f"{yard.server.url}/", wait_until="load")
+            page.goto(f"{yard.server.page_url}/", wait_until="load")
             page.get_by_test_id("project-card").nth(CARDS - 1).wait_for()
             # cards can be there a moment before the first of them is painted
             paints.append(float(page.wait_for_function(PAINT_MS).json_value()) / 1000)

@@ -16,6 +16,8 @@ from urllib.parse import urlencode
 
 import aiohttp
 
+from tests.servers import RunyardServer
+
 ACK_SECONDS = 3
 _QUERY = re.compile(r"['\"]client_id['\"]: ['\"]([\w-]+)['\"], ['\"]next_message_id['\"]: (\d+)")
 _MESSAGE_ID = re.compile(r'"_id":(\d+)\}\]$')
@@ -88,14 +90,16 @@ class Visitor:
 
 
 @asynccontextmanager
-async def open_pages(url: str, cookie: str, paths: list[str]) -> AsyncIterator[list[Visitor]]:
+async def open_pages(
+    server: RunyardServer, cookie: str, paths: list[str]
+) -> AsyncIterator[list[Visitor]]:
     """Pages of one person, opened one after the other."""
-    headers = {"Cookie": cookie, "Origin": url}
+    headers = {"Cookie": cookie, "Host": server.page_host, "Origin": server.page_url}
     # each page has a link of its own, as tabs have, and none that a request was answered on:
     # uvicorn closes such a one after five seconds where the upgrade met the end of that answer
     connector = aiohttp.TCPConnector(limit=0, force_close=True)
     async with aiohttp.ClientSession(headers=headers, connector=connector) as session:
-        visitors = [Visitor(session, url, path) for path in paths]
+        visitors = [Visitor(session, server.url, path) for path in paths]
         try:
             for visitor in visitors:
                 await visitor.open()

@@ -28,7 +28,7 @@ def measure_pages(yard: Yard, project_id: str, *, is_short: bool) -> Found:
 
 async def _measure(yard: Yard, project_id: str, count: int, changes: int) -> Found:
     by_sockets = f"{count} pages by NiceGUI's socket.io, no Chromium"
-    async with open_pages(yard.server.url, yard.sign_in(), ["/"] * count) as pages:
+    async with open_pages(yard.server, yard.sign_in(), ["/"] * count) as pages:
         busy = await _rest(yard)
         times, answers = await _change(yard, project_id, pages, changes)
     p95 = sorted(times)[-(-len(times) * 95 // 100) - 1]

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from tests.bench.history import History, PostgresHistory, SqliteHistory
 from tests.bench.wire import build_request
 from tests.servers import RunyardServer, wait_for
@@ -60,7 +58,7 @@ class Yard:
 
     def sign_in(self) -> str:
         """A browser's session, as the value of its Cookie header."""
-        with httpx.Client(trust_env=False) as browser:
+        with self.server.visitor() as browser:
             browser.get(self.server.new_link()).close()
             name, value = next(iter(browser.cookies.items()))
         return f"{name}={value}"

@@ -27,7 +27,7 @@ def test_the_demo_project_appears_where_it_was_asked_for_and_delivers(
     demo = page.locator("[data-testid=project-card]")
     expect(demo).to_have_count(1)
     expect(page.get_by_role("status").filter(has_text="demo")).to_be_visible()
-    assert page.url == f"{server.url}/"
+    assert page.url == f"{server.page_url}/"
     expect(demo.get_by_test_id("ready-count")).to_contain_text("5 ready")
     demo.get_by_test_id("new-run").click()
     page.get_by_test_id("issue-picker").click()

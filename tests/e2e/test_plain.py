@@ -36,7 +36,7 @@ def open_plain(open_page: OpenPage, server: RunyardServer) -> OpenPlain:
         page = open_page(java_script_enabled=False, **context)
         page.goto(server.new_link())
         page.get_by_role("link", name="The plain page").click()
-        expect(page).to_have_url(f"{server.url}/plain")
+        expect(page).to_have_url(f"{server.page_url}/plain")
         return page
 
     return enter

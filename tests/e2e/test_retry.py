@@ -80,7 +80,7 @@ def test_a_run_goes_on_with_what_the_one_before_left(
     expect(page.get_by_test_id("retry-fresh")).to_be_hidden()
     page.get_by_test_id("retry-run").click()
     expect(page.locator(".say")).to_contain_text("Change request #2 is open on afk/1.")
-    expect(page).to_have_url(f"{server.url}/runs/{first}")
+    expect(page).to_have_url(f"{server.page_url}/runs/{first}")
 
 
 def test_starting_again_keeps_the_old_work_under_another_name(
@@ -133,4 +133,4 @@ def test_a_retry_without_an_answer_is_pressed_again_and_is_one_run(
     expect(page.get_by_test_id("run-row")).to_have_count(2)
     assert max(rows for rows, _ in rows_seen(page)) == 2
     # none of all that has opened the row
-    expect(page).to_have_url(f"{server.url}/runs?project={project}")
+    expect(page).to_have_url(f"{server.page_url}/runs?project={project}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -41,10 +42,22 @@ def test_a_link_signs_in_once(
     expect(first.get_by_test_id("live-badge")).to_have_text("Live")
 
 
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
+    """The port of another program of this machine."""
+    listener = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=listener.serve_forever)
+    thread.start()
+    yield listener.server_port
+    listener.shutdown()
+    thread.join()
+    listener.server_close()
+
+
 @pytest.fixture
 def foreign_page(server: RunyardServer) -> Iterator[str]:
     """The address of a page of another origin that frames Runyard."""
-    html = f"<h1>Win a prize</h1><iframe src='{server.url}/' width=900 height=600></iframe>"
+    html = f"<h1>Win a prize</h1><iframe src='{server.page_url}/' width=900 height=600></iframe>"
 
     class Foreign(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -56,19 +69,14 @@ def foreign_page(server: RunyardServer) -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:
             """Nothing to say."""
 
-    listener = ThreadingHTTPServer(("127.0.0.1", 0), Foreign)
-    thread = threading.Thread(target=listener.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{listener.server_port}/"
-    listener.shutdown()
-    thread.join()
-    listener.server_close()
+    with serving(Foreign) as port:
+        yield f"http://127.0.0.1:{port}/"
 
 
 def test_a_foreign_page_cannot_frame_runyard(
     signed_in: Page, foreign_page: str, consoles: Consoles
 ) -> None:
-    consoles.expect("frame-ancestors|X-Frame-Options|ERR_BLOCKED_BY_RESPONSE|40[34]")
+    consoles.expect("frame-ancestors|X-Frame-Options|ERR_BLOCKED_BY_RESPONSE|40[134]")
     page = signed_in
     page.goto(foreign_page)
     expect(page.get_by_role("heading")).to_have_text("Win a prize")
@@ -76,3 +84,29 @@ def test_a_foreign_page_cannot_frame_runyard(
     framed = page.frames[1]
     assert framed.locator(".shell, [data-testid]").count() == 0
     assert framed.evaluate("document.body?.innerText ?? ''").find("Projects") == -1
+
+
+def test_another_program_of_this_machine_gets_no_cookie_of_ours(
+    signed_in: Page, server: RunyardServer
+) -> None:
+    heard: list[str] = []
+
+    class Listener(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.append(self.headers.get("Cookie", ""))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<h1>A dev server</h1>")
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing to say."""
+
+    with serving(Listener) as port:
+        for name in ("127.0.0.1", "localhost"):
+            signed_in.goto(f"http://{name}:{port}/")
+            expect(signed_in.get_by_role("heading")).to_have_text("A dev server")
+    assert heard
+    assert not "".join(heard)
+    signed_in.goto(f"{server.url}/runs?status=died")
+    expect(signed_in.get_by_test_id("live-badge")).to_have_text("Live")
+    assert signed_in.url == f"{server.page_url}/runs?status=died"

@@ -54,7 +54,7 @@ def test_the_window_shows_the_page_to_a_person_who_is_signed_in(
     window = desktop.window()
     assert desktop.page.run("[document.title, location.href]") == [
         "Projects · Runyard",
-        f"{yard.url}/",
+        f"{yard.page_url}/",
     ]
     assert desktop.display.place_of(window)[2:] == (1280, 860)
 
@@ -79,7 +79,7 @@ def test_a_link_to_another_host_opens_in_the_systems_browser(
     desktop.page.run(f"{LEAD}({json.dumps({'href': 'file:///etc/passwd', 'target': '_blank'})})")
     desktop.page.run(f"{LEAD}({json.dumps({'href': '/guide', 'target': '_blank'})})")
     desktop.page.wait_for("location.pathname == '/guide'")
-    assert desktop.page.run("location.origin") == here.rstrip("/") == yard.url
+    assert desktop.page.run("location.origin") == here.rstrip("/") == yard.page_url
     assert len(desktop.display.windows()) == 1
     assert len(desktop.browsed()) == 2
 
@@ -138,7 +138,7 @@ def test_a_second_command_opens_a_window_onto_the_running_server(
     joined = desktop.serve(yard.data_dir)
     window = desktop.window()
     assert desktop.display.place_of(window) == PLACE
-    assert desktop.page.run("location.href") == f"{yard.url}/"
+    assert desktop.page.run("location.href") == f"{yard.page_url}/"
     assert desktop.page.run("document.documentElement.dataset.theme") == "dark"
     desktop.display.press(window, "ctrl+q")
     said, complained = joined.communicate(timeout=COMMAND_SECONDS)
@@ -175,7 +175,7 @@ def test_without_a_display_the_browser_is_opened_instead(
     assert said.endswith("Opening the browser instead.\n")
     opened = desktop.browsed()[before:]
     assert len(opened) == 1
-    assert opened[0].startswith(f"{yard.url}/login?token=")
+    assert opened[0].startswith(f"{yard.page_url}/login?token=")
 
 
 def test_no_end_of_a_server_leaves_a_window_behind(desktop: Desktop, yard: RunyardServer) -> None:

@@ -23,7 +23,6 @@ from tests.fresh_databases import put_database
 from tests.servers import WAIT_SECONDS
 
 PORT = 8080
-ADDRESS = f"http://127.0.0.1:{PORT}"
 # as long as the servers of tests get: one wait may be for a whole run on a busy machine
 PATIENCE_SECONDS = WAIT_SECONDS
 LOOKS = 100  # a tenth of a second apart
@@ -49,10 +48,16 @@ class House:
     app: Any
     people: AsyncExitStack = field(default_factory=AsyncExitStack)
 
+    @property
+    def address(self) -> str:
+        """The origin of its pages."""
+        name = (self.plane.settings.data_root / "page-host").read_text().strip()
+        return f"http://{name}:{PORT}"
+
     async def sign_in(self) -> User:
         """A person with a session of their own."""
         http = await self.people.enter_async_context(
-            httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=ADDRESS)
+            httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=self.address)
         )
         token = self.plane.services.accounts.make_link_token(self.plane.clock())
         answer = await http.get("/login", params={"token": token})
@@ -61,7 +66,9 @@ class House:
 
     def api_of(self, user: User) -> ApiClient:
         """The API as that person uses it."""
-        return ApiClient(user.http_client, {"Origin": ADDRESS, "Sec-Fetch-Site": "same-origin"})
+        return ApiClient(
+            user.http_client, {"Origin": self.address, "Sec-Fetch-Site": "same-origin"}
+        )
 
 
 async def until(condition: Callable[[], object]) -> None:

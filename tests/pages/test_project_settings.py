@@ -158,7 +158,7 @@ async def test_a_setting_that_cannot_be_empty_is_refused_by_the_api_in_the_same_
     house: House, user: User, project: ProjectOut
 ) -> None:
     path = f"/api/v1/projects/{project.id}"
-    headers = {"Origin": "http://127.0.0.1:8080", "Sec-Fetch-Site": "same-origin"}
+    headers = {"Origin": house.address, "Sec-Fetch-Site": "same-origin"}
     answer = await user.http_client.patch(path, json={"agent": None}, headers=headers)
     assert answer.status_code == 422
     assert answer.json()["errors"] == [
