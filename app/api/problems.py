@@ -16,9 +16,16 @@ from app.api import plain_pages
 from app.api.call import Call
 from app.api.client import ApiProblem
 from app.domain.moments import iso
-from app.errors import Invalid, NotFound, OutcomeUnknown, Refusal, StoreUnavailable
+from app.errors import (
+    Invalid,
+    NotFound,
+    OutcomeUnknown,
+    ProjectBroken,
+    Refusal,
+    StoreUnavailable,
+)
 from app.logs import correlation
-from app.services.rows import DatabaseSilent, has_begun_to_write
+from app.services.rows import DatabaseSilent, ProjectUnreadable, has_begun_to_write
 
 log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -127,6 +134,11 @@ async def _store_silent(request: Request, error: Exception) -> Response:
     return answer_to(Call.of(request.scope), refusal_of_silence(error))
 
 
+async def _project_unreadable(request: Request, error: Exception) -> Response:
+    sentence = cast("ProjectUnreadable", error).sentence
+    return await _refused(request, ProjectBroken(f"This project cannot be read. {sentence}"))
+
+
 def fault_answer() -> JSONResponse:
     """The answer to a fault of ours: traced in the log, named by its correlation id only."""
     detail = "Something went wrong in Runyard. The log has the details under this correlation id."
@@ -138,4 +150,5 @@ def register(app: FastAPI, *, store_silent: type[Exception]) -> None:
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(store_silent, _store_silent)
+    app.add_exception_handler(ProjectUnreadable, _project_unreadable)
     app.add_exception_handler(HTTPException, _no_such_route)

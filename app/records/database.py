@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from app.records.feed import Change
 from app.records.happenings import Happening
 from app.records.messages import tell_others
 
+log = logging.getLogger(__name__)
 BUSY_SECONDS = 30
 READERS = 8
 READ_ONLY = "25006"
@@ -114,10 +116,22 @@ class Transaction(Session):
             raise
 
     def happened(self, happening: Happening) -> None:
-        """Tell the database's witness, who may write what follows in this transaction."""
+        """Tell the database's witness, who may write what follows in this transaction.
+
+        A fault of the witness is logged and undoes only what the witness wrote: the change itself
+        stands. Raises DatabaseSilent.
+        """
         witness = self.info.get("witness")
-        if witness is not None:
-            witness(self, happening)
+        if witness is None:
+            return
+        try:
+            with self.begin_nested():
+                witness(self, happening)
+        except Exception as problem:
+            is_silent = isinstance(problem, DBAPIError) and _is_silence(problem)
+            if is_silent or isinstance(problem, DatabaseSilent):
+                raise
+            log.exception("people could not be notified of %s", type(happening).__name__)
 
 
 @event.listens_for(Transaction, "after_flush")

@@ -14,6 +14,12 @@ from app.records.database import Transaction
 from app.records.feed import ProjectChanged, ProjectNamed
 from app.records.happenings import ProjectBroke, ProjectPaused
 from app.records.project_names import ProjectNames
+from app.records.project_reading import (
+    ProjectUnreadable,
+    read_all,
+    stand_in,
+    unreadable_named,
+)
 from app.records.routing import Stores
 from app.records.spans import control_of, every
 from app.records.tables import IssueRow, Project, Run
@@ -31,10 +37,14 @@ class ProjectLedger:
         self.names = ProjectNames(stores.control)
 
     def find(self, project_id: str, session: Session | None = None) -> Project | None:
-        """The project with this id, as `session` sees it where one is given."""
+        """The project with this id, as `session` sees it where one is given.
+
+        Raises ProjectUnreadable.
+        """
         if session is not None:
-            return control_of(session).get(Project, project_id)
-        with self.stores.control.reading() as session:
+            with unreadable_named(project_id):
+                return control_of(session).get(Project, project_id)
+        with self.stores.control.reading() as session, unreadable_named(project_id):
             return session.get(Project, project_id)
 
     def find_named(self, name: str) -> Project | None:
@@ -43,9 +53,26 @@ class ProjectLedger:
             return session.exec(select(Project).where(Project.name == name)).first()
 
     def all(self) -> list[Project]:
-        """Every project by name, archived ones too."""
+        """Every project that can be read, by name, archived ones too."""
         with self.stores.control.reading() as session:
-            return list(session.exec(select(Project).order_by(col(Project.name))).all())
+            return read_all(session, select(Project).order_by(col(Project.name)))[0]
+
+    def all_to_show(self) -> list[Project]:
+        """The same, and a stand-in for each that cannot be read: for showing only."""
+        with self.stores.control.reading() as session:
+            good, bad = read_all(session, select(Project).order_by(col(Project.name)))
+        if not bad:
+            return good
+        names = self.names.of([one.project_id for one in bad])
+        shown = [stand_in(one, names.get(one.project_id, one.project_id)) for one in bad]
+        return sorted([*good, *shown], key=lambda one: one.name)
+
+    def find_to_show(self, project_id: str) -> Project | None:
+        """The project with this id, or a stand-in where it cannot be read: for showing only."""
+        try:
+            return self.find(project_id)
+        except ProjectUnreadable as problem:
+            return stand_in(problem, self.names.one(project_id) or project_id)
 
     def swept(self) -> list[Project]:
         """The projects whose loop is on, neither paused nor archived, with an issue that is open.
@@ -62,7 +89,7 @@ class ProjectLedger:
             or_(col(Project.tracker) != BUILTIN, open_issue.exists()),
         )
         with self.stores.control.reading() as session:
-            return list(session.exec(query.order_by(col(Project.id))).all())
+            return read_all(session, query.order_by(col(Project.id)))[0]
 
     def insert(self, project: Project) -> None:
         """Register a project. Raises NameInUse."""

@@ -32,6 +32,7 @@ from app.records.happenings import (
 )
 from app.records.notice_ledger import OF_BATCH, NoticeLedger
 from app.records.project_ledger import ProjectLedger
+from app.records.project_reading import ProjectUnreadable
 from app.records.tables import Run
 from app.services.outcomes import outcomes_of
 
@@ -145,8 +146,7 @@ class Notices:
             yield from self._tell_parked(run)
 
     def _tell_parked(self, run: Run) -> Iterator[tuple[Kind, str, Told]]:
-        project = self._projects.find(run.project_id)
-        goes_on = run.may_resume and project is not None and project.resume_after_limit
+        goes_on = run.may_resume and self._resumes_by_itself(run.project_id)
         if goes_on or _is_limited_for_good(run):
             return  # nobody is needed, or was told so with the run's end
         what = "needs you: work is kept until you decide"
@@ -175,9 +175,16 @@ class Notices:
             because = f"change request #{run.delivery['number']}"
         return Told(self._name(run.project_id), what, subject, because, f"/runs/{run.id}")
 
+    def _resumes_by_itself(self, project_id: str) -> bool:
+        try:
+            project = self._projects.find(project_id)
+        except ProjectUnreadable:
+            return False  # a person has to look at it anyway
+        return project is not None and project.resume_after_limit
+
     def _name(self, project_id: str) -> str:
-        project = self._projects.find(project_id)
-        return project.name if project else "a project"
+        # the name alone: it can be read where the rest of a project's row cannot
+        return self._projects.names.one(project_id) or "a project"
 
 
 def _is_limited_for_good(run: Run) -> bool:

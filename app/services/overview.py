@@ -76,7 +76,7 @@ class Overview:
             if listed.changes == changes and self._is_young(listed.read_at) and all(known):
                 return [self._as_of_now(one) for one in known if one is not None]
             now = self._seconds()
-        views = self._views(self._projects.all)
+        views = self._views(self._projects.all_to_show)
         with self._lock:
             self._listed = _Listed(tuple(one.project.id for one in views), changes, now)
         return views
@@ -132,7 +132,7 @@ class Overview:
                     self._epoch += 1
 
     def _find(self, project_id: str) -> Project:
-        project = self._projects.find(project_id)
+        project = self._projects.find_to_show(project_id)
         if project is None:
             raise NotFound
         return project

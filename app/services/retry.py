@@ -24,6 +24,7 @@ from app.errors import (
 from app.failpoints import reach
 from app.records import run_ledger
 from app.records.parked_ledger import ParkedLedger
+from app.records.project_reading import ProjectUnreadable
 from app.records.spans import control_of
 from app.records.succession_ledger import SuccessionLedger
 from app.records.tables import IssueRow, Project, Run
@@ -119,7 +120,7 @@ class RetryDesk:
         replayed = self._trigger.replay(order, asker, now)
         if replayed is not None:
             return replayed
-        project = self._checks.project(first.project_id)
+        project = self._project_of(first)
         with self._alone_with(first, project):
             # whoever delivered or discarded what it left is done by now, or comes after us
             first = self._find(run_id)
@@ -143,6 +144,13 @@ class RetryDesk:
         if run.pr_number is not None:
             raise Invalid.field("run_id", "Runs on an existing request cannot be retried yet.")
         return run
+
+    def _project_of(self, first: Run) -> Project:
+        try:
+            return self._checks.project(first.project_id)
+        except (NotFound, ProjectUnreadable) as problem:
+            sentence = "This run cannot be retried: its project cannot be read."
+            raise ProjectBroken(sentence) from problem
 
     @contextmanager
     def _alone_with(self, first: Run, project: Project) -> Iterator[None]:

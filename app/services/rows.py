@@ -19,6 +19,7 @@ from app.records.feed import (
     StoresChanged,
     StuckChanged,
 )
+from app.records.project_reading import ProjectUnreadable
 from app.records.run_pages import Page
 from app.records.run_walks import RunFilter
 from app.records.tables import Batch, Bulk, BulkItem, ChangeRequest, Project, Run, RunEvent
@@ -39,6 +40,7 @@ __all__ = [
     "Page",
     "Project",
     "ProjectChanged",
+    "ProjectUnreadable",
     "QuotaChanged",
     "Run",
     "RunChanged",
