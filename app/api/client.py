@@ -132,7 +132,7 @@ class ApiClient(BatchCalls, IssueCalls, LogCalls, LoopCalls, NotificationCalls):
 
     async def projects(self) -> list[schemas.ProjectOut]:
         """Every project, archived ones too."""
-        return (await self.ask(schemas.Projects, "/projects")).items
+        return (await self.ask(schemas.Projects, "/projects", include_archived=True)).items
 
     async def project(self, project_id: str) -> schemas.ProjectOut:
         """One project."""

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from app.api.live import FEED_BROKE, LiveEvent, LiveStream
-from app.api.views import event_out, project_out, run_out
+from app.api.views import event_out, project_out, run_item, run_out
 from app.domain.lifecycle import DONE
 from app.domain.words import Status
 from app.errors import NotFound
@@ -156,7 +156,7 @@ def _snapshot(services: Services) -> dict[str, Any]:
     return {
         "projects": [project_out(view).model_dump(mode="json") for view in services.overview.all()],
         "runs": [
-            run_out(run, names.get(run.project_id, "")).model_dump(mode="json") for run in runs
+            run_item(run, names.get(run.project_id, "")).model_dump(mode="json") for run in runs
         ],
     }
 

@@ -31,9 +31,11 @@ def _project_routes(services: Services) -> APIRouter:
     router = APIRouter()
 
     @router.get("/projects")
-    def list_them() -> Projects:
-        """Every project by name, archived ones too."""
-        return Projects(items=[project_out(view) for view in services.overview.all()])
+    def list_them(include_archived: bool = False) -> Projects:
+        """Every project by name; archived ones only where they are asked for."""
+        views = services.overview.all()
+        shown = [one for one in views if include_archived or one.project.archived_at is None]
+        return Projects(items=[project_out(view) for view in shown])
 
     @router.post("/projects", status_code=201)
     def add(body: NewProject, response: Response) -> ProjectOut:

@@ -12,6 +12,7 @@ from app.api import exports, run_logs
 from app.api.asking import Key, asker_of, tell_accepted
 from app.api.gate import visitor_of
 from app.api.orders import order_of
+from app.api.run_filters import Asked
 from app.api.schemas import (
     DeliveryOut,
     ReportOut,
@@ -21,11 +22,10 @@ from app.api.schemas import (
     StopOrder,
     Timeline,
 )
-from app.api.views import QUARANTINE, event_out, report_out, run_out
-from app.domain.words import Phase, Status, Trigger
+from app.api.views import QUARANTINE, event_out, report_out, run_item, run_out
 from app.errors import Invalid, NotFound
 from app.services.plane import Services
-from app.services.rows import Project, Run, RunFilter
+from app.services.rows import Project, Run
 from app.services.trigger import Order
 
 log = logging.getLogger(__name__)
@@ -81,29 +81,26 @@ def _listing(services: Services) -> APIRouter:
 
     @router.get("/runs")
     def list_them(
-        project_id: str | None = None,
-        status: Annotated[list[Status] | None, Query()] = None,
-        phase: Phase | None = None,
-        trigger: Trigger | None = None,
-        branch: str | None = None,
-        q: Annotated[str | None, Query(max_length=200)] = None,
+        wanted: Asked,
         limit: Annotated[int, Query(ge=1, le=100)] = 50,
         cursor: Annotated[str | None, Query(max_length=300)] = None,
     ) -> RunsPage:
         """Runs, newest first.
 
         `q` finds an issue by its number, a run by its work branch or by the beginning or ending of
-        its id; and, among the newest 20,000 of the project or of all, by part of its title or the
-        beginning of its work branch. `branch` beside other filters is looked for among the newest
-        20,000 of that branch and, where those name a project or one status, of what they lead to.
+        its id; and by part of its title or the beginning of its work branch. All of what is there
+        is found by project, status, phase, trigger, batch, issue, branch, or branch and project.
+        Words of titles, other filters, and an issue or a branch beside others, are looked for among
+        the newest 20,000 of the project or of all, of the issue or of the branch; `looked_among`
+        says where that was not all. With `created_before` those are the newest before it.
         """
-        wanted = RunFilter(project_id, tuple(status or ()), phase, trigger, branch, q)
         page = services.listing.page(wanted, limit=limit, cursor=cursor)
         names = services.project_names.of({run.project_id for run in page.items})
         return RunsPage(
-            items=[run_out(run, names.get(run.project_id, "")) for run in page.items],
+            items=[run_item(run, names.get(run.project_id, "")) for run in page.items],
             next_cursor=page.next_cursor,
             prev_cursor=page.prev_cursor,
+            looked_among=page.looked_among,
         )
 
     return router

@@ -12,6 +12,7 @@ from app.api.schemas import (
     QuotaOut,
     RecentFailure,
     ReportOut,
+    RunItem,
     RunOut,
     StuckOut,
     TimelineEvent,
@@ -30,7 +31,7 @@ from app.services.rows import ChangeRequest, Run, RunEvent
 QUARANTINE = {"Content-Security-Policy": "sandbox; default-src 'none'"}
 SAME_NAME = (
     *("id", "project_id", "trigger", "title", "depth_level", "target_framework", "work_branch"),
-    *("base_sha", "head_sha", "issue", "pr_number", "task", "agent", "model", "delivers", "tags"),
+    *("base_sha", "head_sha", "issue", "pr_number", "agent", "model", "delivers", "tags"),
     *("retry_of", "retried_by", "batch_id", "created_at", "started_at", "ended_at"),
     *("released_at", "deadline", "budget_seconds", "because", "cause", "hold", "exit_code"),
     *("exit_signal", "pid", "parked", "may_resume", "resumes", "correlation_id", "created_by"),
@@ -44,7 +45,12 @@ def label(run: Run) -> str:
 
 def run_out(run: Run, project_name: str) -> RunOut:
     """A run."""
-    return RunOut(
+    return RunOut.model_validate({**dict(run_item(run, project_name)), "task": run.task})
+
+
+def run_item(run: Run, project_name: str) -> RunItem:
+    """A run as an item of a list."""
+    return RunItem(
         run_id=run.id,
         project_name=project_name,
         status=Status(run.status),

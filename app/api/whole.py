@@ -6,7 +6,7 @@ import secrets
 from functools import partial
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from app.api import (
     afk,
@@ -29,6 +29,7 @@ from app.api import (
 )
 from app.api.description import describe
 from app.api.live import LiveStream
+from app.api.query_words import refuse_unknown_words
 
 
 def build_api(services: Any, live: LiveStream, *, store_silent: type[Exception]) -> FastAPI:
@@ -53,8 +54,7 @@ def build_api(services: Any, live: LiveStream, *, store_silent: type[Exception])
         system.routes(services),
         sign_in.link_routes(services.accounts, services.clock),
     ):
-        # included as a router, each of its routes would be built once more
-        api.router.routes.extend(part.routes)
+        api.include_router(part, dependencies=[Depends(refuse_unknown_words)])
     api.openapi = partial(describe, api)
     api.get("/docs", include_in_schema=False)(lambda: system.docs_page(api.openapi()))
     return api

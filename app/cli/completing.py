@@ -25,7 +25,8 @@ def project_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of projects that begin as typed; empty where the server does not answer at once."""
     names: list[str] = []
     with _asking(ctx) as server:
-        names = [_harmless(one) for one in server.get("/projects")["items"]]
+        projects = server.get("/projects", include_archived=True)["items"]
+        names = [_harmless(one) for one in projects]
     return [name for name in names if name.startswith(incomplete)]
 
 

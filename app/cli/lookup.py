@@ -34,7 +34,7 @@ def find_run(server: Server, typed: str) -> str:
 
 def find_project(server: Server, typed: str) -> dict[str, Any]:
     """The project with this id or exact name. Raises Refused."""
-    projects = server.get("/projects")["items"]
+    projects = server.get("/projects", include_archived=True)["items"]
     for field in ("id", "name"):
         for project in projects:
             if project.get(field) == typed:

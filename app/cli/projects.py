@@ -124,16 +124,15 @@ def list_projects(
     data_dir: DataDir = None,
 ) -> None:
     """List projects."""
-    answer = connect(data_dir).get("/projects")
+    answer = connect(data_dir).get("/projects", include_archived=archived)
     if json_only:
         print_json(answer)
         return
-    shown = [one for one in answer["items"] if archived or not one.get("archived_at")]
-    if not shown:
+    if not answer["items"]:
         err().say("There are no projects yet. Register one with: runyard projects add PATH_OR_URL")
         return
     header = ["PROJECT", "STATE", "BASE", "AGENT", "READY", "LIVE", "AUTO", "STRIKES"]
-    out().say_table(header, [_row(one) for one in shown])
+    out().say_table(header, [_row(one) for one in answer["items"]])
 
 
 def show_project(

@@ -57,7 +57,7 @@ def elapsed(run: dict[str, Any], now: datetime) -> str:
 
 def what(run: dict[str, Any]) -> str:
     """What the run is about, in a few words."""
-    about = str(run.get("title") or run.get("task") or "")
+    about = str(run.get("title") or "")
     return f"#{run['issue']} {about}".strip() if run.get("issue") else about
 
 

@@ -9,12 +9,13 @@ import typer
 from app.cli import reading, starting
 from app.cli.connection import connect
 from app.cli.lookup import find_project, find_run, run_path
+from app.cli.option_sets import spread
 from app.cli.options import DataDir, Json, RunId, SomeProject, example, group
+from app.cli.run_filters import RunFilters
 from app.cli.run_view import say_end, say_runs
 from app.cli.starting import Key, submit_run
 from app.cli.terminal import err, out, print_json, status_piece
 from app.domain.ids import shorten
-from app.domain.words import Phase, Status, Trigger
 
 Limit = Annotated[
     int | None, typer.Option(min=1, max=100, help="How many at most; 50 when not given.")
@@ -31,7 +32,7 @@ def register(app: typer.Typer) -> None:
     list_example = example(
         "runyard runs list --project demo --status running", "runyard runs list --phase live --json"
     )
-    runs.command("list", epilog=list_example)(list_runs)
+    runs.command("list", epilog=list_example)(spread(list_runs))
     starting.register(runs)
     reading.register(runs)
     stop_example = example("runyard runs stop 7f3k1a --reason 'wrong issue'")
@@ -43,17 +44,8 @@ def register(app: typer.Typer) -> None:
 
 def list_runs(
     project: SomeProject = None,
-    status: Annotated[
-        list[Status] | None,
-        typer.Option(metavar="STATUS", help=f"Only these, may be repeated: {', '.join(Status)}."),
-    ] = None,
-    phase: Annotated[Phase | None, typer.Option(help="Only this part of a run's life.")] = None,
-    trigger: Annotated[Trigger | None, typer.Option(help="Only what was started so.")] = None,
-    branch: Annotated[str | None, typer.Option(help="Only runs of this branch.")] = None,
-    search: Annotated[
-        str | None,
-        typer.Option("--search", "-q", help="An issue, a branch, an id's part, a title's."),
-    ] = None,
+    *,
+    filters: RunFilters,
     limit: Limit = None,
     cursor: Annotated[
         str | None, typer.Option(help="Where the page before ended, as it said.")
@@ -66,13 +58,9 @@ def list_runs(
     page = server.get(
         "/runs",
         project_id=find_project(server, project)["id"] if project else None,
-        status=[one.value for one in status or ()],
-        phase=phase,
-        trigger=trigger,
-        branch=branch,
-        q=search,
         limit=limit,
         cursor=cursor,
+        **filters.asked(),
     )
     if json_only:
         print_json(page)
@@ -83,6 +71,8 @@ def list_runs(
         err().say("There are no such runs.")
     if page.get("next_cursor"):
         err().say(f"There are more: --cursor {page['next_cursor']}")
+    elif page.get("looked_among"):
+        err().say(f"Looked among the newest {page['looked_among']:,} runs.")
 
 
 def stop_run(

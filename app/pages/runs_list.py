@@ -15,7 +15,7 @@ from app.pages.visit import Visit
 from app.state.retries import Retries
 from app.state.run_board import PAGE_ROWS, RunBoard, RunFilters
 from app.state.usage import usage_of
-from app.state.wire import ApiProblem, NoAnswer, RunOut
+from app.state.wire import ApiProblem, NoAnswer, RunItem, RunOut
 
 
 class RunsList:
@@ -103,7 +103,7 @@ class RunsList:
         if stopped is not None:
             visit.say("Stopped.")
 
-    async def _retry(self, run: RunOut) -> None:
+    async def _retry(self, run: RunItem) -> None:
         visit = self._visit
         try:
             made = await self._retries.press(run, show=self.refresh)

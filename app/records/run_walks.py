@@ -1,40 +1,31 @@
 """How runs are found among a million: each filter is one walk, or a few, along an index.
 
 A walk goes from the newest entry on and keeps what passes, so a page costs what a page holds.
-Projects, statuses and triggers lead to all of it, however they are combined. What has no index, as
-words of a title, the beginning of a branch, and a branch beside other filters, is looked for among
-the newest.
+Projects, statuses and triggers lead to all of it, however they are combined, and so do a branch
+with its project, an issue and a batch. What has no index, as words of a title, an agent or a tag,
+and a branch beside a trigger, is looked for among the newest.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    FromClause,
-    Select,
-    String,
-    Table,
-    func,
-    literal_column,
-    or_,
-    select,
-)
+from sqlalchemy import ColumnElement, Select, String, Table, func, literal_column, or_, select
 
 from app.domain.ids import SEEN, minted_between
 from app.domain.lifecycle import DONE, LIVE, WAITING
 from app.domain.words import Phase, Status
+from app.records.cursors import Place, is_beyond
 from app.records.tables import Run
+from app.records.tables.columns import holds_word
 
 PHASES = {Phase.WAITING: WAITING, Phase.LIVE: LIVE, Phase.DONE: DONE}
 RUNS: Table = Run.metadata.tables["runs"]
-# among so many of the newest, of the project where one is named, titles are looked through; among
-# so many of a branch, and of what the other filters lead to, those that are both
+# so many of the newest that an index leads to are looked through for what has none
 LOOKED_THROUGH = 20_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -44,8 +35,8 @@ ENDING = "substr(runs.id, length(runs.id) - 5)"
 ENDINGS = re.compile(rf"[0-9a-v_]{{{SEEN},40}}", re.ASCII)
 
 Conditions = list[ColumnElement[bool]]
-# the runs after a place and the order they come in, for the columns they are taken from
-Walk = Callable[[FromClause], Select[Any, Any]]
+# the runs after a place and the order they come in
+Walk = Callable[[], Select[Any, Any]]
 
 
 @dataclass(frozen=True)
@@ -61,32 +52,58 @@ class RunFilter:
     batch_id: str | None = None
     # True for those alone that no other run has repeated
     is_last_try: bool = False
+    issue: int | None = None
+    depth: str | None = None
+    framework: str | None = None
+    agent: str | None = None
+    tag: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
 
 
-def walks(wanted: RunFilter, walk: Walk) -> list[Select[Any, Any]]:
-    """Statements that find ids and moments: together every run that is wanted, some twice."""
+@dataclass(frozen=True)
+class Way:
+    """A walk: what an index leads it by, and what is asked of each run that it comes to.
+
+    One that `is_bounded` ends after the newest `LOOKED_THROUGH`.
+    """
+
+    led: Conditions
+    passing: Conditions = field(default_factory=list)
+    is_bounded: bool = False
+
+    def edge(self) -> Select[Any, Any]:
+        """Find the newest run, its moment and id, that is not looked at any more."""
+        when, which = RUNS.c.created_at, RUNS.c.id
+        query = select(when, which).where(*self.led).order_by(when.desc(), which.desc())
+        return query.offset(LOOKED_THROUGH).limit(1)
+
+    def query(self, walk: Walk, edge: tuple[datetime, str] | None) -> Select[Any, Any]:
+        """Find what is wanted, on this side of an edge where there is one."""
+        found = walk().where(*self.led, *self.passing)
+        if edge is None:
+            return found
+        place = Place(forwards=False, at=edge[0], id=edge[1])
+        return found.where(is_beyond(place, RUNS.c.created_at, RUNS.c.id))
+
+
+def ways_to(wanted: RunFilter) -> list[Way]:
+    """The walks that together find every run that is wanted, some twice."""
     statuses = _statuses(wanted)
     if statuses is not None and not statuses:
         return []
+    when, passing = _created(wanted), _passing(wanted, statuses)
     if text := (wanted.text or "").strip().lstrip("…#"):
-        newest = _newest(wanted.project_id)
-        among = walk(newest).where(_resembles(text, newest), *_passing(wanted, statuses, newest))
-        passing = _passing(wanted, statuses, RUNS)
-        return [among, *(walk(RUNS).where(*led, *passing) for led in _led_to(text))]
+        of_project = [RUNS.c.project_id == wanted.project_id] if wanted.project_id else []
+        among = Way([*of_project, *when], [_resembles(text), *passing], is_bounded=True)
+        return [among, *(Way([*led, *when], passing) for led in _led_to(text))]
     if wanted.batch_id:
-        of_batch = RUNS.c.batch_id == wanted.batch_id
-        return [walk(RUNS).where(of_batch, *_passing(wanted, statuses, RUNS))]
-    led_to = _led_to_filtered(wanted, statuses)
-    is_last = _of_last_tries(wanted, RUNS)
-    if not wanted.branch:
-        return [walk(RUNS).where(*led, *is_last) for led in led_to]
-    of_branch = [[column == wanted.branch] for column in (RUNS.c.branch_name, RUNS.c.work_branch)]
-    if not any(led_to):
-        return [walk(RUNS).where(*led, *is_last) for led in of_branch]
-    passing = _passing(wanted, statuses, RUNS)
-    if len(led_to) > 1:
-        led_to = [[RUNS.c.project_id == wanted.project_id]] if wanted.project_id else []
-    return [walk(RUNS).where(*led, _is_among_newest(led), *passing) for led in of_branch + led_to]
+        return [Way([RUNS.c.batch_id == wanted.batch_id], [*when, *passing])]
+    led_to = _led_to_all(wanted, statuses)
+    if led_to is not None:
+        return [Way([*led, *when], _of_last_tries(wanted)) for led in led_to]
+    led_to = _led_to_some(wanted, statuses)
+    return [Way([*led, *when], passing, is_bounded=True) for led in led_to]
 
 
 def _statuses(wanted: RunFilter) -> list[str] | None:
@@ -95,6 +112,53 @@ def _statuses(wanted: RunFilter) -> list[str] | None:
         return list(dict.fromkeys(wanted.statuses)) or None
     of_phase = sorted(PHASES[wanted.phase])
     return [status for status in of_phase if not wanted.statuses or status in wanted.statuses]
+
+
+def _created(wanted: RunFilter) -> Conditions:
+    """When the runs were made: what every walk but a batch's goes by."""
+    at = RUNS.c.created_at
+    after = [at > wanted.created_after] if wanted.created_after else []
+    return after + ([at < wanted.created_before] if wanted.created_before else [])
+
+
+def _led_to_all(wanted: RunFilter, statuses: list[str] | None) -> list[Conditions] | None:
+    """Where indexes lead to all of what is wanted and nothing else, in order; None: nowhere."""
+    others = (wanted.depth, wanted.framework, wanted.agent, wanted.tag)
+    if any(other is not None for other in others):
+        return None
+    is_alone = not (wanted.project_id or statuses or wanted.trigger)
+    if wanted.issue is not None:
+        return [[RUNS.c.issue == wanted.issue]] if is_alone and not wanted.branch else None
+    if not wanted.branch:
+        return _led_to_filtered(wanted, statuses)
+    if is_alone:
+        return _of_branch(wanted.branch)
+    if not wanted.project_id or wanted.trigger:
+        return None
+    of_project = RUNS.c.project_id == wanted.project_id
+    # the entries of a project's branch lie by status
+    return [
+        [of_project, *of_branch, RUNS.c.status == status]
+        for of_branch in _of_branch(wanted.branch)
+        for status in statuses or Status
+    ]
+
+
+def _led_to_some(wanted: RunFilter, statuses: list[str] | None) -> list[Conditions]:
+    """Where indexes lead to what is wanted, among other runs."""
+    if wanted.issue is not None:
+        return [[RUNS.c.issue == wanted.issue]]
+    led_to = _led_to_filtered(wanted, statuses)
+    if len(led_to) > 1:
+        # one walk that passes over other statuses, or each could be as long
+        led_to = [[RUNS.c.project_id == wanted.project_id] if wanted.project_id else []]
+    if not wanted.branch:
+        return led_to
+    return _of_branch(wanted.branch) + [led for led in led_to if led]
+
+
+def _of_branch(branch: str) -> list[Conditions]:
+    return [[column == branch] for column in (RUNS.c.branch_name, RUNS.c.work_branch)]
 
 
 def _led_to_filtered(wanted: RunFilter, statuses: list[str] | None) -> list[Conditions]:
@@ -111,38 +175,38 @@ def _led_to_filtered(wanted: RunFilter, statuses: list[str] | None) -> list[Cond
     return [found] if statuses is None else [[*found, runs.status == one] for one in statuses]
 
 
-def _passing(wanted: RunFilter, statuses: list[str] | None, runs: FromClause) -> Conditions:
-    """What is asked of every run, as a walk along these comes to it; none of it leads a walk."""
-    found: Conditions = []
-    if wanted.project_id:
-        found.append(_is_found(runs, "project_id", wanted.project_id))
+def _passing(wanted: RunFilter, statuses: list[str] | None) -> Conditions:
+    """What is asked of every run, as a walk comes to it; none of it leads a walk."""
+    given = {
+        "project_id": wanted.project_id,
+        "trigger": wanted.trigger,
+        "batch_id": wanted.batch_id,
+        "depth_level": wanted.depth,
+        "target_framework": wanted.framework,
+        "agent": wanted.agent,
+    }
+    found = [_is_found(name, value) for name, value in given.items() if value is not None]
     if statuses is not None:
-        found.append(_is_found(runs, "status", *statuses))
-    if wanted.trigger:
-        found.append(_is_found(runs, "trigger", wanted.trigger))
+        found.append(_is_found("status", *statuses))
     if wanted.branch:
-        columns = ("branch_name", "work_branch")
-        found.append(or_(*(_is_found(runs, name, wanted.branch) for name in columns)))
-    if wanted.batch_id:
-        found.append(_is_found(runs, "batch_id", wanted.batch_id))
-    return found + _of_last_tries(wanted, runs)
+        found.append(
+            or_(*(_is_found(name, wanted.branch) for name in ("branch_name", "work_branch")))
+        )
+    if wanted.issue is not None:
+        found.append(func.coalesce(RUNS.c.issue, 0) == wanted.issue)
+    if wanted.tag is not None:
+        found.append(holds_word(RUNS.c.tags, wanted.tag))
+    return found + _of_last_tries(wanted)
 
 
-def _of_last_tries(wanted: RunFilter, runs: FromClause) -> Conditions:
-    return [runs.c.retried_by.is_(None)] if wanted.is_last_try else []
+def _of_last_tries(wanted: RunFilter) -> Conditions:
+    return [RUNS.c.retried_by.is_(None)] if wanted.is_last_try else []
 
 
-def _is_found(runs: FromClause, name: str, *values: str) -> ColumnElement[bool]:
+def _is_found(name: str, *values: str) -> ColumnElement[bool]:
     # in words of no index: a database takes what most columns lead to, however much that is
-    column = func.coalesce(runs.c[name], "")
+    column = func.coalesce(RUNS.c[name], "")
     return column == values[0] if len(values) == 1 else column.in_(values)
-
-
-def _is_among_newest(led: Conditions) -> ColumnElement[bool]:
-    """Whether a run is as new as the newest of those that are led to."""
-    at, order = RUNS.c.created_at, (RUNS.c.created_at.desc(), RUNS.c.id.desc())
-    newest = select(at).where(*led).order_by(*order).limit(LOOKED_THROUGH).subquery()
-    return at >= select(func.min(newest.c.created_at)).scalar_subquery()
 
 
 def _led_to(text: str) -> list[Conditions]:
@@ -163,20 +227,9 @@ def _led_to(text: str) -> list[Conditions]:
     return found
 
 
-def _newest(project_id: str | None) -> FromClause:
-    """The newest runs, with what is looked at of them."""
-    runs = RUNS.c
-    looked_at = (runs.id, runs.created_at, runs.title, runs.project_id, runs.status, runs.trigger)
-    query = select(*looked_at, runs.branch_name, runs.work_branch, runs.batch_id, runs.retried_by)
-    if project_id:
-        query = query.where(runs.project_id == project_id)
-    query = query.order_by(runs.created_at.desc(), runs.id.desc())
-    return query.limit(LOOKED_THROUGH).subquery("newest")
-
-
-def _resembles(text: str, runs: FromClause) -> ColumnElement[bool]:
+def _resembles(text: str) -> ColumnElement[bool]:
     return or_(
-        runs.c.id.endswith(text.lower(), autoescape=True),
-        runs.c.work_branch.istartswith(text, autoescape=True),
-        runs.c.title.icontains(text, autoescape=True),
+        RUNS.c.id.endswith(text.lower(), autoescape=True),
+        RUNS.c.work_branch.istartswith(text, autoescape=True),
+        RUNS.c.title.icontains(text, autoescape=True),
     )

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from app.api.client import ApiClient, ApiProblem, NoAnswer, new_correlation_id
-from app.api.schemas import RunOut
+from app.api.schemas import RunItem, RunOut
 from app.domain.words import Trigger
 from app.state.run_board import Submitting
 from app.state.submits import Submits
@@ -48,7 +48,7 @@ class Retries:
         return RETRYING if run_id in self._busy else ""
 
     async def press(
-        self, run: RunOut, source: Source | None = None, *, show: Callable[[], object]
+        self, run: RunItem, source: Source | None = None, *, show: Callable[[], object]
     ) -> RunOut | None:
         """Ask once for the run that repeats this one; None while that is asked already.
 
@@ -65,7 +65,7 @@ class Retries:
             self._busy.discard(run.id)
             show()
 
-    async def _ask(self, run: RunOut, source: Source | None) -> RunOut:
+    async def _ask(self, run: RunItem, source: Source | None) -> RunOut:
         press: Press = (run.id, source)
         correlation_id = new_correlation_id()
         key = self._keys.setdefault(press, str(uuid.uuid4()))
@@ -94,7 +94,7 @@ class Retries:
     def _forget(self, press: Press) -> None:
         self._sent.pop(self._keys.pop(press), None)
 
-    def _placeholder(self, run: RunOut, key: str, source: Source | None) -> Submitting:
+    def _placeholder(self, run: RunItem, key: str, source: Source | None) -> Submitting:
         return Submitting(
             key=key,
             project_id=run.project_id,

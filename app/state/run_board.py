@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
-from app.api.schemas import RunOut, RunsPage
+from app.api.schemas import RunItem, RunsPage
+from app.domain.moments import iso
 from app.domain.words import Depth, Phase, Status, Trigger
 from app.state.optimistic import OptimisticMutation, OptimisticRows
 
@@ -34,14 +35,15 @@ class Submitting:
     trigger: Trigger = Trigger.MANUAL
     retry_of: str | None = None
 
-    def became(self, run: RunOut) -> bool:
+    def became(self, run: RunItem) -> bool:
         """True for the run that this submit, or an earlier try of it, has made."""
         return run.correlation_id in self.correlation_ids
 
 
 MAX_TEXT = 200  # of what is searched for
+MAX_BRANCH = 244
 
-BoardRow = RunOut | Submitting
+BoardRow = RunItem | Submitting
 
 
 @dataclass(frozen=True)
@@ -52,36 +54,63 @@ class RunFilters:
     status: tuple[Status, ...] = ()
     trigger: Trigger | None = None
     text: str = ""
+    branch: str = ""
+    issue: int | None = None
+    depth: Depth | None = None
+    framework: str = ""
+    agent: str = ""
+    tag: str = ""
+    batch_id: str = ""
+    created_after: datetime | None = None
+    created_before: datetime | None = None
     cursor: str = ""
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> RunFilters:
         """Read an address' query; words that mean nothing are left out."""
         statuses = [part for part in query.get("status", "").split(",") if part in set(Status)]
-        trigger = query.get("trigger", "")
+        trigger, depth = query.get("trigger", ""), query.get("depth_level", "")
         return cls(
             project_id=(query.get("project") or query.get("project_id", ""))[:80],
             status=tuple(Status(part) for part in dict.fromkeys(statuses)),
             trigger=Trigger(trigger) if trigger in set(Trigger) else None,
             text=query.get("q", "").strip()[:MAX_TEXT],
+            branch=query.get("branch", "").strip()[:MAX_BRANCH],
+            issue=_number(query.get("issue", "")),
+            depth=Depth(depth) if depth in set(Depth) else None,
+            framework=query.get("target_framework", "").strip()[:MAX_TEXT],
+            agent=query.get("agent", "").strip()[:MAX_TEXT],
+            tag=query.get("tag", "").strip()[:MAX_TEXT],
+            batch_id=query.get("batch_id", "")[:80],
+            created_after=_moment(query.get("created_after", "")),
+            created_before=_moment(query.get("created_before", "")),
             cursor=query.get("cursor", "")[:500],
         )
 
     def to_query(self) -> dict[str, str]:
         """The query that `from_query` reads back, empty parts left out."""
-        parts = {
-            "project": self.project_id,
-            "status": ",".join(self.status),
-            "trigger": self.trigger or "",
-            "q": self.text,
-            "cursor": self.cursor,
-        }
-        return {name: str(value) for name, value in parts.items() if value}
+        status = {"status": ",".join(self.status)} if self.status else {}
+        call = self.to_call()
+        project = {"project": call.pop("project_id")} if self.project_id else {}
+        return project | status | call
 
     def to_call(self) -> dict[str, str]:
         """What `GET /runs` is asked besides the statuses."""
-        call = {"project_id": self.project_id, "trigger": self.trigger or ""}
-        call |= {"q": self.text, "cursor": self.cursor}
+        call = {
+            "project_id": self.project_id,
+            "trigger": self.trigger,
+            "q": self.text,
+            "branch": self.branch,
+            "issue": self.issue,
+            "depth_level": self.depth,
+            "target_framework": self.framework,
+            "agent": self.agent,
+            "tag": self.tag,
+            "batch_id": self.batch_id,
+            "created_after": iso(self.created_after) if self.created_after else "",
+            "created_before": iso(self.created_before) if self.created_before else "",
+            "cursor": self.cursor,
+        }
         return {name: str(value) for name, value in call.items() if value}
 
     def at(self, cursor: str | None) -> RunFilters:
@@ -92,26 +121,56 @@ class RunFilters:
         """The newest runs of those that are meant by a text, too."""
         return replace(self, text=text.strip()[:MAX_TEXT], cursor="")
 
-    def show(self, run: RunOut) -> bool:
+    def show(self, run: RunItem) -> bool:
         """True where a run passes."""
         return (
             self.project_id in ("", run.project_id)
             and (not self.status or run.status in self.status)
             and self.trigger in (None, run.trigger)
+            and self.branch in ("", run.branch, run.work_branch)
+            and self.issue in (None, run.issue)
+            and self.depth in (None, run.depth_level)
+            and self.framework in ("", run.target_framework)
+            and self.agent in ("", run.agent)
+            and (not self.tag or self.tag in run.tags)
+            and self.batch_id in ("", run.batch_id)
+            and self._is_of_time(run.created_at)
             and _is_meant(self.text, run)
         )
+
+    def _is_of_time(self, created_at: datetime) -> bool:
+        is_after = self.created_after is None or created_at > self.created_after
+        return is_after and (self.created_before is None or created_at < self.created_before)
 
     def show_submit(self, submit: Submitting) -> bool:
         """True where a submit belongs on top of this list."""
         return (
             not self.cursor
-            and not self.text
+            and not (self.text or self.agent or self.tag or self.batch_id or self.created_before)
             and self.project_id in ("", submit.project_id)
             and self.trigger in (None, submit.trigger)
+            and self.branch in ("", submit.branch)
+            and self.issue in (None, submit.issue)
+            and self.depth in (None, submit.depth_level)
+            and self.framework in ("", submit.target_framework)
         )
 
 
-def _is_meant(text: str, run: RunOut) -> bool:
+def _number(text: str) -> int | None:
+    is_one = text.isascii() and text.isdecimal() and len(text) < 10
+    return int(text) or None if is_one else None
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+        # a day or a time alone is that of UTC
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _is_meant(text: str, run: RunItem) -> bool:
     """As `GET /runs?q=` finds it."""
     word = text.lstrip("…#")
     low, branch = word.lower(), run.work_branch.lower()
@@ -132,7 +191,7 @@ class RunBoard:
         self.next_cursor: str | None = None
         self.prev_cursor: str | None = None
         self._rows: OptimisticRows[BoardRow] = OptimisticRows(_key_of, _order)
-        self._hearers: list[list[RunOut]] = []
+        self._hearers: list[list[RunItem]] = []
 
     @contextmanager
     def hearing(self) -> Iterator[None]:
@@ -140,7 +199,7 @@ class RunBoard:
 
         The answer may be older than what came while it was on its way.
         """
-        heard: list[RunOut] = []
+        heard: list[RunItem] = []
         self._hearers.append(heard)
         try:
             yield
@@ -154,7 +213,7 @@ class RunBoard:
         self._rows.load(page.items)
         self.next_cursor, self.prev_cursor = page.next_cursor, page.prev_cursor
 
-    def apply(self, run: RunOut) -> bool:
+    def apply(self, run: RunItem) -> bool:
         """Take a change of a run from the feed; False where it does not concern this list."""
         for heard in self._hearers:
             heard.append(run)
@@ -172,18 +231,18 @@ class RunBoard:
     def begin(self, submit: Submitting) -> OptimisticMutation[BoardRow]:
         """Put a `Submitting…` row on top until its answer is there."""
         return self._rows.begin(
-            submit, is_same=lambda row: isinstance(row, RunOut) and submit.became(row)
+            submit, is_same=lambda row: isinstance(row, RunItem) and submit.became(row)
         )
 
     async def stop(
-        self, run_id: str, act: Callable[[], Awaitable[RunOut]], show: Callable[[], object]
-    ) -> RunOut | None:
+        self, run_id: str, act: Callable[[], Awaitable[RunItem]], show: Callable[[], object]
+    ) -> RunItem | None:
         """Mark a row as `Stopping…` until `act` has its answer. Raises what `act` raises."""
         row = self._rows.get(run_id)
         if row is None:
             return None
         answer = await self._rows.attempt(row, act, word="Stopping…", show=show)
-        if not isinstance(answer, RunOut):
+        if not isinstance(answer, RunItem):
             return None
         if not self.filters.show(answer):
             self._rows.drop(run_id)
@@ -194,7 +253,7 @@ class RunBoard:
         """The busy word of a row that is being changed."""
         return self._rows.word_of(key)
 
-    def confirm(self, mutation: OptimisticMutation[BoardRow], run: RunOut) -> None:
+    def confirm(self, mutation: OptimisticMutation[BoardRow], run: RunItem) -> None:
         """The submit became `run`; it stays only where the filters let it."""
         known = self._rows.get(run.id) is not None
         mutation.confirm(run if self._belongs(run, known=known) else None)
@@ -207,9 +266,9 @@ class RunBoard:
     def live_count(self) -> int:
         """How many of the shown runs are live."""
         rows = self._rows.settled()
-        return sum(isinstance(row, RunOut) and row.phase is Phase.LIVE for row in rows)
+        return sum(isinstance(row, RunItem) and row.phase is Phase.LIVE for row in rows)
 
-    def _belongs(self, run: RunOut, *, known: bool) -> bool:
+    def _belongs(self, run: RunItem, *, known: bool) -> bool:
         if not self.filters.show(run):
             return False
         if known:
@@ -222,8 +281,8 @@ class RunBoard:
 
 
 def _key_of(row: BoardRow) -> str:
-    return row.id if isinstance(row, RunOut) else row.key
+    return row.id if isinstance(row, RunItem) else row.key
 
 
 def _order(row: BoardRow) -> tuple[datetime, str]:
-    return (row.created_at, row.id) if isinstance(row, RunOut) else (row.began_at, row.key)
+    return (row.created_at, row.id) if isinstance(row, RunItem) else (row.began_at, row.key)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from app.api.schemas import FiguresOut, ReportOut, RunOut
+from app.api.schemas import FiguresOut, ReportOut, RunItem
 from app.domain.reports import usage_words
 from app.state.run_board import BoardRow
 
 
-def tokens_of(run: RunOut) -> int | None:
+def tokens_of(run: RunItem) -> int | None:
     """Tokens in and out together; None where neither is told."""
     told = [one for one in (run.usage.input_tokens, run.usage.output_tokens) if one is not None]
     return sum(told) if told else None
@@ -22,7 +22,7 @@ def used_words(told: ReportOut | FiguresOut) -> str:
 
 def usage_of(rows: Iterable[BoardRow]) -> str:
     """`61 k tokens · $0.38, told by 3 of 12 runs`; empty where none has told anything."""
-    runs = [row for row in rows if isinstance(row, RunOut)]
+    runs = [row for row in rows if isinstance(row, RunItem)]
     tokens = [told for run in runs if (told := tokens_of(run)) is not None]
     costs = [run.usage.cost_usd for run in runs if run.usage.cost_usd is not None]
     words = usage_words(sum(tokens), sum(costs) if costs else None)

@@ -165,14 +165,22 @@ def test_the_loop_may_be_on_from_the_start_and_is_a_setting_like_others(shop: Wo
     assert shop.api.patch(path, json={"auto_enabled": False}).json()["auto_enabled"] is False
 
 
-def test_projects_are_listed_by_name_archived_ones_too(shop: Workshop) -> None:
+def test_projects_are_listed_by_name_archived_ones_only_where_they_are_asked_for(
+    shop: Workshop,
+) -> None:
     for name in ("zebra", "ant"):
         shop.add_project(name)
     shop.api.delete(f"/projects/{shop.projects['ant']['id']}")
     listed = shop.api.get("/projects").json()
     assert list(listed) == ["items"]
     assert names(shop) == sorted(names(shop))
-    assert {"ant", "zebra"} <= set(names(shop))
+    assert {"ant", "zebra"} & set(names(shop)) == {"zebra"}
+    assert listed == shop.api.get("/projects", params={"include_archived": "false"}).json()
+    whole = shop.api.get("/projects", params={"include_archived": "true"}).json()["items"]
+    assert sorted([*names(shop), "ant"]) == [
+        one["name"] for one in whole if one["name"] == "ant" or one["archived_at"] is None
+    ]
+    assert shop.api.get("/projects", params={"include_archived": "odd"}).status_code == 422
     one = next(one for one in listed["items"] if one["name"] == "zebra")
     assert one == shop.api.get(f"/projects/{one['id']}").json()
 

@@ -158,7 +158,9 @@ def many(shop: Workshop) -> list[dict[str, Any]]:
     """Seven delayed runs of a project of their own, newest first."""
     project_id = shop.add_project("many")
     number = shop.issue(project_id, "Sort the shelf")
-    runs = [shop.start(project_id, f"task {n}", delay=LATER) for n in range(5)]
+    runs = [shop.start(project_id, f"task {n}", delay=LATER) for n in range(4)]
+    how = {"depth_level": "deep", "target_framework": "jest", "tags": ["nightly", "größer"]}
+    runs.append(shop.start(project_id, "task 4", delay=LATER, **how))
     runs.append(shop.start(project_id, "", issue=number, delay=LATER))
     stopped = shop.start(project_id, "ended", delay=LATER)
     runs.append(shop.api.post(f"/runs/{stopped['id']}/stop").json())
@@ -184,10 +186,28 @@ def test_pages_lead_through_all_runs_and_back(
         assert ids_of(back["items"]) == ids_of(earlier["items"])
 
 
-def test_the_list_answers_what_the_run_answers(shop: Workshop, many: list[dict[str, Any]]) -> None:
+def test_the_list_answers_what_the_run_answers_but_its_task(
+    shop: Workshop, many: list[dict[str, Any]]
+) -> None:
     listed = shop.api.get("/runs", params={"project_id": many[0]["project_id"]}).json()
-    assert set(listed) == {"items", "next_cursor", "prev_cursor"}
-    assert listed["items"][0] == shop.api.get(f"/runs/{many[0]['id']}").json()
+    assert set(listed) == {"items", "next_cursor", "prev_cursor", "looked_among"}
+    whole = shop.api.get(f"/runs/{many[0]['id']}").json()
+    assert whole.pop("task") == "ended"
+    assert listed["items"][0] == whole
+
+
+def test_fifty_long_tasks_make_a_small_list_that_still_says_what_each_run_is_about(
+    shop: Workshop,
+) -> None:
+    project_id = shop.add_project("long")
+    task = "Rewrite the manual\n" + "word " * 6000
+    for number in range(50):
+        shop.start(project_id, f"{task}{number}", delay=LATER)
+    answer = shop.api.get("/runs", params={"project_id": project_id})
+    items = answer.json()["items"]
+    assert len(items) == 50
+    assert {item["title"] for item in items} == {"Rewrite the manual"}
+    assert len(answer.content) < 50 * 4096
 
 
 @pytest.mark.parametrize(
@@ -204,6 +224,19 @@ def test_the_list_answers_what_the_run_answers(shop: Workshop, many: list[dict[s
         ("branch=afk/1", [1]),
         ("branch=main&limit=1", [0]),
         ("branch=none", []),
+        ("depth_level=deep", [2]),
+        ("depth_level=quick", []),
+        ("target_framework=jest", [2]),
+        ("agent=script&limit=1", [0]),
+        ("agent=claude", []),
+        ("tag=nightly", [2]),
+        ("tag=gr%C3%B6%C3%9Fer&q=task&status=delayed", [2]),
+        ("tag=night", []),
+        ("batch_id=none", []),
+        ("issue=1", [1]),
+        ("issue=2", []),
+        ("created_after=2020-01-01T00:00:00Z&limit=1", [0]),
+        ("created_before=2020-01-01T00:00:00%2B02:00", []),
         ("q=afk/", [1]),
         ("q=afk%5F", []),
         ("q=sort+the", [1]),
@@ -218,6 +251,16 @@ def test_filters_find(
     answer = shop.api.get(f"/runs?project_id={many[0]['project_id']}&{query}")
     assert answer.status_code == 200, answer.text
     assert ids_of(answer.json()["items"]) == [many[n]["id"] for n in found]
+
+
+def test_moments_part_the_runs_made_before_and_after(
+    shop: Workshop, many: list[dict[str, Any]]
+) -> None:
+    asked = {"project_id": many[0]["project_id"]}
+    middle = {"created_after": many[3]["created_at"], "created_before": many[0]["created_at"]}
+    found = ids_of(shop.api.get("/runs", params=asked | middle).json()["items"])
+    assert set(ids_of(many[1:3])) <= set(found) <= set(ids_of(many[:4]))
+    assert found == ids_of([run for run in many if run["id"] in found])
 
 
 def test_an_issues_number_finds_its_run(shop: Workshop, many: list[dict[str, Any]]) -> None:
@@ -239,6 +282,8 @@ def test_the_ending_that_people_see_finds_a_run(
     [
         *("limit=0", "limit=101", "limit=x", "limit=" + "9" * 40, "status=odd", "phase=odd"),
         *("trigger=odd", "cursor=x", "cursor=%FF", "cursor=" + "x" * 301, "q=" + "x" * 201),
+        *("depth_level=odd", "issue=0", "issue=x", "created_after=yesterday", "tag=%00"),
+        *("created_before=2026-01-01T00:00:00", "agent=" + "x" * 201, "q=%00", "branch=%00"),
         # p|9999-12-31T23:59:59-23:59|x: a moment that no zone conversion survives
         "cursor=cHw5OTk5LTEyLTMxVDIzOjU5OjU5LTIzOjU5fHg",
         "cursor=bnwwMDAxLTAxLTAxVDAwOjAwOjAwKzIzOjU5fHg",

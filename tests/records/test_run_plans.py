@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import fields
 from datetime import timedelta
@@ -20,12 +20,13 @@ from app.records import run_walks
 from app.records.batch_pages import list_batches
 from app.records.database import Database
 from app.records.routing import Stores
-from app.records.run_pages import list_runs
-from app.records.run_walks import RunFilter
+from app.records.run_ledger import RunLedger
+from app.records.run_pages import Page, list_runs
+from app.records.run_walks import RunFilter, ways_to
 from app.records.tables import Run
 from tests.fresh_databases import KINDS, POSTGRESQL, SQLITE, fresh_database, lent_postgresql
 from tests.records.plans import explained, steps_of
-from tests.records.samples import NOW, draft_run, run_id, stores_on
+from tests.records.samples import NOW, add_run, draft_run, run_id, stores_on
 
 # enough for PostgreSQL to tell a walk from a scan; of each rare thing there are a few
 MANY, FEW = 8_000, 50
@@ -42,6 +43,7 @@ ON_BRANCH, BY_ISSUE = {"newest_runs_on_branch"}, {"newest_runs_for_issue"}
 NEWEST, BY_ENDING = {"newest_runs"}, {"runs_by_ending"}
 PROJECTS = {"newest_runs_of_project"}
 BY_TRIGGER = {"newest_runs_of_project_by_trigger"}
+PROJECTS_BRANCHES = {"newest_runs_of_project_from_branch", "newest_runs_of_project_on_branch"}
 
 USUAL = draft_run().model_dump()
 
@@ -75,7 +77,23 @@ FILTERS: dict[str, tuple[RunFilter, set[str]]] = {
     ),
     "a base branch": (RunFilter(branch="develop"), OF_BRANCH | ON_BRANCH),
     "a work branch": (RunFilter(branch="run/77"), OF_BRANCH | ON_BRANCH),
+    "a project's branch": (RunFilter("proj_2", branch="develop"), PROJECTS_BRANCHES),
+    "a project's branch and status": (
+        RunFilter("proj_3", branch="trunk", statuses=["stopped"]),
+        PROJECTS_BRANCHES,
+    ),
     "a batch": (RunFilter(batch_id="batch_1"), {"runs_of_batch"}),
+    "a number of issues": (RunFilter(issue=12), BY_ISSUE),
+    "a project's issue": (RunFilter("proj_2", issue=12), BY_ISSUE),
+    "a depth": (RunFilter(depth="deep"), NEWEST),
+    "a framework": (RunFilter(framework="jest"), NEWEST),
+    "an agent of a project": (RunFilter("proj_2", agent="codex"), PROJECTS),
+    "a tag": (RunFilter(tag="nightly"), NEWEST),
+    "since then": (RunFilter(created_after=MIDDLE), NEWEST),
+    "a status until then": (
+        RunFilter(statuses=["died"], created_before=MIDDLE),
+        BY_STATUS,
+    ),
     "an issue": (RunFilter(text="#12"), BY_ISSUE | ON_BRANCH | NEWEST),
     "an id": (RunFilter(text=ID), BY_ENDING | ON_BRANCH | NEWEST),
     "an id's beginning": (RunFilter(text=ID[:12]), BY_ENDING | ON_BRANCH | NEWEST),
@@ -95,7 +113,14 @@ PARTS: dict[str, list[dict[str, Any]]] = {
     ],
     "trigger": [{}, {"trigger": "auto"}, {"trigger": "api"}],
     "branch": [{}, {"branch": "trunk"}],
-    "rest": [{}, {"text": "nowhere"}, {"batch_id": "batch_1"}],
+    "rest": [
+        {},
+        {"text": "nowhere"},
+        {"batch_id": "batch_1"},
+        {"issue": 12},
+        {"agent": "codex"},
+        {"tag": "nowhere", "created_before": MIDDLE},
+    ],
 }
 COMBINED = [
     RunFilter(**{name: value for part in parts for name, value in part.items()})
@@ -138,6 +163,8 @@ def told_of(number: int) -> dict[str, Any]:
     if rest:
         return told
     rare = {"project_id": "proj_2", "trigger": "manual", "branch_name": "develop", "issue": 12}
+    rare |= {"depth_level": "deep", "target_framework": "jest", "agent": "codex"}
+    rare |= {"tags": ["slow", "nightly"]}
     status = sorted(Status)[turn % len(Status)]
     return told | rare | {"batch_id": "batch_1", "title": "Mend the greeting", "status": status}
 
@@ -184,7 +211,7 @@ def check_lines(lines: list[str], wanted: RunFilter, indexes: set[str]) -> None:
     assert {name for names in used for name in names} - {BY_ID} == indexes, lines
     # from end to end only where the first entries are wanted
     scans = [line for line in of_runs if line.startswith("SCAN")]
-    assert not scans or wanted == RunFilter() or wanted.text, lines
+    assert not scans or wanted == RunFilter() or is_bounded(wanted), lines
     if not (wanted.text or wanted.batch_id):
         assert not any("TEMP B-TREE" in line for line in lines), lines
 
@@ -196,10 +223,13 @@ def check_trees(plans: list[dict[str, Any]], wanted: RunFilter) -> None:
                 continue
             assert node["Node Type"] != "Seq Scan", plan
             read = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
-            walked = node.get("Index Name", "").startswith("newest_runs") and wanted.text
-            walked = walked or wanted.branch
             # it may as well go along all where every second one is of the project
-            assert read <= FEW + (2 * LOOKED_THROUGH if walked else 0), node
+            assert read <= FEW + (2 * LOOKED_THROUGH if is_bounded(wanted) else 0), node
+
+
+def is_bounded(wanted: RunFilter) -> bool:
+    """True where some of what is wanted is looked for among the newest alone."""
+    return any(way.is_bounded for way in ways_to(wanted))
 
 
 def test_no_combination_of_filters_reads_the_history(
@@ -221,15 +251,70 @@ def test_a_branch_beside_other_filters_is_looked_for_among_the_newest_of_both(
 ) -> None:
     stores = stores_on(many)
 
-    def count(looked_through: int, **filters: Any) -> int:
+    def look(looked_through: int, **filters: Any) -> tuple[int, int | None]:
         monkeypatch.setattr(run_walks, "LOOKED_THROUGH", looked_through)
         wanted = RunFilter(branch="develop", **filters)
-        return len(list_runs(stores, wanted, limit=2 * FEW, cursor=None).items)
+        page = list_runs(stores, wanted, limit=2 * FEW, cursor=None)
+        return len(page.items), page.looked_among
 
     # few of it in all: its own walk leads to each
-    assert count(FEW, project_id="proj_2") == count(FEW, trigger="manual") == FEW
-    assert count(3, project_id="proj_2") == 3
-    assert count(4, statuses=["died"]) == count(MANY, statuses=["died"]) == 4
+    assert look(FEW, trigger="manual") == (FEW, None)
+    assert look(3, trigger="manual") == (3, 3)
+    assert look(4, statuses=["died"]) == (4, 4)
+    assert look(MANY, statuses=["died"]) == (4, None)
+
+
+def walk_of(stores: Stores, wanted: RunFilter) -> list[Page]:
+    """Every page, from the newest on."""
+    pages = [list_runs(stores, wanted, limit=100, cursor=None)]
+    while pages[-1].next_cursor is not None:
+        pages.append(list_runs(stores, wanted, limit=100, cursor=pages[-1].next_cursor))
+    return pages
+
+
+@pytest.mark.parametrize("statuses", [["stopped"], ["stopped", "succeeded"], []], ids=str)
+def test_a_projects_branch_is_walked_to_its_last_run_whatever_the_status(
+    many: Database, statuses: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_walks, "LOOKED_THROUGH", LOOKED_THROUGH)
+    wanted = RunFilter("proj_3", statuses=statuses, branch="trunk")
+    pages = walk_of(stores_on(many), wanted)
+    assert [run.id for page in pages for run in page.items] == IDS[1::2][::-1]
+    assert {page.looked_among for page in pages} == {None}
+
+
+def test_a_list_that_ends_among_the_newest_says_so_and_dates_lead_further_back(
+    many: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_walks, "LOOKED_THROUGH", LOOKED_THROUGH)
+    stores = stores_on(many)
+    of_tag = [number for number in range(MANY) if "nightly" in told_of(number).get("tags", ())]
+    newest = walk_of(stores, RunFilter(tag="nightly"))
+    assert [run.id for page in newest for run in page.items] == [
+        IDS[number] for number in reversed(of_tag) if number >= MANY - LOOKED_THROUGH
+    ]
+    assert {page.looked_among for page in newest} == {LOOKED_THROUGH}
+    before = NOW + timedelta(seconds=of_tag[3] + 1)
+    [first] = walk_of(stores, RunFilter(tag="nightly", created_before=before))
+    assert first.items[0].id == IDS[of_tag[3]]
+    # a project with few runs is looked through as a whole
+    [all_of_it] = walk_of(stores, RunFilter("proj_2", tag="nightly", text="greeting"))
+    assert (len(all_of_it.items), all_of_it.looked_among) == (FEW, None)
+
+
+def test_a_tag_is_a_whole_word_of_the_list_whatever_it_is_written_with(
+    open_database: Callable[..., Database],
+) -> None:
+    database = open_database("tags")
+    ledger = RunLedger(stores_on(database))
+    odd = ["größer", 'he said "b"', "100%", "a_c", "[x]"]
+    run = add_run(ledger, tags=[*odd, "b c"])
+    add_run(ledger, tags=[])
+    for tag in odd:
+        [found] = list_runs(ledger.stores, RunFilter(tag=tag), limit=5, cursor=None).items
+        assert found.id == run.id, tag
+    for tag in ("b", "größe", "100", "abc", "a", "%", "x", '"b"'):
+        assert not list_runs(ledger.stores, RunFilter(tag=tag), limit=5, cursor=None).items, tag
 
 
 @every_filter
@@ -258,6 +343,13 @@ def passes(wanted: RunFilter, told: dict[str, Any]) -> bool:
         and wanted.trigger in (None, run["trigger"])
         and wanted.branch in (None, run["branch_name"], run["work_branch"])
         and wanted.batch_id in (None, run["batch_id"])
+        and wanted.issue in (None, run["issue"])
+        and wanted.depth in (None, run["depth_level"])
+        and wanted.framework in (None, run["target_framework"])
+        and wanted.agent in (None, run["agent"])
+        and (wanted.tag is None or wanted.tag in run["tags"])
+        and (wanted.created_after is None or run["created_at"] > wanted.created_after)
+        and (wanted.created_before is None or run["created_at"] < wanted.created_before)
         and not (wanted.is_last_try and run["retried_by"])
         and (
             word in run["title"].lower()

@@ -99,8 +99,8 @@ class Provenance(Answer):
     host: str
 
 
-class RunOut(Answer):
-    """A run."""
+class RunItem(Answer):
+    """A run as lists tell it: all but its task, which can be long; `title` says what it is."""
 
     id: str
     run_id: str
@@ -119,7 +119,6 @@ class RunOut(Answer):
     head_sha: str | None = None
     issue: int | None = None
     pr_number: int | None = None
-    task: str | None = None
     agent: str
     model: str | None = None
     delivers: Delivers = Delivers.CHANGE
@@ -149,12 +148,22 @@ class RunOut(Answer):
     provenance: Provenance
 
 
-class RunsPage(Answer):
-    """A page of runs, newest first."""
+class RunOut(RunItem):
+    """A run."""
 
-    items: list[RunOut]
+    task: str | None = None
+
+
+class RunsPage(Answer):
+    """A page of runs, newest first.
+
+    `looked_among` is 20000 where only the newest 20,000 were looked at, else null.
+    """
+
+    items: list[RunItem]
     next_cursor: str | None = None
     prev_cursor: str | None = None
+    looked_among: int | None = None
 
 
 class TimelineEvent(Answer):

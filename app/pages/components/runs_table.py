@@ -21,7 +21,7 @@ from app.pages.visit import Visit
 from app.state.durations import took
 from app.state.run_board import BoardRow, RunBoard, Submitting
 from app.state.usage import tokens_of
-from app.state.wire import RunOut
+from app.state.wire import RunItem
 
 # the class of a column, which a narrow page hides by, and its heading
 HEADINGS = (
@@ -45,7 +45,7 @@ class Acts:
     """What a row's buttons do; `retrying` is the busy word of a run that is being retried."""
 
     stop: Callable[[str], Awaitable[None]]
-    retry: Callable[[RunOut], Awaitable[None]]
+    retry: Callable[[RunItem], Awaitable[None]]
     retrying: Callable[[str], str]
 
 
@@ -105,7 +105,7 @@ class _Row:
     def show(self, row: BoardRow, word: str) -> None:
         """Change what differs from what is shown; `word` is what is being done to the run."""
         visit, retrying = self._visit, self._do.retrying(_key(row))
-        can_retry = isinstance(row, RunOut) and may_retry(row, visit)
+        can_retry = isinstance(row, RunItem) and may_retry(row, visit)
         if (row, word, retrying, can_retry) == self._seen:
             return
         self._seen = (row, word, retrying, can_retry)
@@ -126,7 +126,7 @@ class _Row:
             self._retry.set_text(retrying or "Retry")
 
     def _offer_stop(self, row: BoardRow) -> None:
-        can_stop = isinstance(row, RunOut) and row.phase is not Phase.DONE
+        can_stop = isinstance(row, RunItem) and row.phase is not Phase.DONE
         if can_stop and self._stop is None:
             with self._acts:
                 self._stop = ConfirmButton(
@@ -143,7 +143,7 @@ class _Row:
             self._stop = None
 
     def _offer_retry(self, row: BoardRow | None) -> None:
-        if isinstance(row, RunOut) and self._retry is None:
+        if isinstance(row, RunItem) and self._retry is None:
             with self._acts:
                 self._retry = button(
                     "Retry", lambda: self._do.retry(row), kind="small", mark="retry-run"
@@ -154,7 +154,7 @@ class _Row:
             self._retry = None
 
 
-def may_retry(run: RunOut, visit: Visit) -> bool:
+def may_retry(run: RunItem, visit: Visit) -> bool:
     """True for a run that is over and gone, in a project that runs can be started in."""
     project = visit.board.get(run.project_id)
     is_archived = project is not None and project.archived_at is not None
@@ -169,7 +169,7 @@ def trigger_words(run: BoardRow) -> str:
     return f"{words} · #{run.issue}" if run.issue else words
 
 
-def took_html(run: RunOut, visit: Visit) -> str:
+def took_html(run: RunItem, visit: Visit) -> str:
     """How long a run has worked or worked; empty before it began."""
     if run.started_at is None:
         return ""
@@ -178,7 +178,7 @@ def took_html(run: RunOut, visit: Visit) -> str:
     return text(took((run.ended_at - run.started_at).total_seconds()))
 
 
-def _run_cells(run: RunOut, word: str, visit: Visit) -> list[tuple[str, str]]:
+def _run_cells(run: RunItem, word: str, visit: Visit) -> list[tuple[str, str]]:
     why = run.hold or run.because or run.title or ""
     pill = pill_html(word, "acc") if word else status_pill_html(run.status, run.cause)
     name = f'<a class="whole" href="/runs/{text(run.id)}" title="{text(run.id)}">'
@@ -196,7 +196,7 @@ def _run_cells(run: RunOut, word: str, visit: Visit) -> list[tuple[str, str]]:
     ]
 
 
-def _usage_cells(run: RunOut) -> list[tuple[str, str]]:
+def _usage_cells(run: RunItem) -> list[tuple[str, str]]:
     used, tokens = run.usage, tokens_of(run)
     is_silent = run.phase is Phase.DONE and run.started_at is not None
     unknown = '<span title="not told">–</span>' if is_silent else ""
@@ -204,7 +204,7 @@ def _usage_cells(run: RunOut) -> list[tuple[str, str]]:
     return [("tokens", unknown if tokens is None else amount_words(tokens)), ("cost", cost)]
 
 
-def _branch(run: RunOut) -> str:
+def _branch(run: RunItem) -> str:
     # a plain run's branch repeats its id: its base says more
     is_own = run.work_branch == f"run/{run.id}"
     return plain_html(run.branch if is_own else run.work_branch)

@@ -2,9 +2,13 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import DateTime
+from sqlalchemy import Boolean, ColumnElement, DateTime, literal
 from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 
@@ -32,3 +36,29 @@ class Moment(TypeDecorator[datetime]):
 def one_of(column: str, words: Iterable[str]) -> str:
     """The CHECK that a column holds one of some words."""
     return f"{column} IN ({', '.join(repr(str(word)) for word in words)})"
+
+
+class _HoldsWord(FunctionElement[bool]):
+    """Whether a JSON list of words holds one: each database has its own way to open it."""
+
+    type = Boolean()
+    inherit_cache = True
+    name = "holds_word"
+
+
+def holds_word(column: ColumnElement[Any], word: str) -> ColumnElement[bool]:
+    """The condition that a JSON column, a list of words, holds one."""
+    return _HoldsWord(column, literal(word))
+
+
+@compiles(_HoldsWord)
+def _opened(element: _HoldsWord, compiler: SQLCompiler, **given: Any) -> str:
+    column, word = (compiler.process(clause, **given) for clause in element.clauses)
+    # both are the compiler's own words
+    return f"EXISTS (SELECT 1 FROM json_each({column}) AS one WHERE one.value = {word})"  # noqa: S608
+
+
+@compiles(_HoldsWord, "postgresql")
+def _opened_by_postgresql(element: _HoldsWord, compiler: SQLCompiler, **given: Any) -> str:
+    column, word = (compiler.process(clause, **given) for clause in element.clauses)
+    return f"CAST({column} AS jsonb) @> to_jsonb(CAST({word} AS text))"

@@ -61,6 +61,22 @@ class Run(SQLModel, table=True):
         Index("newest_runs_from_branch", "branch_name", "created_at", "id"),
         Index("newest_runs_on_branch", "work_branch", "created_at", "id"),
         Index(
+            "newest_runs_of_project_from_branch",
+            "project_id",
+            "branch_name",
+            "status",
+            "created_at",
+            "id",
+        ),
+        Index(
+            "newest_runs_of_project_on_branch",
+            "project_id",
+            "work_branch",
+            "status",
+            "created_at",
+            "id",
+        ),
+        Index(
             "newest_runs_for_issue",
             "issue",
             "created_at",
