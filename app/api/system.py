@@ -77,6 +77,8 @@ def routes(services: Services) -> APIRouter:
             limits=services.limits_mode().value,
             stuck=sum(one.project_id is None for one in services.quarantine.held()),
             trouble=services.stores.stopped() or None,
+            key_hold_seconds=services.keys.terms.hold_seconds,
+            key_ttl_seconds=services.keys.terms.ttl_seconds,
         )
 
     @router.get("/doctor")

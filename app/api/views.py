@@ -35,6 +35,7 @@ SAME_NAME = (
     *("retry_of", "retried_by", "batch_id", "created_at", "started_at", "ended_at"),
     *("released_at", "deadline", "budget_seconds", "because", "cause", "hold", "exit_code"),
     *("exit_signal", "pid", "parked", "may_resume", "resumes", "correlation_id", "created_by"),
+    "idempotency_key",
 )
 
 

@@ -24,6 +24,7 @@ from app.control_plane.notifying import make_notification_desk
 from app.control_plane.outside import Adapters
 from app.control_plane.premises import make_doctor
 from app.control_plane.retaining import make_retention
+from app.domain.keys import KeyTerms
 from app.domain.quota_rules import Counted
 from app.records.account_ledger import AccountLedger
 from app.records.database import Database
@@ -41,7 +42,7 @@ from app.services.figures import FigureDesk
 from app.services.floor import Ledgers
 from app.services.holdings import Holdings
 from app.services.issues import IssueDesk
-from app.services.keys import Keys, Limits
+from app.services.keys import Keys
 from app.services.leases import Leases
 from app.services.listing import RunListing
 from app.services.overview import Overview, shown_for
@@ -209,8 +210,8 @@ class Assembly:
         )
 
     def _make_keys(self) -> Keys:
-        limits = Limits(self._settings.key_hold_seconds, self._settings.key_ttl_seconds)
-        return Keys(self._ledgers.runs, limits)
+        terms = KeyTerms(self._settings.key_hold_seconds, self._settings.key_ttl_seconds)
+        return Keys(self._ledgers.runs, terms)
 
     def _make_trigger_desk(self, keys: Keys, on_accepted: Callable[[Run], None]) -> TriggerDesk:
         stores, counting = self._ledgers.runs.stores, self._ground.counting

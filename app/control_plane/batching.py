@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from app.config import Settings
 from app.control_plane.outside import pick_counters
+from app.domain.keys import KeyTerms
 from app.domain.quota_rules import Counted
 from app.records.batch_ledger import BatchLedger
 from app.records.batch_queue import BatchQueue
@@ -19,7 +20,6 @@ from app.services.batches import BatchDesk
 from app.services.bulk import BulkDesk, Hands
 from app.services.bulk_keys import BulkKeys
 from app.services.counting import Counting, charged_batches, charged_runs
-from app.services.keys import Limits
 from app.services.prechecks import Prechecks
 from app.services.quota import Places
 from app.services.refused_items import RefusedItems
@@ -60,9 +60,9 @@ def make_batch_desk(
     quota = BatchQuota(ledger, most, settings.batch_window)
     places = Places(quota, Counted.BATCHES, ledger.stores, ground.counting)
     refused = RefusedItems(ledgers.runs, ledgers.projects)
-    limits = Limits(settings.key_hold_seconds, settings.key_ttl_seconds)
+    terms = KeyTerms(settings.key_hold_seconds, settings.key_ttl_seconds)
     hearers = (sweep.request_queue, line.ends.request)
-    return BatchDesk(ledger, checks, trigger, places, most, refused, limits, *hearers)
+    return BatchDesk(ledger, checks, trigger, places, most, refused, terms, *hearers)
 
 
 def make_bulk_desk(

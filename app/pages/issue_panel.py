@@ -8,12 +8,13 @@ from typing import Any
 
 from nicegui import ui
 
+from app.pages.addresses import runs_path
 from app.pages.components.buttons import button
 from app.pages.components.change_words import change_html
 from app.pages.components.countdown import ago_html
 from app.pages.components.issue_words import hold_html, state_html
 from app.pages.components.marks import testid
-from app.pages.components.markup import clean
+from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain
 from app.pages.frame import Page
 from app.pages.issue_comments import IssueComments
@@ -86,6 +87,8 @@ class IssuePanel:
         if issue.created_at is not None:
             ago = ago_html(issue.created_at, self._visit.now())
             said.append(f'<span class="sub">written {ago}</span>')
+        runs = text(runs_path(self._id, issue=str(issue.number)))
+        said.append(f'<a href="{runs}" data-testid="issue-runs">Runs of this issue</a>')
         self._under.set_content(' <span class="sub">·</span> '.join(part for part in said if part))
         # what cannot start now is greyed; it still answers why
         self._afk.classes(

@@ -18,7 +18,7 @@ from app.pages.open_submits import open_submits, owner_of
 from app.pages.run_delivery import PullRequestCard
 from app.pages.run_diff_panel import DiffPanel
 from app.pages.run_facts import Facts, title_of
-from app.pages.run_header import RunHeader, export_html
+from app.pages.run_header import RESETTING_KEY, RunHeader, export_html
 from app.pages.run_last_words import LastWords
 from app.pages.run_log_panel import LogPanel
 from app.pages.run_tabs import RunTabs
@@ -81,7 +81,9 @@ class RunScreen:
         dress_log()
         crumbs = [("Runs", "/runs"), (plain(run.project_name), f"/projects/{run.project_id}")]
         with frame(visit, title=title_of(run), active="runs", crumbs=crumbs) as self._page:
-            self._header = RunHeader(visit, self._page, self._stop, self._release, self._retry)
+            self._header = RunHeader(
+                visit, self._page, self._stop, self._release, self._retry, self._reset_key
+            )
             with ui.element("div").classes("two") as two:
                 with ui.element("div").classes("left"):
                     self._timeline = TimelineView(visit)
@@ -218,6 +220,19 @@ class RunScreen:
         api = self.visit.api
         if await self._attempt("Releasing…", lambda: api.release(self._id)):
             self.visit.say("Released. Its branch is parked.")
+
+    async def _reset_key(self) -> None:
+        api, run = self.visit.api, self.run
+        if run.idempotency_key is None:
+            return
+        key = run.idempotency_key
+
+        async def reset() -> RunOut:
+            await api.reset_key(run.project_id, key)
+            return await api.run(run.id)
+
+        if await self._attempt(RESETTING_KEY, reset):
+            self.visit.say("The key is free: its next use starts a new run.")
 
     async def _deliver(self) -> None:
         api = self.visit.api

@@ -8,9 +8,14 @@ from nicegui import ui
 
 from app.domain.ids import shorten
 from app.domain.words import Phase, Status
+from app.pages.addresses import runs_path
 from app.pages.components.buttons import button
 from app.pages.components.confirm_button import ConfirmButton
-from app.pages.components.correlation_chip import copy_chip_html, correlation_chip_html
+from app.pages.components.correlation_chip import (
+    copy_chip_html,
+    correlation_chip_html,
+    short,
+)
 from app.pages.components.countdown import since_html, until_html
 from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain, plain_html
@@ -22,10 +27,13 @@ from app.pages.theme import look_of
 from app.pages.visit import Visit
 from app.state.durations import took
 from app.state.retries import Source
+from app.state.run_record import holds_key
 from app.state.run_waits import waits_until
-from app.state.wire import RunOut
+from app.state.wire import ProjectOut, RunOut
 
 GOOD_ENDS = (Status.SUCCEEDED,)
+RESETTING_KEY = "Resetting…"
+RESET_TITLE = "The key's next use starts a new run; this one goes on as it is"
 
 
 class RunHeader:
@@ -38,6 +46,7 @@ class RunHeader:
         stop: Callable[[], Awaitable[None]],
         release: Callable[[], Awaitable[None]],
         retry: Callable[[Source | None], Awaitable[None]],
+        reset_key: Callable[[], Awaitable[None]],
     ) -> None:
         self._visit = visit
         with page.beside:
@@ -58,7 +67,13 @@ class RunHeader:
             )
         self._why = ui.html("", sanitize=clean)
         self._stuck = StuckBanner(visit)
-        self._chips = ui.html("", sanitize=clean)
+        with ui.element("div").classes("chips"):
+            self._chips = ui.html("", sanitize=clean)
+            self._key = ui.html("", sanitize=clean, tag="span")
+            self._reset = ConfirmButton(
+                "Reset", "Reset this key?", reset_key, kind="small", mark="reset-key"
+            )
+            self._reset.element.props["title"] = RESET_TITLE
 
     def show(self, run: RunOut, word: str, retrying: str) -> None:
         """Say where the run stands; `word` is what is being done to it.
@@ -66,15 +81,24 @@ class RunHeader:
         `retrying` is the busy word while it is being run again.
         """
         self._pill.set_content(status_html(run, self._visit))
-        self._chips.set_content(f'<div class="chips">{chips_html(run)}</div>')
+        self._chips.set_content(chips_html(run, self._visit.board.get(run.project_id)))
+        self._show_key(run, word)
         self._export.set_content(export_html(run.id, "run-export"))
         self._why.set_content(why_html(run, self._left_html(run)))
         self._stuck.show(run)
         self._stop.element.set_visibility(run.phase is not Phase.DONE)
-        self._stop.show("" if run.phase is Phase.DONE else word)
+        self._stop.show("" if run.phase is Phase.DONE or word == RESETTING_KEY else word)
         self._show_retry(run, word, retrying)
         self._release.element.set_visibility(is_unproved(run))
         self._release.element.set_enabled(not word)
+
+    def _show_key(self, run: RunOut, word: str) -> None:
+        key = run.idempotency_key or ""
+        self._key.set_content(key_html(key))
+        # one with a slash cannot be named in an address
+        may_reset = holds_key(run, self._visit.system, self._visit.now()) and "/" not in key
+        self._reset.element.set_visibility(may_reset)
+        self._reset.show(word if word == RESETTING_KEY else "")
 
     def _left_html(self, run: RunOut) -> str:
         """What ticks behind the reason of a run that waits for its agent's usage limit."""
@@ -120,23 +144,53 @@ def status_html(run: RunOut, visit: Visit) -> str:
     return pill_of(" · ".join(parts), look.tone, testid="run-status")
 
 
-def chips_html(run: RunOut) -> str:
-    """Run id and correlation id to copy, then issue, branch, agent, depth, and relatives."""
+def chips_html(run: RunOut, project: ProjectOut | None) -> str:
+    """Run id and correlation id to copy, then issue, branch, agent, depth, and relatives.
+
+    What leads somewhere is a link: the issue, the branch's change or its runs.
+    """
     chips = [
         copy_chip_html(f"run {shorten(run.id)}", run.id, testid="run-id", about="run id"),
         correlation_chip_html(run.correlation_id),
     ]
+    if run.issue:
+        chips.append(_link_chip(f"#{run.issue}", _issue_path(run, project), "issue-chip"))
     branch = run.work_branch.replace(run.id, shorten(run.id))
-    words = [f"#{run.issue}" if run.issue else "", branch, run.agent, run.model or ""]
+    chips.append(_link_chip(branch, _branch_path(run), "branch-chip"))
     framework = "" if run.target_framework == "auto" else run.target_framework
-    for word in (*words, str(run.depth_level), framework, str(run.trigger)):
-        if word:
-            chips.append(f'<span class="chip">{plain_html(word)}</span>')
+    words = (run.agent, run.model or "", str(run.depth_level), framework, str(run.trigger))
+    chips += [f'<span class="chip">{plain_html(word)}</span>' for word in words if word]
     for name, other in (("retry of", run.retry_of), ("retried by", run.retried_by)):
         if other:
-            href = f"/runs/{text(other)}"
-            chips.append(f'<a class="chip" href="{href}">{name} {text(shorten(other))}</a>')
+            chips.append(_link_chip(f"{name} {shorten(other)}", f"/runs/{other}"))
     return "".join(chips)
+
+
+def key_html(key: str) -> str:
+    """`key 3256…e3`, to copy; empty where the run has none."""
+    if not key:
+        return ""
+    about = "idempotency key"
+    return copy_chip_html(f"key {plain(short(key))}", key, testid="key-chip", about=about)
+
+
+def _link_chip(words: str, href: str, mark: str = "") -> str:
+    testid = f' data-testid="{mark}"' if mark else ""
+    return f'<a class="chip" href="{text(href)}"{testid}>{plain_html(words)}</a>'
+
+
+def _issue_path(run: RunOut, project: ProjectOut | None) -> str:
+    if project is not None and project.tracker == "builtin":
+        return f"/projects/{run.project_id}/issues/{run.issue}"
+    # the issue is kept elsewhere: its runs are here
+    return runs_path(run.project_id, issue=str(run.issue))
+
+
+def _branch_path(run: RunOut) -> str:
+    delivery = run.delivery
+    if delivery is not None and delivery.kind == "change":
+        return f"/projects/{run.project_id}/changes/{delivery.number}"
+    return runs_path(run.project_id, branch=run.work_branch)
 
 
 def export_html(run_id: str, mark: str = "") -> str:

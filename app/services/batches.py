@@ -13,6 +13,7 @@ from sqlmodel import Session
 
 from app.domain.batches import BatchStatus
 from app.domain.ids import is_run_id
+from app.domain.keys import KeyTerms
 from app.errors import (
     AlreadyEnded,
     BatchOverQuota,
@@ -28,7 +29,6 @@ from app.records.batch_pages import BatchPage, ItemPage, list_batches, list_item
 from app.records.cursors import BadCursor
 from app.records.tables import Batch
 from app.services.batch_filling import Filling, refuse_aborted
-from app.services.keys import Limits
 from app.services.prechecks import Prechecks
 from app.services.quota import FreePlace, Place, Places, Window
 from app.services.refused_items import RefusedItems
@@ -64,7 +64,7 @@ class BatchDesk:
         places: Places,
         most: int,
         refused: RefusedItems,
-        limits: Limits,
+        terms: KeyTerms,
         on_sealed: Callable[[], None],
         on_aborted: Callable[[], None],
     ) -> None:
@@ -74,7 +74,7 @@ class BatchDesk:
         self._checks = checks
         self._trigger = trigger
         self._refused = refused
-        self._limits = limits
+        self._terms = terms
         self._on_sealed = on_sealed
         self._on_aborted = on_aborted
 
@@ -173,8 +173,8 @@ class BatchDesk:
         age = (now - held.created_at).total_seconds()
         if held.ended_at is None:
             return False
-        is_spent = held.status == BatchStatus.ABORTED and age >= self._limits.key_hold_seconds
-        return is_spent or age >= self._limits.key_ttl_seconds
+        is_spent = held.status == BatchStatus.ABORTED and age >= self._terms.hold_seconds
+        return is_spent or age >= self._terms.ttl_seconds
 
     # --- filled --------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlmodel import Session
 
+from app.domain.keys import KeyTerms
 from app.domain.words import Status
 from app.errors import KeyReused, KeyTaken, NotFound
 from app.records import run_ledger
@@ -14,16 +15,6 @@ from app.records.feed import RunChanged
 from app.records.run_ledger import RunLedger
 from app.records.spans import every
 from app.records.tables import Run
-
-GIVES_KEY_BACK = {Status.DIED, Status.TIMED_OUT, Status.NOT_STARTED, Status.EXPIRED}
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How long keys are kept, in seconds."""
-
-    key_hold_seconds: int
-    key_ttl_seconds: int
 
 
 @dataclass(frozen=True)
@@ -39,9 +30,9 @@ class Sent:
 class Keys:
     """The keys of every project; unique by the database."""
 
-    def __init__(self, runs: RunLedger, limits: Limits) -> None:
+    def __init__(self, runs: RunLedger, terms: KeyTerms) -> None:
         self._runs = runs
-        self._limits = limits
+        self.terms = terms
 
     def known(self, sent: Sent, now: datetime) -> Run | None:
         """The run that a submit has made before, in whichever store. Raises as `claim`."""
@@ -100,9 +91,7 @@ class Keys:
         return next((held for held in found if not self._is_given_back(held, now)), None)
 
     def _is_given_back(self, held: Run, now: datetime) -> bool:
-        age = (now - held.created_at).total_seconds()
-        if held.released_at is None:
-            return False
-        if age >= self._limits.key_ttl_seconds:
-            return True
-        return Status(held.status) in GIVES_KEY_BACK and age >= self._limits.key_hold_seconds
+        is_released = held.released_at is not None
+        return self.terms.is_given_back(
+            Status(held.status), created_at=held.created_at, is_released=is_released, now=now
+        )

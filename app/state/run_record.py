@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
-from app.api.schemas import ReportOut, RunOut, TimelineEvent
+from app.api.schemas import ReportOut, RunOut, SystemOut, TimelineEvent
+from app.domain.keys import KeyTerms
 from app.state.optimistic import OptimisticRows
 from app.state.run_timeline import in_order
 
@@ -54,3 +56,14 @@ class RunRecord:
         if self.report is report:
             self.report = snapshot.report
         self.add(snapshot.events)
+
+
+def holds_key(run: RunOut, system: SystemOut, now: datetime) -> bool:
+    """True while a run has its idempotency key, and the key's next use would lead to it."""
+    if run.idempotency_key is None:
+        return False
+    terms = KeyTerms(system.key_hold_seconds, system.key_ttl_seconds)
+    is_released = run.released_at is not None
+    return not terms.is_given_back(
+        run.status, created_at=run.created_at, is_released=is_released, now=now
+    )

@@ -36,7 +36,9 @@ def test_a_reset_key_starts_a_new_run_and_the_first_goes_on(shop: Workshop) -> N
     first = submit(shop, "again").json()
     answer = reset(shop, "again")
     told = {"key": "again", "project_id": first["project_id"], "run_id": first["id"]}
+    assert first["idempotency_key"] == "again"
     assert (answer.status_code, answer.json()) == (200, told)
+    assert shop.api.get(f"/runs/{first['id']}").json()["idempotency_key"] is None
     second = submit(shop, "again", "with another body")
     assert second.status_code == 201
     assert second.json()["id"] != first["id"]

@@ -233,6 +233,7 @@ def test_a_run_is_started_with_the_keyboard_alone(
 ) -> None:
     page, name = signed_in, "by keyboard"
     project = add_project(server, tmp_path, NEVER_COMMITS, name=name)
+    add_project(server, tmp_path / "other", NEVER_COMMITS, name="not by keyboard")
     keys = page.keyboard
     keys.press("n")
     entry = page.locator(f"[data-testid=run-in][data-project='{project}']")

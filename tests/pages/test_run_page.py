@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from app.api.schemas import DeliveryOut
 from app.domain.words import Delivers, Status
 from app.pages.run_delivery import card_html, safe_href
 from app.pages.run_diff_panel import save_html
+from app.pages.run_header import chips_html
 from tests.pages.conftest import PATIENCE_SECONDS, House, html_of, until
 from tests.pages.run_scenes import DELIVERS, DIES, WAITS, add_project, start, until_status
-from tests.state.run_samples import run_of
+from tests.state.run_samples import project_of, run_of
 
 
 async def test_a_run_is_followed_from_its_start_to_its_stop(
@@ -199,3 +201,51 @@ def test_the_pull_request_card_has_words_for_each_state(
 )
 def test_a_hostile_link_is_no_link(url: str, href: str) -> None:
     assert safe_href(url) == href
+
+
+def links_of(html: str) -> dict[str, str]:
+    """Where each chip leads, by its words."""
+    found = re.findall(r'<a class="chip" href="([^"]*)"[^>]*>([^<]*)</a>', html)
+    return {words: href.replace("&amp;", "&") for href, words in found}
+
+
+def test_a_runs_issue_and_branch_lead_there_in_one_press() -> None:
+    run = run_of(7, issue=67, work_branch="afk/67", retry_of=run_of(3).id)
+    assert links_of(chips_html(run, project_of())) == {
+        "#67": "/projects/proj_a/issues/67",
+        "afk/67": "/runs?project=proj_a&branch=afk%2F67",
+        "retry of …000003": f"/runs/{run_of(3).id}",
+    }
+    told = {"number": 4, "url": "/projects/proj_a/changes/4", "state": "open"}
+    delivered = run_of(7, work_branch="afk/67", delivery=DeliveryOut(kind="change", **told))
+    assert links_of(chips_html(delivered, project_of()))["afk/67"] == "/projects/proj_a/changes/4"
+
+
+def test_an_issue_that_is_kept_elsewhere_leads_to_its_runs() -> None:
+    run = run_of(7, issue=67, work_branch="<b>")
+    html = chips_html(run, project_of(tracker="github"))
+    assert links_of(html)["#67"] == "/runs?project=proj_a&issue=67"
+    assert "<b>" not in html
+
+
+async def test_the_key_of_a_run_is_shown_and_reset_with_two_presses(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project = await add_project(house, user, tmp_path, WAITS)
+    run = await start(house, user, project, "nightly-2026-11-22")
+    await until_status(house, run.id, "running")
+    await user.open(f"/runs/{run.id}")
+    await user.should_see(marker="reset-key")
+    assert 'data-copy="nightly-2026-11-22"' in html_of(user)
+    assert "key nigh…22" in html_of(user)
+    user.find(marker="reset-key").click()
+    await user.should_see("Reset this key?")
+    user.find(marker="reset-key").click()
+    await user.should_not_see(marker="reset-key")
+    assert "nightly-2026-11-22" not in html_of(user)
+    assert (await house.api_of(user).run(run.id)).status == "running"
+    second = await start(house, user, project, "nightly-2026-11-22", task="again")
+    assert second.id != run.id
+    for each in (run, second):
+        await house.api_of(user).stop(each.id)
+        await until(lambda each=each: house.plane.ledgers.runs.find(each.id).released_at)

@@ -126,6 +126,7 @@ class RunItem(Answer):
     retry_of: str | None = None
     retried_by: str | None = None
     batch_id: str | None = None
+    idempotency_key: str | None = None
     created_at: Moment
     started_at: Moment | None = None
     ended_at: Moment | None = None

@@ -76,3 +76,6 @@ class SystemOut(Answer):
     stuck: int = 0
     # why nothing can be changed now, and what to do
     trouble: str | None = None
+    # how long a run keeps its idempotency key after the submit: at least, and at most
+    key_hold_seconds: int
+    key_ttl_seconds: int
