@@ -118,6 +118,12 @@ class AlreadyRunning(Refusal):
     code = "already_running"
 
 
+class AlreadyStarted(Refusal):
+    """This run no longer waits for its moment: it has started, or it has ended."""
+
+    code = "already_started"
+
+
 class AlreadyEnded(Refusal):
     """This run has already ended."""
 

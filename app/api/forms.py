@@ -183,7 +183,7 @@ class _FormDesk:
     def page(self, request: Request, notice: str) -> str:
         """Every project's card; archived ones apart."""
         runs: dict[str, list[Run]] = {}
-        for run in self._services.runs.active_runs():
+        for run in self._services.runs.asked_for():
             runs.setdefault(run.project_id, []).append(run)
         cards: dict[bool, list[str]] = {True: [], False: []}
         for view in self._services.overview.all():

@@ -18,7 +18,8 @@ def order_of(wishes: RunWishes, project_id: str) -> Order:
         agent=wishes.agent,
         model=wishes.model,
         delivers=wishes.delivers,
-        delay_seconds=wishes.delay,
+        delay_seconds=wishes.delay if isinstance(wishes.delay, int) else None,
+        starts_on=wishes.delay if isinstance(wishes.delay, str) else None,
         ttl_seconds=wishes.ttl,
         tags=tuple(wishes.tags),
     )

@@ -18,6 +18,7 @@ from app.api.schemas import (
     ReportOut,
     RunOrder,
     RunOut,
+    RunPlan,
     RunsPage,
     StopOrder,
     Timeline,
@@ -72,6 +73,14 @@ def _starting(services: Services) -> APIRouter:
         """Stop a run: neutral for the count, its work stays parked."""
         because = (body.because if body else None) or f"stopped by {visitor_of(request).name}"
         return told(services, services.stopper.stop(run_id, because, services.clock()))
+
+    @router.patch("/runs/{run_id}")
+    def plan(run_id: str, body: RunPlan, request: Request) -> RunOut:
+        """Have a delayed run start at another moment, or now; 409 `already_started` for others."""
+        who, now = visitor_of(request).name, services.clock()
+        if body.starts_at is None:
+            return told(services, services.planned.start_now(run_id, who, now))
+        return told(services, services.planned.move(run_id, body.starts_at, who, now))
 
     return router
 

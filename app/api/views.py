@@ -23,6 +23,7 @@ from app.domain.lifecycle import phase_of
 from app.domain.rules import is_paused
 from app.domain.words import Cause, Status, label_of
 from app.services.plane import Services
+from app.services.planned import ttl_of
 from app.services.project_views import ProjectView
 from app.services.quota import Window
 from app.services.rows import ChangeRequest, Run, RunEvent
@@ -60,6 +61,8 @@ def run_item(run: Run, project_name: str) -> RunItem:
         branch=run.branch_name,
         delivery=DeliveryOut.model_validate(run.delivery) if run.delivery else None,
         usage=UsageOut.model_validate(run),
+        starts_at=run.due_at,
+        ttl=ttl_of(run),
         provenance=Provenance.model_validate(run.provenance),
         **{name: getattr(run, name) for name in SAME_NAME},
     )

@@ -183,6 +183,8 @@ def _facts(run: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "depth", f"{run.get('depth_level')}, {run.get('target_framework')}"
     yield "trigger", str(run.get("trigger") or "")
     yield "created", date_and_clock(run.get("created_at"))
+    yield "starts", date_and_clock(run["starts_at"]) if run.get("starts_at") else ""
+    yield "ttl", f"{spell(run['ttl'])} in the queue" if run.get("ttl") else ""
     yield "started", date_and_clock(run.get("started_at"))
     yield "ended", date_and_clock(run.get("ended_at"))
     yield "took", elapsed(run, datetime.now(UTC)) if run.get("started_at") else "-"
@@ -195,4 +197,6 @@ def _facts(run: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "cost", "" if cost is None else f"${cost:.2f}"
     yield "retry of", shorten(str(run["retry_of"])) if run.get("retry_of") else ""
     yield "retried by", shorten(str(run["retried_by"])) if run.get("retried_by") else ""
+    yield "tags", ", ".join(str(tag) for tag in run.get("tags") or ())
+    yield "key", str(run.get("idempotency_key") or "")
     yield "correlation", str(run.get("correlation_id") or "")

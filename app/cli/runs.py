@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli import reading, starting
+from app.cli import planning, reading, starting
 from app.cli.connection import connect
 from app.cli.lookup import find_project, find_run, run_path
 from app.cli.option_sets import spread
@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
     )
     runs.command("list", epilog=list_example)(spread(list_runs))
     starting.register(runs)
+    planning.register(runs)
     reading.register(runs)
     stop_example = example("runyard runs stop 7f3k1a --reason 'wrong issue'")
     runs.command("stop", epilog=stop_example)(stop_run)

@@ -14,6 +14,7 @@ from app.cli.connection import Server, Unreachable, connect, read_json
 from app.cli.lookup import find_project, find_run, run_path
 from app.cli.option_sets import spread
 from app.cli.options import DataDir, Json, ProjectName, RunId, example
+from app.cli.planning import Delay, read_when
 from app.cli.progress import wait_for_run
 from app.cli.run_view import say_end
 from app.cli.terminal import err, out, print_json
@@ -31,9 +32,12 @@ Task = Annotated[
     str | None, typer.Option(help="What to do, in words; - reads it from standard input.")
 ]
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="A tag; may be repeated.")]
-Delay = Annotated[int | None, typer.Option(min=0, help="Seconds to wait before it starts.")]
 Ttl = Annotated[
-    int | None, typer.Option(min=1, help="Seconds in which it must have started, or it expires.")
+    int | None,
+    typer.Option(
+        min=1,
+        help="Seconds it may wait in the queue before it expires; they count from its start time.",
+    ),
 ]
 
 
@@ -59,6 +63,7 @@ def register(runs: typer.Typer) -> None:
     trigger_example = example(
         "runyard runs trigger --project demo --agent-type claude --issue 3 --wait",
         "runyard runs trigger --project demo --agent-type script --task 'Tidy the README'",
+        "runyard runs trigger --project demo --agent-type claude --delay 'tomorrow 02:00'",
     )
     runs.command("trigger", epilog=trigger_example)(spread(trigger_run))
     retry_example = example(
@@ -102,7 +107,7 @@ def trigger_run(
         "model": model,
         "task": sys.stdin.read() if task == "-" else task,
         "delivers": delivers,
-        "delay": delay,
+        "delay": None if delay is None else read_when(delay),
         "ttl": ttl,
         "tags": tag or None,
     }

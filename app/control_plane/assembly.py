@@ -48,6 +48,7 @@ from app.services.listing import RunListing
 from app.services.overview import Overview, shown_for
 from app.services.parked import ParkedDesk
 from app.services.plane import Identity, Services, SettingValue
+from app.services.planned import PlanDesk
 from app.services.prechecks import Prechecks
 from app.services.project_views import ProjectViews
 from app.services.projects import ProjectDesk
@@ -166,6 +167,7 @@ class Assembly:
             keys=keys,
             parked=self._make_parked_desk(sweep),
             salvage=self._make_salvage(sweep, keys),
+            planned=PlanDesk(ledgers.runs, sweep.expect),
             stopper=stopper,
             reporter=self.reporter,
             retention=retention,

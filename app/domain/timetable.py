@@ -45,6 +45,14 @@ def parse_hours(text: str) -> Hours:
     return hours
 
 
+def moment_at(day: date, at: time, zone: tzinfo | None) -> datetime:
+    """When clocks in a zone (None: the system's) show a time of a day, UTC.
+
+    A time that they show twice is its first one; one that they skip is as long after.
+    """
+    return datetime.combine(day, at, zone).astimezone(UTC)
+
+
 @dataclass(frozen=True)
 class Timetable:
     """Quiet hours, which end with a digest, or a time of its own for a digest, or neither."""
@@ -86,5 +94,4 @@ class Timetable:
         return [Window(min(begin, end), end) for begin, end in ends]
 
     def _utc(self, day: date, at: time) -> datetime:
-        # a time that a clock shows twice is its first one; one that it skips is as long after
-        return datetime.combine(day, at, self.zone).astimezone(UTC)
+        return moment_at(day, at, self.zone)

@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from app.domain.lifecycle import DONE, Signal, next_status
+from app.domain.moments import iso
 from app.domain.words import Status, Trigger
 from app.records import run_statements
 from app.records.batch_ledger import settle
@@ -47,12 +48,14 @@ class RunLedger:
                 found |= {run.id: run for run in rows}
         return found
 
-    def insert(self, tx: Transaction, run: Run, *, sentence: str) -> None:
+    def insert(
+        self, tx: Transaction, run: Run, *, sentence: str, data: dict[str, Any] | None = None
+    ) -> None:
         """Add an accepted run and the first line of its timeline."""
         tx.add(run)
         tx.flush()
         add_to_day(tx, run)
-        self.tell(tx, run.id, run.created_at, "accepted", sentence)
+        self.tell(tx, run.id, run.created_at, "accepted", sentence, data)
         tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
         if run.charged_to:
             tx.announce(QuotaChanged(run.charged_to))
@@ -94,6 +97,23 @@ class RunLedger:
         tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
         if status in DONE:
             tx.happened(RunEnded(moved))
+        return moved
+
+    def plan(
+        self, tx: Transaction, run: Run, at: datetime, *, now: datetime, sentence: str, **also: Any
+    ) -> Run | None:
+        """Have a delayed run start at another moment; None where it is not delayed any more."""
+        moved = tx.scalars(
+            update(Run)
+            .where(col(Run.id) == run.id, col(Run.status) == Status.DELAYED)
+            .values(due_at=at, **also)
+            .returning(Run)
+            .execution_options(synchronize_session=False, populate_existing=True)
+        ).one_or_none()
+        if moved is None:
+            return None
+        self.tell(tx, run.id, now, "note", sentence, {"starts_at": iso(at)})
+        tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
         return moved
 
     def note(self, run_id: str, project_id: str, **columns: Any) -> None:
@@ -201,8 +221,12 @@ class RunLedger:
         return self._everywhere(select(Run).where(run_statements.BEGUN))
 
     def active_runs(self) -> list[Run]:
-        """Open runs but items of batches that still wait, oldest first."""
+        """Open runs that count for the limit of their repository, oldest first."""
         return self._everywhere(run_statements.active())
+
+    def asked_for(self) -> list[Run]:
+        """Open runs but items of batches that still wait, oldest first."""
+        return self._everywhere(select(Run).where(run_statements.ASKED_FOR))
 
     def waiting(self, now: datetime) -> list[Run]:
         """Runs that are queued, or delayed and due, oldest first; no items of batches."""
@@ -239,7 +263,7 @@ class RunLedger:
 
 
 def count_open(session: Session, project_id: str) -> int:
-    """Open runs of a project but items of batches that still wait, for whom nobody is refused."""
+    """Open runs of a project that count for its limit: no new one is taken beyond it."""
     query, asked = run_statements.count_active(), {"project_id": project_id}
     return sum(one.exec(query, params=asked).one() for one in every(session))
 
@@ -270,7 +294,7 @@ def find_open(session: Session, project_id: str) -> Iterable[Run]:
 
 
 def find_active(session: Session) -> list[Run]:
-    """Open runs but items of batches that still wait; read in the transaction that acts on it."""
+    """Open runs that count for the limit of their repository, as the transaction sees them."""
     return [run for one in every(session) for run in one.exec(run_statements.active())]
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 from functools import cache
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, or_, text
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, text
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -14,6 +14,11 @@ from app.domain.lifecycle import WAITING
 from app.records.tables import Run
 
 _WAITING = [str(status) for status in WAITING]
+# open runs but items of batches that still wait
+ASKED_FOR = text(
+    "runs.released_at IS NULL"
+    " AND (runs.batch_id IS NULL OR runs.status NOT IN ('delayed', 'queued'))"
+)
 # open runs that have left the queue, in the words of their index, which SQLite uses for these alone
 BEGUN = text("runs.released_at IS NULL AND runs.status NOT IN ('delayed', 'queued')")
 
@@ -39,7 +44,7 @@ def open_on_branch() -> SelectOfScalar[Run]:
 
 @cache
 def active() -> SelectOfScalar[Run]:
-    """All but items of batches that still wait."""
+    """All that count for the limit of their repository."""
     return select(Run).where(col(Run.released_at).is_(None), _is_active())
 
 
@@ -51,8 +56,19 @@ def count_active() -> SelectOfScalar[int]:
     return query.where(of_project, col(Run.released_at).is_(None), _is_active())
 
 
+def is_active(run: Run) -> bool:
+    """True for an open run that counts for the limit of its repository.
+
+    What nobody is refused for, as items of batches and what was planned for later, counts only
+    from its launch on: until then it waits where the repository is full.
+    """
+    is_asked_for_now = run.batch_id is None and run.due_at is None
+    return run.status not in WAITING or is_asked_for_now
+
+
 def _is_active() -> ColumnElement[bool]:
-    return or_(col(Run.batch_id).is_(None), col(Run.status).not_in(_WAITING))
+    is_asked_for_now = and_(col(Run.batch_id).is_(None), col(Run.due_at).is_(None))
+    return or_(col(Run.status).not_in(_WAITING), is_asked_for_now)
 
 
 @cache

@@ -14,7 +14,7 @@ from functools import cache, partial
 from sqlmodel import Session
 
 from app.domain.rules import AutoFacts, Hold, Launch, may_launch_auto
-from app.domain.words import Status, Trigger
+from app.domain.words import Trigger
 from app.errors import Refusal
 from app.failpoints import reach
 from app.records import run_ledger
@@ -213,5 +213,5 @@ class _Room:
         return cls(
             open_runs=Counter(run.project_id for run in runs),
             with_auto_run=frozenset(run.project_id for run in runs if run.trigger == Trigger.AUTO),
-            taken=sum(run.status != Status.DELAYED for run in runs),
+            taken=len(runs),
         )

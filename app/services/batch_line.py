@@ -13,6 +13,7 @@ from app.domain.lifecycle import WAITING
 from app.records import quarantine_ledger, run_ledger
 from app.records.batch_ledger import BatchLedger
 from app.records.batch_queue import BatchQueue, Met
+from app.records.run_statements import is_active
 from app.records.tables import Batch, Run
 from app.services.batch_ends import BatchEnds
 from app.services.floor import Ledgers
@@ -64,9 +65,12 @@ class BatchLine:
             self.ends.request()
 
     def no_room(self, session: Session, run: Run) -> str | None:
-        """Why an item must wait for its repository; read in the transaction that takes it."""
+        """Why a run that was never refused for it must wait for its repository.
+
+        Read in the transaction that takes it.
+        """
         project = self._projects.find(run.project_id)
-        if run.batch_id is None or project is None:
+        if is_active(run) or project is None:
             return None
         active, most = run_ledger.count_open(session, project.id), project.max_concurrency
         if active < most:

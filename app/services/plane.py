@@ -28,6 +28,7 @@ from app.services.listing import RunListing
 from app.services.notification_desk import NotificationDesk
 from app.services.overview import Overview
 from app.services.parked import ParkedDesk
+from app.services.planned import PlanDesk
 from app.services.ports import Engine
 from app.services.projects import ProjectDesk
 from app.services.quarantine import Quarantine
@@ -95,6 +96,7 @@ class Services:
     keys: Keys
     parked: ParkedDesk
     salvage: Salvage
+    planned: PlanDesk
     stopper: Stopper
     reporter: Reporter
     retention: RetentionDesk

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlmodel import Session
@@ -107,7 +107,7 @@ class Prechecks:
         is_resume = order.again is not None and order.again.is_resume
         if is_resume or order.batch_id is not None:
             return None
-        due_at = now + timedelta(seconds=order.delay_seconds or 0)
+        due_at = order.due_at(now) or now
         return self._limits.refusal(session, order.agent or project.agent, order.model, due_at)
 
     def order(self, project: Project, order: Order, limit: AccountHeld | None) -> Checked:

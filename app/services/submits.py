@@ -6,10 +6,13 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlmodel import Session
 
+from app.domain.starts import moment_of
 from app.domain.words import Delivers, Depth, Trigger
+from app.errors import Invalid
 from app.records.database import Transaction
 from app.records.tables import Project, Run
 
@@ -32,7 +35,10 @@ class Again:
 
 @dataclass(frozen=True)
 class Order:
-    """What somebody asks for; None stands for the project's own."""
+    """What somebody asks for; None stands for the project's own.
+
+    It starts after `delay_seconds`, or at the moment that the words `starts_on` name.
+    """
 
     project_id: str
     depth: Depth
@@ -44,6 +50,7 @@ class Order:
     model: str | None = None
     delivers: Delivers = Delivers.CHANGE
     delay_seconds: int | None = None
+    starts_on: str | None = None
     ttl_seconds: int | None = None
     tags: tuple[str, ...] = ()
     # where somebody asked for less than is ordered (an issue picked for them): their own words
@@ -57,8 +64,21 @@ class Order:
         asked = self.asked_as or {
             name: it for name, it in self.__dict__.items() if name not in ("again", "batch_id")
         }
+        if isinstance(asked, dict) and self.starts_on is None:
+            # what was sent before there was such a word is the same still
+            del asked["starts_on"]
         text = json.dumps(asked, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def due_at(self, now: datetime) -> datetime | None:
+        """When it is to start, None for at once. Raises Invalid for a moment that has passed."""
+        start = self.starts_on or self.delay_seconds
+        if not start:
+            return None
+        try:
+            return moment_of(start, now, None)
+        except ValueError as problem:
+            raise Invalid.field("delay", str(problem)) from problem
 
 
 @dataclass(frozen=True)

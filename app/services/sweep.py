@@ -113,7 +113,7 @@ class Sweep:
 
     def expect(self, run: Run) -> None:
         """Let a run that was just accepted go on as soon as it may."""
-        if run.due_at is None:
+        if run.status != Status.DELAYED or run.due_at is None:
             self.request_queue()
             return
         with self._guard:

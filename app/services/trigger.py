@@ -6,21 +6,25 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlmodel import Session
 
 from app.domain import prompts
 from app.domain.ids import shorten
 from app.domain.issues import branch_of_issue
+from app.domain.moments import iso
 from app.domain.words import Status
 from app.errors import AlreadyRunning, ConcurrencyLimit, Parked, PrLock, RateLimited
 from app.failpoints import reach
 from app.records import run_ledger
 from app.records.run_ledger import RunLedger
+from app.records.run_statements import is_active
 from app.records.run_twins import find_twin
 from app.records.succession_ledger import SuccessionLedger
 from app.records.tables import Project, Run
 from app.services.keys import Keys, Sent
+from app.services.planned import ttl_of
 from app.services.prechecks import Checked, Prechecks
 from app.services.quota import FreePlace, Place, Places, refusal_of
 from app.services.submits import Accepted, Also, Asker, Order, Still
@@ -135,9 +139,9 @@ class TriggerDesk:
             _refuse_locked(tx, run)
             if ready.in_the_way is not None:
                 raise Parked(branch=ready.in_the_way)
-            if run.batch_id is None:
+            if is_active(run):
                 _refuse_crowd(tx, project)
-            self._runs.insert(tx, run, sentence=_sentence(run))
+            self._runs.insert(tx, run, sentence=_sentence(run), data=_data(run))
             if run.retry_of is not None:
                 self._successions.link(tx, run)
             if ready.also is not None:
@@ -161,7 +165,7 @@ class TriggerDesk:
     ) -> Run:
         beside = order.again.run_id if order.again else order.batch_id
         run_id = self._runs.stores.mint_run_id(now, beside=beside)
-        due_at = now + timedelta(seconds=order.delay_seconds) if order.delay_seconds else None
+        due_at = order.due_at(now)
         again = order.again
         return Run(
             id=run_id,
@@ -232,7 +236,13 @@ def _sentence(run: Run) -> str:
     what = f"issue #{run.issue}" if run.issue else f"branch {run.branch_name}"
     of = f" of {shorten(run.retry_of)}" if run.retry_of else ""
     goes_on = f" · goes on with {run.work_branch}" if run.retry_of and run.base_sha else ""
-    return f"{run.trigger}{of} · {what}{goes_on}"
+    starts = f" · starts at {run.due_at:%d %b %H:%M} UTC" if run.due_at else ""
+    return f"{run.trigger}{of} · {what}{goes_on}{starts}"
+
+
+def _data(run: Run) -> dict[str, Any]:
+    told = {"starts_at": run.due_at and iso(run.due_at), "ttl": ttl_of(run)}
+    return {name: it for name, it in told.items() if it is not None}
 
 
 def _refuse_twin(session: Session, ready: _Ready) -> None:

@@ -22,6 +22,8 @@ class Mill:
     failed: str
     broken: str
     waiting: str
+    planned: str
+    planned_too: str
     change: str
     change_too: str
     branch: str
@@ -55,6 +57,8 @@ COMMANDS: dict[str, list[str]] = {
     "runs list": ["-p", "mill", "--phase", "done", "--json"],
     "runs trigger": ["-p", "mill", "--agent-type", "script", "--task", "please fail", "--json"],
     "runs retry": ["{failed}", "--from", "fresh", "--json"],
+    "runs move": ["{planned}", "tomorrow 02:00", "--json"],
+    "runs start-now": ["{planned_too}", "--json"],
     "runs wait": ["{delivered}", "--json"],
     "runs show": ["{delivered}", "--json"],
     "runs timeline": ["{delivered}", "--json"],
@@ -98,6 +102,8 @@ def mill(live: LiveShell) -> Mill:
     ids = [live.start("mill", task) for task in ("greet", "greet", "please fail", "please break")]
     ended = [live.run("runs", "wait", one, "--json").json for one in ids]
     delivered, delivered_too, failed, broken = ended
+    later = [*words[:-1], "tomorrow's", "--delay", "1d", "--json"]
+    planned, planned_too = (live.run("runs", "trigger", *later).json["id"] for _ in range(2))
     spare = make_origin(live.folder / "origins" / "spare")
     live.run("projects", "add", str(spare))
     return Mill(
@@ -107,6 +113,8 @@ def mill(live: LiveShell) -> Mill:
         failed=failed["id"][-6:],
         broken=broken["id"],
         waiting=live.start("mill", "please wait"),
+        planned=planned,
+        planned_too=planned_too,
         change=str(delivered["delivery"]["number"]),
         change_too=str(delivered_too["delivery"]["number"]),
         branch=failed["work_branch"],

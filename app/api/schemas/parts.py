@@ -8,13 +8,16 @@ from typing import Annotated
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
     StringConstraints,
+    WithJsonSchema,
 )
 
 from app.domain.moments import iso
+from app.domain.starts import HOW, read_start
 
 
 def _without_nul(text: str) -> str:
@@ -38,15 +41,33 @@ Prose = Annotated[str, NoNul]
 TaskText = Annotated[str, NoNul, AfterValidator(_of_task_size)]
 
 
+def _start_of(value: object) -> int | str:
+    if isinstance(value, int | str) and not isinstance(value, bool):
+        return read_start(value)
+    raise ValueError(HOW)
+
+
+def _once_each(tags: list[str]) -> list[str]:
+    return list(dict.fromkeys(tags))
+
+
 def _line(longest: int) -> StringConstraints:
     return StringConstraints(strip_whitespace=True, min_length=1, max_length=longest)
 
 
+# seconds, or words for a span or a moment; those without an offset are read by the server's clock
+Start = Annotated[
+    int | str,
+    BeforeValidator(_start_of),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string"}]}),
+]
 Remark = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500), NoNul]
 Text = Annotated[str, _line(200), NoNul]
 Title = Annotated[str, _line(300), NoNul]
 BranchName = Annotated[str, _line(244), NoNul]
 Tag = Annotated[str, _line(128), NoNul]
+MAX_TAGS = 10
+Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS), AfterValidator(_once_each)]
 Key = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$")]
 
 

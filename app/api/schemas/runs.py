@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from app.api.schemas.parts import (
     Answer,
@@ -14,7 +14,8 @@ from app.api.schemas.parts import (
     Moment,
     Number,
     Remark,
-    Tag,
+    Start,
+    Tags,
     TaskText,
     Text,
 )
@@ -32,9 +33,13 @@ class RunWishes(Body):
     agent: Text | None = None
     model: Text | None = None
     delivers: Delivers = Delivers.CHANGE
-    delay: int | None = Field(default=None, ge=0, le=30 * 86400)
+    delay: Start | None = Field(
+        default=None,
+        description="When it starts: seconds from now, `90m`, `1h`, `tomorrow 02:00` or "
+        "`2026-11-23T02:00`; a time without an offset is read by the server's clock.",
+    )
     ttl: int | None = Field(default=None, ge=1, le=30 * 86400)
-    tags: list[Tag] = Field(default_factory=list, max_length=10)
+    tags: Tags = Field(default_factory=list)
 
 
 class RunOrder(RunWishes):
@@ -64,6 +69,21 @@ class StopOrder(Body):
     """The body of `POST /runs/{id}/stop`."""
 
     because: Remark | None = None
+
+
+class RunPlan(Body):
+    """The body of `PATCH /runs/{id}`: another moment for a delayed run, or none but now."""
+
+    starts_at: Start | None = Field(
+        default=None, description="As `delay` of a new run: a moment, or a span from now."
+    )
+    start_now: Literal[True] | None = None
+
+    @model_validator(mode="after")
+    def _says_one(self) -> RunPlan:
+        if (self.starts_at is None) == (self.start_now is None):
+            raise ValueError("Give either starts_at or start_now.")
+        return self
 
 
 class UsageOut(Answer):
@@ -128,6 +148,9 @@ class RunItem(Answer):
     batch_id: str | None = None
     idempotency_key: str | None = None
     created_at: Moment
+    starts_at: Moment | None = None
+    ttl: int | None = None
+    idempotency_key: str | None = None
     started_at: Moment | None = None
     ended_at: Moment | None = None
     released_at: Moment | None = None

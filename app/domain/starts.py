@@ -1,0 +1,77 @@
+"""When a run is to start, as people write it: a span from now, a time of day, or a date."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta, tzinfo
+
+from app.domain.timetable import moment_at, parse_time
+
+LONGEST = timedelta(days=30)
+HOW = "Write 90 (seconds), 90m, 1h, 02:00, tomorrow 02:00 or 2026-11-23T02:00."
+TOO_LATE = "A run can wait for 30 days at most."
+PASSED = "This moment has passed."
+
+_PARTS = re.compile(r"(\d{1,8})\s*(d|h|m|s|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?)?", re.A)
+_SPAN = re.compile(rf"(?:{_PARTS.pattern}\s*){{1,4}}", re.A | re.I)
+_SIZES = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+_DAY = re.compile(r"(?:(today|tomorrow)\s+(?:at\s+)?)?(\d{1,2}:\d{2})", re.A | re.I)
+_DATE = re.compile(
+    r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?"
+)
+
+
+def read_start(words: str | int) -> int | str:
+    """The seconds of a span, or the words of a moment in one way of writing. Raises ValueError."""
+    text = " ".join(str(words).split())
+    if _SPAN.fullmatch(text):
+        return _seconds(text.lower())
+    if found := _DAY.fullmatch(text):
+        day, at = (found[1] or "").lower(), found[2].rjust(5, "0")
+        parse_time(at)
+        return f"{day} {at}".strip()
+    if _DATE.fullmatch(text):
+        datetime.fromisoformat(text)
+        return text.replace(" ", "T")
+    raise ValueError(HOW)
+
+
+def moment_of(start: int | str, now: datetime, zone: tzinfo | None) -> datetime:
+    """The moment, UTC, that something `read_start` answered stands for.
+
+    `zone` is whose clock a time without an offset is read by (None: the system's). Raises
+    ValueError for one that has passed or is further off than LONGEST.
+    """
+    at = now + timedelta(seconds=start) if isinstance(start, int) else _moment(start, now, zone)
+    if at < now:
+        raise ValueError(PASSED)
+    if at > now + LONGEST:
+        raise ValueError(TOO_LATE)
+    return at
+
+
+def _seconds(text: str) -> int:
+    parts = _PARTS.findall(text)
+    if len(parts) > 1 and not all(unit for _, unit in parts):
+        raise ValueError(HOW)
+    seconds = sum(int(count) * _SIZES[(unit or "s")[0]] for count, unit in parts)
+    if seconds > LONGEST.total_seconds():
+        raise ValueError(TOO_LATE)
+    return seconds
+
+
+def _moment(words: str, now: datetime, zone: tzinfo | None) -> datetime:
+    if "-" in words:
+        moment = datetime.fromisoformat(words)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+        return moment_at(moment.date(), moment.time(), zone)
+    day, _, at = words.rpartition(" ")
+    today = now.astimezone(zone).date()
+    if day:
+        return _at(today + timedelta(days=day == "tomorrow"), at, zone)
+    return next(moment for days in (0, 1, 2) if (moment := _at(today, at, zone, days)) > now)
+
+
+def _at(day: date, at: str, zone: tzinfo | None, days: int = 0) -> datetime:
+    return moment_at(day + timedelta(days=days), parse_time(at), zone)
