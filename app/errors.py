@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 
@@ -50,6 +51,14 @@ class Invalid(Refusal):
     def field(cls, name: str, sentence: str) -> Invalid:
         """One wrong field, named."""
         return cls(sentence, errors=[{"field": name, "message": sentence}])
+
+    @classmethod
+    def fields(cls, wrong: Mapping[str, str]) -> Invalid:
+        """Several wrong fields, each named with its sentence."""
+        errors = [{"field": name, "message": sentence} for name, sentence in wrong.items()]
+        if len(errors) == 1:
+            return cls(errors[0]["message"], errors=errors)
+        return cls(" ".join(f"{name}: {said}" for name, said in wrong.items()), errors=errors)
 
 
 class KeyReused(Refusal):

@@ -28,6 +28,7 @@ from app.api.client import ApiClient
 from app.api.faulty_transport import Faults, FaultyTransport, faults_of
 from app.api.gate import Gate, cookie_name
 from app.api.live import LiveStream
+from app.api.schemas.sentences import sentence_of
 from app.api.whole import build_api
 from app.config import Settings, load_settings
 from app.control_plane import ASSETS, ControlPlane
@@ -162,7 +163,7 @@ def _told_plainly() -> Iterator[None]:
     except ValidationError as problem:
         first = problem.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
-        sys.exit(f"runyard: the setting RUNYARD_{name} is not usable: {first['msg']}")
+        sys.exit(f"runyard: the setting RUNYARD_{name} is not usable: {sentence_of(first)}")
     except tomllib.TOMLDecodeError as problem:
         sys.exit(f"runyard: runyard.toml cannot be read: {problem}")
     except (

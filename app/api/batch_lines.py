@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from app.api.orders import order_of
 from app.api.schemas import BatchLine
+from app.api.schemas.sentences import sentence_of
 from app.errors import BadLine, Invalid
 from app.services.batch_filling import Item
 
@@ -99,9 +100,9 @@ def _without_index(line: Line) -> Invalid:
 
 
 def _because(problem: ValidationError) -> str:
-    first = problem.errors(include_url=False, include_input=False, include_context=False)[0]
-    field = ".".join(str(part) for part in first["loc"])
-    return f"{field}: {first['msg']}"[:500]
+    errors = problem.errors(include_url=False, include_input=False)
+    told = (f"{'.'.join(str(part) for part in one['loc'])}: {sentence_of(one)}" for one in errors)
+    return " ".join(told)[:500]
 
 
 def _index_of_cut(line: Line) -> int:

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from app.api.call import Call
 from app.api.gate import TooLarge, WrongMediaType, visitor_of
 from app.api.schemas.parts import Body
+from app.api.schemas.sentences import sentence_of
 from app.errors import Forbidden, Invalid
 
 MAX_FORM = 8 * 1024
@@ -57,9 +58,10 @@ class SentForm:
         try:
             return kind.model_validate(given)
         except ValidationError as problem:
-            first = problem.errors(include_url=False, include_input=False)[0]
-            name = ".".join(str(part) for part in first["loc"])[:100]
-            raise Invalid.field(name, f"{name}: {first['msg']}") from problem
+            errors = problem.errors(include_url=False, include_input=False)
+            raise Invalid.fields(
+                {".".join(map(str, one["loc"]))[:100]: sentence_of(one) for one in errors}
+            ) from problem
 
     @property
     def wants_card(self) -> bool:

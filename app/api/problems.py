@@ -10,11 +10,13 @@ from typing import Any, cast
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from app.api import plain_pages
 from app.api.call import Call
 from app.api.client import ApiProblem
+from app.api.schemas.sentences import sentence_of
 from app.domain.moments import iso
 from app.errors import (
     Invalid,
@@ -31,6 +33,8 @@ log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 20
 MAX_FIELD_NAME = 100
+# where an app keeps what looks for more that is wrong with a malformed body
+ALSO_WRONG = "also_wrong"
 
 
 def answer_for(refusal: Refusal) -> JSONResponse:
@@ -74,9 +78,8 @@ def _sentence(error: dict[str, Any]) -> dict[str, str]:
     # a JSON text that cannot be read has its place in it where a field has its name
     where = () if error["type"] == "json_invalid" else error["loc"][1:]
     name = ".".join(str(part) for part in where)[:MAX_FIELD_NAME] or "body"
-    message = str(error["msg"]).removeprefix("Value error, ")
     # names may be anything that JSON can write, half a character included
-    return {"field": name.encode(errors="replace").decode(), "message": message}
+    return {"field": name.encode(errors="replace").decode(), "message": sentence_of(error)}
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -86,11 +89,28 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _malformed(request: Request, error: Exception) -> JSONResponse:
-    found = cast("RequestValidationError", error).errors()[:MAX_ERRORS]
-    errors = [_sentence(one) for one in found]
-    first = errors[0]
+    malformed = cast("RequestValidationError", error)
+    errors = [_sentence(one) for one in malformed.errors()]
+    errors += await _also_wrong(request, malformed.body, {one["field"] for one in errors})
+    errors = errors[:MAX_ERRORS]
     log.info("refused %s %s: malformed", request.method, request.url.path)
-    return answer_for(Invalid(f"{first['field']}: {first['message']}", errors=errors))
+    detail = " ".join(f"{one['field']}: {one['message']}" for one in errors)
+    return answer_for(Invalid(detail, errors=errors))
+
+
+async def _also_wrong(request: Request, body: Any, named: set[str]) -> list[dict[str, str]]:
+    """What else is wrong with a malformed body that can be known: told in the same round."""
+    if not isinstance(body, dict) or (look := getattr(request.app.state, ALSO_WRONG, None)) is None:
+        return []
+    route, given = request.scope.get("route"), cast("dict[str, Any]", body)
+    fit = {name: value for name, value in given.items() if name not in {*named, *_tops(named)}}
+    path = getattr(route, "path", "")
+    found = await run_in_threadpool(look, request.method, path, request.path_params, fit)
+    return [one for one in found if one["field"] not in named]
+
+
+def _tops(named: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in named}
 
 
 async def _no_such_route(_: Request, raised: Exception) -> JSONResponse:

@@ -10,6 +10,7 @@ from fastapi import Depends, FastAPI
 
 from app.api import (
     afk,
+    also_wrong,
     batches,
     bulk,
     events,
@@ -36,6 +37,7 @@ def build_api(services: Any, live: LiveStream, *, store_silent: type[Exception])
     """The application below `/api/v1`; `store_silent` is answered as a store that is away."""
     api = FastAPI(title="Runyard", version=services.identity.version, docs_url=None, redoc_url=None)
     problems.register(api, store_silent=store_silent)
+    api.state.also_wrong = also_wrong.finder(services)
     for part in (
         runs.routes(services),
         batches.routes(services),

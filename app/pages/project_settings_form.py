@@ -110,7 +110,7 @@ class SettingsFormView:
         self._clear()
         change, wrong = form.check()
         if wrong:
-            self._refuse(wrong)
+            self._refuse(await form.ask_what_else(visit.api, change) | wrong)
             return
         saving = form.save(visit.api, visit.board, change)
         self._set_busy(True)

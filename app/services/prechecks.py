@@ -112,12 +112,15 @@ class Prechecks:
 
     def order(self, project: Project, order: Order, limit: AccountHeld | None) -> Checked:
         """Agent, framework, branch and issue, each known and usable. Raises a Refusal."""
-        agent = self._agent(project, order.agent, order.branch or project.base_branch)
+        wrong = self.wrong(
+            project, agent=order.agent, framework=order.framework, branch=order.branch
+        )
+        if wrong:
+            raise Invalid.fields(wrong)
+        branch = order.branch or project.base_branch
+        agent = self._agent(project, order.agent, branch)
         if limit is not None:
             raise limit
-        if order.framework not in project.frameworks:
-            raise Invalid.field("target_framework", "This framework is not one of the project's.")
-        branch = self._branch(project, order.branch)
         issue = None
         if (number := order.issue) is not None:
             issue = self._ask("tracker", lambda: self._issue(project, number))
@@ -134,21 +137,34 @@ class Prechecks:
 
     def _agent(self, project: Project, name: str | None, branch: str) -> str:
         agent = name or project.agent
-        if agent not in self._agents.names():
-            raise Invalid.field("agent", f"No agent is called {agent!r}.")
         unready = self._readiness.unready(project, agent, branch)
         if unready:
             raise AgentUnavailable(unready.sentence)
         return agent
 
-    def _branch(self, project: Project, name: str | None) -> str:
-        branch = name or project.base_branch
-        problem = branch_problem(branch)
-        if problem:
-            raise Invalid.field("branch", problem)
-        if branch not in project.known_branches and branch not in self._ask_again(project):
-            raise Invalid.field("branch", f"The repository has no branch {branch}.")
-        return branch
+    def wrong(
+        self,
+        project: Project,
+        *,
+        agent: str | None = None,
+        framework: str | None = None,
+        branch: str | None = None,
+    ) -> dict[str, str]:
+        """Which of these words are wrong, each with its sentence; None stands for the project's.
+
+        Raises ForgeUnavailable where origin is asked for a branch and does not answer.
+        """
+        wrong: dict[str, str] = {}
+        agent, branch = agent or project.agent, branch or project.base_branch
+        if agent not in self._agents.names():
+            wrong["agent"] = f"No agent is called {agent!r}."
+        if framework is not None and framework not in project.frameworks:
+            wrong["target_framework"] = "This framework is not one of the project's."
+        if problem := branch_problem(branch):
+            wrong["branch"] = problem
+        elif branch not in project.known_branches and branch not in self._ask_again(project):
+            wrong["branch"] = f"The repository has no branch {branch}."
+        return wrong
 
     def _ask_again(self, project: Project) -> list[str]:
         heard = self._heard

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -52,9 +52,9 @@ class ProjectDesk:
     def add(self, name: str, origin: str, now: datetime, **settings: Any) -> Project:
         """Register a repository after asking it for its branches. Raises a Refusal."""
         name = name.strip()
-        _refuse("name", name_problem(name))
-        _refuse("origin", origin_problem(origin))
-        self._check(settings)
+        wrong = self.wrong(None, {**settings, "name": name, "origin": origin})
+        if wrong:
+            raise Invalid.fields(wrong)
         if self._projects.find_named(name) is not None:
             raise NameTaken(errors=[{"field": "name", "message": "Name already in use"}])
         remote = self._look(origin)
@@ -118,13 +118,10 @@ class ProjectDesk:
             raise ProjectArchived
         if "name" in settings:
             settings["name"] = settings["name"].strip()
-            _refuse("name", name_problem(settings["name"]))
-        self._check(settings)
+        if wrong := self.wrong(project, settings):
+            raise Invalid.fields(wrong)
         if "frameworks" in settings:
             settings["frameworks"] = _all_frameworks(settings["frameworks"])
-        base = settings.get("base_branch")
-        if base and base not in project.known_branches:
-            raise Invalid.field("base_branch", f"The repository has no branch {base}.")
         if not settings:
             return project
         if settings.get("branch_pattern", project.branch_pattern) != project.branch_pattern:
@@ -185,19 +182,23 @@ class ProjectDesk:
             self._progress[project_id] = percent
             self._feed.publish([ProjectChanged(project_id)])
 
-    def _check(self, settings: dict[str, Any]) -> None:
-        agent = settings.get("agent")
+    def wrong(self, project: Project | None, settings: Mapping[str, Any]) -> dict[str, str]:
+        """Which settings of a project, or of one that is to be, are wrong: a sentence for each."""
+        found: dict[str, str | None] = {}
+        for name, problem_of in (("name", name_problem), ("origin", origin_problem)):
+            if isinstance(words := settings.get(name), str):
+                found[name] = problem_of(words)
+        base, agent = settings.get("base_branch"), settings.get("agent")
+        if project is not None and base and base not in project.known_branches:
+            found["base_branch"] = f"The repository has no branch {base}."
         if agent is not None and agent not in self._agents.names():
-            raise Invalid.field("agent", f"No agent is called {agent!r}.")
-        pattern = settings.get("branch_pattern")
-        if pattern is not None and pattern.count("<N>") != 1:
-            raise Invalid.field("branch_pattern", "The pattern needs <N> exactly once.")
-        if pattern is not None:
-            _refuse("branch_pattern", branch_problem(pattern.replace("<N>", "1")))
+            found["agent"] = f"No agent is called {agent!r}."
+        if isinstance(pattern := settings.get("branch_pattern"), str):
+            found["branch_pattern"] = _pattern_problem(pattern)
         for name in ("agent_command", "setup_command"):
-            command = settings.get(name)
-            if command is not None and any("\0" in word for word in command):
-                raise Invalid.field(name, "A command must not contain NUL.")
+            if any("\0" in str(word) for word in settings.get(name) or ()):
+                found[name] = "A command must not contain NUL."
+        return {name: problem for name, problem in found.items() if problem}
 
     def _draft(
         self,
@@ -237,9 +238,10 @@ def _all_frameworks(own: list[str]) -> list[str]:
     return list(dict.fromkeys((*FRAMEWORKS, *own)))
 
 
-def _refuse(field: str, problem: str | None) -> None:
-    if problem:
-        raise Invalid.field(field, problem)
+def _pattern_problem(pattern: str) -> str | None:
+    if pattern.count("<N>") != 1:
+        return "The pattern needs <N> exactly once."
+    return branch_problem(pattern.replace("<N>", "1"))
 
 
 def _base_of(remote: Remote, wanted: str | None) -> str:

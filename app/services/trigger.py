@@ -74,6 +74,13 @@ class TriggerDesk:
         replayed = self._keys.known(sent, now) if sent else None
         return Accepted(replayed, True) if replayed is not None else None
 
+    def wrong(
+        self, project_id: str, agent: str | None, framework: str | None, branch: str | None
+    ) -> dict[str, str]:
+        """Which of these words of an order are wrong, each with its sentence. Raises a Refusal."""
+        project = self._prechecks.project(project_id)
+        return self._prechecks.wrong(project, agent=agent, framework=framework, branch=branch)
+
     def refuse_full(self, project_id: str, asker: Asker, now: datetime) -> None:
         """Refuse at once what finds no room, before anybody outside is asked; accept asks again.
 

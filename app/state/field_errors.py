@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from app.api.client import ApiProblem
+from app.api.schemas.sentences import sentence_of
 
 
 def blamed_by(problem: ApiProblem) -> dict[str, str]:
@@ -21,10 +22,14 @@ def blamed_by(problem: ApiProblem) -> dict[str, str]:
 def refused_by(error: ValidationError) -> dict[str, str]:
     """The fields that a schema of the API refuses, in the words of the API."""
     named: dict[str, str] = {}
-    for one in error.errors(include_url=False, include_context=False, include_input=False):
-        message = one["msg"].removeprefix("Value error, ")
-        named.setdefault(str(one["loc"][0]) if one["loc"] else "", message)
+    for one in error.errors(include_url=False, include_input=False):
+        named.setdefault(str(one["loc"][0]) if one["loc"] else "", sentence_of(one))
     return named
+
+
+def told_of(error: ValidationError) -> str:
+    """Everything that a schema of the API refuses, in one line."""
+    return " ".join(f"{name}: {sentence}" for name, sentence in refused_by(error).items())
 
 
 def _first_part(path: str) -> str:

@@ -16,6 +16,7 @@ from app.api.schemas import ProjectOut, QuotaOut, RunOrder, RunOut, UsageLimit
 from app.domain.holds import covers
 from app.domain.quota_rules import QuotaBanner, QuotaLevel, quota_banner
 from app.domain.words import FRAMEWORKS, Depth
+from app.state.field_errors import told_of
 from app.state.run_board import Submitting
 from app.state.submits import Submits
 
@@ -157,7 +158,7 @@ class RunForm:
         try:
             order = self.order()
         except ValidationError as error:
-            self.trouble = Trouble(TroubleKind.REFUSED, _first_problem(error))
+            self.trouble = Trouble(TroubleKind.REFUSED, told_of(error))
             return None
         correlation_id = new_correlation_id()
         self.busy, self.trouble = True, None
@@ -228,8 +229,3 @@ def _end_of_limit(members: Mapping[str, Any], now: datetime) -> datetime:
 
 def _is_over(banner: QuotaBanner, now: datetime) -> bool:
     return banner.reset_at is not None and banner.reset_at <= now
-
-
-def _first_problem(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"

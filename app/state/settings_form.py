@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.api.client import ApiClient
+from app.api.client import ApiClient, ApiProblem, NoAnswer
 from app.api.schemas import ProjectChange, ProjectOut
-from app.state.field_errors import refused_by
+from app.state.field_errors import blamed_by, refused_by
 from app.state.project_board import ProjectBoard
 from app.state.project_settings import SETTINGS
 
@@ -112,6 +112,20 @@ class SettingsForm:
         except ValidationError as error:
             wrong = refused_by(error) | wrong
         return change, wrong
+
+    async def ask_what_else(self, api: ApiClient, change: dict[str, Any]) -> dict[str, str]:
+        """What the server finds wrong, too, with a change that its schema refuses: none is made."""
+        try:
+            ProjectChange.model_validate(change)
+        except ValidationError:
+            pass
+        else:
+            return {}
+        try:
+            await api.send("PATCH", f"/projects/{self._id}", body=change)
+        except (ApiProblem, NoAnswer) as problem:
+            return blamed_by(problem) if isinstance(problem, ApiProblem) else {}
+        return {}
 
     async def save(self, api: ApiClient, board: ProjectBoard, change: dict[str, Any]) -> bool:
         """Show the change at once, send it, take it back where it is refused.

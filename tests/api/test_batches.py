@@ -96,7 +96,7 @@ def test_a_bad_line_is_a_run_that_says_why_and_spoils_nothing(shop: Workshop, ya
     )
     told = {item["index"]: (item["status"], item["because"]) for item in receipt["items"]}
     assert told[0] == ("accepted", None)
-    assert told[1] == ("not_started", "colour: Extra inputs are not permitted")
+    assert told[1] == ("not_started", "colour: There is no such field.")
     assert told[2] == ("not_started", "There is no issue #999.")
     assert told[3] == told[4] == ("not_started", "its line has more than 3 MB")
     assert told[5][0] == told[6][0] == "not_started"

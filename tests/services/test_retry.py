@@ -129,7 +129,7 @@ def test_a_retry_takes_a_place_like_every_run(tmp_path: Path) -> None:
     with real_plane(tmp_path, repo_concurrency=1) as plane:
         project = plane.add_project("exit 3")
         first = plane.finish(project)
-        plane.accept(plane.order(project, delay_seconds=60, task="other"))
+        plane.start_running(project, task="other")
         refused(plane, first, ConcurrencyLimit, source="fresh")
 
 

@@ -120,10 +120,10 @@ def test_what_is_typed_becomes_a_value(
         ("base_branch", "", "This setting cannot be empty."),
         ("budget_seconds", "", "This setting cannot be empty."),
         ("budget_seconds", "soon", "Write it as 2:00:00, or in whole minutes."),
-        ("budget_seconds", "0", "Input should be greater than or equal to 1"),
+        ("budget_seconds", "0", "Must be 1 or more."),
         ("max_concurrency", "1.5", "Give a whole number."),
-        ("max_concurrency", "101", "Input should be less than or equal to 100"),
-        ("agent", "a" * 201, "String should have at most 200 characters"),
+        ("max_concurrency", "101", "Must be 100 or less."),
+        ("agent", "a" * 201, "Must have 200 characters at most."),
         (
             "agent_command",
             "[1]",
