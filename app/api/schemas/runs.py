@@ -150,7 +150,6 @@ class RunItem(Answer):
     created_at: Moment
     starts_at: Moment | None = None
     ttl: int | None = None
-    idempotency_key: str | None = None
     started_at: Moment | None = None
     ended_at: Moment | None = None
     released_at: Moment | None = None
