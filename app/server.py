@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 import uvicorn
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 from nicegui import core, ui
 from pydantic import ValidationError
@@ -65,6 +65,16 @@ _GOES_ON = (
 )
 
 
+class LastingFiles(StaticFiles):
+    """Files that browsers keep for a year: whoever asks names their version."""
+
+    def file_response(self, *args: Any, **more: Any) -> Response:
+        """The file, with the word that it never changes."""
+        answer = super().file_response(*args, **more)
+        answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return answer
+
+
 @dataclass(frozen=True)
 class Door:
     """What pages get of the server: the live feed, and a client for whoever opened a page."""
@@ -105,6 +115,7 @@ def build_gate(plane: ControlPlane, live: LiveStream | None = None) -> Gate:
     ):
         web.router.routes.extend(routes.routes)
     web.mount("/api/v1", api)
+    web.mount("/assets/fonts", LastingFiles(directory=ASSETS / "fonts"))
     web.mount("/assets", StaticFiles(directory=ASSETS))
     problems.register(web, store_silent=DatabaseSilent)
     address = address_of(plane.settings)

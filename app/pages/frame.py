@@ -19,6 +19,8 @@ from app.state.wire import ApiProblem
 
 LOGO = '<span class="logo" aria-hidden="true"><i></i><i></i><i></i><i></i></span>'
 HEAD = (
+    '<link rel="preload" as="font" type="font/woff2" crossorigin'
+    ' href="/assets/fonts/inter-latin-wght-normal.woff2?v=5.3.0">'
     '<link rel="icon" type="image/svg+xml" href="/assets/icon.svg">'
     '<link rel="stylesheet" href="/assets/theme.css"><script src="/assets/clock.js"></script>'
 )
