@@ -67,6 +67,7 @@ def frame(
     (words, path); `is_home` leaves the title out on a phone, where the brand says it.
     """
     _dress(visit, title)
+    _make_room_for_main(visit)
     with ui.element("div").classes("shell"):
         rail = _rail(visit, active)
         with ui.element("main").classes("main") as main:
@@ -86,6 +87,14 @@ def refused(visit: Visit, problem: ApiProblem, *, active: str) -> None:
             ui.label(problem.detail)
             correlation_chip(problem.correlation_id)
         ui.link("Back to the projects", "/").classes("btn")
+
+
+def _make_room_for_main(visit: Visit) -> None:
+    # Quasar's page is a <main> itself, with the rail in it; ours is the content alone
+    page = visit.client.content.parent_slot
+    if page is not None:
+        page.parent.tag = "div"
+        page.parent.classes("q-page")
 
 
 def _dress(visit: Visit, title: str) -> None:

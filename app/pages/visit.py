@@ -17,6 +17,7 @@ from app.state.bursts import Burst
 from app.state.door import Door, Told
 from app.state.latest import Latest
 from app.state.project_board import ProjectBoard
+from app.state.run_form import TroubleKind, trouble_of
 from app.state.wire import ApiClient, ApiProblem, NoAnswer, ProjectOut, SystemOut
 
 if TYPE_CHECKING:
@@ -123,7 +124,10 @@ class Visit:
 
     def refuse(self, problem: ApiProblem | NoAnswer) -> None:
         """Say why something was not done, with the id that finds it in the log."""
-        words = problem.detail if isinstance(problem, ApiProblem) else str(problem)
+        words = str(problem)
+        if isinstance(problem, ApiProblem):
+            is_limit = problem.code == TroubleKind.RATE_LIMITED
+            words = trouble_of(problem, self.now()).sentence if is_limit else problem.detail
         chip = correlation_chip_html(problem.correlation_id)
         link = _link_of(problem) if isinstance(problem, ApiProblem) else ""
         self._show(f'<div class="note bad"><span>{text(words)}</span>{link}{chip}</div>')

@@ -16,6 +16,7 @@ from app.api.schemas import ProjectOut, QuotaOut, RunOrder, RunOut, UsageLimit
 from app.domain.holds import covers
 from app.domain.quota_rules import QuotaBanner, QuotaLevel, quota_banner
 from app.domain.words import FRAMEWORKS, Depth
+from app.state.durations import took
 from app.state.field_errors import told_of
 from app.state.run_board import Submitting
 from app.state.submits import Submits
@@ -215,6 +216,9 @@ def trouble_of(problem: ApiProblem, now: datetime) -> Trouble:
     elif kind is TroubleKind.KEY_REUSED:
         sentence = "This form has already started a run."
     until = _end_of_limit(problem.members, now) if kind is TroubleKind.RATE_LIMITED else None
+    if until is not None:
+        # in the words of the countdown beside it, for whoever hears it instead
+        sentence = f"Rate limit reached. Retry in {took((until - now).total_seconds())}."
     return Trouble(kind, sentence, problem.correlation_id, until, str(run_id))
 
 

@@ -235,6 +235,15 @@ async def test_a_rate_limit_is_told_until_it_ends() -> None:
     assert server.acts.trouble("proj_a") is None
 
 
+async def test_a_rate_limit_is_heard_as_the_countdown_that_is_shown() -> None:
+    reset_at = NOON + timedelta(seconds=3233)
+    detail = "Rate limit reached. Retry in 3234 s."
+    members = {"detail": detail, "reset_at": reset_at.isoformat()}
+    server = Server(refuses(429, error="rate_limited", **members))
+    await server.acts.start("proj_a")
+    assert server.said == ["Rate limit reached. Retry in 53:54."]
+
+
 async def test_a_lock_names_the_run_that_holds_it() -> None:
     server = Server(refuses(409, error="pr_lock", detail="-", holder="run_9"))
     await server.acts.start("proj_a", 4)
