@@ -16,7 +16,7 @@ from tests.e2e.browsers import WIDE
 from tests.e2e.conftest import FAST, OpenPage
 from tests.e2e.scenes import HOSTILE, expect_no_sideways_scroll
 from tests.e2e.screens import IS_DRAWN, Yard, fill
-from tests.e2e.sight import unseen
+from tests.e2e.sight import too_small, unseen
 from tests.servers import ROOT, RunyardServer, running_server
 
 # beside what is badly broken; `target-size` asks for the 24 px of WCAG 2.2
@@ -71,7 +71,7 @@ def check(page: Page, name: str, look: str) -> list[str]:
     for width in WIDTHS[look]:
         page.set_viewport_size({"width": width, "height": height})
         expect_no_sideways_scroll(page)
-        found += unseen(page)
+        found += unseen(page) + too_small(page)
     return found
 
 

@@ -11,6 +11,7 @@ TAGS = frozenset(
     [
         "a",
         "b",
+        "blockquote",
         "br",
         "button",
         "code",
@@ -25,6 +26,8 @@ TAGS = frozenset(
         "h2",
         "h3",
         "h4",
+        "h5",
+        "h6",
         "hr",
         "i",
         "ins",
