@@ -80,19 +80,19 @@ def unseen(page: Page) -> list[str]:
     return [f"{page.url} at {width} px: {each}" for each in page.evaluate(_UNSEEN)]
 
 
-# Of a link in a running sentence the line's height decides; everything else is as high as a finger
-# of a mouse needs. A stretched link is as large as the row it lies over.
+# A link in a sentence is as high as its line; everything else is as large as a mouse needs. A link
+# that is stretched over its row is as large as the row.
 _SMALL = """() => {
   const least = 24, found = []
+  const PRESSED = "a[href], button, summary, [role=tab], [role=button]"
   const inSentence = (e) => getComputedStyle(e).display === "inline" &&
     [...e.parentElement.childNodes].some((n) => n.nodeType === 3 && /\\w{2}/.test(n.data))
-  for (const e of document.querySelectorAll("a[href], button, summary, [role=tab], [role=button]")) {
+  for (const e of document.querySelectorAll(PRESSED)) {
     if (!e.checkVisibility() || e.closest("[hidden], .skip") || inSentence(e)) continue
     const {width, height} = e.getBoundingClientRect()
     if (!width || !height || getComputedStyle(e, "::after").position === "absolute") continue
     if (width < least - 0.5 || height < least - 0.5)
-      found.push(`${e.tagName.toLowerCase()}.${e.className} “${e.textContent.trim().slice(0, 30)}” ` +
-        `in ${e.parentElement.className}: ${width.toFixed(1)} × ${height.toFixed(1)}`)
+      found.push(`${e.outerHTML.slice(0, 120)}: ${width.toFixed(1)} × ${height.toFixed(1)}`)
   }
   return found
 }"""
