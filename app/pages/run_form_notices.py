@@ -17,9 +17,12 @@ from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain_html
 from app.pages.components.project_card import held_words_html
 from app.pages.visit import Visit
+from app.state.lock_wait import LockWait
 from app.state.run_form import RunForm, Trouble, TroubleKind
 from app.state.wire import UsageLimit
 
+WAITS = "Waiting: the run starts by itself when the branch is free."
+WAIT_TITLE = "Sends the same form again by itself, once, when the branch is free"
 Notice = QuotaBanner | Trouble | UsageLimit
 
 
@@ -30,10 +33,12 @@ class RunFormNotices:
         self,
         visit: Visit,
         form: RunForm,
+        lock: LockWait,
         retry: Callable[[], Awaitable[None]],
         reset: Callable[[], None],
     ) -> None:
-        self._visit, self._form = visit, form
+        self._visit, self._form, self._lock = visit, form, lock
+        self._wait: ui.button | None = None
         self._retry, self._reset = retry, reset
         self._degraded = ui.html("", sanitize=clean).classes("banners")
         self._note = ui.element("div").classes("banners")
@@ -57,6 +62,16 @@ class RunFormNotices:
         self._put(self._quota, banner if isinstance(banner, QuotaBanner) else None, now)
         self._put(self._limit, banner if isinstance(banner, Trouble) else None, now)
         self._put(self._trouble, self._form.inline(), now)
+        self.show_wait()
+
+    def show_wait(self) -> None:
+        """Say whether the form waits for its branch, where a run has it."""
+        if self._wait is None or self._wait.is_deleted:
+            return
+        is_on = self._lock.is_on
+        self._waits.set_text(WAITS if is_on else "")
+        self._wait.set_text("Stop waiting" if is_on else "Wait")
+        self._wait.props["title"] = "" if is_on else WAIT_TITLE
 
     def note_return(self) -> None:
         """Say that the form is as it was left, and offer a new one."""
@@ -115,12 +130,22 @@ class RunFormNotices:
         html = f'<span>Rate limit reached. Retry in {left}.</span><span class="sp"></span>{chip}'
         testid(ui.html(html, sanitize=clean), "rate-limit-banner").classes("banner stop")
 
+    def _turn_wait(self) -> None:
+        if self._lock.is_on:
+            self._lock.cancel()
+        else:
+            self._lock.begin()
+        self.show_wait()
+
     def _say_trouble(self, trouble: Trouble) -> None:
         with testid(ui.element("div").classes("trouble"), "form-error") as box:
             box.props["data-error"] = str(trouble.kind)
             ui.html(_words_html(trouble), sanitize=clean, tag="span").classes("words")
             if trouble.kind is TroubleKind.NO_ANSWER:
                 button("Retry", self._retry, kind="small")
+            if trouble.kind is TroubleKind.PR_LOCK and trouble.run_id:
+                self._waits = ui.label("").classes("waits")
+                self._wait = button("Wait", self._turn_wait, kind="small", mark="lock-wait")
             if trouble.kind is TroubleKind.KEY_REUSED:
                 button("Reset form", self._reset, kind="small")
             if trouble.correlation_id:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nicegui import ui
+from nicegui.events import ValueChangeEventArguments
 
 from app.domain.words import Depth
 from app.pages.components.buttons import button
@@ -18,8 +19,9 @@ from app.pages.form_draft_keeper import DraftKeeper
 from app.pages.open_submits import open_submits, owner_of
 from app.pages.run_form_notices import RunFormNotices
 from app.pages.visit import Visit
+from app.state.lock_wait import LockWait
 from app.state.run_form import RunForm
-from app.state.wire import ApiProblem, BranchOut, IssueOut, NoAnswer, ProjectOut, QuotaOut
+from app.state.wire import ApiProblem, BranchOut, IssueOut, NoAnswer, ProjectOut, QuotaOut, RunOut
 
 NO_ISSUE = 0
 # what a list's choice tells the browser's own draft of the form (assets/draft.js)
@@ -45,21 +47,24 @@ class RunFormView:
     ) -> None:
         self._visit, self._form, self._is_page = visit, form, is_page
         self._branches, self._issues = branches, issues
+        self._lock = LockWait(form)
         self._timer: ui.timer | None = None
         self._controls: dict[str, Any] = {}
         with ui.element("div").classes("stack").props('role=form aria-label="New run"') as box:
             with ui.element("div").classes("form"):
-                self._notices = RunFormNotices(visit, form, self.submit, self._reset)
+                self._notices = RunFormNotices(visit, form, self._lock, self.submit, self._reset)
                 self._fields_box = ui.element("div")
                 self._draw_fields()
                 self._notices.draw_trouble()
-                self._draw_foot(cancel)
+                self._draw_foot(lambda: self._leave(cancel))
             self._notices.draw_rate_limit()
         self._box = box
         self._keeper = DraftKeeper(visit, form, box, branches, self._take_back) if is_page else None
         visit.on("quota.changed", self._ask_quota)
         visit.on("project.changed", self._follow)
+        visit.on("run.changed", self._hear_run)
         visit.on_return(self._ask_quota)
+        visit.on_return(self._look_at_lock)
         visit.client.on_delete(self._forget_timer)
         self.refresh()
 
@@ -73,6 +78,7 @@ class RunFormView:
         self._run.props("aria-busy=true").disable()
         self._box.classes("sending")
         run = await sending
+        self._lock.sent()
         if visit.client.is_deleted:
             return
         if run is not None:
@@ -86,6 +92,7 @@ class RunFormView:
             self._run.props(remove="aria-busy")
             self._box.classes(remove="sending")
             await self._ask_quota()
+            await self._look_at_lock()
 
     def refresh(self) -> None:
         """Show what the form's state says: banners, trouble, and whether `Run` can be pressed."""
@@ -114,6 +121,42 @@ class RunFormView:
             self._form.quota = None
         with self._visit.client:
             self.refresh()
+        await self._send_what_waits()
+
+    async def _hear_run(self, run: RunOut) -> None:
+        if not self._box.is_deleted and self._lock.hear(run):
+            await self._go_on()
+
+    async def _look_at_lock(self) -> None:
+        if self._visit.client.is_deleted or self._box.is_deleted:
+            return
+        try:
+            is_free = await self._lock.look(self._visit.api)
+        except (ApiProblem, NoAnswer):
+            return  # the feed tells
+        if is_free:
+            await self._go_on()
+
+    async def _go_on(self) -> None:
+        """The branch is free: send what waits for it, or leave that to the person."""
+        with self._visit.client:
+            self.refresh()
+        if not self._lock.is_due:
+            self._visit.announce("The branch is free.")
+        await self._send_what_waits()
+
+    async def _send_what_waits(self) -> None:
+        # a page that was closed looks like one whose link is lost: only one that is there sends
+        self._lock.check()
+        client, now = self._visit.client, self._visit.now()
+        is_there = client.has_socket_connection and not self._box.is_deleted
+        if is_there and self._lock.is_due and self._form.why_disabled(now) is None:
+            with client:
+                await self.submit()
+
+    def _leave(self, cancel: Callable[[], object]) -> None:
+        self._lock.cancel()
+        cancel()
 
     def _wake_later(self) -> None:
         # One look when the countdown ends, on the server's clock: a sleeping tab cannot miss it.
@@ -132,6 +175,7 @@ class RunFormView:
 
     def _reset(self) -> None:
         self._form.reset()
+        self._lock.cancel()
         self._show_fields()
         self._notices.hide_note()
         self._tell_keeper()
@@ -194,8 +238,17 @@ class RunFormView:
 
         self._segments = buttons
         for depth, made in buttons.items():
-            made.on("click", lambda _, depth=depth: self._choose_depth(depth))
+            made.on("click", lambda _, depth=depth: self._press_depth(depth))
         self._choose_depth(form.depth)
+
+    def _press_depth(self, depth: Depth) -> None:
+        self._choose_depth(depth)
+        self._notice_change()
+
+    def _notice_change(self) -> None:
+        """A form that was changed waits for nothing any more."""
+        self._lock.check()
+        self._notices.show_wait()
 
     def _choose_depth(self, depth: Depth) -> None:
         self._form.depth = depth
@@ -253,7 +306,12 @@ class RunFormView:
         self._controls[name] = control
         if name in PICKED:
             control.on("update:model-value", js_handler=PICKED[name])
-        control.on_value_change(lambda change: setattr(self._form, name, change.value or empty))
+
+        def take(change: ValueChangeEventArguments) -> None:
+            setattr(self._form, name, change.value or empty)
+            self._notice_change()
+
+        control.on_value_change(take)
 
     def _draw_foot(self, cancel: Callable[[], object]) -> None:
         with ui.element("div").classes("foot"):

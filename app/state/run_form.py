@@ -53,7 +53,8 @@ class Trouble:
 class RunForm:
     """One open form. The key stays the same until `reset`, however often it is submitted.
 
-    `sent` are the correlation ids of every submit under this key.
+    `sent` are the correlation ids of every submit under this key, `ordered` is what the last one
+    asked for.
     """
 
     project: ProjectOut
@@ -66,6 +67,7 @@ class RunForm:
     model: str = ""
     key: str = field(default_factory=lambda: str(uuid.uuid4()))
     sent: tuple[str, ...] = ()
+    ordered: RunOrder | None = None
     busy: bool = False
     trouble: Trouble | None = None
     quota: QuotaOut | None = None
@@ -101,6 +103,13 @@ class RunForm:
             target_framework=self.framework,
             **{name: value for name, value in given.items() if value},
         )
+
+    def is_as_sent(self) -> bool:
+        """True while the form says what the last submit asked for."""
+        try:
+            return self.order() == self.ordered
+        except ValidationError:
+            return False
 
     def banner(self, now: datetime) -> Trouble | QuotaBanner | None:
         """The one banner above the form: a rate limit's first, then the quota's."""
@@ -162,7 +171,7 @@ class RunForm:
             self.trouble = Trouble(TroubleKind.REFUSED, told_of(error))
             return None
         correlation_id = new_correlation_id()
-        self.busy, self.trouble = True, None
+        self.busy, self.trouble, self.ordered = True, None, order
         self.sent = (*self.sent, correlation_id)
         submit = submits.begin(owner, self._placeholder(clock()))
         try:

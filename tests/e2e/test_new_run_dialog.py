@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.scenes import add_project, expect_no_sideways_scroll, wait_for_run_page
+from tests.e2e.conftest import Consoles
+from tests.e2e.scenes import (
+    add_project,
+    expect_no_sideways_scroll,
+    start_run,
+    wait_for_run_page,
+    wait_until_released,
+)
 from tests.e2e.submits import (
     IS_DRAWN,
     START,
@@ -27,6 +34,7 @@ ROW_IS_FREE = """() => {
   return document.querySelector(".q-dialog .sheet").getBoundingClientRect().top >= row.bottom;
 }"""
 PHONES = ((390, 844), (360, 640))
+LOST_LINK = "ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_INTERNET_DISCONNECTED|WebSocket|Failed to fetch"
 
 
 @pytest.fixture(scope="module")
@@ -146,3 +154,37 @@ def test_on_a_phone_the_dialog_is_whole_and_keeps_the_focus_until_escape(
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     expect(page.get_by_test_id("new-run")).to_be_focused()
+
+
+def test_a_submit_that_waits_for_its_branch_goes_by_itself_also_after_a_lost_link(
+    signed_in: Page, server: RunyardServer, project: str, consoles: Consoles
+) -> None:
+    page = signed_in
+    with server.client() as client:
+        issue = {"title": "Round tax", "labels": ["ready-for-agent"]}
+        client.post(f"/projects/{project}/issues", json=issue)
+    holder = start_run(server, project, issue=1, delay=86400)
+    page.goto(f"{server.url}/projects/{project}/issues/1")
+    page.get_by_test_id("run-issue").click()
+    dialog = page.get_by_role("dialog", name="New run")
+    dialog.get_by_test_id("run-submit").click()
+    error = dialog.get_by_test_id("form-error")
+    expect(error).to_contain_text("pr_lock contention")
+    link = error.get_by_role("link")
+    expect(link).to_have_attribute("href", f"/runs/{holder}?show=pull-request")
+    picture(page, "new-run-lock")
+    error.get_by_role("button", name="Wait").click()
+    expect(error).to_contain_text("Waiting: the run starts by itself when the branch is free.")
+    expect(error.get_by_role("button", name="Stop waiting")).to_be_focused()
+    picture(page, "new-run-lock-waits")
+    assert grave_findings(page, ".q-dialog") == []
+    consoles.expect(LOST_LINK)
+    page.context.set_offline(True)
+    page.evaluate("window.socket.io.engine.close()")
+    expect(page.get_by_test_id("live-badge")).to_have_text("Reconnecting…")
+    with server.client() as client:
+        client.post(f"/runs/{holder}/stop")
+    wait_until_released(server, holder)
+    page.context.set_offline(False)
+    run_id = wait_for_run_page(page)
+    assert [run["id"] for run in runs_of(server, project)] == [run_id, holder]

@@ -10,7 +10,7 @@ import pytest
 from nicegui import Client, ui
 from nicegui.testing.user import User
 
-from app.api.schemas import IssueOut, NewIssue, ProjectOut
+from app.api.schemas import IssueOut, NewIssue, ProjectOut, RunOut
 from tests.pages.conftest import House, html_of, until
 from tests.pages.run_scenes import DIES, WAITS, add_project, start, until_status
 
@@ -206,6 +206,62 @@ async def test_the_same_submit_again_leads_to_the_run_it_already_made(
     user.find(marker="run-submit").click()
     await until(lambda: user.back_history[-1] == f"/runs/{first.id}")
     assert await runs_of(house, user) == [first.id]
+
+
+async def lock(house: House, user: User, project: ProjectOut, key: str) -> RunOut:
+    """A run that has the branch of issue 1, and does not begin before tomorrow."""
+    return await start(house, user, project, key, issue=1, delay=86400)
+
+
+async def refused_for_lock(house: House, user: User, tmp_path: Path) -> tuple[ProjectOut, RunOut]:
+    """An open form whose submit was refused for the run that has its branch."""
+    project = await add_project(house, user, tmp_path, WAITS)
+    new = NewIssue(title="Round tax", labels=["ready-for-agent"])
+    await house.api_of(user).tell(IssueOut, "POST", f"/projects/{project.id}/issues", new)
+    holder = await lock(house, user, project, "holder")
+    await open_form(user, project, "?issue=1&task=kept")
+    user.find(marker="run-submit").click()
+    await until(lambda: sees(user, "form-error"))
+    assert f'pr_lock contention: <a href="/runs/{holder.id}?show=pull-request">' in html_of(user)
+    return project, holder
+
+
+async def test_the_message_about_a_lock_goes_by_itself_when_the_lock_does(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    _, holder = await refused_for_lock(house, user, tmp_path)
+    await house.api_of(user).stop(holder.id)
+    await until(lambda: not sees(user, "form-error"))
+    assert only(user, "run-submit").enabled
+    assert only(user, "task").value == "kept"
+    assert await runs_of(house, user) == [holder.id], "nobody pressed Wait"
+
+
+async def test_wait_sends_the_same_submit_with_its_key_when_the_branch_is_free(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    _, holder = await refused_for_lock(house, user, tmp_path)
+    key = key_of(user)
+    user.find(marker="lock-wait").click()
+    await user.should_see("Waiting: the run starts by itself when the branch is free.")
+    await house.api_of(user).stop(holder.id)
+    await until(lambda: user.back_history[-1].startswith("/runs/run_"))
+    run = await house.api_of(user).run(user.back_history[-1].removeprefix("/runs/"))
+    assert (run.idempotency_key, run.issue, run.task) == (key, 1, "kept")
+    assert await runs_of(house, user) == [run.id, holder.id], "it was sent once"
+    await house.api_of(user).stop(run.id)
+
+
+async def test_a_form_that_is_changed_or_stops_waiting_is_not_sent(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    _, holder = await refused_for_lock(house, user, tmp_path)
+    user.find(marker="lock-wait").click()
+    user.find(marker="task").type(" and more")
+    await until(lambda: only(user, "lock-wait").text == "Wait")
+    await house.api_of(user).stop(holder.id)
+    await until(lambda: not sees(user, "form-error"))
+    assert await runs_of(house, user) == [holder.id]
 
 
 async def test_a_project_that_is_not_there_says_so(user: User) -> None:
