@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
@@ -25,11 +26,15 @@ from app.api.schemas import (
     QuotaOut,
     SettingOut,
     SystemOut,
+    TroubleOut,
 )
 from app.api.views import quota_out
 from app.domain.words import Status
 from app.services.doctor import Look
 from app.services.plane import Services
+from app.services.rows import DatabaseSilent
+
+_T = TypeVar("_T")
 
 
 def open_routes(services: Services) -> APIRouter:
@@ -42,11 +47,10 @@ def open_routes(services: Services) -> APIRouter:
 
     @router.api_route("/readyz", methods=["GET", "HEAD"], response_class=PlainTextResponse)
     def ready() -> Response:
-        if not services.stores.answers():
-            return PlainTextResponse("the database does not answer", 503)
-        if services.stores.stopped():
-            return PlainTextResponse("the database is not written to", 503)
-        return PlainTextResponse("ok")
+        trouble = services.store_watch.parts()
+        if not trouble:
+            return PlainTextResponse("ok")
+        return PlainTextResponse("; ".join(one.brief for one in trouble), 503)
 
     @router.get("/metrics")
     def metrics() -> Response:
@@ -63,20 +67,26 @@ def routes(services: Services) -> APIRouter:
 
     @router.get("/system")
     def system(request: Request) -> SystemOut:
-        """What this server is, and how the last seven days went."""
+        """What this server is, what does not work, and how the last seven days went.
+
+        Answers also while a database is silent: what is not known then is null.
+        """
         now = services.clock()
-        week = services.figures.week(now)
+        trouble = services.store_watch.parts()
+        week = _known(lambda: services.figures.week(now))
+        held = _known(services.quarantine.held)
+        views = _known(services.overview.all)
         return SystemOut(
             provenance=Provenance.model_validate(services.identity),
             base_url=f"{request.url.scheme}://{request.headers['host']}",
             now=now,
-            live_runs=sum(view.live_runs for view in services.overview.all()),
-            success_rate=week.success_rate,
-            ended_7d=week.judged,
+            live_runs=None if views is None else sum(view.live_runs for view in views),
+            success_rate=week and week.success_rate,
+            ended_7d=week and week.judged,
             person=visitor_of(request).name,
             limits=services.limits_mode().value,
-            stuck=sum(one.project_id is None for one in services.quarantine.held()),
-            trouble=services.stores.stopped() or None,
+            stuck=None if held is None else sum(one.project_id is None for one in held),
+            trouble=[TroubleOut.model_validate(one) for one in trouble],
             key_hold_seconds=services.keys.terms.hold_seconds,
             key_ttl_seconds=services.keys.terms.ttl_seconds,
         )
@@ -87,6 +97,13 @@ def routes(services: Services) -> APIRouter:
         return doctor_out(services, look)
 
     return router
+
+
+def _known(ask: Callable[[], _T]) -> _T | None:
+    try:
+        return ask()
+    except DatabaseSilent:
+        return None
 
 
 def _quota_routes(services: Services) -> APIRouter:

@@ -59,6 +59,7 @@ from app.services.resume import ResumeDesk
 from app.services.retry import RetryDesk
 from app.services.run_locks import Locks
 from app.services.salvage import Salvage
+from app.services.store_watch import StoreWatch
 from app.services.sweep import Sweep
 from app.services.tenure import Tenure
 from app.services.trigger import TriggerDesk
@@ -87,6 +88,7 @@ class Ground:
     tenure: Tenure
     counting: Counting
     quarantine: Quarantine
+    store_watch: StoreWatch
 
 
 class Assembly:
@@ -188,6 +190,7 @@ class Assembly:
             "clock": self._clock,
             "feed": self._ground.feed,
             "quarantine": self._ground.quarantine,
+            "store_watch": self._ground.store_watch,
             "stores": runs.stores,
             "database": self._ground.database,
             "runs": runs,

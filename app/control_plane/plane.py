@@ -56,7 +56,7 @@ class ControlPlane:
         self.feed = Feed()
         self.stores = stores = open_stores(settings, self.feed)
         self.database, self.relays = stores.control, make_relays(stores, self.feed)
-        self.store_watch = StoreWatch(stores, self.feed.publish)
+        self.store_watch = StoreWatch(stores, self.feed.publish, clock)
         self.workers = Workers(WORKERS + settings.max_live_runs)
         self.metronome = Metronome()
         self.ledgers = make_ledgers(stores, self.feed)
@@ -81,6 +81,7 @@ class ControlPlane:
             tenure=self.tenure,
             counting=self.counting,
             quarantine=make_quarantine(self.ledgers, clock),
+            store_watch=self.store_watch,
         )
         assembly = Assembly(ground, self.look_again)
         self.reaper, self.recovery = assembly.reaper, assembly.recovery

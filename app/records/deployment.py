@@ -4,16 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
-from app.records.database import Database
+from app.records.database import Database, DatabaseSilent
 from app.records.routing import Stores
 from app.records.sentinel import CannotTell, Identity, identify, recognise, setting_of
 from app.records.sqlite_files import file_of, is_empty_file
 from app.records.tables import Setting
 
 NEW_RUNS, RUN_STORE, OWNER = "new_runs", "run_store", "control_store"
+ADDRESSES = {"control": "RUNYARD_DATABASE_URL", "run": "RUNYARD_RUNS_DATABASE_URL"}
 WORDS = {"control": "in the control store", "runs": "in the run store"}
+
+
+class NewRunsMoved(DatabaseSilent):
+    """Another server has changed where new runs live: this one accepts none until it follows."""
+
+    lasts = True
+
+    def __init__(self, recorded: str, own: str) -> None:
+        sentence = (
+            f"Another server has set that new runs live {WORDS[recorded]}; this one is set to let "
+            f"them live {WORDS[own]}, and accepts none. Restart it with the same "
+            "RUNYARD_RUNS_DATABASE_URL and RUNYARD_RUNS_SPLIT."
+        )
+        super().__init__(sentence, sentence)
 
 
 class StoresDiffer(Exception):
@@ -55,7 +70,7 @@ def agree(stores: Stores, *, may_change: bool) -> None:
     """
     control = identify_control(stores)
     runs = _asked(identify, stores.runs, "run") if stores.runs is not None else None
-    own = "runs" if stores.are_split else "control"
+    own = _own(stores)
     with stores.control.transaction() as tx:
         known = _read(tx, RUN_STORE)
         if known is not None and runs is None:
@@ -85,6 +100,20 @@ def agree(stores: Stores, *, may_change: bool) -> None:
             stores.between("agree.between_stores")
 
 
+def refuse_moved(session: Session, stores: Stores) -> None:
+    """Refuse a new run where this server would put it elsewhere than the others do.
+
+    `session` is one of the control store; one row is read. Raises NewRunsMoved.
+    """
+    recorded = session.scalar(select(Setting.value).where(col(Setting.name) == NEW_RUNS))
+    if recorded not in (None, _own(stores)):
+        raise NewRunsMoved(str(recorded), _own(stores))
+
+
+def _own(stores: Stores) -> str:
+    return "runs" if stores.are_split else "control"
+
+
 def knows_run_store(stores: Stores) -> bool:
     """True where the control store, which is up to date, has a run store already."""
     with stores.control.reading() as session:
@@ -106,8 +135,8 @@ def _asked(
         return ask(database)
     except CannotTell as problem:
         raise StoresDiffer(
-            f"the {which} store did not say who it is, so that it cannot be told from the other: "
-            f"{problem}"
+            f"the {which} store ({ADDRESSES[which]}) did not say who it is, so that it cannot be "
+            f"told from the other: {problem}"
         ) from problem
 
 

@@ -47,7 +47,7 @@ def read_all(
         return list(session.exec(query).all()), []
     except _BAD_VALUE:
         session.rollback()
-    ids = list(session.exec(query.with_only_columns(col(Project.id))).all())
+    ids = list(session.scalars(query.with_only_columns(col(Project.id))).all())
     return _read_half(session, ids)
 
 

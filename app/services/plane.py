@@ -38,6 +38,7 @@ from app.services.retention import RetentionDesk
 from app.services.retry import RetryDesk
 from app.services.salvage import Salvage
 from app.services.stopping import Stopper
+from app.services.store_watch import StoreWatch
 from app.services.sweep import Sweep
 from app.services.trigger import TriggerDesk
 from app.services.usage_limits import UsageLimits
@@ -88,6 +89,7 @@ class Services:
     batches: BatchDesk
     bulk: BulkDesk
     quarantine: Quarantine
+    store_watch: StoreWatch
     retry: RetryDesk
     resume: ResumeDesk
     limits: UsageLimits

@@ -4,36 +4,101 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
 
 from app.records.database import DatabaseSilent
+from app.records.deployment import NewRunsMoved, refuse_moved
 from app.records.feed import Change, FeedBroke, StoresChanged
 from app.records.migration import stop_where_newer
 from app.records.routing import Stores
 
 log = logging.getLogger(__name__)
 WATCH_SECONDS = 5.0
+ALONE, CONTROL, RUNS, NEW_RUNS = "database", "control store", "run store", "new runs"
+STORES = (ALONE, CONTROL, RUNS)
+SILENT = (
+    "It does not answer. Agents go on; Runyard continues by itself once it does. Look at the "
+    "database."
+)
+
+
+@dataclass(frozen=True)
+class PartTrouble:
+    """A part that does not work: since when, as far as this server noticed, and what is wrong.
+
+    `brief` says it in one line, `what` with what to do.
+    """
+
+    part: str
+    since: datetime
+    what: str
+    brief: str
 
 
 class StoreWatch:
     """Tells the feed of each change; once all is well again, everybody looks anew."""
 
-    def __init__(self, stores: Stores, tell: Callable[[list[Change]], None]) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        tell: Callable[[list[Change]], None],
+        clock: Callable[[], datetime],
+    ) -> None:
         self._stores = stores
         self._tell = tell
+        self._clock = clock
         self._told = ""
+        self._since: dict[str, datetime] = {}
         self._lock = threading.Lock()
 
     def look_once(self) -> str:
         """The trouble, in a sentence; empty where there is none."""
         with self._lock:
+            self._parts()
             trouble = self._look()
             if trouble != self._told:
                 self._told = trouble
                 log.warning("%s", trouble or "The databases can be written to again.")
                 self._tell([StoresChanged(trouble), *([] if trouble else [FeedBroke()])])
             return trouble
+
+    def parts(self) -> list[PartTrouble]:
+        """Each part that does not work now, asked anew; never raises."""
+        with self._lock:
+            return self._parts()
+
+    def _parts(self) -> list[PartTrouble]:
+        found = dict(self._troubles())
+        now = self._clock()
+        self._since = {part: self._since.get(part, now) for part in found}
+        return [
+            PartTrouble(part, self._since[part], what, brief)
+            for part, (what, brief) in found.items()
+        ]
+
+    def _troubles(self) -> Iterator[tuple[str, tuple[str, str]]]:
+        names = (ALONE,) if self._stores.runs is None else (CONTROL, RUNS)
+        for name, database in zip(names, self._stores.all(), strict=True):
+            if database.trouble:
+                yield name, (database.trouble, f"the {name} is not written to")
+            elif not database.answers():
+                yield name, (SILENT, f"the {name} does not answer")
+        if moved := self._moved():
+            yield NEW_RUNS, (moved, "new runs are not accepted")
+
+    def _moved(self) -> str:
+        """Why no new run is accepted here though both stores answer; empty where one is."""
+        try:
+            with self._stores.control.reading() as session:
+                refuse_moved(session, self._stores)
+        except NewRunsMoved as moved:
+            return moved.sentence or ""
+        except DatabaseSilent:
+            pass  # that is a trouble of its own
+        return ""
 
     def _look(self) -> str:
         if trouble := self._stores.trouble():
@@ -42,4 +107,4 @@ class StoreWatch:
             # between two looks it may go away
             with suppress(DatabaseSilent):
                 stop_where_newer(database)
-        return self._stores.stopped()
+        return self._stores.stopped() or self._moved()

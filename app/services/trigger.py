@@ -18,9 +18,11 @@ from app.domain.words import Status
 from app.errors import AlreadyRunning, ConcurrencyLimit, Parked, PrLock, RateLimited
 from app.failpoints import reach
 from app.records import run_ledger
+from app.records.deployment import refuse_moved
 from app.records.run_ledger import RunLedger
 from app.records.run_statements import is_active
 from app.records.run_twins import find_twin
+from app.records.spans import control_of
 from app.records.succession_ledger import SuccessionLedger
 from app.records.tables import Project, Run
 from app.services.keys import Keys, Sent
@@ -132,6 +134,9 @@ class TriggerDesk:
     def _insert(self, ready: _Ready, place: Place | FreePlace, now: datetime) -> Accepted:
         run, sent = ready.run, ready.sent
         with self._runs.stores.spanning(run.id, "accept") as tx:
+            if run.retry_of is None and run.batch_id is None:
+                # those follow what they belong to; this one's id says where new runs live
+                refuse_moved(control_of(tx), self._runs.stores)
             if sent is None:
                 _refuse_twin(tx, ready)
             else:

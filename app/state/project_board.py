@@ -121,7 +121,7 @@ class ProjectBoard:
             ready=self.ready_count,
             needs=self.needs(system),
             success=system.success_rate,
-            ended=system.ended_7d,
+            ended=system.ended_7d or 0,
         )
 
     def needs(self, system: SystemOut) -> tuple[Need, ...]:

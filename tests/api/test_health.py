@@ -144,9 +144,9 @@ def damage(data_dir: Path, project_id: str) -> str:
     """Write what no Runyard would: a row that cannot be read back; what Python says of it."""
     own_file = f"sqlite:///{data_dir / 'runyard.db'}"
     database = Database(own_database(data_dir).get("database_url", own_file), tell=lambda _: None)
-    damaged = "frameworks = '{'" if database.is_sqlite else "created_at = 'infinity'"
+    damaged = "labels = '{'" if database.is_sqlite else "created_at = 'infinity'"
     with database.transaction() as tx:
-        damage = text(f"UPDATE project SET {damaged} WHERE id = :id")  # noqa: S608
+        damage = text(f"UPDATE issue SET {damaged} WHERE project_id = :id")  # noqa: S608
         tx.execute(damage, {"id": project_id})
     database.close()
     return "JSONDecodeError" if database.is_sqlite else "timestamp too large"
@@ -155,12 +155,13 @@ def damage(data_dir: Path, project_id: str) -> str:
 def test_a_fault_is_a_problem_whose_id_is_in_the_log(tmp_path: Path) -> None:
     with open_workshop(tmp_path) as shop:
         project_id = shop.add_project("shop")
+        shop.issue(project_id)
         fault = damage(shop.server.data_dir, project_id)
         answer = shop.api.get(
-            f"/projects/{project_id}/branches", headers={"X-Correlation-Id": "click-9"}
+            f"/projects/{project_id}/issues/1", headers={"X-Correlation-Id": "click-9"}
         )
         told = problem(answer)
-        page = shop.api.get(shop.server.url + f"/projects/{project_id}")
+        page = shop.api.get(shop.server.url + f"/projects/{project_id}/issues/1")
         log = shop.server.log
     assert (answer.status_code, told["error"], told["correlation_id"]) == (500, "fault", "click-9")
     assert "Traceback" not in answer.text

@@ -130,7 +130,7 @@ PROJECT_CALLS = (
 )
 SYSTEM_CALLS = (
     Call("GET", "/events", NEITHER),
-    Call("GET", "/system", BOTH),
+    Call("GET", "/system", NEITHER),
     Call("GET", "/doctor?look=anew", NEITHER),
     Call("POST", "/login-links", CONTROL, 201),
 )

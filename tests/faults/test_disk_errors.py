@@ -65,7 +65,8 @@ def test_f39_after_a_failed_fsync_nothing_is_written_until_the_next_start(
             assert int(answer.headers["retry-after"]) >= 1
             assert "nothing is written any more. Stop Runyard. Look at the disk" in answer.text
         assert api.get("/projects").is_success
-        assert api.get("/system").json()["trouble"] == again.json()["detail"]
+        (told,) = api.get("/system").json()["trouble"]
+        assert (told["part"], told["what"]) == ("database", again.json()["detail"])
         ready = httpx.get(f"{server.url}/readyz")
         assert (ready.status_code, ready.text) == (503, "the database is not written to")
     server.stop()
@@ -73,7 +74,7 @@ def test_f39_after_a_failed_fsync_nothing_is_written_until_the_next_start(
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     server.start()
     with server.client() as api:
-        assert api.get("/system").json()["trouble"] is None
+        assert api.get("/system").json()["trouble"] == []
         assert api.post("/login-links").is_success
 
 

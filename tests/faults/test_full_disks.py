@@ -136,5 +136,5 @@ def test_f38_a_server_on_a_disk_without_room_says_so_and_goes_on_once_there_is_s
             assert api.get("/projects").is_success
             disk.empty()
             assert api.post("/login-links").is_success
-            assert api.get("/system").json()["trouble"] is None
+            assert api.get("/system").json()["trouble"] == []
         names(data / "runyard.db")

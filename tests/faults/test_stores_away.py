@@ -36,6 +36,7 @@ IN_PROJECT = ("issues", "changes", "issues/1/comments")
 VOLATILE = {"now", "age_seconds", "hold", "liveness", "provenance", "usage"}
 # whose answers are no calls of the API, or the same wherever the rows are
 NOT_CALLED = {"/readyz"}
+PARTS = {RUNS: ["run store"], CONTROL: ["control store"], BOTH: ["database"]}
 
 
 class Scene:
@@ -244,7 +245,13 @@ def test_whatever_needs_a_database_that_is_away_says_so_and_the_rest_goes_on(
     before = scene.stands()
     with scene.without(away):
         faults = walk(scene, lacking, away)
-        assert scene.shop.api.get(f"{scene.shop.server.url}/readyz").status_code == 503
+        ready = scene.shop.api.get(f"{scene.shop.server.url}/readyz")
+        silent = [f"the {part} does not answer" for part in PARTS[away]]
+        assert (ready.status_code, ready.text) == (503, "; ".join(silent))
+        told = scene.shop.api.get("/system").raise_for_status().json()
+        assert [one["part"] for one in told["trouble"]] == PARTS[away]
+        assert told["live_runs"] is None
+        assert all(one["since"] <= told["now"] and one["what"] for one in told["trouble"])
     assert scene.stands() == before
     with scene.without(away):
         faults += walk(scene, [call for call in calls if call not in lacking], away)

@@ -15,7 +15,7 @@ from app.errors import ConcurrencyLimit, PrLock, Refusal
 from app.failpoints import FailpointHit
 from app.foothold import CannotStart
 from app.records.database import Database, DatabaseSilent
-from app.records.deployment import StoresDiffer, agree, knows_run_store
+from app.records.deployment import NewRunsMoved, StoresDiffer, agree, knows_run_store
 from app.services.retry import Wishes
 from tests.fake_planes import FakePlane
 from tests.fakes import World
@@ -316,5 +316,34 @@ def test_a_store_that_cannot_say_who_it_is_is_refused(planes: Planes, tmp_path: 
     nobody = Database(f"sqlite:///{tmp_path / 'nobody.db'}", tell=lambda _: None)
     stores = replace(planes().stores, runs=nobody)
     with pytest.raises(StoresDiffer, match="did not say who it is"):
+        agree(stores, may_change=False)
+    nobody.close()
+
+
+def test_a_running_server_accepts_no_new_run_once_another_was_told_where_they_live_now(
+    planes: Planes, world: World
+) -> None:
+    before = planes(split=False)
+    project = before.add_project(world)
+    run = start(before, project)
+    assert before.store_watch.parts() == []
+    planes(change_stores=True)
+
+    with pytest.raises(NewRunsMoved, match="Restart it with the same RUNYARD_RUNS_DATABASE_URL"):
+        start(before, project, task="another")
+    assert "live in the run store" in before.store_watch.look_once()
+    assert [(one.part, one.brief) for one in before.store_watch.parts()] == [
+        ("new runs", "new runs are not accepted")
+    ]
+    # what it has begun it brings to its end
+    world.end(run.id, 1)
+    before.tick()
+    assert found(before, run.id).status == "died"
+
+
+def test_a_probe_that_failed_names_the_setting(planes: Planes, tmp_path: Path) -> None:
+    nobody = Database(f"sqlite:///{tmp_path / 'nobody.db'}", tell=lambda _: None)
+    stores = replace(planes().stores, runs=nobody)
+    with pytest.raises(StoresDiffer, match=r"RUNYARD_RUNS_DATABASE_URL\) did not say who it is"):
         agree(stores, may_change=False)
     nobody.close()

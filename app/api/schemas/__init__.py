@@ -108,6 +108,7 @@ from app.api.schemas.system import (
     QuotaOut,
     SettingOut,
     SystemOut,
+    TroubleOut,
 )
 
 __all__ = [
@@ -206,6 +207,7 @@ __all__ = [
     "TimelineEvent",
     "Tracker",
     "TriedOut",
+    "TroubleOut",
     "UsageLimit",
     "UsageOut",
     "WouldStart",

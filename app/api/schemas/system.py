@@ -61,21 +61,28 @@ class DoctorOut(Answer):
     settings: list[SettingOut]
 
 
+class TroubleOut(Answer):
+    """A part that does not work: since when, as far as this server noticed, and what is wrong."""
+
+    part: str
+    since: Moment
+    what: str
+
+
 class SystemOut(Answer):
-    """What this server is, for the foot of every page."""
+    """What this server is, for the foot of every page; null is what a silent database knows."""
 
     provenance: Provenance
     base_url: str
     now: Moment
-    live_runs: int
+    live_runs: int | None = None
     success_rate: float | None = None
-    ended_7d: int = 0
+    ended_7d: int | None = None
     person: str
     limits: Literal["table", "redis", "degraded"] = "table"
     # what waits for a person and is of no project
-    stuck: int = 0
-    # why nothing can be changed now, and what to do
-    trouble: str | None = None
+    stuck: int | None = None
+    trouble: list[TroubleOut]
     # how long a run keeps its idempotency key after the submit: at least, and at most
     key_hold_seconds: int
     key_ttl_seconds: int

@@ -12,13 +12,17 @@ from app.pages.visit import Visit
 
 def draw_stores_banner(visit: Visit) -> None:
     """Draw it, empty while the databases can be written to, and keep it true."""
-    banner = ui.html(stores_html(visit.system.trouble), sanitize=clean)
+    banner = ui.html(stores_html(_sentence(visit)), sanitize=clean)
 
     def hear(data: dict[str, Any]) -> None:
         banner.set_content(stores_html(data["trouble"]))
 
     visit.on("stores.changed", hear)
-    visit.on_return(lambda: hear({"trouble": visit.system.trouble}))
+    visit.on_return(lambda: hear({"trouble": _sentence(visit)}))
+
+
+def _sentence(visit: Visit) -> str:
+    return " ".join(dict.fromkeys(one.what for one in visit.system.trouble))
 
 
 def stores_html(trouble: str | None) -> str:
