@@ -85,6 +85,14 @@ class PrLock(Refusal):
     code = "pr_lock"
 
 
+class BeingReleased(PrLock):
+    """What is left of a run that has ended is still being ended. Try again in a moment."""
+
+    def __init__(self, run_id: str, detail: str | None = None, **members: Any) -> None:
+        super().__init__(detail, **members)
+        self.run_id = run_id
+
+
 class NoReceivers(Refusal):
     """No receiver is set: put its address into RUNYARD_NOTIFY_URLS and start again."""
 
@@ -101,6 +109,18 @@ class Parked(Refusal):
     """Kept work holds this branch: go on from it, deliver it or discard it first."""
 
     code = "parked"
+
+
+class InReview(Refusal):
+    """The change of this issue is open: merge or close it first."""
+
+    code = "in_review"
+
+    @classmethod
+    def of(cls, project_id: str, number: int) -> InReview:
+        """The refusal that names the change."""
+        sentence = f"Change request #{number} is open: merge or close it first."
+        return cls(sentence, change=number, project_id=project_id)
 
 
 class IssueClosed(Refusal):

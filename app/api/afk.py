@@ -7,6 +7,7 @@ import logging
 from fastapi import APIRouter, Request, Response
 
 from app.api.asking import Key, asker_of, deed_of, switch_auto, tell_accepted
+from app.api.releases import once_released
 from app.api.runs import told
 from app.api.schemas import (
     AfkStart,
@@ -39,7 +40,7 @@ def _starting(services: Services) -> APIRouter:
         status_code=201,
         responses={200: {"model": RunOut, "description": "The run that the key has made before."}},
     )
-    def start(
+    async def start(
         project_id: str,
         request: Request,
         response: Response,
@@ -51,10 +52,14 @@ def _starting(services: Services) -> APIRouter:
         in_body = body.x_idempotency_key if body else None
         asker = asker_of(services, request, x_idempotency_key, idempotency_key, in_body)
         issue = body.issue if body else None
-        accepted = services.afk.start(project_id, issue, asker, services.clock())
-        tell_accepted(response, accepted)
-        log.info("run %s of #%s is accepted", accepted.run.id, accepted.run.issue)
-        return told(services, accepted.run)
+
+        def accept() -> RunOut:
+            accepted = services.afk.start(project_id, issue, asker, services.clock())
+            tell_accepted(response, accepted)
+            log.info("run %s of #%s is accepted", accepted.run.id, accepted.run.issue)
+            return told(services, accepted.run)
+
+        return await once_released(services, accept)
 
     return router
 

@@ -36,6 +36,12 @@ class ApiProblem(Exception):
         self.correlation_id = correlation_id
         super().__init__(self.detail)
 
+    @property
+    def change_path(self) -> str:
+        """The page of the open change that stands in the way, empty where none does."""
+        number, project_id = self.members.get("change"), self.members.get("project_id")
+        return f"/projects/{project_id}/changes/{number}" if number and project_id else ""
+
 
 class NoAnswer(Exception):
     """The server did not answer; whether it acted is not known."""

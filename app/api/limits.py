@@ -7,6 +7,7 @@ import logging
 from fastapi import APIRouter, Request, Response
 
 from app.api.asking import Key, asker_of, deed_of, tell_accepted
+from app.api.releases import once_released
 from app.api.runs import told
 from app.api.schemas import AccountHoldOut, AccountHolds, HoldLift, ResumeOrder, RunOut
 from app.services.plane import Services
@@ -37,7 +38,7 @@ def routes(services: Services) -> APIRouter:
         status_code=201,
         responses={200: {"model": RunOut, "description": "The run that the key has made before."}},
     )
-    def resume(
+    async def resume(
         run_id: str,
         request: Request,
         response: Response,
@@ -48,10 +49,14 @@ def routes(services: Services) -> APIRouter:
         """Go on now with a run that a usage limit ended, as a new run; never `account_held`."""
         keys = (x_idempotency_key, idempotency_key, body.x_idempotency_key if body else None)
         asker = asker_of(services, request, *keys)
-        accepted = services.resume.resume(run_id, asker, services.clock())
-        tell_accepted(response, accepted)
-        log.info("run %s goes on with %s", accepted.run.id, run_id)
-        return told(services, accepted.run)
+
+        def accept() -> RunOut:
+            accepted = services.resume.resume(run_id, asker, services.clock())
+            tell_accepted(response, accepted)
+            log.info("run %s goes on with %s", accepted.run.id, run_id)
+            return told(services, accepted.run)
+
+        return await once_released(services, accept)
 
     return router
 

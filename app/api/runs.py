@@ -12,6 +12,7 @@ from app.api import exports, run_logs
 from app.api.asking import Key, asker_of, tell_accepted
 from app.api.gate import visitor_of
 from app.api.orders import order_of
+from app.api.releases import once_released
 from app.api.run_filters import Asked
 from app.api.schemas import (
     DeliveryOut,
@@ -53,7 +54,7 @@ def _starting(services: Services) -> APIRouter:
         status_code=201,
         responses={200: {"model": RunOut, "description": "The run that the key has made before."}},
     )
-    def start_run(
+    async def start_run(
         body: RunOrder,
         request: Request,
         response: Response,
@@ -63,10 +64,16 @@ def _starting(services: Services) -> APIRouter:
         """Accept a run; 200 with the existing one where the key has already made it."""
         keys = (x_idempotency_key, idempotency_key, body.x_idempotency_key)
         asker = asker_of(services, request, *keys)
-        accepted = services.trigger.accept(_order(body), asker, services.clock())
-        tell_accepted(response, accepted)
-        log.info("run %s is %s", accepted.run.id, "replayed" if accepted.replayed else "accepted")
-        return told(services, accepted.run, accepted.project)
+        order = _order(body)
+
+        def accept() -> RunOut:
+            accepted = services.trigger.accept(order, asker, services.clock())
+            tell_accepted(response, accepted)
+            is_replay = "replayed" if accepted.replayed else "accepted"
+            log.info("run %s is %s", accepted.run.id, is_replay)
+            return told(services, accepted.run, accepted.project)
+
+        return await once_released(services, accept)
 
     @router.post("/runs/{run_id}/stop")
     def stop(run_id: str, request: Request, body: StopOrder | None = None) -> RunOut:

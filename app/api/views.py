@@ -33,7 +33,7 @@ QUARANTINE = {"Content-Security-Policy": "sandbox; default-src 'none'"}
 SAME_NAME = (
     *("id", "project_id", "trigger", "title", "depth_level", "target_framework", "work_branch"),
     *("base_sha", "head_sha", "issue", "pr_number", "agent", "model", "delivers", "tags"),
-    *("retry_of", "retried_by", "batch_id", "created_at", "started_at", "ended_at"),
+    *("retry_of", "batch_id", "created_at", "started_at", "ended_at"),
     *("released_at", "deadline", "budget_seconds", "because", "cause", "hold", "exit_code"),
     *("exit_signal", "pid", "parked", "may_resume", "resumes", "correlation_id", "created_by"),
     "idempotency_key",
@@ -59,6 +59,7 @@ def run_item(run: Run, project_name: str) -> RunItem:
         label=label(run),
         phase=phase_of(Status(run.status)),
         branch=run.branch_name,
+        retried_by=run.retries,
         delivery=DeliveryOut.model_validate(run.delivery) if run.delivery else None,
         usage=UsageOut.model_validate(run),
         starts_at=run.due_at,

@@ -213,10 +213,18 @@ def _refusal(answer: httpx.Response, correlation_id: str, url: str) -> Refused:
     sentence = str(body.get("detail") or body.get("title") or answer.status_code)
     unknown = [STRANGER] if answer.status_code == 401 else []
     return Refused(
-        "\n".join([sentence, *_errors(body), *unknown]),
+        "\n".join([sentence, *_errors(body), *_way_out(body, url), *unknown]),
         correlation_id=answer.headers.get("X-Correlation-Id", correlation_id),
         status=answer.status_code,
     )
+
+
+def _way_out(body: Mapping[str, Any], url: str) -> list[str]:
+    """Where the change is that stands in the way."""
+    number, project_id = body.get("change"), body.get("project_id")
+    if not isinstance(number, int) or not isinstance(project_id, str):
+        return []
+    return [f"{url}/projects/{project_id}/changes/{number}"]
 
 
 def _errors(body: Mapping[str, Any]) -> list[str]:

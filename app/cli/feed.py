@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,8 @@ from app.cli.lookup import run_path
 
 LOST_SECONDS = 30.0
 PAUSE_SECONDS = 0.5
+RELEASE_SECONDS = 15.0
+_EVENTS = {"Accept": "text/event-stream"}
 _LINE_AT_MOST = 1024 * 1024
 
 
@@ -51,6 +53,19 @@ def follow_run(server: Server, run_id: str) -> Iterator[FeedEvent]:
         time.sleep(PAUSE_SECONDS)
 
 
+def await_release(server: Server, run_id: str) -> None:
+    """Wait until nothing of an ended run is left, for RELEASE_SECONDS at most."""
+    until = time.monotonic() + RELEASE_SECONDS
+    with suppress(Unreachable, Refused), server.stream("/events", _EVENTS) as answer:
+        # the stream's first word says that nothing is missed from there on
+        for event in parse_events(answer.iter_bytes()):
+            is_its_own = event.name == "kept_alive" or event.data.get("id") == run_id
+            if is_its_own and server.get(run_path(run_id)).get("released_at"):
+                return
+            if time.monotonic() > until:
+                return
+
+
 @contextmanager
 def outlasting_losses() -> Iterator[None]:
     """Leave the block where the server is away just now: whoever follows tries again."""
@@ -64,7 +79,7 @@ def outlasting_losses() -> Iterator[None]:
 
 
 def _read_patiently(server: Server, run_id: str, last_id: str) -> Iterator[FeedEvent]:
-    headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})
+    headers = _EVENTS | ({"Last-Event-ID": last_id} if last_id else {})
     try:
         with server.stream(run_path(run_id, "/events"), headers) as answer:
             yield FeedEvent("connected")

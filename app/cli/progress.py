@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from app.cli.connection import Server
-from app.cli.feed import follow_run, outlasting_losses
+from app.cli.feed import await_release, follow_run, outlasting_losses
 from app.cli.lookup import run_path
 from app.cli.run_view import elapsed, say_event, spell, tokens
 from app.cli.terminal import Screen, clean, cut, status_piece
@@ -17,9 +17,10 @@ _REDRAW_SECONDS = 1.0
 
 
 def wait_for_run(server: Server, run_id: str, screen: Screen) -> dict[str, Any]:
-    """Follow a run to its end, showing how it goes; the ended run.
+    """Follow a run to its end and its release, showing how it goes; the ended run.
 
-    A server that is away for a while is waited for. Raises Unreachable, Refused.
+    What comes after it finds its branch and its slot free. A server that is away for a while is
+    waited for. Raises Unreachable, Refused.
     """
     stages = Stages(server, run_id)
     with LivingLine(screen) if screen.is_tty else PlainStages(screen) as shown:
@@ -29,6 +30,10 @@ def wait_for_run(server: Server, run_id: str, screen: Screen) -> dict[str, Any]:
                 if event.name != "log":
                     shown.show(*stages.news())
         run, events = stages.news()
+        if not run.get("released_at"):
+            await_release(server, run_id)
+            run, rest = stages.news()
+            events += rest
         shown.show(run, events)
     return run
 

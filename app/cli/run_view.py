@@ -196,7 +196,7 @@ def _facts(run: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "usage", tokens(run)
     yield "cost", "" if cost is None else f"${cost:.2f}"
     yield "retry of", shorten(str(run["retry_of"])) if run.get("retry_of") else ""
-    yield "retried by", shorten(str(run["retried_by"])) if run.get("retried_by") else ""
+    yield "retried by", ", ".join(shorten(str(one)) for one in run.get("retried_by") or ())
     yield "tags", ", ".join(str(tag) for tag in run.get("tags") or ())
     yield "key", str(run.get("idempotency_key") or "")
     yield "correlation", str(run.get("correlation_id") or "")

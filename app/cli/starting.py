@@ -120,6 +120,12 @@ def retry_run(
         str | None, typer.Option("--agent-type", help="Another agent than before.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="Another model than before.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="Another task than before; - reads it from standard input.")
+    ] = None,
+    branch: Annotated[
+        str | None, typer.Option(help="Another branch to start from than before.")
+    ] = None,
     source: Annotated[
         Source | None,
         typer.Option(
@@ -127,13 +133,24 @@ def retry_run(
             help="Go on with what is kept, or start again; when not given, go on where it can.",
         ),
     ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also while another retry of it is open.")
+    ] = False,
     *,
     starting: Starting,
 ) -> None:
     """Run it again as a new run and print the new id."""
     server = connect(starting.data_dir)
     path = run_path(find_run(server, run_id), "/retry")
-    start(server, path, {"agent": agent_type, "model": model, "from": source}, starting)
+    order = {
+        "agent": agent_type,
+        "model": model,
+        "task": sys.stdin.read() if task == "-" else task,
+        "branch": branch,
+        "from": source,
+        "again": again or None,
+    }
+    start(server, path, order, starting)
 
 
 def resume_run(run_id: RunId, *, starting: Starting) -> None:

@@ -206,7 +206,7 @@ def _cells(item: BatchItemOut, visit: Visit) -> list[str]:
     why = "" if run.status is Status.SUCCEEDED else run.because or run.hold or ""
     again = ""
     if run.retried_by:
-        again = f' <a href="/runs/{text(run.retried_by)}">retried</a>'
+        again = f' <a href="/runs/{text(run.retried_by[-1])}">retried</a>'
     return [
         str(item.index),
         f'<a href="/runs/{text(run.id)}" title="{text(run.id)}">…{run.id[-6:]}</a>',

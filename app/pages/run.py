@@ -133,7 +133,10 @@ class RunScreen:
             self._page.badge.show_synced(self.visit.now())
 
     def _show_header(self) -> None:
-        words = self._runs.word_of(self._id), self._retries.word_of(self._id)
+        words = (
+            *(self._runs.word_of(self._id), self._retries.word_of(self._id)),
+            self._retries.words_for(self.run),
+        )
         self._header.show(self.run, *words)
 
     def _show_report(self) -> None:

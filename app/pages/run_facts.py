@@ -103,7 +103,7 @@ def _more_facts(run: RunOut, visit: Visit) -> list[tuple[str, str]]:
         ("Because", plain_html(run.because or "")),
         ("Started by", plain_html(run.created_by)),
         ("Retry of", _run_link(run.retry_of)),
-        ("Retried by", _run_link(run.retried_by)),
+        ("Retried by", ", ".join(map(_run_link, run.retried_by))),
         ("Batch", text(run.batch_id or "")),
         ("Tags", plain_html(", ".join(run.tags))),
     ]

@@ -154,6 +154,8 @@ class RunFormNotices:
 
 def _words_html(trouble: Trouble) -> str:
     words = plain_html(trouble.sentence)
+    if trouble.change_path:
+        return f'{words} <a href="{text(trouble.change_path)}">Open the change</a>'
     if not trouble.run_id:
         return words
     path = f"/runs/{text(trouble.run_id)}"

@@ -61,6 +61,7 @@ class RunHeader:
             self._resume = button(
                 "Resume now", lambda: retry("resume"), kind="pri", mark="resume-run"
             )
+            self._retried = ui.html("", sanitize=clean, tag="span").classes("sub")
             self._retry = button("Retry", lambda: retry(None), mark="retry-run")
             self._release = ConfirmButton(
                 "Release", "Release without proof?", release, kind="danger", mark="release-run"
@@ -75,10 +76,10 @@ class RunHeader:
             )
             self._reset.element.props["title"] = RESET_TITLE
 
-    def show(self, run: RunOut, word: str, retrying: str) -> None:
+    def show(self, run: RunOut, word: str, retrying: str, retry_word: str) -> None:
         """Say where the run stands; `word` is what is being done to it.
 
-        `retrying` is the busy word while it is being run again.
+        `retrying` is the busy word while it is being run again, `retry_word` the button's else.
         """
         self._pill.set_content(status_html(run, self._visit))
         self._chips.set_content(chips_html(run, self._visit.board.get(run.project_id)))
@@ -88,7 +89,9 @@ class RunHeader:
         self._stuck.show(run)
         self._stop.element.set_visibility(run.phase is not Phase.DONE)
         self._stop.show("" if run.phase is Phase.DONE or word == RESETTING_KEY else word)
-        self._show_retry(run, word, retrying)
+        self._show_retry(run, retrying or retry_word)
+        for each in (self._retry, self._afresh, self._resume):
+            each.set_enabled(not word and not retrying)
         self._release.element.set_visibility(is_unproved(run))
         self._release.element.set_enabled(not word)
 
@@ -108,16 +111,16 @@ class RunHeader:
         left = until_html(until, now)
         return f" · {left}" if run.phase is Phase.WAITING else f" It goes on by itself in {left}."
 
-    def _show_retry(self, run: RunOut, word: str, retrying: str) -> None:
+    def _show_retry(self, run: RunOut, words: str) -> None:
         can_retry = may_retry(run, self._visit)
         self._retry.set_visibility(can_retry)
         self._afresh.set_visibility(can_retry and run.parked)
-        self._retry.set_text(retrying or "Retry")
-        is_limited = run.status is Status.LIMITED and run.retried_by is None
+        self._retry.set_text(words)
+        self._retried.set_content(retried_html(run))
+        self._retried.set_visibility(bool(run.retried_by))
+        is_limited = run.status is Status.LIMITED and not run.retried_by
         self._resume.set_visibility(can_retry and is_limited)
         self._resume.props["title"] = "Tries the agent's account now, whatever it said"
-        for each in (self._retry, self._afresh, self._resume):
-            each.set_enabled(not word and not retrying)
         branch = plain(run.work_branch)
         goes_on = f"Goes on with {branch}" if run.parked else f"Starts from {plain(run.branch)}"
         self._retry.props["title"] = goes_on
@@ -160,9 +163,8 @@ def chips_html(run: RunOut, project: ProjectOut | None) -> str:
     framework = "" if run.target_framework == "auto" else run.target_framework
     words = (run.agent, run.model or "", str(run.depth_level), framework, str(run.trigger))
     chips += [f'<span class="chip">{plain_html(word)}</span>' for word in words if word]
-    for name, other in (("retry of", run.retry_of), ("retried by", run.retried_by)):
-        if other:
-            chips.append(_link_chip(f"{name} {shorten(other)}", f"/runs/{other}"))
+    if run.retry_of:
+        chips.append(_link_chip(f"retry of {shorten(run.retry_of)}", f"/runs/{run.retry_of}"))
     return "".join(chips)
 
 
@@ -191,6 +193,16 @@ def _branch_path(run: RunOut) -> str:
     if delivery is not None and delivery.kind == "change":
         return f"/projects/{run.project_id}/changes/{delivery.number}"
     return runs_path(run.project_id, branch=run.work_branch)
+
+
+def retried_html(run: RunOut) -> str:
+    """`Retried by …7f3k1a, …9d1f2a`, oldest first; each is a link."""
+    links = []
+    for run_id in run.retried_by:
+        words = text(shorten(run_id)) if links else f"Retried by {text(shorten(run_id))}"
+        named = f'aria-label="Retried by {text(shorten(run_id))}"'
+        links.append(f'<a href="/runs/{text(run_id)}" {named}>{words}</a>')
+    return ", ".join(links)
 
 
 def export_html(run_id: str, mark: str = "") -> str:

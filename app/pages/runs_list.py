@@ -56,7 +56,8 @@ class RunsList:
         """Draw the table and listen; `when_empty` is markup."""
         visit = self._visit
         dress_runs()
-        acts = Acts(self._stop, self._retry, self._retries.word_of)
+        retries = self._retries
+        acts = Acts(self._stop, self._retry, retries.word_of, retries.words_for)
         self._table = RunsTable(visit, self.board, acts, when_empty=when_empty)
         self._sums = testid(ui.html("", sanitize=clean).classes("sub sums"), "page-sums")
         self._show_sums()

@@ -210,6 +210,8 @@ class Visit:
 
 
 def _link_of(problem: ApiProblem) -> str:
-    """A link to the run that stands in the way, where one does."""
+    """A link to the run or the change that stands in the way, where one does."""
+    if path := problem.change_path:
+        return f'<a href="{text(path)}">Open the change</a>'
     run_id = problem.members.get("holder") or problem.members.get("run_id")
     return f'<a href="/runs/{text(str(run_id))}">Open that run</a>' if run_id else ""

@@ -15,7 +15,7 @@ from app.records.database import Database, silence_named
 from app.records.engines import PATIENT
 
 log = logging.getLogger(__name__)
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
+REVISIONS = tuple(f"{number:04}" for number in range(1, 13))
 HEAD = REVISIONS[-1]
 
 

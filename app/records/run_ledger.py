@@ -293,6 +293,14 @@ def find_open(session: Session, project_id: str) -> Iterable[Run]:
     return [run for one in every(session) for run in one.exec(query)]
 
 
+def find_open_retry(session: Session, run: Run) -> Run | None:
+    """An open run that repeats this one."""
+    query = select(Run).where(
+        Run.project_id == run.project_id, Run.retry_of == run.id, col(Run.released_at).is_(None)
+    )
+    return next((found for one in every(session) for found in one.exec(query)), None)
+
+
 def find_active(session: Session) -> list[Run]:
     """Open runs that count for the limit of their repository, as the transaction sees them."""
     return [run for one in every(session) for run in one.exec(run_statements.active())]

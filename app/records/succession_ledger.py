@@ -36,9 +36,12 @@ class SuccessionLedger:
 
     def link(self, tx: Transaction, heir: Run) -> None:
         """Tell the run that an accepted one repeats which one does, with the acceptance itself."""
-        repeated = col(Run.id) == heir.retry_of
-        tx.execute(update(Run).where(repeated).values(retried_by=heir.id))
-        tx.announce(RunChanged(heir.retry_of or "", heir.project_id))
+        # locked: of two that are accepted at once neither forgets the other
+        first = tx.get(Run, heir.retry_of, with_for_update=True)
+        if first is not None:
+            first.retried_by, first.retries = heir.id, [*first.retries, heir.id]
+            tx.flush()
+            tx.announce(RunChanged(first.id, heir.project_id))
 
     def pass_on(
         self,

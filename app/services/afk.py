@@ -10,6 +10,7 @@ from datetime import datetime
 from app.domain.rules import Launch
 from app.errors import (
     ForgeUnavailable,
+    InReview,
     IssueBlocked,
     IssueClosed,
     NotFound,
@@ -81,7 +82,7 @@ class AfkDesk:
             try:
                 picked = replace(order, issue=number)
                 return self._trigger.accept(picked, asker, now, still=is_ready(number))
-            except (PrLock, Parked, IssueClosed, IssueBlocked, HeldBack):
+            except (PrLock, Parked, InReview, IssueClosed, IssueBlocked, HeldBack):
                 continue  # somebody was faster: the next one, then
         raise NothingReady
 

@@ -18,6 +18,7 @@ from app.errors import (
     AccountHeld,
     AgentUnavailable,
     ForgeUnavailable,
+    InReview,
     Invalid,
     IssueBlocked,
     IssueClosed,
@@ -133,7 +134,20 @@ class Prechecks:
             issue=order.issue,
             issue_title=issue.title if issue else "",
         )
-        return Checked(branch, agent, brief, self._in_the_way(project, order.issue))
+        in_the_way = self._in_the_way(project, order.issue)
+        if in_the_way is not None:
+            self.refuse_in_review(project, in_the_way)
+        return Checked(branch, agent, brief, in_the_way)
+
+    def refuse_in_review(self, project: Project, branch: str) -> None:
+        """Raise InReview where a change of this branch waits for a person to decide."""
+        repo = repository_of(project)
+        try:
+            number = self._forge_of(project).open_changes(repo).get(branch)
+        except ForgeSilent as silence:
+            raise ForgeUnavailable("This project's tracker did not answer.") from silence
+        if number is not None:
+            raise InReview.of(project.id, number)
 
     def _agent(self, project: Project, name: str | None, branch: str) -> str:
         agent = name or project.agent

@@ -12,6 +12,7 @@ from app.domain.lifecycle import DONE
 from app.domain.words import Cause, Status, Trigger
 from app.errors import (
     AgentUnavailable,
+    AlreadyRunning,
     ConcurrencyLimit,
     ForgeUnavailable,
     NotFound,
@@ -40,7 +41,7 @@ log = logging.getLogger(__name__)
 BY_ITSELF = "auto"
 TRIED_AGAIN = timedelta(seconds=30)
 PASSING = (
-    *(ConcurrencyLimit, PrLock, StillLive),
+    *(AlreadyRunning, ConcurrencyLimit, PrLock, StillLive),
     *(AgentUnavailable, ForgeUnavailable, StoreUnavailable),
 )
 

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import Enum, auto
 from typing import Literal
 
 from sqlmodel import Session
 
+from app.domain.ids import shorten
 from app.domain.lifecycle import DONE
 from app.domain.words import Delivers, Depth, Trigger
 from app.errors import (
@@ -29,12 +31,18 @@ from app.records.spans import control_of
 from app.records.succession_ledger import SuccessionLedger
 from app.records.tables import IssueRow, Project, Run
 from app.services.floor import Ledgers, Outside
-from app.services.ports import CannotRead, ForgeSilent, OriginProblem, RemoteBranch
+from app.services.ports import CannotRead, OriginProblem, RemoteBranch
 from app.services.prechecks import ASK_AGAIN_SECONDS, Prechecks, repository_of
 from app.services.run_locks import Locks
 from app.services.submits import Accepted, Again, Also, Asker, Order, Still
 from app.services.succession import is_aside
-from app.services.trigger import TriggerDesk, locked_by, work_branch_of
+from app.services.trigger import (
+    TriggerDesk,
+    already_running,
+    being_released,
+    locked_by,
+    work_branch_of,
+)
 
 Source = Literal["parked", "fresh"]
 
@@ -46,6 +54,18 @@ class Wishes:
     agent: str | None = None
     model: str | None = None
     source: Source | None = None
+    task: str | None = None
+    branch: str | None = None
+    # also where another retry of the run is open
+    beside: bool = False
+
+
+class Repeats(Enum):
+    """How many runs may repeat one: a single one ever, one at a time, or any number."""
+
+    ONCE = auto()
+    ONE = auto()
+    BESIDE = auto()
 
 
 @dataclass(frozen=True)
@@ -81,7 +101,6 @@ class RetryDesk:
         self._parked = ParkedLedger(ledgers.runs)
         self._successions = SuccessionLedger(ledgers.runs)
         self._mirrors = outside.mirrors
-        self._forge_of = outside.forge_of
         self._checks = checks
         self._trigger = trigger
         self._locks = locks
@@ -89,7 +108,8 @@ class RetryDesk:
     def retry(self, run_id: str, wishes: Wishes, asker: Asker, now: datetime) -> Accepted:
         """Accept the run that repeats this one, or answer the one its key has made.
 
-        Raises NotFound, StillLive, Parked and whatever refuses a run; nothing is left of those.
+        Raises NotFound, StillLive, BeingReleased, AlreadyRunning, InReview, Parked and whatever
+        refuses a run; nothing is left of those.
         """
         asker = replace(asker, trigger=Trigger.RETRY)
         return self._repeat(run_id, wishes, ("retry",), asker, now)
@@ -97,7 +117,7 @@ class RetryDesk:
     def retry_once(self, run_id: str, asker: Asker, now: datetime) -> Accepted:
         """The same for a run that nothing has repeated yet. Raises AlreadyRepeated, too."""
         asker = replace(asker, trigger=Trigger.RETRY)
-        return self._repeat(run_id, Wishes(), ("retry",), asker, now, only_once=True)
+        return self._repeat(run_id, Wishes(), ("retry",), asker, now, rule=Repeats.ONCE)
 
     def resume(self, run_id: str, going_on: GoingOn, asker: Asker, now: datetime) -> Accepted:
         """The same for a run that a usage limit ended: it charges nobody's quota."""
@@ -113,28 +133,33 @@ class RetryDesk:
         now: datetime,
         going_on: GoingOn | None = None,
         *,
-        only_once: bool = False,
+        rule: Repeats | None = None,
     ) -> Accepted:
+        rule = rule or (Repeats.BESIDE if wishes.beside else Repeats.ONE)
         first = self._find(run_id)
         order = _same_again(first, wishes, asked)
         replayed = self._trigger.replay(order, asker, now)
         if replayed is not None:
             return replayed
         project = self._project_of(first)
+        if wrong := self._checks.wrong(project, agent=order.agent):
+            raise Invalid.fields(wrong)
         with self._alone_with(first, project):
             # whoever delivered or discarded what it left is done by now, or comes after us
             first = self._find(run_id)
             _refuse_live(first)
-            if only_once:
-                _refuse_repeated(first)
-            again = self._again(first, project, wishes.source)
+            still = _is_still_so(first, rule)
+            with self._runs.stores.looking() as session:
+                _refuse_repeated(session, project, first, rule)
+            again = self._again(first, project, wishes)
             branch = again.branch or _shared_branch(project, first)
-            self._refuse_open_change(project, branch)
-            self._refuse_gone(project, first, branch, goes_on=again.branch is not None)
+            if branch is not None:
+                # what is delivered and not decided is neither gone on with nor done once more
+                self._checks.refuse_in_review(project, branch)
+            self._refuse_gone(project, order.branch or "", branch, again)
             also = going_on.also if going_on else None
             order = replace(order, again=_going_on(again, going_on))
             reach("claim.after_select")
-            still = _is_still_so(first, only_once=only_once)
             return self._trigger.accept(order, asker, now, still=still, also=also)
 
     def _find(self, run_id: str) -> Run:
@@ -160,14 +185,19 @@ class RetryDesk:
                 stack.enter_context(self._locks.holding(f"branch {project.id} {branch}"))
             yield
 
-    def _again(self, first: Run, project: Project, source: Source | None) -> Again:
+    def _again(self, first: Run, project: Project, wishes: Wishes) -> Again:
         kept = self._parked.of_branch(project.id, first.work_branch)
+        moves = wishes.branch not in (None, first.branch_name)
+        source = wishes.source
         if source is None:
-            source = "parked" if kept and not is_aside(first) else "fresh"
+            source = "parked" if kept and not is_aside(first) and not moves else "fresh"
         if source == "fresh":
-            return Again(first.id)
+            return Again(first.id, beside=wishes.beside)
+        if moves:
+            sentence = f"What is kept began on {first.branch_name}. Retry it from fresh."
+            raise Invalid.field("branch", sentence)
         if not kept:
-            raise Invalid.field("from", "Nothing of this run is kept. Retry it from fresh.")
+            raise Invalid.field("from", self._without(first))
         if is_aside(first):
             raise Parked(
                 "Its work was set aside for a retry: deliver or discard it.",
@@ -180,7 +210,14 @@ class RetryDesk:
                 branch=first.work_branch,
             )
         base = next((run.base_sha for run in reversed(kept) if run.base_sha), first.base_sha)
-        return Again(first.id, first.work_branch, base)
+        return Again(first.id, first.work_branch, base, beside=wishes.beside)
+
+    def _without(self, first: Run) -> str:
+        """Why there is nothing of a run to go on with."""
+        holder = self._parked.open_run(first.project_id, first.work_branch)
+        if holder is None or holder.id == first.id:
+            return "Nothing of this run is kept. Retry it from fresh."
+        return f"Run {shorten(holder.id)} goes on with what it left. Retry it from fresh."
 
     def _is_claimed(self, project: Project, branch: str) -> bool:
         repo = repository_of(project)
@@ -189,23 +226,7 @@ class RetryDesk:
         except (CannotRead, OSError) as problem:
             raise ProjectBroken(f"The mirror could not be read: {problem}") from problem
 
-    def _refuse_open_change(self, project: Project, branch: str | None) -> None:
-        """What is delivered and not decided yet is neither gone on with nor done once more."""
-        if branch is None:
-            return
-        try:
-            number = self._forge_of(project).open_changes(repository_of(project)).get(branch)
-        except ForgeSilent as silence:
-            raise ForgeUnavailable("This project's tracker did not answer.") from silence
-        if number is not None:
-            raise Parked(
-                f"Change request #{number} is open on {branch}. Merge or close it first.",
-                branch=branch,
-            )
-
-    def _refuse_gone(
-        self, project: Project, first: Run, branch: str | None, *, goes_on: bool
-    ) -> None:
+    def _refuse_gone(self, project: Project, base: str, branch: str | None, again: Again) -> None:
         """Ask origin whether the base is still there, and the branch free of others' work."""
         try:
             seconds = ASK_AGAIN_SECONDS
@@ -218,11 +239,13 @@ class RetryDesk:
         names = [one.name for one in found]
         if names != project.known_branches:
             self._projects.change(project.id, known_branches=names)
-        if first.branch_name not in names:
-            sentence = f"The repository has no branch {first.branch_name} any more."
+        if base not in names:
+            sentence = f"The repository has no branch {base} any more."
             raise Invalid.field("branch", sentence)
         there = next((one for one in found if one.name == branch), None)
-        if there is not None and not self._is_ours(project, there, goes_on=goes_on):
+        if there is not None and not self._is_ours(
+            project, there, goes_on=again.branch is not None
+        ):
             raise Parked(
                 f"Origin has a branch {branch} that is not from here. Merge or delete it there"
                 " first.",
@@ -254,13 +277,15 @@ def _going_on(again: Again, how: GoingOn | None) -> Again:
 
 def _same_again(first: Run, wishes: Wishes, asked: tuple[str]) -> Order:
     words = (*asked, first.id, wishes.agent, wishes.model, wishes.source)
+    also = {"task": wishes.task, "branch": wishes.branch, "again": wishes.beside}
+    words += tuple((name, wish) for name, wish in also.items() if wish)
     return Order(
         project_id=first.project_id,
         depth=Depth(first.depth_level),
         framework=first.target_framework,
-        branch=first.branch_name,
+        branch=wishes.branch or first.branch_name,
         issue=first.issue,
-        task=first.task,
+        task=wishes.task or first.task,
         agent=wishes.agent or first.agent,
         model=wishes.model or first.model,
         delivers=Delivers(first.delivers),
@@ -279,28 +304,34 @@ def _refuse_live(first: Run) -> None:
     if first.status not in DONE:
         raise StillLive("This run is still under way. Stop it first.")
     if first.released_at is None:
-        raise StillLive("This run's processes are still being ended. Retry it in a moment.")
+        sentence = "This run's processes are still being ended. Retry it when they are gone."
+        raise being_released(first, sentence)
 
 
-def _refuse_repeated(first: Run | None) -> None:
-    if first is not None and first.retried_by is not None:
+def _refuse_repeated(session: Session, project: Project, first: Run, rule: Repeats) -> None:
+    if rule is Repeats.ONCE and first.retried_by is not None:
         raise AlreadyRepeated(first.retried_by)
+    if rule is not Repeats.ONE or first.retried_by is None:
+        return
+    heir = run_ledger.find_open_retry(session, first)
+    if heir is not None and heir.status in DONE:
+        raise being_released(heir)
+    if heir is not None:
+        raise already_running(heir, project.name, f"Run {shorten(first.id)} is run again already")
 
 
-def _is_still_so(first: Run, *, only_once: bool) -> Still:
-    issue = first.issue
-
+def _is_still_so(first: Run, rule: Repeats) -> Still:
     def still(session: Session, project: Project) -> None:
-        if only_once:
-            # a run and what repeats it live beside each other; of two servers one has it first
-            _refuse_repeated(session.get(Run, first.id, with_for_update=True))
-        if issue is None:
+        # a run and what repeats it live beside each other; of two servers one has it first
+        latest = session.get(Run, first.id, with_for_update=True)
+        _refuse_repeated(session, project, latest or first, rule)
+        if first.issue is None:
             return
-        row = control_of(session).get(IssueRow, (project.id, issue))
+        row = control_of(session).get(IssueRow, (project.id, first.issue))
         if row is not None and row.state != "open":
-            raise IssueClosed(f"Issue #{issue} is closed.")
+            raise IssueClosed(f"Issue #{first.issue} is closed.")
         for other in run_ledger.find_open(session, project.id):
-            if other.issue == issue:
+            if other.issue == first.issue:
                 raise locked_by(other)
 
     return still

@@ -21,7 +21,8 @@ from app.records.tables import Project, Run
 class Again:
     """The run that an order repeats; with `branch`, it goes on with what is kept there.
 
-    `base_sha` is the commit that the kept work began at. A resume says how many there were in a
+    `base_sha` is the commit that the kept work began at; `beside` allows it next to an equal run.
+    A resume says how many there were in a
     row with it, and which session of its agent it goes on with.
     """
 
@@ -31,6 +32,7 @@ class Again:
     session_id: str | None = None
     resumes: int = 0
     is_resume: bool = False
+    beside: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,17 @@ from sqlmodel import Session
 from app.domain import prompts
 from app.domain.ids import shorten
 from app.domain.issues import branch_of_issue
+from app.domain.lifecycle import DONE
 from app.domain.moments import iso
 from app.domain.words import Status
-from app.errors import AlreadyRunning, ConcurrencyLimit, Parked, PrLock, RateLimited
+from app.errors import (
+    AlreadyRunning,
+    BeingReleased,
+    ConcurrencyLimit,
+    Parked,
+    PrLock,
+    RateLimited,
+)
 from app.failpoints import reach
 from app.records import run_ledger
 from app.records.deployment import refuse_moved
@@ -42,6 +50,7 @@ class _Ready:
     in_the_way: str | None
     sent: Sent | None
     may_have_twin: bool
+    project_name: str
     still: Still | None
     also: Also | None
 
@@ -118,6 +127,7 @@ class TriggerDesk:
             in_the_way=_in_the_way(order, run, checked.in_the_way),
             sent=sent,
             may_have_twin=_may_have_twin(order),
+            project_name=project.name,
             still=still,
             also=also,
         )
@@ -234,7 +244,8 @@ def _in_the_way(order: Order, run: Run, found: str | None) -> str | None:
 def _may_have_twin(order: Order) -> bool:
     # of those that share a branch, the lock on it keeps two apart, and says who has it
     if order.again is not None:
-        return order.issue is not None or order.again.branch is not None
+        has_branch = order.issue is not None or order.again.branch is not None
+        return has_branch or order.again.beside
     if order.batch_id is not None:
         return True  # its place in the batch is what tells it from others
     return order.asked_as is not None
@@ -261,8 +272,10 @@ def _refuse_twin(session: Session, ready: _Ready) -> None:
     if ready.may_have_twin:
         return
     twin = find_twin(session, ready.run)
+    if twin is not None and twin.status in DONE:
+        raise being_released(twin)
     if twin is not None:
-        raise AlreadyRunning(run_id=twin.id)
+        raise already_running(twin, ready.project_name, "An equal run is under way already")
 
 
 def _refuse_locked(session: Session, run: Run) -> None:
@@ -271,9 +284,25 @@ def _refuse_locked(session: Session, run: Run) -> None:
         raise locked_by(holder)
 
 
+def already_running(run: Run, project_name: str, what: str) -> AlreadyRunning:
+    """The refusal that names an open run, and what it is of."""
+    issue = "no issue" if run.issue is None else f"issue #{run.issue}"
+    request = "no request" if run.pr_number is None else f"request #{run.pr_number}"
+    facts = f"project {project_name}, agent {run.agent}, {issue}, {request}"
+    return AlreadyRunning(f"{what}, as {shorten(run.id)}: {facts}.", run_id=run.id)
+
+
 def locked_by(holder: Run) -> PrLock:
     """The refusal that names the open run which has the branch."""
+    if holder.status in DONE:
+        return being_released(holder)
     return PrLock(holder=holder.id, since=holder.created_at, branch=holder.work_branch)
+
+
+def being_released(run: Run, sentence: str | None = None) -> BeingReleased:
+    """The refusal that names a run which has ended, but is not yet proved gone."""
+    members = {"holder": run.id, "since": run.created_at, "branch": run.work_branch}
+    return BeingReleased(run.id, sentence, **members)
 
 
 def _refuse_crowd(session: Session, project: Project) -> None:

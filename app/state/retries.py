@@ -42,10 +42,18 @@ class Retries:
         self._keys: dict[Press, str] = {}
         self._sent: dict[str, tuple[str, ...]] = {}
         self._busy: set[str] = set()
+        # runs of which a retry is open, as the server has said: the next press is meant so
+        self._doubled: set[str] = set()
 
     def word_of(self, run_id: str) -> str:
         """The busy word of a run that is being retried, empty for all others."""
         return RETRYING if run_id in self._busy else ""
+
+    def words_for(self, run: RunItem) -> str:
+        """What the button says: a run that is retried already is not retried by a slip."""
+        if run.id in self._doubled:
+            return "Retry anyway"
+        return "Retry again" if run.retried_by else "Retry"
 
     async def press(
         self, run: RunItem, source: Source | None = None, *, show: Callable[[], object]
@@ -53,7 +61,8 @@ class Retries:
         """Ask once for the run that repeats this one; None while that is asked already.
 
         `show()` is called when it begins and when it is over. Raises ApiProblem, and
-        RetryUnanswered: pressing again cannot start a second run.
+        RetryUnanswered: pressing again cannot start a second run. Where a retry is open, the
+        refusal says so, and the press after it starts another one.
         """
         if run.id in self._busy:
             return None
@@ -76,16 +85,20 @@ class Retries:
             if source == "resume":
                 made = await self._api.resume(run.id, **ids)
             else:
-                made = await self._api.retry(run.id, **ids, **{"from": source})
+                again = run.id in self._doubled or None
+                made = await self._api.retry(run.id, **ids, **{"from": source, "again": again})
         except NoAnswer as silence:
             raise RetryUnanswered(silence.correlation_id) from silence
         except ApiProblem as problem:
             # a fault may have come after the run was written down
             if problem.status < 500:
                 self._forget(press)
+            if problem.code == "already_running":
+                self._doubled.add(run.id)
             raise
         else:
             self._forget(press)
+            self._doubled.discard(run.id)
             submit.confirm(made)
             return made
         finally:

@@ -39,7 +39,8 @@ class TroubleKind(StrEnum):
 class Trouble:
     """Why the last submit failed: a sentence, and what can be done about it.
 
-    `until` (UTC) is when a rate limit ends, `run_id` the run that is in the way.
+    `until` (UTC) is when a rate limit ends, `run_id` the run that is in the way, `change_path` the
+    page of the change that is.
     """
 
     kind: TroubleKind
@@ -47,6 +48,7 @@ class Trouble:
     correlation_id: str = ""
     until: datetime | None = None
     run_id: str = ""
+    change_path: str = ""
 
 
 @dataclass
@@ -228,7 +230,7 @@ def trouble_of(problem: ApiProblem, now: datetime) -> Trouble:
     if until is not None:
         # in the words of the countdown beside it, for whoever hears it instead
         sentence = f"Rate limit reached. Retry in {took((until - now).total_seconds())}."
-    return Trouble(kind, sentence, problem.correlation_id, until, str(run_id))
+    return Trouble(kind, sentence, problem.correlation_id, until, str(run_id), problem.change_path)
 
 
 def _end_of_limit(members: Mapping[str, Any], now: datetime) -> datetime:

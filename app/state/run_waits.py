@@ -20,6 +20,6 @@ def waits_until(run: RunOut, project: ProjectOut | None) -> datetime | None:
     if run.phase is Phase.WAITING:
         held = sentence_of(limit.agent, limit.family, Stand.HELD, limit.until)
         return limit.until if (run.hold or "").startswith(held) else None
-    goes_on = run.may_resume and run.retried_by is None and project.resume_after_limit
+    goes_on = run.may_resume and not run.retried_by and project.resume_after_limit
     is_held = limit.agent == run.agent and covers(limit.family, run.model)
     return limit.until if run.status is Status.LIMITED and goes_on and is_held else None

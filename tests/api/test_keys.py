@@ -130,6 +130,8 @@ def test_an_equal_order_without_a_key_is_already_running(
     before = runs_of(shop, "shop")
     told = problem(shop.api.post("/runs", json={**order, "model": "another"}))
     assert (told["status"], told["error"], told["run_id"]) == (409, "already_running", first["id"])
+    for fact in ("project shop", "agent script", "no issue", "no request"):
+        assert fact in told["detail"]
     assert runs_of(shop, "shop") == before
     keyed = shop.api.post("/runs", json=order, headers={"x-idempotency-key": "meant"})
     assert keyed.status_code == 201

@@ -40,7 +40,7 @@ def test_a_retry_is_a_new_run_linked_both_ways(shop: Workshop, failed: dict[str,
     assert (made["retry_of"], made["trigger"], made["model"]) == (failed["id"], "retry", "large")
     same = ("project_id", "agent", "issue", "branch", "depth_level", "target_framework", "task")
     assert [made[name] for name in same] == [failed[name] for name in same]
-    assert shop.api.get(f"/runs/{failed['id']}").json()["retried_by"] == made["id"]
+    assert shop.api.get(f"/runs/{failed['id']}").json()["retried_by"] == [made["id"]]
     assert shop.api.get("/quota/runs").json()["used"] == used + 1
     assert shop.ended(made["id"])["status"] == "died"
     assert shop.api.get("/runs", params={"trigger": "retry"}).json()["items"]
@@ -82,7 +82,9 @@ def test_a_key_is_replayed_and_not_used_for_anything_else(
         {"from": "nowhere"},
         {"model": " "},
         {"agent": ""},
-        {"branch": "main"},
+        {"branch": "no such"},
+        {"again": "perhaps"},
+        {"template": "fix"},
         {"source": "fresh"},
         [],
     ],
@@ -112,10 +114,47 @@ def test_the_holder_of_the_branch_is_named(shop: Workshop) -> None:
     first = shop.ended(shop.start(project, FAILS, issue=number)["id"])
     body = {"project_id": project, "issue": number, "delay": 3600}
     assert refused(shop.api.post("/runs", json=body), 409, "parked")["branch"] == "afk/1"
-    again = retry(shop, first)
-    assert again.status_code == 201, again.text
-    answer = retry(shop, first)
-    if answer.status_code != 201:  # it may have failed again already
-        told = refused(answer, 409, "pr_lock")
-        assert (told["holder"], told["branch"]) == (again.json()["id"], "afk/1")
-    shop.ended(again.json()["id"])
+    again = retry(shop, first, {"task": "please wait"})
+    assert (again.status_code, again.json()["task"]) == (201, "please wait"), again.text
+    told = refused(retry(shop, first), 409, "already_running")
+    assert told["run_id"] == again.json()["id"]
+    for fact in ("project shop", "agent script", f"issue #{number}", "no request"):
+        assert fact in told["detail"]
+    # said to be meant, it is the branch that it would have to share
+    told = refused(retry(shop, first, {"again": True}), 409, "pr_lock")
+    assert (told["holder"], told["branch"]) == (again.json()["id"], "afk/1")
+    shop.stop(again.json()["id"])
+
+
+def test_an_impatient_second_retry_starts_nothing_unless_it_is_meant(shop: Workshop) -> None:
+    project = str(shop.projects["shop"]["id"])
+    first = shop.stop(shop.start(project, "please wait")["id"])
+    made = retry(shop, first, x_idempotency_key="press-1").json()
+    told = refused(retry(shop, first, x_idempotency_key="press-2"), 409, "already_running")
+    assert told["run_id"] == made["id"]
+    meant = retry(shop, first, {"again": True}, x_idempotency_key="press-3")
+    assert meant.status_code == 201, meant.text
+    both = [made["id"], meant.json()["id"]]
+    assert shop.api.get(f"/runs/{first['id']}").json()["retried_by"] == both
+    for run_id in both:
+        shop.stop(run_id)
+
+
+def test_an_issue_whose_change_is_open_is_in_review_everywhere(shop: Workshop) -> None:
+    project = str(shop.projects["shop"]["id"])
+    number = shop.issue(project, "Deliver it")
+    first = shop.delivered(project, issue=number)
+    change = first["delivery"]["number"]
+    answers = (
+        shop.api.post(f"/projects/{project}/afk/start", json={"issue": number}),
+        shop.api.post("/runs", json={"project_id": project, "issue": number}),
+        retry(shop, first),
+        retry(shop, first, {"from": "fresh"}),
+    )
+    for answer in answers:
+        told = refused(answer, 409, "in_review")
+        assert told["change"] == change
+        assert told["detail"] == f"Change request #{change} is open: merge or close it first."
+    plan = shop.api.get(f"/projects/{project}/next").json()
+    because = {hold["issue"]: hold["because"] for hold in plan["holds"]}[number]
+    assert because == f"delivered: change request #{change} is open"

@@ -125,3 +125,27 @@ def test_retry_prints_the_new_id(live: LiveShell) -> None:
     assert "no second one was started" in replayed.err
     assert live.run("runs", "retry", "run_c" + "0" * 24).code == 1
     assert live.run("runs", "retry", second, "--from", "nowhere").code == 2
+
+
+def test_a_second_retry_says_again_and_the_first_run_tells_both(live: LiveShell) -> None:
+    _, lines, _ = trigger(live, "--task", "please fail", "--wait")
+    first = lines[0]
+    made = live.run("runs", "retry", first, "--task", "please wait").out.strip()
+    refused = live.run("runs", "retry", first)
+    assert (refused.code, refused.out) == (1, "")
+    assert f"is run again already, as …{made[-6:]}: project shop, agent script" in refused.err
+    meant = live.run("runs", "retry", first, "--task", "please wait", "--again").out.strip()
+    shown = live.run("runs", "show", first).out
+    assert f"…{made[-6:]}, …{meant[-6:]}" in shown
+    for run_id in (made, meant):
+        live.run("runs", "stop", run_id)
+
+
+def test_an_issue_in_review_is_refused_with_the_way_to_its_change(live: LiveShell) -> None:
+    number = live.run("issues", "add", "-p", "shop", "Greet twice", "--ready").out.strip()
+    assert trigger(live, "--issue", number, "--wait")[0] == 0
+    refused = trigger(live, "--issue", number)
+    assert refused[0] == 1
+    change = re.search(r"Change request #(\d+) is open: merge or close it first\.", refused[2])
+    assert change, refused[2]
+    assert re.search(rf"/projects/proj_\w+/changes/{change[1]}$", refused[2], re.MULTILINE)

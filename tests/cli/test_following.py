@@ -128,6 +128,26 @@ def test_a_reconnect_after_the_end_gets_204_and_ends(shell: Shell, server: Recor
     assert shell.run(*TRIGGER).code == 0
 
 
+def test_a_wait_is_over_when_nothing_of_the_run_is_left(
+    shell: Shell, server: RecordedServer
+) -> None:
+    ending = a_run(released_at=None)
+    LiveRun(server, ending)
+    server.on("GET", RUN, a_running_run(), ending)
+    server.on("GET", f"{RUN}/events", Reply(204))
+
+    def release() -> None:
+        server.on("GET", RUN, a_run())
+
+    told = an_event("run.changed", 7, {"id": RUN_ID})
+    stream = Reply(headers=STREAM, chunks=[b": from here on\n\n", release, told])
+    server.on("GET", "/events", stream)
+    done = shell.run(*TRIGGER, "--json")
+    assert done.code == 0, done.err
+    assert done.json["released_at"] == a_run()["released_at"]
+    assert len(server.calls("GET", "/events")) == 1
+
+
 def test_a_wait_outlasts_a_server_that_starts_again(shell: Shell, server: RecordedServer) -> None:
     away = [Reply(dropped=True), Reply(503, b"soon"), Reply(dropped=True)]
     server.on("GET", RUN, a_running_run(), *away, a_running_run(), a_run())

@@ -59,7 +59,7 @@ def test_a_run_goes_on_with_what_the_one_before_left(
     page = signed_in
     project = add_project(server, tmp_path, TWO_TRIES, name="ledger")
     first = died(server, project)
-    page.goto(f"{server.url}/runs/{first}")
+    page.goto(f"{server.page_url}/runs/{first}")
     again = page.get_by_test_id("retry-run")
     expect(again).to_have_attribute("title", "Goes on with afk/1")
     picture(page, "retry-parked")
@@ -75,12 +75,16 @@ def test_a_run_goes_on_with_what_the_one_before_left(
     page.set_viewport_size({"width": 1280, "height": 800})
     page.get_by_role("link", name=f"retry of …{first[-6:]}").click()
     page.wait_for_url(f"**/runs/{first}")
-    expect(page.get_by_role("link", name=f"retried by …{second[-6:]}")).to_be_visible()
+    expect(page.get_by_role("link", name=f"Retried by …{second[-6:]}")).to_be_visible()
+    expect(page.get_by_test_id("retry-run")).to_have_text("Retry again")
     # what it left is with the other run now: nothing is parked, nothing to start instead of
     expect(page.get_by_test_id("retry-fresh")).to_be_hidden()
     page.get_by_test_id("retry-run").click()
-    expect(page.locator(".say")).to_contain_text("Change request #2 is open on afk/1.")
+    sentence = "Change request #2 is open: merge or close it first."
+    expect(page.locator(".say")).to_contain_text(sentence)
     expect(page).to_have_url(f"{server.page_url}/runs/{first}")
+    page.locator(".say").get_by_role("link", name="Open the change").click()
+    page.wait_for_url(f"**/projects/{project}/changes/2")
 
 
 def test_starting_again_keeps_the_old_work_under_another_name(
@@ -89,7 +93,7 @@ def test_starting_again_keeps_the_old_work_under_another_name(
     page = signed_in
     project = add_project(server, tmp_path, TWO_TRIES, name="afresh")
     first = died(server, project)
-    page.goto(f"{server.url}/runs/{first}")
+    page.goto(f"{server.page_url}/runs/{first}")
     page.get_by_test_id("retry-fresh").click()
     page.wait_for_url(lambda url: "/runs/run_" in url and not url.endswith(first))
     second = wait_for_run_page(page)
@@ -106,7 +110,7 @@ def test_a_retry_without_an_answer_is_pressed_again_and_is_one_run(
     page = signed_in
     project = add_project(server, tmp_path, TWO_TRIES, name="lost")
     first = died(server, project)
-    page.goto(f"{server.url}/runs?project={project}")
+    page.goto(f"{server.page_url}/runs?project={project}")
     page.wait_for_function(IS_DRAWN)
     page.evaluate(WATCH_ROWS)
     faults.set({RETRY: {"drop": "request", "delay_seconds": 0.5, "times": 1}})
@@ -134,3 +138,27 @@ def test_a_retry_without_an_answer_is_pressed_again_and_is_one_run(
     assert max(rows for rows, _ in rows_seen(page)) == 2
     # none of all that has opened the row
     expect(page).to_have_url(f"{server.page_url}/runs?project={project}")
+
+
+def test_a_second_retry_asks_to_be_meant_and_both_are_linked(
+    signed_in: Page, server: RunyardServer, tmp_path: Path
+) -> None:
+    page = signed_in
+    agent = ["/bin/sh", "-c", "if test -e new.txt; then sleep 60; fi; " + TWO_TRIES[2]]
+    project = add_project(server, tmp_path, agent, name="impatient")
+    first = died(server, project)
+    with server.client() as client:
+        made = client.post(f"/runs/{first}/retry").json()["id"]
+    page.goto(f"{server.page_url}/runs/{first}")
+    again = page.get_by_test_id("retry-run")
+    expect(again).to_have_text("Retry again")
+    again.click()
+    expect(page.locator(".say")).to_contain_text(f"is run again already, as …{made[-6:]}")
+    expect(again).to_have_text("Retry anyway")
+    for width in (390, 1440):
+        page.set_viewport_size({"width": width, "height": 900})
+        expect_no_sideways_scroll(page)
+        picture(page, f"retried-{width}")
+    page.get_by_role("link", name=f"Retried by …{made[-6:]}").click()
+    page.wait_for_url(f"**/runs/{made}")
+    assert len(runs_of(server, project)) == 2

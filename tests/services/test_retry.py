@@ -7,16 +7,18 @@ from typing import Any
 
 import pytest
 
+from app.domain.ids import shorten
 from app.domain.words import Delivers
 from app.errors import (
     AlreadyRunning,
+    BeingReleased,
     ConcurrencyLimit,
+    InReview,
     Invalid,
     IssueClosed,
     KeyReused,
     NotFound,
     Parked,
-    PrLock,
     ProjectArchived,
     ProjectBroken,
     RateLimited,
@@ -98,7 +100,7 @@ def test_a_run_that_is_not_done_or_not_gone_is_not_retried(plane: RealPlane) -> 
     waiting = plane.accept(plane.order(project, delay_seconds=60, task="later"))
     assert refused(plane, waiting, StillLive).detail.endswith("Stop it first.")
     plane.ledgers.runs.note(run.id, project.id, status="stopped", ended_at=plane.clock())
-    assert "being ended" in refused(plane, plane.run(run.id), StillLive).detail
+    assert "being ended" in refused(plane, plane.run(run.id), BeingReleased).detail
     with pytest.raises(NotFound):
         accept(plane, "run_c0")
 
@@ -148,13 +150,73 @@ def test_f4_while_another_run_has_the_issue_its_id_is_told(plane: RealPlane) -> 
     second = retry(plane, first)
     assert second.work_branch == "afk/1"
     before = plane.rows()
-    for wishes in ({}, {"source": "fresh"}):
-        with pytest.raises(PrLock) as answer:
+    for wishes in ({}, {"source": "fresh"}, {"source": "parked"}):
+        with pytest.raises(AlreadyRunning) as answer:
             accept(plane, first, **wishes)
-        assert (answer.value.members["holder"], answer.value.members["branch"]) == (
-            *(second.id, "afk/1"),
-        )
+        assert answer.value.members["run_id"] == second.id
     assert plane.rows() == before
+
+
+# --- twice -------------------------------------------------------------------------------------
+
+
+def test_a_second_retry_while_one_is_open_names_the_first_and_starts_nothing(
+    plane: RealPlane,
+) -> None:
+    project = plane.add_project("sleep 60")
+    first = plane.see_end(plane.stop_run(plane.start_running(project, task="Look")))
+    second = retry(plane, first)
+    before = plane.rows()
+    with pytest.raises(AlreadyRunning) as answer:
+        accept(plane, first, "a key of its own")
+    told = answer.value.detail
+    assert answer.value.members["run_id"] == second.id
+    for fact in (f"project {project.name}", "agent script", "no issue", "no request"):
+        assert fact in told, told
+    assert shorten(first.id) in told
+    assert shorten(second.id) in told
+    assert plane.rows() == before
+
+
+def test_a_second_retry_starts_where_somebody_says_again_and_both_are_listed(
+    plane: RealPlane,
+) -> None:
+    project = plane.add_project("sleep 60")
+    first = plane.see_end(plane.stop_run(plane.start_running(project, task="Look")))
+    second = retry(plane, first)
+    third = retry(plane, first, beside=True)
+    assert third.status == "running"
+    assert plane.run(first.id).retries == [second.id, third.id]
+    plane.see_end(plane.stop_run(third))
+    plane.see_end(plane.stop_run(second))
+    # once nothing repeats it any more, no word more is needed
+    fourth = retry(plane, first)
+    assert plane.run(first.id).retries == [second.id, third.id, fourth.id]
+
+
+def test_what_another_retry_goes_on_with_is_not_called_lost(plane: RealPlane) -> None:
+    project = plane.add_project(f"if test -e new.txt; then sleep 60; fi; {COMMIT}; exit 3")
+    first = plane.finish(project, task="Look")
+    second = retry(plane, first)
+    assert second.work_branch == first.work_branch
+    with pytest.raises(Invalid) as answer:
+        accept(plane, first, source="parked", beside=True)
+    assert f"Run {shorten(second.id)} goes on with what it left" in answer.value.detail
+
+
+def test_a_retry_may_have_another_task_and_another_branch(plane: RealPlane) -> None:
+    project = plane.add_project(f"{COMMIT}; exit 3")
+    run_git(Path(project.origin), "branch", "next")
+    first = plane.finish(project, task="Look")
+    with pytest.raises(Invalid, match="began on main"):
+        accept(plane, first, source="parked", branch="next")
+    second = retry(plane, first, branch="next", task="Look again")
+    assert (second.branch_name, second.task) == ("next", "Look again")
+    # the work that was kept stays where it is
+    assert second.work_branch != first.work_branch
+    assert plane.run(first.id).parked
+    with pytest.raises(Invalid, match="no branch nowhere"):
+        accept(plane, first, branch="nowhere", beside=True)
 
 
 # --- what is refused ---------------------------------------------------------------------------
@@ -181,8 +243,9 @@ def test_what_is_delivered_and_not_decided_is_not_done_again(plane: RealPlane) -
     project = plane.add_project()
     first = plane.finish(project, issue=plane.add_issue(project).number)
     for wishes in ({}, {"source": "fresh"}):
-        answer = refused(plane, first, Parked, **wishes)
-        assert answer.detail == "Change request #2 is open on afk/1. Merge or close it first."
+        answer = refused(plane, first, InReview, **wishes)
+        assert answer.detail == "Change request #2 is open: merge or close it first."
+        assert answer.members["change"] == 2
     plane.services.changes.merge(project.id, 2, plane.clock())
     refused(plane, first, IssueClosed)
 

@@ -107,3 +107,17 @@ async def test_a_refusal_ends_the_key_and_each_way_has_its_own() -> None:
     assert page.bodies == [b"{}", b'{"from":"fresh"}', b"{}"]
     assert page.rows() == []
     assert page.retries.word_of(OLD.id) == ""
+
+
+async def test_a_second_retry_is_the_press_after_the_server_has_said_that_one_is_open() -> None:
+    is_open = {"error": "already_running", "detail": "Open."}
+    page = Page(lambda _: httpx.Response(409, json=is_open))
+    assert page.retries.words_for(OLD) == "Retry"
+    assert page.retries.words_for(OLD.model_copy(update={"retried_by": [NEW.id]})) == "Retry again"
+    with pytest.raises(ApiProblem):
+        await page.press()
+    assert page.retries.words_for(OLD) == "Retry anyway"
+    page.answer = starts
+    assert await page.press() == NEW.id
+    assert page.bodies == [b"{}", b'{"again":true}']
+    assert len(set(page.keys)) == 2

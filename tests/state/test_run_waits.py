@@ -31,7 +31,7 @@ LIMIT = UsageLimit(agent="claude", family="opus", until=RESET)
         (Status.LIMITED, {"may_resume": True, "model": "claude-sonnet-4-5"}, False),
         (Status.LIMITED, {"may_resume": True, "agent": "codex"}, False),
         (Status.LIMITED, {"may_resume": False}, False),
-        (Status.LIMITED, {"may_resume": True, "retried_by": "run_b"}, False),
+        (Status.LIMITED, {"may_resume": True, "retried_by": ["run_b"]}, False),
         (Status.DIED, {"may_resume": True}, False),
     ],
 )

@@ -54,13 +54,16 @@ class RetryOrder(Body):
     """The body of `POST /runs/{id}/retry`: what is to be another way than the first time.
 
     `from` is `parked` (go on with what the run left) or `fresh` (start again from the base);
-    without it, `parked` where something is kept.
+    without it, `parked` where something is kept. `again` allows it beside an open retry.
     """
 
     model_config = ConfigDict(serialize_by_alias=True)
 
     agent: Text | None = None
     model: Text | None = None
+    task: TaskText | None = None
+    branch: BranchName | None = None
+    again: bool = False
     source: Literal["parked", "fresh"] | None = Field(default=None, alias="from")
     x_idempotency_key: Key | None = None
 
@@ -144,7 +147,7 @@ class RunItem(Answer):
     delivers: Delivers = Delivers.CHANGE
     tags: list[str] = Field(default_factory=list)
     retry_of: str | None = None
-    retried_by: str | None = None
+    retried_by: list[str] = Field(default_factory=list)
     batch_id: str | None = None
     idempotency_key: str | None = None
     created_at: Moment

@@ -42,11 +42,15 @@ HEADINGS = (
 
 @dataclass(frozen=True)
 class Acts:
-    """What a row's buttons do; `retrying` is the busy word of a run that is being retried."""
+    """What a row's buttons do; `retrying` is the busy word of a run that is being retried.
+
+    `retry_words` is what the button says else.
+    """
 
     stop: Callable[[str], Awaitable[None]]
     retry: Callable[[RunItem], Awaitable[None]]
     retrying: Callable[[str], str]
+    retry_words: Callable[[RunItem], str]
 
 
 class RunsTable:
@@ -106,9 +110,10 @@ class _Row:
         """Change what differs from what is shown; `word` is what is being done to the run."""
         visit, retrying = self._visit, self._do.retrying(_key(row))
         can_retry = isinstance(row, RunItem) and may_retry(row, visit)
-        if (row, word, retrying, can_retry) == self._seen:
+        again = retrying or (self._do.retry_words(row) if isinstance(row, RunItem) else "")
+        if (row, word, again, can_retry) == self._seen:
             return
-        self._seen = (row, word, retrying, can_retry)
+        self._seen = (row, word, again, can_retry)
         is_submit = isinstance(row, Submitting)
         self.element.classes(add="opt" if is_submit else "", remove="" if is_submit else "opt")
         status = "submitting" if isinstance(row, Submitting) else row.status
@@ -123,7 +128,7 @@ class _Row:
         self._offer_retry(row if can_retry else None)
         if self._retry is not None:
             self._retry.set_enabled(not retrying)
-            self._retry.set_text(retrying or "Retry")
+            self._retry.set_text(again)
 
     def _offer_stop(self, row: BoardRow) -> None:
         can_stop = isinstance(row, RunItem) and row.phase is not Phase.DONE
@@ -181,11 +186,15 @@ def took_html(run: RunItem, visit: Visit) -> str:
 def _run_cells(run: RunItem, word: str, visit: Visit) -> list[tuple[str, str]]:
     why = run.hold or run.because or run.title or ""
     pill = pill_html(word, "acc") if word else status_pill_html(run.status, run.cause)
+    again = ""
+    if run.retried_by:
+        newest = run.retried_by[-1]
+        again = f' <a class="again" href="/runs/{text(newest)}">retried</a>'
     name = f'<a class="whole" href="/runs/{text(run.id)}" title="{text(run.id)}">'
     return [
         ("run m", f"{name}{text(shorten(run.id))}</a>"),
         ("project", plain_html(run.project_name)),
-        ("status", f'<span title="{text(plain(why))}">{pill}</span>'),
+        ("status", f'<span title="{text(plain(why))}">{pill}</span>{again}'),
         ("trigger", text(trigger_words(run))),
         ("branch m", f'<span title="{text(plain(run.work_branch))}">{_branch(run)}</span>'),
         ("depth", text(run.depth_level)),

@@ -141,7 +141,9 @@ class Run(SQLModel, table=True):
     idempotency_key: str | None = None
     body_hash: str
     retry_of: str | None = None
+    # the newest run that repeats this one, and all of them, oldest first
     retried_by: str | None = None
+    retries: list[str] = Field(default_factory=list, sa_type=JSON)
     batch_id: str | None = None
     correlation_id: str
     created_by: str
