@@ -34,6 +34,15 @@ class LogCalls:
         answer = await self.send("GET", f"/runs/{run_id}/log", params={"limit": 1} | READABLE)
         return answer.headers["X-Log-Form"] == READABLE["form"]
 
+    async def search_log(
+        self: Caller, run_id: str, words: str, *, readable: bool, cursor: str | None, limit: int
+    ) -> schemas.LogHitsOut:
+        """Lines of a run's log, or entries, that hold some words."""
+        params = {"q": words, "limit": limit} | (READABLE if readable else {})
+        params |= {"cursor": cursor} if cursor else {}
+        answer = await self.send("GET", f"/runs/{run_id}/log/search", params=params)
+        return schemas.LogHitsOut.model_validate_json(answer.content)
+
     async def log_entries(self: Caller, run_id: str, *, offset: int, limit: int) -> EntriesPiece:
         """Entries of all lines that begin in a part of a log, where there are entries."""
         params = {"offset": offset, "limit": limit} | READABLE

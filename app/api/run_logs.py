@@ -6,12 +6,14 @@ from email.utils import format_datetime
 from enum import StrEnum
 from typing import Annotated
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import PlainTextResponse
 
 from app.api.description import SCHEMAS
-from app.api.schemas import LogEntry
+from app.api.schemas import LogEntry, LogHitOut, LogHitsOut
 from app.api.views import QUARANTINE
+from app.services.log_search import LogHits
 from app.services.plane import Services
 from app.services.ports import LogView
 from app.services.readable_log import MAX_PART_BYTES, LogPart
@@ -19,6 +21,7 @@ from app.services.readable_log import MAX_PART_BYTES, LogPart
 # more bytes than any log has, and still a position that every file system takes
 FAR = 2**62
 NDJSON = "application/x-ndjson"
+SEARCHES = 2
 
 
 class LogForm(StrEnum):
@@ -54,7 +57,42 @@ def routes(services: Services) -> APIRouter:
         piece = view.read(offset, limit)
         return _answer(view, LogForm.RAW, piece.content, piece.next_offset)
 
+    _add_search(router, services)
     return router
+
+
+def _add_search(router: APIRouter, services: Services) -> None:
+    # however many look for something, threads are left for everything else
+    limiter = CapacityLimiter(SEARCHES)
+
+    @router.get("/runs/{run_id}/log/search")
+    async def search(
+        run_id: str,
+        q: Annotated[str, Query(min_length=1, max_length=200, pattern=r"^[^\r\n]*$")],
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        cursor: Annotated[str | None, Query(pattern=r"^[0-9]{1,18}$")] = None,
+        form: LogForm = LogForm.RAW,
+    ) -> LogHitsOut:
+        """The lines of the whole log that hold some words, in capitals or not.
+
+        `offset` counts what was written, as `X-Log-Size` does; `line` counts the lines of the
+        download. `form=readable`: the entries that hold them.
+        """
+        after = int(cursor) if cursor else -1
+
+        def look() -> LogHits:
+            run, view = services.listing.find(run_id), services.engine.log(run_id)
+            is_readable = form is LogForm.READABLE
+            return services.listing.search(
+                run, view, q, after=after, limit=limit, is_readable=is_readable
+            )
+
+        hits = await to_thread.run_sync(look, limiter=limiter)
+        return LogHitsOut(
+            total=hits.total,
+            items=[LogHitOut.model_validate(hit) for hit in hits.items],
+            next_cursor=None if hits.next_offset is None else str(hits.next_offset),
+        )
 
 
 def _readable(view: LogView, part: LogPart) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LOG_PIECE_BYTES = 256 * 1024
 READABLE = "readable"
+HITS = 1000
 _COLOURS: dict[str, str] = {
     **dict.fromkeys((EntryKind.THOUGHT, EntryKind.RESULT, EntryKind.NOTE, EntryKind.CUT), "dim"),
     EntryKind.TOOL: "cyan",
@@ -43,12 +44,21 @@ def read_log(
     raw: Annotated[
         bool, typer.Option("--raw", help="Pass every byte on, terminal or not; be careful.")
     ] = False,
+    search: Annotated[
+        str | None,
+        typer.Option("--search", "-q", help="Print only the lines with these words, numbered."),
+    ] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Print a run's log; on a terminal only its colours can act."""
     if readable and raw:
         raise Misused("Give --readable or --raw, not both.")
+    if search is not None and (follow or raw):
+        raise Misused("Give --search alone, or with --readable.")
     server = connect(data_dir)
+    if search is not None:
+        say_hits(server, find_run(server, run_id), search, readable=readable)
+        return
     log = _Log(server, find_run(server, run_id), raw=raw, readable=readable)
     try:
         log.print_rest()
@@ -60,6 +70,19 @@ def read_log(
         raise
     finally:
         log.finish()
+
+
+def say_hits(server: Server, run_id: str, words: str, *, readable: bool) -> None:
+    """Print every line of a log that holds some words, with its number, as grep does."""
+    asked: dict[str, Any] = {"q": words, "limit": HITS} | ({"form": READABLE} if readable else {})
+    count, cursor = 0, ""
+    while cursor is not None:
+        page = server.get(run_path(run_id, "/log/search"), **asked, cursor=cursor or None)
+        for hit in page["items"]:
+            out().say(Painted(f"{hit['line']}:", "dim"), str(hit["text"]))
+        count, cursor = count + len(page["items"]), page.get("next_cursor")
+    if not count:
+        err().say("The log does not hold these words.")
 
 
 class _Log:

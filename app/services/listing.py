@@ -13,6 +13,7 @@ from app.records.run_pages import Page
 from app.records.run_walks import RunFilter
 from app.records.tables import Project, Run
 from app.services.floor import Outside
+from app.services.log_search import LogHits, Words, search_entries, search_log
 from app.services.ports import CannotRead, Diff, LogView
 from app.services.prechecks import repository_of
 from app.services.quota import Quota, Window
@@ -64,6 +65,17 @@ class RunListing:
         part = read_entries(view, tell, offset, limit, is_over=run.status in DONE)
         # files are named as the repository names them, wherever the copy is
         return without_folder(part, str(self._outside.copies.path(run.id)))
+
+    def search(
+        self, run: Run, view: LogView, text: str, *, after: int, limit: int, is_readable: bool
+    ) -> LogHits:
+        """The lines of a run's log that hold a text, or the entries where it has any."""
+        tell = self._outside.agents.line_teller(run.agent) if is_readable else None
+        words = Words(text, in_json=tell is not None)
+        if tell is None:
+            return search_log(view, words, after=after, limit=limit)
+        is_over = run.status in DONE
+        return search_entries(view, words, tell, after=after, limit=limit, is_over=is_over)
 
     def diff(self, run: Run, project: Project | None) -> Diff:
         """Against the recorded base: of the files while a copy exists, else of the commits."""

@@ -44,7 +44,7 @@ def read_entries(
     start = max(0, size + offset) if offset < 0 else min(offset, size)
     stop = start + min(limit, MAX_PART_BYTES)
     lines = _Lines(start, stop, tell, is_inside=start > 0 and not _ends_line(view, start))
-    for at, content, is_mark in _pieces(view, start, stop + MAX_LINE_BYTES):
+    for at, content, is_mark in pieces(view, start, stop + MAX_LINE_BYTES):
         if is_mark:
             lines.skip_to(at, content)
         else:
@@ -181,8 +181,8 @@ def _ends_line(view: LogView, position: int) -> bool:
     return before.next_offset == position and before.content == b"\n"
 
 
-def _pieces(view: LogView, position: int, stop: int) -> Iterator[tuple[int, bytes, bool]]:
-    """Bytes with their positions; those with True are the mark in the place of dropped ones."""
+def pieces(view: LogView, position: int, stop: int) -> Iterator[tuple[int, bytes, bool]]:
+    """Bytes of a log with their positions; with True the mark in the place of dropped ones."""
     while position < stop:
         piece = view.read(position, min(CHUNK_BYTES, stop - position))
         if not piece.content:

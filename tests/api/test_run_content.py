@@ -91,6 +91,40 @@ def test_a_log_is_not_read_from_nowhere(shop: Workshop, run: dict[str, Any], que
     assert (told["status"], told["error"]) == (422, "invalid")
 
 
+def test_words_of_a_log_are_found_with_their_positions(shop: Workshop, run: dict[str, Any]) -> None:
+    path = f"/runs/{run['id']}/log"
+    whole = shop.api.get(f"{path}/search", params={"q": "E", "limit": 1}).json()
+    hits = shop.api.get(f"{path}/search", params={"q": "E"}).json()
+    lines = LOG.split(b"\n")
+    expected = [number for number, line in enumerate(lines, 1) if b"e" in line.lower()]
+    assert [hit["line"] for hit in hits["items"]] == expected
+    assert (hits["total"], hits["next_cursor"]) == (len(expected), None)
+    for hit in hits["items"]:
+        at = {"offset": hit["offset"], "limit": 1}
+        assert shop.api.get(path, params=at).content.lower() == b"e"
+    assert whole["items"] == hits["items"][:1]
+    assert whole["total"] == hits["total"]
+    rest = {"q": "E", "cursor": whole["next_cursor"]}
+    assert shop.api.get(f"{path}/search", params=rest).json()["items"] == hits["items"][1:]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["", "q=", "q=a%0Ab", "q=" + "x" * 201, "q=a&limit=0", "q=a&limit=1001", "q=a&cursor=x"],
+)
+def test_a_log_is_not_searched_for_nothing(shop: Workshop, run: dict[str, Any], query: str) -> None:
+    told = problem(shop.api.get(f"/runs/{run['id']}/log/search?{query}"))
+    assert (told["status"], told["error"]) == (422, "invalid")
+
+
+def test_the_log_of_a_run_that_has_not_begun_holds_no_words(shop: Workshop) -> None:
+    waiting = shop.start(str(shop.projects["shop"]["id"]), "not yet", delay=3600)
+    found = shop.api.get(f"/runs/{waiting['id']}/log/search", params={"q": "a"})
+    assert found.json() == {"total": 0, "items": [], "next_cursor": None}
+    told = problem(shop.api.get("/runs/none/log/search", params={"q": "a"}))
+    assert told["status"] == 404
+
+
 def test_a_run_that_has_not_begun_has_an_empty_log_and_diff(shop: Workshop) -> None:
     waiting = shop.start(str(shop.projects["shop"]["id"]), "later", delay=3600)
     log = quarantined(shop.api.get(f"/runs/{waiting['id']}/log"))

@@ -207,3 +207,29 @@ def test_a_log_is_raw_or_readable(shell: Shell) -> None:
     done = shell.run("runs", "logs", RUN_ID, "--readable", "--raw")
     assert (done.code, done.out) == (2, "")
     assert "Give --readable or --raw, not both." in done.err
+
+
+def test_words_are_looked_for_in_the_whole_log_on_the_server(
+    shell: Shell, server: RecordedServer
+) -> None:
+    hits = [
+        {"offset": 40 * line, "line": line, "text": f"the \x1b[31merror {line}"} for line in (3, 70)
+    ]
+    server.on(
+        "GET",
+        f"{RUN}/log/search",
+        {"total": 2, "items": hits[:1], "next_cursor": "120"},
+        {"total": 2, "items": hits[1:], "next_cursor": None},
+        {"total": 0, "items": [], "next_cursor": None},
+    )
+    answer = shell.run("runs", "logs", RUN_ID, "--search", "Error")
+    assert answer.code == 0
+    assert [line.replace("\x1b[31m", "") for line in answer.out.splitlines()] == [
+        "3:the error 3",
+        "70:the error 70",
+    ]
+    calls = server.calls("GET", f"{RUN}/log/search")
+    assert [call.query.get("cursor") for call in calls] == [None, ["120"]]
+    answer = shell.run("runs", "logs", RUN_ID, "--search", "x")
+    assert (answer.out, answer.err) == ("", "The log does not hold these words.\n")
+    assert shell.run("runs", "logs", RUN_ID, "--search", "x", "--follow").code == 2

@@ -40,7 +40,7 @@ from app.api.schemas.limits import (
     ResumeOrder,
     UsageLimit,
 )
-from app.api.schemas.logs import LogEntry
+from app.api.schemas.logs import LogEntry, LogHitOut, LogHitsOut
 from app.api.schemas.loop import (
     AfkStart,
     AutoSwitch,
@@ -166,6 +166,8 @@ __all__ = [
     "LastRun",
     "LeavingOut",
     "LogEntry",
+    "LogHitOut",
+    "LogHitsOut",
     "LoginLink",
     "Moment",
     "NewComment",
