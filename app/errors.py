@@ -37,7 +37,7 @@ class NotFound(Refusal):
 
 
 class KeyMismatch(Refusal):
-    """The idempotency key in the header differs from the one in the body."""
+    """Two idempotency keys were given that differ, in the headers or in the body."""
 
     code, status = "key_mismatch", 400
 

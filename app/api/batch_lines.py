@@ -14,24 +14,30 @@ from pydantic import ValidationError
 from app.api.orders import order_of
 from app.api.schemas import BatchLine
 from app.api.schemas.sentences import sentence_of
+from app.domain.sizes import size_words
+from app.domain.words import Cause
 from app.errors import BadLine, Invalid
 from app.services.batch_filling import Item
 
 MAX_LINE = 3 * 1024 * 1024
 TAIL = 200
-TOO_LONG = "its line has more than 3 MB"
+TOO_LONG = "its line has {size}, more than 3 MB"
 _LAST_INDEX = re.compile(rb'"index"\s*:\s*(\d{1,9})\s*\}\s*\Z')
 _SPACE = re.compile(r"\s*")
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line's number from 1 and its bytes; of one that is too long, its beginning and its end."""
+    """A line's number from 1 and its bytes; of one that is too long, its beginning and its end.
+
+    `length` is in bytes, of the whole line.
+    """
 
     number: int
     content: bytes
     tail: bytes
     is_cut: bool
+    length: int = 0
 
 
 class LineSplitter:
@@ -62,7 +68,9 @@ class LineSplitter:
 
     def _end(self) -> Iterator[Line]:
         self._number += 1
-        line = Line(self._number, bytes(self._kept), self._tail, self._length > MAX_LINE)
+        line = Line(
+            self._number, bytes(self._kept), self._tail, self._length > MAX_LINE, self._length
+        )
         self._kept, self._tail, self._length = bytearray(), b"", 0
         if line.content.strip():
             yield line
@@ -74,7 +82,8 @@ def item_of(line: Line, project_id: str) -> Item:
     Raises BadLine where it is no JSON, Invalid where it does not say which item it is.
     """
     if line.is_cut:
-        return Item(_index_of_cut(line), None, TOO_LONG)
+        because = TOO_LONG.format(size=size_words(line.length))
+        return Item(_index_of_cut(line), None, because, Cause.ITEM_TOO_LARGE)
     told = _json_of(line)
     index = told.get("index") if isinstance(told, dict) else None
     if not isinstance(index, int) or isinstance(index, bool) or index < 0:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from app.api.schemas import BatchItemOut, BatchOut, BatchReport
 from app.api.views import run_out
-from app.domain.batches import BATCH_LABELS, BatchStatus, tally
+from app.domain.batches import BatchStatus, label_of_batch, tally
 from app.services.plane import Services
 from app.services.rows import Batch, Run
 
@@ -21,7 +21,7 @@ def batch_out(services: Services, batch: Batch, counts: Mapping[str, int]) -> Ba
     return BatchOut(
         project_name=services.project_names.one(batch.project_id),
         status=BatchStatus(batch.status),
-        label=BATCH_LABELS[BatchStatus(batch.status)],
+        label=label_of_batch(BatchStatus(batch.status), counts),
         counts=dict(counts),
         received=sum(counts.values()),
         **{name: getattr(batch, name) for name in SAME_NAME},

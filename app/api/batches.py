@@ -13,6 +13,7 @@ from app.api.asking import Key, asker_of
 from app.api.batch_lines import Line, LineSplitter, item_of
 from app.api.batch_views import batch_out, batch_report, item_out
 from app.api.gate import visitor_of
+from app.api.problems import window_headers
 from app.api.schemas import (
     Batches,
     BatchItems,
@@ -60,6 +61,7 @@ def _making(services: Services) -> APIRouter:
         if opened.replayed:
             response.headers["Idempotency-Replayed"] = "true"
         response.headers["Location"] = f"/batches/{opened.batch.id}"
+        response.headers.update(_window_of(services, asker.person_id))
         log.info("batch %s is %s", opened.batch.id, "replayed" if opened.replayed else "made")
         return BatchMade(
             id=opened.batch.id, run_count=opened.batch.run_count, replayed=opened.replayed
@@ -73,7 +75,7 @@ def _filling(services: Services) -> APIRouter:
     sent = {"requestBody": {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}}
 
     @router.post("/batches/{batch_id}/items", openapi_extra=sent)
-    async def fill(batch_id: str, request: Request) -> BatchReceipt:
+    async def fill(batch_id: str, request: Request, response: Response) -> BatchReceipt:
         """Take items, one JSON object a line, as they come; the last one seals the batch.
 
         Without all of them in it answers `sealed: false`: send those that are missing again. So too
@@ -89,10 +91,17 @@ def _filling(services: Services) -> APIRouter:
         finally:
             # whatever broke off: what has come may have been all that was missing
             receipt = await run_in_threadpool(_seal, services, batch_id)
+        standing = await run_in_threadpool(_window_of, services, asker.person_id)
+        response.headers.update(standing)
         # up to a thousand lines: nobody else's answer waits for them
         return await run_in_threadpool(_receipt_out, filling, receipt)
 
     return router
+
+
+def _window_of(services: Services, person_id: str) -> dict[str, str]:
+    window = services.batches.window(person_id, services.clock())
+    return window_headers(window.limit, window.remaining, window.reset_at)
 
 
 def _take(services: Services, filling: Filling, lines: Iterable[Line]) -> None:

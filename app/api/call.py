@@ -12,6 +12,7 @@ SIGN_IN_PATH = "/login"
 OPEN_PATHS = frozenset({"/healthz", "/readyz", SIGN_IN_PATH})
 OPEN_FOLDER = "/assets/"
 OWN_SITE = frozenset({"", "none", "same-origin"})
+NDJSON = "application/x-ndjson"
 MAX_BODY = 1024 * 1024
 MAX_BATCH_BODY = 64 * 1024 * 1024
 
@@ -179,6 +180,9 @@ class Call:
         if not (self.is_api and self.changes_state and self.has_body):
             return False
         media_type = self.headers.get(b"content-type", "").partition(";")[0].strip().lower()
-        if media_type == "application/x-ndjson":
-            return not _BATCH_ITEMS.fullmatch(self.path)
-        return media_type != "application/json"
+        return media_type != self.media_type_wanted
+
+    @property
+    def media_type_wanted(self) -> str:
+        """What its content must be said to be."""
+        return NDJSON if _BATCH_ITEMS.fullmatch(self.path) else "application/json"

@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api import plain_pages
-from app.api.call import OPEN_FOLDER, READ_METHODS, SIGN_IN_PATH, Call
+from app.api.call import NDJSON, OPEN_FOLDER, READ_METHODS, SIGN_IN_PATH, Call
 from app.api.client import ApiProblem
 from app.api.exchange import SIGNED_OUT, Exchange, Headers, WatchedSocket
 from app.api.host_names import LOOPBACK_NAMES, HostNames
@@ -54,6 +54,9 @@ class OddPath(Refusal):
     """This path can be read in more than one way."""
 
     code, status = "odd_path", 400
+
+
+OF_ITEMS = "A batch takes its items as lines: send Content-Type: application/x-ndjson."
 
 
 class WrongMediaType(Refusal):
@@ -157,7 +160,7 @@ class Gate:
         if call.is_foreign or (_needs_own_page(call, visitor) and not call.proves_own_page):
             raise Forbidden
         if call.has_wrong_media_type:
-            raise WrongMediaType
+            raise WrongMediaType(OF_ITEMS if call.media_type_wanted == NDJSON else None)
         return visitor
 
     async def _visitor(self, call: Call) -> Visitor | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, cast
@@ -23,6 +24,7 @@ from app.errors import (
     NotFound,
     OutcomeUnknown,
     ProjectBroken,
+    RateLimited,
     Refusal,
     StoreUnavailable,
 )
@@ -42,12 +44,23 @@ def answer_for(refusal: Refusal) -> JSONResponse:
     headers = {}
     if "retry_after" in refusal.members:
         headers["Retry-After"] = str(refusal.members["retry_after"])
+    if refusal.code == RateLimited.code:
+        names = ("limit", "remaining", "reset_at")
+        headers |= window_headers(*(refusal.members[name] for name in names))
     members = {
         name: iso(value) if isinstance(value, datetime) else value
         for name, value in refusal.members.items()
         if name != "retry_after"
     }
     return _problem(refusal.status, refusal.code, refusal.detail, members, headers)
+
+
+def window_headers(limit: int, remaining: int, reset_at: datetime | None) -> dict[str, str]:
+    """How somebody stands against a window: its end in seconds since 1970, rounded up."""
+    told = {"X-RateLimit-Limit": str(limit), "X-RateLimit-Remaining": str(remaining)}
+    if reset_at is not None:
+        told["X-RateLimit-Reset"] = str(math.ceil(reset_at.timestamp()))
+    return told
 
 
 def answer_to(call: Call, refusal: Refusal) -> Response:

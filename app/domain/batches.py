@@ -90,6 +90,15 @@ def tally(counts: Mapping[str, int], *, no_change: int) -> Tally:
     )
 
 
+def label_of_batch(status: BatchStatus, counts: Mapping[str, int]) -> str:
+    """The word people read for where a batch stands, its runs counted by status."""
+    if status is not BatchStatus.PARTLY_FAILED or counts.get(Status.SUCCEEDED):
+        return BATCH_LABELS[status]
+    if set(counts) == {Status.STOPPED}:
+        return "All stopped"
+    return "None succeeded" if counts.keys() & {Status.STOPPED, Status.LIMITED} else "All failed"
+
+
 @dataclass(frozen=True)
 class Line(Generic[Item]):
     """The items of one batch that wait, in order, and what it has had of the slots so far."""

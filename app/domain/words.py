@@ -77,6 +77,7 @@ class Cause(StrEnum):
     STOPPED = "stopped"
     USAGE_LIMIT = "usage_limit"
     LAUNCH_FAILED = "launch_failed"
+    ITEM_TOO_LARGE = "item_too_large"
     TTL = "ttl"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.domain.batches import BatchStatus, tally
+from app.domain.words import Status
 from app.pages.components.markup import text
 from app.pages.components.status_pill import pill_html
 from app.state.wire import BatchOut, BatchReport
@@ -27,7 +28,10 @@ PARTS = (*OVER, ("live", "live"), ("waiting", "waiting"))
 
 def state_html(batch: BatchOut) -> str:
     """Where it stands, as a pill."""
-    return pill_html(batch.label, TONES[batch.status], testid="batch-state")
+    tone = TONES[batch.status]
+    if batch.status is BatchStatus.PARTLY_FAILED and not batch.counts.get(Status.SUCCEEDED):
+        tone = "stop"
+    return pill_html(batch.label, tone, testid="batch-state")
 
 
 def number_of(batch: BatchOut, *parts: tuple[str, str]) -> list[tuple[int, str]]:

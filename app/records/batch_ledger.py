@@ -19,12 +19,14 @@ from app.records.database import Transaction
 from app.records.feed import ProjectChanged, QuotaChanged
 from app.records.happenings import BatchEnded
 from app.records.routing import Stores
+from app.records.run_statements import cost_sum, dollars_of
 from app.records.spans import every
 from app.records.tables import Batch, BatchItem, Run
 
 log = logging.getLogger(__name__)
 WAITS = "waits for its turn in the batch"
 _DONE = [str(status) for status in DONE]
+_GOING = (BatchStatus.PROCESSING, BatchStatus.ABORTED)
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,9 @@ class BatchLedger:
         return True
 
     def abort(self, batch: Batch, now: datetime, because: str) -> bool:
-        """End a batch that has not ended; False where it has."""
-        return self._abort(batch, now, because, col(Batch.ended_at).is_(None))
+        """Abort a batch that has not ended; False where it has, or is aborted."""
+        is_going = and_(col(Batch.ended_at).is_(None), col(Batch.status) != BatchStatus.ABORTED)
+        return self._abort(batch, now, because, is_going)
 
     def give_up(self, batch: Batch, now: datetime, because: str) -> bool:
         """End a batch that still lacks items; False where it has ended or begun, or may begin."""
@@ -98,9 +101,11 @@ class BatchLedger:
 
     def _abort(self, batch: Batch, now: datetime, because: str, if_: ColumnElement[bool]) -> bool:
         query = update(Batch).where(col(Batch.id) == batch.id, if_)
-        query = query.values(status=BatchStatus.ABORTED, because=because, ended_at=now)
+        query = query.values(status=BatchStatus.ABORTED, because=because)
         with self.stores.owner_of(batch.id).transaction() as tx:
             aborted = tx.execute(query.returning(col(Batch.id))).scalar_one_or_none()
+            # it ends with the last of its runs, which may be now
+            settle(tx, batch.id, now)
             tx.announce(ProjectChanged(batch.project_id))
         return aborted is not None
 
@@ -148,10 +153,10 @@ class BatchLedger:
     def sums(self, batch_id: str) -> Sums:
         """What a batch's runs cost, and how many ended without a change."""
         died = and_(col(Run.status) == Status.DIED, col(Run.cause) == Cause.NO_DELIVERY)
-        query = select(func.sum(Run.cost_usd), func.sum(case((died, 1), else_=0)))
+        query = select(cost_sum(), func.sum(case((died, 1), else_=0)))
         with self.stores.owner_of(batch_id).reading() as session:
             cost, no_change = session.execute(query.where(col(Run.batch_id) == batch_id)).one()
-        return Sums(cost, no_change or 0)
+        return Sums(dollars_of(cost), no_change or 0)
 
     def spent(self, session: Session, person_id: str, since: datetime) -> list[Spent]:
         """What a person's batches took after a moment, oldest first."""
@@ -207,13 +212,19 @@ def settle(tx: Transaction, batch_id: str, now: datetime) -> None:
     of_batch = col(Run.batch_id) == batch_id
     is_open = exists().where(of_batch, col(Run.status).not_in(_DONE))
     has_failed = exists().where(of_batch, col(Run.status) != Status.SUCCEEDED)
-    ended = case((has_failed, BatchStatus.PARTLY_FAILED), else_=BatchStatus.COMPLETED)
+    is_aborted = col(Batch.status) == BatchStatus.ABORTED
+    ended = case(
+        (is_aborted, BatchStatus.ABORTED),
+        (has_failed, BatchStatus.PARTLY_FAILED),
+        else_=BatchStatus.COMPLETED,
+    )
+    goes_on = (col(Batch.status).in_(_GOING), col(Batch.ended_at).is_(None))
     over = tx.execute(
         update(Batch)
-        .where(col(Batch.id) == batch_id, col(Batch.status) == BatchStatus.PROCESSING, ~is_open)
+        .where(col(Batch.id) == batch_id, *goes_on, ~is_open)
         .values(status=ended, ended_at=now)
-        .returning(col(Batch.project_id), col(Batch.run_count))
+        .returning(col(Batch.project_id), col(Batch.run_count), col(Batch.status))
         .execution_options(synchronize_session=False)
     ).one_or_none()
-    if over is not None:
-        tx.happened(BatchEnded(batch_id, *over))
+    if over is not None and over[2] != BatchStatus.ABORTED:
+        tx.happened(BatchEnded(batch_id, *over[:2]))

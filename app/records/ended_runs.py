@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 from app.domain.lifecycle import WAITING
 from app.domain.words import Cause, Status
 from app.records.routing import Stores
+from app.records.run_statements import cost_sum, dollars_of
 from app.records.tables import Run
 
 
@@ -65,12 +66,12 @@ class EndedRuns:
 
 
 def _sums() -> Any:
-    query = select(Run.status, Run.cause, func.count(), func.sum(Run.cost_usd))
+    query = select(Run.status, Run.cause, func.count(), cost_sum())
     return query.group_by(col(Run.status), col(Run.cause))
 
 
 def _alike(rows: Iterable[Any]) -> list[EndedAlike]:
     return [
-        EndedAlike(Status(status), Cause(cause) if cause else None, count, cost)
+        EndedAlike(Status(status), Cause(cause) if cause else None, count, dollars_of(cost))
         for status, cause, count, cost in rows
     ]

@@ -6,10 +6,11 @@ from __future__ import annotations
 from datetime import datetime
 from functools import cache
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, text
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, bindparam, cast, func, or_, text
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
+from app.domain.figures import MICROS
 from app.domain.lifecycle import WAITING
 from app.records.tables import Run
 
@@ -54,6 +55,16 @@ def count_active() -> SelectOfScalar[int]:
     of_project = col(Run.project_id) == bindparam("project_id")
     query = select(func.count()).select_from(Run)
     return query.where(of_project, col(Run.released_at).is_(None), _is_active())
+
+
+def cost_sum() -> ColumnElement[int]:
+    """What runs cost together in millionths of a dollar, so that no sum is off by a fraction."""
+    return func.sum(cast(func.round(col(Run.cost_usd) * MICROS), BigInteger))
+
+
+def dollars_of(micros: int | None) -> float | None:
+    """Dollars, of what `cost_sum` answered."""
+    return None if micros is None else int(micros) / MICROS
 
 
 def is_active(run: Run) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlmodel import Session
 
 from app.domain.batches import BatchStatus
-from app.domain.words import Trigger
+from app.domain.words import Cause, Trigger
 from app.errors import AlreadyEnded, ForgeUnavailable, Invalid, Refusal
 from app.failpoints import reach
 from app.records import batch_ledger
@@ -27,6 +27,7 @@ class Item:
     index: int
     order: Order | None
     because: str = ""
+    cause: Cause = Cause.LAUNCH_FAILED
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class Filling:
 
     def _take_new(self, item: Item, now: datetime) -> Taken:
         if item.order is None:
-            return self._refuse(item, item.because, now)
+            return self._refuse(item, item.because, now, item.cause)
         batch = self.batch
         asker = replace(self._asker, trigger=Trigger.BATCH, key=None, is_charged=False)
         order = replace(item.order, project_id=batch.project_id, batch_id=batch.id)
@@ -129,11 +130,13 @@ class Filling:
             return self._refuse(item, refusal.detail, now)
         return Taken(item.index, "accepted", run.id)
 
-    def _refuse(self, item: Item, because: str, now: datetime) -> Taken:
+    def _refuse(
+        self, item: Item, because: str, now: datetime, cause: Cause = Cause.LAUNCH_FAILED
+    ) -> Taken:
         batch = self.batch
         with self._ledger.stores.owner_of(batch.id).transaction() as tx:
             _must_be_free(tx, batch, item.index)
-            run = self._refused.insert(tx, batch, item.order, because, self._asker, now)
+            run = self._refused.insert(tx, batch, item.order, because, self._asker, now, cause)
             self._ledger.add_item(tx, batch.id, item.index, run.id)
         return Taken(item.index, "not_started", run.id, because)
 

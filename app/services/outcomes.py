@@ -25,4 +25,4 @@ def outcomes_of(ended: Iterable[EndedAlike]) -> Outcomes:
     for one in ended:
         counts[outcome_of(one.status, one.cause)] += one.count
         costs += [] if one.cost_usd is None else [one.cost_usd]
-    return Outcomes(counts, sum(costs) if costs else None)
+    return Outcomes(counts, round(sum(costs), 6) if costs else None)

@@ -76,7 +76,7 @@ def refusal_of(window: Window, now: datetime) -> RateLimited:
     return RateLimited(
         f"Rate limit reached. Retry in {after} s.",
         limit=window.limit,
-        remaining=0,
+        remaining=window.remaining,
         reset_at=window.free_at,
         retry_after=after,
     )

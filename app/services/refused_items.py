@@ -33,11 +33,12 @@ class RefusedItems:
         because: str,
         asker: Asker,
         now: datetime,
+        cause: Cause = Cause.LAUNCH_FAILED,
     ) -> Run:
         """Add a run that was refused, and end it at once."""
         run = self._draft(batch, order, asker, now)
         self._runs.insert(tx, run, sentence="batch")
-        columns = {"cause": Cause.LAUNCH_FAILED, "because": because, "released_at": now}
+        columns = {"cause": cause, "because": because, "released_at": now}
         moved = self._runs.move(
             tx, run, Signal.REFUSED, now=now, kind="reaped", sentence=because, **columns
         )

@@ -98,13 +98,15 @@ def test_a_bad_line_is_a_run_that_says_why_and_spoils_nothing(shop: Workshop, ya
     assert told[0] == ("accepted", None)
     assert told[1] == ("not_started", "colour: There is no such field.")
     assert told[2] == ("not_started", "There is no issue #999.")
-    assert told[3] == told[4] == ("not_started", "its line has more than 3 MB")
+    assert told[3] == told[4] == ("not_started", "its line has 3.1 MB, more than 3 MB")
     assert told[5][0] == told[6][0] == "not_started"
     assert told[6][1] == "The repository has no branch nowhere."
     assert receipt["sealed"]
     assert ended(shop, batch)["counts"] == {"succeeded": 1, "not_started": 6}
     seen = [(run["status"], run["because"]) for run in runs_of(shop, batch)]
     assert seen[2] == ("not_started", "There is no issue #999.")
+    causes = [run["cause"] for run in runs_of(shop, batch)]
+    assert causes[2:5] == ["launch_failed", "item_too_large", "item_too_large"]
 
 
 @pytest.mark.parametrize(

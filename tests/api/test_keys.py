@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -172,3 +174,37 @@ def test_f02_a_submit_whose_answer_was_lost_is_answered_the_second_time(
     again = shop.api.post("/runs", json=order, headers=key)
     assert (again.status_code, again.json()["id"]) == (200, found[0]["id"])
     assert len(shop.api.get("/runs?q=lost").json()["items"]) == 1
+
+
+@pytest.mark.parametrize("name", ["x-idempotency-key", "x_idempotency_key"])
+def test_a_key_stands_in_the_body_by_either_name(
+    shop: Workshop, body: dict[str, Any], name: str
+) -> None:
+    order = {**body, "task": f"by {name}"}
+    first = shop.api.post("/runs", json={**order, name: f"named-{name}"})
+    again = shop.api.post("/runs", json=order, headers={"x-idempotency-key": f"named-{name}"})
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json()["idempotency_key"] == f"named-{name}"
+
+
+def test_two_keys_in_a_body_that_differ_are_refused(shop: Workshop, body: dict[str, Any]) -> None:
+    before = runs_of(shop, "shop")
+    order = {**body, "x-idempotency-key": "a", "x_idempotency_key": "b"}
+    told = problem(shop.api.post("/runs", json=order))
+    assert (told["status"], told["error"]) == (400, "key_mismatch")
+    by_header = {**body, "x-idempotency-key": "a"}
+    told = problem(shop.api.post("/runs", json=by_header, headers={"idempotency-key": "b"}))
+    assert (told["status"], told["error"]) == (400, "key_mismatch")
+    assert runs_of(shop, "shop") == before
+
+
+@pytest.mark.parametrize(
+    "call", ["/runs", "/runs/{id}/retry", "/runs/{id}/resume", "/batches", "/bulk"]
+)
+def test_a_description_names_both_keys_of_a_body(shop: Workshop, call: str) -> None:
+    told = shop.api.get("/openapi.json").json()
+    path = call.replace("{id}", "{run_id}")
+    body = told["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    [ref] = re.findall(r"#/components/schemas/(\w+)", json.dumps(body))
+    known = told["components"]["schemas"][ref]["properties"]
+    assert {"x_idempotency_key", "x-idempotency-key"} <= set(known)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.batches import Line, in_turn, tally
+from app.domain.batches import BatchStatus, Line, in_turn, label_of_batch, tally
 from app.domain.words import Status
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -60,3 +61,20 @@ def test_who_has_waited_longest_since_its_last_turn_comes_first() -> None:
 def test_every_run_of_a_batch_is_counted_in_one_part_of_its_report(counts: dict[str, int]) -> None:
     told = tally(counts, no_change=min(counts.get("died", 0), 3))
     assert sum(told.__dict__.values()) == sum(counts.values())
+
+
+@pytest.mark.parametrize(
+    ("counts", "label"),
+    [
+        ({"succeeded": 1, "died": 9}, "Partly failed"),
+        ({"died": 2, "not_started": 1, "timed_out": 1}, "All failed"),
+        ({"stopped": 3}, "All stopped"),
+        ({"stopped": 1, "died": 1}, "None succeeded"),
+        ({"limited": 2}, "None succeeded"),
+    ],
+)
+def test_a_batch_without_a_success_is_not_called_partly_failed(
+    counts: dict[str, int], label: str
+) -> None:
+    assert label_of_batch(BatchStatus.PARTLY_FAILED, counts) == label
+    assert label_of_batch(BatchStatus.ABORTED, counts) == "Aborted"

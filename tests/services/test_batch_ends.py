@@ -162,3 +162,15 @@ def seal_before(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         return bool(real(self, batch, now, because))
 
     monkeypatch.setattr(BatchLedger, name, late)
+
+
+def test_a_stopped_batch_has_ended_when_its_last_run_has(planes: Planes, world: World) -> None:
+    plane = planes(split=False, max_live_runs=1)
+    batch = a_batch(plane, plane.add_project(world), 3)
+    plane.services.batches.ledger.abort(batch, plane.clock(), "enough")
+    stopped = plane.services.batches.find(batch.id)
+    assert (stopped.status, stopped.ended_at) == ("aborted", None)
+    plane.clock.advance(5)
+    plane.tick()
+    ended = plane.services.batches.find(batch.id)
+    assert (ended.status, ended.ended_at) == ("aborted", plane.clock())

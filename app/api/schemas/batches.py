@@ -6,18 +6,17 @@ from typing import Literal
 
 from pydantic import Field
 
-from app.api.schemas.parts import Answer, Body, Key, Moment, Remark, Text
+from app.api.schemas.parts import Answer, Body, Dollars, KeyedBody, Moment, Remark, Text
 from app.api.schemas.runs import RunOut, RunWishes
 from app.domain.batches import MAX_ITEMS, BatchStatus, BulkAction, BulkState, BulkStatus
 from app.domain.words import Phase, Status, Trigger
 
 
-class BatchOrder(Body):
+class BatchOrder(KeyedBody):
     """The body of `POST /batches`."""
 
     project_id: str = Field(min_length=1, max_length=80)
     run_count: int = Field(ge=1, le=MAX_ITEMS, strict=True)
-    x_idempotency_key: Key | None = None
     parent_run_id: str | None = Field(default=None, max_length=80)
 
 
@@ -84,7 +83,7 @@ class BatchReport(BatchOut):
     held: int = 0
     failed: int = 0
     stopped: int = 0
-    cost_usd: float | None = None
+    cost_usd: Dollars | None = None
 
 
 class Batches(Answer):
@@ -122,13 +121,12 @@ class BulkFilter(Body):
     batch_id: str | None = Field(default=None, max_length=80)
 
 
-class BulkOrder(Body):
+class BulkOrder(KeyedBody):
     """The body of `POST /bulk`; the runs are those that the filter finds now."""
 
     action: BulkAction
     filter: BulkFilter
     because: Remark | None = None
-    x_idempotency_key: Key | None = None
 
 
 class BulkOut(Answer):

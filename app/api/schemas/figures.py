@@ -6,7 +6,7 @@ from datetime import date
 
 from pydantic import Field
 
-from app.api.schemas.parts import Answer
+from app.api.schemas.parts import Answer, Dollars
 
 
 class FiguresOut(Answer):
@@ -29,7 +29,7 @@ class FiguresOut(Answer):
     input_tokens: int | None
     output_tokens: int | None
     told_cost: int = Field(description="How many told their cost.")
-    cost_usd: float | None = Field(description="In US dollars.")
+    cost_usd: Dollars | None = Field(description="In US dollars.")
 
 
 class DayFigures(FiguresOut):

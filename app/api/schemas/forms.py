@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from app.api.schemas.parts import Body, Key, Number, Remark
+from app.api.schemas.parts import Body, KeyedBody, Number, Remark
 
 
 class NothingMore(Body):
     """The content of `POST /afk/reset/{project}`."""
 
 
-class StartForm(Body):
+class StartForm(KeyedBody):
     """The content of `POST /afk/start/{project}`; without an issue the lowest is taken."""
 
     issue: Number | None = None
-    x_idempotency_key: Key | None = None
 
 
 class AutoForm(Body):

@@ -6,13 +6,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from app.api.schemas.parts import Answer, Body, Key, Moment
+from app.api.schemas.parts import Answer, Body, KeyedBody, Moment
 
 
-class ResumeOrder(Body):
+class ResumeOrder(KeyedBody):
     """The body of `POST /runs/{id}/resume`."""
-
-    x_idempotency_key: Key | None = None
 
 
 class HoldLift(Body):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from app.api.schemas.parts import Answer, Body, BranchName, Key, Moment, Number
+from app.api.schemas.parts import Answer, Body, BranchName, KeyedBody, Moment, Number
 
 
-class AfkStart(Body):
+class AfkStart(KeyedBody):
     """The body of `POST /projects/{id}/afk/start`; without an issue the lowest is taken."""
 
     issue: Number | None = None
-    x_idempotency_key: Key | None = None
 
 
 class AutoSwitch(Body):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -14,10 +14,12 @@ from pydantic import (
     PlainSerializer,
     StringConstraints,
     WithJsonSchema,
+    model_validator,
 )
 
 from app.domain.moments import iso
 from app.domain.starts import HOW, read_start
+from app.errors import KeyMismatch
 
 
 def _without_nul(text: str) -> str:
@@ -34,7 +36,10 @@ def _of_task_size(text: str) -> str:
 
 
 MAX_TASK_BYTES = 32 * 1024
+KEY_HEADER = "x-idempotency-key"
 Moment = Annotated[datetime, PlainSerializer(iso, return_type=str, when_used="json")]
+# a decimal of six places at most, whatever sums of floating point come to
+Dollars = Annotated[float, PlainSerializer(lambda cost: round(cost, 6), return_type=float)]
 Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
 NoNul = AfterValidator(_without_nul)
 Prose = Annotated[str, NoNul]
@@ -49,6 +54,11 @@ def _start_of(value: object) -> int | str:
 
 def _once_each(tags: list[str]) -> list[str]:
     return list(dict.fromkeys(tags))
+
+
+def _with_header_name(schema: dict[str, Any]) -> None:
+    known = schema["properties"]
+    known[KEY_HEADER] = known["x_idempotency_key"] | {"title": "The same, by the header's name"}
 
 
 def _line(longest: int) -> StringConstraints:
@@ -75,6 +85,28 @@ class Body(BaseModel):
     """A request body: unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class KeyedBody(Body):
+    """A body that may hold an idempotency key, as `x_idempotency_key` or as its header's name.
+
+    Raises KeyMismatch where it holds two that differ.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_with_header_name)
+
+    x_idempotency_key: Key | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_either_name(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or KEY_HEADER not in given:
+            return given
+        rest = dict(given)
+        by_header, key = rest.pop(KEY_HEADER), rest.get("x_idempotency_key")
+        if None not in (by_header, key) and by_header != key:
+            raise KeyMismatch
+        return {**rest, "x_idempotency_key": by_header if key is None else key}
 
 
 class Answer(BaseModel):

@@ -10,7 +10,8 @@ from app.api.schemas.parts import (
     Answer,
     Body,
     BranchName,
-    Key,
+    Dollars,
+    KeyedBody,
     Moment,
     Number,
     Remark,
@@ -42,15 +43,14 @@ class RunWishes(Body):
     tags: Tags = Field(default_factory=list)
 
 
-class RunOrder(RunWishes):
+class RunOrder(RunWishes, KeyedBody):
     """The body of `POST /runs`."""
 
     project_id: str = Field(min_length=1, max_length=80)
-    x_idempotency_key: Key | None = None
     pr_number: Number | None = None
 
 
-class RetryOrder(Body):
+class RetryOrder(KeyedBody):
     """The body of `POST /runs/{id}/retry`: what is to be another way than the first time.
 
     `from` is `parked` (go on with what the run left) or `fresh` (start again from the base);
@@ -65,7 +65,6 @@ class RetryOrder(Body):
     branch: BranchName | None = None
     again: bool = False
     source: Literal["parked", "fresh"] | None = Field(default=None, alias="from")
-    x_idempotency_key: Key | None = None
 
 
 class StopOrder(Body):
@@ -94,7 +93,7 @@ class UsageOut(Answer):
 
     input_tokens: int | None = None
     output_tokens: int | None = None
-    cost_usd: float | None = None
+    cost_usd: Dollars | None = None
 
 
 class DeliveryOut(Answer):
@@ -212,7 +211,7 @@ class ReportOut(Answer):
     files_edited: int = 0
     input_tokens: int | None = None
     output_tokens: int | None = None
-    cost_usd: float | None = None
+    cost_usd: Dollars | None = None
     session_id: str | None = None
     final_message: str | None = None
     limit: str | None = None
