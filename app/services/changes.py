@@ -54,7 +54,7 @@ class ChangeDesk:
         """One change request. Raises NotFound."""
         change = self._tracker.change(project_id, number)
         if change is None:
-            raise NotFound
+            raise NotFound(f"{self._project(project_id).name} has no change request #{number}.")
         return change
 
     def diff(self, project_id: str, number: int) -> Diff:

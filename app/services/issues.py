@@ -83,7 +83,7 @@ class IssueDesk:
         project = self._find(project_id)
         found = self._ask(project, lambda forge, repo: forge.issue(repo, number))
         if found is None:
-            raise NotFound
+            raise _no_issue(project, number)
         named = blockers_of(found.body)
         is_open = self._ask(project, lambda forge, repo: forge.open_among(repo, named))
         return self._views(project, [found], is_open)[0]
@@ -137,7 +137,7 @@ class IssueDesk:
 
         Raises a Refusal; EditedMeanwhile where something else stands there by now.
         """
-        self.writable(project_id)
+        project = self.writable(project_id)
         if "labels" in changes:
             changes = changes | {"labels": list(dict.fromkeys(changes["labels"]))}
         try:
@@ -147,7 +147,7 @@ class IssueDesk:
             stands = {name: getattr(overtaken.row, name) for name in names}
             raise EditedMeanwhile(stands=stands) from overtaken
         if row is None:
-            raise NotFound
+            raise _no_issue(project, number)
         return self.one(project_id, number)
 
     def comment(
@@ -176,7 +176,7 @@ class IssueDesk:
 
     def _issue_here(self, project: Project, number: int) -> None:
         if self._tracker.issue(project.id, number) is None:
-            raise NotFound
+            raise _no_issue(project, number)
 
     def _ask(self, project: Project, ask: Callable[[Forge, Repository], Answer]) -> Answer:
         with told_as_unavailable():
@@ -246,6 +246,10 @@ def told_as_unavailable() -> Iterator[None]:
     except ForgeSilent as silence:
         members = {"retry_after": silence.retry_after} if silence.retry_after else {}
         raise ForgeUnavailable("This project's tracker did not answer.", **members) from silence
+
+
+def _no_issue(project: Project, number: int) -> NotFound:
+    return NotFound(f"{project.name} has no issue #{number}.")
 
 
 def _hold(

@@ -261,3 +261,21 @@ def test_a_blocker_that_does_not_exist_is_told_and_blocks_nothing(shop: Workshop
     shop.api.patch(f"{path}/1", json={"state": "closed"})
     freed = {one["number"]: one for one in shop.api.get(path).json()["items"]}[2]
     assert (freed["claimable"], freed["unknown_blockers"]) == (True, [999])
+
+
+def test_a_number_that_a_project_has_not_is_named_with_its_project(
+    shop: Workshop, path: str
+) -> None:
+    changes = path.removesuffix("issues") + "changes"
+    asked = {
+        ("GET", f"{path}/999"): "steady has no issue #999.",
+        ("PATCH", f"{path}/999"): "steady has no issue #999.",
+        ("GET", f"{path}/999/comments"): "steady has no issue #999.",
+        ("GET", f"{changes}/4000"): "steady has no change request #4000.",
+        ("POST", f"{changes}/4000/merge"): "steady has no change request #4000.",
+        ("POST", f"{changes}/4000/close"): "steady has no change request #4000.",
+    }
+    for (method, where), sentence in asked.items():
+        body = {"title": "x"} if method == "PATCH" else {} if method == "POST" else None
+        told = problem(shop.api.request(method, where, json=body))
+        assert (told["error"], told["detail"]) == ("not_found", sentence), (method, where)
