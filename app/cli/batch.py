@@ -91,7 +91,7 @@ def send_batch(
         batch = _send_missing(server, batch_id, content, meter)
         if batch["status"] == BatchStatus.ABORTED:
             raise Refused(_aborted(batch))
-        _tell_refused(server, batch_id, meter)
+        _tell_refused(server, batch_id, content, meter)
         if wait:
             batch = _until_ended(server, batch_id, meter)
     _tell_end(batch, json_only=json_only)
@@ -155,19 +155,20 @@ def _send_missing(
                 continue
             meter.show("sent", receipt["received"], count)
         if undecided is not None:
-            _tell_refused(server, batch_id, meter)
+            _tell_refused(server, batch_id, content, meter)
             raise undecided
     return batch
 
 
-def _tell_refused(server: Server, batch_id: str, meter: Meter) -> None:
+def _tell_refused(server: Server, batch_id: str, content: BatchFile, meter: Meter) -> None:
     """Name the lines that are not started, those included whose own answer was lost or a 502."""
     refused = partial(server.get, f"/batches/{batch_id}/items", status=Status.NOT_STARTED)
     cursor: str | None = None
     while True:
         page = _patiently(partial(refused, limit=100, cursor=cursor))
         for item in page["items"]:
-            meter.say(f"{item['index']} not started: {item['run']['because']}")
+            line, because = content.numbers[item["index"]], item["run"]["because"]
+            meter.say(f"Line {line} was not started: {because}")
         if (cursor := page["next_cursor"]) is None:
             return
 

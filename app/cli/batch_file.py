@@ -20,10 +20,12 @@ PROJECT = ("project", "project_id")  # said of the whole batch: no line of it is
 class BatchFile:
     """Its lines by their index, and what tells this content from any other.
 
+    `numbers` are the places of the lines in the file, from 1 on as editors count, by their index;
     `projects` are the names and ids that lines say they are for, each with the first such line.
     """
 
     lines: dict[int, bytes]
+    numbers: dict[int, int]
     digest: str
     projects: dict[str, int]
 
@@ -57,6 +59,7 @@ def read_batch(file: Path) -> BatchFile:
         missing = told[have_index.index(False)][0]
         raise Misused(f"Line {missing} has no index, and others have one: give all or none.")
     lines: dict[int, bytes] = {}
+    numbers: dict[int, int] = {}
     projects: dict[str, int] = {}
     for place, (number, one, line) in enumerate(told):
         index = one.get("index", place)
@@ -69,8 +72,9 @@ def read_batch(file: Path) -> BatchFile:
         for project in _projects_of(number, one):
             projects.setdefault(project, number)
         is_whole = "index" in one and len(rest) == len(one)
+        numbers[index] = number
         lines[index] = line if is_whole else json.dumps({"index": index, **rest}).encode()
-    return BatchFile(lines, hashlib.sha256(content).hexdigest(), projects)
+    return BatchFile(lines, numbers, hashlib.sha256(content).hexdigest(), projects)
 
 
 def _projects_of(number: int, one: dict[str, Any]) -> list[str]:

@@ -26,7 +26,7 @@ from app.pages.visit import Visit
 from app.state.door import Door
 from app.state.wire import ApiProblem, BatchItemOut, BatchReport, BulkOut, NoAnswer, RunOut
 
-HEADINGS = ("#", "Run", "What", "Status", "Why", "Took")
+HEADINGS = ("Line", "Run", "What", "Status", "Why", "Took")
 ROWS = 100
 FAILED = ("died", "timed_out", "not_started", "expired")
 Seen = tuple[BatchReport, list[BatchItemOut], BulkOut | None]
@@ -208,7 +208,7 @@ def _cells(item: BatchItemOut, visit: Visit) -> list[str]:
     if run.retried_by:
         again = f' <a href="/runs/{text(run.retried_by[-1])}">retried</a>'
     return [
-        str(item.index),
+        str(item.index + 1),
         f'<a href="/runs/{text(run.id)}" title="{text(run.id)}">…{run.id[-6:]}</a>',
         plain_html(f"#{run.issue} {run.title}" if run.issue else run.title),
         status_pill_html(run.status, run.cause) + again,

@@ -66,7 +66,7 @@ def test_what_cannot_be_started_is_told_with_its_place_and_is_exit_4_when_waited
     file = write(tmp_path, {"task": "please look", **QUICK}, {"issue": 4711})
     done = live.run("batch", file, "-p", "shop", "--wait", "--json")
     assert done.code == 4
-    assert "1 not started: There is no issue #4711." in done.err
+    assert "Line 2 was not started: There is no issue #4711." in done.err
     assert done.json["status"] == "partly_failed"
     assert (done.json["delivered"], done.json["failed"]) == (1, 1)
 
@@ -230,7 +230,7 @@ def test_lines_that_were_refused_are_told_though_the_answer_of_their_piece_was_a
     done = here("batch", write(tmp_path, *({"issue": n} for n in range(3))), "-p", "shop")
     assert done.code == int(is_silent)
     told = [line for line in done.err.splitlines() if "not started" in line]
-    assert told == [f"{at} not started: There is no issue #{at}." for at in (0, 2)]
+    assert told == [f"Line {at + 1} was not started: There is no issue #{at}." for at in (0, 2)]
     asked = server.calls("GET", "/batches/batch_1/items")
     assert [one.query["status"] for one in asked] == [["not_started"]] * 2
     assert asked[1].query["cursor"] == ["more"]
