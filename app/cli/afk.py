@@ -15,7 +15,7 @@ from app.cli.option_sets import spread
 from app.cli.options import DataDir, Json, ProjectArgument, example, group
 from app.cli.run_view import age
 from app.cli.starting import Starting, start
-from app.cli.terminal import Painted, Screen, err, out, print_json
+from app.cli.terminal import Painted, Screen, clean, cut, err, out, print_json
 from app.domain.ids import shorten
 
 
@@ -117,10 +117,11 @@ def show_failures(
 
 
 def say_plan(screen: Screen, plan: dict[str, Any]) -> None:
-    """What the loop would do, in a line, then a line for every issue that waits."""
-    screen.say(Painted(str(plan["because"]), "green" if plan["would"] else "yellow"))
+    """What the loop would do, then why each issue waits: each in one line of the terminal."""
+    because = cut(clean(str(plan["because"])), screen.width)
+    screen.say(Painted(because, "green" if plan["would"] else "yellow"))
     for hold in plan["holds"]:
-        screen.say(f"  #{hold['issue']}: {hold['because']}")
+        screen.say(cut(clean(f"  #{hold['issue']}: {hold['because']}"), screen.width))
 
 
 def say_pause(screen: Screen, project: dict[str, Any]) -> None:

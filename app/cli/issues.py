@@ -59,7 +59,7 @@ def list_issues(
         return
     shown = [one for one in answer["items"] if everything or one.get("state") == "open"]
     if shown:
-        out().say_table(["ISSUE", "STATE", "TITLE"], [_row(one) for one in shown])
+        out().say_table(["ISSUE", "STATE", "TITLE", "NOTE"], [_row(one) for one in shown])
     else:
         err().say("There are no such issues.")
 
@@ -194,7 +194,7 @@ def _tell_changed(issue: dict[str, Any], *, json_only: bool) -> None:
     if json_only:
         print_json(issue)
     else:
-        out().say_table(["ISSUE", "STATE", "TITLE"], [_row(issue)])
+        out().say_table(["ISSUE", "STATE", "TITLE", "NOTE"], [_row(issue)])
 
 
 def _labels(
@@ -216,12 +216,8 @@ def _say_text(text: str) -> None:
 
 def _row(issue: dict[str, Any]) -> list[Piece]:
     notes = [issue.get("hold"), ignored_words(issue.get("unknown_blockers") or [])]
-    hold = "; ".join(filter(None, notes))
-    return [
-        f"#{issue['number']}",
-        _state(issue),
-        f"{issue['title']}  ({hold})" if hold else str(issue["title"]),
-    ]
+    waits = "; ".join(filter(None, notes))
+    return [f"#{issue['number']}", _state(issue), str(issue["title"]), waits]
 
 
 def _state(issue: dict[str, Any]) -> Painted:

@@ -251,6 +251,22 @@ def test_what_comes_next_is_told_with_every_issue_that_waits(
     assert shell.run("afk", "next", "demo").out == "auto runs are paused after 3 fails\n"
 
 
+def test_each_issue_that_waits_takes_one_line_of_the_terminal(
+    shell: Shell, yard: RecordedServer
+) -> None:
+    long = {
+        "would": None,
+        "because": "all wait " * 40,
+        "holds": [{"issue": 9, "because": "x" * 600}],
+    }
+    yard.on("GET", NEXT, long)
+    shell.extra["NO_COLOR"] = "1"
+    lines = shell.run_on_a_terminal("afk", "next", "demo", columns=60).out.splitlines()
+    assert [len(line) for line in lines] == [60, 60]
+    assert all(line.endswith("…") for line in lines)
+    assert shell.run("afk", "next", "demo", "--json").json == long
+
+
 def test_colours_are_for_terminals_that_want_them(shell: Shell, yard: RecordedServer) -> None:
     assert "\x1b[" in shell.run_on_a_terminal("afk", "next", "demo").out
     shell.extra["NO_COLOR"] = "1"

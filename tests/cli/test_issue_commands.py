@@ -95,3 +95,19 @@ def test_json_is_the_apis_own(shell: Shell, tracker: RecordedServer) -> None:
         ended = shell.run("issues", *words, "-p", "demo", "--json")
         assert (ended.code, ended.err) == (0, "")
         assert ended.json
+
+
+def test_a_title_of_six_hundred_letters_leaves_room_for_why_it_waits(
+    shell: Shell, tracker: RecordedServer
+) -> None:
+    title = "Round tax per line " * 30
+    long = an_issue(3, title=title, hold="blocked by #2")
+    tracker.on("GET", "/projects/proj_1/issues", {"items": [long]})
+    shell.extra["NO_COLOR"] = "1"
+    lines = shell.run_on_a_terminal("issues", "list", "-p", "demo", columns=80).out.splitlines()
+    assert len(lines) == 2
+    assert len(lines[1]) <= 80
+    assert "…" in lines[1]
+    assert lines[1].endswith("blocked by #2")
+    ended = shell.run("issues", "list", "-p", "demo", "--json")
+    assert ended.json["items"][0]["title"] == title
