@@ -67,8 +67,10 @@ def _folders_of(name: str) -> Iterator[str]:
 
 def project_name_problem(name: str) -> str | None:
     """Why `name` cannot name a project."""
-    if not name.strip() or name != name.strip():
-        return "A project needs a name without spaces around it."
+    if not name.strip():
+        return "Give the project a name."
+    if name != name.strip():
+        return "A project name must not begin or end with a space."
     if len(name) > MAX_NAME:
         return f"A project name has at most {MAX_NAME} characters."
     if not is_safe_name(name):

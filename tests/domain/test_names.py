@@ -114,6 +114,11 @@ def test_an_empty_long_or_invisible_name_is_refused(name: str) -> None:
     assert project_name_problem(name)
 
 
+def test_a_name_that_is_not_given_is_asked_for() -> None:
+    assert project_name_problem(" ") == "Give the project a name."
+    assert project_name_problem("a ") == "A project name must not begin or end with a space."
+
+
 @given(st.sets(st.text("ab/", min_size=1, max_size=5)), st.text("ab/", min_size=1, max_size=5))
 def test_the_names_that_stand_find_the_one_that_collides(names: set[str], name: str) -> None:
     found = TakenNames(names).in_the_way_of(name)

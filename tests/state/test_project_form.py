@@ -82,3 +82,10 @@ def test_a_refusal_is_blamed_on_the_field_it_names(
     answer: dict[str, Any], fields: dict[str, str]
 ) -> None:
     assert ProjectForm.blamed(ApiProblem(409, answer, "c1")) == fields
+
+
+def test_an_empty_form_asks_for_what_is_missing_at_each_field() -> None:
+    assert ProjectForm({}).problems() == {
+        "origin": "Give the folder or the address of a git repository.",
+        "name": "Give the project a name.",
+    }
