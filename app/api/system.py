@@ -84,6 +84,7 @@ def routes(services: Services) -> APIRouter:
             success_rate=week and week.success_rate,
             ended_7d=week and week.judged,
             person=visitor_of(request).name,
+            person_id=visitor_of(request).person_id,
             limits=services.limits_mode().value,
             stuck=None if held is None else sum(one.project_id is None for one in held),
             trouble=[TroubleOut.model_validate(one) for one in trouble],

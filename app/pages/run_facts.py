@@ -101,12 +101,17 @@ def _more_facts(run: RunOut, visit: Visit) -> list[tuple[str, str]]:
         ("Exit code", "" if run.exit_code is None else text(run.exit_code)),
         ("Signal", text(run.exit_signal or "")),
         ("Because", plain_html(run.because or "")),
-        ("Started by", plain_html(run.created_by)),
+        ("Started by", plain_html(_person_words(run, visit))),
         ("Retry of", _run_link(run.retry_of)),
         ("Retried by", ", ".join(map(_run_link, run.retried_by))),
         ("Batch", text(run.batch_id or "")),
         ("Tags", plain_html(", ".join(run.tags))),
     ]
+
+
+def _person_words(run: RunOut, visit: Visit) -> str:
+    you = visit.system
+    return f"{you.person} (you)" if run.created_by == you.person_id else run.created_by
 
 
 def _session_facts(report: ReportOut) -> list[tuple[str, str]]:

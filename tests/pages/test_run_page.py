@@ -249,3 +249,13 @@ async def test_the_key_of_a_run_is_shown_and_reset_with_two_presses(
     for each in (run, second):
         await house.api_of(user).stop(each.id)
         await until(lambda each=each: house.plane.ledgers.runs.find(each.id).released_at)
+
+
+async def test_the_person_who_started_a_run_is_named(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project = await add_project(house, user, tmp_path, DELIVERS)
+    run = await start(house, user, project, "k1")
+    await user.open(f"/runs/{run.id}")
+    await until(lambda: "<dt>Started by</dt><dd>operator (you)</dd>" in html_of(user))
+    assert run.created_by not in html_of(user)

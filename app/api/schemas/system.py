@@ -78,7 +78,9 @@ class SystemOut(Answer):
     live_runs: int | None = None
     success_rate: float | None = None
     ended_7d: int | None = None
+    # who asks: the name people read, and the id that rows hold
     person: str
+    person_id: str
     limits: Literal["table", "redis", "degraded"] = "table"
     # what waits for a person and is of no project
     stuck: int | None = None
