@@ -18,7 +18,7 @@ native: ## the same in a desktop window of its own
 	@scripts/add-native
 	@$(VENV_PYTHON) main.py serve --native $(ARGS)
 
-demo: ## start Runyard with the demo project
+demo: ## watch the demo project's story in the terminal (about 40 s; nothing is kept)
 	@scripts/make-venv run
 	@.venv/bin/runyard demo $(ARGS)
 
