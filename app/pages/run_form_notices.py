@@ -72,6 +72,8 @@ class RunFormNotices:
         self._waits.set_text(WAITS if is_on else "")
         self._wait.set_text("Stop waiting" if is_on else "Wait")
         self._wait.props["title"] = "" if is_on else WAIT_TITLE
+        if is_on:
+            self._waits.run_method("scrollIntoView", {"block": "nearest"})
 
     def note_return(self) -> None:
         """Say that the form is as it was left, and offer a new one."""
@@ -150,6 +152,8 @@ class RunFormNotices:
                 button("Reset form", self._reset, kind="small")
             if trouble.correlation_id:
                 ui.html(correlation_chip_html(trouble.correlation_id), sanitize=clean, tag="span")
+        # in a dialog on a phone it may stand below what is seen
+        box.run_method("scrollIntoView", {"block": "nearest"})
 
 
 def _words_html(trouble: Trouble) -> str:

@@ -72,7 +72,7 @@ class RunHeader:
             self._chips = ui.html("", sanitize=clean)
             self._key = ui.html("", sanitize=clean, tag="span")
             self._reset = ConfirmButton(
-                "Reset", "Reset this key?", reset_key, kind="small", mark="reset-key"
+                "Reset", "Reset now?", reset_key, kind="small", mark="reset-key"
             )
             self._reset.element.props["title"] = RESET_TITLE
 

@@ -239,7 +239,7 @@ async def test_the_key_of_a_run_is_shown_and_reset_with_two_presses(
     assert 'data-copy="nightly-2026-11-22"' in html_of(user)
     assert "key nigh…22" in html_of(user)
     user.find(marker="reset-key").click()
-    await user.should_see("Reset this key?")
+    await user.should_see("Reset now?")
     user.find(marker="reset-key").click()
     await user.should_not_see(marker="reset-key")
     assert "nightly-2026-11-22" not in html_of(user)
