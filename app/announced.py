@@ -38,8 +38,8 @@ class AnnouncedServer(uvicorn.Server):
     """Says where it is once it answers; ends in order when asked, at once when asked again.
 
     `begin` begins what goes on beside the pages, once they are served: NiceGUI looks through
-    every object at its start, and what other threads are making then does not bear it. `make_link`
-    makes a one-time login link; `open_page` is called once people can come in.
+    every object at its start, and what other threads are making then does not bear it. `welcome`
+    is called in a thread once people can come in.
     """
 
     def __init__(
@@ -48,25 +48,21 @@ class AnnouncedServer(uvicorn.Server):
         live: LiveStream,
         *,
         begin: Callable[[], Any],
-        make_link: Callable[[], str],
-        open_page: Callable[[], Any],
+        welcome: Callable[[], Any],
     ) -> None:
         super().__init__(config)
         self._live = live
         self._begin = begin
-        self._make_link = make_link
-        self._open_page = open_page
+        self._welcome = welcome
         self._loop: asyncio.AbstractEventLoop | None = None
         self._was_told = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then print the one-time link and open the page."""
+        """Start, then let the person in who started it."""
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         self._begin()
-        link = await asyncio.to_thread(self._make_link)
-        print(f"Runyard is ready. Open this link once, within 5 minutes:\n\n  {link}\n", flush=True)
-        await asyncio.to_thread(self._open_page)
+        await asyncio.to_thread(self._welcome)
 
     async def main_loop(self) -> None:
         """Wait for a signal; uvicorn's own looks ten times a second whether one has come."""

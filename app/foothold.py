@@ -86,6 +86,8 @@ def only_server(settings: Settings) -> Iterator[None]:
     file = os.open(settings.data_root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # the kernel names the holder of this kind to the command line, which must know
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(file)
         raise CannotStart(_other_server(settings.data_root)) from error

@@ -7,11 +7,9 @@ import logging
 import os
 import sys
 import tomllib
-import webbrowser
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +44,6 @@ from app.foothold import (
 )
 from app.keeping.places import CannotKeep
 from app.logs import set_up_logs
-from app.native.window import Window
 from app.pages.links import rest_links
 from app.pages.plain import PlainPages
 from app.pages.routes import register_pages
@@ -56,13 +53,10 @@ from app.records.migration import SchemaNewer
 from app.records.sqlite_files import DatabaseDamaged
 from app.services.doctor import Look
 from app.services.ports import CannotRead
+from app.welcome import Welcome, login_link
 
 log = logging.getLogger(__name__)
 PAGE_CALL_SECONDS = 60
-_GOES_ON = (
-    "The window is closed, Runyard goes on: Ctrl-C ends it, and "
-    "`runyard serve --native` opens a window again."
-)
 
 
 class LastingFiles(StaticFiles):
@@ -107,7 +101,7 @@ def build_gate(plane: ControlPlane, live: LiveStream | None = None) -> Gate:
     services, port = plane.services, plane.settings.port
     live = live or LiveStream(services)
     web = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=_living(live))
-    api = build_api(services, live, store_silent=DatabaseSilent)
+    api = build_api(services, live, port=port, store_silent=DatabaseSilent)
     for routes in (
         system.open_routes(services),
         sign_in.routes(services.accounts, services.clock, port=port),
@@ -189,7 +183,7 @@ def offline_login_link(given: dict[str, Any]) -> str:
     with _told_plainly():
         plane = _prepare(load_settings(**given), given)
         plane.migrate()
-        return _login_link(plane)
+        return login_link(plane, address_of(plane.settings))
 
 
 def offline_doctor(given: dict[str, Any]) -> dict[str, Any]:
@@ -220,7 +214,7 @@ def _serve(settings: Settings, given: dict[str, Any], *, in_window: bool, in_bro
         with (
             _running_plane(settings, given) as plane,
             known_address(settings, page_address_of(settings)),
-            _page_opener(plane, in_window=in_window, in_browser=in_browser) as open_page,
+            closing(Welcome(plane, in_window=in_window, in_browser=in_browser)) as welcome,
         ):
             live = LiveStream(plane.services)
             config = uvicorn.Config(
@@ -235,10 +229,7 @@ def _serve(settings: Settings, given: dict[str, Any], *, in_window: bool, in_bro
                 ws_per_message_deflate=False,
                 timeout_graceful_shutdown=END_SECONDS,
             )
-            make_link = partial(_login_link, plane)
-            server = AnnouncedServer(
-                config, live, begin=plane.begin, make_link=make_link, open_page=open_page
-            )
+            server = AnnouncedServer(config, live, begin=plane.begin, welcome=welcome.say)
             server.run(sockets=[listener])
 
 
@@ -250,27 +241,6 @@ def _running_plane(settings: Settings, given: dict[str, Any]) -> Iterator[Contro
         yield plane
     finally:
         plane.stop()
-
-
-@contextmanager
-def _page_opener(
-    plane: ControlPlane, *, in_window: bool, in_browser: bool
-) -> Iterator[Callable[[], Any]]:
-    make_link = partial(_login_link, plane)
-    if not in_window:
-        yield lambda: in_browser and webbrowser.open(make_link())
-        return
-    make_link = partial(_login_link, plane, page_address_of(plane.settings))
-    window = Window(plane.settings.data_root, make_link, in_browser=in_browser, closed=_GOES_ON)
-    try:
-        yield window.open
-    finally:
-        window.close()
-
-
-def _login_link(plane: ControlPlane, address: str | None = None) -> str:
-    token = plane.services.accounts.make_link_token(plane.clock())
-    return f"{address or address_of(plane.settings)}/login?token={token}"
 
 
 def _prepare(settings: Settings, given: dict[str, Any]) -> ControlPlane:

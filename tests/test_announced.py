@@ -33,16 +33,15 @@ async def test_sweeps_begin_once_the_pages_start_is_through_and_before_anybody_i
     plane.migrate()
     config = uvicorn.Config(FastAPI(lifespan=lifespan), port=0, log_config=None)
 
-    def make_link() -> str:
+    def welcome() -> None:
         happened.append("link")
-        return "http://127.0.0.1/"
+        server.should_exit = True
 
     server = AnnouncedServer(
         config,
         LiveStream(plane.services),
         begin=lambda: happened.append("sweeps"),
-        make_link=make_link,
-        open_page=lambda: setattr(server, "should_exit", True),
+        welcome=welcome,
     )
     await server.serve()
     plane.stop()

@@ -14,6 +14,7 @@ OPEN_FOLDER = "/assets/"
 OWN_SITE = frozenset({"", "none", "same-origin"})
 NDJSON = "application/x-ndjson"
 MAX_BODY = 1024 * 1024
+MAX_SECRET_BODY = 8 * 1024
 MAX_BATCH_BODY = 64 * 1024 * 1024
 
 _HEARD = frozenset(
@@ -108,10 +109,20 @@ class Call:
 
     @property
     def is_open(self) -> bool:
-        """True for what anybody may read."""
+        """True for what anybody may read, and for the door itself."""
         if self.is_socket or self.method not in READ_METHODS:
-            return False
+            return self.posts_secret
         return self.path in OPEN_PATHS or self.path.startswith(OPEN_FOLDER)
+
+    @property
+    def posts_secret(self) -> bool:
+        """True for a one-time secret that signs a browser in."""
+        return not self.is_socket and self.path == SIGN_IN_PATH and self.is_plain_form
+
+    @property
+    def is_from_a_file(self) -> bool:
+        """True where it may come from a page that lies on a disk, which has no other origin."""
+        return self.headers.get(b"origin") == "null"
 
     @property
     def is_api(self) -> bool:
@@ -172,6 +183,8 @@ class Call:
     @property
     def body_cap(self) -> int:
         """The most bytes its content may have."""
+        if self.posts_secret:
+            return MAX_SECRET_BODY
         return MAX_BATCH_BODY if _BATCH_ITEMS.fullmatch(self.path) else MAX_BODY
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.types import Message, Receive, Send
@@ -33,6 +34,7 @@ class Exchange:
         self._room = body_cap
         self._held: list[Message] = []
         self.has_started = False
+        self.is_streaming = False
         self.has_left = False
         self.is_too_large = False
 
@@ -50,6 +52,7 @@ class Exchange:
     async def send(self, message: Message) -> None:
         """Pass the application's answer on."""
         if self.has_started:
+            self.is_streaming = bool(message.get("more_body"))
             await self._send(message)
         elif self.is_too_large:
             return  # whatever it makes of half a body, the answer is ours
@@ -72,6 +75,11 @@ class Exchange:
         for message in held:
             await (self._send(message) if self.has_started else self._begin(message))
 
+    async def end(self) -> None:
+        """End an answer that goes on for as long as somebody reads it."""
+        self.is_streaming = False
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
     async def _begin(self, message: Message) -> None:
         if message["type"] in _BEGINNINGS:
             self.has_started = True
@@ -85,6 +93,29 @@ class Exchange:
         return kept
 
 
+class WatchedStream:
+    """An answer that ends, if it goes on for long, as soon as nobody is signed in to read it."""
+
+    def __init__(self, exchange: Exchange, is_signed_in: Callable[[], Awaitable[bool]]) -> None:
+        self._exchange = exchange
+        self._is_signed_in = is_signed_in
+        self._task = asyncio.current_task()
+        self.is_over = False
+
+    async def send(self, message: Message) -> None:
+        """Pass a piece of the answer on; between two of them it can end."""
+        await self._exchange.send(message)
+        if self._exchange.is_streaming:
+            await self.look()
+
+    async def look(self) -> None:
+        """End the answer where its reader is not signed in any more."""
+        if self._exchange.is_streaming and not self.is_over and not await self._is_signed_in():
+            self.is_over = True
+            if self._task is not None:
+                self._task.cancel()
+
+
 class WatchedSocket:
     """A websocket that ends as soon as the session it was opened with is over."""
 
@@ -92,6 +123,10 @@ class WatchedSocket:
         self._exchange = exchange
         self._is_signed_in = is_signed_in
         self._is_over = False
+
+    async def look(self) -> None:
+        """End it where nobody is signed in any more."""
+        await self._ends()
 
     async def receive(self) -> Message:
         """The next message, or the end of the connection."""

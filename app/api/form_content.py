@@ -39,6 +39,10 @@ class SentForm:
     request: Request
     pairs: tuple[tuple[str, str], ...]
 
+    def field(self, name: str) -> str:
+        """The first value of a field, empty where there is none."""
+        return next((value for key, value in self.pairs if key == name), "")
+
     def check_secret(self) -> None:
         """Raise Forbidden where a browser's form lacks its own session's secret."""
         secret = visitor_of(self.request).csrf
@@ -76,8 +80,7 @@ class SentForm:
 
     def way_back(self, notice: str) -> str:
         """The page of ours that it came from, with a notice for it; /plain where none is known."""
-        named = next((value for name, value in self.pairs if name == "next"), "")
-        came_from = own_path(named) or own_path(self._referer()) or HOME
+        came_from = own_path(self.field("next")) or own_path(self._referer()) or HOME
         path, _, query = came_from.partition("?")
         kept = [pair for pair in parse_qsl(query) if pair[0] != NOTICE]
         return f"{path}?{urlencode([*kept, (NOTICE, notice)])}"

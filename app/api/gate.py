@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Collection
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
+from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -15,9 +17,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.api import plain_pages
 from app.api.call import NDJSON, OPEN_FOLDER, READ_METHODS, SIGN_IN_PATH, Call
 from app.api.client import ApiProblem
-from app.api.exchange import SIGNED_OUT, Exchange, Headers, WatchedSocket
+from app.api.exchange import SIGNED_OUT, Exchange, Headers, WatchedSocket, WatchedStream
+from app.api.guests import Guests
 from app.api.host_names import LOOPBACK_NAMES, HostNames
 from app.api.problems import answer_for, answer_to, fault_answer, is_silence
+from app.api.refusal_log import RefusalLog
 from app.errors import Forbidden, NotSignedIn, Refusal, StoreUnavailable
 from app.logs import correlation, new_correlation_id
 from app.services.accounts import Accounts, Visitor
@@ -41,6 +45,7 @@ _POLICY = (
     "font-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
+MAX_WANTED, WANTED_SECONDS = 1000, 600
 _NO_STORE = (b"cache-control", b"no-store")
 
 
@@ -76,6 +81,11 @@ def cookie_name(port: int) -> str:
     return f"runyard_{port}"
 
 
+def wanted_cookie_name(port: int) -> str:
+    """The cookie with the page that was asked for before somebody had signed in."""
+    return f"runyard_wanted_{port}"
+
+
 def visitor_of(request: Request) -> Visitor:
     """Who asks. Raises NotSignedIn on a path that is open to everybody."""
     visitor = getattr(request.state, "visitor", None)
@@ -105,7 +115,11 @@ class Gate:
         self._app = app
         self._accounts = accounts
         self._now = now
+        self._port = port
         self._cookie = cookie_name(port)
+        self._log = RefusalLog()
+        self._guests = Guests()
+        accounts.when_somebody_leaves(self._guests.look_again)
         self.names = HostNames(page_name, port=port, further=allowed_hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -124,7 +138,7 @@ class Gate:
             else:
                 scope["state"] = {**scope.get("state", {}), "visitor": await self._admit(call)}
         except Refusal as refusal:
-            await _refuse(scope, call, exchange, refusal)
+            await self._refuse(scope, call, exchange, refusal)
         else:
             await answer(scope, call, exchange)
         # not after an exception: the server's own line about it has the id, too
@@ -140,7 +154,7 @@ class Gate:
             and not call.is_socket
             and call.method in READ_METHODS
             and not (call.is_foreign or call.bearer)
-        )
+        ) or (call.posts_secret and is_known and self.names.leads_to_pages(call.host))
         if not (is_known or is_sent_on):
             raise UnknownHost
         if call.is_odd:
@@ -149,11 +163,14 @@ class Gate:
 
     async def _send_on(self, scope: Scope, call: Call, exchange: Exchange) -> None:
         place = f"{call.scheme}://{self.names.page_host(call.host)}{call.target}"
-        answer = RedirectResponse(place, status_code=303)
+        # what is posted is posted again
+        answer = RedirectResponse(place, status_code=307 if call.changes_state else 303)
         await answer(scope, exchange.receive, exchange.answer)
 
     async def _admit(self, call: Call) -> Visitor | None:
         """Who may pass, None on an open path. Raises a refusal."""
+        if call.posts_secret and call.is_from_a_file:
+            return None
         visitor = None if call.is_open else await self._visitor(call)
         if visitor is None and not call.is_open:
             raise NotSignedIn
@@ -173,9 +190,17 @@ class Gate:
         return known or await run_in_threadpool(self._accounts.who, cookie, bearer, self._now())
 
     async def _serve(self, scope: Scope, call: Call, exchange: Exchange) -> None:
+        stream = WatchedStream(exchange, partial(self._is_signed_in, call))
         try:
-            with watched_writing():
-                await self._app(scope, exchange.receive, exchange.send)
+            with self._guests.here(stream), watched_writing():
+                await self._app(scope, exchange.receive, stream.send)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not stream.is_over or task is None:
+                raise
+            task.uncancel()
+            await exchange.end()
+            return
         except Exception as error:
             if exchange.has_left:
                 log.info("nobody waited for %s %s any more: %s", call.method, call.path, error)
@@ -186,19 +211,39 @@ class Gate:
             await _answer_to(call, fault)(scope, exchange.receive, exchange.answer)
             return
         if exchange.is_too_large and not exchange.has_started:
-            await _refuse(scope, call, exchange, TooLarge())
+            await self._refuse(scope, call, exchange, TooLarge())
         else:
             await exchange.finish()
 
     async def _serve_socket(self, scope: Scope, call: Call, exchange: Exchange) -> None:
-        async def is_signed_in() -> bool:
-            try:
-                return await self._visitor(call) is not None
-            except StoreUnavailable:
-                return True  # a silent database signs nobody out
+        socket = WatchedSocket(exchange, partial(self._is_signed_in, call))
+        with self._guests.here(socket):
+            await self._app(scope, socket.receive, socket.send)
 
-        socket = WatchedSocket(exchange, is_signed_in)
-        await self._app(scope, socket.receive, socket.send)
+    async def _is_signed_in(self, call: Call) -> bool:
+        try:
+            return call.is_open or await self._visitor(call) is not None
+        except StoreUnavailable:
+            return True  # a silent database signs nobody out
+
+    async def _refuse(self, scope: Scope, call: Call, exchange: Exchange, refusal: Refusal) -> None:
+        self._log.note("WEBSOCKET" if call.is_socket else call.method, call.path, refusal.code)
+        if call.is_socket:
+            # a bare 403: the server takes an answer with words, but then logs a fault of its own
+            await exchange.answer({"type": "websocket.close", "code": SIGNED_OUT})
+            return
+        answer = _answer_to(call, refusal)
+        if isinstance(refusal, NotSignedIn) and call.wants_page and call.method == "GET":
+            # read by the door alone, which leads there
+            answer.set_cookie(
+                wanted_cookie_name(self._port),
+                quote(call.target[:MAX_WANTED]),
+                max_age=WANTED_SECONDS,
+                path=SIGN_IN_PATH,
+                httponly=True,
+                samesite="lax",
+            )
+        await answer(scope, exchange.receive, exchange.answer)
 
     def _headers_for(self, call: Call) -> Headers:
         headers = [
@@ -235,12 +280,3 @@ def _answer_to(call: Call, error: Exception) -> Response:
         return answer_to(call, error)
     log.error("a fault in %s %s", call.method, call.path, exc_info=error)
     return plain_pages.fault_page() if call.wants_page else fault_answer()
-
-
-async def _refuse(scope: Scope, call: Call, exchange: Exchange, refusal: Refusal) -> None:
-    if call.is_socket:
-        # a bare 403: the server takes an answer with words, but then logs a fault of its own
-        log.info("a websocket was refused: %s", refusal.code)
-        await exchange.answer({"type": "websocket.close", "code": SIGNED_OUT})
-    else:
-        await _answer_to(call, refusal)(scope, exchange.receive, exchange.answer)

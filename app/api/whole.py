@@ -33,7 +33,9 @@ from app.api.live import LiveStream
 from app.api.query_words import refuse_unknown_words
 
 
-def build_api(services: Any, live: LiveStream, *, store_silent: type[Exception]) -> FastAPI:
+def build_api(
+    services: Any, live: LiveStream, *, port: int, store_silent: type[Exception]
+) -> FastAPI:
     """The application below `/api/v1`; `store_silent` is answered as a store that is away."""
     api = FastAPI(title="Runyard", version=services.identity.version, docs_url=None, redoc_url=None)
     problems.register(api, store_silent=store_silent)
@@ -54,7 +56,7 @@ def build_api(services: Any, live: LiveStream, *, store_silent: type[Exception])
         limits.routes(services),
         events.routes(services, live, epoch=secrets.token_hex(4)),
         system.routes(services),
-        sign_in.link_routes(services.accounts, services.clock),
+        sign_in.api_routes(services.accounts, services.clock, port=port),
     ):
         api.include_router(part, dependencies=[Depends(refuse_unknown_words)])
     api.openapi = partial(describe, api)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import ssl
@@ -20,6 +19,7 @@ from urllib.parse import urlsplit
 import typer
 
 from app import __version__
+from app.cli.running import known_server
 
 if TYPE_CHECKING:
     import httpx
@@ -31,6 +31,10 @@ CONNECT_SECONDS = 5.0
 SERVE = "runyard serve"
 STRANGER = (
     "The token that was sent is not this server's: look at RUNYARD_TOKEN and RUNYARD_URL, "
+    "or name the server's folder with --data-dir."
+)
+UNSIGNED = (
+    "No token was sent, as this is not the server of your data folder: set RUNYARD_TOKEN, "
     "or name the server's folder with --data-dir."
 )
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -124,7 +128,7 @@ class Server:
             arrived = _may_have_arrived(error)
             raise Unreachable(self.url, self.start, delivered=arrived) from error
         if not answer.is_success:
-            raise _refusal(answer, correlation_id, self.url)
+            raise self._refusal(answer, correlation_id)
         return answer
 
     def get(self, path: str, **params: Any) -> Any:
@@ -143,24 +147,45 @@ class Server:
             with self.http.stream("GET", BASE_PATH + path, headers=dict(headers)) as answer:
                 if not answer.is_success:
                     answer.read()
-                    raise _refusal(answer, "", self.url)
+                    raise self._refusal(answer)
                 yield answer
         except httpx.TransportError as error:
             raise Unreachable(self.url, self.start, delivered=True) from error
+
+    def _refusal(self, answer: httpx.Response, correlation_id: str = "") -> Refused:
+        try:
+            body = answer.json()
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            body = {"detail": f"The server at {self.url} answered {answer.status_code}."}
+        sentence = str(body.get("detail") or body.get("title") or answer.status_code)
+        stranger = STRANGER if self.token else UNSIGNED
+        unknown = [stranger] if answer.status_code == 401 else []
+        return Refused(
+            "\n".join([sentence, *_errors(body), *_way_out(body, self.url), *unknown]),
+            correlation_id=answer.headers.get("X-Correlation-Id", correlation_id),
+            status=answer.status_code,
+        )
 
 
 def connect(data_dir: Path | None) -> Server:
     """The server that the command line, the environment or the data folder names.
 
-    A folder named on the command line wins over the environment. Raises Misused, Unreachable.
+    A folder named on the command line wins over the environment. The folder's token goes only to
+    the server that has the folder to itself: whatever else listens there is a stranger. Raises
+    Misused, Unreachable.
     """
     folder = data_folder(data_dir)
     url_given, token_given = os.environ.get("RUNYARD_URL"), os.environ.get("RUNYARD_TOKEN")
     start = f"{SERVE} --data-dir {shlex.quote(str(data_dir))}" if data_dir else SERVE
-    running = None if url_given and not data_dir else _running(folder, start)
-    url = running or _checked(url_given) or _default_url()
-    # The local token is for the local server: it never leaves this machine.
-    own = _token(folder) if running or urlsplit(url).hostname in _LOOPBACK else None
+    known = known_server(folder)
+    running = known.url if known and known.is_serving else None
+    url = None if data_dir else _checked(url_given)
+    if url is None and running is None:
+        raise Unreachable(known.url if known else _default_url(), start)
+    url = url or str(running)
+    own = _token(folder) if url == running else None
     token = (own or token_given) if data_dir else (token_given or own)
     if token and not (token.isascii() and token.isprintable()):
         raise Misused("The token contains characters that no token has.")
@@ -203,22 +228,6 @@ def _may_have_arrived(error: Exception) -> bool:
     return not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
 
 
-def _refusal(answer: httpx.Response, correlation_id: str, url: str) -> Refused:
-    try:
-        body = answer.json()
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        body = {"detail": f"The server at {url} answered {answer.status_code}."}
-    sentence = str(body.get("detail") or body.get("title") or answer.status_code)
-    unknown = [STRANGER] if answer.status_code == 401 else []
-    return Refused(
-        "\n".join([sentence, *_errors(body), *_way_out(body, url), *unknown]),
-        correlation_id=answer.headers.get("X-Correlation-Id", correlation_id),
-        status=answer.status_code,
-    )
-
-
 def _way_out(body: Mapping[str, Any], url: str) -> list[str]:
     """Where the change is that stands in the way."""
     number, project_id = body.get("change"), body.get("project_id")
@@ -252,29 +261,6 @@ def _default_url() -> str:
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise Misused(f"RUNYARD_PORT is no port: {port}")
     return f"http://127.0.0.1:{port}"
-
-
-def _running(folder: Path, start: str) -> str | None:
-    """The address in the folder's `server.json`. Raises Unreachable when its server is gone."""
-    try:
-        told = json.loads((folder / "server.json").read_text())
-        url, pid = _checked(str(told["url"])), int(told.get("pid") or 0)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, Misused):
-        return None
-    # Somebody else may listen at a dead server's address by now: our token is not for them.
-    if url and pid > 0 and not _is_alive(pid):
-        raise Unreachable(url, start)
-    return url
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except (ProcessLookupError, OverflowError):
-        return False
-    return True
 
 
 def _token(folder: Path) -> str | None:

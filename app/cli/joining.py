@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import threading
 from pathlib import Path
-from typing import Any
 
 from app.cli.connection import Server, Unreachable, connect, data_folder
+from app.cli.running import Known, known_server
 from app.cli.terminal import out
 from app.native.window import Window
 
@@ -19,28 +18,30 @@ SERVER_ENDED = "Runyard has ended, and its window with it. Start both with: runy
 def join(data_dir: Path | None, *, in_browser: bool) -> bool:
     """Open a window onto the server of a data folder and stay with it; False where none runs."""
     folder = data_folder(data_dir)
-    pid = _pid_of_server(folder)
+    known = known_server(folder)
+    if known is None or not known.is_serving:
+        return False
     try:
-        server = connect(folder) if pid else None
-        if pid is None or server is None or not server.is_ready():
+        server = connect(folder)
+        if not server.is_ready():
             return False
     except Unreachable:
         return False
-    _stay(folder, server, pid, in_browser=in_browser)
+    _stay(folder, server, known, in_browser=in_browser)
     return True
 
 
-def _stay(folder: Path, server: Server, pid: int, *, in_browser: bool) -> None:
+def _stay(folder: Path, server: Server, known: Known, *, in_browser: bool) -> None:
     has_ended = threading.Event()
     window = Window(
         folder,
-        lambda: _link_to_pages(folder, server),
+        lambda: _link_to_pages(server, known),
         in_browser=in_browser,
         closed=f"The window is closed; Runyard goes on at {server.url}.",
     )
 
     def follow_server() -> None:
-        _wait_for_end(pid)
+        _wait_for_end(known.pid)
         has_ended.set()
         window.close()
 
@@ -54,10 +55,10 @@ def _stay(folder: Path, server: Server, pid: int, *, in_browser: bool) -> None:
         out().say(SERVER_ENDED)
 
 
-def _link_to_pages(folder: Path, server: Server) -> str:
+def _link_to_pages(server: Server, known: Known) -> str:
     # a window shows one origin only: not even the way from 127.0.0.1 to the pages' own name
     link = str(server.post("/login-links")["url"])
-    return _known(folder).get("page_url", server.url) + link.removeprefix(server.url)
+    return known.page_url + link.removeprefix(server.url)
 
 
 def _wait_for_end(pid: int) -> None:
@@ -69,18 +70,3 @@ def _wait_for_end(pid: int) -> None:
         select.select([process], [], [])
     finally:
         os.close(process)
-
-
-def _pid_of_server(folder: Path) -> int | None:
-    try:
-        return int(_known(folder)["pid"])
-    except (ValueError, TypeError, KeyError):
-        return None
-
-
-def _known(folder: Path) -> dict[str, Any]:
-    try:
-        known = json.loads((folder / "server.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 import app
-from app.cli.connection import Refused, Server, Unreachable
+from app.cli.connection import Refused, Server, Unreachable, connect
 from app.cli.orphans import ending_orphans
 
 START_SECONDS = 60.0
@@ -114,7 +114,7 @@ def _wait_until_ready(url: str, folder: Path, process: subprocess.Popen[bytes]) 
     while process.poll() is None and time.monotonic() < give_up_at:
         if _is_ready(stranger):
             stranger.http.close()
-            return Server(url, (folder / "token").read_text().strip())
+            return connect(folder)
         time.sleep(_ASK_SECONDS)
     with (folder / "server.log").open("rb") as log:
         log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))

@@ -9,10 +9,10 @@ import signal
 import subprocess
 import sys
 import threading
-import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 
+from app.native.browser import open_signed_in
 from app.native.obstacles import obstacle
 
 CLOSE_SECONDS = 3.0
@@ -25,9 +25,9 @@ _NOT_HANDED_ON = ("RUNYARD_", "PYTEST_", "NICEGUI_", "PYTHON")
 class Window:
     """One window onto a server; it ends with this process, however this process ends.
 
-    `folder` keeps its place and its log, `make_link` makes one-time login links. Where the page
-    does not come to be shown, the browser has it instead, if it may; `closed` is said when a
-    person has closed the window.
+    `folder` keeps its place and its log, `make_link` makes one-time login links, which must lead to
+    the pages' own origin. Where the page does not come to be shown, the browser has it instead, if
+    it may; `closed` is said when a person has closed the window.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class Window:
         link = self._make_link()
         if self._in_browser:
             print(f"{problem} Opening the browser instead.", flush=True)
-            if webbrowser.open(link):
+            if open_signed_in(self._folder, link):
                 return
         print(f"{problem} Open this link once, within 5 minutes:\n\n  {link}\n", flush=True)
 

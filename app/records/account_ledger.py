@@ -40,8 +40,8 @@ class AccountLedger:
             tx.execute(delete(LoginLink).where(col(LoginLink.expires_at) < link.created_at))
             tx.add(link)
 
-    def use_link(self, token_hash: str, now: datetime) -> str | None:
-        """Mark a link used, once; whose it was, None where it is used, over or unknown."""
+    def use_link(self, token_hash: str, now: datetime, made_after: datetime) -> str | None:
+        """Mark a link used, once; whose it was, None where it is used, over, older or unknown."""
         with self.stores.control.transaction() as tx:
             return tx.scalars(
                 update(LoginLink)
@@ -49,6 +49,7 @@ class AccountLedger:
                     col(LoginLink.token_hash) == token_hash,
                     col(LoginLink.used_at).is_(None),
                     col(LoginLink.expires_at) > now,
+                    col(LoginLink.created_at) > made_after,
                 )
                 .values(used_at=now)
                 .returning(col(LoginLink.person_id))
@@ -64,6 +65,11 @@ class AccountLedger:
         """A browser's session."""
         with self.stores.control.reading() as session:
             return session.get(SignIn, cookie_hash)
+
+    def end_sessions(self) -> int:
+        """Sign every browser out; how many sessions that were."""
+        with self.stores.control.transaction() as tx:
+            return len(tx.scalars(delete(SignIn).returning(col(SignIn.cookie_hash))).all())
 
     def end_session(self, cookie_hash: str) -> None:
         """Sign a browser out."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 
 from app.errors import StoreUnavailable
 from app.records.account_ledger import AccountLedger
@@ -21,6 +21,7 @@ from app.records.tables import LoginLink, Person, SignIn
 OPERATOR = "operator"
 TOKEN_FILE = "token"  # noqa: S105  (a file's name)
 LINK_LIFETIME = timedelta(minutes=5)
+POSTED_LIFETIME = timedelta(seconds=60)
 SESSION_LIFETIME = timedelta(days=30)
 # another server on the same database may sign somebody out: seen here after this long
 RECALL_LIFETIME = timedelta(seconds=30)
@@ -61,11 +62,18 @@ class Accounts:
     ) -> None:
         self._ledger = ledger
         self._entropy = entropy
-        self._token = _token_of(data_dir / TOKEN_FILE, entropy).encode()
+        self._file = data_dir / TOKEN_FILE
+        self._token = _token_of(self._file, entropy).encode()
         self._lock = Lock()
         self._recalled: dict[str, _Recalled] = {}
         self._sign_outs = 0
         self._bearer: Visitor | None = None
+        self._uses: dict[str, Event] = {}
+        self._on_end: tuple[Callable[[], None], ...] = ()
+
+    def when_somebody_leaves(self, hearer: Callable[[], None]) -> None:
+        """Call `hearer()`, in any thread, each time a session or the token ends early."""
+        self._on_end = (*self._on_end, hearer)
 
     def operator(self, now: datetime) -> Person:
         """The one local person, made at the first start."""
@@ -75,24 +83,34 @@ class Accounts:
         """What nothing that leaves this server may hold, whoever wrote it there."""
         return (self._token,)
 
-    def make_link_token(self, now: datetime) -> str:
-        """A secret that signs the operator in once, within five minutes."""
+    def make_link_token(self, now: datetime, lifetime: timedelta = LINK_LIFETIME) -> str:
+        """A secret that signs the operator in once, within its lifetime."""
         token = _new_secret(self._entropy)
         self._ledger.add_link(
             LoginLink(
                 token_hash=_hash(token),
                 person_id=self.operator(now).id,
                 created_at=now,
-                expires_at=now + LINK_LIFETIME,
+                expires_at=now + lifetime,
             )
         )
         return token
 
-    def sign_in(self, token: str, now: datetime) -> NewSession | None:
-        """A new session for a link's secret; None where it is used, over or unknown."""
-        person_id = self._ledger.use_link(_hash(token), now) if _is_secret(token) else None
+    def use_of(self, token: str) -> Event:
+        """The event that is set once somebody has signed in by a link's secret at this server."""
+        return self._uses.setdefault(_hash(token), Event())
+
+    def sign_in(
+        self, token: str, now: datetime, *, within: timedelta = LINK_LIFETIME
+    ) -> NewSession | None:
+        """A new session for a secret not older than `within`; None where it is used or unknown."""
+        key = _hash(token)
+        known = _is_secret(token)
+        person_id = self._ledger.use_link(key, now, now - within) if known else None
         if person_id is None:
             return None
+        if (used := self._uses.pop(key, None)) is not None:
+            used.set()
         cookie, csrf = _new_secret(self._entropy), _new_secret(self._entropy)
         expires_at = now + SESSION_LIFETIME
         self._ledger.add_session(
@@ -137,6 +155,25 @@ class Accounts:
         with self._lock:
             self._sign_outs += 1
             self._recalled.pop(key, None)
+        self._tell()
+
+    def sign_out_everywhere(self) -> int:
+        """End every browser's session, at once; how many they were."""
+        ended = self._ledger.end_sessions()
+        with self._lock:
+            self._sign_outs += 1
+            self._recalled.clear()
+        self._tell()
+        return ended
+
+    def rotate_token(self) -> None:
+        """Put a new token in the place of the local one, which opens nothing from now on."""
+        self._token = rotate_token(self._file, self._entropy).encode()
+        self._tell()
+
+    def _tell(self) -> None:
+        for hearer in self._on_end:
+            hearer()
 
     def _is_token(self, bearer: str) -> bool:
         return hmac.compare_digest(bearer.encode(), self._token)
@@ -199,6 +236,17 @@ def _token_of(file: Path, entropy: Callable[[int], bytes]) -> str:
     finally:
         draft.unlink(missing_ok=True)
     return (_read_private(file) or "").strip()
+
+
+def rotate_token(file: Path, entropy: Callable[[int], bytes]) -> str:
+    """Replace the token in `file`, whole or not at all; the new one."""
+    draft, token = file.with_name(f".{file.name}.{entropy(8).hex()}"), _new_secret(entropy)
+    _write_private(draft, token)
+    try:
+        os.replace(draft, file)
+    finally:
+        draft.unlink(missing_ok=True)
+    return token
 
 
 def _read_private(file: Path) -> str | None:

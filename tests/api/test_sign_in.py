@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from starlette.types import Message
 
 from app.records.account_ledger import AccountLedger
 from app.records.routing import Stores
 from app.records.tables import SignIn
-from app.services.accounts import MAX_RECALLED, Accounts
+from app.services.accounts import LINK_LIFETIME, MAX_RECALLED, POSTED_LIFETIME, Accounts
 from tests.attacks.web_doors import START, Door, build_door, open_accounts
 
 
@@ -210,3 +213,125 @@ def test_a_token_that_is_a_link_to_elsewhere_is_refused(tmp_path: Path) -> None:
     os.symlink(tmp_path / "elsewhere", tmp_path / "token")
     with pytest.raises(OSError, match="token"):
         open_accounts(tmp_path)
+
+
+FROM_A_FILE = {"origin": "null", "sec_fetch_site": "cross-site"}
+
+
+async def test_a_page_on_this_disk_signs_in_by_posting_its_secret_once(door: Door) -> None:
+    secret = door.accounts.make_link_token(door.clock(), POSTED_LIFETIME)
+    async with door.caller(**FROM_A_FILE) as caller:
+        answer = await caller.post("/login", data={"token": secret, "next": "/runs?status=died"})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/runs?status=died")
+        again = await caller.post("/login", data={"token": secret})
+        assert (again.status_code, "set-cookie" in again.headers) == (401, False)
+        cookie = answer.headers["set-cookie"].partition(";")[0]
+    async with door.caller(cookie=cookie) as browser:
+        assert (await browser.get("/")).text == "<h1>Runs</h1>"
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(59, 303), (60, 401)])
+@pytest.mark.parametrize("lifetime", [LINK_LIFETIME, POSTED_LIFETIME])
+async def test_a_posted_secret_is_good_for_a_minute(
+    door: Door, seconds: int, status: int, lifetime: timedelta
+) -> None:
+    secret = door.accounts.make_link_token(door.clock(), lifetime)
+    door.clock.pass_by(seconds=seconds)
+    async with door.caller(**FROM_A_FILE) as caller:
+        assert (await caller.post("/login", data={"token": secret})).status_code == status
+
+
+async def test_a_secret_that_is_posted_at_another_name_is_posted_again(door: Door) -> None:
+    secret = door.accounts.make_link_token(door.clock())
+    async with door.caller(**FROM_A_FILE) as caller:
+        answer = await caller.post(f"http://127.0.0.1:{door.port}/login", data={"token": secret})
+        assert (answer.status_code, answer.headers["location"]) == (307, f"{door.address}/login")
+        assert (await caller.post("/login", data={"token": secret})).status_code == 303
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "http://127.0.0.1:8080", "file://"])
+async def test_a_web_page_of_another_address_posts_no_secret(door: Door, origin: str) -> None:
+    secret = door.accounts.make_link_token(door.clock())
+    async with door.caller(origin=origin) as caller:
+        assert (await caller.post("/login", data={"token": secret})).status_code == 403
+    async with door.caller() as caller:
+        assert (await caller.post("/login", data={"token": secret})).status_code == 303
+
+
+BROWSER = {"accept": "text/html,*/*;q=0.8"}
+
+
+async def test_after_signing_in_the_page_opens_that_was_asked_for(door: Door) -> None:
+    async with door.caller(**BROWSER) as caller:
+        assert (await caller.get("/runs/run_1?tab=diff")).status_code == 401
+        link = f"/login?token={door.accounts.make_link_token(door.clock())}"
+        answer = await caller.get(f"http://127.0.0.1:{door.port}{link}")
+        answer = await caller.get(answer.headers["location"])
+        assert answer.headers["location"] == "/runs/run_1?tab=diff"
+        link = f"/login?token={door.accounts.make_link_token(door.clock())}"
+        assert (await caller.get(link)).headers["location"] == "/"
+
+
+async def test_signing_out_everywhere_ends_every_session_at_once(door: Door) -> None:
+    one, other = door.sign_in(), door.sign_in()
+    async with door.caller(cookie=one, origin=door.address) as caller:
+        answer = await caller.post("/api/v1/logout", json={"everywhere": True})
+        assert (answer.status_code, answer.json()) == (200, {"ended": 2})
+    for cookie in (one, other):
+        async with door.caller(cookie=cookie) as caller:
+            assert (await caller.get("/api/v1/me")).status_code == 401
+    async with door.caller(authorization=f"Bearer {door.token}") as caller:
+        assert (await caller.get("/api/v1/me")).status_code == 200
+
+
+async def test_a_form_signs_out_everywhere_too(door: Door) -> None:
+    other = door.sign_in()
+    async with door.caller(cookie=door.sign_in(), origin=door.address) as caller:
+        answer = await caller.post("/logout", data={"everywhere": "true"})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+    async with door.caller(cookie=other) as caller:
+        assert (await caller.get("/api/v1/me")).status_code == 401
+
+
+async def test_an_old_token_opens_nothing_once_there_is_a_new_one(door: Door) -> None:
+    old = door.token
+    async with door.caller(authorization=f"Bearer {old}") as caller:
+        assert (await caller.post("/api/v1/token/rotate")).status_code == 204
+        assert (await caller.get("/api/v1/me")).status_code == 401
+    assert stat.S_IMODE((door.data_dir / "token").stat().st_mode) == 0o600
+    async with door.caller(authorization=f"Bearer {door.token}") as caller:
+        assert (await caller.get("/api/v1/me")).status_code == 200
+
+
+@pytest.mark.parametrize("end", ["sign out everywhere", "rotate the token"])
+async def test_an_open_stream_ends_with_what_it_was_opened_with(door: Door, end: str) -> None:
+    is_token = end == "rotate the token"
+    own = {"authorization": f"Bearer {door.token}"} if is_token else {"cookie": door.sign_in()}
+    begun, sent = asyncio.Event(), []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        if message.get("body"):
+            begun.set()
+
+    async def receive() -> Message:
+        return await asyncio.Future()
+
+    host = door.address.removeprefix("http://")
+    heard = {"host": host, **own}
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "method": "GET",
+        "scheme": "http",
+        "path": "/api/v1/events",
+        "raw_path": b"/api/v1/events",
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in heard.items()],
+    }
+    stream = asyncio.create_task(door.gate(scope, receive, send))
+    await asyncio.wait_for(begun.wait(), 20)
+    act = door.accounts.rotate_token if is_token else door.accounts.sign_out_everywhere
+    await asyncio.to_thread(act)
+    await asyncio.wait_for(stream, 20)
+    assert sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}

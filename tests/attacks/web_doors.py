@@ -125,7 +125,7 @@ def build_door(folder: Path, *, port: int = 8080) -> Door:
     door = Door(accounts, Clock(), port, folder, database)
     problems.register(door.app, store_silent=DatabaseSilent)
     door.app.include_router(sign_in.routes(accounts, door.clock, port=port))
-    links = sign_in.link_routes(accounts, door.clock)
+    links = sign_in.api_routes(accounts, door.clock, port=port)
     door.app.include_router(links, prefix="/api/v1")
     _add_reads(door.app)
     _add_changes(door)

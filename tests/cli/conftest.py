@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,14 @@ from tests.cli.live_shell import LiveShell, a_live_shell
 from tests.cli.recorded_server import RecordedServer
 from tests.cli.shells import Ended, Shell
 
+KEEP_LOCKS = """
+import fcntl, sys
+held = []
+for line in sys.stdin:
+    held.append(open(line.rstrip("\\n"), "w"))
+    fcntl.lockf(held[-1], fcntl.LOCK_EX)
+    print("held", flush=True)
+"""
 TOKEN = "the-token-of-the-folder"
 
 
@@ -24,13 +33,47 @@ def server() -> Iterator[RecordedServer]:
         yield recorded
 
 
+class LockKeeper:
+    """A process that holds the locks of data folders, as their servers do."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", KEEP_LOCKS],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.pid = self._process.pid
+
+    def hold(self, folder: Path) -> None:
+        """Hold the lock of a folder until the end."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(folder / "lock", file=self._process.stdin, flush=True)
+        assert self._process.stdout.readline() == "held\n"
+
+    def end(self) -> None:
+        """Let go of all of them."""
+        self._process.kill()
+        self._process.communicate()
+
+
+@pytest.fixture(scope="session")
+def keeper() -> Iterator[LockKeeper]:
+    """What has the data folders of recorded servers to itself."""
+    keeper = LockKeeper()
+    yield keeper
+    keeper.end()
+
+
 @pytest.fixture
-def shell(tmp_path: Path, server: RecordedServer) -> Shell:
+def shell(tmp_path: Path, server: RecordedServer, keeper: LockKeeper) -> Shell:
     """A shell whose data folder belongs to the recorded server."""
     folder = tmp_path / "data"
     folder.mkdir()
     (folder / "token").write_text(TOKEN + "\n")
-    (folder / "server.json").write_text(json.dumps({"pid": os.getpid(), "url": server.url}))
+    (folder / "server.json").write_text(json.dumps({"pid": keeper.pid, "url": server.url}))
+    keeper.hold(folder)
     return Shell(folder)
 
 

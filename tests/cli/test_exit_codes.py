@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -162,6 +163,44 @@ def test_a_dead_servers_address_is_not_given_our_token(
     assert ended.code == 3
     assert server.url in ended.err
     assert server.asked == []
+
+
+@pytest.mark.parametrize("holder", ["nobody", "another process"])
+def test_a_stranger_at_a_servers_address_is_not_given_our_token(
+    holder: str, shell: Shell, server: RecordedServer
+) -> None:
+    # its pid was handed on to a process that lives, and that is no server
+    (shell.folder / "server.json").write_text(json.dumps({"pid": os.getpid(), "url": server.url}))
+    if holder == "nobody":
+        (shell.folder / "lock").unlink()
+    ended = shell.run("runs", "list")
+    assert (ended.code, server.asked) == (3, [])
+    assert f"server not reachable at {server.url}" in ended.err
+
+
+@pytest.mark.parametrize("token", ["", "ry_mine"])
+def test_who_listens_at_the_usual_port_is_given_no_token(
+    token: str, lonely_shell: Shell, server: RecordedServer
+) -> None:
+    (lonely_shell.folder / "token").write_text(TOKEN + "\n")
+    lonely_shell.extra["RUNYARD_PORT"] = server.url.rpartition(":")[2]
+    lonely_shell.extra |= {"RUNYARD_TOKEN": token} if token else {}
+    for words in (["projects", "list"], ["runs", "stop", "x" * 30]):
+        lonely_shell.run(*words)
+    assert server.asked == []
+
+
+def test_an_address_of_the_environment_is_given_the_folders_token_where_it_is_its_server(
+    shell: Shell, lonely_shell: Shell, server: RecordedServer
+) -> None:
+    server.on("GET", "/runs", {"items": []}, Reply(401, {"detail": "You are not signed in."}))
+    (lonely_shell.folder / "token").write_text(TOKEN + "\n")
+    for one in (shell, lonely_shell):
+        one.extra["RUNYARD_URL"] = server.url
+    assert shell.run("runs", "list").code == 0
+    refused = lonely_shell.run("runs", "list")
+    assert (refused.code, "No token was sent" in refused.err) == (1, True)
+    assert [one.headers.get("authorization") for one in server.asked] == [f"Bearer {TOKEN}", None]
 
 
 def test_a_lost_answer_is_asked_again_once_under_the_same_key(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import stat
 import subprocess
 from pathlib import Path
 
@@ -174,8 +175,10 @@ def test_without_a_display_the_browser_is_opened_instead(
     assert said.startswith(sentence)
     assert said.endswith("Opening the browser instead.\n")
     opened = desktop.browsed()[before:]
-    assert len(opened) == 1
-    assert opened[0].startswith(f"{yard.page_url}/login?token=")
+    file = yard.data_dir / "sign-in.html"
+    assert opened == [file.as_uri()]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert f'action="{yard.page_url}/login"' in file.read_text()
 
 
 def test_no_end_of_a_server_leaves_a_window_behind(desktop: Desktop, yard: RunyardServer) -> None:

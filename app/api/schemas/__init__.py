@@ -107,6 +107,8 @@ from app.api.schemas.system import (
     LoginLink,
     QuotaOut,
     SettingOut,
+    SignedOut,
+    SignOut,
     SystemOut,
     TroubleOut,
 )
@@ -200,6 +202,8 @@ __all__ = [
     "RunWishes",
     "RunsPage",
     "SettingOut",
+    "SignOut",
+    "SignedOut",
     "StopOrder",
     "StuckOut",
     "SystemOut",

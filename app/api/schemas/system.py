@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from app.api.schemas.parts import Answer, Moment
+from app.api.schemas.parts import Answer, Body, Moment
 from app.api.schemas.runs import Provenance
 
 
@@ -30,6 +30,18 @@ class LoginLink(Answer):
     """A link that signs a browser in once."""
 
     url: str
+
+
+class SignOut(Body):
+    """Whose sessions end: this browser's, or those of all browsers."""
+
+    everywhere: bool = False
+
+
+class SignedOut(Answer):
+    """How many sessions have ended."""
+
+    ended: int
 
 
 class Finding(Answer):

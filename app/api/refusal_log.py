@@ -1,0 +1,36 @@
+"""What is refused at the door, in the log: a line each, as long as they are few."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+log = logging.getLogger(__name__)
+LINES, SECONDS = 30, 10.0
+_LONGEST_PATH = 200
+
+
+class RefusalLog:
+    """Writes at most LINES lines in SECONDS, then how many more there were."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+        self._lines = self._left_out = 0
+
+    def note(self, method: str, path: str, code: str) -> None:
+        """Log one refusal, under the correlation id of its request; on the event loop."""
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._until or self._until > loop.time() + SECONDS:
+            self._sum_up()
+            self._until, self._lines = loop.time() + SECONDS, 0
+            loop.call_at(self._until, self._sum_up)
+        if self._lines >= LINES:
+            self._left_out += 1
+            return
+        self._lines += 1
+        log.info("refused %s %s: %s", method, path[:_LONGEST_PATH], code)
+
+    def _sum_up(self) -> None:
+        if self._left_out:
+            log.info("%d more requests were refused and are not listed", self._left_out)
+        self._left_out = 0
