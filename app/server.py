@@ -51,6 +51,7 @@ from app.pages.signatures import remember_signatures
 from app.records.database import DatabaseSilent
 from app.records.migration import SchemaNewer
 from app.records.sqlite_files import DatabaseDamaged
+from app.services.accounts import TOKEN_FILE, rotate_token
 from app.services.doctor import Look
 from app.services.ports import CannotRead
 from app.welcome import Welcome, login_link
@@ -184,6 +185,24 @@ def offline_login_link(given: dict[str, Any]) -> str:
         plane = _prepare(load_settings(**given), given)
         plane.migrate()
         return login_link(plane, address_of(plane.settings))
+
+
+def offline_token_rotate(given: dict[str, Any]) -> None:
+    """Replace the token of a data folder that no server uses."""
+    with _told_plainly():
+        settings = load_settings(**given)
+        prepare_folders(settings)
+        with only_server(settings):
+            rotate_token(settings.data_root / TOKEN_FILE, os.urandom)
+
+
+def offline_sign_out(given: dict[str, Any]) -> int:
+    """End every browser's session of a data folder that no server uses; how many they were."""
+    with _told_plainly():
+        plane = _prepare(load_settings(**given), given)
+        with only_server(plane.settings):
+            plane.migrate()
+            return plane.services.accounts.sign_out_everywhere()
 
 
 def offline_doctor(given: dict[str, Any]) -> dict[str, Any]:

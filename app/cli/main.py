@@ -11,6 +11,7 @@ from typer.main import get_command
 
 from app import __version__
 from app.cli import (
+    access,
     afk,
     backup,
     batch,
@@ -40,6 +41,7 @@ UNREACHABLE = 3
 # In the order of the help: each has `register(app)`, which adds its command or its group.
 PARTS = (
     serving,
+    access,
     demo,
     projects,
     issues,

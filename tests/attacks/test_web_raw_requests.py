@@ -238,3 +238,13 @@ async def test_a12_an_open_websocket_is_told_nothing_once_its_session_is_over(do
     async with link(door, headers) as line:
         await line.send("sign me out")
         assert await ends_with(line) == 1008
+
+
+async def test_a12_signing_out_everywhere_closes_every_open_websocket_at_once(door: Door) -> None:
+    first, second = ({"Cookie": door.sign_in(), "Origin": door.address} for _ in range(2))
+    async with link(door, first) as one, link(door, second) as other:
+        await one.send("hello")
+        await one.recv()
+        await asyncio.to_thread(door.accounts.sign_out_everywhere)
+        assert await ends_with(one) == 1008
+        assert await ends_with(other) == 1008

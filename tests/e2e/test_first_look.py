@@ -35,7 +35,7 @@ class Start:
         return next(line.strip() for line in self.process.stdout if line.strip())
 
     def file(self) -> Path:
-        """The file that the browser was asked to open; the FIFO waits for it."""
+        """The file that the browser was asked to open."""
         [address] = self.browsed.read_text().splitlines()
         assert address.startswith("file:///")
         return Path(unquote(urlsplit(address).path))
