@@ -1,5 +1,5 @@
 # `make run` starts Runyard, `make test` runs every test; both install what they need first.
-.PHONY: help run native demo venv test test-postgresql test-split soak bench lint format lock clean
+.PHONY: help run link native demo venv test test-postgresql test-split soak bench lint format lock clean
 .DEFAULT_GOAL := help
 
 # Python writes its bytecode here even where the surroundings forbid it: starts are three times faster.
@@ -13,9 +13,14 @@ run: ## start Runyard and open its page (ARGS="--port 8081")
 	@scripts/make-venv run
 	@$(VENV_PYTHON) main.py serve $(ARGS)
 
+link: ## print a link that signs a browser in, once
+	@scripts/make-venv run
+	@.venv/bin/runyard login-link $(ARGS)
+
 native: ## the same in a desktop window of its own
 	@scripts/make-venv run
 	@scripts/add-native
+	@scripts/window-libraries
 	@$(VENV_PYTHON) main.py serve --native $(ARGS)
 
 demo: ## watch the demo project's story in the terminal (about 40 s; nothing is kept)

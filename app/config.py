@@ -26,7 +26,8 @@ _LOCAL_NAME = re.compile(r"127\.0\.0\.1|\[::1\]|(?:[a-z0-9](?:[a-z0-9-]{0,62})\.
 _POSTGRESQL = ("postgresql://", "postgres://")
 
 
-def _default_data_dir() -> Path:
+def default_data_dir() -> Path:
+    """The platform's folder for this person's data of Runyard."""
     return Path(platformdirs.user_data_dir("runyard", appauthor=False))
 
 
@@ -39,7 +40,7 @@ class TomlFile(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         """The file's values, none where there is no file."""
-        chosen = self.current_state.get("data_dir") or _default_data_dir()
+        chosen = self.current_state.get("data_dir") or default_data_dir()
         file = Path(chosen).expanduser() / "runyard.toml"
         return tomllib.loads(file.read_text()) if file.is_file() else {}
 
@@ -51,7 +52,7 @@ class Settings(BaseSettings):
         env_prefix="RUNYARD_", frozen=True, extra="ignore", hide_input_in_errors=True
     )
 
-    data_dir: Path = Field(default_factory=_default_data_dir)
+    data_dir: Path = Field(default_factory=default_data_dir)
     runs_dir: Path | None = None
     database_url: str | None = None
     runs_database_url: str | None = None

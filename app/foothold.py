@@ -7,12 +7,15 @@ import ipaddress
 import json
 import os
 import re
+import shlex
+import shutil
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from app.config import Settings
+from app.config import Settings, default_data_dir
 
 # where a browser looks for what is below .localhost
 BROWSERS_OWN = ("127.0.0.1", "localhost", "::1")
@@ -64,6 +67,22 @@ def prepare_folders(settings: Settings) -> None:
     for folder in (settings.data_root, settings.runs_root):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings.data_root.chmod(0o700)
+
+
+def login_command(settings: Settings) -> str:
+    """The command that prints a sign-in link of this server, as it can be typed on this machine."""
+    script = Path(sys.executable).with_name("runyard")
+    found = shutil.which("runyard")
+    if found is not None and script.exists() and os.path.samefile(found, script):
+        words = ["runyard"]
+    elif script.exists():
+        words = [str(script)]
+    else:
+        words = [sys.executable, str(Path(__file__).resolve().parents[1] / "main.py")]
+    words.append("login-link")
+    if settings.data_root != default_data_dir():
+        words += ["--data-dir", str(settings.data_root)]
+    return shlex.join(words)
 
 
 def refuse_open_bind(host: str) -> None:

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, each with its correlation id, to standard error."""
+"""Logs on standard error, each with its correlation id: JSON, or short lines on a terminal."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import datetime
 
 import structlog
+
+from app.domain.safe_text import reveal
 
 correlation: ContextVar[str] = ContextVar("correlation", default="")
 
@@ -53,11 +56,22 @@ def _in_a_line(is_expected: Callable[[object], bool]) -> structlog.typing.Proces
     return shorten
 
 
-def set_up_logs(
-    *, level: int = logging.INFO, is_expected: Callable[[object], bool] = lambda _: False
-) -> None:
-    """Send every log line of the process through one JSON renderer, so none can be forged.
+def _short(_: object, __: str, event: structlog.typing.EventDict) -> str:
+    """A line for a person: the time, how bad it is, what happened; a traceback below it."""
+    at = datetime.fromisoformat(event.pop("timestamp")).astimezone()
+    level, said = event.pop("level"), event.pop("event")
+    traced, mark = event.pop("exception", ""), event.pop("correlation_id", "")
+    event.pop("logger", None)
+    more = "".join(f" {name}={value}" for name, value in event.items())
+    first = reveal(f"{said}{more}") + (f" [{mark}]" if traced else "")
+    below = [f"  {reveal(line)}" for line in str(traced).splitlines()]
+    return "\n".join([f"{at:%H:%M:%S} {level}: {first}", *below])
 
+
+def set_up_logs(*, is_expected: Callable[[object], bool] = lambda _: False) -> None:
+    """Send every log line of the process through one renderer, so none can be forged.
+
+    A terminal gets what wants a person's eye, in words; everything else gets it all, as JSON.
     What fails by an expected exception is a warning with that exception's sentence: tracebacks of
     what is tried again every second while a database is away would fill the disk.
     """
@@ -70,19 +84,20 @@ def set_up_logs(
         _correlated(),
         structlog.processors.format_exc_info,
     ]
+    is_terminal = sys.stderr.isatty()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(),
+                _short if is_terminal else structlog.processors.JSONRenderer(),
             ],
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
+    root.setLevel(logging.WARNING if is_terminal else logging.INFO)
     # each of these would repeat, at this level, what our own lines say
     for name in ("httpx", "httpcore", "alembic", "apscheduler", "uvicorn.access", "watchfiles"):
         logging.getLogger(name).setLevel(logging.WARNING)

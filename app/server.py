@@ -36,6 +36,7 @@ from app.foothold import (
     address_of,
     known_address,
     listening_socket,
+    login_command,
     only_server,
     page_address_of,
     page_name_of,
@@ -101,11 +102,12 @@ def build_gate(plane: ControlPlane, live: LiveStream | None = None) -> Gate:
     """The whole web application behind its gate; whoever ends it may close `live` first."""
     services, port = plane.services, plane.settings.port
     live = live or LiveStream(services)
+    command = login_command(plane.settings)
     web = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=_living(live))
     api = build_api(services, live, port=port, store_silent=DatabaseSilent)
     for routes in (
         system.open_routes(services),
-        sign_in.routes(services.accounts, services.clock, port=port),
+        sign_in.routes(services.accounts, services.clock, port=port, command=command),
         forms.routes(services, PlainPages(ASSETS / "plain")),
     ):
         web.router.routes.extend(routes.routes)
@@ -121,6 +123,7 @@ def build_gate(plane: ControlPlane, live: LiveStream | None = None) -> Gate:
         now=services.clock,
         page_name=page_name_of(plane.settings),
         allowed_hosts={address.removeprefix("http://")},
+        command=command,
     )
     register_pages(Door(live, gate, port, faults_of(os.environ)))
     remember_signatures()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from app.control_plane import ControlPlane
-from app.foothold import address_of, page_address_of
+from app.foothold import address_of, login_command, page_address_of
 from app.native.browser import forget_sign_in, open_signed_in
 from app.native.window import Window
 from app.services.accounts import LINK_LIFETIME, POSTED_LIFETIME
@@ -71,6 +71,7 @@ class Welcome:
     def _print_link(self) -> None:
         link = login_link(self._plane, address_of(self._plane.settings))
         print(f"Runyard is ready. Open this link once, within 5 minutes:\n\n  {link}\n", flush=True)
+        print(f"Another link: {login_command(self._plane.settings)}", flush=True)
 
 
 def login_link(plane: ControlPlane, address: str, *, is_posted: bool = False) -> str:

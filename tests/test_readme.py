@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -130,3 +131,19 @@ def test_what_the_readme_requires_is_what_the_program_requires() -> None:
     floor = re.search(r"GIT_FLOOR = \((\d+), (\d+)\)", doctor)
     assert floor is not None
     assert f"git {floor[1]}.{floor[2]} or newer" in text
+
+
+def test_the_packages_that_the_window_lacks_are_named(tmp_path: Path) -> None:
+    ldd = tmp_path / "ldd"
+    found = "\\tlibxcb-cursor.so.0 => not found\\n\\tlibc.so.6 => /lib/libc.so.6 (0x7f)\\n"
+    ldd.write_text(f"#!/bin/sh\nprintf '{found}\\tlibodd.so.1 => not found\\n'\n")
+    ldd.chmod(0o700)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "QT_FOLDER": "x"}
+    said = subprocess.run(
+        [ROOT / "scripts" / "window-libraries"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout.endswith("sudo apt-get install libodd.so.1 libxcb-cursor0\n")

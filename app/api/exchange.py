@@ -141,7 +141,8 @@ class WatchedSocket:
             await self._exchange.send(message)
 
     async def _ends(self) -> bool:
-        if not self._is_over and not await self._is_signed_in():
+        # asked again behind the wait: two may look at once
+        if not self._is_over and not await self._is_signed_in() and not self._is_over:
             self._is_over = True
             await self._exchange.send({"type": "websocket.close", "code": SIGNED_OUT})
         return self._is_over

@@ -99,7 +99,8 @@ class Gate:
 
     `port` is the port people ask for, `page_name` the host name of the pages: only there is a
     cookie believed, and browsers are sent on to it. `allowed_hosts` are further Host values, each
-    with its port where browsers send one. Everything is closed but what `Call.is_open` names.
+    with its port where browsers send one. `command` prints a sign-in link, on this machine.
+    Everything is closed but what `Call.is_open` names.
     """
 
     def __init__(
@@ -111,12 +112,14 @@ class Gate:
         now: Callable[[], datetime],
         page_name: str = LOOPBACK_NAMES[0],
         allowed_hosts: Collection[str] = (),
+        command: str = plain_pages.LOGIN_COMMAND,
     ) -> None:
         self._app = app
         self._accounts = accounts
         self._now = now
         self._port = port
         self._cookie = cookie_name(port)
+        self._command = command
         self._log = RefusalLog()
         self._guests = Guests()
         accounts.when_somebody_leaves(self._guests.look_again)
@@ -208,7 +211,7 @@ class Gate:
             if exchange.has_started:
                 raise  # too late for an answer: the server traces it and ends the connection
             fault = TooLarge() if exchange.is_too_large else error
-            await _answer_to(call, fault)(scope, exchange.receive, exchange.answer)
+            await self._answer_to(call, fault)(scope, exchange.receive, exchange.answer)
             return
         if exchange.is_too_large and not exchange.has_started:
             await self._refuse(scope, call, exchange, TooLarge())
@@ -232,7 +235,7 @@ class Gate:
             # a bare 403: the server takes an answer with words, but then logs a fault of its own
             await exchange.answer({"type": "websocket.close", "code": SIGNED_OUT})
             return
-        answer = _answer_to(call, refusal)
+        answer = self._answer_to(call, refusal)
         if isinstance(refusal, NotSignedIn) and call.wants_page and call.method == "GET":
             # read by the door alone, which leads there
             answer.set_cookie(
@@ -244,6 +247,20 @@ class Gate:
                 samesite="lax",
             )
         await answer(scope, exchange.receive, exchange.answer)
+
+    def _answer_to(self, call: Call, error: Exception) -> Response:
+        if isinstance(error, NotSignedIn):
+            page = plain_pages.sign_in_page(self._command, after_form=call.is_plain_form)
+            answer = page if call.wants_page else answer_for(error)
+            answer.headers["WWW-Authenticate"] = "Bearer"
+            return answer
+        if isinstance(error, ApiProblem) and is_silence(error):
+            # what a page is made of could not be asked for
+            error = StoreUnavailable(error.detail, retry_after=2)
+        if isinstance(error, Refusal):
+            return answer_to(call, error)
+        log.error("a fault in %s %s", call.method, call.path, exc_info=error)
+        return plain_pages.fault_page() if call.wants_page else fault_answer()
 
     def _headers_for(self, call: Call) -> Headers:
         headers = [
@@ -265,18 +282,3 @@ def _shield_for(origin: str) -> Headers:
     socket = f" ws{origin.removeprefix('http')}" if origin else ""
     policy = _POLICY.format(socket=socket)
     return [(b"content-security-policy", policy.encode()), *_SHIELD]
-
-
-def _answer_to(call: Call, error: Exception) -> Response:
-    if isinstance(error, NotSignedIn):
-        page = plain_pages.sign_in_page(after_form=call.is_plain_form)
-        answer = page if call.wants_page else answer_for(error)
-        answer.headers["WWW-Authenticate"] = "Bearer"
-        return answer
-    if isinstance(error, ApiProblem) and is_silence(error):
-        # what a page is made of could not be asked for
-        error = StoreUnavailable(error.detail, retry_after=2)
-    if isinstance(error, Refusal):
-        return answer_to(call, error)
-    log.error("a fault in %s %s", call.method, call.path, exc_info=error)
-    return plain_pages.fault_page() if call.wants_page else fault_answer()

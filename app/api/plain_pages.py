@@ -23,7 +23,7 @@ $more<style>
 :root { color-scheme: light dark; }
 body { margin: 12vh auto; max-width: 34rem; padding: 0 1.25rem; font: 1rem/1.55 system-ui, sans-serif; }
 h1 { font-size: 1.4rem; }
-code { background: #8883; border-radius: 4px; padding: .1em .4em; }
+code { overflow-wrap: anywhere; background: #8883; border-radius: 4px; padding: .1em .4em; }
 small { opacity: .75; }
 </style>
 </head>
@@ -37,8 +37,9 @@ $body
 </html>
 """)  # noqa: E501
 _HOW = """<p>In a terminal on the machine where Runyard runs, enter</p>
-<p><code>runyard login-link</code></p>
+<p><code>$command</code></p>
 <p>and open the link it prints. A link works once, within five minutes.</p>"""
+LOGIN_COMMAND = "runyard login-link"
 
 
 def _page(status: int, title: str, body: str, more: str = "") -> HTMLResponse:
@@ -48,17 +49,21 @@ def _page(status: int, title: str, body: str, more: str = "") -> HTMLResponse:
     return HTMLResponse(text, status)
 
 
-def sign_in_page(*, after_form: bool = False) -> HTMLResponse:
-    """401: how to sign in; `after_form` says that what was sent has changed nothing."""
+def _how(sentence: str, command: str) -> str:
+    return f"{sentence}\n{_HOW.replace('$command', escape(command))}"
+
+
+def sign_in_page(command: str, *, after_form: bool = False) -> HTMLResponse:
+    """401: how to sign in, by `command`; `after_form` says that what was sent changed nothing."""
     lost = " Nothing was changed by what you sent." if after_form else ""
     sentence = f"<p>You are not signed in to Runyard in this browser.{lost}</p>"
-    return _page(401, "Sign in", f"{sentence}\n{_HOW}")
+    return _page(401, "Sign in", _how(sentence, command))
 
 
-def stale_link_page() -> HTMLResponse:
+def stale_link_page(command: str) -> HTMLResponse:
     """401: the link is used, too old or unknown, and how to get another."""
     sentence = "<p>This sign-in link was used already, is too old, or is not one of ours.</p>"
-    return _page(401, "This link does not work any more", f"{sentence}\n{_HOW}")
+    return _page(401, "This link does not work any more", _how(sentence, command))
 
 
 def lost_page() -> HTMLResponse:

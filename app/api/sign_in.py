@@ -20,8 +20,17 @@ HOME = "/"
 _YES = frozenset({"1", "true", "on", "yes"})
 
 
-def routes(accounts: Accounts, now: Callable[[], datetime], *, port: int) -> APIRouter:
-    """`GET /login`, `POST /login` and `POST /logout`; they stand behind the gate."""
+def routes(
+    accounts: Accounts,
+    now: Callable[[], datetime],
+    *,
+    port: int,
+    command: str = plain_pages.LOGIN_COMMAND,
+) -> APIRouter:
+    """`GET /login`, `POST /login` and `POST /logout`; they stand behind the gate.
+
+    `command` prints a link, on this machine.
+    """
     router = APIRouter(include_in_schema=False)
     desk = _SignInDesk(port)
 
@@ -29,14 +38,15 @@ def routes(accounts: Accounts, now: Callable[[], datetime], *, port: int) -> API
     def sign_in(request: Request, token: str = "", next: str = "") -> Response:
         session = accounts.sign_in(token, now())
         if session is None:
-            return plain_pages.stale_link_page() if token else plain_pages.sign_in_page()
+            stale = plain_pages.stale_link_page if token else plain_pages.sign_in_page
+            return stale(command)
         return desk.let_in(request, session, next)
 
     @router.post(SIGN_IN_PATH)
     def sign_in_by_post(request: Request, sent: Sent) -> Response:
         session = accounts.sign_in(sent.field("token"), now(), within=POSTED_LIFETIME)
         if session is None:
-            return plain_pages.stale_link_page()
+            return plain_pages.stale_link_page(command)
         return desk.let_in(request, session, sent.field("next"))
 
     @router.post("/logout")
