@@ -76,6 +76,8 @@ class Settings(BaseSettings):
     log_cap_mb: float = Field(default=50, gt=0)
     keep_days: int = Field(default=30, ge=0, le=36500)
     keep_gb: float = Field(default=10, ge=0)
+    # the database itself refuses to delete younger rows than 30 days
+    audit_days: int = Field(default=400, ge=30, le=36500)
     budget_seconds: int = Field(default=7200, ge=1)
     launch_seconds: int = Field(default=900, ge=1)
     notify_urls: Annotated[tuple[SecretStr, ...], NoDecode] = ()

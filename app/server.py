@@ -26,6 +26,7 @@ from app.api.client import ApiClient
 from app.api.faulty_transport import Faults, FaultyTransport, faults_of
 from app.api.gate import Gate, cookie_name
 from app.api.live import LiveStream
+from app.api.recorder import Recorder
 from app.api.schemas.sentences import sentence_of
 from app.api.whole import build_api
 from app.config import Settings, load_settings
@@ -44,13 +45,15 @@ from app.foothold import (
     refuse_open_bind,
 )
 from app.keeping.places import CannotKeep
+from app.keeping.trust import SettingsUntrusted
 from app.logs import set_up_logs
 from app.pages.links import rest_links
 from app.pages.plain import PlainPages
 from app.pages.routes import register_pages
 from app.pages.signatures import remember_signatures
+from app.records.audit_pages import first_misfit
 from app.records.database import DatabaseSilent
-from app.records.migration import SchemaNewer
+from app.records.migration import HEAD, SchemaNewer, revision_of
 from app.records.sqlite_files import DatabaseDamaged
 from app.services.accounts import TOKEN_FILE, rotate_token
 from app.services.doctor import Look
@@ -84,7 +87,8 @@ class Door:
         """An in-process client that carries the session of the person who made `request`."""
         name = cookie_name(self.port)
         origin = f"{request.url.scheme}://{request.headers['host']}"
-        transport = httpx.ASGITransport(self.gate, raise_app_exceptions=False)
+        peer = request.client or ("127.0.0.1", 0)
+        transport = httpx.ASGITransport(self.gate, raise_app_exceptions=False, client=tuple(peer))
         http = httpx.AsyncClient(
             transport=FaultyTransport(transport, self.faults) if self.faults else transport,
             base_url=origin,
@@ -117,7 +121,7 @@ def build_gate(plane: ControlPlane, live: LiveStream | None = None) -> Gate:
     problems.register(web, store_silent=DatabaseSilent)
     address = address_of(plane.settings)
     gate = Gate(
-        web,
+        Recorder(web, services.audit, services.clock, {"": web.routes, "/api/v1": api.routes}),
         accounts=services.accounts,
         port=port,
         now=services.clock,
@@ -215,16 +219,40 @@ def offline_doctor(given: dict[str, Any]) -> dict[str, Any]:
         return system.doctor_out(plane.services, Look.ANEW).model_dump(mode="json")
 
 
+def offline_audit(given: dict[str, Any]) -> dict[str, Any]:
+    """Whether the audit of a data folder's database is as it was written; needs no server."""
+    with _told_plainly():
+        plane = _prepare(load_settings(**given), given)
+        with plane.stores.control.reading() as session:
+            if revision_of(session.connection()) != HEAD:
+                raise CannotRead("Start Runyard once: its database has another schema.")
+        found = first_misfit(plane.stores.control)
+    if isinstance(found, int):
+        return {"fits": True, "rows": found}
+    return {"fits": False, "rows": found.fitting, "id": found.id, "because": found.because}
+
+
 def offline_backup(given: dict[str, Any], file: Path | None) -> dict[str, Any]:
     """Write a backup of a data folder, whether a server runs on it or not."""
     with _told_plainly():
         return back_up(load_settings(**given), file).told()
 
 
-def offline_restore(given: dict[str, Any], file: Path) -> dict[str, Any]:
-    """Put a backup in the place of what a data folder holds, which no server may use."""
+def offline_restore(
+    given: dict[str, Any], file: Path, agree: Callable[[list[str]], bool]
+) -> dict[str, Any]:
+    """Put a backup in the place of what a data folder holds, which no server may use.
+
+    `agree` is asked about the settings that come along.
+    """
     with _told_plainly():
-        return put_back(load_settings(**given), file).told()
+        settings = load_settings(**given)
+        try:
+            return put_back(settings, file).told()
+        except SettingsUntrusted as unseen:
+            if not agree(unseen.settings):
+                raise
+        return put_back(settings, file, trusts_settings=True).told()
 
 
 def _serve(settings: Settings, given: dict[str, Any], *, in_window: bool, in_browser: bool) -> None:

@@ -11,6 +11,7 @@ from fastapi import Depends, FastAPI
 from app.api import (
     afk,
     also_wrong,
+    audit,
     batches,
     bulk,
     events,
@@ -57,6 +58,7 @@ def build_api(
         events.routes(services, live, epoch=secrets.token_hex(4)),
         system.routes(services),
         sign_in.api_routes(services.accounts, services.clock, port=port),
+        audit.routes(services),
     ):
         api.include_router(part, dependencies=[Depends(refuse_unknown_words)])
     api.openapi = partial(describe, api)

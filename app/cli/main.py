@@ -13,6 +13,7 @@ from app import __version__
 from app.cli import (
     access,
     afk,
+    audit,
     backup,
     batch,
     changes,
@@ -56,6 +57,7 @@ PARTS = (
     limits,
     keys,
     notifications,
+    audit,
     export,
     backup,
     restore,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -25,15 +26,32 @@ def register(app: typer.Typer) -> None:
     app.command("restore", epilog=example("runyard restore /mnt/disk/runyard.zip"))(put_back)
 
 
-def put_back(file: Backup, json_only: Json = False, data_dir: DataDir = None) -> None:
+def put_back(
+    file: Backup,
+    trust_settings: Annotated[
+        bool, typer.Option("--trust-settings", help="Take the settings that the backup brings.")
+    ] = False,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
     """Put a backup back; no server may run.
 
     The backup is checked before anything is replaced. What was there is kept in a folder of its
-    own; logs and working copies stay where they are.
+    own; logs and working copies stay where they are. The settings that a backup brings are shown,
+    and taken only with your consent. Of another server's backup the token is not taken, everybody
+    is signed out, and auto runs are off in every project.
     """
     from app.server import offline_restore
 
-    done = offline_restore({"data_dir": data_dir} if data_dir else {}, file)
+    def agree(settings: list[str]) -> bool:
+        if trust_settings or not (sys.stdin.isatty() and err().is_tty):
+            return trust_settings
+        err().say("This backup brings settings:")
+        for line in settings:
+            err().say(f"  {line}")
+        return typer.confirm("Take them?", err=True)
+
+    done = offline_restore({"data_dir": data_dir} if data_dir else {}, file, agree)
     if json_only:
         print_json(done)
         return
@@ -44,6 +62,9 @@ def put_back(file: Backup, json_only: Json = False, data_dir: DataDir = None) ->
         screen.say(f"{done['branches']} branches of work were put back.")
     if done["aside"]:
         screen.say(f"What was there before: {done['aside']}")
+    if done["is_foreign"]:
+        screen.say("It is another server's: its token was not taken, everybody is signed out,")
+        screen.say("and auto runs are off in every project.")
     for words in done["left_out"]:
         err().say(Painted("not in it: ", "yellow"), words)
     screen.say("Start it: runyard serve")

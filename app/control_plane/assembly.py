@@ -32,6 +32,7 @@ from app.records.feed import Feed, SweepWanted
 from app.records.tables import Run
 from app.services.accounts import Accounts
 from app.services.afk import AfkDesk
+from app.services.audit import AuditDesk
 from app.services.auto_loop import AutoLoop
 from app.services.batch_line import BatchLine
 from app.services.changes import ChangeDesk
@@ -174,6 +175,7 @@ class Assembly:
             reporter=self.reporter,
             retention=retention,
             listing=RunListing(ledgers.runs, self._quota, outside),
+            audit=self._make_audit_desk(),
             accounts=self._make_accounts(),
             notifications=self._notifications,
             sweep=sweep,
@@ -305,6 +307,10 @@ class Assembly:
         outside, locks = self._outside, self._ground.locks
         deliverer = Deliverer(self._ledgers.runs, outside, self._clock)
         return Salvage(self._ledgers, outside, deliverer, keys, locks, sweep.request)
+
+    def _make_audit_desk(self) -> AuditDesk:
+        stores, days = self._ledgers.runs.stores, self._settings.audit_days
+        return AuditDesk(stores, self.consequences.catch_up, keep_days=days)
 
     def _make_accounts(self) -> Accounts:
         ledger = AccountLedger(self._ledgers.runs.stores)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from app import __version__
 from app.logs import correlated
-from app.records.audit_ledger import Deed, write_down
-from app.records.outbox import CLEAR, DEED, LIMIT, STRIKE
+from app.records.outbox import CLEAR, LIMIT, STRIKE
 from app.records.quarantine_ledger import QuarantineLedger
 from app.services.consequences import Consequences
 from app.services.deliveries import Deliveries
@@ -56,7 +55,6 @@ def make_consequences(ground: Ground, limits: UsageLimits) -> Consequences:
             ),
             CLEAR: lambda tx, run, _data, _: projects.clear_strikes(tx, run.project_id),
             LIMIT: limits.hold,
-            DEED: lambda tx, _run, data, now: write_down(tx, Deed(**data), now),
         },
         ground.quarantine,
     )

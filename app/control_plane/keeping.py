@@ -22,14 +22,16 @@ def back_up(settings: Settings, target: Path | None) -> backup.Made:
     return backup.back_up(places, bundles, target, program=__version__, now=wall_clock())
 
 
-def put_back(settings: Settings, file: Path) -> restore.Restored:
+def put_back(settings: Settings, file: Path, *, trusts_settings: bool = False) -> restore.Restored:
     """Restore a backup into a data folder; refused while a server runs on it."""
     prepare_folders(settings)
     with only_server(settings):
-        return restore_into(settings, file)
+        return restore_into(settings, file, trusts_settings=trusts_settings)
 
 
-def restore_into(settings: Settings, file: Path) -> restore.Restored:
+def restore_into(
+    settings: Settings, file: Path, *, trusts_settings: bool = False
+) -> restore.Restored:
     """The same, for whoever holds the folder already."""
     return restore.restore(
         file.expanduser().absolute(),
@@ -37,6 +39,7 @@ def restore_into(settings: Settings, file: Path) -> restore.Restored:
         lambda folder: _places_with(settings, folder),
         _bundles_at,
         wall_clock(),
+        trusts_settings=trusts_settings,
     )
 
 

@@ -159,9 +159,15 @@ class ControlPlane:
         clear_logs = self.services.retention.request
         clear_logs()
         self.metronome.repeat(clear_logs, ROUND_SECONDS)
+        self.workers.submit(self._trim_audit)
+        self.metronome.repeat(self._trim_audit, ROUND_SECONDS)
         self.services.sweep.request_here()
         self.services.sweep.open()
         self.services.bulk.request()
+
+    def _trim_audit(self) -> None:
+        if self.leases.may_sweep(self.clock()):
+            self.services.audit.trim_once(self.clock())
 
     def _renew_leases(self) -> None:
         had_it = self.leases.may_sweep(self.clock())

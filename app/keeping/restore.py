@@ -11,7 +11,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,14 @@ from app.keeping.places import (
     sync_folder,
 )
 from app.keeping.stores import fill_servers
+from app.keeping.trust import (
+    SettingsUntrusted,
+    is_same_server,
+    make_harmless,
+    refuse_far_places,
+    refuse_foreign_schema,
+    settings_in,
+)
 from app.records.migration import HEAD
 from app.records.sqlite_files import (
     copy_database,
@@ -46,17 +54,24 @@ CHUNK = 1024 * 1024
 MOST_PARTS = 20_000
 MANIFEST_BYTES = 16 * 1024 * 1024
 UNPACKING = ".restore-"
+OWN_SETTINGS, MARK = "runyard.toml", "server"
+# so much more than itself unpacks only from what was made to
+LARGE, MOST_PACKED = 64 * 1024 * 1024, 200
 
 
 @dataclass(frozen=True)
 class Restored:
-    """A restore: what it was made of, and where what was there before is kept, None: nothing."""
+    """A restore: what it was made of, and where what was there before is kept, None: nothing.
+
+    `is_foreign`: it was another server's, so tokens, sessions and switched-on loops stayed behind.
+    """
 
     file: Path
     schema: str
     made_at: str
     branches: int
     aside: Path | None
+    is_foreign: bool = False
     left_out: list[str] = field(default_factory=list)
 
     def told(self) -> dict[str, Any]:
@@ -74,6 +89,10 @@ class Unpacked:
     made_at: str = ""
     left_out: tuple[str, ...] = ()
 
+    def without(self, name: str) -> Unpacked:
+        """The same, one part left out."""
+        return replace(self, names=tuple(one for one in self.names if one != name))
+
     def path(self, name: str) -> Path:
         """Where a part is."""
         return self.folder / name.replace("/", "-")
@@ -85,27 +104,43 @@ def restore(
     places_with: Callable[[Path], Places],
     bundles_at: Callable[[Path], Bundles],
     now: datetime,
+    *,
+    trusts_settings: bool = False,
 ) -> Restored:
     """Put a backup in the place of what is there, which is kept aside; no server may run.
 
     `places_with` answers the places under the settings in a folder. Until the last step, which
-    only renames, nothing of what was there is changed. Raises CannotKeep, CannotRead,
-    DatabaseDamaged, DatabaseSilent, OSError.
+    only renames, nothing of what was there is changed. Of another server's backup the token is
+    not taken, nobody is signed in, and no loop is on. Raises CannotKeep, SettingsUntrusted,
+    CannotRead, DatabaseDamaged, DatabaseSilent, OSError.
     """
     for left in data.glob(f"{UNPACKING}*"):
         shutil.rmtree(left)  # of one that was killed; the folder is ours alone
     with tempfile.TemporaryDirectory(prefix=UNPACKING, dir=data) as name:
         unpacked = unpack(file, Path(name))
         # settings that come with a backup say where its parts belong
-        places = places_with(unpacked.folder if "runyard.toml" in unpacked.names else data)
+        places = own = places_with(data)
+        if OWN_SETTINGS in unpacked.names:
+            _refuse_unseen_settings(unpacked, data, trusts=trusts_settings)
+            places = places_with(unpacked.folder)
+            refuse_far_places(places, own)
         _refuse_other_stores(unpacked, places)
         copies = {name: unpacked.path(name) for name in places.stores}
-        schema = {name: _checked_schema(copy) for name, copy in copies.items()}[DATABASE]
+        schema = {name: _checked_schema(copy, now) for name, copy in copies.items()}[DATABASE]
+        is_foreign = not (
+            is_same_server(unpacked.path(MARK), _own(data, MARK))
+            # what an upgrade has put there has no mark, and is this server's
+            or (unpacked.names == (DATABASE,) and file.resolve().parent == (data / "backups"))
+        )
+        if is_foreign:
+            make_harmless(copies[DATABASE])
+            unpacked = unpacked.without("token")
         branches = _put_back_branches(unpacked, bundles_at(places.runs / "mirrors"))
         filled = fill_servers(copies, places.stores, now)
         reach("restore.after_fill")
         aside = _swap(unpacked, places, set(filled), now)
-    return Restored(file, schema, unpacked.made_at, branches, aside, list(unpacked.left_out))
+    left_out = list(unpacked.left_out)
+    return Restored(file, schema, unpacked.made_at, branches, aside, is_foreign, left_out)
 
 
 def unpack(file: Path, folder: Path) -> Unpacked:
@@ -130,12 +165,28 @@ def _unpack(archive: zipfile.ZipFile, file: Path, folder: Path) -> Unpacked:
     if len(names) > MOST_PARTS or sorted(names) != sorted({*parts, MANIFEST}):
         raise CannotKeep(f"{file} does not hold what its list says.")
     room = shutil.disk_usage(folder).free
-    if sum(int(part["bytes"]) for part in parts.values()) > room:
+    sizes = {name: _size_of(archive, name, part, file) for name, part in parts.items()}
+    whole = sum(sizes.values())
+    if whole > LARGE and whole > MOST_PACKED * file.stat().st_size:
+        raise CannotKeep(f"{file} would unpack to {whole} B, which no backup of its size does.")
+    if whole > room:
         raise CannotKeep(f"There is no room for what is in {file}: {folder.parent} has {room} B.")
     unpacked = Unpacked(folder, tuple(parts), str(manifest["made_at"]), manifest["left_out"])
     for name, part in parts.items():
         _copy_part(archive, name, part, unpacked.path(name))
     return unpacked
+
+
+def _size_of(archive: zipfile.ZipFile, name: str, part: Any, file: Path) -> int:
+    """How large a part is, as its list and its archive say alike. Raises CannotKeep."""
+    entry = archive.getinfo(name)
+    size = part.get("bytes") if isinstance(part, dict) else None
+    # what other ways of packing make of a few bytes is in memory before anybody can count it
+    is_packed_our_way = entry.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+    is_size = isinstance(size, int) and not isinstance(size, bool) and size >= 0
+    if not (is_size and is_packed_our_way and size == entry.file_size):
+        raise CannotKeep(f"{file} does not hold what its list says.")
+    return int(size or 0)
 
 
 def _manifest(archive: zipfile.ZipFile, file: Path) -> dict[str, Any]:
@@ -176,7 +227,7 @@ def _refuse_other_stores(unpacked: Unpacked, places: Places) -> None:
 
 
 def _copy_part(archive: zipfile.ZipFile, name: str, part: dict[str, Any], target: Path) -> None:
-    digest, left = hashlib.sha256(), int(part["bytes"])
+    digest, left = hashlib.sha256(), part["bytes"]
     private = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(private, "wb") as into, archive.open(name) as source:
         while piece := source.read(min(CHUNK, left + 1)):
@@ -187,11 +238,25 @@ def _copy_part(archive: zipfile.ZipFile, name: str, part: dict[str, Any], target
             into.write(piece)
         into.flush()
         os.fsync(into.fileno())
-    if left or digest.hexdigest() != part["sha256"]:
+    if left or digest.hexdigest() != part.get("sha256"):
         raise CannotKeep(f"{name} in this backup is not as it was written: use another backup.")
 
 
-def _checked_schema(database: Path) -> str:
+def _refuse_unseen_settings(unpacked: Unpacked, data: Path, *, trusts: bool) -> None:
+    theirs, ours = unpacked.path(OWN_SETTINGS), _own(data, OWN_SETTINGS)
+    settings = settings_in(theirs)
+    is_known = ours.is_file() and ours.read_bytes() == theirs.read_bytes()
+    if settings and not (trusts or is_known):
+        raise SettingsUntrusted(settings)
+
+
+def _own(data: Path, name: str) -> Path:
+    """A small file of this folder; where a restore was ended in the middle, it is put aside."""
+    aside = sorted(data.glob(f"before-restore-*/{name}"), key=lambda file: file.stat().st_mtime)
+    return data / name if (data / name).is_file() or not aside else aside[-1]
+
+
+def _checked_schema(database: Path, now: datetime) -> str:
     if problem := problem_of(database):
         raise CannotKeep(f"The database in this backup is damaged ({problem}): use another backup.")
     schema = schema_of(database)
@@ -202,6 +267,7 @@ def _checked_schema(database: Path) -> str:
             f"This backup has schema {schema}; this Runyard knows schemas up to {HEAD}. "
             "Restore it with the newer Runyard."
         )
+    refuse_foreign_schema(database, schema, now)
     return schema
 
 

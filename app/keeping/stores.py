@@ -14,7 +14,7 @@ from app.failpoints import reach
 from app.keeping.places import SETTINGS, CannotKeep
 from app.records.database import Database, silence_named
 from app.records.engines import PATIENT
-from app.records.migration import HEAD, migrate, revision_of
+from app.records.migration import HEAD, migrate, migrate_to, revision_of
 from app.records.row_copies import copy_rows, count_rows
 from app.records.sqlite_files import (
     bring_in_log,
@@ -134,6 +134,15 @@ def fill_servers(files: Mapping[str, Path], stores: Mapping[str, str], now: date
             for name, database in databases.items():
                 _fill(name, files[name], commits.enter_context(_begun(database.engine)), now)
     return list(servers)
+
+
+def make_empty(file: Path, schema: str, now: datetime) -> None:
+    """Make a database without rows of a schema that this Runyard knows."""
+    made = Database(f"sqlite:///{file}", tell=lambda _: None)
+    try:
+        migrate_to(made, schema, backups=file.parent, now=now)
+    finally:
+        made.close()
 
 
 def _write_rows(seen: Connection, target: Path, now: datetime) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import delete, update
 from sqlmodel import col, select
 
+from app.records.audit_ledger import record
 from app.records.routing import Stores
 from app.records.tables import LoginLink, Person, SignIn
 
@@ -39,6 +40,7 @@ class AccountLedger:
         with self.stores.control.transaction() as tx:
             tx.execute(delete(LoginLink).where(col(LoginLink.expires_at) < link.created_at))
             tx.add(link)
+            record(tx, link.person_id)
 
     def use_link(self, token_hash: str, now: datetime, made_after: datetime) -> str | None:
         """Mark a link used, once; whose it was, None where it is used, over, older or unknown."""
@@ -60,6 +62,7 @@ class AccountLedger:
         with self.stores.control.transaction() as tx:
             tx.execute(delete(SignIn).where(col(SignIn.expires_at) < session.created_at))
             tx.add(session)
+            record(tx, session.person_id, person=session.person_id)
 
     def session(self, cookie_hash: str) -> SignIn | None:
         """A browser's session."""
@@ -75,3 +78,4 @@ class AccountLedger:
         """Sign a browser out."""
         with self.stores.control.transaction() as tx:
             tx.execute(delete(SignIn).where(col(SignIn.cookie_hash) == cookie_hash))
+            record(tx)

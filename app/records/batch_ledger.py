@@ -15,6 +15,7 @@ from sqlmodel import select as select_rows
 from app.domain.batches import BatchStatus
 from app.domain.lifecycle import DONE
 from app.domain.words import Cause, Status
+from app.records.audit_ledger import record
 from app.records.database import Transaction
 from app.records.feed import ProjectChanged, QuotaChanged
 from app.records.happenings import BatchEnded
@@ -106,6 +107,8 @@ class BatchLedger:
             aborted = tx.execute(query.returning(col(Batch.id))).scalar_one_or_none()
             # it ends with the last of its runs, which may be now
             settle(tx, batch.id, now)
+            if aborted is not None:
+                record(tx, after={"because": because})
             tx.announce(ProjectChanged(batch.project_id))
         return aborted is not None
 

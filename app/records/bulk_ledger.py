@@ -10,6 +10,7 @@ from sqlmodel import col
 from sqlmodel import select as select_rows
 
 from app.domain.batches import BulkState, BulkStatus
+from app.records.audit_ledger import record
 from app.records.feed import BulkChanged
 from app.records.routing import Stores
 from app.records.tables import Bulk, BulkItem
@@ -29,6 +30,7 @@ class BulkLedger:
         with self._database.transaction() as tx:
             tx.add(bulk)
             tx.flush()
+            record(tx, bulk.id, after={"action": bulk.action, "runs": len(run_ids)})
             tx.add_all(
                 BulkItem(bulk_id=bulk.id, position=position, run_id=run_id, state=BulkState.PENDING)
                 for position, run_id in enumerate(run_ids)
@@ -112,6 +114,7 @@ class BulkLedger:
         with self._database.transaction() as tx:
             ended = tx.execute(query).scalar_one_or_none()
             if ended is not None:
+                record(tx)
                 tx.execute(update(BulkItem).where(of_bulk, _pending).values(state=BulkState.LEFT))
                 tx.announce(BulkChanged(bulk_id))
         return ended is not None

@@ -159,6 +159,11 @@ def read_position(cursor: str | None) -> Position:
     return Position(forwards, int(parts[0]))
 
 
+def write_position(at: int) -> str:
+    """The cursor of the place behind a position."""
+    return _write(True, at)
+
+
 def _back(forwards: bool, *place: datetime | int | str) -> tuple[str | None, str | None]:
     back = _write(not forwards, *place)
     return (None, back) if forwards else (back, None)

@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import ORMExecuteState
 from sqlmodel import Session
 
+from app.records.audit_ledger import PENDING
 from app.records.engines import postgresql_engine, sqlite_engine
 from app.records.feed import Change
 from app.records.happenings import Happening
@@ -114,6 +115,8 @@ class Transaction(Session):
             if _sentence_of(error) is not None:
                 writing.has_begun = had_begun  # a database that says why has not done it
             raise
+        for act in self.info.pop(PENDING, ()):
+            act.is_written = True
 
     def happened(self, happening: Happening) -> None:
         """Tell the database's witness, who may write what follows in this transaction.

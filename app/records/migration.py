@@ -15,7 +15,7 @@ from app.records.database import Database, silence_named
 from app.records.engines import PATIENT
 
 log = logging.getLogger(__name__)
-REVISIONS = tuple(f"{number:04}" for number in range(1, 13))
+REVISIONS = tuple(f"{number:04}" for number in range(1, 14))
 HEAD = REVISIONS[-1]
 
 
@@ -29,12 +29,17 @@ def migrate(database: Database, *, backups: Path, now: datetime) -> Path | None:
     Raises DatabaseSilent, and SchemaNewer where the database knows a revision that this program
     does not.
     """
+    return migrate_to(database, HEAD, backups=backups, now=now)
+
+
+def migrate_to(database: Database, target: str, *, backups: Path, now: datetime) -> Path | None:
+    """The same, up to a revision that this program knows."""
     # one transaction from the look to the last step, begun with the write lock: of several
     # servers one upgrades, and the others wait and find it done
     patient = database.engine.execution_options(**{PATIENT: True})
     with silence_named(), patient.begin() as connection:
         revision = revision_of(connection)
-        if revision == HEAD:
+        if revision == target:
             return None
         if revision is not None and revision not in REVISIONS:
             raise SchemaNewer(f"{_newer(revision)} Start the newer Runyard, or restore a backup.")
@@ -43,7 +48,7 @@ def migrate(database: Database, *, backups: Path, now: datetime) -> Path | None:
             backup = _back_up(database, backups, now)
         elif revision is not None:
             log.warning("upgrading the schema from %s to %s without a backup", revision, HEAD)
-        _upgrade(connection)
+        _upgrade(connection, target)
     return backup
 
 
@@ -88,7 +93,7 @@ def _back_up(database: Database, backups: Path, now: datetime) -> Path | None:
     return part.replace(target)
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(connection: Connection, target: str) -> None:
     # imported here: a start on a current database does not pay for it
     from alembic import command
     from alembic.config import Config
@@ -96,4 +101,4 @@ def _upgrade(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, target)

@@ -13,7 +13,7 @@ from app.records.database import DatabaseSilent, Transaction, silence_named
 from app.records.routing import Stores
 from app.records.tables import Applied, Outgoing
 
-STRIKE, CLEAR, LIMIT, DEED = "strike", "clear", "limit", "deed"
+STRIKE, CLEAR, LIMIT = "strike", "clear", "limit"
 
 # does what follows, in a transaction of the control store; what the run's timeline says of it
 Deliver = Callable[[Transaction, Outgoing], str | None]

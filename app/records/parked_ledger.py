@@ -13,7 +13,6 @@ from sqlmodel import col, select
 from app.records.audit_ledger import Deed, write_down
 from app.records.database import Transaction
 from app.records.feed import ProjectChanged, RunChanged
-from app.records.outbox import DEED, Outbox
 from app.records.run_ledger import RunLedger
 from app.records.tables import Run
 
@@ -37,7 +36,6 @@ class ParkedLedger:
     def __init__(self, runs: RunLedger) -> None:
         self._runs = runs
         self._stores = runs.stores
-        self._outbox = Outbox(runs.stores)
 
     def all(self) -> list[Run]:
         """The newest parked run of every branch, oldest first."""
@@ -114,7 +112,7 @@ class ParkedLedger:
                         tx.execute(update(Run).where(col(Run.id) == run.id).values(**columns))
                         self._tell(tx, run, deed, now, kind, data)
                 if number == 0:
-                    self._write_down(tx, runs[0], deed, now)
+                    write_down(tx, deed, now, about=runs[0].id)
 
     def give_up(self, run: Run, deed: Deed, now: datetime, *, parked: bool) -> bool:
         """Release an ended run without the proof; False where it has been released meanwhile."""
@@ -128,14 +126,8 @@ class ParkedLedger:
             if released is None:
                 return False
             self._tell(tx, run, deed, now, "note")
-            self._write_down(tx, run, deed, now)
+            write_down(tx, deed, now, about=run.id)
         return True
-
-    def _write_down(self, tx: Transaction, run: Run, deed: Deed, now: datetime) -> None:
-        if self._stores.owner_of(run.id) is self._stores.control:
-            write_down(tx, deed, now)
-        else:
-            self._outbox.put(tx, run.id, DEED, deed.__dict__, now)
 
     def _tell(
         self,

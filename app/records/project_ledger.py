@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from app.domain.words import BUILTIN, PAUSE_THRESHOLD
+from app.records.audit_ledger import current_act, record
 from app.records.database import Transaction
 from app.records.feed import ProjectChanged, ProjectNamed
 from app.records.happenings import ProjectBroke, ProjectPaused
@@ -23,6 +25,14 @@ from app.records.project_reading import (
 from app.records.routing import Stores
 from app.records.spans import control_of, every
 from app.records.tables import IssueRow, Project, Run
+
+# what Runyard finds out, and nobody sets
+_FOUND = frozenset(
+    {
+        *("id", "state", "state_because", "strikes", "paused_because", "known_branches"),
+        *("next_number", "archived_at", "created_at"),
+    }
+)
 
 
 class NameInUse(Exception):
@@ -96,6 +106,7 @@ class ProjectLedger:
         try:
             with self.stores.control.transaction() as tx:
                 tx.add(project)
+                record(tx, project.id, after=_settings_of(project.model_dump()))
                 tx.announce(ProjectChanged(project.id), ProjectNamed(project.id))
         except IntegrityError as error:
             raise NameInUse(project.name) from error
@@ -104,6 +115,8 @@ class ProjectLedger:
         """Write columns of a project; the new row. Raises NameInUse."""
         try:
             with self.stores.control.transaction() as tx:
+                if _settings_of(columns):
+                    record(tx, before=self._before(tx, project_id, columns), after=columns)
                 changed = tx.scalars(
                     update(Project)
                     .where(col(Project.id) == project_id)
@@ -129,6 +142,7 @@ class ProjectLedger:
             if any(one.exec(open_run.limit(1)).first() for one in every(tx)):
                 return None
             tx.announce(ProjectChanged(project_id))
+            record(tx, before={"archived": False}, after={"archived": True})
             return tx.scalars(
                 update(Project)
                 .where(col(Project.id) == project_id)
@@ -138,6 +152,7 @@ class ProjectLedger:
 
     def switch_auto(self, tx: Transaction, project_id: str, *, enabled: bool) -> None:
         """Switch the loop on or off."""
+        self._note(tx, project_id, auto_enabled=enabled)
         tx.execute(
             update(Project).where(col(Project.id) == project_id).values(auto_enabled=enabled)
         )
@@ -145,12 +160,27 @@ class ProjectLedger:
 
     def clear_strikes(self, tx: Transaction, project_id: str) -> None:
         """Set the count to zero; a pause ends with it."""
+        self._note(tx, project_id, strikes=0, paused_because=None)
         tx.execute(
             update(Project)
             .where(col(Project.id) == project_id)
             .values(strikes=0, paused_because=None)
         )
         tx.announce(ProjectChanged(project_id))
+
+    def _note(self, tx: Transaction, project_id: str, **columns: Any) -> None:
+        """Keep, for the audit, what these columns were and become."""
+        if (act := current_act()) is not None and not act.is_written:
+            act.change(self._before(tx, project_id, columns), columns)
+
+    @staticmethod
+    def _before(tx: Transaction, project_id: str, columns: Mapping[str, Any]) -> dict[str, Any]:
+        if current_act() is None:
+            return {}
+        # these alone: another column of the row may be unreadable
+        asked = [col(getattr(Project, name)) for name in columns]
+        found = tx.execute(select(*asked).where(col(Project.id) == project_id)).first()
+        return dict(zip(columns, found, strict=True)) if found is not None else {}
 
     def add_strike(self, tx: Transaction, project_id: str, because: str) -> None:
         """Count one failure, in SQL, so that no two counts can be lost in each other.
@@ -170,3 +200,7 @@ class ProjectLedger:
         tx.announce(ProjectChanged(project_id))
         if strikes == PAUSE_THRESHOLD:
             tx.happened(ProjectPaused(project_id, because))
+
+
+def _settings_of(columns: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in columns.items() if name not in _FOUND}

@@ -14,6 +14,7 @@ from app.domain.lifecycle import DONE, Signal, next_status
 from app.domain.moments import iso
 from app.domain.words import Status, Trigger
 from app.records import run_statements
+from app.records.audit_ledger import record
 from app.records.batch_ledger import settle
 from app.records.database import Transaction
 from app.records.day_ledger import add_to_day, told_by
@@ -54,6 +55,7 @@ class RunLedger:
         """Add an accepted run and the first line of its timeline."""
         tx.add(run)
         tx.flush()
+        record(tx, None if run.batch_id else run.id)
         add_to_day(tx, run)
         self.tell(tx, run.id, run.created_at, "accepted", sentence, data)
         tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))

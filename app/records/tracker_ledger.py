@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy import String, Text, cast, func, literal_column, update
 from sqlmodel import col, select
 
+from app.records.audit_ledger import record
 from app.records.database import Transaction
 from app.records.feed import ProjectChanged
 from app.records.routing import Stores
@@ -71,6 +72,7 @@ class TrackerLedger:
                 created_at=now,
             )
             tx.add(issue)
+            record(tx, f"{project_id}/issues/{issue.number}", after={"title": title})
             tx.announce(ProjectChanged(project_id))
         return issue
 
@@ -94,6 +96,8 @@ class TrackerLedger:
             if any(getattr(row, name) != value for name, value in (was or {}).items()):
                 tx.expunge(row)
                 raise Overtaken(row)
+            told = {name: columns[name] for name in columns if name != "body"}
+            record(tx, before={name: getattr(row, name) for name in told}, after=told)
             state = columns.get("state", row.state)
             if state != row.state:
                 row.closed_at = now if state == "closed" else None
@@ -171,6 +175,7 @@ class TrackerLedger:
         """Say something on an issue that is there."""
         with self.stores.control.transaction() as tx:
             tx.add(comment)
+            record(tx)
             tx.announce(ProjectChanged(comment.project_id))
         return comment
 
@@ -219,6 +224,8 @@ class TrackerLedger:
                 .values(state=state, ended_at=now, merged_sha=merged_sha)
                 .returning(ChangeRequest)
             ).one_or_none()
+            if ended is not None:
+                record(tx, before={"state": "open"}, after={"state": state})
             if ended is not None and state == "merged" and ended.closes is not None:
                 tx.execute(
                     update(IssueRow)

@@ -19,6 +19,7 @@ from app.records.database import DatabaseSilent
 from app.records.tables import LoginLink, Person, SignIn
 
 OPERATOR = "operator"
+LOCAL_TOKEN = "local"  # noqa: S105  (a name)
 TOKEN_FILE = "token"  # noqa: S105  (a file's name)
 LINK_LIFETIME = timedelta(minutes=5)
 POSTED_LIFETIME = timedelta(seconds=60)

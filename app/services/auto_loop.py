@@ -18,6 +18,7 @@ from app.domain.words import Trigger
 from app.errors import Refusal
 from app.failpoints import reach
 from app.records import run_ledger
+from app.records.audit_ledger import acting, by_loop
 from app.records.tables import Project, Run
 from app.services.afk_orders import HeldBack, is_ready, order_of
 from app.services.floor import Ledgers, Outside
@@ -153,7 +154,8 @@ class AutoLoop:
         order = order_of(project.id, decision.issue, "auto")
         try:
             still = self._still_may(decision.issue, problem, now)
-            self._trigger.accept(order, asker, now, still=still)
+            with acting(by_loop("start", asker.correlation_id, now)):
+                self._trigger.accept(order, asker, now, still=still)
         except (Refusal, HeldBack) as reason:
             log.info("project %s: #%s not started: %s", project.id, decision.issue, reason)
             return False

@@ -24,6 +24,7 @@ from app.errors import (
 )
 from app.failpoints import reach
 from app.records import batch_ledger
+from app.records.audit_ledger import record
 from app.records.batch_ledger import BatchLedger
 from app.records.batch_pages import BatchPage, ItemPage, list_batches, list_items
 from app.records.cursors import BadCursor
@@ -150,6 +151,7 @@ class BatchDesk:
             place.charge(tx)
             self._checks.project(batch.project_id, tx)
             self.ledger.insert(tx, batch)
+            record(tx, batch.id, after={"run_count": batch.run_count})
         place.keep()
         return Opened(batch, False)
 

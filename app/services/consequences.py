@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from app.failpoints import reach
+from app.records.audit_ledger import DEED, add_told
 from app.records.database import DatabaseSilent, Transaction
 from app.records.outbox import NotNow, Outbox
 from app.records.quarantine_ledger import TOLD
@@ -106,6 +107,9 @@ class Consequences:
     def _deliver(self, tx: Transaction, one: Outgoing, behind: set[str]) -> str | None:
         if self._is_held(one):
             raise NotNow
+        if one.kind == DEED:
+            add_told(tx, one.data, one.at)
+            return None
         run = self._runs.find(one.run_id)
         if run is None:
             return None

@@ -11,6 +11,7 @@ from app.domain.keys import KeyTerms
 from app.domain.words import Status
 from app.errors import KeyReused, KeyTaken, NotFound
 from app.records import run_ledger
+from app.records.audit_ledger import record
 from app.records.feed import RunChanged
 from app.records.run_ledger import RunLedger
 from app.records.spans import every
@@ -85,6 +86,7 @@ class Keys:
                 own = self._runs.stores.part(tx, run.id)
                 self._runs.tell(own, run.id, now, "note", "its idempotency key was reset")
                 own.announce(RunChanged(run.id, run.project_id))
+            record(tx, held.id)
             return held
 
     def _holder(self, found: list[Run], now: datetime) -> Run | None:

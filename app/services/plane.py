@@ -15,6 +15,7 @@ from app.records.routing import Stores
 from app.records.run_ledger import RunLedger
 from app.services.accounts import Accounts
 from app.services.afk import AfkDesk
+from app.services.audit import AuditDesk
 from app.services.auto_loop import AutoLoop
 from app.services.batches import BatchDesk
 from app.services.bulk import BulkDesk
@@ -104,6 +105,7 @@ class Services:
     retention: RetentionDesk
     listing: RunListing
     accounts: Accounts
+    audit: AuditDesk
     notifications: NotificationDesk
     sweep: Sweep
     engine: Engine

@@ -23,6 +23,7 @@ from app.errors import (
     StoreUnavailable,
 )
 from app.failpoints import reach
+from app.records.audit_ledger import acting, by_loop
 from app.records.database import Transaction
 from app.records.happenings import PersonNeeded
 from app.records.hold_ledger import facts_of
@@ -193,7 +194,8 @@ class ResumeDesk:
             BY_ITSELF, Trigger.RESUME, None, uuid.uuid4().hex, self._provenance, is_charged=False
         )
         try:
-            resumed = self._retry.resume(run.id, going_on, asker, now).run
+            with acting(by_loop("resume", asker.correlation_id, now)):
+                resumed = self._retry.resume(run.id, going_on, asker, now).run
         except HeldBack:
             return False
         except PASSING as reason:

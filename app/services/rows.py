@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from app.records.audit_ledger import Deed
+from app.records.audit_ledger import Act, Deed, acting
+from app.records.audit_pages import AuditFilter
 from app.records.database import DatabaseSilent, has_begun_to_write, watched_writing
 from app.records.feed import (
     BulkChanged,
@@ -25,6 +26,8 @@ from app.records.run_walks import RunFilter
 from app.records.tables import Batch, Bulk, BulkItem, ChangeRequest, Project, Run, RunEvent
 
 __all__ = [
+    "Act",
+    "AuditFilter",
     "Batch",
     "Bulk",
     "BulkChanged",
@@ -50,6 +53,7 @@ __all__ = [
     "RunTold",
     "StoresChanged",
     "StuckChanged",
+    "acting",
     "has_begun_to_write",
     "watched_writing",
 ]

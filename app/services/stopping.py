@@ -9,6 +9,7 @@ from typing import Any
 from app.domain.lifecycle import LIVE, Signal
 from app.domain.words import Cause, Status
 from app.errors import AlreadyEnded, NotFound
+from app.records.audit_ledger import record
 from app.records.run_ledger import RunLedger
 from app.records.tables import Run
 from app.services.run_locks import Locks
@@ -56,6 +57,8 @@ class Stopper:
             moved = self._runs.move(
                 tx, run, Signal.STOP, now=now, kind="reaped", sentence=because, **columns
             )
+            if moved is not None:
+                record(tx, after={"because": because})
         if moved is None:
             latest = self._runs.find(run.id)
             if latest is not None and latest.status != run.status and latest.ended_at is None:

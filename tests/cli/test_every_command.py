@@ -80,6 +80,7 @@ COMMANDS: dict[str, list[str]] = {
     "limits list": ["--json"],
     "keys reset": ["the-mills-key", "-p", "mill", "--json"],
     "notifications list": ["--json"],
+    "audit list": ["--json"],
 }
 # What nothing can be prepared for here, with the server's own "no".
 REFUSED: dict[str, list[str]] = {
@@ -90,7 +91,7 @@ REFUSED: dict[str, list[str]] = {
     "notifications test": [],
 }
 TELLING_PROGRESS = {"runs wait"}
-ELSEWHERE = {"batch", "serve", "demo", "backup", "restore"}
+ELSEWHERE = {"batch", "serve", "demo", "backup", "restore", "audit verify", "audit export"}
 
 
 @pytest.fixture(scope="module")

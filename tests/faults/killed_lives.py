@@ -192,7 +192,7 @@ def _runs_and_resets(plane: FakePlane) -> tuple[list[Run], list[Audit]]:
     plane.consequences.catch_up()
     with plane.stores.looking() as session:
         runs = [run for one in every(session) for run in one.exec(rows_of(Run)).all()]
-        resets = rows_of(Audit).where(Audit.what == "reset")
+        resets = rows_of(Audit).where(Audit.deed == "reset")
         return runs, list(control_of(session).exec(resets).all())
 
 

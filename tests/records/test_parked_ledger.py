@@ -37,7 +37,7 @@ def keep(ledger: RunLedger, branch: str, minutes: int = 0, **columns: Any) -> Ru
 
 def audited(ledger: RunLedger) -> list[str]:
     with ledger.stores.control.reading() as session:
-        return list(session.exec(select(Audit.because)).all())
+        return [after["because"] for after in session.exec(select(Audit.after)) if after]
 
 
 def test_the_newest_run_of_a_branch_stands_for_it(ledger: RunLedger, parked: ParkedLedger) -> None:

@@ -264,7 +264,7 @@ def test_switching_and_reset_are_written_down(plane: RealPlane) -> None:
     reset(plane, project)
     with plane.database.reading() as session:
         deeds = session.exec(select(Audit)).all()
-    assert [(deed.what, deed.project_id) for deed in deeds] == [
+    assert [(deed.deed, deed.object) for deed in deeds] == [
         ("auto", project.id),
         ("reset", project.id),
     ]

@@ -47,7 +47,7 @@ def reset(plane: FakePlane, project: Project) -> None:
 
 def deeds(plane: FakePlane) -> list[str]:
     with plane.stores.control.reading() as session:
-        return [one.what for one in session.exec(select(Audit).order_by(col(Audit.id)))]
+        return [one.deed for one in session.exec(select(Audit).order_by(col(Audit.id)))]
 
 
 def lines(plane: FakePlane, run: Run) -> list[str]:

@@ -28,7 +28,7 @@ from tests.services.retries import died
 
 
 def deeds(plane: RealPlane, what: str) -> list[Audit]:
-    return plane.ask(select(Audit).where(Audit.what == what))
+    return plane.ask(select(Audit).where(Audit.deed == what))
 
 
 def at_origin(project: Project, branch: str) -> str:

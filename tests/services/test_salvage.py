@@ -65,7 +65,7 @@ def end_unproved(plane: RealPlane, run: Run) -> Run:
 
 
 def audited(plane: RealPlane) -> list[str]:
-    return plane.ask(select(Audit.what))
+    return plane.ask(select(Audit.deed))
 
 
 # --- deliver -----------------------------------------------------------------------------------

@@ -98,7 +98,8 @@ def test_at_the_reset_one_resume_goes_first_with_the_agents_own_session(yard: Li
     assert (heir.work_branch, heir.charged_to) == (runs[0].work_branch, None)
     assert (heir.session_id, heir.resumes) == (SESSION, 1)
     order = yard.world.orders[heir.id]
-    assert order.argv[1:5] == ["--resume", SESSION, "-p", CONTINUE]
+    assert order.argv[-2:] == ["--resume", SESSION]
+    assert (order.prompt, order.reads_prompt) == (CONTINUE, True)
     assert heir.id in yard.world.copies
     # the others follow once it has made progress, one by one
     yard.tick(after=STAGGER)

@@ -1,6 +1,7 @@
 """The control store: people, projects, leases and the audit."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import JSON, CheckConstraint, Index, Text
 from sqlmodel import Field, SQLModel
@@ -95,16 +96,28 @@ class Project(SQLModel, table=True):
 
 
 class Audit(SQLModel, table=True):
-    """What a person did that changes what others rely on: never changed, never deleted."""
+    """What was done that changes what others rely on: the database refuses to change it.
+
+    `hash` covers the whole row and `previous`, the hash of the row before.
+    """
 
     __tablename__ = "audit"  # pyright: ignore[reportAssignmentType]
-    __table_args__ = (Index("newest_audit", "at", "id"),)
+    __table_args__ = (
+        Index("audit_by_object", "object", "id"),
+        Index("audit_by_deed", "deed", "id"),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     at: datetime = Field(sa_type=Moment)
-    person_id: str
-    what: str
-    project_id: str | None = None
-    run_id: str | None = None
-    because: str
+    person: str | None = None
+    role: str | None = None
+    via: str
+    token: str | None = None
+    address: str | None = None
+    deed: str
+    object: str
+    before: dict[str, Any] | None = Field(default=None, sa_type=JSON(none_as_null=True))  # pyright: ignore[reportArgumentType]
+    after: dict[str, Any] | None = Field(default=None, sa_type=JSON(none_as_null=True))  # pyright: ignore[reportArgumentType]
     correlation_id: str
+    previous: str
+    hash: str
