@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from app.config import Settings
-from app.control_plane.keeping import back_up, put_back
+from app.control_plane.keeping import back_up, put_back, restore_into
 from app.foothold import prepare_folders
 from app.keeping.places import CannotKeep
 from app.keeping.trust import SettingsUntrusted
@@ -134,10 +134,10 @@ def test_a_guard_of_ours_that_is_gone_or_has_other_words_is_refused(
 ) -> None:
     theirs = with_statement(theirs, "DROP TRIGGER audit_is_kept")
     with pytest.raises(CannotKeep, match="lacks a guard"):
-        put_back(here, theirs)
+        restore_into(here, theirs)
     planted = "CREATE TRIGGER audit_is_kept AFTER INSERT ON runs BEGIN SELECT 1; END"
     with pytest.raises(CannotKeep, match="trigger that is not Runyard's"):
-        put_back(here, with_statement(theirs, planted))
+        restore_into(here, with_statement(theirs, planted))
 
 
 def test_a_strangers_token_session_and_switched_on_loop_stay_behind(

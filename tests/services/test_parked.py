@@ -46,7 +46,7 @@ def test_discarding_makes_the_issue_claimable_again(plane: RealPlane) -> None:
     assert claimable(plane, project) == [1]
     assert plane.services.overview.of(project.id).parked_count == 0
     [written] = deeds(plane, "discard")
-    assert (written.person_id, written.correlation_id) == (plane.person, "corr")
+    assert (written.person, written.correlation_id) == (plane.person, "corr")
     assert plane.lines(run)[-1] == "discard by a test"
     assert plane.run(run.id).status == "died"
     assert plane.project(project.id).strikes == 1
