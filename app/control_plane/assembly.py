@@ -175,7 +175,6 @@ class Assembly:
             reporter=self.reporter,
             retention=retention,
             listing=RunListing(ledgers.runs, self._quota, outside),
-            audit=self._make_audit_desk(),
             accounts=self._make_accounts(),
             notifications=self._notifications,
             sweep=sweep,
@@ -197,6 +196,7 @@ class Assembly:
             "database": self._ground.database,
             "runs": runs,
             "project_rows": self._ledgers.projects,
+            "audit": self._make_audit_desk(),
         }
 
     # --- each of them --------------------------------------------------------------------------
