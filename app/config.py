@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8080, ge=1, le=65535)
     page_host: str | None = None
     environment: str = "local"
-    run_quota: int = Field(default=20, ge=1)
+    run_quota: int = Field(default=100, ge=1)
     run_window: int = Field(default=3600, ge=1)
     batch_quota: int = Field(default=1000, ge=1)
     batch_window: int = Field(default=3600, ge=1)

@@ -43,11 +43,17 @@
     const time = `${pad(d.getHours())}:${pad(d.getMinutes())}`;
     return full ? `${time}:${pad(d.getSeconds())}` : time;
   };
+  const dated = (at) => {
+    const d = new Date(at);
+    const isToday = d.toDateString() === new Date(Date.now() + offset).toDateString();
+    const day = d.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+    return isToday ? clock(at) : `${day} ${clock(at)}`;
+  };
   function put(el, text) {
     if (el.textContent !== text) el.textContent = text;
   }
   function tick(el, now) {
-    const { since, until, ago: past, at, of: whole, quiet } = el.dataset;
+    const { since, until, ago: past, at, day, of: whole, quiet } = el.dataset;
     if (el.tagName === "PROGRESS") {
       if (since) el.value = Math.min(el.max, (now - Date.parse(since)) / 1000);
       else el.value = Math.max(0, el.max - Math.max(0, Date.parse(until) - now) / 1000);
@@ -61,7 +67,7 @@
       return;
     }
     if (!el.dataset.titled) {
-      const exact = new Date(since ?? until ?? past ?? at);
+      const exact = new Date(since ?? until ?? past ?? at ?? day);
       if (!Number.isNaN(exact.getTime())) el.title = exact.toLocaleString();
       el.dataset.titled = "1";
     }
@@ -77,8 +83,9 @@
       }
     } else if (past) put(el, ago((now - Date.parse(past)) / 1000));
     else if (at) put(el, clock(at, el.dataset.full !== undefined));
+    else if (day) put(el, dated(day));
   }
-  const TIMES = "time[data-since],time[data-until],time[data-ago],time[data-at],progress[data-since],progress[data-until],[data-quiet]";
+  const TIMES = "time[data-since],time[data-until],time[data-ago],time[data-at],time[data-day],progress[data-since],progress[data-until],[data-quiet]";
   function tickIn(node) {
     const now = Date.now() + offset;
     if (node.matches?.(TIMES)) tick(node, now);

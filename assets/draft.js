@@ -56,7 +56,7 @@
   // --- what is typed and pressed; a list's choice comes from its own event
   document.addEventListener("input", ({ target }) => {
     const name = target.dataset?.testid;
-    if (["task", "agent", "model"].includes(name) && target.closest("[data-draft]")) put(name, target.value);
+    if (["task", "agent", "model", "delay", "ttl", "tags"].includes(name) && target.closest("[data-draft]")) put(name, target.value);
   });
   document.addEventListener("click", ({ target }) => {
     const segment = target.closest?.("[data-draft] [role=radio][data-value]");

@@ -228,6 +228,10 @@ class ApiClient(BatchCalls, IssueCalls, LogCalls, LoopCalls, NotificationCalls):
         """Stop a run."""
         return await self.tell(schemas.RunOut, "POST", f"/runs/{run_id}/stop", {"because": because})
 
+    async def plan_run(self, run_id: str, plan: dict[str, Any]) -> schemas.RunOut:
+        """Have a delayed run start at `starts_at`, or with `start_now` now."""
+        return await self.tell(schemas.RunOut, "PATCH", f"/runs/{run_id}", plan)
+
     async def changes(self, project_id: str) -> list[schemas.ChangeOut]:
         """Change requests of the built-in tracker."""
         return (await self.ask(schemas.Changes, f"/projects/{project_id}/changes")).items

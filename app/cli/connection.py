@@ -160,10 +160,11 @@ class Server:
         if not isinstance(body, dict):
             body = {"detail": f"The server at {self.url} answered {answer.status_code}."}
         sentence = str(body.get("detail") or body.get("title") or answer.status_code)
+        own = [str(body["own_limit"])] if body.get("own_limit") else []
         stranger = STRANGER if self.token else UNSIGNED
         unknown = [stranger] if answer.status_code == 401 else []
         return Refused(
-            "\n".join([sentence, *_errors(body), *_way_out(body, self.url), *unknown]),
+            "\n".join([sentence, *_errors(body), *_way_out(body, self.url), *own, *unknown]),
             correlation_id=answer.headers.get("X-Correlation-Id", correlation_id),
             status=answer.status_code,
         )

@@ -11,6 +11,7 @@ from app.cli.lookup import find_project
 from app.cli.options import DataDir, Json, SomeProject, example
 from app.cli.run_view import clock, spell
 from app.cli.terminal import out, print_json
+from app.domain.quota_rules import SET_BY, Counted, own_limit
 
 Batches = Annotated[
     bool, typer.Option("--batches", help="Only the items of batches you may still order.")
@@ -49,8 +50,18 @@ def show(
         print_json(quota)
         return
     out().say(told)
-    if not project and not batches:
+    if project:
+        return
+    if batches:
+        _say_own(Counted.BATCHES, quota)
+    else:
         out().say(_of_batches(server.get("/quota/batches")))
+        _say_own(Counted.RUNS, quota)
+
+
+def _say_own(counted: Counted, quota: dict[str, Any]) -> None:
+    whose = own_limit(counted, quota["limit"], quota["window_seconds"])
+    out().say(f"{whose} ({SET_BY[counted]}).")
 
 
 def _of_batches(quota: dict[str, Any]) -> str:

@@ -21,6 +21,19 @@ class Counted(StrEnum):
     BATCHES = "batches"
 
 
+SET_BY = {Counted.RUNS: "RUNYARD_RUN_QUOTA", Counted.BATCHES: "RUNYARD_BATCH_QUOTA"}
+_NOUNS = {Counted.RUNS: "run", Counted.BATCHES: "item of batches"}
+_SPANS = {60: "a minute", 3600: "an hour", 86400: "a day"}
+
+
+def own_limit(counted: Counted, limit: int, seconds: int) -> str:
+    """Whose limit a window is, and how much it holds: `Runyard's own limit: 100 runs an hour`."""
+    noun, *rest = _NOUNS[counted].split(" ", 1)
+    things = " ".join([noun if limit == 1 else f"{noun}s", *rest])
+    length = f"{seconds // 60} min" if seconds % 60 == 0 else f"{seconds} s"
+    return f"Runyard's own limit: {limit} {things} {_SPANS.get(seconds, f'in {length}')}"
+
+
 @dataclass(frozen=True)
 class WindowRule:
     """At most `limit` of them in any `seconds`."""

@@ -6,9 +6,10 @@ from datetime import datetime
 
 from nicegui import ui
 
+from app.domain.quota_rules import Counted, quota_banner
 from app.pages.addresses import page_at
 from app.pages.components.countdown import at_html, iso, until_html
-from app.pages.components.limits_banner import limits_html
+from app.pages.components.limits_banner import limits_html, own_limit_html, quota_words_html
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, counted, text
 from app.pages.components.plain_sight import plain_html
@@ -42,6 +43,7 @@ class QuotaScreen:
     def __init__(self, visit: Visit, board: QuotaBoard) -> None:
         self._visit = visit
         self._limits = ui.html("", sanitize=clean)
+        self._banner = ui.html("", sanitize=clean).classes("banners").props("role=status")
         with ui.element("div").classes("gauges"):
             self._window = testid(ui.html("", sanitize=clean).classes("card"), "quota-gauge")
             self._next = testid(ui.html("", sanitize=clean).classes("card"), "quota-next")
@@ -51,7 +53,7 @@ class QuotaScreen:
         ui.html("Runs open at once", sanitize=clean, tag="h2").classes("above")
         self._busy = testid(ui.html("", sanitize=clean), "quota-projects")
         # the end of a countdown is a change nobody tells of; the browser's clock may be ahead
-        for card in (self._next, self._batches):
+        for card in (self._banner, self._next, self._batches):
             card.on("over", lambda: ui.timer(0.5, self._look, once=True))
         self._show(board)
         for kind in ("quota.changed", "run.changed", "project.changed"):
@@ -61,6 +63,7 @@ class QuotaScreen:
     def _show(self, board: QuotaBoard) -> None:
         now = self._visit.now()
         self._limits.set_content(limits_html(board.system))
+        self._banner.set_content(banner_html(board.quota, now))
         self._window.set_content(window_html(board.quota))
         self._next.set_content(next_html(board.quota, now))
         self._batches.set_content(batches_html(board.batches, now))
@@ -71,11 +74,21 @@ class QuotaScreen:
         await self._look()
 
 
+def banner_html(quota: QuotaOut, now: datetime) -> str:
+    """The sentence of the form where a tenth or less is left; empty where there is more."""
+    banner = quota_banner(limit=quota.limit, remaining=quota.remaining, reset_at=quota.reset_at)
+    if banner is None:
+        return ""
+    words, tone = quota_words_html(banner, now)
+    return f'<div class="banner {tone}" data-testid="quota-banner"><span>{words}</span></div>'
+
+
 def window_html(quota: QuotaOut) -> str:
     """`12 of 20 runs used`, as a figure and as a gauge."""
     left = f"{counted(quota.remaining, 'run')} left in a window of {span(quota.window_seconds)}"
     slides = f"It slides: each run leaves it {span(quota.window_seconds)} after it was accepted."
-    return _used_html(quota, "runs", f"{left}. {slides}")
+    whose = own_limit_html(Counted.RUNS, quota)
+    return _used_html(quota, "runs", f"{left}. {slides}") + whose
 
 
 def batches_html(quota: QuotaOut, now: datetime) -> str:
@@ -85,7 +98,8 @@ def batches_html(quota: QuotaOut, now: datetime) -> str:
     if quota.reset_at is not None:
         until = until_html(quota.reset_at, now)
         told = f"The oldest batch leaves it in {until}, at {at_html(quota.reset_at)}."
-    return _used_html(quota, "items of batches", f"{left}. {told}")
+    whose = own_limit_html(Counted.BATCHES, quota)
+    return _used_html(quota, "items of batches", f"{left}. {told}") + whose
 
 
 def next_html(quota: QuotaOut, now: datetime) -> str:

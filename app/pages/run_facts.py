@@ -10,12 +10,12 @@ from app.domain.ids import shorten
 from app.domain.reports import amount_words, cost_words
 from app.domain.words import Phase
 from app.pages.components.correlation_chip import copy_chip_html
-from app.pages.components.countdown import ago_html
+from app.pages.components.countdown import ago_html, day_html
 from app.pages.components.env_provenance import env_provenance_html
 from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain, plain_html
 from app.pages.visit import Visit
-from app.state.durations import took
+from app.state.durations import span, took
 from app.state.wire import ReportOut, RunOut
 
 MAX_TITLE = 120
@@ -95,6 +95,8 @@ def _more_facts(run: RunOut, visit: Visit) -> list[tuple[str, str]]:
         ("Delivers", text(run.delivers)),
         ("Budget", text(took(run.budget_seconds))),
         ("Accepted", ago_html(run.created_at, now)),
+        ("Planned for", day_html(run.starts_at) if run.starts_at else ""),
+        ("Expires after", text(f"{span(run.ttl)} in the queue") if run.ttl else ""),
         ("Started", ago_html(run.started_at, now) if run.started_at else ""),
         ("Ended", ago_html(run.ended_at, now) if run.ended_at else ""),
         ("Process", text(run.pid or "")),

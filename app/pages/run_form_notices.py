@@ -7,11 +7,11 @@ from datetime import datetime
 
 from nicegui import ui
 
-from app.domain.quota_rules import QuotaBanner, QuotaLevel
+from app.domain.quota_rules import Counted, QuotaBanner
 from app.pages.components.buttons import button
 from app.pages.components.correlation_chip import correlation_chip_html
-from app.pages.components.countdown import at_html, until_html
-from app.pages.components.limits_banner import limits_html
+from app.pages.components.countdown import until_html
+from app.pages.components.limits_banner import limits_html, own_limit_html, quota_words_html
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain_html
@@ -111,26 +111,23 @@ class RunFormNotices:
         testid(ui.html(html, sanitize=clean), "account-held").classes("banner wait")
 
     def _say_quota(self, banner: QuotaBanner, now: datetime) -> None:
-        if banner.level is QuotaLevel.EXHAUSTED:
-            left = until_html(banner.reset_at, now) if banner.reset_at else "a while"
-            words, tone = f"Quota exhausted — next window opens in {left}.", "stop"
-        else:
-            resets = f" (resets at {at_html(banner.reset_at)})" if banner.reset_at else ""
-            noun = "run" if banner.remaining == 1 else "runs"
-            words = (
-                f"You are close to your run limit. {banner.remaining} {noun} remaining in the "
-                f"current window{resets}."
-            )
-            tone = "wait"
+        words, tone = quota_words_html(banner, now)
         testid(ui.html(f"<span>{words}</span>", sanitize=clean), "quota-banner").classes(
             f"banner {tone}"
         )
+        self._say_whose()
 
     def _say_limit(self, trouble: Trouble, now: datetime) -> None:
         left = until_html(trouble.until, now) if trouble.until else "a while"
         chip = correlation_chip_html(trouble.correlation_id)
         html = f'<span>Rate limit reached. Retry in {left}.</span><span class="sp"></span>{chip}'
         testid(ui.html(html, sanitize=clean), "rate-limit-banner").classes("banner stop")
+        self._say_whose()
+
+    def _say_whose(self) -> None:
+        # below the sentences, which stay as they are
+        if self._form.quota is not None:
+            ui.html(own_limit_html(Counted.RUNS, self._form.quota), sanitize=clean)
 
     def _turn_wait(self) -> None:
         if self._lock.is_on:

@@ -18,6 +18,8 @@ from app.pages.components.plain_sight import plain
 from app.pages.form_draft_keeper import DraftKeeper
 from app.pages.open_submits import open_submits, owner_of
 from app.pages.run_form_notices import RunFormNotices
+from app.pages.run_plan import PLACEHOLDER as START
+from app.pages.run_plan import zone_of_reader
 from app.pages.visit import Visit
 from app.state.lock_wait import LockWait
 from app.state.run_form import RunForm
@@ -183,6 +185,9 @@ class RunFormView:
 
     def _take_back(self, *, is_arrival: bool) -> None:
         self._show_fields()
+        if self._form.delay:
+            with self._fields_box:
+                ui.timer(0, self._learn_zone, once=True)
         if is_arrival:
             self._notices.note_return()
 
@@ -213,6 +218,7 @@ class RunFormView:
             self._draw_task()
             with ui.element("div").classes("pair"):
                 self._draw_agent()
+            self._draw_options()
 
     def _draw_branch(self) -> None:
         form = self._form
@@ -300,6 +306,31 @@ class RunFormView:
         model = text_field("Model", form.model, placeholder="default model", mark="model")
         self._keep(model.control, "model")
         model.control.on_value_change(self.refresh)
+
+    def _draw_options(self) -> None:
+        form = self._form
+        with ui.element("details").classes("fold") as fold:
+            testid(fold, "run-options")
+            fold.props["open"] = bool(form.delay or form.ttl or form.tags)
+            ui.html("Options", sanitize=clean, tag="summary")
+            hint = "Takes no place of the repository until then."
+            delay = text_field("Start at", form.delay, placeholder=START, hint=hint, mark="delay")
+            self._keep(delay.control, "delay")
+            delay.control.on("focus", self._learn_zone)
+            with ui.element("div").classes("pair"):
+                ttl = text_field(
+                    "Expires after",
+                    form.ttl,
+                    placeholder="2h",
+                    hint="Counts from its start time, not from the submit.",
+                    mark="ttl",
+                )
+                self._keep(ttl.control, "ttl")
+                tags = text_field("Tags", form.tags, placeholder="night, cleanup", mark="tags")
+                self._keep(tags.control, "tags")
+
+    async def _learn_zone(self) -> None:
+        self._form.zone = await zone_of_reader()
 
     def _keep(self, control: Any, name: str, empty: str | None = "") -> None:
         """What is typed goes into the form's state as it is typed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from urllib.parse import urlencode
 
 from nicegui import ui
 
@@ -22,6 +23,7 @@ from app.pages.components.plain_sight import plain, plain_html
 from app.pages.components.runs_table import may_retry
 from app.pages.components.status_pill import pill_of
 from app.pages.frame import Page
+from app.pages.run_plan import PlanBanner
 from app.pages.run_stuck import StuckBanner
 from app.pages.theme import look_of
 from app.pages.visit import Visit
@@ -68,6 +70,7 @@ class RunHeader:
             )
         self._why = ui.html("", sanitize=clean)
         self._stuck = StuckBanner(visit)
+        self._plan = PlanBanner(visit)
         with ui.element("div").classes("chips"):
             self._chips = ui.html("", sanitize=clean)
             self._key = ui.html("", sanitize=clean, tag="span")
@@ -87,6 +90,7 @@ class RunHeader:
         self._export.set_content(export_html(run.id, "run-export"))
         self._why.set_content(why_html(run, self._left_html(run)))
         self._stuck.show(run)
+        self._plan.show(run)
         self._stop.element.set_visibility(run.phase is not Phase.DONE)
         self._stop.show("" if run.phase is Phase.DONE or word == RESETTING_KEY else word)
         self._show_retry(run, retrying or retry_word)
@@ -163,6 +167,7 @@ def chips_html(run: RunOut, project: ProjectOut | None) -> str:
     framework = "" if run.target_framework == "auto" else run.target_framework
     words = (run.agent, run.model or "", str(run.depth_level), framework, str(run.trigger))
     chips += [f'<span class="chip">{plain_html(word)}</span>' for word in words if word]
+    chips += [_link_chip(tag, f"/runs?{urlencode({'tag': tag})}", "tag-chip") for tag in run.tags]
     if run.retry_of:
         chips.append(_link_chip(f"retry of {shorten(run.retry_of)}", f"/runs/{run.retry_of}"))
     return "".join(chips)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from sqlmodel import Session
 
-from app.domain.quota_rules import Counted
+from app.domain.quota_rules import SET_BY, Counted, own_limit
 from app.errors import RateLimited
 from app.records.routing import Stores
 from app.records.run_ledger import charged_since
@@ -70,13 +70,15 @@ class Quota:
         return Window(self.limit, used, self.seconds, reset_at, free_at)
 
 
-def refusal_of(window: Window, now: datetime) -> RateLimited:
-    """What somebody is told for whom the window has no room."""
+def refusal_of(window: Window, now: datetime, counted: Counted = Counted.RUNS) -> RateLimited:
+    """What somebody is told for whom the window has no room, and whose limit that is."""
     after = window.retry_after(now) or 1
+    whose = own_limit(counted, window.limit, window.seconds)
     return RateLimited(
         f"Rate limit reached. Retry in {after} s.",
         limit=window.limit,
         remaining=window.remaining,
+        own_limit=f"{whose} ({SET_BY[counted]})",
         reset_at=window.free_at,
         retry_after=after,
     )
@@ -86,8 +88,15 @@ class Place:
     """A charge's places in its person's window, from before its transaction until after it."""
 
     def __init__(
-        self, rule: Rule, person_id: str, items: int, now: datetime, full: Window | None
+        self,
+        rule: Rule,
+        person_id: str,
+        items: int,
+        now: datetime,
+        full: Window | None,
+        counted: Counted,
     ) -> None:
+        self._counted = counted
         self._rule = rule
         self._person_id = person_id
         self._items = items
@@ -99,14 +108,14 @@ class Place:
     @property
     def refusal(self) -> RateLimited | None:
         """Why there is none, where that is certain without waiting for the database's lock."""
-        return refusal_of(self._full, self._now) if self._full else None
+        return refusal_of(self._full, self._now, self._counted) if self._full else None
 
     def charge(self, session: Session) -> None:
         """Refuse where the table is full, read in the transaction itself. Raises RateLimited."""
         window = self._rule.window(session, self._person_id, self._now, self._items)
         self.used = window.used
         if window.free_at is not None:
-            raise refusal_of(window, self._now)
+            raise refusal_of(window, self._now, self._counted)
 
     def keep(self) -> None:
         """What was charged has been accepted."""
@@ -148,10 +157,10 @@ class Places:
         charge = Charge(self._counted, id_, items)
         standing = self._counting.take(person_id, charge)
         if standing is None:
-            yield Place(self._rule, person_id, items, now, None)
+            yield Place(self._rule, person_id, items, now, None, self._counted)
             return
         full = None if standing.taken else self._full_window(person_id, items, now)
-        place = Place(self._rule, person_id, items, now, full)
+        place = Place(self._rule, person_id, items, now, full, self._counted)
         try:
             yield place
         finally:

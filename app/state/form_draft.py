@@ -12,7 +12,7 @@ from typing import Any
 from app.domain.words import Depth
 from app.state.run_form import RunForm
 
-TEXTS = ("task", "agent", "model")
+TEXTS = ("task", "agent", "model", "delay", "ttl", "tags")
 MAX_TEXT = 256 * 1024
 MAX_SENT = 50
 _CORRELATION = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)

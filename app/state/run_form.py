@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Any
 
@@ -19,6 +19,7 @@ from app.domain.words import FRAMEWORKS, Depth
 from app.state.durations import took
 from app.state.field_errors import told_of
 from app.state.run_board import Submitting
+from app.state.run_options import options_of
 from app.state.submits import Submits
 
 NO_ANSWER = "The server did not answer. Retry sends the same key, so nothing can start twice."
@@ -67,6 +68,10 @@ class RunForm:
     task: str = ""
     agent: str = ""
     model: str = ""
+    delay: str = ""
+    ttl: str = ""
+    tags: str = ""
+    zone: tzinfo | None = None
     key: str = field(default_factory=lambda: str(uuid.uuid4()))
     sent: tuple[str, ...] = ()
     ordered: RunOrder | None = None
@@ -83,15 +88,19 @@ class RunForm:
 
     def reset(self) -> None:
         """Empty the form and take a new key: the next submit is another run."""
-        fresh = RunForm(self.project, self.project.base_branch, quota=self.quota)
+        fresh = RunForm(self.project, self.project.base_branch, quota=self.quota, zone=self.zone)
         self.__dict__.update(fresh.__dict__)
 
     def frameworks(self) -> tuple[str, ...]:
         """The frameworks that can be chosen, the project's own ones after the known ones."""
         return tuple(dict.fromkeys((*FRAMEWORKS, *self.project.frameworks)))
 
-    def order(self) -> RunOrder:
-        """The body of the submit; fields left empty are not sent. Raises ValidationError."""
+    def order(self, now: datetime | None = None) -> RunOrder:
+        """The body of the submit; fields left empty are not sent.
+
+        Raises ValueError, of which ValidationError is one.
+        """
+        options = options_of(self.delay, self.ttl, self.tags, now or datetime.now(UTC), self.zone)
         given: dict[str, Any] = {
             "branch": self.branch.strip(),
             "issue": self.issue,
@@ -103,6 +112,7 @@ class RunForm:
             project_id=self.project.id,
             depth_level=self.depth,
             target_framework=self.framework,
+            **options,
             **{name: value for name, value in given.items() if value},
         )
 
@@ -110,7 +120,7 @@ class RunForm:
         """True while the form says what the last submit asked for."""
         try:
             return self.order() == self.ordered
-        except ValidationError:
+        except ValueError:
             return False
 
     def banner(self, now: datetime) -> Trouble | QuotaBanner | None:
@@ -168,9 +178,10 @@ class RunForm:
         if self.why_disabled(clock()) is not None:
             return None
         try:
-            order = self.order()
-        except ValidationError as error:
-            self.trouble = Trouble(TroubleKind.REFUSED, told_of(error))
+            order = self.order(clock())
+        except ValueError as error:
+            told = told_of(error) if isinstance(error, ValidationError) else str(error)
+            self.trouble = Trouble(TroubleKind.REFUSED, told)
             return None
         correlation_id = new_correlation_id()
         self.busy, self.trouble, self.ordered = True, None, order

@@ -124,6 +124,8 @@ def check_refusal(shop: Workshop, refused: httpx.Response) -> None:
     """What a full window says: when the oldest accepted run leaves it, never too early."""
     told = problem(refused)
     assert (told["error"], told["limit"], told["remaining"]) == ("rate_limited", QUOTA, 0)
+    whose = f"Runyard's own limit: {QUOTA} runs in 15 min (RUNYARD_RUN_QUOTA)"
+    assert told["own_limit"] == whose
     runs = shop.api.get("/runs", params={"limit": 100}).json()["items"]
     oldest = min(datetime.fromisoformat(run["created_at"]) for run in runs)
     reset_at = datetime.fromisoformat(told["reset_at"])

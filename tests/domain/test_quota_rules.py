@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.quota_rules import QuotaLevel, quota_banner
+from app.domain.quota_rules import Counted, QuotaLevel, own_limit, quota_banner
 
 CLOSE, EXHAUSTED = QuotaLevel.CLOSE, QuotaLevel.EXHAUSTED
 
@@ -31,3 +31,18 @@ def test_amber_begins_at_a_tenth_and_red_at_nothing(
 ) -> None:
     banner = quota_banner(limit=limit, remaining=remaining)
     assert (banner.level if banner else None) is level
+
+
+@pytest.mark.parametrize(
+    ("counted", "limit", "seconds", "told"),
+    [
+        (Counted.RUNS, 100, 3600, "100 runs an hour"),
+        (Counted.RUNS, 1, 86400, "1 run a day"),
+        (Counted.BATCHES, 1000, 900, "1000 items of batches in 15 min"),
+        (Counted.BATCHES, 1, 45, "1 item of batches in 45 s"),
+    ],
+)
+def test_a_limit_says_that_it_is_runyards_own(
+    counted: Counted, limit: int, seconds: int, told: str
+) -> None:
+    assert own_limit(counted, limit, seconds) == f"Runyard's own limit: {told}"

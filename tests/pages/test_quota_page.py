@@ -56,3 +56,19 @@ async def test_degraded_limits_are_said_and_sound_ones_are_not(house: House, use
     system = await house.api_of(user).system()
     assert limits_html(system) == ""
     assert "limits degraded" in limits_html(system.model_copy(update={"limits": "degraded"}))
+
+
+@pytest.mark.usefixtures("five_runs")
+async def test_the_page_says_what_the_form_says_and_whose_limit_it_is(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project = await add_project(house, user, tmp_path, WAITS, max_concurrency=9)
+    await user.open("/quota")
+    assert "quota-banner" not in html_of(user)
+    assert "Runyard&#x27;s own limit: 5 runs an hour · " in html_of(user)
+    assert "Runyard&#x27;s own limit: 1000 items of batches an hour · " in html_of(user)
+    assert '<a href="/settings?tab=limits">Settings</a>' in html_of(user)
+    runs = [await start(house, user, project, f"k{number}") for number in range(5)]
+    await until(lambda: "Quota exhausted — next window opens in " in html_of(user))
+    for run in runs:
+        await house.api_of(user).stop(run.id)

@@ -37,6 +37,11 @@ def ago_html(moment: datetime, now: datetime) -> str:
     return _time("ago", moment, ago((now - moment).total_seconds()))
 
 
+def day_html(moment: datetime) -> str:
+    """A time in the reader's zone, with its date unless that is today: `23 Nov 02:00`."""
+    return _time("day", moment, f"{moment.day} {moment:%b %H:%M}")
+
+
 def at_html(moment: datetime, *, with_seconds: bool = False) -> str:
     """A time of day in the reader's zone: `14:20`, or `14:02:11`."""
     form = "%H:%M:%S" if with_seconds else "%H:%M"

@@ -1,9 +1,34 @@
-"""The banner `limits degraded`: where the shared counter is lost, the runs table decides."""
+"""What is said of the limits: how near they are, whose they are, and where they are degraded."""
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from app.domain.quota_rules import SET_BY, Counted, QuotaBanner, QuotaLevel, own_limit
+from app.pages.components.countdown import at_html, until_html
+from app.pages.components.markup import text
 from app.pages.components.status_pill import pill_html
-from app.state.wire import SystemOut
+from app.state.wire import QuotaOut, SystemOut
+
+
+def quota_words_html(banner: QuotaBanner, now: datetime) -> tuple[str, str]:
+    """The sentence of a window that is nearly or wholly used, and its tone."""
+    if banner.level is QuotaLevel.EXHAUSTED:
+        left = until_html(banner.reset_at, now) if banner.reset_at else "a while"
+        return f"Quota exhausted — next window opens in {left}.", "stop"
+    resets = f" (resets at {at_html(banner.reset_at)})" if banner.reset_at else ""
+    noun = "run" if banner.remaining == 1 else "runs"
+    left = f"{banner.remaining} {noun} remaining in the current window{resets}"
+    return f"You are close to your run limit. {left}.", "wait"
+
+
+def own_limit_html(counted: Counted, quota: QuotaOut) -> str:
+    """Whose limit it is, and the way to where it is set."""
+    whose = own_limit(counted, quota.limit, quota.window_seconds)
+    return (
+        f'<p class="sub" data-testid="own-limit" title="{SET_BY[counted]}">{text(whose)} · '
+        '<a href="/settings?tab=limits">Settings</a></p>'
+    )
 
 
 def limits_html(system: SystemOut) -> str:

@@ -9,10 +9,10 @@ from nicegui import ui
 
 from app.domain.ids import shorten
 from app.domain.reports import amount_words, cost_words
-from app.domain.words import Phase, Trigger
+from app.domain.words import Phase, Status, Trigger
 from app.pages.components.buttons import button
 from app.pages.components.confirm_button import ConfirmButton
-from app.pages.components.countdown import ago_html, since_html
+from app.pages.components.countdown import ago_html, day_html, since_html
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain, plain_html
@@ -32,7 +32,7 @@ HEADINGS = (
     ("branch", "Branch"),
     ("depth", "Depth"),
     ("framework", "Framework"),
-    ("started", "Started"),
+    ("started", "Created"),
     ("took", "Took"),
     ("tokens", "Tokens"),
     ("cost", "Cost"),
@@ -199,10 +199,17 @@ def _run_cells(run: RunItem, word: str, visit: Visit) -> list[tuple[str, str]]:
         ("branch m", f'<span title="{text(plain(run.work_branch))}">{_branch(run)}</span>'),
         ("depth", text(run.depth_level)),
         ("framework", plain_html(run.target_framework)),
-        ("started", ago_html(run.started_at or run.created_at, visit.now())),
+        ("started", created_html(run, visit)),
         ("took", took_html(run, visit)),
         *_usage_cells(run),
     ]
+
+
+def created_html(run: RunItem, visit: Visit) -> str:
+    """When it was asked for, as the order of the rows is; of one planned for later, its start."""
+    if run.status is Status.DELAYED and run.starts_at is not None:
+        return f"starts {day_html(run.starts_at)}"
+    return ago_html(run.created_at, visit.now())
 
 
 def _usage_cells(run: RunItem) -> list[tuple[str, str]]:
