@@ -3,7 +3,7 @@
 // flood does not carry off what is being read.
 (() => {
   "use strict";
-  const NEAR_END = 24, SETTLE = 200;
+  const NEAR_END = 24, SETTLE = 200, TYPED = 300;
   const watched = new WeakSet();
 
   class LogBox {
@@ -13,21 +13,23 @@
       this.follows = this.told = true;
       this.top = 0;
       this.ranges = [];
-      this.at = -1;
-      this.query = "";
+      this.query = this.asked = "";
       box.addEventListener("scroll", () => this.scrolled(), { passive: true });
       new MutationObserver(() => this.changed()).observe(box, { childList: true, subtree: true, characterData: true });
+      new MutationObserver(() => this.goTo(box.dataset.hit)).observe(box, { attributeFilter: ["data-hit"] });
       new ResizeObserver(() => this.toEnd()).observe(box);
       this.panel.addEventListener("click", (event) => {
         if (event.target.closest(".early")) this.hold();
         if (event.target.closest("[data-log-follow]")) this.setFollows(!this.follows);
+        const step = event.target.closest("[data-log-step]")?.dataset.logStep;
+        if (step) this.ask(Number(step));
         const form = event.target.closest("[data-log-form]")?.dataset.logForm;
         if (form) this.choose(form);
       });
       const field = this.panel.querySelector("[data-log-find]");
       field?.addEventListener("input", () => this.find(field.value));
       field?.addEventListener("keydown", (event) => {
-        if (event.key === "Enter") this.step(event.shiftKey ? -1 : 1);
+        if (event.key === "Enter") this.ask(event.shiftKey ? -1 : 1);
         if (event.key === "Escape") this.find((field.value = ""));
       });
       this.show();
@@ -50,7 +52,7 @@
     // --- the form: another one is shown from its end; a cookie keeps the choice for the next page
     choose(form) {
       document.cookie = `runyard_log=${form}; path=/; max-age=31536000; SameSite=Lax`;
-      this.held = null;
+      this.held = this.hit = this.pending = null;
       this.setFollows(true);
     }
 
@@ -87,20 +89,49 @@
     changed() {
       if (this.held) this.keepHeld();
       this.toEnd();
+      if (this.pending) this.goTo(this.pending);
       if (this.query) {
         clearTimeout(this.later);
-        this.later = setTimeout(() => this.find(this.query, true), SETTLE);
+        this.later = setTimeout(() => this.paint(), SETTLE);
       }
     }
 
-    // --- finding
-    find(query, keepsPlace = false) {
+    // --- finding: the server looks through the whole log, here what is shown of it is marked
+    find(query) {
       this.query = query;
-      this.ranges = query ? this.rangesOf(query.toLowerCase()) : [];
-      // fewer may be found than before, as lines go
-      this.at = keepsPlace ? Math.min(this.at, this.ranges.length - 1) : -1;
-      if (!keepsPlace && this.ranges.length) this.step(-1);
-      else this.paint();
+      this.hit = this.pending = null;
+      clearTimeout(this.typing);
+      this.typing = setTimeout(() => this.ask(0), query ? TYPED : 0);
+      this.paint();
+    }
+    ask(step) {
+      clearTimeout(this.typing);
+      if (this.query === this.asked && !(step && this.query)) return;
+      this.asked = this.query;
+      this.setFollows(!this.query);
+      this.box.dispatchEvent(new CustomEvent("find", { detail: { words: this.query, step } }));
+    }
+    // "c12 7 3": the element whose line it is, which one, and the number of the jump
+    goTo(place) {
+      const [id, index] = (place ?? "").split(" ");
+      const lines = document.getElementById(id)?.querySelectorAll(".ln");
+      let line = lines?.[index];
+      this.pending = line || !place ? null : place;
+      if (!line) return;
+      // an entry has several lines, of which one holds the words
+      for (let more = Number(index); more < Math.min(lines.length, Number(index) + 200); more++)
+        if (lines[more].textContent.toLowerCase().includes(this.query.toLowerCase())) {
+          line = lines[more];
+          break;
+        }
+      this.follows = false;
+      this.hit = line;
+      const spot = line.getBoundingClientRect(), frame = this.box.getBoundingClientRect();
+      if (spot.top < frame.top + 8 || spot.bottom > frame.bottom - 8)
+        this.box.scrollTop += spot.top - frame.top - frame.height / 2;
+      this.top = this.box.scrollTop;
+      this.show();
+      this.paint();
     }
     rangesOf(query) {
       const ranges = [];
@@ -132,27 +163,14 @@
       }
       return null;
     }
-    step(by) {
-      const count = this.ranges.length;
-      if (!count) return this.paint();
-      this.at = this.at < 0 ? (by < 0 ? count - 1 : 0) : (this.at + by + count) % count;
-      this.follows = false;
-      const place = this.ranges[this.at].getBoundingClientRect();
-      const frame = this.box.getBoundingClientRect();
-      if (place.top < frame.top + 8 || place.bottom > frame.bottom - 8)
-        this.box.scrollTop += place.top - frame.top - frame.height / 2;
-      this.show();
-      this.paint();
-    }
     paint() {
-      const count = this.panel.querySelector("[data-log-count]");
-      if (count) {
-        const place = this.at >= 0 ? `${this.at + 1} of ` : "";
-        count.textContent = !this.query ? "" : this.ranges.length ? place + this.ranges.length : "not found";
-      }
+      this.ranges = this.query ? this.rangesOf(this.query.toLowerCase()) : [];
+      for (const line of this.box.querySelectorAll(".ln.hit")) if (line !== this.hit || !this.query) line.classList.remove("hit");
+      if (this.query && this.hit?.isConnected) this.hit.classList.add("hit");
       if (!window.Highlight || !CSS.highlights) return;
+      const here = this.query && this.hit ? this.ranges.filter((one) => this.hit.contains(one.startContainer)) : [];
       CSS.highlights.set("log-find", new Highlight(...this.ranges));
-      CSS.highlights.set("log-found", new Highlight(...(this.at >= 0 ? [this.ranges[this.at]] : [])));
+      CSS.highlights.set("log-found", new Highlight(...here));
     }
   }
 

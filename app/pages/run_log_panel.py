@@ -23,14 +23,17 @@ from app.pages.components.plain_sight import plain_html
 from app.pages.components.terminal import PLAIN, Style, lines_html
 from app.pages.visit import Visit
 from app.state.entry_log import EntryLog
+from app.state.log_find import LogFind
 from app.state.log_pace import PAUSE_SECONDS, LogPace
 from app.state.run_log import MAX_LINES, RunLog
-from app.state.wire import ApiProblem, EntriesPiece, LogPiece, NoAnswer, RunOut
+from app.state.wire import ApiProblem, EntriesPiece, LogHitsOut, LogPiece, NoAnswer, RunOut
 
 # A burst is added to the newest chunk while that is short, so few lines travel twice.
 CHUNK_LINES = 40
 BIG_CHUNK_LINES = 500
 READABLE, RAW = "Readable", "Raw"
+# of what is looked for, and hits that are asked for at once
+MAX_WORDS, HITS = 200, 500
 Draw = Callable[[Any, Style], tuple[str, Style]]
 
 
@@ -63,6 +66,10 @@ class LogPanel:
         self._is_held = False
         self._run: RunOut | None = None
         self._gone = ""
+        self._find = LogFind(self._search)
+        # True while what is drawn is line for line what the log holds
+        self._is_as_held = False
+        self._shown_hits = 0
 
     async def load(self) -> None:
         """Read the end of the log before it is drawn."""
@@ -109,6 +116,7 @@ class LogPanel:
                 testid(self._box, "run-log").props("data-log tabindex=0 role=log")
                 self._box.props('aria-label="Log" aria-live=off')
                 self._box.on("hold", self._hold, js_handler="(event) => emit(event.detail)")
+                self._box.on("find", self._look_for, js_handler="(event) => emit(event.detail)")
                 with ui.element("div").classes("early") as self._early:
                     button("… earlier lines …", self._look_earlier, kind="small", mark="earlier")
                 self._empty = ui.html(
@@ -179,10 +187,16 @@ class LogPanel:
         follow.on("click", self._follow_again)
         if self._has_entries:
             self._draw_switch()
-        find = ui.element("input").classes("find").props("type=search data-log-find")
-        find.props('placeholder="Find in the log" aria-label="Find in the log"')
-        count = '<span class="count" data-log-count role="status"></span>'
-        ui.html(count, sanitize=clean, tag="span")
+        find = ui.element("input").classes("find").props(f"type=search maxlength={MAX_WORDS}")
+        find.props('data-log-find placeholder="Find in the log" aria-label="Find in the log"')
+        testid(find, "log-search")
+        self._count = ui.html("", sanitize=clean, tag="span").props("data-log-count role=status")
+        with ui.element("span").classes("steps") as self._steps:
+            for by, sign, words in ((-1, "▴", "The hit before"), (1, "▾", "The next hit")):
+                with ui.element("button").classes("btn small").props("type=button") as made:
+                    made.props(f'data-log-step={by} title="{words}" aria-label="{words}"')
+                    ui.html(sign, sanitize=clean, tag="span")
+        self._steps.set_visibility(False)
         ui.element("span").classes("sp")
         name = text(self._run_id)
         link = f'<a class="btn small" href="/api/v1/runs/{name}/log" download="{name}.log" '
@@ -215,7 +229,57 @@ class LogPanel:
             await self._look_at_end()
             with self._visit.client:
                 self._draw_anew()
+            await self._look_again()
         await self.catch_up()
+
+    async def _look_again(self) -> None:
+        """The other form has other hits."""
+        if not self._find.words:
+            return
+        try:
+            await self._find.count()
+            await self._show_hit()
+        except (ApiProblem, NoAnswer) as problem:
+            self._visit.refuse(problem)
+
+    async def _look_for(self, event: GenericEventArguments) -> None:
+        """Words were typed, or the next hit is asked for (assets/run_log.js)."""
+        words, step = str(event.args["words"])[:MAX_WORDS], int(event.args["step"])
+        async with self._lock:
+            try:
+                if step and words == self._find.words:
+                    await self._find.step(step)
+                else:
+                    await self._find.look(words)
+                await self._show_hit()
+            except (ApiProblem, NoAnswer) as problem:
+                self._visit.refuse(problem)
+        await self.catch_up()
+
+    async def _show_hit(self) -> None:
+        """Say which hit it is, and lead to it; its part of the log is read where it is not."""
+        hit, index = self._find.hit, None
+        if not self._find.words and self._log.is_detached:
+            # nothing is looked for any more: back to the end
+            await self._log.look_at_end()
+            with self._visit.client:
+                self._draw_anew()
+        if hit is not None:
+            index = self._log.index_of(hit.offset) if self._is_as_held else None
+            if index is None:
+                await self._log.look_at(hit.offset)
+                index = self._log.index_of(hit.offset)
+                with self._visit.client:
+                    self._draw_anew()
+        self._count.set_content(f'<span class="count">{text(self._find.place)}</span>')
+        self._steps.set_visibility(self._find.has_hits)
+        if index is not None:
+            self._shown_hits += 1
+            chunk = index // BIG_CHUNK_LINES
+            is_open = index == len(self._log.lines)
+            element = self._open if is_open else self._chunks[chunk].element
+            place = f"{element.html_id} {index % BIG_CHUNK_LINES} {self._shown_hits}"
+            self._box.props["data-hit"] = place
 
     async def _look_earlier(self) -> None:
         async with self._lock:
@@ -247,8 +311,10 @@ class LogPanel:
         self._lines.clear()
         self._chunks.clear()
         self._add(list(self._log.lines), BIG_CHUNK_LINES)
+        self._is_as_held = True
 
     def _add(self, lines: list[Any], size: int = CHUNK_LINES) -> None:
+        self._is_as_held = self._is_as_held and not lines
         for start in range(0, len(lines), size):
             self._add_chunk(lines[start : start + size], size)
         while sum(chunk.lines for chunk in self._chunks) > MAX_LINES:
@@ -256,6 +322,7 @@ class LogPanel:
         self._show_edges()
 
     def _add_in_front(self, lines: list[Any]) -> None:
+        self._is_as_held = False
         html, style = self._html(lines, PLAIN)
         with self._lines:
             element = ui.html(html, sanitize=clean)
@@ -284,6 +351,12 @@ class LogPanel:
         self._empty.set_visibility(not self._chunks and last is None)
         style = self._chunks[-1].end_style if self._chunks else PLAIN
         self._open.set_content(self._html([last], style)[0] if last else "")
+
+    async def _search(self, words: str, cursor: str | None) -> LogHitsOut:
+        is_readable = self._form == READABLE
+        return await self._visit.api.search_log(
+            self._run_id, words, readable=is_readable, cursor=cursor, limit=HITS
+        )
 
     async def _read(self, offset: int, limit: int) -> LogPiece:
         return await self._visit.api.log(self._run_id, offset=offset, limit=limit)

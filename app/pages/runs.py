@@ -14,6 +14,7 @@ from app.pages.components.markup import clean, text
 from app.pages.components.paging import pages_html
 from app.pages.components.plain_sight import plain_html
 from app.pages.frame import Page, frame, refused
+from app.pages.more_filters import draw_more_filters
 from app.pages.new_run import NewRunButton
 from app.pages.runs_list import RunsList
 from app.pages.visit import Visit
@@ -91,6 +92,7 @@ class RunsScreen:
             _pick("project", names.get(filters.project_id, "all"), self._project_links(names))
             _pick("status", _status_word(filters.status), self._status_links())
             _pick("trigger", filters.trigger or "any", self._trigger_links())
+            draw_more_filters(filters.at(None).to_query())
 
     async def _find(self, words: str) -> None:
         filters = self.board.filters.find(words)
@@ -133,9 +135,12 @@ class RunsScreen:
 
     def _pages_html(self) -> str:
         board = self.board
+        among = board.looked_among
+        told = f'<p class="sub among">Looked among the newest {among:,} runs.</p>' if among else ""
         beside = (board.prev_cursor, "‹ Newer"), (board.next_cursor, "Older ›")
         links = [(board.filters.at(cursor), word) for cursor, word in beside if cursor]
-        return pages_html([(_address(filters.to_query()), word) for filters, word in links])
+        pages = pages_html([(_address(filters.to_query()), word) for filters, word in links])
+        return f"{told}{pages}"
 
 
 def _when_empty(filters: RunFilters) -> str:

@@ -100,6 +100,28 @@ class EntryLog:
             added = (*added, *self._take(more))
         return EntryBurst(added)
 
+    async def look_at(self, offset: int) -> EntryBurst:
+        """Begin anew with the entries around a position; the log is detached from its end."""
+        piece = await self._read(max(0, offset - READ_BYTES // 2), READ_BYTES)
+        if all(entry.at != offset for entry in piece.entries):
+            # its line is longer than what lies before it
+            piece = await self._read(offset, READ_BYTES)
+        self.lines.clear()
+        self.first_offset = piece.begin
+        self._take(piece)
+        self.is_detached, self.is_left_behind = True, False
+        return EntryBurst(tuple(self.lines), is_fresh=True)
+
+    def index_of(self, offset: int) -> int | None:
+        """The first line of the entry that holds a position; None where none does."""
+        if not self.first_offset <= offset < self.next_offset:
+            return None
+        found = [index for index, line in enumerate(self.lines) if line.at <= offset]
+        if not found:
+            return None
+        at = self.lines[found[-1]].at
+        return next(index for index, line in enumerate(self.lines) if line.at == at)
+
     async def look_earlier(self) -> EntryBurst:
         """Put entries before the first one in front; beyond the bound the last ones go.
 

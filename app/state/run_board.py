@@ -190,6 +190,8 @@ class RunBoard:
         self.filters = filters
         self.next_cursor: str | None = None
         self.prev_cursor: str | None = None
+        # how many of the newest were looked at, None where all were
+        self.looked_among: int | None = None
         self._rows: OptimisticRows[BoardRow] = OptimisticRows(_key_of, _order)
         self._hearers: list[list[RunItem]] = []
 
@@ -212,6 +214,7 @@ class RunBoard:
         """Take a fresh snapshot; submits without an answer stay on top."""
         self._rows.load(page.items)
         self.next_cursor, self.prev_cursor = page.next_cursor, page.prev_cursor
+        self.looked_among = page.looked_among
 
     def apply(self, run: RunItem) -> bool:
         """Take a change of a run from the feed; False where it does not concern this list."""

@@ -18,6 +18,8 @@ READ_BYTES = 256 * 1024
 EARLIER_LINES = MAX_LINES // 2
 
 _KEPT_BYTES = MAX_LINE_CHARS * 4
+# what stands in the place of dropped bytes
+_CUT = re.compile("\n\\[… ([0-9,]{1,25}) bytes cut …\\]\n".encode())
 _BREAK = re.compile(rb"(\r\n|\n|\r)")
 
 Read = Callable[[int, int], Awaitable[LogPiece]]
@@ -115,6 +117,41 @@ class RunLog:
         self.written_at = piece.written_at
         return Burst(tuple(self.lines), is_fresh=True)
 
+    async def look_at(self, offset: int) -> Burst:
+        """Begin anew with the lines around a position; the log is detached from its end."""
+        begin = max(0, offset - READ_BYTES // 2)
+        piece = await self._read(begin, READ_BYTES)
+        content, begin = _side_of_cut(piece, begin, offset)
+        self._clear()
+        self.take(content, begin + len(content), READ_BYTES)
+        index = self.index_of(offset) or 0
+        if begin > 0 and index:
+            self._drop_broken_first()
+        self._keep_around(index)
+        self.is_detached, self.is_left_behind = True, False
+        self.size, self.written_at = piece.size, piece.written_at
+        return Burst(tuple(self.lines), is_fresh=True)
+
+    def _keep_around(self, index: int) -> None:
+        for _ in range(index - EARLIER_LINES):
+            self._held -= self.lines.popleft().size
+        if len(self.lines) > MAX_LINES:
+            self._open.clear()
+            self.next_offset -= self._open_size
+            self._open_size = 0
+            self._put_in_front(())
+
+    def index_of(self, offset: int) -> int | None:
+        """Which line holds a position, the open one is behind the last; None where none does."""
+        if not self.first_offset <= offset < self.next_offset:
+            return None
+        end = self.first_offset
+        for index, line in enumerate(self.lines):
+            end += line.size
+            if offset < end:
+                return index
+        return len(self.lines)
+
     async def look_earlier(self) -> Burst:
         """Put lines before the first one in front; beyond the bound the last ones go.
 
@@ -201,6 +238,19 @@ class RunLog:
         self._open.clear()
         self._open_size = self._held = 0
         self._ends_with_cr = self._is_at_gap = False
+
+
+def _side_of_cut(piece: LogPiece, begin: int, offset: int) -> tuple[bytes, int]:
+    """Of a piece with a mark in it, which counts for nothing, the side where a position lies."""
+    for mark in _CUT.finditer(piece.content):
+        dropped = int(mark[1].replace(b",", b""))
+        # whatever an agent writes, only what was dropped makes the numbers right
+        if piece.next_offset - begin == len(piece.content) - len(mark[0]) + dropped:
+            edge = begin + mark.start()
+            if offset < edge:
+                return piece.content[: mark.start()], begin
+            return piece.content[mark.end() :], edge + dropped
+    return piece.content, begin
 
 
 def _line(kept: bytes, length: int, size: int, *, is_whole: bool) -> LogLine:

@@ -111,6 +111,8 @@ def test_a_log_of_events_is_read_searched_followed_and_seen_raw(
     readable.click()
     expect(count).to_have_text("not found")
     find.fill("validate")
+    expect(count).to_have_text("1 of 2")
+    page.get_by_role("button", name="The next hit").click()
     expect(count).to_have_text("2 of 2")
     # another form begins at its end, wherever one was
     raw.click()

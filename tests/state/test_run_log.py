@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from app.adapters.engine.run_log import RunLog as KeptLog
+from app.adapters.supervisor.output import HEAD, TAIL_PREFIX
 from app.api.client import LogPiece
 from app.state.log_pace import FLOOD_BYTES, FLOOD_LINES
 from app.state.run_log import MAX_LINE_CHARS, MAX_LINES, READ_BYTES, RunLog
@@ -244,3 +247,52 @@ async def test_what_was_cut_in_a_flood_makes_no_line_appear_twice() -> None:
     assert shown[-2:] == ["t0", "t1"]
     assert "[a part was cut]" in shown
     assert len(shown) == len(set(shown))
+
+
+def numbered(count: int) -> bytes:
+    return b"".join(b"line %06d\n" % number for number in range(count))
+
+
+@pytest.mark.parametrize("number", [0, 1, 30_000, 59_999, 100_000, 199_999])
+async def test_a_jump_shows_the_lines_around_a_position_and_nothing_follows(number: int) -> None:
+    log = RunLog(GrowingLog(numbered(200_000)).read)
+    await log.look_at_end()
+    await log.look_at(12 * number + 5)
+    index = log.index_of(12 * number + 5)
+    assert index is not None
+    assert log.lines[index].text == f"line {number:06}"
+    assert (log.lines[0].text, log.first_offset % 12) == (f"line {log.first_offset // 12:06}", 0)
+    assert log.is_detached
+    assert log.has_earlier is (log.first_offset > 0)
+    assert not (await log.catch_up()).lines
+
+
+async def test_a_jump_into_a_line_longer_than_what_is_read_keeps_that_line() -> None:
+    log = RunLog(GrowingLog(b"first\n" + b"x" * 3 * READ_BYTES + b"\nlast\n").read)
+    await log.look_at(2 * READ_BYTES)
+    assert log.index_of(2 * READ_BYTES) == len(log.lines) == 0
+    assert log.index_of(0) is None
+
+
+async def test_a_jump_beside_a_cut_does_not_take_the_mark_for_what_was_written(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / HEAD).write_bytes(numbered(1000))
+    (tmp_path / f"{TAIL_PREFIX}60000").write_bytes(b"behind the cut\n" * 1000)
+    kept = KeptLog(tmp_path)
+
+    async def read(offset: int, limit: int) -> LogPiece:
+        piece = kept.read(offset, limit)
+        return LogPiece(piece.content, piece.next_offset, kept.size, kept.is_cut)
+
+    for offset, text in (
+        (12 * 999 + 3, "line 000999"),
+        (60_000, "behind the cut"),
+        (60_150, "behind the cut"),
+    ):
+        log = RunLog(read)
+        await log.look_at(offset)
+        index = log.index_of(offset)
+        assert index is not None
+        shown = [*texts(log)][index]
+        assert shown == text, offset

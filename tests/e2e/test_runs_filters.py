@@ -1,0 +1,47 @@
+"""Somebody narrows the list of runs by what has no chip of its own, and shares its address."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from app.state.run_board import RunFilters
+from tests.e2e.scenes import add_project, expect_no_sideways_scroll, start_run
+from tests.servers import RunyardServer
+
+
+def test_runs_are_narrowed_by_a_tag_and_a_day_which_the_address_keeps(
+    signed_in: Page, server: RunyardServer, tmp_path: Path
+) -> None:
+    page = signed_in
+    project = add_project(server, tmp_path, [sys.executable, "-c", ""], name="tagged")
+    tagged = start_run(server, project, tags=["night run"], delay=3600, depth_level="deep")
+    start_run(server, project, tags=["other"], delay=3600)
+    rows = page.get_by_test_id("run-row")
+    page.goto(f"{server.url}/runs?project={project}")
+    expect(rows).to_have_count(2)
+    page.get_by_test_id("more-filters").click()
+    page.get_by_label("Tag").fill("night run")
+    page.get_by_label("Depth").select_option("deep")
+    page.get_by_label("Created after").fill("2020-01-31")
+    page.get_by_role("button", name="Show").click()
+    expect(rows).to_have_count(1)
+    expect(rows).to_have_attribute("data-run", tagged)
+    kept = RunFilters.from_query(
+        dict(pair.split("=") for pair in page.url.partition("?")[2].replace("+", " ").split("&"))
+    )
+    assert (kept.project_id, kept.tag, str(kept.depth)) == (project, "night run", "deep")
+    expect(page.locator("[data-filter=tag]")).to_contain_text("tag: night run")
+    expect(page.locator("[data-filter=created_after]")).to_contain_text("2020-01-31")
+    for width in (390, 1440):
+        page.set_viewport_size({"width": width, "height": 844})
+        expect_no_sideways_scroll(page)
+    # a change of another run does not bring it into this list
+    start_run(server, project, tags=["third"], delay=3600, task="Another")
+    page.locator("[data-filter=tag]").click()
+    expect(page.locator("[data-filter=tag]")).to_have_count(0)
+    expect(rows).to_have_count(1)
+    page.locator("[data-filter=depth_level]").click()
+    expect(rows).to_have_count(3)
