@@ -123,6 +123,7 @@ class RunFormNotices:
         html = f'<span>Rate limit reached. Retry in {left}.</span><span class="sp"></span>{chip}'
         testid(ui.html(html, sanitize=clean), "rate-limit-banner").classes("banner stop")
         self._say_whose()
+        self._limit.run_method("scrollIntoView", {"block": "nearest"})
 
     def _say_whose(self) -> None:
         # below the sentences, which stay as they are
