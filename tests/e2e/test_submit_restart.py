@@ -13,6 +13,7 @@ from tests.e2e.scenes import (
     add_project,
     stop_here,
     wait_for_run_page,
+    wait_until,
     wait_until_released,
 )
 from tests.e2e.submits import key_of, open_form, picture, runs_of
@@ -59,8 +60,8 @@ def test_a_restarted_server_finds_the_form_as_it_was_left_with_its_key(
 
     page.get_by_test_id("run-submit").click()
     run_id = wait_for_run_page(page)
-    (run,) = runs_of(server, project)
-    assert run["id"] == run_id
+    (listed,) = runs_of(server, project)
+    run = wait_until(server, run_id, id=listed["id"])
     told = (run["task"], run["branch"], run["depth_level"], run["model"])
     assert told == ("Typed before the crash, and after it", "dev", "deep", "m1")
     with server.client() as client:
@@ -94,8 +95,8 @@ def test_a_form_out_of_reach_keeps_what_is_typed_and_sends_it_when_it_is_back(
     assert key_of(page) == key
     page.get_by_test_id("run-submit").click()
     run_id = wait_for_run_page(page)
-    (run,) = runs_of(server, project)
-    assert (run["id"], run["task"]) == (run_id, "Typed in a tunnel")
+    (listed,) = runs_of(server, project)
+    assert wait_until(server, run_id, id=listed["id"])["task"] == "Typed in a tunnel"
     stop_here(page)
     wait_until_released(server, run_id)
 
