@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from app.api.doubled_names import TWICE, read_json
 from app.api.orders import order_of
 from app.api.schemas import BatchLine
 from app.api.schemas.sentences import sentence_of
@@ -21,6 +21,8 @@ from app.services.batch_filling import Item
 
 MAX_LINE = 3 * 1024 * 1024
 TAIL = 200
+# each costs a little time, and says nothing
+MOST_EMPTY = 100_000
 TOO_LONG = "its line has {size}, more than 3 MB"
 _LAST_INDEX = re.compile(rb'"index"\s*:\s*(\d{1,9})\s*\}\s*\Z')
 _SPACE = re.compile(r"\s*")
@@ -41,13 +43,17 @@ class Line:
 
 
 class LineSplitter:
-    """Cuts a stream of bytes into lines, keeping at most one of them."""
+    """Cuts a stream of bytes into lines, keeping at most one of them.
+
+    Empty ones are counted and left out. Raises BadLine where they are far too many.
+    """
 
     def __init__(self) -> None:
         self._number = 0
         self._kept = bytearray()
         self._tail = b""
         self._length = 0
+        self._empty = 0
 
     def feed(self, chunk: bytes) -> Iterator[Line]:
         """The lines that end in this chunk."""
@@ -68,12 +74,18 @@ class LineSplitter:
 
     def _end(self) -> Iterator[Line]:
         self._number += 1
+        if not self._kept.strip():
+            self._kept, self._tail, self._length = bytearray(), b"", 0
+            self._empty += 1
+            if self._empty > MOST_EMPTY:
+                sentence = f"More than {MOST_EMPTY:,} lines are empty. The lines before are kept."
+                raise BadLine(sentence, line=self._number)
+            return
         line = Line(
             self._number, bytes(self._kept), self._tail, self._length > MAX_LINE, self._length
         )
         self._kept, self._tail, self._length = bytearray(), b"", 0
-        if line.content.strip():
-            yield line
+        yield line
 
 
 def item_of(line: Line, project_id: str) -> Item:
@@ -84,19 +96,24 @@ def item_of(line: Line, project_id: str) -> Item:
     if line.is_cut:
         because = TOO_LONG.format(size=size_words(line.length))
         return Item(_index_of_cut(line), None, because, Cause.ITEM_TOO_LARGE)
-    told = _json_of(line)
+    told, doubled = _json_of(line)
     index = told.get("index") if isinstance(told, dict) else None
     if not isinstance(index, int) or isinstance(index, bool) or index < 0:
         raise _without_index(line)
+    if "index" in doubled:
+        sentence = f"Line {line.number} gives its index twice."
+        raise Invalid(sentence, line=line.number, errors=[{"field": "index", "message": sentence}])
+    if doubled:
+        return Item(index, None, " ".join(f"{name}: {TWICE}" for name in doubled)[:500])
     try:
         return Item(index, order_of(BatchLine.model_validate(told), project_id))
     except ValidationError as problem:
         return Item(index, None, _because(problem))
 
 
-def _json_of(line: Line) -> Any:
+def _json_of(line: Line) -> tuple[Any, list[str]]:
     try:
-        return json.loads(line.content.decode())
+        return read_json(line.content)
     except (ValueError, RecursionError) as problem:
         raise BadLine(
             f"Line {line.number} is not JSON. The lines before it are kept.", line=line.number

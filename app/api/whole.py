@@ -30,6 +30,7 @@ from app.api import (
     system,
 )
 from app.api.description import describe
+from app.api.doubled_names import refuse_doubled_names
 from app.api.live import LiveStream
 from app.api.query_words import refuse_unknown_words
 
@@ -41,6 +42,7 @@ def build_api(
     api = FastAPI(title="Runyard", version=services.identity.version, docs_url=None, redoc_url=None)
     problems.register(api, store_silent=store_silent)
     api.state.also_wrong = also_wrong.finder(services)
+    looks = [Depends(refuse_unknown_words), Depends(refuse_doubled_names)]
     for part in (
         runs.routes(services),
         batches.routes(services),
@@ -60,7 +62,7 @@ def build_api(
         sign_in.api_routes(services.accounts, services.clock, port=port),
         audit.routes(services),
     ):
-        api.include_router(part, dependencies=[Depends(refuse_unknown_words)])
+        api.include_router(part, dependencies=looks)
     api.openapi = partial(describe, api)
     api.get("/docs", include_in_schema=False)(lambda: system.docs_page(api.openapi()))
     return api

@@ -72,6 +72,7 @@ class AccountLedger:
     def end_sessions(self) -> int:
         """Sign every browser out; how many sessions that were."""
         with self.stores.control.transaction() as tx:
+            record(tx)
             return len(tx.scalars(delete(SignIn).returning(col(SignIn.cookie_hash))).all())
 
     def end_session(self, cookie_hash: str) -> None:

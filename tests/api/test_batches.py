@@ -302,3 +302,27 @@ def test_the_window_of_batches_is_told_by_its_items(shop: Workshop, yard: str) -
     assert after["reset_at"] is not None
     assert set(after) == set(runs)
     assert shop.api.get("/quota/runs").json() == runs, "a batch takes no place of a run"
+
+
+def test_a_flood_of_empty_lines_is_refused_and_what_came_before_is_kept(
+    shop: Workshop, yard: str
+) -> None:
+    batch = made(shop, yard, 2)
+    answer = send(shop, batch, [line(0), b"\n" * 14 * 1024 * 1024])
+    refused = problem(answer)
+    assert (refused["status"], refused["error"]) == (400, "bad_line")
+    assert "lines are empty" in refused["detail"]
+    assert shop.api.get(f"/batches/{batch}").json()["missing"] == [1]
+
+
+def test_a_line_with_a_name_twice_is_an_error_of_its_own(shop: Workshop, yard: str) -> None:
+    batch = made(shop, yard, 2)
+    twice = b'{"index": 1, "depth_level": "quick", "depth_level": "deep"}'
+    told = sent(shop, batch, [line(0), twice])
+    statuses = {item["index"]: item["status"] for item in told["items"]}
+    assert statuses == {0: "accepted", 1: "not_started"}
+    because = {run["index"]: run["because"] for run in runs_of(shop, batch)}[1]
+    assert "depth_level: This is given twice." in because
+    answer = send(shop, made(shop, yard, 1), [b'{"index": 0, "index": 1}'])
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "index"

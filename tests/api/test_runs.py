@@ -305,3 +305,13 @@ def test_fifty_equal_submits_at_once_are_one_run(shop: Workshop, project_id: str
     replayed = {answer.headers.get("idempotency-replayed") for answer in answers}
     assert replayed == {"true", None}
     assert count(shop) == before + 1
+
+
+def test_a_body_with_a_name_twice_is_refused_by_that_name(shop: Workshop, project: str) -> None:
+    twice = '"task": "one", "task": "another", "tags": [], "tags": []'
+    text = f'{{"project_id": "{project}", {twice}}}'
+    headers = {"Content-Type": "application/json"}
+    told = problem(shop.api.post("/runs", content=text, headers=headers))
+    assert (told["status"], told["error"]) == (422, "invalid")
+    assert [one["field"] for one in told["errors"]] == ["tags", "task"]
+    assert shop.api.get(f"/runs?project_id={project}").json()["items"] == []
