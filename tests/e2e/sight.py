@@ -1,8 +1,13 @@
-"""Whether a person can see the words of a page: every heading, paragraph and list item."""
+"""Whether a page can be seen and used: its words at any width, its targets, its barriers by axe."""
 
 from __future__ import annotations
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
+
+# beside what is badly broken; `target-size` asks for the 24 px of WCAG 2.2
+RULES = {"landmark-one-main", "landmark-no-duplicate-main", "link-in-text-block", "target-size"}
+OPTIONS = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
 
 # What is closed is not looked at, nor what is there for the ear only. Words that are shown must be
 # inside the window (or in a box that scrolls sideways and is inside itself), opaque, painted, and
@@ -101,3 +106,13 @@ _SMALL = """() => {
 def too_small(page: Page) -> list[str]:
     """The links and buttons that are lower or narrower than 24 px, with their sizes."""
     return [f"{page.url}: {each}" for each in page.evaluate(_SMALL)]
+
+
+def barriers(page: Page) -> list[str]:
+    """The rules that are badly broken, each with the elements that break it."""
+    found = Axe().run(page, options=OPTIONS).response["violations"]
+    return [
+        f"{page.url} {each['id']}: {[node['html'][:160] for node in each['nodes'][:4]]}"
+        for each in found
+        if each["impact"] in ("serious", "critical") or each["id"] in RULES
+    ]

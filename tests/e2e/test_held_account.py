@@ -20,10 +20,11 @@ from tests.e2e.scenes import (
     wait_until,
     wait_until_released,
 )
+from tests.e2e.sight import barriers
 from tests.servers import RunyardServer, running_server
 
 CLAUDE = """#!/bin/sh
-if test "$1" = --resume; then
+if test "${{*#*--resume}}" != "$*"; then
     echo '{{"type":"assistant","message":{{"content":[{{"type":"tool_use","name":"Bash"}}]}}}}'
     exec sleep 60
 fi
@@ -59,6 +60,7 @@ def test_a_held_account_is_seen_everywhere_and_tried_by_a_person(
     status = card(page, project).get_by_test_id("card-status")
     expect(status).to_have_text(COUNTDOWN)
     expect(card(page, project).get_by_test_id("account-held")).to_contain_text("claude")
+    assert barriers(page) == []
     wait_until_released(server, run_id)
     see_plain(page, server, project)
     # on the quota's page, with what the agent wrote
@@ -68,11 +70,13 @@ def test_a_held_account_is_seen_everywhere_and_tried_by_a_person(
     expect(hold).to_contain_text("rejected")
     expect(hold).to_contain_text("1 run waiting")
     expect_no_sideways_scroll(other)
+    assert barriers(other) == []
     # who would start another is told before, in the card's words, and why not when it is tried
     page.goto(f"{server.url}/projects/{project}/run")
     held = page.get_by_test_id("account-held")
     expect(held).to_contain_text("claude is at its usage limit. Resume now, or lift it")
     expect(held).to_contain_text(COUNTDOWN)
+    assert barriers(page) == []
     page.get_by_test_id("agent").fill("script")
     expect(held).to_have_count(0)
     page.get_by_test_id("agent").fill("")

@@ -9,19 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.e2e.browsers import WIDE
 from tests.e2e.conftest import FAST, OpenPage
 from tests.e2e.scenes import HOSTILE, expect_no_sideways_scroll
 from tests.e2e.screens import IS_DRAWN, Yard, fill
-from tests.e2e.sight import too_small, unseen
+from tests.e2e.sight import barriers, too_small, unseen
 from tests.servers import ROOT, RunyardServer, running_server
 
-# beside what is badly broken; `target-size` asks for the 24 px of WCAG 2.2
-RULES = {"landmark-one-main", "landmark-no-duplicate-main", "link-in-text-block", "target-size"}
-OPTIONS = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
 DEAD_LINKS = "[...document.querySelectorAll(`a[href=''], a[href^='#'], a:not([href])`)].length"
 MAINS = "document.querySelectorAll('main, [role=main]').length"
 SCREENS = ROOT / "test-results" / "screens"
@@ -73,16 +69,6 @@ def check(page: Page, name: str, look: str) -> list[str]:
         expect_no_sideways_scroll(page)
         found += unseen(page) + too_small(page)
     return found
-
-
-def barriers(page: Page) -> list[str]:
-    """The rules that are badly broken, each with the elements that break it."""
-    found = Axe().run(page, options=OPTIONS).response["violations"]
-    return [
-        f"{page.url} {each['id']}: {[node['html'][:160] for node in each['nodes'][:4]]}"
-        for each in found
-        if each["impact"] in ("serious", "critical") or each["id"] in RULES
-    ]
 
 
 @pytest.mark.parametrize("look", LOOKS)
