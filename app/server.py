@@ -47,6 +47,7 @@ from app.foothold import (
 from app.keeping.places import CannotKeep
 from app.keeping.trust import SettingsUntrusted
 from app.logs import set_up_logs
+from app.page_sockets import bind_sockets
 from app.pages.links import rest_links
 from app.pages.plain import PlainPages
 from app.pages.routes import register_pages
@@ -144,6 +145,7 @@ def build_gate(plane: ControlPlane, live: LiveStream | None = None) -> Gate:
     )
     core.app.add_exception_handler(404, problems.no_such_page)
     # socket.io would answer any origin; the gate refuses them first, this is the second bolt
+    bind_sockets()
     core.sio.eio.cors_allowed_origins = lambda origin, _: gate.names.is_page_origin(origin)
     return gate
 
