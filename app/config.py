@@ -78,6 +78,8 @@ class Settings(BaseSettings):
     keep_gb: float = Field(default=10, ge=0)
     # the database itself refuses to delete younger rows than 30 days
     audit_days: int = Field(default=400, ge=30, le=36500)
+    low_disk_mb: int = Field(default=2048, ge=0)
+    low_disk_percent: float = Field(default=5, ge=0, le=100)
     budget_seconds: int = Field(default=7200, ge=1)
     launch_seconds: int = Field(default=900, ge=1)
     notify_urls: Annotated[tuple[SecretStr, ...], NoDecode] = ()

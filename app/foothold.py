@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import ipaddress
 import json
+import logging
 import os
 import re
 import shlex
@@ -17,8 +18,10 @@ from pathlib import Path
 
 from app.config import Settings, default_data_dir
 
+log = logging.getLogger(__name__)
 # where a browser looks for what is below .localhost
 BROWSERS_OWN = ("127.0.0.1", "localhost", "::1")
+ADDRESS_ROOM = 1024
 _PAGE_NAME = re.compile(r"[0-9a-f]{12}\.localhost")
 
 
@@ -140,11 +143,22 @@ def listening_socket(settings: Settings) -> socket.socket:
 
 @contextmanager
 def known_address(settings: Settings, page_url: str) -> Iterator[None]:
-    """Say in the data folder which server this is, for the command line and for a second one."""
-    file = settings.data_root / "server.json"
+    """Say in the data folder which server this is, for the command line and for a second one.
+
+    The room for it stays taken when the server has ended, so that a full disk cannot refuse it.
+    """
+    file, kept = settings.data_root / "server.json", settings.data_root / ".server.json"
     known = {"pid": os.getpid(), "url": address_of(settings), "page_url": page_url}
-    file.write_text(json.dumps(known))
+    try:
+        opened = os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with os.fdopen(opened, "w") as written:
+            written.write(json.dumps(known).ljust(ADDRESS_ROOM))
+            written.truncate()
+        kept.replace(file)
+    except OSError as problem:
+        log.warning("%s was not written, the command line needs RUNYARD_URL: %s", file, problem)
     try:
         yield
     finally:
-        file.unlink(missing_ok=True)
+        with suppress(OSError):
+            file.replace(kept)

@@ -185,7 +185,7 @@ def _told_plainly() -> Iterator[None]:
         *(CannotStart, SchemaNewer, DatabaseDamaged, DatabaseSilent),
         *(CannotKeep, CannotRead, OSError),
     ) as problem:
-        sys.exit(f"runyard: {problem}")
+        sys.exit(f"runyard: {getattr(problem, 'sentence', None) or problem}")
 
 
 def offline_login_link(given: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from app.control_plane import ControlPlane
 from app.foothold import address_of, login_command, page_address_of
 from app.native.browser import forget_sign_in, open_signed_in
 from app.native.window import Window
+from app.records.database import DatabaseSilent
 from app.services.accounts import LINK_LIFETIME, POSTED_LIFETIME
 
 USED_SECONDS = 5.0
@@ -42,7 +43,16 @@ class Welcome:
         forget_sign_in(self._folder)
 
     def say(self) -> None:
-        """Open the page, or print a link to it."""
+        """Open the page, or print a link to it, or say why there is no way to sign in now."""
+        try:
+            self._bring_in()
+        except (DatabaseSilent, OSError) as problem:
+            # pages can be read by who is signed in already: what is wrong stands there, too
+            told = getattr(problem, "sentence", None) or problem
+            print(f"Runyard is running, but cannot make a sign-in link. {told}", flush=True)
+            print(f"A link, later: {login_command(self._plane.settings)}", flush=True)
+
+    def _bring_in(self) -> None:
         if not self._in_browser:
             self._print_link()
         if self._window is not None:

@@ -130,6 +130,9 @@ class FakeMirrors:
         branches = self._world.origins[origin]
         return Remote(BASE, tuple(RemoteBranch(name, sha) for name, sha in branches.items()))
 
+    def check_place(self, origin: str) -> None:
+        """Every origin of this world is an address."""
+
     def clone(self, repo: Repository, *, progress: Callable[[int, str], None]) -> None:
         progress(100, "Receiving objects")
         self._world.mirrors.setdefault(repo.project_id, {})

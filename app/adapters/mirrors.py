@@ -71,6 +71,10 @@ class GitMirrors:
             raise explain(failure) from failure
         return read_remote(answer.text)
 
+    def check_place(self, origin: str) -> None:
+        """Raise OriginProblem for a folder that is gone or no repository; asks nobody else."""
+        check_origin(origin)
+
     def clone(self, repo: Repository, *, progress: Callable[[int, str], None]) -> None:
         """Make the mirror, whole or not at all; `progress` hears percent and phase.
 

@@ -167,6 +167,11 @@ class ApiClient(BatchCalls, IssueCalls, LogCalls, LoopCalls, NotificationCalls):
         """Change settings; what was not set stays."""
         return await self.tell(schemas.ProjectOut, "PATCH", f"/projects/{project_id}", change)
 
+    async def unarchive_project(self, project_id: str) -> schemas.ProjectOut:
+        """Take an archived project back."""
+        body = schemas.ProjectChange(archived=False)
+        return await self.change_project(project_id, body)
+
     async def archive_project(self, project_id: str) -> schemas.ProjectOut:
         """Archive a project; its history stays."""
         return await self.tell(schemas.ProjectOut, "DELETE", f"/projects/{project_id}")

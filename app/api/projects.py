@@ -64,13 +64,21 @@ def _setting_routes(services: Services) -> APIRouter:
 
     @router.patch("/projects/{project_id}")
     def change(project_id: str, body: ProjectChange, request: Request) -> ProjectOut:
-        """Change a project's settings; only what is given is changed."""
+        """Change a project's settings; only what is given is changed.
+
+        `archived: false` takes an archived project back, with its loop off.
+        """
         settings = body.model_dump(exclude_unset=True)
         _refuse_what_is_to_come(settings)
-        auto = settings.pop("auto_enabled", None)
-        services.projects.change(project_id, **settings)
+        auto, archived = settings.pop("auto_enabled", None), settings.pop("archived", None)
+        if archived is False:
+            services.projects.unarchive(project_id)
+        if settings or archived is None:
+            services.projects.change(project_id, **settings)
         if auto is not None:
             switch_auto(services, request, project_id, enabled=auto)
+        if archived:
+            services.projects.archive(project_id, services.clock())
         return _told(services, project_id)
 
     @router.delete("/projects/{project_id}")

@@ -50,7 +50,11 @@ def open_routes(services: Services) -> APIRouter:
         trouble = services.store_watch.parts()
         if not trouble:
             return PlainTextResponse("ok")
-        return PlainTextResponse("; ".join(one.brief for one in trouble), 503)
+        told = "; ".join(one.brief for one in trouble)
+        if all(one.is_degraded for one in trouble):
+            # everything can still be read here
+            return PlainTextResponse(f"Degraded: {told}")
+        return PlainTextResponse(told, 503)
 
     @router.get("/metrics")
     def metrics() -> Response:

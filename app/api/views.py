@@ -100,6 +100,8 @@ def project_out(view: ProjectView) -> ProjectOut:
         last_run=_last_run(view.last) if view.last else None,
         recent_runs=[_bar(run) for run in view.newest],
         hold=view.hold,
+        agent_ready=view.agent_problem is None,
+        agent_problem=view.agent_problem,
         usage_limit=UsageLimit.model_validate(view.usage_hold) if view.usage_hold else None,
         stuck=[StuckOut.model_validate(one) for one in view.stuck],
     )

@@ -21,8 +21,9 @@ from app.cli.project_settings import BaseBranch, ProjectSettings, chosen
 from app.cli.run_view import age, spell
 from app.cli.terminal import Painted, Piece, err, out, print_json
 
+UNREACHABLE = "unreachable"
 _SCP = re.compile(r"[^/\s]+:[^\s]*")
-_STATE_COLOURS = {"ready": "green", "cloning": "cyan", "broken": "red"}
+_STATE_COLOURS = {"ready": "green", "cloning": "cyan", "broken": "red", UNREACHABLE: "red"}
 
 
 class Tracker(StrEnum):
@@ -63,6 +64,8 @@ def register(app: typer.Typer) -> None:
     projects.command("edit", epilog=edit_example)(spread(edit_project))
     projects.command("branches", epilog=example("runyard projects branches shop"))(list_branches)
     projects.command("archive", epilog=example("runyard projects archive shop"))(archive_project)
+    unarchive_example = example("runyard projects unarchive shop")
+    projects.command("unarchive", epilog=unarchive_example)(unarchive_project)
     app.add_typer(projects, name="projects")
 
 
@@ -98,6 +101,8 @@ def add_project(
         print_json(project)
     else:
         out().say(str(project["id"]))
+        if project.get("agent_problem"):
+            err().say(Painted(f"No run can start yet. {project['agent_problem']}", "yellow"))
 
 
 def edit_project(
@@ -174,6 +179,21 @@ def archive_project(
         out().say(f"Archived {found['name']}.")
 
 
+def unarchive_project(
+    project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None
+) -> None:
+    """Take an archived project back; auto runs are off."""
+    server = connect(data_dir)
+    found = find_project(server, project)
+    answer = read_json(
+        server.send("PATCH", project_path(found), body={"archived": False}), server.url
+    )
+    if json_only:
+        print_json(answer)
+    else:
+        out().say(f"{found['name']} is back. Auto runs are off.")
+
+
 def whole_origin(typed: str) -> str:
     """A folder's absolute path; an address as it is."""
     if "://" in typed or (_SCP.fullmatch(typed) and not Path(typed).exists()):
@@ -202,9 +222,13 @@ def _facts(project: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "id", str(project["id"])
     yield "state", str(project.get("state_because") or "")
     yield "origin", str(project["origin"])
+    if project.get("origin_because"):
+        since = f" (since {project['origin_since']})" if project.get("origin_since") else ""
+        yield "trouble", f"{project['origin_because']}{since}"
     yield "base", str(project["base_branch"])
     yield "tracker", str(project["tracker"])
     yield "agent", " ".join([str(project["agent"]), join(project.get("agent_command") or ())])
+    yield "not ready", str(project.get("agent_problem") or "")
     yield "setup", join(project.get("setup_command") or ())
     yield "prompt", str(project.get("prompt") or "")
     yield "budget", spell(project["budget_seconds"])
@@ -223,8 +247,18 @@ def _facts(project: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _state(project: dict[str, Any]) -> Painted:
-    state = "archived" if project.get("archived_at") else str(project.get("state", ""))
+    state = str(project.get("state", ""))
+    if project.get("archived_at"):
+        state = "archived"
+    elif project.get("unreachable"):
+        state = UNREACHABLE
     return Painted(state, _STATE_COLOURS.get(state, "dim"))
+
+
+def _auto(project: dict[str, Any], auto: str) -> Piece:
+    held = ["paused"] if project.get("paused") else []
+    held += ["usage limit"] if project.get("usage_limit") else []
+    return Painted(", ".join([auto, *held]), "yellow") if held else auto
 
 
 def _row(project: dict[str, Any]) -> list[Piece]:
@@ -237,6 +271,6 @@ def _row(project: dict[str, Any]) -> list[Piece]:
         str(project.get("agent", "")),
         "?" if ready is None else str(ready),
         str(project.get("live_runs", 0)),
-        Painted(f"{auto}, paused", "yellow") if project.get("paused") else auto,
+        _auto(project, auto),
         str(strikes),
     ]

@@ -39,6 +39,7 @@ from app.services.changes import ChangeDesk
 from app.services.counting import Counting
 from app.services.delivery import Deliverer
 from app.services.demo import DemoDesk
+from app.services.disk_room import DiskRoom
 from app.services.figures import FigureDesk
 from app.services.floor import Ledgers
 from app.services.holdings import Holdings
@@ -46,6 +47,7 @@ from app.services.issues import IssueDesk
 from app.services.keys import Keys
 from app.services.leases import Leases
 from app.services.listing import RunListing
+from app.services.origin_watch import OriginWatch
 from app.services.overview import Overview, shown_for
 from app.services.parked import ParkedDesk
 from app.services.plane import Identity, Services, SettingValue
@@ -90,6 +92,7 @@ class Ground:
     counting: Counting
     quarantine: Quarantine
     store_watch: StoreWatch
+    disk: DiskRoom
 
 
 class Assembly:
@@ -107,7 +110,10 @@ class Assembly:
         self._notifications = make_notification_desk(ground)
         self._limits = UsageLimits(self._ledgers.runs, self._outside.agents)
         self.consequences = endings.make_consequences(ground, self._limits)
-        self._checks = Prechecks(self._ledgers.projects, self._outside, self._limits)
+        self.origins = OriginWatch(
+            self._ledgers.projects, self._outside, ground.workers, ground.leases, self._clock
+        )
+        self._checks = Prechecks(self._ledgers.projects, self._outside, self._limits, self.origins)
         self._identity = self._make_identity()
         self._launcher = make_launcher(
             self._settings,
@@ -116,6 +122,7 @@ class Assembly:
             self._limits,
             ground.locks,
             self._clock,
+            self.origins,
         )
         publish, workers = ground.feed.publish, ground.workers
         look_soon = partial(workers.submit, again)
@@ -150,6 +157,7 @@ class Assembly:
         stopper = endings.make_stopper(ground, outside, self._again)
         line = make_batch_line(ground, stopper)
         sweep = self._make_sweep(loop, resume, line)
+        self.origins.when_back(sweep.request)
         desk, retention = self._make_project_desk(sweep), make_retention(ground)
         return Services(
             **self._floor(),
@@ -194,6 +202,7 @@ class Assembly:
             "store_watch": self._ground.store_watch,
             "stores": runs.stores,
             "database": self._ground.database,
+            "disk": self._ground.disk,
             "runs": runs,
             "project_rows": self._ledgers.projects,
             "audit": self._make_audit_desk(),
@@ -236,6 +245,7 @@ class Assembly:
             self._settings.max_live_runs,
             self._identity.as_dict(),
             self._ground.quarantine,
+            self._ground.disk.hold,
         )
 
     def _make_resume_desk(self, retry: RetryDesk) -> ResumeDesk:
@@ -259,6 +269,7 @@ class Assembly:
             line,
             self._ground.quarantine,
             self._call_sweeper,
+            self._ground.disk.hold,
         )
 
     def _call_sweeper(self, whole: bool) -> None:

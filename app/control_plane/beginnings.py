@@ -9,6 +9,7 @@ from app.config import Settings
 from app.services.floor import Ledgers, Outside
 from app.services.launcher import Launcher
 from app.services.orders import LaunchTerms
+from app.services.origin_watch import OriginWatch
 from app.services.run_locks import Locks
 from app.services.usage_limits import UsageLimits
 
@@ -20,6 +21,7 @@ def make_launcher(
     limits: UsageLimits,
     locks: Locks,
     clock: Callable[[], datetime],
+    origins: OriginWatch,
 ) -> Launcher:
     """The launcher with what every launch on this server has in common."""
     terms = LaunchTerms(
@@ -27,4 +29,4 @@ def make_launcher(
         launch_seconds=settings.launch_seconds,
         log_cap_bytes=settings.log_cap_bytes,
     )
-    return Launcher(ledgers, outside, limits, terms, locks, clock)
+    return Launcher(ledgers, outside, limits, terms, locks, clock, origins)

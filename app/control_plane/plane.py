@@ -20,6 +20,7 @@ from app.control_plane.clock import wall_clock
 from app.control_plane.endings import make_quarantine
 from app.control_plane.metronome import Metronome
 from app.control_plane.outside import Adapters, find_place, pick_adapters
+from app.control_plane.premises import make_disk_room
 from app.control_plane.retaining import ROUND_SECONDS
 from app.control_plane.storage import make_ledgers, make_relays, open_stores, settle_stores
 from app.records.database import DatabaseSilent
@@ -56,7 +57,8 @@ class ControlPlane:
         self.feed = Feed()
         self.stores = stores = open_stores(settings, self.feed)
         self.database, self.relays = stores.control, make_relays(stores, self.feed)
-        self.store_watch = StoreWatch(stores, self.feed.publish, clock)
+        self.disk = make_disk_room(settings)
+        self.store_watch = StoreWatch(stores, self.disk.sentence, self.feed.publish, clock)
         self.workers = Workers(WORKERS + settings.max_live_runs)
         self.metronome = Metronome()
         self.ledgers = make_ledgers(stores, self.feed)
@@ -82,10 +84,11 @@ class ControlPlane:
             counting=self.counting,
             quarantine=make_quarantine(self.ledgers, clock),
             store_watch=self.store_watch,
+            disk=self.disk,
         )
         assembly = Assembly(ground, self.look_again)
         self.reaper, self.recovery = assembly.reaper, assembly.recovery
-        self.consequences = assembly.consequences
+        self.consequences, self.origins = assembly.consequences, assembly.origins
         self.services = assembly.services(given or {})
 
     def start(self) -> None:
@@ -150,6 +153,7 @@ class ControlPlane:
         tell_people()
         for duty in (
             self.services.sweep.request_here,
+            lambda: self.origins.look_once(self.clock()),
             lambda: self.counting.look_once(self.clock()),
             tell_people,
             self.services.bulk.request,

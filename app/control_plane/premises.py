@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Callable
 from functools import partial
 from importlib import metadata
@@ -17,8 +18,10 @@ from app.foothold import CannotStart, refuse_open_bind
 from app.records.database import DatabaseSilent
 from app.records.feed import FindingsChanged
 from app.records.routing import Stores
+from app.records.sqlite_files import file_of
 from app.records.store_facts import look_at, look_for_backup
 from app.services.accounts import TOKEN_FILE
+from app.services.disk_room import DiskRoom
 from app.services.doctor import Doctor, Premises
 from app.services.ports import Agents, CannotRead
 from app.services.quarantine import Quarantine
@@ -48,6 +51,18 @@ def make_doctor(
     )
     publish = ground.feed.publish
     return Doctor(agents, premises, ground.clock, lambda: publish([FindingsChanged()]))
+
+
+def make_disk_room(settings: Settings) -> DiskRoom:
+    """The room where this server and its agents work."""
+    places = {
+        "the data folder": settings.data_root,
+        "the runs folder": settings.runs_root,
+        "temporary files": Path(tempfile.gettempdir()),
+    }
+    if (file := file_of(settings.database)) is not None:
+        places["the database"] = file.parent
+    return DiskRoom(places, settings.low_disk_mb * 1024**2, settings.low_disk_percent)
 
 
 def premises_of(

@@ -30,12 +30,16 @@ class ExitReason(StrEnum):
 
 @dataclass(frozen=True)
 class ExitRecord:
-    """How an agent ended: an exit code or a signal number, why, and when (UTC)."""
+    """How an agent ended: an exit code or a signal number, why, and when (UTC).
+
+    `full` is which of PLACES had no room then, empty where all had.
+    """
 
     code: int | None
     signal: int | None
     reason: ExitReason
     at: datetime
+    full: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,11 @@ class Ending:
 
 TIME_USED_UP = Ending(Signal.DEADLINE, Cause.BUDGET, "its time was used up, nothing delivered")
 LIMITED = Ending(Signal.USAGE_LIMIT, Cause.USAGE_LIMIT, "the agent's usage limit was reached")
+PLACES = {
+    "log": "the log",
+    "copy": "the working copy",
+    "tmp": "temporary files",
+}
 NOTHING_THERE = "the agent's command could not be started"
 
 REASONS: dict[ExitReason, Ending] = {
@@ -59,11 +68,7 @@ REASONS: dict[ExitReason, Ending] = {
     ExitReason.OUT_OF_MEMORY: Ending(
         Signal.GONE, Cause.OUT_OF_MEMORY, "the machine ran out of memory and ended the agent"
     ),
-    ExitReason.DISK_FULL: Ending(
-        Signal.GONE,
-        Cause.DISK_FULL,
-        "the disk is full: the agent failed when its log could not be written any more",
-    ),
+    ExitReason.DISK_FULL: Ending(Signal.GONE, Cause.DISK_FULL, "the disk is full"),
 }
 FAILURES: dict[Failure, Ending] = {
     Failure.AUTH: Ending(Signal.GONE, Cause.AUTH, "the agent is not signed in"),
@@ -87,6 +92,12 @@ def ending_of_failure(record: ExitRecord | None, word: LastWord) -> Ending:
         return Ending(Signal.GONE, Cause.SIGNAL, f"killed by signal {record.signal}")
     because = _with(f"agent exited {record.code}", word.evidence)
     return Ending(Signal.GONE, Cause.EXIT_CODE, because)
+
+
+def ending_without_room(record: ExitRecord, how: str) -> Ending:
+    """The end of an agent that had no room to work in: nobody's fault but the machine's."""
+    where = f", no room for {PLACES[record.full]}" if record.full else ""
+    return Ending(Signal.GONE, Cause.DISK_FULL, f"the disk is full{where}: {how}")
 
 
 def ending_at_limit(word: LastWord) -> Ending:

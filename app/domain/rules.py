@@ -15,6 +15,7 @@ from app.domain.endings import (
     ExitRecord,
     ending_at_limit,
     ending_of_failure,
+    ending_without_room,
 )
 from app.domain.last_words import SILENCE, LastWord, LimitReached
 from app.domain.lifecycle import Signal
@@ -103,6 +104,8 @@ def _classify_exit(facts: RunFacts, record: ExitRecord) -> Verdict:
     has_failed = word.is_ok is False or (bool(record.code) and reason not in REASONS)
     if word.limit is not None and has_failed:
         return _at_limit(word)
+    if reason is ExitReason.DISK_FULL:
+        return _verdict(ending_without_room(record, f"agent {_exit_words(record)}"))
     if reason in REASONS:
         return _verdict(REASONS[reason])
     if not is_clean or word.is_ok is False:
@@ -121,7 +124,15 @@ def _classify_done(facts: RunFacts) -> Verdict:
         return cannot_tell("the working copy could not be read")
     if facts.has_work:
         return Verdict(Signal.WORK_TO_DELIVER, None, f"{how} with commits to deliver")
+    if facts.exit is not None and facts.exit.full:
+        return _verdict(ending_without_room(facts.exit, f"{how}, nothing delivered"))
     return Verdict(Signal.GONE, Cause.NO_DELIVERY, f"{how}, nothing delivered")
+
+
+def _exit_words(record: ExitRecord) -> str:
+    if record.signal is not None:
+        return f"killed by signal {record.signal}"
+    return f"exited {record.code}"
 
 
 def _classify_alive(facts: RunFacts, vitals: Vitals) -> Verdict:
@@ -207,6 +218,8 @@ class AutoFacts:
     usage_hold: str | None
     launch_pause: str | None
     claimable: Collection[int] | None
+    unreachable: str | None = None
+    no_room: str | None = None
 
 
 @dataclass(frozen=True)
@@ -245,10 +258,12 @@ def _what_holds(facts: AutoFacts) -> str | None:
         (facts.state == "cloning", "the repository is being cloned"),
         (facts.state == "broken", "the repository could not be cloned"),
         (not facts.auto_enabled, "auto runs are off"),
+        (facts.unreachable is not None, facts.unreachable),
         (is_paused(facts.strikes), f"auto runs are paused after {facts.strikes} fails"),
         (facts.has_open_auto_run, "an auto run is under way"),
         (facts.repository_room <= 0, "the repository is at its limit of runs"),
         (facts.global_room <= 0, "all slots for live runs are taken"),
+        (facts.no_room is not None, facts.no_room),
         (facts.agent_problem is not None, facts.agent_problem),
         (facts.usage_hold is not None, facts.usage_hold),
         (facts.launch_pause is not None, facts.launch_pause),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 UNITS = ("B", "KB", "MB", "GB", "TB")
+# with less room than this nothing that works in a file system can be relied on
+FULL_BELOW = 64 * 1024**2
 
 
 def size_words(size: int | None) -> str:
@@ -14,3 +16,11 @@ def size_words(size: int | None) -> str:
         figure, unit = figure / 1000, unit + 1
     shown = f"{figure:.1f}" if unit and figure < 9.95 else f"{figure:.0f}"
     return f"{shown} {UNITS[unit]}"
+
+
+def room_missing(free: int, size: int) -> int:
+    """How many bytes a file system has too few of to be worked in, 0 where it has enough.
+
+    One that is small altogether is full below a half of it.
+    """
+    return max(0, min(FULL_BELOW, size // 2) - free)

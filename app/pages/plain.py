@@ -12,7 +12,14 @@ from markupsafe import Markup
 
 from app.pages.components.plain_sight import plain
 from app.pages.theme import TONES, is_live
-from app.state.card_words import bars_in_words, bars_of, sentence_of, status_of, wants_person
+from app.state.card_words import (
+    CardStatus,
+    bars_in_words,
+    bars_of,
+    sentence_of,
+    statuses_of,
+    wants_person,
+)
 from app.state.durations import ago, took
 from app.state.wire import ProjectOut, Provenance, RecentFailure, RunOut
 
@@ -92,12 +99,17 @@ def _in_plain_sight(value: Any) -> Any:
 
 
 def _pill(project: ProjectOut, now: datetime) -> tuple[str, str]:
-    status = status_of(project)
+    statuses = statuses_of(project)
+    words = " · ".join(_clocked(one, now) for one in statuses)
+    return words, statuses[0].tone
+
+
+def _clocked(status: CardStatus, now: datetime) -> str:
     if status.until is not None:
-        return f"{status.words} · {took((status.until - now).total_seconds())}", status.tone
+        return f"{status.words} · {took((status.until - now).total_seconds())}"
     if status.since is None:
-        return status.words, status.tone
-    return f"{status.words} · {took((now - status.since).total_seconds())}", status.tone
+        return status.words
+    return f"{status.words} · {took((now - status.since).total_seconds())}"
 
 
 def _failure(one: RecentFailure, now: datetime) -> str:

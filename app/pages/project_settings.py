@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nicegui import ui
 
-from app.pages.components.archive_button import archive_button
+from app.pages.components.archive_button import archive_button, unarchive_button
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, text
 from app.pages.dress import dress_runs
@@ -16,7 +16,7 @@ from app.state.wire import ProjectOut
 ARCHIVED = "This project is archived: its settings can be read, not changed."
 ARCHIVING = (
     "No run can be started in it any more, and its card goes behind Show archived. Its runs, "
-    "issues and logs stay. It cannot be undone."
+    "issues and logs stay, and Unarchive takes it back."
 )
 
 
@@ -31,7 +31,10 @@ class SettingsTab:
             with self._form_box:
                 self._form = SettingsFormView(visit, project)
             with ui.element("div").classes("beside"):
-                self._note = ui.html(text(ARCHIVED), sanitize=clean).classes("banner")
+                with ui.element("div").classes("banner") as self._note:
+                    ui.html(text(ARCHIVED), sanitize=clean, tag="span")
+                    ui.element("span").classes("sp")
+                    unarchive_button(visit, project.id)
                 self._facts = testid(ui.html("", sanitize=clean).classes("card"), "fixed-settings")
                 self._archive = ui.element("div").classes("card")
                 with self._archive:

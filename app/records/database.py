@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import event, text
 from sqlalchemy.engine import Engine, make_url
@@ -22,6 +23,7 @@ from app.records.engines import postgresql_engine, sqlite_engine
 from app.records.feed import Change
 from app.records.happenings import Happening
 from app.records.messages import tell_others
+from app.records.mounts import is_cramped
 
 log = logging.getLogger(__name__)
 BUSY_SECONDS = 30
@@ -164,9 +166,13 @@ class Database:
         self.info: dict[str, object] = {}
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
         if self.is_sqlite:
-            wait = {"busy_seconds": BUSY_SECONDS}
-            self._writer = sqlite_engine(url, size=1, begin="BEGIN IMMEDIATE", **wait)
-            self._reader = sqlite_engine(url, size=READERS, begin="BEGIN", **wait)
+            file = make_url(url).database
+            how: dict[str, Any] = {
+                "busy_seconds": BUSY_SECONDS,
+                "is_cramped": bool(file) and is_cramped(Path(str(file))),
+            }
+            self._writer = sqlite_engine(url, size=1, begin="BEGIN IMMEDIATE", **how)
+            self._reader = sqlite_engine(url, size=READERS, begin="BEGIN", **how)
         else:
             # writers take turns: more connections than one would only wait in the database
             wait = {"busy_seconds": BUSY_SECONDS}

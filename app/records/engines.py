@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.pool import QueuePool
 
-from app.records.mounts import network_of
+from app.records.mounts import cramped_uri, network_of
 
 # the one writer of a PostgreSQL database: "Runyard" as a number
 WRITER_LOCK = 0x52756E79617264
@@ -118,11 +118,14 @@ def _clean(value: Any) -> Any:
     return [_clean(one) for one in value] if isinstance(value, list | tuple) else value
 
 
-def sqlite_engine(url: str, *, size: int, begin: str, busy_seconds: float) -> Engine:
+def sqlite_engine(
+    url: str, *, size: int, begin: str, busy_seconds: float, is_cramped: bool = False
+) -> Engine:
     """An engine of at most `size` connections whose transactions start with `begin`.
 
     On a file system of the network, and where SQLite refuses its write-ahead log, it keeps a
-    rollback journal: slower, and sound.
+    rollback journal: slower, and sound. `is_cramped` where the disk has no room for its side
+    files: everything can be read, and written again once there is room.
     """
     file = make_url(url).database
     # what has been written ahead there by several machines is lost without a word
@@ -135,6 +138,13 @@ def sqlite_engine(url: str, *, size: int, begin: str, busy_seconds: float) -> En
         pool_timeout=busy_seconds,
         connect_args={"check_same_thread": False, "timeout": busy_seconds},
     )
+
+    if is_cramped and file:
+
+        @event.listens_for(engine, "do_connect")
+        def _use_memory(_: Any, __: Any, cargs: list[Any], cparams: dict[str, Any]) -> None:
+            cargs[0] = cramped_uri(Path(file).absolute())
+            cparams["uri"] = True
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _: Any) -> None:

@@ -1,9 +1,12 @@
-"""On which file system a database lies: SQLite's write-ahead log needs a disk of this machine."""
+"""On which file system a database lies: its write-ahead log needs room and no network."""
 
 from __future__ import annotations
 
 import re
+import shutil
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import quote
 
 # what other machines may write to, or what has no memory to share: Linux's names for them
 NETWORK = frozenset(
@@ -12,6 +15,8 @@ NETWORK = frozenset(
         *("fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "fuse.rclone", "fuse.davfs", "virtiofs"),
     }
 )
+# what SQLite's side files need before anything can be read
+SIDE_ROOM = 1024**2
 MOUNTS = Path("/proc/self/mountinfo")
 
 
@@ -39,3 +44,18 @@ def network_among(mounts: str, file: Path) -> str:
         if file.is_relative_to(place) and len(place.parts) >= nearest:
             nearest, kind = len(place.parts), system.split(" ")[0]
     return kind if kind in NETWORK else ""
+
+
+def is_cramped(file: Path) -> bool:
+    """True where the disk has no room for the files that SQLite keeps beside a database."""
+    with suppress(OSError):
+        return shutil.disk_usage(file.parent).free < SIDE_ROOM
+    return False
+
+
+def cramped_uri(file: Path) -> str:
+    """The address by which a database is read on a full disk: its index is kept in memory.
+
+    Only one process can use it so.
+    """
+    return f"file:{quote(str(file))}?vfs=unix-excl"

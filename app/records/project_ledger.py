@@ -150,6 +150,30 @@ class ProjectLedger:
                 .returning(Project)
             ).one_or_none()
 
+    def note_origin(
+        self, project_id: str, because: str | None, since: datetime | None, *, unreachable: bool
+    ) -> bool:
+        """Write how origin stands; False where the row says so already."""
+        with self.stores.control.transaction() as tx:
+            row = tx.get(Project, project_id)
+            if row is None or (row.origin_because, row.unreachable) == (because, unreachable):
+                return False
+            row.origin_because, row.origin_since = because, since
+            row.unreachable = unreachable
+            tx.announce(ProjectChanged(project_id))
+            return True
+
+    def unarchive(self, project_id: str) -> Project | None:
+        """Take an archived project back, with its loop off."""
+        with self.stores.control.transaction() as tx:
+            tx.announce(ProjectChanged(project_id), ProjectNamed(project_id))
+            return tx.scalars(
+                update(Project)
+                .where(col(Project.id) == project_id)
+                .values(archived_at=None, auto_enabled=False)
+                .returning(Project)
+            ).one_or_none()
+
     def switch_auto(self, tx: Transaction, project_id: str, *, enabled: bool) -> None:
         """Switch the loop on or off."""
         self._note(tx, project_id, auto_enabled=enabled)

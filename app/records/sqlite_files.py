@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 
 from app.records.migration import REVISIONS
+from app.records.mounts import cramped_uri, is_cramped
 
 HEADER = b"SQLite format 3\0"
 BUSY_SECONDS = 30
@@ -93,7 +94,8 @@ def problem_of(file: Path, *, is_quick: bool = False) -> str:
         return "it does not begin as an SQLite database"
     look = "quick_check" if is_quick else "integrity_check"
     try:
-        with closing(_read_only(file)) as database:
+        # a disk without room is no damage: what is written there can still be looked through
+        with closing(_read_only(file, in_memory=is_cramped(file))) as database:
             found = [str(row[0]) for row in database.execute(f"PRAGMA {look}(3)")]
     except sqlite3.DatabaseError as error:
         return str(error)
@@ -132,9 +134,14 @@ def _connect(file: Path) -> sqlite3.Connection:
     return sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)
 
 
-def _read_only(file: Path) -> sqlite3.Connection:
+def _connect_cramped(file: Path) -> sqlite3.Connection:
+    uri = cramped_uri(file)
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+
+
+def _read_only(file: Path, *, in_memory: bool = False) -> sqlite3.Connection:
     # not `immutable`: what is still in its write-ahead log belongs to it
-    connection = _connect(file)
+    connection = _connect_cramped(file) if in_memory else _connect(file)
     connection.execute("PRAGMA query_only=ON")
     return connection
 

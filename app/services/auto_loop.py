@@ -25,6 +25,7 @@ from app.services.floor import Ledgers, Outside
 from app.services.issues import IssueDesk
 from app.services.launch_pauses import launch_pause
 from app.services.leases import Leases
+from app.services.origin_watch import unreachable_words
 from app.services.ports import Unready
 from app.services.quarantine import Quarantine, Subject
 from app.services.readiness import Readiness
@@ -51,8 +52,10 @@ class AutoLoop:
         max_live_runs: int,
         provenance: dict[str, str],
         quarantine: Quarantine,
+        no_room: Callable[[], str | None],
     ) -> None:
         self._runs = ledgers.runs
+        self._no_room = no_room
         self._projects = ledgers.projects
         self._agents = outside.agents
         self._readiness = Readiness(outside)
@@ -195,6 +198,8 @@ class AutoLoop:
             usage_hold=None,
             launch_pause=None,
             claimable=(0,),
+            unreachable=unreachable_words(project),
+            no_room=self._no_room(),
         )
 
 

@@ -14,7 +14,7 @@ from app.records.ended_changes import newest_ended, undecided
 from app.records.parked_ledger import ParkedLedger
 from app.records.tables import ChangeRequest, Project
 from app.services.floor import Ledgers, Outside
-from app.services.ports import CannotRead, Diff, OriginProblem, Repository
+from app.services.ports import CannotRead, Diff, MergeAnswer, OriginProblem, Repository
 from app.services.prechecks import repository_of
 from app.services.run_locks import Locks
 from app.services.settlement import let_go
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 LAST_ENDED = 100
 # a close must not wait for an origin that hangs
 ASK_SECONDS = 10.0
+# of the files in conflict, how many a sentence names and an answer lists
+FILES_NAMED, FILES_TOLD = 5, 100
 
 
 class ChangeDesk:
@@ -83,7 +85,7 @@ class ChangeDesk:
             except OriginProblem as problem:
                 raise ForgeUnavailable(problem.sentence) from problem
             if answer.sha is None:
-                raise MergeConflict(answer.because or None, conflicts=list(answer.conflicts))
+                raise _conflict_of(answer)
             begin_to_write()
             reach("merge.after_push")
             merged = self._end(change, "merged", now, answer.sha)
@@ -227,3 +229,15 @@ class ChangeDesk:
         if project is None:
             raise NotFound
         return project
+
+
+def _conflict_of(answer: MergeAnswer) -> MergeConflict:
+    """The refusal of a merge, which names the files that both sides changed, the first of many."""
+    files = list(answer.conflicts[:FILES_TOLD])
+    # `conflicts` is what scripts of before know the files by
+    members = {"files": files, "files_total": len(answer.conflicts), "conflicts": files}
+    if not files:
+        return MergeConflict(answer.because or None, **members)
+    rest = len(answer.conflicts) - len(files[:FILES_NAMED])
+    named = ", ".join(files[:FILES_NAMED]) + (f" and {rest} more" if rest else "")
+    return MergeConflict(f"Merge conflict in {named}. Nothing was changed.", **members)

@@ -14,6 +14,7 @@ from app.records.parked_ledger import ParkedLedger
 from app.records.tables import Project, Run
 from app.services.floor import Ledgers, Outside
 from app.services.orders import LaunchTerms, NotLaunched, Orders
+from app.services.origin_watch import OriginWatch
 from app.services.ports import (
     BranchTaken,
     CannotRead,
@@ -57,7 +58,9 @@ class Launcher:
         terms: LaunchTerms,
         locks: Locks,
         clock: Callable[[], datetime],
+        origins: OriginWatch,
     ) -> None:
+        self._origins = origins
         self._runs = ledgers.runs
         self._projects = ledgers.projects
         self._mirrors = outside.mirrors
@@ -114,6 +117,8 @@ class Launcher:
             self._end_undone(run_id, str(failure), made, Cause.USAGE_LIMIT)
             return False
         except (NotLaunched, OriginProblem, LaunchFailed, CannotRead) as failure:
+            if isinstance(failure, OriginProblem):
+                self._origins.note_trouble(project, failure)
             self._end_undone(run_id, sentence_of(failure), made, cause_of(failure))
             return False
         except Exception as problem:
@@ -160,6 +165,7 @@ class Launcher:
             # another server's runs folder has it
             self._mirrors.clone(repo, progress=lambda *_: None)
         self._mirrors.fetch(repo)
+        self._origins.note_answer(project)
         self._must_be_wanted(run)
         base, tip = self._take_over(repo, run) if goes_on(run) else self._begin(repo, run, made)
         made.claim = True

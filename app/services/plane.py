@@ -21,6 +21,7 @@ from app.services.batches import BatchDesk
 from app.services.bulk import BulkDesk
 from app.services.changes import ChangeDesk
 from app.services.demo import DemoDesk
+from app.services.disk_room import DiskRoom
 from app.services.doctor import Doctor
 from app.services.figures import FigureDesk
 from app.services.issues import IssueDesk
@@ -78,6 +79,7 @@ class Services:
     feed: Feed
     stores: Stores
     database: Database
+    disk: DiskRoom
     runs: RunLedger
     project_rows: ProjectLedger
     projects: ProjectDesk

@@ -29,6 +29,7 @@ from app.errors import (
 from app.records.project_ledger import ProjectLedger
 from app.records.tables import Project
 from app.services.floor import Outside, repository_of
+from app.services.origin_watch import OriginWatch
 from app.services.ports import CannotRead, ForgeSilent, Issue, OriginProblem
 from app.services.readiness import Readiness
 from app.services.usage_limits import UsageLimits
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 ASK_AGAIN_SECONDS = 3
+PLACE = "place"
 _T = TypeVar("_T")
 UNREADABLE = (
     "Runyard's own clone of this repository could not be read. Try again; if it stays so, "
@@ -74,7 +76,9 @@ class Prechecks:
         projects: ProjectLedger,
         outside: Outside,
         limits: UsageLimits,
+        origins: OriginWatch,
     ) -> None:
+        self._origins = origins
         self._projects = projects
         self._limits = limits
         self._mirrors = outside.mirrors
@@ -113,6 +117,7 @@ class Prechecks:
 
     def order(self, project: Project, order: Order, limit: AccountHeld | None) -> Checked:
         """Agent, framework, branch and issue, each known and usable. Raises a Refusal."""
+        self._must_be_reached(project)
         wrong = self.wrong(
             project, agent=order.agent, framework=order.framework, branch=order.branch
         )
@@ -148,6 +153,16 @@ class Prechecks:
             raise ForgeUnavailable("This project's tracker did not answer.") from silence
         if number is not None:
             raise InReview.of(project.id, number)
+
+    def _must_be_reached(self, project: Project) -> None:
+        if not project.unreachable:
+            return
+        # who asks wants to know how it is now, and not how the last look found it
+        silent = {} if self._heard is None else self._heard.silent
+        if PLACE not in silent:
+            silent[PLACE] = self._origins.look_now(project, ASK_AGAIN_SECONDS) or ""
+        if silent[PLACE]:
+            raise ProjectBroken(f"Repository unreachable: {silent[PLACE]}")
 
     def _agent(self, project: Project, name: str | None, branch: str) -> str:
         agent = name or project.agent

@@ -13,6 +13,7 @@ from app.records.project_runs import ProjectRuns, Waiting
 from app.records.run_ledger import RunLedger
 from app.records.tables import AccountHold, Project, Run, Stuck
 from app.services.issues import IssueDesk
+from app.services.origin_watch import unreachable_words
 from app.services.projects import ProjectDesk
 from app.services.quarantine import Quarantine
 from app.services.usage_limits import UsageLimits
@@ -41,6 +42,7 @@ class ProjectView:
     holds: tuple[AccountHold, ...] = ()
     usage_hold: AccountHold | None = None
     stuck: tuple[Stuck, ...] = ()
+    agent_problem: str | None = None
 
 
 class ProjectViews:
@@ -89,10 +91,12 @@ class ProjectViews:
                 failures=tuple(failures.get(one, ())),
                 ready_count=ready[one],
                 clone_percent=self._desk.progress(one),
-                hold=next((some.hold for some in waiting[one] if some.hold), None),
+                hold=next((some.hold for some in waiting[one] if some.hold), None)
+                or unreachable_words(project),
                 parked_count=parked[one],
                 holds=tuple(self._holds(agents, holds)),
                 stuck=tuple(stuck[one]),
+                agent_problem=None if project.archived_at else self._desk.agent_problem(project),
             )
         return views
 

@@ -18,6 +18,7 @@ from app.records.tables import Project
 from app.services.floor import Ledgers, Outside
 from app.services.ports import CannotRead, OriginProblem, Remote, RemoteBranch
 from app.services.prechecks import repository_of
+from app.services.readiness import Readiness
 from app.services.turns import Turns
 from app.services.workers import Workers
 
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 ORIGIN_SECONDS = 10
 CLONES_AT_ONCE = 2
 AFK_PATTERN = "afk/<N>"
+SCRIPT = "script"
 
 
 class ProjectDesk:
@@ -43,6 +45,7 @@ class ProjectDesk:
         self._runs = ledgers.runs
         self._mirrors = outside.mirrors
         self._agents = outside.agents
+        self._readiness = Readiness(outside)
         self._clones = Turns(workers, CLONES_AT_ONCE)
         self._feed = feed
         self._on_ready = on_ready
@@ -60,6 +63,7 @@ class ProjectDesk:
         remote = self._look(origin)
         names = [branch.name for branch in remote.branches]
         base = _base_of(remote, settings.get("base_branch"))
+        _refuse_no_command(settings.get("agent"), settings.get("agent_command"))
         project = self._draft(name, origin, base, names, settings, now)
         try:
             self._projects.insert(project)
@@ -122,6 +126,9 @@ class ProjectDesk:
             raise Invalid.fields(wrong)
         if "frameworks" in settings:
             settings["frameworks"] = _all_frameworks(settings["frameworks"])
+        if settings.keys() & {"agent", "agent_command"}:
+            command = settings.get("agent_command", project.agent_command)
+            _refuse_no_command(settings.get("agent", project.agent), command)
         if not settings:
             return project
         if settings.get("branch_pattern", project.branch_pattern) != project.branch_pattern:
@@ -158,6 +165,18 @@ class ProjectDesk:
         if archived is None:
             raise ProjectBusy
         return archived
+
+    def unarchive(self, project_id: str) -> Project:
+        """Take an archived project back, with everything it had and its loop off."""
+        project = self.find(project_id)
+        if project.archived_at is None:
+            return project
+        return self._projects.unarchive(project_id) or project
+
+    def agent_problem(self, project: Project) -> str | None:
+        """Why its agent can do no run here, None where nothing is known against it."""
+        unready = self._readiness.unready(project, project.agent, project.base_branch)
+        return unready.sentence if unready else None
 
     def branches(self, project_id: str) -> list[RemoteBranch]:
         """Branches of origin as last known, base first, then by name."""
@@ -212,7 +231,7 @@ class ProjectDesk:
         chosen = {key: value for key, value in settings.items() if value is not None}
         defaults: dict[str, Any] = {
             "tracker": "builtin",
-            "agent": "script",
+            "agent": SCRIPT,
             "budget_seconds": self._defaults["budget_seconds"],
             "max_concurrency": self._defaults["max_concurrency"],
             "open_pr": "runyard",
@@ -231,6 +250,16 @@ class ProjectDesk:
             created_at=now,
             **columns,
         )
+
+
+def _refuse_no_command(agent: str | None, command: list[str] | None) -> None:
+    """Raise Invalid where it is not said what does the work."""
+    if command:
+        return
+    if agent is None:
+        raise Invalid.field("agent", "Name an agent, such as claude, or script with its command.")
+    if agent == SCRIPT:
+        raise Invalid.field("agent_command", "The script agent needs a command.")
 
 
 def _all_frameworks(own: list[str]) -> list[str]:

@@ -18,6 +18,7 @@ from app.records.routing import Stores
 log = logging.getLogger(__name__)
 WATCH_SECONDS = 5.0
 ALONE, CONTROL, RUNS, NEW_RUNS = "database", "control store", "run store", "new runs"
+DISK = "disk"
 STORES = (ALONE, CONTROL, RUNS)
 SILENT = (
     "It does not answer. Agents go on; Runyard continues by itself once it does. Look at the "
@@ -37,16 +38,26 @@ class PartTrouble:
     what: str
     brief: str
 
+    @property
+    def is_degraded(self) -> bool:
+        """True where everything can be read all the same."""
+        return self.part == DISK
+
 
 class StoreWatch:
-    """Tells the feed of each change; once all is well again, everybody looks anew."""
+    """Tells the feed of each change; once all is well again, everybody looks anew.
+
+    `no_room` says which disk is full, if one is.
+    """
 
     def __init__(
         self,
         stores: Stores,
+        no_room: Callable[[], str],
         tell: Callable[[list[Change]], None],
         clock: Callable[[], datetime],
     ) -> None:
+        self._no_room = no_room
         self._stores = stores
         self._tell = tell
         self._clock = clock
@@ -88,6 +99,8 @@ class StoreWatch:
                 yield name, (SILENT, f"the {name} does not answer")
         if moved := self._moved():
             yield NEW_RUNS, (moved, "new runs are not accepted")
+        if full := self._no_room():
+            yield DISK, (full, full.partition(". ")[0])
 
     def _moved(self) -> str:
         """Why no new run is accepted here though both stores answer; empty where one is."""
@@ -107,4 +120,4 @@ class StoreWatch:
             # between two looks it may go away
             with suppress(DatabaseSilent):
                 stop_where_newer(database)
-        return self._stores.stopped() or self._moved()
+        return self._stores.stopped() or self._moved() or self._no_room()

@@ -18,6 +18,7 @@ from app.records.tables import Run
 from app.services.batch_line import BatchLine
 from app.services.floor import Ledgers
 from app.services.launcher import Launcher
+from app.services.origin_watch import unreachable_words
 from app.services.quarantine import Quarantine, of_run
 from app.services.reaper import Reaper
 from app.services.tenure import Tenure
@@ -55,6 +56,7 @@ class Sweep:
         batches: BatchLine,
         quarantine: Quarantine,
         call_sweeper: Callable[[bool], None],
+        no_room: Callable[[], str | None],
     ) -> None:
         self._runs = ledgers.runs
         self._open_runs = OpenRuns(ledgers.runs.stores)
@@ -72,6 +74,7 @@ class Sweep:
         self._batches = batches
         self._quarantine = quarantine
         self._call_sweeper = call_sweeper
+        self._no_room = no_room
         self._guard = threading.Lock()
         self._is_open = False
         self._is_running = False
@@ -276,8 +279,9 @@ class Sweep:
 
     def _project_hold(self, run: Run) -> str | None:
         project = self._projects.find(run.project_id)
-        is_cloning = project is not None and project.state == "cloning"
-        return "the repository is being cloned" if is_cloning else None
+        if project is not None and project.state == "cloning":
+            return "the repository is being cloned"
+        return (project and unreachable_words(project)) or self._no_room()
 
     def _end_unstarted(self, run: Run, now: datetime) -> bool:
         """End a queued run that can never start; False where it still may."""

@@ -29,25 +29,40 @@ class CardStatus:
 
 def status_of(project: ProjectOut) -> CardStatus:
     """The one thing to know of a project; what stops everything else comes first."""
+    return statuses_of(project)[0]
+
+
+def statuses_of(project: ProjectOut) -> list[CardStatus]:
+    """What is true of a project, first the one thing to know, then what else keeps it waiting.
+
+    What goes on and what needs a person come before what passes by itself.
+    """
+    if only := _only_status(project):
+        return [only]
+    found = []
+    last = project.last_run
+    if last is not None and last.status in LIVE:
+        found.append(_live(last))
+    elif project.live_runs:
+        found.append(CardStatus("Running", "acc"))
+    if project.unreachable:
+        found.append(CardStatus("Repository unreachable", "stop"))
+    if project.paused:
+        found.append(CardStatus(f"Auto paused · {project.strikes} fails", "stop"))
+    if project.usage_limit is not None:
+        found.append(CardStatus("Usage limit", "wait", until=project.usage_limit.until))
+    if not found and last is not None and last.status in WAITING:
+        found.append(CardStatus(last.label, "wait"))
+    return found or [CardStatus("Idle", "idle")]
+
+
+def _only_status(project: ProjectOut) -> CardStatus | None:
     if project.archived_at is not None:
         return CardStatus("Archived", "idle")
     if project.state == "cloning":
         percent = project.clone_percent
         return CardStatus("Cloning…" if percent is None else f"Cloning {percent} %", "acc")
-    if project.state == "broken":
-        return CardStatus("Broken", "stop")
-    last = project.last_run
-    if last is not None and last.status in LIVE:
-        return _live(last)
-    if project.live_runs:
-        return CardStatus("Running", "acc")
-    if project.usage_limit is not None:
-        return CardStatus("Usage limit", "wait", until=project.usage_limit.until)
-    if project.paused:
-        return CardStatus(f"Auto paused · {project.strikes} fails", "stop")
-    if last is not None and last.status in WAITING:
-        return CardStatus(last.label, "wait")
-    return CardStatus("Idle", "idle")
+    return CardStatus("Broken", "stop") if project.state == "broken" else None
 
 
 def _live(last: LastRun) -> CardStatus:
@@ -64,6 +79,8 @@ def sentence_of(project: ProjectOut) -> str:
         return project.state_because or "Its repository could not be cloned."
     if project.state == "cloning":
         return project.state_because or "Its repository is being cloned. Runs wait until then."
+    if project.unreachable and (last is None or last.status not in LIVE):
+        return f"{project.origin_because} Runs start again when it is back."
     if last is None:
         return project.hold or _nothing_yet(project)
     branch = last.work_branch.replace(last.id, shorten(last.id))
@@ -94,14 +111,17 @@ def _ending(last: LastRun) -> str:
 
 def wants_person(project: ProjectOut) -> bool:
     """True where nothing goes on until somebody does something."""
-    return project.archived_at is None and (project.paused or project.state == "broken")
+    needs_act = project.paused or project.unreachable or project.state == "broken"
+    return project.archived_at is None and (needs_act or not project.agent_ready)
 
 
 class NeedKind(StrEnum):
     """What waits for a person, the gravest first."""
 
     BROKEN = "broken"
+    UNREACHABLE = "unreachable"
     PAUSED = "paused"
+    AGENT = "without agent"
     STUCK = "stuck"
     PARKED = "parked"
 
@@ -125,8 +145,12 @@ def needs_of(project: ProjectOut) -> list[Need]:
     needs = []
     if project.state == "broken":
         needs.append(Need(NeedKind.BROKEN, name, "broken", path))
+    elif project.unreachable:
+        needs.append(Need(NeedKind.UNREACHABLE, name, "repository unreachable", path))
     elif project.paused:
         needs.append(Need(NeedKind.PAUSED, name, f"paused · {project.strikes} fails", path))
+    elif not project.agent_ready:
+        needs.append(Need(NeedKind.AGENT, name, f"{project.agent} not ready", path))
     if project.stuck:
         count = len(project.stuck)
         needs.append(Need(NeedKind.STUCK, name, f"{count} stuck", _way_to(project), count))
@@ -186,8 +210,8 @@ def presses_of(project: ProjectOut, busy: Mapping[Act, str]) -> list[Press]:
 
 
 def can_start(project: ProjectOut) -> bool:
-    """False only where it is known that no issue is ready."""
-    return project.ready_count != 0
+    """False only where it is known that no issue is ready, or that none could be started."""
+    return project.ready_count != 0 and not project.unreachable and project.agent_ready
 
 
 def issue_choices(issues: Iterable[IssueOut]) -> dict[int, str]:

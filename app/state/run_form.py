@@ -158,6 +158,8 @@ class RunForm:
         """Why `Run` cannot be pressed, or None where it can."""
         if self.busy:
             return "Submitting…"
+        if self.project.archived_at is not None:
+            return "This project is archived. Unarchive it to start runs."
         banner = self.banner(now)
         if isinstance(banner, Trouble):
             return "Rate limit reached. Run is possible again when the countdown ends."

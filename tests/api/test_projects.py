@@ -34,7 +34,8 @@ def names(shop: Workshop) -> list[str]:
 def test_a_project_is_answered_whole_from_the_first_moment(shop: Workshop) -> None:
     origin = shop.origin("whole", branch="trunk")
     run_git(origin, "branch", "aside", "trunk")
-    answer = shop.api.post("/projects", json={"name": " whole ", "origin": str(origin)})
+    body = {"name": " whole ", "origin": str(origin), "agent_command": ["/bin/true"]}
+    answer = shop.api.post("/projects", json=body)
     first = answer.json()
     assert answer.status_code == 201
     assert answer.headers["location"] == f"/projects/{first['id']}"
@@ -140,7 +141,7 @@ def test_only_the_built_in_tracker_can_be_chosen(shop: Workshop, tracker: str) -
 def test_only_what_is_given_is_changed(shop: Workshop) -> None:
     project_id = shop.add_project("changes", setup_command=["true"], prompt="{task}")
     before = shop.api.get(f"/projects/{project_id}").json()
-    change = {"budget_seconds": 60, "setup_command": None, "name": "changed", "agent": "claude"}
+    change = {"budget_seconds": 60, "setup_command": None, "name": "changed", "stall_seconds": 9}
     after = shop.api.patch(f"/projects/{project_id}", json=change).json()
     assert after == {**before, **change}
     assert shop.api.get(f"/projects/{project_id}").json() == after
@@ -207,3 +208,69 @@ def test_a_project_tells_the_run_that_is_live_though_a_newer_one_has_ended(shop:
     assert project["last_run"]["id"] == live["id"]
     shop.stop(live["id"])
     shop.wait(f"/projects/{project_id}", lambda one: one["last_run"]["id"] != live["id"])
+
+
+def test_a_project_without_somebody_to_do_the_work_is_refused(shop: Workshop) -> None:
+    body = {"name": "idle hands", "origin": str(shop.origin("idle hands"))}
+    for given, field in (
+        ({}, "agent"),
+        ({"agent": "script"}, "agent_command"),
+        ({"agent": "script", "agent_command": []}, "agent_command"),
+        ({"agent_command": []}, "agent"),
+    ):
+        told = problem(shop.api.post("/projects", json={**body, **given}))
+        assert (told["status"], told["errors"][0]["field"]) == (422, field), given
+    assert "idle hands" not in names(shop)
+
+
+def test_a_change_that_leaves_script_without_a_command_is_refused(shop: Workshop) -> None:
+    path = f"/projects/{shop.add_project('keeps its command')}"
+    for given in ({"agent_command": None}, {"agent_command": []}):
+        told = problem(shop.api.patch(path, json=given))
+        assert (told["status"], told["errors"][0]["field"]) == (422, "agent_command")
+    assert shop.api.patch(path, json={"agent": "codex", "agent_command": None}).status_code == 200
+    told = problem(shop.api.patch(path, json={"agent": "script"}))
+    assert told["errors"][0]["message"] == "The script agent needs a command."
+
+
+def test_an_agent_that_is_not_installed_is_told_at_once(shop: Workshop) -> None:
+    body = {"name": "no such agent", "origin": str(shop.origin("no such agent"))}
+    made = shop.api.post("/projects", json={**body, "agent": "droid"})
+    assert made.status_code == 201
+    assert made.json()["agent_ready"] is False
+    assert "was not found on this machine. To install it: " in made.json()["agent_problem"]
+    ready = shop.api.get(f"/projects/{shop.add_project('ready agent')}").json()
+    assert (ready["agent_ready"], ready["agent_problem"]) == (True, None)
+
+
+def test_an_archived_project_is_taken_back(shop: Workshop) -> None:
+    project_id = shop.add_project("comes back")
+    path = f"/projects/{project_id}"
+    assert shop.api.delete(path).json()["archived_at"]
+    # its name stays its own
+    taken = {"name": "comes back", "origin": str(shop.origin("other")), "agent": "claude"}
+    assert problem(shop.api.post("/projects", json=taken))["error"] == "name_taken"
+    back = shop.api.patch(path, json={"archived": False})
+    assert (back.status_code, back.json()["archived_at"]) == (200, None)
+    assert shop.api.patch(path, json={"archived": False}).status_code == 200
+    assert shop.api.patch(path, json={"budget_seconds": 60}).status_code == 200
+    assert shop.api.patch(path, json={"archived": True}).json()["archived_at"]
+
+
+def test_an_origin_that_is_gone_is_told_without_breaking_the_project(shop: Workshop) -> None:
+    origin = shop.origin("vanishes")
+    project_id = shop.add_project("vanishes", origin=origin)
+    away = origin.rename(origin.with_name("vanished"))
+    order = {"project_id": project_id, "depth_level": "quick", "target_framework": "auto"}
+    run = shop.api.post("/runs", json=order).json()
+    shop.wait(f"/runs/{run['id']}", lambda one: one["status"] == "not_started")
+    told = shop.api.get(f"/projects/{project_id}").json()
+    assert (told["state"], told["unreachable"]) == ("ready", True)
+    assert "There is no folder" in told["origin_because"]
+    assert told["hold"].startswith("the repository cannot be reached: There is no folder")
+    refused = problem(shop.api.post("/runs", json=order))
+    assert (refused["status"], refused["error"]) == (409, "project_broken")
+    assert refused["detail"].startswith("Repository unreachable: There is no folder")
+    away.rename(origin)
+    assert shop.api.post("/runs", json=order).status_code == 201
+    assert shop.api.get(f"/projects/{project_id}").json()["unreachable"] is False

@@ -229,7 +229,8 @@ def test_changes_that_collide_are_refused_and_change_nothing(shop: Workshop) -> 
     before = run_git(origin, "rev-parse", "main")
     path = f"/projects/{project_id}/changes/{number}"
     told = refused(shop.api.post(f"{path}/merge"), 409, "merge_conflict")
-    assert told["conflicts"] == ["shared.txt"]
+    assert (told["files"], told["files_total"]) == (["shared.txt"], 1)
+    assert told["detail"] == "Merge conflict in shared.txt. Nothing was changed."
     assert shop.api.get(path).json()["state"] == "open"
     assert run_git(origin, "rev-parse", "main") == before
     assert shop.api.post(f"{path}/close").json()["state"] == "closed"

@@ -102,9 +102,10 @@ MANY_CALLS = (
     Call("POST", "/notifications/test", NEITHER),
     Call("GET", "/retention", RUNS, may_know=True),
 )
+NEW_PROJECT = {"name": "more", "origin": "{origin}", "agent": "claude"}
 PROJECT_CALLS = (
     Call("GET", "/projects", BOTH, may_know=True),
-    Call("POST", "/projects", CONTROL, 201, {"name": "more", "origin": "{origin}"}, RUNS),
+    Call("POST", "/projects", CONTROL, 201, NEW_PROJECT, RUNS),
     Call("POST", "/demo-project", CONTROL, 201, tells=RUNS),
     Call("GET", PROJECT, BOTH, may_know=True),
     Call("PATCH", PROJECT, CONTROL, body={"budget_seconds": 601}, tells=RUNS),

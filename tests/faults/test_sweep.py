@@ -46,6 +46,7 @@ def real_sweep(
         plane.services.sweep._batches,
         plane.services.quarantine,
         lambda whole: None,
+        lambda: None,
     )
     if is_open:
         sweep.open()

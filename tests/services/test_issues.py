@@ -96,7 +96,7 @@ def test_a_run_of_an_issue_is_not_accepted_while_its_tracker_is_silent(plane: Re
         plane.adapters.outside(plane.ledgers),
         forge_of=lambda _: SilentForge(),  # type: ignore[arg-type, return-value]
     )
-    checks = Prechecks(plane.ledgers.projects, outside, plane.services.limits)
+    checks = Prechecks(plane.ledgers.projects, outside, plane.services.limits, plane.origins)
     with pytest.raises(ForgeUnavailable):
         checks.order(project, plane.order(project, issue=1), None)
 

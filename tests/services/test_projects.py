@@ -136,7 +136,7 @@ def test_a_name_is_given_once(plane: RealPlane, name: str) -> None:
     other = make_origin(plane.folder / "other")
     before = mirrors(plane)
     with pytest.raises(NameTaken) as refusal:
-        plane.services.projects.add(name, str(other), plane.clock())
+        plane.services.projects.add(name, str(other), plane.clock(), agent="claude")
     assert refusal.value.detail == "Name already in use"
     assert refusal.value.members["errors"][0]["field"] == "name"
     plane.rest()
@@ -148,7 +148,7 @@ def test_a_name_is_given_once(plane: RealPlane, name: str) -> None:
 def test_a_name_that_is_none_is_refused(plane: RealPlane, name: str) -> None:
     origin = make_origin(plane.folder / "good")
     with pytest.raises(Invalid) as refusal:
-        plane.services.projects.add(name, str(origin), plane.clock())
+        plane.services.projects.add(name, str(origin), plane.clock(), agent="claude")
     assert refusal.value.members["errors"][0]["field"] == "name"
 
 
@@ -156,13 +156,13 @@ def test_a_project_is_known_before_its_mirror_is_there(plane: RealPlane) -> None
     origin = make_origin(plane.folder / "good")
     run_git(origin, "branch", "develop")
     plane.workers.close()
-    project = plane.services.projects.add("new", f"{origin}/", plane.clock())
+    project = plane.services.projects.add("new", f"{origin}/", plane.clock(), agent="claude")
     assert (project.state, project.base_branch) == ("cloning", "main")
     assert project.origin == str(origin)
     names = [branch.name for branch in plane.services.projects.branches(project.id)]
     assert names == ["main", "develop"]
     # runs are accepted, and wait
-    plane.ledgers.projects.change(project.id, agent_command=["/bin/true"])
+    plane.ledgers.projects.change(project.id, agent="script", agent_command=["/bin/true"])
     run = plane.accept(plane.order(project))
     plane.services.sweep.fill_once(plane.clock())
     assert plane.run(run.id).hold == "the repository is being cloned"
@@ -193,7 +193,7 @@ def test_a_clone_that_a_restart_interrupted_is_begun_again(tmp_path: Path) -> No
 def test_a_clone_that_fails_says_why_and_is_not_ready(plane: RealPlane) -> None:
     origin = make_origin(plane.folder / "good")
     plane.workers.close()
-    project = plane.services.projects.add("new", str(origin), plane.clock())
+    project = plane.services.projects.add("new", str(origin), plane.clock(), agent="claude")
     origin.rename(plane.folder / "moved")
     assert plane.services.projects.clone_once(project.id) is False
     project = plane.project(project.id)

@@ -18,7 +18,7 @@ from tests.state.run_samples import NOON, project_of
 
 SHOP = project_of(agent="script", agent_command=["make"], budget_seconds=7200, stall_seconds=None)
 # what PATCH takes and this form does not show: a button of the page, and what is not built yet
-ELSEWHERE = {"auto_enabled", "open_pr", "sandbox"}
+ELSEWHERE = {"archived", "auto_enabled", "open_pr", "sandbox"}
 
 
 class Server:

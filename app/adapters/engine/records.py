@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from app.adapters.supervisor import record_files
+from app.domain.endings import PLACES
 from app.domain.rules import ExitReason, ExitRecord
 from app.services.ports import ProcessMark
 
@@ -94,7 +95,9 @@ def read_exit(path: Path) -> ExitRecord | None:
         return None
     if len(ends) != (0 if reason is ExitReason.NOT_SPAWNED else 1) or at.tzinfo is None:
         return None
-    return ExitRecord(code, signal, reason, at.astimezone(UTC))
+    full = fields.get("full")
+    place = full if isinstance(full, str) and full in PLACES else ""
+    return ExitRecord(code, signal, reason, at.astimezone(UTC), place)
 
 
 def has_gone(path: Path) -> bool:

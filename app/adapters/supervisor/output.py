@@ -10,6 +10,8 @@ HEAD = "log"
 TAIL_PREFIX = "tail."
 TAIL_FILES = 4
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_LAST_BYTES = 4096
+_NO_ROOM = os.strerror(errno.ENOSPC).encode("ascii", "replace").lower()
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -18,7 +20,8 @@ class CappedLog:
 
     A file's bytes follow one another; its name says at which position of the stream it begins.
     What the disk refuses is dropped, like what the cap does: the writer never waits and never ends.
-    `is_disk_full` where the last of it was refused for want of room.
+    `is_disk_full` where the last of it was refused for want of room, `says_disk_full` where the
+    last of what was written tells of such a refusal.
     """
 
     def __init__(self, folder: int, cap: int) -> None:
@@ -30,10 +33,17 @@ class CappedLog:
         self._written = 0
         self._room = max(1, cap // 2)
         self.is_disk_full = False
+        self._last = b""
         self._open(HEAD)
+
+    @property
+    def says_disk_full(self) -> bool:
+        """True where the end of the output holds the words for a disk without room."""
+        return _NO_ROOM in self._last.lower()
 
     def write(self, data: bytes) -> None:
         """Keep `data` or, where the disk refuses it, drop it."""
+        self._last = (self._last + data[-_LAST_BYTES:])[-_LAST_BYTES:]
         rest = memoryview(data)
         while rest:
             if self._room == 0 or self._file < 0:

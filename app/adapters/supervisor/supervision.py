@@ -26,11 +26,13 @@ from app.adapters.supervisor.kernel import (
 )
 from app.adapters.supervisor.output import CappedLog
 from app.adapters.supervisor.spawn import NotSpawned, spawn
+from app.domain.sizes import room_missing
 
 _PAGE_BYTES = 4096
 _KILL_AGAIN_AFTER = 0.05
 _WRITE_AGAIN_AFTER = 1.0
 _WRITE_TRIES = 60
+TEMPORARY = "/tmp"  # noqa: S108 (where agents write, not we)
 _NOT_SPAWNED = {"code": None, "signal": None, "reason": "not_spawned"}
 
 
@@ -55,6 +57,17 @@ def supervise(run_folder: str, order: dict) -> None:
         _answer(answers, answer)
         answers = -1
     run.go_on(wake, answers)
+
+
+def is_full(place: int | str) -> bool:
+    """True where a file system has no room to work in; what cannot be asked proves nothing."""
+    try:
+        seen = os.statvfs(place)
+    except OSError:
+        return False
+    has_no_files = seen.f_files > 0 and seen.f_favail == 0
+    free, size = seen.f_bavail * seen.f_frsize, seen.f_blocks * seen.f_frsize
+    return has_no_files or room_missing(free, size) > 0
 
 
 def _answer(answers: int, fields: Mapping[str, object]) -> None:
@@ -205,14 +218,16 @@ class Supervision:
 
     def _note_end(self, code: int) -> None:
         self._take_rest()
+        full = self._full_place()
         if self._kill_at is None:
-            self._reason = self._why_it_ended(code)
+            self._reason = self._why_it_ended(code, full)
         if self._is_agent_begun:
             self._ended = {
                 "code": code if code >= 0 else None,
                 "signal": -code if code < 0 else None,
                 "reason": self._reason,
                 "at": record_files.timestamp(),
+                "full": full,
             }
             self._keep_exit()
         elif code == 0 and self._kill_at is None and not self._stop_asked:
@@ -220,11 +235,21 @@ class Supervision:
         else:
             self._give_up(failed="setup", code=code, reason=self._reason)
 
-    def _why_it_ended(self, code: int) -> str:
+    def _full_place(self) -> str:
+        """Where there is no room now, of all places that an agent needs; empty where there is."""
+        places = {
+            "log": self._folder,
+            "copy": self._order["workdir"],
+            "tmp": self._order["env"].get("TMPDIR", TEMPORARY),
+        }
+        return next((name for name, place in places.items() if is_full(place)), "")
+
+    def _why_it_ended(self, code: int, full: str) -> str:
         """Why something ended by itself: what this machine had too little of, if that is known."""
         if memory.ran_out(code, self._memory_kills, memory.count_kills()):
             return "out_of_memory"
-        return "disk_full" if code and self._log.is_disk_full else "exited"
+        has_no_room = bool(full) or self._log.is_disk_full or self._log.says_disk_full
+        return "disk_full" if code and has_no_room else "exited"
 
     def _act(self) -> None:
         now = boot_clock()

@@ -48,6 +48,7 @@ class ProjectChange(ProjectSettings):
 
     name: Prose | None = Field(default=None, min_length=1, max_length=200)
     auto_enabled: bool | None = None
+    archived: bool | None = None
 
     @field_validator("*", mode="before")
     @classmethod
@@ -118,6 +119,19 @@ class ProjectOut(Answer):
     resume_after_limit: bool = True
     state: Literal["cloning", "ready", "broken"]
     state_because: str | None = None
+    unreachable: bool = Field(
+        default=False,
+        description="Its origin is gone or has not answered for a while: nothing starts until it "
+        "is back, which Runyard sees by itself.",
+    )
+    origin_because: str | None = Field(
+        default=None, description="Origin's last failure, also where it is not held to be away yet."
+    )
+    origin_since: Moment | None = None
+    agent_ready: bool = True
+    agent_problem: str | None = Field(
+        default=None, description="Why its agent cannot work on this machine, and what helps."
+    )
     clone_percent: int | None = None
     strikes: int
     paused: bool

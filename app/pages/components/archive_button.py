@@ -1,9 +1,12 @@
-"""Archiving a project: a button that is pressed twice; its history stays."""
+"""Archiving a project, by two presses, and taking it back, by one; its history stays."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from nicegui import ui
+
+from app.pages.components.buttons import button
 from app.pages.components.confirm_button import ConfirmButton
 from app.pages.visit import Visit
 from app.state.wire import ApiProblem, NoAnswer
@@ -24,9 +27,28 @@ def archive_button(
         except (ApiProblem, NoAnswer) as problem:
             visit.refuse(problem)
             return
-        visit.say("Archived. Its history can still be read.")
+        visit.say("Archived. Its history can still be read; Unarchive takes it back.")
         done()
 
     return ConfirmButton(
         "Archive", "Press again to archive", archive, kind="danger", mark="archive-project"
     )
+
+
+def unarchive_button(
+    visit: Visit, project_id: str, done: Callable[[], object] = lambda: None
+) -> ui.button:
+    """The button that takes an archived project back."""
+
+    async def unarchive() -> None:
+        try:
+            with visit.client:
+                project = await visit.api.unarchive_project(project_id)
+                visit.board.apply(project)
+        except (ApiProblem, NoAnswer) as problem:
+            visit.refuse(problem)
+            return
+        visit.say(f"{project.name} is back. Auto is off.")
+        done()
+
+    return button("Unarchive", unarchive, mark="unarchive-project")

@@ -15,21 +15,34 @@ from app.pages.components.plain_sight import plain_html
 from app.pages.components.project_controls import ProjectControls
 from app.pages.components.status_pill import pill_of
 from app.pages.theme import TONES
-from app.state.card_words import bars_in_words, bars_of, sentence_of, status_of, wants_person
+from app.state.card_words import (
+    CardStatus,
+    bars_in_words,
+    bars_of,
+    sentence_of,
+    statuses_of,
+    wants_person,
+)
 from app.state.run_form import Trouble
 from app.state.wire import ProjectOut, RecentFailure, UsageLimit
 
 
 def status_html(project: ProjectOut, now: datetime) -> str:
-    """The card's pill: `Running #128 · 06:41`."""
-    status = status_of(project)
+    """The card's pill, `Running #128 · 06:41`, and what else keeps the project waiting."""
+    several = f"{project.live_runs} runs are live" if project.live_runs > 1 else ""
+    first, *others = statuses_of(project)
+    pill = pill_of(_clocked(first, now), first.tone, testid="card-status", title=several)
+    more = [pill_of(_clocked(one, now), one.tone, testid="card-status-too") for one in others]
+    return f'<span class="pills">{" ".join([pill, *more])}</span>'
+
+
+def _clocked(status: CardStatus, now: datetime) -> str:
     words = text(status.words)
     if status.since is not None:
         words += f" · {since_html(status.since, now)}"
     if status.until is not None:
         words += f" · {until_html(status.until, now)}"
-    several = f"{project.live_runs} runs are live" if project.live_runs > 1 else ""
-    return pill_of(words, status.tone, testid="card-status", title=several)
+    return words
 
 
 def warning_html(project: ProjectOut) -> str:
@@ -82,6 +95,14 @@ def held_html(project: ProjectOut) -> str:
     return f'<div class="sub" data-testid="account-held">{words}</div>'
 
 
+def unready_html(project: ProjectOut) -> str:
+    """Why the project's agent cannot work here, and what helps."""
+    if project.agent_problem is None:
+        return ""
+    words = plain_html(project.agent_problem)
+    return f'<div class="sub alarm" data-testid="agent-problem">{words}</div>'
+
+
 def held_words_html(limit: UsageLimit) -> str:
     """Which account is held, and what can be done about it."""
     agent = plain_html(limit.agent)
@@ -104,6 +125,7 @@ def card_html(project: ProjectOut, trouble: Trouble | None, now: datetime) -> st
         + f'<div class="sub m" title="{text(project.origin)}">{text(setting_words(project))}</div>'
         + f'<div class="sub says">{warning_html(project)}{plain_html(sentence_of(project))}</div>'
         + held_html(project)
+        + unready_html(project)
         + failures_html(project, now)
         + budget_html(project, now)
         + f'<div class="last">{bars_html(project)}{run_link_html(project)}</div>'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nicegui import ui
 
 from app.pages.components.afk_start import AfkStart
-from app.pages.components.archive_button import archive_button
+from app.pages.components.archive_button import archive_button, unarchive_button
 from app.pages.components.buttons import button
 from app.pages.components.marks import testid
 from app.pages.visit import Visit
@@ -40,7 +40,10 @@ class ProjectMenu:
         project = self._visit.board.get(self._id)
         _item("Open", f"/projects/{self._id}")
         _item("All runs", f"/runs?project_id={self._id}")
-        if project is None or project.archived_at is not None:
+        if project is None:
+            return
+        if project.archived_at is not None:
+            unarchive_button(self._visit, self._id, self._close)
             return
         if project.state != "broken":
             _item("New run…", f"/projects/{self._id}/run")

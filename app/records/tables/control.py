@@ -89,6 +89,10 @@ class Project(SQLModel, table=True):
     state_because: str | None = None
     strikes: int = 0
     paused_because: str | None = None
+    # origin's last failure, since when it fails, and whether it is held to be away
+    origin_because: str | None = Field(default=None, sa_type=Text)
+    origin_since: datetime | None = Field(default=None, sa_type=Moment)
+    unreachable: bool = False
     known_branches: list[str] = Field(sa_type=JSON)
     next_number: int = 1
     archived_at: datetime | None = Field(default=None, sa_type=Moment)

@@ -114,6 +114,10 @@ class Mirrors(Protocol):
         """Ask origin for its branches. Raises OriginProblem."""
         ...
 
+    def check_place(self, origin: str) -> None:
+        """Raise OriginProblem for a folder that is gone or no repository; asks nobody else."""
+        ...
+
     def clone(self, repo: Repository, *, progress: Callable[[int, str], None]) -> None:
         """Make the mirror, whole or not at all; `progress` hears percent and phase."""
         ...
