@@ -38,10 +38,11 @@ COMMANDS: dict[str, list[str]] = {
     "quota": ["--project", "mill", "--json"],
     "projects list": ["--json"],
     "projects show": ["mill", "--json"],
-    "projects add": ["{spare}", "--name", "another", "--json"],
+    "projects add": ["{spare}", "--name", "another", "--agent", "claude", "--json"],
     "projects edit": ["mill", "--budget-seconds", "600", "--json"],
     "projects branches": ["mill", "--json"],
     "projects archive": ["spare", "--json"],
+    "projects unarchive": ["spare", "--json"],
     "issues list": ["-p", "mill", "--json"],
     "issues add": ["-p", "mill", "Made by the table", "--json"],
     "issues show": ["{issue}", "-p", "mill", "--json"],
@@ -106,7 +107,7 @@ def mill(live: LiveShell) -> Mill:
     later = [*words[:-1], "tomorrow's", "--delay", "1d", "--json"]
     planned, planned_too = (live.run("runs", "trigger", *later).json["id"] for _ in range(2))
     spare = make_origin(live.folder / "origins" / "spare")
-    live.run("projects", "add", str(spare))
+    live.run("projects", "add", str(spare), "--agent", "claude")
     return Mill(
         issue=live.run("issues", "add", "-p", "mill", "Grind").out.strip(),
         delivered=delivered["id"],

@@ -75,7 +75,7 @@ async def test_what_is_wrong_stands_at_its_field_and_nothing_typed_is_lost(
 ) -> None:
     api = house.api_of(user)
     taken = make_origin(tmp_path / "other", bare=True)
-    await api.add_project(NewProject(name="taken", origin=str(taken)))
+    await api.add_project(NewProject(name="taken", origin=str(taken), agent="claude"))
     await open_settings(user, project)
     put(user, "max_concurrency", "101")
     put(user, "name", "taken")
@@ -133,8 +133,11 @@ async def test_mine_replaces_theirs_by_save_and_enter_saves(
 async def test_the_command_stands_there_for_the_script_agent_only(
     house: House, user: User, project: ProjectOut
 ) -> None:
-    await house.api_of(user).change_project(project.id, ProjectChange(agent_command=None))
+    change = ProjectChange(agent="codex", agent_command=None)
+    await house.api_of(user).change_project(project.id, change)
     await open_settings(user, project)
+    await user.should_not_see(marker="setting-agent_command")
+    put(user, "agent", "script")
     await user.should_see("Command of the script agent")
     put(user, "agent", "codex")
     await user.should_not_see(marker="setting-agent_command")
@@ -152,6 +155,17 @@ async def test_an_archived_project_is_only_read(
     assert "its settings can be read, not changed" in html_of(user)
     assert "<dt>Base branch</dt>" in html_of(user)
     assert (await house.api_of(user).project(project.id)).archived_at is not None
+
+
+async def test_an_archived_project_is_taken_back_by_one_press(
+    house: House, user: User, project: ProjectOut
+) -> None:
+    await house.api_of(user).archive_project(project.id)
+    await open_settings(user, project)
+    user.find(marker="unarchive-project").click()
+    await user.should_see(f"{project.name} is back. Auto is off.")
+    await user.should_see(marker="save-settings")
+    assert (await house.api_of(user).project(project.id)).archived_at is None
 
 
 async def test_a_setting_that_cannot_be_empty_is_refused_by_the_api_in_the_same_words(

@@ -27,7 +27,7 @@ def archive_button(
         except (ApiProblem, NoAnswer) as problem:
             visit.refuse(problem)
             return
-        visit.say("Archived. Its history can still be read; Unarchive takes it back.")
+        visit.say("Archived. Its history can still be read.")
         done()
 
     return ConfirmButton(
