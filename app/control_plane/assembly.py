@@ -45,6 +45,7 @@ from app.services.floor import Ledgers
 from app.services.holdings import Holdings
 from app.services.issues import IssueDesk
 from app.services.keys import Keys
+from app.services.launcher import Launcher
 from app.services.leases import Leases
 from app.services.listing import RunListing
 from app.services.origin_watch import OriginWatch
@@ -115,15 +116,7 @@ class Assembly:
         )
         self._checks = Prechecks(self._ledgers.projects, self._outside, self._limits, self.origins)
         self._identity = self._make_identity()
-        self._launcher = make_launcher(
-            self._settings,
-            self._ledgers,
-            self._outside,
-            self._limits,
-            ground.locks,
-            self._clock,
-            self.origins,
-        )
+        self._launcher = self._make_launcher()
         publish, workers = ground.feed.publish, ground.workers
         look_soon = partial(workers.submit, again)
         self.reporter = Reporter(
@@ -157,7 +150,6 @@ class Assembly:
         stopper = endings.make_stopper(ground, outside, self._again)
         line = make_batch_line(ground, stopper)
         sweep = self._make_sweep(loop, resume, line)
-        self.origins.when_back(sweep.request)
         desk, retention = self._make_project_desk(sweep), make_retention(ground)
         return Services(
             **self._floor(),
@@ -253,8 +245,14 @@ class Assembly:
         desks = (self._limits, retry, self.reporter, ground.leases)
         return ResumeDesk(self._ledgers, self._outside, *desks, told, ground.quarantine)
 
+    def _make_launcher(self) -> Launcher:
+        settings, locks = self._settings, self._ground.locks
+        outside, limits = self._outside, self._limits
+        ledgers, clock = self._ledgers, self._clock
+        return make_launcher(settings, ledgers, outside, limits, locks, clock, self.origins)
+
     def _make_sweep(self, loop: AutoLoop, resume: ResumeDesk, line: BatchLine) -> Sweep:
-        return Sweep(
+        sweep = Sweep(
             self._ledgers,
             self.reaper,
             self._launcher,
@@ -271,6 +269,8 @@ class Assembly:
             self._call_sweeper,
             self._ground.disk.hold,
         )
+        self.origins.when_back(sweep.request)
+        return sweep
 
     def _call_sweeper(self, whole: bool) -> None:
         if not self._ground.leases.may_sweep(self._clock()):

@@ -57,8 +57,8 @@ class ControlPlane:
         self.feed = Feed()
         self.stores = stores = open_stores(settings, self.feed)
         self.database, self.relays = stores.control, make_relays(stores, self.feed)
-        self.disk = make_disk_room(settings)
-        self.store_watch = StoreWatch(stores, self.disk.sentence, self.feed.publish, clock)
+        disk = make_disk_room(settings)
+        self.store_watch = StoreWatch(stores, disk.sentence, self.feed.publish, clock)
         self.workers = Workers(WORKERS + settings.max_live_runs)
         self.metronome = Metronome()
         self.ledgers = make_ledgers(stores, self.feed)
@@ -84,12 +84,15 @@ class ControlPlane:
             counting=self.counting,
             quarantine=make_quarantine(self.ledgers, clock),
             store_watch=self.store_watch,
-            disk=self.disk,
+            disk=disk,
         )
         assembly = Assembly(ground, self.look_again)
+        self._take(assembly)
+        self.services = assembly.services(given or {})
+
+    def _take(self, assembly: Assembly) -> None:
         self.reaper, self.recovery = assembly.reaper, assembly.recovery
         self.consequences, self.origins = assembly.consequences, assembly.origins
-        self.services = assembly.services(given or {})
 
     def start(self) -> None:
         """Bring the database up to date and listen; nothing is done yet."""

@@ -140,11 +140,7 @@ def sqlite_engine(
     )
 
     if is_cramped and file:
-
-        @event.listens_for(engine, "do_connect")
-        def _use_memory(_: Any, __: Any, cargs: list[Any], cparams: dict[str, Any]) -> None:
-            cargs[0] = cramped_uri(Path(file).absolute())
-            cparams["uri"] = True
+        _keep_index_in_memory(engine, Path(file).absolute())
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _: Any) -> None:
@@ -165,6 +161,13 @@ def sqlite_engine(
             connection.rollback()
 
     return engine
+
+
+def _keep_index_in_memory(engine: Engine, file: Path) -> None:
+    @event.listens_for(engine, "do_connect")
+    def _connect(_: Any, __: Any, cargs: list[Any], cparams: dict[str, Any]) -> None:
+        cargs[0] = cramped_uri(file)
+        cparams["uri"] = True
 
 
 def _keep_journal(connection: sqlite3.Connection, journal: str) -> None:
