@@ -87,12 +87,12 @@ class ControlPlane:
             disk=disk,
         )
         assembly = Assembly(ground, self.look_again)
-        self._take(assembly)
-        self.services = assembly.services(given or {})
+        self._take(assembly, given or {})
 
-    def _take(self, assembly: Assembly) -> None:
+    def _take(self, assembly: Assembly, given: dict[str, object]) -> None:
         self.reaper, self.recovery = assembly.reaper, assembly.recovery
         self.consequences, self.origins = assembly.consequences, assembly.origins
+        self.services = assembly.services(given)
 
     def start(self) -> None:
         """Bring the database up to date and listen; nothing is done yet."""
