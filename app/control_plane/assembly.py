@@ -16,7 +16,12 @@ from app.adapters.checkout import read_commit
 from app.adapters.demo_repository import make_demo_repository
 from app.config import Settings
 from app.control_plane import endings
-from app.control_plane.batching import make_batch_desk, make_batch_line, make_bulk_desk
+from app.control_plane.batching import (
+    make_batch_desk,
+    make_batch_line,
+    make_bulk_desk,
+    make_crowds,
+)
 from app.control_plane.beginnings import make_launcher
 from app.control_plane.clock import slip
 from app.control_plane.metronome import Metronome
@@ -136,6 +141,7 @@ class Assembly:
             consequences=self.consequences,
             quarantine=ground.quarantine,
         )
+        self.crowds = make_crowds(ground)
         self.recovery = endings.make_recovery(ground, self.reaper, self._outside.engine)
 
     def services(self, given: dict[str, object]) -> Services:
@@ -224,7 +230,8 @@ class Assembly:
     def _make_trigger_desk(self, keys: Keys, on_accepted: Callable[[Run], None]) -> TriggerDesk:
         stores, counting = self._ledgers.runs.stores, self._ground.counting
         places = Places(self._quota, Counted.RUNS, stores, counting)
-        return TriggerDesk(self._ledgers.runs, self._checks, places, keys, on_accepted)
+        runs, has_room = self._ledgers.runs, self.crowds.has_room
+        return TriggerDesk(runs, self._checks, places, keys, on_accepted, has_room)
 
     def _make_loop(self, trigger: TriggerDesk) -> AutoLoop:
         return AutoLoop(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.config import Settings
-from app.control_plane.outside import pick_counters
+from app.control_plane.outside import pick_counters, pick_sets
 from app.domain.keys import KeyTerms
 from app.domain.quota_rules import Counted
 from app.records.batch_ledger import BatchLedger
 from app.records.batch_queue import BatchQueue
 from app.records.bulk_ledger import BulkLedger
 from app.records.feed import Feed
+from app.records.open_runs import OpenRuns
 from app.records.run_ledger import RunLedger
 from app.services.batch_ends import BatchEnds
 from app.services.batch_line import BatchLine
@@ -20,6 +21,7 @@ from app.services.batches import BatchDesk
 from app.services.bulk import BulkDesk, Hands
 from app.services.bulk_keys import BulkKeys
 from app.services.counting import Counting, charged_batches, charged_runs
+from app.services.crowds import Crowds
 from app.services.prechecks import Prechecks
 from app.services.quota import Places
 from app.services.refused_items import RefusedItems
@@ -39,6 +41,15 @@ def make_counting(settings: Settings, runs: RunLedger, feed: Feed) -> Counting:
         Counted.BATCHES: charged_batches(BatchLedger(runs.stores), settings.batch_window),
     }
     return Counting(pick_counters(settings), tables, feed.publish)
+
+
+def make_crowds(ground: Ground) -> Crowds:
+    """The sets of the repositories' active runs."""
+    runs = ground.ledgers.runs
+    sets, open_runs = pick_sets(ground.settings), OpenRuns(runs.stores)
+    crowds = Crowds(sets, runs, open_runs, ground.workers.submit)
+    crowds.listen(ground.feed)
+    return crowds
 
 
 def make_batch_line(ground: Ground, stopper: Stopper) -> BatchLine:

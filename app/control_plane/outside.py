@@ -26,6 +26,7 @@ from app.services.ports import Agents, Engine, Mirrors, Notifier, WorkingCopies
 from app.services.recovery import Clearing
 
 if TYPE_CHECKING:
+    from app.adapters.counters.redis_sets import RedisSets
     from app.adapters.counters.redis_windows import RedisWindows
 
 
@@ -76,6 +77,15 @@ def pick_counters(settings: Settings) -> RedisWindows | None:
         Counted.BATCHES: WindowRule(settings.batch_quota, settings.batch_window),
     }
     return RedisWindows(settings.redis_url, rules)
+
+
+def pick_sets(settings: Settings) -> RedisSets | None:
+    """Where the active runs of each repository are kept beside their rows, if anywhere."""
+    if settings.redis_url is None:
+        return None
+    from app.adapters.counters.redis_sets import RedisSets
+
+    return RedisSets(settings.redis_url)
 
 
 def find_place(settings: Settings) -> Here:

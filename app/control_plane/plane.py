@@ -92,6 +92,7 @@ class ControlPlane:
     def _take(self, assembly: Assembly, given: dict[str, object]) -> None:
         self.reaper, self.recovery = assembly.reaper, assembly.recovery
         self.consequences, self.origins = assembly.consequences, assembly.origins
+        self.crowds = assembly.crowds
         self.services = assembly.services(given)
 
     def start(self) -> None:
@@ -100,6 +101,7 @@ class ControlPlane:
         self.services.accounts.operator(self.clock())
         self.leases.renew_once(self.clock())
         self.counting.check(self.clock())
+        self.crowds.make_anew()
         self.adapters.engine.listen(self._hear)
         for relay in self.relays:
             relay.open()
@@ -128,6 +130,7 @@ class ControlPlane:
         with contextlib.suppress(DatabaseSilent):
             self.leases.give_back(self.clock())
         self.counting.close()
+        self.crowds.close()
         for relay in self.relays:
             relay.close()
         if self.bell is not None:
@@ -158,6 +161,7 @@ class ControlPlane:
             self.services.sweep.request_here,
             lambda: self.origins.look_once(self.clock()),
             lambda: self.counting.look_once(self.clock()),
+            self.crowds.make_anew,
             tell_people,
             self.services.bulk.request,
         ):

@@ -9,8 +9,9 @@ from sqlalchemy import func
 from sqlmodel import col, select
 
 from app.domain.words import Status
+from app.records import run_statements
 from app.records.routing import Stores
-from app.records.tables import Run
+from app.records.tables import Project, Run
 
 
 class OpenRuns:
@@ -25,6 +26,14 @@ class OpenRuns:
         found: Counter[str] = Counter()
         for status, count in self.stores.everywhere(query.group_by(col(Run.status))):
             found[status] += count
+        return found
+
+    def active_by_project(self) -> dict[str, list[str]]:
+        """For every project the ids of the runs that count for its limit."""
+        with self.stores.control.reading() as session:
+            found: dict[str, list[str]] = {one: [] for one in session.exec(select(Project.id))}
+        for project_id, run_id in self.stores.everywhere(run_statements.active_ids()):
+            found.setdefault(project_id, []).append(run_id)
         return found
 
     def starting(self) -> list[Run]:

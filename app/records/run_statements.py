@@ -50,6 +50,12 @@ def active() -> SelectOfScalar[Run]:
 
 
 @cache
+def active_ids() -> Select[str, str]:
+    """Of every project: its id, and the run's."""
+    return select(Run.project_id, Run.id).where(col(Run.released_at).is_(None), _is_active())
+
+
+@cache
 def count_active() -> SelectOfScalar[int]:
     """Of `project_id`."""
     of_project = col(Run.project_id) == bindparam("project_id")

@@ -65,6 +65,7 @@ class TriggerDesk:
         places: Places,
         keys: Keys,
         on_accepted: Callable[[Run], None],
+        has_room: Callable[[str, int], bool] = lambda project_id, most: False,
     ) -> None:
         self._runs = runs
         self._successions = SuccessionLedger(runs)
@@ -72,6 +73,8 @@ class TriggerDesk:
         self._places = places
         self._keys = keys
         self._on_accepted = on_accepted
+        # True where it is known without the rows that a repository has room
+        self._has_room = has_room
 
     def asking_once(self) -> TriggerDesk:
         """The same for many orders of one call: what was said to one of them is said to all."""
@@ -100,8 +103,9 @@ class TriggerDesk:
         project = self._prechecks.project(project_id)
         if asker.is_charged and (window := self._places.window(asker.person_id, now)).free_at:
             raise refusal_of(window, now)
-        with self._runs.stores.looking() as session:
-            _refuse_crowd(session, project)
+        if not self._has_room(project.id, project.max_concurrency):
+            with self._runs.stores.looking() as session:
+                _refuse_crowd(session, project)
 
     def accept(
         self,

@@ -39,7 +39,7 @@ class RedisWindows:
     def __init__(self, url: str, rules: Mapping[Counted, WindowRule]) -> None:
         self._rules = rules
         # ours come last: what the address asks for must not undo the bounds
-        options: dict[str, Any] = {**parse_url(url)} | _BOUNDS
+        options: dict[str, Any] = {**parse_url(url)} | BOUNDS
         self._pool = ConnectionPool(**options)
         self._redis = redis.Redis(connection_pool=self._pool)
         self._script = self._redis.register_script(SCRIPT.read_text())
@@ -109,7 +109,7 @@ def key_of(person_id: str, counted: Counted = Counted.RUNS) -> str:
     return f"amtp:rl:user:{person_id}:{counted}"
 
 
-_BOUNDS: dict[str, Any] = {
+BOUNDS: dict[str, Any] = {
     "socket_timeout": ANSWER_SECONDS,
     "socket_connect_timeout": ANSWER_SECONDS,
     # a second try would double the wait

@@ -11,6 +11,7 @@ from app.services.ports.agents import (
     root_mend,
 )
 from app.services.ports.counters import (
+    ActiveSets,
     Charge,
     Counters,
     CountersSilent,
@@ -56,6 +57,7 @@ from app.services.ports.repositories import (
 
 __all__ = [
     "INCLUDE_LIST",
+    "ActiveSets",
     "AgentFinding",
     "Agents",
     "BranchTaken",

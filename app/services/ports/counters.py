@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -54,6 +54,29 @@ class Counters(Protocol):
 
     def probe(self) -> None:
         """Ask for nothing but an answer."""
+        ...
+
+    def close(self) -> None:
+        """Give every connection back."""
+        ...
+
+
+class ActiveSets(Protocol):
+    """For each repository, by its project's id, the ids of its active runs.
+
+    Every call may raise CountersSilent, as those of `Counters`.
+    """
+
+    def count(self, project_id: str) -> int:
+        """How many there are of a repository."""
+        ...
+
+    def change(self, project_id: str, *, added: Collection[str], removed: Collection[str]) -> None:
+        """Add and remove runs of a repository."""
+        ...
+
+    def make(self, runs: Mapping[str, Collection[str]]) -> None:
+        """Make the sets of these repositories what they should be."""
         ...
 
     def close(self) -> None:
