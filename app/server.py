@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ from app.records.audit_pages import first_misfit
 from app.records.database import DatabaseSilent
 from app.records.migration import HEAD, SchemaNewer, revision_of
 from app.records.sqlite_files import DatabaseDamaged
+from app.request_deadlines import PageRequests, Waiting
 from app.services.accounts import TOKEN_FILE, rotate_token
 from app.services.doctor import Look
 from app.services.ports import CannotRead
@@ -275,7 +277,9 @@ def _serve(settings: Settings, given: dict[str, Any], *, in_window: bool, in_bro
                 access_log=False,
                 server_header=False,
                 date_header=False,
+                http=partial(PageRequests, Waiting()),  # type: ignore[arg-type]
                 ws=PageSocket,
+                backlog=512,
                 # engine.io pings each page by itself, and what goes to loopback need not be small
                 ws_ping_interval=None,
                 ws_per_message_deflate=False,

@@ -18,6 +18,7 @@ from app.pages.components.notifications import NotificationsPanel
 from app.pages.components.status_pill import pill_html
 from app.pages.components.tabs import Tabs, chosen_tab
 from app.pages.frame import Page, frame
+from app.pages.sign_out import draw_sign_out
 from app.pages.stuck_list import StuckList
 from app.pages.visit import Visit
 from app.state.doctor_board import AgentSeen, DoctorBoard
@@ -33,7 +34,7 @@ from app.state.wire import (
     SettingOut,
 )
 
-TABS = ("Doctor", "Limits", "Notifications")
+TABS = ("Doctor", "Limits", "Notifications", "Sign-in")
 HEAD = '<link rel="stylesheet" href="/assets/settings.css">'
 LOOKING = '<div class="card none" role="status">Looking at this machine…</div>'
 WHY = {"age": "too old", "size": "too much is kept"}
@@ -57,6 +58,8 @@ def register(door: Door) -> None:
                 DoctorScreen(visit, page, seen)
             elif chosen == "Notifications":
                 NotificationsPanel(visit, page, await visit.api.notifications())
+            elif chosen == "Sign-in":
+                draw_sign_out()
             else:
                 kept = retention_html(await visit.api.retention(), visit)
                 testid(ui.html(kept, sanitize=clean), "retention")

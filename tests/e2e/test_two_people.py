@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import OpenPage
+from tests.e2e.conftest import Consoles, OpenPage
 from tests.e2e.scenes import (
     Puppet,
     add_project,
@@ -135,3 +135,17 @@ def test_a_half_written_run_form_survives_what_others_start(
     puppet.tell_to_deliver()
     expect(ann.get_by_test_id("run-status")).to_contain_text("Succeeded")
     wait_until_released(server, run_id)
+
+
+def test_signing_out_everywhere_ends_every_open_page(
+    sign_in: OpenPage, server: RunyardServer, consoles: Consoles
+) -> None:
+    consoles.expect("401|403|WebSocket")
+    ann, bob = sign_in(), sign_in()
+    ann.goto(f"{server.url}/settings?tab=Sign-in")
+    ann.get_by_test_id("sign-out-everywhere").click()
+    ann.get_by_role("button", name="Press again to sign out everywhere").click()
+    expect(ann.get_by_test_id("plain-title")).to_have_text("Sign in")
+    expect(bob.get_by_test_id("live-badge")).to_have_text("Reconnecting…")
+    bob.reload()
+    expect(bob.get_by_test_id("plain-title")).to_have_text("Sign in")
