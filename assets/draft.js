@@ -1,6 +1,6 @@
 // An open form outlives the link and the server: its key and what was typed are kept in this tab.
 // The server asks for them when the page arrives or comes back; only reloading finds them again,
-// a form opened anew is empty and has a key of its own.
+// a form opened anew is empty and has a key of its own. One in a dialog ends with its page.
 (() => {
   "use strict";
   const NAME = `runyard_form:${location.pathname}`;
@@ -22,10 +22,17 @@
       // a full store: the form works without
     }
   }
+  const sentOf = (form) => (form.dataset.draftSent ?? "").split(" ").filter(Boolean);
+  // what is kept at this address may be of a dialog that was closed
+  function loadFor(form) {
+    const draft = load();
+    if (form.dataset.draft === "form") return draft;
+    return draft?.key === form.dataset.draftKey ? { ...draft, sent: sentOf(form) } : null;
+  }
   function put(name, value) {
     const form = document.querySelector("[data-draft]");
     if (!form || form.dataset.draftDone !== undefined) return;
-    const draft = load() ?? { key: form.dataset.draftKey, sent: [], fields: {} };
+    const draft = loadFor(form) ?? { key: form.dataset.draftKey, sent: sentOf(form), fields: {} };
     draft.fields[name] = value;
     save(draft);
   }
@@ -33,7 +40,7 @@
   // --- the server asks, and tells key and sent ids
   function answer(form) {
     isAsked = true;
-    const draft = load();
+    const draft = loadFor(form);
     if (draft) form.dispatchEvent(new CustomEvent("draft", { detail: JSON.stringify(draft) }));
     else keep(form);
   }
@@ -41,7 +48,7 @@
     if (form.dataset.draftDone !== undefined) return sessionStorage.removeItem(NAME);
     const key = form.dataset.draftKey, kept = load();
     const fields = kept?.key === key ? kept.fields : {};
-    save({ key, sent: (form.dataset.draftSent ?? "").split(" ").filter(Boolean), fields });
+    save({ key, sent: sentOf(form), fields });
   }
   new MutationObserver((changes) => {
     for (const { target, attributeName } of changes) {

@@ -13,7 +13,8 @@ FORM = '<script src="/assets/draft.js" defer></script>'
 
 
 def dress_form() -> None:
-    """Link assets/draft.js."""
+    """Link assets/runs.css, where the form's look is, and assets/draft.js."""
+    ui.add_head_html(RUNS)
     ui.add_head_html(FORM)
 
 

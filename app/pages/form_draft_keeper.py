@@ -24,7 +24,10 @@ class Show(Protocol):
 
 
 class DraftKeeper:
-    """Tells the browser key and sent ids; takes key and fields back when it arrives or returns."""
+    """Tells the browser key and sent ids; takes key and fields back when it arrives or returns.
+
+    A form in a dialog (not `is_page`) is there only after the arrival, and ends with its page.
+    """
 
     def __init__(
         self,
@@ -33,14 +36,17 @@ class DraftKeeper:
         box: ui.element,
         branches: Sequence[BranchOut],
         show: Show,
+        *,
+        is_page: bool,
     ) -> None:
         self._form, self._box, self._show = form, box, show
         self._branches = [branch.name for branch in branches]
-        self._asked = 0
-        box.props["data-draft"] = "form"
+        self._asked, self._is_page = 0, is_page
+        box.props["data-draft"] = "form" if is_page else "dialog"
         box.on("draft", self._take, args=["detail"])
         self.tell()
-        visit.on_arrival(self._ask)
+        if is_page:
+            visit.on_arrival(self._ask)
         visit.on_return(self._ask)
 
     def tell(self, *, is_done: bool = False) -> None:
@@ -51,6 +57,8 @@ class DraftKeeper:
             self._box.props["data-draft-done"] = "true"
 
     def _ask(self) -> None:
+        if self._box.is_deleted:
+            return
         self._asked += 1
         self._box.props["data-draft-asked"] = str(self._asked)
 
@@ -58,4 +66,4 @@ class DraftKeeper:
         draft = FormDraft.read((event.args or {}).get("detail"))
         if draft.take_into(self._form, self._branches, plain):
             self.tell()
-            self._show(is_arrival=self._asked == 1)
+            self._show(is_arrival=self._is_page and self._asked == 1)

@@ -11,7 +11,7 @@ from app.pages.components.markdown import format_markdown
 from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain
 from app.pages.components.tabs import chosen_tab
-from app.pages.dress import dress_issues, dress_runs
+from app.pages.dress import dress_form, dress_issues
 from app.pages.frame import frame
 from app.pages.issue_panel import IssuePanel
 from app.pages.project_changes import ChangesTab
@@ -34,7 +34,7 @@ def register(door: Door) -> None:
         if entered is None:
             return
         visit, project = entered
-        dress_runs()
+        dress_form()
         with frame(visit, title="Issues", active="projects", crumbs=crumbs_of(project)):
             if project.tracker != "builtin":
                 ui.html(text(ELSEWHERE), sanitize=clean).classes("card none")
@@ -52,7 +52,7 @@ def register(door: Door) -> None:
             return
         visit, (project, issue, html) = entered
         dress_issues()
-        dress_runs()
+        dress_form()
         crumbs = [*crumbs_of(project), ("Issues", f"/projects/{project.id}/issues")]
         title = f"#{issue.number} {plain(issue.title)}"
         with frame(visit, title=title, active="projects", crumbs=crumbs) as page:

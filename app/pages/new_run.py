@@ -13,7 +13,7 @@ from app.pages.components.buttons import button
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean
 from app.pages.components.plain_sight import plain, plain_html
-from app.pages.dress import dress_form, dress_runs
+from app.pages.dress import dress_form
 from app.pages.frame import frame
 from app.pages.project_door import enter_project
 from app.pages.run_form_view import RunFormView
@@ -43,7 +43,6 @@ def register(door: Door) -> None:
         form = RunForm.open(project, visit.client.request.query_params)
         form.quota = quota
         title = f"Run {plain(project.name)}"
-        dress_runs()
         dress_form()
         crumbs = [("Projects", "/"), (plain(project.name), f"/projects/{project.id}")]
         with frame(visit, title=title, active="projects", crumbs=crumbs):
@@ -60,10 +59,10 @@ class RunDialog(ui.dialog):
 async def open_run_dialog(
     visit: Visit, project: ProjectOut, query: Mapping[str, str] | None = None
 ) -> None:
-    """The same form over the page one is on, dressed for runs; each opening has its own key."""
+    """The same form over the page one is on, dressed for the form; each opening has its own key."""
     if any(isinstance(one, RunDialog) for one in visit.client.elements.values()):
         return
-    with visit.client, RunDialog().props('aria-label="New run"') as dialog:
+    with visit.client, RunDialog().props('aria-label="New run" no-backdrop-dismiss') as dialog:
         sheet = ui.element("div").classes("sheet")
     dialog.on("hide", dialog.delete)
     try:

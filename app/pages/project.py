@@ -22,7 +22,7 @@ from app.pages.components.project_card import (
 )
 from app.pages.components.project_controls import ProjectControls
 from app.pages.components.tabs import chosen_tab
-from app.pages.dress import dress_runs
+from app.pages.dress import dress_form
 from app.pages.frame import Page, frame
 from app.pages.new_run import can_start, opens_dialog
 from app.pages.project_changes import ChangesTab, read_change
@@ -90,7 +90,7 @@ def _framed(
     visit: Visit, project: ProjectOut, chosen: str
 ) -> Iterator[tuple[ProjectTabs, NextSweep]]:
     """The frame with the project's head; the chosen tab's content goes inside the `with`."""
-    dress_runs()
+    dress_form()
     crumbs = [("Projects", "/")]
     with frame(visit, title=project.name, active="projects", crumbs=crumbs) as page:
         ProjectScreen(visit, page, project)

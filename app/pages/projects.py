@@ -11,7 +11,7 @@ from app.pages.components.buttons import button, link_button
 from app.pages.components.countdown import at_html
 from app.pages.components.markup import clean, counted, text
 from app.pages.components.project_card import ProjectCard
-from app.pages.dress import dress_runs
+from app.pages.dress import dress_form
 from app.pages.frame import Page, frame
 from app.pages.new_run import NewRunButton
 from app.pages.visit import Visit
@@ -31,7 +31,7 @@ def register(door: Door) -> None:
     async def projects_page() -> None:
         visit = await Visit.open(door)
         quota = await visit.api.quota()
-        dress_runs()
+        dress_form()
         with frame(visit, title="Projects", active="projects", is_home=True) as page:
             ProjectsScreen(visit, page, quota)
 

@@ -61,7 +61,7 @@ class RunFormView:
                 self._draw_foot(lambda: self._leave(cancel))
             self._notices.draw_rate_limit()
         self._box = box
-        self._keeper = DraftKeeper(visit, form, box, branches, self._take_back) if is_page else None
+        self._keeper = DraftKeeper(visit, form, box, branches, self._take_back, is_page=is_page)
         visit.on("quota.changed", self._ask_quota)
         visit.on("project.changed", self._follow)
         visit.on("run.changed", self._hear_run)
@@ -84,12 +84,12 @@ class RunFormView:
         if visit.client.is_deleted:
             return
         if run is not None:
-            self._tell_keeper(is_done=True)
+            self._keeper.tell(is_done=True)
             visit.go(f"/runs/{run.id}")
         elif self._box.is_deleted:
             visit.say(form.trouble.sentence if form.trouble else "The run was not started.")
         else:
-            self._tell_keeper()
+            self._keeper.tell()
             self._run.set_text("Run")
             self._run.props(remove="aria-busy")
             self._box.classes(remove="sending")
@@ -180,7 +180,7 @@ class RunFormView:
         self._lock.cancel()
         self._show_fields()
         self._notices.hide_note()
-        self._tell_keeper()
+        self._keeper.tell()
         self.refresh()
 
     def _take_back(self, *, is_arrival: bool) -> None:
@@ -190,10 +190,6 @@ class RunFormView:
                 ui.timer(0, self._learn_zone, once=True)
         if is_arrival:
             self._notices.note_return()
-
-    def _tell_keeper(self, *, is_done: bool = False) -> None:
-        if self._keeper is not None:
-            self._keeper.tell(is_done=is_done)
 
     def _show_fields(self) -> None:
         """Show what the form's state holds, in the controls that are there."""

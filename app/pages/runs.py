@@ -13,6 +13,7 @@ from app.pages.components.marks import testid
 from app.pages.components.markup import clean, text
 from app.pages.components.paging import pages_html
 from app.pages.components.plain_sight import plain_html
+from app.pages.dress import dress_form
 from app.pages.frame import Page, frame, refused
 from app.pages.more_filters import draw_more_filters
 from app.pages.new_run import NewRunButton
@@ -60,6 +61,7 @@ class RunsScreen:
 
     def draw(self) -> None:
         """Draw the page and listen."""
+        dress_form()
         with frame(self.visit, title="Runs", active="runs") as page:
             self._draw_actions(page)
             self.list.draw(when_empty=_when_empty(self.board.filters))

@@ -14,6 +14,7 @@ from tests.e2e.scenes import (
     expect_no_sideways_scroll,
     start_run,
     wait_for_run_page,
+    wait_until,
     wait_until_released,
 )
 from tests.e2e.submits import (
@@ -21,6 +22,7 @@ from tests.e2e.submits import (
     START,
     FaultFile,
     grave_findings,
+    key_of,
     picture,
     runs_of,
     stop_runs,
@@ -188,3 +190,30 @@ def test_a_submit_that_waits_for_its_branch_goes_by_itself_also_after_a_lost_lin
     page.context.set_offline(False)
     run_id = wait_for_run_page(page)
     assert [run["id"] for run in runs_of(server, project)] == [run_id, holder]
+
+
+def test_what_is_typed_into_the_dialog_without_a_link_is_what_is_sent(
+    signed_in: Page, server: RunyardServer, project: str, consoles: Consoles
+) -> None:
+    page = signed_in
+    open_runs(page, server, project)
+    new_run, dialog = page.get_by_test_id("new-run"), page.get_by_role("dialog", name="New run")
+    new_run.click()
+    dialog.get_by_test_id("task").fill("Of a form that was closed")
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    new_run.click()
+    expect(dialog.get_by_test_id("task")).to_have_value("")
+    key = key_of(page)
+    consoles.expect(LOST_LINK)
+    page.context.set_offline(True)
+    page.evaluate("window.socket.io.engine.close()")
+    expect(page.get_by_test_id("live-badge")).to_have_text("Reconnecting…")
+    dialog.get_by_test_id("task").fill("Typed in a tunnel")
+    page.context.set_offline(False)
+    expect(page.get_by_test_id("live-badge")).to_have_text("Live", timeout=20_000)
+    expect(dialog.get_by_test_id("task")).to_have_value("Typed in a tunnel")
+    assert key_of(page) == key
+    dialog.get_by_test_id("run-submit").click()
+    run = wait_until(server, wait_for_run_page(page), task="Typed in a tunnel")
+    assert run["idempotency_key"] == key
