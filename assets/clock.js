@@ -209,10 +209,10 @@
   document.addEventListener("keydown", (event) => {
     const dialog = event.key === "Tab" && [...document.querySelectorAll(".q-dialog")].at(-1);
     if (!dialog || event.target.closest?.(".q-menu")) return;
-    const stops = [...dialog.querySelectorAll("a[href],button,input,select,textarea,[tabindex]")]
+    const stops = [...dialog.querySelectorAll("a[href],button,input,select,textarea,summary,[tabindex]")]
       .filter((el) => el.tabIndex >= 0 && !el.disabled && el.checkVisibility() && !el.closest("[inert]"));
     const end = event.shiftKey ? stops[0] : stops.at(-1);
-    if (event.target !== end && stops.includes(event.target)) return;
+    if (event.target !== end && dialog.contains(event.target)) return;
     event.preventDefault();
     (event.shiftKey ? stops.at(-1) : stops[0])?.focus();
   });
