@@ -60,7 +60,7 @@ class FakeEngine:
         if self._world.is_silent:
             return Sight(None, None, None, tree_gone=False)
         if process is None:
-            return Sight(False, None, None, tree_gone=True)
+            return Sight(False, None, None, tree_gone=True, is_untouched=True)
         gone = not process.is_alive
         return Sight(process.is_alive, process.exit, self._mark(process.pid), tree_gone=gone)
 

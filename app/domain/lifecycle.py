@@ -12,6 +12,7 @@ class Signal(StrEnum):
 
     DUE = "due"
     TAKEN = "taken"
+    CUT_SHORT = "no agent began, proved after a restart, first time"
     STOP = "stop"
     TTL_OVER = "ttl over"
     REFUSED = "refused by a pre-check"
@@ -34,6 +35,7 @@ MOVES: dict[tuple[Status, Signal], Status] = {
     (Status.QUEUED, Signal.REFUSED): Status.NOT_STARTED,
     (Status.STARTING, Signal.AGENT_ALIVE): Status.RUNNING,
     (Status.STARTING, Signal.LAUNCH_FAILED): Status.NOT_STARTED,
+    (Status.STARTING, Signal.CUT_SHORT): Status.QUEUED,
     (Status.STARTING, Signal.STOP): Status.STOPPED,
     (Status.RUNNING, Signal.WORK_TO_DELIVER): Status.DELIVERING,
     (Status.RUNNING, Signal.DELIVERED): Status.SUCCEEDED,

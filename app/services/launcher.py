@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
 
 from app.domain.lifecycle import DONE, Signal
 from app.domain.names import branches_collide
 from app.domain.words import Cause, Status, Trigger
 from app.failpoints import reach
 from app.records.parked_ledger import ParkedLedger
-from app.records.tables import Project, Run
+from app.records.tables import Project, Run, RunEvent
 from app.services.floor import Ledgers, Outside
 from app.services.orders import LaunchTerms, NotLaunched, Orders
 from app.services.origin_watch import OriginWatch
@@ -28,6 +29,7 @@ from app.services.prechecks import repository_of
 from app.services.readiness import Readiness
 from app.services.run_locks import Locks
 from app.services.shortages import cause_of, sentence_of
+from app.services.submits import FROM
 from app.services.succession import NothingKept, Succession, goes_on
 from app.services.undoing import Made, Undoing, Undone
 from app.services.usage_limits import UsageLimits
@@ -37,6 +39,11 @@ AWAY = (
     "Runyard's own clone of this repository is not in its folder, and work is kept in it; "
     "bring the folder back, or mount it again, then start this anew"
 )
+
+
+NEVER_STARTED = "Runyard was restarted before the agent had started"
+# in the line of a run's timeline that says so
+REQUEUED = "requeued"
 
 
 class TakenAtOrigin(NotLaunched):
@@ -138,9 +145,43 @@ class Launcher:
         reach("after_watch")
         return True
 
-    def undo(self, run: Run) -> None:
-        """End a run whose agent never started, and take back what its launch had made."""
-        self._end_undone(run.id, "Runyard was restarted before the agent had started", Made())
+    def undo(self, run: Run, *, is_untouched: bool) -> None:
+        """Take back what a launch had made that was cut short before its agent had started.
+
+        Where it is proved that none began, the run waits in the queue again, once; else it ends.
+        """
+        timeline = self._runs.timeline(run.id)
+        goes_on = _goes_on(run, timeline)
+        if not is_untouched or goes_on is None or any(REQUEUED in line.data for line in timeline):
+            self._end_undone(run.id, NEVER_STARTED, Made())
+            return
+        undone = self._undoing.once(run, self._projects.find(run.project_id))
+        if undone.remains:
+            self._runs.note_hold(run, undone.remains)  # it is looked at again
+        elif undone.parked and not self._succession.has_taken_over(run):
+            self._end(run, NEVER_STARTED, undone)
+        elif not self._engine.look(run.id).is_untouched:
+            self._end(run, NEVER_STARTED, undone)  # what was ended just now may have begun
+        else:
+            # while it holds what was another run's, its server sees to that
+            marks = {} if undone.parked else {"host": None, "instance": None, "server": None}
+            self._requeue(run, marks if goes_on else marks | {"base_sha": None})
+
+    def _requeue(self, run: Run, columns: dict[str, Any]) -> None:
+        now = self._clock()
+        with self._runs.stores.owner_of(run.id).transaction() as tx:
+            self._runs.move(
+                tx,
+                run,
+                Signal.CUT_SHORT,
+                now=now,
+                kind="note",
+                sentence=f"back in the queue: {NEVER_STARTED}",
+                data={REQUEUED: True},
+                taken_at=None,
+                hold=None,
+                **columns,
+            )
 
     def end_late(self, run: Run) -> bool:
         """End a run whose launch takes too long; whoever launches it takes back what it made."""
@@ -176,6 +217,7 @@ class Launcher:
         order = self._orders.order(run, project, base, seconds=left)
         self._must_be_wanted(run)
         made.process = True
+        reach("before_spawn")
         mark = self._engine.launch(order)
         reach("after_spawn")
         return mark
@@ -316,3 +358,11 @@ class Launcher:
 
     def _tell(self, run: Run, kind: str, sentence: str, **data: object) -> None:
         self._runs.tell_once(run.id, self._clock(), kind, sentence, **data)
+
+
+def _goes_on(run: Run, timeline: Sequence[RunEvent]) -> bool | None:
+    """Whether a run was accepted to go on with kept work; None where nobody wrote that down."""
+    if run.retry_of is None:
+        return False
+    source = next((line.data.get(FROM) for line in timeline if line.kind == "accepted"), None)
+    return None if source is None else source == "parked"

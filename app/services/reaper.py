@@ -148,7 +148,7 @@ class Reaper:
             )
         if sight.alive:
             return run
-        self._launcher.undo(run)
+        self._launcher.undo(run, is_untouched=sight.is_untouched)
         return self._runs.find(run.id) or run
 
     # --- running -------------------------------------------------------------------------------

@@ -51,7 +51,8 @@ class Stopper:
 
     def _write(self, run: Run, because: str, now: datetime) -> Run:
         columns: dict[str, Any] = {"cause": Cause.STOPPED, "because": because, "hold": None}
-        if run.status not in LIVE:
+        # one that waits again with another run's work is released when that is settled
+        if run.status not in LIVE and run.server is None:
             columns["released_at"] = now
         with self._runs.stores.owner_of(run.id).transaction() as tx:
             moved = self._runs.move(

@@ -16,6 +16,9 @@ from app.errors import Invalid
 from app.records.database import Transaction
 from app.records.tables import Project, Run
 
+# in the first line of a retry's timeline: `parked` where it goes on with kept work, else `fresh`
+FROM = "from"
+
 
 @dataclass(frozen=True)
 class Again:

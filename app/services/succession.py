@@ -61,6 +61,10 @@ class Succession:
 
     # --- going on ------------------------------------------------------------------------------
 
+    def has_taken_over(self, heir: Run) -> bool:
+        """True once what was kept is this run's."""
+        return bool(self._told(heir, "copy_of"))
+
     def take_over(self, repo: Repository, heir: Run) -> tuple[str, str]:
         """Make what is kept on the heir's branch the heir's; the branch's base and its tip.
 
@@ -68,6 +72,8 @@ class Succession:
         """
         kept = self._parked.of_branch(heir.project_id, heir.work_branch)
         tip = self._mirrors.tip(repo, heir.work_branch)
+        if tip is not None and heir.base_sha is not None and self.complete(heir):
+            return heir.base_sha, tip  # by an earlier launch of its own, which was cut short
         if not kept or tip is None:
             raise NothingKept(f"{heir.work_branch} is not kept any more; retry it from fresh")
         with_copy = [run for run in kept if self._copies.exists(run.id)]

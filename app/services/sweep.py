@@ -299,8 +299,13 @@ class Sweep:
         return True
 
     def _end(self, run: Run, signal: Signal, now: datetime, cause: Cause, because: str) -> None:
-        columns = {"cause": cause, "because": because, "released_at": now, "hold": None}
+        columns: dict[str, Any] = {"cause": cause, "because": because, "hold": None}
+        if run.server is None:
+            columns["released_at"] = now
         self._move(run, signal, now, "reaped", because, **columns)
+        if run.server is not None:
+            # it waited again with another run's work: it is released when that is settled
+            self._reaper.reap_once(run.id)
 
     def _move(
         self, run: Run, signal: Signal, now: datetime, kind: str, sentence: str, **columns: Any

@@ -37,7 +37,7 @@ from app.services.keys import Keys, Sent
 from app.services.planned import ttl_of
 from app.services.prechecks import Checked, Prechecks
 from app.services.quota import FreePlace, Place, Places, refusal_of
-from app.services.submits import Accepted, Also, Asker, Order, Still
+from app.services.submits import FROM, Accepted, Also, Asker, Order, Still
 
 INCOMPLETE = "waits until its batch is complete"
 
@@ -268,7 +268,8 @@ def _sentence(run: Run) -> str:
 
 
 def _data(run: Run) -> dict[str, Any]:
-    told = {"starts_at": run.due_at and iso(run.due_at), "ttl": ttl_of(run)}
+    source = ("parked" if run.base_sha else "fresh") if run.retry_of else None
+    told = {"starts_at": run.due_at and iso(run.due_at), "ttl": ttl_of(run), FROM: source}
     return {name: it for name, it in told.items() if it is not None}
 
 

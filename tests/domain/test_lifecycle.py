@@ -31,6 +31,7 @@ queued      ttl over                         expired
 queued      refused by a pre-check           not_started
 starting    agent alive                      running
 starting    launch failed or too slow, undone  not_started
+starting    no agent began, proved after a restart, first time  queued
 starting    stop                             stopped
 running     agent done, work to deliver      delivering
 running     delivered                        succeeded
@@ -55,7 +56,7 @@ def test_a_move_is_legal_exactly_where_the_table_has_it(status: Status, signal: 
 
 
 def test_the_table_is_whole() -> None:
-    assert len(LEGAL) == len(MOVES) == 18
+    assert len(LEGAL) == len(MOVES) == 19
 
 
 def test_no_move_leads_out_of_an_end() -> None:

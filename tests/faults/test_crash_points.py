@@ -42,6 +42,11 @@ class Watched(Doomed):
             told = wait_for(client, f"/runs/{run_id}/timeline", _is_over)
             return [one["kind"] for one in told["items"]]
 
+    def timeline(self, run_id: str) -> list[dict[str, Any]]:
+        """A run's timeline."""
+        with self.server.client() as client:
+            return list(client.get(f"/runs/{run_id}/timeline").json()["items"])
+
     def strikes(self) -> int:
         """The project's count."""
         with self.server.client() as client:
@@ -74,19 +79,46 @@ def doomed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         yield one
 
 
-@pytest.mark.parametrize(
-    ("point", "following"), [("after_claim", "after_prepare"), ("after_prepare", "after_spawn")]
-)
-def test_f8_a_crash_before_the_agent_is_undone_and_counts_nothing(
+BEFORE_THE_AGENT = [
+    ("after_claim", "after_prepare"),
+    ("after_prepare", "before_spawn"),
+    ("before_spawn", "after_claim"),
+]
+
+
+@pytest.mark.parametrize(("point", "following"), BEFORE_THE_AGENT)
+def test_f8_a_crash_before_the_agent_puts_the_run_back_into_the_queue(
     doomed: Watched, point: str, following: str
 ) -> None:
     doomed.arm(point)
     strikes = doomed.strikes()
     run_id = doomed.run_an_issue()
     doomed.see_death()
+    doomed.arm("")
+    run = doomed.see(run_id, "died")
+    assert (run["cause"], run["exit_code"]) == ("exit_code", 3)
+    assert doomed.kinds(run_id)[:3] == ["accepted", "taken", "claimed"]
+    told = [line["sentence"] for line in doomed.timeline(run_id)]
+    assert sum("back in the queue" in sentence for sentence in told) == 1
+    assert told.count("taken from the queue") == 2
+    assert (doomed.starts(run_id), doomed.strikes()) == (1, strikes + 1)
+    doomed.arm(following)
+
+
+@pytest.mark.parametrize(("point", "following"), BEFORE_THE_AGENT)
+def test_f8_a_second_crash_before_the_agent_is_undone_and_counts_nothing(
+    doomed: Watched, point: str, following: str
+) -> None:
+    doomed.arm(point)
+    strikes = doomed.strikes()
+    run_id = doomed.run_an_issue()
+    doomed.see_death()
+    doomed.arm(point)
+    doomed.see_death()
     doomed.arm(following)
     run = doomed.see(run_id, "not_started")
     assert (run["cause"], run["parked"]) == ("launch_failed", False)
+    assert run["because"] == "Runyard was restarted before the agent had started"
     assert doomed.kinds(run_id)[-1] == "reaped"
     assert doomed.left_of(run_id, run["work_branch"]) == []
     assert (doomed.starts(run_id), doomed.strikes()) == (0, strikes)

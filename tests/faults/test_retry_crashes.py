@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.agents_for_tests.runs import until
-from tests.faults.doomed import Doomed
+from tests.faults.doomed import SHORT, Doomed
 from tests.servers import WAIT_SECONDS, RunyardServer
 
 # the first try leaves a commit and a file, the next one commits that too
@@ -19,6 +19,10 @@ TWO_TRIES = (
     "if test -e left.txt; then git add -A && git commit -qm 'The rest'; else echo new > new.txt && "
     "git add new.txt && git commit -qm 'Half of it'; echo left > left.txt; exit 3; fi"
 )
+
+
+# a launch that goes on with what it has taken over passes these again
+SECOND_TIME = {"retry.after_adopt": "after_claim", "after_prepare": "after_prepare"}
 
 
 class Retried(Doomed):
@@ -40,6 +44,13 @@ class Retried(Doomed):
         with self.server.client() as client:
             return {one["branch"]: one["run_id"] for one in client.get("/parked").json()["items"]}
 
+    def discard_all(self) -> None:
+        """Delete what is kept."""
+        for branch in self.kept():
+            body = {"project_id": self.project, "branch": branch, "confirm": branch}
+            with self.server.client() as client:
+                client.post("/parked/discard", json=body).raise_for_status()
+
     def copies(self) -> dict[str, Path]:
         """Every working copy by its run."""
         folder = self.server.data_dir / "runs" / "copies"
@@ -49,7 +60,8 @@ class Retried(Doomed):
 @pytest.fixture(scope="module")
 def doomed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Retried]:
     folder = tmp_path_factory.mktemp("doomed")
-    one = Retried(folder, RunyardServer(folder / "data"))
+    plenty = SHORT | {"RUNYARD_RUN_QUOTA": "500"}
+    one = Retried(folder, RunyardServer(folder / "data"), settings=plenty)
     with one.begun(TWO_TRIES):
         yield one
 
@@ -73,7 +85,37 @@ def test_a_crash_in_the_middle_of_a_retry_loses_nothing(
     doomed.retry_and_die(first["id"], source)
     doomed.arm("")
     with doomed.server.client() as client:
-        second = client.get(f"/runs/{first['id']}").json()["retried_by"]
+        (second,) = client.get(f"/runs/{first['id']}").json()["retried_by"]
+    # it waits in the queue again, and goes on as if nothing had been
+    ended = doomed.released(second)
+    if source == "parked":
+        assert (ended["status"], ended["delivery"]["commits"]) == ("succeeded", 2), ended
+        assert doomed.kept() == {}
+        return
+    assert (ended["status"], ended["parked"]) == ("died", True), ended
+    aside = f"parked/{branch}/{first['id']}"
+    assert doomed.kept() == {branch: second, aside: first["id"]}
+    for run_id in (first["id"], second):
+        assert (doomed.copies()[run_id] / "left.txt").exists()
+    doomed.discard_all()
+
+
+@pytest.mark.parametrize(
+    ("point", "source"),
+    [("retry.after_adopt", "parked"), ("after_prepare", "parked"), ("after_prepare", "fresh")],
+)
+def test_a_second_crash_in_the_middle_of_a_retry_loses_nothing(
+    doomed: Retried, point: str, source: str
+) -> None:
+    first = doomed.died()
+    branch = first["work_branch"]
+    doomed.arm(point)
+    doomed.retry_and_die(first["id"], source)
+    doomed.arm(SECOND_TIME[point])
+    doomed.see_death()
+    doomed.arm("")
+    with doomed.server.client() as client:
+        (second,) = client.get(f"/runs/{first['id']}").json()["retried_by"]
     assert doomed.released(second)["status"] == "not_started"
     holder = first["id"] if source == "fresh" else second
     assert doomed.kept() == {branch: holder}

@@ -7,8 +7,10 @@ from pathlib import Path
 from app.adapters.engine.local import LocalEngine
 from app.adapters.engine.processes import ProcessTable
 from app.domain.lifecycle import Signal
-from app.records.tables import Run
-from tests.planes import RealPlane
+from app.records.tables import Project, Run
+from app.services.succession import Succession
+from tests.planes import COMMIT, RealPlane
+from tests.services.retries import kept, retry
 
 FAILED = "The project's setup command exited 1; its output is in the run's log."
 
@@ -67,15 +69,72 @@ def test_what_may_still_live_keeps_its_copy_and_its_claim(plane: RealPlane, tmp_
     see_released(plane, run)
 
 
-def test_work_in_the_copy_of_a_launch_that_nobody_remembers_is_parked(plane: RealPlane) -> None:
-    project = plane.add_project()
+def launch_that_nobody_remembers(plane: RealPlane, run: Run) -> Run:
+    """A queued run as a server leaves it that is killed right after it took it."""
+    with plane.stores.owner_of(run.id).transaction() as tx:
+        plane.ledgers.runs.move(
+            tx,
+            run,
+            Signal.TAKEN,
+            now=plane.clock(),
+            kind="taken",
+            sentence="taken",
+            **plane.tenure.marks(),
+        )
+    return plane.run(run.id)
+
+
+def waiting(plane: RealPlane, project: Project) -> Run:
+    """A run that is still in the queue."""
     plane.ledgers.projects.change(project.id, state="cloning")
     run = plane.launch(project)
     plane.ledgers.projects.change(project.id, state="ready")
-    with plane.stores.owner_of(run.id).transaction() as tx:
-        plane.ledgers.runs.move(
-            tx, run, Signal.TAKEN, now=plane.clock(), kind="taken", sentence="taken"
-        )
+    return run
+
+
+def test_a_launch_that_was_cut_short_is_put_back_into_the_queue_once(plane: RealPlane) -> None:
+    project = plane.add_project("sleep 60")
+    run = launch_that_nobody_remembers(plane, waiting(plane, project))
+    again = plane.reap(run)
+    assert (again.status, again.taken_at, again.server, again.base_sha) == (
+        *("queued", None, None, None),
+    )
+    assert plane.lines(run)[-1] == (
+        "back in the queue: Runyard was restarted before the agent had started"
+    )
+    launch_that_nobody_remembers(plane, again)
+    ended = plane.reap(run)
+    assert (ended.status, ended.released_at) == ("not_started", plane.clock())
+
+
+def test_a_trace_of_a_supervisor_is_no_proof_that_no_agent_began(plane: RealPlane) -> None:
+    project = plane.add_project("sleep 60")
+    run = launch_that_nobody_remembers(plane, waiting(plane, project))
+    folder = plane.settings.runs_root / "records" / run.id
+    folder.mkdir(parents=True)
+    (folder / ".started").write_text("")  # it came no further, or its record was lost
+    assert plane.reap(run).status == "not_started"
+
+
+def test_a_retry_that_waits_again_and_is_stopped_keeps_what_it_took_over(plane: RealPlane) -> None:
+    project = plane.add_project(f"if test -e new.txt; then sleep 60; fi; {COMMIT}; exit 3")
+    first = plane.finish(project)
+    plane.ledgers.projects.change(project.id, state="cloning")
+    heir = retry(plane, first)
+    plane.ledgers.projects.change(project.id, state="ready")
+    heir = launch_that_nobody_remembers(plane, heir)
+    succession = Succession(plane.ledgers.runs, plane.adapters.outside(plane.ledgers), plane.clock)
+    succession.take_over(plane.repository(project), heir)
+    again = plane.reap(heir)
+    assert (again.status, again.base_sha) == ("queued", first.base_sha)
+    stopped = plane.reap(plane.stop_run(again))
+    assert (stopped.status, stopped.parked) == ("stopped", True)
+    assert kept(plane) == [(first.work_branch, heir.id)]
+
+
+def test_work_in_the_copy_of_a_launch_that_nobody_remembers_is_parked(plane: RealPlane) -> None:
+    project = plane.add_project()
+    run = launch_that_nobody_remembers(plane, waiting(plane, project))
     repo, mirrors = plane.repository(project), plane.adapters.mirrors
     base = mirrors.origin_tip(repo, "main")
     assert base is not None

@@ -16,7 +16,7 @@ from app.domain.words import Cause
 from app.services.ports import LaunchFailed, LaunchOrder
 
 PROMPT_FILE = "prompt.md"
-_ERRORS_FILE = "supervisor.err"
+ERRORS_FILE = "supervisor.err"
 _PROGRAM = Path(supervisor.__file__).with_name("__main__.py")
 # what a test run or a NiceGUI server leaves in its environment stops other servers from serving
 _NEVER_PASSED = ("PYTEST_", "NICEGUI_", "RUNYARD_")
@@ -60,7 +60,7 @@ def start_supervisor(
     }
     cookie = {RUN_ID: order.run_id, INSTANCE: instance}
     patience = order.launch_seconds + order.grace_seconds + _START_SECONDS
-    with open(folder / _ERRORS_FILE, "wb") as errors:
+    with open(folder / ERRORS_FILE, "wb") as errors:
         answer = _ask(
             [python, *_ISOLATED, str(_PROGRAM), str(folder)],
             json.dumps(fields).encode("ascii"),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.adapters.engine import records
-from app.adapters.engine.launch import PROMPT_FILE, agent_environment, start_supervisor
+from app.adapters.engine.launch import ERRORS_FILE, PROMPT_FILE, agent_environment, start_supervisor
 from app.adapters.engine.processes import (
     ProcessTable,
     TableUnreadable,
@@ -110,7 +110,8 @@ class LocalEngine:
         if found is None and self._started(run_id) is not None:
             return self._look(run_id)  # its record was written in between
         if found is None:
-            return Sight(False, exit_record, None, tree_gone=True)
+            is_untouched = self._is_untouched(run_id)
+            return Sight(False, exit_record, None, tree_gone=True, is_untouched=is_untouched)
         has_begun = self._table.has_descendants(found)
         return Sight(True, exit_record, found if has_begun else None, tree_gone=False)
 
@@ -174,6 +175,15 @@ class LocalEngine:
             return self._started(run_id), True
         except records.RecordUnreadable:
             return None, False
+
+    def _is_untouched(self, run_id: str) -> bool:
+        """True where the run's folder holds only what is there before a supervisor is started."""
+        if not self._root.is_dir():
+            return False
+        try:
+            return set(os.listdir(self._folder(run_id))) <= {PROMPT_FILE, ERRORS_FILE}
+        except FileNotFoundError:
+            return True
 
     def _make_folder(self, folder: Path, order: LaunchOrder) -> None:
         try:

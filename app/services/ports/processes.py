@@ -53,7 +53,8 @@ class Sight:
     """What one look at a run's process found; `alive` None: the process table was unreadable.
 
     `mark` is there once the agent itself was started, not while its set-up goes on.
-    `tree_gone` is the proof that nothing of the run is left.
+    `tree_gone` is the proof that nothing of the run is left, `is_untouched` that no supervisor of
+    it has ever begun.
     """
 
     alive: bool | None
@@ -61,6 +62,7 @@ class Sight:
     mark: ProcessMark | None
     tree_gone: bool
     host_restarted: bool = False
+    is_untouched: bool = False
 
 
 class LaunchFailed(Exception):
