@@ -13,6 +13,7 @@ from app.pages.components.correlation_chip import correlation_chip
 from app.pages.components.env_provenance import env_provenance_html
 from app.pages.components.live_badge import LiveBadge
 from app.pages.components.markup import clean, text
+from app.pages.components.plain_sight import plain
 from app.pages.components.stores_banner import draw_stores_banner
 from app.pages.visit import Visit
 from app.state.wire import ApiProblem
@@ -84,7 +85,7 @@ def refused(visit: Visit, problem: ApiProblem, *, active: str) -> None:
     visit.client.status_code = problem.status
     with frame(visit, title="Not here", active=active):
         with ui.element("div").classes("banner stop"):
-            ui.label(problem.detail)
+            ui.label(plain(problem.detail))
             correlation_chip(problem.correlation_id)
         ui.link("Back to the projects", "/").classes("btn")
 

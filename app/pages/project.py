@@ -11,9 +11,9 @@ from nicegui import ui
 
 from app.pages.addresses import page_at
 from app.pages.components.buttons import link_button
-from app.pages.components.markup import clean, text
+from app.pages.components.markup import clean
 from app.pages.components.next_plan import NextSweep
-from app.pages.components.plain_sight import plain_html
+from app.pages.components.plain_sight import plain, plain_html
 from app.pages.components.project_card import (
     failures_html,
     setting_words,
@@ -92,10 +92,10 @@ def _framed(
     """The frame with the project's head; the chosen tab's content goes inside the `with`."""
     dress_form()
     crumbs = [("Projects", "/")]
-    with frame(visit, title=project.name, active="projects", crumbs=crumbs) as page:
+    with frame(visit, title=plain(project.name), active="projects", crumbs=crumbs) as page:
         ProjectScreen(visit, page, project)
         sweep = NextSweep(visit, project)
-        path, about = f"/projects/{project.id}", f"Parts of {project.name}"
+        path, about = f"/projects/{project.id}", f"Parts of {plain(project.name)}"
         names = _tabs_of(project)
         yield ProjectTabs(visit, project, names, chosen, about=about, path=path), sweep
 
@@ -130,7 +130,7 @@ class ProjectScreen:
 
     def _draw(self, project: ProjectOut) -> None:
         now = self._visit.now()
-        self._page.set_title(project.name)
+        self._page.set_title(plain(project.name))
         self._pill.set_content(status_html(project, now))
         self._run.set_visibility(can_start(project))
         self._controls.show(project)
@@ -140,9 +140,8 @@ class ProjectScreen:
 
 def banner_html(project: ProjectOut, now: datetime) -> str:
     """What a project is, and what stands in its way, in a line or two."""
-    settings = (
-        f'<div class="sub m under">{text(setting_words(project))} · {text(project.origin)}</div>'
-    )
+    words = f"{setting_words(project)} · {project.origin}"
+    settings = f'<div class="sub m under">{plain_html(words)}</div>'
     if project.state == "broken":
         return f'{settings}<div class="banner stop">{plain_html(sentence_of(project))}</div>'
     if project.state == "cloning":

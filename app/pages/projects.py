@@ -10,6 +10,7 @@ from app.pages.addresses import page_at
 from app.pages.components.buttons import button, link_button
 from app.pages.components.countdown import at_html
 from app.pages.components.markup import clean, counted, text
+from app.pages.components.plain_sight import plain, plain_html
 from app.pages.components.project_card import ProjectCard
 from app.pages.dress import dress_form
 from app.pages.frame import Page, frame
@@ -47,7 +48,7 @@ def needs_html(needs: tuple[Need, ...]) -> str:
     """Who waits for a person, each with a way there: `ledger paused · 3 fails`."""
     rows = "".join(
         f'<li><a class="chip" data-need="{one.kind}" href="{text(one.path)}">'
-        f"<b>{text(one.name)}</b> {text(one.words)}</a></li>"
+        f"<b>{plain_html(one.name)}</b> {plain_html(one.words)}</a></li>"
         for one in needs[:NEEDS]
     )
     more = f'<li class="sub">and {len(needs) - NEEDS} more</li>' if len(needs) > NEEDS else ""
@@ -209,7 +210,7 @@ class Welcome:
             self._visit.refuse(problem)
         else:
             # its card comes by the feed, on this page as on every other
-            self._visit.say(f"{project.name} is here. Press Start AFK run on its card.")
+            self._visit.say(f"{plain(project.name)} is here. Press Start AFK run on its card.")
         self._demo.set_text("Try the demo project")
         self._demo.enable()
 

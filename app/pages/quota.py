@@ -12,7 +12,7 @@ from app.pages.components.countdown import at_html, iso, until_html
 from app.pages.components.limits_banner import limits_html, own_limit_html, quota_words_html
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, counted, text
-from app.pages.components.plain_sight import plain_html
+from app.pages.components.plain_sight import plain, plain_html
 from app.pages.frame import frame, refused
 from app.pages.quota_holds import AccountHolds
 from app.pages.visit import Visit
@@ -127,7 +127,7 @@ def busy_html(busy: tuple[Occupied, ...]) -> str:
         f'<a class="grow" href="/projects/{text(one.project.id)}">'
         f"{plain_html(one.project.name)}</a>"
         f'<span class="m">{one.active} of {one.max}</span>'
-        f"{_gauge(one.active, one.max, f'Open runs of {one.project.name}')}</div>"
+        f"{_gauge(one.active, one.max, f'Open runs of {plain(one.project.name)}')}</div>"
         for one in busy
     )
     return f'<div class="list">{rows}</div>'

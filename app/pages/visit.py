@@ -13,6 +13,7 @@ from nicegui import background_tasks, ui
 
 from app.pages.components.correlation_chip import correlation_chip_html
 from app.pages.components.markup import clean, text
+from app.pages.components.plain_sight import plain_html
 from app.state.bursts import Burst
 from app.state.door import Door, Told
 from app.state.latest import Latest
@@ -130,7 +131,7 @@ class Visit:
             words = trouble_of(problem, self.now()).sentence if is_limit else problem.detail
         chip = correlation_chip_html(problem.correlation_id)
         link = _link_of(problem) if isinstance(problem, ApiProblem) else ""
-        self._show(f'<div class="note bad"><span>{text(words)}</span>{link}{chip}</div>')
+        self._show(f'<div class="note bad"><span>{plain_html(words)}</span>{link}{chip}</div>')
 
     def go(self, path: str) -> None:
         """Open another page of ours in this tab."""

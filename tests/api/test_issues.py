@@ -72,6 +72,7 @@ def test_issues_are_written_told_and_changed(shop: Workshop) -> None:
         *[({"labels": labels}, "labels") for labels in (["x"] * 51, "ready-for-agent")],
         *[({"labels": [one]}, "labels.0") for one in (" ", "x" * 101, "a\nb", "\x1b[0m", "nul\0")],
         ({"labels": ["sound", "line\u2028end"]}, "labels.1"),
+        ({"labels": ["sound", "sound\u200b"]}, "labels.1"),
         ({"number": 7}, "number"),
     ],
     ids=lambda given: repr(given)[:40],

@@ -9,9 +9,12 @@ from typing import Any
 
 from nicegui.testing.user import User
 
-from app.api.schemas import IssueOut, NewIssue, NewProject, ProjectOut
+from app.api.schemas import IssueOut, NewIssue, NewProject, ProjectOut, RecentFailure
+from app.pages.components.project_card import card_html
+from app.pages.project import banner_html
 from tests.pages.conftest import House, html_of, until
 from tests.repositories import make_origin
+from tests.state.run_samples import NOON, project_of
 
 HOSTILE = '";alert(1)//<img src=x onerror=alert(1)>'
 
@@ -276,3 +279,15 @@ async def test_new_run_asks_which_project_where_there_are_several(
     user.find(marker="new-run-anywhere").click()
     await user.should_see(marker="run-in")
     assert len(user.find(marker="run-in").elements) == 2
+
+
+def test_no_word_of_a_card_hides_anything_wherever_it_stands() -> None:
+    tag, filler = "\U000e0041", "\uffa0"
+    failed = {"run_id": "run_1", "status": "died", "label": "Died", "because": f"no{tag} {filler}"}
+    project = project_of(
+        origin=f"/srv/{filler}x", base_branch=f"main{tag}", strikes=3, paused=True
+    ).model_copy(update={"recent_failures": [RecentFailure.model_validate(failed)]})
+    for html in (card_html(project, None, NOON), banner_html(project, NOON)):
+        assert tag not in html
+        assert filler not in html
+        assert "\\uffa0" in html

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
-from unicodedata import category
 
 from pydantic import AfterValidator, Field, StringConstraints
 
 from app.api.schemas.parts import Answer, Body, Moment, NoNul, Title
 from app.api.schemas.runs import DeliveryOut
+from app.domain.safe_text import UNSAFE
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_LABELS = 50
@@ -22,8 +22,8 @@ def _of_issue_size(text: str) -> str:
 
 
 def _of_one_line(label: str) -> str:
-    if any(category(character) in ("Cc", "Zl", "Zp") for character in label):
-        raise ValueError("A label contains a control character.")
+    if "\t" in label or UNSAFE.search(label):
+        raise ValueError("A label contains a control or hidden character.")
     return label
 
 

@@ -46,7 +46,7 @@ class AfkStart:
         # the page's own level: the card it was asked from may go meanwhile
         with self._visit.client, ui.dialog() as dialog, ui.element("div").classes("sheet"):
             project = self._visit.board.get(self._id)
-            title = f"Start AFK run in {project.name}" if project else "Start AFK run"
+            title = f"Start AFK run in {plain(project.name)}" if project else "Start AFK run"
             dialog.props["aria-label"] = title
             ui.html(text(title), sanitize=clean, tag="h2").classes("above")
             field = choice_field("Issue", choices, next(iter(choices)), mark="issue-picker")

@@ -18,7 +18,7 @@ def change_html(change: ChangeOut, path: str) -> str:
         f'<div class="line"><span class="m sub">{change.number}</span>'
         f'<a href="{text(path)}"><b>{plain_html(change.title)}</b></a>'
         f"{pill_html(change.state, TONES[change.state])}</div>"
-        f'<div class="sub"><span class="m">{text(change.branch)} → {text(change.base)}</span>'
+        f'<div class="sub"><span class="m">{plain_html(f"{change.branch} → {change.base}")}</span>'
         f' · {size} · <span class="plus">+{change.additions}</span>'
         f' <span class="minus">−{change.deletions}</span>{closes}</div>'
     )

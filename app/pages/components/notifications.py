@@ -10,6 +10,7 @@ from app.pages.components.buttons import button
 from app.pages.components.countdown import ago_html, until_html
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, counted, text
+from app.pages.components.plain_sight import plain_html
 from app.pages.components.status_pill import pill_html
 from app.pages.frame import Page
 from app.pages.visit import Visit
@@ -91,7 +92,8 @@ def tried_html(tried: list[TriedOut]) -> str:
     """How a message to try it went, a line a receiver."""
     rows = "".join(
         f'<div class="item">{_word_html(is_good=one.taken, good="taken", bad="not taken")}'
-        f'<span class="m">{text(one.receiver)}</span><span>{text(one.because or "")}</span></div>'
+        f'<span class="m">{plain_html(one.receiver)}</span>'
+        f"<span>{plain_html(one.because or '')}</span></div>"
         for one in tried
     )
     return f'<h2 class="above">Test message</h2><div class="list">{rows}</div>'

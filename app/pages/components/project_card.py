@@ -11,7 +11,7 @@ from app.domain.words import Status
 from app.pages.components.correlation_chip import correlation_chip_html
 from app.pages.components.countdown import ago_html, since_html, until_html
 from app.pages.components.markup import clean, text
-from app.pages.components.plain_sight import plain_html
+from app.pages.components.plain_sight import plain, plain_html
 from app.pages.components.project_controls import ProjectControls
 from app.pages.components.status_pill import pill_of
 from app.pages.theme import TONES
@@ -114,7 +114,7 @@ def _failure_html(one: RecentFailure, now: datetime) -> str:
     when = ago_html(one.ended_at, now) if one.ended_at else ""
     return (
         f'<li><a href="/runs/{text(one.run_id)}">{number}{text(one.label)}</a>'
-        f'<span title="{text(one.because)}">{plain_html(one.because)}</span>{when}</li>'
+        f'<span title="{text(plain(one.because))}">{plain_html(one.because)}</span>{when}</li>'
     )
 
 
@@ -122,7 +122,8 @@ def card_html(project: ProjectOut, trouble: Trouble | None, now: datetime) -> st
     """Everything of a card that is only read."""
     return (
         status_html(project, now)
-        + f'<div class="sub m" title="{text(project.origin)}">{text(setting_words(project))}</div>'
+        + f'<div class="sub m" title="{text(plain(project.origin))}">'
+        + f"{plain_html(setting_words(project))}</div>"
         + f'<div class="sub says">{warning_html(project)}{plain_html(sentence_of(project))}</div>'
         + held_html(project)
         + unready_html(project)
@@ -163,7 +164,7 @@ class ProjectCard(ProjectControls, default_classes="card project-card"):
         """What is read, besides what can be pressed."""
         trouble = self._acts.trouble(project.id)
         return super().told(project) | {
-            "name": project.name,
+            "name": plain(project.name),
             "path": f"/projects/{project.id}",
             "facts": clean(card_html(project, trouble, self._visit.now())),
             "alert": wants_person(project),

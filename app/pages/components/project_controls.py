@@ -7,6 +7,7 @@ from typing import Any
 from nicegui import events, ui
 
 from app.pages.components.afk_start import AfkStart
+from app.pages.components.plain_sight import plain
 from app.pages.components.project_menu import ProjectMenu
 from app.pages.visit import Visit
 from app.state.card_words import Act, Press, presses_of
@@ -46,7 +47,7 @@ class ProjectControls(ui.element, component="../../../assets/project_controls.js
         presses = presses_of(project, self._acts.busy(project.id))
         return {
             "presses": tuple(_as_list(press) for press in presses),
-            "about": f"More about {project.name}",
+            "about": f"More about {plain(project.name)}",
         }
 
     async def _press(self, event: events.GenericEventArguments) -> None:
