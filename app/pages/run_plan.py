@@ -40,11 +40,11 @@ class PlanBanner:
             self._words = ui.html("", sanitize=clean, tag="span")
             ui.element("span").classes("sp")
             self._now = button("Start now", self._start_now, kind="small", mark="start-now")
-            self._when = ui.input(placeholder=PLACEHOLDER).classes("in")
+            self._when = ui.input(placeholder=PLACEHOLDER).classes("in when")
             self._when.props('outlined dense hide-bottom-space aria-label="Start at"')
             testid(self._when, "move-when").on("keydown.enter", self._move)
             self._button = button("Move", self._move, kind="small", mark="move-run")
-        self._ttl = testid(ui.html("", sanitize=clean).classes("sub"), "run-ttl")
+        self._ttl = testid(ui.html("", sanitize=clean).classes("sub said"), "run-ttl")
 
     def show(self, run: RunOut) -> None:
         """Say what is so of this run now."""

@@ -26,7 +26,7 @@ def own_limit_html(counted: Counted, quota: QuotaOut) -> str:
     """Whose limit it is, and the way to where it is set."""
     whose = own_limit(counted, quota.limit, quota.window_seconds)
     return (
-        f'<p class="sub" data-testid="own-limit" title="{SET_BY[counted]}">{text(whose)} · '
+        f'<p class="sub said" data-testid="own-limit" title="{SET_BY[counted]}">{text(whose)} · '
         '<a href="/settings?tab=limits">Settings</a></p>'
     )
 
