@@ -22,6 +22,7 @@ from app.api.schemas import (
     ConcurrencyOut,
     DoctorOut,
     Finding,
+    HealthOut,
     Provenance,
     QuotaOut,
     SettingOut,
@@ -30,7 +31,9 @@ from app.api.schemas import (
 )
 from app.api.views import quota_out
 from app.domain.words import Status
+from app.logs import correlation
 from app.services.doctor import Look
+from app.services.health import Health, PartHealth
 from app.services.plane import Services
 from app.services.rows import DatabaseSilent
 
@@ -76,7 +79,7 @@ def routes(services: Services) -> APIRouter:
         Answers also while a database is silent: what is not known then is null.
         """
         now = services.clock()
-        trouble = services.store_watch.parts()
+        trouble, mode = services.store_watch.parts(), services.limits_mode()
         week = _known(lambda: services.figures.week(now))
         held = _known(services.quarantine.held)
         views = _known(services.overview.all)
@@ -89,9 +92,10 @@ def routes(services: Services) -> APIRouter:
             ended_7d=week and week.judged,
             person=visitor_of(request).name,
             person_id=visitor_of(request).person_id,
-            limits=services.limits_mode().value,
+            limits=mode.value,
             stuck=None if held is None else sum(one.project_id is None for one in held),
             trouble=[TroubleOut.model_validate(one) for one in trouble],
+            health=[_health_out(one) for one in services.health.look(trouble, mode)],
             key_hold_seconds=services.keys.terms.hold_seconds,
             key_ttl_seconds=services.keys.terms.ttl_seconds,
         )
@@ -102,6 +106,13 @@ def routes(services: Services) -> APIRouter:
         return doctor_out(services, look)
 
     return router
+
+
+def _health_out(one: PartHealth) -> HealthOut:
+    told = HealthOut.model_validate(one)
+    if one.health is Health.UNREACHABLE:
+        told.correlation_id = correlation.get()
+    return told
 
 
 def _known(ask: Callable[[], _T]) -> _T | None:

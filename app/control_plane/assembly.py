@@ -47,6 +47,7 @@ from app.services.demo import DemoDesk
 from app.services.disk_room import DiskRoom
 from app.services.figures import FigureDesk
 from app.services.floor import Ledgers
+from app.services.health import HealthDesk
 from app.services.holdings import Holdings
 from app.services.issues import IssueDesk
 from app.services.keys import Keys
@@ -185,14 +186,15 @@ class Assembly:
             notifications=self._notifications,
             sweep=sweep,
             engine=outside.engine,
-            limits_mode=lambda: ground.counting.look_once(self._clock()),
             doctor=make_doctor(ground, outside.agents, self._notifications.problems, retention),
             settings=tuple(SettingValue(*one) for one in self._settings.told(given)),
         )
 
     def _floor(self) -> dict[str, Any]:
-        runs = self._ledgers.runs
+        runs, counting = self._ledgers.runs, self._ground.counting
         return {
+            "limits_mode": lambda: counting.look_once(self._clock()),
+            "health": HealthDesk(self._clock, is_split=runs.stores.runs is not None),
             "identity": self._identity,
             "clock": self._clock,
             "feed": self._ground.feed,

@@ -18,6 +18,7 @@ from app.pages.components.notifications import NotificationsPanel
 from app.pages.components.status_pill import pill_html
 from app.pages.components.tabs import Tabs, chosen_tab
 from app.pages.frame import Page, frame
+from app.pages.health import HealthPanel
 from app.pages.sign_out import draw_sign_out
 from app.pages.stuck_list import StuckList
 from app.pages.visit import Visit
@@ -54,6 +55,7 @@ def register(door: Door) -> None:
         with frame(visit, title="Settings", active="settings") as page:
             Tabs(TABS, chosen, about="Settings")
             if chosen == "Doctor":
+                HealthPanel(visit)
                 StuckList(visit, await visit.api.stuck())
                 DoctorScreen(visit, page, seen)
             elif chosen == "Notifications":

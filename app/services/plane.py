@@ -24,6 +24,7 @@ from app.services.demo import DemoDesk
 from app.services.disk_room import DiskRoom
 from app.services.doctor import Doctor
 from app.services.figures import FigureDesk
+from app.services.health import HealthDesk
 from app.services.issues import IssueDesk
 from app.services.keys import Keys
 from app.services.listing import RunListing
@@ -93,6 +94,7 @@ class Services:
     bulk: BulkDesk
     quarantine: Quarantine
     store_watch: StoreWatch
+    health: HealthDesk
     retry: RetryDesk
     resume: ResumeDesk
     limits: UsageLimits

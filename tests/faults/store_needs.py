@@ -71,6 +71,11 @@ RUN_CALLS = (
     Call("GET", "/runs/{run_id}/export", BOTH),
     Call("GET", "/runs/{run_id}/events", RUNS, 204, headers=OVER),
     Call("POST", "/runs/{run_id}/stop", RUNS, tells=CONTROL, may_know=True, ids=of_run("queued")),
+    Call(
+        *("PATCH", "/runs/{run_id}", RUNS, 409),
+        body={"start_now": True},
+        ids=of_run("queued"),
+    ),
     Call("POST", "/runs/{run_id}/retry", BOTH, 201),
     Call("POST", "/runs/{run_id}/resume", RUNS, 409),
     Call("POST", "/runs/{run_id}/deliver", BOTH, 409),

@@ -251,6 +251,9 @@ def test_whatever_needs_a_database_that_is_away_says_so_and_the_rest_goes_on(
         told = scene.shop.api.get("/system").raise_for_status().json()
         assert [one["part"] for one in told["trouble"]] == PARTS[away]
         assert told["live_runs"] is None
+        away_now = [one for one in told["health"] if one["health"] == "Unreachable"]
+        assert [one["part"] for one in away_now] == PARTS[away]
+        assert all(one["since"] and one["works"] and one["correlation_id"] for one in away_now)
         assert all(one["since"] <= told["now"] and one["what"] for one in told["trouble"])
     assert scene.stands() == before
     with scene.without(away):

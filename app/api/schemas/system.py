@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from app.api.schemas.parts import Answer, Body, Moment
 from app.api.schemas.runs import Provenance
 
@@ -81,6 +83,19 @@ class TroubleOut(Answer):
     what: str
 
 
+class HealthOut(Answer):
+    """How a part is, since when, and what still works.
+
+    `correlation_id` is that of the look which did not reach it.
+    """
+
+    part: str
+    health: Literal["Healthy", "Degraded", "Unreachable"]
+    since: Moment | None = None
+    works: str = ""
+    correlation_id: str | None = None
+
+
 class SystemOut(Answer):
     """What this server is, for the foot of every page; null is what a silent database knows."""
 
@@ -97,6 +112,7 @@ class SystemOut(Answer):
     # what waits for a person and is of no project
     stuck: int | None = None
     trouble: list[TroubleOut]
+    health: list[HealthOut] = Field(default_factory=list)
     # how long a run keeps its idempotency key after the submit: at least, and at most
     key_hold_seconds: int
     key_ttl_seconds: int

@@ -1,0 +1,55 @@
+"""Health on the settings' page: what works, what does not, since when, and what still does."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from nicegui.testing.user import User
+
+from app.domain.quota_rules import LimitsMode
+from app.pages.health import health_html
+from app.services.health import COUNTED, Health, HealthDesk
+from app.state.wire import HealthOut
+from tests.pages.conftest import House, html_of, until
+
+NOW = datetime(2026, 11, 22, 16, 30, tzinfo=UTC)
+
+
+async def test_the_settings_say_how_the_database_is(house: House, user: User) -> None:
+    await user.open("/settings")
+    assert 'data-part="database" data-health="Healthy"' in html_of(user)
+    house.plane.database.trouble = "The disk fails."
+    house.plane.store_watch.look_once()
+    await until(lambda: 'data-part="database" data-health="Degraded"' in html_of(user))
+    assert "since <time data-day=" in html_of(user)
+    assert "Pages can be read; nothing can be changed." in html_of(user)
+    house.plane.database.trouble = ""
+    house.plane.store_watch.look_once()
+    await until(lambda: 'data-health="Degraded"' not in html_of(user))
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [
+        (LimitsMode.TABLE, []),
+        (LimitsMode.REDIS, [Health.HEALTHY]),
+        (LimitsMode.DEGRADED, [Health.UNREACHABLE]),
+    ],
+)
+def test_a_lost_counter_is_unreachable_and_the_database_counts(
+    mode: LimitsMode, told: list[Health]
+) -> None:
+    database, *counter = HealthDesk(lambda: NOW, is_split=False).look([], mode)
+    assert database.health is Health.HEALTHY
+    assert [one.health for one in counter] == told
+    if mode is LimitsMode.DEGRADED:
+        assert (counter[0].since, counter[0].works) == (NOW, COUNTED)
+
+
+def test_what_is_unreachable_bears_the_id_of_that_look() -> None:
+    one = HealthOut(part="run store", health="Unreachable", since=NOW, correlation_id="01HF449Q")
+    html = health_html([one])
+    assert 'data-copy="01HF449Q"' in html
+    assert "Unreachable" in html
+    assert "Run store" in html
