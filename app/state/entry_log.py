@@ -106,9 +106,13 @@ class EntryLog:
         if all(entry.at != offset for entry in piece.entries):
             # its line is longer than what lies before it
             piece = await self._read(offset, READ_BYTES)
-        self.lines.clear()
-        self.first_offset = piece.begin
-        self._take(piece)
+        lines = lines_of(piece)
+        hit = next((index for index, line in enumerate(lines) if line.at == offset), 0)
+        begin, end = _edges_around(lines, hit)
+        self.lines = deque(lines[begin:end])
+        self.first_offset = lines[begin].at if begin else piece.begin
+        self.next_offset = lines[end].at if end < len(lines) else piece.next_offset
+        self.size, self.written_at = piece.size, piece.written_at
         self.is_detached, self.is_left_behind = True, False
         return EntryBurst(tuple(self.lines), is_fresh=True)
 
@@ -193,3 +197,14 @@ def _whole_entries(lines: list[EntryLine]) -> list[EntryLine]:
     while 0 < begin < len(lines) and lines[begin].at == lines[begin - 1].at:
         begin += 1
     return lines[begin:] or lines
+
+
+def _edges_around(lines: list[EntryLine], index: int) -> tuple[int, int]:
+    """Which lines to hold around one of them, whole entries of them."""
+    begin = max(0, index - EARLIER_LINES)
+    while begin > 0 and lines[begin].at == lines[begin - 1].at:
+        begin -= 1
+    end = min(len(lines), begin + MAX_LINES)
+    while begin < end < len(lines) and lines[end].at == lines[end - 1].at:
+        end -= 1
+    return begin, end

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -275,3 +276,28 @@ def test_a_hold_tells_where_it_stands_and_no_time_that_is_over(
     server.on("GET", "/quota/accounts", {"items": [hold]})
     ended = here("limits", "list")
     assert told in ended.out
+
+
+def test_runs_are_listed_by_what_the_server_can_filter_and_a_short_look_is_told(
+    shell: Shell, server: RecordedServer
+) -> None:
+    page = {"items": [a_run(title="Tidy")], "next_cursor": None, "looked_among": 20000}
+    server.on("GET", "/runs", page)
+    words = ["--tag", "nightly", "--agent", "codex", "--depth-level", "deep", "--issue", "7"]
+    words += ["--target-framework", "jest", "--batch", "batch_1", "--created-after"]
+    done = shell.run("runs", "list", *words, "2026-11-22T02:00:00Z")
+    assert done.code == 0
+    assert "Tidy" in done.out
+    assert done.err == "Looked among the newest 20,000 runs.\n"
+    [call] = server.calls("GET", "/runs")
+    moment = datetime.fromisoformat(call.query.pop("created_after")[0])
+    assert moment == datetime(2026, 11, 22, 2, tzinfo=UTC)
+    assert call.query == {
+        "tag": ["nightly"],
+        "agent": ["codex"],
+        "depth_level": ["deep"],
+        "issue": ["7"],
+        "target_framework": ["jest"],
+        "batch_id": ["batch_1"],
+    }
+    assert shell.run("runs", "list", "--created-before", "tomorrow-ish").code == 2

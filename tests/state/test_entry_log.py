@@ -178,3 +178,20 @@ def test_an_entry_of_very_many_lines_is_bounded() -> None:
     lines = lines_of(EntriesPiece([entry], 0, 1, 1))
     assert len(lines) == MAX_ENTRY_LINES + 1
     assert lines[-1].text == "… 100 more lines"
+
+
+@pytest.mark.parametrize("number", [0, 700, 30_000, 59_900])
+async def test_a_jump_shows_the_entries_around_a_position(number: int) -> None:
+    source = GrowingLog(b"".join(b"line %06d\n" % one for one in range(60_000)))
+    source.is_over = True
+    log = EntryLog(source.read)
+    await log.look_at_end()
+    await log.look_at(12 * number)
+    index = log.index_of(12 * number)
+    assert index is not None
+    shown = [line.text for line in list(log.lines)[index : index + MAX_ENTRY_LINES]]
+    assert f"line {number:06}" in shown
+    assert len(log.lines) <= MAX_LINES
+    assert log.is_detached
+    assert log.first_offset <= 12 * number < log.next_offset
+    assert log.index_of(log.next_offset) is None
