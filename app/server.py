@@ -9,7 +9,7 @@ import sys
 import tomllib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,7 @@ from app.pages.links import rest_links
 from app.pages.plain import PlainPages
 from app.pages.routes import register_pages
 from app.pages.signatures import remember_signatures
+from app.pages.waiting_pages import WaitingPages
 from app.records.audit_pages import first_misfit
 from app.records.database import DatabaseSilent
 from app.records.migration import HEAD, SchemaNewer, revision_of
@@ -85,6 +86,7 @@ class Door:
     gate: Gate
     port: int
     faults: Faults | None = None
+    waiting: WaitingPages = field(default_factory=WaitingPages)
 
     def client_for(self, request: Request) -> ApiClient:
         """An in-process client that carries the session of the person who made `request`."""

@@ -96,7 +96,7 @@ class _Log:
         self._was_cut = False
         self._filter = (
             LogFilter(keep_colours=is_colourful(sys.stdout))
-            if sys.stdout.isatty() and not raw
+            if (sys.stdout.isatty() or sys.stderr.isatty()) and not raw
             else None
         )
 

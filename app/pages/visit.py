@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nicegui import app as nicegui_app
@@ -51,6 +52,7 @@ class Visit:
         self._is_drawn = self._is_planned = False
         self._was_connected = False
         self._flushed_at = 0.0
+        self._on_drawn: Callable[[], None] = lambda: None
         self._note: ui.html | None = None
         self._aside: ui.html | None = None
 
@@ -59,6 +61,7 @@ class Visit:
         """Begin a visit in a page function: first listen, then ask, so that nothing is missed."""
         client = ui.context.client
         visit = cls(client, door.client_for(client.request), run_id)
+        visit._on_drawn = partial(door.waiting.add, client)
         client.on_delete(door.live.subscribe(visit._hear))
         client.on_connect(visit._come_back)
         client.on_delete(visit.board.fall_silent)
@@ -148,6 +151,7 @@ class Visit:
     def begin_telling(self) -> None:
         """The page is drawn: tell its handlers what came meanwhile; the frame calls this."""
         self._is_drawn = True
+        self._on_drawn()
         self._plan()
 
     def _show(self, html: str) -> None:

@@ -35,12 +35,25 @@ class Live(Protocol):
         ...
 
 
+class Waiting(Protocol):
+    """Pages whose browser has not linked itself to the server yet."""
+
+    def add(self, client: Any) -> None:
+        """Begin to wait for the browser of a page that is drawn."""
+        ...
+
+
 class Door(Protocol):
     """The server, seen from a page."""
 
     @property
     def live(self) -> Live:
         """The feed."""
+        ...
+
+    @property
+    def waiting(self) -> Waiting:
+        """The pages that nobody is linked to yet."""
         ...
 
     def client_for(self, request: Any) -> ApiClient:

@@ -273,3 +273,25 @@ def test_what_git_says_tells_a_machine_in_trouble_from_bad_objects(
     code: int, err: str, proves: bool
 ) -> None:
     assert proves_nothing(GitAnswer(code, b"", err)) is not proves
+
+
+ODD_MODULES = '[submodule "x"]\n\tpath = x\n\turl = -u./payload\n'
+
+
+def test_what_the_base_has_already_is_not_the_agents_fault(tmp_path: Path) -> None:
+    place = set_up_place(tmp_path, files={"a.txt": "one\n", ".gitmodules": ODD_MODULES})
+    tip = commit_file(place.start(), "new.txt", "new\n")
+    assert place.copies.take(place.repo, "run_1", "afk/1") == tip
+    assert tip_of(place.mirror, "refs/heads/afk/1") == tip
+
+
+def test_an_object_of_the_agents_that_is_odd_is_named_with_the_rule_it_breaks(
+    place: Place,
+) -> None:
+    copy = place.start()
+    before = tip_of(place.mirror, "refs/heads/afk/1")
+    commit_file(copy, ".gitmodules", ODD_MODULES)
+    odd = run_git(copy, "rev-parse", "HEAD:.gitmodules").strip()
+    with pytest.raises(Tampered, match=f"object {odd[:12]} breaks gitmodulesUrl"):
+        place.copies.take(place.repo, "run_1", "afk/1")
+    assert tip_of(place.mirror, "refs/heads/afk/1") == before

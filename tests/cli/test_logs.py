@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import threading
@@ -116,6 +117,30 @@ def test_a_log_in_a_pipe_is_every_byte_in_as_many_pieces_as_it_takes(
     )
     assert done.stdout == b"".join(pieces)
     assert b"a part in its middle is missing" in done.stderr
+
+
+def test_a_log_in_a_pipe_of_a_terminal_holds_nothing_that_can_act_but_by_raw(
+    shell: Shell, server: RecordedServer
+) -> None:
+    text = b"\x1b]0;title\x07plain \x1b[31mred\x1b[0m\n"
+    size = str(len(text))
+    for words, shown in (((), b"plain red\n"), (("--raw",), text)):
+        server.on("GET", f"{RUN}/log", Reply(200, text, {"X-Log-Size": size, "X-Log-Next": size}))
+        ours, theirs = pty.openpty()
+        try:
+            done = subprocess.run(
+                shell.argv("runs", "logs", RUN_ID, *words),
+                cwd=ROOT,
+                env=shell.env,
+                stdout=subprocess.PIPE,
+                stderr=theirs,
+                timeout=DEADLINE_SECONDS,
+                check=True,
+            )
+        finally:
+            os.close(ours)
+            os.close(theirs)
+        assert done.stdout == shown
 
 
 def test_a_log_that_ended_needs_no_stream(shell: Shell, server: RecordedServer) -> None:
