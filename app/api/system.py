@@ -19,6 +19,7 @@ from prometheus_client import (
 from app.api import retention
 from app.api.gate import visitor_of
 from app.api.schemas import (
+    AlertOut,
     ConcurrencyOut,
     DoctorOut,
     Finding,
@@ -96,6 +97,7 @@ def routes(services: Services) -> APIRouter:
             stuck=None if held is None else sum(one.project_id is None for one in held),
             trouble=[TroubleOut.model_validate(one) for one in trouble],
             health=[_health_out(one) for one in services.health.look(trouble, mode)],
+            alerts=[AlertOut.model_validate(one) for one in _known(services.alerts.all) or ()],
             key_hold_seconds=services.keys.terms.hold_seconds,
             key_ttl_seconds=services.keys.terms.ttl_seconds,
         )

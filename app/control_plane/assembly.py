@@ -37,6 +37,7 @@ from app.records.feed import Feed, SweepWanted
 from app.records.tables import Run
 from app.services.accounts import Accounts
 from app.services.afk import AfkDesk
+from app.services.alerts import Alerts
 from app.services.audit import AuditDesk
 from app.services.auto_loop import AutoLoop
 from app.services.batch_line import BatchLine
@@ -66,6 +67,7 @@ from app.services.quarantine import Quarantine
 from app.services.quota import Places, Quota
 from app.services.reports import Reporter
 from app.services.resume import ResumeDesk
+from app.services.retention import RetentionDesk
 from app.services.retry import RetryDesk
 from app.services.run_locks import Locks
 from app.services.salvage import Salvage
@@ -163,7 +165,7 @@ class Assembly:
             projects=desk,
             issues=self._issues,
             changes=ChangeDesk(ledgers, outside, ground.locks, sweep.request),
-            overview=self._make_overview(desk),
+            **self._views(desk, retention),
             figures=FigureDesk(ledgers.projects, ledgers.runs.stores),
             demo=self._make_demo_desk(desk),
             trigger=trigger,
@@ -186,9 +188,16 @@ class Assembly:
             notifications=self._notifications,
             sweep=sweep,
             engine=outside.engine,
-            doctor=make_doctor(ground, outside.agents, self._notifications.problems, retention),
             settings=tuple(SettingValue(*one) for one in self._settings.told(given)),
         )
+
+    def _views(self, desk: ProjectDesk, retention: RetentionDesk) -> dict[str, Any]:
+        ground, told = self._ground, self._notifications
+        overview = self._make_overview(desk)
+        alerts = Alerts(told, overview, ground.disk, self._clock)
+        agents = self._outside.agents
+        doctor = make_doctor(ground, agents, told.problems, retention, alerts)
+        return {"overview": overview, "alerts": alerts, "doctor": doctor}
 
     def _floor(self) -> dict[str, Any]:
         runs, counting = self._ledgers.runs, self._ground.counting

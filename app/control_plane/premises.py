@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -21,6 +22,7 @@ from app.records.routing import Stores
 from app.records.sqlite_files import file_of
 from app.records.store_facts import look_at, look_for_backup
 from app.services.accounts import TOKEN_FILE
+from app.services.alerts import AGENT, DISK, Alerts
 from app.services.disk_room import DiskRoom
 from app.services.doctor import Doctor, Premises
 from app.services.ports import Agents, CannotRead
@@ -38,6 +40,7 @@ def make_doctor(
     agents: Agents,
     receivers: Callable[[], list[tuple[str, str | None]]],
     retention: RetentionDesk,
+    alerts: Alerts,
 ) -> Doctor:
     """Doctor, who tells the feed when what there is to see has changed."""
     premises = premises_of(
@@ -50,6 +53,11 @@ def make_doctor(
         lambda: " · ".join(filter(None, (_kept(ground.settings), _going(retention)))),
     )
     publish = ground.feed.publish
+    premises = replace(
+        premises,
+        agents_needed=partial(_told, alerts, AGENT),
+        low_disks=partial(_told, alerts, DISK),
+    )
     return Doctor(agents, premises, ground.clock, lambda: publish([FindingsChanged()]))
 
 
@@ -90,6 +98,13 @@ def premises_of(
         receivers=receivers,
         stuck=stuck,
     )
+
+
+def _told(alerts: Alerts, part: str) -> list[str]:
+    try:
+        return [one.what for one in alerts.all() if one.part == part]
+    except DatabaseSilent:
+        return []
 
 
 def _stuck(quarantine: Quarantine) -> list[tuple[str, str]]:

@@ -53,8 +53,10 @@ class AddProjectForm:
         self._fields["origin"] = text_field(
             "Folder or address",
             placeholder="/home/me/shop or git@example.org:me/shop.git",
-            hint="A git repository: an absolute path, or an https or ssh address. It is cloned; "
-            "your own checkout is never touched.",
+            hint="A git repository: an absolute path, or an https or ssh address. Agents work in "
+            "clones, never in your folder; but where you name a folder, branches and merges go "
+            "into this folder; push them on yourself. To have them at the server, give the "
+            "folder's own remote instead (git remote get-url origin).",
             mono=True,
             mark="project-origin",
         )

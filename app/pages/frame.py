@@ -13,10 +13,10 @@ from app.pages.components.correlation_chip import correlation_chip
 from app.pages.components.env_provenance import env_provenance_html
 from app.pages.components.live_badge import LiveBadge
 from app.pages.components.markup import clean, text
-from app.pages.components.plain_sight import plain
+from app.pages.components.plain_sight import plain, plain_html
 from app.pages.components.stores_banner import draw_stores_banner
 from app.pages.visit import Visit
-from app.state.wire import ApiProblem
+from app.state.wire import AlertOut, ApiProblem
 
 LOGO = '<span class="logo" aria-hidden="true"><i></i><i></i><i></i><i></i></span>'
 HEAD = (
@@ -32,6 +32,12 @@ NO_SCRIPT = (
     " page</a> works without: it shows every project, and starts, stops and resets.</p></div></div>"
     "</noscript>"
 )
+ALERTS = {
+    "notifications": "Notifications do not get through",
+    "agent": "An agent is not ready",
+    "disk": "Little room on a disk",
+}
+ALERTS_SHOWN = 5
 LOOKS = (("auto", "Auto"), ("light", "Light"), ("dark", "Dark"))
 
 
@@ -114,6 +120,8 @@ def _rail(visit: Visit, active: str) -> ui.element:
         issues = _entry("Issues", "/issues", active == "issues")
         parked = _entry("Parked", "/parked", active == "parked")
         _entry("Settings", "/settings", active == "settings")
+        if visit.system.alerts:
+            ui.html(alerts_html(visit.system.alerts), sanitize=clean)
         ui.element("span").classes("sp")
         ui.html(
             f'<div class="look" role="group" aria-label="Look">{_look_buttons()}</div>'
@@ -134,6 +142,16 @@ def _rail(visit: Visit, active: str) -> ui.element:
     count(set())
     visit.board.on_change(count)
     return rail
+
+
+def alerts_html(alerts: Sequence[AlertOut]) -> str:
+    """Warnings in the rail, each leading to where it is seen to."""
+    rows = "".join(
+        f'<li><a href="/settings" data-part="{text(one.part)}" title="{plain_html(one.what)}">'
+        f"{text(ALERTS.get(one.part, one.part))}</a></li>"
+        for one in alerts[:ALERTS_SHOWN]
+    )
+    return f'<ul class="alerts" aria-label="Warnings" data-testid="rail-alerts">{rows}</ul>'
 
 
 def _look_buttons() -> str:

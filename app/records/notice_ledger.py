@@ -27,6 +27,8 @@ class Standing:
     pending: int
     next_at: datetime | None
     last: Notification | None
+    # when the oldest was written that has been tried again and is not taken yet
+    stuck_since: datetime | None = None
 
 
 class NoticeLedger:
@@ -240,7 +242,12 @@ class NoticeLedger:
         )
         found = self._stores.everywhere(counted)
         newest = self._stores.everywhere(tried.order_by(col(Notification.tried_at).desc()).limit(1))
+        again = col(Notification.attempts) >= 2
+        stuck = self._stores.everywhere(
+            select(func.min(Notification.created_at)).where(*waits, again)
+        )
         return Standing(
+            stuck_since=min((moment for moment in stuck if moment), default=None),
             pending=sum(number for number, _ in found),
             next_at=min((moment for _, moment in found if moment), default=None),
             last=max(newest, key=lambda row: row.tried_at or row.created_at, default=None),

@@ -51,6 +51,8 @@ class Premises:
     limits: Callable[[], LimitsMode]
     receivers: Callable[[], list[tuple[str, str | None]]]
     stuck: Callable[[], list[tuple[str, str]]]
+    agents_needed: Callable[[], list[str]] = list
+    low_disks: Callable[[], list[str]] = list
 
 
 class Look(StrEnum):
@@ -121,7 +123,11 @@ def examine(agents: Agents, premises: Premises) -> Iterator[Checked]:
     for name, facts in zip(("database", "run store"), premises.databases(), strict=False):
         yield _database(name, facts)
     yield _backup(premises.backup())
+    for problem in premises.agents_needed():
+        yield Checked(Level.LOOK, "agent", problem, "No run of these projects can start.", SERVER)
     yield _disk(premises.runs_dir)
+    for low in premises.low_disks():
+        yield Checked(Level.LOOK, "room", low, "Make room: below 64 MB nothing starts.", SERVER)
     yield _sandbox(premises.sandbox())
     yield _bind(premises.bind, is_open=premises.is_open)
     for name, path in premises.private.items():

@@ -9,7 +9,8 @@ from functools import partial
 
 from app.domain.notices import Kind, Message, State
 from app.errors import NoReceivers
-from app.records.notice_ledger import NoticeLedger
+from app.records.database import DatabaseSilent
+from app.records.notice_ledger import NoticeLedger, Standing
 from app.services.notices import NoticeRules, Receiver
 from app.services.ports import Notifier, NotTaken
 from app.services.workers import Workers
@@ -90,9 +91,29 @@ class NotificationDesk:
             for receiver in self._receivers
         ]
 
+    def waiting(self) -> list[tuple[str, datetime]]:
+        """Receivers that do not take their messages, in a sentence, each since when."""
+        found = []
+        for receiver in self._receivers:
+            standing = self._ledger.standing(receiver.mark)
+            if standing.stuck_since is not None:
+                found.append((_waiting_words(receiver.shown, standing), standing.stuck_since))
+        return found
+
     def problems(self) -> list[tuple[str, str | None]]:
         """Each receiver as people may see it, and why it cannot be used, for doctor."""
-        return [(one.shown, self._notifier.problem(one.address)) for one in self._receivers]
+        return [(one.shown, self._problem(one)) for one in self._receivers]
+
+    def _problem(self, receiver: Receiver) -> str | None:
+        if problem := self._notifier.problem(receiver.address):
+            return problem
+        try:
+            standing = self._ledger.standing(receiver.mark)
+        except DatabaseSilent:
+            return None  # that is a finding of its own
+        if standing.stuck_since is None:
+            return None
+        return _waiting_words("", standing)
 
     def _try(self, receiver: Receiver) -> Tried:
         try:
@@ -113,3 +134,10 @@ class NotificationDesk:
             last_taken=None if last is None else last.state == State.SENT,
             last_because=last and last.because,
         )
+
+
+def _waiting_words(receiver: str, standing: Standing) -> str:
+    count = "1 message waits" if standing.pending == 1 else f"{standing.pending} messages wait"
+    where = f" for {receiver}" if receiver else ""
+    because = f" {standing.last.because}" if standing.last and standing.last.because else ""
+    return f"{count}{where} since {standing.stuck_since:%Y-%m-%d %H:%M} UTC.{because}"

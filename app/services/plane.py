@@ -15,6 +15,7 @@ from app.records.routing import Stores
 from app.records.run_ledger import RunLedger
 from app.services.accounts import Accounts
 from app.services.afk import AfkDesk
+from app.services.alerts import Alerts
 from app.services.audit import AuditDesk
 from app.services.auto_loop import AutoLoop
 from app.services.batches import BatchDesk
@@ -81,6 +82,7 @@ class Services:
     stores: Stores
     database: Database
     disk: DiskRoom
+    alerts: Alerts
     runs: RunLedger
     project_rows: ProjectLedger
     projects: ProjectDesk

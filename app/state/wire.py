@@ -13,6 +13,7 @@ from app.api.client import (
 )
 from app.api.schemas import (
     AccountHoldOut,
+    AlertOut,
     Bar,
     Batches,
     BatchItemOut,
@@ -64,6 +65,7 @@ from app.api.schemas import (
 
 __all__ = [
     "AccountHoldOut",
+    "AlertOut",
     "ApiClient",
     "ApiProblem",
     "Bar",

@@ -31,7 +31,9 @@ async def test_a_name_that_is_taken_is_said_at_the_name(
     house: House, user: User, tmp_path: Path
 ) -> None:
     origin = make_origin(tmp_path / "shop")
-    await house.api_of(user).add_project(NewProject(name="shop", origin=str(origin)))
+    await house.api_of(user).add_project(
+        NewProject(name="shop", origin=str(origin), agent="claude")
+    )
     await user.open("/projects/add")
     user.find(marker="project-origin").type(str(origin))
     user.find(marker="project-submit").click()

@@ -101,6 +101,7 @@ from app.api.schemas.runs import (
     UsageOut,
 )
 from app.api.schemas.system import (
+    AlertOut,
     ConcurrencyOut,
     DoctorOut,
     Finding,
@@ -120,6 +121,7 @@ __all__ = [
     "AccountHoldOut",
     "AccountHolds",
     "AfkStart",
+    "AlertOut",
     "Answer",
     "Argv",
     "AutoSwitch",

@@ -96,6 +96,14 @@ class HealthOut(Answer):
     correlation_id: str | None = None
 
 
+class AlertOut(Answer):
+    """A warning: of notifications, an agent or a disk, since when, and what is wrong."""
+
+    part: str
+    since: Moment
+    what: str
+
+
 class SystemOut(Answer):
     """What this server is, for the foot of every page; null is what a silent database knows."""
 
@@ -113,6 +121,11 @@ class SystemOut(Answer):
     stuck: int | None = None
     trouble: list[TroubleOut]
     health: list[HealthOut] = Field(default_factory=list)
+    alerts: list[AlertOut] = Field(
+        default_factory=list,
+        description="What a person is warned of: messages that do not get through, agents that "
+        "projects need and that are not ready, disks with little room.",
+    )
     # how long a run keeps its idempotency key after the submit: at least, and at most
     key_hold_seconds: int
     key_ttl_seconds: int
