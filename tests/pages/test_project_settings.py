@@ -80,11 +80,11 @@ async def test_what_is_wrong_stands_at_its_field_and_nothing_typed_is_lost(
     put(user, "max_concurrency", "101")
     put(user, "name", "taken")
     user.find(marker="save-settings").click()
-    await until(lambda: "less than or equal to 100" in errors(user))
+    await until(lambda: "Must be 100 or less." in errors(user))
     put(user, "max_concurrency", "2")
     user.find(marker="save-settings").click()
     await until(lambda: "Name already in use" in errors(user))
-    assert "less than or equal" not in errors(user)
+    assert "Must be" not in errors(user)
     await until(lambda: only(user, "save-settings").enabled)
     assert (shown(user, "name"), shown(user, "max_concurrency")) == ("taken", "2")
     assert (await api.project(project.id)).max_concurrency == 3, "nothing of it was saved"
@@ -95,6 +95,19 @@ async def test_what_is_wrong_stands_at_its_field_and_nothing_typed_is_lost(
     user.find(marker="discard-settings").click()
     assert (shown(user, "base_branch"), shown(user, "max_concurrency")) == ("main", "3")
     assert errors(user) == ""
+
+
+async def test_all_that_is_wrong_is_said_at_once_each_at_its_field(
+    house: House, user: User, project: ProjectOut
+) -> None:
+    await open_settings(user, project)
+    put(user, "max_concurrency", "0")
+    put(user, "base_branch", "nonsuch")
+    put(user, "branch_pattern", "x y")
+    user.find(marker="save-settings").click()
+    await until(lambda: "The repository has no branch nonsuch." in errors(user))
+    assert "Must be 1 or more." in errors(user)
+    assert errors(user).count(".") >= 3, "the pattern is told, too"
 
 
 async def test_a_change_of_somebody_else_shows_but_never_over_what_is_typed(
