@@ -21,7 +21,7 @@ from app.api.exchange import SIGNED_OUT, Exchange, Headers, WatchedSocket, Watch
 from app.api.guests import Guests
 from app.api.host_names import LOOPBACK_NAMES, HostNames
 from app.api.problems import answer_for, answer_to, fault_answer, is_silence
-from app.api.refusal_log import RefusalLog
+from app.api.refusal_log import refusals
 from app.errors import Forbidden, NotSignedIn, Refusal, StoreUnavailable
 from app.logs import correlation, new_correlation_id
 from app.services.accounts import Accounts, Visitor
@@ -120,7 +120,6 @@ class Gate:
         self._port = port
         self._cookie = cookie_name(port)
         self._command = command
-        self._log = RefusalLog()
         self._guests = Guests()
         accounts.when_somebody_leaves(self._guests.look_again)
         self.names = HostNames(page_name, port=port, further=allowed_hosts)
@@ -230,7 +229,7 @@ class Gate:
             return True  # a silent database signs nobody out
 
     async def _refuse(self, scope: Scope, call: Call, exchange: Exchange, refusal: Refusal) -> None:
-        self._log.note("WEBSOCKET" if call.is_socket else call.method, call.path, refusal.code)
+        refusals.note("WEBSOCKET" if call.is_socket else call.method, call.path, refusal.code)
         if call.is_socket:
             # a bare 403: the server takes an answer with words, but then logs a fault of its own
             await exchange.answer({"type": "websocket.close", "code": SIGNED_OUT})

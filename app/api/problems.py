@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from app.api import plain_pages
 from app.api.call import Call
 from app.api.client import ApiProblem
+from app.api.refusal_log import refusals
 from app.api.schemas.sentences import sentence_of
 from app.domain.moments import iso
 from app.errors import (
@@ -126,8 +127,9 @@ def _tops(named: set[str]) -> set[str]:
     return {name.partition(".")[0] for name in named}
 
 
-async def _no_such_route(_: Request, raised: Exception) -> JSONResponse:
+async def _no_such_route(request: Request, raised: Exception) -> JSONResponse:
     error = cast("HTTPException", raised)
+    refusals.note(request.method, request.url.path, str(error.status_code))
     if error.status_code == HTTPStatus.NOT_FOUND:
         return answer_for(NotFound())
     if error.status_code == HTTPStatus.BAD_REQUEST:
@@ -140,6 +142,7 @@ async def _no_such_route(_: Request, raised: Exception) -> JSONResponse:
 
 async def no_such_page(request: Request, _: Exception) -> Response:
     """What a path that is nobody's answers: a page to a person, a problem to a program."""
+    refusals.note(request.method, request.url.path, "404")
     if Call.of(request.scope).wants_page:
         return plain_pages.lost_page()
     return answer_for(NotFound())

@@ -34,3 +34,7 @@ class RefusalLog:
         if self._left_out:
             log.info("%d more requests were refused and are not listed", self._left_out)
         self._left_out = 0
+
+
+# one for the whole door: the gate, and what stands behind it and knows no such path
+refusals = RefusalLog()

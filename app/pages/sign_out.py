@@ -22,7 +22,7 @@ SCRIPTS = (
 def draw_sign_out() -> None:
     """Draw what ends sessions, and say what else opens the server."""
     ui.html(BROWSERS, sanitize=clean)
-    with ui.element("div").classes("acts"):
+    with ui.element("div").classes("line part sign-outs"):
         here, everywhere = _form(), _form(everywhere=True)
 
         async def leave() -> None:
