@@ -42,7 +42,7 @@ class PageSockets:
         return await self._plain["connect"](sid, environ)
 
     async def _handshake(self, sid: str, *said: Any) -> bool:
-        [data] = said if len(said) == 1 else [None]
+        data: Any = said[0] if len(said) == 1 else None
         if not _is_handshake(data):
             return await self._drop(sid)
         if not _is_of_session(data, self._sio.get_environ(sid)):
@@ -56,7 +56,7 @@ class PageSockets:
     async def _pass_on(
         self, name: str, makes_sense: Callable[[Any], bool], sid: str, *said: Any
     ) -> None:
-        [data] = said if len(said) == 1 else [None]
+        data: Any = said[0] if len(said) == 1 else None
         is_its_page = isinstance(data, dict) and data.get("client_id") in self._sio.rooms(sid)
         if not is_its_page or not makes_sense(data):
             await self._drop(sid)

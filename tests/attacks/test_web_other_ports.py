@@ -90,7 +90,7 @@ async def test_the_host_can_be_set_back_for_browsers_that_do_not_find_it(door: D
     plain = Gate(
         door.app, accounts=door.accounts, port=door.port, now=door.clock, page_name="127.0.0.1"
     )
-    async with door.caller(gate=plain, cookie=door.sign_in(), **BROWSER) as caller:
+    async with door.caller_at(plain, cookie=door.sign_in(), **BROWSER) as caller:
         own = f"http://127.0.0.1:{door.port}"
         assert (await caller.get(f"{own}/")).status_code == 200
         answer = await caller.get(f"http://localhost:{door.port}/runs")

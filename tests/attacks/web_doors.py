@@ -91,10 +91,14 @@ class Door:
         assert session is not None
         return f"{cookie_name(self.port)}={session.cookie}"
 
-    def caller(self, *, gate: Gate | None = None, **headers: str) -> httpx.AsyncClient:
+    def caller(self, **headers: str) -> httpx.AsyncClient:
         """Somebody who calls this door in process; `_` in a header's name means `-`."""
+        return self.caller_at(self.gate, **headers)
+
+    def caller_at(self, gate: Gate, **headers: str) -> httpx.AsyncClient:
+        """The same at a gate of its own."""
         given = {name.replace("_", "-"): value for name, value in headers.items()}
-        transport = httpx.ASGITransport(gate or self.gate)
+        transport = httpx.ASGITransport(gate)
         return httpx.AsyncClient(transport=transport, base_url=self.address, headers=given)
 
 
