@@ -173,20 +173,20 @@ def _pack(git: Git, mirror: Path, objects: Path, tip: str, pack: IO[bytes]) -> N
 def _unpack(git: Git, mirror: Path, pack: IO[bytes], env: dict[str, str]) -> None:
     """Check every object and index the pack; what the mirror has already is nobody's fault here."""
     with tempfile.NamedTemporaryFile("w", prefix="runyard-spared-") as spared:
-        strict = "--strict"
-        for _ in range(_MOST_SPARED):
+        strict, tries = "--strict", 0
+        while True:
             pack.seek(0)
             check = ["index-pack", strict, "--stdin", "--fix-thin", f"--max-input-size={PACK_CAP}"]
             answer = git.run(
                 check, git_dir=mirror, input=pack, env=env, timeout=_TAKE_SECONDS, check=False
             )
-            found = _FSCK.search(answer.err)
-            if not answer.code or found is None or not _has(git, mirror, found["object"]):
+            found, tries = _FSCK.search(answer.err), tries + 1
+            if not answer.code or found is None or tries == _MOST_SPARED:
+                break
+            # git's list of lists is parted by these
+            if re.search(r"[\s,|]", spared.name) or not _has(git, mirror, found["object"]):
                 break
             print(found["object"], file=spared, flush=True)
-            # git's list of lists is parted by these
-            if re.search(r"[\s,|]", spared.name):
-                break
             strict = f"--strict=skiplist={spared.name}"
         _checked(answer)
 

@@ -78,10 +78,10 @@ class Doing:
 def doings_of(routes: Mapping[str, Iterable[object]]) -> list[tuple[str, Doing]]:
     """Every route of an application that may change something, with where it is mounted."""
     return [
-        (mount, Doing(frozenset(route.methods), route.path_regex, route.path_format))
+        (mount, Doing(frozenset(route.methods or ()), route.path_regex, route.path_format))
         for mount, some in routes.items()
         for route in _flat(some)
-        if not SAFE_METHODS.issuperset(route.methods)
+        if not SAFE_METHODS.issuperset(route.methods or ())
     ]
 
 

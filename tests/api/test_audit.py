@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -103,7 +104,7 @@ def test_a_refused_call_leaves_no_row_and_a_replay_none(shop: Workshop, project:
 
 def test_a_failed_sign_in_is_told_and_one_that_works(shop: Workshop) -> None:
     last = newest(shop)
-    with httpx.Client(base_url=shop.server.url, trust_env=False) as browser:
+    with shop.server.visitor() as browser:
         assert browser.get("/login", params={"token": "x" * 43}).status_code == 401
         [failed] = since(shop, last)
         assert (failed["deed"], failed["person"], failed["address"]) == (
@@ -111,8 +112,7 @@ def test_a_failed_sign_in_is_told_and_one_that_works(shop: Workshop) -> None:
             None,
             "127.0.0.1",
         )
-        link = shop.api.post("/login-links").json()["url"]
-        assert browser.get(link).status_code == 303
+        assert browser.get(shop.server.new_link()).status_code == 303
     signed_in, made, _ = since(shop, last)
     assert (made["deed"], signed_in["deed"]) == ("make_login_link", "sign_in")
     assert signed_in["person"] == made["person"]
@@ -146,3 +146,22 @@ def test_each_row_holds_the_hash_of_the_one_before(shop: Workshop, project: str)
     found = rows(shop, limit=500)[::-1]
     assert [row["previous"] for row in found[1:]] == [row["hash"] for row in found[:-1]]
     assert found[0]["previous"] == "0" * 64
+
+
+def test_every_route_that_may_change_something_leaves_no_row_where_it_is_refused(
+    shop: Workshop,
+) -> None:
+    last = newest(shop)
+    document = shop.api.get("/openapi.json").json()
+    changing = [
+        (method, path)
+        for path, told in document["paths"].items()
+        for method in told
+        if method in ("post", "put", "patch", "delete") and "{" in path
+    ]
+    assert len(changing) > 15
+    for method, path in changing:
+        unknown = re.sub(r"\{[^}]*\}", "unknown", path)
+        answer = shop.api.request(method, unknown, json={"no": "field"})
+        assert answer.status_code >= 400, (method, path)
+    assert since(shop, last) == []
