@@ -67,7 +67,7 @@ class LoopCalls:
         return (await self.ask(schemas.Parked, "/parked")).items
 
     async def discard(
-        self: Caller, project_id: str, branch: str, confirm: str
+        self: Caller, project_id: str, branch: str, confirm: str | None
     ) -> schemas.Discarded:
         """Delete kept work; `confirm` repeats the branch."""
         body = {"project_id": project_id, "branch": branch, "confirm": confirm}

@@ -35,7 +35,10 @@ def _keeping(services: Services) -> APIRouter:
 
     @router.post("/parked/discard")
     def discard(body: Discard, request: Request) -> Discarded:
-        """Delete a parked branch with its copies, without any check; `confirm` repeats it."""
+        """Delete a parked branch with its copies, without any check.
+
+        `confirm` repeats it; it may be left out where neither a commit nor a file would be lost.
+        """
         sentence = f"{body.branch} discarded by {visitor_of(request).name}"
         deed = deed_of(request, "discard", sentence, project_id=body.project_id)
         count = services.parked.discard(

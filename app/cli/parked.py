@@ -49,8 +49,9 @@ def discard(
         str, typer.Argument(metavar="BRANCH", help="The parked branch.", show_default=False)
     ],
     confirm: Annotated[
-        str, typer.Option(help="The branch once more: its work is deleted.", show_default=False)
-    ],
+        str | None,
+        typer.Option(help="The branch once more, where its work would be deleted with it."),
+    ] = None,
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -59,8 +60,9 @@ def discard(
     body = {
         "project_id": find_project(server, project)["id"],
         "branch": branch,
-        "confirm": confirm,
     }
+    if confirm is not None:
+        body["confirm"] = confirm
     discarded = server.post("/parked/discard", body)
     if json_only:
         print_json(discarded)

@@ -96,7 +96,7 @@ class ParkedScreen:
         for place, (key, row) in enumerate(shown.items()):
             if key not in self._rows:
                 with self._body:
-                    self._rows[key] = _Row(row, self._deliver, self._dialog.open)
+                    self._rows[key] = _Row(row, self._deliver, self._free_or_ask)
             drawn = self._rows[key]
             drawn.show(row, self.board.word_of(row), self._visit)
             if self._body.default_slot.children[place] is not drawn.element:
@@ -117,7 +117,13 @@ class ParkedScreen:
                 visit.say(f"{row.branch} is change request #{run.delivery.number} now.")
         await self._look()
 
-    async def _discard(self, row: ParkedOut, confirm: str) -> None:
+    def _free_or_ask(self, row: ParkedOut) -> Awaitable[None] | None:
+        if row.is_lock:
+            return self._discard(row, None)
+        self._dialog.open(row)
+        return None
+
+    async def _discard(self, row: ParkedOut, confirm: str | None) -> None:
         visit = self._visit
         discard = partial(visit.api.discard, row.project_id, row.branch, confirm)
         try:
@@ -126,7 +132,8 @@ class ParkedScreen:
             visit.refuse(problem)
             await self._look()
             return
-        visit.say(f"{row.branch} is discarded.")
+        done = f"Issue #{row.issue} is free." if row.is_lock else f"{row.branch} is discarded."
+        visit.say(done)
 
 
 def _draw_table() -> ui.element:
@@ -142,7 +149,9 @@ def _draw_table() -> ui.element:
 class _Row:
     """One branch: its cells, Deliver where there is something to deliver, and Discard."""
 
-    def __init__(self, row: ParkedOut, deliver: Act, discard: Callable[[ParkedOut], None]) -> None:
+    def __init__(
+        self, row: ParkedOut, deliver: Act, discard: Callable[[ParkedOut], Awaitable[None] | None]
+    ) -> None:
         self._row = row
         with ui.element("tr") as self.element:
             testid(self.element, "parked-row", branch=row.branch, project=row.project_id)
@@ -165,6 +174,9 @@ class _Row:
             cell.set_content(html)
         self._deliver.set_visibility(row.can_deliver or bool(word))
         self._deliver.set_text(word or "Deliver")
+        self._discard.set_text("Free the issue" if row.is_lock else "Discard…")
+        act = "Free the issue of" if row.is_lock else "Discard"
+        self._discard.props["aria-label"] = plain(f"{act} {row.branch} of {row.project_name}")
         for pressed in (self._deliver, self._discard):
             pressed.set_enabled(not word)
 

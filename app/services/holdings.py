@@ -32,8 +32,18 @@ class Holding:
     problems: tuple[str, ...] = ()
 
     @property
+    def is_nothing(self) -> bool:
+        """True where it is known that neither a commit nor a file would be lost."""
+        is_bare = self.state is None or not (
+            self.state.uncommitted_files or self.state.untaken_commits
+        )
+        return self.commits == 0 and is_bare and not self.problems
+
+    @property
     def words(self) -> str:
         """`3 commits, 2 files not committed`; what could not be read is said."""
+        if self.is_nothing:
+            return "no commits, no files"
         parts = [_counted(self.commits, "commit")] if self.commits else []
         if self.state is not None and self.state.uncommitted_files:
             parts.append(f"{_counted(self.state.uncommitted_files, 'file')} not committed")
@@ -101,7 +111,7 @@ class Holdings:
                     self._is_measuring = False
                     return
                 run, project = self._wanted.pop(next(iter(self._wanted)))
-            if self._is_news(run, self._measure(run, project)):
+            if self._is_news(run, self.measure(run, project)):
                 self._tell([ProjectChanged(project.id)])
 
     def _is_news(self, run: Run, holding: Holding) -> bool:
@@ -113,7 +123,8 @@ class Holdings:
             self._news.notify_all()
         return was_owed or (before is not None and before.holding != holding)
 
-    def _measure(self, run: Run, project: Project) -> Holding:
+    def measure(self, run: Run, project: Project) -> Holding:
+        """What a run holds, as it is now."""
         try:
             return self._look(run, repository_of(project))
         except Exception:

@@ -23,13 +23,15 @@ from app.services.trigger import locked_by
 
 log = logging.getLogger(__name__)
 NOT_KNOWN_YET = "being measured"
+NAME_IT = "Work would be lost, or could not be read. Confirm with the branch name."
 
 
 @dataclass(frozen=True)
 class ParkedView:
     """Kept work: what it holds, why and since when, its age in seconds, and its copy's bytes.
 
-    `bytes` is None while the copy is being measured, and where it cannot be read.
+    `bytes` is None while the copy is being measured, and where it cannot be read. With `is_lock`
+    nothing is kept but the issue: no run takes it before it is freed.
     """
 
     project_id: str
@@ -43,6 +45,7 @@ class ParkedView:
     age_seconds: int
     bytes: int | None
     can_deliver: bool
+    is_lock: bool
 
 
 class ParkedDesk:
@@ -76,9 +79,12 @@ class ParkedDesk:
         holdings = self._holdings.of(kept)
         return [_view(run, project, holdings[run.id], now) for run, project in kept]
 
-    def discard(self, project_id: str, branch: str, confirm: str, deed: Deed, now: datetime) -> int:
+    def discard(
+        self, project_id: str, branch: str, confirm: str | None, deed: Deed, now: datetime
+    ) -> int:
         """Delete a parked branch and its copies, whatever they hold; how many runs it was of.
 
+        `confirm` repeats the branch; it may be None where nothing would be lost.
         Ended in the middle, it leaves the branch listed, and doing it again completes it.
         Raises NotFound, ConfirmMismatch, PrLock, NotDiscarded.
         """
@@ -88,14 +94,19 @@ class ParkedDesk:
             is_there = runs or self._parked.open_run(project_id, branch)
             if project is None or not is_there:
                 raise NotFound
-            if confirm != branch:
+            if confirm not in (None, branch):
                 raise ConfirmMismatch
+            if confirm is None and not self._holds_nothing(runs, project):
+                raise ConfirmMismatch(NAME_IT)
             refuse_in_use(self._parked, project_id, branch)
             self._delete(repository_of(project), runs, branch)
             reach("discard.after_claim")
             self._parked.write(runs, deed, now, kind="note", parked=False)
         self._on_discarded()
         return len(runs)
+
+    def _holds_nothing(self, runs: list[Run], project: Project) -> bool:
+        return all(self._holdings.measure(run, project).is_nothing for run in runs)
 
     def _delete(self, repo: Repository, runs: list[Run], branch: str) -> None:
         claim = self._claim_of(repo, runs, branch)
@@ -173,6 +184,7 @@ def _view(run: Run, project: Project, holding: Holding | None, now: datetime) ->
         age_seconds=max(0, int((now - since).total_seconds())),
         bytes=holding.bytes if holding else None,
         can_deliver=holding is not None and may_deliver(run, holding.commits),
+        is_lock=run.issue is not None and holding is not None and holding.is_nothing,
     )
 
 

@@ -214,6 +214,10 @@ class Settlement:
             self._mirrors.release(repo, run.work_branch, expected_sha=tip)
             return Kept(False, "")
         commits = self._mirrors.stat(repo, run.base_sha or tip, tip).commits
+        if not commits and run.issue is None and run.status != Status.LIMITED:
+            # it claims nothing and holds nothing; one at its limit goes on with its own session
+            self._mirrors.release(repo, run.work_branch, expected_sha=tip)
+            return Kept(False, "")
         if not commits:
             return Kept(True, f"{run.work_branch} is kept as a claim, without commits")
         counted = "1 commit" if commits == 1 else f"{commits} commits"

@@ -129,7 +129,6 @@ def test_a_run_that_never_was_is_not_found(shop: Workshop, what: str) -> None:
         {},
         {"branch": "afk/1", "confirm": "afk/1"},
         {"project_id": "p", "branch": "", "confirm": ""},
-        {"project_id": "p", "branch": "afk/1"},
         {"project_id": "p", "branch": "afk/1", "confirm": "afk/1", "force": True},
         {"project_id": "p", "branch": "a\0b", "confirm": "a\0b"},
     ],

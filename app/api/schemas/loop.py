@@ -43,7 +43,8 @@ class NextPlan(Answer):
 class ParkedOut(Answer):
     """Work that is kept: what it holds, why, since when, and how large its copy is.
 
-    `bytes` is null while the copy is being measured, and where it cannot be read.
+    `bytes` is null while the copy is being measured, and where it cannot be read. With `is_lock`
+    nothing is kept but the issue, which waits until it is freed.
     """
 
     project_id: str
@@ -57,6 +58,7 @@ class ParkedOut(Answer):
     age_seconds: int
     bytes: int | None = None
     can_deliver: bool = False
+    is_lock: bool = False
 
 
 class Parked(Answer):
@@ -66,11 +68,11 @@ class Parked(Answer):
 
 
 class Discard(Body):
-    """The body of `POST /parked/discard`; `confirm` repeats the branch."""
+    """The body of `POST /parked/discard`; `confirm` repeats the branch where work would be lost."""
 
     project_id: str = Field(min_length=1, max_length=80)
     branch: BranchName
-    confirm: str = Field(max_length=300)
+    confirm: str | None = Field(default=None, max_length=300)
 
 
 class Discarded(Answer):
