@@ -99,7 +99,9 @@ class ControlPlane:
         """Bring the database up to date and listen; nothing is done yet."""
         self.migrate()
         self.services.accounts.operator(self.clock())
-        self.leases.renew_once(self.clock())
+        # a full disk refuses it, and it is tried again and again
+        with contextlib.suppress(DatabaseSilent):
+            self.leases.renew_once(self.clock())
         self.counting.check(self.clock())
         self.crowds.make_anew()
         self.adapters.engine.listen(self._hear)

@@ -18,6 +18,7 @@ from app.state.card_words import (
     presses_of,
     sentence_of,
     status_of,
+    statuses_of,
     wants_person,
 )
 from tests.state.run_samples import NOON, project_of
@@ -181,3 +182,11 @@ def test_only_a_project_that_cannot_go_on_by_itself_wants_a_person() -> None:
     assert wants_person(project_of(state="broken"))
     assert not wants_person(project_of(state="cloning"))
     assert not wants_person(project_of(paused=True, archived_at=NOON))
+
+
+def test_a_pause_stands_before_a_usage_limit_and_hides_none_of_it() -> None:
+    limit = {"agent": "claude", "until": NOON, "because": "limit", "family": ""}
+    project = project_of(paused=True, strikes=3, usage_limit=limit)
+    assert [one.words for one in statuses_of(project)] == ["Auto paused · 3 fails", "Usage limit"]
+    away = project_of(unreachable=True, paused=True, strikes=3)
+    assert status_of(away).words == "Repository unreachable"
