@@ -12,7 +12,7 @@ import pytest
 from tests.api.workshop import Workshop, open_workshop, problem
 
 CLAUDE = """#!/bin/sh
-test "$1" = --resume && exec sleep 60
+test "${{*#*--resume}}" != "$*" && exec sleep 60
 echo '{{"type":"system","subtype":"init","session_id":"s-1"}}'
 echo '{{"type":"rate_limit_event","rate_limit_info":{{"status":"rejected","resetsAt":{resets}}}}}'
 echo '{{"type":"result","is_error":true,"result":"You have hit your limit"}}'

@@ -202,7 +202,7 @@ def _count(project_id: str, runs: list[Run], resets: list[Audit]) -> int:
         for one in runs
         if one.project_id == project_id and one.issue
     ]
-    ends += [(one.at, None, None) for one in resets if one.project_id == project_id]
+    ends += [(one.at, None, None) for one in resets if one.object == project_id]
     striking = {(str(status), str(cause)) for status, cause in STRIKING}
     strikes = 0
     for _, status, cause in sorted(ends, key=lambda end: end[0]):

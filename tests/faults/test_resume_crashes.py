@@ -18,8 +18,9 @@ from tests.servers import WAIT_SECONDS, RunyardServer, wait_for
 
 # at first it leaves a commit and a file and meets its limit; resumed where it was, it commits both
 CLAUDE = """#!/bin/sh
-if test "$1" = --resume; then
-    test "$2 $(pwd)" = "s-1 $(cat {place})" || exit 7
+if test "${{*#*--resume}}" != "$*"; then
+    session="${{*#*--resume }}"
+    test "${{session%% *}} $(pwd)" = "s-1 $(cat {place})" || exit 7
     echo again >> {launches}
     git add --all && git commit --quiet --message 'The rest'
     echo '{{"type":"assistant","message":{{"content":[{{"type":"tool_use","name":"Bash"}}]}}}}'
