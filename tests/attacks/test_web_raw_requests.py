@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -228,7 +229,9 @@ async def test_a12_an_open_websocket_is_not_heard_once_its_session_is_over(door:
         await line.send("one")
         assert await line.recv() == "you said one"
         await asyncio.to_thread(door.accounts.sign_out, cookie.partition("=")[2])
-        await line.send("two")
+        # it may be closed before anything more can be said
+        with suppress(ConnectionClosed):
+            await line.send("two")
         assert await ends_with(line) == 1008
     assert "two" not in door.changes
 
