@@ -50,7 +50,7 @@ class RunFilters:
     created_before: Annotated[datetime | None, _moment("Only runs made before")] = None
     q: Annotated[
         str | None,
-        typer.Option("--search", "-q", help="An issue, a branch, an id's part, a title's."),
+        typer.Option("--search", "-q", help="An issue, a branch, a part of an id, title or tag."),
     ] = None
 
     def asked(self) -> dict[str, Any]:

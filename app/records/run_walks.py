@@ -2,7 +2,7 @@
 
 A walk goes from the newest entry on and keeps what passes, so a page costs what a page holds.
 Projects, statuses and triggers lead to all of it, however they are combined, and so do a branch
-with its project, an issue and a batch. What has no index, as words of a title, an agent or a tag,
+with its project, an issue and a batch. What has no index, as words of a title or a tag, an agent,
 and a branch beside a trigger, is looked for among the newest.
 """
 
@@ -21,7 +21,7 @@ from app.domain.lifecycle import DONE, LIVE, WAITING
 from app.domain.words import Phase, Status
 from app.records.cursors import Place, is_beyond
 from app.records.tables import Run
-from app.records.tables.columns import holds_word
+from app.records.tables.columns import holds_word, mentions_text
 
 PHASES = {Phase.WAITING: WAITING, Phase.LIVE: LIVE, Phase.DONE: DONE}
 RUNS: Table = Run.metadata.tables["runs"]
@@ -232,4 +232,5 @@ def _resembles(text: str) -> ColumnElement[bool]:
         RUNS.c.id.endswith(text.lower(), autoescape=True),
         RUNS.c.work_branch.istartswith(text, autoescape=True),
         RUNS.c.title.icontains(text, autoescape=True),
+        mentions_text(RUNS.c.tags, text),
     )

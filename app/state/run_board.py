@@ -180,6 +180,7 @@ def _is_meant(text: str, run: RunItem) -> bool:
         or (word.isdecimal() and run.issue == int(word))
         or branch.startswith(low)
         or low in run.title.lower()
+        or any(low in tag.lower() for tag in run.tags)
     )
 
 

@@ -169,6 +169,7 @@ def shelf(ledger: RunLedger) -> dict[str, Run]:
         "running": add_run(ledger, status=Status.RUNNING),
         "died": add_run(ledger, status=Status.DIED, **ended),
         "auto": add_run(ledger, trigger="auto"),
+        "tagged": add_run(ledger, tags=["slow", "Größe-50%"]),
     }
 
 
@@ -180,7 +181,7 @@ def shelf(ledger: RunLedger) -> dict[str, Run]:
         (RunFilter(statuses=["died", "running"]), {"died", "running"}),
         (RunFilter(phase=Phase.LIVE), {"running"}),
         (RunFilter(phase=Phase.DONE), {"died"}),
-        (RunFilter(phase=Phase.WAITING), {"plain", "other", "issue", "branch", "auto"}),
+        (RunFilter(phase=Phase.WAITING), {"plain", "other", "issue", "branch", "auto", "tagged"}),
         (RunFilter(phase=Phase.DONE, statuses=["running"]), set()),
         (RunFilter(trigger="auto"), {"auto"}),
         (RunFilter(branch="develop"), {"branch"}),
@@ -189,10 +190,13 @@ def shelf(ledger: RunLedger) -> dict[str, Run]:
         (RunFilter(text="#12"), {"issue"}),
         (RunFilter(text="12"), {"issue"}),
         (RunFilter(text="afk/"), {"issue"}),
+        (RunFilter(text="SLO"), {"tagged"}),
+        (RunFilter(text="größe-50%"), {"tagged"}),
+        (RunFilter(text="slow,"), set()),
         # what LIKE would read as a pattern is text
         (RunFilter(text="100%"), {"plain"}),
         (RunFilter(text="f_it"), {"plain"}),
-        (RunFilter(text="%"), {"plain"}),
+        (RunFilter(text="%"), {"plain", "tagged"}),
         (RunFilter(text="x' OR 1=1 --"), set()),
         (RunFilter(text="9" * 40), set()),
     ],

@@ -42,6 +42,7 @@ def test_words_without_meaning_in_the_address_are_left_out() -> None:
         ("012", True),
         ("run_", True),
         ("Run/Mend", True),
+        ("NIGHT", True),
         ("1", False),
         ("mend", False),
         ("000008", False),
@@ -50,7 +51,7 @@ def test_words_without_meaning_in_the_address_are_left_out() -> None:
 def test_a_run_of_the_feed_is_shown_where_it_is_what_is_searched_for(
     text: str, is_shown: bool
 ) -> None:
-    run = run_of(7, title="Say the greeting", issue=12, work_branch="run/mend-it")
+    run = run_of(7, title="Say the greeting", issue=12, work_branch="run/mend-it", tags=["nightly"])
     filters = RunFilters().find(f" {text}")
     assert (filters.text, filters.show(run)) == (text, is_shown)
 

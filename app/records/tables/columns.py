@@ -51,6 +51,20 @@ def holds_word(column: ColumnElement[Any], word: str) -> ColumnElement[bool]:
     return _HoldsWord(column, literal(word))
 
 
+class _MentionsText(FunctionElement[bool]):
+    """Whether one of a JSON list of words is like a pattern, in capitals or not."""
+
+    type = Boolean()
+    inherit_cache = True
+    name = "mentions_text"
+
+
+def mentions_text(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
+    """The condition that a word of a JSON column, a list of words, holds a text somewhere."""
+    escaped = text.translate({ord(one): f"/{one}" for one in "/%_"})
+    return _MentionsText(column, literal(f"%{escaped}%"))
+
+
 @compiles(_HoldsWord)
 def _opened(element: _HoldsWord, compiler: SQLCompiler, **given: Any) -> str:
     column, word = (compiler.process(clause, **given) for clause in element.clauses)
@@ -62,3 +76,17 @@ def _opened(element: _HoldsWord, compiler: SQLCompiler, **given: Any) -> str:
 def _opened_by_postgresql(element: _HoldsWord, compiler: SQLCompiler, **given: Any) -> str:
     column, word = (compiler.process(clause, **given) for clause in element.clauses)
     return f"CAST({column} AS jsonb) @> to_jsonb(CAST({word} AS text))"
+
+
+@compiles(_MentionsText)
+def _searched(element: _MentionsText, compiler: SQLCompiler, **given: Any) -> str:
+    column, pattern = (compiler.process(clause, **given) for clause in element.clauses)
+    words = f"SELECT 1 FROM json_each({column}) AS one"  # noqa: S608
+    return f"EXISTS ({words} WHERE one.value LIKE {pattern} ESCAPE '/')"
+
+
+@compiles(_MentionsText, "postgresql")
+def _searched_by_postgresql(element: _MentionsText, compiler: SQLCompiler, **given: Any) -> str:
+    column, pattern = (compiler.process(clause, **given) for clause in element.clauses)
+    words = f"SELECT 1 FROM jsonb_array_elements_text(CAST({column} AS jsonb)) AS one(value)"  # noqa: S608
+    return f"EXISTS ({words} WHERE one.value ILIKE {pattern} ESCAPE '/')"
