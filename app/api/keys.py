@@ -17,11 +17,11 @@ def routes(services: Services) -> APIRouter:
     """Everything below `/idempotency-keys`."""
     router = APIRouter(tags=["runs"])
 
-    @router.post("/idempotency-keys/{key}/reset")
+    @router.post("/idempotency-keys/{key:path}/reset")
     def reset(key: KeyInPath, body: KeyReset, request: Request) -> KeyOut:
         """Take your own key from its run, whatever its state: the key's next use is a new run.
 
-        The run itself goes on as it is. A key with a slash cannot be named in an address.
+        The run itself goes on as it is.
         """
         project = services.projects.find(body.project_id)
         person_id = visitor_of(request).person_id

@@ -102,8 +102,7 @@ class RunHeader:
     def _show_key(self, run: RunOut, word: str) -> None:
         key = run.idempotency_key or ""
         self._key.set_content(key_html(key))
-        # one with a slash cannot be named in an address
-        may_reset = holds_key(run, self._visit.system, self._visit.now()) and "/" not in key
+        may_reset = holds_key(run, self._visit.system, self._visit.now())
         self._reset.element.set_visibility(may_reset)
         self._reset.show(word if word == RESETTING_KEY else "")
 

@@ -73,8 +73,10 @@ def test_what_is_no_key_is_malformed(shop: Workshop, key: str) -> None:
     assert problem(reset(shop, key))["status"] == 422
 
 
-@pytest.mark.parametrize("key", ["~" * 255, "a+b&c=d%e", "?#"])
-def test_every_key_without_a_slash_can_be_named(shop: Workshop, key: str) -> None:
+@pytest.mark.parametrize(
+    "key", ["~" * 255, "a+b&c=d%e", "?#", "ci/nightly/7", "/reset", "a//b/", "x/../../y;\\z"]
+)
+def test_every_key_can_be_named(shop: Workshop, key: str) -> None:
     run_id = submit(shop, key).json()["id"]
     assert reset(shop, key).json() == {
         "key": key,
