@@ -94,6 +94,13 @@ def _filter(wanted: BulkFilter) -> RunFilter:
         wanted.branch,
         wanted.q,
         batch_id=wanted.batch_id,
+        issue=wanted.issue,
+        depth=wanted.depth_level,
+        framework=wanted.target_framework,
+        agent=wanted.agent,
+        tag=wanted.tag,
+        created_after=wanted.created_after,
+        created_before=wanted.created_before,
     )
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import partial
 
 from app.domain.batches import BulkAction, BulkState, BulkStatus
+from app.domain.moments import iso
 from app.domain.words import Status, Trigger
 from app.errors import AlreadyEnded, ConcurrencyLimit, Invalid, NotFound, RateLimited, Refusal
 from app.failpoints import reach
@@ -98,7 +99,11 @@ class BulkDesk:
 
         Raises Invalid where no filter is named, KeyReused.
         """
-        asked = {name: it for name, it in wanted.__dict__.items() if it}
+        asked = {
+            name: iso(it) if isinstance(it, datetime) else it
+            for name, it in wanted.__dict__.items()
+            if it
+        }
         if not asked:
             raise Invalid.field("filter", "Say which runs: name a project, a batch or a state.")
         bulk = Bulk(

@@ -14,6 +14,7 @@ from app.records.run_walks import RunFilter
 
 MAX_RUNS = 10_000
 AT_ONCE = 500
+NOT_ALL = "Among more than {:,} runs these cannot all be found: name a project or a time, too."
 CAN_BE = {
     BulkAction.STOP: sorted(set(Status) - DONE),
     BulkAction.RETRY: sorted(DONE - {Status.SUCCEEDED}),
@@ -31,6 +32,9 @@ def runs_meant(stores: Stores, action: BulkAction, wanted: RunFilter) -> list[st
     cursor: str | None = ""
     while cursor is not None:
         page = list_runs(stores, meant, limit=AT_ONCE, cursor=cursor)
+        if page.looked_among is not None:
+            # what nobody looked at might be meant, too
+            raise Invalid.field("filter", NOT_ALL.format(page.looked_among))
         found += [(run.id, run.status in WAITING) for run in page.items]
         if len(found) > MAX_RUNS:
             raise Invalid.field("filter", f"More than {MAX_RUNS} runs: narrow the filter.")

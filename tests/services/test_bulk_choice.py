@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 from app.domain.batches import BulkAction
+from app.domain.moments import iso
 from app.domain.words import Phase
+from app.errors import Invalid
+from app.records import run_walks
 from app.records.bulk_pages import BulkPage
 from app.records.run_pages import Page
 from app.records.run_walks import RunFilter
@@ -120,3 +123,31 @@ def test_words_and_branches_choose_among_those_that_nothing_has_repeated(
         RunFilter(branch="main"),
     ):
         assert bulk_choice.runs_meant(plane.stores, BulkAction.RETRY, wanted) == [last], wanted
+
+
+def test_where_not_all_runs_could_be_looked_at_nothing_is_ordered(
+    planes: Planes, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_walks, "LOOKED_THROUGH", 3)
+    plane = planes(split=False)
+    project = plane.add_project(world)
+    ids = stopped(plane, project, 4)
+    freeze = partial(bulk_choice.runs_meant, plane.stores, BulkAction.RETRY)
+    with pytest.raises(Invalid, match="Among more than 3 runs"):
+        freeze(RunFilter(text="part"))
+    # by what indexes lead to all are found, however many they are
+    assert freeze(RunFilter(project.id, branch="main")) == ids
+
+
+def test_an_order_keeps_the_moments_of_its_filter_and_finds_runs_by_them(
+    planes: Planes, world: World
+) -> None:
+    plane = planes(split=False)
+    ids = stopped(plane, plane.add_project(world), 2)
+    since = plane.ledgers.runs.find_all(ids)[ids[0]].created_at
+    wanted = RunFilter(created_after=since)
+    desk = plane.services.bulk
+    bulk = desk.order(BulkAction.RETRY, wanted, "", plane.asker(), plane.clock()).bulk
+    ordered = [item.run_id for item in desk.page(bulk.id, limit=9, cursor=None).items]
+    assert ordered == ids[1:]
+    assert desk.find(bulk.id).wanted["created_after"] == iso(since)

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
-from app.api.schemas.parts import Answer, Body, Dollars, KeyedBody, Moment, Remark, Text
+from app.api.schemas.parts import (
+    Answer,
+    Body,
+    Dollars,
+    KeyedBody,
+    Moment,
+    Remark,
+    Tag,
+    Text,
+)
 from app.api.schemas.runs import RunOut, RunWishes
 from app.domain.batches import MAX_ITEMS, BatchStatus, BulkAction, BulkState, BulkStatus
-from app.domain.words import Phase, Status, Trigger
+from app.domain.words import Depth, Phase, Status, Trigger
 
 
 class BatchOrder(KeyedBody):
@@ -110,13 +119,20 @@ class BatchItems(Answer):
 
 
 class BulkFilter(Body):
-    """Which runs: the filters of `GET /runs`, and those of one batch."""
+    """Which runs: the filters of `GET /runs`."""
 
     project_id: str | None = Field(default=None, max_length=80)
     status: list[Status] = Field(default_factory=list)
     phase: Phase | None = None
     trigger: Trigger | None = None
     branch: Text | None = None
+    issue: int | None = Field(default=None, ge=1, le=2**31 - 1)
+    depth_level: Depth | None = None
+    target_framework: Text | None = None
+    agent: Text | None = None
+    tag: Tag | None = None
+    created_after: AwareDatetime | None = None
+    created_before: AwareDatetime | None = None
     q: Text | None = None
     batch_id: str | None = Field(default=None, max_length=80)
 
