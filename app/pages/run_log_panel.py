@@ -245,7 +245,10 @@ class LogPanel:
     async def _look_for(self, event: GenericEventArguments) -> None:
         """Words were typed, or the next hit is asked for (assets/run_log.js)."""
         words, step = str(event.args["words"])[:MAX_WORDS], int(event.args["step"])
+        self._find.want(words)
         async with self._lock:
+            if not self._find.is_wanted(words):
+                return  # more was typed while others were looked for
             try:
                 if step and words == self._find.words:
                     await self._find.step(step)

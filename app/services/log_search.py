@@ -19,6 +19,8 @@ from app.services.readable_log import MAX_PART_BYTES, TellLine, pieces, read_ent
 # so much of a line is told on each side of the words
 AROUND_BYTES = 160
 ELLIPSIS = "…"
+# how JSON writes one, and how a text does
+_BACKSLASH = [b"\\\\", b"\\"]
 # so much is read as entries at once
 MAX_READ_BYTES = 4 * 1024 * 1024
 
@@ -61,9 +63,7 @@ class Words:
         ways = [_ways_to_write(character, in_json=in_json) for character in words]
         self.longest = sum(max(map(len, some)) for some in ways)
         self._plain = b"".join(some[0] for some in ways) if all(len(w) == 1 for w in ways) else None
-        self._pattern = re.compile(
-            b"".join(b"(?:%s)" % b"|".join(map(re.escape, some)) for some in ways)
-        )
+        self._pattern = re.compile(_pattern_of(ways))
 
     def find(self, content: bytes, begin: int) -> tuple[int, int] | None:
         """Where they begin and end in bytes that are small letters, from a place on."""
@@ -89,6 +89,30 @@ def _ways_to_write(character: str, *, in_json: bool) -> list[bytes]:
     forms = dict.fromkeys([character, character.lower(), character.upper()])
     ways = [form.encode("utf-8", "replace").lower() for form in forms]
     return [*ways, *map(_escaped, forms)] if in_json else ways
+
+
+def _pattern_of(ways: list[list[bytes]]) -> bytes:
+    """What all the ways together look like, so that a text is read in one way only.
+
+    Backslashes of JSON are counted: to try each as one or as half of two would take for ever.
+    """
+    pattern, least, most = b"", 0, 0
+    for some in ways:
+        if some == _BACKSLASH:
+            least, most = least + 1, most + 2
+            continue
+        is_marked = len(some) > 1 and some[0][:1] == b"\\"
+        pattern += _backslashes(least, most + is_marked, is_first=not pattern)
+        pattern += b"(?:%s)" % b"|".join(map(re.escape, some[is_marked:]))
+        least = most = 0
+    return pattern + _backslashes(least, most, is_first=not pattern)
+
+
+def _backslashes(least: int, most: int, *, is_first: bool) -> bytes:
+    if is_first:
+        # more of them may lie before: all are gone through once, from where they begin
+        return rb"(?<!\\)\\{%d,}" % least if least else b""
+    return rb"\\{%d,%d}" % (least, most) if most else b""
 
 
 def _escaped(text: str) -> bytes:

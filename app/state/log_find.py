@@ -17,7 +17,7 @@ class LogFind:
 
     def __init__(self, search: Search) -> None:
         self._search = search
-        self.words = ""
+        self.words = self._wanted = ""
         self._forget()
 
     def _forget(self) -> None:
@@ -46,14 +46,23 @@ class LogFind:
         total = f"{len(self._hits):,}+" if self._total is None else f"{self._total:,}"
         return f"{self._place + 1:,} of {total}" if self._place >= 0 else f"{total} found"
 
+    def want(self, words: str) -> None:
+        """Say what is looked for from now on: a look for anything else ends soon."""
+        self._wanted = words
+
+    def is_wanted(self, words: str) -> bool:
+        """True where nothing else has been typed since."""
+        return words == self._wanted
+
     async def look(self, words: str) -> None:
         """Look for words from the log's beginning on. Raises what `search` raises."""
         self.words = words
+        self.want(words)
         self._forget()
         if words:
             await self._more()
             # as much is looked through as it takes to know whether there is one
-            while not self._hits and self._next:
+            while not self._hits and self._next and self.is_wanted(words):
                 await self._more()
             self._place = 0
 

@@ -153,6 +153,35 @@ def test_in_the_readable_form_what_is_read_is_found_and_nothing_of_its_wrapping(
     assert [number for _, number, _ in look("gr")] == [1, 3]
 
 
+def written(text: str) -> list[bytes]:
+    """A text as agents write it into their JSON, each in its own way."""
+    escaped = json.dumps(text)
+    ways = [escaped, json.dumps(text, ensure_ascii=False), escaped.replace("/", "\\/")]
+    return [way.lower().encode() for way in ways]
+
+
+@given(st.text('\\/"aü', min_size=1, max_size=6), st.text('\\/"aü', max_size=4), st.text("\\a"))
+def test_marks_that_json_escapes_are_found_however_they_are_written(
+    words: str, behind: str, before: str
+) -> None:
+    for content in written(before + words + behind):
+        assert Words(words, in_json=True).find(content, 0), content
+
+
+@pytest.mark.parametrize(
+    ("words", "content"),
+    [
+        ("\\" * 100, b"\\" * 99 + b"x"),
+        ("\\" * 100 + "x", b"\\" * 60_000),
+        ("\\/" * 60, b"\\\\/" * 59 + b"x"),
+        ('"\\' * 60 + "x", b'\\\\\\"' * 5_000),
+    ],
+)
+def test_no_words_and_no_log_make_a_look_last_for_ever(words: str, content: bytes) -> None:
+    # it is not short that it must be: an unlucky way to look would take years
+    assert Words(words, in_json=True).find(content, 0) is None
+
+
 class Watched(RunLog):
     """A log that notes how long, on a processor, was worked between two readings of it."""
 

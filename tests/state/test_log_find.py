@@ -73,6 +73,21 @@ async def test_words_that_are_not_there_and_no_words_say_so() -> None:
     assert find.place == ""
 
 
+async def test_what_was_typed_since_is_not_kept_waiting_by_a_long_look_for_nothing() -> None:
+    looks = list[str]()
+
+    async def search(words: str, _: str | None) -> LogHitsOut:
+        looks.append(words)
+        if len(looks) == 2:
+            find.want("assistance")
+        return LogHitsOut(total=None, items=[], next_cursor=str(len(looks)))
+
+    find = LogFind(search)
+    await find.look("assistant")
+    assert looks == ["assistant", "assistant"]
+    assert (find.is_wanted("assistant"), find.is_wanted("assistance")) == (False, True)
+
+
 async def test_in_another_form_hits_are_counted_before_one_is_led_to() -> None:
     find = LogFind(Hits(3, at_once=5).search)
     await find.look("needle")
