@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from app.api.schemas.audit import AuditOut, AuditRow
+from app.api.schemas.parts import InUtc
 from app.services.plane import Services
 from app.services.rows import AuditFilter
 
@@ -23,12 +24,12 @@ def routes(services: Services) -> APIRouter:
         person: Word = None,
         deed: Word = None,
         object: Word = None,
-        since: datetime | None = None,
+        since: Annotated[datetime, InUtc] | None = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
         cursor: Word = None,
     ) -> AuditOut:
         """Who did what, newest first; `object` finds one thing and what is below it."""
-        wanted = AuditFilter(person, deed, object, since and since.astimezone())
+        wanted = AuditFilter(person, deed, object, since)
         rows, next_cursor = services.audit.page(wanted, limit=limit, cursor=cursor)
         return AuditOut(
             items=[AuditRow.model_validate(row) for row in rows], next_cursor=next_cursor

@@ -7,11 +7,12 @@ from typing import Annotated
 from fastapi import Depends, Query
 from pydantic import AwareDatetime
 
-from app.api.schemas.parts import NoNul
+from app.api.schemas.parts import InUtc, NoNul
 from app.domain.words import Depth, Phase, Status, Trigger
 from app.services.rows import RunFilter
 
 Word = Annotated[str | None, Query(max_length=200), NoNul]
+Instant = Annotated[AwareDatetime, InUtc]
 Branch = Annotated[str | None, Query(max_length=244), NoNul]
 
 
@@ -27,8 +28,8 @@ def asked_for(
     agent: Word = None,
     tag: Word = None,
     batch_id: Word = None,
-    created_after: AwareDatetime | None = None,
-    created_before: AwareDatetime | None = None,
+    created_after: Instant | None = None,
+    created_before: Instant | None = None,
     q: Word = None,
 ) -> RunFilter:
     """The runs that a query asks for."""

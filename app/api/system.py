@@ -31,12 +31,14 @@ from app.api.schemas import (
     TroubleOut,
 )
 from app.api.views import quota_out
+from app.domain.moments import iso
 from app.domain.words import Status
 from app.logs import correlation
 from app.services.doctor import Look
 from app.services.health import Health, PartHealth
 from app.services.plane import Services
 from app.services.rows import DatabaseSilent
+from app.services.store_watch import PartTrouble
 
 _T = TypeVar("_T")
 
@@ -54,11 +56,10 @@ def open_routes(services: Services) -> APIRouter:
         trouble = services.store_watch.parts()
         if not trouble:
             return PlainTextResponse("ok")
-        told = "; ".join(one.brief for one in trouble)
-        if all(one.is_degraded for one in trouble):
-            # everything can still be read here
-            return PlainTextResponse(f"Degraded: {told}")
-        return PlainTextResponse(told, 503)
+        health = {one.part: one for one in services.health.look(trouble, services.limits_mode())}
+        told = "\n".join(_line(one, health[one.part]) for one in trouble)
+        # with a full disk everything can still be read here
+        return PlainTextResponse(told, 200 if all(one.is_degraded for one in trouble) else 503)
 
     @router.get("/metrics")
     def metrics() -> Response:
@@ -108,6 +109,10 @@ def routes(services: Services) -> APIRouter:
         return doctor_out(services, look)
 
     return router
+
+
+def _line(trouble: PartTrouble, health: PartHealth) -> str:
+    return f"{health.health}: {trouble.brief}, since {iso(trouble.since)}. {health.works}"
 
 
 def _health_out(one: PartHealth) -> HealthOut:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from app.domain.timetable import moment_at, parse_time
@@ -11,13 +13,15 @@ LONGEST = timedelta(days=30)
 HOW = "Write 90 (seconds), 90m, 1h, 02:00, tomorrow 02:00 or 2026-11-23T02:00."
 TOO_LATE = "A run can wait for 30 days at most."
 PASSED = "This moment has passed."
+NO_SUCH = "There is no such day or time."
 
 _PARTS = re.compile(r"(\d{1,8})\s*(d|h|m|s|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?)?", re.A)
 _SPAN = re.compile(rf"(?:{_PARTS.pattern}\s*){{1,4}}", re.A | re.I)
 _SIZES = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _DAY = re.compile(r"(?:(today|tomorrow)\s+(?:at\s+)?)?(\d{1,2}:\d{2})", re.A | re.I)
 _DATE = re.compile(
-    r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?"
+    r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?",
+    re.A,
 )
 
 
@@ -28,10 +32,12 @@ def read_start(words: str | int) -> int | str:
         return _seconds(text.lower())
     if found := _DAY.fullmatch(text):
         day, at = (found[1] or "").lower(), found[2].rjust(5, "0")
-        parse_time(at)
+        with _named():
+            parse_time(at)
         return f"{day} {at}".strip()
     if _DATE.fullmatch(text):
-        datetime.fromisoformat(text)
+        with _named():
+            datetime.fromisoformat(text)
         return text.replace(" ", "T")
     raise ValueError(HOW)
 
@@ -42,12 +48,22 @@ def moment_of(start: int | str, now: datetime, zone: tzinfo | None) -> datetime:
     `zone` is whose clock a time without an offset is read by (None: the system's). Raises
     ValueError for one that has passed or is further off than LONGEST.
     """
-    at = now + timedelta(seconds=start) if isinstance(start, int) else _moment(start, now, zone)
+    with _named():
+        at = now + timedelta(seconds=start) if isinstance(start, int) else _moment(start, now, zone)
     if at < now:
         raise ValueError(PASSED)
     if at > now + LONGEST:
         raise ValueError(TOO_LATE)
     return at
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    # a month 13, but also a moment that is in no year of the calendar once it is in UTC
+    try:
+        yield
+    except (ValueError, OverflowError) as problem:
+        raise ValueError(NO_SUCH) from problem
 
 
 def _seconds(text: str) -> int:

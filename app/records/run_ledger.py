@@ -101,6 +101,13 @@ class RunLedger:
             tx.happened(RunEnded(moved))
         return moved
 
+    def fall_due(self, tx: Transaction, run: Run, now: datetime) -> Run | None:
+        """Queue a delayed run; None where it is not due, moved since `run` was read, or gone on."""
+        latest = tx.get(Run, run.id, with_for_update=True, populate_existing=True)
+        if latest is None or latest.due_at is None or latest.due_at > now:
+            return None
+        return self.move(tx, latest, Signal.DUE, now=now, kind="note", sentence="due now")
+
     def plan(
         self, tx: Transaction, run: Run, at: datetime, *, now: datetime, sentence: str, **also: Any
     ) -> Run | None:

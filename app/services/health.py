@@ -8,10 +8,11 @@ from datetime import datetime
 from enum import StrEnum
 
 from app.domain.quota_rules import LimitsMode
-from app.services.store_watch import ALONE, CONTROL, RUNS, SILENT, PartTrouble
+from app.services.store_watch import ALONE, CONTROL, NEW_RUNS, RUNS, SILENT, PartTrouble
 
 COUNTER = "shared counter"
 STILL_READ = "Pages can be read; nothing can be changed."
+NO_NEW_RUNS = "Everything works but starting runs from this server."
 GOES_ON = "Agents go on. Runyard continues by itself once it answers."
 COUNTED = "Runs are counted in the database."
 
@@ -52,7 +53,8 @@ class HealthDesk:
             elif trouble.what == SILENT:
                 found.append(PartHealth(name, Health.UNREACHABLE, trouble.since, GOES_ON))
             else:
-                found.append(PartHealth(name, Health.DEGRADED, trouble.since, STILL_READ))
+                works = NO_NEW_RUNS if name == NEW_RUNS else STILL_READ
+                found.append(PartHealth(name, Health.DEGRADED, trouble.since, works))
         return found + self._counter(mode)
 
     def _counter(self, mode: LimitsMode) -> list[PartHealth]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -63,6 +65,9 @@ class StoreWatch:
         self._clock = clock
         self._told = ""
         self._since: dict[str, datetime] = {}
+        # when the last look at the parts began, by the clock that is never set, and what it saw
+        self._looked_at = -math.inf
+        self._seen: list[PartTrouble] = []
         self._lock = threading.Lock()
 
     def look_once(self) -> str:
@@ -77,30 +82,41 @@ class StoreWatch:
             return trouble
 
     def parts(self) -> list[PartTrouble]:
-        """Each part that does not work now, asked anew; never raises."""
+        """Each part that does not work now, asked anew; never raises.
+
+        A silent store is waited for by one at a time: a look that began after somebody asked
+        answers them, too.
+        """
+        asked_at = time.monotonic()
         with self._lock:
-            return self._parts()
+            return self._seen if self._looked_at >= asked_at else self._parts()
 
     def _parts(self) -> list[PartTrouble]:
+        began = time.monotonic()
         found = dict(self._troubles())
         now = self._clock()
         self._since = {part: self._since.get(part, now) for part in found}
-        return [
+        self._seen = [
             PartTrouble(part, self._since[part], what, brief)
             for part, (what, brief) in found.items()
         ]
+        self._looked_at = began
+        return self._seen
 
     def _troubles(self) -> Iterator[tuple[str, tuple[str, str]]]:
         names = (ALONE,) if self._stores.runs is None else (CONTROL, RUNS)
+        has_answered = True
         for name, database in zip(names, self._stores.all(), strict=True):
             if database.trouble:
                 yield name, (database.trouble, f"the {name} is not written to")
             elif not database.answers():
+                has_answered = False
                 yield name, (SILENT, f"the {name} does not answer")
-        if moved := self._moved():
+        if has_answered and (moved := self._moved()):
             yield NEW_RUNS, (moved, "new runs are not accepted")
         if full := self._no_room():
-            yield DISK, (full, full.partition(". ")[0])
+            # where it is mounted is nobody's business who has not signed in
+            yield DISK, (full, full.partition(":")[0])
 
     def _moved(self) -> str:
         """Why no new run is accepted here though both stores answer; empty where one is."""

@@ -158,7 +158,8 @@ class Sweep:
     def _start(self, run: Run, now: datetime) -> bool:
         """Let a waiting run go on if it may; True where it was taken."""
         if run.status == Status.DELAYED:
-            run = self._move(run, Signal.DUE, now, "note", "due now") or run
+            with self._runs.stores.owner_of(run.id).transaction() as tx:
+                run = self._runs.fall_due(tx, run, now) or run
         if run.status != Status.QUEUED or self._end_unstarted(run, now):
             return False
         return self._take(run, now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,7 +47,13 @@ def test_a_span_is_counted_from_now(shop: Workshop, project: str, delay: int | s
     shop.stop(run["id"])
 
 
-@pytest.mark.parametrize("delay", ["soon", -1, 1.5, True, ["1h"], "2020-01-01T00:00", "40d"])
+@pytest.mark.parametrize(
+    "delay",
+    [
+        *("soon", -1, 1.5, True, ["1h"], "2020-01-01T00:00", "40d"),
+        *("2026-02-30T02:00", "9999-12-31T23:59-12:00"),
+    ],
+)
 def test_a_moment_that_is_none_is_refused_in_our_words(
     shop: Workshop, project: str, delay: object
 ) -> None:
@@ -55,7 +62,8 @@ def test_a_moment_that_is_none_is_refused_in_our_words(
     assert answer.status_code == 422
     [error] = told["errors"]
     assert error["field"] == "delay"
-    assert error["message"].startswith(("Write 90", "This moment has passed", "A run can wait"))
+    ours = ("Write 90", "This moment has passed", "A run can wait", "There is no such day")
+    assert error["message"].startswith(ours)
 
 
 def test_a_planned_run_is_moved_and_started_now(shop: Workshop, project: str) -> None:
@@ -94,3 +102,21 @@ def test_planned_runs_leave_the_repository_free(shop: Workshop) -> None:
 
 def test_nobody_moves_a_run_that_there_is_not(shop: Workshop) -> None:
     assert shop.api.patch("/runs/run_c0", json={"start_now": True}).status_code == 404
+
+
+def test_a_planned_run_outlives_a_server_that_is_killed(tmp_path: Path) -> None:
+    with open_workshop(tmp_path) as shop:
+        project = shop.add_project("kept")
+        later = shop.start(project, "please wait", delay="1d", ttl=600)
+        soon = shop.start(project, "please wait, but not long", delay=1)
+        shop.server.kill()
+        shop.server.start()
+        kept = shop.api.get(f"/runs/{later['id']}").json()
+        names = ("status", "starts_at", "ttl", "hold")
+        assert [kept[name] for name in names] == [later[name] for name in names]
+        # what fell due while nobody was there begins with the next server
+        shop.live(soon["id"])
+        assert plan(shop, later, start_now=True).status_code == 200
+        shop.live(later["id"])
+        for run in (soon, later):
+            shop.stop(run["id"])

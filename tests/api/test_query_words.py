@@ -70,3 +70,15 @@ def test_all_unknown_words_are_named_at_once_and_an_empty_one_is_unknown_too(
     refused = refused_by(shop.api.get(f"/runs?{flood}"))
     assert len(refused["errors"]) == 20
     assert all(len(one["field"]) == 100 for one in refused["errors"])
+
+
+@pytest.mark.parametrize(
+    ("path", "word"),
+    [("/runs", "created_after"), ("/runs", "created_before"), ("/audit", "since")],
+)
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:00-12:00", "0001-01-01T00:00:00+12:00"])
+def test_a_moment_at_the_edge_of_the_calendar_is_refused_by_its_name(
+    shop: Workshop, path: str, word: str, moment: str
+) -> None:
+    refused = refused_by(shop.api.get(path, params={word: moment}))
+    assert refused["errors"] == [{"field": word, "message": "There is no such moment."}]

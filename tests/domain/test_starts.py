@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.domain.starts import HOW, PASSED, TOO_LATE, moment_of, read_start
+from app.domain.starts import HOW, NO_SUCH, PASSED, TOO_LATE, moment_of, read_start
 
 NOW = datetime(2026, 11, 22, 16, 30, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -85,6 +85,27 @@ def test_a_time_that_a_clock_skips_or_shows_twice_is_one_moment(
 def test_what_is_no_moment_says_how_to_write_one(words: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         read_start(words)
+
+
+@pytest.mark.parametrize("words", ["25:00", "2026-11-23T25:00", "2026-02-30T02:00"])
+def test_a_day_or_time_that_there_is_not_is_said_in_our_words(words: str) -> None:
+    with pytest.raises(ValueError, match=NO_SUCH):
+        read_start(words)
+
+
+@pytest.mark.parametrize("zone", [None, BERLIN, ZoneInfo("America/New_York")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "9999-12-31T23:59-12:00",
+        "9999-12-31T23:59",
+        "0001-01-01T00:00",
+        "0001-01-01T00:00+12:00",
+    ],
+)
+def test_a_moment_at_the_edge_of_the_calendar_is_refused(words: str, zone: ZoneInfo | None) -> None:
+    with pytest.raises(ValueError, match=f"{NO_SUCH}|{PASSED}|{TOO_LATE}"):
+        moment_of(read_start(words), NOW, zone)
 
 
 def test_how_to_write_a_moment_is_said() -> None:

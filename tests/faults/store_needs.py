@@ -68,6 +68,7 @@ RUN_CALLS = (
     Call("GET", "/runs/{run_id}/pull_request", RUNS, ids=of_run("delivered")),
     Call("GET", "/runs/{run_id}/diff", BOTH),
     Call("GET", "/runs/{run_id}/log", RUNS),
+    Call("GET", "/runs/{run_id}/log/search?q=begun", RUNS),
     Call("GET", "/runs/{run_id}/export", BOTH),
     Call("GET", "/runs/{run_id}/events", RUNS, 204, headers=OVER),
     Call("POST", "/runs/{run_id}/stop", RUNS, tells=CONTROL, may_know=True, ids=of_run("queued")),
@@ -138,7 +139,10 @@ SYSTEM_CALLS = (
     Call("GET", "/events", NEITHER),
     Call("GET", "/system", NEITHER),
     Call("GET", "/doctor?look=anew", NEITHER),
+    Call("GET", "/audit", CONTROL),
     Call("POST", "/login-links", CONTROL, 201),
+    Call("POST", "/logout", NEITHER),
+    Call("POST", "/token/rotate", NEITHER, 204),
 )
 API_CALLS = (*RUN_CALLS, *MANY_CALLS, *PROJECT_CALLS, *SYSTEM_CALLS)
 
@@ -150,6 +154,7 @@ OPEN_CALLS = (
     Call("GET", "/healthz", NEITHER),
     Call("GET", "/metrics", BOTH),
     Call("GET", "/login", NEITHER, 401),
+    Call("POST", "/login", NEITHER, 401, b"token=none", headers=FORM),
     Call("POST", "/logout", NEITHER, 303),
     Call("GET", "/plain", BOTH, headers=PAGE),
     Call("POST", "/afk/start/{project:path}", BOTH, 303, b"", headers=FORM),

@@ -28,6 +28,8 @@ def pair(
     is_table = request.param.endswith("table")
     is_postgresql = request.param == POSTGRESQL
     settings = {"RUNYARD_RUN_QUOTA": str(QUOTA), "RUNYARD_REPO_CONCURRENCY": "90"}
+    # on a slow machine the last test comes later than ten minutes after the first
+    settings["RUNYARD_KEY_HOLD_SECONDS"] = str(LATER)
     with ExitStack() as after:
         if not is_table:
             settings["RUNYARD_REDIS_URL"] = after.enter_context(redis_server()).url
@@ -150,4 +152,5 @@ def test_f7_of_three_times_as_many_over_both_the_window_accepts_what_it_holds(pa
     # what has been accepted is still answered
     for server in (0, 1):
         again = pair.start(server, "shop", "one", key="same")
-        assert (again.status_code, again.headers["idempotency-replayed"]) == (200, "true")
+        assert again.status_code == 200, again.text
+        assert again.headers["idempotency-replayed"] == "true"

@@ -9,7 +9,8 @@ from nicegui.testing.user import User
 
 from app.domain.quota_rules import LimitsMode
 from app.pages.health import health_html
-from app.services.health import COUNTED, Health, HealthDesk
+from app.services.health import COUNTED, NO_NEW_RUNS, Health, HealthDesk
+from app.services.store_watch import NEW_RUNS, PartTrouble
 from app.state.wire import HealthOut
 from tests.pages.conftest import House, html_of, until
 
@@ -45,6 +46,12 @@ def test_a_lost_counter_is_unreachable_and_the_database_counts(
     assert [one.health for one in counter] == told
     if mode is LimitsMode.DEGRADED:
         assert (counter[0].since, counter[0].works) == (NOW, COUNTED)
+
+
+def test_a_server_that_may_not_take_new_runs_says_that_the_rest_works() -> None:
+    moved = PartTrouble(NEW_RUNS, NOW, "They live elsewhere.", "new runs are not accepted")
+    _, part = HealthDesk(lambda: NOW, is_split=False).look([moved], LimitsMode.TABLE)
+    assert (part.health, part.works) == (Health.DEGRADED, NO_NEW_RUNS)
 
 
 def test_what_is_unreachable_bears_the_id_of_that_look() -> None:

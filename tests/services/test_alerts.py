@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event, Semaphore
 
 import pytest
 
@@ -11,6 +13,7 @@ from app.domain.rules import Cause, RunFacts, classify
 from app.domain.sizes import room_missing
 from app.services import disk_room
 from app.services.doctor import Look
+from app.services.store_watch import PartTrouble, StoreWatch
 from tests.planes import RealPlane
 
 MB = 1024**2
@@ -94,3 +97,26 @@ def test_an_agent_that_fails_with_the_words_for_a_full_disk_is_not_to_blame(
     run = plane.see_end(plane.start_running_issue(project))
     assert (run.status, run.cause) == ("died", "disk_full")
     assert plane.project(project.id).strikes == 0
+
+
+def test_whoever_asks_while_a_store_is_waited_for_shares_the_next_look(plane: RealPlane) -> None:
+    looks, may_end, asking = [], Event(), Semaphore(0)
+
+    def no_room() -> str:
+        looks.append(1)
+        assert may_end.wait(60)
+        return ""
+
+    def ask() -> list[PartTrouble]:
+        asking.release()
+        return watch.parts()
+
+    watch = StoreWatch(plane.stores, no_room, lambda _: None, plane.clock)
+    with ThreadPoolExecutor(20) as people:
+        asked = [people.submit(ask) for _ in range(20)]
+        for _ in asked:
+            assert asking.acquire(timeout=60)
+        may_end.set()
+    assert [one.result() for one in asked] == [[]] * 20
+    # one that lasted, one for all who came then; a few more where a thread was late
+    assert len(looks) < 10

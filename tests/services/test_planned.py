@@ -60,6 +60,18 @@ def test_a_planned_run_is_moved_and_then_starts_at_its_new_moment(plane: RealPla
     plane.stop_run(plane.run(run.id))
 
 
+def test_a_run_moved_in_the_moment_it_fell_due_waits_for_its_new_one(plane: RealPlane) -> None:
+    run = plane.accept(plane.order(plane.add_project("sleep 600"), delay_seconds=60))
+    now = plane.clock.advance(60)
+    # a fill has read it by now
+    read = plane.run(run.id)
+    plane.services.planned.move(run.id, 3600, "ann", now)
+    with plane.services.stores.owner_of(run.id).transaction() as tx:
+        assert plane.services.runs.fall_due(tx, read, now) is None
+    plane.tick()
+    assert plane.run(run.id).status == "delayed"
+
+
 def test_a_planned_run_starts_now_at_a_word(plane: RealPlane) -> None:
     project = plane.add_project("sleep 600")
     run = plane.accept(plane.order(project, delay_seconds=86400, ttl_seconds=60))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import (
@@ -29,6 +29,14 @@ def _without_nul(text: str) -> str:
     return text
 
 
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except (OverflowError, ValueError) as problem:
+        # at the edge of the calendar
+        raise ValueError("There is no such moment.") from problem
+
+
 def _of_task_size(text: str) -> str:
     if len(text.encode()) > MAX_TASK_BYTES:
         raise ValueError(f"This text has more than {MAX_TASK_BYTES // 1024} KiB.")
@@ -42,6 +50,7 @@ Moment = Annotated[datetime, PlainSerializer(iso, return_type=str, when_used="js
 Dollars = Annotated[float, PlainSerializer(lambda cost: round(cost, 6), return_type=float)]
 Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
 NoNul = AfterValidator(_without_nul)
+InUtc = AfterValidator(_in_utc)
 Prose = Annotated[str, NoNul]
 TaskText = Annotated[str, NoNul, AfterValidator(_of_task_size)]
 
