@@ -37,6 +37,9 @@ from tests.store_guard import ASTRAY
 START_SECONDS = 60.0
 WAIT_SECONDS = 30.0
 PORTS = (20_000, 32_000)
+LINK = rb"http://\S+/login\?token=\S+(?=\n)"
+# what is printed in its place where no link can be made just now
+LATER = rb"A link, later: .+(?=\n)"
 
 
 @dataclass
@@ -83,8 +86,8 @@ class RunyardServer:
         """What it has logged."""
         return (self.data_dir / "server.log").read_text()
 
-    def start(self) -> RunyardServer:
-        """Start it and wait until it has printed its link."""
+    def start(self, until: bytes = LINK) -> RunyardServer:
+        """Start it and wait until it has printed its link, or what else is waited for."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self.port = self.port or free_port()
         said, output = os.pipe()
@@ -95,7 +98,7 @@ class RunyardServer:
             os.fdopen(output, "wb", 0) as out,
         ):
             self.process = self._begin((nothing.fileno(), out.fileno(), log.fileno()))
-        self.login_link = self._read_link()
+        self.login_link = self._read_until(until)
         return self
 
     def kill(self) -> None:
@@ -160,7 +163,7 @@ class RunyardServer:
         if {file.name for file in self.data_dir.iterdir()} <= {"server.log"}:
             put_database(Settings(data_dir=self.data_dir, database_url=address))
 
-    def _read_link(self) -> str:
+    def _read_until(self, wanted: bytes) -> str:
         assert self.said is not None
         said, until = b"", time.monotonic() + START_SECONDS
         while (left := until - time.monotonic()) > 0:
@@ -169,7 +172,7 @@ class RunyardServer:
                 break
             piece = os.read(self.said.fileno(), 4096)
             said += piece
-            found = re.search(rb"http://\S+/login\?token=\S+(?=\n)", said)
+            found = re.search(wanted, said)
             if found:
                 return found[0].decode()
             if not piece:

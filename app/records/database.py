@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import ORMExecuteState
+from sqlalchemy.pool import QueuePool
 from sqlmodel import Session
 
 from app.records.audit_ledger import PENDING
@@ -165,11 +166,14 @@ class Database:
         # what every session of this database carries
         self.info: dict[str, object] = {}
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
+        # true where it was opened without room for its side files: no other process can use it
+        self._is_cramped = False
         if self.is_sqlite:
             file = make_url(url).database
+            self._is_cramped = bool(file) and is_cramped(Path(str(file)))
             how: dict[str, Any] = {
                 "busy_seconds": BUSY_SECONDS,
-                "is_cramped": bool(file) and is_cramped(Path(str(file))),
+                "is_cramped": lambda: self._is_cramped,
             }
             self._writer = sqlite_engine(url, size=1, begin="BEGIN IMMEDIATE", **how)
             self._reader = sqlite_engine(url, size=READERS, begin="BEGIN", **how)
@@ -247,6 +251,29 @@ class Database:
         except DatabaseSilent:
             return False
         return True
+
+    def share(self) -> None:
+        """Let other processes use the file again, once there is room for what they share.
+
+        Changes nothing while it is in use here: ask again later. Raises DatabaseSilent.
+        """
+        file = make_url(self.url).database
+        if not self._is_cramped or not file or is_cramped(Path(file)):
+            return
+        with ExitStack() as held, silence_named():
+            # the file is let go only where nobody here has it open any more
+            taken = [held.enter_context(self._writer.connect())]
+            if self._in_use():
+                return
+            taken += [held.enter_context(self._reader.connect()) for _ in range(READERS)]
+            for one in taken:
+                one.invalidate()
+            self._is_cramped = False
+
+    def _in_use(self) -> bool:
+        # who reads may be waiting to write: to wait for them would stop both
+        pool = self._reader.pool
+        return isinstance(pool, QueuePool) and pool.checkedout() > 0
 
     def close(self) -> None:
         """Give every connection back."""

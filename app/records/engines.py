@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -119,13 +120,19 @@ def _clean(value: Any) -> Any:
 
 
 def sqlite_engine(
-    url: str, *, size: int, begin: str, busy_seconds: float, is_cramped: bool = False
+    url: str,
+    *,
+    size: int,
+    begin: str,
+    busy_seconds: float,
+    is_cramped: Callable[[], bool] = lambda: False,
 ) -> Engine:
     """An engine of at most `size` connections whose transactions start with `begin`.
 
     On a file system of the network, and where SQLite refuses its write-ahead log, it keeps a
-    rollback journal: slower, and sound. `is_cramped` where the disk has no room for its side
-    files: everything can be read, and written again once there is room.
+    rollback journal: slower, and sound. While `is_cramped` answers True, where the disk has no
+    room for its side files, new connections keep their index in memory: everything can be read,
+    and written again once there is room, but no other process can use the file.
     """
     file = make_url(url).database
     # what has been written ahead there by several machines is lost without a word
@@ -139,8 +146,8 @@ def sqlite_engine(
         connect_args={"check_same_thread": False, "timeout": busy_seconds},
     )
 
-    if is_cramped and file:
-        _keep_index_in_memory(engine, Path(file).absolute())
+    if file:
+        _keep_index_in_memory(engine, Path(file).absolute(), is_cramped)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _: Any) -> None:
@@ -154,20 +161,22 @@ def sqlite_engine(
     def _begin(connection: Any) -> None:
         connection.exec_driver_sql(begin)
 
-    @event.listens_for(engine, "checkin")
-    def _end(connection: sqlite3.Connection | None, _: Any) -> None:
-        # a commit that was refused leaves its transaction open, and nobody else ends it
-        if connection is not None and connection.in_transaction:
-            connection.rollback()
-
+    event.listen(engine, "checkin", _end)
     return engine
 
 
-def _keep_index_in_memory(engine: Engine, file: Path) -> None:
+def _end(connection: sqlite3.Connection | None, _: Any) -> None:
+    # a commit that was refused leaves its transaction open, and nobody else ends it
+    if connection is not None and connection.in_transaction:
+        connection.rollback()
+
+
+def _keep_index_in_memory(engine: Engine, file: Path, is_cramped: Callable[[], bool]) -> None:
     @event.listens_for(engine, "do_connect")
     def _connect(_: Any, __: Any, cargs: list[Any], cparams: dict[str, Any]) -> None:
-        cargs[0] = cramped_uri(file)
-        cparams["uri"] = True
+        if is_cramped():
+            cargs[0] = cramped_uri(file)
+            cparams["uri"] = True
 
 
 def _keep_journal(connection: sqlite3.Connection, journal: str) -> None:

@@ -136,4 +136,5 @@ class StoreWatch:
             # between two looks it may go away
             with suppress(DatabaseSilent):
                 stop_where_newer(database)
+                database.share()
         return self._stores.stopped() or self._moved() or self._no_room()

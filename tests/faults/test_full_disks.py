@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pytest
 
 from app.domain.words import Depth
@@ -21,7 +22,7 @@ from tests.fakes import World
 from tests.faults.test_shortages import small_disk
 from tests.fresh_databases import SQLITE, run_store
 from tests.planes import real_plane
-from tests.servers import running_server
+from tests.servers import LATER, RunyardServer, running_server, wait_for
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 LONG = "x" * 20_000
@@ -138,3 +139,64 @@ def test_f38_a_server_on_a_disk_without_room_says_so_and_goes_on_once_there_is_s
             assert api.post("/login-links").is_success
             assert api.get("/system").json()["trouble"] == []
         names(data / "runyard.db")
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("is_named", [False, True], ids=["in its folder", "named by its address"])
+def test_a_server_starts_on_a_full_disk_shows_all_and_accepts_again_once_there_is_room(
+    tmp_path: Path, is_named: bool
+) -> None:
+    data = tmp_path / "data"
+    file = data / "runyard.db"
+    named = {"RUNYARD_DATABASE_URL": f"sqlite:///{file}"} if is_named else {}
+    with small_disk(data, "24m") as disk:
+        server = RunyardServer(data, named)
+        server.start()
+        with server.visitor() as browser:
+            assert browser.get(server.new_link()).status_code == 303
+            server.stop()
+            disk.fill()
+            server.start(until=LATER)
+            try:
+                reads_everything(browser)
+                with server.client() as api:
+                    refuses_and_names_what_is_full(browser, api)
+                    assert not is_open_to_others(file)
+                    disk.empty()
+                    # backup is another process
+                    wait_for(api, "/system", lambda _: is_open_to_others(file))
+                    assert api.get("/system").json()["trouble"] == []
+                    assert api.post("/login-links").is_success
+                assert browser.get("/readyz").text == "ok"
+                assert names(file)
+            finally:
+                server.stop()
+
+
+def reads_everything(browser: httpx.Client) -> None:
+    """What somebody who is signed in can look at."""
+    for path in ("/", "/runs", "/parked", "/settings", "/api/v1/projects", "/api/v1/runs"):
+        assert browser.get(path).status_code == 200, path
+
+
+def refuses_and_names_what_is_full(browser: httpx.Client, api: httpx.Client) -> None:
+    """What a change is answered, a probe of the server, and who asks what does not work."""
+    refused = api.post("/login-links")
+    assert (refused.status_code, refused.json()["detail"]) == (503, FULL)
+    assert browser.get("/healthz").text == "ok"
+    ready = browser.get("/readyz")
+    assert ready.is_success
+    assert ready.text.startswith("Degraded: The disk of the data folder is full: ")
+    assert ready.text.endswith(" missing")
+    trouble = api.get("/system").json()["trouble"]
+    assert [one["part"] for one in trouble] == ["disk"]
+    assert " missing. Nothing starts until there is room; " in trouble[0]["what"]
+
+
+def is_open_to_others(file: Path) -> bool:
+    """True where this process, which is not the server, can read the database."""
+    try:
+        with closing(sqlite3.connect(file, timeout=0)) as database:
+            return database.execute("SELECT count(*) FROM person").fetchone()[0] > 0
+    except sqlite3.OperationalError:
+        return False
