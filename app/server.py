@@ -93,7 +93,9 @@ class Door:
         name = cookie_name(self.port)
         origin = f"{request.url.scheme}://{request.headers['host']}"
         peer = request.client or ("127.0.0.1", 0)
-        transport = httpx.ASGITransport(self.gate, raise_app_exceptions=False, client=tuple(peer))
+        transport = httpx.ASGITransport(
+            self.gate, raise_app_exceptions=False, client=(peer[0], peer[1])
+        )
         http = httpx.AsyncClient(
             transport=FaultyTransport(transport, self.faults) if self.faults else transport,
             base_url=origin,

@@ -156,7 +156,13 @@ class Gate:
             and not call.is_socket
             and call.method in READ_METHODS
             and not (call.is_foreign or call.bearer)
-        ) or (call.posts_secret and is_known and self.names.leads_to_pages(call.host))
+        ) or (
+            # sent on, the post of a foreign page would have lost its origin
+            call.posts_secret
+            and (call.is_from_a_file or not call.is_foreign)
+            and is_known
+            and self.names.leads_to_pages(call.host)
+        )
         if not (is_known or is_sent_on):
             raise UnknownHost
         if call.is_odd:

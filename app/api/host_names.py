@@ -22,9 +22,10 @@ class HostNames:
         own = "|".join(map(re.escape, LOOPBACK_NAMES))
         self._further = frozenset(further)
         self._loopback = re.compile(f"(?:{own}){at}")
-        self._forwarded = re.compile(f"(?:{own}){_PORT}")
-        is_ours_alone = page_name.endswith(".localhost")
-        self._page = re.compile(re.escape(page_name) + (_PORT if is_ours_alone else at))
+        # any other page name is answered at its own port alone: to lead there would lead in circles
+        of_page = _PORT if page_name.endswith(".localhost") else at
+        self._elsewhere = re.compile(f"(?:{own}){of_page}")
+        self._page = re.compile(re.escape(page_name) + of_page)
 
     def has(self, host: str) -> bool:
         """True for a Host, name and port, that is answered."""
@@ -39,9 +40,9 @@ class HostNames:
         return self._page.fullmatch(host) is not None
 
     def leads_to_pages(self, host: str) -> bool:
-        """True for another name of this machine, at any port: browsers are sent on from there."""
+        """True for another name of this machine: browsers are sent on from there."""
         return not self.is_of_pages(host) and (
-            host in self._further or self._forwarded.fullmatch(host) is not None
+            host in self._further or self._elsewhere.fullmatch(host) is not None
         )
 
     def page_host(self, host: str) -> str:

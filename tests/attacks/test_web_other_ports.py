@@ -96,3 +96,24 @@ async def test_the_host_can_be_set_back_for_browsers_that_do_not_find_it(door: D
         answer = await caller.get(f"http://localhost:{door.port}/runs")
         assert answer.headers["location"] == f"{own}/runs"
         assert (await caller.get(f"{door.address}/")).status_code == 400
+
+
+async def test_no_browser_is_sent_in_circles_where_the_host_was_set_back(door: Door) -> None:
+    plain = Gate(
+        door.app, accounts=door.accounts, port=door.port, now=door.clock, page_name="127.0.0.1"
+    )
+    async with door.caller_at(plain, **BROWSER) as caller:
+        for host in ("127.0.0.1:9", "localhost:9"):
+            for path in ("/", "/login?token=x"):
+                answer = await caller.get(f"http://{host}{path}")
+                assert (answer.status_code, answer.headers.get("location")) == (400, None)
+
+
+async def test_a_secret_posted_by_a_foreign_page_is_not_sent_on_to_the_pages(door: Door) -> None:
+    place, sent = f"http://127.0.0.1:{door.port}/login", {"token": "x" * 43}
+    async with door.caller(**BROWSER) as caller:
+        refused = await caller.post(place, data=sent, headers={"origin": "http://127.0.0.1:5173"})
+        assert refused.status_code == 403
+        assert PAGE_NAME not in f"{refused.headers}{refused.text}"
+        sent_on = await caller.post(place, data=sent, headers={"origin": "null"})
+    assert (sent_on.status_code, sent_on.headers["location"]) == (307, f"{door.address}/login")

@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.servers import RunyardServer, running_server
 
+PATIENCE_SECONDS = 60  # for a busy machine
 _CLIENT = re.compile(r"['\"]client_id['\"]: ['\"]([\w-]+)['\"]")
 
 
@@ -47,7 +48,8 @@ async def line_of(
     """A socket.io connection of a session, past its first packets."""
     words = urlencode({"EIO": "4", "transport": "websocket", **query})
     headers = {"Cookie": cookie, "Origin": server.page_url}
-    where = {"host": "127.0.0.1", "port": server.port, "proxy": None}
+    where: dict[str, Any] = {"host": "127.0.0.1", "port": server.port, "proxy": None}
+    where |= {"open_timeout": PATIENCE_SECONDS, "ping_interval": None}
     address = f"ws://{server.page_host}/_nicegui_ws/socket.io/?{words}"
     async with connect(address, additional_headers=headers, **where) as line:
         assert str(await line.recv()).startswith("0{")
