@@ -40,6 +40,12 @@ class OptimisticRows(Generic[Row]):
         self._settled.pop(key, None)
         self._note([key])
 
+    def leave_out(self, row: Row) -> None:
+        """Take in that a row is real and belongs elsewhere: what asked for it shows no more."""
+        for one in self._pending:
+            one.is_known = one.is_known or one.is_same(row)
+        self.drop(self._key_of(row))
+
     def get(self, key: str) -> Row | None:
         """What the server last said of a row."""
         return self._settled.get(key)
@@ -108,8 +114,13 @@ class OptimisticRows(Generic[Row]):
             return
         self._pending.remove(mutation)
         changed = [mutation.key]
-        # The feed may have been faster and know more: its row is not set back.
-        if answer is not None and self._settled.get(self._key_of(answer)) == mutation.before:
+        # The feed may have been faster and know more: its row is not set back, nor brought back.
+        is_news = mutation.changes is not None or not mutation.is_known
+        if (
+            is_news
+            and answer is not None
+            and self._settled.get(self._key_of(answer)) == mutation.before
+        ):
             self._settle(answer)
             changed.append(self._key_of(answer))
         self._note(changed)

@@ -225,7 +225,7 @@ class RunBoard:
         if self._belongs(run, known=known):
             self._rows.put(run)
             return True
-        self._rows.drop(run.id)
+        self._rows.leave_out(run)
         return known
 
     def rows(self) -> list[BoardRow]:

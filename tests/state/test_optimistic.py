@@ -57,6 +57,20 @@ def test_a_submit_whose_run_came_and_was_filtered_out_does_not_show_as_submittin
     assert names(board) == []
 
 
+@pytest.mark.parametrize("was_shown", [True, False])
+def test_an_answer_that_the_feed_has_overtaken_brings_no_run_to_a_list_that_it_has_left(
+    was_shown: bool,
+) -> None:
+    board = RunBoard(RunFilters(status=(Status.QUEUED,)))
+    mutation = board.begin(submitting("k"))
+    if was_shown:
+        board.apply(made_by("k", 2, Status.QUEUED))
+    board.apply(made_by("k", 2, Status.RUNNING))
+    assert names(board) == [], "its run is not among those that wait"
+    board.confirm(mutation, made_by("k", 2, Status.QUEUED))
+    assert names(board) == []
+
+
 def test_what_came_meanwhile_stays_when_a_submit_is_undone() -> None:
     board = board_of(run_of(1))
     first = board.begin(submitting("k1"))
@@ -333,7 +347,8 @@ class Layers:
             layer.mutation.restore()
             return
         answer = (layer.key.replace("s", "r"), layer.row[1], layer.maker or "stopped")
-        if self.settled.get(answer[0]) == layer.before:
+        is_news = layer.before is not None or not layer.is_known
+        if is_news and self.settled.get(answer[0]) == layer.before:
             self.settled[answer[0]] = answer
         layer.mutation.confirm(answer)
 
