@@ -24,6 +24,7 @@ class Kind(StrEnum):
 
     PAUSED = "paused"
     DELIVERED = "delivered"
+    FAILED = "failed"
     NEEDS_YOU = "needs_you"
     DIGEST = "digest"
 

@@ -16,7 +16,18 @@ class RunEnded:
 
 @dataclass(frozen=True)
 class WorkParked:
-    """A run that had ended left work that is kept until somebody decides."""
+    """A run that had ended left something that is kept until somebody decides.
+
+    `holds_work` is False where nothing but its branch is kept.
+    """
+
+    run: Run
+    holds_work: bool
+
+
+@dataclass(frozen=True)
+class NothingKept:
+    """A run that had ended is released, and has left nothing."""
 
     run: Run
 
@@ -57,4 +68,6 @@ class BatchEnded:
     run_count: int
 
 
-Happening = RunEnded | WorkParked | ProjectPaused | ProjectBroke | PersonNeeded | BatchEnded
+Happening = (
+    RunEnded | WorkParked | NothingKept | ProjectPaused | ProjectBroke | PersonNeeded | BatchEnded
+)

@@ -19,7 +19,7 @@ from app.records.batch_ledger import settle
 from app.records.database import Transaction
 from app.records.day_ledger import add_to_day, told_by
 from app.records.feed import ProjectChanged, QuotaChanged, RunChanged, RunTold
-from app.records.happenings import RunEnded, WorkParked
+from app.records.happenings import NothingKept, RunEnded, WorkParked
 from app.records.routing import Stores
 from app.records.run_pages import list_runs
 from app.records.run_walks import RunFilter
@@ -163,9 +163,18 @@ class RunLedger:
             ).one_or_none()
         return taken is not None
 
-    def release(self, run: Run, *, now: datetime, sentence: str, parked: bool = False) -> bool:
+    def release(
+        self,
+        run: Run,
+        *,
+        now: datetime,
+        sentence: str,
+        parked: bool = False,
+        holds_work: bool = False,
+    ) -> bool:
         """Record the proof that nothing of an ended run is left; False where it was recorded.
 
+        `parked` says that its branch or copy is kept, `holds_work` that there is work in them.
         What was parked meanwhile, as by a close of its change request, stays so.
         """
         columns = {"parked": True} if parked else {}
@@ -184,8 +193,7 @@ class RunLedger:
                 return False
             self.tell(tx, run.id, now, "kill_verified", sentence)
             tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
-            if parked:
-                tx.happened(WorkParked(run))
+            tx.happened(WorkParked(run, holds_work) if parked else NothingKept(run))
             return True
 
     # --- its timeline --------------------------------------------------------------------------

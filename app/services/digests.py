@@ -64,5 +64,5 @@ def _line_of(row: Notification) -> Told:
 
 
 def _is_own_line(row: Notification) -> bool:
-    # a delivery is among the runs that ended
-    return row.kind != Kind.DELIVERED
+    # what was delivered or failed is among the runs that ended
+    return row.kind not in (Kind.DELIVERED, Kind.FAILED)

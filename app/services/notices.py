@@ -12,18 +12,20 @@ from app.domain.notices import (
     DIGEST_RUNS,
     Digest,
     Kind,
+    Outcome,
     Told,
     mask_receiver,
     outcome_of,
     outcome_words,
 )
 from app.domain.timetable import Timetable
-from app.domain.words import PAUSE_THRESHOLD, Cause, Status
+from app.domain.words import PAUSE_THRESHOLD, Cause, Status, Trigger
 from app.records.database import Transaction
 from app.records.ended_runs import ended_of_batch, last_of_batch
 from app.records.happenings import (
     BatchEnded,
     Happening,
+    NothingKept,
     PersonNeeded,
     ProjectBroke,
     ProjectPaused,
@@ -40,6 +42,13 @@ AGENT_WORDS = {
     Cause.AUTH: "needs you: its agent is not signed in",
     Cause.AGENT_MISSING: "needs you: its agent was not found",
 }
+FAILED_WORDS = {
+    Outcome.FAILED: "failed: nothing is kept",
+    Outcome.NO_CHANGE: "made no change: nothing is kept",
+}
+WORK_IS_KEPT = "needs you: work is kept until you decide"
+ISSUE_IS_HELD = "needs you: the issue stays out of the queue until you free it"
+LIMIT_IS_MET = "needs you: it waits at its usage limit until you resume it"
 
 
 @dataclass(frozen=True)
@@ -104,9 +113,11 @@ class Notices:
         match happening:
             case RunEnded(run):
                 yield from self._tell_end(run, now)
-            case WorkParked(run):
-                # as it stands: who parks it may have read it before its end was written
-                yield from self._tell_parked(tx.get(Run, run.id) or run)
+            # as it stands: who settles it may have read it before its end was written
+            case WorkParked(run, holds_work):
+                yield from self._tell_parked(tx.get(Run, run.id) or run, holds_work=holds_work)
+            case NothingKept(run):
+                yield from self._tell_failure(tx.get(Run, run.id) or run)
             case ProjectPaused(project_id, because):
                 what = f"is paused after {PAUSE_THRESHOLD} failures in a row"
                 told = Told(self._name(project_id), what, "", because, f"/projects/{project_id}")
@@ -143,15 +154,27 @@ class Notices:
             what = "needs you: its account met its usage limit again and again"
             yield Kind.NEEDS_YOU, f"limited:{run.id}", self.told_of(run, what)
         if run.parked:
-            yield from self._tell_parked(run)
+            yield from self._tell_parked(run, holds_work=True)
+        elif run.released_at is not None:
+            yield from self._tell_failure(run)
 
-    def _tell_parked(self, run: Run) -> Iterator[tuple[Kind, str, Told]]:
+    def _tell_parked(self, run: Run, *, holds_work: bool) -> Iterator[tuple[Kind, str, Told]]:
         goes_on = run.may_resume and self._resumes_by_itself(run.project_id)
         if goes_on or _is_limited_for_good(run):
             return  # nobody is needed, or was told so with the run's end
-        what = "needs you: work is kept until you decide"
+        empty = LIMIT_IS_MET if run.issue is None else ISSUE_IS_HELD
+        what = WORK_IS_KEPT if holds_work else empty
         told = Told(self._name(run.project_id), what, run.work_branch, run.because or "", "/parked")
         yield Kind.NEEDS_YOU, f"parked:{run.id}", told
+
+    def _tell_failure(self, run: Run) -> Iterator[tuple[Kind, str, Told]]:
+        if run.parked or run.delivery or run.may_resume or run.cause in AGENT_WORDS:
+            return  # something is kept, it goes on, or what it lacks was told with its end
+        if run.status == Status.NOT_STARTED and run.trigger == Trigger.AUTO:
+            return  # the loop tries its issue again
+        outcome = outcome_of(Status(run.status), Cause(run.cause) if run.cause else None)
+        if what := FAILED_WORDS.get(outcome):
+            yield Kind.FAILED, f"failed:{run.id}", self.told_of(run, what)
 
     def _sum_up(self, tx: Transaction, batch: BatchEnded) -> Digest:
         outcomes = outcomes_of(ended_of_batch(tx, batch.batch_id))

@@ -29,10 +29,14 @@ class StillThere(Exception):
 
 @dataclass(frozen=True)
 class Kept:
-    """What guarded teardown left: nothing, or something with a reason."""
+    """What guarded teardown left: nothing, or something with a reason.
+
+    `holds_work` is False where nothing but a branch without commits is left.
+    """
 
     parked: bool
     because: str
+    holds_work: bool = True
 
 
 def delivery_columns(delivery: Delivery) -> dict[str, Any]:
@@ -117,7 +121,13 @@ class Settlement:
             log.warning("what %s left could not be read: %s", run.id, problem)
             kept = Kept(True, f"{run.work_branch} could not be read: {problem}")
         sentence = "its slot is free again"
-        if self._runs.release(run, now=self._clock(), sentence=sentence, parked=kept.parked):
+        if self._runs.release(
+            run,
+            now=self._clock(),
+            sentence=sentence,
+            parked=kept.parked,
+            holds_work=kept.holds_work,
+        ):
             self._engine.unwatch(run.id)
             if kept.parked:
                 self._runs.tell_once(run.id, self._clock(), "parked", kept.because)
@@ -219,6 +229,7 @@ class Settlement:
             self._mirrors.release(repo, run.work_branch, expected_sha=tip)
             return Kept(False, "")
         if not commits:
-            return Kept(True, f"{run.work_branch} is kept as a claim, without commits")
+            because = f"{run.work_branch} is kept as a claim, without commits"
+            return Kept(True, because, holds_work=False)
         counted = "1 commit" if commits == 1 else f"{commits} commits"
         return Kept(True, f"{run.work_branch} holds {counted}")

@@ -42,7 +42,7 @@ def test_by_default_nobody_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"notify_kinds": "paused deliverd"}, "deliverd is none of paused, delivered, needs_you"),
+        ({"notify_kinds": "paused deliverd"}, "deliverd is none of paused, delivered, failed"),
         ({"notify_zone": "Mars/Olympus"}, "write a time zone as Europe/Berlin"),
         ({"notify_zone": "/etc/passwd"}, "write a time zone as Europe/Berlin"),
         ({"notify_zone": "../x"}, "write a time zone as Europe/Berlin"),

@@ -22,7 +22,12 @@ OFF = (
     "Runyard again.</p><p>For example <code>ntfy://ntfy.sh/my-topic</code>, "
     "<code>slack://…</code>, <code>mailto://…</code>, <code>json://…</code>.</p></div>"
 )
-WORDS = {"needs_you": "what needs you", "delivered": "deliveries", "paused": "paused projects"}
+WORDS = {
+    "needs_you": "what needs you",
+    "delivered": "deliveries",
+    "failed": "failures",
+    "paused": "paused projects",
+}
 
 
 class NotificationsPanel:
