@@ -133,6 +133,10 @@ class FakeMirrors:
     def check_place(self, origin: str) -> None:
         """Every origin of this world is an address."""
 
+    def remote_of(self, folder: str) -> str | None:
+        """No folder of this world has a remote."""
+        return None
+
     def clone(self, repo: Repository, *, progress: Callable[[int, str], None]) -> None:
         progress(100, "Receiving objects")
         self._world.mirrors.setdefault(repo.project_id, {})

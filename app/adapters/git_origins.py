@@ -7,11 +7,12 @@ import re
 import stat
 from pathlib import Path
 
-from app.adapters.git import GitFailed, GitHadNoRoom, GitTimedOut
+from app.adapters.git import Git, GitFailed, GitHadNoRoom, GitTimedOut
 from app.domain.names import origin_kind, origin_problem
 from app.domain.words import Cause
 from app.services.ports import OriginProblem
 
+_CONFIG_CAP = 1024**2
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SAYINGS: tuple[tuple[str, str, bool, Cause | None], ...] = (
     (
@@ -74,6 +75,39 @@ def check_origin(origin: str) -> None:
     problem = origin_problem(origin) or (_folder_problem(origin) if origin[:1] == "/" else None)
     if problem:
         raise OriginProblem(problem, for_good=True)
+
+
+def remote_of(git: Git, folder: str) -> str | None:
+    """The address a folder's repository calls `origin`, None where there is none to be used.
+
+    The folder's config is read as text, without what it includes: nothing it names is run. An
+    address with a secret in it is none that is allowed.
+    """
+    if _folder_problem(folder):
+        return None
+    top = Path(folder)
+    text = _config_text(top / ".git" / "config" if (top / ".git").exists() else top / "config")
+    ask = ["config", "--file", "-", "--no-includes", "--get", "remote.origin.url"]
+    try:
+        answer = git.run(ask, input=text, check=False) if text else None
+    except GitFailed:
+        return None
+    found = answer.text.removesuffix("\n") if answer and not answer.code else ""
+    is_secret = "://" in found and ("?" in found or "#" in found)
+    return None if origin_problem(found) or is_secret else found
+
+
+def _config_text(file: Path) -> bytes:
+    """A config's bytes; empty for what is no plain file of a usual size, or may not be read."""
+    try:
+        # a pipe or a link to a device would never end
+        opened = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(opened, "rb") as config:
+            is_plain = stat.S_ISREG(os.fstat(opened).st_mode)
+            text = config.read(_CONFIG_CAP + 1) if is_plain else b""
+    except OSError:
+        return b""
+    return text if len(text) <= _CONFIG_CAP else b""
 
 
 def is_local(origin: str) -> bool:

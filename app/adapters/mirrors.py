@@ -20,7 +20,7 @@ from app.adapters.git_answers import (
 from app.adapters.git_asides import aside, clear_asides, clear_unused
 from app.adapters.git_diffs import diff_between, stat_between
 from app.adapters.git_merges import merge_commit, merge_found, send_merge
-from app.adapters.git_origins import check_origin, explain
+from app.adapters.git_origins import check_origin, explain, remote_of
 from app.adapters.git_places import (
     agreed_ref,
     checked_sha,
@@ -74,6 +74,10 @@ class GitMirrors:
     def check_place(self, origin: str) -> None:
         """Raise OriginProblem for a folder that is gone or no repository; asks nobody else."""
         check_origin(origin)
+
+    def remote_of(self, folder: str) -> str | None:
+        """The address a folder's repository calls `origin`; None without a usable one."""
+        return remote_of(self._git, folder)
 
     def clone(self, repo: Repository, *, progress: Callable[[int, str], None]) -> None:
         """Make the mirror, whole or not at all; `progress` hears percent and phase.

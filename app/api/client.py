@@ -176,6 +176,10 @@ class ApiClient(BatchCalls, IssueCalls, LogCalls, LoopCalls, NotificationCalls):
         """Archive a project; its history stays."""
         return await self.tell(schemas.ProjectOut, "DELETE", f"/projects/{project_id}")
 
+    async def remote_of(self, folder: str) -> str | None:
+        """A folder's own remote, None where it has no usable one."""
+        return (await self.ask(schemas.OriginOut, "/origins", folder=folder)).remote
+
     async def branches(self, project_id: str) -> list[schemas.BranchOut]:
         """Branches of origin, base first."""
         return (await self.ask(schemas.Branches, f"/projects/{project_id}/branches")).items

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from app.api.asking import switch_auto
@@ -10,6 +12,7 @@ from app.api.schemas import (
     Branches,
     BranchOut,
     NewProject,
+    OriginOut,
     ProjectChange,
     ProjectOut,
     Projects,
@@ -45,6 +48,11 @@ def _project_routes(services: Services) -> APIRouter:
         project = services.projects.add(body.name, body.origin, services.clock(), **settings)
         response.headers["Location"] = f"/projects/{project.id}"
         return _told(services, project.id)
+
+    @router.get("/origins")
+    def look_at_folder(folder: Annotated[str, Query(min_length=1, max_length=2000)]) -> OriginOut:
+        """A folder's own remote, read without running anything that the folder's config names."""
+        return OriginOut(folder=folder, remote=services.projects.remote_of(folder))
 
     @router.post("/demo-project", status_code=201)
     def add_demo() -> ProjectOut:

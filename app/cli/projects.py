@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.afk import say_pause
-from app.cli.connection import Misused, connect, read_json
+from app.cli.connection import Misused, Refused, Server, Unreachable, connect, read_json
 from app.cli.lookup import find_project, project_path
 from app.cli.option_sets import spread
 from app.cli.options import DataDir, Json, ProjectArgument, example, group
@@ -96,11 +96,13 @@ def add_project(
     }
     if settings.agent_command and not settings.agent:
         given["agent"] = "script"
-    project = connect(data_dir).post("/projects", chosen(given))
+    server = connect(data_dir)
+    project = server.post("/projects", chosen(given))
     if json_only:
         print_json(project)
     else:
         out().say(str(project["id"]))
+        _tell_of_remote(server, place)
         if project.get("agent_problem"):
             err().say(Painted(f"No run can start yet. {project['agent_problem']}", "yellow"))
 
@@ -192,6 +194,18 @@ def unarchive_project(
         print_json(answer)
     else:
         out().say(f"{found['name']} is back. Auto runs are off.")
+
+
+def _tell_of_remote(server: Server, place: str) -> None:
+    if not place.startswith("/"):
+        return
+    try:
+        remote = server.get("/origins", folder=place).get("remote")
+    except (Refused, Unreachable):
+        return  # only a hint: the project is there
+    if remote:
+        told = "Branches and merges go into this folder. To work on its remote instead, add"
+        err().say(f"{told} {remote}")
 
 
 def whole_origin(typed: str) -> str:

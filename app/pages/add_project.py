@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from nicegui import ui
@@ -36,7 +37,7 @@ class AddProjectForm:
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
-        self._suggested = ""
+        self._suggested = self._remote = ""
         self._fields: dict[str, Field] = {}
         with ui.element("div").classes("form"):
             self._draw_first_fields()
@@ -55,13 +56,17 @@ class AddProjectForm:
             placeholder="/home/me/shop or git@example.org:me/shop.git",
             hint="A git repository: an absolute path, or an https or ssh address. Agents work in "
             "clones, never in your folder; but where you name a folder, branches and merges go "
-            "into this folder; push them on yourself. To have them at the server, give the "
-            "folder's own remote instead (git remote get-url origin).",
+            "into this folder; push them on yourself. To have them at the server, use the "
+            "folder's own remote instead.",
             mono=True,
             mark="project-origin",
         )
         add_folder_button(self._visit, self._fields["origin"].control, mark="project-browse")
+        with self._fields["origin"].box:
+            self._use_remote = button("", self._take_remote, kind="small long", mark="use-remote")
+        self._use_remote.set_visibility(False)
         self._fields["origin"].control.on_value_change(self._suggest_name)
+        self._fields["origin"].control.on_value_change(self._offer_remote)
         self._fields["name"] = text_field("Name", mark="project-name")
         for name in ("origin", "name"):
             self._fields[name].control.on("keydown.enter", self._submit)
@@ -98,6 +103,22 @@ class AddProjectForm:
         control = self._fields["name"].control
         control.props["placeholder"] = self._suggested
         control.update()
+
+    async def _offer_remote(self, event: Any) -> None:
+        typed = (event.value or "").strip()
+        self._use_remote.set_visibility(False)
+        remote = None
+        if typed.startswith("/"):
+            with suppress(ApiProblem, NoAnswer):  # an offer: what is wrong is said at the submit
+                remote = await self._visit.api.remote_of(typed)
+        # something else may have been typed in between
+        if remote and typed == (self._fields["origin"].control.value or "").strip():
+            self._remote = remote
+            self._use_remote.set_text(f"Use its remote: {remote}")
+            self._use_remote.set_visibility(True)
+
+    def _take_remote(self) -> None:
+        self._fields["origin"].control.set_value(self._remote)
 
     def _show_command(self, event: Any) -> None:
         is_script = (event.value or "").strip() == "script"

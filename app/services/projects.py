@@ -188,6 +188,11 @@ class ProjectDesk:
                 found = self._mirrors.branches(repo)
         return sorted(found, key=lambda one: (one.name != project.base_branch, one.name))
 
+    def remote_of(self, folder: str) -> str | None:
+        """The remote of a folder's own repository, None where it has no usable one."""
+        is_folder = origin_kind(folder) is OriginKind.PATH
+        return self._mirrors.remote_of(folder) if is_folder else None
+
     def _look(self, origin: str) -> Remote:
         try:
             return self._mirrors.look_at_origin(origin, timeout_seconds=ORIGIN_SECONDS)

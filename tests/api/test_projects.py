@@ -274,3 +274,15 @@ def test_an_origin_that_is_gone_is_told_without_breaking_the_project(shop: Works
     away.rename(origin)
     assert shop.api.post("/runs", json=order).status_code == 201
     assert shop.api.get(f"/projects/{project_id}").json()["unreachable"] is False
+
+
+def test_a_folder_is_asked_for_its_own_remote(shop: Workshop) -> None:
+    folder = shop.origin("remote")
+    asked = {"folder": str(folder)}
+    assert shop.api.get("/origins", params=asked).json() == {**asked, "remote": None}
+    run_git(folder, "remote", "add", "origin", "git@example.org:me/shop.git")
+    found = shop.api.get("/origins", params=asked).json()
+    assert found == {**asked, "remote": "git@example.org:me/shop.git"}
+    elsewhere = shop.api.get("/origins", params={"folder": "git@example.org:me/shop.git"}).json()
+    assert elsewhere["remote"] is None
+    assert shop.api.get("/origins").status_code == 422

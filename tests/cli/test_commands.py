@@ -164,6 +164,16 @@ def test_a_project_takes_its_repositorys_name(
     assert call.body == {"name": name, "origin": origin or typed}
 
 
+def test_a_folder_that_is_added_is_told_with_the_remote_it_has(
+    shell: Shell, full_server: RecordedServer
+) -> None:
+    found = {"folder": "/srv/shop", "remote": "git@example.org:me/shop.git"}
+    full_server.on("GET", "/origins", found)
+    ended = shell.run("projects", "add", "/srv/shop")
+    assert (ended.code, ended.out) == (0, "proj_1\n")
+    assert "add git@example.org:me/shop.git" in " ".join(ended.err.split())
+
+
 @pytest.mark.parametrize(
     "command",
     [

@@ -208,3 +208,73 @@ def test_a_push_tells_a_refusal_from_silence(
     else:
         with pytest.raises(OriginProblem, match=sentence):
             place.mirrors.push(far, "afk/1")
+
+
+# --- a folder's own remote ---------------------------------------------------------------------
+
+
+def with_remote(folder: Path, url: str) -> Path:
+    run_git(folder, "remote", "add", "origin", url)
+    return folder
+
+
+@pytest.mark.parametrize("is_bare", [False, True], ids=["a checkout", "a bare repository"])
+def test_a_folder_tells_the_remote_of_its_own(
+    mirrors: Mirrors, tmp_path: Path, is_bare: bool
+) -> None:
+    folder = tmp_path / "shop"
+    run_git(tmp_path, "init", "-q", *(["--bare"] if is_bare else []), str(folder))
+    assert mirrors.remote_of(str(folder)) is None
+    with_remote(folder, "git@example.org:me/shop.git")
+    assert mirrors.remote_of(str(folder)) == "git@example.org:me/shop.git"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("https://me:secret@example.org/shop.git", "https://token@example.org/shop.git"),
+        *("https://example.org/shop.git?token=secret", "ssh://me:secret@example.org/shop.git"),
+        *("ext::sh -c touch% /tmp/x", "--upload-pack=touch x", "../shop", "file:///srv/shop"),
+        *("http://example.org/shop.git", "git@example.org:a\u202eb", ""),
+    ],
+)
+def test_a_remote_that_carries_a_secret_or_is_not_allowed_is_not_told(
+    mirrors: Mirrors, tmp_path: Path, url: str
+) -> None:
+    folder = make_origin(tmp_path / "shop")
+    run_git(folder, "config", "remote.origin.url", url)
+    assert mirrors.remote_of(str(folder)) is None
+
+
+def test_a_folders_hostile_config_is_only_read(mirrors: Mirrors, tmp_path: Path) -> None:
+    folder, mark = make_origin(tmp_path / "shop"), tmp_path / "ran"
+    other = tmp_path / "other"
+    other.write_text('[remote "origin"]\n\turl = git@example.org:other/shop.git\n')
+    config = folder / ".git" / "config"
+    config.write_text(
+        f"[core]\n\tfsmonitor = touch {mark}\n\tsshCommand = touch {mark}\n\tpager = touch {mark}\n"
+        f"[alias]\n\tconfig = !touch {mark}\n[include]\n\tpath = {other}\n"
+        '[url "git@evil.example:"]\n\tinsteadOf = git@example.org:\n'
+    )
+    assert mirrors.remote_of(str(folder)) is None
+    with config.open("a") as more:
+        more.write('[remote "origin"]\n\turl = git@example.org:me/shop.git\n')
+    assert mirrors.remote_of(str(folder)) == "git@example.org:me/shop.git"
+    assert not mark.exists()
+
+
+def test_a_config_that_never_ends_or_lies_elsewhere_is_not_read(
+    mirrors: Mirrors, tmp_path: Path
+) -> None:
+    folder = with_remote(make_origin(tmp_path / "shop"), "git@example.org:me/shop.git")
+    config, kept = folder / ".git" / "config", tmp_path / "kept"
+    config.rename(kept)
+    config.symlink_to(kept)
+    assert mirrors.remote_of(str(folder)) is None
+    config.unlink()
+    os.mkfifo(config)
+    assert mirrors.remote_of(str(folder)) is None
+    config.unlink()
+    config.write_bytes(kept.read_bytes() + b"#" * 2_000_000)
+    assert mirrors.remote_of(str(folder)) is None
+    assert mirrors.remote_of(str(tmp_path / "nowhere")) is None

@@ -9,7 +9,7 @@ from nicegui.testing.user import User
 
 from app.api.schemas import NewProject
 from tests.pages.conftest import House, until
-from tests.repositories import make_origin
+from tests.repositories import make_origin, run_git
 
 
 async def test_a_folder_becomes_a_project_named_after_it(
@@ -66,3 +66,19 @@ async def test_a_folder_without_a_repository_is_refused_and_nothing_is_stored(
 
 def _is_busy(user: User) -> bool:
     return not user.find(kind=ui.button, marker="project-submit").elements.pop().enabled
+
+
+async def test_one_press_takes_the_remote_of_a_folder_instead_of_the_folder(
+    user: User, tmp_path: Path
+) -> None:
+    folder = make_origin(tmp_path / "shop")
+    run_git(folder, "remote", "add", "origin", "git@example.org:me/store.git")
+    await user.open("/projects/add")
+    origin = user.find(kind=ui.input, marker="project-origin")
+    origin.type(str(folder))
+    await user.should_see("Use its remote: git@example.org:me/store.git")
+    user.find(marker="use-remote").click()
+    await user.should_not_see("Use its remote: git@example.org:me/store.git")
+    assert origin.elements.pop().value == "git@example.org:me/store.git"
+    name = user.find(kind=ui.input, marker="project-name").elements.pop()
+    assert name.props["placeholder"] == "store"

@@ -158,6 +158,16 @@ class Projects(Answer):
     items: list[ProjectOut]
 
 
+class OriginOut(Answer):
+    """A folder that could become a project's origin."""
+
+    folder: str
+    remote: str | None = Field(
+        description="What its own repository calls origin: an address a project could have "
+        "instead. Null where there is none, or none that is allowed."
+    )
+
+
 class BranchOut(Answer):
     """A branch of origin."""
 

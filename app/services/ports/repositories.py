@@ -118,6 +118,10 @@ class Mirrors(Protocol):
         """Raise OriginProblem for a folder that is gone or no repository; asks nobody else."""
         ...
 
+    def remote_of(self, folder: str) -> str | None:
+        """The address a folder's repository calls `origin`; None without a usable one."""
+        ...
+
     def clone(self, repo: Repository, *, progress: Callable[[int, str], None]) -> None:
         """Make the mirror, whole or not at all; `progress` hears percent and phase."""
         ...
