@@ -37,7 +37,7 @@ class NotFound(Refusal):
 
 
 class KeyMismatch(Refusal):
-    """Two idempotency keys were given that differ, in the headers or in the body."""
+    """Two different idempotency keys were given, in the headers or in the body."""
 
     code, status = "key_mismatch", 400
 
@@ -86,7 +86,7 @@ class PrLock(Refusal):
 
 
 class BeingReleased(PrLock):
-    """What is left of a run that has ended is still being ended. Try again in a moment."""
+    """A run that has ended is still being cleaned up. Try again in a moment."""
 
     def __init__(self, run_id: str, detail: str | None = None, **members: Any) -> None:
         super().__init__(detail, **members)
@@ -136,7 +136,7 @@ class IssueBlocked(Refusal):
 
 
 class EditedMeanwhile(Refusal):
-    """Somebody else has changed this issue meanwhile. Nothing was saved: look at it first."""
+    """Somebody else has changed this issue. Nothing was saved: look at it first."""
 
     code = "edited_meanwhile"
 
@@ -148,7 +148,7 @@ class AlreadyRunning(Refusal):
 
 
 class AlreadyStarted(Refusal):
-    """This run no longer waits for its moment: it has started, or it has ended."""
+    """This run is no longer waiting for its start time: it has started or ended."""
 
     code = "already_started"
 
@@ -262,4 +262,4 @@ class StoreUnavailable(Refusal):
 
 
 class OutcomeUnknown(StoreUnavailable):
-    """The database fell silent in the middle of this. Look whether it was done."""
+    """The database stopped answering in the middle of this. Check whether it was done."""

@@ -163,7 +163,9 @@ def refusal_of_silence(error: Exception) -> StoreUnavailable:
         return StoreUnavailable(sentence, retry_after=2)
     # what lasts is said in any case; that nothing was changed is not known
     lasts = getattr(error, "lasts", False)
-    return OutcomeUnknown(f"{sentence} Look whether it was done." if lasts else None, retry_after=2)
+    return OutcomeUnknown(
+        f"{sentence} Check whether it was done." if lasts else None, retry_after=2
+    )
 
 
 async def _store_silent(request: Request, error: Exception) -> Response:

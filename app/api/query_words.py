@@ -23,7 +23,7 @@ async def refuse_unknown_words(request: Request) -> None:
     unknown = sorted(given - known)
     if not unknown:
         return
-    message = f"Not a query word of this call, which knows {', '.join(sorted(known)) or 'none'}."
+    message = f"Unknown query word; this call takes {', '.join(sorted(known)) or 'none'}."
     errors = [{"field": word[:MAX_WORD], "message": message} for word in unknown[:MAX_NAMED]]
     raise Invalid(f"{errors[0]['field']}: {message}", errors=errors)
 

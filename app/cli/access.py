@@ -42,7 +42,7 @@ def sign_out(
     """Sign every browser out; open pages end at once."""
     if not everywhere:
         raise Misused(
-            "The command line has no session of its own: sign all browsers out with --everywhere, "
+            "The command line has no session: sign all browsers out with --everywhere, "
             "or replace the token with: runyard token rotate"
         )
     server = _server(data_dir)

@@ -18,7 +18,7 @@ DeedWord = Annotated[str | None, typer.Option("--deed", help="Only this deed, su
 Thing = Annotated[
     str | None, typer.Option("--object", help="Only what was done to this, by its id.")
 ]
-Since = Annotated[str | None, typer.Option("--since", help="Only from this moment on, ISO 8601.")]
+Since = Annotated[str | None, typer.Option("--since", help="Only since this time, ISO 8601.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=500, help="At most so many.")]
 
 
@@ -57,7 +57,7 @@ def list_deeds(
         ]
         out().say_table(["AT", "BY", "PERSON", "DEED", "OBJECT"], rows)
     else:
-        err().say("Nothing was done that is asked for.")
+        err().say("Nothing in the audit matches.")
 
 
 def export_deeds(

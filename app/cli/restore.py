@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 def put_back(
     file: Backup,
     trust_settings: Annotated[
-        bool, typer.Option("--trust-settings", help="Take the settings that the backup brings.")
+        bool, typer.Option("--trust-settings", help="Accept the settings in the backup.")
     ] = False,
     json_only: Json = False,
     data_dir: DataDir = None,
@@ -46,7 +46,7 @@ def put_back(
     def agree(settings: list[str]) -> bool:
         if trust_settings or not (sys.stdin.isatty() and err().is_tty):
             return trust_settings
-        err().say("This backup brings settings:")
+        err().say("This backup contains settings:")
         for line in settings:
             err().say(f"  {line}")
         return typer.confirm("Take them?", err=True)

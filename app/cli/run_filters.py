@@ -46,8 +46,8 @@ class RunFilters:
     batch_id: Annotated[
         str | None, typer.Option("--batch", metavar="BATCH_ID", help="Only runs of this batch.")
     ] = None
-    created_after: Annotated[datetime | None, _moment("Only runs made after")] = None
-    created_before: Annotated[datetime | None, _moment("Only runs made before")] = None
+    created_after: Annotated[datetime | None, _moment("Only runs created after")] = None
+    created_before: Annotated[datetime | None, _moment("Only runs created before")] = None
     q: Annotated[
         str | None,
         typer.Option("--search", "-q", help="An issue, a branch, a part of an id, title or tag."),

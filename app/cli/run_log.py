@@ -82,7 +82,7 @@ def say_hits(server: Server, run_id: str, words: str, *, readable: bool) -> None
             out().say(Painted(f"{hit['line']}:", "dim"), str(hit["text"]))
         count, cursor = count + len(page["items"]), page.get("next_cursor")
     if not count:
-        err().say("The log does not hold these words.")
+        err().say("The log does not contain these words.")
 
 
 class _Log:

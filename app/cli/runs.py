@@ -73,7 +73,7 @@ def list_runs(
     if page.get("next_cursor"):
         err().say(f"There are more: --cursor {page['next_cursor']}")
     elif page.get("looked_among"):
-        err().say(f"Looked among the newest {page['looked_among']:,} runs.")
+        err().say(f"Searched the newest {page['looked_among']:,} runs.")
 
 
 def stop_run(

@@ -121,11 +121,9 @@ def retry_run(
     ] = None,
     model: Annotated[str | None, typer.Option(help="Another model than before.")] = None,
     task: Annotated[
-        str | None, typer.Option(help="Another task than before; - reads it from standard input.")
+        str | None, typer.Option(help="A different task; - reads it from standard input.")
     ] = None,
-    branch: Annotated[
-        str | None, typer.Option(help="Another branch to start from than before.")
-    ] = None,
+    branch: Annotated[str | None, typer.Option(help="A different branch to start from.")] = None,
     source: Annotated[
         Source | None,
         typer.Option(
@@ -134,7 +132,7 @@ def retry_run(
         ),
     ] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Also while another retry of it is open.")
+        bool, typer.Option("--again", help="Retry even while another retry of it is open.")
     ] = False,
     *,
     starting: Starting,

@@ -40,7 +40,7 @@ def retry(
     json_only: Json = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Let it be tried again, once what was wrong is mended."""
+    """Let it be tried again, once the fault is fixed."""
     freed = connect(data_dir).post(f"/quarantine/{quote(key, safe='')}/retry", {})
     if json_only:
         print_json(freed)

@@ -12,7 +12,7 @@ from app.domain.timetable import moment_at, parse_time
 LONGEST = timedelta(days=30)
 HOW = "Write 90 (seconds), 90m, 1h, 02:00, tomorrow 02:00 or 2026-11-23T02:00."
 TOO_LATE = "A run can wait for 30 days at most."
-PASSED = "This moment has passed."
+PASSED = "This time has passed."
 NO_SUCH = "There is no such day or time."
 
 _PARTS = re.compile(r"(\d{1,8})\s*(d|h|m|s|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?)?", re.A)

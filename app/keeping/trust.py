@@ -28,8 +28,8 @@ class SettingsUntrusted(CannotKeep):
     def __init__(self, settings: list[str]) -> None:
         shown = "\n".join(f"  {line}" for line in settings)
         super().__init__(
-            f"This backup brings settings:\n{shown}\n"
-            "Look at them. To take them: --trust-settings. Nothing was changed."
+            f"This backup contains settings:\n{shown}\n"
+            "Check them; --trust-settings accepts them. Nothing was changed."
         )
         self.settings = settings
 
@@ -56,7 +56,7 @@ def refuse_far_places(places: Places, own: Places) -> None:
             continue
         raise CannotKeep(
             f"The settings in this backup name {file}, which is outside the data folder: nothing "
-            "is put there. To have it there, set it in this server's own environment."
+            "is written there. To allow it, set it in this server's environment."
         )
 
 

@@ -35,7 +35,7 @@ NO_SCRIPT = (
 ALERTS = {
     "notifications": "Notifications do not get through",
     "agent": "An agent is not ready",
-    "disk": "Little room on a disk",
+    "disk": "Low disk space",
 }
 ALERTS_SHOWN = 5
 LOOKS = (("auto", "Auto"), ("light", "Light"), ("dark", "Dark"))

@@ -35,7 +35,7 @@ from app.state.wire import ProjectOut, RunOut
 
 GOOD_ENDS = (Status.SUCCEEDED,)
 RESETTING_KEY = "Resetting…"
-RESET_TITLE = "The key's next use starts a new run; this one goes on as it is"
+RESET_TITLE = "The key's next use starts a new run; this one is not affected"
 
 
 class RunHeader:

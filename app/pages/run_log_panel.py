@@ -192,7 +192,7 @@ class LogPanel:
         testid(find, "log-search")
         self._count = ui.html("", sanitize=clean, tag="span").props("data-log-count role=status")
         with ui.element("span").classes("steps") as self._steps:
-            for by, sign, words in ((-1, "▴", "The hit before"), (1, "▾", "The next hit")):
+            for by, sign, words in ((-1, "▴", "Previous hit"), (1, "▾", "Next hit")):
                 with ui.element("button").classes("btn small").props("type=button") as made:
                     made.props(f'data-log-step={by} title="{words}" aria-label="{words}"')
                     ui.html(sign, sanitize=clean, tag="span")

@@ -138,7 +138,7 @@ class RunsScreen:
     def _pages_html(self) -> str:
         board = self.board
         among = board.looked_among
-        told = f'<p class="sub among">Looked among the newest {among:,} runs.</p>' if among else ""
+        told = f'<p class="sub among">Searched the newest {among:,} runs.</p>' if among else ""
         beside = (board.prev_cursor, "‹ Newer"), (board.next_cursor, "Older ›")
         links = [(board.filters.at(cursor), word) for cursor, word in beside if cursor]
         pages = pages_html([(_address(filters.to_query()), word) for filters, word in links])

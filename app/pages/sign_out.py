@@ -14,8 +14,8 @@ BROWSERS = (
     "Runs are not affected.</p>"
 )
 SCRIPTS = (
-    '<h2 class="above">Scripts</h2><p class="sub">Scripts and the command line keep working by the '
-    "token in the data folder. <code>runyard token rotate</code> replaces it.</p>"
+    '<h2 class="above">Scripts</h2><p class="sub">Scripts and the command line keep working with '
+    "the token in the data folder. <code>runyard token rotate</code> replaces it.</p>"
 )
 
 

@@ -252,7 +252,7 @@ def _notifications(receivers: list[tuple[str, str | None]]) -> Iterator[Checked]
 
 def _stuck(held: list[tuple[str, str]]) -> Iterator[Checked]:
     for key, because in held[:STUCK_SHOWN]:
-        advice = f"Once it is mended: `runyard stuck retry {key}`"
+        advice = f"Once it is fixed: `runyard stuck retry {key}`"
         found = f"{key} failed again and again: {because}"
         yield Checked(Level.LOOK, "stuck", found, advice, SERVER)
     if (more := len(held) - STUCK_SHOWN) > 0:

@@ -317,7 +317,8 @@ def _refuse_repeated(session: Session, project: Project, first: Run, rule: Repea
     if heir is not None and heir.status in DONE:
         raise being_released(heir)
     if heir is not None:
-        raise already_running(heir, project.name, f"Run {shorten(first.id)} is run again already")
+        what = f"Run {shorten(first.id)} is being retried already"
+        raise already_running(heir, project.name, what)
 
 
 def _is_still_so(first: Run, rule: Repeats) -> Still:

@@ -54,7 +54,7 @@ def test_an_order_hears_of_all_its_faults_in_one_round(shop: Workshop) -> None:
         "issue": "Must be a whole number.",
         "depth_level": "Must be one of: quick, standard, deep.",
         "colour": "There is no such field.",
-        "tags.0": "Must have 128 characters at most.",
+        "tags.0": "Must have at most 128 characters.",
     }
     assert errors_of(shop.api.post("/runs", json=body)) == known
     assert shop.api.get("/runs").json()["items"] == []

@@ -62,7 +62,7 @@ def test_a_moment_that_is_none_is_refused_in_our_words(
     assert answer.status_code == 422
     [error] = told["errors"]
     assert error["field"] == "delay"
-    ours = ("Write 90", "This moment has passed", "A run can wait", "There is no such day")
+    ours = ("Write 90", "This time has passed", "A run can wait", "There is no such day")
     assert error["message"].startswith(ours)
 
 

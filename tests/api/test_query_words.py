@@ -81,4 +81,4 @@ def test_a_moment_at_the_edge_of_the_calendar_is_refused_by_its_name(
     shop: Workshop, path: str, word: str, moment: str
 ) -> None:
     refused = refused_by(shop.api.get(path, params={word: moment}))
-    assert refused["errors"] == [{"field": word, "message": "There is no such moment."}]
+    assert refused["errors"] == [{"field": word, "message": "There is no such time."}]

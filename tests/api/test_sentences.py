@@ -50,8 +50,8 @@ def test_no_body_is_refused_in_a_librarys_words(body: type[BaseModel]) -> None:
             {"type": "enum", "msg": "x", "ctx": {"expected": "'quick', 'standard' or 'deep'"}},
             "Must be one of: quick, standard, deep.",
         ),
-        ({"type": "something_new", "msg": "x"}, "This cannot be read as what belongs here."),
-        ({"type": "too_long", "msg": "x"}, "This cannot be read as what belongs here."),
+        ({"type": "something_new", "msg": "x"}, "This value is not usable here."),
+        ({"type": "too_long", "msg": "x"}, "This value is not usable here."),
     ],
 )
 def test_an_error_is_told_so_that_a_person_knows_what_to_write(

@@ -133,7 +133,7 @@ def test_a_second_retry_says_again_and_the_first_run_tells_both(live: LiveShell)
     made = live.run("runs", "retry", first, "--task", "please wait").out.strip()
     refused = live.run("runs", "retry", first)
     assert (refused.code, refused.out) == (1, "")
-    assert f"is run again already, as …{made[-6:]}: project shop, agent script" in refused.err
+    assert f"is being retried already, as …{made[-6:]}: project shop, agent script" in refused.err
     meant = live.run("runs", "retry", first, "--task", "please wait", "--again").out.strip()
     shown = live.run("runs", "show", first).out
     assert f"…{made[-6:]}, …{meant[-6:]}" in shown

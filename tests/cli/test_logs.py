@@ -256,5 +256,5 @@ def test_words_are_looked_for_in_the_whole_log_on_the_server(
     calls = server.calls("GET", f"{RUN}/log/search")
     assert [call.query.get("cursor") for call in calls] == [None, ["120"]]
     answer = shell.run("runs", "logs", RUN_ID, "--search", "x")
-    assert (answer.out, answer.err) == ("", "The log does not hold these words.\n")
+    assert (answer.out, answer.err) == ("", "The log does not contain these words.\n")
     assert shell.run("runs", "logs", RUN_ID, "--search", "x", "--follow").code == 2

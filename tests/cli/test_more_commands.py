@@ -288,7 +288,7 @@ def test_runs_are_listed_by_what_the_server_can_filter_and_a_short_look_is_told(
     done = shell.run("runs", "list", *words, "2026-11-22T02:00:00Z")
     assert done.code == 0
     assert "Tidy" in done.out
-    assert done.err == "Looked among the newest 20,000 runs.\n"
+    assert done.err == "Searched the newest 20,000 runs.\n"
     [call] = server.calls("GET", "/runs")
     moment = datetime.fromisoformat(call.query.pop("created_after")[0])
     assert moment == datetime(2026, 11, 22, 2, tzinfo=UTC)

@@ -153,7 +153,7 @@ def test_a_second_retry_asks_to_be_meant_and_both_are_linked(
     again = page.get_by_test_id("retry-run")
     expect(again).to_have_text("Retry again")
     again.click()
-    expect(page.locator(".say")).to_contain_text(f"is run again already, as …{made[-6:]}")
+    expect(page.locator(".say")).to_contain_text(f"is being retried already, as …{made[-6:]}")
     expect(again).to_have_text("Retry anyway")
     for width in (390, 1440):
         page.set_viewport_size({"width": width, "height": 900})

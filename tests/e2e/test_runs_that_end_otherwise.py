@@ -112,7 +112,7 @@ def test_a_log_of_events_is_read_searched_followed_and_seen_raw(
     expect(count).to_have_text("not found")
     find.fill("validate")
     expect(count).to_have_text("1 of 2")
-    page.get_by_role("button", name="The next hit").click()
+    page.get_by_role("button", name="Next hit").click()
     expect(count).to_have_text("2 of 2")
     # another form begins at its end, wherever one was
     raw.click()

@@ -30,7 +30,7 @@ from tests.faults.store_needs import (
 from tests.fresh_databases import POSTGRESQL, one_postgres, shared_database
 from tests.source_tree import sources
 
-NOTHING_CHANGED, NOT_KNOWN = "Nothing was changed", "Look whether it was done"
+NOTHING_CHANGED, NOT_KNOWN = "Nothing was changed", "Check whether it was done"
 SNAPSHOT = ("/projects", "/runs?limit=100", "/parked", "/batches", "/bulk", "/quarantine")
 IN_PROJECT = ("issues", "changes", "issues/1/comments")
 # what goes on by itself

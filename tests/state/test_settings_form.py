@@ -123,7 +123,7 @@ def test_what_is_typed_becomes_a_value(
         ("budget_seconds", "0", "Must be 1 or more."),
         ("max_concurrency", "1.5", "Give a whole number."),
         ("max_concurrency", "101", "Must be 100 or less."),
-        ("agent", "a" * 201, "Must have 200 characters at most."),
+        ("agent", "a" * 201, "Must have at most 200 characters."),
         (
             "agent_command",
             "[1]",

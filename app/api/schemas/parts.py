@@ -34,7 +34,7 @@ def _in_utc(moment: datetime) -> datetime:
         return moment.astimezone(UTC)
     except (OverflowError, ValueError) as problem:
         # at the edge of the calendar
-        raise ValueError("There is no such moment.") from problem
+        raise ValueError("There is no such time.") from problem
 
 
 def _of_task_size(text: str) -> str:
