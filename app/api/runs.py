@@ -104,11 +104,12 @@ def _listing(services: Services) -> APIRouter:
         """Runs, newest first.
 
         `q` finds an issue by its number, a run by its work branch or by the beginning or ending of
-        its id; and by part of its title or the beginning of its work branch. All of what is there
-        is found by project, status, phase, trigger, batch, issue, branch, or branch and project.
-        Words of titles, other filters, and an issue or a branch beside others, are looked for among
-        the newest 20,000 of the project or of all, of the issue or of the branch; `looked_among`
-        says where that was not all. With `created_before` those are the newest before it.
+        its id; and by part of its title or of a tag, or the beginning of its work branch. All of
+        what is there is found by project, status, phase, trigger, batch, issue, branch, or branch
+        and project. Words of titles and tags, other filters, and an issue or a branch beside
+        others, are looked for among the newest 20,000 of the project or of all, of the issue or of
+        the branch; `looked_among` says where that was not all. With `created_before` those are the
+        newest before it.
         """
         page = services.listing.page(wanted, limit=limit, cursor=cursor)
         names = services.project_names.of({run.project_id for run in page.items})

@@ -28,8 +28,8 @@ GROUPS: dict[str, tuple[Status, ...]] = {
     "waiting": tuple(status for status in Status if status in WAITING),
 }
 
-FIND = "Find by id, branch, issue or title"
-PLACEHOLDER = "Id, branch, issue, title"
+FIND = "Find by id, branch, issue, title or tag"
+PLACEHOLDER = "Id, branch, issue, title, tag"
 # typing goes on: one question for a word
 DEBOUNCE_MS = 300
 

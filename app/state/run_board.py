@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from app.api.schemas import RunItem, RunsPage
+from app.domain.lifecycle import phase_of
 from app.domain.moments import iso
 from app.domain.words import Depth, Phase, Status, Trigger
 from app.state.optimistic import OptimisticMutation, OptimisticRows
@@ -68,7 +69,9 @@ class RunFilters:
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> RunFilters:
         """Read an address' query; words that mean nothing are left out."""
-        statuses = [part for part in query.get("status", "").split(",") if part in set(Status)]
+        named = [part for part in query.get("status", "").split(",") if part in set(Status)]
+        phase = query.get("phase", "")
+        statuses = [one for one in named or Status if phase_of(Status(one)) == phase] or named
         trigger, depth = query.get("trigger", ""), query.get("depth_level", "")
         return cls(
             project_id=(query.get("project") or query.get("project_id", ""))[:80],

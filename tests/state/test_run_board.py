@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from app.api.schemas import RunOut, RunsPage
-from app.domain.words import Status, Trigger
+from app.domain.lifecycle import phase_of
+from app.domain.words import Phase, Status, Trigger
 from app.state.run_board import OVERFULL_ROWS, RunBoard, RunFilters, Submitting
 from app.state.submits import Submits
 from tests.state.run_samples import run_of, submitting
@@ -24,6 +25,13 @@ def ids(board: RunBoard) -> list[str]:
 def test_filters_survive_the_address() -> None:
     filters = RunFilters("proj_a", (Status.DIED, Status.RUNNING), Trigger.AUTO, "greet", "c")
     assert RunFilters.from_query(filters.to_query()) == filters
+
+
+def test_a_part_of_a_runs_life_in_the_address_is_shown_as_its_states() -> None:
+    live = RunFilters.from_query({"phase": "live"})
+    assert set(live.status) == {one for one in Status if phase_of(one) is Phase.LIVE}
+    assert RunFilters.from_query({"phase": "live", "status": "died,running"}).status == ("running",)
+    assert RunFilters.from_query({"phase": "moon"}) == RunFilters()
 
 
 def test_words_without_meaning_in_the_address_are_left_out() -> None:
