@@ -43,6 +43,6 @@ def _part_html(one: HealthOut) -> str:
     return (
         f'<div class="item" data-part="{text(one.part)}" data-health="{text(one.health)}">'
         f"<b>{text(one.part[:1].upper() + one.part[1:])}</b>"
-        f'{pill_html(one.health, TONES[one.health])}<span class="sub grow">{facts}</span>{chip}'
-        "</div>"
+        f"{pill_html(one.health, TONES[one.health])}"
+        f'<span class="grow"><span class="sub">{facts}</span></span>{chip}</div>'
     )

@@ -57,6 +57,8 @@ def _read_half(session: Session, ids: list[str]) -> tuple[list[Project], list[Pr
     try:
         with unreadable_named(ids[0]):
             found = session.exec(select(Project).where(col(Project.id).in_(ids))).all()
+        # the next one that cannot be read must not take those with it that could
+        session.expunge_all()
         by_id = {one.id: one for one in found}
         return [by_id[one] for one in ids if one in by_id], []
     except ProjectUnreadable as problem:

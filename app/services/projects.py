@@ -175,6 +175,8 @@ class ProjectDesk:
 
     def agent_problem(self, project: Project) -> str | None:
         """Why its agent can do no run here, None where nothing is known against it."""
+        if not project.agent:
+            return None  # its row cannot be read, and says so itself
         unready = self._readiness.unready(project, project.agent, project.base_branch)
         return unready.sentence if unready else None
 

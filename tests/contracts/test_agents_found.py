@@ -149,6 +149,14 @@ def test_an_agent_is_known_to_be_of_no_use_where_it_is_missing_or_signed_out(
     assert agents.unready("codex", None) is None
 
 
+def test_an_agent_that_no_preset_is_called_by_is_told_as_missing(tmp_path: Path) -> None:
+    home = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
+    unready = AgentPresets(home).unready("of-tomorrow", None)
+    assert unready is not None
+    assert unready.cause == "agent_missing"
+    assert unready.sentence == "No agent is called 'of-tomorrow'."
+
+
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
 def test_a_preset_says_how_to_install_and_how_to_sign_in(preset: Preset) -> None:
     assert preset.install

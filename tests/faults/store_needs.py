@@ -154,7 +154,8 @@ OPEN_CALLS = (
     Call("GET", "/healthz", NEITHER),
     Call("GET", "/metrics", BOTH),
     Call("GET", "/login", NEITHER, 401),
-    Call("POST", "/login", NEITHER, 401, b"token=none", headers=FORM),
+    # to the host name of the pages
+    Call("POST", "/login", NEITHER, 307, b"token=none", headers=FORM),
     Call("POST", "/logout", NEITHER, 303),
     Call("GET", "/plain", BOTH, headers=PAGE),
     Call("POST", "/afk/start/{project:path}", BOTH, 303, b"", headers=FORM),

@@ -227,7 +227,9 @@ def test_every_address_has_its_row(pair: Scene) -> None:
         if isinstance(mark, ast.Call)
     }
     outside = {("GET" if how == "API_ROUTE" else how, path) for how, path in decorated} - routes
-    assert {path for _, path in outside} - NOT_CALLED == {call.route for call in OPEN_CALLS}
+    # an address that is a call of the API, too, is told by its row there
+    alone = {call.route for call in OPEN_CALLS if (call.method, call.route) not in routes}
+    assert {path for _, path in outside} - NOT_CALLED == alone
 
 
 def pages() -> list[Call]:

@@ -98,7 +98,9 @@ def test_every_list_shows_the_other_projects_and_the_spoiled_one_says_that_it_ca
         for path in ("/parked", "/batches", "/quarantine", "/system", "/doctor", "/quota/runs"):
             assert api.get(path).status_code == 200, path
         assert api.get(f"{scene.shop.server.url}/metrics").status_code == 200
-    assert api.get(f"/projects/{scene.sick}").json()["state"] == "ready"
+    path = f"/projects/{scene.sick}"
+    # told by another server: heard a moment later
+    until(lambda: api.get(path).json()["state"] == "ready", "it is read again")
 
 
 def test_everything_of_another_project_is_answered_as_before(scene: Scene) -> None:

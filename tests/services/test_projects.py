@@ -18,6 +18,7 @@ from app.errors import (
     Refusal,
 )
 from tests.planes import RealPlane, real_plane
+from tests.poison import unreadable
 from tests.repositories import make_origin, run_git
 
 
@@ -271,3 +272,16 @@ def test_the_pattern_of_branches_stays_while_an_issue_is_claimed_by_it(plane: Re
     plane.adapters.mirrors.release(plane.repository(project), run.work_branch, expected_sha=None)
     changed = plane.services.projects.change(project.id, branch_pattern="work/<N>")
     assert changed.branch_pattern == "work/<N>"
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_wherever_a_project_that_cannot_be_read_stands_the_others_are_read(
+    plane: RealPlane, place: int
+) -> None:
+    projects = [plane.add_project(name=name) for name in ("first", "second", "third")]
+    with unreadable(plane, projects[place]):
+        readable = [one.name for one in plane.ledgers.projects.all()]
+        shown = [view.project.name for view in plane.services.overview.all()]
+    names = [one.name for one in projects]
+    assert readable == names[:place] + names[place + 1 :]
+    assert sorted(shown) == names

@@ -77,7 +77,10 @@ class AgentPresets:
         if agent == SCRIPT:
             sentence = self._why_no_script(own_command)
             return Unready(Cause.AGENT_MISSING, sentence) if sentence else None
-        preset = self._presets[agent]
+        preset = self._presets.get(agent)
+        if preset is None:
+            # of a newer Runyard, or of a preset that was taken away
+            return Unready(Cause.AGENT_MISSING, f"No agent is called {agent!r}.")
         path, environment = self._find(preset.executable), self.environment(agent)
         if path is None:
             sentence = f"{_not_found(preset.executable)} To install it: {preset.install}."
