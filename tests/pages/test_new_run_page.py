@@ -268,3 +268,14 @@ async def test_a_project_that_is_not_there_says_so(user: User) -> None:
     await user.open("/")
     answer = await user.http_client.get("/projects/proj_unknown/run")
     assert answer.status_code == 404
+
+
+async def test_the_open_form_of_a_project_that_is_archived_starts_nothing_and_says_why(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project = await add_project(house, user, tmp_path, DIES)
+    await open_form(user, project)
+    assert only(user, "run-submit").enabled
+    await house.api_of(user).archive_project(project.id)
+    await until(lambda: not only(user, "run-submit").enabled)
+    await user.should_see("This project is archived. Unarchive it to start runs.")

@@ -12,7 +12,7 @@ from nicegui.testing.user import User
 
 from app.api.schemas import IssueOut, NewIssue, NewProject, ProjectOut, RunOrder
 from tests.pages.conftest import House, html_of, until
-from tests.repositories import make_origin
+from tests.repositories import commit_file, make_origin, run_git
 
 COMMITS = [
     "sh",
@@ -75,6 +75,27 @@ async def test_a_delivered_change_can_be_merged_from_its_row(
     assert change.state == "merged"
     await user.open(f"/projects/{project.id}?tab=runs")
     assert "Succeeded" in html_of(user)
+
+
+async def test_a_merge_that_collides_names_the_files_on_the_page(
+    house: House, user: User, project: ProjectOut, tmp_path: Path
+) -> None:
+    api = house.api_of(user)
+    created = await api.start_run(RunOrder(project_id=project.id), str(uuid.uuid4()))
+    while (await api.run(created.run.id)).ended_at is None:
+        await asyncio.sleep(0.02)
+    desk = tmp_path / "desk"
+    run_git(tmp_path, "clone", "-q", project.origin, str(desk))
+    commit_file(desk, "more.txt", "mine\n")
+    run_git(desk, "push", "-q", "origin", "main")
+    await user.open(f"/projects/{project.id}?tab=changes")
+    await user.should_see(marker="change-row")
+    user.find(marker="merge-change").click()
+    await user.should_see("Merge into main?")
+    user.find(marker="merge-change").click()
+    await user.should_see("Merge conflict in more.txt. Nothing was changed.")
+    (change,) = await api.changes(project.id)
+    assert change.state == "open"
 
 
 async def test_a_change_has_a_page_with_its_diff_and_is_closed_there(

@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from app.api.schemas import AlertOut
+from app.pages.frame import alerts_html
 from app.records.happenings import PersonNeeded
 from app.records.notice_ledger import NoticeLedger
+from app.services.alerts import NOTIFICATIONS
 from app.services.courier import STRANGERS_KEPT
+from app.services.doctor import Look
 from tests.fresh_databases import shared_database
 from tests.receivers import SECRET
 from tests.services.tellings import DESK, NOON, PHONE, telling
@@ -200,3 +204,24 @@ def test_only_the_server_that_sweeps_sends(tmp_path: Path) -> None:
         assert second.taken() == []
         first.go_round()
         assert (len(first.taken()), len(second.taken())) == (1, 0)
+
+
+def test_messages_that_wait_are_warned_of_in_doctor_and_in_the_rail(tmp_path: Path) -> None:
+    with telling(tmp_path) as yard:
+        services = yard.plane.services
+        yard.notifier.refuses[PHONE] = "It answered 500."
+        yard.run(yard.project())
+        yard.set_clock(yard.rows()[0].due_at)
+        [alert] = [one for one in services.alerts.all() if one.part == NOTIFICATIONS]
+        assert alert.what.startswith("1 message waits for mem://")
+        assert alert.what.endswith(" UTC. It answered 500.")
+        shown = alerts_html([AlertOut.model_validate(alert)])
+        assert "Notifications do not get through" in shown
+        assert "It answered 500." in shown
+        found = services.doctor.examine(Look.ANEW).items
+        assert any(
+            one.level == "look" and "1 message waits" in one.found + one.advice for one in found
+        )
+        del yard.notifier.refuses[PHONE]
+        yard.set_clock(yard.rows()[0].due_at)
+        assert [one for one in services.alerts.all() if one.part == NOTIFICATIONS] == []
