@@ -24,7 +24,7 @@ from app.domain.lifecycle import DONE, LIVE
 from app.domain.words import Status
 from app.errors import Forbidden, NotFound, RateLimited, Refusal, StoreUnavailable
 from app.services.plane import Services
-from app.services.rows import DatabaseSilent, Run
+from app.services.rows import DatabaseSilent, Run, nothing_done
 
 log = logging.getLogger(__name__)
 RUNS_A_CARD = 10
@@ -142,6 +142,8 @@ class _FormDesk:
         asker = asker_of(self._services, sent.request, *keys, form.x_idempotency_key)
         accepted = self._services.afk.start(project_id, form.issue, asker, self._services.clock())
         log.info("run %s of #%s is accepted", accepted.run.id, accepted.run.issue)
+        if accepted.replayed:
+            nothing_done()
         return _Done(project_id, notices.REPLAYED if accepted.replayed else notices.STARTED)
 
     def set_auto(self, project: str, sent: SentForm) -> _Done:
@@ -229,6 +231,7 @@ class _FormDesk:
 
 
 def _refused(sent: SentForm, refusal: Refusal) -> Response:
+    nothing_done()  # the way back is a redirect, as after what was done
     if sent.wants_problem:
         return answer_for(refusal)
     if isinstance(refusal, Forbidden | StoreUnavailable):

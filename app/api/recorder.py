@@ -157,7 +157,7 @@ class Recorder:
         )
 
     async def _see_end(self, act: Act, scope: Scope, message: Message) -> None:
-        is_refused = message["status"] >= 400
+        is_refused = message["status"] >= 400 or act.is_nothing
         if is_refused and act.deed == WORDS[SIGN_IN] and self._may_tell_failure(act.at):
             act.deed = FAILED
         elif is_refused or (b"idempotency-replayed", b"true") in message["headers"]:

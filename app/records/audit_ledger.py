@@ -69,6 +69,7 @@ class Act:
     before: dict[str, Any] | None = None
     after: dict[str, Any] | None = None
     is_written: bool = field(default=False, compare=False)
+    is_nothing: bool = field(default=False, compare=False)
 
     def name(self, object_id: str) -> None:
         """Say what was done to; what a run or a batch led to is told beside it."""
@@ -105,6 +106,12 @@ def by_loop(deed: str, correlation_id: str, now: datetime) -> Act:
 def current_act() -> Act | None:
     """What is being done here; None where nobody asked for it."""
     return _acting.get()
+
+
+def nothing_done() -> None:
+    """Say of what is being done here that it was refused, or had been done before: no row."""
+    if act := _acting.get():
+        act.is_nothing = True
 
 
 def record(
@@ -155,7 +162,7 @@ def append(control: Session, act: Act) -> None:
     """Add a row behind the last one of the chain."""
     control.flush()
     last = control.exec(select(Audit.hash).order_by(col(Audit.id).desc()).limit(1)).first()
-    values = {name: value for name, value in asdict(act).items() if name != "is_written"}
+    values = {name: value for name, value in asdict(act).items() if not name.startswith("is_")}
     values["previous"] = last or FIRST
     # as it is read again
     values = {**values, **json.loads(json.dumps({n: values[n] for n in ("before", "after")}))}
