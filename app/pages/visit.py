@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from nicegui import app as nicegui_app
 from nicegui import background_tasks, ui
 
+from app.pages.closed_pages import take_apart_once_deleted
 from app.pages.components.correlation_chip import correlation_chip_html
 from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain_html
@@ -48,6 +49,7 @@ class Visit:
         self._run_id = run_id
         self._arrivals: list[Callable[[], Any]] = []
         self._returns: list[Callable[[], Any]] = []
+        self._lookers: list[Latest[Any]] = []
         self._burst = Burst()
         self._is_drawn = self._is_planned = False
         self._was_connected = False
@@ -64,11 +66,22 @@ class Visit:
         visit._on_drawn = partial(door.waiting.add, client)
         client.on_delete(door.live.subscribe(visit._hear))
         client.on_connect(visit._come_back)
-        client.on_delete(visit.board.fall_silent)
+        client.on_delete(visit._end)
+        take_apart_once_deleted(client)
         await visit._ask()
         visit.on("project.changed", visit._follow)
         visit.on("feed.broke", lambda _: visit._look_again())
         return visit
+
+    def _end(self) -> None:
+        self.board.fall_silent()
+        for heard in (self._handlers, self._arrivals, self._returns):
+            heard.clear()
+        for latest in self._lookers:
+            latest.end()
+        self._lookers.clear()
+        self._note = self._aside = None
+        self._on_drawn = lambda: None
 
     async def _ask(self) -> None:
         projects, self.system = await asyncio.gather(self.api.projects(), self.api.system())
@@ -104,6 +117,7 @@ class Visit:
         One question at a time, the newest answer last, nothing drawn on a closed page.
         """
         latest = Latest(ask, lambda answer: None if self.client.is_deleted else show(answer))
+        self._lookers.append(latest)
 
         async def look() -> None:
             try:

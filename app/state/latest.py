@@ -17,9 +17,14 @@ class Latest(Generic[Answer]):
     def __init__(
         self, ask: Callable[[], Awaitable[Answer]], show: Callable[[Answer], None]
     ) -> None:
-        self._ask = ask
+        self._ask: Callable[[], Awaitable[Answer]] | None = ask
         self._show = show
         self._is_asking = self._is_wanted = False
+
+    def end(self) -> None:
+        """Let go of who asked and who shows: what is answered from here on is shown nobody."""
+        self._show = lambda _: None
+        self._ask = None
 
     async def look(self) -> None:
         """Ask until nobody wanted it since the last question; what `ask` raises goes through."""
@@ -28,8 +33,9 @@ class Latest(Generic[Answer]):
             return
         self._is_asking = True
         try:
-            while self._is_wanted:
+            while self._is_wanted and self._ask is not None:
                 self._is_wanted = False
-                self._show(await self._ask())
+                answer = await self._ask()
+                self._show(answer)
         finally:
             self._is_asking = False

@@ -1,0 +1,76 @@
+"""Pages that were looked at and closed: nothing of them is left, without a search for garbage."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Iterator
+
+import pytest
+from nicegui import Client
+from nicegui.element import Element
+from nicegui.observables import ObservableCollection
+
+from app.pages.visit import Visit
+from tests.pages.conftest import House, until
+
+TABS = 3
+
+
+@pytest.fixture
+def no_search() -> Iterator[None]:
+    """Nobody looks for garbage meanwhile: what is freed is freed because nothing holds it."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def left() -> dict[str, int]:
+    """How much there is of what pages are made of."""
+    found = gc.get_objects()
+    return {
+        "pages": sum(isinstance(one, Client) for one in found),
+        "visits": sum(type(one).__name__ == Visit.__name__ for one in found),
+        "elements": sum(isinstance(one, Element) for one in found),
+        "words": sum(isinstance(one, ObservableCollection) for one in found),
+    }
+
+
+async def look_and_close(house: House, path: str) -> None:
+    user = await house.sign_in()
+    for _ in range(TABS):
+        await user.open(path)
+        seen = user.client
+        assert seen is not None
+        user.client = None
+        seen.delete()
+        del seen
+    # what is called soon after the end of a page has been called
+    await asyncio.sleep(0)
+    await until(lambda: not [t for t in asyncio.all_tasks() if "outbox loop" in t.get_name()])
+
+
+@pytest.mark.usefixtures("no_search")
+@pytest.mark.parametrize("path", ["/", "/issues", "/quota", "/settings"])
+async def test_a_closed_page_is_gone_at_once(house: House, path: str) -> None:
+    await look_and_close(house, "/guide")  # what the first page makes for all of them
+    gc.collect()
+    before = left()
+    await look_and_close(house, path)
+    after = left()
+    assert after == before | {"words": after["words"]}
+    # the storage of a tab, which NiceGUI gives up a minute later
+    assert after["words"] - before["words"] <= TABS
+
+
+@pytest.mark.parametrize("path", ["/runs", "/parked", "/projects/add", "/batches"])
+async def test_nothing_holds_a_closed_page(house: House, path: str) -> None:
+    await look_and_close(house, "/guide")
+    gc.collect()
+    before = left()
+    await look_and_close(house, path)
+    gc.collect()
+    after = left()
+    assert after == before | {"words": after["words"]}
+    assert after["words"] - before["words"] <= TABS
