@@ -66,7 +66,6 @@ from app.welcome import Welcome, login_link
 
 log = logging.getLogger(__name__)
 PAGE_CALL_SECONDS = 60
-TAB_SECONDS = 60.0
 
 
 class LastingFiles(StaticFiles):
@@ -150,8 +149,6 @@ def build_gate(plane: ControlPlane, live: LiveStream | None = None) -> Gate:
         tailwind=False,
         show_welcome_message=False,
     )
-    # pages keep nothing of a tab; NiceGUI would hold a place for each one for a month
-    core.app.storage.max_tab_storage_age = TAB_SECONDS
     core.app.add_exception_handler(404, problems.no_such_page)
     # socket.io would answer any origin; the gate refuses them first, this is the second bolt
     bind_sockets()

@@ -19,6 +19,7 @@ from socketio.packet import Packet
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
+TAB_SECONDS = 60.0
 
 
 class TextPacket(Packet):
@@ -47,6 +48,8 @@ def rest_links() -> None:
     core.sio.packet_class = TextPacket
     sockets = core.sio.eio
     setattr(sockets, "_service_task", partial(_beat, sockets))  # noqa: B010
+    # pages keep nothing of a tab; NiceGUI would hold a place for each one for a month
+    core.app.storage.max_tab_storage_age = TAB_SECONDS
 
 
 async def ask_all(sockets: Any) -> None:
