@@ -29,7 +29,7 @@ GROUPS: dict[str, tuple[Status, ...]] = {
 }
 
 FIND = "Find by id, branch, issue, title or tag"
-PLACEHOLDER = "Id, branch, issue, title, tag"
+PLACEHOLDER = "Issue, branch, title, tag"
 # typing goes on: one question for a word
 DEBOUNCE_MS = 300
 
