@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, literal_column, or_, update
 from sqlmodel import col, select
 
+from app.domain.words import Status
 from app.records.audit_ledger import Deed, write_down
 from app.records.database import Transaction
 from app.records.feed import ProjectChanged, RunChanged
@@ -49,6 +50,26 @@ class ParkedLedger:
     def of_branch(self, project_id: str, branch: str) -> list[Run]:
         """Every run that has something kept on a branch, oldest first, whoever uses it now."""
         return self._kept(Run.project_id == project_id, Run.work_branch == branch)
+
+    def plain(self, *, after: str, limit: int) -> list[Run]:
+        """So many parked runs without an issue and a delivery whose id is behind `after`, in order.
+
+        Those at their usage limit are not among them: they go on where they were.
+        """
+        query = (
+            select(Run)
+            .where(
+                *_PARKED,
+                col(Run.issue).is_(None),
+                col(Run.may_resume).is_(False),
+                Run.status != Status.LIMITED,
+                Run.id > after,
+            )
+            .order_by(col(Run.id))
+            .limit(limit)
+        )
+        found: list[Run] = self._stores.everywhere(query)
+        return sorted(found, key=lambda run: run.id)[:limit]
 
     def counts(self, project_ids: Collection[str]) -> Counter[str]:
         """How many branches of each of these projects are parked."""

@@ -15,6 +15,7 @@ from app.records.kept_runs import over_and_done
 from app.records.run_ledger import RunLedger
 from app.records.tables import Run
 from app.services.copy_retention import CopyRetention
+from app.services.empty_branches import EmptyBranches
 from app.services.ports.run_folders import RunFolder, RunFolders
 from app.services.retention_terms import SOON, Leaving, Terms
 from app.services.showing import Removed, Showing, are_due, next_to_go
@@ -49,13 +50,17 @@ class Standing:
 
 
 class RetentionDesk:
-    """Shows which logs go, and removes them an hour later; `copies` does the same with copies."""
+    """Shows which logs go, and removes them an hour later; `copies` does the same with copies.
+
+    `branches` lets go of what is parked and holds nothing.
+    """
 
     def __init__(
         self,
         runs: RunLedger,
         folders: RunFolders,
         copies: CopyRetention,
+        branches: EmptyBranches,
         terms: Terms,
         workers: Workers,
         clock: Callable[[], datetime],
@@ -65,6 +70,7 @@ class RetentionDesk:
         self._runs = runs
         self._folders = folders
         self.copies = copies
+        self.branches = branches
         self._terms = terms
         self._workers = workers
         self._clock = clock
@@ -78,6 +84,7 @@ class RetentionDesk:
         """Have a round made soon, by a worker."""
         self._request_own()
         self.copies.request()
+        self.branches.request()
 
     def _request_own(self) -> None:
         self._workers.submit(lambda: self.clear_once(self._clock()))
