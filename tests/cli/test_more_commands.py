@@ -62,6 +62,8 @@ QUOTA = {
     "retry_after": 9,
 }
 
+NAME_IT = "Work would be lost, or could not be read. Confirm with the branch name."
+
 
 @pytest.fixture
 def yard(server: RecordedServer) -> RecordedServer:
@@ -209,11 +211,23 @@ def test_a_delivery_by_hand_carries_its_key(here: Here, yard: RecordedServer) ->
     assert yard.calls("POST", f"{RUN}/deliver")[0].headers["x-idempotency-key"] == "k"
 
 
-def test_discarding_without_the_name_said_twice_is_misuse(here: Here, yard: RecordedServer) -> None:
+def test_an_empty_branch_of_an_issue_is_freed_without_its_name(
+    here: Here, yard: RecordedServer
+) -> None:
     ended = here("parked", "discard", "afk/3", "-p", "demo")
-    assert ended.code == 2
-    assert "--confirm afk/3" in ended.err
-    assert yard.asked == []
+    assert (ended.code, ended.out) == (0, "Discarded afk/3.\n")
+    [call] = yard.calls("POST", "/parked/discard")
+    assert call.body == {"project_id": "proj_1", "branch": "afk/3"}
+
+
+def test_work_is_not_discarded_without_its_name_and_the_refusal_is_shown(
+    here: Here, yard: RecordedServer
+) -> None:
+    problem = {"error": "confirm_mismatch", "detail": NAME_IT}
+    yard.on("POST", "/parked/discard", Reply(422, problem))
+    ended = here("parked", "discard", "afk/3", "-p", "demo")
+    assert (ended.code, ended.out) == (1, "")
+    assert NAME_IT in ended.err
 
 
 @pytest.mark.parametrize(

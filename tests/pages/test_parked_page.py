@@ -80,6 +80,26 @@ async def test_kept_work_is_discarded_only_by_its_name(
     assert house.plane.services.parked.all(house.plane.clock()) == []
 
 
+async def test_an_issue_whose_branch_is_empty_is_freed_at_one_press(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project, run = await keep(house, user, tmp_path, DIES)
+    await user.open("/parked")
+    await until(lambda: "no commits, no files" in html_of(user))
+    [press] = user.find(marker="discard").elements
+    assert isinstance(press, ui.button)
+    assert (press.text, press.props["aria-label"]) == (
+        "Free the issue",
+        f"Free the issue of afk/1 of {project.name}",
+    )
+    user.find(marker="discard").click()
+    await until(lambda: "Nothing is parked." in html_of(user))
+    await until(lambda: "Issue #1 is free." in html_of(user))
+    assert not house.plane.ledgers.runs.find(run.id).parked
+    plane = house.plane
+    assert plane.services.issues.claimable(plane.ledgers.projects.find(project.id)) == [1]
+
+
 async def test_a_refused_discard_brings_the_row_back_and_says_why(
     house: House, user: User, tmp_path: Path
 ) -> None:
