@@ -62,7 +62,7 @@ def sign_in_page(command: str, *, after_form: bool = False) -> HTMLResponse:
 
 def stale_link_page(command: str) -> HTMLResponse:
     """401: the link is used, too old or unknown, and how to get another."""
-    sentence = "<p>This sign-in link was used already, is too old, or is not one of ours.</p>"
+    sentence = "<p>This sign-in link was already used, is too old, or is not one of ours.</p>"
     return _page(401, "This link does not work any more", _how(sentence, command))
 
 
