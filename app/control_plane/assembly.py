@@ -194,7 +194,7 @@ class Assembly:
     def _views(self, desk: ProjectDesk, retention: RetentionDesk) -> dict[str, Any]:
         ground, told = self._ground, self._notifications
         overview = self._make_overview(desk)
-        alerts = Alerts(told, overview, ground.disk, self._clock)
+        alerts = Alerts(told, overview, ground.disk, self._clock, ground.feed.publish)
         agents = self._outside.agents
         doctor = make_doctor(ground, agents, told.problems, retention, alerts)
         return {"overview": overview, "alerts": alerts, "doctor": doctor}

@@ -166,6 +166,7 @@ class ControlPlane:
             self.crowds.make_anew,
             tell_people,
             self.services.bulk.request,
+            self.services.alerts.look_once,
         ):
             self.metronome.repeat(duty, self.settings.sweep_seconds)
         self.metronome.repeat(self.store_watch.look_once, WATCH_SECONDS)

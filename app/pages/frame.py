@@ -16,7 +16,7 @@ from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain, plain_html
 from app.pages.components.stores_banner import draw_stores_banner
 from app.pages.visit import Visit
-from app.state.wire import AlertOut, ApiProblem
+from app.state.wire import AlertOut, ApiProblem, SystemOut
 
 LOGO = '<span class="logo" aria-hidden="true"><i></i><i></i><i></i><i></i></span>'
 HEAD = (
@@ -120,8 +120,7 @@ def _rail(visit: Visit, active: str) -> ui.element:
         issues = _entry("Issues", "/issues", active == "issues")
         parked = _entry("Parked", "/parked", active == "parked")
         _entry("Settings", "/settings", active == "settings")
-        if visit.system.alerts:
-            ui.html(alerts_html(visit.system.alerts), sanitize=clean)
+        _draw_alerts(visit)
         ui.element("span").classes("sp")
         ui.html(
             f'<div class="look" role="group" aria-label="Look">{_look_buttons()}</div>'
@@ -142,6 +141,19 @@ def _rail(visit: Visit, active: str) -> ui.element:
     count(set())
     visit.board.on_change(count)
     return rail
+
+
+def _draw_alerts(visit: Visit) -> None:
+    place = ui.html("", sanitize=clean)
+
+    def show(system: SystemOut) -> None:
+        place.set_content(alerts_html(system.alerts))
+        place.set_visibility(bool(system.alerts))
+
+    look = visit.looker(visit.api.system, show)
+    show(visit.system)
+    visit.on("doctor.changed", lambda _: look())
+    visit.on_return(lambda: show(visit.system))
 
 
 def alerts_html(alerts: Sequence[AlertOut]) -> str:

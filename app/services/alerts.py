@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.domain.sizes import size_words
+from app.records.database import DatabaseSilent
+from app.records.feed import Change, FindingsChanged
 from app.services.disk_room import DiskRoom
 from app.services.notification_desk import NotificationDesk
 from app.services.overview import Overview
@@ -26,7 +28,10 @@ class Alert:
 
 
 class Alerts:
-    """Asks notifications, projects and disks; remembers since when each thing is so."""
+    """Asks notifications, projects and disks; remembers since when each thing is so.
+
+    `tell` hears when a look found another set of warnings than the one before.
+    """
 
     def __init__(
         self,
@@ -34,12 +39,15 @@ class Alerts:
         overview: Overview,
         disk: DiskRoom,
         clock: Callable[[], datetime],
+        tell: Callable[[list[Change]], None],
     ) -> None:
         self._notifications = notifications
         self._overview = overview
         self._disk = disk
         self._clock = clock
+        self._tell = tell
         self._since: dict[tuple[str, str], datetime] = {}
+        self._told: frozenset[tuple[str, str]] = frozenset()
 
     def all(self) -> list[Alert]:
         """Every warning that holds now. Raises DatabaseSilent."""
@@ -50,8 +58,7 @@ class Alerts:
             (DISK, f"{size_words(one.free)} free for {one.name} ({one.folder})", now)
             for one in self._disk.low()
         ]
-        # how much is free changes all the time, since when there is too little does not
-        keys = [(part, what if part == AGENT else part) for part, what, _ in told]
+        keys = [_key(part, what) for part, what, _ in told]
         self._since = {
             key: min(self._since.get(key, since), since)
             for key, (_, _, since) in zip(keys, told, strict=True)
@@ -61,12 +68,27 @@ class Alerts:
             for key, (part, what, _) in zip(keys, told, strict=True)
         ]
 
+    def look_once(self) -> None:
+        """Tell open pages where something is warned of that was not, or is not any more."""
+        try:
+            found = frozenset(_key(one.part, one.what) for one in self.all())
+        except DatabaseSilent:
+            return  # what was told is neither true nor untrue now
+        if found != self._told:
+            self._told = found
+            self._tell([FindingsChanged()])
+
     def _agents(self) -> list[str]:
         needed: dict[str, list[str]] = defaultdict(list)
         for view in self._overview.all():
             if view.agent_problem and view.project.archived_at is None:
                 needed[view.agent_problem].append(view.project.name)
         return [f"{problem} Needed by {_names(names)}." for problem, names in needed.items()]
+
+
+def _key(part: str, what: str) -> tuple[str, str]:
+    # how much is free changes all the time, since when there is too little does not
+    return part, what if part == AGENT else part
 
 
 def _names(names: list[str]) -> str:
