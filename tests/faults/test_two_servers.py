@@ -71,6 +71,23 @@ def test_f6_of_twenty_over_both_a_cap_of_two_accepts_two(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("pair", [POSTGRESQL], indirect=True)
+def test_of_many_retries_over_both_one_runs_and_the_others_name_it(pair: Pair) -> None:
+    first = pair.start(0, "shop", "again").json()["id"]
+    pair.let_go(first)
+    pair.wait_for_status(first, "died")
+    answers = pair.at_once(12, lambda n: pair.clients[n % 2].post(f"/runs/{first}/retry", json={}))
+    assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 11}
+    [heir] = [answer.json()["id"] for answer in answers if answer.status_code == 201]
+    refused = [answer.json() for answer in answers if answer.status_code == 409]
+    assert {(told["error"], told.get("run_id")) for told in refused} == {("already_running", heir)}
+    assert pair.ask("SELECT id FROM runs WHERE retry_of = :id", id=first) == [(heir,)]
+    assert pair.clients[1].get(f"/runs/{first}").json()["retried_by"] == [heir]
+    pair.let_go(heir)
+    pair.wait_for_status(heir, "died")
+    assert pair.starts(heir) == 1
+
+
+@pytest.mark.parametrize("pair", [POSTGRESQL], indirect=True)
 def test_what_one_changes_is_shown_live_by_the_other_on_postgresql(pair: Pair) -> None:
     run_id = ""
     with pair.clients[1].stream("GET", "/events") as feed:
