@@ -49,9 +49,9 @@ def test_a_retry_is_a_new_run_linked_both_ways(shop: Workshop, failed: dict[str,
 def test_the_body_may_be_left_out(shop: Workshop, failed: dict[str, Any]) -> None:
     answer = shop.api.post(f"/runs/{failed['id']}/retry")
     assert answer.status_code == 201, answer.text
-    # a run that died without a commit still has its branch
-    assert answer.json()["work_branch"] == failed["work_branch"]
-    assert answer.json()["base_sha"] == failed["base_sha"]
+    # a plain run that died without a commit left no branch to continue on
+    assert answer.json()["work_branch"] != failed["work_branch"]
+    assert answer.json()["retry_of"] == failed["id"]
     shop.ended(answer.json()["id"])
 
 

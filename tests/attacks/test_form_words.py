@@ -81,6 +81,7 @@ def test_a14_the_page_runs_and_loads_nothing_foreign(shop: Workshop, project: st
         "default-src": "'none'",
         "style-src": "'self'",
         "img-src": "'self'",
+        "font-src": "'self'",
         "form-action": "'self'",
         "base-uri": "'none'",
         "frame-ancestors": "'none'",

@@ -43,7 +43,7 @@ def listed(routes, before=""):
             yield path, sorted(getattr(route, "methods", None) or ["GET"])
 
 settings = load_settings(data_dir=Path(sys.argv[1]))
-print(json.dumps(list(listed(build_gate(ControlPlane(settings))._app.routes))))
+print(json.dumps(list(listed(build_gate(ControlPlane(settings))._app._app.routes))))
 """
 
 
