@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import typer
 
-from app.cli.connection import Misused, Refused, Server, Unreachable, connect
+from app.cli.connection import Misused, Refused, Unreachable, connect
 from app.domain.ids import is_run_id
 from app.domain.words import Status
 
@@ -23,33 +22,30 @@ _ENDING = 6
 
 def project_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of projects that begin as typed; empty where the server does not answer at once."""
-    names: list[str] = []
-    with _asking(ctx) as server:
-        projects = server.get("/projects", include_archived=True)["items"]
-        names = [_harmless(one) for one in projects]
+    projects = _ask(ctx, "/projects", include_archived=True)
+    names = [_harmless(one) for one in projects if one.keys() >= {"id", "name"}]
     return [name for name in names if name.startswith(incomplete)]
 
 
 def run_endings(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Ids of runs, newest first, as typed: whole after `run_`, else their endings."""
-    runs: list[tuple[str, str]] = []
-    with _asking(ctx) as server:
-        page = server.get("/runs", limit=_ASKED_FOR)["items"]
-        known = [one for one in page if is_run_id(str(one["id"]))]
-        runs = [(str(one["id"]), Status(one["status"]).value) for one in known]
+    page = _ask(ctx, "/runs", limit=_ASKED_FOR)
+    statuses = [status.value for status in Status]
+    known = [one for one in page if one.get("status") in statuses and is_run_id(str(one.get("id")))]
+    runs = [(str(one["id"]), str(one["status"])) for one in known]
     if not incomplete.startswith("r"):
         runs = [(run_id[-_ENDING:], status) for run_id, status in runs]
     return [(run_id, status) for run_id, status in runs if run_id.startswith(incomplete)]
 
 
-@contextmanager
-def _asking(ctx: typer.Context) -> Iterator[Server]:
-    """A server with little patience; leaves the block quietly where it gives no answer."""
+def _ask(ctx: typer.Context, path: str, **words: Any) -> list[dict[str, Any]]:
+    """The items of a list, asked with little patience; none where the server gives no answer."""
     folder = ctx.params.get("data_dir")
     try:
-        yield replace(connect(Path(folder) if folder else None), patience=PATIENCE_SECONDS)
+        server = replace(connect(Path(folder) if folder else None), patience=PATIENCE_SECONDS)
+        return [dict(one) for one in server.get(path, **words)["items"]]
     except (Misused, Refused, Unreachable, KeyError, TypeError, ValueError):
-        return
+        return []
 
 
 def _harmless(project: dict[str, object]) -> str:
