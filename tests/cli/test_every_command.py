@@ -92,7 +92,10 @@ REFUSED: dict[str, list[str]] = {
     "notifications test": [],
 }
 TELLING_PROGRESS = {"runs wait"}
-ELSEWHERE = {"batch", "serve", "demo", "backup", "restore", "audit verify", "audit export"}
+ELSEWHERE = {
+    *("batch", "serve", "demo", "backup", "restore", "audit verify", "audit export"),
+    *("logout", "token rotate"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -101,9 +104,10 @@ def mill(live: LiveShell) -> Mill:
     live.add_project("mill")
     words = ["-p", "mill", "--agent-type", "script", "--task", "please fail"]
     live.run("runs", "trigger", *words, "--key", "the-mills-key", "--tag", "first")
-    ids = [live.start("mill", task) for task in ("greet", "greet", "please fail", "please break")]
+    tasks = ("greet", "greet", "please fail", "please break", "please break again")
+    ids = [live.start("mill", task) for task in tasks]
     ended = [live.run("runs", "wait", one, "--json").json for one in ids]
-    delivered, delivered_too, failed, broken = ended
+    delivered, delivered_too, failed, broken, kept = ended
     later = [*words[:-1], "tomorrow's", "--delay", "1d", "--json"]
     planned, planned_too = (live.run("runs", "trigger", *later).json["id"] for _ in range(2))
     spare = make_origin(live.folder / "origins" / "spare")
@@ -119,7 +123,7 @@ def mill(live: LiveShell) -> Mill:
         planned_too=planned_too,
         change=str(delivered["delivery"]["number"]),
         change_too=str(delivered_too["delivery"]["number"]),
-        branch=failed["work_branch"],
+        branch=kept["work_branch"],
         spare=str(spare),
     )
 
