@@ -75,6 +75,8 @@ def test_of_many_retries_over_both_one_runs_and_the_others_name_it(pair: Pair) -
     first = pair.start(0, "shop", "again").json()["id"]
     pair.let_go(first)
     pair.wait_for_status(first, "died")
+    is_released = "SELECT id FROM runs WHERE id = :id AND released_at IS NOT NULL"
+    pair.wait_until(lambda: pair.ask(is_released, id=first), "the first is released")
     answers = pair.at_once(12, lambda n: pair.clients[n % 2].post(f"/runs/{first}/retry", json={}))
     assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 11}
     [heir] = [answer.json()["id"] for answer in answers if answer.status_code == 201]
