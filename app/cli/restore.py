@@ -63,8 +63,9 @@ def put_back(
     if done["aside"]:
         screen.say(f"What was there before: {done['aside']}")
     if done["is_foreign"]:
-        screen.say("It is another server's: its token was not taken, everybody is signed out,")
-        screen.say("and auto runs are off in every project.")
+        screen.say("Not known as this folder's own: no token taken, all signed out, auto runs off.")
+    for project_id in done["switched_off"]:
+        screen.say(f"Auto was on, switch it on again: runyard afk auto {project_id} on")
     for words in done["left_out"]:
         err().say(Painted("not in it: ", "yellow"), words)
     screen.say("Start it: runyard serve")

@@ -63,7 +63,8 @@ LARGE, MOST_PACKED = 64 * 1024 * 1024, 200
 class Restored:
     """A restore: what it was made of, and where what was there before is kept, None: nothing.
 
-    `is_foreign`: it was another server's, so tokens, sessions and switched-on loops stayed behind.
+    `is_foreign`: it was not known as this folder's own, so token, sessions and switched-on loops
+    stayed behind; `switched_off` are the ids of the projects that had one.
     """
 
     file: Path
@@ -73,6 +74,7 @@ class Restored:
     aside: Path | None
     is_foreign: bool = False
     left_out: list[str] = field(default_factory=list)
+    switched_off: list[str] = field(default_factory=list)
 
     def told(self) -> dict[str, Any]:
         """As JSON."""
@@ -132,15 +134,15 @@ def restore(
             # what an upgrade has put there has no mark, and is this server's
             or (unpacked.names == (DATABASE,) and file.resolve().parent == (data / "backups"))
         )
+        off = make_harmless(copies[DATABASE]) if is_foreign else []
         if is_foreign:
-            make_harmless(copies[DATABASE])
             unpacked = unpacked.without("token")
         branches = _put_back_branches(unpacked, bundles_at(places.runs / "mirrors"))
         filled = fill_servers(copies, places.stores, now)
         reach("restore.after_fill")
         aside = _swap(unpacked, places, set(filled), now)
     left_out = list(unpacked.left_out)
-    return Restored(file, schema, unpacked.made_at, branches, aside, is_foreign, left_out)
+    return Restored(file, schema, unpacked.made_at, branches, aside, is_foreign, left_out, off)
 
 
 def unpack(file: Path, folder: Path) -> Unpacked:

@@ -83,12 +83,17 @@ def refuse_foreign_schema(database: Path, schema: str, now: datetime) -> None:
             )
 
 
-def make_harmless(database: Path) -> None:
-    """End every session and sign-in link of another server's database, and switch its loops off."""
+def make_harmless(database: Path) -> list[str]:
+    """End every session and sign-in link of another server's database, and switch its loops off.
+
+    Answers the ids of the projects whose loop was on.
+    """
     with closing(sqlite3.connect(database)) as opened, opened:
+        looping = opened.execute("SELECT id FROM project WHERE auto_enabled ORDER BY id").fetchall()
         opened.execute("DELETE FROM session")
         opened.execute("DELETE FROM login_link")
         opened.execute("UPDATE project SET auto_enabled = 0")
+    return [ascii(project_id)[1:-1] for (project_id,) in looping]
 
 
 def is_same_server(mark: Path, here: Path) -> bool:

@@ -145,7 +145,9 @@ def test_a_strangers_token_session_and_switched_on_loop_stay_behind(
 ) -> None:
     with zipfile.ZipFile(theirs) as archive:
         token = archive.read("token")
-    assert put_back(here, theirs).is_foreign
+    done = put_back(here, theirs)
+    assert done.is_foreign
+    assert done.switched_off == [one for (one,) in ask(here, "SELECT id FROM project")]
     assert ask(here, "SELECT count(*) FROM session") == [(0,)]
     assert ask(here, "SELECT count(*) FROM login_link") == [(0,)]
     assert ask(here, "SELECT DISTINCT auto_enabled FROM project") == [(0,)]
