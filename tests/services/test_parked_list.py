@@ -26,7 +26,7 @@ ASIDE = (
 @pytest.mark.parametrize(
     ("agent", "holds", "can_deliver"),
     [
-        (DIES, "no commits", False),
+        (DIES, "no commits, no files", False),
         (DIES_WITH_A_COMMIT, "1 commit", True),
         (LEAVES_FILES, "1 commit, 2 files not committed", True),
         ("echo a > a.txt; exit 3", "1 file not committed", False),
