@@ -1,4 +1,4 @@
-"""What pages' sockets may say: each belongs to its session, and only what makes sense is heard."""
+"""Guarding the pages' sockets: each belongs to its session, and nonsense is dropped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the person who starts a server gets: its page, signed in, and a link where that fails."""
+"""Welcoming the person who starts a server: its page, signed in, or a link where that fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What else is wrong with a body whose shape is refused: told in the same round if it is known."""
+"""Finding what else is wrong with a body whose shape is refused, to say it all in one answer."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def routes(services: Services) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
         cursor: Word = None,
     ) -> AuditOut:
-        """Who did what, newest first; `object` finds one thing and what is below it."""
+        """List audit rows, newest first; `object` finds one thing and what is below it."""
         wanted = AuditFilter(person, deed, object, since)
         rows, next_cursor = services.audit.page(wanted, limit=limit, cursor=cursor)
         return AuditOut(

@@ -75,7 +75,7 @@ class Call:
 
     @property
     def target(self) -> str:
-        """What was asked for, path and query, as it was written."""
+        """The path and query asked for, as written."""
         path = self.raw_path.decode("latin-1") or self.path
         return f"{path}?{self.query.decode('latin-1')}" if self.query else path
 
@@ -199,5 +199,5 @@ class Call:
 
     @property
     def media_type_wanted(self) -> str:
-        """What its content must be said to be."""
+        """The content type that its body must declare."""
         return NDJSON if _BATCH_ITEMS.fullmatch(self.path) else "application/json"

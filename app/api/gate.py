@@ -176,7 +176,7 @@ class Gate:
         await answer(scope, exchange.receive, exchange.answer)
 
     async def _admit(self, call: Call) -> Visitor | None:
-        """Who may pass, None on an open path. Raises a refusal."""
+        """The visitor who may pass, None on an open path. Raises a refusal."""
         if call.posts_secret and call.is_from_a_file:
             return None
         visitor = None if call.is_open else await self._visitor(call)

@@ -113,7 +113,7 @@ async def _malformed(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _also_wrong(request: Request, body: Any, named: set[str]) -> list[dict[str, str]]:
-    """What else is wrong with a malformed body that can be known: told in the same round."""
+    """Find what else is wrong with a malformed body, as far as it can be known."""
     if not isinstance(body, dict) or (look := getattr(request.app.state, ALSO_WRONG, None)) is None:
         return []
     route, given = request.scope.get("route"), cast("dict[str, Any]", body)

@@ -54,7 +54,7 @@ class Doing:
     template: str
 
     def word(self, method: str) -> str:
-        """What a call does: `stop`, `merge`, `add_issue`, `change_project`."""
+        """The deed of a call: `stop`, `merge`, `add_issue`, `change_project`."""
         if self.template == "/projects/{project_id}" and method == "DELETE":
             return "archive"
         if self.template in WORDS:
@@ -68,7 +68,7 @@ class Doing:
         return f"{_VERBS[method]}_{noun}"
 
     def object_in(self, path: str) -> str:
-        """What it is done to, as the path names it: from the first id to the last."""
+        """The object of a call, as the path names it: from the first id to the last."""
         found = self.pattern.fullmatch(path)
         if found is None or not found.re.groups:
             return ""

@@ -1,4 +1,4 @@
-"""What is refused at the door, in the log: a line each, as long as they are few."""
+"""Logging of refusals at the door: one line each, as long as they are few."""
 
 from __future__ import annotations
 

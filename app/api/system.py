@@ -76,7 +76,7 @@ def routes(services: Services) -> APIRouter:
 
     @router.get("/system")
     def system(request: Request) -> SystemOut:
-        """What this server is, what does not work, and how the last seven days went.
+        """Describe this server, what does not work, and the last seven days.
 
         Answers also while a database is silent: what is not known then is null.
         """

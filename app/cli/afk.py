@@ -117,7 +117,7 @@ def show_failures(
 
 
 def say_plan(screen: Screen, plan: dict[str, Any]) -> None:
-    """What the loop would do, then why each issue waits: each in one line of the terminal."""
+    """Print what the loop would do, then why each issue waits, one terminal line each."""
     because = cut(clean(str(plan["because"])), screen.width)
     screen.say(Painted(because, "green" if plan["would"] else "yellow"))
     for hold in plan["holds"]:

@@ -26,7 +26,7 @@ When = Annotated[str, typer.Argument(metavar="WHEN", help=f"{HOW}.", show_defaul
 
 
 def read_when(words: str) -> int | str:
-    """What the API takes for a span or a moment; a time of day is one of this machine's clock."""
+    """A span or a moment as the API takes it; a time of day is on this machine's clock."""
     try:
         start = read_start(words)
         if isinstance(start, str):

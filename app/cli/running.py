@@ -17,7 +17,7 @@ _FORM, _PID, _KIND = ("@hhqqi", 4, 0) if sys.platform == "linux" else ("@qqihh",
 
 @dataclass(frozen=True)
 class Known:
-    """What `server.json` says; `is_serving` where its process has the data folder to itself."""
+    """The contents of `server.json`; `is_serving` where its process holds the folder's lock."""
 
     url: str
     page_url: str

@@ -27,7 +27,7 @@ _SPANS = {60: "a minute", 3600: "an hour", 86400: "a day"}
 
 
 def own_limit(counted: Counted, limit: int, seconds: int) -> str:
-    """Whose limit a window is, and how much it holds: `Runyard's own limit: 100 runs an hour`."""
+    """The owner and size of a limit: `Runyard's own limit: 100 runs an hour`."""
     noun, *rest = _NOUNS[counted].split(" ", 1)
     things = " ".join([noun if limit == 1 else f"{noun}s", *rest])
     length = f"{seconds // 60} min" if seconds % 60 == 0 else f"{seconds} s"

@@ -1,4 +1,4 @@
-"""What a backup may bring: a stranger's settings, code and secrets are not taken unseen."""
+"""Checks on a backup: a stranger's settings, code and secrets are not taken unseen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run's page says of a start that is planned for later, and how it is moved."""
+"""The panel of a run that is planned for later, with the buttons that move or start it."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def by_loop(deed: str, correlation_id: str, now: datetime) -> Act:
 
 
 def current_act() -> Act | None:
-    """What is being done here; None where nobody asked for it."""
+    """The deed being done here; None where nobody asked for one."""
     return _acting.get()
 
 

@@ -1,4 +1,4 @@
-"""What the audit tells: its rows by what was asked, whether they fit, and which are too old."""
+"""Reading the audit: rows by filter, whether they fit together, and which are too old."""
 
 from __future__ import annotations
 

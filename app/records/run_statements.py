@@ -64,7 +64,7 @@ def count_active() -> SelectOfScalar[int]:
 
 
 def cost_sum() -> ColumnElement[int]:
-    """What runs cost together in millionths of a dollar, so that no sum is off by a fraction."""
+    """The cost of runs together, in millionths of a dollar, so that no sum is off by a fraction."""
     return func.sum(cast(func.round(col(Run.cost_usd) * MICROS), BigInteger))
 
 

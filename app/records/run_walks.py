@@ -176,7 +176,7 @@ def _led_to_filtered(wanted: RunFilter, statuses: list[str] | None) -> list[Cond
 
 
 def _passing(wanted: RunFilter, statuses: list[str] | None) -> Conditions:
-    """What is asked of every run, as a walk comes to it; none of it leads a walk."""
+    """Conditions on every run that a walk comes to; none of them leads a walk."""
     given = {
         "project_id": wanted.project_id,
         "trigger": wanted.trigger,

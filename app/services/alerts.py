@@ -1,4 +1,4 @@
-"""What a person is warned of on every page: messages, agents and room that are missing."""
+"""Warnings for every page: messages that wait, agents that are missing, disks that run full."""
 
 from __future__ import annotations
 

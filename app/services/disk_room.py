@@ -53,7 +53,7 @@ class DiskRoom:
         return [one for one in self.rooms() if self._is_low(one)]
 
     def sentence(self) -> str:
-        """What is full and how much is missing there; empty where there is room."""
+        """The full disk and how much is missing there; empty where there is room."""
         return next((self._words(one) for one in self.rooms() if one.missing), "")
 
     def hold(self) -> str | None:

@@ -124,7 +124,7 @@ class Holdings:
         return was_owed or (before is not None and before.holding != holding)
 
     def measure(self, run: Run, project: Project) -> Holding:
-        """What a run holds, as it is now."""
+        """The work that a run holds now."""
         try:
             return self._look(run, repository_of(project))
         except Exception:

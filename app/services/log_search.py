@@ -56,7 +56,7 @@ class _Found:
 
 
 class Words:
-    """What is looked for, in a log's own bytes; an agent's JSON may write it in another way."""
+    """The words in a log's own bytes; an agent's JSON may write them in another way."""
 
     def __init__(self, words: str, *, in_json: bool = False) -> None:
         self.text = words.lower()
@@ -92,7 +92,7 @@ def _ways_to_write(character: str, *, in_json: bool) -> list[bytes]:
 
 
 def _pattern_of(ways: list[list[bytes]]) -> bytes:
-    """What all the ways together look like, so that a text is read in one way only.
+    """The pattern of all the ways together, so that a text is read in one way only.
 
     Backslashes of JSON are counted: to try each as one or as half of two would take for ever.
     """

@@ -71,7 +71,7 @@ class Quota:
 
 
 def refusal_of(window: Window, now: datetime, counted: Counted = Counted.RUNS) -> RateLimited:
-    """What somebody is told for whom the window has no room, and whose limit that is."""
+    """The refusal where a window has no room, saying whose limit it is."""
     after = window.retry_after(now) or 1
     whose = own_limit(counted, window.limit, window.seconds)
     return RateLimited(

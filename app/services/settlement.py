@@ -29,7 +29,7 @@ class StillThere(Exception):
 
 @dataclass(frozen=True)
 class Kept:
-    """What guarded teardown left: nothing, or something with a reason.
+    """The remains of a guarded teardown: nothing, or something with a reason.
 
     `holds_work` is False where nothing but a branch without commits is left.
     """

@@ -40,7 +40,7 @@ class Again:
 
 @dataclass(frozen=True)
 class Order:
-    """What somebody asks for; None stands for the project's own.
+    """An order for a run; None stands for the project's own value.
 
     It starts after `delay_seconds`, or at the moment that the words `starts_on` name.
     """

@@ -33,7 +33,7 @@ def status_of(project: ProjectOut) -> CardStatus:
 
 
 def statuses_of(project: ProjectOut) -> list[CardStatus]:
-    """What is true of a project, first the one thing to know, then what else keeps it waiting.
+    """The pills of a project: first the one thing to know, then what else keeps it waiting.
 
     What goes on and what needs a person come before what passes by itself.
     """

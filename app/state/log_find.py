@@ -1,4 +1,4 @@
-"""What is looked for in a log: its hits, one of which is shown."""
+"""A search in a log: its hits, one of which is shown."""
 
 from __future__ import annotations
 

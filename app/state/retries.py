@@ -50,7 +50,7 @@ class Retries:
         return RETRYING if run_id in self._busy else ""
 
     def words_for(self, run: RunItem) -> str:
-        """What the button says: a run that is retried already is not retried by a slip."""
+        """The button's label: a run that was retried already is not retried by a slip."""
         if run.id in self._doubled:
             return "Retry anyway"
         return "Retry again" if run.retried_by else "Retry"

@@ -1,4 +1,4 @@
-"""What the folded options of the form mean: when to start, how long to wait, which tags."""
+"""The form's folded options: when to start, how long to wait, which tags."""
 
 from __future__ import annotations
 

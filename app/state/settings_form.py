@@ -114,7 +114,7 @@ class SettingsForm:
         return change, wrong
 
     async def ask_what_else(self, api: ApiClient, change: dict[str, Any]) -> dict[str, str]:
-        """What the server finds wrong, too, with a change that its schema refuses: none is made."""
+        """Find what else is wrong with a change that its schema refuses; none is made."""
         try:
             ProjectChange.model_validate(change)
         except ValidationError:

@@ -1,4 +1,4 @@
-"""What was done, over the wire."""
+"""The audit over the wire."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a value, in our words: a sentence for each kind of error of pydantic's."""
+"""Sentences for values that are wrong: one for each kind of pydantic error."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _QUOTES = str.maketrans("", "", "'")
 
 
 def sentence_of(error: Mapping[str, Any]) -> str:
-    """What one of pydantic's errors says to a person."""
+    """The sentence for one pydantic error."""
     kind, facts = str(error["type"]), dict(error.get("ctx") or {})
     if kind in ("value_error", "assertion_error"):
         # a sentence of ours, raised by a validator

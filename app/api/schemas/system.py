@@ -35,7 +35,7 @@ class LoginLink(Answer):
 
 
 class SignOut(Body):
-    """Whose sessions end: this browser's, or those of all browsers."""
+    """The sessions to end: this browser's, or those of all browsers."""
 
     everywhere: bool = False
 
@@ -105,7 +105,7 @@ class AlertOut(Answer):
 
 
 class SystemOut(Answer):
-    """What this server is, for the foot of every page; null is what a silent database knows."""
+    """The server itself, for the foot of every page; null where a silent database would know."""
 
     provenance: Provenance
     base_url: str

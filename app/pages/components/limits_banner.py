@@ -1,4 +1,4 @@
-"""What is said of the limits: how near they are, whose they are, and where they are degraded."""
+"""Banners about limits: how near they are, whose they are, and where they are degraded."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def quota_words_html(banner: QuotaBanner, now: datetime) -> tuple[str, str]:
 
 
 def own_limit_html(counted: Counted, quota: QuotaOut) -> str:
-    """Whose limit it is, and the way to where it is set."""
+    """The line that says whose limit it is, with a link to where it is set."""
     whose = own_limit(counted, quota.limit, quota.window_seconds)
     return (
         f'<p class="sub said" data-testid="own-limit" title="{SET_BY[counted]}">{text(whose)} · '

@@ -42,7 +42,7 @@ HEADINGS = (
 
 @dataclass(frozen=True)
 class Acts:
-    """What a row's buttons do; `retrying` is the busy word of a run that is being retried.
+    """The actions of a row's buttons; `retrying` is the busy word of a run that is being retried.
 
     `retry_words` is what the button says else.
     """

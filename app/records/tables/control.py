@@ -100,7 +100,7 @@ class Project(SQLModel, table=True):
 
 
 class Audit(SQLModel, table=True):
-    """What was done that changes what others rely on: the database refuses to change it.
+    """A deed that others rely on: the database refuses to change it.
 
     `hash` covers the whole row and `previous`, the hash of the row before.
     """
