@@ -184,6 +184,8 @@ class LocalEngine:
             return set(os.listdir(self._folder(run_id))) <= {PROMPT_FILE, ERRORS_FILE}
         except FileNotFoundError:
             return True
+        except NotADirectoryError:
+            return False  # somebody made something else of it
 
     def _make_folder(self, folder: Path, order: LaunchOrder) -> None:
         try:
