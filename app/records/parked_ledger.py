@@ -75,7 +75,8 @@ class ParkedLedger:
         """How many branches of each of these projects are parked."""
         theirs = col(Run.project_id).in_(project_ids)
         query = select(Run.project_id, Run.work_branch).where(theirs, *_PARKED)
-        branches: set[tuple[str, str]] = set(self._stores.everywhere(query.distinct()))
+        # told apart here: for DISTINCT, SQLite would walk every run by branch, parked or not
+        branches: set[tuple[str, str]] = set(self._stores.everywhere(query))
         if branches:
             branches -= self._in_use(theirs)
         return Counter(project_id for project_id, _ in branches)

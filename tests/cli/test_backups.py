@@ -41,7 +41,7 @@ def test_a_backup_goes_to_another_folder_and_comes_back(used: Shell, tmp_path: P
     told = new.run("restore", str(file))
     assert told.code == 0, told.err
     assert "Start it: runyard serve" in told.out
-    assert "its token was not taken" in told.out
+    assert "no token taken" in told.out
     assert not (new.folder / "token").exists()
 
 

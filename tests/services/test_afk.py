@@ -95,9 +95,10 @@ def test_the_same_key_answers_the_same_run_though_nothing_is_claimable_any_more(
 
 
 def test_a_start_by_hand_charges_the_one_who_starts(plane: RealPlane) -> None:
-    project = plane.add_project(SLEEP, max_concurrency=100)
-    add_issues(plane, project, 21)
-    for _ in range(20):
+    quota = plane.settings.run_quota
+    project = plane.add_project(SLEEP, max_concurrency=quota + 1)
+    add_issues(plane, project, quota + 1)
+    for _ in range(quota):
         plane.services.afk.start(project.id, None, plane.asker(), plane.clock())
     with pytest.raises(RateLimited):
         start(plane, project)

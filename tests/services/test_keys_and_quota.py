@@ -240,6 +240,7 @@ def test_the_window_slides(still: RealPlane, project: Project) -> None:
         "remaining": 0,
         "reset_at": first + timedelta(hours=1),
         "retry_after": 3300,
+        "own_limit": "Runyard's own limit: 3 runs an hour (RUNYARD_RUN_QUOTA)",
     }
     assert refusal.value.detail == "Rate limit reached. Retry in 3300 s."
     still.clock.advance(3300)

@@ -9,6 +9,7 @@ import pytest
 
 from app.errors import ProjectBroken
 from app.records.tables import Project
+from app.services import origin_watch
 from app.services.ports import OriginProblem, Remote
 from tests.planes import RealPlane
 
@@ -45,7 +46,7 @@ def fall_silent(plane: RealPlane, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         raise SILENT
 
     monkeypatch.setattr(plane.adapters.mirrors, "look_at_origin", refuse)
-    monkeypatch.setattr("app.services.origin_watch.origin_kind", lambda _: None)
+    monkeypatch.setattr(origin_watch, "origin_kind", lambda _: None)
     return asked
 
 

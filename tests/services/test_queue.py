@@ -115,6 +115,14 @@ def test_a_run_that_nobody_is_launching_is_undone(plane: RealPlane) -> None:
         )
     assert moved is not None
     run = plane.reap(moved)
+    assert (run.status, run.cause) == ("queued", None)
+    # a second time it ends
+    with plane.stores.owner_of(run.id).transaction() as tx:
+        moved = plane.ledgers.runs.move(
+            tx, run, Signal.TAKEN, now=plane.clock(), kind="taken", sentence="taken"
+        )
+    assert moved is not None
+    run = plane.reap(moved)
     assert (run.status, run.cause) == ("not_started", "launch_failed")
     assert run.released_at is not None
 

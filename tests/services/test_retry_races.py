@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.domain.words import Trigger
-from app.errors import Parked, PrLock, Refusal
+from app.errors import AlreadyRunning, InReview, PrLock, Refusal
 from app.records.audit_ledger import Deed
 from app.records.tables import Run
 from tests.agents_for_tests.runs import until
@@ -68,7 +68,7 @@ def test_a_retry_waits_for_who_has_the_work_in_hand(
     assert not isinstance(done[0], Refusal)
     if other is deliver:
         # it is a change request now, and nobody works on its branch
-        assert isinstance(retried[0], Parked)
+        assert isinstance(retried[0], InReview)
         assert plane.ledgers.runs.open_runs() == []
     else:
         # there is nothing to go on with any more: it began at the base
@@ -101,5 +101,5 @@ def test_of_many_retries_at_once_one_goes_on(plane: RealPlane) -> None:
     plane.rest()
     made = [one for one in answers if isinstance(one, Run)]
     assert len(made) == 1
-    assert {type(one) for one in answers if not isinstance(one, Run)} == {PrLock}
+    assert {type(one) for one in answers if not isinstance(one, Run)} == {AlreadyRunning}
     assert plane.see_end(plane.run(made[0].id)).status == "succeeded"

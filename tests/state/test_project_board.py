@@ -18,6 +18,10 @@ def system(**changes: object) -> SystemOut:
         "success_rate": 0.84,
         "ended_7d": 61,
         "person": "local",
+        "person_id": "person_1",
+        "trouble": [],
+        "key_hold_seconds": 600,
+        "key_ttl_seconds": 2592000,
     }
     return SystemOut.model_validate({**values, **changes})
 
