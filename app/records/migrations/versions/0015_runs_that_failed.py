@@ -19,16 +19,25 @@ def upgrade() -> None:
         op.drop_constraint("notification_kind", "notification", type_="check")
         op.create_check_constraint("notification_kind", "notification", KINDS)
         return
-    # SQLite cannot change a check: the table is made anew, with its rows
-    with op.batch_alter_table("notification", copy_from=_table(), recreate="always"):
-        pass
-
-
-def _table() -> sa.Table:
-    moment = sa.DateTime(timezone=True)
-    table = sa.Table(
+    # SQLite cannot change a check: the table is made anew, with its rows. Spelled out, since a
+    # batch of Alembic's writes the constraints in another order each time
+    anew = _make("notification_anew")
+    old = sa.table("notification", *(sa.column(column.name) for column in anew.c))
+    op.execute(sa.insert(anew).from_select(list(anew.c.keys()), sa.select(*old.c)))
+    op.drop_table("notification")
+    op.rename_table("notification_anew", "notification")
+    op.create_index(
+        "pending_notifications",
         "notification",
-        sa.MetaData(),
+        ["receiver", "due_at"],
+        sqlite_where=sa.text("state = 'pending'"),
+    )
+
+
+def _make(name: str) -> sa.Table:
+    moment = sa.DateTime(timezone=True)
+    return op.create_table(
+        name,
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("receiver", sa.String(), nullable=False),
@@ -50,9 +59,6 @@ def _table() -> sa.Table:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("key", "receiver", name="told_once"),
     )
-    is_pending = sa.text("state = 'pending'")
-    sa.Index("pending_notifications", table.c.receiver, table.c.due_at, sqlite_where=is_pending)
-    return table
 
 
 def downgrade() -> None:
