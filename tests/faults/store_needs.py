@@ -112,6 +112,7 @@ NEW_PROJECT = {"name": "more", "origin": "{origin}", "agent": "claude"}
 PROJECT_CALLS = (
     Call("GET", "/projects", BOTH, may_know=True),
     Call("POST", "/projects", CONTROL, 201, NEW_PROJECT, RUNS),
+    Call("GET", "/origins?folder={origin}", NEITHER),
     Call("POST", "/demo-project", CONTROL, 201, tells=RUNS),
     Call("GET", PROJECT, BOTH, may_know=True),
     Call("PATCH", PROJECT, CONTROL, body={"budget_seconds": 601}, tells=RUNS),

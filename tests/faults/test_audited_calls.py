@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.api.workshop import open_workshop
@@ -29,6 +30,8 @@ RARELY_DONE = {
     "/projects/{project_id}/changes/{number}/close",
     "/quarantine/{key}/retry",
 }
+# posted again at the host name of the pages
+SENT_ON = {"/login"}
 DEEDS = {
     "/runs": "start",
     "/runs/{run_id}": "change_run",
@@ -48,7 +51,7 @@ DEEDS = {
     "/afk/auto/{project:path}": "auto",
     "/afk/stop/{run}": "stop",
 }
-OF_THE_WHOLE_SERVER = {"test_notifications", "sign_out"}
+OF_THE_WHOLE_SERVER = {"test_notifications", "sign_out", "rotate"}
 
 
 @pytest.fixture(scope="module")
@@ -84,12 +87,14 @@ def test_each_call_that_is_done_leaves_one_row_and_each_that_is_refused_none(sce
     # forms first: they stop what bulk would; archiving last: nothing is done to what is archived
     known = [call for call in (*OPEN_CALLS, *MORE_CALLS, *API_CALLS) if call.changes]
     calls = sorted(known, key=lambda call: call.method == "DELETE")
-    done, wrong = set[str](), list[str]()
+    done, sent_on, wrong = set[str](), set[str](), list[str]()
     for number, call in enumerate(calls):
         mark = f"audited-{number}"
         answer = scene.ask(call, **{"X-Correlation-Id": mark})
         rows, said = rows_of(scene, mark), f"{call.method} {call.route} {answer.status_code}"
-        if answer.status_code >= 400:
+        if answer.status_code == 307:
+            sent_on.add(call.route)
+        if answer.status_code >= 400 or call.route in sent_on:
             wrong += [f"{said}: {rows}"] if rows else []
             continue
         done.add(call.route)
@@ -100,7 +105,23 @@ def test_each_call_that_is_done_leaves_one_row_and_each_that_is_refused_none(sce
         if told != expected or not (rows[0]["object"] or deed_of(call) in OF_THE_WHOLE_SERVER):
             wrong.append(f"{said}: {rows}")
     assert not wrong, "\n".join(wrong)
-    assert {call.route for call in calls} - done == RARELY_DONE
+    assert sent_on == SENT_ON
+    assert {call.route for call in calls} - done == RARELY_DONE | SENT_ON
+
+
+def test_a_sign_in_that_is_posted_at_another_name_is_one_row_where_it_is_posted_again(
+    scene: Scene,
+) -> None:
+    server, mark = scene.shop.server, "posted-sign-in"
+    said = {"token": httpx.URL(server.new_link()).params["token"]}
+    with server.visitor(Origin="null", **{"X-Correlation-Id": mark}) as browser:
+        elsewhere = browser.post("/login", data=said, headers={"Host": f"127.0.0.1:{server.port}"})
+        assert (elsewhere.status_code, rows_of(scene, mark)) == (307, [])
+        assert elsewhere.headers["location"] == f"http://{server.page_host}/login"
+        assert browser.post("/login", data=said).status_code == 303
+    [row] = rows_of(scene, mark)
+    assert (row["deed"], row["via"], row["address"]) == ("sign_in", "browser", "127.0.0.1")
+    assert row["person"]
 
 
 def test_a_form_that_is_refused_or_sent_again_leaves_no_row(scene: Scene) -> None:
