@@ -23,7 +23,7 @@ def test_runs_are_narrowed_by_a_tag_and_a_day_which_the_address_keeps(
     page.goto(f"{server.url}/runs?project={project}")
     expect(rows).to_have_count(2)
     page.get_by_test_id("more-filters").click()
-    page.get_by_label("Tag").fill("night run")
+    page.get_by_label("Tag", exact=True).fill("night run")
     page.get_by_label("Depth").select_option("deep")
     page.get_by_label("Created after").fill("2020-01-31")
     page.get_by_role("button", name="Show").click()

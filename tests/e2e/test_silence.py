@@ -28,7 +28,8 @@ def test_a_silent_agent_is_shown_on_its_card_and_ended_when_its_time_is_over(
     assert grave_findings(page) == []
     page.goto(f"{server.url}/runs/{run_id}")
     expect(page.get_by_test_id("run-status")).to_contain_text("Died")
-    expect(page.locator(".banner")).to_contain_text("The agent made no progress for 6 s, since")
+    why = page.locator(".banner.stop")
+    expect(why).to_contain_text("The agent made no progress for 6 s, since")
     wait_until_released(server, run_id)
     with server.client() as client:
         assert client.get(f"/runs/{run_id}").json()["cause"] == "stalled"
