@@ -136,7 +136,7 @@ class IssueBlocked(Refusal):
 
 
 class EditedMeanwhile(Refusal):
-    """Somebody else has changed this issue. Nothing was saved: look at it first."""
+    """This issue was changed by somebody else. Nothing was saved: look at it first."""
 
     code = "edited_meanwhile"
 
