@@ -66,6 +66,8 @@ class Cause(StrEnum):
     SIGNAL = "signal"
     STALLED = "stalled"
     OUT_OF_MEMORY = "out_of_memory"
+    TOO_MANY_PROCESSES = "too_many_processes"
+    DISK_QUOTA = "disk_quota"
     HOST_RESTARTED = "host_restarted"
     SESSION_GONE = "session_gone"
     AUTH = "auth"
@@ -73,10 +75,13 @@ class Cause(StrEnum):
     NETWORK = "network"
     DISK_FULL = "disk_full"
     PUSH_REFUSED = "push_refused"
+    SECRET_FOUND = "secret_found"  # noqa: S105 - a cause, no secret
+    FILE_TOO_LARGE = "file_too_large"
     BUDGET = "budget"
     STOPPED = "stopped"
     USAGE_LIMIT = "usage_limit"
     LAUNCH_FAILED = "launch_failed"
+    SANDBOX_UNAVAILABLE = "sandbox_unavailable"
     ITEM_TOO_LARGE = "item_too_large"
     TTL = "ttl"
 

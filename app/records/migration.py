@@ -15,7 +15,7 @@ from app.records.database import Database, silence_named
 from app.records.engines import PATIENT
 
 log = logging.getLogger(__name__)
-REVISIONS = tuple(f"{number:04}" for number in range(1, 16))
+REVISIONS = tuple(f"{number:04}" for number in range(1, 17))
 HEAD = REVISIONS[-1]
 
 

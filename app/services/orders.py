@@ -10,6 +10,7 @@ from app.records.tables import Project, Run
 from app.services.floor import Outside
 from app.services.ports import ForgeSilent, Issue, Job, LaunchOrder
 from app.services.prechecks import repository_of
+from app.services.sandbox_policy import policy_of
 from app.services.succession import goes_on
 
 
@@ -65,6 +66,7 @@ class Orders:
             log_cap_bytes=self._terms.log_cap_bytes,
             prompt=prompt,
             reads_prompt=self._agents.reads_stdin(run.agent),
+            policy=policy_of(project),
             facts={
                 "PROJECT": project.name,
                 "ISSUE": "" if run.issue is None else str(run.issue),

@@ -83,6 +83,16 @@ class Project(SQLModel, table=True):
     branch_pattern: str
     frameworks: list[str] = Field(sa_type=JSON)
     sandbox: str
+    # whether a person chose that level, and whether its card still says that nobody did
+    sandbox_chosen: bool = False
+    sandbox_notice: bool = False
+    network: str = "all"
+    allowed_hosts: list[str] = Field(default_factory=list, sa_type=JSON)
+    allow: list[str] = Field(default_factory=list, sa_type=JSON)
+    toolchains: list[str] = Field(default_factory=list, sa_type=JSON)
+    limits: dict[str, int | None] = Field(default_factory=dict, sa_type=JSON)
+    # what the hooks of a local origin were when a person switched them on
+    owner_hooks: str | None = None
     auto_enabled: bool = False
     resume_after_limit: bool = True
     state: str

@@ -161,6 +161,9 @@ class Run(SQLModel, table=True):
     exit_code: int | None = None
     exit_signal: int | None = None
     pid: int | None = None
+    # what its server knows of its processes itself: a record in the run's folder is compared
+    # with it, never believed against it
+    supervisor: dict[str, Any] | None = Field(default=None, sa_type=JSON(none_as_null=True))  # pyright: ignore[reportArgumentType]
     host: str | None = None
     instance: str | None = None
     server: str | None = None

@@ -54,6 +54,7 @@ from app.services.ports.repositories import (
     Tampered,
     WorkingCopies,
 )
+from app.services.ports.sandboxes import Capability, Enclosure, Sandbox, SandboxUnavailable
 
 __all__ = [
     "INCLUDE_LIST",
@@ -62,6 +63,7 @@ __all__ = [
     "Agents",
     "BranchTaken",
     "CannotRead",
+    "Capability",
     "ChangeOrder",
     "Charge",
     "CopyState",
@@ -71,6 +73,7 @@ __all__ = [
     "Diff",
     "DiffStat",
     "DiskFull",
+    "Enclosure",
     "Engine",
     "Forge",
     "ForgeSilent",
@@ -93,6 +96,8 @@ __all__ = [
     "Remote",
     "RemoteBranch",
     "Repository",
+    "Sandbox",
+    "SandboxUnavailable",
     "Sight",
     "SignedIn",
     "Standing",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from app.domain.rules import ExitRecord
+from app.domain.sandboxes import SandboxPolicy
 from app.domain.words import Cause
 
 
@@ -44,6 +45,7 @@ class LaunchOrder:
     reads_prompt: bool = False
     setup: Sequence[str] = ()
     launch_seconds: float = 60
+    policy: SandboxPolicy = field(default_factory=SandboxPolicy)
     # what else the agent's environment gets, each name prefixed with RUNYARD_ by the engine
     facts: Mapping[str, str] = field(default_factory=dict)
 

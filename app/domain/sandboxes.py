@@ -1,0 +1,78 @@
+"""What surrounds an agent: the levels, what a project allows, and what limits it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class SandboxLevel(StrEnum):
+    """How much of the machine an agent sees."""
+
+    CONTAINED = "contained"
+    SANDBOXED = "sandboxed"
+    NONE = "none"
+
+
+class NetworkRule(StrEnum):
+    """What an agent reaches of the network, at the level `sandboxed`."""
+
+    ALL = "all"
+    ALLOWED = "allowed"
+    NONE = "none"
+
+
+class Means(StrEnum):
+    """What holds an agent in: the first of these that works on this machine."""
+
+    BUBBLEWRAP = "bubblewrap"
+    NAMESPACES = "util-linux"
+    LANDLOCK = "landlock"
+
+
+class HostService(StrEnum):
+    """A service of the machine that could start programs for an agent, hidden unless allowed."""
+
+    DOCKER = "docker"
+    PODMAN = "podman"
+    CONTAINERD = "containerd"
+    DBUS = "dbus"
+    SYSTEMD = "systemd"
+    CRON = "cron"
+    AT = "at"
+
+
+DEFAULT_PROCESSES = 4096
+# what rows and requests called the level `sandboxed` before it had its name
+_OLD_NAMES = {"bubblewrap": SandboxLevel.SANDBOXED}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one run may use; None: as much as there is. Sizes are in MiB."""
+
+    memory_mb: int | None = None
+    processes: int | None = DEFAULT_PROCESSES
+    file_mb: int | None = None
+    disk_mb: int | None = None
+
+
+@dataclass(frozen=True)
+class SandboxPolicy:
+    """What surrounds the agents of one project.
+
+    `allowed_hosts` are `host` or `host:port`, beside those that the agent and the project's
+    languages need; `toolchains` are folders that are readable at the level `sandboxed`.
+    """
+
+    level: SandboxLevel = SandboxLevel.NONE
+    network: NetworkRule = NetworkRule.ALL
+    allowed_hosts: tuple[str, ...] = ()
+    allow: tuple[HostService, ...] = ()
+    toolchains: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+
+
+def read_level(word: str) -> SandboxLevel:
+    """The level of this name, an older one among them. Raises ValueError."""
+    return _OLD_NAMES.get(word) or SandboxLevel(word)

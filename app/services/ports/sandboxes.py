@@ -1,0 +1,63 @@
+"""What the services and the engine ask of what surrounds agents."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from app.domain.sandboxes import Means, SandboxLevel, SandboxPolicy
+
+
+@dataclass(frozen=True)
+class Capability:
+    """What this machine can surround an agent with; `means` is None where it can with nothing.
+
+    `because` says why something cannot be had, `remedy` what a person does about it; both are
+    empty where every level can be had.
+    """
+
+    means: Means | None
+    levels: Collection[SandboxLevel] = ()
+    because: str = ""
+    remedy: str = ""
+
+    def can(self, level: SandboxLevel) -> bool:
+        """True where a run at this level would start; `none` always can."""
+        return level is SandboxLevel.NONE or level in self.levels
+
+
+@dataclass(frozen=True)
+class Enclosure:
+    """What of this machine one run needs inside, whatever its level.
+
+    `copy` is writable, `readable` (the mirror's objects, the prompt) is not. `home` is the
+    private home folder that stands for HOME at the level `sandboxed`; `lent` maps folders of the
+    outside to the places inside where they are writable, such as an agent's sign-in.
+    """
+
+    run_id: str
+    copy: Path
+    readable: Sequence[Path] = ()
+    home: Path | None = None
+    lent: Mapping[Path, Path] = field(default_factory=dict)
+
+
+class SandboxUnavailable(Exception):
+    """The level that a project asks for cannot be had here; the message is a sentence."""
+
+
+class Sandbox(Protocol):
+    """Surrounds a command."""
+
+    def probe(self, *, again: bool = False) -> Capability:
+        """What this machine can do, found out by doing it; remembered unless `again`."""
+        ...
+
+    def wrap(self, enclosure: Enclosure, policy: SandboxPolicy) -> list[str]:
+        """The arguments before a command that surround it; empty at the level `none`.
+
+        Raises SandboxUnavailable.
+        """
+        ...
