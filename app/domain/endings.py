@@ -24,6 +24,9 @@ class ExitReason(StrEnum):
     STOPPED = "stopped"
     STALLED = "stalled"
     OUT_OF_MEMORY = "out_of_memory"
+    TOO_MANY_PROCESSES = "too_many_processes"
+    DISK_QUOTA = "disk_quota"
+    FILE_LIMIT = "file_limit"
     DISK_FULL = "disk_full"
     NOT_SPAWNED = "not_spawned"
 
@@ -32,7 +35,8 @@ class ExitReason(StrEnum):
 class ExitRecord:
     """How an agent ended: an exit code or a signal number, why, and when (UTC).
 
-    `full` is which of PLACES had no room then, empty where all had.
+    `full` is which of PLACES had no room then, empty where all had; `limit` is the figure of the
+    run's own limit that was reached, None where it was the machine's.
     """
 
     code: int | None
@@ -40,6 +44,7 @@ class ExitRecord:
     reason: ExitReason
     at: datetime
     full: str = ""
+    limit: int | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,23 @@ REASONS: dict[ExitReason, Ending] = {
     ExitReason.OUT_OF_MEMORY: Ending(
         Signal.GONE, Cause.OUT_OF_MEMORY, "the machine ran out of memory and ended the agent"
     ),
+    ExitReason.TOO_MANY_PROCESSES: Ending(
+        Signal.GONE, Cause.TOO_MANY_PROCESSES, "the run's limit of processes was reached"
+    ),
+    ExitReason.DISK_QUOTA: Ending(
+        Signal.GONE, Cause.DISK_QUOTA, "the run's limit for its working copy was reached"
+    ),
+    ExitReason.FILE_LIMIT: Ending(
+        Signal.GONE, Cause.DISK_QUOTA, "the run's limit for one file was reached"
+    ),
     ExitReason.DISK_FULL: Ending(Signal.GONE, Cause.DISK_FULL, "the disk is full"),
+}
+# the run's own limits, which have a figure
+_LIMITS = {
+    ExitReason.OUT_OF_MEMORY: "{:,} MB of memory",
+    ExitReason.TOO_MANY_PROCESSES: "{:,} processes",
+    ExitReason.DISK_QUOTA: "{:,} MB for its working copy",
+    ExitReason.FILE_LIMIT: "{:,} MB for one file",
 }
 FAILURES: dict[Failure, Ending] = {
     Failure.AUTH: Ending(Signal.GONE, Cause.AUTH, "the agent is not signed in"),
@@ -92,6 +113,15 @@ def ending_of_failure(record: ExitRecord | None, word: LastWord) -> Ending:
         return Ending(Signal.GONE, Cause.SIGNAL, f"killed by signal {record.signal}")
     because = _with(f"agent exited {record.code}", word.evidence)
     return Ending(Signal.GONE, Cause.EXIT_CODE, because)
+
+
+def ending_of_reason(record: ExitRecord) -> Ending:
+    """The end for a reason that is in REASONS, with the figure of the limit that was reached."""
+    known = REASONS[record.reason]
+    if record.limit is None or record.reason not in _LIMITS:
+        return known
+    figure = _LIMITS[record.reason].format(record.limit)
+    return Ending(known.signal, known.cause, f"the run's limit of {figure} was reached")
 
 
 def ending_without_room(record: ExitRecord, how: str) -> Ending:

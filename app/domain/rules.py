@@ -15,6 +15,7 @@ from app.domain.endings import (
     ExitRecord,
     ending_at_limit,
     ending_of_failure,
+    ending_of_reason,
     ending_without_room,
 )
 from app.domain.last_words import SILENCE, LastWord, LimitReached
@@ -107,7 +108,7 @@ def _classify_exit(facts: RunFacts, record: ExitRecord) -> Verdict:
     if reason is ExitReason.DISK_FULL:
         return _verdict(ending_without_room(record, f"agent {_exit_words(record)}"))
     if reason in REASONS:
-        return _verdict(REASONS[reason])
+        return _verdict(ending_of_reason(record))
     if not is_clean or word.is_ok is False:
         return _verdict(ending_of_failure(record, word), word.evidence)
     return _classify_done(facts)
@@ -181,6 +182,8 @@ STRIKING = frozenset(
         (Status.DIED, Cause.SIGNAL),
         (Status.DIED, Cause.STALLED),
         (Status.DIED, Cause.OUT_OF_MEMORY),
+        (Status.DIED, Cause.TOO_MANY_PROCESSES),
+        (Status.DIED, Cause.DISK_QUOTA),
         (Status.TIMED_OUT, Cause.BUDGET),
     }
 )

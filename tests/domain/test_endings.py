@@ -134,6 +134,52 @@ def test_what_the_agent_cannot_help_is_no_strike(cause: Cause) -> None:
     assert strike_effect(Status.DIED, cause, resolves_issue=True) is Strike.NONE
 
 
+@pytest.mark.parametrize(
+    ("reason", "limit", "cause", "because"),
+    [
+        (
+            ExitReason.OUT_OF_MEMORY,
+            2048,
+            Cause.OUT_OF_MEMORY,
+            "the run's limit of 2,048 MB of memory was reached",
+        ),
+        (
+            ExitReason.OUT_OF_MEMORY,
+            None,
+            Cause.OUT_OF_MEMORY,
+            "the machine ran out of memory and ended the agent",
+        ),
+        (
+            ExitReason.TOO_MANY_PROCESSES,
+            4096,
+            Cause.TOO_MANY_PROCESSES,
+            "the run's limit of 4,096 processes was reached",
+        ),
+        (
+            ExitReason.DISK_QUOTA,
+            500,
+            Cause.DISK_QUOTA,
+            "the run's limit of 500 MB for its working copy was reached",
+        ),
+        (
+            ExitReason.FILE_LIMIT,
+            16,
+            Cause.DISK_QUOTA,
+            "the run's limit of 16 MB for one file was reached",
+        ),
+    ],
+)
+def test_a_limit_of_the_run_is_told_with_its_figure_and_strikes(
+    reason: ExitReason, limit: int | None, cause: Cause, because: str
+) -> None:
+    facts = ended(None, signal=9, reason=reason, has_work=True)
+    record = facts.exit
+    assert record is not None
+    verdict = classify(replace(facts, exit=replace(record, limit=limit)))
+    assert (verdict.cause, verdict.because) == (cause, because)
+    assert strike_effect(Status.DIED, cause, resolves_issue=True) is Strike.ADD
+
+
 def living(
     since: float = 0, word: LastWord | None = None, tool: str = "", **facts: Any
 ) -> RunFacts:

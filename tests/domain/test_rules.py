@@ -162,6 +162,8 @@ STRIKES = {
     (Status.DIED, Cause.SIGNAL),
     (Status.DIED, Cause.STALLED),
     (Status.DIED, Cause.OUT_OF_MEMORY),
+    (Status.DIED, Cause.TOO_MANY_PROCESSES),
+    (Status.DIED, Cause.DISK_QUOTA),
     (Status.TIMED_OUT, Cause.BUDGET),
 }
 

@@ -97,7 +97,9 @@ def read_exit(path: Path) -> ExitRecord | None:
         return None
     full = fields.get("full")
     place = full if isinstance(full, str) and full in PLACES else ""
-    return ExitRecord(code, signal, reason, at.astimezone(UTC), place)
+    limit = fields.get("limit")
+    figure = limit if _is_int(limit) and 0 < limit < 2**63 else None
+    return ExitRecord(code, signal, reason, at.astimezone(UTC), place, figure)
 
 
 def has_gone(path: Path) -> bool:
