@@ -81,5 +81,5 @@ class Deliveries:
             line = Line("delivered", f"change request #{outcome.number} opened")
             self._verdicts.write(run, verdict, line, **delivery_columns(outcome))
         elif outcome.for_good:
-            verdict = Verdict(Signal.PUSH_REFUSED, Cause.PUSH_REFUSED, outcome.because)
+            verdict = Verdict(Signal.PUSH_REFUSED, outcome.cause, outcome.because)
             self._verdicts.write(run, verdict, Line("reaped", outcome.because))

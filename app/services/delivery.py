@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from app.domain.words import Cause
 from app.failpoints import reach
 from app.records.run_ledger import RunLedger
 from app.records.succession_ledger import SuccessionLedger
@@ -28,10 +29,16 @@ LONGEST_PAUSE = timedelta(minutes=10)
 
 @dataclass(frozen=True)
 class NotDelivered:
-    """Why nothing was delivered, as a sentence; `for_good` where asking again cannot help."""
+    """Why nothing was delivered, as a sentence; `for_good` where asking again cannot help.
+
+    `cause` is what an ended delivery is put down to; `awaits_word` where a person may have it
+    pushed anyway.
+    """
 
     because: str
     for_good: bool
+    cause: Cause = Cause.PUSH_REFUSED
+    awaits_word: bool = False
 
 
 class Deliverer:
@@ -46,6 +53,7 @@ class Deliverer:
         self._runs = runs
         self._successions = SuccessionLedger(runs)
         self._mirrors = outside.mirrors
+        self._checks = outside.push_checks
         self._forge_of = outside.forge_of
         self._clock = clock
         self._pauses: dict[str, tuple[datetime, timedelta]] = {}
@@ -73,14 +81,16 @@ class Deliverer:
         """End the run's pause: it is delivered, or will not be."""
         self._pauses.pop(run_id, None)
 
-    def deliver_now(self, run: Run, project: Project) -> Delivery | NotDelivered:
+    def deliver_now(
+        self, run: Run, project: Project, *, push_anyway: bool = False
+    ) -> Delivery | NotDelivered:
         """Push the run's branch as it stands in the mirror and open its change request, once.
 
         For a person's click: it neither minds nor begins a pause, writes nothing to the run but
         a line that it pushes, and may take as long as origin does (120 s at most, then it is
         silent). The caller holds the run's lock, has taken what is in the copy, and writes what
         came of it. Safe to repeat: a branch that is pushed and a change request that is open are
-        answered again.
+        answered again. What a check before the push objects to is pushed with `push_anyway` only.
 
         A silent origin or tracker, an origin that is away, or a mirror that cannot be read just
         now is `NotDelivered(because, for_good=False)`: nothing is known, ask again later. A push
@@ -89,7 +99,7 @@ class Deliverer:
         silent database is (DatabaseSilent).
         """
         try:
-            return self._push_and_open(run, project)
+            return self._push_and_open(run, project, push_anyway=push_anyway)
         except OriginProblem as problem:
             return NotDelivered(problem.sentence, problem.for_good)
         except ForgeSilent as silence:
@@ -98,11 +108,16 @@ class Deliverer:
             log.warning("the mirror could not be read for the delivery of %s: %s", run.id, problem)
             return NotDelivered(f"the mirror could not be read: {problem}", for_good=False)
 
-    def _push_and_open(self, run: Run, project: Project) -> Delivery | NotDelivered:
+    def _push_and_open(
+        self, run: Run, project: Project, *, push_anyway: bool
+    ) -> Delivery | NotDelivered:
         repo = repository_of(project)
         tip = self._mirrors.tip(repo, run.work_branch)
         if tip is None or run.base_sha is None:
             return NotDelivered(f"the branch {run.work_branch} is gone from the mirror", True)
+        objection = None if push_anyway else self._checks.objection(repo, run.base_sha, tip)
+        if objection is not None:
+            return NotDelivered(objection.sentence, True, objection.cause, awaits_word=True)
         # said first: cut short behind the push, a discard must know that the branch is ours
         self._successions.tell_push(run, tip, self._clock())
         pushed = self._mirrors.push(repo, run.work_branch)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.records.project_ledger import ProjectLedger
 from app.records.run_ledger import RunLedger
 from app.records.tables import Project
 from app.records.tracker_ledger import TrackerLedger
 from app.services.ports import Agents, Engine, Forge, Mirrors, Repository, WorkingCopies
+from app.services.push_checks import PushChecks
 
 
 @dataclass(frozen=True)
@@ -23,13 +24,17 @@ class Ledgers:
 
 @dataclass(frozen=True)
 class Outside:
-    """What touches the outside; `forge_of` knows each project's tracker."""
+    """What touches the outside; `forge_of` knows each project's tracker.
+
+    `push_checks` stand before each push of a run's commits.
+    """
 
     mirrors: Mirrors
     copies: WorkingCopies
     engine: Engine
     agents: Agents
     forge_of: Callable[[Project], Forge]
+    push_checks: PushChecks = field(default_factory=PushChecks)
 
 
 def repository_of(project: Project) -> Repository:
