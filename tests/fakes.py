@@ -145,6 +145,9 @@ class FakeMirrors:
     def exists(self, repo: Repository) -> bool:
         return repo.project_id in self._world.mirrors
 
+    def objects(self, repo: Repository) -> Path:
+        return Path("/nowhere") / repo.project_id
+
     def remove(self, repo: Repository) -> None:
         self._world.mirrors.pop(repo.project_id, None)
 

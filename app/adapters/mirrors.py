@@ -104,6 +104,10 @@ class GitMirrors:
         """True where the mirror was made."""
         return mirror_path(self._root, repo).is_dir()
 
+    def objects(self, repo: Repository) -> Path:
+        """The folder of the mirror's objects, which working copies borrow."""
+        return mirror_path(self._root, repo) / "objects"
+
     def remove(self, repo: Repository) -> None:
         """Delete the mirror, if there is one."""
         final = mirror_path(self._root, repo)

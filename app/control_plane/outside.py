@@ -17,12 +17,15 @@ from app.adapters.forge.builtin import BuiltinForge
 from app.adapters.git import Git, read_identity
 from app.adapters.mirrors import GitMirrors
 from app.adapters.notifications.carrier import AppriseNotifier
+from app.adapters.sandbox.hidden import OwnPlaces
+from app.adapters.sandbox.machine import MachineSandbox
 from app.adapters.working_copies import GitWorkingCopies
 from app.config import Settings
 from app.domain.quota_rules import Counted, WindowRule
+from app.records.sqlite_files import file_of
 from app.services.floor import Ledgers, Outside
 from app.services.leases import Here
-from app.services.ports import Agents, Engine, Mirrors, Notifier, WorkingCopies
+from app.services.ports import Agents, Engine, Mirrors, Notifier, Sandbox, WorkingCopies
 from app.services.recovery import Clearing
 
 if TYPE_CHECKING:
@@ -40,6 +43,7 @@ class Adapters:
     engine: Engine
     agents: Agents
     notifier: Notifier
+    sandbox: Sandbox
     # delete what killed calls left: see Recovery
     clearings: tuple[Clearing, ...] = ()
 
@@ -54,15 +58,25 @@ def pick_adapters(settings: Settings) -> Adapters:
     root, git = settings.runs_root, Git(read_identity())
     mirrors = GitMirrors(root / "mirrors", git=git)
     copies = GitWorkingCopies(root / "copies", root / "mirrors", git=git)
+    sandbox = MachineSandbox(_own_places(settings), os.environ)
+    records, instance = root / "records", find_place(settings).instance
     return Adapters(
         git=git,
         mirrors=mirrors,
         copies=copies,
-        engine=LocalEngine(root / "records", instance=find_place(settings).instance),
+        engine=LocalEngine(records, instance=instance, sandbox=sandbox),
         agents=AgentPresets(os.environ),
         notifier=AppriseNotifier(),
+        sandbox=sandbox,
         clearings=(copies.clear_leftovers, lambda _: mirrors.clear_leftovers()),
     )
+
+
+def _own_places(settings: Settings) -> OwnPlaces:
+    """What no agent may see of this server."""
+    addresses = filter(None, (settings.database, settings.runs_database_url))
+    databases = [file for address in addresses if (file := file_of(address)) is not None]
+    return OwnPlaces((settings.data_root, settings.runs_root), tuple(databases))
 
 
 def pick_counters(settings: Settings) -> RedisWindows | None:

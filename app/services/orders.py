@@ -31,6 +31,7 @@ class Orders:
     """Composes orders; the tracker is asked for the issue's words."""
 
     def __init__(self, outside: Outside, terms: LaunchTerms) -> None:
+        self._mirrors = outside.mirrors
         self._copies = outside.copies
         self._engine = outside.engine
         self._agents = outside.agents
@@ -67,6 +68,7 @@ class Orders:
             prompt=prompt,
             reads_prompt=self._agents.reads_stdin(run.agent),
             policy=policy_of(project),
+            readable=[self._mirrors.objects(repository_of(project))],
             facts={
                 "PROJECT": project.name,
                 "ISSUE": "" if run.issue is None else str(run.issue),

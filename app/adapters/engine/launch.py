@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -42,15 +42,25 @@ def agent_environment(order: LaunchOrder, instance: str, prompt_file: Path) -> d
 
 
 def start_supervisor(
-    python: str, folder: Path, order: LaunchOrder, env: Mapping[str, str], instance: str
+    python: str,
+    folder: Path,
+    order: LaunchOrder,
+    env: Mapping[str, str],
+    instance: str,
+    *,
+    wrap: Sequence[str] = (),
 ) -> None:
-    """Start the supervisor and wait until the agent was executed. Raises LaunchFailed."""
+    """Start the supervisor and wait until the agent was executed. Raises LaunchFailed.
+
+    `wrap` is the command of the sandbox, that of its process 1 included; empty for none.
+    """
     fields = {
         "run_id": order.run_id,
         "instance": instance,
         "argv": list(order.argv),
         "input": PROMPT_FILE if order.reads_prompt else None,
         "setup": list(order.setup),
+        "wrap": list(wrap),
         "workdir": str(order.workdir),
         "env": dict(env),
         "budget_seconds": order.budget_seconds,
@@ -97,6 +107,8 @@ def _ask(
 
 def _cause(answer: dict[str, Any], order: LaunchOrder) -> Cause | None:
     number = answer.get("errno")
+    if answer["failed"] == "sandbox":
+        return Cause.SANDBOX_UNAVAILABLE
     if answer.get("reason") == "disk_full" or number in (errno.ENOSPC, errno.EDQUOT):
         return Cause.DISK_FULL
     is_agent = answer["failed"] == "command" and answer.get("command") == order.argv[0]
@@ -109,6 +121,9 @@ def _describe(answer: dict[str, Any], order: LaunchOrder) -> str:
     why, command = os.strerror(number), answer.get("command")
     if stage == "setup":
         return _describe_setup(answer, order)
+    if stage == "sandbox":
+        words = str(answer.get("words") or why).splitlines()[-1]
+        return f"The agent's sandbox could not be made: {words}."
     if stage == "workdir":
         return f"The agent's working copy cannot be entered: {order.workdir} ({why})."
     if stage == "command" and number == errno.ENOENT:

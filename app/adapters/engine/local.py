@@ -18,10 +18,21 @@ from app.adapters.engine.processes import (
 )
 from app.adapters.engine.run_log import RunLog
 from app.adapters.engine.watcher import Watcher
+from app.adapters.sandbox.programs import command_of
 from app.adapters.supervisor.kernel import read_boot_id
 from app.adapters.supervisor.record_files import STARTED
 from app.domain.rules import ExitRecord
-from app.services.ports import LaunchFailed, LaunchOrder, ProcessMark, Sight
+from app.domain.sandboxes import SandboxLevel
+from app.domain.words import Cause
+from app.services.ports import (
+    Enclosure,
+    LaunchFailed,
+    LaunchOrder,
+    ProcessMark,
+    Sandbox,
+    SandboxUnavailable,
+    Sight,
+)
 
 _RUN_ID = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
 # what a supervisor may need beyond its grace: killing, the last records
@@ -40,6 +51,7 @@ class LocalEngine:
         root: Path,
         *,
         instance: str,
+        sandbox: Sandbox | None = None,
         python: str = sys.executable,
         boot_id: Callable[[], str] = read_boot_id,
         table: ProcessTable | None = None,
@@ -48,6 +60,7 @@ class LocalEngine:
         # made here and nowhere else: where it is gone later, it is away
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._instance = instance
+        self._sandbox = sandbox
         self._python = python
         self._boot_id = boot_id
         self._table = table or ProcessTable(instance)
@@ -60,7 +73,8 @@ class LocalEngine:
         env = agent_environment(order, self._instance, folder / PROMPT_FILE)
         try:
             _refuse_unusable(order, env)
-            start_supervisor(self._python, folder, order, env, self._instance)
+            wrap = self._wrap(order, folder / PROMPT_FILE)
+            start_supervisor(self._python, folder, order, env, self._instance, wrap=wrap)
             started, _ = self._started_if_readable(order.run_id)
             if started is None:
                 raise LaunchFailed("The supervisor's record could not be read.")
@@ -200,6 +214,20 @@ class LocalEngine:
             raise LaunchFailed(
                 f"The run's folder could not be written: {problem.strerror}."
             ) from problem
+
+    def _wrap(self, order: LaunchOrder, prompt: Path) -> list[str]:
+        """The command of the run's sandbox, empty for none. Raises LaunchFailed."""
+        if order.policy.level is SandboxLevel.NONE:
+            return []
+        if self._sandbox is None:
+            because = "This server has no sandbox to start agents in."
+            raise LaunchFailed(because, cause=Cause.SANDBOX_UNAVAILABLE)
+        enclosure = Enclosure(order.run_id, order.workdir, [*order.readable, prompt])
+        try:
+            around = self._sandbox.wrap(enclosure, order.policy)
+        except SandboxUnavailable as reason:
+            raise LaunchFailed(str(reason), cause=Cause.SANDBOX_UNAVAILABLE) from reason
+        return [*around, *command_of("init")]
 
     def _is_untrue(self, started: records.Started) -> bool:
         """An exit record is written after the agent's end: before it, somebody made it up."""

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 PROC = "/proc"
 _PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _TFD_NONBLOCK_CLOEXEC = os.O_NONBLOCK | os.O_CLOEXEC
 _TFD_TIMER_ABSTIME = 1
@@ -140,6 +141,11 @@ def die_with(parent: int) -> None:
     _control(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def hide_memory() -> None:
+    """Close this process's memory, environment and files to other processes of its user."""
+    _control(_PR_SET_DUMPABLE, 0)
 
 
 def _control(option: int, value: int) -> None:

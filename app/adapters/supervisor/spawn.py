@@ -15,12 +15,16 @@ _IGNORED_HERE = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGINT)
 
 
 class NotSpawned(Exception):
-    """The agent could not be executed; `stage` is fork, workdir or command."""
+    """The agent could not be executed; `stage` is fork, workdir, command, prompt or sandbox.
 
-    def __init__(self, stage: str, errno: int) -> None:
+    `words` are those of the program that failed to make the sandbox.
+    """
+
+    def __init__(self, stage: str, errno: int, words: str = "") -> None:
         super().__init__(stage, os.strerror(errno))
         self.stage = stage
         self.errno = errno
+        self.words = words
 
 
 def spawn(
@@ -63,7 +67,7 @@ def _become_agent(
         die_with(parent)
         for signum in _IGNORED_HERE:
             signal.signal(signum, signal.SIG_DFL)
-        _be_taken_first()
+        be_taken_first()
         os.umask(umask)
         os.dup2(standard_input, 0)
         os.dup2(output, 1)
@@ -88,7 +92,8 @@ def _keep_only_standard_files(problem: int) -> int:
     return 3
 
 
-def _be_taken_first() -> None:
+def be_taken_first() -> None:
+    """Have this process ended first where the machine's memory runs out."""
     try:
         with open("/proc/self/oom_score_adj", "wb") as file:
             file.write(_OOM_SCORE)

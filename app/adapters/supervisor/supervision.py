@@ -16,6 +16,7 @@ from app.adapters.supervisor.daemon import (
     leave_caller,
     open_output,
 )
+from app.adapters.supervisor.enclosure import Enclosure
 from app.adapters.supervisor.kernel import (
     Alarm,
     boot_clock,
@@ -33,6 +34,7 @@ _KILL_AGAIN_AFTER = 0.05
 _WRITE_AGAIN_AFTER = 1.0
 _WRITE_TRIES = 60
 TEMPORARY = "/tmp"  # noqa: S108 (where agents write, not we)
+_MARKS = ("RUNYARD_RUN_ID", "RUNYARD_INSTANCE")
 _NOT_SPAWNED = {"code": None, "signal": None, "reason": "not_spawned"}
 
 
@@ -94,6 +96,7 @@ class Supervision:
         self._log = CappedLog(folder, order["log_cap_bytes"])
         self._output, self._agent_side = open_output()
         self._alarm = Alarm()
+        self._enclosure: Enclosure | None = None
         self._main = 0
         self._is_agent_begun = False
         self._deadline = 0.0
@@ -108,6 +111,8 @@ class Supervision:
 
     def begin(self) -> dict[str, object] | None:
         """Start the set-up command or the agent; what to answer the caller, None: not yet."""
+        if not self._enclose():
+            return self._to_answer
         if self._order["setup"]:
             self._start(self._order["setup"], self._order["launch_seconds"])
         else:
@@ -117,16 +122,20 @@ class Supervision:
     def go_on(self, wake: int, answers: int) -> None:
         """Return when nothing of the run is left; `answers` below 0: answered already."""
         waiting = select.poll()
-        for fd in (self._output, wake, self._alarm.fd):
-            waiting.register(fd, select.POLLIN)
+        inside = self._enclosure.control if self._enclosure else -1
+        for fd in (self._output, wake, self._alarm.fd, inside):
+            if fd >= 0:
+                waiting.register(fd, select.POLLIN)
         is_anyone_left = True
         while is_anyone_left:
-            ready = {fd for fd, _ in waiting.poll()} if self._main else set()
+            ready = {fd for fd, _ in waiting.poll()}
             if wake in ready and signal.SIGTERM in os.read(wake, _PAGE_BYTES):
                 self._stop_asked = True
             self._alarm.clear()
             if self._output in ready and not self._take():
                 waiting.unregister(self._output)
+            if inside in ready and not self._hear_inside():
+                waiting.unregister(inside)
             is_anyone_left = self._reap()
             self._act()
             if answers >= 0 and self._to_answer is not None:
@@ -135,6 +144,27 @@ class Supervision:
         self._take_rest()
         self._log.close()
         self._write_last_records()
+
+    def _enclose(self) -> bool:
+        """Make the sandbox that was ordered, if any; False where it could not be made."""
+        if not self._order["wrap"]:
+            return True
+        marks = {name: self._order["env"][name] for name in _MARKS}
+        try:
+            self._enclosure = Enclosure(self._order["wrap"], marks)
+        except NotSpawned as problem:
+            self._give_up(failed=problem.stage, errno=problem.errno, words=problem.words)
+            return False
+        init = read_stat(self._enclosure.init)
+        self._mine["init"] = {"pid": init.pid, "started": init.started} if init else None
+        return True
+
+    def _hear_inside(self) -> bool:
+        """Note what has ended in the sandbox; False where that is the sandbox itself."""
+        code = self._enclosure.news() if self._enclosure else None
+        if self._ended is None:
+            self._note_end(-signal.SIGKILL if code is None else code)
+        return code is not None
 
     def _start_agent(self) -> None:
         self._is_agent_begun = True
@@ -155,7 +185,9 @@ class Supervision:
         try:
             self._main = self._spawn(argv, env, workdir, reads)
         except NotSpawned as problem:
-            self._give_up(failed=problem.stage, errno=problem.errno, command=argv[0])
+            self._give_up(
+                failed=problem.stage, errno=problem.errno, command=argv[0], words=problem.words
+            )
             return
         self._deadline = boot_clock() + seconds
         self._alarm.ring_at(self._deadline)
@@ -168,7 +200,8 @@ class Supervision:
         except OSError as problem:
             raise NotSpawned("prompt", problem.errno or 0) from problem
         try:
-            return spawn(
+            start = self._enclosure.run if self._enclosure else spawn
+            return start(
                 argv,
                 env,
                 workdir,
@@ -183,6 +216,8 @@ class Supervision:
         self._ended = {**_NOT_SPAWNED, "at": record_files.timestamp()}
         self._keep_exit()
         self._to_answer = answer
+        # nothing else may ever happen
+        self._alarm.ring_at(boot_clock())
 
     def _take(self) -> bool:
         """Keep what the agent wrote; False when nobody can write any more."""
@@ -266,8 +301,12 @@ class Supervision:
     def _begin_end(self, reason: str, now: float) -> None:
         self._reason = reason
         kill_at = self._kill_at = now + self._order["grace_seconds"]
-        for stat in descendants([os.getpid()]):
-            send_verified(stat, signal.SIGTERM)
+        if self._enclosure:
+            # the wrapper would take everything inside with it at once
+            self._enclosure.finish()
+        else:
+            for stat in descendants([os.getpid()]):
+                send_verified(stat, signal.SIGTERM)
         self._alarm.ring_at(kill_at)
 
     def _kill(self, now: float) -> None:

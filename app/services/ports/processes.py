@@ -46,6 +46,8 @@ class LaunchOrder:
     setup: Sequence[str] = ()
     launch_seconds: float = 60
     policy: SandboxPolicy = field(default_factory=SandboxPolicy)
+    # what the working copy needs and must not change: the mirror's objects that it borrows
+    readable: Sequence[Path] = ()
     # what else the agent's environment gets, each name prefixed with RUNYARD_ by the engine
     facts: Mapping[str, str] = field(default_factory=dict)
 

@@ -130,6 +130,10 @@ class Mirrors(Protocol):
         """True where the mirror was made."""
         ...
 
+    def objects(self, repo: Repository) -> Path:
+        """The folder of the mirror's objects, which working copies borrow."""
+        ...
+
     def remove(self, repo: Repository) -> None:
         """Delete the mirror, if there is one."""
         ...

@@ -1,0 +1,139 @@
+"""What no agent may see: Runyard's own places, and services that start programs for the user."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.adapters.sandbox.mounts import other_views, read_mounts
+from app.domain.sandboxes import HostService
+
+# of an SQLite database that lies elsewhere
+_BESIDE_A_DATABASE = ("", "-wal", "-shm", "-journal", ".bell")
+# {run} is the folder of the user's own services, {home} the home folder
+_SERVICES: Mapping[HostService, tuple[str, ...]] = {
+    HostService.DOCKER: (
+        *("/run/docker.sock", "/run/docker", "{run}/docker.sock", "{run}/docker"),
+        *("{home}/.docker/run", "{home}/.docker/desktop", "/run/snap.docker"),
+    ),
+    HostService.PODMAN: ("/run/podman", "{run}/podman"),
+    HostService.CONTAINERD: (
+        *("/run/containerd", "{run}/containerd", "{run}/containerd-rootless"),
+        *("/run/k3s/containerd", "/run/crio", "/run/buildkit", "{run}/buildkit"),
+    ),
+    HostService.DBUS: ("{run}/bus", "{run}/dbus-1", "/run/dbus"),
+    HostService.SYSTEMD: ("{run}/systemd", "/run/systemd/private"),
+    HostService.CRON: ("/var/spool/cron", "/run/crond", "/etc/cron.d"),
+    HostService.AT: ("/var/spool/at", "/var/spool/cron/atjobs", "/var/spool/cron/atspool"),
+}
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """Folders that are empty inside, outermost first, and files that are."""
+
+    folders: tuple[Path, ...]
+    files: tuple[Path, ...]
+
+    def covers(self, path: Path) -> bool:
+        """True where `path` lies in a hidden folder."""
+        return any(path == folder or folder in path.parents for folder in self.folders)
+
+    def within(self, visible: Collection[Path]) -> Hidden:
+        """Only what lies in folders that are visible at all, and can be mounted on."""
+
+        def shows(place: Path) -> bool:
+            return any(place == folder or folder in place.parents for folder in visible)
+
+        return Hidden(
+            tuple(folder for folder in self.folders if shows(folder)),
+            tuple(file for file in self.files if shows(file)),
+        )
+
+
+@dataclass(frozen=True)
+class OwnPlaces:
+    """Runyard's own places: folders, and SQLite databases that may lie elsewhere."""
+
+    folders: tuple[Path, ...]
+    databases: tuple[Path, ...] = ()
+
+    def hidden(self, allow: Collection[HostService], environment: Mapping[str, str]) -> Hidden:
+        """What is hidden now, by its real paths and by every other mount that shows it."""
+        mounts = read_mounts()
+        own = [*self.folders, *_database_places(self.databases)]
+        found = {place.resolve() for place in own if place.exists()}
+        # under a second mount the same files would be there once more
+        for place in tuple(found):
+            found.update(other_views(place, mounts))
+        found.update(_services(allow, environment))
+        found.update(_raw_devices())
+        return _sorted(found)
+
+
+def _database_places(databases: Collection[Path]) -> Iterator[Path]:
+    for database in databases:
+        yield from (database.with_name(database.name + end) for end in _BESIDE_A_DATABASE)
+        # one with a folder to itself is hidden by that: its files come and go
+        if database.parent.is_dir() and _has_to_itself(database):
+            yield database.parent
+
+
+def _has_to_itself(database: Path) -> bool:
+    return all(entry.startswith(database.name) for entry in os.listdir(database.parent))
+
+
+def places_of(allow: Collection[HostService], environment: Mapping[str, str]) -> list[Path]:
+    """Where the services that a project allows are on this machine."""
+    known = _known(environment)
+    found = [place.format(**known) for service in allow for place in _SERVICES[service]]
+    return [Path(place) for place in found if os.path.exists(place)]
+
+
+def _known(environment: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "run": environment.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}",
+        "home": environment.get("HOME") or "/nonexistent",
+    }
+
+
+def _services(allow: Collection[HostService], environment: Mapping[str, str]) -> Iterator[Path]:
+    known = _known(environment)
+    allowed = {place.format(**known) for service in allow for place in _SERVICES[service]}
+    for service, places in _SERVICES.items():
+        if service in allow:
+            continue
+        for place in (Path(words.format(**known)) for words in places):
+            if str(place) not in allowed and os.path.lexists(place):
+                yield place.resolve()
+
+
+def _raw_devices() -> Iterator[Path]:
+    """The disks and memory that this user could read around every file's mode."""
+    for place, folders, names in os.walk("/dev"):
+        folders[:] = [name for name in folders if name not in ("shm", "pts", "mqueue")]
+        for name in names:
+            path = os.path.join(place, name)
+            try:
+                mode = os.lstat(path).st_mode
+            except OSError:
+                continue
+            is_memory = stat.S_ISCHR(mode) and name in ("mem", "kmem", "port", "kmsg")
+            if (stat.S_ISBLK(mode) or is_memory) and os.access(path, os.R_OK):
+                yield Path(path)
+
+
+def _sorted(found: Collection[Path]) -> Hidden:
+    folders: list[Path] = []
+    for path in sorted(place for place in found if place.is_dir()):
+        if not any(outer in path.parents for outer in folders):
+            folders.append(path)
+    files = [
+        path
+        for path in sorted(found)
+        if not path.is_dir() and not any(outer in path.parents for outer in folders)
+    ]
+    return Hidden(tuple(folders), tuple(files))

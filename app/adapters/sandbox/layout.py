@@ -1,0 +1,123 @@
+"""What an agent finds at each level, as steps that any means can take."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from app.adapters.sandbox.hidden import Hidden
+from app.services.ports import Enclosure
+
+SYSTEM = ("/usr", "/etc", "/opt")
+# folders of the system, or links into /usr
+_ROOTS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+# what root without a capability could still read of /etc
+_PRIVATE = ("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-")
+_RESOLVER = "/etc/resolv.conf"
+
+
+class Does(StrEnum):
+    """What one step does to a place."""
+
+    BIND = "bind"
+    BIND_READ_ONLY = "ro"
+    EMPTY_FOLDER = "tmpfs"
+    EMPTY_FILE = "empty"
+    FOLDER = "dir"
+    LINK = "link"
+    READ_ONLY = "seal"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One mount; `source` is what is bound, or what a link holds."""
+
+    does: Does
+    place: Path
+    source: str = ""
+
+
+def contained(enclosure: Enclosure, hidden: Hidden, programs: Iterable[Path]) -> list[Step]:
+    """The machine as it is, without what is hidden."""
+    shown = [
+        _bound(Does.BIND, enclosure.copy),
+        *(_bound(Does.BIND_READ_ONLY, path) for path in (*enclosure.readable, *programs)),
+    ]
+    return [
+        # control groups and power among it, which root may write to without a capability
+        Step(Does.BIND_READ_ONLY, Path("/sys"), "/sys"),
+        *_hide(hidden),
+        *(step for step in shown if hidden.covers(step.place)),
+        *_lend(enclosure),
+        *(Step(Does.READ_ONLY, folder) for folder in hidden.folders),
+    ]
+
+
+def sandboxed(
+    enclosure: Enclosure,
+    hidden: Hidden,
+    programs: Iterable[Path],
+    *,
+    home: Path,
+    toolchains: Sequence[Path],
+    allowed: Iterable[Path],
+) -> list[Step]:
+    """The system, read-only, a private home, and what the run needs."""
+    visible = [Path(root) for root in SYSTEM if os.path.isdir(root)]
+    tools = [tool for tool in (*toolchains, *programs) if not _lies_in(tool, visible)]
+    private = [Path(name) for name in _PRIVATE if os.path.exists(name)]
+    at_home = str(enclosure.home) if enclosure.home else ""
+    return [
+        *(Step(Does.BIND_READ_ONLY, root, str(root)) for root in visible),
+        *_system_roots(),
+        *(Step(Does.EMPTY_FOLDER, Path(name)) for name in ("/tmp", "/var", "/run")),  # noqa: S108
+        Step(Does.FOLDER, Path("/var/tmp")),  # noqa: S108
+        Step(Does.BIND, home, at_home) if at_home else Step(Does.EMPTY_FOLDER, home),
+        *(Step(Does.BIND_READ_ONLY, tool, str(tool)) for tool in tools),
+        *_hide(hidden.within([*visible, *tools])),
+        *(Step(Does.EMPTY_FILE, name) for name in private),
+        *_resolver(),
+        *(Step(Does.BIND, place, str(place)) for place in allowed),
+        *(_bound(Does.BIND_READ_ONLY, path) for path in enclosure.readable),
+        _bound(Does.BIND, enclosure.copy),
+        *_lend(enclosure),
+        Step(Does.READ_ONLY, Path("/")),
+    ]
+
+
+def _bound(does: Does, path: Path) -> Step:
+    real = path.resolve()
+    return Step(does, real, str(real))
+
+
+def _hide(hidden: Hidden) -> Iterator[Step]:
+    yield from (Step(Does.EMPTY_FOLDER, folder) for folder in hidden.folders)
+    yield from (Step(Does.EMPTY_FILE, file) for file in hidden.files)
+
+
+def _lend(enclosure: Enclosure) -> Iterator[Step]:
+    for outside, inside in enclosure.lent.items():
+        yield Step(Does.BIND, inside, str(outside))
+
+
+def _lies_in(path: Path, folders: Iterable[Path]) -> bool:
+    return any(path == folder or folder in path.parents for folder in folders)
+
+
+def _system_roots() -> Iterator[Step]:
+    for root in _ROOTS:
+        if os.path.islink(root):
+            yield Step(Does.LINK, Path(root), os.readlink(root))
+        elif os.path.isdir(root):
+            yield Step(Does.BIND_READ_ONLY, Path(root), root)
+
+
+def _resolver() -> Iterator[Step]:
+    """Where the resolver's settings are a link into a folder that is private inside."""
+    target = os.path.realpath(_RESOLVER)
+    is_away = os.path.islink(_RESOLVER) and target.startswith(("/run/", "/var/"))
+    if is_away and os.path.isfile(target):
+        yield Step(Does.BIND_READ_ONLY, Path(target), target)

@@ -1,0 +1,126 @@
+"""What this machine surrounds agents with: the first means that works, found out by trying."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.adapters.sandbox import bubblewrap, namespaces
+from app.adapters.sandbox.hidden import Hidden, OwnPlaces, places_of
+from app.adapters.sandbox.layout import Step, contained, sandboxed
+from app.adapters.sandbox.programs import needed
+from app.adapters.sandbox.remedies import explain
+from app.domain.sandboxes import Means, SandboxLevel, SandboxPolicy
+from app.services.ports import Capability, Enclosure, SandboxUnavailable
+
+_PROBE_SECONDS = 10.0
+_NOWHERE = Hidden((), ())
+_EVERY_LEVEL = (SandboxLevel.CONTAINED, SandboxLevel.SANDBOXED)
+Wrap = Callable[[Sequence[Step], SandboxLevel], list[str]]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The means that works, and how it surrounds."""
+
+    capability: Capability
+    wrap: Wrap
+
+
+class MachineSandbox:
+    """The sandbox of this machine."""
+
+    def __init__(self, own: OwnPlaces, environment: Mapping[str, str]) -> None:
+        self._own = own
+        self._environment = environment
+        self._lock = threading.Lock()
+        self._found: _Found | None = None
+
+    def probe(self, *, again: bool = False) -> Capability:
+        """What this machine can do, found out by doing it; remembered unless `again`."""
+        return self._look(again=again).capability
+
+    def wrap(self, enclosure: Enclosure, policy: SandboxPolicy) -> list[str]:
+        """The arguments before a command that surround it. Raises SandboxUnavailable."""
+        if policy.level is SandboxLevel.NONE:
+            return []
+        found = self._look()
+        if not found.capability.can(policy.level):
+            # it may have been installed since
+            found = self._look(again=True)
+        if not found.capability.can(policy.level):
+            raise SandboxUnavailable(f"{found.capability.because} {found.capability.remedy}")
+        return found.wrap(self._steps(enclosure, policy), policy.level)
+
+    def _steps(self, enclosure: Enclosure, policy: SandboxPolicy) -> list[Step]:
+        hidden = self._own.hidden(policy.allow, self._environment)
+        if policy.level is SandboxLevel.CONTAINED:
+            return contained(enclosure, hidden, needed())
+        return sandboxed(
+            enclosure,
+            hidden,
+            needed(),
+            home=Path(self._environment.get("HOME") or "/root"),
+            toolchains=[Path(name) for name in policy.toolchains],
+            allowed=places_of(policy.allow, self._environment),
+        )
+
+    def _look(self, *, again: bool = False) -> _Found:
+        with self._lock:
+            if self._found is None or again:
+                self._found = self._try_all()
+            return self._found
+
+    def _try_all(self) -> _Found:
+        failures: dict[Means, str] = {}
+        for means, levels, wrap in self._candidates():
+            failure = _try(wrap)
+            if failure is None:
+                because, remedy = explain(means, levels, failures)
+                return _Found(Capability(means, levels, because, remedy), wrap)
+            failures[means] = failure
+        because, remedy = explain(None, (), failures)
+        return _Found(Capability(None, (), because, remedy), lambda *_: [])
+
+    def _candidates(self) -> list[tuple[Means, Sequence[SandboxLevel], Wrap]]:
+        found: list[tuple[Means, Sequence[SandboxLevel], Wrap]] = []
+        if path := shutil.which(bubblewrap.EXECUTABLE):
+            found.append((Means.BUBBLEWRAP, _EVERY_LEVEL, _by_bubblewrap(path)))
+        if path := shutil.which(namespaces.EXECUTABLE):
+            for with_users in (False, True):
+                wrap = _by_namespaces(path, with_users=with_users)
+                found.append((Means.NAMESPACES, (SandboxLevel.CONTAINED,), wrap))
+        return found
+
+
+def _by_bubblewrap(path: str) -> Wrap:
+    def wrap(steps: Sequence[Step], level: SandboxLevel) -> list[str]:
+        is_contained = level is SandboxLevel.CONTAINED
+        base = bubblewrap.MACHINE if is_contained else bubblewrap.NOTHING
+        return bubblewrap.arguments(path, base, steps)
+
+    return wrap
+
+
+def _by_namespaces(path: str, *, with_users: bool) -> Wrap:
+    def wrap(steps: Sequence[Step], level: SandboxLevel) -> list[str]:
+        return namespaces.arguments(path, steps, with_users=with_users)
+
+    return wrap
+
+
+def _try(wrap: Wrap) -> str | None:
+    """Run `true` inside; what it said where it failed."""
+    nothing = contained(Enclosure("probe", Path("/")), _NOWHERE, ())
+    command = [*wrap(nothing, SandboxLevel.CONTAINED), shutil.which("true") or "/bin/true"]
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PROBE_SECONDS
+        )
+    except (OSError, subprocess.TimeoutExpired) as problem:
+        return str(problem)
+    return None if done.returncode == 0 else done.stderr.decode(errors="replace").strip()

@@ -1,0 +1,29 @@
+"""What process 1 of a sandbox is run with: a Python interpreter and Runyard's own few modules."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import app
+from app.adapters import supervisor
+
+_ISOLATED = ("-I", "-S", "-X", "utf8")
+_FOLDER = Path(supervisor.__file__).resolve().parent
+_APP = Path(app.__file__).resolve().parent
+
+
+def interpreter() -> str:
+    """The interpreter itself, not a virtual environment's link to it."""
+    return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+
+
+def command_of(module: str) -> list[str]:
+    """The command that runs a module of the supervisor's folder alone."""
+    return [interpreter(), *_ISOLATED, str(_FOLDER / f"{module}.py")]
+
+
+def needed() -> list[Path]:
+    """The folders that must be readable inside for these commands."""
+    return [Path(os.path.realpath(sys.base_prefix)), _APP]

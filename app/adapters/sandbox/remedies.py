@@ -1,0 +1,66 @@
+"""What a person does where agents cannot be surrounded here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from app.domain.sandboxes import Means, SandboxLevel
+
+INSTALL = "Install bubblewrap (Debian, Ubuntu: apt install bubblewrap)."
+APPARMOR = (
+    "AppArmor keeps programs from making user namespaces here: allow it for bwrap by a profile, "
+    "or set kernel.apparmor_restrict_unprivileged_userns=0."
+)
+SWITCHED_OFF = (
+    "User namespaces are switched off here: set user.max_user_namespaces (and, where it is there, "
+    "kernel.unprivileged_userns_clone=1)."
+)
+CONTAINER = (
+    "In a container, start that one with --security-opt seccomp=unconfined and "
+    "--security-opt systempaths=unconfined, or with --privileged."
+)
+_APPARMOR_SETTING = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+_SETTINGS = (
+    Path("/proc/sys/user/max_user_namespaces"),
+    Path("/proc/sys/kernel/unprivileged_userns_clone"),
+)
+
+
+def explain(
+    means: Means | None, levels: Sequence[SandboxLevel], failures: Mapping[Means, str]
+) -> tuple[str, str]:
+    """Why a level cannot be had, and what helps; empty where every level can."""
+    if means is Means.BUBBLEWRAP:
+        return "", ""
+    words = failures.get(Means.BUBBLEWRAP)
+    if means is not None:
+        found = _last_line(words) if words else "bubblewrap is not installed"
+        remedy = _remedy(words) if words else INSTALL
+        return f"The level sandboxed cannot be had on this machine: {found}.", remedy
+    words = words or failures.get(Means.NAMESPACES)
+    found = _last_line(words) if words else "neither bubblewrap nor unshare is installed"
+    return f"Agents cannot be contained on this machine: {found}.", _remedy(words)
+
+
+def _remedy(words: str | None) -> str:
+    if words is None:
+        return INSTALL
+    if _says(_APPARMOR_SETTING, "1") and os.geteuid() != 0:
+        return APPARMOR
+    if any(_says(setting, "0") for setting in _SETTINGS) and os.geteuid() != 0:
+        return SWITCHED_OFF
+    return CONTAINER
+
+
+def _says(setting: Path, value: str) -> bool:
+    try:
+        return setting.read_text().strip() == value
+    except OSError:
+        return False
+
+
+def _last_line(words: str) -> str:
+    lines = words.splitlines()
+    return lines[-1].removesuffix(".") if lines else "it did not work, and did not say why"

@@ -1,0 +1,139 @@
+"""Process 1 of a sandbox: starts what the supervisor asks for, buries the dead, ends last.
+
+Entry: `python -I -S -X utf8 <this file>`, with one end of the control socket as its stdin. When
+that socket closes, as the supervisor is gone, this process ends, and the kernel ends everything
+inside with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import sys
+
+_ME = os.path.abspath(__file__)
+
+
+def main() -> None:
+    """Serve the control socket on stdin until nothing is left inside."""
+    # behind the standard library: nothing of ours may shadow it
+    sys.path.append(os.path.join(os.path.dirname(_ME), *[os.pardir] * 3))
+    from app.adapters.supervisor.kernel import hide_memory
+    from app.adapters.supervisor.spawn import be_taken_first
+
+    # no descriptor that an agent could inherit or reopen
+    control = socket.socket(fileno=os.dup(0))
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    be_taken_first()
+    hide_memory()
+    Init(control).serve()
+
+
+class Init:
+    """The one process inside that the agent cannot end, stop or read."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._wake = _hear_children()
+        self._main = 0
+        self._is_finishing = False
+
+    def serve(self) -> None:
+        """Return when it was told to finish and nobody is left, or when the supervisor is gone."""
+        self._send({"ready": True})
+        waiting = select.poll()
+        waiting.register(self._control, select.POLLIN)
+        waiting.register(self._wake, select.POLLIN)
+        while True:
+            ready = {fd for fd, _ in waiting.poll()}
+            if self._wake in ready:
+                os.read(self._wake, 4096)
+            if self._control.fileno() in ready and not self._obey():
+                return
+            if not self._bury() and self._is_finishing:
+                return
+
+    def _obey(self) -> bool:
+        """Do what the supervisor asks; False where it is gone."""
+        message, files, _, _ = socket.recv_fds(self._control, 4096, 3)
+        if not message:
+            return False
+        if json.loads(message).get("finish"):
+            self._is_finishing = True
+            _end_all_others()
+        elif len(files) == 3:
+            self._run(*files)
+        return True
+
+    def _run(self, order: int, reads: int, output: int) -> None:
+        from app.adapters.supervisor.spawn import NotSpawned, spawn
+
+        with os.fdopen(order, "rb") as file:
+            fields = json.load(file)
+        try:
+            self._main = spawn(
+                fields["argv"],
+                fields["env"],
+                fields["workdir"],
+                output=output,
+                umask=fields["umask"],
+                standard_input=reads,
+            )
+        except NotSpawned as problem:
+            self._send({"failed": problem.stage, "errno": problem.errno})
+            return
+        finally:
+            os.close(reads)
+            os.close(output)
+        self._send({"started": self._main})
+        # not buried before the supervisor has seen which process it is
+        self._control.recv(4096)
+
+    def _bury(self) -> bool:
+        """Reap the dead; False when there is nobody left."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return False
+            if pid == 0:
+                return True
+            if pid == self._main:
+                self._main = 0
+                self._send({"ended": os.waitstatus_to_exitcode(status)})
+
+    def _send(self, fields: dict[str, object]) -> None:
+        try:
+            self._control.send(json.dumps(fields).encode("ascii"))
+        except OSError:
+            # the supervisor is gone, which the next look at the socket shows
+            return
+
+
+def _hear_children() -> int:
+    wake, signals = os.pipe()
+    for fd in (wake, signals):
+        os.set_blocking(fd, False)
+    signal.set_wakeup_fd(signals, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    # a process 1 is spared every signal that it does not ask for
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return wake
+
+
+def _end_all_others() -> None:
+    """Ask everything inside but this process to end; what is stopped hears it, too."""
+    for signum in (signal.SIGTERM, signal.SIGCONT):
+        try:
+            os.kill(-1, signum)
+        except ProcessLookupError:
+            return
+
+
+if __name__ == "__main__":
+    main()
