@@ -86,10 +86,14 @@ STARTER_CALL = re.compile(
 MAY_START_PROCESSES = (
     "app/cli/own_server.py",
     "app/native/window.py",
-    *(f"app/adapters/{place}" for place in ("git.py", "engine/", "supervisor/", "agents/")),
+    *(
+        f"app/adapters/{place}"
+        for place in ("git.py", "engine/", "supervisor/", "agents/", "sandbox/machine.py")
+    ),
 )
 STARTED_BY = (
-    "only git, engine, supervisor, agents, the window and the demo of the command line start"
+    "only git, engine, supervisor, agents, the sandbox's probe, the window and the demo of the "
+    "command line start"
     " processes"
 )
 # no session stands around: each comes from `Stores`, which knows whose rows it is for
