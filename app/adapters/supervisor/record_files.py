@@ -8,6 +8,8 @@ import time
 from collections.abc import Mapping
 
 STARTED, EXIT, GONE = "started", "exit", "gone"
+# the hosts that an agent asked for and may not reach
+REFUSED = "refused"
 _RESERVED = 1024
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 

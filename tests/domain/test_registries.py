@@ -1,0 +1,35 @@
+"""A project's files tell which package registries its agents need."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.domain.network_rules import NetworkRules
+from app.domain.registries import registries_of
+
+
+@pytest.mark.parametrize(
+    ("name", "host"),
+    {
+        "pyproject.toml": "pypi.org",
+        "requirements-dev.txt": "files.pythonhosted.org",
+        "package.json": "registry.npmjs.org",
+        "Cargo.toml": "static.crates.io",
+        "go.mod": "sum.golang.org",
+        "pom.xml": "repo.maven.apache.org",
+        "build.gradle.kts": "plugins.gradle.org",
+        "Gemfile": "rubygems.org",
+    }.items(),
+)
+def test_a_language_brings_its_registry(name, host):
+    assert host in registries_of(["README.md", name])
+
+
+def test_a_project_without_packages_needs_no_registry():
+    assert registries_of(["README.md", "main.c", "package.json.bak", "x\ud800\n"]) == []
+
+
+def test_every_registry_is_a_host_that_can_be_allowed():
+    names = ["setup.py", "package.json", "Cargo.toml", "go.work", "pom.xml", "build.gradle"]
+    names += ["Gemfile", "a.csproj", "composer.json", "mix.exs"]
+    assert NetworkRules.read(registries_of(names), [])
