@@ -102,8 +102,16 @@ def read_identity() -> Identity:
 class Git:
     """Runs git by argv only, with our settings, a small environment, a timeout and a cap."""
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, keep: Callable[[Path], None] | None = None) -> None:
         self.identity = identity
+        self._keep = keep
+
+    def keeping(self, keep: Callable[[Path], None]) -> Git:
+        """The same, which lets `keep` see to the git folder of each call first.
+
+        What `keep` raises refuses the call.
+        """
+        return Git(self.identity, keep)
 
     def run(
         self,
@@ -134,6 +142,8 @@ class Git:
         argv += args
         if any("\0" in part for part in argv):
             raise UnsafeArgument("An argument for git must not contain a zero byte.")
+        if git_dir is not None and self._keep is not None:
+            self._keep(git_dir)
         full = local_environment(git_dir, work_tree) | personal_environment(self.identity)
         if origin is not None:
             full |= network_environment(origin, self.identity)

@@ -78,8 +78,8 @@ def set_aside(root: Path, name: str) -> Path:
     return path
 
 
-def remove_tree(root: Path, name: str) -> None:
-    """Delete one entry directly under `root`; links are unlinked, never followed.
+def remove_tree(root: Path | int, name: str) -> None:
+    """Delete one entry directly under `root`, a folder; links are unlinked, never followed.
 
     Raises OSError; an entry that is not there is fine.
     """

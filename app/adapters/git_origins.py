@@ -153,7 +153,7 @@ def explain(failure: GitFailed) -> OriginProblem:
     for pattern, sentence, for_good, cause in _SAYINGS:
         if re.search(pattern, failure.err):
             return OriginProblem(sentence, for_good=for_good, cause=cause)
-    last = words_of(failure.err).splitlines()[-1:] or ["git gave no reason"]
+    last = words_of(failure.err).splitlines()[-1:] or [words_of(str(failure))]
     return OriginProblem(f"The repository could not be reached: {last[0]}", for_good=False)
 
 

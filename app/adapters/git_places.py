@@ -16,7 +16,9 @@ from app.services.ports import CannotRead, Repository, Tampered
 _ID = re.compile(r"[a-z0-9_]{1,80}", re.ASCII)
 _SHA = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})", re.ASCII)
 # highest precedence of all: no attribute of a repository names a driver or hides a file's diff
-_ATTRIBUTES = "* !filter !diff\n"
+ATTRIBUTES = "* !filter !diff\n"
+# the ref that a mirror's HEAD names: nobody claims it, so that no claim is ever special
+NO_BRANCH = "refs/heads/runyard/none"
 # a file or folder that is gone, is something else, or (None) breaks a rule of our own
 _MADE_SO = (None, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO)
 
@@ -74,19 +76,36 @@ def lay_out(
     """
     for folder in ("objects/info", "objects/pack", "refs/heads", "info", "hooks"):
         (git_dir / folder).mkdir(parents=True)
-    core = {"repositoryformatversion": "0", "filemode": "true"}
-    extra: dict[tuple[str, ...], Mapping[str, str]] = {}
-    if len(sha) == 64:
-        core["repositoryformatversion"] = "1"
-        extra[("extensions",)] = {"objectFormat": "sha256"}
-    core |= settings.get(("core",), {})
-    (git_dir / "config").write_text(_config_text({**settings, ("core",): core, **extra}))
+    (git_dir / "config").write_text(_whole_config(settings, is_sha256=len(sha) == 64))
     (git_dir / "HEAD").write_text(f"ref: {head}\n")
     (git_dir / "info" / "exclude").write_text("")
     if not is_for_agent:
-        (git_dir / "info" / "attributes").write_text(_ATTRIBUTES)
+        (git_dir / "info" / "attributes").write_text(ATTRIBUTES)
     if borrow:
-        (git_dir / "objects/info/alternates").write_text(f"{borrow / 'objects'}\n")
+        (git_dir / "objects/info/alternates").write_text(borrowing(borrow))
+
+
+def lay_out_mirror(git_dir: Path, *, sha: str) -> None:
+    """Write an empty mirror by hand; `sha` is any commit of the repository."""
+    lay_out(git_dir, {("core",): {"bare": "true"}}, head=NO_BRANCH, sha=sha)
+
+
+def own_config(*, is_bare: bool, is_sha256: bool) -> str:
+    """The whole config of a git folder that no agent works in."""
+    settings = {("core",): {"bare": "true" if is_bare else "false"}}
+    return _whole_config(settings, is_sha256=is_sha256)
+
+
+def borrowing(git_dir: Path) -> str:
+    """What a git folder's `objects/info/alternates` says to use another's objects."""
+    return f"{git_dir / 'objects'}\n"
+
+
+def _whole_config(settings: Settings, *, is_sha256: bool) -> str:
+    core = {"repositoryformatversion": str(int(is_sha256)), "filemode": "true"}
+    core |= settings.get(("core",), {})
+    extra = {("extensions",): {"objectFormat": "sha256"}} if is_sha256 else {}
+    return _config_text({**settings, ("core",): core, **extra})
 
 
 def copy_settings(origin: str, branch: str, identity: Identity) -> Settings:

@@ -8,7 +8,8 @@ from pathlib import Path
 from app.adapters.git import Git
 from app.adapters.git_answers import HEADS, TRACKED
 from app.adapters.git_asides import aside
-from app.adapters.git_places import checked_id, lay_out
+from app.adapters.git_keeping import keep_mirror
+from app.adapters.git_places import checked_id, lay_out_mirror
 from app.adapters.mirror_refs import read_claims
 
 _SECONDS = 3600.0
@@ -20,7 +21,7 @@ class MirrorBundles:
 
     def __init__(self, root: Path, *, git: Git) -> None:
         self._root = Path(os.path.abspath(root))
-        self._git = git
+        self._git = git.keeping(keep_mirror)
 
     def holding_claims(self) -> list[str]:
         """Ids of the projects whose mirror holds a claim. Raises CannotRead."""
@@ -50,8 +51,7 @@ class MirrorBundles:
             return len(missing)
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         with aside(self._root, checked_id(project_id)) as new:
-            bare = {("core",): {"bare": "true"}}
-            lay_out(new, bare, head="refs/heads/runyard/none", sha=next(iter(refs.values())))
+            lay_out_mirror(new, sha=next(iter(refs.values())))
             self._fetch(new, file, list(refs))
             new.rename(mirror)
         return sum(ref.startswith(HEADS) for ref in refs)

@@ -19,13 +19,14 @@ from app.adapters.git_answers import (
 )
 from app.adapters.git_asides import aside, clear_asides, clear_unused
 from app.adapters.git_diffs import diff_between, stat_between
+from app.adapters.git_keeping import keep_mirror
 from app.adapters.git_merges import merge_commit, merge_found, send_merge
 from app.adapters.git_origins import check_origin, explain, remote_of
 from app.adapters.git_places import (
     agreed_ref,
     checked_sha,
     head_ref,
-    lay_out,
+    lay_out_mirror,
     mirror_path,
     or_cannot_read,
 )
@@ -59,7 +60,7 @@ class GitMirrors:
 
     def __init__(self, root: Path, *, git: Git) -> None:
         self._root = Path(os.path.abspath(root))
-        self._git = git
+        self._git = git.keeping(keep_mirror)
 
     def look_at_origin(self, origin: str, *, timeout_seconds: float) -> Remote:
         """Ask origin for its branches. Raises OriginProblem."""
@@ -94,9 +95,7 @@ class GitMirrors:
                 return
             clear_asides(self._root, repo.project_id)
             with aside(self._root, repo.project_id) as new:
-                # HEAD names what nobody claims, so that no claim is ever special
-                bare = {("core",): {"bare": "true"}}
-                lay_out(new, bare, head="refs/heads/runyard/none", sha=remote.branches[0].sha)
+                lay_out_mirror(new, sha=remote.branches[0].sha)
                 self._bring(new, repo.origin, _CLONE_SECONDS, progress)
                 new.rename(final)
 

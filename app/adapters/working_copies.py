@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from app.adapters.git import Git, GitFailed
@@ -17,6 +18,7 @@ from app.adapters.git_folders import (
     remove_tree,
 )
 from app.adapters.git_includes import copy_included
+from app.adapters.git_keeping import keep_look, keep_mirror
 from app.adapters.git_looks import Look
 from app.adapters.git_origins import is_local
 from app.adapters.git_places import (
@@ -47,7 +49,7 @@ class GitWorkingCopies:
         self._root = Path(os.path.abspath(root))
         self._looks = self._root.parent / "looks"
         self._mirrors = Path(os.path.abspath(mirrors_root))
-        self._git = git
+        self._git = git.keeping(keep_mirror)
 
     def path(self, run_id: str) -> Path:
         """Where the run's copy is or would be."""
@@ -127,7 +129,7 @@ class GitWorkingCopies:
         """Compare the files with the commit `tip` (one the mirror has). Raises CannotRead."""
         mirror = mirror_path(self._mirrors, repo)
         with or_cannot_read("The working copy"), self._opened(run_id) as copy:
-            uncommitted = self._look(run_id).count_uncommitted(checked_sha(tip))
+            uncommitted = self._look(repo, run_id).count_uncommitted(checked_sha(tip))
             with opened(copy, ".git") as git_dir:
                 named = named_commits(git_dir)
             return CopyState(uncommitted, count_missing(self._git, mirror, named))
@@ -135,7 +137,7 @@ class GitWorkingCopies:
     def diff(self, repo: Repository, run_id: str, *, base_sha: str) -> Diff:
         """Unified diff of the files, committed or not, against base. Raises CannotRead."""
         with or_cannot_read("The working copy"), self._opened(run_id):
-            return self._look(run_id).diff(checked_sha(base_sha))
+            return self._look(repo, run_id).diff(checked_sha(base_sha))
 
     def adopt(self, old_id: str, run_id: str, *, in_place: bool = False) -> None:
         """Make the copy of one run another's, with whatever is in it; safe to repeat.
@@ -211,7 +213,7 @@ class GitWorkingCopies:
         tracked = self._git.run(["for-each-ref", form, "refs/remotes/origin/"], git_dir=mirror)
         (git_dir / "packed-refs").write_bytes(_PACKED_HEADER + tracked.out)
         checkout = ["read-tree", "-m", "-u", sha]
-        self._git.run(checkout, git_dir=look, work_tree=aside, timeout=_CHECKOUT_SECONDS)
+        self._look_git(repo).run(checkout, git_dir=look, work_tree=aside, timeout=_CHECKOUT_SECONDS)
         # its time too: see Look
         shutil.copy2(look / "index", git_dir / "index")
 
@@ -230,8 +232,11 @@ class GitWorkingCopies:
     def _look_dir(self, run_id: str) -> Path:
         return self._looks / f"{checked_id(run_id)}.git"
 
-    def _look(self, run_id: str) -> Look:
-        return Look(self._git, self._look_dir(run_id), self.path(run_id))
+    def _look(self, repo: Repository, run_id: str) -> Look:
+        return Look(self._look_git(repo), self._look_dir(run_id), self.path(run_id))
+
+    def _look_git(self, repo: Repository) -> Git:
+        return self._git.keeping(partial(keep_look, mirror_path(self._mirrors, repo)))
 
     @contextmanager
     def _opened(self, run_id: str) -> Iterator[int]:
