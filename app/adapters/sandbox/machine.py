@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,10 +32,16 @@ class _Found:
 
 
 class MachineSandbox:
-    """The sandbox of this machine."""
+    """The sandbox of this machine, by the first of `means` that works."""
 
-    def __init__(self, own: OwnPlaces, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        own: OwnPlaces,
+        environment: Mapping[str, str],
+        means: Collection[Means] = tuple(Means),
+    ) -> None:
         self._own = own
+        self._means = means
         self._environment = environment
         self._lock = threading.Lock()
         self._found: _Found | None = None
@@ -88,9 +94,11 @@ class MachineSandbox:
 
     def _candidates(self) -> list[tuple[Means, Sequence[SandboxLevel], Wrap]]:
         found: list[tuple[Means, Sequence[SandboxLevel], Wrap]] = []
-        if path := shutil.which(bubblewrap.EXECUTABLE):
+        by_name = {Means.BUBBLEWRAP: bubblewrap.EXECUTABLE, Means.NAMESPACES: namespaces.EXECUTABLE}
+        paths = {one: shutil.which(name) for one, name in by_name.items() if one in self._means}
+        if path := paths.get(Means.BUBBLEWRAP):
             found.append((Means.BUBBLEWRAP, _EVERY_LEVEL, _by_bubblewrap(path)))
-        if path := shutil.which(namespaces.EXECUTABLE):
+        if path := paths.get(Means.NAMESPACES):
             for with_users in (False, True):
                 wrap = _by_namespaces(path, with_users=with_users)
                 found.append((Means.NAMESPACES, (SandboxLevel.CONTAINED,), wrap))

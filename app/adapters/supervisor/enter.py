@@ -31,6 +31,8 @@ _KEPT = {
 }
 # of /proc: root could change the machine here without a capability
 _PARTS_OF_PROC = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs")
+# what an empty folder is mounted with, and keeps when nothing more is put into it
+_SEALED = _MS_NOSUID | _MS_NODEV
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -67,11 +69,11 @@ def _take(steps: Iterable[tuple[str, str, str]]) -> None:
             _make_place(place, is_folder=os.path.isdir(f"/proc/self/fd/{sources[source]}"))
             _bind(f"/proc/self/fd/{sources[source]}", place, read_only=does == "ro")
         elif does == "tmpfs":
-            _mount("tmpfs", place, "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=0755")
+            _mount("tmpfs", place, "tmpfs", _SEALED, "mode=0755")
         elif does == "empty":
             _bind("/dev/null", place, read_only=True)
         elif does == "seal":
-            _make_read_only(place)
+            _mount(None, place, None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY | _SEALED)
         elif does == "dir":
             os.makedirs(place, exist_ok=True)
         elif does == "link":

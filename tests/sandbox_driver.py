@@ -1,0 +1,76 @@
+"""Runs one agent through the engine, as whichever user this program was started as.
+
+`python tests/sandbox_driver.py`, the order as JSON on stdin; how the agent ended and what it wrote
+as JSON on stdout. It needs nothing but the standard library, so that any user may start it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from app.adapters.engine.local import LocalEngine
+from app.adapters.sandbox.hidden import OwnPlaces
+from app.adapters.sandbox.machine import MachineSandbox
+from app.domain.sandboxes import HostService, Means, SandboxLevel, SandboxPolicy
+from app.services.ports import LaunchFailed, LaunchOrder
+
+LONGEST = 60.0
+
+
+def main() -> None:
+    """Launch what stdin orders, wait for the proof that nothing of it is left, tell both."""
+    asked = json.load(sys.stdin)
+    data = Path(asked["data"])
+    copy, objects = data / "copies" / "run_1", data / "mirror" / "objects"
+    for folder in (copy, objects):
+        folder.mkdir(parents=True, exist_ok=True)
+    means = [Means(asked["means"])] if asked["means"] else list(Means)
+    sandbox = MachineSandbox(OwnPlaces((data,)), os.environ, means)
+    engine = LocalEngine(data / "records", instance="tried", sandbox=sandbox)
+    gone = threading.Event()
+    engine.listen(lambda _, what: gone.set() if what == "gone" else None)
+    order = LaunchOrder(
+        run_id="run_1",
+        argv=["/bin/sh", "-c", asked["script"]],
+        workdir=copy,
+        env=dict(os.environ) | {"DATA": str(data)} | asked["env"],
+        budget_seconds=asked["budget"],
+        grace_seconds=asked["grace"],
+        log_cap_bytes=10_000_000,
+        prompt="Do what you can.",
+        setup=asked["setup"],
+        policy=SandboxPolicy(
+            level=SandboxLevel(asked["level"]),
+            allow=tuple(HostService(name) for name in asked["allow"]),
+        ),
+        readable=[objects],
+    )
+    try:
+        engine.launch(order)
+    except LaunchFailed as failure:
+        print(json.dumps({"failed": str(failure), "cause": failure.cause}))
+        return
+    engine.watch("run_1")
+    if not engine.look("run_1").tree_gone:
+        gone.wait(LONGEST)
+    sight = engine.look("run_1")
+    told = {
+        "code": sight.exit.code if sight.exit else None,
+        "signal": sight.exit.signal if sight.exit else None,
+        "reason": sight.exit.reason if sight.exit else None,
+        "is_gone": sight.tree_gone,
+        "log": engine.log("run_1").read().content.decode(errors="replace"),
+        "capability": sandbox.probe().means,
+    }
+    engine.close()
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()
