@@ -30,6 +30,10 @@ class Forbidden(Refusal):
     code, status = "forbidden", 403
 
 
+class BrowserNeeded(Forbidden):
+    """While a project is unsandboxed, its agents can read the token: do this in the browser."""
+
+
 class NotFound(Refusal):
     """There is nothing with that id."""
 

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from app.config import Settings, default_data_dir
+from app.folder_locks import SERVER_LOCK
 
 log = logging.getLogger(__name__)
 # where a browser looks for what is below .localhost
@@ -105,7 +106,7 @@ def refuse_open_bind(host: str) -> None:
 def only_server(settings: Settings) -> Iterator[None]:
     """Hold the data folder's lock; the kernel gives it back however this process ends."""
     # never closed: a thread of this process may still be at work when the rest has ended
-    file = os.open(settings.data_root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    file = os.open(settings.data_root / SERVER_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # the kernel names the holder of this kind to the command line, which must know

@@ -29,6 +29,7 @@ SERVER = ("nicegui", "fastapi", "starlette", "uvicorn")
 DATABASE = ("sqlmodel", "sqlalchemy", "alembic", "psycopg", "sqlite3")
 OUTSIDE = ("httpx", "redis", "psutil", "subprocess", "apscheduler", "watchfiles")
 TOOLS = ("app.errors", "app.config", "app.logs")
+LOCKS = "app.folder_locks"  # which the command line shares with the server
 FAILPOINTS = "app.failpoints"  # what tests hold or end the program at: standard library only
 
 
@@ -61,7 +62,7 @@ ROOMS = {
     ),
     "app.pages": Room(("app.pages", "app.state", "app.domain"), (*DATABASE, *OUTSIDE, "fastapi")),
     "app.cli": Room(
-        ("app.cli", "app.domain", "app.api.client", "app.api.schemas", "app.native", *TOOLS),
+        ("app.cli", "app.domain", "app.api.client", "app.api.schemas", "app.native", LOCKS, *TOOLS),
         (*SERVER, *DATABASE),
         inside_functions=("main", "app.server"),
     ),
@@ -69,6 +70,7 @@ ROOMS = {
     "app.native": Room(
         ("app.native", "app.domain"), (*SERVER, *DATABASE, "httpx", "redis", "apscheduler")
     ),
+    LOCKS: Room((), (*SERVER, *DATABASE, *OUTSIDE)),
     FAILPOINTS: Room((), (*SERVER, *DATABASE, *OUTSIDE)),
     "app.errors": Room(("app.errors", "app.domain"), (*SERVER, *DATABASE, *OUTSIDE)),
     "app.config": Room(("app.config", "app.domain", "app.errors"), (*SERVER, *DATABASE)),

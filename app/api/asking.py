@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import Header, Request, Response
 
 from app.api.gate import visitor_of
 from app.domain.words import Trigger
-from app.errors import KeyMismatch
+from app.errors import BrowserNeeded, KeyMismatch
 from app.logs import correlation
 from app.services.plane import Services
 from app.services.rows import Deed
@@ -42,6 +43,20 @@ def deed_of(
     """What somebody does, for the audit."""
     person_id = visitor_of(request).person_id
     return Deed(person_id, what, because, correlation.get(), project_id, run_id)
+
+
+def require_browser(services: Services, request: Request, path: str) -> None:
+    """Raise BrowserNeeded for a caller with the token, while agents can read that.
+
+    `path` is the page on which a person does the same.
+    """
+    if visitor_of(request).csrf is None and services.browser_rule.holds():
+        raise BrowserNeeded(page=own_address(request, path))
+
+
+def own_address(request: Request, path: str) -> str:
+    """A page's address on this server, by the name that it was asked under."""
+    return f"{request.url.scheme}://{request.headers['host']}{quote(path, safe='/?=')}"
 
 
 def switch_auto(services: Services, request: Request, project_id: str, *, enabled: bool) -> None:

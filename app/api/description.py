@@ -14,6 +14,15 @@ from app.errors import Refusal
 
 SCHEMAS = "#/components/schemas/"
 METHODS = frozenset({"get", "post", "put", "patch", "delete"})
+_REFUSED = {MEDIA_TYPE: {"schema": {"$ref": f"{SCHEMAS}Problem"}}}
+# of a call that a person does with the session of a browser: see `asking.require_browser`
+IN_A_BROWSER: dict[int | str, dict[str, Any]] = {
+    403: {
+        "description": "`forbidden`: while a project is unsandboxed, the token alone is not "
+        "enough; `page` is where a person does this in a browser.",
+        "content": _REFUSED,
+    }
+}
 _CORRELATION = {
     "description": "Ties the request to its log lines; a request may bring its own.",
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
@@ -40,9 +49,8 @@ def describe(api: FastAPI) -> dict[str, Any]:
 def _complete(call: dict[str, Any]) -> None:
     answers = call["responses"]
     answers.pop("422", None)  # FastAPI's own form of it is never sent
-    refused = {MEDIA_TYPE: {"schema": {"$ref": f"{SCHEMAS}Problem"}}}
-    answers["4XX"] = {"description": "Refused: nothing was changed.", "content": refused}
-    answers["5XX"] = {"description": "A fault, or something did not answer.", "content": refused}
+    answers["4XX"] = {"description": "Refused: nothing was changed.", "content": _REFUSED}
+    answers["5XX"] = {"description": "A fault, or something did not answer.", "content": _REFUSED}
     for answer in answers.values():
         answer.setdefault("headers", {})["X-Correlation-Id"] = {
             "$ref": "#/components/headers/X-Correlation-Id"

@@ -7,6 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import PlainTextResponse, Response
 
+from app.api.asking import require_browser
+from app.api.description import IN_A_BROWSER
 from app.api.gate import visitor_of
 from app.api.schemas import (
     ChangeOut,
@@ -104,15 +106,17 @@ def _change_routes(services: Services) -> APIRouter:
         cut = {"X-Diff-Truncated": str(found.is_cut).lower()}
         return PlainTextResponse(found.text, headers=cut | QUARANTINE)
 
-    @router.post("/projects/{project_id}/changes/{number}/merge")
-    def merge(project_id: str, number: Numbered) -> ChangeOut:
+    @router.post("/projects/{project_id}/changes/{number}/merge", responses=IN_A_BROWSER)
+    def merge(project_id: str, number: Numbered, request: Request) -> ChangeOut:
         """Merge, push to origin, close what it closes."""
+        require_browser(services, request, f"/projects/{project_id}/changes/{number}")
         services.issues.writable(project_id)
         return change_out(services.changes.merge(project_id, number, services.clock()))
 
-    @router.post("/projects/{project_id}/changes/{number}/close")
-    def close(project_id: str, number: Numbered) -> ChangeOut:
+    @router.post("/projects/{project_id}/changes/{number}/close", responses=IN_A_BROWSER)
+    def close(project_id: str, number: Numbered, request: Request) -> ChangeOut:
         """Close without merging."""
+        require_browser(services, request, f"/projects/{project_id}/changes/{number}")
         return change_out(services.changes.close(project_id, number, services.clock()))
 
     return router

@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from app.api.asking import switch_auto
+from app.api.asking import require_browser, switch_auto
+from app.api.description import IN_A_BROWSER
 from app.api.schemas import (
     Branches,
     BranchOut,
@@ -18,7 +19,9 @@ from app.api.schemas import (
     Projects,
 )
 from app.api.views import project_out
+from app.domain.sandboxes import SandboxLevel
 from app.errors import Invalid
+from app.services.browser_rule import GUARDED
 from app.services.plane import Services
 
 
@@ -40,10 +43,12 @@ def _project_routes(services: Services) -> APIRouter:
         shown = [one for one in views if include_archived or one.project.archived_at is None]
         return Projects(items=[project_out(view) for view in shown])
 
-    @router.post("/projects", status_code=201)
-    def add(body: NewProject, response: Response) -> ProjectOut:
+    @router.post("/projects", status_code=201, responses=IN_A_BROWSER)
+    def add(body: NewProject, request: Request, response: Response) -> ProjectOut:
         """Register a repository; its mirror is made in the background."""
         settings = body.model_dump(exclude={"name", "origin"}, exclude_none=True)
+        if settings.get("sandbox") == SandboxLevel.NONE:
+            require_browser(services, request, "/projects/add")
         _refuse_what_is_to_come(settings)
         project = services.projects.add(body.name, body.origin, services.clock(), **settings)
         response.headers["Location"] = f"/projects/{project.id}"
@@ -70,13 +75,15 @@ def _project_routes(services: Services) -> APIRouter:
 def _setting_routes(services: Services) -> APIRouter:
     router = APIRouter()
 
-    @router.patch("/projects/{project_id}")
+    @router.patch("/projects/{project_id}", responses=IN_A_BROWSER)
     def change(project_id: str, body: ProjectChange, request: Request) -> ProjectOut:
         """Change a project's settings; only what is given is changed.
 
         `archived: false` takes an archived project back, with its loop off.
         """
         settings = body.model_dump(exclude_unset=True)
+        if not (GUARDED | {"archived"}).isdisjoint(settings):
+            require_browser(services, request, f"/projects/{project_id}?tab=settings")
         _refuse_what_is_to_come(settings)
         auto, archived = settings.pop("auto_enabled", None), settings.pop("archived", None)
         if archived is False:
@@ -89,9 +96,10 @@ def _setting_routes(services: Services) -> APIRouter:
             services.projects.archive(project_id, services.clock())
         return _told(services, project_id)
 
-    @router.delete("/projects/{project_id}")
-    def archive(project_id: str) -> ProjectOut:
+    @router.delete("/projects/{project_id}", responses=IN_A_BROWSER)
+    def archive(project_id: str, request: Request) -> ProjectOut:
         """Archive a project; its history stays."""
+        require_browser(services, request, f"/projects/{project_id}?tab=settings")
         services.projects.archive(project_id, services.clock())
         return _told(services, project_id)
 

@@ -10,13 +10,21 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from app.api import plain_pages
+from app.api.asking import own_address
 from app.api.call import SIGN_IN_PATH
+from app.api.description import IN_A_BROWSER
 from app.api.form_content import Sent, own_path
 from app.api.gate import cookie_name, visitor_of, wanted_cookie_name
 from app.api.schemas import LoginLink, SignedOut, SignOut
+from app.errors import BrowserNeeded
 from app.services.accounts import POSTED_LIFETIME, SESSION_LIFETIME, Accounts, NewSession
+from app.services.browser_rule import BrowserRule
 
 HOME = "/"
+NO_LINK = (
+    "While a project is unsandboxed, its agents can read the token: for a sign-in link, run "
+    "`runyard login-link` on the server's machine, in a terminal of yours."
+)
 _YES = frozenset({"1", "true", "on", "yes"})
 
 
@@ -91,16 +99,23 @@ class _SignInDesk:
         return answer
 
 
-def api_routes(accounts: Accounts, now: Callable[[], datetime], *, port: int) -> APIRouter:
+def api_routes(
+    accounts: Accounts, now: Callable[[], datetime], rule: BrowserRule, *, port: int
+) -> APIRouter:
     """`POST /login-links`, `/logout` and `/token/rotate`, below the API's base path."""
     router = APIRouter(tags=["sign-in"])
 
-    @router.post("/login-links", status_code=201)
+    @router.post("/login-links", status_code=201, responses=IN_A_BROWSER)
     def make_login_link(request: Request) -> LoginLink:
-        """A link that signs a browser in once, within five minutes."""
+        """A link that signs a browser in once, within five minutes.
+
+        While a project is unsandboxed, only `runyard login-link` on this machine gets one by the
+        token, outside of runs.
+        """
+        if visitor_of(request).csrf is None and not rule.lets_link_be_made():
+            raise BrowserNeeded(NO_LINK, page=own_address(request, SIGN_IN_PATH))
         token = accounts.make_link_token(now())
-        address = f"{request.url.scheme}://{request.headers['host']}"
-        return LoginLink(url=f"{address}{SIGN_IN_PATH}?token={token}")
+        return LoginLink(url=f"{own_address(request, SIGN_IN_PATH)}?token={token}")
 
     @router.post("/logout")
     def sign_out(request: Request, order: SignOut | None = None) -> SignedOut:

@@ -59,7 +59,7 @@ def build_api(
         limits.routes(services),
         events.routes(services, live, epoch=secrets.token_hex(4)),
         system.routes(services),
-        sign_in.api_routes(services.accounts, services.clock, port=port),
+        sign_in.api_routes(services.accounts, services.clock, services.browser_rule, port=port),
         audit.routes(services),
     ):
         api.include_router(part, dependencies=looks)

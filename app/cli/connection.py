@@ -20,6 +20,7 @@ import typer
 
 from app import __version__
 from app.cli.running import known_server
+from app.folder_locks import asking_for_link
 
 if TYPE_CHECKING:
     import httpx
@@ -203,6 +204,12 @@ def data_folder(data_dir: Path | None) -> Path:
     return Path(platformdirs.user_data_dir("runyard", appauthor=False))
 
 
+def new_link(server: Server, folder: Path) -> str:
+    """A one-time link of the server of a data folder, which may look at who asks for it."""
+    with asking_for_link(folder):
+        return str(server.post("/login-links")["url"])
+
+
 def read_json(answer: httpx.Response, url: str) -> Any:
     """The JSON of an answer; what is none did not come from a Runyard."""
     try:
@@ -230,7 +237,9 @@ def _may_have_arrived(error: Exception) -> bool:
 
 
 def _way_out(body: Mapping[str, Any], url: str) -> list[str]:
-    """Where the change is that stands in the way."""
+    """Where the change is that stands in the way, or the page where a person does this."""
+    if isinstance(page := body.get("page"), str):
+        return [page]
     number, project_id = body.get("change"), body.get("project_id")
     if not isinstance(number, int) or not isinstance(project_id, str):
         return []

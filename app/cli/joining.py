@@ -7,7 +7,7 @@ import select
 import threading
 from pathlib import Path
 
-from app.cli.connection import Server, Unreachable, connect, data_folder
+from app.cli.connection import Server, Unreachable, connect, data_folder, new_link
 from app.cli.running import Known, known_server
 from app.cli.terminal import out
 from app.native.window import Window
@@ -35,7 +35,7 @@ def _stay(folder: Path, server: Server, known: Known, *, in_browser: bool) -> No
     has_ended = threading.Event()
     window = Window(
         folder,
-        lambda: _link_to_pages(server, known),
+        lambda: _link_to_pages(folder, server, known),
         in_browser=in_browser,
         closed=f"The window is closed; Runyard goes on at {server.url}.",
     )
@@ -55,9 +55,9 @@ def _stay(folder: Path, server: Server, known: Known, *, in_browser: bool) -> No
         out().say(SERVER_ENDED)
 
 
-def _link_to_pages(server: Server, known: Known) -> str:
+def _link_to_pages(folder: Path, server: Server, known: Known) -> str:
     # a window shows one origin only: not even the way from 127.0.0.1 to the pages' own name
-    link = str(server.post("/login-links")["url"])
+    link = new_link(server, folder)
     return known.page_url + link.removeprefix(server.url)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.connection import Unreachable, connect
+from app.cli.connection import Unreachable, connect, data_folder, new_link
 from app.cli.options import DataDir, Json, example
 from app.cli.spared import sparing
 from app.cli.terminal import Painted, Piece, err, out, print_json
@@ -87,7 +87,7 @@ def examine(
 
 def _login_link(data_dir: Path | None) -> str:
     try:
-        return str(connect(data_dir).post("/login-links")["url"])
+        return new_link(connect(data_dir), data_folder(data_dir))
     except Unreachable:
         # A link from this machine's own database opens no door of a server elsewhere.
         if os.environ.get("RUNYARD_URL") and not data_dir:

@@ -14,6 +14,7 @@ from typing import Any
 from app import __version__
 from app.adapters.checkout import read_commit
 from app.adapters.demo_repository import make_demo_repository
+from app.adapters.engine.processes import ProcessTable
 from app.config import Settings
 from app.control_plane import endings
 from app.control_plane.batching import (
@@ -26,11 +27,12 @@ from app.control_plane.beginnings import make_launcher
 from app.control_plane.clock import slip
 from app.control_plane.metronome import Metronome
 from app.control_plane.notifying import make_notification_desk
-from app.control_plane.outside import Adapters
+from app.control_plane.outside import Adapters, find_place
 from app.control_plane.premises import make_doctor
 from app.control_plane.retaining import make_retention
 from app.domain.keys import KeyTerms
 from app.domain.quota_rules import Counted
+from app.folder_locks import LINK_LOCK, holder_of
 from app.records.account_ledger import AccountLedger
 from app.records.database import Database
 from app.records.feed import Feed, SweepWanted
@@ -41,6 +43,7 @@ from app.services.alerts import Alerts
 from app.services.audit import AuditDesk
 from app.services.auto_loop import AutoLoop
 from app.services.batch_line import BatchLine
+from app.services.browser_rule import BrowserRule
 from app.services.changes import ChangeDesk
 from app.services.counting import Counting
 from app.services.delivery import Deliverer
@@ -185,6 +188,7 @@ class Assembly:
             retention=retention,
             listing=RunListing(ledgers.runs, self._quota, outside),
             accounts=self._make_accounts(),
+            browser_rule=self._make_browser_rule(),
             notifications=self._notifications,
             sweep=sweep,
             engine=outside.engine,
@@ -340,6 +344,12 @@ class Assembly:
     def _make_audit_desk(self) -> AuditDesk:
         stores, days = self._ledgers.runs.stores, self._settings.audit_days
         return AuditDesk(stores, self.consequences.catch_up, keep_days=days)
+
+    def _make_browser_rule(self) -> BrowserRule:
+        lock = self._settings.data_root / LINK_LOCK
+        table = ProcessTable(find_place(self._settings).instance)
+        asking = partial(holder_of, lock)
+        return BrowserRule(self._ledgers.projects, asking, table.is_of_a_run)
 
     def _make_accounts(self) -> Accounts:
         ledger = AccountLedger(self._ledgers.runs.stores)

@@ -45,6 +45,8 @@ class HostService(StrEnum):
 DEFAULT_PROCESSES = 4096
 # what rows and requests called the level `sandboxed` before it had its name
 _OLD_NAMES = {"bubblewrap": SandboxLevel.SANDBOXED}
+# what a row names where an agent is held in
+HOLDING = frozenset({*SandboxLevel, *_OLD_NAMES} - {SandboxLevel.NONE})
 
 
 @dataclass(frozen=True)

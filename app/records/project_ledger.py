@@ -10,6 +10,7 @@ from sqlalchemy import case, or_, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
+from app.domain.sandboxes import HOLDING
 from app.domain.words import BUILTIN, PAUSE_THRESHOLD
 from app.records.audit_ledger import current_act, record
 from app.records.database import Transaction
@@ -83,6 +84,19 @@ class ProjectLedger:
             return self.find(project_id)
         except ProjectUnreadable as problem:
             return stand_in(problem, self.names.one(project_id) or project_id)
+
+    def is_any_unsandboxed(self) -> bool:
+        """True where the agents of a project that is not archived are held in by nothing.
+
+        One whose level no version of ours wrote counts as such.
+        """
+        query = select(Project.id).where(
+            col(Project.sandbox).not_in(HOLDING),
+            col(Project.sandbox_chosen),
+            col(Project.archived_at).is_(None),
+        )
+        with self.stores.control.reading() as session:
+            return session.exec(query.limit(1)).first() is not None
 
     def swept(self) -> list[Project]:
         """The projects whose loop is on, neither paused nor archived, with an issue that is open.

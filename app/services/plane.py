@@ -19,6 +19,7 @@ from app.services.alerts import Alerts
 from app.services.audit import AuditDesk
 from app.services.auto_loop import AutoLoop
 from app.services.batches import BatchDesk
+from app.services.browser_rule import BrowserRule
 from app.services.bulk import BulkDesk
 from app.services.changes import ChangeDesk
 from app.services.demo import DemoDesk
@@ -111,6 +112,7 @@ class Services:
     retention: RetentionDesk
     listing: RunListing
     accounts: Accounts
+    browser_rule: BrowserRule
     audit: AuditDesk
     notifications: NotificationDesk
     sweep: Sweep

@@ -25,8 +25,10 @@ from app.api.gate import Gate, cookie_name, visitor_of
 from app.records.account_ledger import AccountLedger
 from app.records.database import Database, DatabaseSilent
 from app.records.migration import migrate
+from app.records.project_ledger import ProjectLedger
 from app.records.routing import Stores
 from app.services.accounts import Accounts
+from app.services.browser_rule import BrowserRule
 
 PAGE_NAME = "0123456789ab.localhost"
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -129,7 +131,9 @@ def build_door(folder: Path, *, port: int = 8080) -> Door:
     door = Door(accounts, Clock(), port, folder, database)
     problems.register(door.app, store_silent=DatabaseSilent)
     door.app.include_router(sign_in.routes(accounts, door.clock, port=port))
-    links = sign_in.api_routes(accounts, door.clock, port=port)
+    projects = ProjectLedger(Stores(database, None, os.urandom))
+    rule = BrowserRule(projects, lambda: None, lambda _: False)
+    links = sign_in.api_routes(accounts, door.clock, rule, port=port)
     door.app.include_router(links, prefix="/api/v1")
     _add_reads(door.app)
     _add_changes(door)

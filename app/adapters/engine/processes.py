@@ -6,6 +6,7 @@ import os
 import select
 import signal
 from collections.abc import Iterable
+from pathlib import Path
 from time import monotonic
 
 from app.adapters.supervisor import kernel
@@ -16,6 +17,7 @@ RUN_ID = "RUNYARD_RUN_ID"
 INSTANCE = "RUNYARD_INSTANCE"
 _KILL_BOUND_SECONDS = 5.0
 _LOOK_AGAIN_SECONDS = 0.05
+_SUPERVISOR = os.fsencode(Path(kernel.__file__).with_name("__main__.py"))
 
 
 class TableUnreadable(Exception):
@@ -57,6 +59,24 @@ class ProcessTable:
             for entry in environment
             if entry.startswith(prefix)
         }
+
+    def is_of_a_run(self, pid: int) -> bool:
+        """True where a process or one above it is a run's; also where that cannot be told."""
+        try:
+            stat = kernel.read_stat(pid, self._proc)
+            while stat is not None:
+                if self._instance in self._environment(stat.pid) or self._is_supervisor(stat.pid):
+                    return True
+                if stat.parent <= 1:
+                    return False
+                below, stat = stat, self._find_in_sight(stat.parent)
+                if stat is None:
+                    stat = kernel.read_stat(below.pid, self._proc)
+                    if stat is not None and stat.parent == below.parent:
+                        return False  # of another user, as is whatever is above it
+        except (OSError, ValueError, IndexError):
+            pass
+        return True
 
     def find_supervisor(self, run_id: str, boot_id: str) -> ProcessMark | None:
         """The oldest process that carries the run's mark. Raises TableUnreadable."""
@@ -115,6 +135,20 @@ class ProcessTable:
         except OSError:
             # gone meanwhile, or of another user: no process of ours
             return []
+
+    def _find_in_sight(self, pid: int) -> Stat | None:
+        try:
+            return kernel.read_stat(pid, self._proc)
+        except PermissionError:
+            return None
+
+    def _is_supervisor(self, pid: int) -> bool:
+        # its environment may be closed even to us, its arguments never are
+        try:
+            with open(f"{self._proc}/{pid}/cmdline", "rb") as file:
+                return _SUPERVISOR in file.read().split(b"\0")
+        except OSError:
+            return False
 
     def _descendants(self, pids: Iterable[int]) -> list[Stat]:
         try:

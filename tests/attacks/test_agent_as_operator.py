@@ -1,0 +1,111 @@
+"""An agent at the level `none` reads the token: it neither merges nor makes itself a session."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from app.config import Settings
+from app.control_plane import ControlPlane
+from tests.api.people import person
+from tests.api.workshop import Workshop, open_workshop
+from tests.cli.shells import Shell
+from tests.forked_starts import ROOT
+from tests.fresh_databases import own_database
+
+# what an agent tries with what it can read: each line of its log is a way and what came of it
+AGENT = """
+import json, os, pathlib, subprocess, sys, time, urllib.error, urllib.request
+data, root, victim = sys.argv[1:]
+token = pathlib.Path(data, "token").read_text().strip()
+url = json.loads(pathlib.Path(data, "server.json").read_text())["url"] + "/api/v1"
+def say(way, came):
+    print(json.dumps([way, came]), flush=True)
+def call(way, method, path, body=None):
+    headers = {"Authorization": "Bearer " + token, "Content-Type": "application/json"}
+    content = None if body is None else json.dumps(body).encode()
+    asked = urllib.request.Request(url + path, content, headers, method=method)
+    try:
+        with urllib.request.urlopen(asked) as answer:
+            say(way, answer.status)
+    except urllib.error.HTTPError as refused:
+        say(way, refused.code)
+call("reads", "GET", f"/projects/{victim}/changes/1")
+call("merges", "POST", f"/projects/{victim}/changes/1/merge")
+call("closes", "POST", f"/projects/{victim}/changes/1/close")
+call("changes a command", "PATCH", f"/projects/{victim}", {"setup_command": ["/bin/true"]})
+call("archives", "DELETE", f"/projects/{victim}")
+call("makes a link", "POST", "/login-links")
+command = [sys.executable, "-m", "app.cli.main", "login-link", "--data-dir", data]
+asked = subprocess.run(command, cwd=root, capture_output=True, text=True)
+say("asks by the command line", asked.returncode)
+bare = ["env", "-i", "PATH=" + os.environ["PATH"]]
+asked = subprocess.run([*bare, *command], cwd=root, capture_output=True, text=True)
+say("asks without a mark", asked.returncode)
+ended = pathlib.Path(os.getcwd() + ".ended")
+line = '"$@" >/dev/null 2>&1; echo $? >"$0.draft"; mv "$0.draft" "$0"'
+subprocess.Popen([*bare, "setsid", "sh", "-c", f'({line}) & exit', str(ended), *command], cwd=root)
+while not ended.exists():
+    time.sleep(0.05)
+say("asks as an orphan", int(ended.read_text()))
+ended.unlink()
+"""
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+    """A server of its own, with a change to merge in a project that holds its agents in."""
+    with open_workshop(tmp_path_factory.mktemp("shop")) as shop:
+        victim = shop.add_project("victim")
+        shop.delivered(victim)
+        _put_level(shop, victim, "bubblewrap")
+        yield shop
+
+
+def _put_level(shop: Workshop, project_id: str, level: str) -> None:
+    folder = shop.server.data_dir
+    plane = ControlPlane(Settings(data_dir=folder, **own_database(folder)))
+    plane.ledgers.projects.change(project_id, sandbox=level, sandbox_chosen=True)
+    plane.stop()
+
+
+def test_an_agent_with_the_token_is_not_the_operator(shop: Workshop) -> None:
+    script = shop.folder / "hostile.py"
+    script.write_text(AGENT)
+    victim = shop.projects["victim"]["id"]
+    words = [str(shop.server.data_dir), str(ROOT), victim]
+    command = [sys.executable, "-I", str(script), *words]
+    hostile = shop.add_project("hostile", agent_command=command)
+    _put_level(shop, hostile, "none")
+    run = shop.ended(shop.start(hostile, "Do it")["id"])
+    tried = _tried(shop.api.get(f"/runs/{run['id']}/log").text)
+    assert tried == {
+        "reads": 200,
+        **dict.fromkeys(("merges", "closes", "changes a command", "archives"), 403),
+        "makes a link": 403,
+        "asks by the command line": 1,
+        "asks without a mark": 1,
+        "asks as an orphan": 1,
+    }
+    change = shop.api.get(f"/projects/{victim}/changes/1").json()
+    assert change["state"] == "open"
+
+    # the person at the same machine: refused with the way out, let in by the command, then free
+    shell = Shell(shop.server.data_dir)
+    refused = shell.run("changes", "merge", "1", "-p", "victim")
+    assert refused.code == 1
+    assert "While a project is unsandboxed" in refused.err
+    assert f"{shop.server.url}/projects/{victim}/changes/1" in refused.err
+    link = shell.run("login-link")
+    assert (link.code, link.err) == (0, "")
+    with person(shop, link.out.strip()) as ann:
+        merged = ann.browser.post(f"/api/v1/projects/{victim}/changes/1/merge")
+    assert (merged.status_code, merged.json()["state"]) == (200, "merged"), merged.text
+
+
+def _tried(log: str) -> dict[str, Any]:
+    return dict(json.loads(line) for line in log.splitlines() if line.startswith("["))
