@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fastapi import APIRouter
@@ -11,7 +11,8 @@ from fastapi.responses import StreamingResponse
 
 from app.api.schemas import Timeline
 from app.api.views import QUARANTINE, event_out, report_out, run_out
-from app.api.zip_stream import Part, mask, zip_pieces
+from app.api.zip_stream import Part, zip_pieces
+from app.domain.secret_masks import MaskStream, SecretMask
 from app.services.plane import Services
 from app.services.ports import CannotRead, LogView
 from app.services.rows import Run
@@ -31,8 +32,8 @@ def routes(services: Services) -> APIRouter:
     def export(run_id: str) -> StreamingResponse:
         """One zip file: row, provenance, timeline, report, diff and log."""
         run = services.listing.find(run_id)
-        secrets = services.accounts.secrets()
-        parts = [(name, mask(pieces, secrets)) for name, pieces in _parts(services, run)]
+        mask = services.secrets.mask()
+        parts = [(name, _masked(pieces, mask)) for name, pieces in _parts(services, run)]
         name = {"Content-Disposition": f'attachment; filename="{run.id}.zip"'}
         return StreamingResponse(
             zip_pieces(parts, run.ended_at or run.created_at),
@@ -41,6 +42,12 @@ def routes(services: Services) -> APIRouter:
         )
 
     return router
+
+
+def _masked(pieces: Iterable[bytes], mask: SecretMask) -> Iterator[bytes]:
+    stream = MaskStream(mask)
+    yield from map(stream.take, pieces)
+    yield stream.rest()
 
 
 def _parts(services: Services, run: Run) -> Iterator[Part]:

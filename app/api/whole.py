@@ -32,6 +32,7 @@ from app.api import (
 from app.api.description import describe
 from app.api.doubled_names import refuse_doubled_names
 from app.api.live import LiveStream
+from app.api.masking import Masking
 from app.api.query_words import refuse_unknown_words
 
 
@@ -41,6 +42,7 @@ def build_api(
     """The application below `/api/v1`; `store_silent` is answered as a store that is away."""
     api = FastAPI(title="Runyard", version=services.identity.version, docs_url=None, redoc_url=None)
     problems.register(api, store_silent=store_silent)
+    api.add_middleware(Masking, mask=services.secrets.mask)
     api.state.also_wrong = also_wrong.finder(services)
     looks = [Depends(refuse_unknown_words), Depends(refuse_doubled_names)]
     for part in (

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 Part = tuple[str, Iterable[bytes]]
-DOTS = "•••".encode()
 
 
 class _Sent(io.RawIOBase):
@@ -45,24 +44,3 @@ def zip_pieces(parts: Iterable[Part], at: datetime) -> Iterator[bytes]:
                     if ready := sent.take():
                         yield ready
     yield sent.take()
-
-
-def mask(pieces: Iterable[bytes], secrets: Sequence[bytes]) -> Iterator[bytes]:
-    """The same bytes with each secret as dots, where it lies over the edge of two pieces, too."""
-    longest = max(map(len, secrets), default=0)
-    kept = b""
-    for piece in pieces:
-        kept = _masked(kept + piece, secrets)
-        # the end may be the beginning of a secret: it waits for what follows
-        ready = max(0, len(kept) - longest + 1) if longest else len(kept)
-        if ready:
-            yield kept[:ready]
-            kept = kept[ready:]
-    if kept:
-        yield kept
-
-
-def _masked(content: bytes, secrets: Sequence[bytes]) -> bytes:
-    for secret in secrets:
-        content = content.replace(secret, DOTS)
-    return content

@@ -209,6 +209,7 @@ class Assembly:
             "limits_mode": lambda: counting.look_once(self._clock()),
             "health": HealthDesk(self._clock, is_split=runs.stores.runs is not None),
             "identity": self._identity,
+            "secrets": self._ground.adapters.secrets,
             "clock": self._clock,
             "feed": self._ground.feed,
             "quarantine": self._ground.quarantine,
@@ -353,4 +354,6 @@ class Assembly:
 
     def _make_accounts(self) -> Accounts:
         ledger = AccountLedger(self._ledgers.runs.stores)
-        return Accounts(ledger, entropy=secrets.token_bytes, data_dir=self._settings.data_root)
+        accounts = Accounts(ledger, entropy=secrets.token_bytes, data_dir=self._settings.data_root)
+        self._ground.adapters.secrets.add(accounts.secrets)
+        return accounts

@@ -44,6 +44,7 @@ def make_notification_desk(ground: Ground) -> NotificationDesk:
         lambda moment, duty: ground.metronome.call_at(moment, duty, name="notifications"),
         chance=lambda: secrets.randbelow(1001) / 1000,
         quarantine=ground.quarantine,
+        secrets=ground.adapters.secrets,
     )
     ground.quarantine.on_free(lambda key: _wake(ledger, key, clock()))
     if rules.receivers:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import secrets
 import socket
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from app.adapters.agents.presets import AgentPresets
@@ -21,12 +22,15 @@ from app.adapters.sandbox.hidden import OwnPlaces
 from app.adapters.sandbox.machine import MachineSandbox
 from app.adapters.working_copies import GitWorkingCopies
 from app.config import Settings
+from app.domain.notices import secrets_of_receiver
 from app.domain.quota_rules import Counted, WindowRule
+from app.domain.secret_forms import Secret, secret_in
 from app.records.sqlite_files import file_of
 from app.services.floor import Ledgers, Outside
 from app.services.leases import Here
 from app.services.ports import Agents, Engine, Mirrors, Notifier, Sandbox, WorkingCopies
 from app.services.recovery import Clearing
+from app.services.secret_values import SecretValues
 
 if TYPE_CHECKING:
     from app.adapters.counters.redis_sets import RedisSets
@@ -44,6 +48,7 @@ class Adapters:
     agents: Agents
     notifier: Notifier
     sandbox: Sandbox
+    secrets: SecretValues = field(default_factory=SecretValues)
     # delete what killed calls left: see Recovery
     clearings: tuple[Clearing, ...] = ()
 
@@ -57,6 +62,8 @@ def pick_adapters(settings: Settings) -> Adapters:
     """The adapters of this machine."""
     root, git = settings.runs_root, Git(read_identity())
     mirrors = GitMirrors(root / "mirrors", git=git)
+    agents = AgentPresets(os.environ)
+    secrets = SecretValues(agents.secrets, lambda: _own_secrets(settings))
     copies = GitWorkingCopies(root / "copies", root / "mirrors", git=git)
     sandbox = MachineSandbox(_own_places(settings), os.environ)
     records, instance = root / "records", find_place(settings).instance
@@ -64,10 +71,11 @@ def pick_adapters(settings: Settings) -> Adapters:
         git=git,
         mirrors=mirrors,
         copies=copies,
-        engine=LocalEngine(records, instance=instance, sandbox=sandbox),
-        agents=AgentPresets(os.environ),
+        engine=LocalEngine(records, instance=instance, sandbox=sandbox, secrets=secrets.all),
+        agents=agents,
         notifier=AppriseNotifier(),
         sandbox=sandbox,
+        secrets=secrets,
         clearings=(copies.clear_leftovers, lambda _: mirrors.clear_leftovers()),
     )
 
@@ -77,6 +85,17 @@ def _own_places(settings: Settings) -> OwnPlaces:
     addresses = filter(None, (settings.database, settings.runs_database_url))
     databases = [file for address in addresses if (file := file_of(address)) is not None]
     return OwnPlaces((settings.data_root, settings.runs_root), tuple(databases))
+
+
+def _own_secrets(settings: Settings) -> Iterator[Secret]:
+    """What this server itself signs in with elsewhere."""
+    for url in settings.notify_urls:
+        for part in secrets_of_receiver(url.get_secret_value()):
+            yield Secret("a notification address", part)
+    for name in ("database_url", "runs_database_url", "redis_url"):
+        found = secret_in(name, getattr(settings, name) or "")
+        if found is not None:
+            yield found
 
 
 def pick_counters(settings: Settings) -> RedisWindows | None:
@@ -121,7 +140,7 @@ def _mark(file: Path) -> str:
     if not file.exists():
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = file.with_name(f"{file.name}.{os.getpid()}")
-        fresh.write_text(secrets.token_hex(8))
+        fresh.write_text(token_hex(8))
         with contextlib.suppress(FileExistsError):
             os.link(fresh, file)
         fresh.unlink()

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from app.domain.safe_text import blank
 from app.domain.words import Cause, Status
@@ -201,3 +201,20 @@ def mask_receiver(url: str) -> str:
     except ValueError:
         return f"{scheme}://…"
     return f"{scheme}://{host}{f':{port}' if port else ''}/…"
+
+
+# between the parts of an address; what says nothing to anybody but a receiver is one of them
+_BETWEEN = re.compile(r"[/?&=@:#,;]+")
+# a host, or a plain word: such a part would be found in ordinary text
+_NO_SECRET = re.compile(r"[\w-]+(?:\.[\w-]+)+|[A-Z]?[a-z]{1,15}|[0-9]+|[a-z]+[-_][a-z]+", re.ASCII)
+_PART_LEAST = 8
+
+
+def secrets_of_receiver(url: str) -> tuple[str, ...]:
+    """The parts of a receiver's address that nobody else may read: passwords, tokens, topics."""
+    _, _, rest = url.partition("://")
+    parts = [part for part in _BETWEEN.split(rest) if not _NO_SECRET.fullmatch(part)]
+    user, _, password = re.split(r"[/?#]", rest)[0].rpartition("@")[0].partition(":")
+    parts += [password or user]
+    told = [one for part in parts for one in (part, unquote(part))]
+    return tuple(dict.fromkeys(part for part in told if len(part) >= _PART_LEAST))

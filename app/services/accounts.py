@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event, Lock
 
+from app.domain.secret_forms import Secret
 from app.errors import StoreUnavailable
 from app.records.account_ledger import AccountLedger
 from app.records.database import DatabaseSilent
@@ -80,9 +81,9 @@ class Accounts:
         """The one local person, made at the first start."""
         return self._ledger.operator(OPERATOR, now)
 
-    def secrets(self) -> tuple[bytes, ...]:
+    def secrets(self) -> tuple[Secret, ...]:
         """What nothing that leaves this server may hold, whoever wrote it there."""
-        return (self._token,)
+        return (Secret("Runyard's token", self._token.decode()),)
 
     def make_link_token(self, now: datetime, lifetime: timedelta = LINK_LIFETIME) -> str:
         """A secret that signs the operator in once, within its lifetime."""

@@ -17,6 +17,7 @@ from app.services.leases import Leases
 from app.services.notices import NoticeRules, Receiver
 from app.services.ports import Notifier, NotTaken
 from app.services.quarantine import Quarantine, Subject
+from app.services.secret_values import SecretValues
 from app.services.turns import Turns
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class Courier:
         call_at: Callable[[datetime, Callable[[], None]], None],
         chance: Callable[[], float],
         quarantine: Quarantine,
+        secrets: SecretValues,
     ) -> None:
         self._ledger = ledger
         self._digests = digests
@@ -54,6 +56,7 @@ class Courier:
         self._call_at = call_at
         self._chance = chance
         self._quarantine = quarantine
+        self._secrets = secrets
         self._guard = threading.Lock()
         self._busy: set[str] = set()
         self._wanted: set[str] = set()
@@ -109,7 +112,8 @@ class Courier:
 
     def _send(self, receiver: Receiver, row: Notification) -> bool:
         address, kind = self._rules.address, Kind(row.kind)
-        message = compose(kind, row.about, address=address, id_=row.id)
+        about = self._secrets.mask().mask_texts(row.about)
+        message = compose(kind, about, address=address, id_=row.id)
         try:
             self._notifier.send(receiver.address, message)
         except NotTaken as problem:

@@ -42,6 +42,7 @@ from app.services.resume import ResumeDesk
 from app.services.retention import RetentionDesk
 from app.services.retry import RetryDesk
 from app.services.salvage import Salvage
+from app.services.secret_values import SecretValues
 from app.services.stopping import Stopper
 from app.services.store_watch import StoreWatch
 from app.services.sweep import Sweep
@@ -113,6 +114,7 @@ class Services:
     listing: RunListing
     accounts: Accounts
     browser_rule: BrowserRule
+    secrets: SecretValues
     audit: AuditDesk
     notifications: NotificationDesk
     sweep: Sweep

@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -18,6 +18,7 @@ from app.adapters.agents.sign_ins import is_wrapper, look_for_sign_in, may_set
 from app.adapters.agents.streams import StreamReader
 from app.domain.entries import Entry
 from app.domain.last_words import Failure
+from app.domain.secret_forms import Secret, secret_in
 from app.domain.words import Cause
 from app.services.ports import AgentFinding, Job, PromptTooLong, SignedIn, Unready, root_mend
 
@@ -99,6 +100,18 @@ class AgentPresets:
         names = COMMON_ENVIRONMENT + (preset.environment if preset else ())
         found = {name: self._environment[name] for name in names if name in self._environment}
         return found | dict(preset.fixed_environment if preset else ())
+
+    def secrets(self) -> Iterator[Secret]:
+        """Every secret that the environment of any agent may hold."""
+        known = {name for preset in self._presets.values() for name in preset.sign_in.variables}
+        for name in dict.fromkeys((*COMMON_ENVIRONMENT, *self._passed())):
+            secret = secret_in(name, self._environment.get(name, ""), is_known=name in known)
+            if secret is not None:
+                yield secret
+
+    def _passed(self) -> Iterator[str]:
+        for preset in self._presets.values():
+            yield from preset.environment
 
     def account(self, agent: str) -> str:
         """A mark of this agent's sign-in: another key, folder or home has another one."""

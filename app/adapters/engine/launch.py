@@ -6,12 +6,13 @@ import errno
 import json
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from app.adapters import supervisor
 from app.adapters.engine.processes import INSTANCE, RUN_ID
+from app.domain.secret_forms import Secret
 from app.domain.words import Cause
 from app.services.ports import LaunchFailed, LaunchOrder
 
@@ -49,10 +50,12 @@ def start_supervisor(
     instance: str,
     *,
     wrap: Sequence[str] = (),
+    secrets: Iterable[Secret] = (),
 ) -> None:
     """Start the supervisor and wait until the agent was executed. Raises LaunchFailed.
 
     `wrap` is the command of the sandbox, that of its process 1 included; empty for none.
+    `secrets` stay out of the log.
     """
     fields = {
         "run_id": order.run_id,
@@ -67,6 +70,7 @@ def start_supervisor(
         "grace_seconds": order.grace_seconds,
         "launch_seconds": order.launch_seconds,
         "log_cap_bytes": order.log_cap_bytes,
+        "secrets": [secret.value for secret in secrets],
     }
     cookie = {RUN_ID: order.run_id, INSTANCE: instance}
     patience = order.launch_seconds + order.grace_seconds + _START_SECONDS

@@ -23,6 +23,8 @@ from app.adapters.supervisor.kernel import read_boot_id
 from app.adapters.supervisor.record_files import STARTED
 from app.domain.rules import ExitRecord
 from app.domain.sandboxes import SandboxLevel
+from app.domain.secret_forms import Secret
+from app.domain.secret_masks import mask_of
 from app.domain.words import Cause
 from app.services.ports import (
     Enclosure,
@@ -44,6 +46,7 @@ class LocalEngine:
     """The engine of this machine; one folder per run below `root`.
 
     `instance` is the mark in the environment of every process: nothing without it is touched.
+    `secrets` are starred out of every log, as it is written and as it is read.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class LocalEngine:
         python: str = sys.executable,
         boot_id: Callable[[], str] = read_boot_id,
         table: ProcessTable | None = None,
+        secrets: Callable[[], tuple[Secret, ...]] = tuple,
     ) -> None:
         self._root = root.absolute()
         # made here and nowhere else: where it is gone later, it is away
@@ -63,6 +67,7 @@ class LocalEngine:
         self._sandbox = sandbox
         self._python = python
         self._boot_id = boot_id
+        self._secrets = secrets
         self._table = table or ProcessTable(instance)
         self._watcher = Watcher(self._folder, self._open_supervisor)
 
@@ -73,8 +78,10 @@ class LocalEngine:
         env = agent_environment(order, self._instance, folder / PROMPT_FILE)
         try:
             _refuse_unusable(order, env)
-            wrap = self._wrap(order, folder / PROMPT_FILE)
-            start_supervisor(self._python, folder, order, env, self._instance, wrap=wrap)
+            wrap, secrets = self._wrap(order, folder / PROMPT_FILE), self._secrets()
+            start_supervisor(
+                self._python, folder, order, env, self._instance, wrap=wrap, secrets=secrets
+            )
             started, _ = self._started_if_readable(order.run_id)
             if started is None:
                 raise LaunchFailed("The supervisor's record could not be read.")
@@ -150,7 +157,7 @@ class LocalEngine:
 
     def log(self, run_id: str) -> RunLog:
         """The run's log, empty where there is none."""
-        return RunLog(self._folder(run_id))
+        return RunLog(self._folder(run_id), mask_of(self._secrets()))
 
     def watch(self, run_id: str) -> None:
         """Begin to report this run's changes to the listener given to `listen`."""

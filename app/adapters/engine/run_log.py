@@ -12,6 +12,7 @@ from pathlib import Path
 
 from app.adapters.engine.records import open_folder, open_plain_file
 from app.adapters.supervisor.output import HEAD, TAIL_FILES, TAIL_PREFIX
+from app.domain.secret_masks import SecretMask
 from app.services.ports import LogPiece
 
 
@@ -57,10 +58,14 @@ def _names(folder: int) -> list[tuple[int, str]]:
 
 
 class RunLog:
-    """The log as it is whenever it is asked; positions count the bytes the agent wrote."""
+    """The log as it is whenever it is asked; positions count the bytes the agent wrote.
 
-    def __init__(self, path: Path) -> None:
+    The mask stars what became a secret later, or was written before logs were masked.
+    """
+
+    def __init__(self, path: Path, mask: SecretMask | None = None) -> None:
         self._path = path
+        self._mask = mask or SecretMask()
 
     @property
     def size(self) -> int:
@@ -102,15 +107,32 @@ class RunLog:
                     if position < part.begin:
                         content += _mark_cut(part.begin - position)
                         position = part.begin
-                    data = _read_part(part, position, left)
+                    data = self._read_masked(parts, part, position, left)
                     content += data
                     position += len(data)
                     left -= len(data)
             return LogPiece(bytes(content), position)
 
+    def _read_masked(self, parts: list[Part], part: Part, position: int, limit: int) -> bytes:
+        """Bytes of one part, without what they share of a secret that lies over their edges."""
+        data = os.pread(part.file, min(limit, part.end - position), position - part.begin)
+        around = self._mask.longest - 1
+        if around < 0 or not data:
+            return data
+        before = _read_span(parts, position - around, position)
+        after = _read_span(parts, position + len(data), position + len(data) + around)
+        masked = self._mask.mask(before + data + after)
+        return masked[len(before) : len(before) + len(data)]
 
-def _read_part(part: Part, position: int, limit: int) -> bytes:
-    return os.pread(part.file, min(limit, part.end - position), position - part.begin)
+
+def _read_span(parts: list[Part], begin: int, end: int) -> bytes:
+    """What is kept between two positions, in whichever parts it lies."""
+    content = b""
+    for part in parts:
+        first, last = max(begin, part.begin), min(end, part.end)
+        if first < last:
+            content += os.pread(part.file, last - first, first - part.begin)
+    return content
 
 
 def _mark_cut(dropped: int) -> bytes:

@@ -6,6 +6,8 @@ import errno
 import os
 from collections import deque
 
+from app.domain.secret_masks import MaskStream, SecretMask
+
 HEAD = "log"
 TAIL_PREFIX = "tail."
 TAIL_FILES = 4
@@ -21,11 +23,13 @@ class CappedLog:
     A file's bytes follow one another; its name says at which position of the stream it begins.
     What the disk refuses is dropped, like what the cap does: the writer never waits and never ends.
     `is_disk_full` where the last of it was refused for want of room, `says_disk_full` where the
-    last of what was written tells of such a refusal.
+    last of what was written tells of such a refusal. Secrets never reach the disk: what `mask`
+    finds is written as dots, and what may be the beginning of one waits for what follows it.
     """
 
-    def __init__(self, folder: int, cap: int) -> None:
+    def __init__(self, folder: int, cap: int, mask: SecretMask | None = None) -> None:
         self._folder = folder
+        self._masked = MaskStream(mask or SecretMask())
         self._tail_size = max(1, cap // (2 * TAIL_FILES))
         self._tails: deque[str] = deque()
         self._position = 0
@@ -44,6 +48,14 @@ class CappedLog:
     def write(self, data: bytes) -> None:
         """Keep `data` or, where the disk refuses it, drop it."""
         self._last = (self._last + data[-_LAST_BYTES:])[-_LAST_BYTES:]
+        self._keep(self._masked.take(data))
+
+    def close(self) -> None:
+        """Write what waited and close the file; what was written stays."""
+        self._keep(self._masked.rest())
+        self._close_file()
+
+    def _keep(self, data: bytes) -> None:
         rest = memoryview(data)
         while rest:
             if self._room == 0 or self._file < 0:
@@ -52,8 +64,7 @@ class CappedLog:
             rest = rest[len(part) :]
             self._put(part)
 
-    def close(self) -> None:
-        """Close the file; what was written stays."""
+    def _close_file(self) -> None:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -74,12 +85,12 @@ class CappedLog:
         self._position += len(part)
 
     def _give_up_file(self) -> None:
-        self.close()
+        self._close_file()
         if self._written == 0 and self._tails:
             self._remove(self._tails.pop())
 
     def _begin_tail(self) -> None:
-        self.close()
+        self._close_file()
         name = f"{TAIL_PREFIX}{self._position}"
         self._room = self._tail_size
         if self._open(name):

@@ -27,6 +27,8 @@ from app.adapters.supervisor.kernel import (
 )
 from app.adapters.supervisor.output import CappedLog
 from app.adapters.supervisor.spawn import NotSpawned, spawn
+from app.domain.secret_forms import Secret
+from app.domain.secret_masks import SecretMask
 from app.domain.sizes import room_missing
 
 _PAGE_BYTES = 4096
@@ -93,7 +95,8 @@ class Supervision:
         self._order = order
         self._mine = mine
         self._umask = umask
-        self._log = CappedLog(folder, order["log_cap_bytes"])
+        mask = SecretMask(Secret("", value) for value in order["secrets"])
+        self._log = CappedLog(folder, order["log_cap_bytes"], mask)
         self._output, self._agent_side = open_output()
         self._alarm = Alarm()
         self._enclosure: Enclosure | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Protocol
 from app.domain.entries import Entry
 from app.domain.last_words import Failure
 from app.domain.reports import ReportEvent
+from app.domain.secret_forms import Secret
 from app.domain.words import Cause
 
 
@@ -117,6 +118,10 @@ class Agents(Protocol):
 
     def environment(self, agent: str) -> dict[str, str]:
         """The allow-listed environment, with what this agent's sign-in needs."""
+        ...
+
+    def secrets(self) -> Iterable[Secret]:
+        """Every secret that the environment of any agent may hold."""
         ...
 
     def account(self, agent: str) -> str:
