@@ -17,8 +17,10 @@ LEAST = 8
 _BASE64_LINE = 76
 _LINE_LEAST = 16
 _NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE", re.IGNORECASE)
+# `postgres` as a password, or a number: it would be found in ordinary text
+_WORD = re.compile(r"[A-Za-z]{1,15}|[0-9]+", re.ASCII)
 _PATH = re.compile(r"(?:~|\.{1,2})?/[^/]*[/.].*|(?:~|\.{1,2})/.*", re.DOTALL)
-_FLAG = re.compile(r"-.*|[0-9.,]+|(?:en|dis)abled|required|optional|[a-z]+://[^@]*", re.DOTALL)
+_FLAG = re.compile(r"-.*|[0-9.,]+|[a-z]+://[^@]*", re.DOTALL)
 _IN_ADDRESS = re.compile(r"://(?:[^/?#@:\s]*:([^/?#@\s]{8,})|([^/?#@:\s]{20,}))@")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
@@ -34,8 +36,8 @@ def secret_in(name: str, value: str, *, is_known: bool = False) -> Secret | None
     value = value.strip()
     inner = _IN_ADDRESS.search(value)
     if inner is not None:
-        return Secret(name, inner[1] or inner[2])
-    if len(value) < LEAST or value.isdecimal():
+        value, is_known = inner[1] or inner[2], True
+    if len(value) < LEAST or _WORD.fullmatch(value):
         return None
     if is_known:
         return Secret(name, value)

@@ -142,6 +142,7 @@ def test_any_text_with_any_secret_keeps_its_length_and_its_json(
         ("AWS_SECRET_ACCESS_KEY", "/bPxRfiCYEXAMPLEKEYwJalrXUtnFEMI+K7MDENG", True),
         ("HTTPS_PROXY", "http://me:s3cr3tpassword@proxy:3128", True),
         ("HTTPS_PROXY", "http://proxy.example.com:3128", False),
+        ("database_url", "postgresql://postgres:postgres@db/shop", False),
         ("API_KEY", "short", False),
         ("SSH_KEY", "/home/me/.ssh/id_ed25519", False),
         ("SSL_KEY", "~/keys/server.pem", False),
