@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 from app.adapters.engine.local import LocalEngine
-from app.services.ports import Engine, LaunchOrder, Sight
+from app.adapters.sandbox.hidden import OwnPlaces
+from app.adapters.sandbox.machine import MachineSandbox
+from app.domain.sandboxes import Means, SandboxLevel
+from app.services.ports import Engine, LaunchOrder, ProcessMark, Sight
 
 AGENTS = Path(__file__).parent
 RUN = "run_c0001"
@@ -51,6 +56,19 @@ def until(condition: Callable[[], Any], what: str, seconds: float = SECONDS) -> 
     return value
 
 
+def carrying(word: str) -> list[int]:
+    """The living processes of this machine with that word in their command line."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            has_word = word.encode() in (place / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if has_word and is_living(int(place.name)):
+            found.append(int(place.name))
+    return found
+
+
 def is_living(pid: int) -> bool:
     """True unless gone or a zombie."""
     try:
@@ -60,10 +78,29 @@ def is_living(pid: int) -> bool:
     return text.rpartition(")")[2].split()[0] not in "ZX"
 
 
+class EngineAt(LocalEngine):
+    """An engine that launches every order at one level, whatever the order says."""
+
+    def __init__(self, level: SandboxLevel, root: Path, **known: Any) -> None:
+        super().__init__(root, **known)
+        self._level = level
+
+    def launch(self, order: LaunchOrder) -> ProcessMark:
+        policy = replace(order.policy, level=self._level, toolchains=(str(AGENTS), sys.prefix))
+        return super().launch(replace(order, policy=policy))
+
+
 @contextmanager
-def local_engine(root: Path, instance: str) -> Iterator[LocalEngine]:
+def local_engine(
+    root: Path,
+    instance: str,
+    level: SandboxLevel = SandboxLevel.NONE,
+    means: Means | None = None,
+) -> Iterator[LocalEngine]:
     """An engine whose runs end with the test."""
-    engine = LocalEngine(root, instance=instance)
+    by = [means] if means else list(Means)
+    sandbox = MachineSandbox(OwnPlaces((root,)), os.environ, by)
+    engine = EngineAt(level, root, instance=instance, sandbox=sandbox)
     yield engine
     assert all(engine.kill(run_id) for run_id in engine.owned())
     engine.close()

@@ -10,12 +10,14 @@ import pytest
 
 from app.adapters.engine.local import LocalEngine
 from tests.agents_for_tests.runs import Ears, local_engine
+from tests.sandboxes import WAYS
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[LocalEngine]:
-    """An engine of its own; what it started is ended."""
-    with local_engine(tmp_path / "runs", uuid.uuid4().hex) as engine:
+@pytest.fixture(params=WAYS, ids=lambda way: "-".join(filter(None, way)))
+def engine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[LocalEngine]:
+    """An engine of its own, at each level by each means; what it started is ended."""
+    means, level = request.param
+    with local_engine(tmp_path / "runs", uuid.uuid4().hex, level, means) as engine:
         yield engine
 
 

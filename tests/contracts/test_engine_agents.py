@@ -14,6 +14,7 @@ import pytest
 
 from app.adapters.engine.local import LocalEngine
 from app.domain.rules import ExitReason
+from app.domain.sandboxes import SandboxLevel
 from app.services.ports import LaunchFailed
 from tests.agents_for_tests.runs import (
     RUN,
@@ -76,6 +77,7 @@ def test_a_prompt_of_any_length_can_be_the_agents_input_and_is_in_no_process_lis
     assert (told["argv"], told["files"]) == ([], [0, 1, 2])
 
 
+@pytest.mark.parametrize("engine", [(None, SandboxLevel.NONE)], indirect=True)
 def test_a_prompt_that_is_a_link_by_now_is_not_followed(
     engine: LocalEngine, workdir: Path, tmp_path: Path
 ) -> None:
@@ -213,9 +215,9 @@ def test_the_setup_command_runs_before_the_agent_in_its_place(
 
 
 def test_a_run_in_its_setup_is_alive_and_has_no_mark_until_its_agent_is_there(
-    engine: LocalEngine, ears: Ears, workdir: Path, tmp_path: Path
+    engine: LocalEngine, ears: Ears, workdir: Path
 ) -> None:
-    gate = Gate(tmp_path)
+    gate = Gate(workdir)
     the_order = order(RUN, workdir, script("stubborn"), setup=shell(gate.wait))
     launching = threading.Thread(target=engine.launch, args=(the_order,))
     launching.start()

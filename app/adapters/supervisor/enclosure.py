@@ -9,7 +9,7 @@ import signal
 import socket
 from collections.abc import Mapping
 
-from app.adapters.supervisor.kernel import descendants
+from app.adapters.supervisor.kernel import descendants, read_stat
 from app.adapters.supervisor.spawn import NotSpawned, spawn
 
 _READY_SECONDS = 30.0
@@ -19,7 +19,8 @@ _MOST_WORDS = 2000
 class Enclosure:
     """A sandbox that is there: commands are started in it one after the other.
 
-    `control` becomes readable when there is news; `close` it and everything inside ends.
+    `control` becomes readable when there is news; when it closes, everything inside ends. `wrapper`
+    is the process started here, `init` process 1 inside, both by their numbers outside.
     """
 
     def __init__(self, wrap: list[str], marks: Mapping[str, str]) -> None:
@@ -42,16 +43,14 @@ class Enclosure:
             os.kill(self.wrapper, signal.SIGKILL)
             raise NotSpawned("sandbox", 0, self._last_words())
         self._control.settimeout(None)
+        self.init = next(
+            (one.pid for one in descendants([self.wrapper]) if _innermost_pid(one.pid) == 1), 0
+        )
 
     @property
     def control(self) -> int:
         """The file that is readable when something has ended inside."""
         return self._control.fileno()
-
-    @property
-    def init(self) -> int:
-        """Process 1 of the sandbox, by its number outside; 0 where it is gone."""
-        return self._outside_pid(1)
 
     def run(
         self,
@@ -102,9 +101,10 @@ class Enclosure:
         return json.loads(message) if message else {}
 
     def _outside_pid(self, inside: int) -> int:
-        """The number outside of a process inside; 0 where it is not found."""
-        for stat in descendants([self.wrapper]):
-            if _innermost_pid(stat.pid) == inside:
+        """The number outside of a child of process 1, dead ones too; 0 where it is not found."""
+        for name in filter(str.isdecimal, os.listdir("/proc")):
+            stat = read_stat(int(name))
+            if stat and stat.parent == self.init and _innermost_pid(stat.pid) == inside:
                 return stat.pid
         return 0
 
