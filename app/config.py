@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from app.domain.notices import Kind, mask_receiver
+from app.domain.sandboxes import SandboxLevel, read_level
 from app.domain.timetable import parse_hours, parse_time
 
 _LOCAL_NAME = re.compile(r"127\.0\.0\.1|\[::1\]|(?:[a-z0-9](?:[a-z0-9-]{0,62})\.)?localhost")
@@ -81,6 +82,7 @@ class Settings(BaseSettings):
     low_disk_mb: int = Field(default=2048, ge=0)
     low_disk_percent: float = Field(default=5, ge=0, le=100)
     budget_seconds: int = Field(default=7200, ge=1)
+    sandbox: SandboxLevel = SandboxLevel.CONTAINED
     launch_seconds: int = Field(default=900, ge=1)
     notify_urls: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     notify_kinds: Annotated[tuple[Kind, ...], NoDecode] = tuple(Kind)
@@ -108,6 +110,14 @@ class Settings(BaseSettings):
         elif url and not url.startswith("sqlite:"):
             raise ValueError("begin with sqlite:/// or postgresql://")
         return url or None
+
+    @field_validator("sandbox", mode="before")
+    @classmethod
+    def _is_level(cls, word: Any) -> Any:
+        try:
+            return read_level(word)
+        except ValueError as error:
+            raise ValueError(f"write one of {', '.join(SandboxLevel)}") from error
 
     @field_validator("page_host")
     @classmethod

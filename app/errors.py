@@ -187,6 +187,12 @@ class AgentUnavailable(Refusal):
     code = "agent_unavailable"
 
 
+class SandboxNotHere(Refusal):
+    """Agents cannot be surrounded like this on this machine."""
+
+    code = "sandbox_unavailable"
+
+
 class AccountHeld(Refusal):
     """The agent's account is at its usage limit."""
 

@@ -11,10 +11,10 @@ from app.control_plane import ControlPlane
 from app.control_plane.outside import pick_adapters
 from app.domain.words import Trigger
 from app.records.tables import Project
-from app.services.ports import Notifier
+from app.services.ports import Notifier, Sandbox
 from app.services.trigger import Asker
 from tests.fake_engine import FakeEngine
-from tests.fakes import FakeCopies, FakeMirrors, World
+from tests.fakes import FakeCopies, FakeMirrors, FakeSandbox, World
 from tests.fresh_databases import own_database, put_database
 from tests.planes import QUIET, Clock
 
@@ -25,7 +25,13 @@ class FakePlane(ControlPlane):
     clock: Clock
 
     def __init__(
-        self, folder: Path, world: World, *, notifier: Notifier | None = None, **wishes: Any
+        self,
+        folder: Path,
+        world: World,
+        *,
+        notifier: Notifier | None = None,
+        surrounds: Sandbox | None = None,
+        **wishes: Any,
     ) -> None:
         usual: dict[str, Any] = {"run_quota": 10_000, "repo_concurrency": 50}
         usual |= {} if "database_url" in wishes else own_database(folder)
@@ -37,6 +43,7 @@ class FakePlane(ControlPlane):
             copies=FakeCopies(world),
             engine=FakeEngine(world),
             notifier=notifier or adapters.notifier,
+            sandbox=surrounds or FakeSandbox(),
         )
         put_database(chosen)
         super().__init__(chosen, clock=Clock(), adapters=adapters)

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from app.domain.rules import ExitReason, ExitRecord
+from app.domain.sandboxes import Means, SandboxLevel, SandboxPolicy
 from app.services.ports import (
     BranchTaken,
     CannotRead,
+    Capability,
     CopyState,
     Diff,
     DiffStat,
+    Enclosure,
     LaunchOrder,
     MergeAnswer,
     PushAnswer,
@@ -224,6 +227,29 @@ class FakeMirrors:
         self._world.origins[repo.origin][base] = head
         self.fetch(repo)
         return MergeAnswer(head)
+
+
+@dataclass
+class FakeSandbox:
+    """What surrounds agents in a world where `levels` can be had, by default all of them."""
+
+    levels: Collection[SandboxLevel] = (SandboxLevel.CONTAINED, SandboxLevel.SANDBOXED)
+    because: str = ""
+    remedy: str = ""
+    looks: int = 0
+
+    def probe(self, *, again: bool = False) -> Capability:
+        self.looks += again
+        means = Means.BUBBLEWRAP if self.levels else None
+        return Capability(means, self.levels, self.because, self.remedy)
+
+    def wrap(self, enclosure: Enclosure, policy: SandboxPolicy) -> list[str]:
+        return []
+
+
+def no_sandbox() -> FakeSandbox:
+    """A machine that can surround agents with nothing."""
+    return FakeSandbox((), "bubblewrap is not installed.", "Install the package bubblewrap.")
 
 
 class FakeCopies:

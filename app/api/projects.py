@@ -126,5 +126,3 @@ def _refuse_what_is_to_come(settings: dict[str, object]) -> None:
         raise Invalid.field("tracker", "Only the built-in tracker can be chosen yet.")
     if settings.get("open_pr", "runyard") != "runyard":
         raise Invalid.field("open_pr", "Only Runyard itself can open change requests yet.")
-    if settings.get("sandbox", "none") != "none":
-        raise Invalid.field("sandbox", "Runs cannot be sandboxed yet.")

@@ -26,12 +26,14 @@ from app.api.schemas import (
     HealthOut,
     Provenance,
     QuotaOut,
+    SandboxOut,
     SettingOut,
     SystemOut,
     TroubleOut,
 )
 from app.api.views import quota_out
 from app.domain.moments import iso
+from app.domain.sandboxes import SandboxLevel
 from app.domain.words import Status
 from app.logs import correlation
 from app.services.doctor import Look
@@ -99,6 +101,7 @@ def routes(services: Services) -> APIRouter:
             trouble=[TroubleOut.model_validate(one) for one in trouble],
             health=[_health_out(one) for one in services.health.look(trouble, mode)],
             alerts=[AlertOut.model_validate(one) for one in _known(services.alerts.all) or ()],
+            sandbox=_sandbox_out(services),
             key_hold_seconds=services.keys.terms.hold_seconds,
             key_ttl_seconds=services.keys.terms.ttl_seconds,
         )
@@ -120,6 +123,18 @@ def _health_out(one: PartHealth) -> HealthOut:
     if one.health is Health.UNREACHABLE:
         told.correlation_id = correlation.get()
     return told
+
+
+def _sandbox_out(services: Services) -> SandboxOut:
+    surroundings = services.projects.surroundings
+    capability = surroundings.capability()
+    return SandboxOut(
+        means=capability.means,
+        default=surroundings.default,
+        levels=[level for level in SandboxLevel if capability.can(level)],
+        because=capability.because,
+        remedy=capability.remedy,
+    )
 
 
 def _known(ask: Callable[[], _T]) -> _T | None:

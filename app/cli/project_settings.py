@@ -7,18 +7,17 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from app.cli.connection import Misused
+from app.domain.sandbox_rules import LIMIT_BOUNDS
+from app.domain.sandboxes import HostService, NetworkRule, SandboxLevel
 
-
-class Sandbox(StrEnum):
-    """What surrounds a project's agents."""
-
-    NONE = "none"
-    BUBBLEWRAP = "bubblewrap"
+CLEARS = ' "" empties it.'
+NO_LIMIT = ' "" sets no limit.'
 
 
 class OpenPr(StrEnum):
@@ -60,7 +59,51 @@ Frameworks = Annotated[
     typer.Option("--framework", help="A test framework to choose from; may be repeated."),
 ]
 OpenPrBy = Annotated[OpenPr | None, typer.Option("--open-pr", help="Who opens change requests.")]
-SandboxKind = Annotated[Sandbox | None, typer.Option(help="What surrounds the agent.")]
+Sandbox = Annotated[
+    SandboxLevel | None, typer.Option(help="How much of this machine its agents see.")
+]
+Network = Annotated[
+    NetworkRule | None, typer.Option(help="What sandboxed agents reach of the network.")
+]
+AllowedHosts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-host",
+        metavar="HOST[:PORT]",
+        help="A host that is reached where the network is allowed; may be repeated, replaces "
+        f"the list.{CLEARS}",
+    ),
+]
+Allow = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="SERVICE",
+        help=f"A service of this machine that agents may use: {', '.join(HostService)}; may be "
+        f"repeated, replaces the list.{CLEARS}",
+    ),
+]
+Toolchains = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--toolchain",
+        metavar="FOLDER",
+        help="A folder that sandboxed agents can read; may be repeated, replaces the list."
+        f"{CLEARS}",
+    ),
+]
+MemoryMb = Annotated[
+    str | None, typer.Option(metavar="MB", help=f"How much memory a run may use.{NO_LIMIT}")
+]
+Processes = Annotated[
+    str | None,
+    typer.Option(metavar="N", help=f"How many processes a run may have.{NO_LIMIT}"),
+]
+FileMb = Annotated[
+    str | None, typer.Option(metavar="MB", help=f"How large a file may get.{NO_LIMIT}")
+]
+DiskMb = Annotated[
+    str | None, typer.Option(metavar="MB", help=f"How large a working copy may get.{NO_LIMIT}")
+]
 
 
 @dataclass(frozen=True)
@@ -78,17 +121,52 @@ class ProjectSettings:
     branch_pattern: BranchPattern = None
     frameworks: Frameworks = None
     open_pr: OpenPrBy = None
-    sandbox: SandboxKind = None
+    sandbox: Sandbox = None
+    network: Network = None
+    allowed_hosts: AllowedHosts = None
+    allow: Allow = None
+    toolchains: Toolchains = None
+    memory_mb: MemoryMb = None
+    processes: Processes = None
+    file_mb: FileMb = None
+    disk_mb: DiskMb = None
 
     def given(self) -> dict[str, Any]:
         """The settings in the API's words. Raises Misused."""
         prompt = sys.stdin.read() if self.prompt == "-" else self.prompt
+        rest = {name: value for name, value in vars(self).items() if name not in LIMIT_BOUNDS}
         return {
-            **self.__dict__,
+            **rest,
+            **{name: _listed(rest[name]) for name in ("frameworks", "allowed_hosts", "allow")},
+            "toolchains": _folders(self.toolchains),
+            "limits": self._limits() or None,
             "agent_command": read_argv("--agent-command", self.agent_command),
             "setup_command": read_argv("--setup-command", self.setup_command),
             "prompt": prompt,
         }
+
+    def _limits(self) -> dict[str, int | None]:
+        typed = {name: getattr(self, name) for name in LIMIT_BOUNDS}
+        return {n: _number(n, words) for n, words in typed.items() if words is not None}
+
+
+def _number(name: str, words: str) -> int | None:
+    if not words.strip():
+        return None
+    try:
+        return int(words)
+    except ValueError as error:
+        raise Misused(f"--{name.replace('_', '-')} takes a whole number.") from error
+
+
+def _listed(given: list[str] | None) -> list[str] | None:
+    # one empty value is how a list is emptied
+    return [one for one in given if one.strip()] if given else None
+
+
+def _folders(given: list[str] | None) -> list[str] | None:
+    named = _listed(given)
+    return named and [str(Path(one).expanduser().absolute()) for one in named]
 
 
 def read_argv(option: str, given: list[str] | None) -> list[str] | None:
@@ -108,4 +186,4 @@ def read_argv(option: str, given: list[str] | None) -> list[str] | None:
 
 def chosen(given: Mapping[str, Any]) -> dict[str, Any]:
     """What is there of what may have been given."""
-    return {name: value for name, value in given.items() if value not in (None, [], ())}
+    return {name: value for name, value in given.items() if value is not None}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from shlex import join
+from shlex import join, quote
 from typing import Annotated, Any
 
 import typer
@@ -20,6 +20,8 @@ from app.cli.options import DataDir, Json, ProjectArgument, example, group
 from app.cli.project_settings import BaseBranch, ProjectSettings, chosen
 from app.cli.run_view import age, spell
 from app.cli.terminal import Painted, Piece, err, out, print_json
+from app.domain.sandbox_rules import limits_words
+from app.domain.sandboxes import SandboxLevel
 
 UNREACHABLE = "unreachable"
 _SCP = re.compile(r"[^/\s]+:[^\s]*")
@@ -60,6 +62,7 @@ def register(app: typer.Typer) -> None:
     edit_example = example(
         "runyard projects edit shop --agent codex --budget-seconds 3600",
         "runyard projects edit shop --prompt - < prompt.md",
+        "runyard projects edit shop --sandbox sandboxed --network allowed --allow-host example.org",
     )
     projects.command("edit", epilog=edit_example)(spread(edit_project))
     projects.command("branches", epilog=example("runyard projects branches shop"))(list_branches)
@@ -250,7 +253,7 @@ def _facts(project: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "stall", spell(stall) if stall else ""
     yield "at once", str(project["max_concurrency"])
     yield "branches", str(project["branch_pattern"])
-    yield "sandbox", str(project["sandbox"])
+    yield from _surroundings(project)
     yield "frameworks", ", ".join(project["frameworks"])
     yield "auto", "on" if project["auto_enabled"] else "off"
     ready = project.get("ready_count")
@@ -258,6 +261,18 @@ def _facts(project: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "live", str(project["live_runs"])
     yield "parked", str(project["parked_count"] or "")
     yield "waits", str(project.get("hold") or "")
+
+
+def _surroundings(project: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    level = str(project["sandbox"])
+    yield "sandbox", "none: unsandboxed" if level == SandboxLevel.NONE else level
+    if project.get("sandbox_notice"):
+        yield "", f"contained since an upgrade; back: projects edit {project['id']} --sandbox none"
+    yield "network", str(project.get("network") or "")
+    yield "hosts", " ".join(project.get("allowed_hosts") or ())
+    yield "allows", " ".join(project.get("allow") or ())
+    yield "toolchains", " ".join(map(quote, project.get("toolchains") or ()))
+    yield "limits", limits_words(project.get("limits") or {})
 
 
 def _state(project: dict[str, Any]) -> Painted:
@@ -275,6 +290,12 @@ def _auto(project: dict[str, Any], auto: str) -> Piece:
     return Painted(", ".join([auto, *held]), "yellow") if held else auto
 
 
+def _agent(project: dict[str, Any]) -> Piece:
+    agent = str(project.get("agent", ""))
+    is_bare = project.get("sandbox") == SandboxLevel.NONE
+    return Painted(f"{agent}, unsandboxed", "red") if is_bare else agent
+
+
 def _row(project: dict[str, Any]) -> list[Piece]:
     ready = project.get("ready_count")
     auto, strikes = "on" if project.get("auto_enabled") else "off", project.get("strikes", 0)
@@ -282,7 +303,7 @@ def _row(project: dict[str, Any]) -> list[Piece]:
         str(project.get("name", "")),
         _state(project),
         str(project.get("base_branch", "")),
-        str(project.get("agent", "")),
+        _agent(project),
         "?" if ready is None else str(ready),
         str(project.get("live_runs", 0)),
         _auto(project, auto),

@@ -27,7 +27,7 @@ from app.control_plane.beginnings import make_launcher
 from app.control_plane.clock import slip
 from app.control_plane.metronome import Metronome
 from app.control_plane.notifying import make_notification_desk
-from app.control_plane.outside import Adapters, find_place
+from app.control_plane.outside import Adapters, find_place, own_places
 from app.control_plane.premises import make_doctor
 from app.control_plane.retaining import make_retention
 from app.domain.keys import KeyTerms
@@ -74,6 +74,7 @@ from app.services.retention import RetentionDesk
 from app.services.retry import RetryDesk
 from app.services.run_locks import Locks
 from app.services.salvage import Salvage
+from app.services.sandbox_settings import SandboxSettings
 from app.services.store_watch import StoreWatch
 from app.services.sweep import Sweep
 from app.services.tenure import Tenure
@@ -310,9 +311,13 @@ class Assembly:
             "budget_seconds": self._settings.budget_seconds,
             "max_concurrency": self._settings.repo_concurrency,
         }
-        return ProjectDesk(
-            self._ledgers, self._outside, ground.workers, ground.feed, sweep.request, defaults
-        )
+        desks = self._ledgers, self._outside, ground.workers, ground.feed
+        return ProjectDesk(*desks, sweep.request, defaults, self._make_surroundings())
+
+    def _make_surroundings(self) -> SandboxSettings:
+        places, default = own_places(self._settings), self._settings.sandbox
+        private = [*places.folders, *places.databases]
+        return SandboxSettings(self._ledgers.projects, self._outside.sandbox, default, private)
 
     def _make_overview(self, desk: ProjectDesk) -> Overview:
         ground, projects = self._ground, self._ledgers.projects

@@ -55,7 +55,8 @@ class Adapters:
     def outside(self, ledgers: Ledgers) -> Outside:
         """The same, as the services know it."""
         forge = BuiltinForge(ledgers.tracker)
-        return Outside(self.mirrors, self.copies, self.engine, self.agents, lambda _: forge)
+        desks = self.mirrors, self.copies, self.engine, self.agents
+        return Outside(*desks, lambda _: forge, self.sandbox)
 
 
 def pick_adapters(settings: Settings) -> Adapters:
@@ -65,7 +66,7 @@ def pick_adapters(settings: Settings) -> Adapters:
     agents = AgentPresets(os.environ)
     secrets = SecretValues(agents.secrets, lambda: _own_secrets(settings))
     copies = GitWorkingCopies(root / "copies", root / "mirrors", git=git)
-    sandbox = MachineSandbox(_own_places(settings), os.environ)
+    sandbox = MachineSandbox(own_places(settings), os.environ)
     records, instance = root / "records", find_place(settings).instance
     return Adapters(
         git=git,
@@ -80,7 +81,7 @@ def pick_adapters(settings: Settings) -> Adapters:
     )
 
 
-def _own_places(settings: Settings) -> OwnPlaces:
+def own_places(settings: Settings) -> OwnPlaces:
     """What no agent may see of this server."""
     addresses = filter(None, (settings.database, settings.runs_database_url))
     databases = [file for address in addresses if (file := file_of(address)) is not None]

@@ -150,7 +150,7 @@ class ControlPlane:
         if not self.leases.is_alone:
             self.metronome.repeat(self._renew_leases, RENEW_SECONDS)
         self.metronome.start()
-        for duty in (self.recover_once, self.services.projects.resume_clones):
+        for duty in (self._contain, self.recover_once, self.services.projects.resume_clones):
             try:
                 duty()
             except Exception:
@@ -178,6 +178,9 @@ class ControlPlane:
         self.services.sweep.request_here()
         self.services.sweep.open()
         self.services.bulk.request()
+
+    def _contain(self) -> int:
+        return self.services.projects.surroundings.contain_once(self.clock())
 
     def _trim_audit(self) -> None:
         if self.leases.may_sweep(self.clock()):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from app.domain.sandboxes import Limits
+from app.domain.network_rules import WrongHost, read_entry
+from app.domain.sandboxes import Limits, NetworkRule, SandboxLevel
 
 # GitHub's own, and far beyond what belongs into a repository; `file_mb` says otherwise
 DELIVERED_FILE_MB = 100
+MAX_LISTED = 200
+ONLY_SANDBOXED = "The network can only be limited for sandboxed agents: choose sandboxed, or all."
 
 
 @dataclass(frozen=True)
@@ -51,3 +55,24 @@ def limits_problems(limits: Limits) -> dict[str, str]:
 def largest_delivered_mb(limits: Limits) -> int:
     """How large a file of a delivery may be, in MiB."""
     return DELIVERED_FILE_MB if limits.file_mb is None else limits.file_mb
+
+
+def network_problem(level: SandboxLevel, network: NetworkRule) -> str | None:
+    """Why an agent at this level cannot have its network ruled so, None where it can."""
+    is_limited = network is not NetworkRule.ALL
+    return ONLY_SANDBOXED if is_limited and level is not SandboxLevel.SANDBOXED else None
+
+
+def host_problem(word: str) -> str | None:
+    """Why this is no host that can be allowed, None where it is `host` or `host:port`."""
+    try:
+        read_entry(word)
+    except WrongHost as problem:
+        return str(problem)
+    return None
+
+
+def limits_words(limits: Mapping[str, int | None]) -> str:
+    """The limits there are, by their names in Limits: `2048 MB of memory · 4096 processes`."""
+    told = [(limits.get(name), bound.what) for name, bound in LIMIT_BOUNDS.items()]
+    return " · ".join(f"{most} {what}" for most, what in told if most is not None)

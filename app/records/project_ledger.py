@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,9 +11,9 @@ from sqlalchemy import case, or_, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from app.domain.sandboxes import HOLDING
+from app.domain.sandboxes import HOLDING, SandboxLevel
 from app.domain.words import BUILTIN, PAUSE_THRESHOLD
-from app.records.audit_ledger import current_act, record
+from app.records.audit_ledger import acting, by_loop, current_act, record
 from app.records.database import Transaction
 from app.records.feed import ProjectChanged, ProjectNamed
 from app.records.happenings import ProjectBroke, ProjectPaused
@@ -27,6 +28,7 @@ from app.records.routing import Stores
 from app.records.spans import control_of, every
 from app.records.tables import IssueRow, Project, Run
 
+CONTAIN = "contain"
 # what Runyard finds out, and nobody sets
 _FOUND = frozenset(
     {
@@ -163,6 +165,35 @@ class ProjectLedger:
                 .values(archived_at=now)
                 .returning(Project)
             ).one_or_none()
+
+    def contain_unchosen(self, now: datetime) -> list[str]:
+        """Let agents run contained of each project at `none` that nobody chose; their ids."""
+        unchosen = col(Project.sandbox) == SandboxLevel.NONE, col(Project.sandbox_chosen).is_(False)
+        with self.stores.control.reading() as session:
+            # the id alone: another column of the row may be unreadable
+            ids = list(session.scalars(select(Project.id).where(*unchosen)).all())
+        columns = {"sandbox": SandboxLevel.CONTAINED.value, "sandbox_notice": True}
+        return [one for one in ids if self._contain(one, unchosen, columns, now)]
+
+    def _contain(
+        self, project_id: str, terms: Iterable[Any], columns: dict[str, Any], now: datetime
+    ) -> bool:
+        with (
+            acting(by_loop(CONTAIN, uuid.uuid4().hex, now)),
+            self.stores.control.transaction() as tx,
+        ):
+            # another server of this database may have come first, or a person chosen
+            found = tx.scalars(
+                update(Project)
+                .where(col(Project.id) == project_id, *terms)
+                .values(**columns)
+                .returning(col(Project.id))
+            ).one_or_none()
+            if found is None:
+                return False
+            record(tx, project_id, before={"sandbox": SandboxLevel.NONE.value}, after=columns)
+            tx.announce(ProjectChanged(project_id))
+            return True
 
     def note_origin(
         self, project_id: str, because: str | None, since: datetime | None, *, unreachable: bool

@@ -86,7 +86,7 @@ def stand_in(problem: ProjectUnreadable, name: str) -> Project:
         open_pr="runyard",
         branch_pattern="afk/<N>",
         frameworks=[],
-        sandbox="none",
+        sandbox="contained",
         state="broken",
         state_because=problem.sentence,
         known_branches=[],

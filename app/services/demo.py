@@ -76,6 +76,7 @@ class DemoDesk:
             agent="script",
             agent_command=[sys.executable, "-I", str(self._agent), "{prompt_file}"],
             budget_seconds=BUDGET_SECONDS,
+            **self._desk.surroundings.settle_demo(),
         )
         for title, body in ISSUES:
             self._issues.add(project.id, title, body, [READY_LABEL], now)

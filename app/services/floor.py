@@ -9,7 +9,15 @@ from app.records.project_ledger import ProjectLedger
 from app.records.run_ledger import RunLedger
 from app.records.tables import Project
 from app.records.tracker_ledger import TrackerLedger
-from app.services.ports import Agents, Engine, Forge, Mirrors, Repository, WorkingCopies
+from app.services.ports import (
+    Agents,
+    Engine,
+    Forge,
+    Mirrors,
+    Repository,
+    Sandbox,
+    WorkingCopies,
+)
 from app.services.push_checks import PushChecks
 
 
@@ -34,6 +42,7 @@ class Outside:
     engine: Engine
     agents: Agents
     forge_of: Callable[[Project], Forge]
+    sandbox: Sandbox
     push_checks: PushChecks = field(default_factory=PushChecks)
 
 

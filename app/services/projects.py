@@ -19,6 +19,7 @@ from app.services.floor import Ledgers, Outside
 from app.services.ports import CannotRead, OriginProblem, Remote, RemoteBranch
 from app.services.prechecks import repository_of
 from app.services.readiness import Readiness
+from app.services.sandbox_settings import SandboxSettings
 from app.services.turns import Turns
 from app.services.workers import Workers
 
@@ -40,6 +41,7 @@ class ProjectDesk:
         feed: Feed,
         on_ready: Callable[[], None],
         defaults: dict[str, int],
+        surroundings: SandboxSettings,
     ) -> None:
         self._projects = ledgers.projects
         self._runs = ledgers.runs
@@ -50,6 +52,7 @@ class ProjectDesk:
         self._feed = feed
         self._on_ready = on_ready
         self._defaults = defaults
+        self.surroundings = surroundings
         self._progress: dict[str, int] = {}
 
     def add(self, name: str, origin: str, now: datetime, **settings: Any) -> Project:
@@ -60,6 +63,7 @@ class ProjectDesk:
             raise Invalid.fields(wrong)
         if self._projects.find_named(name) is not None:
             raise NameTaken(errors=[{"field": "name", "message": "Name already in use"}])
+        settings |= self.surroundings.settle_new(settings)
         remote = self._look(origin)
         names = [branch.name for branch in remote.branches]
         base = _base_of(remote, settings.get("base_branch"))
@@ -129,6 +133,7 @@ class ProjectDesk:
         if settings.keys() & {"agent", "agent_command"}:
             command = settings.get("agent_command", project.agent_command)
             _refuse_no_command(settings.get("agent", project.agent), command)
+        settings |= self.surroundings.settle_change(project, settings)
         if not settings:
             return project
         if settings.get("branch_pattern", project.branch_pattern) != project.branch_pattern:
@@ -210,7 +215,7 @@ class ProjectDesk:
 
     def wrong(self, project: Project | None, settings: Mapping[str, Any]) -> dict[str, str]:
         """Which settings of a project, or of one that is to be, are wrong: a sentence for each."""
-        found: dict[str, str | None] = {}
+        found = self.surroundings.wrong(project, settings)
         for name, problem_of in (("name", name_problem), ("origin", origin_problem)):
             if isinstance(words := settings.get(name), str):
                 found[name] = problem_of(words)
@@ -243,7 +248,6 @@ class ProjectDesk:
             "max_concurrency": self._defaults["max_concurrency"],
             "open_pr": "runyard",
             "branch_pattern": AFK_PATTERN,
-            "sandbox": "none",
         }
         frameworks = _all_frameworks(chosen.pop("frameworks", []))
         columns: dict[str, Any] = defaults | chosen | {"base_branch": base}

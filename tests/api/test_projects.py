@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,7 +45,7 @@ def test_a_project_is_answered_whole_from_the_first_moment(shop: Workshop) -> No
     assert first["state"] in {"cloning", "ready"}
     assert (first["name"], first["base_branch"], first["agent"]) == ("whole", "trunk", "script")
     assert (first["budget_seconds"], first["open_pr"], first["sandbox"]) == (
-        *(7200, "runyard", "none"),
+        *(7200, "runyard", "contained"),
     )
     assert (first["auto_enabled"], first["paused"], first["strikes"]) == (False, False, 0)
     assert (first["tracker"], first["branch_pattern"]) == ("builtin", "afk/<N>")
@@ -93,7 +94,23 @@ def test_a_project_is_answered_whole_from_the_first_moment(shop: Workshop) -> No
         ({"branch_pattern": "-<N>"}, "branch_pattern"),
         ({"open_pr": "agent"}, "open_pr"),
         ({"open_pr": "nobody"}, "open_pr"),
-        ({"sandbox": "bubblewrap"}, "sandbox"),
+        ({"sandbox": "jail"}, "sandbox"),
+        ({"network": "some"}, "network"),
+        ({"network": "none"}, "network"),
+        ({"sandbox": "contained", "network": "allowed"}, "network"),
+        ({"allowed_hosts": ["https://example.org/"]}, "allowed_hosts"),
+        ({"allowed_hosts": ["example.org:0"]}, "allowed_hosts"),
+        ({"allow": ["everything"]}, "allow.0"),
+        ({"toolchains": ["bin"]}, "toolchains"),
+        ({"toolchains": ["/no/such/folder"]}, "toolchains"),
+        ({"toolchains": ["/"]}, "toolchains"),
+        ({"toolchains": [str(Path.home())]}, "toolchains"),
+        ({"limits": {"memory_mb": 1}}, "limits.memory_mb"),
+        ({"limits": {"processes": 0}}, "limits.processes"),
+        ({"limits": {"file_mb": "x"}}, "limits.file_mb"),
+        ({"limits": {"disk": 1}}, "limits.disk"),
+        ({"sandbox_chosen": False}, "sandbox_chosen"),
+        ({"sandbox_notice": True}, "sandbox_notice"),
         ({"frameworks": [""]}, "frameworks.0"),
         ({"prompt": "€" * 11000}, "prompt"),
         ({"strikes": 0}, "strikes"),

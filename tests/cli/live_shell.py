@@ -51,8 +51,8 @@ class LiveShell(Shell):
 
     @property
     def agent(self) -> Path:
-        """The agent of every project."""
-        return self.folder / "agent.py"
+        """The agent of every project, beside the data folder: what is in that no agent sees."""
+        return self.folder.with_name(f"{self.folder.name}-agent.py")
 
 
 @contextmanager

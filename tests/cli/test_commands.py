@@ -224,3 +224,35 @@ def test_a_page_of_a_dead_run_says_why(shell: Shell, full_server: RecordedServer
     shown = shell.run("runs", "show", RUN_ID).out
     assert "The agent ended with exit code 3." in shown
     assert "corr-of-the-run" in shown
+
+
+def test_what_surrounds_agents_is_said_by_options_and_taken_back_by_empty_ones(
+    full_server: RecordedServer, shell: Shell, tmp_path: Path
+) -> None:
+    full_server.on("PATCH", "/projects/proj_1", a_project())
+    edit = ["projects", "edit", "demo"]
+    given = ["--sandbox", "sandboxed", "--network", "allowed", "--allow-host", "example.org"]
+    given += [
+        "--allow-host",
+        "example.org:8443",
+        "--allow",
+        "docker",
+        "--toolchain",
+        str(tmp_path / "tools"),
+    ]
+    shell.run(*edit, *given, "--memory-mb", "2048", "--processes", "64")
+    taken = ["--allow-host", "", "--allow", "", "--toolchain", "", "--file-mb", ""]
+    shell.run(*edit, *taken)
+    first, second = (call.body for call in full_server.calls("PATCH", "/projects/proj_1"))
+    assert first == {
+        "sandbox": "sandboxed",
+        "network": "allowed",
+        "allowed_hosts": ["example.org", "example.org:8443"],
+        "allow": ["docker"],
+        "toolchains": [str(tmp_path / "tools")],
+        "limits": {"memory_mb": 2048, "processes": 64},
+    }
+    lists = {"allowed_hosts": [], "allow": [], "toolchains": []}
+    assert second == lists | {"limits": {"file_mb": None}}
+    refused = shell.run(*edit, "--memory-mb", "much")
+    assert (refused.code, "--memory-mb takes a whole number." in refused.err) == (2, True)

@@ -62,6 +62,14 @@ QUOTA = {
     "retry_after": 9,
 }
 
+SURROUNDED = {
+    "sandbox": "sandboxed",
+    "network": "allowed",
+    "allowed_hosts": ["example.org"],
+    "allow": ["docker"],
+    "toolchains": ["/opt/go"],
+    "limits": {"memory_mb": 2048, "processes": 4096, "file_mb": None, "disk_mb": None},
+}
 NAME_IT = "Work would be lost, or could not be read. Confirm with the branch name."
 
 
@@ -69,7 +77,7 @@ NAME_IT = "Work would be lost, or could not be read. Confirm with the branch nam
 def yard(server: RecordedServer) -> RecordedServer:
     """A server that has something for each of these commands."""
     server.on("GET", "/projects", {"items": [a_project()]})
-    server.on("GET", "/projects/proj_1", a_paused_project())
+    server.on("GET", "/projects/proj_1", a_paused_project(**SURROUNDED))
     server.on("PATCH", "/projects/proj_1", a_project(agent="codex"))
     base = {"name": "main", "is_base": True, "updated_at": AT}
     server.on("GET", "/projects/proj_1/branches", {"items": [base]})
@@ -105,6 +113,12 @@ def yard(server: RecordedServer) -> RecordedServer:
         ("projects show demo", r"agent +script my-agent '\{prompt\}'\n.*budget +2 h\n"),
         ("projects show demo", r"Auto paused · 4 fails\n  …000000  #1  Died  agent exited 1"),
         ("projects edit demo --agent codex", r"agent +codex"),
+        (
+            "projects show demo",
+            r"sandbox +sandboxed\nnetwork +allowed\nhosts +example\.org\nallows +docker\n"
+            r"toolchains +/opt/go\nlimits +2048 MB of memory · 4096 processes\n",
+        ),
+        ("projects list", r"script, unsandboxed"),
         ("projects branches demo", r"main +base +\d+ \w+ ago\n"),
         ("changes list -p demo", r"#4 +open +afk/3 +\+10 -2 +Fix the parser\n\Z"),
         ("changes list -p demo --all", r"#3 +merged"),

@@ -20,6 +20,7 @@ def system(**changes: object) -> SystemOut:
         "person": "local",
         "person_id": "person_1",
         "trouble": [],
+        "sandbox": {"default": "contained", "levels": ["contained", "sandboxed", "none"]},
         "key_hold_seconds": 600,
         "key_ttl_seconds": 2592000,
     }

@@ -17,8 +17,9 @@ from app.state.settings_form import SettingsForm
 from tests.state.run_samples import NOON, project_of
 
 SHOP = project_of(agent="script", agent_command=["make"], budget_seconds=7200, stall_seconds=None)
+SURROUNDINGS = {"sandbox", "network", "allowed_hosts", "allow", "toolchains", "limits"}
 # what PATCH takes and this form does not show: a button of the page, and what is not built yet
-ELSEWHERE = {"archived", "auto_enabled", "open_pr", "sandbox"}
+ELSEWHERE = {"archived", "auto_enabled", "open_pr", "sandbox_notice"} | SURROUNDINGS
 
 
 class Server:

@@ -4,16 +4,58 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator
 
 from app.api.schemas.limits import UsageLimit
 from app.api.schemas.parts import Answer, Body, BranchName, Moment, Prose, TaskText, Text
 from app.api.schemas.quarantine import StuckOut
+from app.domain.sandbox_rules import LIMIT_BOUNDS, MAX_LISTED, limit_problem
+from app.domain.sandboxes import (
+    DEFAULT_PROCESSES,
+    HostService,
+    NetworkRule,
+    SandboxLevel,
+    read_level,
+)
 from app.domain.words import Status
+
+
+def _level_of(word: Any) -> Any:
+    try:
+        return read_level(word)
+    except ValueError:
+        return word  # the schema says what it could have been
+
+
+def _limit(name: str) -> Any:
+    bound = LIMIT_BOUNDS[name]
+    number = {"type": "integer", "minimum": bound.least, "maximum": bound.most}
+    either: dict[str, Any] = {"anyOf": [number, {"type": "null"}]}
+    return Field(default=None, json_schema_extra=either)
+
 
 Argv = Annotated[list[Annotated[str, StringConstraints(max_length=4000)]], Field(max_length=100)]
 CLEARABLE = frozenset({"agent_command", "setup_command", "prompt", "stall_seconds"})
 Tracker = Literal["builtin", "forgejo", "github"]
+Level = Annotated[SandboxLevel, BeforeValidator(_level_of)]
+Folder = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+
+
+class LimitSettings(Body):
+    """What one run may use, sizes in MiB; null: as much as there is."""
+
+    memory_mb: int | None = _limit("memory_mb")
+    processes: int | None = _limit("processes")
+    file_mb: int | None = _limit("file_mb")
+    disk_mb: int | None = _limit("disk_mb")
+
+    @field_validator("*")
+    @classmethod
+    def _keep_to_bounds(cls, value: int | None, info: ValidationInfo) -> int | None:
+        problem = None if value is None else limit_problem(str(info.field_name), value)
+        if problem:
+            raise ValueError(problem)
+        return value
 
 
 class ProjectSettings(Body):
@@ -30,8 +72,28 @@ class ProjectSettings(Body):
     open_pr: Literal["runyard", "agent"] | None = None
     branch_pattern: Text | None = None
     frameworks: list[Text] | None = Field(default=None, max_length=50)
-    sandbox: Literal["none", "bubblewrap"] | None = None
     resume_after_limit: bool | None = None
+    sandbox: Level | None = Field(
+        default=None,
+        description="How much of the machine its agents see. By default `contained`, or what "
+        "`RUNYARD_SANDBOX` names; `bubblewrap` is an older name of `sandboxed`.",
+    )
+    network: NetworkRule | None = Field(
+        default=None, description="What sandboxed agents reach; all others reach everything."
+    )
+    allowed_hosts: list[Text] | None = Field(
+        default=None,
+        max_length=MAX_LISTED,
+        description="`host` or `host:port`, reached where `network` is `allowed`, beside those "
+        "that the agent and the package managers need.",
+    )
+    allow: list[HostService] | None = Field(
+        default=None, description="Services of this machine that contained agents may use."
+    )
+    toolchains: list[Folder] | None = Field(
+        default=None, max_length=MAX_LISTED, description="Folders that sandboxed agents can read."
+    )
+    limits: LimitSettings | None = None
 
 
 class NewProject(ProjectSettings):
@@ -49,6 +111,9 @@ class ProjectChange(ProjectSettings):
     name: Prose | None = Field(default=None, min_length=1, max_length=200)
     auto_enabled: bool | None = None
     archived: bool | None = None
+    sandbox_notice: Literal[False] | None = Field(
+        default=None, description="`false` once the change of its level has been read."
+    )
 
     @field_validator("*", mode="before")
     @classmethod
@@ -96,6 +161,15 @@ class LastRun(Answer):
     budget_seconds: int = 0
 
 
+class LimitsOut(Answer):
+    """What one run may use, sizes in MiB; null: as much as there is."""
+
+    memory_mb: int | None = None
+    processes: int | None = DEFAULT_PROCESSES
+    file_mb: int | None = None
+    disk_mb: int | None = None
+
+
 class ProjectOut(Answer):
     """A project."""
 
@@ -114,7 +188,16 @@ class ProjectOut(Answer):
     open_pr: Literal["runyard", "agent"]
     branch_pattern: str
     frameworks: list[str]
-    sandbox: Literal["none", "bubblewrap"]
+    sandbox: Level
+    sandbox_notice: bool = Field(
+        default=False,
+        description="Its agents run contained since an upgrade, and nobody has read so yet.",
+    )
+    network: NetworkRule = NetworkRule.ALL
+    allowed_hosts: list[str] = Field(default_factory=list)
+    allow: list[HostService] = Field(default_factory=list)
+    toolchains: list[str] = Field(default_factory=list)
+    limits: LimitsOut = Field(default_factory=LimitsOut)
     auto_enabled: bool
     resume_after_limit: bool = True
     state: Literal["cloning", "ready", "broken"]

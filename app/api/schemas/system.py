@@ -8,6 +8,7 @@ from pydantic import Field
 
 from app.api.schemas.parts import Answer, Body, Moment
 from app.api.schemas.runs import Provenance
+from app.domain.sandboxes import SandboxLevel
 
 
 class QuotaOut(Answer):
@@ -104,6 +105,20 @@ class AlertOut(Answer):
     what: str
 
 
+class SandboxOut(Answer):
+    """What this machine can surround agents with.
+
+    `default` is the level of new projects, `levels` are those that can be had here; where one
+    cannot, `because` and `remedy` say why, and what a person does about it.
+    """
+
+    means: str | None = None
+    default: SandboxLevel
+    levels: list[SandboxLevel]
+    because: str = ""
+    remedy: str = ""
+
+
 class SystemOut(Answer):
     """The server itself, for the foot of every page; null where a silent database would know."""
 
@@ -126,6 +141,7 @@ class SystemOut(Answer):
         description="What a person is warned of: messages that do not get through, agents that "
         "projects need and that are not ready, disks with little room.",
     )
+    sandbox: SandboxOut
     # how long a run keeps its idempotency key after the submit: at least, and at most
     key_hold_seconds: int
     key_ttl_seconds: int
