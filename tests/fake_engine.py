@@ -12,6 +12,7 @@ from app.services.ports import (
     LaunchOrder,
     LogPiece,
     ProcessMark,
+    Refusal,
     Sight,
 )
 from tests.fakes import BOOT, Process, World
@@ -75,6 +76,9 @@ class FakeEngine:
 
     def log(self, run_id: str) -> FakeLog:
         return FakeLog(self._world.words.get(run_id, b""))
+
+    def refusals(self, run_id: str) -> list[Refusal]:
+        return self._world.refusals.get(run_id, [])
 
     def watch(self, run_id: str) -> None:
         """Nothing is reported: a test looks by itself."""

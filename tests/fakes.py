@@ -26,6 +26,7 @@ from app.services.ports import (
     LaunchOrder,
     MergeAnswer,
     PushAnswer,
+    Refusal,
     Remote,
     RemoteBranch,
     Repository,
@@ -67,6 +68,7 @@ class World:
     launches: list[str] = field(default_factory=list)
     orders: dict[str, LaunchOrder] = field(default_factory=dict)
     words: dict[str, bytes] = field(default_factory=dict)
+    refusals: dict[str, list[Refusal]] = field(default_factory=dict)
     while_fetching: Callable[[], None] = lambda: None
     is_silent: bool = False
     is_stuck: bool = False
@@ -293,6 +295,10 @@ class FakeCopies:
             raise CannotRead("The copy could not be moved.")
         if old_id in self._world.copies and run_id not in self._world.copies:
             self._world.copies[run_id] = self._world.copies.pop(old_id)
+
+    def names(self, run_id: str) -> list[str]:
+        self._copy(run_id)
+        return ["README.md", "pyproject.toml"]
 
     def size(self, run_id: str) -> int:
         return 1024 if self.exists(run_id) else 0

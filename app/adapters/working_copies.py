@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from app.adapters.git import Git, GitFailed
@@ -36,6 +37,7 @@ from app.adapters.git_takes import check_objects, is_whole, move_claim, pack_int
 from app.services.ports import CannotRead, CopyState, Diff, LaunchFailed, Repository
 
 _CHECKOUT_SECONDS = 600.0
+_MOST_NAMES = 10_000
 
 
 class GitWorkingCopies:
@@ -164,6 +166,15 @@ class GitWorkingCopies:
                 look.rename(new_look)
             if not stays:
                 place.rename(self.path(run_id))
+
+    def names(self, run_id: str) -> list[str]:
+        """Names of what is at the top of the copy, of a great many only some. Raises CannotRead."""
+        with (
+            or_cannot_read("The working copy"),
+            self._opened(run_id) as copy,
+            os.scandir(copy) as entries,
+        ):
+            return [entry.name for entry in islice(entries, _MOST_NAMES)]
 
     def size(self, run_id: str) -> int:
         """Bytes of the copy on disk."""

@@ -27,6 +27,7 @@ from app.records.database import DatabaseSilent
 from app.records.feed import Feed, FeedBroke, LogGrew, Numbered, SweepWanted
 from app.records.lease_ledger import LeaseLedger
 from app.services.leases import RENEW_SECONDS, Leases
+from app.services.refusals import Refusals
 from app.services.run_locks import Locks
 from app.services.store_watch import WATCH_SECONDS, StoreWatch
 from app.services.tenure import Tenure
@@ -93,6 +94,7 @@ class ControlPlane:
         self.reaper, self.recovery = assembly.reaper, assembly.recovery
         self.consequences, self.origins = assembly.consequences, assembly.origins
         self.crowds = assembly.crowds
+        self.refusals = Refusals(self.ledgers.runs, self.adapters.engine, self.clock)
         self.services = assembly.services(given)
 
     def start(self) -> None:
@@ -217,6 +219,8 @@ class ControlPlane:
         if what == "log":
             self.feed.publish([LogGrew(run_id)])
             self.services.reporter.hear(run_id)
+        elif what == "refused":
+            self.workers.submit(self.refusals.tell_once, run_id)
         else:
             self.workers.submit(self.look_again, run_id)
 

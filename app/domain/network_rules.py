@@ -11,6 +11,11 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 HTTP_PORT, HTTPS_PORT = 80, 443
 # where an agent finds the way out; its own network has nothing else on any port
 PROXY_PORT = 3128
+PROXY_VARIABLES = frozenset(
+    word
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+    for word in (name, name.lower())
+)
 NOT_ALLOWED = "not allowed"
 LONGEST_NAME = 253
 

@@ -74,6 +74,16 @@ class SandboxPolicy:
     toolchains: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
 
+    @property
+    def has_own_network(self) -> bool:
+        """True where nothing of the machine's network is seen from inside."""
+        return self.level is SandboxLevel.SANDBOXED and self.network is not NetworkRule.ALL
+
+    @property
+    def has_allowed_hosts(self) -> bool:
+        """True where a list of hosts can be reached, and nothing else."""
+        return self.has_own_network and self.network is NetworkRule.ALLOWED
+
 
 def read_level(word: str) -> SandboxLevel:
     """The level of this name, an older one among them. Raises ValueError."""

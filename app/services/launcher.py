@@ -27,6 +27,7 @@ from app.services.ports import (
 )
 from app.services.prechecks import repository_of
 from app.services.readiness import Readiness
+from app.services.refusals import Refusals
 from app.services.run_locks import Locks
 from app.services.shortages import cause_of, sentence_of
 from app.services.submits import FROM
@@ -74,6 +75,7 @@ class Launcher:
         self._copies = outside.copies
         self._limits = limits
         self._engine = outside.engine
+        self._refusals = Refusals(ledgers.runs, outside.engine, clock)
         self._readiness = Readiness(outside)
         self._orders = Orders(outside, terms)
         self._succession = Succession(ledgers.runs, outside, clock)
@@ -324,6 +326,8 @@ class Launcher:
         run = self._runs.find(run_id)
         if run is None:
             return
+        # a set-up command may have failed for want of what it could not reach
+        self._refusals.tell_once(run.id)
         undone = self._undoing.once(run, self._projects.find(run.project_id), made)
         self._end(run, because, undone, cause)
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.domain import prompts
+from app.domain.network_rules import NetworkRules, WrongHost
+from app.domain.registries import registries_of
+from app.domain.sandboxes import SandboxPolicy
 from app.domain.words import READY_LABEL, Delivers, Depth, Trigger
 from app.records.tables import Project, Run
 from app.services.floor import Outside
@@ -41,7 +44,7 @@ class Orders:
     def order(self, run: Run, project: Project, base: str, *, seconds: float) -> LaunchOrder:
         """The order for a run whose copy is prepared, to be begun in so many seconds.
 
-        Raises NotLaunched, PromptTooLong.
+        Raises NotLaunched, PromptTooLong, CannotRead.
         """
         brief = self._brief(run, project)
         prompt = prompts.CONTINUE if run.session_id else prompts.compose(brief, project.prompt)
@@ -55,6 +58,8 @@ class Orders:
             model=run.model,
             session=run.session_id,
         )
+        policy = policy_of(project)
+        known, listed = self._hosts(run, policy)
         return LaunchOrder(
             run_id=run.id,
             argv=self._agents.command(run.agent, job, project.agent_command),
@@ -67,7 +72,9 @@ class Orders:
             log_cap_bytes=self._terms.log_cap_bytes,
             prompt=prompt,
             reads_prompt=self._agents.reads_stdin(run.agent),
-            policy=policy_of(project),
+            policy=policy,
+            known_hosts=known,
+            listed_hosts=listed,
             readable=[self._mirrors.objects(repository_of(project))],
             facts={
                 "PROJECT": project.name,
@@ -78,6 +85,21 @@ class Orders:
                 "FRAMEWORK": run.target_framework,
             },
         )
+
+    def _hosts(self, run: Run, policy: SandboxPolicy) -> tuple[list[str], list[str]]:
+        """What the agent and the project's languages need to reach, and what people named.
+
+        Raises NotLaunched, CannotRead.
+        """
+        if not policy.has_allowed_hosts:
+            return [], []
+        known = [*self._agents.hosts(run.agent), *registries_of(self._copies.names(run.id))]
+        listed = [*policy.allowed_hosts, *self._agents.chosen_hosts(run.agent)]
+        try:
+            NetworkRules.read(known, listed)
+        except WrongHost as problem:
+            raise NotLaunched(f"its list of allowed hosts cannot be read: {problem}") from problem
+        return known, listed
 
     def _brief(self, run: Run, project: Project) -> prompts.Brief:
         issue = None

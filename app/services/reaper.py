@@ -26,6 +26,7 @@ from app.services.ports import (
     Tampered,
 )
 from app.services.prechecks import repository_of
+from app.services.refusals import Refusals
 from app.services.reports import Reporter
 from app.services.run_locks import Locks
 from app.services.settlement import TIDYING, Settlement
@@ -85,6 +86,7 @@ class Reaper:
         self._tenure = tenure
         self._clock = clock
         self._speaking_for = speaking_for
+        self._refusals = Refusals(ledgers.runs, outside.engine, clock)
         self._wanted: set[str] = set()
         self._rests: dict[str, datetime] = {}
 
@@ -158,6 +160,7 @@ class Reaper:
         if sight.exit is None and sight.alive is not False:
             return self._watch(run, project, sight)
         self._reporter.conclude(run)
+        self._refusals.tell_once(run.id)
         word = self._last_word(run, sight.exit)
         work = self._take_patiently(run, project, sight)
         verdict = rules.classify(self._facts(run, project, sight, work, word=word))

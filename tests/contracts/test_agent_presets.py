@@ -10,6 +10,7 @@ import pytest
 from app.adapters.agents.catalogue import PRESETS, Preset
 from app.adapters.agents.presets import AgentPresets
 from app.adapters.agents.streams import STREAMS
+from app.domain.network_rules import NetworkRules, read_entry
 from app.domain.reports import SessionNamed
 from app.services.ports import Job, PromptTooLong
 
@@ -183,3 +184,22 @@ def test_another_key_is_another_account() -> None:
     assert len(accounts) == 3
     key = {"OPENAI_API_KEY": "one"}
     assert AgentPresets(key).account("claude") == AgentPresets({}).account("claude")
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+def test_every_agent_names_the_hosts_it_cannot_work_without(preset: Preset) -> None:
+    hosts = AgentPresets({}).hosts(preset.name)
+    assert hosts == preset.hosts
+    assert NetworkRules.read(hosts, []).known
+
+
+def test_an_address_of_one_s_own_is_a_host_of_the_agent_s() -> None:
+    def chosen(url: str) -> list[str]:
+        return list(AgentPresets({"ANTHROPIC_BASE_URL": url}).chosen_hosts("claude"))
+
+    assert chosen("https://gateway.example/v1") == ["gateway.example:443"]
+    assert chosen("http://LOCALHOST:11434") == ["localhost:11434"]
+    assert chosen("http://[::1]:80/x") == ["[::1]:80"]
+    assert AgentPresets({"ANTHROPIC_BASE_URL": "http://x.example"}).chosen_hosts("codex") == []
+    for wrong in ("", "gateway.example", "http://x:99999", "http://[::1", "ftp://x", "http://a b"):
+        assert all(map(read_entry, chosen(wrong)))

@@ -254,7 +254,14 @@ def test_looking_and_diffing_leave_the_copy_as_it_is(place: Place) -> None:
     assert run_git(copy, "status", "--porcelain") == status
 
 
-# --- size, remove ------------------------------------------------------------------------------
+# --- names, size, remove -----------------------------------------------------------------------
+
+
+def test_the_names_at_the_top_of_a_copy_are_told(place: Place) -> None:
+    write_files(place.start(), {"go.mod": "", "deep/package.json": ""})
+    assert {"go.mod", "deep", ".git"} < set(place.copies.names("run_1"))
+    with pytest.raises(CannotRead):
+        place.copies.names("run_2")
 
 
 def test_a_copy_has_a_size(place: Place) -> None:

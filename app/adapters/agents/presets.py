@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from urllib.parse import urlsplit
 
 from app.adapters.agents.catalogue import PRESETS, Preset
 from app.adapters.agents.probes import is_older, read_version, unknown_flags
@@ -18,6 +19,7 @@ from app.adapters.agents.sign_ins import is_wrapper, look_for_sign_in, may_set
 from app.adapters.agents.streams import StreamReader
 from app.domain.entries import Entry
 from app.domain.last_words import Failure
+from app.domain.network_rules import HTTP_PORT, HTTPS_PORT, Target, read_host
 from app.domain.secret_forms import Secret, secret_in
 from app.domain.words import Cause
 from app.services.ports import AgentFinding, Job, PromptTooLong, SignedIn, Unready, root_mend
@@ -112,6 +114,17 @@ class AgentPresets:
     def _passed(self) -> Iterator[str]:
         for preset in self._presets.values():
             yield from preset.environment
+
+    def hosts(self, agent: str) -> tuple[str, ...]:
+        """The hosts that this agent cannot work without, as `host` or `host:port`."""
+        preset = self._presets.get(agent)
+        return preset.hosts if preset else ()
+
+    def chosen_hosts(self, agent: str) -> list[str]:
+        """The hosts that this agent's environment names in the place of its maker's."""
+        environment = self.environment(agent)
+        urls = (environment[name] for name in environment if name.endswith("_BASE_URL"))
+        return [host for host in map(_host_of, urls) if host]
 
     def account(self, agent: str) -> str:
         """A mark of this agent's sign-in: another key, folder or home has another one."""
@@ -224,6 +237,16 @@ def _arguments(preset: Preset, job: Job) -> tuple[str, ...]:
     # the mark of a prompt on stdin stays last: behind a subcommand it belongs to that
     at = known.index("-") if "-" in known else len(known)
     return (*known[:at], *preset.continue_arguments, *known[at:])
+
+
+def _host_of(url: str) -> str:
+    """`host:port` of a web address, empty where it is none."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"https": HTTPS_PORT, "http": HTTP_PORT}.get(parts.scheme, 0)
+        return str(Target(read_host(parts.hostname or ""), port)) if port else ""
+    except ValueError:
+        return ""
 
 
 def _not_found(program: str) -> str:

@@ -12,6 +12,12 @@ from typing import IO, Any
 
 from app.adapters import supervisor
 from app.adapters.engine.processes import INSTANCE, RUN_ID
+from app.domain.network_rules import (
+    PROXY_PORT,
+    PROXY_VARIABLES,
+    NetworkRules,
+    proxy_environment,
+)
 from app.domain.secret_forms import Secret
 from app.domain.words import Cause
 from app.services.ports import LaunchFailed, LaunchOrder
@@ -39,6 +45,12 @@ def agent_environment(order: LaunchOrder, instance: str, prompt_file: Path) -> d
     passed = {
         name: value for name, value in order.env.items() if not name.startswith(_NEVER_PASSED)
     }
+    if order.policy.has_own_network:
+        # this machine's proxies are out of reach there
+        passed = {name: value for name, value in passed.items() if name not in PROXY_VARIABLES}
+    if order.policy.has_allowed_hosts:
+        listed = NetworkRules.read((), order.listed_hosts).listed
+        passed |= proxy_environment(listed)
     return passed | {f"RUNYARD_{name}": value for name, value in facts.items()}
 
 
@@ -64,6 +76,7 @@ def start_supervisor(
         "input": PROMPT_FILE if order.reads_prompt else None,
         "setup": list(order.setup),
         "wrap": list(wrap),
+        "network": _network(order),
         "workdir": str(order.workdir),
         "env": dict(env),
         "budget_seconds": order.budget_seconds,
@@ -84,6 +97,14 @@ def start_supervisor(
         )
     if "failed" in answer:
         raise LaunchFailed(_describe(answer, order), cause=_cause(answer, order))
+
+
+def _network(order: LaunchOrder) -> dict[str, Any] | None:
+    """The hosts that may be reached from a network of the sandbox's own; None: no proxy."""
+    if not order.policy.has_allowed_hosts:
+        return None
+    hosts = {"known": list(order.known_hosts), "listed": list(order.listed_hosts)}
+    return {"port": PROXY_PORT, **hosts}
 
 
 def _ask(

@@ -16,6 +16,7 @@ from app.adapters.engine.processes import (
     ask_to_end,
     open_process,
 )
+from app.adapters.engine.refusals import read_refusals
 from app.adapters.engine.run_log import RunLog
 from app.adapters.engine.watcher import Watcher
 from app.adapters.sandbox.programs import command_of
@@ -31,6 +32,7 @@ from app.services.ports import (
     LaunchFailed,
     LaunchOrder,
     ProcessMark,
+    Refusal,
     Sandbox,
     SandboxUnavailable,
     Sight,
@@ -159,6 +161,10 @@ class LocalEngine:
         """The run's log, empty where there is none."""
         return RunLog(self._folder(run_id), mask_of(self._secrets()))
 
+    def refusals(self, run_id: str) -> list[Refusal]:
+        """Each host that the run's way out has refused, once, in order."""
+        return read_refusals(self._folder(run_id))
+
     def watch(self, run_id: str) -> None:
         """Begin to report this run's changes to the listener given to `listen`."""
         self._watcher.watch(run_id)
@@ -168,7 +174,10 @@ class LocalEngine:
         self._watcher.unwatch(run_id)
 
     def listen(self, on_change: Callable[[str, str], None]) -> None:
-        """Set who hears `(run_id, what)`, `what` being `started`, `exit`, `gone` or `log`."""
+        """Set who hears `(run_id, what)`.
+
+        `what` is `started`, `exit`, `gone`, `log` or `refused`.
+        """
         self._watcher.listen(on_change)
 
     def owned(self) -> set[str]:

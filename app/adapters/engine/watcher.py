@@ -18,7 +18,7 @@ from app.adapters.engine.inotify import MODIFIED, OVERFLOWN, Inotify
 from app.adapters.engine.records import RecordUnreadable, read_exit
 from app.adapters.engine.run_log import RunLog
 from app.adapters.supervisor.output import HEAD, TAIL_PREFIX
-from app.adapters.supervisor.record_files import EXIT, STARTED
+from app.adapters.supervisor.record_files import EXIT, REFUSED, STARTED
 
 _logger = logging.getLogger(__name__)
 # a log that grows all the time is told of at most this often, in seconds
@@ -154,6 +154,8 @@ class Watcher:
     def _tell_what_is_there(self, run_id: str, watched: Watched) -> None:
         if RunLog(watched.folder).size:
             self._tell(run_id, "log")
+        if os.path.lexists(watched.folder / REFUSED):
+            self._tell(run_id, REFUSED)
         if _has_exit(watched.folder):
             watched.is_exit_told = True
             self._tell(run_id, "exit")
@@ -214,6 +216,8 @@ def _has_exit(folder: Path) -> bool:
 def _meaning(mask: int, name: str) -> str | None:
     if name in (EXIT, STARTED):
         return None if mask & MODIFIED else name
+    if name == REFUSED:
+        return name
     return "log" if name == HEAD or name.startswith(TAIL_PREFIX) else None
 
 

@@ -22,11 +22,16 @@ _ALWAYS = (
 _PROC = ("--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys")
 # devices and all
 MACHINE = ("--dev-bind", "/", "/", *_PROC)
+# with nothing but a loopback of its own
+OWN_NETWORK = ("--unshare-net",)
 NOTHING = ("--unshare-uts", "--dev", "/dev", *_PROC)
 
 
 def arguments(path: str, base: Iterable[str], steps: Iterable[Step]) -> list[str]:
-    """The command line up to the command itself; `base` is MACHINE or NOTHING."""
+    """The command line up to the command itself.
+
+    `base` is MACHINE or NOTHING, and OWN_NETWORK besides where it has one.
+    """
     found = [path, *_ALWAYS, *base]
     for step in steps:
         found += _option(step)

@@ -20,7 +20,7 @@ from app.services.ports import Capability, Enclosure, SandboxUnavailable
 _PROBE_SECONDS = 10.0
 _NOWHERE = Hidden((), ())
 _EVERY_LEVEL = (SandboxLevel.CONTAINED, SandboxLevel.SANDBOXED)
-Wrap = Callable[[Sequence[Step], SandboxLevel], list[str]]
+Wrap = Callable[[Sequence[Step], SandboxPolicy], list[str]]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class MachineSandbox:
             found = self._look(again=True)
         if not found.capability.can(policy.level):
             raise SandboxUnavailable(f"{found.capability.because} {found.capability.remedy}")
-        return found.wrap(self._steps(enclosure, policy), policy.level)
+        return found.wrap(self._steps(enclosure, policy), policy)
 
     def _steps(self, enclosure: Enclosure, policy: SandboxPolicy) -> list[Step]:
         hidden = self._own.hidden(policy.allow, self._environment)
@@ -106,16 +106,17 @@ class MachineSandbox:
 
 
 def _by_bubblewrap(path: str) -> Wrap:
-    def wrap(steps: Sequence[Step], level: SandboxLevel) -> list[str]:
-        is_contained = level is SandboxLevel.CONTAINED
+    def wrap(steps: Sequence[Step], policy: SandboxPolicy) -> list[str]:
+        is_contained = policy.level is SandboxLevel.CONTAINED
         base = bubblewrap.MACHINE if is_contained else bubblewrap.NOTHING
-        return bubblewrap.arguments(path, base, steps)
+        network = bubblewrap.OWN_NETWORK if policy.has_own_network else ()
+        return bubblewrap.arguments(path, (*base, *network), steps)
 
     return wrap
 
 
 def _by_namespaces(path: str, *, with_users: bool) -> Wrap:
-    def wrap(steps: Sequence[Step], level: SandboxLevel) -> list[str]:
+    def wrap(steps: Sequence[Step], policy: SandboxPolicy) -> list[str]:
         return namespaces.arguments(path, steps, with_users=with_users)
 
     return wrap
@@ -124,7 +125,8 @@ def _by_namespaces(path: str, *, with_users: bool) -> Wrap:
 def _try(wrap: Wrap) -> str | None:
     """Run `true` inside; what it said where it failed."""
     nothing = contained(Enclosure("probe", Path("/")), _NOWHERE, ())
-    command = [*wrap(nothing, SandboxLevel.CONTAINED), shutil.which("true") or "/bin/true"]
+    policy = SandboxPolicy(level=SandboxLevel.CONTAINED)
+    command = [*wrap(nothing, policy), shutil.which("true") or "/bin/true"]
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PROBE_SECONDS

@@ -8,8 +8,10 @@ import os
 import signal
 import socket
 from collections.abc import Mapping
+from typing import Any
 
 from app.adapters.supervisor.kernel import descendants, read_stat
+from app.adapters.supervisor.network import start_proxy
 from app.adapters.supervisor.spawn import NotSpawned, spawn
 
 _READY_SECONDS = 30.0
@@ -27,6 +29,7 @@ class Enclosure:
         """Start the wrapper `wrap`, whose last words are init's. Raises NotSpawned."""
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._words = os.memfd_create("words")
+        self._proxy = 0
         with theirs:
             self.wrapper = spawn(
                 wrap,
@@ -83,6 +86,42 @@ class Enclosure:
         with contextlib.suppress(OSError):
             self._control.send(b"{}")
         return pid
+
+    def open_way_out(self, folder: int, network: Mapping[str, Any]) -> None:
+        """Let programs inside reach the hosts that `network` names, by a proxy at its `port`.
+
+        What it refuses is recorded in the folder open as `folder`. Raises NotSpawned.
+        """
+        listening = self._listen(network["port"])
+        try:
+            self._proxy = start_proxy(listening, folder, network)
+        except OSError as problem:
+            raise NotSpawned("fork", problem.errno or 0) from problem
+        finally:
+            os.close(listening)
+
+    def note_buried(self, pid: int) -> None:
+        """Heed that a child of the supervisor was reaped: without the wrapper, no proxy."""
+        if pid == self._proxy:
+            self._proxy = 0
+        elif pid == self.wrapper and self._proxy:
+            os.kill(self._proxy, signal.SIGKILL)
+
+    def _listen(self, port: int) -> int:
+        """A socket that listens at a loopback port of the sandbox's network: inside, process 1
+        makes it, and outside, whoever has it is reached by it.
+        """
+        try:
+            self._control.send(json.dumps({"listen": port}).encode("ascii"))
+            message, files, _, _ = socket.recv_fds(self._control, 4096, 1)
+        except OSError as problem:
+            raise NotSpawned("sandbox", problem.errno or 0, self._last_words()) from problem
+        if not files:
+            failure = json.loads(message) if message else {}
+            number = int(failure.get("errno") or 0)
+            raise NotSpawned("sandbox", number, self._last_words() or os.strerror(number))
+        os.set_inheritable(files[0], False)
+        return files[0]
 
     def news(self) -> int | None:
         """The exit code of the command that has ended; None where the sandbox itself has."""

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 
+_BACKLOG = 128
 _ME = os.path.abspath(__file__)
 
 
@@ -63,12 +64,23 @@ class Init:
         message, files, _, _ = socket.recv_fds(self._control, 4096, 3)
         if not message:
             return False
-        if json.loads(message).get("finish"):
+        asked = json.loads(message)
+        if asked.get("finish"):
             self._is_finishing = True
             _end_all_others()
+        elif "listen" in asked:
+            self._listen(asked["listen"])
         elif len(files) == 3:
             self._run(*files)
         return True
+
+    def _listen(self, port: int) -> None:
+        """Hand out a socket that listens at a loopback port of this sandbox's network."""
+        try:
+            with socket.create_server(("127.0.0.1", port), backlog=_BACKLOG) as listening:
+                socket.send_fds(self._control, [b'{"listening": true}'], [listening.fileno()])
+        except OSError as problem:
+            self._send({"failed": "network", "errno": problem.errno})
 
     def _run(self, order: int, reads: int, output: int) -> None:
         from app.adapters.supervisor.spawn import NotSpawned, spawn

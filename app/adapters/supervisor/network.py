@@ -10,7 +10,8 @@ import json
 import os
 import resource
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
 from app.adapters.supervisor.kernel import die_with
 from app.adapters.supervisor.record_files import REFUSED, timestamp
@@ -22,7 +23,7 @@ _APPENDED = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXE
 _IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE)
 
 
-def start_proxy(listening: int, folder: int, rules: Mapping[str, Sequence[str]]) -> int:
+def start_proxy(listening: int, folder: int, rules: Mapping[str, Any]) -> int:
     """Serve the listening socket `listening` in a child; its pid.
 
     `rules` has the entries `known` and `listed`; refusals are recorded in the folder open as
@@ -69,9 +70,7 @@ class RefusalRecord:
             os.close(file)
 
 
-def _become_proxy(
-    listening: int, folder: int, rules: Mapping[str, Sequence[str]], parent: int
-) -> None:
+def _become_proxy(listening: int, folder: int, rules: Mapping[str, Any], parent: int) -> None:
     signal.set_wakeup_fd(-1)
     for signum in _IGNORED:
         signal.signal(signum, signal.SIG_IGN)

@@ -155,6 +155,8 @@ class Supervision:
         marks = {name: self._order["env"][name] for name in _MARKS}
         try:
             self._enclosure = Enclosure(self._order["wrap"], marks)
+            if self._order["network"]:
+                self._enclosure.open_way_out(self._folder, self._order["network"])
         except NotSpawned as problem:
             self._give_up(failed=problem.stage, errno=problem.errno, words=problem.words)
             return False
@@ -251,6 +253,8 @@ class Supervision:
                 return False
             if pid == 0:
                 return True
+            if self._enclosure:
+                self._enclosure.note_buried(pid)
             if pid == self._main and self._ended is None:
                 self._note_end(os.waitstatus_to_exitcode(status))
 

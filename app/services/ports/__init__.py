@@ -34,6 +34,7 @@ from app.services.ports.processes import (
     LogPiece,
     LogView,
     ProcessMark,
+    Refusal,
     Sight,
 )
 from app.services.ports.repositories import (
@@ -93,6 +94,7 @@ __all__ = [
     "PromptTooLong",
     "PushAnswer",
     "Ready",
+    "Refusal",
     "Remote",
     "RemoteBranch",
     "Repository",

@@ -124,6 +124,14 @@ class Agents(Protocol):
         """Every secret that the environment of any agent may hold."""
         ...
 
+    def hosts(self, agent: str) -> Sequence[str]:
+        """The hosts that this agent cannot work without, as `host` or `host:port`."""
+        ...
+
+    def chosen_hosts(self, agent: str) -> Sequence[str]:
+        """The hosts that this agent's environment names in the place of its maker's."""
+        ...
+
     def account(self, agent: str) -> str:
         """A mark that tells this agent's sign-in here from another one."""
         ...

@@ -46,6 +46,10 @@ class LaunchOrder:
     setup: Sequence[str] = ()
     launch_seconds: float = 60
     policy: SandboxPolicy = field(default_factory=SandboxPolicy)
+    # what may be reached at the network rule `allowed`: what the agent and the project's languages
+    # need, and what people have named
+    known_hosts: Sequence[str] = ()
+    listed_hosts: Sequence[str] = ()
     # what the working copy needs and must not change: the mirror's objects that it borrows
     readable: Sequence[Path] = ()
     # what else the agent's environment gets, each name prefixed with RUNYARD_ by the engine
@@ -67,6 +71,15 @@ class Sight:
     tree_gone: bool
     host_restarted: bool = False
     is_untouched: bool = False
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A host that an agent asked for and may not reach, and why; without a host: further ones."""
+
+    host: str
+    port: int = 0
+    because: str = ""
 
 
 class LaunchFailed(Exception):
@@ -134,6 +147,10 @@ class Engine(Protocol):
         """The run's log, empty where there is none."""
         ...
 
+    def refusals(self, run_id: str) -> Sequence[Refusal]:
+        """Each host that the run's way out has refused, once, in order."""
+        ...
+
     def watch(self, run_id: str) -> None:
         """Begin to report this run's changes to the listener given to `listen`."""
         ...
@@ -143,7 +160,10 @@ class Engine(Protocol):
         ...
 
     def listen(self, on_change: Callable[[str, str], None]) -> None:
-        """Set who hears `(run_id, what)`, `what` being `started`, `exit`, `gone` or `log`."""
+        """Set who hears `(run_id, what)`.
+
+        `what` is `started`, `exit`, `gone`, `log` or `refused`.
+        """
         ...
 
     def owned(self) -> set[str]:

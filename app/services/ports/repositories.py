@@ -274,6 +274,10 @@ class WorkingCopies(Protocol):
         """
         ...
 
+    def names(self, run_id: str) -> list[str]:
+        """Names of what is at the top of the copy, of a great many only some. Raises CannotRead."""
+        ...
+
     def size(self, run_id: str) -> int:
         """Bytes of the copy on disk."""
         ...

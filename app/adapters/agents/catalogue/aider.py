@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.adapters.agents.catalogue.preset import PROVIDER_KEYS, Preset, SignIn
+from app.adapters.agents.catalogue.preset import PROVIDER_HOSTS, PROVIDER_KEYS, Preset, SignIn
 
 AIDER = Preset(
     name="aider",
@@ -21,5 +21,6 @@ AIDER = Preset(
         r"\b(?P<person>insufficient_quota)\b",
         r"\blitellm\.(?:exceptions\.)?RateLimitError\b",
     ),
+    hosts=PROVIDER_HOSTS,
     environment=PROVIDER_KEYS,
 )

@@ -23,5 +23,6 @@ AMP = Preset(
     ),
     # it is paid by credits, which only a person can buy
     limit_messages=(r"\b(?P<person>(?:out of|insufficient|not enough|no) (?:[a-z]+ )?credits?)\b",),
+    hosts=("ampcode.com",),
     environment=("AMP_API_KEY",),
 )

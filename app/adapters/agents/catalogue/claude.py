@@ -48,6 +48,8 @@ CLAUDE = Preset(
         r"group['’]s usage limit is set to (?P<person>\S+)",
         r"(?P<person>Credit balance is too low)",
     ),
+    # the last two give it a new token when its sign-in is older than a few hours
+    hosts=("api.anthropic.com", "claude.ai", "platform.claude.com", "console.anthropic.com"),
     environment=(
         *("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL"),
         *("CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CONFIG_DIR", "IS_SANDBOX"),

@@ -47,6 +47,8 @@ CODEX = Preset(
         r"exceeded retry limit, last status: 429",
         r"\busage_limit_reached\b",
     ),
+    # with a key it asks the first, with a plan the second; the third renews a sign-in
+    hosts=("api.openai.com", "chatgpt.com", "auth.openai.com"),
     environment=(
         *("CODEX_API_KEY", "CODEX_ACCESS_TOKEN", "CODEX_HOME"),
         *("OPENAI_API_KEY", "OPENAI_BASE_URL"),

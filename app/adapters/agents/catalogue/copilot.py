@@ -29,5 +29,11 @@ COPILOT = Preset(
         r"\bexceeded your (?:[a-z]+ ){0,2}premium requests?\b",
         r"\brate limit exceeded\b",
     ),
+    # its token is exchanged at the second; which of the others it asks is told by the plan
+    hosts=(
+        *("github.com", "api.github.com", "api.githubcopilot.com"),
+        *("api.individual.githubcopilot.com", "api.business.githubcopilot.com"),
+        *("api.enterprise.githubcopilot.com", "copilot-proxy.githubusercontent.com"),
+    ),
     environment=_TOKENS,
 )

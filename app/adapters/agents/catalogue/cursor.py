@@ -23,5 +23,10 @@ CURSOR = Preset(
         r"You['’]ve (?:hit|reached) your (?:[a-z]+ ){0,2}limit\b",
         r"\busage limit (?:reached|exceeded)\b",
     ),
+    hosts=(
+        *("api2.cursor.sh", "api3.cursor.sh", "api4.cursor.sh", "api5.cursor.sh"),
+        *("agent.api5.cursor.sh", "authenticate.cursor.sh", "authenticator.cursor.sh"),
+        "repo42.cursor.sh",
+    ),
     environment=("CURSOR_API_KEY",),
 )

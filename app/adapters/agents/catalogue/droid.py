@@ -21,5 +21,6 @@ DROID = Preset(
         variables=("FACTORY_API_KEY",),
     ),
     continue_arguments=("--session-id", "{session}"),
+    hosts=("api.factory.ai", "app.factory.ai", "auth.factory.ai", "api.workos.com"),
     environment=("FACTORY_API_KEY",),
 )

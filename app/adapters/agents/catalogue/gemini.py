@@ -53,6 +53,11 @@ GEMINI = Preset(
         r"Usage limit reached for (?P<family>[\w.-]{1,80}\w)",
         r"Usage limit reached for ",
     ),
+    # by a key, by an account, and what renews that account's sign-in
+    hosts=(
+        *("generativelanguage.googleapis.com", "cloudcode-pa.googleapis.com"),
+        *("oauth2.googleapis.com", "accounts.google.com", "www.googleapis.com"),
+    ),
     environment=(
         *("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION"),
         *("GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_GCA", "GOOGLE_GEMINI_BASE_URL"),

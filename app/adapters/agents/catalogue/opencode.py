@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from app.adapters.agents.catalogue.preset import PROVIDER_KEYS, Preset, SignIn, Stored
+from app.adapters.agents.catalogue.preset import (
+    PROVIDER_HOSTS,
+    PROVIDER_KEYS,
+    Preset,
+    SignIn,
+    Stored,
+)
 
 OPENCODE = Preset(
     name="opencode",
@@ -27,6 +33,8 @@ OPENCODE = Preset(
         r"\b(?P<person>insufficient_quota)\b",
         r"\b(?:usage limit|quota exceeded|rate[ _]limit)\b",
     ),
+    # it reads its list of models before it begins
+    hosts=(*PROVIDER_HOSTS, "models.dev", "opencode.ai", "api.opencode.ai"),
     environment=PROVIDER_KEYS,
     fixed_environment=(
         ("OPENCODE_DISABLE_AUTOUPDATE", "true"),

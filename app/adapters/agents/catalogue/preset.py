@@ -47,6 +47,7 @@ class Preset:
     mean more than a failure, in words, `exit_failures` those by which it fails in a known way;
     `limit_messages` are patterns of what it says when its account has no usage left.
     `help_arguments` print what flags it takes, offline; it takes the `unlisted` ones all the same.
+    `hosts` are those that it cannot work without, as `host` or `host:port`.
     As root it works only where `root_variable` is 1; `root_files` may set it, too.
     """
 
@@ -67,8 +68,14 @@ class Preset:
     exit_codes: tuple[tuple[int, str], ...] = ()
     exit_failures: tuple[tuple[int, Failure], ...] = ()
     limit_messages: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()
     fixed_environment: tuple[tuple[str, str], ...] = ()
 
 
+# the hosts of those whose keys they are
+PROVIDER_HOSTS = (
+    *("api.anthropic.com", "api.openai.com", "generativelanguage.googleapis.com"),
+    "openrouter.ai",
+)
 PROVIDER_KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY")

@@ -23,5 +23,7 @@ QWEN = Preset(
         r"\bquota exceeded\b",
         r"\b(?:error|status(?: code)?)\W{1,3}429\b",
     ),
+    # by a key, and by an account
+    hosts=("dashscope.aliyuncs.com", "api.openai.com", "chat.qwen.ai", "portal.qwen.ai"),
     environment=("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL"),
 )
