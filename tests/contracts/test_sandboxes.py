@@ -1,0 +1,222 @@
+"""What a sandbox of this machine owes: it hides, it says what it cannot, nothing outlives it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from app.adapters.engine.local import LocalEngine
+from app.adapters.sandbox.hidden import OwnPlaces
+from app.adapters.sandbox.machine import MachineSandbox
+from app.adapters.supervisor.kernel import descendants
+from app.domain.sandboxes import HostService, Means, SandboxLevel, SandboxPolicy
+from app.services.ports import Enclosure, LaunchFailed, SandboxUnavailable
+from tests.agents_for_tests.runs import RUN, Ears, carrying, order, run_to_end, shell, until
+from tests.sandboxes import WAYS
+
+CONTAINED = SandboxPolicy(SandboxLevel.CONTAINED)
+CONTAINING = [way for way in WAYS if way[1] is SandboxLevel.CONTAINED]
+IN_A_SANDBOX = [way for way in WAYS if way[1] is not SandboxLevel.NONE]
+REFUSES = """#!/bin/sh
+echo 'bwrap: setting up uid map: Permission denied' >&2
+exit 1
+"""
+
+
+def look(own: OwnPlaces, means: Means, script: str, copy: Path) -> str:
+    """What a line of shell prints in a contained sandbox."""
+    wrap = MachineSandbox(own, os.environ, [means]).wrap(Enclosure(RUN, copy), CONTAINED)
+    done = subprocess.run([*wrap, "/bin/sh", "-c", script], capture_output=True, text=True)
+    return done.stdout
+
+
+@pytest.mark.parametrize(("means", "level"), CONTAINING)
+def test_the_data_folder_is_hidden_by_whatever_path_it_is_reached(
+    tmp_path: Path, means: Means, level: SandboxLevel
+) -> None:
+    data = tmp_path / "data"
+    (data / "copies" / RUN).mkdir(parents=True)
+    (data / "token").write_text("secret")
+    (link := tmp_path / "link").symlink_to(data)
+    for own in (OwnPlaces((data,)), OwnPlaces((link,))):
+        for path in (data, link):
+            found = look(own, means, f"cat {path}/token; ls {path}", path / "copies" / RUN)
+            assert found == "copies\n"
+
+
+@pytest.mark.parametrize(("means", "level"), CONTAINING)
+@pytest.mark.parametrize("part", ["", "inner"])
+def test_a_second_mount_of_the_data_folder_or_a_part_of_it_is_hidden_too(
+    tmp_path: Path, means: Means, level: SandboxLevel, part: str
+) -> None:
+    data = tmp_path / "data"
+    (data / "inner").mkdir(parents=True)
+    (copy := tmp_path / "copy").mkdir()
+    for folder in (data, data / "inner"):
+        (folder / "token").write_text("secret")
+    for shown in (tmp_path, data / part):
+        with mounted(shown, tmp_path.parent / f"{tmp_path.name}-again") as again:
+            everything = f"find {again} {data} -name token -exec cat {{}} +"
+            assert look(OwnPlaces((data,)), means, everything, copy) == ""
+
+
+@pytest.mark.parametrize(("means", "level"), CONTAINING)
+def test_a_database_elsewhere_is_hidden_with_its_journals(
+    tmp_path: Path, means: Means, level: SandboxLevel
+) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "notes.txt").write_text("notes\n")
+    database = sqlite3.connect(shared / "runyard.db", isolation_level=None)
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("CREATE TABLE token (secret)")
+    own = OwnPlaces((), (shared / "runyard.db",))
+    found = look(own, means, f"cat {shared}/runyard.db* ; cat {shared}/notes.txt", tmp_path)
+    database.close()
+    assert found == "notes\n"
+
+
+@pytest.mark.parametrize(("means", "level"), CONTAINING)
+def test_a_database_with_a_folder_to_itself_is_hidden_with_the_folder(
+    tmp_path: Path, means: Means, level: SandboxLevel
+) -> None:
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    (alone / "runyard.db").write_text("secret")
+    found = look(OwnPlaces((), (alone / "runyard.db",)), means, f"ls {alone}", tmp_path)
+    assert found == ""
+
+
+@pytest.mark.parametrize(("means", "level"), CONTAINING)
+def test_a_service_is_there_only_where_the_project_allows_it(
+    tmp_path: Path, means: Means, level: SandboxLevel
+) -> None:
+    (docker := tmp_path / "docker.sock").write_text("a socket")
+    environment = {"XDG_RUNTIME_DIR": str(tmp_path), "PATH": os.environ["PATH"]}
+    for allow, seen in (((), ""), ((HostService.DOCKER,), "a socket")):
+        sandbox = MachineSandbox(OwnPlaces(()), environment, [means])
+        policy = SandboxPolicy(level, allow=allow)
+        wrap = sandbox.wrap(Enclosure(RUN, tmp_path / "copy"), policy)
+        done = subprocess.run([*wrap, "/bin/cat", str(docker)], capture_output=True, text=True)
+        assert done.stdout == seen
+
+
+def test_where_bubblewrap_is_refused_agents_are_contained_by_namespaces_and_it_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_programs(tmp_path, monkeypatch, bwrap=REFUSES)
+    sandbox = MachineSandbox(OwnPlaces(()), os.environ)
+    found = sandbox.probe()
+    assert found.means is Means.NAMESPACES
+    assert found.can(SandboxLevel.CONTAINED)
+    assert not found.can(SandboxLevel.SANDBOXED)
+    assert found.because == (
+        "The level sandboxed cannot be had on this machine: "
+        "bwrap: setting up uid map: Permission denied."
+    )
+    with pytest.raises(SandboxUnavailable, match="Permission denied"):
+        sandbox.wrap(Enclosure(RUN, tmp_path), SandboxPolicy(SandboxLevel.SANDBOXED))
+
+
+def test_what_was_installed_meanwhile_is_found_by_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = os.environ["PATH"]
+    with_programs(tmp_path, monkeypatch, bwrap=REFUSES)
+    sandbox = MachineSandbox(OwnPlaces(()), os.environ, [Means.BUBBLEWRAP])
+    assert sandbox.probe().means is None
+    monkeypatch.setenv("PATH", original)
+    assert sandbox.wrap(Enclosure(RUN, tmp_path), CONTAINED)
+
+
+def test_where_nothing_can_contain_it_says_so_and_what_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = MachineSandbox(OwnPlaces(()), os.environ, [Means.BUBBLEWRAP]).probe()
+    assert (found.means, tuple(found.levels)) == (None, ())
+    assert found.can(SandboxLevel.NONE)
+    assert found.because.startswith("Agents cannot be contained on this machine:")
+    assert "apt install bubblewrap" in found.remedy
+
+
+def test_without_a_sandbox_nothing_is_started_instead(tmp_path: Path, workdir: Path) -> None:
+    sandbox = MachineSandbox(OwnPlaces(()), os.environ, [])
+    engine = LocalEngine(tmp_path / "runs", instance="alone", sandbox=sandbox)
+    with pytest.raises(LaunchFailed, match="cannot be contained") as failure:
+        engine.launch(order(RUN, workdir, shell("touch ran"), policy=CONTAINED))
+    assert failure.value.cause == "sandbox_unavailable"
+    assert list(workdir.iterdir()) == []
+    engine.close()
+
+
+@pytest.mark.parametrize("engine", IN_A_SANDBOX, indirect=True)
+def test_what_the_setup_command_starts_is_there_for_the_agent(
+    engine: LocalEngine, ears: Ears, workdir: Path
+) -> None:
+    os.mkfifo(workdir / "asked")
+    setup = shell("(read x < asked; echo served > answer) & echo set up")
+    sight = run_to_end(
+        engine,
+        ears,
+        workdir,
+        shell("echo go > asked; while [ ! -s answer ]; do sleep 0.02; done; cat answer"),
+        setup=setup,
+    )
+    assert sight.exit is not None
+    assert engine.log(RUN).read().content == b"set up\nserved\n"
+
+
+@pytest.mark.parametrize("engine", IN_A_SANDBOX, indirect=True)
+@pytest.mark.parametrize("victim", ["supervisor", "wrapper", "process 1"])
+def test_nothing_inside_outlives_the_supervisor_the_wrapper_or_process_1(
+    engine: LocalEngine, ears: Ears, workdir: Path, victim: str
+) -> None:
+    mark = f"hostile-{os.getpid()}-{victim.replace(' ', '')}"
+    daemon = f"env -i setsid sh -c 'sleep 300; : {mark}' & echo ready; sleep 300"
+    launched = engine.launch(order(RUN, workdir, shell(daemon)))
+    ears.wait_for_text(RUN, b"ready")
+    assert carrying(mark)
+    os.kill(_pid_of(victim, launched), signal.SIGKILL)
+    until(lambda: not carrying(mark), "the end of everything inside")
+    until(lambda: engine.look(RUN).tree_gone, "the proof")
+
+
+def _pid_of(victim: str, launched: object) -> int:
+    pid = getattr(launched, "mark", launched).pid
+    if victim == "supervisor":
+        return pid
+    own = [stat for stat in descendants([pid]) if stat.parent == pid]
+    if victim == "wrapper":
+        return own[0].pid
+    [first] = [stat for stat in descendants([own[0].pid]) if stat.parent == own[0].pid]
+    return first.pid
+
+
+@contextmanager
+def mounted(source: Path, point: Path) -> Iterator[Path]:
+    """The folder once more at another place; only root may do that."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a folder a second time")
+    point.mkdir()
+    subprocess.run(["mount", "--bind", str(source), str(point)], check=True)
+    try:
+        yield point
+    finally:
+        subprocess.run(["umount", str(point)], check=True)
+        point.rmdir()
+
+
+def with_programs(folder: Path, monkeypatch: pytest.MonkeyPatch, **programs: str) -> None:
+    """Put programs before all others."""
+    for name, text in programs.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
