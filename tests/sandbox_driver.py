@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from app.adapters.engine.local import LocalEngine
 from app.adapters.sandbox.hidden import OwnPlaces
 from app.adapters.sandbox.machine import MachineSandbox
-from app.domain.sandboxes import HostService, Means, SandboxLevel, SandboxPolicy
+from app.domain.sandboxes import HostService, Means, NetworkRule, SandboxLevel, SandboxPolicy
 from app.services.ports import LaunchFailed, LaunchOrder
 
 LONGEST = 60.0
@@ -47,9 +47,11 @@ def main() -> None:
         setup=asked["setup"],
         policy=SandboxPolicy(
             level=SandboxLevel(asked["level"]),
+            network=NetworkRule(asked["network"]),
             allow=tuple(HostService(name) for name in asked["allow"]),
         ),
         readable=[objects],
+        listed_hosts=asked["hosts"],
     )
     try:
         engine.launch(order)

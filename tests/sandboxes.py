@@ -97,6 +97,8 @@ class Trial:
             "env": {},
             "setup": [],
             "allow": [],
+            "network": "all",
+            "hosts": [],
             **asked,
         }
         environment = {

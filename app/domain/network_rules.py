@@ -138,15 +138,6 @@ def read_entry(text: str) -> tuple[Target, ...]:
     return Target(name, HTTPS_PORT), Target(name, HTTP_PORT)
 
 
-def tidy_entry(text: str) -> str:
-    """An entry as it is kept: `host` or `host:port`, in one way of writing. Raises WrongHost."""
-    targets = read_entry(text)
-    if len(targets) == 1:
-        return str(targets[0])
-    host = targets[0].host
-    return f"[{host}]" if ":" in host else host
-
-
 @dataclass(frozen=True)
 class NetworkRules:
     """What one run may reach.

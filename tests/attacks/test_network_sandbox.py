@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,10 +15,14 @@ from app.adapters.engine.local import LocalEngine
 from app.adapters.sandbox.hidden import OwnPlaces
 from app.adapters.sandbox.machine import MachineSandbox
 from app.domain.sandboxes import NetworkRule, SandboxLevel, SandboxPolicy
+from app.domain.words import Cause
 from tests.agents_for_tests.runs import order, until
-from tests.attacks.ways_out import WebServer, web_server
+from tests.attacks.ways_out import WebServer, make_certificate, web_server
+from tests.repositories import commit_file, run_git
+from tests.sandboxes import USERS, Trial, trial_of
 
 SECONDS = 60.0
+PYTHON = "python3 -I -S -c"
 
 
 @pytest.fixture
@@ -39,75 +44,96 @@ def server() -> Iterator[WebServer]:
         yield server
 
 
-def run(
-    engine: LocalEngine,
-    tmp_path: Path,
-    script: str,
-    *listed: str,
-    network: NetworkRule = NetworkRule.ALLOWED,
-    **env: str,
-) -> str:
+@pytest.fixture(params=USERS)
+def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
+    with trial_of(request.param) as trial:
+        yield trial
+
+
+def run(trial: Trial, script: str, network: NetworkRule, *hosts: str, **env: str) -> str:
     """What an agent that is this script writes until nothing of it is left."""
-    policy = SandboxPolicy(level=SandboxLevel.SANDBOXED, network=network)
-    engine.launch(
-        order(
-            "run_1",
-            tmp_path / "data" / "copy",
-            ["/bin/sh", "-c", script],
-            env={"PATH": "/usr/bin:/bin", **env},
-            policy=policy,
-            listed_hosts=listed,
-        )
+    tried = trial.run(
+        f"{script}\nexit 0", SandboxLevel.SANDBOXED, network=network, hosts=hosts, env=env
     )
-    until(lambda: engine.look("run_1").tree_gone, "the run is over", SECONDS)
-    return engine.log("run_1").read().content.decode(errors="replace")
+    if tried.cause == Cause.SANDBOX_UNAVAILABLE:
+        pytest.skip(f"{trial.user} cannot have sandboxed here: {tried.failed}")
+    assert (tried.code, tried.is_gone) == (0, True), tried
+    return tried.log
 
 
-def test_a_listed_host_is_reached_and_another_is_not(engine, tmp_path, server):
-    port = server.server_port
+def test_a_listed_host_is_reached_and_another_is_not(trial: Trial, server: WebServer) -> None:
+    here = f"127.0.0.1:{server.server_port}"
+    named = f"localhost:{server.server_port}"
     script = f"""
-        curl -sS http://127.0.0.1:{port}/by-address
-        echo; curl -sS http://localhost:{port}/by-name
-        echo; curl -sS -o /dev/null -w '%{{http_code}}' http://evil.example/
-        echo; curl -sS https://evil.example/ 2>&1
-        curl -sS --max-time 5 --noproxy '*' http://127.0.0.1:{port}/direct 2>&1
+        curl -sS http://{here}/by-address; echo
+        curl -sS http://{named}/by-name; echo
+        curl -sS -o /dev/null -w '%{{http_code}}' http://evil.example/; echo
+        curl -sS https://evil.example/ 2>&1
+        curl -sS --max-time 5 --noproxy '*' http://{here}/direct 2>&1
         curl -sS --max-time 5 --noproxy '*' http://93.184.216.34/ 2>&1
-        python3 -c "import urllib.request as r; print(r.urlopen('http://localhost:{port}/py').read())"
-        true
+        {PYTHON} "import urllib.request as r; print(r.urlopen('http://{named}/py').read())"
     """
-    log = run(engine, tmp_path, script, f"127.0.0.1:{port}", f"localhost:{port}")
-    assert f"GET /by-address HTTP/1.1|127.0.0.1:{port}|" in log
-    assert f"GET /by-name HTTP/1.1|localhost:{port}|" in log
-    assert f"GET /py HTTP/1.1|localhost:{port}|" in log
+    log = run(trial, script, NetworkRule.ALLOWED, here, named)
+    assert f"GET /by-address HTTP/1.1|{here}|" in log
+    assert f"GET /by-name HTTP/1.1|{named}|" in log
+    assert f"GET /py HTTP/1.1|{named}|" in log
     assert "\n403\n" in log
     assert "response 403" in log
-    assert "/direct" not in log
     assert log.count("Couldn't connect to server") + log.count("Failed to connect") >= 2, log
-    assert len(server.asked) == 3
-    refused = (tmp_path / "data" / "runs" / "run_1" / "refused").read_text().splitlines()
+    assert [one.split()[1] for one in server.asked] == [b"/by-address", b"/by-name", b"/py"]
+    refused = (trial.data / "records" / "run_1" / "refused").read_text().splitlines()
     assert [json.loads(line)["host"] for line in refused] == ["evil.example"]
 
 
-def test_without_a_network_there_is_only_the_sandbox_s_own_loopback(engine, tmp_path, server):
-    script = f"""
-        curl -sS --max-time 5 --noproxy '*' http://127.0.0.1:{server.server_port}/ 2>&1
-        curl -sS --max-time 5 http://93.184.216.34/ 2>&1
-        python3 -m http.server 8000 --bind 127.0.0.1 >/dev/null 2>&1 &
-        curl -sS --retry 50 --retry-connrefused --retry-delay 1 http://127.0.0.1:8000/ >/dev/null
-        echo own $?
-        kill %1
-        echo; env | grep -i _proxy; cat /proc/net/dev
-    """
-    log = run(
-        engine, tmp_path, script, network=NetworkRule.NONE, HTTPS_PROXY="http://proxy.example:1"
-    )
+@pytest.mark.parametrize("network", [NetworkRule.NONE, NetworkRule.ALLOWED])
+def test_without_the_machine_s_network_there_is_only_the_sandbox_s_own_loopback(
+    trial: Trial, server: WebServer, network: NetworkRule
+) -> None:
+    with socket.socket(socket.AF_UNIX) as abstract:
+        abstract.bind(f"\0{trial.place}")
+        abstract.listen()
+        script = f"""
+            curl -sS --max-time 5 --noproxy '*' http://127.0.0.1:{server.server_port}/ 2>&1
+            curl -sS --max-time 5 --noproxy '*' http://93.184.216.34/ 2>&1
+            {PYTHON} "import socket; socket.socket(socket.AF_UNIX).connect('\\0{trial.place}')" \
+                2>/dev/null && echo abstract reached
+            python3 -m http.server 8000 --bind 127.0.0.1 >/dev/null 2>&1 &
+            curl -sS --retry 50 --retry-connrefused --retry-delay 1 -o /dev/null localhost:8000
+            echo own $?
+            kill %1
+            cut -d: -f1 /proc/net/dev | tail -n 1
+            echo "proxy ${{https_proxy:-none}} $HTTPS_PROXY"
+        """
+        log = run(trial, script, network, HTTPS_PROXY="http://proxy.example:1")
     assert "own 0" in log
-    assert "_proxy" not in log.lower()
-    assert [line.split(":")[0].strip() for line in log.splitlines() if ":" in line][-1] == "lo"
+    assert "abstract" not in log
     assert server.asked == []
+    proxy = "none" if network is NetworkRule.NONE else " ".join(["http://127.0.0.1:3128"] * 2)
+    assert [line.strip() for line in log.splitlines()[-2:]] == ["lo", f"proxy {proxy}"]
 
 
-def test_the_way_out_needs_no_server_of_runyard(engine, tmp_path, server):
+def test_git_goes_out_to_a_listed_host_over_https(trial: Trial, tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    run_git(tmp_path, "init", "-q", "-b", "main", str(repository))
+    commit_file(repository, "hello.txt", "hello")
+    run_git(repository, "update-server-info")
+    cert, key = make_certificate(tmp_path)
+    with web_server(repository / ".git", (cert, key)) as server:
+        place = f"localhost:{server.server_port}"
+        script = f"""
+            export GIT_SSL_CAINFO=$PWD/cert.pem
+            echo '{cert.read_text()}' > cert.pem
+            git clone -q https://{place}/ cloned 2>&1; cat cloned/hello.txt
+            git clone -q https://127.0.0.2:{server.server_port}/ other 2>&1
+        """
+        log = run(trial, script, NetworkRule.ALLOWED, place)
+    assert "hello" in log
+    assert "403" in log
+
+
+def test_the_way_out_needs_no_server_of_runyard(
+    engine: LocalEngine, tmp_path: Path, server: WebServer
+) -> None:
     """The engine, and with it the server's side of the run, is gone before the agent asks."""
     port = server.server_port
     policy = SandboxPolicy(level=SandboxLevel.SANDBOXED, network=NetworkRule.ALLOWED)
@@ -131,12 +157,17 @@ def test_the_way_out_needs_no_server_of_runyard(engine, tmp_path, server):
     assert sight.exit.code == 0
 
 
-def test_nothing_of_the_way_out_is_left_after_its_run(engine, tmp_path):
-    run(engine, tmp_path, "true", "example.com")
+def test_nothing_of_the_way_out_is_left_after_its_run(engine: LocalEngine, tmp_path: Path) -> None:
+    policy = SandboxPolicy(level=SandboxLevel.SANDBOXED, network=NetworkRule.ALLOWED)
+    copy = tmp_path / "data" / "copy"
+    engine.launch(order("run_1", copy, ["/bin/true"], policy=policy, listed_hosts=["example.com"]))
+    until(lambda: engine.look("run_1").tree_gone, "the run is over", SECONDS)
     until(lambda: not engine.owned(), "no process carries the run's mark", SECONDS)
 
 
-def test_an_agent_keeps_its_way_out_while_it_has_its_grace(engine, tmp_path, server):
+def test_an_agent_keeps_its_way_out_while_it_has_its_grace(
+    engine: LocalEngine, tmp_path: Path, server: WebServer
+) -> None:
     place = f"127.0.0.1:{server.server_port}"
     policy = SandboxPolicy(level=SandboxLevel.SANDBOXED, network=NetworkRule.ALLOWED)
     script = f"""

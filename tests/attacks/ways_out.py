@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import (
+    BaseHTTPRequestHandler,
+    SimpleHTTPRequestHandler,
+    ThreadingHTTPServer,
+)
+from pathlib import Path
 from typing import cast
+
+import pytest
 
 from app.adapters.supervisor.proxy import (
     IDLE_SECONDS,
@@ -23,11 +34,19 @@ PATIENCE = 60.0
 
 
 class WebServer(ThreadingHTTPServer):
-    """A web server of this machine that keeps what it was asked."""
+    """A web server of this machine that keeps what it was asked, and echoes it or has files."""
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Echo)
+    def __init__(self, files: Path | None) -> None:
+        handler = partial(_Files, directory=str(files)) if files else _Echo
+        super().__init__(("127.0.0.1", 0), handler)
         self.asked: list[bytes] = []
+
+
+class _Files(SimpleHTTPRequestHandler):
+    """Hands out the files of a folder."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
 
 
 class _Echo(BaseHTTPRequestHandler):
@@ -49,14 +68,35 @@ class _Echo(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def web_server() -> Iterator[WebServer]:
-    """A web server at a port of its own."""
-    with WebServer() as server:
+def web_server(
+    files: Path | None = None, certificate: tuple[Path, Path] | None = None
+) -> Iterator[WebServer]:
+    """A web server at a port of its own, over TLS where it has a certificate and its key."""
+    with WebServer(files) as server:
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         yield server
         server.shutdown()
         thread.join()
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for localhost, which nobody has signed, and its key."""
+    openssl = shutil.which("openssl")
+    if not openssl:
+        pytest.skip("openssl is not installed")
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    argv = [
+        *(openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+        *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
+        *("-keyout", str(key), "-out", str(cert)),
+    ]
+    subprocess.run(argv, capture_output=True, check=True, timeout=PATIENCE)
+    return cert, key
 
 
 @dataclass

@@ -17,7 +17,6 @@ from app.domain.network_rules import (
     proxy_environment,
     read_entry,
     read_target,
-    tidy_entry,
 )
 
 ENTRIES = {
@@ -72,13 +71,6 @@ def test_an_entry_names_a_host_and_its_ports(entry, targets):
 def test_what_is_no_host_is_refused_with_a_sentence(entry):
     with pytest.raises(WrongHost, match=r"\.$"):
         read_entry(entry)
-
-
-@pytest.mark.parametrize("entry", ENTRIES)
-def test_an_entry_is_kept_in_one_way_of_writing_that_means_the_same(entry):
-    kept = tidy_entry(entry)
-    assert read_entry(kept) == read_entry(entry)
-    assert tidy_entry(kept) == kept
 
 
 @given(st.text(max_size=80))
