@@ -8,11 +8,13 @@ import os
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from app.adapters.agents.presets import AgentPresets
+from app.adapters.agents.private_homes import PrivateHomes
 from app.adapters.engine.local import LocalEngine
 from app.adapters.forge.builtin import BuiltinForge
 from app.adapters.git import Git, read_identity
@@ -28,7 +30,7 @@ from app.domain.secret_forms import Secret, secret_in
 from app.records.sqlite_files import file_of
 from app.services.floor import Ledgers, Outside
 from app.services.leases import Here
-from app.services.ports import Agents, Engine, Mirrors, Notifier, Sandbox, WorkingCopies
+from app.services.ports import Agents, Engine, Homes, Mirrors, Notifier, Sandbox, WorkingCopies
 from app.services.recovery import Clearing
 from app.services.secret_values import SecretValues
 
@@ -48,6 +50,7 @@ class Adapters:
     agents: Agents
     notifier: Notifier
     sandbox: Sandbox
+    homes: Homes
     secrets: SecretValues = field(default_factory=SecretValues)
     # delete what killed calls left: see Recovery
     clearings: tuple[Clearing, ...] = ()
@@ -56,7 +59,7 @@ class Adapters:
         """The same, as the services know it."""
         forge = BuiltinForge(ledgers.tracker)
         desks = self.mirrors, self.copies, self.engine, self.agents
-        return Outside(*desks, lambda _: forge, self.sandbox)
+        return Outside(*desks, lambda _: forge, self.sandbox, self.homes)
 
 
 def pick_adapters(settings: Settings) -> Adapters:
@@ -67,6 +70,7 @@ def pick_adapters(settings: Settings) -> Adapters:
     secrets = SecretValues(agents.secrets, lambda: _own_secrets(settings))
     copies = GitWorkingCopies(root / "copies", root / "mirrors", git=git)
     sandbox = MachineSandbox(own_places(settings), os.environ)
+    homes = PrivateHomes(root / "homes", os.environ, lambda: datetime.now(UTC))
     records, instance = root / "records", find_place(settings).instance
     return Adapters(
         git=git,
@@ -77,7 +81,12 @@ def pick_adapters(settings: Settings) -> Adapters:
         notifier=AppriseNotifier(),
         sandbox=sandbox,
         secrets=secrets,
-        clearings=(copies.clear_leftovers, lambda _: mirrors.clear_leftovers()),
+        homes=homes,
+        clearings=(
+            copies.clear_leftovers,
+            lambda _: mirrors.clear_leftovers(),
+            lambda _: homes.clear_leftovers(),
+        ),
     )
 
 

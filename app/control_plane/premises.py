@@ -50,7 +50,7 @@ def make_doctor(
         lambda: ground.counting.check(ground.clock()),
         receivers,
         partial(_stuck, ground.quarantine),
-        lambda: " · ".join(filter(None, (_kept(ground.settings), _going(retention)))),
+        partial(_told_of_kept, ground, retention),
     )
     publish = ground.feed.publish
     premises = replace(
@@ -139,6 +139,20 @@ def _kept(settings: Settings) -> str:
     size = f"at most {settings.keep_gb:g} GB" if settings.keep_gb else ""
     kept = " and ".join(filter(None, (days, size))) or "for ever"
     return f"logs, and copies without work of their own: {kept} · rows, parked work: for ever"
+
+
+def _told_of_kept(ground: Ground, retention: RetentionDesk) -> str:
+    told = (_kept(ground.settings), _going(retention), _homes(ground))
+    return " · ".join(filter(None, told))
+
+
+def _homes(ground: Ground) -> str:
+    """How large the private homes of sandboxed agents are; empty where there are none."""
+    sizes = ground.adapters.homes.weigh().values()
+    if not sizes:
+        return ""
+    of = "1 project" if len(sizes) == 1 else f"{len(sizes)} projects"
+    return f"private homes of {of}: {size_words(sum(sizes))}"
 
 
 def _going(retention: RetentionDesk) -> str:

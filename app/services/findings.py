@@ -41,7 +41,7 @@ def agent_findings(agent: AgentFinding) -> Iterator[Checked]:
         yield Checked(
             Level.LOOK,
             "root",
-            "it refuses to work as root",
+            "it refuses to work as root outside a sandbox",
             root_mend(agent.root_variable),
             agent.name,
         )

@@ -13,6 +13,7 @@ from app.services.ports import (
     Agents,
     Engine,
     Forge,
+    Homes,
     Mirrors,
     Repository,
     Sandbox,
@@ -43,6 +44,7 @@ class Outside:
     agents: Agents
     forge_of: Callable[[Project], Forge]
     sandbox: Sandbox
+    homes: Homes
     push_checks: PushChecks = field(default_factory=PushChecks)
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from app.domain import prompts
 from app.domain.network_rules import NetworkRules, WrongHost
 from app.domain.registries import registries_of
-from app.domain.sandboxes import SandboxPolicy
+from app.domain.sandboxes import SandboxLevel, SandboxPolicy
 from app.domain.words import READY_LABEL, Delivers, Depth, Trigger
 from app.records.tables import Project, Run
 from app.services.floor import Outside
-from app.services.ports import ForgeSilent, Issue, Job, LaunchOrder
+from app.services.ports import ForgeSilent, Issue, Job, LaunchOrder, Lodging, NoLodging
 from app.services.prechecks import repository_of
 from app.services.sandbox_policy import policy_of
 from app.services.succession import goes_on
@@ -39,6 +39,7 @@ class Orders:
         self._engine = outside.engine
         self._agents = outside.agents
         self._forge_of = outside.forge_of
+        self._homes = outside.homes
         self._terms = terms
 
     def order(self, run: Run, project: Project, base: str, *, seconds: float) -> LaunchOrder:
@@ -49,6 +50,7 @@ class Orders:
         brief = self._brief(run, project)
         prompt = prompts.CONTINUE if run.session_id else prompts.compose(brief, project.prompt)
         path = self._copies.path(run.id)
+        policy = policy_of(project)
         job = Job(
             prompt=prompt,
             prompt_file=self._engine.prompt_file(run.id),
@@ -58,15 +60,16 @@ class Orders:
             model=run.model,
             session=run.session_id,
         )
-        policy = policy_of(project)
         known, listed = self._hosts(run, policy)
+        argv = self._agents.command(run.agent, job, project.agent_command)
+        lodging = self._lodge(run, policy, argv[0] if argv else "")
         return LaunchOrder(
             run_id=run.id,
-            argv=self._agents.command(run.agent, job, project.agent_command),
+            argv=argv,
             setup=project.setup_command or (),
             launch_seconds=seconds,
             workdir=path,
-            env=self._agents.environment(run.agent),
+            env=_environment(self._agents.environment(run.agent, policy.level), lodging),
             budget_seconds=run.budget_seconds,
             grace_seconds=self._terms.grace_seconds,
             log_cap_bytes=self._terms.log_cap_bytes,
@@ -75,15 +78,9 @@ class Orders:
             policy=policy,
             known_hosts=known,
             listed_hosts=listed,
+            lodging=lodging,
             readable=[self._mirrors.objects(repository_of(project))],
-            facts={
-                "PROJECT": project.name,
-                "ISSUE": "" if run.issue is None else str(run.issue),
-                "BRANCH": run.work_branch,
-                "BASE": base,
-                "DEPTH": run.depth_level,
-                "FRAMEWORK": run.target_framework,
-            },
+            facts=_facts(run, project, base),
         )
 
     def _hosts(self, run: Run, policy: SandboxPolicy) -> tuple[list[str], list[str]]:
@@ -100,6 +97,15 @@ class Orders:
         except WrongHost as problem:
             raise NotLaunched(f"its list of allowed hosts cannot be read: {problem}") from problem
         return known, listed
+
+    def _lodge(self, run: Run, policy: SandboxPolicy, program: str) -> Lodging | None:
+        """The home that stands for the user's own, None where the agent has that. NotLaunched."""
+        if policy.level is not SandboxLevel.SANDBOXED:
+            return None
+        try:
+            return self._homes.lodge(run.project_id, run.agent, program, policy.toolchains)
+        except NoLodging as problem:
+            raise NotLaunched(str(problem)) from problem
 
     def _brief(self, run: Run, project: Project) -> prompts.Brief:
         issue = None
@@ -122,6 +128,25 @@ class Orders:
             issue_body=issue.body if issue else "",
             goes_on=goes_on(run),
         )
+
+
+def _facts(run: Run, project: Project, base: str) -> dict[str, str]:
+    return {
+        "PROJECT": project.name,
+        "ISSUE": "" if run.issue is None else str(run.issue),
+        "BRANCH": run.work_branch,
+        "BASE": base,
+        "DEPTH": run.depth_level,
+        "FRAMEWORK": run.target_framework,
+    }
+
+
+def _environment(given: dict[str, str], lodging: Lodging | None) -> dict[str, str]:
+    """What the agent gets of what it would get at home."""
+    if lodging is None:
+        return given
+    kept = {name: value for name, value in given.items() if name not in lodging.withheld}
+    return {**kept, **lodging.environment}
 
 
 def _must_be_wanted(run: Run, issue: Issue) -> None:

@@ -47,6 +47,8 @@ class ProjectDesk:
         self._runs = ledgers.runs
         self._mirrors = outside.mirrors
         self._agents = outside.agents
+        self._homes = outside.homes
+        self._workers = workers
         self._readiness = Readiness(outside)
         self._clones = Turns(workers, CLONES_AT_ONCE)
         self._feed = feed
@@ -169,6 +171,8 @@ class ProjectDesk:
             archived = self._projects.archive(project_id, now)
         if archived is None:
             raise ProjectBusy
+        # caches and copies of sign-ins: they are made anew if it is ever taken back
+        self._workers.submit(lambda: self._homes.remove(project_id))
         return archived
 
     def unarchive(self, project_id: str) -> Project:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.domain.sandboxes import read_level
 from app.domain.words import Cause
 from app.records.tables import Project
 from app.services.floor import Outside, repository_of
@@ -17,7 +18,8 @@ class Readiness:
 
     def unready(self, project: Project, agent: str, branch: str) -> Unready | None:
         """Why an agent is known to be of no use for runs from a branch of a project, or None."""
-        known = self._agents.unready(agent, project.agent_command)
+        level = read_level(project.sandbox)
+        known = self._agents.unready(agent, project.agent_command, level)
         return self.in_project(known, project, branch)
 
     def in_project(self, known: Unready | None, project: Project, branch: str) -> Unready | None:

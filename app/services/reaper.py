@@ -75,6 +75,7 @@ class Reaper:
         self._copies = outside.copies
         self._engine = outside.engine
         self._agents = outside.agents
+        self._homes = outside.homes
         self._forge_of = outside.forge_of
         self._launcher = launcher
         self._verdicts = verdicts
@@ -186,6 +187,9 @@ class Reaper:
     def _watch(self, run: Run, project: Project, sight: Sight) -> Run:
         """Judge a run whose agent lives, or of which that cannot be told."""
         vitals = self._vigil.vitals_of(run) if sight.alive else None
+        # a token that it has renewed is the only one that is good for anybody
+        for sentence in self._homes.keep_in_step(run.project_id, run.agent):
+            self._runs.tell_once(run.id, self._clock(), "note", sentence)
         facts = self._facts(run, project, sight, Work(None, False), vitals=vitals)
         verdict = rules.classify(facts)
         if verdict.signal is not None:

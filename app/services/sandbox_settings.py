@@ -92,7 +92,7 @@ class SandboxSettings:
             raise SandboxNotHere(f"{not_here(level, capability)} {otherwise}".strip())
 
     def _toolchain_problem(self, folder: str) -> str | None:
-        path = Path(folder)
+        path = Path(folder).expanduser() if folder.startswith("~/") else Path(folder)
         if not path.is_absolute():
             return f"{folder} is no absolute path."
         if not path.is_dir():

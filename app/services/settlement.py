@@ -97,6 +97,7 @@ class Settlement:
         self._mirrors = outside.mirrors
         self._copies = outside.copies
         self._engine = outside.engine
+        self._homes = outside.homes
         self._workers = workers
         self._clock = clock
         self._again = again
@@ -112,6 +113,7 @@ class Settlement:
                 self._killing.add(run.id)
                 self._workers.carry_on(self._kill, run)
             return
+        self._take_sign_in_back(run)
         try:
             kept = self._judge(run, project)
         except StillThere as rest:
@@ -131,6 +133,10 @@ class Settlement:
             self._engine.unwatch(run.id)
             if kept.parked:
                 self._runs.tell_once(run.id, self._clock(), "parked", kept.because)
+
+    def _take_sign_in_back(self, run: Run) -> None:
+        for sentence in self._homes.keep_in_step(run.project_id, run.agent):
+            self._runs.tell_once(run.id, self._clock(), "note", sentence)
 
     def _is_tidying(self, run: Run, sight: Sight) -> bool:
         # the supervisor ends what its agent left behind, and is heard when it is done

@@ -13,6 +13,7 @@ from app.adapters.agents.catalogue import PRESETS, Preset
 from app.adapters.agents.presets import AgentPresets
 from app.adapters.agents.probes import flags_of, is_older
 from app.adapters.agents.sign_ins import look_for_sign_in
+from app.domain.sandboxes import SandboxLevel
 from app.domain.words import Cause
 from app.services.ports import AgentFinding, SignedIn
 from tests.agents_for_tests.runs import is_living, until
@@ -285,3 +286,24 @@ def test_other_agents_do_not_mind_root(tmp_path: Path, home: Path) -> None:
     install_native(tmp_path, BY_NAME["opencode"])
     agents = AgentPresets({"PATH": str(tmp_path / "bin")}, [BY_NAME["opencode"]])
     assert agents.unready("opencode", None) is None
+
+
+@pytest.mark.parametrize("level", [SandboxLevel.CONTAINED, SandboxLevel.SANDBOXED])
+def test_inside_a_sandbox_claude_works_as_root_without_the_servers_variable(
+    tmp_path: Path, home: Path, level: SandboxLevel
+) -> None:
+    install_native(tmp_path, BY_NAME["claude"])
+    environment = {"PATH": str(tmp_path / "bin"), "HOME": str(home), "ANTHROPIC_API_KEY": "x"}
+    agents = AgentPresets(environment, [BY_NAME["claude"]])
+    assert agents.unready("claude", None, level) is None
+    assert agents.environment("claude", level)["IS_SANDBOX"] == "1"
+    assert "IS_SANDBOX" not in agents.environment("claude")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a plain user's agents may nest theirs")
+@pytest.mark.parametrize("name", ["gemini", "qwen"])
+def test_as_root_an_agents_own_sandbox_is_off_inside_ours(name: str, home: Path) -> None:
+    agents = AgentPresets({"PATH": "/bin", "HOME": str(home)})
+    inside = agents.environment(name, SandboxLevel.CONTAINED)
+    assert inside["GEMINI_SANDBOX"] == "false"
+    assert "GEMINI_SANDBOX" not in agents.environment(name)

@@ -20,6 +20,7 @@ from app.adapters.agents.streams import StreamReader
 from app.domain.entries import Entry
 from app.domain.last_words import Failure
 from app.domain.network_rules import HTTP_PORT, HTTPS_PORT, Target, read_host
+from app.domain.sandboxes import SandboxLevel
 from app.domain.secret_forms import Secret, secret_in
 from app.domain.words import Cause
 from app.services.ports import AgentFinding, Job, PromptTooLong, SignedIn, Unready, root_mend
@@ -34,6 +35,9 @@ TOO_LONG = (
 )
 # an agent names its sessions: no name of one is taken for an option
 _SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+
+# what agents that refuse root go by
+_INSIDE = {"IS_SANDBOX": "1"}
 
 # what any program needs to run as its user; nothing of Runyard's own is among it
 COMMON_ENVIRONMENT = (
@@ -75,7 +79,12 @@ class AgentPresets:
         preset = self._presets.get(agent)
         return preset is not None and "{prompt_file}" not in preset.arguments
 
-    def unready(self, agent: str, own_command: Sequence[str] | None) -> Unready | None:
+    def unready(
+        self,
+        agent: str,
+        own_command: Sequence[str] | None,
+        level: SandboxLevel = SandboxLevel.NONE,
+    ) -> Unready | None:
         """Why the agent is known to be of no use here, or None; answers at once."""
         if agent == SCRIPT:
             sentence = self._why_no_script(own_command)
@@ -84,7 +93,7 @@ class AgentPresets:
         if preset is None:
             # of a newer Runyard, or of a preset that was taken away
             return Unready(Cause.AGENT_MISSING, f"No agent is called {agent!r}.")
-        path, environment = self._find(preset.executable), self.environment(agent)
+        path, environment = self._find(preset.executable), self.environment(agent, level)
         if path is None:
             sentence = f"{_not_found(preset.executable)} To install it: {preset.install}."
             return Unready(Cause.AGENT_MISSING, sentence)
@@ -96,12 +105,19 @@ class AgentPresets:
             return Unready(Cause.AUTH, sentence, preset.sign_in.repository_doubts)
         return None
 
-    def environment(self, agent: str) -> dict[str, str]:
-        """The allow-listed environment, with what this agent's sign-in needs."""
+    def environment(self, agent: str, level: SandboxLevel = SandboxLevel.NONE) -> dict[str, str]:
+        """The allow-listed environment, with what this agent's sign-in needs.
+
+        In a sandbox it says so, and root's agents are kept from making another one.
+        """
         preset = self._presets.get(agent)
         names = COMMON_ENVIRONMENT + (preset.environment if preset else ())
         found = {name: self._environment[name] for name in names if name in self._environment}
-        return found | dict(preset.fixed_environment if preset else ())
+        found |= dict(preset.fixed_environment if preset else ())
+        if level is SandboxLevel.NONE:
+            return found
+        is_root = os.geteuid() == 0
+        return found | _INSIDE | dict(preset.root_environment if preset and is_root else ())
 
     def secrets(self) -> Iterator[Secret]:
         """Every secret that the environment of any agent may hold."""

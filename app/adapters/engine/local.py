@@ -238,7 +238,14 @@ class LocalEngine:
         if self._sandbox is None:
             because = "This server has no sandbox to start agents in."
             raise LaunchFailed(because, cause=Cause.SANDBOX_UNAVAILABLE)
-        enclosure = Enclosure(order.run_id, order.workdir, [*order.readable, prompt])
+        lodging = order.lodging
+        enclosure = Enclosure(
+            order.run_id,
+            order.workdir,
+            [*order.readable, prompt],
+            home=lodging.home if lodging else None,
+            tools=lodging.readable if lodging else (),
+        )
         try:
             around = self._sandbox.wrap(enclosure, order.policy)
         except SandboxUnavailable as reason:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import threading
@@ -11,13 +12,15 @@ from pathlib import Path
 
 from app.adapters.sandbox import bubblewrap, namespaces
 from app.adapters.sandbox.hidden import Hidden, OwnPlaces, places_of
-from app.adapters.sandbox.layout import Step, contained, sandboxed
+from app.adapters.sandbox.home_files import make_point
+from app.adapters.sandbox.layout import Does, Step, contained, sandboxed
 from app.adapters.sandbox.programs import needed
 from app.adapters.sandbox.remedies import explain
 from app.domain.sandboxes import Means, SandboxLevel, SandboxPolicy
 from app.services.ports import Capability, Enclosure, SandboxUnavailable
 
 _PROBE_SECONDS = 10.0
+_FOLDERS = (Does.EMPTY_FOLDER, Does.FOLDER, Does.READ_ONLY)
 _NOWHERE = Hidden((), ())
 _EVERY_LEVEL = (SandboxLevel.CONTAINED, SandboxLevel.SANDBOXED)
 Wrap = Callable[[Sequence[Step], SandboxPolicy], list[str]]
@@ -66,14 +69,19 @@ class MachineSandbox:
         hidden = self._own.hidden(policy.allow, self._environment)
         if policy.level is SandboxLevel.CONTAINED:
             return contained(enclosure, hidden, needed())
-        return sandboxed(
+        home = Path(self._environment.get("HOME") or "/root")
+        named = [Path(name) for name in policy.toolchains]
+        steps = sandboxed(
             enclosure,
             hidden,
             needed(),
-            home=Path(self._environment.get("HOME") or "/root"),
-            toolchains=[Path(name) for name in policy.toolchains],
+            home=home,
+            toolchains=enclosure.tools if enclosure.home else named,
             allowed=places_of(policy.allow, self._environment),
         )
+        if enclosure.home:
+            _make_points(enclosure.home, home, steps)
+        return steps
 
     def _look(self, *, again: bool = False) -> _Found:
         with self._lock:
@@ -103,6 +111,22 @@ class MachineSandbox:
                 wrap = _by_namespaces(path, with_users=with_users)
                 found.append((Means.NAMESPACES, (SandboxLevel.CONTAINED,), wrap))
         return found
+
+
+def _make_points(private: Path, home: Path, steps: Sequence[Step]) -> None:
+    """Have real folders where something is mounted: a link there would lead the mount elsewhere.
+
+    Raises SandboxUnavailable.
+    """
+    for step in steps:
+        if home not in step.place.parents:
+            continue
+        is_folder = step.does in _FOLDERS or (bool(step.source) and os.path.isdir(step.source))
+        try:
+            make_point(private, step.place.relative_to(home), is_folder=is_folder)
+        except OSError as problem:
+            because = f"The agent's private home could not be made ready: {problem.strerror}."
+            raise SandboxUnavailable(because) from problem
 
 
 def _by_bubblewrap(path: str) -> Wrap:

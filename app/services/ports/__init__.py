@@ -26,6 +26,7 @@ from app.services.ports.forges import (
     Ready,
     TrackerStore,
 )
+from app.services.ports.homes import Homes, Lodging, NoLodging
 from app.services.ports.notifiers import Notifier, NotTaken
 from app.services.ports.processes import (
     Engine,
@@ -78,14 +79,17 @@ __all__ = [
     "Engine",
     "Forge",
     "ForgeSilent",
+    "Homes",
     "Issue",
     "Job",
     "LaunchFailed",
     "LaunchOrder",
+    "Lodging",
     "LogPiece",
     "LogView",
     "MergeAnswer",
     "Mirrors",
+    "NoLodging",
     "NotTaken",
     "Notifier",
     "OriginProblem",

@@ -11,6 +11,7 @@ from typing import Protocol
 from app.domain.entries import Entry
 from app.domain.last_words import Failure
 from app.domain.reports import ReportEvent
+from app.domain.sandboxes import SandboxLevel
 from app.domain.secret_forms import Secret
 from app.domain.words import Cause
 
@@ -50,7 +51,10 @@ class Unready:
 
 def root_mend(variable: str) -> str:
     """What to do where an agent refuses to work as root unless a variable is set."""
-    return f"Start Runyard as a user of its own, or set {variable}=1 in a sandbox."
+    return (
+        "Have the project's runs contained, start Runyard as a user of its own, "
+        f"or set {variable}=1 in a sandbox."
+    )
 
 
 @dataclass(frozen=True)
@@ -112,12 +116,17 @@ class Agents(Protocol):
         """True where the agent takes its prompt from its standard input."""
         ...
 
-    def unready(self, agent: str, own_command: Sequence[str] | None) -> Unready | None:
+    def unready(
+        self,
+        agent: str,
+        own_command: Sequence[str] | None,
+        level: SandboxLevel = SandboxLevel.NONE,
+    ) -> Unready | None:
         """Why the agent is known to be of no use here, or None; answers at once."""
         ...
 
-    def environment(self, agent: str) -> dict[str, str]:
-        """The allow-listed environment, with what this agent's sign-in needs."""
+    def environment(self, agent: str, level: SandboxLevel = SandboxLevel.NONE) -> dict[str, str]:
+        """The allow-listed environment, with what this agent's sign-in needs at a level."""
         ...
 
     def secrets(self) -> Iterable[Secret]:

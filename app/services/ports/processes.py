@@ -11,6 +11,7 @@ from typing import Protocol
 from app.domain.rules import ExitRecord
 from app.domain.sandboxes import SandboxPolicy
 from app.domain.words import Cause
+from app.services.ports.homes import Lodging
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class LaunchOrder:
     listed_hosts: Sequence[str] = ()
     # what the working copy needs and must not change: the mirror's objects that it borrows
     readable: Sequence[Path] = ()
+    lodging: Lodging | None = None
     # what else the agent's environment gets, each name prefixed with RUNYARD_ by the engine
     facts: Mapping[str, str] = field(default_factory=dict)
 

@@ -34,7 +34,8 @@ class Enclosure:
 
     `copy` is writable, `readable` (the mirror's objects, the prompt) is not. `home` is the
     private home folder that stands for HOME at the level `sandboxed`; `lent` maps folders of the
-    outside to the places inside where they are writable, such as an agent's sign-in.
+    outside to the places inside where they are writable, such as an agent's sign-in. At that
+    level the `tools` are readable at their own places, too: toolchains, the agent's program.
     """
 
     run_id: str
@@ -42,6 +43,7 @@ class Enclosure:
     readable: Sequence[Path] = ()
     home: Path | None = None
     lent: Mapping[Path, Path] = field(default_factory=dict)
+    tools: Sequence[Path] = ()
 
 
 class SandboxUnavailable(Exception):

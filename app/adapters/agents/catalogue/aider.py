@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from app.adapters.agents.catalogue.preset import PROVIDER_HOSTS, PROVIDER_KEYS, Preset, SignIn
+from app.adapters.agents.catalogue.preset import (
+    PROVIDER_HOSTS,
+    PROVIDER_KEYS,
+    Lent,
+    Preset,
+    SignIn,
+)
 
 AIDER = Preset(
     name="aider",
@@ -16,7 +22,18 @@ AIDER = Preset(
     stream="aider",
     install="python -m pip install aider-chat",
     # it reads keys from files of the repository, too, and some of its models want none
-    sign_in=SignIn(mend="Set the key of the model's provider.", variables=PROVIDER_KEYS),
+    sign_in=SignIn(
+        mend="Set the key of the model's provider.",
+        variables=PROVIDER_KEYS,
+        lent=(
+            # the same file names commands, too, which stay where they are
+            Lent(
+                *(".aider.conf.yml", "~"),
+                only=("api-key", "openai-api-key", "anthropic-api-key", "openai-api-base", "model"),
+            ),
+            Lent("oauth-keys.env", "~/.aider", only=("OPENROUTER_API_KEY",)),
+        ),
+    ),
     limit_messages=(
         r"\b(?P<person>insufficient_quota)\b",
         r"\blitellm\.(?:exceptions\.)?RateLimitError\b",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.adapters.agents.catalogue.preset import Preset, SignIn, Stored
+from app.adapters.agents.catalogue.preset import Lent, Preset, SignIn, Stored
 
 AMP = Preset(
     name="amp",
@@ -20,6 +20,7 @@ AMP = Preset(
         mend="Run `amp login` as the server's user, or set AMP_API_KEY.",
         variables=("AMP_API_KEY",),
         files=(Stored("secrets.json", "~/.local/share/amp", holds=("apiKey",)),),
+        lent=(Lent("secrets.json", "~/.local/share/amp"),),
     ),
     # it is paid by credits, which only a person can buy
     limit_messages=(r"\b(?P<person>(?:out of|insufficient|not enough|no) (?:[a-z]+ )?credits?)\b",),

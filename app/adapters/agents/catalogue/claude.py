@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.adapters.agents.catalogue.preset import Preset, SignIn, Stored
+from app.adapters.agents.catalogue.preset import Lent, Preset, Renewal, SignIn, Stored
 
 CLAUDE = Preset(
     name="claude",
@@ -32,6 +32,31 @@ CLAUDE = Preset(
         # seen: a program that a project's own settings name tells the key
         repository_doubts=(".claude/settings.json",),
         is_whole=True,
+        lent=(
+            Lent(
+                *(".credentials.json", "~/.claude", "CLAUDE_CONFIG_DIR"),
+                only=("claudeAiOauth", "organizationUuid"),
+                renewal=Renewal(
+                    fields=("accessToken", "refreshToken", "expiresAt"),
+                    newest="expiresAt",
+                    part="claudeAiOauth",
+                    # what a renewal reads again of the account's plan
+                    unsteady=(
+                        *("scopes", "subscriptionType", "rateLimitTier"),
+                        *("refreshTokenExpiresAt", "clientId"),
+                    ),
+                ),
+            ),
+            # the rest of it is what this person has done in each folder
+            Lent(
+                *(".claude.json", "~", "CLAUDE_CONFIG_DIR"),
+                only=(
+                    *("primaryApiKey", "oauthAccount", "customApiKeyResponses"),
+                    *("hasCompletedOnboarding", "userID"),
+                ),
+            ),
+            Lent("settings.json", "~/.claude", "CLAUDE_CONFIG_DIR", only=("apiKeyHelper", "env")),
+        ),
     ),
     # seen: it ends with 1 and says so on stderr; the user's settings may set it, a project's not
     root_variable="IS_SANDBOX",

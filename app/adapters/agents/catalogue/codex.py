@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.adapters.agents.catalogue.preset import Preset, SignIn, Stored
+from app.adapters.agents.catalogue.preset import Lent, Preset, Renewal, SignIn, Stored
 
 CODEX = Preset(
     name="codex",
@@ -35,6 +35,29 @@ CODEX = Preset(
         doubtful_variables=("OPENAI_API_KEY",),
         repository_doubts=(".codex/config.toml",),
         is_whole=True,
+        lent=(
+            Lent(
+                *("auth.json", "~/.codex", "CODEX_HOME"),
+                # each of its renewals takes the token before it out of use
+                renewal=Renewal(
+                    fields=(
+                        *("tokens.id_token", "tokens.access_token", "tokens.refresh_token"),
+                        "last_refresh",
+                    ),
+                    newest="last_refresh",
+                    unsteady=("auth_mode",),
+                    is_end=False,
+                ),
+            ),
+            # its providers; the commands that it names stay where they are
+            Lent(
+                *("config.toml", "~/.codex", "CODEX_HOME"),
+                only=(
+                    *("model", "model_provider", "model_providers", "profile", "profiles"),
+                    *("oss_provider", "cli_auth_credentials_store"),
+                ),
+            ),
+        ),
     ),
     continue_arguments=("resume", "{session}"),
     exit_codes=((2, "it does not know its arguments"),),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.adapters.agents.catalogue.preset import Preset, SignIn, Stored
+from app.adapters.agents.catalogue.preset import Lent, Preset, SignIn, Stored
 
 _TOKENS = ("COPILOT_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN")
 
@@ -22,6 +22,13 @@ COPILOT = Preset(
         mend="Run `copilot` and type /login as the server's user, or set COPILOT_GITHUB_TOKEN.",
         variables=_TOKENS,
         files=(Stored("hosts.yml", "~/.config/gh", holds=("oauth_token",)),),
+        lent=(
+            Lent("hosts.yml", "~/.config/gh", only=("github.com",)),
+            Lent(
+                *("config.json", "~/.copilot"),
+                only=("copilot_tokens", "logged_in_users", "last_logged_in_user"),
+            ),
+        ),
     ),
     continue_arguments=("--resume", "{session}"),
     limit_messages=(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.adapters.agents.catalogue.preset import Preset, SignIn, Stored
+from app.adapters.agents.catalogue.preset import Lent, Preset, Renewal, SignIn, Stored
 
 CURSOR = Preset(
     name="cursor",
@@ -16,6 +16,12 @@ CURSOR = Preset(
         mend="Run `cursor-agent login` as the server's user, or set CURSOR_API_KEY.",
         variables=("CURSOR_API_KEY",),
         files=(Stored("auth.json", "~/.config/cursor", holds=("accessToken",)),),
+        lent=(
+            Lent(
+                *("auth.json", "~/.config/cursor"),
+                renewal=Renewal(fields=("accessToken", "refreshToken"), newest="accessToken"),
+            ),
+        ),
     ),
     continue_arguments=("--resume", "{session}"),
     # its plans have limits of several names

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from app.adapters.agents.catalogue.preset import Preset, SignIn, Stored
+from app.adapters.agents.catalogue.preset import Lent, Preset, Renewal, SignIn, Stored
 from app.domain.last_words import Failure
+
+_VARIABLES = (
+    *("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION"),
+    *("GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_GCA", "GOOGLE_GEMINI_BASE_URL"),
+)
 
 GEMINI = Preset(
     name="gemini",
@@ -34,6 +39,25 @@ GEMINI = Preset(
         ),
         repository_doubts=(".env", ".gemini/.env", ".gemini/settings.json"),
         is_whole=True,
+        lent=(
+            Lent(
+                *("oauth_creds.json", "~/.gemini"),
+                renewal=Renewal(
+                    fields=("access_token", "refresh_token", "id_token", "expiry_date"),
+                    newest="expiry_date",
+                    unsteady=("scope",),
+                ),
+            ),
+            Lent(
+                *("settings.json", "~/.gemini"),
+                only=("security.auth.selectedType", "selectedAuthType"),
+            ),
+            Lent("gemini-credentials.json", "~/.gemini"),
+            Lent("google_accounts.json", "~/.gemini"),
+            Lent(".env", "~/.gemini", only=_VARIABLES),
+            Lent(".env", "~", only=_VARIABLES),
+        ),
+        lent_variables=("GOOGLE_APPLICATION_CREDENTIALS",),
     ),
     # it takes no name of a session, only its place in a list
     continue_arguments=("--resume", "latest"),
@@ -58,9 +82,9 @@ GEMINI = Preset(
         *("generativelanguage.googleapis.com", "cloudcode-pa.googleapis.com"),
         *("oauth2.googleapis.com", "accounts.google.com", "www.googleapis.com"),
     ),
+    root_environment=(("GEMINI_SANDBOX", "false"),),
     environment=(
-        *("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION"),
-        *("GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_GCA", "GOOGLE_GEMINI_BASE_URL"),
+        *_VARIABLES,
         *("GOOGLE_APPLICATION_CREDENTIALS", "GEMINI_CLI_USE_COMPUTE_ADC", "CLOUD_SHELL"),
     ),
 )

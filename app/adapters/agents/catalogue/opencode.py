@@ -5,7 +5,9 @@ from __future__ import annotations
 from app.adapters.agents.catalogue.preset import (
     PROVIDER_HOSTS,
     PROVIDER_KEYS,
+    Lent,
     Preset,
+    Renewal,
     SignIn,
     Stored,
 )
@@ -26,6 +28,15 @@ OPENCODE = Preset(
         mend="Run `opencode auth login` as the server's user, or set a provider's key.",
         variables=PROVIDER_KEYS,
         files=(Stored("auth.json", "~/.local/share/opencode", holds=("key", "access", "refresh")),),
+        lent=(
+            Lent(
+                *("auth.json", "~/.local/share/opencode"),
+                # an account of each provider
+                renewal=Renewal(
+                    fields=("access", "refresh", "expires"), newest="expires", part="*"
+                ),
+            ),
+        ),
     ),
     continue_arguments=("--session", "{session}"),
     # the words of whichever provider is behind it

@@ -21,12 +21,50 @@ class Stored:
 
 
 @dataclass(frozen=True)
+class Renewal:
+    """What an agent changes in a file when it renews its sign-in: these fields and nothing else.
+
+    They are dotted names below `part`: the whole of the file, one field, or `*` for each. `newest`
+    is the one that tells which of two is newer: milliseconds since 1970, a time in ISO's words, or
+    a token that tells its own end; unless it `is_end`, it tells when the sign-in was renewed. The
+    `unsteady` fields may differ, and are never taken.
+    """
+
+    fields: tuple[str, ...]
+    newest: str
+    part: str = ""
+    unsteady: tuple[str, ...] = ()
+    is_end: bool = True
+
+
+@dataclass(frozen=True)
+class Lent:
+    """A file of the user's own that an agent's private home gets: its sign-in and no more.
+
+    `only` are the settings that are taken of it, dotted in JSON; the whole file where it names
+    none. What comes back is `renewal`, nothing without one.
+    """
+
+    file: str
+    folder: str
+    variable: str = ""
+    only: tuple[str, ...] = ()
+    renewal: Renewal | None = None
+
+    @property
+    def is_merged(self) -> bool:
+        """True where an agent keeps more in the same file, which stays its own."""
+        return bool(self.only) and self.file.endswith(".json")
+
+
+@dataclass(frozen=True)
 class SignIn:
     """Where an agent's sign-in shows without asking anybody, and how a person signs in.
 
     `doubts` may stand for a sign-in of another kind, as may the files of a repository in
     `repository_doubts`. `is_whole` where nothing else could: only then the absence of all of them
-    means signed out.
+    means signed out. The `lent` files are what a private home gets, and those that the
+    `lent_variables` name.
     """
 
     mend: str
@@ -36,6 +74,8 @@ class SignIn:
     doubtful_variables: tuple[str, ...] = ()
     repository_doubts: tuple[str, ...] = ()
     is_whole: bool = False
+    lent: tuple[Lent, ...] = ()
+    lent_variables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,7 +88,8 @@ class Preset:
     `limit_messages` are patterns of what it says when its account has no usage left.
     `help_arguments` print what flags it takes, offline; it takes the `unlisted` ones all the same.
     `hosts` are those that it cannot work without, as `host` or `host:port`.
-    As root it works only where `root_variable` is 1; `root_files` may set it, too.
+    As root it works only where `root_variable` is 1; `root_files` may set it, too. The
+    `root_environment` switches its own sandbox off, which root cannot nest in another.
     """
 
     name: str
@@ -64,6 +105,7 @@ class Preset:
     unlisted: tuple[str, ...] = ()
     root_variable: str = ""
     root_files: tuple[Stored, ...] = ()
+    root_environment: tuple[tuple[str, str], ...] = ()
     continue_arguments: tuple[str, ...] = ()
     exit_codes: tuple[tuple[int, str], ...] = ()
     exit_failures: tuple[tuple[int, Failure], ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.adapters.agents.catalogue.preset import Preset, SignIn, Stored
+from app.adapters.agents.catalogue.preset import Lent, Preset, Renewal, SignIn, Stored
 
 QWEN = Preset(
     name="qwen",
@@ -16,6 +16,20 @@ QWEN = Preset(
         mend="Run `qwen auth` as the server's user, or set OPENAI_API_KEY.",
         variables=("OPENAI_API_KEY",),
         files=(Stored("oauth_creds.json", "~/.qwen", holds=("token",)),),
+        lent=(
+            Lent(
+                *("oauth_creds.json", "~/.qwen"),
+                # not resource_url: the tokens would be sent there
+                renewal=Renewal(
+                    fields=("access_token", "refresh_token", "id_token", "expiry_date"),
+                    newest="expiry_date",
+                ),
+            ),
+            Lent(
+                *("settings.json", "~/.qwen"),
+                only=("security.auth.selectedType", "selectedAuthType"),
+            ),
+        ),
     ),
     continue_arguments=("-r", "{session}"),
     limit_messages=(
@@ -25,5 +39,6 @@ QWEN = Preset(
     ),
     # by a key, and by an account
     hosts=("dashscope.aliyuncs.com", "api.openai.com", "chat.qwen.ai", "portal.qwen.ai"),
+    root_environment=(("QWEN_SANDBOX", "false"), ("GEMINI_SANDBOX", "false")),
     environment=("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL"),
 )

@@ -1,0 +1,296 @@
+"""Private homes of sandboxed agents: a folder of each project and agent, with that sign-in alone.
+
+An agent renews its sign-in by putting another file in its place, so its home holds a copy, and the
+new tokens come back to the user's own file: see `renewals`. Every file in a home may be hostile.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+from app.adapters.agents import renewals
+from app.adapters.agents.catalogue import PRESETS, Preset
+from app.adapters.agents.catalogue.preset import Lent
+from app.adapters.agents.installs import find_install, is_below
+from app.adapters.agents.toolchains import toolchain_environment, toolchain_folders
+from app.adapters.file_locks import FileLocks
+from app.adapters.git_folders import measure, remove_tree
+from app.adapters.git_places import checked_id
+from app.adapters.sandbox import home_files
+from app.services.ports.homes import Lodging, NoLodging
+
+log = logging.getLogger(__name__)
+TEMPORARY = "/tmp"  # noqa: S108 (of the sandbox, private to one run)
+_XDG = {"CONFIG": ".config", "DATA": ".local/share", "CACHE": ".cache", "STATE": ".local/state"}
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS")
+_LENT_BY_NAME = ".config/runyard"
+_GONE = ".gone-"
+_SYSTEM = tuple(Path(folder) for folder in ("/usr", "/etc", "/opt", "/lib", "/lib64", "/bin"))
+# a history of years is in some
+_OWN_MAX_BYTES = 64 * 1024 * 1024
+
+
+class UserFileUnreadable(OSError):
+    """A file of the user's own cannot be read: nobody knows whether it holds a sign-in."""
+
+
+class PrivateHomes:
+    """The homes below `root`: `<project>/<agent>`, closed to other users.
+
+    `environment` is the user's own, where the agents' own files are found.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        environment: Mapping[str, str],
+        clock: Callable[[], datetime],
+        presets: Sequence[Preset] = PRESETS,
+    ) -> None:
+        self._root = root.absolute()
+        self._environment = environment
+        self._home = Path(environment.get("HOME") or os.path.expanduser("~"))
+        self._clock = clock
+        self._presets = {preset.name: preset for preset in presets}
+        self._locks = FileLocks(self._root / ".locks")
+        # when the two files of a sign-in were changed, as they were last looked at
+        self._seen: dict[tuple[Path, Lent], tuple[int, int]] = {}
+
+    def lodge(
+        self, project_id: str, agent: str, program: str, toolchains: Sequence[str]
+    ) -> Lodging:
+        """Make the home ready for a run, with the agent's sign-in in it. Raises NoLodging."""
+        try:
+            return self._lodge(project_id, agent, program, toolchains)
+        except OSError as problem:
+            why = problem.strerror or str(problem)
+            raise NoLodging(f"The agent's private home could not be made ready: {why}.") from None
+
+    def keep_in_step(self, project_id: str, agent: str) -> list[str]:
+        """Exchange what was renewed, here or there; sentences of what was not taken back."""
+        home = self._place(project_id, agent)
+        refused: list[str] = []
+        if not home.is_dir() or home.is_symlink():
+            return refused
+        with self._locks.holding(agent, wait=True):
+            for lent in self._lent(agent):
+                if lent.renewal is None:
+                    continue
+                try:
+                    self._exchange(home, lent)
+                except renewals.NotRenewed as why:
+                    refused.append(_refusal(agent, lent, why))
+                except OSError as problem:
+                    log.warning("%s of %s was not kept in step: %s", lent.file, agent, problem)
+        return refused
+
+    def remove(self, project_id: str) -> None:
+        """Delete the homes of a project, links not followed. Raises OSError."""
+        # out of the way at once: the next run makes its home anew
+        aside = f"{_GONE}{secrets.token_hex(6)}"
+        with suppress(FileNotFoundError):
+            os.rename(self._root / checked_id(project_id), self._root / aside)
+            remove_tree(self._root, aside)
+
+    def clear_leftovers(self) -> int:
+        """Delete what a removal that was cut short has left; how many there were."""
+        if not self._root.is_dir():
+            return 0
+        left = [name for name in os.listdir(self._root) if name.startswith(_GONE)]
+        for name in left:
+            remove_tree(self._root, name)
+        return len(left)
+
+    def weigh(self) -> dict[str, int]:
+        """Bytes of each project's homes, by its id."""
+        if not self._root.is_dir():
+            return {}
+        with os.scandir(self._root) as entries:
+            found = [one for one in entries if one.is_dir(follow_symlinks=False)]
+        return {one.name: measure(Path(one.path)) for one in found if one.name[0] != "."}
+
+    def _lodge(
+        self, project_id: str, agent: str, program: str, toolchains: Sequence[str]
+    ) -> Lodging:
+        home = self._make(self._place(project_id, agent))
+        folders = [one for one in toolchain_folders(toolchains, self._home) if one.is_dir()]
+        install = find_install(program, self._environment)
+        bundles = [Path(self._environment.get(name, "")) for name in _CERTIFICATES]
+        certificates = [one for one in bundles if one.is_absolute() and one.exists()]
+        wanted = [*folders, *install.places, *certificates]
+        readable = [one for one in wanted if not any(is_below(one, place) for place in _SYSTEM)]
+        for place, target in install.links.items():
+            if is_below(place, self._home):
+                *above, name = place.relative_to(self._home).parts
+                with home_files.open_folder(home, above) as folder:
+                    home_files.link(folder, name, target)
+            else:
+                readable.append(place)
+        told = toolchain_environment(folders, self._environment, self._home)
+        told |= {f"XDG_{name}_HOME": str(self._home / place) for name, place in _XDG.items()}
+        told |= {"HOME": str(self._home), "TMPDIR": TEMPORARY}
+        with self._locks.holding(agent, wait=True):
+            told |= self._sign_in(home, agent)
+        withheld = {lent.variable for lent in self._lent(agent)} - {"", *told}
+        return Lodging(home, tuple(dict.fromkeys(readable)), told, withheld)
+
+    def _sign_in(self, home: Path, agent: str) -> dict[str, str]:
+        """Have the agent's sign-in in its home; the variables that tell where. Raises OSError."""
+        for lent in self._lent(agent):
+            try:
+                own = self._read_own(lent)
+            except UserFileUnreadable as problem:
+                log.warning("a private home is without %s: %s", lent.file, problem)
+                continue
+            try:
+                if self._take_back(home, lent, own):
+                    continue
+            except renewals.NotRenewed as why:
+                log.warning(_refusal(agent, lent, why))
+            self._give(home, lent, own)
+        told = {}
+        preset = self._presets.get(agent)
+        for name in preset.sign_in.lent_variables if preset else ():
+            content = _read_whole(Path(self._environment.get(name) or "/nonexistent"))
+            if content is not None:
+                with home_files.open_folder(home, _LENT_BY_NAME.split("/")) as folder:
+                    home_files.write(folder, name, content)
+                told[name] = str(self._home / _LENT_BY_NAME / name)
+        return told
+
+    def _exchange(self, home: Path, lent: Lent) -> None:
+        """The same while an agent may be at work: its file is replaced by a newer one alone.
+
+        Raises NotRenewed, UserFileUnreadable, OSError.
+        """
+        back = home_files.read(home, _inside(lent))
+        changed = self._own_changed(lent)
+        seen = (back.changed if back else 0, changed)
+        if not changed or self._seen.get((home, lent)) == seen:
+            return
+        try:
+            own = self._read_own(lent)
+            if not self._take_back(home, lent, own) and (back is None or back.changed < changed):
+                self._give(home, lent, own)
+        except OSError:
+            seen = (0, 0)  # once more at the next look
+            raise
+        finally:
+            self._seen[home, lent] = seen
+
+    def _take_back(self, home: Path, lent: Lent, own: bytes | None) -> bool:
+        """Put newer tokens into the user's own file; True where there were some.
+
+        Raises NotRenewed, OSError.
+        """
+        back = home_files.read(home, _inside(lent))
+        if lent.renewal is None or own is None or back is None:
+            return False
+        # what is older than the user's own file was renewed from an older one
+        if back.changed <= self._own_changed(lent):
+            return False
+        taken = renewals.take_back(own, back.content, lent.renewal, self._clock())
+        if taken is not None:
+            self._write_own(lent, own, taken)
+        return taken is not None
+
+    def _give(self, home: Path, lent: Lent, own: bytes | None) -> None:
+        """Put the user's own file there, or away where there is none any more. Raises OSError."""
+        *above, name = _inside(lent)
+        try:
+            wanted = renewals.pick(lent, own) if own is not None else None
+        except (ValueError, RecursionError):
+            wanted = None
+        left = home_files.read(home, [*above, name])
+        there = left.content if left else None
+        content = renewals.fit_in(lent, wanted, there)
+        if content is not None and content == there:
+            return
+        with home_files.open_folder(home, above) as folder:
+            if content is None:
+                home_files.drop(folder, name)
+            else:
+                home_files.write(folder, name, content)
+
+    def _lent(self, agent: str) -> Sequence[Lent]:
+        preset = self._presets.get(agent)
+        return preset.sign_in.lent if preset else ()
+
+    def _place(self, project_id: str, agent: str) -> Path:
+        return self._root / checked_id(project_id) / checked_id(agent)
+
+    def _make(self, home: Path) -> Path:
+        for folder in (self._root, home.parent, home):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # an agent may have closed its own; the folder above is none of its
+            if folder.is_symlink():
+                raise OSError(f"{folder.name} is a link")
+            folder.chmod(0o700)
+        return home
+
+    def _own_place(self, lent: Lent) -> Path:
+        folder = self._environment.get(lent.variable, "") or lent.folder
+        if folder == "~" or folder.startswith("~/"):
+            folder = f"{self._home}{folder[1:]}"
+        # a person may keep it elsewhere, and link to it
+        return Path(os.path.realpath(Path(folder) / lent.file))
+
+    def _own_changed(self, lent: Lent) -> int:
+        """When the user's own file was written, in ns since 1970; 0 where there is none."""
+        try:
+            seen = self._own_place(lent).stat()
+        except OSError:
+            return 0
+        # a time that was set by hand never keeps renewals out
+        return min(seen.st_mtime_ns, seen.st_ctime_ns)
+
+    def _read_own(self, lent: Lent) -> bytes | None:
+        return _read_whole(self._own_place(lent))
+
+    def _write_own(self, lent: Lent, before: bytes, content: bytes) -> None:
+        """Replace the user's own file, unless it was changed since it was read. Raises OSError."""
+        place = self._own_place(lent)
+        mode = place.stat().st_mode & 0o777
+        fresh = place.with_name(f".{place.name}.{secrets.token_hex(6)}")
+        try:
+            fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+            with os.fdopen(fd, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(fd)
+            if self._read_own(lent) == before:
+                os.replace(fresh, place)
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(fresh)
+
+
+def _inside(lent: Lent) -> list[str]:
+    """The parts of the place in a private home: never a folder that a variable names."""
+    folder = lent.folder.removeprefix("~").strip("/")
+    return [*(part for part in folder.split("/") if part), lent.file]
+
+
+def _read_whole(place: Path) -> bytes | None:
+    """A file of the user's own, None where there is none. Raises UserFileUnreadable."""
+    try:
+        fd = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(fd, "rb") as file:
+            content = file.read(_OWN_MAX_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as problem:
+        raise UserFileUnreadable(problem.errno, problem.strerror) from problem
+    if len(content) > _OWN_MAX_BYTES:
+        raise UserFileUnreadable("it is too large")
+    return content
+
+
+def _refusal(agent: str, lent: Lent, why: renewals.NotRenewed) -> str:
+    return f"The sign-in of {agent} was not taken back from its private home ({lent.file}): {why}."

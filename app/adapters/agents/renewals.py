@@ -1,0 +1,257 @@
+"""Sign-in files that agents renew: what goes into a private home, and which tokens come back.
+
+What comes back was written by an agent: of it only the tokens are taken, and only where all the
+rest is what it was given. The user's own file keeps every other byte's meaning.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import copy
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from app.adapters.agents.catalogue.preset import Lent, Renewal
+
+MAX_TOKEN = 16 * 1024
+# no sign-in tells an end beyond this; a renewal that was made later than now is none
+LONGEST = timedelta(days=400)
+_CLOCKS_DIFFER = timedelta(minutes=5)
+_WORD = re.compile(r"[\x21-\x7e]+", re.ASCII)
+# sk-ant-ort01-… says by its first words what it is
+_KIND = re.compile(r"sk-(?:[a-z0-9]+-)*", re.ASCII)
+_JWT = re.compile(r"[\w-]+\.([\w-]+)\.[\w-]*", re.ASCII)
+_WHOSE = ("iss", "sub", "email", "client_id", "https://api.openai.com/auth")
+_OF_OPENAI = ("chatgpt_account_id", "chatgpt_user_id", "user_id")
+_TABLE = re.compile(r"\[+\s*[\"']?([\w.-]+?)[\"']?\s*[.\]]")
+_SETTING = re.compile(r"(?:export\s+)?[\"']?([\w.-]+)[\"']?\s*[=:]")
+
+
+class NotRenewed(Exception):
+    """What came back is no renewal of what was given; the message says why, without any value."""
+
+
+def pick(lent: Lent, own: bytes) -> bytes | None:
+    """What a private home gets of a file of the user's own, None where that is nothing.
+
+    Raises ValueError, RecursionError.
+    """
+    if lent.is_merged:
+        chosen = _chosen(_read(own), lent.only)
+        return _write(chosen) if chosen else None
+    if not lent.only:
+        return own
+    text = own.decode(errors="replace")
+    return "".join(_chosen_lines(text, lent.only)).encode() or None
+
+
+def fit_in(lent: Lent, wanted: bytes | None, there: bytes | None) -> bytes | None:
+    """The file that a private home is to hold, where `there` is what an agent left of it.
+
+    None: no file. Beside the settings that are lent, its own ones stay: an agent keeps more in
+    the same file.
+    """
+    if there is None or not lent.is_merged:
+        return wanted
+    try:
+        before, kept, given = _read(there), _read(there), _read(wanted or b"{}")
+        for path in lent.only:
+            _put(kept, path, _get(given, path))
+        if before == kept:
+            return there
+        return _write(kept) if kept else None
+    except (ValueError, RecursionError):
+        return wanted
+
+
+def take_back(own: bytes, back: bytes, renewal: Renewal, now: datetime) -> bytes | None:
+    """The user's own file with the newer tokens of `back`, None where none is newer.
+
+    Raises NotRenewed.
+    """
+    try:
+        mine = _read(own)
+    except (ValueError, RecursionError):
+        raise NotRenewed("the user's own file cannot be read") from None
+    try:
+        theirs = _read(back)
+        has_newer = False
+        for path in _parts(mine, renewal.part):
+            part, other = _get(mine, path), _get(theirs, path)
+            if isinstance(part, dict) and _is_newer(part, other, renewal, now):
+                _renew(part, other, renewal)
+                has_newer = True
+        return _write(mine) if has_newer else None
+    except (ValueError, RecursionError, OverflowError):
+        raise NotRenewed("what came back cannot be read") from None
+
+
+def _is_newer(part: dict[str, Any], other: Any, renewal: Renewal, now: datetime) -> bool:
+    """True where `other` is the same sign-in, renewed later. Raises NotRenewed."""
+    before = _moment(_get(part, renewal.newest))
+    if before is None or part == other:
+        return False  # a key that nobody renews
+    if not isinstance(other, dict):
+        raise NotRenewed("it is gone")
+    after = _moment(_get(other, renewal.newest))
+    if after is None:
+        raise NotRenewed(f"{renewal.newest} is no time")
+    if after <= before:
+        return False
+    if after > now + (LONGEST if renewal.is_end else _CLOCKS_DIFFER):
+        raise NotRenewed(f"{renewal.newest} is too far ahead")
+    spared = {*renewal.fields, *renewal.unsteady}
+    if _without(part, spared) != _without(other, spared):
+        raise NotRenewed("it holds more than new tokens")
+    for path in renewal.fields:
+        _must_be_like(_get(part, path), _get(other, path), path)
+    return True
+
+
+def _renew(part: dict[str, Any], other: dict[str, Any], renewal: Renewal) -> None:
+    for path in renewal.fields:
+        value = _get(other, path)
+        if value is not None and _get(part, path) is not None:
+            _put(part, path, value)
+
+
+def _must_be_like(before: Any, after: Any, path: str) -> None:
+    """Raises NotRenewed where a value cannot be the next one of the same account."""
+    if before is None or after is None or before == after:
+        return
+    if isinstance(before, int) and isinstance(after, int) and not isinstance(after, bool):
+        return
+    if not (isinstance(before, str) and isinstance(after, str)):
+        raise NotRenewed(f"{path} is of another kind")
+    if len(after) > MAX_TOKEN or not _WORD.fullmatch(after):
+        raise NotRenewed(f"{path} is no token")
+    if _kind(before) != _kind(after):
+        raise NotRenewed(f"{path} is of another kind")
+    claims, others = _claims(before), _claims(after)
+    if (claims is None) != (others is None):
+        raise NotRenewed(f"{path} is of another kind")
+    if claims is not None and others is not None and _whose(claims) != _whose(others):
+        raise NotRenewed(f"{path} is of another account")
+
+
+def _kind(token: str) -> str:
+    found = _KIND.match(token)
+    return found[0] if found else ""
+
+
+def _claims(token: str) -> dict[str, Any] | None:
+    """What a token says of itself, None where it is one of those that say nothing."""
+    found = _JWT.fullmatch(token)
+    if found is None or not token.startswith("eyJ"):
+        return None
+    try:
+        text = base64.urlsafe_b64decode(found[1] + "=" * (-len(found[1]) % 4))
+        return _read(text)
+    except (binascii.Error, ValueError, RecursionError):
+        return None
+
+
+def _whose(claims: dict[str, Any]) -> list[Any]:
+    told = [claims.get(name) for name in _WHOSE[:-1]]
+    inner = claims.get(_WHOSE[-1])
+    return [*told, *(inner.get(name) for name in _OF_OPENAI)] if isinstance(inner, dict) else told
+
+
+def _moment(value: Any) -> datetime | None:
+    """When a sign-in ends, or was renewed; None where the value tells no time."""
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return datetime.fromtimestamp(value / 1000, UTC)
+        if not isinstance(value, str) or len(value) > MAX_TOKEN:
+            return None
+        claims = _claims(value)
+        if claims is not None:
+            end = claims.get("exp")
+            return datetime.fromtimestamp(end, UTC) if isinstance(end, int) else None
+        told = datetime.fromisoformat(_at_most_microseconds(value))
+        return told if told.tzinfo else told.replace(tzinfo=UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _at_most_microseconds(moment: str) -> str:
+    # Rust writes nanoseconds
+    return re.sub(r"(\.\d{6})\d+", r"\1", moment[:64])
+
+
+def _parts(own: dict[str, Any], part: str) -> Iterator[tuple[str, ...]]:
+    """The paths of what is renewed for itself."""
+    if part == "*":
+        yield from ((name,) for name in own)
+    else:
+        yield (part,) if part else ()
+
+
+def _without(part: dict[str, Any], paths: set[str]) -> dict[str, Any]:
+    rest = copy.deepcopy(part)
+    for path in paths:
+        _put(rest, path, None)
+    return rest
+
+
+def _chosen(document: dict[str, Any], paths: tuple[str, ...]) -> dict[str, Any]:
+    chosen: dict[str, Any] = {}
+    for path in paths:
+        _put(chosen, path, _get(document, path))
+    return chosen
+
+
+def _chosen_lines(text: str, names: tuple[str, ...]) -> Iterator[str]:
+    """The lines of these settings, and of the tables that begin with such a name."""
+    is_chosen, is_in_table = False, False
+    for line in text.splitlines(keepends=True):
+        if table := _TABLE.match(line):
+            is_chosen, is_in_table = table[1].partition(".")[0] in names, True
+        elif not is_in_table and (setting := _SETTING.match(line)):
+            is_chosen = setting[1] in names
+        if is_chosen:
+            yield line
+
+
+def _get(document: Any, path: str | tuple[str, ...]) -> Any:
+    """What stands at a path, None where nothing does."""
+    for name in path.split(".") if isinstance(path, str) else path:
+        if not isinstance(document, dict):
+            return None
+        document = document.get(name)
+    return document
+
+
+def _put(document: dict[str, Any], path: str, value: Any) -> None:
+    """Set what stands at a path; None takes it away."""
+    *above, last = path.split(".")
+    for name in above:
+        inner = document.get(name)
+        if not isinstance(inner, dict):
+            if value is None:
+                return
+            inner = document[name] = {}
+        document = inner
+    if value is None:
+        document.pop(last, None)
+    else:
+        document[last] = value
+
+
+def _read(content: bytes) -> dict[str, Any]:
+    found = json.loads(content, parse_constant=_refuse)
+    if not isinstance(found, dict):
+        raise ValueError("not an object")
+    return found
+
+
+def _refuse(word: str) -> float:
+    raise ValueError(f"{word} is no number")
+
+
+def _write(document: dict[str, Any]) -> bytes:
+    return json.dumps(document, indent=2, ensure_ascii=False).encode(errors="surrogatepass") + b"\n"

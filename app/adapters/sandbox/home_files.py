@@ -1,0 +1,128 @@
+"""Files of a private home, where an agent may have put anything: no link is followed.
+
+What stands in the way is set aside in the same folder, where it hurts nobody.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.adapters.git_folders import opened, opened_file
+
+MAX_BYTES = 4 * 1024 * 1024
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@contextmanager
+def open_folder(home: Path, parts: Sequence[str]) -> Iterator[int]:
+    """A descriptor of a folder in the home, made where there is none. Raises OSError."""
+    with ExitStack() as stack:
+        fd = os.open(home, _FOLDER)
+        stack.callback(os.close, fd)
+        for part in parts:
+            fd = _enter(fd, part)
+            stack.callback(os.close, fd)
+        yield fd
+
+
+@dataclass(frozen=True)
+class Left:
+    """A file as an agent left it; `changed` is by the kernel's word, in ns since 1970."""
+
+    content: bytes
+    changed: int
+
+
+def read(home: Path, parts: Sequence[str]) -> Left | None:
+    """A file in the home; None for what is no file, too large, or not there."""
+    try:
+        with opened(home, *parts[:-1]) as folder, opened_file(folder, parts[-1]) as fd:
+            with os.fdopen(os.dup(fd), "rb") as file:
+                content = file.read(MAX_BYTES + 1)
+            return Left(content, os.fstat(fd).st_ctime_ns) if len(content) <= MAX_BYTES else None
+    except OSError:
+        return None
+
+
+def write(folder: int, name: str, content: bytes) -> None:
+    """Put a file in the place of whatever is there, whole, for its user alone. Raises OSError."""
+    _clear(folder, name, is_folder=False)
+    fresh = f".{name}.{secrets.token_hex(6)}"
+    fd = os.open(fresh, _NEW, 0o600, dir_fd=folder)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(content)
+        os.replace(fresh, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(fresh, dir_fd=folder)
+        raise
+
+
+def link(folder: int, name: str, target: str) -> None:
+    """Have a link of this name that says `target`. Raises OSError."""
+    with suppress(OSError):
+        if os.readlink(name, dir_fd=folder) == target:
+            return
+    fresh = f".{name}.{secrets.token_hex(6)}"
+    _clear(folder, name, is_folder=False)
+    os.symlink(target, fresh, dir_fd=folder)
+    os.replace(fresh, name, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def drop(folder: int, name: str) -> None:
+    """Have nothing of this name. Raises OSError."""
+    _clear(folder, name, is_folder=False)
+    with suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=folder)
+
+
+def make_point(home: Path, place: Path, *, is_folder: bool) -> None:
+    """Have a real folder, or an empty file, where something is mounted. Raises OSError."""
+    with open_folder(home, place.parts if is_folder else place.parts[:-1]) as folder:
+        if is_folder:
+            return
+        name = place.parts[-1]
+        _clear(folder, name, is_folder=False)
+        mode = _mode(folder, name)
+        if mode is None or not stat.S_ISREG(mode):
+            write(folder, name, b"")
+
+
+def _enter(parent: int, name: str) -> int:
+    _clear(parent, name, is_folder=True)
+    with suppress(FileExistsError):
+        os.mkdir(name, 0o700, dir_fd=parent)
+    try:
+        return os.open(name, _FOLDER, dir_fd=parent)
+    except PermissionError:
+        # closed to ourselves: another takes its place
+        _set_aside(parent, name)
+        os.mkdir(name, 0o700, dir_fd=parent)
+        return os.open(name, _FOLDER, dir_fd=parent)
+
+
+def _clear(parent: int, name: str, *, is_folder: bool) -> None:
+    """Set aside what is a folder where a file should be, or the other way round."""
+    mode = _mode(parent, name)
+    if mode is not None and stat.S_ISDIR(mode) != is_folder:
+        _set_aside(parent, name)
+
+
+def _mode(parent: int, name: str) -> int | None:
+    try:
+        return os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return None
+
+
+def _set_aside(parent: int, name: str) -> None:
+    aside = f"{name}.set-aside-{secrets.token_hex(4)}"
+    os.rename(name, aside, src_dir_fd=parent, dst_dir_fd=parent)

