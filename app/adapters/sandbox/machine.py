@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.adapters.sandbox import bubblewrap, namespaces
+from app.adapters.sandbox import bubblewrap, landlock, namespaces
 from app.adapters.sandbox.hidden import Hidden, OwnPlaces, places_of
 from app.adapters.sandbox.home_files import make_point
 from app.adapters.sandbox.layout import Does, Step, contained, sandboxed
@@ -91,6 +91,8 @@ class MachineSandbox:
 
     def _try_all(self) -> _Found:
         failures: dict[Means, str] = {}
+        if Means.LANDLOCK in self._means and (problem := landlock.shortcoming()):
+            failures[Means.LANDLOCK] = problem
         for means, levels, wrap in self._candidates():
             failure = _try(wrap)
             if failure is None:
@@ -110,6 +112,8 @@ class MachineSandbox:
             for with_users in (False, True):
                 wrap = _by_namespaces(path, with_users=with_users)
                 found.append((Means.NAMESPACES, (SandboxLevel.CONTAINED,), wrap))
+        if Means.LANDLOCK in self._means and not landlock.shortcoming():
+            found.append((Means.LANDLOCK, (SandboxLevel.CONTAINED,), _by_landlock))
         return found
 
 
@@ -127,6 +131,10 @@ def _make_points(private: Path, home: Path, steps: Sequence[Step]) -> None:
         except OSError as problem:
             because = f"The agent's private home could not be made ready: {problem.strerror}."
             raise SandboxUnavailable(because) from problem
+
+
+def _by_landlock(steps: Sequence[Step], policy: SandboxPolicy) -> list[str]:
+    return landlock.arguments(steps)
 
 
 def _by_bubblewrap(path: str) -> Wrap:

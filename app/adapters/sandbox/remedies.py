@@ -21,6 +21,11 @@ CONTAINER = (
     "In a container, start that one with --security-opt seccomp=unconfined and "
     "--security-opt systempaths=unconfined, or with --privileged."
 )
+# what is said of the weakest means, which is taken where no other works
+LANDLOCK = (
+    "Landlock and a control group contain agents here: they see the names of Runyard's files, "
+    "reach sockets such as Docker's, and can make nothing in the folders that lead to Runyard's."
+)
 _APPARMOR_SETTING = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 _SETTINGS = (
     Path("/proc/sys/user/max_user_namespaces"),
@@ -38,10 +43,14 @@ def explain(
     if means is not None:
         found = _last_line(words) if words else "bubblewrap is not installed"
         remedy = _remedy(words) if words else INSTALL
-        return f"The level sandboxed cannot be had on this machine: {found}.", remedy
+        because = f"The level sandboxed cannot be had on this machine: {found}."
+        return f"{because} {LANDLOCK}" if means is Means.LANDLOCK else because, remedy
     words = words or failures.get(Means.NAMESPACES)
     found = _last_line(words) if words else "neither bubblewrap nor unshare is installed"
-    return f"Agents cannot be contained on this machine: {found}.", _remedy(words)
+    because = f"Agents cannot be contained on this machine: {found}."
+    if Means.LANDLOCK in failures:
+        because += f" Nor by landlock: {_last_line(failures[Means.LANDLOCK])}."
+    return because, _remedy(words)
 
 
 def _remedy(words: str | None) -> str:

@@ -49,7 +49,7 @@ def main() -> None:
         os.chdir("/")
         if plan["uid"] is not None:
             _become(plan["uid"], plan["gid"])
-        _drop_powers()
+        drop_powers()
         os.execv(command[0], command)  # noqa: S606 - an argv list, no shell
     except OSError as problem:
         print(f"{problem.strerror}: {problem.filename}", file=sys.stderr)
@@ -122,7 +122,7 @@ def _become(uid: int, gid: int) -> None:
             file.write(words)
 
 
-def _drop_powers() -> None:
+def drop_powers() -> None:
     """Give up every capability for good, by whatever is executed later, too."""
     number = 0
     while _libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0) == 0:

@@ -22,7 +22,7 @@ def main() -> None:
     """Serve the control socket on stdin until nothing is left inside."""
     # behind the standard library: nothing of ours may shadow it
     sys.path.append(os.path.join(os.path.dirname(_ME), *[os.pardir] * 3))
-    from app.adapters.supervisor.kernel import hide_memory
+    from app.adapters.supervisor.kernel import become_subreaper, hide_memory
     from app.adapters.supervisor.spawn import be_taken_first
 
     # no descriptor that an agent could inherit or reopen
@@ -32,6 +32,9 @@ def main() -> None:
     os.close(nothing)
     be_taken_first()
     hide_memory()
+    if os.getpid() != 1:
+        # without a namespace of its own: whoever loses its parent inside is buried here
+        become_subreaper()
     Init(control).serve()
 
 
