@@ -94,7 +94,6 @@ class ProjectLedger:
         """
         query = select(Project.id).where(
             col(Project.sandbox).not_in(HOLDING),
-            col(Project.sandbox_chosen),
             col(Project.archived_at).is_(None),
         )
         with self.stores.control.reading() as session:

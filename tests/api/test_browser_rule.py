@@ -104,8 +104,8 @@ class Yard:
     def set_level(self, level: str, **columns: Any) -> None:
         """Put the other project, not the one that is asked about, at a level."""
         for project in self.rows.all():
-            self.rows.change(project.id, sandbox="bubblewrap", archived_at=None)
-        self.rows.change(self.other, sandbox=level, sandbox_chosen=True, **columns)
+            self.rows.change(project.id, sandbox="contained", archived_at=None)
+        self.rows.change(self.other, sandbox=level, **columns)
 
     def by_token(self) -> httpx.AsyncClient:
         """A program that has read the file `token`."""
@@ -149,7 +149,7 @@ def test_the_rule_covers_every_setting_that_is_code_or_surrounds_it() -> None:
     words = ("agent", "command", "sandbox", "network", "allow", "toolchain", "limits", "hook")
     fields = ProjectChange.model_fields.keys() | NewProject.model_fields.keys()
     sounding = {name for name in fields if any(word in name for word in words)}
-    assert sounding - {"resume_after_limit"} <= GUARDED
+    assert sounding - {"resume_after_limit", "sandbox_notice"} <= GUARDED
     assert VALUES.keys() == GUARDED
 
 

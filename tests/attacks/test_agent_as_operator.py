@@ -9,13 +9,10 @@ from typing import Any
 
 import pytest
 
-from app.config import Settings
-from app.control_plane import ControlPlane
 from tests.api.people import person
 from tests.api.workshop import Workshop, open_workshop
 from tests.cli.shells import Shell
 from tests.forked_starts import ROOT
-from tests.fresh_databases import own_database
 
 # what an agent tries with what it can read: each line of its log is a way and what came of it
 AGENT = """
@@ -62,15 +59,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
     with open_workshop(tmp_path_factory.mktemp("shop")) as shop:
         victim = shop.add_project("victim")
         shop.delivered(victim)
-        _put_level(shop, victim, "bubblewrap")
         yield shop
-
-
-def _put_level(shop: Workshop, project_id: str, level: str) -> None:
-    folder = shop.server.data_dir
-    plane = ControlPlane(Settings(data_dir=folder, **own_database(folder)))
-    plane.ledgers.projects.change(project_id, sandbox=level, sandbox_chosen=True)
-    plane.stop()
 
 
 def test_an_agent_with_the_token_is_not_the_operator(shop: Workshop) -> None:
@@ -79,8 +68,8 @@ def test_an_agent_with_the_token_is_not_the_operator(shop: Workshop) -> None:
     victim = shop.projects["victim"]["id"]
     words = [str(shop.server.data_dir), str(ROOT), victim]
     command = [sys.executable, "-I", str(script), *words]
-    hostile = shop.add_project("hostile", agent_command=command)
-    _put_level(shop, hostile, "none")
+    # the first of its kind: no agent could have read the token by now
+    hostile = shop.add_project("hostile", agent_command=command, sandbox="none")
     run = shop.ended(shop.start(hostile, "Do it")["id"])
     tried = _tried(shop.api.get(f"/runs/{run['id']}/log").text)
     assert tried == {
