@@ -23,6 +23,7 @@ from app.services.ports import (
     Diff,
     DiffStat,
     Enclosure,
+    LargeFile,
     LaunchOrder,
     MergeAnswer,
     PushAnswer,
@@ -70,6 +71,7 @@ class World:
     words: dict[str, bytes] = field(default_factory=dict)
     refusals: dict[str, list[Refusal]] = field(default_factory=dict)
     while_fetching: Callable[[], None] = lambda: None
+    large_files: list[LargeFile] = field(default_factory=list)
     is_silent: bool = False
     is_stuck: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -204,6 +206,11 @@ class FakeMirrors:
 
     def diff(self, repo: Repository, base_sha: str, tip: str) -> Diff:
         return Diff(f"{base_sha}..{tip}")
+
+    def large_files(
+        self, repo: Repository, base_sha: str, tip: str, *, above: int
+    ) -> list[LargeFile]:
+        return [one for one in self._world.large_files if one.size > above]
 
     def push(self, repo: Repository, branch: str) -> PushAnswer:
         self._world.origins[repo.origin][branch] = self._world.mirrors[repo.project_id][branch]

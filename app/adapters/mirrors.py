@@ -31,12 +31,14 @@ from app.adapters.git_places import (
     or_cannot_read,
 )
 from app.adapters.git_pushes import Push, push
+from app.adapters.git_sizes import large_files
 from app.adapters.mirror_refs import read_claims
 from app.domain.names import branches_collide
 from app.services.ports import (
     BranchTaken,
     Diff,
     DiffStat,
+    LargeFile,
     MergeAnswer,
     OriginProblem,
     PushAnswer,
@@ -204,6 +206,13 @@ class GitMirrors:
     def diff(self, repo: Repository, base_sha: str, tip: str) -> Diff:
         """Unified diff from the merge base of the two to `tip`."""
         return diff_between(self._git, self._dir(repo), checked_sha(base_sha), checked_sha(tip))
+
+    def large_files(
+        self, repo: Repository, base_sha: str, tip: str, *, above: int
+    ) -> list[LargeFile]:
+        """Files above that many bytes in new commits of `base_sha..tip`, largest first."""
+        base, last = checked_sha(base_sha), checked_sha(tip)
+        return large_files(self._git, self._dir(repo), base, last, above)
 
     def push(self, repo: Repository, branch: str) -> PushAnswer:
         """Push a claim to origin under its own name. Raises OriginProblem where none answered."""

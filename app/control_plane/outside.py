@@ -28,9 +28,11 @@ from app.domain.notices import secrets_of_receiver
 from app.domain.quota_rules import Counted, WindowRule
 from app.domain.secret_forms import Secret, secret_in
 from app.records.sqlite_files import file_of
+from app.services.delivered_files import DeliveredFiles
 from app.services.floor import Ledgers, Outside
 from app.services.leases import Here
 from app.services.ports import Agents, Engine, Homes, Mirrors, Notifier, Sandbox, WorkingCopies
+from app.services.push_checks import PushChecks
 from app.services.recovery import Clearing
 from app.services.secret_values import SecretValues
 
@@ -58,8 +60,10 @@ class Adapters:
     def outside(self, ledgers: Ledgers) -> Outside:
         """The same, as the services know it."""
         forge = BuiltinForge(ledgers.tracker)
+        sizes = DeliveredFiles(ledgers.projects, self.mirrors)
         desks = self.mirrors, self.copies, self.engine, self.agents
-        return Outside(*desks, lambda _: forge, self.sandbox, self.homes)
+        checks = PushChecks((sizes.check,))
+        return Outside(*desks, lambda _: forge, self.sandbox, self.homes, push_checks=checks)
 
 
 def pick_adapters(settings: Settings) -> Adapters:

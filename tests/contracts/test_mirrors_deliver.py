@@ -213,3 +213,29 @@ def test_a_checkout_of_another_branch_is_not_touched(tmp_path: Path) -> None:
     sha, _, _ = merge(place)
     assert sha == tip_of(place.origin, "main")
     assert run_git(place.origin, "status", "--porcelain") == "M README.md"
+
+
+# --- large files -------------------------------------------------------------------------------
+
+
+def test_the_large_files_of_every_new_commit_are_found_largest_first(place: Place) -> None:
+    place.deliver({"mid.bin": b"\0" * 3000, "small.bin": b"\0" * 2000, "ä\nb.bin": b"\1" * 2001})
+    tip = place.deliver({"top.bin": b"\2" * 4000}, branch="afk/2")
+    both = run_git(
+        place.mirror, "--git-dir=.", "commit-tree", "-m", "both", "-p", tip, "-p", "afk/1",
+        f"{tip}^{{tree}}",
+    ).strip()  # fmt: skip
+    found = place.mirrors.large_files(place.repo, place.base_sha, both, above=2000)
+    assert [one.size for one in found] == [4000, 3000, 2001]
+    assert [one.name for one in found][:2] == ["top.bin", "mid.bin"]
+    assert "\n" not in found[2].name
+
+
+def test_what_origin_has_already_is_no_large_file_of_a_run(place: Place) -> None:
+    desk = place.origin.with_name("origin.desk")
+    commit_files(desk, {"theirs.bin": b"\3" * 5000})
+    run_git(desk, "push", "-q", str(place.origin), "main")
+    place.mirrors.fetch(place.repo)
+    theirs = place.mirrors.origin_tip(place.repo, "main")
+    assert theirs is not None
+    assert place.mirrors.large_files(place.repo, place.base_sha, theirs, above=2000) == []

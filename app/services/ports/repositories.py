@@ -88,6 +88,14 @@ class Diff:
 
 
 @dataclass(frozen=True)
+class LargeFile:
+    """A file in commits, with its size in bytes."""
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True)
 class PushAnswer:
     """How a push ended: accepted, or refused for good with the far side's words."""
 
@@ -180,6 +188,15 @@ class Mirrors(Protocol):
 
     def diff(self, repo: Repository, base_sha: str, tip: str) -> Diff:
         """Unified diff from the merge base of the two to `tip`."""
+        ...
+
+    def large_files(
+        self, repo: Repository, base_sha: str, tip: str, *, above: int
+    ) -> list[LargeFile]:
+        """Files above that many bytes in any commit of `base_sha..tip`, largest first.
+
+        What origin has already does not count. Raises CannotRead.
+        """
         ...
 
     def push(self, repo: Repository, branch: str) -> PushAnswer:
