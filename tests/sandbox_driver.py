@@ -17,7 +17,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from app.adapters.engine.local import LocalEngine
 from app.adapters.sandbox.hidden import OwnPlaces
 from app.adapters.sandbox.machine import MachineSandbox
-from app.domain.sandboxes import HostService, Means, NetworkRule, SandboxLevel, SandboxPolicy
+from app.domain.sandboxes import (
+    HostService,
+    Limits,
+    Means,
+    NetworkRule,
+    SandboxLevel,
+    SandboxPolicy,
+)
 from app.services.ports import LaunchFailed, LaunchOrder
 
 LONGEST = 60.0
@@ -32,7 +39,9 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
     means = [Means(asked["means"])] if asked["means"] else list(Means)
     sandbox = MachineSandbox(OwnPlaces((data,)), os.environ, means)
-    engine = LocalEngine(data / "records", instance="tried", sandbox=sandbox)
+    # a name that no other trial has at the same time: control groups are the machine's
+    instance = f"tried{os.getpid()}"
+    engine = LocalEngine(data / "records", instance=instance, sandbox=sandbox)
     gone = threading.Event()
     engine.listen(lambda _, what: gone.set() if what == "gone" else None)
     order = LaunchOrder(
@@ -49,6 +58,7 @@ def main() -> None:
             level=SandboxLevel(asked["level"]),
             network=NetworkRule(asked["network"]),
             allow=tuple(HostService(name) for name in asked["allow"]),
+            limits=Limits(**asked["limits"]),
         ),
         readable=[objects],
         listed_hosts=asked["hosts"],
@@ -66,6 +76,9 @@ def main() -> None:
         "code": sight.exit.code if sight.exit else None,
         "signal": sight.exit.signal if sight.exit else None,
         "reason": sight.exit.reason if sight.exit else None,
+        "limit": sight.exit.limit if sight.exit else None,
+        "limits": json.loads((data / "records" / "run_1" / "started").read_text())["limits"],
+        "groups": [str(path) for path in Path("/sys/fs/cgroup").rglob(f"runyard-{instance}-*")],
         "is_gone": sight.tree_gone,
         "log": engine.log("run_1").read().content.decode(errors="replace"),
         "capability": sandbox.probe().means,

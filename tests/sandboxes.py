@@ -43,11 +43,18 @@ _SYSTEM_PYTHON = "/usr/bin/python3"
 
 @dataclass(frozen=True)
 class Tried:
-    """How an agent ended, and what it wrote; `failed` says why it was not started."""
+    """How an agent ended, and what it wrote; `failed` says why it was not started.
+
+    `limit` is the figure of the limit that it met, `limits` what held it to them, `groups` are
+    the control groups of the run that are still there.
+    """
 
     code: int | None = None
     signal: int | None = None
     reason: str | None = None
+    limit: int | None = None
+    limits: str = ""
+    groups: tuple[str, ...] = ()
     is_gone: bool = False
     log: str = ""
     failed: str = ""
@@ -99,6 +106,7 @@ class Trial:
             "allow": [],
             "network": "all",
             "hosts": [],
+            "limits": {},
             **asked,
         }
         environment = {

@@ -115,13 +115,17 @@ def ending_of_failure(record: ExitRecord | None, word: LastWord) -> Ending:
     return Ending(Signal.GONE, Cause.EXIT_CODE, because)
 
 
+def limit_words(reason: str, figure: int) -> str:
+    """The sentence for a limit of the run's own that was reached; empty for any other reason."""
+    words = _LIMITS.get(ExitReason(reason), "")
+    return f"the run's limit of {words.format(figure)} was reached" if words else ""
+
+
 def ending_of_reason(record: ExitRecord) -> Ending:
     """The end for a reason that is in REASONS, with the figure of the limit that was reached."""
     known = REASONS[record.reason]
-    if record.limit is None or record.reason not in _LIMITS:
-        return known
-    figure = _LIMITS[record.reason].format(record.limit)
-    return Ending(known.signal, known.cause, f"the run's limit of {figure} was reached")
+    words = "" if record.limit is None else limit_words(record.reason, record.limit)
+    return Ending(known.signal, known.cause, words or known.because)
 
 
 def ending_without_room(record: ExitRecord, how: str) -> Ending:

@@ -7,11 +7,14 @@ import json
 import os
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
 from app.adapters import supervisor
 from app.adapters.engine.processes import INSTANCE, RUN_ID
+from app.adapters.engine.scopes import scope_of
+from app.domain.endings import limit_words
 from app.domain.network_rules import (
     PROXY_PORT,
     PROXY_VARIABLES,
@@ -77,6 +80,8 @@ def start_supervisor(
         "setup": list(order.setup),
         "wrap": list(wrap),
         "network": _network(order),
+        "limits": asdict(order.policy.limits),
+        "scope": scope_of(order.policy.limits, env.get("XDG_RUNTIME_DIR")),
         "workdir": str(order.workdir),
         "env": dict(env),
         "budget_seconds": order.budget_seconds,
@@ -159,6 +164,8 @@ def _describe(answer: dict[str, Any], order: LaunchOrder) -> str:
         return f"The command cannot be executed: {command} ({why})."
     if stage == "prompt":
         return f"The agent's prompt could not be read ({why})."
+    if stage == "limits":
+        return f"The run's limits could not be set ({why})."
     if stage == "fork":
         return f"This machine could not start another process ({why})."
     return f"The agent could not be started ({why})."
@@ -169,6 +176,8 @@ def _describe_setup(answer: dict[str, Any], order: LaunchOrder) -> str:
         return f"The project's setup command took longer than {order.launch_seconds:.0f} s."
     if answer["reason"] == "stopped":
         return "The project's setup command was stopped."
+    if answer.get("limit") and (words := limit_words(answer["reason"], answer["limit"])):
+        return f"The project's setup command was ended: {words}."
     if answer["reason"] == "out_of_memory":
         return "The machine ran out of memory and ended the project's setup command."
     if answer["reason"] == "disk_full":

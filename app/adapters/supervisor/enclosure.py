@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from app.adapters.supervisor.kernel import descendants, read_stat
@@ -25,8 +25,10 @@ class Enclosure:
     is the process started here, `init` process 1 inside, both by their numbers outside.
     """
 
-    def __init__(self, wrap: list[str], marks: Mapping[str, str]) -> None:
-        """Start the wrapper `wrap`, whose last words are init's. Raises NotSpawned."""
+    def __init__(
+        self, wrap: list[str], marks: Mapping[str, str], confine: Callable[[], None]
+    ) -> None:
+        """Start the wrapper `wrap`, whose last words are init's, confined. Raises NotSpawned."""
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._words = os.memfd_create("words")
         self._proxy = 0
@@ -38,6 +40,7 @@ class Enclosure:
                 output=self._words,
                 umask=0o077,
                 standard_input=theirs.fileno(),
+                confine=confine,
             )
         self._control.settimeout(_READY_SECONDS)
         if "ready" not in self._receive():

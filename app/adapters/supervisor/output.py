@@ -41,6 +41,11 @@ class CappedLog:
         self._open(HEAD)
 
     @property
+    def last(self) -> bytes:
+        """The end of the output, a few KB."""
+        return self._last
+
+    @property
     def says_disk_full(self) -> bool:
         """True where the end of the output holds the words for a disk without room."""
         return _NO_ROOM in self._last.lower()

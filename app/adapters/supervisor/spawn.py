@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from app.adapters.supervisor.kernel import die_with
 
@@ -15,9 +15,10 @@ _IGNORED_HERE = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGINT)
 
 
 class NotSpawned(Exception):
-    """The agent could not be executed; `stage` is fork, workdir, command, prompt or sandbox.
+    """The agent could not be executed.
 
-    `words` are those of the program that failed to make the sandbox.
+    `stage` is fork, limits, workdir, command, prompt or sandbox; `words` are those of the program
+    that failed to make the sandbox.
     """
 
     def __init__(self, stage: str, errno: int, words: str = "") -> None:
@@ -35,8 +36,12 @@ def spawn(
     output: int,
     umask: int,
     standard_input: int = 0,
+    confine: Callable[[], None] = lambda: None,
 ) -> int:
-    """Execute the agent with `output` as its stdout and stderr; its pid. Raises NotSpawned."""
+    """Execute the agent with `output` as its stdout and stderr; its pid. Raises NotSpawned.
+
+    `confine` is called in the new process and holds it to its limits.
+    """
     problem, problem_here = os.pipe()
     parent = os.getpid()
     try:
@@ -44,7 +49,8 @@ def spawn(
     except OSError as refused:
         raise NotSpawned("fork", refused.errno or 0) from refused
     if pid == 0:
-        _become_agent(argv, env, workdir, (standard_input, output, umask, parent, problem_here))
+        rest = (standard_input, output, umask, parent, problem_here)
+        _become_agent(argv, env, workdir, rest, confine)
     os.close(problem_here)
     # ends without a byte when the exec closed the other side
     with os.fdopen(problem, "rb") as answers:
@@ -57,7 +63,11 @@ def spawn(
 
 
 def _become_agent(
-    argv: list[str], env: Mapping[str, str], workdir: str, rest: tuple[int, int, int, int, int]
+    argv: list[str],
+    env: Mapping[str, str],
+    workdir: str,
+    rest: tuple[int, int, int, int, int],
+    confine: Callable[[], None],
 ) -> None:
     standard_input, output, umask, parent, problem = rest
     stage = "fork"
@@ -68,6 +78,9 @@ def _become_agent(
         for signum in _IGNORED_HERE:
             signal.signal(signum, signal.SIG_DFL)
         be_taken_first()
+        stage = "limits"
+        confine()
+        stage = "fork"
         os.umask(umask)
         os.dup2(standard_input, 0)
         os.dup2(output, 1)

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Mapping
 
 from app.adapters.supervisor import memory, record_files
+from app.adapters.supervisor.cgroups import name_of
 from app.adapters.supervisor.daemon import (
     PIPE_BYTES,
     hear_signals,
@@ -25,6 +26,7 @@ from app.adapters.supervisor.kernel import (
     read_stat,
     send_verified,
 )
+from app.adapters.supervisor.limits import Limits
 from app.adapters.supervisor.output import CappedLog
 from app.adapters.supervisor.spawn import NotSpawned, spawn
 from app.domain.secret_forms import Secret
@@ -99,12 +101,16 @@ class Supervision:
         self._log = CappedLog(folder, order["log_cap_bytes"], mask)
         self._output, self._agent_side = open_output()
         self._alarm = Alarm()
+        name = name_of(order["instance"], order["run_id"])
+        self._limits = Limits(order["limits"], order["scope"], name, order["workdir"])
+        self._mine["limits"] = self._limits.words
         self._enclosure: Enclosure | None = None
         self._main = 0
         self._is_agent_begun = False
         self._deadline = 0.0
         self._memory_kills: int | None = None
         self._reason = "exited"
+        self._figure: int | None = None
         self._stop_asked = False
         self._ended: dict[str, object] | None = None
         self._exit_kept = False
@@ -129,6 +135,8 @@ class Supervision:
         for fd in (self._output, wake, self._alarm.fd, inside):
             if fd >= 0:
                 waiting.register(fd, select.POLLIN)
+        for fd, kinds in self._limits.signs:
+            waiting.register(fd, kinds)
         is_anyone_left = True
         while is_anyone_left:
             ready = {fd for fd, _ in waiting.poll()}
@@ -146,6 +154,7 @@ class Supervision:
                 answers = -1
         self._take_rest()
         self._log.close()
+        self._limits.close()
         self._write_last_records()
 
     def _enclose(self) -> bool:
@@ -154,7 +163,8 @@ class Supervision:
             return True
         marks = {name: self._order["env"][name] for name in _MARKS}
         try:
-            self._enclosure = Enclosure(self._order["wrap"], marks)
+            wrap = self._limits.around(self._order["wrap"])
+            self._enclosure = Enclosure(wrap, marks, self._limits.confine)
             if self._order["network"]:
                 self._enclosure.open_way_out(self._folder, self._order["network"])
         except NotSpawned as problem:
@@ -194,8 +204,9 @@ class Supervision:
                 failed=problem.stage, errno=problem.errno, command=argv[0], words=problem.words
             )
             return
+        self._limits.begin()
         self._deadline = boot_clock() + seconds
-        self._alarm.ring_at(self._deadline)
+        self._alarm.ring_at(min(self._deadline, self._limits.next_look))
 
     def _spawn(self, argv: list[str], env: dict[str, str], workdir: str, reads: str | None) -> int:
         """Start a command that reads a file of the run's folder, or nothing. Raises NotSpawned."""
@@ -205,15 +216,15 @@ class Supervision:
         except OSError as problem:
             raise NotSpawned("prompt", problem.errno or 0) from problem
         try:
-            start = self._enclosure.run if self._enclosure else spawn
-            return start(
-                argv,
-                env,
-                workdir,
-                output=self._agent_side,
-                umask=self._umask,
-                standard_input=file,
-            )
+            how = {
+                "output": self._agent_side,
+                "umask": self._umask,
+                "standard_input": file,
+            }
+            if self._enclosure:
+                return self._enclosure.run(argv, env, workdir, **how)
+            around = self._limits.around(argv)
+            return spawn(around, env, workdir, **how, confine=self._limits.confine)
         finally:
             os.close(file)
 
@@ -268,6 +279,7 @@ class Supervision:
                 "code": code if code >= 0 else None,
                 "signal": -code if code < 0 else None,
                 "reason": self._reason,
+                "limit": self._figure,
                 "at": record_files.timestamp(),
                 "full": full,
             }
@@ -275,7 +287,7 @@ class Supervision:
         elif code == 0 and self._kill_at is None and not self._stop_asked:
             self._start_agent()
         else:
-            self._give_up(failed="setup", code=code, reason=self._reason)
+            self._give_up(failed="setup", code=code, reason=self._reason, limit=self._figure)
 
     def _full_place(self) -> str:
         """Where there is no room now, of all places that an agent needs; empty where there is."""
@@ -287,7 +299,11 @@ class Supervision:
         return next((name for name, place in places.items() if is_full(place)), "")
 
     def _why_it_ended(self, code: int, full: str) -> str:
-        """Why something ended by itself: what this machine had too little of, if that is known."""
+        """Why something ended by itself: what it, or this machine, had too little of, if known."""
+        met = self._limits.why(code, self._log.last)
+        if met is not None:
+            self._figure = met.figure
+            return met.reason
         if memory.ran_out(code, self._memory_kills, memory.count_kills()):
             return "out_of_memory"
         has_no_room = bool(full) or self._log.is_disk_full or self._log.says_disk_full
@@ -304,6 +320,13 @@ class Supervision:
             self._begin_end("stopped", now)
         elif now >= self._deadline:
             self._begin_end("deadline", now)
+        elif (met := self._limits.look(now, self._main)) is not None:
+            # at once: in its grace it could take as much again
+            self._reason, self._figure = met
+            self._kill_at = now
+            self._kill(now)
+        else:
+            self._alarm.ring_at(min(self._deadline, self._limits.next_look))
 
     def _begin_end(self, reason: str, now: float) -> None:
         self._reason = reason
@@ -317,6 +340,7 @@ class Supervision:
         self._alarm.ring_at(kill_at)
 
     def _kill(self, now: float) -> None:
+        self._limits.kill()
         kill_all(lambda: descendants([os.getpid()]))
         # again until nobody is left, less and less often: one in a system call ends late
         self._kills += 1

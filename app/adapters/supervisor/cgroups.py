@@ -1,0 +1,392 @@
+"""Control groups of runs: one below this process's own, which the kernel holds to its limits.
+
+Version 2 where it was delegated to us, with its controllers for memory and pids; version 1 where
+its folders can be written to. A group is named after its run and this installation, is only ever
+made below the group that this process is in itself, and goes when it is empty.
+
+Imported by the supervisor: only modules of the standard library that load fast.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections import namedtuple
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+
+from app.adapters.supervisor.kernel import PROC
+
+GROUPS = "/sys/fs/cgroup"
+SYSTEMD = "/run/systemd/system"
+# where this server and the supervisors are, so that groups of runs can be made beside them
+OWN_LEAF = "runyard-own"
+_MB = 1024**2
+_REMOVALS = 20
+_REMOVE_AGAIN_AFTER = 0.01
+_DEEPEST = 8
+
+_CONTROLLERS = {"memory_mb": "memory", "processes": "pids"}
+_COUNTERS = {"memory_mb": ("memory.events", "oom_kill"), "processes": ("pids.events", "max")}
+# how the kernel tells that a limit was met: a file to poll (below 0: it has to be looked at), and
+# the counter that says how often
+Event = namedtuple("Event", "limit fd mask counter")
+
+
+def name_of(instance: str, run_id: str) -> str:
+    """The name of a run's group."""
+    return f"runyard-{instance}-{run_id}"
+
+
+class Group:
+    """One folder of control groups that holds a run to some of its limits.
+
+    `limits` are the names of those that it holds, `means` what people read of it.
+    """
+
+    def __init__(
+        self, folder: str, means: str, limits: Collection[str], *, is_ours: bool = True
+    ) -> None:
+        self.folder = folder
+        self._is_ours = is_ours
+        self.means = means
+        self.limits = frozenset(limits)
+        self.events: list[Event] = []
+        self._entrance = os.open(f"{folder}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+        self._files: list[int] = []
+
+    def join(self) -> None:
+        """Put this process, and all it starts from now on, into the group. Raises OSError."""
+        os.write(self._entrance, b"0")
+
+    @property
+    def tells(self) -> bool:
+        """True where the kernel wakes whoever waits for the events; else they are looked at."""
+        return all(event.fd >= 0 for event in self.events)
+
+    def hear(self, limit: str, name: str, counter: str, *, tells: bool) -> None:
+        """Hear of each change of a counter in a file of the group."""
+        file = self._open(name)
+        os.read(file, 4096)  # from here on a change is news
+        event = Event(limit, file if tells else -1, select.POLLPRI, (file, counter))
+        self.events.append(event)
+
+    def hear_by_eventfd(self, limit: str, name: str, counter: str) -> None:
+        """The same for the memory of version 1, which tells by an eventfd."""
+        file = self._open(name)
+        news = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._files.append(news)
+        write(self.folder, "cgroup.event_control", f"{news} {file}")
+        self.events.append(Event(limit, news, select.POLLIN, (file, counter)))
+
+    def met(self) -> list[str]:
+        """The limits that were met since the group was made; what woke us is taken as heard."""
+        for event in self.events:
+            if event.mask == select.POLLIN:
+                with suppress(BlockingIOError):
+                    os.read(event.fd, 8)
+        return [event.limit for event in self.events if _count(*event.counter) > 0]
+
+    def members(self) -> list[int]:
+        """The pids in the group and in whatever was made below it."""
+        return [pid for folder in _below(self.folder) for pid in _pids(folder)]
+
+    def kill(self) -> bool:
+        """Kill all in the group at once; False where this kernel cannot."""
+        return write_if_able(self.folder, "cgroup.kill", "1")
+
+    def close(self) -> None:
+        """Close the files; a group that we made is removed if nobody is left in it."""
+        for file in (self._entrance, *self._files):
+            with suppress(OSError):
+                os.close(file)
+        if not self._is_ours:
+            return
+        for _ in range(_REMOVALS):
+            if remove(self.folder):
+                return
+            time.sleep(_REMOVE_AGAIN_AFTER)  # the last one is on its way out
+
+    def _open(self, name: str) -> int:
+        file = os.open(f"{self.folder}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        self._files.append(file)
+        return file
+
+
+def make_groups(
+    name: str, limits: Mapping[str, int], *, proc: str = PROC, groups: str = GROUPS
+) -> list[Group]:
+    """Groups of this name for as many of a run's limits as this machine can hold so.
+
+    Of `limits`, only `memory_mb` and `processes` can be.
+    """
+    made: list[Group] = []
+    wanted = {limit: figure for limit, figure in limits.items() if limit in _CONTROLLERS}
+    for make in (_make_version_2, _make_version_1):
+        missing = {
+            limit: figure
+            for limit, figure in wanted.items()
+            if not any(limit in group.limits for group in made)
+        }
+        if missing:
+            made += make(name, missing, proc, groups)
+    return made
+
+
+def clear_leftovers(
+    instance: str, keep: Collection[str], *, proc: str = PROC, groups: str = GROUPS
+) -> int:
+    """Remove the empty groups of this installation's runs, except those in `keep`; how many.
+
+    The kernel removes no group in which somebody lives, and nobody else's is ever asked for.
+    """
+    places = [_place(kind, proc, groups) for kind in ("", *_CONTROLLERS.values())]
+    beginning, count = name_of(instance, ""), 0
+    kept = tuple(name_of(instance, run_id) for run_id in keep)
+    for place in filter(None, places):
+        with suppress(OSError):
+            for name in os.listdir(place):
+                if name.startswith(beginning) and not name.startswith(kept):
+                    count += remove(f"{place}/{name}")
+    return count
+
+
+def look_into(folder: str, limits: Collection[str]) -> Group:
+    """A group (version 2) that somebody else has made for a run of ours. Raises OSError."""
+    group = Group(folder, "systemd", limits, is_ours=False)
+    for limit in group.limits:
+        group.hear(limit, *_COUNTERS[limit], tells=True)
+    return group
+
+
+def path_of(pid: int, *, proc: str = PROC, groups: str = GROUPS) -> str | None:
+    """The folder of a process's group of version 2 (0: this one's); None where nothing tells."""
+    with suppress(OSError), open(f"{proc}/{pid or 'self'}/cgroup", encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("0::"):
+                return groups + line[3:].rstrip("\n")
+    return None
+
+
+def settle_in(*, proc: str = PROC, groups: str = GROUPS, systemd: str = SYSTEMD) -> bool:
+    """Take up a delegated group (version 2): this process moves into a leaf of it.
+
+    A group with processes in it cannot give its controllers to groups below. False where nothing
+    was delegated, or somebody else is in the group.
+    """
+    own = _own(proc, groups, "")
+    if own is None or os.path.basename(own) == OWN_LEAF:
+        return own is not None
+    if not _is_delegated(own, systemd) or not {"memory", "pids"} <= _words(
+        own, "cgroup.controllers"
+    ):
+        return False
+    pids = _pids(own)
+    if any(pid != os.getpid() and not _is_below(pid, os.getpid(), proc) for pid in pids):
+        return False
+    try:
+        os.makedirs(f"{own}/{OWN_LEAF}", exist_ok=True)
+        for pid in pids:
+            write(f"{own}/{OWN_LEAF}", "cgroup.procs", str(pid))
+        write(own, "cgroup.subtree_control", "+memory +pids")
+    except OSError:
+        return False
+    return True
+
+
+def remove(folder: str) -> bool:
+    """Remove a group and whatever was made below it; False where somebody lives there."""
+    for one in sorted(_below(folder), key=len, reverse=True):
+        try:
+            os.rmdir(one)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return False
+    return True
+
+
+def write(folder: str, name: str, text: str) -> None:
+    """Write a file of a group. Raises OSError."""
+    file = os.open(f"{folder}/{name}", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(file, text.encode("ascii"))
+    finally:
+        os.close(file)
+
+
+def write_if_able(folder: str, name: str, text: str) -> bool:
+    """Write a file of a group; False where there is no such file, or it cannot be written."""
+    try:
+        write(folder, name, text)
+    except OSError:
+        return False
+    return True
+
+
+def _make_version_2(name: str, limits: Mapping[str, int], proc: str, groups: str) -> list[Group]:
+    place = _place("", proc, groups)
+    given = _words(place, "cgroup.subtree_control") if place else frozenset()
+    held = {limit: figure for limit, figure in limits.items() if _CONTROLLERS[limit] in given}
+    return _make(f"{place}/{name}", "cgroup v2", held, _set_version_2) if held else []
+
+
+def _make_version_1(name: str, limits: Mapping[str, int], proc: str, groups: str) -> list[Group]:
+    made: list[Group] = []
+    for limit, figure in limits.items():
+        place = _place(_CONTROLLERS[limit], proc, groups)
+        if place is not None:
+            made += _make(f"{place}/{name}", "cgroup v1", {limit: figure}, _set_version_1)
+    return made
+
+
+def _set_version_2(group: Group, limits: Mapping[str, int]) -> None:
+    if "memory_mb" in limits:
+        write(group.folder, "memory.max", str(limits["memory_mb"] * _MB))
+        # swap is memory, too; and all of a run ends that meets the limit
+        write_if_able(group.folder, "memory.swap.max", "0")
+        write(group.folder, "memory.oom.group", "1")
+        group.hear("memory_mb", *_COUNTERS["memory_mb"], tells=True)
+    if "processes" in limits:
+        write(group.folder, "pids.max", str(limits["processes"]))
+        group.hear("processes", *_COUNTERS["processes"], tells=True)
+    # a folder that can be written to is not yet one that we may put a process into
+    _try_out(group)
+
+
+def _set_version_1(group: Group, limits: Mapping[str, int]) -> None:
+    if "processes" in limits:
+        write(group.folder, "pids.max", str(limits["processes"]))
+        # nobody is woken by this file of version 1
+        group.hear("processes", *_COUNTERS["processes"], tells=False)
+        return
+    size = str(limits["memory_mb"] * _MB)
+    write(group.folder, "memory.limit_in_bytes", size)
+    write_if_able(group.folder, "memory.memsw.limit_in_bytes", size)
+    group.hear_by_eventfd("memory_mb", "memory.oom_control", "oom_kill")
+
+
+def _make(
+    folder: str,
+    means: str,
+    limits: Mapping[str, int],
+    set_up: Callable[[Group, Mapping[str, int]], None],
+) -> list[Group]:
+    """A group that is whole, or none."""
+    remove(folder)
+    try:
+        os.mkdir(folder, 0o755)
+    except OSError:
+        return []
+    try:
+        group = Group(folder, means, limits)
+    except OSError:
+        remove(folder)
+        return []
+    try:
+        set_up(group, limits)
+    except OSError:
+        group.close()
+        return []
+    return [group]
+
+
+def _try_out(group: Group) -> None:
+    """Let a child be in the group for a moment. Raises OSError where it may not."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            group.join()
+            code = 0
+        finally:
+            os._exit(code)
+    if os.waitpid(pid, 0)[1] != 0:
+        raise PermissionError(group.folder)
+
+
+def _place(kind: str, proc: str, groups: str) -> str | None:
+    """Where groups of runs are made: below this process's own, or beside its leaf."""
+    own = _own(proc, groups, kind)
+    if own is not None and not kind and os.path.basename(own) == OWN_LEAF:
+        return os.path.dirname(own)
+    return own
+
+
+def _own(proc: str, groups: str, kind: str) -> str | None:
+    """This process's group of that controller (version 1), or of version 2 where it is empty."""
+    try:
+        with open(f"{proc}/self/cgroup", encoding="utf-8", errors="surrogateescape") as file:
+            lines = [line.split(":", 2) for line in file.read().splitlines()]
+    except OSError:
+        return None
+    for _, kinds, path in lines:
+        if kind not in kinds.split(","):
+            continue
+        roots = (f"{groups}/{kind}",) if kind else (groups, f"{groups}/unified")
+        # inside a container the path may be the outside's
+        for candidate in (f"{root}{below}".rstrip("/") for root in roots for below in (path, "")):
+            if os.getpid() in _pids(candidate):
+                return candidate
+    return None
+
+
+def _is_delegated(own: str, systemd: str) -> bool:
+    """True where a group is ours to divide; a manager that is there says so itself."""
+    if not os.access(f"{own}/cgroup.subtree_control", os.W_OK):
+        return False
+    if not os.path.isdir(systemd):
+        return True
+    for name in ("user.delegate", "trusted.delegate"):
+        with suppress(OSError):
+            if os.getxattr(own, name) == b"1":
+                return True
+    return False
+
+
+def _is_below(pid: int, root: int, proc: str) -> bool:
+    for _ in range(64):
+        try:
+            with open(f"{proc}/{pid}/stat", "rb") as file:
+                text = file.read()
+        except OSError:
+            return False
+        pid = int(text[text.rindex(b")") + 2 :].split()[1])
+        if pid in (0, 1, root):
+            break
+    return pid == root
+
+
+def _below(folder: str, depth: int = 0) -> list[str]:
+    found = [folder]
+    if depth < _DEEPEST:
+        with suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    found += _below(entry.path, depth + 1)
+    return found
+
+
+def _pids(folder: str) -> list[int]:
+    try:
+        with open(f"{folder}/cgroup.procs", "rb") as file:
+            return [int(pid) for pid in file.read().split()]
+    except (OSError, ValueError):
+        return []
+
+
+def _words(folder: str, name: str) -> frozenset[str]:
+    try:
+        with open(f"{folder}/{name}", encoding="ascii") as file:
+            return frozenset(file.read().split())
+    except (OSError, ValueError):
+        return frozenset()
+
+
+def _count(file: int, counter: str) -> int:
+    try:
+        text = os.pread(file, 4096, 0).decode("ascii", "replace")
+        return int(dict(line.split(maxsplit=1) for line in text.splitlines())[counter])
+    except (OSError, ValueError, KeyError):
+        return 0

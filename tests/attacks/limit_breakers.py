@@ -1,0 +1,80 @@
+"""Agents that take more than they may, as lines of shell; no more than a test machine can bear."""
+
+from __future__ import annotations
+
+
+def python(text: str) -> str:
+    """A line of shell that becomes a Python program."""
+    return f"exec python3 -I -S -c '{text}'"
+
+
+# in small steps, up to 400 MB, of which each byte is written
+EATS = python(
+    """
+import time
+taken = []
+for _ in range(50):
+    taken.append(bytearray(8_000_000))
+    time.sleep(0.02)
+time.sleep(60)
+"""
+)
+# none of its children has much
+EATS_IN_PARTS = python(
+    """
+import os, time
+for _ in range(20):
+    if os.fork() == 0:
+        taken = bytearray(20_000_000)
+        time.sleep(60)
+    time.sleep(0.05)
+time.sleep(60)
+"""
+)
+# 300 children that do nothing; what is refused is not tried again
+FORKS = python(
+    """
+import os, time
+try:
+    for _ in range(300):
+        if os.fork() == 0:
+            time.sleep(60)
+except OSError:
+    pass
+time.sleep(60)
+"""
+)
+# each of them leaves its session and its parent, and clears its environment
+FORKS_AWAY = python(
+    """
+import os, time
+try:
+    for _ in range(300):
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                os.execve("/bin/sleep", ["sleep", "60"], {})
+            os._exit(0)
+        os.wait()
+except OSError:
+    pass
+time.sleep(60)
+"""
+)
+FILLS_DISK = """
+mkdir -p a/b
+for n in 1 2 3 4 5 6; do head -c 4000000 /dev/urandom > a/b/$n; done
+sleep 60
+"""
+# 24 MB of lengths, of which the disk holds a few KB
+LOOKS_LARGE = "for n in 1 2 3 4 5 6; do truncate -s 4000000 $n; done; sleep 4; exit 7"
+HUGE_FILE = "head -c 3000000 /dev/zero > huge; exit $?"
+# one that does not die of the signal is told by the error
+HUGE_FILE_AFTER_ALL = python(
+    """
+with open("huge", "wb") as file:
+    for _ in range(3):
+        file.write(bytes(1_000_000))
+        file.flush()
+"""
+)
