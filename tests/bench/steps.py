@@ -13,6 +13,7 @@ from typing import Self
 
 from tests.bench.accepting import measure_accepting
 from tests.bench.commanding import measure_first_words
+from tests.bench.enclosing import measure_enclosing
 from tests.bench.flooding import SETTINGS as FLOOD_SETTINGS
 from tests.bench.flooding import measure_flood, write_flood
 from tests.bench.idling import measure_rest
@@ -136,6 +137,10 @@ def _launch(ground: Ground) -> Found:
     return measure_launch(yard, project, folder)
 
 
+def _enclosing(ground: Ground) -> Found:
+    return measure_enclosing(ground.folder / "enclosing")
+
+
 def _sweeps(ground: Ground) -> Found:
     return measure_sweeps(ground.folder / "sweeps", ground.new_url, is_short=ground.is_short)
 
@@ -157,6 +162,7 @@ STEPS = (
     Step("starts and rest", ("start", "idle", "memory"), _rest),
     Step("a long history", LISTS, _lists),
     Step("launching", ("launch", "told"), _launch),
+    Step("a sandbox", ("sandbox",), _enclosing),
     Step("sweeping", ("sweep_idle", "sweep_busy", "sweep_lag"), _sweeps),
     Step("a flood of output", ("flood_cpu", "flood_memory"), _flood),
 )
