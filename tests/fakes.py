@@ -144,6 +144,10 @@ class FakeMirrors:
         """No folder of this world has a remote."""
         return None
 
+    def hooks_of(self, origin: str) -> str:
+        """No origin of this world has hooks."""
+        return ""
+
     def clone(self, repo: Repository, *, progress: Callable[[int, str], None]) -> None:
         progress(100, "Receiving objects")
         self._world.mirrors.setdefault(repo.project_id, {})

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -150,6 +150,10 @@ class Place:
         """Claim a branch and prepare the run's copy, as a launch does."""
         self.mirrors.claim(self.repo, branch, self.base_sha)
         return self.copies.prepare(self.repo, run_id, branch=branch, sha=self.base_sha)
+
+    def trusting_hooks(self) -> Repository:
+        """The repository once a person has switched on the hooks that origin has now."""
+        return replace(self.repo, owner_hooks=self.mirrors.hooks_of(self.repo.origin))
 
     def deliver(self, files: Mapping[str, str | bytes], branch: str = "afk/1") -> str:
         """A run that commits these files on a claim of its own, taken into the mirror; the tip."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +29,7 @@ _FOREIGN = (
     *("commondir", "gitdir", "config.worktree", "shallow", "remotes", "branches"),
     *("info/grafts", "info/sparse-checkout", "objects/info/alternates"),
 )
+_BELIEVED = re.compile(rb"ref:\s*refs/|[0-9a-f]{40}")
 
 Texts = Mapping[str, bytes]
 
@@ -43,11 +45,14 @@ def keep_look(mirror: Path, git_dir: Path) -> None:
 
 
 def _mirror_texts(git_dir: Path, top: int) -> Texts:
-    return {
+    texts = {
         "config": _config_of(git_dir, top, is_bare=True),
-        "HEAD": f"ref: {NO_BRANCH}\n".encode(),
         "info/attributes": ATTRIBUTES.encode(),
     }
+    # a mirror without one, or with one that git does not believe, is a damaged one: it says so
+    if _BELIEVED.match(_read(top, "HEAD") or b""):
+        texts["HEAD"] = f"ref: {NO_BRANCH}\n".encode()
+    return texts
 
 
 def _look_texts(mirror: Path, top: int) -> Texts:

@@ -6,10 +6,9 @@ import re
 from pathlib import Path
 
 from app.adapters.git import Git, GitFailed
-from app.adapters.git_origins import is_local
+from app.adapters.git_answers import TRACKED
 from app.adapters.git_places import checked_sha
-from app.adapters.git_pushes import Push, push
-from app.services.ports import MergeAnswer
+from app.services.ports import MergeAnswer, PushAnswer
 
 _DIRTY = re.compile(r"working directory has|up-to-date check failed|could not update working", re.I)
 _MOVED = re.compile(r"non-fast-forward|fetch first|stale info", re.I)
@@ -48,18 +47,20 @@ def merge_commit(git: Git, mirror: Path, base_tip: str, tip: str, message: str) 
     return MergeAnswer(git.run(commit, git_dir=mirror, input=message.encode()).text)
 
 
-def send_merge(git: Git, mirror: Path, origin: str, base: str, sha: str) -> MergeAnswer:
-    """Push a merge commit to origin's base; a checkout of base there is updated or nothing is.
+def read_sent(git: Git, mirror: Path, base: str, sha: str, sent: PushAnswer) -> MergeAnswer:
+    """What became of a merge commit that was pushed to origin's base."""
+    if not sent.accepted and not _is_below(git, mirror, sha, sent.shows):
+        because = _refusal(base, sent.because)
+        return MergeAnswer(None, because, hooks_changed=sent.hooks_changed)
+    tracked = f"{TRACKED}{base}"
+    git.run(["update-ref", tracked, sent.shows or sha], git_dir=mirror)
+    return MergeAnswer(sha, hooks_changed=sent.hooks_changed)
 
-    Raises OriginProblem where origin did not answer.
-    """
-    ref = f"refs/heads/{base}"
-    order = Push(f"{sha}:{ref}", updates_checkout=is_local(origin))
-    answer = push(git, mirror, origin, order)
-    if not answer.accepted:
-        return MergeAnswer(None, _refusal(base, answer.because))
-    git.run(["update-ref", f"refs/remotes/origin/{base}", sha], git_dir=mirror)
-    return MergeAnswer(sha)
+
+def _is_below(git: Git, mirror: Path, sha: str, tip: str | None) -> bool:
+    """True where origin shows a commit on top of this one."""
+    question = ["merge-base", "--is-ancestor", sha, tip or ""]
+    return tip is not None and not git.run(question, git_dir=mirror, check=False).code
 
 
 def _refusal(base: str, because: str) -> str:
@@ -68,6 +69,8 @@ def _refusal(base: str, because: str) -> str:
             f"{base} is checked out at origin with changes that are not committed there."
             " Commit or stash them, then merge again."
         )
+    if because.startswith(f"{base} is checked out"):
+        return because
     if _MOVED.search(because):
         return f"{base} moved at origin meanwhile. Merge again."
     return f"Origin refused the merge: {because}"

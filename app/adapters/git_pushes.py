@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.adapters.git import NETWORK_SECONDS, Git, GitAnswer, GitFailed
+from app.adapters.git_answers import HEADS
 from app.adapters.git_origins import check_origin, explain, is_local, words_of
-from app.adapters.git_settings import personal_config
+from app.adapters.git_receiving import Receiving
 from app.services.ports import OriginProblem, PushAnswer
 
 _LINE = re.compile(r"^([ +\-*!=])\t[^\t]*\t(.*)$", re.MULTILINE)
@@ -24,46 +24,45 @@ _TROUBLE = re.compile(
     r"|Internal Server Error|fatal error in commit_refs"
 )
 _REASON = re.compile(r"\((.*)\)\s*$")
-_UPDATE = ("git", "-c", "receive.denyCurrentBranch=updateInstead", "receive-pack")
+_FLAGS = ("--porcelain", "--no-verify", "--recurse-submodules=no", "--no-follow-tags")
+_LOOK_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Push:
-    """One refspec for origin; `lease` is `ref:sha`, what a deletion expects there."""
+    """What origin's branch is to be: a commit, or (None) no more; `lease` is what it is now."""
 
-    refspec: str
+    branch: str
+    sha: str | None
     lease: str | None = None
     updates_checkout: bool = False
 
     @property
-    def flags(self) -> Sequence[str]:
+    def ref(self) -> str:
+        """The branch's full name."""
+        return f"{HEADS}{self.branch}"
+
+    @property
+    def flags(self) -> list[str]:
         """The flags of git push for it."""
-        flags = ["--porcelain", "--no-verify", "--recurse-submodules=no", "--no-follow-tags"]
-        flags += [f"--force-with-lease={self.lease}"] if self.lease else []
-        if self.updates_checkout:
-            # by its owner's own git: with their config, so that their filters write their
-            # files, and only where nothing of theirs is in the way
-            theirs = ["env", "-u", "GIT_ATTR_NOSYSTEM", *personal_config(), *_UPDATE]
-            flags.append(f"--receive-pack={shlex.join(theirs)}")
-        return flags
+        return [*_FLAGS, *([f"--force-with-lease={self.ref}:{self.lease}"] if self.lease else [])]
 
 
-def push(git: Git, mirror: Path, origin: str, order: Push) -> PushAnswer:
-    """Push once; a refusal is an answer, with the far side's words.
+def push(
+    git: Git, mirror: Path, origin: str, order: Push, *, trusted: str | None = None
+) -> PushAnswer:
+    """Push once, and see that origin has it; a refusal is an answer, with the far side's words.
 
-    Raises OriginProblem (not for good) where origin did not answer, or where its folder is away:
+    `trusted` is what the hooks of a local origin were when a person switched them on. Raises
+    OriginProblem (not for good) where origin did not answer, or where its folder is away:
     nothing is known then.
     """
     try:
         check_origin(origin)
-        answer = git.run(
-            ["push", *order.flags, "--", origin, order.refspec],
-            git_dir=mirror,
-            origin=origin,
-            timeout=NETWORK_SECONDS,
-            check=False,
-        )
-        return _read(answer)
+        local = Receiving.at(git, origin, trusted) if is_local(origin) else None
+        answer = _send(git, mirror, origin, order, local)
+        if local is not None and local.has_changed:
+            answer = replace(answer, hooks_changed=True)
     except OriginProblem as problem:
         # a folder that is not there, or not right, is a disk that comes back or is put right
         if problem.for_good and not is_local(origin):
@@ -71,6 +70,63 @@ def push(git: Git, mirror: Path, origin: str, order: Push) -> PushAnswer:
         raise OriginProblem(problem.sentence, for_good=False) from problem
     except GitFailed as failure:
         raise explain(failure) from failure
+    return _seen(git, origin, order, answer) if answer.accepted else answer
+
+
+def _send(git: Git, mirror: Path, origin: str, order: Push, local: Receiving | None) -> PushAnswer:
+    flags = list(order.flags)
+    if local is not None:
+        if order.updates_checkout and order.sha is not None:
+            because = local.unwritable(order.branch, _uses(git, mirror, order.sha))
+            if because:
+                return PushAnswer(False, because)
+        command = local.command(updates_checkout=order.updates_checkout)
+        flags.append(f"--receive-pack={command}")
+    return _read(
+        git.run(
+            ["push", *flags, "--", origin, f"{order.sha or ''}:{order.ref}"],
+            git_dir=mirror,
+            origin=origin,
+            timeout=NETWORK_SECONDS,
+            check=False,
+        )
+    )
+
+
+def _uses(git: Git, mirror: Path, tip: str) -> Callable[[str], bool]:
+    def uses(name: str) -> bool:
+        ask = ["grep", "-q", "-F", "-e", f"filter={name}", tip, "--", ":(glob)**/.gitattributes"]
+        answer = git.run(ask, git_dir=mirror, check=False)
+        if answer.code not in {0, 1}:
+            raise GitFailed("git grep failed", answer.err)
+        return not answer.code
+
+    return uses
+
+
+def shown_at(git: Git, origin: str, branch: str) -> str | None:
+    """The commit that origin shows at a branch, asked without any git folder's settings.
+
+    Raises OriginProblem, not for good: what nobody has seen is not known.
+    """
+    ref = f"{HEADS}{branch}"
+    try:
+        answer = git.run(["ls-remote", "--", origin, ref], origin=origin, timeout=_LOOK_SECONDS)
+    except GitFailed as failure:
+        silent = f"It could not be seen whether origin has it: {explain(failure).sentence}"
+        raise OriginProblem(silent, for_good=False) from failure
+    lines = (line.partition("\t") for line in answer.text.splitlines())
+    return next((sha for sha, _, name in lines if name == ref), None)
+
+
+def _seen(git: Git, origin: str, order: Push, answer: PushAnswer) -> PushAnswer:
+    """The answer, where origin shows what was pushed; else a refusal. Raises OriginProblem."""
+    shown = shown_at(git, origin, order.branch)
+    if shown == order.sha:
+        return answer
+    where = f"{order.branch} is {f'at {shown[:7]}' if shown else 'missing'} there"
+    because = f"origin does not show what was pushed: {where}"
+    return replace(answer, accepted=False, because=because, shows=shown)
 
 
 def _read(answer: GitAnswer) -> PushAnswer:

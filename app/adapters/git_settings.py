@@ -102,7 +102,7 @@ def network_environment(origin: str, identity: Identity) -> dict[str, str]:
         raise UnsafeArgument("This address is not one that git may be given.")
     env = {**_kept(_KEPT_FOR_NETWORK), "GIT_ALLOW_PROTOCOL": _PROTOCOL[kind]}
     # by environment, so that no helper's text shows in the process list
-    return env | _settings_by_environment([("credential.helper", ""), *identity.credentials])
+    return env | settings_by_environment([("credential.helper", ""), *identity.credentials])
 
 
 def open_environment() -> dict[str, str]:
@@ -122,7 +122,8 @@ def _kept(names: Iterable[str]) -> dict[str, str]:
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
-def _settings_by_environment(settings: Sequence[tuple[str, str]]) -> dict[str, str]:
+def settings_by_environment(settings: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """The environment that gives git these settings, stronger than those of any file."""
     env = {"GIT_CONFIG_COUNT": str(len(settings))}
     for number, (key, value) in enumerate(settings):
         env[f"GIT_CONFIG_KEY_{number}"], env[f"GIT_CONFIG_VALUE_{number}"] = key, value

@@ -20,8 +20,8 @@ from app.adapters.git_answers import (
 from app.adapters.git_asides import aside, clear_asides, clear_unused
 from app.adapters.git_diffs import diff_between, stat_between
 from app.adapters.git_keeping import keep_mirror
-from app.adapters.git_merges import merge_commit, merge_found, send_merge
-from app.adapters.git_origins import check_origin, explain, remote_of
+from app.adapters.git_merges import merge_commit, merge_found, read_sent
+from app.adapters.git_origins import check_origin, explain, is_local, remote_of
 from app.adapters.git_places import (
     agreed_ref,
     checked_sha,
@@ -30,7 +30,8 @@ from app.adapters.git_places import (
     mirror_path,
     or_cannot_read,
 )
-from app.adapters.git_pushes import Push, push
+from app.adapters.git_pushes import Push, push, shown_at
+from app.adapters.git_receiving import hooks_digest
 from app.adapters.git_sizes import large_files
 from app.adapters.mirror_refs import read_claims
 from app.domain.names import branches_collide
@@ -81,6 +82,10 @@ class GitMirrors:
     def remote_of(self, folder: str) -> str | None:
         """The address a folder's repository calls `origin`; None without a usable one."""
         return remote_of(self._git, folder)
+
+    def hooks_of(self, origin: str) -> str:
+        """What the hooks of a local origin are, as one word to compare. Raises OriginProblem."""
+        return hooks_digest(self._git, origin)
 
     def clone(self, repo: Repository, *, progress: Callable[[int, str], None]) -> None:
         """Make the mirror, whole or not at all; `progress` hears percent and phase.
@@ -216,16 +221,15 @@ class GitMirrors:
 
     def push(self, repo: Repository, branch: str) -> PushAnswer:
         """Push a claim to origin under its own name. Raises OriginProblem where none answered."""
-        ref = agreed_ref(self._git, branch)
-        if self._tip(repo, ref) is None:
+        tip = self._tip(repo, agreed_ref(self._git, branch))
+        if tip is None:
             raise GitFailed(f"There is no branch {branch} to push.")
-        return push(self._git, self._dir(repo), repo.origin, Push(f"{ref}:{ref}"))
+        return self._push(repo, Push(branch, tip))
 
     def delete_at_origin(self, repo: Repository, branch: str, *, expected_sha: str) -> bool:
         """Delete origin's branch if it still points there; False where it was kept."""
         ref = agreed_ref(self._git, branch)
-        order = Push(f":{ref}", lease=f"{ref}:{checked_sha(expected_sha)}")
-        if not push(self._git, self._dir(repo), repo.origin, order).accepted:
+        if not self._push(repo, Push(branch, None, lease=checked_sha(expected_sha))).accepted:
             remote = self.look_at_origin(repo.origin, timeout_seconds=NETWORK_SECONDS)
             if any(found.name == branch for found in remote.branches):
                 return False
@@ -256,11 +260,16 @@ class GitMirrors:
             return MergeAnswer(None, f"The branch {gone} is not there any more.")
         found = merge_found(self._git, mirror, base_tip, tip)
         if found:
+            if shown_at(self._git, repo.origin, base) != base_tip:
+                return MergeAnswer(None, f"{base} moved at origin meanwhile. Merge again.")
             return MergeAnswer(found)
         made = merge_commit(self._git, mirror, base_tip, tip, message)
         if made.sha is None:
             return made
-        return send_merge(self._git, mirror, repo.origin, base, made.sha)
+        sent = self._push(repo, Push(base, made.sha, updates_checkout=is_local(repo.origin)))
+        if not sent.accepted and sent.shows:
+            self.fetch(repo)  # somebody may have pushed on top of it
+        return read_sent(self._git, mirror, base, made.sha, sent)
 
     def _bring(
         self,
@@ -280,6 +289,10 @@ class GitMirrors:
             )
         except GitFailed as failure:
             raise explain(failure) from failure
+
+    def _push(self, repo: Repository, order: Push) -> PushAnswer:
+        trusted = repo.owner_hooks
+        return push(self._git, self._dir(repo), repo.origin, order, trusted=trusted)
 
     def _dir(self, repo: Repository) -> Path:
         return mirror_path(self._root, repo)

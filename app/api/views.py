@@ -22,6 +22,7 @@ from app.api.schemas import (
 from app.domain.lifecycle import phase_of
 from app.domain.rules import is_paused
 from app.domain.words import Cause, Status, label_of
+from app.services.owner_hooks import are_on, why_off
 from app.services.plane import Services
 from app.services.planned import ttl_of
 from app.services.project_views import ProjectView
@@ -89,8 +90,10 @@ def project_out(view: ProjectView) -> ProjectOut:
     """A project with its figures."""
     row = view.project
     columns = {name: value for name, value in row.model_dump().items() if name in _PROJECT_NAMES}
+    columns["owner_hooks"] = are_on(row)
     return ProjectOut(
         **columns,
+        owner_hooks_because=why_off(row),
         paused=is_paused(row.strikes),
         recent_failures=[_failure(run) for run in view.failures],
         ready_count=view.ready_count,

@@ -37,6 +37,9 @@ _FOUND = frozenset(
     }
 )
 
+# in `owner_hooks`: what it was before is not what the hooks are now
+HOOKS_CHANGED = "changed"
+
 
 class NameInUse(Exception):
     """Another project has this name."""
@@ -206,6 +209,14 @@ class ProjectLedger:
             row.unreachable = unreachable
             tx.announce(ProjectChanged(project_id))
             return True
+
+    def note_changed_hooks(self, project_id: str, trusted: str | None) -> None:
+        """Write that the hooks are not as `trusted` says, unless they were trusted anew."""
+        is_as_read = (col(Project.id) == project_id, col(Project.owner_hooks) == trusted)
+        query = update(Project).where(*is_as_read).values(owner_hooks=HOOKS_CHANGED)
+        with self.stores.control.transaction() as tx:
+            if tx.scalars(query.returning(col(Project.id))).one_or_none() is not None:
+                tx.announce(ProjectChanged(project_id))
 
     def unarchive(self, project_id: str) -> Project | None:
         """Take an archived project back, with its loop off."""

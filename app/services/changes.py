@@ -14,6 +14,7 @@ from app.records.ended_changes import newest_ended, undecided
 from app.records.parked_ledger import ParkedLedger
 from app.records.tables import ChangeRequest, Project
 from app.services.floor import Ledgers, Outside
+from app.services.owner_hooks import tell_left_out
 from app.services.ports import CannotRead, Diff, MergeAnswer, OriginProblem, Repository
 from app.services.prechecks import repository_of
 from app.services.run_locks import Locks
@@ -84,6 +85,8 @@ class ChangeDesk:
                 )
             except OriginProblem as problem:
                 raise ForgeUnavailable(problem.sentence) from problem
+            if answer.hooks_changed:
+                tell_left_out(self._runs, change.run_id, project, now)
             if answer.sha is None:
                 raise _conflict_of(answer)
             begin_to_write()

@@ -13,6 +13,7 @@ from app.records.run_ledger import RunLedger
 from app.records.succession_ledger import SuccessionLedger
 from app.records.tables import Project, Run
 from app.services.floor import Outside
+from app.services.owner_hooks import tell_left_out
 from app.services.ports import (
     CannotRead,
     ChangeOrder,
@@ -87,16 +88,17 @@ class Deliverer:
         """Push the run's branch as it stands in the mirror and open its change request, once.
 
         For a person's click: it neither minds nor begins a pause, writes nothing to the run but
-        a line that it pushes, and may take as long as origin does (120 s at most, then it is
-        silent). The caller holds the run's lock, has taken what is in the copy, and writes what
-        came of it. Safe to repeat: a branch that is pushed and a change request that is open are
-        answered again. What a check before the push objects to is pushed with `push_anyway` only.
+        lines of its push, and may take as long as origin does (120 s to take it and 60 s to show
+        it at most, then it is silent). The caller holds the run's lock, has taken what is in the
+        copy, and writes what came of it. Safe to repeat: a branch that is pushed and a change
+        request that is open are answered again. What a check before the push objects to is pushed
+        with `push_anyway` only.
 
         A silent origin or tracker, an origin that is away, or a mirror that cannot be read just
         now is `NotDelivered(because, for_good=False)`: nothing is known, ask again later. A push
-        that was refused (sign-in, protected branch, somebody else's commits there), or a branch
-        that is gone, is `NotDelivered(because, for_good=True)`. None of these is raised; only a
-        silent database is (DatabaseSilent).
+        that was refused (sign-in, protected branch, somebody else's commits there), one that
+        origin does not show, or a branch that is gone, is `NotDelivered(because, for_good=True)`.
+        None of these is raised; only a silent database is (DatabaseSilent).
         """
         try:
             return self._push_and_open(run, project, push_anyway=push_anyway)
@@ -121,6 +123,8 @@ class Deliverer:
         # said first: cut short behind the push, a discard must know that the branch is ours
         self._successions.tell_push(run, tip, self._clock())
         pushed = self._mirrors.push(repo, run.work_branch)
+        if pushed.hooks_changed:
+            tell_left_out(self._runs, run.id, project, self._clock())
         if not pushed.accepted:
             return NotDelivered(f"push refused: {pushed.because}", for_good=True)
         reach("delivery.after_push")

@@ -50,4 +50,4 @@ class Outside:
 
 def repository_of(project: Project) -> Repository:
     """What git adapters need to know of a project."""
-    return Repository(project.id, project.origin)
+    return Repository(project.id, project.origin, project.owner_hooks)

@@ -16,6 +16,7 @@ from app.records.feed import Feed, ProjectChanged
 from app.records.project_ledger import NameInUse
 from app.records.tables import Project
 from app.services.floor import Ledgers, Outside
+from app.services.owner_hooks import FIELD, hooks_problem, trusted_hooks
 from app.services.ports import CannotRead, OriginProblem, Remote, RemoteBranch
 from app.services.prechecks import repository_of
 from app.services.readiness import Readiness
@@ -70,6 +71,8 @@ class ProjectDesk:
         names = [branch.name for branch in remote.branches]
         base = _base_of(remote, settings.get("base_branch"))
         _refuse_no_command(settings.get("agent"), settings.get("agent_command"))
+        if FIELD in settings:
+            settings[FIELD] = trusted_hooks(self._mirrors, origin, wanted=settings[FIELD])
         project = self._draft(name, origin, base, names, settings, now)
         try:
             self._projects.insert(project)
@@ -136,6 +139,8 @@ class ProjectDesk:
             command = settings.get("agent_command", project.agent_command)
             _refuse_no_command(settings.get("agent", project.agent), command)
         settings |= self.surroundings.settle_change(project, settings)
+        if FIELD in settings:
+            settings[FIELD] = trusted_hooks(self._mirrors, project.origin, wanted=settings[FIELD])
         if not settings:
             return project
         if settings.get("branch_pattern", project.branch_pattern) != project.branch_pattern:
@@ -223,6 +228,8 @@ class ProjectDesk:
         for name, problem_of in (("name", name_problem), ("origin", origin_problem)):
             if isinstance(words := settings.get(name), str):
                 found[name] = problem_of(words)
+        place = project.origin if project is not None else str(settings.get("origin"))
+        found[FIELD] = hooks_problem(place, settings.get(FIELD))
         base, agent = settings.get("base_branch"), settings.get("agent")
         if project is not None and base and base not in project.known_branches:
             found["base_branch"] = f"The repository has no branch {base}."

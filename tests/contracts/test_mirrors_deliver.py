@@ -87,7 +87,7 @@ def test_a_push_never_overwrites(place: Place) -> None:
 def test_a_protected_branch_answers_with_its_own_words(place: Place) -> None:
     place.deliver({"new.txt": "x\n"})
     write_hook(place.origin, "pre-receive", "echo 'afk/1 is \033[31mprotected'; exit 1")
-    answer = place.mirrors.push(place.repo, "afk/1")
+    answer = place.mirrors.push(place.trusting_hooks(), "afk/1")
     assert not answer.accepted
     assert answer.because == "pre-receive hook declined: afk/1 is [31mprotected"
 
@@ -123,8 +123,10 @@ def test_origins_branch_is_deleted_only_where_expected(place: Place) -> None:
 # --- merges ------------------------------------------------------------------------------------
 
 
-def merge(place: Place) -> tuple[str | None, str, tuple[str, ...]]:
-    answer = place.mirrors.merge(place.repo, base="main", branch="afk/1", message="Merge it\n")
+def merge(place: Place, repo: Repository | None = None) -> tuple[str | None, str, tuple[str, ...]]:
+    answer = place.mirrors.merge(
+        repo or place.repo, base="main", branch="afk/1", message="Merge it\n"
+    )
     return answer.sha, answer.because, answer.conflicts
 
 
@@ -172,7 +174,7 @@ def test_a_protected_base_refuses_the_merge(place: Place) -> None:
     place.deliver({"new.txt": "x\n"})
     write_hook(place.origin, "pre-receive", "echo 'main is protected'; exit 1")
     before = refs_of(place)
-    sha, because, _ = merge(place)
+    sha, because, _ = merge(place, place.trusting_hooks())
     assert sha is None
     assert because == "Origin refused the merge: pre-receive hook declined: main is protected"
     assert refs_of(place) == before

@@ -11,10 +11,19 @@ from tests.repositories import tip_of, write_hook
 DIES = "kill -9 $PPID"
 
 
+def write_trusted_hook(plane: RealPlane, project: Project, name: str, script: str) -> Path:
+    """A hook at a project's origin, which a person lets run as it is."""
+    origin = Path(project.origin)
+    git_dir = origin / ".git" if (origin / ".git").exists() else origin
+    hook = write_hook(git_dir, name, script)
+    plane.services.projects.change(project.id, owner_hooks=True)
+    return hook
+
+
 def hooked(plane: RealPlane, script: str) -> tuple[Project, Path]:
     """A project whose origin runs a script before it takes a push."""
     project = plane.add_project()
-    return project, write_hook(Path(project.origin) / ".git", "pre-receive", script)
+    return project, write_trusted_hook(plane, project, "pre-receive", script)
 
 
 def pushed(project: Project, run: Run) -> str:

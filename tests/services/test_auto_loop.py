@@ -8,7 +8,7 @@ from sqlmodel import select
 from app.records.tables import Audit
 from app.services.afk import Plan
 from tests.planes import COMMIT, RealPlane
-from tests.repositories import make_origin, run_git, write_hook
+from tests.repositories import make_origin, run_git
 from tests.services.afk_deeds import (
     SLEEP,
     add_issues,
@@ -20,6 +20,7 @@ from tests.services.afk_deeds import (
     switch,
     tick,
 )
+from tests.services.pushing import write_trusted_hook
 
 
 def test_the_loop_starts_the_lowest_issue_and_charges_nobody(plane: RealPlane) -> None:
@@ -179,8 +180,8 @@ def test_after_launches_that_fail_the_loop_waits_longer_each_time(plane: RealPla
 
 def test_an_origin_that_refuses_what_is_pushed_does_not_eat_the_backlog(plane: RealPlane) -> None:
     origin = make_origin(plane.folder / "strict", bare=True)
-    write_hook(origin, "pre-receive", "echo protected; exit 1")
     project = plane.add_project(COMMIT, origin=origin)
+    write_trusted_hook(plane, project, "pre-receive", "echo protected; exit 1")
     add_issues(plane, project, 3)
     switch(plane, project, on=True)
     run = plane.see_end(runs(plane, project)[0])

@@ -8,7 +8,8 @@ from app.records.tables import Project, Run
 from app.services.delivery import Deliverer, NotDelivered
 from app.services.ports import Delivery
 from tests.planes import COMMIT, RealPlane
-from tests.repositories import tip_of, write_hook
+from tests.repositories import tip_of
+from tests.services.pushing import write_trusted_hook
 
 DIES, REFUSES = "kill -9 $PPID", "echo 'protected here' >&2; exit 1"
 
@@ -26,7 +27,7 @@ def deliver(plane: RealPlane, project: Project, run: Run) -> Delivery | NotDeliv
 
 def test_commits_of_a_failed_run_are_delivered_at_once_and_once(plane: RealPlane) -> None:
     project, run = salvage(plane)
-    first, again = (deliver(plane, project, run) for _ in range(2))
+    first, again = (deliver(plane, plane.project(project.id), run) for _ in range(2))
     assert isinstance(first, Delivery)
     assert first == again
     assert tip_of(Path(project.origin), "refs/heads/afk/1") == run.head_sha == first.head_sha
@@ -36,19 +37,19 @@ def test_commits_of_a_failed_run_are_delivered_at_once_and_once(plane: RealPlane
 
 def test_an_origin_that_is_silent_is_asked_again_at_the_next_click(plane: RealPlane) -> None:
     project, run = salvage(plane)
-    hook = write_hook(Path(project.origin) / ".git", "pre-receive", DIES)
-    silent = deliver(plane, project, run)
+    hook = write_trusted_hook(plane, project, "pre-receive", DIES)
+    silent = deliver(plane, plane.project(project.id), run)
     assert isinstance(silent, NotDelivered)
     assert not silent.for_good
     assert plane.run(run.id) == run
     hook.unlink()
-    assert isinstance(deliver(plane, project, run), Delivery)
+    assert isinstance(deliver(plane, plane.project(project.id), run), Delivery)
 
 
 def test_a_refused_push_is_refused_for_good(plane: RealPlane) -> None:
     project, run = salvage(plane)
-    write_hook(Path(project.origin) / ".git", "pre-receive", REFUSES)
-    refused = deliver(plane, project, run)
+    write_trusted_hook(plane, project, "pre-receive", REFUSES)
+    refused = deliver(plane, plane.project(project.id), run)
     assert isinstance(refused, NotDelivered)
     assert refused.for_good
     assert "protected here" in refused.because
@@ -58,8 +59,8 @@ def test_a_mirror_that_is_away_is_no_refusal(plane: RealPlane) -> None:
     project, run = salvage(plane)
     mirror = plane.settings.runs_root / "mirrors" / f"{project.id}.git"
     mirror.rename(mirror.with_suffix(".away"))
-    silent = deliver(plane, project, run)
+    silent = deliver(plane, plane.project(project.id), run)
     assert isinstance(silent, NotDelivered)
     assert not silent.for_good
     mirror.with_suffix(".away").rename(mirror)
-    assert isinstance(deliver(plane, project, run), Delivery)
+    assert isinstance(deliver(plane, plane.project(project.id), run), Delivery)

@@ -10,7 +10,8 @@ from app.records.audit_ledger import Deed
 from app.records.tables import Project, Run
 from app.services.retry import Wishes
 from tests.planes import RealPlane
-from tests.repositories import tip_of, write_hook
+from tests.repositories import tip_of
+from tests.services.pushing import write_trusted_hook
 
 
 def at_origin(plane: RealPlane, run: Run) -> str:
@@ -20,7 +21,7 @@ def at_origin(plane: RealPlane, run: Run) -> str:
 
 def stopped_behind_its_push(plane: RealPlane, project: Project) -> Run:
     """A run whose branch origin took without saying so, stopped before it is asked again."""
-    hook = write_hook(Path(project.origin) / ".git", "post-receive", "kill -9 $PPID")
+    hook = write_trusted_hook(plane, project, "post-receive", "kill -9 $PPID")
     run = plane.see_end(plane.start_running_issue(project))
     hook.unlink()
     assert run.status == "delivering"
@@ -52,7 +53,7 @@ def test_a_fresh_retry_clears_what_was_pushed_before_a_stop(plane: RealPlane) ->
 
 def test_a_push_is_told_once_however_often_it_is_tried(plane: RealPlane) -> None:
     project = plane.add_project()
-    hook = write_hook(Path(project.origin) / ".git", "pre-receive", "kill -9 $PPID")
+    hook = write_trusted_hook(plane, project, "pre-receive", "kill -9 $PPID")
     run = plane.see_end(plane.start_running_issue(project))
     for _ in range(2):
         plane.clock.advance(60)

@@ -10,8 +10,8 @@ import pytest
 from app.logs import correlation
 from tests.gates import Gate
 from tests.planes import RealPlane
-from tests.repositories import commit_file, run_git, write_hook
-from tests.services.pushing import DIES, hooked, pushed
+from tests.repositories import commit_file, run_git
+from tests.services.pushing import DIES, hooked, pushed, write_trusted_hook
 
 REFUSES = "echo 'main is protected here' >&2; exit 1"
 
@@ -150,7 +150,7 @@ class _Marked(logging.Handler):
 def test_a_push_whose_answer_was_lost_is_not_made_twice(plane: RealPlane) -> None:
     # origin has taken the branch, and dies before it can say so
     project = plane.add_project()
-    hook = write_hook(Path(project.origin) / ".git", "post-receive", "kill -9 $PPID")
+    hook = write_trusted_hook(plane, project, "post-receive", "kill -9 $PPID")
     run = plane.see_end(plane.start_running_issue(project))
     assert pushed(project, run) != ""
     hook.unlink()

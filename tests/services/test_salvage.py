@@ -25,7 +25,8 @@ from app.records.audit_ledger import Deed
 from app.records.tables import Audit, Project, Run
 from tests.agents_for_tests.runs import shell
 from tests.planes import COMMIT, RealPlane
-from tests.repositories import commit_file, run_git, tip_of, write_hook
+from tests.repositories import commit_file, run_git, tip_of
+from tests.services.pushing import write_trusted_hook
 
 DIES_WITH_A_COMMIT = f"{COMMIT}; exit 3"
 LEAVES_A_FILE = f"{COMMIT}; echo a > a.txt; exit 3"
@@ -207,11 +208,10 @@ def test_an_origin_that_says_no_or_nothing_is_told_and_can_be_asked_again(
 ) -> None:
     project = plane.add_project(DIES_WITH_A_COMMIT)
     run = died(plane, project)
-    git_dir = Path(project.origin) / ".git"
-    write_hook(git_dir, "pre-receive", "echo 'main is protected here' >&2; exit 1")
+    write_trusted_hook(plane, project, "pre-receive", "echo 'main is protected here' >&2; exit 1")
     with pytest.raises(NotDeliverable, match="main is protected here"):
         deliver(plane, run)
-    hook = write_hook(git_dir, "pre-receive", "kill -9 $PPID")
+    hook = write_trusted_hook(plane, project, "pre-receive", "kill -9 $PPID")
     with pytest.raises(ForgeUnavailable, match="deliver it again later"):
         deliver(plane, run)
     kept = plane.run(run.id)

@@ -16,7 +16,8 @@ from app.adapters.file_locks import FileLocks
 from app.services.run_locks import Locks
 from tests.fresh_databases import shared_database
 from tests.planes import COMMIT, RealPlane, real_plane
-from tests.repositories import tip_of, write_hook
+from tests.repositories import tip_of
+from tests.services.pushing import write_trusted_hook
 
 HOLDER = """
 import sys
@@ -132,7 +133,7 @@ def test_a_stop_at_one_server_waits_for_the_push_of_the_other(
     began, go = tmp_path / "began", tmp_path / "go-on"
     os.mkfifo(go)
     script = f"touch '{began}'; read line < '{go}'"
-    write_hook(Path(project.origin) / ".git", "pre-receive", script)
+    write_trusted_hook(one, project, "pre-receive", script)
     run = one.start_running_issue(project)
     one.ears.wait_for(run.id, "gone")
     assert one.reaper.reap_once(run.id)

@@ -12,7 +12,8 @@ from app.records.tables import Run
 from tests.agents_for_tests.runs import script
 from tests.gates import Gate
 from tests.planes import COMMIT, RealPlane
-from tests.repositories import tip_of, write_hook
+from tests.repositories import tip_of
+from tests.services.pushing import write_trusted_hook
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def test_f16_an_agent_that_ignores_the_request_is_killed(plane: RealPlane) -> No
 def test_a_run_that_waits_for_its_delivery_is_stopped(plane: RealPlane) -> None:
     project = plane.add_project()
     # whoever receives the push dies: nobody knows whether it was taken
-    write_hook(Path(project.origin) / ".git", "pre-receive", "kill -9 $PPID")
+    write_trusted_hook(plane, project, "pre-receive", "kill -9 $PPID")
     run = plane.see_end(plane.start_running_issue(project))
     assert run.status == "delivering"
     run = plane.stop_run(run)
@@ -106,7 +107,7 @@ def test_a_run_that_waits_for_its_delivery_is_stopped(plane: RealPlane) -> None:
 
 def test_a_stop_in_the_middle_of_a_push_waits_for_it(plane: RealPlane, gate: Gate) -> None:
     project = plane.add_project()
-    write_hook(Path(project.origin) / ".git", "pre-receive", gate.wait)
+    write_trusted_hook(plane, project, "pre-receive", gate.wait)
     run = plane.start_running_issue(project)
     plane.ears.wait_for(run.id, "gone")
     refused: list[AlreadyEnded] = []

@@ -94,6 +94,11 @@ class ProjectSettings(Body):
         default=None, max_length=MAX_LISTED, description="Folders that sandboxed agents can read."
     )
     limits: LimitSettings | None = None
+    owner_hooks: bool | None = Field(
+        default=None,
+        description="Whether pushes and merges run the hooks and filters of a local origin, as "
+        "long as they are what they are now.",
+    )
 
 
 class NewProject(ProjectSettings):
@@ -200,6 +205,10 @@ class ProjectOut(Answer):
     limits: LimitsOut = Field(default_factory=LimitsOut)
     auto_enabled: bool
     resume_after_limit: bool = True
+    owner_hooks: bool = False
+    owner_hooks_because: str | None = Field(
+        default=None, description="Why hooks that were switched on are not run any more."
+    )
     state: Literal["cloning", "ready", "broken"]
     state_because: str | None = None
     unreachable: bool = Field(

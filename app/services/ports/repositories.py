@@ -46,10 +46,14 @@ class Tampered(CannotRead):
 
 @dataclass(frozen=True)
 class Repository:
-    """What git adapters need to know of a project: its id and its origin."""
+    """What git adapters need to know of a project: its id and its origin.
+
+    `owner_hooks` is what the hooks of a local origin were when a person switched them on.
+    """
 
     project_id: str
     origin: str
+    owner_hooks: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,22 +101,30 @@ class LargeFile:
 
 @dataclass(frozen=True)
 class PushAnswer:
-    """How a push ended: accepted, or refused for good with the far side's words."""
+    """How a push ended: accepted, or refused for good with the far side's words.
+
+    `shows` is the commit that origin shows instead of what was pushed, if it shows one.
+    `hooks_changed` is True where hooks were left out that a person had switched on.
+    """
 
     accepted: bool
     because: str = ""
+    shows: str | None = None
+    hooks_changed: bool = False
 
 
 @dataclass(frozen=True)
 class MergeAnswer:
     """How a merge ended: `sha` of the merge commit, or why nothing was changed.
 
-    `conflicts` names the files that stood in the way.
+    `conflicts` names the files that stood in the way. `hooks_changed` is True where hooks were
+    left out that a person had switched on.
     """
 
     sha: str | None
     because: str = ""
     conflicts: tuple[str, ...] = ()
+    hooks_changed: bool = False
 
 
 class Mirrors(Protocol):
@@ -128,6 +140,10 @@ class Mirrors(Protocol):
 
     def remote_of(self, folder: str) -> str | None:
         """The address a folder's repository calls `origin`; None without a usable one."""
+        ...
+
+    def hooks_of(self, origin: str) -> str:
+        """What the hooks of a local origin are, as one word to compare. Raises OriginProblem."""
         ...
 
     def clone(self, repo: Repository, *, progress: Callable[[int, str], None]) -> None:
