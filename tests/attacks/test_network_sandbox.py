@@ -14,6 +14,7 @@ import pytest
 from app.adapters.engine.local import LocalEngine
 from app.adapters.sandbox.hidden import OwnPlaces
 from app.adapters.sandbox.machine import MachineSandbox
+from app.adapters.supervisor.kernel import descendants
 from app.domain.sandboxes import NetworkRule, SandboxLevel, SandboxPolicy
 from app.domain.words import Cause
 from tests.agents_for_tests.runs import order, until
@@ -163,6 +164,22 @@ def test_nothing_of_the_way_out_is_left_after_its_run(engine: LocalEngine, tmp_p
     engine.launch(order("run_1", copy, ["/bin/true"], policy=policy, listed_hosts=["example.com"]))
     until(lambda: engine.look("run_1").tree_gone, "the run is over", SECONDS)
     until(lambda: not engine.owned(), "no process carries the run's mark", SECONDS)
+
+
+def test_the_way_out_goes_with_a_supervisor_that_is_killed(
+    engine: LocalEngine, tmp_path: Path
+) -> None:
+    policy = SandboxPolicy(level=SandboxLevel.SANDBOXED, network=NetworkRule.ALLOWED)
+    mark = engine.launch(
+        order("run_1", tmp_path / "data" / "copy", ["/bin/sleep", "600"], policy=policy)
+    )
+    assert len(_commands_below(mark.pid)) == 4  # the wrapper, process 1, the agent, the way out
+    os.kill(mark.pid, signal.SIGKILL)
+    until(lambda: not engine.owned(), "no process carries the run's mark", SECONDS)
+
+
+def _commands_below(pid: int) -> list[str]:
+    return [Path(f"/proc/{one.pid}/comm").read_text() for one in descendants([pid])]
 
 
 def test_an_agent_keeps_its_way_out_while_it_has_its_grace(
