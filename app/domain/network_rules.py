@@ -59,6 +59,13 @@ _PRIVATE = tuple(
     IPv4Network(net) for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
 )
 _PRIVATE_V6 = IPv6Network("fc00::/7")
+# kept for examples and measurements: no machine is there by right, and VPNs and the resolvers of
+# some networks give such an address for any name
+_SPARE = tuple(
+    IPv4Network(net)
+    for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "198.18.0.0/15")
+)
+_SPARE_V6 = IPv6Network("2001:db8::/32")
 # Azure's own service for its machines, at an address that looks public
 _PROVIDER = IPv4Address("168.63.129.16")
 _COMPATIBLE = IPv6Network("::/96")
@@ -255,7 +262,9 @@ def _kind_of_v4(address: IPv4Address) -> Kind:
         return Kind.LINK_LOCAL
     if address.is_multicast:
         return Kind.MULTICAST
-    return Kind.PUBLIC if address.is_global and not address.is_reserved else Kind.RESERVED
+    is_spare = any(address in net for net in _SPARE)
+    is_public = is_spare or (address.is_global and not address.is_reserved)
+    return Kind.PUBLIC if is_public else Kind.RESERVED
 
 
 def _kind_of_v6(address: IPv6Address) -> Kind:
@@ -267,8 +276,8 @@ def _kind_of_v6(address: IPv6Address) -> Kind:
         return Kind.LINK_LOCAL
     if address.is_multicast:
         return Kind.MULTICAST
-    is_public = address.is_global and not address.is_reserved and address not in _LOCAL_NAT64
-    return Kind.PUBLIC if is_public else Kind.RESERVED
+    is_open = address.is_global and not address.is_reserved and address not in _LOCAL_NAT64
+    return Kind.PUBLIC if is_open or address in _SPARE_V6 else Kind.RESERVED
 
 
 def _embedded(address: IPv6Address) -> Iterable[IPv4Address]:
