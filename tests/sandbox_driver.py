@@ -10,10 +10,12 @@ import json
 import os
 import sys
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from app.adapters.agents.private_homes import PrivateHomes
 from app.adapters.engine.local import LocalEngine
 from app.adapters.sandbox.hidden import OwnPlaces
 from app.adapters.sandbox.machine import MachineSandbox
@@ -27,7 +29,7 @@ from app.domain.sandboxes import (
 )
 from app.services.ports import LaunchFailed, LaunchOrder
 
-LONGEST = 60.0
+LONGER = 20.0
 
 
 def main() -> None:
@@ -44,11 +46,18 @@ def main() -> None:
     engine = LocalEngine(data / "records", instance=instance, sandbox=sandbox)
     gone = threading.Event()
     engine.listen(lambda _, what: gone.set() if what == "gone" else None)
+    argv = asked["argv"] or ["/bin/sh", "-c", asked["script"]]
+    env = dict(os.environ) | {"DATA": str(data)} | asked["env"]
+    homes, lodging = PrivateHomes(data / "homes", os.environ, lambda: datetime.now(UTC)), None
+    if asked["project"]:
+        lodging = homes.lodge(asked["project"], asked["agent"], argv[0], asked["toolchains"])
+        env |= lodging.environment
     order = LaunchOrder(
-        run_id="run_1",
-        argv=["/bin/sh", "-c", asked["script"]],
+        run_id=asked["run"],
+        argv=argv,
         workdir=copy,
-        env=dict(os.environ) | {"DATA": str(data)} | asked["env"],
+        env=env,
+        lodging=lodging,
         budget_seconds=asked["budget"],
         grace_seconds=asked["grace"],
         log_cap_bytes=10_000_000,
@@ -68,21 +77,23 @@ def main() -> None:
     except LaunchFailed as failure:
         print(json.dumps({"failed": str(failure), "cause": failure.cause}))
         return
-    engine.watch("run_1")
-    if not engine.look("run_1").tree_gone:
-        gone.wait(LONGEST)
-    sight = engine.look("run_1")
+    engine.watch(asked["run"])
+    if not engine.look(asked["run"]).tree_gone:
+        gone.wait(asked["budget"] + LONGER)
+    sight = engine.look(asked["run"])
     told = {
         "code": sight.exit.code if sight.exit else None,
         "signal": sight.exit.signal if sight.exit else None,
         "reason": sight.exit.reason if sight.exit else None,
         "limit": sight.exit.limit if sight.exit else None,
-        "limits": json.loads((data / "records" / "run_1" / "started").read_text())["limits"],
+        "limits": json.loads((data / "records" / asked["run"] / "started").read_text())["limits"],
         "groups": [str(path) for path in Path("/sys/fs/cgroup").rglob(f"runyard-{instance}-*")],
         "is_gone": sight.tree_gone,
-        "log": engine.log("run_1").read().content.decode(errors="replace"),
+        "log": engine.log(asked["run"]).read().content.decode(errors="replace"),
         "capability": sandbox.probe().means,
     }
+    if asked["project"]:
+        told["refused"] = list(homes.keep_in_step(asked["project"], asked["agent"]))
     engine.close()
     print(json.dumps(told))
 

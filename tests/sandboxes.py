@@ -60,6 +60,7 @@ class Tried:
     failed: str = ""
     cause: str | None = None
     capability: str | None = None
+    refused: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,9 @@ class Trial:
     ) -> Tried:
         """Have a shell script be the agent, to its end and the end of all that it started."""
         order = {
+            "run": "run_1",
             "script": script,
+            "argv": [],
             "level": level,
             "means": means,
             "data": str(self.data),
@@ -107,6 +110,10 @@ class Trial:
             "network": "all",
             "hosts": [],
             "limits": {},
+            # whose private home it has, empty where that is nobody's
+            "project": "",
+            "agent": "script",
+            "toolchains": [],
             **asked,
         }
         environment = {
@@ -121,7 +128,7 @@ class Trial:
             capture_output=True,
             text=True,
             env=environment,
-            timeout=120,
+            timeout=80 + order["budget"],
         )
         assert done.returncode == 0, done.stderr
         return Tried(**json.loads(done.stdout))

@@ -32,15 +32,16 @@ def toolchain_environment(
         if environment.get(name) and _lies_in(environment[name], folders)
     }
     # what a toolchain writes to is not the folder that is only read
-    if home / ".cargo" in folders:
+    names = {folder.name: str(folder) for folder in folders}
+    if ".cargo" in names:
         told["CARGO_HOME"] = str(home / ".cache" / "cargo")
     if home / "go" in folders:
         told["GOPATH"] = str(home / ".cache" / "go")
-    if home / ".rustup" in folders:
-        told.setdefault("RUSTUP_HOME", str(home / ".rustup"))
+    if ".rustup" in names:
+        told.setdefault("RUSTUP_HOME", names[".rustup"])
     own = [home / ".local" / "bin"]
     # nvm refuses to work beside it
-    if home / ".nvm" not in folders:
+    if ".nvm" not in names:
         told["NPM_CONFIG_PREFIX"] = str(home / ".cache" / "npm-global")
         own.append(home / ".cache" / "npm-global" / "bin")
     before = environment.get("PATH", os.defpath).split(os.pathsep)

@@ -41,12 +41,15 @@ class Left:
 
 
 def read(home: Path, parts: Sequence[str]) -> Left | None:
-    """A file in the home; None for what is no file, too large, or not there."""
+    """A file in the home; None for what is no file, closed to its user, too large, or not there."""
     try:
         with opened(home, *parts[:-1]) as folder, opened_file(folder, parts[-1]) as fd:
+            seen = os.fstat(fd)
+            if seen.st_mode & 0o600 != 0o600:
+                return None
             with os.fdopen(os.dup(fd), "rb") as file:
                 content = file.read(MAX_BYTES + 1)
-            return Left(content, os.fstat(fd).st_ctime_ns) if len(content) <= MAX_BYTES else None
+            return Left(content, seen.st_ctime_ns) if len(content) <= MAX_BYTES else None
     except OSError:
         return None
 
@@ -100,13 +103,14 @@ def _enter(parent: int, name: str) -> int:
     _clear(parent, name, is_folder=True)
     with suppress(FileExistsError):
         os.mkdir(name, 0o700, dir_fd=parent)
+    fd = os.open(name, _FOLDER | os.O_PATH, dir_fd=parent)
     try:
-        return os.open(name, _FOLDER, dir_fd=parent)
-    except PermissionError:
-        # closed to ourselves: another takes its place
-        _set_aside(parent, name)
-        os.mkdir(name, 0o700, dir_fd=parent)
-        return os.open(name, _FOLDER, dir_fd=parent)
+        # one that an agent has closed would stay so for the next
+        if (mode := os.fstat(fd).st_mode) & 0o700 != 0o700:
+            os.chmod(f"/proc/self/fd/{fd}", stat.S_IMODE(mode) | 0o700)
+        return os.open(".", _FOLDER, dir_fd=fd)
+    finally:
+        os.close(fd)
 
 
 def _clear(parent: int, name: str, *, is_folder: bool) -> None:
