@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 from app.adapters.agents.presets import AgentPresets
 from app.adapters.agents.private_homes import PrivateHomes
 from app.adapters.engine.local import LocalEngine
+from app.adapters.engine.run_groups import tend_groups
 from app.adapters.forge.builtin import BuiltinForge
 from app.adapters.git import Git, read_identity
 from app.adapters.mirrors import GitMirrors
@@ -90,6 +92,7 @@ def pick_adapters(settings: Settings) -> Adapters:
             copies.clear_leftovers,
             lambda _: mirrors.clear_leftovers(),
             lambda _: homes.clear_leftovers(),
+            partial(tend_groups, instance),
         ),
     )
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from app.adapters.supervisor.cgroups import SYSTEMD
+from app.adapters.engine.run_groups import SYSTEMD
 from app.domain.sandboxes import Limits
 
 _PROBE_SECONDS = 5.0

@@ -19,7 +19,6 @@ from contextlib import suppress
 from app.adapters.supervisor.kernel import PROC
 
 GROUPS = "/sys/fs/cgroup"
-SYSTEMD = "/run/systemd/system"
 # where this server and the supervisors are, so that groups of runs can be made beside them
 OWN_LEAF = "runyard-own"
 _MB = 1024**2
@@ -90,7 +89,7 @@ class Group:
 
     def members(self) -> list[int]:
         """The pids in the group and in whatever was made below it."""
-        return [pid for folder in _below(self.folder) for pid in _pids(folder)]
+        return [pid for folder in _below(self.folder) for pid in pids_in(folder)]
 
     def kill(self) -> bool:
         """Kill all in the group at once; False where this kernel cannot."""
@@ -134,24 +133,6 @@ def make_groups(
     return made
 
 
-def clear_leftovers(
-    instance: str, keep: Collection[str], *, proc: str = PROC, groups: str = GROUPS
-) -> int:
-    """Remove the empty groups of this installation's runs, except those in `keep`; how many.
-
-    The kernel removes no group in which somebody lives, and nobody else's is ever asked for.
-    """
-    places = [_place(kind, proc, groups) for kind in ("", *_CONTROLLERS.values())]
-    beginning, count = name_of(instance, ""), 0
-    kept = tuple(name_of(instance, run_id) for run_id in keep)
-    for place in filter(None, places):
-        with suppress(OSError):
-            for name in os.listdir(place):
-                if name.startswith(beginning) and not name.startswith(kept):
-                    count += remove(f"{place}/{name}")
-    return count
-
-
 def look_into(folder: str, limits: Collection[str]) -> Group:
     """A group (version 2) that somebody else has made for a run of ours. Raises OSError."""
     group = Group(folder, "systemd", limits, is_ours=False)
@@ -167,32 +148,6 @@ def path_of(pid: int, *, proc: str = PROC, groups: str = GROUPS) -> str | None:
             if line.startswith("0::"):
                 return groups + line[3:].rstrip("\n")
     return None
-
-
-def settle_in(*, proc: str = PROC, groups: str = GROUPS, systemd: str = SYSTEMD) -> bool:
-    """Take up a delegated group (version 2): this process moves into a leaf of it.
-
-    A group with processes in it cannot give its controllers to groups below. False where nothing
-    was delegated, or somebody else is in the group.
-    """
-    own = _own(proc, groups, "")
-    if own is None or os.path.basename(own) == OWN_LEAF:
-        return own is not None
-    if not _is_delegated(own, systemd) or not {"memory", "pids"} <= _words(
-        own, "cgroup.controllers"
-    ):
-        return False
-    pids = _pids(own)
-    if any(pid != os.getpid() and not _is_below(pid, os.getpid(), proc) for pid in pids):
-        return False
-    try:
-        os.makedirs(f"{own}/{OWN_LEAF}", exist_ok=True)
-        for pid in pids:
-            write(f"{own}/{OWN_LEAF}", "cgroup.procs", str(pid))
-        write(own, "cgroup.subtree_control", "+memory +pids")
-    except OSError:
-        return False
-    return True
 
 
 def remove(folder: str) -> bool:
@@ -227,7 +182,7 @@ def write_if_able(folder: str, name: str, text: str) -> bool:
 
 def _make_version_2(name: str, limits: Mapping[str, int], proc: str, groups: str) -> list[Group]:
     place = _place("", proc, groups)
-    given = _words(place, "cgroup.subtree_control") if place else frozenset()
+    given = words_in(place, "cgroup.subtree_control") if place else frozenset()
     held = {limit: figure for limit, figure in limits.items() if _CONTROLLERS[limit] in given}
     return _make(f"{place}/{name}", "cgroup v2", held, _set_version_2) if held else []
 
@@ -308,13 +263,13 @@ def _try_out(group: Group) -> None:
 
 def _place(kind: str, proc: str, groups: str) -> str | None:
     """Where groups of runs are made: below this process's own, or beside its leaf."""
-    own = _own(proc, groups, kind)
+    own = own_group(proc, groups, kind)
     if own is not None and not kind and os.path.basename(own) == OWN_LEAF:
         return os.path.dirname(own)
     return own
 
 
-def _own(proc: str, groups: str, kind: str) -> str | None:
+def own_group(proc: str, groups: str, kind: str) -> str | None:
     """This process's group of that controller (version 1), or of version 2 where it is empty."""
     try:
         with open(f"{proc}/self/cgroup", encoding="utf-8", errors="surrogateescape") as file:
@@ -327,35 +282,9 @@ def _own(proc: str, groups: str, kind: str) -> str | None:
         roots = (f"{groups}/{kind}",) if kind else (groups, f"{groups}/unified")
         # inside a container the path may be the outside's
         for candidate in (f"{root}{below}".rstrip("/") for root in roots for below in (path, "")):
-            if os.getpid() in _pids(candidate):
+            if os.getpid() in pids_in(candidate):
                 return candidate
     return None
-
-
-def _is_delegated(own: str, systemd: str) -> bool:
-    """True where a group is ours to divide; a manager that is there says so itself."""
-    if not os.access(f"{own}/cgroup.subtree_control", os.W_OK):
-        return False
-    if not os.path.isdir(systemd):
-        return True
-    for name in ("user.delegate", "trusted.delegate"):
-        with suppress(OSError):
-            if os.getxattr(own, name) == b"1":
-                return True
-    return False
-
-
-def _is_below(pid: int, root: int, proc: str) -> bool:
-    for _ in range(64):
-        try:
-            with open(f"{proc}/{pid}/stat", "rb") as file:
-                text = file.read()
-        except OSError:
-            return False
-        pid = int(text[text.rindex(b")") + 2 :].split()[1])
-        if pid in (0, 1, root):
-            break
-    return pid == root
 
 
 def _below(folder: str, depth: int = 0) -> list[str]:
@@ -368,7 +297,8 @@ def _below(folder: str, depth: int = 0) -> list[str]:
     return found
 
 
-def _pids(folder: str) -> list[int]:
+def pids_in(folder: str) -> list[int]:
+    """The pids in a group; none where that cannot be read."""
     try:
         with open(f"{folder}/cgroup.procs", "rb") as file:
             return [int(pid) for pid in file.read().split()]
@@ -376,7 +306,8 @@ def _pids(folder: str) -> list[int]:
         return []
 
 
-def _words(folder: str, name: str) -> frozenset[str]:
+def words_in(folder: str, name: str) -> frozenset[str]:
+    """The words in a file of a group; none where that cannot be read."""
     try:
         with open(f"{folder}/{name}", encoding="ascii") as file:
             return frozenset(file.read().split())

@@ -1,0 +1,83 @@
+"""Control groups, as a server sees them: what was delegated to it, and what runs have left."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+
+from app.adapters.supervisor.cgroups import (
+    GROUPS,
+    OWN_LEAF,
+    name_of,
+    own_group,
+    pids_in,
+    remove,
+    words_in,
+    write,
+)
+from app.adapters.supervisor.kernel import PROC, descendants
+
+# there, where systemd is at work
+SYSTEMD = "/run/systemd/system"
+_NEEDED = frozenset({"memory", "pids"})
+
+
+def tend_groups(instance: str, is_over: Callable[[str], bool]) -> int:
+    """Take up a delegated group, and clear the groups of runs that are over; how many."""
+    settle_in()
+    return clear_groups(instance, is_over)
+
+
+def clear_groups(instance: str, is_over: Callable[[str], bool], *, groups: str = GROUPS) -> int:
+    """Remove the groups of runs that are over; how many.
+
+    Of this installation's only, wherever an earlier server was started from; and the kernel
+    removes no group in which somebody lives.
+    """
+    beginning, count = name_of(instance, ""), 0
+    for place, names, _ in os.walk(groups):
+        ours = [name for name in names if name.startswith(beginning)]
+        names[:] = [name for name in names if name not in ours]
+        for name in ours:
+            if is_over(name.removeprefix(beginning).partition("-")[0]):
+                count += remove(f"{place}/{name}")
+    return count
+
+
+def settle_in(*, proc: str = PROC, groups: str = GROUPS, systemd: str = SYSTEMD) -> bool:
+    """Take up a delegated group (version 2): this process moves into a leaf of it.
+
+    A group with processes in it cannot give its controllers to groups below. False where nothing
+    was delegated, or somebody else is in the group.
+    """
+    own = own_group(proc, groups, "")
+    if own is None or os.path.basename(own) == OWN_LEAF:
+        return own is not None
+    if not _is_delegated(own, systemd) or not words_in(own, "cgroup.controllers") >= _NEEDED:
+        return False
+    try:
+        ours = {os.getpid(), *(stat.pid for stat in descendants([os.getpid()], proc))}
+        pids = pids_in(own)
+        if not ours.issuperset(pids):
+            return False
+        os.makedirs(f"{own}/{OWN_LEAF}", exist_ok=True)
+        for pid in pids:
+            write(f"{own}/{OWN_LEAF}", "cgroup.procs", str(pid))
+        write(own, "cgroup.subtree_control", "+memory +pids")
+    except OSError:
+        return False
+    return True
+
+
+def _is_delegated(own: str, systemd: str) -> bool:
+    """True where a group is ours to divide; a manager that is there says so itself."""
+    if not os.access(f"{own}/cgroup.subtree_control", os.W_OK):
+        return False
+    if not os.path.isdir(systemd):
+        return True
+    for name in ("user.delegate", "trusted.delegate"):
+        with suppress(OSError):
+            if os.getxattr(own, name) == b"1":
+                return True
+    return False
