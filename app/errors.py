@@ -235,6 +235,18 @@ class NotDeliverable(Refusal):
     code = "not_deliverable"
 
 
+class SecretFound(Refusal):
+    """These commits contain a secret. Push them anyway, or discard them."""
+
+    code = "secret_found"
+
+
+class FileTooLarge(Refusal):
+    """These commits contain a file that is larger than the project allows."""
+
+    code = "file_too_large"
+
+
 class NotDiscarded(Refusal):
     """This kept work could not be deleted."""
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from app.domain.rules import ExitReason, ExitRecord
 from app.domain.sandboxes import Means, SandboxLevel, SandboxPolicy
+from app.domain.secret_masks import SecretMask
 from app.services.ports import (
     BranchTaken,
     CannotRead,
@@ -215,6 +216,9 @@ class FakeMirrors:
         self, repo: Repository, base_sha: str, tip: str, *, above: int
     ) -> list[LargeFile]:
         return [one for one in self._world.large_files if one.size > above]
+
+    def find_leak(self, repo: Repository, base_sha: str, tip: str, mask: SecretMask) -> None:
+        """What these commits hold is nowhere in memory."""
 
     def push(self, repo: Repository, branch: str) -> PushAnswer:
         self._world.origins[repo.origin][branch] = self._world.mirrors[repo.project_id][branch]

@@ -128,18 +128,16 @@ class Git:
         check: bool = True,
         output_cap: int = OUTPUT_CAP,
         hear: Callable[[bytes], None] | None = None,
+        take: Callable[[bytes], None] | None = None,
     ) -> GitAnswer:
         """Run one git command; without `git_dir` it sees no repository, never one it finds.
 
         `origin` is the only address the call may talk to (none: no transport at all). `output`
-        takes standard output into a file instead. `hear` gets standard error as it comes.
-        Seconds and bytes. Raises UnsafeArgument, GitTimedOut, and with `check` GitFailed, which is
-        GitHadNoRoom where the disk is full.
+        takes standard output into a file instead, `take` gets it as it comes, however much it is.
+        `hear` gets standard error as it comes. Seconds and bytes. Raises UnsafeArgument,
+        GitTimedOut, and with `check` GitFailed, which is GitHadNoRoom where the disk is full.
         """
-        argv = ["git"]
-        for setting in SETTINGS:
-            argv += ["-c", setting]
-        argv += args
+        argv = ["git", *(part for setting in SETTINGS for part in ("-c", setting)), *args]
         if any("\0" in part for part in argv):
             raise UnsafeArgument("An argument for git must not contain a zero byte.")
         if git_dir is not None and self._keep is not None:
@@ -148,8 +146,9 @@ class Git:
         if origin is not None:
             full |= network_environment(origin, self.identity)
         full |= env or {}
+        place = str(cwd or "/")
         call = _Call(
-            argv, full, str(cwd or "/"), timeout, output_cap, feed=input, store=output, hear=hear
+            argv, full, place, timeout, output_cap, feed=input, store=output, hear=hear, take=take
         )
         answer = call.answer()
         if check and (answer.code or answer.is_cut):
@@ -188,9 +187,10 @@ class _Call:
         feed: bytes | IO[bytes] | None = None,
         store: IO[bytes] | None = None,
         hear: Callable[[bytes], None] | None = None,
+        take: Callable[[bytes], None] | None = None,
     ) -> None:
         self._deadline = time.monotonic() + timeout
-        self._cap, self._store, self._hear = output_cap, store, hear
+        self._cap, self._store, self._hear, self._give_on = output_cap, store, hear, take
         self._out, self._err, self._is_cut = bytearray(), bytearray(), False
         self._todo = memoryview(feed if isinstance(feed, bytes) else b"")
         stdin = subprocess.PIPE if isinstance(feed, bytes) else feed or subprocess.DEVNULL
@@ -258,6 +258,9 @@ class _Call:
 
     def _take_out(self, pipe: IO[bytes]) -> bool:
         chunk = os.read(pipe.fileno(), _CHUNK)
+        if self._give_on is not None:
+            self._give_on(chunk)
+            return bool(chunk)
         self._out += chunk
         if len(self._out) > self._cap:
             del self._out[self._cap :]

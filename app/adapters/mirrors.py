@@ -20,6 +20,7 @@ from app.adapters.git_answers import (
 from app.adapters.git_asides import aside, clear_asides, clear_unused
 from app.adapters.git_diffs import diff_between, stat_between
 from app.adapters.git_keeping import keep_mirror
+from app.adapters.git_leaks import find_leak
 from app.adapters.git_merges import merge_commit, merge_found, read_sent
 from app.adapters.git_origins import check_origin, explain, is_local, remote_of
 from app.adapters.git_places import (
@@ -35,11 +36,13 @@ from app.adapters.git_receiving import hooks_digest
 from app.adapters.git_sizes import large_files
 from app.adapters.mirror_refs import read_claims
 from app.domain.names import branches_collide
+from app.domain.secret_masks import SecretMask
 from app.services.ports import (
     BranchTaken,
     Diff,
     DiffStat,
     LargeFile,
+    Leak,
     MergeAnswer,
     OriginProblem,
     PushAnswer,
@@ -218,6 +221,13 @@ class GitMirrors:
         """Files above that many bytes in new commits of `base_sha..tip`, largest first."""
         base, last = checked_sha(base_sha), checked_sha(tip)
         return large_files(self._git, self._dir(repo), base, last, above)
+
+    def find_leak(self, repo: Repository, base_sha: str, tip: str, mask: SecretMask) -> Leak | None:
+        """The first secret that `base_sha..tip` adds. Raises CannotRead where that is unknown."""
+        with or_cannot_read("The mirror"):
+            return find_leak(
+                self._git, self._dir(repo), checked_sha(base_sha), checked_sha(tip), mask
+            )
 
     def push(self, repo: Repository, branch: str) -> PushAnswer:
         """Push a claim to origin under its own name. Raises OriginProblem where none answered."""

@@ -37,6 +37,11 @@ class ApiProblem(Exception):
         super().__init__(self.detail)
 
     @property
+    def asks_to_push(self) -> bool:
+        """True where commits are kept here that a person may have pushed anyway."""
+        return self.code in ("secret_found", "file_too_large")
+
+    @property
     def change_path(self) -> str:
         """The page of the open change that stands in the way, empty where none does."""
         number, project_id = self.members.get("change"), self.members.get("project_id")

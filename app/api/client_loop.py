@@ -81,9 +81,12 @@ class LoopCalls:
         """Let something that was left to a person be tried again."""
         return await self.tell(schemas.StuckOut, "POST", f"/quarantine/{key}/retry", {})
 
-    async def deliver(self: Caller, run_id: str, key: str | None = None) -> schemas.RunOut:
-        """Push a run's kept commits and open its change request."""
-        return await self.tell(schemas.RunOut, "POST", f"/runs/{run_id}/deliver", {}, key)
+    async def deliver(
+        self: Caller, run_id: str, key: str | None = None, *, push_anyway: bool = False
+    ) -> schemas.RunOut:
+        """Push a run's kept commits, `push_anyway` all that a check objects to; open its change."""
+        body = {"push_anyway": True} if push_anyway else {}
+        return await self.tell(schemas.RunOut, "POST", f"/runs/{run_id}/deliver", body, key)
 
     async def release(self: Caller, run_id: str) -> schemas.RunOut:
         """Give up on proving that nothing of an ended run lives."""

@@ -18,12 +18,14 @@ from app.api.schemas import (
     IssueChange,
     IssueOut,
     Issues,
+    MergeOrder,
     NewComment,
     NewIssue,
 )
 from app.api.views import QUARANTINE, change_out
 from app.services.issues import IssueView
 from app.services.plane import Services
+from app.services.rows import current_act
 
 Numbered = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
@@ -107,11 +109,21 @@ def _change_routes(services: Services) -> APIRouter:
         return PlainTextResponse(found.text, headers=cut | QUARANTINE)
 
     @router.post("/projects/{project_id}/changes/{number}/merge", responses=IN_A_BROWSER)
-    def merge(project_id: str, number: Numbered, request: Request) -> ChangeOut:
-        """Merge, push to origin, close what it closes."""
+    def merge(
+        project_id: str, number: Numbered, request: Request, body: MergeOrder | None = None
+    ) -> ChangeOut:
+        """Merge, push to origin, close what it closes.
+
+        Commits that contain a secret or a file that is too large are refused, unless somebody
+        says `push_anyway`, here or when they were delivered.
+        """
         require_browser(services, request, f"/projects/{project_id}/changes/{number}")
         services.issues.writable(project_id)
-        return change_out(services.changes.merge(project_id, number, services.clock()))
+        push_anyway, now = body is not None and body.push_anyway, services.clock()
+        if push_anyway and (act := current_act()) is not None:
+            act.change({}, {"push_anyway": True})
+        merged = services.changes.merge(project_id, number, now, push_anyway=push_anyway)
+        return change_out(merged)
 
     @router.post("/projects/{project_id}/changes/{number}/close", responses=IN_A_BROWSER)
     def close(project_id: str, number: Numbered, request: Request) -> ChangeOut:

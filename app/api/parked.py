@@ -7,10 +7,11 @@ from dataclasses import asdict
 
 from fastapi import APIRouter, Request, Response
 
-from app.api.asking import Key, asker_of, deed_of
+from app.api.asking import Key, asker_of, deed_of, require_browser
+from app.api.description import IN_A_BROWSER
 from app.api.gate import visitor_of
 from app.api.runs import told
-from app.api.schemas import Discard, Discarded, Parked, ParkedOut, RunOut
+from app.api.schemas import DeliverOrder, Discard, Discarded, Parked, ParkedOut, RunOut
 from app.services.plane import Services
 
 log = logging.getLogger(__name__)
@@ -53,19 +54,30 @@ def _keeping(services: Services) -> APIRouter:
 def _ending(services: Services) -> APIRouter:
     router = APIRouter()
 
-    @router.post("/runs/{run_id}/deliver")
+    @router.post("/runs/{run_id}/deliver", responses=IN_A_BROWSER)
     def deliver(
         run_id: str,
         request: Request,
         response: Response,
         x_idempotency_key: Key = None,
         idempotency_key: Key = None,
+        body: DeliverOrder | None = None,
     ) -> RunOut:
-        """Push the commits of a run that ended without delivery, and open its change request."""
+        """Push the commits of a run that ended without delivery, and open its change request.
+
+        Commits that contain a secret or a file that is too large are refused, unless somebody
+        says `push_anyway`.
+        """
+        push_anyway = body is not None and body.push_anyway
+        if push_anyway:
+            require_browser(services, request, f"/runs/{run_id}")
         key = asker_of(services, request, x_idempotency_key, idempotency_key).key
-        sentence = f"delivered by {visitor_of(request).name}"
+        done = "pushed anyway" if push_anyway else "delivered"
+        sentence = f"{done} by {visitor_of(request).name}"
         deed = deed_of(request, "deliver", sentence, run_id=run_id)
-        run, replayed = services.salvage.deliver(run_id, deed, key, services.clock())
+        run, replayed = services.salvage.deliver(
+            run_id, deed, key, services.clock(), push_anyway=push_anyway
+        )
         if replayed:
             response.headers["Idempotency-Replayed"] = "true"
         log.info("run %s is delivered by hand", run_id)

@@ -9,7 +9,7 @@ import typer
 
 from app.cli.connection import Server, connect
 from app.cli.lookup import find_project, project_path
-from app.cli.options import DataDir, Json, ProjectName, example, group
+from app.cli.options import DataDir, Json, ProjectName, PushAnyway, example, group
 from app.cli.reading import print_diff
 from app.cli.run_view import size_of
 from app.cli.terminal import Painted, Piece, err, out, print_json
@@ -74,11 +74,16 @@ def read_diff(project: ProjectName, number: Number, data_dir: DataDir = None) ->
 
 
 def merge_change(
-    project: ProjectName, number: Number, json_only: Json = False, data_dir: DataDir = None
+    project: ProjectName,
+    number: Number,
+    push_anyway: PushAnyway = False,
+    json_only: Json = False,
+    data_dir: DataDir = None,
 ) -> None:
     """Merge a change request, push it to origin, close its issue."""
     server, path = _place(project, number, data_dir)
-    _tell(server.post(f"{path}/merge"), json_only=json_only)
+    body = {"push_anyway": True} if push_anyway else {}
+    _tell(server.post(f"{path}/merge", body), json_only=json_only)
 
 
 def close_change(

@@ -9,6 +9,10 @@ import typer
 
 from app.cli.completing import project_names, run_endings
 
+PushAnyway = Annotated[
+    bool,
+    typer.Option("--push-anyway", help="Push even a secret, or a file that is too large."),
+]
 DataDir = Annotated[
     Path | None,
     typer.Option(

@@ -10,7 +10,7 @@ from app.cli import planning, reading, starting
 from app.cli.connection import connect
 from app.cli.lookup import find_project, find_run, run_path
 from app.cli.option_sets import spread
-from app.cli.options import DataDir, Json, RunId, SomeProject, example, group
+from app.cli.options import DataDir, Json, PushAnyway, RunId, SomeProject, example, group
 from app.cli.run_filters import RunFilters
 from app.cli.run_view import say_end, say_runs
 from app.cli.starting import Key, submit_run
@@ -89,12 +89,16 @@ def stop_run(
 
 
 def deliver_run(
-    run_id: RunId, key: Key = None, json_only: Json = False, data_dir: DataDir = None
+    run_id: RunId,
+    push_anyway: PushAnyway = False,
+    key: Key = None,
+    json_only: Json = False,
+    data_dir: DataDir = None,
 ) -> None:
     """Deliver what an ended run has committed."""
     server = connect(data_dir)
     path = run_path(find_run(server, run_id), "/deliver")
-    run, _ = submit_run(server, {}, key, path)
+    run, _ = submit_run(server, {"push_anyway": push_anyway or None}, key, path)
     if json_only:
         print_json(run)
     else:

@@ -36,6 +36,7 @@ from app.services.leases import Here
 from app.services.ports import Agents, Engine, Homes, Mirrors, Notifier, Sandbox, WorkingCopies
 from app.services.push_checks import PushChecks
 from app.services.recovery import Clearing
+from app.services.secret_check import SecretCheck
 from app.services.secret_values import SecretValues
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ class Adapters:
         forge = BuiltinForge(ledgers.tracker)
         sizes = DeliveredFiles(ledgers.projects, self.mirrors)
         desks = self.mirrors, self.copies, self.engine, self.agents
-        checks = PushChecks((sizes.check,))
+        secrets = SecretCheck(self.mirrors, self.secrets)
+        checks = PushChecks((secrets.look, sizes.check))
         return Outside(*desks, lambda _: forge, self.sandbox, self.homes, push_checks=checks)
 
 

@@ -16,6 +16,7 @@ from app.pages.components.fields import text_field
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain, plain_html
+from app.pages.components.push_anyway import PushAnywayDialog
 from app.pages.frame import frame, refused
 from app.pages.visit import Visit
 from app.state.door import Door
@@ -24,6 +25,7 @@ from app.state.wire import ApiProblem, NoAnswer, ParkedOut, ProjectOut
 
 HEADINGS = ("Branch", "Project", "Holds", "Why", "Age", "Size", "")
 ROWS = 100
+PUSH = "Push anyway…"
 WHAT = "work that was kept because it is not merged"
 Act = Callable[[ParkedOut], Awaitable[None]]
 
@@ -67,6 +69,7 @@ class ParkedScreen:
             ).classes("card none")
             self._more = button("Show more", self._show_more)
             self._dialog = DiscardDialog(self._discard)
+            self._push_dialog = PushAnywayDialog()
         self._show()
         visit.on("project.changed", self._follow)
         visit.on_return(self._look)
@@ -96,7 +99,7 @@ class ParkedScreen:
         for place, (key, row) in enumerate(shown.items()):
             if key not in self._rows:
                 with self._body:
-                    self._rows[key] = _Row(row, self._deliver, self._free_or_ask)
+                    self._rows[key] = _Row(row, self._deliver_or_ask, self._free_or_ask)
             drawn = self._rows[key]
             drawn.show(row, self.board.word_of(row), self._visit)
             if self._body.default_slot.children[place] is not drawn.element:
@@ -106,12 +109,26 @@ class ParkedScreen:
         self._limit += ROWS
         self._show()
 
-    async def _deliver(self, row: ParkedOut) -> None:
+    async def _deliver_or_ask(self, row: ParkedOut) -> None:
+        if row.needs_push_anyway:
+            self._ask_to_push(row, row.because)
+        else:
+            await self._deliver(row)
+
+    def _ask_to_push(self, row: ParkedOut, because: str) -> None:
+        push = partial(self._deliver, row, push_anyway=True)
+        self._push_dialog.open(row.branch, because, push)
+
+    async def _deliver(self, row: ParkedOut, *, push_anyway: bool = False) -> None:
         visit = self._visit
+        deliver = partial(visit.api.deliver, row.run_id, push_anyway=push_anyway)
         try:
-            run = await self.board.deliver(row, partial(visit.api.deliver, row.run_id), self._show)
+            run = await self.board.deliver(row, deliver, self._show)
         except (ApiProblem, NoAnswer) as problem:
-            visit.refuse(problem)
+            if isinstance(problem, ApiProblem) and problem.asks_to_push:
+                self._ask_to_push(row, problem.detail)
+            else:
+                visit.refuse(problem)
         else:
             if run is not None and run.delivery is not None:
                 visit.say(f"{row.branch} is change request #{run.delivery.number} now.")
@@ -163,9 +180,6 @@ class _Row:
                 self._discard = button(
                     "Discard…", lambda: discard(self._row), kind="small danger", mark="discard"
                 )
-        named = plain(f"{row.branch} of {row.project_name}")
-        self._deliver.props["aria-label"] = f"Deliver {named}"
-        self._discard.props["aria-label"] = f"Discard {named}"
 
     def show(self, row: ParkedOut, word: str, visit: Visit) -> None:
         """Change what differs from what is shown; `word` is what is being done to it."""
@@ -173,10 +187,14 @@ class _Row:
         for cell, html in zip(self._cells, _cells(row, visit), strict=True):
             cell.set_content(html)
         self._deliver.set_visibility(row.can_deliver or bool(word))
-        self._deliver.set_text(word or "Deliver")
+        # it is asked about once more before anything leaves this machine
+        words, verb = (PUSH, "Push") if row.needs_push_anyway else ("Deliver", "Deliver")
+        named = plain(f"{row.branch} of {row.project_name}")
+        self._deliver.set_text(word or words)
+        self._deliver.props["aria-label"] = f"{verb} {named}"
         self._discard.set_text("Free the issue" if row.is_lock else "Discard…")
         act = "Free the issue of" if row.is_lock else "Discard"
-        self._discard.props["aria-label"] = plain(f"{act} {row.branch} of {row.project_name}")
+        self._discard.props["aria-label"] = f"{act} {named}"
         for pressed in (self._deliver, self._discard):
             pressed.set_enabled(not word)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from nicegui import ui
@@ -12,6 +13,7 @@ from app.domain.words import Phase
 from app.pages.addresses import page_at
 from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain
+from app.pages.components.push_anyway import PushAnywayDialog
 from app.pages.dress import dress_log, dress_runs
 from app.pages.frame import frame, refused
 from app.pages.open_submits import open_submits, owner_of
@@ -29,7 +31,7 @@ from app.state.door import Door
 from app.state.retries import Retries, Source
 from app.state.run_record import RunRecord, Snapshot
 from app.state.usage import used_words
-from app.state.wire import ApiProblem, NoAnswer, ProjectOut, RunOut
+from app.state.wire import ApiProblem, NoAnswer, ParkedOut, ProjectOut, RunOut
 
 # what `?show=` asks for; a pull request stands beside the timeline
 TAB_OF = {"pull-request": "timeline", "diff": "diff"}
@@ -87,11 +89,12 @@ class RunScreen:
             with ui.element("div").classes("two") as two:
                 with ui.element("div").classes("left"):
                     self._timeline = TimelineView(visit)
-                    self._delivery = PullRequestCard(visit, self._merge, self._deliver)
+                    self._delivery = PullRequestCard(visit, self._merge, self._deliver_or_ask)
                     self._words = LastWords()
                     self._facts = Facts(visit)
                 with ui.element("div"):
                     self._draw_right(two)
+            self._push_dialog = PushAnywayDialog()
         self._show()
         visit.on("run.changed", self._hear)
         visit.on("run.event", self._hear_event)
@@ -237,9 +240,15 @@ class RunScreen:
         if await self._attempt(RESETTING_KEY, reset):
             self.visit.say("The key is free: its next use starts a new run.")
 
-    async def _deliver(self) -> None:
-        api = self.visit.api
-        if await self._attempt("Delivering…", lambda: api.deliver(self._id)):
+    async def _deliver_or_ask(self, kept: ParkedOut) -> None:
+        if kept.needs_push_anyway:
+            self._push_dialog.open(kept.branch, kept.because, partial(self._deliver, True))
+        else:
+            await self._deliver()
+
+    async def _deliver(self, push_anyway: bool = False) -> None:
+        deliver = partial(self.visit.api.deliver, self._id, push_anyway=push_anyway)
+        if await self._attempt("Delivering…", deliver):
             self.visit.say("Delivered. Its change request can be merged.")
 
     async def _merge(self) -> None:
@@ -259,5 +268,9 @@ class RunScreen:
         try:
             return bool(await self._runs.attempt(self.run, act, word=word, show=self._show))
         except (ApiProblem, NoAnswer) as problem:
-            self.visit.refuse(problem)
+            if isinstance(problem, ApiProblem) and problem.asks_to_push:
+                push, branch = partial(self._deliver, True), self.run.work_branch
+                self._push_dialog.open(branch, problem.detail, push)
+            else:
+                self.visit.refuse(problem)
             return False

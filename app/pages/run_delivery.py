@@ -27,18 +27,19 @@ class PullRequestCard:
         self,
         visit: Visit,
         merge: Callable[[], Awaitable[None]],
-        deliver: Callable[[], Awaitable[None]],
+        deliver: Callable[[ParkedOut], Awaitable[None]],
     ) -> None:
         self._kept: ParkedOut | None = None
         self._run: RunOut | None = None
         self._word = ""
+        self._act = deliver
         with ui.element("div").classes("pr") as self._card:
             testid(self._card, "pr-card").props('role=region aria-label="Pull request"')
             self._words = ui.html("", sanitize=clean).classes("stack")
             self._left = ui.html("", sanitize=clean).classes("sub")
             with ui.element("div").classes("line") as self._acts:
                 self._merge = button("Merge", merge, kind="pri small", mark="merge")
-                self._deliver = button("Deliver", deliver, kind="pri small", mark="deliver")
+                self._deliver = button("Deliver", self._press, kind="pri small", mark="deliver")
         if visit.client.request.query_params.get("show") == "pull-request":
             self._card.classes("shown")
         self._look = visit.looker(visit.api.parked, self._take)
@@ -62,13 +63,18 @@ class PullRequestCard:
         self._left.set_content(text(f"It left {kept.holds}.") if kept and can_deliver else "")
         self._left.set_visibility(can_deliver)
         self._acts.set_visibility(can_merge or can_deliver)
+        deliver = "Push anyway…" if kept and kept.needs_push_anyway else "Deliver"
         for pressed, can, name in (
             (self._merge, can_merge, "Merge"),
-            (self._deliver, can_deliver, "Deliver"),
+            (self._deliver, can_deliver, deliver),
         ):
             pressed.set_visibility(can)
             pressed.set_text(word or name)
             pressed.set_enabled(not word)
+
+    async def _press(self) -> None:
+        if self._kept is not None:
+            await self._act(self._kept)
 
     async def _look_for_work(self) -> None:
         run = self._run

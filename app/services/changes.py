@@ -17,6 +17,7 @@ from app.services.floor import Ledgers, Outside
 from app.services.owner_hooks import tell_left_out
 from app.services.ports import CannotRead, Diff, MergeAnswer, OriginProblem, Repository
 from app.services.prechecks import repository_of
+from app.services.push_checks import PUSH_ANYWAY, refusal_of
 from app.services.run_locks import Locks
 from app.services.settlement import let_go
 
@@ -44,6 +45,7 @@ class ChangeDesk:
         self._runs = ledgers.runs
         self._mirrors = outside.mirrors
         self._copies = outside.copies
+        self._checks = outside.push_checks
         self._parked = ParkedLedger(ledgers.runs)
         self._locks = locks
         self._on_merged = on_merged
@@ -66,12 +68,19 @@ class ChangeDesk:
         repo = repository_of(self._project(project_id))
         return self._mirrors.diff(repo, change.base_sha, change.head_sha)
 
-    def merge(self, project_id: str, number: int, now: datetime) -> ChangeRequest:
-        """Merge in the mirror, push to origin, close what it closes. Raises a Refusal."""
+    def merge(
+        self, project_id: str, number: int, now: datetime, *, push_anyway: bool = False
+    ) -> ChangeRequest:
+        """Merge in the mirror, push to origin, close what it closes. Raises a Refusal.
+
+        `push_anyway`: whatever the checks before a push object to.
+        """
         project = self._project(project_id)
         repo = repository_of(project)
         with self._locks.holding(f"merge {project_id}"):
             change = self._open(project_id, number)
+            if not push_anyway:
+                self._refuse_unchecked(repo, change)
             message = f"Merge change #{number}: {change.title}"
             if change.closes is not None:
                 message += f"\n\nCloses #{change.closes}"
@@ -103,7 +112,7 @@ class ChangeDesk:
             change = self._open(project_id, number)
             if not self._merged_at_origin(project, [change]):
                 return self._end(change, "closed", now, None)
-        self.merge(project_id, number, now)
+        self.merge(project_id, number, now, push_anyway=True)
         raise AlreadyEnded("This change request is merged at origin already; now it says so here.")
 
     def finish_once(self, now: datetime) -> int:
@@ -128,7 +137,7 @@ class ChangeDesk:
         found = self._merged_at_origin(project, is_open) if is_open else []
         for change in found:
             try:
-                self.merge(project.id, change.number, now)
+                self.merge(project.id, change.number, now, push_anyway=True)
             except Exception:
                 log.exception("change request #%s could not be finished", change.number)
         return len(found)
@@ -182,6 +191,18 @@ class ChangeDesk:
         if self._copies.exists(change.run_id):
             return True
         return self._mirrors.tip(repository_of(project), change.branch) == change.head_sha
+
+    def _refuse_unchecked(self, repo: Repository, change: ChangeRequest) -> None:
+        """Refuse what a check objects to and no person has had pushed anyway."""
+        try:
+            objection = self._checks.objection(repo, change.base_sha, change.head_sha)
+        except (CannotRead, OSError) as problem:
+            raise ForgeUnavailable(f"The mirror could not be read: {problem}") from problem
+        if objection is None:
+            return
+        lines = self._runs.timeline(change.run_id)
+        if not any(line.data.get(PUSH_ANYWAY) for line in lines):
+            raise refusal_of(objection.cause, objection.sentence)
 
     def _end(
         self, change: ChangeRequest, state: str, now: datetime, sha: str | None

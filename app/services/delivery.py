@@ -32,14 +32,12 @@ LONGEST_PAUSE = timedelta(minutes=10)
 class NotDelivered:
     """Why nothing was delivered, as a sentence; `for_good` where asking again cannot help.
 
-    `cause` is what an ended delivery is put down to; `awaits_word` where a person may have it
-    pushed anyway.
+    `cause` is what an ended delivery is put down to.
     """
 
     because: str
     for_good: bool
     cause: Cause = Cause.PUSH_REFUSED
-    awaits_word: bool = False
 
 
 class Deliverer:
@@ -119,7 +117,7 @@ class Deliverer:
             return NotDelivered(f"the branch {run.work_branch} is gone from the mirror", True)
         objection = None if push_anyway else self._checks.objection(repo, run.base_sha, tip)
         if objection is not None:
-            return NotDelivered(objection.sentence, True, objection.cause, awaits_word=True)
+            return NotDelivered(objection.sentence, True, objection.cause)
         # said first: cut short behind the push, a discard must know that the branch is ours
         self._successions.tell_push(run, tip, self._clock())
         pushed = self._mirrors.push(repo, run.work_branch)

@@ -47,6 +47,10 @@ FAILED_WORDS = {
     Outcome.NO_CHANGE: "made no change: nothing is kept",
 }
 WORK_IS_KEPT = "needs you: work is kept until you decide"
+NOT_PUSHED_WORDS = {
+    Cause.SECRET_FOUND: "needs you: its commits contain a secret and were not pushed",
+    Cause.FILE_TOO_LARGE: "needs you: a file in its commits is too large, they were not pushed",
+}
 ISSUE_IS_HELD = "needs you: the issue stays out of the queue until you free it"
 LIMIT_IS_MET = "needs you: it waits at its usage limit until you resume it"
 
@@ -163,7 +167,8 @@ class Notices:
         if goes_on or _is_limited_for_good(run):
             return  # nobody is needed, or was told so with the run's end
         empty = LIMIT_IS_MET if run.issue is None else ISSUE_IS_HELD
-        what = WORK_IS_KEPT if holds_work else empty
+        kept = NOT_PUSHED_WORDS.get(Cause(run.cause), WORK_IS_KEPT) if run.cause else WORK_IS_KEPT
+        what = kept if holds_work else empty
         told = Told(self._name(run.project_id), what, run.work_branch, run.because or "", "/parked")
         yield Kind.NEEDS_YOU, f"parked:{run.id}", told
 

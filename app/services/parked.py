@@ -18,6 +18,7 @@ from app.services.floor import Ledgers, Outside
 from app.services.holdings import Holding, Holdings
 from app.services.ports import CannotRead, OriginProblem, Repository
 from app.services.prechecks import repository_of
+from app.services.push_checks import AWAIT_WORD
 from app.services.run_locks import Locks
 from app.services.trigger import locked_by
 
@@ -31,7 +32,8 @@ class ParkedView:
     """Kept work: what it holds, why and since when, its age in seconds, and its copy's bytes.
 
     `bytes` is None while the copy is being measured, and where it cannot be read. With `is_lock`
-    nothing is kept but the issue: no run takes it before it is freed.
+    nothing is kept but the issue: no run takes it before it is freed. With `needs_push_anyway` a
+    check has kept it from being pushed until a person says so.
     """
 
     project_id: str
@@ -45,6 +47,7 @@ class ParkedView:
     age_seconds: int
     bytes: int | None
     can_deliver: bool
+    needs_push_anyway: bool
     is_lock: bool
 
 
@@ -184,6 +187,7 @@ def _view(run: Run, project: Project, holding: Holding | None, now: datetime) ->
         age_seconds=max(0, int((now - since).total_seconds())),
         bytes=holding.bytes if holding else None,
         can_deliver=holding is not None and may_deliver(run, holding.commits),
+        needs_push_anyway=run.cause in AWAIT_WORD,
         is_lock=run.issue is not None and holding is not None and holding.is_nothing,
     )
 

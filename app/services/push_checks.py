@@ -6,7 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.domain.words import Cause
+from app.errors import FileTooLarge, NotDeliverable, Refusal, SecretFound
 from app.services.ports import Repository
+
+# of a line of a run's timeline, that a person had its commits pushed whatever a check said
+PUSH_ANYWAY = "push_anyway"
 
 
 @dataclass(frozen=True)
@@ -34,3 +38,15 @@ class PushChecks:
         """
         found = (check(repo, base_sha, tip) for check in self._checks)
         return next((one for one in found if one is not None), None)
+
+
+# of these a person decides, who may have the commits pushed anyway
+AWAIT_WORD: dict[Cause, type[Refusal]] = {
+    Cause.SECRET_FOUND: SecretFound,
+    Cause.FILE_TOO_LARGE: FileTooLarge,
+}
+
+
+def refusal_of(cause: Cause, sentence: str) -> Refusal:
+    """What a person is answered whose commits are not pushed."""
+    return AWAIT_WORD.get(cause, NotDeliverable)(sentence[:1].upper() + sentence[1:])

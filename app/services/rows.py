@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.records.audit_ledger import Act, Deed, acting, nothing_done
+from app.records.audit_ledger import Act, Deed, acting, current_act, nothing_done
 from app.records.audit_pages import AuditFilter
 from app.records.database import DatabaseSilent, has_begun_to_write, watched_writing
 from app.records.feed import (
@@ -54,6 +54,7 @@ __all__ = [
     "StoresChanged",
     "StuckChanged",
     "acting",
+    "current_act",
     "has_begun_to_write",
     "nothing_done",
     "watched_writing",

@@ -7,10 +7,18 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from app.domain.lifecycle import DONE
 from app.domain.words import Delivers
-from app.errors import AlreadyEnded, ForgeUnavailable, NotDeliverable, NotFound, StillLive
+from app.errors import (
+    AlreadyEnded,
+    ForgeUnavailable,
+    NotDeliverable,
+    NotFound,
+    Refusal,
+    StillLive,
+)
 from app.failpoints import reach
 from app.records.audit_ledger import Deed
 from app.records.database import begin_to_write
@@ -22,6 +30,7 @@ from app.services.keys import Keys, Sent
 from app.services.parked import refuse_in_use
 from app.services.ports import CannotRead, Delivery
 from app.services.prechecks import repository_of
+from app.services.push_checks import PUSH_ANYWAY, refusal_of
 from app.services.run_locks import Locks
 from app.services.settlement import delivery_columns, judge_delivered
 
@@ -53,11 +62,20 @@ class Salvage:
 
     # --- deliver -------------------------------------------------------------------------------
 
-    def deliver(self, run_id: str, deed: Deed, key: str | None, now: datetime) -> tuple[Run, bool]:
+    def deliver(
+        self,
+        run_id: str,
+        deed: Deed,
+        key: str | None,
+        now: datetime,
+        *,
+        push_anyway: bool = False,
+    ) -> tuple[Run, bool]:
         """Push a run's kept commits and open its change request; True where the key did before.
 
-        Ended after the push, it is completed by doing it again. Raises NotFound, KeyReused,
-        KeyTaken, PrLock, NotDeliverable, ForgeUnavailable.
+        `push_anyway`: whatever the checks before a push object to. Ended after the push, it is
+        completed by doing it again. Raises NotFound, KeyReused, KeyTaken, PrLock, NotDeliverable,
+        SecretFound, FileTooLarge, ForgeUnavailable.
         """
         run, project = self._find(run_id)
         branch = f"branch {run.project_id} {run.work_branch}"
@@ -68,12 +86,13 @@ class Salvage:
             self._refuse_used(run, key, deed.person_id, now)
             self._refuse_undeliverable(run)
             self._refuse_empty(run, project)
-            outcome = self._deliverer.deliver_now(run, project)
+            outcome = self._deliverer.deliver_now(run, project, push_anyway=push_anyway)
             if isinstance(outcome, NotDelivered):
                 raise _refusal(outcome)
             begin_to_write()
             reach("salvage.before_commit")
-            self._write(run, outcome, deed, key, now)
+            data = {PUSH_ANYWAY: True} if push_anyway else {}
+            self._write(run, outcome, deed, {"key": _digest(key), **data}, now)
         return self._find(run_id)[0], False
 
     def _refuse_undeliverable(self, run: Run) -> None:
@@ -111,11 +130,11 @@ class Salvage:
             raise NotDeliverable(because)
 
     def _write(
-        self, run: Run, delivery: Delivery, deed: Deed, key: str | None, now: datetime
+        self, run: Run, delivery: Delivery, deed: Deed, told_of: dict[str, Any], now: datetime
     ) -> None:
         told = replace(deed, because=f"change request #{delivery.number} opened, {deed.because}")
         columns = {"parked": self._copies.exists(run.id), **delivery_columns(delivery)}
-        data = {"number": delivery.number, "key": _digest(key)}
+        data = {"number": delivery.number, **told_of}
         self._parked.write([run], told, now, kind="salvage", data=data, **columns)
         for other in self._parked.of_branch(run.project_id, run.work_branch):
             # the commits of an earlier run of the branch are in the change request, too
@@ -170,10 +189,10 @@ class Salvage:
         return run, project
 
 
-def _refusal(outcome: NotDelivered) -> NotDeliverable | ForgeUnavailable:
-    sentence = outcome.because[:1].upper() + outcome.because[1:]
+def _refusal(outcome: NotDelivered) -> Refusal:
     if outcome.for_good:
-        return NotDeliverable(sentence)
+        return refusal_of(outcome.cause, outcome.because)
+    sentence = outcome.because[:1].upper() + outcome.because[1:]
     return ForgeUnavailable(f"{sentence.rstrip('.')}. Nothing is lost; deliver it again later.")
 
 

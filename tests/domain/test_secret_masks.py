@@ -107,10 +107,11 @@ def test_of_a_secret_that_begins_with_another_nothing_is_left() -> None:
     assert mask.mask(b"[abcdefgh-1-and-more-of-it]") == b"[" + dots(25) + b"]"
 
 
-def test_the_first_one_of_a_text_is_named() -> None:
+def test_those_in_a_text_are_named_with_where_they_are_first_met() -> None:
     mask = SecretMask([Secret("A", "alpha-alpha-1"), Secret("B", "beta-beta-beta-2")])
-    assert mask.first(b"x beta-beta-beta-2 alpha-alpha-1") == (2, 18, "B")
-    assert mask.first(b"nothing") is None
+    text = b"x beta-beta-beta-2 " + b"alpha-alpha-1".hex().encode() + b" alpha-alpha-1"
+    assert mask.find(text) == {"A": 19, "B": 2}
+    assert mask.find(b"nothing") == {}
 
 
 @given(

@@ -86,7 +86,9 @@ from app.api.schemas.projects import (
 from app.api.schemas.quarantine import QuarantineOut, StuckOut
 from app.api.schemas.retention import CopiesOut, LeavingOut, RetentionOut
 from app.api.schemas.runs import (
+    DeliverOrder,
     DeliveryOut,
+    MergeOrder,
     Provenance,
     ReportOut,
     RetryOrder,
@@ -155,6 +157,7 @@ __all__ = [
     "ConcurrencyOut",
     "CopiesOut",
     "DayFigures",
+    "DeliverOrder",
     "DeliveryOut",
     "Discard",
     "Discarded",
@@ -177,6 +180,7 @@ __all__ = [
     "LogHitOut",
     "LogHitsOut",
     "LoginLink",
+    "MergeOrder",
     "Moment",
     "NewComment",
     "NewIssue",

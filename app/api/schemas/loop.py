@@ -44,7 +44,8 @@ class ParkedOut(Answer):
     """Work that is kept: what it holds, why, since when, and how large its copy is.
 
     `bytes` is null while the copy is being measured, and where it cannot be read. With `is_lock`
-    nothing is kept but the issue, which waits until it is freed.
+    nothing is kept but the issue, which waits until it is freed. With `needs_push_anyway` it was
+    kept from being pushed, and is delivered only by somebody who says `push_anyway`.
     """
 
     project_id: str
@@ -58,6 +59,7 @@ class ParkedOut(Answer):
     age_seconds: int
     bytes: int | None = None
     can_deliver: bool = False
+    needs_push_anyway: bool = False
     is_lock: bool = False
 
 

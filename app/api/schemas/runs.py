@@ -73,6 +73,20 @@ class StopOrder(Body):
     because: Remark | None = None
 
 
+class _Push(Body):
+    push_anyway: bool = Field(
+        default=False, description="Push even what contains a secret, or a file that is too large."
+    )
+
+
+class DeliverOrder(_Push):
+    """The body of `POST /runs/{id}/deliver`, which may be left out."""
+
+
+class MergeOrder(_Push):
+    """The body of `POST /projects/{id}/changes/{number}/merge`, which may be left out."""
+
+
 class RunPlan(Body):
     """The body of `PATCH /runs/{id}`: another moment for a delayed run, or none but now."""
 

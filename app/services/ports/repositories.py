@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from app.domain.secret_masks import SecretMask
 from app.domain.words import Cause
 
 # the list, in a repository, of files outside of git that a copy needs too
@@ -97,6 +98,19 @@ class LargeFile:
 
     name: str
     size: int
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A secret in a commit, by its name: in a file's line, or (0) in the file's own name.
+
+    Without a path it is in the commit itself: its message, its author.
+    """
+
+    name: str
+    commit: str
+    path: str = ""
+    line: int = 0
 
 
 @dataclass(frozen=True)
@@ -212,6 +226,13 @@ class Mirrors(Protocol):
         """Files above that many bytes in any commit of `base_sha..tip`, largest first.
 
         What origin has already does not count. Raises CannotRead.
+        """
+        ...
+
+    def find_leak(self, repo: Repository, base_sha: str, tip: str, mask: SecretMask) -> Leak | None:
+        """The first secret that the commits `base_sha..tip` add, None where they add none.
+
+        Raises CannotRead where not all of them could be read.
         """
         ...
 

@@ -1,0 +1,50 @@
+"""PushAnywayDialog: asks before commits are pushed that a check has kept here."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from nicegui import ui
+
+from app.pages.components.buttons import button
+from app.pages.components.marks import testid
+from app.pages.components.markup import clean
+from app.pages.components.plain_sight import plain_html
+
+Push = Callable[[], Awaitable[None]]
+WARNING = (
+    "Everybody who can read the repository can read it then, and taking it away later does not "
+    "take it out of its history. Change the secret first, or keep the work and discard it."
+)
+WARNING_OF_SIZE = "The repository keeps it in its history, whatever is pushed later."
+
+
+class PushAnywayDialog:
+    """One for a page; `open` says what it asks about."""
+
+    def __init__(self) -> None:
+        self._push: Push | None = None
+        with ui.dialog() as self._dialog, ui.element("div").classes("sheet") as sheet:
+            testid(sheet, "push-anyway-dialog")
+            self._title = ui.html("", sanitize=clean, tag="h2").classes("above")
+            self._because = ui.html("", sanitize=clean, tag="p").classes("above named")
+            self._warning = ui.html("", sanitize=clean, tag="p").classes("above sub")
+            with ui.element("div").classes("foot"):
+                ui.element("span").classes("sp")
+                button("Keep", self._dialog.close, mark="keep").props("autofocus")
+                button("Push anyway", self._sure, kind="danger", mark="push-anyway-confirm")
+
+    def open(self, branch: str, because: str, push: Push) -> None:
+        """Ask about a branch that is not pushed because of something."""
+        self._push = push
+        self._title.set_content(f"Push {plain_html(branch)} anyway?")
+        sentence = because[:1].upper() + because[1:]
+        self._because.set_content(plain_html(sentence if sentence[-1:] == "." else f"{sentence}."))
+        self._warning.set_content(WARNING if " secret" in because else WARNING_OF_SIZE)
+        self._dialog.open()
+
+    async def _sure(self) -> None:
+        push, self._push = self._push, None
+        self._dialog.close()
+        if push is not None:
+            await push()

@@ -1,0 +1,140 @@
+"""Commits that contain a secret: kept here until a person has decided."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.adapters import git_leaks
+from app.domain.secret_forms import Secret
+from app.domain.words import Cause
+from app.errors import FileTooLarge, SecretFound
+from app.records.audit_ledger import Deed
+from app.records.tables import Project, Run
+from app.services.push_checks import refusal_of
+from tests.planes import RealPlane
+from tests.repositories import run_git
+from tests.services.pushing import pushed
+
+
+@pytest.fixture
+def token(plane: RealPlane) -> str:
+    """Runyard's own, as an agent may have read it."""
+    return (plane.settings.data_root / "token").read_text().strip()
+
+
+def leaking(plane: RealPlane, token: str, then: str = "true") -> Project:
+    """A project whose agent commits the token, and takes it out again."""
+    commit = "git add -A && git commit -qm"
+    agent = f"""printf 'debug = 1\\n\\ntoken = "{token}"\\n' > settings.py
+        {commit} 'Set it up'
+        printf 'debug = 0\\n' > settings.py && {commit} 'Take it out'; {then}"""
+    return plane.add_project(agent)
+
+
+def kept(plane: RealPlane, project: Project) -> Run:
+    """The run of an issue that left a secret in its commits."""
+    return plane.see_end(plane.start_running_issue(project))
+
+
+def deliver(plane: RealPlane, run: Run, *, push_anyway: bool = False) -> Run:
+    deed = Deed(plane.person, "deliver", "pushed anyway by a test", "corr")
+    salvage = plane.services.salvage
+    return salvage.deliver(run.id, deed, None, plane.clock(), push_anyway=push_anyway)[0]
+
+
+def test_work_with_a_secret_is_kept_and_its_place_is_named(plane: RealPlane, token: str) -> None:
+    project = leaking(plane, token)
+    run = kept(plane, project)
+    mirror = plane.settings.runs_root / "mirrors" / f"{project.id}.git"
+    first = run_git(mirror, "--git-dir=.", "rev-parse", f"{plane.tip(run)}~1")[:7]
+    assert (run.status, run.cause, run.parked, run.exit_code) == ("died", "secret_found", True, 0)
+    assert run.because == (
+        f"not pushed: settings.py line 3 of commit {first} contains a secret (Runyard's token)"
+    )
+    assert not any(token in line for line in plane.lines(run))
+    # nothing left this machine, and its project is not to blame
+    assert pushed(project, run) == ""
+    assert plane.project(project.id).strikes == 0
+    assert plane.ledgers.tracker.changes(project.id) == []
+    assert run.released_at is not None
+
+
+def test_parked_work_with_a_secret_says_that_it_needs_a_word(plane: RealPlane, token: str) -> None:
+    kept(plane, leaking(plane, token))
+    plane.services.parked.all(plane.clock())
+    plane.rest()
+    (row,) = plane.services.parked.all(plane.clock())
+    assert (row.can_deliver, row.needs_push_anyway) == (True, True)
+    assert row.because.startswith("not pushed: settings.py line 3")
+
+
+def test_a_person_is_refused_too_until_they_say_to_push_anyway(
+    plane: RealPlane, token: str
+) -> None:
+    project = leaking(plane, token)
+    run = kept(plane, project)
+    with pytest.raises(SecretFound, match=r"Not pushed: settings\.py line 3 of commit"):
+        deliver(plane, run)
+    assert pushed(project, run) == ""
+    done = deliver(plane, run, push_anyway=True)
+    assert done.delivery is not None
+    assert pushed(project, run) == done.delivery["head_sha"]
+    assert any("pushed anyway by a test" in line for line in plane.lines(run))
+
+
+def test_what_was_pushed_anyway_is_merged_without_asking_again(
+    plane: RealPlane, token: str
+) -> None:
+    project = leaking(plane, token)
+    done = deliver(plane, kept(plane, project), push_anyway=True)
+    assert done.delivery is not None
+    merged = plane.services.changes.merge(project.id, done.delivery["number"], plane.clock())
+    assert merged.state == "merged"
+
+
+def test_a_merge_looks_for_what_became_a_secret_after_the_delivery(plane: RealPlane) -> None:
+    agent = "echo s3cret-of-tomorrow > a.txt && git add -A && git commit -qm 'Add a file'"
+    project = plane.add_project(agent)
+    run = plane.finish(project, issue=plane.add_issue(project).number)
+    assert run.delivery is not None
+    plane.adapters.secrets.add(lambda: [Secret("KEY", "s3cret-of-tomorrow")])
+    changes, number = plane.services.changes, run.delivery["number"]
+    with pytest.raises(SecretFound, match=r"a\.txt line 1 of commit"):
+        changes.merge(project.id, number, plane.clock())
+    assert changes.find(project.id, number).state == "open"
+    assert changes.merge(project.id, number, plane.clock(), push_anyway=True).state == "merged"
+
+
+def test_work_of_a_run_that_failed_is_looked_at_when_a_person_delivers_it(
+    plane: RealPlane, token: str
+) -> None:
+    run = kept(plane, leaking(plane, token, then="exit 3"))
+    assert (run.status, run.cause) == ("died", "exit_code")
+    with pytest.raises(SecretFound, match=r"settings\.py line 3"):
+        deliver(plane, run)
+    assert deliver(plane, run, push_anyway=True).delivery is not None
+
+
+def test_commits_that_cannot_be_read_are_not_pushed_and_looked_at_again(
+    plane: RealPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = plane.add_project()
+    run = plane.start_running_issue(project)
+    with monkeypatch.context() as slow:
+        # git has no time at all
+        slow.setattr(git_leaks, "SECONDS", 0.0)
+        waiting = plane.see_end(run)
+        assert (waiting.status, waiting.cause) == ("delivering", None)
+        assert (waiting.hold or "").startswith("delivery waits: the mirror could not be read")
+        assert pushed(project, run) == ""
+    plane.clock.advance(5)
+    plane.tick()
+    done = plane.run(run.id)
+    assert (done.status, done.cause) == ("succeeded", "delivered")
+
+
+def test_each_objection_has_a_refusal_of_its_own() -> None:
+    found = refusal_of(Cause.SECRET_FOUND, "not pushed: it contains a secret")
+    large = refusal_of(Cause.FILE_TOO_LARGE, "not pushed: it is large")
+    assert (type(found), type(large)) == (SecretFound, FileTooLarge)
+    assert found.detail == "Not pushed: it contains a secret"
