@@ -47,7 +47,7 @@ def _project_routes(services: Services) -> APIRouter:
     def add(body: NewProject, request: Request, response: Response) -> ProjectOut:
         """Register a repository; its mirror is made in the background."""
         settings = body.model_dump(exclude={"name", "origin"}, exclude_none=True)
-        if settings.get("sandbox") == SandboxLevel.NONE:
+        if settings.get("sandbox") == SandboxLevel.NONE or settings.get("owner_hooks"):
             require_browser(services, request, "/projects/add")
         _refuse_what_is_to_come(settings)
         project = services.projects.add(body.name, body.origin, services.clock(), **settings)

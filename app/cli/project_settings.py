@@ -51,6 +51,12 @@ ResumeAfterLimit = Annotated[
     bool | None,
     typer.Option(help="Whether runs go on by themselves after their agent's usage limit."),
 ]
+OwnerHooks = Annotated[
+    bool | None,
+    typer.Option(
+        help="Whether pushes into a folder run its own hooks and filters, as they are now."
+    ),
+]
 BranchPattern = Annotated[
     str | None, typer.Option(help="How branches of AFK runs are named, as afk/<N>.")
 ]
@@ -118,6 +124,7 @@ class ProjectSettings:
     stall_seconds: StallSeconds = None
     max_concurrency: MaxConcurrency = None
     resume_after_limit: ResumeAfterLimit = None
+    owner_hooks: OwnerHooks = None
     branch_pattern: BranchPattern = None
     frameworks: Frameworks = None
     open_pr: OpenPrBy = None

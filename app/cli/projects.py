@@ -264,6 +264,8 @@ def _facts(project: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _surroundings(project: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if project.get("owner_hooks") or project.get("owner_hooks_because"):
+        yield "hooks", str(project.get("owner_hooks_because") or "run as they are")
     level = str(project["sandbox"])
     yield "sandbox", "none: unsandboxed" if level == SandboxLevel.NONE else level
     if project.get("sandbox_notice"):

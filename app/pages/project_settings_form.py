@@ -15,7 +15,7 @@ from app.pages.components.markup import clean, counted, text
 from app.pages.components.plain_sight import plain, plain_html
 from app.pages.visit import Visit
 from app.state.field_errors import blamed_by
-from app.state.project_settings import AFTER_LIMIT, SETTINGS
+from app.state.project_settings import CHOICES, SETTINGS, has_setting
 from app.state.settings_form import SettingsForm
 from app.state.wire import ApiProblem, NoAnswer, ProjectOut
 
@@ -23,7 +23,7 @@ AREAS = frozenset({"agent_command", "setup_command", "prompt", "frameworks"})
 MONO = frozenset({"base_branch", "agent_command", "setup_command", "branch_pattern", "frameworks"})
 # fields of one row stand beside each other where there is room
 PARTS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
-    ("Project", (("name", "base_branch"),)),
+    ("Project", (("name", "base_branch"), ("owner_hooks",))),
     ("Agent", (("agent",), ("agent_command",), ("setup_command",), ("prompt",))),
     (
         "Limits",
@@ -49,11 +49,14 @@ class SettingsFormView:
                 for row in rows:
                     self._draw_row(row)
             self._draw_foot()
+        self._fields["owner_hooks"].box.set_visibility(has_setting(project.origin, "owner_hooks"))
         self._show()
+        self._show_hooks(project)
 
     def follow(self, project: ProjectOut) -> None:
         """Show the project as it is now, where nothing is being typed."""
         self._show(self._form.take(project))
+        self._show_hooks(project)
 
     # --- drawing -------------------------------------------------------------------------------
 
@@ -64,8 +67,8 @@ class SettingsFormView:
 
     def _draw_field(self, name: str) -> Field:
         setting, words, mark = SETTINGS[name], self._form.typed(name), f"setting-{name}"
-        if name == "resume_after_limit":
-            field = choice_field(setting.label, AFTER_LIMIT, words, hint=setting.hint, mark=mark)
+        if name in CHOICES:
+            field = choice_field(setting.label, CHOICES[name], words, hint=setting.hint, mark=mark)
         else:
             make = area_field if name in AREAS else text_field
             field = make(setting.label, words, hint=setting.hint, mono=name in MONO, mark=mark)
@@ -146,6 +149,12 @@ class SettingsFormView:
         for pressed in (self._discard_button, self._save_button):
             pressed.set_enabled(bool(edited) and not self._form.busy)
 
+    def _show_hooks(self, project: ProjectOut) -> None:
+        """Say why hooks that were switched on are not run, where nobody disputes about them."""
+        because = project.owner_hooks_because
+        if "owner_hooks" not in self._disputed:
+            self._fields["owner_hooks"].tell(text(because) if because else "")
+
     def _show_disputed(self) -> None:
         disputed = self._form.disputed()
         if disputed == self._disputed:
@@ -194,7 +203,7 @@ class SettingsFormView:
 
 
 def _theirs_html(name: str, words: str) -> str:
-    shown = AFTER_LIMIT.get(words, words) if name == "resume_after_limit" else words
+    shown = CHOICES.get(name, {}).get(words, words)
     lines = "\n".join(plain_html(line) for line in shown.splitlines())
     theirs = f'<span class="m pre">{lines}</span>' if plain(shown) else "empty"
     return f"Now, by somebody else: {theirs}"

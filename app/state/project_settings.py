@@ -17,6 +17,9 @@ EMPTY = {
     "stall_seconds": "never",
 }
 AFTER_LIMIT = {"yes": "The run is resumed by itself", "no": "A person resumes the run"}
+HOOKS = {"no": "Not run", "yes": "Run as they are now"}
+# settings that are one of a few, by their words
+CHOICES = {"resume_after_limit": AFTER_LIMIT, "owner_hooks": HOOKS}
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,14 @@ SETTINGS = {
             lambda p: "yes" if p.resume_after_limit else "no",
             lambda t: t == "yes",
         ),
+        Setting(
+            "owner_hooks",
+            "Hooks of the repository",
+            "The folder's own hooks and filters, at each push and merge into it. Once switched on "
+            "they run until one of them changes.",
+            lambda p: "yes" if p.owner_hooks else "no",
+            lambda t: t == "yes",
+        ),
         _line(
             "branch_pattern",
             "Branch of an issue",
@@ -134,6 +145,11 @@ SETTINGS = {
 }
 
 
+def has_setting(origin: str, name: str) -> bool:
+    """True where a project of this origin has a setting: only folders have hooks that run here."""
+    return name != "owner_hooks" or origin.startswith("/")
+
+
 def settings_in_words(project: ProjectOut, *, only_fixed: bool) -> list[tuple[str, str]]:
     """Names and values as people read them: those that nobody can change, or all of them."""
     fixed = [
@@ -145,12 +161,13 @@ def settings_in_words(project: ProjectOut, *, only_fixed: bool) -> list[tuple[st
     ]
     if only_fixed:
         return fixed
-    told = [(one.label, _in_words(one, project)) for one in SETTINGS.values()]
+    shown = [one for one in SETTINGS.values() if has_setting(project.origin, one.name)]
+    told = [(one.label, _in_words(one, project)) for one in shown]
     return [*told, *fixed]
 
 
 def _in_words(setting: Setting, project: ProjectOut) -> str:
     written = setting.write(project)
-    if setting.name == "resume_after_limit":
-        return AFTER_LIMIT[written]
+    if setting.name in CHOICES:
+        return CHOICES[setting.name][written]
     return written or EMPTY.get(setting.name, "none")

@@ -196,3 +196,35 @@ async def test_a_setting_that_cannot_be_empty_is_refused_by_the_api_in_the_same_
     user.find(marker="save-settings").click()
     await until(lambda: "This setting cannot be empty." in errors(user))
     assert isinstance(only(user, "setting-agent"), ui.input)
+
+
+# --- the repository's own hooks ----------------------------------------------------------------
+
+
+async def test_hooks_of_a_folder_are_switched_on_and_said_to_have_changed(
+    house: House, user: User, project: ProjectOut
+) -> None:
+    await open_settings(user, project)
+    field = only(user, "setting-owner_hooks")
+    assert field.value == "no"
+    field.set_value("yes")
+    user.find(marker="save-settings").click()
+    await until(lambda: house.plane.ledgers.projects.find(project.id).owner_hooks is not None)
+    await user.should_see("Saved.")
+    trusted = house.plane.ledgers.projects.find(project.id).owner_hooks
+    house.plane.ledgers.projects.note_changed_hooks(project.id, trusted)
+    await until(lambda: shown(user, "owner_hooks") == "no")
+    await until(lambda: "have changed since they were switched on" in html_of(user))
+    only(user, "setting-owner_hooks").set_value("yes")
+    user.find(marker="save-settings").click()
+    await until(lambda: house.plane.ledgers.projects.find(project.id).owner_hooks == trusted)
+    await until(lambda: "have changed since they were switched on" not in html_of(user))
+
+
+async def test_only_a_folder_has_hooks_to_switch_on(
+    house: House, user: User, project: ProjectOut
+) -> None:
+    house.plane.ledgers.projects.change(project.id, origin="https://git.example.test/shop.git")
+    await open_settings(user, project)
+    await user.should_see(marker="setting-name")
+    await user.should_not_see(marker="setting-owner_hooks")
