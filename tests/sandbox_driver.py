@@ -50,7 +50,7 @@ def main() -> None:
     env = dict(os.environ) | {"DATA": str(data)} | asked["env"]
     homes, lodging = PrivateHomes(data / "homes", os.environ, lambda: datetime.now(UTC)), None
     if asked["project"]:
-        lodging = homes.lodge(asked["project"], asked["agent"], argv[0], asked["toolchains"])
+        lodging = homes.lodge(asked["project"], asked["agent"], argv[:1], asked["toolchains"])
         env |= lodging.environment
     order = LaunchOrder(
         run_id=asked["run"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.domain import prompts
@@ -62,7 +63,7 @@ class Orders:
         )
         known, listed = self._hosts(run, policy)
         argv = self._agents.command(run.agent, job, project.agent_command)
-        lodging = self._lodge(run, policy, argv[0] if argv else "")
+        lodging = self._lodge(run, project, policy, argv)
         return LaunchOrder(
             run_id=run.id,
             argv=argv,
@@ -98,12 +99,21 @@ class Orders:
             raise NotLaunched(f"its list of allowed hosts cannot be read: {problem}") from problem
         return known, listed
 
-    def _lodge(self, run: Run, policy: SandboxPolicy, program: str) -> Lodging | None:
-        """The home that stands for the user's own, None where the agent has that. NotLaunched."""
+    def _lodge(
+        self, run: Run, project: Project, policy: SandboxPolicy, argv: Sequence[str]
+    ) -> Lodging | None:
+        """The home that stands for the user's own, None where the agent has that.
+
+        Raises NotLaunched.
+        """
         if policy.level is not SandboxLevel.SANDBOXED:
             return None
+        # files that a person's commands name; an issue's words, which are filled in, name none
+        named = [*(project.agent_command or ()), *(project.setup_command or ())]
+        programs = [*argv[:1], *(project.setup_command or ())[:1]]
+        programs += [word for word in named if word.startswith("/") and "{" not in word]
         try:
-            return self._homes.lodge(run.project_id, run.agent, program, policy.toolchains)
+            return self._homes.lodge(run.project_id, run.agent, programs, policy.toolchains)
         except NoLodging as problem:
             raise NotLaunched(str(problem)) from problem
 

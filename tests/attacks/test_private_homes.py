@@ -232,6 +232,13 @@ def test_a_sign_in_that_is_renewed_inside_is_the_users_own_afterwards(runs: Runs
     assert "had sk-ant-oat01-a++" in runs.works(python(RENEWS.format(hostile="")), agent="claude")
 
 
+def test_at_contained_a_sign_in_is_the_users_own_from_the_start(runs: Runs) -> None:
+    file = signed_in(runs.trial)
+    tried = runs.trial.run(python(RENEWS.format(hostile="")), SandboxLevel.CONTAINED)
+    assert tried.code == 0, tried
+    assert json.loads(file.read_text())["claudeAiOauth"]["accessToken"] == "sk-ant-oat01-a+"
+
+
 HOSTILE = {
     "a hook": 'document["claudeAiOauth"]["hooks"] = {"Stop": "evil"}',
     "an account of another kind": 'document["claudeAiOauth"]["accessToken"] = "sk-proj-evil"',

@@ -27,7 +27,7 @@ def program(file: Path, first: str = "\x7fELF") -> Path:
 
 def found(name: str, home: Path, *folders: str) -> tuple[set[str], dict[str, str]]:
     path = os.pathsep.join([*(str(home / folder) for folder in folders), "/usr/bin"])
-    install: Install = find_install(name, {"HOME": str(home), "PATH": path})
+    install: Install = find_install([name], {"HOME": str(home), "PATH": path})
     places = {str(place.relative_to(home)) for place in install.places}
     return places, {str(link.relative_to(home)): to for link, to in install.links.items()}
 
@@ -113,9 +113,11 @@ def test_cursors_installer_with_its_own_node(home: Path) -> None:
 
 
 def test_programs_of_the_system_and_those_that_are_not_there_need_nothing(home: Path) -> None:
-    assert find_install("sh", {"HOME": str(home), "PATH": "/usr/bin:/bin"}) == Install((), {})
-    assert find_install("no-such", {"HOME": str(home), "PATH": "/bin"}) == Install((), {})
-    assert find_install("", {"HOME": str(home), "PATH": "/bin"}) == Install((), {})
+    assert find_install(["sh"], {"HOME": str(home), "PATH": "/usr/bin:/bin"}) == Install((), {})
+    assert find_install(["no-such"], {"HOME": str(home), "PATH": "/bin"}) == Install((), {})
+    assert find_install(["", "/", str(home)], {"HOME": str(home), "PATH": "/bin"}) == Install(
+        (), {}
+    )
 
 
 def test_links_in_a_circle_end(home: Path) -> None:

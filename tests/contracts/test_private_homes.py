@@ -55,7 +55,7 @@ class Place:
         return self.home / ".claude" / ".credentials.json"
 
     def lodge(self, agent: str = "claude", *toolchains: str) -> Any:
-        return self.homes.lodge(PROJECT, agent, "/usr/bin/env", toolchains)
+        return self.homes.lodge(PROJECT, agent, ["/usr/bin/env"], toolchains)
 
     def renew(self, token: str, expires: int = NEW) -> None:
         """As an agent does it: another file takes the place of the first."""
@@ -134,7 +134,7 @@ def test_a_renewed_sign_in_comes_back_while_the_agent_works_and_at_the_next_laun
 
 def test_what_the_user_renewed_goes_in_at_once_and_to_every_project(place: Place) -> None:
     place.lodge()
-    other = place.homes.lodge("proj_c0002", "claude", "/usr/bin/env", ()).home
+    other = place.homes.lodge("proj_c0002", "claude", ["/usr/bin/env"], ()).home
     place.renew("second")
     place.homes.keep_in_step(PROJECT, "claude")
     place.homes.keep_in_step("proj_c0002", "claude")
@@ -293,8 +293,10 @@ def test_a_mount_is_never_led_elsewhere_by_a_link_in_the_home(place: Place, tmp_
 def test_a_home_that_cannot_be_made_is_told_in_a_sentence(place: Place) -> None:
     place.root.parent.mkdir()
     place.root.write_text("in the way")
-    with pytest.raises(NoLodging, match="private home could not be made ready"):
+    with pytest.raises(NoLodging, match="private home could not be made ready") as told:
         place.lodge()
+    # of a full disk the services know by this
+    assert isinstance(told.value.__cause__, OSError)
 
 
 def test_a_file_of_the_users_that_cannot_be_read_takes_nothing_away(place: Place) -> None:
@@ -322,3 +324,28 @@ def test_a_key_file_that_a_variable_names_is_lent_under_another_name(place: Plac
     named = Path(lodging.environment["GOOGLE_APPLICATION_CREDENTIALS"])
     inside = lodging.home / named.relative_to(place.own)
     assert inside.read_text() == '{"private_key": "x"}'
+
+
+def test_certificates_of_the_users_own_are_readable_inside(place: Place) -> None:
+    bundle = place.own / "company.pem"
+    write(bundle, "-----BEGIN CERTIFICATE-----")
+    place.variables |= {"NODE_EXTRA_CA_CERTS": str(bundle), "SSL_CERT_FILE": "/etc/ssl/x.pem"}
+    assert list(place.lodge().readable) == [bundle]
+
+
+def test_a_sign_in_that_cannot_be_taken_back_keeps_no_run_from_starting(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.lodge()
+    place.renew("second")
+
+    def refuse(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", refuse)
+        place.lodge()
+    assert place.token(place.lent) == "second"
+    assert [one.name for one in place.mine.parent.iterdir()] == [place.mine.name]
+    place.homes.keep_in_step(PROJECT, "claude")
+    assert place.token(place.mine) == "second"

@@ -167,3 +167,20 @@ def test_a_toolchain_of_the_home_works_once_the_project_names_it(yard: Yard) -> 
     assert "not found" in yard.told(without)
     assert yard.told(named) == f"of {yard.home}/.pyenv\n"
     assert not (yard.home / ".pyenv" / "x").exists()
+
+
+def test_files_that_a_persons_commands_name_are_readable_and_those_of_an_issue_are_not(
+    yard: Yard,
+) -> None:
+    script, key = yard.home / "scripts" / "agent.sh", yard.home / ".ssh" / "id_ed25519"
+    script.parent.mkdir()
+    script.write_text('cat "$1" > told 2>&1\nls ~/scripts >> told\ngit add -A\ngit commit -qm x\n')
+    project = yard.project()
+    command = ["/bin/sh", str(script), "{prompt}"]
+    yard.plane.ledgers.projects.change(project.id, agent_command=command, prompt=None)
+    done = yard.finish(yard.plane.project(project.id))
+    assert "agent.sh" in yard.told(done)
+    named = yard.project(name="named")
+    command = ["/bin/sh", str(script), str(key)]
+    yard.plane.ledgers.projects.change(named.id, agent_command=command)
+    assert "secret" in yard.told(yard.finish(yard.plane.project(named.id)))

@@ -24,9 +24,11 @@ from app.domain.endings import ExitReason, ExitRecord
 from app.domain.last_words import Failure
 from app.domain.reports import Tally
 from app.domain.rules import RunFacts, classify
+from app.domain.sandboxes import SandboxLevel
 from app.domain.words import Cause
 from app.services.ports import AgentFinding, Job, SignedIn
 from tests.repositories import make_origin
+from tests.sandboxes import PLAIN, ROOT, trial_of
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
 
@@ -119,6 +121,28 @@ def test_its_command_line_is_taken_and_being_signed_out_is_told(
         word=replace(word, failure=failure),
     )
     assert classify(facts).cause in (Cause.AUTH, Cause.NETWORK)
+
+
+@pytest.mark.skipif(
+    shutil.which("bwrap") is None, reason="bubblewrap is not installed: nothing was sandboxed"
+)
+@pytest.mark.parametrize("level", [SandboxLevel.CONTAINED, SandboxLevel.SANDBOXED])
+@pytest.mark.parametrize("preset", CHOSEN, ids=lambda preset: preset.name)
+def test_it_starts_inside_a_sandbox_from_a_home_folder(
+    programs: Path, preset: Preset, level: SandboxLevel
+) -> None:
+    with trial_of(ROOT if os.geteuid() == 0 else PLAIN) as trial:
+        asked = {"project": "proj_1" if level is SandboxLevel.SANDBOXED else "", "budget": 60}
+        agent = {"agent": preset.name, "env": {"IS_SANDBOX": "1"}}
+        argv = [str(programs / preset.executable), "--version"]
+        tried = trial.run("", level, argv=argv, **asked, **agent)
+        assert (tried.code, preset.version in tried.log) == (0, True), tried
+        if preset.name == "claude":
+            argv = [argv[0], "-p", "--dangerously-skip-permissions", "Say hello."]
+            tried = trial.run("", level, argv=argv, run="run_2", **asked, **agent)
+            # seen: as root it refuses to, unless it knows that it is in a sandbox
+            assert "root" not in tried.log
+            assert "log" in tried.log.lower(), tried
 
 
 @pytest.mark.parametrize("preset", CHOSEN, ids=lambda preset: preset.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,13 +31,14 @@ class Install:
     links: Mapping[Path, str]
 
 
-def find_install(program: str, environment: Mapping[str, str]) -> Install:
-    """What a program needs to be there: its own files, and those of its interpreter.
+def find_install(programs: Iterable[str], environment: Mapping[str, str]) -> Install:
+    """What these programs need to be there: their own files, and those of their interpreters.
 
-    It is a name, looked for in PATH, or a path; links are followed as far as they lead.
+    Each is a name, looked for in PATH, or a path; links are followed as far as they lead.
     """
-    home = Path(environment.get("HOME") or "/nonexistent")
-    steps = [step for step in _steps(program, environment.get("PATH", "")) if not _is_system(step)]
+    home, path = Path(environment.get("HOME") or "/nonexistent"), environment.get("PATH", "")
+    found_steps = [step for program in programs for step in _steps(program, path)]
+    steps = [step for step in found_steps if not _is_system(step)]
     found = {_place_of(step, home) for step in steps if not step.is_symlink()}
     found.update(packages for step in steps if (packages := _user_packages(step, home)))
     places = _outermost(found)
@@ -61,7 +62,7 @@ def _steps(program: str, path: str) -> Iterator[Path]:
         left -= 1
         word = todo.pop()
         found = word if os.path.isabs(word) else shutil.which(word, path=path)
-        if not found:
+        if not found or not (os.path.islink(found) or os.path.isfile(found)):
             continue
         place = Path(os.path.normpath(found))
         yield place

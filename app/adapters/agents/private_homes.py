@@ -40,6 +40,10 @@ class UserFileUnreadable(OSError):
     """A file of the user's own cannot be read: nobody knows whether it holds a sign-in."""
 
 
+class UserFileUnwritable(OSError):
+    """A file of the user's own cannot be replaced."""
+
+
 class PrivateHomes:
     """The homes below `root`: `<project>/<agent>`, closed to other users.
 
@@ -63,14 +67,16 @@ class PrivateHomes:
         self._seen: dict[tuple[Path, Lent], tuple[int, int]] = {}
 
     def lodge(
-        self, project_id: str, agent: str, program: str, toolchains: Sequence[str]
+        self, project_id: str, agent: str, programs: Sequence[str], toolchains: Sequence[str]
     ) -> Lodging:
         """Make the home ready for a run, with the agent's sign-in in it. Raises NoLodging."""
         try:
-            return self._lodge(project_id, agent, program, toolchains)
+            return self._lodge(project_id, agent, programs, toolchains)
         except OSError as problem:
             why = problem.strerror or str(problem)
-            raise NoLodging(f"The agent's private home could not be made ready: {why}.") from None
+            raise NoLodging(
+                f"The agent's private home could not be made ready: {why}."
+            ) from problem
 
     def keep_in_step(self, project_id: str, agent: str) -> list[str]:
         """Exchange what was renewed, here or there; sentences of what was not taken back."""
@@ -116,11 +122,11 @@ class PrivateHomes:
         return {one.name: measure(Path(one.path)) for one in found if one.name[0] != "."}
 
     def _lodge(
-        self, project_id: str, agent: str, program: str, toolchains: Sequence[str]
+        self, project_id: str, agent: str, programs: Sequence[str], toolchains: Sequence[str]
     ) -> Lodging:
         home = self._make(self._place(project_id, agent))
         folders = [one for one in toolchain_folders(toolchains, self._home) if one.is_dir()]
-        install = find_install(program, self._environment)
+        install = find_install(programs, self._environment)
         bundles = [Path(self._environment.get(name, "")) for name in _CERTIFICATES]
         certificates = [one for one in bundles if one.is_absolute() and one.exists()]
         wanted = [*folders, *install.places, *certificates]
@@ -143,21 +149,27 @@ class PrivateHomes:
     def _sign_in(self, home: Path, agent: str) -> dict[str, str]:
         """Have the agent's sign-in in its home; the variables that tell where. Raises OSError."""
         for lent in self._lent(agent):
+            told_of = lent.file, agent
             try:
                 own = self._read_own(lent)
             except UserFileUnreadable as problem:
-                log.warning("a private home is without %s: %s", lent.file, problem)
+                log.warning("%s of %s is as it was before: %s", *told_of, problem)
                 continue
             try:
                 if self._take_back(home, lent, own):
                     continue
+            except UserFileUnwritable as problem:
+                log.warning("%s of %s was renewed, and not taken back: %s", *told_of, problem)
+                continue
             except renewals.NotRenewed as why:
                 log.warning(_refusal(agent, lent, why))
             self._give(home, lent, own)
         told = {}
         preset = self._presets.get(agent)
         for name in preset.sign_in.lent_variables if preset else ():
-            content = _read_whole(Path(self._environment.get(name) or "/nonexistent"))
+            content = None
+            with suppress(UserFileUnreadable):
+                content = _read_whole(Path(self._environment.get(name) or "/nonexistent"))
             if content is not None:
                 with home_files.open_folder(home, _LENT_BY_NAME.split("/")) as folder:
                     home_files.write(folder, name, content)
@@ -254,7 +266,10 @@ class PrivateHomes:
         return _read_whole(self._own_place(lent))
 
     def _write_own(self, lent: Lent, before: bytes, content: bytes) -> None:
-        """Replace the user's own file, unless it was changed since it was read. Raises OSError."""
+        """Replace the user's own file, unless it was changed since it was read.
+
+        Raises UserFileUnwritable.
+        """
         place = self._own_place(lent)
         mode = place.stat().st_mode & 0o777
         fresh = place.with_name(f".{place.name}.{secrets.token_hex(6)}")
@@ -266,8 +281,10 @@ class PrivateHomes:
                 os.fsync(fd)
             if self._read_own(lent) == before:
                 os.replace(fresh, place)
+        except OSError as problem:
+            raise UserFileUnwritable(problem.errno, problem.strerror) from problem
         finally:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 os.unlink(fresh)
 
 

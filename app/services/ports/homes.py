@@ -31,9 +31,12 @@ class Homes(Protocol):
     """The private homes of this machine, one of each project and agent."""
 
     def lodge(
-        self, project_id: str, agent: str, program: str, toolchains: Sequence[str]
+        self, project_id: str, agent: str, programs: Sequence[str], toolchains: Sequence[str]
     ) -> Lodging:
-        """Make the home ready for a run, with the agent's sign-in in it. Raises NoLodging."""
+        """Make the home ready for a run, with the agent's sign-in in it.
+
+        The `programs` are names or paths. Raises NoLodging.
+        """
         ...
 
     def keep_in_step(self, project_id: str, agent: str) -> Sequence[str]:
