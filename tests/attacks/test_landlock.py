@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from app.adapters.engine.local import LocalEngine
+from app.adapters.engine.run_groups import clear_groups
 from app.adapters.sandbox import landlock, machine
 from app.adapters.sandbox.hidden import OwnPlaces
 from app.adapters.sandbox.machine import MachineSandbox
@@ -247,6 +248,8 @@ def test_whoever_ends_the_supervisor_ends_everything_inside(tmp_path: Path) -> N
         until(lambda: not _with_argument(mark), "the end of both", SECONDS)
         until(lambda: not engine.owned(), "the end of the keeper", SECONDS)
         engine.close()
+        # what proves it, and is cleared with the groups of runs that are over
+        assert clear_groups("landlocked", lambda run_id: run_id == "run_1") == 1
 
 
 def _with_argument(mark: str) -> list[int]:

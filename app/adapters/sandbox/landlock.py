@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from app.adapters.sandbox.layout import Does, Step
 from app.adapters.sandbox.programs import command_of
-from app.adapters.supervisor.landlock_exec import NEEDED_ABI, abi
+from app.adapters.supervisor.landlock import NEEDED_ABI, abi
 
 _HIDES = (Does.EMPTY_FOLDER, Does.EMPTY_FILE)
 

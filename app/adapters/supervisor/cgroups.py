@@ -38,6 +38,11 @@ def name_of(instance: str, run_id: str) -> str:
     return f"runyard-{instance}-{run_id}"
 
 
+def tree_of(instance: str, run_id: str) -> str:
+    """The name of the group that all of a run is in, where landlock holds it and nothing leaves."""
+    return f"{name_of(instance, run_id)}-tree"
+
+
 class Group:
     """One folder of control groups that holds a run to some of its limits.
 

@@ -35,7 +35,7 @@ def main() -> None:
     if os.getpid() != 1:
         # without a namespace of its own: whoever loses its parent inside is buried here
         become_subreaper()
-    Init(control).serve()
+    sys.exit(0 if Init(control).serve() else 1)
 
 
 class Init:
@@ -47,8 +47,8 @@ class Init:
         self._main = 0
         self._is_finishing = False
 
-    def serve(self) -> None:
-        """Return when it was told to finish and nobody is left, or when the supervisor is gone."""
+    def serve(self) -> bool:
+        """Return True once told to finish and nobody is left, False if the supervisor is gone."""
         self._send({"ready": True})
         waiting = select.poll()
         waiting.register(self._control, select.POLLIN)
@@ -58,9 +58,9 @@ class Init:
             if self._wake in ready:
                 os.read(self._wake, 4096)
             if self._control.fileno() in ready and not self._obey():
-                return
+                return False
             if not self._bury() and self._is_finishing:
-                return
+                return True
 
     def _obey(self) -> bool:
         """Do what the supervisor asks; False where it is gone."""
