@@ -105,7 +105,7 @@ class Proxy:
             return
         try:
             threading.Thread(target=self._serve_one, args=(client,), daemon=True).start()
-        except RuntimeError:
+        except (RuntimeError, MemoryError):
             # no room for another thread
             client.close()
             self._slots.release()
