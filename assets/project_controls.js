@@ -5,6 +5,11 @@ export default {
     <component :is="tag" :class="{ alert }">
       <a v-if="name" class="name" :href="path" :title="name">{{ name }}</a>
       <div v-if="facts" class="facts" v-html="facts"></div>
+      <div v-if="notice" class="notice" data-testid="sandbox-notice">
+        <span>{{ notice + " " }}</span>
+        <button type="button" class="btn small bare" data-testid="sandbox-undo" @click="press('sandbox-undo', $event)">Undo</button>
+        <button type="button" class="btn ico small bare" data-testid="sandbox-dismiss" aria-label="Dismiss" @click="press('sandbox-dismiss', $event)">×</button>
+      </div>
       <div v-if="presses.length" class="acts">
         <button
           v-for="[act, head, rest, tail, note, tone, busy] of presses"
@@ -27,6 +32,7 @@ export default {
     path: String,
     facts: String, // escaped and cleaned by the server
     alert: Boolean,
+    notice: String,
     presses: { type: Array, default: () => [] },
     about: String,
   },

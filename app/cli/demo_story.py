@@ -17,6 +17,7 @@ from app.cli.progress import Stages
 from app.cli.run_view import say_diff, say_end, say_event, size_of, what
 from app.cli.starting import submit_run
 from app.cli.terminal import Painted, Screen
+from app.domain.sandboxes import SandboxLevel
 from app.domain.words import PAUSE_THRESHOLD
 
 CLONE_SECONDS = 60.0
@@ -75,6 +76,9 @@ class Story:
         )
         if self._project["state"] != "ready":
             raise WentOtherwise(f"Its repository could not be cloned. {self._because()}")
+        if self._project["sandbox"] == SandboxLevel.NONE:
+            told = "Its agent runs unsandboxed: `runyard doctor` says why, and what helps."
+            self._screen.say(Painted(told, "red"))
         for issue in self._server.get(self._path("/issues"))["items"]:
             self._issues[issue["number"]] = issue
             mark = Painted("claimable", "green") if issue["claimable"] else Painted("waits", "dim")

@@ -8,6 +8,7 @@ from typing import Any
 
 from app.cli.terminal import Painted, Piece, Screen, status_piece
 from app.domain.ids import shorten
+from app.domain.sandboxes import SandboxLevel
 
 _LENGTHS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 _KIND_COLOURS = {
@@ -173,6 +174,14 @@ def _moment(text: str | None) -> datetime | None:
     return at.replace(tzinfo=UTC) if at and at.tzinfo is None else at
 
 
+def _surroundings(made: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    level = str(made.get("sandbox") or "")
+    held = " by ".join(filter(None, (level, str(made.get("sandbox_means") or ""))))
+    yield "sandbox", "none: unsandboxed" if level == SandboxLevel.NONE else held
+    yield "network", str(made.get("network") or "")
+    yield "limits", str(made.get("limits") or "")
+
+
 def _facts(run: dict[str, Any]) -> Iterator[tuple[str, str]]:
     usage = run.get("usage") or {}
     cost = usage.get("cost_usd")
@@ -182,6 +191,7 @@ def _facts(run: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "agent", " ".join(str(run[name]) for name in ("agent", "model") if run.get(name))
     yield "depth", f"{run.get('depth_level')}, {run.get('target_framework')}"
     yield "trigger", str(run.get("trigger") or "")
+    yield from _surroundings(run.get("provenance") or {})
     yield "created", date_and_clock(run.get("created_at"))
     yield "starts", date_and_clock(run["starts_at"]) if run.get("starts_at") else ""
     yield "ttl", f"{spell(run['ttl'])} in the queue" if run.get("ttl") else ""

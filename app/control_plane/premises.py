@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +17,7 @@ from app.domain.sizes import size_words
 from app.foothold import CannotStart, refuse_open_bind
 from app.records.database import DatabaseSilent
 from app.records.feed import FindingsChanged
+from app.records.project_ledger import ProjectLedger
 from app.records.routing import Stores
 from app.records.sqlite_files import file_of
 from app.records.store_facts import look_at, look_for_backup
@@ -25,7 +25,7 @@ from app.services.accounts import TOKEN_FILE
 from app.services.alerts import AGENT, DISK, Alerts
 from app.services.disk_room import DiskRoom
 from app.services.doctor import Doctor, Premises
-from app.services.ports import Agents, CannotRead
+from app.services.ports import Agents, CannotRead, Sandbox
 from app.services.quarantine import Quarantine
 from app.services.retention import RetentionDesk
 
@@ -51,6 +51,8 @@ def make_doctor(
         receivers,
         partial(_stuck, ground.quarantine),
         partial(_told_of_kept, ground, retention),
+        ground.adapters.sandbox,
+        partial(_unsandboxed, ground.ledgers.projects),
     )
     publish = ground.feed.publish
     premises = replace(
@@ -81,6 +83,8 @@ def premises_of(
     receivers: Callable[[], list[tuple[str, str | None]]],
     stuck: Callable[[], list[tuple[str, str]]],
     kept: Callable[[], str],
+    sandbox: Sandbox,
+    unsandboxed: Callable[[], list[str]],
 ) -> Premises:
     """The premises; what takes time to find out is asked when doctor asks."""
     return Premises(
@@ -93,7 +97,8 @@ def premises_of(
         backup=partial(look_for_backup, settings.data_root),
         nicegui=_numbers(metadata.version("nicegui")),
         git=lambda: _version_of(git),
-        sandbox=lambda: shutil.which("bwrap"),
+        sandbox=partial(sandbox.probe, again=True),
+        unsandboxed=unsandboxed,
         limits=limits,
         receivers=receivers,
         stuck=stuck,
@@ -103,6 +108,13 @@ def premises_of(
 def _told(alerts: Alerts, part: str) -> list[str]:
     try:
         return [one.what for one in alerts.all() if one.part == part]
+    except DatabaseSilent:
+        return []
+
+
+def _unsandboxed(projects: ProjectLedger) -> list[str]:
+    try:
+        return projects.unsandboxed_names()
     except DatabaseSilent:
         return []
 

@@ -14,12 +14,15 @@ from app.pages.components.fields import Field, area_field, text_field
 from app.pages.components.folder_button import add_folder_button
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, text
+from app.pages.components.sandbox_fields import MORE, SandboxFields, words_of
 from app.pages.frame import frame
 from app.pages.visit import Visit
 from app.state.door import Door
 from app.state.project_form import ProjectForm, name_from
 from app.state.project_settings import SETTINGS
 from app.state.wire import ApiProblem, NoAnswer
+
+FOLDED = {"base_branch", "setup_command", "budget_minutes", "prompt", *MORE}
 
 
 def register(door: Door) -> None:
@@ -84,6 +87,7 @@ class AddProjectForm:
             mark="project-command",
         )
         self._fields["agent_command"].box.set_visibility(False)
+        self._surroundings = SandboxFields(self._fields, self._visit.system.sandbox)
 
     def _draw_more_fields(self) -> None:
         self._fields["base_branch"] = text_field(
@@ -96,6 +100,7 @@ class AddProjectForm:
         )
         self._fields["budget_minutes"] = text_field("Time for a run, in minutes", placeholder="120")
         self._fields["prompt"] = area_field("Prompt", hint=SETTINGS["prompt"].hint)
+        self._surroundings.draw_more()
 
     def _suggest_name(self, event: Any) -> None:
         # shown behind the field, never put into it: what is being typed there is the person's
@@ -127,7 +132,7 @@ class AddProjectForm:
     async def _submit(self) -> None:
         if not self._add.enabled:
             return
-        typed = {name: field.control.value or "" for name, field in self._fields.items()}
+        typed = {name: words_of(field.control.value) for name, field in self._fields.items()}
         form = ProjectForm(typed | {"name": typed["name"].strip() or self._suggested})
         if self._refuse_fields(form.problems()):
             return
@@ -154,7 +159,7 @@ class AddProjectForm:
     def _refuse_fields(self, problems: dict[str, str]) -> bool:
         for name, sentence in problems.items():
             self._fields[name].refuse(sentence)
-        if problems.keys() & {"base_branch", "setup_command", "budget_minutes", "prompt"}:
+        if problems.keys() & FOLDED:
             self._fold.props("open")
         for name in list(problems)[:1]:
             self._fields[name].control.run_method("focus")

@@ -16,6 +16,7 @@ from app.state.card_words import (
     CardStatus,
     bars_in_words,
     bars_of,
+    openings_of,
     sentence_of,
     statuses_of,
     wants_person,
@@ -60,6 +61,7 @@ class PlainPages:
         return self._templates.get_template("card.jinja").render(
             project=project,
             pill=_pill(project, now),
+            openings=openings_of(project),
             says=sentence_of(project),
             bars=[(bar.height, TONES[bar.status][0], bar.title) for bar in bars_of(project)],
             bars_in_words=bars_in_words(project),

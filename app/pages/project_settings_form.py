@@ -7,20 +7,32 @@ from functools import partial
 
 from nicegui import ui
 
+from app.domain.sandbox_rules import LIMIT_BOUNDS
 from app.pages.components.buttons import button
 from app.pages.components.correlation_chip import correlation_chip_html
-from app.pages.components.fields import Field, area_field, choice_field, text_field
+from app.pages.components.fields import Field, area_field, text_field
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, counted, text
 from app.pages.components.plain_sight import plain, plain_html
+from app.pages.components.sandbox_fields import (
+    CAPS,
+    LIST_FIELDS,
+    chosen_field,
+    show_surroundings,
+    value_of,
+    words_of,
+)
 from app.pages.visit import Visit
 from app.state.field_errors import blamed_by
-from app.state.project_settings import CHOICES, SETTINGS, has_setting
+from app.state.project_settings import SETTINGS, has_setting
 from app.state.settings_form import SettingsForm
 from app.state.wire import ApiProblem, NoAnswer, ProjectOut
 
-AREAS = frozenset({"agent_command", "setup_command", "prompt", "frameworks"})
-MONO = frozenset({"base_branch", "agent_command", "setup_command", "branch_pattern", "frameworks"})
+LISTS = frozenset({"frameworks", *LIST_FIELDS})
+AREAS = frozenset({"agent_command", "setup_command", "prompt"}) | LISTS
+MONO = frozenset({"base_branch", "agent_command", "setup_command", "branch_pattern"}) | LISTS
+TOUCHED = "What agents may touch"
+MARKS = {"sandbox": "project-sandbox"}
 # fields of one row stand beside each other where there is room
 PARTS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
     ("Project", (("name", "base_branch"), ("owner_hooks",))),
@@ -28,6 +40,16 @@ PARTS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
     (
         "Limits",
         (("budget_seconds", "stall_seconds"), ("max_concurrency", "resume_after_limit")),
+    ),
+    (
+        TOUCHED,
+        (
+            ("sandbox",),
+            ("network",),
+            ("allowed_hosts",),
+            ("allow",),
+            ("toolchains",),
+        ),
     ),
     ("Names", (("branch_pattern",), ("frameworks",))),
 )
@@ -48,6 +70,8 @@ class SettingsFormView:
                 ui.html(text(heading), sanitize=clean, tag="h2")
                 for row in rows:
                     self._draw_row(row)
+                if heading == TOUCHED:
+                    self._draw_caps()
             self._draw_foot()
         self._fields["owner_hooks"].box.set_visibility(has_setting(project.origin, "owner_hooks"))
         self._show()
@@ -65,15 +89,22 @@ class SettingsFormView:
             for name in names:
                 self._fields[name] = self._draw_field(name)
 
+    def _draw_caps(self) -> None:
+        with ui.element("details").classes("fold") as self._caps:
+            ui.html("Limits of a run", sanitize=clean, tag="summary")
+            for row in CAPS:
+                self._draw_row(row)
+
     def _draw_field(self, name: str) -> Field:
-        setting, words, mark = SETTINGS[name], self._form.typed(name), f"setting-{name}"
-        if name in CHOICES:
-            field = choice_field(setting.label, CHOICES[name], words, hint=setting.hint, mark=mark)
+        setting, words = SETTINGS[name], self._form.typed(name)
+        mark = MARKS.get(name, f"setting-{name}")
+        if setting.choices:
+            field = chosen_field(setting, words, mark=mark)
         else:
             make = area_field if name in AREAS else text_field
             field = make(setting.label, words, hint=setting.hint, mono=name in MONO, mark=mark)
         control = field.control
-        control.on_value_change(lambda change: self._put(name, change.value or ""))
+        control.on_value_change(lambda change: self._put(name, words_of(change.value)))
         control.on("focus", partial(self._form.enter, name))
         control.on("blur", lambda: self._show(self._form.leave(name)))
         if isinstance(control, ui.input):
@@ -139,11 +170,12 @@ class SettingsFormView:
         if self._visit.client.is_deleted:
             return
         for name in moved:
-            self._fields[name].control.set_value(self._form.typed(name))
+            self._fields[name].control.set_value(value_of(name, self._form.typed(name)))
         edited = self._form.edited()
         is_script = self._form.typed("agent").strip() == "script"
         has_command = bool(self._form.typed("agent_command")) or "agent_command" in edited
         self._fields["agent_command"].box.set_visibility(is_script or has_command)
+        show_surroundings(self._fields, self._form.typed, self._visit.system.sandbox)
         self._show_disputed()
         self._told.set_text(f"{counted(len(edited), 'change')} not saved" if edited else "")
         for pressed in (self._discard_button, self._save_button):
@@ -191,6 +223,8 @@ class SettingsFormView:
         known = {name: words for name, words in wrong.items() if name in self._fields}
         for name, words in known.items():
             self._fields[name].refuse(words)
+        if known.keys() & LIMIT_BOUNDS.keys():
+            self._caps.props("open")
         for name in list(known)[:1]:
             self._fields[name].control.run_method("focus")
             # clear of the bar with Save, also where the cursor was in it already
@@ -203,7 +237,7 @@ class SettingsFormView:
 
 
 def _theirs_html(name: str, words: str) -> str:
-    shown = CHOICES.get(name, {}).get(words, words)
+    shown = SETTINGS[name].in_words(words)
     lines = "\n".join(plain_html(line) for line in shown.splitlines())
     theirs = f'<span class="m pre">{lines}</span>' if plain(shown) else "empty"
     return f"Now, by somebody else: {theirs}"

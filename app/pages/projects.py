@@ -19,6 +19,7 @@ from app.pages.visit import Visit
 from app.state.card_words import Need
 from app.state.door import Door
 from app.state.project_acts import ProjectActs
+from app.state.sandbox_settings import level_words
 from app.state.wire import ApiProblem, NoAnswer, ProjectOut, QuotaOut, RunOut, SystemOut
 
 CARDS_A_PAGE = 50
@@ -181,6 +182,13 @@ class ProjectsScreen:
         await self._look_at_quota()
 
 
+def _say_unsandboxed(visit: Visit) -> None:
+    here = visit.system.sandbox
+    if here.default not in here.levels:
+        words = f"Its agent will run unsandboxed. {level_words(here.default, here)[0]}"
+        ui.html(text(words), sanitize=clean).classes("sub alarm")
+
+
 class Welcome:
     """Nothing here yet: three ways in."""
 
@@ -197,6 +205,7 @@ class Welcome:
                 "See it work first",
                 "A small repository, five issues and a scripted agent. Three minutes, offline.",
             ):
+                _say_unsandboxed(visit)
                 self._demo = button("Try the demo project", self._try_demo, mark="demo-project")
             with _way("Read", "How a run works, in ten lines."):
                 link_button("Open the guide", "/guide")

@@ -8,6 +8,7 @@ from nicegui import ui
 
 from app.domain.ids import shorten
 from app.domain.reports import amount_words, cost_words
+from app.domain.sandboxes import SandboxLevel
 from app.domain.words import Phase
 from app.pages.components.correlation_chip import copy_chip_html
 from app.pages.components.countdown import ago_html, day_html
@@ -16,7 +17,7 @@ from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain, plain_html
 from app.pages.visit import Visit
 from app.state.durations import span, took
-from app.state.wire import ReportOut, RunOut
+from app.state.wire import Provenance, ReportOut, RunOut
 
 MAX_TITLE = 120
 
@@ -39,7 +40,7 @@ class Facts:
 
     def show(self, run: RunOut, report: ReportOut) -> None:
         """Say what is known of the run and of what its agent reported."""
-        facts = _short_facts(run, report)
+        facts = short_facts(run, report)
         if self._is_long:
             facts += [*_more_facts(run, self._visit), *_session_facts(report)]
         rows = "".join(f"<dt>{name}</dt><dd>{html}</dd>" for name, html in facts if html)
@@ -50,7 +51,8 @@ class Facts:
         self._box.set_content(html)
 
 
-def _short_facts(run: RunOut, report: ReportOut) -> list[tuple[str, str]]:
+def short_facts(run: RunOut, report: ReportOut) -> list[tuple[str, str]]:
+    """Names and markup of what stands beside a run's log; empty markup where nothing is known."""
     made = run.provenance
     base = f"{run.branch}@{run.base_sha[:7]}" if run.base_sha else run.branch
     return [
@@ -60,7 +62,17 @@ def _short_facts(run: RunOut, report: ReportOut) -> list[tuple[str, str]]:
         ("Used", text(_used_words(run, report))),
         ("Runyard", plain_html(f"{made.version} · {made.commit[:7]}")),
         ("Working copy", _copy_html(report.working_copy)),
+        ("Sandbox", _sandbox_html(made)),
+        ("Network", plain_html(made.network)),
+        ("Limits", plain_html(made.limits)),
     ]
+
+
+def _sandbox_html(made: Provenance) -> str:
+    """`contained · bubblewrap`; `Unsandboxed` in red."""
+    if made.sandbox == SandboxLevel.NONE:
+        return '<span class="alarm">Unsandboxed</span>'
+    return plain_html(" · ".join(filter(None, (made.sandbox, made.sandbox_means))))
 
 
 def _copy_html(folder: str) -> str:

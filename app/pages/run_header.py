@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from nicegui import ui
 
 from app.domain.ids import shorten
+from app.domain.sandboxes import SandboxLevel
 from app.domain.words import Phase, Status
 from app.pages.addresses import runs_path
 from app.pages.components.buttons import button
@@ -167,9 +168,20 @@ def chips_html(run: RunOut, project: ProjectOut | None) -> str:
     words = (run.agent, run.model or "", str(run.depth_level), framework, str(run.trigger))
     chips += [f'<span class="chip">{plain_html(word)}</span>' for word in words if word]
     chips += [_link_chip(tag, f"/runs?{urlencode({'tag': tag})}", "tag-chip") for tag in run.tags]
+    chips.append(_sandbox_chip(run))
     if run.retry_of:
         chips.append(_link_chip(f"retry of {shorten(run.retry_of)}", f"/runs/{run.retry_of}"))
     return "".join(chips)
+
+
+def _sandbox_chip(run: RunOut) -> str:
+    """How its agent was surrounded, a way to where that is set; nothing where as usual."""
+    level, path = run.provenance.sandbox, f"/projects/{run.project_id}?tab=settings"
+    if level == SandboxLevel.NONE:
+        mark = 'data-testid="sandbox-chip"'
+        return f'<a class="chip stop" href="{text(path)}" {mark}>Unsandboxed</a>'
+    is_usual = level in ("", SandboxLevel.CONTAINED)
+    return "" if is_usual else _link_chip(level, path, "sandbox-chip")
 
 
 def key_html(key: str) -> str:

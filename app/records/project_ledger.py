@@ -102,6 +102,14 @@ class ProjectLedger:
         with self.stores.control.reading() as session:
             return session.exec(query.limit(1)).first() is not None
 
+    def unsandboxed_names(self) -> list[str]:
+        """The projects, but archived ones, whose agents are held in by nothing; by name."""
+        query = select(Project.name).where(
+            col(Project.sandbox).not_in(HOLDING), col(Project.archived_at).is_(None)
+        )
+        with self.stores.control.reading() as session:
+            return list(session.scalars(query.order_by(col(Project.name))).all())
+
     def swept(self) -> list[Project]:
         """The projects whose loop is on, neither paused nor archived, with an issue that is open.
 

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from shlex import quote
 
 from app.domain.quota_rules import LimitsMode
+from app.domain.sandboxes import SandboxLevel
 from app.records.store_facts import Backup, StoreFacts
 from app.services.findings import Checked, Level, agent_findings
-from app.services.ports import Agents
+from app.services.ports import Agents, Capability
 
 PYTHON_FLOOR = (3, 11)
 GIT_FLOOR = (2, 38)
@@ -34,8 +36,9 @@ class Premises:
 
     `is_open` where other machines can reach its address, `private` are the files and folders that
     are for its user alone; `kept` (how long logs are, and what goes), `databases` (the run store
-    second), `backup` (the newest), `git`, `sandbox`, `limits`, `receivers` (of notifications, each
-    with its problem) and `stuck` (what is left to a person, and why) are asked when doctor looks.
+    second), `backup` (the newest), `git`, `sandbox`, `unsandboxed` (projects by name), `limits`,
+    `receivers` (of notifications, each with its problem) and `stuck` (what is left to a person,
+    and why) are asked when doctor looks.
     """
 
     bind: str
@@ -47,7 +50,8 @@ class Premises:
     databases: Callable[[], list[StoreFacts]]
     backup: Callable[[], Backup | None]
     git: Callable[[], tuple[int, ...]]
-    sandbox: Callable[[], str | None]
+    sandbox: Callable[[], Capability]
+    unsandboxed: Callable[[], list[str]]
     limits: Callable[[], LimitsMode]
     receivers: Callable[[], list[tuple[str, str | None]]]
     stuck: Callable[[], list[tuple[str, str]]]
@@ -128,7 +132,7 @@ def examine(agents: Agents, premises: Premises) -> Iterator[Checked]:
     yield _disk(premises.runs_dir)
     for low in premises.low_disks():
         yield Checked(Level.LOOK, "room", low, "Make room: below 64 MB nothing starts.", SERVER)
-    yield _sandbox(premises.sandbox())
+    yield _sandbox(premises.sandbox(), premises.unsandboxed())
     yield _bind(premises.bind, is_open=premises.is_open)
     for name, path in premises.private.items():
         yield _private(name, path)
@@ -199,12 +203,20 @@ def _disk(folder: Path) -> Checked:
     return Checked(Level.LOOK, "disk", found, "Make room, or move RUNYARD_RUNS_DIR elsewhere.")
 
 
-def _sandbox(path: str | None) -> Checked:
-    if path:
-        found = f"runs are unsandboxed; bubblewrap is at {path}"
-        return Checked(Level.OK, "sandbox", found)
-    found = "runs are unsandboxed; bubblewrap was not found"
-    return Checked(Level.LOOK, "sandbox", found, "apt install bubblewrap")
+def _sandbox(here: Capability, unsandboxed: list[str]) -> Checked:
+    """What surrounds agents here, level by level, and whose agents nothing does."""
+    held = [
+        f"{level} by {here.means}" if here.can(level) else f"{level}: not on this machine"
+        for level in (SandboxLevel.CONTAINED, SandboxLevel.SANDBOXED)
+    ]
+    advice = [f"{here.because} {here.remedy}".strip()]
+    if unsandboxed:
+        held.append(f"unsandboxed: {', '.join(unsandboxed)}")
+        if here.can(SandboxLevel.CONTAINED):
+            advice.append(f"`runyard projects edit {quote(unsandboxed[0])} --sandbox contained`")
+    is_fine = here.can(SandboxLevel.CONTAINED) and not unsandboxed
+    told = " ".join(filter(None, advice))
+    return Checked(Level.OK if is_fine else Level.LOOK, "sandbox", " · ".join(held), told)
 
 
 def _bind(address: str, *, is_open: bool) -> Checked:

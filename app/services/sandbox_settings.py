@@ -108,8 +108,8 @@ class SandboxSettings:
 
 def not_here(level: SandboxLevel, capability: Capability) -> str:
     """Why a level cannot be had here, and what a person does about it."""
-    why = " ".join(filter(None, (capability.because, capability.remedy)))
-    return f"Agents cannot run {level} on this machine. {why}".strip()
+    why = capability.because or f"Agents cannot be {level} on this machine."
+    return f"{why} {capability.remedy}".strip()
 
 
 def _columns(limits: Mapping[str, int | None], settings: Mapping[str, Any]) -> dict[str, Any]:

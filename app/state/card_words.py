@@ -11,6 +11,7 @@ from enum import StrEnum
 from app.api.schemas import Bar, IssueOut, LastRun, ProjectOut
 from app.domain.ids import shorten
 from app.domain.lifecycle import LIVE, WAITING
+from app.domain.sandboxes import SandboxLevel
 from app.domain.words import Status
 from app.state.durations import took
 
@@ -54,6 +55,16 @@ def statuses_of(project: ProjectOut) -> list[CardStatus]:
     if not found and last is not None and last.status in WAITING:
         found.append(CardStatus(last.label, "wait"))
     return found or [CardStatus("Idle", "idle")]
+
+
+def openings_of(project: ProjectOut) -> list[CardStatus]:
+    """What stands open to a project's agents: `Unsandboxed`, `docker allowed`; else nothing."""
+    if project.archived_at is not None:
+        return []
+    if project.sandbox == SandboxLevel.NONE:
+        return [CardStatus("Unsandboxed", "stop")]
+    names = ", ".join(project.allow)
+    return [CardStatus(f"{names} allowed", "wait")] if names else []
 
 
 def _only_status(project: ProjectOut) -> CardStatus | None:
@@ -171,6 +182,8 @@ class Act(StrEnum):
     RESET = "reset"
     START = "start-afk"
     AUTO = "auto-toggle"
+    UNDO = "sandbox-undo"
+    DISMISS = "sandbox-dismiss"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ def blamed_by(problem: ApiProblem) -> dict[str, str]:
     named: dict[str, str] = {}
     for error in problem.members.get("errors") or []:
         message = str(error.get("message", problem.detail))
-        named.setdefault(_first_part(str(error.get("field", ""))), message)
+        named.setdefault(_field_of(str(error.get("field", ""))), message)
     return named
 
 
@@ -23,7 +23,8 @@ def refused_by(error: ValidationError) -> dict[str, str]:
     """The fields that a schema of the API refuses, in the words of the API."""
     named: dict[str, str] = {}
     for one in error.errors(include_url=False, include_input=False):
-        named.setdefault(str(one["loc"][0]) if one["loc"] else "", sentence_of(one))
+        path = ".".join(str(part) for part in one["loc"])
+        named.setdefault(_field_of(path), sentence_of(one))
     return named
 
 
@@ -32,6 +33,6 @@ def told_of(error: ValidationError) -> str:
     return " ".join(f"{name}: {sentence}" for name, sentence in refused_by(error).items())
 
 
-def _first_part(path: str) -> str:
-    # `agent_command.0` is wrong at the field of the command
-    return path.partition(".")[0]
+def _field_of(path: str) -> str:
+    # `agent_command.0` is wrong at the field of the command, each limit has a field for itself
+    return path.removeprefix("limits.").partition(".")[0]

@@ -6,10 +6,11 @@ import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from app.api.client import ApiClient, ApiProblem, NoAnswer
-from app.api.schemas import ProjectOut, RunOut
+from app.api.schemas import ProjectChange, ProjectOut, RunOut
+from app.domain.sandboxes import SandboxLevel
 from app.state.card_words import Act
 from app.state.project_board import RESETTING, SAVING, ProjectBoard
 from app.state.run_form import Trouble, TroubleKind, trouble_of
@@ -107,6 +108,22 @@ class ProjectActs:
             project_id,
             lambda: self._board.reset(project_id, lambda: self._api.reset(project_id)),
         )
+
+    async def undo_containment(self, project_id: str) -> None:
+        """Let its agents run without, as they did before the upgrade."""
+        change = {"sandbox": SandboxLevel.NONE, "sandbox_notice": False}
+        await self._change(project_id, change, ProjectChange(sandbox=SandboxLevel.NONE))
+
+    async def dismiss_notice(self, project_id: str) -> None:
+        """Say no more that its agents run contained now."""
+        body = ProjectChange(sandbox_notice=False)
+        await self._change(project_id, {"sandbox_notice": False}, body)
+
+    async def _change(self, project_id: str, shown: dict[str, Any], body: ProjectChange) -> None:
+        def act() -> Awaitable[ProjectOut]:
+            return self._api.change_project(project_id, body)
+
+        await self._try(project_id, lambda: self._board.change(project_id, shown, act))
 
     async def _start(self, project_id: str, issue: int | None) -> RunOut:
         press = project_id, issue

@@ -9,9 +9,14 @@ from typing import Any
 from app.api.client import ApiProblem
 from app.api.schemas import NewProject
 from app.domain.names import MAX_NAME, origin_problem, project_name_problem
+from app.domain.sandbox_rules import LIMIT_BOUNDS
+from app.domain.sandboxes import NetworkRule
 from app.state.argv import argv_from
 from app.state.field_errors import blamed_by
+from app.state.project_settings import SETTINGS
+from app.state.sandbox_settings import is_asked, settled
 
+SURROUNDINGS = ("network", "allowed_hosts", "allow", "toolchains", *LIMIT_BOUNDS)
 FIELDS = frozenset(
     {
         "origin",
@@ -22,6 +27,8 @@ FIELDS = frozenset(
         "setup_command",
         "budget_minutes",
         "prompt",
+        "sandbox",
+        *SURROUNDINGS,
     }
 )
 
@@ -50,7 +57,18 @@ class ProjectForm:
             "setup_command": self._argv_problem("setup_command"),
             "budget_minutes": self._budget_problem(),
         }
-        return {name: sentence for name, sentence in found.items() if sentence}
+        return self._number_problems() | {
+            name: sentence for name, sentence in found.items() if sentence
+        }
+
+    def _number_problems(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for name in LIMIT_BOUNDS:
+            try:
+                SETTINGS[name].read(self._text(name))
+            except ValueError as error:
+                found[name] = str(error)
+        return found
 
     def _argv_problem(self, name: str) -> str | None:
         try:
@@ -80,12 +98,25 @@ class ProjectForm:
                 given[name] = arguments
         if minutes := self._text("budget_minutes"):
             given["budget_seconds"] = int(minutes) * 60
-        return NewProject(**given)
+        return NewProject.model_validate(given | self._surroundings())
+
+    def _surroundings(self) -> dict[str, Any]:
+        """What surrounds its agents, as far as it was said and means something."""
+        level, network = self._text("sandbox"), self._text("network")
+        said = {"sandbox": level, "network": network}
+        given = {
+            name: SETTINGS[name].read(self._text(name))
+            for name in SURROUNDINGS
+            if self._text(name) and is_asked(name, said)
+        }
+        return settled(given, level, NetworkRule.ALL) | ({"sandbox": level} if level else {})
 
     @staticmethod
     def blamed(problem: ApiProblem) -> dict[str, str]:
         """The fields that a refusal names, each with its sentence; none where it names no field."""
         named = blamed_by(problem)
+        if problem.code == "sandbox_unavailable":
+            named["sandbox"] = problem.detail
         if "budget_seconds" in named:
             named["budget_minutes"] = named.pop("budget_seconds")
         return {name: sentence for name, sentence in named.items() if name in FIELDS}

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.api.schemas import ProjectOut
+from app.domain.sandbox_rules import LIMIT_BOUNDS
 from app.domain.words import FRAMEWORKS
 from app.state.argv import argv_from, argv_words
 from app.state.durations import seconds_from, took
+from app.state.sandbox_settings import HIDDEN, LEVELS, NETWORKS, SERVICES
 
 EMPTY = {
     "agent_command": "the agent's own",
     "prompt": "the usual one",
     "stall_seconds": "never",
+    **dict.fromkeys(LIMIT_BOUNDS, "no limit"),
 }
 AFTER_LIMIT = {"yes": "The run is resumed by itself", "no": "A person resumes the run"}
 HOOKS = {"no": "Not run", "yes": "Run as they are now"}
-# settings that are one of a few, by their words
-CHOICES = {"resume_after_limit": AFTER_LIMIT, "owner_hooks": HOOKS}
 
 
 @dataclass(frozen=True)
 class Setting:
     """One setting: its words, how a project's is written, and what is read from what was typed.
 
-    `read` raises ValueError with a sentence; None empties the setting.
+    `read` raises ValueError with a sentence; None empties the setting. `choices` are the words of
+    a setting that is chosen, `is_many` where several may be: they are written one a line.
     """
 
     name: str
@@ -34,6 +36,12 @@ class Setting:
     hint: str
     write: Callable[[ProjectOut], str]
     read: Callable[[str], Any]
+    choices: Mapping[str, str] = field(default_factory=dict)
+    is_many: bool = False
+
+    def in_words(self, written: str) -> str:
+        """What was written, as people read it."""
+        return "\n".join(self.choices.get(word, word) for word in written.split("\n"))
 
 
 def _line(name: str, label: str, hint: str) -> Setting:
@@ -64,6 +72,21 @@ def _number(words: str) -> int | None:
     if words.strip() and not (words.strip().isascii() and words.strip().isdigit()):
         raise ValueError("Give a whole number.")
     return int(words) if words.strip() else None
+
+
+def _list(name: str, label: str, hint: str, choices: Mapping[str, str] | None = None) -> Setting:
+    def write(project: ProjectOut) -> str:
+        return "\n".join(map(str, getattr(project, name)))
+
+    return Setting(name, label, hint, write, _lines, choices or {}, is_many=bool(choices))
+
+
+def _limit(name: str, label: str) -> Setting:
+    def write(project: ProjectOut) -> str:
+        most = getattr(project.limits, name)
+        return "" if most is None else str(most)
+
+    return Setting(name, label, "Empty: no limit.", write, _number)
 
 
 def _own_frameworks(project: ProjectOut) -> str:
@@ -120,6 +143,7 @@ SETTINGS = {
             "Once the agent's account works again.",
             lambda p: "yes" if p.resume_after_limit else "no",
             lambda t: t == "yes",
+            AFTER_LIMIT,
         ),
         Setting(
             "owner_hooks",
@@ -128,6 +152,7 @@ SETTINGS = {
             "they run until one of them changes.",
             lambda p: "yes" if p.owner_hooks else "no",
             lambda t: t == "yes",
+            HOOKS,
         ),
         _line(
             "branch_pattern",
@@ -141,6 +166,43 @@ SETTINGS = {
             _own_frameworks,
             _lines,
         ),
+        Setting(
+            "sandbox",
+            "Sandbox",
+            "How much of this machine agents see.",
+            lambda p: str(p.sandbox),
+            lambda t: t,
+            LEVELS,
+        ),
+        Setting(
+            "network",
+            "Network",
+            "What agents reach.",
+            lambda p: str(p.network),
+            lambda t: t,
+            NETWORKS,
+        ),
+        _list(
+            "allowed_hosts",
+            "Allowed hosts",
+            "One a line, as example.org or example.org:8443, beside those that the agent and the "
+            "package managers need.",
+        ),
+        _list(
+            "allow",
+            "Services of this machine",
+            HIDDEN,
+            SERVICES,
+        ),
+        _list(
+            "toolchains",
+            "Toolchain folders",
+            "Read-only for agents, such as /home/me/.pyenv. One a line.",
+        ),
+        _limit("memory_mb", "Memory, MB"),
+        _limit("processes", "Processes"),
+        _limit("file_mb", "Largest file, MB"),
+        _limit("disk_mb", "Working copy, MB"),
     )
 }
 
@@ -156,7 +218,6 @@ def settings_in_words(project: ProjectOut, *, only_fixed: bool) -> list[tuple[st
         ("Origin", project.origin),
         ("Tracker", project.tracker),
         ("Opens the change", project.open_pr),
-        ("Sandbox", project.sandbox if project.sandbox != "none" else "none: unsandboxed"),
         ("Id", project.id),
     ]
     if only_fixed:
@@ -168,6 +229,4 @@ def settings_in_words(project: ProjectOut, *, only_fixed: bool) -> list[tuple[st
 
 def _in_words(setting: Setting, project: ProjectOut) -> str:
     written = setting.write(project)
-    if setting.name in CHOICES:
-        return CHOICES[setting.name][written]
-    return written or EMPTY.get(setting.name, "none")
+    return setting.in_words(written) if written else EMPTY.get(setting.name, "none")

@@ -13,6 +13,7 @@ from app.api.schemas import ProjectChange, ProjectOut
 from app.state.field_errors import blamed_by, refused_by
 from app.state.project_board import ProjectBoard
 from app.state.project_settings import SETTINGS
+from app.state.sandbox_settings import as_shown, settled
 
 
 @dataclass
@@ -107,6 +108,7 @@ class SettingsForm:
                 continue
             if value != setting.read(self._fields[name].theirs):
                 change[name] = value
+        change = settled(change, self.typed("sandbox"), self._fields["network"].theirs)
         try:
             ProjectChange.model_validate(change)
         except ValidationError as error:
@@ -137,7 +139,8 @@ class SettingsForm:
         act = partial(api.change_project, self._id, body)
         self.busy = True
         try:
-            answer = await board.change(self._id, change, act) if change else board.get(self._id)
+            shown = as_shown(change, board.get(self._id))
+            answer = await board.change(self._id, shown, act) if change else board.get(self._id)
         finally:
             self.busy = False
         if answer is None:

@@ -70,6 +70,12 @@ SURROUNDED = {
     "toolchains": ["/opt/go"],
     "limits": {"memory_mb": 2048, "processes": 4096, "file_mb": None, "disk_mb": None},
 }
+MADE = {
+    "sandbox": "contained",
+    "sandbox_means": "bubblewrap",
+    "network": "all",
+    "limits": "4096 processes",
+}
 NAME_IT = "Work would be lost, or could not be read. Confirm with the branch name."
 
 
@@ -98,7 +104,7 @@ def yard(server: RecordedServer) -> RecordedServer:
     server.on("GET", "/quota/batches", QUOTA | {"limit": 1000, "remaining": 960, "used": 40})
     server.on("GET", "/quota/concurrency", {"active": 1, "max": 3})
     server.on("POST", "/idempotency-keys/a%2Fb/reset", FREED)
-    server.on("GET", RUN, a_run())
+    server.on("GET", RUN, a_run(provenance=MADE))
     server.on("GET", f"{RUN}/report", a_report())
     server.on("GET", f"{RUN}/timeline", {"items": some_stages("accepted")})
     server.on("GET", f"{RUN}/diff", Reply(200, DIFF.encode(), {"X-Diff-Truncated": "true"}))
@@ -148,6 +154,10 @@ def yard(server: RecordedServer) -> RecordedServer:
             r"reported +12 tools used.*\n.*claude --resume 1\n\n  \| Done\.\n",
         ),
         (f"runs timeline {RUN_ID}", r"accepted +This was accepted\.\n"),
+        (
+            f"runs show {RUN_ID}",
+            r"sandbox +contained by bubblewrap\nnetwork +all\nlimits +4096 processes\n",
+        ),
         (f"runs show {RUN_ID}", r"usage +120 tokens in, 45 out\n(.*\n)+.*12 tools used"),
         (f"runs deliver {RUN_ID}", r"Succeeded  …7f3k1a  42 s  change #1 open"),
         (f"runs release {RUN_ID}", r"Succeeded  …7f3k1a\n"),

@@ -13,10 +13,11 @@ import pytest
 from nicegui.testing.user import User
 
 from app.api.client import DiffText
-from app.api.schemas import DeliveryOut
+from app.api.schemas import DeliveryOut, ReportOut
 from app.domain.words import Delivers, Status
 from app.pages.run_delivery import card_html, safe_href
 from app.pages.run_diff_panel import save_html
+from app.pages.run_facts import short_facts
 from app.pages.run_header import chips_html
 from tests.pages.conftest import PATIENCE_SECONDS, House, html_of, until
 from tests.pages.run_scenes import DELIVERS, DIES, WAITS, add_project, start, until_status
@@ -260,3 +261,29 @@ async def test_the_person_who_started_a_run_is_named(
     await user.open(f"/runs/{run.id}")
     await until(lambda: "<dt>Started by</dt><dd>operator (you)</dd>" in html_of(user))
     assert run.created_by not in html_of(user)
+
+
+@pytest.mark.parametrize(
+    ("made", "shown"),
+    [
+        ({}, []),
+        (
+            {"sandbox": "contained", "sandbox_means": "bubblewrap", "network": "all"},
+            ["<dt>Sandbox</dt><dd>contained · bubblewrap</dd>", "<dt>Network</dt><dd>all</dd>"],
+        ),
+        (
+            {"sandbox": "sandboxed", "limits": "2048 MB of memory"},
+            ["<dd>sandboxed</dd>", "<dt>Limits</dt><dd>2048 MB of memory</dd>", "sandbox-chip"],
+        ),
+        ({"sandbox": "none"}, ['<span class="alarm">Unsandboxed</span>', ">Unsandboxed</a>"]),
+    ],
+)
+def test_a_run_tells_what_surrounded_its_agent(made: dict[str, str], shown: list[str]) -> None:
+    run = run_of(1)
+    run.provenance = run.provenance.model_copy(update=made)
+    facts = dict(short_facts(run, ReportOut(sentence="")))
+    html = chips_html(run, project_of()) + "".join(
+        f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts.items() if value
+    )
+    assert [words for words in shown if words not in html] == []
+    assert made or "<dt>Sandbox</dt>" not in html

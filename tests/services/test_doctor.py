@@ -13,11 +13,12 @@ import pytest
 
 from app.adapters.agents.presets import AgentPresets
 from app.domain.quota_rules import LimitsMode
+from app.domain.sandboxes import Means, SandboxLevel
 from app.records.store_facts import Backup, StoreFacts
 from app.services import doctor as doctor_module
 from app.services.doctor import Doctor, Look, Premises, examine
 from app.services.findings import Checked, agent_findings
-from app.services.ports import AgentFinding, SignedIn
+from app.services.ports import AgentFinding, Capability, SignedIn
 from tests.planes import Clock
 
 SOUND = AgentFinding(
@@ -71,13 +72,18 @@ def premises(tmp_path: Path) -> Premises:
         backup=lambda: Backup("runyard-1.zip", datetime(2026, 1, 2, 3, 4, tzinfo=UTC)),
         nicegui=(3, 18, 0),
         git=lambda: (2, 39, 5),
-        sandbox=lambda: "/usr/bin/bwrap",
+        sandbox=lambda: EVERYTHING,
+        unsandboxed=list,
         limits=lambda: LimitsMode.TABLE,
         receivers=lambda: [("slack://…", None)],
         stuck=list,
     )
 
 
+LEVELS = (SandboxLevel.CONTAINED, SandboxLevel.SANDBOXED)
+EVERYTHING = Capability(Means.BUBBLEWRAP, LEVELS)
+HALF = Capability(Means.NAMESPACES, LEVELS[:1], "It is not installed.", "Install bubblewrap.")
+NOTHING = Capability(None, (), "It is not installed.", "Install bubblewrap.")
 NOBODY = AgentPresets({}, [])
 FILE = StoreFacts("SQLite", "/data/runyard.db", (3, 52, 0), 3 * 1024**2, "")
 SERVER = StoreFacts("PostgreSQL", "runyard on db.example", (15, 4), 5 * 1024**3, "")
@@ -128,7 +134,17 @@ MACHINE = {
     "open token": (open_token, "token", "look", "chmod 600 "),
     "open folder": (open_folder, "data folder", "look", "chmod 700 "),
     "no token": (lose_token, "token", "none", ""),
-    "no sandbox": (having(sandbox=lambda: None), "sandbox", "look", "install bubblewrap"),
+    "sandbox": (having(), "sandbox", "ok", ""),
+    "no sandbox": (having(sandbox=lambda: NOTHING), "sandbox", "look", "Install bubblewrap."),
+    "half a sandbox": (having(sandbox=lambda: HALF), "sandbox", "ok", "Install bubblewrap."),
+    "unsandboxed": (
+        having(unsandboxed=lambda: ["my shop", "till"]),
+        *("sandbox", "look", "`runyard projects edit 'my shop' --sandbox contained`"),
+    ),
+    "unsandboxed, and no way": (
+        having(sandbox=lambda: NOTHING, unsandboxed=lambda: ["till"]),
+        *("sandbox", "look", "Install bubblewrap."),
+    ),
     "limits": (having(limits=lambda: LimitsMode.DEGRADED), "limiter mode", "look", "Redis"),
     "receivers": (
         having(receivers=lambda: [("slack://…", "It cannot be used.")]),
@@ -302,3 +318,13 @@ def test_one_look_does_for_all_who_ask_while_another_is_under_way(
         thread.join(10)
     assert len(seen) == 7
     assert 2 <= patient.looks <= 4
+
+
+def test_what_surrounds_agents_is_told_by_level_with_whose_agents_nothing_does(
+    premises: Premises,
+) -> None:
+    bare = replace(premises, sandbox=lambda: HALF, unsandboxed=lambda: ["shop", "till"])
+    [found] = [one.found for one in examine(NOBODY, bare) if one.check == "sandbox"]
+    assert found == (
+        "contained by util-linux · sandboxed: not on this machine · unsandboxed: shop, till"
+    )

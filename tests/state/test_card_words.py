@@ -15,6 +15,7 @@ from app.state.card_words import (
     bars_of,
     can_start,
     issue_choices,
+    openings_of,
     presses_of,
     sentence_of,
     status_of,
@@ -190,3 +191,21 @@ def test_a_pause_stands_before_a_usage_limit_and_hides_none_of_it() -> None:
     assert [one.words for one in statuses_of(project)] == ["Auto paused · 3 fails", "Usage limit"]
     away = project_of(unreachable=True, paused=True, strikes=3)
     assert status_of(away).words == "Repository unreachable"
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"sandbox": "contained"}, []),
+        ({"sandbox": "sandboxed"}, []),
+        ({"sandbox": "none"}, [("Unsandboxed", "stop")]),
+        ({"sandbox": "none", "allow": ["docker"]}, [("Unsandboxed", "stop")]),
+        ({"sandbox": "contained", "allow": ["docker"]}, [("docker allowed", "wait")]),
+        ({"sandbox": "contained", "allow": ["docker", "dbus"]}, [("docker, dbus allowed", "wait")]),
+        ({"sandbox": "none", "archived_at": NOON}, []),
+    ],
+)
+def test_only_what_stands_open_to_agents_has_a_pill(
+    told: dict[str, Any], words: list[tuple[str, str]]
+) -> None:
+    assert [(one.words, one.tone) for one in openings_of(project_of(**told))] == words

@@ -250,3 +250,31 @@ async def test_a_lock_names_the_run_that_holds_it() -> None:
     trouble = server.acts.trouble("proj_a")
     assert trouble is not None
     assert (trouble.sentence, trouble.run_id) == ("pr_lock contention", "run_9")
+
+
+async def test_undo_lets_agents_run_without_again_and_shows_so_before_it_is_answered() -> None:
+    contained = project_of(sandbox="contained", sandbox_notice=True)
+    server = Server(refuses(503, error="store_unavailable", detail="Away."), contained)
+    await server.acts.undo_containment("proj_a")
+    assert [body for *_, body in server.heard] == [{"sandbox": "none"}]
+    shown = [(row.sandbox, row.sandbox_notice) for row, _ in server.drawn if row is not None]
+    assert ("none", False) in shown
+    # and as it was, where that was refused
+    assert (shown[-1], server.trouble()) == (("contained", True), "Away.")
+
+
+async def test_an_upgrade_that_was_read_is_told_no_more_unless_that_was_refused() -> None:
+    contained = project_of(sandbox="contained", sandbox_notice=True)
+    server = Server(refuses(503, error="store_unavailable", detail="Away."), contained)
+    await server.acts.dismiss_notice("proj_a")
+    row = server.board.get("proj_a")
+    assert row is not None
+    assert (row.sandbox_notice, server.trouble()) == (True, "Away.")
+    server.answer = lambda _: httpx.Response(
+        200, content=contained.model_copy(update={"sandbox_notice": False}).model_dump_json()
+    )
+    await server.acts.dismiss_notice("proj_a")
+    row = server.board.get("proj_a")
+    assert row is not None
+    assert (row.sandbox, row.sandbox_notice, server.trouble()) == ("contained", False, "")
+    assert [body for *_, body in server.heard] == [{"sandbox_notice": False}] * 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -11,15 +12,16 @@ import pytest
 
 from app.api.client import ApiClient, ApiProblem, NoAnswer
 from app.api.schemas import ProjectChange, ProjectOut
+from app.api.schemas.projects import LimitSettings, LimitsOut
 from app.state.project_board import ProjectBoard
 from app.state.project_settings import SETTINGS, settings_in_words
+from app.state.sandbox_settings import is_asked
 from app.state.settings_form import SettingsForm
 from tests.state.run_samples import NOON, project_of
 
 SHOP = project_of(agent="script", agent_command=["make"], budget_seconds=7200, stall_seconds=None)
-SURROUNDINGS = {"sandbox", "network", "allowed_hosts", "allow", "toolchains", "limits"}
 # what PATCH takes and this form does not show: a button of the page, and what is not built yet
-ELSEWHERE = {"archived", "auto_enabled", "open_pr", "sandbox_notice"} | SURROUNDINGS
+ELSEWHERE = {"archived", "auto_enabled", "open_pr", "sandbox_notice"}
 
 
 class Server:
@@ -68,7 +70,8 @@ def server(form: SettingsForm) -> Server:
 
 
 def test_every_setting_that_can_be_changed_has_a_field_with_a_sentence() -> None:
-    assert set(SETTINGS) | ELSEWHERE == set(ProjectChange.model_fields)
+    each = (set(ProjectChange.model_fields) - {"limits"}) | set(LimitSettings.model_fields)
+    assert set(SETTINGS) | ELSEWHERE == each
     assert all(one.hint.endswith(".") for one in SETTINGS.values())
 
 
@@ -80,9 +83,16 @@ def test_what_a_project_has_is_read_back_as_it_is() -> None:
         stall_seconds=3601,
         frameworks=["auto", "own"],
         resume_after_limit=False,
+        sandbox="sandboxed",
+        network="allowed",
+        allowed_hosts=["example.org", "example.org:8443"],
+        allow=["docker", "dbus"],
+        toolchains=["/opt/go"],
+        limits={"memory_mb": 2048, "processes": None, "file_mb": 10, "disk_mb": None},
     )
     for name, setting in SETTINGS.items():
-        told = ["own"] if name == "frameworks" else getattr(project, name)
+        row = project.limits if name in LimitSettings.model_fields else project
+        told = ["own"] if name == "frameworks" else getattr(row, name)
         assert setting.read(setting.write(project)) == told, name
 
 
@@ -103,6 +113,9 @@ def test_a_fresh_form_changes_nothing(form: SettingsForm) -> None:
         ("max_concurrency", "7", 7),
         ("resume_after_limit", "no", False),
         ("frameworks", "own\n\nother", ["own", "other"]),
+        ("sandbox", "contained", "contained"),
+        ("allow", "docker\ndbus", ["docker", "dbus"]),
+        ("toolchains", "/opt/go\n", ["/opt/go"]),
     ],
 )
 def test_what_is_typed_becomes_a_value(
@@ -124,6 +137,8 @@ def test_what_is_typed_becomes_a_value(
         ("budget_seconds", "0", "Must be 1 or more."),
         ("max_concurrency", "1.5", "Give a whole number."),
         ("max_concurrency", "101", "Must be 100 or less."),
+        ("memory_mb", "much", "Give a whole number."),
+        ("memory_mb", "1", "Give at least 64 MB of memory, or nothing for no limit."),
         ("agent", "a" * 201, "Must have at most 200 characters."),
         (
             "agent_command",
@@ -251,3 +266,41 @@ def test_an_archived_project_tells_every_setting(form: SettingsForm) -> None:
     assert told["Ended when silent for"] == "never"
     assert told["After a usage limit"] == "The run is resumed by itself"
     assert told.keys() > dict(settings_in_words(SHOP, only_fixed=True)).keys()
+
+
+def test_limits_are_sent_together_and_each_shows_at_once(server: Server) -> None:
+    server.form.put("memory_mb", "2048")
+    server.form.put("processes", "")
+    server.will_answer(limits=LimitsOut(memory_mb=2048, processes=None))
+    assert asyncio.run(server.save())
+    assert server.sent == [{"limits": {"memory_mb": 2048, "processes": None}}]
+    at_once = server.shown[0]
+    assert at_once is not None
+    assert at_once.limits == LimitsOut(memory_mb=2048, processes=None)
+    assert server.form.edited() == []
+
+
+def test_an_agent_that_is_not_sandboxed_any_more_reaches_the_whole_network() -> None:
+    form = SettingsForm(project_of(sandbox="sandboxed", network="allowed"))
+    form.put("sandbox", "contained")
+    assert form.check() == ({"sandbox": "contained", "network": "all"}, {})
+    form.put("sandbox", "sandboxed")
+    form.put("network", "none")
+    assert form.check() == ({"network": "none"}, {})
+
+
+@pytest.mark.parametrize(
+    ("level", "network", "asked"),
+    [
+        ("contained", "all", {"allow"}),
+        ("sandboxed", "all", {"allow", "network", "toolchains"}),
+        ("sandboxed", "allowed", {"allow", "network", "toolchains", "allowed_hosts"}),
+        ("none", "all", set()),
+    ],
+)
+def test_only_what_means_something_at_a_level_is_asked_for(
+    level: str, network: str, asked: set[str]
+) -> None:
+    chosen = {"sandbox": level, "network": network}
+    names = ("allow", "network", "toolchains", "allowed_hosts")
+    assert {name for name in names if is_asked(name, chosen)} == asked

@@ -133,6 +133,10 @@ class Provenance(Answer):
     commit: str
     database: str
     host: str
+    sandbox: str = Field(default="", description="The level at which its agent ran, once it has.")
+    sandbox_means: str = Field(default="", description="What held the agent in.")
+    network: str = Field(default="", description="What the agent could reach.")
+    limits: str = Field(default="", description="What it could use, and what saw to that.")
 
 
 class RunItem(Answer):

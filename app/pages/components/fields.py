@@ -17,7 +17,7 @@ class Field:
         self.box = ui.element("div").classes("f")
         with self.box:
             self._label = ui.html("", sanitize=clean)
-        self._words, self._hint, self._note = label, hint, ""
+        self._words, self._hint, self._note, self._tone = label, hint, "", ""
         self.control: Any = None
 
     def hold(self, control: Any, *, mark: str = "") -> Any:
@@ -39,6 +39,14 @@ class Field:
         said = f'<div class="wrong" data-testid="field-error">{text(sentence)}</div>'
         self._below.set_content(said + self._note)
 
+    def explain(self, sentence: str, tone: str = "") -> None:
+        """Say below it what its present value means; `tone` is stop, wait or none."""
+        if (self._hint, self._tone) == (sentence, tone):
+            return
+        self._hint, self._tone = sentence, tone
+        if self.control.props["aria-invalid"] == "false":
+            self.clear()
+
     def tell(self, html: str) -> None:
         """Say something at the field that is not wrong, until something else is told."""
         self._note = f'<div class="told" data-testid="field-note">{html}</div>' if html else ""
@@ -49,7 +57,7 @@ class Field:
         """Nothing is wrong any more."""
         self.control.classes(remove="bad")
         self.control.props["aria-invalid"] = "false"
-        hint = f'<div class="hint">{text(self._hint)}</div>' if self._hint else ""
+        hint = f'<div class="hint {self._tone}">{text(self._hint)}</div>' if self._hint else ""
         self._below.set_content(self._note + hint)
 
 
@@ -91,12 +99,20 @@ def area_field(
     return field
 
 
-def choice_field(label: str, options: Any, value: Any, *, hint: str = "", mark: str = "") -> Field:
-    """A field with a list to choose from; `options` as in `ui.select`."""
+def choice_field(
+    label: str,
+    options: Any,
+    value: Any,
+    *,
+    hint: str = "",
+    mark: str = "",
+    is_many: bool = False,
+) -> Field:
+    """A field with a list to choose from, one or `is_many`; `options` as in `ui.select`."""
     field = Field(label, hint=hint)
     with field.box:
-        control = ui.select(options, value=value)
-    control.props("options-dense dropdown-icon=expand_more")
+        control = ui.select(options, value=value, multiple=is_many)
+    control.props("options-dense dropdown-icon=expand_more" + (" use-chips" if is_many else ""))
     field.hold(control, mark=mark)
     control.on_value_change(field.clear)
     return field

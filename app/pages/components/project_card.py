@@ -7,6 +7,7 @@ from typing import Any
 
 from app.domain.lifecycle import LIVE
 from app.domain.moments import iso
+from app.domain.sandboxes import SandboxLevel
 from app.domain.words import Status
 from app.pages.components.correlation_chip import correlation_chip_html
 from app.pages.components.countdown import ago_html, since_html, until_html
@@ -19,12 +20,16 @@ from app.state.card_words import (
     CardStatus,
     bars_in_words,
     bars_of,
+    openings_of,
     sentence_of,
     statuses_of,
     wants_person,
 )
 from app.state.run_form import Trouble
+from app.state.sandbox_settings import MEANS, services_words
 from app.state.wire import ProjectOut, RecentFailure, UsageLimit
+
+NOTICE = "This project's agents now run contained."
 
 
 def status_html(project: ProjectOut, now: datetime) -> str:
@@ -33,7 +38,17 @@ def status_html(project: ProjectOut, now: datetime) -> str:
     first, *others = statuses_of(project)
     pill = pill_of(_clocked(first, now), first.tone, testid="card-status", title=several)
     more = [pill_of(_clocked(one, now), one.tone, testid="card-status-too") for one in others]
-    return f'<span class="pills">{" ".join([pill, *more])}</span>'
+    return f'<span class="pills">{" ".join([pill, *more, *_openings_html(project)])}</span>'
+
+
+def _openings_html(project: ProjectOut) -> list[str]:
+    """What stands open to the project's agents, with what that means as the title."""
+    is_bare = project.sandbox == SandboxLevel.NONE
+    title = MEANS[SandboxLevel.NONE] if is_bare else services_words(project.allow)[0]
+    mark = "unsandboxed" if is_bare else "sandbox-chip"
+    return [
+        pill_of(text(one.words), one.tone, testid=mark, title=title) for one in openings_of(project)
+    ]
 
 
 def _clocked(status: CardStatus, now: datetime) -> str:
@@ -168,4 +183,5 @@ class ProjectCard(ProjectControls, default_classes="card project-card"):
             "path": f"/projects/{project.id}",
             "facts": clean(card_html(project, trouble, self._visit.now())),
             "alert": wants_person(project),
+            "notice": NOTICE if project.sandbox_notice and not project.archived_at else None,
         }

@@ -61,6 +61,10 @@ class ProjectControls(ui.element, component="../../../assets/project_controls.js
                 await self._acts.toggle(self._id)
             case Act.RESET:
                 await self._acts.reset(self._id)
+            case Act.UNDO:
+                await self._acts.undo_containment(self._id)
+            case Act.DISMISS:
+                await self._acts.dismiss_notice(self._id)
 
 
 def _as_list(press: Press) -> tuple[str | bool, ...]:
