@@ -249,7 +249,7 @@ def test_whoever_ends_the_supervisor_ends_everything_inside(tmp_path: Path) -> N
         until(lambda: not engine.owned(), "the end of the keeper", SECONDS)
         engine.close()
         # what proves it, and is cleared with the groups of runs that are over
-        assert clear_groups("landlocked", lambda run_id: run_id == "run_1") == 1
+        assert clear_groups("landlocked", lambda run_id: run_id == "run_1") >= 1
 
 
 def _with_argument(mark: str) -> list[int]:
