@@ -41,7 +41,8 @@ class Place:
         self.own.mkdir()
         self.root = folder / "runs" / "homes"
         self.variables = {"HOME": str(self.own), "PATH": "/usr/bin:/bin"}
-        self.homes = PrivateHomes(self.root, self.variables, lambda: NOW)
+        self.now = NOW + timedelta(minutes=1)
+        self.homes = PrivateHomes(self.root, self.variables, lambda: self.now)
         self.home = self.root / PROJECT / "claude"
 
     @property
@@ -349,3 +350,21 @@ def test_a_sign_in_that_cannot_be_taken_back_keeps_no_run_from_starting(
     assert [one.name for one in place.mine.parent.iterdir()] == [place.mine.name]
     place.homes.keep_in_step(PROJECT, "claude")
     assert place.token(place.mine) == "second"
+
+
+def test_a_sign_in_that_is_just_being_written_is_waited_for(place: Place) -> None:
+    place.lodge()
+    whole = signed_in("second", NEW)
+    place.lent.write_text(whole[:40])
+    place.now = datetime.now(UTC)
+    assert place.homes.keep_in_step(PROJECT, "claude") == []
+    place.lodge()  # of a second run, meanwhile
+    assert place.lent.read_text() == whole[:40]
+    place.lent.write_text(whole)
+    assert place.homes.keep_in_step(PROJECT, "claude") == []
+    assert place.token(place.mine) == "second"
+    # what nobody completes is told
+    place.lent.write_text(whole[:40])
+    place.now += timedelta(minutes=1)
+    [sentence] = place.homes.keep_in_step(PROJECT, "claude")
+    assert "cannot be read" in sentence

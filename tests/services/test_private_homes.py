@@ -16,6 +16,7 @@ import pytest
 from app.adapters.git_places import mirror_path
 from app.records.tables import Project, Run
 from app.services.prechecks import repository_of
+from tests.agents_for_tests.runs import until
 from tests.planes import RealPlane, real_plane
 
 NEEDS_BUBBLEWRAP = pytest.mark.skipif(
@@ -45,6 +46,19 @@ subprocess.run("git add -A && git commit -qm Tell", shell=True, check=True)
 """
 
 
+LIVES_ON = """#!/usr/bin/python3
+import json, pathlib, time
+home = pathlib.Path.home()
+file = home / ".claude" / ".credentials.json"
+document = json.loads(file.read_text())
+document["claudeAiOauth"].update(
+    accessToken="sk-ant-oat01-a+", expiresAt=int(time.time() * 1000) + 9 * 3600 * 1000)
+file.write_text(json.dumps(document))
+(home / "renewed").touch()
+time.sleep(600)
+"""
+
+
 class Yard:
     """A plane, and the home of the person who started it."""
 
@@ -59,11 +73,11 @@ class Yard:
     def project(self, line: str = "true", **settings: Any) -> Project:
         return self.plane.add_project(line, sandbox="sandboxed", **settings)
 
-    def with_claude(self, hostile: str = "") -> Project:
+    def with_claude(self, hostile: str = "", program: str = RENEWS) -> Project:
         """A project whose agent is a stand-in of claude in the person's home."""
         real = self.home / ".local" / "share" / "claude" / "versions" / "2.1.197"
         real.parent.mkdir(parents=True, exist_ok=True)
-        real.write_text(RENEWS.replace("HOSTILE", hostile))
+        real.write_text(program.replace("HOSTILE", hostile))
         real.chmod(0o755)
         link = self.home / ".local" / "bin" / "claude"
         link.parent.mkdir(parents=True, exist_ok=True)
@@ -139,6 +153,17 @@ def test_a_hostile_agent_changes_nothing_of_the_users_sign_in_and_its_run_says_s
     assert yard.sign_in.read_bytes() == before
     assert [line for line in yard.plane.lines(done) if "was not taken back" in line]
     assert sorted(one.name for one in yard.sign_in.parent.iterdir()) == [".credentials.json"]
+
+
+def test_a_renewal_comes_back_while_the_agent_is_still_at_work(yard: Yard) -> None:
+    project = yard.with_claude(program=LIVES_ON)
+    run = yard.plane.start_running(project)
+    home = yard.plane.settings.runs_root / "homes" / project.id / "claude"
+    until((home / "renewed").exists, "the agent has renewed its sign-in", 60)
+    yard.plane.tick()
+    mine = json.loads(yard.sign_in.read_text())["claudeAiOauth"]
+    assert (yard.plane.run(run.id).status, mine["accessToken"]) == ("running", "sk-ant-oat01-a+")
+    yard.plane.stop_run(run)
 
 
 def test_archiving_a_project_deletes_its_private_homes(yard: Yard) -> None:

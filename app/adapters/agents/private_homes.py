@@ -31,6 +31,7 @@ _XDG = {"CONFIG": ".config", "DATA": ".local/share", "CACHE": ".cache", "STATE":
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS")
 _LENT_BY_NAME = ".config/runyard"
 _GONE = ".gone-"
+_WRITING_SECONDS = 5.0
 _SYSTEM = tuple(Path(folder) for folder in ("/usr", "/etc", "/opt", "/lib", "/lib64", "/bin"))
 # a history of years is in some
 _OWN_MAX_BYTES = 64 * 1024 * 1024
@@ -162,6 +163,8 @@ class PrivateHomes:
                 log.warning("%s of %s was renewed, and not taken back: %s", *told_of, problem)
                 continue
             except renewals.NotRenewed as why:
+                if self._is_being_written(home, lent, why):
+                    continue
                 log.warning(_refusal(agent, lent, why))
             self._give(home, lent, own)
         told = {}
@@ -193,6 +196,10 @@ class PrivateHomes:
         except OSError:
             seen = (0, 0)  # once more at the next look
             raise
+        except renewals.NotRenewed as why:
+            if not self._is_being_written(home, lent, why):
+                raise
+            seen = (0, 0)
         finally:
             self._seen[home, lent] = seen
 
@@ -211,6 +218,13 @@ class PrivateHomes:
         if taken is not None:
             self._write_own(lent, own, taken)
         return taken is not None
+
+    def _is_being_written(self, home: Path, lent: Lent, why: renewals.NotRenewed) -> bool:
+        """True where an agent may be about to write the rest of what cannot be read."""
+        back = home_files.read(home, _inside(lent))
+        if back is None or not isinstance(why, renewals.NotReadable):
+            return False
+        return self._clock().timestamp() - back.changed / 1e9 < _WRITING_SECONDS
 
     def _give(self, home: Path, lent: Lent, own: bytes | None) -> None:
         """Put the user's own file there, or away where there is none any more. Raises OSError."""

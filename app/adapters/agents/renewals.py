@@ -35,6 +35,10 @@ class NotRenewed(Exception):
     """What came back is no renewal of what was given; the message says why, without any value."""
 
 
+class NotReadable(NotRenewed):
+    """What came back cannot be read: it is none, or not written to its end."""
+
+
 def pick(lent: Lent, own: bytes) -> bytes | None:
     """What a private home gets of a file of the user's own, None where that is nothing.
 
@@ -71,7 +75,7 @@ def fit_in(lent: Lent, wanted: bytes | None, there: bytes | None) -> bytes | Non
 def take_back(own: bytes, back: bytes, renewal: Renewal, now: datetime) -> bytes | None:
     """The user's own file with the newer tokens of `back`, None where none is newer.
 
-    Raises NotRenewed.
+    Raises NotRenewed, NotReadable among it.
     """
     try:
         mine = _read(own)
@@ -87,7 +91,7 @@ def take_back(own: bytes, back: bytes, renewal: Renewal, now: datetime) -> bytes
                 has_newer = True
         return _write(mine) if has_newer else None
     except (ValueError, RecursionError, OverflowError):
-        raise NotRenewed("what came back cannot be read") from None
+        raise NotReadable("it cannot be read") from None
 
 
 def _is_newer(part: dict[str, Any], other: Any, renewal: Renewal, now: datetime) -> bool:
