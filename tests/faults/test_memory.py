@@ -13,10 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from app.adapters.engine.local import LocalEngine
 from app.adapters.supervisor.memory import count_kills, ran_out
 from app.domain.rules import ExitReason
-from tests.agents_for_tests.runs import PYTHON, RUN, Ears, run_to_end, shell, until
+from tests.agents_for_tests.runs import PYTHON, RUN, Ears, KeepingEngine, run_to_end, shell, until
 from tests.repositories import make_origin
 from tests.servers import RunyardServer, fresh_server, wait_for
 
@@ -61,11 +60,6 @@ def control_group(kind: str, **limits: int) -> Iterator[Path]:
             os.kill(int(pid), signal.SIGKILL)
         until(lambda: not procs.read_text(), "the group is empty")
         group.rmdir()
-
-
-def inside(group: Path, argv: list[str]) -> list[str]:
-    """The argv of something that runs inside a group from its first moment."""
-    return ["/bin/sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh", *argv]
 
 
 # --- memory -------------------------------------------------------------------------------------
@@ -129,7 +123,7 @@ def test_f19_only_a_kill_while_the_count_rose_is_a_want_of_memory(
 
 
 def test_f19_the_kernel_is_told_to_take_the_agent_first(
-    engine: LocalEngine, ears: Ears, tmp_path: Path
+    engine: KeepingEngine, ears: Ears, tmp_path: Path
 ) -> None:
     text = "cat /proc/self/oom_score_adj; cat /proc/$PPID/oom_score_adj"
     run_to_end(engine, ears, tmp_path, shell(text))
@@ -141,7 +135,7 @@ def test_f19_the_kernel_is_told_to_take_the_agent_first(
 
 
 def test_f19_an_agent_that_somebody_killed_has_not_run_out_of_memory(
-    engine: LocalEngine, ears: Ears, tmp_path: Path
+    engine: KeepingEngine, ears: Ears, tmp_path: Path
 ) -> None:
     sight = run_to_end(engine, ears, tmp_path, shell("kill -9 $$"))
     assert sight.exit is not None
@@ -150,7 +144,7 @@ def test_f19_an_agent_that_somebody_killed_has_not_run_out_of_memory(
 
 @contextmanager
 def server_with(
-    folder: Path, agent: list[str], group: Path | None = None
+    folder: Path, agent: list[str], group: Path | None = None, **settings: Any
 ) -> Iterator[tuple[RunyardServer, str]]:
     """A server and a project with an issue; in a group, all it starts from now on is there, too."""
     with fresh_server(folder / "data", RUNYARD_KILL_GRACE_SECONDS="0.3") as server:
@@ -158,7 +152,7 @@ def server_with(
             (group / "cgroup.procs").write_text(str(server.process.pid))
         with server.client() as client:
             origin = make_origin(folder / "origin", bare=True)
-            body = {"name": "yard", "origin": str(origin), "agent_command": agent}
+            body = {"name": "yard", "origin": str(origin), "agent_command": agent, **settings}
             made = client.post("/projects", json=body)
             assert made.status_code == 201, made.text
             project = str(made.json()["id"])
@@ -203,9 +197,9 @@ def test_f19_an_agent_that_eats_memory_is_ended_and_the_server_goes_on(
 
 @pytest.mark.soak
 def test_f18_a_fork_bomb_meets_its_limit_and_the_server_answers(tmp_path: Path) -> None:
+    bomb, limits = [*PYTHON, "-c", BOMB], {"processes": 200}
     with (
-        control_group("pids", max=200) as group,
-        server_with(tmp_path, inside(group, [*PYTHON, "-c", BOMB])) as (server, project),
+        server_with(tmp_path, bomb, limits=limits) as (server, project),
         server.client() as client,
     ):
         path = run_of_issue(client, project)
@@ -216,5 +210,5 @@ def test_f18_a_fork_bomb_meets_its_limit_and_the_server_answers(tmp_path: Path) 
             slowest = max(slowest, monotonic() - began)
         run = ended(client, path)
         assert slowest < 1
-        assert (run["status"], run["cause"], run["exit_code"]) == ("died", "exit_code", 1)
-        assert "Resource temporarily unavailable" in client.get(f"{path}/log").text
+        assert (run["status"], run["cause"]) == ("died", "too_many_processes")
+        assert run["because"] == "the run's limit of 200 processes was reached"
