@@ -22,6 +22,7 @@ class FakeLog:
     """A log of what a test has an agent say."""
 
     is_cut = False
+    is_replaced = False
     written_at: datetime | None = None
 
     def __init__(self, words: bytes) -> None:

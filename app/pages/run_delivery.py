@@ -63,7 +63,9 @@ class PullRequestCard:
         self._left.set_content(text(f"It left {kept.holds}.") if kept and can_deliver else "")
         self._left.set_visibility(can_deliver)
         self._acts.set_visibility(can_merge or can_deliver)
-        deliver = "Push anyway…" if kept and kept.needs_push_anyway else "Deliver"
+        is_risky = kept is not None and kept.needs_push_anyway
+        deliver = "Push anyway…" if is_risky else "Deliver"
+        self._deliver.classes(add="" if is_risky else "pri", remove="pri" if is_risky else "")
         for pressed, can, name in (
             (self._merge, can_merge, "Merge"),
             (self._deliver, can_deliver, deliver),

@@ -21,6 +21,7 @@ from app.services.workers import Workers
 
 log = logging.getLogger(__name__)
 TIDYING = timedelta(seconds=30)
+LOG_REPLACED = "the log was replaced while the run was going"
 
 
 class StillThere(Exception):
@@ -131,6 +132,9 @@ class Settlement:
             holds_work=kept.holds_work,
         ):
             self._engine.unwatch(run.id)
+            # without room no log could be begun
+            if run.cause != Cause.DISK_FULL and self._engine.log(run.id).is_replaced:
+                self._runs.tell_once(run.id, self._clock(), "note", LOG_REPLACED)
             if kept.parked:
                 self._runs.tell_once(run.id, self._clock(), "parked", kept.because)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from app.adapters.engine.records import open_folder, open_plain_file
 from app.adapters.supervisor.output import HEAD, TAIL_FILES, TAIL_PREFIX
+from app.adapters.supervisor.record_files import STARTED
 from app.domain.secret_masks import SecretMask
 from app.services.ports import LogPiece
 
@@ -79,6 +81,17 @@ class RunLog:
         with open_parts(self._path) as parts:
             kept = sum(part.end - part.begin for part in parts)
             return bool(parts) and kept < parts[-1].end
+
+    @property
+    def is_replaced(self) -> bool:
+        """True where its beginning, which a supervisor has open, is no file of this folder's."""
+        try:
+            mode = os.stat(self._path / HEAD, follow_symlinks=False).st_mode
+        except FileNotFoundError:
+            return os.path.lexists(self._path / STARTED)
+        except OSError:
+            return False
+        return not stat.S_ISREG(mode)
 
     @property
     def written_at(self) -> datetime | None:

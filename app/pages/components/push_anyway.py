@@ -14,7 +14,7 @@ from app.pages.components.plain_sight import plain_html
 Push = Callable[[], Awaitable[None]]
 WARNING = (
     "Everybody who can read the repository can read it then, and taking it away later does not "
-    "take it out of its history. Change the secret first, or keep the work and discard it."
+    "take it out of its history. Change the secret first, or discard the work."
 )
 WARNING_OF_SIZE = "The repository keeps it in its history, whatever is pushed later."
 

@@ -114,6 +114,11 @@ class LogView(Protocol):
         ...
 
     @property
+    def is_replaced(self) -> bool:
+        """True where somebody has put something else in the log's place, or taken it away."""
+        ...
+
+    @property
     def written_at(self) -> datetime | None:
         """When the agent last wrote (UTC), None where it has written nothing."""
         ...
