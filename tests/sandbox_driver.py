@@ -48,6 +48,8 @@ def main() -> None:
     engine.listen(lambda _, what: gone.set() if what == "gone" else None)
     argv = asked["argv"] or ["/bin/sh", "-c", asked["script"]]
     env = dict(os.environ) | {"DATA": str(data)} | asked["env"]
+    # what the server alone has in its environment
+    env.pop("SERVER_SECRET", None)
     homes, lodging = PrivateHomes(data / "homes", os.environ, lambda: datetime.now(UTC)), None
     if asked["project"]:
         lodging = homes.lodge(asked["project"], asked["agent"], argv[:1], asked["toolchains"])
