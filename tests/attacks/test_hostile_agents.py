@@ -28,7 +28,7 @@ class Hostile:
     asked: dict[str, Any] = field(default_factory=dict)
 
 
-SHORT = {"budget": 2, "grace": 1}
+SHORT = {"budget": 1, "grace": 1}
 AGENTS = {
     "kills its supervisor and leaves daemons with an empty environment": Hostile(
         'for n in 1 2 3; do env -i setsid sh -c "sleep 300; : $MARK" & done; '
