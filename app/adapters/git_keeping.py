@@ -128,15 +128,13 @@ def _read(top: int, path: str, *, head_only: bool = False) -> bytes | None:
 
 
 def _is_there(top: int, path: str) -> bool:
-    *folders, name = path.split("/")
+    """True where git would find something; links on the way are followed, as git does."""
     try:
-        with opened(top, *folders) as folder:
-            os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
+        os.stat(path, dir_fd=top, follow_symlinks=False)
     except OSError as problem:
-        if not is_made_so(problem):
-            raise
+        if is_made_so(problem):
+            return False
+        raise
     return True
 
 
