@@ -70,6 +70,36 @@ def test_what_a_dead_run_left_is_delivered_or_discarded(
     expect(kept(page, "afk/1").get_by_test_id("discard")).to_be_visible()
 
 
+def test_work_with_a_secret_is_pushed_only_after_it_was_asked_about(
+    signed_in: Page, server: RunyardServer, tmp_path: Path
+) -> None:
+    page = signed_in
+    commits = f"echo 'token: {server.token}' > app.yml && git add -A && git commit -qm 'Configure'"
+    project = add_project(server, tmp_path, ["/bin/sh", "-c", commits], name="leaky")
+    run_id = keep(server, project, "Configure it")
+
+    page.goto(f"{server.url}/parked")
+    row = kept(page, "afk/1")
+    expect(row).to_contain_text("app.yml line 1 of commit")
+    push = row.get_by_test_id("deliver")
+    expect(push).to_have_text("Push anyway…")
+    push.click()
+    dialog = page.get_by_test_id("push-anyway-dialog")
+    expect(dialog).to_contain_text("contains a secret (Runyard's token).")
+    dialog.get_by_test_id("keep").click()
+    expect(dialog).to_be_hidden()
+    expect(push).to_be_enabled()
+
+    # the run's own page asks the same
+    page.goto(f"{server.url}/runs/{run_id}")
+    card = page.get_by_test_id("pr-card")
+    expect(card.get_by_test_id("deliver")).to_have_text("Push anyway…")
+    card.get_by_test_id("deliver").click()
+    page.get_by_test_id("push-anyway-confirm").click()
+    expect(card).to_contain_text("Change request #2")
+    assert server.token not in page.content()
+
+
 def keep(server: RunyardServer, project: str, title: str) -> str:
     """A run of a new issue that died and left something; its id."""
     with server.client() as client:
