@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from nicegui import ui
 
+from app.domain.sandboxes import SandboxLevel
 from app.pages.addresses import page_at
 from app.pages.components.buttons import button, link_button
 from app.pages.components.countdown import at_html
@@ -184,8 +185,9 @@ class ProjectsScreen:
 
 def _say_unsandboxed(visit: Visit) -> None:
     here = visit.system.sandbox
-    if here.default not in here.levels:
-        words = f"Its agent will run unsandboxed. {level_words(here.default, here)[0]}"
+    if here.levels == [SandboxLevel.NONE]:
+        why = level_words(SandboxLevel.CONTAINED, here)[0]
+        words = f"Its agent will run unsandboxed. {why}"
         ui.html(text(words), sanitize=clean).classes("sub alarm")
 
 

@@ -48,9 +48,12 @@ class SandboxSettings:
         return chosen | _columns({}, {**settings, "sandbox": level})
 
     def settle_demo(self) -> dict[str, Any]:
-        """The level of the demo's own scripted agent: the default, or none where there is none."""
-        if self.capability().can(self.default):
+        """The level of the demo's own scripted agent: none where there is no other."""
+        capability = self.capability()
+        if capability.can(self.default):
             return {}
+        if capability.can(SandboxLevel.CONTAINED):
+            return {"sandbox": SandboxLevel.CONTAINED}
         return {"sandbox": SandboxLevel.NONE, "sandbox_chosen": False}
 
     def settle_change(self, project: Project, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,20 +1,24 @@
-"""A machine that can surround agents with nothing, until it can."""
+"""A level that cannot be had on a machine, and levels that nobody has chosen."""
 
 from __future__ import annotations
 
-import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import FAST, Consoles
+from tests.e2e.scenes import NEVER_COMMITS, add_project
 from tests.e2e.test_sandbox_levels import choose, fill_new_project
+from tests.fresh_databases import only_on_sqlite
 from tests.repositories import make_origin
 from tests.servers import RunyardServer, running_server
 
+USUAL = {"RUNYARD_SANDBOX": "sandboxed"}
 # what the server and its agents call, and nothing that makes a namespace
 PROGRAMS = ("git", "sh", "bash", "env", "true", "cat", "ssh")
 
@@ -26,15 +30,14 @@ def server(tmp_path: Path) -> Iterator[RunyardServer]:
     for name in PROGRAMS:
         if path := shutil.which(name):
             (programs / name).symlink_to(path)
-    with running_server(tmp_path / "data", **FAST, PATH=str(programs)) as running:
+    with running_server(tmp_path / "data", **FAST, PATH=str(programs), **USUAL) as running:
         yield running
 
 
-def test_where_agents_cannot_be_contained_somebody_has_to_say_so_first(
-    signed_in: Page, server: RunyardServer, tmp_path: Path
+def test_where_the_usual_level_cannot_be_had_somebody_chooses_another_first(
+    server: RunyardServer, signed_in: Page, tmp_path: Path
 ) -> None:
     page = signed_in
-    expect(page.get_by_text("Its agent will run unsandboxed.")).to_be_visible()
     page.goto(f"{server.url}/projects/add")
     fill_new_project(page, make_origin(tmp_path / "bare"))
     expect(page.locator(".hint.stop")).to_contain_text("bubblewrap")
@@ -46,21 +49,23 @@ def test_where_agents_cannot_be_contained_somebody_has_to_say_so_first(
     expect(page.get_by_test_id("unsandboxed")).to_have_text("Unsandboxed")
 
 
-def test_what_nobody_chose_is_contained_once_the_machine_can_and_undo_takes_it_back(
-    signed_in: Page, server: RunyardServer, consoles: Consoles
+@only_on_sqlite("it writes into the database's file what an older version left there")
+def test_what_nobody_chose_is_contained_from_the_next_start_on_and_undo_takes_it_back(
+    server: RunyardServer, signed_in: Page, consoles: Consoles, tmp_path: Path
 ) -> None:
     page = signed_in
-    with server.client() as api:
-        first, second = (api.post("/demo-project").json()["id"] for _ in range(2))
-    page.goto(server.url)
-    one, other = (page.locator(f"[data-project={project}]") for project in (first, second))
-    expect(one.get_by_test_id("unsandboxed")).to_be_visible()
-
+    first, second = (
+        add_project(server, tmp_path / name, NEVER_COMMITS, name=name, sandbox="contained")
+        for name in ("old", "older")
+    )
     consoles.expect("ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|WebSocket")
     server.stop()
-    server.settings["PATH"] = os.environ["PATH"]
+    with closing(sqlite3.connect(tmp_path / "data" / "runyard.db")) as database:
+        database.execute("update project set sandbox = 'none', sandbox_chosen = 0")
+        database.commit()
     server.start()
     page.goto(server.url)
+    one, other = (page.locator(f"[data-project={project}]") for project in (first, second))
     words = "This project's agents now run contained. Undo"
     expect(one.get_by_test_id("sandbox-notice")).to_contain_text(words)
     expect(one.get_by_test_id("unsandboxed")).to_have_count(0)

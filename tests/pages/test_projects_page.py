@@ -7,11 +7,13 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import pytest
 from nicegui.testing.user import User
 
 from app.api.schemas import IssueOut, NewIssue, NewProject, ProjectOut, RecentFailure
 from app.pages.components.project_card import card_html
 from app.pages.project import banner_html
+from tests.fakes import no_sandbox
 from tests.pages.conftest import House, html_of, until
 from tests.repositories import make_origin
 from tests.state.run_samples import NOON, project_of
@@ -291,3 +293,14 @@ def test_no_word_of_a_card_hides_anything_wherever_it_stands() -> None:
         assert tag not in html
         assert filler not in html
         assert "\\uffa0" in html
+
+
+async def test_the_demo_says_that_its_agent_will_run_unsandboxed_where_there_is_no_other_way(
+    house: House, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await user.open("/")
+    assert "Its agent will run unsandboxed." not in html_of(user)
+    surroundings = house.plane.services.projects.surroundings
+    monkeypatch.setattr(surroundings, "_sandbox", no_sandbox())
+    await user.open("/")
+    assert "Its agent will run unsandboxed. bubblewrap is not installed." in html_of(user)

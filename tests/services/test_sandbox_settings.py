@@ -79,7 +79,7 @@ def test_where_agents_cannot_be_contained_a_project_is_refused_until_somebody_sa
     assert plane.ledgers.projects.all() == []
     project = plane.add_project(world, sandbox=SandboxLevel.NONE)
     assert (project.sandbox, project.sandbox_chosen) == ("none", True)
-    with pytest.raises(SandboxNotHere, match="sandboxed"):
+    with pytest.raises(SandboxNotHere, match="bubblewrap"):
         plane.services.projects.change(project.id, sandbox=SandboxLevel.SANDBOXED)
     assert found(plane, project).sandbox == "none"
 
