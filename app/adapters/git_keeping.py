@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import secrets
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -128,8 +129,11 @@ def _read(top: int, path: str, *, head_only: bool = False) -> bytes | None:
 
 
 def _is_there(top: int, path: str) -> bool:
-    """True where git would find something; links on the way are followed, as git does."""
+    """True where git would find something, or would look for it behind a link."""
+    folder = path.rpartition("/")[0]
     try:
+        if folder and stat.S_ISLNK(os.stat(folder, dir_fd=top, follow_symlinks=False).st_mode):
+            return True
         os.stat(path, dir_fd=top, follow_symlinks=False)
     except OSError as problem:
         if is_made_so(problem):
