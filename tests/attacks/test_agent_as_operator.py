@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.adapters.engine.processes import ProcessTable
+from app.adapters.supervisor import kernel
 from tests.api.people import person
 from tests.api.workshop import Workshop, open_workshop
 from tests.cli.shells import Shell
@@ -98,3 +101,27 @@ def test_an_agent_with_the_token_is_not_the_operator(shop: Workshop) -> None:
 
 def _tried(log: str) -> dict[str, Any]:
     return dict(json.loads(line) for line in log.splitlines() if line.startswith("["))
+
+
+def _put_process(proc: Path, pid: int, parent: int, environ: str = "", command: str = "sh") -> None:
+    (proc / str(pid)).mkdir()
+    (proc / str(pid) / "stat").write_text(f"{pid} (a (b) c) S {parent} " + "0 " * 17 + "77 0")
+    (proc / str(pid) / "environ").write_text(environ)
+    (proc / str(pid) / "cmdline").write_text(f"{command}\0")
+
+
+def test_a_process_is_a_runs_by_whatever_is_above_it_and_where_that_cannot_be_told(
+    tmp_path: Path,
+) -> None:
+    table = ProcessTable("mine", str(tmp_path))
+    supervisor = str(Path(kernel.__file__).with_name("__main__.py"))
+    _put_process(tmp_path, 20, 1)
+    _put_process(tmp_path, 21, 20)  # a shell of a person's
+    _put_process(tmp_path, 22, 3)  # whatever is above it is another user's, and out of sight
+    _put_process(tmp_path, 30, 1, "RUNYARD_INSTANCE=mine\0A=b\0")
+    _put_process(tmp_path, 31, 30)  # below an agent, with an emptied environment
+    _put_process(tmp_path, 40, 1, command=f"python\0-I\0{supervisor}\0/runs/run_1")
+    _put_process(tmp_path, 41, 40)  # an orphan, below a supervisor that is closed to its user
+    _put_process(tmp_path, 50, 1, "RUNYARD_INSTANCE=another\0")
+    told = {pid: table.is_of_a_run(pid) for pid in (20, 21, 22, 30, 31, 41, 50, 99)}
+    assert [pid for pid, is_runs in told.items() if is_runs] == [30, 31, 41, 99]
