@@ -218,12 +218,17 @@ class Flow:
             self.write()
             return
         self._has_ended = True
-        self.sink.shutdown(socket.SHUT_WR)
+        with suppress(OSError):
+            self.sink.shutdown(socket.SHUT_WR)
 
     def write(self) -> None:
-        """Write what there is room for. Raises OSError."""
-        with suppress(BlockingIOError):
+        """Write what there is room for; a sink that takes no more may still have an answer."""
+        try:
             self._pending = self._pending[self.sink.send(self._pending) :]
+        except BlockingIOError:
+            return
+        except OSError:
+            self._pending, self._has_ended = memoryview(b""), True
 
 
 def relay(up: Flow, down: Flow, idle_seconds: float, *, until_answered: bool = False) -> None:
