@@ -8,6 +8,8 @@ from pathlib import Path
 
 from app.domain.rules import ExitReason
 from app.services.ports import (
+    Kept,
+    Launched,
     LaunchFailed,
     LaunchOrder,
     LogPiece,
@@ -44,34 +46,38 @@ class FakeEngine:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def launch(self, order: LaunchOrder) -> ProcessMark:
+    def launch(self, order: LaunchOrder, keep: Callable[[Kept], None]) -> Launched:
         with self._world.lock:
             if order.run_id in self._world.processes:
                 raise LaunchFailed("this run has been started before")
             pid = 1000 + len(self._world.processes)
+        keep({"pid": pid})
+        with self._world.lock:
             self._world.processes[order.run_id] = Process(pid)
             self._world.launches.append(order.run_id)
             self._world.orders[order.run_id] = order
-        return self._mark(pid)
+        return Launched(self._mark(pid), {"pid": pid})
 
     def prompt_file(self, run_id: str) -> Path:
         return Path("/nowhere") / run_id / "prompt"
 
-    def look(self, run_id: str) -> Sight:
+    def look(self, run_id: str, kept: Kept | None) -> Sight:
         process = self._world.processes.get(run_id)
         if self._world.is_silent:
             return Sight(None, None, None, tree_gone=False)
         if process is None:
             return Sight(False, None, None, tree_gone=True, is_untouched=True)
-        gone = not process.is_alive
+        gone = not process.is_alive and process.is_proved_gone
         return Sight(process.is_alive, process.exit, self._mark(process.pid), tree_gone=gone)
 
-    def kill(self, run_id: str) -> bool:
+    def kill(self, run_id: str, kept: Kept | None) -> bool:
         process = self._world.processes.get(run_id)
         if process is None:
             return True
         if self._world.is_silent or not process.can_be_killed:
             return False
+        if not process.is_alive:
+            return process.is_proved_gone
         self._world.end(run_id, None, signal=15, reason=ExitReason.STOPPED)
         return True
 
@@ -81,7 +87,7 @@ class FakeEngine:
     def refusals(self, run_id: str) -> list[Refusal]:
         return self._world.refusals.get(run_id, [])
 
-    def watch(self, run_id: str) -> None:
+    def watch(self, run_id: str, kept: Kept | None) -> None:
         """Nothing is reported: a test looks by itself."""
 
     def unwatch(self, run_id: str) -> None:

@@ -55,6 +55,7 @@ class Process:
     is_alive: bool = True
     exit: ExitRecord | None = None
     can_be_killed: bool = True
+    is_proved_gone: bool = True
 
 
 @dataclass
@@ -123,9 +124,10 @@ class World:
             process.is_alive = False
             process.exit = ExitRecord(code, signal, reason, datetime.now(UTC))
 
-    def lose(self, run_id: str) -> None:
-        """The agent and its supervisor are gone without a word."""
+    def lose(self, run_id: str, *, is_proved: bool = True) -> None:
+        """The agent and its supervisor are gone without a word; what surrounded them may know."""
         self.processes[run_id].is_alive = False
+        self.processes[run_id].is_proved_gone = is_proved
 
 
 class FakeMirrors:

@@ -13,7 +13,7 @@ from app.control_plane import ControlPlane
 from app.domain.words import Depth, Trigger
 from app.records.tables import Project, Run
 from app.services.issues import IssueView
-from app.services.ports import Repository
+from app.services.ports import Repository, Sight
 from app.services.prechecks import repository_of
 from app.services.trigger import Asker, Order
 from tests.agents_for_tests.runs import Ears, shell, until
@@ -60,7 +60,7 @@ class RealPlane(ControlPlane):
         self.services.sweep.open()
         self.leases.renew_once(self.clock())
         self.person = self.services.accounts.operator(self.clock()).id
-        self.ears = Ears(self.adapters.engine)
+        self.ears = Ears(self.adapters.engine, lambda run_id: self.run(run_id).supervisor)
 
     # --- what a test begins with ---------------------------------------------------------------
 
@@ -183,10 +183,21 @@ class RealPlane(ControlPlane):
         """What git adapters know of a project."""
         return repository_of(project)
 
+    def look(self, run: Run) -> Sight:
+        """What the engine sees of a run, with what its row knows."""
+        return self.adapters.engine.look(run.id, self.run(run.id).supervisor)
+
+    def end_processes(self) -> set[str]:
+        """End whatever lives of any run; what is left."""
+        engine, runs = self.adapters.engine, self.ledgers.runs
+        for run_id in engine.owned():
+            run = runs.find(run_id)
+            engine.kill(run_id, run.supervisor if run else None)
+        return engine.owned()
+
     def is_gone(self, run: Run) -> bool:
         """True where no process of the run lives and it has neither a copy nor a branch."""
-        look = self.adapters.engine.look(run.id)
-        return look.tree_gone and not self.copy(run).exists() and self.tip(run) is None
+        return self.look(run).tree_gone and not self.copy(run).exists() and self.tip(run) is None
 
     def rows(self) -> list[str]:
         """Every run's id, newest first, of all projects."""
@@ -219,7 +230,6 @@ def real_plane(folder: Path, **settings: Any) -> Iterator[RealPlane]:
         yield plane
     finally:
         plane.rest()
-        engine = plane.adapters.engine
-        survivors = [run_id for run_id in engine.owned() if not engine.kill(run_id)]
+        survivors = plane.end_processes()
         plane.stop()
-        assert survivors == []
+        assert survivors == set()

@@ -75,14 +75,14 @@ def main() -> None:
         listed_hosts=asked["hosts"],
     )
     try:
-        engine.launch(order)
+        kept = engine.launch(order, lambda kept: None).kept
     except LaunchFailed as failure:
         print(json.dumps({"failed": str(failure), "cause": failure.cause}))
         return
-    engine.watch(asked["run"])
-    if not engine.look(asked["run"]).tree_gone:
+    engine.watch(asked["run"], kept)
+    if not engine.look(asked["run"], kept).tree_gone:
         gone.wait(asked["budget"] + LONGER)
-    sight = engine.look(asked["run"])
+    sight = engine.look(asked["run"], kept)
     told = {
         "code": sight.exit.code if sight.exit else None,
         "signal": sight.exit.signal if sight.exit else None,

@@ -160,7 +160,7 @@ class Assembly:
         loop = self._make_loop(trigger)
         retry = RetryDesk(ledgers, outside, self._checks, trigger, ground.locks)
         resume = self._make_resume_desk(retry)
-        stopper = endings.make_stopper(ground, outside, self._again)
+        stopper = endings.make_stopper(ground, self._launcher, self._again)
         line = make_batch_line(ground, stopper)
         sweep = self._make_sweep(loop, resume, line)
         desk, retention = self._make_project_desk(sweep), make_retention(ground)

@@ -94,12 +94,12 @@ def make_reaper(
     )
 
 
-def make_stopper(ground: Ground, outside: Outside, again: Callable[[str], None]) -> Stopper:
+def make_stopper(ground: Ground, launcher: Launcher, again: Callable[[str], None]) -> Stopper:
     """Who stops runs at a person's word; `again` looks at one once more."""
-    workers, engine = ground.workers, outside.engine
+    workers = ground.workers
     return Stopper(
         ground.ledgers.runs,
         ground.locks,
         again=lambda run_id: workers.submit(again, run_id),
-        kill_soon=lambda run_id: workers.submit(engine.kill, run_id),
+        kill_soon=lambda run_id: workers.submit(launcher.halt, run_id),
     )

@@ -19,9 +19,10 @@ from app.services.origin_watch import OriginWatch
 from app.services.ports import (
     BranchTaken,
     CannotRead,
+    Kept,
+    Launched,
     LaunchFailed,
     OriginProblem,
-    ProcessMark,
     PromptTooLong,
     Repository,
 )
@@ -114,7 +115,7 @@ class Launcher:
             return False
         made = Made(claim=False, copy=False, process=False)
         try:
-            mark = self._launch(run, project, made)
+            launched = self._launch(run, project, made)
         except TakenAtOrigin as failure:
             # an issue's branch stays claimed, or the loop would try the same issue for ever
             self._end(run, str(failure), Undone(parked=run.work_branch if run.issue else ""))
@@ -137,13 +138,13 @@ class Launcher:
             because = "something went wrong in Runyard; the log has the details"
             self._end_undone(run_id, because, made)
             raise
-        if not self._has_begun(run, mark):
+        if not self._has_begun(run, launched):
             latest = self._runs.find(run_id)
             # what is not over has been taken over by another server, which keeps it going
             if latest is not None and latest.status in DONE:
                 self._end_undone(run_id, "", made)
             return False
-        self._engine.watch(run_id)
+        self._engine.watch(run_id, launched.kept)
         reach("after_watch")
         return True
 
@@ -162,7 +163,7 @@ class Launcher:
             self._runs.note_hold(run, undone.remains)  # it is looked at again
         elif undone.parked and not self._succession.has_taken_over(run):
             self._end(run, NEVER_STARTED, undone)
-        elif not self._engine.look(run.id).is_untouched:
+        elif not self._engine.look(run.id, run.supervisor).is_untouched:
             self._end(run, NEVER_STARTED, undone)  # what was ended just now may have begun
         else:
             # while it holds what was another run's, its server sees to that
@@ -181,25 +182,28 @@ class Launcher:
                 sentence=f"back in the queue: {NEVER_STARTED}",
                 data={REQUEUED: True},
                 taken_at=None,
+                supervisor=None,
                 hold=None,
                 **columns,
             )
 
     def end_late(self, run: Run) -> bool:
         """End a run whose launch takes too long; whoever launches it takes back what it made."""
-        if not self.has_promised(run.id) and self._engine.look(run.id).alive is None:
+        is_ours = self.has_promised(run.id)
+        if not is_ours and self._engine.look(run.id, run.supervisor).alive is None:
             return False  # nothing is known of an agent that may be there
         return self._end(run, self._too_long, Undone("its launch is being undone"))
 
     def halt(self, run_id: str) -> bool:
         """End whatever a launch has started; False where that could not be proved."""
-        return self._engine.kill(run_id)
+        run = self._runs.find(run_id)
+        return self._engine.kill(run_id, run.supervisor if run else None)
 
     def launch_by(self, run: Run) -> datetime:
         """When the agent of a run that was taken must be there."""
         return (run.taken_at or self._clock()) + timedelta(seconds=self._terms.launch_seconds)
 
-    def _launch(self, run: Run, project: Project, made: Made) -> ProcessMark:
+    def _launch(self, run: Run, project: Project, made: Made) -> Launched:
         repo = repository_of(project)
         self._must_have_agent(run, project)
         if not self._mirrors.exists(repo):
@@ -220,9 +224,14 @@ class Launcher:
         self._must_be_wanted(run)
         made.process = True
         reach("before_spawn")
-        mark = self._engine.launch(order)
+        launched = self._engine.launch(order, lambda kept: self._keep(run, kept))
         reach("after_spawn")
-        return mark
+        return launched
+
+    def _keep(self, run: Run, kept: Kept) -> None:
+        # first what its processes are known by: a stop from here on finds them, one before is seen
+        self._runs.note(run.id, run.project_id, supervisor=dict(kept))
+        self._must_be_wanted(run)
 
     def _take_over(self, repo: Repository, run: Run) -> tuple[str, str]:
         """Go on with what an earlier run left: where that began, and where it stands."""
@@ -301,7 +310,7 @@ class Launcher:
                 f"merge or delete it there, then discard {branch} here"
             )
 
-    def _has_begun(self, run: Run, mark: ProcessMark) -> bool:
+    def _has_begun(self, run: Run, launched: Launched) -> bool:
         now = self._clock()
         with self._runs.stores.owner_of(run.id).transaction() as tx:
             moved = self._runs.move(
@@ -310,11 +319,12 @@ class Launcher:
                 Signal.AGENT_ALIVE,
                 now=now,
                 kind="spawned",
-                sentence=f"{run.agent} · pid {mark.pid}",
-                data={"pid": mark.pid},
+                sentence=f"{run.agent} · pid {launched.mark.pid}",
+                data={"pid": launched.mark.pid},
                 started_at=now,
                 deadline=now + timedelta(seconds=run.budget_seconds),
-                pid=mark.pid,
+                pid=launched.mark.pid,
+                supervisor=dict(launched.kept),
                 hold=None,
             )
         return moved is not None

@@ -135,7 +135,7 @@ class Reaper:
         # the launch path holds this run's lock while it works, and promises what is still to come
         if self._launcher.has_promised(run.id):
             return run
-        sight = self._engine.look(run.id)
+        sight = self._engine.look(run.id, run.supervisor)
         if sight.alive is None:
             return run
         was_spawned = sight.exit is None or sight.exit.reason is not ExitReason.NOT_SPAWNED
@@ -157,7 +157,7 @@ class Reaper:
     # --- running -------------------------------------------------------------------------------
 
     def _judge(self, run: Run, project: Project) -> Run:
-        sight = self._engine.look(run.id)
+        sight = self._engine.look(run.id, run.supervisor)
         if sight.exit is None and sight.alive is not False:
             return self._watch(run, project, sight)
         self._reporter.conclude(run)

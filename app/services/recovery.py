@@ -59,12 +59,12 @@ class Recovery:
         return run is not None and run.released_at is not None
 
     def _is_seen(self, run: Run) -> bool:
-        sight = self._guarded("look at", self._engine.look, run.id)
+        sight = self._guarded("look at", self._engine.look, run.id, run.supervisor)
         return sight is not None and bool(sight.alive)
 
     def _watch(self, runs: Iterable[Run]) -> None:
         for run in runs:
-            self._guarded("watch", self._engine.watch, run.id)
+            self._guarded("watch", self._engine.watch, run.id, run.supervisor)
 
     def _look_at(self, step: str, runs: Iterable[Run]) -> None:
         for run in runs:
@@ -77,7 +77,8 @@ class Recovery:
         carried = self._engine.owned()
         for run_id in carried - {run.id for run in self._runs.open_runs()}:
             log.warning("ending processes of %s, which is no open run", run_id)
-            self._guarded("end", self._engine.kill, run_id)
+            run = self._runs.find(run_id)
+            self._guarded("end", self._engine.kill, run_id, run.supervisor if run else None)
 
     def _guarded(self, step: str, duty: Callable[..., Any], *args: object) -> Any:
         try:

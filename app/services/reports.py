@@ -240,7 +240,7 @@ class Reporter:
         """The same for a run that was ended from outside: its agent may be writing yet."""
         if run.id in self._concluded:
             return
-        if run.started_at is None or self._engine.look(run.id).tree_gone:
+        if run.started_at is None or self._engine.look(run.id, run.supervisor).tree_gone:
             self.conclude(run)
 
     def _conclude(self, run: Run) -> None:

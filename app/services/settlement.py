@@ -108,7 +108,7 @@ class Settlement:
 
     def settle(self, run: Run, project: Project) -> None:
         """Release an ended run if it is proved gone, else see to its end. Its lock is held."""
-        sight = self._engine.look(run.id)
+        sight = self._engine.look(run.id, run.supervisor)
         if not sight.tree_gone:
             if run.id not in self._killing and not self._is_tidying(run, sight):
                 self._killing.add(run.id)
@@ -153,7 +153,7 @@ class Settlement:
             if not any(event.kind == "kill_sent" for event in self._runs.timeline(run.id)):
                 now = self._clock()
                 self._runs.tell_once(run.id, now, "kill_sent", "ending what is left of it")
-            if not self._engine.kill(run.id):
+            if not self._engine.kill(run.id, run.supervisor):
                 self._runs.note_hold(run, UNPROVED)
                 return
         finally:

@@ -11,6 +11,7 @@ from app.domain.lifecycle import DONE
 from app.records.run_ledger import RunLedger
 from app.records.tables import Run
 from app.services.leases import Here, Leases
+from app.services.ports import Kept
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +20,11 @@ class Tenure:
     """Only the machine that started a run's process may conclude anything from not seeing it."""
 
     def __init__(
-        self, runs: RunLedger, here: Here, leases: Leases, on_taken_over: Callable[[str], None]
+        self,
+        runs: RunLedger,
+        here: Here,
+        leases: Leases,
+        on_taken_over: Callable[[str, Kept | None], None],
     ) -> None:
         self._runs = runs
         self._leases = leases
@@ -48,5 +53,5 @@ class Tenure:
         if not self._runs.take_over(run, server=self.here.server):
             return False
         # from now on its agent's end is for this server to hear
-        self._on_taken_over(run.id)
+        self._on_taken_over(run.id, run.supervisor)
         return True

@@ -16,7 +16,7 @@ from app.services.succession import Succession
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
-UNPROVED = "its end could not be proved yet; this is tried again"
+UNPROVED = "Couldn't confirm that its processes have exited"
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Undoing:
         """End the run's processes, then take back its copy and its claim; safe to repeat."""
         made = made or Made()
         # until nothing of it lives, a run keeps its branch and its copy
-        if made.process and not self._tried("its processes", lambda: self._engine.kill(run.id)):
+        if made.process and not self._tried("its processes", lambda: self._end(run)):
             return Undone(UNPROVED)
         return self.clear(run, project, made)
 
@@ -80,6 +80,9 @@ class Undoing:
             return Undone(f"{run.work_branch} has not its old work back yet; this is tried again")
         return Undone()
 
+    def _end(self, run: Run) -> bool:
+        return self._engine.kill(run.id, run.supervisor)
+
     def _bring_back(self, run: Run, project: Project | None) -> bool:
         if run.retry_of is not None and project is not None:
             self._succession.bring_back(repository_of(project), run)
@@ -89,7 +92,7 @@ class Undoing:
         """What would be lost with the copy; empty where no agent can have worked in it."""
         if project is None or run.base_sha is None or not self._copies.exists(run.id):
             return ""
-        if not made.process or _never_began(self._engine.look(run.id)):
+        if not made.process or _never_began(self._engine.look(run.id, run.supervisor)):
             return ""
         state = self._copies.look(repository_of(project), run.id, tip=run.base_sha)
         return "" if state.is_clean else f"{run.work_branch}: the working copy holds {state.holds}"

@@ -97,7 +97,7 @@ class Vigil:
         try:
             sentence = "it has said its last word and does not exit: ending what is left of it"
             self._runs.tell_once(run.id, self._clocks.now(), "kill_sent", sentence)
-            if not self._engine.kill(run.id):
+            if not self._engine.kill(run.id, run.supervisor):
                 self._runs.note_hold(run, UNPROVED)
                 return
         finally:

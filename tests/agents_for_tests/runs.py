@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -16,7 +18,7 @@ from app.adapters.engine.local import LocalEngine
 from app.adapters.sandbox.hidden import OwnPlaces
 from app.adapters.sandbox.machine import MachineSandbox
 from app.domain.sandboxes import Means, SandboxLevel
-from app.services.ports import Engine, LaunchOrder, ProcessMark, Sight
+from app.services.ports import Engine, Kept, Launched, LaunchOrder, ProcessMark, Sight, ended
 
 AGENTS = Path(__file__).parent
 RUN = "run_c0001"
@@ -78,16 +80,54 @@ def is_living(pid: int) -> bool:
     return text.rpartition(")")[2].split()[0] not in "ZX"
 
 
-class EngineAt(LocalEngine):
-    """An engine that launches every order at one level, whatever the order says."""
+class KeepingEngine(LocalEngine):
+    """An engine with what its callers' rows would keep, beside the folder of its runs.
 
-    def __init__(self, level: SandboxLevel, root: Path, **known: Any) -> None:
-        super().__init__(root, **known)
+    It launches every order at one level, whatever the order says.
+    """
+
+    def __init__(
+        self, root: Path, *, level: SandboxLevel = SandboxLevel.NONE, **other: Any
+    ) -> None:
+        super().__init__(root, **other)
         self._level = level
+        self._rows = root.with_name(f"{root.name}-rows")
+        self._rows.mkdir(exist_ok=True)
 
-    def launch(self, order: LaunchOrder) -> ProcessMark:
+    def kept(self, run_id: str) -> Kept | None:
+        """What is kept of a run."""
+        row = self._rows / run_id
+        return json.loads(row.read_text()) if row.exists() else None
+
+    def keep(self, run_id: str, kept: Kept) -> None:
+        """Keep it, as a row would."""
+        (self._rows / run_id).write_text(json.dumps(kept))
+
+    def launch(self, order: LaunchOrder, keep: Callable[[Kept], None]) -> Launched:
         policy = replace(order.policy, level=self._level, toolchains=(str(AGENTS), sys.prefix))
-        return super().launch(replace(order, policy=policy))
+        return super().launch(replace(order, policy=policy), keep)
+
+    def start(self, order: LaunchOrder) -> ProcessMark:
+        """Launch and keep; the supervisor's mark."""
+        launched = self.launch(order, partial(self.keep, order.run_id))
+        self.keep(order.run_id, launched.kept)
+        return launched.mark
+
+    def see(self, run_id: str) -> Sight:
+        """Look with what is kept."""
+        return self.look(run_id, self.kept(run_id))
+
+    def end(self, run_id: str) -> bool:
+        """Kill with what is kept; the proof is kept, too."""
+        kept = self.kept(run_id)
+        is_proved = self.kill(run_id, kept)
+        if is_proved:
+            self.keep(run_id, ended(kept))
+        return is_proved
+
+    def follow(self, run_id: str) -> None:
+        """Watch with what is kept."""
+        self.watch(run_id, self.kept(run_id))
 
 
 @contextmanager
@@ -96,21 +136,24 @@ def local_engine(
     instance: str,
     level: SandboxLevel = SandboxLevel.NONE,
     means: Means | None = None,
-) -> Iterator[LocalEngine]:
+) -> Iterator[KeepingEngine]:
     """An engine whose runs end with the test."""
     by = [means] if means else list(Means)
     sandbox = MachineSandbox(OwnPlaces((root,)), os.environ, by)
-    engine = EngineAt(level, root, instance=instance, sandbox=sandbox)
+    engine = KeepingEngine(root, level=level, instance=instance, sandbox=sandbox)
     yield engine
-    assert all(engine.kill(run_id) for run_id in engine.owned())
+    for run_id in engine.owned():
+        engine.end(run_id)
+    assert engine.owned() == set()
     engine.close()
 
 
 class Ears:
     """Remembers what an engine tells, and waits for it."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, kept: Callable[[str], Kept | None]) -> None:
         self._engine = engine
+        self._kept = kept
         self._heard: list[tuple[str, str]] = []
         self._news = threading.Condition()
         engine.listen(self._hear)
@@ -128,7 +171,7 @@ class Ears:
 
     def wait_for_text(self, run_id: str, text: bytes) -> None:
         """Watch the run until its log holds `text`; it is read when it is told to have grown."""
-        self._engine.watch(run_id)
+        self._engine.watch(run_id, self._kept(run_id))
 
         def is_there() -> bool:
             return text in self._engine.log(run_id).read().content
@@ -142,9 +185,11 @@ class Ears:
             self._news.notify_all()
 
 
-def run_to_end(engine: Engine, ears: Ears, workdir: Path, argv: list[str], **other: Any) -> Sight:
+def run_to_end(
+    engine: KeepingEngine, ears: Ears, workdir: Path, argv: list[str], **other: Any
+) -> Sight:
     """Run an agent until nothing of it is left; what is seen of it then."""
-    engine.launch(order(RUN, workdir, argv, **other))
-    engine.watch(RUN)
+    engine.start(order(RUN, workdir, argv, **other))
+    engine.follow(RUN)
     ears.wait_for(RUN, "gone")
-    return engine.look(RUN)
+    return engine.see(RUN)

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.engine.local import LocalEngine
-from tests.agents_for_tests.runs import Ears, local_engine
+from tests.agents_for_tests.runs import Ears, KeepingEngine, local_engine
 from tests.sandboxes import WAYS
 
 
 @pytest.fixture(params=WAYS, ids=lambda way: "-".join(filter(None, way)))
-def engine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[LocalEngine]:
+def engine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[KeepingEngine]:
     """An engine of its own, at each level by each means; what it started is ended."""
     means, level = request.param
     with local_engine(tmp_path / "runs", uuid.uuid4().hex, level, means) as engine:
@@ -22,9 +21,9 @@ def engine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[LocalEngi
 
 
 @pytest.fixture
-def ears(engine: LocalEngine) -> Ears:
+def ears(engine: KeepingEngine) -> Ears:
     """Who hears what the engine tells."""
-    return Ears(engine)
+    return Ears(engine, engine.kept)
 
 
 @pytest.fixture

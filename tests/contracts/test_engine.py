@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.engine.local import LocalEngine
 from app.domain.rules import ExitReason
 from app.services.ports import LaunchFailed
 from tests.agents_for_tests.runs import (
     RUN,
     Ears,
+    KeepingEngine,
     carrying,
     order,
     run_to_end,
@@ -29,7 +29,7 @@ from tests.agents_for_tests.runs import (
     [("exit 0", 0, None), ("exit 3", 3, None), ("kill -9 $$", None, 9), ("kill $$", None, 15)],
 )
 def test_an_end_is_told_with_its_code_or_signal(
-    engine: LocalEngine, ears: Ears, workdir: Path, text: str, code: int, signum: int
+    engine: KeepingEngine, ears: Ears, workdir: Path, text: str, code: int, signum: int
 ) -> None:
     sight = run_to_end(engine, ears, workdir, shell(text))
     assert sight.exit is not None
@@ -40,7 +40,7 @@ def test_an_end_is_told_with_its_code_or_signal(
 
 
 def test_the_log_the_exit_and_the_gone_are_told_in_that_order(
-    engine: LocalEngine, ears: Ears, workdir: Path
+    engine: KeepingEngine, ears: Ears, workdir: Path
 ) -> None:
     run_to_end(engine, ears, workdir, shell("echo done"))
     heard = ears.of(RUN)
@@ -50,40 +50,40 @@ def test_the_log_the_exit_and_the_gone_are_told_in_that_order(
 
 
 def test_what_happened_before_the_watch_is_told_too(
-    engine: LocalEngine, ears: Ears, workdir: Path
+    engine: KeepingEngine, ears: Ears, workdir: Path
 ) -> None:
-    engine.launch(order(RUN, workdir, shell("echo done")))
-    until(lambda: engine.look(RUN).tree_gone, "the end")
-    engine.watch(RUN)
+    engine.start(order(RUN, workdir, shell("echo done")))
+    until(lambda: engine.see(RUN).tree_gone, "the end")
+    engine.follow(RUN)
     ears.wait_for(RUN, "gone")
     assert ears.of(RUN)[:2] == ["log", "exit"]
 
 
 def test_a_run_not_watched_any_more_is_not_told_of(
-    engine: LocalEngine, ears: Ears, workdir: Path
+    engine: KeepingEngine, ears: Ears, workdir: Path
 ) -> None:
-    engine.launch(order(RUN, workdir, script("stubborn")))
-    engine.launch(order("run_c0002", workdir, shell("read x < go || :")))
+    engine.start(order(RUN, workdir, script("stubborn")))
+    engine.start(order("run_c0002", workdir, shell("read x < go || :")))
     ears.wait_for_text(RUN, b"ready")
     engine.unwatch(RUN)
-    engine.watch("run_c0002")
+    engine.follow("run_c0002")
     ears.wait_for("run_c0002", "gone")
     before = ears.of(RUN)
-    assert engine.kill(RUN)
+    assert engine.end(RUN)
     assert ears.of(RUN) == before
     assert "gone" not in before
 
 
-def test_a_living_agent_is_seen_alive_and_not_ended(engine: LocalEngine, workdir: Path) -> None:
-    mark = engine.launch(order(RUN, workdir, script("stubborn")))
-    sight = engine.look(RUN)
+def test_a_living_agent_is_seen_alive_and_not_ended(engine: KeepingEngine, workdir: Path) -> None:
+    mark = engine.start(order(RUN, workdir, script("stubborn")))
+    sight = engine.see(RUN)
     assert (sight.alive, sight.exit, sight.tree_gone) == (True, None, False)
     assert sight.mark == mark
     assert engine.owned() == {RUN}
 
 
 def test_the_budget_ends_a_run_with_the_reason_deadline(
-    engine: LocalEngine, ears: Ears, workdir: Path
+    engine: KeepingEngine, ears: Ears, workdir: Path
 ) -> None:
     sight = run_to_end(engine, ears, workdir, shell("sleep 60"), budget_seconds=0.2)
     assert sight.exit is not None
@@ -92,68 +92,68 @@ def test_the_budget_ends_a_run_with_the_reason_deadline(
 
 
 def test_a_kill_is_proved_and_recorded_as_stopped(
-    engine: LocalEngine, ears: Ears, workdir: Path
+    engine: KeepingEngine, ears: Ears, workdir: Path
 ) -> None:
-    engine.launch(order(RUN, workdir, shell("echo ready; sleep 60 & wait")))
+    engine.start(order(RUN, workdir, shell("echo ready; sleep 60 & wait")))
     ears.wait_for_text(RUN, b"ready")
-    assert engine.kill(RUN)
-    sight = engine.look(RUN)
+    assert engine.end(RUN)
+    sight = engine.see(RUN)
     assert sight.exit is not None
     assert sight.exit.reason is ExitReason.STOPPED
     assert (sight.alive, sight.tree_gone) == (False, True)
     assert engine.owned() == set()
-    assert engine.kill(RUN)
+    assert engine.end(RUN)
 
 
 def test_an_agent_may_use_its_grace_to_end_well(
-    engine: LocalEngine, ears: Ears, workdir: Path
+    engine: KeepingEngine, ears: Ears, workdir: Path
 ) -> None:
     text = "trap 'echo bye; exit 4' TERM; echo ready; while :; do sleep 0.02; done"
-    engine.launch(order(RUN, workdir, shell(text), grace_seconds=5))
+    engine.start(order(RUN, workdir, shell(text), grace_seconds=5))
     ears.wait_for_text(RUN, b"ready")
-    assert engine.kill(RUN)
-    sight = engine.look(RUN)
+    assert engine.end(RUN)
+    sight = engine.see(RUN)
     assert sight.exit is not None
     assert (sight.exit.reason, sight.exit.code) == (ExitReason.STOPPED, 4)
     assert engine.log(RUN).read().content.endswith(b"bye\n")
 
 
-def test_killing_what_never_was_is_proved_at_once(engine: LocalEngine) -> None:
-    assert engine.kill("run_c9999")
-    assert engine.look("run_c9999").tree_gone
+def test_killing_what_never_was_is_proved_at_once(engine: KeepingEngine) -> None:
+    assert engine.end("run_c9999")
+    assert engine.see("run_c9999").tree_gone
     assert engine.log("run_c9999").read().content == b""
 
 
-def test_an_id_that_is_a_path_is_refused(engine: LocalEngine) -> None:
+def test_an_id_that_is_a_path_is_refused(engine: KeepingEngine) -> None:
     for run_id in ("../etc", "", "a/b", "run_\n", "RUN"):
         with pytest.raises(ValueError, match="not a run id"):
-            engine.look(run_id)
+            engine.look(run_id, None)
 
 
-def test_a_run_is_not_started_twice(engine: LocalEngine, workdir: Path) -> None:
-    mark = engine.launch(order(RUN, workdir, script("stubborn")))
+def test_a_run_is_not_started_twice(engine: KeepingEngine, workdir: Path) -> None:
+    mark = engine.start(order(RUN, workdir, script("stubborn")))
     with pytest.raises(LaunchFailed, match="started before"):
-        engine.launch(order(RUN, workdir, script("stubborn")))
-    assert engine.look(RUN).mark == mark
+        engine.start(order(RUN, workdir, script("stubborn")))
+    assert engine.see(RUN).mark == mark
 
 
 def test_another_engine_on_the_same_folder_adopts_the_run(
-    engine: LocalEngine, workdir: Path, tmp_path: Path
+    engine: KeepingEngine, workdir: Path, tmp_path: Path
 ) -> None:
     (go := workdir / "go").touch()
     go.unlink()
     os.mkfifo(go)
     instance = engine._instance
-    mark = engine.launch(order(RUN, workdir, shell(f"echo one; read x < {go}; echo two; exit 5")))
+    mark = engine.start(order(RUN, workdir, shell(f"echo one; read x < {go}; echo two; exit 5")))
     engine.close()
-    later = LocalEngine(tmp_path / "runs", instance=instance)
-    later_ears = Ears(later)
-    later.watch(RUN)
-    assert later.look(RUN).mark == mark
+    later = KeepingEngine(tmp_path / "runs", instance=instance)
+    later_ears = Ears(later, later.kept)
+    later.follow(RUN)
+    assert later.see(RUN).mark == mark
     assert later.owned() == {RUN}
     go.write_text("now\n")
     later_ears.wait_for(RUN, "gone")
-    sight = later.look(RUN)
+    sight = later.see(RUN)
     assert sight.exit is not None
     assert sight.exit.code == 5
     assert later.log(RUN).read().content == b"one\ntwo\n"
@@ -161,17 +161,17 @@ def test_another_engine_on_the_same_folder_adopts_the_run(
 
 
 def test_only_processes_of_this_instance_are_owned(
-    engine: LocalEngine, workdir: Path, tmp_path: Path
+    engine: KeepingEngine, workdir: Path, tmp_path: Path
 ) -> None:
-    engine.launch(order(RUN, workdir, script("stubborn")))
-    other = LocalEngine(tmp_path / "runs", instance="another")
+    engine.start(order(RUN, workdir, script("stubborn")))
+    other = KeepingEngine(tmp_path / "runs", instance="another")
     assert other.owned() == set()
-    assert other.kill(RUN)
-    assert engine.look(RUN).alive
+    assert not other.end(RUN)
+    assert engine.see(RUN).alive
 
 
 def test_what_the_agent_leaves_behind_ends_with_it(
-    engine: LocalEngine, ears: Ears, workdir: Path
+    engine: KeepingEngine, ears: Ears, workdir: Path
 ) -> None:
     sight = run_to_end(engine, ears, workdir, script("leaves_daemon", workdir / "pid"))
     assert sight.exit is not None

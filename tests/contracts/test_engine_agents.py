@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from app.adapters.engine.local import LocalEngine
 from app.domain.rules import ExitReason
 from app.domain.sandboxes import SandboxLevel
 from app.services.ports import LaunchFailed
 from tests.agents_for_tests.runs import (
     RUN,
     Ears,
+    KeepingEngine,
     order,
     run_to_end,
     script,
@@ -31,13 +31,13 @@ CUT = re.compile("\n\\[… ([\\d,]+) bytes cut …\\]\n".encode())
 ENV_LIKE_OURS = {"RUNYARD_DATABASE_URL": "canary", "NICEGUI_X": "canary", "PYTEST_X": "canary"}
 
 
-def tell(engine: LocalEngine, ears: Ears, workdir: Path, *args: str, **other: Any) -> Any:
+def tell(engine: KeepingEngine, ears: Ears, workdir: Path, *args: str, **other: Any) -> Any:
     run_to_end(engine, ears, workdir, script("tells", *args), **other)
     return json.loads(engine.log(RUN).read().content)
 
 
 def test_the_agent_gets_its_environment_and_nothing_of_ours(
-    engine: LocalEngine, ears: Ears, workdir: Path, monkeypatch: pytest.MonkeyPatch
+    engine: KeepingEngine, ears: Ears, workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RUNYARD_SESSION_SECRET", "canary")
     monkeypatch.setenv("ANY_TOKEN", "canary")
@@ -59,17 +59,17 @@ def test_the_agent_gets_its_environment_and_nothing_of_ours(
 
 
 def test_no_secret_is_in_the_run_folder_or_with_the_supervisor(
-    engine: LocalEngine, workdir: Path, tmp_path: Path
+    engine: KeepingEngine, workdir: Path, tmp_path: Path
 ) -> None:
     env = {"PATH": "/bin", "TOKEN": "canary-in-env"}
-    mark = engine.launch(order(RUN, workdir, script("stubborn"), env=env))
+    mark = engine.start(order(RUN, workdir, script("stubborn"), env=env))
     held = [path.read_bytes() for path in (tmp_path / "runs").rglob("*") if path.is_file()]
     held += [Path(f"/proc/{mark.pid}/{name}").read_bytes() for name in ("environ", "cmdline")]
     assert not any(b"canary" in text for text in held)
 
 
 def test_a_prompt_of_any_length_can_be_the_agents_input_and_is_in_no_process_list(
-    engine: LocalEngine, ears: Ears, workdir: Path
+    engine: KeepingEngine, ears: Ears, workdir: Path
 ) -> None:
     prompt = "Mend it.\n" * 50_000
     told = tell(engine, ears, workdir, prompt=prompt, reads_prompt=True)
@@ -79,15 +79,15 @@ def test_a_prompt_of_any_length_can_be_the_agents_input_and_is_in_no_process_lis
 
 @pytest.mark.parametrize("engine", [(None, SandboxLevel.NONE)], indirect=True)
 def test_a_prompt_that_is_a_link_by_now_is_not_followed(
-    engine: LocalEngine, workdir: Path, tmp_path: Path
+    engine: KeepingEngine, workdir: Path, tmp_path: Path
 ) -> None:
     replace = f"rm {engine.prompt_file(RUN)}; ln -s /etc/passwd {engine.prompt_file(RUN)}"
     setup = ["/bin/sh", "-c", replace]
     with pytest.raises(LaunchFailed, match="prompt could not be read"):
-        engine.launch(order(RUN, workdir, script("tells"), setup=setup, reads_prompt=True))
+        engine.start(order(RUN, workdir, script("tells"), setup=setup, reads_prompt=True))
 
 
-def test_the_agent_stands_alone(engine: LocalEngine, ears: Ears, workdir: Path) -> None:
+def test_the_agent_stands_alone(engine: KeepingEngine, ears: Ears, workdir: Path) -> None:
     told = tell(engine, ears, workdir)
     assert told["workdir"] == str(workdir)
     assert (told["stdin"], told["stdin_is_device"]) == ("", True)
@@ -100,7 +100,7 @@ def test_the_agent_stands_alone(engine: LocalEngine, ears: Ears, workdir: Path) 
 
 
 def test_the_prompt_is_in_its_file_for_the_agent_only(
-    engine: LocalEngine, ears: Ears, workdir: Path
+    engine: KeepingEngine, ears: Ears, workdir: Path
 ) -> None:
     prompt = "Grüße\n$(rm -rf /)\n"
     run_to_end(engine, ears, workdir, shell('cat "$RUNYARD_PROMPT_FILE"'), prompt=prompt)
@@ -127,7 +127,7 @@ HOSTILE_VALUES = [
 
 
 def test_a37_every_value_reaches_the_agent_unchanged(
-    engine: LocalEngine, ears: Ears, workdir: Path
+    engine: KeepingEngine, ears: Ears, workdir: Path
 ) -> None:
     told = tell(engine, ears, workdir, *HOSTILE_VALUES)
     assert told["argv"] == HOSTILE_VALUES
@@ -135,7 +135,7 @@ def test_a37_every_value_reaches_the_agent_unchanged(
 
 
 def test_bytes_of_the_log_are_kept_as_they_were(
-    engine: LocalEngine, ears: Ears, workdir: Path
+    engine: KeepingEngine, ears: Ears, workdir: Path
 ) -> None:
     run_to_end(engine, ears, workdir, shell(r"printf '\377\000\033[31m\303' ; echo err >&2"))
     log = engine.log(RUN)
@@ -148,7 +148,7 @@ def test_bytes_of_the_log_are_kept_as_they_were(
 
 
 def test_a_log_over_its_cap_keeps_its_first_and_last_parts(
-    engine: LocalEngine, ears: Ears, workdir: Path, tmp_path: Path
+    engine: KeepingEngine, ears: Ears, workdir: Path, tmp_path: Path
 ) -> None:
     cap, written = 64_000, 1_600_000
     run_to_end(engine, ears, workdir, script("floods", written), log_cap_bytes=cap)
@@ -167,12 +167,12 @@ def test_a_log_over_its_cap_keeps_its_first_and_last_parts(
 
 
 def test_a_log_is_followed_by_positions_over_every_rotation(
-    engine: LocalEngine, ears: Ears, workdir: Path
+    engine: KeepingEngine, ears: Ears, workdir: Path
 ) -> None:
     written = 3_200_000
     argv = script("floods", written)
-    engine.launch(order(RUN, workdir, argv, log_cap_bytes=100_000))
-    engine.watch(RUN)
+    engine.start(order(RUN, workdir, argv, log_cap_bytes=100_000))
+    engine.follow(RUN)
     log, position, cut, kept = engine.log(RUN), 0, 0, 0
     while position < written:
         piece = log.read(position, 50_000)
@@ -181,7 +181,7 @@ def test_a_log_is_followed_by_positions_over_every_rotation(
         cut += sum(int(text.replace(b",", b"")) for text in dropped)
         kept += len(piece.content) - markers
         position = piece.next_offset
-        until(lambda: log.size > position or engine.look(RUN).tree_gone, "more output")  # noqa: B023
+        until(lambda: log.size > position or engine.see(RUN).tree_gone, "more output")  # noqa: B023
     assert position == written == cut + kept
 
 
@@ -195,17 +195,17 @@ FAILED_SETUPS = [
 
 @pytest.mark.parametrize(("setup", "sentence"), FAILED_SETUPS)
 def test_a_failed_setup_command_fails_the_launch(
-    engine: LocalEngine, workdir: Path, setup: list[str], sentence: str
+    engine: KeepingEngine, workdir: Path, setup: list[str], sentence: str
 ) -> None:
     with pytest.raises(LaunchFailed, match=sentence):
-        engine.launch(order(RUN, workdir, shell("touch ran"), setup=setup, launch_seconds=0.4))
-    assert until(lambda: engine.look(RUN).tree_gone, "the end")
+        engine.start(order(RUN, workdir, shell("touch ran"), setup=setup, launch_seconds=0.4))
+    assert until(lambda: engine.see(RUN).tree_gone, "the end")
     assert engine.owned() == set()
     assert list(workdir.iterdir()) == []
 
 
 def test_the_setup_command_runs_before_the_agent_in_its_place(
-    engine: LocalEngine, ears: Ears, workdir: Path
+    engine: KeepingEngine, ears: Ears, workdir: Path
 ) -> None:
     setup = shell('echo "$RUNYARD_RUN_ID" > made; echo setting up')
     sight = run_to_end(engine, ears, workdir, shell("cat made; exit 6"), setup=setup)
@@ -215,28 +215,28 @@ def test_the_setup_command_runs_before_the_agent_in_its_place(
 
 
 def test_a_run_in_its_setup_is_alive_and_has_no_mark_until_its_agent_is_there(
-    engine: LocalEngine, ears: Ears, workdir: Path
+    engine: KeepingEngine, ears: Ears, workdir: Path
 ) -> None:
     gate = Gate(workdir)
     the_order = order(RUN, workdir, script("stubborn"), setup=shell(gate.wait))
-    launching = threading.Thread(target=engine.launch, args=(the_order,))
+    launching = threading.Thread(target=engine.start, args=(the_order,))
     launching.start()
     gate.await_arrival()
-    engine.watch(RUN)
-    sight = engine.look(RUN)
+    engine.follow(RUN)
+    sight = engine.see(RUN)
     assert (sight.alive, sight.mark, sight.exit, sight.tree_gone) == (True, None, None, False)
     gate.open()
     ears.wait_for(RUN, "started")
-    mark = engine.look(RUN).mark
+    mark = engine.see(RUN).mark
     assert mark is not None
     launching.join()
-    assert engine.kill(RUN)
+    assert engine.end(RUN)
     # a record of it is left: its agent was there
-    assert engine.look(RUN).mark == mark
+    assert engine.see(RUN).mark == mark
 
 
-def test_a_setup_that_failed_leaves_no_mark(engine: LocalEngine, workdir: Path) -> None:
+def test_a_setup_that_failed_leaves_no_mark(engine: KeepingEngine, workdir: Path) -> None:
     with pytest.raises(LaunchFailed):
-        engine.launch(order(RUN, workdir, shell("touch ran"), setup=shell("exit 1")))
-    sight = engine.look(RUN)
+        engine.start(order(RUN, workdir, shell("touch ran"), setup=shell("exit 1")))
+    sight = engine.see(RUN)
     assert (sight.mark, sight.exit and sight.exit.reason) == (None, ExitReason.NOT_SPAWNED)

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.engine.local import LocalEngine
 from app.adapters.engine.run_log import RunLog
 from app.adapters.supervisor.output import CappedLog
 from app.domain.secret_forms import Secret
 from app.domain.secret_masks import SecretMask, dots
-from tests.agents_for_tests.runs import RUN, Ears, order, run_to_end, shell
+from tests.agents_for_tests.runs import RUN, Ears, KeepingEngine, order, run_to_end, shell
 
 KEY = "sk-test-0123456789abcdefghijKLMNOPQRSTUVWXYZ"
 SECRETS = (Secret("OPENAI_API_KEY", KEY),)
@@ -23,11 +22,11 @@ COVER = dots(len(KEY))
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[LocalEngine]:
+def engine(tmp_path: Path) -> Iterator[KeepingEngine]:
     """An engine that knows a secret; what it started is ended."""
-    engine = LocalEngine(tmp_path / "runs", instance=uuid.uuid4().hex, secrets=lambda: SECRETS)
+    engine = KeepingEngine(tmp_path / "runs", instance=uuid.uuid4().hex, secrets=lambda: SECRETS)
     yield engine
-    assert all(engine.kill(run_id) for run_id in engine.owned())
+    assert all(engine.end(run_id) for run_id in engine.owned())
     engine.close()
 
 
@@ -40,7 +39,7 @@ def on_disk(tmp_path: Path) -> bytes:
 
 
 def test_a_secret_that_an_agent_prints_never_reaches_the_disk(
-    engine: LocalEngine, ears: Ears, workdir: Path, tmp_path: Path
+    engine: KeepingEngine, ears: Ears, workdir: Path, tmp_path: Path
 ) -> None:
     env = {"PATH": "/usr/bin:/bin", "OPENAI_API_KEY": KEY}
     text = 'env; printf %s "$OPENAI_API_KEY" | base64; echo "<$OPENAI_API_KEY>"; echo done'
@@ -53,11 +52,11 @@ def test_a_secret_that_an_agent_prints_never_reaches_the_disk(
 
 
 def test_a_secret_written_in_two_halves_is_masked_and_nothing_else_waits(
-    engine: LocalEngine, ears: Ears, workdir: Path, tmp_path: Path
+    engine: KeepingEngine, ears: Ears, workdir: Path, tmp_path: Path
 ) -> None:
     text = f"""printf 'key: {KEY[:20]}'; until [ -e go ]; do read -t 0.01 x; done
         printf '{KEY[20:]} done\n'"""
-    engine.launch(order(RUN, workdir, ["/bin/bash", "-c", text]))
+    engine.start(order(RUN, workdir, ["/bin/bash", "-c", text]))
     ears.wait_for_text(RUN, b"key: ")
     # its beginning may be one: it is shown once it is known that it is none
     assert engine.log(RUN).read().content == b"key: "
@@ -68,14 +67,14 @@ def test_a_secret_written_in_two_halves_is_masked_and_nothing_else_waits(
 
 
 def test_the_beginning_of_a_secret_at_the_end_of_a_log_is_kept(
-    engine: LocalEngine, ears: Ears, workdir: Path
+    engine: KeepingEngine, ears: Ears, workdir: Path
 ) -> None:
     run_to_end(engine, ears, workdir, shell(f"printf 'it begins with {KEY[:7]}'"))
     assert engine.log(RUN).read().content == b"it begins with " + KEY[:7].encode()
 
 
 def test_positions_count_what_was_written_though_parts_were_masked_and_cut(
-    engine: LocalEngine, ears: Ears, workdir: Path, tmp_path: Path
+    engine: KeepingEngine, ears: Ears, workdir: Path, tmp_path: Path
 ) -> None:
     # the key lies over every border of the files that a log is kept in
     line = f"{KEY}{KEY}{KEY}\n"
@@ -89,7 +88,7 @@ def test_positions_count_what_was_written_though_parts_were_masked_and_cut(
 
 
 def test_an_event_with_a_secret_is_still_an_event(
-    engine: LocalEngine, ears: Ears, workdir: Path
+    engine: KeepingEngine, ears: Ears, workdir: Path
 ) -> None:
     event = json.dumps({"type": "text", "text": f'a\n{KEY}\\"{KEY}'})
     run_to_end(engine, ears, workdir, ["/usr/bin/printf", "%s\n", event])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -14,10 +14,12 @@ from app.services.ports import (
     BranchTaken,
     CannotRead,
     Engine,
+    Kept,
     LaunchFailed,
     LaunchOrder,
     Mirrors,
     Repository,
+    Sight,
     WorkingCopies,
 )
 from tests.agents_for_tests.runs import Ears, local_engine, shell
@@ -138,9 +140,16 @@ class Yard:
     engine: Engine
     workdir: Path
     let_end: Callable[[str, int], None]
+    rows: dict[str, Kept] = field(default_factory=dict)
+
+    def look(self, run_id: str) -> Sight:
+        return self.engine.look(run_id, self.rows.get(run_id))
+
+    def kill(self, run_id: str) -> bool:
+        return self.engine.kill(run_id, self.rows.get(run_id))
 
     def launch(self, run_id: str, command: str) -> None:
-        self.engine.launch(
+        launched = self.engine.launch(
             LaunchOrder(
                 run_id=run_id,
                 argv=shell(command),
@@ -150,8 +159,10 @@ class Yard:
                 grace_seconds=0.3,
                 log_cap_bytes=10_000,
                 prompt="",
-            )
+            ),
+            lambda kept: self.rows.update({run_id: kept}),
         )
+        self.rows[run_id] = launched.kept
 
 
 @pytest.fixture(params=["real", "twin"])
@@ -163,31 +174,32 @@ def yard(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Yard]:
         yield Yard(FakeEngine(world), workdir, world.end)
         return
     with local_engine(tmp_path / "records", uuid.uuid4().hex) as engine:
-        ears = Ears(engine)
+        ears = Ears(engine, engine.kept)
 
         def let_end(run_id: str, code: int) -> None:
-            engine.watch(run_id)
+            engine.watch(run_id, yard.rows[run_id])
             (workdir / "code").write_text(str(code))
             ears.wait_for(run_id, "gone")
 
-        yield Yard(engine, workdir, let_end)
+        yard = Yard(engine, workdir, let_end)
+        yield yard
 
 
 WAIT = "until [ -s code ]; do sleep 0.02; done; exit $(cat code)"
 
 
 def test_what_never_was_is_gone_and_killing_it_is_proved(yard: Yard) -> None:
-    sight = yard.engine.look("run_1")
+    sight = yard.look("run_1")
     assert (sight.alive, sight.exit, sight.tree_gone) == (False, None, True)
-    assert yard.engine.kill("run_1")
+    assert yard.kill("run_1")
 
 
 def test_an_agent_lives_until_it_ends_and_its_end_is_recorded(yard: Yard) -> None:
     yard.launch("run_1", WAIT)
-    assert yard.engine.look("run_1").alive
+    assert yard.look("run_1").alive
     assert yard.engine.owned() == {"run_1"}
     yard.let_end("run_1", 7)
-    sight = yard.engine.look("run_1")
+    sight = yard.look("run_1")
     assert sight.exit is not None
     assert (sight.exit.code, sight.exit.reason) == (7, ExitReason.EXITED)
     assert (sight.alive, sight.tree_gone) == (False, True)
@@ -195,8 +207,8 @@ def test_an_agent_lives_until_it_ends_and_its_end_is_recorded(yard: Yard) -> Non
 
 def test_a_kill_is_proved_and_recorded(yard: Yard) -> None:
     yard.launch("run_1", "sleep 60")
-    assert yard.engine.kill("run_1")
-    sight = yard.engine.look("run_1")
+    assert yard.kill("run_1")
+    sight = yard.look("run_1")
     assert sight.exit is not None
     assert (sight.exit.reason, sight.tree_gone) == (ExitReason.STOPPED, True)
     assert yard.engine.owned() == set()
@@ -206,4 +218,4 @@ def test_a_run_is_not_started_twice(yard: Yard) -> None:
     yard.launch("run_1", "sleep 60")
     with pytest.raises(LaunchFailed):
         yard.launch("run_1", "sleep 60")
-    yard.engine.kill("run_1")
+    yard.kill("run_1")

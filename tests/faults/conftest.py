@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.engine.local import LocalEngine
-from tests.agents_for_tests.runs import Ears, local_engine
+from tests.agents_for_tests.runs import Ears, KeepingEngine, local_engine
 
 
 @pytest.fixture
@@ -26,16 +25,16 @@ def instance() -> str:
 
 
 @pytest.fixture
-def engine(root: Path, instance: str) -> Iterator[LocalEngine]:
+def engine(root: Path, instance: str) -> Iterator[KeepingEngine]:
     """An engine of its own; what it started is ended."""
     with local_engine(root, instance) as engine:
         yield engine
 
 
 @pytest.fixture
-def ears(engine: LocalEngine) -> Ears:
+def ears(engine: KeepingEngine) -> Ears:
     """Who hears what the engine tells."""
-    return Ears(engine)
+    return Ears(engine, engine.kept)
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.engine.local import LocalEngine
 from app.services.ports import LaunchFailed
 from tests.agents_for_tests.runs import (
     RUN,
     Ears,
+    KeepingEngine,
     order,
     script,
     shell,
@@ -24,27 +24,17 @@ ROOT = Path(__file__).parents[2]
 APP_THAT_IS_KILLED = """
 import os, signal, sys
 from pathlib import Path
-from app.adapters.engine.local import LocalEngine
-from tests.agents_for_tests.runs import (
-    RUN,
-    Ears,
-    is_living,
-    local_engine,
-    order,
-    script,
-    shell,
-    until,
-)
+from tests.agents_for_tests.runs import KeepingEngine, order, shell
 
 root, instance, text = sys.argv[1:]
-engine = LocalEngine(Path(root), instance=instance)
-engine.launch(order("run_c0001", Path(root), shell(text)))
+engine = KeepingEngine(Path(root), instance=instance)
+engine.start(order("run_c0001", Path(root), shell(text)))
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
 def test_f23_what_cannot_be_started_is_said_at_once_and_leaves_no_process(
-    engine: LocalEngine, tmp_path: Path
+    engine: KeepingEngine, tmp_path: Path
 ) -> None:
     (tmp_path / "plain").write_text("no program")
     (tmp_path / "odd").write_bytes(b"\x7fELFnonsense")
@@ -63,46 +53,46 @@ def test_f23_what_cannot_be_started_is_said_at_once_and_leaves_no_process(
     for number, (argv, workdir, sentence) in enumerate(cases):
         run_id = f"run_c{number}"
         with pytest.raises(LaunchFailed, match=sentence):
-            engine.launch(order(run_id, workdir, argv))
-        until(lambda run_id=run_id: engine.look(run_id).tree_gone, "the supervisor's end")
+            engine.start(order(run_id, workdir, argv))
+        until(lambda run_id=run_id: engine.see(run_id).tree_gone, "the supervisor's end")
     assert engine.owned() == set()
 
 
 def test_f23_a_supervisor_that_cannot_run_is_a_failed_launch(
     root: Path, instance: str, tmp_path: Path
 ) -> None:
-    engine = LocalEngine(root, instance=instance, python="/bin/false")
+    engine = KeepingEngine(root, instance=instance, python="/bin/false")
     with pytest.raises(LaunchFailed, match="supervisor ended before"):
-        engine.launch(order(RUN, tmp_path, ["/bin/true"]))
+        engine.start(order(RUN, tmp_path, ["/bin/true"]))
 
 
 def test_f23_a_stop_while_the_setup_runs_fails_the_launch(
-    engine: LocalEngine, root: Path, tmp_path: Path
+    engine: KeepingEngine, root: Path, tmp_path: Path
 ) -> None:
     setup = shell("kill $PPID; sleep 60")
     with pytest.raises(LaunchFailed, match="setup command was stopped"):
-        engine.launch(order(RUN, tmp_path, shell("touch ran"), setup=setup))
+        engine.start(order(RUN, tmp_path, shell("touch ran"), setup=setup))
     assert not (tmp_path / "ran").exists()
 
 
 def test_f24_an_agent_that_waits_for_input_gets_its_end(
-    engine: LocalEngine, ears: Ears, tmp_path: Path
+    engine: KeepingEngine, ears: Ears, tmp_path: Path
 ) -> None:
-    engine.launch(order(RUN, tmp_path, shell("read x; echo got $?; tty; exit 0")))
-    engine.watch(RUN)
+    engine.start(order(RUN, tmp_path, shell("read x; echo got $?; tty; exit 0")))
+    engine.follow(RUN)
     ears.wait_for(RUN, "gone")
     assert engine.log(RUN).read().content == b"got 1\nnot a tty\n"
 
 
 def test_f25_a_flood_is_capped_and_costs_no_memory(
-    engine: LocalEngine, ears: Ears, root: Path, tmp_path: Path
+    engine: KeepingEngine, ears: Ears, root: Path, tmp_path: Path
 ) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     text = "head -c 200000000 /dev/zero; exit 9"
-    engine.launch(order(RUN, tmp_path, shell(text), log_cap_bytes=1_000_000))
-    engine.watch(RUN)
+    engine.start(order(RUN, tmp_path, shell(text), log_cap_bytes=1_000_000))
+    engine.follow(RUN)
     ears.wait_for(RUN, "gone")
-    sight = engine.look(RUN)
+    sight = engine.see(RUN)
     assert sight.exit is not None
     assert sight.exit.code == 9
     log = engine.log(RUN)
@@ -113,12 +103,12 @@ def test_f25_a_flood_is_capped_and_costs_no_memory(
 
 
 def test_f26_one_line_of_ten_megabytes_is_kept_whole(
-    engine: LocalEngine, ears: Ears, tmp_path: Path
+    engine: KeepingEngine, ears: Ears, tmp_path: Path
 ) -> None:
     size = 10_000_000
     argv = script("floods", size, "one-line")
-    engine.launch(order(RUN, tmp_path, argv, log_cap_bytes=50_000_000))
-    engine.watch(RUN)
+    engine.start(order(RUN, tmp_path, argv, log_cap_bytes=50_000_000))
+    engine.follow(RUN)
     ears.wait_for(RUN, "gone")
     log = engine.log(RUN)
     assert (log.size, log.is_cut) == (size + 1, False)
@@ -126,15 +116,15 @@ def test_f26_one_line_of_ten_megabytes_is_kept_whole(
 
 
 def test_f27_a_disk_that_refuses_the_log_neither_holds_nor_ends_the_agent(
-    engine: LocalEngine, root: Path, instance: str, tmp_path: Path
+    engine: KeepingEngine, root: Path, instance: str, tmp_path: Path
 ) -> None:
     # no file may grow over 8 KiB: a write is refused as on a full disk
     limited = f"ulimit -f 8; exec {sys.executable} -c '{APP_THAT_IS_KILLED}' \"$@\""
     text = "yes 0123456 | head -c 1000000; exit 3"
     argv = ["/bin/bash", "-c", limited, "bash", str(root), instance, text]
     subprocess.run(argv, cwd=ROOT)
-    until(lambda: engine.look(RUN).tree_gone, "the end")
-    sight = engine.look(RUN)
+    until(lambda: engine.see(RUN).tree_gone, "the end")
+    sight = engine.see(RUN)
     assert sight.exit is not None
     assert sight.exit.code == 3
     log = engine.log(RUN)

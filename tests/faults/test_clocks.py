@@ -18,12 +18,11 @@ import httpx
 import pytest
 
 from app.adapters.clock_changes import ClockChanges
-from app.adapters.engine.local import LocalEngine
 from app.adapters.supervisor.kernel import boot_clock
 from app.control_plane.clock import wall_clock
 from app.control_plane.metronome import Metronome
 from app.domain.rules import ExitReason
-from tests.agents_for_tests.runs import RUN, Ears, is_living, order, script, until
+from tests.agents_for_tests.runs import RUN, Ears, KeepingEngine, is_living, order, script, until
 from tests.faults.test_restarts import add_project, killable_server, post_run, see
 from tests.fresh_databases import shared_database
 from tests.gates import Gate
@@ -215,18 +214,18 @@ def assert_each_ended_once(client: httpx.Client, *runs: dict[str, Any]) -> None:
 
 
 def test_f32_time_asleep_counts_for_the_supervisor(
-    engine: LocalEngine, ears: Ears, tmp_path: Path
+    engine: KeepingEngine, ears: Ears, tmp_path: Path
 ) -> None:
-    mark = engine.launch(order(RUN, tmp_path, script("stubborn"), budget_seconds=0.6))
+    mark = engine.start(order(RUN, tmp_path, script("stubborn"), budget_seconds=0.6))
     ears.wait_for_text(RUN, b"ready")
     os.kill(mark.pid, signal.SIGSTOP)
     over = boot_clock() + 0.6
     until(lambda: boot_clock() > over, "the budget is used up")
     assert is_living(mark.pid)
-    assert engine.look(RUN).exit is None
+    assert engine.see(RUN).exit is None
     os.kill(mark.pid, signal.SIGCONT)
     ears.wait_for(RUN, "gone")
-    sight = engine.look(RUN)
+    sight = engine.see(RUN)
     assert sight.exit is not None
     assert sight.exit.reason is ExitReason.DEADLINE
 

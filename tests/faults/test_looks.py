@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.engine.local import LocalEngine
 from app.adapters.engine.processes import ProcessTable
 from app.services.ports import ProcessMark
-from tests.agents_for_tests.runs import RUN, Ears, order, shell
+from tests.agents_for_tests.runs import RUN, Ears, KeepingEngine, order, shell
 from tests.gates import Gate
 
 
@@ -38,22 +37,22 @@ def table(tmp_path: Path) -> SlowTable:
 
 
 @pytest.fixture
-def engine(tmp_path: Path, table: SlowTable) -> Iterator[LocalEngine]:
-    engine = LocalEngine(tmp_path / "records", instance=table.instance, table=table)
+def engine(tmp_path: Path, table: SlowTable) -> Iterator[KeepingEngine]:
+    engine = KeepingEngine(tmp_path / "records", instance=table.instance, table=table)
     yield engine
-    assert all(engine.kill(run_id) for run_id in engine.owned())
+    assert all(engine.end(run_id) for run_id in engine.owned())
     engine.close()
 
 
 def test_an_agent_that_ends_while_it_is_looked_at_has_an_exit_record(
-    engine: LocalEngine, table: SlowTable, tmp_path: Path
+    engine: KeepingEngine, table: SlowTable, tmp_path: Path
 ) -> None:
-    ears = Ears(engine)
-    engine.launch(order(RUN, tmp_path, shell(f"{table.gate.wait}; exit 7")))
-    engine.watch(RUN)
+    ears = Ears(engine, engine.kept)
+    engine.start(order(RUN, tmp_path, shell(f"{table.gate.wait}; exit 7")))
+    engine.follow(RUN)
     table.gate.await_arrival()
     table.ears = ears
-    sight = engine.look(RUN)
+    sight = engine.see(RUN)
     assert sight.alive is False
     assert sight.exit is not None
     assert sight.exit.code == 7

@@ -12,11 +12,11 @@ from time import CLOCK_BOOTTIME, clock_gettime, monotonic
 
 import pytest
 
-from app.adapters.engine.local import LocalEngine
 from app.domain.rules import ExitReason
 from tests.agents_for_tests.runs import (
     RUN,
     Ears,
+    KeepingEngine,
     is_living,
     order,
     script,
@@ -28,21 +28,11 @@ ROOT = Path(__file__).parents[2]
 APP_THAT_IS_KILLED = """
 import os, signal, sys
 from pathlib import Path
-from app.adapters.engine.local import LocalEngine
-from tests.agents_for_tests.runs import (
-    RUN,
-    Ears,
-    is_living,
-    local_engine,
-    order,
-    script,
-    shell,
-    until,
-)
+from tests.agents_for_tests.runs import KeepingEngine, order, shell
 
 root, instance, text = sys.argv[1:]
-engine = LocalEngine(Path(root), instance=instance)
-engine.launch(order("run_c0001", Path(root), shell(text)))
+engine = KeepingEngine(Path(root), instance=instance)
+engine.start(order("run_c0001", Path(root), shell(text)))
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -56,7 +46,7 @@ def pid_in(path: Path) -> int:
 
 
 def test_f15_a_run_outlives_the_app_that_was_killed(
-    engine: LocalEngine, ears: Ears, root: Path, instance: str, tmp_path: Path
+    engine: KeepingEngine, ears: Ears, root: Path, instance: str, tmp_path: Path
 ) -> None:
     os.mkfifo(tmp_path / "go")
     text = f"echo one; read x < {tmp_path}/go; echo two; exit 7"
@@ -65,136 +55,139 @@ def test_f15_a_run_outlives_the_app_that_was_killed(
     )
     assert app.returncode == -signal.SIGKILL
     assert engine.owned() == {RUN}
-    assert engine.look(RUN).alive
-    engine.watch(RUN)
+    assert engine.see(RUN).alive
+    engine.follow(RUN)
     (tmp_path / "go").write_text("now\n")
     ears.wait_for(RUN, "gone")
-    sight = engine.look(RUN)
+    sight = engine.see(RUN)
     assert sight.exit is not None
     assert (sight.exit.code, sight.exit.reason) == (7, ExitReason.EXITED)
     assert engine.log(RUN).read().content == b"one\ntwo\n"
 
 
 def test_f9_a_supervisor_without_a_record_is_found_by_its_mark(
-    engine: LocalEngine, root: Path, tmp_path: Path
+    engine: KeepingEngine, root: Path, tmp_path: Path
 ) -> None:
-    mark = engine.launch(order(RUN, tmp_path, script("stubborn")))
+    mark = engine.start(order(RUN, tmp_path, script("stubborn")))
     (root / RUN / "started").unlink()
-    sight = engine.look(RUN)
+    sight = engine.see(RUN)
     assert (sight.alive, sight.mark, sight.tree_gone) == (True, mark, False)
-    assert engine.kill(RUN)
-    assert engine.look(RUN).tree_gone
+    assert engine.end(RUN)
+    assert engine.see(RUN).tree_gone
 
 
 def test_f16_an_agent_that_ignores_term_is_killed_after_its_grace(
-    engine: LocalEngine, ears: Ears, tmp_path: Path
+    engine: KeepingEngine, ears: Ears, tmp_path: Path
 ) -> None:
-    engine.launch(order(RUN, tmp_path, script("stubborn"), grace_seconds=0.4))
+    engine.start(order(RUN, tmp_path, script("stubborn"), grace_seconds=0.4))
     ears.wait_for_text(RUN, b"ready")
     begin = monotonic()
-    assert engine.kill(RUN)
+    assert engine.end(RUN)
     assert 0.4 <= monotonic() - begin < 3
-    sight = engine.look(RUN)
+    sight = engine.see(RUN)
     assert sight.exit is not None
     assert (sight.exit.reason, sight.exit.signal) == (ExitReason.STOPPED, signal.SIGKILL)
 
 
-def test_a_second_term_changes_nothing(engine: LocalEngine, ears: Ears, tmp_path: Path) -> None:
+def test_a_second_term_changes_nothing(engine: KeepingEngine, ears: Ears, tmp_path: Path) -> None:
     text = "trap 'echo asked' TERM; echo ready; while :; do sleep 0.02; done"
-    mark = engine.launch(order(RUN, tmp_path, shell(text), grace_seconds=0.4))
+    mark = engine.start(order(RUN, tmp_path, shell(text), grace_seconds=0.4))
     ears.wait_for_text(RUN, b"ready")
     os.kill(mark.pid, signal.SIGTERM)
     ears.wait_for_text(RUN, b"asked")
     os.kill(mark.pid, signal.SIGTERM)
     ears.wait_for(RUN, "gone")
     assert engine.log(RUN).read().content.count(b"asked") == 1
-    sight = engine.look(RUN)
+    sight = engine.see(RUN)
     assert sight.exit is not None
     assert sight.exit.reason is ExitReason.STOPPED
 
 
 def test_f17_a_daemon_without_session_or_environment_ends_with_a_kill(
-    engine: LocalEngine, ears: Ears, tmp_path: Path
+    engine: KeepingEngine, ears: Ears, tmp_path: Path
 ) -> None:
     argv = script("leaves_daemon", tmp_path / "pid", "stay")
-    engine.launch(order(RUN, tmp_path, argv))
+    engine.start(order(RUN, tmp_path, argv))
     daemon = pid_in(tmp_path / "pid")
     ears.wait_for_text(RUN, b"ready")
     assert is_living(daemon)
-    assert engine.kill(RUN)
+    assert engine.end(RUN)
     assert not is_living(daemon)
 
 
 def test_f17_a_supervisor_that_was_stopped_keeps_no_daemon(
-    engine: LocalEngine, ears: Ears, tmp_path: Path
+    engine: KeepingEngine, ears: Ears, tmp_path: Path
 ) -> None:
     argv = script("leaves_daemon", tmp_path / "pid", "stay")
-    mark = engine.launch(order(RUN, tmp_path, argv))
+    mark = engine.start(order(RUN, tmp_path, argv))
     ears.wait_for_text(RUN, b"ready")
     daemon = pid_in(tmp_path / "pid")
     os.kill(mark.pid, signal.SIGSTOP)
-    assert engine.kill(RUN)
+    assert engine.end(RUN)
     assert not is_living(daemon)
-    assert engine.look(RUN).tree_gone
+    assert engine.see(RUN).tree_gone
 
 
 def test_f18_an_agent_that_never_stops_forking_is_ended(
-    engine: LocalEngine, ears: Ears, tmp_path: Path
+    engine: KeepingEngine, ears: Ears, tmp_path: Path
 ) -> None:
-    engine.launch(order(RUN, tmp_path, script("keeps_forking"), grace_seconds=0.1))
+    engine.start(order(RUN, tmp_path, script("keeps_forking"), grace_seconds=0.1))
     ears.wait_for_text(RUN, b"ready")
-    assert engine.kill(RUN)
+    assert engine.end(RUN)
     assert engine.owned() == set()
 
 
 def test_an_agent_does_not_outlive_a_supervisor_killed_with_nine(
-    engine: LocalEngine, ears: Ears, root: Path, tmp_path: Path
+    engine: KeepingEngine, ears: Ears, root: Path, tmp_path: Path
 ) -> None:
-    mark = engine.launch(order(RUN, tmp_path, script("stubborn")))
+    mark = engine.start(order(RUN, tmp_path, script("stubborn")))
     agent = agent_of(root)
     ears.wait_for_text(RUN, b"ready")
     os.kill(mark.pid, signal.SIGKILL)
     ears.wait_for(RUN, "gone")
-    until(lambda: engine.look(RUN).tree_gone, "the agent's end")
-    sight = engine.look(RUN)
+    until(lambda: not is_living(agent), "the agent's end")
+    sight = engine.see(RUN)
     assert (sight.alive, sight.exit, sight.host_restarted) == (False, None, False)
-    assert not is_living(agent)
+    # nobody was there any more to see that nothing else is left
+    assert not sight.tree_gone
 
 
-def test_what_outlives_a_killed_supervisor_keeps_the_tree_until_a_kill(
-    engine: LocalEngine, ears: Ears, tmp_path: Path
+def test_what_outlives_a_killed_supervisor_is_ended_by_its_mark_and_no_more_is_proved(
+    engine: KeepingEngine, ears: Ears, tmp_path: Path
 ) -> None:
     text = f"setsid sleep 60 & echo $! > {tmp_path}/pid; echo ready; wait"
-    mark = engine.launch(order(RUN, tmp_path, shell(text)))
+    mark = engine.start(order(RUN, tmp_path, shell(text)))
     ears.wait_for_text(RUN, b"ready")
     os.kill(mark.pid, signal.SIGKILL)
     ears.wait_for(RUN, "gone")
-    sight = engine.look(RUN)
+    sight = engine.see(RUN)
     assert (sight.alive, sight.tree_gone) == (False, False)
-    assert engine.kill(RUN)
-    assert engine.look(RUN).tree_gone
+    assert not engine.end(RUN)
     assert not is_living(pid_in(tmp_path / "pid"))
+    assert not engine.see(RUN).tree_gone
 
 
 def test_f31_the_budget_is_counted_by_the_boot_clock(
-    engine: LocalEngine, ears: Ears, tmp_path: Path
+    engine: KeepingEngine, ears: Ears, tmp_path: Path
 ) -> None:
     begin = clock_gettime(CLOCK_BOOTTIME)
-    engine.launch(order(RUN, tmp_path, shell("sleep 60"), budget_seconds=0.5))
-    engine.watch(RUN)
+    engine.start(order(RUN, tmp_path, shell("sleep 60"), budget_seconds=0.5))
+    engine.follow(RUN)
     ears.wait_for(RUN, "exit")
     assert 0.5 <= clock_gettime(CLOCK_BOOTTIME) - begin < 3
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("days", [1, -1])
-def test_f31_a_clock_that_jumps_ends_no_run(engine: LocalEngine, tmp_path: Path, days: int) -> None:
-    engine.launch(order(RUN, tmp_path, script("stubborn"), budget_seconds=30))
+def test_f31_a_clock_that_jumps_ends_no_run(
+    engine: KeepingEngine, tmp_path: Path, days: int
+) -> None:
+    engine.start(order(RUN, tmp_path, script("stubborn"), budget_seconds=30))
     subprocess.run(["/bin/date", "-s", f"{days} day"], check=True, stdout=subprocess.DEVNULL)
     try:
-        engine.launch(order("run_c0002", tmp_path, shell("sleep 1")))
-        until(lambda: engine.look("run_c0002").tree_gone, "the other run's end")
-        assert engine.look(RUN).alive
-        assert engine.look(RUN).exit is None
+        engine.start(order("run_c0002", tmp_path, shell("sleep 1")))
+        until(lambda: engine.see("run_c0002").tree_gone, "the other run's end")
+        assert engine.see(RUN).alive
+        assert engine.see(RUN).exit is None
     finally:
         subprocess.run(["/bin/date", "-s", f"{-days} day"], check=True, stdout=subprocess.DEVNULL)

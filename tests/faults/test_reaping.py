@@ -108,23 +108,22 @@ def test_f20_a_run_whose_number_a_stranger_has_ends_and_the_stranger_lives(
 REUSED = """
 import os, signal, subprocess, sys, time
 from pathlib import Path
-from app.adapters.engine.local import LocalEngine
-from tests.agents_for_tests.runs import RUN, order, shell, until
+from tests.agents_for_tests.runs import KeepingEngine, RUN, order, shell, until
 
 folder = Path(sys.argv[1])
-engine = LocalEngine(folder / "runs", instance="reused")
-mark = engine.launch(order(RUN, folder, shell("sleep 600")))
+engine = KeepingEngine(folder / "runs", instance="reused")
+mark = engine.start(order(RUN, folder, shell("sleep 600")))
 os.kill(mark.pid, signal.SIGKILL)
 until(lambda: not Path(f"/proc/{mark.pid}").exists(), "its end")
 # the next process gets the supervisor's number, as after a long while
 Path("/proc/sys/kernel/ns_last_pid").write_text(str(mark.pid - 1))
 stranger = subprocess.Popen(["/bin/sleep", "600"])
 assert stranger.pid == mark.pid, (stranger.pid, mark.pid)
-later = LocalEngine(folder / "runs", instance="reused")
-sight = later.look(RUN)
+later = KeepingEngine(folder / "runs", instance="reused")
+sight = later.see(RUN)
 assert (sight.alive, sight.host_restarted) == (False, False), sight
-assert later.kill(RUN)
-assert later.look(RUN).tree_gone
+assert not later.end(RUN)
+assert not later.see(RUN).tree_gone
 assert stranger.poll() is None
 print("the stranger lives")
 """

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.engine.local import LocalEngine
 from app.services.ports import LaunchFailed
-from tests.agents_for_tests.runs import RUN, Ears, order, shell
+from tests.agents_for_tests.runs import RUN, Ears, KeepingEngine, order, shell
 from tests.planes import real_plane
 
 
@@ -44,43 +43,44 @@ def in_disguise(root: Path) -> Iterator[None]:
 
 @pytest.mark.parametrize("trouble", [away, out_of_numbers, in_disguise])
 def test_records_that_cannot_be_read_prove_nothing(
-    engine: LocalEngine,
+    engine: KeepingEngine,
     ears: Ears,
     root: Path,
     tmp_path: Path,
     trouble: Callable[[Path], AbstractContextManager[None]],
 ) -> None:
-    engine.launch(order(RUN, tmp_path, shell("exit 0")))
-    engine.watch(RUN)
+    engine.start(order(RUN, tmp_path, shell("exit 0")))
+    engine.follow(RUN)
     ears.wait_for(RUN, "gone")
+    kept = engine.kept(RUN)
     with trouble(root):
-        sight = engine.look(RUN)
-        is_proved = engine.kill(RUN)
+        sight = engine.look(RUN, kept)
+        is_proved = engine.kill(RUN, kept)
     assert (sight.alive, sight.exit, sight.tree_gone, is_proved) == (None, None, False, False)
-    sight = engine.look(RUN)
+    sight = engine.see(RUN)
     assert (sight.alive, sight.exit is not None, sight.tree_gone) == (False, True, True)
-    assert engine.kill(RUN)
+    assert engine.end(RUN)
 
 
 def test_nothing_is_launched_where_the_records_are_away(
-    engine: LocalEngine, root: Path, tmp_path: Path
+    engine: KeepingEngine, root: Path, tmp_path: Path
 ) -> None:
     with away(root), pytest.raises(LaunchFailed, match="folder could not be written"):
-        engine.launch(order(RUN, tmp_path, shell("exit 0")))
+        engine.start(order(RUN, tmp_path, shell("exit 0")))
     assert not (root / RUN).exists()
 
 
 def test_what_an_agent_made_of_its_folder_is_no_trouble_of_the_machine(
-    engine: LocalEngine, ears: Ears, root: Path, tmp_path: Path
+    engine: KeepingEngine, ears: Ears, root: Path, tmp_path: Path
 ) -> None:
-    engine.launch(order(RUN, tmp_path, shell("exit 0")))
-    engine.watch(RUN)
+    engine.start(order(RUN, tmp_path, shell("exit 0")))
+    engine.follow(RUN)
     ears.wait_for(RUN, "gone")
     shutil.rmtree(root / RUN)
     for spoil in (lambda: None, lambda: (root / RUN).mkdir(), lambda: os.mkfifo(root / RUN)):
         spoil()
-        sight = engine.look(RUN)
-        assert (sight.alive, sight.exit, sight.tree_gone) == (False, None, True)
+        sight = engine.see(RUN)
+        assert (sight.alive, sight.exit, sight.tree_gone) == (False, None, False)
         if (root / RUN).is_dir():
             (root / RUN).rmdir()
 

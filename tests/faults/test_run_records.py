@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from app.adapters.engine.local import LocalEngine
 from app.adapters.engine.processes import ProcessTable
 from app.adapters.supervisor.kernel import read_boot_id, read_stat
 from tests.agents_for_tests.runs import (
     RUN,
     Ears,
+    KeepingEngine,
     order,
     script,
 )
@@ -37,36 +37,39 @@ def write_started(root: Path, instance: str, **fields: Any) -> None:
 
 
 def test_f20_a_stranger_with_the_same_number_is_never_signalled(
-    engine: LocalEngine, root: Path, instance: str, stranger: subprocess.Popen[bytes]
+    engine: KeepingEngine, root: Path, instance: str, stranger: subprocess.Popen[bytes]
 ) -> None:
     stat = read_stat(stranger.pid)
     assert stat is not None
     write_started(root, instance, pid=stranger.pid, started=stat.started - 1)
-    sight = engine.look(RUN)
-    assert (sight.alive, sight.tree_gone, sight.host_restarted) == (False, True, False)
-    assert engine.kill(RUN)
+    sight = engine.see(RUN)
+    # that a supervisor is no more is no proof of what it had started
+    assert (sight.alive, sight.tree_gone, sight.host_restarted) == (False, False, False)
+    assert not engine.end(RUN)
     assert stranger.poll() is None
 
 
 def test_f21_another_boot_is_proof_that_all_is_gone(
-    engine: LocalEngine, root: Path, instance: str, stranger: subprocess.Popen[bytes]
+    engine: KeepingEngine, root: Path, instance: str, stranger: subprocess.Popen[bytes]
 ) -> None:
     stat = read_stat(stranger.pid)
     assert stat is not None
     write_started(root, instance, pid=stranger.pid, started=stat.started)
-    later = LocalEngine(root, instance=instance, boot_id=lambda: "another-boot")
-    sight = later.look(RUN)
+    later = KeepingEngine(root, instance=instance, boot_id=lambda: "another-boot")
+    sight = later.see(RUN)
     assert (sight.alive, sight.host_restarted, sight.tree_gone) == (False, True, True)
-    assert later.kill(RUN)
+    assert later.end(RUN)
     assert stranger.poll() is None
 
 
 def test_an_unreadable_process_table_proves_nothing(
-    engine: LocalEngine, root: Path, instance: str, tmp_path: Path
+    engine: KeepingEngine, root: Path, instance: str, tmp_path: Path
 ) -> None:
-    engine.launch(order(RUN, tmp_path, script("stubborn")))
-    blind = LocalEngine(root, instance=instance, table=ProcessTable(instance, str(tmp_path / "0")))
-    sight = blind.look(RUN)
+    engine.start(order(RUN, tmp_path, script("stubborn")))
+    blind = KeepingEngine(
+        root, instance=instance, table=ProcessTable(instance, str(tmp_path / "0"))
+    )
+    sight = blind.see(RUN)
     assert (sight.alive, sight.exit, sight.tree_gone) == (None, None, False)
     assert blind.owned() == set()
 
@@ -90,19 +93,19 @@ JUNK = [
 
 
 @pytest.mark.parametrize("junk", JUNK, ids=lambda junk: repr(junk[:30]))
-def test_a33_junk_in_a_record_reads_as_no_record(
-    engine: LocalEngine, root: Path, junk: bytes
+def test_a33_junk_in_a_record_reads_as_no_record_and_proves_nothing(
+    engine: KeepingEngine, root: Path, junk: bytes
 ) -> None:
     (root / RUN).mkdir(parents=True)
     for name in ("started", "exit", "gone"):
         (root / RUN / name).write_bytes(junk)
-    sight = engine.look(RUN)
-    assert (sight.alive, sight.exit, sight.mark, sight.tree_gone) == (False, None, None, True)
-    assert engine.kill(RUN)
+    sight = engine.see(RUN)
+    assert (sight.alive, sight.exit, sight.mark, sight.tree_gone) == (False, None, None, False)
+    assert not engine.end(RUN)
 
 
 def test_a33_links_and_pipes_in_a_run_folder_are_not_followed(
-    engine: LocalEngine, root: Path, tmp_path: Path
+    engine: KeepingEngine, root: Path, tmp_path: Path
 ) -> None:
     good = {"code": 0, "signal": None, "reason": "exited", "at": "2026-01-01T00:00:00Z"}
     (tmp_path / "elsewhere").write_text(json.dumps(good))
@@ -112,18 +115,18 @@ def test_a33_links_and_pipes_in_a_run_folder_are_not_followed(
     os.mkfifo(root / RUN / "started")
     (root / RUN / "gone").mkdir()
     (root / RUN / "tail.5").symlink_to("/dev/zero")
-    assert engine.look(RUN).exit is None
+    assert engine.see(RUN).exit is None
     assert engine.log(RUN).read().content == b""
     (root / "run_c0002").symlink_to(tmp_path)
     (tmp_path / "exit").write_text(json.dumps(good))
-    assert engine.look("run_c0002").exit is None
+    assert engine.see("run_c0002").exit is None
 
 
 def test_a33_a_folder_swapped_during_a_run_leads_no_write_elsewhere(
-    engine: LocalEngine, ears: Ears, root: Path, tmp_path: Path
+    engine: KeepingEngine, ears: Ears, root: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "victim").mkdir()
-    mark = engine.launch(order(RUN, tmp_path, script("stubborn")))
+    mark = engine.start(order(RUN, tmp_path, script("stubborn")))
     ears.wait_for_text(RUN, b"ready")
     (root / RUN).rename(root / "moved")
     (root / RUN).symlink_to(tmp_path / "victim")
@@ -133,22 +136,22 @@ def test_a33_a_folder_swapped_during_a_run_leads_no_write_elsewhere(
 
 
 def test_a43_an_exit_made_up_by_a_living_agent_is_not_believed(
-    engine: LocalEngine, root: Path, tmp_path: Path
+    engine: KeepingEngine, root: Path, tmp_path: Path
 ) -> None:
-    engine.launch(order(RUN, tmp_path, script("stubborn")))
+    engine.start(order(RUN, tmp_path, script("stubborn")))
     good = {"code": 0, "signal": None, "reason": "exited", "at": "2026-01-01T00:00:00Z"}
     for name in ("exit", "gone"):
         (root / RUN / name).write_text(json.dumps(good))
-    sight = engine.look(RUN)
+    sight = engine.see(RUN)
     assert (sight.alive, sight.exit, sight.tree_gone) == (True, None, False)
 
 
 def test_the_records_of_another_run_are_not_taken_for_this_one(
-    engine: LocalEngine, root: Path, instance: str, stranger: subprocess.Popen[bytes]
+    engine: KeepingEngine, root: Path, instance: str, stranger: subprocess.Popen[bytes]
 ) -> None:
     stat = read_stat(stranger.pid)
     assert stat is not None
     for run_id, owner in (("run_c0002", instance), (RUN, "another")):
         write_started(root, owner, pid=stranger.pid, started=stat.started, run_id=run_id)
-        assert engine.look(RUN).mark is None
-        assert engine.kill(RUN)
+        assert engine.see(RUN).mark is None
+        assert not engine.end(RUN)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.engine.local import LocalEngine
 from app.adapters.git import Git, GitFailed, GitHadNoRoom, Identity
 from app.adapters.git_origins import explain
 from app.adapters.supervisor.output import CappedLog
@@ -21,7 +20,7 @@ from app.domain.words import Cause
 from app.records.audit_ledger import Deed
 from app.services.ports import CannotRead, DiskFull, LaunchFailed, OriginProblem
 from app.services.shortages import cause_of, sentence_of
-from tests.agents_for_tests.runs import RUN, Ears, order, shell
+from tests.agents_for_tests.runs import RUN, Ears, KeepingEngine, order, shell
 from tests.planes import COMMIT, RealPlane, real_plane
 from tests.repositories import tip_of
 
@@ -109,17 +108,17 @@ def test_f27_a_launch_without_room_says_so_and_the_next_one_works(plane: RealPla
 
 @pytest.mark.soak
 def test_f27_an_agent_that_fails_on_a_full_disk_is_not_to_blame(
-    engine: LocalEngine, ears: Ears, root: Path, tmp_path: Path
+    engine: KeepingEngine, ears: Ears, root: Path, tmp_path: Path
 ) -> None:
     go_on = tmp_path / "go-on"
     text = f"echo begun; until test -e {go_on}; do sleep 0.02; done; yes | head -c 99999; exit 2"
     with small_disk(root, "300k") as disk:
-        engine.launch(order(RUN, tmp_path, shell(text)))
+        engine.start(order(RUN, tmp_path, shell(text)))
         ears.wait_for_text(RUN, b"begun")
         disk.fill()
         go_on.touch()
         ears.wait_for(RUN, "gone")
-        sight = engine.look(RUN)
+        sight = engine.see(RUN)
         assert sight.exit is not None
         assert (sight.exit.reason, sight.exit.code) == (ExitReason.DISK_FULL, 2)
 

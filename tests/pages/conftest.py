@@ -116,9 +116,12 @@ def _whole_program() -> None:
 
 def _end(plane: Any) -> None:
     # a plane left alone sweeps on behind every later test
-    engine = plane.adapters.engine
+    engine, runs = plane.adapters.engine, plane.ledgers.runs
+    for run_id in engine.owned():
+        run = runs.find(run_id)
+        engine.kill(run_id, run.supervisor if run else None)
     plane.stop()
-    assert [run_id for run_id in engine.owned() if not engine.kill(run_id)] == []
+    assert engine.owned() == set()
 
 
 @pytest.fixture

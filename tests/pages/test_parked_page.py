@@ -171,9 +171,9 @@ async def test_an_end_without_proof_is_released_by_two_presses(
     with plane.database.transaction() as tx:
         ended = {"kind": "reaped", "sentence": "stopped", "because": "stopped"}
         runs.move(tx, runs.find(run.id), Signal.STOP, now=plane.clock(), **ended)
-    runs.note(run.id, project.id, hold="its end could not be proved yet; this is tried again")
+    runs.note(run.id, project.id, hold="Couldn't confirm that its processes have exited")
     await user.open(f"/runs/{run.id}")
-    assert "Its end could not be proved yet; this is tried again." in html_of(user)
+    assert "Couldn't confirm that its processes have exited." in html_of(user)
     user.find(marker="release-run").click()
     await user.should_see("Release without proof?")
     assert runs.find(run.id).released_at is None
@@ -181,7 +181,7 @@ async def test_an_end_without_proof_is_released_by_two_presses(
     await until(lambda: runs.find(run.id).released_at is not None)
     await until(lambda: "Its branch is parked." in html_of(user))
     await user.should_not_see(marker="release-run")
-    assert plane.adapters.engine.kill(run.id)
+    assert plane.adapters.engine.kill(run.id, runs.find(run.id).supervisor)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ async def test_an_end_without_proof_is_released_by_two_presses(
     [
         (Status.RUNNING, {"hold": "x"}, False),
         (Status.STOPPED, {}, False),
-        (Status.STOPPED, {"hold": "its end could not be proved yet"}, True),
+        (Status.STOPPED, {"hold": "Couldn't confirm that its processes have exited"}, True),
         (Status.STOPPED, {"hold": "x", "released_at": NOON}, False),
     ],
 )

@@ -131,7 +131,7 @@ def test_a_run_whose_supervisor_is_gone_has_no_evidence_against_it(plane: RealPl
     plane.reap(run)
     run = plane.run(run.id)
     assert run.released_at is not None
-    assert plane.adapters.engine.look(run.id).tree_gone
+    assert plane.look(run).tree_gone
     assert strikes(plane, run) == 0
 
 

@@ -97,7 +97,7 @@ def test_an_agent_that_nobody_wrote_down_is_adopted_however_late_it_is_found(
     plane.services.sweep.fill_once(plane.clock())
     plane.rest()
     assert plane.run(run.id).status == "running"
-    assert plane.adapters.engine.look(run.id).alive
+    assert plane.look(run).alive
 
 
 @pytest.mark.expects_error_log

@@ -25,9 +25,10 @@ def test_a_run_that_cannot_be_taken_over_stops_no_other(plane: RealPlane) -> Non
 
 def test_processes_of_no_open_run_are_ended_at_a_start(plane: RealPlane) -> None:
     engine = plane.adapters.engine
-    engine.launch(order("run_nobodys", plane.folder, script("stubborn")))
+    engine.launch(order("run_nobodys", plane.folder, script("stubborn")), lambda kept: None)
+    assert engine.owned() == {"run_nobodys"}
     assert plane.recover_once() == 0
-    assert engine.look("run_nobodys").tree_gone
+    assert engine.owned() == set()
 
 
 def test_a_waiting_run_is_no_business_of_a_start(plane: RealPlane) -> None:

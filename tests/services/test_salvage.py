@@ -60,7 +60,7 @@ def end_unproved(plane: RealPlane, run: Run) -> Run:
             sentence="stopped",
             cause=Cause.STOPPED,
             because="stopped",
-            hold="its end could not be proved yet; this is tried again",
+            hold="Couldn't confirm that its processes have exited",
         )
     return plane.run(run.id)
 

@@ -68,7 +68,7 @@ def test_a_kill_that_cannot_be_proved_is_told_once_held_and_tried_until_it_is(
     run = plane.run(run.id)
     assert (run.hold, run.released_at) == (None, plane.clock())
     assert plane.kinds(run).count("kill_sent") == 1
-    assert plane.adapters.engine.look(run.id).tree_gone
+    assert plane.look(run).tree_gone
 
 
 @pytest.mark.parametrize("place", [mirrors_away, mirror_away, copies_away])

@@ -77,7 +77,7 @@ def test_f16_a_running_run_is_stopped_and_its_work_is_kept(plane: RealPlane, gat
     assert run.parked
     assert (plane.copy(run) / "draft.txt").exists()
     assert plane.tip(run) not in (None, run.base_sha)
-    assert plane.adapters.engine.look(run.id).tree_gone
+    assert plane.look(run).tree_gone
     kinds = plane.kinds(run)
     assert kinds.index("reaped") < kinds.index("kill_sent") < kinds.index("kill_verified")
 
@@ -88,7 +88,7 @@ def test_f16_an_agent_that_ignores_the_request_is_killed(plane: RealPlane) -> No
     plane.ears.wait_for_text(run.id, b"ready")
     run = plane.stop_run(run)
     assert run.released_at is not None
-    assert plane.adapters.engine.look(run.id).tree_gone
+    assert plane.look(run).tree_gone
 
 
 def test_a_run_that_waits_for_its_delivery_is_stopped(plane: RealPlane) -> None:

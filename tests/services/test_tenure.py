@@ -45,8 +45,7 @@ def test_a_run_that_another_machine_holds_is_never_judged(plane: RealPlane) -> N
     run = plane.start_running(plane.add_project("exit 1"))
     heard: list[str] = []
     away = replace(plane.tenure.here, host="elsewhere", server="another")
-    assert not Tenure(plane.ledgers.runs, away, plane.leases, heard.append).may_judge(
-        run, plane.clock()
-    )
+    tenure = Tenure(plane.ledgers.runs, away, plane.leases, lambda run_id, _: heard.append(run_id))
+    assert not tenure.may_judge(run, plane.clock())
     assert heard == []
     plane.see_end(run)

@@ -62,7 +62,7 @@ def test_what_may_still_live_keeps_its_copy_and_its_claim(plane: RealPlane, tmp_
     engine._table = ProcessTable(engine._instance, str(tmp_path / "no-such-table"))
     run = launch_with_setup(plane, "true")
     assert (run.status, run.because, run.released_at) == ("not_started", FAILED, None)
-    assert run.hold == "its end could not be proved yet; this is tried again"
+    assert run.hold == "Couldn't confirm that its processes have exited"
     assert plane.copy(run).exists()
     assert plane.tip(run) == run.base_sha
     engine._table = seeing

@@ -66,8 +66,10 @@ def start_supervisor(
     *,
     wrap: Sequence[str] = (),
     secrets: Iterable[Secret] = (),
-) -> None:
-    """Start the supervisor and wait until the agent was executed. Raises LaunchFailed.
+) -> dict[str, Any]:
+    """Start the supervisor and wait until the agent was executed; what it says of itself.
+
+    Raises LaunchFailed.
 
     `wrap` is the command of the sandbox, that of its process 1 included; empty for none.
     `secrets` stay out of the log.
@@ -102,6 +104,7 @@ def start_supervisor(
         )
     if "failed" in answer:
         raise LaunchFailed(_describe(answer, order), cause=_cause(answer, order))
+    return answer
 
 
 def _network(order: LaunchOrder) -> dict[str, Any] | None:

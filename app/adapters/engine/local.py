@@ -6,10 +6,13 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from app.adapters.engine import records
+from app.adapters.engine.known import Known, read_known
 from app.adapters.engine.launch import ERRORS_FILE, PROMPT_FILE, agent_environment, start_supervisor
+from app.adapters.engine.papers import Papers, read_papers
 from app.adapters.engine.processes import (
     ProcessTable,
     TableUnreadable,
@@ -20,15 +23,16 @@ from app.adapters.engine.refusals import read_refusals
 from app.adapters.engine.run_log import RunLog
 from app.adapters.engine.watcher import Watcher
 from app.adapters.sandbox.programs import command_of
-from app.adapters.supervisor.kernel import read_boot_id
+from app.adapters.supervisor.kernel import boot_clock, read_boot_id
 from app.adapters.supervisor.record_files import STARTED
-from app.domain.rules import ExitRecord
 from app.domain.sandboxes import SandboxLevel
 from app.domain.secret_forms import Secret
 from app.domain.secret_masks import mask_of
 from app.domain.words import Cause
 from app.services.ports import (
     Enclosure,
+    Kept,
+    Launched,
     LaunchFailed,
     LaunchOrder,
     ProcessMark,
@@ -36,6 +40,7 @@ from app.services.ports import (
     Sandbox,
     SandboxUnavailable,
     Sight,
+    is_ended,
 )
 
 _RUN_ID = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
@@ -71,9 +76,9 @@ class LocalEngine:
         self._boot_id = boot_id
         self._secrets = secrets
         self._table = table or ProcessTable(instance)
-        self._watcher = Watcher(self._folder, self._open_supervisor)
+        self._watcher = Watcher(self._folder)
 
-    def launch(self, order: LaunchOrder) -> ProcessMark:
+    def launch(self, order: LaunchOrder, keep: Callable[[Kept], None]) -> Launched:
         """Start the agent under its supervisor and wait until it is there. Raises LaunchFailed."""
         folder = self._folder(order.run_id)
         self._make_folder(folder, order)
@@ -81,81 +86,103 @@ class LocalEngine:
         try:
             _refuse_unusable(order, env)
             wrap, secrets = self._wrap(order, folder / PROMPT_FILE), self._secrets()
-            start_supervisor(
+            told = start_supervisor(
                 self._python, folder, order, env, self._instance, wrap=wrap, secrets=secrets
             )
-            started, _ = self._started_if_readable(order.run_id)
-            if started is None:
-                raise LaunchFailed("The supervisor's record could not be read.")
+            until = boot_clock() + order.budget_seconds + order.grace_seconds
+            known = read_known({**told, "until": until})
+            if known is None:
+                raise LaunchFailed("The supervisor did not say who it is.")
+            keep(known.as_kept())
         except BaseException:
-            self._table.end(order.run_id, None)
+            self.kill(order.run_id, None)
             raise
-        return started.supervisor
+        return Launched(known.supervisor, known.as_kept())
 
     def prompt_file(self, run_id: str) -> Path:
         """Where the agent of this run will find its prompt."""
         return self._folder(run_id) / PROMPT_FILE
 
-    def look(self, run_id: str) -> Sight:
+    def look(self, run_id: str, kept: Kept | None) -> Sight:
         """Look at the run's records and processes."""
         try:
-            return self._look(run_id)
-        except (records.RecordUnreadable, OSError):
+            if is_ended(kept):
+                return self._look_back(run_id, read_known(kept))
+            return self._look(run_id, read_known(kept))
+        except (TableUnreadable, records.RecordUnreadable, OSError):
             return Sight(None, None, None, tree_gone=False)
 
-    def _look(self, run_id: str) -> Sight:
-        folder = self._folder(run_id)
-        started = self._started(run_id)
-        exit_record = records.read_exit(folder)
-        boot_id = self._boot_id()
-        supervisor = started.supervisor if started else None
-        mark = supervisor if started and started.agent else None
-        if supervisor is not None and supervisor.boot_id != boot_id:
-            return Sight(False, exit_record, mark, tree_gone=True, host_restarted=True)
+    def _look(self, run_id: str, known: Known | None) -> Sight:
+        known = known or self._known_by_record(run_id)
+        if known is None:
+            return self._look_for_unrecorded(run_id)
+        if known.supervisor.boot_id != self._boot_id():
+            papers = self._papers(run_id, known)
+            mark = known.supervisor if papers.agent else None
+            return Sight(False, papers.exit, mark, tree_gone=True, host_restarted=True)
         try:
-            if supervisor is None:
-                return self._look_for_unrecorded(run_id, exit_record, boot_id)
-            alive = self._table.is_alive(supervisor)
-            if not alive:
-                # it may have ended, and written how, since its record was looked for
-                exit_record = records.read_exit(folder)
-            elif exit_record and started and self._is_untrue(started):
-                exit_record = None
-            return Sight(alive, exit_record, mark, self._is_tree_gone(run_id, supervisor, alive))
+            # first: what lives no longer writes no more, so that its records are whole
+            alive = self._table.is_alive(known.supervisor)
+            papers = self._papers(run_id, known)
+            return Sight(
+                alive,
+                None if alive and self._is_untrue(papers) else papers.exit,
+                known.supervisor if self._has_begun(known, papers, alive) else None,
+                tree_gone=self._is_tree_gone(run_id, known, papers, alive),
+            )
         except TableUnreadable:
-            return Sight(None, exit_record, mark, tree_gone=False)
+            papers = self._papers(run_id, known)
+            mark = known.supervisor if papers.agent else None
+            return Sight(None, papers.exit, mark, tree_gone=False)
 
-    def _look_for_unrecorded(
-        self, run_id: str, exit_record: ExitRecord | None, boot_id: str
-    ) -> Sight:
-        """What is seen of a run without a record: not written yet, or lost."""
-        found = self._table.find_supervisor(run_id, boot_id)
-        if found is None and self._started(run_id) is not None:
-            return self._look(run_id)  # its record was written in between
-        if found is None:
-            is_untouched = self._is_untouched(run_id)
-            return Sight(False, exit_record, None, tree_gone=True, is_untouched=is_untouched)
-        has_begun = self._table.has_descendants(found)
-        return Sight(True, exit_record, found if has_begun else None, tree_gone=False)
+    def _look_back(self, run_id: str, known: Known | None) -> Sight:
+        """What there is of a run whose end was proved."""
+        known = known or self._known_by_record(run_id)
+        if known is None:
+            return Sight(False, records.read_exit(self._folder(run_id)), None, tree_gone=True)
+        papers = self._papers(run_id, known)
+        mark = known.supervisor if papers.agent else None
+        return Sight(False, papers.exit, mark, tree_gone=True)
 
-    def kill(self, run_id: str) -> bool:
+    def _look_for_unrecorded(self, run_id: str) -> Sight:
+        """What is seen of a run of which nothing is known: nothing has begun, or all is lost."""
+        exit_record = records.read_exit(self._folder(run_id))
+        try:
+            found = self._table.find_supervisor(run_id, self._boot_id())
+            if found is not None:
+                mark = found if self._table.has_descendants(found) else None
+                return Sight(True, exit_record, mark, tree_gone=False)
+        except TableUnreadable:
+            return Sight(None, exit_record, None, tree_gone=False)
+        is_untouched = self._is_untouched(run_id)
+        return Sight(False, exit_record, None, tree_gone=is_untouched, is_untouched=is_untouched)
+
+    def _has_begun(self, known: Known, papers: Papers, alive: bool) -> bool:
+        if papers.is_started:
+            return papers.agent is not None
+        return alive and self._table.has_descendants(known.supervisor)
+
+    def kill(self, run_id: str, kept: Kept | None) -> bool:
         """End the whole tree: TERM, grace, KILL, proof. False where it could not be proved."""
         try:
-            return self._kill(run_id)
-        except (TableUnreadable, OSError):
+            return is_ended(kept) or self._kill(run_id, read_known(kept))
+        except (TableUnreadable, records.RecordUnreadable, OSError):
             return False
 
-    def _kill(self, run_id: str) -> bool:
-        started, is_readable = self._started_if_readable(run_id)
+    def _kill(self, run_id: str, known: Known | None) -> bool:
+        known = known or self._known_by_record(run_id, patiently=True)
         boot_id = self._boot_id()
-        if started and started.supervisor.boot_id != boot_id:
+        if known is not None and known.supervisor.boot_id != boot_id:
             return True
-        grace = started.grace_seconds if started else _DEFAULT_GRACE_SECONDS
-        mark = started.supervisor if started else self._table.find_supervisor(run_id, boot_id)
+        grace = known.grace_seconds if known else _DEFAULT_GRACE_SECONDS
+        mark = known.supervisor if known else self._table.find_supervisor(run_id, boot_id)
+        if mark is not None and not self._is_theirs(mark, run_id):
+            mark = None
         if mark is not None:
             ask_to_end(mark, patience=grace + _KILL_MARGIN_SECONDS)
-        # ended all the same, but without its records nobody could see that it was
-        return self._table.end(run_id, mark) and is_readable
+        if self._table.end(run_id, mark):
+            return True
+        return self._look(run_id, known).tree_gone
 
     def log(self, run_id: str) -> RunLog:
         """The run's log, empty where there is none."""
@@ -165,9 +192,9 @@ class LocalEngine:
         """Each host that the run's way out has refused, once, in order."""
         return read_refusals(self._folder(run_id))
 
-    def watch(self, run_id: str) -> None:
+    def watch(self, run_id: str, kept: Kept | None) -> None:
         """Begin to report this run's changes to the listener given to `listen`."""
-        self._watcher.watch(run_id)
+        self._watcher.watch(run_id, partial(self._open_supervisor, run_id, read_known(kept)))
 
     def unwatch(self, run_id: str) -> None:
         """Stop reporting this run's changes."""
@@ -252,26 +279,49 @@ class LocalEngine:
             raise LaunchFailed(str(reason), cause=Cause.SANDBOX_UNAVAILABLE) from reason
         return [*around, *command_of("init")]
 
-    def _is_untrue(self, started: records.Started) -> bool:
-        """An exit record is written after the agent's end: before it, somebody made it up."""
-        return started.agent is not None and self._table.is_alive(started.agent)
+    def _papers(self, run_id: str, known: Known) -> Papers:
+        return read_papers(self._folder(run_id), run_id, self._instance, known)
 
-    def _is_tree_gone(self, run_id: str, mark: ProcessMark, alive: bool) -> bool:
-        has_gone = records.has_gone(self._folder(run_id))
+    def _known_by_record(self, run_id: str, *, patiently: bool = False) -> Known | None:
+        """What its own record says of a run whose row knows nothing: one of an older Runyard.
+
+        It is believed of a process that carries the run's marks, and of one that is no more.
+        """
+        started, is_readable = self._started_if_readable(run_id)
+        if not is_readable and not patiently:
+            raise records.RecordUnreadable
+        if started is None:
+            return None
+        mark = started.supervisor
+        is_here = mark.boot_id == self._boot_id() and self._table.is_alive(mark)
+        if is_here and not self._is_theirs(mark, run_id):
+            return None
+        return Known(mark, started.grace_seconds)
+
+    def _is_theirs(self, mark: ProcessMark, run_id: str) -> bool:
+        return self._table.is_supervisor(mark, run_id, str(self._folder(run_id)))
+
+    def _is_untrue(self, papers: Papers) -> bool:
+        """An exit record is written after the agent's end: before it, somebody made it up."""
+        return papers.agent is not None and self._table.is_alive(papers.agent)
+
+    def _is_tree_gone(self, run_id: str, known: Known, papers: Papers, alive: bool) -> bool:
+        """True with the proof; that its supervisor is no more, proves nothing."""
         if alive:
             # its last moment: the record is written, the supervisor about to end
-            return has_gone and not self._table.has_descendants(mark)
-        return not self._table.carriers(run_id)
+            return papers.has_gone and not self._table.has_descendants(known.supervisor)
+        if known.init is not None and not self._table.is_alive(known.init):
+            return True  # the kernel ends whatever is left of a namespace of processes
+        return papers.has_gone and not self._table.carriers(run_id)
 
-    def _open_supervisor(self, run_id: str) -> int | None:
-        started, _ = self._started_if_readable(run_id)
-        if started is not None:
-            if started.supervisor.boot_id != self._boot_id():
-                return None
-            return open_process(started.supervisor)
+    def _open_supervisor(self, run_id: str, known: Known | None) -> int | None:
         try:
-            mark = self._table.find_supervisor(run_id, self._boot_id())
-        except TableUnreadable:
+            known = known or self._known_by_record(run_id, patiently=True)
+            boot_id = self._boot_id()
+            if known is not None and known.supervisor.boot_id != boot_id:
+                return None
+            mark = known.supervisor if known else self._table.find_supervisor(run_id, boot_id)
+        except (TableUnreadable, OSError):
             return None
         return open_process(mark) if mark is not None else None
 

@@ -18,6 +18,8 @@ INSTANCE = "RUNYARD_INSTANCE"
 _KILL_BOUND_SECONDS = 5.0
 _LOOK_AGAIN_SECONDS = 0.05
 _SUPERVISOR = os.fsencode(Path(kernel.__file__).with_name("__main__.py"))
+# what a supervisor may take for its last records
+_LAST_WORDS_SECONDS = 1.0
 
 
 class TableUnreadable(Exception):
@@ -78,6 +80,23 @@ class ProcessTable:
             pass
         return True
 
+    def is_supervisor(self, mark: ProcessMark, run_id: str, folder: str) -> bool:
+        """True for a process that carries the run's mark, and is none that runs this server.
+
+        One that is closed to its own user, as supervisors are, is known by its command line.
+        Raises TableUnreadable.
+        """
+        if mark.pid in kernel.ancestors(os.getpid(), self._proc):
+            return False
+        try:
+            with open(f"{self._proc}/{mark.pid}/environ", "rb") as file:
+                environment = file.read().split(b"\0")
+        except PermissionError:
+            return self._arguments(mark.pid)[-1:] == [os.fsencode(folder)]
+        except OSError:
+            return False  # gone
+        return self._instance in environment and f"{RUN_ID}={run_id}".encode() in environment
+
     def find_supervisor(self, run_id: str, boot_id: str) -> ProcessMark | None:
         """The oldest process that carries the run's mark. Raises TableUnreadable."""
         carriers = self.carriers(run_id)
@@ -91,30 +110,34 @@ class ProcessTable:
     def end(self, run_id: str, supervisor: ProcessMark | None) -> bool:
         """Kill what is left of a run, its supervisor last; True with the proof.
 
-        Last, because what cleared its environment is known only as the supervisor's descendant.
+        Last, because what cleared its environment is known only as the supervisor's descendant:
+        it is proved where the supervisor lived, and nothing below it. Raises TableUnreadable.
         """
-        give_up_at = monotonic() + _KILL_BOUND_SECONDS
+        give_up_at, is_proved = monotonic() + _KILL_BOUND_SECONDS, False
         while monotonic() < give_up_at:
-            try:
-                if victims := self._left_of(run_id, supervisor):
-                    kernel.kill_all(lambda: self._left_of(run_id, supervisor))
-                elif supervisor is not None and self.is_alive(supervisor):
-                    victims = [Stat(supervisor.pid, 0, "R", supervisor.started)]
-                    kernel.send_verified(victims[0], signal.SIGKILL)
-                else:
-                    return True
-            except TableUnreadable:
-                return False
+            if victims := self._left_of(run_id, supervisor):
+                is_proved = False
+                kernel.kill_all(lambda: self._left_of(run_id, supervisor))
+            elif supervisor is not None and self.is_alive(supervisor):
+                is_proved = True
+                if _ends_itself(supervisor) or self._left_of(run_id, supervisor):
+                    continue
+                victims = [Stat(supervisor.pid, 0, "R", supervisor.started)]
+                kernel.send_verified(victims[0], signal.SIGKILL)
+            else:
+                return is_proved
             _await_one_end(victims)
         return False
 
     def _left_of(self, run_id: str, supervisor: ProcessMark | None) -> list[Stat]:
-        spared = {os.getpid()}
-        roots = {stat.pid: stat for stat in self.carriers(run_id)}
+        # a server that an agent has started carries the run's marks: it does not end itself
+        spared = kernel.ancestors(os.getpid(), self._proc)
+        found = {stat.pid: stat for stat in self.carriers(run_id)}
+        roots = {*found} - spared
         if supervisor is not None and self.is_alive(supervisor):
             spared.add(supervisor.pid)
-        below = self._descendants({*roots, *spared} - {os.getpid()})
-        found = {stat.pid: stat for stat in [*roots.values(), *below]}
+            roots.add(supervisor.pid)
+        found |= {stat.pid: stat for stat in self._descendants(roots)}
         return [stat for stat in found.values() if stat.pid not in spared]
 
     def _marked(self) -> list[tuple[Stat, list[bytes]]]:
@@ -150,6 +173,13 @@ class ProcessTable:
         except OSError:
             return False
 
+    def _arguments(self, pid: int) -> list[bytes]:
+        try:
+            with open(f"{self._proc}/{pid}/cmdline", "rb") as file:
+                return file.read().rstrip(b"\0").split(b"\0")
+        except OSError:
+            return []
+
     def _descendants(self, pids: Iterable[int]) -> list[Stat]:
         try:
             return kernel.descendants(pids, self._proc)
@@ -177,6 +207,17 @@ def ask_to_end(mark: ProcessMark, *, patience: float) -> None:
         kernel.has_ended(pidfd, patience)
     except ProcessLookupError:
         return
+    finally:
+        os.close(pidfd)
+
+
+def _ends_itself(mark: ProcessMark) -> bool:
+    """Wait a moment for a supervisor that has nothing left to do but its last records."""
+    pidfd = open_process(mark)
+    if pidfd is None:
+        return True
+    try:
+        return kernel.has_ended(pidfd, _LAST_WORDS_SECONDS)
     finally:
         os.close(pidfd)
 

@@ -72,11 +72,11 @@ def read_started(path: Path, run_id: str, instance: str) -> Started | None:
     if fields is None or fields.get("run_id") != run_id or fields.get("instance") != instance:
         return None
     boot_id = fields.get("boot_id")
-    supervisor = _mark(fields, boot_id)
+    supervisor = mark_of(fields, boot_id)
     grace = fields.get("grace")
-    if supervisor is None or not _is_number(grace) or not 0 <= grace <= _MAX_GRACE:
+    if supervisor is None or not is_number(grace) or not 0 <= grace <= _MAX_GRACE:
         return None
-    return Started(supervisor, _mark(fields.get("agent"), boot_id), float(grace))
+    return Started(supervisor, mark_of(fields.get("agent"), boot_id), float(grace))
 
 
 def read_exit(path: Path) -> ExitRecord | None:
@@ -145,7 +145,8 @@ def _text(path: Path, name: str) -> bytes:
             return record.read(_MAX_BYTES + 1)
 
 
-def _mark(fields: Any, boot_id: Any) -> ProcessMark | None:
+def mark_of(fields: Any, boot_id: Any) -> ProcessMark | None:
+    """The process that a record names; None for anything that is none."""
     if not isinstance(fields, dict) or not isinstance(boot_id, str):
         return None
     pid, started = fields.get("pid"), fields.get("started")
@@ -158,5 +159,6 @@ def _is_int(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_number(value: Any) -> TypeGuard[float]:
+def is_number(value: Any) -> TypeGuard[float]:
+    """True for a number of JSON."""
     return _is_int(value) or isinstance(value, float)

@@ -38,16 +38,10 @@ class Watched:
 
 
 class Watcher:
-    """Reports `(run_id, what)` from a thread of its own; what came before the watch, too.
+    """Reports `(run_id, what)` from a thread of its own; what came before the watch, too."""
 
-    `open_supervisor` answers a pidfd of a run's supervisor, None where it is gone.
-    """
-
-    def __init__(
-        self, folder_of: Callable[[str], Path], open_supervisor: Callable[[str], int | None]
-    ) -> None:
+    def __init__(self, folder_of: Callable[[str], Path]) -> None:
         self._folder_of = folder_of
-        self._open_supervisor = open_supervisor
         self._listener: Listener | None = None
         self._orders: deque[Callable[[], None]] = deque()
         self._closing = threading.Event()
@@ -61,9 +55,12 @@ class Watcher:
         """Set who is told, in the watcher's thread."""
         self._listener = listener
 
-    def watch(self, run_id: str) -> None:
-        """Begin to report on a run."""
-        self._ask(partial(self._arm, run_id))
+    def watch(self, run_id: str, open_supervisor: Callable[[], int | None]) -> None:
+        """Begin to report on a run.
+
+        `open_supervisor` answers a pidfd of its supervisor, None where that is gone.
+        """
+        self._ask(partial(self._arm, run_id, open_supervisor))
 
     def unwatch(self, run_id: str) -> None:
         """Report on a run no longer."""
@@ -123,7 +120,7 @@ class Watcher:
                 # one run that cannot be watched must not end the watching of the others
                 _logger.exception("a run cannot be watched")
 
-    def _arm(self, run_id: str) -> None:
+    def _arm(self, run_id: str, open_supervisor: Callable[[], int | None]) -> None:
         self._disarm(run_id)
         watched = self._watched[run_id] = Watched(self._folder_of(run_id))
         if self._inotify is not None:
@@ -132,7 +129,7 @@ class Watcher:
                 self._run_of_watch[watched.watch] = run_id
             except OSError as problem:
                 _logger.warning("the folder of %s cannot be watched: %s", run_id, problem)
-        watched.pidfd = self._open_supervisor(run_id)
+        watched.pidfd = open_supervisor()
         self._tell_what_is_there(run_id, watched)
         if watched.pidfd is None:
             self._hear_end(run_id)

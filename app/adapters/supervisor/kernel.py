@@ -80,6 +80,16 @@ def descendants(pids: Iterable[int], proc: str = PROC) -> list[Stat]:
     return list(found.values())
 
 
+def ancestors(pid: int, proc: str = PROC) -> set[int]:
+    """The process and whatever it descends from, process 1 included."""
+    found: set[int] = {1}
+    while pid > 0 and pid not in found:
+        found.add(pid)
+        stat = read_stat(pid, proc)
+        pid = stat.parent if stat is not None else 0
+    return found
+
+
 def open_verified(pid: int, started: int) -> int | None:
     """A pidfd of exactly that process, None where it is gone or another has its number."""
     try:

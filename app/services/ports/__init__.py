@@ -30,6 +30,8 @@ from app.services.ports.homes import Homes, Lodging, NoLodging
 from app.services.ports.notifiers import Notifier, NotTaken
 from app.services.ports.processes import (
     Engine,
+    Kept,
+    Launched,
     LaunchFailed,
     LaunchOrder,
     LogPiece,
@@ -37,6 +39,8 @@ from app.services.ports.processes import (
     ProcessMark,
     Refusal,
     Sight,
+    ended,
+    is_ended,
 )
 from app.services.ports.repositories import (
     INCLUDE_LIST,
@@ -84,9 +88,11 @@ __all__ = [
     "Homes",
     "Issue",
     "Job",
+    "Kept",
     "LargeFile",
     "LaunchFailed",
     "LaunchOrder",
+    "Launched",
     "Leak",
     "Lodging",
     "LogPiece",
@@ -115,5 +121,7 @@ __all__ = [
     "TrackerStore",
     "Unready",
     "WorkingCopies",
+    "ended",
+    "is_ended",
     "root_mend",
 ]

@@ -6,12 +6,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from app.domain.rules import ExitRecord
 from app.domain.sandboxes import SandboxPolicy
 from app.domain.words import Cause
 from app.services.ports.homes import Lodging
+
+# what an engine has asked a run's row to keep of its processes, as JSON
+Kept = Mapping[str, Any]
+ENDED = "ended"
+
+
+def ended(kept: Kept | None) -> dict[str, Any]:
+    """The same, with what a kill has proved: nothing of the run is left."""
+    return {**(kept or {}), ENDED: True}
+
+
+def is_ended(kept: Kept | None) -> bool:
+    """True where a kill has proved it."""
+    return kept is not None and kept.get(ENDED) is True
 
 
 @dataclass(frozen=True)
@@ -84,6 +98,18 @@ class Refusal:
     because: str = ""
 
 
+@dataclass(frozen=True)
+class Launched:
+    """An agent that was started: its supervisor's mark, and what the run's row has to keep of it.
+
+    `kept` is JSON that only the engine reads; what it asks for is in its row before the agent is
+    there, so that nothing an agent writes is needed to know its processes again.
+    """
+
+    mark: ProcessMark
+    kept: Kept
+
+
 class LaunchFailed(Exception):
     """The agent could not be started; the message is a sentence, `cause` is there if known."""
 
@@ -132,21 +158,24 @@ class LogView(Protocol):
 
 
 class Engine(Protocol):
-    """Where runs execute."""
+    """Where runs execute; `kept` is what its row has of a run, None where nothing has begun."""
 
-    def launch(self, order: LaunchOrder) -> ProcessMark:
-        """Start the agent under its supervisor and wait until it is there. Raises LaunchFailed."""
+    def launch(self, order: LaunchOrder, keep: Callable[[Kept], None]) -> Launched:
+        """Start the agent under its supervisor and wait until it is there. Raises LaunchFailed.
+
+        `keep` writes into the run's row, before the agent begins; what it raises ends the launch.
+        """
         ...
 
     def prompt_file(self, run_id: str) -> Path:
         """Where the agent of this run will find its prompt."""
         ...
 
-    def look(self, run_id: str) -> Sight:
+    def look(self, run_id: str, kept: Kept | None) -> Sight:
         """Look at the run's records and processes."""
         ...
 
-    def kill(self, run_id: str) -> bool:
+    def kill(self, run_id: str, kept: Kept | None) -> bool:
         """End the whole tree: TERM, grace, KILL, proof. False where it could not be proved."""
         ...
 
@@ -158,7 +187,7 @@ class Engine(Protocol):
         """Each host that the run's way out has refused, once, in order."""
         ...
 
-    def watch(self, run_id: str) -> None:
+    def watch(self, run_id: str, kept: Kept | None) -> None:
         """Begin to report this run's changes to the listener given to `listen`."""
         ...
 

@@ -1,0 +1,47 @@
+"""What a run's row keeps of its processes: asked for by the engine, believed by it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from app.adapters.engine.records import is_number, mark_of
+from app.services.ports import Kept, ProcessMark
+
+
+@dataclass(frozen=True)
+class Known:
+    """A run's supervisor, and until when its agent may live, in seconds of the boot clock.
+
+    `init` is process 1 of its sandbox, if any: nothing inside outlives it.
+    """
+
+    supervisor: ProcessMark
+    grace_seconds: float
+    init: ProcessMark | None = None
+    until: float | None = None
+
+    def as_kept(self) -> dict[str, Any]:
+        """The JSON for the row."""
+        return {
+            **asdict(self.supervisor),
+            "grace": self.grace_seconds,
+            "init": asdict(self.init) if self.init else None,
+            "until": self.until,
+        }
+
+
+def read_known(kept: Kept | None) -> Known | None:
+    """What a row has kept; None where it has nothing, or nothing that could be understood."""
+    fields: Mapping[str, Any] = kept or {}
+    supervisor = mark_of(fields, fields.get("boot_id"))
+    grace, until = fields.get("grace"), fields.get("until")
+    if supervisor is None or not is_number(grace):
+        return None
+    return Known(
+        supervisor,
+        float(grace),
+        mark_of(fields.get("init"), fields.get("boot_id")),
+        float(until) if is_number(until) else None,
+    )
