@@ -16,6 +16,7 @@ import pytest
 
 from app.adapters.supervisor.kernel import read_stat
 from app.records.tables import Run
+from app.services.undoing import UNPROVED
 from tests.agents_for_tests.runs import is_living, until
 from tests.faults.test_sweep import spoil
 from tests.fresh_databases import only_on_sqlite, shared_database
@@ -34,9 +35,11 @@ def plane(tmp_path: Path) -> Iterator[RealPlane]:
 
 
 def rewrite(plane: RealPlane, run: Run, **fields: Any) -> None:
-    """Make a run's record of its processes another one."""
+    """Make what is known of a run's processes something else, in its record and in its row."""
     record = plane.settings.runs_root / "records" / run.id / "started"
     record.write_text(json.dumps({**json.loads(record.read_text()), **fields}))
+    kept = plane.run(run.id).supervisor or {}
+    plane.ledgers.runs.note(run.id, run.project_id, supervisor={**kept, **fields})
 
 
 def end_by_force(pid: int | None) -> None:
@@ -100,7 +103,7 @@ def test_f20_a_run_whose_number_a_stranger_has_ends_and_the_stranger_lives(
     plane.rest()
     run = plane.run(run.id)
     assert (run.status, run.cause) == ("died", "session_gone")
-    assert run.released_at is not None
+    assert (run.released_at, run.hold) == (None, UNPROVED)
     assert plane.project(run.project_id).strikes == 0
     assert stranger.poll() is None
 
@@ -167,6 +170,7 @@ def test_f21_after_a_reboot_every_live_run_has_died_of_it_and_no_number_is_belie
     finally:
         for run in runs:
             end_by_force(run.pid)
+        until(lambda: not plane.adapters.engine.owned(), "the end of their agents")
 
 
 # --- F34 ----------------------------------------------------------------------------------------

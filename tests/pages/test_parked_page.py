@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +174,7 @@ async def test_an_end_without_proof_is_released_by_two_presses(
         runs.move(tx, runs.find(run.id), Signal.STOP, now=plane.clock(), **ended)
     runs.note(run.id, project.id, hold="Couldn't confirm that its processes have exited")
     await user.open(f"/runs/{run.id}")
-    assert "Couldn't confirm that its processes have exited." in html_of(user)
+    assert "Couldn't confirm that its processes have exited." in unescape(html_of(user))
     user.find(marker="release-run").click()
     await user.should_see("Release without proof?")
     assert runs.find(run.id).released_at is None
