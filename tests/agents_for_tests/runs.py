@@ -83,12 +83,10 @@ def is_living(pid: int) -> bool:
 class KeepingEngine(LocalEngine):
     """An engine with what its callers' rows would keep, beside the folder of its runs.
 
-    It launches every order at one level, whatever the order says.
+    With a `level` it launches every order at that one, whatever the order says.
     """
 
-    def __init__(
-        self, root: Path, *, level: SandboxLevel = SandboxLevel.NONE, **other: Any
-    ) -> None:
+    def __init__(self, root: Path, *, level: SandboxLevel | None = None, **other: Any) -> None:
         super().__init__(root, **other)
         self._level = level
         self._rows = root.with_name(f"{root.name}-rows")
@@ -104,8 +102,10 @@ class KeepingEngine(LocalEngine):
         (self._rows / run_id).write_text(json.dumps(kept))
 
     def launch(self, order: LaunchOrder, keep: Callable[[Kept], None]) -> Launched:
-        policy = replace(order.policy, level=self._level, toolchains=(str(AGENTS), sys.prefix))
-        return super().launch(replace(order, policy=policy), keep)
+        if self._level is not None:
+            policy = replace(order.policy, level=self._level, toolchains=(str(AGENTS), sys.prefix))
+            order = replace(order, policy=policy)
+        return super().launch(order, keep)
 
     def start(self, order: LaunchOrder) -> ProcessMark:
         """Launch and keep; the supervisor's mark."""

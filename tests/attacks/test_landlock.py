@@ -13,14 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.engine.local import LocalEngine
 from app.adapters.engine.run_groups import clear_groups
 from app.adapters.sandbox import landlock, machine
 from app.adapters.sandbox.hidden import OwnPlaces
 from app.adapters.sandbox.machine import MachineSandbox
 from app.domain.sandboxes import Means, SandboxLevel, SandboxPolicy
 from app.services.ports import LaunchOrder
-from tests.agents_for_tests.runs import until
+from tests.agents_for_tests.runs import KeepingEngine, until
 from tests.sandboxes import PLAIN, ROOT, USERS, Trial, Tried, trial_of
 
 TREES = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
@@ -228,7 +227,7 @@ def test_whoever_ends_the_supervisor_ends_everything_inside(tmp_path: Path) -> N
         if not os.access(f"{TREES[0]}/cgroup.procs", os.W_OK) and os.geteuid() != 0:
             pytest.skip("this test's own process would have to be in a group of its own")
         sandbox = MachineSandbox(OwnPlaces(()), os.environ, [Means.LANDLOCK])
-        engine = LocalEngine(tmp_path / "records", instance="landlocked", sandbox=sandbox)
+        engine = KeepingEngine(tmp_path / "records", instance="landlocked", sandbox=sandbox)
         workdir = tmp_path / "copy"
         workdir.mkdir()
         order = LaunchOrder(
@@ -242,7 +241,7 @@ def test_whoever_ends_the_supervisor_ends_everything_inside(tmp_path: Path) -> N
             prompt="Do what you can.",
             policy=SandboxPolicy(level=SandboxLevel.CONTAINED),
         )
-        supervisor = engine.launch(order)
+        supervisor = engine.start(order)
         until(lambda: len(_with_argument(mark)) >= 2, "the agent and its daemon", SECONDS)
         os.kill(supervisor.pid, signal.SIGKILL)
         until(lambda: not _with_argument(mark), "the end of both", SECONDS)

@@ -11,13 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.engine.local import LocalEngine
 from app.adapters.sandbox.hidden import OwnPlaces
 from app.adapters.sandbox.machine import MachineSandbox
 from app.adapters.supervisor.kernel import descendants
 from app.domain.sandboxes import NetworkRule, SandboxLevel, SandboxPolicy
 from app.domain.words import Cause
-from tests.agents_for_tests.runs import order, until
+from tests.agents_for_tests.runs import KeepingEngine, order, until
 from tests.attacks.ways_out import WebServer, make_certificate, web_server
 from tests.repositories import commit_file, run_git
 from tests.sandboxes import USERS, Trial, trial_of
@@ -27,15 +26,15 @@ PYTHON = "python3 -I -S -c"
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[LocalEngine]:
+def engine(tmp_path: Path) -> Iterator[KeepingEngine]:
     data = tmp_path / "data"
     (data / "copy").mkdir(parents=True)
     sandbox = MachineSandbox(OwnPlaces((data,)), os.environ)
     if not sandbox.probe().can(SandboxLevel.SANDBOXED):
         pytest.skip(f"sandboxed cannot be had here: {sandbox.probe().because}")
-    engine = LocalEngine(data / "runs", instance=f"net-{tmp_path.name}", sandbox=sandbox)
+    engine = KeepingEngine(data / "runs", instance=f"net-{tmp_path.name}", sandbox=sandbox)
     yield engine
-    assert all(engine.kill(run_id) for run_id in engine.owned())
+    assert all(engine.end(run_id) for run_id in engine.owned())
     engine.close()
 
 
@@ -133,7 +132,7 @@ def test_git_goes_out_to_a_listed_host_over_https(trial: Trial, tmp_path: Path) 
 
 
 def test_the_way_out_needs_no_server_of_runyard(
-    engine: LocalEngine, tmp_path: Path, server: WebServer
+    engine: KeepingEngine, tmp_path: Path, server: WebServer
 ) -> None:
     """The engine, and with it the server's side of the run, is gone before the agent asks."""
     port = server.server_port
@@ -145,24 +144,26 @@ def test_the_way_out_needs_no_server_of_runyard(
             script = f"while [ ! -e go ]; do sleep 0.1; done; curl -sS http://127.0.0.1:{port}/late"
             argv = ["/bin/sh", "-c", script]
             listed = [f"127.0.0.1:{port}"]
-            engine.launch(order("run_1", copy, argv, policy=policy, listed_hosts=listed))
+            engine.start(order("run_1", copy, argv, policy=policy, listed_hosts=listed))
         finally:
             os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)
     assert server.asked == []
     (copy / "go").touch()
-    until(lambda: engine.look("run_1").tree_gone, "the run is over", SECONDS)
+    until(lambda: engine.see("run_1").tree_gone, "the run is over", SECONDS)
     assert b"GET /late " in engine.log("run_1").read().content
-    sight = engine.look("run_1")
+    sight = engine.see("run_1")
     assert sight.exit
     assert sight.exit.code == 0
 
 
-def test_nothing_of_the_way_out_is_left_after_its_run(engine: LocalEngine, tmp_path: Path) -> None:
+def test_nothing_of_the_way_out_is_left_after_its_run(
+    engine: KeepingEngine, tmp_path: Path
+) -> None:
     policy = SandboxPolicy(level=SandboxLevel.SANDBOXED, network=NetworkRule.ALLOWED)
     copy = tmp_path / "data" / "copy"
-    engine.launch(order("run_1", copy, ["/bin/true"], policy=policy, listed_hosts=["example.com"]))
-    until(lambda: engine.look("run_1").tree_gone, "the run is over", SECONDS)
+    engine.start(order("run_1", copy, ["/bin/true"], policy=policy, listed_hosts=["example.com"]))
+    until(lambda: engine.see("run_1").tree_gone, "the run is over", SECONDS)
     until(lambda: not engine.owned(), "no process carries the run's mark", SECONDS)
 
 
@@ -183,7 +184,7 @@ def _commands_below(pid: int) -> list[str]:
 
 
 def test_an_agent_keeps_its_way_out_while_it_has_its_grace(
-    engine: LocalEngine, tmp_path: Path, server: WebServer
+    engine: KeepingEngine, tmp_path: Path, server: WebServer
 ) -> None:
     place = f"127.0.0.1:{server.server_port}"
     policy = SandboxPolicy(level=SandboxLevel.SANDBOXED, network=NetworkRule.ALLOWED)
@@ -192,7 +193,7 @@ def test_an_agent_keeps_its_way_out_while_it_has_its_grace(
         touch up; while :; do sleep 0.1; done
     """
     copy = tmp_path / "data" / "copy"
-    engine.launch(
+    engine.start(
         order(
             "run_1",
             copy,
@@ -203,5 +204,5 @@ def test_an_agent_keeps_its_way_out_while_it_has_its_grace(
         )
     )
     until((copy / "up").exists, "the agent is there", SECONDS)
-    assert engine.kill("run_1")
+    assert engine.end("run_1")
     assert b"GET /last-words " in engine.log("run_1").read().content

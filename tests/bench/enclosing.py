@@ -62,7 +62,7 @@ def _start(engine: LocalEngine, folder: Path, number: int, is_contained: bool) -
         policy=SandboxPolicy(level),
     )
     began = time.time()
-    engine.launch(order)
+    engine.launch(order, lambda kept: None)
     told = until(lambda: _read(copy / "first"), "the agent's first instruction")
     return float(told) - began
 

@@ -17,8 +17,17 @@ from app.adapters.sandbox.hidden import OwnPlaces
 from app.adapters.sandbox.machine import MachineSandbox
 from app.adapters.supervisor.kernel import descendants
 from app.domain.sandboxes import HostService, Means, SandboxLevel, SandboxPolicy
-from app.services.ports import Enclosure, LaunchFailed, SandboxUnavailable
-from tests.agents_for_tests.runs import RUN, Ears, carrying, order, run_to_end, shell, until
+from app.services.ports import Enclosure, LaunchFailed, ProcessMark, SandboxUnavailable
+from tests.agents_for_tests.runs import (
+    RUN,
+    Ears,
+    KeepingEngine,
+    carrying,
+    order,
+    run_to_end,
+    shell,
+    until,
+)
 from tests.sandboxes import WAYS
 
 CONTAINED = SandboxPolicy(SandboxLevel.CONTAINED)
@@ -151,7 +160,8 @@ def test_without_a_sandbox_nothing_is_started_instead(tmp_path: Path, workdir: P
     sandbox = MachineSandbox(OwnPlaces(()), os.environ, [])
     engine = LocalEngine(tmp_path / "runs", instance="alone", sandbox=sandbox)
     with pytest.raises(LaunchFailed, match="cannot be contained") as failure:
-        engine.launch(order(RUN, workdir, shell("touch ran"), policy=CONTAINED))
+        ran = order(RUN, workdir, shell("touch ran"), policy=CONTAINED)
+        engine.launch(ran, lambda kept: None)
     assert failure.value.cause == "sandbox_unavailable"
     assert list(workdir.iterdir()) == []
     engine.close()
@@ -159,7 +169,7 @@ def test_without_a_sandbox_nothing_is_started_instead(tmp_path: Path, workdir: P
 
 @pytest.mark.parametrize("engine", IN_A_SANDBOX, indirect=True)
 def test_what_the_setup_command_starts_is_there_for_the_agent(
-    engine: LocalEngine, ears: Ears, workdir: Path
+    engine: KeepingEngine, ears: Ears, workdir: Path
 ) -> None:
     os.mkfifo(workdir / "asked")
     setup = shell("(read x < asked; echo served > answer) & echo set up")
@@ -177,20 +187,20 @@ def test_what_the_setup_command_starts_is_there_for_the_agent(
 @pytest.mark.parametrize("engine", IN_A_SANDBOX, indirect=True)
 @pytest.mark.parametrize("victim", ["supervisor", "wrapper", "process 1"])
 def test_nothing_inside_outlives_the_supervisor_the_wrapper_or_process_1(
-    engine: LocalEngine, ears: Ears, workdir: Path, victim: str
+    engine: KeepingEngine, ears: Ears, workdir: Path, victim: str
 ) -> None:
     mark = f"hostile-{os.getpid()}-{victim.replace(' ', '')}"
     daemon = f"env -i setsid sh -c 'sleep 300; : {mark}' & echo ready; sleep 300"
-    launched = engine.launch(order(RUN, workdir, shell(daemon)))
+    supervisor = engine.start(order(RUN, workdir, shell(daemon)))
     ears.wait_for_text(RUN, b"ready")
     assert carrying(mark)
-    os.kill(_pid_of(victim, launched), signal.SIGKILL)
+    os.kill(_pid_of(victim, supervisor), signal.SIGKILL)
     until(lambda: not carrying(mark), "the end of everything inside")
-    until(lambda: engine.look(RUN).tree_gone, "the proof")
+    until(lambda: engine.see(RUN).tree_gone, "the proof")
 
 
-def _pid_of(victim: str, launched: object) -> int:
-    pid = getattr(launched, "mark", launched).pid
+def _pid_of(victim: str, supervisor: ProcessMark) -> int:
+    pid = supervisor.pid
     if victim == "supervisor":
         return pid
     own = [stat for stat in descendants([pid]) if stat.parent == pid]

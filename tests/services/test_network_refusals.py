@@ -31,9 +31,9 @@ def orders(plane: RealPlane, monkeypatch: pytest.MonkeyPatch) -> dict[str, Launc
     seen: dict[str, LaunchOrder] = {}
     launch = plane.adapters.engine.launch
 
-    def note(order: LaunchOrder) -> Any:
+    def note(order: LaunchOrder, keep: Any) -> Any:
         seen[order.run_id] = order
-        return launch(order)
+        return launch(order, keep)
 
     monkeypatch.setattr(plane.adapters.engine, "launch", note)
     return seen
