@@ -168,10 +168,10 @@ def test_nothing_of_the_way_out_is_left_after_its_run(
 
 
 def test_the_way_out_goes_with_a_supervisor_that_is_killed(
-    engine: LocalEngine, tmp_path: Path
+    engine: KeepingEngine, tmp_path: Path
 ) -> None:
     policy = SandboxPolicy(level=SandboxLevel.SANDBOXED, network=NetworkRule.ALLOWED)
-    mark = engine.launch(
+    mark = engine.start(
         order("run_1", tmp_path / "data" / "copy", ["/bin/sleep", "600"], policy=policy)
     )
     assert len(_commands_below(mark.pid)) == 4  # the wrapper, process 1, the agent, the way out

@@ -159,8 +159,8 @@ def test_where_nothing_can_contain_it_says_so_and_what_helps(
 def test_without_a_sandbox_nothing_is_started_instead(tmp_path: Path, workdir: Path) -> None:
     sandbox = MachineSandbox(OwnPlaces(()), os.environ, [])
     engine = LocalEngine(tmp_path / "runs", instance="alone", sandbox=sandbox)
+    ran = order(RUN, workdir, shell("touch ran"), policy=CONTAINED)
     with pytest.raises(LaunchFailed, match="cannot be contained") as failure:
-        ran = order(RUN, workdir, shell("touch ran"), policy=CONTAINED)
         engine.launch(ran, lambda kept: None)
     assert failure.value.cause == "sandbox_unavailable"
     assert list(workdir.iterdir()) == []
