@@ -29,6 +29,7 @@ class RunFacts:
     """What one look at the world found; None stands for "could not be read".
 
     `word` is the last one of an agent that has ended, `vitals` are those of one that lives.
+    `is_overdue`: it lives, and its supervisor has let its time pass.
     """
 
     delivered: bool | None
@@ -42,6 +43,7 @@ class RunFacts:
     word: LastWord = SILENCE
     vitals: Vitals | None = None
     stall_seconds: int | None = None
+    is_overdue: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def classify(facts: RunFacts) -> Verdict:
         return cannot_tell("the process table could not be read")
     if not facts.alive:
         return _classify_gone(facts, "its process is gone and left no exit record")
-    if facts.deadline is not None and facts.now >= facts.deadline:
+    if facts.is_overdue or (facts.deadline is not None and facts.now >= facts.deadline):
         return _verdict(TIME_USED_UP)
     return STILL_GOING if facts.vitals is None else _classify_alive(facts, facts.vitals)
 

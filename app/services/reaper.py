@@ -34,6 +34,8 @@ from app.services.tenure import Tenure
 from app.services.verdicts import Line, Verdicts
 from app.services.vigil import Vigil
 
+# how long a supervisor may take with an end that is due before its server sees to it
+OVERDUE_SECONDS = 30
 LONG_TAKE = timedelta(seconds=4)
 REST_FACTOR = 4
 LONGEST_REST = timedelta(minutes=10)
@@ -194,6 +196,8 @@ class Reaper:
         verdict = rules.classify(facts)
         if verdict.signal is not None:
             return self._verdicts.write(run, verdict, _line_of(verdict))
+        if sight.alive and sight.overrun is not None:
+            self._vigil.expect(run, OVERDUE_SECONDS - sight.overrun)
         if verdict.ends_tree:
             self._vigil.end(run)
         elif vitals is not None:
@@ -225,6 +229,7 @@ class Reaper:
             delivers=Delivers(run.delivers),
             has_work=work.has_commits,
             host_restarted=sight.host_restarted,
+            is_overdue=bool(sight.alive) and (sight.overrun or 0) >= OVERDUE_SECONDS,
             stall_seconds=project.stall_seconds,
             **known,
         )

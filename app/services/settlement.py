@@ -13,7 +13,15 @@ from app.failpoints import reach
 from app.records.run_ledger import RunLedger
 from app.records.tables import Project, Run
 from app.services.floor import Outside
-from app.services.ports import CannotRead, Delivery, Mirrors, OriginProblem, Repository, Sight
+from app.services.ports import (
+    CannotRead,
+    Delivery,
+    Mirrors,
+    OriginProblem,
+    Repository,
+    Sight,
+    ended,
+)
 from app.services.prechecks import repository_of
 from app.services.succession import Succession
 from app.services.undoing import UNPROVED, Undoing
@@ -156,6 +164,8 @@ class Settlement:
             if not self._engine.kill(run.id, run.supervisor):
                 self._runs.note_hold(run, UNPROVED)
                 return
+            # a supervisor that had to be killed leaves no word of it
+            self._runs.note(run.id, run.project_id, supervisor=ended(run.supervisor))
         finally:
             self._killing.discard(run.id)
         self._again(run.id)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from app.domain.liveness import Vitals, next_look, quiet_words
 from app.records.run_ledger import RunLedger
 from app.records.tables import Run
-from app.services.ports import Engine
+from app.services.ports import Engine, ended
 from app.services.reports import Reporter
 from app.services.undoing import UNPROVED
 from app.services.workers import Workers
@@ -54,6 +54,7 @@ class Vigil:
         self._slip = clocks.slip()
         self._not_before: datetime | None = None
         self._due: dict[str, datetime] = {}
+        self._last: dict[str, datetime] = {}
         self._ending: set[str] = set()
 
     def vitals_of(self, run: Run) -> Vitals | None:
@@ -82,6 +83,15 @@ class Vigil:
             look = partial(self._workers.submit, self._again, run.id)
             self._clocks.call_at(f"look at {run.id}", due, look)
 
+    def expect(self, run: Run, seconds: float) -> None:
+        """Look again when its supervisor has had all the time it may have for its end."""
+        due, asked = self._clocks.now() + timedelta(seconds=seconds), self._last.get(run.id)
+        # where the clock was set meanwhile, the moment is another one
+        if asked is None or abs(due - asked) > timedelta(seconds=1):
+            self._last[run.id] = due
+            look = partial(self._workers.submit, self._again, run.id)
+            self._clocks.call_at(f"deadline of {run.id}", due, look)
+
     def end(self, run: Run) -> None:
         """End the processes of an agent that is done and does not exit; then it is judged."""
         if run.id not in self._ending:
@@ -91,6 +101,7 @@ class Vigil:
     def forget(self, run_id: str) -> None:
         """The agent of this run is no more."""
         self._due.pop(run_id, None)
+        self._last.pop(run_id, None)
         self._reporter.note_quiet(run_id, is_quiet=False)
 
     def _end(self, run: Run) -> None:
@@ -100,6 +111,8 @@ class Vigil:
             if not self._engine.kill(run.id, run.supervisor):
                 self._runs.note_hold(run, UNPROVED)
                 return
+            # a supervisor that had to be killed leaves no word of it
+            self._runs.note(run.id, run.project_id, supervisor=ended(run.supervisor))
         finally:
             self._ending.discard(run.id)
         self._again(run.id)

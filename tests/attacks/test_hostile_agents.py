@@ -1,124 +1,77 @@
-"""Hostile agents inside a sandbox: nothing of them is left, their time ends, Runyard stays shut."""
+"""What a person sees of agents that act against the machinery around them, at `none`."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-from typing import Any
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from app.domain.sandboxes import Means, SandboxLevel
-from tests.agents_for_tests.runs import carrying
-from tests.sandboxes import USERS, WAYS, Trial, trial_of
-
-INSIDE = [way for way in WAYS if way[1] is not SandboxLevel.NONE]
-CANARY = "canary-of-the-server"
+from tests.agents_for_tests.runs import is_living
+from tests.attacks import hostile_agents
+from tests.planes import RealPlane, real_plane
 
 
-@dataclass(frozen=True)
-class Hostile:
-    """What an agent tries, and how its run must end; what it wrote THROUGH of got through."""
-
-    script: str
-    code: int | None = None
-    signal: int | None = None
-    reason: str = "exited"
-    says: str = ""
-    asked: dict[str, Any] = field(default_factory=dict)
+@pytest.fixture
+def plane(tmp_path: Path) -> Iterator[RealPlane]:
+    with real_plane(tmp_path) as plane:
+        yield plane
 
 
-SHORT = {"budget": 1, "grace": 1}
-AGENTS = {
-    "kills its supervisor and leaves daemons with an empty environment": Hostile(
-        'for n in 1 2 3; do env -i setsid sh -c "sleep 300; : $MARK" & done; '
-        "kill -9 $PPID; kill -9 1; kill -9 -1; exit 0",
-        # the last of its signals reaches everything inside but itself
-        code=0,
-    ),
-    "leaves two hundred daemons": Hostile(
-        'for n in $(seq 200); do setsid sh -c "sleep 300; : $MARK" & done; exit 3', code=3
-    ),
-    "stops its supervisor and goes on": Hostile(
-        "kill -STOP $PPID 1; while :; do sleep 0.1; done",
-        signal=15,
-        reason="deadline",
-        asked=SHORT,
-    ),
-    "ignores TERM": Hostile(
-        'trap "" TERM; while :; do sleep 0.1; done', signal=9, reason="deadline", asked=SHORT
-    ),
-    "uses its grace for a last word": Hostile(
-        'trap "echo bye; exit 4" TERM; while :; do sleep 0.1; done',
-        code=4,
-        reason="deadline",
-        says="bye",
-        asked=SHORT,
-    ),
-    "rewrites the records of its run": Hostile(
-        'cd "$(dirname "$RUNYARD_PROMPT_FILE")" && for name in started exit gone log; do '
-        "echo forged > $name; done; "
-        "echo other > prompt.md && echo THROUGH; exit 0",
-        code=0,
-    ),
-    "changes the mirror's settings and objects": Hostile(
-        # where the rest of the data folder is a private one, this leaves nothing outside
-        'echo x >> "$DATA/mirror/config"; '
-        'touch "$DATA/mirror/objects/planted" && echo THROUGH; exit 0',
-        code=0,
-    ),
-    "reads the environment of the server and its supervisor": Hostile(
-        f"cat /proc/*/environ 2>/dev/null | grep -aq {CANARY} && echo THROUGH; exit 0", code=0
-    ),
-    "traces process 1 and reads its memory and files": Hostile(
-        "cat /proc/1/mem /proc/1/maps /proc/1/environ && echo THROUGH; "
-        "ls -l /proc/1/fd/ /proc/1/cwd/ && echo THROUGH; exit 0",
-        code=0,
-    ),
-    "takes the hiding mounts away, in user namespaces too": Hostile(
-        'umount "$DATA" && echo THROUGH; umount -l "$DATA" && echo THROUGH; '
-        'unshare --user --map-root-user --mount sh -c "umount $DATA; umount -l $DATA; '
-        'cat $DATA/token" && echo THROUGH; exit 0',
-        code=0,
-    ),
-    "mounts the disk or another proc": Hostile(
-        "mkdir -p m; mount -t proc proc m && grep -qs "
-        f"{CANARY} m/*/environ && echo THROUGH; "
-        "unshare --user --map-root-user --mount --pid --fork "
-        f'sh -c "mount -t proc proc m && grep -qsa {CANARY} m/*/environ" && echo THROUGH; exit 0',
-        code=0,
-    ),
-}
-
-
-@pytest.mark.parametrize("user", USERS)
-@pytest.mark.parametrize(("means", "level"), INSIDE)
-def test_no_hostile_agent_gets_through_or_outlives_its_run(
-    user: str, means: Means, level: SandboxLevel
+def test_an_agent_that_kills_its_supervisor_and_leaves_a_daemon_keeps_its_slot_unproved(
+    plane: RealPlane,
 ) -> None:
-    with trial_of(user) as trial:
-        wrong = {
-            what: found
-            for number, (what, agent) in enumerate(AGENTS.items())
-            if (found := _try(trial, agent, f"run_{number}", level, means))
-        }
-    assert not wrong
+    agent = hostile_agents.KILLS_ITS_SUPERVISOR.format(seconds=4321)
+    run = plane.start_running(plane.add_project(agent))
+    plane.ears.wait_for(run.id, "gone")
+    daemon = int((plane.copy(run) / "daemon").read_text())
+    try:
+        plane.reap(run)
+        for _ in range(2):
+            plane.tick()
+        run = plane.run(run.id)
+        assert (run.status, run.cause, run.released_at) == ("died", "session_gone", None)
+        assert run.hold == "Couldn't confirm that its processes have exited"
+        assert is_living(daemon)
+    finally:
+        os.kill(daemon, signal.SIGKILL)
 
 
-def _try(trial: Trial, agent: Hostile, run: str, level: SandboxLevel, means: Means) -> str:
-    """What is wrong after this agent; empty where nothing is."""
-    mark = f"mark-of-{os.getpid()}-{run}"
-    env = {"MARK": mark, "SERVER_SECRET": CANARY}
-    tried = trial.run(agent.script, level, means, run=run, env=env, **agent.asked)
-    ended = (tried.code, tried.signal, tried.reason)
-    if ended != (agent.code, agent.signal, agent.reason):
-        return f"it ended otherwise: {tried}"
-    if not tried.is_gone or carrying(mark):
-        return f"something of it is left: {carrying(mark)}"
-    if "THROUGH" in tried.log or agent.says not in tried.log:
-        return tried.log
-    if (trial.data / "mirror" / "config").exists():
-        return "it has changed the mirror"
-    records = trial.data / "records" / run
-    forged = [file.name for file in records.iterdir() if file.read_bytes() == b"forged\n"]
-    return f"it has forged {forged}" if forged else ""
+def test_an_agent_that_stops_its_supervisor_times_out_all_the_same(plane: RealPlane) -> None:
+    project = plane.add_project(hostile_agents.STOPS_ITS_SUPERVISOR)
+    run = plane.start_running(project)
+    plane.ears.wait_for_text(run.id, b"stopped")
+    kept = plane.run(run.id).supervisor
+    assert kept
+    # its budget, its grace and 30 seconds have passed by the clock that nobody sets
+    late = {**kept, "until": kept["until"] - run.budget_seconds - 60}
+    plane.ledgers.runs.note(run.id, run.project_id, supervisor=late)
+    run = plane.reap(run)
+    assert (run.status, run.cause) == ("timed_out", "budget")
+    run = plane.see_end(run)
+    assert run.released_at is not None
+    assert not plane.adapters.engine.owned()
+
+
+def test_a_record_that_names_another_process_aims_no_signal_at_it(plane: RealPlane) -> None:
+    with subprocess.Popen(["/bin/sleep", "600"]) as stranger:
+        agent = hostile_agents.NAMES_ANOTHER_PROCESS.format(pid=stranger.pid)
+        run = plane.start_running(plane.add_project(agent))
+        plane.ears.wait_for_text(run.id, b"written")
+        plane.stop_run(run)
+        run = plane.see_end(run)
+        assert run.released_at is not None
+        assert stranger.poll() is None
+        stranger.kill()
+    assert not plane.adapters.engine.owned()
+
+
+def test_a_record_that_names_the_server_does_not_end_it(plane: RealPlane) -> None:
+    agent = hostile_agents.NAMES_ANOTHER_PROCESS.format(pid=os.getpid())
+    run = plane.start_running(plane.add_project(agent))
+    plane.ears.wait_for_text(run.id, b"written")
+    plane.stop_run(run)
+    assert plane.see_end(run).released_at is not None

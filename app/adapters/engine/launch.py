@@ -69,10 +69,8 @@ def start_supervisor(
 ) -> dict[str, Any]:
     """Start the supervisor and wait until the agent was executed; what it says of itself.
 
-    Raises LaunchFailed.
-
-    `wrap` is the command of the sandbox, that of its process 1 included; empty for none.
-    `secrets` stay out of the log.
+    Raises LaunchFailed. `wrap` is the command of the sandbox, that of its process 1 included;
+    empty for none. `secrets` stay out of the log.
     """
     fields = {
         "run_id": order.run_id,
@@ -92,14 +90,13 @@ def start_supervisor(
         "log_cap_bytes": order.log_cap_bytes,
         "secrets": [secret.value for secret in secrets],
     }
-    cookie = {RUN_ID: order.run_id, INSTANCE: instance}
     patience = order.launch_seconds + order.grace_seconds + _START_SECONDS
     with open(folder / ERRORS_FILE, "wb") as errors:
         answer = _ask(
             [python, *_ISOLATED, str(_PROGRAM), str(folder)],
             json.dumps(fields).encode("ascii"),
             errors=errors,
-            env=cookie,
+            env={RUN_ID: order.run_id, INSTANCE: instance},
             patience=patience,
         )
     if "failed" in answer:

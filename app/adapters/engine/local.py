@@ -129,6 +129,7 @@ class LocalEngine:
                 None if alive and self._is_untrue(papers) else papers.exit,
                 known.supervisor if self._has_begun(known, papers, alive) else None,
                 tree_gone=self._is_tree_gone(run_id, known, papers, alive),
+                overrun=boot_clock() - known.until if known.until is not None else None,
             )
         except TableUnreadable:
             papers = self._papers(run_id, known)

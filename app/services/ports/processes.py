@@ -77,8 +77,9 @@ class Sight:
     """What one look at a run's process found; `alive` None: the process table was unreadable.
 
     `mark` is there once the agent itself was started, not while its set-up goes on.
-    `tree_gone` is the proof that nothing of the run is left, `is_untouched` that no supervisor of
-    it has ever begun.
+    `overrun` is by how many seconds of the boot clock its supervisor has let its time and grace
+    pass, below 0 while they last. `tree_gone` is the proof that nothing of the run is left,
+    `is_untouched` that no supervisor of it has ever begun.
     """
 
     alive: bool | None
@@ -87,6 +88,7 @@ class Sight:
     tree_gone: bool
     host_restarted: bool = False
     is_untouched: bool = False
+    overrun: float | None = None
 
 
 @dataclass(frozen=True)
