@@ -9,7 +9,7 @@ kill -9 $PPID; sleep 600
 """
 
 # stops its supervisor, whose clock was the only one that ended it
-STOPS_ITS_SUPERVISOR = "sleep 1.5; kill -STOP $PPID; echo stopped; while :; do sleep 1; done"
+STOPS_ITS_SUPERVISOR = "sleep 1.5; kill -STOP $PPID; touch stopped; while :; do sleep 1; done"
 
 # writes another process into the record of its own: whoever believes it ends that one
 NAMES_ANOTHER_PROCESS = """
