@@ -325,6 +325,7 @@ class Launcher:
                 deadline=now + timedelta(seconds=run.budget_seconds),
                 pid=launched.mark.pid,
                 supervisor=dict(launched.kept),
+                provenance={**run.provenance, **launched.surroundings},
                 hold=None,
             )
         return moved is not None

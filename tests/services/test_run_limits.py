@@ -53,3 +53,14 @@ def test_a_run_at_its_limit_is_a_fail_with_the_figure_and_its_commits_are_kept(
     assert plane.tip(run) != run.base_sha
     assert pushed(project, run) == ""
     assert plane.project(project.id).strikes == 1
+
+
+def test_the_provenance_says_what_surrounds_an_agent_once_it_runs(plane: RealPlane) -> None:
+    project = plane.add_project("true")
+    assert plane.ledgers.projects.change(project.id, sandbox="none", limits={"file_mb": 512})
+    run = plane.finish(project)
+    told = run.provenance
+    assert (told["sandbox"], told["sandbox_means"], told["network"]) == ("none", "", "all")
+    assert told["limits"].startswith("4,096 processes by ")
+    assert told["limits"].endswith(" · files 512 MB")
+    assert told["environment"]

@@ -25,7 +25,7 @@ from app.adapters.engine.watcher import Watcher
 from app.adapters.sandbox.programs import command_of
 from app.adapters.supervisor.kernel import boot_clock, read_boot_id
 from app.adapters.supervisor.record_files import STARTED
-from app.domain.sandboxes import SandboxLevel
+from app.domain.sandboxes import NetworkRule, SandboxLevel
 from app.domain.secret_forms import Secret
 from app.domain.secret_masks import mask_of
 from app.domain.words import Cause
@@ -97,7 +97,23 @@ class LocalEngine:
         except BaseException:
             self.kill(order.run_id, None)
             raise
-        return Launched(known.supervisor, known.as_kept())
+        surroundings = self._surroundings(order, str(told.get("limits", "")))
+        return Launched(known.supervisor, known.as_kept(), surroundings)
+
+    def _surroundings(self, order: LaunchOrder, limits: str) -> dict[str, str]:
+        """What holds an agent that was started, in words that its run's provenance keeps."""
+        policy = order.policy
+        is_sandboxed = policy.level is SandboxLevel.SANDBOXED
+        means = None
+        if self._sandbox is not None and policy.level is not SandboxLevel.NONE:
+            means = self._sandbox.probe().means
+        return {
+            "sandbox": policy.level,
+            "sandbox_means": means or "",
+            # the other levels leave it as it is
+            "network": policy.network if is_sandboxed else NetworkRule.ALL,
+            "limits": limits,
+        }
 
     def prompt_file(self, run_id: str) -> Path:
         """Where the agent of this run will find its prompt."""

@@ -105,11 +105,13 @@ class Launched:
     """An agent that was started: its supervisor's mark, and what the run's row has to keep of it.
 
     `kept` is JSON that only the engine reads; what it asks for is in its row before the agent is
-    there, so that nothing an agent writes is needed to know its processes again.
+    there, so that nothing an agent writes is needed to know its processes again. `surroundings`
+    are what the run's provenance tells of it: sandbox, sandbox_means, network, limits.
     """
 
     mark: ProcessMark
     kept: Kept
+    surroundings: Mapping[str, str] = field(default_factory=dict)
 
 
 class LaunchFailed(Exception):
