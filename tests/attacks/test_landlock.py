@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import signal
@@ -185,6 +186,14 @@ def test_an_agent_has_its_grace_and_so_have_its_orphans(trial: Divided) -> None:
     assert tried.reason == "deadline"
     assert "the agent ends" in tried.log
     assert "the orphan ends" in tried.log
+
+
+def test_the_record_names_the_agent_so_that_a_restart_knows_it_has_begun(trial: Divided) -> None:
+    trial.contain("true", setup=["/bin/sh", "-c", "true"])
+    started = json.loads((trial.data / "records" / "run_1" / "started").read_text())
+    assert started["agent"]["pid"] > 0
+    # others may live on after it: there are no process numbers of its own inside
+    assert started["init"] is None
 
 
 def test_the_set_up_command_is_held_in_as_well(trial: Divided) -> None:

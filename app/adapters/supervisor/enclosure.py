@@ -10,11 +10,12 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from app.adapters.supervisor.kernel import descendants, read_stat
+from app.adapters.supervisor.kernel import pid_of
 from app.adapters.supervisor.network import start_proxy
 from app.adapters.supervisor.spawn import NotSpawned, spawn
 
-_READY_SECONDS = 30.0
+# what a step inside may take: one that never answers would keep the supervisor from its clock
+_ANSWER_SECONDS = 60.0
 _MOST_WORDS = 2000
 
 
@@ -22,7 +23,8 @@ class Enclosure:
     """A sandbox that is there: commands are started in it one after the other.
 
     `control` becomes readable when there is news; when it closes, everything inside ends. `wrapper`
-    is the process started here, `init` process 1 inside, both by their numbers outside.
+    is the process started here, `init` process 1 inside, both by their numbers outside; 0 where
+    there are no process numbers of its own inside, so that the end of `init` proves nothing.
     """
 
     def __init__(
@@ -42,16 +44,14 @@ class Enclosure:
                 standard_input=theirs.fileno(),
                 confine=confine,
             )
-        self._control.settimeout(_READY_SECONDS)
-        if "ready" not in self._receive():
+        self._control.settimeout(_ANSWER_SECONDS)
+        answer = self._receive()
+        if "ready" not in answer:
             # process 1, if there is one, ends with the socket; the wrapper might not
             self._control.close()
             os.kill(self.wrapper, signal.SIGKILL)
             raise NotSpawned("sandbox", 0, self._last_words())
-        self._control.settimeout(None)
-        self.init = next(
-            (one.pid for one in descendants([self.wrapper]) if _innermost_pid(one.pid) == 1), 0
-        )
+        self.init = answer["pid"] if answer["ready"] == 1 else 0
 
     @property
     def control(self) -> int:
@@ -85,10 +85,9 @@ class Enclosure:
             raise NotSpawned(str(answer["failed"]), int(answer["errno"]))
         if "started" not in answer:
             raise NotSpawned("sandbox", 0, self._last_words())
-        pid = self._outside_pid(int(answer["started"]))
         with contextlib.suppress(OSError):
             self._control.send(b"{}")
-        return pid
+        return answer["pid"]
 
     def open_way_out(self, folder: int, network: Mapping[str, Any]) -> None:
         """Let programs inside reach the hosts that `network` names, by a proxy at its `port`.
@@ -116,15 +115,13 @@ class Enclosure:
         """
         try:
             self._control.send(json.dumps({"listen": port}).encode("ascii"))
-            message, files, _, _ = socket.recv_fds(self._control, 4096, 1)
+            answer, file = self._take_message()
         except OSError as problem:
             raise NotSpawned("sandbox", problem.errno or 0, self._last_words()) from problem
-        if not files:
-            failure = json.loads(message) if message else {}
-            number = int(failure.get("errno") or 0)
+        if file is None:
+            number = int(answer.get("errno") or 0)
             raise NotSpawned("sandbox", number, self._last_words() or os.strerror(number))
-        os.set_inheritable(files[0], False)
-        return files[0]
+        return file
 
     def news(self) -> int | None:
         """The exit code of the command that has ended; None where the sandbox itself has."""
@@ -136,32 +133,26 @@ class Enclosure:
             self._control.send(json.dumps({"finish": True}).encode("ascii"))
 
     def _receive(self) -> dict:
-        try:
-            message = self._control.recv(4096)
-        except OSError:
-            message = b""
-        return json.loads(message) if message else {}
+        """The next message, with the `pid` here of the process that it hands over; {} at the end.
 
-    def _outside_pid(self, inside: int) -> int:
-        """The number outside of a child of process 1, dead ones too; 0 where it is not found."""
-        for name in filter(str.isdecimal, os.listdir("/proc")):
-            stat = read_stat(int(name))
-            if stat and stat.parent == self.init and _innermost_pid(stat.pid) == inside:
-                return stat.pid
-        return 0
+        Not yet reaped is in time: process 1 waits with that for the word that it was seen.
+        """
+        try:
+            message, pidfd = self._take_message()
+        except OSError:
+            return {}
+        if pidfd is not None:
+            message["pid"] = pid_of(pidfd)
+            os.close(pidfd)
+        return message
+
+    def _take_message(self) -> tuple[dict, int | None]:
+        """The next message and the file that came with it. Raises OSError."""
+        cloexec = socket.MSG_CMSG_CLOEXEC
+        message, files, _, _ = socket.recv_fds(self._control, 4096, 1, cloexec)
+        return json.loads(message) if message else {}, files[0] if files else None
 
     def _last_words(self) -> str:
         size = os.fstat(self._words).st_size
         words = os.pread(self._words, _MOST_WORDS, max(0, size - _MOST_WORDS))
         return words.decode(errors="replace").strip()
-
-
-def _innermost_pid(pid: int) -> int:
-    try:
-        with open(f"/proc/{pid}/status", "rb") as file:
-            for line in file:
-                if line.startswith(b"NSpid:"):
-                    return int(line.split()[-1])
-    except (OSError, ValueError):
-        return 0
-    return 0

@@ -49,7 +49,7 @@ class Init:
 
     def serve(self) -> bool:
         """Return True once told to finish and nobody is left, False if the supervisor is gone."""
-        self._send({"ready": True})
+        self._hand_over({"ready": os.getpid()}, os.getpid())
         waiting = select.poll()
         waiting.register(self._control, select.POLLIN)
         waiting.register(self._wake, select.POLLIN)
@@ -105,7 +105,7 @@ class Init:
         finally:
             os.close(reads)
             os.close(output)
-        self._send({"started": self._main})
+        self._hand_over({"started": True}, self._main)
         # not buried before the supervisor has seen which process it is
         self._control.recv(4096)
 
@@ -122,9 +122,15 @@ class Init:
                 self._main = 0
                 self._send({"ended": os.waitstatus_to_exitcode(status)})
 
-    def _send(self, fields: dict[str, object]) -> None:
+    def _hand_over(self, fields: dict[str, object], pid: int) -> None:
+        """Send a message with a process, which has another number outside."""
+        process = os.pidfd_open(pid)
+        self._send(fields, process)
+        os.close(process)
+
+    def _send(self, fields: dict[str, object], *files: int) -> None:
         try:
-            self._control.send(json.dumps(fields).encode("ascii"))
+            socket.send_fds(self._control, [json.dumps(fields).encode("ascii")], files)
         except OSError:
             # the supervisor is gone, which the next look at the socket shows
             return

@@ -103,6 +103,13 @@ def open_verified(pid: int, started: int) -> int | None:
     return None
 
 
+def pid_of(pidfd: int) -> int:
+    """The number here of the process that a pidfd means; 0 where it is gone, or not seen here."""
+    with open(f"{PROC}/self/fdinfo/{pidfd}", "rb") as file:
+        fields = dict(line.split(b":", 1) for line in file)
+    return max(0, int(fields[b"Pid"]))
+
+
 def send_verified(stat: Stat, signum: int) -> bool:
     """Signal exactly that process; False where it is gone."""
     pidfd = open_verified(stat.pid, stat.started)

@@ -17,7 +17,6 @@ from app.adapters.supervisor.daemon import (
     leave_caller,
     open_output,
 )
-from app.adapters.supervisor.enclosure import Enclosure
 from app.adapters.supervisor.kernel import (
     Alarm,
     boot_clock,
@@ -32,6 +31,11 @@ from app.adapters.supervisor.spawn import NotSpawned, spawn
 from app.domain.secret_forms import Secret
 from app.domain.secret_masks import SecretMask
 from app.domain.sizes import room_missing
+
+# as in typing, which takes as long to load as half of this program
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from app.adapters.supervisor.enclosure import Enclosure
 
 _PAGE_BYTES = 4096
 _KILL_AGAIN_AFTER = 0.05
@@ -161,6 +165,9 @@ class Supervision:
         """Make the sandbox that was ordered, if any; False where it could not be made."""
         if not self._order["wrap"]:
             return True
+        # only here: without a sandbox there is no use for sockets
+        from app.adapters.supervisor.enclosure import Enclosure
+
         marks = {name: self._order["env"][name] for name in _MARKS}
         try:
             wrap = self._limits.around(self._order["wrap"])
