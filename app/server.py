@@ -33,6 +33,7 @@ from app.api.whole import build_api
 from app.config import Settings, load_settings
 from app.control_plane import ASSETS, ControlPlane
 from app.control_plane.keeping import back_up, put_back
+from app.control_plane.outside import close_own_memory
 from app.foothold import (
     CannotStart,
     address_of,
@@ -173,6 +174,8 @@ def serve(given: dict[str, Any], *, in_window: bool, in_browser: bool) -> None:
     """
     gc.freeze()  # the program itself stays: to look through all of it at the end takes a second
     with _told_plainly():
+        # it holds the token, sign-ins and addresses, which no other process of its user may read
+        close_own_memory()
         _serve(load_settings(**given), given, in_window=in_window, in_browser=in_browser)
 
 

@@ -24,6 +24,7 @@ from app.adapters.mirrors import GitMirrors
 from app.adapters.notifications.carrier import AppriseNotifier
 from app.adapters.sandbox.hidden import OwnPlaces
 from app.adapters.sandbox.machine import MachineSandbox
+from app.adapters.supervisor.kernel import hide_memory
 from app.adapters.working_copies import GitWorkingCopies
 from app.config import Settings
 from app.domain.notices import secrets_of_receiver
@@ -97,6 +98,11 @@ def pick_adapters(settings: Settings) -> Adapters:
             partial(tend_groups, instance),
         ),
     )
+
+
+def close_own_memory() -> None:
+    """Close this server's memory, environment and files to other processes of its user."""
+    hide_memory()
 
 
 def own_places(settings: Settings) -> OwnPlaces:

@@ -93,7 +93,7 @@ def start_supervisor(
     patience = order.launch_seconds + order.grace_seconds + _START_SECONDS
     with open(folder / ERRORS_FILE, "wb") as errors:
         answer = _ask(
-            [python, *_ISOLATED, str(_PROGRAM), str(folder)],
+            _command(python, instance, folder),
             json.dumps(fields).encode("ascii"),
             errors=errors,
             env={RUN_ID: order.run_id, INSTANCE: instance},
@@ -110,6 +110,11 @@ def _network(order: LaunchOrder) -> dict[str, Any] | None:
         return None
     hosts = {"known": list(order.known_hosts), "listed": list(order.listed_hosts)}
     return {"port": PROXY_PORT, **hosts}
+
+
+def _command(python: str, instance: str, folder: Path) -> list[str]:
+    # its environment is closed to its own user: what it is stands in its arguments, too
+    return [python, *_ISOLATED, str(_PROGRAM), instance, str(folder)]
 
 
 def _ask(

@@ -155,9 +155,21 @@ class ProcessTable:
         try:
             with open(f"{self._proc}/{pid}/environ", "rb") as file:
                 return file.read().split(b"\0")
+        except PermissionError:
+            return self._marks_of_supervisor(pid)
         except OSError:
-            # gone meanwhile, or of another user: no process of ours
-            return []
+            return []  # gone
+
+    def _marks_of_supervisor(self, pid: int) -> list[bytes]:
+        """The marks that a supervisor carries in its arguments; none for any other process."""
+        arguments = self._arguments(pid)
+        if _SUPERVISOR not in arguments[-3:-2]:
+            return []  # of another user: no process of ours
+        instance, folder = arguments[-2:]
+        return [
+            f"{INSTANCE}=".encode() + instance,
+            f"{RUN_ID}=".encode() + os.path.basename(folder),
+        ]
 
     def _find_in_sight(self, pid: int) -> Stat | None:
         try:

@@ -1,4 +1,4 @@
-"""Entry: `python -I -S -X utf8 <this file> <run folder>`, the order as JSON on stdin.
+"""Entry: `python -I -S -X utf8 <this file> <instance> <run folder>`, the order as JSON on stdin.
 
 One line of JSON is answered on stdout once the agent was executed or could not be.
 """
@@ -25,4 +25,4 @@ def main(run_folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[-1])

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import resource
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 
 from app.adapters.supervisor.kernel import die_with
 
 # where memory runs out, the kernel takes the agent before it takes anything of ours
 _OOM_SCORE = b"800"
+_SCORE_FILE = "/proc/self/oom_score_adj"
+_own_score = -1
 _IGNORED_HERE = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGINT)
 
 
@@ -45,7 +48,8 @@ def spawn(
     problem, problem_here = os.pipe()
     parent = os.getpid()
     try:
-        pid = os.fork()
+        with _taken_first():
+            pid = os.fork()
     except OSError as refused:
         raise NotSpawned("fork", refused.errno or 0) from refused
     if pid == 0:
@@ -105,10 +109,33 @@ def _keep_only_standard_files(problem: int) -> int:
     return 3
 
 
+def keep_own_score() -> None:
+    """Open this process's own score for the kernel's choice, before it is closed even to itself."""
+    global _own_score
+    with suppress(OSError):
+        _own_score = os.open(_SCORE_FILE, os.O_RDWR | os.O_CLOEXEC)
+
+
+@contextmanager
+def _taken_first() -> Iterator[None]:
+    """Lend this process the score of an agent: its child inherits it, and cannot set its own."""
+    if _own_score < 0:
+        yield
+        return
+    own = os.pread(_own_score, 16, 0)
+    try:
+        with suppress(OSError):
+            os.pwrite(_own_score, _OOM_SCORE, 0)
+        yield
+    finally:
+        with suppress(OSError):
+            os.pwrite(_own_score, own, 0)
+
+
 def be_taken_first() -> None:
     """Have this process ended first where the machine's memory runs out."""
     try:
-        with open("/proc/self/oom_score_adj", "wb") as file:
+        with open(_SCORE_FILE, "wb") as file:
             file.write(_OOM_SCORE)
     except OSError:
         return

@@ -1,0 +1,29 @@
+"""The memory, environment and files of the server and of supervisors are closed to others."""
+
+from __future__ import annotations
+
+from app.domain.sandboxes import SandboxLevel
+from tests.sandboxes import PLAIN, trial_of
+
+# what an agent at `none` reads of its supervisor, and what it says itself
+READS = (
+    "for part in environ mem maps auxv fd/0 cwd/; do "
+    "head -c 1 /proc/$PPID/$part >/dev/null 2>&1 && echo THROUGH $part; done; "
+    "ls /proc/$PPID/fd/ >/dev/null 2>&1 && echo THROUGH fd; "
+    "cat /proc/self/oom_score_adj; exit 5"
+)
+
+
+def test_an_unsandboxed_agent_of_a_plain_user_reads_nothing_of_its_supervisor() -> None:
+    with trial_of(PLAIN) as trial:
+        tried = trial.run(READS, SandboxLevel.NONE)
+    assert tried.code == 5
+    # and the kernel takes the agent first all the same
+    assert tried.log == "800\n"
+
+
+def test_a_plain_users_server_knows_its_supervisors_by_their_arguments() -> None:
+    """Ended from outside, as at a stop: the supervisor is found although it is closed."""
+    with trial_of(PLAIN) as trial:
+        tried = trial.run("echo ready; sleep 60", SandboxLevel.NONE, budget=1, grace=1)
+    assert (tried.reason, tried.is_gone) == ("deadline", True)
