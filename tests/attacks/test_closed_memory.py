@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 from app.domain.sandboxes import SandboxLevel
 from tests.sandboxes import PLAIN, trial_of
+from tests.servers import fresh_server
 
 # what an agent at `none` reads of its supervisor, and what it says itself
 READS = (
@@ -27,3 +31,15 @@ def test_a_plain_users_server_knows_its_supervisors_by_their_arguments() -> None
     with trial_of(PLAIN) as trial:
         tried = trial.run("echo ready; sleep 60", SandboxLevel.NONE, budget=1, grace=1)
     assert (tried.reason, tried.is_gone) == ("deadline", True)
+
+
+def test_a_program_without_powers_reads_nothing_of_the_server(tmp_path: Path) -> None:
+    with fresh_server(tmp_path / "data") as server:
+        assert server.process is not None
+        place = f"/proc/{server.process.pid}"
+        powerless = ["setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all"]
+        for part in ("environ", "mem", "maps", "fd/0", "cwd/"):
+            reads = [*powerless, "head", "-c", "1", f"{place}/{part}"]
+            assert subprocess.run(reads, capture_output=True).returncode != 0, part
+        # what anybody may read is there: it is the server that was asked about
+        assert subprocess.run([*powerless, "cat", f"{place}/stat"], capture_output=True).stdout

@@ -22,7 +22,7 @@ from app.domain.words import Status
 
 def _level_of(word: Any) -> Any:
     try:
-        return read_level(word)
+        return read_level(word) if isinstance(word, str) else word
     except ValueError:
         return word  # the schema says what it could have been
 
