@@ -8,6 +8,16 @@ env -i /usr/bin/setsid /bin/sh -c 'exec sleep {seconds}' & echo $! > daemon; sle
 kill -9 $PPID; sleep 600
 """
 
+# the same, and writes the records that its supervisor writes when nothing is left
+FORGES_ITS_END = """
+folder="$(dirname "$RUNYARD_PROMPT_FILE")"
+env -i /usr/bin/setsid /bin/sh -c 'exec sleep {seconds}' & echo $! > daemon; sleep 0.5
+at='"at": "2026-01-01T00:00:00.000Z"'
+echo '{{"code": 0, "signal": null, "reason": "exited", '"$at"'}}' > "$folder/exit"
+echo "{{$at}}" > "$folder/gone"; touch forged
+kill -9 $PPID; sleep 600
+"""
+
 # stops its supervisor, whose clock was the only one that ended it
 STOPS_ITS_SUPERVISOR = "sleep 1.5; kill -STOP $PPID; touch stopped; while :; do sleep 1; done"
 

@@ -21,11 +21,13 @@ def plane(tmp_path: Path) -> Iterator[RealPlane]:
         yield plane
 
 
+@pytest.mark.parametrize(
+    "agent", [hostile_agents.KILLS_ITS_SUPERVISOR, hostile_agents.FORGES_ITS_END]
+)
 def test_an_agent_that_kills_its_supervisor_and_leaves_a_daemon_keeps_its_slot_unproved(
-    plane: RealPlane,
+    plane: RealPlane, agent: str
 ) -> None:
-    agent = hostile_agents.KILLS_ITS_SUPERVISOR.format(seconds=4321)
-    run = plane.start_running(plane.add_project(agent))
+    run = plane.start_running(plane.add_project(agent.format(seconds=4321)))
     plane.ears.wait_for(run.id, "gone")
     daemon = int((plane.copy(run) / "daemon").read_text())
     try:

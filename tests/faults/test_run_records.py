@@ -19,6 +19,7 @@ from tests.agents_for_tests.runs import (
     KeepingEngine,
     order,
     script,
+    shell,
 )
 
 
@@ -144,6 +145,54 @@ def test_a43_an_exit_made_up_by_a_living_agent_is_not_believed(
         (root / RUN / name).write_text(json.dumps(good))
     sight = engine.see(RUN)
     assert (sight.alive, sight.exit, sight.tree_gone) == (True, None, False)
+
+
+def test_what_proves_a_last_record_is_nowhere_before_that_record_is_written(
+    engine: KeepingEngine, ears: Ears, root: Path, tmp_path: Path
+) -> None:
+    mark = engine.start(order(RUN, tmp_path, script("stubborn")))
+    ears.wait_for_text(RUN, b"ready")
+    places = [*(root / RUN).iterdir(), Path(f"/proc/{mark.pid}/cmdline")]
+    seen = b"".join(place.read_bytes() for place in places)
+    assert engine.end(RUN)
+    last, gone = (json.loads((root / RUN / name).read_text()) for name in ("exit", "gone"))
+    assert len({last["proof"], gone["proof"]}) == 2
+    for word in (last["proof"], gone["proof"]):
+        assert len(word) == 64
+        assert word.encode() not in seen
+        assert word not in json.dumps(engine.kept(RUN))
+
+
+@pytest.mark.parametrize("forged", [{}, {"proof": "0" * 64}, {"proof": 5}, {"proof": "from exit"}])
+def test_a_last_record_without_its_proof_is_not_believed_of_a_supervisor_that_is_no_more(
+    engine: KeepingEngine, ears: Ears, root: Path, tmp_path: Path, forged: dict[str, Any]
+) -> None:
+    engine.start(order(RUN, tmp_path, shell("exit 3")))
+    engine.follow(RUN)
+    ears.wait_for(RUN, "gone")
+    assert engine.see(RUN).tree_gone
+    is_of_exit = forged.get("proof") == "from exit"
+    if is_of_exit:
+        forged = {"proof": json.loads((root / RUN / "exit").read_text())["proof"]}
+    (root / RUN / "gone").write_text(json.dumps({"at": "2026-01-01T00:00:00Z", **forged}))
+    assert not engine.see(RUN).tree_gone
+    good = {"code": 0, "signal": None, "reason": "exited", "at": "2026-01-01T00:00:00Z"}
+    if not is_of_exit:
+        (root / RUN / "exit").write_text(json.dumps({**good, **forged}))
+        assert engine.see(RUN).exit is None
+
+
+def test_the_last_records_of_a_run_that_an_older_server_began_are_believed_as_then(
+    engine: KeepingEngine, ears: Ears, root: Path, tmp_path: Path
+) -> None:
+    engine.start(order(RUN, tmp_path, shell("exit 3")))
+    engine.follow(RUN)
+    ears.wait_for(RUN, "gone")
+    kept = dict(engine.kept(RUN) or {})
+    del kept["seal"]
+    engine.keep(RUN, kept)
+    (root / RUN / "gone").write_text(json.dumps({"at": "2026-01-01T00:00:00Z"}))
+    assert engine.see(RUN).tree_gone
 
 
 def test_the_records_of_another_run_are_not_taken_for_this_one(

@@ -14,13 +14,15 @@ from app.services.ports import Kept, ProcessMark
 class Known:
     """A run's supervisor, and until when its agent may live, in seconds of the boot clock.
 
-    `init` is process 1 of its sandbox, if any: nothing inside outlives it.
+    `init` is process 1 of its sandbox, if any: nothing inside outlives it. `seal` tells its last
+    records from made-up ones; None: they are believed as they are.
     """
 
     supervisor: ProcessMark
     grace_seconds: float
     init: ProcessMark | None = None
     until: float | None = None
+    seal: str | None = None
 
     def as_kept(self) -> dict[str, Any]:
         """The JSON for the row."""
@@ -29,6 +31,7 @@ class Known:
             "grace": self.grace_seconds,
             "init": asdict(self.init) if self.init else None,
             "until": self.until,
+            "seal": self.seal,
         }
 
 
@@ -36,7 +39,7 @@ def read_known(kept: Kept | None) -> Known | None:
     """What a row has kept; None where it has nothing, or nothing that could be understood."""
     fields: Mapping[str, Any] = kept or {}
     supervisor = mark_of(fields, fields.get("boot_id"))
-    grace, until = fields.get("grace"), fields.get("until")
+    grace, until, seal = (fields.get(name) for name in ("grace", "until", "seal"))
     if supervisor is None or not is_number(grace):
         return None
     return Known(
@@ -44,4 +47,5 @@ def read_known(kept: Kept | None) -> Known | None:
         float(grace),
         mark_of(fields.get("init"), fields.get("boot_id")),
         float(until) if is_number(until) else None,
+        seal if isinstance(seal, str) else None,
     )

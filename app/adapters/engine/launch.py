@@ -64,30 +64,19 @@ def start_supervisor(
     env: Mapping[str, str],
     instance: str,
     *,
+    proofs: Mapping[str, str],
     wrap: Sequence[str] = (),
     secrets: Iterable[Secret] = (),
 ) -> dict[str, Any]:
     """Start the supervisor and wait until the agent was executed; what it says of itself.
 
     Raises LaunchFailed. `wrap` is the command of the sandbox, that of its process 1 included;
-    empty for none. `secrets` stay out of the log.
+    empty for none. `secrets` stay out of the log. `proofs` are what its last records show.
     """
     fields = {
-        "run_id": order.run_id,
-        "instance": instance,
-        "argv": list(order.argv),
-        "input": PROMPT_FILE if order.reads_prompt else None,
-        "setup": list(order.setup),
+        **_fields(order, instance, env),
         "wrap": list(wrap),
-        "network": _network(order),
-        "limits": asdict(order.policy.limits),
-        "scope": scope_of(order.policy.limits, env.get("XDG_RUNTIME_DIR")),
-        "workdir": str(order.workdir),
-        "env": dict(env),
-        "budget_seconds": order.budget_seconds,
-        "grace_seconds": order.grace_seconds,
-        "launch_seconds": order.launch_seconds,
-        "log_cap_bytes": order.log_cap_bytes,
+        "proofs": dict(proofs),
         "secrets": [secret.value for secret in secrets],
     }
     patience = order.launch_seconds + order.grace_seconds + _START_SECONDS
@@ -102,6 +91,26 @@ def start_supervisor(
     if "failed" in answer:
         raise LaunchFailed(_describe(answer, order), cause=_cause(answer, order))
     return answer
+
+
+def _fields(order: LaunchOrder, instance: str, env: Mapping[str, str]) -> dict[str, Any]:
+    """What the order itself says, as the supervisor reads it."""
+    return {
+        "run_id": order.run_id,
+        "instance": instance,
+        "argv": list(order.argv),
+        "input": PROMPT_FILE if order.reads_prompt else None,
+        "setup": list(order.setup),
+        "network": _network(order),
+        "limits": asdict(order.policy.limits),
+        "scope": scope_of(order.policy.limits, env.get("XDG_RUNTIME_DIR")),
+        "workdir": str(order.workdir),
+        "env": dict(env),
+        "budget_seconds": order.budget_seconds,
+        "grace_seconds": order.grace_seconds,
+        "launch_seconds": order.launch_seconds,
+        "log_cap_bytes": order.log_cap_bytes,
+    }
 
 
 def _network(order: LaunchOrder) -> dict[str, Any] | None:

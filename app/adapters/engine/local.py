@@ -19,6 +19,7 @@ from app.adapters.engine.processes import (
     ask_to_end,
     open_process,
 )
+from app.adapters.engine.proofs import new_proofs
 from app.adapters.engine.refusals import read_refusals
 from app.adapters.engine.run_log import RunLog
 from app.adapters.engine.watcher import Watcher
@@ -86,11 +87,19 @@ class LocalEngine:
         try:
             _refuse_unusable(order, env)
             wrap, secrets = self._wrap(order, folder / PROMPT_FILE), self._secrets()
+            proofs, seal = new_proofs()
             told = start_supervisor(
-                self._python, folder, order, env, self._instance, wrap=wrap, secrets=secrets
+                self._python,
+                folder,
+                order,
+                env,
+                self._instance,
+                proofs=proofs,
+                wrap=wrap,
+                secrets=secrets,
             )
             until = boot_clock() + order.budget_seconds + order.grace_seconds
-            known = read_known({**told, "until": until})
+            known = read_known({**told, "until": until, "seal": seal})
             if known is None:
                 raise LaunchFailed("The supervisor did not say who it is.")
             keep(known.as_kept())

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from app.adapters.engine import records
 from app.adapters.engine.known import Known
+from app.adapters.engine.proofs import fits
+from app.adapters.supervisor.record_files import STARTED
 from app.domain.rules import ExitRecord
 from app.services.ports import ProcessMark
 
@@ -27,12 +31,18 @@ class Papers:
 
 def read_papers(folder: Path, run_id: str, instance: str, known: Known) -> Papers:
     """Read a run's records. Raises RecordUnreadable."""
+    untrue: list[str] = []
+
+    def is_true(name: str, fields: Mapping[str, Any]) -> bool:
+        if fits(name, fields.get("proof"), known.seal):
+            return True
+        untrue.append(name)
+        return False
+
     started = records.read_started(folder, run_id, instance)
-    is_true = started is not None and started.supervisor == known.supervisor
-    return Papers(
-        is_started=is_true,
-        agent=started.agent if started and is_true else None,
-        exit=records.read_exit(folder),
-        has_gone=records.has_gone(folder),
-        untrue=("started",) if started and not is_true else (),
-    )
+    is_started = started is not None and started.supervisor == known.supervisor
+    if started is not None and not is_started:
+        untrue.append(STARTED)
+    ended, has_gone = records.read_exit(folder, is_true), records.has_gone(folder, is_true)
+    agent = started.agent if started and is_started else None
+    return Papers(is_started, agent, ended, has_gone, tuple(untrue))

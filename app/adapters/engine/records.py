@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import stat
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,6 +32,13 @@ _NOT_THERE = {
 }
 _MAX_BYTES = 65536
 _MAX_GRACE = 3600.0
+
+# whether the record of that name, with these fields, is one of the supervisor's
+Doubt = Callable[[str, Mapping[str, Any]], bool]
+
+
+def _believe(_name: str, _fields: Mapping[str, Any]) -> bool:
+    return True
 
 
 class RecordUnreadable(Exception):
@@ -79,10 +87,10 @@ def read_started(path: Path, run_id: str, instance: str) -> Started | None:
     return Started(supervisor, mark_of(fields.get("agent"), boot_id), float(grace))
 
 
-def read_exit(path: Path) -> ExitRecord | None:
-    """The `exit` record. Raises RecordUnreadable."""
+def read_exit(path: Path, is_true: Doubt = _believe) -> ExitRecord | None:
+    """The `exit` record, if it `is_true`. Raises RecordUnreadable."""
     fields = _read(path, record_files.EXIT)
-    if fields is None:
+    if fields is None or not is_true(record_files.EXIT, fields):
         return None
     code, signal = fields.get("code"), fields.get("signal")
     try:
@@ -102,12 +110,13 @@ def read_exit(path: Path) -> ExitRecord | None:
     return ExitRecord(code, signal, reason, at.astimezone(UTC), place, figure)
 
 
-def has_gone(path: Path) -> bool:
-    """True where the supervisor recorded that nothing of the run is left.
+def has_gone(path: Path, is_true: Doubt = _believe) -> bool:
+    """True where the supervisor recorded that nothing of the run is left, if that `is_true`.
 
     Raises RecordUnreadable.
     """
-    return _read(path, record_files.GONE) is not None
+    fields = _read(path, record_files.GONE)
+    return fields is not None and is_true(record_files.GONE, fields)
 
 
 def _read(path: Path, name: str) -> dict[str, Any] | None:

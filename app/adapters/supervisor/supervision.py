@@ -101,6 +101,8 @@ class Supervision:
         self._order = order
         self._mine = mine
         self._umask = umask
+        # the word that each last record shows: nobody else may know it before
+        self._proofs = order["proofs"]
         mask = SecretMask(Secret("", value) for value in order["secrets"])
         self._log = CappedLog(folder, order["log_cap_bytes"], mask)
         self._output, self._agent_side = open_output()
@@ -357,7 +359,8 @@ class Supervision:
         if self._ended is None or self._exit_kept:
             return True
         try:
-            record_files.write(self._folder, record_files.EXIT, self._ended)
+            proof = {"proof": self._proofs[record_files.EXIT]}
+            record_files.write(self._folder, record_files.EXIT, {**self._ended, **proof})
         except OSError:
             return False
         self._exit_kept = True
@@ -368,8 +371,9 @@ class Supervision:
         for _ in range(_WRITE_TRIES):
             try:
                 if self._keep_exit():
-                    at = {"at": record_files.timestamp()}
-                    record_files.write(self._folder, record_files.GONE, at)
+                    proof = self._proofs[record_files.GONE]
+                    last = {"at": record_files.timestamp(), "proof": proof}
+                    record_files.write(self._folder, record_files.GONE, last)
                     return
             except OSError:
                 pass
