@@ -264,11 +264,13 @@ class ApiClient(BatchCalls, IssueCalls, LogCalls, LoopCalls, NotificationCalls):
             schemas.ChangeOut, "POST", f"/projects/{project_id}/changes/{number}/close"
         )
 
-    async def merge(self, project_id: str, number: int) -> schemas.ChangeOut:
-        """Merge a change request."""
-        return await self.tell(
-            schemas.ChangeOut, "POST", f"/projects/{project_id}/changes/{number}/merge"
-        )
+    async def merge(
+        self, project_id: str, number: int, *, push_anyway: bool = False
+    ) -> schemas.ChangeOut:
+        """Merge a change request, with `push_anyway` whatever a check objects to."""
+        path = f"/projects/{project_id}/changes/{number}/merge"
+        body = {"push_anyway": True} if push_anyway else None
+        return await self.tell(schemas.ChangeOut, "POST", path, body)
 
     async def quota(self) -> schemas.QuotaOut:
         """This person's window of runs."""

@@ -8,6 +8,7 @@ from functools import partial
 
 from nicegui import ui
 
+from app.pages.components.buttons import button
 from app.pages.components.change_words import change_html
 from app.pages.components.confirm_button import ConfirmButton
 from app.pages.components.countdown import ago_html
@@ -15,6 +16,7 @@ from app.pages.components.diff_view import diff_html
 from app.pages.components.marks import testid
 from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain_html
+from app.pages.components.push_anyway import PushAnywayDialog
 from app.pages.dress import dress_runs
 from app.pages.visit import Visit
 from app.state.optimistic import OptimisticRows
@@ -45,12 +47,15 @@ class ChangesTab:
         self._id, self._base = project.id, project.base_branch
         self._opened = opened.number if opened else None
         self._changes: OptimisticRows[ChangeOut] = OptimisticRows(_key_of, lambda c: c.number)
-        self._rows: dict[int, tuple[tuple[ChangeOut, str], ui.element]] = {}
+        self._rows: dict[int, tuple[tuple[ChangeOut, str, str], ui.element]] = {}
+        # why a merge was refused that a person may ask for anyway, by the change's number
+        self._objections: dict[int, str] = {}
         if opened is not None:
             self._draw_opened(opened, diff)
         self._others = ui.html("Other change requests", sanitize=clean, tag="h2").classes("above")
         self._none = ui.html("No change requests yet.", sanitize=clean).classes("card none")
         self._list = ui.element("div").classes("list")
+        self._anyway = PushAnywayDialog()
         self.load = visit.looker(lambda: visit.api.changes(project.id), self._take)
         visit.on("project.changed", self._follow)
         visit.on_return(self.load)
@@ -88,7 +93,8 @@ class ChangesTab:
                 row.move(target_index=place)
 
     def _place_row(self, change: ChangeOut, where: ui.element) -> None:
-        seen = (change, self._changes.word_of(_key_of(change)))
+        word = self._changes.word_of(_key_of(change))
+        seen = (change, word, self._objections.get(change.number, ""))
         drawn = self._rows.get(change.number)
         if drawn is not None and drawn[0] == seen:
             return
@@ -97,7 +103,7 @@ class ChangesTab:
         with where:
             self._rows[change.number] = (seen, self._draw(*seen))
 
-    def _draw(self, change: ChangeOut, word: str) -> ui.element:
+    def _draw(self, change: ChangeOut, word: str, objection: str) -> ui.element:
         path = f"/projects/{self._id}/changes/{change.number}"
         with ui.element("div").classes("item") as row:
             ui.html(change_html(change, path), sanitize=clean).classes("grow")
@@ -107,13 +113,17 @@ class ChangesTab:
             if word:
                 ui.html(text(word), sanitize=clean, tag="span").classes("btn small off")
             elif change.state == "open":
-                self._draw_acts(change)
+                self._draw_acts(change, objection)
         return testid(row, "change-row", change=str(change.number))
 
-    def _draw_acts(self, change: ChangeOut) -> None:
+    def _draw_acts(self, change: ChangeOut, objection: str) -> None:
         if change.number == self._opened:
             close = partial(self._close, change)
             ConfirmButton("Close", "Close it?", close, kind="small", mark="close-change")
+        if objection:
+            ask = partial(self._ask_to_merge, change, objection)
+            button("Merge anyway…", ask, kind="small", mark="merge-change")
+            return
         ConfirmButton(
             "Merge",
             f"Merge into {self._base}?",
@@ -122,8 +132,12 @@ class ChangesTab:
             mark="merge-change",
         )
 
-    async def _merge(self, change: ChangeOut) -> None:
-        merge = partial(self._visit.api.merge, self._id, change.number)
+    async def _ask_to_merge(self, change: ChangeOut, objection: str) -> None:
+        merge = partial(self._merge, change, push_anyway=True)
+        self._anyway.open(change.branch, objection, merge, verb="Merge")
+
+    async def _merge(self, change: ChangeOut, *, push_anyway: bool = False) -> None:
+        merge = partial(self._visit.api.merge, self._id, change.number, push_anyway=push_anyway)
         if await self._attempt(change, merge, "Merging…"):
             self._visit.say(f"Change {change.number} is merged into {self._base}.")
 
@@ -138,7 +152,12 @@ class ChangesTab:
         try:
             return bool(await self._changes.attempt(change, act, word=word, show=self._show))
         except (ApiProblem, NoAnswer) as problem:
-            self._visit.refuse(problem)
+            if isinstance(problem, ApiProblem) and problem.asks_to_push:
+                self._objections[change.number] = problem.detail
+                self._show()
+                await self._ask_to_merge(change, problem.detail)
+            else:
+                self._visit.refuse(problem)
             return False
 
     async def _follow(self, project: ProjectOut) -> None:

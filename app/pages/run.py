@@ -13,7 +13,7 @@ from app.domain.words import Phase
 from app.pages.addresses import page_at
 from app.pages.components.markup import clean, text
 from app.pages.components.plain_sight import plain
-from app.pages.components.push_anyway import PushAnywayDialog
+from app.pages.components.push_anyway import Push, PushAnywayDialog
 from app.pages.dress import dress_log, dress_runs
 from app.pages.frame import frame, refused
 from app.pages.open_submits import open_submits, owner_of
@@ -248,29 +248,36 @@ class RunScreen:
 
     async def _deliver(self, push_anyway: bool = False) -> None:
         deliver = partial(self.visit.api.deliver, self._id, push_anyway=push_anyway)
-        if await self._attempt("Delivering…", deliver):
+        if await self._attempt("Delivering…", deliver, anyway=partial(self._deliver, True)):
             self.visit.say("Delivered. Its change request can be merged.")
 
-    async def _merge(self) -> None:
+    async def _merge(self, push_anyway: bool = False) -> None:
         api, run = self.visit.api, self.run
         delivery = run.delivery
         if delivery is None:
             return
 
         async def merge() -> RunOut:
-            await api.merge(run.project_id, delivery.number)
+            await api.merge(run.project_id, delivery.number, push_anyway=push_anyway)
             return await api.run(run.id)
 
-        if await self._attempt("Merging…", merge):
+        anyway = partial(self._merge, True)
+        if await self._attempt("Merging…", merge, anyway=anyway, verb="Merge"):
             self.visit.say(f"Merged #{delivery.number}.")
 
-    async def _attempt(self, word: str, act: Callable[[], Awaitable[RunOut]]) -> bool:
+    async def _attempt(
+        self,
+        word: str,
+        act: Callable[[], Awaitable[RunOut]],
+        *,
+        anyway: Push | None = None,
+        verb: str = "Push",
+    ) -> bool:
         try:
             return bool(await self._runs.attempt(self.run, act, word=word, show=self._show))
         except (ApiProblem, NoAnswer) as problem:
-            if isinstance(problem, ApiProblem) and problem.asks_to_push:
-                push, branch = partial(self._deliver, True), self.run.work_branch
-                self._push_dialog.open(branch, problem.detail, push)
+            if anyway and isinstance(problem, ApiProblem) and problem.asks_to_push:
+                self._push_dialog.open(self.run.work_branch, problem.detail, anyway, verb=verb)
             else:
                 self.visit.refuse(problem)
             return False

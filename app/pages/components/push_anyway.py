@@ -1,4 +1,4 @@
-"""PushAnywayDialog: asks before commits are pushed that a check has kept here."""
+"""PushAnywayDialog: asks before commits are pushed or merged that a check has kept here."""
 
 from __future__ import annotations
 
@@ -32,12 +32,14 @@ class PushAnywayDialog:
             with ui.element("div").classes("foot"):
                 ui.element("span").classes("sp")
                 button("Keep", self._dialog.close, mark="keep").props("autofocus")
-                button("Push anyway", self._sure, kind="danger", mark="push-anyway-confirm")
+                mark = "push-anyway-confirm"
+                self._confirm = button("Push anyway", self._sure, kind="danger", mark=mark)
 
-    def open(self, branch: str, because: str, push: Push) -> None:
-        """Ask about a branch that is not pushed because of something."""
+    def open(self, branch: str, because: str, push: Push, *, verb: str = "Push") -> None:
+        """Ask about a branch that is not pushed because of something; `verb` is what is done."""
         self._push = push
-        self._title.set_content(f"Push {plain_html(branch)} anyway?")
+        self._title.set_content(f"{verb} {plain_html(branch)} anyway?")
+        self._confirm.set_text(f"{verb} anyway")
         sentence = because[:1].upper() + because[1:]
         self._because.set_content(plain_html(sentence if sentence[-1:] == "." else f"{sentence}."))
         self._warning.set_content(WARNING if " secret" in because else WARNING_OF_SIZE)
