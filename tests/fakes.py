@@ -26,6 +26,7 @@ from app.services.ports import (
     Enclosure,
     LargeFile,
     LaunchOrder,
+    Leak,
     MergeAnswer,
     PushAnswer,
     Refusal,
@@ -74,6 +75,7 @@ class World:
     refusals: dict[str, list[Refusal]] = field(default_factory=dict)
     while_fetching: Callable[[], None] = lambda: None
     large_files: list[LargeFile] = field(default_factory=list)
+    leak: Leak | None = None
     is_silent: bool = False
     is_stuck: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -219,11 +221,12 @@ class FakeMirrors:
     ) -> list[LargeFile]:
         return [one for one in self._world.large_files if one.size > above]
 
-    def find_leak(self, repo: Repository, base_sha: str, tip: str, mask: SecretMask) -> None:
-        """What these commits hold is nowhere in memory."""
+    def find_leak(self, repo: Repository, base_sha: str, tip: str, mask: SecretMask) -> Leak | None:
+        return self._world.leak
 
-    def push(self, repo: Repository, branch: str) -> PushAnswer:
-        self._world.origins[repo.origin][branch] = self._world.mirrors[repo.project_id][branch]
+    def push(self, repo: Repository, branch: str, *, sha: str | None = None) -> PushAnswer:
+        tip = self._world.mirrors[repo.project_id][branch]
+        self._world.origins[repo.origin][branch] = sha or tip
         return PushAnswer(True)
 
     def delete_at_origin(self, repo: Repository, branch: str, *, expected_sha: str) -> bool:

@@ -229,12 +229,12 @@ class GitMirrors:
                 self._git, self._dir(repo), checked_sha(base_sha), checked_sha(tip), mask
             )
 
-    def push(self, repo: Repository, branch: str) -> PushAnswer:
+    def push(self, repo: Repository, branch: str, *, sha: str | None = None) -> PushAnswer:
         """Push a claim to origin under its own name. Raises OriginProblem where none answered."""
         tip = self._tip(repo, agreed_ref(self._git, branch))
         if tip is None:
             raise GitFailed(f"There is no branch {branch} to push.")
-        return self._push(repo, Push(branch, tip))
+        return self._push(repo, Push(branch, tip if sha is None else checked_sha(sha)))
 
     def delete_at_origin(self, repo: Repository, branch: str, *, expected_sha: str) -> bool:
         """Delete origin's branch if it still points there; False where it was kept."""

@@ -120,7 +120,8 @@ class Deliverer:
             return NotDelivered(objection.sentence, True, objection.cause)
         # said first: cut short behind the push, a discard must know that the branch is ours
         self._successions.tell_push(run, tip, self._clock())
-        pushed = self._mirrors.push(repo, run.work_branch)
+        # what was looked at, not what somebody has put on the branch since
+        pushed = self._mirrors.push(repo, run.work_branch, sha=tip)
         if pushed.hooks_changed:
             tell_left_out(self._runs, run.id, project, self._clock())
         if not pushed.accepted:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from app.adapters import git_leaks
 from app.domain.secret_forms import Secret
+from app.domain.secret_masks import SecretMask
 from app.domain.words import Cause
 from app.errors import FileTooLarge, SecretFound
 from app.records.audit_ledger import Deed
 from app.records.tables import Project, Run
+from app.services.ports import Leak, Repository
 from app.services.push_checks import refusal_of
 from tests.planes import RealPlane
 from tests.repositories import run_git
@@ -113,6 +117,29 @@ def test_work_of_a_run_that_failed_is_looked_at_when_a_person_delivers_it(
     with pytest.raises(SecretFound, match=r"settings\.py line 3"):
         deliver(plane, run)
     assert deliver(plane, run, push_anyway=True).delivery is not None
+
+
+def test_commits_that_come_after_the_look_are_not_pushed_with_the_others(
+    plane: RealPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = plane.add_project("echo 1 > a.txt && git add -A && git commit -qm 'Add a file'")
+    mirror = plane.settings.runs_root / "mirrors" / f"{project.id}.git"
+    look, looked_at = plane.adapters.mirrors.find_leak, []
+
+    def look_while_the_branch_moves(
+        repo: Repository, base: str, tip: str, mask: SecretMask
+    ) -> Leak | None:
+        looked_at.append(tip)
+        leak = look(repo, base, tip, mask)
+        git = partial(run_git, mirror, "--git-dir=.")
+        later = git("commit-tree", f"{tip}^{{tree}}", "-p", tip, "-m", "Nobody has read this")
+        git("update-ref", "refs/heads/afk/1", later)
+        return leak
+
+    monkeypatch.setattr(plane.adapters.mirrors, "find_leak", look_while_the_branch_moves)
+    run = plane.see_end(plane.start_running_issue(project))
+    assert run.delivery is not None
+    assert [pushed(project, run)] == looked_at == [run.delivery["head_sha"]]
 
 
 def test_commits_that_cannot_be_read_are_not_pushed_and_looked_at_again(

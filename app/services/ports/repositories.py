@@ -236,8 +236,11 @@ class Mirrors(Protocol):
         """
         ...
 
-    def push(self, repo: Repository, branch: str) -> PushAnswer:
-        """Push a claim under its own name. Raises OriginProblem when origin did not answer."""
+    def push(self, repo: Repository, branch: str, *, sha: str | None = None) -> PushAnswer:
+        """Push a claim under its own name: `sha`, whatever came after it, or (None) its tip.
+
+        Raises OriginProblem when origin did not answer.
+        """
         ...
 
     def delete_at_origin(self, repo: Repository, branch: str, *, expected_sha: str) -> bool:
