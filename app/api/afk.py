@@ -71,14 +71,14 @@ def _looping(services: Services) -> APIRouter:
     def set_auto(project_id: str, body: AutoSwitch, request: Request) -> ProjectOut:
         """Switch the loop on or off; the strikes stay as they are."""
         switch_auto(services, request, project_id, enabled=body.enabled)
-        return project_out(services.overview.of(project_id))
+        return project_out(services.overview.of(project_id), services.secrets.mask())
 
     @router.post("/projects/{project_id}/afk/reset")
     def reset(project_id: str, request: Request) -> ProjectOut:
         """Set the strikes to zero; one sweep follows at once."""
         deed = deed_of(request, "reset", "the count of failures was reset", project_id=project_id)
         services.afk.reset(project_id, deed, services.clock())
-        return project_out(services.overview.of(project_id))
+        return project_out(services.overview.of(project_id), services.secrets.mask())
 
     @router.get("/projects/{project_id}/next")
     def plan(project_id: str) -> NextPlan:

@@ -153,8 +153,11 @@ async def _missed(
 def _snapshot(services: Services) -> dict[str, Any]:
     runs = services.listing.page(RunFilter(), limit=SNAPSHOT_RUNS).items
     names = services.project_names.of({run.project_id for run in runs})
+    mask = services.secrets.mask()
     return {
-        "projects": [project_out(view).model_dump(mode="json") for view in services.overview.all()],
+        "projects": [
+            project_out(view, mask).model_dump(mode="json") for view in services.overview.all()
+        ],
         "runs": [
             run_item(run, names.get(run.project_id, "")).model_dump(mode="json") for run in runs
         ],

@@ -19,7 +19,7 @@ from app.api.gate import visitor_of
 from app.api.problems import answer_for, refusal_of_silence
 from app.api.schemas import ProjectOut, Provenance, RunOut
 from app.api.schemas.forms import AutoForm, NothingMore, StartForm, StopForm
-from app.api.views import project_out, run_out
+from app.api.views import masked, project_out, run_out
 from app.domain.lifecycle import DONE, LIVE
 from app.domain.words import Status
 from app.errors import Forbidden, NotFound, RateLimited, Refusal, StoreUnavailable
@@ -188,8 +188,9 @@ class _FormDesk:
         for run in self._services.runs.asked_for():
             runs.setdefault(run.project_id, []).append(run)
         cards: dict[bool, list[str]] = {True: [], False: []}
+        mask = self._services.secrets.mask()
         for view in self._services.overview.all():
-            project = project_out(view)
+            project = project_out(view, mask)
             drawn = self._card(request, project, runs.get(project.id, []))
             cards[project.archived_at is not None].append(drawn)
         words, tone = notices.sentence_of(notice)
@@ -213,13 +214,14 @@ class _FormDesk:
         return f" Retry after {resets.astimezone(UTC):%H:%M:%S} UTC." if resets else ""
 
     def _fresh_card(self, request: Request, project_id: str) -> str:
-        project = project_out(self._services.overview.of(project_id))
+        project = project_out(self._services.overview.of(project_id), self._services.secrets.mask())
         return self._card(request, project, self._services.runs.open_runs(project_id))
 
     def _card(self, request: Request, project: ProjectOut, runs: list[Run]) -> str:
         going = [run for run in runs if Status(run.status) not in DONE]
         going.sort(key=lambda run: Status(run.status) not in LIVE)
-        shown = [run_out(run, project.name) for run in going[:RUNS_A_CARD]]
+        mask = self._services.secrets.mask()
+        shown = [masked(run_out(run, project.name), mask) for run in going[:RUNS_A_CARD]]
         return self._plain.card(
             project,
             shown,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from app.api.views import event_out, project_out, report_out, run_out
+from app.api.views import event_out, masked, project_out, report_out, run_out
 from app.errors import NotFound
 from app.services.plane import Services
 from app.services.rows import (
@@ -130,31 +130,36 @@ class LiveStream:
                     hearer(event)
 
     def _event(self, change: Change, number: int) -> LiveEvent | None:
-        services = self._services
+        # pages hear this without the API between: nothing else masks it
+        services, mask = self._services, self._services.secrets.mask()
         match change:
             case RunChanged(run_id, project_id):
                 run = services.runs.find(run_id)
                 if run is None:
                     return None
                 out = run_out(run, services.project_names.one(project_id))
-                return LiveEvent(number, "run.changed", out, run_id)
+                return LiveEvent(number, "run.changed", masked(out, mask), run_id)
             case RunTold(run_id, event_id):
                 lines = services.runs.timeline(run_id, after=event_id - 1)[:1]
-                data = {"run_id": run_id, "event": event_out(lines[0])} if lines else None
-                return LiveEvent(number, "run.event", data, run_id) if data else None
+                if not lines:
+                    return None
+                data = {"run_id": run_id, "event": masked(event_out(lines[0]), mask)}
+                return LiveEvent(number, "run.event", data, run_id)
             case LogGrew(run_id):
                 return LiveEvent(number, "run.log", {"run_id": run_id}, run_id)
             case RunReported(run_id):
                 run = services.runs.find(run_id)
-                data = {"run_id": run_id, "report": report_out(services, run)} if run else None
-                return LiveEvent(number, "run.report", data, run_id) if data else None
+                if run is None:
+                    return None
+                report = masked(report_out(services, run), mask)
+                data = {"run_id": run_id, "report": report}
+                return LiveEvent(number, "run.report", data, run_id)
             case BulkChanged(bulk_id):
                 return LiveEvent(number, "bulk.changed", {"bulk_id": bulk_id})
             case ProjectChanged(project_id):
                 try:
-                    return LiveEvent(
-                        number, "project.changed", project_out(services.overview.of(project_id))
-                    )
+                    view = services.overview.of(project_id)
+                    return LiveEvent(number, "project.changed", project_out(view, mask))
                 except NotFound:
                     return None
             case QuotaChanged(person_id):

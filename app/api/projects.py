@@ -41,7 +41,8 @@ def _project_routes(services: Services) -> APIRouter:
         """Every project by name; archived ones only where they are asked for."""
         views = services.overview.all()
         shown = [one for one in views if include_archived or one.project.archived_at is None]
-        return Projects(items=[project_out(view) for view in shown])
+        mask = services.secrets.mask()
+        return Projects(items=[project_out(view, mask) for view in shown])
 
     @router.post("/projects", status_code=201, responses=IN_A_BROWSER)
     def add(body: NewProject, request: Request, response: Response) -> ProjectOut:
@@ -118,7 +119,7 @@ def _setting_routes(services: Services) -> APIRouter:
 
 
 def _told(services: Services, project_id: str) -> ProjectOut:
-    return project_out(services.overview.of(project_id))
+    return project_out(services.overview.of(project_id), services.secrets.mask())
 
 
 def _refuse_what_is_to_come(settings: dict[str, object]) -> None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
 from app.api.schemas import (
     Bar,
     ChangeOut,
@@ -21,6 +26,7 @@ from app.api.schemas import (
 )
 from app.domain.lifecycle import phase_of
 from app.domain.rules import is_paused
+from app.domain.secret_masks import SecretMask
 from app.domain.words import Cause, Status, label_of
 from app.services.owner_hooks import are_on, why_off
 from app.services.plane import Services
@@ -39,6 +45,28 @@ SAME_NAME = (
     *("exit_signal", "pid", "parked", "may_resume", "resumes", "correlation_id", "created_by"),
     "idempotency_key",
 )
+
+
+# of a project, what is not for a person to edit: a form would send the mask back
+_TOLD_OF_RUNS = frozenset({"last_run", "recent_failures", "hold", "stuck"})
+Told = TypeVar("Told")
+
+
+def masked(told: Told, mask: SecretMask) -> Told:
+    """The same without secrets, in models, mappings and lists of any depth."""
+    return _masked(told, mask) if mask else told
+
+
+def _masked(told: Any, mask: SecretMask) -> Any:
+    match told:
+        case BaseModel():
+            return told.model_copy(update=_masked(dict(told), mask))
+        case Mapping():
+            return {name: _masked(value, mask) for name, value in told.items()}
+        case list():
+            return [_masked(one, mask) for one in told]
+    # a word of ours is one of an enumeration
+    return mask.mask_text(told) if type(told) is str else told
 
 
 def label(run: Run) -> str:
@@ -86,12 +114,12 @@ def event_out(event: RunEvent) -> TimelineEvent:
     return TimelineEvent.model_validate(event)
 
 
-def project_out(view: ProjectView) -> ProjectOut:
-    """A project with its figures."""
+def project_out(view: ProjectView, mask: SecretMask) -> ProjectOut:
+    """A project with its figures; `mask` is put over what is told of its runs."""
     row = view.project
     columns = {name: value for name, value in row.model_dump().items() if name in _PROJECT_NAMES}
     columns["owner_hooks"] = are_on(row)
-    return ProjectOut(
+    out = ProjectOut(
         **columns,
         owner_hooks_because=why_off(row),
         paused=is_paused(row.strikes),
@@ -108,6 +136,8 @@ def project_out(view: ProjectView) -> ProjectOut:
         usage_limit=UsageLimit.model_validate(view.usage_hold) if view.usage_hold else None,
         stuck=[StuckOut.model_validate(one) for one in view.stuck],
     )
+    told = {name: getattr(out, name) for name in _TOLD_OF_RUNS}
+    return out.model_copy(update=masked(told, mask))
 
 
 _PROJECT_NAMES = frozenset(ProjectOut.model_fields)
