@@ -235,6 +235,23 @@ def test_a_delivery_by_hand_carries_its_key(here: Here, yard: RecordedServer) ->
     assert yard.calls("POST", f"{RUN}/deliver")[0].headers["x-idempotency-key"] == "k"
 
 
+@pytest.mark.parametrize(
+    ("words", "path"),
+    [
+        (["runs", "deliver", RUN_ID], f"{RUN}/deliver"),
+        (["changes", "merge", "4", "-p", "demo"], f"{CHANGE}/merge"),
+    ],
+)
+def test_what_a_check_kept_here_is_pushed_at_the_persons_word_alone(
+    here: Here, yard: RecordedServer, words: list[str], path: str
+) -> None:
+    assert here(*words).code == 0
+    assert here(*words, "--push-anyway").code == 0
+    plain, anyway = yard.calls("POST", path)
+    assert not plain.body
+    assert anyway.body == {"push_anyway": True}
+
+
 def test_an_empty_branch_of_an_issue_is_freed_without_its_name(
     here: Here, yard: RecordedServer
 ) -> None:

@@ -8,10 +8,17 @@ import pytest
 
 from app.domain.words import Depth
 from app.records.tables import Run
+from app.services.ports import LargeFile, Leak
 from app.services.trigger import Order
 from tests.services.tellings import HOURS, MORNING, NIGHT, PHONE, Telling, telling
 
 ISSUE_IS_HELD = "Runyard: yard0 needs you: the issue stays out of the queue until you free it"
+
+NOT_PUSHED = {
+    "secret_found": "Runyard: yard0 needs you: its commits contain a secret and were not pushed",
+    "file_too_large": "Runyard: yard0 needs you: a file in its commits is too large, they were not"
+    " pushed",
+}
 
 
 def plain(
@@ -69,6 +76,22 @@ def test_a_plain_run_that_left_work_needs_a_person(tmp_path: Path, left: str) ->
         run = plain(yard, **{left: True})
         assert run.parked
         assert yard.titles() == ["Runyard: yard0 needs you: work is kept until you decide"]
+
+
+@pytest.mark.parametrize("cause", ["secret_found", "file_too_large"])
+def test_work_that_a_check_kept_here_says_what_it_needs(tmp_path: Path, cause: str) -> None:
+    with telling(tmp_path) as yard:
+        project = yard.project()
+        if cause == "secret_found":
+            yard.world.leak = Leak("Runyard's token", "1" * 40, "app.yml", 3)
+        else:
+            yard.world.large_files.append(LargeFile("film.bin", 10**12))
+        run = yard.run(project)
+        yard.go_round()
+        assert (run.status, run.cause, run.parked) == ("died", cause, True)
+        assert yard.titles() == [NOT_PUSHED[cause]]
+        lines = yard.taken()[0].body.splitlines()
+        assert lines[:3] == ["afk/1", run.because, "http://127.0.0.1:8080/parked"]
 
 
 def test_an_issues_empty_branch_says_that_the_issue_is_held(tmp_path: Path) -> None:
