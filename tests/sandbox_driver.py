@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -50,7 +50,12 @@ def main() -> None:
     env = dict(os.environ) | {"DATA": str(data)} | asked["env"]
     # what the server alone has in its environment
     env.pop("SERVER_SECRET", None)
-    homes, lodging = PrivateHomes(data / "homes", os.environ, lambda: datetime.now(UTC)), None
+    ahead = timedelta(seconds=asked["seconds_later"])
+
+    def now() -> datetime:
+        return datetime.now(UTC) + ahead
+
+    homes, lodging = PrivateHomes(data / "homes", os.environ, now), None
     if asked["project"]:
         lodging = homes.lodge(asked["project"], asked["agent"], argv[:1], asked["toolchains"])
         env |= lodging.environment

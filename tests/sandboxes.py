@@ -114,6 +114,8 @@ class Trial:
             "project": "",
             "agent": "script",
             "toolchains": [],
+            # how far its server's clock is ahead of this one
+            "seconds_later": 0,
             **asked,
         }
         environment = {

@@ -280,7 +280,8 @@ def test_traps_that_an_agent_leaves_in_its_home_do_not_hurt_the_next_run(
     write(runs.trial, runs.trial.home / ".local/bin/claude", "#!/bin/sh\ncat ~/" + SIGN_IN, 0o755)
     runs.works(TRAPS[name], agent="claude")
     argv = [str(runs.trial.home / ".local/bin/claude")]
-    tried = runs.run("", agent="claude", argv=argv)
+    # what was written a moment ago may be on its way still, and is waited for
+    tried = runs.run("", agent="claude", argv=argv, seconds_later=10)
     assert (tried.code, "sk-ant-oat01-a" in tried.log) == (0, True), tried
 
 
