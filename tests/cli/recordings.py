@@ -96,7 +96,7 @@ def a_project(**changed: Any) -> dict[str, Any]:
         "max_concurrency": 3,
         "branch_pattern": "afk/<N>",
         "frameworks": ["auto", "pytest"],
-        "sandbox": "none",
+        "sandbox": "contained",
         "parked_count": 1,
         "state": "ready",
         "auto_enabled": False,
