@@ -12,8 +12,7 @@ from app.cli.options import DataDir, Json, ProjectName, SomeProject, example, gr
 from app.cli.run_view import spell
 from app.cli.terminal import Piece, err, out, print_json
 from app.domain.ids import shorten
-
-_UNITS = ("B", "KiB", "MiB", "GiB")
+from app.domain.sizes import size_words
 
 
 def register(app: typer.Typer) -> None:
@@ -77,16 +76,7 @@ def _row(kept: dict[str, Any]) -> list[Piece]:
         str(kept["project_name"]),
         shorten(run_id),
         spell(kept["age_seconds"]),
-        _size(kept.get("bytes")),
+        size_words(kept.get("bytes")),
         str(kept["holds"]),
         str(kept["because"]),
     ]
-
-
-def _size(count: int | None) -> str:
-    if count is None:
-        return "?"
-    size, unit = float(count), 0
-    while size >= 1024 and unit < len(_UNITS) - 1:
-        size, unit = size / 1024, unit + 1
-    return f"{size:.0f} {_UNITS[unit]}"

@@ -13,6 +13,7 @@ from app.cli.connection import Unreachable, connect, data_folder, new_link
 from app.cli.options import DataDir, Json, example
 from app.cli.spared import sparing
 from app.cli.terminal import Painted, Piece, err, out, print_json
+from app.domain.sandboxes import UNSANDBOXED
 
 Host = Annotated[str | None, typer.Option(help="The address to listen on; 127.0.0.1 by default.")]
 Port = Annotated[
@@ -112,7 +113,9 @@ def _say_findings(found: dict[str, Any]) -> None:
     for item in found["items"]:
         level = str(item.get("level", ""))
         mark = Painted(level, _LEVEL_COLOURS.get(level, ""))
-        rows.append([mark, *(str(item.get(name, "")) for name in ("about", "check", "found"))])
+        found = str(item.get("found", ""))
+        cell = Painted(found, "red") if found.startswith(UNSANDBOXED) else found
+        rows.append([mark, *(str(item.get(name, "")) for name in ("about", "check")), cell])
     out().say_table(["", "ABOUT", "CHECK", "FOUND"], rows)
     out().say()
     # a sentence each, whole: a column would cut them

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from app.domain.network_rules import WrongHost, read_entry
 from app.domain.sandboxes import Limits, NetworkRule, SandboxLevel
 
-# GitHub's own, and far beyond what belongs into a repository; `file_mb` says otherwise
+# about GitHub's own, and far beyond what belongs into a repository; `file_mb` says otherwise
 DELIVERED_FILE_MB = 100
 MAX_LISTED = 200
 ONLY_SANDBOXED = "The network can only be limited for sandboxed agents: choose sandboxed, or all."
@@ -27,10 +27,10 @@ class Bound:
 # with less no agent starts, with more a figure would be a slip: 16 TB, all pids that Linux has
 LIMIT_BOUNDS = MappingProxyType(
     {
-        "memory_mb": Bound(64, 16 * 1024**2, "MB of memory"),
+        "memory_mb": Bound(64, 16 * 1000**2, "MB of memory"),
         "processes": Bound(16, 2**22, "processes"),
-        "file_mb": Bound(1, 16 * 1024**2, "MB for one file"),
-        "disk_mb": Bound(16, 16 * 1024**2, "MB for the working copy"),
+        "file_mb": Bound(1, 16 * 1000**2, "MB for one file"),
+        "disk_mb": Bound(16, 16 * 1000**2, "MB for the working copy"),
     }
 )
 
@@ -53,7 +53,7 @@ def limits_problems(limits: Limits) -> dict[str, str]:
 
 
 def largest_delivered_mb(limits: Limits) -> int:
-    """How large a file of a delivery may be, in MiB."""
+    """How large a file of a delivery may be, in MB of a million bytes."""
     return DELIVERED_FILE_MB if limits.file_mb is None else limits.file_mb
 
 

@@ -43,6 +43,8 @@ class HostService(StrEnum):
 
 
 DEFAULT_PROCESSES = 4096
+# how people read the level `none`, always in red
+UNSANDBOXED = "Unsandboxed"
 # what rows and requests called the level `sandboxed` before it had its name
 _OLD_NAMES = {"bubblewrap": SandboxLevel.SANDBOXED}
 # what a row names where an agent is held in
@@ -51,7 +53,7 @@ HOLDING = frozenset({*SandboxLevel, *_OLD_NAMES} - {SandboxLevel.NONE})
 
 @dataclass(frozen=True)
 class Limits:
-    """What one run may use; None: as much as there is. Sizes are in MiB."""
+    """What one run may use; None: as much as there is. Sizes are in MB of a million bytes."""
 
     memory_mb: int | None = None
     processes: int | None = DEFAULT_PROCESSES

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from nicegui import ui
 
 from app.domain.ids import shorten
+from app.domain.sandboxes import UNSANDBOXED
 from app.domain.sizes import size_words
 from app.pages.addresses import page_at
 from app.pages.components.buttons import button
@@ -144,12 +145,17 @@ def _absent_html(absent: Sequence[Finding]) -> str:
 def _found_html(findings: Sequence[Finding], kind: str = "") -> str:
     rows = "".join(
         f'<li data-level="{text(one.level)}"><b>{text(one.check)}</b><span class="what">'
-        f'<span class="sr">{MARKS[one.level]}: </span>{text(one.found)}</span>'
+        f'<span class="sr">{MARKS[one.level]}: </span>{_found_words(one.found)}</span>'
         + (f'<span class="mend">{_mend_html(one.advice)}</span>' if one.advice else "")
         + "</li>"
         for one in findings
     )
     return f'<ul class="found {kind}">{rows}</ul>'
+
+
+def _found_words(found: str) -> str:
+    is_bare = found.startswith(UNSANDBOXED)
+    return f'<span class="alarm">{text(found)}</span>' if is_bare else text(found)
 
 
 def _mend_html(advice: str) -> str:

@@ -13,7 +13,7 @@ from app.services.sandbox_policy import policy_of
 
 _NAMED = 5
 _MAX_NAME = 80
-_MB = 1024**2
+_MB = 1000**2
 
 
 class DeliveredFiles:

@@ -13,7 +13,8 @@ from pathlib import Path
 from shlex import quote
 
 from app.domain.quota_rules import LimitsMode
-from app.domain.sandboxes import SandboxLevel
+from app.domain.sandboxes import UNSANDBOXED, SandboxLevel
+from app.domain.sizes import size_words
 from app.records.store_facts import Backup, StoreFacts
 from app.services.findings import Checked, Level, agent_findings
 from app.services.ports import Agents, Capability
@@ -132,7 +133,7 @@ def examine(agents: Agents, premises: Premises) -> Iterator[Checked]:
     yield _disk(premises.runs_dir)
     for low in premises.low_disks():
         yield Checked(Level.LOOK, "room", low, "Make room: below 64 MB nothing starts.", SERVER)
-    yield _sandbox(premises.sandbox(), premises.unsandboxed())
+    yield from _sandbox(premises.sandbox(), premises.unsandboxed())
     yield _bind(premises.bind, is_open=premises.is_open)
     for name, path in premises.private.items():
         yield _private(name, path)
@@ -159,12 +160,12 @@ def _python() -> Checked:
 def _nicegui(version: tuple[int, ...]) -> Checked:
     if version >= NICEGUI_FLOOR:
         return Checked(Level.OK, "nicegui", _dotted(version))
-    advice = f"Older than {_dotted(NICEGUI_FLOOR)}, which mends holes: install Runyard's packages."
+    advice = f"Older than {_dotted(NICEGUI_FLOOR)}, which closes security holes: install Runyard's packages."
     return Checked(Level.LOOK, "nicegui", _dotted(version), advice)
 
 
 def _database(name: str, facts: StoreFacts) -> Checked:
-    size = "" if facts.size is None else f" · {facts.size / 1024**2:.1f} MiB"
+    size = "" if facts.size is None else f" · {size_words(facts.size)}"
     found = f"{' '.join((facts.kind, _dotted(facts.version))).strip()} · {facts.where}{size}"
     if facts.trouble:
         return Checked(Level.LOOK, name, f"{found} · cannot be changed", facts.trouble)
@@ -177,7 +178,7 @@ def _database(name: str, facts: StoreFacts) -> Checked:
         advice = f"Use a Python with SQLite {_dotted(SQLITE_FLOOR)} or newer."
         return Checked(Level.LOOK, name, found, advice)
     advice = (
-        f"Older than {_dotted(SQLITE_SAFE)}, which mends a fault of its write-ahead log: "
+        f"Older than {_dotted(SQLITE_SAFE)}, which fixes a fault of its write-ahead log: "
         "let no other program write to Runyard's database while it runs."
     )
     return Checked(Level.OK, name, found, advice)
@@ -197,26 +198,25 @@ def _disk(folder: Path) -> Checked:
     except OSError as problem:
         found = f"{folder} cannot be read: {problem.strerror}"
         return Checked(Level.UNKNOWN, "disk", found, "Look whether that folder is there.")
-    found = f"{free / 1024**3:.1f} GiB free in {folder}"
+    found = f"{size_words(free)} free in {folder}"
     if free >= DISK_FLOOR:
         return Checked(Level.OK, "disk", found)
     return Checked(Level.LOOK, "disk", found, "Make room, or move RUNYARD_RUNS_DIR elsewhere.")
 
 
-def _sandbox(here: Capability, unsandboxed: list[str]) -> Checked:
+def _sandbox(here: Capability, unsandboxed: list[str]) -> Iterator[Checked]:
     """What surrounds agents here, level by level, and whose agents nothing does."""
+    can_contain = here.can(SandboxLevel.CONTAINED)
     held = [
         f"{level} by {here.means}" if here.can(level) else f"{level}: not on this machine"
         for level in (SandboxLevel.CONTAINED, SandboxLevel.SANDBOXED)
     ]
-    advice = [f"{here.because} {here.remedy}".strip()]
+    remedy = f"{here.because} {here.remedy}".strip()
+    yield Checked(Level.OK if can_contain else Level.LOOK, "sandbox", " · ".join(held), remedy)
     if unsandboxed:
-        held.append(f"unsandboxed: {', '.join(unsandboxed)}")
-        if here.can(SandboxLevel.CONTAINED):
-            advice.append(f"`runyard projects edit {quote(unsandboxed[0])} --sandbox contained`")
-    is_fine = here.can(SandboxLevel.CONTAINED) and not unsandboxed
-    told = " ".join(filter(None, advice))
-    return Checked(Level.OK if is_fine else Level.LOOK, "sandbox", " · ".join(held), told)
+        change = f"`runyard projects edit {quote(unsandboxed[0])} --sandbox contained`"
+        found = f"{UNSANDBOXED}: {', '.join(unsandboxed)}"
+        yield Checked(Level.LOOK, "projects", found, change if can_contain else "")
 
 
 def _bind(address: str, *, is_open: bool) -> Checked:

@@ -7,12 +7,12 @@ from typing import Any
 
 from app.api.schemas import ProjectOut, SandboxOut
 from app.domain.sandbox_rules import LIMIT_BOUNDS
-from app.domain.sandboxes import HostService, NetworkRule, SandboxLevel
+from app.domain.sandboxes import UNSANDBOXED, HostService, NetworkRule, SandboxLevel
 
 LEVELS = {
     SandboxLevel.CONTAINED.value: "Contained",
     SandboxLevel.SANDBOXED.value: "Sandboxed",
-    SandboxLevel.NONE.value: "Unsandboxed",
+    SandboxLevel.NONE.value: UNSANDBOXED,
 }
 MEANS = {
     SandboxLevel.CONTAINED.value: "Agents see this machine as you do, but neither Runyard's own "

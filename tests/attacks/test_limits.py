@@ -89,7 +89,7 @@ def test_an_agent_that_writes_a_huge_file_is_stopped_at_it(
     means, level = way
     tried = trial.run(script, level, means, limits={"file_mb": 1})
     assert (tried.reason, tried.limit, tried.is_gone) == ("file_limit", 1, True), tried
-    assert (trial.data / "copies" / "run_1" / "huge").stat().st_size == 1024**2
+    assert (trial.data / "copies" / "run_1" / "huge").stat().st_size == 1000**2
 
 
 @pytest.mark.parametrize("level", [SandboxLevel.NONE, SandboxLevel.CONTAINED])

@@ -129,7 +129,7 @@ def test_a_scope_has_the_limits_and_hides_the_way_to_systemd_from_the_agent(
     assert os.waitpid(pid, 0)[1] == 0
     probe, run, inside = told.read_text().splitlines()
     assert probe.startswith("/run/user/1000 --user --scope")
-    assert "-p MemoryMax=512M -p MemorySwapMax=0 -p TasksMax=64 --" in run
+    assert "-p MemoryMax=512000000 -p MemorySwapMax=0 -p TasksMax=64 --" in run
     assert inside == "inside: "
 
 

@@ -10,7 +10,7 @@ from app.services.ports import LargeFile
 from tests.planes import RealPlane
 from tests.services.pushing import pushed
 
-MB = 1024**2
+MB = 1000**2
 # a few KB in the agent's folder, 3 MB in everybody's; the limit of its files does not see it
 HIDES = """
 sha=$(head -c 3145728 /dev/zero | git hash-object -w --stdin)
@@ -31,7 +31,7 @@ def test_a_file_above_100_mb_is_not_pushed_and_is_nobodys_fail(plane: RealPlane)
     run = plane.see_end(plane.start_running_issue(project))
     assert (run.status, run.cause) == ("died", "file_too_large")
     assert run.because == (
-        "a file is larger than the 100 MB that a delivery may hold: weights.bin (106 MB)"
+        "a file is larger than the 100 MB that a delivery may hold: weights.bin (101 MB)"
     )
     assert pushed(project, run) == ""
     assert run.parked

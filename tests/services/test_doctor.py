@@ -92,8 +92,8 @@ SERVER = StoreFacts("PostgreSQL", "runyard on db.example", (15, 4), 5 * 1024**3,
 def test_a_database_is_told_with_its_version_its_place_and_its_size(premises: Premises) -> None:
     both = replace(premises, databases=lambda: [FILE, SERVER])
     found = {one.check: one.found for one in examine(NOBODY, both)}
-    assert found["database"] == "SQLite 3.52.0 · /data/runyard.db · 3.0 MiB"
-    assert found["run store"] == "PostgreSQL 15.4 · runyard on db.example · 5120.0 MiB"
+    assert found["database"] == "SQLite 3.52.0 · /data/runyard.db · 3.1 MB"
+    assert found["run store"] == "PostgreSQL 15.4 · runyard on db.example · 5.4 GB"
     assert found["backup"] == "runyard-1.zip · 2026-01-02 03:04 UTC"
 
 
@@ -139,7 +139,7 @@ MACHINE = {
     "half a sandbox": (having(sandbox=lambda: HALF), "sandbox", "ok", "Install bubblewrap."),
     "unsandboxed": (
         having(unsandboxed=lambda: ["my shop", "till"]),
-        *("sandbox", "look", "`runyard projects edit 'my shop' --sandbox contained`"),
+        *("projects", "look", "`runyard projects edit 'my shop' --sandbox contained`"),
     ),
     "unsandboxed, and no way": (
         having(sandbox=lambda: NOTHING, unsandboxed=lambda: ["till"]),
@@ -324,7 +324,6 @@ def test_what_surrounds_agents_is_told_by_level_with_whose_agents_nothing_does(
     premises: Premises,
 ) -> None:
     bare = replace(premises, sandbox=lambda: HALF, unsandboxed=lambda: ["shop", "till"])
-    [found] = [one.found for one in examine(NOBODY, bare) if one.check == "sandbox"]
-    assert found == (
-        "contained by util-linux · sandboxed: not on this machine · unsandboxed: shop, till"
-    )
+    found = {one.check: one.found for one in examine(NOBODY, bare)}
+    assert found["sandbox"] == "contained by util-linux · sandboxed: not on this machine"
+    assert found["projects"] == "Unsandboxed: shop, till"

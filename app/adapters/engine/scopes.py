@@ -53,7 +53,7 @@ def scopes_work() -> bool:
 def _properties(limits: Limits) -> list[str]:
     found: list[str] = []
     if limits.memory_mb:
-        found += ["-p", f"MemoryMax={limits.memory_mb}M", "-p", "MemorySwapMax=0"]
+        found += ["-p", f"MemoryMax={limits.memory_mb * 1000**2}", "-p", "MemorySwapMax=0"]
     if limits.processes:
         found += ["-p", f"TasksMax={limits.processes}"]
     return found

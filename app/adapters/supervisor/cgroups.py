@@ -21,7 +21,7 @@ from app.adapters.supervisor.kernel import PROC
 GROUPS = "/sys/fs/cgroup"
 # where this server and the supervisors are, so that groups of runs can be made beside them
 OWN_LEAF = "runyard-own"
-_MB = 1024**2
+_MB = 1000**2
 _REMOVALS = 20
 _REMOVE_AGAIN_AFTER = 0.01
 _DEEPEST = 8

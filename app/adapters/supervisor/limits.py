@@ -26,7 +26,7 @@ DISK_SECONDS = 10.0
 LOOK_SECONDS = 1.0
 # what is on its way to its limit is looked at more often
 _NEAR_SECONDS = 0.1
-_MB = 1024**2
+_MB = 1000**2
 _TOO_LARGE = os.strerror(errno.EFBIG).encode("ascii", "replace").lower()
 # how the end by a signal is told: by the kernel, and by a shell
 _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
