@@ -11,7 +11,10 @@ from app.cli.completing import project_names, run_endings
 
 PushAnyway = Annotated[
     bool,
-    typer.Option("--push-anyway", help="Push even a secret, or a file that is too large."),
+    typer.Option(
+        "--push-anyway",
+        help="Push even if the commits contain a secret or a file that is too large.",
+    ),
 ]
 DataDir = Annotated[
     Path | None,

@@ -66,17 +66,20 @@ Frameworks = Annotated[
 ]
 OpenPrBy = Annotated[OpenPr | None, typer.Option("--open-pr", help="Who opens change requests.")]
 Sandbox = Annotated[
-    SandboxLevel | None, typer.Option(help="How much of this machine its agents see.")
+    SandboxLevel | None, typer.Option(help="How much of this machine its agents can see and touch.")
 ]
 Network = Annotated[
-    NetworkRule | None, typer.Option(help="What sandboxed agents reach of the network.")
+    NetworkRule | None,
+    typer.Option(
+        help="What sandboxed agents can reach: everything, allowed hosts only, or nothing."
+    ),
 ]
 AllowedHosts = Annotated[
     list[str] | None,
     typer.Option(
         "--allow-host",
         metavar="HOST[:PORT]",
-        help="A host that is reached where the network is allowed; may be repeated, replaces "
+        help="A host that agents can reach with --network allowed; may be repeated, replaces "
         f"the list.{CLEARS}",
     ),
 ]
@@ -93,7 +96,7 @@ Toolchains = Annotated[
     typer.Option(
         "--toolchain",
         metavar="FOLDER",
-        help="A folder that sandboxed agents can read; may be repeated, replaces the list."
+        help="A folder that sandboxed agents can read, such as ~/.pyenv; may be repeated, replaces the list."
         f"{CLEARS}",
     ),
 ]

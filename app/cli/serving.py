@@ -113,9 +113,9 @@ def _say_findings(found: dict[str, Any]) -> None:
     for item in found["items"]:
         level = str(item.get("level", ""))
         mark = Painted(level, _LEVEL_COLOURS.get(level, ""))
-        found = str(item.get("found", ""))
-        cell = Painted(found, "red") if found.startswith(UNSANDBOXED) else found
-        rows.append([mark, *(str(item.get(name, "")) for name in ("about", "check")), cell])
+        words = str(item.get("found", ""))
+        seen = Painted(words, "red") if words.startswith(UNSANDBOXED) else words
+        rows.append([mark, *(str(item.get(name, "")) for name in ("about", "check")), seen])
     out().say_table(["", "ABOUT", "CHECK", "FOUND"], rows)
     out().say()
     # a sentence each, whole: a column would cut them

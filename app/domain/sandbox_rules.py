@@ -73,6 +73,6 @@ def host_problem(word: str) -> str | None:
 
 
 def limits_words(limits: Mapping[str, int | None]) -> str:
-    """The limits there are, by their names in Limits: `2048 MB of memory · 4096 processes`."""
+    """The limits there are, by their names in Limits: `2,048 MB of memory · 4,096 processes`."""
     told = [(limits.get(name), bound.what) for name, bound in LIMIT_BOUNDS.items()]
-    return " · ".join(f"{most} {what}" for most, what in told if most is not None)
+    return " · ".join(f"{most:,} {what}" for most, what in told if most is not None)

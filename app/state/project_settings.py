@@ -177,7 +177,7 @@ SETTINGS = {
         Setting(
             "network",
             "Network",
-            "What agents reach.",
+            "What agents can reach.",
             lambda p: str(p.network),
             lambda t: t,
             NETWORKS,

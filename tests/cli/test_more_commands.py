@@ -122,7 +122,7 @@ def yard(server: RecordedServer) -> RecordedServer:
         (
             "projects show demo",
             r"sandbox +sandboxed\nnetwork +allowed\nhosts +example\.org\nallows +docker\n"
-            r"toolchains +/opt/go\nlimits +2048 MB of memory · 4096 processes\n",
+            r"toolchains +/opt/go\nlimits +2,048 MB of memory · 4,096 processes\n",
         ),
         ("projects list", r"script, unsandboxed"),
         ("projects branches demo", r"main +base +\d+ \w+ ago\n"),
