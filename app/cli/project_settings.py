@@ -96,8 +96,8 @@ Toolchains = Annotated[
     typer.Option(
         "--toolchain",
         metavar="FOLDER",
-        help="A folder that sandboxed agents can read, such as ~/.pyenv; may be repeated, replaces the list."
-        f"{CLEARS}",
+        help="A folder that sandboxed agents can read, such as ~/.pyenv; may be repeated, replaces "
+        f"the list.{CLEARS}",
     ),
 ]
 MemoryMb = Annotated[

@@ -160,7 +160,7 @@ def _python() -> Checked:
 def _nicegui(version: tuple[int, ...]) -> Checked:
     if version >= NICEGUI_FLOOR:
         return Checked(Level.OK, "nicegui", _dotted(version))
-    advice = f"Older than {_dotted(NICEGUI_FLOOR)}, which closes security holes: install Runyard's packages."
+    advice = f"Older than {_dotted(NICEGUI_FLOOR)}, which closes holes: install Runyard's packages."
     return Checked(Level.LOOK, "nicegui", _dotted(version), advice)
 
 
