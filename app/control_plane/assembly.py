@@ -355,7 +355,8 @@ class Assembly:
         lock = self._settings.data_root / LINK_LOCK
         table = ProcessTable(find_place(self._settings).instance)
         asking = partial(holder_of, lock)
-        return BrowserRule(self._ledgers.projects, asking, table.is_of_a_run)
+        begun = self._ledgers.runs.begun_runs
+        return BrowserRule(self._ledgers.projects, begun, asking, table.is_of_a_run)
 
     def _make_accounts(self) -> Accounts:
         ledger = AccountLedger(self._ledgers.runs.stores)

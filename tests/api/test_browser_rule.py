@@ -15,8 +15,10 @@ from app.api.gate import Gate, cookie_name
 from app.api.live import LiveStream
 from app.api.schemas import NewProject, ProjectChange
 from app.api.whole import build_api
+from app.domain.words import Depth
 from app.records.database import DatabaseSilent
 from app.services.browser_rule import GUARDED, BrowserRule
+from app.services.trigger import Order
 from tests.api.workshop import problem
 from tests.fake_planes import FakePlane
 from tests.fakes import World
@@ -90,7 +92,7 @@ class Yard:
     """Two projects behind the real API and gate, over a world in memory."""
 
     def __init__(self, folder: Path) -> None:
-        world = World()
+        self.world = world = World()
         self.plane = FakePlane(folder, world, port=PORT)
         self.rows = self.plane.ledgers.projects
         self.shop = self.plane.add_project(world).id
@@ -204,6 +206,25 @@ async def test_an_archived_project_starts_no_agent_and_asks_for_nothing(yard: Ya
     assert (await yard.answer(yard.by_token(), DEEDS["archive"])).status_code == 200
 
 
+@pytest.mark.parametrize(("level", "code"), [("none", 403), ("", 403), ("contained", 200)])
+async def test_an_agent_that_is_still_unsandboxed_counts_after_its_project_is_contained(
+    yard: Yard, level: str, code: int
+) -> None:
+    yard.set_level("contained")
+    plane, runs = yard.plane, yard.plane.ledgers.runs
+    project = yard.rows.find(yard.other)
+    assert project is not None
+    order = Order(project.id, Depth.QUICK, "auto", task="Look around")
+    run = plane.services.trigger.accept(order, plane.asker(), plane.clock()).run
+    plane.rest()
+    runs.note(run.id, run.project_id, provenance={**run.provenance, "sandbox": level})
+    assert (await yard.answer(yard.by_token(), DEEDS["archive"])).status_code == code
+    yard.world.end(run.id, 0)
+    plane.reaper.reap_once(run.id)
+    plane.rest()
+    assert (await yard.answer(yard.by_token(), DEEDS["archive"])).status_code == 200
+
+
 async def test_an_unknown_project_is_refused_like_a_known_one(yard: Yard) -> None:
     yard.set_level("none")
     async with yard.by_token() as caller:
@@ -214,7 +235,7 @@ async def test_an_unknown_project_is_refused_like_a_known_one(yard: Yard) -> Non
 def test_a_sign_in_link_is_for_a_process_that_shows_itself_and_is_no_runs(yard: Yard) -> None:
     yard.set_level("none")
     for asking, is_of_a_run, may in ((None, False, False), (77, True, False), (77, False, True)):
-        rule = BrowserRule(yard.rows, lambda pid=asking: pid, lambda _, its=is_of_a_run: its)
+        rule = BrowserRule(yard.rows, list, lambda pid=asking: pid, lambda _, its=is_of_a_run: its)
         assert rule.lets_link_be_made() is may
 
 

@@ -132,7 +132,7 @@ def build_door(folder: Path, *, port: int = 8080) -> Door:
     problems.register(door.app, store_silent=DatabaseSilent)
     door.app.include_router(sign_in.routes(accounts, door.clock, port=port))
     projects = ProjectLedger(Stores(database, None, os.urandom))
-    rule = BrowserRule(projects, lambda: None, lambda _: False)
+    rule = BrowserRule(projects, list, lambda: None, lambda _: False)
     links = sign_in.api_routes(accounts, door.clock, rule, port=port)
     door.app.include_router(links, prefix="/api/v1")
     _add_reads(door.app)
