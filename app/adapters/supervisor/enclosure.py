@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from app.adapters.supervisor.kernel import pid_of
+from app.adapters.supervisor.kernel import Stat, pid_of, read_stat
 from app.adapters.supervisor.network import start_proxy
 from app.adapters.supervisor.spawn import NotSpawned, spawn
 
@@ -67,8 +67,11 @@ class Enclosure:
         output: int,
         umask: int,
         standard_input: int,
-    ) -> int:
-        """Start a command inside; its pid as seen here. Raises NotSpawned."""
+    ) -> Stat | None:
+        """Start a command inside; the process as seen here, None where it was killed at once.
+
+        Raises NotSpawned.
+        """
         fields = {"argv": argv, "env": dict(env), "workdir": workdir, "umask": umask}
         order = os.memfd_create("order")
         try:
@@ -85,9 +88,10 @@ class Enclosure:
             raise NotSpawned(str(answer["failed"]), int(answer["errno"]))
         if "started" not in answer:
             raise NotSpawned("sandbox", 0, self._last_words())
+        found = read_stat(answer["pid"])
         with contextlib.suppress(OSError):
             self._control.send(b"{}")
-        return answer["pid"]
+        return found
 
     def open_way_out(self, folder: int, network: Mapping[str, Any]) -> None:
         """Let programs inside reach the hosts that `network` names, by a proxy at its `port`.

@@ -19,6 +19,7 @@ from app.adapters.supervisor.daemon import (
 )
 from app.adapters.supervisor.kernel import (
     Alarm,
+    Stat,
     boot_clock,
     descendants,
     kill_all,
@@ -112,6 +113,7 @@ class Supervision:
         self._mine["limits"] = self._limits.words
         self._enclosure: Enclosure | None = None
         self._main = 0
+        self._begun: Stat | None = None
         self._is_agent_begun = False
         self._deadline = 0.0
         self._memory_kills: int | None = None
@@ -196,8 +198,8 @@ class Supervision:
         if self._ended is not None:
             return
         os.close(self._agent_side)
-        stat = read_stat(self._main)
-        self._mine["agent"] = {"pid": self._main, "started": stat.started} if stat else None
+        begun = self._begun
+        self._mine["agent"] = {"pid": begun.pid, "started": begun.started} if begun else None
         record_files.write(self._folder, record_files.STARTED, self._mine)
         self._to_answer = self._mine
 
@@ -207,17 +209,20 @@ class Supervision:
         workdir = self._order["workdir"]
         self._memory_kills = memory.count_kills()
         try:
-            self._main = self._spawn(argv, env, workdir, reads)
+            self._begun = self._spawn(argv, env, workdir, reads)
         except NotSpawned as problem:
             self._give_up(
                 failed=problem.stage, errno=problem.errno, command=argv[0], words=problem.words
             )
             return
+        self._main = self._begun.pid if self._begun else 0
         self._limits.begin()
         self._deadline = boot_clock() + seconds
         self._alarm.ring_at(min(self._deadline, self._limits.next_look))
 
-    def _spawn(self, argv: list[str], env: dict[str, str], workdir: str, reads: str | None) -> int:
+    def _spawn(
+        self, argv: list[str], env: dict[str, str], workdir: str, reads: str | None
+    ) -> Stat | None:
         """Start a command that reads a file of the run's folder, or nothing. Raises NotSpawned."""
         way = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
@@ -233,7 +238,7 @@ class Supervision:
             if self._enclosure:
                 return self._enclosure.run(argv, env, workdir, **how)
             around = self._limits.around(argv)
-            return spawn(around, env, workdir, **how, confine=self._limits.confine)
+            return read_stat(spawn(around, env, workdir, **how, confine=self._limits.confine))
         finally:
             os.close(file)
 
