@@ -80,6 +80,14 @@ def needs(tool: str) -> None:
         pytest.skip(f"{tool} is not among this machine's programs: it was not tried in a sandbox")
 
 
+@pytest.mark.parametrize("home", ["/", "", "/usr", "nowhere"])
+def test_a_user_whose_home_can_be_no_home_inside_has_a_private_one_all_the_same(
+    runs: Runs, home: str
+) -> None:
+    runs.works('mkdir "$XDG_CACHE_HOME" && echo kept > "$HOME/note"', env={"HOME": home})
+    assert runs.works('cat "$HOME/note"; ls /usr/bin/env', env={"HOME": home}).startswith("kept")
+
+
 def test_git_python_and_node_work_in_a_private_home(runs: Runs) -> None:
     needs("git")
     needs("python3")

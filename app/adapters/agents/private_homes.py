@@ -23,6 +23,7 @@ from app.adapters.file_locks import FileLocks
 from app.adapters.git_folders import measure, remove_tree
 from app.adapters.git_places import checked_id
 from app.adapters.sandbox import home_files
+from app.adapters.sandbox.layout import home_inside, home_of
 from app.services.ports.homes import Lodging, NoLodging
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,8 @@ class PrivateHomes:
     ) -> None:
         self._root = root.absolute()
         self._environment = environment
-        self._home = Path(environment.get("HOME") or os.path.expanduser("~"))
+        self._home = home_of(environment)
+        self._inside = home_inside(environment)
         self._clock = clock
         self._presets = {preset.name: preset for preset in presets}
         self._locks = FileLocks(self._root / ".locks")
@@ -133,15 +135,15 @@ class PrivateHomes:
         wanted = [*folders, *install.places, *certificates]
         readable = [one for one in wanted if not any(is_below(one, place) for place in _SYSTEM)]
         for place, target in install.links.items():
-            if is_below(place, self._home):
-                *above, name = place.relative_to(self._home).parts
+            if is_below(place, self._inside):
+                *above, name = place.relative_to(self._inside).parts
                 with home_files.open_folder(home, above) as folder:
                     home_files.link(folder, name, target)
             else:
                 readable.append(place)
-        told = toolchain_environment(folders, self._environment, self._home)
-        told |= {f"XDG_{name}_HOME": str(self._home / place) for name, place in _XDG.items()}
-        told |= {"HOME": str(self._home), "TMPDIR": TEMPORARY}
+        told = toolchain_environment(folders, self._environment, self._inside)
+        told |= {f"XDG_{name}_HOME": str(self._inside / place) for name, place in _XDG.items()}
+        told |= {"HOME": str(self._inside), "TMPDIR": TEMPORARY}
         with self._locks.holding(agent, wait=True):
             told |= self._sign_in(home, agent)
         withheld = {lent.variable for lent in self._lent(agent)} - {"", *told}
@@ -176,7 +178,7 @@ class PrivateHomes:
             if content is not None:
                 with home_files.open_folder(home, _LENT_BY_NAME.split("/")) as folder:
                     home_files.write(folder, name, content)
-                told[name] = str(self._home / _LENT_BY_NAME / name)
+                told[name] = str(self._inside / _LENT_BY_NAME / name)
         return told
 
     def _exchange(self, home: Path, lent: Lent) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import pwd
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -17,6 +18,9 @@ _ROOTS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 # what root without a capability could still read of /etc
 _PRIVATE = ("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-")
 _RESOLVER = "/etc/resolv.conf"
+# where a home folder would hide what is already there
+_TAKEN = frozenset(map(Path, ("/", *SYSTEM, *_ROOTS, "/dev", "/proc", "/sys")))
+_STAND_IN = Path("/home/agent")
 
 
 class Does(StrEnum):
@@ -38,6 +42,23 @@ class Step:
     does: Does
     place: Path
     source: str = ""
+
+
+def home_of(environment: Mapping[str, str]) -> Path:
+    """The user's own home folder; the account's where the environment names none."""
+    named = environment.get("HOME")
+    if not named:
+        try:
+            named = pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:
+            named = "/"  # as in a container that is run as nobody in particular
+    return Path(os.path.normpath(named))
+
+
+def home_inside(environment: Mapping[str, str]) -> Path:
+    """Where the private home folder lies inside: at the user's own place, where one can be."""
+    home = home_of(environment)
+    return _STAND_IN if home in _TAKEN or not home.is_absolute() else home
 
 
 def contained(enclosure: Enclosure, hidden: Hidden, programs: Iterable[Path]) -> list[Step]:
