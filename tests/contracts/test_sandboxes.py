@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
+import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +38,12 @@ IN_A_SANDBOX = [way for way in WAYS if way[1] is not SandboxLevel.NONE]
 REFUSES = """#!/bin/sh
 echo 'bwrap: setting up uid map: Permission denied' >&2
 exit 1
+"""
+TOO_OLD = """#!/bin/sh
+case "$*" in *--perms*) echo 'bwrap: Unknown option --perms' >&2; exit 1;; esac
+while [ "$1" != -- ]; do shift; done
+shift
+exec "$@"
 """
 
 
@@ -115,6 +123,105 @@ def test_a_service_is_there_only_where_the_project_allows_it(
         wrap = sandbox.wrap(Enclosure(RUN, tmp_path / "copy"), policy)
         done = subprocess.run([*wrap, "/bin/cat", str(docker)], capture_output=True, text=True)
         assert done.stdout == seen
+
+
+@pytest.mark.parametrize(("means", "level"), CONTAINING)
+def test_what_is_mounted_inside_the_data_folder_is_hidden_where_else_it_is_seen(
+    tmp_path: Path, means: Means, level: SandboxLevel
+) -> None:
+    (data := tmp_path / "data").mkdir()
+    (disk := tmp_path / "disk").mkdir()
+    (copy := tmp_path / "copy").mkdir()
+    (disk / "mirrors").mkdir()
+    (disk / "mirrors" / "token").write_text("secret")
+    (disk / "notes.txt").write_text("notes\n")
+    with mounted(disk / "mirrors", data / "mirrors"):
+        everything = f"cat {data}/mirrors/token {disk}/mirrors/token {disk}/notes.txt"
+        assert look(OwnPlaces((data,)), means, everything, copy) == "notes\n"
+
+
+@pytest.mark.parametrize(("means", "level"), CONTAINING)
+def test_a_database_behind_a_link_is_hidden_where_it_is_with_its_journals(
+    tmp_path: Path, means: Means, level: SandboxLevel
+) -> None:
+    (disk := tmp_path / "disk").mkdir()
+    for name in ("real.db", "real.db-wal", "notes.txt"):
+        (disk / name).write_text(f"{name}\n")
+    (link := tmp_path / "runyard.db").symlink_to(disk / "real.db")
+    assert look(OwnPlaces((), (link,)), means, f"cat {disk}/*", tmp_path) == "notes.txt\n"
+
+
+@pytest.mark.parametrize(("means", "level"), CONTAINING)
+def test_a_disk_is_hidden_by_its_other_devices_too(means: Means, level: SandboxLevel) -> None:
+    device = Path(f"/dev/sg{os.getpid()}")
+    try:
+        os.mknod(device, 0o600 | stat.S_IFCHR, os.makedev(1, 5))
+    except OSError as problem:
+        pytest.skip(f"no device can be made here: {problem}")
+    try:
+        assert look(OwnPlaces(()), means, f"head -c 3 {device} | wc -c", Path("/")) == "0\n"
+    finally:
+        device.unlink()
+
+
+def test_once_a_folder_above_the_data_folder_was_moved_no_agent_is_started(tmp_path: Path) -> None:
+    (data := tmp_path / "share" / "data").mkdir(parents=True)
+    sandbox = MachineSandbox(OwnPlaces((data,)), os.environ)
+    if not sandbox.probe().can(SandboxLevel.CONTAINED):
+        pytest.skip(sandbox.probe().because)
+    assert sandbox.wrap(Enclosure(RUN, tmp_path), CONTAINED)
+    (tmp_path / "share").rename(tmp_path / "aside")
+    with pytest.raises(SandboxUnavailable, match="was moved or replaced"):
+        sandbox.wrap(Enclosure(RUN, tmp_path), CONTAINED)
+    data.mkdir(parents=True)
+    with pytest.raises(SandboxUnavailable, match="was moved or replaced"):
+        sandbox.wrap(Enclosure(RUN, tmp_path), CONTAINED)
+    shutil.rmtree(tmp_path / "share")
+    (tmp_path / "share").symlink_to(tmp_path / "aside")
+    assert sandbox.wrap(Enclosure(RUN, tmp_path), CONTAINED)
+
+
+@pytest.mark.parametrize(("means", "level"), CONTAINING)
+@pytest.mark.parametrize("address", ["unix://{}", "unix:path={},guid=1", "{}"])
+def test_a_service_is_hidden_where_the_environment_says_it_is(
+    tmp_path: Path, means: Means, level: SandboxLevel, address: str
+) -> None:
+    (named := tmp_path / "elsewhere.sock").write_text("a socket")
+    environment = {"PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": str(tmp_path)}
+    for variable, service in (
+        ("DOCKER_HOST", HostService.DOCKER),
+        ("DBUS_SESSION_BUS_ADDRESS", HostService.DBUS),
+    ):
+        own = {**environment, variable: address.format(named)}
+        sandbox = MachineSandbox(OwnPlaces(()), own, [means])
+        for allow, seen in (((), ""), ((service,), "a socket")):
+            policy = SandboxPolicy(level, allow=allow)
+            wrap = sandbox.wrap(Enclosure(RUN, tmp_path / "copy"), policy)
+            done = subprocess.run([*wrap, "/bin/cat", str(named)], capture_output=True, text=True)
+            assert done.stdout == seen
+
+
+def test_the_users_own_services_are_hidden_also_where_the_runtime_folder_is_another(
+    tmp_path: Path,
+) -> None:
+    usual = Path(f"/run/user/{os.getuid()}")
+    if os.geteuid() != 0 or usual.exists():
+        pytest.skip(f"{usual} is not for a test to make")
+    (usual / "systemd").mkdir(parents=True)
+    try:
+        places = OwnPlaces(()).hidden((), {"XDG_RUNTIME_DIR": str(tmp_path)})
+        assert usual / "systemd" in places.folders
+    finally:
+        shutil.rmtree(usual)
+
+
+def test_a_bubblewrap_too_old_for_what_a_start_does_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_programs(tmp_path, monkeypatch, bwrap=TOO_OLD)
+    found = MachineSandbox(OwnPlaces(()), os.environ).probe()
+    assert found.means is not Means.BUBBLEWRAP
+    assert "Unknown option --perms" in found.because
 
 
 def test_where_bubblewrap_is_refused_agents_are_contained_by_namespaces_and_it_says_why(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from app.domain.sandboxes import HostService
 
 # of an SQLite database that lies elsewhere
 _BESIDE_A_DATABASE = ("", "-wal", "-shm", "-journal", ".bell")
-# {run} is the folder of the user's own services, {home} the home folder
+# {run} is a folder of the user's own services, {home} the home folder
 _SERVICES: Mapping[HostService, tuple[str, ...]] = {
     HostService.DOCKER: (
         *("/run/docker.sock", "/run/docker", "{run}/docker.sock", "{run}/docker"),
@@ -29,6 +30,19 @@ _SERVICES: Mapping[HostService, tuple[str, ...]] = {
     HostService.CRON: ("/var/spool/cron", "/run/crond", "/etc/cron.d"),
     HostService.AT: ("/var/spool/at", "/var/spool/cron/atjobs", "/var/spool/cron/atspool"),
 }
+
+
+# what tells programs of a service that is somewhere else
+_ADDRESSES: Mapping[HostService, tuple[str, ...]] = {
+    HostService.DOCKER: ("DOCKER_HOST",),
+    HostService.PODMAN: ("CONTAINER_HOST",),
+    HostService.CONTAINERD: ("CONTAINERD_ADDRESS", "BUILDKIT_HOST"),
+    HostService.DBUS: ("DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS"),
+}
+# unix:///run/docker.sock, unix:path=/run/bus,guid=1, or the path alone
+_SOCKETS = re.compile(r"(?:^|unix:(?:path=|//))(/[^,;]*)")
+# character devices that are the machine's memory, and disks by another way
+_RAW = re.compile(r"(mem|kmem|port|kmsg|nvram|oldmem|(sg|mtd|ng|nvme)\d.*)|.*/bsg/.*")
 
 
 @dataclass(frozen=True)
@@ -61,6 +75,11 @@ class OwnPlaces:
     folders: tuple[Path, ...]
     databases: tuple[Path, ...] = ()
 
+    def identities(self) -> dict[Path, tuple[int, int]]:
+        """Which folders these are now, by device and number; those that are there."""
+        found = {place: place.stat() for place in self.folders if place.exists()}
+        return {place: (seen.st_dev, seen.st_ino) for place, seen in found.items()}
+
     def hidden(self, allow: Collection[HostService], environment: Mapping[str, str]) -> Hidden:
         """What is hidden now, by its real paths and by every other mount that shows it."""
         mounts = read_mounts()
@@ -75,7 +94,8 @@ class OwnPlaces:
 
 
 def _database_places(databases: Collection[Path]) -> Iterator[Path]:
-    for database in databases:
+    # SQLite keeps its journals beside the file itself, wherever a link to it lies
+    for database in (place.resolve() for place in databases):
         yield from (database.with_name(database.name + end) for end in _BESIDE_A_DATABASE)
         # one with a folder to itself is hidden by that: its files come and go
         if database.parent.is_dir() and _has_to_itself(database):
@@ -88,27 +108,27 @@ def _has_to_itself(database: Path) -> bool:
 
 def places_of(allow: Collection[HostService], environment: Mapping[str, str]) -> list[Path]:
     """Where the services that a project allows are on this machine."""
-    known = _known(environment)
-    found = [place.format(**known) for service in allow for place in _SERVICES[service]]
-    return [Path(place) for place in found if os.path.exists(place)]
+    return [place for place in map(Path, _named(allow, environment)) if os.path.exists(place)]
 
 
-def _known(environment: Mapping[str, str]) -> dict[str, str]:
-    return {
-        "run": environment.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}",
-        "home": environment.get("HOME") or "/nonexistent",
-    }
+def _named(services: Collection[HostService], environment: Mapping[str, str]) -> Iterator[str]:
+    """Where services may be, by their usual places and by what the environment says."""
+    home = environment.get("HOME") or "/nonexistent"
+    # what is said may be another folder than systemd's, whose services are there all the same
+    usual = f"/run/user/{os.getuid()}"
+    runs = dict.fromkeys((environment.get("XDG_RUNTIME_DIR") or usual, usual))
+    for service in services:
+        for run in runs:
+            yield from (place.format(run=run, home=home) for place in _SERVICES[service])
+        for variable in _ADDRESSES.get(service, ()):
+            yield from _SOCKETS.findall(environment.get(variable, ""))
 
 
 def _services(allow: Collection[HostService], environment: Mapping[str, str]) -> Iterator[Path]:
-    known = _known(environment)
-    allowed = {place.format(**known) for service in allow for place in _SERVICES[service]}
-    for service, places in _SERVICES.items():
-        if service in allow:
-            continue
-        for place in (Path(words.format(**known)) for words in places):
-            if str(place) not in allowed and os.path.lexists(place):
-                yield place.resolve()
+    allowed = set(_named(allow, environment))
+    for place in _named([one for one in _SERVICES if one not in allow], environment):
+        if place not in allowed and os.path.lexists(place):
+            yield Path(place).resolve()
 
 
 def _raw_devices() -> Iterator[Path]:
@@ -121,8 +141,8 @@ def _raw_devices() -> Iterator[Path]:
                 mode = os.lstat(path).st_mode
             except OSError:
                 continue
-            is_memory = stat.S_ISCHR(mode) and name in ("mem", "kmem", "port", "kmsg")
-            if (stat.S_ISBLK(mode) or is_memory) and os.access(path, os.R_OK):
+            is_raw = stat.S_ISCHR(mode) and (_RAW.fullmatch(name) or _RAW.fullmatch(path))
+            if (stat.S_ISBLK(mode) or is_raw) and os.access(path, os.R_OK):
                 yield Path(path)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from app.adapters.sandbox import bubblewrap, landlock, namespaces
 from app.adapters.sandbox.hidden import Hidden, OwnPlaces, places_of
 from app.adapters.sandbox.home_files import make_point
-from app.adapters.sandbox.layout import Does, Step, contained, sandboxed
+from app.adapters.sandbox.layout import Does, Step, contained, home_inside, sandboxed
 from app.adapters.sandbox.programs import needed
 from app.adapters.sandbox.remedies import explain
 from app.domain.sandboxes import Means, SandboxLevel, SandboxPolicy
@@ -21,7 +21,8 @@ from app.services.ports import Capability, Enclosure, SandboxUnavailable
 
 _PROBE_SECONDS = 10.0
 _FOLDERS = (Does.EMPTY_FOLDER, Does.FOLDER, Does.READ_ONLY)
-_NOWHERE = Hidden((), ())
+# what every start does is tried, too: an old bubblewrap has not all of it
+_TRIED = Hidden((Path("/tmp"),), ())  # noqa: S108
 _EVERY_LEVEL = (SandboxLevel.CONTAINED, SandboxLevel.SANDBOXED)
 Wrap = Callable[[Sequence[Step], SandboxPolicy], list[str]]
 
@@ -44,6 +45,7 @@ class MachineSandbox:
         means: Collection[Means] = tuple(Means),
     ) -> None:
         self._own = own
+        self._identities = own.identities()
         self._means = means
         self._environment = environment
         self._lock = threading.Lock()
@@ -66,10 +68,11 @@ class MachineSandbox:
         return found.wrap(self._steps(enclosure, policy), policy)
 
     def _steps(self, enclosure: Enclosure, policy: SandboxPolicy) -> list[Step]:
+        self._must_be_in_place()
         hidden = self._own.hidden(policy.allow, self._environment)
         if policy.level is SandboxLevel.CONTAINED:
             return contained(enclosure, hidden, needed())
-        home = Path(self._environment.get("HOME") or "/root")
+        home = home_inside(self._environment)
         named = [Path(name) for name in policy.toolchains]
         steps = sandboxed(
             enclosure,
@@ -82,6 +85,19 @@ class MachineSandbox:
         if enclosure.home:
             _make_points(enclosure.home, home, steps)
         return steps
+
+    def _must_be_in_place(self) -> None:
+        """An agent may have moved a folder above Runyard's own: its files would lie open.
+
+        Raises SandboxUnavailable.
+        """
+        now = self._own.identities()
+        for place, was in self._identities.items():
+            if now.get(place) != was:
+                raise SandboxUnavailable(
+                    f"{place} was moved or replaced since Runyard was started, so that agents "
+                    "could see what it holds. Put it back, or restart Runyard."
+                )
 
     def _look(self, *, again: bool = False) -> _Found:
         with self._lock:
@@ -156,7 +172,7 @@ def _by_namespaces(path: str, *, with_users: bool) -> Wrap:
 
 def _try(wrap: Wrap) -> str | None:
     """Run `true` inside; what it said where it failed."""
-    nothing = contained(Enclosure("probe", Path("/")), _NOWHERE, ())
+    nothing = contained(Enclosure("probe", Path("/")), _TRIED, ())
     policy = SandboxPolicy(level=SandboxLevel.CONTAINED)
     command = [*wrap(nothing, policy), shutil.which("true") or "/bin/true"]
     try:

@@ -35,8 +35,15 @@ def mount_of(path: Path, mounts: Sequence[Mount]) -> Mount | None:
 def other_views(place: Path, mounts: Sequence[Mount]) -> Iterator[Path]:
     """Where else than at `place` its files, or some of them, can be seen."""
     own = mount_of(place, mounts)
-    if own is None:
-        return
+    if own is not None:
+        yield from _views(place, own, mounts)
+    # what is mounted inside has files of another file system
+    for one in mounts:
+        if place in one.point.parents:
+            yield from _views(one.point, one, mounts)
+
+
+def _views(place: Path, own: Mount, mounts: Sequence[Mount]) -> Iterator[Path]:
     inside = own.root / place.relative_to(own.point)
     for one in mounts:
         if one.device != own.device or one == own:
@@ -47,8 +54,9 @@ def other_views(place: Path, mounts: Sequence[Mount]) -> Iterator[Path]:
             view = one.point
         else:
             continue
+        is_elsewhere = view != place and place not in view.parents and view not in place.parents
         # what another mount covers there is not seen
-        if view != place and place not in view.parents and mount_of(view, mounts) == one:
+        if is_elsewhere and mount_of(view, mounts) == one:
             yield view
 
 
