@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from shlex import quote
 
 from app.domain.quota_rules import LimitsMode
 from app.domain.sandboxes import UNSANDBOXED, SandboxLevel
@@ -214,7 +213,8 @@ def _sandbox(here: Capability, unsandboxed: list[str]) -> Iterator[Checked]:
     remedy = f"{here.because} {here.remedy}".strip()
     yield Checked(Level.OK if can_contain else Level.LOOK, "sandbox", " · ".join(held), remedy)
     if unsandboxed:
-        change = f"`runyard projects edit {quote(unsandboxed[0])} --sandbox contained`"
+        # not a command: while a project is unsandboxed, the token alone changes no level
+        change = f"Choose Contained in the browser, in the settings of {unsandboxed[0]}."
         found = f"{UNSANDBOXED}: {', '.join(unsandboxed)}"
         yield Checked(Level.LOOK, "projects", found, change if can_contain else "")
 

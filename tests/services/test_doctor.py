@@ -139,7 +139,7 @@ MACHINE = {
     "half a sandbox": (having(sandbox=lambda: HALF), "sandbox", "ok", "Install bubblewrap."),
     "unsandboxed": (
         having(unsandboxed=lambda: ["my shop", "till"]),
-        *("projects", "look", "`runyard projects edit 'my shop' --sandbox contained`"),
+        *("projects", "look", "Choose Contained in the browser, in the settings of my shop."),
     ),
     "unsandboxed, and no way": (
         having(sandbox=lambda: NOTHING, unsandboxed=lambda: ["till"]),

@@ -13,10 +13,10 @@ from app.pages.components.plain_sight import plain_html
 
 Push = Callable[[], Awaitable[None]]
 WARNING = (
-    "Everybody who can read the repository can read it then, and taking it away later does not "
-    "take it out of its history. Change the secret first, or discard the work."
+    "Everyone who can read the repository will be able to read it, and deleting it later does not "
+    "remove it from the history. Change the secret first, or discard the work."
 )
-WARNING_OF_SIZE = "The repository keeps it in its history, whatever is pushed later."
+WARNING_OF_SIZE = "The file stays in the history of the repository, even if it is deleted later."
 
 
 class PushAnywayDialog:
