@@ -231,6 +231,7 @@ class Launcher:
     def _keep(self, run: Run, kept: Kept) -> None:
         # first what its processes are known by: a stop from here on finds them, one before is seen
         self._runs.note(run.id, run.project_id, supervisor=dict(kept))
+        reach("after_keep")
         self._must_be_wanted(run)
 
     def _take_over(self, repo: Repository, run: Run) -> tuple[str, str]:

@@ -124,6 +124,20 @@ def test_f8_a_second_crash_before_the_agent_is_undone_and_counts_nothing(
     assert (doomed.starts(run_id), doomed.strikes()) == (0, strikes)
 
 
+def test_f9_a_crash_between_what_is_known_of_a_supervisor_and_its_agent_starts_none(
+    doomed: Watched,
+) -> None:
+    doomed.arm("after_keep")
+    strikes = doomed.strikes()
+    run_id = doomed.run_an_issue()
+    doomed.see_death()
+    doomed.arm("")
+    run = doomed.see(run_id, "not_started")
+    assert run["because"] == "Runyard was restarted before the agent had started"
+    assert doomed.left_of(run_id, run["work_branch"]) == []
+    assert (doomed.starts(run_id), doomed.strikes()) == (0, strikes)
+
+
 def test_f9_an_agent_whose_start_nobody_wrote_down_is_adopted_and_started_once(
     doomed: Watched,
 ) -> None:

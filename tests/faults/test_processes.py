@@ -12,7 +12,9 @@ from time import CLOCK_BOOTTIME, clock_gettime, monotonic
 
 import pytest
 
+from app.adapters.engine import launch
 from app.domain.rules import ExitReason
+from app.services.ports import Kept, LaunchFailed
 from tests.agents_for_tests.runs import (
     RUN,
     Ears,
@@ -34,6 +36,21 @@ root, instance, text = sys.argv[1:]
 engine = KeepingEngine(Path(root), instance=instance)
 engine.start(order("run_c0001", Path(root), shell(text)))
 os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+APP_THAT_IS_KILLED_AS_IT_KEEPS = """
+import os, signal, sys
+from pathlib import Path
+from tests.agents_for_tests.runs import KeepingEngine, order, shell
+
+root, instance, text, knows = sys.argv[1:]
+engine = KeepingEngine(Path(root), instance=instance)
+def keep(kept):
+    if knows == "knows":
+        engine.keep("run_c0001", kept)
+    os.kill(os.getpid(), signal.SIGKILL)
+engine.launch(order("run_c0001", Path(root), shell(text), setup=shell(text)), keep)
 """
 
 
@@ -63,6 +80,71 @@ def test_f15_a_run_outlives_the_app_that_was_killed(
     assert sight.exit is not None
     assert (sight.exit.code, sight.exit.reason) == (7, ExitReason.EXITED)
     assert engine.log(RUN).read().content == b"one\ntwo\n"
+
+
+@pytest.mark.parametrize("knows", ["knows", "knows nothing"])
+def test_f9_nothing_of_a_run_begins_whose_server_was_killed_before_it_had_written_that_down(
+    engine: KeepingEngine, ears: Ears, root: Path, instance: str, tmp_path: Path, knows: str
+) -> None:
+    app = subprocess.run(
+        [
+            *(sys.executable, "-c", APP_THAT_IS_KILLED_AS_IT_KEEPS),
+            *(str(root), instance, f"touch {tmp_path}/begun", knows),
+        ],
+        cwd=ROOT,
+    )
+    assert app.returncode == -signal.SIGKILL
+    engine.follow(RUN)
+    ears.wait_for(RUN, "gone")
+    sight = engine.see(RUN)
+    assert sight.exit is not None
+    assert (sight.exit.reason, sight.mark, sight.tree_gone) == (ExitReason.NOT_SPAWNED, None, True)
+    assert engine.owned() == set()
+    assert not (tmp_path / "begun").exists()
+
+
+def test_a_run_is_known_before_its_set_up_begins(
+    engine: KeepingEngine, root: Path, tmp_path: Path
+) -> None:
+    seen = []
+
+    def keep(kept: Kept) -> None:
+        seen.append((engine.look(RUN, kept), (tmp_path / "begun").exists()))
+        engine.keep(RUN, kept)
+
+    text = shell(f"touch {tmp_path}/begun")
+    launched = engine.launch(order(RUN, tmp_path, script("stubborn"), setup=text), keep)
+    [(sight, has_begun)] = seen
+    assert (sight.alive, sight.mark, has_begun) == (True, None, False)
+    engine.keep(RUN, launched.kept)
+    assert engine.see(RUN).mark == launched.mark
+
+
+def test_a_launch_that_is_called_off_as_its_row_is_written_begins_nothing(
+    engine: KeepingEngine, tmp_path: Path
+) -> None:
+    def keep(kept: Kept) -> None:
+        engine.keep(RUN, kept)
+        raise ValueError("not wanted any more")
+
+    with pytest.raises(ValueError, match="not wanted"):
+        engine.launch(order(RUN, tmp_path, shell(f"touch {tmp_path}/begun")), keep)
+    assert engine.see(RUN).tree_gone
+    assert engine.owned() == set()
+    assert not (tmp_path / "begun").exists()
+
+
+def test_a_supervisor_that_its_set_up_stops_for_good_is_ended_when_its_time_is_over(
+    engine: KeepingEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "_START_SECONDS", 2.0)
+    again = "while :; do kill -STOP $PPID; done"
+    late = order(RUN, tmp_path, shell("exit 0"), setup=shell(again), launch_seconds=1.0)
+    with pytest.raises(LaunchFailed, match="was not there after 3 s"):
+        engine.start(late)
+    assert engine.see(RUN).tree_gone
+    assert engine.end(RUN)
+    assert engine.owned() == set()
 
 
 def test_f9_a_supervisor_without_a_record_is_found_by_its_mark(

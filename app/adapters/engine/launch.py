@@ -5,15 +5,19 @@ from __future__ import annotations
 import errno
 import json
 import os
+import select
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
+from time import monotonic
 from typing import IO, Any
 
 from app.adapters import supervisor
 from app.adapters.engine.processes import INSTANCE, RUN_ID
 from app.adapters.engine.scopes import scope_of
+from app.adapters.supervisor.daemon import GO
 from app.domain.endings import limit_words
 from app.domain.network_rules import (
     PROXY_PORT,
@@ -34,6 +38,7 @@ _NEVER_PASSED = ("PYTEST_", "NICEGUI_", "RUNYARD_")
 _START_SECONDS = 10.0
 # of a command: it is not there, or is none
 _UNUSABLE = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOEXEC)
+_PIECE_BYTES = 65536
 _ISOLATED = ("-I", "-S", "-X", "utf8")
 
 
@@ -65,11 +70,13 @@ def start_supervisor(
     instance: str,
     *,
     proofs: Mapping[str, str],
+    keep: Callable[[Mapping[str, Any]], None],
     wrap: Sequence[str] = (),
     secrets: Iterable[Secret] = (),
 ) -> dict[str, Any]:
     """Start the supervisor and wait until the agent was executed; what it says of itself.
 
+    That is given to `keep` before anything of the run begins; what that raises ends it.
     Raises LaunchFailed. `wrap` is the command of the sandbox, that of its process 1 included;
     empty for none. `secrets` stay out of the log. `proofs` are what its last records show.
     """
@@ -80,14 +87,17 @@ def start_supervisor(
         "secrets": [secret.value for secret in secrets],
     }
     patience = order.launch_seconds + order.grace_seconds + _START_SECONDS
-    with open(folder / ERRORS_FILE, "wb") as errors:
-        answer = _ask(
-            _command(python, instance, folder),
-            json.dumps(fields).encode("ascii"),
-            errors=errors,
-            env={RUN_ID: order.run_id, INSTANCE: instance},
-            patience=patience,
-        )
+    argv = [python, *_ISOLATED, str(_PROGRAM), str(folder)]
+    with (
+        open(folder / ERRORS_FILE, "wb") as errors,
+        _executed(argv, errors, {RUN_ID: order.run_id, INSTANCE: instance}) as (orders, answers),
+    ):
+        _say(orders, json.dumps(fields).encode("ascii") + b"\n", patience)
+        answer = _hear(answers, patience)
+        if "failed" not in answer:
+            keep(answer)
+            _say(orders, GO, patience)
+            answer = _hear(answers, patience)
     if "failed" in answer:
         raise LaunchFailed(_describe(answer, order), cause=_cause(answer, order))
     return answer
@@ -126,12 +136,13 @@ def _command(python: str, instance: str, folder: Path) -> list[str]:
     return [python, *_ISOLATED, str(_PROGRAM), instance, str(folder)]
 
 
-def _ask(
-    argv: list[str], text: bytes, *, errors: IO[bytes], env: dict[str, str], patience: float
-) -> dict[str, Any]:
+@contextmanager
+def _executed(argv: list[str], errors: IO[bytes], env: dict[str, str]) -> Iterator[tuple[int, int]]:
+    """The ways to a supervisor and back; one that was not told to go ends when this does."""
     # its own session, files and folder: nothing of this process ends or holds it
     with subprocess.Popen(
         argv,
+        bufsize=0,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,
@@ -140,13 +151,39 @@ def _ask(
         start_new_session=True,
     ) as process:
         try:
-            answer, _ = process.communicate(text, timeout=patience)
-        except subprocess.TimeoutExpired as slow:
-            process.kill()
-            raise LaunchFailed(f"The agent was not there after {patience:.0f} s.") from slow
-    if not answer.endswith(b"\n"):
-        raise LaunchFailed("The supervisor ended before the agent was there.")
+            orders, answers = (one.fileno() for one in (process.stdin, process.stdout) if one)
+            os.set_blocking(orders, False)
+            yield orders, answers
+        except BaseException:
+            process.kill()  # one that has not even read its order
+            raise
+
+
+def _say(orders: int, text: bytes, patience: float) -> None:
+    """Write to a supervisor, which may have ended. Raises LaunchFailed where it does not read."""
+    until = monotonic() + patience
+    with suppress(BrokenPipeError):
+        while text:
+            _await(orders, select.POLLOUT, until, patience)
+            text = text[os.write(orders, text) :]
+
+
+def _hear(answers: int, patience: float) -> dict[str, Any]:
+    """The next line of a supervisor. Raises LaunchFailed."""
+    until, answer = monotonic() + patience, b""
+    while not answer.endswith(b"\n"):
+        _await(answers, select.POLLIN, until, patience)
+        if not (piece := os.read(answers, _PIECE_BYTES)):
+            raise LaunchFailed("The supervisor ended before the agent was there.")
+        answer += piece
     return json.loads(answer)
+
+
+def _await(way: int, what: int, until: float, patience: float) -> None:
+    waiting = select.poll()
+    waiting.register(way, what)
+    if not waiting.poll(max(0.0, until - monotonic()) * 1000):
+        raise LaunchFailed(f"The agent was not there after {patience:.0f} s.")
 
 
 def _cause(answer: dict[str, Any], order: LaunchOrder) -> Cause | None:
@@ -180,6 +217,8 @@ def _describe(answer: dict[str, Any], order: LaunchOrder) -> str:
         return f"The agent's prompt could not be read ({why})."
     if stage == "limits":
         return f"The run's limits could not be set ({why})."
+    if stage == "stopped":
+        return "It was stopped before its agent was started."
     if stage == "fork":
         return f"This machine could not start another process ({why})."
     return f"The agent could not be started ({why})."

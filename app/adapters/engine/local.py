@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from app.adapters.engine import records
 from app.adapters.engine.known import Known, read_known
@@ -41,6 +43,7 @@ from app.services.ports import (
     Sandbox,
     SandboxUnavailable,
     Sight,
+    ended,
     is_ended,
 )
 
@@ -84,10 +87,16 @@ class LocalEngine:
         folder = self._folder(order.run_id)
         self._make_folder(folder, order)
         env = agent_environment(order, self._instance, folder / PROMPT_FILE)
+        proofs, seal = new_proofs()
+        kept: Kept | None = None
+
+        def keep_first(told: Mapping[str, Any]) -> None:
+            nonlocal kept
+            kept = _known(told, seal, order, before=order.launch_seconds).as_kept()
+            keep(kept)
+
         try:
             _refuse_unusable(order, env)
-            wrap, secrets = self._wrap(order, folder / PROMPT_FILE), self._secrets()
-            proofs, seal = new_proofs()
             told = start_supervisor(
                 self._python,
                 folder,
@@ -95,17 +104,17 @@ class LocalEngine:
                 env,
                 self._instance,
                 proofs=proofs,
-                wrap=wrap,
-                secrets=secrets,
+                keep=keep_first,
+                wrap=self._wrap(order, folder / PROMPT_FILE),
+                secrets=self._secrets(),
             )
-            until = boot_clock() + order.budget_seconds + order.grace_seconds
-            known = read_known({**told, "until": until, "seal": seal})
-            if known is None:
-                raise LaunchFailed("The supervisor did not say who it is.")
-            keep(known.as_kept())
         except BaseException:
-            self.kill(order.run_id, None)
+            if self.kill(order.run_id, kept) and kept is not None:
+                # one that had to be killed leaves no word of it
+                with suppress(Exception):
+                    keep(ended(kept))
             raise
+        known = _known(told, seal, order)
         surroundings = self._surroundings(order, str(told.get("limits", "")))
         return Launched(known.supervisor, known.as_kept(), surroundings)
 
@@ -350,6 +359,18 @@ class LocalEngine:
         except (TableUnreadable, OSError):
             return None
         return open_process(mark) if mark is not None else None
+
+
+def _known(told: Mapping[str, Any], seal: str, order: LaunchOrder, *, before: float = 0.0) -> Known:
+    """What a supervisor has told of itself, up to `before` seconds before its agent begins.
+
+    Raises LaunchFailed.
+    """
+    until = boot_clock() + before + order.budget_seconds + order.grace_seconds
+    known = read_known({**told, "until": until, "seal": seal})
+    if known is None:
+        raise LaunchFailed("The supervisor did not say who it is.")
+    return known
 
 
 def _refuse_unusable(order: LaunchOrder, env: dict[str, str]) -> None:

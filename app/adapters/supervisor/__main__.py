@@ -13,7 +13,7 @@ import sys
 def main(run_folder: str) -> None:
     """Read the order, leave the caller's session and its care, run the agent."""
     with os.fdopen(0, "rb", closefd=False) as stdin:
-        order = json.load(stdin)
+        order = json.loads(stdin.readline())
     if os.fork():
         # the caller reaps this process at once; the other one belongs to init
         os._exit(0)

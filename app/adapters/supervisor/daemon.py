@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import resource
+import select
 import signal
 from contextlib import suppress
 
@@ -19,6 +20,8 @@ from app.adapters.supervisor.spawn import keep_own_score
 
 # also how much of the output one read takes
 PIPE_BYTES = 1 << 18
+# what a caller says once it has written down who this is
+GO = b"go\n"
 _HEEDED = (signal.SIGTERM, signal.SIGCHLD)
 _IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ)
 
@@ -50,6 +53,19 @@ def hear_signals() -> int:
     for signum in _IGNORED:
         signal.signal(signum, signal.SIG_IGN)
     return wake
+
+
+def may_begin(orders: int, wake: int) -> bool:
+    """Wait for `go`; False where the caller is gone, or this process is to end."""
+    waiting = select.poll()
+    for fd in (orders, wake):
+        waiting.register(fd, select.POLLIN)
+    while True:
+        ready = {fd for fd, _ in waiting.poll()}
+        if wake in ready and signal.SIGTERM in os.read(wake, PIPE_BYTES):
+            return False
+        if orders in ready:
+            return os.read(orders, len(GO)) == GO
 
 
 def open_output() -> tuple[int, int]:

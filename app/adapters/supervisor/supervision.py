@@ -7,6 +7,7 @@ import os
 import select
 import signal
 from collections.abc import Mapping
+from contextlib import suppress
 
 from app.adapters.supervisor import memory, record_files
 from app.adapters.supervisor.cgroups import name_of
@@ -15,6 +16,7 @@ from app.adapters.supervisor.daemon import (
     hear_signals,
     identify,
     leave_caller,
+    may_begin,
     open_output,
 )
 from app.adapters.supervisor.kernel import (
@@ -49,6 +51,7 @@ _NOT_SPAWNED = {"code": None, "signal": None, "reason": "not_spawned"}
 
 def supervise(run_folder: str, order: dict) -> None:
     """Run the agent of `order` to its end and the end of everything it started."""
+    orders = os.dup(0)
     answers = leave_caller()
     umask = os.umask(0o077)
     try:
@@ -60,7 +63,12 @@ def supervise(run_folder: str, order: dict) -> None:
         for name in (record_files.EXIT, record_files.GONE):
             record_files.reserve(folder, name)
         run = Supervision(folder, order, mine, umask)
-        answer = run.begin()
+        answer = run.enclose()
+        if answer is None:
+            # nothing begins before its caller has written down who this is
+            _tell(answers, mine)
+            answer = run.begin() if may_begin(orders, wake) else run.call_off()
+        os.close(orders)
     except OSError as problem:
         _answer(answers, {"failed": "supervisor", "errno": problem.errno})
         raise
@@ -81,14 +89,15 @@ def is_full(place: int | str) -> bool:
     return has_no_files or room_missing(free, size) > 0
 
 
-def _answer(answers: int, fields: Mapping[str, object]) -> None:
-    try:
+def _tell(answers: int, fields: Mapping[str, object]) -> None:
+    # a caller that is gone: the records say the same
+    with suppress(OSError):
         os.write(answers, record_files.as_json(fields) + b"\n")
-    except OSError:
-        # the caller is gone: the records say the same
-        return
-    finally:
-        os.close(answers)
+
+
+def _answer(answers: int, fields: Mapping[str, object]) -> None:
+    _tell(answers, fields)
+    os.close(answers)
 
 
 class Supervision:
@@ -126,10 +135,33 @@ class Supervision:
         self._kills = 0
         self._to_answer: dict[str, object] | None = None
 
+    def enclose(self) -> dict[str, object] | None:
+        """Make the sandbox that was ordered, if any; what to answer where it could not be made."""
+        if not self._order["wrap"]:
+            return None
+        # only here: without a sandbox there is no use for sockets
+        from app.adapters.supervisor.enclosure import Enclosure
+
+        marks = {name: self._order["env"][name] for name in _MARKS}
+        try:
+            wrap = self._limits.around(self._order["wrap"])
+            self._enclosure = Enclosure(wrap, marks, self._limits.confine)
+            if self._order["network"]:
+                self._enclosure.open_way_out(self._folder, self._order["network"])
+        except NotSpawned as problem:
+            self._give_up(failed=problem.stage, errno=problem.errno, words=problem.words)
+            return self._to_answer
+        init = read_stat(self._enclosure.init)
+        self._mine["init"] = {"pid": init.pid, "started": init.started} if init else None
+        return None
+
+    def call_off(self) -> dict[str, object] | None:
+        """Begin nothing, and end; what to answer the caller."""
+        self._give_up(failed="stopped")
+        return self._to_answer
+
     def begin(self) -> dict[str, object] | None:
         """Start the set-up command or the agent; what to answer the caller, None: not yet."""
-        if not self._enclose():
-            return self._to_answer
         if self._order["setup"]:
             self._start(self._order["setup"], self._order["launch_seconds"])
         else:
@@ -164,26 +196,6 @@ class Supervision:
         self._log.close()
         self._limits.close()
         self._write_last_records()
-
-    def _enclose(self) -> bool:
-        """Make the sandbox that was ordered, if any; False where it could not be made."""
-        if not self._order["wrap"]:
-            return True
-        # only here: without a sandbox there is no use for sockets
-        from app.adapters.supervisor.enclosure import Enclosure
-
-        marks = {name: self._order["env"][name] for name in _MARKS}
-        try:
-            wrap = self._limits.around(self._order["wrap"])
-            self._enclosure = Enclosure(wrap, marks, self._limits.confine)
-            if self._order["network"]:
-                self._enclosure.open_way_out(self._folder, self._order["network"])
-        except NotSpawned as problem:
-            self._give_up(failed=problem.stage, errno=problem.errno, words=problem.words)
-            return False
-        init = read_stat(self._enclosure.init)
-        self._mine["init"] = {"pid": init.pid, "started": init.started} if init else None
-        return True
 
     def _hear_inside(self) -> bool:
         """Note what has ended in the sandbox; False where that is the sandbox itself."""
