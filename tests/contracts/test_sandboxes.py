@@ -292,6 +292,17 @@ def test_what_the_setup_command_starts_is_there_for_the_agent(
 
 
 @pytest.mark.parametrize("engine", IN_A_SANDBOX, indirect=True)
+def test_an_agent_that_reads_its_prompt_cannot_change_what_it_was_given(
+    engine: KeepingEngine, ears: Ears, workdir: Path
+) -> None:
+    forges = shell("cat; echo forged > /proc/self/fd/0; echo; echo tried")
+    sight = run_to_end(engine, ears, workdir, forges, prompt="Do it.", reads_prompt=True)
+    assert sight.exit is not None
+    assert engine.log(RUN).read().content.endswith(b"Do it.\ntried\n")
+    assert engine.prompt_file(RUN).read_text() == "Do it."
+
+
+@pytest.mark.parametrize("engine", IN_A_SANDBOX, indirect=True)
 @pytest.mark.parametrize("victim", ["supervisor", "wrapper", "process 1"])
 def test_nothing_inside_outlives_the_supervisor_the_wrapper_or_process_1(
     engine: KeepingEngine, ears: Ears, workdir: Path, victim: str

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import stat
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -73,17 +74,16 @@ class Enclosure:
         Raises NotSpawned.
         """
         fields = {"argv": argv, "env": dict(env), "workdir": workdir, "umask": umask}
-        order = os.memfd_create("order")
         try:
-            with os.fdopen(os.dup(order), "wb") as file:
-                file.write(json.dumps(fields).encode("ascii"))
-            os.lseek(order, 0, os.SEEK_SET)
-            socket.send_fds(self._control, [b"{}"], [order, standard_input, output])
+            with (
+                os.fdopen(_in_memory(json.dumps(fields).encode("ascii"))) as order,
+                os.fdopen(_apart(standard_input)) as reads,
+            ):
+                files = [order.fileno(), reads.fileno(), output]
+                socket.send_fds(self._control, [b"{}"], files)
             answer = self._receive()
         except OSError as problem:
             raise NotSpawned("sandbox", problem.errno or 0, self._last_words()) from problem
-        finally:
-            os.close(order)
         if "failed" in answer:
             raise NotSpawned(str(answer["failed"]), int(answer["errno"]))
         if "started" not in answer:
@@ -160,3 +160,19 @@ class Enclosure:
         size = os.fstat(self._words).st_size
         words = os.pread(self._words, _MOST_WORDS, max(0, size - _MOST_WORDS))
         return words.decode(errors="replace").strip()
+
+
+def _apart(file: int) -> int:
+    """What is read, without the file itself: by its descriptor it could be opened for writing."""
+    seen = os.fstat(file)
+    return (
+        _in_memory(os.pread(file, seen.st_size, 0)) if stat.S_ISREG(seen.st_mode) else os.dup(file)
+    )
+
+
+def _in_memory(content: bytes) -> int:
+    file = os.memfd_create("given")
+    with os.fdopen(os.dup(file), "wb") as writing:
+        writing.write(content)
+    os.lseek(file, 0, os.SEEK_SET)
+    return file
