@@ -76,10 +76,10 @@ def pick_adapters(settings: Settings) -> Adapters:
     root, git = settings.runs_root, Git(read_identity())
     mirrors = GitMirrors(root / "mirrors", git=git)
     agents = AgentPresets(os.environ)
-    secrets = SecretValues(agents.secrets, lambda: _own_secrets(settings))
     copies = GitWorkingCopies(root / "copies", root / "mirrors", git=git)
     sandbox = MachineSandbox(own_places(settings), os.environ)
     homes = PrivateHomes(root / "homes", os.environ, lambda: datetime.now(UTC))
+    secrets = SecretValues(agents.secrets, homes.secrets, lambda: _own_secrets(settings))
     records, instance = root / "records", find_place(settings).instance
     return Adapters(
         git=git,

@@ -17,6 +17,8 @@ STAR = b"*"
 _LEAD = 64
 _ESCAPE_BEFORE = re.compile(rb"(?<!\\)(?:\\\\)*(\\(?:u[0-9a-fA-F]{0,3})?)\Z")
 _LONGEST_ESCAPE = 6
+# no form is shorter: by so many bytes it is told from the text around it
+_HEAD = 4
 # what holds a text of JSON together stays, and so do the ends of lines
 _KEPT = re.compile(rb'\\(?:u[0-9a-fA-F]{4}|.)|["\\\r\n]', re.DOTALL)
 
@@ -37,9 +39,9 @@ class SecretMask:
         # the longer first: of one that holds another nothing is left over
         self._names = dict(sorted(names.items(), key=lambda known: -len(known[0])))
         self.longest = max(map(len, names), default=0)
-        self._by_first: dict[int, list[bytes]] = {}
+        self._by_head: dict[bytes, list[bytes]] = {}
         for form in names:
-            self._by_first.setdefault(form[0], []).append(form)
+            self._by_head.setdefault(form[:_HEAD], []).append(form)
 
     def __bool__(self) -> bool:
         """True where there is anything to find."""
@@ -97,10 +99,11 @@ class SecretMask:
     def held(self, content: bytes) -> int:
         """How many bytes at the end may be the beginning of a secret that goes on."""
         tail = content[-self.longest + 1 :] if self.longest > 1 else b""
-        for at, byte in enumerate(tail):
-            rest = tail[at:]
-            if any(form.startswith(rest) for form in self._by_first.get(byte, ())):
-                return len(rest)
+        for at in range(len(tail)):
+            is_near_end = at > len(tail) - _HEAD
+            forms = self._names if is_near_end else self._by_head.get(tail[at : at + _HEAD])
+            if forms and any(form.startswith(tail[at:]) for form in forms):
+                return len(tail) - at
         return 0
 
 

@@ -368,3 +368,27 @@ def test_a_sign_in_that_is_just_being_written_is_waited_for(place: Place) -> Non
     place.now += timedelta(minutes=1)
     [sentence] = place.homes.keep_in_step(PROJECT, "claude")
     assert "cannot be read" in sentence
+
+
+def test_the_tokens_of_a_persons_own_sign_ins_are_secrets_as_they_are_now(place: Place) -> None:
+    codex = {
+        "OPENAI_API_KEY": "sk-proj-0123456789",
+        "tokens": {"refresh_token": "rt_abcdefghij"},
+        "last_refresh": "2026-11-22T20:00:00.123456789Z",
+        "auth_mode": "chatgpt-somehow",
+    }
+    write(place.own / ".codex" / "auth.json", json.dumps(codex))
+    found = {one.value: one.name for one in place.homes.secrets()}
+    assert found == {
+        "sk-ant-oat01-first": "the sign-in of claude",
+        "sk-ant-ort01-first": "the sign-in of claude",
+        "sk-proj-0123456789": "the sign-in of codex",
+        "rt_abcdefghij": "the sign-in of codex",
+    }
+    # what cannot be read, or is gone, is none; what was renewed is another one
+    write(place.mine, signed_in("second", NEW))
+    write(place.own / ".codex" / "auth.json", "[" * 100_000)
+    later = PrivateHomes(place.root, place.variables, lambda: place.now)
+    assert {one.value for one in later.secrets()} == {"sk-ant-oat01-second", "sk-ant-ort01-second"}
+    place.mine.unlink()
+    assert PrivateHomes(place.root, place.variables, lambda: place.now).secrets() == []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +17,7 @@ from app.records.audit_ledger import Deed
 from app.records.tables import Project, Run
 from app.services.ports import Leak, Repository
 from app.services.push_checks import refusal_of
-from tests.planes import RealPlane
+from tests.planes import RealPlane, real_plane
 from tests.repositories import run_git
 from tests.services.pushing import pushed
 
@@ -117,6 +119,22 @@ def test_work_of_a_run_that_failed_is_looked_at_when_a_person_delivers_it(
     with pytest.raises(SecretFound, match=r"settings\.py line 3"):
         deliver(plane, run)
     assert deliver(plane, run, push_anyway=True).delivery is not None
+
+
+def test_the_token_of_a_file_that_an_agent_signs_in_by_is_found_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "me" / ".claude" / ".credentials.json"
+    file.parent.mkdir(parents=True)
+    told = {"accessToken": "sk-ant-oat01-0123456789", "expiresAt": 1}
+    file.write_text(json.dumps({"claudeAiOauth": told}))
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    monkeypatch.delenv("CLAUDE_CONFIG_DIR", raising=False)
+    commit = f"echo '{told['accessToken']}' > a.txt && git add -A && git commit -qm 'Add a file'"
+    with real_plane(tmp_path / "data") as plane:
+        run = kept(plane, plane.add_project(commit))
+        assert (run.status, run.cause) == ("died", "secret_found")
+        assert (run.because or "").endswith("contains a secret (the sign-in of claude)")
 
 
 def test_commits_that_come_after_the_look_are_not_pushed_with_the_others(

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from time import monotonic
 
 from app.adapters.agents import renewals
 from app.adapters.agents.catalogue import PRESETS, Preset
@@ -24,6 +25,7 @@ from app.adapters.git_folders import measure, remove_tree
 from app.adapters.git_places import checked_id
 from app.adapters.sandbox import home_files
 from app.adapters.sandbox.layout import home_inside, home_of
+from app.domain.secret_forms import Secret
 from app.services.ports.homes import Lodging, NoLodging
 
 log = logging.getLogger(__name__)
@@ -33,6 +35,8 @@ _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS")
 _LENT_BY_NAME = ".config/runyard"
 _GONE = ".gone-"
 _WRITING_SECONDS = 5.0
+# everything that is masked asks for them
+_TOKENS_SECONDS = 1.0
 _SYSTEM = tuple(Path(folder) for folder in ("/usr", "/etc", "/opt", "/lib", "/lib64", "/bin"))
 # a history of years is in some
 _OWN_MAX_BYTES = 64 * 1024 * 1024
@@ -68,6 +72,9 @@ class PrivateHomes:
         self._locks = FileLocks(self._root / ".locks")
         # when the two files of a sign-in were changed, as they were last looked at
         self._seen: dict[tuple[Path, Lent], tuple[int, int]] = {}
+        # the same of the user's own, with the tokens that it held
+        self._tokens: dict[Lent, tuple[int, tuple[Secret, ...]]] = {}
+        self._tokens_seen_at = -_TOKENS_SECONDS
 
     def lodge(
         self, project_id: str, agent: str, programs: Sequence[str], toolchains: Sequence[str]
@@ -98,6 +105,28 @@ class PrivateHomes:
                 except OSError as problem:
                     log.warning("%s of %s was not kept in step: %s", lent.file, agent, problem)
         return refused
+
+    def secrets(self) -> list[Secret]:
+        """The tokens of every sign-in in the user's own files, as they are now."""
+        now = monotonic()
+        if now - self._tokens_seen_at >= _TOKENS_SECONDS:
+            self._tokens_seen_at = now
+            for agent in self._presets:
+                for lent in self._lent(agent):
+                    self._look_for_tokens(agent, lent)
+        return [secret for _, found in self._tokens.values() for secret in found]
+
+    def _look_for_tokens(self, agent: str, lent: Lent) -> None:
+        changed = self._own_changed(lent)
+        if lent.renewal is None or self._tokens.get(lent, (0, ()))[0] == changed:
+            return
+        try:
+            own = self._read_own(lent)
+        except UserFileUnreadable:
+            return  # what was seen before still is one
+        tokens = renewals.tokens_in(own or b"", lent.renewal)
+        found = tuple(Secret(f"the sign-in of {agent}", token) for token in tokens)
+        self._tokens = {**self._tokens, lent: (changed, found)}
 
     def remove(self, project_id: str) -> None:
         """Delete the homes of a project, links not followed. Raises OSError."""

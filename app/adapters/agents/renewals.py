@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.adapters.agents.catalogue.preset import Lent, Renewal
+from app.domain.secret_forms import secret_in
 
 MAX_TOKEN = 16 * 1024
 # no sign-in tells an end beyond this; a renewal that was made later than now is none
@@ -92,6 +93,26 @@ def take_back(own: bytes, back: bytes, renewal: Renewal, now: datetime) -> bytes
         return _write(mine) if has_newer else None
     except (ValueError, RecursionError, OverflowError):
         raise NotReadable("it cannot be read") from None
+
+
+def tokens_in(own: bytes, renewal: Renewal) -> list[str]:
+    """The tokens and keys in a sign-in file of the user's own; none where it cannot be read."""
+    known = {field.rpartition(".")[2] for field in renewal.fields}
+    try:
+        return list(_tokens(_read(own), known))
+    except (ValueError, RecursionError):
+        return []
+
+
+def _tokens(document: dict[str, Any], known: set[str]) -> Iterator[str]:
+    for name, value in document.items():
+        if isinstance(value, dict):
+            yield from _tokens(value, known)
+        elif isinstance(value, str) and (_claims(value) is not None or _moment(value) is None):
+            # when it was renewed is no secret
+            found = secret_in(name, value, is_known=name in known)
+            if found is not None:
+                yield found.value
 
 
 def _is_newer(part: dict[str, Any], other: Any, renewal: Renewal, now: datetime) -> bool:
