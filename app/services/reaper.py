@@ -29,7 +29,7 @@ from app.services.prechecks import repository_of
 from app.services.refusals import Refusals
 from app.services.reports import Reporter
 from app.services.run_locks import Locks
-from app.services.settlement import TIDYING, Settlement
+from app.services.settlement import TIDYING, Settlement, tell_of_records
 from app.services.tenure import Tenure
 from app.services.verdicts import Line, Verdicts
 from app.services.vigil import Vigil
@@ -160,6 +160,7 @@ class Reaper:
 
     def _judge(self, run: Run, project: Project) -> Run:
         sight = self._engine.look(run.id, run.supervisor)
+        tell_of_records(self._runs, run, sight, self._clock())
         if sight.exit is None and sight.alive is not False:
             return self._watch(run, project, sight)
         self._reporter.conclude(run)

@@ -29,6 +29,9 @@ from app.services.workers import Workers
 
 log = logging.getLogger(__name__)
 TIDYING = timedelta(seconds=30)
+RECORD_CHANGED = (
+    "a record of its processes was changed while the run was going, and is not believed"
+)
 LOG_REPLACED = "the log was replaced while the run was going"
 
 
@@ -46,6 +49,14 @@ class Kept:
     parked: bool
     because: str
     holds_work: bool = True
+
+
+def tell_of_records(runs: RunLedger, run: Run, sight: Sight, now: datetime) -> None:
+    """Say once that somebody has changed what a run's folder tells of its processes."""
+    if not sight.has_untrue_records:
+        return
+    if not any(line.sentence == RECORD_CHANGED for line in runs.timeline(run.id)):
+        runs.tell_once(run.id, now, "note", RECORD_CHANGED)
 
 
 def delivery_columns(delivery: Delivery) -> dict[str, Any]:
@@ -117,6 +128,7 @@ class Settlement:
     def settle(self, run: Run, project: Project) -> None:
         """Release an ended run if it is proved gone, else see to its end. Its lock is held."""
         sight = self._engine.look(run.id, run.supervisor)
+        tell_of_records(self._runs, run, sight, self._clock())
         if not sight.tree_gone:
             if run.id not in self._killing and not self._is_tidying(run, sight):
                 self._killing.add(run.id)

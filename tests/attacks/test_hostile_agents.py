@@ -59,6 +59,29 @@ def test_an_agent_that_stops_its_supervisor_times_out_all_the_same(plane: RealPl
     assert not plane.adapters.engine.owned()
 
 
+@pytest.mark.parametrize("forgery", ["exit", "gone", "started"])
+def test_a_record_that_an_agent_changes_is_told_of_once(plane: RealPlane, forgery: str) -> None:
+    fields = '{"code": 0, "signal": null, "reason": "exited", "at": "2026-01-01T00:00:00.000Z"}'
+    by_hand = f"""echo '{fields}' > "$(dirname "$RUNYARD_PROMPT_FILE")/{forgery}"; echo written"""
+    another = hostile_agents.NAMES_ANOTHER_PROCESS.format(pid=os.getpid())
+    agent = another if forgery == "started" else f"{by_hand}; sleep 600"
+    run = plane.start_running(plane.add_project(agent))
+    plane.ears.wait_for_text(run.id, b"written")
+    assert plane.reap(run).status == "running"
+    plane.reap(run)
+    plane.stop_run(run)
+    run = plane.see_end(run)
+    assert run.released_at is not None
+    told = "a record of its processes was changed while the run was going, and is not believed"
+    assert [line.sentence for line in plane.ledgers.runs.timeline(run.id)].count(told) == 1
+
+
+def test_a_run_whose_records_nobody_changed_says_nothing_of_them(plane: RealPlane) -> None:
+    run = plane.finish(plane.add_project("exit 3"))
+    told = [line.sentence for line in plane.ledgers.runs.timeline(run.id)]
+    assert not [sentence for sentence in told if "record" in sentence]
+
+
 def test_a_record_that_names_another_process_aims_no_signal_at_it(plane: RealPlane) -> None:
     with subprocess.Popen(["/bin/sleep", "600"]) as stranger:
         agent = hostile_agents.NAMES_ANOTHER_PROCESS.format(pid=stranger.pid)

@@ -153,7 +153,8 @@ def test_f20_a_stranger_that_really_has_the_number_is_never_signalled(tmp_path: 
 def test_f21_after_a_reboot_every_live_run_has_died_of_it_and_no_number_is_believed(
     plane: RealPlane,
 ) -> None:
-    projects = [plane.add_project("sleep 600") for _ in range(2)]
+    # a shell that forks leaves somebody behind when it is ended with its supervisor
+    projects = [plane.add_project("exec sleep 600") for _ in range(2)]
     runs = [plane.start_running_issue(project) for project in projects]
     try:
         for run in runs:

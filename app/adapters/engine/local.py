@@ -164,6 +164,7 @@ class LocalEngine:
                 known.supervisor if self._has_begun(known, papers, alive) else None,
                 tree_gone=self._is_tree_gone(run_id, known, papers, alive),
                 overrun=boot_clock() - known.until if known.until is not None else None,
+                has_untrue_records=bool(papers.untrue),
             )
         except TableUnreadable:
             papers = self._papers(run_id, known)
@@ -177,7 +178,8 @@ class LocalEngine:
             return Sight(False, records.read_exit(self._folder(run_id)), None, tree_gone=True)
         papers = self._papers(run_id, known)
         mark = known.supervisor if papers.agent else None
-        return Sight(False, papers.exit, mark, tree_gone=True)
+        is_untrue = bool(papers.untrue)
+        return Sight(False, papers.exit, mark, tree_gone=True, has_untrue_records=is_untrue)
 
     def _look_for_unrecorded(self, run_id: str) -> Sight:
         """What is seen of a run of which nothing is known: nothing has begun, or all is lost."""

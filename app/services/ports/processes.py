@@ -79,7 +79,8 @@ class Sight:
     `mark` is there once the agent itself was started, not while its set-up goes on.
     `overrun` is by how many seconds of the boot clock its supervisor has let its time and grace
     pass, below 0 while they last. `tree_gone` is the proof that nothing of the run is left,
-    `is_untouched` that no supervisor of it has ever begun.
+    `is_untouched` that no supervisor of it has ever begun. `has_untrue_records`: there are records
+    that its supervisor did not write; they are not believed.
     """
 
     alive: bool | None
@@ -89,6 +90,7 @@ class Sight:
     host_restarted: bool = False
     is_untouched: bool = False
     overrun: float | None = None
+    has_untrue_records: bool = False
 
 
 @dataclass(frozen=True)
