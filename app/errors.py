@@ -188,7 +188,7 @@ class AgentUnavailable(Refusal):
 
 
 class SandboxNotHere(Refusal):
-    """Agents cannot be surrounded like this on this machine."""
+    """This sandbox level cannot be had on this machine."""
 
     code = "sandbox_unavailable"
 

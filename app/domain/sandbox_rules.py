@@ -12,7 +12,7 @@ from app.domain.sandboxes import Limits, NetworkRule, SandboxLevel
 # about GitHub's own, and far beyond what belongs into a repository; `file_mb` says otherwise
 DELIVERED_FILE_MB = 100
 MAX_LISTED = 200
-ONLY_SANDBOXED = "The network can only be limited for sandboxed agents: choose sandboxed, or all."
+ONLY_SANDBOXED = "The network can only be limited for sandboxed agents: choose sandboxed."
 
 
 @dataclass(frozen=True)

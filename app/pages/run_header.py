@@ -240,7 +240,7 @@ def why_html(run: RunOut, left: str = "") -> str:
 def _unproved_html(run: RunOut) -> str:
     if not is_unproved(run):
         return ""
-    what = "Release frees its slot and its branch without the proof; its work is kept."
+    what = "Release frees its branch and lets the next run start all the same; its work is kept."
     return f'<div class="banner wait">{plain_html(_sentence(run.hold or ""))} {what}</div>'
 
 

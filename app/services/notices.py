@@ -49,7 +49,7 @@ FAILED_WORDS = {
 WORK_IS_KEPT = "needs you: work is kept until you decide"
 NOT_PUSHED_WORDS = {
     Cause.SECRET_FOUND: "needs you: its commits contain a secret and were not pushed",
-    Cause.FILE_TOO_LARGE: "needs you: a file in its commits is too large, they were not pushed",
+    Cause.FILE_TOO_LARGE: "needs you: a file in its commits is too large, so they were not pushed",
 }
 ISSUE_IS_HELD = "needs you: the issue stays out of the queue until you free it"
 LIMIT_IS_MET = "needs you: it waits at its usage limit until you resume it"

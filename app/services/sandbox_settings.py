@@ -97,15 +97,15 @@ class SandboxSettings:
     def _toolchain_problem(self, folder: str) -> str | None:
         path = Path(folder).expanduser() if folder.startswith("~/") else Path(folder)
         if not path.is_absolute():
-            return f"{folder} is no absolute path."
+            return f"{folder} is not an absolute path."
         if not path.is_dir():
             return f"There is no folder {folder}."
         real = path.resolve()
         if Path.home().resolve().is_relative_to(real):
-            return f"{folder} holds all of the home folder: name the toolchain's own."
+            return f"{folder} holds the whole home folder: name the toolchain's own folder."
         for own in (one.resolve() for one in self._private):
             if real.is_relative_to(own) or own.is_relative_to(real):
-                return f"{folder} is or holds Runyard's own data."
+                return f"{folder} is or contains Runyard's own data."
         return None
 
 

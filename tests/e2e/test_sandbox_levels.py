@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from app.domain.sandboxes import HostService
+from tests.e2e.conftest import OpenPage
 from tests.e2e.scenes import NEVER_COMMITS, add_project
 from tests.repositories import make_origin
 from tests.servers import RunyardServer
@@ -71,6 +73,29 @@ def test_a_service_that_is_allowed_and_a_level_that_is_left_show_on_the_card(
     choose(page, "project-sandbox", "Contained")
     page.get_by_test_id("save-settings").click()
     expect(page.get_by_test_id("unsandboxed")).to_have_count(0)
+
+
+def test_a_card_with_every_service_allowed_keeps_its_name_in_sight(
+    sign_in: OpenPage, server: RunyardServer, tmp_path: Path
+) -> None:
+    page = sign_in(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    name = "a-project-with-a-name-of-some-length"
+    project = add_project(server, tmp_path, NEVER_COMMITS, name=name, allow=[*HostService])
+    page.goto(server.url)
+    card = page.locator(f"[data-project={project}]")
+    shown = card.locator(".name").bounding_box()
+    chip, whole = card.get_by_test_id("sandbox-chip").bounding_box(), card.bounding_box()
+    assert shown
+    assert chip
+    assert whole
+    assert shown["width"] >= 80
+    assert chip["x"] + chip["width"] <= whole["x"] + whole["width"]
+    page.goto(f"{server.url}/projects/{project}?tab=settings")
+    away = page.locator(".q-chip__icon--remove").first
+    expect(away).to_be_visible()
+    box = away.bounding_box()
+    assert box
+    assert min(box["width"], box["height"]) >= 44
 
 
 # the last one here: while a project is unsandboxed, no script makes a link to sign in by

@@ -199,4 +199,4 @@ def test_only_an_end_without_proof_can_be_released(
 ) -> None:
     run = run_of(1, status, **changes)
     assert is_unproved(run) == unproved
-    assert ("Release frees its slot" in why_html(run)) == unproved
+    assert ("Release frees its branch" in why_html(run)) == unproved

@@ -16,8 +16,8 @@ ISSUE_IS_HELD = "Runyard: yard0 needs you: the issue stays out of the queue unti
 
 NOT_PUSHED = {
     "secret_found": "Runyard: yard0 needs you: its commits contain a secret and were not pushed",
-    "file_too_large": "Runyard: yard0 needs you: a file in its commits is too large, they were not"
-    " pushed",
+    "file_too_large": "Runyard: yard0 needs you: a file in its commits is too large, so they were"
+    " not pushed",
 }
 
 

@@ -18,7 +18,7 @@ SWITCHED_OFF = (
     "kernel.unprivileged_userns_clone=1)."
 )
 CONTAINER = (
-    "In a container, start that one with --security-opt seccomp=unconfined and "
+    "If this is a container, start it with --security-opt seccomp=unconfined and "
     "--security-opt systempaths=unconfined, or with --privileged."
 )
 # what is said of the weakest means, which is taken where no other works
