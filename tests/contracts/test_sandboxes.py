@@ -224,6 +224,27 @@ def test_a_bubblewrap_too_old_for_what_a_start_does_is_not_taken(
     assert "Unknown option --perms" in found.because
 
 
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+def test_keys_of_the_machine_are_hidden_from_root_that_is_sandboxed(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root may read them at all")
+    folder, key = Path("/etc/ssl/private"), Path(f"/etc/ssh/ssh_host_test{os.getpid()}_key")
+    if not (folder.is_dir() and key.parent.is_dir()):
+        pytest.skip(f"there is no {folder} or no {key.parent} here")
+    (certificate := folder / f"test-{os.getpid()}.key").write_text("secret")
+    key.write_text("secret")
+    try:
+        sandbox = MachineSandbox(OwnPlaces(()), os.environ, [Means.BUBBLEWRAP])
+        policy = SandboxPolicy(SandboxLevel.SANDBOXED)
+        wrap = sandbox.wrap(Enclosure(RUN, tmp_path), policy)
+        script = f"cat {certificate} {key}; echo over"
+        done = subprocess.run([*wrap, "/bin/sh", "-c", script], capture_output=True, text=True)
+        assert done.stdout == "over\n"
+    finally:
+        certificate.unlink()
+        key.unlink()
+
+
 def test_where_bubblewrap_is_refused_agents_are_contained_by_namespaces_and_it_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,10 @@ SYSTEM = ("/usr", "/etc", "/opt")
 # folders of the system, or links into /usr
 _ROOTS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 # what root without a capability could still read of /etc
-_PRIVATE = ("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-")
+_PRIVATE = (
+    *("shadow", "shadow-", "gshadow", "gshadow-", "ssh/ssh_host_*_key", "ssl/private"),
+    *("pki/tls/private", "letsencrypt", "wireguard", "NetworkManager/system-connections"),
+)
 _RESOLVER = "/etc/resolv.conf"
 # where a home folder would hide what is already there
 _TAKEN = frozenset(map(Path, ("/", *SYSTEM, *_ROOTS, "/dev", "/proc", "/sys")))
@@ -89,7 +92,11 @@ def sandboxed(
     """The system, read-only, a private home, and what the run needs."""
     visible = [Path(root) for root in SYSTEM if os.path.isdir(root)]
     tools = [tool for tool in (*toolchains, *programs) if not _lies_in(tool, visible)]
-    private = [Path(name) for name in _PRIVATE if os.path.exists(name)]
+    private = [place.resolve() for name in _PRIVATE for place in Path("/etc").glob(name)]
+    kept_back = Hidden(
+        tuple(place for place in private if place.is_dir()),
+        tuple(place for place in private if place.is_file()),
+    )
     at_home = str(enclosure.home) if enclosure.home else ""
     return [
         *(Step(Does.BIND_READ_ONLY, root, str(root)) for root in visible),
@@ -99,7 +106,7 @@ def sandboxed(
         Step(Does.BIND, home, at_home) if at_home else Step(Does.EMPTY_FOLDER, home),
         *(Step(Does.BIND_READ_ONLY, tool, str(tool)) for tool in tools),
         *_hide(hidden.within([*visible, *tools])),
-        *(Step(Does.EMPTY_FILE, name) for name in private),
+        *_hide(kept_back.within(visible)),
         *_resolver(),
         *(Step(Does.BIND, place, str(place)) for place in allowed),
         *(_bound(Does.BIND_READ_ONLY, path) for path in enclosure.readable),
