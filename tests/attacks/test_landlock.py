@@ -252,9 +252,14 @@ def test_whoever_ends_the_supervisor_ends_everything_inside(tmp_path: Path) -> N
         )
         supervisor = engine.start(order)
         until(lambda: len(_with_argument(mark)) >= 2, "the agent and its daemon", SECONDS)
+        assert not engine.see("run_1").tree_gone
         os.kill(supervisor.pid, signal.SIGKILL)
         until(lambda: not _with_argument(mark), "the end of both", SECONDS)
         until(lambda: not engine.owned(), "the end of the keeper", SECONDS)
+        sight = engine.see("run_1")
+        assert (sight.alive, sight.exit, sight.tree_gone) == (False, None, True)
+        unheld = {**(engine.kept("run_1") or {}), "landlocked": False}
+        assert not engine.look("run_1", unheld).tree_gone
         engine.close()
         # what proves it, and is cleared with the groups of runs that are over
         assert clear_groups("landlocked", lambda run_id: run_id == "run_1") >= 1

@@ -15,7 +15,8 @@ class Known:
     """A run's supervisor, and until when its agent may live, in seconds of the boot clock.
 
     `init` is process 1 of its sandbox, if any: nothing inside outlives it. `seal` tells its last
-    records from made-up ones; None: they are believed as they are.
+    records from made-up ones; None: they are believed as they are. `is_landlocked`: all of the run
+    is in a control group that nothing leaves, and that stays where its supervisor is lost.
     """
 
     supervisor: ProcessMark
@@ -23,6 +24,7 @@ class Known:
     init: ProcessMark | None = None
     until: float | None = None
     seal: str | None = None
+    is_landlocked: bool = False
 
     def as_kept(self) -> dict[str, Any]:
         """The JSON for the row."""
@@ -32,6 +34,7 @@ class Known:
             "init": asdict(self.init) if self.init else None,
             "until": self.until,
             "seal": self.seal,
+            "landlocked": self.is_landlocked,
         }
 
 
@@ -48,4 +51,5 @@ def read_known(kept: Kept | None) -> Known | None:
         mark_of(fields.get("init"), fields.get("boot_id")),
         float(until) if is_number(until) else None,
         seal if isinstance(seal, str) else None,
+        fields.get("landlocked") is True,
     )

@@ -23,12 +23,13 @@ from app.adapters.engine.processes import (
 )
 from app.adapters.engine.proofs import new_proofs
 from app.adapters.engine.refusals import read_refusals
+from app.adapters.engine.run_groups import is_tree_empty
 from app.adapters.engine.run_log import RunLog
 from app.adapters.engine.watcher import Watcher
 from app.adapters.sandbox.programs import command_of
 from app.adapters.supervisor.kernel import boot_clock, read_boot_id
 from app.adapters.supervisor.record_files import STARTED
-from app.domain.sandboxes import NetworkRule, SandboxLevel
+from app.domain.sandboxes import Means, NetworkRule, SandboxLevel, SandboxPolicy
 from app.domain.secret_forms import Secret
 from app.domain.secret_masks import mask_of
 from app.domain.words import Cause
@@ -88,11 +89,12 @@ class LocalEngine:
         self._make_folder(folder, order)
         env = agent_environment(order, self._instance, folder / PROMPT_FILE)
         proofs, seal = new_proofs()
+        ours = {"seal": seal, "landlocked": self._means(order.policy) is Means.LANDLOCK}
         kept: Kept | None = None
 
         def keep_first(told: Mapping[str, Any]) -> None:
             nonlocal kept
-            kept = _known(told, seal, order, before=order.launch_seconds).as_kept()
+            kept = _known({**told, **ours}, order, before=order.launch_seconds).as_kept()
             keep(kept)
 
         try:
@@ -114,7 +116,7 @@ class LocalEngine:
                 with suppress(Exception):
                     keep(ended(kept))
             raise
-        known = _known(told, seal, order)
+        known = _known({**told, **ours}, order)
         surroundings = self._surroundings(order, str(told.get("limits", "")))
         return Launched(known.supervisor, known.as_kept(), surroundings)
 
@@ -122,16 +124,18 @@ class LocalEngine:
         """What holds an agent that was started, in words that its run's provenance keeps."""
         policy = order.policy
         is_sandboxed = policy.level is SandboxLevel.SANDBOXED
-        means = None
-        if self._sandbox is not None and policy.level is not SandboxLevel.NONE:
-            means = self._sandbox.probe().means
         return {
             "sandbox": policy.level,
-            "sandbox_means": means or "",
+            "sandbox_means": self._means(policy) or "",
             # the other levels leave it as it is
             "network": policy.network if is_sandboxed else NetworkRule.ALL,
             "limits": limits,
         }
+
+    def _means(self, policy: SandboxPolicy) -> Means | None:
+        if self._sandbox is None or policy.level is SandboxLevel.NONE:
+            return None
+        return self._sandbox.probe().means
 
     def prompt_file(self, run_id: str) -> Path:
         """Where the agent of this run will find its prompt."""
@@ -349,6 +353,8 @@ class LocalEngine:
             return papers.has_gone and not self._table.has_descendants(known.supervisor)
         if known.init is not None and not self._table.is_alive(known.init):
             return True  # the kernel ends whatever is left of a namespace of processes
+        if known.is_landlocked and is_tree_empty(self._instance, run_id):
+            return True
         return papers.has_gone and not self._table.carriers(run_id)
 
     def _open_supervisor(self, run_id: str, known: Known | None) -> int | None:
@@ -363,13 +369,13 @@ class LocalEngine:
         return open_process(mark) if mark is not None else None
 
 
-def _known(told: Mapping[str, Any], seal: str, order: LaunchOrder, *, before: float = 0.0) -> Known:
+def _known(told: Mapping[str, Any], order: LaunchOrder, *, before: float = 0.0) -> Known:
     """What a supervisor has told of itself, up to `before` seconds before its agent begins.
 
     Raises LaunchFailed.
     """
     until = boot_clock() + before + order.budget_seconds + order.grace_seconds
-    known = read_known({**told, "until": until, "seal": seal})
+    known = read_known({**told, "until": until})
     if known is None:
         raise LaunchFailed("The supervisor did not say who it is.")
     return known

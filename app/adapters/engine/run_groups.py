@@ -13,6 +13,7 @@ from app.adapters.supervisor.cgroups import (
     own_group,
     pids_in,
     remove,
+    tree_of,
     words_in,
     write,
 )
@@ -43,6 +44,21 @@ def clear_groups(instance: str, is_over: Callable[[str], bool], *, groups: str =
             if is_over(name.removeprefix(beginning).partition("-")[0]):
                 count += remove(f"{place}/{name}")
     return count
+
+
+def is_tree_empty(instance: str, run_id: str, *, groups: str = GROUPS) -> bool:
+    """True where the group that all of a landlocked run was in is there, and nobody is in it."""
+    name = tree_of(instance, run_id)
+    found = [f"{place}/{name}" for place, names, _ in os.walk(groups) if name in names]
+    return bool(found) and all(_is_empty(folder) for folder in found)
+
+
+def _is_empty(folder: str) -> bool:
+    try:
+        with open(f"{folder}/cgroup.events", encoding="ascii") as file:
+            return "populated 0" in file.read().splitlines()
+    except (OSError, ValueError):
+        return False
 
 
 def settle_in(*, proc: str = PROC, groups: str = GROUPS, systemd: str = SYSTEMD) -> bool:
