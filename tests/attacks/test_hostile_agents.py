@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from app.adapters.engine import launch
 from tests.agents_for_tests.runs import is_living
 from tests.attacks import hostile_agents
 from tests.planes import RealPlane, real_plane
@@ -57,6 +58,18 @@ def test_an_agent_that_stops_its_supervisor_times_out_all_the_same(plane: RealPl
     run = plane.see_end(run)
     assert run.released_at is not None
     assert not plane.adapters.engine.owned()
+
+
+def test_a_set_up_that_stops_its_supervisor_for_good_ends_as_not_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "_START_SECONDS", 1.0)
+    with real_plane(tmp_path, launch_seconds=4) as plane:
+        again = ["/bin/sh", "-c", "while :; do kill -STOP $PPID; done"]
+        run = plane.launch(plane.add_project("exit 0", setup_command=again))
+        assert (run.status, run.cause) == ("not_started", "launch_failed")
+        assert run.released_at is not None, run.hold
+        assert not plane.adapters.engine.owned()
 
 
 @pytest.mark.parametrize("forgery", ["exit", "gone", "started"])
