@@ -50,7 +50,7 @@ class RealPlane(ControlPlane):
         # who shares a database says so of all of them
         own = {} if "database_url" in settings else own_database(folder / "data")
         # what these stories tell of processes, they see from outside
-        usual = QUIET | own | {"sandbox": "none"}
+        usual: dict[str, Any] = QUIET | own | {"sandbox": "none"}
         super().__init__(Settings(data_dir=folder / "data", **usual | settings), clock=Clock())
         self.folder = folder
         # nobody else has a database that is this test's, of whatever kind
