@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-_PYPI = ("pypi.org", "files.pythonhosted.org")
-_NPM = ("registry.npmjs.org", "registry.yarnpkg.com")
-_CRATES = ("index.crates.io", "static.crates.io", "crates.io")
-_GO = ("proxy.golang.org", "sum.golang.org")
-_MAVEN = ("repo.maven.apache.org", "repo1.maven.org")
+
+def _below(top: str, *names: str) -> tuple[str, ...]:
+    return tuple(f"{name}.{top}" for name in names)
+
+
+_PYPI = _below("org", "pypi", "files.pythonhosted")
+_NPM = (*_below("org", "registry.npmjs"), *_below("com", "registry.yarnpkg"))
+_CRATES = _below("io", "index.crates", "static.crates", "crates")
+_GO = _below("org", "proxy.golang", "sum.golang")
+_MAVEN = _below("org", "repo.maven.apache", "repo1.maven")
 _GRADLE = (
     *_MAVEN,
-    *("plugins.gradle.org", "plugins-artifacts.gradle.org", "services.gradle.org"),
-    *("downloads.gradle.org", "maven.google.com", "dl.google.com"),
+    *_below("org", *(f"{name}.gradle" for name in ("plugins", "plugins-artifacts", "services"))),
+    *_below("org", "downloads.gradle"),
+    *_below("com", "maven.google", "dl.google"),
 )
-_GEMS = ("rubygems.org", "index.rubygems.org")
-_NUGET = ("api.nuget.org",)
-_PACKAGIST = ("repo.packagist.org", "packagist.org")
-_HEX = ("repo.hex.pm", "hex.pm", "builds.hex.pm")
+_GEMS = _below("org", "rubygems", "index.rubygems")
+_NUGET = _below("org", "api.nuget")
+_PACKAGIST = _below("org", "repo.packagist", "packagist")
+_HEX = _below("pm", "repo.hex", "hex", "builds.hex")
 
 _BY_FILE = {
     "pyproject.toml": _PYPI,

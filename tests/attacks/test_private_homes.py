@@ -113,7 +113,7 @@ def test_pip_installs_for_its_user_and_the_second_run_takes_it_from_the_cache(
     needs("pip3")
     install = (
         "python3 -m pip install --quiet --user --break-system-packages --force-reinstall "
-        f"--index-url {registries.url}/pip/simple --trusted-host 127.0.0.1 yard-tool"
+        f"-i {registries.url}/pip/simple --trusted-host 127.0.0.1 yard-tool"
     )
     before = registries.fetched(WHEEL)
     assert "the tool of pip" in runs.works(f"{install}\nyard-tool")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from app.domain.registries import registries_of
 from app.domain.sandboxes import SandboxLevel
 from app.records.tables import Project, Run
 from app.services.ports import LaunchOrder
@@ -182,7 +183,7 @@ def test_an_agent_reaches_its_maker_its_registries_and_what_is_listed(
     commit_file(Path(project.origin), "pyproject.toml", "")
     run = plane.launch(project)
     order = orders[run.id]
-    assert order.known_hosts == ["files.pythonhosted.org", "pypi.org"]
+    assert order.known_hosts == sorted(registries_of(["pyproject.toml"]))
     assert order.listed_hosts == ["intranet.example:8443"]
 
 
