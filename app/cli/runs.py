@@ -106,7 +106,7 @@ def deliver_run(
 
 
 def release_run(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -> None:
-    """Release an ended run even if nobody could confirm that its processes have exited."""
+    """Release an ended run even if its processes may still be there."""
     server = connect(data_dir)
     run = server.post(run_path(find_run(server, run_id), "/release"))
     _tell(run, json_only=json_only)

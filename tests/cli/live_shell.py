@@ -22,7 +22,7 @@ if "please wait" in task:
     sys.stdin.read()
     import signal
     signal.pause()
-pathlib.Path("greeting.txt").write_text(f"hello from {os.getpid()}\\n")
+pathlib.Path("greeting.txt").write_text("hello from " + os.environ["RUNYARD_RUN_ID"])
 subprocess.run(["git", "add", "."], check=True)
 who = ["-c", "user.name=Agent", "-c", "user.email=agent@example.test"]
 subprocess.run(["git", *who, "commit", "-qm", "Greet"], check=True)

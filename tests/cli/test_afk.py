@@ -298,3 +298,13 @@ def test_the_list_of_projects_tells_how_each_loop_stands(
     header, told = shell.run("projects", "list").out.splitlines()
     assert header.split()[4:] == ["READY", "LIVE", "AUTO", "STRIKES"]
     assert re.search(row, told)
+
+
+def test_the_list_of_projects_names_those_whose_agents_are_unsandboxed(
+    shell: Shell, server: RecordedServer
+) -> None:
+    projects = [a_project(), a_project(name="bare", sandbox="none")]
+    server.on("GET", "/projects", {"items": projects})
+    _, demo, bare = shell.run("projects", "list").out.splitlines()
+    assert "unsandboxed" not in demo
+    assert re.search(r"^bare +ready +main +script, unsandboxed +", bare)

@@ -124,7 +124,7 @@ def yard(server: RecordedServer) -> RecordedServer:
             r"sandbox +sandboxed\nnetwork +allowed\nhosts +example\.org\nallows +docker\n"
             r"toolchains +/opt/go\nlimits +2,048 MB of memory · 4,096 processes\n",
         ),
-        ("projects list", r"script, unsandboxed"),
+        ("projects list", r"demo +ready +main +script +2"),
         ("projects branches demo", r"main +base +\d+ \w+ ago\n"),
         ("changes list -p demo", r"#4 +open +afk/3 +\+10 -2 +Fix the parser\n\Z"),
         ("changes list -p demo --all", r"#3 +merged"),
