@@ -50,10 +50,11 @@ class BrowserRule:
 
         While the rule holds, only for a process that can be seen and is no run's.
         """
-        if not self.holds():
-            return True
         pid = self._asking()
-        return pid is not None and not self._is_of_a_run(pid)
+        # first: a person can sign in while a database does not say how things stand
+        if pid is not None and not self._is_of_a_run(pid):
+            return True
+        return not self.holds()
 
 
 def _is_loose(run: Run) -> bool:

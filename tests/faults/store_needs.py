@@ -141,7 +141,7 @@ SYSTEM_CALLS = (
     Call("GET", "/system", NEITHER),
     Call("GET", "/doctor?look=anew", NEITHER),
     Call("GET", "/audit", CONTROL),
-    Call("POST", "/login-links", CONTROL, 201),
+    Call("POST", "/login-links", BOTH, 201),
     Call("POST", "/logout", NEITHER),
     Call("POST", "/token/rotate", NEITHER, 204),
 )
