@@ -1,4 +1,4 @@
-"""Who holds a lock in the data folder: the kernel's word, asked without ever taking the lock.
+"""The holder of a lock in the data folder, as the kernel names it without taking the lock.
 
 Imported by the command line: only modules of the standard library that load fast.
 """

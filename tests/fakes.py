@@ -253,7 +253,7 @@ class FakeMirrors:
 
 @dataclass
 class FakeSandbox:
-    """What surrounds agents in a world where `levels` can be had, by default all of them."""
+    """The sandbox of a world where `levels` can be had, by default all of them."""
 
     levels: Collection[SandboxLevel] = (SandboxLevel.CONTAINED, SandboxLevel.SANDBOXED)
     because: str = ""

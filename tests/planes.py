@@ -184,7 +184,7 @@ class RealPlane(ControlPlane):
         return repository_of(project)
 
     def look(self, run: Run) -> Sight:
-        """What the engine sees of a run, with what its row knows."""
+        """The engine's sight of a run, with what its row knows."""
         return self.adapters.engine.look(run.id, self.run(run.id).supervisor)
 
     def end_processes(self) -> set[str]:

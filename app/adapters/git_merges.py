@@ -48,7 +48,7 @@ def merge_commit(git: Git, mirror: Path, base_tip: str, tip: str, message: str) 
 
 
 def read_sent(git: Git, mirror: Path, base: str, sha: str, sent: PushAnswer) -> MergeAnswer:
-    """What became of a merge commit that was pushed to origin's base."""
+    """Tell what became of a merge commit that was pushed to origin's base."""
     if not sent.accepted and not _is_below(git, mirror, sha, sent.shows):
         because = _refusal(base, sent.because)
         return MergeAnswer(None, because, hooks_changed=sent.hooks_changed)

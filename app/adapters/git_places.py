@@ -97,7 +97,7 @@ def own_config(*, is_bare: bool, is_sha256: bool) -> str:
 
 
 def borrowing(git_dir: Path) -> str:
-    """What a git folder's `objects/info/alternates` says to use another's objects."""
+    """The text of `objects/info/alternates` that borrows another git folder's objects."""
     return f"{git_dir / 'objects'}\n"
 
 

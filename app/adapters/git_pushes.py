@@ -30,7 +30,7 @@ _LOOK_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Push:
-    """What origin's branch is to be: a commit, or (None) no more; `lease` is what it is now."""
+    """The commit that origin's branch is to have, or None for gone; `lease` is its present one."""
 
     branch: str
     sha: str | None

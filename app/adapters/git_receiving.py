@@ -60,7 +60,7 @@ class Receiving:
         return cls(folder, tuple((key, value) for key, _, value in found), trusted)
 
     def digest(self) -> str:
-        """What its hooks, and the settings that name programs, are. Raises OSError."""
+        """The digest of its hooks and of the settings that name programs. Raises OSError."""
         told = hashlib.sha256()
         for key, value in self.settings:
             if _TELLING.match(key):
@@ -201,7 +201,7 @@ def _feed(told: hashlib._Hash, *words: str) -> None:
 
 
 def hooks_digest(git: Git, origin: str) -> str:
-    """What the hooks of a folder and the settings beside them are. Raises OriginProblem."""
+    """The digest of a folder's hooks and the settings beside them. Raises OriginProblem."""
     check_origin(origin)
     try:
         return Receiving.at(git, origin, None).digest()

@@ -87,7 +87,7 @@ class GitMirrors:
         return remote_of(self._git, folder)
 
     def hooks_of(self, origin: str) -> str:
-        """What the hooks of a local origin are, as one word to compare. Raises OriginProblem."""
+        """The digest of a local origin's hooks, to compare. Raises OriginProblem."""
         return hooks_digest(self._git, origin)
 
     def clone(self, repo: Repository, *, progress: Callable[[int, str], None]) -> None:

@@ -106,14 +106,14 @@ def close_own_memory() -> None:
 
 
 def own_places(settings: Settings) -> OwnPlaces:
-    """What no agent may see of this server."""
+    """The places of this server that no agent may see."""
     addresses = filter(None, (settings.database, settings.runs_database_url))
     databases = [file for address in addresses if (file := file_of(address)) is not None]
     return OwnPlaces((settings.data_root, settings.runs_root), tuple(databases))
 
 
 def _own_secrets(settings: Settings) -> Iterator[Secret]:
-    """What this server itself signs in with elsewhere."""
+    """The secrets that this server itself signs in with elsewhere."""
     for url in settings.notify_urls:
         for part in secrets_of_receiver(url.get_secret_value()):
             yield Secret("a notification address", part)

@@ -1,4 +1,4 @@
-"""What an agent may reach: hosts with their ports, and the addresses that no name may lead to."""
+"""The hosts and ports that an agent may reach, and addresses that no name may lead to."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Target:
 
 
 class Kind(StrEnum):
-    """Whose an address is, as a reason for refusing it; PUBLIC is none."""
+    """The kind of an address, as a reason for refusing it; PUBLIC is none."""
 
     PUBLIC = "a public address"
     PRIVATE = "a private address"
@@ -76,7 +76,7 @@ _ISATAP = frozenset((0x00005EFE, 0x02005EFE))
 
 
 def kind_of(address: Address) -> Kind:
-    """Whose an address is, by the worst of itself and those that it stands for."""
+    """Judge an address by the worst of itself and those that it stands for."""
     if isinstance(address, IPv4Address):
         return _kind_of_v4(address)
     for embedded in _embedded(address):
@@ -127,7 +127,7 @@ def read_target(text: str, default_port: int | None = None) -> Target:
 
 
 def read_entry(text: str) -> tuple[Target, ...]:
-    """What one entry of a list allows: `host` ports 443 and 80, `host:port` that one.
+    """Read one entry of a list: `host` allows ports 443 and 80, `host:port` that one.
 
     Raises WrongHost.
     """
@@ -147,7 +147,7 @@ def read_entry(text: str) -> tuple[Target, ...]:
 
 @dataclass(frozen=True)
 class NetworkRules:
-    """What one run may reach.
+    """The hosts that one run may reach.
 
     `known` is what its agent and its package registries need; `listed` are those that a person
     named, who may name private ones, too.
@@ -182,7 +182,7 @@ class NetworkRules:
 
 
 def proxy_environment(listed: Iterable[Target] = (), port: int = PROXY_PORT) -> dict[str, str]:
-    """What tells programs to go through the proxy at a loopback port.
+    """The variables that send programs through the proxy at a loopback port.
 
     The sandbox's own loopback is reached directly, unless a person `listed` that name or address:
     then it means this machine's.

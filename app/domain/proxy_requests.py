@@ -1,4 +1,4 @@
-"""What a program asks of a proxy: read strictly, so that nobody behind it reads it otherwise."""
+"""Requests to a proxy, read strictly, so that no server behind it reads them otherwise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a project may ask of what surrounds its agents, and the sentences that refuse the rest."""
+"""The sandbox settings that a project may have, and the sentences that refuse others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What surrounds an agent: the levels, what a project allows, and what limits it."""
+"""The vocabulary of sandboxes: levels, networks, services of the machine and limits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class SandboxLevel(StrEnum):
 
 
 class NetworkRule(StrEnum):
-    """What an agent reaches of the network, at the level `sandboxed`."""
+    """The network that an agent reaches at the level `sandboxed`."""
 
     ALL = "all"
     ALLOWED = "allowed"
@@ -23,7 +23,7 @@ class NetworkRule(StrEnum):
 
 
 class Means(StrEnum):
-    """What holds an agent in: the first of these that works on this machine."""
+    """The means that hold an agent in: the first of these that works on this machine."""
 
     BUBBLEWRAP = "bubblewrap"
     NAMESPACES = "util-linux"
@@ -53,7 +53,7 @@ HOLDING = frozenset({*SandboxLevel, *_OLD_NAMES} - {SandboxLevel.NONE})
 
 @dataclass(frozen=True)
 class Limits:
-    """What one run may use; None: as much as there is. Sizes are in MB of a million bytes."""
+    """The limits of one run; None: no limit. Sizes are in MB of a million bytes."""
 
     memory_mb: int | None = None
     processes: int | None = DEFAULT_PROCESSES
@@ -63,7 +63,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class SandboxPolicy:
-    """What surrounds the agents of one project.
+    """The sandbox of one project's agents.
 
     `allowed_hosts` are `host` or `host:port`, beside those that the agent and the project's
     languages need; `toolchains` are folders that are readable at the level `sandboxed`.

@@ -77,7 +77,7 @@ def _in_urls(raw: bytes) -> Iterator[bytes]:
 
 
 def _in_base64(raw: bytes) -> Iterator[bytes]:
-    """What of it does not depend on what stands around it, wherever in a text it begins."""
+    """The part that is the same whatever stands around it, wherever in a text it begins."""
     for before in range(3):
         text = binascii.b2a_base64(b"\0" * before + raw, newline=False)
         stable = text[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6]

@@ -24,7 +24,7 @@ _KEPT = re.compile(rb'\\(?:u[0-9a-fA-F]{4}|.)|["\\\r\n]', re.DOTALL)
 
 
 def dots(count: int) -> bytes:
-    """What stands in the place of so many bytes."""
+    """The mask for so many bytes."""
     return DOT * (count // len(DOT)) + STAR * (count % len(DOT))
 
 
@@ -116,7 +116,7 @@ class MaskStream:
         self._before = b""
 
     def take(self, content: bytes) -> bytes:
-        """What can be passed on of all that came; the rest waits for what follows."""
+        """Pass on what cannot be part of a secret any more; the rest waits for what follows."""
         if not self._mask:
             return content
         text = self._mask.mask(self._held + content, self._before)
@@ -125,7 +125,7 @@ class MaskStream:
         return self._passed(text[:ready])
 
     def rest(self) -> bytes:
-        """What still waited, at the end."""
+        """Pass on what still waited, at the end."""
         held, self._held = self._held, b""
         return self._passed(held)
 

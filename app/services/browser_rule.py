@@ -1,4 +1,4 @@
-"""What a person has to do in a browser, as the token alone proves nobody while agents can read it.
+"""The actions that need a browser, as the token proves nothing while agents can read it.
 
 An agent at the level `none` reads the data folder as its user does, the token in it too, and can
 ask for anything in any project (docs/decisions/browser-for-deeds-at-none.md).

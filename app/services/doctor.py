@@ -204,7 +204,7 @@ def _disk(folder: Path) -> Checked:
 
 
 def _sandbox(here: Capability, unsandboxed: list[str]) -> Iterator[Checked]:
-    """What surrounds agents here, level by level, and whose agents nothing does."""
+    """Tell how agents are sandboxed here, level by level, and which projects' are not."""
     can_contain = here.can(SandboxLevel.CONTAINED)
     held = [
         f"{level} by {here.means}" if here.can(level) else f"{level}: not on this machine"

@@ -33,7 +33,7 @@ class Ledgers:
 
 @dataclass(frozen=True)
 class Outside:
-    """What touches the outside; `forge_of` knows each project's tracker.
+    """The adapters to the outside; `forge_of` knows each project's tracker.
 
     `push_checks` stand before each push of a run's commits.
     """

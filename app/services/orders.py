@@ -85,7 +85,7 @@ class Orders:
         )
 
     def _hosts(self, run: Run, policy: SandboxPolicy) -> tuple[list[str], list[str]]:
-        """What the agent and the project's languages need to reach, and what people named.
+        """The hosts that the agent and the project's languages need, and those that people named.
 
         Raises NotLaunched, CannotRead.
         """
@@ -152,7 +152,7 @@ def _facts(run: Run, project: Project, base: str) -> dict[str, str]:
 
 
 def _environment(given: dict[str, str], lodging: Lodging | None) -> dict[str, str]:
-    """What the agent gets of what it would get at home."""
+    """The environment of an agent, in a private home where it has one."""
     if lodging is None:
         return given
     kept = {name: value for name, value in given.items() if name not in lodging.withheld}

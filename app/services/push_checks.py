@@ -1,4 +1,4 @@
-"""What is looked at before commits leave this machine: each check may keep them here."""
+"""The checks before commits leave this machine: each may keep them here."""
 
 from __future__ import annotations
 
@@ -48,5 +48,5 @@ AWAIT_WORD: dict[Cause, type[Refusal]] = {
 
 
 def refusal_of(cause: Cause, sentence: str) -> Refusal:
-    """What a person is answered whose commits are not pushed."""
+    """The refusal for commits that are not pushed."""
     return AWAIT_WORD.get(cause, NotDeliverable)(sentence[:1].upper() + sentence[1:])

@@ -1,4 +1,4 @@
-"""What agents may not reach is told in their runs' timelines: each host once."""
+"""The hosts that agents were refused, as lines of their runs' timelines: each host once."""
 
 from __future__ import annotations
 

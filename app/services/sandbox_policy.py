@@ -1,4 +1,4 @@
-"""What surrounds the agents of a project, read from its row."""
+"""The sandbox policy of a project, read from its row."""
 
 from __future__ import annotations
 

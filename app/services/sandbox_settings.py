@@ -1,4 +1,4 @@
-"""What a project is told of what surrounds its agents, and what this machine can give of it."""
+"""The sandbox settings of projects, and what this machine can do of them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class SandboxSettings:
         self._private = private
 
     def capability(self) -> Capability:
-        """What this machine can surround agents with."""
+        """The sandbox levels of this machine."""
         return self._sandbox.probe()
 
     def settle_new(self, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def not_here(level: SandboxLevel, capability: Capability) -> str:
 
 
 def _columns(limits: Mapping[str, int | None], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What of these settings goes into a row; limits that are not given stay as they are."""
+    """Pick what goes into a row; limits that are not given stay as they are."""
     given = {name: value for name, value in settings.items() if value is not None}
     columns: dict[str, Any] = {
         name: str(given[name]) for name in ("sandbox", "network") if name in given

@@ -1,4 +1,4 @@
-"""What nobody may read who reads what agents write: every secret that is known here."""
+"""Every secret that is known here, to be masked in what agents write."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ class SecretValues:
         return tuple(dict.fromkeys(one for source in self._sources for one in source()))
 
     def mask(self) -> SecretMask:
-        """What finds and stars them."""
+        """The mask that finds and stars them."""
         return mask_of(self.all())

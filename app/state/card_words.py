@@ -58,7 +58,7 @@ def statuses_of(project: ProjectOut) -> list[CardStatus]:
 
 
 def openings_of(project: ProjectOut) -> list[CardStatus]:
-    """What stands open to a project's agents: `Unsandboxed`, `docker allowed`; else nothing."""
+    """Chips for what is open to a project's agents: `Unsandboxed`, `docker allowed`, or none."""
     if project.archived_at is not None:
         return []
     if project.sandbox == SandboxLevel.NONE:

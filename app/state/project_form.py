@@ -101,7 +101,7 @@ class ProjectForm:
         return NewProject.model_validate(given | self._surroundings())
 
     def _surroundings(self) -> dict[str, Any]:
-        """What surrounds its agents, as far as it was said and means something."""
+        """The sandbox settings, as far as they were given and mean something."""
         level, network = self._text("sandbox"), self._text("network")
         said = {"sandbox": level, "network": network}
         given = {

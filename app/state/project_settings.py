@@ -40,7 +40,7 @@ class Setting:
     is_many: bool = False
 
     def in_words(self, written: str) -> str:
-        """What was written, as people read it."""
+        """The written settings, as people read them."""
         return "\n".join(self.choices.get(word, word) for word in written.split("\n"))
 
 

@@ -1,4 +1,4 @@
-"""What surrounds agents, in the words of forms and cards."""
+"""The sandbox settings in the words of forms and cards."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def is_asked(name: str, typed: Mapping[str, str]) -> bool:
 
 
 def level_words(level: str, here: SandboxOut) -> tuple[str, str]:
-    """What a level means on this machine, and its tone."""
+    """The meaning of a level on this machine, and its tone."""
     if level not in here.levels:
         why = here.because or "Not possible on this machine."
         return f"{why} {here.remedy}".strip(), "stop"
@@ -54,7 +54,7 @@ def level_words(level: str, here: SandboxOut) -> tuple[str, str]:
 
 
 def services_words(allowed: Iterable[str]) -> tuple[str, str]:
-    """What it means that agents may use these services of the machine, and its tone."""
+    """The meaning of allowing these services of the machine, and its tone."""
     names = ", ".join(allowed)
     return (f"{ALLOWS}{names}.", "wait") if names else (HIDDEN, "")
 

@@ -93,7 +93,7 @@ class KeepingEngine(LocalEngine):
         self._rows.mkdir(exist_ok=True)
 
     def kept(self, run_id: str) -> Kept | None:
-        """What is kept of a run."""
+        """The kept facts of a run."""
         row = self._rows / run_id
         return json.loads(row.read_text()) if row.exists() else None
 

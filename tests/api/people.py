@@ -56,7 +56,7 @@ class Person:
 
 @contextmanager
 def person(shop: Workshop, link: str = "") -> Iterator[Person]:
-    """Somebody who signs in by a link, by a new one where none is given."""
+    """A person who signs in by a link, by a new one where none is given."""
     own = {"Origin": shop.server.page_url, "Sec-Fetch-Site": "same-origin"}
     with shop.server.visitor() as browser:
         assert browser.get(link or shop.server.new_link()).status_code == 303

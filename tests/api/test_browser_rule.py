@@ -129,7 +129,7 @@ class Yard:
         return httpx.AsyncClient(transport=transport, base_url=base, headers=headers)
 
     async def answer(self, caller: httpx.AsyncClient, call: Call) -> httpx.Response:
-        """What a call is answered, about the project that is always contained."""
+        """The answer to a call about the project that is always contained."""
         async with caller:
             path = call.path.format(id=self.shop)
             return await caller.request(call.method, path, json=call.body)

@@ -36,7 +36,7 @@ def token(plane: FakePlane) -> str:
 
 
 def told_of(plane: FakePlane, run: Run) -> list[object]:
-    """What a page hears of a run: its row, its last line and its project."""
+    """The row, last line and project of a run, as a page hears them."""
     line = plane.ledgers.runs.timeline(run.id)[-1]
     changes = (
         RunChanged(run.id, run.project_id),

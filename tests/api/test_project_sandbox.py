@@ -1,4 +1,4 @@
-"""What surrounds a project's agents, as a setting over HTTP."""
+"""The sandbox of a project's agents, as a setting over HTTP."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _GO = "/go/example.com/yard/@v"
 
 
 class Registries:
-    """What is fetched from which path; `url` is the address of them all."""
+    """The files of a registry by their paths; `url` is the address of them all."""
 
     def __init__(self, url: str, fetched: Counter[str]) -> None:
         self.url = url

@@ -18,7 +18,7 @@ CANARY = "canary-of-the-server"
 
 @dataclass(frozen=True)
 class Hostile:
-    """What an agent tries, and how its run must end; what it wrote THROUGH of got through."""
+    """An attempt and how its run must end; THROUGH in its log is a way out."""
 
     script: str
     code: int | None = None
@@ -106,7 +106,7 @@ def test_no_hostile_agent_gets_through_or_outlives_its_run(
 
 
 def _try(trial: Trial, agent: Hostile, run: str, level: SandboxLevel, means: Means) -> str:
-    """What is wrong after this agent; empty where nothing is."""
+    """Say what is wrong after this agent; empty where nothing is."""
     mark = f"mark-of-{os.getpid()}-{run}"
     env = {"MARK": mark, "SERVER_SECRET": CANARY}
     tried = trial.run(agent.script, level, means, run=run, env=env, **agent.asked)

@@ -1,4 +1,4 @@
-"""What a person sees of agents that act against the machinery around them, at `none`."""
+"""Agents at `none` that act against the machinery around them, as a person sees them."""
 
 from __future__ import annotations
 

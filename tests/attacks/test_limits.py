@@ -46,7 +46,7 @@ def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
 
 @pytest.fixture(params=WAYS, ids=lambda way: f"{way[1]}-{way[0] or 'alone'}")
 def way(request: pytest.FixtureRequest) -> Way:
-    """What surrounds the agents."""
+    """The way in which agents are held."""
     return request.param
 
 

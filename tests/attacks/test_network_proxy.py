@@ -265,7 +265,7 @@ def _run(argv: list[str], env: dict[str, str] | None = None) -> subprocess.Compl
 
 
 def test_tls_is_between_the_program_and_its_server_alone(tmp_path):
-    """What goes through is not looked into: a handshake by our own certificate succeeds."""
+    """A handshake by our own certificate succeeds: the proxy does not look into TLS."""
     cert, key = make_certificate(tmp_path)
     with web_server(certificate=(cert, key)) as server:
         place = f"localhost:{port_of(server)}"

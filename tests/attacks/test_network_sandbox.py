@@ -51,7 +51,7 @@ def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
 
 
 def run(trial: Trial, script: str, network: NetworkRule, *hosts: str, **env: str) -> str:
-    """What an agent that is this script writes until nothing of it is left."""
+    """The log of an agent that is this script, once nothing of it is left."""
     tried = trial.run(
         f"{script}\nexit 0", SandboxLevel.SANDBOXED, network=network, hosts=hosts, env=env
     )

@@ -63,7 +63,7 @@ class Runs:
         )
 
     def works(self, script: str, **asked: Any) -> str:
-        """What a script says that must end with 0."""
+        """The log of a script that must end with 0."""
         tried = self.run(f"set -e\n{script}", **asked)
         assert tried.code == 0, tried
         return tried.log

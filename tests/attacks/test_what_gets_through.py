@@ -1,4 +1,4 @@
-"""What each level lets through: every row of docs/operating.md's table, tried by an agent."""
+"""Every row of docs/operating.md's table of what gets through, tried by an agent."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_an_agent_gets_through_where_the_table_says_so_and_nowhere_else(
 
 @contextmanager
 def surroundings(trial: Trial) -> Iterator[tuple[dict[str, str], set[str]]]:
-    """What an agent could reach for, and the rows that this machine cannot try."""
+    """Make what an agent could reach for; the rows that this machine cannot try."""
     run = trial.place / "run"
     run.mkdir(mode=0o777)
     left_out = {

@@ -1,4 +1,4 @@
-"""What a sandbox adds to an agent's start: the same launch with and without one, in turns."""
+"""The time a sandbox adds to an agent's start: launches with and without one, in turns."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def place(tmp_path: Path) -> Place:
 
 
 def leak_of(place: Place, work: Callable[[Path], object]) -> tuple[Leak | None, Path]:
-    """What is found in the commits that an agent made in its copy."""
+    """The leaks found in the commits that an agent made in its copy."""
     copy = place.start()
     work(copy)
     tip = place.copies.take(place.repo, "run_1", "afk/1")

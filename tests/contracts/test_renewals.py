@@ -115,7 +115,7 @@ SAMPLES: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 def exchange(place: tuple[str, str], own: Any, back: Any) -> dict[str, Any] | None:
-    """What the user's own file becomes, None where it stays."""
+    """The user's own file afterwards, None where it stays."""
     renewal = BY_PLACE[place].renewal
     assert renewal is not None
     taken = take_back(as_bytes(own), as_bytes(back), renewal, NOW)

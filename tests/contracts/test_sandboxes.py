@@ -1,4 +1,4 @@
-"""What a sandbox of this machine owes: it hides, it says what it cannot, nothing outlives it."""
+"""The duties of a sandbox: it hides, says what it cannot do, and nothing outlives it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ exec "$@"
 
 
 def look(own: OwnPlaces, means: Means, script: str, copy: Path) -> str:
-    """What a line of shell prints in a contained sandbox."""
+    """The output of a line of shell in a contained sandbox."""
     wrap = MachineSandbox(own, os.environ, [means]).wrap(Enclosure(RUN, copy), CONTAINED)
     done = subprocess.run([*wrap, "/bin/sh", "-c", script], capture_output=True, text=True)
     return done.stdout

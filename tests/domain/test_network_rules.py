@@ -1,4 +1,4 @@
-"""What an agent may reach: how hosts are written down, and which addresses no name leads to."""
+"""The rules of what an agent may reach: hosts as written, addresses no name leads to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a program asks of the proxy is read in one way only, or refused."""
+"""Requests to the proxy are read in one way only, or refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a project may set as the limits of its runs."""
+"""The limits that a project may set for its runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run may not reach of the network is told in its timeline, each host once."""
+"""The hosts that a run was refused are lines of its timeline, each host once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def server() -> Iterator[WebServer]:
 
 @pytest.fixture
 def orders(plane: RealPlane, monkeypatch: pytest.MonkeyPatch) -> dict[str, LaunchOrder]:
-    """What was ordered of the engine, by run."""
+    """The orders to the engine, by run."""
     seen: dict[str, LaunchOrder] = {}
     launch = plane.adapters.engine.launch
 

@@ -96,7 +96,7 @@ class Yard:
         return done
 
     def told(self, run: Run) -> str:
-        """What the agent delivered as `told`."""
+        """The file `told` that the agent delivered."""
         repo = repository_of(self.plane.project(run.project_id))
         mirror = mirror_path(self.plane.settings.runs_root / "mirrors", repo)
         shown = ["git", "-C", str(mirror), "show", f"{run.head_sha}:told"]

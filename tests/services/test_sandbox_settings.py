@@ -1,4 +1,4 @@
-"""What surrounds a project's agents: chosen, refused where it cannot be had, and by an upgrade."""
+"""The level of a project: chosen, refused where it cannot be had, and by an upgrade."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Install:
 
 
 def find_install(programs: Iterable[str], environment: Mapping[str, str]) -> Install:
-    """What these programs need to be there: their own files, and those of their interpreters.
+    """The files that these programs need: their own, and those of their interpreters.
 
     Each is a name, looked for in PATH, or a path; links are followed as far as they lead.
     """
@@ -77,7 +77,7 @@ def _steps(program: str, path: str) -> Iterator[Path]:
 
 
 def _interpreter(program: Path) -> str:
-    """What a script's first line names: a path, or a name behind env; empty for no script."""
+    """The interpreter in a script's first line: a path or a name behind env, else empty."""
     try:
         with open(program, "rb", opener=_open_at_once) as file:
             first = file.read(_FIRST_BYTES).partition(b"\n")[0]
@@ -92,7 +92,7 @@ def _interpreter(program: Path) -> str:
 
 
 def _place_of(program: Path, home: Path) -> Path:
-    """What was installed with this file: a folder of programs alone, or only the file."""
+    """The install that a file belongs to: a folder of programs alone, or only the file."""
     for manager in _MANAGERS:
         if is_below(program, home / manager):
             return home / manager

@@ -33,15 +33,15 @@ _SETTING = re.compile(r"(?:export\s+)?[\"']?([\w.-]+)[\"']?\s*[=:]")
 
 
 class NotRenewed(Exception):
-    """What came back is no renewal of what was given; the message says why, without any value."""
+    """A file that came back renews nothing; the message says why, without any value."""
 
 
 class NotReadable(NotRenewed):
-    """What came back cannot be read: it is none, or not written to its end."""
+    """A file that came back cannot be read: it is none, or not written to its end."""
 
 
 def pick(lent: Lent, own: bytes) -> bytes | None:
-    """What a private home gets of a file of the user's own, None where that is nothing.
+    """Pick what a private home gets of a file of the user's own; None where that is nothing.
 
     Raises ValueError, RecursionError.
     """
@@ -169,7 +169,7 @@ def _kind(token: str) -> str:
 
 
 def _claims(token: str) -> dict[str, Any] | None:
-    """What a token says of itself, None where it is one of those that say nothing."""
+    """The claims of a token, None for one that says nothing of itself."""
     found = _JWT.fullmatch(token)
     if found is None or not token.startswith("eyJ"):
         return None
@@ -243,7 +243,7 @@ def _chosen_lines(text: str, names: tuple[str, ...]) -> Iterator[str]:
 
 
 def _get(document: Any, path: str | tuple[str, ...]) -> Any:
-    """What stands at a path, None where nothing does."""
+    """The value at a path, None where there is none."""
     for name in path.split(".") if isinstance(path, str) else path:
         if not isinstance(document, dict):
             return None

@@ -1,4 +1,4 @@
-"""What a run's row keeps of its processes: asked for by the engine, believed by it."""
+"""The facts that a run's row keeps of its processes, which the engine asks for and believes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Known:
 
 
 def read_known(kept: Kept | None) -> Known | None:
-    """What a row has kept; None where it has nothing, or nothing that could be understood."""
+    """Read what a row has kept; None where it has nothing that could be understood."""
     fields: Mapping[str, Any] = kept or {}
     supervisor = mark_of(fields, fields.get("boot_id"))
     grace, until, seal = (fields.get(name) for name in ("grace", "until", "seal"))

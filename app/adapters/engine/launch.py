@@ -104,7 +104,7 @@ def start_supervisor(
 
 
 def _fields(order: LaunchOrder, instance: str, env: Mapping[str, str]) -> dict[str, Any]:
-    """What the order itself says, as the supervisor reads it."""
+    """The fields of an order, as the supervisor reads them."""
     return {
         "run_id": order.run_id,
         "instance": instance,

@@ -121,7 +121,7 @@ class LocalEngine:
         return Launched(known.supervisor, known.as_kept(), surroundings)
 
     def _surroundings(self, order: LaunchOrder, limits: str) -> dict[str, str]:
-        """What holds an agent that was started, in words that its run's provenance keeps."""
+        """The words that a run's provenance keeps of what holds its agent."""
         policy = order.policy
         is_sandboxed = policy.level is SandboxLevel.SANDBOXED
         return {
@@ -176,7 +176,7 @@ class LocalEngine:
             return Sight(None, papers.exit, mark, tree_gone=False)
 
     def _look_back(self, run_id: str, known: Known | None) -> Sight:
-        """What there is of a run whose end was proved."""
+        """The sight of a run whose end was proved."""
         known = known or self._known_by_record(run_id)
         if known is None:
             return Sight(False, records.read_exit(self._folder(run_id)), None, tree_gone=True)
@@ -186,7 +186,7 @@ class LocalEngine:
         return Sight(False, papers.exit, mark, tree_gone=True, has_untrue_records=is_untrue)
 
     def _look_for_unrecorded(self, run_id: str) -> Sight:
-        """What is seen of a run of which nothing is known: nothing has begun, or all is lost."""
+        """The sight of a run of which nothing is known: nothing has begun, or all is lost."""
         exit_record = records.read_exit(self._folder(run_id))
         try:
             found = self._table.find_supervisor(run_id, self._boot_id())
@@ -324,7 +324,7 @@ class LocalEngine:
         return read_papers(self._folder(run_id), run_id, self._instance, known)
 
     def _known_by_record(self, run_id: str, *, patiently: bool = False) -> Known | None:
-        """What its own record says of a run whose row knows nothing: one of an older Runyard.
+        """Read the record of a run whose row knows nothing: one of an older Runyard.
 
         It is believed of a process that carries the run's marks, and of one that is no more.
         """
@@ -370,7 +370,7 @@ class LocalEngine:
 
 
 def _known(told: Mapping[str, Any], order: LaunchOrder, *, before: float = 0.0) -> Known:
-    """What a supervisor has told of itself, up to `before` seconds before its agent begins.
+    """Read what a supervisor says of itself, up to `before` seconds before its agent begins.
 
     Raises LaunchFailed.
     """

@@ -1,4 +1,4 @@
-"""What a run's folder tells of it, held against what its row knows: its agent may write there."""
+"""The records in a run's folder, compared with its row: the agent may write there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run's way out has refused: its record, read without believing it."""
+"""The record of the hosts that a run was refused, read without believing it."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ class RunLog:
 
 
 def _read_span(parts: list[Part], begin: int, end: int) -> bytes:
-    """What is kept between two positions, in whichever parts it lies."""
+    """Read what is kept between two positions, in whichever parts it lies."""
     content = b""
     for part in parts:
         first, last = max(begin, part.begin), min(end, part.end)

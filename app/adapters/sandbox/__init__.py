@@ -1,1 +1,1 @@
-"""What surrounds agents on this machine: bubblewrap, util-linux's namespaces, landlock."""
+"""The sandboxes of this machine: bubblewrap, util-linux's namespaces, landlock."""

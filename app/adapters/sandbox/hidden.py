@@ -1,4 +1,4 @@
-"""What no agent may see: Runyard's own places, and services that start programs for the user."""
+"""The places that no agent may see: Runyard's own, and services that start programs."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class OwnPlaces:
         return {place: (seen.st_dev, seen.st_ino) for place, seen in found.items()}
 
     def hidden(self, allow: Collection[HostService], environment: Mapping[str, str]) -> Hidden:
-        """What is hidden now, by its real paths and by every other mount that shows it."""
+        """Find what is hidden now, by its real paths and by every other mount that shows it."""
         mounts = read_mounts()
         own = [*self.folders, *_database_places(self.databases)]
         found = {place.resolve() for place in own if place.exists()}

@@ -1,4 +1,4 @@
-"""What an agent finds at each level, as steps that any means can take."""
+"""The file system that an agent finds at each level, as steps that any means can take."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _STAND_IN = Path("/home/agent")
 
 
 class Does(StrEnum):
-    """What one step does to a place."""
+    """The effect of one step on a place."""
 
     BIND = "bind"
     BIND_READ_ONLY = "ro"

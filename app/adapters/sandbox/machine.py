@@ -1,4 +1,4 @@
-"""What this machine surrounds agents with: the first means that works, found out by trying."""
+"""The sandbox of this machine, by the first means that works, which is found by trying."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class MachineSandbox:
         self._found: _Found | None = None
 
     def probe(self, *, again: bool = False) -> Capability:
-        """What this machine can do, found out by doing it; remembered unless `again`."""
+        """Find out what this machine can do by doing it; remembered unless `again`."""
         return self._look(again=again).capability
 
     def wrap(self, enclosure: Enclosure, policy: SandboxPolicy) -> list[str]:

@@ -1,4 +1,4 @@
-"""What process 1 of a sandbox is run with: a Python interpreter and Runyard's own few modules."""
+"""The programs that run process 1 of a sandbox: Python and a few modules of Runyard."""
 
 from __future__ import annotations
 

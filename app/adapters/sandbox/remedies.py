@@ -1,4 +1,4 @@
-"""What a person does where agents cannot be surrounded here."""
+"""The remedies for a machine that cannot sandbox agents."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ class Enclosure:
 
 
 def _apart(file: int) -> int:
-    """What is read, without the file itself: by its descriptor it could be opened for writing."""
+    """Copy a file into memory: by its own descriptor it could be opened for writing."""
     seen = os.fstat(file)
     return (
         _in_memory(os.pread(file, seen.st_size, 0)) if stat.S_ISREG(seen.st_mode) else os.dup(file)

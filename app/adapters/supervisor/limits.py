@@ -1,4 +1,4 @@
-"""What one run may use: held by the best means of this machine, and what of it was met.
+"""The limits of one run, held by the best means of this machine, and which was reached.
 
 Memory and processes are held by a control group of the run's own, else by a scope of systemd's,
 else by counting; the largest file by RLIMIT_FSIZE; the room of the working copy by measuring.

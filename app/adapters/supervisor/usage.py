@@ -38,7 +38,7 @@ def may_have(tasks: int, proc: str = PROC) -> bool:
 
 
 def tree_of(root: int, most: int | None = None, proc: str = PROC) -> list[Use]:
-    """What the descendants of a process use; the counting ends above `most` tasks."""
+    """Count what the descendants of a process use, up to `most` tasks."""
     found: dict[int, Use] = {}
     tasks = 0
     try:
@@ -128,7 +128,7 @@ def _used_below(folder: str) -> Iterator[int]:
 
 
 def _used_in(fd: int, device: int, linked: set[int], deeper: int) -> Iterator[int]:
-    """What is used below the folder open as `fd`, which is closed."""
+    """Measure what is used below the folder open as `fd`, which is closed."""
     try:
         with os.scandir(fd) as entries:
             for entry in entries:

@@ -42,7 +42,7 @@ Folder = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
 class LimitSettings(Body):
-    """What one run may use, sizes in MB of a million bytes; null: as much as there is."""
+    """The limits of one run, sizes in MB of a million bytes; null: none."""
 
     memory_mb: int | None = _limit("memory_mb")
     processes: int | None = _limit("processes")
@@ -167,7 +167,7 @@ class LastRun(Answer):
 
 
 class LimitsOut(Answer):
-    """What one run may use, sizes in MB of a million bytes; null: as much as there is."""
+    """The limits of one run, sizes in MB of a million bytes; null: none."""
 
     memory_mb: int | None = None
     processes: int | None = DEFAULT_PROCESSES

@@ -106,7 +106,7 @@ class AlertOut(Answer):
 
 
 class SandboxOut(Answer):
-    """What this machine can surround agents with.
+    """The sandbox levels of this machine.
 
     `default` is the level of new projects, `levels` are those that can be had here; where one
     cannot, `because` and `remedy` say why, and what a person does about it.

@@ -42,7 +42,7 @@ def status_html(project: ProjectOut, now: datetime) -> str:
 
 
 def _openings_html(project: ProjectOut) -> list[str]:
-    """What stands open to the project's agents, with what that means as the title."""
+    """Chips for what is open to the project's agents, with its meaning as the title."""
     is_bare = project.sandbox == SandboxLevel.NONE
     title = MEANS[SandboxLevel.NONE] if is_bare else services_words(project.allow)[0]
     mark = "unsandboxed" if is_bare else "sandbox-chip"

@@ -79,10 +79,10 @@ def chosen_field(setting: Setting, words: str, *, mark: str) -> Field:
 
 
 def value_of(name: str, words: str) -> str | list[str]:
-    """What a setting's control holds where this is written."""
+    """The value of a setting's control for a written setting."""
     return words.split() if SETTINGS[name].is_many else words
 
 
 def words_of(value: str | list[str] | None) -> str:
-    """What is written of what a control holds."""
+    """The written setting for a control's value."""
     return "\n".join(value) if isinstance(value, list) else value or ""

@@ -1,4 +1,4 @@
-"""What the services ask of the home folders that sandboxed agents get."""
+"""The port to the home folders that sandboxed agents get."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Tampered(CannotRead):
 
 @dataclass(frozen=True)
 class Repository:
-    """What git adapters need to know of a project: its id and its origin.
+    """A project as git adapters know it: its id and its origin.
 
     `owner_hooks` is what the hooks of a local origin were when a person switched them on.
     """
@@ -157,7 +157,7 @@ class Mirrors(Protocol):
         ...
 
     def hooks_of(self, origin: str) -> str:
-        """What the hooks of a local origin are, as one word to compare. Raises OriginProblem."""
+        """The digest of a local origin's hooks, to compare. Raises OriginProblem."""
         ...
 
     def clone(self, repo: Repository, *, progress: Callable[[int, str], None]) -> None:

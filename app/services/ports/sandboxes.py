@@ -1,4 +1,4 @@
-"""What the services and the engine ask of what surrounds agents."""
+"""The port to the sandbox of this machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.domain.sandboxes import Means, SandboxLevel, SandboxPolicy
 
 @dataclass(frozen=True)
 class Capability:
-    """What this machine can surround an agent with; `means` is None where it can with nothing.
+    """The sandbox levels that this machine has; `means` is None where it has none.
 
     `because` says why something cannot be had, `remedy` what a person does about it; both are
     empty where every level can be had.
@@ -30,7 +30,7 @@ class Capability:
 
 @dataclass(frozen=True)
 class Enclosure:
-    """What of this machine one run needs inside, whatever its level.
+    """The places of this machine that one run needs inside, whatever its level.
 
     `copy` is writable, `readable` (the mirror's objects, the prompt) is not. `home` is the
     private home folder that stands for HOME at the level `sandboxed`; `lent` maps folders of the
@@ -54,7 +54,7 @@ class Sandbox(Protocol):
     """Surrounds a command."""
 
     def probe(self, *, again: bool = False) -> Capability:
-        """What this machine can do, found out by doing it; remembered unless `again`."""
+        """Find out what this machine can do by doing it; remembered unless `again`."""
         ...
 
     def wrap(self, enclosure: Enclosure, policy: SandboxPolicy) -> list[str]:

@@ -22,7 +22,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Renewal:
-    """What an agent changes in a file when it renews its sign-in: these fields and nothing else.
+    """The fields that an agent changes in a file when it renews its sign-in, and nothing else.
 
     They are dotted names below `part`: the whole of the file, one field, or `*` for each. `newest`
     is the one that tells which of two is newer: milliseconds since 1970, a time in ISO's words, or

@@ -1,4 +1,4 @@
-"""What surrounds a project's agents, and what a server knows itself of a run's processes."""
+"""The sandbox of a project's agents, and what a server knows of a run's processes."""
 
 from __future__ import annotations
 
