@@ -188,7 +188,7 @@ class AgentUnavailable(Refusal):
 
 
 class SandboxNotHere(Refusal):
-    """This sandbox level cannot be had on this machine."""
+    """This sandbox level is not available on this machine."""
 
     code = "sandbox_unavailable"
 

@@ -110,7 +110,7 @@ class SandboxSettings:
 
 
 def not_here(level: SandboxLevel, capability: Capability) -> str:
-    """Why a level cannot be had here, and what a person does about it."""
+    """Why a level is not available here, and what a person does about it."""
     why = capability.because or f"Agents cannot be {level} on this machine."
     return f"{why} {capability.remedy}".strip()
 

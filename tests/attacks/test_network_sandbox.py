@@ -31,7 +31,7 @@ def engine(tmp_path: Path) -> Iterator[KeepingEngine]:
     (data / "copy").mkdir(parents=True)
     sandbox = MachineSandbox(OwnPlaces((data,)), os.environ)
     if not sandbox.probe().can(SandboxLevel.SANDBOXED):
-        pytest.skip(f"sandboxed cannot be had here: {sandbox.probe().because}")
+        pytest.skip(f"sandboxed is not available here: {sandbox.probe().because}")
     engine = KeepingEngine(data / "runs", instance=f"net-{tmp_path.name}", sandbox=sandbox)
     yield engine
     assert all(engine.end(run_id) for run_id in engine.owned())

@@ -255,7 +255,7 @@ def test_where_bubblewrap_is_refused_agents_are_contained_by_namespaces_and_it_s
     assert found.can(SandboxLevel.CONTAINED)
     assert not found.can(SandboxLevel.SANDBOXED)
     assert found.because == (
-        "The level sandboxed cannot be had on this machine: "
+        "The level sandboxed is not available on this machine: "
         "bwrap: setting up uid map: Permission denied."
     )
     with pytest.raises(SandboxUnavailable, match="Permission denied"):

@@ -1,4 +1,4 @@
-"""A level that cannot be had on a machine, and levels that nobody has chosen."""
+"""A level that is not available on a machine, and levels that nobody has chosen."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def orders(plane: RealPlane, monkeypatch: pytest.MonkeyPatch) -> dict[str, Launc
 
 def add_project(plane: RealPlane, script: str, *listed: str, **settings: Any) -> Project:
     if not plane.adapters.sandbox.probe().can(SandboxLevel.SANDBOXED):
-        pytest.skip("sandboxed cannot be had here")
+        pytest.skip("sandboxed is not available here")
     project = plane.add_project(script)
     columns = {"sandbox": "sandboxed", "network": "allowed", "allowed_hosts": list(listed)}
     plane.ledgers.projects.change(project.id, **columns | settings)

@@ -1,4 +1,4 @@
-"""The level of a project: chosen, refused where it cannot be had, and by an upgrade."""
+"""The level of a project: chosen, refused where it is not available, and by an upgrade."""
 
 from __future__ import annotations
 

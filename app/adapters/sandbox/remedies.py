@@ -36,14 +36,14 @@ _SETTINGS = (
 def explain(
     means: Means | None, levels: Sequence[SandboxLevel], failures: Mapping[Means, str]
 ) -> tuple[str, str]:
-    """Why a level cannot be had, and what helps; empty where every level can."""
+    """Why a level is not available, and what helps; empty where every level can."""
     if means is Means.BUBBLEWRAP:
         return "", ""
     words = failures.get(Means.BUBBLEWRAP)
     if means is not None:
         found = _last_line(words) if words else "bubblewrap is not installed"
         remedy = _remedy(words) if words else INSTALL
-        because = f"The level sandboxed cannot be had on this machine: {found}."
+        because = f"The level sandboxed is not available on this machine: {found}."
         return f"{because} {LANDLOCK}" if means is Means.LANDLOCK else because, remedy
     words = words or failures.get(Means.NAMESPACES)
     found = _last_line(words) if words else "neither bubblewrap nor unshare is installed"

@@ -14,7 +14,7 @@ from app.domain.sandboxes import Means, SandboxLevel, SandboxPolicy
 class Capability:
     """The sandbox levels that this machine has; `means` is None where it has none.
 
-    `because` says why something cannot be had, `remedy` what a person does about it; both are
+    `because` says why something is not available, `remedy` what a person does about it; both are
     empty where every level can be had.
     """
 
@@ -47,7 +47,7 @@ class Enclosure:
 
 
 class SandboxUnavailable(Exception):
-    """The level that a project asks for cannot be had here; the message is a sentence."""
+    """The level that a project asks for is not available here; the message is a sentence."""
 
 
 class Sandbox(Protocol):
