@@ -115,13 +115,18 @@ def _whole_program() -> None:
 
 
 def _end(plane: Any) -> None:
-    # a plane left alone sweeps on behind every later test
+    # a plane left alone sweeps on behind every later test; each kill makes room for a new run
+    plane.metronome.stop()
+    plane.workers.close()
+    assert plane.workers.finish(PATIENCE_SECONDS)
     engine, runs = plane.adapters.engine, plane.ledgers.runs
-    for run_id in engine.owned():
-        run = runs.find(run_id)
-        engine.kill(run_id, run.supervisor if run else None)
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while (owned := engine.owned()) and time.monotonic() < give_up_at:
+        for run_id in owned:
+            run = runs.find(run_id)
+            engine.kill(run_id, run.supervisor if run else None)
     plane.stop()
-    assert engine.owned() == set()
+    assert owned == set()
 
 
 @pytest.fixture
