@@ -31,6 +31,15 @@ engine = KeepingEngine(Path(root), instance=instance)
 engine.start(order("run_c0001", Path(root), shell(text)))
 os.kill(os.getpid(), signal.SIGKILL)
 """
+# stands between a server and a supervisor that is stopped while that server has no time to read
+LATE_READER = f"""#!{sys.executable}
+import json, os, signal, subprocess, sys
+
+supervisor = subprocess.Popen([sys.executable, *sys.argv[1:]], stdout=subprocess.PIPE)
+first = supervisor.stdout.readline()
+os.kill(json.loads(first)["pid"], signal.SIGTERM)
+os.write(1, first + supervisor.stdout.readline())
+"""
 
 
 def test_f23_what_cannot_be_started_is_said_at_once_and_leaves_no_process(
@@ -72,6 +81,19 @@ def test_f23_a_stop_while_the_setup_runs_fails_the_launch(
     setup = shell("kill $PPID; sleep 60")
     with pytest.raises(LaunchFailed, match="setup command was stopped"):
         engine.start(order(RUN, tmp_path, shell("touch ran"), setup=setup))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_f23_a_stop_before_a_busy_server_has_heard_of_the_supervisor_fails_the_launch(
+    root: Path, instance: str, tmp_path: Path
+) -> None:
+    reader = tmp_path / "reader"
+    reader.write_text(LATE_READER)
+    reader.chmod(0o700)
+    engine = KeepingEngine(root, instance=instance, python=str(reader))
+    with pytest.raises(LaunchFailed, match="It was stopped before its agent was started"):
+        engine.start(order(RUN, tmp_path, shell("touch ran")))
+    until(lambda: engine.see(RUN).tree_gone, "the supervisor's end")
     assert not (tmp_path / "ran").exists()
 
 

@@ -87,17 +87,18 @@ def start_supervisor(
         "secrets": [secret.value for secret in secrets],
     }
     patience = order.launch_seconds + order.grace_seconds + _START_SECONDS
+    heard = bytearray()
     argv = [python, *_ISOLATED, str(_PROGRAM), str(folder)]
     with (
         open(folder / ERRORS_FILE, "wb") as errors,
         _executed(argv, errors, {RUN_ID: order.run_id, INSTANCE: instance}) as (orders, answers),
     ):
         _say(orders, json.dumps(fields).encode("ascii") + b"\n", patience)
-        answer = _hear(answers, patience)
+        answer = _hear(answers, heard, patience)
         if "failed" not in answer:
             keep(answer)
             _say(orders, GO, patience)
-            answer = _hear(answers, patience)
+            answer = _hear(answers, heard, patience)
     if "failed" in answer:
         raise LaunchFailed(_describe(answer, order), cause=_cause(answer, order))
     return answer
@@ -168,15 +169,20 @@ def _say(orders: int, text: bytes, patience: float) -> None:
             text = text[os.write(orders, text) :]
 
 
-def _hear(answers: int, patience: float) -> dict[str, Any]:
-    """The next line of a supervisor. Raises LaunchFailed."""
-    until, answer = monotonic() + patience, b""
-    while not answer.endswith(b"\n"):
+def _hear(answers: int, heard: bytearray, patience: float) -> dict[str, Any]:
+    """The next line of a supervisor; `heard` keeps what has come of later ones.
+
+    Raises LaunchFailed.
+    """
+    until = monotonic() + patience
+    while b"\n" not in heard:
         _await(answers, select.POLLIN, until, patience)
         if not (piece := os.read(answers, _PIECE_BYTES)):
             raise LaunchFailed("The supervisor ended before the agent was there.")
-        answer += piece
-    return json.loads(answer)
+        heard += piece
+    # one that is stopped before it may begin says so without being asked
+    line, _, heard[:] = heard.partition(b"\n")
+    return json.loads(line)
 
 
 def _await(way: int, what: int, until: float, patience: float) -> None:
