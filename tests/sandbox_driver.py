@@ -32,6 +32,16 @@ from app.services.ports import LaunchFailed, LaunchOrder
 LONGER = 20.0
 
 
+def groups_of(instance: str) -> list[str]:
+    """The control groups that are left of an engine's runs; those of others come and go."""
+    return [
+        f"{place}/{name}"
+        for place, names, _ in os.walk("/sys/fs/cgroup")
+        for name in names
+        if name.startswith(f"runyard-{instance}-")
+    ]
+
+
 def main() -> None:
     """Launch what stdin orders, wait for the proof that nothing of it is left, tell both."""
     asked = json.load(sys.stdin)
@@ -94,7 +104,7 @@ def main() -> None:
         "reason": sight.exit.reason if sight.exit else None,
         "limit": sight.exit.limit if sight.exit else None,
         "limits": json.loads((data / "records" / asked["run"] / "started").read_text())["limits"],
-        "groups": [str(path) for path in Path("/sys/fs/cgroup").rglob(f"runyard-{instance}-*")],
+        "groups": groups_of(instance),
         "is_gone": sight.tree_gone,
         "log": engine.log(asked["run"]).read().content.decode(errors="replace"),
         "capability": sandbox.probe().means,

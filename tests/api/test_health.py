@@ -15,7 +15,7 @@ from sqlalchemy import text
 from app.records.database import Database
 from tests.api.workshop import Workshop, open_workshop, problem
 from tests.fresh_databases import own_database
-from tests.servers import running_server
+from tests.servers import WAIT_SECONDS, running_server
 
 CALLS = {
     *("POST /runs", "GET /runs", "GET /runs/{run_id}", "GET /runs/{run_id}/timeline"),
@@ -46,7 +46,9 @@ def document(shop: Workshop) -> dict[str, Any]:
 
 
 def open_door(shop: Workshop, **headers: str) -> httpx.Client:
-    return httpx.Client(base_url=shop.server.url, headers=headers, trust_env=False)
+    return httpx.Client(
+        base_url=shop.server.url, headers=headers, trust_env=False, timeout=WAIT_SECONDS
+    )
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
@@ -191,11 +193,14 @@ def test_a_server_without_its_database_is_alive_but_not_ready(tmp_path: Path) ->
         running_server(
             tmp_path / "data", RUNYARD_DATABASE_URL=f"sqlite:///{place / 'yard.db'}"
         ) as server,
-        httpx.Client(base_url=server.url, trust_env=False) as caller,
+        httpx.Client(base_url=server.url, trust_env=False, timeout=WAIT_SECONDS) as caller,
     ):
         assert caller.get("/readyz").status_code == 200
         place.rename(tmp_path / "unmounted")
         assert caller.get("/readyz").status_code == 503
         assert caller.get("/healthz").status_code == 200
+        # a server that had something to write just then writes no more until it is started again
+        server.stop()
         (tmp_path / "unmounted").rename(place)
+        server.start()
         assert caller.get("/readyz").status_code == 200
