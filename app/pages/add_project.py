@@ -58,9 +58,8 @@ class AddProjectForm:
             "Folder or address",
             placeholder="/home/me/shop or git@example.org:me/shop.git",
             hint="A git repository: an absolute path, or an https or ssh address. Agents work in "
-            "clones, never in your folder; but where you name a folder, branches and merges go "
-            "into this folder; push them on yourself. To have them at the server, use the "
-            "folder's own remote instead.",
+            "clones, never in your folder. If you name a folder, branches and merges go into it, "
+            "and you push them to its remote yourself. If you name the remote, they go there.",
             mono=True,
             mark="project-origin",
         )

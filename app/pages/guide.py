@@ -14,8 +14,8 @@ from app.state.door import Door
 LINES = """
 <ol>
 <li><b>Project.</b> You name a git repository. Runyard keeps a bare clone of its own, the
-<b>mirror</b>; agents never work in your folder. Where you name a folder, branches and merges go
-into this folder; push them on yourself. Name its remote's address, and they go there.</li>
+<b>mirror</b>; agents never work in your folder. If you name a folder, branches and merges go
+into it, and you push them to its remote yourself. If you name the remote, they go there.</li>
 <li><b>Trigger.</b> You press <b>Run</b>: a branch to start from, a depth, and if you like an issue
 or a task in your own words. From that moment the run has a row and an id.</li>
 <li><b>Claim.</b> Runyard fetches, then creates the run's branch (<code>afk/12</code> for issue 12,

@@ -36,7 +36,7 @@ def draw_more_filters(query: Mapping[str, str]) -> None:
             words_html = plain_html(f"{word.lower()}: {value}")
             ui.html(
                 f'<a class="chip picked" href="{text(_address(others))}" data-filter="{name}" '
-                f'title="Remove this filter">{words_html} ×</a>',
+                f'title="Remove this filter"><span>{words_html}</span> ×</a>',
                 sanitize=clean,
                 tag="span",
             )

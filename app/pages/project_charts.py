@@ -146,5 +146,7 @@ def _strip_html(totals: FiguresOut) -> str:
 def _cost_box(totals: FiguresOut) -> tuple[str, str]:
     tokens = usage_words((totals.input_tokens or 0) + (totals.output_tokens or 0), None)
     cost = "–" if totals.cost_usd is None else cost_words(totals.cost_usd)
-    of_runs = f"cost of {counted(totals.told_cost, 'run')}" if totals.told_cost else "cost not told"
+    of_runs = (
+        f"cost of {counted(totals.told_cost, 'run')}" if totals.told_cost else "cost not reported"
+    )
     return cost, f"{of_runs} · {tokens}" if tokens else of_runs

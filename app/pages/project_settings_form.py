@@ -91,7 +91,7 @@ class SettingsFormView:
 
     def _draw_caps(self) -> None:
         with ui.element("details").classes("fold") as self._caps:
-            ui.html("Limits of a run", sanitize=clean, tag="summary")
+            ui.html("Memory, processes, files", sanitize=clean, tag="summary")
             for row in CAPS:
                 self._draw_row(row)
 
@@ -199,9 +199,7 @@ class SettingsFormView:
         if not disputed:
             return
         labels = ", ".join(SETTINGS[name].label for name in disputed)
-        words = (
-            f"Changed by somebody else meanwhile: {labels}. Yours is kept; Save replaces theirs."
-        )
+        words = f"Someone else has changed: {labels}. What you typed is kept; Save replaces theirs."
         with self._meanwhile, ui.element("div").classes("banner wait"):
             ui.label(words)
             ui.element("span").classes("sp")
@@ -240,4 +238,4 @@ def _theirs_html(name: str, words: str) -> str:
     shown = SETTINGS[name].in_words(words)
     lines = "\n".join(plain_html(line) for line in shown.splitlines())
     theirs = f'<span class="m pre">{lines}</span>' if plain(shown) else "empty"
-    return f"Now, by somebody else: {theirs}"
+    return f"Changed by someone else to: {theirs}"

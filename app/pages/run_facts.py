@@ -91,7 +91,7 @@ def _used_words(run: RunOut, report: ReportOut) -> str:
     tokens = f"{amount_words(sum(told))} tokens" if told else ""
     cost = "" if report.cost_usd is None else cost_words(report.cost_usd)
     if run.phase is Phase.DONE and run.started_at is not None and not cost:
-        cost = "cost not told" if told else "not told"
+        cost = "cost not reported" if told else "not reported"
     return " · ".join(part for part in (tokens, cost) if part)
 
 

@@ -119,9 +119,7 @@ class LogPanel:
                 self._box.on("find", self._look_for, js_handler="(event) => emit(event.detail)")
                 with ui.element("div").classes("early") as self._early:
                     button("… earlier lines …", self._look_earlier, kind="small", mark="earlier")
-                self._empty = ui.html(
-                    text(self._gone or "Nothing was written yet."), sanitize=clean
-                ).classes("empty")
+                self._empty = ui.html(text(self._gone), sanitize=clean).classes("empty")
                 self._lines = ui.element("div")
                 self._open = ui.html("", sanitize=clean)
         self._draw_anew()
@@ -159,8 +157,10 @@ class LogPanel:
 
     def show(self, run: RunOut) -> None:
         """Offer to follow while there is something to follow."""
-        self._run = run
-        self._follow.set_visibility(run.phase is not Phase.DONE)
+        self._run, is_done = run, run.phase is Phase.DONE
+        self._follow.set_visibility(not is_done)
+        nothing = "Nothing was written." if is_done else "Nothing was written yet."
+        self._empty.set_content(text(self._gone or nothing))
         self._show_quiet()
 
     def _show_quiet(self) -> None:

@@ -64,23 +64,26 @@ class RunsScreen:
         dress_form()
         with frame(self.visit, title="Runs", active="runs") as page:
             self._draw_actions(page)
+            self._draw_filters()
             self.list.draw(when_empty=_when_empty(self.board.filters))
             self._pages = ui.html("", sanitize=clean)
         self._show_pages()
 
     def _draw_actions(self, page: Page) -> None:
-        with page.beside:
-            ui.link("Batches", "/batches").classes("sub")
+        with page.actions:
+            ui.link("Batches", "/batches").classes("btn bare")
+            NewRunButton(self.visit, self._projects)
+
+    def _draw_filters(self) -> None:
+        with ui.element("div").classes("filters"):
             field = ui.input(value=self.board.filters.text, placeholder=PLACEHOLDER)
             testid(field, "runs-search")
             field.props(f"type=search outlined dense hide-bottom-space maxlength={MAX_TEXT}")
             field.props(f"debounce={DEBOUNCE_MS} autocomplete=off spellcheck=false")
             field.props["aria-label"] = field.props["title"] = FIND
             field.classes("in find").on_value_change(lambda event: self._find(event.value or ""))
-        with page.actions:
-            self._chips = ui.element("div").classes("acts")
+            self._chips = ui.element("div")
             self._draw_chips()
-            NewRunButton(self.visit, self._projects)
 
     def _projects(self) -> list[ProjectOut]:
         chosen = self.board.filters.project_id

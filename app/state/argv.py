@@ -15,7 +15,7 @@ def argv_from(words: str) -> list[str]:
     except ValueError:
         argv = None
     if not isinstance(argv, list) or not all(isinstance(one, str) for one in argv):
-        raise ValueError('Write one argument a line, or a JSON list such as ["make", "test"].')
+        raise ValueError('Write one argument per line, or a JSON list such as ["make", "test"].')
     return argv
 
 

@@ -15,7 +15,7 @@ from app.state.sandbox_settings import HIDDEN, LEVELS, NETWORKS, SERVICES
 
 EMPTY = {
     "agent_command": "the agent's own",
-    "prompt": "the usual one",
+    "prompt": "the default one",
     "stall_seconds": "never",
     **dict.fromkeys(LIMIT_BOUNDS, "no limit"),
 }
@@ -28,7 +28,7 @@ class Setting:
     """One setting: its words, how a project's is written, and what is read from what was typed.
 
     `read` raises ValueError with a sentence; None empties the setting. `choices` are the words of
-    a setting that is chosen, `is_many` where several may be: they are written one a line.
+    a setting that is chosen, `is_many` where several may be: they are written one per line.
     """
 
     name: str
@@ -100,8 +100,8 @@ def _lines(words: str) -> list[str]:
 SETTINGS = {
     one.name: one
     for one in (
-        _line("name", "Name", "How it is called here; its address stays the same."),
-        _line("base_branch", "Base branch", "Where runs start, and what is merged into."),
+        _line("name", "Name", "Its name here; its address stays the same."),
+        _line("base_branch", "Base branch", "Runs start from it, and changes are merged into it."),
         _line(
             "agent",
             "Agent",
@@ -111,18 +111,18 @@ SETTINGS = {
         _argv(
             "agent_command",
             "Command of the script agent",
-            "One argument a line, no shell. {prompt}, {prompt_file}, {workdir}, {branch}, {issue} "
-            "and {model} are filled in.",
+            "One argument per line, no shell. {prompt}, {prompt_file}, {workdir}, {branch}, "
+            "{issue} and {model} are filled in.",
         ),
         _argv(
             "setup_command",
             "Setup command",
-            "Run in each working copy before the agent. One argument a line.",
+            "Runs in each working copy before the agent. One argument per line.",
         ),
         _text(
             "prompt",
             "Prompt",
-            "What the agent is told when no task is given. Empty: the usual one.",
+            "The agent's instructions if a run has no task. Empty: the default ones.",
         ),
         _time("budget_seconds", "Time for a run", "Hours:minutes:seconds, or whole minutes."),
         _time(
@@ -148,8 +148,8 @@ SETTINGS = {
         Setting(
             "owner_hooks",
             "Hooks of the repository",
-            "The folder's own hooks and filters, at each push and merge into it. Once switched on "
-            "they run until one of them changes.",
+            "Whether the folder's own hooks and filters run at each push and merge into it. Once "
+            "switched on, they run until one of them changes.",
             lambda p: "yes" if p.owner_hooks else "no",
             lambda t: t == "yes",
             HOOKS,
@@ -157,12 +157,12 @@ SETTINGS = {
         _line(
             "branch_pattern",
             "Branch of an issue",
-            "<N> is the issue's number. It cannot change while an issue is claimed.",
+            "<N> is the issue's number. It cannot change while a run has an issue.",
         ),
         Setting(
             "frameworks",
             "Frameworks of your own",
-            "To choose from in New run, beside the known ones. One a line.",
+            "To choose from in New run, in addition to the known ones. One per line.",
             _own_frameworks,
             _lines,
         ),
@@ -185,8 +185,8 @@ SETTINGS = {
         _list(
             "allowed_hosts",
             "Allowed hosts",
-            "One a line, as example.org or example.org:8443, beside those that the agent and the "
-            "package managers need.",
+            "One per line, such as example.org or example.org:8443, in addition to those that the "
+            "agent and the package managers need.",
         ),
         _list(
             "allow",
@@ -197,7 +197,7 @@ SETTINGS = {
         _list(
             "toolchains",
             "Toolchain folders",
-            "Read-only for agents, such as /home/me/.pyenv. One a line.",
+            "Read-only for agents, such as /home/me/.pyenv. One per line.",
         ),
         _limit("memory_mb", "Memory, MB"),
         _limit("processes", "Processes"),
@@ -218,7 +218,7 @@ def settings_in_words(project: ProjectOut, *, only_fixed: bool) -> list[tuple[st
         ("Origin", project.origin),
         ("Tracker", project.tracker),
         ("Opens the change", project.open_pr),
-        ("Id", project.id),
+        ("ID", project.id),
     ]
     if only_fixed:
         return fixed

@@ -28,7 +28,7 @@ NETWORKS = {
 }
 SERVICES = {one.value: one.value for one in HostService}
 HIDDEN = "Hidden from agents unless you allow them."
-ALLOWS = "Through these, agents can start programs that nothing contains: "
+ALLOWS = "With these, agents can start programs outside any sandbox: "
 # the fields of what surrounds agents, by the levels for which they mean something
 _AT = {
     "network": {SandboxLevel.SANDBOXED},

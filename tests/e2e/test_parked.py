@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import FloatRect, Locator, Page, expect
 
 from tests.e2e.scenes import (
     add_project,
@@ -46,6 +46,10 @@ def test_what_a_dead_run_left_is_delivered_or_discarded(
     row = kept(page, "afk/2")
     expect(row).to_contain_text("1 commit, 1 file not committed")
     expect(kept(page, "afk/1")).to_contain_text("holds more than change request #3")
+    # one below the other, also where there is nothing more to deliver
+    ends = [box["x"] + box["width"] for box in map(place, page.get_by_test_id("discard").all())]
+    assert len(ends) == 2
+    assert abs(ends[0] - ends[1]) < 1
     row.get_by_test_id("discard").click()
     dialog = page.get_by_test_id("discard-dialog")
     expect(dialog).to_contain_text("No safety checks apply and there is no undo.")
@@ -115,3 +119,10 @@ def keep(server: RunyardServer, project: str, title: str) -> str:
 def kept(page: Page, branch: str) -> Locator:
     """The row of a parked branch."""
     return page.locator(f"[data-testid=parked-row][data-branch='{branch}']")
+
+
+def place(element: Locator) -> FloatRect:
+    """Where an element that is shown stands."""
+    box = element.bounding_box()
+    assert box
+    return box

@@ -8,7 +8,8 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from app.state.run_board import RunFilters
-from tests.e2e.scenes import add_project, expect_no_sideways_scroll, start_run
+from tests.e2e.conftest import OpenPage
+from tests.e2e.scenes import LONG, add_project, expect_no_sideways_scroll, start_run
 from tests.servers import RunyardServer
 
 
@@ -45,3 +46,29 @@ def test_runs_are_narrowed_by_a_tag_and_a_day_which_the_address_keeps(
     expect(rows).to_have_count(1)
     page.locator("[data-filter=depth_level]").click()
     expect(rows).to_have_count(3)
+
+
+def test_filters_with_long_values_leave_new_run_beside_the_title(
+    sign_in: OpenPage, server: RunyardServer, tmp_path: Path
+) -> None:
+    project = add_project(server, tmp_path, [sys.executable, "-c", ""], name=LONG)
+    address = f"{server.url}/runs?project={project}&status=died&tag={'night-' * 30}"
+    for width in (1280, 390):
+        page = sign_in(viewport={"width": width, "height": 844}, has_touch=width < 760)
+        page.goto(address)
+        new, title = page.get_by_test_id("new-run"), page.get_by_role("heading", name="Runs")
+        button, words = new.bounding_box(), title.bounding_box()
+        assert button
+        assert words
+        if width > 760:
+            middle = words["y"] + words["height"] / 2
+            assert button["y"] < middle < button["y"] + button["height"]
+        for chip in page.locator(".filters .chip").all():
+            box = chip.bounding_box()
+            assert box
+            assert box["x"] + box["width"] <= width
+        # the sign that takes a filter away is not cut off with its value
+        tag = page.locator("[data-filter=tag]")
+        assert tag.evaluate("(chip) => chip.scrollWidth <= chip.clientWidth")
+        new.click()
+        expect(page.get_by_role("heading", name=f"Run {LONG}")).to_be_visible()

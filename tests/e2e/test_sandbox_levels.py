@@ -98,6 +98,39 @@ def test_a_card_with_every_service_allowed_keeps_its_name_in_sight(
     assert min(box["width"], box["height"]) >= 44
 
 
+def test_a_pill_stands_beside_a_short_name_and_never_below_it(
+    sign_in: OpenPage, server: RunyardServer, tmp_path: Path
+) -> None:
+    page = sign_in(viewport={"width": 1280, "height": 844})
+    short, long = (
+        add_project(server, tmp_path / name, NEVER_COMMITS, name=name, allow=["docker"])
+        for name in ("shop", "a-project-with-a-name-of-quite-some-length")
+    )
+    page.goto(server.url)
+    for project, is_one_line in ((short, True), (long, False)):
+        card = page.locator(f"[data-project={project}]")
+        chip = card.get_by_test_id("sandbox-chip")
+        expect(chip).to_have_text("docker allowed")
+        name, first, second = (
+            one.bounding_box() for one in (card.locator(".name"), card.locator(".pill").first, chip)
+        )
+        assert name
+        assert first
+        assert second
+        # the first pill is in the middle of the name's line, wherever the next one is
+        middle = name["y"] + name["height"] / 2
+        assert abs(first["y"] + first["height"] / 2 - middle) <= 2
+        assert (second["y"] == first["y"]) is is_one_line
+    # the page without scripts keeps them together, too
+    page.goto(f"{server.url}/plain")
+    card = page.locator(f"[data-project={short}]")
+    pills = (card.get_by_test_id("card-status"), card.get_by_test_id("sandbox-chip"))
+    first, second = (pill.bounding_box() for pill in pills)
+    assert first
+    assert second
+    assert 0 < second["x"] - first["x"] - first["width"] < 10
+
+
 # the last one here: while a project is unsandboxed, no script makes a link to sign in by
 @pytest.mark.parametrize(
     ("level", "words", "means"),

@@ -119,9 +119,9 @@ async def test_a_change_of_somebody_else_shows_but_never_over_what_is_typed(
     change = ProjectChange(prompt="<b>theirs</b>", max_concurrency=9)
     await house.api_of(other).change_project(project.id, change)
     await until(lambda: shown(user, "max_concurrency") == "9")
-    await user.should_see("Changed by somebody else meanwhile: Prompt.")
+    await user.should_see("Someone else has changed: Prompt.")
     assert shown(user, "prompt") == "mine"
-    assert "Now, by somebody else: " in html_of(user)
+    assert "Changed by someone else to: " in html_of(user)
     assert "&lt;b&gt;theirs" in html_of(user)
     user.find(marker="take-theirs").click()
     assert shown(user, "prompt") == "<b>theirs</b>"
@@ -135,7 +135,7 @@ async def test_mine_replaces_theirs_by_save_and_enter_saves(
     await open_settings(user, project)
     put(user, "name", "mine")
     await house.api_of(user).change_project(project.id, ProjectChange(name="theirs", prompt="p"))
-    await user.should_see("Changed by somebody else meanwhile: Name.")
+    await user.should_see("Someone else has changed: Name.")
     user.find(marker="setting-name").trigger("keydown.enter")
     await user.should_see("Saved.")
     now = await house.api_of(user).project(project.id)

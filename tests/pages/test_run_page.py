@@ -121,6 +121,17 @@ async def test_a_death_says_why_in_the_head_and_in_the_timeline(
     assert {"accepted", "claimed", "spawned", "exited", "reaped"} <= set(kinds)
 
 
+async def test_a_run_that_ended_without_a_word_promises_no_more_of_them(
+    house: House, user: User, tmp_path: Path
+) -> None:
+    project = await add_project(house, user, tmp_path, "raise SystemExit(3)")
+    run = await start(house, user, project, "k1")
+    await until_status(house, run.id, "died")
+    await user.open(f"/runs/{run.id}")
+    await user.should_see("Nothing was written.")
+    await user.should_not_see("Nothing was written yet.")
+
+
 def visit_of(user: User) -> Any:
     """The open page as its program sees it."""
     assert user.client is not None

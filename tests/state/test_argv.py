@@ -29,5 +29,5 @@ def test_a_command_is_one_argument_a_line_or_a_json_list(words: str, argv: list[
 
 @pytest.mark.parametrize("words", ["[", "[1]", '["a", 2]', "[a]"])
 def test_a_list_that_is_none_says_how_it_is_written(words: str) -> None:
-    with pytest.raises(ValueError, match="one argument a line, or a JSON list"):
+    with pytest.raises(ValueError, match="one argument per line, or a JSON list"):
         argv_from(words)

@@ -143,7 +143,7 @@ def test_what_is_typed_becomes_a_value(
         (
             "agent_command",
             "[1]",
-            'Write one argument a line, or a JSON list such as ["make", "test"].',
+            'Write one argument per line, or a JSON list such as ["make", "test"].',
         ),
         ("prompt", "x" * 40_000, "This text has more than 32 KiB."),
     ],

@@ -177,7 +177,7 @@ def table_html(days: Sequence[DayFigures], totals: FiguresOut) -> str:
 
 def _row_html(name: str, figures: FiguresOut, shown: Sequence[str]) -> str:
     mean = "–" if figures.mean_seconds is None else took(figures.mean_seconds)
-    used = used_words(figures) or "not told"
+    used = used_words(figures) or "not reported"
     cells = [figures.ended, *(getattr(figures, one) for one in shown), mean, used]
     inner = "".join(f"<td>{text(cell)}</td>" for cell in cells)
     return f'<tr><th scope="row">{text(name)}</th>{inner}</tr>'

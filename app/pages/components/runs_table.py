@@ -215,7 +215,7 @@ def created_html(run: RunItem, visit: Visit) -> str:
 def _usage_cells(run: RunItem) -> list[tuple[str, str]]:
     used, tokens = run.usage, tokens_of(run)
     is_silent = run.phase is Phase.DONE and run.started_at is not None
-    unknown = '<span title="not told">–</span>' if is_silent else ""
+    unknown = '<span title="not reported">–</span>' if is_silent else ""
     cost = unknown if used.cost_usd is None else text(cost_words(used.cost_usd))
     return [("tokens", unknown if tokens is None else amount_words(tokens)), ("cost", cost)]
 
