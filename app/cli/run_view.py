@@ -179,6 +179,7 @@ def _surroundings(made: dict[str, Any]) -> Iterator[tuple[str, str]]:
     held = " by ".join(filter(None, (level, str(made.get("sandbox_means") or ""))))
     yield "sandbox", "none: unsandboxed" if level == SandboxLevel.NONE else held
     yield "network", str(made.get("network") or "")
+    yield "allows", str(made.get("allow") or "")
     yield "limits", str(made.get("limits") or "")
 
 

@@ -64,6 +64,7 @@ def short_facts(run: RunOut, report: ReportOut) -> list[tuple[str, str]]:
         ("Working copy", _copy_html(report.working_copy)),
         ("Sandbox", _sandbox_html(made)),
         ("Network", plain_html(made.network)),
+        ("Allowed", plain_html(made.allow)),
         ("Limits", plain_html(made.limits)),
     ]
 

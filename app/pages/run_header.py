@@ -168,20 +168,22 @@ def chips_html(run: RunOut, project: ProjectOut | None) -> str:
     words = (run.agent, run.model or "", str(run.depth_level), framework, str(run.trigger))
     chips += [f'<span class="chip">{plain_html(word)}</span>' for word in words if word]
     chips += [_link_chip(tag, f"/runs?{urlencode({'tag': tag})}", "tag-chip") for tag in run.tags]
-    chips.append(_sandbox_chip(run))
+    chips += _sandbox_chips(run)
     if run.retry_of:
         chips.append(_link_chip(f"retry of {shorten(run.retry_of)}", f"/runs/{run.retry_of}"))
     return "".join(chips)
 
 
-def _sandbox_chip(run: RunOut) -> str:
+def _sandbox_chips(run: RunOut) -> list[str]:
     """How its agent was surrounded, a way to where that is set; nothing where as usual."""
-    level, path = run.provenance.sandbox, f"/projects/{run.project_id}?tab=settings"
-    if level == SandboxLevel.NONE:
-        mark = 'data-testid="sandbox-chip"'
-        return f'<a class="chip stop" href="{text(path)}" {mark}>Unsandboxed</a>'
-    is_usual = level in ("", SandboxLevel.CONTAINED)
-    return "" if is_usual else _link_chip(level, path, "sandbox-chip")
+    made, path = run.provenance, f"/projects/{run.project_id}?tab=settings"
+    if made.sandbox == SandboxLevel.NONE:
+        return [_link_chip("Unsandboxed", path, "sandbox-chip", "stop")]
+    is_usual = made.sandbox in ("", SandboxLevel.CONTAINED)
+    chips = [] if is_usual else [_link_chip(made.sandbox, path, "sandbox-chip")]
+    if made.allow:
+        chips.append(_link_chip(f"{made.allow} allowed", path, "allow-chip", "wait"))
+    return chips
 
 
 def key_html(key: str) -> str:
@@ -192,9 +194,10 @@ def key_html(key: str) -> str:
     return copy_chip_html(f"key {plain(short(key))}", key, testid="key-chip", about=about)
 
 
-def _link_chip(words: str, href: str, mark: str = "") -> str:
+def _link_chip(words: str, href: str, mark: str = "", tone: str = "") -> str:
     testid = f' data-testid="{mark}"' if mark else ""
-    return f'<a class="chip" href="{text(href)}"{testid}>{plain_html(words)}</a>'
+    look = f"chip {tone}".strip()
+    return f'<a class="{look}" href="{text(href)}"{testid}>{plain_html(words)}</a>'
 
 
 def _issue_path(run: RunOut, project: ProjectOut | None) -> str:

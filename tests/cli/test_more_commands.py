@@ -74,6 +74,7 @@ MADE = {
     "sandbox": "contained",
     "sandbox_means": "bubblewrap",
     "network": "all",
+    "allow": "docker",
     "limits": "4096 processes",
 }
 NAME_IT = "Work would be lost, or could not be read. Confirm with the branch name."
@@ -156,7 +157,8 @@ def yard(server: RecordedServer) -> RecordedServer:
         (f"runs timeline {RUN_ID}", r"accepted +This was accepted\.\n"),
         (
             f"runs show {RUN_ID}",
-            r"sandbox +contained by bubblewrap\nnetwork +all\nlimits +4096 processes\n",
+            r"sandbox +contained by bubblewrap\nnetwork +all\nallows +docker\n"
+            r"limits +4096 processes\n",
         ),
         (f"runs show {RUN_ID}", r"usage +120 tokens in, 45 out\n(.*\n)+.*12 tools used"),
         (f"runs deliver {RUN_ID}", r"Succeeded  …7f3k1a  42 s  change #1 open"),

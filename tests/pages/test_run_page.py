@@ -286,6 +286,10 @@ async def test_the_person_who_started_a_run_is_named(
             {"sandbox": "sandboxed", "limits": "2048 MB of memory"},
             ["<dd>sandboxed</dd>", "<dt>Limits</dt><dd>2048 MB of memory</dd>", "sandbox-chip"],
         ),
+        (
+            {"sandbox": "contained", "allow": "docker, dbus"},
+            ["<dt>Allowed</dt><dd>docker, dbus</dd>", '"chip wait"', ">docker, dbus allowed</a>"],
+        ),
         ({"sandbox": "none"}, ['<span class="alarm">Unsandboxed</span>', ">Unsandboxed</a>"]),
     ],
 )

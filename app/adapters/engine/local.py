@@ -129,6 +129,8 @@ class LocalEngine:
             "sandbox_means": self._means(policy) or "",
             # the other levels leave it as it is
             "network": policy.network if is_sandboxed else NetworkRule.ALL,
+            # at the level `none` there is nothing that would have to be allowed
+            "allow": "" if policy.level is SandboxLevel.NONE else ", ".join(policy.allow),
             "limits": limits,
         }
 

@@ -136,6 +136,9 @@ class Provenance(Answer):
     sandbox: str = Field(default="", description="The level at which its agent ran, once it has.")
     sandbox_means: str = Field(default="", description="What held the agent in.")
     network: str = Field(default="", description="What the agent could reach.")
+    allow: str = Field(
+        default="", description="The services of the machine that it could use: `docker, dbus`."
+    )
     limits: str = Field(default="", description="What it could use, and what saw to that.")
 
 

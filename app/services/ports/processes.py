@@ -108,7 +108,7 @@ class Launched:
 
     `kept` is JSON that only the engine reads; what it asks for is in its row before the agent is
     there, so that nothing an agent writes is needed to know its processes again. `surroundings`
-    are what the run's provenance tells of it: sandbox, sandbox_means, network, limits.
+    are what the run's provenance tells of it: sandbox, sandbox_means, network, allow, limits.
     """
 
     mark: ProcessMark
