@@ -57,7 +57,7 @@ def main() -> None:
     gone = threading.Event()
     engine.listen(lambda _, what: gone.set() if what == "gone" else None)
     argv = asked["argv"] or ["/bin/sh", "-c", asked["script"]]
-    env = dict(os.environ) | {"DATA": str(data)} | asked["env"]
+    env = dict(os.environ) | {"DATA": str(data), "SERVER": str(os.getpid())} | asked["env"]
     # what the server alone has in its environment
     env.pop("SERVER_SECRET", None)
     ahead = timedelta(seconds=asked["seconds_later"])
@@ -89,12 +89,19 @@ def main() -> None:
         readable=[objects],
         listed_hosts=asked["hosts"],
     )
+    done = copy / asked["ends_once"]
+    if asked["ends_once"]:
+        os.mkfifo(done)
     try:
-        kept = engine.launch(order, lambda kept: None).kept
+        launched = engine.launch(order, lambda kept: None)
     except LaunchFailed as failure:
         print(json.dumps({"failed": str(failure), "cause": failure.cause}))
         return
+    kept = launched.kept
     engine.watch(asked["run"], kept)
+    if asked["ends_once"]:
+        done.open().close()  # not before the agent has opened it
+        engine.kill(asked["run"], kept)
     if not engine.look(asked["run"], kept).tree_gone:
         gone.wait(asked["budget"] + LONGER)
     sight = engine.look(asked["run"], kept)
@@ -103,9 +110,10 @@ def main() -> None:
         "signal": sight.exit.signal if sight.exit else None,
         "reason": sight.exit.reason if sight.exit else None,
         "limit": sight.exit.limit if sight.exit else None,
-        "limits": json.loads((data / "records" / asked["run"] / "started").read_text())["limits"],
+        "limits": launched.surroundings["limits"],
         "groups": groups_of(instance),
         "is_gone": sight.tree_gone,
+        "is_untrue": sight.has_untrue_records,
         "log": engine.log(asked["run"]).read().content.decode(errors="replace"),
         "capability": sandbox.probe().means,
     }

@@ -46,7 +46,7 @@ class Tried:
     """How an agent ended, and what it wrote; `failed` says why it was not started.
 
     `limit` is the figure of the limit that it met, `limits` what held it to them, `groups` are
-    the control groups of the run that are still there.
+    the control groups of the run that are still there. `is_untrue`: its records were changed.
     """
 
     code: int | None = None
@@ -56,6 +56,7 @@ class Tried:
     limits: str = ""
     groups: tuple[str, ...] = ()
     is_gone: bool = False
+    is_untrue: bool = False
     log: str = ""
     failed: str = ""
     cause: str | None = None
@@ -114,6 +115,8 @@ class Trial:
             "project": "",
             "agent": "script",
             "toolchains": [],
+            # a file of its copy: once it writes to that, its server ends it
+            "ends_once": "",
             # how far its server's clock is ahead of this one
             "seconds_later": 0,
             **asked,

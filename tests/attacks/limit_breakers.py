@@ -2,15 +2,51 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LimitBreaker:
+    """A line of shell, a limit that ends it, and the line of its run's page that a person sees.
+
+    `limit` is the limit's name and its figure, `reason` what its supervisor writes of the end.
+    """
+
+    script: str
+    limit: tuple[str, int]
+    reason: str
+    seen: str
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """The limits of its project."""
+        return dict([self.limit])
+
 
 def python(text: str) -> str:
     """A line of shell that becomes a Python program."""
     return f"exec python3 -I -S -c '{text}'"
 
 
+def _memory(script: str) -> LimitBreaker:
+    seen = "The run's limit of 160 MB of memory was reached."
+    return LimitBreaker(script, ("memory_mb", 160), "out_of_memory", seen)
+
+
+def _processes(script: str) -> LimitBreaker:
+    seen = "The run's limit of 60 processes was reached."
+    return LimitBreaker(script, ("processes", 60), "too_many_processes", seen)
+
+
+def _file(script: str) -> LimitBreaker:
+    seen = "The run's limit of 1 MB for one file was reached."
+    return LimitBreaker(script, ("file_mb", 1), "file_limit", seen)
+
+
 # in small steps, up to 400 MB, of which each byte is written
-EATS = python(
-    """
+EATS = _memory(
+    python(
+        """
 import time
 taken = []
 for _ in range(50):
@@ -18,10 +54,12 @@ for _ in range(50):
     time.sleep(0.02)
 time.sleep(60)
 """
+    )
 )
 # none of its children has much
-EATS_IN_PARTS = python(
-    """
+EATS_IN_PARTS = _memory(
+    python(
+        """
 import os, time
 for _ in range(20):
     if os.fork() == 0:
@@ -30,10 +68,12 @@ for _ in range(20):
     time.sleep(0.05)
 time.sleep(60)
 """
+    )
 )
 # 300 children that do nothing; what is refused is not tried again
-FORKS = python(
-    """
+FORKS = _processes(
+    python(
+        """
 import os, time
 try:
     for _ in range(300):
@@ -43,10 +83,12 @@ except OSError:
     pass
 time.sleep(60)
 """
+    )
 )
 # each of them leaves its session and its parent, and clears its environment
-FORKS_AWAY = python(
-    """
+FORKS_AWAY = _processes(
+    python(
+        """
 import os, time
 try:
     for _ in range(300):
@@ -60,21 +102,29 @@ except OSError:
     pass
 time.sleep(60)
 """
+    )
 )
-FILLS_DISK = """
+FILLS_DISK = LimitBreaker(
+    """
 mkdir -p a/b
 for n in 1 2 3 4 5 6; do head -c 4000000 /dev/urandom > a/b/$n; done
 sleep 60
-"""
+""",
+    ("disk_mb", 16),
+    "disk_quota",
+    seen="The run's limit of 16 MB for its working copy was reached.",
+)
 # 24 MB of lengths, of which the disk holds a few KB
 LOOKS_LARGE = "for n in 1 2 3 4 5 6; do truncate -s 4000000 $n; done; sleep 4; exit 7"
-HUGE_FILE = "head -c 3000000 /dev/zero > huge; exit $?"
+HUGE_FILE = _file("head -c 3000000 /dev/zero > huge; exit $?")
 # one that does not die of the signal is told by the error
-HUGE_FILE_AFTER_ALL = python(
-    """
+HUGE_FILE_AFTER_ALL = _file(
+    python(
+        """
 with open("huge", "wb") as file:
     for _ in range(3):
         file.write(bytes(1_000_000))
         file.flush()
 """
+    )
 )

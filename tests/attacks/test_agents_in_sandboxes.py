@@ -10,6 +10,7 @@ import pytest
 
 from app.domain.sandboxes import Means, SandboxLevel
 from tests.agents_for_tests.runs import carrying
+from tests.attacks.run_pages import page_after
 from tests.sandboxes import USERS, WAYS, Trial, trial_of
 
 INSIDE = [way for way in WAYS if way[1] is not SandboxLevel.NONE]
@@ -18,17 +19,22 @@ CANARY = "canary-of-the-server"
 
 @dataclass(frozen=True)
 class Hostile:
-    """An attempt and how its run must end; THROUGH in its log is a way out."""
+    """An attempt, how its run must end, and the line of its page that a person sees.
+
+    THROUGH in its log is a way out.
+    """
 
     script: str
     code: int | None = None
     signal: int | None = None
     reason: str = "exited"
     says: str = ""
+    seen: str = "Agent exited 0, nothing delivered."
     asked: dict[str, Any] = field(default_factory=dict)
 
 
 SHORT = {"budget": 1, "grace": 1}
+OVERDUE = "Its time was used up, nothing delivered."
 AGENTS = {
     "kills its supervisor and leaves daemons with an empty environment": Hostile(
         'for n in 1 2 3; do env -i setsid sh -c "sleep 300; : $MARK" & done; '
@@ -37,22 +43,30 @@ AGENTS = {
         code=0,
     ),
     "leaves two hundred daemons": Hostile(
-        'for n in $(seq 200); do setsid sh -c "sleep 300; : $MARK" & done; exit 3', code=3
+        'for n in $(seq 200); do setsid sh -c "sleep 300; : $MARK" & done; exit 3',
+        code=3,
+        seen="Agent exited 3.",
     ),
     "stops its supervisor and goes on": Hostile(
         "kill -STOP $PPID 1; while :; do sleep 0.1; done",
         signal=15,
         reason="deadline",
+        seen=OVERDUE,
         asked=SHORT,
     ),
     "ignores TERM": Hostile(
-        'trap "" TERM; while :; do sleep 0.1; done', signal=9, reason="deadline", asked=SHORT
+        'trap "" TERM; while :; do sleep 0.1; done',
+        signal=9,
+        reason="deadline",
+        seen=OVERDUE,
+        asked=SHORT,
     ),
     "uses its grace for a last word": Hostile(
         'trap "echo bye; exit 4" TERM; while :; do sleep 0.1; done',
         code=4,
         reason="deadline",
         says="bye",
+        seen=OVERDUE,
         asked=SHORT,
     ),
     "rewrites the records of its run": Hostile(
@@ -117,6 +131,8 @@ def _try(trial: Trial, agent: Hostile, run: str, level: SandboxLevel, means: Mea
         return f"something of it is left: {carrying(mark)}"
     if "THROUGH" in tried.log or agent.says not in tried.log:
         return tried.log
+    if page_after(tried) != agent.seen:
+        return f"its page says otherwise: {page_after(tried)}"
     if (trial.data / "mirror" / "config").exists():
         return "it has changed the mirror"
     records = trial.data / "records" / run

@@ -11,9 +11,20 @@ from pathlib import Path
 import pytest
 
 from app.adapters.engine import launch
+from app.domain.sandboxes import SandboxLevel
 from tests.agents_for_tests.runs import is_living
-from tests.attacks import hostile_agents
+from tests.attacks.hostile_agents import (
+    FORGES_ITS_END,
+    KILLS_ITS_SUPERVISOR,
+    NAMES_ANOTHER_PROCESS,
+    STOPS_ITS_SUPERVISOR,
+    HostileAgent,
+)
+from tests.attacks.run_pages import page_of
 from tests.planes import RealPlane, real_plane
+from tests.sandboxes import USERS, Trial, trial_of
+
+DAEMONS = [KILLS_ITS_SUPERVISOR, FORGES_ITS_END]
 
 
 @pytest.fixture
@@ -22,13 +33,11 @@ def plane(tmp_path: Path) -> Iterator[RealPlane]:
         yield plane
 
 
-@pytest.mark.parametrize(
-    "agent", [hostile_agents.KILLS_ITS_SUPERVISOR, hostile_agents.FORGES_ITS_END]
-)
+@pytest.mark.parametrize("agent", DAEMONS)
 def test_an_agent_that_kills_its_supervisor_and_leaves_a_daemon_keeps_its_slot_unproved(
-    plane: RealPlane, agent: str
+    plane: RealPlane, agent: HostileAgent
 ) -> None:
-    run = plane.start_running(plane.add_project(agent.format(seconds=4321)))
+    run = plane.start_running(plane.add_project(agent.told(seconds=4321)))
     plane.ears.wait_for(run.id, "gone")
     daemon = int((plane.copy(run) / "daemon").read_text())
     try:
@@ -38,16 +47,16 @@ def test_an_agent_that_kills_its_supervisor_and_leaves_a_daemon_keeps_its_slot_u
         run = plane.run(run.id)
         assert (run.status, run.cause, run.released_at) == ("died", "session_gone", None)
         assert run.hold == "Couldn't confirm that its processes have exited"
+        assert agent.seen in page_of(plane, run)
         assert is_living(daemon)
     finally:
         os.kill(daemon, signal.SIGKILL)
 
 
 def test_an_agent_that_stops_its_supervisor_times_out_all_the_same(plane: RealPlane) -> None:
-    project = plane.add_project(hostile_agents.STOPS_ITS_SUPERVISOR)
-    run = plane.start_running(project)
+    run = plane.start_running(plane.add_project(STOPS_ITS_SUPERVISOR.told()))
     # its log stands still with its supervisor
-    plane.wait((plane.copy(run) / "stopped").exists, "the agent has stopped its supervisor")
+    plane.wait((plane.copy(run) / "done").exists, "the agent has stopped its supervisor")
     kept = plane.run(run.id).supervisor
     assert kept
     # its budget, its grace and 30 seconds have passed by the clock that nobody sets
@@ -57,6 +66,7 @@ def test_an_agent_that_stops_its_supervisor_times_out_all_the_same(plane: RealPl
     assert (run.status, run.cause) == ("timed_out", "budget")
     run = plane.see_end(run)
     assert run.released_at is not None
+    assert STOPS_ITS_SUPERVISOR.seen in page_of(plane, run)
     assert not plane.adapters.engine.owned()
 
 
@@ -76,7 +86,7 @@ def test_a_set_up_that_stops_its_supervisor_for_good_ends_as_not_started(
 def test_a_record_that_an_agent_changes_is_told_of_once(plane: RealPlane, forgery: str) -> None:
     fields = '{"code": 0, "signal": null, "reason": "exited", "at": "2026-01-01T00:00:00.000Z"}'
     by_hand = f"""echo '{fields}' > "$(dirname "$RUNYARD_PROMPT_FILE")/{forgery}"; echo written"""
-    another = hostile_agents.NAMES_ANOTHER_PROCESS.format(pid=os.getpid())
+    another = NAMES_ANOTHER_PROCESS.told(pid=os.getpid())
     agent = another if forgery == "started" else f"{by_hand}; sleep 600"
     run = plane.start_running(plane.add_project(agent))
     plane.ears.wait_for_text(run.id, b"written")
@@ -85,8 +95,7 @@ def test_a_record_that_an_agent_changes_is_told_of_once(plane: RealPlane, forger
     plane.stop_run(run)
     run = plane.see_end(run)
     assert run.released_at is not None
-    told = "a record of its processes was changed while the run was going, and is not believed"
-    assert [line.sentence for line in plane.ledgers.runs.timeline(run.id)].count(told) == 1
+    assert page_of(plane, run).count(NAMES_ANOTHER_PROCESS.seen) == 1
 
 
 def test_a_run_whose_records_nobody_changed_says_nothing_of_them(plane: RealPlane) -> None:
@@ -97,7 +106,7 @@ def test_a_run_whose_records_nobody_changed_says_nothing_of_them(plane: RealPlan
 
 def test_a_record_that_names_another_process_aims_no_signal_at_it(plane: RealPlane) -> None:
     with subprocess.Popen(["/bin/sleep", "600"]) as stranger:
-        agent = hostile_agents.NAMES_ANOTHER_PROCESS.format(pid=stranger.pid)
+        agent = NAMES_ANOTHER_PROCESS.told(pid=stranger.pid)
         run = plane.start_running(plane.add_project(agent))
         plane.ears.wait_for_text(run.id, b"written")
         plane.stop_run(run)
@@ -109,8 +118,57 @@ def test_a_record_that_names_another_process_aims_no_signal_at_it(plane: RealPla
 
 
 def test_a_record_that_names_the_server_does_not_end_it(plane: RealPlane) -> None:
-    agent = hostile_agents.NAMES_ANOTHER_PROCESS.format(pid=os.getpid())
+    agent = NAMES_ANOTHER_PROCESS.told(pid=os.getpid())
     run = plane.start_running(plane.add_project(agent))
     plane.ears.wait_for_text(run.id, b"written")
     plane.stop_run(run)
     assert plane.see_end(run).released_at is not None
+
+
+# --- by the engine alone, as root and as a plain user --------------------------------------------
+
+
+@pytest.fixture(params=USERS)
+def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
+    """A place for the trials of a user."""
+    with trial_of(request.param) as trial:
+        yield trial
+
+
+@pytest.mark.parametrize("agent", DAEMONS)
+def test_no_users_agent_passes_for_gone_while_its_daemon_lives(
+    trial: Trial, agent: HostileAgent
+) -> None:
+    tried = trial.run(agent.told(seconds=4321), SandboxLevel.NONE)
+    daemon = int((trial.data / "copies" / "run_1" / "daemon").read_text())
+    try:
+        assert (tried.code, tried.signal, tried.is_gone) == (None, None, False), tried
+        assert is_living(daemon)
+    finally:
+        os.kill(daemon, signal.SIGKILL)
+
+
+def test_a_supervisor_that_any_users_agent_has_stopped_is_ended_with_all_it_started(
+    trial: Trial,
+) -> None:
+    tried = trial.run(STOPS_ITS_SUPERVISOR.told(), SandboxLevel.NONE, ends_once="done")
+    assert (tried.reason, tried.signal, tried.is_gone) == ("stopped", signal.SIGTERM, True), tried
+
+
+def test_no_users_agent_aims_a_signal_at_another_process(trial: Trial) -> None:
+    stranger = subprocess.Popen([*trial.prefix, "/bin/sleep", "600"])
+    try:
+        agent = NAMES_ANOTHER_PROCESS.told(pid=stranger.pid)
+        tried = trial.run(agent, SandboxLevel.NONE, ends_once="done")
+        assert (tried.is_gone, tried.is_untrue) == (True, True), tried
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_no_users_agent_aims_a_signal_at_the_server(trial: Trial) -> None:
+    """Its server ends it and lives to tell of it."""
+    agent = NAMES_ANOTHER_PROCESS.told(pid="$SERVER")
+    tried = trial.run(agent, SandboxLevel.NONE, ends_once="done")
+    assert (tried.reason, tried.is_gone, tried.is_untrue) == ("stopped", True, True), tried

@@ -21,20 +21,23 @@ from tests.attacks.limit_breakers import (
     HUGE_FILE,
     HUGE_FILE_AFTER_ALL,
     LOOKS_LARGE,
+    LimitBreaker,
 )
-from tests.sandboxes import PLAIN, ROOT, USERS, Trial, trial_of
+from tests.attacks.run_pages import page_after
+from tests.sandboxes import PLAIN, ROOT, USERS, Trial, Tried, trial_of
 
 Way = tuple[Means | None, SandboxLevel]
 WAYS: list[Way] = [
     (None, SandboxLevel.NONE),
     (Means.BUBBLEWRAP, SandboxLevel.CONTAINED),
+    (Means.BUBBLEWRAP, SandboxLevel.SANDBOXED),
     (Means.NAMESPACES, SandboxLevel.CONTAINED),
 ]
 
 
-def also(script: str) -> Any:
+def also(agent: LimitBreaker) -> Any:
     """Another way to the same limit, which is tried where there is time."""
-    return pytest.param(script, marks=pytest.mark.soak)
+    return pytest.param(agent, marks=pytest.mark.soak)
 
 
 @pytest.fixture(params=USERS)
@@ -50,29 +53,32 @@ def way(request: pytest.FixtureRequest) -> Way:
     return request.param
 
 
-@pytest.mark.parametrize("script", [EATS, also(EATS_IN_PARTS)], ids=["one process", "children"])
+@pytest.mark.parametrize("agent", [EATS, also(EATS_IN_PARTS)], ids=["one process", "children"])
 def test_an_agent_that_eats_memory_ends_at_its_own_limit(
-    trial: Trial, way: Way, script: str
+    trial: Trial, way: Way, agent: LimitBreaker
 ) -> None:
-    means, level = way
-    tried = trial.run(script, level, means, limits={"memory_mb": 160})
-    assert (tried.reason, tried.limit, tried.is_gone) == ("out_of_memory", 160, True), tried
+    meets_its_limit(trial, way, agent)
 
 
-@pytest.mark.parametrize("script", [also(FORKS), FORKS_AWAY], ids=["children", "daemons"])
+@pytest.mark.parametrize("agent", [also(FORKS), FORKS_AWAY], ids=["children", "daemons"])
 def test_a_fork_bomb_ends_at_its_own_limit_with_all_it_started(
-    trial: Trial, way: Way, script: str
+    trial: Trial, way: Way, agent: LimitBreaker
 ) -> None:
-    means, level = way
-    tried = trial.run(script, level, means, limits={"processes": 60})
-    assert (tried.reason, tried.limit, tried.is_gone) == ("too_many_processes", 60, True), tried
-    assert not tried.groups
+    assert not meets_its_limit(trial, way, agent).groups
 
 
 def test_an_agent_that_fills_its_copy_ends_at_its_quota(trial: Trial, way: Way) -> None:
+    meets_its_limit(trial, way, FILLS_DISK)
+
+
+def meets_its_limit(trial: Trial, way: Way, agent: LimitBreaker) -> Tried:
+    """Try an agent whose limit ends it, with all it started, as its page says."""
     means, level = way
-    tried = trial.run(FILLS_DISK, level, means, limits={"disk_mb": 16})
-    assert (tried.reason, tried.limit, tried.is_gone) == ("disk_quota", 16, True), tried
+    tried = trial.run(agent.script, level, means, limits=agent.limits)
+    met = (tried.reason, tried.limit, tried.is_gone)
+    assert met == (agent.reason, agent.limit[1], True), tried
+    assert page_after(tried) == agent.seen
+    return tried
 
 
 def test_what_only_looks_large_is_no_quota_met(trial: Trial) -> None:
@@ -81,21 +87,19 @@ def test_what_only_looks_large_is_no_quota_met(trial: Trial) -> None:
 
 
 @pytest.mark.parametrize(
-    "script", [HUGE_FILE, also(HUGE_FILE_AFTER_ALL)], ids=["by the signal", "by the error"]
+    "agent", [HUGE_FILE, also(HUGE_FILE_AFTER_ALL)], ids=["by the signal", "by the error"]
 )
 def test_an_agent_that_writes_a_huge_file_is_stopped_at_it(
-    trial: Trial, way: Way, script: str
+    trial: Trial, way: Way, agent: LimitBreaker
 ) -> None:
-    means, level = way
-    tried = trial.run(script, level, means, limits={"file_mb": 1})
-    assert (tried.reason, tried.limit, tried.is_gone) == ("file_limit", 1, True), tried
+    meets_its_limit(trial, way, agent)
     assert (trial.data / "copies" / "run_1" / "huge").stat().st_size == 1000**2
 
 
-@pytest.mark.parametrize("level", [SandboxLevel.NONE, SandboxLevel.CONTAINED])
+@pytest.mark.parametrize("level", list(SandboxLevel))
 def test_a_setup_command_is_held_to_the_limits_too(trial: Trial, level: SandboxLevel) -> None:
-    setup = ["/bin/sh", "-c", EATS]
-    tried = trial.run("true", level, setup=setup, limits={"memory_mb": 160})
+    setup = ["/bin/sh", "-c", EATS.script]
+    tried = trial.run("true", level, setup=setup, limits=EATS.limits)
     assert tried.failed == (
         "The project's setup command was ended: the run's limit of 160 MB of memory was reached."
     )
@@ -144,7 +148,7 @@ def test_control_groups_of_version_2_hold_a_run_where_they_were_delegated() -> N
             "hold a run is not shown here"
         )
     with trial_of(ROOT) as trial:
-        tried = trial.run(FORKS, SandboxLevel.NONE, limits={"processes": 60})
+        tried = trial.run(FORKS.script, SandboxLevel.NONE, limits=FORKS.limits)
         if "cgroup v2" not in tried.limits:
             pytest.skip("no control group of version 2 was delegated to this user")
         assert (tried.reason, tried.limit, tried.is_gone) == ("too_many_processes", 60, True)
@@ -154,7 +158,7 @@ def test_a_scope_of_systemds_holds_a_run_where_there_is_systemd() -> None:
     if shutil.which("systemd-run") is None or not Path("/run/systemd/system").is_dir():
         pytest.skip("no systemd is at work on this machine: that a scope holds a run is not shown")
     with trial_of(PLAIN) as trial:
-        tried = trial.run(FORKS, SandboxLevel.NONE, limits={"processes": 60})
+        tried = trial.run(FORKS.script, SandboxLevel.NONE, limits=FORKS.limits)
         if "systemd" not in tried.limits:
             pytest.skip("systemd makes no scopes for this user")
         assert (tried.reason, tried.limit, tried.is_gone) == ("too_many_processes", 60, True)

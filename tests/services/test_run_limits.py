@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.attacks.limit_breakers import EATS, FILLS_DISK, FORKS, HUGE_FILE
+from tests.attacks.limit_breakers import EATS, FILLS_DISK, FORKS, HUGE_FILE, LimitBreaker
+from tests.attacks.run_pages import page_of
 from tests.planes import RealPlane
 from tests.services.pushing import pushed
 
@@ -12,42 +13,23 @@ COMMITS_FIRST = "echo done > done.txt && git add -A && git commit -qm first\n"
 
 
 @pytest.mark.parametrize(
-    ("script", "limits", "cause", "because"),
+    ("agent", "cause"),
     [
-        (
-            EATS,
-            {"memory_mb": 160},
-            "out_of_memory",
-            "the run's limit of 160 MB of memory was reached",
-        ),
-        (
-            FORKS,
-            {"processes": 60},
-            "too_many_processes",
-            "the run's limit of 60 processes was reached",
-        ),
-        (
-            FILLS_DISK,
-            {"disk_mb": 16},
-            "disk_quota",
-            "the run's limit of 16 MB for its working copy was reached",
-        ),
-        (
-            HUGE_FILE,
-            {"file_mb": 1},
-            "disk_quota",
-            "the run's limit of 1 MB for one file was reached",
-        ),
+        (EATS, "out_of_memory"),
+        (FORKS, "too_many_processes"),
+        (FILLS_DISK, "disk_quota"),
+        (HUGE_FILE, "disk_quota"),
     ],
     ids=["memory", "processes", "disk", "file"],
 )
 def test_a_run_at_its_limit_is_a_fail_with_the_figure_and_its_commits_are_kept(
-    plane: RealPlane, script: str, limits: dict[str, int], cause: str, because: str
+    plane: RealPlane, agent: LimitBreaker, cause: str
 ) -> None:
-    project = plane.add_project(COMMITS_FIRST + script)
-    assert plane.ledgers.projects.change(project.id, limits=limits)
+    project = plane.add_project(COMMITS_FIRST + agent.script)
+    assert plane.ledgers.projects.change(project.id, limits=agent.limits)
     run = plane.see_end(plane.start_running_issue(project))
-    assert (run.status, run.cause, run.because) == ("died", cause, because)
+    assert (run.status, run.cause) == ("died", cause), run.because
+    assert agent.seen in page_of(plane, run)
     assert run.released_at is not None
     assert run.parked
     assert plane.tip(run) != run.base_sha
@@ -61,6 +43,15 @@ def test_the_provenance_says_what_surrounds_an_agent_once_it_runs(plane: RealPla
     run = plane.finish(project)
     told = run.provenance
     assert (told["sandbox"], told["sandbox_means"], told["network"]) == ("none", "", "all")
+    assert told["allow"] == ""
     assert told["limits"].startswith("4,096 processes by ")
     assert told["limits"].endswith(" · files 512 MB")
     assert told["environment"]
+
+
+def test_the_provenance_names_the_services_of_the_machine_that_an_agent_could_use(
+    plane: RealPlane,
+) -> None:
+    project = plane.add_project("true")
+    plane.services.projects.change(project.id, sandbox="contained", allow=["docker", "dbus"])
+    assert plane.finish(project).provenance["allow"] == "docker, dbus"

@@ -1,0 +1,43 @@
+"""The words that a person reads of a run on its page: why it ended, and its timeline."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from html import unescape
+
+from app.api.views import event_out, run_out
+from app.domain.endings import ExitReason, ExitRecord
+from app.domain.rules import RunFacts, classify
+from app.domain.words import Status
+from app.pages.run_header import why_html
+from app.records.tables import Run
+from app.state.run_timeline import steps_of
+from tests.planes import RealPlane
+from tests.sandboxes import Tried
+from tests.state.run_samples import run_of
+
+
+def page_of(plane: RealPlane, run: Run) -> str:
+    """The words of a run's page as they are now."""
+    row = plane.run(run.id)
+    # who asks in a test tells less of itself than a server
+    row.provenance = plane.services.identity.as_dict() | row.provenance
+    told = run_out(row, "project")
+    events = [event_out(event) for event in plane.ledgers.runs.timeline(run.id)]
+    return "\n".join([_words(why_html(told)), *(step.sentence for step in steps_of(events, told))])
+
+
+def page_after(tried: Tried) -> str:
+    """The words over a run that ended as this trial did and left nothing to deliver."""
+    now = datetime.now(UTC)
+    end = ExitRecord(
+        tried.code, tried.signal, ExitReason(tried.reason or ""), now, limit=tried.limit
+    )
+    facts = RunFacts(delivered=False, exit=end, alive=False, now=now, deadline=None)
+    ended = run_of(1, Status.DIED, because=classify(facts).because, released_at=now)
+    return _words(why_html(ended))
+
+
+def _words(html: str) -> str:
+    return unescape(re.sub(r"<[^>]*>", "", html))
