@@ -114,12 +114,12 @@ def test_no_hostile_agent_gets_through_or_outlives_its_run(
         wrong = {
             what: found
             for number, (what, agent) in enumerate(AGENTS.items())
-            if (found := _try(trial, agent, f"run_{number}", level, means))
+            if (found := try_agent(trial, agent, f"run_{number}", level, means))
         }
     assert not wrong
 
 
-def _try(trial: Trial, agent: Hostile, run: str, level: SandboxLevel, means: Means) -> str:
+def try_agent(trial: Trial, agent: Hostile, run: str, level: SandboxLevel, means: Means) -> str:
     """Say what is wrong after this agent; empty where nothing is."""
     mark = f"mark-of-{os.getpid()}-{run}"
     env = {"MARK": mark, "SERVER_SECRET": CANARY}

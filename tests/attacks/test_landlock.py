@@ -21,10 +21,15 @@ from app.adapters.sandbox.machine import MachineSandbox
 from app.domain.sandboxes import Means, SandboxLevel, SandboxPolicy
 from app.services.ports import LaunchOrder
 from tests.agents_for_tests.runs import KeepingEngine, until
+from tests.attacks.limit_breakers import EATS, FILLS_DISK, FORKS_AWAY, HUGE_FILE, LimitBreaker
+from tests.attacks.run_pages import page_after
+from tests.attacks.test_agents_in_sandboxes import AGENTS, try_agent
 from tests.sandboxes import PLAIN, ROOT, USERS, Trial, Tried, trial_of
 
 TREES = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
 SECONDS = 30.0
+# process 1 can be ended and stopped from inside here: what comes of it has tests of its own
+REACHES_PROCESS_1 = ("kills its supervisor", "stops its supervisor")
 if problem := landlock.shortcoming():
     pytestmark = pytest.mark.skip(f"landlock is not tried on this machine: {problem}")
 
@@ -186,6 +191,34 @@ def test_an_agent_has_its_grace_and_so_have_its_orphans(trial: Divided) -> None:
     assert tried.reason == "deadline"
     assert "the agent ends" in tried.log
     assert "the orphan ends" in tried.log
+
+
+def test_no_hostile_agent_gets_through_or_outlives_its_run(trial: Divided) -> None:
+    agents = {what: one for what, one in AGENTS.items() if not what.startswith(REACHES_PROCESS_1)}
+    wrong = {
+        what: found
+        for number, (what, agent) in enumerate(agents.items())
+        if (
+            found := try_agent(
+                trial, agent, f"run_{number}", SandboxLevel.CONTAINED, Means.LANDLOCK
+            )
+        )
+    }
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    "agent",
+    [EATS, FORKS_AWAY, FILLS_DISK, HUGE_FILE],
+    ids=["memory", "processes", "disk", "file"],
+)
+def test_an_agent_that_takes_all_it_can_get_ends_at_its_limit(
+    trial: Divided, agent: LimitBreaker
+) -> None:
+    tried = trial.contain(agent.script, limits=agent.limits)
+    met = (tried.reason, tried.limit, tried.is_gone)
+    assert met == (agent.reason, agent.limit[1], True), tried
+    assert page_after(tried) == agent.seen
 
 
 def test_the_record_names_the_agent_so_that_a_restart_knows_it_has_begun(trial: Divided) -> None:

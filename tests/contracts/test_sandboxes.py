@@ -46,6 +46,11 @@ shift
 exec "$@"
 """
 
+# works for whoever tries it, and ends without a word once it is needed
+FALLS_SILENT = """#!/bin/sh
+case "$*" in *init.py*) exit 1;; esac
+"""
+
 
 def look(own: OwnPlaces, means: Means, script: str, copy: Path) -> str:
     """The output of a line of shell in a contained sandbox."""
@@ -292,6 +297,22 @@ def test_without_a_sandbox_nothing_is_started_instead(tmp_path: Path, workdir: P
         engine.launch(ran, lambda kept: None)
     assert failure.value.cause == "sandbox_unavailable"
     assert list(workdir.iterdir()) == []
+    engine.close()
+
+
+def test_a_sandbox_that_ends_without_a_word_is_said_to(
+    tmp_path: Path, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_programs(tmp_path, monkeypatch, bwrap=FALLS_SILENT)
+    sandbox = MachineSandbox(OwnPlaces(()), os.environ, [Means.BUBBLEWRAP])
+    engine = LocalEngine(tmp_path / "runs", instance="silent", sandbox=sandbox)
+    with pytest.raises(LaunchFailed) as failure:
+        engine.launch(order(RUN, workdir, shell("touch ran"), policy=CONTAINED), lambda kept: None)
+    assert failure.value.cause == "sandbox_unavailable"
+    assert str(failure.value) == (
+        "The agent's sandbox could not be made: it ended without a word. "
+        "`runyard doctor` says what this machine can do."
+    )
     engine.close()
 
 

@@ -39,6 +39,8 @@ _START_SECONDS = 10.0
 # of a command: it is not there, or is none
 _UNUSABLE = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOEXEC)
 _PIECE_BYTES = 65536
+_SILENT = "it ended without a word"
+_SEE_DOCTOR = "`runyard doctor` says what this machine can do."
 _ISOLATED = ("-I", "-S", "-X", "utf8")
 
 
@@ -209,8 +211,8 @@ def _describe(answer: dict[str, Any], order: LaunchOrder) -> str:
     if stage == "setup":
         return _describe_setup(answer, order)
     if stage == "sandbox":
-        words = str(answer.get("words") or why).splitlines()[-1]
-        return f"The agent's sandbox could not be made: {words}."
+        words = str(answer.get("words") or (why if number else _SILENT)).splitlines()[-1]
+        return f"The agent's sandbox could not be made: {words.removesuffix('.')}. {_SEE_DOCTOR}"
     if stage == "workdir":
         return f"The agent's working copy cannot be entered: {order.workdir} ({why})."
     if stage == "command" and number == errno.ENOENT:
