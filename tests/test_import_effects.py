@@ -102,6 +102,26 @@ def test_a_start_loads_nothing_that_a_server_never_uses_and_who_asks_later_gets_
     assert done.stdout.split() == [], "each start waits for these: import them where they are used"
 
 
+def test_the_start_of_an_agent_loads_nothing_of_python_that_is_slow_to_load(tmp_path: Path) -> None:
+    code = (
+        "import sys, importlib; sys.path.append(sys.argv[1])\n"
+        "for name in ('supervision', 'enclosure', 'enter', 'init', 'landlock'):\n"
+        "    importlib.import_module('app.adapters.supervisor.' + name)\n"
+        "slow = {'typing', 'dataclasses', 'pathlib', 'subprocess', 'threading', 'inspect'}\n"
+        "print(*(slow & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code, str(ROOT)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [], "each start waits for these: use them where they are needed"
+
+
 def test_no_committed_file_names_a_machine_or_an_index() -> None:
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True

@@ -34,6 +34,7 @@ from tests.sandboxes import WAYS
 
 CONTAINED = SandboxPolicy(SandboxLevel.CONTAINED)
 CONTAINING = [way for way in WAYS if way[1] is SandboxLevel.CONTAINED]
+BY_NAMESPACES = [way for way in WAYS if way[0] is Means.NAMESPACES]
 IN_A_SANDBOX = [way for way in WAYS if way[1] is not SandboxLevel.NONE]
 REFUSES = """#!/bin/sh
 echo 'bwrap: setting up uid map: Permission denied' >&2
@@ -357,6 +358,31 @@ def test_nothing_inside_outlives_the_supervisor_the_wrapper_or_process_1(
     os.kill(_pid_of(victim, supervisor), signal.SIGKILL)
     until(lambda: not carrying(mark), "the end of everything inside")
     until(lambda: engine.see(RUN).tree_gone, "the proof")
+
+
+@pytest.mark.parametrize("engine", IN_A_SANDBOX, indirect=True)
+def test_process_1_has_no_file_open_that_leads_around_what_is_hidden(
+    engine: KeepingEngine, ears: Ears, workdir: Path
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root may list the files of process 1")
+    supervisor = engine.start(order(RUN, workdir, shell("echo ready; sleep 300")))
+    ears.wait_for_text(RUN, b"ready")
+    files = Path(f"/proc/{_pid_of('process 1', supervisor)}/fd")
+    found = {os.readlink(file) for file in files.iterdir()}
+    known = ("socket:[", "pipe:[", "/dev/null", "/memfd:words ")
+    assert not [name for name in found if not name.startswith(known)]
+
+
+@pytest.mark.parametrize("engine", BY_NAMESPACES, indirect=True)
+def test_a_start_by_util_linux_waits_for_one_python_not_for_two(
+    engine: KeepingEngine, ears: Ears, workdir: Path
+) -> None:
+    supervisor = engine.start(order(RUN, workdir, shell("echo ready; sleep 300")))
+    ears.wait_for_text(RUN, b"ready")
+    line = Path(f"/proc/{_pid_of('process 1', supervisor)}/cmdline").read_bytes()
+    # what has mounted all is what serves: nothing was executed in between
+    assert b"enter" in line.split(b"\0")
 
 
 def _pid_of(victim: str, supervisor: ProcessMark) -> int:

@@ -24,7 +24,7 @@ def arguments(steps: Iterable[Step]) -> list[str]:
         "readable": [str(step.place) for step in steps if step.does is Does.BIND_READ_ONLY],
         "writable": [str(step.place) for step in steps if step.does is Does.BIND],
     }
-    return [*command_of("landlock_exec"), json.dumps(plan)]
+    return [*command_of("landlock"), json.dumps(plan)]
 
 
 def shortcoming() -> str:

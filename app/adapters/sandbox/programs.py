@@ -10,7 +10,7 @@ import app
 from app.adapters import supervisor
 
 _ISOLATED = ("-I", "-S", "-X", "utf8")
-_FOLDER = Path(supervisor.__file__).resolve().parent
+_ENTRY = Path(supervisor.__file__).resolve().with_name("inside.py")
 _APP = Path(app.__file__).resolve().parent
 
 
@@ -19,9 +19,9 @@ def interpreter() -> str:
     return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 
 
-def command_of(module: str) -> list[str]:
-    """The command that runs a module of the supervisor's folder alone."""
-    return [interpreter(), *_ISOLATED, str(_FOLDER / f"{module}.py")]
+def command_of(program: str) -> list[str]:
+    """The command that runs `enter`, `init` or `landlock` of the supervisor's folder alone."""
+    return [interpreter(), *_ISOLATED, str(_ENTRY), program]
 
 
 def needed() -> list[Path]:

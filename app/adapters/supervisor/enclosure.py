@@ -9,11 +9,15 @@ import signal
 import socket
 import stat
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from app.adapters.supervisor.kernel import Stat, pid_of, read_stat
 from app.adapters.supervisor.network import start_proxy
 from app.adapters.supervisor.spawn import NotSpawned, spawn
+
+# as in typing, which takes as long to load as half of this program
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # what a step inside may take: one that never answers would keep the supervisor from its clock
 _ANSWER_SECONDS = 60.0

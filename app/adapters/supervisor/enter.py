@@ -1,7 +1,7 @@
-"""Entry of util-linux's namespaces: mounts what is planned, gives up every power, executes.
+"""The beginning of util-linux's namespaces: mounts what is planned, gives up every power.
 
-`python -I -S -X utf8 <this file> <plan as JSON> <command> …`, as process 1 of new namespaces, with
-the power to mount in them. Standard library only.
+It is process 1 of new namespaces, with the power to mount in them. Only modules of the standard
+library that load fast.
 """
 
 from __future__ import annotations
@@ -36,9 +36,12 @@ _SEALED = _MS_NOSUID | _MS_NODEV
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def main() -> None:
-    """Do all of it, or end with a line that says what failed."""
-    plan, command = json.loads(sys.argv[1]), sys.argv[2:]
+def enter(words: list[str]) -> None:
+    """Surround a command and become it, or end with a line that says what failed.
+
+    `words` are the plan as JSON and the command.
+    """
+    plan, command = json.loads(words[0]), words[1:]
     try:
         _mount(None, "/", None, _MS_REC | _MS_PRIVATE)
         _take(plan["steps"])
@@ -50,20 +53,26 @@ def main() -> None:
         if plan["uid"] is not None:
             _become(plan["uid"], plan["gid"])
         drop_powers()
-        os.execv(command[0], command)  # noqa: S606 - an argv list, no shell
+        if not _is_init(command):
+            os.execv(command[0], command)  # noqa: S606 - an argv list, no shell
     except OSError as problem:
         print(f"{problem.strerror}: {problem.filename}", file=sys.stderr)
         os._exit(1)
+    from app.adapters.supervisor.init import serve
+
+    serve()
+
+
+def _is_init(command: list[str]) -> bool:
+    """True for this program once more, which need not be loaded again to go on as process 1."""
+    return command == [*sys.orig_argv[: -len(sys.argv)], sys.argv[0], "init"]
 
 
 def _take(steps: Iterable[tuple[str, str, str]]) -> None:
     # opened first: what is bound may lie in what is hidden before
     steps = list(steps)
-    sources = {
-        source: os.open(source, os.O_PATH | os.O_CLOEXEC)
-        for does, _, source in steps
-        if does in ("bind", "ro")
-    }
+    bound = {source for does, _, source in steps if does in ("bind", "ro")}
+    sources = {source: os.open(source, os.O_PATH | os.O_CLOEXEC) for source in bound}
     for does, place, source in steps:
         if does in ("bind", "ro"):
             _make_place(place, is_folder=os.path.isdir(f"/proc/self/fd/{sources[source]}"))
@@ -78,6 +87,9 @@ def _take(steps: Iterable[tuple[str, str, str]]) -> None:
             os.makedirs(place, exist_ok=True)
         elif does == "link":
             os.symlink(source, place)
+    # they lead around what is hidden
+    for file in sources.values():
+        os.close(file)
 
 
 def _make_place(place: str, *, is_folder: bool) -> None:
@@ -144,7 +156,3 @@ def _mount(
     if _libc.mount(words(source), words(place), words(kind), flags, words(data)) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), place)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,8 +1,8 @@
 """Process 1 of a sandbox: starts what the supervisor asks for, buries the dead, ends last.
 
-Entry: `python -I -S -X utf8 <this file>`, with one end of the control socket as its stdin. When
-that socket closes, as the supervisor is gone, this process ends, and the kernel ends everything
-inside with it.
+It has one end of the control socket as its stdin. When that socket closes, as the supervisor is
+gone, this process ends, and the kernel ends everything inside with it. Only modules of the standard
+library that load fast.
 """
 
 from __future__ import annotations
@@ -14,17 +14,14 @@ import signal
 import socket
 import sys
 
+from app.adapters.supervisor.kernel import become_subreaper, hide_memory
+from app.adapters.supervisor.spawn import NotSpawned, be_taken_first, spawn
+
 _BACKLOG = 128
-_ME = os.path.abspath(__file__)
 
 
-def main() -> None:
-    """Serve the control socket on stdin until nothing is left inside."""
-    # behind the standard library: nothing of ours may shadow it
-    sys.path.append(os.path.join(os.path.dirname(_ME), *[os.pardir] * 3))
-    from app.adapters.supervisor.kernel import become_subreaper, hide_memory
-    from app.adapters.supervisor.spawn import be_taken_first
-
+def serve() -> None:
+    """Serve the control socket on stdin until nothing is left inside, and end."""
     # no descriptor that an agent could inherit or reopen
     control = socket.socket(fileno=os.dup(0))
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -86,8 +83,6 @@ class Init:
             self._send({"failed": "network", "errno": problem.errno})
 
     def _run(self, order: int, reads: int, output: int) -> None:
-        from app.adapters.supervisor.spawn import NotSpawned, spawn
-
         with os.fdopen(order, "rb") as file:
             fields = json.load(file)
         try:
@@ -154,7 +149,3 @@ def _end_all_others() -> None:
             os.kill(-1, signum)
         except ProcessLookupError:
             return
-
-
-if __name__ == "__main__":
-    main()

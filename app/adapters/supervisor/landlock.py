@@ -8,6 +8,7 @@ behind: that it is empty proves the end. Only modules of the standard library th
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import select
 import signal
@@ -35,8 +36,12 @@ _GROUP_WAIT_MS = 100
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def hold_in(plan: dict[str, list[str]], command: list[str]) -> None:
-    """Execute a command and keep it until its end, or end with a line that says what failed."""
+def hold_in(words: list[str]) -> None:
+    """Execute a command and keep it until its end, or end with a line that says what failed.
+
+    `words` are the plan as JSON and the command.
+    """
+    plan, command = json.loads(words[0]), words[1:]
     parent = os.getppid()
     instance, run_id = (os.environ.get(f"RUNYARD_{name}", "") for name in ("INSTANCE", "RUN_ID"))
     keeper = os.getpid()

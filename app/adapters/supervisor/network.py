@@ -11,10 +11,14 @@ import os
 import resource
 import signal
 from collections.abc import Mapping
-from typing import Any
 
 from app.adapters.supervisor.kernel import die_with
 from app.adapters.supervisor.record_files import REFUSED, timestamp
+
+# as in typing, which takes as long to load as half of the supervisor
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 MAX_REFUSALS = 200
 _FILES = 2048
