@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 
-from app.adapters.supervisor.kernel import become_subreaper, hide_memory
+from app.adapters.supervisor.kernel import become_subreaper, bury, hide_memory
 from app.adapters.supervisor.spawn import NotSpawned, be_taken_first, spawn
 
 _BACKLOG = 128
@@ -56,7 +56,7 @@ class Init:
                 os.read(self._wake, 4096)
             if self._control.fileno() in ready and not self._obey():
                 return False
-            if not self._bury() and self._is_finishing:
+            if not bury(self._note_end) and self._is_finishing:
                 return True
 
     def _obey(self) -> bool:
@@ -104,18 +104,10 @@ class Init:
         # not buried before the supervisor has seen which process it is
         self._control.recv(4096)
 
-    def _bury(self) -> bool:
-        """Reap the dead; False when there is nobody left."""
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return False
-            if pid == 0:
-                return True
-            if pid == self._main:
-                self._main = 0
-                self._send({"ended": os.waitstatus_to_exitcode(status)})
+    def _note_end(self, pid: int, code: int) -> None:
+        if pid == self._main:
+            self._main = 0
+            self._send({"ended": code})
 
     def _hand_over(self, fields: dict[str, object], pid: int) -> None:
         """Send a message with a process, which has another number outside."""

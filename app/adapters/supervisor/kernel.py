@@ -148,6 +148,21 @@ def kill_all(find: Callable[[], list[Stat]]) -> None:
         send_verified(stat, signal.SIGKILL)
 
 
+def bury(note: Callable[[int, int], None]) -> bool:
+    """Reap every child that has ended; False when there is none left.
+
+    `note` hears each one's number and exit code, negative for a signal.
+    """
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return False
+        if pid == 0:
+            return True
+        note(pid, os.waitstatus_to_exitcode(status))
+
+
 def become_subreaper() -> None:
     """Make orphaned descendants children of this process."""
     _control(_PR_SET_CHILD_SUBREAPER, 1)

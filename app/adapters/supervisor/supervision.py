@@ -23,6 +23,7 @@ from app.adapters.supervisor.kernel import (
     Alarm,
     Stat,
     boot_clock,
+    bury,
     descendants,
     kill_all,
     read_stat,
@@ -187,7 +188,7 @@ class Supervision:
                 waiting.unregister(self._output)
             if inside in ready and not self._hear_inside():
                 waiting.unregister(inside)
-            is_anyone_left = self._reap()
+            is_anyone_left = bury(self._note_buried)
             self._act()
             if answers >= 0 and self._to_answer is not None:
                 _answer(answers, self._to_answer)
@@ -281,19 +282,11 @@ class Supervision:
                 return
             self._log.write(data)
 
-    def _reap(self) -> bool:
-        """Bury the dead; False when there is nobody left."""
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return False
-            if pid == 0:
-                return True
-            if self._enclosure:
-                self._enclosure.note_buried(pid)
-            if pid == self._main and self._ended is None:
-                self._note_end(os.waitstatus_to_exitcode(status))
+    def _note_buried(self, pid: int, code: int) -> None:
+        if self._enclosure:
+            self._enclosure.note_buried(pid)
+        if pid == self._main and self._ended is None:
+            self._note_end(code)
 
     def _note_end(self, code: int) -> None:
         self._take_rest()
