@@ -162,7 +162,7 @@ STEPS = (
     Step("starts and rest", ("start", "idle", "memory"), _rest),
     Step("a long history", LISTS, _lists),
     Step("launching", ("launch", "told"), _launch),
-    Step("a sandbox", ("sandbox",), _enclosing),
+    Step("a sandbox", ("sandbox", "util_linux"), _enclosing),
     Step("sweeping", ("sweep_idle", "sweep_busy", "sweep_lag"), _sweeps),
     Step("a flood of output", ("flood_cpu", "flood_memory"), _flood),
 )

@@ -64,6 +64,7 @@ ROWS = (
     Row("by_id", "search for how an old run's id begins, likewise", 1.3, "×", 1.3),
     Row("launch", "trigger → agent's first instruction, minus `git clone`", 60, "ms", 60),
     Row("sandbox", "the same start, `contained` minus `none`", 60, "ms", 60),
+    Row("util_linux", "the same by util-linux, without bubblewrap", 60, "ms", 60),
     Row("told", "agent's exit → terminal status on an open page", 1, "s", 1),
     Row("fan_out", "one change → last of 100 open pages, 50 cards, p95", 50, "ms"),
     Row("page", "page of 50 cards: server time, p50", 40, "ms"),
