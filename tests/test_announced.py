@@ -75,7 +75,7 @@ async def test_a_page_that_closes_its_socket_as_the_server_ends_lets_it_end_in_o
     )
     assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
     writer.write(b"\x88\x80\0\0\0\0")  # a close frame
-    await asyncio.wait_for(ended.wait(), 5)
-    await asyncio.wait_for(reader.read(), 5)
+    await asyncio.wait_for(ended.wait(), 20)
+    await asyncio.wait_for(reader.read(), 20)
     writer.close()
     server.close()

@@ -23,7 +23,7 @@ from app.services.ports import Engine, Kept, Launched, LaunchOrder, ProcessMark,
 AGENTS = Path(__file__).parent
 RUN = "run_c0001"
 PYTHON = (sys.executable, "-I", "-S")
-SECONDS = 10.0
+SECONDS = 30.0
 
 
 def script(name: str, *args: object) -> list[str]:

@@ -12,10 +12,8 @@ from tests.api.workshop import Workshop
 
 @pytest.fixture
 def project(shop: Workshop, request: pytest.FixtureRequest) -> str:
-    """A project of this test's own, another one where the test is tried again."""
-    tries = getattr(request.node, "execution_count", 1)
-    name = request.node.name.removeprefix("test_")[:60]
-    return shop.add_project(name if tries == 1 else f"{name} {tries}")
+    """A project of this test's own."""
+    return shop.add_project(request.node.name.removeprefix("test_")[:60])
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.api.people import Person
@@ -98,7 +97,7 @@ def test_a_refused_call_leaves_no_row_and_a_replay_none(shop: Workshop, project:
     assert shop.api.post("/runs/run_unknown/stop").status_code == 404
     assert shop.api.patch("/projects/proj_unknown", json={"name": "x"}).status_code == 404
     unknown = {"Authorization": "Bearer nobody"}
-    assert httpx.post(f"{shop.server.url}/api/v1/runs", headers=unknown).status_code == 401
+    assert shop.api.post("/runs", headers=unknown).status_code == 401
     assert since(shop, last) == []
 
 

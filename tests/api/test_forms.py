@@ -13,6 +13,7 @@ import pytest
 from app.api.form_content import MAX_FORM
 from tests.api.people import CARD, Person, notice_of, person
 from tests.api.workshop import Workshop, at_once, open_workshop, problem
+from tests.servers import WAIT_SECONDS
 
 PROGRAM = {"Accept": "application/json"}
 
@@ -104,7 +105,11 @@ def test_one_form_sent_twice_at_once_or_again_starts_one_run(
     answers = at_once(
         3,
         lambda _: httpx.post(
-            f"{shop.server.url}{path}", data=fields, cookies=cookies, headers=own, timeout=20
+            f"{shop.server.url}{path}",
+            data=fields,
+            cookies=cookies,
+            headers=own,
+            timeout=WAIT_SECONDS,
         ),
     )
     answers.append(ann.browser.post(path, data=fields))
@@ -199,7 +204,9 @@ def test_a_fragment_is_the_card_as_it_is_now(shop: Workshop, ann: Person, projec
 
 def test_a_script_with_the_token_needs_no_secret(shop: Workshop, project: str) -> None:
     bearer = {"Authorization": f"Bearer {shop.server.token}"}
-    with httpx.Client(base_url=shop.server.url, headers=bearer, trust_env=False) as script:
+    with httpx.Client(
+        base_url=shop.server.url, headers=bearer, trust_env=False, timeout=WAIT_SECONDS
+    ) as script:
         assert notice_of(script.post(f"/afk/reset/{project}")) == "was_reset"
         answer = script.post(f"/afk/auto/{project}", data={"enabled": "on"})
         assert notice_of(answer) == "auto_on"
@@ -265,6 +272,9 @@ def test_what_is_no_text_is_refused(shop: Workshop, content: bytes) -> None:
     form = {"Content-Type": "application/x-www-form-urlencoded", **PROGRAM}
     bearer = {"Authorization": f"Bearer {shop.server.token}"}
     answer = httpx.post(
-        f"{shop.server.url}/afk/stop/x", content=content, headers={**form, **bearer}
+        f"{shop.server.url}/afk/stop/x",
+        content=content,
+        headers={**form, **bearer},
+        timeout=WAIT_SECONDS,
     )
     assert (answer.status_code, problem(answer)["error"]) == (422, "invalid")

@@ -146,7 +146,7 @@ async def test_an_event_stream_is_passed_on_piece_by_piece(door: Door) -> None:
         ],
     }
     stream = asyncio.create_task(door.gate(scope, receive, send))
-    await asyncio.wait_for(arrived.wait(), 5)
+    await asyncio.wait_for(arrived.wait(), 20)
     assert not stream.done()
     stream.cancel()
     await asyncio.gather(stream, return_exceptions=True)

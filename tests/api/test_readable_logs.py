@@ -13,6 +13,7 @@ import pytest
 from app.api.client import ApiClient
 from tests.agents_for_tests.replays import STREAMS, install_replay
 from tests.api.workshop import Workshop, open_workshop, problem
+from tests.servers import WAIT_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +100,9 @@ async def test_the_client_reads_entries_and_knows_where_there_are_none(
     shop: Workshop, run: dict[str, Any]
 ) -> None:
     headers = {"Authorization": str(shop.api.headers["Authorization"])}
-    async with httpx.AsyncClient(base_url=shop.server.url, trust_env=False) as http:
+    async with httpx.AsyncClient(
+        base_url=shop.server.url, trust_env=False, timeout=WAIT_SECONDS
+    ) as http:
         api = ApiClient(http, headers)
         piece = await api.log_entries(run["id"], offset=-(2**20), limit=2**20)
         assert (piece.begin, piece.next_offset) == (0, piece.size)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.api.workshop import Workshop, open_workshop, problem
 from tests.repositories import commit_file, make_origin, run_git
-from tests.servers import free_port
+from tests.servers import WAIT_SECONDS, free_port
 
 LATER = 3600
 NO_PROJECT = "proj_" + "0" * 24
@@ -93,7 +93,9 @@ def test_a_method_that_a_path_does_not_know_is_refused(shop: Workshop, path: str
 def test_a_path_that_is_nobodys_is_a_problem_to_programs_and_a_page_to_people(
     shop: Workshop, path: str
 ) -> None:
-    with httpx.Client(base_url=shop.server.url, headers=shop.api.headers) as caller:
+    with httpx.Client(
+        base_url=shop.server.url, headers=shop.api.headers, timeout=WAIT_SECONDS
+    ) as caller:
         refused(caller.get(path), 404, "not_found")
         page = caller.get(path, headers={"Accept": "text/html"})
     assert page.status_code == 404
@@ -113,7 +115,7 @@ def test_what_is_no_number_names_nothing(
 
 
 def test_nobody_and_another_page_are_told_apart(shop: Workshop) -> None:
-    stranger = httpx.get(f"{shop.server.url}/api/v1/runs", trust_env=False)
+    stranger = httpx.get(f"{shop.server.url}/api/v1/runs", trust_env=False, timeout=WAIT_SECONDS)
     refused(stranger, 401, "not_signed_in")
     assert stranger.headers["www-authenticate"] == "Bearer"
     foreign = shop.api.post("/login-links", headers={"Origin": "http://evil.example"})

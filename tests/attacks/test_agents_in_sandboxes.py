@@ -33,7 +33,8 @@ class Hostile:
     asked: dict[str, Any] = field(default_factory=dict)
 
 
-SHORT = {"budget": 1, "grace": 1}
+# long enough for its shell to have begun on a busy machine, and to have its last word
+SHORT = {"budget": 3, "grace": 5}
 OVERDUE = "Its time was used up, nothing delivered."
 AGENTS = {
     "kills its supervisor and leaves daemons with an empty environment": Hostile(
@@ -59,7 +60,7 @@ AGENTS = {
         signal=9,
         reason="deadline",
         seen=OVERDUE,
-        asked=SHORT,
+        asked=SHORT | {"grace": 1},
     ),
     "uses its grace for a last word": Hostile(
         'trap "echo bye; exit 4" TERM; while :; do sleep 0.1; done',

@@ -15,6 +15,7 @@ from app.api.form_content import own_path
 from tests.api.workshop import Workshop, problem
 from tests.attacks.form_doors import browser, secret_of, state
 from tests.attacks.web_doors import raw_answer
+from tests.servers import WAIT_SECONDS
 
 ASTRAY = [
     "//evil.example",
@@ -176,7 +177,7 @@ def test_a03_nothing_is_changed_by_looking(shop: Workshop, project: str) -> None
 def test_a05_without_signing_in_there_is_neither_page_nor_action(
     shop: Workshop, project: str
 ) -> None:
-    with httpx.Client(base_url=shop.server.url, trust_env=False) as stranger:
+    with httpx.Client(base_url=shop.server.url, trust_env=False, timeout=WAIT_SECONDS) as stranger:
         assert stranger.get("/plain").status_code == 401
         for path, fields in actions(project):
             assert stranger.post(path, data=fields).status_code == 401

@@ -235,7 +235,7 @@ def listening(folder: Path) -> Iterator[Door]:
 
 def raw_answer(port: int, request: bytes) -> tuple[int, bytes]:
     """Send bytes as they are; the status and all of the answer."""
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as line:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
         line.sendall(request)
         answer = b""
         while piece := line.recv(65536):

@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.forked_starts import COMMAND, ROOT, Streams, start_forked
 
-DEADLINE_SECONDS = 20
+DEADLINE_SECONDS = 60
 
 
 @dataclass

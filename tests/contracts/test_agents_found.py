@@ -207,13 +207,13 @@ def test_what_a_program_complains_of_is_not_its_version(tmp_path: Path, home: Pa
 def test_a_program_that_hangs_is_ended_with_its_children(
     tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probes, "ASK_SECONDS", 0.2)
+    monkeypatch.setattr(probes, "ASK_SECONDS", 2.0)
     script = f"sleep 60 & echo $! >> {tmp_path}/children; wait"
     assert found(tmp_path, BY_NAME["claude"], script).version is None
     children = (tmp_path / "children").read_text().split()
     assert len(children) == 2
     for child in children:
-        until(lambda child=child: not is_living(int(child)), "a child is ended, too", 5)
+        until(lambda child=child: not is_living(int(child)), "a child is ended, too")
 
 
 @pytest.mark.parametrize(

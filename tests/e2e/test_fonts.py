@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 from playwright.sync_api import Page
 
-from tests.servers import ROOT, RunyardServer
+from tests.servers import ROOT, WAIT_SECONDS, RunyardServer
 
 FONTS = ROOT / "assets" / "fonts"
 LOADED = """async () => {
@@ -27,7 +27,7 @@ def test_words_are_set_in_inter_wherever_a_person_looks(
 
 def test_the_font_is_sent_once_and_its_licence_lies_beside_it(server: RunyardServer) -> None:
     [font] = FONTS.glob("*.woff2")
-    answer = httpx.get(f"{server.url}/assets/fonts/{font.name}")
+    answer = httpx.get(f"{server.url}/assets/fonts/{font.name}", timeout=WAIT_SECONDS)
     assert answer.content == font.read_bytes()
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert "SIL Open Font License" in (FONTS / "OFL.txt").read_text("utf-8")

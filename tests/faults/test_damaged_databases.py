@@ -16,7 +16,7 @@ from app.control_plane.keeping import back_up
 from app.records.sqlite_files import DatabaseDamaged
 from app.records.write_guard import WritingStopped
 from tests.planes import RealPlane, real_plane
-from tests.servers import ROOT
+from tests.servers import ROOT, free_port
 
 IN_A_FILE = {"database_url": None}
 PAGE = 4096
@@ -73,8 +73,8 @@ def test_f42_a_damaged_database_is_refused_at_the_start_and_left_as_it_is(
 
 def test_f42_the_program_ends_with_the_sentence(used: Settings) -> None:
     (used.data_root / "runyard.db").unlink()
-    words = ["main.py", "serve", "--no-open", "--data-dir", str(used.data_root), "--port", "1"]
-    words[-1] = "29871"
+    words = ["main.py", "serve", "--no-open", "--data-dir", str(used.data_root), "--port"]
+    words.append(str(free_port()))
     done = subprocess.run(
         [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )

@@ -17,7 +17,7 @@ from app.records.database import DatabaseSilent
 from app.records.write_guard import WritingStopped
 from tests.agents_for_tests.runs import until
 from tests.planes import real_plane
-from tests.servers import RunyardServer, running_server
+from tests.servers import WAIT_SECONDS, RunyardServer, running_server
 
 IN_A_FILE = {"database_url": None, "runs_database_url": None}
 
@@ -67,7 +67,7 @@ def test_f39_after_a_failed_fsync_nothing_is_written_until_the_next_start(
         assert api.get("/projects").is_success
         (told,) = api.get("/system").json()["trouble"]
         assert (told["part"], told["what"]) == ("database", again.json()["detail"])
-        ready = httpx.get(f"{server.url}/readyz")
+        ready = httpx.get(f"{server.url}/readyz", timeout=WAIT_SECONDS)
         assert ready.status_code == 503
         assert ready.text.startswith("Degraded: the database is not written to, since 2")
     server.stop()

@@ -104,7 +104,7 @@ class SilentOrigin:
         """Hang up."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._thread.join(5)
+        self._thread.join(20)
         for line in self._lines:
             line.close()
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -85,14 +86,15 @@ def test_f45_of_what_was_submitted_while_postgresql_crashed_each_key_has_one_run
         until(lambda: any(one.done() for one in answers), "the first is accepted", SECONDS)
         postgres.crash()
         assert is_down.wait(SECONDS)
-        ready = httpx.get(f"{shop.server.url}/readyz")
+        ready = httpx.get(f"{shop.server.url}/readyz", timeout=SECONDS)
         assert ready.status_code == 503
         assert re.match(
             "Unreachable: the (database|control store|run store) does not answer, ", ready.text
         )
         postgres.start()
         told = [one.result(60) for one in answers]
-    until(lambda: httpx.get(f"{shop.server.url}/readyz").is_success, "it is ready again", SECONDS)
+    ready = partial(httpx.get, f"{shop.server.url}/readyz", timeout=SECONDS)
+    until(lambda: ready().is_success, "it is ready again", SECONDS)
     runs = shop.api.get("/runs", params={"limit": 100}).json()["items"]
     assert Counter(run["id"] for run in runs) == Counter(run_id for _, run_id in told)
     assert len(runs) == 40

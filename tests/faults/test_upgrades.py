@@ -22,9 +22,11 @@ from app.records.migration import HEAD, SchemaNewer
 from app.records.write_guard import WritingStopped
 from tests.fresh_databases import KINDS, put_database, run_store, shared_database
 from tests.planes import real_plane
-from tests.servers import ROOT
+from tests.servers import ROOT, free_port
 
 FIXTURES = Path(__file__).parent.parent / "records" / "fixtures"
+# each of some fifty upgrades waits for the disk again and again
+UPGRADES_SECONDS = 240
 COUNTED = ("person", "project", "runs", "run_events", "issue", "audit", "change_request")
 # one process imports everything, and makes a child for each place to be killed at
 KILLER = """
@@ -100,6 +102,7 @@ def schema(file: Path) -> Any:
         return made.fetchall(), database.execute("SELECT * FROM alembic_version").fetchall()
 
 
+@pytest.mark.timeout(2 * UPGRADES_SECONDS)
 @pytest.mark.parametrize("fixture", sorted(FIXTURES.glob("*.sql")), ids=lambda path: path.stem)
 def test_f47_an_upgrade_killed_at_any_step_completes_when_it_is_run_again(
     fixture: Path, tmp_path: Path
@@ -108,7 +111,9 @@ def test_f47_an_upgrade_killed_at_any_step_completes_when_it_is_run_again(
     load(fixture, old)
     before = counts(old)
     words = [sys.executable, "-c", KILLER, str(tmp_path)]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        words, cwd=ROOT, capture_output=True, text=True, timeout=UPGRADES_SECONDS, check=False
+    )
     assert done.returncode == 0, done.stderr
     killed = json.loads(done.stdout)
     assert len(killed) > 20
@@ -132,7 +137,7 @@ def test_f48_the_program_refuses_a_database_of_a_newer_one(tmp_path: Path) -> No
         database.execute("UPDATE alembic_version SET version_num = '9999'")
     before = schema(file), counts(file)
     words = [sys.executable, "main.py", "serve", "--no-open", "--data-dir", str(tmp_path)]
-    words += ["--port", "29873"]
+    words += ["--port", str(free_port())]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert "This database has schema 9999" in done.stderr

@@ -35,5 +35,5 @@ class Devtools:
         return until(lambda: self.run(script))
 
     def _page(self) -> str:
-        listed = httpx.get(self._targets, trust_env=False).json()
+        listed = httpx.get(self._targets, trust_env=False, timeout=PATIENCE_SECONDS).json()
         return str(next(one for one in listed if one["type"] == "page")["webSocketDebuggerUrl"])

@@ -63,10 +63,10 @@ async def test_an_outbox_sleeps_until_there_is_something_to_send(
         await asyncio.sleep(0)
     assert timers() == before
     box.enqueue_message("say", {"words": "hello"}, "page")
-    assert await asyncio.wait_for(sent.get(), 5) == ("say", "hello", "page")
+    assert await asyncio.wait_for(sent.get(), 20) == ("say", "hello", "page")
     box.stop()
     tasks = [t for t in asyncio.all_tasks() if t.get_name().startswith("outbox loop")]
-    await asyncio.wait_for(asyncio.gather(*tasks), 5)
+    await asyncio.wait_for(asyncio.gather(*tasks), 20)
 
 
 @pytest.mark.usefixtures("spared")
@@ -114,4 +114,4 @@ async def test_pages_are_asked_by_one_timer_however_many_they_are(
         await asyncio.sleep(0)
     assert len(timers()) == before + 1
     server.service_task_event.set()
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, 20)

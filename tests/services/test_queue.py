@@ -94,7 +94,7 @@ def test_a_sweep_leaves_a_run_alone_that_waits_for_its_launch(tmp_path: Path) ->
         for _ in range(16):
             plane.workers.submit(lambda: (busy.release(), go_on.wait(10)))
         for _ in range(16):
-            assert busy.acquire(timeout=5)
+            assert busy.acquire(timeout=20)
         run = plane.accept(plane.order(project))
         for _ in range(2):
             plane.services.sweep.tick_once(plane.clock())

@@ -62,7 +62,7 @@ def test_after_closing_nothing_begins(workers: Workers) -> None:
     for _ in range(4):
         workers.submit(lambda: (begun.release(), go_on.wait(10), done.append(1)))
     for _ in range(2):
-        assert begun.acquire(timeout=5)
+        assert begun.acquire(timeout=20)
     workers.close()
     workers.submit(done.append, 2)
     go_on.set()
