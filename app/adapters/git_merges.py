@@ -72,7 +72,7 @@ def _refusal(base: str, because: str) -> str:
     if because.startswith(f"{base} is checked out"):
         return because
     if _MOVED.search(because):
-        return f"{base} moved at origin meanwhile. Merge again."
+        return f"{base} has moved at origin. Merge again."
     return f"Origin refused the merge: {because}"
 
 

@@ -271,7 +271,7 @@ class GitMirrors:
         found = merge_found(self._git, mirror, base_tip, tip)
         if found:
             if shown_at(self._git, repo.origin, base) != base_tip:
-                return MergeAnswer(None, f"{base} moved at origin meanwhile. Merge again.")
+                return MergeAnswer(None, f"{base} has moved at origin. Merge again.")
             return MergeAnswer(found)
         made = merge_commit(self._git, mirror, base_tip, tip, message)
         if made.sha is None:

@@ -102,7 +102,7 @@ class Story:
             self._watch(self._await_next_run(), ending)
 
     def _look_at_the_pause(self) -> None:
-        self._step("Three failures in a row: the loop holds and says why")
+        self._step("Three failures in a row: the loop pauses and says why")
         paused = self._await_project(lambda project: project["paused"])
         self.told["paused"] = paused
         say_pause(self._screen, paused)
@@ -110,10 +110,10 @@ class Story:
         self._screen.say(f"The loop starts nothing: {plan['because']}.")
         _expect(paused["strikes"] == PAUSE_THRESHOLD, f"It counted {paused['strikes']} fails.")
         _expect(plan["would"] is None, "The pause does not hold.")
-        _expect(bool(paused["ready_count"]), "No issue is left to go on with.")
+        _expect(bool(paused["ready_count"]), "No issue is left to continue with.")
 
     def _reset(self) -> None:
-        self._step("Reset: the loop goes on with the next issue")
+        self._step("Reset: the loop continues with the next issue")
         reset = self._server.post(self._path("/afk/reset"))
         _expect(not reset["paused"] and reset["strikes"] == 0, "Reset did not end the pause.")
         ended = self._watch(self._await_next_run(), SUCCESS)

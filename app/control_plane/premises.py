@@ -149,8 +149,8 @@ def _kept(settings: Settings) -> str:
     """How long logs and working copies are kept, as doctor tells it."""
     days = f"{settings.keep_days} days" if settings.keep_days else ""
     size = f"at most {settings.keep_gb:g} GB" if settings.keep_gb else ""
-    kept = " and ".join(filter(None, (days, size))) or "for ever"
-    return f"logs, and copies without work of their own: {kept} · rows, parked work: for ever"
+    kept = " and ".join(filter(None, (days, size))) or "forever"
+    return f"logs, and copies without work of their own: {kept} · history and parked work: forever"
 
 
 def _told_of_kept(ground: Ground, retention: RetentionDesk) -> str:

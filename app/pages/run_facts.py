@@ -135,7 +135,7 @@ def _session_facts(report: ReportOut) -> list[tuple[str, str]]:
     where = _go_to(report.working_copy) if command else ""
     return [
         ("Session", text(report.session_id or "")),
-        ("Go on by hand", text(" && ".join(part for part in (where, command) if part))),
+        ("Continue by hand", text(" && ".join(part for part in (where, command) if part))),
     ]
 
 

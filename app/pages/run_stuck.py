@@ -1,4 +1,4 @@
-"""What a run's page says where Runyard cannot go on with it: why, and a way to try again."""
+"""The banner of a run that Runyard cannot continue: why, and a way to try again."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from app.state.wire import ApiProblem, NoAnswer, RunOut, StuckOut
 
 
 def stuck_html(stuck: StuckOut) -> str:
-    """`Runyard could not go on with this run: it failed 5 times (KeyError: 'x'). …`."""
+    """`Runyard could not continue this run: it failed 5 times (KeyError: 'x'). …`."""
     why = plain_html(stuck.because)
     return (
-        f"<span>Runyard could not go on with this run: it failed {stuck.tries} times ({why}). "
-        "Your work is kept. Look into the log, then try again.</span>"
+        f"<span>Runyard could not continue this run: it failed {stuck.tries} times ({why}). "
+        "Your work is kept. Check the log, then try again.</span>"
     )
 
 

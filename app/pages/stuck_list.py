@@ -44,9 +44,9 @@ class StuckList:
     def _words(self, one: StuckOut) -> str:
         times, since = counted(one.tries, "time"), ago_html(one.first_at, self._visit.now())
         return (
-            f'<span>Runyard could not go on with <code class="m">{text(one.key)}</code>: it failed '
-            f"{times} ({plain_html(one.because)}), first {since}. Nothing of it is lost. Look into "
-            "the log, then try again.</span>"
+            f'<span>Runyard could not finish <code class="m">{text(one.key)}</code>: it failed '
+            f"{times} ({plain_html(one.because)}), first {since}. Nothing is lost. Check the log, "
+            "then try again.</span>"
         )
 
     async def _try(self, key: str) -> None:

@@ -127,7 +127,7 @@ class ParkedDesk:
         if claim is not None and not _open_change(runs):
             self._clear_origin(repo, runs)
             if not self._mirrors.release(repo, branch, expected_sha=claim):
-                raise NotDiscarded(f"The branch {branch} was moved meanwhile. Discard it again.")
+                raise NotDiscarded(f"The branch {branch} has moved. Discard it again.")
 
     def _claim_of(self, repo: Repository, runs: list[Run], branch: str) -> str | None:
         """The commit of the claim, None where it has none (any more)."""

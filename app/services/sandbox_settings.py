@@ -15,6 +15,7 @@ from app.records.tables import Project
 from app.services.ports import Capability, Sandbox
 
 OR_WITHOUT = "Or choose none: its agents can then do everything that you can on this machine."
+OR_CONTAINED = "Or choose contained."
 _LISTS = ("allowed_hosts", "allow", "toolchains")
 
 
@@ -43,7 +44,8 @@ class SandboxSettings:
     def settle_new(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """The columns of a new project. Raises SandboxNotHere."""
         level = SandboxLevel(settings.get("sandbox") or self.default)
-        self._must_be_had(level, OR_WITHOUT)
+        is_containable = self.capability().can(SandboxLevel.CONTAINED)
+        self._must_be_had(level, OR_CONTAINED if is_containable else OR_WITHOUT)
         chosen = {"sandbox_chosen": settings.get("sandbox_chosen", True)}
         return chosen | _columns({}, {**settings, "sandbox": level})
 

@@ -122,7 +122,7 @@ async def test_hostile_last_words_are_text(
     assert "<script" not in html_of(user)
     assert "<img" not in html_of(user)
     assert "\u202e" not in html_of(user).split("The agent said")[1].split("</pre>")[0]
-    assert "Go on by hand" not in html_of(user)
+    assert "Continue by hand" not in html_of(user)
 
 
 def test_hostile_entries_are_text() -> None:

@@ -84,6 +84,18 @@ def test_where_agents_cannot_be_contained_a_project_is_refused_until_somebody_sa
     assert found(plane, project).sandbox == "none"
 
 
+def test_where_agents_can_be_contained_nobody_is_advised_to_let_them_do_everything(
+    machine: Machines, world: World
+) -> None:
+    levels = (SandboxLevel.CONTAINED,)
+    plane = machine(FakeSandbox(levels, "bubblewrap is not installed.", "Install it."))
+    with pytest.raises(SandboxNotHere, match=r"Install it\. Or choose contained\.$"):
+        plane.add_project(world, sandbox=SandboxLevel.SANDBOXED)
+    plane = machine(no_sandbox())
+    with pytest.raises(SandboxNotHere, match="Or choose none: its agents can then do everything"):
+        plane.add_project(world, sandbox=SandboxLevel.SANDBOXED)
+
+
 def test_what_a_project_has_can_be_changed_also_where_its_level_cannot_be_had_any_more(
     machine: Machines, world: World
 ) -> None:

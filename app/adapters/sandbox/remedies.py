@@ -23,8 +23,8 @@ CONTAINER = (
 )
 # what is said of the weakest means, which is taken where no other works
 LANDLOCK = (
-    "Landlock and a control group contain agents here: they see the names of Runyard's files, "
-    "reach sockets such as Docker's, and can make nothing in the folders that lead to Runyard's."
+    "Contained by landlock, agents still see the names of Runyard's files and reach sockets such "
+    "as Docker's, and they cannot create anything in the folders above Runyard's."
 )
 _APPARMOR_SETTING = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 _SETTINGS = (
