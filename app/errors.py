@@ -247,6 +247,12 @@ class FileTooLarge(Refusal):
     code = "file_too_large"
 
 
+class NotChecked(Refusal):
+    """These commits could not be checked for secrets and large files."""
+
+    code = "not_checked"
+
+
 class NotDiscarded(Refusal):
     """This kept work could not be deleted."""
 

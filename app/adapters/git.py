@@ -23,7 +23,7 @@ from app.adapters.git_settings import (
     open_environment,
     personal_environment,
 )
-from app.services.ports import CannotRead, DiskFull
+from app.services.ports import CannotRead, DiskFull, Unfinished
 
 __all__ = [
     "Git",
@@ -32,6 +32,7 @@ __all__ = [
     "GitTimedOut",
     "Identity",
     "UnsafeArgument",
+    "countdown",
     "read_identity",
 ]
 
@@ -42,6 +43,7 @@ _ERR_CAP = 64 * 1024
 _CHUNK = 64 * 1024
 _TICK_SECONDS = 0.2
 _TERM_SECONDS = 2.0
+_TOO_LATE = "git did not answer in time."
 _LOCK = re.compile(r"Unable to create '([^']+\.lock)': File exists")
 # what the far side says of its own disk is no matter of ours
 _NO_ROOM = re.compile(
@@ -60,8 +62,12 @@ class GitFailed(CannotRead):
         self.err = err
 
 
-class GitTimedOut(GitFailed):
+class GitTimedOut(GitFailed, Unfinished):
     """Git did not end in time and was ended with its whole process group."""
+
+
+class GitToldTooMuch(GitFailed, Unfinished):
+    """Git printed more than it may and was ended."""
 
 
 class GitHadNoRoom(GitFailed, DiskFull):
@@ -152,13 +158,34 @@ class Git:
         )
         answer = call.answer()
         if check and (answer.code or answer.is_cut):
-            kind = GitHadNoRoom if _NO_ROOM.search(answer.err) else GitFailed
-            raise kind(_sentence(args[0], answer), answer.err)
+            raise _kind(answer)(_sentence(args[0], answer), answer.err)
         return answer
 
     def version(self) -> str:
         """The version git tells, such as `2.39.5`."""
         return self.run(["version"]).text.removeprefix("git version ")
+
+
+def countdown(seconds: float) -> Callable[[], float]:
+    """The seconds that are left of these for several calls together.
+
+    Asking for them raises GitTimedOut where none are.
+    """
+    deadline = time.monotonic() + seconds
+
+    def left() -> float:
+        rest = deadline - time.monotonic()
+        if rest <= 0:
+            raise GitTimedOut(_TOO_LATE)
+        return rest
+
+    return left
+
+
+def _kind(answer: GitAnswer) -> type[GitFailed]:
+    if answer.is_cut:
+        return GitToldTooMuch
+    return GitHadNoRoom if _NO_ROOM.search(answer.err) else GitFailed
 
 
 def _sentence(command: str, answer: GitAnswer) -> str:
@@ -251,7 +278,7 @@ class _Call:
         return left
 
     def _timed_out(self) -> GitTimedOut:
-        return GitTimedOut("git did not answer in time.", self._err.decode("utf-8", "replace"))
+        return GitTimedOut(_TOO_LATE, self._err.decode("utf-8", "replace"))
 
     def _has_stored_too_much(self) -> bool:
         return self._store is not None and os.fstat(self._store.fileno()).st_size > self._cap

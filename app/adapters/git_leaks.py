@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import IO, TypeVar
 
-from app.adapters.git import Git, GitFailed
+from app.adapters.git import Git, GitFailed, countdown
 from app.domain.secret_masks import SecretMask
 from app.services.ports import Leak
 
-# how long one call may take that lists what commits change, or reads some of it
+# how long a look may take, all of its calls together
 SECONDS = 600.0
 LIST_CAP = 1024 * 1024 * 1024
 AT_ONCE = 2000
@@ -26,6 +26,7 @@ _LIST = (
 _SUBMODULE = b"160000"
 # a secret's name, and the line where it is first met
 Lines = dict[str, int]
+_Left = Callable[[], float]
 _Any = TypeVar("_Any")
 
 
@@ -45,9 +46,10 @@ def find_leak(git: Git, mirror: Path, base: str, tip: str, mask: SecretMask) -> 
 
     Raises GitFailed where not all of them could be read: nothing is known then.
     """
+    left = countdown(SECONDS)
     walk = ["rev-list", "--reverse", "--topo-order", f"{base}..{tip}"]
-    commits = git.run(walk, git_dir=mirror, timeout=SECONDS).text.split()
-    reader = _Reader(git, mirror, mask)
+    commits = git.run(walk, git_dir=mirror, timeout=left()).text.split()
+    reader = _Reader(git, mirror, mask, left)
     for some in _some_of(commits):
         for commit, lines in reader.read(some).items():
             if lines:
@@ -59,11 +61,11 @@ def find_leak(git: Git, mirror: Path, base: str, tip: str, mask: SecretMask) -> 
             git_dir=mirror,
             input=feed,
             output=listed,
-            timeout=SECONDS,
+            timeout=left(),
             output_cap=LIST_CAP,
         )
         listed.seek(0)
-        return _leak_in_files(reader, _unread(_added(listed)), mask)
+        return _leak_in_files(reader, _unread(_added(listed, left)), mask)
 
 
 def _leak_in_files(reader: _Reader, added: Iterable[_Added], mask: SecretMask) -> Leak | None:
@@ -97,9 +99,9 @@ def _unread(added: Iterable[_Added]) -> Iterator[_Added]:
             yield _Added(one.commit, one.path, None, (), is_new=True)
 
 
-def _added(listed: IO[bytes]) -> Iterator[_Added]:
+def _added(listed: IO[bytes], left: _Left) -> Iterator[_Added]:
     commit, entry = "", b""
-    for field in _fields(listed):
+    for field in _fields(listed, left):
         if entry:
             if (one := _read_entry(commit, entry, field)) is not None:
                 yield one
@@ -123,9 +125,9 @@ def _read_entry(commit: str, entry: bytes, path: bytes) -> _Added | None:
     return _Added(commit, path, None if mode == _SUBMODULE else blob, held, is_new)
 
 
-def _fields(listed: IO[bytes]) -> Iterator[bytes]:
+def _fields(listed: IO[bytes], left: _Left) -> Iterator[bytes]:
     rest = b""
-    while chunk := listed.read(_CHUNK):
+    while left() and (chunk := listed.read(_CHUNK)):
         *whole, rest = (rest + chunk).split(b"\0")
         yield from whole
 
@@ -139,10 +141,11 @@ def _some_of(many: Iterable[_Any]) -> Iterator[list[_Any]]:
 class _Reader:
     """Reads objects of a mirror, however large, and tells what secrets they hold."""
 
-    def __init__(self, git: Git, mirror: Path, mask: SecretMask) -> None:
+    def __init__(self, git: Git, mirror: Path, mask: SecretMask, left: _Left) -> None:
         self._git = git
         self._mirror = mirror
         self._mask = mask
+        self._left = left
 
     def read(self, shas: Iterable[str]) -> dict[str, Lines]:
         """The secrets in each of these. Raises GitFailed where one could not be read."""
@@ -156,7 +159,7 @@ class _Reader:
             git_dir=self._mirror,
             input=feed,
             take=search.take,
-            timeout=SECONDS,
+            timeout=self._left(),
         )
         if list(search.found) != wanted or not search.is_whole:
             raise GitFailed("git cat-file told less than it was asked for.")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from app.adapters.git import Git, GitFailed, Identity, UnsafeArgument
 from app.domain.names import branch_problem
-from app.services.ports import CannotRead, Repository, Tampered
+from app.services.ports import CannotRead, Repository, Tampered, Unfinished
 
 _ID = re.compile(r"[a-z0-9_]{1,80}", re.ASCII)
 _SHA = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})", re.ASCII)
@@ -140,12 +140,14 @@ def _quoted(text: str) -> str:
 def or_cannot_read(what: str) -> Iterator[None]:
     """Turn every failure inside into CannotRead, so that its caller keeps everything.
 
-    It is Tampered where an agent made it so: full disks and the like prove nothing.
+    It is Tampered where an agent made it so (full disks and the like prove nothing), and
+    Unfinished where there was too much to read.
     """
     try:
         yield
     except (GitFailed, OSError, ValueError) as problem:
-        kind = Tampered if is_made_so(problem) else CannotRead
+        kind = Unfinished if isinstance(problem, Unfinished) else CannotRead
+        kind = Tampered if is_made_so(problem) else kind
         raise kind(f"{what} could not be read: {problem}") from problem
 
 

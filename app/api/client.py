@@ -39,7 +39,7 @@ class ApiProblem(Exception):
     @property
     def asks_to_push(self) -> bool:
         """True where commits are kept here that a person may have pushed anyway."""
-        return self.code in ("secret_found", "file_too_large")
+        return self.code in ("secret_found", "file_too_large", "not_checked")
 
     @property
     def change_path(self) -> str:

@@ -114,8 +114,8 @@ def _change_routes(services: Services) -> APIRouter:
     ) -> ChangeOut:
         """Merge, push to origin, close what it closes.
 
-        Commits that contain a secret or a file that is too large are refused, unless somebody
-        says `push_anyway`, here or when they were delivered.
+        Commits that contain a secret or a file that is too large, or that could not be checked for
+        them, are refused, unless somebody says `push_anyway`, here or when they were delivered.
         """
         require_browser(services, request, f"/projects/{project_id}/changes/{number}")
         services.issues.writable(project_id)

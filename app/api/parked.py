@@ -65,8 +65,8 @@ def _ending(services: Services) -> APIRouter:
     ) -> RunOut:
         """Push the commits of a run that ended without delivery, and open its change request.
 
-        Commits that contain a secret or a file that is too large are refused, unless somebody
-        says `push_anyway`.
+        Commits that contain a secret or a file that is too large, or that could not be checked for
+        them, are refused, unless somebody says `push_anyway`.
         """
         push_anyway = body is not None and body.push_anyway
         if push_anyway:

@@ -13,7 +13,7 @@ PushAnyway = Annotated[
     bool,
     typer.Option(
         "--push-anyway",
-        help="Push even if the commits contain a secret or a file that is too large.",
+        help="Push even if the commits contain a secret or a large file, or were not checked.",
     ),
 ]
 DataDir = Annotated[

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from app.errors import AlreadyEnded, ForgeUnavailable, MergeConflict, NotFound
+from app.errors import AlreadyEnded, ForgeUnavailable, MergeConflict, NotChecked, NotFound
 from app.failpoints import reach
 from app.records.database import begin_to_write
 from app.records.ended_changes import newest_ended, undecided
@@ -17,7 +17,7 @@ from app.services.floor import Ledgers, Outside
 from app.services.owner_hooks import tell_left_out
 from app.services.ports import CannotRead, Diff, MergeAnswer, OriginProblem, Repository
 from app.services.prechecks import repository_of
-from app.services.push_checks import PUSH_ANYWAY, refusal_of
+from app.services.push_checks import PUSH_ANYWAY, Unchecked, refusal_of
 from app.services.run_locks import Locks
 from app.services.settlement import let_go
 
@@ -193,15 +193,16 @@ class ChangeDesk:
         return self._mirrors.tip(repository_of(project), change.branch) == change.head_sha
 
     def _refuse_unchecked(self, repo: Repository, change: ChangeRequest) -> None:
-        """Refuse what a check objects to and no person has had pushed anyway."""
+        """Refuse what a check objects to, or cannot read, and no person has had pushed anyway."""
+        if any(line.data.get(PUSH_ANYWAY) for line in self._runs.timeline(change.run_id)):
+            return
         try:
             objection = self._checks.objection(repo, change.base_sha, change.head_sha)
+        except Unchecked as problem:
+            raise NotChecked(f"Not merged: {problem}") from problem
         except (CannotRead, OSError) as problem:
             raise ForgeUnavailable(f"The mirror could not be read: {problem}") from problem
-        if objection is None:
-            return
-        lines = self._runs.timeline(change.run_id)
-        if not any(line.data.get(PUSH_ANYWAY) for line in lines):
+        if objection is not None:
             raise refusal_of(objection.cause, objection.sentence)
 
     def _end(

@@ -22,6 +22,7 @@ from app.services.ports import (
     OriginProblem,
 )
 from app.services.prechecks import repository_of
+from app.services.push_checks import NOT_PUSHED, Unchecked
 
 log = logging.getLogger(__name__)
 FIRST_PAUSE = timedelta(seconds=5)
@@ -32,12 +33,14 @@ LONGEST_PAUSE = timedelta(minutes=10)
 class NotDelivered:
     """Why nothing was delivered, as a sentence; `for_good` where asking again cannot help.
 
-    `cause` is what an ended delivery is put down to.
+    `cause` is what an ended delivery is put down to; `unchecked` says that a check before the push
+    could not be made.
     """
 
     because: str
     for_good: bool
     cause: Cause = Cause.PUSH_REFUSED
+    unchecked: Unchecked | None = None
 
 
 class Deliverer:
@@ -56,6 +59,8 @@ class Deliverer:
         self._forge_of = outside.forge_of
         self._clock = clock
         self._pauses: dict[str, tuple[datetime, timedelta]] = {}
+        # looks in a row at a run's commits that came to nothing
+        self._looks: dict[str, int] = {}
 
     def is_due(self, run_id: str) -> bool:
         """True where no pause keeps the run's delivery from being tried."""
@@ -63,8 +68,11 @@ class Deliverer:
         return self._clock() >= due
 
     def deliver(self, run: Run, project: Project) -> Delivery | NotDelivered:
-        """Like `deliver_now`; where nothing was answered, a pause and a hold begin."""
-        outcome = self.deliver_now(run, project)
+        """Like `deliver_now`; where nothing was answered, a pause and a hold begin.
+
+        Commits that could not be checked so many times in a row are left to a person, for good.
+        """
+        outcome = self._given_up(run, self.deliver_now(run, project))
         if isinstance(outcome, NotDelivered) and not outcome.for_good:
             self._wait(run, outcome.because)
         return outcome
@@ -79,6 +87,7 @@ class Deliverer:
     def forget(self, run_id: str) -> None:
         """End the run's pause: it is delivered, or will not be."""
         self._pauses.pop(run_id, None)
+        self._looks.pop(run_id, None)
 
     def deliver_now(
         self, run: Run, project: Project, *, push_anyway: bool = False
@@ -104,6 +113,9 @@ class Deliverer:
             return NotDelivered(problem.sentence, problem.for_good)
         except ForgeSilent as silence:
             return NotDelivered(str(silence) or "the tracker did not answer", for_good=False)
+        except Unchecked as problem:
+            log.warning("the delivery of %s: %s", run.id, problem)
+            return NotDelivered(str(problem), for_good=False, unchecked=problem)
         except (CannotRead, OSError) as problem:
             log.warning("the mirror could not be read for the delivery of %s: %s", run.id, problem)
             return NotDelivered(f"the mirror could not be read: {problem}", for_good=False)
@@ -140,6 +152,16 @@ class Deliverer:
             closes=run.issue,
         )
         return self._forge_of(project).open_change(repo, order, now=self._clock())
+
+    def _given_up(self, run: Run, outcome: Delivery | NotDelivered) -> Delivery | NotDelivered:
+        unchecked = outcome.unchecked if isinstance(outcome, NotDelivered) else None
+        if unchecked is None:
+            self._looks.pop(run.id, None)
+            return outcome
+        looks = self._looks[run.id] = self._looks.get(run.id, 0) + 1
+        if looks < unchecked.most_looks:
+            return outcome
+        return NotDelivered(f"{NOT_PUSHED}{unchecked}", for_good=True)
 
     def _wait(self, run: Run, because: str) -> None:
         _, pause = self._pauses.get(run.id, (None, FIRST_PAUSE))

@@ -18,7 +18,7 @@ from app.services.floor import Ledgers, Outside
 from app.services.holdings import Holding, Holdings
 from app.services.ports import CannotRead, OriginProblem, Repository
 from app.services.prechecks import repository_of
-from app.services.push_checks import AWAIT_WORD
+from app.services.push_checks import awaits_word
 from app.services.run_locks import Locks
 from app.services.trigger import locked_by
 
@@ -187,7 +187,7 @@ def _view(run: Run, project: Project, holding: Holding | None, now: datetime) ->
         age_seconds=max(0, int((now - since).total_seconds())),
         bytes=holding.bytes if holding else None,
         can_deliver=holding is not None and may_deliver(run, holding.commits),
-        needs_push_anyway=run.cause in AWAIT_WORD,
+        needs_push_anyway=awaits_word(run),
         is_lock=run.issue is not None and holding is not None and holding.is_nothing,
     )
 

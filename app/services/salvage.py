@@ -14,6 +14,7 @@ from app.domain.words import Delivers
 from app.errors import (
     AlreadyEnded,
     ForgeUnavailable,
+    NotChecked,
     NotDeliverable,
     NotFound,
     Refusal,
@@ -75,7 +76,7 @@ class Salvage:
 
         `push_anyway`: whatever the checks before a push object to. Ended after the push, it is
         completed by doing it again. Raises NotFound, KeyReused, KeyTaken, PrLock, NotDeliverable,
-        SecretFound, FileTooLarge, ForgeUnavailable.
+        SecretFound, FileTooLarge, NotChecked, ForgeUnavailable.
         """
         run, project = self._find(run_id)
         branch = f"branch {run.project_id} {run.work_branch}"
@@ -192,6 +193,8 @@ class Salvage:
 def _refusal(outcome: NotDelivered) -> Refusal:
     if outcome.for_good:
         return refusal_of(outcome.cause, outcome.because)
+    if outcome.unchecked is not None:
+        return NotChecked(f"Not pushed: {outcome.because}")
     sentence = outcome.because[:1].upper() + outcome.because[1:]
     return ForgeUnavailable(f"{sentence.rstrip('.')}. Nothing is lost; deliver it again later.")
 

@@ -170,7 +170,10 @@ def test_commits_that_cannot_be_read_are_not_pushed_and_looked_at_again(
         slow.setattr(git_leaks, "SECONDS", 0.0)
         waiting = plane.see_end(run)
         assert (waiting.status, waiting.cause) == ("delivering", None)
-        assert (waiting.hold or "").startswith("delivery waits: the mirror could not be read")
+        assert waiting.hold == (
+            "delivery waits: its commits could not be checked for secrets and large files: "
+            "the mirror could not be read: git did not answer in time."
+        )
         assert pushed(project, run) == ""
     plane.clock.advance(5)
     plane.tick()

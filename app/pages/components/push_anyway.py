@@ -17,6 +17,10 @@ WARNING = (
     "remove it from the history. Change the secret first, or discard the work."
 )
 WARNING_OF_SIZE = "The file stays in the history of the repository, even if it is deleted later."
+WARNING_OF_THE_UNKNOWN = (
+    "Whether they contain a secret or a file that is too large is not known. Whatever they contain "
+    "stays in the history of the repository, even if it is deleted later."
+)
 
 
 class PushAnywayDialog:
@@ -42,7 +46,7 @@ class PushAnywayDialog:
         self._confirm.set_text(f"{verb} anyway")
         sentence = because[:1].upper() + because[1:]
         self._because.set_content(plain_html(sentence if sentence[-1:] == "." else f"{sentence}."))
-        self._warning.set_content(WARNING if " secret" in because else WARNING_OF_SIZE)
+        self._warning.set_content(_warning_of(because))
         self._dialog.open()
 
     async def _sure(self) -> None:
@@ -50,3 +54,9 @@ class PushAnywayDialog:
         self._dialog.close()
         if push is not None:
             await push()
+
+
+def _warning_of(because: str) -> str:
+    if "could not be checked" in because:
+        return WARNING_OF_THE_UNKNOWN
+    return WARNING if " secret" in because else WARNING_OF_SIZE

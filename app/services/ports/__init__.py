@@ -60,6 +60,7 @@ from app.services.ports.repositories import (
     RemoteBranch,
     Repository,
     Tampered,
+    Unfinished,
     WorkingCopies,
 )
 from app.services.ports.sandboxes import Capability, Enclosure, Sandbox, SandboxUnavailable
@@ -119,6 +120,7 @@ __all__ = [
     "Standing",
     "Tampered",
     "TrackerStore",
+    "Unfinished",
     "Unready",
     "WorkingCopies",
     "ended",

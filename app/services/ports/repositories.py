@@ -41,6 +41,10 @@ class DiskFull(CannotRead):
     """There was no room for what had to be written."""
 
 
+class Unfinished(CannotRead):
+    """A reading took longer, or told more, than one may: the next one will be as long."""
+
+
 class Tampered(CannotRead):
     """What an agent left is not acceptable, and will not be at the next look: it is evidence."""
 
