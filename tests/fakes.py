@@ -243,6 +243,7 @@ class FakeMirrors:
         base: str,
         branch: str,
         message: str,
+        base_sha: str | None = None,
         head_sha: str | None = None,
     ) -> MergeAnswer:
         head = head_sha or self._world.mirrors[repo.project_id][branch]

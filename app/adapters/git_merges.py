@@ -14,13 +14,23 @@ _DIRTY = re.compile(r"working directory has|up-to-date check failed|could not up
 _MOVED = re.compile(r"non-fast-forward|fetch first|stale info", re.I)
 
 
-def merge_found(git: Git, mirror: Path, base_tip: str, tip: str) -> str | None:
-    """The commit of base that holds `tip` already: its merge commit, else base's tip."""
-    question = ["merge-base", "--is-ancestor", tip, base_tip]
+def has_commit(git: Git, mirror: Path, sha: str) -> bool:
+    """True where the mirror has this commit."""
+    return not git.run(["cat-file", "-e", f"{sha}^{{commit}}"], git_dir=mirror, check=False).code
+
+
+def is_below(git: Git, mirror: Path, sha: str, tip: str) -> bool:
+    """True where one commit is another's ancestor, or the same. Raises GitFailed."""
+    question = ["merge-base", "--is-ancestor", sha, tip]
     answer = git.run(question, git_dir=mirror, check=False)
     if answer.code not in {0, 1}:
         raise GitFailed("git merge-base failed", answer.err)
-    if answer.code == 1:
+    return answer.code == 0
+
+
+def merge_found(git: Git, mirror: Path, base_tip: str, tip: str) -> str | None:
+    """The commit of base that holds `tip` already: its merge commit, else base's tip."""
+    if not is_below(git, mirror, tip, base_tip):
         return None
     walk = ["rev-list", "--first-parent", "--merges", "--parents", f"{tip}..{base_tip}"]
     for line in git.run(walk, git_dir=mirror).text.splitlines():
@@ -49,18 +59,14 @@ def merge_commit(git: Git, mirror: Path, base_tip: str, tip: str, message: str) 
 
 def read_sent(git: Git, mirror: Path, base: str, sha: str, sent: PushAnswer) -> MergeAnswer:
     """Tell what became of a merge commit that was pushed to origin's base."""
-    if not sent.accepted and not _is_below(git, mirror, sha, sent.shows):
+    shows = sent.shows if sent.shows and has_commit(git, mirror, sent.shows) else None
+    # origin may show a commit on top of this one
+    if not sent.accepted and not (shows and is_below(git, mirror, sha, shows)):
         because = _refusal(base, sent.because)
         return MergeAnswer(None, because, hooks_changed=sent.hooks_changed)
     tracked = f"{TRACKED}{base}"
     git.run(["update-ref", tracked, sent.shows or sha], git_dir=mirror)
     return MergeAnswer(sha, hooks_changed=sent.hooks_changed)
-
-
-def _is_below(git: Git, mirror: Path, sha: str, tip: str | None) -> bool:
-    """True where origin shows a commit on top of this one."""
-    question = ["merge-base", "--is-ancestor", sha, tip or ""]
-    return tip is not None and not git.run(question, git_dir=mirror, check=False).code
 
 
 def _refusal(base: str, because: str) -> str:

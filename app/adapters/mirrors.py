@@ -21,7 +21,13 @@ from app.adapters.git_asides import aside, clear_asides, clear_unused
 from app.adapters.git_diffs import diff_between, stat_between
 from app.adapters.git_keeping import keep_mirror
 from app.adapters.git_leaks import find_leak
-from app.adapters.git_merges import merge_commit, merge_found, read_sent
+from app.adapters.git_merges import (
+    has_commit,
+    is_below,
+    merge_commit,
+    merge_found,
+    read_sent,
+)
 from app.adapters.git_origins import check_origin, explain, is_local, remote_of
 from app.adapters.git_places import (
     agreed_ref,
@@ -254,6 +260,7 @@ class GitMirrors:
         base: str,
         branch: str,
         message: str,
+        base_sha: str | None = None,
         head_sha: str | None = None,
     ) -> MergeAnswer:
         """Merge a claim into base in the mirror and push base to origin, or change nothing.
@@ -262,17 +269,22 @@ class GitMirrors:
         """
         agreed_ref(self._git, base)
         self.fetch(repo)
-        mirror, base_tip, tip = self._dir(repo), self.origin_tip(repo, base), self.tip(repo, branch)
+        mirror, tip = self._dir(repo), self.tip(repo, branch)
+        # not the mirror's own word for it: an unsandboxed agent can move what was fetched
+        base_tip = shown_at(self._git, repo.origin, base)
         if tip is not None and head_sha is not None:
             tip = checked_sha(head_sha)  # what people saw, whatever came after it
         if base_tip is None or tip is None:
             gone = base if base_tip is None else branch
             return MergeAnswer(None, f"The branch {gone} is not there any more.")
+        if not has_commit(self._git, mirror, base_tip):
+            return MergeAnswer(None, f"{base} has moved at origin. Merge again.")
         found = merge_found(self._git, mirror, base_tip, tip)
         if found:
-            if shown_at(self._git, repo.origin, base) != base_tip:
-                return MergeAnswer(None, f"{base} has moved at origin. Merge again.")
             return MergeAnswer(found)
+        if base_sha and not is_below(self._git, mirror, checked_sha(base_sha), base_tip):
+            because = f"{base} at origin does not have {base_sha[:7]}, where this change began"
+            return MergeAnswer(None, because, brings_more=True)
         made = merge_commit(self._git, mirror, base_tip, tip, message)
         if made.sha is None:
             return made

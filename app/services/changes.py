@@ -73,7 +73,7 @@ class ChangeDesk:
     ) -> ChangeRequest:
         """Merge in the mirror, push to origin, close what it closes. Raises a Refusal.
 
-        `push_anyway`: whatever the checks before a push object to.
+        `push_anyway`: whatever the checks before a push object to, and whatever else comes with it.
         """
         project = self._project(project_id)
         repo = repository_of(project)
@@ -90,12 +90,15 @@ class ChangeDesk:
                     base=change.base,
                     branch=change.branch,
                     message=message,
+                    base_sha=None if push_anyway else change.base_sha,
                     head_sha=change.head_sha,
                 )
             except OriginProblem as problem:
                 raise ForgeUnavailable(problem.sentence) from problem
             if answer.hooks_changed:
                 tell_left_out(self._runs, change.run_id, project, now)
+            if answer.brings_more:
+                raise NotChecked(f"{answer.because}: more would be merged than it shows.")
             if answer.sha is None:
                 raise _conflict_of(answer)
             begin_to_write()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from app.domain.words import Cause
+from app.domain.words import Cause, Status
 from app.failpoints import reach
 from app.records.run_ledger import RunLedger
 from app.records.succession_ledger import SuccessionLedger
@@ -127,6 +127,9 @@ class Deliverer:
         tip = self._mirrors.tip(repo, run.work_branch)
         if tip is None or run.base_sha is None:
             return NotDelivered(f"the branch {run.work_branch} is gone from the mirror", True)
+        if run.status == Status.DELIVERING and run.head_sha:
+            # what was taken, wherever an unsandboxed agent has put the branch since
+            tip = run.head_sha
         objection = None if push_anyway else self._checks.objection(repo, run.base_sha, tip)
         if objection is not None:
             return NotDelivered(objection.sentence, True, objection.cause)

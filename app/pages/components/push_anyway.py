@@ -57,6 +57,6 @@ class PushAnywayDialog:
 
 
 def _warning_of(because: str) -> str:
-    if "could not be checked" in because:
-        return WARNING_OF_THE_UNKNOWN
-    return WARNING if " secret" in because else WARNING_OF_SIZE
+    if " a secret" in because:
+        return WARNING
+    return WARNING_OF_SIZE if "larger than" in because else WARNING_OF_THE_UNKNOWN

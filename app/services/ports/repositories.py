@@ -136,13 +136,15 @@ class MergeAnswer:
     """How a merge ended: `sha` of the merge commit, or why nothing was changed.
 
     `conflicts` names the files that stood in the way. `hooks_changed` is True where hooks were
-    left out that a person had switched on.
+    left out that a person had switched on, `brings_more` where commits would come into base that
+    neither base nor the change has.
     """
 
     sha: str | None
     because: str = ""
     conflicts: tuple[str, ...] = ()
     hooks_changed: bool = False
+    brings_more: bool = False
 
 
 class Mirrors(Protocol):
@@ -258,9 +260,13 @@ class Mirrors(Protocol):
         base: str,
         branch: str,
         message: str,
+        base_sha: str | None = None,
         head_sha: str | None = None,
     ) -> MergeAnswer:
-        """Merge a claim (at `head_sha`) into base, push base to origin, or change nothing."""
+        """Merge a claim (at `head_sha`) into base, push base to origin, or change nothing.
+
+        With `base_sha`, where the claim began, only into a base that has that commit.
+        """
         ...
 
 
