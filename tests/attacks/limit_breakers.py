@@ -128,3 +128,16 @@ with open("huge", "wb") as file:
 """
     )
 )
+# what git writes for it is larger than the file: the signal meets git, not what the agent is
+COMMITS_HUGE = """
+git init -q . && git config user.name A && git config user.email a@example.test
+head -c 999990 /dev/urandom > file
+"""
+HUGE_COMMITS = {
+    "told by a shell": f"{COMMITS_HUGE} git add file || exit 1; git commit -qm Work",
+    "told by git": f"""{COMMITS_HUGE}
+        rm file; for n in 1 2; do head -c 600000 /dev/urandom > $n; done
+        git add -A && git commit -qm Work && git gc -q""",
+    "told by Python": COMMITS_HUGE
+    + python('import subprocess; subprocess.run(["git", "add", "file"], check=True)'),
+}

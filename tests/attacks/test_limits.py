@@ -18,6 +18,7 @@ from tests.attacks.limit_breakers import (
     FILLS_DISK,
     FORKS,
     FORKS_AWAY,
+    HUGE_COMMITS,
     HUGE_FILE,
     HUGE_FILE_AFTER_ALL,
     LOOKS_LARGE,
@@ -94,6 +95,18 @@ def test_an_agent_that_writes_a_huge_file_is_stopped_at_it(
 ) -> None:
     meets_its_limit(trial, way, agent)
     assert (trial.data / "copies" / "run_1" / "huge").stat().st_size == 1000**2
+
+
+@pytest.mark.parametrize("script", HUGE_COMMITS.values(), ids=list(HUGE_COMMITS))
+def test_an_agent_whose_git_meets_the_limit_for_a_file_is_told_so(
+    trial: Trial, script: str
+) -> None:
+    tried = trial.run(script, SandboxLevel.NONE, limits={"file_mb": 1})
+    assert (tried.reason, tried.limit, tried.is_gone) == ("file_limit", 1, True), tried
+    # without that limit nothing of the kind is concluded
+    said = "echo 'File size limit exceeded'; exit 1"
+    free = trial.run(said, SandboxLevel.NONE, run="run_2")
+    assert (free.reason, free.code) == ("exited", 1), free
 
 
 @pytest.mark.parametrize("level", list(SandboxLevel))

@@ -27,7 +27,14 @@ LOOK_SECONDS = 1.0
 # what is on its way to its limit is looked at more often
 _NEAR_SECONDS = 0.1
 _MB = 1000**2
-_TOO_LARGE = os.strerror(errno.EFBIG).encode("ascii", "replace").lower()
+# what is written where a program, or one that it called, met the limit for a file: git and Python
+# name the signal, a shell has words for it
+_TOO_LARGE = (
+    os.strerror(errno.EFBIG).encode("ascii", "replace").lower(),
+    (signal.strsignal(signal.SIGXFSZ) or "SIGXFSZ").encode("ascii", "replace").lower(),
+    b"died of signal %d\n" % signal.SIGXFSZ,
+    b"sigxfsz",
+)
 # how the end by a signal is told: by the kernel, and by a shell
 _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 _FILE_REFUSED = (-signal.SIGXFSZ, 128 + signal.SIGXFSZ)
@@ -140,7 +147,10 @@ class Limits:
             return self._met("memory_mb")
         if "processes" in met:
             return self._met("processes")
-        if "file_mb" in self._figures and (code in _FILE_REFUSED or _TOO_LARGE in said.lower()):
+        said = said.lower()
+        if "file_mb" in self._figures and (
+            code in _FILE_REFUSED or any(words in said for words in _TOO_LARGE)
+        ):
             return self._met("file_mb")
         return None
 
