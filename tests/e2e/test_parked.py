@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 from playwright.sync_api import FloatRect, Locator, Page, expect
@@ -103,6 +104,44 @@ def test_work_with_a_secret_is_pushed_only_after_it_was_asked_about(
     page.get_by_test_id("push-anyway-confirm").click()
     expect(card).to_contain_text("Change request #2")
     assert server.token not in page.content()
+
+
+def test_work_that_cannot_be_checked_is_asked_about_before_it_is_pushed(
+    signed_in: Page, server: RunyardServer, tmp_path: Path
+) -> None:
+    page = signed_in
+    commit = "git add -A && git commit -qm Work"
+    twice = f"echo one > new.txt && {commit} && echo two > new.txt && {commit}; exit 3"
+    project = add_project(server, tmp_path, ["/bin/sh", "-c", twice], name="torn")
+    run_id = keep(server, project, "Write it twice")
+    lose_blob(server.data_dir / "runs" / "mirrors" / f"{project}.git", "afk/1~1:new.txt")
+
+    page.goto(f"{server.url}/runs/{run_id}")
+    deliver = page.get_by_test_id("pr-card").get_by_test_id("deliver")
+    expect(deliver).to_have_text("Deliver")
+    deliver.click()
+    dialog = page.get_by_test_id("push-anyway-dialog")
+    expect(dialog).to_contain_text("Push afk/1 anyway?")
+    expect(dialog).to_contain_text("could not be checked for secrets and large files")
+    expect(dialog).to_contain_text("a file that is too large is not known.")
+    for width in (390, 1440):
+        page.set_viewport_size({"width": width, "height": 900})
+        expect_no_sideways_scroll(page)
+    dialog.get_by_test_id("keep").click()
+    expect(dialog).to_be_hidden()
+    expect(deliver).to_be_enabled()
+
+
+def lose_blob(mirror: Path, name: str) -> None:
+    """Take one object out of a mirror whose packs are opened for it."""
+    git = ["git", "--git-dir", str(mirror)]
+    blob = subprocess.check_output([*git, "rev-parse", name], text=True).strip()
+    for pack in (mirror / "objects" / "pack").glob("*.pack"):
+        moved = pack.rename(mirror / "moved")
+        pack.with_suffix(".idx").unlink()
+        with moved.open("rb") as objects:
+            subprocess.run([*git, "unpack-objects", "-q"], stdin=objects, check=True)
+    (mirror / "objects" / blob[:2] / blob[2:]).unlink()
 
 
 def keep(server: RunyardServer, project: str, title: str) -> str:
