@@ -200,7 +200,8 @@ class _Search:
             return b""
         words, self._head = self._head.split(), b""
         if len(words) != 3:
-            raise GitFailed(f"An object is missing: {b' '.join(words)[:100]!r}")
+            which = b"".join(words[:1])[:12].decode("ascii", "replace")
+            raise GitFailed(f"object {which} is missing")
         # the line's end behind each object is read with it
         self._left = int(words[2]) + 1
         self._lines = self.found[words[0].decode("ascii")] = {}
