@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from app.adapters.git import Git
 from app.config import Settings
 from app.domain.quota_rules import LimitsMode
+from app.domain.sandboxes import HOLDING
 from app.domain.sizes import size_words
 from app.foothold import CannotStart, refuse_open_bind
 from app.records.database import DatabaseSilent
@@ -57,6 +58,7 @@ def make_doctor(
     publish = ground.feed.publish
     premises = replace(
         premises,
+        allowing=partial(_allowing, ground.ledgers.projects),
         agents_needed=partial(_told, alerts, AGENT),
         low_disks=partial(_told, alerts, DISK),
     )
@@ -117,6 +119,19 @@ def _unsandboxed(projects: ProjectLedger) -> list[str]:
         return projects.unsandboxed_names()
     except DatabaseSilent:
         return []
+
+
+def _allowing(projects: ProjectLedger) -> list[str]:
+    """What projects let their agents use of this machine, as `docker allowed: shop`."""
+    try:
+        found = projects.all()
+    except DatabaseSilent:
+        return []
+    return [
+        f"{', '.join(one.allow)} allowed: {one.name}"
+        for one in found
+        if one.allow and one.archived_at is None and one.sandbox in HOLDING
+    ]
 
 
 def _stuck(quarantine: Quarantine) -> list[tuple[str, str]]:

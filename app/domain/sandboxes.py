@@ -45,6 +45,8 @@ class HostService(StrEnum):
 DEFAULT_PROCESSES = 4096
 # how people read the level `none`, always in red
 UNSANDBOXED = "Unsandboxed"
+# what it means that services of the machine are allowed
+OPENS = "With these, agents can start programs outside any sandbox"
 # what rows and requests called the level `sandboxed` before it had its name
 _OLD_NAMES = {"bubblewrap": SandboxLevel.SANDBOXED}
 # what a row names where an agent is held in

@@ -152,11 +152,12 @@ def status_html(run: RunOut, visit: Visit) -> str:
 
 
 def chips_html(run: RunOut, project: ProjectOut | None) -> str:
-    """Run id and correlation id to copy, then issue, branch, agent, depth, and relatives.
+    """What is open to its agent, ids to copy, then issue, branch, agent, depth, and relatives.
 
     What leads somewhere is a link: the issue, the branch's change or its runs.
     """
     chips = [
+        *_sandbox_chips(run),
         copy_chip_html(f"run {shorten(run.id)}", run.id, testid="run-id", about="run id"),
         correlation_chip_html(run.correlation_id),
     ]
@@ -168,7 +169,6 @@ def chips_html(run: RunOut, project: ProjectOut | None) -> str:
     words = (run.agent, run.model or "", str(run.depth_level), framework, str(run.trigger))
     chips += [f'<span class="chip">{plain_html(word)}</span>' for word in words if word]
     chips += [_link_chip(tag, f"/runs?{urlencode({'tag': tag})}", "tag-chip") for tag in run.tags]
-    chips += _sandbox_chips(run)
     if run.retry_of:
         chips.append(_link_chip(f"retry of {shorten(run.retry_of)}", f"/runs/{run.retry_of}"))
     return "".join(chips)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from app.domain.quota_rules import LimitsMode
-from app.domain.sandboxes import UNSANDBOXED, SandboxLevel
+from app.domain.sandboxes import OPENS, UNSANDBOXED, SandboxLevel
 from app.domain.sizes import size_words
 from app.records.store_facts import Backup, StoreFacts
 from app.services.findings import Checked, Level, agent_findings
@@ -36,9 +36,9 @@ class Premises:
 
     `is_open` where other machines can reach its address, `private` are the files and folders that
     are for its user alone; `kept` (how long logs are, and what goes), `databases` (the run store
-    second), `backup` (the newest), `git`, `sandbox`, `unsandboxed` (projects by name), `limits`,
-    `receivers` (of notifications, each with its problem) and `stuck` (what is left to a person,
-    and why) are asked when doctor looks.
+    second), `backup` (the newest), `git`, `sandbox`, `unsandboxed` (projects by name), `allowing`
+    (`docker allowed: shop`), `limits`, `receivers` (of notifications, each with its problem) and
+    `stuck` (what is left to a person, and why) are asked when doctor looks.
     """
 
     bind: str
@@ -55,6 +55,7 @@ class Premises:
     limits: Callable[[], LimitsMode]
     receivers: Callable[[], list[tuple[str, str | None]]]
     stuck: Callable[[], list[tuple[str, str]]]
+    allowing: Callable[[], list[str]] = list
     agents_needed: Callable[[], list[str]] = list
     low_disks: Callable[[], list[str]] = list
 
@@ -133,6 +134,8 @@ def examine(agents: Agents, premises: Premises) -> Iterator[Checked]:
     for low in premises.low_disks():
         yield Checked(Level.LOOK, "room", low, "Make room: below 64 MB nothing starts.", SERVER)
     yield from _sandbox(premises.sandbox(), premises.unsandboxed())
+    for allowed in premises.allowing():
+        yield Checked(Level.LOOK, "projects", allowed, f"{OPENS}.")
     yield _bind(premises.bind, is_open=premises.is_open)
     for name, path in premises.private.items():
         yield _private(name, path)

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.api.schemas import ProjectOut, SandboxOut
 from app.domain.sandbox_rules import LIMIT_BOUNDS
-from app.domain.sandboxes import UNSANDBOXED, HostService, NetworkRule, SandboxLevel
+from app.domain.sandboxes import OPENS, UNSANDBOXED, HostService, NetworkRule, SandboxLevel
 
 LEVELS = {
     SandboxLevel.CONTAINED.value: "Contained",
@@ -28,7 +28,7 @@ NETWORKS = {
 }
 SERVICES = {one.value: one.value for one in HostService}
 HIDDEN = "Hidden from agents unless you allow them."
-ALLOWS = "With these, agents can start programs outside any sandbox: "
+ALLOWS = f"{OPENS}: "
 # the fields of what surrounds agents, by the levels for which they mean something
 _AT = {
     "network": {SandboxLevel.SANDBOXED},

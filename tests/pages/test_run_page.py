@@ -14,6 +14,7 @@ from nicegui.testing.user import User
 
 from app.api.client import DiffText
 from app.api.schemas import DeliveryOut, ReportOut
+from app.domain.ids import shorten
 from app.domain.words import Delivers, Status
 from app.pages.run_delivery import card_html, safe_href
 from app.pages.run_diff_panel import save_html
@@ -302,3 +303,7 @@ def test_a_run_tells_what_surrounded_its_agent(made: dict[str, str], shown: list
     )
     assert [words for words in shown if words not in html] == []
     assert made or "<dt>Sandbox</dt>" not in html
+    # what is open comes first: on a phone the other chips are out of sight
+    first = chips_html(run, project_of()).index(f"run {shorten(run.id)}")
+    assert "chip stop" not in html[first:]
+    assert "chip wait" not in html[first:]

@@ -145,6 +145,10 @@ MACHINE = {
         having(sandbox=lambda: NOTHING, unsandboxed=lambda: ["till"]),
         *("sandbox", "look", "Install bubblewrap."),
     ),
+    "docker allowed": (
+        having(allowing=lambda: ["docker allowed: my shop"]),
+        *("projects", "look", "With these, agents can start programs outside any sandbox."),
+    ),
     "limits": (having(limits=lambda: LimitsMode.DEGRADED), "limiter mode", "look", "Redis"),
     "receivers": (
         having(receivers=lambda: [("slack://…", "It cannot be used.")]),

@@ -12,6 +12,7 @@ from sqlmodel import col, select
 from app.domain.sandboxes import SandboxLevel
 from app.errors import Invalid, SandboxNotHere
 from app.records.tables import Audit, Project
+from app.services.doctor import Look
 from app.services.ports import Sandbox
 from app.services.sandbox_policy import policy_of
 from tests.fake_planes import FakePlane
@@ -184,3 +185,15 @@ def test_no_toolchain_lets_agents_read_runyards_own_data(
     beside.mkdir()
     plane.services.projects.change(project.id, toolchains=[str(beside)])
     assert found(plane, project).toolchains == [str(beside)]
+
+
+def test_doctor_names_the_projects_whose_agents_may_use_services_of_the_machine(
+    machine: Machines, world: World
+) -> None:
+    plane = machine(FakeSandbox())
+    shop, till, gone = (plane.add_project(world, allow=["docker", "dbus"]) for _ in range(3))
+    plane.services.projects.change(till.id, sandbox="none")
+    plane.services.projects.archive(gone.id, plane.clock())
+    items = plane.services.doctor.examine(Look.ANEW).items
+    told = [one.found for one in items if one.check == "projects"]
+    assert told == [f"Unsandboxed: {till.name}", f"docker, dbus allowed: {shop.name}"]
