@@ -13,7 +13,7 @@ from app.services.accounts import LINK_LIFETIME, POSTED_LIFETIME
 
 USED_SECONDS = 5.0
 _GOES_ON = (
-    "The window is closed, Runyard goes on: Ctrl-C ends it, and "
+    "The window is closed, and Runyard keeps running: Ctrl-C ends it, and "
     "`runyard serve --native` opens a window again."
 )
 

@@ -37,7 +37,7 @@ def _stay(folder: Path, server: Server, known: Known, *, in_browser: bool) -> No
         folder,
         lambda: _link_to_pages(folder, server, known),
         in_browser=in_browser,
-        closed=f"The window is closed; Runyard goes on at {server.url}.",
+        closed=f"The window is closed; Runyard keeps running at {server.url}.",
     )
 
     def follow_server() -> None:

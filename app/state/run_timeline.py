@@ -86,6 +86,11 @@ def is_report(event: TimelineEvent) -> bool:
     return event.kind == "progress" and "tools_used" in event.data
 
 
+def is_refusal(event: TimelineEvent) -> bool:
+    """True for the line that tells of a host which the agent was refused."""
+    return event.kind == "note" and "refused" in event.data
+
+
 def lasted(seconds: float) -> str:
     """A step's length: `0.2 s`, `11 s`, `06:41`, `2:00:00`."""
     if seconds < 10:
@@ -103,6 +108,8 @@ def _step(
     heading = HEADINGS.get(event.kind, event.kind.replace("_", " ").capitalize())
     if is_report(event):
         heading = "Worked"
+    elif is_refusal(event):
+        heading = "Network"
     elif event.kind == "progress" and has_exited:
         heading = "Delivering"
     return Step(event.kind, heading, event.sentence, _tone(event, run, is_last), event.at, seconds)
@@ -111,6 +118,8 @@ def _step(
 def _tone(event: TimelineEvent, run: RunOut, is_last: bool) -> Tone:
     if is_last and run.phase is not Phase.DONE:
         return Tone.NOW
+    if is_refusal(event):
+        return Tone.WAIT
     if event.kind != "reaped":
         return Tone.DONE
     if run.status in _ENDED_BADLY:

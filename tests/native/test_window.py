@@ -144,7 +144,7 @@ def test_a_second_command_opens_a_window_onto_the_running_server(
     desktop.display.press(window, "ctrl+q")
     said, complained = joined.communicate(timeout=COMMAND_SECONDS)
     assert (joined.returncode, complained) == (0, "")
-    assert said == f"The window is closed; Runyard goes on at {yard.url}.\n"
+    assert said == f"The window is closed; Runyard keeps running at {yard.url}.\n"
 
 
 def test_a_place_off_the_screen_is_not_believed(desktop: Desktop, yard: RunyardServer) -> None:

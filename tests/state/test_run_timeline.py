@@ -53,6 +53,14 @@ def test_the_end_has_the_tone_of_its_status(status: Status, tone: Tone) -> None:
     assert [step.tone for step in steps] == [Tone.DONE, tone, Tone.DONE]
 
 
+def test_a_host_that_was_refused_stands_out_from_what_went_well() -> None:
+    events = events_of("spawned", "note", "note", "exited", "reaped")
+    events[1] = events[1].model_copy(update={"data": {"refused": "evil.example"}})
+    refused, note = steps_of(events, run_of(1, Status.SUCCEEDED))[1:3]
+    assert (refused.heading, refused.tone) == ("Network", Tone.WAIT)
+    assert (note.heading, note.tone) == ("Note", Tone.DONE)
+
+
 def test_many_looks_at_the_same_work_are_one_step() -> None:
     events = events_of("spawned", "progress", "progress", "progress")
     steps = steps_of(events, run_of(1))
