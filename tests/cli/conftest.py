@@ -77,9 +77,9 @@ def shell(tmp_path: Path, server: RecordedServer, keeper: LockKeeper) -> Shell:
     return Shell(folder)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveShell]:
-    """A shell with a real server, one for all tests of this folder."""
+    """A shell with a real server, one for all tests of a file."""
     with a_live_shell(tmp_path_factory.mktemp("live")) as shell:
         yield shell
 

@@ -22,7 +22,7 @@ FAST = {
     "RUNYARD_MAX_LIVE_RUNS": "20",
 }
 
-PATIENCE_MS = 15_000
+PATIENCE_MS = 30_000
 
 OpenPage = Callable[..., Page]
 

@@ -14,6 +14,8 @@ from tests.servers import ROOT, RunyardServer
 SCREENS = ROOT / "test-results" / "screens"
 IS_DRAWN = "() => window.socket?.connected && window.did_handshake"
 START = "POST /api/v1/runs"
+# how long a call takes whose waiting must be seen, by a busy browser too
+SEEN_SECONDS = 5.0
 # every state of the list from now on: how many rows it had, and how many of them `Submitting…`
 WATCH_ROWS = """() => {
   window.seenRows = [];

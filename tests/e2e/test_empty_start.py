@@ -36,7 +36,7 @@ def test_the_demo_project_appears_where_it_was_asked_for_and_delivers(
     run_id = wait_for_run_page(page)
     assert run_id
     expect(page.get_by_role("heading", level=1)).to_have_text("Greet people by their name")
-    expect(page.get_by_test_id("run-status")).to_contain_text("Succeeded", timeout=20_000)
+    expect(page.get_by_test_id("run-status")).to_contain_text("Succeeded")
     expect(page.get_by_test_id("pr-card")).to_contain_text("afk/1")
     page.goto(server.url)
     expect(card(page, demo.get_attribute("data-project") or "")).to_contain_text("4 ready")

@@ -20,6 +20,7 @@ from tests.e2e.scenes import (
 )
 from tests.e2e.submits import (
     IS_DRAWN,
+    SEEN_SECONDS,
     START,
     FaultFile,
     grave_findings,
@@ -74,7 +75,7 @@ def test_the_submitter_sees_submitting_on_top_of_the_list_and_then_the_run(
     dialog.get_by_test_id("task").fill("Round the tax")
     picture(page, "new-run-over-list")
     assert grave_findings(page, ".q-dialog") == []
-    faults.set({START: {"delay_seconds": 2.5}})
+    faults.set({START: {"delay_seconds": SEEN_SECONDS}})
     dialog.get_by_test_id("run-submit").click()
     top = page.get_by_test_id("run-row").first
     expect(top).to_have_attribute("data-status", "submitting")
@@ -95,7 +96,7 @@ def test_a_refused_submit_comes_back_with_its_reason_and_what_was_typed(
     dialog = page.get_by_role("dialog", name="New run")
     dialog.get_by_test_id("task").fill("Kept over errors")
     refusal = {"error": "parked", "detail": "Parked."}
-    faults.set({START: {"status": 409, "body": refusal, "delay_seconds": 1.5, "times": 1}})
+    faults.set({START: {"status": 409, "body": refusal, "delay_seconds": SEEN_SECONDS, "times": 1}})
     dialog.get_by_test_id("run-submit").click()
     expect(page.locator("[data-status=submitting]")).to_have_count(1)
     error = dialog.get_by_test_id("form-error")
@@ -212,7 +213,7 @@ def test_what_is_typed_into_the_dialog_without_a_link_is_what_is_sent(
     expect(page.get_by_test_id("live-badge")).to_have_text("Reconnecting…")
     dialog.get_by_test_id("task").fill("Typed in a tunnel")
     page.context.set_offline(False)
-    expect(page.get_by_test_id("live-badge")).to_have_text("Live", timeout=20_000)
+    expect(page.get_by_test_id("live-badge")).to_have_text("Live")
     expect(dialog.get_by_test_id("task")).to_have_value("Typed in a tunnel")
     assert key_of(page) == key
     dialog.get_by_test_id("run-submit").click()

@@ -17,6 +17,7 @@ from tests.e2e.scenes import (
 )
 from tests.e2e.submits import (
     IS_DRAWN,
+    SEEN_SECONDS,
     WATCH_ROWS,
     FaultFile,
     grave_findings,
@@ -113,7 +114,7 @@ def test_a_retry_without_an_answer_is_pressed_again_and_is_one_run(
     page.goto(f"{server.page_url}/runs?project={project}")
     page.wait_for_function(IS_DRAWN)
     page.evaluate(WATCH_ROWS)
-    faults.set({RETRY: {"drop": "request", "delay_seconds": 0.5, "times": 1}})
+    faults.set({RETRY: {"drop": "request", "delay_seconds": SEEN_SECONDS, "times": 1}})
     again = row(page, first).get_by_test_id("retry-run")
     again.click()
     expect(again).to_have_text("Retrying…")

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.scenes import add_project, start_run, stop_here, wait_for_run_page
 from tests.e2e.submits import (
+    SEEN_SECONDS,
     START,
     FaultFile,
     grave_findings,
@@ -58,7 +59,7 @@ def test_a_late_answer_shows_submitting_on_every_list_and_then_the_run_once(
     listed = open_list(page, server)
     rows_before = listed.get_by_test_id("run-row").count()
     open_form(page, server, project)
-    faults.set({START: {"delay_seconds": 1.5}})
+    faults.set({START: {"delay_seconds": SEEN_SECONDS}})
     page.get_by_test_id("run-submit").click()
     expect(page.get_by_test_id("run-submit")).to_have_text("Starting…")
     expect(page.get_by_test_id("run-submit")).to_have_attribute("aria-busy", "true")
@@ -81,7 +82,7 @@ def test_a_feed_that_is_faster_than_the_answer_makes_no_second_row(
     listed = open_list(page, server)
     rows_before = listed.get_by_test_id("run-row").count()
     open_form(page, server, project)
-    faults.set({START: {"delay_answer_seconds": 1.0}})
+    faults.set({START: {"delay_answer_seconds": 2 * SEEN_SECONDS}})
     page.get_by_test_id("run-submit").click()
     expect(listed.locator("[data-testid=run-row][data-status=running]").first).to_be_visible()
     assert page.url.endswith("/run"), "the answer came before the feed"
@@ -179,7 +180,8 @@ def test_a_stop_that_gets_no_answer_is_taken_back_with_its_id(
     run_id = start_run(server, project)
     page.goto(f"{server.url}/runs/{run_id}")
     expect(page.get_by_test_id("run-status")).to_contain_text("Running")
-    faults.set({"POST /api/v1/runs/.*/stop": {"drop": "request", "delay_seconds": 1.0, "times": 1}})
+    lost = {"drop": "request", "delay_seconds": SEEN_SECONDS, "times": 1}
+    faults.set({"POST /api/v1/runs/.*/stop": lost})
     stop = page.get_by_test_id("stop-run")
     stop_here(page)
     expect(stop).to_have_text("Stopping…")

@@ -49,7 +49,7 @@ def test_a_restarted_server_finds_the_form_as_it_was_left_with_its_key(
     page.get_by_test_id("model").fill("m1")
     picture(page, "new-run-not-connected")
     server.start()
-    expect(page.get_by_test_id("form-restored")).to_be_visible(timeout=30_000)
+    expect(page.get_by_test_id("form-restored")).to_be_visible()
     picture(page, "new-run-restored")
     expect(page.get_by_test_id("task")).to_have_value("Typed before the crash, and after it")
     expect(page.get_by_test_id("model")).to_have_value("m1")
@@ -90,7 +90,7 @@ def test_a_form_out_of_reach_keeps_what_is_typed_and_sends_it_when_it_is_back(
     # Run rests: what is pressed now would start something nobody expects any more
     assert page.get_by_test_id("run-submit").evaluate("(e) => Boolean(e.closest('[inert]'))")
     page.context.set_offline(False)
-    expect(page.get_by_test_id("live-badge")).to_have_text("Live", timeout=20_000)
+    expect(page.get_by_test_id("live-badge")).to_have_text("Live")
     expect(page.get_by_test_id("task")).to_have_value("Typed in a tunnel")
     assert key_of(page) == key
     page.get_by_test_id("run-submit").click()

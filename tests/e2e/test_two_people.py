@@ -20,7 +20,7 @@ from tests.e2e.scenes import (
 from tests.servers import RunyardServer
 
 GOAL_MS = 500
-LIMIT_MS = 1500  # a busy machine may miss the goal, never by more than this
+LIMIT_MS = 5000  # a busy machine may miss the goal, never by more than this
 NOTE_PRESSES = """() => document.addEventListener(
   "click", () => (sessionStorage.pressedAt = Date.now()), true)"""
 NOTE_WORDS = """([selector, words]) => {
