@@ -15,7 +15,7 @@ from app.services.rows import AuditFilter
 Word = Annotated[str | None, Query(max_length=300)]
 
 
-def routes(services: Services) -> APIRouter:
+def audit_routes(services: Services) -> APIRouter:
     """`GET /audit`."""
     router = APIRouter(tags=["audit"])
 

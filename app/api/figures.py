@@ -13,7 +13,7 @@ from app.services.plane import Services
 MAX_DAYS = 366
 
 
-def routes(services: Services) -> APIRouter:
+def statistics_routes(services: Services) -> APIRouter:
     """`/projects/{id}/figures` and `/projects/{id}/counts`."""
     router = APIRouter(tags=["projects"])
 
@@ -24,8 +24,8 @@ def routes(services: Services) -> APIRouter:
         """Outcomes, durations, tokens and cost of the last days (UTC, today included)."""
         found = services.figures.of_project(project_id, days, services.clock())
         return ProjectFigures(
-            items=[DayFigures(day=day, **_told(one)) for day, one in found.items()],
-            totals=FiguresOut(**_told(sum(found.values(), NOTHING))),
+            items=[DayFigures(day=day, **_out_of(one)) for day, one in found.items()],
+            totals=FiguresOut(**_out_of(sum(found.values(), NOTHING))),
         )
 
     @router.get("/projects/{project_id}/counts")
@@ -36,7 +36,7 @@ def routes(services: Services) -> APIRouter:
     return router
 
 
-def _told(figures: Figures) -> dict[str, Any]:
+def _out_of(figures: Figures) -> dict[str, Any]:
     told = {name: getattr(figures, name) for name in FiguresOut.model_fields}
     if not figures.told_tokens:
         told |= {"input_tokens": None, "output_tokens": None}

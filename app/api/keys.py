@@ -13,7 +13,7 @@ from app.services.plane import Services
 KeyInPath = Annotated[str, Path(pattern=r"^[\x21-\x7e]{1,255}$")]
 
 
-def routes(services: Services) -> APIRouter:
+def key_routes(services: Services) -> APIRouter:
     """Everything below `/idempotency-keys`."""
     router = APIRouter(tags=["runs"])
 

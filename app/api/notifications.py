@@ -8,7 +8,7 @@ from app.api.schemas import NotificationsOut, NotificationTest, ReceiverOut, Tri
 from app.services.plane import Services
 
 
-def routes(services: Services) -> APIRouter:
+def notification_routes(services: Services) -> APIRouter:
     """Everything below `/notifications`."""
     router = APIRouter(tags=["system"])
     desk = services.notifications

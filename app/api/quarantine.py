@@ -12,7 +12,7 @@ from app.services.plane import Services
 log = logging.getLogger(__name__)
 
 
-def routes(services: Services) -> APIRouter:
+def quarantine_routes(services: Services) -> APIRouter:
     """Everything below `/quarantine`."""
     router = APIRouter(tags=["quarantine"])
 

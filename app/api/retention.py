@@ -10,7 +10,7 @@ from app.services.plane import Services
 from app.services.retention import SHOWN, Standing
 
 
-def routes(services: Services) -> APIRouter:
+def retention_routes(services: Services) -> APIRouter:
     """`/retention`."""
     router = APIRouter()
 

@@ -16,7 +16,7 @@ from app.services.retry import Wishes
 log = logging.getLogger(__name__)
 
 
-def routes(services: Services) -> APIRouter:
+def retry_routes(services: Services) -> APIRouter:
     """`/runs/{id}/retry`."""
     router = APIRouter(tags=["runs"])
 

@@ -73,7 +73,7 @@ def open_routes(services: Services) -> APIRouter:
 def routes(services: Services) -> APIRouter:
     """Below the API's base path."""
     router = APIRouter(tags=["system"])
-    router.include_router(retention.routes(services))
+    router.include_router(retention.retention_routes(services))
     router.include_router(_quota_routes(services))
 
     @router.get("/system")

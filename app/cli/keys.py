@@ -14,7 +14,7 @@ from app.cli.terminal import out, print_json
 from app.domain.ids import shorten
 
 
-def register(app: typer.Typer) -> None:
+def register_keys(app: typer.Typer) -> None:
     """Add the group `keys`."""
     reset_example = "runyard keys reset nightly-42 --project shop"
     keys = group("Take idempotency keys back from their runs.", reset_example)

@@ -39,28 +39,28 @@ from app.cli.terminal import Painted, err, out
 
 REFUSED = 1
 UNREACHABLE = 3
-# In the order of the help: each has `register(app)`, which adds its command or its group.
+# In the order of the help: each adds its command or its group to the application.
 PARTS = (
-    serving,
-    access,
-    demo,
-    projects,
-    issues,
-    changes,
-    runs,
-    batch,
-    afk,
-    parked,
-    retention,
-    stuck,
-    quota,
-    limits,
-    keys,
-    notifications,
-    audit,
-    export,
-    backup,
-    restore,
+    serving.register,
+    access.register,
+    demo.register,
+    projects.register,
+    issues.register,
+    changes.register,
+    runs.register,
+    batch.register,
+    afk.register,
+    parked.register,
+    retention.register_retention,
+    stuck.register_stuck,
+    quota.register_quota,
+    limits.register,
+    keys.register_keys,
+    notifications.register,
+    audit.register,
+    export.register,
+    backup.register,
+    restore.register_restore,
 )
 
 
@@ -96,8 +96,8 @@ def build() -> typer.Typer:
         epilog=example("runyard serve", "runyard demo", "runyard runs list --help"),
     )
     app.callback()(begin)
-    for part in PARTS:
-        part.register(app)
+    for register in PARTS:
+        register(app)
     return app
 
 

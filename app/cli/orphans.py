@@ -32,11 +32,11 @@ def ending_orphans() -> Iterator[None]:
     try:
         yield
     finally:
-        _end(lambda: [one for one in here.children(recursive=True) if one not in before])
+        _end_all(lambda: [one for one in here.children(recursive=True) if one not in before])
         _adopt_orphans(False)
 
 
-def _end(find: Callable[[], list[psutil.Process]]) -> None:
+def _end_all(find: Callable[[], list[psutil.Process]]) -> None:
     for number, seconds in ((signal.SIGTERM, TERM_SECONDS), (signal.SIGKILL, KILL_SECONDS)):
         give_up_at = time.monotonic() + seconds
         told: set[psutil.Process] = set()

@@ -18,7 +18,7 @@ Batches = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
+def register_quota(app: typer.Typer) -> None:
     """Add the command."""
     lines = ("runyard quota", "runyard quota --batches --json", "runyard quota --project shop")
     app.command("quota", epilog=example(*lines))(show)

@@ -21,7 +21,7 @@ Backup = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
+def register_restore(app: typer.Typer) -> None:
     """Add the command."""
     app.command("restore", epilog=example("runyard restore /mnt/disk/runyard.zip"))(put_back)
 

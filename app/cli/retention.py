@@ -12,7 +12,7 @@ from app.domain.ids import shorten
 from app.domain.sizes import size_words
 
 
-def register(app: typer.Typer) -> None:
+def register_retention(app: typer.Typer) -> None:
     """Add the command."""
     app.command("retention", epilog=example("runyard retention"))(show)
 

@@ -12,7 +12,7 @@ from app.cli.options import DataDir, Json, example, group
 from app.cli.terminal import err, out, print_json
 
 
-def register(app: typer.Typer) -> None:
+def register_stuck(app: typer.Typer) -> None:
     """Add the group `stuck`."""
     stuck = group("List what Runyard cannot go on with by itself.", "runyard stuck list")
     stuck.command("list", epilog=example("runyard stuck list"))(list_stuck)

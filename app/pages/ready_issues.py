@@ -19,7 +19,7 @@ from app.state.wire import ProjectOut
 ROWS = 50
 
 
-def register(door: Door) -> None:
+def register_ready_issues(door: Door) -> None:
     """Define `/issues`."""
 
     @page_at("/issues")

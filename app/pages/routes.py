@@ -23,21 +23,21 @@ from app.state.door import Door
 
 def register_pages(door: Door) -> None:
     """Define the routes of all screens."""
-    screens = (
-        projects,
-        add_project,
-        project,
-        issues,
-        new_run,
-        runs,
-        run,
-        batches,
-        batch,
-        ready_issues,
-        parked,
-        quota,
-        settings,
-        guide,
+    registrations = (
+        projects.register,
+        add_project.register,
+        project.register,
+        issues.register,
+        new_run.register,
+        runs.register,
+        run.register,
+        batches.register,
+        batch.register,
+        ready_issues.register_ready_issues,
+        parked.register,
+        quota.register,
+        settings.register,
+        guide.register,
     )
-    for screen in screens:
-        screen.register(door)
+    for register in registrations:
+        register(door)

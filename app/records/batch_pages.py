@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlmodel import col, select
+from sqlmodel import col
+from sqlmodel import select as select_rows
 
 from app.domain.ids import is_batch_id
 from app.records.cursors import is_beyond, order_from, page_from, read_cursor, read_position
@@ -36,7 +37,7 @@ def list_batches(
 ) -> BatchPage:
     """One page of batches. Raises BadCursor."""
     place, beside = read_cursor(cursor, is_batch_id), (col(Batch.created_at), col(Batch.id))
-    query = select(Batch)
+    query = select_rows(Batch)
     if project_id:
         query = query.where(Batch.project_id == project_id)
     if place is not None:
@@ -55,7 +56,7 @@ def list_items(
 ) -> ItemPage:
     """One page of a batch's items. Raises BadCursor."""
     place, position = read_position(cursor), col(BatchItem.position)
-    query = select(BatchItem.position, Run).join(Run, col(Run.id) == col(BatchItem.run_id))
+    query = select_rows(BatchItem.position, Run).join(Run, col(Run.id) == col(BatchItem.run_id))
     query = query.where(BatchItem.batch_id == batch_id, place.is_beyond(position))
     if statuses:
         query = query.where(col(Run.status).in_(statuses))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sqlmodel import col, select
+from sqlmodel import col
+from sqlmodel import select as select_rows
 
 from app.records.cursors import read_position
 from app.records.routing import Stores
@@ -23,7 +24,7 @@ class BulkPage:
 def list_items(stores: Stores, bulk_id: str, *, limit: int, cursor: str | None) -> BulkPage:
     """One page. Raises BadCursor."""
     place, position = read_position(cursor), col(BulkItem.position)
-    query = select(BulkItem).where(BulkItem.bulk_id == bulk_id, place.is_beyond(position))
+    query = select_rows(BulkItem).where(BulkItem.bulk_id == bulk_id, place.is_beyond(position))
     with stores.control.reading() as session:
         found = session.exec(query.order_by(place.order(position)).limit(limit + 1)).all()
     items, *beside = place.page([(item.position, item) for item in found], limit)

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col
+from sqlmodel import select as select_rows
 
 from app.domain.lifecycle import WAITING
 from app.domain.words import Cause, Status
@@ -34,7 +35,7 @@ def ended_of_batch(session: Session, batch_id: str) -> list[EndedAlike]:
 
 def last_of_batch(session: Session, batch_id: str, *, limit: int) -> list[Run]:
     """The last of the same, newest first."""
-    query = select(Run).where(col(Run.batch_id) == batch_id)
+    query = select_rows(Run).where(col(Run.batch_id) == batch_id)
     return list(session.exec(query.order_by(col(Run.ended_at).desc()).limit(limit)).all())
 
 
@@ -51,13 +52,13 @@ class EndedRuns:
 
     def newest(self, begin: datetime, end: datetime, *, limit: int) -> list[Run]:
         """The last of the same, newest first."""
-        query = select(Run).where(col(Run.ended_at) >= begin, col(Run.ended_at) < end)
+        query = select_rows(Run).where(col(Run.ended_at) >= begin, col(Run.ended_at) < end)
         found = self._stores.everywhere(query.order_by(col(Run.ended_at).desc()).limit(limit))
         return sorted(found, key=lambda run: (run.ended_at, run.id), reverse=True)[:limit]
 
     def count_held(self) -> int:
         """Runs that wait, and say what for."""
-        query = select(func.count()).where(
+        query = select_rows(func.count()).where(
             col(Run.released_at).is_(None),
             col(Run.status).in_(WAITING),
             col(Run.hold).is_not(None),
@@ -66,7 +67,7 @@ class EndedRuns:
 
 
 def _sums() -> Any:
-    query = select(Run.status, Run.cause, func.count(), cost_sum())
+    query = select_rows(Run.status, Run.cause, func.count(), cost_sum())
     return query.group_by(col(Run.status), col(Run.cause))
 
 

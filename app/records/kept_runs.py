@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlmodel import col, select
+from sqlmodel import col
+from sqlmodel import select as select_rows
 
 from app.records.routing import Stores
 from app.records.tables import Run
@@ -12,7 +13,9 @@ from app.records.tables import Run
 
 def over_and_done(stores: Stores, ids: Collection[str]) -> dict[str, Run]:
     """The runs among these that are proved gone and wait for nothing, by id."""
-    query = select(Run).where(col(Run.released_at).is_not(None), col(Run.may_resume).is_(False))
+    query = select_rows(Run).where(
+        col(Run.released_at).is_not(None), col(Run.may_resume).is_(False)
+    )
     found: dict[str, Run] = {}
     for database, theirs in stores.by_owner(ids).items():
         with database.reading() as session:
