@@ -19,9 +19,9 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from app.domain.notices import Kind, mask_receiver
-from app.domain.sandboxes import SandboxLevel, read_level
-from app.domain.timetable import parse_hours, parse_time
+from app.domain.notifications import Kind, mask_receiver
+from app.domain.quiet_hours import parse_hours, parse_time
+from app.domain.sandbox.levels import SandboxLevel, read_level
 
 _LOCAL_NAME = re.compile(r"127\.0\.0\.1|\[::1\]|(?:[a-z0-9](?:[a-z0-9-]{0,62})\.)?localhost")
 _POSTGRESQL = ("postgresql://", "postgres://")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from app.domain.rules import ExitReason
+from app.domain.end_causes import ExitReason
 from app.services.ports import (
     Kept,
     Launched,

@@ -8,11 +8,11 @@ from typing import Any
 
 from app.config import Settings
 from app.control_plane import ControlPlane
-from app.control_plane.outside import pick_adapters
+from app.control_plane.context import pick_adapters
 from app.domain.words import Trigger
 from app.records.tables import Project
 from app.services.ports import Notifier, Sandbox
-from app.services.trigger import Asker
+from app.services.runs.requests import Asker
 from tests.fake_engine import FakeEngine
 from tests.fakes import FakeCopies, FakeMirrors, FakeSandbox, World
 from tests.fresh_databases import own_database, put_database

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from app.domain.rules import ExitReason, ExitRecord
-from app.domain.sandboxes import Means, SandboxLevel, SandboxPolicy
+from app.domain.end_causes import ExitReason, ExitRecord
+from app.domain.sandbox.levels import Means, SandboxLevel, SandboxPolicy
 from app.domain.secret_masks import SecretMask
 from app.services.ports import (
     BranchTaken,

@@ -32,7 +32,13 @@ COMMAND, SERVER = "runyard", "main.py"
 GUARDED = "RUNYARD_TEST_GUARDED"
 # its imports, and what it loads while it starts
 LOADED_BY_A_SERVER = (
-    *("app.cli.main", "app.server", "shellingham", "nicegui.ui_run_with", "uvicorn.lifespan.on"),
+    *(
+        "app.cli.main",
+        "app.server.application",
+        "shellingham",
+        "nicegui.ui_run_with",
+        "uvicorn.lifespan.on",
+    ),
     *("uvicorn.loops.uvloop", "uvicorn.protocols.http.httptools_impl"),
     "uvicorn.protocols.websockets.wsproto_impl",
 )
@@ -141,7 +147,7 @@ def load(program: str) -> None:
     """Import what the program does, so that forks need not."""
     gc.disable()
     if program == SERVER:
-        with importlib.import_module("app.cli.spared").sparing():
+        with importlib.import_module("app.cli.server.import_blocking").sparing():
             for name in LOADED_BY_A_SERVER:
                 importlib.import_module(name)
     else:

@@ -23,8 +23,8 @@ from sqlalchemy import delete
 from sqlmodel import SQLModel
 
 from app.config import Settings
-from app.records.database import Database
-from app.records.migration import migrate
+from app.records.database.database import Database
+from app.records.database.migration import migrate
 from tests.compiled_once import share_compiled_statements
 from tests.postgres_server import PostgresServer, postgres_server
 

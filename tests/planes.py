@@ -12,10 +12,10 @@ from app.config import Settings
 from app.control_plane import ControlPlane
 from app.domain.words import Depth, Trigger
 from app.records.tables import Project, Run
-from app.services.issues import IssueView
+from app.services.context import repository_of
 from app.services.ports import Repository, Sight
-from app.services.prechecks import repository_of
-from app.services.trigger import Asker, Order
+from app.services.runs.requests import Asker, Order
+from app.services.tracker.issues import IssueView
 from tests.agents_for_tests.runs import Ears, shell, until
 from tests.fresh_databases import own_database, put_database
 from tests.repositories import make_origin

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from app.domain.notices import Message
+from app.domain.notifications import Message
 from app.services.ports import NotTaken
 
 SECRET = "s3cret"

@@ -12,9 +12,10 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from app.adapters.git import Git, Identity
-from app.adapters.mirrors import GitMirrors
-from app.adapters.working_copies import GitWorkingCopies
+from app.adapters.git.command import Git
+from app.adapters.git.environment import Identity
+from app.adapters.git.mirrors import GitMirrors
+from app.adapters.git.working_copies import GitWorkingCopies
 from app.services.ports import Repository
 
 PERSON = ("Ann Example", "ann@example.test")

@@ -19,7 +19,7 @@ from app.adapters.agents.private_homes import PrivateHomes
 from app.adapters.engine.local import LocalEngine
 from app.adapters.sandbox.hidden import OwnPlaces
 from app.adapters.sandbox.machine import MachineSandbox
-from app.domain.sandboxes import (
+from app.domain.sandbox.levels import (
     HostService,
     Limits,
     Means,

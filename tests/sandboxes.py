@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.sandboxes import Means, SandboxLevel
+from app.domain.sandbox.levels import Means, SandboxLevel
 
 ROOT, PLAIN = "root", "a plain user"
 USERS = (ROOT, PLAIN)

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.orm import Session
 
 from app.domain.ids import Store, Unclassifiable, store_of
-from app.records.spans import APART
+from app.records.stores.sessions import APART
 from app.records.tables import Run
 
 ASTRAY = "a statement went astray"

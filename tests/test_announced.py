@@ -13,8 +13,8 @@ from fastapi import FastAPI
 from uvicorn.server import ServerState
 from wsproto.events import CloseConnection
 
-from app.announced import AnnouncedServer, PageSocket
 from app.api.live import LiveStream
+from app.server.uvicorn_server import AnnouncedServer, PageSocket
 from tests.fake_planes import FakePlane
 from tests.fakes import World
 

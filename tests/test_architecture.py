@@ -11,16 +11,7 @@ from functools import cache
 
 import pytest
 
-from tests.source_tree import (
-    Source,
-    calls,
-    functions,
-    imports,
-    keywords,
-    last_name,
-    names,
-    sources,
-)
+from tests.source_tree import Source, calls, functions, imports, keywords, last_name, names, sources
 
 MIGRATIONS = "app/records/migrations/"
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 45
@@ -57,14 +48,22 @@ ROOMS = {
         ("app.api", "app.services", "app.domain", *TOOLS), ("sqlmodel", "sqlalchemy", "nicegui")
     ),
     "app.state": Room(
-        ("app.state", "app.domain", "app.api.client", "app.api.schemas", "app.errors"),
+        ("app.state", "app.domain", "app.api.client.client", "app.api.schemas", "app.errors"),
         (*DATABASE, "fastapi", "nicegui.ui"),
     ),
     "app.pages": Room(("app.pages", "app.state", "app.domain"), (*DATABASE, *OUTSIDE, "fastapi")),
     "app.cli": Room(
-        ("app.cli", "app.domain", "app.api.client", "app.api.schemas", "app.native", LOCKS, *TOOLS),
+        (
+            "app.cli",
+            "app.domain",
+            "app.api.client.client",
+            "app.api.schemas",
+            "app.native",
+            LOCKS,
+            *TOOLS,
+        ),
         (*SERVER, *DATABASE),
-        inside_functions=("main", "app.server"),
+        inside_functions=("main", "app.server.application"),
     ),
     # the window's own process starts without the server's libraries
     "app.native": Room(
@@ -86,7 +85,7 @@ STARTER_CALL = re.compile(
     r"|(asyncio\.)?create_subprocess_\w+"
 )
 MAY_START_PROCESSES = (
-    "app/cli/own_server.py",
+    "app/cli/server/temporary_server.py",
     "app/native/window.py",
     *(
         f"app/adapters/{place}"
@@ -100,12 +99,12 @@ STARTED_BY = (
 )
 # no session stands around: each comes from `Stores`, which knows whose rows it is for
 OPENED_BY = {
-    "Session": ("app/records/database.py",),
-    "Transaction": ("app/records/database.py",),
+    "Session": ("app/records/database/database.py",),
+    "Transaction": ("app/records/database/database.py",),
     "sessionmaker": (),
     "scoped_session": (),
-    "create_engine": ("app/records/engines.py",),
-    "Database": ("app/control_plane/storage.py", "app/keeping/stores.py"),
+    "create_engine": ("app/records/database/engines.py",),
+    "Database": ("app/control_plane/storage.py", "app/backup/stores.py"),
 }
 VAGUE = {"util", "utils", "helper", "helpers", "manager", "managers", "misc"}
 VAGUE_ALONE = {"common", "base"}
@@ -160,7 +159,7 @@ def impurities_of_the_domain(source: Source) -> Iterator[str]:
 
 
 def commits_outside_the_database(source: Source) -> Iterator[str]:
-    for node in calls(source) if source.name != "app/records/database.py" else ():
+    for node in calls(source) if source.name != "app/records/database/database.py" else ():
         if isinstance(node.func, ast.Attribute) and node.func.attr == "commit":
             yield source.at(node, "only records.database.transaction() commits; use it")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from app.api.views import event_out, masked, project_out, report_out, run_out
 from app.errors import NotFound
-from app.services.plane import Services
+from app.services.container import Services
 from app.services.rows import (
     BulkChanged,
     Change,

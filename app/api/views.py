@@ -28,12 +28,12 @@ from app.domain.lifecycle import phase_of
 from app.domain.rules import is_paused
 from app.domain.secret_masks import SecretMask
 from app.domain.words import Cause, Status, label_of
-from app.services.owner_hooks import are_on, why_off
-from app.services.plane import Services
-from app.services.planned import ttl_of
-from app.services.project_views import ProjectView
-from app.services.quota import Window
+from app.services.container import Services
+from app.services.lifecycle.owner_hooks import are_on, why_off
+from app.services.limits.quota import Window
+from app.services.projects.overview import ProjectView
 from app.services.rows import ChangeRequest, Run, RunEvent
+from app.services.runs.planned import ttl_of
 
 # what an agent wrote is never a document of ours
 QUARANTINE = {"Content-Security-Policy": "sandbox; default-src 'none'"}

@@ -10,38 +10,33 @@ import typer
 from typer.main import get_command
 
 from app import __version__
-from app.cli import (
+from app.cli.client.connection import Misused, Refused, Unreachable
+from app.cli.commands import (
     access,
-    afk,
     audit,
+    auto,
     backup,
     batch,
     changes,
     demo,
     export,
     issues,
-    keys,
     limits,
-    notifications,
     parked,
     projects,
-    quota,
-    restore,
-    retention,
     runs,
-    serving,
-    stuck,
+    system,
 )
-from app.cli.connection import Misused, Refused, Unreachable
-from app.cli.options import DataDir, example
-from app.cli.serving import Host, Native, NoOpen, Port, serve_here
-from app.cli.terminal import Painted, err, out
+from app.cli.output.options import DataDir, example
+from app.cli.output.terminal import Painted, err, out
+from app.cli.server import serve
+from app.cli.server.serve import Host, Native, NoOpen, Port, serve_here
 
 REFUSED = 1
 UNREACHABLE = 3
 # In the order of the help: each adds its command or its group to the application.
 PARTS = (
-    serving.register,
+    serve.register,
     access.register,
     demo.register,
     projects.register,
@@ -49,18 +44,18 @@ PARTS = (
     changes.register,
     runs.register,
     batch.register,
-    afk.register,
+    auto.register,
     parked.register,
-    retention.register_retention,
-    stuck.register_stuck,
-    quota.register_quota,
+    system.register_retention,
+    system.register_stuck,
+    limits.register_quota,
     limits.register,
-    keys.register_keys,
-    notifications.register,
+    limits.register_keys,
+    system.register,
     audit.register,
     export.register,
     backup.register,
-    restore.register_restore,
+    backup.register_restore,
 )
 
 

@@ -11,27 +11,23 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
-from app.adapters.bells import Bell
-from app.adapters.file_locks import FileLocks
+from app.adapters.machine.bells import Bell
+from app.adapters.machine.file_locks import FileLocks
 from app.config import Settings
-from app.control_plane.assembly import Assembly, Ground
-from app.control_plane.batching import make_counting
-from app.control_plane.clock import wall_clock
-from app.control_plane.endings import make_quarantine
-from app.control_plane.metronome import Metronome
-from app.control_plane.outside import Adapters, find_place, pick_adapters
-from app.control_plane.premises import make_disk_room
-from app.control_plane.retaining import ROUND_SECONDS
+from app.control_plane.context import Adapters, find_place, pick_adapters, wall_clock
+from app.control_plane.doctor_checks import make_disk_room
+from app.control_plane.scheduler import Metronome
 from app.control_plane.storage import make_ledgers, make_relays, open_stores, settle_stores
-from app.records.database import DatabaseSilent
+from app.control_plane.wiring import Assembly, Ground
+from app.control_plane.wiring_batches import ROUND_SECONDS, make_counting
+from app.control_plane.wiring_lifecycle import make_quarantine
+from app.records.database.database import DatabaseSilent
 from app.records.feed import Feed, FeedBroke, LogGrew, Numbered, SweepWanted
-from app.records.lease_ledger import LeaseLedger
-from app.services.leases import RENEW_SECONDS, Leases
-from app.services.refusals import Refusals
-from app.services.run_locks import Locks
-from app.services.store_watch import WATCH_SECONDS, StoreWatch
-from app.services.tenure import Tenure
-from app.services.workers import Workers
+from app.records.stores.leases import LeaseLedger
+from app.services.concurrency import Locks, Workers
+from app.services.lifecycle.refused_hosts import Refusals
+from app.services.system.ownership import RENEW_SECONDS, Leases, Tenure
+from app.services.system.store_health import WATCH_SECONDS, StoreWatch
 
 log = logging.getLogger(__name__)
 # besides those of live runs, each of which may be pushing to a host that is silent

@@ -5,35 +5,42 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from app.config import Settings
+from app import __version__
+from app.adapters.git.bundles import MirrorBundles
+from app.adapters.git.command import Git, read_identity
+from app.backup import backup, restore
+from app.backup.places import DATABASE, RUN_STORE, Places
+from app.config import Settings, load_settings
+from app.control_plane.context import wall_clock
 from app.failpoints import reach
-from app.foothold import CannotStart
-from app.records.database import Database
-from app.records.deployment import (
+from app.records.database.database import Database
+from app.records.database.integrity import (
+    damage_told,
+    refuse_incomplete,
+    refuse_unsound,
+    remember_made,
+)
+from app.records.database.migration import migrate
+from app.records.database.write_guard import WriteGuard
+from app.records.feed import Feed
+from app.records.projects.project_ledger import ProjectLedger
+from app.records.projects.tracker_ledger import TrackerLedger
+from app.records.runs.run_ledger import RunLedger
+from app.records.stores.identity import (
     StoresDiffer,
     agree,
     identify_control,
     knows_run_store,
     refuse_stranger,
 )
-from app.records.feed import Feed
-from app.records.migration import migrate
-from app.records.project_ledger import ProjectLedger
-from app.records.relay import Relay
-from app.records.routing import Stores
-from app.records.run_ledger import RunLedger
-from app.records.soundness import (
-    damage_told,
-    refuse_incomplete,
-    refuse_unsound,
-    remember_made,
-)
-from app.records.tracker_ledger import TrackerLedger
-from app.records.write_guard import WriteGuard
-from app.services.floor import Ledgers
+from app.records.stores.pg_notify import Relay
+from app.records.stores.routing import Stores
+from app.server.startup import CannotStart, only_server, prepare_folders
+from app.services.context import Ledgers
 
 RUNS_BACKUPS = "runs"
 
@@ -105,3 +112,51 @@ def _bring_up_to_date(database: Database, data: Path, backups: Path, now: dateti
     migrate(database, backups=backups, now=now)
     refuse_incomplete(database, data)
     remember_made(database, data)
+
+
+def back_up(settings: Settings, target: Path | None) -> backup.Made:
+    """Write a backup of a data folder, with or without a server on it."""
+    bundles = _bundles_at(settings.runs_root / "mirrors")
+    places = places_of(settings)
+    return backup.back_up(places, bundles, target, program=__version__, now=wall_clock())
+
+
+def put_back(settings: Settings, file: Path, *, trusts_settings: bool = False) -> restore.Restored:
+    """Restore a backup into a data folder; refused while a server runs on it."""
+    prepare_folders(settings)
+    with only_server(settings):
+        return restore_into(settings, file, trusts_settings=trusts_settings)
+
+
+def restore_into(
+    settings: Settings, file: Path, *, trusts_settings: bool = False
+) -> restore.Restored:
+    """The same, for whoever holds the folder already."""
+    return restore.restore(
+        file.expanduser().absolute(),
+        settings.data_root,
+        lambda folder: _places_with(settings, folder),
+        _bundles_at,
+        wall_clock(),
+        trusts_settings=trusts_settings,
+    )
+
+
+def places_of(settings: Settings) -> Places:
+    """Where this server's parts are."""
+    stores = {DATABASE: settings.database}
+    if settings.runs_database_url is not None:
+        stores[RUN_STORE] = settings.runs_database_url
+    return Places(settings.data_root, settings.runs_root, stores)
+
+
+def _places_with(settings: Settings, folder: Path) -> Places:
+    """The places of this data folder under the settings that another folder has."""
+    data = settings.data_root
+    other = load_settings(data_dir=folder)
+    own = other.model_copy(update={"data_dir": data})
+    return replace(places_of(own), data=data)
+
+
+def _bundles_at(mirrors: Path) -> MirrorBundles:
+    return MirrorBundles(mirrors, git=Git(read_identity()))

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from app.domain.endings import (
+from app.domain.agents.final_output import SILENCE, LastWord, LimitReached
+from app.domain.agents.liveness import Vitals, is_lingering, is_stalled, stall_words
+from app.domain.end_causes import (
     REASONS,
     TIME_USED_UP,
     Ending,
@@ -18,9 +20,7 @@ from app.domain.endings import (
     ending_of_reason,
     ending_without_room,
 )
-from app.domain.last_words import SILENCE, LastWord, LimitReached
 from app.domain.lifecycle import Signal
-from app.domain.liveness import Vitals, is_lingering, is_stalled, stall_words
 from app.domain.words import PAUSE_THRESHOLD, Cause, Delivers, Status
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
-from app.domain.timetable import moment_at, parse_time
+from app.domain.quiet_hours import moment_at, parse_time
 
 LONGEST = timedelta(days=30)
 HOW = "Write 90 (seconds), 90m, 1h, 02:00, tomorrow 02:00 or 2026-11-23T02:00."

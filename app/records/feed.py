@@ -9,7 +9,11 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from app.records.tables import Run
+
 log = logging.getLogger(__name__)
+
+
 REMEMBERED = 4096
 
 
@@ -192,3 +196,69 @@ def _tell(listener: Listener, one: Numbered) -> None:
         listener(one)
     except Exception:
         log.exception("a listener of the feed failed")
+
+
+@dataclass(frozen=True)
+class RunEnded:
+    """A run has come to its end, in whatever state; its work may be parked at once."""
+
+    run: Run
+
+
+@dataclass(frozen=True)
+class WorkParked:
+    """A run that had ended left something that is kept until somebody decides.
+
+    `holds_work` is False where nothing but its branch is kept.
+    """
+
+    run: Run
+    holds_work: bool
+
+
+@dataclass(frozen=True)
+class NothingKept:
+    """A run that had ended is released, and has left nothing."""
+
+    run: Run
+
+
+@dataclass(frozen=True)
+class ProjectPaused:
+    """A project's failures have reached the number that pauses its loop."""
+
+    project_id: str
+    because: str
+
+
+@dataclass(frozen=True)
+class ProjectBroke:
+    """A project's repository could not be cloned."""
+
+    project_id: str
+    because: str
+
+
+@dataclass(frozen=True)
+class PersonNeeded:
+    """Nothing goes on here until a person decides; told once for each `key`."""
+
+    key: str
+    project_id: str
+    what: str
+    because: str
+    path: str
+
+
+@dataclass(frozen=True)
+class BatchEnded:
+    """The last of a batch's runs has come to its end."""
+
+    batch_id: str
+    project_id: str
+    run_count: int
+
+
+Happening = (
+    RunEnded | WorkParked | NothingKept | ProjectPaused | ProjectBroke | PersonNeeded | BatchEnded
+)

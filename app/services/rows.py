@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from app.records.audit_ledger import Act, Deed, acting, current_act, nothing_done
-from app.records.audit_pages import AuditFilter
-from app.records.database import DatabaseSilent, has_begun_to_write, watched_writing
+from app.records.database.database import DatabaseSilent, has_begun_to_write, watched_writing
 from app.records.feed import (
     BulkChanged,
     Change,
@@ -20,9 +18,10 @@ from app.records.feed import (
     StoresChanged,
     StuckChanged,
 )
-from app.records.project_reading import ProjectUnreadable
-from app.records.run_pages import Page
-from app.records.run_walks import RunFilter
+from app.records.people.audit_ledger import Act, Deed, acting, current_act, nothing_done
+from app.records.people.audit_pages import AuditFilter
+from app.records.projects.project_reading import ProjectUnreadable
+from app.records.runs.run_pages import Page, RunFilter
 from app.records.tables import Batch, Bulk, BulkItem, ChangeRequest, Project, Run, RunEvent
 
 __all__ = [

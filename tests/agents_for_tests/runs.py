@@ -17,7 +17,7 @@ from typing import Any
 from app.adapters.engine.local import LocalEngine
 from app.adapters.sandbox.hidden import OwnPlaces
 from app.adapters.sandbox.machine import MachineSandbox
-from app.domain.sandboxes import Means, SandboxLevel
+from app.domain.sandbox.levels import Means, SandboxLevel
 from app.services.ports import Engine, Kept, Launched, LaunchOrder, ProcessMark, Sight, ended
 
 AGENTS = Path(__file__).parent

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.api import batches
-from app.api.gate import Gate
+from app.api.http.gate import Gate
+from app.api.routes import batches
 from app.api.schemas import BatchTaken
 from tests.fake_planes import FakePlane
 from tests.fakes import World

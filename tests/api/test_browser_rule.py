@@ -11,14 +11,14 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.api.gate import Gate, cookie_name
+from app.api.http.app import build_api
+from app.api.http.gate import Gate, cookie_name
 from app.api.live import LiveStream
 from app.api.schemas import NewProject, ProjectChange
-from app.api.whole import build_api
 from app.domain.words import Depth
-from app.records.database import DatabaseSilent
-from app.services.browser_rule import GUARDED, BrowserRule
-from app.services.trigger import Order
+from app.records.database.database import DatabaseSilent
+from app.services.projects.browser_rule import GUARDED, BrowserRule
+from app.services.runs.requests import Order
 from tests.api.workshop import problem
 from tests.fake_planes import FakePlane
 from tests.fakes import World

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from app.api.zip_stream import zip_pieces
+from app.api.routes.exports import zip_pieces
 from tests.api.workshop import Workshop, open_workshop, problem
 
 MB = 1024**2

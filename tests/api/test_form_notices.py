@@ -11,11 +11,11 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.api import forms
-from app.api.form_content import own_path
-from app.api.gate import Gate
-from app.api.notices import sentence_of
-from app.pages.plain import PlainPages
+from app.api.http.gate import Gate
+from app.api.plain import forms
+from app.api.plain.flash import sentence_of
+from app.api.plain.form_content import own_path
+from app.pages.system.plain import PlainPages
 from app.services.rows import DatabaseSilent
 from tests.api.people import CARD, PAGE, Person
 from tests.api.workshop import Workshop, open_workshop, problem

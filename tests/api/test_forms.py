@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from app.api.form_content import MAX_FORM
+from app.api.plain.form_content import MAX_FORM
 from tests.api.people import CARD, Person, notice_of, person
 from tests.api.workshop import Workshop, at_once, open_workshop, problem
 from tests.servers import WAIT_SECONDS

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from app.api.call import MAX_BODY
-from app.api.gate import Gate
+from app.api.http.gate import Gate
+from app.api.http.request_info import MAX_BODY
 from tests.attacks.web_doors import Door, build_door
 
 

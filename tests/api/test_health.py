@@ -12,7 +12,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from app.records.database import Database
+from app.records.database.database import Database
 from tests.api.workshop import Workshop, open_workshop, problem
 from tests.fresh_databases import own_database
 from tests.servers import WAIT_SECONDS, running_server

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 import pytest
 
 from app import __version__
-from app.records.database import Database
-from app.records.quarantine_ledger import MOST_TRIES, QuarantineLedger, Subject
-from app.records.run_ledger import RunLedger
+from app.records.database.database import Database
+from app.records.runs.quarantine_ledger import MOST_TRIES, QuarantineLedger, Subject
+from app.records.runs.run_ledger import RunLedger
 from tests.api.workshop import Workshop, at_once, open_workshop, problem
 from tests.fresh_databases import own_database
 from tests.records.samples import stores_on

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.api.client import ApiClient
+from app.api.client.client import ApiClient
 from tests.agents_for_tests.replays import STREAMS, install_replay
 from tests.api.workshop import Workshop, open_workshop, problem
 from tests.servers import WAIT_SECONDS

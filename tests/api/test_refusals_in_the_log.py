@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.api.refusal_log import LINES
+from app.api.http.refusal_log import LINES
 from tests.native.patience import until
 from tests.servers import RunyardServer, running_server
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.api import releases
+from app.api.routes import releases
 from tests.api.workshop import Workshop, at_once, open_workshop, problem
 
 MANY = 60  # more than the server has threads for calls

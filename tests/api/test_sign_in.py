@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from starlette.types import Message
 
-from app.records.account_ledger import AccountLedger
-from app.records.routing import Stores
+from app.records.people.account_ledger import AccountLedger
+from app.records.stores.routing import Stores
 from app.records.tables import SignIn
-from app.services.accounts import LINK_LIFETIME, MAX_RECALLED, POSTED_LIFETIME, Accounts
+from app.services.system.accounts import LINK_LIFETIME, MAX_RECALLED, POSTED_LIFETIME, Accounts
 from tests.attacks.web_doors import START, Door, build_door, open_accounts
 
 

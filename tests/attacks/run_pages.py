@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from html import unescape
 
 from app.api.views import event_out, run_out
-from app.domain.endings import ExitReason, ExitRecord
+from app.domain.end_causes import ExitReason, ExitRecord
 from app.domain.rules import RunFacts, classify
 from app.domain.words import Status
-from app.pages.run_header import why_html
+from app.pages.runs.header import why_html
 from app.records.tables import Run
-from app.state.run_timeline import steps_of
+from app.state.runs.run_timeline import steps_of
 from tests.planes import RealPlane
 from tests.sandboxes import Tried
 from tests.state.run_samples import run_of

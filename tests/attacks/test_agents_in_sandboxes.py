@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.sandboxes import Means, SandboxLevel
+from app.domain.sandbox.levels import Means, SandboxLevel
 from tests.agents_for_tests.runs import carrying
 from tests.attacks.run_pages import page_after
 from tests.sandboxes import USERS, WAYS, Trial, trial_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from app.domain.sandboxes import SandboxLevel
+from app.domain.sandbox.levels import SandboxLevel
 from tests.sandboxes import PLAIN, trial_of
 from tests.servers import fresh_server
 

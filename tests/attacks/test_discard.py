@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import NotDiscarded, NotFound
-from app.records.audit_ledger import Deed
+from app.records.people.audit_ledger import Deed
 from app.records.tables import Run
 from tests.planes import COMMIT, RealPlane, real_plane
 from tests.repositories import write_files

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.form_content import own_path
+from app.api.plain.form_content import own_path
 from tests.api.workshop import Workshop, problem
 from tests.attacks.form_doors import browser, secret_of, state
 from tests.attacks.web_doors import raw_answer

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.adapters.git import UnsafeArgument
-from app.adapters.git_folders import opened, remove_tree, unlock_tree
+from app.adapters.git.environment import UnsafeArgument
+from app.adapters.git.layout import opened, remove_tree, unlock_tree
 from app.services.ports import CannotRead, LaunchFailed
 from tests.repositories import Place, set_up_place, write_files
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.git import GitAnswer
-from app.adapters.git_takes import proves_nothing
+from app.adapters.git.command import GitAnswer
+from app.adapters.git.import_commits import proves_nothing
 from app.services.ports import CannotRead, Tampered
 from tests.repositories import Place, commit_file, run_git, set_up_place, tip_of
 

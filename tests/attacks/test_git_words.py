@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.adapters.git import Git, GitFailed, GitTimedOut, Identity, UnsafeArgument, read_identity
-from app.adapters.git_places import head_ref
+from app.adapters.git.command import Git, GitFailed, GitTimedOut, read_identity
+from app.adapters.git.environment import Identity, UnsafeArgument
+from app.adapters.git.layout import head_ref
 from app.domain.names import branch_problem
 from app.services.ports import OriginProblem, Repository
 from tests.repositories import Place, make_origin, run_git, set_up_place, tip_of

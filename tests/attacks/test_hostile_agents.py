@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.adapters.engine import launch
-from app.domain.sandboxes import SandboxLevel
+from app.domain.sandbox.levels import SandboxLevel
 from tests.agents_for_tests.runs import is_living
 from tests.attacks.hostile_agents import (
     FORGES_ITS_END,

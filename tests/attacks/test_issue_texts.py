@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.api.schemas import IssueOut
-from app.pages.components.issue_words import issue_html
-from app.pages.components.markdown import LONGEST, markdown_html
-from app.pages.components.markup import ATTRIBUTES, TAGS, clean
+from app.pages.components.markup import ATTRIBUTES, LONGEST, TAGS, clean, markdown_html
+from app.pages.tracker.words import issue_html
 from tests.attacks.issue_texts import TEXTS
 
 HIDING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200b\u3000\ufeff]")

@@ -18,7 +18,7 @@ from app.adapters.engine.run_groups import clear_groups
 from app.adapters.sandbox import landlock, machine
 from app.adapters.sandbox.hidden import OwnPlaces
 from app.adapters.sandbox.machine import MachineSandbox
-from app.domain.sandboxes import Means, SandboxLevel, SandboxPolicy
+from app.domain.sandbox.levels import Means, SandboxLevel, SandboxPolicy
 from app.services.ports import LaunchOrder
 from tests.agents_for_tests.runs import KeepingEngine, until
 from tests.attacks.limit_breakers import EATS, FILLS_DISK, FORKS_AWAY, HUGE_FILE, LimitBreaker

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from app.adapters.supervisor.cgroups import GROUPS
-from app.domain.sandboxes import Means, SandboxLevel
+from app.domain.sandbox.levels import Means, SandboxLevel
 from tests.attacks.limit_breakers import (
     EATS,
     EATS_IN_PARTS,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import NotChecked
-from app.services.delivery import LONGEST_PAUSE
+from app.services.lifecycle.deliver import LONGEST_PAUSE
 from app.services.ports import Repository
 from tests.planes import RealPlane, real_plane
 from tests.repositories import Place, run_git, set_up_place, tip_of

@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 
 import pytest
 
-from app.domain.network_rules import Target
+from app.domain.sandbox.network_rules import Target
 from tests.agents_for_tests.runs import until
 from tests.attacks.ways_out import PATIENCE, WayOut, make_certificate, read_all, way_out, web_server
 

@@ -14,7 +14,7 @@ import pytest
 from app.adapters.sandbox.hidden import OwnPlaces
 from app.adapters.sandbox.machine import MachineSandbox
 from app.adapters.supervisor.kernel import descendants
-from app.domain.sandboxes import NetworkRule, SandboxLevel, SandboxPolicy
+from app.domain.sandbox.levels import NetworkRule, SandboxLevel, SandboxPolicy
 from app.domain.words import Cause
 from tests.agents_for_tests.runs import KeepingEngine, order, until
 from tests.attacks.ways_out import WebServer, make_certificate, web_server

@@ -10,7 +10,7 @@ from http.client import HTTPConnection
 
 import pytest
 
-from app.domain.sandboxes import Means, SandboxLevel
+from app.domain.sandbox.levels import Means, SandboxLevel
 from tests.attacks.registries import package_registries
 from tests.sandboxes import USERS, WAYS, trial_of
 

@@ -10,14 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.services.ports import CannotRead, OriginProblem, Repository
-from tests.repositories import (
-    Place,
-    make_origin,
-    run_git,
-    set_up_place,
-    tip_of,
-    write_hook,
-)
+from tests.repositories import Place, make_origin, run_git, set_up_place, tip_of, write_hook
 
 HOOKS = (
     *("pre-receive", "update", "proc-receive", "post-receive", "post-update"),

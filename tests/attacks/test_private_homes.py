@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.sandboxes import SandboxLevel
+from app.domain.sandbox.levels import SandboxLevel
 from tests.attacks.registries import WHEEL, Registries, package_registries
 from tests.sandboxes import USERS, Trial, Tried, trial_of
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.request_deadlines import BODY_IDLE_SECONDS, HEADER_SECONDS, MOST_HEADER_BYTES
+from app.server.request_deadlines import BODY_IDLE_SECONDS, HEADER_SECONDS, MOST_HEADER_BYTES
 from tests.servers import RunyardServer, running_server
 
 SLACK_SECONDS = 60.0  # for a busy machine, on top of what is promised

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.api.gate import Gate
+from app.api.http.gate import Gate
 from tests.attacks.web_doors import PAGE_NAME, Door, build_door
 
 BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}

@@ -134,7 +134,7 @@ def test_a04_no_answer_lets_another_page_read_it(shop: Workshop, origin: str | N
         "/assets/../pyproject.toml",
         "/assets/%2e%2e/pyproject.toml",
         "/assets/..%2fpyproject.toml",
-        "/assets/.%2e/%2e./app/server.py",
+        "/assets/.%2e/%2e./app/server/application.py",
         "/assets//etc/passwd",
         "/assets/%2fetc%2fpasswd",
         "/assets/..\\pyproject.toml",

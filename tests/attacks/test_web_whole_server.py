@@ -29,7 +29,7 @@ import json, sys
 from pathlib import Path
 from app.config import load_settings
 from app.control_plane import ControlPlane
-from app.server import build_gate
+from app.server.application import build_gate
 
 def listed(routes, before=""):
     for route in routes:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.sandboxes import Means, SandboxLevel
+from app.domain.sandbox.levels import Means, SandboxLevel
 from tests.sandboxes import PLAIN, ROOT, USERS, WAYS, Trial, trial_of
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "operating.md"

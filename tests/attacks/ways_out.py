@@ -21,14 +21,8 @@ from typing import cast
 
 import pytest
 
-from app.adapters.supervisor.proxy import (
-    IDLE_SECONDS,
-    MAX_CONNECTIONS,
-    Place,
-    Proxy,
-    resolve,
-)
-from app.domain.network_rules import NetworkRules, Target
+from app.adapters.supervisor.proxy import IDLE_SECONDS, MAX_CONNECTIONS, Place, Proxy, resolve
+from app.domain.sandbox.network_rules import NetworkRules, Target
 
 PATIENCE = 60.0
 

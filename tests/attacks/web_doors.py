@@ -20,15 +20,16 @@ from fastapi import FastAPI, Request, Response, WebSocket
 from fastapi.responses import HTMLResponse, PlainTextResponse, StreamingResponse
 from pydantic import BaseModel
 
-from app.api import problems, sign_in
-from app.api.gate import Gate, cookie_name, visitor_of
-from app.records.account_ledger import AccountLedger
-from app.records.database import Database, DatabaseSilent
-from app.records.migration import migrate
-from app.records.project_ledger import ProjectLedger
-from app.records.routing import Stores
-from app.services.accounts import Accounts
-from app.services.browser_rule import BrowserRule
+from app.api.http import problems
+from app.api.http.gate import Gate, cookie_name, visitor_of
+from app.api.routes import sign_in
+from app.records.database.database import Database, DatabaseSilent
+from app.records.database.migration import migrate
+from app.records.people.account_ledger import AccountLedger
+from app.records.projects.project_ledger import ProjectLedger
+from app.records.stores.routing import Stores
+from app.services.projects.browser_rule import BrowserRule
+from app.services.system.accounts import Accounts
 
 PAGE_NAME = "0123456789ab.localhost"
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)

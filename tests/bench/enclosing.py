@@ -10,7 +10,7 @@ from pathlib import Path
 from app.adapters.engine.local import LocalEngine
 from app.adapters.sandbox.hidden import OwnPlaces
 from app.adapters.sandbox.machine import MachineSandbox
-from app.domain.sandboxes import Means, SandboxLevel, SandboxPolicy
+from app.domain.sandbox.levels import Means, SandboxLevel, SandboxPolicy
 from app.services.ports import LaunchOrder
 from tests.agents_for_tests.runs import until
 from tests.bench.pairs import median_of_pairs

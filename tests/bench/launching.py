@@ -14,7 +14,7 @@ import httpx
 
 from app.domain.lifecycle import DONE
 from app.domain.words import Status
-from app.pages.theme import look_of
+from app.pages.shell.theme import look_of
 from tests.bench.pairs import median_of_pairs
 from tests.bench.table import Found, Measured
 from tests.bench.visitors import open_pages

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.cli.connection import connect
+from app.cli.client.connection import connect
 from tests.cli.live_shell import LiveShell
 from tests.cli.recorded_server import RecordedServer, Reply
 from tests.cli.recordings import a_project

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from app.cli.feed import parse_events
+from app.cli.client.feed import parse_events
 from tests.cli.recorded_server import RecordedServer, Reply
 from tests.cli.recordings import (
     RUN_ID,

@@ -43,7 +43,15 @@ def processor_seconds(argv: list[str], shell: Shell) -> float:
     return used.ru_utime + used.ru_stime
 
 
-HEAVY = ("nicegui", "sqlalchemy", "sqlmodel", "fastapi", "rich", "app.server", "app.config")
+HEAVY = (
+    "nicegui",
+    "sqlalchemy",
+    "sqlmodel",
+    "fastapi",
+    "rich",
+    "app.server.application",
+    "app.config",
+)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.cli.log_filter import LogFilter
-from app.cli.terminal import NARROWEST, cells, clean, cut
+from app.cli.output.log_filter import LogFilter
+from app.cli.output.terminal import NARROWEST, cells, clean, cut
 from tests.cli.recorded_server import RecordedServer, Reply
 from tests.cli.recordings import RUN_ID, a_report, a_run, some_stages
 from tests.cli.shells import Shell

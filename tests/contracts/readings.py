@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.adapters.agents.catalogue import PRESETS
 from app.adapters.agents.streams import StreamReader
-from app.domain.reports import Report, ReportEvent, Tally
+from app.domain.agents.reports import Report, ReportEvent, Tally
 
 RECORDED = Path(__file__).parent.parent / "agents_for_tests" / "streams"
 AGENTS = {preset.name: preset for preset in PRESETS}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.last_words import Failure, LastWord, LimitReached, Progressed, Retrying
+from app.domain.agents.final_output import Failure, LastWord, LimitReached, Progressed, Retrying
 from tests.contracts.readings import RECORDED, events_of, report_of
 
 

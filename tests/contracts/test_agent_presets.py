@@ -10,8 +10,8 @@ import pytest
 from app.adapters.agents.catalogue import PRESETS, Preset
 from app.adapters.agents.presets import AgentPresets
 from app.adapters.agents.streams import STREAMS
-from app.domain.network_rules import NetworkRules, read_entry
-from app.domain.reports import SessionNamed
+from app.domain.agents.reports import SessionNamed
+from app.domain.sandbox.network_rules import NetworkRules, read_entry
 from app.services.ports import Job, PromptTooLong
 
 JOB = Job("Mend it", Path("/runs/prompt.md"), Path("/copy"), "afk/7", 7, None)

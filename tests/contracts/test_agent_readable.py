@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.adapters.agents.presets import AgentPresets
 from app.adapters.agents.readable import TELLERS, tell_line
-from app.domain.entries import MAX_LINE_CHARS, MAX_TEXT_CHARS, Entry, EntryKind
+from app.domain.agents.reports import MAX_LINE_CHARS, MAX_TEXT_CHARS, Entry, EntryKind
 from tests.contracts.readings import AGENTS, RECORDED
 
 LINES = [line for path in sorted(RECORDED.iterdir()) for line in path.read_bytes().splitlines(True)]

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.adapters.agents.streams import STREAMS
-from app.domain.last_words import LimitReached
-from app.domain.reports import Report
+from app.domain.agents.final_output import LimitReached
+from app.domain.agents.reports import Report
 from tests.contracts.readings import RECORDED, events_of, reader_of, report_of
 
 CLAUDE_SESSION = "588898eb-ae05-43cc-8aff-699c2ec0bbc0"

@@ -11,9 +11,8 @@ import pytest
 from app.adapters.agents import probes
 from app.adapters.agents.catalogue import PRESETS, Preset
 from app.adapters.agents.presets import AgentPresets
-from app.adapters.agents.probes import flags_of, is_older
-from app.adapters.agents.sign_ins import look_for_sign_in
-from app.domain.sandboxes import SandboxLevel
+from app.adapters.agents.probes import flags_of, is_older, look_for_sign_in
+from app.domain.sandbox.levels import SandboxLevel
 from app.domain.words import Cause
 from app.services.ports import AgentFinding, SignedIn
 from tests.agents_for_tests.runs import is_living, until

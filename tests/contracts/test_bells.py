@@ -8,7 +8,7 @@ from queue import SimpleQueue
 
 import pytest
 
-from app.adapters.bells import Bell
+from app.adapters.machine.bells import Bell
 
 SECONDS = 20.0
 

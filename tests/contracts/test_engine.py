@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.rules import ExitReason
+from app.domain.end_causes import ExitReason
 from app.services.ports import LaunchFailed
 from tests.agents_for_tests.runs import (
     RUN,

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from app.domain.rules import ExitReason
-from app.domain.sandboxes import SandboxLevel
+from app.domain.end_causes import ExitReason
+from app.domain.sandbox.levels import SandboxLevel
 from app.services.ports import LaunchFailed
 from tests.agents_for_tests.runs import (
     RUN,

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import pytest
 
 from app.adapters.forge.builtin import BuiltinForge
-from app.records.project_ledger import ProjectLedger
-from app.records.tracker_ledger import TrackerLedger
+from app.records.projects.project_ledger import ProjectLedger
+from app.records.projects.tracker_ledger import TrackerLedger
 from app.services.ports import ChangeOrder, DiffStat, Forge, ForgeSilent, Repository
 from tests.records.samples import draft_project, opened_database, stores_on
 

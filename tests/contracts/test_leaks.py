@@ -9,17 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.secret_forms import Secret
-from app.domain.secret_masks import SecretMask
+from app.domain.secret_masks import Secret, SecretMask
 from app.services.ports import CannotRead, Leak
-from tests.repositories import (
-    Place,
-    commit_file,
-    commit_files,
-    run_git,
-    set_up_place,
-    tip_of,
-)
+from tests.repositories import Place, commit_file, commit_files, run_git, set_up_place, tip_of
 
 KEY = "sk-test-0123456789abcdefghijKLMNOPQRSTUVWXYZ"
 OTHER = "another-T0ken-of-4711-somewhere"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.git_asides import aside, in_use
+from app.adapters.git.temp_folders import aside, in_use
 from app.services.ports import CannotRead
 from tests.repositories import Place, commit_file, set_up_place
 
@@ -20,7 +20,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from app.adapters import git_folders, git_takes, mirrors, working_copies
-from app.adapters.git import Git, Identity
+from app.adapters.git.command import Git, Identity
 from app.services.ports import Repository
 
 folder, what = Path(sys.argv[1]), sys.argv[2]

@@ -12,8 +12,7 @@ import pytest
 
 from app.adapters.engine.run_log import RunLog
 from app.adapters.supervisor.output import CappedLog
-from app.domain.secret_forms import Secret
-from app.domain.secret_masks import SecretMask, dots
+from app.domain.secret_masks import Secret, SecretMask, dots
 from tests.agents_for_tests.runs import RUN, Ears, KeepingEngine, order, run_to_end, shell
 
 KEY = "sk-test-0123456789abcdefghijKLMNOPQRSTUVWXYZ"

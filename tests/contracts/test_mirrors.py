@@ -8,23 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.git import Git, Identity
-from app.adapters.mirrors import GitMirrors
-from app.services.ports import (
-    BranchTaken,
-    CannotRead,
-    Mirrors,
-    OriginProblem,
-    Repository,
-)
-from tests.repositories import (
-    Place,
-    commit_file,
-    make_origin,
-    run_git,
-    set_up_place,
-    tip_of,
-)
+from app.adapters.git.command import Git
+from app.adapters.git.environment import Identity
+from app.adapters.git.mirrors import GitMirrors
+from app.services.ports import BranchTaken, CannotRead, Mirrors, OriginProblem, Repository
+from tests.repositories import Place, commit_file, make_origin, run_git, set_up_place, tip_of
 
 IMPLEMENTATIONS: dict[str, Callable[[Path], Mirrors]] = {
     "git": lambda root: GitMirrors(root, git=Git(Identity())),

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters import mirror_refs
-from app.adapters.git_folders import opened
+from app.adapters.git import mirror_refs
+from app.adapters.git.layout import opened
 from app.services.ports import CannotRead
 from tests.repositories import Place, run_git, set_up_place
 

@@ -10,21 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.git import Git, Identity
-from app.adapters.mirrors import GitMirrors
-from app.services.ports import (
-    Mirrors,
-    OriginProblem,
-    Repository,
-)
-from tests.repositories import (
-    commit_file,
-    make_origin,
-    run_git,
-    set_up_place,
-    tip_of,
-    write_files,
-)
+from app.adapters.git.command import Git
+from app.adapters.git.environment import Identity
+from app.adapters.git.mirrors import GitMirrors
+from app.services.ports import Mirrors, OriginProblem, Repository
+from tests.repositories import commit_file, make_origin, run_git, set_up_place, tip_of, write_files
 
 IMPLEMENTATIONS: dict[str, Callable[[Path], Mirrors]] = {
     "git": lambda root: GitMirrors(root, git=Git(Identity())),

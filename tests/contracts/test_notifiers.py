@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.notifications.carrier import AppriseNotifier
-from app.domain.notices import Message
+from app.adapters.notifications.apprise import AppriseNotifier
+from app.domain.notifications import Message
 from app.services.ports import Notifier, NotTaken
 from tests.receivers import SECRET, FakeNotifier, local_receiver
 

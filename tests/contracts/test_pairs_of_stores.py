@@ -13,12 +13,12 @@ from app.config import Settings
 from app.control_plane.storage import open_stores
 from app.domain.ids import Store, store_of
 from app.domain.words import Depth
-from app.foothold import CannotStart
 from app.records.feed import Feed
-from app.records.run_walks import RunFilter
+from app.records.runs.run_pages import RunFilter
 from app.records.tables import Project, Run
-from app.services.retry import Wishes
-from app.services.submits import Asker, Order
+from app.server.startup import CannotStart
+from app.services.kept.retry import Wishes
+from app.services.runs.requests import Asker, Order
 from tests.fake_planes import FakePlane
 from tests.fakes import World
 from tests.fresh_databases import POSTGRESQL, SQLITE, run_store, shared_database

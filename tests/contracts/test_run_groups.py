@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.engine import scopes
+from app.adapters.engine import run_groups
 from app.adapters.engine.run_groups import clear_groups, settle_in
 from app.adapters.supervisor.cgroups import GROUPS, OWN_LEAF, make_groups, name_of
 from app.adapters.supervisor.usage import may_have, memory_of, size_of, tree_of
-from app.domain.sandboxes import Limits
+from app.domain.sandbox.levels import Limits
 
 GIVEN = "cpu memory pids\n"
 
@@ -117,10 +117,10 @@ def test_a_scope_has_the_limits_and_hides_the_way_to_systemd_from_the_agent(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1000")
-    monkeypatch.setattr(scopes, "SYSTEMD", str(tmp_path))
-    scopes.scopes_work.cache_clear()
-    around = scopes.scope_of(Limits(memory_mb=512, processes=64), None)
-    scopes.scopes_work.cache_clear()
+    monkeypatch.setattr(run_groups, "SYSTEMD", str(tmp_path))
+    run_groups.scopes_work.cache_clear()
+    around = run_groups.scope_of(Limits(memory_mb=512, processes=64), None)
+    run_groups.scopes_work.cache_clear()
     pid = os.posix_spawn(
         around[0],
         [*around, "/bin/sh", "-c", f'echo "inside: $XDG_RUNTIME_DIR" >> {told}'],
@@ -134,10 +134,10 @@ def test_a_scope_has_the_limits_and_hides_the_way_to_systemd_from_the_agent(
 
 
 def test_without_systemd_there_is_no_scope(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(scopes, "SYSTEMD", str(tmp_path / "none"))
-    scopes.scopes_work.cache_clear()
-    assert scopes.scope_of(Limits(), None) == []
-    scopes.scopes_work.cache_clear()
+    monkeypatch.setattr(run_groups, "SYSTEMD", str(tmp_path / "none"))
+    run_groups.scopes_work.cache_clear()
+    assert run_groups.scope_of(Limits(), None) == []
+    run_groups.scopes_work.cache_clear()
 
 
 # --- counting -----------------------------------------------------------------------------------

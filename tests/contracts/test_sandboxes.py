@@ -18,7 +18,7 @@ from app.adapters.engine.local import LocalEngine
 from app.adapters.sandbox.hidden import OwnPlaces
 from app.adapters.sandbox.machine import MachineSandbox
 from app.adapters.supervisor.kernel import descendants
-from app.domain.sandboxes import HostService, Means, SandboxLevel, SandboxPolicy
+from app.domain.sandbox.levels import HostService, Means, SandboxLevel, SandboxPolicy
 from app.services.ports import Enclosure, LaunchFailed, ProcessMark, SandboxUnavailable
 from tests.agents_for_tests.runs import (
     RUN,

@@ -16,15 +16,14 @@ from hypothesis import strategies as st
 
 from app.adapters.counters.redis_windows import RedisWindows, key_of
 from app.domain.ids import mint_control_id
-from app.domain.quota_rules import Counted, WindowRule
+from app.domain.quota import Counted, WindowRule
 from app.errors import RateLimited
-from app.records.batch_ledger import BatchLedger
-from app.records.database import Database
-from app.records.run_ledger import RunLedger
-from app.services.batch_quota import BatchQuota
-from app.services.counting import Counting, charged_batches, charged_runs
+from app.records.batches.batch_ledger import BatchLedger
+from app.records.database.database import Database
+from app.records.runs.run_ledger import RunLedger
+from app.services.limits.counters import Counting, charged_batches, charged_runs
+from app.services.limits.quota import BatchQuota, Places, Quota
 from app.services.ports import Charge
-from app.services.quota import Places, Quota
 from tests.records.samples import (
     NOW,
     batch_id,

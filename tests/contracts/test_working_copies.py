@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.git import UnsafeArgument
+from app.adapters.git.environment import UnsafeArgument
 from app.services.ports import CannotRead, LaunchFailed
 from tests.repositories import (
     Place,

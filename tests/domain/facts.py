@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from app.domain.end_causes import ExitReason, ExitRecord
 from app.domain.lifecycle import Signal
-from app.domain.rules import ExitReason, ExitRecord, RunFacts, classify
+from app.domain.rules import RunFacts, classify
 from app.domain.words import Cause
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

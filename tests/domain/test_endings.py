@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from app.domain.endings import FAILURES, REASONS
-from app.domain.last_words import Failure, LastWord, LimitReached
+from app.domain.agents.final_output import Failure, LastWord, LimitReached
+from app.domain.agents.liveness import LINGER, Vitals
+from app.domain.end_causes import FAILURES, REASONS, ExitReason
 from app.domain.lifecycle import Signal, next_status
-from app.domain.liveness import LINGER, Vitals
-from app.domain.rules import ExitReason, RunFacts, Strike, classify, strike_effect
+from app.domain.rules import RunFacts, Strike, classify, strike_effect
 from app.domain.words import Cause, Status
 from tests.domain.facts import ALIVE, LATER, NOW, ended, outcome
 

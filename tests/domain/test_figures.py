@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from app.domain.figures import NOTHING, OUTCOMES, Figures, figures_of
 from app.domain.lifecycle import DONE
+from app.domain.statistics import NOTHING, OUTCOMES, Figures, figures_of
 from app.domain.words import Status
 
 SECOND = timedelta(seconds=1)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.domain.holds import HoldFacts, Stand, covers, family_of, sentence_of, stand_of
+from app.domain.usage_limits import HoldFacts, Stand, covers, family_of, sentence_of, stand_of
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 LATER, EARLIER = NOW + timedelta(hours=1), NOW - timedelta(hours=1)

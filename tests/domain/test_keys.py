@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.domain.keys import GIVES_KEY_BACK, KeyTerms
+from app.domain.idempotency import GIVES_KEY_BACK, KeyTerms
 from app.domain.words import Status
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -7,16 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.lifecycle import (
-    DONE,
-    LIVE,
-    MOVES,
-    WAITING,
-    Signal,
-    diagram,
-    next_status,
-    phase_of,
-)
+from app.domain.lifecycle import DONE, LIVE, MOVES, WAITING, Signal, diagram, next_status, phase_of
 from app.domain.words import LABELS, Cause, Phase, Status, label_of
 
 DIAGRAM = Path(__file__).parents[2] / "docs" / "lifecycle.md"

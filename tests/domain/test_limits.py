@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.limits import (
+from app.domain.agents.final_output import LimitReached
+from app.domain.usage_limits import (
     LATEST,
     LONGEST_GUESS,
     MARGIN,
@@ -18,7 +19,6 @@ from app.domain.limits import (
     next_try,
     told_time,
 )
-from app.domain.reports import LimitReached
 
 NONE = timedelta()
 PARIS, NEW_YORK = ZoneInfo("Europe/Paris"), ZoneInfo("America/New_York")

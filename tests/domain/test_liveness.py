@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.domain.last_words import (
+from app.domain.agents.final_output import (
     Failure,
     Finished,
     LastWord,
@@ -17,7 +17,7 @@ from app.domain.last_words import (
     Troubled,
     after,
 )
-from app.domain.liveness import (
+from app.domain.agents.liveness import (
     LINGER,
     Pulse,
     Vitals,

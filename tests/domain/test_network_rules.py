@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.network_rules import (
+from app.domain.sandbox.network_rules import (
     Kind,
     NetworkRules,
     Target,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.notices import (
+from app.domain.notifications import (
     DIGEST_LINES,
     Digest,
     Kind,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.prompts import DEPTHS, Brief, compose, title_of
+from app.domain.agents.prompts import DEPTHS, Brief, compose, title_of
 from app.domain.words import Delivers, Depth
 
 PLAIN = Brief(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.network_rules import Target
-from app.domain.proxy_requests import MAX_HEAD_BYTES, BadRequest, head_size, read_request
+from app.domain.sandbox.network_rules import Target
+from app.domain.sandbox.proxy_requests import MAX_HEAD_BYTES, BadRequest, head_size, read_request
 
 HOST = "Host: api.example.com:443"
 

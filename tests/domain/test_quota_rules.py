@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.quota_rules import Counted, QuotaLevel, own_limit, quota_banner
+from app.domain.quota import Counted, QuotaLevel, own_limit, quota_banner
 
 CLOSE, EXHAUSTED = QuotaLevel.CLOSE, QuotaLevel.EXHAUSTED
 

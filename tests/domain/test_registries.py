@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.network_rules import NetworkRules
-from app.domain.registries import registries_of
+from app.domain.sandbox.network_rules import NetworkRules
+from app.domain.sandbox.registries import registries_of
 
 
 @pytest.mark.parametrize(

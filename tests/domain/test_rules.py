@@ -9,17 +9,9 @@ from typing import Any
 
 import pytest
 
+from app.domain.end_causes import ExitReason, ExitRecord
 from app.domain.lifecycle import Signal
-from app.domain.rules import (
-    ExitReason,
-    ExitRecord,
-    RunFacts,
-    Strike,
-    Verdict,
-    classify,
-    is_paused,
-    strike_effect,
-)
+from app.domain.rules import RunFacts, Strike, Verdict, classify, is_paused, strike_effect
 from app.domain.words import Cause, Delivers, Status
 from tests.domain.facts import ALIVE, NOW, ended, outcome
 

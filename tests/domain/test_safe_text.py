@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.cli.terminal import clean
+from app.cli.output.terminal import clean
 from app.domain.names import project_name_problem
-from app.domain.notices import tame
+from app.domain.notifications import tame
 from app.domain.safe_text import blank, is_safe_name, reveal, reveal_hidden
-from app.pages.components.plain_sight import plain, plain_html
+from app.pages.components.markup import plain, plain_html
 
 HIDDEN = {
     "soft hyphen": "\u00ad",

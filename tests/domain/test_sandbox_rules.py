@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.sandbox_rules import (
+from app.domain.sandbox.levels import Limits
+from app.domain.sandbox.settings import (
     LIMIT_BOUNDS,
     largest_delivered_mb,
     limit_problem,
     limits_problems,
 )
-from app.domain.sandboxes import Limits
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.secret_forms import LEAST, Secret, secret_in
-from app.domain.secret_masks import DOT, STAR, MaskStream, SecretMask, dots
+from app.domain.secret_masks import (
+    DOT,
+    LEAST,
+    STAR,
+    MaskStream,
+    Secret,
+    SecretMask,
+    dots,
+    secret_in,
+)
 
 PLAIN = "sk-ant-api03-Zq8Jx2_VfQ71mPnR-ToY5LcWg9HbDk4EuA0iSsXtN6rC3yMvKjBhGzOwFpUlIdQe"
 ODD = 'p4ss"w\\rd+with/slash&wörds%20'

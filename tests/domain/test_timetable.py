@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.timetable import Hours, Timetable, Window, parse_hours, parse_time
+from app.domain.quiet_hours import Hours, Timetable, Window, parse_hours, parse_time
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NIGHT = Timetable(BERLIN, parse_hours("22:00-07:00"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.reports import amount_words, cost_words, usage_words
+from app.domain.agents.reports import amount_words, cost_words, usage_words
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from app.state.run_board import RunFilters
+from app.state.runs.run_board import RunFilters
 from tests.e2e.conftest import OpenPage
 from tests.e2e.scenes import LONG, add_project, expect_no_sideways_scroll, start_run
 from tests.servers import RunyardServer

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from app.state.run_log import MAX_LINES
+from app.state.runs.run_log import MAX_LINES
 from tests.agents_for_tests.replays import STREAMS, install_replay, open_gate
 from tests.e2e.conftest import Consoles
 from tests.e2e.scenes import (

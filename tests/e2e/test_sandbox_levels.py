@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from app.domain.sandboxes import HostService
+from app.domain.sandbox.levels import HostService
 from tests.e2e.conftest import OpenPage
 from tests.e2e.scenes import NEVER_COMMITS, add_project
 from tests.repositories import make_origin

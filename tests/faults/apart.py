@@ -13,7 +13,7 @@ from sqlalchemy import update
 from sqlmodel import col
 
 from app.domain.ids import Store, store_of
-from app.records.database import Database
+from app.records.database.database import Database
 from app.records.tables import Run
 from tests.faults.doomed import SHORT, Doomed
 from tests.fresh_databases import run_store

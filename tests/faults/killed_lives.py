@@ -27,12 +27,12 @@ from sqlmodel import select as rows_of
 from app.domain.lifecycle import DONE
 from app.domain.rules import STRIKING
 from app.domain.words import Depth, Status
-from app.records.spans import control_of, every
-from app.records.sqlite_files import file_of
+from app.records.database.sqlite_files import file_of
+from app.records.people.audit_ledger import Deed
+from app.records.stores.sessions import control_of, every
 from app.records.tables import Audit, Run
-from app.services.afk import Deed
-from app.services.prechecks import repository_of
-from app.services.submits import Order
+from app.services.context import repository_of
+from app.services.runs.requests import Order
 from tests.fake_planes import FakePlane
 from tests.fakes import FakeMirrors, World
 

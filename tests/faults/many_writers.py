@@ -11,7 +11,7 @@ import threading
 
 from sqlmodel import select
 
-from app.records.database import Database
+from app.records.database.database import Database
 from app.records.tables import Project
 
 

@@ -10,15 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.services.ports import LaunchFailed
-from tests.agents_for_tests.runs import (
-    RUN,
-    Ears,
-    KeepingEngine,
-    order,
-    script,
-    shell,
-    until,
-)
+from tests.agents_for_tests.runs import RUN, Ears, KeepingEngine, order, script, shell, until
 
 ROOT = Path(__file__).parents[2]
 APP_THAT_IS_KILLED = """

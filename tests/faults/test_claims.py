@@ -13,8 +13,8 @@ import pytest
 from app.domain.words import Depth
 from app.errors import ConcurrencyLimit, NothingReady, PrLock, Refusal
 from app.records.tables import Project
-from app.services.retry import Wishes
-from app.services.trigger import Order
+from app.services.kept.retry import Wishes
+from app.services.runs.requests import Order
 from tests.agents_for_tests.runs import until
 from tests.fake_planes import FakePlane
 from tests.fakes import World

@@ -17,11 +17,11 @@ from typing import Any
 import httpx
 import pytest
 
-from app.adapters.clock_changes import ClockChanges
+from app.adapters.machine.clock_changes import ClockChanges
 from app.adapters.supervisor.kernel import boot_clock
-from app.control_plane.clock import wall_clock
-from app.control_plane.metronome import Metronome
-from app.domain.rules import ExitReason
+from app.control_plane.context import wall_clock
+from app.control_plane.scheduler import Metronome
+from app.domain.end_causes import ExitReason
 from tests.agents_for_tests.runs import RUN, Ears, KeepingEngine, is_living, order, script, until
 from tests.faults.test_restarts import add_project, killable_server, post_run, see
 from tests.fresh_databases import shared_database
@@ -34,7 +34,7 @@ DAY = 86400
 TICKS = 0.1
 TICKER = f"""
 import threading, time
-from app.control_plane.metronome import Metronome
+from app.control_plane.scheduler import Metronome
 metronome = Metronome()
 metronome.repeat(lambda: print(time.monotonic(), flush=True), {TICKS})
 metronome.start()

@@ -12,9 +12,9 @@ import pytest
 
 from app.config import Settings
 from app.control_plane import ControlPlane
-from app.control_plane.keeping import back_up
-from app.records.sqlite_files import DatabaseDamaged
-from app.records.write_guard import WritingStopped
+from app.control_plane.storage import back_up
+from app.records.database.sqlite_files import DatabaseDamaged
+from app.records.database.write_guard import WritingStopped
 from tests.planes import RealPlane, real_plane
 from tests.servers import ROOT, free_port
 

@@ -13,12 +13,12 @@ import pytest
 
 from app.config import Settings
 from app.control_plane import ControlPlane
-from app.control_plane.keeping import back_up, put_back
-from app.records.database import Database
-from app.records.migration import migrate
-from app.records.sqlite_files import DatabaseDamaged
+from app.control_plane.storage import back_up, put_back
+from app.records.database.database import Database
+from app.records.database.migration import migrate
+from app.records.database.sqlite_files import DatabaseDamaged
+from app.records.database.write_guard import WritingStopped
 from app.records.tables import Project
-from app.records.write_guard import WritingStopped
 from tests.forked_starts import SERVER, clean_environment, start_forked
 from tests.fresh_databases import fresh_database
 from tests.planes import RealPlane, real_plane

@@ -7,13 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.faults.test_restarts import (
-    COMMIT,
-    SHORT,
-    add_project,
-    killable_server,
-    post_run,
-)
+from tests.faults.test_restarts import COMMIT, SHORT, add_project, killable_server, post_run
 from tests.repositories import make_origin, tip_of
 from tests.servers import wait_for
 

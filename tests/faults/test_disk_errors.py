@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.records.database import DatabaseSilent
-from app.records.write_guard import WritingStopped
+from app.records.database.database import DatabaseSilent
+from app.records.database.write_guard import WritingStopped
 from tests.agents_for_tests.runs import until
 from tests.planes import real_plane
 from tests.servers import WAIT_SECONDS, RunyardServer, running_server

@@ -13,10 +13,10 @@ import httpx
 import pytest
 
 from app.domain.words import Depth
-from app.records.database import FULL, Database, DatabaseSilent
-from app.records.sqlite_files import file_of
+from app.records.database.database import FULL, Database, DatabaseSilent
+from app.records.database.sqlite_files import file_of
 from app.records.tables import Person
-from app.services.submits import Order
+from app.services.runs.requests import Order
 from tests.fake_planes import FakePlane
 from tests.fakes import World
 from tests.faults.test_shortages import small_disk

@@ -15,7 +15,7 @@ from sqlalchemy import update
 from sqlmodel import select
 
 from app.domain.ids import Store, store_of
-from app.records.database import Database
+from app.records.database.database import Database
 from app.records.tables import Outgoing, Setting
 from tests.agents_for_tests.runs import until
 from tests.api.batchings import NDJSON, line

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from app.domain.words import Depth
-from app.records import database as database_module
-from app.records.database import BUSY, Database, DatabaseSilent
-from app.records.sqlite_files import file_of
+from app.records.database import database as database_module
+from app.records.database.database import BUSY, Database, DatabaseSilent
+from app.records.database.sqlite_files import file_of
 from app.records.tables import Project
-from app.services.submits import Order
+from app.services.runs.requests import Order
 from tests.fake_planes import FakePlane
 from tests.fakes import World
 from tests.fresh_databases import KINDS, SQLITE, run_store, shared_database

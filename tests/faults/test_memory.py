@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from app.adapters.supervisor.memory import count_kills, ran_out
-from app.domain.rules import ExitReason
+from app.domain.end_causes import ExitReason
 from tests.agents_for_tests.runs import PYTHON, RUN, Ears, KeepingEngine, run_to_end, shell, until
 from tests.repositories import make_origin
 from tests.servers import RunyardServer, fresh_server, wait_for

@@ -15,8 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.records.database import Database, DatabaseSilent
-from app.records.migration import migrate
+from app.records.database.database import Database, DatabaseSilent
+from app.records.database.migration import migrate
 from tests.agents_for_tests.runs import until
 from tests.api.workshop import Workshop, open_workshop
 from tests.faults.cut_commits import CommitCutter, commit_cutter

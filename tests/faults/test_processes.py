@@ -13,7 +13,7 @@ from time import CLOCK_BOOTTIME, clock_gettime, monotonic
 import pytest
 
 from app.adapters.engine import launch
-from app.domain.rules import ExitReason
+from app.domain.end_causes import ExitReason
 from app.services.ports import Kept, LaunchFailed
 from tests.agents_for_tests.runs import (
     RUN,

@@ -16,9 +16,9 @@ import pytest
 
 from app.adapters.engine.processes import ProcessTable
 from app.adapters.supervisor.kernel import read_stat
-from app.control_plane.outside import find_place
+from app.control_plane.context import find_place
 from app.records.tables import Run
-from app.services.undoing import UNPROVED
+from app.services.lifecycle.rollback import UNPROVED
 from tests.agents_for_tests.runs import is_living, until
 from tests.faults.test_sweep import spoil
 from tests.fresh_databases import only_on_sqlite, shared_database

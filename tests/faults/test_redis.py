@@ -12,7 +12,7 @@ from time import monotonic
 import pytest
 
 from app.adapters.counters.redis_windows import NOBODY, key_of
-from app.domain.quota_rules import Counted, LimitsMode
+from app.domain.quota import Counted, LimitsMode
 from app.errors import RateLimited
 from app.records.feed import QuotaChanged
 from tests.planes import RealPlane, real_plane

@@ -13,14 +13,7 @@ import pytest
 
 from app.adapters.engine.processes import ProcessTable
 from app.adapters.supervisor.kernel import read_boot_id, read_stat
-from tests.agents_for_tests.runs import (
-    RUN,
-    Ears,
-    KeepingEngine,
-    order,
-    script,
-    shell,
-)
+from tests.agents_for_tests.runs import RUN, Ears, KeepingEngine, order, script, shell
 
 
 def write_started(root: Path, instance: str, **fields: Any) -> None:

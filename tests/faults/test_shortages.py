@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.git import Git, GitFailed, GitHadNoRoom, Identity
-from app.adapters.git_origins import explain
+from app.adapters.git.command import Git, GitFailed, GitHadNoRoom
+from app.adapters.git.environment import Identity
+from app.adapters.git.remotes import explain
 from app.adapters.supervisor.output import CappedLog
-from app.domain.rules import ExitReason
+from app.domain.end_causes import ExitReason
 from app.domain.words import Cause
-from app.records.audit_ledger import Deed
+from app.records.people.audit_ledger import Deed
+from app.services.lifecycle.launch_errors import cause_of, sentence_of
 from app.services.ports import CannotRead, DiskFull, LaunchFailed, OriginProblem
-from app.services.shortages import cause_of, sentence_of
 from tests.agents_for_tests.runs import RUN, Ears, KeepingEngine, order, shell
 from tests.planes import COMMIT, RealPlane, real_plane
 from tests.repositories import tip_of

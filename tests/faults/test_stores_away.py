@@ -14,19 +14,11 @@ import httpx
 import pytest
 from sqlalchemy.engine import make_url
 
-from app.api.call import SIGN_IN_PATH
+from app.api.http.request_info import SIGN_IN_PATH
 from tests.agents_for_tests.runs import until
 from tests.api.batchings import line, made, sent
 from tests.api.workshop import Workshop, open_workshop
-from tests.faults.store_needs import (
-    API_CALLS,
-    BOTH,
-    CONTROL,
-    OPEN_CALLS,
-    PAGE,
-    RUNS,
-    Call,
-)
+from tests.faults.store_needs import API_CALLS, BOTH, CONTROL, OPEN_CALLS, PAGE, RUNS, Call
 from tests.fresh_databases import POSTGRESQL, one_postgres, shared_database
 from tests.source_tree import sources
 

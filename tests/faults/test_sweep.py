@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from app.control_plane.metronome import Metronome
-from app.services.sweep import Sweep
+from app.control_plane.scheduler import Metronome
+from app.services.auto.sweep import Sweep
 from tests.agents_for_tests.runs import until
 from tests.fresh_databases import only_on_sqlite
 from tests.planes import RealPlane, real_plane

@@ -10,8 +10,8 @@ import psutil
 import pytest
 from sqlalchemy import NullPool, create_engine, text
 
+from app.records.database.change_codec import tell_others
 from app.records.feed import ProjectChanged
-from app.records.messages import tell_others
 from tests.agents_for_tests.runs import until
 from tests.api.workshop import Workshop, open_workshop
 from tests.faults.store_needs import PAGE

@@ -18,8 +18,8 @@ from sqlalchemy import text
 
 from app.config import Settings
 from app.control_plane import ControlPlane
-from app.records.migration import HEAD, SchemaNewer
-from app.records.write_guard import WritingStopped
+from app.records.database.migration import HEAD, SchemaNewer
+from app.records.database.write_guard import WritingStopped
 from tests.fresh_databases import KINDS, put_database, run_store, shared_database
 from tests.planes import real_plane
 from tests.servers import ROOT, free_port
@@ -35,8 +35,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from sqlalchemy import event
 import alembic.command, alembic.config
-from app.records.database import Database
-from app.records.migration import migrate
+from app.records.database.database import Database
+from app.records.database.migration import migrate
 
 folder = Path(sys.argv[1])
 

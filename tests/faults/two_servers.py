@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 from sqlalchemy import text
 
-from app.records.database import Database
+from app.records.database.database import Database
 from tests.agents_for_tests.runs import until
 from tests.repositories import make_origin
 from tests.servers import RunyardServer

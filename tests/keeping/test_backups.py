@@ -12,13 +12,13 @@ from tempfile import mkdtemp
 
 import pytest
 
+from app.backup.places import CannotKeep
+from app.backup.restore import Restored
 from app.config import Settings
-from app.control_plane.keeping import back_up, put_back, restore_into
-from app.foothold import CannotStart, only_server, prepare_folders
-from app.keeping.places import CannotKeep
-from app.keeping.restore import Restored
-from app.records.migration import HEAD
-from app.records.sqlite_files import DatabaseDamaged
+from app.control_plane.storage import back_up, put_back, restore_into
+from app.records.database.migration import HEAD
+from app.records.database.sqlite_files import DatabaseDamaged
+from app.server.startup import CannotStart, only_server, prepare_folders
 from tests.planes import COMMIT, real_plane
 
 FAIL = f"{COMMIT}; exit 3"

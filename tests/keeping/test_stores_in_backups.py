@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from app.backup.places import CannotKeep
+from app.backup.restore import Restored
 from app.config import Settings
-from app.control_plane import keeping
-from app.control_plane.keeping import back_up
+from app.control_plane import storage
+from app.control_plane.storage import back_up
 from app.domain.ids import Store, store_of
 from app.domain.words import Depth
-from app.keeping.places import CannotKeep
-from app.keeping.restore import Restored
-from app.records.database import Database, DatabaseSilent
+from app.records.database.database import Database, DatabaseSilent
 from app.records.tables import Lease, Project, Run, Setting
-from app.services.submits import Order
+from app.services.runs.requests import Order
 from tests.agents_for_tests.runs import until
 from tests.fake_planes import FakePlane
 from tests.fakes import World
@@ -83,7 +83,7 @@ def put_back(settings: Settings, file: Path) -> Restored:
         for name in ("database_url", "runs_database_url"):
             if url := getattr(settings, name):
                 environment.setenv(f"RUNYARD_{name.upper()}", url)
-        return keeping.restore_into(settings, file)
+        return storage.restore_into(settings, file)
 
 
 def start(plane: FakePlane, project: Project, **wishes: Any) -> Run:

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from app.backup.places import CannotKeep
+from app.backup.trust import SettingsUntrusted
 from app.config import Settings
-from app.control_plane.keeping import back_up, put_back, restore_into
-from app.foothold import prepare_folders
-from app.keeping.places import CannotKeep
-from app.keeping.trust import SettingsUntrusted
+from app.control_plane.storage import back_up, put_back, restore_into
+from app.server.startup import prepare_folders
 from tests.planes import real_plane
 
 IN_A_FILE = {"database_url": None}

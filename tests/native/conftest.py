@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.native.obstacles import obstacle
+from app.native.window import obstacle
 from tests.native.devtools import Devtools
 from tests.native.displays import Display, missing_programs, running_display
 from tests.native.patience import until

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from app.domain.own_window import MARK, is_own_window
-from app.native.links import is_own, may_open_outside
-from app.native.obstacles import NO_DISPLAY, NOT_INSTALLED, obstacle
+from app.native.page import is_own, may_open_outside
+from app.native.window import NO_DISPLAY, NOT_INSTALLED, obstacle
 
 HOME = "http://127.0.0.1:8080/login?token=abc"
 ALL = {"webview", "PySide6"}

@@ -18,7 +18,7 @@ from nicegui import Client, ui
 from nicegui.testing.general import nicegui_reset_globals
 from nicegui.testing.user import User
 
-from app.api.client import ApiClient
+from app.api.client.client import ApiClient
 from tests.fresh_databases import put_database
 from tests.servers import WAIT_SECONDS
 
@@ -107,9 +107,9 @@ async def _alive(app: Any) -> AsyncIterator[None]:
 @pytest.fixture(scope="session")
 def _whole_program() -> None:
     """What is there before the first page stays: each reset would have all of it looked through."""
-    from app import server
+    from app.server import application
 
-    assert server
+    assert application
     gc.collect()
     gc.freeze()
 
@@ -138,7 +138,7 @@ async def house(tmp_path: Path, _whole_program: None) -> AsyncIterator[House]:
         # NiceGUI takes page modules and their parents away after each test: import them afresh
         from app.config import load_settings
         from app.control_plane import ControlPlane
-        from app.server import build_gate
+        from app.server.application import build_gate
 
         os.environ["NICEGUI_USER_SIMULATION"] = "true"
         settings = load_settings(data_dir=tmp_path / "data", port=PORT, kill_grace_seconds=1)

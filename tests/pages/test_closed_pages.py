@@ -11,7 +11,7 @@ from nicegui import Client
 from nicegui.element import Element
 from nicegui.observables import ObservableCollection
 
-from app.pages.visit import Visit
+from app.pages.shell.page_session import Visit
 from tests.pages.conftest import House, until
 
 TABS = 3

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.pages.components.diff_view import MAX_LINES, diff_html, diff_size, read_diff
+from app.pages.runs.diff_view import MAX_LINES, diff_html, diff_size, read_diff
 from tests.repositories import run_git
 
 ADDED = """\

@@ -7,11 +7,17 @@ from datetime import UTC, datetime
 import pytest
 from nicegui.testing.user import User
 
-from app.domain.quota_rules import LimitsMode
-from app.pages.health import health_html
-from app.services.health import COUNTED, NO_NEW_RUNS, Health, HealthDesk
-from app.services.store_watch import NEW_RUNS, PartTrouble
-from app.state.wire import HealthOut
+from app.api.schemas import HealthOut
+from app.domain.quota import LimitsMode
+from app.pages.system.health import health_html
+from app.services.system.store_health import (
+    COUNTED,
+    NEW_RUNS,
+    NO_NEW_RUNS,
+    Health,
+    HealthDesk,
+    PartTrouble,
+)
 from tests.pages.conftest import House, html_of, until
 
 NOW = datetime(2026, 11, 22, 16, 30, tzinfo=UTC)

@@ -15,7 +15,7 @@ from nicegui import core, outbox
 from nicegui.outbox import Outbox
 from socketio.packet import EVENT, Packet
 
-from app.pages import links
+from app.pages.shell import nicegui_patches
 
 
 class Page:
@@ -35,7 +35,7 @@ def spared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(async_socket, "AsyncSocket", AsyncSocket)
     sockets: Any = core.sio.eio
     monkeypatch.setattr(sockets, "_service_task", sockets._service_task)
-    links.rest_links()
+    nicegui_patches.rest_links()
 
 
 def timers() -> list[Any]:
@@ -71,10 +71,10 @@ async def test_an_outbox_sleeps_until_there_is_something_to_send(
 
 @pytest.mark.usefixtures("spared")
 def test_a_message_is_written_as_socket_io_writes_it() -> None:
-    assert core.sio.packet_class is links.TextPacket
+    assert core.sio.packet_class is nicegui_patches.TextPacket
     data = ["update", {"52": {"tag": "div", "props": {"facts": "<b>ü</b>", "none": None}}}]
     of_theirs = Packet(EVENT, data=data).encode()
-    assert links.TextPacket(EVENT, data=data).encode() == of_theirs
+    assert nicegui_patches.TextPacket(EVENT, data=data).encode() == of_theirs
 
 
 async def test_every_page_is_asked_at_once_whether_it_is_there_and_a_silent_one_ends() -> None:
@@ -82,21 +82,21 @@ async def test_every_page_is_asked_at_once_whether_it_is_there_and_a_silent_one_
     ended: list[str] = []
     server.on("disconnect", lambda sid, *_: ended.append(sid))
     for sid in ("answers", "silent", "gone"):
-        server.sockets[sid] = socket = links.RestingSocket(server, sid)
+        server.sockets[sid] = socket = nicegui_patches.RestingSocket(server, sid)
         socket.connected = True
         socket.schedule_ping()
     server.sockets["gone"].closed = True
-    await links.ask_all(server)
+    await nicegui_patches.ask_all(server)
     assert set(server.sockets) == {"answers", "silent"}
     for socket in server.sockets.values():
         assert [packet.packet_type for packet in await socket.poll()] == [PING]
     await server.sockets["answers"].receive(LinkPacket(PONG))
     # the next beat comes later than anybody may take to answer
     server.sockets["silent"].last_ping -= server.ping_interval
-    await links.ask_all(server)
+    await nicegui_patches.ask_all(server)
     assert ended == ["silent"]
     assert [packet.packet_type for packet in await server.sockets["answers"].poll()] == [PING]
-    await links.ask_all(server)
+    await nicegui_patches.ask_all(server)
     assert "silent" not in server.sockets
 
 
@@ -107,7 +107,7 @@ async def test_pages_are_asked_by_one_timer_however_many_they_are(
     monkeypatch.setattr(server, "sockets", {})
     before = len(timers())
     for number in range(50):
-        server.sockets[str(number)] = socket = links.RestingSocket(server, str(number))
+        server.sockets[str(number)] = socket = nicegui_patches.RestingSocket(server, str(number))
         socket.schedule_ping()
     task = asyncio.ensure_future(server._service_task())
     for _ in range(3):

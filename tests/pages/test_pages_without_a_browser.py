@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from app.pages import waiting_pages
-from app.pages.waiting_pages import MOST_WAITING, WaitingPages
+from app.pages.shell import waiting_pages
+from app.pages.shell.waiting_pages import MOST_WAITING, WaitingPages
 
 
 class Page:

@@ -13,16 +13,9 @@ from nicegui.testing.user import User
 from app.api.schemas import ProjectOut, RunOut
 from app.domain.lifecycle import Signal
 from app.domain.words import Status
-from app.pages.run_header import is_unproved, why_html
+from app.pages.runs.header import is_unproved, why_html
 from tests.pages.conftest import House, html_of, until
-from tests.pages.run_scenes import (
-    DELIVERS,
-    DIES,
-    WAITS,
-    add_project,
-    start,
-    until_status,
-)
+from tests.pages.run_scenes import DELIVERS, DIES, WAITS, add_project, start, until_status
 from tests.state.run_samples import NOON, run_of
 
 SURE = "No safety checks apply and there is no undo."

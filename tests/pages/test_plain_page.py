@@ -10,7 +10,7 @@ import pytest
 
 from app.api.schemas import LastRun, ProjectOut, RecentFailure, RunOut
 from app.domain.words import Status, label_of
-from app.pages.plain import PlainPages
+from app.pages.system.plain import PlainPages
 from tests.servers import ROOT
 from tests.state.run_samples import NOON, project_of, run_of
 

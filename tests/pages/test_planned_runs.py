@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from nicegui.testing.user import User
 
-from app.services.planned import ttl_of
-from app.state.run_options import BAD_TTL, options_of
+from app.services.runs.planned import ttl_of
+from app.state.runs.run_form_options import BAD_TTL, options_of
 from tests.pages.conftest import House, html_of, until
 from tests.pages.run_scenes import WAITS, add_project, until_status
 

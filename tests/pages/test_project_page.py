@@ -147,7 +147,7 @@ async def test_a_change_that_is_not_there_is_a_page_that_says_so(
 async def test_an_armed_button_is_disarmed_by_escape(user: User) -> None:
     @ui.page("/confirm")
     def confirm() -> None:
-        from app.pages.components.confirm_button import ConfirmButton
+        from app.pages.components.buttons import ConfirmButton
 
         async def act() -> None:
             raise AssertionError("it was pressed once")

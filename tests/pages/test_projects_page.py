@@ -11,8 +11,8 @@ import pytest
 from nicegui.testing.user import User
 
 from app.api.schemas import IssueOut, NewIssue, NewProject, ProjectOut, RecentFailure
-from app.pages.components.project_card import card_html
-from app.pages.project import banner_html
+from app.pages.projects.card import card_html
+from app.pages.projects.project import banner_html
 from tests.fakes import no_sandbox
 from tests.pages.conftest import House, html_of, until
 from tests.repositories import make_origin

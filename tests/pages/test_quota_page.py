@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from nicegui.testing.user import User
 
-from app.pages.components.limits_banner import limits_html
+from app.pages.components.banners import limits_html
 from tests.pages.conftest import House, html_of, until
 from tests.pages.run_scenes import WAITS, add_project, start, until_status
 

@@ -8,7 +8,7 @@ import pytest
 from nicegui.testing.user import User
 
 from app.api.schemas import IssueOut, NewIssue
-from app.pages.ready_issues import ready_words
+from app.pages.tracker.issues import ready_words
 from tests.pages.conftest import House, html_of, until
 from tests.pages.run_scenes import DIES, add_project
 

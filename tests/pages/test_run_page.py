@@ -12,14 +12,14 @@ import httpx
 import pytest
 from nicegui.testing.user import User
 
-from app.api.client import DiffText
+from app.api.client.client import DiffText
 from app.api.schemas import DeliveryOut, ReportOut
 from app.domain.ids import shorten
 from app.domain.words import Delivers, Status
-from app.pages.run_delivery import card_html, safe_href
-from app.pages.run_diff_panel import save_html
-from app.pages.run_facts import short_facts
-from app.pages.run_header import chips_html
+from app.pages.runs.delivery import card_html, safe_href
+from app.pages.runs.diff_panel import save_html
+from app.pages.runs.facts import short_facts
+from app.pages.runs.header import chips_html
 from tests.pages.conftest import PATIENCE_SECONDS, House, html_of, until
 from tests.pages.run_scenes import DELIVERS, DIES, WAITS, add_project, start, until_status
 from tests.state.run_samples import project_of, run_of

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from nicegui.testing.user import User
 
-from app.domain.entries import EntryKind
-from app.pages.components.entry_lines import entries_html
-from app.pages.components.terminal import PLAIN
-from app.state.entry_log import EntryLine
+from app.domain.agents.reports import EntryKind
+from app.pages.runs.terminal import PLAIN, entries_html
+from app.state.runs.entry_log import EntryLine
 from tests.agents_for_tests.replays import STREAMS, find_replays_in, install_replay, open_gate
 from tests.pages.conftest import House, html_of, until
 from tests.pages.run_scenes import WAITS, add_project, start, until_status

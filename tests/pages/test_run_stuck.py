@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from nicegui.testing.user import User
 
-from app.records.quarantine_ledger import MOST_TRIES, Subject
-from app.services.quarantine import of_run
+from app.records.runs.quarantine_ledger import MOST_TRIES, Subject
+from app.services.system.quarantine import of_run
 from tests.pages.conftest import House, html_of, until
 from tests.pages.run_scenes import WAITS, add_project, start, until_status
 

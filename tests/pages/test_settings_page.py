@@ -12,9 +12,9 @@ from typing import cast
 import pytest
 from nicegui.testing.user import User
 
-from app.pages.settings import retention_html
-from app.pages.visit import Visit
-from app.state.wire import CopiesOut, LeavingOut, RetentionOut
+from app.api.schemas import CopiesOut, LeavingOut, RetentionOut
+from app.pages.shell.page_session import Visit
+from app.pages.system.settings import retention_html
 from tests.pages.conftest import House, html_of, until
 
 

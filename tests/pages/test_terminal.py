@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.pages.components.markup import clean
-from app.pages.components.plain_sight import plain, plain_html
-from app.pages.components.terminal import PLAIN, Style, line_html, lines_html
-from app.state.run_log import LogLine
+from app.pages.components.markup import clean, plain, plain_html
+from app.pages.runs.terminal import PLAIN, Style, line_html, lines_html
+from app.state.runs.run_log import LogLine
 
 ESC = "\x1b"
 

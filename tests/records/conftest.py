@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from app.records.database import Database
+from app.records.database.database import Database
 from app.records.feed import Change
-from app.records.routing import Stores
-from app.records.run_ledger import RunLedger
+from app.records.runs.run_ledger import RunLedger
+from app.records.stores.routing import Stores
 from tests.compiled_once import share_compiled_statements
 from tests.fresh_databases import KINDS, POSTGRESQL, fresh_database, lent_postgresql
 from tests.records.samples import stores_on

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
-from app.records.database import Database
+from app.records.database.database import Database
 
 
 def statements_of(ask: Callable[[], object]) -> list[tuple[str, Any]]:

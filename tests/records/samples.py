@@ -11,11 +11,11 @@ from typing import Any
 from app.domain import ids
 from app.domain.batches import BatchStatus
 from app.domain.words import Status
-from app.records.database import Database
+from app.records.database.database import Database
+from app.records.database.migration import migrate
 from app.records.feed import Change
-from app.records.migration import migrate
-from app.records.routing import Stores
-from app.records.run_ledger import RunLedger
+from app.records.runs.run_ledger import RunLedger
+from app.records.stores.routing import Stores
 from app.records.tables import Batch, Project, Run
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.config import Settings
-from app.records.engines import postgresql_url
+from app.records.database.engines import postgresql_url
 
 SECRET = "s3cret"
 

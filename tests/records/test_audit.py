@@ -9,10 +9,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import col, select
 
-from app.records import audit_pages
-from app.records.audit_ledger import Act, acting, record
-from app.records.audit_pages import Misfit, first_misfit
-from app.records.database import Database
+from app.records.database.database import Database
+from app.records.people import audit_pages
+from app.records.people.audit_ledger import Act, acting, record
+from app.records.people.audit_pages import Misfit, first_misfit
 from app.records.tables import Audit
 
 NOW = datetime.now(UTC)

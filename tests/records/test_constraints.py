@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from app.domain.words import Status
-from app.records.database import Database
-from app.records.run_ledger import RunLedger
+from app.records.database.database import Database
+from app.records.runs.run_ledger import RunLedger
 from app.records.tables import ChangeRequest, IssueRow, LoginLink, RunEvent, SignIn
 from tests.records.samples import NOW, add_run, draft_change, draft_project, draft_run
 

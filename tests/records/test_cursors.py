@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from app.records.cursors import page_from, read_cursor, read_position
+from app.records.database.cursors import page_from, read_cursor, read_position
 
 
 def cursor(text: str) -> str:

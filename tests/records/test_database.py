@@ -15,13 +15,13 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import StatementError
 from sqlmodel import col, select
 
-from app.records import database as database_module
-from app.records import engines
-from app.records.database import BUSY, Database, DatabaseSilent, watched_writing
-from app.records.engines import WRITER_LOCK
+from app.records.database import database as database_module
+from app.records.database import engines
+from app.records.database.database import BUSY, Database, DatabaseSilent, watched_writing
+from app.records.database.engines import WRITER_LOCK
+from app.records.database.migration import migrate
 from app.records.feed import Change, ProjectChanged
-from app.records.migration import migrate
-from app.records.project_ledger import ProjectLedger
+from app.records.projects.project_ledger import ProjectLedger
 from app.records.tables import Person, Project
 from tests.agents_for_tests.runs import until
 from tests.fresh_databases import POSTGRESQL, SQLITE, one_postgres

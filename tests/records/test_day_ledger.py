@@ -16,16 +16,16 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlmodel import col, select
 
-from app.domain.figures import NAMES, NOTHING, Figures
 from app.domain.lifecycle import Signal
+from app.domain.statistics import NAMES, NOTHING, Figures
 from app.domain.words import Status
-from app.records import migration
-from app.records.database import Database
-from app.records.day_ledger import DayLedger, told_by
-from app.records.routing import Stores
-from app.records.run_ledger import RunLedger
+from app.records.database import migration
+from app.records.database.database import Database
+from app.records.projects.tracker_ledger import TrackerLedger
+from app.records.runs.daily_totals import DayLedger, told_by
+from app.records.runs.run_ledger import RunLedger
+from app.records.stores.routing import Stores
 from app.records.tables import ProjectDay, Run
-from app.records.tracker_ledger import TrackerLedger
 from tests.fresh_databases import SQLITE
 from tests.records.plans import explained, statements_of
 from tests.records.samples import NOW, add_run, draft_run, run_id, stores_on

@@ -17,10 +17,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 from sqlmodel import SQLModel
 
-from app.records import migration
-from app.records.database import Database
-from app.records.migration import HEAD, REVISIONS, SchemaNewer, migrate
-from app.records.soundness import newest_backup
+from app.records.database import migration
+from app.records.database.database import Database
+from app.records.database.integrity import newest_backup
+from app.records.database.migration import HEAD, REVISIONS, SchemaNewer, migrate
 from app.records.tables import Person
 from tests.fresh_databases import SQLITE, one_postgres
 from tests.records.samples import NOW
@@ -200,8 +200,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import alembic.command
-from app.records.database import Database
-from app.records.migration import migrate
+from app.records.database.database import Database
+from app.records.database.migration import migrate
 
 database = Database(sys.argv[1], tell=lambda _: None)
 print("ready", flush=True)

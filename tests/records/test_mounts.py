@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from app.records import mounts
-from app.records.database import Database
-from app.records.engines import sqlite_engine
-from app.records.mounts import network_among, network_of
-from app.records.store_facts import look_at
+from app.records.database import engines
+from app.records.database.database import Database
+from app.records.database.engines import network_among, network_of, sqlite_engine
+from app.records.database.integrity import look_at
 
 DISK = "22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw"
 NFS = "40 22 0:44 / /srv/team rw,relatime shared:9 - nfs4 host:/team rw,vers=4.2"
@@ -47,7 +46,7 @@ def test_f44_a_database_on_the_network_is_kept_by_a_rollback_journal_and_doctor_
 ) -> None:
     said = tmp_path / "mountinfo"
     said.write_text(f"{DISK}\n50 22 0:50 / {tmp_path} rw - nfs4 host:/x rw\n")
-    monkeypatch.setattr(mounts, "MOUNTS", said)
+    monkeypatch.setattr(engines, "MOUNTS", said)
     database = Database(f"sqlite:///{tmp_path / 'a.db'}", tell=lambda _: None)
     with database.engine.begin() as connection:
         connection.execute(text("CREATE TABLE a (b INTEGER)"))
@@ -76,5 +75,5 @@ def test_f44_where_sqlite_refuses_the_write_ahead_log_it_is_written_to_all_the_s
 def test_what_is_mounted_is_not_known_everywhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mounts, "MOUNTS", tmp_path / "nothing")
+    monkeypatch.setattr(engines, "MOUNTS", tmp_path / "nothing")
     assert network_of(tmp_path / "a.db") == ""

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from app.records.audit_ledger import Deed
-from app.records.database import Database
+from app.records.database.database import Database
 from app.records.feed import Change, ProjectChanged, RunChanged
-from app.records.parked_ledger import ParkedLedger
-from app.records.run_ledger import RunLedger
+from app.records.people.audit_ledger import Deed
+from app.records.runs.parked_ledger import ParkedLedger
+from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Audit, Run
 from tests.fresh_databases import SQLITE
 from tests.records.plans import explained

@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from app.records.feed import Change
-from app.records.project_ledger import NameInUse, ProjectLedger
-from app.records.routing import Stores
+from app.records.projects.project_ledger import NameInUse, ProjectLedger
+from app.records.stores.routing import Stores
 from tests.records.samples import draft_project
 
 

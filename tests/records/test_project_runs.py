@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from app.records import project_runs
-from app.records.database import Database
-from app.records.project_runs import ProjectRuns, Waiting
-from app.records.run_ledger import RunLedger
+from app.records.database.database import Database
+from app.records.runs import selections
+from app.records.runs.run_ledger import RunLedger
+from app.records.runs.selections import ProjectRuns, Waiting
 from tests.fresh_databases import SQLITE
 from tests.records.plans import explained, statements_of
 from tests.records.samples import NOW, add_run, run_id, stores_on
@@ -54,7 +54,7 @@ def check(ledger: RunLedger, runs: ProjectRuns, limit: int) -> None:
 def test_of_each_project_it_is_what_one_walk_finds(
     ledger: RunLedger, limit: int, together: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(project_runs, "TOGETHER", together)
+    monkeypatch.setattr(selections, "TOGETHER", together)
     leave_runs(ledger)
     check(ledger, ProjectRuns(ledger.stores), limit)
 

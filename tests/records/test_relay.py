@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy.engine import make_url
 
-from app.records import relay
-from app.records.database import Database
+from app.records.database.change_codec import MESSAGE_BYTES, read, written
+from app.records.database.database import Database
 from app.records.feed import (
     BulkChanged,
     Change,
@@ -26,8 +26,8 @@ from app.records.feed import (
     RunTold,
     StuckChanged,
 )
-from app.records.messages import MESSAGE_BYTES, read, written
-from app.records.relay import Relay
+from app.records.stores import pg_notify
+from app.records.stores.pg_notify import Relay
 from tests.agents_for_tests.runs import until
 from tests.fresh_databases import POSTGRESQL, one_postgres
 
@@ -153,7 +153,7 @@ class TestTwoServers:
             monkeypatch.undo()
             raise KeyError(own)
 
-        monkeypatch.setattr(relay, "read", fail)
+        monkeypatch.setattr(pg_notify, "read", fail)
         one.commit(ProjectChanged("lost"))
         until(lambda: sum(s.heard.count(FeedBroke()) for s in both) == 2, "it looks again")
         one.commit(ProjectChanged("after"))

@@ -11,9 +11,9 @@ import pytest
 
 from app.domain.lifecycle import LIVE, MOVES, WAITING, Signal, next_status
 from app.domain.words import Status
-from app.records import run_ledger
 from app.records.feed import Change, ProjectChanged, QuotaChanged, RunChanged, RunTold
-from app.records.run_ledger import RunLedger
+from app.records.runs import run_ledger
+from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Run
 from tests.records.samples import NOW, add_run, run_id, stores_on
 

@@ -14,12 +14,11 @@ from sqlalchemy import delete, update
 from sqlmodel import col
 
 from app.domain.words import Phase, Status
-from app.records.cursors import BadCursor
-from app.records.database import Database
-from app.records.routing import Stores
-from app.records.run_ledger import RunLedger
-from app.records.run_pages import Page, list_runs
-from app.records.run_walks import RunFilter
+from app.records.database.cursors import BadCursor
+from app.records.database.database import Database
+from app.records.runs.run_ledger import RunLedger
+from app.records.runs.run_pages import Page, RunFilter, list_runs
+from app.records.stores.routing import Stores
 from app.records.tables import Run
 from tests.records.samples import NOW, add_run, batch_id, draft_run, run_id, stores_on
 

@@ -16,13 +16,12 @@ from sqlalchemy import insert, text
 
 from app.domain.lifecycle import phase_of
 from app.domain.words import Phase, Status
-from app.records import run_walks
-from app.records.batch_pages import list_batches
-from app.records.database import Database
-from app.records.routing import Stores
-from app.records.run_ledger import RunLedger
-from app.records.run_pages import Page, list_runs
-from app.records.run_walks import RunFilter, ways_to
+from app.records.batches.batch_ledger import list_batches
+from app.records.database.database import Database
+from app.records.runs import run_pages
+from app.records.runs.run_ledger import RunLedger
+from app.records.runs.run_pages import Page, RunFilter, list_runs, ways_to
+from app.records.stores.routing import Stores
 from app.records.tables import Run
 from tests.fresh_databases import KINDS, POSTGRESQL, SQLITE, fresh_database, lent_postgresql
 from tests.records.plans import explained, steps_of
@@ -194,7 +193,7 @@ def test_every_filter_is_in_the_table() -> None:
 def test_a_page_is_read_along_indexes(
     many: Database, wanted: RunFilter, indexes: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_walks, "LOOKED_THROUGH", LOOKED_THROUGH)
+    monkeypatch.setattr(run_pages, "LOOKED_THROUGH", LOOKED_THROUGH)
     stores = stores_on(many)
     for cursor in places_in(stores, wanted):
         plans = explained(many, lambda at=cursor: list_runs(stores, wanted, limit=LIMIT, cursor=at))
@@ -235,7 +234,7 @@ def is_bounded(wanted: RunFilter) -> bool:
 def test_no_combination_of_filters_reads_the_history(
     many: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_walks, "LOOKED_THROUGH", LOOKED_THROUGH)
+    monkeypatch.setattr(run_pages, "LOOKED_THROUGH", LOOKED_THROUGH)
     stores = stores_on(many)
     for wanted in COMBINED:
         for cursor in places_in(stores, wanted):
@@ -252,7 +251,7 @@ def test_a_branch_beside_other_filters_is_looked_for_among_the_newest_of_both(
     stores = stores_on(many)
 
     def look(looked_through: int, **filters: Any) -> tuple[int, int | None]:
-        monkeypatch.setattr(run_walks, "LOOKED_THROUGH", looked_through)
+        monkeypatch.setattr(run_pages, "LOOKED_THROUGH", looked_through)
         wanted = RunFilter(branch="develop", **filters)
         page = list_runs(stores, wanted, limit=2 * FEW, cursor=None)
         return len(page.items), page.looked_among
@@ -276,7 +275,7 @@ def walk_of(stores: Stores, wanted: RunFilter) -> list[Page]:
 def test_a_projects_branch_is_walked_to_its_last_run_whatever_the_status(
     many: Database, statuses: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_walks, "LOOKED_THROUGH", LOOKED_THROUGH)
+    monkeypatch.setattr(run_pages, "LOOKED_THROUGH", LOOKED_THROUGH)
     wanted = RunFilter("proj_3", statuses=statuses, branch="trunk")
     pages = walk_of(stores_on(many), wanted)
     assert [run.id for page in pages for run in page.items] == IDS[1::2][::-1]
@@ -286,7 +285,7 @@ def test_a_projects_branch_is_walked_to_its_last_run_whatever_the_status(
 def test_a_list_that_ends_among_the_newest_says_so_and_dates_lead_further_back(
     many: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_walks, "LOOKED_THROUGH", LOOKED_THROUGH)
+    monkeypatch.setattr(run_pages, "LOOKED_THROUGH", LOOKED_THROUGH)
     stores = stores_on(many)
     of_tag = [number for number in range(MANY) if "nightly" in told_of(number).get("tags", ())]
     newest = walk_of(stores, RunFilter(tag="nightly"))
@@ -364,7 +363,7 @@ def passes(wanted: RunFilter, told: dict[str, Any]) -> bool:
 def test_words_of_titles_are_looked_for_among_the_newest_runs_of_the_project(
     many: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_walks, "LOOKED_THROUGH", FEW)
+    monkeypatch.setattr(run_pages, "LOOKED_THROUGH", FEW)
     stores = stores_on(many)
     all_of = {"proj_1": 0, "proj_2": FEW}
     for project_id, count in all_of.items():

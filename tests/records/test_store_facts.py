@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.records.database import Database
-from app.records.store_facts import look_at, look_for_backup
+from app.records.database.database import Database
+from app.records.database.integrity import look_at, look_for_backup
 
 
 def test_a_database_that_answers_tells_its_version_and_its_size(database: Database) -> None:

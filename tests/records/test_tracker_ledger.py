@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from app.domain.words import READY_LABEL
-from app.records.database import Database
+from app.records.database.database import Database
 from app.records.feed import Change, ProjectChanged
-from app.records.project_ledger import ProjectLedger
-from app.records.routing import Stores
+from app.records.projects.project_ledger import ProjectLedger
+from app.records.projects.tracker_ledger import Overtaken, TrackerLedger
+from app.records.stores.routing import Stores
 from app.records.tables import IssueComment
-from app.records.tracker_ledger import Overtaken, TrackerLedger
 from tests.fresh_databases import SQLITE
 from tests.records.plans import explained
 from tests.records.samples import NOW, draft_change, draft_project

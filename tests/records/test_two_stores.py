@@ -14,11 +14,11 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from app.domain.lifecycle import Signal
 from app.domain.words import Status
-from app.records import run_ledger
-from app.records.database import Database, DatabaseSilent
-from app.records.run_ledger import RunLedger
-from app.records.sentinel import CannotTell, identify, recognise
-from app.records.spans import OnlyOneStore, control_of
+from app.records.database.database import Database, DatabaseSilent
+from app.records.runs import run_ledger
+from app.records.runs.run_ledger import RunLedger
+from app.records.stores.identity import CannotTell, identify, recognise
+from app.records.stores.sessions import OnlyOneStore, control_of
 from app.records.tables import BulkItem, Project, Run
 from tests.fresh_databases import TEMPLATE, fresh_database, one_postgres
 from tests.records.samples import NOW, add_run, draft_run, opened_database, run_id, stores_on

@@ -10,12 +10,12 @@ from sqlalchemy import delete, insert, text, update
 from sqlmodel import col, select
 
 from app.domain.batches import BulkAction, BulkStatus
-from app.records import database as database_module
-from app.records import engines
-from app.records.bulk_ledger import BulkLedger
-from app.records.database import Database, DatabaseSilent, Transaction, watched_writing
+from app.records.batches.bulk_ledger import BulkLedger
+from app.records.database import database as database_module
+from app.records.database import engines
+from app.records.database.database import Database, DatabaseSilent, Transaction, watched_writing
 from app.records.feed import BulkChanged, Change, ProjectChanged
-from app.records.spans import control_of
+from app.records.stores.sessions import control_of
 from app.records.tables import Bulk, Person, Run
 from tests.records.samples import NOW, draft_run, opened_database, run_id, stores_on
 

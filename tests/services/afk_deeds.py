@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from app.records.audit_ledger import Deed
+from app.records.people.audit_ledger import Deed
 from app.records.tables import Project, Run
-from app.services.afk import Plan
-from app.services.trigger import Accepted
+from app.services.auto.afk import Plan
+from app.services.runs.requests import Accepted
 from tests.planes import RealPlane
 
 SLEEP = "sleep 60"

@@ -7,8 +7,8 @@ from typing import Any
 
 from app.domain.words import Depth
 from app.records.tables import Batch, Project
-from app.services.batch_filling import Item
-from app.services.submits import Order
+from app.services.batches.filling import Item
+from app.services.runs.requests import Order
 from tests.fake_planes import FakePlane
 
 

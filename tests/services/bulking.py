@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.domain.batches import BulkAction
-from app.records.run_walks import RunFilter
+from app.records.runs.run_pages import RunFilter
 from app.records.tables import Bulk, Project
 from tests.fake_planes import FakePlane
 from tests.services.splits import order

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from app.records.audit_ledger import Deed
+from app.records.people.audit_ledger import Deed
 from app.records.tables import Run
-from app.services.copy_retention import CopyRetention
+from app.services.retention.working_copies import CopyRetention
 from tests.planes import COMMIT, RealPlane
 
 HOUR, DAY = 3600, 86400

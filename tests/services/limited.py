@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app.domain.words import Depth
 from app.records.tables import AccountHold, Project, Run
-from app.services.trigger import Order
+from app.services.runs.requests import Order
 from tests.fake_planes import FakePlane
 from tests.fakes import World
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.records.audit_ledger import Deed
+from app.records.people.audit_ledger import Deed
 from app.records.tables import Project, Run
-from app.services.parked import ParkedView
+from app.services.kept.parked import ParkedView
 from tests.planes import COMMIT, RealPlane
 
 DIES = "exit 3"

@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.words import Depth
 from app.records.tables import Project, Run
-from app.services.submits import Order
+from app.services.runs.requests import Order
 from tests.fake_planes import FakePlane
 
 FAULT = KeyError("delivery")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from app.records.tables import Project, Run
-from app.services.retry import Wishes
-from app.services.trigger import Accepted
+from app.services.kept.retry import Wishes
+from app.services.runs.requests import Accepted
 from tests.planes import COMMIT, RealPlane
 
 # the first run leaves a commit and a file, every later one finds both and commits them

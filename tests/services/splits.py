@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from app.domain.words import Depth
-from app.records.run_walks import RunFilter
+from app.records.runs.run_pages import RunFilter
 from app.records.tables import Project, Run
-from app.services.submits import Asker, Order
+from app.services.runs.requests import Asker, Order
 from tests.fake_planes import FakePlane
 from tests.fakes import World
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from sqlmodel import select
 
-from app.domain.notices import Message
-from app.domain.rules import ExitReason
+from app.domain.end_causes import ExitReason
+from app.domain.notifications import Message
 from app.domain.words import Status
-from app.records.batch_pages import list_items
+from app.records.batches.batch_ledger import list_items
 from app.records.tables import Batch, Notification, Project, Run
 from tests.fake_planes import FakePlane
 from tests.fakes import World

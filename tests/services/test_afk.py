@@ -17,12 +17,7 @@ from app.errors import (
     RateLimited,
 )
 from tests.planes import RealPlane
-from tests.services.afk_deeds import (
-    SLEEP,
-    add_issues,
-    runs,
-    start,
-)
+from tests.services.afk_deeds import SLEEP, add_issues, runs, start
 
 
 def test_the_lowest_claimable_issue_is_taken(plane: RealPlane) -> None:

@@ -8,12 +8,13 @@ from threading import Event, Semaphore
 
 import pytest
 
-from app.domain.endings import ExitReason, ExitRecord
-from app.domain.rules import Cause, RunFacts, classify
-from app.domain.sizes import room_missing
-from app.services import disk_room
-from app.services.doctor import Look
-from app.services.store_watch import PartTrouble, StoreWatch
+from app.domain.end_causes import ExitReason, ExitRecord
+from app.domain.formatting import room_missing
+from app.domain.rules import RunFacts, classify
+from app.domain.words import Cause
+from app.services.system import disk_room
+from app.services.system.doctor import Look
+from app.services.system.store_health import PartTrouble, StoreWatch
 from tests.planes import RealPlane
 
 MB = 1024**2

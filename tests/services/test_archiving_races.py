@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event, text
 
 from app.errors import ProjectArchived, ProjectBusy
-from app.records.database import Database
+from app.records.database.database import Database
 from tests.planes import RealPlane
 
 

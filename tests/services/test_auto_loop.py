@@ -6,20 +6,10 @@ import pytest
 from sqlmodel import select
 
 from app.records.tables import Audit
-from app.services.afk import Plan
+from app.services.auto.afk import Plan
 from tests.planes import COMMIT, RealPlane
 from tests.repositories import make_origin, run_git
-from tests.services.afk_deeds import (
-    SLEEP,
-    add_issues,
-    fail,
-    plan,
-    reset,
-    runs,
-    start,
-    switch,
-    tick,
-)
+from tests.services.afk_deeds import SLEEP, add_issues, fail, plan, reset, runs, start, switch, tick
 from tests.services.pushing import write_trusted_hook
 
 

@@ -10,12 +10,11 @@ import pytest
 from app.domain.words import Depth
 from app.errors import AlreadyEnded
 from app.failpoints import FailpointHit
-from app.records.batch_ledger import BatchLedger
-from app.records.batch_pages import list_items
-from app.records.database import Database, DatabaseSilent
+from app.records.batches.batch_ledger import BatchLedger, list_items
+from app.records.database.database import Database, DatabaseSilent
 from app.records.tables import Batch, Project, Run
-from app.services.batch_filling import Item
-from app.services.submits import Order
+from app.services.batches.filling import Item
+from app.services.runs.requests import Order
 from tests.fake_planes import FakePlane
 from tests.fakes import World
 from tests.services.batching import a_batch

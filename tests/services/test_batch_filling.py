@@ -12,9 +12,9 @@ import pytest
 from app.domain.words import Depth
 from app.errors import AlreadyEnded, ForgeUnavailable
 from app.records.tables import Batch, Project
-from app.services.batch_filling import Filling, Item
+from app.services.batches.filling import Filling, Item
 from app.services.ports import ForgeSilent, OriginProblem, Remote
-from app.services.submits import Order
+from app.services.runs.requests import Order
 from tests.fake_planes import FakePlane
 from tests.fakes import FakeMirrors, World
 from tests.services.batching import a_batch

@@ -12,12 +12,11 @@ import pytest
 from app.domain.batches import BulkAction
 from app.domain.words import Depth, Trigger
 from app.errors import BatchOverQuota, KeyTaken, RateLimited
-from app.records.batch_ledger import Spent
-from app.records.batch_pages import list_items
-from app.records.run_walks import RunFilter
+from app.records.batches.batch_ledger import Spent, list_items
+from app.records.runs.run_pages import RunFilter
 from app.records.tables import AccountHold, Batch, Run
-from app.services.batch_quota import room_at
-from app.services.submits import Order
+from app.services.limits.quota import room_at
+from app.services.runs.requests import Order
 from tests.fake_planes import FakePlane
 from tests.fakes import World
 from tests.services.batching import a_batch

@@ -12,11 +12,11 @@ from sqlmodel import col, select
 from app.domain.ids import Store, store_of
 from app.errors import StoreUnavailable
 from app.failpoints import FailpointHit
-from app.records.audit_ledger import Deed
-from app.records.database import DatabaseSilent
-from app.records.quarantine_ledger import MOST_TRIES
+from app.records.database.database import DatabaseSilent
+from app.records.people.audit_ledger import Deed
+from app.records.runs.quarantine_ledger import MOST_TRIES
 from app.records.tables import Audit, Project, Run
-from app.services.retry import Wishes
+from app.services.kept.retry import Wishes
 from tests.fake_planes import FakePlane
 from tests.fakes import World
 from tests.services.limited import install_claude, limited

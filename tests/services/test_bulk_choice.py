@@ -11,15 +11,14 @@ from typing import Any
 import pytest
 
 from app.domain.batches import BulkAction
-from app.domain.moments import iso
+from app.domain.formatting import iso
 from app.domain.words import Phase
 from app.errors import Invalid
-from app.records import run_walks
-from app.records.bulk_pages import BulkPage
-from app.records.run_pages import Page
-from app.records.run_walks import RunFilter
+from app.records.batches.bulk_ledger import BulkPage
+from app.records.runs import run_pages
+from app.records.runs.run_pages import Page, RunFilter
 from app.records.tables import Run
-from app.services import bulk_choice
+from app.services.batches import bulk_orders
 from tests.fakes import World
 from tests.records.plans import statements_of
 from tests.services.bulking import retry_all, stopped
@@ -30,7 +29,7 @@ from tests.services.splits import Planes, die, start
 def test_an_order_reads_none_of_the_history_that_it_is_not_about(
     planes: Planes, world: World, monkeypatch: pytest.MonkeyPatch, action: BulkAction
 ) -> None:
-    monkeypatch.setattr(bulk_choice, "AT_ONCE", 2)
+    monkeypatch.setattr(bulk_orders, "AT_ONCE", 2)
     plane = planes(split=False)
     project = plane.add_project(world)
     live, dead = start(plane, project, task="works"), start(plane, project, task="dies")
@@ -40,7 +39,7 @@ def test_an_order_reads_none_of_the_history_that_it_is_not_about(
     for _ in range(2):
         for run_id in stopped(plane, project, 3):
             plane.ledgers.runs.note(run_id, project.id, retried_by=live.id)
-        freeze = partial(bulk_choice.runs_meant, plane.stores, action, RunFilter(project.id))
+        freeze = partial(bulk_orders.runs_meant, plane.stores, action, RunFilter(project.id))
         assert freeze() == meant
         asked.append(len(statements_of(freeze)))
     assert asked[0] == asked[1]
@@ -49,11 +48,11 @@ def test_an_order_reads_none_of_the_history_that_it_is_not_about(
 def test_of_the_rows_of_an_order_no_more_than_a_page_is_held(
     planes: Planes, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk_choice, "AT_ONCE", 2)
+    monkeypatch.setattr(bulk_orders, "AT_ONCE", 2)
     plane = planes(split=False)
     ids = stopped(plane, plane.add_project(world), 7)
     rows, held = list[weakref.ref[Run]](), list[int]()
-    real = bulk_choice.list_runs
+    real = bulk_orders.list_runs
 
     def list_runs(*asked: Any, **how: Any) -> Page:
         gc.collect()
@@ -62,9 +61,9 @@ def test_of_the_rows_of_an_order_no_more_than_a_page_is_held(
         rows.extend(map(weakref.ref, page.items))
         return page
 
-    monkeypatch.setattr(bulk_choice, "list_runs", list_runs)
+    monkeypatch.setattr(bulk_orders, "list_runs", list_runs)
     wanted = RunFilter(statuses=("stopped",))
-    assert bulk_choice.runs_meant(plane.stores, BulkAction.RETRY, wanted) == ids
+    assert bulk_orders.runs_meant(plane.stores, BulkAction.RETRY, wanted) == ids
     assert held == [0, 2, 2, 2]
 
 
@@ -122,17 +121,17 @@ def test_words_and_branches_choose_among_those_that_nothing_has_repeated(
         RunFilter(project.id, text="run/"),
         RunFilter(branch="main"),
     ):
-        assert bulk_choice.runs_meant(plane.stores, BulkAction.RETRY, wanted) == [last], wanted
+        assert bulk_orders.runs_meant(plane.stores, BulkAction.RETRY, wanted) == [last], wanted
 
 
 def test_where_not_all_runs_could_be_looked_at_nothing_is_ordered(
     planes: Planes, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_walks, "LOOKED_THROUGH", 3)
+    monkeypatch.setattr(run_pages, "LOOKED_THROUGH", 3)
     plane = planes(split=False)
     project = plane.add_project(world)
     ids = stopped(plane, project, 4)
-    freeze = partial(bulk_choice.runs_meant, plane.stores, BulkAction.RETRY)
+    freeze = partial(bulk_orders.runs_meant, plane.stores, BulkAction.RETRY)
     with pytest.raises(Invalid, match="Among more than 3 runs"):
         freeze(RunFilter(text="part"))
     # by what indexes lead to all are found, however many they are

@@ -13,9 +13,9 @@ import pytest
 
 from app.domain.batches import BulkAction
 from app.domain.words import Phase
-from app.records.database import DatabaseSilent
+from app.records.database.database import DatabaseSilent
 from app.records.feed import BulkChanged, Change, FeedBroke, QuotaChanged
-from app.records.run_walks import RunFilter
+from app.records.runs.run_pages import RunFilter
 from tests.agents_for_tests.runs import until
 from tests.fake_planes import FakePlane
 from tests.fakes import World

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app.services import copy_retention
-from app.services.prechecks import repository_of
+from app.services.context import repository_of
+from app.services.retention import working_copies
 from tests.planes import RealPlane, real_plane
 from tests.repositories import run_git
 from tests.services.keeping_copies import (
@@ -144,7 +144,7 @@ def test_with_zero_every_copy_is_kept(tmp_path: Path) -> None:
 def test_a_round_measures_so_many_and_none_twice_on_a_day(
     plane: RealPlane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(copy_retention, "AT_ONCE", 1)
+    monkeypatch.setattr(working_copies, "AT_ONCE", 1)
     runs = [kept_run(plane) for _ in range(2)]
     seen = [copies(plane).standing()]
     for _ in range(3):

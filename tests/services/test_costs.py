@@ -6,8 +6,8 @@ import pytest
 
 from app.api.schemas import UsageOut
 from app.domain.words import Depth
-from app.services.batch_filling import Item
-from app.services.submits import Order
+from app.services.batches.filling import Item
+from app.services.runs.requests import Order
 from tests.planes import RealPlane
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.records.tables import Project
-from app.services.delivered_files import too_large_words
+from app.services.lifecycle.delivery_checks import too_large_words
 from app.services.ports import LargeFile
 from tests.planes import RealPlane
 from tests.services.pushing import pushed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.records.tables import Project, Run
-from app.services.delivery import Deliverer, NotDelivered
+from app.services.lifecycle.deliver import Deliverer, NotDelivered
 from app.services.ports import Delivery
 from tests.planes import COMMIT, RealPlane
 from tests.repositories import tip_of

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from app.records.audit_ledger import Deed
+from app.records.people.audit_ledger import Deed
 from app.records.tables import Project, Run
-from app.services.retry import Wishes
+from app.services.kept.retry import Wishes
 from tests.planes import RealPlane
 from tests.repositories import tip_of
 from tests.services.pushing import write_trusted_hook

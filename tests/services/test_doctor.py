@@ -12,13 +12,12 @@ from pathlib import Path
 import pytest
 
 from app.adapters.agents.presets import AgentPresets
-from app.domain.quota_rules import LimitsMode
-from app.domain.sandboxes import Means, SandboxLevel
-from app.records.store_facts import Backup, StoreFacts
-from app.services import doctor as doctor_module
-from app.services.doctor import Doctor, Look, Premises, examine
-from app.services.findings import Checked, agent_findings
+from app.domain.quota import LimitsMode
+from app.domain.sandbox.levels import Means, SandboxLevel
+from app.records.database.integrity import Backup, StoreFacts
 from app.services.ports import AgentFinding, Capability, SignedIn
+from app.services.system import doctor as doctor_module
+from app.services.system.doctor import Checked, Doctor, Look, Premises, agent_findings, examine
 from tests.planes import Clock
 
 SOUND = AgentFinding(

@@ -9,7 +9,7 @@ from shutil import rmtree
 import pytest
 
 from app.records.tables import Run
-from app.services import empty_branches
+from app.services.retention import empty_branches
 from tests.planes import RealPlane, real_plane
 from tests.services.parkings import DIES, DIES_WITH_A_COMMIT, LEAVES_FILES, cut, listed
 from tests.services.retries import died

@@ -9,7 +9,7 @@ import pytest
 from app.domain.words import Depth
 from app.records.tables import Run
 from app.services.ports import LargeFile, Leak
-from app.services.trigger import Order
+from app.services.runs.requests import Order
 from tests.services.tellings import HOURS, MORNING, NIGHT, PHONE, Telling, telling
 
 ISSUE_IS_HELD = "Runyard: yard0 needs you: the issue stays out of the queue until you free it"

@@ -6,8 +6,8 @@ import threading
 from time import monotonic
 
 from app.records.feed import Change, ProjectChanged
-from app.services.holdings import Holdings
-from app.services.workers import Workers
+from app.services.concurrency import Workers
+from app.services.kept.parked import Holdings
 from tests.planes import RealPlane
 
 LEAVES_A_FILE = "echo a > a.txt; exit 3"

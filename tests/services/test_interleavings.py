@@ -18,13 +18,13 @@ from hypothesis.stateful import (
     rule,
 )
 
+from app.domain.end_causes import ExitReason
 from app.domain.lifecycle import DONE
-from app.domain.rules import ExitReason
 from app.domain.words import Depth
 from app.errors import AlreadyEnded, ForgeUnavailable
-from app.records.audit_ledger import Deed
+from app.records.people.audit_ledger import Deed
 from app.records.tables import Project, Run
-from app.services.trigger import Order
+from app.services.runs.requests import Order
 from tests.fake_planes import FakePlane
 from tests.fakes import World
 from tests.services.stories import tell

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from app.errors import ForgeUnavailable, Invalid, Parked, ProjectArchived, Refusal
-from app.services.issues import IssueDesk
 from app.services.ports import ForgeSilent, Ready, Repository
-from app.services.prechecks import Prechecks
+from app.services.runs.prechecks import Prechecks
+from app.services.tracker.issues import IssueDesk
 from tests.planes import RealPlane
 
 

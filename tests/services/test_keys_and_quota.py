@@ -13,13 +13,7 @@ import pytest
 
 from app.domain.lifecycle import DONE
 from app.domain.words import Depth, Status
-from app.errors import (
-    ConcurrencyLimit,
-    KeyReused,
-    KeyTaken,
-    RateLimited,
-    Refusal,
-)
+from app.errors import ConcurrencyLimit, KeyReused, KeyTaken, RateLimited, Refusal
 from app.records.tables import Project, Run
 from tests.planes import RealPlane, real_plane
 

@@ -15,9 +15,9 @@ from hypothesis.stateful import (
     rule,
 )
 
-from app.domain.holds import MAX_RESUMES, STAGGER
+from app.domain.usage_limits import MAX_RESUMES, STAGGER
 from app.errors import AccountHeld, ConcurrencyLimit, Refusal
-from app.records.audit_ledger import Deed
+from app.records.people.audit_ledger import Deed
 from app.records.tables import Run
 from tests.services.limited import Limited, install_claude
 from tests.services.stories import tell

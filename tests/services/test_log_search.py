@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from app.adapters.agents.readable import TELLERS, tell_line
 from app.adapters.engine.run_log import RunLog
 from app.adapters.supervisor.output import HEAD, TAIL_PREFIX
-from app.domain.entries import Entry
-from app.services import readable_log
-from app.services.log_search import (
+from app.domain.agents.reports import Entry
+from app.services.ports import LogPiece
+from app.services.runs import readable_log
+from app.services.runs.log_search import (
     AROUND_BYTES,
     MAX_READ_BYTES,
     LogHit,
@@ -24,7 +25,6 @@ from app.services.log_search import (
     search_entries,
     search_log,
 )
-from app.services.ports import LogPiece
 from tests.fake_engine import FakeLog
 
 PLENTY = 10_000

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.git_places import mirror_path
+from app.adapters.git.layout import mirror_path
 from app.domain.words import Status
 from tests.agents_for_tests.runs import shell
 from tests.planes import RealPlane, real_plane

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from app.services.run_locks import Locks
+from app.services.concurrency import Locks
 from tests.agents_for_tests.runs import until
 from tests.planes import COMMIT, RealPlane
 

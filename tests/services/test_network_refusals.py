@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from app.domain.registries import registries_of
-from app.domain.sandboxes import SandboxLevel
+from app.domain.sandbox.levels import SandboxLevel
+from app.domain.sandbox.registries import registries_of
 from app.records.tables import Project, Run
 from app.services.ports import LaunchOrder
 from tests.agents_for_tests.runs import shell

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from app.api.schemas import AlertOut
-from app.pages.frame import alerts_html
-from app.records.happenings import PersonNeeded
-from app.records.notice_ledger import NoticeLedger
-from app.services.alerts import NOTIFICATIONS
-from app.services.courier import STRANGERS_KEPT
-from app.services.doctor import Look
+from app.pages.shell.frame import alerts_html
+from app.records.feed import PersonNeeded
+from app.records.people.notification_ledger import NoticeLedger
+from app.services.notifications.sender import STRANGERS_KEPT
+from app.services.projects.alerts import NOTIFICATIONS
+from app.services.system.doctor import Look
 from tests.fresh_databases import shared_database
 from tests.receivers import SECRET
 from tests.services.tellings import DESK, NOON, PHONE, telling

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.holds import MAX_RESUMES
-from app.domain.rules import ExitReason
+from app.domain.end_causes import ExitReason
+from app.domain.usage_limits import MAX_RESUMES
 from app.domain.words import Cause
 from app.errors import NoReceivers
-from app.records.happenings import PersonNeeded, RunEnded
+from app.records.feed import PersonNeeded, RunEnded
 from tests.services.tellings import DESK, HOURS, NIGHT, NOON, PHONE, telling
 
 

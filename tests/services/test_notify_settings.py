@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.config import load_settings
-from app.domain.notices import Kind
+from app.domain.notifications import Kind
 from tests.receivers import SECRET
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from app.errors import ProjectBroken
 from app.records.tables import Project
-from app.services import origin_watch
 from app.services.ports import OriginProblem, Remote
+from app.services.system import origin_watch
 from tests.planes import RealPlane
 
 SILENT = OriginProblem("The host of this address did not answer.", for_good=False)

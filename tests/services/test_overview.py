@@ -14,11 +14,17 @@ from sqlalchemy import event
 
 from app.domain.batches import BatchStatus
 from app.errors import NotFound
-from app.records.database import Database
+from app.records.database.database import Database
 from app.records.feed import FeedBroke, ProjectChanged
 from app.records.tables import Project, Run
-from app.services.overview import HEARSAY_SECONDS, Overview, shown_for
-from app.services.project_views import BARS, ProjectView, ProjectViews
+from app.services.projects.overview import (
+    BARS,
+    HEARSAY_SECONDS,
+    Overview,
+    ProjectView,
+    ProjectViews,
+    shown_for,
+)
 from tests.planes import RealPlane
 from tests.records.plans import statements_of
 from tests.records.samples import draft_batch, draft_run, stores_on

@@ -8,14 +8,7 @@ import pytest
 
 from app.errors import PrLock
 from tests.planes import COMMIT, RealPlane
-from tests.services.parkings import (
-    DIES,
-    DIES_WITH_A_COMMIT,
-    LEAVES_FILES,
-    cut,
-    discard,
-    listed,
-)
+from tests.services.parkings import DIES, DIES_WITH_A_COMMIT, LEAVES_FILES, cut, discard, listed
 from tests.services.retries import died
 
 ASIDE = (

@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.words import Depth
 from app.errors import AlreadyStarted, ConcurrencyLimit, Invalid
-from app.services.trigger import Order
+from app.services.runs.requests import Order
 from tests.planes import RealPlane
 
 FULL = "waits for a free place in the repository: 2 of 2 runs are active"

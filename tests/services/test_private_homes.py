@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from app.adapters.git_places import mirror_path
+from app.adapters.git.layout import mirror_path
 from app.records.tables import Project, Run
-from app.services.prechecks import repository_of
+from app.services.context import repository_of
 from tests.agents_for_tests.runs import until
 from tests.planes import RealPlane, real_plane
 

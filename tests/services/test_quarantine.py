@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
-from app.control_plane import endings
+from app.control_plane import wiring_lifecycle
 from app.errors import ForgeUnavailable, NotFound, PrLock, StoreUnavailable
-from app.records.database import DatabaseSilent
-from app.records.quarantine_ledger import MOST_TRIES
+from app.records.database.database import DatabaseSilent
+from app.records.runs.quarantine_ledger import MOST_TRIES
 from app.records.tables import Project, Run
 from app.services.ports import CannotRead, ForgeSilent, NotTaken, OriginProblem
-from app.services.quarantine import is_undecided
+from app.services.system.quarantine import is_undecided
 from tests.fake_planes import FakePlane
 from tests.fakes import World
 from tests.fresh_databases import run_store
@@ -131,7 +131,7 @@ def test_a_restart_tries_once_more_and_a_new_version_all_five_times(
     tick(plane, MOST_TRIES)
     plane.stop()
     if version == "newer":
-        monkeypatch.setattr(endings, "__version__", "99.0")
+        monkeypatch.setattr(wiring_lifecycle, "__version__", "99.0")
     heir = FakePlane(tmp_path, world, runs_database_url=run_store(tmp_path))
     poisoned = poison(monkeypatch, heir.reaper, "reap_once", run.id, FAULT)
     heir.recover_once()

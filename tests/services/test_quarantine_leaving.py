@@ -10,10 +10,10 @@ import pytest
 from sqlmodel import select
 
 from app.errors import NotFound
-from app.records.audit_ledger import Deed
-from app.records.database import Database, DatabaseSilent
-from app.records.quarantine_ledger import MOST_TRIES, QuarantineLedger, Subject
-from app.records.run_ledger import RunLedger
+from app.records.database.database import Database, DatabaseSilent
+from app.records.people.audit_ledger import Deed
+from app.records.runs.quarantine_ledger import MOST_TRIES, QuarantineLedger, Subject
+from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Project, Run, Stuck
 from tests.fake_planes import FakePlane
 from tests.fakes import World

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from app.domain.batches import BulkAction
-from app.records.quarantine_ledger import MOST_TRIES
-from app.records.run_pages import RunFilter
+from app.records.runs.quarantine_ledger import MOST_TRIES
+from app.records.runs.run_pages import RunFilter
 from app.records.tables import Run
 from tests.fake_planes import FakePlane
 from tests.fakes import World

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from app.adapters.agents.readable import TELLERS, tell_line
 from app.adapters.engine.run_log import RunLog
 from app.adapters.supervisor.output import HEAD, TAIL_PREFIX
-from app.domain.entries import Entry, EntryKind
-from app.services.readable_log import (
+from app.domain.agents.reports import Entry, EntryKind
+from app.services.runs.readable_log import (
     CHUNK_BYTES,
     MAX_LINE_BYTES,
     TEXT_LINES,

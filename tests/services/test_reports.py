@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.reports import Report
+from app.domain.agents.reports import Report
 from app.domain.words import Delivers
 from app.records.feed import Numbered, RunReported
 from app.records.tables import Run, RunEvent
-from app.services.reports import LOOK_BYTES, is_report
+from app.services.runs.agent_reports import LOOK_BYTES, is_report
 from tests.agents_for_tests.replays import STREAMS, find_replays_in, install_replay, open_gate
 from tests.planes import COMMIT, RealPlane, real_plane
 

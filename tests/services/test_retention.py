@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.engine.run_folders import LocalRunFolders
-from app.domain.sizes import size_words
+from app.adapters.engine.records import LocalRunFolders
+from app.domain.formatting import size_words
 from app.records.tables import Run
-from app.services import retention, retention_terms
-from app.services.doctor import Look
+from app.services.retention import logs, policy
+from app.services.system.doctor import Look
 from tests.planes import COMMIT, RealPlane, real_plane
 
 HOUR, DAY = 3600, 86400
@@ -122,7 +122,7 @@ def test_the_oldest_go_until_what_is_kept_fits(tmp_path: Path) -> None:
         for run, days in zip(runs, (3, 2, 1), strict=True):
             age(plane, run, days)
         kept = plane.services.retention.standing(plane.clock()).kept_bytes
-    with real_plane(tmp_path, keep_days=0, keep_gb=(kept - 1) / retention_terms.GB) as plane:
+    with real_plane(tmp_path, keep_days=0, keep_gb=(kept - 1) / policy.GB) as plane:
         assert clear_shown(plane) == 1
         assert [folder_of(plane, run).exists() for run in runs] == [False, True, True]
         assert plane.lines(runs[0])[-1].startswith("The log was removed to stay within ")
@@ -162,7 +162,7 @@ def test_links_that_an_agent_left_are_not_followed(tmp_path: Path) -> None:
 def test_a_round_removes_so_many_and_comes_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "AT_ONCE", 1)
+    monkeypatch.setattr(logs, "AT_ONCE", 1)
     with real_plane(tmp_path) as plane:
         project = plane.add_project("echo hello")
         for _ in range(2):
@@ -190,7 +190,7 @@ def test_a_look_at_what_goes_does_not_put_off_the_round_that_is_due(
         plane.clock.advance(31 * DAY)
         # one is due since long, the other one is shown from now on
         desk.standing(plane.clock())
-        assert asked == [retention.SOON.total_seconds()]
+        assert asked == [logs.SOON.total_seconds()]
 
 
 def test_a_folder_is_weighed_again_only_where_something_came_or_went(tmp_path: Path) -> None:

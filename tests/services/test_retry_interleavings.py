@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
 from app.errors import Refusal
-from app.services.retry import Wishes
+from app.services.kept.retry import Wishes
 from tests.services.stories import tell
 from tests.services.test_interleavings import WHICH, Interleavings
 

@@ -10,7 +10,7 @@ import pytest
 
 from app.domain.words import Trigger
 from app.errors import AlreadyRunning, InReview, PrLock, Refusal
-from app.records.audit_ledger import Deed
+from app.records.people.audit_ledger import Deed
 from app.records.tables import Run
 from tests.agents_for_tests.runs import until
 from tests.planes import SECONDS, RealPlane

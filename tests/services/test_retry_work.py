@@ -8,7 +8,7 @@ import pytest
 from sqlmodel import select
 
 from app.errors import Parked
-from app.records.audit_ledger import Deed
+from app.records.people.audit_ledger import Deed
 from app.records.tables import Run
 from tests.planes import COMMIT, RealPlane
 from tests.repositories import commit_file, run_git, tip_of

@@ -21,7 +21,7 @@ from app.errors import (
     StillLive,
 )
 from app.failpoints import FailpointHit
-from app.records.audit_ledger import Deed
+from app.records.people.audit_ledger import Deed
 from app.records.tables import Audit, Project, Run
 from tests.agents_for_tests.runs import shell
 from tests.planes import COMMIT, RealPlane

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
-from app.domain.sandboxes import SandboxLevel
+from app.domain.sandbox.levels import SandboxLevel
 from app.errors import Invalid, SandboxNotHere
 from app.records.tables import Audit, Project
-from app.services.doctor import Look
+from app.services.lifecycle.launch_spec import policy_of
 from app.services.ports import Sandbox
-from app.services.sandbox_policy import policy_of
+from app.services.system.doctor import Look
 from tests.fake_planes import FakePlane
 from tests.fakes import FakeSandbox, World, no_sandbox
 

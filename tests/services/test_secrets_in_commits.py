@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters import git_leaks
-from app.domain.secret_forms import Secret
-from app.domain.secret_masks import SecretMask
+from app.adapters.git import secret_scan
+from app.domain.secret_masks import Secret, SecretMask
 from app.domain.words import Cause
 from app.errors import FileTooLarge, SecretFound
-from app.records.audit_ledger import Deed
+from app.records.people.audit_ledger import Deed
 from app.records.tables import Project, Run
+from app.services.lifecycle.push_checks import refusal_of
 from app.services.ports import Leak, Repository
-from app.services.push_checks import refusal_of
 from tests.planes import RealPlane, real_plane
 from tests.repositories import run_git
 from tests.services.pushing import pushed
@@ -167,7 +166,7 @@ def test_commits_that_cannot_be_read_are_not_pushed_and_looked_at_again(
     run = plane.start_running_issue(project)
     with monkeypatch.context() as slow:
         # git has no time at all
-        slow.setattr(git_leaks, "SECONDS", 0.0)
+        slow.setattr(secret_scan, "SECONDS", 0.0)
         waiting = plane.see_end(run)
         assert (waiting.status, waiting.cause) == ("delivering", None)
         assert waiting.hold == (

@@ -10,11 +10,11 @@ import pytest
 
 from app.adapters.engine.local import LocalEngine
 from app.adapters.engine.processes import ProcessTable
-from app.domain.rules import ExitReason, ExitRecord
+from app.domain.end_causes import ExitReason, ExitRecord
 from app.failpoints import FailpointHit
-from app.records.audit_ledger import Deed
+from app.records.people.audit_ledger import Deed
 from app.records.tables import Project, Run
-from app.services.undoing import UNPROVED
+from app.services.lifecycle.rollback import UNPROVED
 from tests.fake_planes import FakePlane
 from tests.fakes import World
 from tests.planes import COMMIT, RealPlane

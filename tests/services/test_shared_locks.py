@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.file_locks import FileLocks
-from app.services.run_locks import Locks
+from app.adapters.machine.file_locks import FileLocks
+from app.services.concurrency import Locks
 from tests.fresh_databases import shared_database
 from tests.planes import COMMIT, RealPlane, real_plane
 from tests.repositories import tip_of
@@ -22,7 +22,7 @@ from tests.services.pushing import write_trusted_hook
 HOLDER = """
 import sys
 from pathlib import Path
-from app.adapters.file_locks import FileLocks
+from app.adapters.machine.file_locks import FileLocks
 with FileLocks(Path(sys.argv[1])).holding("run_1", wait=True):
     print("held", flush=True)
     sys.stdin.read()

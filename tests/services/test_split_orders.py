@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from app.domain.batches import BulkAction
 from app.records.feed import BulkChanged, Change
-from app.records.kept_runs import over_and_done
-from app.records.run_walks import RunFilter
+from app.records.runs.run_pages import RunFilter
+from app.records.runs.selections import over_and_done
 from tests.fakes import World
 from tests.services.splits import Planes, die, start
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.records.tables import Run
-from app.services.tenure import Tenure
+from app.services.system.ownership import Tenure
 from tests.fresh_databases import shared_database
 from tests.gates import Gate
 from tests.planes import RealPlane, real_plane

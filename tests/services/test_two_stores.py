@@ -13,10 +13,10 @@ import pytest
 from app.domain.ids import Store, store_of
 from app.errors import ConcurrencyLimit, PrLock, Refusal
 from app.failpoints import FailpointHit
-from app.foothold import CannotStart
-from app.records.database import Database, DatabaseSilent
-from app.records.deployment import NewRunsMoved, StoresDiffer, agree, knows_run_store
-from app.services.retry import Wishes
+from app.records.database.database import Database, DatabaseSilent
+from app.records.stores.identity import NewRunsMoved, StoresDiffer, agree, knows_run_store
+from app.server.startup import CannotStart
+from app.services.kept.retry import Wishes
 from tests.fake_planes import FakePlane
 from tests.fakes import World
 from tests.fresh_databases import fresh_database, run_store

@@ -8,7 +8,7 @@ from app.adapters.engine.local import LocalEngine
 from app.adapters.engine.processes import ProcessTable
 from app.domain.lifecycle import Signal
 from app.records.tables import Project, Run
-from app.services.succession import Succession
+from app.services.lifecycle.handover import Succession
 from tests.planes import COMMIT, RealPlane
 from tests.services.retries import kept, retry
 

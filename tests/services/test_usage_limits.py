@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.holds import HEAD_START, LONG_ENOUGH, MAX_RESUMES, NEXT_PROBE, STAGGER
-from app.domain.prompts import CONTINUE
+from app.domain.agents.prompts import CONTINUE
+from app.domain.usage_limits import HEAD_START, LONG_ENOUGH, MAX_RESUMES, NEXT_PROBE, STAGGER
 from app.errors import AccountHeld, NotFound, NotResumable, StillLive
-from app.records.audit_ledger import Deed
 from app.records.feed import Numbered
+from app.records.people.audit_ledger import Deed
 from app.records.tables import Run
-from app.services.retry import Wishes
+from app.services.kept.retry import Wishes
 from tests.services.limited import HOUR, SESSION, Limited, install_claude, limited
 
 

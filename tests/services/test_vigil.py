@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app.records.tables import Run
-from app.services.vigil import SLIP_SECONDS, Clocks, Vigil
+from app.services.lifecycle.stall_monitor import SLIP_SECONDS, Clocks, Vigil
 from tests.agents_for_tests.replays import STREAMS, find_replays_in, install_replay, open_gate
 from tests.agents_for_tests.runs import is_living
 from tests.planes import COMMIT, RealPlane, real_plane

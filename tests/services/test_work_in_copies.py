@@ -174,8 +174,8 @@ HALF = """
 import os, signal, sys
 from pathlib import Path
 from app.adapters import git_folders
-from app.adapters.git import Git, Identity
-from app.adapters.working_copies import GitWorkingCopies
+from app.adapters.git.command import Git, Identity
+from app.adapters.git.working_copies import GitWorkingCopies
 
 root, run_id = Path(sys.argv[1]), sys.argv[2]
 copies = GitWorkingCopies(root / "copies", root / "mirrors", git=Git(Identity()))

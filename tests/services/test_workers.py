@@ -7,9 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.services.run_locks import Locks
-from app.services.turns import Turns
-from app.services.workers import Workers
+from app.services.concurrency import Locks, Turns, Workers
 
 
 @pytest.fixture

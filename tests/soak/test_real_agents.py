@@ -20,11 +20,11 @@ import pytest
 
 from app.adapters.agents.catalogue import PRESETS, Preset
 from app.adapters.agents.presets import AgentPresets
-from app.domain.endings import ExitReason, ExitRecord
-from app.domain.last_words import Failure
-from app.domain.reports import Tally
+from app.domain.agents.final_output import Failure
+from app.domain.agents.reports import Tally
+from app.domain.end_causes import ExitReason, ExitRecord
 from app.domain.rules import RunFacts, classify
-from app.domain.sandboxes import SandboxLevel
+from app.domain.sandbox.levels import SandboxLevel
 from app.domain.words import Cause
 from app.services.ports import AgentFinding, Job, SignedIn
 from tests.repositories import make_origin

@@ -8,7 +8,7 @@ from typing import Any
 from app.api.schemas import ProjectOut, Provenance, RunOut
 from app.domain.lifecycle import phase_of
 from app.domain.words import Cause, Depth, Status, Trigger, label_of
-from app.state.run_board import Submitting
+from app.state.runs.run_board import Submitting
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.state.argv import argv_from, argv_words
+from app.state.page.text_input import argv_from, argv_words
 
 
 @given(st.lists(st.text(max_size=20), max_size=6))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.state.bursts import Burst
+from app.state.page.connection import Burst
 from tests.state.run_samples import run_of
 
 

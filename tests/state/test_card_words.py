@@ -9,7 +9,7 @@ import pytest
 
 from app.api.schemas import Bar, IssueOut, LastRun
 from app.domain.words import Status, label_of
-from app.state.card_words import (
+from app.state.projects.card_words import (
     Act,
     bars_in_words,
     bars_of,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.api.schemas import Finding
-from app.state.doctor_board import DoctorBoard
+from app.state.system.boards import DoctorBoard
 
 
 def finding(about: str, check: str, level: str, advice: str = "") -> Finding:

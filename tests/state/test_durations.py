@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.state.durations import ago, seconds_from, span, took
+from app.state.page.text_input import ago, seconds_from, span, took
 
 
 @pytest.mark.parametrize(

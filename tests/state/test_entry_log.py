@@ -10,13 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.adapters.agents.readable import TELLERS, tell_line
-from app.api.client import EntriesPiece
+from app.api.client.runs import EntriesPiece
 from app.api.schemas import LogEntry
-from app.domain.entries import Entry, EntryKind
-from app.services.readable_log import read_entries
-from app.state.entry_log import MAX_ENTRY_LINES, READ_BYTES, EntryLog, lines_of
-from app.state.log_pace import FLOOD_BYTES
-from app.state.run_log import MAX_LINES
+from app.domain.agents.reports import Entry, EntryKind
+from app.services.runs.readable_log import read_entries
+from app.state.runs.entry_log import MAX_ENTRY_LINES, READ_BYTES, EntryLog, lines_of
+from app.state.runs.run_log import FLOOD_BYTES, MAX_LINES
 from tests.fake_engine import FakeLog
 
 

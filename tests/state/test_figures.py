@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.state.figures import chosen_range, scaled
+from app.state.projects.charts import chosen_range, scaled
 
 MINUTES = (("min", 60), ("s", 1))
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from app.domain.words import Depth
-from app.state.form_draft import MAX_TEXT, FormDraft
-from app.state.run_form import RunForm
+from app.state.runs.form_draft import MAX_TEXT, FormDraft
+from app.state.runs.run_form import RunForm
 from tests.state.run_samples import project_of
 
 KEY = "4f0c1d7e-93bb-4fba-831a-2581f0953f02"

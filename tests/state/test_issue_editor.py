@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from app.api.client import ApiProblem
+from app.api.client.client import ApiProblem
 from app.api.schemas import IssueOut
-from app.state.issue_editor import IssueEditor
+from app.state.tracker.issue_editor import IssueEditor
 
 ISSUE = IssueOut(
     number=1, title="Old", body="Text", labels=[], state="open", ready=False, claimable=False

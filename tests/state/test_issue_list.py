@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.api.schemas import IssueOut
-from app.state.issue_list import IssueFilter, IssueList, labelled, toggled_ready, turned
+from app.state.tracker.issue_list import IssueFilter, IssueList, labelled, toggled_ready, turned
 
 
 def an_issue(number: int = 1, **given: Any) -> IssueOut:

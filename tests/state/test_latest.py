@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from app.state.latest import Latest
+from app.state.page.connection import Latest
 
 
 class Source:

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.client import ApiClient, NoAnswer
+from app.api.client.client import ApiClient, NoAnswer
 from app.api.schemas import RunOut
 from app.domain.words import Depth, Status
-from app.state.lock_wait import LockWait
-from app.state.run_form import RunForm, Trouble, TroubleKind
+from app.state.runs.lock_wait import LockWait
+from app.state.runs.run_form import RunForm, Trouble, TroubleKind
 from tests.state.run_samples import NOON, project_of, run_of
 
 HOLDER = run_of(5).id

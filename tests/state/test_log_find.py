@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.state.log_find import LogFind
-from app.state.wire import LogHitOut, LogHitsOut
+from app.api.schemas import LogHitOut, LogHitsOut
+from app.state.runs.log_find import LogFind
 
 
 class Hits:

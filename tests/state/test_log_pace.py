@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.state.log_pace import A_SECOND, AT_ONCE, LINE_CHARS, LogPace
+from app.state.runs.run_log import A_SECOND, AT_ONCE, LINE_CHARS, LogPace
 
 
 class Watch:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from app.api.schemas import RunOut, RunsPage
 from app.domain.words import Status
-from app.state.optimistic import OptimisticMutation, OptimisticRows
-from app.state.run_board import BoardRow, RunBoard, RunFilters, Submitting
+from app.state.page.optimistic import OptimisticMutation, OptimisticRows
+from app.state.runs.run_board import BoardRow, RunBoard, RunFilters, Submitting
 from tests.state.run_samples import run_of, submitting
 
 

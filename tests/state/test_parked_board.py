@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from app.api.schemas import ParkedOut
-from app.domain.sizes import size_words
-from app.state.parked_board import DELIVERING, ParkedBoard, key_of, loss_words
+from app.domain.formatting import size_words
+from app.state.system.boards import DELIVERING, ParkedBoard, key_of, loss_words
 from tests.state.run_samples import NOON, run_of
 
 

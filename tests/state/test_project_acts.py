@@ -12,12 +12,12 @@ from typing import Any
 import httpx
 import pytest
 
-from app.api.client import ApiClient
+from app.api.client.client import ApiClient
 from app.api.schemas import ProjectOut
-from app.state.card_words import Act
-from app.state.project_acts import ProjectActs
-from app.state.project_board import ProjectBoard
-from app.state.run_form import TroubleKind
+from app.state.projects.card_words import Act
+from app.state.projects.project_actions import ProjectActs
+from app.state.projects.project_board import ProjectBoard
+from app.state.runs.run_form import TroubleKind
 from tests.state.run_samples import NOON, project_of, run_of
 
 PAUSED = project_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.api.schemas import ProjectOut, StuckOut, SystemOut
-from app.state.project_board import ProjectBoard
+from app.state.projects.project_board import ProjectBoard
 from tests.state.run_samples import NOON, project_of, run_of
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.api.client import ApiProblem
-from app.state.project_form import ProjectForm, name_from
+from app.api.client.client import ApiProblem
+from app.state.projects.project_form import ProjectForm, name_from
 
 GOOD = {"name": "shop", "origin": "/srv/shop"}
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from app.api.client import ApiClient, ApiProblem
+from app.api.client.client import ApiClient, ApiProblem
 from app.domain.words import Status, Trigger
-from app.state.retries import RETRYING, Retries, RetryUnanswered
-from app.state.run_board import RunBoard, RunFilters, Submitting
-from app.state.submits import Submits
+from app.state.page.submits import Submits
+from app.state.runs.retries import RETRYING, Retries, RetryUnanswered
+from app.state.runs.run_board import RunBoard, RunFilters, Submitting
 from tests.state.run_samples import NOON, run_of
 
 OLD, NEW = run_of(1, Status.DIED), run_of(2)

@@ -7,8 +7,8 @@ import pytest
 from app.api.schemas import RunOut, RunsPage
 from app.domain.lifecycle import phase_of
 from app.domain.words import Phase, Status, Trigger
-from app.state.run_board import OVERFULL_ROWS, RunBoard, RunFilters, Submitting
-from app.state.submits import Submits
+from app.state.page.submits import Submits
+from app.state.runs.run_board import OVERFULL_ROWS, RunBoard, RunFilters, Submitting
 from tests.state.run_samples import run_of, submitting
 
 

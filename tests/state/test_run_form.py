@@ -12,13 +12,13 @@ from typing import Any
 import httpx
 import pytest
 
-from app.api.client import ApiClient
+from app.api.client.client import ApiClient
 from app.api.schemas import QuotaOut, RunOut, RunsPage, UsageLimit
-from app.domain.quota_rules import QuotaBanner, QuotaLevel
+from app.domain.quota import QuotaBanner, QuotaLevel
 from app.domain.words import Depth
-from app.state.run_board import RunBoard, RunFilters, Submitting
-from app.state.run_form import NO_ANSWER, RunForm, Trouble, TroubleKind
-from app.state.submits import Submits
+from app.state.page.submits import Submits
+from app.state.runs.run_board import RunBoard, RunFilters, Submitting
+from app.state.runs.run_form import NO_ANSWER, RunForm, Trouble, TroubleKind
 from tests.state.run_samples import NOON, project_of, run_of
 
 

@@ -12,9 +12,15 @@ from hypothesis import strategies as st
 
 from app.adapters.engine.run_log import RunLog as KeptLog
 from app.adapters.supervisor.output import HEAD, TAIL_PREFIX
-from app.api.client import LogPiece
-from app.state.log_pace import FLOOD_BYTES, FLOOD_LINES
-from app.state.run_log import MAX_LINE_CHARS, MAX_LINES, READ_BYTES, RunLog
+from app.api.client.client import LogPiece
+from app.state.runs.run_log import (
+    FLOOD_BYTES,
+    FLOOD_LINES,
+    MAX_LINE_CHARS,
+    MAX_LINES,
+    READ_BYTES,
+    RunLog,
+)
 
 
 class GrowingLog:

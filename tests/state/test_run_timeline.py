@@ -8,7 +8,7 @@ import pytest
 
 from app.api.schemas import TimelineEvent
 from app.domain.words import Delivers, Status
-from app.state.run_timeline import Tone, in_order, lasted, steps_of
+from app.state.runs.run_timeline import Tone, in_order, lasted, steps_of
 from tests.state.run_samples import NOON, run_of
 
 

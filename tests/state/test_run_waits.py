@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from app.api.schemas import UsageLimit
-from app.domain.holds import Stand, sentence_of
+from app.domain.usage_limits import Stand, sentence_of
 from app.domain.words import Status
-from app.state.run_waits import waits_until
+from app.state.runs.run_record import waits_until
 from tests.state.run_samples import NOON, project_of, run_of
 
 RESET = NOON + timedelta(minutes=41)

@@ -10,13 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
-from app.api.client import ApiClient, ApiProblem, NoAnswer
+from app.api.client.client import ApiClient, ApiProblem, NoAnswer
 from app.api.schemas import ProjectChange, ProjectOut
 from app.api.schemas.projects import LimitSettings, LimitsOut
-from app.state.project_board import ProjectBoard
-from app.state.project_settings import SETTINGS, settings_in_words
-from app.state.sandbox_settings import is_asked
-from app.state.settings_form import SettingsForm
+from app.state.projects.project_board import ProjectBoard
+from app.state.projects.project_settings import SETTINGS, settings_in_words
+from app.state.projects.sandbox_settings import is_asked
+from app.state.projects.settings_form import SettingsForm
 from tests.state.run_samples import NOON, project_of
 
 SHOP = project_of(agent="script", agent_command=["make"], budget_seconds=7200, stall_seconds=None)

@@ -6,7 +6,7 @@ import pytest
 
 from app.api.schemas import RunOut, UsageOut
 from app.domain.words import Status
-from app.state.usage import tokens_of, usage_of
+from app.state.runs.run_board import tokens_of, usage_of
 from tests.state.run_samples import run_of
 
 

@@ -13,15 +13,21 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from app.adapters.agents.catalogue import PRESETS, Preset
-from app.adapters.agents.probes import is_older, read_version, unknown_flags
+from app.adapters.agents.probes import (
+    is_older,
+    is_wrapper,
+    look_for_sign_in,
+    may_set,
+    read_version,
+    unknown_flags,
+)
 from app.adapters.agents.readable import TELLERS, tell_line
-from app.adapters.agents.sign_ins import is_wrapper, look_for_sign_in, may_set
 from app.adapters.agents.streams import StreamReader
-from app.domain.entries import Entry
-from app.domain.last_words import Failure
-from app.domain.network_rules import HTTP_PORT, HTTPS_PORT, Target, read_host
-from app.domain.sandboxes import SandboxLevel
-from app.domain.secret_forms import Secret, secret_in
+from app.domain.agents.final_output import Failure
+from app.domain.agents.reports import Entry
+from app.domain.sandbox.levels import SandboxLevel
+from app.domain.sandbox.network_rules import HTTP_PORT, HTTPS_PORT, Target, read_host
+from app.domain.secret_masks import Secret, secret_in
 from app.domain.words import Cause
 from app.services.ports import AgentFinding, Job, PromptTooLong, SignedIn, Unready, root_mend
 

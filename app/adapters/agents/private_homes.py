@@ -20,12 +20,11 @@ from app.adapters.agents.catalogue import PRESETS, Preset
 from app.adapters.agents.catalogue.preset import Lent
 from app.adapters.agents.installs import find_install, is_below
 from app.adapters.agents.toolchains import toolchain_environment, toolchain_folders
-from app.adapters.file_locks import FileLocks
-from app.adapters.git_folders import measure, remove_tree
-from app.adapters.git_places import checked_id
+from app.adapters.git.layout import checked_id, measure, remove_tree
+from app.adapters.machine.file_locks import FileLocks
 from app.adapters.sandbox import home_files
 from app.adapters.sandbox.layout import home_inside, home_of
-from app.domain.secret_forms import Secret
+from app.domain.secret_masks import Secret
 from app.services.ports.homes import Lodging, NoLodging
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.adapters.agents.catalogue.preset import Lent, Renewal
-from app.domain.secret_forms import secret_in
+from app.domain.secret_masks import secret_in
 
 MAX_TOKEN = 16 * 1024
 # no sign-in tells an end beyond this; a renewal that was made later than now is none

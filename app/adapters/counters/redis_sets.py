@@ -11,8 +11,7 @@ from redis.client import Pipeline
 from redis.connection import ConnectionPool, parse_url
 from redis.exceptions import RedisError
 
-from app.adapters.counters.breaker import Breaker
-from app.adapters.counters.redis_windows import BOUNDS, PAUSE_SECONDS
+from app.adapters.counters.redis_windows import BOUNDS, PAUSE_SECONDS, Breaker
 from app.domain.ids import is_run_id
 from app.services.ports import CountersSilent
 

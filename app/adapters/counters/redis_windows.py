@@ -6,8 +6,10 @@ import contextlib
 import json
 import logging
 import re
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from time import monotonic
 from typing import Any, cast
 
 import redis
@@ -16,12 +18,46 @@ from redis.connection import ConnectionPool, parse_url
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from app.adapters.counters.breaker import Breaker
 from app.domain.ids import is_batch_id, is_run_id
-from app.domain.quota_rules import Counted, WindowRule
+from app.domain.quota import Counted, WindowRule
 from app.services.ports import Charge, CountersSilent, Standing
 
 log = logging.getLogger(__name__)
+
+
+class Breaker:
+    """Open after a failure for `pause` seconds; then one caller may try, the others still not."""
+
+    def __init__(self, pause: float, clock: Callable[[], float] = monotonic) -> None:
+        self._pause = pause
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._is_failing = False
+        self._closed_until = 0.0
+
+    def may_try(self) -> bool:
+        """True where it works as far as is known, or where it is this caller's turn to look."""
+        with self._lock:
+            if not self._is_failing:
+                return True
+            now = self._clock()
+            if now < self._closed_until:
+                return False
+            self._closed_until = now + self._pause
+            return True
+
+    def failed(self) -> None:
+        """It did not work: nobody tries for a while."""
+        with self._lock:
+            self._is_failing = True
+            self._closed_until = self._clock() + self._pause
+
+    def worked(self) -> None:
+        """It worked: everybody may."""
+        with self._lock:
+            self._is_failing = False
+
+
 SCRIPT = Path(__file__).with_name("window.lua")
 # a caller waits for it at most once, then the breaker keeps everybody away for a while
 ANSWER_SECONDS = 0.06

@@ -16,16 +16,16 @@ from typing import IO, Any
 
 from app.adapters import supervisor
 from app.adapters.engine.processes import INSTANCE, RUN_ID
-from app.adapters.engine.scopes import scope_of
+from app.adapters.engine.run_groups import scope_of
 from app.adapters.supervisor.daemon import GO
-from app.domain.endings import limit_words
-from app.domain.network_rules import (
+from app.domain.end_causes import limit_words
+from app.domain.sandbox.network_rules import (
     PROXY_PORT,
     PROXY_VARIABLES,
     NetworkRules,
     proxy_environment,
 )
-from app.domain.secret_forms import Secret
+from app.domain.secret_masks import Secret
 from app.domain.words import Cause
 from app.services.ports import LaunchFailed, LaunchOrder
 

@@ -12,16 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from app.adapters.engine import records
-from app.adapters.engine.known import Known, read_known
+from app.adapters.engine.kept_records import Known, Papers, new_proofs, read_known, read_papers
 from app.adapters.engine.launch import ERRORS_FILE, PROMPT_FILE, agent_environment, start_supervisor
-from app.adapters.engine.papers import Papers, read_papers
-from app.adapters.engine.processes import (
-    ProcessTable,
-    TableUnreadable,
-    ask_to_end,
-    open_process,
-)
-from app.adapters.engine.proofs import new_proofs
+from app.adapters.engine.processes import ProcessTable, TableUnreadable, ask_to_end, open_process
 from app.adapters.engine.refusals import read_refusals
 from app.adapters.engine.run_groups import is_tree_empty
 from app.adapters.engine.run_log import RunLog
@@ -29,9 +22,8 @@ from app.adapters.engine.watcher import Watcher
 from app.adapters.sandbox.programs import command_of
 from app.adapters.supervisor.kernel import boot_clock, read_boot_id
 from app.adapters.supervisor.record_files import STARTED
-from app.domain.sandboxes import Means, NetworkRule, SandboxLevel, SandboxPolicy
-from app.domain.secret_forms import Secret
-from app.domain.secret_masks import mask_of
+from app.domain.sandbox.levels import Means, NetworkRule, SandboxLevel, SandboxPolicy
+from app.domain.secret_masks import Secret, mask_of
 from app.domain.words import Cause
 from app.services.ports import (
     Enclosure,

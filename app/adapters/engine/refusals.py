@@ -9,8 +9,8 @@ from pathlib import Path
 from app.adapters.engine.records import open_folder, open_plain_file
 from app.adapters.supervisor.network import MAX_REFUSALS
 from app.adapters.supervisor.record_files import REFUSED
-from app.domain.network_rules import LONGEST_NAME
 from app.domain.safe_text import reveal
+from app.domain.sandbox.network_rules import LONGEST_NAME
 from app.services.ports import Refusal
 
 _MAX_BYTES = 512 * 1024

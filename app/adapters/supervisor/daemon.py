@@ -9,12 +9,7 @@ import select
 import signal
 from contextlib import suppress
 
-from app.adapters.supervisor.kernel import (
-    become_subreaper,
-    hide_memory,
-    read_boot_id,
-    read_stat,
-)
+from app.adapters.supervisor.kernel import become_subreaper, hide_memory, read_boot_id, read_stat
 from app.adapters.supervisor.record_files import timestamp
 from app.adapters.supervisor.spawn import keep_own_score
 

@@ -87,7 +87,7 @@ def _become_proxy(listening: int, folder: int, rules: Mapping[str, Any], parent:
     import threading
 
     from app.adapters.supervisor.proxy import Proxy
-    from app.domain.network_rules import NetworkRules
+    from app.domain.sandbox.network_rules import NetworkRules
 
     record, guard = RefusalRecord(folder), threading.Lock()
 

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from ipaddress import ip_address
 
-from app.domain.network_rules import NOT_ALLOWED, NetworkRules, Target
-from app.domain.proxy_requests import BadRequest, ProxyRequest, head_size, read_request
+from app.domain.sandbox.network_rules import NOT_ALLOWED, NetworkRules, Target
+from app.domain.sandbox.proxy_requests import BadRequest, ProxyRequest, head_size, read_request
 
 MAX_CONNECTIONS = 256
 HEAD_SECONDS = 30.0

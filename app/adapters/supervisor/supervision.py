@@ -32,9 +32,8 @@ from app.adapters.supervisor.kernel import (
 from app.adapters.supervisor.limits import Limits
 from app.adapters.supervisor.output import CappedLog
 from app.adapters.supervisor.spawn import NotSpawned, spawn
-from app.domain.secret_forms import Secret
-from app.domain.secret_masks import SecretMask
-from app.domain.sizes import room_missing
+from app.domain.formatting import room_missing
+from app.domain.secret_masks import Secret, SecretMask
 
 # as in typing, which takes as long to load as half of this program
 TYPE_CHECKING = False

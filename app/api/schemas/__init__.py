@@ -1,5 +1,16 @@
 """What goes over the wire: the bodies and answers of api.md, and nothing else."""
 
+from app.api.schemas.auto import (
+    AfkStart,
+    AutoSwitch,
+    Discard,
+    Discarded,
+    IssueHold,
+    NextPlan,
+    Parked,
+    ParkedOut,
+    WouldStart,
+)
 from app.api.schemas.batches import (
     Batches,
     BatchItemOut,
@@ -18,76 +29,35 @@ from app.api.schemas.batches import (
     BulkOut,
     Bulks,
 )
-from app.api.schemas.figures import DayFigures, FiguresOut, ProjectCounts, ProjectFigures
-from app.api.schemas.issues import (
-    MAX_BODY_BYTES,
-    ChangeOut,
-    Changes,
-    CommentOut,
-    Comments,
-    IssueChange,
-    IssueOut,
-    Issues,
-    Labels,
-    NewComment,
-    NewIssue,
-)
-from app.api.schemas.keys import KeyOut, KeyReset
-from app.api.schemas.limits import (
-    AccountHoldOut,
-    AccountHolds,
-    HoldLift,
-    ResumeOrder,
-    UsageLimit,
-)
-from app.api.schemas.logs import LogEntry, LogHitOut, LogHitsOut
-from app.api.schemas.loop import (
-    AfkStart,
-    AutoSwitch,
-    Discard,
-    Discarded,
-    IssueHold,
-    NextPlan,
-    Parked,
-    ParkedOut,
-    WouldStart,
-)
-from app.api.schemas.notifications import (
-    NotificationsOut,
-    NotificationTest,
-    ReceiverOut,
-    TriedOut,
-)
-from app.api.schemas.parts import (
-    MAX_TASK_BYTES,
-    Answer,
-    Body,
-    BranchName,
-    Key,
-    Moment,
-    Tags,
-    Text,
-)
+from app.api.schemas.limits import AccountHoldOut, AccountHolds, HoldLift, ResumeOrder, UsageLimit
+from app.api.schemas.parts import MAX_TASK_BYTES, Answer, Body, BranchName, Key, Moment, Tags, Text
 from app.api.schemas.projects import (
     Argv,
     Bar,
     Branches,
     BranchOut,
+    DayFigures,
+    FiguresOut,
     LastRun,
     NewProject,
     OriginOut,
     ProjectChange,
+    ProjectCounts,
+    ProjectFigures,
     ProjectOut,
     Projects,
     ProjectSettings,
     RecentFailure,
     Tracker,
 )
-from app.api.schemas.quarantine import QuarantineOut, StuckOut
-from app.api.schemas.retention import CopiesOut, LeavingOut, RetentionOut
 from app.api.schemas.runs import (
     DeliverOrder,
     DeliveryOut,
+    KeyOut,
+    KeyReset,
+    LogEntry,
+    LogHitOut,
+    LogHitsOut,
     MergeOrder,
     Provenance,
     ReportOut,
@@ -106,17 +76,39 @@ from app.api.schemas.runs import (
 from app.api.schemas.system import (
     AlertOut,
     ConcurrencyOut,
+    CopiesOut,
     DoctorOut,
     Finding,
     HealthOut,
+    LeavingOut,
     LoginLink,
+    NotificationsOut,
+    NotificationTest,
+    QuarantineOut,
     QuotaOut,
+    ReceiverOut,
+    RetentionOut,
     SandboxOut,
     SettingOut,
     SignedOut,
     SignOut,
+    StuckOut,
     SystemOut,
+    TriedOut,
     TroubleOut,
+)
+from app.api.schemas.tracker import (
+    MAX_BODY_BYTES,
+    ChangeOut,
+    Changes,
+    CommentOut,
+    Comments,
+    IssueChange,
+    IssueOut,
+    Issues,
+    Labels,
+    NewComment,
+    NewIssue,
 )
 
 __all__ = [

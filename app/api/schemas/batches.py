@@ -6,16 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
-from app.api.schemas.parts import (
-    Answer,
-    Body,
-    Dollars,
-    KeyedBody,
-    Moment,
-    Remark,
-    Tag,
-    Text,
-)
+from app.api.schemas.parts import Answer, Body, Dollars, KeyedBody, Moment, Remark, Tag, Text
 from app.api.schemas.runs import RunOut, RunWishes
 from app.domain.batches import MAX_ITEMS, BatchStatus, BulkAction, BulkState, BulkStatus
 from app.domain.words import Depth, Phase, Status, Trigger

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from app.domain.moments import iso
+from app.domain.formatting import iso
 from app.domain.starts import HOW, read_start
 from app.errors import KeyMismatch
 

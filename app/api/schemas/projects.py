@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator
 
 from app.api.schemas.limits import UsageLimit
-from app.api.schemas.parts import Answer, Body, BranchName, Moment, Prose, TaskText, Text
-from app.api.schemas.quarantine import StuckOut
-from app.domain.sandbox_rules import LIMIT_BOUNDS, MAX_LISTED, limit_problem
-from app.domain.sandboxes import (
+from app.api.schemas.parts import Answer, Body, BranchName, Dollars, Moment, Prose, TaskText, Text
+from app.api.schemas.system import StuckOut
+from app.domain.sandbox.levels import (
     DEFAULT_PROCESSES,
     HostService,
     NetworkRule,
     SandboxLevel,
     read_level,
 )
+from app.domain.sandbox.settings import LIMIT_BOUNDS, MAX_LISTED, limit_problem
 from app.domain.words import Status
 
 
@@ -272,3 +273,47 @@ class Branches(Answer):
     """A project's branches, base first."""
 
     items: list[BranchOut]
+
+
+class FiguresOut(Answer):
+    """What runs that ended add up to; null where no run has told it."""
+
+    ended: int = Field(description="How many runs ended, however they did.")
+    succeeded: int
+    died: int
+    timed_out: int
+    limited: int
+    stopped: int
+    not_started: int
+    expired: int
+    success_rate: float | None = Field(
+        description="Successes among runs that succeeded, died or timed out, 0 to 1."
+    )
+    began: int = Field(description="How many of them had begun to work.")
+    mean_seconds: float | None = Field(description="How long those worked on average.")
+    told_tokens: int = Field(description="How many told their tokens.")
+    input_tokens: int | None
+    output_tokens: int | None
+    told_cost: int = Field(description="How many told their cost.")
+    cost_usd: Dollars | None = Field(description="In US dollars.")
+
+
+class DayFigures(FiguresOut):
+    """The runs that ended on one UTC day."""
+
+    day: date
+
+
+class ProjectFigures(Answer):
+    """A project's days, oldest first, each day once, and what they add up to."""
+
+    items: list[DayFigures]
+    totals: FiguresOut
+
+
+class ProjectCounts(Answer):
+    """How much there is of a project; null where another tracker keeps it."""
+
+    runs: int
+    open_issues: int | None
+    open_changes: int | None

@@ -20,6 +20,7 @@ from app.api.schemas.parts import (
     TaskText,
     Text,
 )
+from app.domain.agents.reports import EntryKind
 from app.domain.words import Cause, Delivers, Depth, Phase, Status, Trigger
 
 
@@ -246,3 +247,48 @@ class Timeline(Answer):
     """A run's events, oldest first."""
 
     items: list[TimelineEvent]
+
+
+class LogEntry(Answer):
+    """One thing that an agent wrote, and the position where its line begins; `name` is a tool's."""
+
+    at: int
+    kind: EntryKind
+    name: str = ""
+    text: str
+
+
+class LogHitOut(Answer):
+    """A line of a log that holds the words: where they begin, its number, what it says.
+
+    In the readable form `offset` is where the entry begins that holds them.
+    """
+
+    offset: int
+    line: int
+    text: str
+
+
+class LogHitsOut(Answer):
+    """Hits in their order; `total` is how many the whole log has.
+
+    In the readable form it is null where there are more than one look has read.
+    """
+
+    total: int | None
+    items: list[LogHitOut]
+    next_cursor: str | None = None
+
+
+class KeyReset(Body):
+    """Whose key is reset: keys are a project's own."""
+
+    project_id: str = Field(min_length=1, max_length=80)
+
+
+class KeyOut(Answer):
+    """A key that has been reset, and the run that held it."""
+
+    key: str
+    project_id: str
+    run_id: str

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from app.api.schemas.parts import Answer, Body, Moment
 from app.api.schemas.runs import Provenance
-from app.domain.sandboxes import SandboxLevel
+from app.domain.sandbox.levels import SandboxLevel
 
 
 class QuotaOut(Answer):
@@ -145,3 +145,135 @@ class SystemOut(Answer):
     # how long a run keeps its idempotency key after the submit: at least, and at most
     key_hold_seconds: int
     key_ttl_seconds: int
+
+
+class LeavingOut(Answer):
+    """A log or a copy that goes; `because` is age or size, `goes_at` from when on it does."""
+
+    run_id: str
+    ended_at: Moment
+    bytes: int
+    because: Literal["age", "size"]
+    goes_at: Moment
+
+
+class CopiesOut(Answer):
+    """Working copies of runs that are over, as the last round saw them.
+
+    `bytes` are of those that have been measured. `staying` are due, too, and hold work that is
+    nowhere else. `leaving` names the first of those that go, once shown for an hour;
+    `looked_at` is null before the first round.
+    """
+
+    kept: int
+    bytes: int
+    unmeasured: int
+    staying: int
+    staying_bytes: int
+    leaving_copies: int
+    leaving_bytes: int
+    next_at: Moment | None
+    looked_at: Moment | None
+    leaving: list[LeavingOut]
+
+
+class RetentionOut(Answer):
+    """Which logs are kept on disk and what goes next, once it was shown for an hour.
+
+    `leaving` names the first of them. `keep_days` and `keep_gb` are 0 where nothing goes by them;
+    `next_at` is when the oldest log that stays for now comes of age.
+    """
+
+    keep_days: int
+    keep_gb: float
+    kept_runs: int
+    kept_bytes: int
+    leaving_runs: int
+    leaving_bytes: int
+    next_at: Moment | None
+    leaving: list[LeavingOut]
+    copies: CopiesOut
+
+
+class AuditRow(Answer):
+    """A deed: who did it, by which way, to what, and what it changed."""
+
+    id: int
+    at: Moment
+    person: str | None = Field(description="The person's id; null for the loop.")
+    role: str | None = Field(description="The person's role at that time.")
+    via: str = Field(description="`browser`, `token`, `cli` or `loop`.")
+    token: str | None = Field(description="The name of the token that was used.")
+    address: str | None = Field(description="Where the call came from.")
+    deed: str
+    object: str = Field(description="The id of what it was done to, with what is below it.")
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None = Field(description="A secret's value is `changed`.")
+    correlation_id: str
+    hash: str = Field(description="SHA-256 over the row and `previous`.")
+    previous: str = Field(description="The hash of the row before.")
+
+
+class AuditOut(Answer):
+    """Deeds, newest first."""
+
+    items: list[AuditRow]
+    next_cursor: str | None = None
+
+
+class ReceiverOut(Answer):
+    """A receiver, what waits for it, and how the last attempt went.
+
+    `problem` says why its address cannot be used; `last_taken` is null before the first attempt.
+    """
+
+    receiver: str
+    problem: str | None
+    pending: int
+    next_at: Moment | None
+    last_at: Moment | None
+    last_taken: bool | None
+    last_because: str | None
+
+
+class NotificationsOut(Answer):
+    """Who is told what, and when; an empty word where there is none, no items while it is off."""
+
+    items: list[ReceiverOut]
+    kinds: list[str]
+    quiet_hours: str
+    digest_at: str
+    zone: str
+
+
+class TriedOut(Answer):
+    """Whether a receiver took the message, and why not."""
+
+    receiver: str
+    taken: bool
+    because: str | None
+
+
+class NotificationTest(Answer):
+    """How a message to try it went, in the order of the setting."""
+
+    items: list[TriedOut]
+
+
+class StuckOut(Answer):
+    """Something that was tried, always failed by a fault of Runyard's, and waits for a person."""
+
+    key: str = Field(description="What `retry` takes: the duty, a dot, and what it is about.")
+    duty: str
+    project_id: str | None = None
+    run_id: str | None = None
+    tries: int
+    because: str = Field(description="The fault, as it was when it was last tried.")
+    first_at: Moment
+    held_at: Moment | None = None
+
+
+class QuarantineOut(Answer):
+    """All of it, oldest first."""
+
+    items: list[StuckOut]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from nicegui import ui
 
-from app.pages.components.marks import testid
+from app.domain.own_window import is_own_window
+from app.pages.components.testids import testid
+from app.pages.shell.page_session import Visit
 
 
 def button(
@@ -37,3 +39,80 @@ def _finish(made: Any, mark: str, key: str) -> Any:
         with made:
             ui.html(key.upper(), sanitize=True, tag="kbd").props("aria-hidden=true")
     return testid(made, mark) if mark else made
+
+
+ARMED_SECONDS = 5.0
+
+
+class ConfirmButton:
+    """A button that wants to be pressed twice; the arming is kept on the server."""
+
+    def __init__(
+        self,
+        words: str,
+        ask: str,
+        act: Callable[[], Awaitable[None]],
+        *,
+        kind: str = "",
+        mark: str = "",
+    ) -> None:
+        self._words, self._ask, self._act = words, ask, act
+        self._timer: ui.timer | None = None
+        self.element = button(words, self._press, kind=kind, mark=mark)
+        self.element.on("keydown.esc", self.disarm)
+
+    @property
+    def is_armed(self) -> bool:
+        """True while a second press would act."""
+        return self._timer is not None
+
+    def disarm(self) -> None:
+        """Go back to the first press."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.element.set_text(self._words)
+        self.element.classes(remove="armed")
+
+    def show(self, busy: str) -> None:
+        """Say what is going on, and take no press meanwhile; without words it can be pressed.
+
+        A button that is armed stays so: what the page hears meanwhile is no answer to it.
+        """
+        if busy:
+            self.disarm()
+            self.element.set_text(busy)
+        elif not self.is_armed:
+            self.element.set_text(self._words)
+        self.element.set_enabled(not busy)
+
+    async def _press(self) -> None:
+        if self._timer is None:
+            with self.element:
+                self._timer = ui.timer(ARMED_SECONDS, self.disarm, once=True)
+            self.element.set_text(self._ask)
+            self.element.classes("armed")
+            return
+        self.disarm()
+        await self._act()
+
+
+# the window answers with a path, or with nothing where no folder was chosen
+CHOOSE = (
+    "async () => { const folder = await window.pywebview?.api?.choose_folder?.();"
+    " if (folder) emit(folder); }"
+)
+
+
+def add_folder_button(visit: Visit, field: Any, *, mark: str) -> None:
+    """Put `Browse…` at the end of a text field, if the visit is in the window."""
+    if not is_own_window(visit.client.request.headers.get("user-agent", "")):
+        return
+
+    def take(event: Any) -> None:
+        if isinstance(event.args, str):
+            field.set_value(event.args)
+
+    with field.add_slot("append"):
+        made = button("Browse…", None, kind="small", mark=mark)
+    made.on("click", take, js_handler=CHOOSE)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from app.domain.moments import iso
+from app.domain.formatting import iso
 from app.pages.components.markup import text
-from app.state.durations import ago, took
+from app.state.page.text_input import ago, took
 
 
 def _time(kind: str, moment: datetime, words: str, more: str = "") -> str:

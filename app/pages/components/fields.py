@@ -6,8 +6,8 @@ from typing import Any
 
 from nicegui import ui
 
-from app.pages.components.marks import testid
 from app.pages.components.markup import clean, text
+from app.pages.components.testids import testid
 
 
 class Field:

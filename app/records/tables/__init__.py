@@ -1,20 +1,18 @@
 """The tables. Constraints make bad states impossible; statuses are text with a CHECK."""
 
 from app.records.tables.batches import Batch, BatchItem, Bulk, BulkItem
-from app.records.tables.columns import Moment
 from app.records.tables.control import (
+    AccountHold,
     Audit,
     Lease,
     LoginLink,
+    Notification,
     Person,
     Project,
     SignIn,
 )
-from app.records.tables.holds import AccountHold
-from app.records.tables.notices import Notification
-from app.records.tables.quarantine import Stuck
 from app.records.tables.runs import ProjectDay, Run, RunEvent
-from app.records.tables.stores import Applied, Outgoing, Setting
+from app.records.tables.stores import Applied, Moment, Outgoing, Setting, Stuck
 from app.records.tables.tracker import ChangeRequest, IssueComment, IssueRow
 
 __all__ = [

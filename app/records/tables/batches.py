@@ -14,7 +14,7 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from app.domain.batches import MAX_ITEMS, BatchStatus, BulkAction, BulkState, BulkStatus
-from app.records.tables.columns import Moment, one_of
+from app.records.tables.stores import Moment, one_of
 
 
 class Batch(SQLModel, table=True):

@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, Index, Text
+from sqlalchemy import JSON, CheckConstraint, Index, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from app.records.tables.columns import Moment, one_of
+from app.domain.notifications import Kind, State
+from app.records.tables.stores import Moment, one_of
 
 
 class Person(SQLModel, table=True):
@@ -135,3 +136,67 @@ class Audit(SQLModel, table=True):
     correlation_id: str
     previous: str
     hash: str
+
+
+PENDING = text("state = 'pending'")
+
+
+class Notification(SQLModel, table=True):
+    """One thing to tell one receiver, in the store of what it tells of.
+
+    `receiver` is a fingerprint of its address, which itself is never stored; `digest_id` names
+    the digest that tells it instead; `claimed_until` is when another server may send it.
+    """
+
+    __tablename__ = "notification"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (
+        CheckConstraint(one_of("kind", Kind), name="notification_kind"),
+        CheckConstraint(one_of("state", State), name="notification_state"),
+        CheckConstraint("(state = 'pending') = (ended_at IS NULL)", name="pending_until_ended"),
+        UniqueConstraint("key", "receiver", name="told_once"),
+        Index(
+            "pending_notifications",
+            "receiver",
+            "due_at",
+            sqlite_where=PENDING,
+            postgresql_where=PENDING,
+        ),
+    )
+
+    id: str = Field(primary_key=True)
+    key: str
+    receiver: str
+    kind: str
+    about: dict[str, Any] = Field(sa_type=JSON)
+    state: str = "pending"
+    digest_id: str | None = None
+    because: str | None = None
+    attempts: int = 0
+    claimed_by: str | None = None
+    created_at: datetime = Field(sa_type=Moment)
+    due_at: datetime = Field(sa_type=Moment)
+    claimed_until: datetime | None = Field(default=None, sa_type=Moment)
+    tried_at: datetime | None = Field(default=None, sa_type=Moment)
+    ended_at: datetime | None = Field(default=None, sa_type=Moment)
+
+
+class AccountHold(SQLModel, table=True):
+    """An account, or one family of its models, that nothing is launched on.
+
+    Without `until` only a person ends it. From then on one run goes first, `probe_run_id`; once
+    that has shown the account to work, the others follow, the next of them at `next_at`.
+    """
+
+    __tablename__ = "account_hold"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (CheckConstraint("hits >= 1", name="hold_hits"),)
+
+    agent: str = Field(primary_key=True)
+    account: str = Field(primary_key=True)
+    family: str = Field(primary_key=True)
+    since: datetime = Field(sa_type=Moment)
+    until: datetime | None = Field(default=None, sa_type=Moment)
+    evidence: str = Field(sa_type=Text)
+    run_id: str
+    hits: int = 1
+    probe_run_id: str | None = None
+    next_at: datetime | None = Field(default=None, sa_type=Moment)

@@ -16,7 +16,7 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from app.domain.words import Delivers, Depth, Status, Trigger
-from app.records.tables.columns import Moment, one_of
+from app.records.tables.stores import Moment, one_of
 
 
 class Run(SQLModel, table=True):

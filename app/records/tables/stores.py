@@ -1,12 +1,96 @@
 """What two databases know of each other, and what one has still to tell the other."""
 
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON
+from sqlalchemy import JSON, Boolean, CheckConstraint, ColumnElement, DateTime, Text, literal
+from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
-from app.records.tables.columns import Moment
+
+class Moment(TypeDecorator[datetime]):
+    """A point in time: aware in Python, UTC in the database, which may not know zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times; store UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone cannot be stored")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give the zone back where the database dropped it."""
+        if value is None or value.tzinfo is not None:
+            return value
+        return value.replace(tzinfo=UTC)
+
+
+def one_of(column: str, words: Iterable[str]) -> str:
+    """The CHECK that a column holds one of some words."""
+    return f"{column} IN ({', '.join(repr(str(word)) for word in words)})"
+
+
+class _HoldsWord(FunctionElement[bool]):
+    """Whether a JSON list of words holds one: each database has its own way to open it."""
+
+    type = Boolean()
+    inherit_cache = True
+    name = "holds_word"
+
+
+def holds_word(column: ColumnElement[Any], word: str) -> ColumnElement[bool]:
+    """The condition that a JSON column, a list of words, holds one."""
+    return _HoldsWord(column, literal(word))
+
+
+class _MentionsText(FunctionElement[bool]):
+    """Whether one of a JSON list of words is like a pattern, in capitals or not."""
+
+    type = Boolean()
+    inherit_cache = True
+    name = "mentions_text"
+
+
+def mentions_text(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
+    """The condition that a word of a JSON column, a list of words, holds a text somewhere."""
+    escaped = text.translate({ord(one): f"/{one}" for one in "/%_"})
+    return _MentionsText(column, literal(f"%{escaped}%"))
+
+
+@compiles(_HoldsWord)
+def _opened(element: _HoldsWord, compiler: SQLCompiler, **given: Any) -> str:
+    column, word = (compiler.process(clause, **given) for clause in element.clauses)
+    # both are the compiler's own words
+    return f"EXISTS (SELECT 1 FROM json_each({column}) AS one WHERE one.value = {word})"  # noqa: S608
+
+
+@compiles(_HoldsWord, "postgresql")
+def _opened_by_postgresql(element: _HoldsWord, compiler: SQLCompiler, **given: Any) -> str:
+    column, word = (compiler.process(clause, **given) for clause in element.clauses)
+    return f"CAST({column} AS jsonb) @> to_jsonb(CAST({word} AS text))"
+
+
+@compiles(_MentionsText)
+def _searched(element: _MentionsText, compiler: SQLCompiler, **given: Any) -> str:
+    column, pattern = (compiler.process(clause, **given) for clause in element.clauses)
+    words = f"SELECT 1 FROM json_each({column}) AS one"  # noqa: S608
+    return f"EXISTS ({words} WHERE one.value LIKE {pattern} ESCAPE '/')"
+
+
+@compiles(_MentionsText, "postgresql")
+def _searched_by_postgresql(element: _MentionsText, compiler: SQLCompiler, **given: Any) -> str:
+    column, pattern = (compiler.process(clause, **given) for clause in element.clauses)
+    words = f"SELECT 1 FROM jsonb_array_elements_text(CAST({column} AS jsonb)) AS one(value)"  # noqa: S608
+    return f"EXISTS ({words} WHERE one.value ILIKE {pattern} ESCAPE '/')"
 
 
 class Setting(SQLModel, table=True):
@@ -38,3 +122,24 @@ class Applied(SQLModel, table=True):
 
     key: str = Field(primary_key=True)
     sentence: str | None = None
+
+
+class Stuck(SQLModel, table=True):
+    """A duty that failed on one row by a fault of ours, and how often; `held_at`: no more tries.
+
+    `key` is `<duty>.<id of the row>`; `version` is the program that tried last.
+    """
+
+    __tablename__ = "quarantine"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (CheckConstraint("tries >= 1", name="tried_at_least_once"),)
+
+    key: str = Field(primary_key=True)
+    duty: str
+    project_id: str | None = None
+    run_id: str | None = None
+    tries: int
+    because: str = Field(sa_type=Text)
+    version: str
+    first_at: datetime = Field(sa_type=Moment)
+    last_at: datetime = Field(sa_type=Moment)
+    held_at: datetime | None = Field(default=None, sa_type=Moment)

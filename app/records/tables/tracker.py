@@ -13,7 +13,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
-from app.records.tables.columns import Moment, one_of
+from app.records.tables.stores import Moment, one_of
 
 
 class IssueRow(SQLModel, table=True):

@@ -10,13 +10,7 @@ from app.services.ports.agents import (
     Unready,
     root_mend,
 )
-from app.services.ports.counters import (
-    ActiveSets,
-    Charge,
-    Counters,
-    CountersSilent,
-    Standing,
-)
+from app.services.ports.counters import ActiveSets, Charge, Counters, CountersSilent, Standing
 from app.services.ports.forges import (
     ChangeOrder,
     Delivery,

@@ -8,11 +8,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from app.domain.entries import Entry
-from app.domain.last_words import Failure
-from app.domain.reports import ReportEvent
-from app.domain.sandboxes import SandboxLevel
-from app.domain.secret_forms import Secret
+from app.domain.agents.final_output import Failure
+from app.domain.agents.reports import Entry, ReportEvent
+from app.domain.sandbox.levels import SandboxLevel
+from app.domain.secret_masks import Secret
 from app.domain.words import Cause
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from app.domain.quota_rules import Counted
+from app.domain.quota import Counted
 
 
 class CountersSilent(Exception):

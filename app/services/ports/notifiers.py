@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from app.domain.notices import Message
+from app.domain.notifications import Message
 
 
 class NotTaken(Exception):

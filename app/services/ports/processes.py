@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from app.domain.rules import ExitRecord
-from app.domain.sandboxes import SandboxPolicy
+from app.domain.end_causes import ExitRecord
+from app.domain.sandbox.levels import SandboxPolicy
 from app.domain.words import Cause
 from app.services.ports.homes import Lodging
 
@@ -214,4 +214,25 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """End the watching; the runs go on."""
+        ...
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run's records and log on disk: when it was last written to (UTC), and its bytes."""
+
+    run_id: str
+    written_at: datetime
+    bytes: int
+
+
+class RunFolders(Protocol):
+    """The folders of all runs on this machine."""
+
+    def all(self) -> list[RunFolder]:
+        """Each run's folder, in no order; the longer the more are kept. Raises OSError."""
+        ...
+
+    def remove(self, run_id: str) -> None:
+        """Delete a run's folder, links not followed. Raises OSError."""
         ...

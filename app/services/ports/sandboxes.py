@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from app.domain.sandboxes import Means, SandboxLevel, SandboxPolicy
+from app.domain.sandbox.levels import Means, SandboxLevel, SandboxPolicy
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from app.adapters.agents.catalogue.preset import (
-    PROVIDER_HOSTS,
-    PROVIDER_KEYS,
-    Lent,
-    Preset,
-    SignIn,
-)
+from app.adapters.agents.catalogue.preset import PROVIDER_HOSTS, PROVIDER_KEYS, Lent, Preset, SignIn
 
 AIDER = Preset(
     name="aider",

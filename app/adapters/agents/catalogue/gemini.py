@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.adapters.agents.catalogue.preset import Lent, Preset, Renewal, SignIn, Stored
-from app.domain.last_words import Failure
+from app.domain.agents.final_output import Failure
 
 _VARIABLES = (
     *("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION"),

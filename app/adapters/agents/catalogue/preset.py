@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.domain.last_words import Failure
+from app.domain.agents.final_output import Failure
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from app.adapters.agents.readable.gemini import tell_gemini
 from app.adapters.agents.readable.opencode import tell_opencode
 from app.adapters.agents.readable.words import unknown
 from app.adapters.agents.streams.fields import read_object
-from app.domain.entries import MAX_LINE_CHARS, Entry, EntryKind
+from app.domain.agents.reports import MAX_LINE_CHARS, Entry, EntryKind
 
 TellEvent = Callable[[dict[str, Any]], Iterable[Entry] | None]
 # each answers None for an event that it does not know

@@ -18,7 +18,7 @@ from app.adapters.agents.readable.words import (
     tool,
 )
 from app.adapters.agents.streams.fields import cost_of, count_of, part_of, parts_of
-from app.domain.entries import Entry
+from app.domain.agents.reports import Entry
 
 _USED = (
     *("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"),

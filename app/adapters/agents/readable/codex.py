@@ -17,7 +17,7 @@ from app.adapters.agents.readable.words import (
     tool,
 )
 from app.adapters.agents.streams.fields import part_of, parts_of, text_of
-from app.domain.entries import Entry
+from app.domain.agents.reports import Entry
 
 _CHANGES = {"add": "Write", "delete": "Delete"}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.adapters.agents.readable.words import end, failed, note, result, said, tool
 from app.adapters.agents.streams.fields import part_of, text_of
-from app.domain.entries import Entry
+from app.domain.agents.reports import Entry
 
 _COMMAND = "run_shell_command"
 

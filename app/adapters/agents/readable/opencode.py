@@ -7,7 +7,7 @@ from typing import Any
 
 from app.adapters.agents.readable.words import end, failed, result, said, thought, tool
 from app.adapters.agents.streams.fields import cost_of, part_of
-from app.domain.entries import Entry
+from app.domain.agents.reports import Entry
 
 
 def tell_opencode(event: dict[str, Any]) -> Iterable[Entry] | None:

@@ -13,8 +13,7 @@ from app.adapters.agents.streams.fields import (
     sum_of,
     text_of,
 )
-from app.domain.entries import MAX_TEXT_CHARS, Entry, EntryKind
-from app.domain.reports import usage_words
+from app.domain.agents.reports import MAX_TEXT_CHARS, Entry, EntryKind, usage_words
 
 MAX_SHORT_CHARS = 200
 # which of a tool's arguments says best what it is about

@@ -14,8 +14,8 @@ from app.adapters.agents.streams.fields import read_object, text_of
 from app.adapters.agents.streams.gemini import GeminiStream
 from app.adapters.agents.streams.lines import Lines
 from app.adapters.agents.streams.opencode import OpencodeStream
-from app.domain.last_words import Finished, LimitReached, Troubled
-from app.domain.reports import ReportEvent
+from app.domain.agents.final_output import Finished, LimitReached, Troubled
+from app.domain.agents.reports import ReportEvent
 
 JSON_STREAMS = {
     "claude": ClaudeStream,

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from app.adapters.agents.streams.failures import MAX_EVIDENCE_CHARS, Failures
 from app.adapters.agents.streams.fields import MAX_COST_USD, MAX_PATH_CHARS
-from app.domain.last_words import Finished, Progressed
-from app.domain.reports import MAX_COUNT, FileEdited, ReportEvent, Used
+from app.domain.agents.final_output import Finished, Progressed
+from app.domain.agents.reports import MAX_COUNT, FileEdited, ReportEvent, Used
 
 _NUMBER = r"([0-9]{1,12}(?:\.[0-9]{1,6})?)"
 _TOKENS = re.compile(

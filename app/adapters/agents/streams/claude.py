@@ -7,11 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from app.adapters.agents.streams.failures import (
-    MAX_EVIDENCE_CHARS,
-    Failures,
-    moment_of,
-)
+from app.adapters.agents.streams.failures import MAX_EVIDENCE_CHARS, Failures, moment_of
 from app.adapters.agents.streams.fields import (
     MAX_NAME_CHARS,
     OpenTools,
@@ -25,8 +21,8 @@ from app.adapters.agents.streams.fields import (
     sum_of,
     text_of,
 )
-from app.domain.last_words import Failure, Finished, LimitReached, Retrying, Troubled
-from app.domain.reports import ReportEvent, Used
+from app.domain.agents.final_output import Failure, Finished, LimitReached, Retrying, Troubled
+from app.domain.agents.reports import ReportEvent, Used
 
 _INPUT = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 # answers of which more may come; subagents answer in between

@@ -17,8 +17,8 @@ from app.adapters.agents.streams.fields import (
     sum_of,
     text_of,
 )
-from app.domain.last_words import Finished
-from app.domain.reports import FileEdited, ReportEvent, Used
+from app.domain.agents.final_output import Finished
+from app.domain.agents.reports import FileEdited, ReportEvent, Used
 
 _TOOLS = frozenset({"command_execution", "file_change", "mcp_tool_call", "web_search"})
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from app.adapters.agents.streams.fields import text_of
-from app.domain.last_words import Failure, LimitReached, Retrying, Troubled
-from app.domain.reports import ReportEvent
+from app.domain.agents.final_output import Failure, LimitReached, Retrying, Troubled
+from app.domain.agents.reports import ReportEvent
 
 MAX_EVIDENCE_CHARS = 500
 _LOOKED_AT_CHARS = 4_000

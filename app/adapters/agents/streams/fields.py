@@ -8,8 +8,15 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from app.domain.last_words import Progressed
-from app.domain.reports import MAX_COUNT, FileEdited, ReportEvent, Said, SessionNamed, ToolUsed
+from app.domain.agents.final_output import Progressed
+from app.domain.agents.reports import (
+    MAX_COUNT,
+    FileEdited,
+    ReportEvent,
+    Said,
+    SessionNamed,
+    ToolUsed,
+)
 
 MAX_MESSAGE_CHARS = 8_000
 MAX_NAME_CHARS = 100

@@ -16,8 +16,8 @@ from app.adapters.agents.streams.fields import (
     sum_of,
     text_of,
 )
-from app.domain.last_words import Finished
-from app.domain.reports import ReportEvent, Used
+from app.domain.agents.final_output import Finished
+from app.domain.agents.reports import ReportEvent, Used
 
 
 class GeminiStream:

@@ -15,8 +15,8 @@ from app.adapters.agents.streams.fields import (
     sum_of,
     text_of,
 )
-from app.domain.last_words import Failure, Finished, Progressed, Troubled
-from app.domain.reports import ReportEvent, Used
+from app.domain.agents.final_output import Failure, Finished, Progressed, Troubled
+from app.domain.agents.reports import ReportEvent, Used
 
 _WORK = frozenset({"step_start", "tool_use", "text", "reasoning", "step_finish"})
 

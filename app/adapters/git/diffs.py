@@ -1,0 +1,157 @@
+"""What a copy's files hold, seen through a git folder and an index of our own."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.adapters.git.command import Git, GitFailed
+from app.services.ports import Diff, DiffStat, Tampered
+
+DIFF_CAP = 2 * 1024 * 1024
+PLAIN = ("--no-ext-diff", "--no-textconv", "--no-color", "--ignore-submodules=dirty")
+_SHAPE = ("--src-prefix=a/", "--dst-prefix=b/", "-M", "-l400")
+_COUNT = re.compile(r"(\d+) (file|insertion|deletion)")
+
+
+def diff_between(git: Git, git_dir: Path, base: str, tip: str) -> Diff:
+    """Unified diff of two commits from their merge base, at most 2 MiB."""
+    return run_diff(git, [_fork(git, git_dir, base, tip), tip], git_dir)
+
+
+def run_diff(
+    git: Git,
+    what: list[str],
+    git_dir: Path,
+    *,
+    work_tree: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Diff:
+    """Unified diff, cut at the last whole line before the cap. Raises GitFailed."""
+    answer = git.run(
+        ["diff", *PLAIN, *_SHAPE, *what, "--"],
+        git_dir=git_dir,
+        work_tree=work_tree,
+        env=env,
+        check=False,
+        output_cap=DIFF_CAP,
+    )
+    if answer.code and not answer.is_cut:
+        raise GitFailed("git diff failed", answer.err)
+    out = answer.out[: answer.out.rfind(b"\n") + 1] if answer.is_cut else answer.out
+    return Diff(out.decode("utf-8", "replace"), answer.is_cut)
+
+
+def stat_between(git: Git, git_dir: Path, base: str, tip: str) -> DiffStat:
+    """Commits of `base..tip`, and the files and lines that `diff_between` shows."""
+    commits = git.run(["rev-list", "--count", f"{base}..{tip}"], git_dir=git_dir).text
+    fork = _fork(git, git_dir, base, tip)
+    line = git.run(["diff", *PLAIN, "-M", "-l400", "--shortstat", fork, tip], git_dir=git_dir).text
+    counts = {what: int(number) for number, what in _COUNT.findall(line)}
+    return DiffStat(
+        commits=int(commits),
+        files_changed=counts.get("file", 0),
+        additions=counts.get("insertion", 0),
+        deletions=counts.get("deletion", 0),
+    )
+
+
+def _fork(git: Git, git_dir: Path, base: str, tip: str) -> str:
+    answer = git.run(["merge-base", base, tip], git_dir=git_dir, check=False)
+    if answer.code not in {0, 1}:
+        raise GitFailed("git merge-base failed", answer.err)
+    return answer.text or base
+
+
+_LITERAL = {"GIT_LITERAL_PATHSPECS": "1"}
+_INDEX_CAP = 128 * 1024 * 1024
+_MOST_NEW_FILES = 20_000
+
+
+@dataclass(frozen=True)
+class Look:
+    """Our own git folder for one copy: `git_dir` ours, `files` the agent's."""
+
+    git: Git
+    git_dir: Path
+    files: Path
+
+    def count_uncommitted(self, tip: str) -> int:
+        """Files that differ from the commit `tip` or are new and not ignored. Raises GitFailed."""
+        with self._index(tip) as env:
+            listed = ["ls-files", "-z", "--modified", "--others", "--exclude-standard"]
+            changed = set(self._names(listed, env))
+            return len(changed | self._filled_submodules(env))
+
+    def diff(self, base: str) -> Diff:
+        """Unified diff of the files against `base`. Raises GitFailed, Tampered."""
+        with self._index(base) as env:
+            new = self._names(["ls-files", "-z", "--others", "--exclude-standard"], env)
+            is_cut = len(new) > _MOST_NEW_FILES
+            # a name with a slash at its end is a repository of its own inside the copy
+            paths = [name for name in new[:_MOST_NEW_FILES] if not name.endswith("/")]
+            if paths:
+                add = ["add", "--intent-to-add", "--pathspec-from-file=-", "--pathspec-file-nul"]
+                self._run(add, env, "\0".join(paths).encode("utf-8", "surrogateescape"))
+            changed = self._names(["diff-index", *PLAIN, "-z", "--name-only", base, "--"], env)
+            self._check_kinds(changed)
+            found = run_diff(self.git, [base], self.git_dir, work_tree=self.files, env=env)
+            return Diff(found.text, found.is_cut or is_cut)
+
+    @contextmanager
+    def _index(self, commit: str) -> Iterator[dict[str, str]]:
+        # an index of this call's own: two looks at once never meet. Its time is kept, as git
+        # compares it with the files' to know which of them it must read again.
+        index = self.git_dir / f"index.{secrets.token_hex(6)}"
+        shutil.copy2(self.git_dir / "index", index)
+        env = {"GIT_INDEX_FILE": str(index), **_LITERAL}
+        try:
+            self._run(["read-tree", "--reset", commit], env)
+            yield env
+        finally:
+            index.unlink(missing_ok=True)
+
+    def _run(self, args: list[str], env: dict[str, str], feed: bytes | None = None) -> bytes:
+        return self.git.run(
+            args,
+            git_dir=self.git_dir,
+            work_tree=self.files,
+            env=env,
+            input=feed,
+            output_cap=_INDEX_CAP,
+        ).out
+
+    def _names(self, args: list[str], env: dict[str, str]) -> list[str]:
+        text = self._run(args, env).decode("utf-8", "surrogateescape")
+        return [name for name in text.split("\0") if name]
+
+    def _filled_submodules(self, env: dict[str, str]) -> set[str]:
+        # never entered: whatever is inside one counts as work that no commit of ours holds
+        entries = self._names(["ls-files", "-z", "--stage"], env)
+        links = [entry.partition("\t")[2] for entry in entries if entry.startswith("160000 ")]
+        return {name for name in links if _holds_something(self.files / name)}
+
+    def _check_kinds(self, names: list[str]) -> None:
+        # reading a pipe or a device would wait for ever
+        for name in names:
+            try:
+                mode = (self.files / name).lstat().st_mode
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):
+                raise Tampered(f"{name} is not a plain file.")
+
+
+def _holds_something(folder: Path) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return any(True for _ in entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return False

@@ -1,0 +1,226 @@
+"""An agent's commits taken into the mirror, checked; its git folder is only ever read as files."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from app.adapters.git.command import Git, GitAnswer
+from app.adapters.git.environment import UnsafeArgument
+from app.adapters.git.layout import (
+    checked_sha,
+    head_ref,
+    identify,
+    opened,
+    read_file,
+    remove_tree,
+    set_aside,
+)
+from app.adapters.git.remotes import tip_among
+from app.services.ports import CannotRead, Tampered
+
+_TAKE_SECONDS = 300.0
+PACK_CAP = 2 * 1024**3
+_TEXT_CAP = 8 * 1024 * 1024
+_DEEPEST = 4
+# so many odd objects of a base are looked past; each is told by a try of its own
+_MOST_SPARED = 20
+_FSCK = re.compile(
+    r"^error: object (?P<object>[0-9a-f]{40,64}): (?P<rule>\w+): (?P<what>.*)$", re.M
+)
+# one allocation of git's; an object that says it is larger is a bomb, not work
+_MEMORY = {"GIT_ALLOC_LIMIT": "1g"}
+# what git says of a machine in trouble, not of the objects it reads
+_TROUBLE = re.compile(
+    r"No space left|Out of diskspace|quota exceeded|Input/output error|Read-only file system"
+    r"|Too many open files|Cannot allocate memory|[Oo]ut of memory|temporarily unavailable"
+    r"|Permission denied|Operation not permitted|Stale file handle|endpoint is not connected"
+    r"|cannot fork|unable to create thread"
+)
+
+
+def read_tip(git_dir: int, branch: str) -> str:
+    """The commit a branch names, read as text. Raises OSError, Tampered, UnsafeArgument."""
+    ref = head_ref(branch)
+    text = _loose_ref(git_dir, ref)
+    if text is None:
+        text = _packed_ref(git_dir, ref)
+    if text is None:
+        raise Tampered(f"The copy has no branch {branch} any more.")
+    try:
+        return checked_sha(text.strip())
+    except UnsafeArgument as problem:
+        raise Tampered(f"The copy's branch {branch} names no commit.") from problem
+
+
+def _loose_ref(git_dir: int, ref: str) -> str | None:
+    *folders, name = ref.split("/")
+    try:
+        with opened(git_dir, *folders) as fd:
+            return read_file(fd, name, cap=1000)
+    except FileNotFoundError:
+        return None
+
+
+def _packed_ref(git_dir: int, ref: str) -> str | None:
+    for line in (read_file(git_dir, "packed-refs", cap=_TEXT_CAP) or "").splitlines():
+        sha, _, name = line.partition(" ")
+        if name == ref:
+            return sha
+    return None
+
+
+def check_objects(git_dir: int, mirror: Path) -> tuple[int, int]:
+    """Make sure that the objects are real files and borrowed from our mirror only.
+
+    Answers what identifies the folder. Raises OSError, Tampered.
+    """
+    with opened(git_dir, "objects") as objects:
+        _check_files(objects)
+        with suppress(FileNotFoundError), opened(objects, "info") as info:
+            _check_alternates(read_file(info, "alternates", cap=_TEXT_CAP) or "", mirror)
+        return identify(objects)
+
+
+def _check_files(folder: int, depth: int = 0) -> None:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False) and depth < _DEEPEST:
+                with opened(folder, entry.name) as inner:
+                    _check_files(inner, depth + 1)
+            elif not entry.is_file(follow_symlinks=False):
+                raise Tampered("The copy's objects are not plain files.")
+
+
+def _check_alternates(text: str, mirror: Path) -> None:
+    for line in text.splitlines():
+        if line and not line.startswith("#") and line != str(mirror / "objects"):
+            raise Tampered("The copy borrows objects from a place that is not ours.")
+
+
+def is_whole(git: Git, mirror: Path, tip: str, env: dict[str, str] | None = None) -> bool:
+    """True where `tip` is a commit in the mirror and nothing that it needs is missing.
+
+    Raises GitFailed, CannotRead.
+    """
+    kind = git.run(["cat-file", "-t", tip], git_dir=mirror, env=env, check=False)
+    if not kind.code and kind.text == "commit":
+        walk = ["rev-list", "--objects", "--quiet", tip, "--not", "--all"]
+        kind = git.run(walk, git_dir=mirror, env=env, timeout=_TAKE_SECONDS, check=False)
+        if not kind.code:
+            return True
+    if proves_nothing(kind):
+        raise CannotRead(f"git could not look through the commits: {_last_line(kind)}")
+    return False
+
+
+def proves_nothing(answer: GitAnswer) -> bool:
+    """True where git failed for the machine's sake: ended by a signal, no room, not allowed."""
+    return answer.code < 0 or _TROUBLE.search(answer.err) is not None
+
+
+def _last_line(answer: GitAnswer) -> str:
+    if found := _FSCK.search(answer.err):
+        return f"object {found['object'][:12]} breaks {found['rule']} ({found['what'][:200]})"
+    return (answer.err.strip().splitlines() or ["no reason given"])[-1][:300]
+
+
+def _checked(answer: GitAnswer) -> None:
+    """Raises Tampered for a failure that the objects are to blame for, CannotRead otherwise."""
+    if answer.is_cut:
+        raise Tampered(f"The commits are larger than {PACK_CAP // 1024**3} GiB.")
+    if answer.code:
+        kind = CannotRead if proves_nothing(answer) else Tampered
+        raise kind(f"The commits could not be taken: {_last_line(answer)}")
+
+
+def pack_into(git: Git, mirror: Path, objects: Path, tip: str) -> None:
+    """Bring every object `tip` needs into the mirror, checked, or nothing.
+
+    Nothing of it is in the mirror before all of it is known to be sound. Raises Tampered,
+    GitFailed, CannotRead, OSError.
+    """
+    aside = set_aside(mirror, "incoming")
+    try:
+        with tempfile.TemporaryFile(dir=aside) as pack:
+            _pack(git, mirror, objects, tip, pack)
+            pack.seek(0)
+            (aside / "pack").mkdir()
+            env = {
+                "GIT_OBJECT_DIRECTORY": str(aside),
+                "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(mirror / "objects"),
+                **_MEMORY,
+            }
+            _unpack(git, mirror, pack, env)
+        if not is_whole(git, mirror, tip, env):
+            raise Tampered("The copy's commits are not whole.")
+        _move_packs(aside / "pack", mirror / "objects" / "pack")
+    finally:
+        remove_tree(mirror, aside.name)
+
+
+def _pack(git: Git, mirror: Path, objects: Path, tip: str, pack: IO[bytes]) -> None:
+    known = git.run(["for-each-ref", "--format=^%(objectname)"], git_dir=mirror).text
+    answer = git.run(
+        ["pack-objects", "--revs", "--stdout", "--thin", "--delta-base-offset", "-q"],
+        git_dir=mirror,
+        input=f"{tip}\n{known}\n".encode(),
+        output=pack,
+        env={"GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(objects), **_MEMORY},
+        timeout=_TAKE_SECONDS,
+        output_cap=PACK_CAP,
+        check=False,
+    )
+    _checked(answer)
+
+
+def _unpack(git: Git, mirror: Path, pack: IO[bytes], env: dict[str, str]) -> None:
+    """Check every object and index the pack; what the mirror has already is nobody's fault here."""
+    with tempfile.NamedTemporaryFile("w", prefix="runyard-spared-") as spared:
+        strict, tries = "--strict", 0
+        while True:
+            pack.seek(0)
+            check = ["index-pack", strict, "--stdin", "--fix-thin", f"--max-input-size={PACK_CAP}"]
+            answer = git.run(
+                check, git_dir=mirror, input=pack, env=env, timeout=_TAKE_SECONDS, check=False
+            )
+            found, tries = _FSCK.search(answer.err), tries + 1
+            if not answer.code or found is None or tries == _MOST_SPARED:
+                break
+            # git's list of lists is parted by these
+            if re.search(r"[\s,|]", spared.name) or not _has(git, mirror, found["object"]):
+                break
+            print(found["object"], file=spared, flush=True)
+            strict = f"--strict=skiplist={spared.name}"
+        _checked(answer)
+
+
+def _has(git: Git, mirror: Path, sha: str) -> bool:
+    return not git.run(["cat-file", "-e", sha], git_dir=mirror, check=False).code
+
+
+def _move_packs(source: Path, target: Path) -> None:
+    # git sees a pack by its index, so that one goes last
+    files = sorted(source.iterdir(), key=lambda path: path.suffix == ".idx")
+    for path in files:
+        path.rename(target / path.name)
+
+
+def _quoted(path: Path) -> str:
+    # git's own quoting, as a colon would part the list
+    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def move_claim(git: Git, mirror: Path, branch: str, tip: str) -> None:
+    """Let the claim point at `tip`, if nobody moved it meanwhile. Raises GitFailed, CannotRead."""
+    ref = head_ref(branch)
+    form = "--format=%(objectname) %(refname)"
+    old = tip_among(git.run(["for-each-ref", form, "--", ref], git_dir=mirror).text, ref)
+    if old is None:
+        raise CannotRead(f"Nothing claims {branch} any more.")
+    if old != tip:
+        git.run(["update-ref", ref, tip, old], git_dir=mirror)

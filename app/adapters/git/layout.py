@@ -1,0 +1,264 @@
+"""Where our git folders are, how they are laid out, and which names may reach them."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.adapters.git.command import Git, GitFailed
+from app.adapters.git.environment import Identity, UnsafeArgument
+from app.domain.names import branch_problem
+from app.services.ports import CannotRead, Repository, Tampered, Unfinished
+
+_ID = re.compile(r"[a-z0-9_]{1,80}", re.ASCII)
+_SHA = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})", re.ASCII)
+# highest precedence of all: no attribute of a repository names a driver or hides a file's diff
+ATTRIBUTES = "* !filter !diff\n"
+# the ref that a mirror's HEAD names: nobody claims it, so that no claim is ever special
+NO_BRANCH = "refs/heads/runyard/none"
+# a file or folder that is gone, is something else, or (None) breaks a rule of our own
+_MADE_SO = (None, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO)
+
+Settings = Mapping[tuple[str, ...], Mapping[str, str]]
+
+
+def checked_id(id_: str) -> str:
+    """The id of a project or run, safe as a folder name. Raises UnsafeArgument."""
+    if not _ID.fullmatch(id_):
+        raise UnsafeArgument("This id cannot name a folder.")
+    return id_
+
+
+def checked_sha(sha: str) -> str:
+    """A whole commit id, 40 or 64 hexadecimal digits. Raises UnsafeArgument."""
+    if not _SHA.fullmatch(sha):
+        raise UnsafeArgument("This is not a commit id.")
+    return sha
+
+
+def head_ref(branch: str) -> str:
+    """The full ref of a branch, by our own rules. Raises UnsafeArgument."""
+    problem = branch_problem(branch)
+    if problem:
+        raise UnsafeArgument(problem)
+    return f"refs/heads/{branch}"
+
+
+def agreed_ref(git: Git, branch: str) -> str:
+    """The full ref of a branch that our rules and git's own allow. Raises UnsafeArgument."""
+    ref = head_ref(branch)
+    if git.run(["check-ref-format", "--branch", branch], check=False).code:
+        raise UnsafeArgument("git refuses this branch name.")
+    return ref
+
+
+def mirror_path(root: Path, repo: Repository) -> Path:
+    """Where the mirror of a project is or would be. Raises UnsafeArgument."""
+    return root / f"{checked_id(repo.project_id)}.git"
+
+
+def lay_out(
+    git_dir: Path,
+    settings: Settings,
+    *,
+    head: str,
+    sha: str,
+    borrow: Path | None = None,
+    is_for_agent: bool = False,
+) -> None:
+    """Write an empty git folder by hand: no template, no hook, no setting that is not ours.
+
+    `head` is the ref HEAD names, `sha` any commit of the repository (its length tells the hash),
+    `borrow` another git folder whose objects are used.
+    """
+    for folder in ("objects/info", "objects/pack", "refs/heads", "info", "hooks"):
+        (git_dir / folder).mkdir(parents=True)
+    (git_dir / "config").write_text(_whole_config(settings, is_sha256=len(sha) == 64))
+    (git_dir / "HEAD").write_text(f"ref: {head}\n")
+    (git_dir / "info" / "exclude").write_text("")
+    if not is_for_agent:
+        (git_dir / "info" / "attributes").write_text(ATTRIBUTES)
+    if borrow:
+        (git_dir / "objects/info/alternates").write_text(borrowing(borrow))
+
+
+def lay_out_mirror(git_dir: Path, *, sha: str) -> None:
+    """Write an empty mirror by hand; `sha` is any commit of the repository."""
+    lay_out(git_dir, {("core",): {"bare": "true"}}, head=NO_BRANCH, sha=sha)
+
+
+def own_config(*, is_bare: bool, is_sha256: bool) -> str:
+    """The whole config of a git folder that no agent works in."""
+    settings = {("core",): {"bare": "true" if is_bare else "false"}}
+    return _whole_config(settings, is_sha256=is_sha256)
+
+
+def borrowing(git_dir: Path) -> str:
+    """The text of `objects/info/alternates` that borrows another git folder's objects."""
+    return f"{git_dir / 'objects'}\n"
+
+
+def _whole_config(settings: Settings, *, is_sha256: bool) -> str:
+    core = {"repositoryformatversion": str(int(is_sha256)), "filemode": "true"}
+    core |= settings.get(("core",), {})
+    extra = {("extensions",): {"objectFormat": "sha256"}} if is_sha256 else {}
+    return _config_text({**settings, ("core",): core, **extra})
+
+
+def copy_settings(origin: str, branch: str, identity: Identity) -> Settings:
+    """The config of a run's copy: the real origin, the branch's upstream, who commits."""
+    return {
+        ("core",): {"bare": "false", "logAllRefUpdates": "true"},
+        ("remote", "origin"): {"url": origin, "fetch": "+refs/heads/*:refs/remotes/origin/*"},
+        ("branch", branch): {"remote": "origin", "merge": head_ref(branch)},
+        ("user",): {"name": identity.name, "email": identity.email},
+        # a detached clean-up would outlive the run
+        ("gc",): {"auto": "0"},
+        ("maintenance",): {"auto": "false"},
+    }
+
+
+def _config_text(settings: Settings) -> str:
+    lines = []
+    for section, values in settings.items():
+        name = "".join(f" {_quoted(part)}" for part in section[1:])
+        lines.append(f"[{section[0]}{name}]")
+        lines += [f"\t{key} = {_quoted(value)}" for key, value in values.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    if "\0" in text or "\n" in text:
+        raise UnsafeArgument("A setting must be one line.")
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+@contextmanager
+def or_cannot_read(what: str) -> Iterator[None]:
+    """Turn every failure inside into CannotRead, so that its caller keeps everything.
+
+    It is Tampered where an agent made it so (full disks and the like prove nothing), and
+    Unfinished where there was too much to read.
+    """
+    try:
+        yield
+    except (GitFailed, OSError, ValueError) as problem:
+        kind = Unfinished if isinstance(problem, Unfinished) else CannotRead
+        kind = Tampered if is_made_so(problem) else kind
+        raise kind(f"{what} could not be read: {problem}") from problem
+
+
+def is_made_so(problem: Exception) -> bool:
+    """True for a failure that somebody made by changing files, not one of the machine's."""
+    if not isinstance(problem, OSError) or problem.errno not in _MADE_SO:
+        return False
+    # an agent's files are opened from their folder; what has a whole path is a place of ours
+    return not (isinstance(problem.filename, str) and os.path.isabs(problem.filename))
+
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# a pipe in place of a file must not make us wait for somebody to write
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@contextlib.contextmanager
+def opened(root: Path | int, *parts: str) -> Iterator[int]:
+    """A file descriptor of the real folder `root/parts…`; OSError where a part is none."""
+    with contextlib.ExitStack() as stack:
+        fd = os.open(root, _FOLDER) if isinstance(root, Path) else os.dup(root)
+        stack.callback(os.close, fd)
+        for part in parts:
+            fd = os.open(part, _FOLDER, dir_fd=fd)
+            stack.callback(os.close, fd)
+        yield fd
+
+
+@contextlib.contextmanager
+def opened_file(folder: int, name: str) -> Iterator[int]:
+    """A file descriptor of a regular file in an open folder; OSError where it is none."""
+    fd = os.open(name, _FILE, dir_fd=folder)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(f"{name} is not a regular file")
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def read_file(folder: int, name: str, *, cap: int) -> str | None:
+    """Text of a regular file in an open folder, None where there is none; OSError past `cap`."""
+    try:
+        with opened_file(folder, name) as fd, os.fdopen(os.dup(fd), "rb") as file:
+            text = file.read(cap + 1)
+    except FileNotFoundError:
+        return None
+    if len(text) > cap:
+        raise OSError(f"{name} is too large")
+    return text.decode("utf-8", "surrogateescape")
+
+
+def identify(folder: int) -> tuple[int, int]:
+    """What tells one folder from another that took its place: device and inode."""
+    seen = os.fstat(folder)
+    return seen.st_dev, seen.st_ino
+
+
+def measure(path: Path) -> int:
+    """Bytes of the files under a folder, links not followed; what vanishes meanwhile is 0."""
+    total, todo = 0, [path]
+    while todo:
+        with contextlib.suppress(OSError), os.scandir(todo.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    todo.append(Path(entry.path))
+                else:
+                    with contextlib.suppress(OSError):
+                        total += entry.stat(follow_symlinks=False).st_size
+    return total
+
+
+def set_aside(root: Path, name: str) -> Path:
+    """A new, private, empty folder beside the finished ones, for work not yet whole."""
+    path = root / f".{name}.{secrets.token_hex(6)}"
+    path.mkdir(mode=0o700)
+    return path
+
+
+def remove_tree(root: Path | int, name: str) -> None:
+    """Delete one entry directly under `root`, a folder; links are unlinked, never followed.
+
+    Raises OSError; an entry that is not there is fine.
+    """
+    if name in {"", ".", ".."} or "/" in name or "\0" in name:
+        raise OSError("only an entry directly under the folder can be deleted")
+    with contextlib.suppress(FileNotFoundError), opened(root) as fd:
+        if not stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
+            os.unlink(name, dir_fd=fd)
+            return
+        try:
+            shutil.rmtree(name, dir_fd=fd)
+        except PermissionError:
+            unlock_tree(fd, name)
+            shutil.rmtree(name, dir_fd=fd)
+
+
+def unlock_tree(root: int, name: str) -> None:
+    """Make every folder under `root/name` writable to us, so that it can be deleted."""
+    _unlock(root, name)
+    for _, folders, _, fd in os.fwalk(name, dir_fd=root):
+        for folder in folders:
+            _unlock(fd, folder)
+
+
+def _unlock(parent: int, name: str) -> None:
+    with contextlib.suppress(OSError):
+        if stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+            os.chmod(name, 0o700, dir_fd=parent)

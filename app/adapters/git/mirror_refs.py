@@ -1,0 +1,60 @@
+"""The claims of a mirror, read as files: a sweep over a thousand projects starts no process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from app.adapters.git.layout import opened, opened_file, read_file
+from app.adapters.git.remotes import HEADS
+from app.services.ports import CannotRead
+
+_PACKED_CAP = 256 * 1024 * 1024
+_DEEPEST = 120
+_TRIES = 3
+
+
+def read_claims(mirror: Path) -> set[str]:
+    """The names of all branches. Raises CannotRead, for another format than git's files, too."""
+    try:
+        with opened(mirror) as git_dir:
+            with opened_file(git_dir, "HEAD"):
+                pass  # without it, git does not take this for a repository either
+            with opened(git_dir, "refs", "heads") as heads:
+                # loose before packed, as git packs: what moves in between is seen in one of them
+                found = _all_loose(heads)
+            return found | set(_packed(git_dir))
+    except OSError as problem:
+        raise CannotRead(f"The mirror could not be read: {problem}") from problem
+
+
+def _all_loose(heads: int) -> set[str]:
+    for _ in range(_TRIES):
+        with suppress(FileNotFoundError):  # git removes a folder with the last claim in it
+            return set(_loose(heads))
+    return set(_loose(heads))
+
+
+def _loose(folder: int, above: str = "", depth: int = 0) -> Iterator[str]:
+    if depth > _DEEPEST:
+        raise OSError("its branches are nested too deep")
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = above + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                with opened(folder, entry.name) as inner:
+                    yield from _loose(inner, f"{name}/", depth + 1)
+            elif not entry.is_file(follow_symlinks=False):
+                raise OSError(f"{name} is not a regular file")
+            elif not name.endswith(".lock"):
+                yield name
+
+
+def _packed(git_dir: int) -> Iterator[str]:
+    text = read_file(git_dir, "packed-refs", cap=_PACKED_CAP) or ""
+    for line in text.split("\n"):
+        sha, _, ref = line.partition(" ")
+        if ref.startswith(HEADS) and sha != "#":
+            yield ref.removeprefix(HEADS)

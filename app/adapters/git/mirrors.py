@@ -1,0 +1,347 @@
+"""Runyard's own bare clones of the projects' repositories."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from app.adapters.git.command import LOCAL_SECONDS, NETWORK_SECONDS, Git, GitFailed
+from app.adapters.git.config_guard import keep_mirror
+from app.adapters.git.diffs import diff_between, stat_between
+from app.adapters.git.layout import (
+    agreed_ref,
+    checked_sha,
+    head_ref,
+    lay_out_mirror,
+    mirror_path,
+    or_cannot_read,
+)
+from app.adapters.git.mirror_refs import read_claims
+from app.adapters.git.push import (
+    Push,
+    has_commit,
+    is_below,
+    merge_commit,
+    merge_found,
+    push,
+    read_sent,
+    shown_at,
+)
+from app.adapters.git.receive import hooks_digest
+from app.adapters.git.remotes import (
+    HEADS,
+    TRACKED,
+    check_origin,
+    explain,
+    is_local,
+    listen_for,
+    read_remote,
+    read_tracked,
+    remote_of,
+    tip_among,
+)
+from app.adapters.git.secret_scan import find_leak, large_files
+from app.adapters.git.temp_folders import aside, clear_asides, clear_unused
+from app.domain.names import branches_collide
+from app.domain.secret_masks import SecretMask
+from app.services.ports import (
+    BranchTaken,
+    Diff,
+    DiffStat,
+    LargeFile,
+    Leak,
+    MergeAnswer,
+    OriginProblem,
+    PushAnswer,
+    Remote,
+    RemoteBranch,
+    Repository,
+)
+
+_CLONE_SECONDS = 3600.0
+_FETCH_SECONDS = 600.0
+_LOOK_SECONDS = 60.0
+_FETCH = (
+    *("fetch", "--prune", "--no-tags", "--no-write-fetch-head", "--no-auto-gc"),
+    "--recurse-submodules=no",
+)
+_REFSPEC = f"+{HEADS}*:{TRACKED}*"
+
+
+class GitMirrors:
+    """Mirrors at `root/<project id>.git`."""
+
+    def __init__(self, root: Path, *, git: Git) -> None:
+        self._root = Path(os.path.abspath(root))
+        self._git = git.keeping(keep_mirror)
+
+    def look_at_origin(self, origin: str, *, timeout_seconds: float) -> Remote:
+        """Ask origin for its branches. Raises OriginProblem."""
+        check_origin(origin)
+        ask = ["ls-remote", "--symref", "--", origin, "HEAD", f"{HEADS}*"]
+        try:
+            answer = self._git.run(ask, origin=origin, timeout=timeout_seconds)
+        except GitFailed as failure:
+            raise explain(failure) from failure
+        return read_remote(answer.text)
+
+    def check_place(self, origin: str) -> None:
+        """Raise OriginProblem for a folder that is gone or no repository; asks nobody else."""
+        check_origin(origin)
+
+    def remote_of(self, folder: str) -> str | None:
+        """The address a folder's repository calls `origin`; None without a usable one."""
+        return remote_of(self._git, folder)
+
+    def hooks_of(self, origin: str) -> str:
+        """The digest of a local origin's hooks, to compare. Raises OriginProblem."""
+        return hooks_digest(self._git, origin)
+
+    def clone(self, repo: Repository, *, progress: Callable[[int, str], None]) -> None:
+        """Make the mirror, whole or not at all; `progress` hears percent and phase.
+
+        Raises OriginProblem, for good where origin has no commit yet.
+        """
+        remote = self.look_at_origin(repo.origin, timeout_seconds=_LOOK_SECONDS)
+        if not remote.branches:
+            raise OriginProblem("This repository has no commits yet.", for_good=True)
+        final = mirror_path(self._root, repo)
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._locked(repo):
+            if final.exists():
+                return
+            clear_asides(self._root, repo.project_id)
+            with aside(self._root, repo.project_id) as new:
+                lay_out_mirror(new, sha=remote.branches[0].sha)
+                self._bring(new, repo.origin, _CLONE_SECONDS, progress)
+                new.rename(final)
+
+    def exists(self, repo: Repository) -> bool:
+        """True where the mirror was made."""
+        return mirror_path(self._root, repo).is_dir()
+
+    def objects(self, repo: Repository) -> Path:
+        """The folder of the mirror's objects, which working copies borrow."""
+        return mirror_path(self._root, repo) / "objects"
+
+    def remove(self, repo: Repository) -> None:
+        """Delete the mirror, if there is one."""
+        final = mirror_path(self._root, repo)
+        if not self._root.is_dir():
+            return
+        with self._locked(repo):
+            clear_asides(self._root, repo.project_id)
+            if final.exists():
+                with aside(self._root, repo.project_id) as old:
+                    final.rename(old / final.name)
+
+    def clear_leftovers(self) -> int:
+        """Delete what killed clones, removals and takes left; how many folders. Raises OSError."""
+        if not self._root.is_dir():
+            return 0
+        mirrors = sorted(path for path in self._root.glob("*.git") if not path.is_symlink())
+        return clear_asides(self._root) + sum(clear_unused(one, "incoming") for one in mirrors)
+
+    def fetch(self, repo: Repository) -> None:
+        """Bring origin's branches up to date. Raises OriginProblem."""
+        if not self.exists(repo):
+            raise OriginProblem("This project has no mirror yet.", for_good=True)
+        check_origin(repo.origin)
+        with self._locked(repo):
+            self._bring(self._dir(repo), repo.origin, _FETCH_SECONDS)
+
+    def branches(self, repo: Repository) -> list[RemoteBranch]:
+        """Origin's branches as last fetched, each with its newest commit. Raises CannotRead."""
+        form = "%(objectname) %(committerdate:unix) %(refname)"
+        with or_cannot_read("The mirror"):
+            lines = self._refs(repo, form, TRACKED).splitlines()
+        return [read_tracked(line) for line in lines]
+
+    def origin_tip(self, repo: Repository, branch: str) -> str | None:
+        """Commit of origin's branch as last fetched."""
+        return self._tip(repo, head_ref(branch).replace(HEADS, TRACKED, 1))
+
+    def has_any(self, repo: Repository, branch: str, paths: Sequence[str]) -> bool:
+        """True where origin's branch, as last fetched, has one of these files; or CannotRead."""
+        with or_cannot_read("The mirror"):
+            tip = self.origin_tip(repo, branch)
+            return tip is not None and bool(self._run(repo, "ls-tree", "-z", tip, "--", *paths))
+
+    def tip(self, repo: Repository, branch: str) -> str | None:
+        """Commit of a claim, None where nothing holds the branch."""
+        return self._tip(repo, head_ref(branch))
+
+    def claims(self, repo: Repository) -> set[str]:
+        """Every branch that is claimed here. Raises CannotRead."""
+        return read_claims(self._dir(repo))
+
+    def claim(self, repo: Repository, branch: str, base_sha: str) -> None:
+        """Create the run's branch at `base_sha`. Raises BranchTaken."""
+        sha, ref = checked_sha(base_sha), agreed_ref(self._git, branch)
+        try:
+            self._run(repo, "update-ref", ref, sha, "0" * len(sha))
+        except GitFailed:
+            if self._stands_in_the_way(repo, branch):
+                raise BranchTaken(branch) from None
+            raise
+
+    def release(self, repo: Repository, branch: str, *, expected_sha: str | None) -> bool:
+        """Delete a claim if it still points at `expected_sha` (None: wherever it points)."""
+        ref = head_ref(branch)
+        found = self._tip(repo, ref)
+        if found is None or (expected_sha is not None and found != checked_sha(expected_sha)):
+            return False
+        try:
+            self._run(repo, "update-ref", "-d", ref, found)
+        except GitFailed:
+            # somebody moved it in between, or it really failed
+            if self._tip(repo, ref) == found:
+                raise
+            return False
+        return True
+
+    def rename(self, repo: Repository, branch: str, new_name: str) -> None:
+        """Give a claim another name, in one step. Raises BranchTaken, GitFailed without a claim."""
+        old, new = head_ref(branch), agreed_ref(self._git, new_name)
+        sha = self._tip(repo, old)
+        if sha is None:
+            raise GitFailed(f"There is no branch {branch} to rename.")
+        orders = f"start\ncreate {new} {sha}\ndelete {old} {sha}\nprepare\ncommit\n"
+        try:
+            self._git.run(["update-ref", "--stdin"], git_dir=self._dir(repo), input=orders.encode())
+        except GitFailed:
+            if self._stands_in_the_way(repo, new_name):
+                raise BranchTaken(new_name) from None
+            raise
+
+    def stat(self, repo: Repository, base_sha: str, tip: str) -> DiffStat:
+        """Size of `base_sha..tip`."""
+        return stat_between(self._git, self._dir(repo), checked_sha(base_sha), checked_sha(tip))
+
+    def diff(self, repo: Repository, base_sha: str, tip: str) -> Diff:
+        """Unified diff from the merge base of the two to `tip`."""
+        return diff_between(self._git, self._dir(repo), checked_sha(base_sha), checked_sha(tip))
+
+    def large_files(
+        self, repo: Repository, base_sha: str, tip: str, *, above: int
+    ) -> list[LargeFile]:
+        """Files above that many bytes in new commits of `base_sha..tip`, largest first."""
+        base, last = checked_sha(base_sha), checked_sha(tip)
+        return large_files(self._git, self._dir(repo), base, last, above)
+
+    def find_leak(self, repo: Repository, base_sha: str, tip: str, mask: SecretMask) -> Leak | None:
+        """The first secret that `base_sha..tip` adds. Raises CannotRead where that is unknown."""
+        with or_cannot_read("The mirror"):
+            return find_leak(
+                self._git, self._dir(repo), checked_sha(base_sha), checked_sha(tip), mask
+            )
+
+    def push(self, repo: Repository, branch: str, *, sha: str | None = None) -> PushAnswer:
+        """Push a claim to origin under its own name. Raises OriginProblem where none answered."""
+        tip = self._tip(repo, agreed_ref(self._git, branch))
+        if tip is None:
+            raise GitFailed(f"There is no branch {branch} to push.")
+        return self._push(repo, Push(branch, tip if sha is None else checked_sha(sha)))
+
+    def delete_at_origin(self, repo: Repository, branch: str, *, expected_sha: str) -> bool:
+        """Delete origin's branch if it still points there; False where it was kept."""
+        ref = agreed_ref(self._git, branch)
+        if not self._push(repo, Push(branch, None, lease=checked_sha(expected_sha))).accepted:
+            remote = self.look_at_origin(repo.origin, timeout_seconds=NETWORK_SECONDS)
+            if any(found.name == branch for found in remote.branches):
+                return False
+        with contextlib.suppress(GitFailed):
+            self._run(repo, "update-ref", "-d", ref.replace(HEADS, TRACKED, 1))
+        return True
+
+    def merge(
+        self,
+        repo: Repository,
+        *,
+        base: str,
+        branch: str,
+        message: str,
+        base_sha: str | None = None,
+        head_sha: str | None = None,
+    ) -> MergeAnswer:
+        """Merge a claim into base in the mirror and push base to origin, or change nothing.
+
+        What is merged already answers the merge commit it has. Raises OriginProblem.
+        """
+        agreed_ref(self._git, base)
+        self.fetch(repo)
+        mirror, tip = self._dir(repo), self.tip(repo, branch)
+        # not the mirror's own word for it: an unsandboxed agent can move what was fetched
+        base_tip = shown_at(self._git, repo.origin, base)
+        if tip is not None and head_sha is not None:
+            tip = checked_sha(head_sha)  # what people saw, whatever came after it
+        if base_tip is None or tip is None:
+            gone = base if base_tip is None else branch
+            return MergeAnswer(None, f"The branch {gone} is not there any more.")
+        if not has_commit(self._git, mirror, base_tip):
+            return MergeAnswer(None, f"{base} has moved at origin. Merge again.")
+        found = merge_found(self._git, mirror, base_tip, tip)
+        if found:
+            return MergeAnswer(found)
+        if base_sha and not is_below(self._git, mirror, checked_sha(base_sha), base_tip):
+            because = f"{base} at origin does not have {base_sha[:7]}, where this change began"
+            return MergeAnswer(None, because, brings_more=True)
+        made = merge_commit(self._git, mirror, base_tip, tip, message)
+        if made.sha is None:
+            return made
+        sent = self._push(repo, Push(base, made.sha, updates_checkout=is_local(repo.origin)))
+        if not sent.accepted and sent.shows:
+            self.fetch(repo)  # somebody may have pushed on top of it
+        return read_sent(self._git, mirror, base, made.sha, sent)
+
+    def _bring(
+        self,
+        mirror: Path,
+        origin: str,
+        timeout: float,
+        progress: Callable[[int, str], None] | None = None,
+    ) -> None:
+        flags = ["--progress"] if progress else ["--quiet"]
+        try:
+            self._git.run(
+                [*_FETCH, *flags, "--", origin, _REFSPEC],
+                git_dir=mirror,
+                origin=origin,
+                timeout=timeout,
+                hear=listen_for(progress) if progress else None,
+            )
+        except GitFailed as failure:
+            raise explain(failure) from failure
+
+    def _push(self, repo: Repository, order: Push) -> PushAnswer:
+        trusted = repo.owner_hooks
+        return push(self._git, self._dir(repo), repo.origin, order, trusted=trusted)
+
+    def _dir(self, repo: Repository) -> Path:
+        return mirror_path(self._root, repo)
+
+    def _run(self, repo: Repository, *args: str) -> str:
+        return self._git.run(list(args), git_dir=self._dir(repo), timeout=LOCAL_SECONDS).text
+
+    def _refs(self, repo: Repository, form: str, pattern: str) -> str:
+        return self._run(repo, "for-each-ref", f"--format={form}", "--", pattern)
+
+    def _tip(self, repo: Repository, ref: str) -> str | None:
+        return tip_among(self._refs(repo, "%(objectname) %(refname)", ref), ref)
+
+    def _stands_in_the_way(self, repo: Repository, branch: str) -> bool:
+        return any(branches_collide(name, branch) for name in self.claims(repo))
+
+    @contextlib.contextmanager
+    def _locked(self, repo: Repository) -> Iterator[None]:
+        # between processes too: several servers may share the folder of mirrors
+        path = self._root / f".{mirror_path(self._root, repo).stem}.lock"
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)

@@ -1,0 +1,228 @@
+"""Pushes to origin, and what origin answered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from app.adapters.git.command import NETWORK_SECONDS, Git, GitAnswer, GitFailed
+from app.adapters.git.layout import checked_sha
+from app.adapters.git.receive import Receiving
+from app.adapters.git.remotes import HEADS, TRACKED, check_origin, explain, is_local, words_of
+from app.services.ports import MergeAnswer, OriginProblem, PushAnswer
+
+_LINE = re.compile(r"^([ +\-*!=])\t[^\t]*\t(.*)$", re.MULTILINE)
+_LOCKED = re.compile(
+    r"cannot lock ref|reference already exists|Unable to create .*\.lock", re.IGNORECASE
+)
+# a host in trouble says no to everything: that is no judgement of this push
+_TROUBLE = re.compile(
+    r"No space left|quota exceeded|Read-only file system|Input/output error"
+    r"|insufficient permission for adding|unable to create temporary object directory"
+    r"|Internal Server Error|fatal error in commit_refs"
+)
+_REASON = re.compile(r"\((.*)\)\s*$")
+_FLAGS = ("--porcelain", "--no-verify", "--recurse-submodules=no", "--no-follow-tags")
+_LOOK_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Push:
+    """The commit that origin's branch is to have, or None for gone; `lease` is its present one."""
+
+    branch: str
+    sha: str | None
+    lease: str | None = None
+    updates_checkout: bool = False
+
+    @property
+    def ref(self) -> str:
+        """The branch's full name."""
+        return f"{HEADS}{self.branch}"
+
+    @property
+    def flags(self) -> list[str]:
+        """The flags of git push for it."""
+        return [*_FLAGS, *([f"--force-with-lease={self.ref}:{self.lease}"] if self.lease else [])]
+
+
+def push(
+    git: Git, mirror: Path, origin: str, order: Push, *, trusted: str | None = None
+) -> PushAnswer:
+    """Push once, and see that origin has it; a refusal is an answer, with the far side's words.
+
+    `trusted` is what the hooks of a local origin were when a person switched them on. Raises
+    OriginProblem (not for good) where origin did not answer, or where its folder is away:
+    nothing is known then.
+    """
+    try:
+        check_origin(origin)
+        local = Receiving.at(git, origin, trusted) if is_local(origin) else None
+        answer = _send(git, mirror, origin, order, local)
+        if local is not None and local.has_changed:
+            answer = replace(answer, hooks_changed=True)
+    except OriginProblem as problem:
+        # a folder that is not there, or not right, is a disk that comes back or is put right
+        if problem.for_good and not is_local(origin):
+            return PushAnswer(False, problem.sentence)
+        raise OriginProblem(problem.sentence, for_good=False) from problem
+    except GitFailed as failure:
+        raise explain(failure) from failure
+    return _seen(git, origin, order, answer) if answer.accepted else answer
+
+
+def _send(git: Git, mirror: Path, origin: str, order: Push, local: Receiving | None) -> PushAnswer:
+    flags = list(order.flags)
+    if local is not None:
+        if order.updates_checkout and order.sha is not None:
+            because = local.unwritable(order.branch, _uses(git, mirror, order.sha))
+            if because:
+                return PushAnswer(False, because)
+        command = local.command(updates_checkout=order.updates_checkout)
+        flags.append(f"--receive-pack={command}")
+    return _read(
+        git.run(
+            ["push", *flags, "--", origin, f"{order.sha or ''}:{order.ref}"],
+            git_dir=mirror,
+            origin=origin,
+            timeout=NETWORK_SECONDS,
+            check=False,
+        )
+    )
+
+
+def _uses(git: Git, mirror: Path, tip: str) -> Callable[[str], bool]:
+    def uses(name: str) -> bool:
+        ask = ["grep", "-q", "-F", "-e", f"filter={name}", tip, "--", ":(glob)**/.gitattributes"]
+        answer = git.run(ask, git_dir=mirror, check=False)
+        if answer.code not in {0, 1}:
+            raise GitFailed("git grep failed", answer.err)
+        return not answer.code
+
+    return uses
+
+
+def shown_at(git: Git, origin: str, branch: str) -> str | None:
+    """The commit that origin shows at a branch, asked without any git folder's settings.
+
+    Raises OriginProblem, not for good: what nobody has seen is not known.
+    """
+    ref = f"{HEADS}{branch}"
+    try:
+        answer = git.run(["ls-remote", "--", origin, ref], origin=origin, timeout=_LOOK_SECONDS)
+    except GitFailed as failure:
+        silent = f"It could not be seen whether origin has it: {explain(failure).sentence}"
+        raise OriginProblem(silent, for_good=False) from failure
+    lines = (line.partition("\t") for line in answer.text.splitlines())
+    return next((sha for sha, _, name in lines if name == ref), None)
+
+
+def _seen(git: Git, origin: str, order: Push, answer: PushAnswer) -> PushAnswer:
+    """The answer, where origin shows what was pushed; else a refusal. Raises OriginProblem."""
+    shown = shown_at(git, origin, order.branch)
+    if shown == order.sha:
+        return answer
+    where = f"{order.branch} is {f'at {shown[:7]}' if shown else 'missing'} there"
+    because = f"origin does not show what was pushed: {where}"
+    return replace(answer, accepted=False, because=because, shows=shown)
+
+
+def _read(answer: GitAnswer) -> PushAnswer:
+    lines = _LINE.findall(answer.text)
+    if answer.code == 0 and lines and all(flag != "!" for flag, _ in lines):
+        return PushAnswer(True)
+    refused = [summary for flag, summary in lines if flag == "!"]
+    if any(_LOCKED.search(summary + answer.err) for summary in refused):
+        # somebody writes the same ref just now, perhaps a push of ours that was cut off
+        raise OriginProblem("Another push to this branch is under way.", for_good=False)
+    if any(_TROUBLE.search(summary + answer.err) for summary in refused):
+        because = _because(refused[0], answer.err)
+        raise OriginProblem(f"The repository could not take it: {because}", for_good=False)
+    if refused:
+        return PushAnswer(False, _because(refused[0], answer.err))
+    raise explain(GitFailed("git push failed", answer.err))
+
+
+def _because(summary: str, err: str) -> str:
+    reason = _REASON.search(summary)
+    remote = [line.partition(":")[2].strip() for line in err.splitlines() if line[:7] == "remote:"]
+    said = " ".join(line for line in remote if line)
+    return words_of(": ".join(part for part in (reason[1] if reason else summary, said) if part))
+
+
+_DIRTY = re.compile(r"working directory has|up-to-date check failed|could not update working", re.I)
+_MOVED = re.compile(r"non-fast-forward|fetch first|stale info", re.I)
+
+
+def has_commit(git: Git, mirror: Path, sha: str) -> bool:
+    """True where the mirror has this commit."""
+    return not git.run(["cat-file", "-e", f"{sha}^{{commit}}"], git_dir=mirror, check=False).code
+
+
+def is_below(git: Git, mirror: Path, sha: str, tip: str) -> bool:
+    """True where one commit is another's ancestor, or the same. Raises GitFailed."""
+    question = ["merge-base", "--is-ancestor", sha, tip]
+    answer = git.run(question, git_dir=mirror, check=False)
+    if answer.code not in {0, 1}:
+        raise GitFailed("git merge-base failed", answer.err)
+    return answer.code == 0
+
+
+def merge_found(git: Git, mirror: Path, base_tip: str, tip: str) -> str | None:
+    """The commit of base that holds `tip` already: its merge commit, else base's tip."""
+    if not is_below(git, mirror, tip, base_tip):
+        return None
+    walk = ["rev-list", "--first-parent", "--merges", "--parents", f"{tip}..{base_tip}"]
+    for line in git.run(walk, git_dir=mirror).text.splitlines():
+        sha, _, *others = line.split()
+        if tip in others:
+            return sha
+    return base_tip
+
+
+def merge_commit(git: Git, mirror: Path, base_tip: str, tip: str, message: str) -> MergeAnswer:
+    """Make the merge commit of two commits in the mirror; no ref is touched."""
+    make = ["merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", base_tip, tip]
+    answer = git.run(make, git_dir=mirror, check=False)
+    parts = [part for part in answer.out.decode("utf-8", "replace").split("\0") if part]
+    if answer.code == 1:
+        files = tuple(dict.fromkeys(parts[1:]))
+        return MergeAnswer(None, f"{_files(len(files))} changed on both sides.", files)
+    if answer.code and "unrelated histories" in answer.err:
+        return MergeAnswer(None, "The branch and the base have no common history.")
+    if answer.code or answer.is_cut or not parts:
+        raise GitFailed("git merge-tree failed", answer.err)
+    tree = checked_sha(parts[0].strip())
+    commit = ["commit-tree", "-p", base_tip, "-p", tip, "-F", "-", tree]
+    return MergeAnswer(git.run(commit, git_dir=mirror, input=message.encode()).text)
+
+
+def read_sent(git: Git, mirror: Path, base: str, sha: str, sent: PushAnswer) -> MergeAnswer:
+    """Tell what became of a merge commit that was pushed to origin's base."""
+    shows = sent.shows if sent.shows and has_commit(git, mirror, sent.shows) else None
+    # origin may show a commit on top of this one
+    if not sent.accepted and not (shows and is_below(git, mirror, sha, shows)):
+        because = _refusal(base, sent.because)
+        return MergeAnswer(None, because, hooks_changed=sent.hooks_changed)
+    tracked = f"{TRACKED}{base}"
+    git.run(["update-ref", tracked, sent.shows or sha], git_dir=mirror)
+    return MergeAnswer(sha, hooks_changed=sent.hooks_changed)
+
+
+def _refusal(base: str, because: str) -> str:
+    if _DIRTY.search(because):
+        return (
+            f"{base} is checked out at origin with changes that are not committed there."
+            " Commit or stash them, then merge again."
+        )
+    if because.startswith(f"{base} is checked out"):
+        return because
+    if _MOVED.search(because):
+        return f"{base} has moved at origin. Merge again."
+    return f"Origin refused the merge: {because}"
+
+
+def _files(count: int) -> str:
+    return "One file was" if count == 1 else f"{count} files were"

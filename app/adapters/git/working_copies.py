@@ -1,0 +1,263 @@
+"""One clone per run, whose git folder is never opened as a repository by us."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from app.adapters.git.command import Git, GitFailed
+from app.adapters.git.config_guard import keep_look, keep_mirror
+from app.adapters.git.diffs import Look
+from app.adapters.git.import_commits import check_objects, is_whole, move_claim, pack_into, read_tip
+from app.adapters.git.include_list import copy_included
+from app.adapters.git.layout import (
+    agreed_ref,
+    checked_id,
+    checked_sha,
+    copy_settings,
+    head_ref,
+    identify,
+    lay_out,
+    measure,
+    mirror_path,
+    opened,
+    or_cannot_read,
+    remove_tree,
+)
+from app.adapters.git.refs import count_missing, named_commits
+from app.adapters.git.remotes import is_local
+from app.adapters.git.temp_folders import aside, clear_asides, in_use
+from app.services.ports import CannotRead, CopyState, Diff, LaunchFailed, Repository
+
+_CHECKOUT_SECONDS = 600.0
+_MOST_NAMES = 10_000
+
+
+class GitWorkingCopies:
+    """Copies at `root/<run id>`; what we know of them, out of their reach, in `root/../looks`.
+
+    A copy is registered by our git folder `looks/<run id>.git`, made before it. One that was
+    adopted in place keeps the name of the run before; a file in that folder of ours tells it.
+    """
+
+    def __init__(self, root: Path, mirrors_root: Path, *, git: Git) -> None:
+        self._root = Path(os.path.abspath(root))
+        self._looks = self._root.parent / "looks"
+        self._mirrors = Path(os.path.abspath(mirrors_root))
+        self._git = git.keeping(keep_mirror)
+
+    def path(self, run_id: str) -> Path:
+        """Where the run's copy is or would be."""
+        return self._root / self._name(run_id)
+
+    def exists(self, run_id: str) -> bool:
+        """True where something is at the copy's place, and that is no other run's."""
+        path = self.path(run_id)
+        return os.path.lexists(path) and not self._is_anothers(run_id, path.name)
+
+    def ids(self) -> list[str]:
+        """Every run that has a registered copy, in no order."""
+        return [look.stem for look in self._looks.glob("*.git") if self.exists(look.stem)]
+
+    def prepare(self, repo: Repository, run_id: str, *, branch: str, sha: str) -> Path:
+        """Clone, borrowing the mirror's objects, with `branch` checked out at `sha`.
+
+        Leaves nothing behind when it fails. Raises LaunchFailed, UnsafeArgument.
+        """
+        agreed_ref(self._git, branch)
+        path, look = self._root / checked_id(run_id), self._look_dir(run_id)
+        for folder in (self._root, self._looks):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.exists(run_id):
+            raise LaunchFailed(f"There is a working copy of {run_id} already.")
+        try:
+            clear_asides(self._root, run_id)
+            remove_tree(self._looks, look.name)
+            with aside(self._root, run_id) as new:
+                self._fill(new, look, repo, branch, checked_sha(sha))
+                new.rename(path)
+        except BaseException as problem:
+            remove_tree(self._looks, look.name)
+            if isinstance(problem, GitFailed | OSError):
+                raise LaunchFailed(f"The working copy could not be made: {problem}") from problem
+            raise
+        return path
+
+    def include(self, repo: Repository, run_id: str) -> int:
+        """Copy the files that `.runyardinclude` lists from a local origin; how many.
+
+        To be called before an agent had the copy. Raises LaunchFailed for a list that asks for
+        too much or for something outside of the repository.
+        """
+        origin = Path(repo.origin)
+        if not is_local(repo.origin) or not (origin / ".git").exists():
+            return 0
+        try:
+            with self._opened(run_id) as copy:
+                return copy_included(origin, copy, lambda lines: self._exclude(run_id, lines))
+        except OSError as problem:
+            raise LaunchFailed(f"The files to include could not be copied: {problem}") from problem
+
+    def _exclude(self, run_id: str, lines: str) -> None:
+        # neither committed by an agent nor counted as its work
+        for git_dir in (self.path(run_id) / ".git", self._look_dir(run_id)):
+            with (git_dir / "info" / "exclude").open("a") as file:
+                file.write(lines)
+
+    def take(self, repo: Repository, run_id: str, branch: str) -> str:
+        """Pack the copy's commits into the mirror, checked; the tip. Raises CannotRead."""
+        mirror = mirror_path(self._mirrors, repo)
+        with or_cannot_read("The working copy"), in_use(mirror), self._opened(run_id) as copy:
+            with opened(copy, ".git") as git_dir:
+                tip = read_tip(git_dir, branch)
+                seen = check_objects(git_dir, mirror)
+            if not is_whole(self._git, mirror, tip):
+                objects = self.path(run_id) / ".git" / "objects"
+                pack_into(self._git, mirror, objects, tip)
+                with opened(copy, ".git") as git_dir:
+                    if check_objects(git_dir, mirror) != seen:
+                        raise CannotRead("The copy's objects changed while they were read.")
+            move_claim(self._git, mirror, branch, tip)
+            return tip
+
+    def look(self, repo: Repository, run_id: str, *, tip: str) -> CopyState:
+        """Compare the files with the commit `tip` (one the mirror has). Raises CannotRead."""
+        mirror = mirror_path(self._mirrors, repo)
+        with or_cannot_read("The working copy"), self._opened(run_id) as copy:
+            uncommitted = self._look(repo, run_id).count_uncommitted(checked_sha(tip))
+            with opened(copy, ".git") as git_dir:
+                named = named_commits(git_dir)
+            return CopyState(uncommitted, count_missing(self._git, mirror, named))
+
+    def diff(self, repo: Repository, run_id: str, *, base_sha: str) -> Diff:
+        """Unified diff of the files, committed or not, against base. Raises CannotRead."""
+        with or_cannot_read("The working copy"), self._opened(run_id):
+            return self._look(repo, run_id).diff(checked_sha(base_sha))
+
+    def adopt(self, old_id: str, run_id: str, *, in_place: bool = False) -> None:
+        """Make the copy of one run another's, with whatever is in it; safe to repeat.
+
+        Nothing where there is no copy of the old run. With `in_place` the folder keeps its name.
+        Raises CannotRead.
+        """
+        with or_cannot_read("The working copy"):
+            if self.exists(run_id) or not self.exists(old_id):
+                return
+            look, new_look = self._look_dir(old_id), self._look_dir(run_id)
+            if not look.is_dir() and not new_look.is_dir():
+                raise CannotRead(f"{old_id} is not a working copy of ours.")
+            with self._opened(old_id):
+                pass
+            place = self.path(old_id)
+            # one that has stayed before stays: where its folder is must never be two facts at once
+            stays = in_place or place.name != old_id
+            if stays and look.is_dir():
+                (look / _PLACE).write_text(place.name)
+            # what we know of it first: a copy without that is nobody's
+            if look.is_dir():
+                remove_tree(self._looks, new_look.name)
+                look.rename(new_look)
+            if not stays:
+                place.rename(self.path(run_id))
+
+    def names(self, run_id: str) -> list[str]:
+        """Names of what is at the top of the copy, of a great many only some. Raises CannotRead."""
+        with (
+            or_cannot_read("The working copy"),
+            self._opened(run_id) as copy,
+            os.scandir(copy) as entries,
+        ):
+            return [entry.name for entry in islice(entries, _MOST_NAMES)]
+
+    def size(self, run_id: str) -> int:
+        """Bytes of the copy on disk."""
+        return measure(self.path(run_id))
+
+    def remove(self, run_id: str) -> None:
+        """Delete the copy; a caller has made sure that nothing is lost.
+
+        Only a registered copy, a real folder directly under the root: CannotRead otherwise.
+        """
+        look = self._look_dir(run_id)
+        with or_cannot_read("The working copy"):
+            if self._root.is_dir():
+                clear_asides(self._root, run_id)
+            if self.exists(run_id):
+                if not look.is_dir():
+                    raise CannotRead(f"{run_id} is not a working copy of ours.")
+                with self._opened(run_id):
+                    pass
+                # moved first: half of a copy must never be taken for one with changes
+                with aside(self._root, run_id) as old:
+                    self.path(run_id).rename(old / run_id)
+            remove_tree(self._looks, look.name)
+
+    def clear_leftovers(self, is_over: Callable[[str], bool]) -> int:
+        """Delete what killed calls left; how many folders. Raises OSError.
+
+        What we knew of a copy that is gone goes with it once its run `is_over`.
+        """
+        count = clear_asides(self._root) if self._root.is_dir() else 0
+        for look in sorted(self._looks.glob("*.git")):
+            if not self.exists(look.stem) and is_over(look.stem):
+                remove_tree(self._looks, look.name)
+                count += 1
+        return count
+
+    def _fill(self, aside: Path, look: Path, repo: Repository, branch: str, sha: str) -> None:
+        mirror, git_dir = mirror_path(self._mirrors, repo), aside / ".git"
+        head, plain = head_ref(branch), {("core",): {"bare": "false"}}
+        lay_out(look, plain, head=head, sha=sha, borrow=mirror)
+        settings = copy_settings(repo.origin, branch, self._git.identity)
+        lay_out(git_dir, settings, head=head, sha=sha, borrow=mirror, is_for_agent=True)
+        ref = git_dir / head
+        ref.parent.mkdir(parents=True, exist_ok=True)
+        ref.write_text(f"{sha}\n")
+        form = "--format=%(objectname) %(refname)"
+        tracked = self._git.run(["for-each-ref", form, "refs/remotes/origin/"], git_dir=mirror)
+        (git_dir / "packed-refs").write_bytes(_PACKED_HEADER + tracked.out)
+        checkout = ["read-tree", "-m", "-u", sha]
+        self._look_git(repo).run(checkout, git_dir=look, work_tree=aside, timeout=_CHECKOUT_SECONDS)
+        # its time too: see Look
+        shutil.copy2(look / "index", git_dir / "index")
+
+    def _name(self, run_id: str) -> str:
+        """The name of the copy's folder."""
+        try:
+            return checked_id((self._look_dir(run_id) / _PLACE).read_text())
+        except FileNotFoundError:
+            return run_id
+
+    def _is_anothers(self, run_id: str, name: str) -> bool:
+        if name != run_id or self._look_dir(run_id).is_dir():
+            return False
+        return any(place.read_text() == name for place in self._looks.glob(f"*.git/{_PLACE}"))
+
+    def _look_dir(self, run_id: str) -> Path:
+        return self._looks / f"{checked_id(run_id)}.git"
+
+    def _look(self, repo: Repository, run_id: str) -> Look:
+        return Look(self._look_git(repo), self._look_dir(run_id), self.path(run_id))
+
+    def _look_git(self, repo: Repository) -> Git:
+        return self._git.keeping(partial(keep_look, mirror_path(self._mirrors, repo)))
+
+    @contextmanager
+    def _opened(self, run_id: str) -> Iterator[int]:
+        """The copy's folder, held open: CannotRead where another stands there at the end."""
+        name = self._name(run_id)
+        with opened(self._root, name) as copy:
+            yield copy
+            with opened(self._root, name) as now:
+                if identify(now) != identify(copy):
+                    raise CannotRead("The working copy was replaced while it was read.")
+
+
+# in our folder of a copy: the name that its own folder has kept
+_PLACE = "place"
+_PACKED_HEADER = b"# pack-refs with: peeled fully-peeled sorted \n"

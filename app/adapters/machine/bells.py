@@ -1,0 +1,68 @@
+"""A bell: several servers on one machine wake each other by a folder that the kernel watches."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from app.adapters.engine.watcher import Inotify
+
+log = logging.getLogger(__name__)
+
+
+class Bell:
+    """Every server that has opened the same folder hears each ring, the one that rings included.
+
+    A ring has a name, which is a file's; those in quick succession may be heard together. Where
+    the folder or the kernel refuses, nothing is heard, and the log says so once.
+    """
+
+    def __init__(self, folder: Path, on_ring: Callable[[set[str]], object]) -> None:
+        self._folder = folder
+        self._on_ring = on_ring
+        self._thread: threading.Thread | None = None
+
+    def open(self) -> None:
+        """Begin to listen, in a thread that sleeps in the kernel."""
+        try:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            self._inotify = Inotify()
+            self._inotify.add(self._folder)
+        except OSError as problem:
+            log.warning("requests of other servers will wait for the next sweep: %s", problem)
+            return
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._thread = threading.Thread(target=self._listen, name="bell", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread; safe where it was never opened."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            os.eventfd_write(self._wake, 1)
+            thread.join()
+            self._inotify.close()
+            os.close(self._wake)
+
+    def ring(self, name: str) -> None:
+        """Wake every server that listens."""
+        try:
+            (self._folder / name).write_bytes(b"1")
+        except OSError as problem:
+            log.warning("another server could not be woken: %s", problem)
+
+    def _listen(self) -> None:
+        waiting = select.poll()
+        for file in (self._wake, self._inotify.fd):
+            waiting.register(file, select.POLLIN)
+        while self._wake not in {file for file, _ in waiting.poll()}:
+            names = {name for _, _, name in self._inotify.read()}
+            if names:
+                try:
+                    self._on_ring(names)
+                except Exception:
+                    log.exception("what a ring asks for could not be done")

@@ -1,0 +1,57 @@
+"""What the API's client asks of a run's log as a person reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+
+from app.api import schemas
+from app.api.client.auto import Caller
+
+READABLE = {"form": "readable"}
+
+
+@dataclass(frozen=True)
+class EntriesPiece:
+    """Entries of all lines that begin from `begin` to `next_offset`, and the log's whole length.
+
+    `written_at` is when the log last grew, None where nothing was written or it is not known.
+    """
+
+    entries: list[schemas.LogEntry]
+    begin: int
+    next_offset: int
+    size: int
+    written_at: datetime | None = None
+
+
+class LogCalls:
+    """Calls on logs."""
+
+    async def has_log_entries(self: Caller, run_id: str) -> bool:
+        """True where a run's agent writes events that can be told as entries."""
+        answer = await self.send("GET", f"/runs/{run_id}/log", params={"limit": 1} | READABLE)
+        return answer.headers["X-Log-Form"] == READABLE["form"]
+
+    async def search_log(
+        self: Caller, run_id: str, words: str, *, readable: bool, cursor: str | None, limit: int
+    ) -> schemas.LogHitsOut:
+        """Lines of a run's log, or entries, that hold some words."""
+        params = {"q": words, "limit": limit} | (READABLE if readable else {})
+        params |= {"cursor": cursor} if cursor else {}
+        answer = await self.send("GET", f"/runs/{run_id}/log/search", params=params)
+        return schemas.LogHitsOut.model_validate_json(answer.content)
+
+    async def log_entries(self: Caller, run_id: str, *, offset: int, limit: int) -> EntriesPiece:
+        """Entries of all lines that begin in a part of a log, where there are entries."""
+        params = {"offset": offset, "limit": limit} | READABLE
+        answer = await self.send("GET", f"/runs/{run_id}/log", params=params)
+        date = answer.headers.get("Last-Modified")
+        return EntriesPiece(
+            [schemas.LogEntry.model_validate_json(line) for line in answer.content.splitlines()],
+            int(answer.headers["X-Log-Begin"]),
+            int(answer.headers["X-Log-Next"]),
+            int(answer.headers["X-Log-Size"]),
+            parsedate_to_datetime(date) if date else None,
+        )

@@ -1,0 +1,179 @@
+"""The recorder: every call that changes something is an act with a person, written down once.
+
+What a call does is told by its route, so that none can be forgotten: a route that writes no row in
+its transaction gets one before its answer.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.http.request_info import SAFE_METHODS
+from app.logs import correlation
+from app.services.rows import Act, DatabaseSilent, acting
+from app.services.system.accounts import LOCAL_TOKEN, Visitor
+from app.services.system.audit import AuditDesk
+
+log = logging.getLogger(__name__)
+SIGN_IN = "/login"
+FAILED = "sign_in_failed"
+MINUTE, MOST_FAILED = timedelta(minutes=1), 60
+LONGEST_OBJECT = 200
+# where the path alone would say it badly
+WORDS = {
+    "/runs": "start",
+    "/batches/{batch_id}/items": "add_items",
+    "/bulk/{bulk_id}/abort": "abort_bulk",
+    "/demo-project": "add_project",
+    "/idempotency-keys/{key}/reset": "reset_key",
+    "/login": "sign_in",
+    "/login-links": "make_login_link",
+    "/logout": "sign_out",
+    "/notifications/test": "test_notifications",
+    "/quarantine/{key}/retry": "retry_stuck",
+}
+_VERBS = {"POST": "add", "PATCH": "change", "PUT": "set", "DELETE": "remove"}
+_SINGULAR = re.compile(r"(?<=ch)es$|(?<=[^s])s$")
+
+
+@dataclass(frozen=True)
+class Doing:
+    """A route that changes something: its word, and what its path says that it is done to."""
+
+    methods: frozenset[str]
+    pattern: re.Pattern[str]
+    template: str
+
+    def word(self, method: str) -> str:
+        """The deed of a call: `stop`, `merge`, `add_issue`, `change_project`."""
+        if self.template == "/projects/{project_id}" and method == "DELETE":
+            return "archive"
+        if self.template in WORDS:
+            return WORDS[self.template]
+        parts = self.template.strip("/").split("/")
+        names = [part for part in parts if not part.startswith("{")]
+        noun = _SINGULAR.sub("", names[-1]).replace("-", "_")
+        is_plain_form = self.template.startswith("/afk/")
+        if is_plain_form or (noun == names[-1] and not parts[-1].startswith("{")):
+            return noun  # the path ends with what is done
+        return f"{_VERBS[method]}_{noun}"
+
+    def object_in(self, path: str) -> str:
+        """The object of a call, as the path names it: from the first id to the last."""
+        found = self.pattern.fullmatch(path)
+        if found is None or not found.re.groups:
+            return ""
+        return path[found.start(1) : found.end(found.re.groups)][:LONGEST_OBJECT]
+
+
+def doings_of(routes: Mapping[str, Iterable[object]]) -> list[tuple[str, Doing]]:
+    """Every route of an application that may change something, with where it is mounted."""
+    return [
+        (mount, Doing(frozenset(route.methods or ()), route.path_regex, route.path_format))
+        for mount, some in routes.items()
+        for route in _flat(some)
+        if not SAFE_METHODS.issuperset(route.methods or ())
+    ]
+
+
+def _flat(routes: Iterable[object]) -> Iterator[APIRoute]:
+    for route in routes:
+        if isinstance(route, APIRoute):
+            yield route
+        elif (included := getattr(route, "original_router", None)) is not None:
+            yield from _flat(included.routes)
+
+
+class Recorder:
+    """Stands between the gate and the application; `routes` are taken from that, by mount."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        audit: AuditDesk,
+        now: Callable[[], datetime],
+        routes: Mapping[str, Iterable[object]],
+    ) -> None:
+        self._app = app
+        self._audit = audit
+        self._now = now
+        self._doings = doings_of(routes)
+        self._failed: deque[datetime] = deque(maxlen=MOST_FAILED)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a call be an act where it may change something."""
+        act = self._act_of(scope) if scope["type"] == "http" else None
+        if act is None:
+            await self._app(scope, receive, send)
+            return
+        known = act
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await self._see_end(known, scope, message)
+            await send(message)
+
+        with acting(act):
+            await self._app(scope, receive, answer)
+
+    def _act_of(self, scope: Scope) -> Act | None:
+        path, method = scope["path"], scope["method"]
+        visitor: Visitor | None = scope.get("state", {}).get("visitor")
+        is_sign_in = path == SIGN_IN and (method == "POST" or b"token=" in scope["query_string"])
+        if is_sign_in:
+            return self._begin(scope, None, WORDS[SIGN_IN], "")
+        if visitor is None or method in SAFE_METHODS:
+            return None
+        for mount, doing in self._doings:
+            own = path.removeprefix(mount) if path.startswith(mount) else None
+            if own is not None and method in doing.methods and doing.pattern.fullmatch(own):
+                return self._begin(scope, visitor, doing.word(method), doing.object_in(own))
+        return None
+
+    def _begin(self, scope: Scope, visitor: Visitor | None, word: str, object_: str) -> Act:
+        has_token = visitor is not None and visitor.csrf is None
+        agent = dict(scope["headers"]).get(b"user-agent", b"")
+        by_token = "cli" if agent.startswith(b"runyard-cli") else "token"
+        client = scope.get("client")
+        return Act(
+            at=self._now(),
+            person=visitor.person_id if visitor else None,
+            role="admin" if visitor else None,
+            via=by_token if has_token else "browser",
+            deed=word,
+            correlation_id=correlation.get(),
+            token=LOCAL_TOKEN if has_token else None,
+            address=client[0] if client else None,
+            object=object_,
+        )
+
+    async def _see_end(self, act: Act, scope: Scope, message: Message) -> None:
+        is_refused = message["status"] >= 400 or act.is_nothing
+        if is_refused and act.deed == WORDS[SIGN_IN] and self._may_tell_failure(act.at):
+            act.deed = FAILED
+        elif is_refused or (b"idempotency-replayed", b"true") in message["headers"]:
+            return
+        if act.is_written:
+            return
+        try:
+            await run_in_threadpool(self._audit.add, act)
+        except DatabaseSilent as silence:
+            # it is done, and cannot be undone: the log has it
+            log.warning("%s %s is not in the audit: %s", act.deed, act.object, silence)
+
+    def _may_tell_failure(self, now: datetime) -> bool:
+        """False where so many failed within a minute that more would only fill the disk."""
+        if len(self._failed) == MOST_FAILED and now - self._failed[0] < MINUTE:
+            log.warning("a failed sign-in is not in the audit: too many within a minute")
+            return False
+        self._failed.append(now)
+        return True

@@ -1,0 +1,133 @@
+"""Who asks for a run, by which way and under which key, as a request tells it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import Header, Request, Response
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.params import Query
+from fastapi.routing import APIRoute
+
+from app.api.http.gate import visitor_of
+from app.api.http.request_info import SAFE_METHODS
+from app.api.schemas import RunWishes
+from app.domain.words import Trigger
+from app.errors import BrowserNeeded, Invalid, KeyMismatch
+from app.logs import correlation
+from app.services.container import Services
+from app.services.rows import Deed
+from app.services.runs.requests import Accepted, Asker, Order
+
+Key = Annotated[str | None, Header(pattern=r"^[\x21-\x7e]{1,255}$")]
+
+
+def asker_of(
+    services: Services, request: Request, *keys: str | None, trigger: Trigger | None = None
+) -> Asker:
+    """Who asks; `keys` are all the places where one may stand. Raises KeyMismatch."""
+    visitor = visitor_of(request)
+    return Asker(
+        person_id=visitor.person_id,
+        trigger=trigger or _trigger(request, is_browser=visitor.csrf is not None),
+        key=_one_key(keys),
+        correlation_id=correlation.get(),
+        provenance=services.identity.as_dict(),
+    )
+
+
+def deed_of(
+    request: Request,
+    what: str,
+    because: str,
+    *,
+    project_id: str | None = None,
+    run_id: str | None = None,
+) -> Deed:
+    """What somebody does, for the audit."""
+    person_id = visitor_of(request).person_id
+    return Deed(person_id, what, because, correlation.get(), project_id, run_id)
+
+
+def require_browser(services: Services, request: Request, path: str) -> None:
+    """Raise BrowserNeeded for a caller with the token, while agents can read that.
+
+    `path` is the page on which a person does the same.
+    """
+    if visitor_of(request).csrf is None and services.browser_rule.holds():
+        raise BrowserNeeded(page=own_address(request, path))
+
+
+def own_address(request: Request, path: str) -> str:
+    """A page's address on this server, by the name that it was asked under."""
+    return f"{request.url.scheme}://{request.headers['host']}{quote(path, safe='/?=')}"
+
+
+def switch_auto(services: Services, request: Request, project_id: str, *, enabled: bool) -> None:
+    """Switch the loop of a project on or off, and write down who did. Raises a Refusal."""
+    word = "on" if enabled else "off"
+    deed = deed_of(request, "auto", f"auto runs switched {word}", project_id=project_id)
+    services.afk.set_auto(project_id, deed, services.clock(), enabled=enabled)
+
+
+def tell_accepted(response: Response, accepted: Accepted) -> None:
+    """Say where the run is: 201, or 200 where its key had already made it."""
+    if accepted.replayed:
+        response.status_code = 200
+        response.headers["Idempotency-Replayed"] = "true"
+    response.headers["Location"] = f"/runs/{accepted.run.id}"
+
+
+def _one_key(given: tuple[str | None, ...]) -> str | None:
+    keys = {key for key in given if key is not None}
+    if len(keys) > 1:
+        raise KeyMismatch
+    return keys.pop() if keys else None
+
+
+def _trigger(request: Request, *, is_browser: bool) -> Trigger:
+    by_hand = is_browser or request.headers.get("User-Agent", "").startswith("runyard-cli")
+    return Trigger.MANUAL if by_hand else Trigger.API
+
+
+MAX_NAMED = 20
+MAX_WORD = 100
+
+
+async def refuse_unknown_words(request: Request) -> None:
+    """Refuse what a call that only reads does not know, each word by name. Raises Invalid."""
+    given = set(request.query_params)
+    if not given or request.method not in SAFE_METHODS:
+        return
+    known = _known_to(request.scope["route"])
+    unknown = sorted(given - known)
+    if not unknown:
+        return
+    message = f"Unknown query word; this call takes {', '.join(sorted(known)) or 'none'}."
+    errors = [{"field": word[:MAX_WORD], "message": message} for word in unknown[:MAX_NAMED]]
+    raise Invalid(f"{errors[0]['field']}: {message}", errors=errors)
+
+
+def _known_to(route: APIRoute) -> set[str]:
+    given = get_flat_params(route.dependant)
+    return {one.alias for one in given if isinstance(one.field_info, Query)}
+
+
+def order_of(wishes: RunWishes, project_id: str) -> Order:
+    """The order of a run of this project."""
+    return Order(
+        project_id=project_id,
+        depth=wishes.depth_level,
+        framework=wishes.target_framework,
+        branch=wishes.branch,
+        issue=wishes.issue,
+        task=wishes.task,
+        agent=wishes.agent,
+        model=wishes.model,
+        delivers=wishes.delivers,
+        delay_seconds=wishes.delay if isinstance(wishes.delay, int) else None,
+        starts_on=wishes.delay if isinstance(wishes.delay, str) else None,
+        ttl_seconds=wishes.ttl,
+        tags=tuple(wishes.tags),
+    )

@@ -1,0 +1,289 @@
+"""The gate: every request and websocket passes it before anything else sees them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+from datetime import datetime
+from functools import lru_cache, partial
+from urllib.parse import quote
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.api.client.client import ApiProblem
+from app.api.http.guests import Guests
+from app.api.http.host_names import LOOPBACK_NAMES, HostNames
+from app.api.http.problems import answer_for, answer_to, fault_answer, is_silence
+from app.api.http.refusal_log import refusals
+from app.api.http.request_info import NDJSON, OPEN_FOLDER, READ_METHODS, SIGN_IN_PATH, Call
+from app.api.http.response import SIGNED_OUT, Exchange, Headers, WatchedSocket, WatchedStream
+from app.api.plain import pages
+from app.errors import Forbidden, NotSignedIn, Refusal, StoreUnavailable
+from app.logs import correlation, new_correlation_id
+from app.services.rows import watched_writing
+from app.services.system.accounts import Accounts, Visitor
+
+log = logging.getLogger(__name__)
+
+_SHIELD: Headers = [
+    (b"x-frame-options", b"DENY"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+]
+# nicegui.js evaluates text and its pages hold inline scripts and styles: this keeps foreign pages
+# and hosts out; what keeps injected text out is the cleaning of everything that is shown
+_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
+    "style-src 'self' 'unsafe-inline'; connect-src 'self'{socket}; img-src 'self' data:; "
+    "font-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+MAX_WANTED, WANTED_SECONDS = 1000, 600
+_NO_STORE = (b"cache-control", b"no-store")
+
+
+class UnknownHost(Refusal):
+    """Runyard does not answer under this address."""
+
+    code, status = "unknown_host", 400
+
+
+class OddPath(Refusal):
+    """This path can be read in more than one way."""
+
+    code, status = "odd_path", 400
+
+
+OF_ITEMS = "A batch takes its items as lines: send Content-Type: application/x-ndjson."
+
+
+class WrongMediaType(Refusal):
+    """The API takes JSON: send Content-Type: application/json."""
+
+    code, status = "wrong_media_type", 415
+
+
+class TooLarge(Refusal):
+    """The request's content is too large."""
+
+    code, status = "too_large", 413
+
+
+def cookie_name(port: int) -> str:
+    """The session's cookie; one for each port, since ports of a host share their cookies."""
+    return f"runyard_{port}"
+
+
+def wanted_cookie_name(port: int) -> str:
+    """The cookie with the page that was asked for before somebody had signed in."""
+    return f"runyard_wanted_{port}"
+
+
+def visitor_of(request: Request) -> Visitor:
+    """Who asks. Raises NotSignedIn on a path that is open to everybody."""
+    visitor = getattr(request.state, "visitor", None)
+    if visitor is None:
+        raise NotSignedIn
+    return visitor
+
+
+class Gate:
+    """The outermost ASGI application: host, path, sign-in, origin, size, headers, faults.
+
+    `port` is the port people ask for, `page_name` the host name of the pages: only there is a
+    cookie believed, and browsers are sent on to it. `allowed_hosts` are further Host values, each
+    with its port where browsers send one. `command` prints a sign-in link, on this machine.
+    Everything is closed but what `Call.is_open` names.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        accounts: Accounts,
+        port: int,
+        now: Callable[[], datetime],
+        page_name: str = LOOPBACK_NAMES[0],
+        allowed_hosts: Collection[str] = (),
+        command: str = pages.LOGIN_COMMAND,
+    ) -> None:
+        self._app = app
+        self._accounts = accounts
+        self._now = now
+        self._port = port
+        self._cookie = cookie_name(port)
+        self._command = command
+        self._guests = Guests()
+        accounts.when_somebody_leaves(self._guests.look_again)
+        self.names = HostNames(page_name, port=port, further=allowed_hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let one request or websocket pass, or refuse it."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        call = Call.of(scope)
+        mark = correlation.set(call.correlation_id or new_correlation_id())
+        cap = call.body_cap if call.has_body else None
+        exchange = Exchange(receive, send, headers=self._headers_for(call), body_cap=cap)
+        answer = self._serve_socket if call.is_socket else self._serve
+        try:
+            if self._is_sent_on(call):
+                answer = self._send_on
+            else:
+                scope["state"] = {**scope.get("state", {}), "visitor": await self._admit(call)}
+        except Refusal as refusal:
+            await self._refuse(scope, call, exchange, refusal)
+        else:
+            await answer(scope, call, exchange)
+        # not after an exception: the server's own line about it has the id, too
+        correlation.reset(mark)
+
+    def _is_sent_on(self, call: Call) -> bool:
+        """True for a browser that asks for a page where pages are not. Raises a refusal."""
+        is_known = self.names.has(call.host)
+        asks_for_page = call.wants_page and (not call.is_open or call.path == SIGN_IN_PATH)
+        is_sent_on = (
+            self.names.leads_to_pages(call.host)
+            and (asks_for_page or (is_known and call.path == SIGN_IN_PATH))
+            and not call.is_socket
+            and call.method in READ_METHODS
+            and not (call.is_foreign or call.bearer)
+        ) or (
+            # sent on, the post of a foreign page would have lost its origin
+            call.posts_secret
+            and (call.is_from_a_file or not call.is_foreign)
+            and is_known
+            and self.names.leads_to_pages(call.host)
+        )
+        if not (is_known or is_sent_on):
+            raise UnknownHost
+        if call.is_odd:
+            raise OddPath
+        return is_sent_on
+
+    async def _send_on(self, scope: Scope, call: Call, exchange: Exchange) -> None:
+        place = f"{call.scheme}://{self.names.page_host(call.host)}{call.target}"
+        # what is posted is posted again
+        answer = RedirectResponse(place, status_code=307 if call.changes_state else 303)
+        await answer(scope, exchange.receive, exchange.answer)
+
+    async def _admit(self, call: Call) -> Visitor | None:
+        """The visitor who may pass, None on an open path. Raises a refusal."""
+        if call.posts_secret and call.is_from_a_file:
+            return None
+        visitor = None if call.is_open else await self._visitor(call)
+        if visitor is None and not call.is_open:
+            raise NotSignedIn
+        if call.is_foreign or (_needs_own_page(call, visitor) and not call.proves_own_page):
+            raise Forbidden
+        if call.has_wrong_media_type:
+            raise WrongMediaType(OF_ITEMS if call.media_type_wanted == NDJSON else None)
+        return visitor
+
+    async def _visitor(self, call: Call) -> Visitor | None:
+        # at another name, whatever else listens there has the cookie, too
+        cookie = call.cookie(self._cookie) if self.names.is_of_pages(call.host) else None
+        bearer = None if call.is_socket else call.bearer
+        if cookie is None and bearer is None:
+            return None
+        known = self._accounts.recall(cookie, bearer, self._now())
+        return known or await run_in_threadpool(self._accounts.who, cookie, bearer, self._now())
+
+    async def _serve(self, scope: Scope, call: Call, exchange: Exchange) -> None:
+        stream = WatchedStream(exchange, partial(self._is_signed_in, call))
+        try:
+            with self._guests.here(stream), watched_writing():
+                await self._app(scope, exchange.receive, stream.send)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not stream.is_over or task is None:
+                raise
+            task.uncancel()
+            await exchange.end()
+            return
+        except Exception as error:
+            if exchange.has_left:
+                log.info("nobody waited for %s %s any more: %s", call.method, call.path, error)
+                return
+            if exchange.has_started:
+                raise  # too late for an answer: the server traces it and ends the connection
+            fault = TooLarge() if exchange.is_too_large else error
+            await self._answer_to(call, fault)(scope, exchange.receive, exchange.answer)
+            return
+        if exchange.is_too_large and not exchange.has_started:
+            await self._refuse(scope, call, exchange, TooLarge())
+        else:
+            await exchange.finish()
+
+    async def _serve_socket(self, scope: Scope, call: Call, exchange: Exchange) -> None:
+        socket = WatchedSocket(exchange, partial(self._is_signed_in, call))
+        with self._guests.here(socket):
+            await self._app(scope, socket.receive, socket.send)
+
+    async def _is_signed_in(self, call: Call) -> bool:
+        try:
+            return call.is_open or await self._visitor(call) is not None
+        except StoreUnavailable:
+            return True  # a silent database signs nobody out
+
+    async def _refuse(self, scope: Scope, call: Call, exchange: Exchange, refusal: Refusal) -> None:
+        refusals.note("WEBSOCKET" if call.is_socket else call.method, call.path, refusal.code)
+        if call.is_socket:
+            # a bare 403: the server takes an answer with words, but then logs a fault of its own
+            await exchange.answer({"type": "websocket.close", "code": SIGNED_OUT})
+            return
+        answer = self._answer_to(call, refusal)
+        if isinstance(refusal, NotSignedIn) and call.wants_page and call.method == "GET":
+            # read by the door alone, which leads there
+            answer.set_cookie(
+                wanted_cookie_name(self._port),
+                quote(call.target[:MAX_WANTED]),
+                max_age=WANTED_SECONDS,
+                path=SIGN_IN_PATH,
+                httponly=True,
+                samesite="lax",
+            )
+        await answer(scope, exchange.receive, exchange.answer)
+
+    def _answer_to(self, call: Call, error: Exception) -> Response:
+        if isinstance(error, NotSignedIn):
+            page = pages.sign_in_page(self._command, after_form=call.is_plain_form)
+            answer = page if call.wants_page else answer_for(error)
+            answer.headers["WWW-Authenticate"] = "Bearer"
+            return answer
+        if isinstance(error, ApiProblem) and is_silence(error):
+            # what a page is made of could not be asked for
+            error = StoreUnavailable(error.detail, retry_after=2)
+        if isinstance(error, Refusal):
+            return answer_to(call, error)
+        log.error("a fault in %s %s", call.method, call.path, exc_info=error)
+        return pages.fault_page() if call.wants_page else fault_answer()
+
+    def _headers_for(self, call: Call) -> Headers:
+        headers = [
+            (b"x-correlation-id", correlation.get().encode()),
+            *_shield_for(call.own_origin if self.names.has(call.host) else ""),
+        ]
+        if not call.path.startswith((OPEN_FOLDER, "/_nicegui/")):
+            headers.append(_NO_STORE)
+        return headers
+
+
+def _needs_own_page(call: Call, visitor: Visitor | None) -> bool:
+    is_browser = visitor is not None and visitor.csrf is not None
+    return call.is_socket or (is_browser and call.changes_state)
+
+
+@lru_cache(maxsize=64)
+def _shield_for(origin: str) -> Headers:
+    socket = f" ws{origin.removeprefix('http')}" if origin else ""
+    policy = _POLICY.format(socket=socket)
+    return [(b"content-security-policy", policy.encode()), *_SHIELD]

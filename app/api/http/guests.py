@@ -1,0 +1,47 @@
+"""Everybody who is being served: looked at again when a session or a token is over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from app.api.http.response import WatchedSocket, WatchedStream
+
+Guest = WatchedStream | WatchedSocket
+
+
+class Guests:
+    """The open exchanges of one event loop."""
+
+    def __init__(self) -> None:
+        self._here: set[Guest] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._is_due = False
+
+    @contextmanager
+    def here(self, guest: Guest) -> Iterator[None]:
+        """Know a guest for as long as it is served."""
+        self._loop = asyncio.get_running_loop()
+        self._here.add(guest)
+        try:
+            yield
+        finally:
+            self._here.discard(guest)
+
+    def look_again(self) -> None:
+        """Have all of them looked at soon; from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._begin)
+
+    def _begin(self) -> None:
+        self._is_due = True
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.get_running_loop().create_task(self._look())
+
+    async def _look(self) -> None:
+        while self._is_due:
+            self._is_due = False
+            for guest in tuple(self._here):
+                await guest.look()

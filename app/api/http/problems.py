@@ -1,0 +1,240 @@
+"""The one place where a refusal becomes HTTP (RFC 9457)."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, cast
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from app.api.client.client import ApiProblem
+from app.api.http.refusal_log import refusals
+from app.api.http.request_info import Call
+from app.api.plain import pages
+from app.api.schemas.sentences import sentence_of
+from app.domain.formatting import iso
+from app.errors import (
+    Invalid,
+    NotFound,
+    OutcomeUnknown,
+    ProjectBroken,
+    RateLimited,
+    Refusal,
+    StoreUnavailable,
+)
+from app.logs import correlation
+from app.services.container import Services
+from app.services.rows import DatabaseSilent, ProjectUnreadable, has_begun_to_write
+
+log = logging.getLogger(__name__)
+
+
+MEDIA_TYPE = "application/problem+json"
+MAX_ERRORS = 20
+MAX_FIELD_NAME = 100
+# where an app keeps what looks for more that is wrong with a malformed body
+ALSO_WRONG = "also_wrong"
+
+
+def answer_for(refusal: Refusal) -> JSONResponse:
+    """The answer that tells a refusal; Retry-After where one is known."""
+    headers = {}
+    if "retry_after" in refusal.members:
+        headers["Retry-After"] = str(refusal.members["retry_after"])
+    if refusal.code == RateLimited.code:
+        names = ("limit", "remaining", "reset_at")
+        headers |= window_headers(*(refusal.members[name] for name in names))
+    members = {
+        name: iso(value) if isinstance(value, datetime) else value
+        for name, value in refusal.members.items()
+        if name != "retry_after"
+    }
+    return _problem(refusal.status, refusal.code, refusal.detail, members, headers)
+
+
+def window_headers(limit: int, remaining: int, reset_at: datetime | None) -> dict[str, str]:
+    """How somebody stands against a window: its end in seconds since 1970, rounded up."""
+    told = {"X-RateLimit-Limit": str(limit), "X-RateLimit-Remaining": str(remaining)}
+    if reset_at is not None:
+        told["X-RateLimit-Reset"] = str(math.ceil(reset_at.timestamp()))
+    return told
+
+
+def answer_to(call: Call, refusal: Refusal) -> Response:
+    """The same, as a page for a person who sent a plain form, or whose database is away."""
+    if call.wants_page and call.is_plain_form:
+        return pages.refusal_page(refusal)
+    if call.wants_page and isinstance(refusal, StoreUnavailable):
+        return pages.away_page(refusal)
+    return answer_for(refusal)
+
+
+def _problem(
+    status: int, code: str, detail: str, members: dict[str, Any], headers: dict[str, str]
+) -> JSONResponse:
+    body = {
+        "type": f"about:blank#{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "error": code,
+        "correlation_id": correlation.get(),
+        **members,
+    }
+    return JSONResponse(body, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def _sentence(error: dict[str, Any]) -> dict[str, str]:
+    # a JSON text that cannot be read has its place in it where a field has its name
+    where = () if error["type"] == "json_invalid" else error["loc"][1:]
+    name = ".".join(str(part) for part in where)[:MAX_FIELD_NAME] or "body"
+    # names may be anything that JSON can write, half a character included
+    return {"field": name.encode(errors="replace").decode(), "message": sentence_of(error)}
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    refusal = cast("Refusal", error)
+    log.info("refused %s %s: %s", request.method, request.url.path, refusal.code)
+    return answer_to(Call.of(request.scope), refusal)
+
+
+async def _malformed(request: Request, error: Exception) -> JSONResponse:
+    malformed = cast("RequestValidationError", error)
+    errors = [_sentence(one) for one in malformed.errors()]
+    errors += await _also_wrong(request, malformed.body, {one["field"] for one in errors})
+    errors = errors[:MAX_ERRORS]
+    log.info("refused %s %s: malformed", request.method, request.url.path)
+    detail = " ".join(f"{one['field']}: {one['message']}" for one in errors)
+    return answer_for(Invalid(detail, errors=errors))
+
+
+async def _also_wrong(request: Request, body: Any, named: set[str]) -> list[dict[str, str]]:
+    """Find what else is wrong with a malformed body, as far as it can be known."""
+    if not isinstance(body, dict) or (look := getattr(request.app.state, ALSO_WRONG, None)) is None:
+        return []
+    route, given = request.scope.get("route"), cast("dict[str, Any]", body)
+    fit = {name: value for name, value in given.items() if name not in {*named, *_tops(named)}}
+    path = getattr(route, "path", "")
+    found = await run_in_threadpool(look, request.method, path, request.path_params, fit)
+    return [one for one in found if one["field"] not in named]
+
+
+def _tops(named: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in named}
+
+
+async def _no_such_route(request: Request, raised: Exception) -> JSONResponse:
+    error = cast("HTTPException", raised)
+    refusals.note(request.method, request.url.path, str(error.status_code))
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return answer_for(NotFound())
+    if error.status_code == HTTPStatus.BAD_REQUEST:
+        # what FastAPI says of content that no JSON parser takes
+        return answer_for(Invalid.field("body", "This content cannot be read as JSON."))
+    phrase = HTTPStatus(error.status_code).phrase
+    code = phrase.lower().replace(" ", "_")
+    return _problem(error.status_code, code, str(error.detail), {}, dict(error.headers or {}))
+
+
+async def no_such_page(request: Request, _: Exception) -> Response:
+    """What a path that is nobody's answers: a page to a person, a problem to a program."""
+    refusals.note(request.method, request.url.path, "404")
+    if Call.of(request.scope).wants_page:
+        return pages.lost_page()
+    return answer_for(NotFound())
+
+
+def is_silence(error: object) -> bool:
+    """True where the database did not answer, be it what a page asked the API for."""
+    if isinstance(error, ApiProblem):
+        return error.code == StoreUnavailable.code
+    return isinstance(error, DatabaseSilent)
+
+
+def refusal_of_silence(error: Exception) -> StoreUnavailable:
+    """What a database that did not do what it was asked is told as; it is logged."""
+    log.warning("the database did not answer: %s", error)
+    sentence = getattr(error, "sentence", None)
+    if not has_begun_to_write():
+        return StoreUnavailable(sentence, retry_after=2)
+    # what lasts is said in any case; that nothing was changed is not known
+    lasts = getattr(error, "lasts", False)
+    return OutcomeUnknown(
+        f"{sentence} Check whether it was done." if lasts else None, retry_after=2
+    )
+
+
+async def _store_silent(request: Request, error: Exception) -> Response:
+    return answer_to(Call.of(request.scope), refusal_of_silence(error))
+
+
+async def _project_unreadable(request: Request, error: Exception) -> Response:
+    sentence = cast("ProjectUnreadable", error).sentence
+    return await _refused(request, ProjectBroken(f"This project cannot be read. {sentence}"))
+
+
+def fault_answer() -> JSONResponse:
+    """The answer to a fault of ours: traced in the log, named by its correlation id only."""
+    detail = "Something went wrong in Runyard. The log has the details under this correlation id."
+    return _problem(500, "fault", detail, {}, {})
+
+
+def register(app: FastAPI, *, store_silent: type[Exception]) -> None:
+    """Make every refusal, malformed request and silent database of `app` a problem answer."""
+    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(store_silent, _store_silent)
+    app.add_exception_handler(ProjectUnreadable, _project_unreadable)
+    app.add_exception_handler(HTTPException, _no_such_route)
+
+
+Look = Callable[[str, str, Mapping[str, Any], Mapping[str, Any]], list[dict[str, str]]]
+
+
+def finder(services: Services) -> Look:
+    """Looks at what is well-formed in a body, by method, route and the words in its address."""
+
+    def look(
+        method: str, route: str, path: Mapping[str, Any], fit: Mapping[str, Any]
+    ) -> list[dict[str, str]]:
+        try:
+            wrong = _wrong(services, f"{method} {route}", path, fit)
+        except Refusal:
+            # whoever may not see the project, or cannot ask its origin, learns of the shape alone
+            return []
+        return [{"field": name, "message": sentence} for name, sentence in wrong.items()]
+
+    return look
+
+
+def _wrong(
+    services: Services, call: str, path: Mapping[str, Any], fit: Mapping[str, Any]
+) -> dict[str, str]:
+    match call:
+        case "POST /runs":
+            project_id, words = fit.get("project_id"), _words(fit)
+            if not isinstance(project_id, str):
+                return {}
+            return services.trigger.wrong(
+                project_id, words.get("agent"), words.get("target_framework"), words.get("branch")
+            )
+        case "POST /projects":
+            return services.projects.wrong(None, _words(fit))
+        case "PATCH /projects/{project_id}":
+            project = services.projects.find(str(path["project_id"]))
+            return services.projects.wrong(project, _words(fit))
+        case _:
+            return {}
+
+
+def _words(fit: Mapping[str, Any]) -> dict[str, str]:
+    """Those of its members that are text, as the schemas read it."""
+    return {name: value.strip() for name, value in fit.items() if isinstance(value, str)}

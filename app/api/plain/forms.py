@@ -1,0 +1,242 @@
+"""The actions of pages without JavaScript, and `/plain`, the page that has their forms."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from app.api.http.dependencies import Key, asker_of, deed_of, switch_auto
+from app.api.http.gate import visitor_of
+from app.api.http.problems import answer_for, refusal_of_silence
+from app.api.plain import flash, pages
+from app.api.plain.form_content import Sent, SentForm
+from app.api.schemas import ProjectOut, Provenance, RunOut
+from app.api.schemas.forms import AutoForm, NothingMore, StartForm, StopForm
+from app.api.views import masked, project_out, run_out
+from app.domain.lifecycle import DONE, LIVE
+from app.domain.words import Status
+from app.errors import Forbidden, NotFound, RateLimited, Refusal, StoreUnavailable
+from app.services.container import Services
+from app.services.rows import DatabaseSilent, Run, nothing_done
+
+log = logging.getLogger(__name__)
+RUNS_A_CARD = 10
+NOT_POST = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"]
+# this page needs no script, so none may run, and nothing but our own styles may be loaded; its
+# forms tell their own address, which the gate and the way back go by
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; "
+    "font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "same-origin",
+}
+
+
+class Plain(Protocol):
+    """Draws HTML of what the API tells; every value is escaped."""
+
+    def card(
+        self,
+        project: ProjectOut,
+        runs: Sequence[RunOut],
+        *,
+        unseen: int,
+        csrf: str | None,
+        new_key: Callable[[], str],
+        now: datetime,
+    ) -> str:
+        """A project's card with its forms; `unseen` open runs more than `runs` are there."""
+        ...
+
+    def page(
+        self,
+        cards: Sequence[str],
+        archived: Sequence[str],
+        *,
+        notice: str,
+        tone: str,
+        look: str,
+        made: Provenance,
+        now: datetime,
+    ) -> str:
+        """The whole page around cards."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What was done, as a notice's code, and whose card shows it."""
+
+    project_id: str
+    notice: str
+
+
+def routes(services: Services, plain: Plain) -> APIRouter:
+    """`/plain` and the four actions below `/afk`; they stand behind the gate."""
+    router = APIRouter(include_in_schema=False)
+    desk = _FormDesk(services, plain)
+
+    @router.api_route("/plain", methods=["GET", "HEAD"])
+    def page(request: Request, notice: str = "") -> Response:
+        try:
+            return HTMLResponse(desk.page(request, notice), headers=_HEADERS)
+        except DatabaseSilent as error:
+            return pages.refusal_page(refusal_of_silence(error))
+
+    @router.post("/afk/reset/{project:path}")
+    def reset(project: str, sent: Sent) -> Response:
+        return desk.answer(sent, lambda: desk.reset(project, sent))
+
+    @router.post("/afk/start/{project:path}")
+    def start(
+        project: str, sent: Sent, x_idempotency_key: Key = None, idempotency_key: Key = None
+    ) -> Response:
+        keys = (x_idempotency_key, idempotency_key)
+        return desk.answer(sent, lambda: desk.start(project, sent, *keys))
+
+    @router.post("/afk/auto/{project:path}")
+    def set_auto(project: str, sent: Sent) -> Response:
+        return desk.answer(sent, lambda: desk.set_auto(project, sent))
+
+    @router.post("/afk/stop/{run}")
+    def stop(run: str, sent: Sent) -> Response:
+        return desk.answer(sent, lambda: desk.stop(run, sent))
+
+    # said here, since the pages below would answer 404 to what has another method
+    for path in ("reset/{it:path}", "start/{it:path}", "auto/{it:path}", "stop/{it:path}"):
+        router.add_api_route(f"/afk/{path}", _refuse_method, methods=NOT_POST)
+    return router
+
+
+def _refuse_method() -> Response:
+    raise HTTPException(405, "Send this as a form, with POST.", {"Allow": "POST"})
+
+
+class _FormDesk:
+    """Does what forms ask for, and says it as their senders can read it."""
+
+    def __init__(self, services: Services, plain: Plain) -> None:
+        self._services = services
+        self._plain = plain
+
+    # --- what may be asked ---------------------------------------------------------------------
+
+    def reset(self, project: str, sent: SentForm) -> _Done:
+        """Set the count of failures to zero."""
+        sent.read(NothingMore)
+        project_id, because = self._id_of(project), "the count of failures was reset"
+        deed = deed_of(sent.request, "reset", because, project_id=project_id)
+        self._services.afk.reset(project_id, deed, self._services.clock())
+        return _Done(project_id, flash.RESET)
+
+    def start(self, project: str, sent: SentForm, *keys: str | None) -> _Done:
+        """Start an issue; `keys` are those of the headers."""
+        form = sent.read(StartForm)
+        project_id = self._id_of(project)
+        asker = asker_of(self._services, sent.request, *keys, form.x_idempotency_key)
+        accepted = self._services.afk.start(project_id, form.issue, asker, self._services.clock())
+        log.info("run %s of #%s is accepted", accepted.run.id, accepted.run.issue)
+        if accepted.replayed:
+            nothing_done()
+        return _Done(project_id, flash.REPLAYED if accepted.replayed else flash.STARTED)
+
+    def set_auto(self, project: str, sent: SentForm) -> _Done:
+        """Switch the loop."""
+        is_on = sent.read(AutoForm).enabled
+        project_id = self._id_of(project)
+        switch_auto(self._services, sent.request, project_id, enabled=is_on)
+        return _Done(project_id, flash.AUTO_ON if is_on else flash.AUTO_OFF)
+
+    def stop(self, run_id: str, sent: SentForm) -> _Done:
+        """Stop a run."""
+        because = sent.read(StopForm).because or f"stopped by {visitor_of(sent.request).name}"
+        stopped = self._services.stopper.stop(run_id, because, self._services.clock())
+        return _Done(stopped.project_id, flash.STOPPED)
+
+    def _id_of(self, project: str) -> str:
+        rows = self._services.project_rows
+        found = rows.find(project) or rows.find_named(project)
+        if found is None:
+            raise NotFound
+        return found.id
+
+    # --- what is answered ----------------------------------------------------------------------
+
+    def answer(self, sent: SentForm, act: Callable[[], _Done]) -> Response:
+        """Do it where the form is the sender's own, and answer in the sender's way."""
+        try:
+            sent.check_secret()
+            done = act()
+            if sent.wants_card:
+                return HTMLResponse(self._fresh_card(sent.request, done.project_id), 200, _HEADERS)
+        except DatabaseSilent as error:
+            return _refused(sent, refusal_of_silence(error))
+        except Refusal as refusal:
+            log.info("refused %s: %s", sent.request.url.path, refusal.code)
+            return _refused(sent, refusal)
+        return RedirectResponse(sent.way_back(done.notice), 303)
+
+    def page(self, request: Request, notice: str) -> str:
+        """Every project's card; archived ones apart."""
+        runs: dict[str, list[Run]] = {}
+        for run in self._services.runs.asked_for():
+            runs.setdefault(run.project_id, []).append(run)
+        cards: dict[bool, list[str]] = {True: [], False: []}
+        mask = self._services.secrets.mask()
+        for view in self._services.overview.all():
+            project = project_out(view, mask)
+            drawn = self._card(request, project, runs.get(project.id, []))
+            cards[project.archived_at is not None].append(drawn)
+        words, tone = flash.sentence_of(notice)
+        return self._plain.page(
+            cards[False],
+            cards[True],
+            notice=words + self._when(request, notice),
+            tone=tone,
+            look=request.cookies.get("runyard_look", ""),
+            made=Provenance.model_validate(self._services.identity),
+            now=self._services.clock(),
+        )
+
+    def _when(self, request: Request, notice: str) -> str:
+        if notice != RateLimited.code:
+            return ""
+        window = self._services.listing.window(
+            visitor_of(request).person_id, self._services.clock()
+        )
+        resets = window.reset_at
+        return f" Retry after {resets.astimezone(UTC):%H:%M:%S} UTC." if resets else ""
+
+    def _fresh_card(self, request: Request, project_id: str) -> str:
+        project = project_out(self._services.overview.of(project_id), self._services.secrets.mask())
+        return self._card(request, project, self._services.runs.open_runs(project_id))
+
+    def _card(self, request: Request, project: ProjectOut, runs: list[Run]) -> str:
+        going = [run for run in runs if Status(run.status) not in DONE]
+        going.sort(key=lambda run: Status(run.status) not in LIVE)
+        mask = self._services.secrets.mask()
+        shown = [masked(run_out(run, project.name), mask) for run in going[:RUNS_A_CARD]]
+        return self._plain.card(
+            project,
+            shown,
+            unseen=len(going) - len(shown),
+            csrf=visitor_of(request).csrf,
+            new_key=lambda: str(uuid.uuid4()),
+            now=self._services.clock(),
+        )
+
+
+def _refused(sent: SentForm, refusal: Refusal) -> Response:
+    nothing_done()  # the way back is a redirect, as after what was done
+    if sent.wants_problem:
+        return answer_for(refusal)
+    if isinstance(refusal, Forbidden | StoreUnavailable):
+        # going back would end here again: such a refusal is a page of its own
+        return pages.refusal_page(refusal)
+    return RedirectResponse(sent.way_back(refusal.code), 303)

@@ -1,0 +1,93 @@
+"""The auto loop of a project over HTTP: start, switch, Reset, and what comes next."""
+
+from __future__ import annotations
+
+import logging
+
+from fastapi import APIRouter, Request, Response
+
+from app.api.http.dependencies import Key, asker_of, deed_of, switch_auto, tell_accepted
+from app.api.routes.releases import once_released
+from app.api.routes.runs import told
+from app.api.schemas import (
+    AfkStart,
+    AutoSwitch,
+    IssueHold,
+    NextPlan,
+    ProjectOut,
+    RunOut,
+    WouldStart,
+)
+from app.api.views import project_out
+from app.services.container import Services
+
+log = logging.getLogger(__name__)
+
+
+def routes(services: Services) -> APIRouter:
+    """Everything below `/projects/{id}/afk`, and `/projects/{id}/next`."""
+    router = APIRouter(tags=["afk"])
+    router.include_router(_starting(services))
+    router.include_router(_looping(services))
+    return router
+
+
+def _starting(services: Services) -> APIRouter:
+    router = APIRouter()
+
+    @router.post(
+        "/projects/{project_id}/afk/start",
+        status_code=201,
+        responses={200: {"model": RunOut, "description": "The run that the key has made before."}},
+    )
+    async def start(
+        project_id: str,
+        request: Request,
+        response: Response,
+        body: AfkStart | None = None,
+        x_idempotency_key: Key = None,
+        idempotency_key: Key = None,
+    ) -> RunOut:
+        """Start the chosen issue, or the lowest claimable one; also on a paused project."""
+        in_body = body.x_idempotency_key if body else None
+        asker = asker_of(services, request, x_idempotency_key, idempotency_key, in_body)
+        issue = body.issue if body else None
+
+        def accept() -> RunOut:
+            accepted = services.afk.start(project_id, issue, asker, services.clock())
+            tell_accepted(response, accepted)
+            log.info("run %s of #%s is accepted", accepted.run.id, accepted.run.issue)
+            return told(services, accepted.run)
+
+        return await once_released(services, accept)
+
+    return router
+
+
+def _looping(services: Services) -> APIRouter:
+    router = APIRouter()
+
+    @router.put("/projects/{project_id}/afk/auto")
+    def set_auto(project_id: str, body: AutoSwitch, request: Request) -> ProjectOut:
+        """Switch the loop on or off; the strikes stay as they are."""
+        switch_auto(services, request, project_id, enabled=body.enabled)
+        return project_out(services.overview.of(project_id), services.secrets.mask())
+
+    @router.post("/projects/{project_id}/afk/reset")
+    def reset(project_id: str, request: Request) -> ProjectOut:
+        """Set the strikes to zero; one sweep follows at once."""
+        deed = deed_of(request, "reset", "the count of failures was reset", project_id=project_id)
+        services.afk.reset(project_id, deed, services.clock())
+        return project_out(services.overview.of(project_id), services.secrets.mask())
+
+    @router.get("/projects/{project_id}/next")
+    def plan(project_id: str) -> NextPlan:
+        """What the next sweep would do and why, and for every other open issue one sentence."""
+        found = services.afk.plan(project_id, services.clock())
+        return NextPlan(
+            would=WouldStart(issue=found.would) if found.would else None,
+            because=found.because,
+            holds=[IssueHold(issue=number, because=why) for number, why in found.holds],
+        )
+
+    return router

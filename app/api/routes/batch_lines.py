@@ -1,0 +1,168 @@
+"""The lines of a batch, read one by one from a stream that is never held as a whole."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from json.decoder import JSONDecodeError, JSONDecoder, scanstring  # type: ignore[attr-defined]
+from typing import Any
+
+from pydantic import ValidationError
+
+from app.api.http.dependencies import order_of
+from app.api.http.duplicate_names import TWICE, read_json
+from app.api.schemas import BatchLine
+from app.api.schemas.sentences import sentence_of
+from app.domain.formatting import size_words
+from app.domain.words import Cause
+from app.errors import BadLine, Invalid
+from app.services.batches.filling import Item
+
+MAX_LINE = 3 * 1024 * 1024
+TAIL = 200
+# each costs a little time, and says nothing
+MOST_EMPTY = 100_000
+TOO_LONG = "its line has {size}, more than 3 MB"
+_LAST_INDEX = re.compile(rb'"index"\s*:\s*(\d{1,9})\s*\}\s*\Z')
+_SPACE = re.compile(r"\s*")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line's number from 1 and its bytes; of one that is too long, its beginning and its end.
+
+    `length` is in bytes, of the whole line.
+    """
+
+    number: int
+    content: bytes
+    tail: bytes
+    is_cut: bool
+    length: int = 0
+
+
+class LineSplitter:
+    """Cuts a stream of bytes into lines, keeping at most one of them.
+
+    Empty ones are counted and left out. Raises BadLine where they are far too many.
+    """
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._kept = bytearray()
+        self._tail = b""
+        self._length = 0
+        self._empty = 0
+
+    def feed(self, chunk: bytes) -> Iterator[Line]:
+        """The lines that end in this chunk."""
+        *whole, rest = chunk.split(b"\n")
+        for piece in whole:
+            self._add(piece)
+            yield from self._end()
+        self._add(rest)
+
+    def finish(self) -> Iterator[Line]:
+        """The last line, if nothing ended it."""
+        yield from self._end()
+
+    def _add(self, piece: bytes) -> None:
+        self._kept += piece[: MAX_LINE - len(self._kept)]
+        self._tail = (self._tail + piece[-TAIL:])[-TAIL:]
+        self._length += len(piece)
+
+    def _end(self) -> Iterator[Line]:
+        self._number += 1
+        if not self._kept.strip():
+            self._kept, self._tail, self._length = bytearray(), b"", 0
+            self._empty += 1
+            if self._empty > MOST_EMPTY:
+                sentence = f"More than {MOST_EMPTY:,} lines are empty. The lines before are kept."
+                raise BadLine(sentence, line=self._number)
+            return
+        line = Line(
+            self._number, bytes(self._kept), self._tail, self._length > MAX_LINE, self._length
+        )
+        self._kept, self._tail, self._length = bytearray(), b"", 0
+        yield line
+
+
+def item_of(line: Line, project_id: str) -> Item:
+    """What a line orders, or why it cannot be started.
+
+    Raises BadLine where it is no JSON, Invalid where it does not say which item it is.
+    """
+    if line.is_cut:
+        because = TOO_LONG.format(size=size_words(line.length))
+        return Item(_index_of_cut(line), None, because, Cause.ITEM_TOO_LARGE)
+    told, doubled = _json_of(line)
+    index = told.get("index") if isinstance(told, dict) else None
+    if not isinstance(index, int) or isinstance(index, bool) or index < 0:
+        raise _without_index(line)
+    if "index" in doubled:
+        sentence = f"Line {line.number} gives its index twice."
+        raise Invalid(sentence, line=line.number, errors=[{"field": "index", "message": sentence}])
+    if doubled:
+        return Item(index, None, " ".join(f"{name}: {TWICE}" for name in doubled)[:500])
+    try:
+        return Item(index, order_of(BatchLine.model_validate(told), project_id))
+    except ValidationError as problem:
+        return Item(index, None, _because(problem))
+
+
+def _json_of(line: Line) -> tuple[Any, list[str]]:
+    try:
+        return read_json(line.content)
+    except (ValueError, RecursionError) as problem:
+        raise BadLine(
+            f"Line {line.number} is not JSON. The lines before it are kept.", line=line.number
+        ) from problem
+
+
+def _without_index(line: Line) -> Invalid:
+    sentence = f"Line {line.number} has no index: a whole number from 0 on."
+    return Invalid(sentence, line=line.number, errors=[{"field": "index", "message": sentence}])
+
+
+def _because(problem: ValidationError) -> str:
+    errors = problem.errors(include_url=False, include_input=False)
+    told = (f"{'.'.join(str(part) for part in one['loc'])}: {sentence_of(one)}" for one in errors)
+    return " ".join(told)[:500]
+
+
+def _index_of_cut(line: Line) -> int:
+    """The index of a line of which only the beginning and the end are known."""
+    index = _index_before_cut(line.content.decode(errors="replace"))
+    if index is None and (at_end := _LAST_INDEX.search(line.tail)):
+        index = int(at_end[1])
+    if index is None:
+        raise _without_index(line)
+    return index
+
+
+def _index_before_cut(text: str) -> int | None:
+    """The index among the members that are whole."""
+    decoder = JSONDecoder()
+    try:
+        at = _after(text, 0, "{")
+        while True:
+            name, at = scanstring(text, _after(text, at, '"'))
+            value, at = decoder.raw_decode(text, _skip(text, _after(text, at, ":")))
+            if name == "index" and type(value) is int and value >= 0:
+                return value
+            at = _after(text, at, ",")
+    except (JSONDecodeError, RecursionError, ValueError):
+        return None
+
+
+def _after(text: str, at: int, sign: str) -> int:
+    at = _skip(text, at)
+    if text[at : at + 1] != sign:
+        raise ValueError(sign)
+    return at + 1
+
+
+def _skip(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return found.end() if found else at

@@ -1,0 +1,213 @@
+"""Batches over HTTP: made, filled by a stream of lines, looked at, stopped."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from app.api.http.dependencies import Key, asker_of
+from app.api.http.gate import visitor_of
+from app.api.http.problems import window_headers
+from app.api.routes.batch_lines import Line, LineSplitter, item_of
+from app.api.schemas import (
+    Batches,
+    BatchItemOut,
+    BatchItems,
+    BatchMade,
+    BatchOrder,
+    BatchOut,
+    BatchReceipt,
+    BatchReport,
+    BatchTaken,
+    StopOrder,
+)
+from app.api.views import run_out
+from app.domain.batches import BatchStatus, label_of_batch, tally
+from app.domain.words import Status, Trigger
+from app.services.batches.batches import Receipt
+from app.services.batches.filling import Filling
+from app.services.container import Services
+from app.services.rows import Batch, Run
+
+log = logging.getLogger(__name__)
+
+
+SAME_NAME = (
+    *("id", "project_id", "run_count", "because", "parent_run_id", "created_by"),
+    *("created_at", "sealed_at", "ended_at", "correlation_id"),
+)
+
+
+def batch_out(services: Services, batch: Batch, counts: Mapping[str, int]) -> BatchOut:
+    """A batch with its runs counted by status."""
+    return BatchOut(
+        project_name=services.project_names.one(batch.project_id),
+        status=BatchStatus(batch.status),
+        label=label_of_batch(BatchStatus(batch.status), counts),
+        counts=dict(counts),
+        received=sum(counts.values()),
+        **{name: getattr(batch, name) for name in SAME_NAME},
+    )
+
+
+def batch_report(services: Services, batch: Batch) -> BatchReport:
+    """A batch with what it came to."""
+    ledger = services.batches.ledger
+    told = batch_out(services, batch, ledger.counts([batch.id])[batch.id])
+    sums = ledger.sums(batch.id)
+    return BatchReport(
+        **told.model_dump(),
+        missing=ledger.missing(batch) if batch.status == BatchStatus.PENDING else [],
+        cost_usd=sums.cost_usd,
+        **tally(told.counts, no_change=sums.no_change).__dict__,
+    )
+
+
+def item_out(services: Services, index: int, run: Run) -> BatchItemOut:
+    """An item with its run."""
+    name = services.project_names.one(run.project_id)
+    return BatchItemOut(index=index, run=run_out(run, name))
+
+
+def routes(services: Services) -> APIRouter:
+    """Everything below `/batches`."""
+    router = APIRouter(tags=["batches"])
+    for some in (_making, _filling, _listing, _ending):
+        router.include_router(some(services))
+    return router
+
+
+def _making(services: Services) -> APIRouter:
+    router = APIRouter()
+
+    @router.post("/batches", status_code=202)
+    def make(
+        body: BatchOrder,
+        request: Request,
+        response: Response,
+        x_idempotency_key: Key = None,
+        idempotency_key: Key = None,
+    ) -> BatchMade:
+        """Announce so many runs; their items follow. The quota of batches is charged now."""
+        keys = (x_idempotency_key, idempotency_key, body.x_idempotency_key)
+        asker = asker_of(services, request, *keys, trigger=Trigger.BATCH)
+        opened = services.batches.open(
+            body.project_id, body.run_count, body.parent_run_id, asker, services.clock()
+        )
+        if opened.replayed:
+            response.headers["Idempotency-Replayed"] = "true"
+        response.headers["Location"] = f"/batches/{opened.batch.id}"
+        response.headers.update(_window_of(services, asker.person_id))
+        log.info("batch %s is %s", opened.batch.id, "replayed" if opened.replayed else "made")
+        return BatchMade(
+            id=opened.batch.id, run_count=opened.batch.run_count, replayed=opened.replayed
+        )
+
+    return router
+
+
+def _filling(services: Services) -> APIRouter:
+    router = APIRouter()
+    sent = {"requestBody": {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}}
+
+    @router.post("/batches/{batch_id}/items", openapi_extra=sent)
+    async def fill(batch_id: str, request: Request, response: Response) -> BatchReceipt:
+        """Take items, one JSON object a line, as they come; the last one seals the batch.
+
+        Without all of them in it answers `sealed: false`: send those that are missing again. So too
+        after a 502: its `indexes` are the items for which nobody outside answered; the rest is in.
+        """
+        asker = asker_of(services, request, trigger=Trigger.BATCH)
+        filling = await run_in_threadpool(services.batches.fill, batch_id, asker)
+        splitter = LineSplitter()
+        try:
+            async for chunk in request.stream():
+                await run_in_threadpool(_take, services, filling, splitter.feed(chunk))
+            await run_in_threadpool(_take, services, filling, splitter.finish())
+        finally:
+            # whatever broke off: what has come may have been all that was missing
+            receipt = await run_in_threadpool(_seal, services, batch_id)
+        standing = await run_in_threadpool(_window_of, services, asker.person_id)
+        response.headers.update(standing)
+        # up to a thousand lines: nobody else's answer waits for them
+        return await run_in_threadpool(_receipt_out, filling, receipt)
+
+    return router
+
+
+def _window_of(services: Services, person_id: str) -> dict[str, str]:
+    window = services.batches.window(person_id, services.clock())
+    return window_headers(window.limit, window.remaining, window.reset_at)
+
+
+def _take(services: Services, filling: Filling, lines: Iterable[Line]) -> None:
+    for line in lines:
+        filling.take(item_of(line, filling.batch.project_id), services.clock())
+
+
+def _seal(services: Services, batch_id: str) -> Receipt:
+    return services.batches.seal(batch_id, services.clock())
+
+
+def _receipt_out(filling: Filling, receipt: Receipt) -> BatchReceipt:
+    filling.tell_undecided()
+    items = [BatchTaken.model_validate(one) for one in filling.taken]
+    return BatchReceipt(items=items, **receipt.__dict__)
+
+
+def _listing(services: Services) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/batches")
+    def list_them(
+        project_id: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=100)] = 50,
+        cursor: Annotated[str | None, Query(max_length=300)] = None,
+    ) -> Batches:
+        """Batches, newest first."""
+        page = services.batches.page(project_id, limit=limit, cursor=cursor)
+        counts = services.batches.ledger.counts([batch.id for batch in page.items])
+        return Batches(
+            items=[batch_out(services, batch, counts[batch.id]) for batch in page.items],
+            next_cursor=page.next_cursor,
+            prev_cursor=page.prev_cursor,
+        )
+
+    @router.get("/batches/{batch_id}")
+    def show(batch_id: str) -> BatchReport:
+        """One batch: how far it is, what is missing, and what it came to."""
+        return batch_report(services, services.batches.find(batch_id))
+
+    @router.get("/batches/{batch_id}/items")
+    def items(
+        batch_id: str,
+        status: Annotated[list[Status] | None, Query()] = None,
+        limit: Annotated[int, Query(ge=1, le=100)] = 50,
+        cursor: Annotated[str | None, Query(max_length=300)] = None,
+    ) -> BatchItems:
+        """Its items, in their order."""
+        page = services.batches.items(batch_id, tuple(status or ()), limit=limit, cursor=cursor)
+        return BatchItems(
+            items=[item_out(services, index, run) for index, run in page.items],
+            next_cursor=page.next_cursor,
+            prev_cursor=page.prev_cursor,
+        )
+
+    return router
+
+
+def _ending(services: Services) -> APIRouter:
+    router = APIRouter()
+
+    @router.post("/batches/{batch_id}/stop")
+    def stop(batch_id: str, request: Request, body: StopOrder | None = None) -> BatchOut:
+        """Stop a batch: what waits is not started, what is live is stopped; its work is kept."""
+        because = (body.because if body else None) or f"stopped by {visitor_of(request).name}"
+        batch = services.batches.stop(batch_id, because, services.clock())
+        return batch_report(services, batch)
+
+    return router

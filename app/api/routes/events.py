@@ -1,0 +1,241 @@
+"""Server-sent events: everything that changes, or one run until its end."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+
+from app.api.live import FEED_BROKE, LiveEvent, LiveStream
+from app.api.views import event_out, project_out, run_item, run_out
+from app.domain.lifecycle import DONE
+from app.domain.words import Status
+from app.errors import NotFound
+from app.services.container import Services
+from app.services.rows import RunFilter
+
+TOLD = {"run.changed", "project.changed", "quota.changed"}
+LAST_WORD = "end"
+HEARTBEAT_SECONDS = 15
+QUEUE = 2000
+LOG_CHUNK = 64 * 1024
+SNAPSHOT_RUNS = 50
+_PLACE = re.compile(r"(\d{1,18})-(\d{1,18})", re.ASCII)
+
+
+class StreamOver(Exception):
+    """The reader is too slow or the server stops: it is ended, and resumes from where it was."""
+
+
+class _Hearing:
+    """A bounded queue of live events for one stream."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[LiveEvent | None] = asyncio.Queue(QUEUE)
+
+    def hear(self, event: LiveEvent) -> None:
+        try:
+            self.queue.put_nowait(event)
+        except asyncio.QueueFull:
+            self.end()
+
+    def end(self) -> None:
+        """Let the reader go, whatever it has not read yet."""
+        while not self.queue.empty():
+            self.queue.get_nowait()
+        self.queue.put_nowait(None)
+
+    async def next(self) -> LiveEvent | None:
+        """The next event, or None when a heartbeat is due."""
+        try:
+            event = await asyncio.wait_for(self.queue.get(), HEARTBEAT_SECONDS)
+        except TimeoutError:
+            return None
+        if event is None:
+            raise StreamOver
+        return event
+
+
+def routes(services: Services, live: LiveStream, *, epoch: str) -> APIRouter:
+    """`GET /events` and `GET /runs/{id}/events`; `epoch` tells this server start from others."""
+    router = APIRouter(tags=["events"])
+
+    @router.get("/events", response_class=StreamingResponse)
+    async def everything(request: Request) -> Response:
+        """Runs, projects and quota as they change; `Last-Event-ID` resumes."""
+        return _stream(_everything(services, live, epoch, request.headers.get("Last-Event-ID")))
+
+    @router.get("/runs/{run_id}/events", response_class=StreamingResponse)
+    async def one_run(run_id: str, request: Request) -> Response:
+        """One run's timeline, log and end; after its end a reconnect gets 204."""
+        if await run_in_threadpool(services.runs.find, run_id) is None:
+            raise NotFound
+        seen = request.headers.get("Last-Event-ID", "")
+        if seen == LAST_WORD:
+            return Response(status_code=204)
+        return _stream(RunStream(services, live, run_id, seen).events())
+
+    return router
+
+
+def _stream(events: AsyncIterator[str]) -> StreamingResponse:
+    return StreamingResponse(
+        events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
+    )
+
+
+def _message(kind: str, data: Any, id_: str | None = None) -> str:
+    text = data.model_dump_json() if isinstance(data, BaseModel) else json.dumps(data)
+    return (f"id: {id_}\n" if id_ else "") + f"event: {kind}\ndata: {text}\n\n"
+
+
+@asynccontextmanager
+async def _listening(live: LiveStream) -> AsyncIterator[_Hearing]:
+    hearing = _Hearing()
+    leave, let_go = live.subscribe(hearing.hear), live.warn(hearing.end)
+    try:
+        yield hearing
+    finally:
+        leave()
+        let_go()
+
+
+async def _everything(
+    services: Services, live: LiveStream, epoch: str, last_seen: str | None
+) -> AsyncIterator[str]:
+    async with _listening(live) as hearing:
+        yield ": from here on nothing is missed\n\n"
+        number = services.feed.newest
+        missed = await _missed(services, live, epoch, last_seen)
+        if isinstance(missed, dict):
+            yield _message("snapshot", missed, f"{epoch}-{number}")
+        else:
+            for event in missed:
+                yield _message(event.kind, event.data, f"{epoch}-{event.number}")
+        while True:
+            try:
+                event = await hearing.next()
+            except StreamOver:
+                return
+            if event is None:
+                yield ": still here\n\n"
+            elif event.kind in TOLD:
+                yield _message(event.kind, event.data, f"{epoch}-{event.number}")
+            elif event.kind == FEED_BROKE:
+                whole = await run_in_threadpool(_snapshot, services)
+                yield _message("snapshot", whole, f"{epoch}-{event.number}")
+
+
+async def _missed(
+    services: Services, live: LiveStream, epoch: str, last_seen: str | None
+) -> list[LiveEvent] | dict[str, Any]:
+    """What a reader missed: events, or a snapshot where too much is forgotten."""
+    if last_seen is None:
+        return []
+    start, _, number = last_seen.rpartition("-")
+    known = number.isascii() and number.isdigit() and len(number) < 19 and start == epoch
+    changes = services.feed.since(int(number)) if known else None
+    if changes is None:
+        return await run_in_threadpool(_snapshot, services)
+    events = await run_in_threadpool(live.events_of, changes)
+    return [event for event in events if event.kind in TOLD]
+
+
+def _snapshot(services: Services) -> dict[str, Any]:
+    runs = services.listing.page(RunFilter(), limit=SNAPSHOT_RUNS).items
+    names = services.project_names.of({run.project_id for run in runs})
+    mask = services.secrets.mask()
+    return {
+        "projects": [
+            project_out(view, mask).model_dump(mode="json") for view in services.overview.all()
+        ],
+        "runs": [
+            run_item(run, names.get(run.project_id, "")).model_dump(mode="json") for run in runs
+        ],
+    }
+
+
+class RunStream:
+    """One run as a stream: timeline first, then what happens, the log as it grows, the end."""
+
+    def __init__(self, services: Services, live: LiveStream, run_id: str, seen: str) -> None:
+        self._services = services
+        self._live = live
+        self._run_id = run_id
+        # an id holds the last event and the bytes of the log that were told until then
+        place = _PLACE.fullmatch(seen)
+        self._after, self._position = (int(place[1]), int(place[2])) if place else (0, 0)
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    async def events(self) -> AsyncIterator[str]:
+        """The stream's messages."""
+        async with _listening(self._live) as hearing:
+            async for message in self._catch_up():
+                yield message
+            while not await run_in_threadpool(self._is_over):
+                try:
+                    event = await hearing.next()
+                except StreamOver:
+                    return
+                if event is None:
+                    yield ": still here\n\n"
+                elif event.run_id == self._run_id or event.kind == FEED_BROKE:
+                    async for message in self._catch_up():
+                        yield message
+            async for message in self._catch_up():
+                yield message
+            yield await run_in_threadpool(self._last_word)
+
+    async def _catch_up(self) -> AsyncIterator[str]:
+        for message in await run_in_threadpool(self._stages):
+            yield message
+        while message := await run_in_threadpool(self._log):
+            yield message
+
+    def _stages(self) -> list[str]:
+        run = self._services.runs.find(self._run_id)
+        status = run.status if run else ""
+        messages = []
+        for event in self._services.runs.timeline(self._run_id, after=self._after):
+            self._after = event.id or self._after
+            data = {"status": status, **event_out(event).model_dump(mode="json")}
+            messages.append(_message("stage_update", data, self._place))
+        return messages
+
+    def _log(self) -> str | None:
+        piece = self._services.engine.log(self._run_id).read(self._position, LOG_CHUNK)
+        if not piece.content:
+            return None
+        data = {
+            "offset": self._position,
+            "next": piece.next_offset,
+            "text": self._decoder.decode(piece.content),
+        }
+        self._position = piece.next_offset
+        return _message("log", data, self._place)
+
+    @property
+    def _place(self) -> str:
+        # a character of which only a part has come is read again
+        return f"{self._after}-{self._position - len(self._decoder.getstate()[0])}"
+
+    def _is_over(self) -> bool:
+        run = self._services.runs.find(self._run_id)
+        return run is None or run.status in DONE
+
+    def _last_word(self) -> str:
+        run = self._services.runs.find(self._run_id)
+        if run is None:
+            return ""
+        kinds = {Status.SUCCEEDED: "run_succeeded", Status.STOPPED: "run_stopped"}
+        out = run_out(run, self._services.project_names.one(run.project_id))
+        return _message(kinds.get(Status(run.status), "run_failed"), out, LAST_WORD)

@@ -1,0 +1,138 @@
+"""A run as one file: what is known of it, without what only this server needs."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+
+from app.api.schemas import Timeline
+from app.api.views import QUARANTINE, event_out, report_out, run_out
+from app.domain.secret_masks import MaskStream, SecretMask
+from app.services.container import Services
+from app.services.ports import CannotRead, LogView
+from app.services.rows import Run
+
+Part = tuple[str, Iterable[bytes]]
+
+
+class _Sent(io.RawIOBase):
+    """Takes what is written and gives it away; positions only grow."""
+
+    def __init__(self) -> None:
+        self._waiting = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, piece: bytes) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
+        self._waiting += piece
+        return len(piece)
+
+    def take(self) -> bytes:
+        """What was written since the last time."""
+        piece = bytes(self._waiting)
+        self._waiting.clear()
+        return piece
+
+
+def zip_pieces(parts: Iterable[Part], at: datetime) -> Iterator[bytes]:
+    """The bytes of a zip file of these parts, in their order, all of one time (UTC)."""
+    sent = _Sent()
+    with zipfile.ZipFile(sent, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, pieces in parts:
+            entry = zipfile.ZipInfo(name, max(at.timetuple()[:6], (1980, 1, 1, 0, 0, 0)))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o600 << 16
+            with archive.open(entry, "w", force_zip64=True) as opened:
+                for piece in pieces:
+                    opened.write(piece)
+                    if ready := sent.take():
+                        yield ready
+    yield sent.take()
+
+
+PIECE = 256 * 1024
+
+
+def routes(services: Services) -> APIRouter:
+    """`/runs/{id}/export`."""
+    router = APIRouter()
+
+    @router.get(
+        "/runs/{run_id}/export",
+        response_class=StreamingResponse,
+        responses={200: {"content": {"application/zip": {}}}},
+    )
+    def export(run_id: str) -> StreamingResponse:
+        """One zip file: row, provenance, timeline, report, diff and log."""
+        run = services.listing.find(run_id)
+        mask = services.secrets.mask()
+        parts = [(name, _masked(pieces, mask)) for name, pieces in _parts(services, run)]
+        name = {"Content-Disposition": f'attachment; filename="{run.id}.zip"'}
+        return StreamingResponse(
+            zip_pieces(parts, run.ended_at or run.created_at),
+            media_type="application/zip",
+            headers=name | QUARANTINE,
+        )
+
+    return router
+
+
+def _masked(pieces: Iterable[bytes], mask: SecretMask) -> Iterator[bytes]:
+    stream = MaskStream(mask)
+    yield from map(stream.take, pieces)
+    yield stream.rest()
+
+
+def _parts(services: Services, run: Run) -> Iterator[Part]:
+    """Each with a name of ours: nothing that an agent or a repository named."""
+    name = services.project_names.one(run.project_id)
+    row = run_out(run, name).model_dump(mode="json")
+    timeline = Timeline(items=[event_out(one) for one in services.runs.timeline(run.id)])
+    diff, problem = _diff(services, run)
+    log = services.engine.log(run.id)
+    size = log.size
+    about = {
+        "exported_at": services.clock().isoformat(),
+        "exported_by": services.identity.as_dict(),
+        "log": {"bytes": size, "is_cut": log.is_cut},
+        "diff": {"problem": problem},
+    }
+    yield f"{run.id}/about.json", [_json(about)]
+    yield f"{run.id}/run.json", [_json(row)]
+    yield f"{run.id}/provenance.json", [_json(run.provenance)]
+    yield f"{run.id}/timeline.json", [_json(timeline.model_dump(mode="json"))]
+    yield f"{run.id}/report.json", [_json(report_out(services, run).model_dump(mode="json"))]
+    yield f"{run.id}/diff.patch", [diff.encode("utf-8", "replace")]
+    yield f"{run.id}/log.txt", _log_pieces(log, size)
+
+
+def _diff(services: Services, run: Run) -> tuple[str, str]:
+    """The diff, and why there is none or not all of it."""
+    try:
+        found = services.listing.diff(run, services.project_rows.find(run.project_id))
+    except (CannotRead, OSError) as problem:
+        return "", str(problem)
+    return found.text, "it is longer than what is shown: the rest was cut" if found.is_cut else ""
+
+
+def _log_pieces(log: LogView, size: int) -> Iterator[bytes]:
+    """What was written when it was asked; a live agent's later words are not waited for."""
+    place = 0
+    while place < size:
+        piece = log.read(place, min(PIECE, size - place))
+        if piece.next_offset <= place:
+            return
+        yield piece.content
+        place = piece.next_offset
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, indent=1, ensure_ascii=False).encode("utf-8", "replace")

@@ -1,0 +1,110 @@
+"""Usage limits over HTTP: the accounts that are held, lifting one by hand, resuming a run."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+
+from app.api.http.dependencies import Key, asker_of, deed_of, tell_accepted
+from app.api.http.gate import visitor_of
+from app.api.routes.releases import once_released
+from app.api.routes.runs import told
+from app.api.schemas import (
+    AccountHoldOut,
+    AccountHolds,
+    HoldLift,
+    KeyOut,
+    KeyReset,
+    ResumeOrder,
+    RunOut,
+)
+from app.services.container import Services
+
+log = logging.getLogger(__name__)
+
+
+def routes(services: Services) -> APIRouter:
+    """`/quota/accounts` and `/runs/{id}/resume`."""
+    router = APIRouter(tags=["runs"])
+
+    @router.get("/quota/accounts")
+    def accounts() -> AccountHolds:
+        """The agents' accounts that are at their usage limit, oldest first."""
+        return _holds(services)
+
+    @router.post("/quota/accounts/lift")
+    def lift(body: HoldLift, request: Request) -> AccountHolds:
+        """End a hold now: the runs that wait for it follow one by one."""
+        what = f"{body.agent} {body.family}".strip()
+        deed = deed_of(request, "lift hold", f"the usage limit of {what} was lifted by hand")
+        services.limits.lift(body.agent, body.family, deed, services.clock())
+        services.sweep.request()
+        return _holds(services)
+
+    @router.post(
+        "/runs/{run_id}/resume",
+        status_code=201,
+        responses={200: {"model": RunOut, "description": "The run that the key has made before."}},
+    )
+    async def resume(
+        run_id: str,
+        request: Request,
+        response: Response,
+        body: ResumeOrder | None = None,
+        x_idempotency_key: Key = None,
+        idempotency_key: Key = None,
+    ) -> RunOut:
+        """Go on now with a run that a usage limit ended, as a new run; never `account_held`."""
+        keys = (x_idempotency_key, idempotency_key, body.x_idempotency_key if body else None)
+        asker = asker_of(services, request, *keys)
+
+        def accept() -> RunOut:
+            accepted = services.resume.resume(run_id, asker, services.clock())
+            tell_accepted(response, accepted)
+            log.info("run %s goes on with %s", accepted.run.id, run_id)
+            return told(services, accepted.run)
+
+        return await once_released(services, accept)
+
+    return router
+
+
+def _holds(services: Services) -> AccountHolds:
+    views = services.limits.views(services.clock())
+    return AccountHolds(
+        items=[
+            AccountHoldOut(
+                **{name: getattr(view.hold, name) for name in _SAME},
+                stand=view.stand.value,
+                waiting=view.waiting,
+                sentence=view.sentence,
+            )
+            for view in views
+        ]
+    )
+
+
+_SAME = ("agent", "family", "since", "until", "evidence", "run_id", "probe_run_id", "hits")
+
+
+KeyInPath = Annotated[str, Path(pattern=r"^[\x21-\x7e]{1,255}$")]
+
+
+def key_routes(services: Services) -> APIRouter:
+    """Everything below `/idempotency-keys`."""
+    router = APIRouter(tags=["runs"])
+
+    @router.post("/idempotency-keys/{key:path}/reset")
+    def reset(key: KeyInPath, body: KeyReset, request: Request) -> KeyOut:
+        """Take your own key from its run, whatever its state: the key's next use is a new run.
+
+        The run itself goes on as it is.
+        """
+        project = services.projects.find(body.project_id)
+        person_id = visitor_of(request).person_id
+        run = services.keys.reset(project.id, key, person_id, services.clock())
+        return KeyOut(key=key, project_id=project.id, run_id=run.id)
+
+    return router

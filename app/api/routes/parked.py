@@ -1,0 +1,176 @@
+"""Kept work over HTTP: the list, discard, and what is done about a run that ended otherwise."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+
+from fastapi import APIRouter, Request, Response
+
+from app.api.http.dependencies import Key, asker_of, deed_of, require_browser, tell_accepted
+from app.api.http.gate import visitor_of
+from app.api.http.openapi import IN_A_BROWSER
+from app.api.routes.releases import once_released
+from app.api.routes.runs import told
+from app.api.schemas import (
+    DeliverOrder,
+    Discard,
+    Discarded,
+    Parked,
+    ParkedOut,
+    QuarantineOut,
+    RetryOrder,
+    RunOut,
+    StuckOut,
+)
+from app.services.container import Services
+from app.services.kept.retry import Wishes
+
+log = logging.getLogger(__name__)
+
+
+def routes(services: Services) -> APIRouter:
+    """`/parked`, and the runs' `deliver` and `release`."""
+    router = APIRouter(tags=["parked"])
+    for some in (_keeping, _ending):
+        router.include_router(some(services))
+    return router
+
+
+def _keeping(services: Services) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/parked")
+    def list_them() -> Parked:
+        """Everything that is kept, oldest first; a size is null until it has been measured."""
+        kept = services.parked.all(services.clock())
+        return Parked(items=[ParkedOut(**asdict(view)) for view in kept])
+
+    @router.post("/parked/discard")
+    def discard(body: Discard, request: Request) -> Discarded:
+        """Delete a parked branch with its copies, without any check.
+
+        `confirm` repeats it; it may be left out where neither a commit nor a file would be lost.
+        """
+        sentence = f"{body.branch} discarded by {visitor_of(request).name}"
+        deed = deed_of(request, "discard", sentence, project_id=body.project_id)
+        count = services.parked.discard(
+            body.project_id, body.branch, body.confirm, deed, services.clock()
+        )
+        log.info("%s of %s is discarded", body.branch, body.project_id)
+        return Discarded(project_id=body.project_id, branch=body.branch, runs=count)
+
+    return router
+
+
+def _ending(services: Services) -> APIRouter:
+    router = APIRouter()
+
+    @router.post("/runs/{run_id}/deliver", responses=IN_A_BROWSER)
+    def deliver(
+        run_id: str,
+        request: Request,
+        response: Response,
+        x_idempotency_key: Key = None,
+        idempotency_key: Key = None,
+        body: DeliverOrder | None = None,
+    ) -> RunOut:
+        """Push the commits of a run that ended without delivery, and open its change request.
+
+        Commits that contain a secret or a file that is too large, or that could not be checked for
+        them, are refused, unless somebody says `push_anyway`.
+        """
+        push_anyway = body is not None and body.push_anyway
+        if push_anyway:
+            require_browser(services, request, f"/runs/{run_id}")
+        key = asker_of(services, request, x_idempotency_key, idempotency_key).key
+        done = "pushed anyway" if push_anyway else "delivered"
+        sentence = f"{done} by {visitor_of(request).name}"
+        deed = deed_of(request, "deliver", sentence, run_id=run_id)
+        run, replayed = services.salvage.deliver(
+            run_id, deed, key, services.clock(), push_anyway=push_anyway
+        )
+        if replayed:
+            response.headers["Idempotency-Replayed"] = "true"
+        log.info("run %s is delivered by hand", run_id)
+        return told(services, run)
+
+    @router.post("/runs/{run_id}/release")
+    def release(run_id: str, request: Request) -> RunOut:
+        """Give up on proving that nothing of an ended run lives; its work stays parked."""
+        sentence = f"released by {visitor_of(request).name}: something of it may still live"
+        deed = deed_of(request, "release", sentence, run_id=run_id)
+        run = services.salvage.release(run_id, deed, services.clock())
+        log.warning("run %s is released without the proof of its end", run_id)
+        return told(services, run)
+
+    return router
+
+
+def retry_routes(services: Services) -> APIRouter:
+    """`/runs/{id}/retry`."""
+    router = APIRouter(tags=["runs"])
+
+    @router.post(
+        "/runs/{run_id}/retry",
+        status_code=201,
+        responses={200: {"model": RunOut, "description": "The run that the key has made before."}},
+    )
+    async def retry(
+        run_id: str,
+        request: Request,
+        response: Response,
+        body: RetryOrder | None = None,
+        x_idempotency_key: Key = None,
+        idempotency_key: Key = None,
+    ) -> RunOut:
+        """Run it again as a new run: on what it left, or from the base.
+
+        While a retry of it is open, another one is refused unless `again` is true. Between the
+        run's end and its release this waits, for at most 15 s.
+        """
+        body = body or RetryOrder()
+        keys = (x_idempotency_key, idempotency_key, body.x_idempotency_key)
+        asker = asker_of(services, request, *keys)
+        wishes = Wishes(
+            agent=body.agent,
+            model=body.model,
+            source=body.source,
+            task=body.task,
+            branch=body.branch,
+            beside=body.again,
+        )
+
+        def accept() -> RunOut:
+            accepted = services.retry.retry(run_id, wishes, asker, services.clock())
+            tell_accepted(response, accepted)
+            log.info("run %s repeats %s", accepted.run.id, run_id)
+            return told(services, accepted.run)
+
+        return await once_released(services, accept)
+
+    return router
+
+
+def quarantine_routes(services: Services) -> APIRouter:
+    """Everything below `/quarantine`."""
+    router = APIRouter(tags=["quarantine"])
+
+    @router.get("/quarantine")
+    def quarantine() -> QuarantineOut:
+        """What was tried five times, always failed by a fault of Runyard's, and is tried no more.
+
+        What could not be decided, for something outside did not answer, is never in it.
+        """
+        held = services.quarantine.held()
+        return QuarantineOut(items=[StuckOut.model_validate(one) for one in held])
+
+    @router.post("/quarantine/{key}/retry")
+    def try_again(key: str) -> StuckOut:
+        """Let it be tried again, five times; it is tried soon."""
+        freed = services.quarantine.try_again(key)
+        services.sweep.request()
+        log.info("%s is tried again", key)
+        return StuckOut.model_validate(freed)
+
+    return router

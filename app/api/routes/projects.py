@@ -1,0 +1,167 @@
+"""Projects and their branches over HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from app.api.http.dependencies import require_browser, switch_auto
+from app.api.http.openapi import IN_A_BROWSER
+from app.api.schemas import (
+    Branches,
+    BranchOut,
+    DayFigures,
+    FiguresOut,
+    NewProject,
+    OriginOut,
+    ProjectChange,
+    ProjectCounts,
+    ProjectFigures,
+    ProjectOut,
+    Projects,
+)
+from app.api.views import project_out
+from app.domain.sandbox.levels import SandboxLevel
+from app.domain.statistics import NOTHING, Figures
+from app.errors import Invalid
+from app.services.container import Services
+from app.services.projects.browser_rule import GUARDED
+
+
+def routes(services: Services) -> APIRouter:
+    """Everything below `/projects`."""
+    router = APIRouter()
+    router.include_router(_project_routes(services), tags=["projects"])
+    router.include_router(_setting_routes(services), tags=["projects"])
+    return router
+
+
+def _project_routes(services: Services) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/projects")
+    def list_them(include_archived: bool = False) -> Projects:
+        """Every project by name; archived ones only where they are asked for."""
+        views = services.overview.all()
+        shown = [one for one in views if include_archived or one.project.archived_at is None]
+        mask = services.secrets.mask()
+        return Projects(items=[project_out(view, mask) for view in shown])
+
+    @router.post("/projects", status_code=201, responses=IN_A_BROWSER)
+    def add(body: NewProject, request: Request, response: Response) -> ProjectOut:
+        """Register a repository; its mirror is made in the background."""
+        settings = body.model_dump(exclude={"name", "origin"}, exclude_none=True)
+        if settings.get("sandbox") == SandboxLevel.NONE or settings.get("owner_hooks"):
+            require_browser(services, request, "/projects/add")
+        _refuse_what_is_to_come(settings)
+        project = services.projects.add(body.name, body.origin, services.clock(), **settings)
+        response.headers["Location"] = f"/projects/{project.id}"
+        return _told(services, project.id)
+
+    @router.get("/origins")
+    def look_at_folder(folder: Annotated[str, Query(min_length=1, max_length=2000)]) -> OriginOut:
+        """A folder's own remote, read without running anything that the folder's config names."""
+        return OriginOut(folder=folder, remote=services.projects.remote_of(folder))
+
+    @router.post("/demo-project", status_code=201)
+    def add_demo() -> ProjectOut:
+        """Make the demo repository with its issues, and register it."""
+        return _told(services, services.demo.add(services.clock()).id)
+
+    @router.get("/projects/{project_id}")
+    def show(project_id: str) -> ProjectOut:
+        """One project."""
+        return _told(services, project_id)
+
+    return router
+
+
+def _setting_routes(services: Services) -> APIRouter:
+    router = APIRouter()
+
+    @router.patch("/projects/{project_id}", responses=IN_A_BROWSER)
+    def change(project_id: str, body: ProjectChange, request: Request) -> ProjectOut:
+        """Change a project's settings; only what is given is changed.
+
+        `archived: false` takes an archived project back, with its loop off.
+        """
+        settings = body.model_dump(exclude_unset=True)
+        if not (GUARDED | {"archived"}).isdisjoint(settings):
+            require_browser(services, request, f"/projects/{project_id}?tab=settings")
+        _refuse_what_is_to_come(settings)
+        auto, archived = settings.pop("auto_enabled", None), settings.pop("archived", None)
+        if archived is False:
+            services.projects.unarchive(project_id)
+        if settings or archived is None:
+            services.projects.change(project_id, **settings)
+        if auto is not None:
+            switch_auto(services, request, project_id, enabled=auto)
+        if archived:
+            services.projects.archive(project_id, services.clock())
+        return _told(services, project_id)
+
+    @router.delete("/projects/{project_id}", responses=IN_A_BROWSER)
+    def archive(project_id: str, request: Request) -> ProjectOut:
+        """Archive a project; its history stays."""
+        require_browser(services, request, f"/projects/{project_id}?tab=settings")
+        services.projects.archive(project_id, services.clock())
+        return _told(services, project_id)
+
+    @router.get("/projects/{project_id}/branches")
+    def branches(project_id: str) -> Branches:
+        """Branches of origin, base first."""
+        base = services.projects.find(project_id).base_branch
+        return Branches(
+            items=[
+                BranchOut(name=one.name, is_base=one.name == base, updated_at=one.updated_at)
+                for one in services.projects.branches(project_id)
+            ]
+        )
+
+    return router
+
+
+def _told(services: Services, project_id: str) -> ProjectOut:
+    return project_out(services.overview.of(project_id), services.secrets.mask())
+
+
+def _refuse_what_is_to_come(settings: dict[str, object]) -> None:
+    if settings.get("tracker", "builtin") != "builtin":
+        raise Invalid.field("tracker", "Only the built-in tracker can be chosen yet.")
+    if settings.get("open_pr", "runyard") != "runyard":
+        raise Invalid.field("open_pr", "Only Runyard itself can open change requests yet.")
+
+
+MAX_DAYS = 366
+
+
+def statistics_routes(services: Services) -> APIRouter:
+    """`/projects/{id}/figures` and `/projects/{id}/counts`."""
+    router = APIRouter(tags=["projects"])
+
+    @router.get("/projects/{project_id}/figures")
+    def figures(
+        project_id: str, days: Annotated[int, Query(ge=1, le=MAX_DAYS)] = 30
+    ) -> ProjectFigures:
+        """Outcomes, durations, tokens and cost of the last days (UTC, today included)."""
+        found = services.figures.of_project(project_id, days, services.clock())
+        return ProjectFigures(
+            items=[DayFigures(day=day, **_out_of(one)) for day, one in found.items()],
+            totals=FiguresOut(**_out_of(sum(found.values(), NOTHING))),
+        )
+
+    @router.get("/projects/{project_id}/counts")
+    def counts(project_id: str) -> ProjectCounts:
+        """How many runs, open issues and open change requests a project has."""
+        return ProjectCounts.model_validate(services.figures.counts(project_id))
+
+    return router
+
+
+def _out_of(figures: Figures) -> dict[str, Any]:
+    told = {name: getattr(figures, name) for name in FiguresOut.model_fields}
+    if not figures.told_tokens:
+        told |= {"input_tokens": None, "output_tokens": None}
+    return told

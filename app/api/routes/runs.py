@@ -1,0 +1,217 @@
+"""Runs over HTTP."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import PlainTextResponse
+from pydantic import AwareDatetime
+
+from app.api.http.dependencies import Key, asker_of, order_of, tell_accepted
+from app.api.http.gate import visitor_of
+from app.api.routes import exports, run_logs
+from app.api.routes.releases import once_released
+from app.api.schemas import (
+    DeliveryOut,
+    ReportOut,
+    RunOrder,
+    RunOut,
+    RunPlan,
+    RunsPage,
+    StopOrder,
+    Timeline,
+)
+from app.api.schemas.parts import InUtc, NoNul
+from app.api.views import QUARANTINE, event_out, report_out, run_item, run_out
+from app.domain.words import Depth, Phase, Status, Trigger
+from app.errors import Invalid, NotFound
+from app.services.container import Services
+from app.services.rows import Project, Run, RunFilter
+from app.services.runs.requests import Order
+
+log = logging.getLogger(__name__)
+
+
+Word = Annotated[str | None, Query(max_length=200), NoNul]
+Instant = Annotated[AwareDatetime, InUtc]
+Branch = Annotated[str | None, Query(max_length=244), NoNul]
+
+
+def asked_for(
+    project_id: Word = None,
+    status: Annotated[list[Status] | None, Query()] = None,
+    phase: Phase | None = None,
+    trigger: Trigger | None = None,
+    branch: Branch = None,
+    issue: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
+    depth_level: Depth | None = None,
+    target_framework: Word = None,
+    agent: Word = None,
+    tag: Word = None,
+    batch_id: Word = None,
+    created_after: Instant | None = None,
+    created_before: Instant | None = None,
+    q: Word = None,
+) -> RunFilter:
+    """The runs that a query asks for."""
+    return RunFilter(
+        project_id,
+        tuple(status or ()),
+        phase,
+        trigger,
+        branch,
+        q,
+        batch_id,
+        issue=issue,
+        depth=depth_level,
+        framework=target_framework,
+        agent=agent,
+        tag=tag,
+        created_after=created_after,
+        created_before=created_before,
+    )
+
+
+Asked = Annotated[RunFilter, Depends(asked_for)]
+
+
+def routes(services: Services) -> APIRouter:
+    """Everything below `/runs`."""
+    router = APIRouter(tags=["runs"])
+    for some in (_starting, _listing, _telling, _content, run_logs.routes, exports.routes):
+        router.include_router(some(services))
+    return router
+
+
+def told(services: Services, run: Run, project: Project | None = None) -> RunOut:
+    """A run with the name of its project, which is asked for where nobody has it at hand."""
+    return run_out(run, project.name if project else services.project_names.one(run.project_id))
+
+
+def _starting(services: Services) -> APIRouter:
+    router = APIRouter()
+
+    @router.post(
+        "/runs",
+        status_code=201,
+        responses={200: {"model": RunOut, "description": "The run that the key has made before."}},
+    )
+    async def start_run(
+        body: RunOrder,
+        request: Request,
+        response: Response,
+        x_idempotency_key: Key = None,
+        idempotency_key: Key = None,
+    ) -> RunOut:
+        """Accept a run; 200 with the existing one where the key has already made it."""
+        keys = (x_idempotency_key, idempotency_key, body.x_idempotency_key)
+        asker = asker_of(services, request, *keys)
+        order = _order(body)
+
+        def accept() -> RunOut:
+            accepted = services.trigger.accept(order, asker, services.clock())
+            tell_accepted(response, accepted)
+            is_replay = "replayed" if accepted.replayed else "accepted"
+            log.info("run %s is %s", accepted.run.id, is_replay)
+            return told(services, accepted.run, accepted.project)
+
+        return await once_released(services, accept)
+
+    @router.post("/runs/{run_id}/stop")
+    def stop(run_id: str, request: Request, body: StopOrder | None = None) -> RunOut:
+        """Stop a run: neutral for the count, its work stays parked."""
+        because = (body.because if body else None) or f"stopped by {visitor_of(request).name}"
+        return told(services, services.stopper.stop(run_id, because, services.clock()))
+
+    @router.patch("/runs/{run_id}")
+    def plan(run_id: str, body: RunPlan, request: Request) -> RunOut:
+        """Have a delayed run start at another moment, or now; 409 `already_started` for others."""
+        who, now = visitor_of(request).name, services.clock()
+        if body.starts_at is None:
+            return told(services, services.planned.start_now(run_id, who, now))
+        return told(services, services.planned.move(run_id, body.starts_at, who, now))
+
+    return router
+
+
+def _listing(services: Services) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/runs")
+    def list_them(
+        wanted: Asked,
+        limit: Annotated[int, Query(ge=1, le=100)] = 50,
+        cursor: Annotated[str | None, Query(max_length=300)] = None,
+    ) -> RunsPage:
+        """Runs, newest first.
+
+        `q` finds an issue by its number, a run by its work branch or by the beginning or ending of
+        its id; and by part of its title or of a tag, or the beginning of its work branch. All of
+        what is there is found by project, status, phase, trigger, batch, issue, branch, or branch
+        and project. Words of titles and tags, other filters, and an issue or a branch beside
+        others, are looked for among the newest 20,000 of the project or of all, of the issue or of
+        the branch; `looked_among` says where that was not all. With `created_before` those are the
+        newest before it.
+        """
+        page = services.listing.page(wanted, limit=limit, cursor=cursor)
+        names = services.project_names.of({run.project_id for run in page.items})
+        return RunsPage(
+            items=[run_item(run, names.get(run.project_id, "")) for run in page.items],
+            next_cursor=page.next_cursor,
+            prev_cursor=page.prev_cursor,
+            looked_among=page.looked_among,
+        )
+
+    return router
+
+
+def _telling(services: Services) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/runs/{run_id}")
+    def show(run_id: str) -> RunOut:
+        """One run."""
+        return told(services, services.listing.find(run_id))
+
+    @router.get("/runs/{run_id}/timeline")
+    def timeline(run_id: str) -> Timeline:
+        """A run's events, oldest first."""
+        services.listing.find(run_id)
+        return Timeline(items=[event_out(event) for event in services.runs.timeline(run_id)])
+
+    @router.get("/runs/{run_id}/report")
+    def report(run_id: str) -> ReportOut:
+        """What the agent reported of its work so far: tools, files, tokens, cost, last words."""
+        return report_out(services, services.listing.find(run_id))
+
+    @router.get("/runs/{run_id}/pull_request")
+    def pull_request(run_id: str) -> DeliveryOut:
+        """What the run delivered; 404 while it has delivered nothing."""
+        run = services.listing.find(run_id)
+        if run.delivery is None:
+            raise NotFound("This run has delivered nothing.")
+        return DeliveryOut.model_validate(run.delivery)
+
+    return router
+
+
+def _content(services: Services) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/runs/{run_id}/diff", response_class=PlainTextResponse)
+    def diff(run_id: str) -> Response:
+        """Unified diff against the recorded base; of the files as they are while a copy exists."""
+        run = services.listing.find(run_id)
+        found = services.listing.diff(run, services.project_rows.find(run.project_id))
+        cut = {"X-Diff-Truncated": str(found.is_cut).lower()}
+        return PlainTextResponse(found.text, headers=cut | QUARANTINE)
+
+    return router
+
+
+def _order(body: RunOrder) -> Order:
+    if body.pr_number is not None:
+        raise Invalid.field("pr_number", "Runs on an existing request cannot be started yet.")
+    return order_of(body, body.project_id)

@@ -1,0 +1,138 @@
+"""Signing in by a link or by a posted secret, signing out, and what makes a new link or token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from urllib.parse import unquote
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from app.api.http.dependencies import own_address
+from app.api.http.gate import cookie_name, visitor_of, wanted_cookie_name
+from app.api.http.openapi import IN_A_BROWSER
+from app.api.http.request_info import SIGN_IN_PATH
+from app.api.plain import pages
+from app.api.plain.form_content import Sent, own_path
+from app.api.schemas import LoginLink, SignedOut, SignOut
+from app.errors import BrowserNeeded
+from app.services.projects.browser_rule import BrowserRule
+from app.services.system.accounts import POSTED_LIFETIME, SESSION_LIFETIME, Accounts, NewSession
+
+HOME = "/"
+NO_LINK = (
+    "While a project is unsandboxed, its agents can read the token: for a sign-in link, run "
+    "`runyard login-link` on the server's machine, in a terminal of yours."
+)
+_YES = frozenset({"1", "true", "on", "yes"})
+
+
+def routes(
+    accounts: Accounts,
+    now: Callable[[], datetime],
+    *,
+    port: int,
+    command: str = pages.LOGIN_COMMAND,
+) -> APIRouter:
+    """`GET /login`, `POST /login` and `POST /logout`; they stand behind the gate.
+
+    `command` prints a link, on this machine.
+    """
+    router = APIRouter(include_in_schema=False)
+    desk = _SignInDesk(port)
+
+    @router.get(SIGN_IN_PATH)
+    def sign_in(request: Request, token: str = "", next: str = "") -> Response:
+        session = accounts.sign_in(token, now())
+        if session is None:
+            stale = pages.stale_link_page if token else pages.sign_in_page
+            return stale(command)
+        return desk.let_in(request, session, next)
+
+    @router.post(SIGN_IN_PATH)
+    def sign_in_by_post(request: Request, sent: Sent) -> Response:
+        session = accounts.sign_in(sent.field("token"), now(), within=POSTED_LIFETIME)
+        if session is None:
+            return pages.stale_link_page(command)
+        return desk.let_in(request, session, sent.field("next"))
+
+    @router.post("/logout")
+    def sign_out(request: Request, sent: Sent) -> Response:
+        if sent.field("everywhere").lower() in _YES:
+            accounts.sign_out_everywhere()
+        elif cookie := request.cookies.get(cookie_name(port)):
+            accounts.sign_out(cookie)
+        return desk.let_out()
+
+    return router
+
+
+class _SignInDesk:
+    """Gives browsers their cookie and takes it back."""
+
+    def __init__(self, port: int) -> None:
+        self._cookie = cookie_name(port)
+        self._wanted = wanted_cookie_name(port)
+
+    def let_in(self, request: Request, session: NewSession, named: str) -> Response:
+        """Lead to the page that was asked for before, own site only, with the session's cookie."""
+        wanted = own_path(named) or own_path(unquote(request.cookies.get(self._wanted, "")))
+        is_door = wanted is None or wanted.partition("?")[0] == SIGN_IN_PATH
+        answer = RedirectResponse(HOME if is_door else str(wanted), status_code=303)
+        answer.set_cookie(
+            self._cookie,
+            session.cookie,
+            max_age=int(SESSION_LIFETIME.total_seconds()),
+            httponly=True,
+            samesite="lax",
+            secure=request.url.scheme == "https",
+        )
+        if self._wanted in request.cookies:
+            answer.delete_cookie(self._wanted, path=SIGN_IN_PATH, httponly=True, samesite="lax")
+        return answer
+
+    def let_out(self) -> Response:
+        """Lead to the page that says how to sign in."""
+        answer = RedirectResponse(SIGN_IN_PATH, status_code=303)
+        answer.delete_cookie(self._cookie, httponly=True, samesite="lax")
+        return answer
+
+
+def api_routes(
+    accounts: Accounts, now: Callable[[], datetime], rule: BrowserRule, *, port: int
+) -> APIRouter:
+    """`POST /login-links`, `/logout` and `/token/rotate`, below the API's base path."""
+    router = APIRouter(tags=["sign-in"])
+
+    @router.post("/login-links", status_code=201, responses=IN_A_BROWSER)
+    def make_login_link(request: Request) -> LoginLink:
+        """A link that signs a browser in once, within five minutes.
+
+        While a project is unsandboxed, only `runyard login-link` on this machine gets one by the
+        token, outside of runs.
+        """
+        if visitor_of(request).csrf is None and not rule.lets_link_be_made():
+            raise BrowserNeeded(NO_LINK, page=own_address(request, SIGN_IN_PATH))
+        token = accounts.make_link_token(now())
+        return LoginLink(url=f"{own_address(request, SIGN_IN_PATH)}?token={token}")
+
+    @router.post("/logout")
+    def sign_out(request: Request, order: SignOut | None = None) -> SignedOut:
+        """End this browser's session; with `everywhere` those of all browsers.
+
+        Their open pages and streams end, too. The token stays: see `/token/rotate`.
+        """
+        if order is not None and order.everywhere:
+            return SignedOut(ended=accounts.sign_out_everywhere())
+        if visitor_of(request).csrf is None:
+            return SignedOut(ended=0)
+        accounts.sign_out(request.cookies[cookie_name(port)])
+        return SignedOut(ended=1)
+
+    @router.post("/token/rotate", status_code=204)
+    def rotate_token() -> None:
+        """Put a new token into the data folder's file; the old one opens nothing any more."""
+        accounts.rotate_token()
+
+    return router

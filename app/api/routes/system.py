@@ -1,0 +1,317 @@
+"""Health, metrics, quota, doctor, and what this server is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from html import escape
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    generate_latest,
+)
+
+from app.api.http.gate import visitor_of
+from app.api.schemas import (
+    AlertOut,
+    ConcurrencyOut,
+    CopiesOut,
+    DoctorOut,
+    Finding,
+    HealthOut,
+    LeavingOut,
+    NotificationsOut,
+    NotificationTest,
+    Provenance,
+    QuotaOut,
+    ReceiverOut,
+    RetentionOut,
+    SandboxOut,
+    SettingOut,
+    SystemOut,
+    TriedOut,
+    TroubleOut,
+)
+from app.api.schemas.parts import InUtc
+from app.api.schemas.system import AuditOut, AuditRow
+from app.api.views import quota_out
+from app.domain.formatting import iso
+from app.domain.sandbox.levels import SandboxLevel
+from app.domain.words import Status
+from app.logs import correlation
+from app.services.container import Services
+from app.services.retention.logs import SHOWN, Standing
+from app.services.retention.working_copies import CopyStanding
+from app.services.rows import AuditFilter, DatabaseSilent
+from app.services.system.doctor import Look
+from app.services.system.store_health import Health, PartHealth, PartTrouble
+
+_T = TypeVar("_T")
+
+
+def retention_routes(services: Services) -> APIRouter:
+    """`/retention`."""
+    router = APIRouter()
+
+    @router.get("/retention")
+    def retention() -> RetentionOut:
+        """What is kept, and which logs and copies go, and when, oldest first."""
+        desk = services.retention
+        return retention_out(desk.standing(services.clock()), desk.copies.standing())
+
+    return router
+
+
+def retention_out(standing: Standing, copies: CopyStanding) -> RetentionOut:
+    """Both standings, with the first of what goes."""
+    return RetentionOut(
+        keep_days=standing.terms.keep_days,
+        keep_gb=standing.terms.keep_gb,
+        kept_runs=standing.kept_runs,
+        kept_bytes=standing.kept_bytes,
+        leaving_runs=len(standing.leaving),
+        leaving_bytes=standing.leaving_bytes,
+        next_at=standing.next_at,
+        leaving=[LeavingOut.model_validate(one) for one in standing.leaving[:SHOWN]],
+        copies=CopiesOut(
+            kept=copies.kept,
+            bytes=copies.bytes,
+            unmeasured=copies.unmeasured,
+            staying=copies.staying,
+            staying_bytes=copies.staying_bytes,
+            leaving_copies=len(copies.leaving),
+            leaving_bytes=copies.leaving_bytes,
+            next_at=copies.next_at,
+            looked_at=copies.looked_at,
+            leaving=[LeavingOut.model_validate(one) for one in copies.leaving[:SHOWN]],
+        ),
+    )
+
+
+def open_routes(services: Services) -> APIRouter:
+    """`/healthz` and `/readyz`, open to everybody, and `/metrics`."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.api_route("/healthz", methods=["GET", "HEAD"], response_class=PlainTextResponse)
+    def alive() -> str:
+        return "ok"
+
+    @router.api_route("/readyz", methods=["GET", "HEAD"], response_class=PlainTextResponse)
+    def ready() -> Response:
+        trouble = services.store_watch.parts()
+        if not trouble:
+            return PlainTextResponse("ok")
+        health = {one.part: one for one in services.health.look(trouble, services.limits_mode())}
+        told = "\n".join(_line(one, health[one.part]) for one in trouble)
+        # with a full disk everything can still be read here
+        return PlainTextResponse(told, 200 if all(one.is_degraded for one in trouble) else 503)
+
+    @router.get("/metrics")
+    def metrics() -> Response:
+        return Response(generate_latest(_metrics(services)), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+def routes(services: Services) -> APIRouter:
+    """Below the API's base path."""
+    router = APIRouter(tags=["system"])
+    router.include_router(retention_routes(services))
+    router.include_router(_quota_routes(services))
+
+    @router.get("/system")
+    def system(request: Request) -> SystemOut:
+        """Describe this server, what does not work, and the last seven days.
+
+        Answers also while a database is silent: what is not known then is null.
+        """
+        now = services.clock()
+        trouble, mode = services.store_watch.parts(), services.limits_mode()
+        week = _known(lambda: services.figures.week(now))
+        held = _known(services.quarantine.held)
+        views = _known(services.overview.all)
+        return SystemOut(
+            provenance=Provenance.model_validate(services.identity),
+            base_url=f"{request.url.scheme}://{request.headers['host']}",
+            now=now,
+            live_runs=None if views is None else sum(view.live_runs for view in views),
+            success_rate=week and week.success_rate,
+            ended_7d=week and week.judged,
+            person=visitor_of(request).name,
+            person_id=visitor_of(request).person_id,
+            limits=mode.value,
+            stuck=None if held is None else sum(one.project_id is None for one in held),
+            trouble=[TroubleOut.model_validate(one) for one in trouble],
+            health=[_health_out(one) for one in services.health.look(trouble, mode)],
+            alerts=[AlertOut.model_validate(one) for one in _known(services.alerts.all) or ()],
+            sandbox=_sandbox_out(services),
+            key_hold_seconds=services.keys.terms.hold_seconds,
+            key_ttl_seconds=services.keys.terms.ttl_seconds,
+        )
+
+    @router.get("/doctor")
+    def doctor(look: Look = Look.STALE) -> DoctorOut:
+        """Everything doctor sees; it looks anew, where it has not for a while, or not at all."""
+        return doctor_out(services, look)
+
+    return router
+
+
+def _line(trouble: PartTrouble, health: PartHealth) -> str:
+    return f"{health.health}: {trouble.brief}, since {iso(trouble.since)}. {health.works}"
+
+
+def _health_out(one: PartHealth) -> HealthOut:
+    told = HealthOut.model_validate(one)
+    if one.health is Health.UNREACHABLE:
+        told.correlation_id = correlation.get()
+    return told
+
+
+def _sandbox_out(services: Services) -> SandboxOut:
+    surroundings = services.projects.surroundings
+    capability = surroundings.capability()
+    return SandboxOut(
+        means=capability.means,
+        default=surroundings.default,
+        levels=[level for level in SandboxLevel if capability.can(level)],
+        because=capability.because,
+        remedy=capability.remedy,
+    )
+
+
+def _known(ask: Callable[[], _T]) -> _T | None:
+    try:
+        return ask()
+    except DatabaseSilent:
+        return None
+
+
+def _quota_routes(services: Services) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/quota/runs")
+    def quota(request: Request) -> QuotaOut:
+        """How the caller stands."""
+        now, person_id = services.clock(), visitor_of(request).person_id
+        window = services.listing.window(person_id, now)
+        return quota_out(window, window.retry_after(now))
+
+    @router.get("/quota/batches")
+    def batch_quota(request: Request) -> QuotaOut:
+        """How the caller stands with batches, counted in items; `retry_after` is for one item."""
+        now = services.clock()
+        window = services.batches.window(visitor_of(request).person_id, now)
+        return quota_out(window, window.retry_after(now))
+
+    @router.get("/quota/concurrency")
+    def concurrency(project_id: str) -> ConcurrencyOut:
+        """Open runs of a repository against its limit."""
+        project = services.projects.find(project_id)
+        active = services.listing.count_open(project_id)
+        return ConcurrencyOut(active=active, max=project.max_concurrency)
+
+    return router
+
+
+def doctor_out(services: Services, look: Look) -> DoctorOut:
+    """What doctor sees, and the settings with their origins."""
+    seen = services.doctor.examine(look)
+    return DoctorOut(
+        items=[Finding.model_validate(one) for one in seen.items],
+        settings=[SettingOut.model_validate(one) for one in services.settings],
+        looked_at=seen.at,
+    )
+
+
+def docs_page(openapi: dict[str, Any]) -> HTMLResponse:
+    """Every call of the API on one page, made from its OpenAPI document."""
+    rows = [
+        f"<tr><td><code>{method.upper()}</code></td><td><code>{escape(path)}</code></td>"
+        f"<td>{escape(call.get('description') or call.get('summary', ''))}</td></tr>"
+        for path, calls in openapi["paths"].items()
+        for method, call in calls.items()
+    ]
+    return HTMLResponse(
+        "<!doctype html><html lang=en><meta charset=utf-8><title>Runyard API</title>"
+        "<meta name=viewport content='width=device-width, initial-scale=1'>"
+        "<link rel=stylesheet href=/assets/theme.css><body class=plain><main>"
+        "<h1>The API</h1><p>Base path <code>/api/v1</code>, described by "
+        "<a href=/api/v1/openapi.json>openapi.json</a>. Send the token of the data folder as "
+        "<code>Authorization: Bearer …</code>.</p>"
+        f"<table>{''.join(rows)}</table></main></body></html>"
+    )
+
+
+def _metrics(services: Services) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    open_runs = Gauge(
+        "runyard_open_runs", "Runs accepted and not yet released", ["status"], registry=registry
+    )
+    counts = services.figures.open_by_status()
+    for status in Status:
+        open_runs.labels(status).set(counts[status])
+    projects = Gauge("runyard_projects", "Projects by state", ["state"], registry=registry)
+    for project in services.project_rows.all():
+        state = "archived" if project.archived_at else project.state
+        projects.labels(state).inc()
+    sweeps = Counter("runyard_sweeps", "Sweeps since this server's start", registry=registry)
+    sweeps.inc(services.sweep.done)
+    return registry
+
+
+def notification_routes(services: Services) -> APIRouter:
+    """Everything below `/notifications`."""
+    router = APIRouter(tags=["system"])
+    desk = services.notifications
+
+    @router.get("/notifications")
+    def notifications() -> NotificationsOut:
+        """Every receiver without its secrets, with what waits for it and its last outcome."""
+        arranged = desk.arrangement
+        return NotificationsOut(
+            items=[ReceiverOut.model_validate(one) for one in desk.receivers()],
+            kinds=list(arranged.kinds),
+            quiet_hours=arranged.quiet_hours,
+            digest_at=arranged.digest_at,
+            zone=arranged.zone,
+        )
+
+    @router.post("/notifications/test")
+    def test() -> NotificationTest:
+        """Send every receiver a message now, quiet hours or not, and say who took it."""
+        return NotificationTest(items=[TriedOut.model_validate(one) for one in desk.test()])
+
+    return router
+
+
+Word = Annotated[str | None, Query(max_length=300)]
+
+
+def audit_routes(services: Services) -> APIRouter:
+    """`GET /audit`."""
+    router = APIRouter(tags=["audit"])
+
+    @router.get("/audit")
+    def audit(
+        person: Word = None,
+        deed: Word = None,
+        object: Word = None,
+        since: Annotated[datetime, InUtc] | None = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 50,
+        cursor: Word = None,
+    ) -> AuditOut:
+        """List audit rows, newest first; `object` finds one thing and what is below it."""
+        wanted = AuditFilter(person, deed, object, since)
+        rows, next_cursor = services.audit.page(wanted, limit=limit, cursor=cursor)
+        return AuditOut(
+            items=[AuditRow.model_validate(row) for row in rows], next_cursor=next_cursor
+        )
+
+    return router

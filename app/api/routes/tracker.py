@@ -1,0 +1,138 @@
+"""A project's issues and change requests over HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import PlainTextResponse, Response
+
+from app.api.http.dependencies import require_browser
+from app.api.http.gate import visitor_of
+from app.api.http.openapi import IN_A_BROWSER
+from app.api.schemas import (
+    ChangeOut,
+    Changes,
+    CommentOut,
+    Comments,
+    IssueChange,
+    IssueOut,
+    Issues,
+    MergeOrder,
+    NewComment,
+    NewIssue,
+)
+from app.api.views import QUARANTINE, change_out
+from app.services.container import Services
+from app.services.rows import current_act
+from app.services.tracker.issues import IssueView
+
+Numbered = Annotated[int, Path(ge=1, le=2**31 - 1)]
+
+
+def routes(services: Services) -> APIRouter:
+    """What stands in a project's tracker."""
+    router = APIRouter()
+    router.include_router(_issue_routes(services), tags=["issues"])
+    router.include_router(_comment_routes(services), tags=["issues"])
+    router.include_router(_change_routes(services), tags=["changes"])
+    return router
+
+
+def _issue_routes(services: Services) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/projects/{project_id}/issues")
+    def list_them(project_id: str) -> Issues:
+        """A project's issues, lowest number first, each with why it waits."""
+        return Issues(items=[_issue_out(view) for view in services.issues.all(project_id)])
+
+    @router.post("/projects/{project_id}/issues", status_code=201)
+    def write(project_id: str, body: NewIssue) -> IssueOut:
+        """Write an issue in the built-in tracker."""
+        now = services.clock()
+        return _issue_out(services.issues.add(project_id, body.title, body.body, body.labels, now))
+
+    @router.get("/projects/{project_id}/issues/{number}")
+    def show(project_id: str, number: Numbered) -> IssueOut:
+        """One issue."""
+        return _issue_out(services.issues.one(project_id, number))
+
+    @router.patch("/projects/{project_id}/issues/{number}")
+    def change(project_id: str, number: Numbered, body: IssueChange) -> IssueOut:
+        """Edit, label, close or open an issue; with `was`, only what stands there so."""
+        changes = body.model_dump(exclude_none=True, exclude={"was"})
+        was = body.was.model_dump(exclude_none=True) if body.was else None
+        changed = services.issues.change(project_id, number, changes, services.clock(), was)
+        return _issue_out(changed)
+
+    return router
+
+
+def _comment_routes(services: Services) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/projects/{project_id}/issues/{number}/comments")
+    def list_them(project_id: str, number: Numbered) -> Comments:
+        """What was said on an issue, oldest first."""
+        said = services.issues.comments(project_id, number)
+        return Comments(items=[CommentOut.model_validate(one) for one in said])
+
+    @router.post("/projects/{project_id}/issues/{number}/comments", status_code=201)
+    def write(project_id: str, number: Numbered, body: NewComment, request: Request) -> CommentOut:
+        """Say something on an issue, open or closed."""
+        author, now = visitor_of(request).name, services.clock()
+        said = services.issues.comment(project_id, number, author, body.body, now)
+        return CommentOut.model_validate(said)
+
+    return router
+
+
+def _change_routes(services: Services) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/projects/{project_id}/changes")
+    def list_them(project_id: str) -> Changes:
+        """A project's change requests, newest first."""
+        return Changes(items=[change_out(one) for one in services.changes.all(project_id)])
+
+    @router.get("/projects/{project_id}/changes/{number}")
+    def show(project_id: str, number: Numbered) -> ChangeOut:
+        """One change request."""
+        return change_out(services.changes.find(project_id, number))
+
+    @router.get("/projects/{project_id}/changes/{number}/diff", response_class=PlainTextResponse)
+    def diff(project_id: str, number: Numbered) -> Response:
+        """What a change request changes."""
+        found = services.changes.diff(project_id, number)
+        cut = {"X-Diff-Truncated": str(found.is_cut).lower()}
+        return PlainTextResponse(found.text, headers=cut | QUARANTINE)
+
+    @router.post("/projects/{project_id}/changes/{number}/merge", responses=IN_A_BROWSER)
+    def merge(
+        project_id: str, number: Numbered, request: Request, body: MergeOrder | None = None
+    ) -> ChangeOut:
+        """Merge, push to origin, close what it closes.
+
+        Commits that contain a secret or a file that is too large, or that could not be checked for
+        them, are refused, unless somebody says `push_anyway`, here or when they were delivered.
+        """
+        require_browser(services, request, f"/projects/{project_id}/changes/{number}")
+        services.issues.writable(project_id)
+        push_anyway, now = body is not None and body.push_anyway, services.clock()
+        if push_anyway and (act := current_act()) is not None:
+            act.change({}, {"push_anyway": True})
+        merged = services.changes.merge(project_id, number, now, push_anyway=push_anyway)
+        return change_out(merged)
+
+    @router.post("/projects/{project_id}/changes/{number}/close", responses=IN_A_BROWSER)
+    def close(project_id: str, number: Numbered, request: Request) -> ChangeOut:
+        """Close without merging."""
+        require_browser(services, request, f"/projects/{project_id}/changes/{number}")
+        return change_out(services.changes.close(project_id, number, services.clock()))
+
+    return router
+
+
+def _issue_out(view: IssueView) -> IssueOut:
+    return IssueOut.model_validate(view)

@@ -1,0 +1,334 @@
+"""Making a data folder of a backup: checked whole before anything is replaced, nothing deleted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import tempfile
+import zipfile
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from app.backup.places import (
+    BUNDLE,
+    DATABASE,
+    FORMAT,
+    MANIFEST,
+    RUN_STORE,
+    SETTINGS,
+    Bundles,
+    CannotKeep,
+    Places,
+    stamp,
+    sync_folder,
+)
+from app.backup.stores import fill_servers
+from app.backup.trust import (
+    SettingsUntrusted,
+    is_same_server,
+    make_harmless,
+    refuse_far_places,
+    refuse_foreign_schema,
+    settings_in,
+)
+from app.failpoints import reach
+from app.records.database.migration import HEAD
+from app.records.database.sqlite_files import (
+    copy_database,
+    file_of,
+    has_header,
+    is_known,
+    problem_of,
+    schema_of,
+    with_sides,
+)
+
+CHUNK = 1024 * 1024
+MOST_PARTS = 20_000
+MANIFEST_BYTES = 16 * 1024 * 1024
+UNPACKING = ".restore-"
+OWN_SETTINGS, MARK = "runyard.toml", "server"
+# so much more than itself unpacks only from what was made to
+LARGE, MOST_PACKED = 64 * 1024 * 1024, 200
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A restore: what it was made of, and where what was there before is kept, None: nothing.
+
+    `is_foreign`: it was not known as this folder's own, so token, sessions and switched-on loops
+    stayed behind; `switched_off` are the ids of the projects that had one.
+    """
+
+    file: Path
+    schema: str
+    made_at: str
+    branches: int
+    aside: Path | None
+    is_foreign: bool = False
+    left_out: list[str] = field(default_factory=list)
+    switched_off: list[str] = field(default_factory=list)
+
+    def told(self) -> dict[str, Any]:
+        """As JSON."""
+        aside = str(self.aside) if self.aside else None
+        return {**self.__dict__, "file": str(self.file), "aside": aside}
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """A backup's parts as files of a folder of ours, each as it was written."""
+
+    folder: Path
+    names: tuple[str, ...]
+    made_at: str = ""
+    left_out: tuple[str, ...] = ()
+
+    def without(self, name: str) -> Unpacked:
+        """The same, one part left out."""
+        return replace(self, names=tuple(one for one in self.names if one != name))
+
+    def path(self, name: str) -> Path:
+        """Where a part is."""
+        return self.folder / name.replace("/", "-")
+
+
+def restore(
+    file: Path,
+    data: Path,
+    places_with: Callable[[Path], Places],
+    bundles_at: Callable[[Path], Bundles],
+    now: datetime,
+    *,
+    trusts_settings: bool = False,
+) -> Restored:
+    """Put a backup in the place of what is there, which is kept aside; no server may run.
+
+    `places_with` answers the places under the settings in a folder. Until the last step, which
+    only renames, nothing of what was there is changed. Of another server's backup the token is
+    not taken, nobody is signed in, and no loop is on. Raises CannotKeep, SettingsUntrusted,
+    CannotRead, DatabaseDamaged, DatabaseSilent, OSError.
+    """
+    for left in data.glob(f"{UNPACKING}*"):
+        shutil.rmtree(left)  # of one that was killed; the folder is ours alone
+    with tempfile.TemporaryDirectory(prefix=UNPACKING, dir=data) as name:
+        unpacked = unpack(file, Path(name))
+        # settings that come with a backup say where its parts belong
+        places = own = places_with(data)
+        if OWN_SETTINGS in unpacked.names:
+            _refuse_unseen_settings(unpacked, data, trusts=trusts_settings)
+            places = places_with(unpacked.folder)
+            refuse_far_places(places, own)
+        _refuse_other_stores(unpacked, places)
+        copies = {name: unpacked.path(name) for name in places.stores}
+        schema = {name: _checked_schema(copy, now) for name, copy in copies.items()}[DATABASE]
+        is_foreign = not (
+            is_same_server(unpacked.path(MARK), _own(data, MARK))
+            # what an upgrade has put there has no mark, and is this server's
+            or (unpacked.names == (DATABASE,) and file.resolve().parent == (data / "backups"))
+        )
+        off = make_harmless(copies[DATABASE]) if is_foreign else []
+        if is_foreign:
+            unpacked = unpacked.without("token")
+        branches = _put_back_branches(unpacked, bundles_at(places.runs / "mirrors"))
+        filled = fill_servers(copies, places.stores, now)
+        reach("restore.after_fill")
+        aside = _swap(unpacked, places, set(filled), now)
+    left_out = list(unpacked.left_out)
+    return Restored(file, schema, unpacked.made_at, branches, aside, is_foreign, left_out, off)
+
+
+def unpack(file: Path, folder: Path) -> Unpacked:
+    """The parts of a backup, or a database's own file; every byte as its list says."""
+    if not file.is_file():
+        raise CannotKeep(f"There is no backup at {file}.")
+    if has_header(file):
+        unpacked = Unpacked(folder, (DATABASE,))
+        copy_database(file, unpacked.path(DATABASE))
+        return unpacked
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return _unpack(archive, file, folder)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        raise CannotKeep(f"{file} is no backup of Runyard's, or not all of it: {error}.") from error
+
+
+def _unpack(archive: zipfile.ZipFile, file: Path, folder: Path) -> Unpacked:
+    manifest = _manifest(archive, file)
+    parts: dict[str, Any] = manifest["parts"]
+    names = [entry.filename for entry in archive.infolist()]
+    if len(names) > MOST_PARTS or sorted(names) != sorted({*parts, MANIFEST}):
+        raise CannotKeep(f"{file} does not hold what its list says.")
+    room = shutil.disk_usage(folder).free
+    sizes = {name: _size_of(archive, name, part, file) for name, part in parts.items()}
+    whole = sum(sizes.values())
+    if whole > LARGE and whole > MOST_PACKED * file.stat().st_size:
+        raise CannotKeep(f"{file} would unpack to {whole} B, which no backup of its size does.")
+    if whole > room:
+        raise CannotKeep(f"There is no room for what is in {file}: {folder.parent} has {room} B.")
+    unpacked = Unpacked(folder, tuple(parts), str(manifest["made_at"]), manifest["left_out"])
+    for name, part in parts.items():
+        _copy_part(archive, name, part, unpacked.path(name))
+    return unpacked
+
+
+def _size_of(archive: zipfile.ZipFile, name: str, part: Any, file: Path) -> int:
+    """How large a part is, as its list and its archive say alike. Raises CannotKeep."""
+    entry = archive.getinfo(name)
+    size = part.get("bytes") if isinstance(part, dict) else None
+    # what other ways of packing make of a few bytes is in memory before anybody can count it
+    is_packed_our_way = entry.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+    is_size = isinstance(size, int) and not isinstance(size, bool) and size >= 0
+    if not (is_size and is_packed_our_way and size == entry.file_size):
+        raise CannotKeep(f"{file} does not hold what its list says.")
+    return int(size or 0)
+
+
+def _manifest(archive: zipfile.ZipFile, file: Path) -> dict[str, Any]:
+    try:
+        with archive.open(MANIFEST) as opened:
+            found = json.loads(opened.read(MANIFEST_BYTES))
+        is_ours = int(found["format"]) <= FORMAT
+        names = [name for name in found["parts"] if not _may_hold(name)]
+        found = {**found, "made_at": found["made_at"], "left_out": tuple(found["left_out"])}
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
+        raise CannotKeep(f"{file} is no backup of Runyard's.") from error
+    if not is_ours:
+        raise CannotKeep(f"{file} was made by a newer Runyard: restore it with that one.")
+    if names or DATABASE not in found["parts"]:
+        raise CannotKeep(f"{file} holds what no backup has, or no database.")
+    return found
+
+
+def _may_hold(name: str) -> bool:
+    nowhere = Places(Path("/"), Path("/"), {})
+    is_small = nowhere.place_of(name) is not None
+    return name in SETTINGS or is_small or BUNDLE.fullmatch(name) is not None
+
+
+def _refuse_other_stores(unpacked: Unpacked, places: Places) -> None:
+    """Raise CannotKeep where there are more databases in a backup than in the settings, or less."""
+    is_held, is_set = (RUN_STORE in names for names in (unpacked.names, places.stores))
+    if is_held and not is_set:
+        raise CannotKeep(
+            "This backup holds runs that have a database of their own: set "
+            "RUNYARD_RUNS_DATABASE_URL to where they belong."
+        )
+    if is_set and not is_held:
+        raise CannotKeep(
+            "RUNYARD_RUNS_DATABASE_URL names a database for runs, and this backup has none of "
+            "that kind: unset it, or restore a backup that holds both."
+        )
+
+
+def _copy_part(archive: zipfile.ZipFile, name: str, part: dict[str, Any], target: Path) -> None:
+    digest, left = hashlib.sha256(), part["bytes"]
+    private = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(private, "wb") as into, archive.open(name) as source:
+        while piece := source.read(min(CHUNK, left + 1)):
+            left -= len(piece)
+            if left < 0:
+                break
+            digest.update(piece)
+            into.write(piece)
+        into.flush()
+        os.fsync(into.fileno())
+    if left or digest.hexdigest() != part.get("sha256"):
+        raise CannotKeep(f"{name} in this backup is not as it was written: use another backup.")
+
+
+def _refuse_unseen_settings(unpacked: Unpacked, data: Path, *, trusts: bool) -> None:
+    theirs, ours = unpacked.path(OWN_SETTINGS), _own(data, OWN_SETTINGS)
+    settings = settings_in(theirs)
+    is_known = ours.is_file() and ours.read_bytes() == theirs.read_bytes()
+    if settings and not (trusts or is_known):
+        raise SettingsUntrusted(settings)
+
+
+def _own(data: Path, name: str) -> Path:
+    """A small file of this folder; where a restore was ended in the middle, it is put aside."""
+    aside = sorted(data.glob(f"before-restore-*/{name}"), key=lambda file: file.stat().st_mtime)
+    return data / name if (data / name).is_file() or not aside else aside[-1]
+
+
+def _checked_schema(database: Path, now: datetime) -> str:
+    if problem := problem_of(database):
+        raise CannotKeep(f"The database in this backup is damaged ({problem}): use another backup.")
+    schema = schema_of(database)
+    if schema is None:
+        raise CannotKeep("The database in this backup is not one of Runyard's.")
+    if not is_known(schema):
+        raise CannotKeep(
+            f"This backup has schema {schema}; this Runyard knows schemas up to {HEAD}. "
+            "Restore it with the newer Runyard."
+        )
+    refuse_foreign_schema(database, schema, now)
+    return schema
+
+
+def _put_back_branches(unpacked: Unpacked, bundles: Bundles) -> int:
+    found = [(name, BUNDLE.fullmatch(name)) for name in unpacked.names]
+    return sum(bundles.put_back(match[1], unpacked.path(name)) for name, match in found if match)
+
+
+def _swap(unpacked: Unpacked, places: Places, filled: set[str], now: datetime) -> Path | None:
+    """What is there goes aside, then each part goes to its place, the control store last.
+
+    Ended in the middle, it leaves no database: a start says so, and doing it again completes it.
+    """
+    files = {name: file_of(url) for name, url in places.stores.items() if name not in filled}
+    stores = {name: file for name, file in files.items() if file is not None}
+    small = {name: places.place_of(name) for name in unpacked.names}
+    targets = {name: place for name, place in small.items() if place is not None}
+    old = {path: path.name for path in targets.values()}
+    for name, file in stores.items():
+        _empty_the_log(file)
+        # the two may have one name in different folders
+        folder = "runs-" if name == RUN_STORE else ""
+        old |= {path: f"{folder}{path.name}" for path in with_sides(file)}
+    old = {path: name for path, name in old.items() if os.path.lexists(path)}
+    aside = _put_aside(old, places.data, now) if old else None
+    reach("restore.after_aside")
+    for name, place in [*targets.items(), *reversed(stores.items())]:
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _move(unpacked.path(name), place)
+    return aside
+
+
+def _put_aside(old: dict[Path, str], data: Path, now: datetime) -> Path:
+    folder = data / f"before-restore-{stamp(now)}"
+    number = 1
+    while folder.exists():
+        number += 1
+        folder = data / f"before-restore-{stamp(now)}-{number}"
+    folder.mkdir(mode=0o700)
+    for path, name in old.items():
+        _move(path, folder / name)
+    return folder
+
+
+def _move(source: Path, target: Path) -> None:
+    """Rename; onto another disk, copy whole under a name of its own first."""
+    try:
+        source.rename(target)
+    except OSError:
+        beside = target.with_name(f".{target.name}.moving")
+        shutil.copy2(source, beside, follow_symlinks=False)
+        beside.rename(target)
+        source.unlink()
+    sync_folder(target.parent)
+
+
+def _empty_the_log(database: Path) -> None:
+    """Bring the old write-ahead log into the old database, so that one file is all of it."""
+    # a damaged one is put aside as it is, its log beside it
+    if database.is_file():
+        with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(database)) as old:
+            old.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -1,0 +1,196 @@
+"""The databases of a backup: read at one moment into files, and PostgreSQL filled from one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, text
+
+from app.backup.places import SETTINGS, CannotKeep
+from app.failpoints import reach
+from app.records.database.database import Database, silence_named
+from app.records.database.engines import PATIENT
+from app.records.database.migration import HEAD, migrate, migrate_to, revision_of
+from app.records.database.row_copies import copy_rows, count_rows
+from app.records.database.sqlite_files import (
+    bring_in_log,
+    copy_seen,
+    file_of,
+    is_empty_file,
+    looked_at,
+    schema_of,
+    turn_of,
+)
+
+# writes what was seen of a database into a new file
+Write = Callable[[Path, datetime], None]
+
+
+class _File:
+    """An SQLite database."""
+
+    def __init__(self, name: str, file: Path) -> None:
+        self._file = file
+        if is_empty_file(file):
+            raise CannotKeep(
+                f"There is no database at {file}: nothing to back up. "
+                "Name the server's folder with --data-dir."
+            )
+        self.name = name
+
+    def turn(self) -> AbstractContextManager[None]:
+        return turn_of(self._file)
+
+    @contextmanager
+    def look(self) -> Iterator[Write]:
+        with looked_at(self._file) as seen:
+
+            def write(target: Path, _: datetime) -> None:
+                copy_seen(seen, self._file, target)
+                if schema_of(target) is None:
+                    raise CannotKeep(f"{self._file} is no database of Runyard's.")
+
+            yield write
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class _Server:
+    """A PostgreSQL database; its copy is an SQLite file of the same schema and rows."""
+
+    def __init__(self, name: str, address: str) -> None:
+        self.name = name
+        self._database = Database(address, tell=lambda _: None)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        with self._database.transaction() as tx:
+            tx.begin_now()
+            yield
+
+    @contextmanager
+    def look(self) -> Iterator[Write]:
+        with silence_named(), self._database.reading() as session:
+            seen = session.connection()
+            _take_time(seen)
+            schema = revision_of(seen)
+            if schema != HEAD:
+                raise CannotKeep(
+                    f"The database of {SETTINGS[self.name]} has schema {schema or 'none'}, this "
+                    f"Runyard {HEAD}: back it up with the Runyard that has written it."
+                )
+            yield partial(_write_rows, seen)
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self._database.close()
+
+
+def copy_at_once(stores: Mapping[str, str], folder: Path, now: datetime) -> dict[str, Path]:
+    """Files with every row of some databases as they are at one moment, whoever writes meanwhile.
+
+    `stores` are addresses by their names, the control store first. Of two, no order of reading
+    would do: what follows from a run's end is in one of them before it is in the other. So
+    writers of both wait until both are looked at, which takes no longer than a look, and the
+    copies hold what a crash at that moment would have left. Raises CannotKeep, DatabaseDamaged,
+    DatabaseSilent, OSError.
+    """
+    with ExitStack() as ends:
+        found = [_open(name, address) for name, address in stores.items()]
+        for store in found:
+            ends.callback(store.close)
+        with ExitStack() as turns:
+            for store in found if len(found) > 1 else ():
+                turns.enter_context(store.turn())
+            writes = {}
+            for store in found:
+                writes[store.name] = ends.enter_context(store.look())
+                reach("backup.after_look")
+        for name, write in writes.items():
+            write(folder / name, now)
+    return {name: folder / name for name in stores}
+
+
+def fill_servers(files: Mapping[str, Path], stores: Mapping[str, str], now: datetime) -> list[str]:
+    """Fill those of some databases that are PostgreSQL's, together; their names.
+
+    Raises CannotKeep where one of them holds rows already, DatabaseSilent.
+    """
+    servers = {name: url for name, url in stores.items() if file_of(url) is None}
+    with ExitStack() as ends:
+        databases: dict[str, Database] = {}
+        for name, url in servers.items():
+            databases[name] = Database(url, tell=lambda _: None)
+            ends.callback(databases[name].close)
+            with silence_named(), databases[name].engine.connect() as connection:
+                _refuse_used(name, connection)
+            migrate(databases[name], backups=files[name].parent, now=now)
+        with silence_named(), ExitStack() as commits:
+            for name, database in databases.items():
+                _fill(name, files[name], commits.enter_context(_begun(database.engine)), now)
+    return list(servers)
+
+
+def make_empty(file: Path, schema: str, now: datetime) -> None:
+    """Make a database without rows of a schema that this Runyard knows."""
+    made = Database(f"sqlite:///{file}", tell=lambda _: None)
+    try:
+        migrate_to(made, schema, backups=file.parent, now=now)
+    finally:
+        made.close()
+
+
+def _write_rows(seen: Connection, target: Path, now: datetime) -> None:
+    made = Database(f"sqlite:///{target}", tell=lambda _: None)
+    try:
+        migrate(made, backups=target.parent, now=now)
+        with silence_named(), made.engine.begin() as into:
+            copy_rows(seen, into)
+    finally:
+        made.close()
+    bring_in_log(target)
+
+
+def _open(name: str, address: str) -> _File | _Server:
+    file = file_of(address)
+    return _Server(name, address) if file is None else _File(name, file)
+
+
+@contextmanager
+def _begun(engine: Engine) -> Iterator[Connection]:
+    with engine.execution_options(**{PATIENT: True}).begin() as connection:
+        _take_time(connection)
+        yield connection
+
+
+def _fill(name: str, file: Path, target: Connection, now: datetime) -> None:
+    _refuse_used(name, target)
+    source = Database(f"sqlite:///{file}", tell=lambda _: None)
+    try:
+        migrate(source, backups=file.parent, now=now)
+        with source.reading() as session:
+            copied = copy_rows(session.connection(), target)
+        if count_rows(target) != copied:
+            raise CannotKeep(f"{SETTINGS[name]} has not taken every row: nothing was changed.")
+    finally:
+        source.close()
+
+
+def _refuse_used(name: str, connection: Connection) -> None:
+    if count_rows(connection):
+        raise CannotKeep(
+            f"{SETTINGS[name]} names a database that holds rows already, and none is written over: "
+            "name an empty one."
+        )
+
+
+def _take_time(connection: Connection) -> None:
+    """Let a transaction of PostgreSQL's last as long as there are rows."""
+    if connection.dialect.name != "sqlite":
+        for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
+            connection.execute(text(f"SET LOCAL {limit} TO 0"))

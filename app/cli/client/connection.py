@@ -1,0 +1,350 @@
+"""The way to the server: where it is, who we are, and what its answers mean."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import ssl
+import sys
+import uuid
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+import typer
+
+from app import __version__
+from app.cli.client.running_server import known_server
+from app.domain.ids import is_run_id
+from app.folder_locks import asking_for_link
+
+if TYPE_CHECKING:
+    import httpx
+
+BASE_PATH = "/api/v1"
+AGENT = f"runyard-cli/{__version__}"  # what is started from here is started by hand
+READ_SECONDS = 30.0
+CONNECT_SECONDS = 5.0
+SERVE = "runyard serve"
+STRANGER = (
+    "The token that was sent is not this server's: look at RUNYARD_TOKEN and RUNYARD_URL, "
+    "or name the server's folder with --data-dir."
+)
+UNSIGNED = (
+    "No token was sent, as this is not the server of your data folder: set RUNYARD_TOKEN, "
+    "or name the server's folder with --data-dir."
+)
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def _headers(token: str | None) -> dict[str, str]:
+    own = {"User-Agent": AGENT}
+    return own | {"Authorization": f"Bearer {token}"} if token else own
+
+
+class Refused(Exception):
+    """The server said no, or what was asked is not there; the message is a sentence."""
+
+    def __init__(self, sentence: str, *, correlation_id: str = "", status: int = 0) -> None:
+        super().__init__(sentence)
+        self.correlation_id = correlation_id
+        self.status = status
+
+
+class Misused(typer.BadParameter):
+    """The command line or the environment makes no sense; the message is a sentence."""
+
+    def format_message(self) -> str:
+        """The sentence as it is."""
+        return self.message
+
+
+class Unreachable(Exception):
+    """No answer came; `delivered` is True where the request may have arrived."""
+
+    def __init__(self, url: str, start: str = SERVE, *, delivered: bool = False) -> None:
+        super().__init__(f"server not reachable at {url}; start it with: {start}")
+        self.delivered = delivered
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running Runyard as the command line sees it."""
+
+    url: str
+    token: str | None
+    start: str = SERVE  # the command that would start it
+    patience: float = READ_SECONDS
+
+    @cached_property
+    def http(self) -> httpx.Client:
+        """The connection, opened at the first call, closed when nobody needs the server."""
+        httpx = _httpx()
+        parts = urlsplit(self.url)
+        client = httpx.Client(
+            base_url=self.url,
+            headers=_headers(self.token),
+            timeout=httpx.Timeout(self.patience, connect=min(self.patience, CONNECT_SECONDS)),
+            # No proxy may stand between us and our own machine, nor see its token.
+            trust_env=parts.hostname not in _LOOPBACK,
+            # Reading the certificates takes a while and plain http never looks at them.
+            verify=parts.scheme == "https" or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+        )
+        weakref.finalize(self, client.close)
+        return client
+
+    def is_ready(self) -> bool:
+        """True where the server can do its work. Raises Unreachable."""
+        httpx = _httpx()
+        try:
+            return self.http.get("/readyz").is_success
+        except httpx.TransportError as error:
+            raise Unreachable(self.url, self.start) from error
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        params: Mapping[str, Any] | None = None,
+        key: str | None = None,
+        lines: bytes | None = None,
+    ) -> httpx.Response:
+        """One call below the base path; `lines` are NDJSON. Raises Refused or Unreachable."""
+        httpx, correlation_id = _httpx(), uuid.uuid4().hex
+        headers = {"X-Correlation-Id": correlation_id}
+        if key:
+            headers["x-idempotency-key"] = key
+        if lines is not None:
+            headers["Content-Type"] = "application/x-ndjson"
+        sent = {"json": body, "content": lines, "params": _given(params), "headers": headers}
+        try:
+            answer = self.http.request(method, BASE_PATH + path, **sent)
+        except httpx.TransportError as error:
+            arrived = _may_have_arrived(error)
+            raise Unreachable(self.url, self.start, delivered=arrived) from error
+        if not answer.is_success:
+            raise self._refusal(answer, correlation_id)
+        return answer
+
+    def get(self, path: str, **params: Any) -> Any:
+        """GET and read JSON."""
+        return read_json(self.send("GET", path, params=params), self.url)
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """POST and read JSON."""
+        return read_json(self.send("POST", path, body=body), self.url)
+
+    @contextmanager
+    def stream(self, path: str, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
+        """An answer whose body comes bit by bit. Raises Refused or Unreachable."""
+        httpx = _httpx()
+        try:
+            with self.http.stream("GET", BASE_PATH + path, headers=dict(headers)) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise self._refusal(answer)
+                yield answer
+        except httpx.TransportError as error:
+            raise Unreachable(self.url, self.start, delivered=True) from error
+
+    def _refusal(self, answer: httpx.Response, correlation_id: str = "") -> Refused:
+        try:
+            body = answer.json()
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            body = {"detail": f"The server at {self.url} answered {answer.status_code}."}
+        sentence = str(body.get("detail") or body.get("title") or answer.status_code)
+        own = [str(body["own_limit"])] if body.get("own_limit") else []
+        stranger = STRANGER if self.token else UNSIGNED
+        unknown = [stranger] if answer.status_code == 401 else []
+        return Refused(
+            "\n".join([sentence, *_errors(body), *_way_out(body, self.url), *own, *unknown]),
+            correlation_id=answer.headers.get("X-Correlation-Id", correlation_id),
+            status=answer.status_code,
+        )
+
+
+def connect(data_dir: Path | None) -> Server:
+    """The server that the command line, the environment or the data folder names.
+
+    A folder named on the command line wins over the environment. The folder's token goes only to
+    the server that has the folder to itself: whatever else listens there is a stranger. Raises
+    Misused, Unreachable.
+    """
+    folder = data_folder(data_dir)
+    url_given, token_given = os.environ.get("RUNYARD_URL"), os.environ.get("RUNYARD_TOKEN")
+    start = f"{SERVE} --data-dir {shlex.quote(str(data_dir))}" if data_dir else SERVE
+    known = known_server(folder)
+    running = known.url if known and known.is_serving else None
+    url = None if data_dir else _checked(url_given)
+    if url is None and running is None:
+        raise Unreachable(known.url if known else _default_url(), start)
+    url = url or str(running)
+    own = _token(folder) if url == running else None
+    token = (own or token_given) if data_dir else (token_given or own)
+    if token and not (token.isascii() and token.isprintable()):
+        raise Misused("The token contains characters that no token has.")
+    return Server(url, token, start)
+
+
+def data_folder(data_dir: Path | None) -> Path:
+    """The data folder: the command line's, the environment's, or this person's own."""
+    chosen = data_dir or os.environ.get("RUNYARD_DATA_DIR")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("runyard", appauthor=False))
+
+
+def new_link(server: Server, folder: Path) -> str:
+    """A one-time link of the server of a data folder, which may look at who asks for it."""
+    with asking_for_link(folder):
+        return str(server.post("/login-links")["url"])
+
+
+def read_json(answer: httpx.Response, url: str) -> Any:
+    """The JSON of an answer; what is none did not come from a Runyard."""
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise Refused(f"What answers at {url} is not a Runyard.") from error
+
+
+def _httpx() -> Any:
+    # httpx brings a command line of its own along, with rich and click; without it, it loads
+    # a third faster, and it is made to do without.
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+    import httpx
+
+    return httpx
+
+
+def _given(params: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {name: value for name, value in (params or {}).items() if value not in (None, "", [])}
+
+
+def _may_have_arrived(error: Exception) -> bool:
+    httpx = _httpx()
+    return not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+
+
+def _way_out(body: Mapping[str, Any], url: str) -> list[str]:
+    """Where the change is that stands in the way, or the page where a person does this."""
+    if isinstance(page := body.get("page"), str):
+        return [page]
+    number, project_id = body.get("change"), body.get("project_id")
+    if not isinstance(number, int) or not isinstance(project_id, str):
+        return []
+    return [f"{url}/projects/{project_id}/changes/{number}"]
+
+
+def _errors(body: Mapping[str, Any]) -> list[str]:
+    errors = body.get("errors")
+    found = [item for item in errors if isinstance(item, dict)] if isinstance(errors, list) else []
+    lines = [f"{item.get('field', '?')}: {item.get('message', '')}" for item in found]
+    return [line for line in lines if str(body.get("detail")) not in line]
+
+
+def _checked(url: str | None) -> str | None:
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or 1)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise Misused(f"RUNYARD_URL is no address of a server: {url}")
+    return url.rstrip("/")
+
+
+def _default_url() -> str:
+    port = os.environ.get("RUNYARD_PORT") or "8080"
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise Misused(f"RUNYARD_PORT is no port: {port}")
+    return f"http://127.0.0.1:{port}"
+
+
+def _token(folder: Path) -> str | None:
+    try:
+        return (folder / "token").read_text().strip() or None
+    except (OSError, ValueError):
+        return None
+
+
+_ENDING = re.compile(r"[0-9A-Za-z_-]{6,80}", re.ASCII)
+_LOOKED_AT = 20
+_NAMED_AT_MOST = 5
+
+
+def find_run(server: Server, typed: str) -> str:
+    """The whole id of the run that `typed` names or ends. Raises Refused, Misused."""
+    ending = typed.strip().removeprefix("…").removeprefix("...")
+    if is_run_id(ending):
+        return ending
+    if not _ENDING.fullmatch(ending):
+        raise Misused("Give a run's whole id, or at least its last 6 characters.")
+    page = server.get("/runs", q=ending, limit=_LOOKED_AT)
+    ids = [str(run["id"]) for run in page["items"] if str(run["id"]).endswith(ending)]
+    if not ids:
+        raise Refused(f"There is no run whose id ends in {ending}.")
+    if len(ids) > 1:
+        named = ", ".join(ids[:_NAMED_AT_MOST]) + (", …" if len(ids) > _NAMED_AT_MOST else "")
+        raise Refused(f"Several runs end in {ending}: {named}")
+    return ids[0]
+
+
+def find_project(server: Server, typed: str) -> dict[str, Any]:
+    """The project with this id or exact name. Raises Refused."""
+    projects = server.get("/projects", include_archived=True)["items"]
+    for field in ("id", "name"):
+        for project in projects:
+            if project.get(field) == typed:
+                return project
+    raise Refused(f"There is no project {typed}. {_instead(typed, projects)}")
+
+
+def only_project(server: Server) -> dict[str, Any]:
+    """The project that is meant where none is named. Raises Refused for none, Misused for many."""
+    projects = server.get("/projects")["items"]
+    there = [project for project in projects if not project.get("archived_at")]
+    if not there:
+        raise Refused(_instead("", projects))
+    if len(there) > 1:
+        how = "Name the project: with --project, or as `project` in a line of the file."
+        raise Misused(f"{how} {_instead('', projects)}")
+    return dict(there[0])
+
+
+def _instead(typed: str, projects: list[dict[str, Any]]) -> str:
+    """What may have been meant: near names, else some names, else how to make a first project."""
+    names = [str(one["name"]) for one in projects if not one.get("archived_at")]
+    by_lower = {name.lower(): name for name in names}
+    near = [by_lower[one] for one in get_close_matches(typed.lower(), by_lower, 3)]
+    if near:
+        return f"Did you mean {' or '.join(near)}?"
+    if not names:
+        return "There are none yet: register one with: runyard projects add PATH_OR_URL"
+    more = ", …" if len(names) > _NAMED_AT_MOST else "."
+    return f"The projects are: {', '.join(names[:_NAMED_AT_MOST])}{more}"
+
+
+def run_path(run_id: str, rest: str = "") -> str:
+    """A run's path below the API, whatever the id contains."""
+    return f"/runs/{quote(run_id, safe='')}{rest}"
+
+
+def project_path(project: dict[str, Any], rest: str = "") -> str:
+    """A project's path below the API."""
+    return f"/projects/{quote(str(project['id']), safe='')}{rest}"

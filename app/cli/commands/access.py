@@ -1,0 +1,67 @@
+"""`runyard token` and `runyard logout`: what opens the server, taken back."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from app.cli.client.connection import Misused, Server, Unreachable, connect, data_folder
+from app.cli.output.options import DataDir, example, group
+from app.cli.output.terminal import out
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group `token`, and `logout`."""
+    token = group("Replace the token of the data folder.", "runyard token rotate")
+    token.command("rotate", epilog=example("runyard token rotate"))(rotate)
+    app.add_typer(token, name="token")
+    app.command("logout", epilog=example("runyard logout --everywhere"))(sign_out)
+
+
+def rotate(data_dir: DataDir = None) -> None:
+    """Replace the token; the old one stops working at once."""
+    server = _server(data_dir)
+    if server is None:
+        from app.server.application import offline_token_rotate
+
+        offline_token_rotate({"data_dir": data_dir} if data_dir else {})
+    else:
+        server.send("POST", "/token/rotate")
+    file = data_folder(data_dir) / "token"
+    out().say(f"The new token is in {file}. The old one does not work any more.")
+
+
+def sign_out(
+    everywhere: Annotated[
+        bool, typer.Option("--everywhere", help="End the sessions of all browsers.")
+    ] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Sign every browser out; open pages end at once."""
+    if not everywhere:
+        raise Misused(
+            "The command line has no session: sign all browsers out with --everywhere, "
+            "or replace the token with: runyard token rotate"
+        )
+    server = _server(data_dir)
+    if server is None:
+        from app.server.application import offline_sign_out
+
+        ended = offline_sign_out({"data_dir": data_dir} if data_dir else {})
+    else:
+        ended = int(server.post("/logout", {"everywhere": True})["ended"])
+    out().say(f"Signed out {ended} browser{'' if ended == 1 else 's'}.")
+
+
+def _server(data_dir: DataDir) -> Server | None:
+    """The running server; None where none runs and the data folder is ours to change."""
+    try:
+        server = connect(data_dir)
+        server.is_ready()
+    except Unreachable:
+        if os.environ.get("RUNYARD_URL") and not data_dir:
+            raise  # what is here opens no door of a server elsewhere
+        return None
+    return server

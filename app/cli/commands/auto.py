@@ -1,0 +1,160 @@
+"""`runyard afk`: start AFK runs, switch the loop, reset its pause, see what comes next."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from shlex import quote
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.client.connection import connect, find_project, project_path, read_json
+from app.cli.commands.runs_start import Starting, start
+from app.cli.output.options import DataDir, Json, ProjectArgument, example, group, spread
+from app.cli.output.run_view import age
+from app.cli.output.terminal import Painted, Screen, clean, cut, err, out, print_json
+from app.domain.ids import shorten
+
+
+class Switch(StrEnum):
+    """How the loop of a project is switched."""
+
+    ON = "on"
+    OFF = "off"
+
+
+Position = Annotated[
+    Switch,
+    typer.Argument(
+        metavar="on|off", help="Whether ready issues start by themselves.", show_default=False
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group `afk`."""
+    afk = group(
+        "Start AFK runs, switch the loop, see what comes next.",
+        "runyard afk start shop --wait",
+        "runyard afk auto shop on",
+    )
+    start_example = example("runyard afk start shop --wait", "runyard afk start shop --issue 12")
+    afk.command("start", epilog=start_example)(spread(start_run))
+    afk.command("auto", epilog=example("runyard afk auto shop on"))(switch_auto)
+    afk.command("next", epilog=example("runyard afk next shop"))(show_next)
+    afk.command("failures", epilog=example("runyard afk failures shop"))(show_failures)
+    afk.command("reset", epilog=example("runyard afk reset shop"))(reset_strikes)
+    app.add_typer(afk, name="afk")
+
+
+def start_run(
+    project: ProjectArgument,
+    issue: Annotated[
+        int | None, typer.Option(min=1, help="The issue; the lowest claimable one by default.")
+    ] = None,
+    *,
+    starting: Starting,
+) -> None:
+    """Start an AFK run, on a paused project too, and print its id."""
+    server = connect(starting.data_dir)
+    path = project_path(find_project(server, project), "/afk/start")
+    start(server, path, {"issue": issue}, starting)
+
+
+def switch_auto(
+    project: ProjectArgument,
+    position: Position,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Switch the loop on or off; a pause stays a pause."""
+    server = connect(data_dir)
+    path = project_path(find_project(server, project), "/afk/auto")
+    answer = server.send("PUT", path, body={"enabled": position is Switch.ON})
+    _tell_loop(read_json(answer, server.url), json_only=json_only)
+
+
+def reset_strikes(
+    project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None
+) -> None:
+    """Set the count of failures to zero, which ends a pause."""
+    server = connect(data_dir)
+    path = project_path(find_project(server, project), "/afk/reset")
+    _tell_loop(server.post(path), json_only=json_only)
+
+
+def show_next(project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None) -> None:
+    """Show what the loop would start next, and why the others wait."""
+    server = connect(data_dir)
+    found = find_project(server, project)
+    plan = server.get(project_path(found, "/next"))
+    if json_only:
+        print_json(plan)
+        return
+    say_plan(out(), plan)
+    if found["paused"]:
+        say_pause(out(), found)
+        out().say(_way_out(found))
+
+
+def show_failures(
+    project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None
+) -> None:
+    """Show the failures that are counted, with their reasons."""
+    found = find_project(connect(data_dir), project)
+    if json_only:
+        print_json({"items": found["recent_failures"]})
+        return
+    if not found["strikes"]:
+        err().say("No failure is counted.")
+        return
+    say_failures(out(), found)
+    if found["paused"]:
+        out().say(_way_out(found))
+
+
+def say_plan(screen: Screen, plan: dict[str, Any]) -> None:
+    """Print what the loop would do, then why each issue waits, one terminal line each."""
+    because = cut(clean(str(plan["because"])), screen.width)
+    screen.say(Painted(because, "green" if plan["would"] else "yellow"))
+    for hold in plan["holds"]:
+        screen.say(cut(clean(f"  #{hold['issue']}: {hold['because']}"), screen.width))
+
+
+def say_pause(screen: Screen, project: dict[str, Any]) -> None:
+    """The pause as its card tells it: how many fails, and the last of them with their reasons."""
+    screen.say(Painted(f"Auto paused · {project['strikes']} fails", "red"))
+    say_failures(screen, project)
+
+
+def say_failures(screen: Screen, project: dict[str, Any]) -> None:
+    """A line for each of the last failures: its run, issue, word, reason and age."""
+    now = datetime.now(UTC)
+    for failure in project["recent_failures"]:
+        issue = f"#{failure['issue']}  " if failure.get("issue") else ""
+        screen.say(
+            f"  {shorten(str(failure['run_id']))}  {issue}",
+            Painted(str(failure["label"]), "red"),
+            f"  {failure['because']}  ",
+            Painted(age(failure.get("ended_at"), now), "dim"),
+        )
+
+
+def _tell_loop(project: dict[str, Any], *, json_only: bool) -> None:
+    if json_only:
+        print_json(project)
+        return
+    screen, word = out(), "On" if project["auto_enabled"] else "Off"
+    screen.say(f"{project['name']}: Auto AFK runs: {word} · {_count(project['strikes'])}")
+    if project["paused"]:
+        say_pause(screen, project)
+        screen.say(_way_out(project))
+
+
+def _way_out(project: dict[str, Any]) -> str:
+    return f"Go on with: runyard afk reset {quote(str(project['name']))}"
+
+
+def _count(strikes: int) -> str:
+    return f"{strikes} fail in a row" if strikes == 1 else f"{strikes} fails in a row"

@@ -1,0 +1,110 @@
+"""`runyard backup`: one file of everything that cannot be made again."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli.output.options import DataDir, Json, example
+from app.cli.output.terminal import Painted, err, out, print_json
+from app.domain.formatting import size_words
+
+Backup = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE",
+        help="A backup, or a copy of the database that an upgrade has made.",
+        show_default=False,
+    ),
+]
+
+
+def register_restore(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("restore", epilog=example("runyard restore /mnt/disk/runyard.zip"))(put_back)
+
+
+def put_back(
+    file: Backup,
+    trust_settings: Annotated[
+        bool, typer.Option("--trust-settings", help="Accept the settings in the backup.")
+    ] = False,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Put a backup back; no server may run.
+
+    The backup is checked before anything is replaced. What was there is kept in a folder of its
+    own; logs and working copies stay where they are. The settings that a backup brings are shown,
+    and taken only with your consent. Of another server's backup the token is not taken, everybody
+    is signed out, and auto runs are off in every project.
+    """
+    from app.server.application import offline_restore
+
+    def agree(settings: list[str]) -> bool:
+        if trust_settings or not (sys.stdin.isatty() and err().is_tty):
+            return trust_settings
+        err().say("This backup contains settings:")
+        for line in settings:
+            err().say(f"  {line}")
+        return typer.confirm("Take them?", err=True)
+
+    done = offline_restore({"data_dir": data_dir} if data_dir else {}, file, agree)
+    if json_only:
+        print_json(done)
+        return
+    screen = out()
+    made = f", made {done['made_at']}" if done["made_at"] else ""
+    screen.say(f"Restored {done['file']} (schema {done['schema']}{made}).")
+    if done["branches"]:
+        screen.say(f"{done['branches']} branches of work were put back.")
+    if done["aside"]:
+        screen.say(f"What was there before: {done['aside']}")
+    if done["is_foreign"]:
+        screen.say("Not known as this folder's own: no token taken, all signed out, auto runs off.")
+    for project_id in done["switched_off"]:
+        screen.say(f"Auto was on, switch it on again: runyard afk auto {project_id} on")
+    for words in done["left_out"]:
+        err().say(Painted("not in it: ", "yellow"), words)
+    screen.say("Start it: runyard serve")
+
+
+Target = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[FILE]",
+        help="A new file, or a folder; the data folder's backups when not given.",
+        show_default=False,
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("backup", epilog=example("runyard backup", "runyard backup /mnt/disk/runyard.zip"))(
+        write_backup
+    )
+
+
+def write_backup(file: Target = None, json_only: Json = False, data_dir: DataDir = None) -> None:
+    """Write a backup of the data folder, server or not.
+
+    It holds the database, the token, the settings and every branch that is not merged: keep it as
+    you keep the token. It says what is not in it.
+    """
+    from app.server.application import offline_backup
+
+    made = offline_backup({"data_dir": data_dir} if data_dir else {}, file)
+    if json_only:
+        print_json(made)
+        return
+    out().say(str(made["file"]))
+    screen = err()
+    screen.say(Painted(f"{size_words(made['bytes'])}, schema {made['schema']}; it holds:", "bold"))
+    for name, size in made["parts"].items():
+        screen.say(f"  {name}  {size_words(size)}")
+    for words in made["left_out"]:
+        screen.say(Painted("not in it: ", "yellow"), words)

@@ -1,0 +1,286 @@
+"""`runyard demo`: the whole loop on a repository made for it, in a terminal."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.client.connection import Refused, Server, Unreachable, project_path, run_path
+from app.cli.client.feed import follow_run
+from app.cli.commands.auto import say_pause, say_plan
+from app.cli.commands.runs_start import NOT_SUCCEEDED, submit_run
+from app.cli.output.options import Json, example
+from app.cli.output.progress import Stages
+from app.cli.output.run_view import say_diff, say_end, say_event, size_of, spell, what
+from app.cli.output.terminal import Painted, Screen, err, out, print_json
+from app.cli.server.temporary_server import borrow_server, signals_waiting
+from app.domain.sandbox.levels import SandboxLevel
+from app.domain.words import PAUSE_THRESHOLD
+
+CLONE_SECONDS = 60.0
+RUN_SECONDS = 120.0
+NEXT_SECONDS = 60.0
+_ASK_SECONDS = 0.1
+# what tells of a run that is one of several: the first one's timeline was told whole
+_IN_SHORT = frozenset({"spawned", "exited", "kill_sent", "reaped", "delivered"})
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run of the demo has to end."""
+
+    status: str
+    cause: str
+
+
+SUCCESS = Ending("succeeded", "delivered")
+FAILURES = (
+    Ending("died", "exit_code"),
+    Ending("timed_out", "budget"),
+    Ending("died", "no_delivery"),
+)
+
+
+class WentOtherwise(Exception):
+    """Something of the story did not come true; the message is a sentence."""
+
+
+class Story:
+    """A delivery by hand, three failures by the loop, the pause, Reset, a delivery."""
+
+    def __init__(self, server: Server, screen: Screen) -> None:
+        self.told: dict[str, Any] = {"project": None, "runs": [], "paused": None, "next": None}
+        self._server = server
+        self._screen = screen
+        self._project: dict[str, Any] = {}
+        self._issues: dict[int, dict[str, Any]] = {}
+
+    def tell(self) -> None:
+        """The whole story. Raises WentOtherwise, Refused, Unreachable."""
+        self._make_project()
+        self._start_by_hand()
+        self._let_the_loop_fail()
+        self._look_at_the_pause()
+        self._reset()
+
+    # --- its steps -----------------------------------------------------------------------------
+
+    def _make_project(self) -> None:
+        self._step("Making a small repository with its issues, and a scripted agent")
+        self._project = self._server.post("/demo-project")
+        self._project = self._await_project(
+            lambda project: project["state"] != "cloning", CLONE_SECONDS
+        )
+        if self._project["state"] != "ready":
+            raise WentOtherwise(f"Its repository could not be cloned. {self._because()}")
+        if self._project["sandbox"] == SandboxLevel.NONE:
+            told = "Its agent runs unsandboxed: `runyard doctor` says why, and what helps."
+            self._screen.say(Painted(told, "red"))
+        for issue in self._server.get(self._path("/issues"))["items"]:
+            self._issues[issue["number"]] = issue
+            mark = Painted("claimable", "green") if issue["claimable"] else Painted("waits", "dim")
+            self._screen.say(f"  #{issue['number']}  ", mark, f"  {issue['title']}")
+
+    def _start_by_hand(self) -> None:
+        self._step("Start AFK run: by hand, the lowest claimable issue")
+        # a run still being accepted could neither be listed nor be stopped
+        with signals_waiting():
+            run, _ = submit_run(self._server, {}, str(uuid.uuid4()), self._path("/afk/start"))
+        ended = self._watch(run, SUCCESS, whole=True)
+        self._step("What it changed")
+        say_diff(self._screen, self.told["runs"][-1]["diff"].rstrip("\n"))
+        self._step("How it ended")
+        self._say_delivery(ended)
+
+    def _let_the_loop_fail(self) -> None:
+        self._step("Auto AFK runs: On")
+        self._server.send("PUT", self._path("/afk/auto"), body={"enabled": True})
+        for ending in FAILURES:
+            self._watch(self._await_next_run(), ending)
+
+    def _look_at_the_pause(self) -> None:
+        self._step("Three failures in a row: the loop pauses and says why")
+        paused = self._await_project(lambda project: project["paused"])
+        self.told["paused"] = paused
+        say_pause(self._screen, paused)
+        plan = self._server.get(self._path("/next"))
+        self._screen.say(f"The loop starts nothing: {plan['because']}.")
+        _expect(paused["strikes"] == PAUSE_THRESHOLD, f"It counted {paused['strikes']} fails.")
+        _expect(plan["would"] is None, "The pause does not hold.")
+        _expect(bool(paused["ready_count"]), "No issue is left to continue with.")
+
+    def _reset(self) -> None:
+        self._step("Reset: the loop continues with the next issue")
+        reset = self._server.post(self._path("/afk/reset"))
+        _expect(not reset["paused"] and reset["strikes"] == 0, "Reset did not end the pause.")
+        ended = self._watch(self._await_next_run(), SUCCESS)
+        self._say_delivery(ended)
+        self._step("What comes next: what is kept waits for you, to be merged or discarded")
+        self.told["project"] = self._await_project(
+            lambda project: project["strikes"] == 0 and not project["live_runs"]
+        )
+        self.told["next"] = self._server.get(self._path("/next"))
+        say_plan(self._screen, self.told["next"])
+
+    # --- what they are made of -----------------------------------------------------------------
+
+    def _watch(self, started: dict[str, Any], ending: Ending, *, whole: bool = False) -> Any:
+        run_id, issue = str(started["id"]), self._issues.get(started["issue"], {})
+        self._screen.say(Painted(what(started), "bold"))
+        self._screen.say(Painted(str(issue.get("body", "")), "dim"))
+        stages, timeline = Stages(self._server, run_id), []
+        give_up_at = time.monotonic() + RUN_SECONDS
+        for _ in follow_run(self._server, run_id):
+            timeline += self._say_news(stages, whole=whole)[1]
+            _expect(time.monotonic() < give_up_at, "A run of the demo took too long.")
+        run, rest = self._say_news(stages, whole=whole)
+        diff = self._server.send("GET", run_path(run_id, "/diff")).text
+        self.told["runs"].append({"run": run, "timeline": timeline + rest, "diff": diff})
+        if ending is not SUCCESS:
+            say_end(self._screen, run)
+        _expect(
+            Ending(run["status"], run["cause"]) == ending,
+            f"The run of {what(run)} should have ended otherwise: {run['label']}, {run['because']}",
+        )
+        _expect(ending is not SUCCESS or bool(run["delivery"]), "Nothing was delivered.")
+        return run
+
+    def _say_news(self, stages: Stages, *, whole: bool) -> tuple[dict[str, Any], list[Any]]:
+        run, events = stages.news()
+        for event in events:
+            if whole or event["kind"] in _IN_SHORT:
+                say_event(self._screen, event)
+        return run, events
+
+    def _say_delivery(self, run: dict[str, Any]) -> None:
+        say_end(self._screen, run)
+        given = run["delivery"]
+        kind = str(given["kind"]).replace("_", " ")
+        self._screen.say(
+            f"Delivered: {kind} #{given['number']}, {given['state']}, {size_of(given)}"
+        )
+        self._screen.say("Its branch: ", Painted(str(run["work_branch"]), "bold"))
+
+    def _await_next_run(self) -> dict[str, Any]:
+        known = {one["run"]["id"] for one in self.told["runs"]}
+        give_up_at = time.monotonic() + NEXT_SECONDS
+        while True:
+            runs = self._server.get("/runs", project_id=self._project["id"])["items"]
+            new = [run for run in runs if run["id"] not in known]
+            if new:
+                return new[-1]
+            _expect(time.monotonic() < give_up_at, "The loop did not start the next run.")
+            time.sleep(_ASK_SECONDS)
+
+    def _await_project(
+        self, is_so: Callable[[dict[str, Any]], Any], seconds: float = NEXT_SECONDS
+    ) -> dict[str, Any]:
+        give_up_at = time.monotonic() + seconds
+        while not is_so(project := self._server.get(self._path())):
+            if time.monotonic() > give_up_at:
+                raise WentOtherwise("The demo's project did not get so far in time.")
+            time.sleep(_ASK_SECONDS)
+        return project
+
+    def _because(self) -> str:
+        return str(self._project.get("state_because") or "")
+
+    def _path(self, rest: str = "") -> str:
+        return project_path(self._project, rest)
+
+    def _step(self, words: str) -> None:
+        say_step(self._screen, words)
+
+
+def say_step(screen: Screen, words: str) -> None:
+    """The heading of a step."""
+    screen.say(Painted(f"== {words}", "bold"))
+
+
+def _expect(came_true: bool, otherwise: str) -> None:
+    if not came_true:
+        raise WentOtherwise(otherwise)
+
+
+RELEASE_SECONDS = 20.0
+_ASK_SECONDS = 0.1
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the whole."""
+    app.command("demo", epilog=example("runyard demo", "runyard demo --keep"))(demonstrate)
+
+
+def demonstrate(
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the demo's folder and say where it is.")
+    ] = False,
+    json_only: Json = False,
+) -> None:
+    """Show the loop on a small repository made for it.
+
+    A delivery, three failures, the pause, Reset, a delivery, on a server of its own.
+    """
+    screen, begun = err() if json_only else out(), time.monotonic()
+    say_step(screen, "Starting a server of its own, in a folder of its own")
+    otherwise = None
+    with borrow_server(keep=keep) as (server, folder):
+        if keep:
+            screen.say(f"It is kept: {folder}")
+        story = Story(server, screen)
+        with _leaving_nothing_alive(server):
+            try:
+                story.tell()
+            except WentOtherwise as problem:
+                otherwise = str(problem)
+    if json_only:
+        print_json(story.told | {"folder": str(folder) if keep else None})
+    if otherwise:
+        err().say(Painted(otherwise, "red"))
+        raise typer.Exit(NOT_SUCCEEDED)
+    say_step(screen, f"That was all of it, in {spell(time.monotonic() - begun)}")
+    if keep:
+        screen.say(f"See it in a browser with: runyard serve --data-dir {folder}")
+
+
+@contextmanager
+def _leaving_nothing_alive(server: Server) -> Iterator[None]:
+    """See to it that every run is over and gone before its server and folder are."""
+    try:
+        yield
+    except SystemExit:
+        err().say("Ending what was started. This takes a moment.")
+        raise
+    finally:
+        try:
+            # off first: the loop would start the next run for every one that is stopped
+            _switch_loops_off(server)
+            _release_runs(server)
+        except (Refused, Unreachable) as problem:
+            err().say(f"The demo's runs could not be ended in order: {problem}")
+
+
+def _switch_loops_off(server: Server) -> None:
+    for project in server.get("/projects")["items"]:
+        if project["auto_enabled"]:
+            server.send("PUT", project_path(project, "/afk/auto"), body={"enabled": False})
+
+
+def _release_runs(server: Server) -> None:
+    # asked for, not remembered: a submit whose answer was lost, or the loop, may have made one
+    ids = [str(run["id"]) for run in server.get("/runs")["items"]]
+    for run_id in ids:
+        if server.get(run_path(run_id))["phase"] != "done":
+            with suppress(Refused):  # it has ended meanwhile
+                server.post(run_path(run_id, "/stop"), {"because": "The demo ended."})
+    give_up_at = time.monotonic() + RELEASE_SECONDS
+    while ids := [one for one in ids if not server.get(run_path(one)).get("released_at")]:
+        if time.monotonic() > give_up_at:
+            raise Refused("its processes could not be proved gone.")
+        time.sleep(_ASK_SECONDS)

@@ -1,0 +1,227 @@
+"""`runyard issues`: a project's issues, to list, to read, to write, to edit, to close."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.client.connection import Misused, connect, find_project, project_path
+from app.cli.output.options import DataDir, Json, ProjectName, example, group
+from app.cli.output.terminal import Painted, Piece, err, out, print_json
+from app.domain.issues import ignored_words
+from app.domain.words import READY_LABEL
+
+Number = Annotated[
+    int,
+    typer.Argument(metavar="NUMBER", help="The issue's number.", min=1, show_default=False),
+]
+Labels = Annotated[list[str] | None, typer.Option("--label", help="A label; may be repeated.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group `issues`."""
+    issues = group(
+        "List, write, edit, close and discuss a project's issues.",
+        "runyard issues list --project shop",
+        "runyard issues add --project shop 'The cart forgets its last item' --ready",
+    )
+    add_example = example(
+        "runyard issues add --project shop 'The cart forgets its last item' --ready",
+        "runyard issues add -p shop 'Faster search' --body - < description.md",
+    )
+    issues.command("list", epilog=example("runyard issues list --project shop"))(list_issues)
+    issues.command("add", epilog=add_example)(add_issue)
+    issues.command("show", epilog=example("runyard issues show 12 -p shop"))(show_issue)
+    edit_example = example("runyard issues edit 12 -p shop --ready --unlabel needs-info")
+    issues.command("edit", epilog=edit_example)(edit_issue)
+    issues.command("close", epilog=example("runyard issues close 12 -p shop"))(close_issue)
+    issues.command("reopen", epilog=example("runyard issues reopen 12 -p shop"))(reopen_issue)
+    say_example = example("runyard issues comment 12 -p shop 'Use Decimal, please'")
+    issues.command("comment", epilog=say_example)(comment_on_issue)
+    app.add_typer(issues, name="issues")
+
+
+def list_issues(
+    project: ProjectName,
+    everything: Annotated[bool, typer.Option("--all", help="The closed ones too.")] = False,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """List a project's issues, lowest number first."""
+    server = connect(data_dir)
+    answer = server.get(project_path(find_project(server, project), "/issues"))
+    if json_only:
+        print_json(answer)
+        return
+    shown = [one for one in answer["items"] if everything or one.get("state") == "open"]
+    if shown:
+        out().say_table(["ISSUE", "STATE", "TITLE", "NOTE"], [_row(one) for one in shown])
+    else:
+        err().say("There are no such issues.")
+
+
+def add_issue(
+    project: ProjectName,
+    title: Annotated[
+        str, typer.Argument(metavar="TITLE", help="What is wanted, in a line.", show_default=False)
+    ],
+    body: Annotated[str, typer.Option(help="The rest; - reads it from standard input.")] = "",
+    label: Labels = None,
+    ready: Annotated[
+        bool, typer.Option("--ready", help=f"Label it {READY_LABEL}: agents may take it.")
+    ] = False,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Write an issue into the built-in tracker and print its number."""
+    server = connect(data_dir)
+    labels = list(dict.fromkeys([*(label or []), *([READY_LABEL] if ready else [])]))
+    text = _given(body)
+    path = project_path(find_project(server, project), "/issues")
+    issue = server.post(path, {"title": title, "body": text, "labels": labels})
+    if json_only:
+        print_json(issue)
+    else:
+        out().say(str(issue["number"]))
+
+
+def show_issue(
+    project: ProjectName, number: Number, json_only: Json = False, data_dir: DataDir = None
+) -> None:
+    """Show an issue with what was said on it."""
+    server = connect(data_dir)
+    path = project_path(find_project(server, project), f"/issues/{number}")
+    issue = server.get(path)
+    if json_only:
+        print_json(issue)
+        return
+    said = server.get(f"{path}/comments")["items"]
+    out().say(f"#{issue['number']}  ", _state(issue), f"  {issue['title']}")
+    facts = (
+        ("labels", ", ".join(issue["labels"])),
+        ("waits", issue.get("hold")),
+        ("note", ignored_words(issue.get("unknown_blockers") or [])),
+    )
+    for name, value in facts:
+        if value:
+            out().say(f"{name}: {value}")
+    _say_text(issue["body"])
+    for comment in said:
+        out().say("")
+        out().say(f"{comment['author']}, {comment['created_at']}:")
+        _say_text(comment["body"])
+
+
+def edit_issue(
+    project: ProjectName,
+    number: Number,
+    title: Annotated[str | None, typer.Option(help="The new title.", show_default=False)] = None,
+    body: Annotated[
+        str | None, typer.Option(help="The new text; - reads it from standard input.")
+    ] = None,
+    label: Labels = None,
+    unlabel: Annotated[
+        list[str] | None, typer.Option("--unlabel", help="A label to take away.")
+    ] = None,
+    ready: Annotated[
+        bool | None,
+        typer.Option("--ready/--not-ready", help=f"Label it {READY_LABEL}, or no longer."),
+    ] = None,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Change an issue's title, text or labels, and nothing else."""
+    if title is body is label is unlabel is ready is None:
+        raise Misused("Say what to change: --title, --body, --label, --unlabel, --ready.")
+    server = connect(data_dir)
+    path = project_path(find_project(server, project), f"/issues/{number}")
+    given = {"title": title, "body": None if body is None else _given(body)}
+    change: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if label or unlabel or ready is not None:
+        before = list(server.get(path)["labels"])
+        # another's label that comes meanwhile is not lost: the server then refuses
+        change |= {"labels": _labels(before, label, unlabel, ready), "was": {"labels": before}}
+    _tell_changed(server.send("PATCH", path, body=change).json(), json_only=json_only)
+
+
+def close_issue(
+    project: ProjectName, number: Number, json_only: Json = False, data_dir: DataDir = None
+) -> None:
+    """Close an issue."""
+    _turn(project, number, "closed", data_dir, json_only=json_only)
+
+
+def reopen_issue(
+    project: ProjectName, number: Number, json_only: Json = False, data_dir: DataDir = None
+) -> None:
+    """Open an issue again."""
+    _turn(project, number, "open", data_dir, json_only=json_only)
+
+
+def comment_on_issue(
+    project: ProjectName,
+    number: Number,
+    text: Annotated[
+        str,
+        typer.Argument(
+            metavar="TEXT", help="What to say; - reads standard input.", show_default=False
+        ),
+    ],
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Say something on an issue."""
+    server = connect(data_dir)
+    path = project_path(find_project(server, project), f"/issues/{number}/comments")
+    said = server.post(path, {"body": _given(text)})
+    if json_only:
+        print_json(said)
+    else:
+        out().say(f"Said on #{number}.")
+
+
+def _turn(project: str, number: int, state: str, data_dir: Path | None, *, json_only: bool) -> None:
+    server = connect(data_dir)
+    path = project_path(find_project(server, project), f"/issues/{number}")
+    _tell_changed(server.send("PATCH", path, body={"state": state}).json(), json_only=json_only)
+
+
+def _tell_changed(issue: dict[str, Any], *, json_only: bool) -> None:
+    if json_only:
+        print_json(issue)
+    else:
+        out().say_table(["ISSUE", "STATE", "TITLE", "NOTE"], [_row(issue)])
+
+
+def _labels(
+    before: list[str], added: list[str] | None, removed: list[str] | None, ready: bool | None
+) -> list[str]:
+    gone = {*(removed or []), *([READY_LABEL] if ready is False else [])}
+    wanted = [*before, *(added or []), *([READY_LABEL] if ready else [])]
+    return list(dict.fromkeys(label for label in wanted if label not in gone))
+
+
+def _given(text: str) -> str:
+    return sys.stdin.read() if text == "-" else text
+
+
+def _say_text(text: str) -> None:
+    for line in text.splitlines():
+        out().say(f"  {line}")
+
+
+def _row(issue: dict[str, Any]) -> list[Piece]:
+    notes = [issue.get("hold"), ignored_words(issue.get("unknown_blockers") or [])]
+    waits = "; ".join(filter(None, notes))
+    return [f"#{issue['number']}", _state(issue), str(issue["title"]), waits]
+
+
+def _state(issue: dict[str, Any]) -> Painted:
+    if issue.get("claimable"):
+        return Painted("claimable", "green")
+    if issue.get("state") == "closed":
+        return Painted("closed", "dim")
+    return Painted("ready", "yellow") if issue.get("ready") else Painted("open", "")

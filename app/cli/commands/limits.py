@@ -1,0 +1,166 @@
+"""`runyard limits`: accounts of agents that are at their usage limit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from app.cli.client.connection import connect, find_project
+from app.cli.output.options import DataDir, Json, ProjectName, SomeProject, example, group
+from app.cli.output.run_view import clock, date_and_clock, spell
+from app.cli.output.terminal import err, out, print_json
+from app.domain.ids import shorten
+from app.domain.quota import SET_BY, Counted, own_limit
+
+Family = Annotated[str, typer.Option(help="The models it holds for; every model when not given.")]
+
+# of these the time is over
+STANDS = {"due": "tried next", "probing": "being tried", "easing": "back again"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group `limits`."""
+    lift_example = example("runyard limits lift claude", "runyard limits lift claude --family opus")
+    limits = group(
+        "Show accounts at their usage limit, or lift a hold.",
+        "runyard limits list",
+        "runyard limits lift claude",
+    )
+    limits.command("list", epilog=example("runyard limits list"))(list_holds)
+    limits.command("lift", epilog=lift_example)(lift_hold)
+    app.add_typer(limits, name="limits")
+
+
+def list_holds(json_only: Json = False, data_dir: DataDir = None) -> None:
+    """List the accounts that are held, and until when."""
+    answer = connect(data_dir).get("/quota/accounts")
+    if json_only:
+        print_json(answer)
+        return
+    if not answer["items"]:
+        err().say("No account is at its usage limit.")
+        return
+    rows = [
+        [
+            f"{one['agent']} {one['family']}".strip(),
+            _until(one),
+            str(one["waiting"]),
+            shorten(one["run_id"]),
+            one["evidence"],
+        ]
+        for one in answer["items"]
+    ]
+    out().say_table(["ACCOUNT", "UNTIL", "WAITING", "RUN", "EVIDENCE"], rows)
+
+
+def _until(hold: Mapping[str, Any]) -> str:
+    if hold["stand"] in STANDS:
+        return STANDS[hold["stand"]]
+    return date_and_clock(hold["until"]) if hold["until"] else "you lift it"
+
+
+def lift_hold(
+    agent: Annotated[
+        str, typer.Argument(metavar="AGENT", help="The agent's name.", show_default=False)
+    ],
+    family: Family = "",
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """End a hold now; the runs that wait for it follow one by one."""
+    body = {"agent": agent, "family": family}
+    answer = connect(data_dir).post("/quota/accounts/lift", body)
+    if json_only:
+        print_json(answer)
+    else:
+        out().say("Lifted. The runs that waited for it follow one by one.")
+
+
+Batches = Annotated[
+    bool, typer.Option("--batches", help="Only the items of batches you may still order.")
+]
+
+
+def register_quota(app: typer.Typer) -> None:
+    """Add the command."""
+    lines = ("runyard quota", "runyard quota --batches --json", "runyard quota --project shop")
+    app.command("quota", epilog=example(*lines))(show)
+
+
+def show(
+    project: SomeProject = None,
+    batches: Batches = False,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Show how many runs you may still start.
+
+    And how many items of batches, which have a window of their own.
+    With --project: how many runs of that repository are open, of how many at once.
+    """
+    server = connect(data_dir)
+    if project:
+        project_id = find_project(server, project)["id"]
+        quota = server.get("/quota/concurrency", project_id=project_id)
+        told = f"{quota['active']} of {quota['max']} runs at once are open."
+    elif batches:
+        quota = server.get("/quota/batches")
+        told = _of_batches(quota)
+    else:
+        quota = server.get("/quota/runs")
+        told = _told(quota, "runs", "The next one comes back")
+    if json_only:
+        print_json(quota)
+        return
+    out().say(told)
+    if project:
+        return
+    if batches:
+        _say_own(Counted.BATCHES, quota)
+    else:
+        out().say(_of_batches(server.get("/quota/batches")))
+        _say_own(Counted.RUNS, quota)
+
+
+def _say_own(counted: Counted, quota: dict[str, Any]) -> None:
+    whose = own_limit(counted, quota["limit"], quota["window_seconds"])
+    out().say(f"{whose} ({SET_BY[counted]}).")
+
+
+def _of_batches(quota: dict[str, Any]) -> str:
+    return _told(quota, "items of batches", "The oldest batch leaves the window")
+
+
+def _told(quota: dict[str, Any], what: str, then: str) -> str:
+    window = spell(quota["window_seconds"])
+    told = f"{quota['remaining']} of {quota['limit']} {what} left, in any {window}."
+    return f"{told} {then} at {clock(quota['reset_at'])}." if quota.get("reset_at") else told
+
+
+def register_keys(app: typer.Typer) -> None:
+    """Add the group `keys`."""
+    reset_example = "runyard keys reset nightly-42 --project shop"
+    keys = group("Take idempotency keys back from their runs.", reset_example)
+    keys.command("reset", epilog=example(reset_example))(reset_key)
+    app.add_typer(keys, name="keys")
+
+
+def reset_key(
+    project: ProjectName,
+    key: Annotated[
+        str, typer.Argument(metavar="KEY", help="The key, as it was given.", show_default=False)
+    ],
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Free a key: its next use starts a new run, the old one goes on."""
+    server = connect(data_dir)
+    body = {"project_id": find_project(server, project)["id"]}
+    freed = server.post(f"/idempotency-keys/{quote(key, safe='')}/reset", body)
+    if json_only:
+        print_json(freed)
+    else:
+        out().say(f"The key is free again; it had started {shorten(str(freed['run_id']))}.")

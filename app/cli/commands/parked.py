@@ -1,0 +1,81 @@
+"""`runyard parked`: the work that ended runs left, to list and to discard."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.client.connection import connect, find_project
+from app.cli.output.options import DataDir, Json, ProjectName, SomeProject, example, group
+from app.cli.output.run_view import spell
+from app.cli.output.terminal import Piece, err, out, print_json
+from app.domain.formatting import size_words
+from app.domain.ids import shorten
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group `parked`."""
+    parked = group("List and discard the work that ended runs left.", "runyard parked list")
+    parked.command("list", epilog=example("runyard parked list --project shop"))(list_parked)
+    discard_example = example("runyard parked discard afk/3 --project shop --confirm afk/3")
+    parked.command("discard", epilog=discard_example)(discard)
+    app.add_typer(parked, name="parked")
+
+
+def list_parked(
+    project: SomeProject = None, json_only: Json = False, data_dir: DataDir = None
+) -> None:
+    """List what is kept, oldest first."""
+    server = connect(data_dir)
+    kept = server.get("/parked")["items"]
+    if project:
+        project_id = find_project(server, project)["id"]
+        kept = [one for one in kept if one["project_id"] == project_id]
+    if json_only:
+        print_json({"items": kept})
+    elif kept:
+        header = ["BRANCH", "PROJECT", "RUN", "KEPT FOR", "SIZE", "HOLDS", "BECAUSE"]
+        out().say_table(header, [_row(one) for one in kept])
+    else:
+        err().say("Nothing is parked.")
+
+
+def discard(
+    project: ProjectName,
+    branch: Annotated[
+        str, typer.Argument(metavar="BRANCH", help="The parked branch.", show_default=False)
+    ],
+    confirm: Annotated[
+        str | None,
+        typer.Option(help="The branch once more, where its work would be deleted with it."),
+    ] = None,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Delete a parked branch with its copies; its issue is ready again."""
+    server = connect(data_dir)
+    body = {
+        "project_id": find_project(server, project)["id"],
+        "branch": branch,
+    }
+    if confirm is not None:
+        body["confirm"] = confirm
+    discarded = server.post("/parked/discard", body)
+    if json_only:
+        print_json(discarded)
+    else:
+        out().say(f"Discarded {discarded['branch']}.")
+
+
+def _row(kept: dict[str, Any]) -> list[Piece]:
+    run_id = str(kept["run_id"])
+    return [
+        str(kept["branch"]).replace(run_id, shorten(run_id)),
+        str(kept["project_name"]),
+        shorten(run_id),
+        spell(kept["age_seconds"]),
+        size_words(kept.get("bytes")),
+        str(kept["holds"]),
+        str(kept["because"]),
+    ]

@@ -1,0 +1,320 @@
+"""`runyard projects`: register, list, show, edit and archive repositories."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from shlex import join, quote
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.client.connection import (
+    Misused,
+    Refused,
+    Server,
+    Unreachable,
+    connect,
+    find_project,
+    project_path,
+    read_json,
+)
+from app.cli.commands.auto import say_pause
+from app.cli.commands.project_options import BaseBranch, ProjectSettings, chosen
+from app.cli.output.options import DataDir, Json, ProjectArgument, example, group, spread
+from app.cli.output.run_view import age, spell
+from app.cli.output.terminal import Painted, Piece, err, out, print_json
+from app.domain.sandbox.levels import SandboxLevel
+from app.domain.sandbox.settings import limits_words
+
+UNREACHABLE = "unreachable"
+_SCP = re.compile(r"[^/\s]+:[^\s]*")
+_STATE_COLOURS = {"ready": "green", "cloning": "cyan", "broken": "red", UNREACHABLE: "red"}
+
+
+class Tracker(StrEnum):
+    """Who keeps a project's issues."""
+
+    BUILTIN = "builtin"
+    FORGEJO = "forgejo"
+    GITHUB = "github"
+
+
+Origin = Annotated[
+    str,
+    typer.Argument(
+        metavar="PATH_OR_URL", help="A git repository's folder or address.", show_default=False
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group `projects`."""
+    projects = group(
+        "Register, list, show, edit and archive repositories.",
+        "runyard projects list",
+        "runyard projects add ~/code/shop --agent claude",
+    )
+    projects.command("list", epilog=example("runyard projects list"))(list_projects)
+    projects.command("show", epilog=example("runyard projects show shop"))(show_project)
+    add_example = example(
+        "runyard projects add ~/code/shop --agent claude",
+        "runyard projects add https://git.example.org/shop.git --name shop --base-branch main",
+        'runyard projects add . --agent-command \'["my-agent", "--prompt", "{prompt}"]\'',
+    )
+    projects.command("add", epilog=add_example)(spread(add_project))
+    edit_example = example(
+        "runyard projects edit shop --agent codex --budget-seconds 3600",
+        "runyard projects edit shop --prompt - < prompt.md",
+        "runyard projects edit shop --sandbox sandboxed --network allowed --allow-host example.org",
+    )
+    projects.command("edit", epilog=edit_example)(spread(edit_project))
+    projects.command("branches", epilog=example("runyard projects branches shop"))(list_branches)
+    projects.command("archive", epilog=example("runyard projects archive shop"))(archive_project)
+    unarchive_example = example("runyard projects unarchive shop")
+    projects.command("unarchive", epilog=unarchive_example)(unarchive_project)
+    app.add_typer(projects, name="projects")
+
+
+def add_project(
+    origin: Origin,
+    name: Annotated[
+        str | None, typer.Option(help="Its name; the repository's own when not given.")
+    ] = None,
+    base_branch: BaseBranch = None,
+    tracker: Annotated[Tracker | None, typer.Option(help="Who keeps its issues.")] = None,
+    *,
+    settings: ProjectSettings,
+    auto_enabled: Annotated[
+        bool, typer.Option("--auto", help="Start runs for ready issues.")
+    ] = False,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Register a repository and print the new project's id."""
+    place = whole_origin(origin)
+    given: dict[str, Any] = {
+        "name": name or name_of(place),
+        "origin": place,
+        "base_branch": base_branch,
+        "tracker": tracker,
+        "auto_enabled": auto_enabled or None,
+        **settings.given(),
+    }
+    if settings.agent_command and not settings.agent:
+        given["agent"] = "script"
+    server = connect(data_dir)
+    project = server.post("/projects", chosen(given))
+    if json_only:
+        print_json(project)
+    else:
+        out().say(str(project["id"]))
+        _tell_of_remote(server, place)
+        if project.get("agent_problem"):
+            err().say(Painted(f"No run can start yet. {project['agent_problem']}", "yellow"))
+
+
+def edit_project(
+    project: ProjectArgument,
+    name: Annotated[str | None, typer.Option(help="Its new name.")] = None,
+    base_branch: BaseBranch = None,
+    *,
+    settings: ProjectSettings,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Change a project's settings; only what is given is changed."""
+    change = chosen({"name": name, "base_branch": base_branch, **settings.given()})
+    if not change:
+        raise Misused("Say what to change, such as --agent, --prompt or --budget-seconds.")
+    server = connect(data_dir)
+    path = project_path(find_project(server, project))
+    _tell(read_json(server.send("PATCH", path, body=change), server.url), json_only=json_only)
+
+
+def list_projects(
+    archived: Annotated[bool, typer.Option("--archived", help="The archived ones too.")] = False,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """List projects."""
+    answer = connect(data_dir).get("/projects", include_archived=archived)
+    if json_only:
+        print_json(answer)
+        return
+    if not answer["items"]:
+        err().say("There are no projects yet. Register one with: runyard projects add PATH_OR_URL")
+        return
+    header = ["PROJECT", "STATE", "BASE", "AGENT", "READY", "LIVE", "AUTO", "STRIKES"]
+    out().say_table(header, [_row(one) for one in answer["items"]])
+
+
+def show_project(
+    project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None
+) -> None:
+    """Show a project with its settings and how its loop stands."""
+    server = connect(data_dir)
+    found = server.get(project_path(find_project(server, project)))
+    _tell(found, json_only=json_only)
+
+
+def list_branches(
+    project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None
+) -> None:
+    """List the branches of a project's origin, base first."""
+    server = connect(data_dir)
+    branches = server.get(project_path(find_project(server, project), "/branches"))
+    if json_only:
+        print_json(branches)
+        return
+    now = datetime.now(UTC)
+    rows: list[list[Piece]] = [
+        [str(one["name"]), "base" if one["is_base"] else "", age(one.get("updated_at"), now)]
+        for one in branches["items"]
+    ]
+    out().say_table(["BRANCH", "", "CHANGED"], rows)
+
+
+def archive_project(
+    project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None
+) -> None:
+    """Archive a project; its history stays."""
+    server = connect(data_dir)
+    found = find_project(server, project)
+    answer = server.send("DELETE", project_path(found))
+    if json_only:
+        print_json(read_json(answer, server.url))
+    else:
+        out().say(f"Archived {found['name']}.")
+
+
+def unarchive_project(
+    project: ProjectArgument, json_only: Json = False, data_dir: DataDir = None
+) -> None:
+    """Take an archived project back; auto runs are off."""
+    server = connect(data_dir)
+    found = find_project(server, project)
+    answer = read_json(
+        server.send("PATCH", project_path(found), body={"archived": False}), server.url
+    )
+    if json_only:
+        print_json(answer)
+    else:
+        out().say(f"{found['name']} is back. Auto runs are off.")
+
+
+def _tell_of_remote(server: Server, place: str) -> None:
+    if not place.startswith("/"):
+        return
+    try:
+        remote = server.get("/origins", folder=place).get("remote")
+    except (Refused, Unreachable):
+        return  # only a hint: the project is there
+    if remote:
+        told = "Branches and merges go into this folder. To work on its remote instead, add"
+        err().say(f"{told} {remote}")
+
+
+def whole_origin(typed: str) -> str:
+    """A folder's absolute path; an address as it is."""
+    if "://" in typed or (_SCP.fullmatch(typed) and not Path(typed).exists()):
+        return typed
+    return str(Path(typed).expanduser().resolve())
+
+
+def name_of(origin: str) -> str:
+    """The repository's own name: the last part of its origin, without `.git`."""
+    last = re.split(r"[/:]", origin.rstrip("/"))[-1]
+    return last.removesuffix(".git") or last
+
+
+def _tell(project: dict[str, Any], *, json_only: bool) -> None:
+    if json_only:
+        print_json(project)
+        return
+    screen = out()
+    screen.say(Painted(str(project["name"]), "bold"), "  ", _state(project))
+    screen.say_facts(_facts(project))
+    if project["paused"]:
+        say_pause(screen, project)
+
+
+def _facts(project: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "id", str(project["id"])
+    yield "state", str(project.get("state_because") or "")
+    yield "origin", str(project["origin"])
+    if project.get("origin_because"):
+        since = f" (since {project['origin_since']})" if project.get("origin_since") else ""
+        yield "trouble", f"{project['origin_because']}{since}"
+    yield "base", str(project["base_branch"])
+    yield "tracker", str(project["tracker"])
+    yield "agent", " ".join([str(project["agent"]), join(project.get("agent_command") or ())])
+    yield "not ready", str(project.get("agent_problem") or "")
+    yield "setup", join(project.get("setup_command") or ())
+    yield "prompt", str(project.get("prompt") or "")
+    yield "budget", spell(project["budget_seconds"])
+    stall = project.get("stall_seconds")
+    yield "stall", spell(stall) if stall else ""
+    yield "at once", str(project["max_concurrency"])
+    yield "branches", str(project["branch_pattern"])
+    yield from _surroundings(project)
+    yield "frameworks", ", ".join(project["frameworks"])
+    yield "auto", "on" if project["auto_enabled"] else "off"
+    ready = project.get("ready_count")
+    yield "ready", "?" if ready is None else str(ready)
+    yield "live", str(project["live_runs"])
+    yield "parked", str(project["parked_count"] or "")
+    yield "waits", str(project.get("hold") or "")
+
+
+def _surroundings(project: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if project.get("owner_hooks") or project.get("owner_hooks_because"):
+        yield "hooks", str(project.get("owner_hooks_because") or "run as they are")
+    level = str(project["sandbox"])
+    yield "sandbox", "none: unsandboxed" if level == SandboxLevel.NONE else level
+    if project.get("sandbox_notice"):
+        yield "", f"contained since an upgrade; back: projects edit {project['id']} --sandbox none"
+    yield "network", str(project.get("network") or "")
+    yield "hosts", " ".join(project.get("allowed_hosts") or ())
+    yield "allows", " ".join(project.get("allow") or ())
+    yield "toolchains", " ".join(map(quote, project.get("toolchains") or ()))
+    yield "limits", limits_words(project.get("limits") or {})
+
+
+def _state(project: dict[str, Any]) -> Painted:
+    state = str(project.get("state", ""))
+    if project.get("archived_at"):
+        state = "archived"
+    elif project.get("unreachable"):
+        state = UNREACHABLE
+    return Painted(state, _STATE_COLOURS.get(state, "dim"))
+
+
+def _auto(project: dict[str, Any], auto: str) -> Piece:
+    held = ["paused"] if project.get("paused") else []
+    held += ["usage limit"] if project.get("usage_limit") else []
+    return Painted(", ".join([auto, *held]), "yellow") if held else auto
+
+
+def _agent(project: dict[str, Any]) -> Piece:
+    agent = str(project.get("agent", ""))
+    is_bare = project.get("sandbox") == SandboxLevel.NONE
+    return Painted(f"{agent}, unsandboxed", "red") if is_bare else agent
+
+
+def _row(project: dict[str, Any]) -> list[Piece]:
+    ready = project.get("ready_count")
+    auto, strikes = "on" if project.get("auto_enabled") else "off", project.get("strikes", 0)
+    return [
+        str(project.get("name", "")),
+        _state(project),
+        str(project.get("base_branch", "")),
+        _agent(project),
+        "?" if ready is None else str(ready),
+        str(project.get("live_runs", 0)),
+        _auto(project, auto),
+        str(strikes),
+    ]

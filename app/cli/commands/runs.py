@@ -1,0 +1,180 @@
+"""`runyard runs`: list, stop, deliver and release runs; starting and reading stand beside."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.client.connection import connect, find_project, find_run, run_path
+from app.cli.commands import runs_plan, runs_read, runs_start
+from app.cli.commands.runs_start import Key, submit_run
+from app.cli.output.options import (
+    DataDir,
+    Json,
+    PushAnyway,
+    RunId,
+    SomeProject,
+    example,
+    group,
+    spread,
+)
+from app.cli.output.run_view import say_end, say_runs
+from app.cli.output.terminal import err, out, print_json, status_piece
+from app.domain.ids import shorten
+from app.domain.words import Depth, Phase, Status, Trigger
+
+# a moment without a zone is that of this machine
+_MOMENTS = [
+    "%Y-%m-%d",
+    "%Y-%m-%dT%H:%M",
+    "%Y-%m-%d %H:%M",
+    "%Y-%m-%dT%H:%M:%S",
+    "%Y-%m-%dT%H:%M:%S%z",
+    "%Y-%m-%dT%H:%M:%S.%f%z",
+]
+
+
+def _moment(words: str) -> typer.models.OptionInfo:
+    return typer.Option(
+        formats=_MOMENTS, metavar="WHEN", help=f"{words}: 2026-11-22, 2026-11-22T18:30 or with Z."
+    )
+
+
+@dataclass(frozen=True)
+class RunFilters:
+    """Which runs to list."""
+
+    status: Annotated[
+        list[Status] | None,
+        typer.Option(metavar="STATUS", help=f"Only these, may be repeated: {', '.join(Status)}."),
+    ] = None
+    phase: Annotated[Phase | None, typer.Option(help="Only this part of a run's life.")] = None
+    trigger: Annotated[Trigger | None, typer.Option(help="Only what was started so.")] = None
+    branch: Annotated[str | None, typer.Option(help="Only runs of this branch.")] = None
+    issue: Annotated[int | None, typer.Option(min=1, help="Only runs of this issue.")] = None
+    depth_level: Annotated[Depth | None, typer.Option(help="Only this depth.")] = None
+    target_framework: Annotated[str | None, typer.Option(help="Only this framework.")] = None
+    agent: Annotated[str | None, typer.Option(help="Only runs of this agent.")] = None
+    tag: Annotated[str | None, typer.Option(help="Only runs with this tag.")] = None
+    batch_id: Annotated[
+        str | None, typer.Option("--batch", metavar="BATCH_ID", help="Only runs of this batch.")
+    ] = None
+    created_after: Annotated[datetime | None, _moment("Only runs created after")] = None
+    created_before: Annotated[datetime | None, _moment("Only runs created before")] = None
+    q: Annotated[
+        str | None,
+        typer.Option("--search", "-q", help="An issue, a branch, a part of an id, title or tag."),
+    ] = None
+
+    def asked(self) -> dict[str, Any]:
+        """The query of `GET /runs`, without what is not asked for."""
+        words = {name: value for name, value in asdict(self).items() if value not in (None, [])}
+        for name in ("created_after", "created_before"):
+            if name in words:
+                words[name] = words[name].astimezone().isoformat()
+        return words
+
+
+Limit = Annotated[
+    int | None, typer.Option(min=1, max=100, help="How many at most; 50 when not given.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group `runs`."""
+    runs = group(
+        "Start, repeat, list, look at, read and stop runs.",
+        "runyard runs list",
+        "runyard runs trigger --project demo --agent-type claude --issue 3",
+    )
+    list_example = example(
+        "runyard runs list --project demo --status running", "runyard runs list --phase live --json"
+    )
+    runs.command("list", epilog=list_example)(spread(list_runs))
+    runs_start.register(runs)
+    runs_plan.register(runs)
+    runs_read.register(runs)
+    stop_example = example("runyard runs stop 7f3k1a --reason 'wrong issue'")
+    runs.command("stop", epilog=stop_example)(stop_run)
+    runs.command("deliver", epilog=example("runyard runs deliver 7f3k1a"))(deliver_run)
+    runs.command("release", epilog=example("runyard runs release 7f3k1a"))(release_run)
+    app.add_typer(runs, name="runs")
+
+
+def list_runs(
+    project: SomeProject = None,
+    *,
+    filters: RunFilters,
+    limit: Limit = None,
+    cursor: Annotated[
+        str | None, typer.Option(help="Where the page before ended, as it said.")
+    ] = None,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """List runs, newest first."""
+    server = connect(data_dir)
+    page = server.get(
+        "/runs",
+        project_id=find_project(server, project)["id"] if project else None,
+        limit=limit,
+        cursor=cursor,
+        **filters.asked(),
+    )
+    if json_only:
+        print_json(page)
+        return
+    if page["items"]:
+        say_runs(out(), page["items"])
+    else:
+        err().say("There are no such runs.")
+    if page.get("next_cursor"):
+        err().say(f"There are more: --cursor {page['next_cursor']}")
+    elif page.get("looked_among"):
+        err().say(f"Searched the newest {page['looked_among']:,} runs.")
+
+
+def stop_run(
+    run_id: RunId,
+    reason: Annotated[str | None, typer.Option(help="Why, for the run's timeline.")] = None,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Stop a run; its work is kept."""
+    server = connect(data_dir)
+    path = run_path(find_run(server, run_id), "/stop")
+    _tell(server.post(path, {"because": reason} if reason else {}), json_only=json_only)
+
+
+def deliver_run(
+    run_id: RunId,
+    push_anyway: PushAnyway = False,
+    key: Key = None,
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Deliver what an ended run has committed."""
+    server = connect(data_dir)
+    path = run_path(find_run(server, run_id), "/deliver")
+    run, _ = submit_run(server, {"push_anyway": push_anyway or None}, key, path)
+    if json_only:
+        print_json(run)
+    else:
+        say_end(out(), run)
+
+
+def release_run(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -> None:
+    """Release an ended run even if its processes may still be there."""
+    server = connect(data_dir)
+    run = server.post(run_path(find_run(server, run_id), "/release"))
+    _tell(run, json_only=json_only)
+
+
+def _tell(run: dict[str, Any], *, json_only: bool) -> None:
+    if json_only:
+        print_json(run)
+    else:
+        out().say(status_piece(run), f"  {shorten(str(run['id']))}")

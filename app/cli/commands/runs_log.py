@@ -1,0 +1,165 @@
+"""`runyard runs logs`: a run's log as its bytes, or as what its agent said and did."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.cli.client.connection import Misused, Server, connect, find_run, run_path
+from app.cli.client.feed import follow_run, outlasting_losses
+from app.cli.output.log_filter import LogFilter
+from app.cli.output.options import DataDir, RunId
+from app.cli.output.terminal import Painted, Piece, Screen, err, is_colourful, out
+from app.domain.agents.reports import SIGNS, EntryKind, split_lines
+
+if TYPE_CHECKING:
+    import httpx
+
+LOG_PIECE_BYTES = 256 * 1024
+READABLE = "readable"
+HITS = 1000
+_COLOURS: dict[str, str] = {
+    **dict.fromkeys((EntryKind.THOUGHT, EntryKind.RESULT, EntryKind.NOTE, EntryKind.CUT), "dim"),
+    EntryKind.TOOL: "cyan",
+    EntryKind.FAILED: "red",
+    EntryKind.END: "bold",
+}
+
+
+def read_log(
+    run_id: RunId,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")
+    ] = False,
+    readable: Annotated[
+        bool,
+        typer.Option(
+            "--readable", help="Show what the agent said and did, where it writes events."
+        ),
+    ] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Pass every byte on, terminal or not; be careful.")
+    ] = False,
+    search: Annotated[
+        str | None,
+        typer.Option("--search", "-q", help="Print only the lines with these words, numbered."),
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Print a run's log; on a terminal only its colours can act."""
+    if readable and raw:
+        raise Misused("Give --readable or --raw, not both.")
+    if search is not None and (follow or raw):
+        raise Misused("Give --search alone, or with --readable.")
+    server = connect(data_dir)
+    if search is not None:
+        say_hits(server, find_run(server, run_id), search, readable=readable)
+        return
+    log = _Log(server, find_run(server, run_id), raw=raw, readable=readable)
+    try:
+        log.print_rest()
+        if follow:
+            log.follow()
+    except KeyboardInterrupt:
+        if sys.stdout.isatty():
+            print()  # what comes next begins on a line of its own
+        raise
+    finally:
+        log.finish()
+
+
+def say_hits(server: Server, run_id: str, words: str, *, readable: bool) -> None:
+    """Print every line of a log that holds some words, with its number, as grep does."""
+    asked: dict[str, Any] = {"q": words, "limit": HITS} | ({"form": READABLE} if readable else {})
+    count, cursor = 0, ""
+    while cursor is not None:
+        page = server.get(run_path(run_id, "/log/search"), **asked, cursor=cursor or None)
+        for hit in page["items"]:
+            out().say(Painted(f"{hit['line']}:", "dim"), str(hit["text"]))
+        count, cursor = count + len(page["items"]), page.get("next_cursor")
+    if not count:
+        err().say("The log does not contain these words.")
+
+
+class _Log:
+    """A run's log on its way to standard output."""
+
+    def __init__(self, server: Server, run_id: str, *, raw: bool, readable: bool) -> None:
+        self._run_id = run_id
+        self._server = server
+        self._form = {"form": READABLE} if readable else {}
+        self._offset = 0
+        self._was_cut = False
+        self._filter = (
+            LogFilter(keep_colours=is_colourful(sys.stdout))
+            if (sys.stdout.isatty() or sys.stderr.isatty()) and not raw
+            else None
+        )
+
+    def follow(self) -> None:
+        """Print what comes until the run has ended, a server that starts again in between or not.
+
+        Raises Unreachable, Refused.
+        """
+        for event in follow_run(self._server, self._run_id):
+            with outlasting_losses():
+                if event.name != "log" or self._lacks(event.data.get("next")):
+                    self.print_rest()
+        self.print_rest()
+
+    def print_rest(self) -> None:
+        """Print from where we are to the present end; of entries, what is whole by then."""
+        while True:
+            asked = {"offset": self._offset, "limit": LOG_PIECE_BYTES}
+            path = run_path(self._run_id, "/log")
+            answer = self._server.send("GET", path, params=asked | self._form)
+            self._was_cut = answer.headers.get("X-Log-Truncated") == "true"
+            self._show(answer)
+            begin, self._offset = self._offset, int(answer.headers.get("X-Log-Next", self._offset))
+            if self._offset <= begin or self._offset >= int(answer.headers.get("X-Log-Size", 0)):
+                return
+
+    def finish(self) -> None:
+        """Print what was held back, and say where something is missing."""
+        if self._filter:
+            sys.stdout.write(self._filter.finish())
+            sys.stdout.flush()
+        if self._was_cut:
+            err().say("This log was longer than is kept: a part in its middle is missing.")
+
+    def _lacks(self, position: object) -> bool:
+        """True unless everything up to `position` has been printed."""
+        return not isinstance(position, int) or position > self._offset
+
+    def _show(self, answer: httpx.Response) -> None:
+        if answer.headers.get("X-Log-Form") == READABLE:
+            say_entries(out(), answer.content)
+            return
+        if self._form:
+            err().say("This run's agent writes no events: its log is shown as it is.")
+            self._form = {}
+        if self._filter:
+            sys.stdout.write(self._filter.feed(answer.content))
+            sys.stdout.flush()
+        else:
+            sys.stdout.buffer.write(answer.content)
+            sys.stdout.buffer.flush()
+
+
+def say_entries(screen: Screen, content: bytes) -> None:
+    """Print entries, a JSON object a line, as a run's page shows them; nothing in them can act."""
+    for line in content.splitlines():
+        entry = json.loads(line)
+        name = f"{entry['name']} " if entry["name"] else ""
+        for number, words in enumerate(split_lines(entry["text"])):
+            screen.say(*_pieces(entry["kind"], "" if number else name, words))
+
+
+def _pieces(kind: str, name: str, words: str) -> list[Piece]:
+    sign, colour = SIGNS.get(kind, ""), _COLOURS.get(kind, "")
+    if name:
+        return [Painted(sign + name, colour), words]
+    return [Painted(sign + words, colour)]

@@ -1,0 +1,85 @@
+"""`runyard runs show|timeline|report|diff`: what there is to read of one run; its log: run_log."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from app.cli.client.connection import connect, find_run, run_path
+from app.cli.commands.runs_log import read_log
+from app.cli.output.options import DataDir, Json, RunId, example
+from app.cli.output.run_view import say_diff, say_report, say_run, say_timeline
+from app.cli.output.terminal import err, out, print_json
+
+
+def register(runs: typer.Typer) -> None:
+    """Add the commands to the group `runs`."""
+    runs.command("show", epilog=example("runyard runs show …7f3k1a"))(show_run)
+    runs.command("timeline", epilog=example("runyard runs timeline 7f3k1a"))(show_timeline)
+    runs.command("report", epilog=example("runyard runs report 7f3k1a --json"))(show_report)
+    logs_example = example(
+        "runyard runs logs 7f3k1a --follow",
+        "runyard runs logs 7f3k1a --readable",
+        "runyard runs logs 7f3k1a > run.log",
+    )
+    runs.command("logs", epilog=logs_example)(read_log)
+    diff_example = example("runyard runs diff 7f3k1a", "runyard runs diff 7f3k1a | git apply")
+    runs.command("diff", epilog=diff_example)(read_diff)
+
+
+def show_run(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -> None:
+    """Show a run, what its agent reported, and its timeline."""
+    server = connect(data_dir)
+    whole_id = find_run(server, run_id)
+    run = server.get(run_path(whole_id))
+    if json_only:
+        print_json(run)
+        return
+    screen = out()
+    say_run(screen, run)
+    say_report(screen, server.get(run_path(whole_id, "/report")))
+    screen.say()
+    say_timeline(screen, server.get(run_path(whole_id, "/timeline"))["items"])
+
+
+def show_timeline(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -> None:
+    """Show what happened to a run, oldest first."""
+    server = connect(data_dir)
+    timeline = server.get(run_path(find_run(server, run_id), "/timeline"))
+    if json_only:
+        print_json(timeline)
+    else:
+        say_timeline(out(), timeline["items"])
+
+
+def show_report(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -> None:
+    """Show what a run's agent reported of its work."""
+    server = connect(data_dir)
+    report = server.get(run_path(find_run(server, run_id), "/report"))
+    if json_only:
+        print_json(report)
+    elif report["sentence"] or report["final_message"]:
+        say_report(out(), report)
+    else:
+        err().say("This run's agent has reported nothing that can be read.")
+
+
+def read_diff(run_id: RunId, data_dir: DataDir = None) -> None:
+    """Print what a run changed, as a unified diff."""
+    server = connect(data_dir)
+    answer = server.send("GET", run_path(find_run(server, run_id), "/diff"))
+    print_diff(answer.content, is_cut=answer.headers.get("X-Diff-Truncated") == "true")
+
+
+def print_diff(content: bytes, *, is_cut: bool) -> None:
+    """Print a diff: harmless and coloured on a terminal, every byte as it is elsewhere."""
+    if sys.stdout.isatty():
+        say_diff(out(), content.decode("utf-8", "replace"))
+    else:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+    if not content:
+        err().say("Nothing was changed.")
+    if is_cut:
+        err().say("This diff is longer than is shown: its end is missing.")

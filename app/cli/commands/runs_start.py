@@ -1,0 +1,223 @@
+"""`runyard runs trigger|retry|resume|wait`: what makes a run, and following one to its end."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.client.connection import (
+    Server,
+    Unreachable,
+    connect,
+    find_project,
+    find_run,
+    read_json,
+    run_path,
+)
+from app.cli.commands.runs_plan import Delay, read_when
+from app.cli.output.options import DataDir, Json, ProjectName, RunId, example, spread
+from app.cli.output.progress import wait_for_run
+from app.cli.output.run_view import say_end
+from app.cli.output.terminal import err, out, print_json
+from app.domain.ids import shorten
+from app.domain.words import Delivers, Depth, Status
+
+NOT_SUCCEEDED = 4
+
+Key = Annotated[str | None, typer.Option(help="The idempotency key; a fresh UUID when not given.")]
+Wait = Annotated[
+    bool, typer.Option("--wait", help="Follow the run to its end; exit 4 if it fails.")
+]
+Issue = Annotated[int | None, typer.Option(min=1, help="The issue to resolve.")]
+Task = Annotated[
+    str | None, typer.Option(help="What to do, in words; - reads it from standard input.")
+]
+Tags = Annotated[list[str] | None, typer.Option("--tag", help="A tag; may be repeated.")]
+Ttl = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Seconds it may wait in the queue before it expires; they count from its start time.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Starting:
+    """What every command that starts a run can be told."""
+
+    key: Key = None
+    wait: Wait = False
+    json_only: Json = False
+    data_dir: DataDir = None
+
+
+class Source(StrEnum):
+    """What a retry works on: what the run left, or a new branch from the base."""
+
+    PARKED = "parked"
+    FRESH = "fresh"
+
+
+def register(runs: typer.Typer) -> None:
+    """Add the commands to the group `runs`."""
+    trigger_example = example(
+        "runyard runs trigger --project demo --agent-type claude --issue 3 --wait",
+        "runyard runs trigger --project demo --agent-type script --task 'Tidy the README'",
+        "runyard runs trigger --project demo --agent-type claude --delay 'tomorrow 02:00'",
+    )
+    runs.command("trigger", epilog=trigger_example)(spread(trigger_run))
+    retry_example = example(
+        "runyard runs retry 7f3k1a --model opus", "runyard runs retry 7f3k1a --from fresh --wait"
+    )
+    runs.command("retry", epilog=retry_example)(spread(retry_run))
+    resume_example = example("runyard runs resume 7f3k1a", "runyard runs resume 7f3k1a --wait")
+    runs.command("resume", epilog=resume_example)(spread(resume_run))
+    runs.command("wait", epilog=example("runyard runs wait 7f3k1a"))(wait_run)
+
+
+def trigger_run(
+    project: ProjectName,
+    agent_type: Annotated[
+        str, typer.Option("--agent-type", help="An agent preset, or script.", show_default=False)
+    ],
+    issue: Issue = None,
+    branch: Annotated[str | None, typer.Option(help="The branch to start from.")] = None,
+    depth_level: Annotated[Depth | None, typer.Option(help="How thoroughly to work.")] = None,
+    target_framework: Annotated[str | None, typer.Option(help="The test framework.")] = None,
+    model: Annotated[str | None, typer.Option(help="The agent's model.")] = None,
+    task: Task = None,
+    delivers: Annotated[
+        Delivers | None, typer.Option(help="What is success: a change, or a report alone.")
+    ] = None,
+    delay: Delay = None,
+    ttl: Ttl = None,
+    tag: Tags = None,
+    *,
+    starting: Starting,
+) -> None:
+    """Start a run and print its id."""
+    server = connect(starting.data_dir)
+    order = {
+        "project_id": find_project(server, project)["id"],
+        "agent": agent_type,
+        "issue": issue,
+        "branch": branch,
+        "depth_level": depth_level,
+        "target_framework": target_framework,
+        "model": model,
+        "task": sys.stdin.read() if task == "-" else task,
+        "delivers": delivers,
+        "delay": None if delay is None else read_when(delay),
+        "ttl": ttl,
+        "tags": tag or None,
+    }
+    start(server, "/runs", order, starting)
+
+
+def retry_run(
+    run_id: RunId,
+    agent_type: Annotated[
+        str | None, typer.Option("--agent-type", help="Another agent than before.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Another model than before.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="A different task; - reads it from standard input.")
+    ] = None,
+    branch: Annotated[str | None, typer.Option(help="A different branch to start from.")] = None,
+    source: Annotated[
+        Source | None,
+        typer.Option(
+            "--from",
+            help="Go on with what is kept, or start again; when not given, go on where it can.",
+        ),
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Retry even while another retry of it is open.")
+    ] = False,
+    *,
+    starting: Starting,
+) -> None:
+    """Run it again as a new run and print the new id."""
+    server = connect(starting.data_dir)
+    path = run_path(find_run(server, run_id), "/retry")
+    order = {
+        "agent": agent_type,
+        "model": model,
+        "task": sys.stdin.read() if task == "-" else task,
+        "branch": branch,
+        "from": source,
+        "again": again or None,
+    }
+    start(server, path, order, starting)
+
+
+def resume_run(run_id: RunId, *, starting: Starting) -> None:
+    """Go on with a run after a usage limit; print the new id."""
+    server = connect(starting.data_dir)
+    start(server, run_path(find_run(server, run_id), "/resume"), {}, starting)
+
+
+def wait_run(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -> None:
+    """Follow a run to its end; exit 4 if it does not succeed."""
+    server = connect(data_dir)
+    _tell_end(_wait(server, find_run(server, run_id)), json_only=json_only)
+
+
+def start(server: Server, path: str, order: dict[str, Any], starting: Starting) -> None:
+    """Start a run and print it; with `wait` follow it to its end, exit 4 if it failed."""
+    run, replayed = submit_run(server, order, starting.key, path)
+    if replayed:
+        err().say("This key had already started this run; no second one was started.")
+    if not starting.json_only:
+        out().say(str(run["id"]))
+    if starting.wait:
+        _tell_end(_wait(server, str(run["id"])), json_only=starting.json_only)
+    elif starting.json_only:
+        print_json(run)
+
+
+def submit_run(
+    server: Server, order: dict[str, Any], key: str | None, path: str
+) -> tuple[dict[str, Any], bool]:
+    """Submit a run, once more under the same key where the answer got lost.
+
+    Without a key one is made. Answers the run and whether the key had made it before.
+    Raises Refused, Unreachable.
+    """
+    key, was_lost = key or str(uuid.uuid4()), False
+    body = {name: value for name, value in order.items() if value is not None}
+    try:
+        answer = server.send("POST", path, body=body, key=key)
+    except Unreachable as problem:
+        if not problem.delivered:
+            raise
+        was_lost = True
+        answer = server.send("POST", path, body=body, key=key)
+    replayed = answer.headers.get("Idempotency-Replayed") == "true"
+    return read_json(answer, server.url), replayed and not was_lost
+
+
+def _wait(server: Server, run_id: str) -> dict[str, Any]:
+    try:
+        return wait_for_run(server, run_id, err())
+    except KeyboardInterrupt:
+        short = shorten(run_id).removeprefix("…")
+        err().say("The run goes on.")
+        err().say(f"Follow it again: runyard runs wait {short}")
+        err().say(f"Stop it:         runyard runs stop {short}")
+        raise
+
+
+def _tell_end(run: dict[str, Any], *, json_only: bool) -> None:
+    if json_only:
+        print_json(run)
+    else:
+        say_end(out(), run)
+    if run["status"] != Status.SUCCEEDED:
+        raise typer.Exit(NOT_SUCCEEDED)

@@ -1,0 +1,136 @@
+"""`runyard notifications`: who is told, and a message to try it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from app.cli.client.connection import Refused, connect
+from app.cli.output.options import DataDir, Json, example, group
+from app.cli.output.run_view import date_and_clock
+from app.cli.output.terminal import Painted, Piece, err, out, print_json
+from app.domain.formatting import size_words
+from app.domain.ids import shorten
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group `notifications`."""
+    listing, trying = "runyard notifications list", "runyard notifications test"
+    notifications = group("See who is told of what happens, and try it.", listing, trying)
+    notifications.command("list", epilog=example(listing))(list_receivers)
+    notifications.command("test", epilog=example(trying))(try_receivers)
+    app.add_typer(notifications, name="notifications")
+
+
+def list_receivers(json_only: Json = False, data_dir: DataDir = None) -> None:
+    """List the receivers, what waits for each and its last outcome."""
+    answer = connect(data_dir).get("/notifications")
+    if json_only:
+        print_json(answer)
+    elif answer["items"]:
+        rows = [_row(one) for one in answer["items"]]
+        out().say_table(["RECEIVER", "WAITING", "LAST MESSAGE"], rows)
+    else:
+        err().say("Notifications are off: set RUNYARD_NOTIFY_URLS and start the server again.")
+
+
+def try_receivers(json_only: Json = False, data_dir: DataDir = None) -> None:
+    """Send every receiver a message now.
+
+    Quiet hours do not count. It exits 1 where a receiver did not take it.
+    """
+    answer = connect(data_dir).post("/notifications/test", {})
+    if json_only:
+        print_json(answer)
+    else:
+        out().say_table(
+            ["RECEIVER", "MESSAGE"],
+            [[one["receiver"], _outcome(one["taken"], one["because"])] for one in answer["items"]],
+        )
+    if not all(one["taken"] for one in answer["items"]):
+        raise Refused("Not every receiver took the message.")
+
+
+def _row(one: dict[str, Any]) -> list[Piece]:
+    if one["problem"]:
+        last: Piece = Painted(one["problem"], "yellow")
+    elif one["last_at"] is None:
+        last = "none yet"
+    else:
+        last = _outcome(one["last_taken"], one["last_because"])
+    return [one["receiver"], str(one["pending"]), last]
+
+
+def _outcome(taken: bool, because: str | None) -> Painted:
+    return Painted("taken", "green") if taken else Painted(because or "being sent", "yellow")
+
+
+def register_stuck(app: typer.Typer) -> None:
+    """Add the group `stuck`."""
+    stuck = group("List what Runyard cannot go on with by itself.", "runyard stuck list")
+    stuck.command("list", epilog=example("runyard stuck list"))(list_stuck)
+    key = "look.run_01k7v20n00n989m471oii09ah1"
+    stuck.command("retry", epilog=example(f"runyard stuck retry {key}"))(retry)
+    app.add_typer(stuck, name="stuck")
+
+
+def list_stuck(json_only: Json = False, data_dir: DataDir = None) -> None:
+    """List what failed five times and is tried no more, oldest first."""
+    held = connect(data_dir).get("/quarantine")["items"]
+    if json_only:
+        print_json({"items": held})
+    elif held:
+        rows = [[str(one["key"]), str(one["tries"]), str(one["because"])] for one in held]
+        out().say_table(["WHAT", "TRIES", "BECAUSE"], rows)
+    else:
+        err().say("Nothing is stuck.")
+
+
+def retry(
+    key: Annotated[
+        str, typer.Argument(metavar="WHAT", help="As `list` names it.", show_default=False)
+    ],
+    json_only: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Let it be tried again, once the fault is fixed."""
+    freed = connect(data_dir).post(f"/quarantine/{quote(key, safe='')}/retry", {})
+    if json_only:
+        print_json(freed)
+    else:
+        out().say(f"{freed['key']} is tried again.")
+
+
+def register_retention(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("retention", epilog=example("runyard retention"))(show)
+
+
+def show(json_only: Json = False, data_dir: DataDir = None) -> None:
+    """Show how many logs and copies are kept, and which go next.
+
+    What goes is shown for an hour first. Copies with work that is not merged never go by
+    themselves.
+    """
+    kept = connect(data_dir).get("/retention")
+    if json_only:
+        print_json(kept)
+        return
+    copies = kept["copies"]
+    out().say(f"Logs: {kept['kept_runs']}, {size_words(kept['kept_bytes'])}.")
+    staying = f"{copies['staying']} with work that stays, {size_words(copies['staying_bytes'])}"
+    out().say(f"Working copies: {copies['kept']}, {size_words(copies['bytes'])}; {staying}.")
+    rows = [
+        [
+            *(what, shorten(str(one["run_id"])), size_words(one["bytes"]), str(one["because"])),
+            date_and_clock(one["goes_at"]),
+        ]
+        for what, some in (("log", kept), ("copy", copies))
+        for one in some["leaving"]
+    ]
+    if rows:
+        out().say_table(["GOES NEXT", "RUN", "SIZE", "BECAUSE", "FROM"], rows)
+    else:
+        out().say("Nothing is to go.")

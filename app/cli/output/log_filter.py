@@ -1,0 +1,51 @@
+"""An agent's log on a terminal: colours pass, everything else that could act does not."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from app.cli.output.terminal import ESCAPES
+from app.domain.safe_text import reveal_hidden
+
+# What may be the beginning of a sequence whose end has not come yet.
+_UNFINISHED = re.compile(
+    "(?:\x1b(?:\\[[0-?]*[ -/]*|[\\]PX^_][^\x00-\x1f\x7f-\x9f]*\x1b?|[ -/]*)"
+    "|\x9b[0-?]*[ -/]*|[\x90\x98\x9d-\x9f][^\x00-\x1f\x7f-\x9f]*|\r)\\Z"
+)
+_HELD_AT_MOST = 8192
+
+
+class LogFilter:
+    """Turns pieces of a log, cut anywhere, into text that is safe to show."""
+
+    def __init__(self, *, keep_colours: bool) -> None:
+        self._keep_colours = keep_colours
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        self._held = ""
+        self._coloured = False
+
+    def feed(self, piece: bytes) -> str:
+        """The safe text of a piece; an unfinished sequence waits for the next one."""
+        text = self._held + self._decode(piece)
+        # A sequence that will not end is none: no output may hide behind it for ever.
+        unfinished = _UNFINISHED.search(text, max(0, len(text) - _HELD_AT_MOST))
+        cut = unfinished.start() if unfinished else len(text)
+        self._held = text[cut:]
+        return self._safe(text[:cut])
+
+    def finish(self) -> str:
+        """What is left at the end, and the colours set back."""
+        rest = self._safe(self._held + self._decode(b"", True))
+        self._held = ""
+        return rest + ("\x1b[0m" if self._coloured else "")
+
+    def _safe(self, text: str) -> str:
+        lines = text.replace("\r\n", "\n").replace("\r", "\n")
+        return reveal_hidden(ESCAPES.sub(self._keep, lines))
+
+    def _keep(self, found: re.Match[str]) -> str:
+        if not self._keep_colours or not found["sgr"]:
+            return ""
+        self._coloured = True
+        return found[0]

@@ -1,0 +1,119 @@
+"""The options that many commands share, worded once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from app.cli.client.completion import project_names, run_endings
+
+PushAnyway = Annotated[
+    bool,
+    typer.Option(
+        "--push-anyway",
+        help="Push even if the commits contain a secret or a large file, or were not checked.",
+    ),
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir", help="The data folder of the server.", show_default=False, file_okay=False
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the API's JSON and nothing else.")]
+RunId = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN_ID",
+        help="A run's id, or its last 6 or more characters.",
+        show_default=False,
+        autocompletion=run_endings,
+    ),
+]
+ProjectName = Annotated[
+    str,
+    typer.Option(
+        "--project",
+        "-p",
+        help="A project's id or name.",
+        show_default=False,
+        autocompletion=project_names,
+    ),
+]
+ProjectArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="PROJECT",
+        help="A project's id or name.",
+        show_default=False,
+        autocompletion=project_names,
+    ),
+]
+SomeProject = Annotated[
+    str | None,
+    typer.Option(
+        "--project", "-p", help="Only this project's, by id or name.", autocompletion=project_names
+    ),
+]
+
+
+def group(words: str, *examples: str) -> typer.Typer:
+    """A command group that loads fast: no rich, and help when nothing is asked of it."""
+    return typer.Typer(
+        help=words,
+        epilog=example(*examples),
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+
+
+def example(*lines: str) -> str:
+    """The end of a command's help: lines to copy."""
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def spread(command: Callable[..., None]) -> Callable[..., None]:
+    """The command, whose parameters that are dataclasses stand for an option for each field.
+
+    The options stand in the parameter's place, in the order of the fields.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    sets: dict[str, Any] = {name: one for name, one in hints.items() if is_dataclass(one)}
+
+    @wraps(command)
+    def called(**given: Any) -> None:
+        for name, options in sets.items():
+            asked = {field.name: given.pop(field.name) for field in fields(options)}
+            given[name] = options(**asked)
+        command(**given)
+
+    spelled: list[Parameter] = []
+    for one in signature(command).parameters.values():
+        if one.name in sets:
+            spelled += _options_of(sets[one.name])
+        else:
+            spelled.append(one.replace(kind=Parameter.KEYWORD_ONLY, annotation=hints[one.name]))
+    # what typer reads: the parameters, and what is said of each
+    called.__signature__ = Signature(spelled)  # type: ignore[attr-defined]
+    called.__annotations__ = {one.name: one.annotation for one in spelled}
+    return called
+
+
+def _options_of(options: Any) -> list[Parameter]:
+    hints = get_type_hints(options, include_extras=True)
+    return [
+        Parameter(
+            field.name,
+            Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=hints[field.name],
+        )
+        for field in fields(options)
+    ]

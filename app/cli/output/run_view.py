@@ -1,0 +1,213 @@
+"""How runs look in a terminal: times, one line, a whole page, a timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from app.cli.output.terminal import Painted, Piece, Screen, status_piece
+from app.domain.ids import shorten
+from app.domain.sandbox.levels import SandboxLevel
+
+_LENGTHS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
+_KIND_COLOURS = {
+    "delivered": "green",
+    "kill_sent": "yellow",
+    "parked": "yellow",
+    "progress": "dim",
+    "note": "dim",
+}
+
+
+def clock(moment: str | None) -> str:
+    """The time of day, here, of an ISO 8601 moment."""
+    at = _moment(moment)
+    return at.astimezone().strftime("%H:%M:%S") if at else "-"
+
+
+def date_and_clock(moment: str | None) -> str:
+    """Date and time of day, here."""
+    at = _moment(moment)
+    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else "-"
+
+
+def spell(seconds: float) -> str:
+    """A length of time in its two largest units: `42 s`, `3 min 5 s`, `2 h`."""
+    whole = max(0, round(seconds))
+    for size, unit, below, small in _LENGTHS:
+        if whole >= size:
+            rest = whole % size // below
+            return f"{whole // size} {unit}" + (f" {rest} {small}" if rest else "")
+    return f"{whole} s"
+
+
+def age(moment: str | None, now: datetime) -> str:
+    """How long ago, in its largest unit: `5 min ago`."""
+    at = _moment(moment)
+    if at is None:
+        return "-"
+    return " ".join(spell((now - at).total_seconds()).split()[:2]) + " ago"
+
+
+def elapsed(run: dict[str, Any], now: datetime) -> str:
+    """How long the run took or has taken, from its start, or else from its acceptance."""
+    begun = _moment(run.get("started_at")) or _moment(run.get("created_at"))
+    return spell(((_moment(run.get("ended_at")) or now) - begun).total_seconds()) if begun else "-"
+
+
+def what(run: dict[str, Any]) -> str:
+    """What the run is about, in a few words."""
+    about = str(run.get("title") or "")
+    return f"#{run['issue']} {about}".strip() if run.get("issue") else about
+
+
+def size_of(delivery: dict[str, Any]) -> str:
+    """How large a delivery is."""
+    commits, files = delivery.get("commits", 0), delivery.get("files_changed", 0)
+    return (
+        f"{commits} commit{'' if commits == 1 else 's'}, {files} file{'' if files == 1 else 's'}, "
+        f"+{delivery.get('additions', 0)} -{delivery.get('deletions', 0)}"
+    )
+
+
+def delivery_line(run: dict[str, Any]) -> str:
+    """The delivery in one line, a dash where there is none."""
+    given = run.get("delivery")
+    if not given:
+        return "-"
+    kind = str(given.get("kind", "")).replace("_", " ")
+    return f"{kind} #{given.get('number')} {given.get('state')}, {size_of(given)}"
+
+
+def short_branch(run: dict[str, Any]) -> str:
+    """A run's branch; one that has the run's id in its name, with the id shortened."""
+    run_id = str(run["id"])
+    return str(run.get("work_branch", "")).replace(run_id, shorten(run_id))
+
+
+def tokens(run: dict[str, Any]) -> str:
+    """The tokens an agent says it used, empty where it said nothing."""
+    usage = run.get("usage") or {}
+    counts = [usage.get("input_tokens"), usage.get("output_tokens")]
+    return "" if None in counts else f"{counts[0]:,} tokens in, {counts[1]:,} out"
+
+
+def say_end(screen: Screen, run: dict[str, Any]) -> None:
+    """One line that says how a run ended."""
+    tail = delivery_line(run) if run.get("delivery") else str(run.get("because") or "")
+    took = elapsed(run, datetime.now(UTC))
+    screen.say(
+        status_piece(run), f"  {shorten(str(run['id']))}  {took}" + (f"  {tail}" if tail else "")
+    )
+
+
+def say_runs(screen: Screen, runs: list[dict[str, Any]]) -> None:
+    """Runs as a table."""
+    now = datetime.now(UTC)
+    rows: list[list[Piece]] = [
+        [
+            shorten(str(run["id"])),
+            status_piece(run),
+            str(run.get("project_name") or run.get("project_id", "")),
+            short_branch(run),
+            age(run.get("created_at"), now),
+            elapsed(run, now),
+            what(run),
+        ]
+        for run in runs
+    ]
+    screen.say_table(["RUN", "STATUS", "PROJECT", "BRANCH", "CREATED", "TOOK", "ABOUT"], rows)
+
+
+def say_run(screen: Screen, run: dict[str, Any]) -> None:
+    """A run's page without its timeline."""
+    screen.say(status_piece(run), f"  {shorten(str(run['id']))}  ", Painted(what(run), "bold"))
+    screen.say_facts(_facts(run))
+
+
+def say_report(screen: Screen, report: dict[str, Any]) -> None:
+    """What the agent reported of its work: in short, how to go on with it, and its last words."""
+    screen.say_facts(
+        [
+            ("reported", str(report.get("sentence") or "")),
+            ("go on with", str(report.get("continue_command") or "")),
+        ]
+    )
+    if report.get("final_message"):
+        screen.say()
+        for line in str(report["final_message"]).splitlines():
+            screen.say(f"  | {line}")  # so that no line of an agent's looks like one of ours
+
+
+def say_timeline(screen: Screen, events: list[dict[str, Any]]) -> None:
+    """A run's events, oldest first."""
+    for event in events:
+        say_event(screen, event)
+
+
+def say_event(screen: Screen, event: dict[str, Any]) -> None:
+    """One event in one line."""
+    kind = str(event.get("kind", ""))
+    screen.say(
+        Painted(clock(event.get("at")), "dim"),
+        "  ",
+        Painted(f"{kind:<14}", _KIND_COLOURS.get(kind, "cyan")),
+        str(event.get("sentence", "")),
+    )
+
+
+def say_diff(screen: Screen, diff: str) -> None:
+    """A unified diff, added and removed lines in their colours."""
+    for line in diff.removesuffix("\n").split("\n") if diff else ():
+        if line.startswith(("diff ", "index ", "--- ", "+++ ")):
+            screen.say(Painted(line, "dim"))
+        else:
+            screen.say(Painted(line, {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")))
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(str(text)) if text else None
+    except ValueError:
+        return None
+    return at.replace(tzinfo=UTC) if at and at.tzinfo is None else at
+
+
+def _surroundings(made: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    level = str(made.get("sandbox") or "")
+    held = " by ".join(filter(None, (level, str(made.get("sandbox_means") or ""))))
+    yield "sandbox", "none: unsandboxed" if level == SandboxLevel.NONE else held
+    yield "network", str(made.get("network") or "")
+    yield "allows", str(made.get("allow") or "")
+    yield "limits", str(made.get("limits") or "")
+
+
+def _facts(run: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    usage = run.get("usage") or {}
+    cost = usage.get("cost_usd")
+    yield "id", str(run["id"])
+    yield "project", str(run.get("project_name") or run.get("project_id") or "")
+    yield "branch", f"{run.get('work_branch')} from {run.get('branch')}"
+    yield "agent", " ".join(str(run[name]) for name in ("agent", "model") if run.get(name))
+    yield "depth", f"{run.get('depth_level')}, {run.get('target_framework')}"
+    yield "trigger", str(run.get("trigger") or "")
+    yield from _surroundings(run.get("provenance") or {})
+    yield "created", date_and_clock(run.get("created_at"))
+    yield "starts", date_and_clock(run["starts_at"]) if run.get("starts_at") else ""
+    yield "ttl", f"{spell(run['ttl'])} in the queue" if run.get("ttl") else ""
+    yield "started", date_and_clock(run.get("started_at"))
+    yield "ended", date_and_clock(run.get("ended_at"))
+    yield "took", elapsed(run, datetime.now(UTC)) if run.get("started_at") else "-"
+    yield "hold", str(run.get("hold") or "")
+    yield "because", str(run.get("because") or "")
+    yield "exit code", "-" if run.get("exit_code") is None else str(run["exit_code"])
+    yield "delivery", delivery_line(run)
+    yield "", str((run.get("delivery") or {}).get("url") or "")
+    yield "usage", tokens(run)
+    yield "cost", "" if cost is None else f"${cost:.2f}"
+    yield "retry of", shorten(str(run["retry_of"])) if run.get("retry_of") else ""
+    yield "retried by", ", ".join(shorten(str(one)) for one in run.get("retried_by") or ())
+    yield "tags", ", ".join(str(tag) for tag in run.get("tags") or ())
+    yield "key", str(run.get("idempotency_key") or "")
+    yield "correlation", str(run.get("correlation_id") or "")

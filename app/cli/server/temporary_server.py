@@ -1,0 +1,207 @@
+"""A server of one's own for a while: a fresh folder, a free port, and nothing left behind."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import app
+from app.cli.client.connection import Refused, Server, Unreachable, connect
+
+if TYPE_CHECKING:
+    import psutil
+
+TERM_SECONDS = 3.0
+KILL_SECONDS = 10.0
+_LOOK_SECONDS = 0.05
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+@contextmanager
+def ending_orphans() -> Iterator[None]:
+    """End every process begun below this one meanwhile, whoever began it and died.
+
+    A number cannot become somebody else's before its end is collected here.
+    """
+    import psutil  # a third of the time to the first word, and only the demo needs it
+
+    here = psutil.Process()
+    before = set(here.children(recursive=True))
+    _adopt_orphans(True)
+    try:
+        yield
+    finally:
+        _end_all(lambda: [one for one in here.children(recursive=True) if one not in before])
+        _adopt_orphans(False)
+
+
+def _end_all(find: Callable[[], list[psutil.Process]]) -> None:
+    for number, seconds in ((signal.SIGTERM, TERM_SECONDS), (signal.SIGKILL, KILL_SECONDS)):
+        give_up_at = time.monotonic() + seconds
+        told: set[psutil.Process] = set()
+        # asked again each time: what was just ended may have begun, or left, another
+        while (found := find()) and time.monotonic() < give_up_at:
+            for one in set(found) - told:
+                _send(one, number)
+            told.update(found)
+            _collect(found)
+
+
+def _send(process: psutil.Process, number: signal.Signals) -> None:
+    import psutil
+
+    with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+        process.send_signal(number)
+
+
+def _collect(processes: list[psutil.Process]) -> None:
+    import psutil
+
+    psutil.wait_procs(processes, timeout=_LOOK_SECONDS)
+
+
+def _adopt_orphans(wanted: bool) -> None:
+    # where there is no such thing, children are found as long as their parents live
+    with suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(wanted), 0, 0, 0)
+
+
+START_SECONDS = 60.0
+END_SECONDS = 20.0
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_ASK_SECONDS = 0.1
+_LOG_TAIL_BYTES = 2000
+# Settings of the caller are not the demo's; test runners' and NiceGUI's make servers refuse.
+_NOT_HANDED_ON = ("RUNYARD_", "PYTEST_", "NICEGUI_")
+
+
+@contextmanager
+def borrow_server(*, keep: bool) -> Iterator[tuple[Server, Path]]:
+    """A running server and its folder; ended afterwards, and removed unless `keep`.
+
+    Raises Refused when it does not start.
+    """
+    with (
+        _ending_on_signals(),
+        _folder(keep=keep) as folder,
+        ending_orphans(),
+        _process(folder) as (url, process),
+    ):
+        server = _wait_until_ready(url, folder, process)
+        try:
+            yield server, folder
+        finally:
+            server.http.close()
+
+
+@contextmanager
+def signals_waiting() -> Iterator[None]:
+    """Let what would end us wait until the end of the block."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def _folder(*, keep: bool) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="runyard-demo-"))
+    try:
+        yield folder
+    finally:
+        if not keep:
+            with signals_waiting():
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _process(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    port, root = free_port(), Path(app.__file__).resolve().parent.parent
+    main = root / "main.py"
+    entry = [str(main)] if main.is_file() else ["-m", "app.cli.main"]
+    words = ["serve", "--no-open", "--data-dir", str(folder), "--port", str(port)]
+    env = {name: v for name, v in os.environ.items() if not name.upper().startswith(_NOT_HANDED_ON)}
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, *entry, *words],
+            cwd=root,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            # Ctrl-C is for us alone: the server is ended when its run has been stopped.
+            start_new_session=True,
+        )
+    try:
+        yield f"http://127.0.0.1:{port}", process
+    finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _wait_until_ready(url: str, folder: Path, process: subprocess.Popen[bytes]) -> Server:
+    stranger = Server(url, None)
+    give_up_at = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < give_up_at:
+        if _is_ready(stranger):
+            stranger.http.close()
+            return connect(folder)
+        time.sleep(_ASK_SECONDS)
+    with (folder / "server.log").open("rb") as log:
+        log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
+        tail = log.read().decode("utf-8", "replace")
+    raise Refused(f"The demo's server did not start.\n{tail}".rstrip())
+
+
+def _is_ready(server: Server) -> bool:
+    try:
+        return server.is_ready()
+    except Unreachable:
+        return False
+
+
+@contextmanager
+def _ending_on_signals() -> Iterator[None]:
+    """Turn the signals that end a program into an orderly end."""
+    before = {name: signal.signal(name, _leave) for name in ENDING_SIGNALS}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    # asked twice is asked once: what is to be ended is ended in a bounded time
+    for name in ENDING_SIGNALS:
+        signal.signal(name, signal.SIG_IGN)
+    raise SystemExit(128 + number)

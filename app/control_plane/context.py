@@ -1,0 +1,201 @@
+"""Which adapters a Runyard works with, and the marks of this place."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from secrets import token_hex
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from app.adapters.agents.presets import AgentPresets
+from app.adapters.agents.private_homes import PrivateHomes
+from app.adapters.engine.local import LocalEngine
+from app.adapters.engine.run_groups import tend_groups
+from app.adapters.forge.builtin import BuiltinForge
+from app.adapters.git.command import Git, read_identity
+from app.adapters.git.mirrors import GitMirrors
+from app.adapters.git.working_copies import GitWorkingCopies
+from app.adapters.notifications.apprise import AppriseNotifier
+from app.adapters.sandbox.hidden import OwnPlaces
+from app.adapters.sandbox.machine import MachineSandbox
+from app.adapters.supervisor.kernel import hide_memory
+from app.config import Settings
+from app.domain.notifications import secrets_of_receiver
+from app.domain.quota import Counted, WindowRule
+from app.domain.secret_masks import Secret, secret_in
+from app.records.database.sqlite_files import file_of
+from app.services.context import Ledgers, Outside
+from app.services.lifecycle.delivery_checks import DeliveredFiles, SecretCheck
+from app.services.lifecycle.push_checks import PushChecks
+from app.services.lifecycle.recovery import Clearing
+from app.services.ports import Agents, Engine, Homes, Mirrors, Notifier, Sandbox, WorkingCopies
+from app.services.system.ownership import Here
+from app.services.system.secret_values import SecretValues
+
+if TYPE_CHECKING:
+    from app.adapters.counters.redis_sets import RedisSets
+    from app.adapters.counters.redis_windows import RedisWindows
+
+
+@dataclass(frozen=True)
+class Adapters:
+    """What touches the outside."""
+
+    git: Git
+    mirrors: Mirrors
+    copies: WorkingCopies
+    engine: Engine
+    agents: Agents
+    notifier: Notifier
+    sandbox: Sandbox
+    homes: Homes
+    secrets: SecretValues = field(default_factory=SecretValues)
+    # delete what killed calls left: see Recovery
+    clearings: tuple[Clearing, ...] = ()
+
+    def outside(self, ledgers: Ledgers) -> Outside:
+        """The same, as the services know it."""
+        forge = BuiltinForge(ledgers.tracker)
+        sizes = DeliveredFiles(ledgers.projects, self.mirrors)
+        desks = self.mirrors, self.copies, self.engine, self.agents
+        secrets = SecretCheck(self.mirrors, self.secrets)
+        checks = PushChecks((secrets.look, sizes.check))
+        return Outside(*desks, lambda _: forge, self.sandbox, self.homes, push_checks=checks)
+
+
+def pick_adapters(settings: Settings) -> Adapters:
+    """The adapters of this machine."""
+    root, git = settings.runs_root, Git(read_identity())
+    mirrors = GitMirrors(root / "mirrors", git=git)
+    agents = AgentPresets(os.environ)
+    copies = GitWorkingCopies(root / "copies", root / "mirrors", git=git)
+    sandbox = MachineSandbox(own_places(settings), os.environ)
+    homes = PrivateHomes(root / "homes", os.environ, lambda: datetime.now(UTC))
+    secrets = SecretValues(agents.secrets, homes.secrets, lambda: _own_secrets(settings))
+    records, instance = root / "records", find_place(settings).instance
+    return Adapters(
+        git=git,
+        mirrors=mirrors,
+        copies=copies,
+        engine=LocalEngine(records, instance=instance, sandbox=sandbox, secrets=secrets.all),
+        agents=agents,
+        notifier=AppriseNotifier(),
+        sandbox=sandbox,
+        secrets=secrets,
+        homes=homes,
+        clearings=(
+            copies.clear_leftovers,
+            lambda _: mirrors.clear_leftovers(),
+            lambda _: homes.clear_leftovers(),
+            partial(tend_groups, instance),
+        ),
+    )
+
+
+def close_own_memory() -> None:
+    """Close this server's memory, environment and files to other processes of its user."""
+    hide_memory()
+
+
+def own_places(settings: Settings) -> OwnPlaces:
+    """The places of this server that no agent may see."""
+    addresses = filter(None, (settings.database, settings.runs_database_url))
+    databases = [file for address in addresses if (file := file_of(address)) is not None]
+    return OwnPlaces((settings.data_root, settings.runs_root), tuple(databases))
+
+
+def _own_secrets(settings: Settings) -> Iterator[Secret]:
+    """The secrets that this server itself signs in with elsewhere."""
+    for url in settings.notify_urls:
+        for part in secrets_of_receiver(url.get_secret_value()):
+            yield Secret("a notification address", part)
+    for name in ("database_url", "runs_database_url", "redis_url"):
+        found = secret_in(name, getattr(settings, name) or "")
+        if found is not None:
+            yield found
+
+
+def pick_counters(settings: Settings) -> RedisWindows | None:
+    """Where accepted runs and batches are counted beside their tables, if anywhere."""
+    if settings.redis_url is None:
+        return None
+    # only where it is used: it takes as long to load as a page to draw
+    from app.adapters.counters.redis_windows import RedisWindows
+
+    rules = {
+        Counted.RUNS: WindowRule(settings.run_quota, settings.run_window),
+        Counted.BATCHES: WindowRule(settings.batch_quota, settings.batch_window),
+    }
+    return RedisWindows(settings.redis_url, rules)
+
+
+def pick_sets(settings: Settings) -> RedisSets | None:
+    """Where the active runs of each repository are kept beside their rows, if anywhere."""
+    if settings.redis_url is None:
+        return None
+    from app.adapters.counters.redis_sets import RedisSets
+
+    return RedisSets(settings.redis_url)
+
+
+def find_place(settings: Settings) -> Here:
+    """The marks of this server and of what it starts, made at the first start."""
+    # servers share processes only where they share both the runs and the database; one of
+    # the data folder's own needs no name, by whatever path the folder is reached
+    named = settings.database_url is not None
+    digest = hashlib.sha256(settings.database_place.encode()).hexdigest()[:12]
+    mark = f"instance-{digest}" if named else "instance"
+    return Here(
+        host=socket.gethostname(),
+        instance=_mark(settings.runs_root / mark),
+        server=_mark(settings.data_root / "server"),
+    )
+
+
+def _mark(file: Path) -> str:
+    """A random name, made once; whole or not there, whoever else makes it at the same time."""
+    if not file.exists():
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = file.with_name(f"{file.name}.{os.getpid()}")
+        fresh.write_text(token_hex(8))
+        with contextlib.suppress(FileExistsError):
+            os.link(fresh, file)
+        fresh.unlink()
+    return file.read_text().strip()
+
+
+_NONE = timedelta()
+
+
+def wall_clock() -> datetime:
+    """The time now, UTC.
+
+    With `RUNYARD_TEST=1`, `RUNYARD_TEST_CLOCK=<file>` names a file that says by how many seconds
+    this clock is ahead (or, below zero, behind); it is read at each call and need not exist.
+    """
+    return datetime.now(UTC) + _shift()
+
+
+def slip() -> float:
+    """By how many seconds the wall clock is ahead of the one that stands still while all sleeps.
+
+    It grows where the machine slept or its clock was set, and by nothing else.
+    """
+    return datetime.now(UTC).timestamp() - monotonic()
+
+
+def _shift() -> timedelta:
+    if os.environ.get("RUNYARD_TEST") != "1" or not os.environ.get("RUNYARD_TEST_CLOCK"):
+        return _NONE
+    try:
+        return timedelta(seconds=float(Path(os.environ["RUNYARD_TEST_CLOCK"]).read_text()))
+    except FileNotFoundError:
+        return _NONE

@@ -1,0 +1,103 @@
+"""What ends runs, put together: the reaper, and the deliveries and the settlement behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from app import __version__
+from app.logs import correlated
+from app.records.runs.quarantine_ledger import QuarantineLedger
+from app.records.stores.outbox import CLEAR, LIMIT, STRIKE
+from app.services.concurrency import Locks, Workers
+from app.services.context import Ledgers, Outside
+from app.services.lifecycle.deliver import Deliverer, Deliveries
+from app.services.lifecycle.finalize import Settlement
+from app.services.lifecycle.launch import Launcher
+from app.services.lifecycle.reap import Reaper
+from app.services.lifecycle.recovery import Recovery
+from app.services.lifecycle.stall_monitor import Vigil
+from app.services.lifecycle.transitions import Verdicts
+from app.services.limits.usage_limits import UsageLimits
+from app.services.ports import Engine
+from app.services.runs.agent_reports import Reporter
+from app.services.runs.stop import Stopper
+from app.services.system.outbox import Consequences
+from app.services.system.ownership import Tenure
+from app.services.system.quarantine import Quarantine
+
+if TYPE_CHECKING:
+    from app.control_plane.wiring import Ground
+
+
+def make_quarantine(ledgers: Ledgers, clock: Callable[[], datetime]) -> Quarantine:
+    """What keeps rows apart that this program cannot go on with."""
+    return Quarantine(QuarantineLedger(ledgers.runs), __version__, clock)
+
+
+def make_recovery(ground: Ground, reaper: Reaper, engine: Engine) -> Recovery:
+    """What takes over at a start."""
+    clearings = ground.adapters.clearings
+    return Recovery(ground.ledgers.runs, engine, reaper, clearings, ground.quarantine)
+
+
+def make_consequences(ground: Ground, limits: UsageLimits) -> Consequences:
+    """What runs lead to in the control store."""
+    projects = ground.ledgers.projects
+    return Consequences(
+        ground.ledgers.runs,
+        {
+            STRIKE: lambda tx, run, data, _: projects.add_strike(
+                tx, run.project_id, data["because"]
+            ),
+            CLEAR: lambda tx, run, _data, _: projects.clear_strikes(tx, run.project_id),
+            LIMIT: limits.hold,
+        },
+        ground.quarantine,
+    )
+
+
+def make_reaper(
+    ledgers: Ledgers,
+    outside: Outside,
+    launcher: Launcher,
+    reporter: Reporter,
+    vigil: Vigil,
+    *,
+    locks: Locks,
+    workers: Workers,
+    tenure: Tenure,
+    clock: Callable[[], datetime],
+    again: Callable[[str], None],
+    consequences: Consequences,
+    quarantine: Quarantine,
+) -> Reaper:
+    """The reaper; `again` looks at a run once more when a worker is done with it."""
+    runs, verdicts = ledgers.runs, Verdicts(ledgers, clock, consequences)
+    deliverer = Deliverer(runs, outside, clock)
+    return Reaper(
+        ledgers,
+        outside,
+        launcher,
+        verdicts,
+        Deliveries(ledgers, deliverer, verdicts, locks, workers, again, quarantine),
+        Settlement(runs, outside, workers, clock, again),
+        reporter,
+        vigil,
+        locks,
+        tenure,
+        clock,
+        correlated,
+    )
+
+
+def make_stopper(ground: Ground, launcher: Launcher, again: Callable[[str], None]) -> Stopper:
+    """Who stops runs at a person's word; `again` looks at one once more."""
+    workers = ground.workers
+    return Stopper(
+        ground.ledgers.runs,
+        ground.locks,
+        again=lambda run_id: workers.submit(again, run_id),
+        kill_soon=lambda run_id: workers.submit(launcher.halt, run_id),
+    )

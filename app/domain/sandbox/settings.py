@@ -1,0 +1,78 @@
+"""The sandbox settings that a project may have, and the sentences that refuse others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from app.domain.sandbox.levels import Limits, NetworkRule, SandboxLevel
+from app.domain.sandbox.network_rules import WrongHost, read_entry
+
+# about GitHub's own, and far beyond what belongs into a repository; `file_mb` says otherwise
+DELIVERED_FILE_MB = 100
+MAX_LISTED = 200
+ONLY_SANDBOXED = "The network can only be limited for sandboxed agents: choose sandboxed."
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The least and the most that one limit may be; `what` names it in a sentence."""
+
+    least: int
+    most: int
+    what: str
+
+
+# with less no agent starts, with more a figure would be a slip: 16 TB, all pids that Linux has
+LIMIT_BOUNDS = MappingProxyType(
+    {
+        "memory_mb": Bound(64, 16 * 1000**2, "MB of memory"),
+        "processes": Bound(16, 2**22, "processes"),
+        "file_mb": Bound(1, 16 * 1000**2, "MB for one file"),
+        "disk_mb": Bound(16, 16 * 1000**2, "MB for the working copy"),
+    }
+)
+
+
+def limit_problem(name: str, value: int) -> str | None:
+    """Why a project's limit of this name (a field of Limits) cannot be `value`."""
+    bound = LIMIT_BOUNDS[name]
+    if value < bound.least:
+        return f"Give at least {bound.least:,} {bound.what}, or nothing for no limit."
+    if value > bound.most:
+        return f"Give at most {bound.most:,} {bound.what}, or nothing for no limit."
+    return None
+
+
+def limits_problems(limits: Limits) -> dict[str, str]:
+    """The sentence for each field of the limits that cannot be so; empty where all can."""
+    values = {name: getattr(limits, name) for name in LIMIT_BOUNDS}
+    found = {n: limit_problem(n, value) for n, value in values.items() if value is not None}
+    return {name: problem for name, problem in found.items() if problem is not None}
+
+
+def largest_delivered_mb(limits: Limits) -> int:
+    """How large a file of a delivery may be, in MB of a million bytes."""
+    return DELIVERED_FILE_MB if limits.file_mb is None else limits.file_mb
+
+
+def network_problem(level: SandboxLevel, network: NetworkRule) -> str | None:
+    """Why an agent at this level cannot have its network ruled so, None where it can."""
+    is_limited = network is not NetworkRule.ALL
+    return ONLY_SANDBOXED if is_limited and level is not SandboxLevel.SANDBOXED else None
+
+
+def host_problem(word: str) -> str | None:
+    """Why this is no host that can be allowed, None where it is `host` or `host:port`."""
+    try:
+        read_entry(word)
+    except WrongHost as problem:
+        return str(problem)
+    return None
+
+
+def limits_words(limits: Mapping[str, int | None]) -> str:
+    """The limits there are, by their names in Limits: `2,048 MB of memory · 4,096 processes`."""
+    told = [(limits.get(name), bound.what) for name, bound in LIMIT_BOUNDS.items()]
+    return " · ".join(f"{most:,} {what}" for most, what in told if most is not None)

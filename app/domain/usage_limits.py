@@ -1,0 +1,226 @@
+"""When an account that is at its usage limit can be tried again, from what its agent wrote."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from enum import StrEnum
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from app.domain.agents.final_output import LimitReached
+
+SOONEST, LATEST = timedelta(seconds=60), timedelta(days=8)
+MARGIN, MOST_JITTER = timedelta(seconds=60), timedelta(seconds=240)
+FIRST_GUESS, LONGEST_GUESS = timedelta(minutes=15), timedelta(hours=16)
+# a time that has just passed is that one, not tomorrow's
+JUST_PASSED = timedelta(minutes=5)
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_FLAGS = re.IGNORECASE | re.ASCII
+_EPOCH = re.compile(
+    r"(?:limit reached\||\"?resets_?at\"?\s*[:=]\s*\"?)(\d{10}(?:\d{3})?)\b", _FLAGS
+)
+_SECONDS = re.compile(r"\"?resets_in_seconds\"?\s*[:=]\s*\"?(\d{1,9})\b", _FLAGS)
+_SPAN = re.compile(
+    r"(?:resets?|try again|retry)\s+(?:in|after)\s+((?:\d{1,5}\s*[a-z]{1,7}[\s,]*){1,4})", _FLAGS
+)
+_PART = re.compile(r"(\d{1,5})\s*([a-z]{1,7})", _FLAGS)
+_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+_TIME = re.compile(
+    r"(?:resets?|try again)\s+(?:at\s+|on\s+)?"
+    rf"(?:(?P<month>{'|'.join(_MONTHS)})[a-z]{{0,6}}\.?\s+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?"
+    r"(?:,?\s+(?P<year>20\d\d))?(?:,|\s+at)?\s+)?"
+    r"(?P<hour>\d{1,2})(?::(?P<minute>\d{2}))?\s*(?P<half>[ap]\.?m\b\.?)?"
+    r"(?:\s*\((?P<zone>[a-z0-9_+/-]{1,64})\))?",
+    _FLAGS,
+)
+_DAILY = re.compile(r"\bdaily quota\b", _FLAGS)
+# where the days of such quotas begin
+_DAILY_ZONE = "America/Los_Angeles"
+
+
+def next_try(
+    limit: LimitReached, now: datetime, zone: tzinfo | None, hits: int, jitter: timedelta
+) -> datetime | None:
+    """When to try again, UTC; None where only a person can say.
+
+    `zone` is the machine's, for times without one (None: as its system has it); `hits` counts
+    the limits in a row, from 1; `jitter` keeps those that read the same apart.
+    """
+    if limit.needs_person:
+        return None
+    told = limit.resets_at or told_time(limit.evidence, now, zone)
+    # of a time that has passed and was no help nothing is learnt
+    if told is None or (told <= now and hits > 1):
+        guess = FIRST_GUESS * 2 ** min(hits - 1, 10)
+        return now + min(guess, LONGEST_GUESS)
+    # bounded first: a moment may be told that leaves no room for more
+    moment = min(told, now + LATEST) + MARGIN + min(jitter, MOST_JITTER)
+    return min(max(moment, now + SOONEST), now + LATEST)
+
+
+def told_time(text: str, now: datetime, zone: tzinfo | None) -> datetime | None:
+    """The moment that a message names, UTC; None where it names none."""
+    readers = (_epoch, _seconds, _span)
+    found = next((moment for read in readers if (moment := read(text, now))), None)
+    return found or _clock_time(text, now, zone) or _next_day(text, now)
+
+
+def _epoch(text: str, _: datetime) -> datetime | None:
+    if (found := _EPOCH.search(text)) is None:
+        return None
+    number = int(found[1])
+    return datetime.fromtimestamp(number / 1000 if len(found[1]) == 13 else number, UTC)
+
+
+def _seconds(text: str, now: datetime) -> datetime | None:
+    found = _SECONDS.search(text)
+    return now + timedelta(seconds=int(found[1])) if found else None
+
+
+def _span(text: str, now: datetime) -> datetime | None:
+    if (found := _SPAN.search(text)) is None:
+        return None
+    parts = _PART.findall(found[1])
+    if any(unit[0].lower() not in _UNITS for _, unit in parts):
+        return None
+    return now + timedelta(seconds=sum(int(n) * _UNITS[unit[0].lower()] for n, unit in parts))
+
+
+def _clock_time(text: str, now: datetime, zone: tzinfo | None) -> datetime | None:
+    found = _TIME.search(text)
+    if found is None or (found["half"] is None and found["minute"] is None):
+        return None  # a bare number is no time
+    at = _time_of(int(found["hour"]), int(found["minute"] or 0), found["half"])
+    if at is None:
+        return None
+    zone = _zone_named(found["zone"]) or zone
+    if found["month"] is None:
+        return _next_at(at, now, zone)
+    month, year = _MONTHS.index(found["month"].lower()) + 1, found["year"]
+    return _dated(month, int(found["day"]), int(year) if year else None, at, now, zone)
+
+
+def _time_of(hour: int, minute: int, half: str | None) -> time | None:
+    if half is not None:
+        if not 1 <= hour <= 12:
+            return None
+        hour = hour % 12 + (12 if half.lower().startswith("p") else 0)
+    return time(hour, minute) if hour < 24 and minute < 60 else None
+
+
+def _zone_named(name: str | None) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
+def _next_at(at: time, now: datetime, zone: tzinfo | None) -> datetime:
+    """The next time that a clock in a zone shows this."""
+    today = now.astimezone(zone).date()
+    days = (today + timedelta(days=days) for days in (-1, 0, 1, 2))
+    moments = (moment for day in days for moment in _moments(day, at, zone))
+    return next(moment for moment in moments if moment > now - JUST_PASSED)
+
+
+def _dated(
+    month: int, day: int, year: int | None, at: time, now: datetime, zone: tzinfo | None
+) -> datetime | None:
+    """The moment of a date; of one without a year, the nearest."""
+    here = now.astimezone(zone).year
+    moments: list[datetime] = []
+    for one in [year] if year else [here - 1, here, here + 1]:
+        try:
+            moments += _moments(date(one, month, day), at, zone)
+        except ValueError:
+            continue  # there is no such day in that year
+    return min(moments, key=lambda moment: abs(moment - now), default=None)
+
+
+def _moments(day: date, at: time, zone: tzinfo | None) -> Iterator[datetime]:
+    # a time that a clock shows twice is two moments; one that it skips is the one after the gap
+    for fold in (0, 1):
+        shown = datetime.combine(day, at, zone).replace(fold=fold)
+        moment = shown.astimezone(UTC)
+        if fold == 0 or moment.astimezone(zone).replace(tzinfo=None) == shown.replace(tzinfo=None):
+            yield moment
+
+
+def _next_day(text: str, now: datetime) -> datetime | None:
+    zone = _zone_named(_DAILY_ZONE) if _DAILY.search(text) else None
+    if zone is None:
+        return None
+    return _next_at(time(0), now + JUST_PASSED, zone)
+
+
+MAX_RESUMES = 5
+# how long after one run of an account that works again the next one follows
+STAGGER = timedelta(seconds=20)
+# how soon another goes first where the one that did has shown nothing
+NEXT_PROBE = timedelta(seconds=60)
+# how long others leave the first place to a run that is to be resumed
+HEAD_START = timedelta(seconds=90)
+# who has worked so long without meeting the limit has shown that the account works
+LONG_ENOUGH = timedelta(minutes=10)
+
+_WINDOWS = ("five_hour", "seven_day", "session", "weekly", "monthly", "usage", "overage", "limit")
+
+
+class Stand(StrEnum):
+    """Where a hold stands."""
+
+    HELD = "held"
+    DUE = "due"
+    PROBING = "probing"
+    EASING = "easing"
+
+
+@dataclass(frozen=True)
+class HoldFacts:
+    """What decides; `until` None: a person ends it; `next_at`: the account works again."""
+
+    until: datetime | None
+    probe_run_id: str | None
+    next_at: datetime | None
+
+
+def stand_of(hold: HoldFacts, now: datetime) -> Stand:
+    """Held, then due; then one run goes first, and the others follow one by one."""
+    if hold.next_at is not None:
+        return Stand.EASING
+    if hold.probe_run_id is not None:
+        return Stand.PROBING
+    return Stand.HELD if hold.until is None or now < hold.until else Stand.DUE
+
+
+def is_turn(next_at: datetime | None, now: datetime) -> bool:
+    """True where the next run may follow; what is further off tells of a clock that was set."""
+    return next_at is not None and not now < next_at <= now + STAGGER
+
+
+def family_of(told: str) -> str:
+    """The models that a limit holds for, from the window it names; empty for all of them."""
+    words = told.strip().lower()
+    for window in _WINDOWS:
+        words = words.removeprefix(window).removesuffix(window).strip(" _-")
+    return words[:80]
+
+
+def covers(family: str, model: str | None) -> bool:
+    """True where a run of this model needs the family; of the agent's own choice nobody knows."""
+    return not family or model is None or family in model.lower()
+
+
+def sentence_of(agent: str, family: str, stand: Stand, until: datetime | None) -> str:
+    """Why a run waits, as a person reads it."""
+    what = f"{agent} ({family})" if family else agent
+    if stand is Stand.HELD:
+        if until is None:
+            return f"the usage limit of {what} is reached; lift its hold when it may go on"
+        return f"the usage limit of {what} is reached, until {until:%d %b %H:%M} UTC"
+    if stand is Stand.EASING:
+        return f"waits its turn: {what} has just come back from its usage limit"
+    return f"the usage limit of {what} is over; one run tries it first, then this one follows"

@@ -1,0 +1,127 @@
+"""Batches (`/batches`): every batch with how far it is and what it came to."""
+
+from __future__ import annotations
+
+from nicegui import ui
+
+from app.api.client.client import ApiProblem
+from app.api.schemas import Batches, BatchOut, ProjectOut, RunOut
+from app.pages.batches.words import bar_html, counts_html, state_html
+from app.pages.components.countdown import ago_html
+from app.pages.components.markup import clean, plain_html, text
+from app.pages.components.paging import pages_html
+from app.pages.components.testids import testid
+from app.pages.shell.frame import frame, refused
+from app.pages.shell.page_session import Visit, page_at
+from app.state.page.connection import Door
+
+HEADINGS = ("Batch", "Project", "State", "Progress", "Came to", "Made")
+EMPTY = (
+    "No batches yet. Write one run a line into a file and send it: "
+    '<span class="m">runyard batch night.ndjson --project NAME</span>'
+)
+
+GONE = 'Nothing is on this page any more. <a href="/batches">Newest batches</a>'
+
+
+def register(door: Door) -> None:
+    """Define `/batches`."""
+
+    @page_at("/batches")
+    async def batches_page(cursor: str = "") -> None:
+        visit = await Visit.open(door)
+        screen = BatchesScreen(visit, cursor)
+        try:
+            screen.take(await visit.api.batches(cursor))
+        except ApiProblem as problem:
+            refused(visit, problem, active="runs")
+            return
+        screen.draw()
+
+
+class BatchesScreen:
+    """One open list of batches."""
+
+    def __init__(self, visit: Visit, cursor: str) -> None:
+        self._visit = visit
+        self._is_later = bool(cursor)
+        self._page = Batches(items=[])
+        self._rows: dict[str, _Row] = {}
+        self._look = visit.looker(lambda: visit.api.batches(cursor), self._show)
+
+    def take(self, page: Batches) -> None:
+        """Take in a snapshot."""
+        self._page = page
+
+    def draw(self) -> None:
+        """Draw the page and listen."""
+        visit = self._visit
+        with frame(visit, title="Batches", active="runs", crumbs=(("Runs", "/runs"),)):
+            with ui.element("div").classes("wrap") as self._table:
+                self._body = draw_table(HEADINGS)
+            empty = GONE if self._is_later else EMPTY
+            self._none = ui.html(empty, sanitize=clean).classes("card none")
+            self._pages = ui.html("", sanitize=clean)
+        self._show(self._page)
+        visit.on("run.changed", self._follow_run)
+        visit.on("project.changed", self._follow_project)
+        visit.on_return(self._look)
+
+    async def _follow_run(self, run: RunOut) -> None:
+        if run.batch_id is not None:
+            await self._look()
+
+    async def _follow_project(self, _: ProjectOut) -> None:
+        await self._look()
+
+    def _show(self, page: Batches) -> None:
+        self._page = page
+        shown = {batch.id: batch for batch in page.items}
+        self._none.set_visibility(not shown)
+        self._table.set_visibility(bool(shown))
+        for gone in self._rows.keys() - shown.keys():
+            self._rows.pop(gone).element.delete()
+        for place, (batch_id, batch) in enumerate(shown.items()):
+            if batch_id not in self._rows:
+                with self._body:
+                    self._rows[batch_id] = _Row(batch_id)
+            row = self._rows[batch_id]
+            row.show(batch, self._visit)
+            if self._body.default_slot.children[place] is not row.element:
+                row.element.move(target_index=place)
+        beside = (page.prev_cursor, "‹ Newer"), (page.next_cursor, "Older ›")
+        links = pages_html([(f"/batches?cursor={one}", word) for one, word in beside if one])
+        self._pages.set_content(links)
+
+
+def draw_table(headings: tuple[str, ...]) -> ui.element:
+    """An empty table; its body."""
+    with ui.element("table").classes("t fold"):
+        with ui.element("thead"), ui.element("tr"):
+            for head in headings:
+                ui.html(head, sanitize=clean, tag="th").props("scope=col")
+        return ui.element("tbody")
+
+
+class _Row:
+    """One batch."""
+
+    def __init__(self, batch_id: str) -> None:
+        with ui.element("tr") as self.element:
+            testid(self.element, "batch-row", batch=batch_id)
+            self._cells = [ui.html("", sanitize=clean, tag="td").classes(c) for c in _CLASSES]
+
+    def show(self, batch: BatchOut, visit: Visit) -> None:
+        for cell, html in zip(self._cells, _cells(batch, visit), strict=True):
+            if cell.content != html:
+                cell.set_content(html)
+
+
+_CLASSES = ("m tight", "wide roomy named", "tight", "wide roomy", "wide roomy", "tight")
+
+
+def _cells(batch: BatchOut, visit: Visit) -> list[str]:
+    name = f'<a href="/batches/{text(batch.id)}" title="{text(batch.id)}">…{batch.id[-6:]}</a>'
+    project = f'<a href="/projects/{text(batch.project_id)}">{plain_html(batch.project_name)}</a>'
+    made = ago_html(batch.created_at, visit.now())
+    return [name, project, state_html(batch), bar_html(batch), counts_html(batch), made]

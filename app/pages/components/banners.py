@@ -1,0 +1,69 @@
+"""Banners about limits: how near they are, whose they are, and where they are degraded."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from nicegui import ui
+
+from app.api.schemas import QuotaOut, SystemOut
+from app.domain.quota import SET_BY, Counted, QuotaBanner, QuotaLevel, own_limit
+from app.pages.components.chips import pill_html
+from app.pages.components.countdown import at_html, until_html
+from app.pages.components.markup import clean, text
+from app.pages.shell.page_session import Visit
+
+
+def quota_words_html(banner: QuotaBanner, now: datetime) -> tuple[str, str]:
+    """The sentence of a window that is nearly or wholly used, and its tone."""
+    if banner.level is QuotaLevel.EXHAUSTED:
+        left = until_html(banner.reset_at, now) if banner.reset_at else "a while"
+        return f"Quota exhausted — next window opens in {left}.", "stop"
+    resets = f" (resets at {at_html(banner.reset_at)})" if banner.reset_at else ""
+    noun = "run" if banner.remaining == 1 else "runs"
+    left = f"{banner.remaining} {noun} remaining in the current window{resets}"
+    return f"You are close to your run limit. {left}.", "wait"
+
+
+def own_limit_html(counted: Counted, quota: QuotaOut) -> str:
+    """The line that says whose limit it is, with a link to where it is set."""
+    whose = own_limit(counted, quota.limit, quota.window_seconds)
+    return (
+        f'<p class="sub said" data-testid="own-limit" title="{SET_BY[counted]}">{text(whose)} · '
+        '<a href="/settings?tab=limits">Settings</a></p>'
+    )
+
+
+def limits_html(system: SystemOut) -> str:
+    """The banner as markup, empty while the limits stand on what they should."""
+    if system.limits != "degraded":
+        return ""
+    words = "The shared counter cannot be reached: runs are counted in the database meanwhile."
+    pill = pill_html("limits degraded", "wait")
+    return f'<div class="banner wait" data-testid="limits-banner">{pill}<span>{words}</span></div>'
+
+
+def draw_stores_banner(visit: Visit) -> None:
+    """Draw it, empty while the databases can be written to, and keep it true."""
+    banner = ui.html(stores_html(_sentence(visit)), sanitize=clean)
+
+    def hear(data: dict[str, Any]) -> None:
+        banner.set_content(stores_html(data["trouble"]))
+
+    visit.on("stores.changed", hear)
+    visit.on_return(lambda: hear({"trouble": _sentence(visit)}))
+
+
+def _sentence(visit: Visit) -> str:
+    return " ".join(dict.fromkeys(one.what for one in visit.system.trouble))
+
+
+def stores_html(trouble: str | None) -> str:
+    """The banner as markup, empty where there is no trouble."""
+    if not trouble:
+        return ""
+    return (
+        '<div class="banner stop" role="alert" data-testid="stores-banner">'
+        f"<span>{text(trouble)}</span></div>"
+    )

@@ -1,0 +1,89 @@
+"""CorrelationChip: the id that ties a click to its log lines; a click copies the whole of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from nicegui import ui
+
+from app.api.schemas import Provenance
+from app.domain.words import Cause, Status
+from app.pages.components.countdown import at_html
+from app.pages.components.markup import clean, text
+from app.pages.shell.theme import look_of
+
+
+def short(id_: str) -> str:
+    """First four and last two characters: `01HF…9Q`."""
+    return id_ if len(id_) <= 8 else f"{id_[:4]}…{id_[-2:]}"
+
+
+def copy_chip_html(words: str, whole: str, *, testid: str = "", about: str = "") -> str:
+    """A chip that shows `words` and copies `whole`; `about` names it for a screen reader."""
+    mark = f' data-testid="{text(testid)}"' if testid else ""
+    label = f' aria-label="{text(f"Copy {about} {whole}")}"' if about else ""
+    return (
+        f'<button type="button" class="chip" data-copy="{text(whole)}" title="{text(whole)}"'
+        f"{mark}{label}>{text(words)}</button>"
+    )
+
+
+def correlation_chip_html(correlation_id: str) -> str:
+    """`corr 01HF…9Q` as markup."""
+    return copy_chip_html(
+        f"corr {short(correlation_id)}",
+        correlation_id,
+        testid="correlation-chip",
+        about="correlation id",
+    )
+
+
+def correlation_chip(correlation_id: str) -> ui.html:
+    """`corr 01HF…9Q` as an element."""
+    return ui.html(correlation_chip_html(correlation_id), sanitize=clean, tag="span")
+
+
+RECONNECT = '<button type="button" class="btn small" data-reconnect hidden>Reconnect</button>'
+
+
+def _badge(inner: str, tone: str, live: str) -> str:
+    return f'<span class="pill {tone}" data-testid="live-badge" {live}>{inner}</span> {RECONNECT}'
+
+
+class LiveBadge:
+    """The badge of one page."""
+
+    def __init__(self) -> None:
+        self.element = ui.html(_badge("Live", "go", "data-live"), sanitize=clean, tag="span")
+        self.element.classes("badge")
+
+    def show_synced(self, at: datetime) -> None:
+        """What the page showed has ended: nothing more will change."""
+        self.element.set_content(
+            _badge(f"<span>Synced at {at_html(at, with_seconds=True)}</span>", "idle", "")
+        )
+
+
+def pill_html(words: str, tone: str = "", *, testid: str = "", title: str = "") -> str:
+    """A pill of plain words; `tone` is go, wait, stop, acc or idle."""
+    return pill_of(text(words), tone, testid=testid, title=title)
+
+
+def pill_of(inner_html: str, tone: str = "", *, testid: str = "", title: str = "") -> str:
+    """A pill around markup that is already escaped, a ticking time say."""
+    marks = f' data-testid="{text(testid)}"' if testid else ""
+    marks += f' title="{text(title)}"' if title else ""
+    return f'<span class="pill {text(tone)}"{marks}><span>{inner_html}</span></span>'
+
+
+def status_pill_html(status: Status, cause: Cause | None = None, *, testid: str = "") -> str:
+    """A run's status as a pill."""
+    look = look_of(status, cause)
+    return pill_html(look.word, look.tone, testid=testid)
+
+
+def env_provenance_html(made: Provenance) -> str:
+    """Two lines: `local · v0.1.0 · 3f9c2e1` and `SQLite · studio-2`."""
+    first = " · ".join(x for x in (made.environment, f"v{made.version}", made.commit[:7]) if x)
+    second = " · ".join(x for x in (made.database, made.host) if x)
+    return f'<div class="env" data-testid="env-provenance">{text(first)}<br>{text(second)}</div>'

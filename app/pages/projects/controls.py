@@ -1,0 +1,182 @@
+"""A project's buttons as one element (assets/project_controls.js), and what a press does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nicegui import events, ui
+
+from app.api.client.client import ApiProblem, NoAnswer
+from app.api.schemas import ProjectOut
+from app.pages.components.buttons import button
+from app.pages.components.fields import choice_field
+from app.pages.components.markup import clean, plain, text
+from app.pages.components.testids import testid
+from app.pages.projects.settings import archive_button, unarchive_button
+from app.pages.shell.page_session import Visit
+from app.state.projects.card_words import Act, Press, issue_choices, presses_of
+from app.state.projects.project_actions import ProjectActs
+
+
+class AfkStart:
+    """What the buttons and the menu of one project share."""
+
+    def __init__(self, visit: Visit, acts: ProjectActs, project_id: str) -> None:
+        self._visit = visit
+        self._acts = acts
+        self._id = project_id
+
+    async def start(self, issue: int | None = None) -> None:
+        """Start, and say which run it is; a refusal is shown by who shows the project."""
+        run = await self._acts.start(self._id, issue)
+        if run is not None:
+            number = f" of #{run.issue}" if run.issue else ""
+            self._visit.say(f"AFK run{number} started.", go=("Open the run", f"/runs/{run.id}"))
+
+    async def choose(self) -> None:
+        """Ask which issue, claimable ones first."""
+        try:
+            issues = await self._visit.api.issues(self._id)
+        except (ApiProblem, NoAnswer) as problem:
+            self._visit.refuse(problem)
+            return
+        choices = {number: plain(words) for number, words in issue_choices(issues).items()}
+        if not choices:
+            self._visit.say("There is no open issue to start.")
+        elif not self._visit.client.is_deleted:
+            self._ask(choices)
+
+    def _ask(self, choices: dict[int, str]) -> None:
+        # the page's own level: the card it was asked from may go meanwhile
+        with self._visit.client, ui.dialog() as dialog, ui.element("div").classes("sheet"):
+            project = self._visit.board.get(self._id)
+            title = f"Start AFK run in {plain(project.name)}" if project else "Start AFK run"
+            dialog.props["aria-label"] = title
+            ui.html(text(title), sanitize=clean, tag="h2").classes("above")
+            field = choice_field("Issue", choices, next(iter(choices)), mark="issue-picker")
+
+            async def start() -> None:
+                dialog.close()
+                await self.start(field.control.value)
+
+            with ui.element("div").classes("foot"):
+                ui.element("span").classes("sp")
+                button("Cancel", dialog.close)
+                button("Start AFK run", start, kind="pri", mark="start-issue")
+        dialog.on("hide", dialog.delete)
+        dialog.open()
+
+
+class ProjectMenu:
+    """Open, all runs, start an issue, Reset and archive."""
+
+    def __init__(self, visit: Visit, acts: ProjectActs, start: AfkStart, project_id: str) -> None:
+        self._visit = visit
+        self._acts = acts
+        self._start = start
+        self._id = project_id
+        self._menu: ui.menu | None = None
+
+    def turn(self) -> None:
+        """Open the menu inside the element of the current slot, or close it where it is open."""
+        was_open = self._menu is not None and self._menu.value
+        if self._menu is not None:
+            self._menu.delete()
+            self._menu = None
+        if was_open:
+            return
+        # links and buttons to tab through: a group, no menu that is walked with arrows
+        with ui.menu().classes("menu").props("no-parent-event role=group") as self._menu:
+            self._draw()
+        self._menu.open()
+
+    def _draw(self) -> None:
+        project = self._visit.board.get(self._id)
+        _item("Open", f"/projects/{self._id}")
+        _item("All runs", f"/runs?project_id={self._id}")
+        if project is None:
+            return
+        if project.archived_at is not None:
+            unarchive_button(self._visit, self._id, self._close)
+            return
+        if project.state != "broken":
+            _item("New run…", f"/projects/{self._id}/run")
+            button("Start AFK run…", self._choose, mark="choose-issue")
+            button("Reset", self._reset, mark=Act.RESET)
+        archive_button(self._visit, self._id, self._close)
+
+    async def _choose(self) -> None:
+        self._close()
+        await self._start.choose()
+
+    async def _reset(self) -> None:
+        self._close()
+        await self._acts.reset(self._id)
+        if self._acts.trouble(self._id) is None:
+            self._visit.say("No failures are counted any more.")
+
+    def _close(self) -> None:
+        if self._menu is not None and not self._menu.is_deleted:
+            self._menu.close()
+
+
+def _item(words: str, path: str) -> None:
+    testid(ui.link(words, path).classes("item"), "menu-item")
+
+
+class ProjectControls(ui.element, component="../../../assets/project_controls.js"):
+    """Start, Auto, Reset and the `⋯` menu of one project.
+
+    The event `press` carries the test id of what was pressed.
+    """
+
+    MARK = "project-controls"
+    TAG = "div"
+
+    def __init__(self, visit: Visit, acts: ProjectActs, project: ProjectOut) -> None:
+        super().__init__()
+        self._visit = visit
+        self._acts = acts
+        self._id = project.id
+        self._start = AfkStart(visit, acts, project.id)
+        self._menu = ProjectMenu(visit, acts, self._start, project.id)
+        fixed = {"tag": self.TAG, "data-testid": self.MARK, "data-project": project.id}
+        self.props.update(fixed | self.told(project))
+        self.mark(self.MARK)
+        self.on("press", self._press)
+
+    def show(self, project: ProjectOut) -> None:
+        """Draw the project as it is now."""
+        told = self.told(project)
+        if any(self.props.get(name) != value for name, value in told.items()):
+            self.props.update(told)
+
+    def told(self, project: ProjectOut) -> dict[str, Any]:
+        """The properties of assets/project_controls.js that change with the project."""
+        presses = presses_of(project, self._acts.busy(project.id))
+        return {
+            "presses": tuple(_as_list(press) for press in presses),
+            "about": f"More about {plain(project.name)}",
+        }
+
+    async def _press(self, event: events.GenericEventArguments) -> None:
+        match event.args:
+            case "card-menu":
+                with self:
+                    self._menu.turn()
+            case Act.START:
+                await self._start.start()
+            case Act.AUTO:
+                await self._acts.toggle(self._id)
+            case Act.RESET:
+                await self._acts.reset(self._id)
+            case Act.UNDO:
+                await self._acts.undo_containment(self._id)
+            case Act.DISMISS:
+                await self._acts.dismiss_notice(self._id)
+
+
+def _as_list(press: Press) -> tuple[str | bool, ...]:
+    # a tuple: NiceGUI watches lists for changes, which costs more than all the rest of a card
+    tone = f"{press.tone} {'weak' if press.is_weak else ''}".strip()
+    return (press.act, press.head, press.rest, press.tail, press.note, tone, press.is_busy)

@@ -1,0 +1,204 @@
+"""A project (`/projects/{id}`): its status, and tabs, issues to charts and settings."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+from nicegui import ui
+
+from app.api.client.client import ApiClient
+from app.api.schemas import ChangeOut, ProjectCounts, ProjectOut
+from app.pages.components.buttons import link_button
+from app.pages.components.markup import clean, plain, plain_html
+from app.pages.components.paging import Tabs, chosen_tab
+from app.pages.projects.card import failures_html, setting_words, status_html, trouble_html
+from app.pages.projects.charts import ChartsTab
+from app.pages.projects.controls import ProjectControls
+from app.pages.projects.next_plan import NextSweep
+from app.pages.projects.settings import SettingsTab
+from app.pages.runs.new_run import can_start, opens_dialog
+from app.pages.runs.runs_list import RunsList
+from app.pages.shell.frame import Page, enter, enter_project, frame
+from app.pages.shell.page_session import Visit, page_at
+from app.pages.shell.theme import dress_form
+from app.pages.tracker.changes_tab import ChangesTab, read_change
+from app.pages.tracker.issues_tab import IssuesTab
+from app.state.page.connection import Door
+from app.state.projects.card_words import sentence_of
+from app.state.projects.project_actions import ProjectActs
+from app.state.runs.run_board import RunFilters
+
+
+class ProjectTabs:
+    """Tabs that count; asked anew when the project changes."""
+
+    def __init__(
+        self,
+        visit: Visit,
+        project: ProjectOut,
+        names: Sequence[str],
+        chosen: str,
+        *,
+        about: str,
+        path: str = "",
+    ) -> None:
+        self._id = project.id
+        self._names = names
+        self._tabs = Tabs(names, chosen, about=about, path=path)
+        self.look = visit.looker(lambda: visit.api.counts(project.id), self._show)
+        visit.on("project.changed", self._follow)
+        visit.on_return(self.look)
+
+    async def _follow(self, project: ProjectOut) -> None:
+        if project.id == self._id:
+            await self.look()
+
+    def _show(self, counts: ProjectCounts) -> None:
+        found = {
+            "Issues": counts.open_issues,
+            "Runs": counts.runs,
+            "Changes": counts.open_changes,
+        }
+        for name in self._names:
+            number = found.get(name)
+            if number is not None:
+                self._tabs.count(name, number)
+
+
+ROWS = 20
+
+
+class RunsTab:
+    """A table that follows the project's runs."""
+
+    def __init__(self, visit: Visit, project: ProjectOut) -> None:
+        runs = RunsList(visit, RunFilters(project_id=project.id), rows=ROWS)
+        runs.draw(when_empty="No runs yet. Press New run.")
+        ui.link("All runs of this project", f"/runs?project={project.id}").classes("under")
+        self.load = runs.look
+
+
+Tab = IssuesTab | RunsTab | ChangesTab | ChartsTab | SettingsTab
+TABS: dict[str, type[Tab]] = {
+    "Issues": IssuesTab,
+    "Runs": RunsTab,
+    "Changes": ChangesTab,
+    "Charts": ChartsTab,
+    "Settings": SettingsTab,
+}
+
+
+def register(door: Door) -> None:
+    """Define `/projects/{id}` and `/projects/{id}/changes/{n}`."""
+
+    @page_at("/projects/{project_id}")
+    async def project_page(project_id: str, tab: str = "") -> None:
+        entered = await enter_project(door, project_id)
+        if entered is None:
+            return
+        visit, project = entered
+        chosen = chosen_tab(_tabs_of(project), tab)
+        with _framed(visit, project, chosen) as (tabs, sweep):
+            shown = TABS[chosen](visit, project)
+        await asyncio.gather(shown.load(), sweep.look(), tabs.look())
+
+    @page_at("/projects/{project_id}/changes/{number}")
+    async def change_page(project_id: str, number: str) -> None:
+        entered = await enter(door, lambda api: _find_change(api, project_id, number))
+        if entered is None:
+            return
+        visit, (project, change, diff) = entered
+        with _framed(visit, project, "Changes") as (tabs, sweep):
+            shown = ChangesTab(visit, project, opened=change, diff=diff)
+        await asyncio.gather(shown.load(), sweep.look(), tabs.look())
+
+
+async def _find_change(
+    api: ApiClient, project_id: str, number: str
+) -> tuple[ProjectOut, ChangeOut, str]:
+    project = await api.project(project_id)
+    return project, *await read_change(api, project_id, number)
+
+
+def _tabs_of(project: ProjectOut) -> list[str]:
+    # only the built-in tracker keeps issues and change requests here
+    return list(TABS) if project.tracker == "builtin" else ["Runs", "Charts", "Settings"]
+
+
+@contextmanager
+def _framed(
+    visit: Visit, project: ProjectOut, chosen: str
+) -> Iterator[tuple[ProjectTabs, NextSweep]]:
+    """The frame with the project's head; the chosen tab's content goes inside the `with`."""
+    dress_form()
+    crumbs = [("Projects", "/")]
+    with frame(visit, title=plain(project.name), active="projects", crumbs=crumbs) as page:
+        ProjectScreen(visit, page, project)
+        sweep = NextSweep(visit, project)
+        path, about = f"/projects/{project.id}", f"Parts of {plain(project.name)}"
+        names = _tabs_of(project)
+        yield ProjectTabs(visit, project, names, chosen, about=about, path=path), sweep
+
+
+class ProjectScreen:
+    """The header and what is said under it."""
+
+    def __init__(self, visit: Visit, page: Page, project: ProjectOut) -> None:
+        self._visit = visit
+        self._page = page
+        self._id = project.id
+        self._acts = ProjectActs(visit.api, visit.board, visit.now, visit.announce)
+        with page.beside:
+            self._pill = ui.html("", sanitize=clean, tag="span")
+        with page.actions:
+            link = link_button("New run", f"/projects/{project.id}/run", mark="new-run", key="n")
+            self._run = opens_dialog(visit, link, project.id)
+            self._controls = ProjectControls(visit, self._acts, project).classes("controls")
+        self._banner = ui.html("", sanitize=clean).on("over", self._redraw)
+        self._draw(project)
+        visit.board.on_change(self._follow)
+        visit.on_return(self._redraw)
+
+    def _follow(self, changed: set[str]) -> None:
+        if self._id in changed:
+            self._redraw()
+
+    def _redraw(self) -> None:
+        project = self._visit.board.get(self._id)
+        if project is not None:
+            self._draw(project)
+
+    def _draw(self, project: ProjectOut) -> None:
+        now = self._visit.now()
+        self._page.set_title(plain(project.name))
+        self._pill.set_content(status_html(project, now))
+        self._run.set_visibility(can_start(project))
+        self._controls.show(project)
+        trouble = trouble_html(self._acts.trouble(project.id), now)
+        self._banner.set_content(trouble + banner_html(project, now))
+
+
+def banner_html(project: ProjectOut, now: datetime) -> str:
+    """What a project is, and what stands in its way, in a line or two."""
+    words = f"{setting_words(project)} · {project.origin}"
+    settings = f'<div class="sub m under">{plain_html(words)}</div>'
+    if project.state == "broken":
+        return f'{settings}<div class="banner stop">{plain_html(sentence_of(project))}</div>'
+    if project.state == "cloning":
+        percent = project.clone_percent or 0
+        return (
+            f'{settings}<div class="banner acc">{plain_html(sentence_of(project))}'
+            f'<progress class="budget" max="100" value="{percent}"'
+            ' aria-label="Cloned, in percent"></progress></div>'
+        )
+    if project.paused:
+        title = f"{project.strikes} runs in a row failed."
+        words = "Automatic runs wait until you press Reset."
+        return (
+            f'{settings}<div class="banner stop tall"><b>{title} {words}</b>'
+            f"{failures_html(project, now)}</div>"
+        )
+    return settings

@@ -1,0 +1,342 @@
+"""The form of a project's settings; what it remembers is state/settings_form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from nicegui import ui
+
+from app.api.client.client import ApiProblem, NoAnswer
+from app.api.schemas import ProjectOut
+from app.domain.sandbox.settings import LIMIT_BOUNDS
+from app.pages.components.buttons import ConfirmButton, button
+from app.pages.components.chips import correlation_chip_html
+from app.pages.components.fields import Field, area_field, text_field
+from app.pages.components.markup import clean, counted, plain, plain_html, text
+from app.pages.components.testids import testid
+from app.pages.projects.sandbox_fields import (
+    CAPS,
+    LIST_FIELDS,
+    chosen_field,
+    show_surroundings,
+    value_of,
+    words_of,
+)
+from app.pages.shell.page_session import Visit
+from app.pages.shell.theme import dress_runs
+from app.state.page.text_input import blamed_by
+from app.state.projects.project_settings import SETTINGS, has_setting, settings_in_words
+from app.state.projects.settings_form import SettingsForm
+
+LISTS = frozenset({"frameworks", *LIST_FIELDS})
+AREAS = frozenset({"agent_command", "setup_command", "prompt"}) | LISTS
+MONO = frozenset({"base_branch", "agent_command", "setup_command", "branch_pattern"}) | LISTS
+TOUCHED = "What agents may touch"
+MARKS = {"sandbox": "project-sandbox"}
+# fields of one row stand beside each other where there is room
+PARTS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
+    ("Project", (("name", "base_branch"), ("owner_hooks",))),
+    ("Agent", (("agent",), ("agent_command",), ("setup_command",), ("prompt",))),
+    (
+        "Limits",
+        (("budget_seconds", "stall_seconds"), ("max_concurrency", "resume_after_limit")),
+    ),
+    (
+        TOUCHED,
+        (
+            ("sandbox",),
+            ("network",),
+            ("allowed_hosts",),
+            ("allow",),
+            ("toolchains",),
+        ),
+    ),
+    ("Names", (("branch_pattern",), ("frameworks",))),
+)
+NO_ANSWER = "The server did not answer. What you typed is still here: press Save again."
+SOMETHING_ELSE = "Something else of this project is being saved. Press Save again."
+
+
+class SettingsFormView:
+    """The open form: it follows what others change, but never over what is being edited."""
+
+    def __init__(self, visit: Visit, project: ProjectOut) -> None:
+        self._visit, self._id = visit, project.id
+        self._form = SettingsForm(project)
+        self._fields: dict[str, Field] = {}
+        self._disputed: dict[str, str] = {}
+        with ui.element("div").classes("form").props('role=form aria-label="Settings"'):
+            for heading, rows in PARTS:
+                ui.html(text(heading), sanitize=clean, tag="h2")
+                for row in rows:
+                    self._draw_row(row)
+                if heading == TOUCHED:
+                    self._draw_caps()
+            self._draw_foot()
+        self._fields["owner_hooks"].box.set_visibility(has_setting(project.origin, "owner_hooks"))
+        self._show()
+        self._show_hooks(project)
+
+    def follow(self, project: ProjectOut) -> None:
+        """Show the project as it is now, where nothing is being typed."""
+        self._show(self._form.take(project))
+        self._show_hooks(project)
+
+    # --- drawing -------------------------------------------------------------------------------
+
+    def _draw_row(self, names: tuple[str, ...]) -> None:
+        with ui.element("div").classes("pair" if len(names) > 1 else ""):
+            for name in names:
+                self._fields[name] = self._draw_field(name)
+
+    def _draw_caps(self) -> None:
+        with ui.element("details").classes("fold") as self._caps:
+            ui.html("Memory, processes, files", sanitize=clean, tag="summary")
+            for row in CAPS:
+                self._draw_row(row)
+
+    def _draw_field(self, name: str) -> Field:
+        setting, words = SETTINGS[name], self._form.typed(name)
+        mark = MARKS.get(name, f"setting-{name}")
+        if setting.choices:
+            field = chosen_field(setting, words, mark=mark)
+        else:
+            make = area_field if name in AREAS else text_field
+            field = make(setting.label, words, hint=setting.hint, mono=name in MONO, mark=mark)
+        control = field.control
+        control.on_value_change(lambda change: self._put(name, words_of(change.value)))
+        control.on("focus", partial(self._form.enter, name))
+        control.on("blur", lambda: self._show(self._form.leave(name)))
+        if isinstance(control, ui.input):
+            control.on("keydown.enter", self._save)
+        return field
+
+    def _draw_foot(self) -> None:
+        # always in sight: the form is longer than a screen
+        with ui.element("div").classes("saving"):
+            self._meanwhile = testid(ui.element("div").classes("banners"), "settings-meanwhile")
+            self._error = testid(ui.html("", sanitize=clean).props("role=alert"), "form-error")
+            with ui.element("div").classes("foot"):
+                self._told = ui.label("").classes("sub")
+                self._discard_button = button("Discard", self._discard, mark="discard-settings")
+                self._save_button = button("Save", self._save, kind="pri", mark="save-settings")
+        for pressed in (self._discard_button, self._save_button):
+            pressed.props(f"aria-describedby={self._told.html_id}")
+
+    # --- what a person does --------------------------------------------------------------------
+
+    def _put(self, name: str, words: str) -> None:
+        self._form.put(name, words)
+        self._show()
+
+    def _discard(self) -> None:
+        moved = self._form.discard()
+        self._clear()
+        self._show(moved)
+
+    def _take_theirs(self) -> None:
+        self._show(self._form.take_theirs())
+
+    async def _save(self) -> None:
+        form, visit = self._form, self._visit
+        if form.busy or not form.edited():
+            return
+        self._clear()
+        change, wrong = form.check()
+        if wrong:
+            self._refuse(await form.ask_what_else(visit.api, change) | wrong)
+            return
+        saving = form.save(visit.api, visit.board, change)
+        self._set_busy(True)
+        try:
+            if not await saving:
+                self._say_error(SOMETHING_ELSE)
+        except ApiProblem as problem:
+            if not self._refuse(blamed_by(problem)):
+                self._say_error(problem.detail, problem.correlation_id)
+        except NoAnswer as silence:
+            self._say_error(NO_ANSWER, silence.correlation_id)
+        else:
+            visit.say("Saved.")
+        self._set_busy(False)
+        latest = visit.board.get(self._id)
+        if latest is not None:
+            self.follow(latest)
+
+    # --- showing -------------------------------------------------------------------------------
+
+    def _show(self, moved: Iterable[str] = ()) -> None:
+        """Bring fields, notices and buttons in line with the form's state."""
+        if self._visit.client.is_deleted:
+            return
+        for name in moved:
+            self._fields[name].control.set_value(value_of(name, self._form.typed(name)))
+        edited = self._form.edited()
+        is_script = self._form.typed("agent").strip() == "script"
+        has_command = bool(self._form.typed("agent_command")) or "agent_command" in edited
+        self._fields["agent_command"].box.set_visibility(is_script or has_command)
+        show_surroundings(self._fields, self._form.typed, self._visit.system.sandbox)
+        self._show_disputed()
+        self._told.set_text(f"{counted(len(edited), 'change')} not saved" if edited else "")
+        for pressed in (self._discard_button, self._save_button):
+            pressed.set_enabled(bool(edited) and not self._form.busy)
+
+    def _show_hooks(self, project: ProjectOut) -> None:
+        """Say why hooks that were switched on are not run, where nobody disputes about them."""
+        because = project.owner_hooks_because
+        if "owner_hooks" not in self._disputed:
+            self._fields["owner_hooks"].tell(text(because) if because else "")
+
+    def _show_disputed(self) -> None:
+        disputed = self._form.disputed()
+        if disputed == self._disputed:
+            return
+        for name in self._disputed.keys() | disputed.keys():
+            self._fields[name].tell(_theirs_html(name, disputed[name]) if name in disputed else "")
+        is_news = bool(disputed.items() - self._disputed.items())
+        self._disputed = disputed
+        self._meanwhile.clear()
+        if not disputed:
+            return
+        labels = ", ".join(SETTINGS[name].label for name in disputed)
+        words = f"Someone else has changed: {labels}. What you typed is kept; Save replaces theirs."
+        with self._meanwhile, ui.element("div").classes("banner wait"):
+            ui.label(words)
+            ui.element("span").classes("sp")
+            button("Take theirs", self._take_theirs, kind="small", mark="take-theirs")
+        if is_news:
+            self._visit.announce(words)
+
+    def _set_busy(self, is_busy: bool) -> None:
+        self._save_button.set_text("Saving…" if is_busy else "Save")
+        self._save_button.props["aria-busy"] = str(is_busy).lower()
+        self._show()
+
+    def _clear(self) -> None:
+        self._error.set_content("")
+        for field in self._fields.values():
+            field.clear()
+
+    def _refuse(self, wrong: dict[str, str]) -> bool:
+        known = {name: words for name, words in wrong.items() if name in self._fields}
+        for name, words in known.items():
+            self._fields[name].refuse(words)
+        if known.keys() & LIMIT_BOUNDS.keys():
+            self._caps.props("open")
+        for name in list(known)[:1]:
+            self._fields[name].control.run_method("focus")
+            # clear of the bar with Save, also where the cursor was in it already
+            self._fields[name].box.run_method("scrollIntoView", {"block": "center"})
+        return bool(known)
+
+    def _say_error(self, words: str, correlation_id: str = "") -> None:
+        chip = correlation_chip_html(correlation_id) if correlation_id else ""
+        self._error.set_content(f'<div class="banner stop"><span>{text(words)}</span>{chip}</div>')
+
+
+def _theirs_html(name: str, words: str) -> str:
+    shown = SETTINGS[name].in_words(words)
+    lines = "\n".join(plain_html(line) for line in shown.splitlines())
+    theirs = f'<span class="m pre">{lines}</span>' if plain(shown) else "empty"
+    return f"Changed by someone else to: {theirs}"
+
+
+def archive_button(
+    visit: Visit, project_id: str, done: Callable[[], object] = lambda: None
+) -> ConfirmButton:
+    """The button; a project with a live run is refused, and says so."""
+
+    async def archive() -> None:
+        try:
+            # what holds the button may go at once, and the button with it
+            with visit.client:
+                await visit.board.archive(
+                    project_id, lambda: visit.api.archive_project(project_id), visit.now()
+                )
+        except (ApiProblem, NoAnswer) as problem:
+            visit.refuse(problem)
+            return
+        visit.say("Archived. Its history can still be read.")
+        done()
+
+    return ConfirmButton(
+        "Archive", "Press again to archive", archive, kind="danger", mark="archive-project"
+    )
+
+
+def unarchive_button(
+    visit: Visit, project_id: str, done: Callable[[], object] = lambda: None
+) -> ui.button:
+    """The button that takes an archived project back."""
+
+    async def unarchive() -> None:
+        try:
+            with visit.client:
+                project = await visit.api.unarchive_project(project_id)
+                visit.board.apply(project)
+        except (ApiProblem, NoAnswer) as problem:
+            visit.refuse(problem)
+            return
+        visit.say(f"{project.name} is back. Auto is off.")
+        done()
+
+    return button("Unarchive", unarchive, mark="unarchive-project")
+
+
+ARCHIVED = "This project is archived: its settings can be read, not changed."
+ARCHIVING = (
+    "No run can be started in it any more, and its card goes behind Show archived. Its runs, "
+    "issues and logs stay, and Unarchive takes it back."
+)
+
+
+class SettingsTab:
+    """What the project was told, to change; of an archived one, to read."""
+
+    def __init__(self, visit: Visit, project: ProjectOut) -> None:
+        self._visit, self._id = visit, project.id
+        dress_runs()
+        with ui.element("div").classes("settings-tab"):
+            self._form_box = ui.element("div").classes("grow")
+            with self._form_box:
+                self._form = SettingsFormView(visit, project)
+            with ui.element("div").classes("beside"):
+                with ui.element("div").classes("banner") as self._note:
+                    ui.html(text(ARCHIVED), sanitize=clean, tag="span")
+                    ui.element("span").classes("sp")
+                    unarchive_button(visit, project.id)
+                self._facts = testid(ui.html("", sanitize=clean).classes("card"), "fixed-settings")
+                self._archive = ui.element("div").classes("card")
+                with self._archive:
+                    ui.html("Archive this project", sanitize=clean, tag="h2")
+                    ui.html(text(ARCHIVING), sanitize=clean).classes("sub")
+                    with ui.element("div").classes("line"):
+                        archive_button(visit, project.id)
+        self._show(project)
+        visit.board.on_change(self._follow)
+
+    async def load(self) -> None:
+        """Nothing more to ask for: the project came with its settings."""
+
+    def _follow(self, changed: set[str]) -> None:
+        project = self._visit.board.get(self._id)
+        if self._id in changed and project is not None and not self._visit.client.is_deleted:
+            with self._visit.client:
+                self._show(project)
+                self._form.follow(project)
+
+    def _show(self, project: ProjectOut) -> None:
+        is_archived = project.archived_at is not None
+        self._form_box.set_visibility(not is_archived)
+        self._archive.set_visibility(not is_archived)
+        self._note.set_visibility(is_archived)
+        self._facts.set_content(facts_html(settings_in_words(project, only_fixed=not is_archived)))
+
+
+def facts_html(facts: list[tuple[str, str]]) -> str:
+    """Names and values as a list of definitions."""
+    rows = "".join(
+        f'<dt>{text(name)}</dt><dd class="pre">{text(value)}</dd>' for name, value in facts
+    )
+    return f'<dl class="facts-list">{rows}</dl>'

@@ -1,0 +1,72 @@
+"""The diff of a run, fetched when it is looked at."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from nicegui import ui
+
+from app.api.client.client import ApiProblem, DiffText, NoAnswer
+from app.api.schemas import RunOut
+from app.pages.components.markup import clean, text
+from app.pages.components.testids import testid
+from app.pages.runs.diff_view import diff_html, diff_size
+from app.pages.shell.page_session import Visit
+
+
+class DiffPanel:
+    """Shows the diff; it is asked for again when the tab is chosen and the run has gone on."""
+
+    def __init__(self, visit: Visit, run_id: str, set_size: Callable[[int, int], None]) -> None:
+        self._visit, self._run_id, self._set_size = visit, run_id, set_size
+        self._mark: object = None
+        self._is_open = False
+        waiting = '<p class="sub">Reading the diff…</p>'
+        self._box = testid(ui.html(waiting, sanitize=clean), "run-diff")
+
+    def show(self, run: RunOut) -> None:
+        """Remember how far the run is; a diff older than that is stale."""
+        mark = (run.status, run.head_sha, run.delivery)
+        if mark != self._mark:
+            self._mark = mark
+            self._is_open = False
+
+    async def open(self) -> None:
+        """Fetch the diff, unless the one shown is of now."""
+        if self._is_open:
+            return
+        self._is_open = True
+        try:
+            diff = await self._visit.api.diff(self._run_id)
+        except (ApiProblem, NoAnswer) as problem:
+            self._is_open = False
+            self._box.set_content(f'<p class="sub">{text(problem)}</p>')
+            return
+        self._set_size(*diff_size(diff.text))
+        path = f"/api/v1/runs/{self._run_id}/diff"
+        html = diff_html(diff.text, path)
+        save = save_html(self._run_id, diff) if html else ""
+        self._box.set_content(save + html or '<p class="sub">No changes yet.</p>')
+
+
+def save_html(run_id: str, diff: DiffText) -> str:
+    """The way to the diff as a file: a patch only where it can be applied as it is."""
+    lacks = [
+        words
+        for words, is_so in (
+            ("what lies beyond its first 2 MB", diff.is_cut),
+            ("binary files", re.search(r"^Binary files .* differ$", diff.text, re.M) is not None),
+        )
+        if is_so
+    ]
+    name, end, note = "Save patch", "patch", ""
+    if lacks:
+        name, end = "Save diff", "diff"
+        note = f'<span class="sub">It lacks {" and ".join(lacks)}.</span>'
+    run = text(run_id)
+    link = (
+        f'<a class="btn small" href="/api/v1/runs/{run}/diff" download="{run}.{end}"'
+        f' data-testid="save-diff">{name}</a>'
+    )
+    return f'<div class="tools">{link}{note}</div>'

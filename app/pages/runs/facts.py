@@ -1,0 +1,157 @@
+"""A run's facts: its title, what it used, and what it was made with."""
+
+from __future__ import annotations
+
+import shlex
+
+from nicegui import ui
+
+from app.api.schemas import Provenance, ReportOut, RunOut
+from app.domain.agents.reports import amount_words, cost_words
+from app.domain.ids import shorten
+from app.domain.sandbox.levels import SandboxLevel
+from app.domain.words import Phase
+from app.pages.components.chips import copy_chip_html, env_provenance_html
+from app.pages.components.countdown import ago_html, day_html
+from app.pages.components.markup import clean, plain, plain_html, text
+from app.pages.components.testids import testid
+from app.pages.shell.page_session import Visit
+from app.state.page.text_input import span, took
+
+MAX_TITLE = 120
+
+
+def title_of(run: RunOut) -> str:
+    """What the run is about, in one line."""
+    words = run.title or (run.task or "").strip().partition("\n")[0]
+    if not words:
+        words = f"Issue #{run.issue}" if run.issue else f"Run {shorten(run.id)}"
+    return plain(words if len(words) <= MAX_TITLE else words[: MAX_TITLE - 1] + "…")
+
+
+class Facts:
+    """The list of facts; with `is_long` everything there is, and the task in full."""
+
+    def __init__(self, visit: Visit, *, is_long: bool = False) -> None:
+        self._visit = visit
+        self._is_long = is_long
+        self._box = ui.html("", sanitize=clean)
+
+    def show(self, run: RunOut, report: ReportOut) -> None:
+        """Say what is known of the run and of what its agent reported."""
+        facts = short_facts(run, report)
+        if self._is_long:
+            facts += [*_more_facts(run, self._visit), *_session_facts(report)]
+        rows = "".join(f"<dt>{name}</dt><dd>{html}</dd>" for name, html in facts if html)
+        html = f'<dl class="facts-list">{rows}</dl>'
+        if self._is_long:
+            task = f'<pre class="task">{plain_html(run.task)}</pre>' if run.task else ""
+            html += task + env_provenance_html(run.provenance)
+        self._box.set_content(html)
+
+
+def short_facts(run: RunOut, report: ReportOut) -> list[tuple[str, str]]:
+    """Names and markup of what stands beside a run's log; empty markup where nothing is known."""
+    made = run.provenance
+    base = f"{run.branch}@{run.base_sha[:7]}" if run.base_sha else run.branch
+    return [
+        ("Host", plain_html(made.host)),
+        ("Agent", plain_html(" · ".join(part for part in (run.agent, run.model) if part))),
+        ("Base", plain_html(base)),
+        ("Used", text(_used_words(run, report))),
+        ("Runyard", plain_html(f"{made.version} · {made.commit[:7]}")),
+        ("Working copy", _copy_html(report.working_copy)),
+        ("Sandbox", _sandbox_html(made)),
+        ("Network", plain_html(made.network)),
+        ("Allowed", plain_html(made.allow)),
+        ("Limits", plain_html(made.limits)),
+    ]
+
+
+def _sandbox_html(made: Provenance) -> str:
+    """`contained · bubblewrap`; `Unsandboxed` in red."""
+    if made.sandbox == SandboxLevel.NONE:
+        return '<span class="alarm">Unsandboxed</span>'
+    return plain_html(" · ".join(filter(None, (made.sandbox, made.sandbox_means))))
+
+
+def _copy_html(folder: str) -> str:
+    """A chip that copies the line by which a terminal goes to the folder."""
+    line = _go_to(folder)
+    return copy_chip_html("cd …", line, testid="working-copy", about="the line") if line else ""
+
+
+def _go_to(folder: str) -> str:
+    return f"cd {shlex.quote(folder)}" if folder else ""
+
+
+def _used_words(run: RunOut, report: ReportOut) -> str:
+    """What the agent told that it used; what it has not told is said once it is over."""
+    told = [one for one in (report.input_tokens, report.output_tokens) if one is not None]
+    tokens = f"{amount_words(sum(told))} tokens" if told else ""
+    cost = "" if report.cost_usd is None else cost_words(report.cost_usd)
+    if run.phase is Phase.DONE and run.started_at is not None and not cost:
+        cost = "cost not reported" if told else "not reported"
+    return " · ".join(part for part in (tokens, cost) if part)
+
+
+def _more_facts(run: RunOut, visit: Visit) -> list[tuple[str, str]]:
+    now = visit.now()
+    return [
+        ("Run", text(run.id)),
+        ("Correlation", text(run.correlation_id)),
+        ("Work branch", plain_html(run.work_branch)),
+        ("Head", text(run.head_sha or "")),
+        ("Depth", text(run.depth_level)),
+        ("Framework", plain_html(run.target_framework)),
+        ("Delivers", text(run.delivers)),
+        ("Budget", text(took(run.budget_seconds))),
+        ("Accepted", ago_html(run.created_at, now)),
+        ("Planned for", day_html(run.starts_at) if run.starts_at else ""),
+        ("Expires after", text(f"{span(run.ttl)} in the queue") if run.ttl else ""),
+        ("Started", ago_html(run.started_at, now) if run.started_at else ""),
+        ("Ended", ago_html(run.ended_at, now) if run.ended_at else ""),
+        ("Process", text(run.pid or "")),
+        ("Exit code", "" if run.exit_code is None else text(run.exit_code)),
+        ("Signal", text(run.exit_signal or "")),
+        ("Because", plain_html(run.because or "")),
+        ("Started by", plain_html(_person_words(run, visit))),
+        ("Retry of", _run_link(run.retry_of)),
+        ("Retried by", ", ".join(map(_run_link, run.retried_by))),
+        ("Batch", text(run.batch_id or "")),
+        ("Tags", plain_html(", ".join(run.tags))),
+    ]
+
+
+def _person_words(run: RunOut, visit: Visit) -> str:
+    you = visit.system
+    return f"{you.person} (you)" if run.created_by == you.person_id else run.created_by
+
+
+def _session_facts(report: ReportOut) -> list[tuple[str, str]]:
+    command = report.continue_command
+    # an agent finds its session only in the folder where it began it
+    where = _go_to(report.working_copy) if command else ""
+    return [
+        ("Session", text(report.session_id or "")),
+        ("Continue by hand", text(" && ".join(part for part in (where, command) if part))),
+    ]
+
+
+def _run_link(run_id: str | None) -> str:
+    return f'<a href="/runs/{text(run_id)}">{text(shorten(run_id))}</a>' if run_id else ""
+
+
+class LastWords:
+    """A box with the agent's final message; nothing while there is none."""
+
+    def __init__(self) -> None:
+        self._box = testid(ui.html("", sanitize=clean), "final-message")
+
+    def show(self, report: ReportOut) -> None:
+        """Say the agent's words, and the line by which it told that its limit is reached."""
+        words = report.final_message or report.limit or ""
+        lines = "\n".join(plain_html(line) for line in words.split("\n"))
+        self._box.set_visibility(bool(words))
+        said = f'<pre class="task said" tabindex="0">{lines}</pre>'
+        self._box.set_content(f"<h2>The agent said</h2>{said}" if words else "")

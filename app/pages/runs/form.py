@@ -1,0 +1,356 @@
+"""The form that starts a run, on its page or in a dialog; what it remembers is state/run_form."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nicegui import ui
+from nicegui.events import ValueChangeEventArguments
+
+from app.api.client.client import ApiProblem, NoAnswer
+from app.api.schemas import BranchOut, IssueOut, ProjectOut, QuotaOut, RunOut
+from app.domain.words import Depth
+from app.pages.components.buttons import button
+from app.pages.components.fields import area_field, choice_field, text_field
+from app.pages.components.markup import clean, plain, text
+from app.pages.components.testids import testid
+from app.pages.runs.form_notices import DraftKeeper, RunFormNotices
+from app.pages.runs.plan import PLACEHOLDER as START
+from app.pages.runs.plan import zone_of_reader
+from app.pages.shell.page_session import Visit, open_submits, owner_of
+from app.state.runs.lock_wait import LockWait
+from app.state.runs.run_form import RunForm
+
+NO_ISSUE = 0
+# what a list's choice tells the browser's own draft of the form (assets/draft.js)
+PICKED = {
+    "branch": "(option) => window.runyardDraft?.put('branch', option?.label ?? '')",
+    "framework": "(option) => window.runyardDraft?.put('framework', option?.label ?? '')",
+    "issue": "(option) => window.runyardDraft?.put('issue', option?.label ?? '')",
+}
+
+
+class RunFormView:
+    """The open form; `cancel` is called when the person does not want it any more."""
+
+    def __init__(
+        self,
+        visit: Visit,
+        form: RunForm,
+        branches: Sequence[BranchOut],
+        issues: Sequence[IssueOut],
+        cancel: Callable[[], object],
+        *,
+        is_page: bool = False,
+    ) -> None:
+        self._visit, self._form, self._is_page = visit, form, is_page
+        self._branches, self._issues = branches, issues
+        self._lock = LockWait(form)
+        self._timer: ui.timer | None = None
+        self._controls: dict[str, Any] = {}
+        with ui.element("div").classes("stack").props('role=form aria-label="New run"') as box:
+            with ui.element("div").classes("form"):
+                self._notices = RunFormNotices(visit, form, self._lock, self.submit, self._reset)
+                self._fields_box = ui.element("div")
+                self._draw_fields()
+                self._notices.draw_trouble()
+                self._draw_foot(lambda: self._leave(cancel))
+            self._notices.draw_rate_limit()
+        self._box = box
+        self._keeper = DraftKeeper(visit, form, box, branches, self._take_back, is_page=is_page)
+        visit.on("quota.changed", self._ask_quota)
+        visit.on("project.changed", self._follow)
+        visit.on("run.changed", self._hear_run)
+        visit.on_return(self._ask_quota)
+        visit.on_return(self._look_at_lock)
+        visit.client.on_delete(self._forget_timer)
+        self.refresh()
+
+    async def submit(self) -> None:
+        """Send the form once, and go to the run it made."""
+        form, visit = self._form, self._visit
+        if form.why_disabled(visit.now()) is not None:
+            return
+        sending = form.submit(visit.api, open_submits(), owner_of(visit), visit.now)
+        self._run.set_text("Starting…")
+        self._run.props("aria-busy=true").disable()
+        self._box.classes("sending")
+        run = await sending
+        self._lock.sent()
+        if visit.client.is_deleted:
+            return
+        if run is not None:
+            self._keeper.tell(is_done=True)
+            visit.go(f"/runs/{run.id}")
+        elif self._box.is_deleted:
+            visit.say(form.trouble.sentence if form.trouble else "The run was not started.")
+        else:
+            self._keeper.tell()
+            self._run.set_text("Run")
+            self._run.props(remove="aria-busy")
+            self._box.classes(remove="sending")
+            await self._ask_quota()
+            await self._look_at_lock()
+
+    def refresh(self) -> None:
+        """Show what the form's state says: banners, trouble, and whether `Run` can be pressed."""
+        if self._visit.client.is_deleted or self._box.is_deleted:
+            return
+        now = self._visit.now()
+        self._form.project = self._visit.board.get(self._form.project.id) or self._form.project
+        why = None if self._form.busy else self._form.why_disabled(now)
+        self._notices.refresh(now)
+        self._why.set_text(why or "")
+        self._run.set_enabled(why is None and not self._form.busy)
+        self._wake_later()
+
+    def _follow(self, project: ProjectOut) -> None:
+        if project.id == self._form.project.id:
+            self.refresh()
+
+    async def _ask_quota(self, _: QuotaOut | dict[str, object] | None = None) -> None:
+        if self._visit.client.is_deleted or self._box.is_deleted:
+            return
+        try:
+            api = self._visit.api
+            self._form.quota, self._visit.system = await asyncio.gather(api.quota(), api.system())
+        except (ApiProblem, NoAnswer):
+            # the server checks the quota anyway; the banner is only a courtesy
+            self._form.quota = None
+        with self._visit.client:
+            self.refresh()
+        await self._send_what_waits()
+
+    async def _hear_run(self, run: RunOut) -> None:
+        if not self._box.is_deleted and self._lock.hear(run):
+            await self._go_on()
+
+    async def _look_at_lock(self) -> None:
+        if self._visit.client.is_deleted or self._box.is_deleted:
+            return
+        try:
+            is_free = await self._lock.look(self._visit.api)
+        except (ApiProblem, NoAnswer):
+            return  # the feed tells
+        if is_free:
+            await self._go_on()
+
+    async def _go_on(self) -> None:
+        """The branch is free: send what waits for it, or leave that to the person."""
+        with self._visit.client:
+            self.refresh()
+        if not self._lock.is_due:
+            self._visit.announce("The branch is free.")
+        await self._send_what_waits()
+
+    async def _send_what_waits(self) -> None:
+        # a page that was closed looks like one whose link is lost: only one that is there sends
+        self._lock.check()
+        client, now = self._visit.client, self._visit.now()
+        is_there = client.has_socket_connection and not self._box.is_deleted
+        if is_there and self._lock.is_due and self._form.why_disabled(now) is None:
+            with client:
+                await self.submit()
+
+    def _leave(self, cancel: Callable[[], object]) -> None:
+        self._lock.cancel()
+        cancel()
+
+    def _wake_later(self) -> None:
+        # One look when the countdown ends, on the server's clock: a sleeping tab cannot miss it.
+        self._forget_timer()
+        now = self._visit.now()
+        wakes_at = self._form.wakes_at(now)
+        if wakes_at is not None:
+            with self._fields_box:
+                delay = max(0.05, (wakes_at - now).total_seconds() + 0.05)
+                self._timer = ui.timer(delay, self._ask_quota, once=True)
+
+    def _forget_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _reset(self) -> None:
+        self._form.reset()
+        self._lock.cancel()
+        self._show_fields()
+        self._notices.hide_note()
+        self._keeper.tell()
+        self.refresh()
+
+    def _take_back(self, *, is_arrival: bool) -> None:
+        self._show_fields()
+        if self._form.delay:
+            with self._fields_box:
+                ui.timer(0, self._learn_zone, once=True)
+        if is_arrival:
+            self._notices.note_return()
+
+    def _show_fields(self) -> None:
+        """Show what the form's state holds, in the controls that are there."""
+        form = self._form
+        self._key.set_content(self._key_html())
+        self._choose_depth(form.depth)
+        for name, control in self._controls.items():
+            value = getattr(form, name) or (NO_ISSUE if name == "issue" else "")
+            if isinstance(control, ui.select) and value not in control.options:
+                shown = f"#{value}" if name == "issue" else plain(value)
+                control.set_options(dict(control.options) | {value: shown}, value=value)
+            else:
+                control.set_value(value)
+
+    def _draw_fields(self) -> None:
+        self._fields_box.clear()
+        with self._fields_box:
+            self._draw_branch()
+            self._draw_depth()
+            self._draw_framework()
+            self._draw_issue()
+            self._draw_task()
+            with ui.element("div").classes("pair"):
+                self._draw_agent()
+            self._draw_options()
+
+    def _draw_branch(self) -> None:
+        form = self._form
+        names = {branch.name: plain(branch.name) for branch in self._branches}
+        for name in (form.project.base_branch, form.branch):
+            names.setdefault(name, plain(name))
+        count = len(self._branches)
+        hint = f"Search {count} branches" if count > 1 else ""
+        with ui.element("div") as box:
+            field = choice_field("Branch", names, form.branch, hint=hint, mark="branch-picker")
+        box.classes("branch")
+        control = field.control
+        control.props("use-input hide-selected fill-input input-debounce=0").classes("mono")
+        self._keep(control, "branch")
+
+    def _draw_depth(self) -> None:
+        form = self._form
+        with ui.element("div").classes("f"):
+            ui.html('<div class="label">Depth</div>', sanitize=clean)
+            with ui.element("div").classes("seg") as group:
+                testid(group, "depth-level").props('role=radiogroup aria-label="Depth"')
+                buttons = {depth: self._segment(depth) for depth in Depth}
+
+        self._segments = buttons
+        for depth, made in buttons.items():
+            made.on("click", lambda _, depth=depth: self._press_depth(depth))
+        self._choose_depth(form.depth)
+
+    def _press_depth(self, depth: Depth) -> None:
+        self._choose_depth(depth)
+        self._notice_change()
+
+    def _notice_change(self) -> None:
+        """A form that was changed waits for nothing any more."""
+        self._lock.check()
+        self._notices.show_wait()
+
+    def _choose_depth(self, depth: Depth) -> None:
+        self._form.depth = depth
+        for each, made in self._segments.items():
+            is_chosen = each is depth
+            made.props(f"aria-checked={str(is_chosen).lower()} tabindex={0 if is_chosen else -1}")
+
+    def _segment(self, depth: Depth) -> ui.element:
+        with ui.element("button").props("type=button role=radio") as made:
+            ui.html(text(depth), sanitize=clean, tag="span")
+        made.props["data-value"] = str(depth)
+        return made
+
+    def _draw_framework(self) -> None:
+        form = self._form
+        names = {name: plain(name) for name in form.frameworks()}
+        field = choice_field("Target framework", names, form.framework, mark="target-framework")
+        self._keep(field.control, "framework")
+
+    def _draw_issue(self) -> None:
+        form = self._form
+        names = {NO_ISSUE: "No issue"}
+        still_open = [issue for issue in self._issues if issue.state == "open"]
+        for issue in sorted(still_open, key=lambda i: (not i.claimable, i.number)):
+            why = f" — {plain(issue.hold)}" if issue.hold and not issue.claimable else ""
+            names[issue.number] = f"#{issue.number} {plain(issue.title)}{why}"
+        if form.issue is not None:
+            names.setdefault(form.issue, f"#{form.issue}")
+        field = choice_field("Issue (optional)", names, form.issue or NO_ISSUE, mark="issue-picker")
+        self._keep(field.control, "issue", empty=None)
+
+    def _draw_task(self) -> None:
+        form = self._form
+        field = area_field(
+            "Task (optional)",
+            form.task,
+            placeholder="What to do. Empty: the project's own prompt.",
+            mark="task",
+        )
+        field.control.props("rows=2" if self._is_page else "rows=2 autofocus")
+        self._keep(field.control, "task")
+
+    def _draw_agent(self) -> None:
+        form = self._form
+        agent = text_field("Agent", form.agent, placeholder=form.project.agent, mark="agent")
+        self._keep(agent.control, "agent")
+        # another agent's account is another one
+        agent.control.on_value_change(self.refresh)
+        model = text_field("Model", form.model, placeholder="default model", mark="model")
+        self._keep(model.control, "model")
+        model.control.on_value_change(self.refresh)
+
+    def _draw_options(self) -> None:
+        form = self._form
+        with ui.element("details").classes("fold") as fold:
+            testid(fold, "run-options")
+            fold.props["open"] = bool(form.delay or form.ttl or form.tags)
+            ui.html("Options", sanitize=clean, tag="summary")
+            hint = "Takes no place of the repository until then."
+            delay = text_field("Start at", form.delay, placeholder=START, hint=hint, mark="delay")
+            self._keep(delay.control, "delay")
+            delay.control.on("focus", self._learn_zone)
+            with ui.element("div").classes("pair"):
+                ttl = text_field(
+                    "Expires after",
+                    form.ttl,
+                    placeholder="2h",
+                    hint="Counts from its start time, not from the submit.",
+                    mark="ttl",
+                )
+                self._keep(ttl.control, "ttl")
+                tags = text_field("Tags", form.tags, placeholder="night, cleanup", mark="tags")
+                self._keep(tags.control, "tags")
+
+    async def _learn_zone(self) -> None:
+        self._form.zone = await zone_of_reader()
+
+    def _keep(self, control: Any, name: str, empty: str | None = "") -> None:
+        """What is typed goes into the form's state as it is typed."""
+        self._controls[name] = control
+        if name in PICKED:
+            control.on("update:model-value", js_handler=PICKED[name])
+
+        def take(change: ValueChangeEventArguments) -> None:
+            setattr(self._form, name, change.value or empty)
+            self._notice_change()
+
+        control.on_value_change(take)
+
+    def _draw_foot(self, cancel: Callable[[], object]) -> None:
+        with ui.element("div").classes("foot"):
+            self._key = ui.html(self._key_html(), sanitize=clean, tag="span")
+            ui.element("span").classes("sp")
+            button("Cancel", cancel)
+            with ui.element("span").props("data-needs-link"):
+                self._run = button("Run", self.submit, kind="pri", mark="run-submit")
+        lost = "Not connected. What you type is kept in this tab until the link is back."
+        ui.label(lost).classes("why when-lost")
+        self._why = ui.label("").classes("why").props("role=tooltip")
+        self._run.props(f"aria-describedby={self._why.html_id}")
+
+    def _key_html(self) -> str:
+        key = self._form.key
+        title = f"Key {key}: a retry sends it again, so nothing starts twice"
+        return f'<span class="chip" title="{title}">key {key[:4]}…{key[-2:]}</span>'

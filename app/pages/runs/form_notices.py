@@ -1,0 +1,222 @@
+"""What stands around the form: the quota's banner, the rate limit's, and why a submit failed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from nicegui import ui
+from nicegui.events import GenericEventArguments
+
+from app.api.schemas import BranchOut, UsageLimit
+from app.domain.quota import Counted, QuotaBanner
+from app.pages.components.banners import limits_html, own_limit_html, quota_words_html
+from app.pages.components.buttons import button
+from app.pages.components.chips import correlation_chip_html
+from app.pages.components.countdown import until_html
+from app.pages.components.markup import clean, plain, plain_html, text
+from app.pages.components.testids import testid
+from app.pages.projects.card import held_words_html
+from app.pages.shell.page_session import Visit
+from app.state.runs.form_draft import FormDraft
+from app.state.runs.lock_wait import LockWait
+from app.state.runs.run_form import RunForm, Trouble, TroubleKind
+
+WAITS = "Waiting: the run starts by itself when the branch is free."
+WAIT_TITLE = "Sends the same form again by itself, once, when the branch is free"
+Notice = QuotaBanner | Trouble | UsageLimit
+
+
+class RunFormNotices:
+    """Four places of the form, drawn where the form wants them; one quota banner at a time."""
+
+    def __init__(
+        self,
+        visit: Visit,
+        form: RunForm,
+        lock: LockWait,
+        retry: Callable[[], Awaitable[None]],
+        reset: Callable[[], None],
+    ) -> None:
+        self._visit, self._form, self._lock = visit, form, lock
+        self._wait: ui.button | None = None
+        self._retry, self._reset = retry, reset
+        self._degraded = ui.html("", sanitize=clean).classes("banners")
+        self._note = ui.element("div").classes("banners")
+        self._held = ui.element("div").classes("banners")
+        self._quota = ui.element("div").classes("banners")
+        self._seen: dict[ui.element, object] = {}
+
+    def draw_trouble(self) -> None:
+        """The place for what went wrong, inside the form."""
+        self._trouble = ui.element("div").props("role=alert")
+
+    def draw_rate_limit(self) -> None:
+        """The place for a rate limit, below the form."""
+        self._limit = ui.element("div").classes("banners").props("role=alert")
+
+    def refresh(self, now: datetime) -> None:
+        """Show what the form's state says now."""
+        self._degraded.set_content(limits_html(self._visit.system))
+        banner = self._form.banner(now)
+        self._put(self._held, self._form.held(now), now)
+        self._put(self._quota, banner if isinstance(banner, QuotaBanner) else None, now)
+        self._put(self._limit, banner if isinstance(banner, Trouble) else None, now)
+        self._put(self._trouble, self._form.inline(), now)
+        self.show_wait()
+
+    def show_wait(self) -> None:
+        """Say whether the form waits for its branch, where a run has it."""
+        if self._wait is None or self._wait.is_deleted:
+            return
+        is_on = self._lock.is_on
+        self._waits.set_text(WAITS if is_on else "")
+        self._wait.set_text("Stop waiting" if is_on else "Wait")
+        self._wait.props["title"] = "" if is_on else WAIT_TITLE
+        if is_on:
+            self._waits.run_method("scrollIntoView", {"block": "nearest"})
+
+    def note_return(self) -> None:
+        """Say that the form is as it was left, and offer a new one."""
+        self._note.clear()
+        with self._note, testid(ui.element("div").classes("banner"), "form-restored"):
+            ui.label("Your form is back as you left it. Run sends the same key.")
+            ui.element("span").classes("sp")
+            button("Reset form", self._reset, kind="small", mark="form-reset")
+
+    def hide_note(self) -> None:
+        """The form is a new one."""
+        self._note.clear()
+
+    def _put(self, place: ui.element, notice: Notice | None, now: datetime) -> None:
+        if self._seen.get(place) == notice:
+            return
+        self._seen[place] = notice
+        place.clear()
+        with place:
+            if isinstance(notice, QuotaBanner):
+                self._say_quota(notice, now)
+            elif isinstance(notice, UsageLimit):
+                self._say_held(notice, now)
+            elif notice is not None and notice.kind is TroubleKind.RATE_LIMITED:
+                self._say_limit(notice, now)
+            elif notice is not None:
+                self._say_trouble(notice)
+
+    def _say_held(self, limit: UsageLimit, now: datetime) -> None:
+        left = f" · {until_html(limit.until, now)}" if limit.until else ""
+        html = (
+            f'<span>{held_words_html(limit)}</span><span class="sp"></span>'
+            f"<span>Usage limit{left}</span>"
+        )
+        testid(ui.html(html, sanitize=clean), "account-held").classes("banner wait")
+
+    def _say_quota(self, banner: QuotaBanner, now: datetime) -> None:
+        words, tone = quota_words_html(banner, now)
+        testid(ui.html(f"<span>{words}</span>", sanitize=clean), "quota-banner").classes(
+            f"banner {tone}"
+        )
+        self._say_whose()
+
+    def _say_limit(self, trouble: Trouble, now: datetime) -> None:
+        left = until_html(trouble.until, now) if trouble.until else "a while"
+        chip = correlation_chip_html(trouble.correlation_id)
+        html = f'<span>Rate limit reached. Retry in {left}.</span><span class="sp"></span>{chip}'
+        testid(ui.html(html, sanitize=clean), "rate-limit-banner").classes("banner stop")
+        self._say_whose()
+        self._limit.run_method("scrollIntoView", {"block": "nearest"})
+
+    def _say_whose(self) -> None:
+        # below the sentences, which stay as they are
+        if self._form.quota is not None:
+            ui.html(own_limit_html(Counted.RUNS, self._form.quota), sanitize=clean)
+
+    def _turn_wait(self) -> None:
+        if self._lock.is_on:
+            self._lock.cancel()
+        else:
+            self._lock.begin()
+        self.show_wait()
+
+    def _say_trouble(self, trouble: Trouble) -> None:
+        with testid(ui.element("div").classes("trouble"), "form-error") as box:
+            box.props["data-error"] = str(trouble.kind)
+            ui.html(_words_html(trouble), sanitize=clean, tag="span").classes("words")
+            if trouble.kind is TroubleKind.NO_ANSWER:
+                button("Retry", self._retry, kind="small")
+            if trouble.kind is TroubleKind.PR_LOCK and trouble.run_id:
+                self._waits = ui.label("").classes("waits")
+                self._wait = button("Wait", self._turn_wait, kind="small", mark="lock-wait")
+            if trouble.kind is TroubleKind.KEY_REUSED:
+                button("Reset form", self._reset, kind="small")
+            if trouble.correlation_id:
+                ui.html(correlation_chip_html(trouble.correlation_id), sanitize=clean, tag="span")
+        # in a dialog on a phone it may stand below what is seen
+        box.run_method("scrollIntoView", {"block": "nearest"})
+
+
+def _words_html(trouble: Trouble) -> str:
+    words = plain_html(trouble.sentence)
+    if trouble.change_path:
+        return f'{words} <a href="{text(trouble.change_path)}">Open the change</a>'
+    if not trouble.run_id:
+        return words
+    path = f"/runs/{text(trouble.run_id)}"
+    if trouble.kind is TroubleKind.PR_LOCK:
+        return f'{words}: <a href="{path}?show=pull-request">see the pull request</a>'
+    return f'{words} <a href="{path}">Open that run</a>'
+
+
+class Show(Protocol):
+    """Called when the form's state was changed by what the browser had kept."""
+
+    def __call__(self, *, is_arrival: bool) -> None:
+        """`is_arrival`: the page was loaded anew; else only the link had been lost."""
+        ...
+
+
+class DraftKeeper:
+    """Tells the browser key and sent ids; takes key and fields back when it arrives or returns.
+
+    A form in a dialog (not `is_page`) is there only after the arrival, and ends with its page.
+    """
+
+    def __init__(
+        self,
+        visit: Visit,
+        form: RunForm,
+        box: ui.element,
+        branches: Sequence[BranchOut],
+        show: Show,
+        *,
+        is_page: bool,
+    ) -> None:
+        self._form, self._box, self._show = form, box, show
+        self._branches = [branch.name for branch in branches]
+        self._asked, self._is_page = 0, is_page
+        box.props["data-draft"] = "form" if is_page else "dialog"
+        box.on("draft", self._take, args=["detail"])
+        self.tell()
+        if is_page:
+            visit.on_arrival(self._ask)
+        visit.on_return(self._ask)
+
+    def tell(self, *, is_done: bool = False) -> None:
+        """Say which key the form has; after a run was made there is nothing to keep."""
+        self._box.props["data-draft-key"] = self._form.key
+        self._box.props["data-draft-sent"] = " ".join(self._form.sent)
+        if is_done:
+            self._box.props["data-draft-done"] = "true"
+
+    def _ask(self) -> None:
+        if self._box.is_deleted:
+            return
+        self._asked += 1
+        self._box.props["data-draft-asked"] = str(self._asked)
+
+    def _take(self, event: GenericEventArguments) -> None:
+        draft = FormDraft.read((event.args or {}).get("detail"))
+        if draft.take_into(self._form, self._branches, plain):
+            self.tell()
+            self._show(is_arrival=self._is_page and self._asked == 1)

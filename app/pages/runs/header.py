@@ -1,0 +1,299 @@
+"""The head of a run's page: its status with the ticking time, its chips, and Stop."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlencode
+
+from nicegui import ui
+
+from app.api.client.client import ApiProblem, NoAnswer
+from app.api.schemas import ProjectOut, RunOut, StuckOut
+from app.domain.ids import shorten
+from app.domain.sandbox.levels import SandboxLevel
+from app.domain.words import Phase, Status
+from app.pages.components.buttons import ConfirmButton, button
+from app.pages.components.chips import copy_chip_html, correlation_chip_html, pill_of, short
+from app.pages.components.countdown import since_html, until_html
+from app.pages.components.markup import clean, plain, plain_html, text
+from app.pages.components.testids import testid
+from app.pages.runs.plan import PlanBanner
+from app.pages.runs.runs_table import may_retry
+from app.pages.shell.frame import Page
+from app.pages.shell.page_session import Visit, runs_path
+from app.pages.shell.theme import look_of
+from app.state.page.text_input import took
+from app.state.runs.retries import Source
+from app.state.runs.run_record import holds_key, waits_until
+
+
+def stuck_html(stuck: StuckOut) -> str:
+    """`Runyard could not continue this run: it failed 5 times (KeyError: 'x'). …`."""
+    why = plain_html(stuck.because)
+    return (
+        f"<span>Runyard could not continue this run: it failed {stuck.tries} times ({why}). "
+        "Your work is kept. Check the log, then try again.</span>"
+    )
+
+
+class StuckBanner:
+    """A sentence and `Try again`, for as long as the run is left to a person."""
+
+    def __init__(self, visit: Visit) -> None:
+        self._visit = visit
+        self._keys: list[str] = []
+        self._banner = testid(ui.element("div"), "stuck-banner")
+        with self._banner:
+            self._why = ui.html("", sanitize=clean)
+            self._button = button("Try again", self._try_again, kind="small", mark="try-again")
+
+    def show(self, run: RunOut) -> None:
+        """Say what is left to a person of this run; nothing where nothing is."""
+        project = self._visit.board.get(run.project_id)
+        stuck = [one for one in (project.stuck if project else []) if one.run_id == run.id]
+        self._keys = [one.key for one in stuck]
+        self._banner.set_visibility(bool(stuck))
+        self._banner.classes(replace="banner stop" if stuck else "hidden")
+        if stuck:
+            self._why.set_content(stuck_html(stuck[0]))
+
+    async def _try_again(self) -> None:
+        self._button.set_enabled(False)
+        try:
+            for key in self._keys:
+                await self._visit.api.try_again(key)
+        except (ApiProblem, NoAnswer) as problem:
+            self._visit.refuse(problem)
+        else:
+            self._visit.say("It is tried again.")
+        finally:
+            self._button.set_enabled(True)
+
+
+GOOD_ENDS = (Status.SUCCEEDED,)
+RESETTING_KEY = "Resetting…"
+RESET_TITLE = "The key's next use starts a new run; this one is not affected"
+
+
+class RunHeader:
+    """Drawn into the page's header and right below it."""
+
+    def __init__(
+        self,
+        visit: Visit,
+        page: Page,
+        stop: Callable[[], Awaitable[None]],
+        release: Callable[[], Awaitable[None]],
+        retry: Callable[[Source | None], Awaitable[None]],
+        reset_key: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._visit = visit
+        with page.beside:
+            self._pill = ui.html("", sanitize=clean, tag="span")
+        with page.actions:
+            # where there is no room it is among the facts
+            self._export = ui.html("", sanitize=clean, tag="span").classes("only-wide")
+            self._stop = ConfirmButton("Stop", "Stop now?", stop, kind="danger", mark="stop-run")
+            self._afresh = button(
+                "Start again", lambda: retry("fresh"), kind="bare", mark="retry-fresh"
+            )
+            self._resume = button(
+                "Resume now", lambda: retry("resume"), kind="pri", mark="resume-run"
+            )
+            self._retried = ui.html("", sanitize=clean, tag="span").classes("sub")
+            self._retry = button("Retry", lambda: retry(None), mark="retry-run")
+            self._release = ConfirmButton(
+                "Release", "Release without proof?", release, kind="danger", mark="release-run"
+            )
+        self._why = ui.html("", sanitize=clean)
+        self._stuck = StuckBanner(visit)
+        self._plan = PlanBanner(visit)
+        with ui.element("div").classes("chips"):
+            self._chips = ui.html("", sanitize=clean)
+            self._key = ui.html("", sanitize=clean, tag="span")
+            self._reset = ConfirmButton(
+                "Reset", "Reset now?", reset_key, kind="small", mark="reset-key"
+            )
+            self._reset.element.props["title"] = RESET_TITLE
+
+    def show(self, run: RunOut, word: str, retrying: str, retry_word: str) -> None:
+        """Say where the run stands; `word` is what is being done to it.
+
+        `retrying` is the busy word while it is being run again, `retry_word` the button's else.
+        """
+        self._pill.set_content(status_html(run, self._visit))
+        self._chips.set_content(chips_html(run, self._visit.board.get(run.project_id)))
+        self._show_key(run, word)
+        self._export.set_content(export_html(run.id, "run-export"))
+        self._why.set_content(why_html(run, self._left_html(run)))
+        self._stuck.show(run)
+        self._plan.show(run)
+        self._stop.element.set_visibility(run.phase is not Phase.DONE)
+        self._stop.show("" if run.phase is Phase.DONE or word == RESETTING_KEY else word)
+        self._show_retry(run, retrying or retry_word)
+        for each in (self._retry, self._afresh, self._resume):
+            each.set_enabled(not word and not retrying)
+        self._release.element.set_visibility(is_unproved(run))
+        self._release.element.set_enabled(not word)
+
+    def _show_key(self, run: RunOut, word: str) -> None:
+        key = run.idempotency_key or ""
+        self._key.set_content(key_html(key))
+        may_reset = holds_key(run, self._visit.system, self._visit.now())
+        self._reset.element.set_visibility(may_reset)
+        self._reset.show(word if word == RESETTING_KEY else "")
+
+    def _left_html(self, run: RunOut) -> str:
+        """What ticks behind the reason of a run that waits for its agent's usage limit."""
+        until, now = waits_until(run, self._visit.board.get(run.project_id)), self._visit.now()
+        if until is None or until <= now:
+            return ""
+        left = until_html(until, now)
+        return f" · {left}" if run.phase is Phase.WAITING else f" It goes on by itself in {left}."
+
+    def _show_retry(self, run: RunOut, words: str) -> None:
+        can_retry = may_retry(run, self._visit)
+        self._retry.set_visibility(can_retry)
+        self._afresh.set_visibility(can_retry and run.parked)
+        self._retry.set_text(words)
+        self._retried.set_content(retried_html(run))
+        self._retried.set_visibility(bool(run.retried_by))
+        is_limited = run.status is Status.LIMITED and not run.retried_by
+        self._resume.set_visibility(can_retry and is_limited)
+        self._resume.props["title"] = "Tries the agent's account now, whatever it said"
+        branch = plain(run.work_branch)
+        goes_on = f"Goes on with {branch}" if run.parked else f"Starts from {plain(run.branch)}"
+        self._retry.props["title"] = goes_on
+        self._afresh.props["title"] = f"Starts from {plain(run.branch)}; {branch} is set aside"
+
+
+def is_unproved(run: RunOut) -> bool:
+    """True where a run has ended and the proof that nothing of it lives could not be had."""
+    return run.phase is Phase.DONE and run.released_at is None and bool(run.hold)
+
+
+def status_html(run: RunOut, visit: Visit) -> str:
+    """`Running · 06:41 of 2:00:00`, `Died · 02:10`, `Stopped · ending its processes`."""
+    look = look_of(run.status, run.cause)
+    parts = [text(look.word)]
+    if run.status is Status.RUNNING and run.started_at is not None:
+        parts.append(since_html(run.started_at, visit.now(), of_seconds=run.budget_seconds))
+    elif run.started_at is not None and run.ended_at is None:
+        parts.append(since_html(run.started_at, visit.now()))
+    elif run.started_at is not None and run.ended_at is not None:
+        parts.append(text(took((run.ended_at - run.started_at).total_seconds())))
+    if run.phase is Phase.DONE and run.released_at is None:
+        parts.append("ending its processes")
+    return pill_of(" · ".join(parts), look.tone, testid="run-status")
+
+
+def chips_html(run: RunOut, project: ProjectOut | None) -> str:
+    """What is open to its agent, ids to copy, then issue, branch, agent, depth, and relatives.
+
+    What leads somewhere is a link: the issue, the branch's change or its runs.
+    """
+    chips = [
+        *_sandbox_chips(run),
+        copy_chip_html(f"run {shorten(run.id)}", run.id, testid="run-id", about="run id"),
+        correlation_chip_html(run.correlation_id),
+    ]
+    if run.issue:
+        chips.append(_link_chip(f"#{run.issue}", _issue_path(run, project), "issue-chip"))
+    branch = run.work_branch.replace(run.id, shorten(run.id))
+    chips.append(_link_chip(branch, _branch_path(run), "branch-chip"))
+    framework = "" if run.target_framework == "auto" else run.target_framework
+    words = (run.agent, run.model or "", str(run.depth_level), framework, str(run.trigger))
+    chips += [f'<span class="chip">{plain_html(word)}</span>' for word in words if word]
+    chips += [_link_chip(tag, f"/runs?{urlencode({'tag': tag})}", "tag-chip") for tag in run.tags]
+    if run.retry_of:
+        chips.append(_link_chip(f"retry of {shorten(run.retry_of)}", f"/runs/{run.retry_of}"))
+    return "".join(chips)
+
+
+def _sandbox_chips(run: RunOut) -> list[str]:
+    """How its agent was surrounded, a way to where that is set; nothing where as usual."""
+    made, path = run.provenance, f"/projects/{run.project_id}?tab=settings"
+    if made.sandbox == SandboxLevel.NONE:
+        return [_link_chip("Unsandboxed", path, "sandbox-chip", "stop")]
+    is_usual = made.sandbox in ("", SandboxLevel.CONTAINED)
+    chips = [] if is_usual else [_link_chip(made.sandbox, path, "sandbox-chip")]
+    if made.allow:
+        chips.append(_link_chip(f"{made.allow} allowed", path, "allow-chip", "wait"))
+    return chips
+
+
+def key_html(key: str) -> str:
+    """`key 3256…e3`, to copy; empty where the run has none."""
+    if not key:
+        return ""
+    about = "idempotency key"
+    return copy_chip_html(f"key {plain(short(key))}", key, testid="key-chip", about=about)
+
+
+def _link_chip(words: str, href: str, mark: str = "", tone: str = "") -> str:
+    testid = f' data-testid="{mark}"' if mark else ""
+    look = f"chip {tone}".strip()
+    return f'<a class="{look}" href="{text(href)}"{testid}>{plain_html(words)}</a>'
+
+
+def _issue_path(run: RunOut, project: ProjectOut | None) -> str:
+    if project is not None and project.tracker == "builtin":
+        return f"/projects/{run.project_id}/issues/{run.issue}"
+    # the issue is kept elsewhere: its runs are here
+    return runs_path(run.project_id, issue=str(run.issue))
+
+
+def _branch_path(run: RunOut) -> str:
+    delivery = run.delivery
+    if delivery is not None and delivery.kind == "change":
+        return f"/projects/{run.project_id}/changes/{delivery.number}"
+    return runs_path(run.project_id, branch=run.work_branch)
+
+
+def retried_html(run: RunOut) -> str:
+    """`Retried by …7f3k1a, …9d1f2a`, oldest first; each is a link."""
+    links = []
+    for run_id in run.retried_by:
+        words = text(shorten(run_id)) if links else f"Retried by {text(shorten(run_id))}"
+        named = f'aria-label="Retried by {text(shorten(run_id))}"'
+        links.append(f'<a href="/runs/{text(run_id)}" {named}>{words}</a>')
+    return ", ".join(links)
+
+
+def export_html(run_id: str, mark: str = "") -> str:
+    """The way to everything of a run in one file, as a button."""
+    href, name = f"/api/v1/runs/{text(run_id)}/export", f"{text(run_id)}.zip"
+    title = "Row, timeline, report, diff and log in one file"
+    testid = f'data-testid="{mark}" ' if mark else ""
+    return f'<a class="btn" href="{href}" download="{name}" {testid}title="{title}">Export</a>'
+
+
+def why_html(run: RunOut, left: str = "") -> str:
+    """Why a run waits, ended otherwise than asked, or still holds its slot.
+
+    `left` is what is said behind the reason: how long it will be.
+    """
+    return _because_html(run, left) + _unproved_html(run)
+
+
+def _unproved_html(run: RunOut) -> str:
+    if not is_unproved(run):
+        return ""
+    what = "Release frees its branch and lets the next run start all the same; its work is kept."
+    return f'<div class="banner wait">{plain_html(_sentence(run.hold or ""))} {what}</div>'
+
+
+def _because_html(run: RunOut, left: str) -> str:
+    if run.phase is Phase.WAITING and run.hold:
+        return f'<div class="banner"><span>{plain_html(run.hold)}{left}</span></div>'
+    kept = '<a href="/parked">Its branch is parked.</a>' if run.parked else ""
+    if run.phase is not Phase.DONE or run.status in GOOD_ENDS or not run.because:
+        return f'<div class="banner">{kept}</div>' if kept else ""
+    tone = look_of(run.status, run.cause).tone
+    tone = "" if tone == "idle" else tone
+    why = plain_html(_sentence(run.because))
+    return f'<div class="banner {tone}"><span>{why}{left}</span>{kept}</div>'
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:].rstrip(".") + "."

@@ -1,0 +1,80 @@
+"""The filters of runs that have no chip of their own: what is set, and fields to set more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
+from nicegui import ui
+
+from app.domain.words import Depth
+from app.pages.components.markup import clean, plain_html, text
+from app.pages.components.testids import testid
+
+# what stands in the address, its word, and its kind of field
+FIELDS = (
+    ("agent", "Agent", "text"),
+    ("tag", "Tag", "text"),
+    ("branch", "Branch", "text"),
+    ("issue", "Issue", "number"),
+    ("target_framework", "Framework", "text"),
+    ("batch_id", "Batch", "text"),
+    ("created_after", "Created after", "date"),
+    ("created_before", "Created before", "date"),
+)
+DEPTH = "depth_level"
+
+
+def draw_more_filters(query: Mapping[str, str]) -> None:
+    """Draw a chip for each of them that is set, which takes it away, and a menu with the fields."""
+    words = {name: word for name, word, _ in FIELDS} | {DEPTH: "Depth"}
+    for name, word in words.items():
+        if name in query:
+            others = {other: value for other, value in query.items() if other != name}
+            value = query[name].partition("T")[0] if name.startswith("created_") else query[name]
+            words_html = plain_html(f"{word.lower()}: {value}")
+            ui.html(
+                f'<a class="chip picked" href="{text(_address(others))}" data-filter="{name}" '
+                f'title="Remove this filter"><span>{words_html}</span> ×</a>',
+                sanitize=clean,
+                tag="span",
+            )
+    with ui.element("button").classes("chip pick").props("type=button aria-haspopup=menu") as chip:
+        testid(chip, "more-filters")
+        ui.html("More filters", sanitize=clean, tag="span")
+        with ui.menu().classes("menu").props("no-focus"):
+            _draw_form(query)
+
+
+def _draw_form(query: Mapping[str, str]) -> None:
+    known = {name for name, _, _ in FIELDS} | {DEPTH}
+    # what is typed becomes the address, as a link would: no script is needed
+    with ui.element("form").classes("morefilters").props("method=get action=/runs"):
+        for name, value in query.items():
+            if name not in known:
+                made = ui.element("input").props(f"type=hidden name={name}")
+                made.props["value"] = value
+        for name, word, kind in FIELDS:
+            with _label(word):
+                field = ui.element("input").props(f"type={kind} name={name} maxlength=200")
+                field.props["value"] = query.get(name, "")[: 10 if kind == "date" else None]
+        with _label("Depth"), ui.element("select").props(f"name={DEPTH}"):
+            for value in ("", *Depth):
+                with ui.element("option") as option:
+                    option.props["value"] = str(value)
+                    if value == query.get(DEPTH, ""):
+                        option.props("selected")
+                    ui.html(text(value or "any"), sanitize=clean, tag="span")
+        with ui.element("button").classes("btn pri").props("type=submit"):
+            ui.html("Show", sanitize=clean, tag="span")
+
+
+def _label(word: str) -> ui.element:
+    label = ui.element("label")
+    with label:
+        ui.html(text(word), sanitize=clean, tag="span")
+    return label
+
+
+def _address(query: Mapping[str, str]) -> str:
+    return "/runs" + (f"?{urlencode(query)}" if query else "")

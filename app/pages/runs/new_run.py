@@ -1,0 +1,153 @@
+"""New run: the form over the page one is on, or on its own page, filled from the address."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
+
+from nicegui import ui
+
+from app.api.client.client import ApiProblem, NoAnswer
+from app.api.schemas import BranchOut, IssueOut, ProjectOut, QuotaOut
+from app.pages.components.buttons import button
+from app.pages.components.markup import clean, plain, plain_html
+from app.pages.components.testids import testid
+from app.pages.runs.form import RunFormView
+from app.pages.shell.frame import enter_project, frame
+from app.pages.shell.page_session import Visit, page_at
+from app.pages.shell.theme import dress_form
+from app.state.page.connection import Door
+from app.state.runs.run_form import RunForm
+
+Answer = TypeVar("Answer")
+# a plain press opens the dialog; one that asks for a tab of its own follows the link
+IN_PLACE = (
+    "(e) => { if (e.ctrlKey || e.metaKey || e.shiftKey || e.altKey) return;"
+    " e.preventDefault(); emit(); }"
+)
+
+
+def register(door: Door) -> None:
+    """Define `/projects/{id}/run`."""
+
+    @page_at("/projects/{project_id}/run")
+    async def new_run_page(project_id: str) -> None:
+        entered = await enter_project(door, project_id)
+        if entered is None:
+            return
+        visit, project = entered
+        branches, issues, quota, unknown = await _ask(visit, project)
+        form = RunForm.open(project, visit.client.request.query_params)
+        form.quota = quota
+        title = f"Run {plain(project.name)}"
+        dress_form()
+        crumbs = [("Projects", "/"), (plain(project.name), f"/projects/{project.id}")]
+        with frame(visit, title=title, active="projects", crumbs=crumbs):
+            if unknown:
+                ui.html(plain_html(unknown), sanitize=clean).classes("banner wait")
+            leave = f"/projects/{project.id}"
+            RunFormView(visit, form, branches, issues, lambda: visit.go(leave), is_page=True)
+
+
+class RunDialog(ui.dialog):
+    """The form in a dialog; a page has one at a time."""
+
+
+async def open_run_dialog(
+    visit: Visit, project: ProjectOut, query: Mapping[str, str] | None = None
+) -> None:
+    """The same form over the page one is on, dressed for the form; each opening has its own key."""
+    if any(isinstance(one, RunDialog) for one in visit.client.elements.values()):
+        return
+    with visit.client, RunDialog().props('aria-label="New run" no-backdrop-dismiss') as dialog:
+        sheet = ui.element("div").classes("sheet")
+    dialog.on("hide", dialog.delete)
+    try:
+        branches, issues, quota, unknown = await _ask(visit, project)
+    except NoAnswer as silence:
+        dialog.delete()
+        visit.refuse(silence)
+        return
+    if visit.client.is_deleted:
+        return
+    form = RunForm.open(project, query or {})
+    form.quota = quota
+    with sheet:
+        ui.html(f"<h2>Run {plain_html(project.name)}</h2>", sanitize=clean).classes("stack")
+        if unknown:
+            ui.html(plain_html(unknown), sanitize=clean).classes("banner wait")
+        RunFormView(visit, form, branches, issues, dialog.close)
+    dialog.open()
+
+
+def opens_dialog(visit: Visit, link: ui.link, project_id: str) -> ui.link:
+    """Let a link to a project's form open it over the page; another tab still gets the page."""
+
+    async def open_it() -> None:
+        project = visit.board.get(project_id)
+        if project is not None:
+            await open_run_dialog(visit, project)
+
+    return link.on("click", open_it, js_handler=IN_PLACE)
+
+
+class NewRunButton:
+    """`New run` (key n): the form for the only project of `projects()`, or for a chosen one."""
+
+    def __init__(
+        self,
+        visit: Visit,
+        projects: Callable[[], Sequence[ProjectOut]],
+        *,
+        mark: str = "new-run",
+    ) -> None:
+        self._visit, self._projects = visit, projects
+        self.element = button("New run", self._press, kind="pri", mark=mark, key="n")
+        with self.element:
+            self._menu = ui.menu().classes("menu").props("no-parent-event")
+
+    async def _press(self) -> None:
+        open_to_runs = [p for p in self._projects() if can_start(p)]
+        if not open_to_runs:
+            self._visit.say("Add a project first.")
+        elif len(open_to_runs) == 1:
+            await open_run_dialog(self._visit, open_to_runs[0])
+        else:
+            self._offer(open_to_runs)
+
+    def _offer(self, projects: Sequence[ProjectOut]) -> None:
+        self._menu.clear()
+        with self._menu, ui.element("div").classes("scroll"):
+            for project in projects:
+                entry = ui.link(plain(project.name), f"/projects/{project.id}/run").classes("item")
+                testid(entry, "run-in", project=project.id)
+                entry.on("click", self._menu.close, js_handler=IN_PLACE)
+                opens_dialog(self._visit, entry, project.id)
+        self._menu.open()
+
+
+def can_start(project: ProjectOut) -> bool:
+    """True for a project that runs can be started in."""
+    return project.archived_at is None and project.state != "broken"
+
+
+async def _ask(
+    visit: Visit, project: ProjectOut
+) -> tuple[list[BranchOut], list[IssueOut], QuotaOut | None, str]:
+    """Branches, issues and quota; what cannot be had is empty, with the first reason why."""
+    api, reasons = visit.api, list[str]()
+
+    async def if_possible(asked: Awaitable[Answer]) -> Answer | None:
+        try:
+            return await asked
+        except ApiProblem as problem:
+            reasons.append(problem.detail)
+            return None
+
+    branches, issues, quota = await asyncio.gather(
+        if_possible(api.branches(project.id)),
+        if_possible(api.issues(project.id)),
+        if_possible(api.quota()),
+    )
+    return branches or [], issues or [], quota, reasons[0] if reasons else ""

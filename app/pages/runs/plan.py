@@ -1,0 +1,97 @@
+"""The panel of a run that is planned for later, with the buttons that move or start it."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from nicegui import ui
+
+from app.api.client.client import ApiProblem, NoAnswer
+from app.api.schemas import RunOut
+from app.domain.formatting import iso
+from app.domain.starts import moment_of, read_start
+from app.domain.words import Phase, Status
+from app.pages.components.buttons import button
+from app.pages.components.countdown import day_html, until_html
+from app.pages.components.markup import clean, text
+from app.pages.components.testids import testid
+from app.pages.shell.page_session import Visit
+from app.state.page.text_input import span
+
+ASK_ZONE = "Intl.DateTimeFormat().resolvedOptions().timeZone"
+PLACEHOLDER = "1h, 02:00, tomorrow 02:00"
+
+
+async def zone_of_reader() -> ZoneInfo | None:
+    """The zone whose clock the reader of this page goes by; None where the browser names none."""
+    try:
+        return ZoneInfo(str(await ui.run_javascript(ASK_ZONE)))
+    except (TimeoutError, ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
+class PlanBanner:
+    """Says when a delayed run starts, and moves that or starts it now."""
+
+    def __init__(self, visit: Visit) -> None:
+        self._visit = visit
+        self._run: RunOut | None = None
+        with ui.element("div").classes("banner") as self._box:
+            testid(self._box, "run-plan")
+            self._words = ui.html("", sanitize=clean, tag="span")
+            ui.element("span").classes("sp")
+            self._now = button("Start now", self._start_now, kind="small", mark="start-now")
+            self._when = ui.input(placeholder=PLACEHOLDER).classes("in when")
+            self._when.props('outlined dense hide-bottom-space aria-label="Start at"')
+            testid(self._when, "move-when").on("keydown.enter", self._move)
+            self._button = button("Move", self._move, kind="small", mark="move-run")
+        self._ttl = testid(ui.html("", sanitize=clean).classes("sub said"), "run-ttl")
+
+    def show(self, run: RunOut) -> None:
+        """Say what is so of this run now."""
+        self._run = run
+        is_planned = run.status is Status.DELAYED and run.starts_at is not None
+        self._box.set_visibility(is_planned)
+        if run.starts_at is not None and is_planned:
+            now = self._visit.now()
+            left = f" · in {until_html(run.starts_at, now)}" if run.starts_at > now else ""
+            self._words.set_content(f"Starts at {day_html(run.starts_at)}{left}")
+        has_limit = run.ttl is not None and run.phase is Phase.WAITING
+        self._ttl.set_visibility(has_limit)
+        self._ttl.set_content(ttl_html(run) if has_limit else "")
+
+    async def _start_now(self) -> None:
+        await self._plan({"start_now": True})
+
+    async def _move(self) -> None:
+        try:
+            start = read_start(self._when.value or "")
+            if isinstance(start, str):
+                start = iso(moment_of(start, self._visit.now(), await zone_of_reader()))
+        except ValueError as problem:
+            self._visit.say(str(problem))
+            return
+        await self._plan({"starts_at": start})
+
+    async def _plan(self, plan: dict[str, object]) -> None:
+        if self._run is None:
+            return
+        for each in (self._now, self._button):
+            each.disable()
+        try:
+            run = await self._visit.api.plan_run(self._run.id, plan)
+        except (ApiProblem, NoAnswer) as problem:
+            self._visit.refuse(problem)
+        else:
+            self._when.set_value("")
+            self.show(run)
+        finally:
+            for each in (self._now, self._button):
+                each.enable()
+
+
+def ttl_html(run: RunOut) -> str:
+    """How long it may wait, and from when that counts."""
+    since = "its start time" if run.starts_at is not None else "when it was queued"
+    also = ", not from the submit" if run.starts_at is not None else ""
+    return text(f"Expires after {span(run.ttl or 0)} in the queue, counted from {since}{also}.")

@@ -1,0 +1,279 @@
+"""A run's page: what it does now, what it did, its log, its diff, its pull request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from nicegui import ui
+
+from app.api.client.client import ApiProblem, NoAnswer
+from app.api.schemas import ParkedOut, ProjectOut, RunOut
+from app.domain.words import Phase
+from app.pages.components.markup import clean, plain, text
+from app.pages.runs.delivery import PullRequestCard
+from app.pages.runs.diff_panel import DiffPanel
+from app.pages.runs.facts import Facts, LastWords, title_of
+from app.pages.runs.header import RESETTING_KEY, RunHeader, export_html
+from app.pages.runs.log_panel import LogPanel
+from app.pages.runs.tabs import RunTabs
+from app.pages.runs.timeline import TimelineView
+from app.pages.shell.frame import frame, refused
+from app.pages.shell.page_session import Visit, open_submits, owner_of, page_at
+from app.pages.shell.theme import dress_log, dress_runs, look_of
+from app.pages.tracker.push_anyway import Push, PushAnywayDialog
+from app.state.page.connection import Door
+from app.state.runs.retries import Retries, Source
+from app.state.runs.run_board import used_words
+from app.state.runs.run_record import RunRecord, Snapshot
+
+# what `?show=` asks for; a pull request stands beside the timeline
+TAB_OF = {"pull-request": "timeline", "diff": "diff"}
+
+
+def register(door: Door) -> None:
+    """Define `/runs/{id}`."""
+
+    @page_at("/runs/{run_id}")
+    async def run_page(run_id: str) -> None:
+        visit = await Visit.open(door, run_id)
+        try:
+            snapshot = await take_snapshot(visit, run_id)
+        except ApiProblem as problem:
+            refused(visit, problem, active="runs")
+            return
+        log = LogPanel(visit, run_id)
+        await log.load()
+        RunScreen(visit, snapshot, log).draw()
+
+
+async def take_snapshot(visit: Visit, run_id: str) -> Snapshot:
+    """All that is asked about a run. Raises ApiProblem, NoAnswer."""
+    api = visit.api
+    return Snapshot(
+        *await asyncio.gather(api.run(run_id), api.timeline(run_id), api.report(run_id))
+    )
+
+
+class RunScreen:
+    """One open run."""
+
+    def __init__(self, visit: Visit, snapshot: Snapshot, log: LogPanel) -> None:
+        self.visit, self._id, self._log = visit, snapshot.run.id, log
+        self._record = RunRecord(snapshot)
+        self._runs = self._record.rows
+        self._said = snapshot.run.status
+        self._retries = Retries(visit.api, open_submits(), owner_of(visit), visit.now)
+
+    @property
+    def run(self) -> RunOut:
+        """The run as it is shown."""
+        return self._record.run
+
+    def draw(self) -> None:
+        """Draw the page and listen."""
+        visit, run = self.visit, self.run
+        dress_runs()
+        dress_log()
+        crumbs = [("Runs", "/runs"), (plain(run.project_name), f"/projects/{run.project_id}")]
+        with frame(visit, title=title_of(run), active="runs", crumbs=crumbs) as self._page:
+            self._header = RunHeader(
+                visit, self._page, self._stop, self._release, self._retry, self._reset_key
+            )
+            with ui.element("div").classes("two") as two:
+                with ui.element("div").classes("left"):
+                    self._timeline = TimelineView(visit)
+                    self._delivery = PullRequestCard(visit, self._merge, self._deliver_or_ask)
+                    self._words = LastWords()
+                    self._facts = Facts(visit)
+                with ui.element("div"):
+                    self._draw_right(two)
+            self._push_dialog = PushAnywayDialog()
+        self._show()
+        visit.on("run.changed", self._hear)
+        visit.on("run.event", self._hear_event)
+        visit.on("run.log", self._hear_log)
+        visit.on("run.report", self._hear_report)
+        visit.on("project.changed", self._hear_project)
+        visit.on_return(self._come_back)
+
+    def _draw_right(self, two: ui.element) -> None:
+        query = self.visit.client.request.query_params
+        shown = TAB_OF.get(query.get("show", ""), "log")
+        self._tabs = RunTabs(two, shown)
+        with self._tabs.panel("log"):
+            self._used = ui.html("", sanitize=clean).classes("sub only-narrow used")
+            self._log.draw()
+        with self._tabs.panel("diff"):
+            self._diff = DiffPanel(self.visit, self.run.id, self._tabs.set_diff_size)
+        self._tabs.when_opened("diff", self._diff.open)
+        if shown == "diff":
+            self.visit.on_arrival(self._diff.open)
+        with self._tabs.panel("more"):
+            self._provenance = Facts(self.visit, is_long=True)
+            export = ui.html(export_html(self.run.id), sanitize=clean)
+            export.classes("only-narrow export")
+
+    def _show(self) -> None:
+        if self.visit.client.is_deleted:
+            return
+        run = self.run
+        self._page.set_title(title_of(run))
+        self._show_header()
+        self._delivery.show(run, self._runs.word_of(self._id))
+        self._show_report()
+        self._diff.show(run)
+        self._tabs.show(run)
+        self._log.show(run)
+        self._announce(run)
+        if run.phase is Phase.DONE:
+            self._page.badge.show_synced(self.visit.now())
+
+    def _show_header(self) -> None:
+        words = (
+            *(self._runs.word_of(self._id), self._retries.word_of(self._id)),
+            self._retries.words_for(self.run),
+        )
+        self._header.show(self.run, *words)
+
+    def _show_report(self) -> None:
+        run, report = self.run, self._record.report
+        self._show_timeline()
+        self._words.show(report)
+        self._used.set_content(text(used_words(report)))
+        self._facts.show(run, report)
+        self._provenance.show(run, report)
+
+    def _show_timeline(self) -> None:
+        record = self._record
+        self._timeline.show(record.run, record.events, record.report.sentence)
+
+    def _announce(self, run: RunOut) -> None:
+        if run.status != self._said:
+            self._said = run.status
+            self.visit.announce(f"{title_of(run)}: {look_of(run.status, run.cause).word}")
+
+    def _take(self, run: RunOut) -> None:
+        if self._record.take(run):
+            self._show()
+
+    async def _hear(self, run: RunOut) -> None:
+        has_moved = (run.status, run.parked) != (self.run.status, self.run.parked)
+        self._take(run)
+        if has_moved:
+            await self._look_at_report()
+        if run.phase is Phase.DONE:
+            # the last lines may have been written after the last word about the log
+            await self._log.catch_up()
+
+    def _hear_project(self, project: ProjectOut) -> None:
+        # the time its agent's usage limit ends is its project's to tell
+        if project.id == self.run.project_id:
+            self._show_header()
+
+    def _hear_event(self, data: dict[str, Any]) -> None:
+        self._record.add([data["event"]])
+        self._show_timeline()
+
+    def _hear_report(self, data: dict[str, Any]) -> None:
+        self._record.report = data["report"]
+        self._show_report()
+
+    async def _look_at_report(self) -> None:
+        # where its working copy is: made after it was taken up, and cleared away with its end
+        try:
+            self._record.report = await self.visit.api.report(self._id)
+        except (ApiProblem, NoAnswer) as problem:
+            self.visit.refuse(problem)
+            return
+        if not self.visit.client.is_deleted:
+            with self.visit.client:
+                self._show_report()
+
+    async def _hear_log(self, _: dict[str, object]) -> None:
+        await self._log.catch_up()
+
+    async def _come_back(self) -> None:
+        try:
+            await self._record.look(lambda: take_snapshot(self.visit, self._id))
+        except (ApiProblem, NoAnswer) as problem:
+            self.visit.refuse(problem)
+            return
+        with self.visit.client:
+            self._show()
+        await self._log.catch_up()
+
+    async def _stop(self) -> None:
+        api = self.visit.api
+        await self._attempt("Stopping…", lambda: api.stop(self._id, "stopped from its page"))
+
+    async def _retry(self, source: Source | None) -> None:
+        try:
+            made = await self._retries.press(self.run, source, show=self._show)
+        except (ApiProblem, NoAnswer) as problem:
+            self.visit.refuse(problem)
+            return
+        if made is not None:
+            self.visit.go(f"/runs/{made.id}")
+
+    async def _release(self) -> None:
+        api = self.visit.api
+        if await self._attempt("Releasing…", lambda: api.release(self._id)):
+            self.visit.say("Released. Its branch is parked.")
+
+    async def _reset_key(self) -> None:
+        api, run = self.visit.api, self.run
+        if run.idempotency_key is None:
+            return
+        key = run.idempotency_key
+
+        async def reset() -> RunOut:
+            await api.reset_key(run.project_id, key)
+            return await api.run(run.id)
+
+        if await self._attempt(RESETTING_KEY, reset):
+            self.visit.say("The key is free: its next use starts a new run.")
+
+    async def _deliver_or_ask(self, kept: ParkedOut) -> None:
+        if kept.needs_push_anyway:
+            self._push_dialog.open(kept.branch, kept.because, partial(self._deliver, True))
+        else:
+            await self._deliver()
+
+    async def _deliver(self, push_anyway: bool = False) -> None:
+        deliver = partial(self.visit.api.deliver, self._id, push_anyway=push_anyway)
+        if await self._attempt("Delivering…", deliver, anyway=partial(self._deliver, True)):
+            self.visit.say("Delivered. Its change request can be merged.")
+
+    async def _merge(self, push_anyway: bool = False) -> None:
+        api, run = self.visit.api, self.run
+        delivery = run.delivery
+        if delivery is None:
+            return
+
+        async def merge() -> RunOut:
+            await api.merge(run.project_id, delivery.number, push_anyway=push_anyway)
+            return await api.run(run.id)
+
+        anyway = partial(self._merge, True)
+        if await self._attempt("Merging…", merge, anyway=anyway, verb="Merge"):
+            self.visit.say(f"Merged #{delivery.number}.")
+
+    async def _attempt(
+        self,
+        word: str,
+        act: Callable[[], Awaitable[RunOut]],
+        *,
+        anyway: Push | None = None,
+        verb: str = "Push",
+    ) -> bool:
+        try:
+            return bool(await self._runs.attempt(self.run, act, word=word, show=self._show))
+        except (ApiProblem, NoAnswer) as problem:
+            if anyway and isinstance(problem, ApiProblem) and problem.asks_to_push:
+                self._push_dialog.open(self.run.work_branch, problem.detail, anyway, verb=verb)
+            else:
+                self.visit.refuse(problem)
+            return False

@@ -1,0 +1,114 @@
+"""A live list of runs, on its own page and on a project's: rows, submits under way, Stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nicegui import ui
+
+from app.api.client.client import ApiProblem, NoAnswer
+from app.api.schemas import RunItem, RunOut
+from app.pages.components.markup import clean, text
+from app.pages.components.testids import testid
+from app.pages.runs.runs_table import Acts, RunsTable
+from app.pages.shell.page_session import Visit, open_submits, owner_of
+from app.pages.shell.theme import dress_runs
+from app.state.runs.retries import Retries
+from app.state.runs.run_board import PAGE_ROWS, RunBoard, RunFilters, usage_of
+
+
+class RunsList:
+    """One open list; `load` before or after `draw`, `when_shown` is called after each change."""
+
+    def __init__(
+        self,
+        visit: Visit,
+        filters: RunFilters,
+        *,
+        rows: int = PAGE_ROWS,
+        when_shown: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._visit = visit
+        self._limit = rows
+        self._when_shown = when_shown
+        self._table: RunsTable | None = None
+        self.board = RunBoard(filters)
+        self._retries = Retries(visit.api, open_submits(), owner_of(visit), visit.now)
+
+    async def load(self) -> None:
+        """Take a fresh snapshot. Raises ApiProblem or NoAnswer."""
+        filters = self.board.filters
+        call = {"limit": self._limit, **filters.to_call()}
+        with self.board.hearing():
+            page = await self._visit.api.runs(status=filters.status, **call)
+            if filters != self.board.filters:
+                return  # something else is looked for by now
+            self.board.load(page)
+        self.refresh()
+
+    def say_when_empty(self, html: str) -> None:
+        """Other markup for when no run passes."""
+        if self._table is not None:
+            self._table.say_when_empty(html)
+
+    def draw(self, *, when_empty: str) -> None:
+        """Draw the table and listen; `when_empty` is markup."""
+        visit = self._visit
+        dress_runs()
+        retries = self._retries
+        acts = Acts(self._stop, self._retry, retries.word_of, retries.words_for)
+        self._table = RunsTable(visit, self.board, acts, when_empty=when_empty)
+        self._sums = testid(ui.html("", sanitize=clean).classes("sub sums"), "page-sums")
+        self._show_sums()
+        visit.on("run.changed", self._apply)
+        visit.on_return(self.look)
+        visit.client.on_delete(open_submits().watch(owner_of(visit), self.board, self.refresh))
+
+    def refresh(self) -> None:
+        """Bring what is shown in line with the board."""
+        if self._visit.client.is_deleted or self._table is None:
+            return
+        with self._visit.client:
+            self._table.refresh()
+            self._show_sums()
+            self._when_shown()
+
+    def _show_sums(self) -> None:
+        usage = usage_of(self.board.rows())
+        self._sums.set_content(text(f"On this page: {usage}") if usage else "")
+
+    async def look(self) -> None:
+        """Take a fresh snapshot, or say why there is none."""
+        try:
+            await self.load()
+        except (ApiProblem, NoAnswer) as problem:
+            self._visit.refuse(problem)
+
+    async def _apply(self, run: RunOut) -> None:
+        if not self.board.apply(run):
+            return
+        if self.board.is_overfull:
+            await self.look()
+        self.refresh()
+
+    async def _stop(self, run_id: str) -> None:
+        visit = self._visit
+        try:
+            stopped = await self.board.stop(
+                run_id, lambda: visit.api.stop(run_id, "stopped from the runs list"), self.refresh
+            )
+        except (ApiProblem, NoAnswer) as problem:
+            visit.refuse(problem)
+            return
+        if stopped is not None:
+            visit.say("Stopped.")
+
+    async def _retry(self, run: RunItem) -> None:
+        visit = self._visit
+        try:
+            made = await self._retries.press(run, show=self.refresh)
+        except (ApiProblem, NoAnswer) as problem:
+            visit.refuse(problem)
+            return
+        if made is not None:
+            visit.say("It runs again.", go=("Open the new run", f"/runs/{made.id}"))

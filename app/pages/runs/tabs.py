@@ -1,0 +1,81 @@
+"""The tabs of a run's page: on a phone the timeline is one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from nicegui import ui
+
+from app.api.schemas import RunOut
+from app.pages.components.markup import clean, text
+
+NAMES = ("timeline", "log", "diff", "more")
+
+
+class RunTabs:
+    """A row of tabs over panels; `holder` carries the chosen one as class `view-…`."""
+
+    def __init__(self, holder: ui.element, chosen: str) -> None:
+        self._holder = holder
+        self._panels: dict[str, ui.element] = {}
+        self._openers: dict[str, Callable[[], Awaitable[None]]] = {}
+        self._labels: dict[str, ui.html] = {}
+        self._diff_size = ""
+        with ui.element("div").classes("tabs").props('role=tablist aria-label="Run"'):
+            self._buttons = {name: self._button(name) for name in NAMES}
+        self._chosen = chosen
+        self._mark()
+
+    def panel(self, name: str) -> ui.element:
+        """The place for a tab's content."""
+        panel = ui.element("div").classes(f"panel {name}-panel").props("role=tabpanel")
+        self._buttons[name].props(f"aria-controls={panel.html_id}")
+        panel.props(f"aria-labelledby={self._buttons[name].html_id}")
+        self._panels[name] = panel
+        return panel
+
+    def when_opened(self, name: str, opener: Callable[[], Awaitable[None]]) -> None:
+        """Call `opener()` each time a tab is chosen."""
+        self._openers[name] = opener
+
+    def set_diff_size(self, additions: int, deletions: int) -> None:
+        """Say in the tab how large the diff is."""
+        sizes = f'<span class="add">+{additions}</span> <span class="del">−{deletions}</span>'
+        words = f"Diff {sizes}" if additions or deletions else "Diff"
+        if words != self._diff_size:
+            self._diff_size = words
+            self._labels["diff"].set_content(words)
+
+    def show(self, run: RunOut) -> None:
+        """Say what the run delivered."""
+        if run.delivery is not None:
+            self.set_diff_size(run.delivery.additions, run.delivery.deletions)
+
+    async def choose(self, name: str) -> None:
+        """Show a tab's panel."""
+        self._chosen = name
+        self._mark()
+        if name in self._openers:
+            await self._openers[name]()
+
+    def _button(self, name: str) -> ui.element:
+        with ui.element("button").classes("tab").props("type=button role=tab") as made:
+            wide = "Provenance" if name == "more" else name.capitalize()
+            self._labels[name] = ui.html(_label(name, wide), sanitize=clean, tag="span")
+        if name == "timeline":
+            made.classes("only-narrow")
+        made.mark(f"tab-{name}").props["data-tab"] = name
+        made.on("click", lambda: self.choose(name))
+        return made
+
+    def _mark(self) -> None:
+        self._holder.classes(remove=" ".join(f"view-{name}" for name in NAMES))
+        self._holder.classes(f"view-{self._chosen}")
+        for name, made in self._buttons.items():
+            made.props(f"aria-selected={'true' if name == self._chosen else 'false'}")
+
+
+def _label(name: str, wide: str) -> str:
+    if name != "more":
+        return text(wide)
+    return '<span class="only-wide">Provenance</span><span class="only-narrow">More</span>'

@@ -1,0 +1,54 @@
+"""The timeline of a run: one element a step, the newest ones changed in place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nicegui import ui
+
+from app.api.schemas import RunOut, TimelineEvent
+from app.domain.ids import shorten
+from app.pages.components.countdown import at_html, since_html
+from app.pages.components.markup import clean, plain_html, text
+from app.pages.components.testids import testid
+from app.pages.shell.page_session import Visit
+from app.state.runs.run_timeline import Step, Tone, lasted, steps_of
+
+AT_ONCE = 0.05  # seconds: a shorter step took no time that a person could have waited
+
+
+class TimelineView:
+    """Shows a run's events."""
+
+    def __init__(self, visit: Visit) -> None:
+        self._visit = visit
+        self._steps: list[ui.html] = []
+        self._box = testid(ui.element("div").classes("tl"), "timeline")
+        self._box.props('role=list aria-label="Timeline"')
+
+    def show(self, run: RunOut, events: Sequence[TimelineEvent], reported: str) -> None:
+        """Change the steps that differ; `reported` is what the agent told of its work so far."""
+        steps = steps_of(events, run, reported)
+        while len(self._steps) > len(steps):
+            self._steps.pop().delete()
+        with self._box:
+            while len(self._steps) < len(steps):
+                made = ui.html("", sanitize=clean).props("role=listitem")
+                self._steps.append(testid(made, "timeline-event"))
+        for element, step in zip(self._steps, steps, strict=True):
+            element.classes(replace=f"ev {step.tone}")
+            element.props["data-kind"] = step.kind
+            element.set_content(self._step_html(step, run))
+
+    def _step_html(self, step: Step, run: RunOut) -> str:
+        if step.tone is Tone.NEXT:
+            return f'<span class="sub">{text(step.heading)}</span>'
+        when = at_html(step.at, with_seconds=True) if step.at else ""
+        words = step.sentence.replace(run.id, shorten(run.id))
+        details = [plain_html(words)] if words else []
+        if step.tone is Tone.NOW and step.at is not None:
+            details.append(since_html(step.at, self._visit.now()))
+        elif step.seconds is not None and step.seconds >= AT_ONCE:
+            details.append(text(lasted(step.seconds)))
+        below = f'<span class="sub">{" · ".join(details)}</span>' if details else ""
+        return f'<b>{text(step.heading)}</b> <span class="when">{when}</span>{below}'

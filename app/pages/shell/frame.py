@@ -1,0 +1,229 @@
+"""The frame of every page: the rail, the header with its slots, the content."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from nicegui import ui
+
+from app.api.client.client import ApiClient, ApiProblem
+from app.api.schemas import AlertOut, ProjectOut, SystemOut
+from app.domain.formatting import iso
+from app.pages.components.banners import draw_stores_banner
+from app.pages.components.chips import LiveBadge, correlation_chip, env_provenance_html
+from app.pages.components.markup import clean, plain, plain_html, text
+from app.pages.shell.page_session import Visit
+from app.state.page.connection import Door
+
+Found = TypeVar("Found")
+
+
+LOGO = '<span class="logo" aria-hidden="true"><i></i><i></i><i></i><i></i></span>'
+HEAD = (
+    '<link rel="preload" as="font" type="font/woff2" crossorigin'
+    ' href="/assets/fonts/inter-latin-wght-normal.woff2?v=5.3.0">'
+    '<link rel="icon" type="image/svg+xml" href="/assets/icon.svg">'
+    '<link rel="stylesheet" href="/assets/theme.css"><script src="/assets/clock.js"></script>'
+)
+# NiceGUI says to everybody without scripts that the browser is too old
+NO_SCRIPT = (
+    "<noscript><style>#esm-fallback{display:none!important}</style>"
+    '<div class="main"><div class="card"><p>This page needs JavaScript. <a href="/plain">The plain'
+    " page</a> works without: it shows every project, and starts, stops and resets.</p></div></div>"
+    "</noscript>"
+)
+ALERTS = {
+    "notifications": "Notifications do not get through",
+    "agent": "An agent is not ready",
+    "disk": "Low disk space",
+}
+ALERTS_SHOWN = 5
+LOOKS = (("auto", "Auto"), ("light", "Light"), ("dark", "Dark"))
+
+
+@dataclass
+class Page:
+    """What a page fills: `beside` the title, `actions` at the right, `body` below."""
+
+    heading: ui.html
+    beside: ui.element
+    actions: ui.element
+    body: ui.element
+    badge: LiveBadge
+
+    def set_title(self, title: str) -> None:
+        """Change the title in the header and of the tab."""
+        if self.heading.content == text(title):
+            return
+        self.heading.set_content(text(title))
+        ui.page_title(f"{title} · Runyard")
+
+
+@contextmanager
+def frame(
+    visit: Visit,
+    *,
+    title: str,
+    active: str,
+    crumbs: Sequence[tuple[str, str]] = (),
+    is_home: bool = False,
+) -> Iterator[Page]:
+    """Draw rail and header; the content goes inside the `with`.
+
+    `active` names the rail's entry (projects, runs, issues, parked, settings), `crumbs` are
+    (words, path); `is_home` leaves the title out on a phone, where the brand says it.
+    """
+    _dress(visit, title)
+    _make_room_for_main(visit)
+    with ui.element("div").classes("shell"):
+        rail = _rail(visit, active)
+        with ui.element("main").classes("main") as main:
+            page = _header(title, crumbs, rail, is_home=is_home)
+            page.body = main
+            visit.draw_region()
+            draw_stores_banner(visit)
+            yield page
+    visit.begin_telling()
+
+
+def refused(visit: Visit, problem: ApiProblem, *, active: str) -> None:
+    """A whole page for what cannot be shown: the sentence, the id, the way back."""
+    visit.client.status_code = problem.status
+    with frame(visit, title="Not here", active=active):
+        with ui.element("div").classes("banner stop"):
+            ui.label(plain(problem.detail))
+            correlation_chip(problem.correlation_id)
+        ui.link("Back to the projects", "/").classes("btn")
+
+
+def _make_room_for_main(visit: Visit) -> None:
+    # Quasar's page is a <main> itself, with the rail in it; ours is the content alone
+    page = visit.client.content.parent_slot
+    if page is not None:
+        page.parent.tag = "div"
+        page.parent.classes("q-page")
+
+
+def _dress(visit: Visit, title: str) -> None:
+    ui.page_title(f"{title} · Runyard")
+    pinned = visit.client.request.cookies.get("runyard_look")
+    ui.dark_mode({"dark": True, "light": False}.get(pinned or ""))
+    ui.add_head_html(HEAD)
+    ui.add_body_html(NO_SCRIPT)
+
+
+def _rail(visit: Visit, active: str) -> ui.element:
+    with ui.element("nav").classes("rail").props('popover=auto aria-label="Main"') as rail:
+        _brand()
+        projects = _entry("Projects", "/", active == "projects")
+        runs = _entry("Runs", "/runs", active == "runs")
+        issues = _entry("Issues", "/issues", active == "issues")
+        parked = _entry("Parked", "/parked", active == "parked")
+        _entry("Settings", "/settings", active == "settings")
+        _draw_alerts(visit)
+        ui.element("span").classes("sp")
+        ui.html(
+            f'<div class="look" role="group" aria-label="Look">{_look_buttons()}</div>'
+            f'<span hidden data-now="{iso(visit.now())}"></span>'
+            f"{env_provenance_html(visit.system.provenance)}",
+            sanitize=clean,
+        )
+
+    def count(_: set[str]) -> None:
+        projects.set_text(str(len(visit.board.listing())))
+        live = visit.board.live_runs
+        runs.set_text(f"{live} live" if live else "")
+        ready = visit.board.ready_count
+        issues.set_text(f"{ready} ready" if ready else "")
+        kept = visit.board.parked_count
+        parked.set_text(str(kept) if kept else "")
+
+    count(set())
+    visit.board.on_change(count)
+    return rail
+
+
+def _draw_alerts(visit: Visit) -> None:
+    place = ui.html("", sanitize=clean)
+
+    def show(system: SystemOut) -> None:
+        place.set_content(alerts_html(system.alerts))
+        place.set_visibility(bool(system.alerts))
+
+    look = visit.looker(visit.api.system, show)
+    show(visit.system)
+    visit.on("doctor.changed", lambda _: look())
+    visit.on_return(lambda: show(visit.system))
+
+
+def alerts_html(alerts: Sequence[AlertOut]) -> str:
+    """Warnings in the rail, each leading to where it is seen to."""
+    rows = "".join(
+        f'<li><a href="/settings" data-part="{text(one.part)}" title="{plain_html(one.what)}">'
+        f"{text(ALERTS.get(one.part, one.part))}</a></li>"
+        for one in alerts[:ALERTS_SHOWN]
+    )
+    return f'<ul class="alerts" aria-label="Warnings" data-testid="rail-alerts">{rows}</ul>'
+
+
+def _look_buttons() -> str:
+    return "".join(
+        f'<button type="button" data-look="{look}" aria-pressed="false">{word}</button>'
+        for look, word in LOOKS
+    )
+
+
+def _brand() -> None:
+    with ui.link(target="/").classes("brand").props('aria-label="Runyard, to the projects"'):
+        ui.html(f"{LOGO}", sanitize=clean, tag="span")
+        ui.html("Runyard", sanitize=clean, tag="span")
+
+
+def _entry(words: str, path: str, is_active: bool) -> ui.label:
+    with ui.link(target=path).classes("to") as link:
+        ui.html(words, sanitize=clean, tag="span")
+        count = ui.label("").classes("count")
+    if is_active:
+        link.props("aria-current=page")
+    return count
+
+
+def _header(
+    title: str, crumbs: Sequence[tuple[str, str]], rail: ui.element, *, is_home: bool
+) -> Page:
+    with ui.element("header").classes("head home" if is_home else "head"):
+        _brand()
+        with ui.element("div").classes("title"):
+            if crumbs:
+                trail = "".join(f'<a href="{text(path)}">{text(w)}</a> /' for w, path in crumbs)
+                ui.html(trail, sanitize=clean, tag="span").classes("crumbs")
+            heading = ui.html(text(title), sanitize=clean, tag="h1")
+            beside = ui.element("span").classes("line")
+        ui.element("span").classes("sp")
+        badge = LiveBadge()
+        actions = ui.element("div").classes("acts")
+        menu = ui.element("button").classes("btn ico open-rail")
+        menu.props(f'type=button popovertarget={rail.html_id} aria-label="Menu"')
+        with menu:
+            ui.html("☰", sanitize=clean, tag="span")
+    return Page(heading, beside, actions, actions, badge)
+
+
+async def enter(
+    door: Door, find: Callable[[ApiClient], Awaitable[Found]]
+) -> tuple[Visit, Found] | None:
+    """Begin a visit and find what it is for; None where a page now says why it cannot be shown."""
+    visit = await Visit.open(door)
+    try:
+        return visit, await find(visit.api)
+    except ApiProblem as problem:
+        refused(visit, problem, active="projects")
+        return None
+
+
+async def enter_project(door: Door, project_id: str) -> tuple[Visit, ProjectOut] | None:
+    """The same where the project is all that is to be found."""
+    return await enter(door, lambda api: api.project(project_id))

@@ -1,0 +1,301 @@
+"""A visit: one open page of one person, with what it may ask and what it hears."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlencode
+
+from nicegui import app as nicegui_app
+from nicegui import background_tasks, ui
+
+from app.api.client.client import ApiClient, ApiProblem, NoAnswer
+from app.api.schemas import ProjectOut, SystemOut
+from app.pages.components.chips import correlation_chip_html
+from app.pages.components.markup import clean, plain_html, text
+from app.state.page.connection import Burst, Door, Latest, Told
+from app.state.page.submits import Submits
+from app.state.projects.project_board import ProjectBoard
+from app.state.runs.run_form import TroubleKind, trouble_of
+
+Answer = TypeVar("Answer")
+
+
+if TYPE_CHECKING:
+    from nicegui import Client
+    from nicegui.element import Element
+
+
+def take_apart_once_deleted(client: Client) -> None:
+    """Cut what a page's elements hold of each other as soon as NiceGUI has deleted the page.
+
+    They hold each other in circles. Left alone they are found by the collector of garbage, which
+    looks at old objects so rarely that hundreds of closed pages would wait for it.
+    """
+
+    def cut_soon() -> None:
+        # NiceGUI still goes through them in this turn of the loop, and drops its list at its end
+        elements = list(client.elements.values())
+        asyncio.get_running_loop().call_soon(_take_apart, client, elements)
+
+    client.on_delete(cut_soon)
+
+
+def _take_apart(client: Client, elements: list[Element]) -> None:
+    for element in elements:
+        for watched in (element._classes, element._style, element._props):
+            watched._change_handlers.clear()
+        element._event_listeners.clear()
+        element.slots.clear()
+    for handlers in (client.connect_handlers, client.disconnect_handlers, client.delete_handlers):
+        handlers.clear()
+
+
+if TYPE_CHECKING:
+    from nicegui import Client
+
+BURST_SECONDS = 0.1
+
+
+class Visit:
+    """What a page gets of the server.
+
+    `api` is the person's client, `board` every project (kept up to date), `system` what this
+    server said of itself when the page was opened, `path` the page's own address. A page about one
+    run (`run_id`) hears of no other: it need not wake for what they write.
+    """
+
+    def __init__(self, client: Client, api: ApiClient, run_id: str | None = None) -> None:
+        self.client = client
+        self.api = api
+        self.board = ProjectBoard()
+        self.system: SystemOut
+        self.path = client.request.url.path
+        self._offset = timedelta()
+        self._handlers: dict[str, list[Callable[[Any], Any]]] = defaultdict(list)
+        self._run_id = run_id
+        self._arrivals: list[Callable[[], Any]] = []
+        self._returns: list[Callable[[], Any]] = []
+        self._lookers: list[Latest[Any]] = []
+        self._burst = Burst()
+        self._is_drawn = self._is_planned = False
+        self._was_connected = False
+        self._flushed_at = 0.0
+        self._on_drawn: Callable[[], None] = lambda: None
+        self._note: ui.html | None = None
+        self._aside: ui.html | None = None
+
+    @classmethod
+    async def open(cls, door: Door, run_id: str | None = None) -> Visit:
+        """Begin a visit in a page function: first listen, then ask, so that nothing is missed."""
+        client = ui.context.client
+        visit = cls(client, door.client_for(client.request), run_id)
+        visit._on_drawn = partial(door.waiting.add, client)
+        client.on_delete(door.live.subscribe(visit._hear))
+        client.on_connect(visit._come_back)
+        client.on_delete(visit._end)
+        take_apart_once_deleted(client)
+        await visit._ask()
+        visit.on("project.changed", visit._follow)
+        visit.on("feed.broke", lambda _: visit._look_again())
+        return visit
+
+    def _end(self) -> None:
+        self.board.fall_silent()
+        for heard in (self._handlers, self._arrivals, self._returns):
+            heard.clear()
+        for latest in self._lookers:
+            latest.end()
+        self._lookers.clear()
+        self._note = self._aside = None
+        self._on_drawn = lambda: None
+
+    async def _ask(self) -> None:
+        projects, self.system = await asyncio.gather(self.api.projects(), self.api.system())
+        self._offset = self.system.now - datetime.now(UTC)
+        if not self.client.is_deleted:
+            self.board.replace(projects)
+
+    def now(self) -> datetime:
+        """The server's clock."""
+        return datetime.now(UTC) + self._offset
+
+    def on(self, kind: str, handler: Callable[[Any], Any]) -> None:
+        """Call `handler(data)` for each live event of a kind, in this page's context.
+
+        What came while the page was being drawn is told right after its frame was closed:
+        register before the first await behind it.
+        """
+        self._handlers[kind].append(handler)
+
+    def on_arrival(self, handler: Callable[[], Any]) -> None:
+        """Call `handler()` when the browser has the page and is linked to it."""
+        self._arrivals.append(handler)
+
+    def on_return(self, handler: Callable[[], Any]) -> None:
+        """Call `handler()` when a lost link is back, to take a fresh snapshot."""
+        self._returns.append(handler)
+
+    def looker(
+        self, ask: Callable[[], Awaitable[Answer]], show: Callable[[Answer], None]
+    ) -> Callable[[], Awaitable[None]]:
+        """A function that asks the API and shows the answer, or says why there is none.
+
+        One question at a time, the newest answer last, nothing drawn on a closed page.
+        """
+        latest = Latest(ask, lambda answer: None if self.client.is_deleted else show(answer))
+        self._lookers.append(latest)
+
+        async def look() -> None:
+            try:
+                await latest.look()
+            except (ApiProblem, NoAnswer) as problem:
+                self.refuse(problem)
+
+        return look
+
+    def say(self, words: str, *, go: tuple[str, str] | None = None) -> None:
+        """Say something to the person: shown for a while, read aloud politely.
+
+        `go` is a link behind it: its words and a path of ours.
+        """
+        link = f'<a href="{text(go[1])}">{text(go[0])}</a>' if go else ""
+        self._show(f'<div class="note">{text(words)}{link}</div>')
+
+    def announce(self, words: str) -> None:
+        """Have something read aloud that the page shows anyway."""
+        if self._aside is not None and not self.client.is_deleted:
+            self._aside.set_content(text(words))
+
+    def refuse(self, problem: ApiProblem | NoAnswer) -> None:
+        """Say why something was not done, with the id that finds it in the log."""
+        words = str(problem)
+        if isinstance(problem, ApiProblem):
+            is_limit = problem.code == TroubleKind.RATE_LIMITED
+            words = trouble_of(problem, self.now()).sentence if is_limit else problem.detail
+        chip = correlation_chip_html(problem.correlation_id)
+        link = _link_of(problem) if isinstance(problem, ApiProblem) else ""
+        self._show(f'<div class="note bad"><span>{plain_html(words)}</span>{link}{chip}</div>')
+
+    def go(self, path: str) -> None:
+        """Open another page of ours in this tab."""
+        with self.client:
+            ui.navigate.to(path)
+
+    def draw_region(self) -> None:
+        """The page's one live region; the frame calls this."""
+        with ui.element("div").classes("say") as region:
+            region.props("role=status aria-live=polite aria-atomic=false")
+            self._note = ui.html("", sanitize=clean)
+            self._aside = ui.html("", sanitize=clean).classes("sr").props("data-aside")
+
+    def begin_telling(self) -> None:
+        """The page is drawn: tell its handlers what came meanwhile; the frame calls this."""
+        self._is_drawn = True
+        self._on_drawn()
+        self._plan()
+
+    def _show(self, html: str) -> None:
+        if self._note is not None and not self.client.is_deleted:
+            self._note.set_content("")  # the same words twice are two messages
+            self._note.set_content(html)
+
+    def _follow(self, project: ProjectOut) -> None:
+        self.board.apply(project)
+
+    def _hear(self, event: Told) -> None:
+        if self._is_drawn and event.kind not in self._handlers:
+            return
+        if self._run_id is not None and event.run_id not in (None, self._run_id):
+            return
+        self._burst.add(event.kind, event.data)
+        self._plan()
+
+    def _plan(self) -> None:
+        if not self._is_drawn or self._is_planned or not self._burst:
+            return
+        loop = asyncio.get_running_loop()
+        self._is_planned = True
+        loop.call_at(max(loop.time(), self._flushed_at + BURST_SECONDS), self._flush)
+
+    def _flush(self) -> None:
+        self._is_planned = False
+        self._flushed_at = asyncio.get_running_loop().time()
+        for kind, data in self._burst.take():
+            for handler in self._handlers.get(kind, ()):
+                self._run(handler, data)
+
+    def _run(self, handler: Callable[..., Any], *args: Any) -> None:
+        if self.client.is_deleted:
+            return
+        try:
+            with self.client:
+                result = handler(*args)
+                if asyncio.iscoroutine(result):
+                    background_tasks.create(result, context=self.client)
+        except Exception as error:
+            # one page's fault must not keep the others from hearing
+            nicegui_app.handle_exception(error)
+
+    async def _come_back(self) -> None:
+        was_connected, self._was_connected = self._was_connected, True
+        if not was_connected:
+            for handler in self._arrivals:
+                self._run(handler)
+            return
+        await self._look_again()
+
+    async def _look_again(self) -> None:
+        try:
+            await self._ask()
+        except (ApiProblem, NoAnswer) as problem:
+            self.refuse(problem)
+            return
+        for handler in self._returns:
+            self._run(handler)
+
+
+def _link_of(problem: ApiProblem) -> str:
+    """A link to the run or the change that stands in the way, where one does."""
+    if path := problem.change_path:
+        return f'<a href="{text(path)}">Open the change</a>'
+    run_id = problem.members.get("holder") or problem.members.get("run_id")
+    return f'<a href="/runs/{text(str(run_id))}">Open that run</a>' if run_id else ""
+
+
+_SESSION = re.compile(r"runyard_\d+")
+
+
+def open_submits() -> Submits:
+    """The submits of this server, made when first asked for."""
+    kept = nicegui_app.state
+    if not hasattr(kept, "submits"):
+        kept.submits = Submits()
+    return kept.submits
+
+
+def owner_of(visit: Visit) -> str:
+    """A name for the browser that opened the page: all its tabs share one session."""
+    cookies = visit.client.request.cookies
+    session = [value for name, value in sorted(cookies.items()) if _SESSION.fullmatch(name)]
+    return sha256("\n".join([visit.system.person, *session]).encode()).hexdigest()
+
+
+# on a machine that is busy with agents a page comes late rather than as an error
+PATIENCE_SECONDS = 30.0
+
+
+def page_at(path: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Make a function draw the page at a path; it has half a minute for that."""
+    return ui.page(path, dark=None, response_timeout=PATIENCE_SECONDS)
+
+
+def runs_path(project_id: str, **filters: str) -> str:
+    """The list of a project's runs, with filters as `/runs` reads them (`branch`, `issue`)."""
+    return f"/runs?{urlencode({'project': project_id, **filters})}"

@@ -1,0 +1,33 @@
+"""Every page, registered once by main.py."""
+
+from __future__ import annotations
+
+from app.pages.batches import batch, batches
+from app.pages.parked import parked
+from app.pages.projects import add_project, project, projects
+from app.pages.runs import new_run, run, runs
+from app.pages.system import guide, quota, settings
+from app.pages.tracker import issues
+from app.state.page.connection import Door
+
+
+def register_pages(door: Door) -> None:
+    """Define the routes of all screens."""
+    registrations = (
+        projects.register,
+        add_project.register,
+        project.register,
+        issues.register,
+        new_run.register,
+        runs.register,
+        run.register,
+        batches.register,
+        batch.register,
+        issues.register_ready_issues,
+        parked.register,
+        quota.register,
+        settings.register,
+        guide.register,
+    )
+    for register in registrations:
+        register(door)

@@ -1,0 +1,65 @@
+"""The guide (`/guide`): how a run works, and how the loop does, in a few lines."""
+
+from __future__ import annotations
+
+from nicegui import ui
+
+from app.pages.components.buttons import link_button
+from app.pages.components.markup import clean
+from app.pages.shell.frame import frame
+from app.pages.shell.page_session import Visit, page_at
+from app.state.page.connection import Door
+
+LINES = """
+<ol>
+<li><b>Project.</b> You name a git repository. Runyard keeps a bare clone of its own, the
+<b>mirror</b>; agents never work in your folder. If you name a folder, branches and merges go
+into it, and you push them to its remote yourself. If you name the remote, they go there.</li>
+<li><b>Trigger.</b> You press <b>Run</b>: a branch to start from, a depth, and if you like an issue
+or a task in your own words. From that moment the run has a row and an id.</li>
+<li><b>Claim.</b> Runyard fetches, then creates the run's branch (<code>afk/12</code> for issue 12,
+<code>run/…</code> without one). Whoever has the branch has the issue.</li>
+<li><b>Working copy.</b> The run gets a clone of its own, prepared by the project's setup command if
+there is one.</li>
+<li><b>Agent.</b> The agent's command line starts there under a small supervisor. It goes on when
+Runyard is restarted.</li>
+<li><b>Watch.</b> Timeline and log are live. <b>Stop</b> ends the whole tree of processes and keeps
+the work.</li>
+<li><b>Delivery.</b> When the agent exits with commits, Runyard checks them, pushes the branch and
+opens a change request or a pull request. Only that counts as success.</li>
+<li><b>Budget.</b> A run that uses up its time is ended; one that fails says why, in one
+sentence.</li>
+<li><b>Kept work.</b> What is not merged is never deleted: the branch stays until you merge or
+discard it.</li>
+<li><b>Merge.</b> Merging a change request pushes it to the repository and closes the issue it was
+made for.</li>
+</ol>
+<h2>While you are away</h2>
+<ol>
+<li><b>Ready.</b> An open issue labelled <code>ready-for-agent</code> may be taken by an agent,
+unless its branch exists or an open issue blocks it.</li>
+<li><b>Start AFK run.</b> It takes the lowest such issue, once, at your word.</li>
+<li><b>Auto AFK runs: On.</b> The next one starts by itself whenever the last one has ended, the
+lowest number first. What would start now, and why each other issue waits, is told with the
+issues.</li>
+<li><b>Pause.</b> After three failed AFK runs in a row nothing more starts by itself. The card says
+<code>Auto paused · 3 fails</code> and the reason of each.</li>
+<li><b>Reset.</b> Look at the reasons, change what has to be changed, then press <b>Reset</b>: the
+count is zero and the loop goes on. A success does the same.</li>
+</ol>
+<p><b>Try the demo project</b>, on the page of projects while it is empty, shows all of this in
+three minutes: a delivery by hand, three failures by the loop, the pause, Reset, a delivery. So does
+<code>runyard demo</code> in a terminal, at any time.</p>
+"""
+
+
+def register(door: Door) -> None:
+    """Define `/guide`."""
+
+    @page_at("/guide")
+    async def guide_page() -> None:
+        visit = await Visit.open(door)
+        with frame(visit, title="How a run works", active="", crumbs=[("Projects", "/")]):
+            ui.html(LINES, sanitize=clean).classes("prose card")
+            with ui.element("div").classes("foot"):
+                link_button("Add project", "/projects/add", kind="pri")

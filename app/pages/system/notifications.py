@@ -1,0 +1,133 @@
+"""Who is told, without secrets: receivers, what waits for them, and a message to try it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from nicegui import ui
+
+from app.api.client.client import ApiProblem, NoAnswer
+from app.api.schemas import NotificationsOut, ReceiverOut, TriedOut
+from app.pages.components.buttons import button
+from app.pages.components.chips import pill_html
+from app.pages.components.countdown import ago_html, until_html
+from app.pages.components.markup import clean, counted, plain_html, text
+from app.pages.components.testids import testid
+from app.pages.shell.frame import Page
+from app.pages.shell.page_session import Visit
+
+OFF = (
+    '<div class="card none"><p>Notifications are off. To turn them on, set '
+    "<code>RUNYARD_NOTIFY_URLS</code> to the addresses of receivers, parted by spaces, and start "
+    "Runyard again.</p><p>For example <code>ntfy://ntfy.sh/my-topic</code>, "
+    "<code>slack://…</code>, <code>mailto://…</code>, <code>json://…</code>.</p></div>"
+)
+WORDS = {
+    "needs_you": "what needs you",
+    "delivered": "deliveries",
+    "failed": "failures",
+    "paused": "paused projects",
+}
+
+
+class NotificationsPanel:
+    """The receivers, drawn anew after a message to try them."""
+
+    def __init__(self, visit: Visit, page: Page, seen: NotificationsOut) -> None:
+        self._visit = visit
+        self._arranged = ui.html("", sanitize=clean).classes("sub above")
+        self._table = testid(ui.html("", sanitize=clean).classes("part"), "receivers")
+        self._tried = ui.html("", sanitize=clean).props("role=status aria-live=polite")
+        self._show(seen)
+        if seen.items:
+            with page.actions:
+                self._test = button("Send a test message", self._send, mark="test-notifications")
+        visit.on_return(visit.looker(visit.api.notifications, self._show))
+
+    def _show(self, seen: NotificationsOut) -> None:
+        now = self._visit.now()
+        self._arranged.set_content(arranged_html(seen))
+        self._arranged.set_visibility(bool(seen.items))
+        self._table.set_content(receivers_html(seen.items, now) if seen.items else OFF)
+
+    async def _send(self) -> None:
+        self._set_busy(True)
+        try:
+            tried = await self._visit.api.test_notifications()
+        except (ApiProblem, NoAnswer) as problem:
+            self._visit.refuse(problem)
+        else:
+            self._tried.set_content(tried_html(tried))
+        finally:
+            self._set_busy(False)
+
+    def _set_busy(self, is_busy: bool) -> None:
+        self._test.set_text("Sending…" if is_busy else "Send a test message")
+        self._test.set_enabled(not is_busy)
+
+
+def arranged_html(seen: NotificationsOut) -> str:
+    """What is told, and when, in one line."""
+    told = ", ".join(WORDS[kind] for kind in seen.kinds if kind in WORDS) or "nothing at once"
+    parts = [f"Tells {told}"]
+    if seen.quiet_hours:
+        parts.append(f"quiet {seen.quiet_hours}")
+    if "digest" in seen.kinds and (seen.quiet_hours or seen.digest_at):
+        at = seen.digest_at or seen.quiet_hours.partition("-")[2]
+        parts.append(f"a digest at {at}")
+    if seen.quiet_hours or seen.digest_at:
+        parts.append(seen.zone)
+    return text(" · ".join(parts))
+
+
+def receivers_html(receivers: list[ReceiverOut], now: datetime) -> str:
+    """Receivers as a table."""
+    rows = "".join(
+        f'<tr><td class="m wide">{text(one.receiver)}</td><td>{_state_html(one)}</td>'
+        f'<td class="sub">{_waiting_html(one, now)}</td>'
+        f'<td class="sub wide">{_last_html(one, now)}</td></tr>'
+        for one in receivers
+    )
+    head = "<th>Receiver</th><th>State</th><th>Waiting</th><th>Last message</th>"
+    table = f'<table class="t fold"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+    return f'<div class="wrap">{table}</div>'
+
+
+def tried_html(tried: list[TriedOut]) -> str:
+    """How a message to try it went, a line a receiver."""
+    rows = "".join(
+        f'<div class="item">{_word_html(is_good=one.taken, good="taken", bad="not taken")}'
+        f'<span class="m">{plain_html(one.receiver)}</span>'
+        f"<span>{plain_html(one.because or '')}</span></div>"
+        for one in tried
+    )
+    return f'<h2 class="above">Test message</h2><div class="list">{rows}</div>'
+
+
+def _state_html(one: ReceiverOut) -> str:
+    bad = "not usable" if one.problem else "not taken"
+    return _word_html(is_good=not (one.problem or one.last_because), good="ready", bad=bad)
+
+
+def _word_html(*, is_good: bool, good: str, bad: str) -> str:
+    return pill_html(good, "go") if is_good else pill_html(bad, "wait")
+
+
+def _waiting_html(one: ReceiverOut, now: datetime) -> str:
+    if not one.pending:
+        return "nothing waits"
+    words = f"{text(counted(one.pending, 'message'))} {'waits' if one.pending == 1 else 'wait'}"
+    if one.next_at is None or one.next_at <= now:
+        return words
+    return f"{words}, next in {until_html(one.next_at, now)}"
+
+
+def _last_html(one: ReceiverOut, now: datetime) -> str:
+    if one.problem:
+        return text(one.problem)
+    if one.last_at is None:
+        return "no message yet"
+    when = ago_html(one.last_at, now)
+    if one.last_taken:
+        return f"taken {when}"
+    return f"not taken {when}: {text(one.last_because or 'being sent')}"

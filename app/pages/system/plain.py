@@ -1,0 +1,134 @@
+"""Plain (`/plain`): the cards and their forms as HTML alone, for browsers without JavaScript."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from app.api.schemas import ProjectOut, Provenance, RecentFailure, RunOut
+from app.pages.components.markup import plain
+from app.pages.shell.theme import TONES, is_live
+from app.state.page.text_input import ago, took
+from app.state.projects.card_words import (
+    CardStatus,
+    bars_in_words,
+    bars_of,
+    openings_of,
+    sentence_of,
+    statuses_of,
+    wants_person,
+)
+
+LOOKS = ("light", "dark")
+
+
+class PlainPages:
+    """Fills the templates in a folder (assets/plain).
+
+    Every value is escaped where it enters, and characters that hide or turn text are shown.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._templates = Environment(
+            loader=FileSystemLoader(folder),
+            autoescape=True,
+            finalize=_in_plain_sight,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+    def card(
+        self,
+        project: ProjectOut,
+        runs: Sequence[RunOut],
+        *,
+        unseen: int,
+        csrf: str | None,
+        new_key: Callable[[], str],
+        now: datetime,
+    ) -> str:
+        """A project's card with its forms.
+
+        `runs` are open ones and `unseen` how many more there are; `csrf` is the session's
+        secret, `new_key` makes an idempotency key for each form that starts a run.
+        """
+        return self._templates.get_template("card.jinja").render(
+            project=project,
+            pill=_pill(project, now),
+            openings=openings_of(project),
+            says=sentence_of(project),
+            bars=[(bar.height, TONES[bar.status][0], bar.title) for bar in bars_of(project)],
+            bars_in_words=bars_in_words(project),
+            alert=wants_person(project),
+            runs=[_run(run, now) for run in runs],
+            failures=[_failure(one, now) for one in project.recent_failures],
+            unseen=unseen,
+            csrf=csrf,
+            new_key=new_key,
+        )
+
+    def page(
+        self,
+        cards: Sequence[str],
+        archived: Sequence[str],
+        *,
+        notice: str,
+        tone: str,
+        look: str,
+        made: Provenance,
+        now: datetime,
+    ) -> str:
+        """The whole page around cards that are HTML already."""
+        return self._templates.get_template("page.jinja").render(
+            cards=[Markup(card) for card in cards],  # noqa: S704  (made by `card` above)
+            archived=[Markup(card) for card in archived],  # noqa: S704
+            notice=notice,
+            tone=tone,
+            look=look if look in LOOKS else "",
+            made=made,
+            now=now,
+        )
+
+
+def _in_plain_sight(value: Any) -> Any:
+    return value if isinstance(value, Markup) else plain(value)
+
+
+def _pill(project: ProjectOut, now: datetime) -> tuple[str, str]:
+    statuses = statuses_of(project)
+    words = " · ".join(_clocked(one, now) for one in statuses)
+    return words, statuses[0].tone
+
+
+def _clocked(status: CardStatus, now: datetime) -> str:
+    if status.until is not None:
+        return f"{status.words} · {took((status.until - now).total_seconds())}"
+    if status.since is None:
+        return status.words
+    return f"{status.words} · {took((now - status.since).total_seconds())}"
+
+
+def _failure(one: RecentFailure, now: datetime) -> str:
+    when = ago((now - one.ended_at).total_seconds()) if one.ended_at else ""
+    parts = (f"#{one.issue}" if one.issue else "", one.label, one.because, when)
+    return " · ".join(part for part in parts if part)
+
+
+def _run(run: RunOut, now: datetime) -> dict[str, Any]:
+    since = ""
+    if is_live(run.status) and run.started_at is not None:
+        since = f" · {took((now - run.started_at).total_seconds())}"
+    return {
+        "id": run.id,
+        "name": f"#{run.issue}" if run.issue else run.id[-6:],
+        "tone": TONES[run.status][0],
+        "label": f"{run.label}{since}",
+        "what": " · ".join(part for part in (run.work_branch, run.title) if part),
+        "hold": run.hold or "",
+    }

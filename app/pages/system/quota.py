@@ -1,0 +1,229 @@
+"""Quota (`/quota`): how many runs are left, which accounts are held, how full projects are."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from functools import partial
+
+from nicegui import ui
+
+from app.api.client.client import ApiProblem, NoAnswer
+from app.api.schemas import AccountHoldOut, QuotaOut
+from app.domain.formatting import iso
+from app.domain.ids import shorten
+from app.domain.quota import Counted, quota_banner
+from app.pages.components.banners import limits_html, own_limit_html, quota_words_html
+from app.pages.components.buttons import button
+from app.pages.components.chips import pill_of
+from app.pages.components.countdown import at_html, until_html
+from app.pages.components.markup import clean, counted, plain, plain_html, text
+from app.pages.components.testids import testid
+from app.pages.shell.frame import frame, refused
+from app.pages.shell.page_session import Visit, page_at
+from app.state.page.connection import Door
+from app.state.page.text_input import span
+from app.state.system.boards import Occupied, QuotaBoard
+
+STANDS = {"due": "Tried next", "probing": "Being tried", "easing": "Back again"}
+
+
+class AccountHolds:
+    """One card for each hold, drawn anew where one changed."""
+
+    def __init__(self, visit: Visit, look: Callable[[], Awaitable[None]]) -> None:
+        self._visit = visit
+        self._look = look
+        self._seen: tuple[AccountHoldOut, ...] | None = None
+        # kept until an answer came: a press that is repeated starts nothing twice
+        self._keys: dict[str, str] = {}
+        heading = ui.html("Usage limits of agents", sanitize=clean, tag="h2").classes("above")
+        self._list = testid(ui.element("div").classes("list"), "account-holds")
+        self._parts = (heading, self._list)
+
+    def show(self, holds: tuple[AccountHoldOut, ...], now: datetime) -> None:
+        """Say which accounts are held."""
+        for part in self._parts:
+            part.set_visibility(bool(holds))
+        if holds == self._seen:
+            return
+        self._seen = holds
+        self._list.clear()
+        with self._list:
+            for hold in holds:
+                self._draw(hold, now)
+
+    def _draw(self, hold: AccountHoldOut, now: datetime) -> None:
+        row = ui.element("div").classes("item account-hold")
+        with testid(row, "account-hold", agent=plain(hold.agent)):
+            facts = ui.html(hold_html(hold, now), sanitize=clean).classes("grow")
+            # the browser's clock may be ahead
+            facts.on("over", lambda: ui.timer(0.5, self._look, once=True))
+            if hold.stand == "held":
+                resume = partial(self._press, partial(self._resume, hold))
+                button("Resume now", resume, kind="small pri", mark="resume-run")
+            if hold.stand != "easing":
+                lift = partial(self._press, partial(self._lift, hold))
+                button("Lift", lift, kind="small", mark="lift-hold")
+
+    async def _press(self, act: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await act()
+        except (ApiProblem, NoAnswer) as problem:
+            self._visit.refuse(problem)
+
+    async def _resume(self, hold: AccountHoldOut) -> None:
+        key = self._keys.setdefault(hold.run_id, str(uuid.uuid4()))
+        made = await self._visit.api.resume(hold.run_id, key=key)
+        self._keys.pop(hold.run_id, None)
+        self._visit.go(f"/runs/{made.id}")
+
+    async def _lift(self, hold: AccountHoldOut) -> None:
+        await self._visit.api.lift_hold(hold.agent, hold.family)
+        await self._look()
+        self._visit.say("Lifted. The runs that waited for it follow one by one.")
+
+
+def hold_html(hold: AccountHoldOut, now: datetime) -> str:
+    """`claude · Usage limit · 41:08`, who waits, and what the agent wrote."""
+    what = f"{hold.agent} · {hold.family}" if hold.family else hold.agent
+    words, when = STANDS.get(hold.stand, "Usage limit"), ""
+    if hold.stand == "held" and hold.until is not None:
+        words += f" · {until_html(hold.until, now)}"
+        when = f"until {at_html(hold.until)} · "
+    elif hold.stand == "held":
+        when = "until you lift it · "
+    run = f'met by <a href="/runs/{text(hold.run_id)}">run {text(shorten(hold.run_id))}</a>'
+    return (
+        f"<div><b>{plain_html(what)}</b> {pill_of(words, 'wait', testid='hold-status')}</div>"
+        f'<div class="sub">{when}{counted(hold.waiting, "run")} waiting · {run}</div>'
+        f'<div class="sub m says">{plain_html(hold.evidence)}</div>'
+    )
+
+
+def register(door: Door) -> None:
+    """Define `/quota`."""
+
+    @page_at("/quota")
+    async def quota_page() -> None:
+        visit = await Visit.open(door)
+        try:
+            board = await QuotaBoard.ask(visit.api)
+        except ApiProblem as problem:
+            refused(visit, problem, active="")
+            return
+        with frame(visit, title="Quota", active="", crumbs=[("Projects", "/")]):
+            QuotaScreen(visit, board)
+
+
+class QuotaScreen:
+    """The gauges, drawn anew where a figure changed; their clocks tick in the browser."""
+
+    def __init__(self, visit: Visit, board: QuotaBoard) -> None:
+        self._visit = visit
+        self._limits = ui.html("", sanitize=clean)
+        self._banner = ui.html("", sanitize=clean).classes("banners").props("role=status")
+        with ui.element("div").classes("gauges"):
+            self._window = testid(ui.html("", sanitize=clean).classes("card"), "quota-gauge")
+            self._next = testid(ui.html("", sanitize=clean).classes("card"), "quota-next")
+            self._batches = testid(ui.html("", sanitize=clean).classes("card"), "quota-batches")
+        self._look = visit.looker(lambda: QuotaBoard.ask(visit.api), self._show)
+        self._holds = AccountHolds(visit, self._look)
+        ui.html("Runs open at once", sanitize=clean, tag="h2").classes("above")
+        self._busy = testid(ui.html("", sanitize=clean), "quota-projects")
+        # the end of a countdown is a change nobody tells of; the browser's clock may be ahead
+        for card in (self._banner, self._next, self._batches):
+            card.on("over", lambda: ui.timer(0.5, self._look, once=True))
+        self._show(board)
+        for kind in ("quota.changed", "run.changed", "project.changed"):
+            visit.on(kind, self._follow)
+        visit.on_return(self._look)
+
+    def _show(self, board: QuotaBoard) -> None:
+        now = self._visit.now()
+        self._limits.set_content(limits_html(board.system))
+        self._banner.set_content(banner_html(board.quota, now))
+        self._window.set_content(window_html(board.quota))
+        self._next.set_content(next_html(board.quota, now))
+        self._batches.set_content(batches_html(board.batches, now))
+        self._busy.set_content(busy_html(board.busy))
+        self._holds.show(board.holds, now)
+
+    async def _follow(self, _: object) -> None:
+        await self._look()
+
+
+def banner_html(quota: QuotaOut, now: datetime) -> str:
+    """The sentence of the form where a tenth or less is left; empty where there is more."""
+    banner = quota_banner(limit=quota.limit, remaining=quota.remaining, reset_at=quota.reset_at)
+    if banner is None:
+        return ""
+    words, tone = quota_words_html(banner, now)
+    return f'<div class="banner {tone}" data-testid="quota-banner"><span>{words}</span></div>'
+
+
+def window_html(quota: QuotaOut) -> str:
+    """`12 of 20 runs used`, as a figure and as a gauge."""
+    left = f"{counted(quota.remaining, 'run')} left in a window of {span(quota.window_seconds)}"
+    slides = f"It slides: each run leaves it {span(quota.window_seconds)} after it was accepted."
+    whose = own_limit_html(Counted.RUNS, quota)
+    return _used_html(quota, "runs", f"{left}. {slides}") + whose
+
+
+def batches_html(quota: QuotaOut, now: datetime) -> str:
+    """`40 of 1000 items of batches used`, and when the oldest batch leaves the window."""
+    left = f"{counted(quota.remaining, 'item')} left in a window of {span(quota.window_seconds)}"
+    told = "A batch is charged whole when it is made."
+    if quota.reset_at is not None:
+        until = until_html(quota.reset_at, now)
+        told = f"The oldest batch leaves it in {until}, at {at_html(quota.reset_at)}."
+    whose = own_limit_html(Counted.BATCHES, quota)
+    return _used_html(quota, "items of batches", f"{left}. {told}") + whose
+
+
+def next_html(quota: QuotaOut, now: datetime) -> str:
+    """When the oldest run leaves the window: a countdown and its gauge."""
+    if quota.reset_at is None:
+        return '<b class="figure">–</b><span class="sub">No run is in the window.</span>'
+    left = max(0.0, (quota.reset_at - now).total_seconds())
+    bar = (
+        f'<progress class="budget tall" max="{quota.window_seconds}" '
+        f'value="{max(0, int(quota.window_seconds - left))}" data-until="{iso(quota.reset_at)}" '
+        'aria-label="Time until a run is given back"></progress>'
+    )
+    return (
+        f'<b class="figure">{until_html(quota.reset_at, now)}</b>{bar}'
+        f'<span class="sub">until one more run opens, at {at_html(quota.reset_at)}.</span>'
+    )
+
+
+def busy_html(busy: tuple[Occupied, ...]) -> str:
+    """Each project with open runs: how many, of how many."""
+    if not busy:
+        return '<div class="card none">No project has an open run.</div>'
+    rows = "".join(
+        f'<div class="item" data-project="{text(one.project.id)}">'
+        f'<a class="grow" href="/projects/{text(one.project.id)}">'
+        f"{plain_html(one.project.name)}</a>"
+        f'<span class="m">{one.active} of {one.max}</span>'
+        f"{_gauge(one.active, one.max, f'Open runs of {plain(one.project.name)}')}</div>"
+        for one in busy
+    )
+    return f'<div class="list">{rows}</div>'
+
+
+def _used_html(quota: QuotaOut, what: str, told: str) -> str:
+    return (
+        f'<b class="figure">{quota.used} <span class="sub">of {quota.limit} {what} used</span></b>'
+        f"{_gauge(quota.used, quota.limit, f'{what.capitalize()} used')}"
+        f'<span class="sub">{told}</span>'
+    )
+
+
+def _gauge(used: int, limit: int, about: str) -> str:
+    tone = " full" if used >= limit else ""
+    return (
+        f'<progress class="budget tall{tone}" max="{limit}" value="{min(used, limit)}" '
+        f'aria-label="{text(about)}: {used} of {limit}"></progress>'
+    )

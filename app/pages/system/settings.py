@@ -1,0 +1,227 @@
+"""Settings (`/settings`): what doctor sees on the server's machine, and every limit's origin."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from nicegui import ui
+
+from app.api.client.client import ApiProblem, NoAnswer
+from app.api.schemas import CopiesOut, DoctorOut, Finding, LeavingOut, RetentionOut, SettingOut
+from app.domain.formatting import size_words
+from app.domain.ids import shorten
+from app.domain.sandbox.levels import UNSANDBOXED
+from app.pages.components.buttons import button
+from app.pages.components.chips import pill_html
+from app.pages.components.countdown import ago_html, at_html
+from app.pages.components.markup import clean, counted, text
+from app.pages.components.paging import Tabs, chosen_tab
+from app.pages.components.testids import testid
+from app.pages.shell.frame import Page, frame
+from app.pages.shell.page_session import Visit, page_at
+from app.pages.system.health import HealthPanel
+from app.pages.system.notifications import NotificationsPanel
+from app.pages.system.sign_out import draw_sign_out
+from app.pages.system.stuck_list import StuckList
+from app.state.page.connection import Door
+from app.state.system.boards import AgentSeen, DoctorBoard
+
+TABS = ("Doctor", "Limits", "Notifications", "Sign-in")
+HEAD = '<link rel="stylesheet" href="/assets/settings.css">'
+LOOKING = '<div class="card none" role="status">Looking at this machine…</div>'
+WHY = {"age": "too old", "size": "too much is kept"}
+MARKS = {"ok": "fine", "look": "to look at", "unknown": "cannot tell", "none": "not there"}
+
+
+def register(door: Door) -> None:
+    """Define `/settings`."""
+
+    @page_at("/settings")
+    async def settings_page(tab: str = "") -> None:
+        visit = await Visit.open(door)
+        # what is known is shown at once; the page itself has doctor look where that is old
+        seen = await visit.api.doctor("no")
+        chosen = chosen_tab(TABS, tab)
+        ui.add_head_html(HEAD)
+        with frame(visit, title="Settings", active="settings") as page:
+            Tabs(TABS, chosen, about="Settings")
+            if chosen == "Doctor":
+                HealthPanel(visit)
+                StuckList(visit, await visit.api.stuck())
+                DoctorScreen(visit, page, seen)
+            elif chosen == "Notifications":
+                NotificationsPanel(visit, page, await visit.api.notifications())
+            elif chosen == "Sign-in":
+                draw_sign_out()
+            else:
+                kept = retention_html(await visit.api.retention(), visit)
+                testid(ui.html(kept, sanitize=clean), "retention")
+                ui.html(limits_html(seen.settings), sanitize=clean).classes("wrap")
+
+
+class DoctorScreen:
+    """Doctor's findings, drawn anew where he saw something else."""
+
+    def __init__(self, visit: Visit, page: Page, seen: DoctorOut) -> None:
+        self._visit = visit
+        with page.actions:
+            self._again = button("Look again", self._look_again, mark="look-again")
+        self._told = ui.html("", sanitize=clean).classes("under sub")
+        self._found = testid(ui.html(LOOKING, sanitize=clean), "doctor")
+        self._follow = visit.looker(lambda: visit.api.doctor("no"), self._show)
+        self._show(seen)
+        visit.on("doctor.changed", lambda _: self._follow())
+        visit.on_arrival(visit.looker(lambda: visit.api.doctor("stale"), self._show))
+        visit.on_return(self._follow)
+
+    def _show(self, seen: DoctorOut) -> None:
+        if seen.looked_at is None:
+            return
+        board = DoctorBoard.of(seen.items)
+        count = board.to_look_at
+        words = f"{counted(count, 'finding')} to look at" if count else "Nothing to look at"
+        looked = ago_html(seen.looked_at, self._visit.now())
+        self._told.set_content(f"{words} · looked {looked}")
+        self._found.set_content(board_html(board))
+
+    async def _look_again(self) -> None:
+        self._set_busy(True)
+        try:
+            self._show(await self._visit.api.doctor("anew"))
+        except (ApiProblem, NoAnswer) as problem:
+            self._visit.refuse(problem)
+        finally:
+            self._set_busy(False)
+
+    def _set_busy(self, is_busy: bool) -> None:
+        self._again.set_text("Looking…" if is_busy else "Look again")
+        self._again.set_enabled(not is_busy)
+
+
+def board_html(board: DoctorBoard) -> str:
+    """The agents as cards, those that are not here as a list, then the machine and the server."""
+    cards = "".join(_agent_html(agent) for agent in board.agents)
+    none = '<div class="card none">No agent that Runyard knows was found on this machine.</div>'
+    agents = (
+        f'<div class="cards agents">{cards}</div>' if cards else f'<div class="part">{none}</div>'
+    )
+    parts = "".join(
+        f'<h2 class="above">{text(name)}</h2><div class="card part">{_found_html(found, "broad")}'
+        "</div>"
+        for name, found in board.parts
+    )
+    return f'<h2 class="above">Agents found</h2>{agents}{_absent_html(board.absent)}{parts}'
+
+
+def _agent_html(agent: AgentSeen) -> str:
+    return (
+        f'<div class="card" data-agent="{text(agent.name)}"><div class="line">'
+        f'<b class="name">{text(agent.name)}</b>{pill_html(agent.words, agent.tone)}</div>'
+        f"{_found_html(agent.findings)}</div>"
+    )
+
+
+def _absent_html(absent: Sequence[Finding]) -> str:
+    rows = "".join(
+        f'<div class="item" data-agent="{text(one.about)}"><b>{text(one.about)}</b>'
+        f'<span class="m">{text(one.advice)}</span></div>'
+        for one in absent
+    )
+    if not rows:
+        return ""
+    return f'<h2 class="above">Not installed</h2><div class="list absent part">{rows}</div>'
+
+
+def _found_html(findings: Sequence[Finding], kind: str = "") -> str:
+    rows = "".join(
+        f'<li data-level="{text(one.level)}"><b>{text(one.check)}</b><span class="what">'
+        f'<span class="sr">{MARKS[one.level]}: </span>{_found_words(one.found)}</span>'
+        + (f'<span class="mend">{_mend_html(one.advice)}</span>' if one.advice else "")
+        + "</li>"
+        for one in findings
+    )
+    return f'<ul class="found {kind}">{rows}</ul>'
+
+
+def _found_words(found: str) -> str:
+    is_bare = found.startswith(UNSANDBOXED)
+    return f'<span class="alarm">{text(found)}</span>' if is_bare else text(found)
+
+
+def _mend_html(advice: str) -> str:
+    # `what is typed` stands between marks
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", text(advice))
+
+
+def _told(value: str) -> str:
+    return "not set" if value in ("", "None") else value
+
+
+def retention_html(kept: RetentionOut, visit: Visit) -> str:
+    """How much is kept of runs that are over, and which logs and copies go, and when."""
+    going = [("log", one) for one in kept.leaving]
+    going += [("copy", one) for one in kept.copies.leaving]
+    rows = "".join(
+        f'<tr><td><a class="m" href="/runs/{text(one.run_id)}">{text(shorten(one.run_id))}</a></td>'
+        f"<td>{what}</td><td>ended {ago_html(one.ended_at, visit.now())}</td>"
+        f"<td>{size_words(one.bytes)}</td><td>{_when([one], visit)}</td>"
+        f'<td class="sub">{WHY[one.because]}</td></tr>'
+        for what, one in going
+    )
+    table = f'<div class="wrap"><table class="t fold"><tbody>{rows}</tbody></table></div>'
+    work = "Rows, and work that is not merged, stay."
+    return (
+        f'<h2 class="above">What is kept</h2><p class="sub">{_logs_told(kept, visit)}</p>'
+        f'<p class="sub">{_copies_told(kept.copies, visit)} {work}</p>{table if rows else ""}'
+        '<h2 class="above">What is set</h2>'
+    )
+
+
+def _when(leaving: list[LeavingOut], visit: Visit) -> str:
+    """When the first of them goes: it was shown for an hour then."""
+    first = min(one.goes_at for one in leaving)
+    return f"from {at_html(first)} on" if first > visit.now() else "at the next round"
+
+
+def _copies_told(copies: CopiesOut, visit: Visit) -> str:
+    said = f"Working copies: {_copies(copies.kept)}, {size_words(copies.bytes)}."
+    if copies.unmeasured:
+        said += f" {copies.unmeasured} of them not measured yet."
+    if copies.leaving_copies:
+        size = size_words(copies.leaving_bytes)
+        when = _when(copies.leaving, visit)
+        said += f" To go, {when}: {_copies(copies.leaving_copies)}, {size}."
+    if copies.staying:
+        size = size_words(copies.staying_bytes)
+        stays = "stays" if copies.staying == 1 else "stay"
+        said += f' <a href="/parked">{_copies(copies.staying)} with work</a>, {size}, {stays}.'
+    return said
+
+
+def _copies(number: int) -> str:
+    return "1 copy" if number == 1 else f"{number} copies"
+
+
+def _logs_told(kept: RetentionOut, visit: Visit) -> str:
+    said = f"Kept: {counted(kept.kept_runs, 'log')}, {size_words(kept.kept_bytes)}."
+    if kept.leaving_runs:
+        size = size_words(kept.leaving_bytes)
+        when = _when(kept.leaving, visit)
+        said += f" To go, {when}: {counted(kept.leaving_runs, 'log')}, {size}."
+    elif kept.next_at is not None:
+        said += f" The oldest goes on {kept.next_at:%d %B %Y}."
+    else:
+        said += " None of them is to go."
+    return said
+
+
+def limits_html(settings: list[SettingOut]) -> str:
+    """Every setting with its value and where that came from."""
+    rows = "".join(
+        f'<tr><td class="m">{text(s.name)}</td><td class="m wide">{text(_told(s.value))}</td>'
+        f'<td class="sub">{text(s.origin)}</td></tr>'
+        for s in settings
+    )
+    head = "<th>Setting</th><th>Value</th><th>Comes from</th>"
+    return f'<table class="t fold"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'

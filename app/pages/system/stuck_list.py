@@ -1,0 +1,58 @@
+"""What is left to a person, whatever it is about, each with a way to try it again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from nicegui import ui
+
+from app.api.client.client import ApiProblem, NoAnswer
+from app.api.schemas import StuckOut
+from app.pages.components.buttons import button
+from app.pages.components.countdown import ago_html
+from app.pages.components.markup import clean, counted, plain_html, text
+from app.pages.components.testids import testid
+from app.pages.shell.page_session import Visit
+
+
+class StuckList:
+    """A banner for each, for as long as it is left to a person; nothing where nothing is."""
+
+    def __init__(self, visit: Visit, stuck: Sequence[StuckOut]) -> None:
+        self._visit = visit
+        self._shown: Sequence[StuckOut] = ()
+        self._place = testid(ui.element("div"), "stuck-list").classes("part")
+        self._look = visit.looker(visit.api.stuck, self._show)
+        self._show(stuck)
+        visit.on("quarantine.changed", lambda _: self._look())
+        visit.on_return(self._look)
+
+    def _show(self, stuck: Sequence[StuckOut]) -> None:
+        if stuck == self._shown:
+            return
+        self._shown = stuck
+        self._place.clear()
+        with self._place:
+            if stuck:
+                ui.html('<h2 class="above">Left to you</h2>', sanitize=clean)
+            for one in stuck:
+                with testid(ui.element("div"), "stuck", key=one.key).classes("banner stop"):
+                    ui.html(self._words(one), sanitize=clean).classes("grow")
+                    button("Try again", partial(self._try, one.key), kind="small", mark="try-again")
+
+    def _words(self, one: StuckOut) -> str:
+        times, since = counted(one.tries, "time"), ago_html(one.first_at, self._visit.now())
+        return (
+            f'<span>Runyard could not finish <code class="m">{text(one.key)}</code>: it failed '
+            f"{times} ({plain_html(one.because)}), first {since}. Nothing is lost. Check the log, "
+            "then try again.</span>"
+        )
+
+    async def _try(self, key: str) -> None:
+        try:
+            await self._visit.api.try_again(key)
+        except (ApiProblem, NoAnswer) as problem:
+            self._visit.refuse(problem)
+        else:
+            self._visit.say("It is tried again.")

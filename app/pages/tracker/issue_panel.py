@@ -1,0 +1,220 @@
+"""An issue on its own page: its text, its labels, what may be done, what is said on it."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from nicegui import ui
+
+from app.api.client.client import ApiProblem, NoAnswer
+from app.api.schemas import ChangeOut, CommentOut, IssueOut, ProjectOut
+from app.pages.components.buttons import button
+from app.pages.components.countdown import ago_html
+from app.pages.components.markup import clean, plain, text
+from app.pages.components.testids import testid
+from app.pages.runs.new_run import open_run_dialog
+from app.pages.shell.frame import Page
+from app.pages.shell.page_session import Visit, runs_path
+from app.pages.tracker.comments import IssueComments
+from app.pages.tracker.issue_text import IssueText
+from app.pages.tracker.words import change_html, hold_html, labels_html, state_html
+from app.state.tracker.issue_list import labelled, toggled_ready, turned
+
+MAX_LABEL = 100
+
+
+class IssueLabels:
+    """Chips, and a field for one more; a label that somebody else sets meanwhile stays."""
+
+    def __init__(self, change: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+        self._change = change
+        self._issue: IssueOut | None = None
+        self._drawn: tuple[list[str], bool] | None = None
+        with testid(ui.element("div").classes("line labels"), "issue-labels"):
+            self._chips = ui.element("div").classes("line")
+            self._new = testid(ui.input(placeholder="Add a label"), "new-label")
+            self._new.props(f"outlined dense hide-bottom-space maxlength={MAX_LABEL}")
+            self._new.props["aria-label"] = "Add a label"
+            self._new.classes("in").on("keydown.enter", self._add)
+            self._plus = button("Add", self._add, kind="small", mark="add-label")
+
+    def show(self, issue: IssueOut, *, is_archived: bool) -> None:
+        """Show the labels as they are."""
+        self._issue = issue
+        for shown in (self._new, self._plus):
+            shown.set_visibility(not is_archived)
+        if self._drawn == (issue.labels, is_archived):
+            return
+        self._drawn = (issue.labels, is_archived)
+        self._chips.clear()
+        self._chips.set_visibility(bool(issue.labels))
+        with self._chips:
+            if is_archived:
+                ui.html(labels_html(issue.labels), sanitize=clean).classes("line")
+                return
+            for label in issue.labels:
+                chip = button(f"{plain(label)} ×", partial(self._remove, label), kind="chip")
+                chip.props["aria-label"] = f"Remove label {plain(label)}"
+                chip.props["title"] = "Remove this label"
+                testid(chip, "label", label=label)
+
+    async def _remove(self, label: str) -> None:
+        if self._issue is not None:
+            others = [one for one in self._issue.labels if one != label]
+            await self._change(labelled(self._issue, others))
+
+    async def _add(self) -> None:
+        label = (self._new.value or "").strip()
+        if self._issue is None or not label:
+            return
+        if label not in self._issue.labels:
+            await self._change(labelled(self._issue, [*self._issue.labels, label]))
+        if self._issue is not None and label in self._issue.labels:
+            self._new.set_value("")
+
+
+Look = tuple[IssueOut, list[CommentOut], list[ChangeOut]]
+
+
+class IssuePanel:
+    """Follows the issue live; what is half typed here is never touched by it.
+
+    `html` is its text, formatted.
+    """
+
+    def __init__(
+        self, visit: Visit, page: Page, project: ProjectOut, issue: IssueOut, html: str
+    ) -> None:
+        self._visit, self._page = visit, page
+        self._id, self._issue = project.id, issue
+        self._is_archived = project.archived_at is not None
+        self._key = str(uuid.uuid4())
+        self.load = visit.looker(self._ask, self._take)
+        with page.beside:
+            self._state = ui.html("", sanitize=clean, tag="span")
+        self._draw_acts(page)
+        with testid(ui.element("div").classes("issue"), "issue", issue=str(issue.number)):
+            self._under = ui.html("", sanitize=clean).classes("line")
+            self._labels = IssueLabels(self._change)
+            self._text = IssueText(visit, project.id, issue, html, self.load)
+            with self._text.foot:
+                self._ready = button(
+                    "Mark ready", self._toggle_ready, kind="small", mark="toggle-ready"
+                )
+                self._turn = button("Close", self._turn_over, kind="small bare", mark="turn-issue")
+            self._changes = testid(ui.html("", sanitize=clean).classes("list"), "issue-changes")
+            self._comments = IssueComments(visit, project.id, issue.number, self.load)
+        self._changes.set_visibility(False)
+        self._show()
+        visit.on("project.changed", self._follow)
+        visit.on_return(self.load)
+
+    def _draw_acts(self, page: Page) -> None:
+        with page.actions:
+            self._afk = button("Start AFK run", self._start, kind="pri", mark="start-issue")
+            self._run = button("Run with…", self._open_form, mark="run-issue")
+
+    async def _ask(self) -> Look:
+        api, number = self._visit.api, self._issue.number
+        return await asyncio.gather(
+            api.issue(self._id, number), api.comments(self._id, number), api.changes(self._id)
+        )
+
+    def _take(self, look: Look) -> None:
+        self._issue, comments, changes = look
+        self._show()
+        self._comments.show(comments, is_archived=self._is_archived)
+        self._show_changes([one for one in changes if one.closes == self._issue.number])
+
+    def _show(self) -> None:
+        issue, is_open = self._issue, self._issue.state == "open"
+        with self._visit.client:  # what was pressed may be gone by now
+            self._page.set_title(f"#{issue.number} {plain(issue.title)}")
+        self._state.set_content(state_html(issue))
+        said = [hold_html(issue)]
+        if issue.created_at is not None:
+            ago = ago_html(issue.created_at, self._visit.now())
+            said.append(f'<span class="sub">written {ago}</span>')
+        runs = text(runs_path(self._id, issue=str(issue.number)))
+        said.append(f'<a href="{runs}" data-testid="issue-runs">Runs of this issue</a>')
+        self._under.set_content(' <span class="sub">·</span> '.join(part for part in said if part))
+        # what cannot start now is greyed; it still answers why
+        self._afk.classes(
+            add="pri" if issue.claimable else "weak", remove="weak" if issue.claimable else "pri"
+        )
+        may_write = not self._is_archived
+        for shown, is_shown in (
+            (self._afk, may_write and is_open),
+            (self._run, may_write and is_open),
+            (self._ready, may_write and is_open),
+            (self._turn, may_write),
+        ):
+            shown.set_visibility(is_shown)
+        self._ready.set_text("Mark not ready" if issue.ready else "Mark ready")
+        self._turn.set_text("Close" if is_open else "Open again")
+        self._labels.show(issue, is_archived=self._is_archived)
+        self._text.show(issue, is_archived=self._is_archived)
+
+    def _show_changes(self, changes: list[ChangeOut]) -> None:
+        self._changes.set_visibility(bool(changes))
+        self._changes.set_content(
+            "".join(
+                f'<div class="item"><div class="grow">'
+                f"{change_html(one, f'/projects/{self._id}/changes/{one.number}')}</div></div>"
+                for one in changes
+            )
+        )
+
+    # --- what a person presses -----------------------------------------------------------------
+
+    async def _start(self) -> None:
+        if not self._afk.enabled:
+            return
+        self._afk.disable()
+        self._afk.set_text("Starting…")
+        try:
+            run = await self._visit.api.start_afk(self._id, issue=self._issue.number, key=self._key)
+        except NoAnswer as silence:
+            self._visit.refuse(silence)  # pressed again it sends the same key: nothing starts twice
+        except ApiProblem as problem:
+            self._visit.refuse(problem)
+            self._key = str(uuid.uuid4())
+        else:
+            self._key = str(uuid.uuid4())
+            self._visit.say("AFK run started.", go=("Open the run", f"/runs/{run.id}"))
+        self._afk.set_text("Start AFK run")
+        self._afk.enable()
+        await self.load()
+
+    async def _open_form(self) -> None:
+        project = self._visit.board.get(self._id)
+        if project is not None:
+            await open_run_dialog(self._visit, project, {"issue": str(self._issue.number)})
+
+    async def _toggle_ready(self) -> None:
+        await self._change(toggled_ready(self._issue), self._ready)
+
+    async def _turn_over(self) -> None:
+        await self._change(turned(self._issue), self._turn)
+
+    async def _change(self, change: dict[str, Any], pressed: ui.button | None = None) -> None:
+        if pressed is not None:
+            pressed.disable()
+            pressed.set_text("Saving…")
+        try:
+            self._issue = await self._visit.api.change_issue(self._id, self._issue.number, **change)
+        except (ApiProblem, NoAnswer) as problem:
+            self._visit.refuse(problem)
+        if pressed is not None:
+            pressed.enable()
+        self._show()
+        await self.load()
+
+    async def _follow(self, project: ProjectOut) -> None:
+        if project.id == self._id:
+            self._is_archived = project.archived_at is not None
+            await self.load()

@@ -1,0 +1,191 @@
+"""An issue's text, to read and to edit; who edits at the same time is told, and nothing is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from nicegui import background_tasks, ui
+
+from app.api.client.client import ApiProblem, NoAnswer
+from app.api.schemas import IssueOut, NewIssue
+from app.domain.words import READY_LABEL
+from app.pages.components.buttons import button
+from app.pages.components.fields import area_field, text_field
+from app.pages.components.markup import clean, format_markdown, plain_html
+from app.pages.components.testids import testid
+from app.pages.shell.page_session import Visit
+from app.pages.tracker.words import issue_path
+from app.state.page.connection import Latest
+from app.state.tracker.issue_editor import MAX_TITLE, IssueEditor
+
+BLOCKED_HINT = "A heading “Blocked by” with #12 below it makes it wait for issue 12."
+
+
+class IssueForm:
+    """Kept while the page is open: what was typed and not sent is there again."""
+
+    def __init__(self, visit: Visit, project_id: str, done: Callable[[], Awaitable[None]]) -> None:
+        self._visit, self._id, self._done = visit, project_id, done
+        with (
+            ui.dialog().props('aria-label="New issue"') as self._dialog,
+            ui.element("div").classes("sheet"),
+        ):
+            ui.html("New issue", sanitize=clean, tag="h2").classes("above")
+            self._title = text_field("Title", mark="issue-title")
+            self._title.control.props("autofocus")
+            self._title.control.props(f"maxlength={MAX_TITLE}")
+            self._body = area_field("What to do", hint=BLOCKED_HINT, mark="issue-body")
+            self._ready = testid(ui.checkbox("Ready for an agent", value=True), "issue-ready")
+            with ui.element("div").classes("foot"):
+                ui.element("span").classes("sp")
+                button("Cancel", self._dialog.close)
+                self._add = button("Add issue", self._submit, kind="pri", mark="issue-submit")
+
+    def open(self) -> None:
+        """Show it."""
+        self._dialog.open()
+
+    async def _submit(self) -> None:
+        title = (self._title.control.value or "").strip()
+        if not title:
+            self._title.refuse("An issue needs a title.")
+            return
+        if not self._add.enabled:
+            return
+        labels = [READY_LABEL] if self._ready.value else []
+        self._add.disable()
+        try:
+            new = NewIssue.model_construct(
+                title=title, body=self._body.control.value or "", labels=labels
+            )
+            issue = await self._visit.api.add_issue(self._id, new)
+        except (ApiProblem, NoAnswer) as problem:
+            self._visit.refuse(problem)
+        else:
+            self._title.control.set_value("")
+            self._body.control.set_value("")
+            self._dialog.close()
+            go = ("Open it", issue_path(self._id, issue.number))
+            self._visit.say(f"Issue #{issue.number} is written.", go=go)
+            await self._done()
+        self._add.enable()
+
+
+NOTHING = '<p class="sub">Nothing more is said.</p>'
+
+
+class IssueText:
+    """The text as it stands, or the form in which it is changed; `foot` takes further buttons."""
+
+    def __init__(
+        self,
+        visit: Visit,
+        project_id: str,
+        issue: IssueOut,
+        html: str,
+        done: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._visit, self._id, self._issue, self._done = visit, project_id, issue, done
+        self._editor: IssueEditor | None = None
+        self._shown = issue.body
+        self._format = Latest(lambda: format_markdown(self._issue.body), self._show_text)
+        with testid(ui.element("section").classes("card"), "issue-text"):
+            self._reading = ui.element("div").classes("stack")
+            with self._reading:
+                self._text = ui.html("", sanitize=clean)
+                with ui.element("div").classes("foot") as self.foot:
+                    self._edit = button("Edit", self._begin, kind="small", mark="edit-issue")
+            self._writing = ui.element("div").classes("stack")
+            self._writing.set_visibility(False)
+        self._show_text(html)
+
+    def show(self, issue: IssueOut, *, is_archived: bool) -> None:
+        """Show the text as it is; a form that is open is left alone."""
+        self._issue = issue
+        self._edit.set_visibility(not is_archived)
+        if issue.body != self._shown:
+            self._shown = issue.body
+            background_tasks.create(self._format.look(), name="format an issue")
+
+    def _show_text(self, html: str) -> None:
+        if not self._visit.client.is_deleted:
+            self._text.set_content(html if self._issue.body.strip() else NOTHING)
+
+    def _begin(self) -> None:
+        self._editor = IssueEditor(self._issue)
+        self._writing.clear()
+        with self._writing:
+            self._draw_form(self._editor)
+        self._reading.set_visibility(False)
+        self._writing.set_visibility(True)
+
+    def _draw_form(self, editor: IssueEditor) -> None:
+        self._notice = testid(ui.element("div"), "edited-meanwhile")
+        self._title = text_field("Title", editor.title, mark="edit-title")
+        self._title.control.bind_value_to(editor, "title", forward=lambda value: value or "")
+        self._body = area_field("What to do", editor.body, hint=BLOCKED_HINT, mark="edit-body")
+        self._body.control.bind_value_to(editor, "body", forward=lambda value: value or "")
+        with ui.element("div").classes("foot"):
+            ui.element("span").classes("sp")
+            button("Cancel", self._end, mark="cancel-edit")
+            self._save = button("Save", self._submit, kind="pri", mark="save-issue")
+
+    def _end(self) -> None:
+        self._editor = None
+        self._writing.clear()
+        self._writing.set_visibility(False)
+        self._reading.set_visibility(True)
+
+    async def _submit(self) -> None:
+        editor = self._editor
+        if editor is None or not self._save.enabled:
+            return
+        if editor.wrong:
+            self._title.refuse(editor.wrong)
+            return
+        if not editor.is_changed:
+            self._end()
+            return
+        self._save.disable()
+        try:
+            await self._visit.api.change_issue(self._id, self._issue.number, **editor.change())
+        except (ApiProblem, NoAnswer) as problem:
+            self._save.enable()
+            if isinstance(problem, ApiProblem) and editor.notice(problem):
+                self._draw_notice(editor)
+            else:
+                self._visit.refuse(problem)
+            return
+        self._end()
+        await self._done()
+
+    def _draw_notice(self, editor: IssueEditor) -> None:
+        theirs = editor.theirs or {}
+        lines = "\n".join(plain_html(line) for line in theirs["body"].split("\n"))
+        self._notice.clear()
+        with self._notice, ui.element("div").classes("banner wait tall").props("role=alert"):
+            ui.html(
+                "<b>Somebody else has saved this issue meanwhile. Nothing of yours was saved.</b>"
+                f'<div class="theirs"><div>Theirs: <b>{plain_html(theirs["title"])}</b></div>'
+                f'<pre class="body">{lines}</pre></div>',
+                sanitize=clean,
+            )
+            with ui.element("div").classes("line"):
+                button("Save mine over it", self._save_mine, kind="small", mark="save-mine")
+                button("Take theirs", self._take_theirs, kind="small", mark="take-theirs")
+
+    async def _save_mine(self) -> None:
+        if self._editor is not None:
+            self._editor.keep_mine()
+            self._show_typed(self._editor)
+            await self._submit()
+
+    def _take_theirs(self) -> None:
+        if self._editor is not None:
+            self._editor.take_theirs()
+            self._show_typed(self._editor)
+
+    def _show_typed(self, editor: IssueEditor) -> None:
+        self._notice.clear()
+        self._title.control.set_value(editor.title)
+        self._body.control.set_value(editor.body)

@@ -1,0 +1,71 @@
+"""An issue in words: its line in a list, its labels, its state."""
+
+from __future__ import annotations
+
+from app.api.schemas import ChangeOut, IssueOut
+from app.domain.issues import ignored_words
+from app.domain.words import READY_LABEL
+from app.pages.components.chips import pill_html
+from app.pages.components.markup import counted, plain_html, text
+
+
+def issue_path(project_id: str, number: int) -> str:
+    """An issue's own page."""
+    return f"/projects/{project_id}/issues/{number}"
+
+
+def labels_html(labels: list[str]) -> str:
+    """Labels as chips, the one that agents look for marked."""
+    return "".join(
+        f'<span class="chip{" ready" if label == READY_LABEL else ""}">{plain_html(label)}</span>'
+        for label in labels
+    )
+
+
+def state_html(issue: IssueOut) -> str:
+    """Whether it is open or closed, and whether a run could take it."""
+    if issue.state == "closed":
+        return pill_html("Closed", "idle", testid="issue-state")
+    if issue.claimable:
+        return pill_html("Ready", "go", testid="issue-state")
+    return pill_html("Open", "acc", testid="issue-state")
+
+
+def hold_html(issue: IssueOut) -> str:
+    """Why it is not being started, in a sentence; empty where nothing holds it."""
+    waits = "" if issue.state == "closed" else issue.hold or ""
+    held = f'<span class="sub" data-testid="issue-hold">{plain_html(waits)}</span>' if waits else ""
+    return " ".join(part for part in (held, ignored_html(issue)) if part)
+
+
+def ignored_html(issue: IssueOut) -> str:
+    """The blockers it names that do not exist: `#999 does not exist, …`."""
+    words = ignored_words(issue.unknown_blockers) if issue.state == "open" else ""
+    return f'<span class="sub" data-testid="unknown-blockers">{words}</span>' if words else ""
+
+
+def issue_html(issue: IssueOut, project_id: str) -> str:
+    """Two lines: number and title, then labels and why it waits."""
+    labels, waits = labels_html(issue.labels), hold_html(issue)
+    return (
+        f'<div><span class="m sub">{issue.number}</span>'
+        f' <a href="{text(issue_path(project_id, issue.number))}">'
+        f"<b>{plain_html(issue.title)}</b></a></div>"
+    ) + (f'<div class="line">{labels}{waits}</div>' if labels or waits else "")
+
+
+TONES = {"open": "acc", "merged": "go", "closed": "idle"}
+
+
+def change_html(change: ChangeOut, path: str) -> str:
+    """The two lines; `path` is the change's own page."""
+    size = f"{counted(change.commits, 'commit')} · {counted(change.files_changed, 'file')}"
+    closes = f" · closes #{change.closes}" if change.closes else ""
+    return (
+        f'<div class="line"><span class="m sub">{change.number}</span>'
+        f'<a href="{text(path)}"><b>{plain_html(change.title)}</b></a>'
+        f"{pill_html(change.state, TONES[change.state])}</div>"
+        f'<div class="sub"><span class="m">{plain_html(f"{change.branch} → {change.base}")}</span>'
+        f' · {size} · <span class="plus">+{change.additions}</span>'
+        f' <span class="minus">−{change.deletions}</span>{closes}</div>'
+    )

@@ -1,0 +1,112 @@
+"""The items of batches that wait: the first of each, without reading all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, func, or_
+from sqlmodel import col, select
+
+from app.domain.batches import BatchStatus, Line
+from app.domain.lifecycle import LIVE, WAITING
+from app.domain.words import Status
+from app.records.batches.batch_ledger import BatchLedger
+from app.records.tables import Batch, BatchItem, Run
+
+_NOT_DONE = [str(status) for status in (*WAITING, *LIVE)]
+
+
+@dataclass(frozen=True)
+class Met:
+    """What one fill has met and left waiting: neither it nor its like is looked at once more."""
+
+    runs: set[str] = field(default_factory=set)
+    projects: set[str] = field(default_factory=set)
+    # of a project: agent and model, which share an account and its limit
+    kinds: dict[str, set[tuple[str, str | None]]] = field(default_factory=dict)
+
+    def add_kind(self, run: Run) -> None:
+        """Whoever is for the same agent and model waits for the same."""
+        self.kinds.setdefault(run.project_id, set()).add((run.agent, run.model))
+
+    def covers(self, run: Run) -> bool:
+        """True where this one would wait, too."""
+        is_kind = (run.agent, run.model) in self.kinds.get(run.project_id, ())
+        return is_kind or run.id in self.runs or run.project_id in self.projects
+
+
+class BatchQueue:
+    """What sealed batches have waiting."""
+
+    def __init__(self, ledger: BatchLedger) -> None:
+        self._ledger = ledger
+        self._stores = ledger.stores
+
+    def lines(self, now: datetime, *, at_most: int, but: Met) -> list[Line[Run]]:
+        """Of every sealed batch the first items that may go on, at most so many of each.
+
+        What `but` covers is passed over.
+        """
+        batches = [one for one in self._ledger.unfinished() if one.project_id not in but.projects]
+        lines = [self._line(one, _may_go_on(now, one, but), at_most) for one in batches]
+        return [line for line in lines if line.items]
+
+    def _line(self, batch: Batch, free: ColumnElement[bool], at_most: int) -> Line[Run]:
+        of_batch = (col(Run.batch_id) == batch.id,)
+        first = (
+            select(Run)
+            .join(BatchItem, col(BatchItem.run_id) == col(Run.id))
+            .where(*of_batch, BatchItem.batch_id == batch.id, free)
+            .order_by(col(BatchItem.position))
+            .limit(at_most)
+        )
+        live = select(func.count()).where(*of_batch, col(Run.status).in_([str(s) for s in LIVE]))
+        with self._stores.owner_of(batch.id).reading() as session:
+            return Line(
+                batch.id,
+                session.exec(live).one(),
+                session.exec(select(func.max(Run.taken_at)).where(*of_batch)).one(),
+                batch.created_at,
+                list(session.exec(first).all()),
+            )
+
+    def overdue(self, now: datetime) -> list[Run]:
+        """Waiting items whose own time is over, wherever in the line they stand."""
+        query = select(Run).where(
+            col(Run.batch_id).is_not(None),
+            col(Run.released_at).is_(None),
+            col(Run.status) == Status.QUEUED,
+            col(Run.expires_at) <= now,
+        )
+        return self._stores.everywhere(query)
+
+    def left_behind(self) -> list[tuple[Run, Batch]]:
+        """Whatever waits or works still in batches that were aborted, the last first."""
+        query = _left_behind(select(Run, Batch))
+        return self._stores.everywhere(
+            query.order_by(col(Run.created_at).desc(), col(Run.id).desc())
+        )
+
+    def has_left_behind(self) -> bool:
+        """True where there is anything of the kind."""
+        return bool(self._stores.everywhere(_left_behind(select(Run.id)).limit(1)))
+
+
+def _left_behind(query: Any) -> Any:
+    return query.join(Batch, col(Batch.id) == col(Run.batch_id)).where(
+        col(Run.released_at).is_(None),
+        col(Run.status).in_(_NOT_DONE),
+        col(Batch.status) == BatchStatus.ABORTED,
+    )
+
+
+def _may_go_on(now: datetime, batch: Batch, but: Met) -> ColumnElement[bool]:
+    is_due = and_(col(Run.status) == Status.DELAYED, col(Run.due_at) <= now)
+    found = [or_(col(Run.status) == Status.QUEUED, is_due)]
+    if but.runs:
+        found.append(col(Run.id).not_in(but.runs))
+    for agent, model in but.kinds.get(batch.project_id, ()):
+        found.append(or_(col(Run.agent) != agent, col(Run.model).is_distinct_from(model)))
+    return and_(*found)

@@ -1,0 +1,262 @@
+"""Whether a database may be begun with, and gone on with: damage is told, never written on."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import inspect, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import SQLModel
+
+from app.records.database.database import Database, DatabaseSilent
+from app.records.database.engines import network_of
+from app.records.database.migration import revision_of
+from app.records.database.sqlite_files import (
+    DatabaseDamaged,
+    file_of,
+    is_empty_file,
+    problem_of,
+    with_sides,
+)
+
+MADE = "database-made"
+# so large a file is looked through only where it was not closed in order
+SMALL = 64 * 1024**2
+# of PostgreSQL: a page, an index or a file that is not as it was
+DAMAGE_CODES = ("XX001", "XX002", "58P01")
+
+
+def refuse_unsound(
+    database: Database, data: Path, traces: Path | None, *, is_recorded: bool = False
+) -> None:
+    """Raise DatabaseDamaged for one that is gone, emptied or damaged; nothing is changed.
+
+    A folder that has never had a database of this address may begin with an empty one. That it had
+    is seen in `traces`, too, if the database is one that every folder has, and `is_recorded` says
+    that another database knows of it. Raises DatabaseSilent.
+    """
+    file = file_of(database.url)
+    if file is None:
+        _refuse_unsound_server(database, data, is_used=is_recorded or _is_made(database, data))
+        return
+    if is_empty_file(file):
+        if is_recorded or _has_been_used(database, file, data, traces):
+            raise DatabaseDamaged(_lost(str(file), "is gone", database, data))
+        return
+    is_open_ended = any(not is_empty_file(side) for side in with_sides(file)[1:])
+    is_looked_through = is_open_ended or file.stat().st_size < SMALL or not _is_whole(file)
+    if is_looked_through and (problem := problem_of(file, is_quick=True)):
+        raise DatabaseDamaged(f"{file} is damaged ({problem}). {what_to_do(database, data)}")
+
+
+def refuse_incomplete(database: Database, data: Path) -> None:
+    """Raise DatabaseDamaged where tables of today's schema are missing."""
+    with database.reading() as session:
+        found = inspect(session.connection()).get_table_names()
+    if missing := sorted(set(SQLModel.metadata.tables) - set(found)):
+        what = f"{where_is(database)} has lost tables ({', '.join(missing)})."
+        raise DatabaseDamaged(f"{what} {what_to_do(database, data)}")
+
+
+@contextmanager
+def damage_told(database: Database, data: Path) -> Iterator[None]:
+    """Raise DatabaseDamaged for whatever PostgreSQL reports as damage of what it has stored."""
+    try:
+        yield
+    except (DBAPIError, DatabaseSilent) as problem:
+        if not is_damage(problem):
+            raise
+        what = f"{where_is(database)} is damaged ({first_line(_origin_of(problem))})."
+        raise DatabaseDamaged(f"{what} {what_to_do(database, data)}") from problem
+
+
+def is_damage(problem: BaseException) -> bool:
+    """True for what PostgreSQL reports as damage of what it has stored."""
+    return code_of(_origin_of(problem)) in DAMAGE_CODES
+
+
+def _origin_of(problem: BaseException) -> BaseException | None:
+    error = problem if isinstance(problem, DBAPIError) else problem.__cause__
+    return getattr(error, "orig", None)
+
+
+def where_is(database: Database) -> str:
+    """A database's file, or its name and host, without a password."""
+    file, parts = file_of(database.url), make_url(database.url)
+    if file is not None:
+        return str(file)
+    host = parts.host or parts.query.get("host") or "localhost"
+    hosts = host if isinstance(host, str) else ",".join(host)
+    return f"{parts.database} on {hosts}" + (f":{parts.port}" if parts.port else "")
+
+
+def what_to_do(database: Database, data: Path) -> str:
+    """The newest backup and the command that restores it."""
+    newest = newest_backup(data)
+    if newest is None:
+        return (
+            f"There is no backup in {data / 'backups'}: bring the database back, or run "
+            "`runyard restore FILE` with a backup from elsewhere."
+        )
+    # a PostgreSQL database is filled by a restore, never written over
+    first = "" if database.is_sqlite else "Put an empty database in its place. "
+    return f"{first}Restore the newest backup: runyard restore {newest} --data-dir {data}"
+
+
+def newest_backup(data: Path) -> Path | None:
+    """The newest of those that stand where Runyard puts them."""
+    backups = data / "backups"
+    found = [*backups.glob("runyard-*.zip"), *backups.glob("before-*.db")]
+    return max(found, key=lambda backup: backup.stat().st_mtime, default=None)
+
+
+def remember_made(database: Database, data: Path) -> None:
+    """Write down that a database of this address was made, once."""
+    if not _is_made(database, data):
+        with (data / MADE).open("a") as opened:
+            opened.write(f"{where_is(database)}\n")
+
+
+def _refuse_unsound_server(database: Database, data: Path, *, is_used: bool) -> None:
+    where = where_is(database)
+    try:
+        with database.reading() as session:
+            is_empty = revision_of(session.connection()) is None
+    except DatabaseSilent as silence:
+        if is_used and says_gone(database, str(silence)):
+            raise DatabaseDamaged(_lost(where, "is gone", database, data)) from silence
+        raise
+    if is_empty and is_used:
+        raise DatabaseDamaged(_lost(where, "is empty", database, data))
+
+
+def _lost(where: str, how: str, database: Database, data: Path) -> str:
+    return (
+        f"{where} {how}, and there was something in it: no empty database is made in its place. "
+        f"{what_to_do(database, data)}"
+    )
+
+
+def says_gone(database: Database, said: str) -> bool:
+    """True where PostgreSQL has no database of this name; a connection's refusal has no code."""
+    return f'database "{make_url(database.url).database}" does not exist' in said
+
+
+def _is_made(database: Database, data: Path) -> bool:
+    return where_is(database) in _made(data / MADE)
+
+
+def _has_been_used(database: Database, file: Path, data: Path, traces: Path | None) -> bool:
+    if _is_made(database, data):
+        return True
+    # a folder from before that was written down, or one that was moved
+    if traces is None or file.parent != data:
+        return False
+    return any(_has_entries(traces / name) for name in ("mirrors", "records", "copies"))
+
+
+def _made(known: Path) -> list[str]:
+    try:
+        return known.read_text().splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def _has_entries(folder: Path) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return any(not entry.name.startswith(".") for entry in entries)
+    except FileNotFoundError:
+        return False
+
+
+def _is_whole(file: Path) -> bool:
+    """True where the header is SQLite's and the file as long as it says."""
+    with file.open("rb") as opened:
+        header = opened.read(32)
+    page = int.from_bytes(header[16:18], "big")
+    size = (65536 if page == 1 else page) * int.from_bytes(header[28:32], "big")
+    return header.startswith(b"SQLite format 3\0") and size <= file.stat().st_size
+
+
+def code_of(error: object) -> str:
+    """What PostgreSQL calls an error; empty for another's."""
+    return getattr(error, "sqlstate", None) or ""
+
+
+def first_line(error: object) -> str:
+    """What was said, without what a server adds to it."""
+    return str(error).partition("\n")[0]
+
+
+SILENT = "It does not answer: look at it. Runyard goes on by itself once it answers."
+
+
+@dataclass(frozen=True)
+class StoreFacts:
+    """One database as it is now; `where` has no password.
+
+    `size` is in bytes, its log included, None where it did not answer; `trouble` says in a sentence
+    why it cannot be changed. `network` names the file system of the network that it lies on.
+    """
+
+    kind: str
+    where: str
+    version: tuple[int, ...]
+    size: int | None
+    trouble: str
+    network: str = ""
+
+
+@dataclass(frozen=True)
+class Backup:
+    """The newest backup in the data folder, and when it was made (UTC)."""
+
+    name: str
+    made_at: datetime
+
+
+def look_at(database: Database) -> StoreFacts:
+    """Ask a database what it is; one that does not answer is told as such."""
+    where = where_is(database)
+    try:
+        if not database.answers():
+            raise DatabaseSilent(SILENT)
+        version, size = _of_file(database) if database.is_sqlite else _of_server(database)
+    except (DatabaseSilent, OSError):
+        silent = sqlite3.sqlite_version_info if database.is_sqlite else ()
+        return StoreFacts(database.kind, where, silent, None, database.trouble or SILENT)
+    file = file_of(database.url)
+    network = network_of(file) if file else ""
+    return StoreFacts(database.kind, where, version, size, database.trouble, network)
+
+
+def look_for_backup(data: Path) -> Backup | None:
+    """The newest backup that stands where Runyard puts them."""
+    try:
+        found = newest_backup(data)
+        return found and Backup(found.name, datetime.fromtimestamp(found.stat().st_mtime, UTC))
+    except OSError:
+        return None  # another program tidies up
+
+
+def _of_file(database: Database) -> tuple[tuple[int, ...], int]:
+    file = file_of(database.url)
+    files = [] if file is None else [one for one in with_sides(file) if one.exists()]
+    return sqlite3.sqlite_version_info, sum(one.stat().st_size for one in files)
+
+
+def _of_server(database: Database) -> tuple[tuple[int, ...], int]:
+    asked = text(
+        "SELECT current_setting('server_version_num')::int, pg_database_size(current_database())"
+    )
+    with database.reading() as session:
+        number, size = session.execute(asked).one()
+    return divmod(number, 10_000), size

@@ -1,0 +1,156 @@
+"""SQLite files as files: copied while they are written to, looked through, and told apart."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
+
+from app.records.database.engines import cramped_uri, is_cramped
+from app.records.database.migration import REVISIONS
+
+HEADER = b"SQLite format 3\0"
+BUSY_SECONDS = 30
+SIDES = ("-wal", "-shm", "-journal")
+
+
+class DatabaseDamaged(Exception):
+    """A database file is not what Runyard has written; the message says what to do."""
+
+
+def file_of(url: str) -> Path | None:
+    """The file of a database's URL, absolute; None for another database than SQLite."""
+    parts = make_url(url)
+    if parts.get_backend_name() != "sqlite" or not parts.database:
+        return None
+    return Path(parts.database).expanduser().absolute()
+
+
+def has_header(file: Path) -> bool:
+    """True where the file begins as SQLite's do. Raises OSError."""
+    with file.open("rb") as opened:
+        return opened.read(len(HEADER)) == HEADER
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """Copy a database as it is at one moment, whoever writes to it meanwhile, and look through it.
+
+    The copy needs no other file beside it. Raises DatabaseDamaged, OSError.
+    """
+    with looked_at(source) as seen:
+        copy_seen(seen, source, target)
+
+
+@contextmanager
+def looked_at(file: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that sees a database as it is now, until its end; it keeps no writer waiting.
+
+    Raises DatabaseDamaged, OSError.
+    """
+    if not has_header(file):
+        raise DatabaseDamaged(f"{file} is not an SQLite database.")
+    with _told(file), closing(_read_only(file)) as seen:
+        seen.execute("BEGIN")
+        seen.execute("SELECT count(*) FROM sqlite_master")
+        yield seen
+
+
+def copy_seen(seen: sqlite3.Connection, source: Path, target: Path) -> None:
+    """Copy what a connection sees of `source`, and look through it.
+
+    The copy needs no other file beside it. Raises DatabaseDamaged, OSError.
+    """
+    target.touch(mode=0o600, exist_ok=False)
+    with _told(source), closing(_connect(target)) as new:
+        seen.backup(new)
+    bring_in_log(target)
+    if problem := problem_of(target):
+        raise DatabaseDamaged(f"{source} is damaged: {problem}.")
+
+
+def bring_in_log(file: Path) -> None:
+    """Let a database that nobody uses be one file alone. Raises DatabaseDamaged, OSError."""
+    with _told(file), closing(_connect(file)) as database:
+        database.execute("PRAGMA journal_mode=DELETE")
+
+
+@contextmanager
+def turn_of(file: Path) -> Iterator[None]:
+    """Keep everybody else from writing to a database. Raises DatabaseDamaged, OSError."""
+    with _told(file), closing(_connect(file)) as database:
+        database.execute("BEGIN IMMEDIATE")
+        yield
+
+
+def problem_of(file: Path, *, is_quick: bool = False) -> str:
+    """What is wrong with a database file, in SQLite's words; empty where nothing is.
+
+    The quick look leaves out whether indexes agree with their tables.
+    """
+    if not has_header(file):
+        return "it does not begin as an SQLite database"
+    look = "quick_check" if is_quick else "integrity_check"
+    try:
+        # a disk without room is no damage: what is written there can still be looked through
+        with closing(_read_only(file, in_memory=is_cramped(file))) as database:
+            found = [str(row[0]) for row in database.execute(f"PRAGMA {look}(3)")]
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return "" if found == ["ok"] else "; ".join(" ".join(line.split()) for line in found)
+
+
+def schema_of(file: Path) -> str | None:
+    """The schema's revision, None where the database is not Runyard's. Raises DatabaseDamaged."""
+    with _told(file), closing(_read_only(file)) as database:
+        tables = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"
+        if database.execute(tables).fetchone() is None:
+            return None
+        row = database.execute("SELECT version_num FROM alembic_version").fetchone()
+    return str(row[0]) if row else None
+
+
+def is_known(schema: str | None) -> bool:
+    """True for a schema that this program can bring up to date."""
+    return schema in REVISIONS
+
+
+def is_empty_file(file: Path) -> bool:
+    """True where nothing is in the file, or it is not there. Raises OSError."""
+    try:
+        return file.stat().st_size == 0
+    except FileNotFoundError:
+        return True
+
+
+def with_sides(file: Path) -> list[Path]:
+    """The database's file, then those that SQLite keeps beside it."""
+    return [file, *(file.with_name(file.name + side) for side in SIDES)]
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    return sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)
+
+
+def _connect_cramped(file: Path) -> sqlite3.Connection:
+    uri = cramped_uri(file)
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+
+
+def _read_only(file: Path, *, in_memory: bool = False) -> sqlite3.Connection:
+    # not `immutable`: what is still in its write-ahead log belongs to it
+    connection = _connect_cramped(file) if in_memory else _connect(file)
+    connection.execute("PRAGMA query_only=ON")
+    return connection
+
+
+@contextmanager
+def _told(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+            raise OSError(f"{file} is locked by another program.") from error
+        raise DatabaseDamaged(f"{file} is damaged: {error}.") from error

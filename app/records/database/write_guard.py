@@ -1,0 +1,154 @@
+"""What stops writing where a database is lost or damaged under the server."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from sqlalchemy import Connection, event
+from sqlmodel import col, select
+
+from app.records.database.database import FULL_CODES, Database, DatabaseSilent
+from app.records.database.integrity import (
+    DAMAGE_CODES,
+    code_of,
+    first_line,
+    says_gone,
+    what_to_do,
+    where_is,
+)
+from app.records.database.migration import stop_where_newer
+from app.records.database.sqlite_files import file_of
+from app.records.stores.identity import NONCE
+from app.records.tables import Setting
+
+log = logging.getLogger(__name__)
+DAMAGE = ("malformed", "not a database")
+UNWRITABLE = ("disk i/o error", "readonly database")
+# PostgreSQL: a table is not there
+NO_TABLE = "42P01"
+# in what a connection carries: it leads to the database that this server began with
+KNOWN = "is_known"
+ITS_NONCE = select(Setting.value).where(col(Setting.name) == NONCE)
+LOOK_AT_DISK = "Look at the disk, then start it again."
+
+
+class WritingStopped(DatabaseSilent):
+    """The database is not written to any more until the server is started again."""
+
+    lasts = True
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, sentence)
+
+
+class WriteGuard:
+    """Stops writing for good where the database was taken away, or is damaged under the server.
+
+    What was not written is refused with the sentence; reading goes on as far as it can. `stopped`
+    tells why this database or the one beside it is not written to: one stops with the other, for
+    what the one would say of the other could not be true.
+    """
+
+    def __init__(self, database: Database, data: Path, stopped: Callable[[], str]) -> None:
+        self._database = database
+        self._data = data
+        self._stopped = stopped
+        self._where = where_is(database)
+        self._file = file_of(database.url)
+        self._mark = self._file and _mark_of(self._file)
+        self._nonce: str | None = None
+        self._asking = Lock()
+        event.listen(database.engine, "begin", self._look, insert=True)
+        for engine in database.engines:
+            event.listen(engine, "handle_error", self._hear)
+            event.listen(engine, "do_connect", self._open)
+
+    def _look(self, connection: Connection) -> None:
+        trouble = self._stopped() or self._miss()
+        if not trouble and self._file is None:
+            trouble = self._meet(connection)
+        if trouble:
+            raise WritingStopped(trouble)
+
+    def _open(self, *_: Any) -> None:
+        # SQLite would make an empty one, be it for somebody who only reads
+        if trouble := self._miss():
+            raise WritingStopped(trouble)
+
+    def _miss(self) -> str:
+        """Why this is not the file any more; empty where it is, and for a server's database."""
+        if self._file is None or _mark_of(self._file) == self._mark:
+            return ""
+        return self._database.trouble or self._stop(f"{self._where} was taken away")
+
+    def _meet(self, connection: Connection) -> str:
+        """Ask a new connection where it leads: to another database only where that was replaced."""
+        if KNOWN in connection.info:
+            return ""
+        found = connection.execute(ITS_NONCE).scalar()
+        if self._nonce not in (None, found):
+            return self._stop(f"{self._where} is another database than this server began with")
+        self._nonce = found
+        if found is not None:
+            connection.info[KNOWN] = True
+        return ""
+
+    def _hear(self, context: Any) -> None:
+        error = context.original_exception
+        if context.is_pre_ping:
+            return  # the next connection tells what there is to tell
+        if self._database.trouble:
+            raise WritingStopped(self._database.trouble) from error
+        if getattr(error, "sqlite_errorname", "") in FULL_CODES:
+            return  # it goes on by itself once there is room
+        if self._file is None:
+            self._hear_server(error)
+        else:
+            is_writing = context.engine is self._database.engine
+            self._hear_file(str(error).lower(), is_writing=is_writing)
+        if self._database.trouble:
+            raise WritingStopped(self._database.trouble) from error
+
+    def _hear_file(self, said: str, *, is_writing: bool) -> None:
+        if any(word in said for word in DAMAGE):
+            self._stop(f"{self._where} is damaged")
+        elif is_writing and any(word in said for word in UNWRITABLE):
+            # what a failed fsync has left unwritten, a later one does not tell any more
+            self._stop(f"{self._where} could not be written ({said})", LOOK_AT_DISK)
+
+    def _hear_server(self, error: BaseException) -> None:
+        code = code_of(error)
+        if code == NO_TABLE:
+            # asking takes a connection more: where all of them meet the same, one asks
+            if not self._asking.acquire(blocking=False):
+                return
+            # a newer Runyard may have done without it
+            with ExitStack() as until_asked, suppress(DatabaseSilent):
+                until_asked.callback(self._asking.release)
+                stop_where_newer(self._database)
+        if self._database.trouble:
+            return
+        if code in (*DAMAGE_CODES, NO_TABLE):
+            self._stop(f"{self._where} is damaged ({first_line(error)})")
+        elif says_gone(self._database, str(error)):
+            self._stop(f"{self._where} is gone")
+
+    def _stop(self, what: str, advice: str = "") -> str:
+        advice = advice or what_to_do(self._database, self._data)
+        trouble = f"{what}: nothing is written any more. Stop Runyard. {advice}"
+        log.error("%s", trouble)
+        self._database.trouble = trouble
+        return trouble
+
+
+def _mark_of(file: Path) -> tuple[int, int] | None:
+    try:
+        seen = file.stat()
+    except OSError:
+        return None
+    return seen.st_dev, seen.st_ino

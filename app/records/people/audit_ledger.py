@@ -1,0 +1,200 @@
+"""The audit: what is done by people, and by the loop, each deed in the transaction that does it.
+
+Its rows are never changed. Each holds the hash of the one before: writers take turns on either
+database, so the last row that a transaction sees is the last one there is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import insert
+from sqlmodel import Session, col, select
+
+from app.domain import ids
+from app.records.stores.sessions import OnlyOneStore, control_of
+from app.records.tables import Audit, Outgoing
+
+DEED = "deed"
+LOOP = "loop"
+FIRST = "0" * 64
+CHANGED = "changed"
+# what is in a transaction and becomes true with its commit
+PENDING = "deeds"
+_SECRET = re.compile(r"token|secret|password|api_key|credential", re.IGNORECASE)
+_COVERED = (
+    *("at", "person", "role", "via", "token", "address", "deed", "object"),
+    *("before", "after", "correlation_id", "previous"),
+)
+
+
+@dataclass(frozen=True)
+class Deed:
+    """A thing done by a person: `what` is one word, `because` a sentence."""
+
+    person_id: str
+    what: str
+    because: str
+    correlation_id: str
+    project_id: str | None = None
+    run_id: str | None = None
+
+
+@dataclass
+class Act:
+    """Something that is being done: by whom, by which way, to what; written down once.
+
+    `via` is `browser`, `token`, `cli` or `loop`; `token` names the token, `address` is where the
+    call came from. `before` and `after` hold what of its settings changed.
+    """
+
+    at: datetime
+    person: str | None
+    role: str | None
+    via: str
+    deed: str
+    correlation_id: str
+    token: str | None = None
+    address: str | None = None
+    object: str = ""
+    before: dict[str, Any] | None = None
+    after: dict[str, Any] | None = None
+    is_written: bool = field(default=False, compare=False)
+    is_nothing: bool = field(default=False, compare=False)
+
+    def name(self, object_id: str) -> None:
+        """Say what was done to; what a run or a batch led to is told beside it."""
+        if self.object.startswith(("run_", "batch_")) and object_id != self.object:
+            self.after = {**(self.after or {}), "led_to": object_id}
+        else:
+            self.object = object_id
+
+    def change(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        """Say which settings changed, and how; of a secret only that it did."""
+        changed = [name for name in after if before.get(name) != after[name]]
+        self.before = {**(self.before or {}), **_told(before, changed)} or None
+        self.after = {**(self.after or {}), **_told(after, changed)} or None
+
+
+_acting: ContextVar[Act | None] = ContextVar("acting", default=None)
+
+
+@contextmanager
+def acting(act: Act) -> Iterator[Act]:
+    """Let what is written inside, and carried on from there, be this act."""
+    mark = _acting.set(act)
+    try:
+        yield act
+    finally:
+        _acting.reset(mark)
+
+
+def by_loop(deed: str, correlation_id: str, now: datetime) -> Act:
+    """An act that nobody asked for just now: Runyard does it by itself."""
+    return Act(now, None, None, LOOP, deed, correlation_id)
+
+
+def current_act() -> Act | None:
+    """The deed being done here; None where nobody asked for one."""
+    return _acting.get()
+
+
+def nothing_done() -> None:
+    """Say of what is being done here that it was refused, or had been done before: no row."""
+    if act := _acting.get():
+        act.is_nothing = True
+
+
+def record(
+    tx: Session,
+    object_id: str | None = None,
+    *,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    person: str | None = None,
+) -> None:
+    """Write down what is being done, in the transaction that does it; nothing without an act."""
+    act = _acting.get()
+    if act is None or act.is_written or act in tx.info.get(PENDING, ()):
+        return
+    if object_id is not None:
+        act.name(object_id)
+    if after is not None:
+        act.change(before or {}, after)
+    act.person = act.person or person
+    _add(tx, act)
+
+
+def write_down(tx: Session, deed: Deed, now: datetime, *, about: str = "") -> None:
+    """Write down a deed by its name and its reason, in the transaction that does it.
+
+    `about` is the run or the batch whose store's transaction it may be.
+    """
+    act = _acting.get()
+    if act is None:
+        act = Act(now, deed.person_id, None, LOOP, deed.what, deed.correlation_id)
+    elif act.is_written or act in tx.info.get(PENDING, ()):
+        return
+    act.deed = deed.what
+    act.object = deed.run_id or deed.project_id or act.object
+    act.after = {**(act.after or {}), "because": deed.because}
+    _add(tx, act, about)
+
+
+def add_told(tx: Session, data: Mapping[str, Any], now: datetime) -> None:
+    """Add to the control store what another store's outbox tells of a deed."""
+    if "what" in data:  # an older Runyard put it there
+        write_down(tx, Deed(**data), now)
+    else:
+        append(tx, Act(**{**data, "at": datetime.fromisoformat(data["at"])}))
+
+
+def append(control: Session, act: Act) -> None:
+    """Add a row behind the last one of the chain."""
+    control.flush()
+    last = control.exec(select(Audit.hash).order_by(col(Audit.id).desc()).limit(1)).first()
+    values = {name: value for name, value in asdict(act).items() if not name.startswith("is_")}
+    values["previous"] = last or FIRST
+    # as it is read again
+    values = {**values, **json.loads(json.dumps({n: values[n] for n in ("before", "after")}))}
+    control.execute(insert(Audit).values(**values, hash=hash_of(values)))
+
+
+def hash_of(values: Mapping[str, Any]) -> str:
+    """The hash over everything that a row tells, the hash before it included."""
+    told = {name: values[name] for name in _COVERED}
+    told["at"] = told["at"].astimezone(UTC).isoformat(timespec="microseconds")
+    text = json.dumps(told, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _add(tx: Session, act: Act, about: str = "") -> None:
+    try:
+        append(control_of(tx), act)
+    except OnlyOneStore:
+        owner = about or act.object
+        if not owner.startswith(("run_", "batch_")):
+            return  # written when the call is over
+        # the run store tells the control store soon after its commit, once
+        data = {**asdict(act), "at": act.at.isoformat()}
+        at_ms = int(act.at.timestamp() * 1000)
+        key = ids.mint_control_id("outgoing", at_ms=at_ms, entropy=secrets.token_bytes(10))
+        tx.add(Outgoing(key=key, kind=DEED, run_id=owner, data=data, at=act.at))
+    tx.info.setdefault(PENDING, []).append(act)
+
+
+def _told(settings: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
+    return {
+        name: CHANGED if _SECRET.search(name) and settings[name] is not None else settings[name]
+        for name in names
+        if name in settings
+    }

@@ -1,0 +1,117 @@
+"""Reading the audit: rows by filter, whether they fit together, and which are too old."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, delete, or_
+from sqlmodel import Session, col, select
+
+from app.records.database.cursors import read_position, write_position
+from app.records.database.database import Database, Transaction
+from app.records.people.audit_ledger import FIRST, hash_of
+from app.records.tables import Audit, Person
+
+AT_ONCE = 1000
+TRIMMED = "trim_audit"
+UNTIL = "until"
+
+
+@dataclass(frozen=True)
+class AuditFilter:
+    """Which rows are wanted; `person` is an id or a name, `object` one thing and all below it."""
+
+    person: str | None = None
+    deed: str | None = None
+    object: str | None = None
+    since: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """The first row that does not fit, and why, in words; how many fitted before it."""
+
+    id: int
+    because: str
+    fitting: int
+
+
+def page(
+    database: Database, wanted: AuditFilter, *, limit: int, cursor: str | None
+) -> tuple[list[Audit], str | None]:
+    """The newest rows that are wanted, with the cursor of the next page. Raises BadCursor."""
+    terms = list(_terms(wanted))
+    if cursor:
+        terms.append(col(Audit.id) < read_position(cursor).at)
+    query = select(Audit).where(*terms).order_by(col(Audit.id).desc()).limit(limit + 1)
+    with database.reading() as session:
+        found = list(session.exec(query).all())
+    rows = found[:limit]
+    has_more = len(found) > limit
+    return rows, write_position(rows[-1].id or 0) if has_more else None
+
+
+def first_misfit(database: Database) -> Misfit | int:
+    """The first row whose hash or place in the chain is not right, or how many rows all fit."""
+    fitting, previous = 0, None
+    with database.reading() as session:
+        for row in _all(session):
+            number = row.id or 0
+            if previous is None and not _is_beginning(session, row.previous):
+                return Misfit(number, "the rows before it are gone", fitting)
+            if previous is not None and row.previous != previous:
+                return Misfit(number, "a row before it is gone, or is another", fitting)
+            if hash_of(row.model_dump()) != row.hash:
+                return Misfit(number, "it was changed after it was written", fitting)
+            fitting, previous = fitting + 1, row.hash
+    return fitting
+
+
+def trim(tx: Transaction, before: datetime) -> tuple[int, str]:
+    """Delete rows older than a moment, the last one never; how many, and the last one's hash."""
+    last = select(Audit.id).order_by(col(Audit.id).desc()).limit(1).scalar_subquery()
+    kept = select(Audit.id).where(col(Audit.at) >= before).order_by(col(Audit.id)).limit(1)
+    end = tx.scalars(kept).first() or tx.scalars(select(last)).first() or 0
+    old = tx.exec(select(Audit).where(col(Audit.id) < end).order_by(col(Audit.id).desc())).first()
+    if old is None:
+        return 0, ""
+    until = old.hash
+    tx.expunge(old)
+    gone = tx.scalars(delete(Audit).where(col(Audit.id) < end).returning(col(Audit.id))).all()
+    return len(gone), until
+
+
+def _terms(wanted: AuditFilter) -> Iterator[ColumnElement[bool]]:
+    if wanted.person:
+        named = select(Person.id).where(Person.name == wanted.person)
+        yield or_(col(Audit.person) == wanted.person, col(Audit.person).in_(named))
+    if wanted.deed:
+        yield col(Audit.deed) == wanted.deed
+    if wanted.object:
+        thing, below = col(Audit.object), (f"{wanted.object}/", f"{wanted.object}0")
+        yield or_(thing == wanted.object, (thing > below[0]) & (thing < below[1]))
+    if wanted.since:
+        yield col(Audit.at) >= wanted.since
+
+
+def _all(session: Session) -> Iterator[Audit]:
+    last = 0
+    while rows := _after(session, last):
+        yield from rows
+        last = rows[-1].id or 0
+        session.expunge_all()
+
+
+def _after(session: Session, last: int) -> list[Audit]:
+    query = select(Audit).where(col(Audit.id) > last).order_by(col(Audit.id)).limit(AT_ONCE)
+    return list(session.exec(query).all())
+
+
+def _is_beginning(session: Session, previous: str) -> bool:
+    """True for the chain's own beginning, and for where a later row says that it was trimmed."""
+    if previous == FIRST:
+        return True
+    query = select(Audit.after).where(col(Audit.deed) == TRIMMED)
+    return any(told and told.get(UNTIL) == previous for told in session.exec(query).all())

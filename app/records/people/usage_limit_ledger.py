@@ -1,0 +1,142 @@
+"""Accounts at their usage limit: every change is guarded, so that of two servers one makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, bindparam, delete, update
+from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from app.domain.usage_limits import HoldFacts, covers
+from app.domain.words import Status
+from app.records.database.database import Transaction
+from app.records.feed import ProjectChanged, RunChanged
+from app.records.stores.routing import Stores
+from app.records.stores.sessions import control_of
+from app.records.tables import AccountHold, Project, Run
+
+
+class HoldLedger:
+    """The holds, in the control store; rows handed out are copies."""
+
+    def __init__(self, stores: Stores) -> None:
+        self.stores = stores
+
+    def all(self) -> list[AccountHold]:
+        """Every hold, oldest first."""
+        with self.stores.control.reading() as session:
+            return list(session.exec(select(AccountHold).order_by(col(AccountHold.since))).all())
+
+    def resumable(self) -> list[Run]:
+        """Runs that wait to be resumed, those that ended first first."""
+        query = select(Run).where(col(Run.may_resume)).order_by(col(Run.ended_at), col(Run.id))
+        return self.stores.everywhere(query)
+
+    def queued(self) -> list[Run]:
+        """Runs that wait for nothing but their turn."""
+        query = select(Run).where(col(Run.released_at).is_(None), Run.status == Status.QUEUED)
+        return self.stores.everywhere(query)
+
+    def set_resumable(self, run: Run, *, may_resume: bool) -> bool:
+        """Say whether a run waits to be resumed; False where that stood there already."""
+        with self.stores.owner_of(run.id).transaction() as tx:
+            return mark_resumable(tx, run, may_resume=may_resume)
+
+    def change(self, hold: AccountHold, **columns: Any) -> bool:
+        """Change a hold that is still as it was read; False where somebody was first."""
+        with self.stores.control.transaction() as tx:
+            return change(tx, hold, **columns)
+
+    def announce(self) -> None:
+        """Tell every project that a hold's time has come."""
+        with self.stores.control.transaction() as tx:
+            _announce(tx)
+
+    def drop(self, hold: AccountHold) -> bool:
+        """Delete a hold that is still as it was read; False where somebody was first."""
+        with self.stores.control.transaction() as tx:
+            ended = delete(AccountHold).where(*_is_as_read(hold))
+            is_ended = bool(tx.scalars(ended.returning(col(AccountHold.agent))).all())
+            if is_ended:
+                _announce(tx)
+            return is_ended
+
+
+def facts_of(hold: AccountHold) -> HoldFacts:
+    """What decides where a hold stands."""
+    return HoldFacts(hold.until, hold.probe_run_id, hold.next_at)
+
+
+def covering(session: Session, agent: str, account: str, model: str | None) -> list[AccountHold]:
+    """The holds that a run of this agent and model meets; read in the transaction that acts."""
+    asked = {"agent": agent, "account": account}
+    found = control_of(session).exec(_of_account(), params=asked)
+    return [hold for hold in found if covers(hold.family, model)]
+
+
+@cache
+def _of_account() -> SelectOfScalar[AccountHold]:
+    # built once: it is asked for every run that is accepted
+    query = select(AccountHold).where(
+        AccountHold.agent == bindparam("agent"), AccountHold.account == bindparam("account")
+    )
+    return query.execution_options(populate_existing=True)
+
+
+def put(tx: Transaction, hold: AccountHold) -> None:
+    """Write a hold, in the place of the one before."""
+    control = control_of(tx)
+    control.merge(hold)
+    control.flush()
+    _announce(control)
+
+
+def change(tx: Transaction, hold: AccountHold, **columns: Any) -> bool:
+    """Change a hold that is still as it was read; False where somebody was first."""
+    control = control_of(tx)
+    changed = control.scalars(
+        update(AccountHold)
+        .where(*_is_as_read(hold))
+        .values(**columns)
+        .returning(col(AccountHold.agent))
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+    if changed is not None:
+        _announce(control)
+    return changed is not None
+
+
+def mark_resumable(tx: Transaction, run: Run, *, may_resume: bool) -> bool:
+    """Say whether a run waits to be resumed; False where that stood there already."""
+    marked = tx.scalars(
+        update(Run)
+        .where(col(Run.id) == run.id, col(Run.may_resume).is_not(may_resume))
+        .values(may_resume=may_resume)
+        .returning(col(Run.id))
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+    if marked is not None:
+        tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
+    return marked is not None
+
+
+def _is_as_read(hold: AccountHold) -> list[ColumnElement[bool]]:
+    return [
+        col(AccountHold.agent) == hold.agent,
+        col(AccountHold.account) == hold.account,
+        col(AccountHold.family) == hold.family,
+        col(AccountHold.since) == hold.since,
+        col(AccountHold.probe_run_id).is_not_distinct_from(hold.probe_run_id),
+        col(AccountHold.next_at).is_not_distinct_from(hold.next_at),
+    ]
+
+
+def _announce(tx: Transaction) -> None:
+    # whichever projects it concerns: it happens a few times a day
+    projects: Collection[str] = tx.exec(
+        select(Project.id).where(col(Project.archived_at).is_(None))
+    ).all()
+    tx.announce(*(ProjectChanged(project_id) for project_id in projects))

@@ -1,0 +1,389 @@
+"""The projects, in the control store."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Lock
+from typing import Any
+
+from sqlalchemy import case, or_, update
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, select
+
+from app.domain.sandbox.levels import HOLDING, SandboxLevel
+from app.domain.words import BUILTIN, PAUSE_THRESHOLD
+from app.records.database.database import Database, Transaction
+from app.records.feed import (
+    FeedBroke,
+    Numbered,
+    ProjectBroke,
+    ProjectChanged,
+    ProjectNamed,
+    ProjectPaused,
+)
+from app.records.people.audit_ledger import acting, by_loop, current_act, record
+from app.records.projects.project_reading import (
+    ProjectUnreadable,
+    read_all,
+    stand_in,
+    unreadable_named,
+)
+from app.records.stores.routing import Stores
+from app.records.stores.sessions import control_of, every
+from app.records.tables import IssueRow, Project, Run
+
+LIFETIME_SECONDS = 30.0
+MOST = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A project's name, None for one that is known not to be there; when it was asked for."""
+
+    name: str | None
+    asked_at: float
+
+
+class ProjectNames:
+    """Names by project, for showing only: nothing that is decided may be read from here.
+
+    What this server writes is seen at once, what another one writes as soon as it is heard of,
+    and at the latest after LIFETIME_SECONDS. At most MOST are kept.
+    """
+
+    def __init__(self, control: Database, seconds: Callable[[], float] = time.monotonic) -> None:
+        self._control = control
+        self._seconds = seconds
+        self._lock = Lock()
+        self._known: dict[str, _Known] = {}
+        # how often each project, and all of them, were written to: what was read before is old
+        self._epochs: dict[str, int] = {}
+        self._epoch = 0
+
+    def of(self, project_ids: Collection[str]) -> dict[str, str]:
+        """The names of these projects, without those that are not there. Raises DatabaseSilent.
+
+        One statement for all that is not remembered, none where everything is.
+        """
+        wanted, now = dict.fromkeys(project_ids), self._seconds()
+        with self._lock:
+            known = {one: self._known[one] for one in wanted if self._is_fresh(one, now)}
+            lacking = {one: self._epoch_of(one) for one in wanted if one not in known}
+        names = {one: kept.name for one, kept in known.items()}
+        if lacking:
+            names |= self._ask(lacking, now)
+        return {one: name for one in wanted if (name := names[one]) is not None}
+
+    def one(self, project_id: str) -> str:
+        """The name of a project, empty where it is not there. Raises DatabaseSilent."""
+        return self.of([project_id]).get(project_id, "")
+
+    def hear(self, told: Numbered) -> None:
+        """Listen to the feed: what was written is asked for again."""
+        change = told.change
+        if isinstance(change, FeedBroke):
+            self._forget_all()
+        elif isinstance(change, ProjectNamed):
+            with self._lock:
+                self._known.pop(change.project_id, None)
+                self._epochs[change.project_id] = self._epochs.get(change.project_id, 0) + 1
+                is_full = len(self._epochs) > MOST
+            if is_full:
+                self._forget_all()
+
+    def _ask(self, lacking: dict[str, tuple[int, int]], now: float) -> dict[str, str | None]:
+        query = select(Project.id, Project.name).where(col(Project.id).in_(lacking))
+        with self._control.reading() as session:
+            there = dict(session.exec(query).all())
+        names = {one: there.get(one) for one in lacking}
+        with self._lock:
+            for one, name in names.items():
+                # what was written while it was asked for must not be hidden by the answer
+                if self._epoch_of(one) == lacking[one]:
+                    self._known.pop(one, None)
+                    self._known[one] = _Known(name, now)
+            while len(self._known) > MOST:
+                self._known.pop(next(iter(self._known)))
+        return names
+
+    def _is_fresh(self, project_id: str, now: float) -> bool:
+        known = self._known.get(project_id)
+        return known is not None and now - known.asked_at < LIFETIME_SECONDS
+
+    def _epoch_of(self, project_id: str) -> tuple[int, int]:
+        return self._epoch, self._epochs.get(project_id, 0)
+
+    def _forget_all(self) -> None:
+        with self._lock:
+            self._epoch += 1
+            self._known.clear()
+            self._epochs.clear()
+
+
+CONTAIN = "contain"
+# what Runyard finds out, and nobody sets
+_FOUND = frozenset(
+    {
+        *("id", "state", "state_because", "strikes", "paused_because", "known_branches"),
+        *("next_number", "archived_at", "created_at"),
+    }
+)
+
+# in `owner_hooks`: what it was before is not what the hooks are now
+HOOKS_CHANGED = "changed"
+
+
+class NameInUse(Exception):
+    """Another project has this name."""
+
+
+class ProjectLedger:
+    """Every project, in the control store."""
+
+    def __init__(self, stores: Stores) -> None:
+        self.stores = stores
+        self.names = ProjectNames(stores.control)
+
+    def find(self, project_id: str, session: Session | None = None) -> Project | None:
+        """The project with this id, as `session` sees it where one is given.
+
+        Raises ProjectUnreadable.
+        """
+        if session is not None:
+            with unreadable_named(project_id):
+                return control_of(session).get(Project, project_id)
+        with self.stores.control.reading() as session, unreadable_named(project_id):
+            return session.get(Project, project_id)
+
+    def find_named(self, name: str) -> Project | None:
+        """The project with this name, archived or not."""
+        with self.stores.control.reading() as session:
+            return session.exec(select(Project).where(Project.name == name)).first()
+
+    def all(self) -> list[Project]:
+        """Every project that can be read, by name, archived ones too."""
+        with self.stores.control.reading() as session:
+            return read_all(session, select(Project).order_by(col(Project.name)))[0]
+
+    def all_to_show(self) -> list[Project]:
+        """The same, and a stand-in for each that cannot be read: for showing only."""
+        with self.stores.control.reading() as session:
+            good, bad = read_all(session, select(Project).order_by(col(Project.name)))
+        if not bad:
+            return good
+        names = self.names.of([one.project_id for one in bad])
+        shown = [stand_in(one, names.get(one.project_id, one.project_id)) for one in bad]
+        return sorted([*good, *shown], key=lambda one: one.name)
+
+    def find_to_show(self, project_id: str) -> Project | None:
+        """The project with this id, or a stand-in where it cannot be read: for showing only."""
+        try:
+            return self.find(project_id)
+        except ProjectUnreadable as problem:
+            return stand_in(problem, self.names.one(project_id) or project_id)
+
+    def is_any_unsandboxed(self) -> bool:
+        """True where the agents of a project that is not archived are held in by nothing.
+
+        One whose level no version of ours wrote counts as such.
+        """
+        query = select(Project.id).where(
+            col(Project.sandbox).not_in(HOLDING),
+            col(Project.archived_at).is_(None),
+        )
+        with self.stores.control.reading() as session:
+            return session.exec(query.limit(1)).first() is not None
+
+    def unsandboxed_names(self) -> list[str]:
+        """The projects, but archived ones, whose agents are held in by nothing; by name."""
+        query = select(Project.name).where(
+            col(Project.sandbox).not_in(HOLDING), col(Project.archived_at).is_(None)
+        )
+        with self.stores.control.reading() as session:
+            return list(session.scalars(query.order_by(col(Project.name))).all())
+
+    def swept(self) -> list[Project]:
+        """The projects whose loop is on, neither paused nor archived, with an issue that is open.
+
+        Whether another tracker has open issues only that tracker knows: its projects are all here.
+        """
+        open_issue = select(IssueRow.number).where(
+            IssueRow.project_id == Project.id, IssueRow.state == "open"
+        )
+        query = select(Project).where(
+            col(Project.auto_enabled).is_(True),
+            col(Project.archived_at).is_(None),
+            col(Project.strikes) < PAUSE_THRESHOLD,
+            or_(col(Project.tracker) != BUILTIN, open_issue.exists()),
+        )
+        with self.stores.control.reading() as session:
+            return read_all(session, query.order_by(col(Project.id)))[0]
+
+    def insert(self, project: Project) -> None:
+        """Register a project. Raises NameInUse."""
+        try:
+            with self.stores.control.transaction() as tx:
+                tx.add(project)
+                record(tx, project.id, after=_settings_of(project.model_dump()))
+                tx.announce(ProjectChanged(project.id), ProjectNamed(project.id))
+        except IntegrityError as error:
+            raise NameInUse(project.name) from error
+
+    def change(self, project_id: str, **columns: Any) -> Project | None:
+        """Write columns of a project; the new row. Raises NameInUse."""
+        try:
+            with self.stores.control.transaction() as tx:
+                if _settings_of(columns):
+                    record(tx, before=self._before(tx, project_id, columns), after=columns)
+                changed = tx.scalars(
+                    update(Project)
+                    .where(col(Project.id) == project_id)
+                    .values(**columns)
+                    .returning(Project)
+                ).one_or_none()
+                tx.announce(ProjectChanged(project_id))
+                if "name" in columns:
+                    tx.announce(ProjectNamed(project_id))
+                if changed is not None and columns.get("state") == "broken":
+                    tx.happened(ProjectBroke(project_id, changed.state_because or ""))
+                return changed
+        except IntegrityError as error:
+            raise NameInUse(str(columns.get("name"))) from error
+
+    def archive(self, project_id: str, now: datetime) -> Project | None:
+        """Archive a project; None where a run of it is open, however lately accepted."""
+        open_run = select(Run.id).where(
+            Run.project_id == project_id, col(Run.released_at).is_(None)
+        )
+        with self.stores.spanning(project_id, "archive") as tx:
+            # nothing is accepted meanwhile: whoever accepts spans the stores, too
+            if any(one.exec(open_run.limit(1)).first() for one in every(tx)):
+                return None
+            tx.announce(ProjectChanged(project_id))
+            record(tx, before={"archived": False}, after={"archived": True})
+            return tx.scalars(
+                update(Project)
+                .where(col(Project.id) == project_id)
+                .values(archived_at=now)
+                .returning(Project)
+            ).one_or_none()
+
+    def contain_unchosen(self, now: datetime) -> list[str]:
+        """Let agents run contained of each project at `none` that nobody chose; their ids."""
+        unchosen = col(Project.sandbox) == SandboxLevel.NONE, col(Project.sandbox_chosen).is_(False)
+        with self.stores.control.reading() as session:
+            # the id alone: another column of the row may be unreadable
+            ids = list(session.scalars(select(Project.id).where(*unchosen)).all())
+        columns = {"sandbox": SandboxLevel.CONTAINED.value, "sandbox_notice": True}
+        return [one for one in ids if self._contain(one, unchosen, columns, now)]
+
+    def _contain(
+        self, project_id: str, terms: Iterable[Any], columns: dict[str, Any], now: datetime
+    ) -> bool:
+        with (
+            acting(by_loop(CONTAIN, uuid.uuid4().hex, now)),
+            self.stores.control.transaction() as tx,
+        ):
+            # another server of this database may have come first, or a person chosen
+            found = tx.scalars(
+                update(Project)
+                .where(col(Project.id) == project_id, *terms)
+                .values(**columns)
+                .returning(col(Project.id))
+            ).one_or_none()
+            if found is None:
+                return False
+            record(tx, project_id, before={"sandbox": SandboxLevel.NONE.value}, after=columns)
+            tx.announce(ProjectChanged(project_id))
+            return True
+
+    def note_origin(
+        self, project_id: str, because: str | None, since: datetime | None, *, unreachable: bool
+    ) -> bool:
+        """Write how origin stands; False where the row says so already."""
+        with self.stores.control.transaction() as tx:
+            row = tx.get(Project, project_id)
+            if row is None or (row.origin_because, row.unreachable) == (because, unreachable):
+                return False
+            row.origin_because, row.origin_since = because, since
+            row.unreachable = unreachable
+            tx.announce(ProjectChanged(project_id))
+            return True
+
+    def note_changed_hooks(self, project_id: str, trusted: str | None) -> None:
+        """Write that the hooks are not as `trusted` says, unless they were trusted anew."""
+        is_as_read = (col(Project.id) == project_id, col(Project.owner_hooks) == trusted)
+        query = update(Project).where(*is_as_read).values(owner_hooks=HOOKS_CHANGED)
+        with self.stores.control.transaction() as tx:
+            if tx.scalars(query.returning(col(Project.id))).one_or_none() is not None:
+                tx.announce(ProjectChanged(project_id))
+
+    def unarchive(self, project_id: str) -> Project | None:
+        """Take an archived project back, with its loop off."""
+        with self.stores.control.transaction() as tx:
+            tx.announce(ProjectChanged(project_id), ProjectNamed(project_id))
+            return tx.scalars(
+                update(Project)
+                .where(col(Project.id) == project_id)
+                .values(archived_at=None, auto_enabled=False)
+                .returning(Project)
+            ).one_or_none()
+
+    def switch_auto(self, tx: Transaction, project_id: str, *, enabled: bool) -> None:
+        """Switch the loop on or off."""
+        self._note(tx, project_id, auto_enabled=enabled)
+        tx.execute(
+            update(Project).where(col(Project.id) == project_id).values(auto_enabled=enabled)
+        )
+        tx.announce(ProjectChanged(project_id))
+
+    def clear_strikes(self, tx: Transaction, project_id: str) -> None:
+        """Set the count to zero; a pause ends with it."""
+        self._note(tx, project_id, strikes=0, paused_because=None)
+        tx.execute(
+            update(Project)
+            .where(col(Project.id) == project_id)
+            .values(strikes=0, paused_because=None)
+        )
+        tx.announce(ProjectChanged(project_id))
+
+    def _note(self, tx: Transaction, project_id: str, **columns: Any) -> None:
+        """Keep, for the audit, what these columns were and become."""
+        if (act := current_act()) is not None and not act.is_written:
+            act.change(self._before(tx, project_id, columns), columns)
+
+    @staticmethod
+    def _before(tx: Transaction, project_id: str, columns: Mapping[str, Any]) -> dict[str, Any]:
+        if current_act() is None:
+            return {}
+        # these alone: another column of the row may be unreadable
+        asked = [col(getattr(Project, name)) for name in columns]
+        found = tx.execute(select(*asked).where(col(Project.id) == project_id)).first()
+        return dict(zip(columns, found, strict=True)) if found is not None else {}
+
+    def add_strike(self, tx: Transaction, project_id: str, because: str) -> None:
+        """Count one failure, in SQL, so that no two counts can be lost in each other.
+
+        `because` is what the pause says of itself where this strike begins or goes on with one.
+        """
+        counted = col(Project.strikes) + 1
+        strikes = tx.scalars(
+            update(Project)
+            .where(col(Project.id) == project_id)
+            .values(
+                strikes=counted,
+                paused_because=case((counted >= PAUSE_THRESHOLD, because), else_=None),
+            )
+            .returning(col(Project.strikes))
+        ).one_or_none()
+        tx.announce(ProjectChanged(project_id))
+        if strikes == PAUSE_THRESHOLD:
+            tx.happened(ProjectPaused(project_id, because))
+
+
+def _settings_of(columns: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in columns.items() if name not in _FOUND}

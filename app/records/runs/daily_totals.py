@@ -1,0 +1,93 @@
+"""The days of projects: what their runs add up to, kept in the transactions that end runs."""
+
+from __future__ import annotations
+
+from datetime import UTC, date
+
+from sqlalchemy import Date, bindparam, func, literal, text
+from sqlalchemy import select as select_rows
+from sqlmodel import col, select
+
+from app.domain.statistics import NAMES, NOTHING, OUTCOMES, Figures, figures_of
+from app.domain.words import Status
+from app.records.database.database import Transaction
+from app.records.stores.routing import Stores
+from app.records.tables import ProjectDay, Run
+
+# said alike by SQLite and PostgreSQL; two that end a day's first runs at once both count
+_ADD = text(
+    f"INSERT INTO project_day (project_id, day, {', '.join(NAMES)}) "  # noqa: S608 – own names only
+    f"VALUES (:project_id, :day, {', '.join(f':{name}' for name in NAMES)}) "
+    "ON CONFLICT (project_id, day) DO UPDATE SET "
+    + ", ".join(f"{name} = project_day.{name} + excluded.{name}" for name in NAMES)
+).bindparams(bindparam("day", type_=Date))
+
+
+def told_by(run: Run) -> Figures:
+    """What a run adds to its day, as its row stands."""
+    worked = None
+    if run.started_at is not None and run.ended_at is not None:
+        worked = run.ended_at - run.started_at
+    usage = (run.input_tokens, run.output_tokens, run.cost_usd)
+    return figures_of(Status(run.status), worked, *usage)
+
+
+def add_to_day(tx: Transaction, run: Run, before: Figures = NOTHING) -> None:
+    """Bring the day of a run's end in line with its row, where `before` is counted already.
+
+    In the transaction that changes the row: each run is counted once, whatever comes between.
+    """
+    more = told_by(run) - before
+    if run.ended_at is None or more == NOTHING:
+        return
+    day = run.ended_at.astimezone(UTC).date()
+    sums = dict(zip(NAMES, more.values, strict=True))
+    tx.execute(_ADD, {"project_id": run.project_id, "day": day, **sums})
+
+
+class DayLedger:
+    """Reads the days; of a day without an end there is no row."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    def by_day(self, project_id: str, since: date) -> dict[date, Figures]:
+        """A project's days (UTC) from one on."""
+        query = select(ProjectDay).where(
+            ProjectDay.project_id == project_id, col(ProjectDay.day) >= since
+        )
+        found: dict[date, Figures] = {}
+        for row in self._stores.everywhere(query):
+            found[row.day] = found.get(row.day, NOTHING) + _figures(row)
+        return found
+
+    def total(self, since: date) -> Figures:
+        """The sums of every project, from a day (UTC) on."""
+        sums = (func.coalesce(func.sum(getattr(ProjectDay, name)), 0) for name in NAMES)
+        query = select_rows(*sums).where(col(ProjectDay.day) >= since)
+        rows = self._stores.everywhere(query)
+        return sum((Figures(*map(int, row)) for row in rows), start=NOTHING)
+
+    def count_runs(self, project_id: str) -> int:
+        """Every run of a project: those that ended from the days, the others one by one.
+
+        Both in one reading of a database, so that a run which ends just now is counted once.
+        """
+        ended = sum((getattr(ProjectDay, name) for name in OUTCOMES), start=literal(0))
+        query = select(
+            select(func.coalesce(func.sum(ended), 0))
+            .where(ProjectDay.project_id == project_id)
+            .scalar_subquery()
+            + select(func.count())
+            .where(
+                Run.project_id == project_id,
+                col(Run.released_at).is_(None),
+                col(Run.ended_at).is_(None),
+            )
+            .scalar_subquery()
+        )
+        return sum(map(int, self._stores.everywhere(query)))
+
+
+def _figures(row: ProjectDay) -> Figures:
+    return Figures(**{name: getattr(row, name) for name in NAMES})

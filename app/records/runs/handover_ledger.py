@@ -1,0 +1,131 @@
+"""A run that follows another: the link between them, and what passes from one to the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import update
+from sqlmodel import col, select
+
+from app.records.database.database import Database, Transaction
+from app.records.feed import ProjectChanged, RunChanged
+from app.records.runs.run_ledger import RunLedger
+from app.records.tables import Run
+
+# in a line of an heir's timeline: the runs of another store that have still to let go
+REST = "rest"
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Commits that runs have left at the end of their branch; `pushed` are those at origin."""
+
+    made: frozenset[str]
+    pushed: frozenset[str]
+
+
+class SuccessionLedger:
+    """Writes of two runs at once; where both are of one store, in one transaction."""
+
+    def __init__(self, runs: RunLedger) -> None:
+        self._runs = runs
+        self._stores = runs.stores
+
+    def link(self, tx: Transaction, heir: Run) -> None:
+        """Tell the run that an accepted one repeats which one does, with the acceptance itself."""
+        # locked: of two that are accepted at once neither forgets the other
+        first = tx.get(Run, heir.retry_of, with_for_update=True)
+        if first is not None:
+            first.retried_by, first.retries = heir.id, [*first.retries, heir.id]
+            tx.flush()
+            tx.announce(RunChanged(first.id, heir.project_id))
+
+    def pass_on(
+        self,
+        holders: Sequence[Run],
+        heir: Run,
+        now: datetime,
+        *,
+        base_sha: str,
+        data: dict[str, Any],
+    ) -> None:
+        """Make the work that ended runs keep this open run's: from here on it holds it.
+
+        Written first with the heir; what holders of another store have still to be told is in its
+        line, for `take_rest`.
+        """
+        own = self._stores.owner_of(heir.id)
+        if rest := [run.id for run in holders if self._stores.owner_of(run.id) is not own]:
+            data = data | {REST: rest}
+        for number, database in enumerate(self._owners(heir, *holders)):
+            if number:
+                self._stores.between("pass_on.between_stores")
+            with database.transaction() as tx:
+                if database is own:
+                    self._write(tx, heir, base_sha=base_sha)
+                    sentence = f"goes on with {heir.work_branch} from {base_sha[:7]}"
+                    self._runs.tell(tx, heir.id, now, "claimed", sentence, data)
+                for holder in self._of(database, holders):
+                    self._let_go(tx, holder, heir, now)
+
+    def take_rest(self, heir: Run, now: datetime) -> None:
+        """Tell holders of another store what `pass_on` has told this run's alone, once."""
+        for event in self._runs.timeline(heir.id):
+            for run_id in event.data.get(REST, ()):
+                holder = self._runs.find(run_id)
+                if holder is not None and holder.parked:
+                    with self._stores.owner_of(run_id).transaction() as tx:
+                        self._let_go(tx, holder, heir, now)
+
+    def _let_go(self, tx: Transaction, holder: Run, heir: Run, now: datetime) -> None:
+        is_parked = (col(Run.id) == holder.id, col(Run.parked))
+        let_go = update(Run).where(*is_parked).values(parked=False).returning(col(Run.id))
+        if tx.scalars(let_go).one_or_none() is not None:
+            tx.announce(RunChanged(holder.id, holder.project_id))
+            tx.announce(ProjectChanged(holder.project_id))
+            sentence = f"a retry goes on with {holder.work_branch}"
+            self._runs.tell(tx, holder.id, now, "note", sentence, {"run_id": heir.id})
+
+    def rename(self, runs: Sequence[Run], branch: str, now: datetime, *, sentence: str) -> None:
+        """Write that the branch of kept work has another name."""
+        for number, database in enumerate(self._owners(*runs)):
+            if number:
+                self._stores.between("rename.between_stores")
+            with database.transaction() as tx:
+                for run in self._of(database, runs):
+                    self._write(tx, run, work_branch=branch)
+                    self._runs.tell(tx, run.id, now, "note", sentence)
+
+    def heads(self, project_id: str, branch: str) -> Heads:
+        """What runs of ours have left on a branch, whatever became of it."""
+        query = select(Run).where(Run.project_id == project_id, Run.work_branch == branch)
+        runs = self._stores.everywhere(query)
+        made, pushed = {run.head_sha for run in runs if run.head_sha}, self.pushed_by(runs)
+        return Heads(frozenset(made) | pushed, pushed)
+
+    def tell_push(self, run: Run, sha: str, now: datetime) -> None:
+        """Say that a commit of a run is about to be pushed, once: what is told here is ours."""
+        if sha not in self.pushed_by([run]):
+            sentence = f"pushing {run.work_branch} at {sha[:7]}"
+            self._runs.tell_once(run.id, now, "note", sentence, pushed=sha)
+
+    def pushed_by(self, runs: Sequence[Run]) -> frozenset[str]:
+        """The commits that these runs have pushed to their branch, delivered or cut short."""
+        pushed = {str(run.delivery["head_sha"]) for run in runs if run.delivery}
+        for run in runs:
+            lines = (event.data.get("pushed") for event in self._runs.timeline(run.id))
+            pushed |= {str(sha) for sha in lines if sha}
+        return frozenset(pushed)
+
+    def _owners(self, *runs: Run) -> list[Database]:
+        return list(dict.fromkeys(self._stores.owner_of(run.id) for run in runs))
+
+    def _of(self, database: Database, runs: Sequence[Run]) -> list[Run]:
+        return [run for run in runs if self._stores.owner_of(run.id) is database]
+
+    def _write(self, tx: Transaction, run: Run, **columns: Any) -> None:
+        tx.execute(update(Run).where(col(Run.id) == run.id).values(**columns))
+        tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))

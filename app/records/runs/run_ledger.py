@@ -1,0 +1,338 @@
+"""The runs: inserting, moving and telling them; every move is one guarded statement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, func, or_, update
+from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from app.domain.formatting import iso
+from app.domain.lifecycle import DONE, Signal, next_status
+from app.domain.words import Status, Trigger
+from app.records.batches.batch_ledger import settle
+from app.records.database.database import Transaction
+from app.records.feed import (
+    NothingKept,
+    ProjectChanged,
+    QuotaChanged,
+    RunChanged,
+    RunEnded,
+    RunTold,
+    WorkParked,
+)
+from app.records.people.audit_ledger import record
+from app.records.runs import run_statements
+from app.records.runs.daily_totals import add_to_day, told_by
+from app.records.runs.run_pages import RunFilter, list_runs
+from app.records.stores.routing import Stores
+from app.records.stores.sessions import every
+from app.records.tables import Run, RunEvent
+
+
+class RunLedger:
+    """Every run of every store. Rows handed out are copies: changing one changes nothing."""
+
+    def __init__(self, stores: Stores) -> None:
+        self.stores = stores
+
+    # --- one run -------------------------------------------------------------------------------
+
+    def find(self, run_id: str) -> Run | None:
+        """The run with this whole id."""
+        with self.stores.owner_of(run_id).reading() as session:
+            return session.get(Run, run_id)
+
+    def find_all(self, run_ids: Iterable[str]) -> dict[str, Run]:
+        """Those of these that there are, by id: one statement a store."""
+        found: dict[str, Run] = {}
+        for database, ids in self.stores.by_owner(run_ids).items():
+            with database.reading() as session:
+                rows = session.exec(select(Run).where(col(Run.id).in_(ids)))
+                found |= {run.id: run for run in rows}
+        return found
+
+    def insert(
+        self, tx: Transaction, run: Run, *, sentence: str, data: dict[str, Any] | None = None
+    ) -> None:
+        """Add an accepted run and the first line of its timeline."""
+        tx.add(run)
+        tx.flush()
+        record(tx, None if run.batch_id else run.id)
+        add_to_day(tx, run)
+        self.tell(tx, run.id, run.created_at, "accepted", sentence, data)
+        tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
+        if run.charged_to:
+            tx.announce(QuotaChanged(run.charged_to))
+
+    def move(
+        self,
+        tx: Transaction,
+        run: Run,
+        signal: Signal,
+        *,
+        now: datetime,
+        kind: str,
+        sentence: str,
+        data: dict[str, Any] | None = None,
+        **columns: Any,
+    ) -> Run | None:
+        """Make the legal move from the status `run` was read with; None where somebody was first.
+
+        `columns` are written with it; `kind`, `sentence` and `data` become the timeline's line.
+        """
+        status = next_status(Status(run.status), signal)
+        if status is None:
+            return None
+        if status in DONE:
+            columns.setdefault("ended_at", now)
+        moved = tx.scalars(
+            update(Run)
+            .where(col(Run.id) == run.id, col(Run.status) == run.status)
+            .values(status=status, **columns)
+            .returning(Run)
+            .execution_options(synchronize_session=False, populate_existing=True)
+        ).one_or_none()
+        if moved is None:
+            return None
+        add_to_day(tx, moved)
+        if status in DONE and moved.batch_id is not None:
+            settle(tx, moved.batch_id, now)
+        self.tell(tx, run.id, now, kind, sentence, data)
+        tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
+        if status in DONE:
+            tx.happened(RunEnded(moved))
+        return moved
+
+    def fall_due(self, tx: Transaction, run: Run, now: datetime) -> Run | None:
+        """Queue a delayed run; None where it is not due, moved since `run` was read, or gone on."""
+        latest = tx.get(Run, run.id, with_for_update=True, populate_existing=True)
+        if latest is None or latest.due_at is None or latest.due_at > now:
+            return None
+        return self.move(tx, latest, Signal.DUE, now=now, kind="note", sentence="due now")
+
+    def plan(
+        self, tx: Transaction, run: Run, at: datetime, *, now: datetime, sentence: str, **also: Any
+    ) -> Run | None:
+        """Have a delayed run start at another moment; None where it is not delayed any more."""
+        moved = tx.scalars(
+            update(Run)
+            .where(col(Run.id) == run.id, col(Run.status) == Status.DELAYED)
+            .values(due_at=at, **also)
+            .returning(Run)
+            .execution_options(synchronize_session=False, populate_existing=True)
+        ).one_or_none()
+        if moved is None:
+            return None
+        self.tell(tx, run.id, now, "note", sentence, {"starts_at": iso(at)})
+        tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
+        return moved
+
+    def note(self, run_id: str, project_id: str, **columns: Any) -> None:
+        """Write facts that are no move: where it runs, what holds it."""
+        with self.stores.owner_of(run_id).transaction() as tx:
+            tx.execute(update(Run).where(col(Run.id) == run_id).values(**columns))
+            tx.announce(RunChanged(run_id, project_id), ProjectChanged(project_id))
+
+    def note_usage(self, run_id: str, **usage: Any) -> None:
+        """Write what an agent told of its usage; where its run is over, its day is told too."""
+        with self.stores.owner_of(run_id).transaction() as tx:
+            run = tx.get_one(Run, run_id, with_for_update=True)
+            before = told_by(run)
+            for name, value in usage.items():
+                setattr(run, name, value)
+            tx.flush()
+            add_to_day(tx, run, before)
+            tx.announce(RunChanged(run_id, run.project_id), ProjectChanged(run.project_id))
+
+    def note_hold(self, run: Run, hold: str) -> None:
+        """Write what holds an open run, if that is news and the run is still as it was read."""
+        if run.hold == hold:
+            return
+        is_as_read = (col(Run.status) == run.status, col(Run.released_at).is_(None))
+        query = update(Run).where(col(Run.id) == run.id, *is_as_read).values(hold=hold)
+        with self.stores.owner_of(run.id).transaction() as tx:
+            if tx.scalars(query.returning(col(Run.id))).one_or_none() is not None:
+                tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
+
+    def take_over(self, run: Run, *, server: str) -> bool:
+        """Make an orphaned run this server's; False where another was faster."""
+        with self.stores.owner_of(run.id).transaction() as tx:
+            taken = tx.scalars(
+                update(Run)
+                .where(col(Run.id) == run.id, col(Run.server) == run.server)
+                .values(server=server)
+                .returning(col(Run.id))
+            ).one_or_none()
+        return taken is not None
+
+    def release(
+        self,
+        run: Run,
+        *,
+        now: datetime,
+        sentence: str,
+        parked: bool = False,
+        holds_work: bool = False,
+    ) -> bool:
+        """Record the proof that nothing of an ended run is left; False where it was recorded.
+
+        `parked` says that its branch or copy is kept, `holds_work` that there is work in them.
+        What was parked meanwhile, as by a close of its change request, stays so.
+        """
+        columns = {"parked": True} if parked else {}
+        with self.stores.owner_of(run.id).transaction() as tx:
+            released = tx.scalars(
+                update(Run)
+                .where(
+                    col(Run.id) == run.id,
+                    col(Run.released_at).is_(None),
+                    col(Run.ended_at).is_not(None),
+                )
+                .values(released_at=now, hold=None, **columns)
+                .returning(col(Run.id))
+            ).one_or_none()
+            if released is None:
+                return False
+            self.tell(tx, run.id, now, "kill_verified", sentence)
+            tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
+            tx.happened(WorkParked(run, holds_work) if parked else NothingKept(run))
+            return True
+
+    # --- its timeline --------------------------------------------------------------------------
+
+    def tell(
+        self,
+        tx: Transaction,
+        run_id: str,
+        at: datetime,
+        kind: str,
+        sentence: str,
+        data: dict[str, Any] | None = None,
+    ) -> None:
+        """Append a line to a run's timeline."""
+        event = RunEvent(run_id=run_id, at=at, kind=kind, sentence=sentence, data=data or {})
+        tx.add(event)
+        tx.flush()
+        tx.announce(RunTold(run_id, event.id or 0))
+
+    def tell_once(self, run_id: str, at: datetime, kind: str, sentence: str, **data: Any) -> None:
+        """Append a line in a transaction of its own."""
+        with self.stores.owner_of(run_id).transaction() as tx:
+            self.tell(tx, run_id, at, kind, sentence, data)
+
+    def timeline(self, run_id: str, *, after: int = 0) -> list[RunEvent]:
+        """A run's events, oldest first."""
+        with self.stores.owner_of(run_id).reading() as session:
+            query = select(RunEvent).where(RunEvent.run_id == run_id, col(RunEvent.id) > after)
+            return list(session.exec(query.order_by(col(RunEvent.id))).all())
+
+    # --- many ----------------------------------------------------------------------------------
+
+    def open_runs(self, project_id: str | None = None) -> list[Run]:
+        """Runs accepted and not yet proved gone, oldest first."""
+        query = select(Run).where(col(Run.released_at).is_(None))
+        if project_id is not None:
+            query = query.where(Run.project_id == project_id)
+        return self._everywhere(query)
+
+    def begun_runs(self) -> list[Run]:
+        """Open runs that have left the queue, oldest first."""
+        return self._everywhere(select(Run).where(run_statements.BEGUN))
+
+    def active_runs(self) -> list[Run]:
+        """Open runs that count for the limit of their repository, oldest first."""
+        return self._everywhere(run_statements.active())
+
+    def asked_for(self) -> list[Run]:
+        """Open runs but items of batches that still wait, oldest first."""
+        return self._everywhere(select(Run).where(run_statements.ASKED_FOR))
+
+    def waiting(self, now: datetime) -> list[Run]:
+        """Runs that are queued, or delayed and due, oldest first; no items of batches."""
+        is_due = and_(col(Run.status) == Status.DELAYED, col(Run.due_at) <= now)
+        query = select(Run).where(
+            col(Run.released_at).is_(None),
+            col(Run.batch_id).is_(None),
+            or_(col(Run.status) == Status.QUEUED, is_due),
+        )
+        return self._everywhere(query)
+
+    def newest_of(
+        self, project_id: str, *, limit: int, trigger: Trigger | None = None
+    ) -> list[Run]:
+        """A project's newest runs, newest first, of one trigger or all."""
+        wanted = RunFilter(project_id, trigger=trigger)
+        return list_runs(self.stores, wanted, limit=limit, cursor=None).items
+
+    def _everywhere(self, query: SelectOfScalar[Run]) -> list[Run]:
+        return sorted(self.stores.everywhere(query), key=lambda run: (run.created_at, run.id))
+
+    # --- whom they were charged to -------------------------------------------------------------
+
+    def charged_runs(self, person_id: str, moment: datetime) -> dict[str, datetime]:
+        """The runs a person was charged for after a moment, each with when it was accepted."""
+        query = select(Run.id, Run.created_at)
+        query = query.where(Run.charged_to == person_id, col(Run.created_at) > moment)
+        return dict(self.stores.everywhere(query))
+
+    def charged_people(self, moment: datetime) -> set[str]:
+        """Everybody who was charged for a run after a moment."""
+        query = select(Run.charged_to).where(col(Run.created_at) > moment).distinct()
+        return {person_id for person_id in self.stores.everywhere(query) if person_id}
+
+
+def count_open(session: Session, project_id: str) -> int:
+    """Open runs of a project that count for its limit: no new one is taken beyond it."""
+    query, asked = run_statements.count_active(), {"project_id": project_id}
+    return sum(one.exec(query, params=asked).one() for one in every(session))
+
+
+def count_live(session: Session) -> int:
+    """Open runs of every project that have left the queue."""
+    query = select(func.count()).select_from(Run).where(run_statements.BEGUN)
+    return sum(one.exec(query).one() for one in every(session))
+
+
+def find_by_key(session: Session, project_id: str, key: str) -> list[Run]:
+    """The runs that hold an idempotency key: in each store one at most."""
+    query, asked = run_statements.by_key(), {"project_id": project_id, "key": key}
+    return [run for one in every(session) for run in one.exec(query, params=asked)]
+
+
+def find_open_on_branch(session: Session, project_id: str, work_branch: str) -> Run | None:
+    """The open run that writes to a branch."""
+    query = run_statements.open_on_branch()
+    asked = {"project_id": project_id, "work_branch": work_branch}
+    return next((run for one in every(session) for run in one.exec(query, params=asked)), None)
+
+
+def find_open(session: Session, project_id: str) -> Iterable[Run]:
+    """Every open run of a project."""
+    query = select(Run).where(Run.project_id == project_id, col(Run.released_at).is_(None))
+    return [run for one in every(session) for run in one.exec(query)]
+
+
+def find_open_retry(session: Session, run: Run) -> Run | None:
+    """An open run that repeats this one."""
+    query = select(Run).where(
+        Run.project_id == run.project_id, Run.retry_of == run.id, col(Run.released_at).is_(None)
+    )
+    return next((found for one in every(session) for found in one.exec(query)), None)
+
+
+def find_active(session: Session) -> list[Run]:
+    """Open runs that count for the limit of their repository, as the transaction sees them."""
+    return [run for one in every(session) for run in one.exec(run_statements.active())]
+
+
+def charged_since(
+    session: Session, person_id: str, moment: datetime
+) -> tuple[int, datetime | None]:
+    """How many accepted runs a person was charged for after a moment, and when the first was."""
+    query, asked = run_statements.charged(), {"person_id": person_id, "moment": moment}
+    found = [one.execute(query, asked).one() for one in every(session)]
+    return sum(count for count, _ in found), min((at for _, at in found if at), default=None)

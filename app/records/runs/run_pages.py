@@ -1,0 +1,301 @@
+"""Pages of runs: keyset over (created_at, id), newest first, forwards and back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlmodel
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    String,
+    Table,
+    func,
+    literal_column,
+    or_,
+    select,
+    union_all,
+)
+from sqlmodel import col
+
+from app.domain.ids import SEEN, is_run_id, minted_between
+from app.domain.lifecycle import DONE, LIVE, WAITING
+from app.domain.words import Phase, Status
+from app.records.database.cursors import Place, is_beyond, order_from, page_from, read_cursor
+from app.records.database.database import Database
+from app.records.stores.routing import Stores
+from app.records.tables import Run
+from app.records.tables.stores import holds_word, mentions_text
+
+PHASES = {Phase.WAITING: WAITING, Phase.LIVE: LIVE, Phase.DONE: DONE}
+RUNS: Table = Run.metadata.tables["runs"]
+# so many of the newest that an index leads to are looked through for what has none
+LOOKED_THROUGH = 20_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
+LAST = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MILLISECOND - 1
+# in the words of its index, and what an id can end with
+ENDING = "substr(runs.id, length(runs.id) - 5)"
+ENDINGS = re.compile(rf"[0-9a-v_]{{{SEEN},40}}", re.ASCII)
+
+Conditions = list[ColumnElement[bool]]
+# the runs after a place and the order they come in
+Walk = Callable[[], Select[Any, Any]]
+
+
+@dataclass(frozen=True)
+class RunFilter:
+    """Which runs to list; empty means any."""
+
+    project_id: str | None = None
+    statuses: Sequence[str] = ()
+    phase: Phase | None = None
+    trigger: str | None = None
+    branch: str | None = None
+    text: str | None = None
+    batch_id: str | None = None
+    # True for those alone that no other run has repeated
+    is_last_try: bool = False
+    issue: int | None = None
+    depth: str | None = None
+    framework: str | None = None
+    agent: str | None = None
+    tag: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Way:
+    """A walk: what an index leads it by, and what is asked of each run that it comes to.
+
+    One that `is_bounded` ends after the newest `LOOKED_THROUGH`.
+    """
+
+    led: Conditions
+    passing: Conditions = field(default_factory=list)
+    is_bounded: bool = False
+
+    def edge(self) -> Select[Any, Any]:
+        """Find the newest run, its moment and id, that is not looked at any more."""
+        when, which = RUNS.c.created_at, RUNS.c.id
+        query = select(when, which).where(*self.led).order_by(when.desc(), which.desc())
+        return query.offset(LOOKED_THROUGH).limit(1)
+
+    def query(self, walk: Walk, edge: tuple[datetime, str] | None) -> Select[Any, Any]:
+        """Find what is wanted, on this side of an edge where there is one."""
+        found = walk().where(*self.led, *self.passing)
+        if edge is None:
+            return found
+        place = Place(forwards=False, at=edge[0], id=edge[1])
+        return found.where(is_beyond(place, RUNS.c.created_at, RUNS.c.id))
+
+
+def ways_to(wanted: RunFilter) -> list[Way]:
+    """The walks that together find every run that is wanted, some twice."""
+    statuses = _statuses(wanted)
+    if statuses is not None and not statuses:
+        return []
+    when, passing = _created(wanted), _passing(wanted, statuses)
+    if text := (wanted.text or "").strip().lstrip("…#"):
+        of_project = [RUNS.c.project_id == wanted.project_id] if wanted.project_id else []
+        among = Way([*of_project, *when], [_resembles(text), *passing], is_bounded=True)
+        return [among, *(Way([*led, *when], passing) for led in _led_to(text))]
+    if wanted.batch_id:
+        return [Way([RUNS.c.batch_id == wanted.batch_id], [*when, *passing])]
+    led_to = _led_to_all(wanted, statuses)
+    if led_to is not None:
+        return [Way([*led, *when], _of_last_tries(wanted)) for led in led_to]
+    led_to = _led_to_some(wanted, statuses)
+    return [Way([*led, *when], passing, is_bounded=True) for led in led_to]
+
+
+def _statuses(wanted: RunFilter) -> list[str] | None:
+    """In which the runs may be; None for any."""
+    if wanted.phase is None:
+        return list(dict.fromkeys(wanted.statuses)) or None
+    of_phase = sorted(PHASES[wanted.phase])
+    return [status for status in of_phase if not wanted.statuses or status in wanted.statuses]
+
+
+def _created(wanted: RunFilter) -> Conditions:
+    """When the runs were made: what every walk but a batch's goes by."""
+    at = RUNS.c.created_at
+    after = [at > wanted.created_after] if wanted.created_after else []
+    return after + ([at < wanted.created_before] if wanted.created_before else [])
+
+
+def _led_to_all(wanted: RunFilter, statuses: list[str] | None) -> list[Conditions] | None:
+    """Where indexes lead to all of what is wanted and nothing else, in order; None: nowhere."""
+    others = (wanted.depth, wanted.framework, wanted.agent, wanted.tag)
+    if any(other is not None for other in others):
+        return None
+    is_alone = not (wanted.project_id or statuses or wanted.trigger)
+    if wanted.issue is not None:
+        return [[RUNS.c.issue == wanted.issue]] if is_alone and not wanted.branch else None
+    if not wanted.branch:
+        return _led_to_filtered(wanted, statuses)
+    if is_alone:
+        return _of_branch(wanted.branch)
+    if not wanted.project_id or wanted.trigger:
+        return None
+    of_project = RUNS.c.project_id == wanted.project_id
+    # the entries of a project's branch lie by status
+    return [
+        [of_project, *of_branch, RUNS.c.status == status]
+        for of_branch in _of_branch(wanted.branch)
+        for status in statuses or Status
+    ]
+
+
+def _led_to_some(wanted: RunFilter, statuses: list[str] | None) -> list[Conditions]:
+    """Where indexes lead to what is wanted, among other runs."""
+    if wanted.issue is not None:
+        return [[RUNS.c.issue == wanted.issue]]
+    led_to = _led_to_filtered(wanted, statuses)
+    if len(led_to) > 1:
+        # one walk that passes over other statuses, or each could be as long
+        led_to = [[RUNS.c.project_id == wanted.project_id] if wanted.project_id else []]
+    if not wanted.branch:
+        return led_to
+    return _of_branch(wanted.branch) + [led for led in led_to if led]
+
+
+def _of_branch(branch: str) -> list[Conditions]:
+    return [[column == branch] for column in (RUNS.c.branch_name, RUNS.c.work_branch)]
+
+
+def _led_to_filtered(wanted: RunFilter, statuses: list[str] | None) -> list[Conditions]:
+    """Where indexes lead to by project, status and trigger: to all of what passes, in order."""
+    runs = RUNS.c
+    found: Conditions = []
+    if wanted.project_id:
+        found.append(runs.project_id == wanted.project_id)
+    if wanted.trigger:
+        found.append(runs.trigger == wanted.trigger)
+        # the entries of one trigger lie by status
+        statuses = statuses or [str(status) for status in Status]
+    # the entries of one status are in order, those of several are not
+    return [found] if statuses is None else [[*found, runs.status == one] for one in statuses]
+
+
+def _passing(wanted: RunFilter, statuses: list[str] | None) -> Conditions:
+    """Conditions on every run that a walk comes to; none of them leads a walk."""
+    given = {
+        "project_id": wanted.project_id,
+        "trigger": wanted.trigger,
+        "batch_id": wanted.batch_id,
+        "depth_level": wanted.depth,
+        "target_framework": wanted.framework,
+        "agent": wanted.agent,
+    }
+    found = [_is_found(name, value) for name, value in given.items() if value is not None]
+    if statuses is not None:
+        found.append(_is_found("status", *statuses))
+    if wanted.branch:
+        found.append(
+            or_(*(_is_found(name, wanted.branch) for name in ("branch_name", "work_branch")))
+        )
+    if wanted.issue is not None:
+        found.append(func.coalesce(RUNS.c.issue, 0) == wanted.issue)
+    if wanted.tag is not None:
+        found.append(holds_word(RUNS.c.tags, wanted.tag))
+    return found + _of_last_tries(wanted)
+
+
+def _of_last_tries(wanted: RunFilter) -> Conditions:
+    return [RUNS.c.retried_by.is_(None)] if wanted.is_last_try else []
+
+
+def _is_found(name: str, *values: str) -> ColumnElement[bool]:
+    # in words of no index: a database takes what most columns lead to, however much that is
+    column = func.coalesce(RUNS.c[name], "")
+    return column == values[0] if len(values) == 1 else column.in_(values)
+
+
+def _led_to(text: str) -> list[Conditions]:
+    """Where indexes lead to by a text: a branch, an issue, the beginning or ending of an id."""
+    runs, id_text = RUNS.c, text.lower()
+    found: list[Conditions] = [[runs.work_branch == text]]
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        found.append([runs.issue == int(text)])
+    if ENDINGS.fullmatch(id_text):
+        whole = runs.id.endswith(id_text, autoescape=True)
+        ending = literal_column(ENDING, String)
+        found.append([ending == id_text[-SEEN:], whole])
+    if (minted := minted_between(id_text)) is not None:
+        # an id begins with its run's moment, so those with one beginning lie together in time
+        begin, end = (EPOCH + min(at, LAST) * MILLISECOND for at in minted)
+        within = runs.created_at.between(begin - MILLISECOND, end + MILLISECOND)
+        found.append([within, runs.id.startswith(id_text, autoescape=True)])
+    return found
+
+
+def _resembles(text: str) -> ColumnElement[bool]:
+    return or_(
+        RUNS.c.id.endswith(text.lower(), autoescape=True),
+        RUNS.c.work_branch.istartswith(text, autoescape=True),
+        RUNS.c.title.icontains(text, autoescape=True),
+        mentions_text(RUNS.c.tags, text),
+    )
+
+
+@dataclass(frozen=True)
+class Page:
+    """Runs, newest first, with the cursors of the pages beside it.
+
+    `looked_among` is how many of the newest were looked at, None where all were.
+    """
+
+    items: list[Run] = field(default_factory=list)
+    next_cursor: str | None = None
+    prev_cursor: str | None = None
+    looked_among: int | None = None
+
+
+def list_runs(stores: Stores, wanted: RunFilter, *, limit: int, cursor: str | None) -> Page:
+    """One page of runs. Raises BadCursor."""
+    place = read_cursor(cursor, is_run_id)
+    found: list[Run] = []
+    is_cut = False
+    # a batch and its runs live beside each other
+    of_batch = [stores.owner_of(wanted.batch_id)] if wanted.batch_id else None
+    for database in of_batch or stores.holding_runs():
+        runs, is_cut_here = _ask(database, wanted, place, limit + 1)
+        found += runs
+        is_cut = is_cut or is_cut_here
+    looked_among = LOOKED_THROUGH if is_cut else None
+    return Page(*page_from(place, found, limit), looked_among)
+
+
+def _ask(
+    database: Database, wanted: RunFilter, place: Place | None, limit: int
+) -> tuple[list[Run], bool]:
+    """The first runs from a place on, and whether there are older ones that nobody looked at."""
+    when, which = RUNS.c.created_at, RUNS.c.id
+
+    def walk() -> Select[Any, Any]:
+        query = select(which, when).limit(limit)
+        if place is not None:
+            query = query.where(is_beyond(place, when, which))
+        return query.order_by(*order_from(place, when, which))
+
+    ways = ways_to(wanted)
+    if not ways:
+        return [], False
+    with database.reading() as session:
+        edges = [session.execute(way.edge()).first() if way.is_bounded else None for way in ways]
+        queries = [
+            way.query(walk, (edge[0], edge[1]) if edge else None)
+            for way, edge in zip(ways, edges, strict=True)
+        ]
+        found = session.execute(union_all(*(select(query.subquery()) for query in queries)))
+        forwards = place is None or place.forwards
+        keys = sorted({(at, run_id) for run_id, at in found}, reverse=forwards)
+        ids = [run_id for _, run_id in keys[:limit]]
+        runs = session.exec(sqlmodel.select(Run).where(col(Run.id).in_(ids))).all()
+        return list(runs), any(edge is not None for edge in edges)

@@ -1,0 +1,251 @@
+"""The runs that cards tell of: of many projects by one statement, never from history.
+
+Those that wait may be thousands: of them it is told what is alike, and none is read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Select,
+    func,
+    literal_column,
+    select,
+    union_all,
+)
+from sqlmodel import Session, col
+from sqlmodel import select as select_rows
+
+from app.domain.lifecycle import WAITING
+from app.domain.words import Cause, Status
+from app.records.runs import run_statements
+from app.records.runs.run_statements import BEGUN, cost_sum, dollars_of
+from app.records.stores.routing import Stores
+from app.records.stores.sessions import every
+from app.records.tables import Project, Run
+
+# as many walks in one statement; SQLite takes 500
+TOGETHER = 100
+_WAITING = [str(status) for status in WAITING]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What is alike of some runs that wait: who works on them, and what holds them."""
+
+    agent: str
+    hold: str | None
+
+
+class ProjectRuns:
+    """The newest runs, the counted failures and the open runs of each project."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    def newest(self, project_ids: Collection[str], *, limit: int) -> dict[str, list[Run]]:
+        """At most `limit` runs of each project, newest first."""
+        order = col(Run.created_at).desc(), col(Run.id).desc()
+        walk = select(col(Run.id)).order_by(*order).limit(limit)
+        found = self._led_to(walk.where(col(Run.project_id) == one) for one in project_ids)
+        found.sort(key=lambda run: (run.created_at, run.id), reverse=True)
+        return _first(found, dict.fromkeys(project_ids, limit))
+
+    def strikes(self, wanted: Mapping[str, int]) -> dict[str, list[Run]]:
+        """Of each project as many of the runs that were counted as failures, newest first."""
+        order = col(Run.ended_at).desc(), col(Run.id).desc()
+        # in the words of its index, which SQLite uses for these alone
+        walk = select(col(Run.id)).where(literal_column("runs.is_strike")).order_by(*order)
+        found = self._led_to(
+            walk.where(col(Run.project_id) == one).limit(limit) for one, limit in wanted.items()
+        )
+        found.sort(key=lambda run: (run.ended_at, run.id), reverse=True)
+        return _first(found, wanted)
+
+    def begun(self, project_ids: Collection[str]) -> dict[str, list[Run]]:
+        """Open runs that have left the queue, oldest first."""
+        query = select(Run).where(BEGUN, col(Run.project_id).in_(project_ids))
+        runs = [row[0] for row in self._stores.everywhere(query)]
+        found: dict[str, list[Run]] = {one: [] for one in project_ids}
+        for run in sorted(runs, key=lambda run: (run.created_at, run.id)):
+            found[run.project_id].append(run)
+        return found
+
+    def waiting(self, project_ids: Collection[str]) -> dict[str, list[Waiting]]:
+        """What waits, each as its oldest run, oldest first."""
+        alike = (col(Run.project_id), col(Run.agent), col(Run.hold))
+        oldest = func.min(col(Run.created_at)), func.min(col(Run.id))
+        query = select(*alike, *oldest).group_by(*alike)
+        rows = self._stores.everywhere(
+            query.where(*_open(project_ids), col(Run.status).in_(_WAITING))
+        )
+        found: dict[str, list[Waiting]] = {one: [] for one in project_ids}
+        for project_id, agent, hold, _, _ in sorted(rows, key=lambda row: (row[3], row[4])):
+            found[project_id].append(Waiting(agent, hold))
+        return found
+
+    def issues(self, project_ids: Collection[str]) -> dict[str, set[int]]:
+        """The issues that open runs work on."""
+        query = select(col(Run.project_id), col(Run.issue)).distinct()
+        found: dict[str, set[int]] = defaultdict(set)
+        has_issue = col(Run.issue).is_not(None)
+        for project_id, number in self._stores.everywhere(
+            query.where(*_open(project_ids), has_issue)
+        ):
+            found[project_id].add(number)
+        return found
+
+    def _led_to(self, walks: Iterable[Select[Any]]) -> list[Run]:
+        ways = [select(walk.subquery().c.id) for walk in walks]
+        found: list[Run] = []
+        for begin in range(0, len(ways), TOGETHER):
+            ids: CompoundSelect[Any] = union_all(*ways[begin : begin + TOGETHER])
+            query = select(Run).where(col(Run.id).in_(ids))
+            found += [run for (run,) in self._stores.everywhere(query)]
+        return found
+
+
+def _open(project_ids: Collection[str]) -> tuple[ColumnElement[bool], ...]:
+    return col(Run.released_at).is_(None), col(Run.project_id).in_(project_ids)
+
+
+def _first(runs: Iterable[Run], wanted: Mapping[str, int]) -> dict[str, list[Run]]:
+    first: dict[str, list[Run]] = {project_id: [] for project_id in wanted}
+    for run in runs:
+        if len(first[run.project_id]) < wanted[run.project_id]:
+            first[run.project_id].append(run)
+    return first
+
+
+@dataclass(frozen=True)
+class EndedAlike:
+    """Runs of one end: how many, and what they cost in US dollars where that is known."""
+
+    status: Status
+    cause: Cause | None
+    count: int
+    cost_usd: float | None
+
+
+def ended_of_batch(session: Session, batch_id: str) -> list[EndedAlike]:
+    """The runs of a batch, all of which have ended, by status and cause."""
+    return _alike(session.exec(_sums().where(col(Run.batch_id) == batch_id)))
+
+
+def last_of_batch(session: Session, batch_id: str, *, limit: int) -> list[Run]:
+    """The last of the same, newest first."""
+    query = select_rows(Run).where(col(Run.batch_id) == batch_id)
+    return list(session.exec(query.order_by(col(Run.ended_at).desc()).limit(limit)).all())
+
+
+class EndedRuns:
+    """Reads ended runs of every store."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    def sums(self, begin: datetime, end: datetime) -> list[EndedAlike]:
+        """The runs that ended from `begin` until before `end`, by status and cause."""
+        query = _sums().where(col(Run.ended_at) >= begin, col(Run.ended_at) < end)
+        return _alike(self._stores.everywhere(query))
+
+    def newest(self, begin: datetime, end: datetime, *, limit: int) -> list[Run]:
+        """The last of the same, newest first."""
+        query = select_rows(Run).where(col(Run.ended_at) >= begin, col(Run.ended_at) < end)
+        found = self._stores.everywhere(query.order_by(col(Run.ended_at).desc()).limit(limit))
+        return sorted(found, key=lambda run: (run.ended_at, run.id), reverse=True)[:limit]
+
+    def count_held(self) -> int:
+        """Runs that wait, and say what for."""
+        query = select_rows(func.count()).where(
+            col(Run.released_at).is_(None),
+            col(Run.status).in_(WAITING),
+            col(Run.hold).is_not(None),
+        )
+        return sum(self._stores.everywhere(query))
+
+
+def _sums() -> Any:
+    query = select_rows(Run.status, Run.cause, func.count(), cost_sum())
+    return query.group_by(col(Run.status), col(Run.cause))
+
+
+def _alike(rows: Iterable[Any]) -> list[EndedAlike]:
+    return [
+        EndedAlike(Status(status), Cause(cause) if cause else None, count, dollars_of(cost))
+        for status, cause, count, cost in rows
+    ]
+
+
+class OpenRuns:
+    """How many there are, and when something is due for them."""
+
+    def __init__(self, stores: Stores) -> None:
+        self.stores = stores
+
+    def counts(self) -> Counter[str]:
+        """How many there are, by status."""
+        query = select_rows(Run.status, func.count()).where(col(Run.released_at).is_(None))
+        found: Counter[str] = Counter()
+        for status, count in self.stores.everywhere(query.group_by(col(Run.status))):
+            found[status] += count
+        return found
+
+    def active_by_project(self) -> dict[str, list[str]]:
+        """For every project the ids of the runs that count for its limit."""
+        with self.stores.control.reading() as session:
+            found: dict[str, list[str]] = {one: [] for one in session.exec(select_rows(Project.id))}
+        for project_id, run_id in self.stores.everywhere(run_statements.active_ids()):
+            found.setdefault(project_id, []).append(run_id)
+        return found
+
+    def starting(self) -> list[Run]:
+        """The runs that are being launched, oldest first."""
+        query = select_rows(Run).where(
+            col(Run.released_at).is_(None), col(Run.status) == Status.STARTING
+        )
+        return sorted(self.stores.everywhere(query), key=lambda run: (run.created_at, run.id))
+
+    def next_of_waiting(self, now: datetime) -> datetime | None:
+        """When the next waiting run is due or expires; None where none does."""
+        found: list[datetime] = []
+        for status, column in ((Status.DELAYED, Run.due_at), (Status.QUEUED, Run.expires_at)):
+            query = select_rows(func.min(col(column))).where(
+                col(Run.released_at).is_(None), col(Run.status) == status, col(column) > now
+            )
+            found += [one for one in self.stores.everywhere(query) if one is not None]
+        return min(found, default=None)
+
+
+SAME = (
+    *("agent", "issue", "pr_number", "branch_name"),
+    *("task", "depth_level", "target_framework"),
+)
+
+
+def find_twin(session: Session, run: Run) -> Run | None:
+    """An open run of the same project that does the same; the model does not matter."""
+    same = [col(getattr(Run, name)).is_not_distinct_from(getattr(run, name)) for name in SAME]
+    query = select_rows(Run).where(Run.project_id == run.project_id, col(Run.released_at).is_(None))
+    query = query.where(*same).limit(1)
+    return next((run for one in every(session) for run in one.exec(query)), None)
+
+
+def over_and_done(stores: Stores, ids: Collection[str]) -> dict[str, Run]:
+    """The runs among these that are proved gone and wait for nothing, by id."""
+    query = select_rows(Run).where(
+        col(Run.released_at).is_not(None), col(Run.may_resume).is_(False)
+    )
+    found: dict[str, Run] = {}
+    for database, theirs in stores.by_owner(ids).items():
+        with database.reading() as session:
+            of_theirs = query.where(col(Run.id).in_(theirs))
+            found |= {run.id: run for run in session.exec(of_theirs).all()}
+    return found

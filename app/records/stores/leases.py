@@ -1,0 +1,55 @@
+"""Leases: what one of several servers on one database holds for a while."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import update
+from sqlmodel import col, select
+
+from app.records.stores.routing import Stores
+from app.records.tables import Lease
+
+
+class LeaseLedger:
+    """Leases, in the control store; times are the database clients' own, kept in step by NTP."""
+
+    def __init__(self, stores: Stores) -> None:
+        self.stores = stores
+
+    def take(self, name: str, holder: str, *, now: datetime, until: datetime) -> int | None:
+        """Take or renew a lease; its fence, or None while another holds it."""
+        with self.stores.control.transaction() as tx:
+            renewed = tx.scalars(
+                update(Lease)
+                .where(col(Lease.name) == name, col(Lease.holder) == holder)
+                .values(expires_at=until)
+                .returning(col(Lease.fence))
+            ).one_or_none()
+            if renewed is not None:
+                return renewed
+            taken = tx.scalars(
+                update(Lease)
+                .where(col(Lease.name) == name, col(Lease.expires_at) <= now)
+                .values(holder=holder, expires_at=until, fence=col(Lease.fence) + 1)
+                .returning(col(Lease.fence))
+            ).one_or_none()
+            if taken is not None or tx.get(Lease, name) is not None:
+                return taken
+            tx.add(Lease(name=name, holder=holder, fence=1, expires_at=until))
+            return 1
+
+    def give_back(self, holder: str, now: datetime) -> None:
+        """End every lease of a holder at once."""
+        with self.stores.control.transaction() as tx:
+            tx.execute(
+                update(Lease)
+                .where(col(Lease.holder) == holder, col(Lease.expires_at) > now)
+                .values(expires_at=now)
+            )
+
+    def is_held(self, name: str, now: datetime) -> bool:
+        """True while somebody holds a lease."""
+        with self.stores.control.reading() as session:
+            query = select(Lease).where(Lease.name == name, col(Lease.expires_at) > now)
+            return session.exec(query).first() is not None

@@ -1,0 +1,125 @@
+"""The relay: what several servers on one PostgreSQL tell each other of their changes."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from selectors import EVENT_READ, DefaultSelector
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.records.database.change_codec import CHANNEL, read, tell_others
+from app.records.database.database import Database
+from app.records.database.engines import postgresql_wire
+from app.records.feed import Change, Feed, FeedBroke, LogGrew, Numbered, RunReported, SweepWanted
+
+log = logging.getLogger(__name__)
+TOGETHER_SECONDS = 0.2
+AGAIN_SECONDS = 1.0
+# what is in no transaction; everything else is told by the one that commits it
+UNCOMMITTED = (LogGrew, RunReported, SweepWanted)
+
+
+class Relay:
+    """Publishes what other servers have committed, and tells them what no transaction tells."""
+
+    def __init__(self, database: Database, feed: Feed, *, tells: bool = True) -> None:
+        self._wire = postgresql_wire(database.url)
+        self._mark = database.mark
+        self._feed = feed
+        # of two databases one is enough to tell what is in no transaction
+        self._tells = tells
+        self._hears = False
+        self._closing = threading.Event()
+        # what wakes who listens; a file that is read until nobody writes to it any more
+        self._ears, self._mouth = socket.socketpair()
+        self._news = threading.Event()
+        self._lock = threading.Lock()
+        self._waiting: dict[Change, None] = {}
+        self._listening = threading.Thread(target=self._listen, name="relay in", daemon=True)
+        self._telling = threading.Thread(target=self._tell, name="relay out", daemon=True)
+
+    def open(self) -> None:
+        """Begin, in threads of its own."""
+        self._listening.start()
+        if self._tells:
+            self._telling.start()
+            self._feed.subscribe(self._hear)
+
+    def close(self) -> None:
+        """End both threads and their connections; safe where it was never opened."""
+        self._closing.set()
+        self._news.set()
+        self._mouth.close()
+        for thread in (self._listening, self._telling):
+            if thread.is_alive():
+                thread.join(5)
+        self._ears.close()
+        self._wire.dispose()
+
+    def _hear(self, one: Numbered) -> None:
+        is_own = threading.current_thread() is not self._listening
+        if is_own and isinstance(one.change, UNCOMMITTED):
+            with self._lock:
+                self._waiting[one.change] = None
+            self._news.set()
+
+    # --- out -----------------------------------------------------------------------------------
+
+    def _tell(self) -> None:
+        while self._news.wait() and not self._closing.is_set():
+            self._closing.wait(TOGETHER_SECONDS)
+            with self._lock:
+                self._news.clear()
+                changes, self._waiting = list(self._waiting), {}
+            try:
+                with self._wire.connect() as connection:
+                    tell_others(connection, changes, self._mark)
+            except SQLAlchemyError:
+                # a later one says the same; where the database is away, nothing else goes on
+                log.debug("what is in no transaction was not sent to other servers", exc_info=True)
+
+    # --- in ------------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        from psycopg import Error
+
+        while not self._closing.is_set():
+            try:
+                with self._wire.connect() as connection:
+                    try:
+                        self._hear_others(connection.connection.driver_connection)
+                    finally:
+                        connection.invalidate()
+            except (Error, SQLAlchemyError) as silence:
+                reason = str(silence).partition("\n")[0]
+                log.warning("other servers' changes are not heard just now: %s", reason)
+                self._grow_deaf()
+            except Exception:
+                log.exception("other servers' changes are not heard just now")
+                self._grow_deaf()
+
+    def _grow_deaf(self) -> None:
+        if self._hears:
+            # what was remembered because every change to it is heard of is not known now
+            self._hears = False
+            self._feed.publish([FeedBroke()])
+        self._closing.wait(AGAIN_SECONDS)
+
+    def _hear_others(self, connection: Any) -> None:
+        connection.execute(f"LISTEN {CHANNEL}")
+        # whatever was told before is missed: whoever shows something looks again
+        self._feed.publish([FeedBroke()])
+        self._hears = True
+        with DefaultSelector() as ears:
+            for one in (connection, self._ears):
+                ears.register(one, EVENT_READ)
+            while not self._closing.is_set():
+                for message in connection.notifies(timeout=0):
+                    self._feed.publish(read(message.payload, own=self._mark))
+                    if self._closing.is_set():
+                        return
+                # psycopg's own wait looks ten times a second
+                ears.select()

@@ -1,0 +1,312 @@
+"""The program: prepares the data folder, opens the door, serves until told to stop."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import sys
+import tomllib
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.staticfiles import StaticFiles
+from nicegui import core, ui
+from pydantic import ValidationError
+
+from app.api.client.client import ApiClient
+from app.api.faulty_transport import Faults, FaultyTransport, faults_of
+from app.api.http import problems
+from app.api.http.app import build_api
+from app.api.http.audit_recorder import Recorder
+from app.api.http.gate import Gate, cookie_name
+from app.api.live import LiveStream
+from app.api.plain import forms
+from app.api.routes import sign_in, system
+from app.api.schemas.sentences import sentence_of
+from app.backup.places import CannotKeep
+from app.backup.trust import SettingsUntrusted
+from app.config import Settings, load_settings
+from app.control_plane import ASSETS, ControlPlane
+from app.control_plane.context import close_own_memory
+from app.control_plane.storage import back_up, put_back
+from app.logs import set_up_logs
+from app.pages.shell.nicegui_patches import remember_signatures, rest_links
+from app.pages.shell.routes import register_pages
+from app.pages.shell.waiting_pages import WaitingPages
+from app.pages.system.plain import PlainPages
+from app.records.database.database import DatabaseSilent
+from app.records.database.migration import HEAD, SchemaNewer, revision_of
+from app.records.database.sqlite_files import DatabaseDamaged
+from app.records.people.audit_pages import first_misfit
+from app.server.page_sockets import bind_sockets
+from app.server.request_deadlines import PageRequests, Waiting
+from app.server.startup import (
+    CannotStart,
+    address_of,
+    known_address,
+    listening_socket,
+    login_command,
+    only_server,
+    page_address_of,
+    page_name_of,
+    prepare_folders,
+    refuse_open_bind,
+)
+from app.server.uvicorn_server import END_SECONDS, AnnouncedServer, PageSocket, end_on_signals
+from app.server.welcome import Welcome, login_link
+from app.services.ports import CannotRead
+from app.services.system.accounts import TOKEN_FILE, rotate_token
+from app.services.system.doctor import Look
+
+log = logging.getLogger(__name__)
+PAGE_CALL_SECONDS = 60
+
+
+class LastingFiles(StaticFiles):
+    """Files that browsers keep for a year: whoever asks names their version."""
+
+    def file_response(self, *args: Any, **more: Any) -> Response:
+        """The file, with the word that it never changes."""
+        answer = super().file_response(*args, **more)
+        answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return answer
+
+
+@dataclass(frozen=True)
+class Door:
+    """What pages get of the server: the live feed, and a client for whoever opened a page."""
+
+    live: LiveStream
+    gate: Gate
+    port: int
+    faults: Faults | None = None
+    waiting: WaitingPages = field(default_factory=WaitingPages)
+
+    def client_for(self, request: Request) -> ApiClient:
+        """An in-process client that carries the session of the person who made `request`."""
+        name = cookie_name(self.port)
+        origin = f"{request.url.scheme}://{request.headers['host']}"
+        peer = request.client or ("127.0.0.1", 0)
+        transport = httpx.ASGITransport(
+            self.gate, raise_app_exceptions=False, client=(peer[0], peer[1])
+        )
+        http = httpx.AsyncClient(
+            transport=FaultyTransport(transport, self.faults) if self.faults else transport,
+            base_url=origin,
+            cookies={name: request.cookies.get(name, "")},
+            timeout=PAGE_CALL_SECONDS,
+            trust_env=False,
+        )
+        # somebody who reads a page with the token keeps being asked for it
+        bearer = request.headers.get("Authorization")
+        same = {"Origin": origin, "Sec-Fetch-Site": "same-origin"}
+        return ApiClient(http, same | ({"Authorization": bearer} if bearer else {}))
+
+
+def build_gate(plane: ControlPlane, live: LiveStream | None = None) -> Gate:
+    """The whole web application behind its gate; whoever ends it may close `live` first."""
+    services, port = plane.services, plane.settings.port
+    live = live or LiveStream(services)
+    command = login_command(plane.settings)
+    web = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=_living(live))
+    api = build_api(services, live, port=port, store_silent=DatabaseSilent)
+    for routes in (
+        system.open_routes(services),
+        sign_in.routes(services.accounts, services.clock, port=port, command=command),
+        forms.routes(services, PlainPages(ASSETS / "plain")),
+    ):
+        web.router.routes.extend(routes.routes)
+    web.mount("/api/v1", api)
+    web.mount("/assets/fonts", LastingFiles(directory=ASSETS / "fonts"))
+    web.mount("/assets", StaticFiles(directory=ASSETS))
+    problems.register(web, store_silent=DatabaseSilent)
+    address = address_of(plane.settings)
+    gate = Gate(
+        Recorder(web, services.audit, services.clock, {"": web.routes, "/api/v1": api.routes}),
+        accounts=services.accounts,
+        port=port,
+        now=services.clock,
+        page_name=page_name_of(plane.settings),
+        allowed_hosts={address.removeprefix("http://")},
+        command=command,
+    )
+    register_pages(Door(live, gate, port, faults_of(os.environ)))
+    remember_signatures()
+    rest_links()
+    ui.run_with(
+        web,
+        title="Runyard",
+        favicon=ASSETS / "icon.svg",
+        language="en-US",
+        dark=None,
+        reconnect_timeout=30,
+        tailwind=False,
+        show_welcome_message=False,
+    )
+    core.app.add_exception_handler(404, problems.no_such_page)
+    # socket.io would answer any origin; the gate refuses them first, this is the second bolt
+    bind_sockets()
+    core.sio.eio.cors_allowed_origins = lambda origin, _: gate.names.is_page_origin(origin)
+    return gate
+
+
+def _living(live: LiveStream) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        live.open()
+        yield
+        live.close()
+
+    return lifespan
+
+
+def serve(given: dict[str, Any], *, in_window: bool, in_browser: bool) -> None:
+    """Run the server until it is told to stop; `given` is what the command line said.
+
+    Its page is opened in a window of its own, and where there is none in a browser, if it may.
+    """
+    gc.freeze()  # the program itself stays: to look through all of it at the end takes a second
+    with _told_plainly():
+        # it holds the token, sign-ins and addresses, which no other process of its user may read
+        close_own_memory()
+        _serve(load_settings(**given), given, in_window=in_window, in_browser=in_browser)
+
+
+@contextmanager
+def _told_plainly() -> Iterator[None]:
+    """End with one sentence where a setting, the data folder or the database is not usable."""
+    try:
+        yield
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        sys.exit(f"runyard: the setting RUNYARD_{name} is not usable: {sentence_of(first)}")
+    except tomllib.TOMLDecodeError as problem:
+        sys.exit(f"runyard: runyard.toml cannot be read: {problem}")
+    except (
+        *(CannotStart, SchemaNewer, DatabaseDamaged, DatabaseSilent),
+        *(CannotKeep, CannotRead, OSError),
+    ) as problem:
+        sys.exit(f"runyard: {getattr(problem, 'sentence', None) or problem}")
+
+
+def offline_login_link(given: dict[str, Any]) -> str:
+    """A login link for the server of a data folder, made without asking it."""
+    with _told_plainly():
+        plane = _prepare(load_settings(**given), given)
+        plane.migrate()
+        return login_link(plane, address_of(plane.settings))
+
+
+def offline_token_rotate(given: dict[str, Any]) -> None:
+    """Replace the token of a data folder that no server uses."""
+    with _told_plainly():
+        settings = load_settings(**given)
+        prepare_folders(settings)
+        with only_server(settings):
+            rotate_token(settings.data_root / TOKEN_FILE, os.urandom)
+
+
+def offline_sign_out(given: dict[str, Any]) -> int:
+    """End every browser's session of a data folder that no server uses; how many they were."""
+    with _told_plainly():
+        plane = _prepare(load_settings(**given), given)
+        with only_server(plane.settings):
+            plane.migrate()
+            return plane.services.accounts.sign_out_everywhere()
+
+
+def offline_doctor(given: dict[str, Any]) -> dict[str, Any]:
+    """What doctor sees without a server."""
+    with _told_plainly():
+        plane = _prepare(load_settings(**given), given)
+        return system.doctor_out(plane.services, Look.ANEW).model_dump(mode="json")
+
+
+def offline_audit(given: dict[str, Any]) -> dict[str, Any]:
+    """Whether the audit of a data folder's database is as it was written; needs no server."""
+    with _told_plainly():
+        plane = _prepare(load_settings(**given), given)
+        with plane.stores.control.reading() as session:
+            if revision_of(session.connection()) != HEAD:
+                raise CannotRead("Start Runyard once: its database has another schema.")
+        found = first_misfit(plane.stores.control)
+    if isinstance(found, int):
+        return {"fits": True, "rows": found}
+    return {"fits": False, "rows": found.fitting, "id": found.id, "because": found.because}
+
+
+def offline_backup(given: dict[str, Any], file: Path | None) -> dict[str, Any]:
+    """Write a backup of a data folder, whether a server runs on it or not."""
+    with _told_plainly():
+        return back_up(load_settings(**given), file).told()
+
+
+def offline_restore(
+    given: dict[str, Any], file: Path, agree: Callable[[list[str]], bool]
+) -> dict[str, Any]:
+    """Put a backup in the place of what a data folder holds, which no server may use.
+
+    `agree` is asked about the settings that come along.
+    """
+    with _told_plainly():
+        settings = load_settings(**given)
+        try:
+            return put_back(settings, file).told()
+        except SettingsUntrusted as unseen:
+            if not agree(unseen.settings):
+                raise
+        return put_back(settings, file, trusts_settings=True).told()
+
+
+def _serve(settings: Settings, given: dict[str, Any], *, in_window: bool, in_browser: bool) -> None:
+    refuse_open_bind(settings.host)
+    prepare_folders(settings)
+    with only_server(settings), listening_socket(settings) as listener:
+        set_up_logs(is_expected=problems.is_silence)
+        end_on_signals()
+        with (
+            _running_plane(settings, given) as plane,
+            known_address(settings, page_address_of(settings)),
+            closing(Welcome(plane, in_window=in_window, in_browser=in_browser)) as welcome,
+        ):
+            live = LiveStream(plane.services)
+            config = uvicorn.Config(
+                build_gate(plane, live),
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                date_header=False,
+                http=partial(PageRequests, Waiting()),  # type: ignore[arg-type]
+                ws=PageSocket,
+                backlog=512,
+                # engine.io pings each page by itself, and what goes to loopback need not be small
+                ws_ping_interval=None,
+                ws_per_message_deflate=False,
+                timeout_graceful_shutdown=END_SECONDS,
+            )
+            server = AnnouncedServer(config, live, begin=plane.begin, welcome=welcome.say)
+            server.run(sockets=[listener])
+
+
+@contextmanager
+def _running_plane(settings: Settings, given: dict[str, Any]) -> Iterator[ControlPlane]:
+    plane = ControlPlane(settings, given=given)
+    plane.start()
+    try:
+        yield plane
+    finally:
+        plane.stop()
+
+
+def _prepare(settings: Settings, given: dict[str, Any]) -> ControlPlane:
+    prepare_folders(settings)
+    return ControlPlane(settings, given=given)

@@ -1,0 +1,150 @@
+"""AFK runs at a person's word: start, the loop's switch, Reset, and what comes next."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from app.domain.rules import Launch
+from app.errors import (
+    ForgeUnavailable,
+    InReview,
+    IssueBlocked,
+    IssueClosed,
+    NotFound,
+    NothingReady,
+    Parked,
+    PrLock,
+    ProjectArchived,
+    ProjectBroken,
+    Refusal,
+)
+from app.failpoints import reach
+from app.records.people.audit_ledger import Deed, write_down
+from app.records.stores.outbox import CLEAR, STRIKE
+from app.records.tables import Project
+from app.services.auto.loop import AutoLoop
+from app.services.context import Ledgers
+from app.services.runs.accept import TriggerDesk
+from app.services.runs.requests import Accepted, Asker, HeldBack, is_open, is_ready, order_of
+from app.services.system.outbox import Consequences
+from app.services.tracker.issues import IssueDesk, IssueView
+
+log = logging.getLogger(__name__)
+GIVEN_UP = "left to a person: its start failed again and again"
+OVERTAKEN = "not counted: the strikes were set to zero first"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the next sweep would do with a project, and why each other open issue waits."""
+
+    would: int | None
+    because: str
+    holds: list[tuple[int, str]]
+
+
+class AfkDesk:
+    """Where people start AFK runs and rule the loop; the pause never stands in their way."""
+
+    def __init__(
+        self,
+        ledgers: Ledgers,
+        issues: IssueDesk,
+        trigger: TriggerDesk,
+        loop: AutoLoop,
+        consequences: Consequences,
+        on_changed: Callable[[], None],
+    ) -> None:
+        self._projects = ledgers.projects
+        self._issues = issues
+        self._trigger = trigger
+        self._loop = loop
+        self._consequences = consequences
+        self._on_changed = on_changed
+
+    def start(self, project_id: str, issue: int | None, asker: Asker, now: datetime) -> Accepted:
+        """Start the chosen issue, or the lowest claimable one; a paused project starts, too.
+
+        Raises a Refusal; NothingReady where no issue could be taken.
+        """
+        project = self._find(project_id)
+        order = order_of(project_id, issue, "afk/start")
+        if issue is not None:
+            return self._trigger.accept(order, asker, now, still=is_open(issue))
+        known = self._trigger.replay(order, asker, now)
+        if known is not None:
+            return known
+        for number in self._claimable(project):
+            reach("claim.after_select")
+            try:
+                picked = replace(order, issue=number)
+                return self._trigger.accept(picked, asker, now, still=is_ready(number))
+            except (PrLock, Parked, InReview, IssueClosed, IssueBlocked, HeldBack):
+                continue  # somebody was faster: the next one, then
+        raise NothingReady
+
+    def _claimable(self, project: Project) -> list[int]:
+        if project.state == "broken":
+            raise ProjectBroken(project.state_because)
+        numbers = self._issues.claimable(project)
+        if numbers is None:
+            # unknown is not "nothing"
+            raise ForgeUnavailable("The project's issues could not be read just now. Try again.")
+        return sorted(numbers)
+
+    def set_auto(self, project_id: str, deed: Deed, now: datetime, *, enabled: bool) -> None:
+        """Switch the loop on or off for a project; the strikes stay as they are."""
+        self._find(project_id)
+        with self._projects.stores.control.transaction() as tx:
+            self._projects.switch_auto(tx, project_id, enabled=enabled)
+            write_down(tx, deed, now)
+        self._on_changed()
+
+    def reset(self, project_id: str, deed: Deed, now: datetime) -> None:
+        """Set the strikes to zero, those too that are not counted yet; a sweep follows at once."""
+        self._find(project_id)
+        with self._consequences.overtaking(project_id, (STRIKE, CLEAR), OVERTAKEN) as tx:
+            self._projects.clear_strikes(tx, project_id)
+            write_down(tx, deed, now)
+        self._on_changed()
+
+    def plan(self, project_id: str, now: datetime) -> Plan:
+        """What the next sweep would do, and for every issue not started one sentence."""
+        project = self._find(project_id)
+        decision = self._loop.decide(project, now)
+        if isinstance(decision, Launch):
+            would, because = decision.issue, f"would start #{decision.issue}"
+            waits = f"#{would} goes first"
+        else:
+            would, because = None, decision.reason
+            waits = because
+        holds = [
+            (view.number, view.hold or self._given_up(project, view.number) or waits)
+            for view in self._views(project_id)
+            if view.state == "open" and view.number != would
+        ]
+        return Plan(would, because, holds)
+
+    def _given_up(self, project: Project, issue: int) -> str | None:
+        return GIVEN_UP if self._loop.is_given_up(project, issue) else None
+
+    def _views(self, project_id: str) -> list[IssueView]:
+        try:
+            return self._issues.all(project_id)
+        except Refusal:
+            raise
+        except Exception:
+            # that they could not be read is the reason that is told for the project
+            log.exception("the issues of project %s could not be read", project_id)
+            return []
+
+    def _find(self, project_id: str) -> Project:
+        project = self._projects.find(project_id)
+        if project is None:
+            raise NotFound
+        if project.archived_at is not None:
+            raise ProjectArchived
+        return project

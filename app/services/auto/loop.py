@@ -1,0 +1,260 @@
+"""The auto loop: what it would start in each project, and why not (engine.md §5)."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cache, partial
+from itertools import takewhile
+
+from sqlmodel import Session
+
+from app.domain.rules import AutoFacts, Hold, Launch, may_launch_auto
+from app.domain.words import Cause, Status, Trigger
+from app.errors import Refusal
+from app.failpoints import reach
+from app.records.people.audit_ledger import acting, by_loop
+from app.records.runs import run_ledger
+from app.records.runs.quarantine_ledger import Subject
+from app.records.runs.run_ledger import RunLedger
+from app.records.tables import Project, Run
+from app.services.context import Ledgers, Outside
+from app.services.limits.usage_limits import UsageLimits
+from app.services.ports import Unready
+from app.services.runs.accept import TriggerDesk
+from app.services.runs.prechecks import Readiness
+from app.services.runs.requests import Asker, HeldBack, Still, is_ready, order_of
+from app.services.system.origin_watch import unreachable_words
+from app.services.system.ownership import Leases
+from app.services.system.quarantine import Quarantine
+from app.services.tracker.issues import IssueDesk
+
+log = logging.getLogger(__name__)
+
+
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=1)
+FIRST_PAUSE_AFTER_WORK = timedelta(minutes=10)
+MOST = 8
+# no agent's fault, and nothing that the next issue's run would meet otherwise
+SURROUNDINGS = {Cause.PUSH_REFUSED, Cause.AUTH, Cause.NETWORK, Cause.DISK_FULL, Cause.AGENT_MISSING}
+
+
+def launch_pause(runs: RunLedger, project_id: str, now: datetime) -> str | None:
+    """Why the loop waits after auto runs that failed in a row by their surroundings, or None.
+
+    The pause doubles with each, and any other end of an auto run ends it. Read from the runs: it
+    survives restarts.
+    """
+    newest = runs.newest_of(project_id, limit=MOST, trigger=Trigger.AUTO)
+    failed = list(takewhile(_is_held_back, newest))
+    if not failed or failed[0].ended_at is None:
+        return None
+    was_launched = failed[0].status != Status.NOT_STARTED
+    first = FIRST_PAUSE_AFTER_WORK if was_launched else FIRST_PAUSE
+    until = failed[0].ended_at + min(first * 2 ** (len(failed) - 1), LONGEST_PAUSE)
+    if now >= until:
+        return None
+    what = "run could do nothing about it" if was_launched else "launch failed"
+    return f"the last {what} ({failed[0].because}); tried again at {until:%H:%M:%S} UTC"
+
+
+def _is_held_back(run: Run) -> bool:
+    if run.status == Status.NOT_STARTED:
+        return not run.parked  # what keeps its claim is never met again
+    return run.status == Status.DIED and run.cause in SURROUNDINGS
+
+
+LOOP = "auto"
+Claimable = list[int] | None
+Ask = Callable[[str, tuple[str, ...] | None], Unready | None]
+
+
+class AutoLoop:
+    """Starts AFK runs by itself, where every term of the rule is met."""
+
+    def __init__(
+        self,
+        ledgers: Ledgers,
+        outside: Outside,
+        issues: IssueDesk,
+        limits: UsageLimits,
+        trigger: TriggerDesk,
+        leases: Leases,
+        max_live_runs: int,
+        provenance: dict[str, str],
+        quarantine: Quarantine,
+        no_room: Callable[[], str | None],
+    ) -> None:
+        self._runs = ledgers.runs
+        self._no_room = no_room
+        self._projects = ledgers.projects
+        self._agents = outside.agents
+        self._readiness = Readiness(outside)
+        self._issues = issues
+        self._limits = limits
+        self._trigger = trigger
+        self._leases = leases
+        self._max_live_runs = max_live_runs
+        self._provenance = provenance
+        self._quarantine = quarantine
+        self._turn = itertools.count(1)
+        self._turns: dict[str, int] = {}
+
+    def decide(self, project: Project, now: datetime) -> Launch | Hold:
+        """What the loop would do with a project now."""
+        # the dearest question is asked last, and only where its answer matters
+        problem = self._agent_problem(project, self._agents.unready)
+        facts = self._facts(project, _Room.of(self._runs.active_runs()), problem)
+        decision = may_launch_auto(facts)
+        if isinstance(decision, Hold):
+            return decision
+        if hold := self._limits.reason(project.agent, None, now):
+            return may_launch_auto(replace(facts, usage_hold=hold))
+        pause = launch_pause(self._runs, project.id, now)
+        claimable = self._untried(project, self._claimable_alone(project))
+        return may_launch_auto(replace(facts, claimable=claimable, launch_pause=pause))
+
+    def fill_once(self, now: datetime) -> int:
+        """Start what the loop may start, at most one run a project; how many."""
+        swept = self._projects.swept() if self._leases.may_sweep(now) else []
+        room = _Room.of(self._runs.active_runs() if swept else [])
+        if not swept or room.taken >= self._max_live_runs:
+            return 0
+        ask = cache(self._agents.unready)
+        hold_of = cache(lambda agent: self._limits.reason(agent, None, now))
+        free = [one for one in swept if self._may_be_free(one, room, ask)]
+        free = [one for one in free if hold_of(one.agent) is None]
+        # who had a run longest ago goes first: where slots are few, nobody waits for ever
+        free.sort(key=lambda project: self._turns.get(project.id, 0))
+        started = 0
+        for project, claimable in self._with_claimable(free):
+            if room.taken >= self._max_live_runs:
+                break
+            if self._is_filled(project, claimable, room, now):
+                started, room = started + 1, _Room.of(self._runs.active_runs())
+        return started
+
+    def _may_be_free(self, project: Project, room: _Room, ask: Ask) -> bool:
+        def may_be() -> bool:
+            facts = self._facts(project, room, self._agent_problem(project, ask))
+            return isinstance(may_launch_auto(facts), Launch)
+
+        # one broken project never stops the others
+        subject = Subject("look", project.id, project.id, project.id)
+        return bool(self._quarantine.guard(subject, may_be))
+
+    def _with_claimable(self, projects: list[Project]) -> Iterator[tuple[Project, Claimable]]:
+        try:
+            found = self._issues.claimable_of(projects)
+        except Exception:
+            log.exception("the issues of some project could not be read; each is asked alone")
+            found = {project.id: self._claimable_alone(project) for project in projects}
+        for project in projects:
+            yield project, found.get(project.id)
+
+    def _claimable_alone(self, project: Project) -> Claimable:
+        try:
+            return self._issues.claimable(project)
+        except Exception:
+            log.exception("the issues of project %s could not be read", project.id)
+            return None
+
+    def _is_filled(
+        self, project: Project, claimable: Claimable, room: _Room, now: datetime
+    ) -> bool:
+        # looked for on the disk, and so before the transaction
+        problem = self._agent_problem(project, self._agents.unready)
+        untried = self._untried(project, claimable)
+        facts = replace(self._facts(project, room, problem), claimable=untried)
+        decision = may_launch_auto(facts)
+        if not isinstance(decision, Launch) or launch_pause(self._runs, project.id, now):
+            return False
+        start = partial(self._is_started, project, decision, problem, now)
+        return bool(self._quarantine.guard(_of_issue(project, decision.issue), start))
+
+    def is_given_up(self, project: Project, issue: int) -> bool:
+        """True where a start of this issue failed again and again, and a person is asked."""
+        return self._quarantine.is_held(_of_issue(project, issue).key)
+
+    def _untried(self, project: Project, claimable: Claimable) -> Claimable:
+        # what is left to a person keeps no other issue waiting
+        return claimable and [one for one in claimable if not self.is_given_up(project, one)]
+
+    def _is_started(
+        self, project: Project, decision: Launch, problem: str | None, now: datetime
+    ) -> bool:
+        reach("claim.after_select")
+        asker = Asker(LOOP, Trigger.AUTO, None, uuid.uuid4().hex, self._provenance, False)
+        order = order_of(project.id, decision.issue, "auto")
+        try:
+            still = self._still_may(decision.issue, problem, now)
+            with acting(by_loop("start", asker.correlation_id, now)):
+                self._trigger.accept(order, asker, now, still=still)
+        except (Refusal, HeldBack) as reason:
+            log.info("project %s: #%s not started: %s", project.id, decision.issue, reason)
+            return False
+        self._turns[project.id] = next(self._turn)
+        return True
+
+    def _still_may(self, issue: int, problem: str | None, now: datetime) -> Still:
+        is_still_ready = is_ready(issue)
+
+        def still(session: Session, project: Project) -> None:
+            active = run_ledger.find_active(session)
+            facts = self._facts(project, _Room.of(active), problem)
+            hold = self._limits.reason_in(session, project.agent, None, now)
+            decision = may_launch_auto(replace(facts, usage_hold=hold))
+            if isinstance(decision, Hold):
+                raise HeldBack(decision.reason)
+            is_still_ready(session, project)
+
+        return still
+
+    def _agent_problem(self, project: Project, ask: Ask) -> str | None:
+        command = tuple(project.agent_command) if project.agent_command else None
+        known = ask(project.agent, command)
+        unready = self._readiness.in_project(known, project, project.base_branch)
+        return unready.sentence if unready else None
+
+    def _facts(self, project: Project, room: _Room, problem: str | None) -> AutoFacts:
+        return AutoFacts(
+            state=project.state,
+            is_archived=project.archived_at is not None,
+            auto_enabled=project.auto_enabled,
+            strikes=project.strikes,
+            has_open_auto_run=project.id in room.with_auto_run,
+            repository_room=project.max_concurrency - room.open_runs[project.id],
+            global_room=self._max_live_runs - room.taken,
+            agent_problem=problem,
+            usage_hold=None,
+            launch_pause=None,
+            claimable=(0,),
+            unreachable=unreachable_words(project),
+            no_room=self._no_room(),
+        )
+
+
+def _of_issue(project: Project, issue: int) -> Subject:
+    return Subject("issue", f"{project.id}.{issue}", project.id, project.id)
+
+
+@dataclass(frozen=True)
+class _Room:
+    """What active runs take: per project, and of the slots that all share."""
+
+    open_runs: Counter[str]
+    with_auto_run: frozenset[str]
+    taken: int
+
+    @classmethod
+    def of(cls, runs: list[Run]) -> _Room:
+        return cls(
+            open_runs=Counter(run.project_id for run in runs),
+            with_auto_run=frozenset(run.project_id for run in runs if run.trigger == Trigger.AUTO),
+            taken=len(runs),
+        )

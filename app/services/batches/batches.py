@@ -1,0 +1,220 @@
+"""Batches: made at once, filled item by item, sealed when all are in (stores.md, Batches)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import Session
+
+from app.domain.batches import BatchStatus
+from app.domain.idempotency import KeyTerms
+from app.domain.ids import is_run_id
+from app.errors import AlreadyEnded, BatchOverQuota, Invalid, KeyReused, KeyTaken, NotFound
+from app.failpoints import reach
+from app.records.batches import batch_ledger
+from app.records.batches.batch_ledger import (
+    BatchLedger,
+    BatchPage,
+    ItemPage,
+    list_batches,
+    list_items,
+)
+from app.records.database.cursors import BadCursor
+from app.records.people.audit_ledger import record
+from app.records.tables import Batch
+from app.services.batches.filling import Filling, RefusedItems, refuse_aborted
+from app.services.limits.quota import FreePlace, Place, Places, Window
+from app.services.runs.accept import TriggerDesk
+from app.services.runs.prechecks import Prechecks
+from app.services.runs.requests import Asker
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The batch; `replayed` where its key had already made it."""
+
+    batch: Batch
+    replayed: bool
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """How far a batch is: sealed, or how many of its items are in."""
+
+    sealed: bool
+    expected: int
+    received: int
+
+
+class BatchDesk:
+    """Where batches are made and filled; every item is accepted like any other run."""
+
+    def __init__(
+        self,
+        ledger: BatchLedger,
+        checks: Prechecks,
+        trigger: TriggerDesk,
+        places: Places,
+        most: int,
+        refused: RefusedItems,
+        terms: KeyTerms,
+        on_sealed: Callable[[], None],
+        on_aborted: Callable[[], None],
+    ) -> None:
+        self.ledger = ledger
+        self._places = places
+        self._most = most
+        self._checks = checks
+        self._trigger = trigger
+        self._refused = refused
+        self._terms = terms
+        self._on_sealed = on_sealed
+        self._on_aborted = on_aborted
+
+    def find(self, batch_id: str) -> Batch:
+        """One batch. Raises NotFound."""
+        batch = self.ledger.find(batch_id)
+        if batch is None:
+            raise NotFound
+        return batch
+
+    def page(self, project_id: str | None, *, limit: int, cursor: str | None) -> BatchPage:
+        """One page of batches, newest first. Raises Invalid for a cursor of another making."""
+        with _cursors_of_ours():
+            return list_batches(
+                self.ledger.stores, project_id=project_id, limit=limit, cursor=cursor
+            )
+
+    def items(
+        self, batch_id: str, statuses: Sequence[str], *, limit: int, cursor: str | None
+    ) -> ItemPage:
+        """Some of its items. Raises NotFound, and Invalid for a cursor of another making."""
+        stores, batch = self.ledger.stores, self.find(batch_id)
+        with _cursors_of_ours():
+            return list_items(stores, batch.id, limit=limit, cursor=cursor, statuses=statuses)
+
+    def window(self, person_id: str, now: datetime) -> Window:
+        """How a person stands against the quota of batches."""
+        return self._places.window(person_id, now)
+
+    # --- made ----------------------------------------------------------------------------------
+
+    def open(
+        self, project_id: str, run_count: int, parent: str | None, asker: Asker, now: datetime
+    ) -> Opened:
+        """Make a batch and charge for all of its items, or answer the one its key has made.
+
+        Raises a Refusal, leaving nothing.
+        """
+        body = json.dumps([project_id, run_count, parent])
+        batch = Batch(
+            id="",
+            project_id=project_id,
+            run_count=run_count,
+            status=BatchStatus.PENDING,
+            idempotency_key=asker.key,
+            body_hash=hashlib.sha256(body.encode()).hexdigest(),
+            parent_run_id=parent,
+            correlation_id=asker.correlation_id,
+            created_by=asker.person_id,
+            created_at=now,
+        )
+        with self.ledger.stores.looking() as session:
+            if held := self._holder(session, batch, now):
+                return Opened(_same(held, batch), True)
+        self._checks.project(project_id)
+        self._must_be_run(parent)
+        self._refuse_oversized(run_count)
+        batch.id = self.ledger.stores.mint_batch_id(now, beside=parent)
+        with self._places.place(batch.created_by, batch.id, now, run_count) as place:
+            if place.refusal is None:
+                return self._insert(batch, place, now)
+            # what stands before the window in the transaction stands before it here, too
+            with self.ledger.stores.looking() as session:
+                if held := self._holder(session, batch, now):
+                    return Opened(_same(held, batch), True)
+            raise place.refusal
+
+    def _insert(self, batch: Batch, place: Place | FreePlace, now: datetime) -> Opened:
+        with self.ledger.stores.spanning(batch.id, "batch") as tx:
+            if held := self._holder(tx, batch, now):
+                return Opened(_same(held, batch), True)
+            batch_ledger.free_key(tx, batch.project_id, batch.idempotency_key)
+            place.charge(tx)
+            self._checks.project(batch.project_id, tx)
+            self.ledger.insert(tx, batch)
+            record(tx, batch.id, after={"run_count": batch.run_count})
+        place.keep()
+        return Opened(batch, False)
+
+    def _refuse_oversized(self, items: int) -> None:
+        """Refuse what no waiting would make room for."""
+        if items > self._most:
+            raise BatchOverQuota(
+                f"A batch may have {self._most} items at most here; this one has {items}.",
+                limit=self._most,
+            )
+
+    def _holder(self, session: Session, asked: Batch, now: datetime) -> Batch | None:
+        found = batch_ledger.find_by_key(session, asked.project_id, asked.idempotency_key)
+        return next((held for held in found if not self._is_given_back(held, now)), None)
+
+    def _must_be_run(self, parent: str | None) -> None:
+        if parent is not None and (not is_run_id(parent) or not self._refused.knows(parent)):
+            raise Invalid.field("parent_run_id", "There is no run with that id.")
+
+    def _is_given_back(self, held: Batch, now: datetime) -> bool:
+        age = (now - held.created_at).total_seconds()
+        if held.ended_at is None:
+            return False
+        is_spent = held.status == BatchStatus.ABORTED and age >= self._terms.hold_seconds
+        return is_spent or age >= self._terms.ttl_seconds
+
+    # --- filled --------------------------------------------------------------------------------
+
+    def fill(self, batch_id: str, asker: Asker) -> Filling:
+        """Begin to bring items. Raises NotFound, AlreadyEnded where it takes nothing more."""
+        batch = self.find(batch_id)
+        if batch.sealed_at is None:
+            refuse_aborted(batch)
+        return Filling(self.ledger, self._trigger, self._refused, batch, asker)
+
+    def seal(self, batch_id: str, now: datetime) -> Receipt:
+        """Let a batch begin that is complete, and say how far it is. Raises NotFound."""
+        batch = self.find(batch_id)
+        missing = len(self.ledger.missing(batch))
+        if not missing and self.ledger.seal(batch, now):
+            self._on_sealed()
+        is_sealed = not missing and self.find(batch_id).sealed_at is not None
+        return Receipt(is_sealed, batch.run_count, batch.run_count - missing)
+
+    # --- ended ---------------------------------------------------------------------------------
+
+    def stop(self, batch_id: str, because: str, now: datetime) -> Batch:
+        """Abort a batch; whatever waits or works in it is ended. Raises NotFound, AlreadyEnded."""
+        if not self.ledger.abort(self.find(batch_id), now, because):
+            raise AlreadyEnded("This batch has already ended.")
+        reach("batch_aborted")
+        self._on_aborted()
+        return self.find(batch_id)
+
+
+def _same(held: Batch, asked: Batch) -> Batch:
+    if held.created_by != asked.created_by:
+        raise KeyTaken
+    if held.body_hash != asked.body_hash:
+        raise KeyReused("This key has already made another batch.", batch_id=held.id)
+    return held
+
+
+@contextmanager
+def _cursors_of_ours() -> Iterator[None]:
+    try:
+        yield
+    except BadCursor as error:
+        raise Invalid.field("cursor", "This cursor was not made by this server.") from error

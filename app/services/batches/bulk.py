@@ -1,0 +1,316 @@
+"""Stop or retry for many runs: frozen when it is ordered, done one by one, safe over restarts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+
+from app.domain.batches import BulkAction, BulkState, BulkStatus
+from app.domain.formatting import iso
+from app.domain.words import Status, Trigger
+from app.errors import AlreadyEnded, ConcurrencyLimit, Invalid, NotFound, RateLimited, Refusal
+from app.failpoints import reach
+from app.records.batches.bulk_ledger import BulkLedger, BulkPage, list_items
+from app.records.database.cursors import BadCursor
+from app.records.database.database import DatabaseSilent
+from app.records.feed import Numbered, RunChanged
+from app.records.runs.quarantine_ledger import Subject
+from app.records.runs.run_ledger import RunLedger
+from app.records.runs.run_pages import RunFilter
+from app.records.tables import Bulk, BulkItem, Run
+from app.services.batches.bulk_orders import BulkKeys, Ordered, runs_meant, same
+from app.services.concurrency import Locks, Rounds, Workers
+from app.services.kept.retry import AlreadyRepeated, RetryDesk
+from app.services.runs.accept import TriggerDesk
+from app.services.runs.requests import Asker
+from app.services.runs.stop import Stopper
+from app.services.system.quarantine import Quarantine
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Round:
+    """What was met so far; `stuck_at` is the position of the last item that got no answer."""
+
+    bulk: Bulk
+    stuck_at: int = -1
+    _full: set[str] = field(default_factory=set)
+    _asked_in_vain: set[str] = field(default_factory=set)
+
+    def note_full_window(self) -> None:
+        """Who gave the order has no room for any other run."""
+        self._full.add(self.bulk.created_by)
+
+    def note_full(self, run: Run) -> None:
+        """The project of a run has no room for any other."""
+        self._full.add(run.project_id)
+
+    def note_no_answer(self, position: int, run: Run) -> None:
+        """What a run needs outside did not answer."""
+        # it may be about that run alone: only a second one says that it is about the project
+        if run.project_id in self._asked_in_vain:
+            self.note_full(run)
+        self._asked_in_vain.add(run.project_id)
+        self.stuck_at = position
+
+    def passes_over(self, run: Run | None) -> bool:
+        """True where nothing can be done to a run in this round."""
+        return run is not None and run.project_id in self._full
+
+    @property
+    def is_over(self) -> bool:
+        """True where nothing of the order has room: the person, or its only project, has none."""
+        wanted = self.bulk.wanted
+        is_of_one = bool(wanted.get("project_id") or wanted.get("batch_id"))
+        return self.bulk.created_by in self._full or (is_of_one and bool(self._full))
+
+
+PAGE = 100
+WINDOW_FULL = "Rate limit reached. It goes on once the window has room again."
+SILENT = "A database does not answer; it goes on once it does."
+FAULT = "Something went wrong in Runyard; it is tried again."
+FAULT_FOR_GOOD = "Something went wrong in Runyard, again and again; the log has the details."
+
+
+@dataclass(frozen=True)
+class Hands:
+    """Through whom everything is done: the ways that a single run goes, too."""
+
+    runs: RunLedger
+    stopper: Stopper
+    retry: RetryDesk
+    trigger: TriggerDesk
+
+
+class BulkDesk:
+    """Orders for many runs, and who carries them out."""
+
+    def __init__(
+        self,
+        ledger: BulkLedger,
+        hands: Hands,
+        locks: Locks,
+        workers: Workers,
+        clock: Callable[[], datetime],
+        provenance: dict[str, str],
+        quarantine: Quarantine,
+        keys: BulkKeys,
+    ) -> None:
+        self.ledger = ledger
+        self._keys = keys
+        self._hands = hands
+        self._locks = locks
+        self._clock = clock
+        self._provenance = provenance
+        self._quarantine = quarantine
+        self._rounds = Rounds(workers, self._go_round)
+        # projects without room for what waits here
+        self._crowded: set[str] = set()
+        # by order the item that got no answer last: the next round begins behind it
+        self._stuck_at: dict[str, int] = {}
+
+    def find(self, bulk_id: str) -> Bulk:
+        """One order. Raises NotFound."""
+        bulk = self.ledger.find(bulk_id)
+        if bulk is None:
+            raise NotFound
+        return bulk
+
+    def page(self, bulk_id: str, *, limit: int, cursor: str | None) -> BulkPage:
+        """Some of an order's runs. Raises NotFound, and Invalid for a cursor of another making."""
+        self.find(bulk_id)
+        try:
+            return list_items(self.ledger.stores, bulk_id, limit=limit, cursor=cursor)
+        except BadCursor as error:
+            raise Invalid.field("cursor", "This cursor was not made by this server.") from error
+
+    def order(
+        self, action: BulkAction, wanted: RunFilter, because: str, asker: Asker, now: datetime
+    ) -> Ordered:
+        """Freeze which runs it is about, and begin; or answer what the asker's key has ordered.
+
+        Raises Invalid where no filter is named, KeyReused.
+        """
+        asked = {
+            name: iso(it) if isinstance(it, datetime) else it
+            for name, it in wanted.__dict__.items()
+            if it
+        }
+        if not asked:
+            raise Invalid.field("filter", "Say which runs: name a project, a batch or a state.")
+        bulk = Bulk(
+            id="",
+            action=action,
+            wanted={**asked, "statuses": [*wanted.statuses], "because": because},
+            status=BulkStatus.PROCESSING,
+            correlation_id=asker.correlation_id,
+            created_by=asker.person_id,
+            created_at=now,
+        )
+        if asker.key is None:
+            bulk.id = self.ledger.stores.mint_control_id("bulk", now)
+            return self._add(bulk, wanted)
+        with self._locks.holding(f"bulk key {asker.person_id} {asker.key}"):
+            bulk.id, held = self._keys.find(asker, now)
+            return same(held, bulk) if held else self._add(bulk, wanted)
+
+    def _add(self, bulk: Bulk, wanted: RunFilter) -> Ordered:
+        run_ids = runs_meant(self.ledger.stores, BulkAction(bulk.action), wanted)
+        if not run_ids:
+            bulk.status, bulk.ended_at = BulkStatus.COMPLETED, bulk.created_at
+        self.ledger.insert(bulk, run_ids)
+        self.request()
+        return Ordered(bulk, False)
+
+    def abort(self, bulk_id: str, now: datetime) -> Bulk:
+        """Leave what is not done yet as it is. Raises NotFound, AlreadyEnded."""
+        self.find(bulk_id)
+        if not self.ledger.end(bulk_id, BulkStatus.ABORTED, now):
+            raise AlreadyEnded("This is over already.")
+        return self.find(bulk_id)
+
+    # --- carried out ---------------------------------------------------------------------------
+
+    def request(self) -> None:
+        """Go on soon; whoever asks while it goes on makes it go round once more."""
+        self._rounds.request()
+
+    def hear(self, told: Numbered) -> None:
+        """A run that changed may have made room in its repository for one that waits."""
+        change = told.change
+        if isinstance(change, RunChanged) and change.project_id in self._crowded:
+            self._crowded.discard(change.project_id)
+            self.request()
+
+    def _go_round(self) -> None:
+        try:
+            self.go_on_once()
+        except DatabaseSilent as silence:
+            log.warning("what is done to many runs waits for a database: %s", silence)
+
+    def go_on_once(self) -> int:
+        """Do what can be done now; how many runs were settled."""
+        settled = 0
+        self._crowded.clear()
+        unfinished = self.ledger.unfinished()
+        self._stuck_at = {one.id: self._stuck_at.get(one.id, -1) for one in unfinished}
+        for bulk in unfinished:
+            with self._locks.holding(f"bulk {bulk.id}", wait=False) as is_ours:
+                if is_ours:
+                    settled += self._go_on(bulk)
+        return settled
+
+    def _go_on(self, bulk: Bulk) -> int:
+        hold, settled, met = None, 0, Round(bulk, self._stuck_at.get(bulk.id, -1))
+        try:
+            for item, run in self._pending(bulk.id, met.stuck_at):
+                if met.passes_over(run):
+                    continue
+                if self.find(bulk.id).ended_at is not None:
+                    return settled
+                reason = self._settle_guarded(item, run, met)
+                hold, settled = hold or reason, settled + (reason is None)
+                if met.is_over:
+                    break
+        except DatabaseSilent as silence:
+            # none of the others would come further
+            log.warning("the order %s waits for a database: %s", bulk.id, silence)
+            hold = SILENT
+        self._stuck_at[bulk.id] = met.stuck_at
+        if hold is None:
+            self.ledger.end(bulk.id, BulkStatus.COMPLETED, self._clock())
+        elif hold != bulk.hold:
+            self.ledger.note_hold(bulk.id, hold)
+        return settled
+
+    def _pending(self, bulk_id: str, stuck_at: int) -> Iterator[tuple[BulkItem, Run | None]]:
+        """What is not done yet, in its order, with the runs as they were a page ago at most.
+
+        What got no answer last, and all that stands before it, has its turn behind the rest.
+        """
+        yield from self._walk(bulk_id, stuck_at, None)
+        if stuck_at >= 0:
+            yield from self._walk(bulk_id, -1, stuck_at)
+
+    def _walk(
+        self, bulk_id: str, after: int, last: int | None
+    ) -> Iterator[tuple[BulkItem, Run | None]]:
+        read = partial(self.ledger.items, bulk_id, last=last, limit=PAGE, only_pending=True)
+        while items := read(after=after):
+            runs = self._hands.runs.find_all(item.run_id for item in items)
+            yield from ((item, runs.get(item.run_id)) for item in items)
+            after = items[-1].position
+
+    def _settle_guarded(self, item: BulkItem, run: Run | None, met: Round) -> str | None:
+        # one that fails by a fault of ours keeps no other waiting, and is refused in the end
+        subject = Subject("bulk", f"{item.bulk_id}.{item.position}", item.bulk_id)
+        try:
+            hold = self._settle(item, run, met)
+        except DatabaseSilent:
+            raise
+        except Exception as problem:
+            log.exception("what is done to run %s failed", item.run_id)
+            if not self._quarantine.count(subject, problem):
+                return FAULT
+            self.ledger.settle(item, BulkState.REFUSED, FAULT_FOR_GOOD)
+            hold = None
+        if hold is None:
+            self._quarantine.drop(subject.key)
+        return hold
+
+    def _settle(self, item: BulkItem, run: Run | None, met: Round) -> str | None:
+        """Do it to one run; what it waits for where it could not be done yet."""
+        if run is None:
+            self.ledger.settle(item, BulkState.REFUSED, "This run is gone.")
+            return None
+        try:
+            new_run_id = self._do(met.bulk, item, run)
+        except RateLimited:
+            met.note_full_window()
+            return WINDOW_FULL
+        except ConcurrencyLimit as refusal:
+            met.note_full(run)
+            self._crowded.add(run.project_id)
+            return refusal.detail
+        except Refusal as refusal:
+            if refusal.status >= 500:
+                met.note_no_answer(item.position, run)
+                return refusal.detail
+            self.ledger.settle(item, BulkState.REFUSED, refusal.detail)
+        else:
+            reach("bulk_done")
+            self.ledger.settle(item, BulkState.DONE, None, new_run_id)
+        return None
+
+    def _do(self, bulk: Bulk, item: BulkItem, run: Run) -> str | None:
+        now = self._clock()
+        if bulk.action == BulkAction.STOP:
+            self._stop(bulk, run, now)
+            return None
+        if run.retried_by is not None:
+            return run.retried_by
+        key = f"{bulk.id}.{item.position}"
+        asker = Asker(bulk.created_by, Trigger.RETRY, key, bulk.correlation_id, self._provenance)
+        self._hands.trigger.refuse_full(run.project_id, asker, now)
+        try:
+            return self._hands.retry.retry_once(run.id, asker, now).run.id
+        except AlreadyRepeated as repeated:
+            return repeated.run_id
+
+    def _stop(self, bulk: Bulk, run: Run, now: datetime) -> None:
+        because = bulk.wanted["because"]
+        try:
+            self._hands.stopper.stop(run.id, because, now)
+        except AlreadyEnded:
+            # by this order: a crash came between the run's end and the item's result
+            if not _is_stopped_by(bulk, self._hands.runs.find(run.id) or run):
+                raise
+
+
+def _is_stopped_by(bulk: Bulk, run: Run) -> bool:
+    is_alike = (run.status, run.because) == (Status.STOPPED, bulk.wanted["because"])
+    return is_alike and run.ended_at is not None and run.ended_at >= bulk.created_at

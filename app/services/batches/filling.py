@@ -1,0 +1,221 @@
+"""Filling a batch: one stream of items, each accepted like any other run or told why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlmodel import Session
+
+from app.domain.agents import prompts
+from app.domain.batches import BatchStatus
+from app.domain.lifecycle import Signal
+from app.domain.words import Cause, Delivers, Depth, Status, Trigger
+from app.errors import AlreadyEnded, ForgeUnavailable, Invalid, Refusal
+from app.failpoints import reach
+from app.records.batches import batch_ledger
+from app.records.batches.batch_ledger import BatchLedger
+from app.records.database.database import Transaction
+from app.records.projects.project_ledger import ProjectLedger
+from app.records.runs.run_ledger import RunLedger
+from app.records.tables import Batch, Project, Run
+from app.services.runs.accept import TriggerDesk
+from app.services.runs.requests import Asker, Order
+
+
+class RefusedItems:
+    """Writes them; whatever was ordered that no run could hold is left out."""
+
+    def __init__(self, runs: RunLedger, projects: ProjectLedger) -> None:
+        self._runs = runs
+        self._projects = projects
+
+    def knows(self, run_id: str) -> bool:
+        """True where there is a run with this id."""
+        return self._runs.find(run_id) is not None
+
+    def insert(
+        self,
+        tx: Transaction,
+        batch: Batch,
+        order: Order | None,
+        because: str,
+        asker: Asker,
+        now: datetime,
+        cause: Cause = Cause.LAUNCH_FAILED,
+    ) -> Run:
+        """Add a run that was refused, and end it at once."""
+        run = self._draft(batch, order, asker, now)
+        self._runs.insert(tx, run, sentence="batch")
+        columns = {"cause": cause, "because": because, "released_at": now}
+        moved = self._runs.move(
+            tx, run, Signal.REFUSED, now=now, kind="reaped", sentence=because, **columns
+        )
+        return moved or run
+
+    def _draft(self, batch: Batch, order: Order | None, asker: Asker, now: datetime) -> Run:
+        project = self._projects.find(batch.project_id)
+        order = order or Order(batch.project_id, Depth.STANDARD, "auto")
+        run_id = self._runs.stores.mint_run_id(now, beside=batch.id)
+        brief = prompts.Brief("", order.depth, order.framework, order.delivers, order.task)
+        return Run(
+            id=run_id,
+            project_id=batch.project_id,
+            status=Status.QUEUED,
+            trigger=Trigger.BATCH,
+            title=prompts.title_of(brief) if order.issue is None else f"Issue #{order.issue}",
+            depth_level=order.depth,
+            target_framework=order.framework,
+            branch_name=order.branch or (project.base_branch if project else ""),
+            # no branch of an issue: it has claimed none
+            work_branch=f"run/{run_id}",
+            issue=order.issue,
+            task=order.task,
+            agent=order.agent or (project.agent if project else ""),
+            model=order.model,
+            delivers=Delivers(order.delivers),
+            tags=list(order.tags),
+            budget_seconds=project.budget_seconds if project else 0,
+            body_hash=order.body_hash(),
+            batch_id=batch.id,
+            correlation_id=asker.correlation_id,
+            created_by=asker.person_id,
+            provenance=asker.provenance,
+            created_at=now,
+        )
+
+
+@dataclass(frozen=True)
+class Item:
+    """A line of a batch: what is ordered, or why it cannot be."""
+
+    index: int
+    order: Order | None
+    because: str = ""
+    cause: Cause = Cause.LAUNCH_FAILED
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What came of a line: `accepted`, `deduplicated` or `not_started`."""
+
+    index: int
+    status: str
+    run_id: str
+    because: str | None = None
+
+
+class _There(Exception):
+    """The place has been filled meanwhile."""
+
+
+class Filling:
+    """One call that brings items; whoever outside is asked for one of them is asked for all."""
+
+    def __init__(
+        self,
+        ledger: BatchLedger,
+        trigger: TriggerDesk,
+        refused: RefusedItems,
+        batch: Batch,
+        asker: Asker,
+    ) -> None:
+        self.batch = batch
+        self._ledger = ledger
+        self._trigger = trigger.asking_once()
+        self._refused = refused
+        self._asker = asker
+        # of lines that come again and again, the first answers alone: no stream fills the memory
+        self._taken: dict[tuple[int, str], Taken] = {}
+        # only the sentence: an exception would keep the line it is about in memory
+        self._undecided: dict[int, str] = {}
+
+    @property
+    def taken(self) -> list[Taken]:
+        """What came of the lines so far, in the order in which they came."""
+        return list(self._taken.values())
+
+    def take(self, item: Item, now: datetime) -> Taken | None:
+        """Take one item: a run that waits, or one that says why it is not started.
+
+        None where it could not be decided: it stays away, and `tell_undecided` says so. Raises
+        Invalid for an index outside the batch, AlreadyEnded for an aborted one, and whatever a
+        database that is silent leads to.
+        """
+        if item.index >= self.batch.run_count:
+            most = self.batch.run_count - 1
+            raise Invalid.field("index", f"The batch has the indexes 0 to {most}.")
+        try:
+            taken = self._take_once(item, now)
+        except ForgeUnavailable as silence:
+            self._undecided[item.index] = silence.detail
+            return None
+        self._undecided.pop(item.index, None)
+        return self._taken.setdefault((taken.index, taken.status), taken)
+
+    def tell_undecided(self) -> None:
+        """Raise ForgeUnavailable where items could not be decided upon: send those again."""
+        if self._undecided:
+            first, *_ = self._undecided.values()
+            left = sorted(self._undecided)
+            sentence = f"{first} What is in is kept; {len(left)} of the items are not in."
+            raise ForgeUnavailable(sentence, indexes=left)
+
+    def _take_once(self, item: Item, now: datetime) -> Taken:
+        there = self._ledger.run_at(self.batch.id, item.index)
+        if there is not None:
+            return Taken(item.index, "deduplicated", there)
+        reach(f"batch_item.{item.index}")
+        try:
+            return self._take_new(item, now)
+        except _There:
+            there = self._ledger.run_at(self.batch.id, item.index) or ""
+            return Taken(item.index, "deduplicated", there)
+
+    def _take_new(self, item: Item, now: datetime) -> Taken:
+        if item.order is None:
+            return self._refuse(item, item.because, now, item.cause)
+        batch = self.batch
+        asker = replace(self._asker, trigger=Trigger.BATCH, key=None, is_charged=False)
+        order = replace(item.order, project_id=batch.project_id, batch_id=batch.id)
+
+        def still(session: Session, _: Project) -> None:
+            _must_be_free(session, batch, item.index)
+
+        def also(tx: Transaction, run: Run) -> None:
+            self._ledger.add_item(tx, batch.id, item.index, run.id)
+
+        try:
+            run = self._trigger.accept(order, asker, now, still=still, also=also).run
+        except AlreadyEnded:
+            raise
+        except Refusal as refusal:
+            if refusal.status >= 500:
+                raise
+            return self._refuse(item, refusal.detail, now)
+        return Taken(item.index, "accepted", run.id)
+
+    def _refuse(
+        self, item: Item, because: str, now: datetime, cause: Cause = Cause.LAUNCH_FAILED
+    ) -> Taken:
+        batch = self.batch
+        with self._ledger.stores.owner_of(batch.id).transaction() as tx:
+            _must_be_free(tx, batch, item.index)
+            run = self._refused.insert(tx, batch, item.order, because, self._asker, now, cause)
+            self._ledger.add_item(tx, batch.id, item.index, run.id)
+        return Taken(item.index, "not_started", run.id, because)
+
+
+def refuse_aborted(batch: Batch) -> None:
+    """Say that a batch takes nothing more. Raises AlreadyEnded."""
+    if batch.status == BatchStatus.ABORTED:
+        raise AlreadyEnded(f"This batch was aborted: {batch.because}.")
+
+
+def _must_be_free(session: Session, batch: Batch, index: int) -> None:
+    row = session.get(Batch, batch.id, with_for_update=True)
+    if row is None:
+        raise AlreadyEnded("This batch is gone.")
+    refuse_aborted(row)
+    if batch_ledger.run_at(session, batch.id, index) is not None:
+        raise _There

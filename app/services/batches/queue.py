@@ -1,0 +1,206 @@
+"""The line in which items of batches wait: who goes on when a slot is free."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from functools import partial
+
+from sqlmodel import Session
+
+from app.domain.batches import UNSEALED, in_turn
+from app.domain.lifecycle import WAITING, Signal
+from app.domain.words import Cause
+from app.errors import AlreadyEnded
+from app.records.batches.batch_ledger import BatchLedger
+from app.records.batches.batch_queue import BatchQueue, Met
+from app.records.database.database import DatabaseSilent
+from app.records.runs import quarantine_ledger, run_ledger
+from app.records.runs.quarantine_ledger import Subject
+from app.records.runs.run_ledger import RunLedger
+from app.records.runs.run_statements import is_active
+from app.records.tables import Batch, Run
+from app.services.concurrency import Rounds, Workers
+from app.services.context import Ledgers
+from app.services.runs.stop import Stopper
+from app.services.system.quarantine import Quarantine, of_run
+
+log = logging.getLogger(__name__)
+
+
+class BatchEnds:
+    """Ends the runs of aborted batches; the abort alone says so, whoever wrote it and died."""
+
+    def __init__(
+        self,
+        runs: RunLedger,
+        queue: BatchQueue,
+        stopper: Stopper,
+        workers: Workers,
+        quarantine: Quarantine,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._runs = runs
+        self._queue = queue
+        self._stopper = stopper
+        self._quarantine = quarantine
+        self._clock = clock
+        self._rounds = Rounds(workers, self.end_once)
+
+    def request(self) -> None:
+        """End them soon; whoever asks meanwhile makes it go round once more."""
+        self._rounds.request()
+
+    def end_once(self) -> None:
+        """End what aborted batches have left: what works first, of what waits the last first."""
+        try:
+            left = self._queue.left_behind()
+            for run, batch in sorted(left, key=lambda one: one[0].status in WAITING):
+                end = partial(self._end, run, batch)
+                self._quarantine.guard(of_run("end", run), end, but=DatabaseSilent)
+        except DatabaseSilent as silence:
+            # none of the others would come further, and each might wait as long
+            log.warning("what aborted batches have left waits for a database: %s", silence)
+
+    def _end(self, run: Run, batch: Batch) -> bool:
+        because = batch.because or "its batch was aborted"
+        if run.status in WAITING and batch.sealed_at is None:
+            self._refuse(run, because)
+        else:
+            # who ended meanwhile needs nobody
+            with suppress(AlreadyEnded):
+                self._stopper.stop(run.id, because, self._clock())
+        return True
+
+    def _refuse(self, run: Run, because: str) -> None:
+        now, columns = self._clock(), {"cause": Cause.LAUNCH_FAILED, "because": because}
+        with self._runs.stores.owner_of(run.id).transaction() as tx:
+            due = self._runs.move(tx, run, Signal.DUE, now=now, kind="note", sentence=because)
+            self._runs.move(
+                tx,
+                due or run,
+                Signal.REFUSED,
+                now=now,
+                kind="reaped",
+                sentence=because,
+                released_at=now,
+                hold=None,
+                **columns,
+            )
+
+
+ROUNDS = 50  # heads that end or wait by themselves let the next pass, but no fill lasts for ever
+NOT_SENT = "its batch was not sent completely within 30 minutes"
+
+
+class BatchLine:
+    """Hands the sweep the items that may go on now, round robin over the batches."""
+
+    def __init__(
+        self,
+        ledgers: Ledgers,
+        batches: BatchLedger,
+        queue: BatchQueue,
+        ends: BatchEnds,
+        max_live_runs: int,
+        quarantine: Quarantine,
+    ) -> None:
+        self.ends = ends
+        self._runs = ledgers.runs
+        self._projects = ledgers.projects
+        self._batches = batches
+        self._queue = queue
+        self._max_live_runs = max_live_runs
+        self._quarantine = quarantine
+
+    def fill(self, now: datetime, start: Callable[[Run], bool | None]) -> int:
+        """Let items go on while there is room; how many were taken.
+
+        `start` takes an item, ends it or leaves it waiting; True where it was taken.
+        """
+        self.settle_unsealed(now)
+        for run in self._queue.overdue(now):
+            start(run)
+        taken, met = 0, Met(runs=set(self._quarantine.ids_held("start")))
+        for _ in range(ROUNDS):
+            more, goes_on = self._fill_round(now, start, met)
+            taken += more
+            if not goes_on:
+                break
+        return taken
+
+    def end_left_behind(self) -> None:
+        """Have what aborted batches have left ended soon, whoever aborted them and died."""
+        if self._queue.has_left_behind():
+            self.ends.request()
+
+    def no_room(self, session: Session, run: Run) -> str | None:
+        """Why a run that was never refused for it must wait for its repository.
+
+        Read in the transaction that takes it.
+        """
+        project = self._projects.find(run.project_id)
+        if is_active(run) or project is None:
+            return None
+        active, most = run_ledger.count_open(session, project.id), project.max_concurrency
+        if active < most:
+            return None
+        return f"waits for a free place in the repository: {active} of {most} runs are active"
+
+    def settle_unsealed(self, now: datetime) -> None:
+        """Let those begin that are complete, and abort those that never were completed."""
+        for batch, received in self._batches.unsealed():
+            if received == batch.run_count:
+                # whoever brought its last item did not come to seal it
+                duty = partial(self._batches.seal, batch, now)
+            elif batch.created_at <= now - UNSEALED:
+                duty = partial(self._give_up, batch, now)
+            else:
+                continue
+            unsealed = Subject(quarantine_ledger.UNSEALED, batch.id, batch.id, batch.project_id)
+            self._quarantine.guard(unsealed, duty)
+
+    def _give_up(self, batch: Batch, now: datetime) -> bool:
+        is_given_up = self._batches.give_up(batch, now, NOT_SENT)
+        if is_given_up:
+            self.ends.request()
+        return is_given_up
+
+    def _fill_round(
+        self, now: datetime, start: Callable[[Run], bool | None], met: Met
+    ) -> tuple[int, bool]:
+        """How many were taken, and whether there may be more behind those that were not."""
+        taken, goes_on = 0, False
+        for run in in_turn(self._queue.lines(now, at_most=self._max_live_runs, but=met)):
+            if self._is_full():
+                return taken, False
+            if met.covers(run):
+                continue
+            if hold := self._waits_for_repository(run):
+                met.projects.add(run.project_id)
+                self._runs.note_hold(run, hold)
+                continue
+            is_taken = start(run)
+            if is_taken:
+                taken += 1
+                continue
+            goes_on = True
+            if is_taken is None:
+                met.runs.add(run.id)
+            elif self._still_waits(run):
+                met.add_kind(run)
+        return taken, goes_on
+
+    def _still_waits(self, run: Run) -> bool:
+        latest = self._runs.find(run.id)
+        return latest is not None and latest.status in WAITING
+
+    def _is_full(self) -> bool:
+        with self._runs.stores.looking() as session:
+            return run_ledger.count_live(session) >= self._max_live_runs
+
+    def _waits_for_repository(self, run: Run) -> str | None:
+        with self._runs.stores.looking() as session:
+            return self.no_room(session, run)

@@ -1,0 +1,213 @@
+"""A bounded pool of threads for what takes time: clones, launches, reaping, kills."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import copy_context
+from functools import partial
+from time import monotonic
+from typing import Any, Protocol
+
+log = logging.getLogger(__name__)
+
+
+class Workers:
+    """Runs duties; a duty that raises is traced once and ends nothing but itself."""
+
+    def __init__(self, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="runyard")
+        self._pending: set[Future[Any]] = set()
+
+    def submit(self, duty: Callable[..., Any], *args: Any) -> None:
+        """Do something soon, in another thread; nothing after `close`."""
+        self._put(partial(_guarded, duty, *args), duty)
+
+    def carry_on(self, duty: Callable[..., Any], *args: Any) -> None:
+        """The same for a part of what is done now: its log lines carry the same correlation id."""
+        self._put(partial(copy_context().run, _guarded, duty, *args), duty)
+
+    def _put(self, call: Callable[[], Any], duty: Callable[..., Any]) -> Future[Any] | None:
+        try:
+            future = self._pool.submit(call)
+        except RuntimeError:
+            log.info("not done while closing: %s", _name(duty))
+            return None
+        self._pending.add(future)
+        future.add_done_callback(self._pending.discard)
+        return future
+
+    def do_all(
+        self, duties: list[Callable[[], Any]], seconds: float, *, afterwards: Callable[[], None]
+    ) -> None:
+        """Do all at once, and wait for so long at most; `afterwards` is called for later ones."""
+        is_late = threading.Event()
+
+        def do(duty: Callable[[], Any]) -> None:
+            duty()
+            if is_late.is_set():
+                afterwards()
+
+        futures = [self._put(partial(_guarded, do, duty), duty) for duty in duties]
+        if wait([future for future in futures if future], seconds).not_done:
+            is_late.set()
+
+    def finish(self, timeout_seconds: float) -> bool:
+        """Wait until nothing is pending, what duties submit included; False where something is."""
+        give_up_at = monotonic() + timeout_seconds
+        while pending := set(self._pending):
+            if wait(pending, max(0.0, give_up_at - monotonic())).not_done:
+                return False
+        return True
+
+    def close(self) -> None:
+        """Drop what has not begun, and let what has begun come to its end."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+class Rounds:
+    """A duty that is done in rounds, never two at once; one that raises is traced, no more."""
+
+    def __init__(self, workers: Workers, duty: Callable[[], Any]) -> None:
+        self._workers = workers
+        self._duty = duty
+        self._guard = threading.Lock()
+        self._is_wanted = False
+        self._is_running = False
+
+    def request(self) -> None:
+        """A round soon; whoever asks while one goes on makes it go round once more."""
+        with self._guard:
+            self._is_wanted = True
+            if self._is_running:
+                return
+            self._is_running = True
+        self._workers.submit(self._go_round)
+
+    def _go_round(self) -> None:
+        while self._has_turn():
+            _guarded(self._duty)
+
+    def _has_turn(self) -> bool:
+        with self._guard:
+            self._is_running, self._is_wanted = self._is_wanted, False
+            return self._is_running
+
+
+def _guarded(duty: Callable[..., Any], *args: Any) -> None:
+    try:
+        duty(*args)
+    except Exception:
+        log.exception("a duty failed: %s", _name(duty))
+
+
+def _name(duty: Callable[..., Any]) -> str:
+    return getattr(duty, "__qualname__", repr(duty))
+
+
+class SharedLocks(Protocol):
+    """Locks of the same names between servers that share their runs."""
+
+    def holding(self, name: str, *, wait: bool) -> AbstractContextManager[bool]:
+        """Hold a lock; without `wait` the answer is False where another server has it."""
+        ...
+
+
+class Locks:
+    """Named locks that exist only while somebody holds or awaits them.
+
+    With `shared`, nobody on another server holds the same one meanwhile.
+    """
+
+    def __init__(self, shared: SharedLocks | None = None) -> None:
+        self._shared = shared
+        self._guard = threading.Lock()
+        self._locks: dict[str, tuple[threading.Lock, int]] = {}
+        self._waiting: dict[str, list[Callable[[], object]]] = {}
+
+    @contextmanager
+    def holding(self, name: str, *, wait: bool = True) -> Iterator[bool]:
+        """Hold a lock; without `wait` the answer is False where somebody else has it."""
+        lock = self._join(name)
+        try:
+            held = lock.acquire(blocking=wait)
+            try:
+                if held and self._shared is not None:
+                    with self._shared.holding(name, wait=wait) as is_ours:
+                        yield is_ours
+                else:
+                    yield held
+            finally:
+                if held:
+                    lock.release()
+                    self._call_waiting(name)
+        finally:
+            self._leave(name)
+
+    def when_free(self, name: str, duty: Callable[[], object]) -> bool:
+        """Have a duty called once the lock is let go; False where nobody of this server has it.
+
+        It is called by whoever lets go, and must neither raise nor take long.
+        """
+        with self._guard:
+            lock, _ = self._locks.get(name, (None, 0))
+            if lock is None or not lock.locked():
+                return False
+            self._waiting.setdefault(name, []).append(duty)
+            return True
+
+    def _call_waiting(self, name: str) -> None:
+        with self._guard:
+            waiting = self._waiting.pop(name, [])
+        for duty in waiting:
+            duty()
+
+    def _join(self, name: str) -> threading.Lock:
+        with self._guard:
+            lock, users = self._locks.get(name, (threading.Lock(), 0))
+            self._locks[name] = (lock, users + 1)
+            return lock
+
+    def _leave(self, name: str) -> None:
+        with self._guard:
+            lock, users = self._locks[name]
+            if users == 1:
+                del self._locks[name]
+            else:
+                self._locks[name] = (lock, users - 1)
+
+
+class Turns:
+    """What may take very long (a clone), so that it never takes every worker."""
+
+    def __init__(self, workers: Workers, at_once: int) -> None:
+        self._workers = workers
+        self._free = at_once
+        self._guard = threading.Lock()
+        self._waiting: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
+
+    def submit(self, duty: Callable[..., Any], *args: Any) -> None:
+        """Do something in its turn, in another thread."""
+        with self._guard:
+            self._waiting.append((duty, args))
+        self._begin_next()
+
+    def _begin_next(self) -> None:
+        with self._guard:
+            if not self._free or not self._waiting:
+                return
+            self._free -= 1
+            duty, args = self._waiting.popleft()
+        self._workers.submit(self._do, duty, *args)
+
+    def _do(self, duty: Callable[..., Any], *args: Any) -> None:
+        try:
+            duty(*args)
+        finally:
+            with self._guard:
+                self._free += 1
+            self._begin_next()

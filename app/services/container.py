@@ -1,0 +1,127 @@
+"""The services in one hand: what the door and the program need of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.domain.quota import LimitsMode
+from app.records.database.database import Database
+from app.records.feed import Feed
+from app.records.projects.project_ledger import ProjectLedger, ProjectNames
+from app.records.runs.run_ledger import RunLedger
+from app.records.stores.routing import Stores
+from app.services.auto.afk import AfkDesk
+from app.services.auto.loop import AutoLoop
+from app.services.auto.sweep import Sweep
+from app.services.batches.batches import BatchDesk
+from app.services.batches.bulk import BulkDesk
+from app.services.kept.parked import ParkedDesk
+from app.services.kept.resume import ResumeDesk
+from app.services.kept.retry import RetryDesk
+from app.services.kept.salvage import Salvage
+from app.services.limits.usage_limits import UsageLimits
+from app.services.notifications.desk import NotificationDesk
+from app.services.ports import Engine
+from app.services.projects.alerts import Alerts
+from app.services.projects.browser_rule import BrowserRule
+from app.services.projects.demo import DemoDesk
+from app.services.projects.overview import Overview
+from app.services.projects.projects import ProjectDesk
+from app.services.projects.statistics import FigureDesk
+from app.services.retention.logs import RetentionDesk
+from app.services.runs.accept import TriggerDesk
+from app.services.runs.agent_reports import Reporter
+from app.services.runs.idempotency import Keys
+from app.services.runs.planned import PlanDesk
+from app.services.runs.queries import RunListing
+from app.services.runs.stop import Stopper
+from app.services.system.accounts import Accounts
+from app.services.system.audit import AuditDesk
+from app.services.system.disk_room import DiskRoom
+from app.services.system.doctor import Doctor
+from app.services.system.quarantine import Quarantine
+from app.services.system.secret_values import SecretValues
+from app.services.system.store_health import HealthDesk, StoreWatch
+from app.services.tracker.changes import ChangeDesk
+from app.services.tracker.issues import IssueDesk
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What this server is, as provenance tells it."""
+
+    environment: str
+    version: str
+    commit: str
+    database: str
+    host: str
+
+    def as_dict(self) -> dict[str, str]:
+        """For a run's row."""
+        return dict(self.__dict__)
+
+
+@dataclass(frozen=True)
+class SettingValue:
+    """A setting as doctor prints it."""
+
+    name: str
+    value: str
+    origin: str
+
+
+@dataclass(frozen=True)
+class Services:
+    """Every service of a running Runyard."""
+
+    identity: Identity
+    clock: Callable[[], datetime]
+    feed: Feed
+    stores: Stores
+    database: Database
+    disk: DiskRoom
+    alerts: Alerts
+    runs: RunLedger
+    project_rows: ProjectLedger
+    projects: ProjectDesk
+    issues: IssueDesk
+    changes: ChangeDesk
+    overview: Overview
+    figures: FigureDesk
+    demo: DemoDesk
+    trigger: TriggerDesk
+    batches: BatchDesk
+    bulk: BulkDesk
+    quarantine: Quarantine
+    store_watch: StoreWatch
+    health: HealthDesk
+    retry: RetryDesk
+    resume: ResumeDesk
+    limits: UsageLimits
+    afk: AfkDesk
+    loop: AutoLoop
+    keys: Keys
+    parked: ParkedDesk
+    salvage: Salvage
+    planned: PlanDesk
+    stopper: Stopper
+    reporter: Reporter
+    retention: RetentionDesk
+    listing: RunListing
+    accounts: Accounts
+    browser_rule: BrowserRule
+    secrets: SecretValues
+    audit: AuditDesk
+    notifications: NotificationDesk
+    sweep: Sweep
+    engine: Engine
+    limits_mode: Callable[[], LimitsMode]
+    doctor: Doctor
+    settings: tuple[SettingValue, ...]
+
+    @property
+    def project_names(self) -> ProjectNames:
+        """What projects are called, for showing only."""
+        return self.project_rows.names

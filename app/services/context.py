@@ -1,0 +1,53 @@
+"""What most services stand on: the ledgers inside, the ports outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from app.records.projects.project_ledger import ProjectLedger
+from app.records.projects.tracker_ledger import TrackerLedger
+from app.records.runs.run_ledger import RunLedger
+from app.records.tables import Project
+from app.services.lifecycle.push_checks import PushChecks
+from app.services.ports import (
+    Agents,
+    Engine,
+    Forge,
+    Homes,
+    Mirrors,
+    Repository,
+    Sandbox,
+    WorkingCopies,
+)
+
+
+@dataclass(frozen=True)
+class Ledgers:
+    """What is true."""
+
+    runs: RunLedger
+    projects: ProjectLedger
+    tracker: TrackerLedger
+
+
+@dataclass(frozen=True)
+class Outside:
+    """The adapters to the outside; `forge_of` knows each project's tracker.
+
+    `push_checks` stand before each push of a run's commits.
+    """
+
+    mirrors: Mirrors
+    copies: WorkingCopies
+    engine: Engine
+    agents: Agents
+    forge_of: Callable[[Project], Forge]
+    sandbox: Sandbox
+    homes: Homes
+    push_checks: PushChecks = field(default_factory=PushChecks)
+
+
+def repository_of(project: Project) -> Repository:
+    """What git adapters need to know of a project."""
+    return Repository(project.id, project.origin, project.owner_hooks)

@@ -1,0 +1,343 @@
+"""Parked work: what is kept and why, and the one unguarded delete."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.domain.words import Cause, Delivers, Status, label_of
+from app.errors import ConfirmMismatch, NotDiscarded, NotFound
+from app.failpoints import reach
+from app.records.feed import Change, ProjectChanged
+from app.records.people.audit_ledger import Deed
+from app.records.runs.handover_ledger import SuccessionLedger
+from app.records.runs.parked_ledger import ParkedLedger
+from app.records.tables import Project, Run
+from app.services.concurrency import Locks, Workers
+from app.services.context import Ledgers, Outside, repository_of
+from app.services.lifecycle.push_checks import awaits_word
+from app.services.ports import CannotRead, CopyState, OriginProblem, Repository
+from app.services.runs.accept import locked_by
+
+log = logging.getLogger(__name__)
+
+
+# how long a request waits for what nobody has measured yet
+WAIT_SECONDS = 0.5
+# a person may change files in a kept copy: what was seen is looked at anew after this
+FRESH = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What a parked run holds; `commits` and `bytes` are None where they could not be read."""
+
+    commits: int | None = None
+    state: CopyState | None = None
+    bytes: int | None = None
+    problems: tuple[str, ...] = ()
+
+    @property
+    def is_nothing(self) -> bool:
+        """True where it is known that neither a commit nor a file would be lost."""
+        is_bare = self.state is None or not (
+            self.state.uncommitted_files or self.state.untaken_commits
+        )
+        return self.commits == 0 and is_bare and not self.problems
+
+    @property
+    def words(self) -> str:
+        """`3 commits, 2 files not committed`; what could not be read is said."""
+        if self.is_nothing:
+            return "no commits, no files"
+        parts = [_counted(self.commits, "commit")] if self.commits else []
+        if self.state is not None and self.state.uncommitted_files:
+            parts.append(f"{_counted(self.state.uncommitted_files, 'file')} not committed")
+        if self.state is not None and self.state.untaken_commits:
+            parts.append(f"{_counted(self.state.untaken_commits, 'commit')} beside its branch")
+        if not parts and self.commits == 0:
+            parts.append("no commits")
+        if self.state is not None and self.state.is_clean:
+            parts.append("clean")
+        return ", ".join([*parts, *self.problems])
+
+
+@dataclass(frozen=True)
+class _Seen:
+    holding: Holding
+    at: datetime
+
+
+class Holdings:
+    """Measures one parked run after the other in the background; `tell` hears whose is new."""
+
+    def __init__(
+        self,
+        outside: Outside,
+        workers: Workers,
+        clock: Callable[[], datetime],
+        tell: Callable[[Iterable[Change]], None],
+    ) -> None:
+        self._mirrors = outside.mirrors
+        self._copies = outside.copies
+        self._workers = workers
+        self._clock = clock
+        self._tell = tell
+        self._news = threading.Condition()
+        self._seen: dict[str, _Seen] = {}
+        self._wanted: dict[str, tuple[Run, Project]] = {}
+        self._owed: set[str] = set()
+        self._is_measuring = False
+
+    def of(self, kept: Collection[tuple[Run, Project]]) -> dict[str, Holding | None]:
+        """What each of these runs holds, by its id; None while it is still being measured."""
+        ids = {run.id for run, _ in kept}
+        with self._news:
+            self._seen = {run_id: seen for run_id, seen in self._seen.items() if run_id in ids}
+            self._want(kept)
+            self._news.wait_for(lambda: ids <= self._seen.keys(), WAIT_SECONDS)
+            self._owed |= ids - self._seen.keys()
+            seen = dict(self._seen)
+        return {run_id: seen[run_id].holding if run_id in seen else None for run_id in ids}
+
+    def _want(self, kept: Collection[tuple[Run, Project]]) -> None:
+        now = self._clock()
+        for run, project in kept:
+            seen = self._seen.get(run.id)
+            if seen is None or now - seen.at >= FRESH:
+                self._wanted.setdefault(run.id, (run, project))
+        if self._wanted and not self._is_measuring:
+            self._is_measuring = True
+            self._workers.submit(self._measure_all)
+
+    def _measure_all(self) -> None:
+        while True:
+            with self._news:
+                if not self._wanted:
+                    self._is_measuring = False
+                    return
+                run, project = self._wanted.pop(next(iter(self._wanted)))
+            if self._is_news(run, self.measure(run, project)):
+                self._tell([ProjectChanged(project.id)])
+
+    def _is_news(self, run: Run, holding: Holding) -> bool:
+        with self._news:
+            before = self._seen.get(run.id)
+            self._seen[run.id] = _Seen(holding, self._clock())
+            was_owed = run.id in self._owed
+            self._owed.discard(run.id)
+            self._news.notify_all()
+        return was_owed or (before is not None and before.holding != holding)
+
+    def measure(self, run: Run, project: Project) -> Holding:
+        """The work that a run holds now."""
+        try:
+            return self._look(run, repository_of(project))
+        except Exception:
+            # one odd copy must not keep the others from being measured
+            log.exception("what %s holds could not be measured", run.id)
+            return Holding(problems=("what it holds could not be read",))
+
+    def _look(self, run: Run, repo: Repository) -> Holding:
+        problems: list[str] = []
+        commits, state, size = None, None, 0
+        tip = base = run.base_sha or ""
+        try:
+            tip = self._mirrors.tip(repo, run.work_branch) or base
+            commits = self._mirrors.stat(repo, base, tip).commits if base != tip else 0
+        except (CannotRead, OSError) as problem:
+            log.info("the mirror of %s: %s", run.id, problem)
+            problems.append("its mirror could not be read")
+        if self._copies.exists(run.id):
+            size = self._copies.size(run.id) or None
+            try:
+                state = self._copies.look(repo, run.id, tip=tip)
+            except (CannotRead, OSError, ValueError) as problem:
+                log.info("the copy of %s: %s", run.id, problem)
+                problems.append("its copy could not be read")
+        return Holding(commits, state, size, tuple(problems))
+
+
+def _counted(number: int | None, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+NOT_KNOWN_YET = "being measured"
+NAME_IT = "Work would be lost, or could not be read. Confirm with the branch name."
+
+
+@dataclass(frozen=True)
+class ParkedView:
+    """Kept work: what it holds, why and since when, its age in seconds, and its copy's bytes.
+
+    `bytes` is None while the copy is being measured, and where it cannot be read. With `is_lock`
+    nothing is kept but the issue: no run takes it before it is freed. With `needs_push_anyway` a
+    check has kept it from being pushed until a person says so.
+    """
+
+    project_id: str
+    project_name: str
+    branch: str
+    run_id: str
+    issue: int | None
+    holds: str
+    because: str
+    kept_since: datetime
+    age_seconds: int
+    bytes: int | None
+    can_deliver: bool
+    needs_push_anyway: bool
+    is_lock: bool
+
+
+class ParkedDesk:
+    """Where kept work is shown and discarded."""
+
+    def __init__(
+        self,
+        ledgers: Ledgers,
+        outside: Outside,
+        holdings: Holdings,
+        locks: Locks,
+        on_discarded: Callable[[], None],
+    ) -> None:
+        self._projects = ledgers.projects
+        self._parked = ParkedLedger(ledgers.runs)
+        self._successions = SuccessionLedger(ledgers.runs)
+        self._mirrors = outside.mirrors
+        self._copies = outside.copies
+        self._holdings = holdings
+        self._locks = locks
+        self._on_discarded = on_discarded
+
+    def all(self, now: datetime) -> list[ParkedView]:
+        """Everything that is kept, oldest first, one item a branch."""
+        projects = {project.id: project for project in self._projects.all()}
+        kept = [
+            (run, projects[run.project_id])
+            for run in self._parked.all()
+            if run.project_id in projects
+        ]
+        holdings = self._holdings.of(kept)
+        return [_view(run, project, holdings[run.id], now) for run, project in kept]
+
+    def discard(
+        self, project_id: str, branch: str, confirm: str | None, deed: Deed, now: datetime
+    ) -> int:
+        """Delete a parked branch and its copies, whatever they hold; how many runs it was of.
+
+        `confirm` repeats the branch; it may be None where nothing would be lost.
+        Ended in the middle, it leaves the branch listed, and doing it again completes it.
+        Raises NotFound, ConfirmMismatch, PrLock, NotDiscarded.
+        """
+        project = self._projects.find(project_id)
+        with self._locks.holding(f"branch {project_id} {branch}"):
+            runs = self._parked.of_branch(project_id, branch)
+            is_there = runs or self._parked.open_run(project_id, branch)
+            if project is None or not is_there:
+                raise NotFound
+            if confirm not in (None, branch):
+                raise ConfirmMismatch
+            if confirm is None and not self._holds_nothing(runs, project):
+                raise ConfirmMismatch(NAME_IT)
+            refuse_in_use(self._parked, project_id, branch)
+            self._delete(repository_of(project), runs, branch)
+            reach("discard.after_claim")
+            self._parked.write(runs, deed, now, kind="note", parked=False)
+        self._on_discarded()
+        return len(runs)
+
+    def _holds_nothing(self, runs: list[Run], project: Project) -> bool:
+        return all(self._holdings.measure(run, project).is_nothing for run in runs)
+
+    def _delete(self, repo: Repository, runs: list[Run], branch: str) -> None:
+        claim = self._claim_of(repo, runs, branch)
+        for run in runs:
+            with self._locks.holding(run.id):
+                try:
+                    self._copies.remove(run.id)
+                except (CannotRead, OSError) as problem:
+                    raise NotDiscarded(f"The working copy could not be deleted: {problem}") from (
+                        problem
+                    )
+            reach("discard.after_copy")
+        # whoever took the branch while the copies went has it now
+        refuse_in_use(self._parked, repo.project_id, branch)
+        if claim is not None and not _open_change(runs):
+            self._clear_origin(repo, runs)
+            if not self._mirrors.release(repo, branch, expected_sha=claim):
+                raise NotDiscarded(f"The branch {branch} has moved. Discard it again.")
+
+    def _claim_of(self, repo: Repository, runs: list[Run], branch: str) -> str | None:
+        """The commit of the claim, None where it has none (any more)."""
+        if not self._mirrors.exists(repo):
+            return None
+        try:
+            tip = self._mirrors.tip(repo, branch)
+        except (CannotRead, OSError) as problem:
+            raise NotDiscarded(f"The mirror could not be read: {problem}") from problem
+        change = _open_change(runs)
+        if change and tip not in (None, change["head_sha"]):
+            raise NotDiscarded(
+                f"Change request #{change['number']} is open on this branch, which has moved on."
+                " Merge or close it first."
+            )
+        return tip
+
+    def _clear_origin(self, repo: Repository, runs: list[Run]) -> None:
+        """Delete at origin what we pushed, if it is still exactly that: it would refuse a rerun."""
+        ours = [run for run in runs if run.pr_number is None]
+        for head in self._successions.pushed_by(ours):
+            branch = ours[0].work_branch
+            try:
+                self._mirrors.delete_at_origin(repo, branch, expected_sha=head)
+            except (OriginProblem, CannotRead, OSError) as problem:
+                log.info("the branch %s stays at origin: %s", branch, problem)
+
+
+def refuse_in_use(parked: ParkedLedger, project_id: str, branch: str) -> None:
+    """Raise PrLock where an open run writes to the branch."""
+    holder = parked.open_run(project_id, branch)
+    if holder is not None:
+        raise locked_by(holder)
+
+
+def may_deliver(run: Run, commits: int | None) -> bool:
+    """True where a run that ended without delivery left commits that a change could be made of."""
+    return run.delivery is None and run.delivers == Delivers.CHANGE and bool(commits)
+
+
+def _open_change(runs: list[Run]) -> dict[str, object] | None:
+    found = (run.delivery for run in runs if run.delivery and run.delivery["state"] == "open")
+    return next(found, None)
+
+
+def _view(run: Run, project: Project, holding: Holding | None, now: datetime) -> ParkedView:
+    since = run.ended_at or run.created_at
+    return ParkedView(
+        project_id=run.project_id,
+        project_name=project.name,
+        branch=run.work_branch,
+        run_id=run.id,
+        issue=run.issue,
+        holds=holding.words if holding else NOT_KNOWN_YET,
+        because=_because(run),
+        kept_since=since,
+        age_seconds=max(0, int((now - since).total_seconds())),
+        bytes=holding.bytes if holding else None,
+        can_deliver=holding is not None and may_deliver(run, holding.commits),
+        needs_push_anyway=awaits_word(run),
+        is_lock=run.issue is not None and holding is not None and holding.is_nothing,
+    )
+
+
+def _because(run: Run) -> str:
+    if run.delivery is not None:
+        number, state = run.delivery["number"], run.delivery["state"]
+        if state == "closed":
+            return f"change request #{number} was closed without merging"
+        return f"holds more than change request #{number}"
+    return run.because or label_of(Status(run.status), Cause(run.cause) if run.cause else None)

@@ -1,0 +1,248 @@
+"""Resuming runs that a usage limit ended: one goes first, the rest follow (engine.md §2, §5)."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from datetime import datetime, timedelta
+from functools import partial
+
+from app.domain.lifecycle import DONE
+from app.domain.usage_limits import LONG_ENOUGH, MAX_RESUMES, NEXT_PROBE, Stand, stand_of
+from app.domain.words import Cause, Status, Trigger
+from app.errors import (
+    AgentUnavailable,
+    AlreadyRunning,
+    ConcurrencyLimit,
+    ForgeUnavailable,
+    NotFound,
+    NotResumable,
+    PrLock,
+    Refusal,
+    StillLive,
+    StoreUnavailable,
+)
+from app.failpoints import reach
+from app.records.database.database import Transaction
+from app.records.feed import PersonNeeded
+from app.records.people.audit_ledger import acting, by_loop
+from app.records.people.usage_limit_ledger import facts_of
+from app.records.runs.quarantine_ledger import HELD, RESUMED, Subject
+from app.records.tables import AccountHold, Run
+from app.services.context import Ledgers, Outside
+from app.services.kept.retry import GoingOn, RetryDesk
+from app.services.limits.usage_limits import UsageLimits, needs
+from app.services.runs.agent_reports import Reporter
+from app.services.runs.requests import Accepted, Also, Asker, HeldBack
+from app.services.system.ownership import Leases
+from app.services.system.quarantine import Quarantine, of_run
+
+log = logging.getLogger(__name__)
+BY_ITSELF = "auto"
+TRIED_AGAIN = timedelta(seconds=30)
+PASSING = (
+    *(AlreadyRunning, ConcurrencyLimit, PrLock, StillLive),
+    *(AgentUnavailable, ForgeUnavailable, StoreUnavailable),
+)
+
+
+class ResumeDesk:
+    """Where runs go on after a limit: at a person's word, or by themselves when it is over."""
+
+    def __init__(
+        self,
+        ledgers: Ledgers,
+        outside: Outside,
+        limits: UsageLimits,
+        retry: RetryDesk,
+        reporter: Reporter,
+        leases: Leases,
+        provenance: dict[str, str],
+        quarantine: Quarantine,
+    ) -> None:
+        self._runs = ledgers.runs
+        self._projects = ledgers.projects
+        self._agents = outside.agents
+        self._limits = limits
+        self._ledger = limits.ledger
+        self._retry = retry
+        self._reporter = reporter
+        self._leases = leases
+        self._provenance = provenance
+        self._quarantine = quarantine
+        self._rests: dict[str, datetime] = {}
+        self._announced: set[datetime | None] = set()
+
+    # --- at a person's word --------------------------------------------------------------------
+
+    def resume(self, run_id: str, asker: Asker, now: datetime) -> Accepted:
+        """Go on with a run now, whatever is held: its account is tried with it.
+
+        Raises NotFound, NotResumable, StillLive and whatever refuses a run.
+        """
+        run = self._runs.find(run_id)
+        if run is None:
+            raise NotFound
+        if run.status not in DONE:
+            raise StillLive("This run is still under way.")
+        if not _is_resumable(run):
+            raise NotResumable
+        return self._retry.resume(run_id, self._going_on(run, 0, self._by_hand(now)), asker, now)
+
+    def _by_hand(self, now: datetime) -> Also:
+        def begin(tx: Transaction, run: Run) -> None:
+            self._limits.begin_resume(tx, run, now, by_hand=True)
+
+        return begin
+
+    # --- by themselves -------------------------------------------------------------------------
+
+    def go_on_once(self, now: datetime) -> int:
+        """See how those fare that went first, and resume what may go on now; how many."""
+        if not self._leases.may_sweep(now):
+            return 0
+        holds, resumable = self._ledger.all(), self._ledger.resumable()
+        if not holds and not resumable:
+            return 0
+        for hold in holds:
+            subject = Subject(HELD, hold.run_id, None, run_id=hold.run_id)
+            self._quarantine.guard(subject, partial(self._see, hold, now))
+        resumed = sum(
+            bool(self._quarantine.guard(of_run(RESUMED, run), partial(self._go_on, run, now)))
+            for run in resumable
+        )
+        for hold in self._ledger.all():
+            stand = stand_of(facts_of(hold), now)
+            if stand is Stand.EASING:
+                self._end_if_over(hold, now)
+            elif stand is Stand.DUE and hold.until not in self._announced:
+                # nobody waits for it: what was held is free, and no run's change tells of that
+                self._announced.add(hold.until)
+                self._ledger.announce()
+        return resumed
+
+    def _see(self, hold: AccountHold, now: datetime) -> bool:
+        if hold.probe_run_id is None:
+            return False
+        probe = self._runs.find(hold.probe_run_id)
+        if probe is not None and self._has_shown_that_it_works(probe, now):
+            return self._ledger.change(hold, probe_run_id=None, next_at=now)
+        if probe is None or probe.status in DONE:
+            # it has shown nothing: another goes first, a little later, and never before its time
+            until = hold.until and max(hold.until, now + NEXT_PROBE)
+            return self._ledger.change(hold, probe_run_id=None, until=until)
+        return False
+
+    def _has_shown_that_it_works(self, probe: Run, now: datetime) -> bool:
+        if probe.status in (Status.DELIVERING, Status.SUCCEEDED):
+            return True
+        if probe.started_at is None or probe.status == Status.LIMITED:
+            return False
+        report = self._reporter.of(probe)
+        has_progressed = bool(report.tools_used or report.files_edited or report.output_tokens)
+        is_long = probe.status == Status.RUNNING and now - probe.started_at >= LONG_ENOUGH
+        return has_progressed or is_long
+
+    def _is_wanted(self, run: Run) -> bool:
+        """False where somebody or something has gone on with a run, or nobody wants it to."""
+        heir = self._runs.find(run.retried_by) if run.retried_by else None
+        if heir is not None and heir.status not in DONE:
+            return False
+        project = self._projects.find(run.project_id)
+        if project is None or not project.resume_after_limit or project.archived_at is not None:
+            return False
+        if heir is None:
+            return run.released_at is not None and self._is_kept(run)
+        return self._is_left_over(run, heir)
+
+    def _is_kept(self, run: Run) -> bool:
+        """False where somebody has discarded what a run had begun: nobody wants it any more."""
+        is_discarded = run.status == Status.LIMITED and not run.parked
+        if is_discarded:
+            self._ledger.set_resumable(run, may_resume=False)
+        return not is_discarded
+
+    def _is_left_over(self, run: Run, heir: Run) -> bool:
+        """True where a resume came to nothing, and what it was to go on with is still the run's."""
+        if heir.released_at is None:
+            return False
+        came_to_nothing = heir.trigger == Trigger.RESUME and heir.status == Status.NOT_STARTED
+        if came_to_nothing and not heir.parked and heir.resumes < MAX_RESUMES:
+            return True
+        if came_to_nothing and heir.parked:
+            self._ledger.set_resumable(heir, may_resume=heir.resumes < MAX_RESUMES)
+        self._ledger.set_resumable(run, may_resume=False)
+        return False
+
+    def _may_be_wanted(self, run: Run) -> bool:
+        try:
+            return self._is_wanted(run)
+        except Exception:
+            log.exception("whether run %s is to go on could not be told", run.id)
+            return True
+
+    def _go_on(self, run: Run, now: datetime) -> bool:
+        if not self._is_wanted(run):
+            return False
+        if now < self._rests.get(run.id, now) <= now + TRIED_AGAIN:
+            return False
+        if self._limits.reason(run.agent, run.model, now, is_resume=True):
+            return False
+        going_on = self._going_on(run, self._count(run) + 1, self._in_turn(now))
+        asker = Asker(
+            BY_ITSELF, Trigger.RESUME, None, uuid.uuid4().hex, self._provenance, is_charged=False
+        )
+        try:
+            with acting(by_loop("resume", asker.correlation_id, now)):
+                resumed = self._retry.resume(run.id, going_on, asker, now).run
+        except HeldBack:
+            return False
+        except PASSING as reason:
+            self._rests[run.id] = now + TRIED_AGAIN
+            log.info("run %s is not resumed yet: %s", run.id, reason)
+            return False
+        except Refusal as reason:
+            self._give_up(run, reason.detail, now)
+            return False
+        self._rests.pop(run.id, None)
+        reach("resume.after_accept")
+        log.info("run %s goes on with %s after its usage limit", resumed.id, run.id)
+        return True
+
+    def _in_turn(self, now: datetime) -> Also:
+        def begin(tx: Transaction, run: Run) -> None:
+            reach("resume.before_accept")
+            if not self._limits.begin_resume(tx, run, now, by_hand=False):
+                raise HeldBack("another goes first")
+
+        return begin
+
+    def _count(self, run: Run) -> int:
+        heir = self._runs.find(run.retried_by) if run.retried_by else None
+        return max(run.resumes, heir.resumes if heir else 0)
+
+    def _going_on(self, run: Run, resumes: int, also: Also) -> GoingOn:
+        session = self._reporter.of(run).session_id or run.session_id
+        if session is not None and not self._agents.can_go_on(run.agent, session):
+            session = None
+        return GoingOn(session, resumes, also)
+
+    def _give_up(self, run: Run, because: str, now: datetime) -> None:
+        self._rests.pop(run.id, None)
+        if self._ledger.set_resumable(run, may_resume=False):
+            what, path = "needs you: a run cannot be resumed by itself", f"/runs/{run.id}"
+            needed = PersonNeeded(f"not resumed:{run.id}", run.project_id, what, because, path)
+            with self._runs.stores.owner_of(run.id).transaction() as tx:
+                self._runs.tell(tx, run.id, now, "note", f"not resumed by itself: {because}")
+                tx.happened(needed)
+
+    def _end_if_over(self, hold: AccountHold, now: datetime) -> None:
+        """Forget a hold that nobody waits for any more."""
+        waiting = [*self._ledger.queued(), *filter(self._may_be_wanted, self._ledger.resumable())]
+        if not any(needs(hold, run) for run in waiting):
+            self._ledger.drop(hold)
+
+
+def _is_resumable(run: Run) -> bool:
+    is_left_over = run.trigger == Trigger.RESUME and run.status == Status.NOT_STARTED
+    return run.status == Status.LIMITED or run.cause == Cause.USAGE_LIMIT or is_left_over

@@ -1,0 +1,338 @@
+"""Retry: a run that is over is run again as a new run, on what it left or from the base."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum, auto
+from typing import Literal
+
+from sqlmodel import Session
+
+from app.domain.ids import shorten
+from app.domain.lifecycle import DONE
+from app.domain.words import Delivers, Depth, Trigger
+from app.errors import (
+    ForgeUnavailable,
+    Invalid,
+    IssueClosed,
+    NotFound,
+    Parked,
+    ProjectBroken,
+    StillLive,
+)
+from app.failpoints import reach
+from app.records.projects.project_reading import ProjectUnreadable
+from app.records.runs import run_ledger
+from app.records.runs.handover_ledger import SuccessionLedger
+from app.records.runs.parked_ledger import ParkedLedger
+from app.records.stores.sessions import control_of
+from app.records.tables import IssueRow, Project, Run
+from app.services.concurrency import Locks
+from app.services.context import Ledgers, Outside, repository_of
+from app.services.lifecycle.handover import is_aside
+from app.services.ports import CannotRead, OriginProblem, RemoteBranch
+from app.services.runs.accept import (
+    TriggerDesk,
+    already_running,
+    being_released,
+    locked_by,
+    work_branch_of,
+)
+from app.services.runs.prechecks import ASK_AGAIN_SECONDS, Prechecks
+from app.services.runs.requests import Accepted, Again, Also, Asker, Order, Still
+
+Source = Literal["parked", "fresh"]
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What is to be another way than the first time; None stands for the same."""
+
+    agent: str | None = None
+    model: str | None = None
+    source: Source | None = None
+    task: str | None = None
+    branch: str | None = None
+    # also where another retry of the run is open
+    beside: bool = False
+
+
+class Repeats(Enum):
+    """How many runs may repeat one: a single one ever, one at a time, or any number."""
+
+    ONCE = auto()
+    ONE = auto()
+    BESIDE = auto()
+
+
+@dataclass(frozen=True)
+class GoingOn:
+    """What a resume has beside what a retry has; `also` is written with its acceptance."""
+
+    session_id: str | None
+    resumes: int
+    also: Also
+
+
+class AlreadyRepeated(Exception):
+    """Another run repeats this one: `run_id`."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(run_id)
+        self.run_id = run_id
+
+
+class RetryDesk:
+    """Where runs that are over are ordered again; they are accepted like every other."""
+
+    def __init__(
+        self,
+        ledgers: Ledgers,
+        outside: Outside,
+        checks: Prechecks,
+        trigger: TriggerDesk,
+        locks: Locks,
+    ) -> None:
+        self._runs = ledgers.runs
+        self._projects = ledgers.projects
+        self._parked = ParkedLedger(ledgers.runs)
+        self._successions = SuccessionLedger(ledgers.runs)
+        self._mirrors = outside.mirrors
+        self._checks = checks
+        self._trigger = trigger
+        self._locks = locks
+
+    def retry(self, run_id: str, wishes: Wishes, asker: Asker, now: datetime) -> Accepted:
+        """Accept the run that repeats this one, or answer the one its key has made.
+
+        Raises NotFound, StillLive, BeingReleased, AlreadyRunning, InReview, Parked and whatever
+        refuses a run; nothing is left of those.
+        """
+        asker = replace(asker, trigger=Trigger.RETRY)
+        return self._repeat(run_id, wishes, ("retry",), asker, now)
+
+    def retry_once(self, run_id: str, asker: Asker, now: datetime) -> Accepted:
+        """The same for a run that nothing has repeated yet. Raises AlreadyRepeated, too."""
+        asker = replace(asker, trigger=Trigger.RETRY)
+        return self._repeat(run_id, Wishes(), ("retry",), asker, now, rule=Repeats.ONCE)
+
+    def resume(self, run_id: str, going_on: GoingOn, asker: Asker, now: datetime) -> Accepted:
+        """The same for a run that a usage limit ended: it charges nobody's quota."""
+        asker = replace(asker, trigger=Trigger.RESUME, is_charged=False)
+        return self._repeat(run_id, Wishes(), ("resume",), asker, now, going_on)
+
+    def _repeat(
+        self,
+        run_id: str,
+        wishes: Wishes,
+        asked: tuple[str],
+        asker: Asker,
+        now: datetime,
+        going_on: GoingOn | None = None,
+        *,
+        rule: Repeats | None = None,
+    ) -> Accepted:
+        rule = rule or (Repeats.BESIDE if wishes.beside else Repeats.ONE)
+        first = self._find(run_id)
+        order = _same_again(first, wishes, asked)
+        replayed = self._trigger.replay(order, asker, now)
+        if replayed is not None:
+            return replayed
+        project = self._project_of(first)
+        if wrong := self._checks.wrong(project, agent=order.agent):
+            raise Invalid.fields(wrong)
+        with self._alone_with(first, project):
+            # whoever delivered or discarded what it left is done by now, or comes after us
+            first = self._find(run_id)
+            _refuse_live(first)
+            still = _is_still_so(first, rule)
+            with self._runs.stores.looking() as session:
+                _refuse_repeated(session, project, first, rule)
+            again = self._again(first, project, wishes)
+            branch = again.branch or _shared_branch(project, first)
+            if branch is not None:
+                # what is delivered and not decided is neither gone on with nor done once more
+                self._checks.refuse_in_review(project, branch)
+            self._refuse_gone(project, order.branch or "", branch, again)
+            also = going_on.also if going_on else None
+            order = replace(order, again=_going_on(again, going_on))
+            reach("claim.after_select")
+            return self._trigger.accept(order, asker, now, still=still, also=also)
+
+    def _find(self, run_id: str) -> Run:
+        run = self._runs.find(run_id)
+        if run is None:
+            raise NotFound
+        if run.pr_number is not None:
+            raise Invalid.field("run_id", "Runs on an existing request cannot be retried yet.")
+        return run
+
+    def _project_of(self, first: Run) -> Project:
+        try:
+            return self._checks.project(first.project_id)
+        except (NotFound, ProjectUnreadable) as problem:
+            sentence = "This run cannot be retried: its project cannot be read."
+            raise ProjectBroken(sentence) from problem
+
+    @contextmanager
+    def _alone_with(self, first: Run, project: Project) -> Iterator[None]:
+        branches = {first.work_branch, _shared_branch(project, first) or first.work_branch}
+        with ExitStack() as stack:
+            for branch in sorted(branches):
+                stack.enter_context(self._locks.holding(f"branch {project.id} {branch}"))
+            yield
+
+    def _again(self, first: Run, project: Project, wishes: Wishes) -> Again:
+        kept = self._parked.of_branch(project.id, first.work_branch)
+        moves = wishes.branch not in (None, first.branch_name)
+        source = wishes.source
+        if source is None:
+            source = "parked" if kept and not is_aside(first) and not moves else "fresh"
+        if source == "fresh":
+            return Again(first.id, beside=wishes.beside)
+        if moves:
+            sentence = f"What is kept began on {first.branch_name}. Retry it from fresh."
+            raise Invalid.field("branch", sentence)
+        if not kept:
+            raise Invalid.field("from", self._without(first))
+        if is_aside(first):
+            raise Parked(
+                "Its work was set aside for a retry: deliver or discard it.",
+                branch=first.work_branch,
+            )
+        if not self._is_claimed(project, first.work_branch):
+            raise Parked(
+                f"The branch {first.work_branch} is gone. Retry it from fresh, or discard what is"
+                " left of it.",
+                branch=first.work_branch,
+            )
+        base = next((run.base_sha for run in reversed(kept) if run.base_sha), first.base_sha)
+        return Again(first.id, first.work_branch, base, beside=wishes.beside)
+
+    def _without(self, first: Run) -> str:
+        """Why there is nothing of a run to go on with."""
+        holder = self._parked.open_run(first.project_id, first.work_branch)
+        if holder is None or holder.id == first.id:
+            return "Nothing of this run is kept. Retry it from fresh."
+        return f"Run {shorten(holder.id)} goes on with what it left. Retry it from fresh."
+
+    def _is_claimed(self, project: Project, branch: str) -> bool:
+        repo = repository_of(project)
+        try:
+            return self._mirrors.exists(repo) and self._mirrors.tip(repo, branch) is not None
+        except (CannotRead, OSError) as problem:
+            raise ProjectBroken(f"The mirror could not be read: {problem}") from problem
+
+    def _refuse_gone(self, project: Project, base: str, branch: str | None, again: Again) -> None:
+        """Ask origin whether the base is still there, and the branch free of others' work."""
+        try:
+            seconds = ASK_AGAIN_SECONDS
+            remote = self._mirrors.look_at_origin(project.origin, timeout_seconds=seconds)
+        except OriginProblem as problem:
+            if problem.for_good:
+                raise ForgeUnavailable(problem.sentence) from problem
+            return  # as with every run: the launch asks again, and says what it was told
+        found = remote.branches
+        names = [one.name for one in found]
+        if names != project.known_branches:
+            self._projects.change(project.id, known_branches=names)
+        if base not in names:
+            sentence = f"The repository has no branch {base} any more."
+            raise Invalid.field("branch", sentence)
+        there = next((one for one in found if one.name == branch), None)
+        if there is not None and not self._is_ours(
+            project, there, goes_on=again.branch is not None
+        ):
+            raise Parked(
+                f"Origin has a branch {branch} that is not from here. Merge or delete it there"
+                " first.",
+                branch=branch,
+            )
+
+    def _is_ours(self, project: Project, there: RemoteBranch, *, goes_on: bool) -> bool:
+        """True where work that is pushed to this branch of origin's later takes nothing away."""
+        heads = self._successions.heads(project.id, there.name)
+        if not goes_on:
+            return there.sha in heads.pushed  # what we pushed goes with what is set aside
+        if there.sha in heads.made or not heads.made:
+            return bool(heads.made)
+        repo = repository_of(project)
+        try:
+            tip = self._mirrors.tip(repo, there.name)
+            return tip is not None and self._mirrors.stat(repo, tip, there.sha).commits == 0
+        except (CannotRead, OSError):
+            return False  # the mirror does not have it: somebody else has made it
+
+
+def _going_on(again: Again, how: GoingOn | None) -> Again:
+    if how is None:
+        return again
+    # a session knows the copy it worked in: where that is gone, it is begun anew
+    session_id = how.session_id if again.branch else None
+    return replace(again, session_id=session_id, resumes=how.resumes, is_resume=True)
+
+
+def _same_again(first: Run, wishes: Wishes, asked: tuple[str]) -> Order:
+    words = (*asked, first.id, wishes.agent, wishes.model, wishes.source)
+    also = {"task": wishes.task, "branch": wishes.branch, "again": wishes.beside}
+    words += tuple((name, wish) for name, wish in also.items() if wish)
+    return Order(
+        project_id=first.project_id,
+        depth=Depth(first.depth_level),
+        framework=first.target_framework,
+        branch=wishes.branch or first.branch_name,
+        issue=first.issue,
+        task=wishes.task or first.task,
+        agent=wishes.agent or first.agent,
+        model=wishes.model or first.model,
+        delivers=Delivers(first.delivers),
+        tags=tuple(first.tags),
+        asked_as=repr(words),
+        again=Again(first.id),
+    )
+
+
+def _shared_branch(project: Project, first: Run) -> str | None:
+    """The branch of the issue, which every run of it works on; None for a plain run."""
+    return None if first.issue is None else work_branch_of(project, first.issue, first.id)
+
+
+def _refuse_live(first: Run) -> None:
+    if first.status not in DONE:
+        raise StillLive("This run is still under way. Stop it first.")
+    if first.released_at is None:
+        sentence = "This run's processes are still being ended. Retry it when they are gone."
+        raise being_released(first, sentence)
+
+
+def _refuse_repeated(session: Session, project: Project, first: Run, rule: Repeats) -> None:
+    if rule is Repeats.ONCE and first.retried_by is not None:
+        raise AlreadyRepeated(first.retried_by)
+    if rule is not Repeats.ONE or first.retried_by is None:
+        return
+    heir = run_ledger.find_open_retry(session, first)
+    if heir is not None and heir.status in DONE:
+        raise being_released(heir)
+    if heir is not None:
+        what = f"Run {shorten(first.id)} is being retried already"
+        raise already_running(heir, project.name, what)
+
+
+def _is_still_so(first: Run, rule: Repeats) -> Still:
+    def still(session: Session, project: Project) -> None:
+        # a run and what repeats it live beside each other; of two servers one has it first
+        latest = session.get(Run, first.id, with_for_update=True)
+        _refuse_repeated(session, project, latest or first, rule)
+        if first.issue is None:
+            return
+        row = control_of(session).get(IssueRow, (project.id, first.issue))
+        if row is not None and row.state != "open":
+            raise IssueClosed(f"Issue #{first.issue} is closed.")
+        for other in run_ledger.find_open(session, project.id):
+            if other.issue == first.issue:
+                raise locked_by(other)
+
+    return still

@@ -1,0 +1,202 @@
+"""Salvage: kept commits delivered at a person's word, and runs released without their proof."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from app.domain.lifecycle import DONE
+from app.domain.words import Delivers
+from app.errors import (
+    AlreadyEnded,
+    ForgeUnavailable,
+    NotChecked,
+    NotDeliverable,
+    NotFound,
+    Refusal,
+    StillLive,
+)
+from app.failpoints import reach
+from app.records.database.database import begin_to_write
+from app.records.people.audit_ledger import Deed
+from app.records.runs.parked_ledger import ParkedLedger
+from app.records.tables import Project, Run
+from app.services.concurrency import Locks
+from app.services.context import Ledgers, Outside, repository_of
+from app.services.kept.parked import refuse_in_use
+from app.services.lifecycle.deliver import Deliverer, NotDelivered
+from app.services.lifecycle.finalize import delivery_columns, judge_delivered
+from app.services.lifecycle.push_checks import PUSH_ANYWAY, refusal_of
+from app.services.ports import CannotRead, Delivery
+from app.services.runs.idempotency import Keys, Sent
+
+log = logging.getLogger(__name__)
+
+
+class Salvage:
+    """What a person does about a run that ended otherwise than asked; its status stays."""
+
+    def __init__(
+        self,
+        ledgers: Ledgers,
+        outside: Outside,
+        deliverer: Deliverer,
+        keys: Keys,
+        locks: Locks,
+        on_released: Callable[[], None],
+    ) -> None:
+        self._runs = ledgers.runs
+        self._projects = ledgers.projects
+        self._parked = ParkedLedger(ledgers.runs)
+        self._mirrors = outside.mirrors
+        self._copies = outside.copies
+        self._engine = outside.engine
+        self._deliverer = deliverer
+        self._keys = keys
+        self._locks = locks
+        self._on_released = on_released
+
+    # --- deliver -------------------------------------------------------------------------------
+
+    def deliver(
+        self,
+        run_id: str,
+        deed: Deed,
+        key: str | None,
+        now: datetime,
+        *,
+        push_anyway: bool = False,
+    ) -> tuple[Run, bool]:
+        """Push a run's kept commits and open its change request; True where the key did before.
+
+        `push_anyway`: whatever the checks before a push object to. Ended after the push, it is
+        completed by doing it again. Raises NotFound, KeyReused, KeyTaken, PrLock, NotDeliverable,
+        SecretFound, FileTooLarge, NotChecked, ForgeUnavailable.
+        """
+        run, project = self._find(run_id)
+        branch = f"branch {run.project_id} {run.work_branch}"
+        with self._locks.holding(branch), self._locks.holding(run_id):
+            run = self._runs.find(run_id) or run
+            if run.delivery is not None and self._was_delivered_under(run, key):
+                return run, True
+            self._refuse_used(run, key, deed.person_id, now)
+            self._refuse_undeliverable(run)
+            self._refuse_empty(run, project)
+            outcome = self._deliverer.deliver_now(run, project, push_anyway=push_anyway)
+            if isinstance(outcome, NotDelivered):
+                raise _refusal(outcome)
+            begin_to_write()
+            reach("salvage.before_commit")
+            data = {PUSH_ANYWAY: True} if push_anyway else {}
+            self._write(run, outcome, deed, {"key": _digest(key), **data}, now)
+        return self._find(run_id)[0], False
+
+    def _refuse_undeliverable(self, run: Run) -> None:
+        if run.delivery is not None:
+            number = run.delivery["number"]
+            raise NotDeliverable(f"This run is delivered already, as change request #{number}.")
+        if run.status not in DONE:
+            raise NotDeliverable("This run has not ended yet.")
+        if run.delivers != Delivers.CHANGE:
+            raise NotDeliverable("This run reports; it opens no change request.")
+        if run.released_at is None:
+            raise NotDeliverable("Something of this run may still live. Try again when it is gone.")
+        refuse_in_use(self._parked, run.project_id, run.work_branch)
+        # what was discarded or handed on is not this run's: its branch may hold another's work
+        kept = self._parked.of_branch(run.project_id, run.work_branch)
+        if all(one.id != run.id for one in kept):
+            raise NotDeliverable("Nothing of this run is kept any more.")
+
+    def _refuse_empty(self, run: Run, project: Project) -> None:
+        repo, because = repository_of(project), None
+        if self._copies.exists(run.id):
+            try:
+                self._copies.take(repo, run.id, run.work_branch)
+            except (CannotRead, OSError, ValueError) as problem:
+                # what was taken before can still be delivered; the copy stays as it is
+                because = f"The working copy could not be read: {problem}"
+                log.info("%s is delivered without its copy: %s", run.id, problem)
+        try:
+            tip = self._mirrors.tip(repo, run.work_branch)
+            base = run.base_sha or tip or ""
+            has_commits = tip is not None and self._mirrors.stat(repo, base, tip).commits > 0
+        except (CannotRead, OSError) as problem:
+            raise NotDeliverable(f"The mirror could not be read: {problem}") from problem
+        if not has_commits:
+            raise NotDeliverable(because)
+
+    def _write(
+        self, run: Run, delivery: Delivery, deed: Deed, told_of: dict[str, Any], now: datetime
+    ) -> None:
+        told = replace(deed, because=f"change request #{delivery.number} opened, {deed.because}")
+        columns = {"parked": self._copies.exists(run.id), **delivery_columns(delivery)}
+        data = {"number": delivery.number, **told_of}
+        self._parked.write([run], told, now, kind="salvage", data=data, **columns)
+        for other in self._parked.of_branch(run.project_id, run.work_branch):
+            # the commits of an earlier run of the branch are in the change request, too
+            if other.id != run.id and not self._copies.exists(other.id):
+                self._runs.note(other.id, other.project_id, parked=False)
+
+    def _refuse_used(self, run: Run, key: str | None, person_id: str, now: datetime) -> None:
+        if key:
+            asked = _digest(f"deliver {run.id}")
+            self._keys.known(Sent(run.project_id, key, person_id, asked), now)
+
+    def _was_delivered_under(self, run: Run, key: str | None) -> bool:
+        digest = _digest(key)
+        lines = self._runs.timeline(run.id) if digest else []
+        return any(one.kind == "salvage" and one.data.get("key") == digest for one in lines)
+
+    # --- release -------------------------------------------------------------------------------
+
+    def release(self, run_id: str, deed: Deed, now: datetime) -> Run:
+        """Give up on proving the end of an ended run: slot, lock and branch are free, work is kept.
+
+        Raises NotFound, StillLive, AlreadyEnded.
+        """
+        self._find(run_id)
+        with self._locks.holding(run_id):
+            run, project = self._find(run_id)
+            if run.status not in DONE:
+                raise StillLive("This run is still under way. Stop it first.")
+            parked = self._is_anything_kept(run, project)
+            if not self._parked.give_up(run, deed, now, parked=parked):
+                raise AlreadyEnded("Nothing of this run is left: it is released already.")
+            self._engine.unwatch(run_id)
+        self._on_released()
+        return self._find(run_id)[0]
+
+    def _is_anything_kept(self, run: Run, project: Project) -> bool:
+        if self._copies.exists(run.id):
+            return True
+        try:
+            tip = self._mirrors.tip(repository_of(project), run.work_branch)
+        except (CannotRead, OSError):
+            return True  # what cannot be read may be there
+        if tip is None or run.delivery is None:
+            return tip is not None
+        return judge_delivered(run, tip).parked
+
+    def _find(self, run_id: str) -> tuple[Run, Project]:
+        run = self._runs.find(run_id)
+        project = self._projects.find(run.project_id) if run else None
+        if run is None or project is None:
+            raise NotFound
+        return run, project
+
+
+def _refusal(outcome: NotDelivered) -> Refusal:
+    if outcome.for_good:
+        return refusal_of(outcome.cause, outcome.because)
+    if outcome.unchecked is not None:
+        return NotChecked(f"Not pushed: {outcome.because}")
+    sentence = outcome.because[:1].upper() + outcome.because[1:]
+    return ForgeUnavailable(f"{sentence.rstrip('.')}. Nothing is lost; deliver it again later.")
+
+
+def _digest(key: str | None) -> str:
+    return hashlib.sha256(key.encode()).hexdigest() if key else ""

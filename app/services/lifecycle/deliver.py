@@ -1,0 +1,241 @@
+"""Delivering a run's commits: push, then open the change request; safe to repeat."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.domain.lifecycle import Signal
+from app.domain.rules import Verdict
+from app.domain.words import Cause, Status
+from app.failpoints import reach
+from app.records.runs.handover_ledger import SuccessionLedger
+from app.records.runs.run_ledger import RunLedger
+from app.records.tables import Project, Run
+from app.services.concurrency import Locks, Workers
+from app.services.context import Ledgers, Outside, repository_of
+from app.services.lifecycle.finalize import delivery_columns
+from app.services.lifecycle.owner_hooks import tell_left_out
+from app.services.lifecycle.push_checks import NOT_PUSHED, Unchecked
+from app.services.lifecycle.transitions import Line, Verdicts
+from app.services.ports import CannotRead, ChangeOrder, Delivery, ForgeSilent, OriginProblem
+from app.services.system.quarantine import Quarantine, of_run
+
+log = logging.getLogger(__name__)
+
+
+FIRST_PAUSE = timedelta(seconds=5)
+LONGEST_PAUSE = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class NotDelivered:
+    """Why nothing was delivered, as a sentence; `for_good` where asking again cannot help.
+
+    `cause` is what an ended delivery is put down to; `unchecked` says that a check before the push
+    could not be made.
+    """
+
+    because: str
+    for_good: bool
+    cause: Cause = Cause.PUSH_REFUSED
+    unchecked: Unchecked | None = None
+
+
+class Deliverer:
+    """Pushes and opens change requests, with a growing pause while the far side is silent."""
+
+    def __init__(
+        self,
+        runs: RunLedger,
+        outside: Outside,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._runs = runs
+        self._successions = SuccessionLedger(runs)
+        self._mirrors = outside.mirrors
+        self._checks = outside.push_checks
+        self._forge_of = outside.forge_of
+        self._clock = clock
+        self._pauses: dict[str, tuple[datetime, timedelta]] = {}
+        # looks in a row at a run's commits that came to nothing
+        self._looks: dict[str, int] = {}
+
+    def is_due(self, run_id: str) -> bool:
+        """True where no pause keeps the run's delivery from being tried."""
+        due, _ = self._pauses.get(run_id, (self._clock(), FIRST_PAUSE))
+        return self._clock() >= due
+
+    def deliver(self, run: Run, project: Project) -> Delivery | NotDelivered:
+        """Like `deliver_now`; where nothing was answered, a pause and a hold begin.
+
+        Commits that could not be checked so many times in a row are left to a person, for good.
+        """
+        outcome = self._given_up(run, self.deliver_now(run, project))
+        if isinstance(outcome, NotDelivered) and not outcome.for_good:
+            self._wait(run, outcome.because)
+        return outcome
+
+    def put_off(self, run: Run) -> None:
+        """Begin a pause after the fault that is being handled, which is traced once a run."""
+        # until somebody mends it, origin is not asked at every tick
+        level = logging.INFO if run.id in self._pauses else logging.ERROR
+        log.log(level, "the delivery of %s failed", run.id, exc_info=True)
+        self._wait(run, "something went wrong here; see the log")
+
+    def forget(self, run_id: str) -> None:
+        """End the run's pause: it is delivered, or will not be."""
+        self._pauses.pop(run_id, None)
+        self._looks.pop(run_id, None)
+
+    def deliver_now(
+        self, run: Run, project: Project, *, push_anyway: bool = False
+    ) -> Delivery | NotDelivered:
+        """Push the run's branch as it stands in the mirror and open its change request, once.
+
+        For a person's click: it neither minds nor begins a pause, writes nothing to the run but
+        lines of its push, and may take as long as origin does (120 s to take it and 60 s to show
+        it at most, then it is silent). The caller holds the run's lock, has taken what is in the
+        copy, and writes what came of it. Safe to repeat: a branch that is pushed and a change
+        request that is open are answered again. What a check before the push objects to is pushed
+        with `push_anyway` only.
+
+        A silent origin or tracker, an origin that is away, or a mirror that cannot be read just
+        now is `NotDelivered(because, for_good=False)`: nothing is known, ask again later. A push
+        that was refused (sign-in, protected branch, somebody else's commits there), one that
+        origin does not show, or a branch that is gone, is `NotDelivered(because, for_good=True)`.
+        None of these is raised; only a silent database is (DatabaseSilent).
+        """
+        try:
+            return self._push_and_open(run, project, push_anyway=push_anyway)
+        except OriginProblem as problem:
+            return NotDelivered(problem.sentence, problem.for_good)
+        except ForgeSilent as silence:
+            return NotDelivered(str(silence) or "the tracker did not answer", for_good=False)
+        except Unchecked as problem:
+            log.warning("the delivery of %s: %s", run.id, problem)
+            return NotDelivered(str(problem), for_good=False, unchecked=problem)
+        except (CannotRead, OSError) as problem:
+            log.warning("the mirror could not be read for the delivery of %s: %s", run.id, problem)
+            return NotDelivered(f"the mirror could not be read: {problem}", for_good=False)
+
+    def _push_and_open(
+        self, run: Run, project: Project, *, push_anyway: bool
+    ) -> Delivery | NotDelivered:
+        repo = repository_of(project)
+        tip = self._mirrors.tip(repo, run.work_branch)
+        if tip is None or run.base_sha is None:
+            return NotDelivered(f"the branch {run.work_branch} is gone from the mirror", True)
+        if run.status == Status.DELIVERING and run.head_sha:
+            # what was taken, wherever an unsandboxed agent has put the branch since
+            tip = run.head_sha
+        objection = None if push_anyway else self._checks.objection(repo, run.base_sha, tip)
+        if objection is not None:
+            return NotDelivered(objection.sentence, True, objection.cause)
+        # said first: cut short behind the push, a discard must know that the branch is ours
+        self._successions.tell_push(run, tip, self._clock())
+        # what was looked at, not what somebody has put on the branch since
+        pushed = self._mirrors.push(repo, run.work_branch, sha=tip)
+        if pushed.hooks_changed:
+            tell_left_out(self._runs, run.id, project, self._clock())
+        if not pushed.accepted:
+            return NotDelivered(f"push refused: {pushed.because}", for_good=True)
+        reach("delivery.after_push")
+        closing = f"\n\nCloses #{run.issue}" if run.issue else ""
+        order = ChangeOrder(
+            run_id=run.id,
+            title=run.title,
+            body=f"Made by run {run.id} with {run.agent}.{closing}",
+            base=run.branch_name,
+            branch=run.work_branch,
+            base_sha=run.base_sha,
+            head_sha=tip,
+            stat=self._mirrors.stat(repo, run.base_sha, tip),
+            closes=run.issue,
+        )
+        return self._forge_of(project).open_change(repo, order, now=self._clock())
+
+    def _given_up(self, run: Run, outcome: Delivery | NotDelivered) -> Delivery | NotDelivered:
+        unchecked = outcome.unchecked if isinstance(outcome, NotDelivered) else None
+        if unchecked is None:
+            self._looks.pop(run.id, None)
+            return outcome
+        looks = self._looks[run.id] = self._looks.get(run.id, 0) + 1
+        if looks < unchecked.most_looks:
+            return outcome
+        return NotDelivered(f"{NOT_PUSHED}{unchecked}", for_good=True)
+
+    def _wait(self, run: Run, because: str) -> None:
+        _, pause = self._pauses.get(run.id, (None, FIRST_PAUSE))
+        self._pauses[run.id] = (self._clock() + pause, min(pause * 2, LONGEST_PAUSE))
+        self._runs.note_hold(run, f"delivery waits: {because}")
+
+
+class Deliveries:
+    """One worker per run that is delivered; it holds the run's lock, so that a Stop waits for it.
+
+    `again` is told of each run whose delivery has come to an answer, or to none.
+    """
+
+    def __init__(
+        self,
+        ledgers: Ledgers,
+        deliverer: Deliverer,
+        verdicts: Verdicts,
+        locks: Locks,
+        workers: Workers,
+        again: Callable[[str], None],
+        quarantine: Quarantine,
+    ) -> None:
+        self._runs = ledgers.runs
+        self._projects = ledgers.projects
+        self._deliverer = deliverer
+        self._verdicts = verdicts
+        self._locks = locks
+        self._workers = workers
+        self._again = again
+        self._quarantine = quarantine
+        self._begun: set[str] = set()
+
+    def begin(self, run: Run) -> None:
+        """Deliver the run's commits soon, if no pause and no other delivery of it is under way."""
+        is_free = not self._quarantine.is_held(of_run("delivery", run).key)
+        if is_free and run.id not in self._begun and self._deliverer.is_due(run.id):
+            self._begun.add(run.id)
+            self._workers.carry_on(self._deliver, run.id)
+
+    def forget(self, run_id: str) -> None:
+        """Nothing of this run will be delivered any more."""
+        self._deliverer.forget(run_id)
+
+    def _deliver(self, run_id: str) -> None:
+        try:
+            with self._locks.holding(run_id):
+                run = self._runs.find(run_id)
+                project = self._projects.find(run.project_id) if run else None
+                # a Stop may have come before the push
+                if run is not None and project is not None and run.status == Status.DELIVERING:
+                    self._try(run, project)
+        finally:
+            self._begun.discard(run_id)
+        # what follows from it, and whatever looked meanwhile and was put off
+        self._again(run_id)
+
+    def _try(self, run: Run, project: Project) -> None:
+        try:
+            self._write(run, project)
+        except Exception as problem:
+            self._deliverer.put_off(run)
+            self._quarantine.count(of_run("delivery", run), problem)
+
+    def _write(self, run: Run, project: Project) -> None:
+        outcome = self._deliverer.deliver(run, project)
+        if not isinstance(outcome, NotDelivered):
+            verdict = Verdict(Signal.DELIVERED, Cause.DELIVERED, f"delivered #{outcome.number}")
+            line = Line("delivered", f"change request #{outcome.number} opened")
+            self._verdicts.write(run, verdict, line, **delivery_columns(outcome))
+        elif outcome.for_good:
+            verdict = Verdict(Signal.PUSH_REFUSED, outcome.cause, outcome.because)
+            self._verdicts.write(run, verdict, Line("reaped", outcome.because))

@@ -1,0 +1,266 @@
+"""After the end: prove that nothing of a run lives, release it, keep or clear its copy."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.domain.words import Cause, Status
+from app.failpoints import reach
+from app.records.runs.run_ledger import RunLedger
+from app.records.tables import Project, Run
+from app.services.concurrency import Workers
+from app.services.context import Outside, repository_of
+from app.services.lifecycle.handover import Succession
+from app.services.lifecycle.rollback import UNPROVED, Undoing
+from app.services.ports import (
+    CannotRead,
+    Delivery,
+    Mirrors,
+    OriginProblem,
+    Repository,
+    Sight,
+    ended,
+)
+
+log = logging.getLogger(__name__)
+TIDYING = timedelta(seconds=30)
+RECORD_CHANGED = (
+    "a record of its processes was changed while the run was going, and is not believed"
+)
+LOG_REPLACED = "the log was replaced while the run was going"
+
+
+class StillThere(Exception):
+    """Something of a run could not be taken back yet; the message says what."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The remains of a guarded teardown: nothing, or something with a reason.
+
+    `holds_work` is False where nothing but a branch without commits is left.
+    """
+
+    parked: bool
+    because: str
+    holds_work: bool = True
+
+
+def tell_of_records(runs: RunLedger, run: Run, sight: Sight, now: datetime) -> None:
+    """Say once that somebody has changed what a run's folder tells of its processes."""
+    if not sight.has_untrue_records:
+        return
+    if not any(line.sentence == RECORD_CHANGED for line in runs.timeline(run.id)):
+        runs.tell_once(run.id, now, "note", RECORD_CHANGED)
+
+
+def delivery_columns(delivery: Delivery) -> dict[str, Any]:
+    """The run's columns that tell a delivery."""
+    stat = delivery.stat
+    return {
+        "head_sha": delivery.head_sha,
+        "delivery": {
+            "kind": delivery.kind,
+            "number": delivery.number,
+            "url": delivery.url,
+            "state": delivery.state,
+            "branch": delivery.branch,
+            "head_sha": delivery.head_sha,
+            "commits": stat.commits,
+            "files_changed": stat.files_changed,
+            "additions": stat.additions,
+            "deletions": stat.deletions,
+        },
+    }
+
+
+def judge_delivered(run: Run, tip: str) -> Kept:
+    """Whether the branch of a delivered run, which stands at `tip`, holds what nobody else has."""
+    delivery = run.delivery or {}
+    if tip != delivery["head_sha"]:
+        return Kept(True, f"{run.work_branch} moved after it was delivered")
+    if delivery["state"] == "closed":
+        return Kept(True, f"change request #{delivery['number']} was closed without merging")
+    return Kept(False, "")
+
+
+def let_go(mirrors: Mirrors, repo: Repository, branch: str, head_sha: str) -> None:
+    """Delete a merged branch at origin, then its claim, where they still are what was merged."""
+    try:
+        mirrors.delete_at_origin(repo, branch, expected_sha=head_sha)
+    except (OriginProblem, CannotRead, OSError) as problem:
+        log.info("the branch %s stays at origin: %s", branch, problem)
+    try:
+        mirrors.release(repo, branch, expected_sha=head_sha)
+    except (CannotRead, OSError) as problem:
+        # merged it is: what is left of it is cleared at the next start
+        log.warning("the claim %s stays after its merge: %s", branch, problem)
+
+
+class Settlement:
+    """Ends what outlived a run, then undoes or tears down with care; repeated until proved."""
+
+    def __init__(
+        self,
+        runs: RunLedger,
+        outside: Outside,
+        workers: Workers,
+        clock: Callable[[], datetime],
+        again: Callable[[str], None],
+    ) -> None:
+        self._runs = runs
+        self._mirrors = outside.mirrors
+        self._copies = outside.copies
+        self._engine = outside.engine
+        self._homes = outside.homes
+        self._workers = workers
+        self._clock = clock
+        self._again = again
+        self._succession = Succession(runs, outside, clock)
+        self._undoing = Undoing(outside, self._succession)
+        self._killing: set[str] = set()
+
+    def settle(self, run: Run, project: Project) -> None:
+        """Release an ended run if it is proved gone, else see to its end. Its lock is held."""
+        sight = self._engine.look(run.id, run.supervisor)
+        tell_of_records(self._runs, run, sight, self._clock())
+        if not sight.tree_gone:
+            if run.id not in self._killing and not self._is_tidying(run, sight):
+                self._killing.add(run.id)
+                self._workers.carry_on(self._kill, run)
+            return
+        self._take_sign_in_back(run)
+        try:
+            kept = self._judge(run, project)
+        except StillThere as rest:
+            self._runs.note_hold(run, str(rest))
+            return
+        except (CannotRead, OSError) as problem:
+            log.warning("what %s left could not be read: %s", run.id, problem)
+            kept = Kept(True, f"{run.work_branch} could not be read: {problem}")
+        sentence = "its slot is free again"
+        if self._runs.release(
+            run,
+            now=self._clock(),
+            sentence=sentence,
+            parked=kept.parked,
+            holds_work=kept.holds_work,
+        ):
+            self._engine.unwatch(run.id)
+            # without room no log could be begun
+            if run.cause != Cause.DISK_FULL and self._engine.log(run.id).is_replaced:
+                self._runs.tell_once(run.id, self._clock(), "note", LOG_REPLACED)
+            if kept.parked:
+                self._runs.tell_once(run.id, self._clock(), "parked", kept.because)
+
+    def _take_sign_in_back(self, run: Run) -> None:
+        for sentence in self._homes.keep_in_step(run.project_id, run.agent):
+            self._runs.tell_once(run.id, self._clock(), "note", sentence)
+
+    def _is_tidying(self, run: Run, sight: Sight) -> bool:
+        # the supervisor ends what its agent left behind, and is heard when it is done
+        age = self._clock() - (run.ended_at or self._clock())
+        # of a clock that was set back nothing is known: it must not spare what never ends
+        return sight.exit is not None and bool(sight.alive) and abs(age) < TIDYING
+
+    def _kill(self, run: Run) -> None:
+        try:
+            if not any(event.kind == "kill_sent" for event in self._runs.timeline(run.id)):
+                now = self._clock()
+                self._runs.tell_once(run.id, now, "kill_sent", "ending what is left of it")
+            if not self._engine.kill(run.id, run.supervisor):
+                self._runs.note_hold(run, UNPROVED)
+                return
+            # a supervisor that had to be killed leaves no word of it
+            self._runs.note(run.id, run.project_id, supervisor=ended(run.supervisor))
+        finally:
+            self._killing.discard(run.id)
+        self._again(run.id)
+
+    def _judge(self, run: Run, project: Project) -> Kept:
+        """Undo what never started, tear down what did. Raises StillThere."""
+        if run.status == Status.NOT_STARTED:
+            undone = self._undoing.clear(run, project)
+            if undone.remains:
+                raise StillThere(undone.remains)
+            return Kept(bool(undone.parked), undone.parked)
+        try:
+            took_over = self._succession.complete(run)
+        except (CannotRead, OSError) as problem:
+            raise StillThere(f"what it took over is not with it yet: {problem}") from problem
+        if took_over or run.started_at is not None:
+            return self._tear_down(run, project)
+        return self._give_back(run, project)
+
+    def _give_back(self, run: Run, project: Project) -> Kept:
+        """The end of a run that was stopped before it began, and has taken nothing over."""
+        kept = Kept(False, "")
+        if not self._succession.is_anothers(run):
+            kept = self._tear_down(run, project)
+        if run.retry_of is not None and not kept.parked:
+            try:
+                self._succession.bring_back(repository_of(project), run)
+            except (CannotRead, OSError) as problem:
+                because = f"{run.work_branch} has not its old work back yet: {problem}"
+                raise StillThere(because) from problem
+        return kept
+
+    def _tear_down(self, run: Run, project: Project) -> Kept:
+        if run.base_sha is None:
+            return Kept(False, "")
+        repo = repository_of(project)
+        if self._copies.exists(run.id):
+            try:
+                tip = self._copies.take(repo, run.id, run.work_branch)
+                state = self._copies.look(repo, run.id, tip=tip)
+            except (CannotRead, OSError) as problem:
+                return Kept(
+                    True, f"{run.work_branch}: the working copy could not be read: {problem}"
+                )
+            if not state.is_clean:
+                return Kept(True, f"{run.work_branch} holds {state.holds}")
+        elif run.started_at is not None and not self._copies.path(run.id).parent.is_dir():
+            return Kept(True, f"{run.work_branch}: the folder of working copies is away")
+        # what an interrupted removal has left goes too
+        if not self._is_removed(run):
+            return Kept(True, f"{run.work_branch}: the working copy could not be removed")
+        reach("during_teardown")
+        return self._judge_branch(run, project)
+
+    def _is_removed(self, run: Run) -> bool:
+        try:
+            self._copies.remove(run.id)
+        except (CannotRead, OSError) as problem:
+            log.warning("the copy of %s stays: %s", run.id, problem)
+            return False
+        return True
+
+    def _judge_branch(self, run: Run, project: Project) -> Kept:
+        repo = repository_of(project)
+        tip = self._mirrors.tip(repo, run.work_branch)
+        if tip is None:
+            return Kept(False, "")
+        if run.delivery is not None:
+            kept = judge_delivered(run, tip)
+            if not kept.parked and run.delivery["state"] == "merged":
+                # before it was proved gone: its merge has left the branch to this
+                self._workers.carry_on(let_go, self._mirrors, repo, run.work_branch, tip)
+            return kept
+        if run.cause == Cause.REPORTED and tip == run.base_sha:
+            # a report has nothing to deliver and nothing that a later run could go on from
+            self._mirrors.release(repo, run.work_branch, expected_sha=tip)
+            return Kept(False, "")
+        commits = self._mirrors.stat(repo, run.base_sha or tip, tip).commits
+        if not commits and run.issue is None and run.status != Status.LIMITED:
+            # it claims nothing and holds nothing; one at its limit goes on with its own session
+            self._mirrors.release(repo, run.work_branch, expected_sha=tip)
+            return Kept(False, "")
+        if not commits:
+            because = f"{run.work_branch} is kept as a claim, without commits"
+            return Kept(True, because, holds_work=False)
+        counted = "1 commit" if commits == 1 else f"{commits} commits"
+        return Kept(True, f"{run.work_branch} holds {counted}")

@@ -1,0 +1,155 @@
+"""What a retry has of the run before it: its branch and its copy, or only their place.
+
+Every step says first what it is about to do; broken off anywhere, it is completed or taken back
+from what was written, and at every moment one run holds the work.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from app.domain.ids import is_run_id
+from app.failpoints import reach
+from app.records.runs.handover_ledger import SuccessionLedger
+from app.records.runs.parked_ledger import ParkedLedger
+from app.records.runs.run_ledger import RunLedger
+from app.records.tables import Run
+from app.services.context import Outside
+from app.services.ports import BranchTaken, CannotRead, OriginProblem, Repository
+
+log = logging.getLogger(__name__)
+ASIDE = "parked"
+
+
+class NothingKept(Exception):
+    """What a run was to go on with is not there; the message is a sentence."""
+
+
+def aside_name(branch: str, run_id: str) -> str:
+    """The name that kept work gets when another run starts again in its place."""
+    return f"{ASIDE}/{branch}/{run_id}"
+
+
+def is_aside(run: Run) -> bool:
+    """True where a run's branch was set aside."""
+    # the name is that of one run: others of its branch were set aside with it
+    return run.work_branch.startswith(f"{ASIDE}/") and is_run_id(run.work_branch.split("/")[-1])
+
+
+def goes_on(run: Run) -> bool:
+    """True for a run, not begun yet, that is to go on with kept work."""
+    return run.retry_of is not None and run.base_sha is not None
+
+
+def _stays(heir: Run) -> bool:
+    # an agent finds its session by the folder it worked in
+    return heir.session_id is not None
+
+
+class Succession:
+    """Hands kept work over at a launch, and back where the launch comes to nothing."""
+
+    def __init__(self, runs: RunLedger, outside: Outside, clock: Callable[[], datetime]) -> None:
+        self._runs = runs
+        self._parked = ParkedLedger(runs)
+        self._ledger = SuccessionLedger(runs)
+        self._mirrors = outside.mirrors
+        self._copies = outside.copies
+        self._clock = clock
+
+    # --- going on ------------------------------------------------------------------------------
+
+    def has_taken_over(self, heir: Run) -> bool:
+        """True once what was kept is this run's."""
+        return bool(self._told(heir, "copy_of"))
+
+    def take_over(self, repo: Repository, heir: Run) -> tuple[str, str]:
+        """Make what is kept on the heir's branch the heir's; the branch's base and its tip.
+
+        Raises NothingKept, leaving everything as it was, and CannotRead.
+        """
+        kept = self._parked.of_branch(heir.project_id, heir.work_branch)
+        tip = self._mirrors.tip(repo, heir.work_branch)
+        if tip is not None and heir.base_sha is not None and self.complete(heir):
+            return heir.base_sha, tip  # by an earlier launch of its own, which was cut short
+        if not kept or tip is None:
+            raise NothingKept(f"{heir.work_branch} is not kept any more; retry it from fresh")
+        with_copy = [run for run in kept if self._copies.exists(run.id)]
+        holder = (with_copy or kept)[-1]
+        base = holder.base_sha or heir.base_sha or tip
+        # what has no copy but this one is the branch, and that passes with it
+        passing = [run for run in kept if run is holder or run not in with_copy]
+        data = {"branch": heir.work_branch, "base_sha": base, "copy_of": holder.id}
+        self._ledger.pass_on(passing, heir, self._clock(), base_sha=base, data=data)
+        reach("retry.after_take_over")
+        self._copies.adopt(holder.id, heir.id, in_place=_stays(heir))
+        reach("retry.after_adopt")
+        return base, tip
+
+    def complete(self, heir: Run) -> bool:
+        """Finish what a take-over may have left half done; False where the run took nothing over.
+
+        Raises CannotRead.
+        """
+        told = self._told(heir, "copy_of")
+        if told:
+            self._ledger.take_rest(heir, self._clock())
+        for holder in told:
+            self._copies.adopt(holder, heir.id, in_place=_stays(heir))
+        return bool(told)
+
+    def is_anothers(self, run: Run) -> bool:
+        """True where the work on a run's branch is kept for a run before it."""
+        return bool(self._parked.of_branch(run.project_id, run.work_branch))
+
+    # --- starting again ------------------------------------------------------------------------
+
+    def set_aside(self, repo: Repository, heir: Run) -> None:
+        """Give what is kept on the heir's branch another name. Raises NothingKept, CannotRead."""
+        branch = heir.work_branch
+        kept = self._parked.of_branch(heir.project_id, branch)
+        tip = self._mirrors.tip(repo, branch)
+        if not kept and tip is None:
+            return
+        name = aside_name(branch, kept[-1].id if kept else heir.retry_of or heir.id)
+        # said first: a crash after the renaming must know what to take back
+        now, sentence = self._clock(), f"setting {branch} aside as {name}"
+        self._runs.tell_once(heir.id, now, "note", sentence, set_aside=name)
+        if tip is not None:
+            try:
+                self._mirrors.rename(repo, branch, name)
+            except BranchTaken as taken:
+                raise NothingKept(f"the branch {name} exists already") from taken
+        reach("retry.after_rename")
+        pushed = self._ledger.heads(heir.project_id, branch).pushed
+        self._ledger.rename(kept, name, now, sentence=f"set aside as {name}: a retry starts again")
+        self._clear_origin(repo, branch, pushed)
+
+    def bring_back(self, repo: Repository, heir: Run) -> None:
+        """Undo `set_aside`, if the heir did it and has left its branch; safe to repeat.
+
+        Raises CannotRead.
+        """
+        for name in self._told(heir, "set_aside"):
+            branch = heir.work_branch
+            if self._mirrors.tip(repo, name) is not None:
+                if self._mirrors.tip(repo, branch) is not None:
+                    return  # something is kept in its place: both stay as they are
+                self._mirrors.rename(repo, name, branch)
+            kept = self._parked.of_branch(heir.project_id, name)
+            sentence = f"back as {branch}: the retry came to nothing"
+            self._ledger.rename(kept, branch, self._clock(), sentence=sentence)
+
+    def _clear_origin(self, repo: Repository, branch: str, pushed: frozenset[str]) -> None:
+        """Delete at origin what we pushed, where it is still that: it would refuse the new work."""
+        for head in pushed:
+            try:
+                self._mirrors.delete_at_origin(repo, branch, expected_sha=head)
+            except (OriginProblem, CannotRead, OSError) as problem:
+                log.info("the branch %s stays at origin: %s", branch, problem)
+
+    def _told(self, heir: Run, name: str) -> list[str]:
+        found = (event.data.get(name) for event in reversed(self._runs.timeline(heir.id)))
+        return [str(value) for value in found if value]

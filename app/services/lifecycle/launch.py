@@ -1,0 +1,383 @@
+"""The one launch path: fetch, claim, prepare, spawn; whatever fails is undone (engine.md §2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.domain.lifecycle import DONE, Signal
+from app.domain.names import branches_collide
+from app.domain.words import Cause, Status, Trigger
+from app.failpoints import reach
+from app.records.runs.parked_ledger import ParkedLedger
+from app.records.tables import Project, Run, RunEvent
+from app.services.concurrency import Locks
+from app.services.context import Ledgers, Outside, repository_of
+from app.services.lifecycle.handover import NothingKept, Succession, goes_on
+from app.services.lifecycle.launch_errors import cause_of, sentence_of
+from app.services.lifecycle.launch_spec import LaunchTerms, NotLaunched, Orders
+from app.services.lifecycle.refused_hosts import Refusals
+from app.services.lifecycle.rollback import Made, Undoing, Undone
+from app.services.limits.usage_limits import UsageLimits
+from app.services.ports import (
+    BranchTaken,
+    CannotRead,
+    Kept,
+    Launched,
+    LaunchFailed,
+    OriginProblem,
+    PromptTooLong,
+    Repository,
+)
+from app.services.runs.prechecks import Readiness
+from app.services.runs.requests import FROM
+from app.services.system.origin_watch import OriginWatch
+
+WANTED_ELSEWHERE = (Trigger.AUTO, Trigger.RESUME)  # by the loop anew, by the run resumed
+AWAY = (
+    "Runyard's own clone of this repository is not in its folder, and work is kept in it; "
+    "bring the folder back, or mount it again, then start this anew"
+)
+
+
+NEVER_STARTED = "Runyard was restarted before the agent had started"
+# in the line of a run's timeline that says so
+REQUEUED = "requeued"
+
+
+class TakenAtOrigin(NotLaunched):
+    """Somebody pushed a branch that ours could not be pushed beside."""
+
+
+class AccountFull(NotLaunched):
+    """The agent's account has met its usage limit since the run was taken."""
+
+
+class Launcher:
+    """Takes a run from `starting` to `running`, or back to nothing."""
+
+    def __init__(
+        self,
+        ledgers: Ledgers,
+        outside: Outside,
+        limits: UsageLimits,
+        terms: LaunchTerms,
+        locks: Locks,
+        clock: Callable[[], datetime],
+        origins: OriginWatch,
+    ) -> None:
+        self._origins = origins
+        self._runs = ledgers.runs
+        self._projects = ledgers.projects
+        self._mirrors = outside.mirrors
+        self._copies = outside.copies
+        self._limits = limits
+        self._engine = outside.engine
+        self._refusals = Refusals(ledgers.runs, outside.engine, clock)
+        self._readiness = Readiness(outside)
+        self._orders = Orders(outside, terms)
+        self._succession = Succession(ledgers.runs, outside, clock)
+        self._undoing = Undoing(outside, self._succession)
+        self._parked = ParkedLedger(ledgers.runs)
+        self._terms = terms
+        self._locks = locks
+        self._clock = clock
+        self._too_long = f"its launch took longer than {terms.launch_seconds / 60:g} minutes"
+        self._promised: set[str] = set()
+
+    def promise(self, run_id: str) -> None:
+        """Say that this run's launch is coming, so that nobody takes it for an abandoned one."""
+        self._promised.add(run_id)
+
+    def take_back(self, run_id: str) -> None:
+        """Say that no launch of this run is coming any more."""
+        self._promised.discard(run_id)
+
+    def has_promised(self, run_id: str) -> bool:
+        """True until the launch of this run is over."""
+        return run_id in self._promised
+
+    def launch_once(self, run_id: str) -> bool:
+        """Launch a run that has been taken from the queue; False where it came to nothing."""
+        try:
+            with self._locks.holding(run_id):
+                return self._launch_held(run_id)
+        finally:
+            self.take_back(run_id)
+
+    def _launch_held(self, run_id: str) -> bool:
+        run = self._runs.find(run_id)
+        project = self._projects.find(run.project_id) if run else None
+        if run is None or project is None or run.status != Status.STARTING:
+            return False
+        made = Made(claim=False, copy=False, process=False)
+        try:
+            launched = self._launch(run, project, made)
+        except TakenAtOrigin as failure:
+            # an issue's branch stays claimed, or the loop would try the same issue for ever
+            self._end(run, str(failure), Undone(parked=run.work_branch if run.issue else ""))
+            return False
+        except PromptTooLong as failure:
+            self._end_too_long(run, str(failure), made)
+            return False
+        except AccountFull as failure:
+            self._end_undone(run_id, str(failure), made, Cause.USAGE_LIMIT)
+            return False
+        except (NotLaunched, OriginProblem, LaunchFailed, CannotRead) as failure:
+            if isinstance(failure, OriginProblem):
+                self._origins.note_trouble(project, failure)
+            self._end_undone(run_id, sentence_of(failure), made, cause_of(failure))
+            return False
+        except Exception as problem:
+            if cause_of(problem) is Cause.DISK_FULL:
+                self._end_undone(run_id, sentence_of(problem), made, Cause.DISK_FULL)
+                return False
+            because = "something went wrong in Runyard; the log has the details"
+            self._end_undone(run_id, because, made)
+            raise
+        if not self._has_begun(run, launched):
+            latest = self._runs.find(run_id)
+            # what is not over has been taken over by another server, which keeps it going
+            if latest is not None and latest.status in DONE:
+                self._end_undone(run_id, "", made)
+            return False
+        self._engine.watch(run_id, launched.kept)
+        reach("after_watch")
+        return True
+
+    def undo(self, run: Run, *, is_untouched: bool) -> None:
+        """Take back what a launch had made that was cut short before its agent had started.
+
+        Where it is proved that none began, the run waits in the queue again, once; else it ends.
+        """
+        timeline = self._runs.timeline(run.id)
+        goes_on = _goes_on(run, timeline)
+        if not is_untouched or goes_on is None or any(REQUEUED in line.data for line in timeline):
+            self._end_undone(run.id, NEVER_STARTED, Made())
+            return
+        undone = self._undoing.once(run, self._projects.find(run.project_id))
+        if undone.remains:
+            self._runs.note_hold(run, undone.remains)  # it is looked at again
+        elif undone.parked and not self._succession.has_taken_over(run):
+            self._end(run, NEVER_STARTED, undone)
+        elif not self._engine.look(run.id, run.supervisor).is_untouched:
+            self._end(run, NEVER_STARTED, undone)  # what was ended just now may have begun
+        else:
+            # while it holds what was another run's, its server sees to that
+            marks = {} if undone.parked else {"host": None, "instance": None, "server": None}
+            self._requeue(run, marks if goes_on else marks | {"base_sha": None})
+
+    def _requeue(self, run: Run, columns: dict[str, Any]) -> None:
+        now = self._clock()
+        with self._runs.stores.owner_of(run.id).transaction() as tx:
+            self._runs.move(
+                tx,
+                run,
+                Signal.CUT_SHORT,
+                now=now,
+                kind="note",
+                sentence=f"back in the queue: {NEVER_STARTED}",
+                data={REQUEUED: True},
+                taken_at=None,
+                supervisor=None,
+                hold=None,
+                **columns,
+            )
+
+    def end_late(self, run: Run) -> bool:
+        """End a run whose launch takes too long; whoever launches it takes back what it made."""
+        is_ours = self.has_promised(run.id)
+        if not is_ours and self._engine.look(run.id, run.supervisor).alive is None:
+            return False  # nothing is known of an agent that may be there
+        return self._end(run, self._too_long, Undone("its launch is being undone"))
+
+    def halt(self, run_id: str) -> bool:
+        """End whatever a launch has started; False where that could not be proved."""
+        run = self._runs.find(run_id)
+        return self._engine.kill(run_id, run.supervisor if run else None)
+
+    def launch_by(self, run: Run) -> datetime:
+        """When the agent of a run that was taken must be there."""
+        return (run.taken_at or self._clock()) + timedelta(seconds=self._terms.launch_seconds)
+
+    def _launch(self, run: Run, project: Project, made: Made) -> Launched:
+        repo = repository_of(project)
+        self._must_have_agent(run, project)
+        if not self._mirrors.exists(repo):
+            if self._parked.has_left_work(run):
+                raise NotLaunched(AWAY)
+            # another server's runs folder has it
+            self._mirrors.clone(repo, progress=lambda *_: None)
+        self._mirrors.fetch(repo)
+        self._origins.note_answer(project)
+        self._must_be_wanted(run)
+        base, tip = self._take_over(repo, run) if goes_on(run) else self._begin(repo, run, made)
+        made.claim = True
+        reach("after_claim")
+        self._prepare(repo, run, project, tip, made)
+        reach("after_prepare")
+        left = (self.launch_by(run) - self._clock()).total_seconds()
+        order = self._orders.order(run, project, base, seconds=left)
+        self._must_be_wanted(run)
+        made.process = True
+        reach("before_spawn")
+        launched = self._engine.launch(order, lambda kept: self._keep(run, kept))
+        reach("after_spawn")
+        return launched
+
+    def _keep(self, run: Run, kept: Kept) -> None:
+        # first what its processes are known by: a stop from here on finds them, one before is seen
+        self._runs.note(run.id, run.project_id, supervisor=dict(kept))
+        reach("after_keep")
+        self._must_be_wanted(run)
+
+    def _take_over(self, repo: Repository, run: Run) -> tuple[str, str]:
+        """Go on with what an earlier run left: where that began, and where it stands."""
+        try:
+            return self._succession.take_over(repo, run)
+        except NothingKept as reason:
+            raise NotLaunched(str(reason)) from reason
+
+    def _begin(self, repo: Repository, run: Run, made: Made) -> tuple[str, str]:
+        """Claim a branch at the fresh base commit; what a retry starts instead of goes aside."""
+        if run.retry_of is not None:
+            try:
+                self._succession.set_aside(repo, run)
+            except NothingKept as reason:
+                raise NotLaunched(str(reason)) from reason
+        base = self._claim(repo, run, made)
+        origin = f"branch {run.work_branch} from {run.branch_name}@{base[:7]}"
+        self._tell(run, "claimed", origin, branch=run.work_branch, base_sha=base)
+        return base, base
+
+    def _prepare(self, repo: Repository, run: Run, project: Project, tip: str, made: Made) -> None:
+        # what else stands at the copy's place is nobody's to take, and nobody's to take back
+        if goes_on(run) and self._copies.exists(run.id):
+            made.copy = True
+            self._tell(run, "prepared", f"the working copy of {project.name} that was kept")
+            return
+        self._copies.prepare(repo, run.id, branch=run.work_branch, sha=tip)
+        made.copy = True
+        included = self._copies.include(repo, run.id)
+        extra = f" · {included} files of .runyardinclude" if included else ""
+        self._tell(run, "prepared", f"working copy of {project.name}{extra}")
+
+    def _must_have_agent(self, run: Run, project: Project) -> None:
+        # it may have gone, or been signed out, while the run waited
+        unready = self._readiness.unready(project, run.agent, run.branch_name)
+        if unready is not None:
+            raise LaunchFailed(unready.sentence, cause=unready.cause)
+
+    def _must_be_wanted(self, run: Run) -> None:
+        latest = self._runs.find(run.id)
+        if latest is None or latest.status != Status.STARTING:
+            raise NotLaunched("it was stopped before its agent was started")
+        if held := self._limits.stops(run, self._clock()):
+            raise AccountFull(held)
+        if self.launch_by(run) <= self._clock():
+            raise NotLaunched(self._too_long)
+
+    def _claim(self, repo: Repository, run: Run, made: Made) -> str:
+        """Create the run's branch at the fresh base commit; that commit."""
+        base = self._mirrors.origin_tip(repo, run.branch_name)
+        if base is None:
+            raise NotLaunched(f"origin has no branch {run.branch_name} any more")
+        self._must_be_free_at_origin(repo, run)
+        # the commit is noted first: a crash after the claim must know what to release
+        self._runs.note(run.id, run.project_id, base_sha=base)
+        try:
+            self._mirrors.claim(repo, run.work_branch, base)
+        except BranchTaken as taken:
+            raise NotLaunched(f"the branch {run.work_branch} exists already") from taken
+        except Exception:
+            # git may have made it before it failed: whatever of it is ours is taken back
+            made.claim = True
+            raise
+        return base
+
+    def _must_be_free_at_origin(self, repo: Repository, run: Run) -> None:
+        branch = run.work_branch
+        for found in self._mirrors.branches(repo):
+            if not branches_collide(found.name, branch):
+                continue
+            if run.issue is not None:
+                with suppress(BranchTaken):
+                    self._mirrors.claim(repo, branch, found.sha)
+            raise TakenAtOrigin(
+                f"origin already has a branch {found.name}, so {branch} could not be pushed; "
+                f"merge or delete it there, then discard {branch} here"
+            )
+
+    def _has_begun(self, run: Run, launched: Launched) -> bool:
+        now = self._clock()
+        with self._runs.stores.owner_of(run.id).transaction() as tx:
+            moved = self._runs.move(
+                tx,
+                run,
+                Signal.AGENT_ALIVE,
+                now=now,
+                kind="spawned",
+                sentence=f"{run.agent} · pid {launched.mark.pid}",
+                data={"pid": launched.mark.pid},
+                started_at=now,
+                deadline=now + timedelta(seconds=run.budget_seconds),
+                pid=launched.mark.pid,
+                supervisor=dict(launched.kept),
+                provenance={**run.provenance, **launched.surroundings},
+                hold=None,
+            )
+        return moved is not None
+
+    def _end_undone(
+        self, run_id: str, because: str, made: Made, cause: Cause = Cause.LAUNCH_FAILED
+    ) -> None:
+        """Take back what was made, then say how it ended and what of it remains."""
+        run = self._runs.find(run_id)
+        if run is None:
+            return
+        # a set-up command may have failed for want of what it could not reach
+        self._refusals.tell_once(run.id)
+        undone = self._undoing.once(run, self._projects.find(run.project_id), made)
+        self._end(run, because, undone, cause)
+
+    def _end_too_long(self, run: Run, because: str, made: Made) -> None:
+        """End a run whose issue no command line holds; as a claim it keeps no other one waiting."""
+        made.claim = run.issue is None
+        undone = self._undoing.once(run, self._projects.find(run.project_id), made)
+        if run.issue is not None and not undone.remains:
+            undone = Undone(parked=run.work_branch)
+        self._end(run, because, undone)
+
+    def _end(
+        self, run: Run, because: str, undone: Undone, cause: Cause = Cause.LAUNCH_FAILED
+    ) -> bool:
+        now = self._clock()
+        with self._runs.stores.owner_of(run.id).transaction() as tx:
+            moved = self._runs.move(
+                tx,
+                run,
+                Signal.LAUNCH_FAILED,
+                now=now,
+                kind="reaped",
+                sentence=f"not started: {because}",
+                cause=cause,
+                because=because,
+                released_at=None if undone.remains else now,
+                may_resume=cause is Cause.USAGE_LIMIT and run.trigger not in WANTED_ELSEWHERE,
+                hold=undone.remains or None,
+                parked=bool(undone.parked),
+            )
+        return moved is not None
+
+    def _tell(self, run: Run, kind: str, sentence: str, **data: object) -> None:
+        self._runs.tell_once(run.id, self._clock(), kind, sentence, **data)
+
+
+def _goes_on(run: Run, timeline: Sequence[RunEvent]) -> bool | None:
+    """Whether a run was accepted to go on with kept work; None where nobody wrote that down."""
+    if run.retry_of is None:
+        return False
+    source = next((line.data.get(FROM) for line in timeline if line.kind == "accepted"), None)
+    return None if source is None else source == "parked"

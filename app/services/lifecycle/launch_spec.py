@@ -1,0 +1,185 @@
+"""What a launch orders of the engine: the agent's command, its prompt and its environment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.domain.agents import prompts
+from app.domain.sandbox.levels import (
+    HostService,
+    Limits,
+    NetworkRule,
+    SandboxLevel,
+    SandboxPolicy,
+    read_level,
+)
+from app.domain.sandbox.network_rules import NetworkRules, WrongHost
+from app.domain.sandbox.registries import registries_of
+from app.domain.words import READY_LABEL, Delivers, Depth, Trigger
+from app.records.tables import Project, Run
+from app.services.context import Outside, repository_of
+from app.services.lifecycle.handover import goes_on
+from app.services.ports import ForgeSilent, Issue, Job, LaunchOrder, Lodging, NoLodging
+
+
+def policy_of(project: Project) -> SandboxPolicy:
+    """The policy in a project's row. Raises ValueError for a row that nobody could have chosen."""
+    return SandboxPolicy(
+        level=read_level(project.sandbox),
+        network=NetworkRule(project.network),
+        allowed_hosts=tuple(project.allowed_hosts),
+        allow=tuple(HostService(name) for name in project.allow),
+        toolchains=tuple(project.toolchains),
+        limits=Limits(**project.limits),
+    )
+
+
+@dataclass(frozen=True)
+class LaunchTerms:
+    """What every launch on this server has in common."""
+
+    grace_seconds: float
+    launch_seconds: int
+    log_cap_bytes: int
+
+
+class NotLaunched(Exception):
+    """A step of the launch failed; the message is a sentence."""
+
+
+class Orders:
+    """Composes orders; the tracker is asked for the issue's words."""
+
+    def __init__(self, outside: Outside, terms: LaunchTerms) -> None:
+        self._mirrors = outside.mirrors
+        self._copies = outside.copies
+        self._engine = outside.engine
+        self._agents = outside.agents
+        self._forge_of = outside.forge_of
+        self._homes = outside.homes
+        self._terms = terms
+
+    def order(self, run: Run, project: Project, base: str, *, seconds: float) -> LaunchOrder:
+        """The order for a run whose copy is prepared, to be begun in so many seconds.
+
+        Raises NotLaunched, PromptTooLong, CannotRead.
+        """
+        brief = self._brief(run, project)
+        prompt = prompts.CONTINUE if run.session_id else prompts.compose(brief, project.prompt)
+        path = self._copies.path(run.id)
+        policy = policy_of(project)
+        job = Job(
+            prompt=prompt,
+            prompt_file=self._engine.prompt_file(run.id),
+            workdir=path,
+            branch=run.work_branch,
+            issue=run.issue,
+            model=run.model,
+            session=run.session_id,
+        )
+        known, listed = self._hosts(run, policy)
+        argv = self._agents.command(run.agent, job, project.agent_command)
+        lodging = self._lodge(run, project, policy, argv)
+        return LaunchOrder(
+            run_id=run.id,
+            argv=argv,
+            setup=project.setup_command or (),
+            launch_seconds=seconds,
+            workdir=path,
+            env=_environment(self._agents.environment(run.agent, policy.level), lodging),
+            budget_seconds=run.budget_seconds,
+            grace_seconds=self._terms.grace_seconds,
+            log_cap_bytes=self._terms.log_cap_bytes,
+            prompt=prompt,
+            reads_prompt=self._agents.reads_stdin(run.agent),
+            policy=policy,
+            known_hosts=known,
+            listed_hosts=listed,
+            lodging=lodging,
+            readable=[self._mirrors.objects(repository_of(project))],
+            facts=_facts(run, project, base),
+        )
+
+    def _hosts(self, run: Run, policy: SandboxPolicy) -> tuple[list[str], list[str]]:
+        """The hosts that the agent and the project's languages need, and those that people named.
+
+        Raises NotLaunched, CannotRead.
+        """
+        if not policy.has_allowed_hosts:
+            return [], []
+        known = [*self._agents.hosts(run.agent), *registries_of(self._copies.names(run.id))]
+        listed = [*policy.allowed_hosts, *self._agents.chosen_hosts(run.agent)]
+        try:
+            NetworkRules.read(known, listed)
+        except WrongHost as problem:
+            raise NotLaunched(f"its list of allowed hosts cannot be read: {problem}") from problem
+        return known, listed
+
+    def _lodge(
+        self, run: Run, project: Project, policy: SandboxPolicy, argv: Sequence[str]
+    ) -> Lodging | None:
+        """The home that stands for the user's own, None where the agent has that.
+
+        Raises NotLaunched.
+        """
+        if policy.level is not SandboxLevel.SANDBOXED:
+            return None
+        # files that a person's commands name; an issue's words, which are filled in, name none
+        named = [*(project.agent_command or ()), *(project.setup_command or ())]
+        programs = [*argv[:1], *(project.setup_command or ())[:1]]
+        programs += [word for word in named if word.startswith("/") and "{" not in word]
+        try:
+            return self._homes.lodge(run.project_id, run.agent, programs, policy.toolchains)
+        except NoLodging as problem:
+            raise NotLaunched(str(problem)) from problem
+
+    def _brief(self, run: Run, project: Project) -> prompts.Brief:
+        issue = None
+        if run.issue is not None:
+            try:
+                issue = self._forge_of(project).issue(repository_of(project), run.issue)
+            except ForgeSilent as silence:
+                raise NotLaunched("the tracker did not answer") from silence
+            if issue is None:
+                raise NotLaunched(f"issue #{run.issue} is gone")
+            _must_be_wanted(run, issue)
+        return prompts.Brief(
+            branch=run.work_branch,
+            depth=Depth(run.depth_level),
+            framework=run.target_framework,
+            delivers=Delivers(run.delivers),
+            task=run.task,
+            issue=run.issue,
+            issue_title=issue.title if issue else "",
+            issue_body=issue.body if issue else "",
+            goes_on=goes_on(run),
+        )
+
+
+def _facts(run: Run, project: Project, base: str) -> dict[str, str]:
+    return {
+        "PROJECT": project.name,
+        "ISSUE": "" if run.issue is None else str(run.issue),
+        "BRANCH": run.work_branch,
+        "BASE": base,
+        "DEPTH": run.depth_level,
+        "FRAMEWORK": run.target_framework,
+    }
+
+
+def _environment(given: dict[str, str], lodging: Lodging | None) -> dict[str, str]:
+    """The environment of an agent, in a private home where it has one."""
+    if lodging is None:
+        return given
+    kept = {name: value for name, value in given.items() if name not in lodging.withheld}
+    return {**kept, **lodging.environment}
+
+
+def _must_be_wanted(run: Run, issue: Issue) -> None:
+    """An issue may change while its run waits. Raises NotLaunched."""
+    if issue.state != "open":
+        raise NotLaunched(f"issue #{issue.number} was closed before the agent was started")
+    # a person may start what is not labelled; the loop never does
+    if run.trigger == Trigger.AUTO and READY_LABEL not in issue.labels:
+        raise NotLaunched(f"issue #{issue.number} is not labelled {READY_LABEL} any more")

@@ -1,0 +1,291 @@
+"""The single place where a run ends: look at the world, decide, write once (engine.md §1, §2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import Any
+
+from app.domain import rules
+from app.domain.agents.final_output import Failure, LastWord
+from app.domain.end_causes import ExitReason, ExitRecord
+from app.domain.lifecycle import DONE, Signal
+from app.domain.rules import RunFacts, Verdict
+from app.domain.words import Cause, Delivers, Status
+from app.records.tables import Project, Run
+from app.services.concurrency import Locks
+from app.services.context import Ledgers, Outside, repository_of
+from app.services.lifecycle.deliver import Deliveries
+from app.services.lifecycle.finalize import TIDYING, Settlement, tell_of_records
+from app.services.lifecycle.launch import Launcher
+from app.services.lifecycle.refused_hosts import Refusals
+from app.services.lifecycle.stall_monitor import Vigil
+from app.services.lifecycle.transitions import Line, Verdicts
+from app.services.ports import CannotRead, ForgeSilent, Repository, Sight, Tampered
+from app.services.runs.agent_reports import Reporter
+from app.services.system.ownership import Tenure
+
+# how long a supervisor may take with an end that is due before its server sees to it
+OVERDUE_SECONDS = 30
+LONG_TAKE = timedelta(seconds=4)
+REST_FACTOR = 4
+LONGEST_REST = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a run's agent left in commits; a tip or an answer of None could not be read.
+
+    `because` says why nothing was taken; with `has_commits=False` that is evidence.
+    """
+
+    tip: str | None
+    has_commits: bool | None
+    because: str = ""
+
+
+class Reaper:
+    """Looks at open runs and ends those that are over."""
+
+    def __init__(
+        self,
+        ledgers: Ledgers,
+        outside: Outside,
+        launcher: Launcher,
+        verdicts: Verdicts,
+        deliveries: Deliveries,
+        settlement: Settlement,
+        reporter: Reporter,
+        vigil: Vigil,
+        locks: Locks,
+        tenure: Tenure,
+        clock: Callable[[], datetime],
+        speaking_for: Callable[[str], AbstractContextManager[None]],
+    ) -> None:
+        self._runs = ledgers.runs
+        self._projects = ledgers.projects
+        self._mirrors = outside.mirrors
+        self._copies = outside.copies
+        self._engine = outside.engine
+        self._agents = outside.agents
+        self._homes = outside.homes
+        self._forge_of = outside.forge_of
+        self._launcher = launcher
+        self._verdicts = verdicts
+        self._deliveries = deliveries
+        self._settlement = settlement
+        self._reporter = reporter
+        self._vigil = vigil
+        self._locks = locks
+        self._tenure = tenure
+        self._clock = clock
+        self._speaking_for = speaking_for
+        self._refusals = Refusals(ledgers.runs, outside.engine, clock)
+        self._wanted: set[str] = set()
+        self._rests: dict[str, datetime] = {}
+
+    def reap_once(self, run_id: str) -> bool:
+        """Look at one run and do what follows; False where another duty has it just now.
+
+        Where that is another look, it is repeated: what this one came for is not lost.
+        """
+        self._wanted.add(run_id)
+        while run_id in self._wanted:
+            with self._locks.holding(run_id, wait=False) as held:
+                if not held:
+                    return False
+                self._wanted.discard(run_id)
+                self._look_at(run_id)
+        return True
+
+    def _look_at(self, run_id: str) -> None:
+        run = self._runs.find(run_id)
+        project = self._projects.find(run.project_id) if run else None
+        if run is None or project is None or run.released_at is not None:
+            return
+        with self._speaking_for(run.correlation_id):
+            self._go_on_with(run, project)
+
+    def _go_on_with(self, run: Run, project: Project) -> None:
+        if not self._tenure.may_judge(run, self._clock()):
+            return
+        if run.status == Status.STARTING:
+            run = self._adopt(run)
+        if run.status == Status.RUNNING:
+            run = self._judge(run, project)
+        if run.status == Status.DELIVERING:
+            self._deliveries.begin(run)
+        if run.status in DONE:
+            self._deliveries.forget(run.id)
+            self._rests.pop(run.id, None)
+            self._vigil.forget(run.id)
+            self._reporter.conclude_if_gone(run)
+            self._settlement.settle(run, project)
+
+    # --- starting ------------------------------------------------------------------------------
+
+    def _adopt(self, run: Run) -> Run:
+        # the launch path holds this run's lock while it works, and promises what is still to come
+        if self._launcher.has_promised(run.id):
+            return run
+        sight = self._engine.look(run.id, run.supervisor)
+        if sight.alive is None:
+            return run
+        was_spawned = sight.exit is None or sight.exit.reason is not ExitReason.NOT_SPAWNED
+        if sight.mark is not None and was_spawned:
+            began = run.taken_at or self._clock()
+            return self._verdicts.write(
+                run,
+                Verdict(Signal.AGENT_ALIVE),
+                Line("spawned", f"adopted · pid {sight.mark.pid}"),
+                started_at=began,
+                deadline=began + timedelta(seconds=run.budget_seconds),
+                pid=sight.mark.pid,
+            )
+        if sight.alive:
+            return run
+        self._launcher.undo(run, is_untouched=sight.is_untouched)
+        return self._runs.find(run.id) or run
+
+    # --- running -------------------------------------------------------------------------------
+
+    def _judge(self, run: Run, project: Project) -> Run:
+        sight = self._engine.look(run.id, run.supervisor)
+        tell_of_records(self._runs, run, sight, self._clock())
+        if sight.exit is None and sight.alive is not False:
+            return self._watch(run, project, sight)
+        self._reporter.conclude(run)
+        self._refusals.tell_once(run.id)
+        word = self._last_word(run, sight.exit)
+        work = self._take_patiently(run, project, sight)
+        verdict = rules.classify(self._facts(run, project, sight, work, word=word))
+        if verdict.signal is None:
+            if work.because:
+                self._hold(run, f"its work could not be read, and is read again: {work.because}")
+            return run
+        if verdict.cause is Cause.NO_DELIVERY and work.because:
+            verdict = replace(verdict, because=f"{verdict.because}: {work.because}")
+        columns: dict[str, Any] = {"head_sha": work.tip}
+        before = []
+        if sight.exit is not None:
+            # of one that was ended after its last word nobody knows how it would have exited
+            is_told = sight.exit.reason is not ExitReason.STOPPED or not word.is_final
+            if is_told:
+                columns |= {"exit_code": sight.exit.code, "exit_signal": sight.exit.signal}
+            sentence = self._exit_sentence(run, sight.exit) if is_told else "agent was ended"
+            before.append(Line("exited", sentence, sight.exit.at))
+        if work.because and work.has_commits is False:
+            before.append(Line("note", f"not taken over: {work.because}"))
+        return self._verdicts.write(run, verdict, _line_of(verdict), before, **columns)
+
+    def _watch(self, run: Run, project: Project, sight: Sight) -> Run:
+        """Judge a run whose agent lives, or of which that cannot be told."""
+        vitals = self._vigil.vitals_of(run) if sight.alive else None
+        # a token that it has renewed is the only one that is good for anybody
+        for sentence in self._homes.keep_in_step(run.project_id, run.agent):
+            self._runs.tell_once(run.id, self._clock(), "note", sentence)
+        facts = self._facts(run, project, sight, Work(None, False), vitals=vitals)
+        verdict = rules.classify(facts)
+        if verdict.signal is not None:
+            return self._verdicts.write(run, verdict, _line_of(verdict))
+        if sight.alive and sight.overrun is not None:
+            self._vigil.expect(run, OVERDUE_SECONDS - sight.overrun)
+        if verdict.ends_tree:
+            self._vigil.end(run)
+        elif vitals is not None:
+            self._vigil.keep(run, vitals, project.stall_seconds)
+        return run
+
+    def _last_word(self, run: Run, ended: ExitRecord | None) -> LastWord:
+        word = self._reporter.of(run).last_word
+        code = ended.code if ended else None
+        if not code or word.failure in (Failure.AUTH, Failure.NETWORK):
+            return word
+        failure = self._agents.exit_failure(run.agent, code)
+        return replace(word, failure=failure) if failure else word
+
+    def _hold(self, run: Run, because: str) -> None:
+        if run.hold != because:
+            self._runs.note(run.id, run.project_id, hold=because)
+
+    def _facts(
+        self, run: Run, project: Project, sight: Sight, work: Work, **known: Any
+    ) -> RunFacts:
+        return RunFacts(
+            delivered=self._is_delivered(run, project),
+            exit=sight.exit,
+            alive=sight.alive,
+            now=self._clock(),
+            # while its supervisor lives, that one's own clock decides: this one may jump
+            deadline=None if sight.alive else run.deadline,
+            delivers=Delivers(run.delivers),
+            has_work=work.has_commits,
+            host_restarted=sight.host_restarted,
+            is_overdue=bool(sight.alive) and (sight.overrun or 0) >= OVERDUE_SECONDS,
+            stall_seconds=project.stall_seconds,
+            **known,
+        )
+
+    def _is_delivered(self, run: Run, project: Project) -> bool | None:
+        if run.delivers == Delivers.REPORT:
+            return False
+        try:
+            found = self._forge_of(project).delivery_of(
+                repository_of(project), run.id, run.work_branch
+            )
+        except ForgeSilent:
+            return None
+        return found is not None
+
+    def _take_patiently(self, run: Run, project: Project, sight: Sight) -> Work:
+        # what takes long and comes to nothing must not take all the time of every sweep
+        rest = self._rests.get(run.id)
+        if rest is not None and self._clock() < rest:
+            return Work(None, None)
+        began = monotonic()
+        work = self._take_work(run, project, sight)
+        took = timedelta(seconds=monotonic() - began)
+        if work.has_commits is None and took >= LONG_TAKE:
+            self._rests[run.id] = self._clock() + min(REST_FACTOR * took, LONGEST_REST)
+        else:
+            self._rests.pop(run.id, None)
+        return work
+
+    def _take_work(self, run: Run, project: Project, sight: Sight) -> Work:
+        repo = repository_of(project)
+        try:
+            tip = self._copies.take(repo, run.id, run.work_branch)
+            commits = self._mirrors.stat(repo, run.base_sha or tip, tip).commits
+        except Tampered as problem:
+            if self._is_tidying(sight):
+                return Work(None, None)  # its last processes are being ended, and may write yet
+            # nothing is known of a copy while something of ours is away
+            return Work(None, False if self._has_claim(repo, run) else None, str(problem))
+        except (CannotRead, OSError) as problem:
+            return Work(None, None, str(problem))
+        return Work(tip, commits > 0)
+
+    def _is_tidying(self, sight: Sight) -> bool:
+        at = sight.exit.at if sight.exit else None
+        return bool(sight.alive) and at is not None and abs(self._clock() - at) < TIDYING
+
+    def _has_claim(self, repo: Repository, run: Run) -> bool:
+        try:
+            return self._mirrors.tip(repo, run.work_branch) is not None
+        except (CannotRead, OSError):
+            return False
+
+    def _exit_sentence(self, run: Run, ended: ExitRecord) -> str:
+        if ended.signal is not None:
+            return f"agent killed by signal {ended.signal}"
+        words = self._agents.exit_words(run.agent, ended.code) if ended.code is not None else ""
+        return f"agent exited {ended.code}" + (f": {words}" if words else "")
+
+
+def _line_of(verdict: Verdict) -> Line:
+    kind = "reaped" if verdict.is_final else "progress"
+    data = {"evidence": verdict.evidence} if verdict.evidence else {}
+    return Line(kind, verdict.because, data=data)

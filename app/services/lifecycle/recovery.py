@@ -1,0 +1,88 @@
+"""What a server does before it sweeps: take over whatever an earlier one left (engine.md §6)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from app.domain.lifecycle import DONE
+from app.records.runs.run_ledger import RunLedger
+from app.records.tables import Run
+from app.services.lifecycle.reap import Reaper
+from app.services.ports import Engine
+from app.services.system.quarantine import Quarantine, of_run
+
+log = logging.getLogger(__name__)
+
+# deletes what killed calls left in one place, told which runs are over; how much it was
+Clearing = Callable[[Callable[[str], bool]], int]
+
+
+class Recovery:
+    """The steps of a start, in their order; one that fails never stops the next."""
+
+    def __init__(
+        self,
+        runs: RunLedger,
+        engine: Engine,
+        reaper: Reaper,
+        clearings: Sequence[Clearing],
+        quarantine: Quarantine,
+    ) -> None:
+        self._runs = runs
+        self._engine = engine
+        self._reaper = reaper
+        self._clearings = clearings
+        self._quarantine = quarantine
+
+    def once(self, now: datetime) -> int:
+        """Adopt, end or undo every open run, end what belongs to none; how many were open."""
+        begun = self._runs.begun_runs()
+        live = [run for run in begun if run.status not in DONE]
+        seen = {run.id for run in live if self._is_seen(run)}
+        self._watch(begun)
+        self._look_at("adopt", [run for run in live if run.id in seen])
+        self._look_at("end or undo", [run for run in live if run.id not in seen])
+        self._guarded("drain", self._drain)
+        self._look_at("finish", [run for run in begun if run.status in DONE])
+        for clear in self._clearings:
+            if count := self._guarded("clear", clear, self._is_over):
+                log.info("%s folders that killed calls had left are deleted", count)
+        log.info("took over %s runs as they were at %s", len(begun), now)
+        return len(begun)
+
+    def _is_over(self, run_id: str) -> bool:
+        run = self._runs.find(run_id)
+        return run is not None and run.released_at is not None
+
+    def _is_seen(self, run: Run) -> bool:
+        sight = self._guarded("look at", self._engine.look, run.id, run.supervisor)
+        return sight is not None and bool(sight.alive)
+
+    def _watch(self, runs: Iterable[Run]) -> None:
+        for run in runs:
+            self._guarded("watch", self._engine.watch, run.id, run.supervisor)
+
+    def _look_at(self, step: str, runs: Iterable[Run]) -> None:
+        for run in runs:
+            duty = "settle" if run.status in DONE else "look"
+            look = partial(self._reaper.reap_once, run.id)
+            self._quarantine.guard(of_run(duty, run), lambda look=look: look() or None)
+
+    def _drain(self) -> None:
+        # the processes first: a run is open before its process is there
+        carried = self._engine.owned()
+        for run_id in carried - {run.id for run in self._runs.open_runs()}:
+            log.warning("ending processes of %s, which is no open run", run_id)
+            run = self._runs.find(run_id)
+            self._guarded("end", self._engine.kill, run_id, run.supervisor if run else None)
+
+    def _guarded(self, step: str, duty: Callable[..., Any], *args: object) -> Any:
+        try:
+            return duty(*args)
+        except Exception:
+            log.exception("taking over: could not %s %s; the sweep goes on with it", step, args)
+            return None

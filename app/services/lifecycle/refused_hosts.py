@@ -1,0 +1,47 @@
+"""The hosts that agents were refused, as lines of their runs' timelines: each host once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlmodel import col, select
+
+from app.records.runs.run_ledger import RunLedger
+from app.records.tables import Run, RunEvent
+from app.services.ports import Engine, Refusal
+
+# in the line that tells of one: the host, empty for further ones
+REFUSED = "refused"
+
+
+class Refusals:
+    """Brings what was refused outside of the server into the timelines."""
+
+    def __init__(self, runs: RunLedger, engine: Engine, clock: Callable[[], datetime]) -> None:
+        self._runs = runs
+        self._engine = engine
+        self._clock = clock
+
+    def tell_once(self, run_id: str) -> None:
+        """Tell what was refused since the last time, if anything was."""
+        found = self._engine.refusals(run_id)
+        if not found:
+            return
+        with self._runs.stores.owner_of(run_id).transaction() as tx:
+            # locked: of two that look at the same time one tells
+            if tx.get(Run, run_id, with_for_update=True) is None:
+                return
+            query = select(RunEvent).where(RunEvent.run_id == run_id, col(RunEvent.kind) == "note")
+            told = {event.data[REFUSED] for event in tx.scalars(query) if REFUSED in event.data}
+            for one in found:
+                if one.host not in told:
+                    data = {REFUSED: one.host}
+                    self._runs.tell(tx, run_id, self._clock(), "note", _sentence(one), data)
+
+
+def _sentence(refusal: Refusal) -> str:
+    if not refusal.host:
+        return "network refused: and more"
+    host = f"[{refusal.host}]" if ":" in refusal.host else refusal.host
+    return f"network refused: {host}:{refusal.port} ({refusal.because})"

@@ -1,0 +1,122 @@
+"""Undoing a launch: every step is tried, what remains is tried again, and no work is deleted."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from app.domain.end_causes import ExitReason
+from app.records.tables import Project, Run
+from app.services.context import Outside, repository_of
+from app.services.lifecycle.handover import Succession
+from app.services.ports import Sight
+
+log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+UNPROVED = "Couldn't confirm that its processes have exited"
+
+
+@dataclass
+class Made:
+    """Which steps of a launch have been taken; by default any of them may have been."""
+
+    claim: bool = True
+    copy: bool = True
+    process: bool = True
+
+
+@dataclass(frozen=True)
+class Undone:
+    """How an undo ended: `remains` says what is still there, `parked` what is kept for good."""
+
+    remains: str = ""
+    parked: str = ""
+
+
+class Undoing:
+    """Takes back what a launch made, in reverse order."""
+
+    def __init__(self, outside: Outside, succession: Succession) -> None:
+        self._succession = succession
+        self._mirrors = outside.mirrors
+        self._copies = outside.copies
+        self._engine = outside.engine
+
+    def once(self, run: Run, project: Project | None, made: Made | None = None) -> Undone:
+        """End the run's processes, then take back its copy and its claim; safe to repeat."""
+        made = made or Made()
+        # until nothing of it lives, a run keeps its branch and its copy
+        if made.process and not self._tried("its processes", lambda: self._end(run)):
+            return Undone(UNPROVED)
+        return self.clear(run, project, made)
+
+    def clear(self, run: Run, project: Project | None, made: Made | None = None) -> Undone:
+        """Take back the copy and the claim of a run of which nothing lives."""
+        made = made or Made()
+        has_work = self._tried("what it took over", lambda: [self._succession.complete(run)])
+        if has_work is None:
+            return Undone("what it took over is not with it yet; this is tried again")
+        if has_work[0]:
+            return Undone(parked=f"{run.work_branch} has the work of the run before it")
+        if made.copy:
+            parked = self._tried("its working copy", lambda: self._work_in(run, project, made))
+            if parked is None:
+                return Undone("its working copy could not be read; this is tried again")
+            if parked:
+                return Undone(parked=parked)
+        removed = not made.copy or self._tried("its working copy", lambda: self._remove(run))
+        released = not made.claim or self._tried("its claim", lambda: self._release(run, project))
+        left = [
+            what
+            for what, is_gone in (("working copy", removed), (run.work_branch, released))
+            if not is_gone
+        ]
+        if left:
+            return Undone(f"not removed yet: {' and '.join(left)}; this is tried again")
+        if not self._tried("the old branch", lambda: self._bring_back(run, project)):
+            return Undone(f"{run.work_branch} has not its old work back yet; this is tried again")
+        return Undone()
+
+    def _end(self, run: Run) -> bool:
+        return self._engine.kill(run.id, run.supervisor)
+
+    def _bring_back(self, run: Run, project: Project | None) -> bool:
+        if run.retry_of is not None and project is not None:
+            self._succession.bring_back(repository_of(project), run)
+        return True
+
+    def _work_in(self, run: Run, project: Project | None, made: Made) -> str:
+        """What would be lost with the copy; empty where no agent can have worked in it."""
+        if project is None or run.base_sha is None or not self._copies.exists(run.id):
+            return ""
+        if not made.process or _never_began(self._engine.look(run.id, run.supervisor)):
+            return ""
+        state = self._copies.look(repository_of(project), run.id, tip=run.base_sha)
+        return "" if state.is_clean else f"{run.work_branch}: the working copy holds {state.holds}"
+
+    def _remove(self, run: Run) -> bool:
+        self._copies.remove(run.id)
+        return True
+
+    def _release(self, run: Run, project: Project | None) -> bool:
+        if project is None or run.base_sha is None:
+            return True
+        repo = repository_of(project)
+        if self._mirrors.exists(repo) and not self._succession.is_anothers(run):
+            # one that points elsewhere is not what this launch made
+            self._mirrors.release(repo, run.work_branch, expected_sha=run.base_sha)
+        return True
+
+    def _tried(self, what: str, step: Callable[[], _T]) -> _T | None:
+        # whatever goes wrong in one step, the others are tried, and all of it again later
+        try:
+            return step()
+        except Exception as problem:
+            log.warning("%s could not be taken back: %s", what, problem, exc_info=True)
+            return None
+
+
+def _never_began(sight: Sight) -> bool:
+    return sight.exit is not None and sight.exit.reason is ExitReason.NOT_SPAWNED

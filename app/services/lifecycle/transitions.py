@@ -1,0 +1,102 @@
+"""Writing what a look at a run has found: the move, its count and its lines, at once or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from app.domain import rules
+from app.domain.lifecycle import Signal, next_status
+from app.domain.rules import Strike, Verdict
+from app.domain.usage_limits import MAX_RESUMES
+from app.domain.words import Cause, Status
+from app.failpoints import reach
+from app.records.database.database import Transaction
+from app.records.people import usage_limit_ledger
+from app.records.stores.outbox import CLEAR, LIMIT, STRIKE
+from app.records.tables import Run
+from app.services.context import Ledgers
+from app.services.system.outbox import Consequences
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a run's timeline that is told with a move."""
+
+    kind: str
+    sentence: str
+    at: datetime | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+class _Beaten(Exception):
+    """Somebody moved the run first: nothing of this may be written."""
+
+
+class Verdicts:
+    """Moves runs; whoever loses a race writes nothing at all."""
+
+    def __init__(
+        self,
+        ledgers: Ledgers,
+        clock: Callable[[], datetime],
+        consequences: Consequences,
+    ) -> None:
+        self._runs = ledgers.runs
+        self._clock = clock
+        self._consequences = consequences
+
+    def write(
+        self, run: Run, verdict: Verdict, line: Line, before: Sequence[Line] = (), **columns: Any
+    ) -> Run:
+        """Move a run as a verdict says, telling `before` and then `line`; the run as it is then."""
+        signal = verdict.signal
+        if signal is None:
+            return run
+        effect = Strike.NONE
+        if verdict.cause is not None:
+            effect = _effect(run, signal, verdict.cause)
+            columns |= {
+                "cause": verdict.cause,
+                "because": verdict.because,
+                "is_strike": effect is Strike.ADD,
+            }
+        reach("before_reap_commit")
+        try:
+            with self._runs.stores.owner_of(run.id).transaction() as tx:
+                now = self._clock()
+                for told in before:
+                    self._runs.tell(tx, run.id, told.at or now, told.kind, told.sentence, told.data)
+                words = {"kind": line.kind, "sentence": line.sentence, "data": line.data}
+                moved = self._runs.move(tx, run, signal, now=now, hold=None, **words, **columns)
+                if moved is None:
+                    raise _Beaten
+                self._follow(tx, moved, effect, verdict, now)
+        except _Beaten:
+            # whoever moved it first has also done what follows from that
+            return self._runs.find(run.id) or run
+        reach("after_reap_commit")
+        self._consequences.catch_up()
+        return moved
+
+    def _follow(
+        self, tx: Transaction, ended: Run, effect: Strike, verdict: Verdict, now: datetime
+    ) -> None:
+        follow = self._consequences.follow
+        if effect is Strike.ADD:
+            follow(tx, ended, STRIKE, {"because": verdict.because}, now)
+        elif effect is Strike.CLEAR:
+            follow(tx, ended, CLEAR, {}, now)
+        if verdict.limit is not None:
+            may_resume = ended.resumes < MAX_RESUMES
+            usage_limit_ledger.mark_resumable(tx, ended, may_resume=may_resume)
+            follow(tx, ended, LIMIT, verdict.limit.as_data(), now)
+
+
+def _effect(run: Run, signal: Signal, cause: Cause) -> Strike:
+    status = next_status(Status(run.status), signal)
+    if status is None:
+        return Strike.NONE
+    return rules.strike_effect(status, cause, resolves_issue=run.issue is not None)

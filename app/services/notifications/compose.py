@@ -1,0 +1,293 @@
+"""What people are told of: written in the transaction of what it tells of, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from app.domain.notifications import (
+    DIGEST_RUNS,
+    Digest,
+    Kind,
+    Outcome,
+    Told,
+    mask_receiver,
+    outcome_of,
+    outcome_words,
+)
+from app.domain.quiet_hours import Timetable, Window
+from app.domain.usage_limits import MAX_RESUMES
+from app.domain.words import PAUSE_THRESHOLD, Cause, Status, Trigger
+from app.records.database.database import Transaction
+from app.records.feed import (
+    BatchEnded,
+    Happening,
+    NothingKept,
+    PersonNeeded,
+    ProjectBroke,
+    ProjectPaused,
+    RunEnded,
+    WorkParked,
+)
+from app.records.people.notification_ledger import OF_BATCH, NoticeLedger
+from app.records.projects.project_ledger import ProjectLedger
+from app.records.projects.project_reading import ProjectUnreadable
+from app.records.runs.selections import EndedAlike, EndedRuns, ended_of_batch, last_of_batch
+from app.records.tables import Notification, Run
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """How many runs came to what, and what all cost in US dollars where any told it."""
+
+    counts: Counter[Outcome]
+    cost_usd: float | None
+
+
+def outcomes_of(ended: Iterable[EndedAlike]) -> Outcomes:
+    """Sum runs up that have ended."""
+    counts: Counter[Outcome] = Counter()
+    costs: list[float] = []
+    for one in ended:
+        counts[outcome_of(one.status, one.cause)] += one.count
+        costs += [] if one.cost_usd is None else [one.cost_usd]
+    return Outcomes(counts, round(sum(costs), 6) if costs else None)
+
+
+AGENT_WORDS = {
+    Cause.AUTH: "needs you: its agent is not signed in",
+    Cause.AGENT_MISSING: "needs you: its agent was not found",
+}
+FAILED_WORDS = {
+    Outcome.FAILED: "failed: nothing is kept",
+    Outcome.NO_CHANGE: "made no change: nothing is kept",
+}
+WORK_IS_KEPT = "needs you: work is kept until you decide"
+NOT_PUSHED_WORDS = {
+    Cause.SECRET_FOUND: "needs you: its commits contain a secret and were not pushed",
+    Cause.FILE_TOO_LARGE: "needs you: a file in its commits is too large, so they were not pushed",
+}
+ISSUE_IS_HELD = "needs you: the issue stays out of the queue until you free it"
+LIMIT_IS_MET = "needs you: it waits at its usage limit until you resume it"
+
+
+@dataclass(frozen=True)
+class Receiver:
+    """Where messages go; `mark` is kept in rows, `shown` is for people, the address for neither."""
+
+    address: str = field(repr=False)
+
+    @property
+    def mark(self) -> str:
+        """A fingerprint: the same address has the same one after a restart."""
+        return hashlib.sha256(self.address.encode()).hexdigest()[:12]
+
+    @property
+    def shown(self) -> str:
+        """The address without its secrets."""
+        return mask_receiver(self.address)
+
+
+@dataclass(frozen=True)
+class NoticeRules:
+    """Who is told what, and when; `address` is where this server's pages are."""
+
+    receivers: tuple[Receiver, ...]
+    kinds: frozenset[Kind]
+    timetable: Timetable
+    address: str
+
+    @property
+    def marks(self) -> list[str]:
+        """Every receiver's."""
+        return [receiver.mark for receiver in self.receivers]
+
+
+class Notices:
+    """The witness of what happens; only for a server that has receivers."""
+
+    def __init__(
+        self,
+        ledger: NoticeLedger,
+        projects: ProjectLedger,
+        rules: NoticeRules,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._ledger = ledger
+        self._projects = projects
+        self._rules = rules
+        self._clock = clock
+
+    def witness(self, tx: Transaction, happening: Happening) -> None:
+        """Write what is to be told of this, with it."""
+        now = self._clock()
+        for kind, key, told in self._tell(tx, happening, now):
+            if kind in self._rules.kinds:
+                due_at = self._rules.timetable.free_at(now)
+                marks, about = self._rules.marks, told.as_data()
+                self._ledger.write(tx, kind, key, marks, about, now=now, due_at=due_at)
+
+    def _tell(
+        self, tx: Transaction, happening: Happening, now: datetime
+    ) -> Iterator[tuple[Kind, str, Told | Digest]]:
+        match happening:
+            case RunEnded(run):
+                yield from self._tell_end(run, now)
+            # as it stands: who settles it may have read it before its end was written
+            case WorkParked(run, holds_work):
+                yield from self._tell_parked(tx.get(Run, run.id) or run, holds_work=holds_work)
+            case NothingKept(run):
+                yield from self._tell_failure(tx.get(Run, run.id) or run)
+            case ProjectPaused(project_id, because):
+                what = f"is paused after {PAUSE_THRESHOLD} failures in a row"
+                told = Told(self._name(project_id), what, "", because, f"/projects/{project_id}")
+                yield Kind.PAUSED, f"paused:{project_id}:{now.isoformat()}", told
+            case ProjectBroke(project_id, because):
+                told = Told(
+                    self._name(project_id),
+                    "needs you: it could not be cloned",
+                    "",
+                    because,
+                    f"/projects/{project_id}",
+                )
+                yield Kind.NEEDS_YOU, f"broken:{project_id}:{now.isoformat()}", told
+            case BatchEnded(batch_id):
+                yield Kind.DIGEST, f"{OF_BATCH}{batch_id}", self._sum_up(tx, happening)
+            case PersonNeeded(key, project_id, what, because, path):
+                told = Told(self._name(project_id), what, "", because, path)
+                yield Kind.NEEDS_YOU, key, told
+
+    def _tell_end(self, run: Run, now: datetime) -> Iterator[tuple[Kind, str, Told]]:
+        if run.status == Status.SUCCEEDED:
+            yield Kind.DELIVERED, f"delivered:{run.id}", self.told_of(run, "delivered")
+        if run.cause in AGENT_WORDS:
+            told = Told(
+                self._name(run.project_id),
+                AGENT_WORDS[Cause(run.cause)],
+                run.agent,
+                run.because or "",
+                "/settings",
+            )
+            # one agent is told of once a day, however many runs it fails
+            yield Kind.NEEDS_YOU, f"{run.cause}:{run.agent}:{now.date()}", told
+        if _is_limited_for_good(run):
+            what = "needs you: its account met its usage limit again and again"
+            yield Kind.NEEDS_YOU, f"limited:{run.id}", self.told_of(run, what)
+        if run.parked:
+            yield from self._tell_parked(run, holds_work=True)
+        elif run.released_at is not None:
+            yield from self._tell_failure(run)
+
+    def _tell_parked(self, run: Run, *, holds_work: bool) -> Iterator[tuple[Kind, str, Told]]:
+        goes_on = run.may_resume and self._resumes_by_itself(run.project_id)
+        if goes_on or _is_limited_for_good(run):
+            return  # nobody is needed, or was told so with the run's end
+        empty = LIMIT_IS_MET if run.issue is None else ISSUE_IS_HELD
+        kept = NOT_PUSHED_WORDS.get(Cause(run.cause), WORK_IS_KEPT) if run.cause else WORK_IS_KEPT
+        what = kept if holds_work else empty
+        told = Told(self._name(run.project_id), what, run.work_branch, run.because or "", "/parked")
+        yield Kind.NEEDS_YOU, f"parked:{run.id}", told
+
+    def _tell_failure(self, run: Run) -> Iterator[tuple[Kind, str, Told]]:
+        if run.parked or run.delivery or run.may_resume or run.cause in AGENT_WORDS:
+            return  # something is kept, it goes on, or what it lacks was told with its end
+        if run.status == Status.NOT_STARTED and run.trigger == Trigger.AUTO:
+            return  # the loop tries its issue again
+        outcome = outcome_of(Status(run.status), Cause(run.cause) if run.cause else None)
+        if what := FAILED_WORDS.get(outcome):
+            yield Kind.FAILED, f"failed:{run.id}", self.told_of(run, what)
+
+    def _sum_up(self, tx: Transaction, batch: BatchEnded) -> Digest:
+        outcomes = outcomes_of(ended_of_batch(tx, batch.batch_id))
+        lines = tuple(map(self.line_of, last_of_batch(tx, batch.batch_id, limit=DIGEST_RUNS)))
+        what = f"batch of {batch.run_count}: {outcome_words(outcomes.counts)}"
+        path = f"/batches/{batch.batch_id}"
+        told = Told(self._name(batch.project_id), what, path=path)
+        more = outcomes.counts.total() - len(lines)
+        return Digest(outcomes.counts, outcomes.cost_usd, lines, more, told)
+
+    def line_of(self, run: Run) -> Told:
+        """A run that has ended, as a line of a digest."""
+        cause = Cause(run.cause) if run.cause else None
+        return self.told_of(run, outcome_of(Status(run.status), cause))
+
+    def told_of(self, run: Run, what: str) -> Told:
+        """A run in a line."""
+        subject = run.title if run.issue is None else f"#{run.issue} {run.title}"
+        because = run.because or ""
+        if run.delivery:
+            because = f"change request #{run.delivery['number']}"
+        return Told(self._name(run.project_id), what, subject, because, f"/runs/{run.id}")
+
+    def _resumes_by_itself(self, project_id: str) -> bool:
+        try:
+            project = self._projects.find(project_id)
+        except ProjectUnreadable:
+            return False  # a person has to look at it anyway
+        return project is not None and project.resume_after_limit
+
+    def _name(self, project_id: str) -> str:
+        # the name alone: it can be read where the rest of a project's row cannot
+        return self._projects.names.one(project_id) or "a project"
+
+
+def _is_limited_for_good(run: Run) -> bool:
+    return run.status == Status.LIMITED and run.resumes >= MAX_RESUMES
+
+
+class Digests:
+    """Writes the digest that is due, once for each receiver."""
+
+    def __init__(
+        self, ledger: NoticeLedger, ended: EndedRuns, notices: Notices, rules: NoticeRules
+    ) -> None:
+        self._ledger = ledger
+        self._ended = ended
+        self._notices = notices
+        self._rules = rules
+
+    def write_once(self, now: datetime) -> int:
+        """Write what is due and not yet written; to how many receivers."""
+        window = self._rules.timetable.last_window(now)
+        if window is None or Kind.DIGEST not in self._rules.kinds:
+            return 0
+        key = f"digest:{window.end.isoformat()}"
+        lacking = [one for one in self._rules.marks if not self._ledger.has(key, one)]
+        return sum(self._write(key, receiver, window, now) for receiver in lacking)
+
+    def _write(self, key: str, receiver: str, window: Window, now: datetime) -> bool:
+        rows = self._gathered(receiver, window)
+        digest = self._sum_up(window, [_line_of(row) for row in rows if _is_own_line(row)])
+        if digest.is_empty and not rows:
+            return False
+        ids = [row.id for row in rows]
+        self._ledger.add_digest(key, receiver, digest.as_data(), ids, now)
+        return True
+
+    def _gathered(self, receiver: str, window: Window) -> list[Notification]:
+        # without quiet hours nothing was kept back for a digest
+        if self._rules.timetable.quiet is None:
+            return []
+        return self._ledger.waiting(receiver, window.end)
+
+    def _sum_up(self, window: Window, kept: list[Told]) -> Digest:
+        outcomes = outcomes_of(self._ended.sums(window.begin, window.end))
+        counts = outcomes.counts
+        ended = counts.total()
+        counts[Outcome.HELD] += self._ended.count_held()
+        runs = self._ended.newest(window.begin, window.end, limit=DIGEST_RUNS)
+        lines = (*kept, *(self._notices.line_of(run) for run in runs))[:DIGEST_RUNS]
+        return Digest(counts, outcomes.cost_usd, lines, more=len(kept) + ended - len(lines))
+
+
+def _line_of(row: Notification) -> Told:
+    # of a batch that ended meanwhile one line is enough: its runs are among those that ended
+    return Told(**(row.about["told"] if row.kind == Kind.DIGEST else row.about))
+
+
+def _is_own_line(row: Notification) -> bool:
+    # what was delivered or failed is among the runs that ended
+    return row.kind not in (Kind.DELIVERED, Kind.FAILED)

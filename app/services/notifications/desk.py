@@ -1,0 +1,143 @@
+"""What people see of notifications: who gets them, how it stands, and a message to try it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from app.domain.notifications import Kind, Message, State
+from app.errors import NoReceivers
+from app.records.database.database import DatabaseSilent
+from app.records.people.notification_ledger import NoticeLedger, Standing
+from app.services.concurrency import Workers
+from app.services.notifications.compose import NoticeRules, Receiver
+from app.services.ports import Notifier, NotTaken
+
+TEST_SECONDS = 15.0  # more than a notifier takes
+TEST = "This is a test: Runyard's messages come here."
+LATE = "It has not answered yet."
+
+
+@dataclass(frozen=True)
+class ReceiverState:
+    """One receiver as people may see it; `problem` says why it cannot be used."""
+
+    receiver: str
+    problem: str | None
+    pending: int
+    next_at: datetime | None
+    last_at: datetime | None
+    last_taken: bool | None
+    last_because: str | None
+
+
+@dataclass(frozen=True)
+class Tried:
+    """Whether a receiver took a message, and why not."""
+
+    receiver: str
+    taken: bool
+    because: str | None
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """What is told, and when, as the settings say; an empty word where there is none."""
+
+    kinds: tuple[Kind, ...]
+    quiet_hours: str
+    digest_at: str
+    zone: str
+
+
+class NotificationDesk:
+    """Looks at the receivers, and tries them."""
+
+    def __init__(
+        self,
+        ledger: NoticeLedger,
+        notifier: Notifier,
+        rules: NoticeRules,
+        arrangement: Arrangement,
+        workers: Workers,
+        request: Callable[[], None],
+    ) -> None:
+        self._ledger = ledger
+        self._notifier = notifier
+        self._receivers = rules.receivers
+        self._workers = workers
+        self.arrangement = arrangement
+        self.request = request
+
+    def receivers(self) -> list[ReceiverState]:
+        """Every receiver, in the order of the setting."""
+        return [self._state_of(receiver) for receiver in self._receivers]
+
+    def test(self) -> list[Tried]:
+        """Send every receiver a message now, quiet hours or not. Raises NoReceivers."""
+        if not self._receivers:
+            raise NoReceivers
+        outcomes: dict[str, Tried] = {}
+
+        def try_one(receiver: Receiver) -> None:
+            outcomes[receiver.mark] = self._try(receiver)
+
+        duties = [partial(try_one, receiver) for receiver in self._receivers]
+        self._workers.do_all(duties, TEST_SECONDS, afterwards=lambda: None)
+        return [
+            outcomes.get(receiver.mark) or Tried(receiver.shown, False, LATE)
+            for receiver in self._receivers
+        ]
+
+    def waiting(self) -> list[tuple[str, datetime]]:
+        """Receivers that do not take their messages, in a sentence, each since when."""
+        found = []
+        for receiver in self._receivers:
+            standing = self._ledger.standing(receiver.mark)
+            if standing.stuck_since is not None:
+                found.append((_waiting_words(receiver.shown, standing), standing.stuck_since))
+        return found
+
+    def problems(self) -> list[tuple[str, str | None]]:
+        """Each receiver as people may see it, and why it cannot be used, for doctor."""
+        return [(one.shown, self._problem(one)) for one in self._receivers]
+
+    def _problem(self, receiver: Receiver) -> str | None:
+        if problem := self._notifier.problem(receiver.address):
+            return problem
+        try:
+            standing = self._ledger.standing(receiver.mark)
+        except DatabaseSilent:
+            return None  # that is a finding of its own
+        if standing.stuck_since is None:
+            return None
+        return _waiting_words("", standing)
+
+    def _try(self, receiver: Receiver) -> Tried:
+        try:
+            self._notifier.send(receiver.address, Message("Runyard: a test", TEST))
+        except NotTaken as problem:
+            return Tried(receiver.shown, False, str(problem))
+        return Tried(receiver.shown, True, None)
+
+    def _state_of(self, receiver: Receiver) -> ReceiverState:
+        standing = self._ledger.standing(receiver.mark)
+        last = standing.last
+        return ReceiverState(
+            receiver=receiver.shown,
+            problem=self._notifier.problem(receiver.address),
+            pending=standing.pending,
+            next_at=standing.next_at,
+            last_at=last and last.tried_at,
+            last_taken=None if last is None else last.state == State.SENT,
+            last_because=last and last.because,
+        )
+
+
+def _waiting_words(receiver: str, standing: Standing) -> str:
+    count = "1 message waits" if standing.pending == 1 else f"{standing.pending} messages wait"
+    where = f" for {receiver}" if receiver else ""
+    because = f" {standing.last.because}" if standing.last and standing.last.because else ""
+    return f"{count}{where} since {standing.stuck_since:%Y-%m-%d %H:%M} UTC.{because}"

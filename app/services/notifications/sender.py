@@ -1,0 +1,165 @@
+"""Sends what is to be told: at least once, by one of several servers, each receiver by itself."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from app.domain.notifications import Kind, compose, wait_after
+from app.failpoints import reach
+from app.records.feed import NoticeWritten, Numbered
+from app.records.people.notification_ledger import NoticeLedger
+from app.records.runs.quarantine_ledger import Subject
+from app.records.tables import Notification
+from app.services.concurrency import Turns
+from app.services.notifications.compose import Digests, NoticeRules, Receiver
+from app.services.ports import Notifier, NotTaken
+from app.services.system.ownership import Leases
+from app.services.system.quarantine import Quarantine
+from app.services.system.secret_values import SecretValues
+
+log = logging.getLogger(__name__)
+CLAIM = timedelta(seconds=60)  # longer than any send takes
+KEPT = timedelta(days=30)
+STRANGERS_KEPT = timedelta(days=1)  # a receiver may be left out by mistake
+HELD_FOR = timedelta(days=1)
+FAULT = "It could not be put into words: the log says why."
+NO_MORE = "This receiver is no longer in RUNYARD_NOTIFY_URLS."
+
+
+class Courier:
+    """Sends from worker threads; whoever asks while a round goes on makes it go once more."""
+
+    def __init__(
+        self,
+        ledger: NoticeLedger,
+        digests: Digests,
+        notifier: Notifier,
+        rules: NoticeRules,
+        leases: Leases,
+        turns: Turns,
+        clock: Callable[[], datetime],
+        call_at: Callable[[datetime, Callable[[], None]], None],
+        chance: Callable[[], float],
+        quarantine: Quarantine,
+        secrets: SecretValues,
+    ) -> None:
+        self._ledger = ledger
+        self._digests = digests
+        self._notifier = notifier
+        self._rules = rules
+        self._leases = leases
+        self._turns = turns
+        self._clock = clock
+        self._call_at = call_at
+        self._chance = chance
+        self._quarantine = quarantine
+        self._secrets = secrets
+        self._guard = threading.Lock()
+        self._busy: set[str] = set()
+        self._wanted: set[str] = set()
+        self._has_tidied = False
+
+    def hear(self, told: Numbered) -> None:
+        """Listen to the feed: what was written is sent as soon as it is committed."""
+        if isinstance(told.change, NoticeWritten):
+            self.request()
+
+    def request(self) -> None:
+        """Send what is due, soon."""
+        if self._rules.receivers or not self._has_tidied:
+            self._turns.submit(self.begin_round, self._clock())
+
+    def begin_round(self, now: datetime) -> int:
+        """Write the digest that is due and begin to send; how many digests were written."""
+        if not self._leases.may_sweep(now):
+            return 0
+        self._tidy_once(now)
+        if not self._rules.receivers:
+            return 0
+        night = Subject("digest", now.date().isoformat(), None)
+        written = self._quarantine.guard(night, lambda: self._digests.write_once(now)) or 0
+        for receiver in self._rules.receivers:
+            self._ask(receiver)
+        self._remember_next_moment(now)
+        return written
+
+    def send_once(self, receiver: Receiver, now: datetime) -> int:
+        """Send a receiver all that is due, until it does not take something; how much it took."""
+        taken = 0
+        while self._leases.may_sweep(now):
+            row = self._ledger.claim(
+                receiver.mark, by=self._leases.server, now=now, until=now + CLAIM
+            )
+            if row is None:
+                break
+            if self._send_guarded(receiver, row):
+                taken += 1
+            now = self._clock()
+        return taken
+
+    def _send_guarded(self, receiver: Receiver, row: Notification) -> bool:
+        subject = Subject("notice", row.id, row.id)
+        taken = self._quarantine.guard(subject, lambda: self._send(receiver, row))
+        if taken is None:
+            # those behind it are sent meanwhile
+            held = self._quarantine.is_held(subject.key)
+            wait = HELD_FOR if held else wait_after(row.attempts, self._chance())
+            self._ledger.set_aside(row, FAULT, self._clock() + wait)
+        return bool(taken)
+
+    def _send(self, receiver: Receiver, row: Notification) -> bool:
+        address, kind = self._rules.address, Kind(row.kind)
+        about = self._secrets.mask().mask_texts(row.about)
+        message = compose(kind, about, address=address, id_=row.id)
+        try:
+            self._notifier.send(receiver.address, message)
+        except NotTaken as problem:
+            now = self._clock()
+            wait = wait_after(row.attempts, self._chance())
+            until = self._rules.timetable.free_at(now + wait)
+            self._ledger.put_off(row, str(problem), now=now, until=until)
+            log.warning("%s has not taken %s: %s", receiver.shown, row.id, problem)
+            return False
+        reach("after_notice_sent")
+        return self._ledger.mark_sent(row, self._clock())
+
+    def _ask(self, receiver: Receiver) -> None:
+        with self._guard:
+            self._wanted.add(receiver.mark)
+            if receiver.mark in self._busy:
+                return
+            self._busy.add(receiver.mark)
+        self._turns.submit(self._serve, receiver)
+
+    def _serve(self, receiver: Receiver) -> None:
+        mark = receiver.mark
+        while True:
+            with self._guard:
+                if mark not in self._wanted:
+                    self._busy.discard(mark)
+                    break
+                self._wanted.discard(mark)
+            try:
+                self.send_once(receiver, self._clock())
+            except Exception:
+                log.exception("sending to %s failed; it is tried again", receiver.shown)
+        self._remember_next_moment(self._clock())
+
+    def _remember_next_moment(self, now: datetime) -> None:
+        digest = self._rules.timetable.next_end(now)
+        moments = [digest, self._ledger.next_due(self._rules.marks, now)]
+        ahead = [moment for moment in moments if moment is not None]
+        if ahead:
+            self._call_at(min(ahead), self.request)
+
+    def _tidy_once(self, now: datetime) -> None:
+        if self._has_tidied:
+            return
+        self._has_tidied = True
+        before = now - STRANGERS_KEPT
+        if dropped := self._ledger.drop_strangers(self._rules.marks, NO_MORE, before, now):
+            log.info("%s notifications were for receivers that are no more", dropped)
+        self._ledger.forget(now - KEPT)

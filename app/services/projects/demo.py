@@ -1,0 +1,83 @@
+"""The demo project: a small repository, issues that tell a story, and a scripted agent."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from app.domain.words import READY_LABEL
+from app.records.projects.project_ledger import ProjectLedger
+from app.records.tables import Project
+from app.services.projects.projects import ProjectDesk
+from app.services.tracker.issues import IssueDesk
+
+# long enough for what can be done, short enough to look on while one run times out
+BUDGET_SECONDS = 15
+# the agent does what it finds a title of in its prompt: a success, three failures, a success
+ISSUES = (
+    (
+        "Greet people by their name",
+        "`greet` says hello to nobody. Let it take a name, with a test.",
+    ),
+    (
+        "Remove greet without touching a test",
+        "A test calls `greet`, and every test has to pass. It cannot be done: the agent tries, "
+        "and gives up with exit code 1.",
+    ),
+    (
+        "Greet everybody on Earth, one by one",
+        f"It takes longer than the {BUDGET_SECONDS} seconds that a run of this project may: the "
+        "agent is ended when they are used up.",
+    ),
+    (
+        "See whether the tests pass",
+        "They do. There is nothing to change and nothing to commit, and without a delivery an "
+        "exit code of 0 is no success.",
+    ),
+    (
+        "Say goodbye too",
+        "Add a `farewell` in a module of its own, with a test.",
+    ),
+)
+
+
+class DemoDesk:
+    """Makes the demo project, as often as somebody asks."""
+
+    def __init__(
+        self,
+        projects: ProjectLedger,
+        desk: ProjectDesk,
+        issues: IssueDesk,
+        make_repository: Callable[[Path], None],
+        folder: Path,
+        agent: Path,
+    ) -> None:
+        self._projects = projects
+        self._desk = desk
+        self._issues = issues
+        self._make_repository = make_repository
+        self._folder = folder
+        self._agent = agent
+
+    def add(self, now: datetime) -> Project:
+        """A fresh demo repository, registered, with its issues."""
+        number, name = 1, "demo"
+        while self._projects.find_named(name) is not None or (self._folder / name).exists():
+            number += 1
+            name = f"demo-{number}"
+        self._make_repository(self._folder / name)
+        project = self._desk.add(
+            name,
+            str(self._folder / name),
+            now,
+            agent="script",
+            agent_command=[sys.executable, "-I", str(self._agent), "{prompt_file}"],
+            budget_seconds=BUDGET_SECONDS,
+            **self._desk.surroundings.settle_demo(),
+        )
+        for title, body in ISSUES:
+            self._issues.add(project.id, title, body, [READY_LABEL], now)
+        return project

@@ -1,0 +1,292 @@
+"""The read model of projects: built once, rebuilt for what changed, never from history."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from app.domain.lifecycle import LIVE
+from app.domain.usage_limits import Stand, stand_of
+from app.errors import NotFound
+from app.records.feed import Feed, FeedBroke, Numbered, ProjectChanged
+from app.records.people.usage_limit_ledger import facts_of
+from app.records.projects.project_ledger import ProjectLedger
+from app.records.runs.parked_ledger import ParkedLedger
+from app.records.runs.run_ledger import RunLedger
+from app.records.runs.selections import ProjectRuns, Waiting
+from app.records.stores.routing import Stores
+from app.records.tables import AccountHold, Project, Run, Stuck
+from app.services.limits.usage_limits import UsageLimits
+from app.services.projects.projects import ProjectDesk
+from app.services.system.origin_watch import unreachable_words
+from app.services.system.quarantine import Quarantine
+from app.services.tracker.issues import IssueDesk
+
+log = logging.getLogger(__name__)
+
+
+BARS = 10
+FAILURES = 3
+
+
+@dataclass(frozen=True)
+class ProjectView:
+    """A project with its figures; runs newest first, parked branches counted.
+
+    `last` is the newest live run, and the newest of all where none is live.
+    """
+
+    project: Project
+    live_runs: int
+    last: Run | None
+    newest: tuple[Run, ...]
+    failures: tuple[Run, ...]
+    ready_count: int | None
+    clone_percent: int | None
+    hold: str | None
+    parked_count: int
+    holds: tuple[AccountHold, ...] = ()
+    usage_hold: AccountHold | None = None
+    stuck: tuple[Stuck, ...] = ()
+    agent_problem: str | None = None
+
+
+class ProjectViews:
+    """Builds views from the stores, the tracker and what this server is about."""
+
+    def __init__(
+        self,
+        runs: RunLedger,
+        issues: IssueDesk,
+        desk: ProjectDesk,
+        limits: UsageLimits,
+        quarantine: Quarantine,
+    ) -> None:
+        self._cards = ProjectRuns(runs.stores)
+        self._parked = ParkedLedger(runs)
+        self._issues = issues
+        self._desk = desk
+        self._limits = limits
+        self._quarantine = quarantine
+
+    def build(self, projects: Sequence[Project]) -> dict[str, ProjectView]:
+        """The views by their projects' ids. Raises DatabaseSilent."""
+        if not projects:
+            return {}
+        ids = [project.id for project in projects]
+        newest = self._cards.newest(ids, limit=BARS)
+        # what a success or a Reset has wiped out is no failure of now
+        counted = {one.id: min(one.strikes, FAILURES) for one in projects if one.strikes}
+        failures = self._cards.strikes(counted)
+        # of one project only its own are read, of many all there are
+        alone = ids[0] if len(ids) == 1 else None
+        begun, waiting = self._cards.begun(ids), self._cards.waiting(ids)
+        stuck = _by_project(self._quarantine.held(alone))
+        parked, ready = self._parked.counts(ids), self._ready_counts(projects)
+        holds: dict[str, list[AccountHold]] = {}
+        views: dict[str, ProjectView] = {}
+        for project in projects:
+            one = project.id
+            live = [run for run in begun[one] if run.status in LIVE]
+            agents = _agents(project, [*waiting[one], *newest[one][:1]])
+            views[one] = ProjectView(
+                project=project,
+                live_runs=len(begun[one]),
+                last=next(iter([*live[-1:], *newest[one]]), None),
+                newest=tuple(newest[one]),
+                failures=tuple(failures.get(one, ())),
+                ready_count=ready[one],
+                clone_percent=self._desk.progress(one),
+                hold=next((some.hold for some in waiting[one] if some.hold), None)
+                or unreachable_words(project),
+                parked_count=parked[one],
+                holds=tuple(self._holds(agents, holds)),
+                stuck=tuple(stuck[one]),
+                agent_problem=None if project.archived_at else self._desk.agent_problem(project),
+            )
+        return views
+
+    def _holds(
+        self, agents: Iterable[str], known: dict[str, list[AccountHold]]
+    ) -> list[AccountHold]:
+        found: list[AccountHold] = []
+        for agent in agents:
+            if agent not in known:
+                known[agent] = self._limits.of(agent)
+            found += known[agent]
+        return found
+
+    def _ready_counts(self, projects: Sequence[Project]) -> dict[str, int | None]:
+        ready = [project for project in projects if project.state == "ready"]
+        counts: dict[str, int | None] = dict.fromkeys(project.id for project in projects)
+        try:
+            found = self._issues.claimable_of(ready) if ready else {}
+        except Exception:
+            if len(ready) == 1:
+                log.exception("the issues of project %s could not be read", ready[0].id)
+                return counts
+            # one project whose issues cannot be read is shown so, and the others are shown
+            for project in ready:
+                counts |= self._ready_counts([project])
+            return counts
+        return counts | {
+            one: None if numbers is None else len(numbers) for one, numbers in found.items()
+        }
+
+
+def _agents(project: Project, runs: Iterable[Run | Waiting]) -> dict[str, None]:
+    """Those whose accounts its next runs need."""
+    return dict.fromkeys([project.agent, *(run.agent for run in runs)])
+
+
+def _by_project(rows: Iterable[Stuck]) -> dict[str | None, list[Stuck]]:
+    found: dict[str | None, list[Stuck]] = defaultdict(list)
+    for row in rows:
+        found[row.project_id].append(row)
+    return found
+
+
+# where the others' changes are told by the database: as long as one of them may stay unheard
+HEARSAY_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A view, and when it was built."""
+
+    view: ProjectView
+    built_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """Which projects there were, after how many changes, and when they were read."""
+
+    ids: tuple[str, ...]
+    changes: int
+    read_at: float
+
+
+class Overview:
+    """What the cards show.
+
+    `lifetime` is for how many seconds a view is shown that no change was heard of.
+    """
+
+    def __init__(
+        self,
+        projects: ProjectLedger,
+        views: ProjectViews,
+        feed: Feed,
+        clock: Callable[[], datetime],
+        *,
+        lifetime: float,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._projects = projects
+        self._builder = views
+        self._clock = clock
+        self._lifetime = lifetime
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._known: dict[str, _Known] = {}
+        # how often each project, and all of them, have changed: what was read before is old
+        self._epochs: dict[str, int] = {}
+        self._epoch = self._changes = 0
+        self._listed = _Listed((), -1, 0.0)
+        feed.subscribe(self._hear)
+
+    def all(self) -> list[ProjectView]:
+        """Every project by name, by as few statements for many as for one, or by none."""
+        with self._lock:
+            listed, changes = self._listed, self._changes
+            known = [self._fresh(one) for one in listed.ids]
+            if listed.changes == changes and self._is_young(listed.read_at) and all(known):
+                return [self._as_of_now(one) for one in known if one is not None]
+            now = self._seconds()
+        views = self._views(self._projects.all_to_show)
+        with self._lock:
+            self._listed = _Listed(tuple(one.project.id for one in views), changes, now)
+        return views
+
+    def of(self, project_id: str) -> ProjectView:
+        """One project. Raises NotFound."""
+        with self._lock:
+            known = self._fresh(project_id)
+        if known is not None:
+            return self._as_of_now(known)
+        return self._views(lambda: [self._find(project_id)])[0]
+
+    def _views(self, read: Callable[[], list[Project]]) -> list[ProjectView]:
+        with self._lock:
+            # what changes while it is being read must not be hidden by what was read
+            epoch, epochs = self._epoch, dict(self._epochs)
+        projects = read()
+        with self._lock:
+            known = {one.id: view for one in projects if (view := self._fresh(one.id))}
+        built = self._builder.build([one for one in projects if one.id not in known])
+        with self._lock:
+            now = self._seconds()
+            for project_id, view in built.items():
+                was = epoch, epochs.get(project_id, 0)
+                is_news = was != (self._epoch, self._epochs.get(project_id, 0))
+                if self._lifetime and not is_news and _is_whole(view):
+                    self._known[project_id] = _Known(view, now)
+        views = known | built
+        return [self._as_of_now(views[project.id]) for project in projects]
+
+    def _fresh(self, project_id: str) -> ProjectView | None:
+        known = self._known.get(project_id)
+        return known.view if known is not None and self._is_young(known.built_at) else None
+
+    def _is_young(self, read_at: float) -> bool:
+        return self._seconds() - read_at < self._lifetime
+
+    def _as_of_now(self, view: ProjectView) -> ProjectView:
+        standing = _standing(view.holds, self._clock())
+        return replace(view, usage_hold=standing) if standing else view
+
+    def _hear(self, told: Numbered) -> None:
+        match told.change:
+            case ProjectChanged(project_id):
+                with self._lock:
+                    self._known.pop(project_id, None)
+                    self._changes += 1
+                    self._epochs[project_id] = self._epochs.get(project_id, 0) + 1
+            case FeedBroke():
+                with self._lock:
+                    self._known.clear()
+                    self._changes += 1
+                    self._epoch += 1
+
+    def _find(self, project_id: str) -> Project:
+        project = self._projects.find_to_show(project_id)
+        if project is None:
+            raise NotFound
+        return project
+
+
+def shown_for(stores: Stores, *, is_alone: bool) -> float:
+    """How many seconds a view may be remembered: as surely as every change to it is heard of."""
+    if is_alone:
+        return math.inf
+    # servers on one SQLite file hear nothing of each other
+    return 0.0 if any(one.is_sqlite for one in stores.all()) else HEARSAY_SECONDS
+
+
+def _standing(holds: tuple[AccountHold, ...], now: datetime) -> AccountHold | None:
+    """The hold that lets nothing pass now, of several the one that lasts longest."""
+    stops = (Stand.HELD, Stand.PROBING)
+    found = [hold for hold in holds if stand_of(facts_of(hold), now) in stops]
+    return max(found, key=lambda hold: (hold.until is None, hold.until or now), default=None)
+
+
+def _is_whole(view: ProjectView) -> bool:
+    # what one failed read did not tell is asked again, not remembered
+    return view.ready_count is not None or view.project.state != "ready"

@@ -1,0 +1,304 @@
+"""The projects: registering, cloning in the background, changing, archiving."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from app.domain.names import OriginKind, branch_problem, origin_kind, origin_problem
+from app.domain.names import project_name_problem as name_problem
+from app.domain.words import FRAMEWORKS
+from app.errors import ForgeUnavailable, Invalid, NameTaken, NotFound, ProjectArchived, ProjectBusy
+from app.records.feed import Feed, ProjectChanged
+from app.records.projects.project_ledger import NameInUse
+from app.records.tables import Project
+from app.services.concurrency import Turns, Workers
+from app.services.context import Ledgers, Outside, repository_of
+from app.services.lifecycle.owner_hooks import FIELD, hooks_problem, trusted_hooks
+from app.services.ports import CannotRead, OriginProblem, Remote, RemoteBranch
+from app.services.projects.sandbox_settings import SandboxSettings
+from app.services.runs.prechecks import Readiness
+
+log = logging.getLogger(__name__)
+ORIGIN_SECONDS = 10
+CLONES_AT_ONCE = 2
+AFK_PATTERN = "afk/<N>"
+SCRIPT = "script"
+
+
+class ProjectDesk:
+    """Where projects are registered and changed."""
+
+    def __init__(
+        self,
+        ledgers: Ledgers,
+        outside: Outside,
+        workers: Workers,
+        feed: Feed,
+        on_ready: Callable[[], None],
+        defaults: dict[str, int],
+        surroundings: SandboxSettings,
+    ) -> None:
+        self._projects = ledgers.projects
+        self._runs = ledgers.runs
+        self._mirrors = outside.mirrors
+        self._agents = outside.agents
+        self._homes = outside.homes
+        self._workers = workers
+        self._readiness = Readiness(outside)
+        self._clones = Turns(workers, CLONES_AT_ONCE)
+        self._feed = feed
+        self._on_ready = on_ready
+        self._defaults = defaults
+        self.surroundings = surroundings
+        self._progress: dict[str, int] = {}
+
+    def add(self, name: str, origin: str, now: datetime, **settings: Any) -> Project:
+        """Register a repository after asking it for its branches. Raises a Refusal."""
+        name = name.strip()
+        wrong = self.wrong(None, {**settings, "name": name, "origin": origin})
+        if wrong:
+            raise Invalid.fields(wrong)
+        if self._projects.find_named(name) is not None:
+            raise NameTaken(errors=[{"field": "name", "message": "Name already in use"}])
+        settings |= self.surroundings.settle_new(settings)
+        remote = self._look(origin)
+        names = [branch.name for branch in remote.branches]
+        base = _base_of(remote, settings.get("base_branch"))
+        _refuse_no_command(settings.get("agent"), settings.get("agent_command"))
+        if FIELD in settings:
+            settings[FIELD] = trusted_hooks(self._mirrors, origin, wanted=settings[FIELD])
+        project = self._draft(name, origin, base, names, settings, now)
+        try:
+            self._projects.insert(project)
+        except NameInUse as error:
+            raise NameTaken from error
+        self._clones.submit(self.clone_once, project.id)
+        return project
+
+    def clone_once(self, project_id: str) -> bool:
+        """Make the mirror of a project that has none; False where it is broken."""
+        project = self._projects.find(project_id)
+        if project is None or project.state != "cloning":
+            return False
+        repo = repository_of(project)
+        try:
+            if not self._mirrors.exists(repo):
+                self._mirrors.clone(repo, progress=lambda p, _: self._told(project_id, p))
+            names = [branch.name for branch in self._mirrors.branches(repo)]
+            self._projects.change(
+                project_id, state="ready", state_because=None, known_branches=names
+            )
+        except OriginProblem as problem:
+            self._projects.change(project_id, state="broken", state_because=problem.sentence)
+            return False
+        except Exception:
+            because = "Cloning failed in Runyard; the log has the details."
+            self._projects.change(project_id, state="broken", state_because=because)
+            raise
+        finally:
+            self._progress.pop(project_id, None)
+        self._on_ready()
+        return True
+
+    def resume_clones(self) -> int:
+        """Begin again what a restart interrupted; how many."""
+        cloning = [one for one in self._projects.all() if one.state == "cloning"]
+        for project in cloning:
+            self._clones.submit(self.clone_once, project.id)
+        return len(cloning)
+
+    def progress(self, project_id: str) -> int | None:
+        """Percent of a clone under way."""
+        return self._progress.get(project_id)
+
+    def find(self, project_id: str) -> Project:
+        """A project by its id. Raises NotFound."""
+        project = self._projects.find(project_id)
+        if project is None:
+            raise NotFound
+        return project
+
+    def change(self, project_id: str, **settings: Any) -> Project:
+        """Change a project's settings. Raises a Refusal."""
+        project = self.find(project_id)
+        if project.archived_at is not None:
+            raise ProjectArchived
+        if "name" in settings:
+            settings["name"] = settings["name"].strip()
+        if wrong := self.wrong(project, settings):
+            raise Invalid.fields(wrong)
+        if "frameworks" in settings:
+            settings["frameworks"] = _all_frameworks(settings["frameworks"])
+        if settings.keys() & {"agent", "agent_command"}:
+            command = settings.get("agent_command", project.agent_command)
+            _refuse_no_command(settings.get("agent", project.agent), command)
+        settings |= self.surroundings.settle_change(project, settings)
+        if FIELD in settings:
+            settings[FIELD] = trusted_hooks(self._mirrors, project.origin, wanted=settings[FIELD])
+        if not settings:
+            return project
+        if settings.get("branch_pattern", project.branch_pattern) != project.branch_pattern:
+            self._refuse_while_claimed(project)
+        try:
+            changed = self._projects.change(project_id, **settings)
+        except NameInUse as error:
+            raise NameTaken(errors=[{"field": "name", "message": "Name already in use"}]) from error
+        return changed or project
+
+    def _refuse_while_claimed(self, project: Project) -> None:
+        # what is claimed by a branch of the present pattern would be nobody's under another
+        try:
+            claims = (
+                self._mirrors.claims(repository_of(project)) if project.state == "ready" else ()
+            )
+        except CannotRead as problem:
+            raise ForgeUnavailable("The claims could not be read just now. Try again.") from problem
+        before, _, after = project.branch_pattern.partition("<N>")
+        if any(claim.startswith(before) and claim.endswith(after) for claim in claims):
+            raise ProjectBusy(
+                "Issues are claimed by branches of the present pattern: merge, close or discard "
+                "them first."
+            )
+
+    def archive(self, project_id: str, now: datetime) -> Project:
+        """Archive a project; its history stays. Raises ProjectBusy."""
+        project = self.find(project_id)
+        if project.archived_at is not None:
+            return project
+        archived = None
+        if not self._runs.open_runs(project_id):
+            archived = self._projects.archive(project_id, now)
+        if archived is None:
+            raise ProjectBusy
+        # caches and copies of sign-ins: they are made anew if it is ever taken back
+        self._workers.submit(lambda: self._homes.remove(project_id))
+        return archived
+
+    def unarchive(self, project_id: str) -> Project:
+        """Take an archived project back, with everything it had and its loop off."""
+        project = self.find(project_id)
+        if project.archived_at is None:
+            return project
+        return self._projects.unarchive(project_id) or project
+
+    def agent_problem(self, project: Project) -> str | None:
+        """Why its agent can do no run here, None where nothing is known against it."""
+        if not project.agent:
+            return None  # its row cannot be read, and says so itself
+        unready = self._readiness.unready(project, project.agent, project.base_branch)
+        return unready.sentence if unready else None
+
+    def branches(self, project_id: str) -> list[RemoteBranch]:
+        """Branches of origin as last known, base first, then by name."""
+        project = self.find(project_id)
+        repo = repository_of(project)
+        found = [RemoteBranch(name, "") for name in project.known_branches]
+        if project.state == "ready":
+            with suppress(CannotRead):  # what was known before is still the best answer then
+                found = self._mirrors.branches(repo)
+        return sorted(found, key=lambda one: (one.name != project.base_branch, one.name))
+
+    def remote_of(self, folder: str) -> str | None:
+        """The remote of a folder's own repository, None where it has no usable one."""
+        is_folder = origin_kind(folder) is OriginKind.PATH
+        return self._mirrors.remote_of(folder) if is_folder else None
+
+    def _look(self, origin: str) -> Remote:
+        try:
+            return self._mirrors.look_at_origin(origin, timeout_seconds=ORIGIN_SECONDS)
+        except OriginProblem as problem:
+            if problem.for_good:
+                raise Invalid.field("origin", problem.sentence) from problem
+            raise ForgeUnavailable(problem.sentence) from problem
+
+    def _told(self, project_id: str, percent: int) -> None:
+        if self._progress.get(project_id) != percent:
+            self._progress[project_id] = percent
+            self._feed.publish([ProjectChanged(project_id)])
+
+    def wrong(self, project: Project | None, settings: Mapping[str, Any]) -> dict[str, str]:
+        """Which settings of a project, or of one that is to be, are wrong: a sentence for each."""
+        found = self.surroundings.wrong(project, settings)
+        for name, problem_of in (("name", name_problem), ("origin", origin_problem)):
+            if isinstance(words := settings.get(name), str):
+                found[name] = problem_of(words)
+        place = project.origin if project is not None else str(settings.get("origin"))
+        found[FIELD] = hooks_problem(place, settings.get(FIELD))
+        base, agent = settings.get("base_branch"), settings.get("agent")
+        if project is not None and base and base not in project.known_branches:
+            found["base_branch"] = f"The repository has no branch {base}."
+        if agent is not None and agent not in self._agents.names():
+            found["agent"] = f"No agent is called {agent!r}."
+        if isinstance(pattern := settings.get("branch_pattern"), str):
+            found["branch_pattern"] = _pattern_problem(pattern)
+        for name in ("agent_command", "setup_command"):
+            if any("\0" in str(word) for word in settings.get(name) or ()):
+                found[name] = "A command must not contain NUL."
+        return {name: problem for name, problem in found.items() if problem}
+
+    def _draft(
+        self,
+        name: str,
+        origin: str,
+        base: str,
+        branches: list[str],
+        settings: dict[str, Any],
+        now: datetime,
+    ) -> Project:
+        chosen = {key: value for key, value in settings.items() if value is not None}
+        defaults: dict[str, Any] = {
+            "tracker": "builtin",
+            "agent": SCRIPT,
+            "budget_seconds": self._defaults["budget_seconds"],
+            "max_concurrency": self._defaults["max_concurrency"],
+            "open_pr": "runyard",
+            "branch_pattern": AFK_PATTERN,
+        }
+        frameworks = _all_frameworks(chosen.pop("frameworks", []))
+        columns: dict[str, Any] = defaults | chosen | {"base_branch": base}
+        return Project(
+            id=self._projects.stores.mint_control_id("proj", now),
+            name=name,
+            origin=origin.rstrip("/") if origin_kind(origin) is OriginKind.PATH else origin,
+            frameworks=frameworks,
+            known_branches=branches,
+            state="cloning",
+            created_at=now,
+            **columns,
+        )
+
+
+def _refuse_no_command(agent: str | None, command: list[str] | None) -> None:
+    """Raise Invalid where it is not said what does the work."""
+    if command:
+        return
+    if agent is None:
+        raise Invalid.field("agent", "Name an agent, such as claude, or script with its command.")
+    if agent == SCRIPT:
+        raise Invalid.field("agent_command", "The script agent needs a command.")
+
+
+def _all_frameworks(own: list[str]) -> list[str]:
+    # a project adds to what everybody has: its defaults stay choosable
+    return list(dict.fromkeys((*FRAMEWORKS, *own)))
+
+
+def _pattern_problem(pattern: str) -> str | None:
+    if pattern.count("<N>") != 1:
+        return "The pattern needs <N> exactly once."
+    return branch_problem(pattern.replace("<N>", "1"))
+
+
+def _base_of(remote: Remote, wanted: str | None) -> str:
+    if not remote.branches:
+        raise Invalid.field("origin", "This repository is empty.")
+    base = wanted or remote.head
+    if base is None:
+        raise Invalid.field("base_branch", "Name one: the repository's HEAD is on no branch.")
+    if all(branch.name != base for branch in remote.branches):
+        raise Invalid.field("base_branch", f"The repository has no branch {base}.")
+    return base

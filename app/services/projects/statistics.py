@@ -1,0 +1,70 @@
+"""What runs add up to: a project's days, and the last week of all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from app.domain.statistics import NOTHING, Figures
+from app.domain.words import BUILTIN
+from app.errors import NotFound
+from app.records.projects.project_ledger import ProjectLedger
+from app.records.projects.tracker_ledger import TrackerLedger
+from app.records.runs.daily_totals import DayLedger
+from app.records.runs.selections import OpenRuns
+from app.records.stores.routing import Stores
+
+WEEK_DAYS = 7
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How much there is of a project; None where another tracker keeps it."""
+
+    runs: int
+    open_issues: int | None
+    open_changes: int | None
+
+
+class FigureDesk:
+    """Reads the sums that are kept for each day; never a run that has ended."""
+
+    def __init__(self, projects: ProjectLedger, stores: Stores) -> None:
+        self._projects = projects
+        self._days = DayLedger(stores)
+        self._open_runs = OpenRuns(stores)
+        self._tracker = TrackerLedger(stores)
+
+    def of_project(self, project_id: str, days: int, now: datetime) -> dict[date, Figures]:
+        """The last `days` UTC days, today as the last, those without an end too. Raises NotFound.
+
+        Oldest first.
+        """
+        if self._projects.find(project_id) is None:
+            raise NotFound
+        first = _first_of(days, now)
+        known = self._days.by_day(project_id, first)
+        every = (first + timedelta(days=number) for number in range(days))
+        return {day: known.get(day, NOTHING) for day in every}
+
+    def counts(self, project_id: str) -> Counts:
+        """How many runs, open issues and open change requests a project has. Raises NotFound."""
+        project = self._projects.find(project_id)
+        if project is None:
+            raise NotFound
+        is_here = project.tracker == BUILTIN
+        issues, changes = self._tracker.count_open(project_id) if is_here else (None, None)
+        return Counts(self._days.count_runs(project_id), issues, changes)
+
+    def open_by_status(self) -> Counter[str]:
+        """How many runs are accepted and not yet proved gone, by status."""
+        return self._open_runs.counts()
+
+    def week(self, now: datetime) -> Figures:
+        """Every project's sums of today and the six UTC days before."""
+        return self._days.total(_first_of(WEEK_DAYS, now))
+
+
+def _first_of(days: int, now: datetime) -> date:
+    return now.astimezone(UTC).date() - timedelta(days=days - 1)

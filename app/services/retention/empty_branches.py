@@ -1,0 +1,120 @@
+"""Branches of plain runs that are parked although they hold nothing: they are let go."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import datetime
+
+from app.records.runs.parked_ledger import ParkedLedger
+from app.records.runs.selections import over_and_done
+from app.records.tables import Project, Run
+from app.services.concurrency import Locks, Workers
+from app.services.context import Ledgers, Outside, repository_of
+from app.services.kept.parked import Holdings
+from app.services.ports import CannotRead
+from app.services.retention.policy import SOON
+from app.services.system.ownership import Here
+
+log = logging.getLogger(__name__)
+AT_ONCE = 50  # runs that one round looks at
+LET_GO = "its branch held no commits and no files: it was let go"
+
+
+class EmptyBranches:
+    """Lets go of what an older Runyard parked for nothing; what cannot be read stays.
+
+    A branch of an issue claims it and stays, as does a run at its usage limit.
+    """
+
+    def __init__(
+        self,
+        ledgers: Ledgers,
+        outside: Outside,
+        holdings: Holdings,
+        locks: Locks,
+        here: Here,
+        workers: Workers,
+        clock: Callable[[], datetime],
+        may_act: Callable[[datetime], bool],
+        again_at: Callable[[datetime, Callable[[], object]], None],
+    ) -> None:
+        self._runs = ledgers.runs
+        self._projects = ledgers.projects
+        self._parked = ParkedLedger(ledgers.runs)
+        self._mirrors = outside.mirrors
+        self._copies = outside.copies
+        self._holdings = holdings
+        self._locks = locks
+        self._here = here
+        self._workers = workers
+        self._clock = clock
+        self._may_act = may_act
+        self._again_at = again_at
+        self._looking = threading.Lock()
+        self._after = ""
+
+    def request(self) -> None:
+        """Have a round made soon, by a worker."""
+        self._workers.submit(lambda: self.clear_once(self._clock()))
+
+    def clear_once(self, now: datetime) -> int:
+        """Look at some of them, and let go of those that hold nothing; how many went."""
+        with self._looking:
+            if not self._may_act(now):
+                return 0
+            some = self._parked.plain(after=self._after, limit=AT_ONCE)
+            gone = sum(self._let_go(run, now) for run in some)
+            is_full = len(some) == AT_ONCE
+            # the next round goes on behind these; the one after the last begins anew
+            self._after = some[-1].id if is_full else ""
+        if is_full:
+            self._again_at(now + SOON, self.request)
+        return gone
+
+    def _let_go(self, run: Run, now: datetime) -> bool:
+        branch = f"branch {run.project_id} {run.work_branch}"
+        # whoever has it just now is asked again at the next round
+        with self._locks.holding(branch, wait=False) as is_free:
+            if not is_free:
+                return False
+            with self._locks.holding(run.id, wait=False) as is_ours:
+                try:
+                    return is_ours and self._is_let_go(run, now)
+                except (CannotRead, OSError) as problem:
+                    log.info("%s stays parked: %s", run.id, problem)
+                    return False
+
+    def _is_let_go(self, run: Run, now: datetime) -> bool:
+        project = self._projects.find(run.project_id)
+        if project is None or not self._is_nothing(run, project):
+            return False
+        repo = repository_of(project)
+        tip = self._mirrors.tip(repo, run.work_branch)
+        if tip not in (None, run.base_sha):
+            return False
+        self._copies.remove(run.id)
+        if tip is not None and not self._mirrors.release(repo, run.work_branch, expected_sha=tip):
+            return False
+        self._runs.note(run.id, run.project_id, parked=False)
+        self._runs.tell_once(run.id, now, "note", LET_GO)
+        return True
+
+    def _is_nothing(self, run: Run, project: Project) -> bool:
+        """True where this server's own mirror and copies were read, and hold nothing of it."""
+        # once more: a person may have retried or delivered it meanwhile
+        latest = over_and_done(self._runs.stores, [run.id]).get(run.id)
+        is_here = (run.host, run.instance) == (self._here.host, self._here.instance)
+        return (
+            latest is not None
+            and latest.parked
+            and latest.delivery is None
+            and is_here
+            and run.base_sha is not None
+            and self._parked.open_run(run.project_id, run.work_branch) is None
+            and len(self._parked.of_branch(run.project_id, run.work_branch)) == 1
+            and self._mirrors.exists(repository_of(project))
+            and self._copies.path(run.id).parent.is_dir()
+            and self._holdings.measure(latest, project).is_nothing
+        )

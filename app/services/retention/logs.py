@@ -1,0 +1,174 @@
+"""What is kept of runs that are over: their logs and working copies, so long and up to so much.
+
+Rows stay for ever, and so does work that is not merged: see CopyRetention.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.records.runs.run_ledger import RunLedger
+from app.records.runs.selections import over_and_done
+from app.records.tables import Run
+from app.services.concurrency import Workers
+from app.services.ports.processes import RunFolder, RunFolders
+from app.services.retention.empty_branches import EmptyBranches
+from app.services.retention.policy import (
+    SOON,
+    Leaving,
+    Removed,
+    Showing,
+    Terms,
+    are_due,
+    next_to_go,
+)
+from app.services.retention.working_copies import CopyRetention
+
+log = logging.getLogger(__name__)
+LOG = Removed("log_removed", "log")
+AT_ONCE = 200  # logs that one round removes
+LOOK = 500  # rows that one statement reads
+SHOWN = 20
+FRESH = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Which logs are kept, and what goes next, each once it was shown for an hour.
+
+    `next_at` is when the oldest comes of age that stays for now.
+    """
+
+    terms: Terms
+    kept_runs: int
+    kept_bytes: int
+    leaving: tuple[Leaving, ...]
+    next_at: datetime | None
+    looked_at: datetime
+
+    @property
+    def leaving_bytes(self) -> int:
+        """Bytes that go."""
+        return sum(one.bytes for one in self.leaving)
+
+
+class RetentionDesk:
+    """Shows which logs go, and removes them an hour later; `copies` does the same with copies.
+
+    `branches` lets go of what is parked and holds nothing.
+    """
+
+    def __init__(
+        self,
+        runs: RunLedger,
+        folders: RunFolders,
+        copies: CopyRetention,
+        branches: EmptyBranches,
+        terms: Terms,
+        workers: Workers,
+        clock: Callable[[], datetime],
+        may_act: Callable[[datetime], bool],
+        again_at: Callable[[datetime, Callable[[], object]], None],
+    ) -> None:
+        self._runs = runs
+        self._folders = folders
+        self.copies = copies
+        self.branches = branches
+        self._terms = terms
+        self._workers = workers
+        self._clock = clock
+        self._may_act = may_act
+        self._again_at = again_at
+        self._seen: Standing | None = None
+        self._showing = Showing()
+        self._looking = threading.Lock()
+
+    def request(self) -> None:
+        """Have a round made soon, by a worker."""
+        self._request_own()
+        self.copies.request()
+        self.branches.request()
+
+    def _request_own(self) -> None:
+        self._workers.submit(lambda: self.clear_once(self._clock()))
+
+    def standing(self, now: datetime) -> Standing:
+        """What is kept and what goes next, as it was a minute ago at most. Raises OSError."""
+        with self._looking:
+            seen = self._seen
+            if seen is None or abs(now - seen.looked_at) >= FRESH:
+                seen = self._seen = self._look(now)
+                # a round that is due already is not put off by a later moment
+                self._come_again(seen, now + SOON if are_due(seen.leaving, now) else None)
+            return seen
+
+    def last_seen(self) -> Standing | None:
+        """The same as it was at the last look, None before the first: nothing is read for it."""
+        return self._seen
+
+    def clear_once(self, now: datetime) -> int:
+        """Remove logs that were shown to go, the oldest first, so many at most; how many went."""
+        with self._looking:
+            self._seen = seen = self._look(now)
+            due = are_due(seen.leaving, now) if self._may_act(now) else []
+            gone = {one.run_id for one in due[:AT_ONCE] if self._remove(one, now)}
+            if gone:
+                self._seen = self._look(now)
+        has_more = bool(gone) and len(due) > AT_ONCE
+        self._come_again(seen, now + SOON if has_more else None)
+        return len(gone)
+
+    def _come_again(self, seen: Standing, soon: datetime | None) -> None:
+        moment = soon or next_to_go(seen.leaving, seen.looked_at)
+        if moment is not None:
+            self._again_at(moment, self._request_own)
+
+    def _look(self, now: datetime) -> Standing:
+        folders = sorted(self._folders.all(), key=lambda one: (one.written_at, one.run_id))
+        kept = sum(one.bytes for one in folders)
+        leaving, oldest = self._leaving(folders, kept, now)
+        next_at = self._terms.comes_of_age(oldest)
+        shown = self._showing.show(leaving, now)
+        return Standing(self._terms, len(folders), kept, shown, next_at, now)
+
+    def _leaving(
+        self, folders: list[RunFolder], kept: int, now: datetime
+    ) -> tuple[tuple[Leaving, ...], datetime | None]:
+        """What is due, and when the oldest run ended that is kept for now."""
+        days = self._terms.keep_days
+        leaving: list[Leaving] = []
+        oldest: datetime | None = None
+        for folder, run in self._over(folders):
+            ended = run.ended_at or run.created_at
+            because = self._terms.verdict(ended, kept, now)
+            if because is None:
+                oldest = min(oldest or ended, ended)
+                if not days or folder.written_at > now - timedelta(days=days):
+                    break
+                continue  # its agent has made it look older than it is
+            leaving.append(Leaving(run.id, ended, folder.bytes, because))
+            kept -= folder.bytes
+        return tuple(leaving), oldest
+
+    def _over(self, folders: list[RunFolder]) -> Iterator[tuple[RunFolder, Run]]:
+        """Folders with their runs, so many rows at a time: whoever has enough reads no more."""
+        for start in range(0, len(folders), LOOK):
+            some = folders[start : start + LOOK]
+            runs = over_and_done(self._runs.stores, [one.run_id for one in some])
+            yield from ((one, runs[one.run_id]) for one in some if one.run_id in runs)
+
+    def _remove(self, one: Leaving, now: datetime) -> bool:
+        # once more: a person may have retried or taken it back meanwhile
+        if one.run_id not in over_and_done(self._runs.stores, [one.run_id]):
+            return False
+        LOG.say(self._runs, self._terms, one, now)
+        try:
+            self._folders.remove(one.run_id)
+        except OSError as problem:
+            log.warning("the log of %s stays: %s", one.run_id, problem)
+            return False
+        return True

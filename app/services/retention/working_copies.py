@@ -1,0 +1,244 @@
+"""Working copies of runs that are over: let go where nothing is in them that is not elsewhere.
+
+Guarded teardown lets go of a copy at its run's end. What is here was kept then, and is parked: it
+stays until a person delivers or discards it. What goes is what was left after a delivery.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.failpoints import reach
+from app.records.runs.parked_ledger import ParkedLedger
+from app.records.runs.selections import over_and_done
+from app.records.tables import Project, Run
+from app.services.concurrency import Locks, Workers
+from app.services.context import Ledgers, Outside, repository_of
+from app.services.ports import CannotRead, Repository
+from app.services.retention.policy import (
+    SOON,
+    Leaving,
+    Removed,
+    Showing,
+    Terms,
+    are_due,
+    next_to_go,
+)
+
+log = logging.getLogger(__name__)
+COPY = Removed("copy_removed", "working copy")
+AT_ONCE = 50  # copies that one round measures
+AGAIN = 20  # of those known for a day, as many are looked at once more
+STALE = timedelta(hours=20)
+ROWS = 500
+
+
+@dataclass(frozen=True)
+class CopyStanding:
+    """Copies of runs that are over, in bytes where they have been measured.
+
+    `leaving` go once they were shown for an hour, oldest first. `staying` are due, too, but hold
+    work that is nowhere else. `next_at` is when the next one comes of age; `looked_at` None before
+    the first round.
+    """
+
+    kept: int = 0
+    bytes: int = 0
+    unmeasured: int = 0
+    staying: int = 0
+    staying_bytes: int = 0
+    leaving: tuple[Leaving, ...] = ()
+    next_at: datetime | None = None
+    looked_at: datetime | None = None
+
+    @property
+    def leaving_bytes(self) -> int:
+        """Bytes that go."""
+        return sum(one.bytes for one in self.leaving)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What a copy was when it was looked at: its bytes, and what is only there."""
+
+    bytes: int
+    holds: str
+    at: datetime
+
+
+class CopyRetention:
+    """Measures copies bit by bit, says which go, and removes them once that was shown a while."""
+
+    def __init__(
+        self,
+        ledgers: Ledgers,
+        outside: Outside,
+        locks: Locks,
+        terms: Terms,
+        workers: Workers,
+        clock: Callable[[], datetime],
+        may_act: Callable[[datetime], bool],
+        again_at: Callable[[datetime, Callable[[], object]], None],
+    ) -> None:
+        self._runs = ledgers.runs
+        self._projects = ledgers.projects
+        self._parked = ParkedLedger(ledgers.runs)
+        self._mirrors = outside.mirrors
+        self._copies = outside.copies
+        self._locks = locks
+        self.terms = terms
+        self._workers = workers
+        self._clock = clock
+        self._may_act = may_act
+        self._again_at = again_at
+        self._looking = threading.Lock()
+        self._known: dict[str, _Known] = {}
+        self._showing = Showing()
+        self._standing = CopyStanding()
+
+    def request(self) -> None:
+        """Have a round made soon, by a worker."""
+        self._workers.submit(lambda: self.clear_once(self._clock()))
+
+    def standing(self) -> CopyStanding:
+        """What the last round has seen: nothing is measured for this."""
+        return self._standing
+
+    def clear_once(self, now: datetime) -> int:
+        """Measure some copies, and remove those that were shown to go; how many went."""
+        with self._looking:
+            over = self._over()
+            self._look_at_some(over.values(), now)
+            standing = self._stand(over.values(), now)
+            due = are_due(standing.leaving, now) if self._may_act(now) else []
+            gone = {one.run_id for one in due if self._remove(over, one, now)}
+            left = [run for run in over.values() if run.id not in gone]
+            self._standing = self._stand(left, now) if gone else standing
+        self._come_again(now)
+        return len(gone)
+
+    # --- what is there -------------------------------------------------------------------------
+
+    def _over(self) -> dict[str, Run]:
+        """The runs that are over and have a copy, by id, the oldest end first."""
+        ids = self._copies.ids()
+        found: dict[str, Run] = {}
+        for start in range(0, len(ids), ROWS):
+            found |= over_and_done(self._runs.stores, ids[start : start + ROWS])
+        return dict(sorted(found.items(), key=lambda one: (_ended(one[1]), one[0])))
+
+    def _look_at_some(self, over: Iterable[Run], now: datetime) -> None:
+        runs = {run.id: run for run in over}
+        self._known = {run_id: known for run_id, known in self._known.items() if run_id in runs}
+        fresh = [run_id for run_id in runs if run_id not in self._known]
+        aged = [run_id for run_id, known in self._known.items() if now - known.at >= STALE]
+        aged.sort(key=lambda run_id: self._known[run_id].at)
+        for run_id in fresh[:AT_ONCE] + aged[:AGAIN]:
+            run = runs[run_id]
+            self._known[run_id] = _Known(self._copies.size(run_id), self._holds(run), now)
+
+    def _stand(self, over: Iterable[Run], now: datetime) -> CopyStanding:
+        runs = list(over)
+        known = [(run, self._known[run.id]) for run in runs if run.id in self._known]
+        kept = total = sum(one.bytes for _, one in known)
+        leaving, staying = list[Leaving](), list[int]()
+        oldest: datetime | None = None
+        for run, one in known:
+            because = self.terms.verdict(_ended(run), kept, now)
+            if because is None:
+                oldest = min(oldest or _ended(run), _ended(run))
+            elif one.holds:
+                staying.append(one.bytes)
+            else:
+                leaving.append(Leaving(run.id, _ended(run), one.bytes, because))
+                kept -= one.bytes
+        return CopyStanding(
+            kept=len(runs),
+            bytes=total,
+            unmeasured=len(runs) - len(known),
+            staying=len(staying),
+            staying_bytes=sum(staying),
+            leaving=self._showing.show(leaving, now),
+            next_at=self.terms.comes_of_age(oldest),
+            looked_at=now,
+        )
+
+    def _holds(self, run: Run) -> str:
+        """What is in a copy and nowhere else, in words; empty where it may go.
+
+        Whatever cannot be read is taken for work.
+        """
+        project = self._projects.find(run.project_id)
+        if project is None:
+            return "its project is not there"
+        if run.parked and not _is_delivered(run):
+            return "it is parked: it waits to be delivered or discarded"
+        if self._parked.open_run(run.project_id, run.work_branch) is not None:
+            return "a run works on its branch"
+        repo = repository_of(project)
+        try:
+            tip = self._mirrors.tip(repo, run.work_branch) or run.head_sha or run.base_sha
+            if tip is None:
+                return "what it began at is not known"
+            state = self._copies.look(repo, run.id, tip=tip)
+            return state.holds or self._unmerged(repo, run, project, tip)
+        except (CannotRead, OSError, ValueError) as problem:
+            return f"it could not be read: {problem}"
+
+    def _unmerged(self, repo: Repository, run: Run, project: Project, tip: str) -> str:
+        """Of a clean copy: commits that are on no branch of origin."""
+        pushed = self._mirrors.origin_tip(repo, run.work_branch)
+        if tip in (run.base_sha, pushed, (run.delivery or {}).get("head_sha")):
+            return ""
+        base = self._mirrors.origin_tip(repo, project.base_branch)
+        if base is not None and not self._mirrors.stat(repo, base, tip).commits:
+            return ""
+        return "commits that are not merged"
+
+    # --- what goes -----------------------------------------------------------------------------
+
+    def _remove(self, over: dict[str, Run], one: Leaving, now: datetime) -> bool:
+        run = over[one.run_id]
+        branch = f"branch {run.project_id} {run.work_branch}"
+        # whoever has it just now is asked again at the next round
+        with self._locks.holding(branch, wait=False) as is_free:
+            if not is_free:
+                return False
+            with self._locks.holding(run.id, wait=False) as is_ours:
+                return is_ours and self._is_removed(one, now)
+
+    def _is_removed(self, one: Leaving, now: datetime) -> bool:
+        # once more: a person may have worked in it, retried or taken it back meanwhile
+        run = over_and_done(self._runs.stores, [one.run_id]).get(one.run_id)
+        if run is None or self._holds(run):
+            self._known.pop(one.run_id, None)
+            return False
+        COPY.say(self._runs, self.terms, one, now)
+        self._runs.note(run.id, run.project_id, parked=False)
+        reach("retention.before_removal")
+        try:
+            self._copies.remove(run.id)
+        except (CannotRead, OSError) as problem:
+            log.warning("the copy of %s stays: %s", run.id, problem)
+            self._runs.note(run.id, run.project_id, parked=run.parked)
+            return False
+        return True
+
+    def _come_again(self, now: datetime) -> None:
+        if self._standing.unmeasured:
+            self._again_at(now + SOON, self.request)
+        elif (moment := next_to_go(self._standing.leaving, now)) is not None:
+            self._again_at(moment, self.request)
+
+
+def _is_delivered(run: Run) -> bool:
+    """False where its change request was closed without merging, too: that is parked again."""
+    return run.delivery is not None and run.delivery["state"] != "closed"
+
+
+def _ended(run: Run) -> datetime:
+    return run.ended_at or run.created_at

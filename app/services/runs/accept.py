@@ -1,0 +1,309 @@
+"""Accepting a run: everything is checked, then one short transaction says yes or no."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlmodel import Session
+
+from app.domain.agents import prompts
+from app.domain.formatting import iso
+from app.domain.ids import shorten
+from app.domain.issues import branch_of_issue
+from app.domain.lifecycle import DONE
+from app.domain.words import Status
+from app.errors import AlreadyRunning, BeingReleased, ConcurrencyLimit, Parked, PrLock, RateLimited
+from app.failpoints import reach
+from app.records.runs import run_ledger
+from app.records.runs.handover_ledger import SuccessionLedger
+from app.records.runs.run_ledger import RunLedger
+from app.records.runs.run_statements import is_active
+from app.records.runs.selections import find_twin
+from app.records.stores.identity import refuse_moved
+from app.records.stores.sessions import control_of
+from app.records.tables import Project, Run
+from app.services.limits.quota import FreePlace, Place, Places, refusal_of
+from app.services.runs.idempotency import Keys, Sent
+from app.services.runs.planned import ttl_of
+from app.services.runs.prechecks import Checked, Prechecks
+from app.services.runs.requests import FROM, Accepted, Also, Asker, Order, Still
+
+INCOMPLETE = "waits until its batch is complete"
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A run that has passed every check which needs no lock; `sent` where it has a key."""
+
+    run: Run
+    in_the_way: str | None
+    sent: Sent | None
+    may_have_twin: bool
+    project_name: str
+    still: Still | None
+    also: Also | None
+
+
+class TriggerDesk:
+    """Where every run is accepted, whatever started it."""
+
+    def __init__(
+        self,
+        runs: RunLedger,
+        prechecks: Prechecks,
+        places: Places,
+        keys: Keys,
+        on_accepted: Callable[[Run], None],
+        has_room: Callable[[str, int], bool] = lambda project_id, most: False,
+    ) -> None:
+        self._runs = runs
+        self._successions = SuccessionLedger(runs)
+        self._prechecks = prechecks
+        self._places = places
+        self._keys = keys
+        self._on_accepted = on_accepted
+        # True where it is known without the rows that a repository has room
+        self._has_room = has_room
+
+    def asking_once(self) -> TriggerDesk:
+        """The same for many orders of one call: what was said to one of them is said to all."""
+        desk = copy(self)
+        desk._prechecks = self._prechecks.asking_once()
+        return desk
+
+    def replay(self, order: Order, asker: Asker, now: datetime) -> Accepted | None:
+        """The run that this very order has made before under its key, if it has one."""
+        sent = _sent(order, asker)
+        replayed = self._keys.known(sent, now) if sent else None
+        return Accepted(replayed, True) if replayed is not None else None
+
+    def wrong(
+        self, project_id: str, agent: str | None, framework: str | None, branch: str | None
+    ) -> dict[str, str]:
+        """Which of these words of an order are wrong, each with its sentence. Raises a Refusal."""
+        project = self._prechecks.project(project_id)
+        return self._prechecks.wrong(project, agent=agent, framework=framework, branch=branch)
+
+    def refuse_full(self, project_id: str, asker: Asker, now: datetime) -> None:
+        """Refuse at once what finds no room, before anybody outside is asked; accept asks again.
+
+        Raises RateLimited, ConcurrencyLimit, and whatever refuses every run of the project.
+        """
+        project = self._prechecks.project(project_id)
+        if asker.is_charged and (window := self._places.window(asker.person_id, now)).free_at:
+            raise refusal_of(window, now)
+        if not self._has_room(project.id, project.max_concurrency):
+            with self._runs.stores.looking() as session:
+                _refuse_crowd(session, project)
+
+    def accept(
+        self,
+        order: Order,
+        asker: Asker,
+        now: datetime,
+        still: Still | None = None,
+        also: Also | None = None,
+    ) -> Accepted:
+        """Accept a run or answer the one its key has made. Raises a Refusal, leaving nothing."""
+        sent = _sent(order, asker)
+        with self._runs.stores.looking() as session:
+            # asked before everything else: a replay passes whatever may have changed since
+            replayed = self._keys.known_in(session, sent, now) if sent else None
+            if replayed is not None:
+                return Accepted(replayed, True)
+            project = self._prechecks.project(order.project_id, session)
+            limit = self._prechecks.limit(session, project, order, now)
+        checked = self._prechecks.order(project, order, limit)
+        run = self._draft(project, order, checked, asker, now)
+        ready = _Ready(
+            run=run,
+            in_the_way=_in_the_way(order, run, checked.in_the_way),
+            sent=sent,
+            may_have_twin=_may_have_twin(order),
+            project_name=project.name,
+            still=still,
+            also=also,
+        )
+        with self._places.place(run.charged_to, run.id, now) as place:
+            if place.refusal is not None:
+                return self._answer_full(place.refusal, ready, now)
+            accepted = self._insert(ready, place, now)
+        if not accepted.replayed:
+            reach("after_accept")
+            if order.batch_id is None:
+                self._on_accepted(run)
+        return accepted
+
+    def _insert(self, ready: _Ready, place: Place | FreePlace, now: datetime) -> Accepted:
+        run, sent = ready.run, ready.sent
+        with self._runs.stores.spanning(run.id, "accept") as tx:
+            if run.retry_of is None and run.batch_id is None:
+                # those follow what they belong to; this one's id says where new runs live
+                refuse_moved(control_of(tx), self._runs.stores)
+            if sent is None:
+                _refuse_twin(tx, ready)
+            else:
+                held = self._keys.claim(tx, sent, now)
+                if held is not None:
+                    return Accepted(held, True)
+            place.charge(tx)
+            # asked again: from here on nobody can archive it before the run is there
+            project = self._prechecks.project(run.project_id, tx)
+            if ready.still is not None:
+                ready.still(tx, project)
+            _refuse_locked(tx, run)
+            if ready.in_the_way is not None:
+                raise Parked(branch=ready.in_the_way)
+            if is_active(run):
+                _refuse_crowd(tx, project)
+            self._runs.insert(tx, run, sentence=_sentence(run), data=_data(run))
+            if run.retry_of is not None:
+                self._successions.link(tx, run)
+            if ready.also is not None:
+                ready.also(tx, run)
+        place.keep()
+        return Accepted(run, False, project)
+
+    def _answer_full(self, full: RateLimited, ready: _Ready, now: datetime) -> Accepted:
+        # what stands before the window in the transaction stands before it here, too
+        if ready.sent is None:
+            with self._runs.stores.looking() as session:
+                _refuse_twin(session, ready)
+            raise full
+        replayed = self._keys.known(ready.sent, now)
+        if replayed is None:
+            raise full
+        return Accepted(replayed, True)
+
+    def _draft(
+        self, project: Project, order: Order, checked: Checked, asker: Asker, now: datetime
+    ) -> Run:
+        beside = order.again.run_id if order.again else order.batch_id
+        run_id = self._runs.stores.mint_run_id(now, beside=beside)
+        due_at = order.due_at(now)
+        again = order.again
+        return Run(
+            id=run_id,
+            project_id=project.id,
+            status=Status.DELAYED if due_at else Status.QUEUED,
+            trigger=asker.trigger,
+            title=prompts.title_of(checked.brief),
+            depth_level=order.depth,
+            target_framework=order.framework,
+            branch_name=checked.branch,
+            work_branch=(again and again.branch) or work_branch_of(project, order.issue, run_id),
+            base_sha=again.base_sha if again else None,
+            retry_of=again.run_id if again else None,
+            session_id=again.session_id if again else None,
+            resumes=again.resumes if again else 0,
+            batch_id=order.batch_id,
+            hold=INCOMPLETE if order.batch_id else None,
+            issue=order.issue,
+            task=order.task,
+            agent=checked.agent,
+            model=order.model,
+            delivers=order.delivers,
+            tags=list(order.tags),
+            budget_seconds=project.budget_seconds,
+            idempotency_key=asker.key,
+            body_hash=order.body_hash(),
+            correlation_id=asker.correlation_id,
+            created_by=asker.person_id,
+            charged_to=asker.person_id if asker.is_charged else None,
+            provenance=asker.provenance,
+            created_at=now,
+            due_at=due_at,
+            expires_at=_later(due_at or now, order.ttl_seconds),
+        )
+
+
+def _sent(order: Order, asker: Asker) -> Sent | None:
+    if asker.key is None:
+        return None
+    return Sent(order.project_id, asker.key, asker.person_id, order.body_hash())
+
+
+def work_branch_of(project: Project, issue: int | None, run_id: str) -> str:
+    """The branch a run works on and claims."""
+    return f"run/{run_id}" if issue is None else branch_of_issue(project.branch_pattern, issue)
+
+
+def _in_the_way(order: Order, run: Run, found: str | None) -> str | None:
+    # a retry has said what becomes of what is kept on its very branch
+    is_settled = order.again is not None and (order.again.branch or found == run.work_branch)
+    return None if is_settled else found
+
+
+def _may_have_twin(order: Order) -> bool:
+    # of those that share a branch, the lock on it keeps two apart, and says who has it
+    if order.again is not None:
+        has_branch = order.issue is not None or order.again.branch is not None
+        return has_branch or order.again.beside
+    if order.batch_id is not None:
+        return True  # its place in the batch is what tells it from others
+    return order.asked_as is not None
+
+
+def _later(moment: datetime, seconds: int | None) -> datetime | None:
+    return moment + timedelta(seconds=seconds) if seconds else None
+
+
+def _sentence(run: Run) -> str:
+    what = f"issue #{run.issue}" if run.issue else f"branch {run.branch_name}"
+    of = f" of {shorten(run.retry_of)}" if run.retry_of else ""
+    goes_on = f" · goes on with {run.work_branch}" if run.retry_of and run.base_sha else ""
+    starts = f" · starts at {run.due_at:%d %b %H:%M} UTC" if run.due_at else ""
+    return f"{run.trigger}{of} · {what}{goes_on}{starts}"
+
+
+def _data(run: Run) -> dict[str, Any]:
+    source = ("parked" if run.base_sha else "fresh") if run.retry_of else None
+    told = {"starts_at": run.due_at and iso(run.due_at), "ttl": ttl_of(run), FROM: source}
+    return {name: it for name, it in told.items() if it is not None}
+
+
+def _refuse_twin(session: Session, ready: _Ready) -> None:
+    if ready.may_have_twin:
+        return
+    twin = find_twin(session, ready.run)
+    if twin is not None and twin.status in DONE:
+        raise being_released(twin)
+    if twin is not None:
+        raise already_running(twin, ready.project_name, "An equal run is under way already")
+
+
+def _refuse_locked(session: Session, run: Run) -> None:
+    holder = run_ledger.find_open_on_branch(session, run.project_id, run.work_branch)
+    if holder is not None:
+        raise locked_by(holder)
+
+
+def already_running(run: Run, project_name: str, what: str) -> AlreadyRunning:
+    """The refusal that names an open run, and what it is of."""
+    issue = "no issue" if run.issue is None else f"issue #{run.issue}"
+    request = "no request" if run.pr_number is None else f"request #{run.pr_number}"
+    facts = f"project {project_name}, agent {run.agent}, {issue}, {request}"
+    return AlreadyRunning(f"{what}, as {shorten(run.id)}: {facts}.", run_id=run.id)
+
+
+def locked_by(holder: Run) -> PrLock:
+    """The refusal that names the open run which has the branch."""
+    if holder.status in DONE:
+        return being_released(holder)
+    return PrLock(holder=holder.id, since=holder.created_at, branch=holder.work_branch)
+
+
+def being_released(run: Run, sentence: str | None = None) -> BeingReleased:
+    """The refusal that names a run which has ended, but is not yet proved gone."""
+    members = {"holder": run.id, "since": run.created_at, "branch": run.work_branch}
+    return BeingReleased(run.id, sentence, **members)
+
+
+def _refuse_crowd(session: Session, project: Project) -> None:
+    active = run_ledger.count_open(session, project.id)
+    if active >= project.max_concurrency:
+        raise ConcurrencyLimit(active=active, max=project.max_concurrency)

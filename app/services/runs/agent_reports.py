@@ -1,0 +1,280 @@
+"""What the agents say of their own work, read from their logs as these grow."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from time import monotonic
+from typing import Any
+
+from app.domain.agents.liveness import Pulse, Vitals
+from app.domain.agents.reports import USAGE, Report, Tally
+from app.domain.words import Status
+from app.records.feed import Change, RunReported
+from app.records.runs.run_ledger import RunLedger
+from app.records.tables import Run, RunEvent
+from app.services.concurrency import Workers
+from app.services.context import Outside
+from app.services.ports import LogView, OutputReader
+
+log = logging.getLogger(__name__)
+CHUNK_BYTES = 256 * 1024
+# one look reads this much, then others have their turn
+LOOK_BYTES = 4 * 1024 * 1024
+# the row is brought up to date at most this often while the agent works
+ROW_SECONDS = 5.0
+REMEMBERED = 1024
+_MEMBERS = frozenset(one.name for one in fields(Report))
+
+
+@dataclass
+class Reading:
+    """How far one run's log is read, and what it has told; `position` counts as logs do."""
+
+    run: Run
+    reader: OutputReader
+    pulse: Pulse
+    tally: Tally = field(default_factory=Tally)
+    position: int = 0
+    written: dict[str, Any] = field(default_factory=dict)
+    written_at: float = 0.0
+    # what an earlier reader knew from parts of the log that are dropped by now
+    floor: dict[str, Any] = field(default_factory=dict)
+    is_whole: bool = False
+    # somebody could not tell how it is, and looks again when all is read
+    is_awaited: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def report(self) -> Report:
+        """What has been told, and no less than was known before."""
+        told = self.tally.report
+        known = told.usage | self.floor
+        least = {name: max(told.usage.get(name, 0), known[name]) for name in known}
+        return replace(told, **least)
+
+
+class Reporter:
+    """Reads what grows, in workers; the sums are the same however often they are begun anew."""
+
+    def __init__(
+        self,
+        runs: RunLedger,
+        outside: Outside,
+        workers: Workers,
+        publish: Callable[[Iterable[Change]], None],
+        clock: Callable[[], datetime],
+        look_again: Callable[[str], None],
+    ) -> None:
+        self._runs = runs
+        self._agents = outside.agents
+        self._engine = outside.engine
+        self._workers = workers
+        self._publish = publish
+        self._clock = clock
+        self._look_again = look_again
+        self._guard = threading.Lock()
+        self._wanted: set[str] = set()
+        self._readings: dict[str, Reading] = {}
+        self._concluded: OrderedDict[str, None] = OrderedDict()
+        self._quiet: set[str] = set()
+
+    # --- while it works ------------------------------------------------------------------------
+
+    def hear(self, run_id: str) -> None:
+        """A log has grown: it is read soon, once for however many words of it."""
+        with self._guard:
+            is_read = run_id not in self._concluded
+            if run_id in self._wanted or (not is_read and run_id not in self._quiet):
+                return
+            if is_read:
+                self._wanted.add(run_id)
+        if not is_read:
+            # nobody knows the shape of what it writes: each word of it is news
+            self._look_again(run_id)
+            return
+        self._workers.submit(self._follow, run_id)
+
+    def of(self, run: Run) -> Report:
+        """What the agent of a run has reported so far."""
+        reading = self._readings.get(run.id)
+        if reading is not None:
+            return reading.report
+        for event in reversed(self._runs.timeline(run.id)):
+            if is_report(event):
+                return Report(**{name: event.data[name] for name in _MEMBERS & set(event.data)})
+        return Report(
+            input_tokens=run.input_tokens, output_tokens=run.output_tokens, cost_usd=run.cost_usd
+        )
+
+    def vitals(self, run: Run) -> Vitals | None:
+        """How the agent of a live run is; None where not all that it wrote is read yet."""
+        reading = self._reading_of(run)
+        if reading is None:
+            began = run.started_at or self._clock()
+            written = self._engine.log(run.id).written_at
+            at = max(began, min(written, self._clock())) if written else began
+            return Vitals(at, at)
+        if not reading.lock.acquire(blocking=False):
+            return None
+        try:
+            vitals = reading.pulse.vitals
+            is_read = self._engine.log(run.id).size <= reading.position
+            reading.is_awaited = not (is_read or reading.is_whole)
+        finally:
+            reading.lock.release()
+        if not is_read:
+            self.hear(run.id)
+            return None
+        return vitals
+
+    def note_quiet(self, run_id: str, *, is_quiet: bool) -> None:
+        """Have a run looked at as soon as its agent goes on, or no more."""
+        if is_quiet:
+            self._quiet.add(run_id)
+        else:
+            self._quiet.discard(run_id)
+
+    def continue_command(self, run: Run, report: Report) -> str:
+        """The line by which a person goes on with the agent's session, empty without one."""
+        session = report.session_id
+        return self._agents.continue_command(run.agent, session) if session else ""
+
+    def _follow(self, run_id: str) -> None:
+        run = self._runs.find(run_id)
+        reading = self._reading_of(run) if run else None
+        if reading is None:
+            self._wanted.discard(run_id)
+            return
+        with reading.lock:
+            self._wanted.discard(run_id)
+            if run_id in self._concluded:
+                return
+            before, vitals = reading.report, reading.pulse.vitals
+            is_more = self._read(reading, LOOK_BYTES)
+            self._tell(reading, before)
+            is_news = not is_more and self._is_news(reading, vitals)
+        if is_more:
+            self.hear(run_id)
+        elif is_news:
+            self._look_again(run_id)
+
+    def _is_news(self, reading: Reading, before: Vitals) -> bool:
+        """True where what was read lets a look find something else than the one before."""
+        was_awaited, reading.is_awaited = reading.is_awaited, False
+        vitals = reading.pulse.vitals
+        goes_on = vitals.progress_at != before.progress_at
+        has_said = vitals.word.is_final and not before.word.is_final
+        return was_awaited or has_said or (goes_on and reading.run.id in self._quiet)
+
+    def _reading_of(self, run: Run) -> Reading | None:
+        with self._guard:
+            if run.id in self._concluded or run.status not in (Status.STARTING, Status.RUNNING):
+                return self._readings.get(run.id)
+            return self._readings.get(run.id) or self._begin(run)
+
+    def _begin(self, run: Run) -> Reading | None:
+        reader = self._agents.reader(run.agent)
+        if reader is None:
+            self._remember(run.id)  # nobody asks for it again at its every word
+            return None
+        pulse = Pulse(run.started_at or self._clock())
+        reading = self._readings[run.id] = Reading(run, reader, pulse)
+        if self._engine.log(run.id).is_cut:
+            known = {name: getattr(run, name) for name in USAGE}
+            reading.floor = {name: value for name, value in known.items() if value is not None}
+        return reading
+
+    def _read(self, reading: Reading, most: int | None) -> bool:
+        """Take in what was written since; False where all of it is read."""
+        view = self._engine.log(reading.run.id)
+        until = None if most is None else reading.position + most
+        while until is None or reading.position < until:
+            piece = view.read(reading.position, CHUNK_BYTES)
+            if not piece.content:
+                reading.is_whole = True
+                return False
+            reading.position = piece.next_offset
+            # where much is read at once it is younger than it was: nobody is ended too early
+            at = self._written_at(view)
+            reading.pulse.hear(at)
+            for event in reading.reader.feed(piece.content):
+                reading.tally.add(event)
+                reading.pulse.take(event, reading.tally.last_word, at)
+        return True
+
+    def _written_at(self, view: LogView) -> datetime:
+        now = self._clock()
+        return min(view.written_at or now, now)
+
+    def _tell(self, reading: Reading, before: Report) -> None:
+        now, report = monotonic(), reading.report
+        if report.usage != reading.written and now - reading.written_at >= ROW_SECONDS:
+            self._runs.note_usage(reading.run.id, **report.usage)
+            reading.written, reading.written_at = report.usage, now
+        if report != before:
+            self._publish([RunReported(reading.run.id)])
+
+    # --- its end -------------------------------------------------------------------------------
+
+    def conclude(self, run: Run) -> None:
+        """Write the sums of an agent that has ended, once; its lock is held.
+
+        Nothing here keeps a run from ending.
+        """
+        if run.id in self._concluded:
+            return
+        if run.started_at is None:
+            self._readings.pop(run.id, None)
+            return
+        try:
+            self._conclude(run)
+        except Exception:
+            log.exception("what the agent of %s reported could not be read", run.id)
+
+    def conclude_if_gone(self, run: Run) -> None:
+        """The same for a run that was ended from outside: its agent may be writing yet."""
+        if run.id in self._concluded:
+            return
+        if run.started_at is None or self._engine.look(run.id, run.supervisor).tree_gone:
+            self.conclude(run)
+
+    def _conclude(self, run: Run) -> None:
+        with self._guard:
+            reading = self._readings.get(run.id)
+            if reading is None and not any(map(is_report, self._runs.timeline(run.id))):
+                reading = self._begin(run)
+        if reading is not None:
+            with reading.lock:
+                self._read(reading, None)
+                for event in reading.reader.finish():
+                    reading.tally.add(event)
+                self._write_last(reading)
+        with self._guard:
+            self._readings.pop(run.id, None)
+            self._quiet.discard(run.id)
+            self._remember(run.id)
+
+    def _remember(self, run_id: str) -> None:
+        self._concluded[run_id] = None
+        while len(self._concluded) > REMEMBERED:
+            self._concluded.popitem(last=False)
+
+    def _write_last(self, reading: Reading) -> None:
+        run, report = reading.run, reading.report
+        if report == Report():
+            return
+        if report.usage:
+            self._runs.note_usage(run.id, **report.usage)
+        sentence = report.sentence or "reported its last words"
+        self._runs.tell_once(run.id, self._clock(), "progress", sentence, **report.as_data())
+        self._publish([RunReported(run.id)])
+
+
+def is_report(event: RunEvent) -> bool:
+    """True for the line of a timeline that holds an agent's sums."""
+    return event.kind == "progress" and "tools_used" in event.data

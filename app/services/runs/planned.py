@@ -1,0 +1,81 @@
+"""Runs that are planned for later: moving their start, or starting them now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.domain.formatting import iso
+from app.domain.lifecycle import Signal
+from app.domain.starts import moment_of
+from app.domain.words import Status
+from app.errors import AlreadyStarted, Invalid, NotFound
+from app.records.runs.run_ledger import RunLedger
+from app.records.tables import Run
+
+
+class PlanDesk:
+    """Changes when a `delayed` run starts; `expect` is told of each that then starts earlier."""
+
+    def __init__(self, runs: RunLedger, expect: Callable[[Run], None]) -> None:
+        self._runs = runs
+        self._expect = expect
+
+    def move(self, run_id: str, start: int | str, who: str, now: datetime) -> Run:
+        """Have it start at another moment, as `read_start` reads one.
+
+        Raises NotFound, AlreadyStarted, Invalid.
+        """
+        run = self._find(run_id)
+        try:
+            at = moment_of(start, now, None)
+        except ValueError as problem:
+            raise Invalid.field("starts_at", str(problem)) from problem
+        said = f"moved by {who}: starts at {at:%d %b %H:%M} UTC"
+        with self._runs.stores.owner_of(run.id).transaction() as tx:
+            moved = self._runs.plan(tx, run, at, now=now, sentence=said, **_from(run, at))
+        if moved is None:
+            raise AlreadyStarted
+        self._expect(moved)
+        return moved
+
+    def start_now(self, run_id: str, who: str, now: datetime) -> Run:
+        """Put it into the queue at once. Raises NotFound, AlreadyStarted."""
+        run = self._find(run_id)
+        columns = {"due_at": now, **_from(run, now)}
+        with self._runs.stores.owner_of(run.id).transaction() as tx:
+            moved = self._runs.move(
+                tx,
+                run,
+                Signal.DUE,
+                now=now,
+                kind="note",
+                sentence=f"started now by {who}",
+                data={"starts_at": iso(now)},
+                **columns,
+            )
+        if moved is None:
+            raise AlreadyStarted
+        self._expect(moved)
+        return moved
+
+    def _find(self, run_id: str) -> Run:
+        run = self._runs.find(run_id)
+        if run is None:
+            raise NotFound
+        if run.status != Status.DELAYED:
+            raise AlreadyStarted
+        return run
+
+
+def ttl_of(run: Run) -> int | None:
+    """The seconds that a run may wait in the queue, None where there is no end to it."""
+    since = run.due_at or run.created_at
+    return round((run.expires_at - since).total_seconds()) if run.expires_at else None
+
+
+def _from(run: Run, moment: datetime) -> dict[str, Any]:
+    # its time to wait begins with its moment, wherever that is moved to
+    ttl = ttl_of(run)
+    return {} if ttl is None else {"expires_at": moment + timedelta(seconds=ttl)}

@@ -1,0 +1,287 @@
+"""What is checked before a run is accepted: outside calls, never inside a transaction."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from sqlmodel import Session
+
+from app.domain import issues
+from app.domain.agents.prompts import Brief
+from app.domain.names import TakenNames, branch_problem
+from app.domain.sandbox.levels import read_level
+from app.domain.words import Cause
+from app.errors import (
+    AccountHeld,
+    AgentUnavailable,
+    ForgeUnavailable,
+    InReview,
+    Invalid,
+    IssueBlocked,
+    IssueClosed,
+    NotFound,
+    ProjectArchived,
+    ProjectBroken,
+)
+from app.records.projects.project_ledger import ProjectLedger
+from app.records.tables import Project
+from app.services.context import Outside, repository_of
+from app.services.limits.usage_limits import UsageLimits
+from app.services.ports import INCLUDE_LIST, CannotRead, ForgeSilent, Issue, OriginProblem, Unready
+from app.services.system.origin_watch import OriginWatch
+
+log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+class Readiness:
+    """What is known of an agent here, and what a project may change about it."""
+
+    def __init__(self, outside: Outside) -> None:
+        self._agents = outside.agents
+        self._mirrors = outside.mirrors
+
+    def unready(self, project: Project, agent: str, branch: str) -> Unready | None:
+        """Why an agent is known to be of no use for runs from a branch of a project, or None."""
+        level = read_level(project.sandbox)
+        known = self._agents.unready(agent, project.agent_command, level)
+        return self.in_project(known, project, branch)
+
+    def in_project(self, known: Unready | None, project: Project, branch: str) -> Unready | None:
+        """The same, from what is known of the agent alone: a project may bring a sign-in along."""
+        if known is None or known.cause is not Cause.AUTH:
+            return known
+        return None if self._may_sign_in(known, project, branch) else known
+
+    def _may_sign_in(self, known: Unready, project: Project, branch: str) -> bool:
+        if project.setup_command:
+            return True
+        repo = repository_of(project)
+        try:
+            return not self._mirrors.exists(repo) or self._mirrors.has_any(
+                repo, branch, (INCLUDE_LIST, *known.unless)
+            )
+        except (CannotRead, OSError):
+            return True
+
+
+if TYPE_CHECKING:
+    from app.services.runs.requests import Order
+ASK_AGAIN_SECONDS = 3
+PLACE = "place"
+UNREADABLE = (
+    "Runyard's own clone of this repository could not be read. Try again; if it stays so, "
+    "the server's log says why."
+)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What the checks found out on the way.
+
+    `in_the_way` is the kept branch beside which an issue's own could not be made.
+    """
+
+    branch: str
+    agent: str
+    brief: Brief
+    in_the_way: str | None
+
+
+@dataclass
+class _Heard:
+    """What was said to one of many orders, and who said nothing, with the sentence for it."""
+
+    branches: list[str] | None = None
+    silent: dict[str, str] = field(default_factory=dict)
+
+
+class Prechecks:
+    """The checks of an order that need no lock."""
+
+    def __init__(
+        self,
+        projects: ProjectLedger,
+        outside: Outside,
+        limits: UsageLimits,
+        origins: OriginWatch,
+    ) -> None:
+        self._origins = origins
+        self._projects = projects
+        self._limits = limits
+        self._mirrors = outside.mirrors
+        self._agents = outside.agents
+        self._readiness = Readiness(outside)
+        self._forge_of = outside.forge_of
+        # None where each order asks for itself
+        self._heard: _Heard | None = None
+
+    def asking_once(self) -> Prechecks:
+        """The same for many orders of a project: origin, and who was silent, are asked once."""
+        checks = copy(self)
+        checks._heard = _Heard()
+        return checks
+
+    def project(self, project_id: str, session: Session | None = None) -> Project:
+        """The project, if runs can be started in it, as `session` sees it. Raises a Refusal."""
+        project = self._projects.find(project_id, session)
+        if project is None:
+            raise NotFound
+        if project.archived_at is not None:
+            raise ProjectArchived
+        if project.state == "broken":
+            raise ProjectBroken(project.state_because)
+        return project
+
+    def limit(
+        self, session: Session, project: Project, order: Order, now: datetime
+    ) -> AccountHeld | None:
+        """What the usage limit of its account refuses an order with, as `session` sees it."""
+        is_resume = order.again is not None and order.again.is_resume
+        if is_resume or order.batch_id is not None:
+            return None
+        due_at = order.due_at(now) or now
+        return self._limits.refusal(session, order.agent or project.agent, order.model, due_at)
+
+    def order(self, project: Project, order: Order, limit: AccountHeld | None) -> Checked:
+        """Agent, framework, branch and issue, each known and usable. Raises a Refusal."""
+        self._must_be_reached(project)
+        wrong = self.wrong(
+            project, agent=order.agent, framework=order.framework, branch=order.branch
+        )
+        if wrong:
+            raise Invalid.fields(wrong)
+        branch = order.branch or project.base_branch
+        agent = self._agent(project, order.agent, branch)
+        if limit is not None:
+            raise limit
+        issue = None
+        if (number := order.issue) is not None:
+            issue = self._ask("tracker", lambda: self._issue(project, number))
+        brief = Brief(
+            branch="",
+            depth=order.depth,
+            framework=order.framework,
+            delivers=order.delivers,
+            task=order.task,
+            issue=order.issue,
+            issue_title=issue.title if issue else "",
+        )
+        in_the_way = self._in_the_way(project, order.issue)
+        if in_the_way is not None:
+            self.refuse_in_review(project, in_the_way)
+        return Checked(branch, agent, brief, in_the_way)
+
+    def refuse_in_review(self, project: Project, branch: str) -> None:
+        """Raise InReview where a change of this branch waits for a person to decide."""
+        repo = repository_of(project)
+        try:
+            number = self._forge_of(project).open_changes(repo).get(branch)
+        except ForgeSilent as silence:
+            raise ForgeUnavailable("This project's tracker did not answer.") from silence
+        if number is not None:
+            raise InReview.of(project.id, number)
+
+    def _must_be_reached(self, project: Project) -> None:
+        if not project.unreachable:
+            return
+        # who asks wants to know how it is now, and not how the last look found it
+        silent = {} if self._heard is None else self._heard.silent
+        if PLACE not in silent:
+            silent[PLACE] = self._origins.look_now(project, ASK_AGAIN_SECONDS) or ""
+        if silent[PLACE]:
+            raise ProjectBroken(f"Repository unreachable: {silent[PLACE]}")
+
+    def _agent(self, project: Project, name: str | None, branch: str) -> str:
+        agent = name or project.agent
+        unready = self._readiness.unready(project, agent, branch)
+        if unready:
+            raise AgentUnavailable(unready.sentence)
+        return agent
+
+    def wrong(
+        self,
+        project: Project,
+        *,
+        agent: str | None = None,
+        framework: str | None = None,
+        branch: str | None = None,
+    ) -> dict[str, str]:
+        """Which of these words are wrong, each with its sentence; None stands for the project's.
+
+        Raises ForgeUnavailable where origin is asked for a branch and does not answer.
+        """
+        wrong: dict[str, str] = {}
+        agent, branch = agent or project.agent, branch or project.base_branch
+        if agent not in self._agents.names():
+            wrong["agent"] = f"No agent is called {agent!r}."
+        if framework is not None and framework not in project.frameworks:
+            wrong["target_framework"] = "This framework is not one of the project's."
+        if problem := branch_problem(branch):
+            wrong["branch"] = problem
+        elif branch not in project.known_branches and branch not in self._ask_again(project):
+            wrong["branch"] = f"The repository has no branch {branch}."
+        return wrong
+
+    def _ask_again(self, project: Project) -> list[str]:
+        heard = self._heard
+        if heard is not None and heard.branches is not None:
+            return heard.branches
+        branches = self._ask("origin", lambda: self._look_at_origin(project))
+        if heard is not None:
+            heard.branches = branches
+        return branches
+
+    def _ask(self, whom: str, ask: Callable[[], _T]) -> _T:
+        silent = {} if self._heard is None else self._heard.silent
+        if whom in silent:
+            raise ForgeUnavailable(silent[whom])
+        try:
+            return ask()
+        except ForgeUnavailable as silence:
+            silent[whom] = silence.detail
+            raise
+
+    def _look_at_origin(self, project: Project) -> list[str]:
+        try:
+            remote = self._mirrors.look_at_origin(project.origin, timeout_seconds=ASK_AGAIN_SECONDS)
+        except OriginProblem as problem:
+            raise ForgeUnavailable(problem.sentence) from problem
+        names = [branch.name for branch in remote.branches]
+        self._projects.change(project.id, known_branches=names)
+        return names
+
+    def _issue(self, project: Project, number: int) -> Issue:
+        forge, repo = self._forge_of(project), repository_of(project)
+        try:
+            issue = forge.issue(repo, number)
+            if issue is None:
+                raise Invalid.field("issue", f"There is no issue #{number}.")
+            if issue.state != "open":
+                raise IssueClosed(f"Issue #{number} is closed.")
+            named = [one for one in issues.blockers_of(issue.body) if one != number]
+            blocker = min(forge.open_among(repo, named), default=None) if named else None
+        except ForgeSilent as silence:
+            raise ForgeUnavailable from silence
+        if blocker is not None:
+            raise IssueBlocked(f"Issue #{number} is blocked by #{blocker}.", by=blocker)
+        return issue
+
+    def _in_the_way(self, project: Project, issue: int | None) -> str | None:
+        if issue is None:
+            return None
+        branch, repo = issues.branch_of_issue(project.branch_pattern, issue), repository_of(project)
+        if not self._mirrors.exists(repo):
+            return None
+        try:
+            if self._mirrors.tip(repo, branch) is not None:
+                return branch
+            return TakenNames(self._mirrors.claims(repo)).in_the_way_of(branch)
+        except CannotRead as problem:
+            log.warning("the mirror of %s could not be read: %s", project.id, problem)
+            raise ForgeUnavailable(UNREADABLE) from problem

@@ -1,0 +1,68 @@
+"""Stopping a run: the status is written first, so that nobody counts the kill as a death."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from app.domain.lifecycle import LIVE, Signal
+from app.domain.words import Cause, Status
+from app.errors import AlreadyEnded, NotFound
+from app.records.people.audit_ledger import record
+from app.records.runs.run_ledger import RunLedger
+from app.records.tables import Run
+from app.services.concurrency import Locks
+
+
+class Stopper:
+    """Stops runs at a person's word; neutral for the count."""
+
+    def __init__(
+        self,
+        runs: RunLedger,
+        locks: Locks,
+        again: Callable[[str], None],
+        kill_soon: Callable[[str], None],
+    ) -> None:
+        self._runs = runs
+        self._locks = locks
+        self._again = again
+        self._kill_soon = kill_soon
+
+    def stop(self, run_id: str, because: str, now: datetime) -> Run:
+        """Write `stopped` and see to the end of its processes. Raises NotFound, AlreadyEnded."""
+        run = self._runs.find(run_id)
+        if run is None:
+            raise NotFound
+        # a launch is not waited for: it finds its run stopped and undoes what it made;
+        # reaping and pushing are, for they may be about to write the end themselves
+        try:
+            if run.status == Status.STARTING:
+                stopped = self._write(run, because, now)
+                # a setup command may take long: the launch waits for its end, a person does not
+                self._kill_soon(run_id)
+                return stopped
+            with self._locks.holding(run_id):
+                return self._write(self._runs.find(run_id) or run, because, now)
+        finally:
+            # refused or not: a look that met this lock has been put off
+            self._again(run_id)
+
+    def _write(self, run: Run, because: str, now: datetime) -> Run:
+        columns: dict[str, Any] = {"cause": Cause.STOPPED, "because": because, "hold": None}
+        # one that waits again with another run's work is released when that is settled
+        if run.status not in LIVE and run.server is None:
+            columns["released_at"] = now
+        with self._runs.stores.owner_of(run.id).transaction() as tx:
+            moved = self._runs.move(
+                tx, run, Signal.STOP, now=now, kind="reaped", sentence=because, **columns
+            )
+            if moved is not None:
+                record(tx, after={"because": because})
+        if moved is None:
+            latest = self._runs.find(run.id)
+            if latest is not None and latest.status != run.status and latest.ended_at is None:
+                return self._write(latest, because, now)
+            raise AlreadyEnded
+        return moved

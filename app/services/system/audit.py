@@ -1,0 +1,51 @@
+"""The audit as people read it, and what is written in it when no transaction of its own did."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from app.errors import Invalid
+from app.records.database.cursors import BadCursor
+from app.records.people import audit_pages
+from app.records.people.audit_ledger import Act, acting, by_loop, record
+from app.records.people.audit_pages import TRIMMED, UNTIL, AuditFilter
+from app.records.stores.routing import Stores
+from app.records.tables import Audit
+
+
+class AuditDesk:
+    """Where deeds are listed, added after the fact, and given up once they are too old.
+
+    `catch_up` brings what another store still has to tell.
+    """
+
+    def __init__(self, stores: Stores, catch_up: Callable[[], object], *, keep_days: int) -> None:
+        self._stores = stores
+        self._catch_up = catch_up
+        self._keep_days = keep_days
+
+    def page(
+        self, wanted: AuditFilter, *, limit: int, cursor: str | None
+    ) -> tuple[list[Audit], str | None]:
+        """The newest deeds that are wanted, with the next page's cursor. Raises Invalid."""
+        self._catch_up()
+        try:
+            return audit_pages.page(self._stores.control, wanted, limit=limit, cursor=cursor)
+        except BadCursor as error:
+            raise Invalid.field("cursor", "This cursor was not made by this server.") from error
+
+    def add(self, act: Act) -> None:
+        """Write down what no transaction has written down. Raises DatabaseSilent."""
+        with acting(act), self._stores.control.transaction() as tx:
+            record(tx)
+
+    def trim_once(self, now: datetime) -> int:
+        """Delete what is older than is kept, and say so in a row; how many rows."""
+        act = by_loop(TRIMMED, uuid.uuid4().hex, now)
+        with acting(act), self._stores.control.transaction() as tx:
+            count, until = audit_pages.trim(tx, now - timedelta(days=self._keep_days))
+            if count:
+                record(tx, after={UNTIL: until, "rows": count})
+        return count

@@ -1,0 +1,153 @@
+"""Whether the projects' origins can be reached: noted where they are met, looked at again."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from app.domain.names import OriginKind, origin_kind
+from app.domain.words import Cause
+from app.records.projects.project_ledger import ProjectLedger
+from app.records.tables import Project
+from app.services.concurrency import Turns, Workers
+from app.services.context import Outside
+from app.services.ports import OriginProblem
+from app.services.system.ownership import Leases
+
+log = logging.getLogger(__name__)
+LOOK_SECONDS = 10.0
+LOOKS_AT_ONCE = 2
+# an address that answered is asked again after this time, one that did not at first after FIRST
+RESTING, FIRST = timedelta(minutes=15), timedelta(seconds=30)
+# a host may be silent for a moment: it is away when it has been so for as long as this
+PATIENCE = timedelta(seconds=60)
+# no word about the origin
+OURS = (Cause.DISK_FULL,)
+
+
+class OriginWatch:
+    """Keeps the projects' rows true about their origins; only the server that sweeps looks."""
+
+    def __init__(
+        self,
+        projects: ProjectLedger,
+        outside: Outside,
+        workers: Workers,
+        leases: Leases,
+        clock: Callable[[], datetime],
+        on_back: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._projects = projects
+        self._mirrors = outside.mirrors
+        self._turns = Turns(workers, LOOKS_AT_ONCE)
+        self._leases = leases
+        self._clock = clock
+        self._on_back = on_back
+        self._lock = threading.Lock()
+        self._next: dict[str, datetime] = {}
+        self._waits: dict[str, timedelta] = {}
+        self._looking: set[str] = set()
+        self._gone: set[str] = set()
+
+    def when_back(self, on_back: Callable[[], None]) -> None:
+        """Call this when an origin that was away can be reached again."""
+        self._on_back = on_back
+
+    def look_once(self, now: datetime) -> int:
+        """Begin to look at every origin that is due; how many looks were begun."""
+        if not self._leases.may_sweep(now):
+            return 0
+        active = [p for p in self._projects.all() if p.state == "ready" and p.archived_at is None]
+        self._forget_all_but({project.id for project in active})
+        due = [project for project in active if self._is_due(project, now)]
+        for project in due:
+            self._turns.submit(self._look, project)
+        return len(due)
+
+    def look_now(self, project: Project, seconds: float) -> str | None:
+        """Ask origin at once; why it cannot be reached, None where it can."""
+        try:
+            self._mirrors.look_at_origin(project.origin, timeout_seconds=seconds)
+        except OriginProblem as problem:
+            self.note_trouble(project, problem)
+            return problem.sentence
+        self.note_answer(project)
+        return None
+
+    def note_answer(self, project: Project) -> None:
+        """Origin did what it was asked."""
+        with self._lock:
+            self._waits.pop(project.id, None)
+            self._next[project.id] = self._clock() + RESTING
+        if project.origin_because is None:
+            return
+        if self._projects.note_origin(project.id, None, None, unreachable=False):
+            log.info("the origin of %s can be reached again", project.id)
+            self._on_back()
+
+    def note_trouble(self, project: Project, problem: OriginProblem) -> None:
+        """Origin did not answer, or is not there; the first silence of a host proves nothing."""
+        if problem.cause in OURS:
+            return
+        now = self._clock()
+        since = project.origin_since or now
+        with self._lock:
+            wait = self._waits.get(project.id, FIRST)
+            self._waits[project.id] = min(2 * wait, RESTING)
+            self._next[project.id] = now + wait
+        is_away = problem.for_good or project.unreachable or now - since >= PATIENCE
+        noted = self._projects.note_origin(project.id, problem.sentence, since, unreachable=is_away)
+        if noted:
+            log.warning("the origin of %s: %s", project.id, problem.sentence)
+
+    def _is_due(self, project: Project, now: datetime) -> bool:
+        is_folder = origin_kind(project.origin) is OriginKind.PATH
+        # whether a folder is there is asked of this machine alone, at every round
+        is_gone = is_folder and self._is_folder_gone(project)
+        with self._lock:
+            if project.id in self._looking:
+                return False
+            came_back = not is_gone and project.id in self._gone
+            (self._gone.add if is_gone else self._gone.discard)(project.id)
+            at = self._next.setdefault(project.id, now + RESTING)
+            is_new = project.origin_because is not None and project.id not in self._waits
+            if is_gone:
+                is_due = not project.unreachable
+            else:
+                is_trouble = project.origin_because is not None
+                is_due = (now >= at and (is_trouble or not is_folder)) or came_back or is_new
+            if is_due:
+                self._looking.add(project.id)
+        return is_due
+
+    def _is_folder_gone(self, project: Project) -> bool:
+        try:
+            self._mirrors.check_place(project.origin)
+        except OriginProblem:
+            return True
+        return False
+
+    def _look(self, project: Project) -> None:
+        try:
+            # how it stands may have changed while this look waited its turn
+            latest = self._projects.find(project.id)
+            if latest is not None and latest.archived_at is None:
+                self.look_now(latest, LOOK_SECONDS)
+        finally:
+            with self._lock:
+                self._looking.discard(project.id)
+
+    def _forget_all_but(self, known: set[str]) -> None:
+        with self._lock:
+            for kept in (self._next, self._waits):
+                for gone in kept.keys() - known:
+                    del kept[gone]
+
+
+def unreachable_words(project: Project) -> str | None:
+    """Why nothing starts in a project whose origin is away, None where it is not."""
+    if not project.unreachable:
+        return None
+    return f"the repository cannot be reached: {project.origin_because}"

@@ -1,0 +1,134 @@
+"""What follows in the control store from what was written of a run, wherever the run lives."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from app.failpoints import reach
+from app.records.database.database import DatabaseSilent, Transaction
+from app.records.people.audit_ledger import DEED, add_told
+from app.records.runs.quarantine_ledger import TOLD, Subject
+from app.records.runs.run_ledger import RunLedger
+from app.records.stores.outbox import NotNow, Outbox
+from app.records.tables import Outgoing, Run
+from app.services.system.quarantine import Quarantine
+
+log = logging.getLogger(__name__)
+SHOWN = ("evidence",)
+
+# what follows: a transaction of the control store, the run, the particulars and the moment it
+# was written; what the run's timeline says of it
+Consequence = Callable[[Transaction, Run, Mapping[str, Any], datetime], str | None]
+
+
+class Consequences:
+    """With one database in the same transaction; with two once, in order, soon after."""
+
+    def __init__(
+        self, runs: RunLedger, kinds: Mapping[str, Consequence], quarantine: Quarantine
+    ) -> None:
+        self._runs = runs
+        self._stores = runs.stores
+        self._outbox = Outbox(runs.stores)
+        self._kinds = kinds
+        self._quarantine = quarantine
+
+    def follow(
+        self, tx: Transaction, run: Run, kind: str, data: Mapping[str, Any], now: datetime
+    ) -> None:
+        """Say what follows from what this transaction of the run's store writes."""
+        if self._stores.owner_of(run.id) is not self._stores.control:
+            self._outbox.put(tx, run.id, kind, data, now)
+        elif sentence := self._kinds[kind](tx, run, data, now):
+            self._tell(tx, run.id, sentence, data, now)
+
+    def catch_up(self) -> int:
+        """Tell the control store what is still to be told, each once; how much it was.
+
+        A store that is silent is asked again by the next sweep.
+        """
+        try:
+            is_free = any(not self._is_held(one) for one in self._outbox.waiting())
+            return self._catch_up() if is_free else 0
+        except DatabaseSilent as silence:
+            log.warning("what runs have led to is written later: %s", silence)
+            return 0
+
+    def _catch_up(self) -> int:
+        reach("before_consequences")
+        failed: list[tuple[Outgoing, Exception]] = []
+        # of a project nothing overtakes what came before it, until that is held
+        behind: set[str] = set()
+
+        def fail(one: Outgoing, problem: Exception) -> None:
+            log.error("what run %s has led to was not written", one.run_id, exc_info=problem)
+            failed.append((one, problem))
+            behind.add(self._project_of(one))
+
+        told = self._outbox.deliver(lambda tx, one: self._deliver(tx, one, behind), fail)
+        for one, problem in failed:
+            self._quarantine.count(self._subject_of(one), problem)
+        reach("consequences_delivered")
+        self._conclude(told)
+        return len(told)
+
+    @contextmanager
+    def overtaking(
+        self, project_id: str, kinds: Collection[str], sentence: str
+    ) -> Iterator[Transaction]:
+        """A transaction of the control store for what makes void all that runs led to before.
+
+        Of these kinds what could not be told yet is told no more; the runs' timelines say
+        `sentence`. Raises DatabaseSilent, also where it is not known what waits to be told.
+        """
+        self.catch_up()
+        with self._stores.control.transaction() as tx:
+            # nobody delivers from here on
+            tx.begin_now()
+            waiting = [one for one in self._outbox.waiting() if one.kind in kinds]
+            void = [one for one in waiting if self._project_of(one) == project_id]
+            self._outbox.take(tx, void, sentence)
+            yield tx
+        if void:
+            reach("reset.between_stores")
+            self._conclude([(one, sentence) for one in void])
+
+    def _conclude(self, told: Sequence[tuple[Outgoing, str | None]]) -> None:
+        for one, sentence in told:
+            with self._stores.owner_of(one.run_id).transaction() as tx:
+                if self._outbox.forget(tx, one.key) and sentence:
+                    self._tell(tx, one.run_id, sentence, one.data, one.at)
+            self._quarantine.drop(f"{TOLD}.{one.key}")
+
+    def _deliver(self, tx: Transaction, one: Outgoing, behind: set[str]) -> str | None:
+        if self._is_held(one):
+            raise NotNow
+        if one.kind == DEED:
+            add_told(tx, one.data, one.at)
+            return None
+        run = self._runs.find(one.run_id)
+        if run is None:
+            return None
+        if run.project_id in behind:
+            raise NotNow
+        return self._kinds[one.kind](tx, run, one.data, one.at)
+
+    def _is_held(self, one: Outgoing) -> bool:
+        return self._quarantine.is_held(f"{TOLD}.{one.key}")
+
+    def _subject_of(self, one: Outgoing) -> Subject:
+        return Subject(TOLD, one.key, one.run_id, self._project_of(one) or None, one.run_id)
+
+    def _project_of(self, one: Outgoing) -> str:
+        run = self._runs.find(one.run_id)
+        return run.project_id if run is not None else ""
+
+    def _tell(
+        self, tx: Transaction, run_id: str, sentence: str, data: Mapping[str, Any], now: datetime
+    ) -> None:
+        shown = {name: data[name] for name in SHOWN if name in data}
+        self._runs.tell(tx, run_id, now, "note", sentence, shown)

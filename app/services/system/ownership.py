@@ -1,0 +1,118 @@
+"""Which of several servers on one database sweeps, and which of them are alive."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.domain.lifecycle import DONE
+from app.records.runs.run_ledger import RunLedger
+from app.records.stores.leases import LeaseLedger
+from app.records.tables import Run
+from app.services.ports import Kept
+
+log = logging.getLogger(__name__)
+
+
+LIFETIME = timedelta(seconds=10)
+RENEW_SECONDS = 3
+SWEEP = "sweep"
+
+
+@dataclass(frozen=True)
+class Here:
+    """Where this server's runs are: its machine, and the mark their processes carry.
+
+    `instance` is the same for servers that share one folder of runs.
+    """
+
+    host: str
+    instance: str
+    server: str
+
+
+class Leases:
+    """This server's leases; one that shares its database with nobody holds all of them."""
+
+    def __init__(self, ledger: LeaseLedger, server: str, *, is_alone: bool) -> None:
+        self._ledger = ledger
+        self.server = server
+        self.is_alone = is_alone
+        self._sweeps_until: datetime | None = None
+
+    def renew_once(self, now: datetime) -> bool:
+        """Say that this server lives, and take or keep the sweep; True where it has it."""
+        if self.is_alone:
+            return True
+        until = now + LIFETIME
+        self._ledger.take(_alive(self.server), self.server, now=now, until=until)
+        fence = self._ledger.take(SWEEP, self.server, now=now, until=until)
+        had_it = self._sweeps_until is not None
+        # what cannot be renewed in time is over by this server's own clock, too
+        self._sweeps_until = until if fence is not None else None
+        if fence is not None and not had_it:
+            log.info("this server sweeps now (fence %s)", fence)
+        return fence is not None
+
+    def may_sweep(self, now: datetime) -> bool:
+        """True where this server, and no other, starts runs by itself."""
+        return self.is_alone or (self._sweeps_until is not None and now < self._sweeps_until)
+
+    def is_alive(self, server: str, now: datetime) -> bool:
+        """True for this server, and for another that has lately said so."""
+        if server == self.server:
+            return True
+        return not self.is_alone and self._ledger.is_held(_alive(server), now)
+
+    def give_back(self, now: datetime) -> None:
+        """End at once, so that another server need not wait."""
+        if not self.is_alone:
+            self._ledger.give_back(self.server, now)
+
+
+def _alive(server: str) -> str:
+    return f"server {server}"
+
+
+class Tenure:
+    """Only the machine that started a run's process may conclude anything from not seeing it."""
+
+    def __init__(
+        self,
+        runs: RunLedger,
+        here: Here,
+        leases: Leases,
+        on_taken_over: Callable[[str, Kept | None], None],
+    ) -> None:
+        self._runs = runs
+        self._leases = leases
+        self._on_taken_over = on_taken_over
+        self.here = here
+
+    def marks(self) -> dict[str, Any]:
+        """The columns that say who has taken a run."""
+        return {
+            "host": self.here.host,
+            "instance": self.here.instance,
+            "server": self.here.server,
+        }
+
+    def may_judge(self, run: Run, now: datetime) -> bool:
+        """True for this server's own runs, and for those whose server has gone."""
+        if run.server is None or run.server == self.here.server:
+            return True
+        if (run.host, run.instance) != (self.here.host, self.here.instance):
+            return False
+        if run.status in DONE and run.started_at is not None:
+            return True  # what is left to do is safe to do twice
+        if self._leases.is_alive(run.server, now):
+            return False
+        log.info("run %s is taken over from a server that is gone", run.id)
+        if not self._runs.take_over(run, server=self.here.server):
+            return False
+        # from now on its agent's end is for this server to hear
+        self._on_taken_over(run.id, run.supervisor)
+        return True

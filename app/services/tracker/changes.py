@@ -1,0 +1,270 @@
+"""Change requests of the built-in tracker: telling, merging and closing them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from app.errors import AlreadyEnded, ForgeUnavailable, MergeConflict, NotChecked, NotFound
+from app.failpoints import reach
+from app.records.database.database import begin_to_write
+from app.records.projects.tracker_ledger import newest_ended, undecided
+from app.records.runs.parked_ledger import ParkedLedger
+from app.records.tables import ChangeRequest, Project
+from app.services.concurrency import Locks
+from app.services.context import Ledgers, Outside, repository_of
+from app.services.lifecycle.finalize import let_go
+from app.services.lifecycle.owner_hooks import tell_left_out
+from app.services.lifecycle.push_checks import PUSH_ANYWAY, Unchecked, refusal_of
+from app.services.ports import CannotRead, Diff, MergeAnswer, OriginProblem, Repository
+
+log = logging.getLogger(__name__)
+# more than can be under way at once when a server is killed
+LAST_ENDED = 100
+# a close must not wait for an origin that hangs
+ASK_SECONDS = 10.0
+# of the files in conflict, how many a sentence names and an answer lists
+FILES_NAMED, FILES_TOLD = 5, 100
+
+
+class ChangeDesk:
+    """Where change requests are merged or closed."""
+
+    def __init__(
+        self,
+        ledgers: Ledgers,
+        outside: Outside,
+        locks: Locks,
+        on_merged: Callable[[], None],
+    ) -> None:
+        self._tracker = ledgers.tracker
+        self._projects = ledgers.projects
+        self._runs = ledgers.runs
+        self._mirrors = outside.mirrors
+        self._copies = outside.copies
+        self._checks = outside.push_checks
+        self._parked = ParkedLedger(ledgers.runs)
+        self._locks = locks
+        self._on_merged = on_merged
+
+    def all(self, project_id: str) -> list[ChangeRequest]:
+        """A project's change requests, newest first."""
+        self._project(project_id)
+        return self._tracker.changes(project_id)
+
+    def find(self, project_id: str, number: int) -> ChangeRequest:
+        """One change request. Raises NotFound."""
+        change = self._tracker.change(project_id, number)
+        if change is None:
+            raise NotFound(f"{self._project(project_id).name} has no change request #{number}.")
+        return change
+
+    def diff(self, project_id: str, number: int) -> Diff:
+        """What a change request changes."""
+        change = self.find(project_id, number)
+        repo = repository_of(self._project(project_id))
+        return self._mirrors.diff(repo, change.base_sha, change.head_sha)
+
+    def merge(
+        self, project_id: str, number: int, now: datetime, *, push_anyway: bool = False
+    ) -> ChangeRequest:
+        """Merge in the mirror, push to origin, close what it closes. Raises a Refusal.
+
+        `push_anyway`: whatever the checks before a push object to, and whatever else comes with it.
+        """
+        project = self._project(project_id)
+        repo = repository_of(project)
+        with self._locks.holding(f"merge {project_id}"):
+            change = self._open(project_id, number)
+            if not push_anyway:
+                self._refuse_unchecked(repo, change)
+            message = f"Merge change #{number}: {change.title}"
+            if change.closes is not None:
+                message += f"\n\nCloses #{change.closes}"
+            try:
+                answer = self._mirrors.merge(
+                    repo,
+                    base=change.base,
+                    branch=change.branch,
+                    message=message,
+                    base_sha=None if push_anyway else change.base_sha,
+                    head_sha=change.head_sha,
+                )
+            except OriginProblem as problem:
+                raise ForgeUnavailable(problem.sentence) from problem
+            if answer.hooks_changed:
+                tell_left_out(self._runs, change.run_id, project, now)
+            if answer.brings_more:
+                raise NotChecked(f"{answer.because}: more would be merged than it shows.")
+            if answer.sha is None:
+                raise _conflict_of(answer)
+            begin_to_write()
+            reach("merge.after_push")
+            merged = self._end(change, "merged", now, answer.sha)
+        self._clear(project, merged)
+        self._on_merged()
+        return merged
+
+    def close(self, project_id: str, number: int, now: datetime) -> ChangeRequest:
+        """Close without merging; the branch stays, parked."""
+        project = self._project(project_id)
+        with self._locks.holding(f"merge {project_id}"):
+            change = self._open(project_id, number)
+            if not self._merged_at_origin(project, [change]):
+                return self._end(change, "closed", now, None)
+        self.merge(project_id, number, now, push_anyway=True)
+        raise AlreadyEnded("This change request is merged at origin already; now it says so here.")
+
+    def finish_once(self, now: datetime) -> int:
+        """Do what a crash left undone after a merge or a close; how many it was.
+
+        Looks at the change requests that were ended last, which those of a crash are among; may
+        ask origins, so it belongs to no sweep.
+        """
+        finished = 0
+        for project in self._projects.all():
+            finished += self._finish_merges(project, now)
+        for change in newest_ended(self._runs.stores, limit=LAST_ENDED):
+            try:
+                finished += self._finish(change, now)
+            except Exception:
+                log.exception("change request #%s could not be finished", change.number)
+        return finished
+
+    def _finish_merges(self, project: Project, now: datetime) -> int:
+        """Tell what was pushed to origin's base by a merge that was cut short."""
+        is_open = undecided(self._runs.stores, project.id)
+        found = self._merged_at_origin(project, is_open) if is_open else []
+        for change in found:
+            try:
+                self.merge(project.id, change.number, now, push_anyway=True)
+            except Exception:
+                log.exception("change request #%s could not be finished", change.number)
+        return len(found)
+
+    def _merged_at_origin(
+        self, project: Project, changes: Sequence[ChangeRequest]
+    ) -> list[ChangeRequest]:
+        """Those that origin's base holds already; none where origin or the mirror says nothing."""
+        repo = repository_of(project)
+        try:
+            remote = self._mirrors.look_at_origin(repo.origin, timeout_seconds=ASK_SECONDS)
+            tips = {one.name: one.sha for one in remote.branches}
+            bases = {change.base for change in changes}
+            if any(tips.get(base) != self._mirrors.origin_tip(repo, base) for base in bases):
+                self._mirrors.fetch(repo)
+            return [one for one in changes if self._is_in_base(repo, one)]
+        except (OriginProblem, CannotRead, OSError) as problem:
+            log.info("whether something is merged already is not known: %s", problem)
+            return []
+
+    def _is_in_base(self, repo: Repository, change: ChangeRequest) -> bool:
+        base = self._mirrors.origin_tip(repo, change.base)
+        return base is not None and self._mirrors.stat(repo, base, change.head_sha).commits == 0
+
+    def _finish(self, change: ChangeRequest, now: datetime) -> bool:
+        run, project = self._runs.find(change.run_id), self._projects.find(change.project_id)
+        if run is None or project is None:
+            return False
+        is_told = run.delivery is None or run.delivery["state"] == change.state
+        if not is_told:
+            self._tell(change, now)
+        is_left = change.state == "merged" and self._is_left(project, change)
+        is_cleared = is_left and self._clear(project, change)
+        return is_cleared or not is_told
+
+    def _open(self, project_id: str, number: int) -> ChangeRequest:
+        """A change request that can be ended: its run's store answers, too. Raises a Refusal."""
+        change = self.find(project_id, number)
+        if change.state != "open":
+            raise AlreadyEnded(f"This change request is already {change.state}.")
+        self._runs.find(change.run_id)
+        return change
+
+    def _is_left(self, project: Project, change: ChangeRequest) -> bool:
+        """True where the merged run still has its copy or its claim, and nobody else has it."""
+        users = {run.id for run in self._parked.of_branch(project.id, change.branch)}
+        open_run = self._parked.open_run(project.id, change.branch)
+        users |= {open_run.id} if open_run else set()
+        if users - {change.run_id}:
+            return False
+        if self._copies.exists(change.run_id):
+            return True
+        return self._mirrors.tip(repository_of(project), change.branch) == change.head_sha
+
+    def _refuse_unchecked(self, repo: Repository, change: ChangeRequest) -> None:
+        """Refuse what a check objects to, or cannot read, and no person has had pushed anyway."""
+        if any(line.data.get(PUSH_ANYWAY) for line in self._runs.timeline(change.run_id)):
+            return
+        try:
+            objection = self._checks.objection(repo, change.base_sha, change.head_sha)
+        except Unchecked as problem:
+            raise NotChecked(f"Not merged: {problem}") from problem
+        except (CannotRead, OSError) as problem:
+            raise ForgeUnavailable(f"The mirror could not be read: {problem}") from problem
+        if objection is not None:
+            raise refusal_of(objection.cause, objection.sentence)
+
+    def _end(
+        self, change: ChangeRequest, state: str, now: datetime, sha: str | None
+    ) -> ChangeRequest:
+        ended = self._tracker.end_change(
+            change.project_id, change.number, state=state, now=now, merged_sha=sha
+        )
+        if ended is None:
+            raise AlreadyEnded("This change request was ended a moment ago.")
+        reach("after_change_ended")
+        self._tell(ended, now)
+        return ended
+
+    def _tell(self, ended: ChangeRequest, now: datetime) -> None:
+        run = self._runs.find(ended.run_id)
+        if run is None or run.delivery is None:
+            return
+        columns: dict[str, Any] = {"delivery": run.delivery | {"state": ended.state}}
+        if ended.state == "closed":
+            columns["parked"] = True
+        self._runs.note(run.id, run.project_id, **columns)
+        self._runs.tell_once(run.id, now, "note", f"change request #{ended.number} {ended.state}")
+
+    def _clear(self, project: Project, change: ChangeRequest) -> bool:
+        """Let go of what merged work needs no longer; False where a copy has other work in it."""
+        repo, run_id = repository_of(project), change.run_id
+        with self._locks.holding(run_id):
+            run = self._runs.find(run_id)
+            if run is None or run.released_at is None:
+                return False  # something of it may still live: its settlement keeps or clears
+            try:
+                if self._copies.exists(run_id):
+                    tip = self._copies.take(repo, run_id, change.branch)
+                    state = self._copies.look(repo, run_id, tip=tip)
+                    if tip != change.head_sha or not state.is_clean:
+                        return False
+                    self._copies.remove(run_id)
+            except (CannotRead, OSError) as problem:
+                log.info("kept after the merge: %s", problem)
+                return False
+            reach("during_clearing")
+            self._runs.note(run_id, project.id, parked=False)
+        let_go(self._mirrors, repo, change.branch, change.head_sha)
+        return True
+
+    def _project(self, project_id: str) -> Project:
+        project = self._projects.find(project_id)
+        if project is None:
+            raise NotFound
+        return project
+
+
+def _conflict_of(answer: MergeAnswer) -> MergeConflict:
+    """The refusal of a merge, which names the files that both sides changed, the first of many."""
+    files = list(answer.conflicts[:FILES_TOLD])
+    # `conflicts` is what scripts of before know the files by
+    members = {"files": files, "files_total": len(answer.conflicts), "conflicts": files}
+    if not files:
+        return MergeConflict(answer.because or None, **members)
+    rest = len(answer.conflicts) - len(files[:FILES_NAMED])
+    named = ", ".join(files[:FILES_NAMED]) + (f" and {rest} more" if rest else "")
+    return MergeConflict(f"Merge conflict in {named}. Nothing was changed.", **members)

@@ -1,0 +1,286 @@
+"""Issues, each with why it is not being started now; the built-in tracker's are written here."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from app.domain.issues import IssueFacts, blockers_of, branch_of_issue, issue_hold
+from app.domain.names import TakenNames
+from app.domain.words import READY_LABEL
+from app.errors import EditedMeanwhile, ForgeUnavailable, Invalid, NotFound, ProjectArchived
+from app.records.projects.tracker_ledger import Overtaken
+from app.records.runs.selections import ProjectRuns
+from app.records.tables import IssueComment, Project
+from app.services.context import Ledgers, Outside, repository_of
+from app.services.ports import CannotRead, Forge, ForgeSilent, Issue, Ready, Repository
+
+log = logging.getLogger(__name__)
+BUILTIN = "builtin"
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class IssueView:
+    """An issue with what may be done about it; `hold` says why it is not claimable.
+
+    `unknown_blockers` are numbers it says it waits for that nothing here has.
+    """
+
+    number: int
+    title: str
+    body: str
+    labels: list[str]
+    state: str
+    ready: bool
+    hold: str | None
+    url: str | None = None
+    created_at: datetime | None = None
+    closed_at: datetime | None = None
+    unknown_blockers: tuple[int, ...] = ()
+
+    @property
+    def claimable(self) -> bool:
+        """True where a run could take it now."""
+        return self.ready and self.hold is None
+
+
+@dataclass(frozen=True)
+class _Around:
+    """What is known around a project's issues; `claims` None where they could not be read."""
+
+    claims: TakenNames | None
+    running: Collection[int]
+    changes: Mapping[str, int]
+
+
+class IssueDesk:
+    """Where issues are told and written."""
+
+    def __init__(self, ledgers: Ledgers, outside: Outside) -> None:
+        self._tracker = ledgers.tracker
+        self._projects = ledgers.projects
+        self._at_work = ProjectRuns(ledgers.runs.stores)
+        self._mirrors = outside.mirrors
+        self._forge_of = outside.forge_of
+
+    # --- what there is -------------------------------------------------------------------------
+
+    def all(self, project_id: str) -> list[IssueView]:
+        """A project's issues, lowest number first. Raises NotFound, ForgeUnavailable."""
+        project = self._find(project_id)
+        found = self._ask(project, lambda forge, repo: forge.issues(repo))
+        return self._views(project, found, {one.number for one in found if one.state == "open"})
+
+    def one(self, project_id: str, number: int) -> IssueView:
+        """One issue. Raises NotFound, ForgeUnavailable."""
+        project = self._find(project_id)
+        found = self._ask(project, lambda forge, repo: forge.issue(repo, number))
+        if found is None:
+            raise _no_issue(project, number)
+        named = blockers_of(found.body)
+        is_open = self._ask(project, lambda forge, repo: forge.open_among(repo, named))
+        return self._views(project, [found], is_open)[0]
+
+    def claimable(self, project: Project) -> list[int] | None:
+        """The numbers a run could take, lowest first; None where that could not be read."""
+        return self.claimable_of([project])[project.id]
+
+    def claimable_of(self, projects: Sequence[Project]) -> dict[str, list[int] | None]:
+        """The same for many projects by few questions, by their ids."""
+        ready = self._ready([one for one in projects if one.state != "broken"])
+        running = self._at_work.issues([project.id for project in projects])
+        return {
+            project.id: self._take(project, ready.get(project.id), running[project.id])
+            for project in projects
+        }
+
+    def comments(self, project_id: str, number: int) -> list[IssueComment]:
+        """What was said on an issue, oldest first. Raises NotFound."""
+        self._issue_here(self._kept_here(project_id), number)
+        return self._tracker.comments(project_id, number)
+
+    def writable(self, project_id: str) -> Project:
+        """The project, where people may write into its tracker here. Raises a Refusal."""
+        project = self._kept_here(project_id)
+        if project.archived_at is not None:
+            raise ProjectArchived
+        return project
+
+    # --- what people do ------------------------------------------------------------------------
+
+    def add(
+        self, project_id: str, title: str, body: str, labels: list[str], now: datetime
+    ) -> IssueView:
+        """Write an issue. Raises a Refusal."""
+        self.writable(project_id)
+        row = self._tracker.add_issue(
+            project_id, title=title, body=body, labels=list(dict.fromkeys(labels)), now=now
+        )
+        return self.one(project_id, row.number)
+
+    def change(
+        self,
+        project_id: str,
+        number: int,
+        changes: dict[str, Any],
+        now: datetime,
+        was: dict[str, Any] | None = None,
+    ) -> IssueView:
+        """Edit, label, close or open an issue; `was` is what the writer saw of it.
+
+        Raises a Refusal; EditedMeanwhile where something else stands there by now.
+        """
+        project = self.writable(project_id)
+        if "labels" in changes:
+            changes = changes | {"labels": list(dict.fromkeys(changes["labels"]))}
+        try:
+            row = self._tracker.change_issue(project_id, number, now, was=was, **changes)
+        except Overtaken as overtaken:
+            names = ("title", "body", "labels", "state")
+            stands = {name: getattr(overtaken.row, name) for name in names}
+            raise EditedMeanwhile(stands=stands) from overtaken
+        if row is None:
+            raise _no_issue(project, number)
+        return self.one(project_id, number)
+
+    def comment(
+        self, project_id: str, number: int, author: str, body: str, now: datetime
+    ) -> IssueComment:
+        """Say something on an issue, open or closed. Raises a Refusal."""
+        self._issue_here(self.writable(project_id), number)
+        said = IssueComment(
+            project_id=project_id, number=number, author=author, body=body, created_at=now
+        )
+        return self._tracker.add_comment(said)
+
+    # --- inside --------------------------------------------------------------------------------
+
+    def _find(self, project_id: str) -> Project:
+        project = self._projects.find(project_id)
+        if project is None:
+            raise NotFound
+        return project
+
+    def _kept_here(self, project_id: str) -> Project:
+        project = self._find(project_id)
+        if project.tracker != BUILTIN:
+            raise Invalid.field("tracker", "This project's issues are kept in its own tracker.")
+        return project
+
+    def _issue_here(self, project: Project, number: int) -> None:
+        if self._tracker.issue(project.id, number) is None:
+            raise _no_issue(project, number)
+
+    def _ask(self, project: Project, ask: Callable[[Forge, Repository], Answer]) -> Answer:
+        with told_as_unavailable():
+            return ask(self._forge_of(project), repository_of(project))
+
+    def _claims(self, project: Project) -> TakenNames | None:
+        """The branches claimed in the mirror; None where it could not be read."""
+        if project.state != "ready":
+            return TakenNames(())
+        try:
+            return TakenNames(self._mirrors.claims(repository_of(project)))
+        except CannotRead as problem:
+            log.warning("the mirror of %s could not be read: %s", project.id, problem)
+            return None
+
+    def _ready(self, projects: Sequence[Project]) -> dict[str, Ready | None]:
+        """What each project's tracker has ready; None where it was silent."""
+        by_forge: dict[Forge, list[Project]] = defaultdict(list)
+        for project in projects:
+            by_forge[self._forge_of(project)].append(project)
+        found: dict[str, Ready | None] = {}
+        for forge, theirs in by_forge.items():
+            answers = forge.ready_issues([repository_of(project) for project in theirs])
+            found |= {repo.project_id: answer for repo, answer in answers.items()}
+        return found
+
+    def _take(
+        self, project: Project, ready: Ready | None, running: Collection[int]
+    ) -> list[int] | None:
+        if ready is None:
+            return None
+        if not ready.issues:
+            return []
+        claims = self._claims(project)
+        if claims is None:
+            return None
+        around = _Around(claims, running, ready.changes)
+        opened = ready.open_numbers
+        holds = ((one.number, _hold(project, one, around, opened)) for one in ready.issues)
+        return [number for number, hold in holds if hold is None]
+
+    def _views(
+        self, project: Project, issues: Sequence[Issue], open_numbers: Collection[int]
+    ) -> list[IssueView]:
+        changes = self._ask(project, lambda forge, repo: forge.open_changes(repo))
+        running = self._at_work.issues([project.id])[project.id]
+        around = _Around(self._claims(project), running, changes)
+        named = {one.number: blockers_of(one.body) for one in issues}
+        asked = set().union(*named.values()) - set(open_numbers)
+        known = self._ask(project, lambda forge, repo: forge.known_among(repo, asked))
+        unknown = asked - known
+        return [
+            _view(
+                one,
+                _hold(project, one, around, open_numbers),
+                tuple(number for number in named[one.number] if number in unknown),
+            )
+            for one in issues
+        ]
+
+
+@contextmanager
+def told_as_unavailable() -> Iterator[None]:
+    """A silent tracker as a refusal that people can read."""
+    try:
+        yield
+    except ForgeSilent as silence:
+        members = {"retry_after": silence.retry_after} if silence.retry_after else {}
+        raise ForgeUnavailable("This project's tracker did not answer.", **members) from silence
+
+
+def _no_issue(project: Project, number: int) -> NotFound:
+    return NotFound(f"{project.name} has no issue #{number}.")
+
+
+def _hold(
+    project: Project, issue: Issue, around: _Around, open_numbers: Collection[int]
+) -> str | None:
+    branch = branch_of_issue(project.branch_pattern, issue.number)
+    standing = around.claims.in_the_way_of(branch) if around.claims else None
+    facts = IssueFacts(
+        number=issue.number,
+        body=issue.body,
+        labels=issue.labels,
+        is_open=issue.state == "open",
+        branch=branch,
+        branch_exists=None if around.claims is None else standing == branch,
+        has_open_run=issue.number in around.running,
+        open_change=around.changes.get(branch),
+        in_the_way=standing,
+    )
+    return issue_hold(facts, open_numbers)
+
+
+def _view(issue: Issue, hold: str | None, unknown: tuple[int, ...]) -> IssueView:
+    return IssueView(
+        number=issue.number,
+        title=issue.title,
+        body=issue.body,
+        labels=list(issue.labels),
+        state=issue.state,
+        ready=issue.state == "open" and READY_LABEL in issue.labels,
+        hold=hold,
+        url=issue.url,
+        created_at=issue.created_at,
+        closed_at=issue.closed_at,
+        unknown_blockers=unknown,
+    )

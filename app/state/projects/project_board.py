@@ -1,0 +1,211 @@
+"""The projects that one person sees, kept up to date by the feed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property, partial
+from typing import Any
+
+from app.api.schemas import ProjectOut, SystemOut
+from app.state.page.optimistic import OptimisticRows
+from app.state.projects.card_words import Need, NeedKind, needs_of
+
+SAVING, RESETTING = "Saving…", "Resetting…"
+SAVING_SETTINGS = "Saving settings…"
+Listener = Callable[[set[str]], None]
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The four numbers: counts, None where unknown, and the success rate between 0 and 1."""
+
+    running: int
+    ready: int | None
+    needs: tuple[Need, ...]
+    success: float | None
+    ended: int
+
+    @property
+    def need_you(self) -> int:
+        """How much waits for a person: projects that stand still, and parked branches."""
+        return sum(need.weight for need in self.needs)
+
+    @property
+    def needs_in_words(self) -> str:
+        """What they wait for: `1 broken, 1 paused, 2 parked`."""
+        counts: Counter[NeedKind] = Counter()
+        for need in self.needs:
+            counts[need.kind] += need.weight
+        return ", ".join(f"{counts[kind]} {kind}" for kind in NeedKind if counts[kind])
+
+
+class _Sight:
+    """What many ask of all projects together; each part is worked out when it is first asked."""
+
+    def __init__(self, projects: Iterable[ProjectOut]) -> None:
+        self.everything = tuple(
+            sorted(projects, key=lambda p: (p.archived_at is not None, p.name.casefold(), p.id))
+        )
+        self.shown = tuple(p for p in self.everything if p.archived_at is None)
+
+    @cached_property
+    def live_runs(self) -> int:
+        return sum(p.live_runs for p in self.everything)
+
+    @cached_property
+    def ready(self) -> int | None:
+        known = [p.ready_count for p in self.shown if p.ready_count is not None]
+        return sum(known) if known else None
+
+    @cached_property
+    def parked(self) -> int:
+        return sum(p.parked_count for p in self.everything)
+
+    @cached_property
+    def needs(self) -> tuple[Need, ...]:
+        return tuple(need for project in self.shown for need in needs_of(project))
+
+
+class ProjectBoard:
+    """Projects by id; listeners hear the ids that changed, came or went."""
+
+    def __init__(self, items: Iterable[ProjectOut] = ()) -> None:
+        self._rows: OptimisticRows[ProjectOut] = OptimisticRows(lambda p: p.id, lambda p: p.id)
+        self._rows.load(items)
+        self._listeners: list[Listener] = []
+        self._seen, self._sight = self._rows.version, _Sight(self._rows.visible())
+
+    def get(self, project_id: str) -> ProjectOut | None:
+        """One project."""
+        return self._rows.shown(project_id)
+
+    def listing(self, *, archived: bool = False) -> Sequence[ProjectOut]:
+        """Projects by name, so that no card jumps when something happens; archived ones last."""
+        sight = self._look()
+        return sight.everything if archived else sight.shown
+
+    @property
+    def archived_count(self) -> int:
+        """How many are archived."""
+        sight = self._look()
+        return len(sight.everything) - len(sight.shown)
+
+    @property
+    def live_runs(self) -> int:
+        """Live runs of all projects, archived ones too."""
+        return self._look().live_runs
+
+    @property
+    def ready_count(self) -> int | None:
+        """Ready issues; unknown while no project knows its own."""
+        return self._look().ready
+
+    @property
+    def parked_count(self) -> int:
+        """Parked branches of all projects, archived ones too."""
+        return self._look().parked
+
+    def _look(self) -> _Sight:
+        """All that is asked of every project, gathered once after a change."""
+        if self._seen != self._rows.version:
+            self._seen, self._sight = self._rows.version, _Sight(self._rows.visible())
+        return self._sight
+
+    def strip(self, system: SystemOut) -> Strip:
+        """The figures over the cards."""
+        return Strip(
+            running=self.live_runs,
+            ready=self.ready_count,
+            needs=self.needs(system),
+            success=system.success_rate,
+            ended=system.ended_7d or 0,
+        )
+
+    def needs(self, system: SystemOut) -> tuple[Need, ...]:
+        """What waits for a person, what stops a whole project first."""
+        found = list(self._look().needs)
+        if system.stuck:
+            words = f"{system.stuck} stuck"
+            found.append(Need(NeedKind.STUCK, "Runyard", words, "/settings", system.stuck))
+        return tuple(sorted(found, key=lambda need: list(NeedKind).index(need.kind)))
+
+    def on_change(self, listener: Listener) -> None:
+        """Call `listener` with the changed ids after every change."""
+        self._listeners.append(listener)
+
+    def fall_silent(self) -> None:
+        """Tell nobody any more: who listened is gone."""
+        self._listeners.clear()
+
+    def apply(self, project: ProjectOut) -> set[str]:
+        """Take in one project as it is now; the ids that changed."""
+        if self._rows.get(project.id) == project:
+            return set()
+        self._rows.put(project)
+        return self._tell({project.id})
+
+    def replace(self, items: Iterable[ProjectOut]) -> set[str]:
+        """Take in a fresh snapshot: what it does not hold is gone."""
+        before = {item.id: item for item in self._rows.settled()}
+        fresh = {item.id: item for item in items}
+        self._rows.load(fresh.values())
+        return self._tell({i for i in fresh | before if fresh.get(i) != before.get(i)})
+
+    async def archive(
+        self, project_id: str, act: Callable[[], Awaitable[ProjectOut]], now: datetime
+    ) -> None:
+        """Archive at once, and take it back where `act` fails. Raises what `act` raises."""
+        await self._attempt(project_id, {"archived_at": now}, act, "Archiving…")
+
+    async def set_auto(
+        self, project_id: str, act: Callable[[], Awaitable[ProjectOut]], *, enabled: bool
+    ) -> None:
+        """Switch the loop at once, and back where `act` fails. Raises what `act` raises."""
+        await self._attempt(project_id, {"auto_enabled": enabled}, act, SAVING)
+
+    async def change(
+        self,
+        project_id: str,
+        change: Mapping[str, Any],
+        act: Callable[[], Awaitable[ProjectOut]],
+    ) -> ProjectOut | None:
+        """Show settings as changed at once, and as they were where `act` fails.
+
+        None where the project is being changed already. Raises what `act` raises.
+        """
+        return await self._attempt(project_id, change, act, SAVING_SETTINGS)
+
+    async def reset(self, project_id: str, act: Callable[[], Awaitable[ProjectOut]]) -> None:
+        """Show no strikes at once, and the old ones where `act` fails. Raises what it raises."""
+        clean = {"strikes": 0, "paused": False, "recent_failures": []}
+        await self._attempt(project_id, clean, act, RESETTING)
+
+    def word_of(self, project_id: str) -> str:
+        """What is being done to a project (`Saving…`), empty for all others."""
+        return self._rows.word_of(project_id)
+
+    def touch(self, project_id: str) -> None:
+        """Have a project drawn anew though its row is the same."""
+        self._tell({project_id})
+
+    async def _attempt(
+        self,
+        project_id: str,
+        changes: Mapping[str, Any],
+        act: Callable[[], Awaitable[ProjectOut]],
+        word: str,
+    ) -> ProjectOut | None:
+        project = self.get(project_id)
+        if project is None:
+            return None
+        changed = project.model_copy(update=changes)
+        show = partial(self._tell, {project_id})
+        return await self._rows.attempt(changed, act, word=word, show=show)
+
+    def _tell(self, changed: set[str]) -> set[str]:
+        for listener in self._listeners if changed else ():
+            listener(changed)
+        return changed

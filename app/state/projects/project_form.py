@@ -1,0 +1,121 @@
+"""The form that adds a project: what was typed, what is wrong with it, and the body it makes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from app.api.client.client import ApiProblem
+from app.api.schemas import NewProject
+from app.domain.names import MAX_NAME, origin_problem, project_name_problem
+from app.domain.sandbox.levels import NetworkRule
+from app.domain.sandbox.settings import LIMIT_BOUNDS
+from app.state.page.text_input import argv_from, blamed_by
+from app.state.projects.project_settings import SETTINGS
+from app.state.projects.sandbox_settings import is_asked, settled
+
+SURROUNDINGS = ("network", "allowed_hosts", "allow", "toolchains", *LIMIT_BOUNDS)
+FIELDS = frozenset(
+    {
+        "origin",
+        "name",
+        "agent",
+        "agent_command",
+        "base_branch",
+        "setup_command",
+        "budget_minutes",
+        "prompt",
+        "sandbox",
+        *SURROUNDINGS,
+    }
+)
+
+
+def name_from(origin: str) -> str:
+    """The name that a folder or an address suggests: its last part without `.git`."""
+    last = re.split(r"[/:\\]", origin.strip().rstrip("/"))[-1]
+    return last.removesuffix(".git")[:MAX_NAME]
+
+
+class ProjectForm:
+    """The form's texts by field name."""
+
+    def __init__(self, typed: Mapping[str, str]) -> None:
+        self._typed = {name: value.strip() for name, value in typed.items()}
+
+    def _text(self, name: str) -> str:
+        return self._typed.get(name, "")
+
+    def problems(self) -> dict[str, str]:
+        """What can be said without asking the server: a sentence per field."""
+        found = {
+            "origin": origin_problem(self._text("origin")),
+            "name": project_name_problem(self._text("name")),
+            "agent_command": self._agent_problem() or self._argv_problem("agent_command"),
+            "setup_command": self._argv_problem("setup_command"),
+            "budget_minutes": self._budget_problem(),
+        }
+        return self._number_problems() | {
+            name: sentence for name, sentence in found.items() if sentence
+        }
+
+    def _number_problems(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for name in LIMIT_BOUNDS:
+            try:
+                SETTINGS[name].read(self._text(name))
+            except ValueError as error:
+                found[name] = str(error)
+        return found
+
+    def _argv_problem(self, name: str) -> str | None:
+        try:
+            argv_from(self._text(name))
+        except ValueError as error:
+            return str(error)
+        return None
+
+    def _agent_problem(self) -> str | None:
+        is_missing = self._text("agent") == "script" and not self._text("agent_command")
+        return "The script agent needs a command." if is_missing else None
+
+    def _budget_problem(self) -> str | None:
+        minutes = self._text("budget_minutes")
+        is_number = bool(re.fullmatch(r"[0-9]{1,5}", minutes)) and int(minutes) > 0
+        return None if not minutes or is_number else "Give whole minutes, 1 or more."
+
+    def body(self) -> NewProject:
+        """The body of `POST /projects`; what was left empty is left to the server."""
+        given: dict[str, Any] = {
+            name: self._text(name)
+            for name in ("name", "origin", "agent", "base_branch", "prompt")
+            if self._text(name)
+        }
+        for name in ("agent_command", "setup_command"):
+            if arguments := argv_from(self._text(name)):
+                given[name] = arguments
+        if minutes := self._text("budget_minutes"):
+            given["budget_seconds"] = int(minutes) * 60
+        return NewProject.model_validate(given | self._surroundings())
+
+    def _surroundings(self) -> dict[str, Any]:
+        """The sandbox settings, as far as they were given and mean something."""
+        level, network = self._text("sandbox"), self._text("network")
+        said = {"sandbox": level, "network": network}
+        given = {
+            name: SETTINGS[name].read(self._text(name))
+            for name in SURROUNDINGS
+            if self._text(name) and is_asked(name, said)
+        }
+        return settled(given, level, NetworkRule.ALL) | ({"sandbox": level} if level else {})
+
+    @staticmethod
+    def blamed(problem: ApiProblem) -> dict[str, str]:
+        """The fields that a refusal names, each with its sentence; none where it names no field."""
+        named = blamed_by(problem)
+        if problem.code == "sandbox_unavailable":
+            named["sandbox"] = problem.detail
+        if "budget_seconds" in named:
+            named["budget_minutes"] = named.pop("budget_seconds")
+        return {name: sentence for name, sentence in named.items() if name in FIELDS}

@@ -1,0 +1,82 @@
+"""The sandbox settings in the words of forms and cards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from app.api.schemas import ProjectOut, SandboxOut
+from app.domain.sandbox.levels import OPENS, UNSANDBOXED, HostService, NetworkRule, SandboxLevel
+from app.domain.sandbox.settings import LIMIT_BOUNDS
+
+LEVELS = {
+    SandboxLevel.CONTAINED.value: "Contained",
+    SandboxLevel.SANDBOXED.value: "Sandboxed",
+    SandboxLevel.NONE.value: UNSANDBOXED,
+}
+MEANS = {
+    SandboxLevel.CONTAINED.value: "Agents see this machine as you do, but neither Runyard's own "
+    "data nor other processes.",
+    SandboxLevel.SANDBOXED.value: "Agents read the system and write to their working copy and a "
+    "home folder of this project. Nothing else of yours is there.",
+    SandboxLevel.NONE.value: "Agents can do everything that you can on this machine.",
+}
+NETWORKS = {
+    NetworkRule.ALL.value: "Everything",
+    NetworkRule.ALLOWED.value: "Only allowed hosts",
+    NetworkRule.NONE.value: "Nothing",
+}
+SERVICES = {one.value: one.value for one in HostService}
+HIDDEN = "Hidden from agents unless you allow them."
+ALLOWS = f"{OPENS}: "
+# the fields of what surrounds agents, by the levels for which they mean something
+_AT = {
+    "network": {SandboxLevel.SANDBOXED},
+    "allowed_hosts": {SandboxLevel.SANDBOXED},
+    "toolchains": {SandboxLevel.SANDBOXED},
+    "allow": {SandboxLevel.CONTAINED, SandboxLevel.SANDBOXED},
+}
+
+
+def is_asked(name: str, typed: Mapping[str, str]) -> bool:
+    """True where a field means something beside what is chosen; `typed` has level and network."""
+    if name == "allowed_hosts" and typed["network"] != NetworkRule.ALLOWED:
+        return False
+    return name not in _AT or typed["sandbox"] in _AT[name]
+
+
+def level_words(level: str, here: SandboxOut) -> tuple[str, str]:
+    """The meaning of a level on this machine, and its tone."""
+    if level not in here.levels:
+        why = here.because or "Not possible on this machine."
+        return f"{why} {here.remedy}".strip(), "stop"
+    return MEANS.get(level, ""), "stop" if level == SandboxLevel.NONE else ""
+
+
+def services_words(allowed: Iterable[str]) -> tuple[str, str]:
+    """The meaning of allowing these services of the machine, and its tone."""
+    names = ", ".join(allowed)
+    return (f"{ALLOWS}{names}.", "wait") if names else (HIDDEN, "")
+
+
+def settled(change: Mapping[str, Any], level: str, network: str) -> dict[str, Any]:
+    """A change in the API's words: limits in one, and no rule for a network that has none.
+
+    `level` is the one that is chosen, `network` what the project has.
+    """
+    limits = {name: change[name] for name in LIMIT_BOUNDS if name in change}
+    found = {name: value for name, value in change.items() if name not in LIMIT_BOUNDS}
+    if limits:
+        found["limits"] = limits
+    if level != SandboxLevel.SANDBOXED:
+        found.pop("network", None)
+        if network != NetworkRule.ALL:
+            found["network"] = NetworkRule.ALL.value
+    return found
+
+
+def as_shown(change: Mapping[str, Any], project: ProjectOut | None) -> dict[str, Any]:
+    """A change as a row of the board takes it in."""
+    if "limits" not in change or project is None:
+        return dict(change)
+    return {**change, "limits": project.limits.model_copy(update=change["limits"])}

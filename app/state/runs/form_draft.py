@@ -1,0 +1,95 @@
+"""What a browser kept of an open form while the server was away: its key and what was typed."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.domain.words import Depth
+from app.state.runs.run_form import RunForm
+
+TEXTS = ("task", "agent", "model", "delay", "ttl", "tags")
+MAX_TEXT = 256 * 1024
+MAX_SENT = 50
+_CORRELATION = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_ISSUE = re.compile(r"#([0-9]{1,9})\b", re.ASCII)
+
+
+@dataclass(frozen=True)
+class FormDraft:
+    """A draft as the browser tells it: the key, the ids of its submits, the fields by name.
+
+    Selected values are the words that were shown; whatever is no draft is an empty one.
+    """
+
+    key: str = ""
+    sent: tuple[str, ...] = ()
+    fields: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, told: object) -> FormDraft:
+        """Read what a browser sent; nothing of it is trusted."""
+        try:
+            kept = json.loads(told) if isinstance(told, str) else None
+        except ValueError:
+            kept = None
+        if not isinstance(kept, dict) or not _is_key(kept.get("key")):
+            return cls()
+        sent, fields = kept.get("sent"), kept.get("fields")
+        return cls(
+            kept["key"],
+            tuple(filter(_is_correlation, sent[:MAX_SENT])) if isinstance(sent, list) else (),
+            {
+                name: value
+                for name, value in (fields.items() if isinstance(fields, dict) else ())
+                if isinstance(value, str) and len(value) <= MAX_TEXT
+            },
+        )
+
+    def take_into(
+        self, form: RunForm, branches: Iterable[str], shown: Callable[[str], str]
+    ) -> bool:
+        """Put key and fields back; True where that changed something.
+
+        `shown` gives the words that a list shows for a name.
+        """
+        if not self.key or form.busy:
+            return False
+        before = _state_of(form)
+        form.key, form.sent = self.key, self.sent
+        for name in TEXTS:
+            setattr(form, name, self.fields.get(name, getattr(form, name)))
+        if branch := self.fields.get("branch"):
+            form.branch = _named(branch, branches, shown) or branch
+        if framework := self.fields.get("framework"):
+            form.framework = _named(framework, form.frameworks(), shown) or form.framework
+        if (depth := self.fields.get("depth")) in set(Depth):
+            form.depth = Depth(depth)
+        if issue := self.fields.get("issue"):
+            number = _ISSUE.match(issue)
+            form.issue = int(number[1]) if number else None
+        return _state_of(form) != before
+
+
+def _named(words: str, names: Iterable[str], shown: Callable[[str], str]) -> str | None:
+    return next((name for name in names if shown(name) == words), None)
+
+
+def _state_of(form: RunForm) -> tuple[object, ...]:
+    fields = (form.branch, form.framework, form.depth, form.issue)
+    return (form.key, form.sent, *fields, *(getattr(form, name) for name in TEXTS))
+
+
+def _is_key(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and str(uuid.UUID(value)) == value
+    except ValueError:
+        return False
+
+
+def _is_correlation(value: Any) -> bool:
+    return isinstance(value, str) and bool(_CORRELATION.fullmatch(value))

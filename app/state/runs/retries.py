@@ -1,0 +1,123 @@
+"""Retries and resumes asked for on one page: each press has a key, kept while no answer came."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from typing import Literal
+
+from app.api.client.client import ApiClient, ApiProblem, NoAnswer, new_correlation_id
+from app.api.schemas import RunItem, RunOut
+from app.domain.words import Trigger
+from app.state.page.submits import Submits
+from app.state.runs.run_board import Submitting
+
+RETRYING = "Retrying…"
+UNANSWERED = (
+    "The server did not answer. Press it again: it sends the same key, so nothing can start twice."
+)
+Source = Literal["parked", "fresh", "resume"]
+Press = tuple[str, Source | None]
+
+
+class RetryUnanswered(NoAnswer):
+    """Whether there is a new run is not known; the message says what to do."""
+
+    def __init__(self, correlation_id: str) -> None:
+        super().__init__(correlation_id)
+        self.args = (UNANSWERED,)
+
+
+class Retries:
+    """Presses of Retry and Resume now; `owner` is the browser whose lists show them under way."""
+
+    def __init__(
+        self, api: ApiClient, submits: Submits, owner: str, now: Callable[[], datetime]
+    ) -> None:
+        self._api = api
+        self._submits = submits
+        self._owner = owner
+        self._now = now
+        self._keys: dict[Press, str] = {}
+        self._sent: dict[str, tuple[str, ...]] = {}
+        self._busy: set[str] = set()
+        # runs of which a retry is open, as the server has said: the next press is meant so
+        self._doubled: set[str] = set()
+
+    def word_of(self, run_id: str) -> str:
+        """The busy word of a run that is being retried, empty for all others."""
+        return RETRYING if run_id in self._busy else ""
+
+    def words_for(self, run: RunItem) -> str:
+        """The button's label: a run that was retried already is not retried by a slip."""
+        if run.id in self._doubled:
+            return "Retry anyway"
+        return "Retry again" if run.retried_by else "Retry"
+
+    async def press(
+        self, run: RunItem, source: Source | None = None, *, show: Callable[[], object]
+    ) -> RunOut | None:
+        """Ask once for the run that repeats this one; None while that is asked already.
+
+        `show()` is called when it begins and when it is over. Raises ApiProblem, and
+        RetryUnanswered: pressing again cannot start a second run. Where a retry is open, the
+        refusal says so, and the press after it starts another one.
+        """
+        if run.id in self._busy:
+            return None
+        self._busy.add(run.id)
+        try:
+            show()
+            return await self._ask(run, source)
+        finally:
+            self._busy.discard(run.id)
+            show()
+
+    async def _ask(self, run: RunItem, source: Source | None) -> RunOut:
+        press: Press = (run.id, source)
+        correlation_id = new_correlation_id()
+        key = self._keys.setdefault(press, str(uuid.uuid4()))
+        self._sent[key] = (*self._sent.get(key, ()), correlation_id)
+        submit = self._submits.begin(self._owner, self._placeholder(run, key, source))
+        try:
+            ids = {"key": key, "correlation_id": correlation_id}
+            if source == "resume":
+                made = await self._api.resume(run.id, **ids)
+            else:
+                again = run.id in self._doubled or None
+                made = await self._api.retry(run.id, **ids, **{"from": source, "again": again})
+        except NoAnswer as silence:
+            raise RetryUnanswered(silence.correlation_id) from silence
+        except ApiProblem as problem:
+            # a fault may have come after the run was written down
+            if problem.status < 500:
+                self._forget(press)
+            if problem.code == "already_running":
+                self._doubled.add(run.id)
+            raise
+        else:
+            self._forget(press)
+            self._doubled.discard(run.id)
+            submit.confirm(made)
+            return made
+        finally:
+            submit.restore()
+
+    def _forget(self, press: Press) -> None:
+        self._sent.pop(self._keys.pop(press), None)
+
+    def _placeholder(self, run: RunItem, key: str, source: Source | None) -> Submitting:
+        return Submitting(
+            key=key,
+            project_id=run.project_id,
+            project_name=run.project_name,
+            branch=run.branch,
+            depth_level=run.depth_level,
+            target_framework=run.target_framework,
+            issue=run.issue,
+            began_at=self._now(),
+            correlation_ids=self._sent[key],
+            trigger=Trigger.RESUME if source == "resume" else Trigger.RETRY,
+            retry_of=run.id,
+        )

@@ -1,0 +1,258 @@
+"""The form that starts a run: its key, its fields, and what stands in the way of `Run`."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
+from enum import StrEnum
+from typing import Any
+
+from pydantic import ValidationError
+
+from app.api.client.client import ApiClient, ApiProblem, NoAnswer, new_correlation_id
+from app.api.schemas import ProjectOut, QuotaOut, RunOrder, RunOut, UsageLimit
+from app.domain.quota import QuotaBanner, QuotaLevel, quota_banner
+from app.domain.usage_limits import covers
+from app.domain.words import FRAMEWORKS, Depth
+from app.state.page.submits import Submits
+from app.state.page.text_input import told_of, took
+from app.state.runs.run_board import Submitting
+from app.state.runs.run_form_options import options_of
+
+NO_ANSWER = "The server did not answer. Retry sends the same key, so nothing can start twice."
+
+
+class TroubleKind(StrEnum):
+    """The ways a submit can fail that the form tells apart."""
+
+    RATE_LIMITED = "rate_limited"
+    CONCURRENCY = "concurrency_limit"
+    PR_LOCK = "pr_lock"
+    KEY_REUSED = "key_reused"
+    NO_ANSWER = "no_answer"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why the last submit failed: a sentence, and what can be done about it.
+
+    `until` (UTC) is when a rate limit ends, `run_id` the run that is in the way, `change_path` the
+    page of the change that is.
+    """
+
+    kind: TroubleKind
+    sentence: str
+    correlation_id: str = ""
+    until: datetime | None = None
+    run_id: str = ""
+    change_path: str = ""
+
+
+@dataclass
+class RunForm:
+    """One open form. The key stays the same until `reset`, however often it is submitted.
+
+    `sent` are the correlation ids of every submit under this key, `ordered` is what the last one
+    asked for.
+    """
+
+    project: ProjectOut
+    branch: str
+    depth: Depth = Depth.STANDARD
+    framework: str = "auto"
+    issue: int | None = None
+    task: str = ""
+    agent: str = ""
+    model: str = ""
+    delay: str = ""
+    ttl: str = ""
+    tags: str = ""
+    zone: tzinfo | None = None
+    key: str = field(default_factory=lambda: str(uuid.uuid4()))
+    sent: tuple[str, ...] = ()
+    ordered: RunOrder | None = None
+    busy: bool = False
+    trouble: Trouble | None = None
+    quota: QuotaOut | None = None
+
+    @classmethod
+    def open(cls, project: ProjectOut, query: Mapping[str, str]) -> RunForm:
+        """A fresh form with a fresh key, filled from an address' query."""
+        form = cls(project, project.base_branch)
+        form._fill(query)
+        return form
+
+    def reset(self) -> None:
+        """Empty the form and take a new key: the next submit is another run."""
+        fresh = RunForm(self.project, self.project.base_branch, quota=self.quota, zone=self.zone)
+        self.__dict__.update(fresh.__dict__)
+
+    def frameworks(self) -> tuple[str, ...]:
+        """The frameworks that can be chosen, the project's own ones after the known ones."""
+        return tuple(dict.fromkeys((*FRAMEWORKS, *self.project.frameworks)))
+
+    def order(self, now: datetime | None = None) -> RunOrder:
+        """The body of the submit; fields left empty are not sent.
+
+        Raises ValueError, of which ValidationError is one.
+        """
+        options = options_of(self.delay, self.ttl, self.tags, now or datetime.now(UTC), self.zone)
+        given: dict[str, Any] = {
+            "branch": self.branch.strip(),
+            "issue": self.issue,
+            "task": self.task.strip(),
+            "agent": self.agent.strip(),
+            "model": self.model.strip(),
+        }
+        return RunOrder(
+            project_id=self.project.id,
+            depth_level=self.depth,
+            target_framework=self.framework,
+            **options,
+            **{name: value for name, value in given.items() if value},
+        )
+
+    def is_as_sent(self) -> bool:
+        """True while the form says what the last submit asked for."""
+        try:
+            return self.order() == self.ordered
+        except ValueError:
+            return False
+
+    def banner(self, now: datetime) -> Trouble | QuotaBanner | None:
+        """The one banner above the form: a rate limit's first, then the quota's."""
+        if self.is_rate_limited(now):
+            return self.trouble
+        if self.quota is None:
+            return None
+        banner = quota_banner(
+            limit=self.quota.limit, remaining=self.quota.remaining, reset_at=self.quota.reset_at
+        )
+        return None if banner is None or _is_over(banner, now) else banner
+
+    def held(self, now: datetime) -> UsageLimit | None:
+        """The usage limit at which the agent's account is held, None where it may go."""
+        limit = self.project.usage_limit
+        if limit is None or (limit.until is not None and limit.until <= now):
+            return None
+        agent, model = self.agent.strip() or self.project.agent, self.model.strip() or None
+        return limit if agent == limit.agent and covers(limit.family, model) else None
+
+    def inline(self) -> Trouble | None:
+        """The trouble shown inside the form, with its correlation id."""
+        trouble = self.trouble
+        return None if trouble and trouble.kind is TroubleKind.RATE_LIMITED else trouble
+
+    def is_rate_limited(self, now: datetime) -> bool:
+        """True while a 429's time is not over."""
+        trouble = self.trouble
+        if trouble is None or trouble.kind is not TroubleKind.RATE_LIMITED:
+            return False
+        return trouble.until is None or now < trouble.until
+
+    def why_disabled(self, now: datetime) -> str | None:
+        """Why `Run` cannot be pressed, or None where it can."""
+        if self.busy:
+            return "Submitting…"
+        if self.project.archived_at is not None:
+            return "This project is archived. Unarchive it to start runs."
+        banner = self.banner(now)
+        if isinstance(banner, Trouble):
+            return "Rate limit reached. Run is possible again when the countdown ends."
+        if banner is not None and banner.level is QuotaLevel.EXHAUSTED:
+            return "Quota exhausted. Run is possible again when the next window opens."
+        return None
+
+    def wakes_at(self, now: datetime) -> datetime | None:
+        """When the banners should be looked at again (UTC), None where nothing is awaited."""
+        banner, held = self.banner(now), self.held(now)
+        ends = banner.until if isinstance(banner, Trouble) else banner and banner.reset_at
+        return min((one for one in (ends, held and held.until) if one), default=None)
+
+    async def submit(
+        self, api: ApiClient, submits: Submits, owner: str, clock: Callable[[], datetime]
+    ) -> RunOut | None:
+        """Send once; the run, or None with `trouble` saying why not."""
+        if self.why_disabled(clock()) is not None:
+            return None
+        try:
+            order = self.order(clock())
+        except ValueError as error:
+            told = told_of(error) if isinstance(error, ValidationError) else str(error)
+            self.trouble = Trouble(TroubleKind.REFUSED, told)
+            return None
+        correlation_id = new_correlation_id()
+        self.busy, self.trouble, self.ordered = True, None, order
+        self.sent = (*self.sent, correlation_id)
+        submit = submits.begin(owner, self._placeholder(clock()))
+        try:
+            run = (await api.start_run(order, self.key, correlation_id)).run
+        except ApiProblem as problem:
+            self.trouble = trouble_of(problem, clock())
+        except NoAnswer as silence:
+            self.trouble = Trouble(TroubleKind.NO_ANSWER, NO_ANSWER, silence.correlation_id)
+        else:
+            submit.confirm(run)
+            return run
+        finally:
+            self.busy = False
+            submit.restore()
+        return None
+
+    def _placeholder(self, now: datetime) -> Submitting:
+        return Submitting(
+            key=self.key,
+            project_id=self.project.id,
+            project_name=self.project.name,
+            branch=self.branch.strip() or self.project.base_branch,
+            depth_level=self.depth,
+            target_framework=self.framework,
+            issue=self.issue,
+            began_at=now,
+            correlation_ids=self.sent,
+        )
+
+    def _fill(self, query: Mapping[str, str]) -> None:
+        self.branch = query.get("branch", "").strip() or self.branch
+        if (depth := query.get("depth", "")) in set(Depth):
+            self.depth = Depth(depth)
+        if (framework := query.get("framework", "")) in self.frameworks():
+            self.framework = framework
+        issue = query.get("issue", "")
+        if issue.isascii() and issue.isdigit() and len(issue) < 10 and int(issue) > 0:
+            self.issue = int(issue)
+        self.task = query.get("task", "")
+        self.agent = query.get("agent", "").strip()
+        self.model = query.get("model", "").strip()
+
+
+def trouble_of(problem: ApiProblem, now: datetime) -> Trouble:
+    """What a refusal means to the form."""
+    kind = next((kind for kind in TroubleKind if kind == problem.code), TroubleKind.REFUSED)
+    run_id = problem.members.get("holder") or problem.members.get("run_id") or ""
+    sentence = problem.detail
+    if kind is TroubleKind.PR_LOCK:
+        sentence = "pr_lock contention"
+    elif kind is TroubleKind.KEY_REUSED:
+        sentence = "This form has already started a run."
+    until = _end_of_limit(problem.members, now) if kind is TroubleKind.RATE_LIMITED else None
+    if until is not None:
+        # in the words of the countdown beside it, for whoever hears it instead
+        sentence = f"Rate limit reached. Retry in {took((until - now).total_seconds())}."
+    return Trouble(kind, sentence, problem.correlation_id, until, str(run_id), problem.change_path)
+
+
+def _end_of_limit(members: Mapping[str, Any], now: datetime) -> datetime:
+    try:
+        reset_at = datetime.fromisoformat(str(members["reset_at"]))
+    except (KeyError, ValueError):
+        return now + timedelta(seconds=60)
+    # Rounded up to a whole second, like Retry-After: a second too early would be refused again.
+    return reset_at.replace(microsecond=0) + timedelta(seconds=1)
+
+
+def _is_over(banner: QuotaBanner, now: datetime) -> bool:
+    return banner.reset_at is not None and banner.reset_at <= now

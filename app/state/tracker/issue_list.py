@@ -1,0 +1,110 @@
+"""A project's issues as one person sees them: which are shown, and what is being changed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from app.api.schemas import IssueOut
+from app.domain.words import READY_LABEL
+from app.state.page.optimistic import OptimisticRows
+
+Send = Callable[[dict[str, Any]], Awaitable[IssueOut]]
+
+
+@dataclass(frozen=True)
+class IssueFilter:
+    """Which issues are shown; kept in the page's address."""
+
+    closed: bool = False
+    ready: bool = False
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, str]) -> IssueFilter:
+        """The filter that an address asks for."""
+        return cls(query.get("state") == "closed", query.get("ready") == "yes")
+
+    def address(self, query: Mapping[str, str]) -> str:
+        """The address of the same page with this filter; `query` is the page's own."""
+        rest = {name: value for name, value in query.items() if name not in ("state", "ready")}
+        if self.closed:
+            rest["state"] = "closed"
+        elif self.ready:
+            rest["ready"] = "yes"
+        return f"?{urlencode(rest)}"
+
+    def lets(self, issue: IssueOut) -> bool:
+        """True where an issue is shown."""
+        if self.closed:
+            return issue.state == "closed"
+        return issue.state == "open" and (issue.ready or not self.ready)
+
+
+def toggled_ready(issue: IssueOut) -> dict[str, Any]:
+    """The change that gives an issue the ready label or takes it away."""
+    others = [label for label in issue.labels if label != READY_LABEL]
+    return labelled(issue, others if issue.ready else [*others, READY_LABEL])
+
+
+def labelled(issue: IssueOut, labels: list[str]) -> dict[str, Any]:
+    """The change of an issue's labels; another's labels are never lost by it."""
+    return {"labels": labels, "was": {"labels": issue.labels}}
+
+
+def turned(issue: IssueOut) -> dict[str, Any]:
+    """The change that closes an issue or opens it again."""
+    return {"state": "closed" if issue.state == "open" else "open"}
+
+
+class IssueList:
+    """The list with its counts; changes show at once and are taken back where they fail."""
+
+    def __init__(self, filter_: IssueFilter) -> None:
+        self.filter = filter_
+        self.is_known = False
+        self._rows: OptimisticRows[IssueOut] = OptimisticRows(_key_of, lambda one: -one.number)
+
+    def load(self, issues: Iterable[IssueOut]) -> None:
+        """Take in what the server says."""
+        self._rows.load(issues)
+        self.is_known = True
+
+    def shown(self) -> list[IssueOut]:
+        """What the filter lets through, lowest number first."""
+        return [one for one in self._rows.visible() if self.filter.lets(one)]
+
+    def word_of(self, issue: IssueOut) -> str:
+        """The busy word of an issue that is being changed."""
+        return self._rows.word_of(_key_of(issue))
+
+    @property
+    def is_empty(self) -> bool:
+        """True where the project has no issue at all."""
+        return not self._rows.visible()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many are `open`, `closed`, `ready` and `claimable`."""
+        issues = self._rows.visible()
+        opened = [one for one in issues if one.state == "open"]
+        return {
+            "open": len(opened),
+            "closed": len(issues) - len(opened),
+            "ready": sum(one.ready for one in opened),
+            "claimable": sum(one.claimable for one in opened),
+        }
+
+    async def change(
+        self, issue: IssueOut, change: dict[str, Any], send: Send, show: Callable[[], None]
+    ) -> IssueOut | None:
+        """Change an issue; the row says so meanwhile. None where it is being changed already.
+
+        Raises what `send` raises, with everything as it was.
+        """
+        return await self._rows.attempt(issue, lambda: send(change), word="Saving…", show=show)
+
+
+def _key_of(issue: IssueOut) -> str:
+    return str(issue.number)
