@@ -13,7 +13,7 @@ import pytest
 
 from tests.source_tree import Source, calls, functions, imports, keywords, last_name, names, sources
 
-MIGRATIONS = "app/records/migrations/"
+MIGRATIONS = "app/records/database/migrations/"
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 45
 
 SERVER = ("nicegui", "fastapi", "starlette", "uvicorn")
@@ -48,15 +48,18 @@ ROOMS = {
         ("app.api", "app.services", "app.domain", *TOOLS), ("sqlmodel", "sqlalchemy", "nicegui")
     ),
     "app.state": Room(
-        ("app.state", "app.domain", "app.api.client.client", "app.api.schemas", "app.errors"),
+        ("app.state", "app.domain", "app.api.client", "app.api.schemas", "app.errors"),
         (*DATABASE, "fastapi", "nicegui.ui"),
     ),
-    "app.pages": Room(("app.pages", "app.state", "app.domain"), (*DATABASE, *OUTSIDE, "fastapi")),
+    "app.pages": Room(
+        ("app.pages", "app.state", "app.domain", "app.api.client", "app.api.schemas"),
+        (*DATABASE, *OUTSIDE, "fastapi"),
+    ),
     "app.cli": Room(
         (
             "app.cli",
             "app.domain",
-            "app.api.client.client",
+            "app.api.client",
             "app.api.schemas",
             "app.native",
             LOCKS,
@@ -89,7 +92,7 @@ MAY_START_PROCESSES = (
     "app/native/window.py",
     *(
         f"app/adapters/{place}"
-        for place in ("git.py", "engine/", "supervisor/", "agents/", "sandbox/machine.py")
+        for place in ("git/command.py", "engine/", "supervisor/", "agents/", "sandbox/machine.py")
     ),
 )
 STARTED_BY = (

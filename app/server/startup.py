@@ -82,7 +82,7 @@ def login_command(settings: Settings) -> str:
     elif script.exists():
         words = [str(script)]
     else:
-        words = [sys.executable, str(Path(__file__).resolve().parents[1] / "main.py")]
+        words = [sys.executable, str(Path(__file__).resolve().parents[2] / "main.py")]
     words.append("login-link")
     if settings.data_root != default_data_dir():
         words += ["--data-dir", str(settings.data_root)]
