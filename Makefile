@@ -1,5 +1,5 @@
 # `make run` starts Runyard, `make test` runs every test; both install what they need first.
-.PHONY: help run link native demo venv test test-postgresql test-split soak bench lint format lock clean
+.PHONY: help run link native demo venv test test-postgresql test-split interface soak bench lint format lock clean
 .DEFAULT_GOAL := help
 
 # Python writes its bytecode here even where the surroundings forbid it: starts are three times faster.
@@ -38,6 +38,9 @@ test-postgresql: ## the same with PostgreSQL wherever a test does not choose
 
 test-split: ## the same with new runs in a database of their own (SPLIT=mixed: PostgreSQL's)
 	@RUNYARD_TEST_SPLIT=$(or $(SPLIT),1) scripts/run-tests $(ARGS)
+
+interface: venv ## write the interface's files anew, where a change of it is meant
+	@$(VENV_PYTHON) -m tests.interface
 
 soak: ## the tests that take minutes, root or a whole machine
 	@scripts/run-tests -n 0 -m soak --timeout=1800 --reruns 0 $(ARGS)

@@ -1,0 +1,379 @@
+CREATE INDEX audit_by_deed ON audit (deed, id);
+CREATE INDEX audit_by_object ON audit (object, id);
+CREATE INDEX begun_runs ON runs (project_id, created_at) WHERE released_at IS NULL AND status NOT IN ('delayed', 'queued');
+CREATE INDEX charged_batches ON batches (created_by, created_at);
+CREATE INDEX charged_runs ON runs (charged_to, created_at);
+CREATE INDEX comments_of_issue ON issue_comment (project_id, number, id);
+CREATE INDEX days_of_all ON project_day (day);
+CREATE INDEX ended_runs ON runs (ended_at);
+CREATE INDEX events_of_run ON run_events (run_id, id);
+CREATE INDEX ix_login_link_expires_at ON login_link (expires_at);
+CREATE INDEX ix_session_person_id ON session (person_id);
+CREATE INDEX newest_batches ON batches (created_at, id);
+CREATE INDEX newest_batches_of_project ON batches (project_id, created_at, id);
+CREATE INDEX newest_runs ON runs (created_at, id);
+CREATE INDEX newest_runs_by_status ON runs (status, created_at, id);
+CREATE INDEX newest_runs_by_trigger_and_status ON runs ("trigger", status, created_at, id);
+CREATE INDEX newest_runs_for_issue ON runs (issue, created_at, id) WHERE issue IS NOT NULL;
+CREATE INDEX newest_runs_from_branch ON runs (branch_name, created_at, id);
+CREATE INDEX newest_runs_of_project ON runs (project_id, created_at, id);
+CREATE INDEX newest_runs_of_project_by_status ON runs (project_id, status, created_at, id);
+CREATE INDEX newest_runs_of_project_by_trigger ON runs (project_id, "trigger", status, created_at, id);
+CREATE INDEX newest_runs_of_project_from_branch ON runs (project_id, branch_name, status, created_at, id);
+CREATE INDEX newest_runs_of_project_on_branch ON runs (project_id, work_branch, status, created_at, id);
+CREATE INDEX newest_runs_on_branch ON runs (work_branch, created_at, id);
+CREATE UNIQUE INDEX one_open_change_per_branch ON change_request (project_id, branch) WHERE state = 'open';
+CREATE UNIQUE INDEX one_open_run_per_branch ON runs (project_id, work_branch) WHERE released_at IS NULL;
+CREATE INDEX open_issues ON issue (project_id, number) WHERE state = 'open';
+CREATE INDEX parked_runs ON runs (project_id, created_at) WHERE parked;
+CREATE INDEX pending_notifications ON notification (receiver, due_at) WHERE state = 'pending';
+CREATE INDEX resumable_runs ON runs (ended_at) WHERE may_resume;
+CREATE INDEX runs_by_ending ON runs (substr(id, length(id) - 5));
+CREATE INDEX runs_of_batch ON runs (batch_id, status) WHERE batch_id IS NOT NULL;
+CREATE INDEX striking_runs ON runs (project_id, ended_at) WHERE is_strike;
+CREATE INDEX unfinished_batches ON batches (created_at) WHERE ended_at IS NULL;
+CREATE INDEX unfinished_bulk ON bulk (created_at) WHERE ended_at IS NULL;
+CREATE TABLE account_hold (
+	agent VARCHAR NOT NULL, 
+	account VARCHAR NOT NULL, 
+	family VARCHAR NOT NULL, 
+	since DATETIME NOT NULL, 
+	until DATETIME, 
+	evidence TEXT NOT NULL, 
+	run_id VARCHAR NOT NULL, 
+	hits INTEGER NOT NULL, 
+	probe_run_id VARCHAR, 
+	next_at DATETIME, 
+	PRIMARY KEY (agent, account, family), 
+	CONSTRAINT hold_hits CHECK (hits >= 1)
+);
+CREATE TABLE alembic_version (
+	version_num VARCHAR(32) NOT NULL, 
+	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+CREATE TABLE applied (
+	"key" VARCHAR NOT NULL, 
+	sentence VARCHAR, 
+	PRIMARY KEY ("key")
+);
+CREATE TABLE audit (
+	id INTEGER NOT NULL, 
+	at DATETIME NOT NULL, 
+	person VARCHAR, 
+	role VARCHAR, 
+	via VARCHAR NOT NULL, 
+	token VARCHAR, 
+	address VARCHAR, 
+	deed VARCHAR NOT NULL, 
+	object VARCHAR NOT NULL, 
+	"before" JSON, 
+	"after" JSON, 
+	correlation_id VARCHAR NOT NULL, 
+	previous VARCHAR NOT NULL, 
+	hash VARCHAR NOT NULL, 
+	PRIMARY KEY (id)
+);
+CREATE TABLE batch_items (
+	batch_id VARCHAR NOT NULL, 
+	position INTEGER NOT NULL, 
+	run_id VARCHAR NOT NULL, 
+	PRIMARY KEY (batch_id, position), 
+	CONSTRAINT item_of_batch FOREIGN KEY(batch_id) REFERENCES batches (id), 
+	CONSTRAINT run_of_item FOREIGN KEY(run_id) REFERENCES runs (id), 
+	CONSTRAINT one_item_per_run UNIQUE (run_id)
+);
+CREATE TABLE batches (
+	id VARCHAR NOT NULL, 
+	project_id VARCHAR NOT NULL, 
+	run_count INTEGER NOT NULL, 
+	status VARCHAR NOT NULL, 
+	because VARCHAR, 
+	idempotency_key VARCHAR, 
+	body_hash VARCHAR NOT NULL, 
+	parent_run_id VARCHAR, 
+	correlation_id VARCHAR NOT NULL, 
+	created_by VARCHAR NOT NULL, 
+	created_at DATETIME NOT NULL, 
+	sealed_at DATETIME, 
+	ended_at DATETIME, 
+	PRIMARY KEY (id), 
+	CONSTRAINT batch_status CHECK (status IN ('pending', 'processing', 'completed', 'partly_failed', 'aborted')), 
+	CONSTRAINT batch_size CHECK (run_count BETWEEN 1 AND 1000), 
+	CONSTRAINT one_batch_per_key UNIQUE (project_id, idempotency_key)
+);
+CREATE TABLE bulk (
+	id VARCHAR NOT NULL, 
+	action VARCHAR NOT NULL, 
+	wanted JSON NOT NULL, 
+	status VARCHAR NOT NULL, 
+	hold VARCHAR, 
+	correlation_id VARCHAR NOT NULL, 
+	created_by VARCHAR NOT NULL, 
+	created_at DATETIME NOT NULL, 
+	ended_at DATETIME, 
+	PRIMARY KEY (id), 
+	CONSTRAINT bulk_action CHECK (action IN ('stop', 'retry')), 
+	CONSTRAINT bulk_status CHECK (status IN ('processing', 'completed', 'aborted'))
+);
+CREATE TABLE bulk_items (
+	bulk_id VARCHAR NOT NULL, 
+	position INTEGER NOT NULL, 
+	run_id VARCHAR NOT NULL, 
+	state VARCHAR NOT NULL, 
+	because VARCHAR, 
+	new_run_id VARCHAR, 
+	PRIMARY KEY (bulk_id, position), 
+	CONSTRAINT bulk_item_state CHECK (state IN ('pending', 'done', 'refused', 'left')), 
+	CONSTRAINT item_of_bulk FOREIGN KEY(bulk_id) REFERENCES bulk (id)
+);
+CREATE TABLE change_request (
+	project_id VARCHAR NOT NULL, 
+	number INTEGER NOT NULL, 
+	run_id VARCHAR NOT NULL, 
+	title VARCHAR NOT NULL, 
+	body TEXT NOT NULL, 
+	base VARCHAR NOT NULL, 
+	branch VARCHAR NOT NULL, 
+	base_sha VARCHAR NOT NULL, 
+	head_sha VARCHAR NOT NULL, 
+	commits INTEGER NOT NULL, 
+	files_changed INTEGER NOT NULL, 
+	additions INTEGER NOT NULL, 
+	deletions INTEGER NOT NULL, 
+	closes INTEGER, 
+	state VARCHAR NOT NULL, 
+	merged_sha VARCHAR, 
+	created_at DATETIME NOT NULL, 
+	ended_at DATETIME, 
+	PRIMARY KEY (project_id, number), 
+	CONSTRAINT change_state CHECK (state IN ('open', 'merged', 'closed')), 
+	FOREIGN KEY(project_id) REFERENCES project (id), 
+	CONSTRAINT one_change_per_run UNIQUE (run_id)
+);
+CREATE TABLE issue (
+	project_id VARCHAR NOT NULL, 
+	number INTEGER NOT NULL, 
+	title VARCHAR NOT NULL, 
+	body TEXT NOT NULL, 
+	labels JSON NOT NULL, 
+	state VARCHAR NOT NULL, 
+	created_at DATETIME NOT NULL, 
+	closed_at DATETIME, 
+	PRIMARY KEY (project_id, number), 
+	CONSTRAINT issue_state CHECK (state IN ('open', 'closed')), 
+	FOREIGN KEY(project_id) REFERENCES project (id)
+);
+CREATE TABLE issue_comment (
+	id INTEGER NOT NULL, 
+	project_id VARCHAR NOT NULL, 
+	number INTEGER NOT NULL, 
+	author VARCHAR NOT NULL, 
+	body TEXT NOT NULL, 
+	created_at DATETIME NOT NULL, 
+	PRIMARY KEY (id), 
+	CONSTRAINT comment_of_issue FOREIGN KEY(project_id, number) REFERENCES issue (project_id, number)
+);
+CREATE TABLE lease (
+	name VARCHAR NOT NULL, 
+	holder VARCHAR NOT NULL, 
+	fence INTEGER NOT NULL, 
+	expires_at DATETIME NOT NULL, 
+	PRIMARY KEY (name)
+);
+CREATE TABLE login_link (
+	token_hash VARCHAR NOT NULL, 
+	person_id VARCHAR NOT NULL, 
+	created_at DATETIME NOT NULL, 
+	expires_at DATETIME NOT NULL, 
+	used_at DATETIME, 
+	PRIMARY KEY (token_hash), 
+	FOREIGN KEY(person_id) REFERENCES person (id)
+);
+CREATE TABLE "notification" (
+	id VARCHAR NOT NULL, 
+	"key" VARCHAR NOT NULL, 
+	receiver VARCHAR NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	about JSON NOT NULL, 
+	state VARCHAR NOT NULL, 
+	digest_id VARCHAR, 
+	because VARCHAR, 
+	attempts INTEGER NOT NULL, 
+	claimed_by VARCHAR, 
+	created_at DATETIME NOT NULL, 
+	due_at DATETIME NOT NULL, 
+	claimed_until DATETIME, 
+	tried_at DATETIME, 
+	ended_at DATETIME, 
+	PRIMARY KEY (id), 
+	CONSTRAINT notification_kind CHECK (kind IN ('paused', 'delivered', 'failed', 'needs_you', 'digest')), 
+	CONSTRAINT notification_state CHECK (state IN ('pending', 'sent', 'dropped')), 
+	CONSTRAINT pending_until_ended CHECK ((state = 'pending') = (ended_at IS NULL)), 
+	CONSTRAINT told_once UNIQUE ("key", receiver)
+);
+CREATE TABLE outbox (
+	id INTEGER NOT NULL, 
+	"key" VARCHAR NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	run_id VARCHAR NOT NULL, 
+	data JSON NOT NULL, 
+	at DATETIME NOT NULL, 
+	PRIMARY KEY (id), 
+	UNIQUE ("key")
+);
+CREATE TABLE person (
+	id VARCHAR NOT NULL, 
+	name VARCHAR NOT NULL, 
+	created_at DATETIME NOT NULL, 
+	PRIMARY KEY (id), 
+	UNIQUE (name)
+);
+CREATE TABLE project (
+	id VARCHAR NOT NULL, 
+	name VARCHAR NOT NULL, 
+	origin VARCHAR NOT NULL, 
+	base_branch VARCHAR NOT NULL, 
+	tracker VARCHAR NOT NULL, 
+	agent VARCHAR NOT NULL, 
+	agent_command JSON, 
+	setup_command JSON, 
+	prompt TEXT, 
+	budget_seconds INTEGER NOT NULL, 
+	stall_seconds INTEGER, 
+	max_concurrency INTEGER NOT NULL, 
+	open_pr VARCHAR NOT NULL, 
+	branch_pattern VARCHAR NOT NULL, 
+	frameworks JSON NOT NULL, 
+	sandbox VARCHAR NOT NULL, 
+	auto_enabled BOOLEAN NOT NULL, 
+	state VARCHAR NOT NULL, 
+	state_because VARCHAR, 
+	strikes INTEGER NOT NULL, 
+	known_branches JSON NOT NULL, 
+	next_number INTEGER NOT NULL, 
+	archived_at DATETIME, 
+	created_at DATETIME NOT NULL, paused_because VARCHAR, resume_after_limit BOOLEAN DEFAULT 1 NOT NULL, origin_because TEXT, origin_since DATETIME, unreachable BOOLEAN DEFAULT 0 NOT NULL, sandbox_chosen BOOLEAN DEFAULT 0 NOT NULL, sandbox_notice BOOLEAN DEFAULT 0 NOT NULL, network VARCHAR DEFAULT 'all' NOT NULL, allowed_hosts JSON DEFAULT '[]' NOT NULL, allow JSON DEFAULT '[]' NOT NULL, toolchains JSON DEFAULT '[]' NOT NULL, limits JSON DEFAULT '{}' NOT NULL, owner_hooks VARCHAR, 
+	PRIMARY KEY (id), 
+	CONSTRAINT project_state CHECK (state IN ('cloning', 'ready', 'broken')), 
+	CONSTRAINT project_budget CHECK (budget_seconds >= 1), 
+	CONSTRAINT project_strikes CHECK (strikes >= 0), 
+	UNIQUE (name)
+);
+CREATE TABLE project_day (
+	project_id VARCHAR NOT NULL, 
+	day DATE NOT NULL, 
+	succeeded INTEGER NOT NULL, 
+	died INTEGER NOT NULL, 
+	timed_out INTEGER NOT NULL, 
+	limited INTEGER NOT NULL, 
+	stopped INTEGER NOT NULL, 
+	not_started INTEGER NOT NULL, 
+	expired INTEGER NOT NULL, 
+	began INTEGER NOT NULL, 
+	told_tokens INTEGER NOT NULL, 
+	told_cost INTEGER NOT NULL, 
+	worked_ms BIGINT NOT NULL, 
+	input_tokens BIGINT NOT NULL, 
+	output_tokens BIGINT NOT NULL, 
+	cost_micros BIGINT NOT NULL, 
+	PRIMARY KEY (project_id, day)
+);
+CREATE TABLE quarantine (
+	"key" VARCHAR NOT NULL, 
+	duty VARCHAR NOT NULL, 
+	project_id VARCHAR, 
+	run_id VARCHAR, 
+	tries INTEGER NOT NULL, 
+	because TEXT NOT NULL, 
+	version VARCHAR NOT NULL, 
+	first_at DATETIME NOT NULL, 
+	last_at DATETIME NOT NULL, 
+	held_at DATETIME, 
+	PRIMARY KEY ("key"), 
+	CONSTRAINT tried_at_least_once CHECK (tries >= 1)
+);
+CREATE TABLE run_events (
+	id INTEGER NOT NULL, 
+	run_id VARCHAR NOT NULL, 
+	at DATETIME NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	sentence VARCHAR NOT NULL, 
+	data JSON NOT NULL, 
+	PRIMARY KEY (id), 
+	CONSTRAINT event_of_run FOREIGN KEY(run_id) REFERENCES runs (id)
+);
+CREATE TABLE runs (
+	id VARCHAR NOT NULL, 
+	project_id VARCHAR NOT NULL, 
+	status VARCHAR NOT NULL, 
+	cause VARCHAR, 
+	because VARCHAR, 
+	"trigger" VARCHAR NOT NULL, 
+	title VARCHAR NOT NULL, 
+	depth_level VARCHAR NOT NULL, 
+	target_framework VARCHAR NOT NULL, 
+	branch_name VARCHAR NOT NULL, 
+	work_branch VARCHAR NOT NULL, 
+	base_sha VARCHAR, 
+	head_sha VARCHAR, 
+	issue INTEGER, 
+	pr_number INTEGER, 
+	task TEXT, 
+	agent VARCHAR NOT NULL, 
+	model VARCHAR, 
+	delivers VARCHAR NOT NULL, 
+	tags JSON NOT NULL, 
+	budget_seconds INTEGER NOT NULL, 
+	idempotency_key VARCHAR, 
+	body_hash VARCHAR NOT NULL, 
+	retry_of VARCHAR, 
+	retried_by VARCHAR, 
+	batch_id VARCHAR, 
+	correlation_id VARCHAR NOT NULL, 
+	created_by VARCHAR NOT NULL, 
+	charged_to VARCHAR, 
+	provenance JSON NOT NULL, 
+	hold VARCHAR, 
+	created_at DATETIME NOT NULL, 
+	due_at DATETIME, 
+	expires_at DATETIME, 
+	taken_at DATETIME, 
+	started_at DATETIME, 
+	deadline DATETIME, 
+	ended_at DATETIME, 
+	released_at DATETIME, 
+	exit_code INTEGER, 
+	exit_signal INTEGER, 
+	pid INTEGER, 
+	host VARCHAR, 
+	instance VARCHAR, 
+	server VARCHAR, 
+	delivery JSON, 
+	parked BOOLEAN NOT NULL, 
+	input_tokens INTEGER, 
+	output_tokens INTEGER, 
+	cost_usd FLOAT, is_strike BOOLEAN DEFAULT 0 NOT NULL, session_id VARCHAR, resumes INTEGER DEFAULT '0' NOT NULL, may_resume BOOLEAN DEFAULT 0 NOT NULL, retries JSON DEFAULT '[]' NOT NULL, supervisor JSON, 
+	PRIMARY KEY (id), 
+	CONSTRAINT run_delivers CHECK (delivers IN ('change', 'report')), 
+	CONSTRAINT run_depth CHECK (depth_level IN ('quick', 'standard', 'deep')), 
+	CONSTRAINT run_status CHECK (status IN ('delayed', 'queued', 'starting', 'running', 'delivering', 'succeeded', 'died', 'timed_out', 'limited', 'stopped', 'not_started', 'expired')), 
+	CONSTRAINT run_trigger CHECK (trigger IN ('manual', 'auto', 'retry', 'resume', 'batch', 'api')), 
+	CONSTRAINT released_once_ended CHECK (released_at IS NULL OR ended_at IS NOT NULL), 
+	CONSTRAINT one_run_per_key UNIQUE (project_id, idempotency_key)
+);
+CREATE TABLE session (
+	cookie_hash VARCHAR NOT NULL, 
+	person_id VARCHAR NOT NULL, 
+	csrf VARCHAR NOT NULL, 
+	created_at DATETIME NOT NULL, 
+	expires_at DATETIME NOT NULL, 
+	PRIMARY KEY (cookie_hash), 
+	FOREIGN KEY(person_id) REFERENCES person (id)
+);
+CREATE TABLE setting (
+	name VARCHAR NOT NULL, 
+	value VARCHAR NOT NULL, 
+	PRIMARY KEY (name)
+);
+CREATE TRIGGER audit_is_kept BEFORE DELETE ON audit WHEN OLD.at >= datetime('now', '-30 days') BEGIN SELECT RAISE(ABORT, 'the audit is kept'); END;
+CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is never changed'); END;
