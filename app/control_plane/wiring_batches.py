@@ -110,9 +110,6 @@ def make_bulk_desk(
     return desk
 
 
-if TYPE_CHECKING:
-    from app.control_plane.wiring import Ground
-
 AT_ONCE = 8  # workers that may wait for receivers
 
 
@@ -172,9 +169,6 @@ def _rules(settings: Settings, zone: tzinfo) -> NoticeRules:
 def _zone(settings: Settings) -> tzinfo:
     return ZoneInfo(settings.notify_zone) if settings.notify_zone else tzlocal.get_localzone()
 
-
-if TYPE_CHECKING:
-    from app.control_plane.wiring import Ground
 
 ROUND_SECONDS = 86400.0
 

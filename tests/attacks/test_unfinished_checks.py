@@ -73,7 +73,7 @@ def let_git_hang(folder: Path, monkeypatch: pytest.MonkeyPatch, *, seconds: floa
     (folder / "bin" / "git").write_text(HANGS.format(git=which("git")))
     (folder / "bin" / "git").chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(secret_scan, "SECONDS", seconds)
+    monkeypatch.setattr(secret_scan, "SIZE_SECONDS", seconds)
 
 
 def test_work_that_git_never_lists_is_kept_and_a_person_decides(
@@ -101,7 +101,7 @@ def test_a_person_who_delivers_unreadable_work_is_asked_whether_to_push_it_anywa
     plane: RealPlane, waiting: tuple[Project, Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project, run = waiting
-    monkeypatch.setattr(secret_scan, "SECONDS", 0.0)
+    monkeypatch.setattr(secret_scan, "SIZE_SECONDS", 0.0)
     looks_until_it_ends(plane, run)
     with pytest.raises(NotChecked, match=f"Not pushed: {UNCHECKED}: git did not answer in time"):
         deliver(plane, run)
@@ -120,7 +120,7 @@ def test_a_change_that_can_no_longer_be_read_is_merged_at_a_persons_word_only(
     project = plane.add_project()
     run = plane.finish(project)
     assert run.delivery is not None
-    monkeypatch.setattr(secret_scan, "SECONDS", 0.0)
+    monkeypatch.setattr(secret_scan, "SIZE_SECONDS", 0.0)
     changes, number = plane.services.changes, run.delivery["number"]
     with pytest.raises(NotChecked, match=f"Not merged: {UNCHECKED}"):
         changes.merge(project.id, number, plane.clock())
@@ -153,7 +153,7 @@ def test_a_delivery_that_was_read_at_last_goes_on(
 ) -> None:
     project, run = waiting
     with monkeypatch.context() as slow:
-        slow.setattr(secret_scan, "SECONDS", 0.0)
+        slow.setattr(secret_scan, "SIZE_SECONDS", 0.0)
         look_again(plane, run)
         assert look_again(plane, run).status == "delivering"
     done = look_again(plane, run)

@@ -219,8 +219,8 @@ class _Search:
         self._kept = kept
 
 
-# how long a look may take, all of its calls together
-SECONDS = 300.0
+# the limit of a look at sizes, all of its calls together
+SIZE_SECONDS = 300.0
 # so many are named and measured; who has more has enough to read
 _MOST = 1000
 
@@ -230,7 +230,7 @@ def large_files(git: Git, git_dir: Path, base: str, tip: str, above: int) -> lis
 
     In every commit of `base..tip`, not only in the last. Raises GitFailed.
     """
-    left = countdown(SECONDS)
+    left = countdown(SIZE_SECONDS)
     new = [tip, "--not", base, "--remotes"]
     # git leaves out what is larger, and says so: all else costs one line for each new object
     walk = ["rev-list", "--objects", "--no-object-names", f"--filter=blob:limit={above + 1}"]

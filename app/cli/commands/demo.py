@@ -209,7 +209,6 @@ def _expect(came_true: bool, otherwise: str) -> None:
 
 
 RELEASE_SECONDS = 20.0
-_ASK_SECONDS = 0.1
 
 
 def register(app: typer.Typer) -> None:

@@ -57,9 +57,6 @@ def _take_apart(client: Client, elements: list[Element]) -> None:
         handlers.clear()
 
 
-if TYPE_CHECKING:
-    from nicegui import Client
-
 BURST_SECONDS = 0.1
 
 
