@@ -1,4 +1,4 @@
-"""Accepting a run: everything is checked, then one short transaction says yes or no."""
+"""Accepting a run: all checks first, then one short transaction that inserts it or refuses."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ INCOMPLETE = "waits until its batch is complete"
 
 @dataclass(frozen=True)
 class _Ready:
-    """A run that has passed every check which needs no lock; `sent` where it has a key."""
+    """A run that passed every check that needs no lock; `sent` is its idempotency key, if any."""
 
     run: Run
     in_the_way: str | None
@@ -49,7 +49,7 @@ class _Ready:
 
 
 class TriggerDesk:
-    """Where every run is accepted, whatever started it."""
+    """The single entry point for accepting runs, from every trigger."""
 
     def __init__(
         self,
@@ -66,17 +66,20 @@ class TriggerDesk:
         self._places = places
         self._keys = keys
         self._on_accepted = on_accepted
-        # True where it is known without the rows that a repository has room
+        # True if there is certainly room in the project, known without reading rows
         self._has_room = has_room
 
     def asking_once(self) -> TriggerDesk:
-        """The same for many orders of one call: what was said to one of them is said to all."""
+        """Return a copy for many orders in one call: external lookups are made once and shared."""
         desk = copy(self)
         desk._prechecks = self._prechecks.asking_once()
         return desk
 
     def replay(self, order: Order, asker: Asker, now: datetime) -> Accepted | None:
-        """The run that this very order has made before under its key, if it has one."""
+        """Return the run that this order already created under its key, or None.
+
+        Raises KeyTaken, KeyReused.
+        """
         sent = _sent(order, asker)
         replayed = self._keys.known(sent, now) if sent else None
         return Accepted(replayed, True) if replayed is not None else None
@@ -84,14 +87,15 @@ class TriggerDesk:
     def wrong(
         self, project_id: str, agent: str | None, framework: str | None, branch: str | None
     ) -> dict[str, str]:
-        """Which of these words of an order are wrong, each with its sentence. Raises a Refusal."""
+        """Return the problem with each invalid field, by field name. Raises a Refusal."""
         project = self._prechecks.project(project_id)
         return self._prechecks.wrong(project, agent=agent, framework=framework, branch=branch)
 
     def refuse_full(self, project_id: str, asker: Asker, now: datetime) -> None:
-        """Refuse at once what finds no room, before anybody outside is asked; accept asks again.
+        """Refuse early if the quota or the project is full, before any external call.
 
-        Raises RateLimited, ConcurrencyLimit, and whatever refuses every run of the project.
+        `accept` checks both again. Raises RateLimited, ConcurrencyLimit and any refusal that
+        applies to every run of the project.
         """
         project = self._prechecks.project(project_id)
         if asker.is_charged and (window := self._places.window(asker.person_id, now)).free_at:
@@ -108,10 +112,10 @@ class TriggerDesk:
         still: Still | None = None,
         also: Also | None = None,
     ) -> Accepted:
-        """Accept a run or answer the one its key has made. Raises a Refusal, leaving nothing."""
+        """Accept a run, or return the one its key created. Raises a Refusal and writes nothing."""
         sent = _sent(order, asker)
         with self._runs.stores.looking() as session:
-            # asked before everything else: a replay passes whatever may have changed since
+            # before all other checks: a replay succeeds even if the project has changed since
             replayed = self._keys.known_in(session, sent, now) if sent else None
             if replayed is not None:
                 return Accepted(replayed, True)
@@ -142,7 +146,7 @@ class TriggerDesk:
         run, sent = ready.run, ready.sent
         with self._runs.stores.spanning(run.id, "accept") as tx:
             if run.retry_of is None and run.batch_id is None:
-                # those follow what they belong to; this one's id says where new runs live
+                # retries and batch items live in their parent's store, wherever new runs go
                 refuse_moved(control_of(tx), self._runs.stores)
             if sent is None:
                 _refuse_twin(tx, ready)
@@ -151,7 +155,7 @@ class TriggerDesk:
                 if held is not None:
                     return Accepted(held, True)
             place.charge(tx)
-            # asked again: from here on nobody can archive it before the run is there
+            # checked again under the lock: from here on the project cannot be archived first
             project = self._prechecks.project(run.project_id, tx)
             if ready.still is not None:
                 ready.still(tx, project)
@@ -169,7 +173,7 @@ class TriggerDesk:
         return Accepted(run, False, project)
 
     def _answer_full(self, full: RateLimited, ready: _Ready, now: datetime) -> Accepted:
-        # what stands before the window in the transaction stands before it here, too
+        # same order of checks as in the transaction: twins and replays come before the quota
         if ready.sent is None:
             with self._runs.stores.looking() as session:
                 _refuse_twin(session, ready)
@@ -228,23 +232,23 @@ def _sent(order: Order, asker: Asker) -> Sent | None:
 
 
 def work_branch_of(project: Project, issue: int | None, run_id: str) -> str:
-    """The branch a run works on and claims."""
+    """Return the branch that a run works on and claims."""
     return f"run/{run_id}" if issue is None else branch_of_issue(project.branch_pattern, issue)
 
 
 def _in_the_way(order: Order, run: Run, found: str | None) -> str | None:
-    # a retry has said what becomes of what is kept on its very branch
+    # a retry has already decided what happens to the work kept on its own branch
     is_settled = order.again is not None and (order.again.branch or found == run.work_branch)
     return None if is_settled else found
 
 
 def _may_have_twin(order: Order) -> bool:
-    # of those that share a branch, the lock on it keeps two apart, and says who has it
+    # runs that share a branch are kept apart by the branch lock, which also names the holder
     if order.again is not None:
         has_branch = order.issue is not None or order.again.branch is not None
         return has_branch or order.again.beside
     if order.batch_id is not None:
-        return True  # its place in the batch is what tells it from others
+        return True  # its position in the batch makes it unique
     return order.asked_as is not None
 
 
@@ -283,7 +287,7 @@ def _refuse_locked(session: Session, run: Run) -> None:
 
 
 def already_running(run: Run, project_name: str, what: str) -> AlreadyRunning:
-    """The refusal that names an open run, and what it is of."""
+    """Return the refusal that names an open run with its project, agent, issue and request."""
     issue = "no issue" if run.issue is None else f"issue #{run.issue}"
     request = "no request" if run.pr_number is None else f"request #{run.pr_number}"
     facts = f"project {project_name}, agent {run.agent}, {issue}, {request}"
@@ -291,14 +295,14 @@ def already_running(run: Run, project_name: str, what: str) -> AlreadyRunning:
 
 
 def locked_by(holder: Run) -> PrLock:
-    """The refusal that names the open run which has the branch."""
+    """Return the refusal that names the open run holding the branch."""
     if holder.status in DONE:
         return being_released(holder)
     return PrLock(holder=holder.id, since=holder.created_at, branch=holder.work_branch)
 
 
 def being_released(run: Run, sentence: str | None = None) -> BeingReleased:
-    """The refusal that names a run which has ended, but is not yet proved gone."""
+    """Return the refusal that names an ended run whose processes are not proved gone yet."""
     members = {"holder": run.id, "since": run.created_at, "branch": run.work_branch}
     return BeingReleased(run.id, sentence, **members)
 

@@ -1,4 +1,4 @@
-"""What the agents say of their own work, read from their logs as these grow."""
+"""Progress, usage and final messages of agents, read from their logs as these grow."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from app.services.ports import LogView, OutputReader
 
 log = logging.getLogger(__name__)
 CHUNK_BYTES = 256 * 1024
-# one look reads this much, then others have their turn
+# most bytes read in one go, so that other runs get a turn
 LOOK_BYTES = 4 * 1024 * 1024
-# the row is brought up to date at most this often while the agent works
+# at most one usage update of the run's row in this time while the agent works
 ROW_SECONDS = 5.0
 REMEMBERED = 1024
 _MEMBERS = frozenset(one.name for one in fields(Report))
@@ -33,7 +33,7 @@ _MEMBERS = frozenset(one.name for one in fields(Report))
 
 @dataclass
 class Reading:
-    """How far one run's log is read, and what it has told; `position` counts as logs do."""
+    """Progress of reading one run's log; `position` is a log offset (dropped bytes count)."""
 
     run: Run
     reader: OutputReader
@@ -42,16 +42,16 @@ class Reading:
     position: int = 0
     written: dict[str, Any] = field(default_factory=dict)
     written_at: float = 0.0
-    # what an earlier reader knew from parts of the log that are dropped by now
+    # lower bounds known from parts of the log that have since been dropped
     floor: dict[str, Any] = field(default_factory=dict)
     is_whole: bool = False
-    # somebody could not tell how it is, and looks again when all is read
+    # a caller got no vitals; re-check the run once the log is read to its end
     is_awaited: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def report(self) -> Report:
-        """What has been told, and no less than was known before."""
+        """The report so far, never below what was known before."""
         told = self.tally.report
         known = told.usage | self.floor
         least = {name: max(told.usage.get(name, 0), known[name]) for name in known}
@@ -59,7 +59,7 @@ class Reading:
 
 
 class Reporter:
-    """Reads what grows, in workers; the sums are the same however often they are begun anew."""
+    """Reads growing logs on workers; rereading from the start gives the same sums."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class Reporter:
     # --- while it works ------------------------------------------------------------------------
 
     def hear(self, run_id: str) -> None:
-        """A log has grown: it is read soon, once for however many words of it."""
+        """Schedule reading a log that has grown, once for any number of notifications."""
         with self._guard:
             is_read = run_id not in self._concluded
             if run_id in self._wanted or (not is_read and run_id not in self._quiet):
@@ -94,13 +94,13 @@ class Reporter:
             if is_read:
                 self._wanted.add(run_id)
         if not is_read:
-            # nobody knows the shape of what it writes: each word of it is news
+            # no reader knows this agent's output format: any output may matter
             self._look_again(run_id)
             return
         self._workers.submit(self._follow, run_id)
 
     def of(self, run: Run) -> Report:
-        """What the agent of a run has reported so far."""
+        """Return what the agent of a run has reported so far."""
         reading = self._readings.get(run.id)
         if reading is not None:
             return reading.report
@@ -112,7 +112,7 @@ class Reporter:
         )
 
     def vitals(self, run: Run) -> Vitals | None:
-        """How the agent of a live run is; None where not all that it wrote is read yet."""
+        """Return the vitals of a live run's agent, None while part of its log is unread."""
         reading = self._reading_of(run)
         if reading is None:
             began = run.started_at or self._clock()
@@ -133,14 +133,14 @@ class Reporter:
         return vitals
 
     def note_quiet(self, run_id: str, *, is_quiet: bool) -> None:
-        """Have a run looked at as soon as its agent goes on, or no more."""
+        """Set whether the next progress of a run's agent triggers an immediate check of the run."""
         if is_quiet:
             self._quiet.add(run_id)
         else:
             self._quiet.discard(run_id)
 
     def continue_command(self, run: Run, report: Report) -> str:
-        """The line by which a person goes on with the agent's session, empty without one."""
+        """Return the command that continues the agent's session, empty if it has none."""
         session = report.session_id
         return self._agents.continue_command(run.agent, session) if session else ""
 
@@ -164,7 +164,7 @@ class Reporter:
             self._look_again(run_id)
 
     def _is_news(self, reading: Reading, before: Vitals) -> bool:
-        """True where what was read lets a look find something else than the one before."""
+        """Return True if checking the run again could now give another result."""
         was_awaited, reading.is_awaited = reading.is_awaited, False
         vitals = reading.pulse.vitals
         goes_on = vitals.progress_at != before.progress_at
@@ -180,7 +180,7 @@ class Reporter:
     def _begin(self, run: Run) -> Reading | None:
         reader = self._agents.reader(run.agent)
         if reader is None:
-            self._remember(run.id)  # nobody asks for it again at its every word
+            self._remember(run.id)  # do not look up its reader at every notification
             return None
         pulse = Pulse(run.started_at or self._clock())
         reading = self._readings[run.id] = Reading(run, reader, pulse)
@@ -190,7 +190,7 @@ class Reporter:
         return reading
 
     def _read(self, reading: Reading, most: int | None) -> bool:
-        """Take in what was written since; False where all of it is read."""
+        """Read up to `most` more bytes; return False once everything is read."""
         view = self._engine.log(reading.run.id)
         until = None if most is None else reading.position + most
         while until is None or reading.position < until:
@@ -199,7 +199,7 @@ class Reporter:
                 reading.is_whole = True
                 return False
             reading.position = piece.next_offset
-            # where much is read at once it is younger than it was: nobody is ended too early
+            # one time for a whole chunk errs toward too recent, so no agent is ended too early
             at = self._written_at(view)
             reading.pulse.hear(at)
             for event in reading.reader.feed(piece.content):
@@ -222,9 +222,9 @@ class Reporter:
     # --- its end -------------------------------------------------------------------------------
 
     def conclude(self, run: Run) -> None:
-        """Write the sums of an agent that has ended, once; its lock is held.
+        """Write the final sums of an ended agent, once; the caller holds the run's lock.
 
-        Nothing here keeps a run from ending.
+        Errors are logged and never keep the run from ending.
         """
         if run.id in self._concluded:
             return
@@ -237,7 +237,7 @@ class Reporter:
             log.exception("what the agent of %s reported could not be read", run.id)
 
     def conclude_if_gone(self, run: Run) -> None:
-        """The same for a run that was ended from outside: its agent may be writing yet."""
+        """Do the same for a run ended from outside, but only once its processes are gone."""
         if run.id in self._concluded:
             return
         if run.started_at is None or self._engine.look(run.id, run.supervisor).tree_gone:
@@ -276,5 +276,5 @@ class Reporter:
 
 
 def is_report(event: RunEvent) -> bool:
-    """True for the line of a timeline that holds an agent's sums."""
+    """Return True for the timeline event that holds an agent's sums."""
     return event.kind == "progress" and "tools_used" in event.data

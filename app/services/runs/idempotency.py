@@ -1,4 +1,4 @@
-"""Idempotency keys: which run holds one, who may use it, and when it is given back (api.md)."""
+"""Idempotency keys: which run holds a key, who may use it and when it is released (api.md)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from app.records.tables import Run
 
 @dataclass(frozen=True)
 class Sent:
-    """A submit under a key: where, by whom, and the hash of what was asked."""
+    """A submission under a key: project, person and the hash of the request body."""
 
     project_id: str
     key: str
@@ -29,26 +29,26 @@ class Sent:
 
 
 class Keys:
-    """The keys of every project; unique by the database."""
+    """The keys of all projects; the database enforces uniqueness."""
 
     def __init__(self, runs: RunLedger, terms: KeyTerms) -> None:
         self._runs = runs
         self.terms = terms
 
     def known(self, sent: Sent, now: datetime) -> Run | None:
-        """The run that a submit has made before, in whichever store. Raises as `claim`."""
+        """Return the run that a submission already created, in either store. Raises as `claim`."""
         with self._runs.stores.looking() as session:
             return self.known_in(session, sent, now)
 
     def known_in(self, session: Session, sent: Sent, now: datetime) -> Run | None:
-        """The same, as a session sees it."""
+        """Return the run that a submission already created, as a session sees it."""
         found = run_ledger.find_by_key(session, sent.project_id, sent.key)
         return self._replayed(found, sent, now)
 
     def claim(self, session: Session, sent: Sent, now: datetime) -> Run | None:
-        """The run that a submit has made before; where there is none, its key is free from now on.
+        """Return the run that a submission already created; if there is none, free its key.
 
-        It is taken from the runs whose time with it is over. Raises KeyTaken, KeyReused.
+        The key is removed from runs that no longer hold it. Raises KeyTaken, KeyReused.
         """
         found = run_ledger.find_by_key(session, sent.project_id, sent.key)
         held = self._replayed(found, sent, now)
@@ -70,9 +70,9 @@ class Keys:
         return held
 
     def reset(self, project_id: str, key: str, person_id: str, now: datetime) -> Run:
-        """Let go of a person's own key: its next use starts a new run, this one goes on as it is.
+        """Release a person's own key: its next use starts a new run; this run continues unchanged.
 
-        Raises NotFound where no run holds the key, KeyTaken where another person's does.
+        Raises NotFound if no run holds the key, KeyTaken if another person's run does.
         """
         with self._runs.stores.spanning(project_id, "key_reset") as tx:
             found = run_ledger.find_by_key(tx, project_id, key)

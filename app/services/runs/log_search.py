@@ -1,7 +1,7 @@
-"""Words looked for in a whole log, however long it is: in chunks, of which one is held at a time.
+"""Text search in a log of any length, reading it in chunks and holding one at a time.
 
-A hit is a line that holds the words, large or small. Positions count what was written; lines are
-counted as the downloaded log has them, where a mark stands for what was cut.
+A hit is a line that contains the text, ignoring case. Offsets count the bytes the agent wrote;
+lines are numbered as in the downloaded log, where a marker stands for dropped bytes.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from itertools import groupby, islice
 from app.services.ports import LogView
 from app.services.runs.readable_log import MAX_PART_BYTES, TellLine, pieces, read_entries
 
-# so much of a line is told on each side of the words
+# bytes of a line shown on each side of the match
 AROUND_BYTES = 160
 ELLIPSIS = "…"
-# how JSON writes one, and how a text does
+# an escaped backslash in JSON, and a plain one
 _BACKSLASH = [b"\\\\", b"\\"]
-# so much is read as entries at once
+# most bytes parsed into entries per search
 MAX_READ_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class LogHit:
-    """A line that holds the words: where they, or its entry, begin, its number, what it says."""
+    """A matching line: offset of the match or of its entry, line number and text."""
 
     offset: int
     line: int
@@ -36,9 +36,9 @@ class LogHit:
 
 @dataclass(frozen=True)
 class LogHits:
-    """Some hits in their order, how many there are in the whole log, and where to go on.
+    """A page of hits in order, the total in the whole log and where the next page begins.
 
-    `total` is None where counting all would take too long, as entries do in a long log.
+    `total` is None if counting every hit would take too long, as with entries in a long log.
     """
 
     total: int | None
@@ -48,7 +48,7 @@ class LogHits:
 
 @dataclass(frozen=True)
 class _Found:
-    """Where words were found: their position, their line's, and the line's number."""
+    """A match: its offset, its line's offset and the line's number."""
 
     at: int
     line_at: int
@@ -56,7 +56,7 @@ class _Found:
 
 
 class Words:
-    """The words in a log's own bytes; an agent's JSON may write them in another way."""
+    """A search text as log bytes; in JSON output one character may have several spellings."""
 
     def __init__(self, words: str, *, in_json: bool = False) -> None:
         self.text = words.lower()
@@ -66,7 +66,7 @@ class Words:
         self._pattern = re.compile(_pattern_of(ways))
 
     def find(self, content: bytes, begin: int) -> tuple[int, int] | None:
-        """Where they begin and end in bytes that are small letters, from a place on."""
+        """Return (start, end) of the first match from `begin` on; `content` is lowercase."""
         if self._plain is not None:
             at = content.find(self._plain, begin)
             return None if at < 0 else (at, at + len(self._plain))
@@ -74,7 +74,7 @@ class Words:
         return match.span() if match else None
 
     def count(self, lines: list[bytes]) -> int:
-        """How many of these hold them."""
+        """Return how many of these lines match."""
         if self._plain is not None:
             plain = self._plain
             return sum(plain in line for line in lines)
@@ -82,7 +82,7 @@ class Words:
 
 
 def _ways_to_write(character: str, *, in_json: bool) -> list[bytes]:
-    """A character's bytes, of ASCII letters the small ones; several where it has several."""
+    """Return every byte spelling of a character, in lowercase."""
     if character.isascii():
         plain = character.lower().encode()
         return [b"\\" + plain, plain] if in_json and character in '"\\/' else [plain]
@@ -92,9 +92,10 @@ def _ways_to_write(character: str, *, in_json: bool) -> list[bytes]:
 
 
 def _pattern_of(ways: list[list[bytes]]) -> bytes:
-    """The pattern of all the ways together, so that a text is read in one way only.
+    """Return the pattern of all spellings, built so that any text matches in only one way.
 
-    Backslashes of JSON are counted: to try each as one or as half of two would take for ever.
+    Runs of JSON backslashes are counted: trying each as one or as half of a pair would take
+    exponential time.
     """
     pattern, least, most = b"", 0, 0
     for some in ways:
@@ -110,7 +111,7 @@ def _pattern_of(ways: list[list[bytes]]) -> bytes:
 
 def _backslashes(least: int, most: int, *, is_first: bool) -> bytes:
     if is_first:
-        # more of them may lie before: all are gone through once, from where they begin
+        # more backslashes may precede: match the whole run once, from where it begins
         return rb"(?<!\\)\\{%d,}" % least if least else b""
     return rb"\\{%d,%d}" % (least, most) if most else b""
 
@@ -121,7 +122,7 @@ def _escaped(text: str) -> bytes:
 
 
 def search_log(view: LogView, words: Words, *, after: int, limit: int) -> LogHits:
-    """The hits behind a position, `limit` of them at most; all are counted."""
+    """Return at most `limit` hits after an offset, with the total count."""
     scan, size = _Scan(words), view.size
     items: list[LogHit] = []
     for at, content, is_mark in pieces(view, 0, size):
@@ -132,7 +133,7 @@ def search_log(view: LogView, words: Words, *, after: int, limit: int) -> LogHit
         else:
             some = (found for found in scan.take(at, content) if found.at > after)
             items += [_hit(view, words, found) for found in islice(some, limit + 1 - len(items))]
-            # what the slice has left behind is counted, too
+            # exhaust the rest so that it is counted
             deque(some, maxlen=0)
     next_offset = items[limit - 1].offset if len(items) > limit else None
     return LogHits(scan.total, items[:limit], next_offset)
@@ -141,9 +142,9 @@ def search_log(view: LogView, words: Words, *, after: int, limit: int) -> LogHit
 def search_entries(
     view: LogView, words: Words, tell: TellLine, *, after: int, limit: int, is_over: bool
 ) -> LogHits:
-    """The same among the entries that a person reads: each that holds the words is a hit.
+    """Return the same among readable entries: each entry that contains the text is a hit.
 
-    Only so much is read as entries at once; what is left is for the next look.
+    At most MAX_READ_BYTES are parsed per call; `next_offset` continues from there.
     """
     items: list[LogHit] = []
     read, last = 0, after
@@ -175,7 +176,7 @@ def _entries_of(
 
 
 def _shortened(text: str, words: str) -> str:
-    """The line of a text that holds the words, no more of it than is told."""
+    """Return the matching line, cut to AROUND_BYTES characters on each side of the match."""
     line = next((one for one in text.splitlines() if words in one.lower()), text)
     at = max(0, line.lower().find(words))
     begin, end = max(0, at - AROUND_BYTES), at + len(words) + AROUND_BYTES
@@ -192,24 +193,24 @@ def _all(view: LogView, words: Words) -> Iterator[_Found]:
 
 
 class _Scan:
-    """Goes through a log once, and knows in which line it is."""
+    """A single pass over a log that keeps track of the current line."""
 
     def __init__(self, words: Words) -> None:
         self.total = 0
         self._words = words
         self._number = 1
         self._line_at: int | None = 0
-        # the open line holds the words already, or else its end: they can lie across two pieces
+        # the open line is already a hit; otherwise keep its end: a match can span two pieces
         self._is_told = False
         self._kept = b""
 
     def skip(self, mark: bytes) -> None:
-        """Bytes were dropped here: a line ends, and what comes is the rest of another."""
+        """Note dropped bytes: the open line ends, and what follows is the rest of another line."""
         self._number += mark.count(b"\n")
         self._line_at, self._kept, self._is_told = None, b"", False
 
     def take(self, at: int, content: bytes) -> Iterator[_Found]:
-        """Take in the bytes that follow, and tell each line that holds the words."""
+        """Scan the next bytes and yield one match per matching line."""
         text, base = self._open(at, content)
         begin = 0
         while True:
@@ -228,7 +229,7 @@ class _Scan:
         self._keep(text, self._pass_lines(text, base, begin, len(text)))
 
     def count(self, at: int, content: bytes) -> None:
-        """Take in the bytes that follow, and only count the lines that hold the words."""
+        """Scan the next bytes and only count matching lines."""
         text, base = self._open(at, content)
         begin = 0
         if self._is_told:
@@ -253,7 +254,7 @@ class _Scan:
         return text, base
 
     def _pass_lines(self, text: bytes, base: int, begin: int, end: int) -> int:
-        """Where the line begins that is open at `end`."""
+        """Return where the line that is open at `end` begins."""
         if ended := text.count(b"\n", begin, end):
             self._number += ended
             begin = text.rfind(b"\n", begin, end) + 1
@@ -270,13 +271,13 @@ def _hit(view: LogView, words: Words, found: _Found) -> LogHit:
 
 
 def _text(view: LogView, words: Words, found: _Found) -> str:
-    """A line as it is told: where it is long, what lies around the words."""
+    """Return the text of a hit: its line, cut around the match if the line is long."""
     begin = max(found.line_at, found.at - AROUND_BYTES)
     before = view.read(begin, found.at - begin).content.rpartition(b"\n")[2]
     behind = view.read(found.at, words.longest + AROUND_BYTES)
     line, end, _ = behind.content.partition(b"\n")
     is_cut = not end and found.at + len(line) < view.size
     text = (before + line).decode("utf-8", "replace").rstrip("\r")
-    # a cut may lie inside a character
+    # the cut may fall inside a multi-byte character
     head = ELLIPSIS + text.lstrip("\ufffd") if begin > found.line_at else text
     return head.rstrip("\ufffd") + ELLIPSIS if is_cut else head

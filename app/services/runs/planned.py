@@ -1,4 +1,4 @@
-"""Runs that are planned for later: moving their start, or starting them now."""
+"""Delayed runs: changing their start time or starting them now."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from app.records.tables import Run
 
 
 class PlanDesk:
-    """Changes when a `delayed` run starts; `expect` is told of each that then starts earlier."""
+    """Changes when a `delayed` run starts; `expect` is called with each run it changed."""
 
     def __init__(self, runs: RunLedger, expect: Callable[[Run], None]) -> None:
         self._runs = runs
         self._expect = expect
 
     def move(self, run_id: str, start: int | str, who: str, now: datetime) -> Run:
-        """Have it start at another moment, as `read_start` reads one.
+        """Set another start time, as returned by `read_start`.
 
-        Raises NotFound, AlreadyStarted, Invalid.
+        Raises NotFound, AlreadyStarted, and Invalid for a time in the past.
         """
         run = self._find(run_id)
         try:
@@ -41,7 +41,7 @@ class PlanDesk:
         return moved
 
     def start_now(self, run_id: str, who: str, now: datetime) -> Run:
-        """Put it into the queue at once. Raises NotFound, AlreadyStarted."""
+        """Queue a delayed run at once. Raises NotFound, AlreadyStarted."""
         run = self._find(run_id)
         columns = {"due_at": now, **_from(run, now)}
         with self._runs.stores.owner_of(run.id).transaction() as tx:
@@ -70,12 +70,12 @@ class PlanDesk:
 
 
 def ttl_of(run: Run) -> int | None:
-    """The seconds that a run may wait in the queue, None where there is no end to it."""
+    """Return how many seconds a run may wait in the queue, None if there is no limit."""
     since = run.due_at or run.created_at
     return round((run.expires_at - since).total_seconds()) if run.expires_at else None
 
 
 def _from(run: Run, moment: datetime) -> dict[str, Any]:
-    # its time to wait begins with its moment, wherever that is moved to
+    # the time to live counts from the start time, so it moves along
     ttl = ttl_of(run)
     return {} if ttl is None else {"expires_at": moment + timedelta(seconds=ttl)}

@@ -1,4 +1,4 @@
-"""What is checked before a run is accepted: outside calls, never inside a transaction."""
+"""Checks before a run is accepted: external calls, never made inside a transaction."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ _T = TypeVar("_T")
 
 
 class Readiness:
-    """What is known of an agent here, and what a project may change about it."""
+    """Readiness of an agent on this machine, and what a project may change about it."""
 
     def __init__(self, outside: Outside) -> None:
         self._agents = outside.agents
         self._mirrors = outside.mirrors
 
     def unready(self, project: Project, agent: str, branch: str) -> Unready | None:
-        """Why an agent is known to be of no use for runs from a branch of a project, or None."""
+        """Return why an agent cannot run on a branch of a project, None if no reason is known."""
         level = read_level(project.sandbox)
         known = self._agents.unready(agent, project.agent_command, level)
         return self.in_project(known, project, branch)
 
     def in_project(self, known: Unready | None, project: Project, branch: str) -> Unready | None:
-        """The same, from what is known of the agent alone: a project may bring a sign-in along."""
+        """Drop a missing sign-in from an agent's finding if the project may supply one."""
         if known is None or known.cause is not Cause.AUTH:
             return known
         return None if self._may_sign_in(known, project, branch) else known
@@ -82,9 +82,9 @@ UNREADABLE = (
 
 @dataclass(frozen=True)
 class Checked:
-    """What the checks found out on the way.
+    """Results of the checks that the run needs later.
 
-    `in_the_way` is the kept branch beside which an issue's own could not be made.
+    `in_the_way` is an existing branch that keeps the issue's own branch from being created.
     """
 
     branch: str
@@ -95,7 +95,7 @@ class Checked:
 
 @dataclass
 class _Heard:
-    """What was said to one of many orders, and who said nothing, with the sentence for it."""
+    """Answers shared by many orders: origin's branches, and the error of each silent service."""
 
     branches: list[str] | None = None
     silent: dict[str, str] = field(default_factory=dict)
@@ -118,17 +118,17 @@ class Prechecks:
         self._agents = outside.agents
         self._readiness = Readiness(outside)
         self._forge_of = outside.forge_of
-        # None where each order asks for itself
+        # None if each order makes its own calls
         self._heard: _Heard | None = None
 
     def asking_once(self) -> Prechecks:
-        """The same for many orders of a project: origin, and who was silent, are asked once."""
+        """Return a copy for many orders of a project that asks origin and silent services once."""
         checks = copy(self)
         checks._heard = _Heard()
         return checks
 
     def project(self, project_id: str, session: Session | None = None) -> Project:
-        """The project, if runs can be started in it, as `session` sees it. Raises a Refusal."""
+        """Return the project if runs can start in it, as `session` sees it. Raises a Refusal."""
         project = self._projects.find(project_id, session)
         if project is None:
             raise NotFound
@@ -141,7 +141,7 @@ class Prechecks:
     def limit(
         self, session: Session, project: Project, order: Order, now: datetime
     ) -> AccountHeld | None:
-        """What the usage limit of its account refuses an order with, as `session` sees it."""
+        """Return the refusal of an order whose account is at its usage limit, or None."""
         is_resume = order.again is not None and order.again.is_resume
         if is_resume or order.batch_id is not None:
             return None
@@ -149,7 +149,7 @@ class Prechecks:
         return self._limits.refusal(session, order.agent or project.agent, order.model, due_at)
 
     def order(self, project: Project, order: Order, limit: AccountHeld | None) -> Checked:
-        """Agent, framework, branch and issue, each known and usable. Raises a Refusal."""
+        """Check that agent, framework, branch and issue exist and are usable. Raises a Refusal."""
         self._must_be_reached(project)
         wrong = self.wrong(
             project, agent=order.agent, framework=order.framework, branch=order.branch
@@ -178,7 +178,7 @@ class Prechecks:
         return Checked(branch, agent, brief, in_the_way)
 
     def refuse_in_review(self, project: Project, branch: str) -> None:
-        """Raise InReview where a change of this branch waits for a person to decide."""
+        """Raise InReview if a change on this branch is open for review."""
         repo = repository_of(project)
         try:
             number = self._forge_of(project).open_changes(repo).get(branch)
@@ -190,7 +190,7 @@ class Prechecks:
     def _must_be_reached(self, project: Project) -> None:
         if not project.unreachable:
             return
-        # who asks wants to know how it is now, and not how the last look found it
+        # the person wants the current state, not that of the last periodic check
         silent = {} if self._heard is None else self._heard.silent
         if PLACE not in silent:
             silent[PLACE] = self._origins.look_now(project, ASK_AGAIN_SECONDS) or ""
@@ -212,9 +212,9 @@ class Prechecks:
         framework: str | None = None,
         branch: str | None = None,
     ) -> dict[str, str]:
-        """Which of these words are wrong, each with its sentence; None stands for the project's.
+        """Return the problem with each invalid value, by field; None means the project's value.
 
-        Raises ForgeUnavailable where origin is asked for a branch and does not answer.
+        Raises ForgeUnavailable if origin has to be asked for a branch and does not answer.
         """
         wrong: dict[str, str] = {}
         agent, branch = agent or project.agent, branch or project.base_branch

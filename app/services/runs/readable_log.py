@@ -1,7 +1,7 @@
-"""A part of a run's log as entries that a person reads; little of it is held, however long it is.
+"""Parts of a run's log as readable entries, with bounded memory for logs of any length.
 
-Positions are those of the log. A part begins with the first line that begins in it, and its last
-line is read to its end, wherever that is.
+Offsets are those of the log. A part begins with the first line that starts in it; its last line is
+read to its end, even beyond the part.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from app.services.ports import LogView
 
 TellLine = Callable[[bytes], list[Entry]]
 CHUNK_BYTES = 256 * 1024
-# longer lines hold a tool's whole output; so much is read behind a part to find its last line's end
+# longer lines hold a tool's whole output; also how far past a part its last line may extend
 MAX_LINE_BYTES = 4 * 1024 * 1024
 MAX_PART_BYTES = 1024 * 1024
-# so many lines of plain text are one entry
+# most lines of plain text in one entry
 TEXT_LINES = 100
 
 
 @dataclass(frozen=True)
 class LogPart:
-    """Entries of all lines that begin from `begin` to `next_offset`, in their order.
+    """Entries of all lines that begin between `begin` and `next_offset`, in order.
 
-    What is still being written lies behind it.
+    Text that is still being written comes after `next_offset`.
     """
 
     entries: tuple[PlacedEntry, ...]
@@ -36,9 +36,10 @@ class LogPart:
 def read_entries(
     view: LogView, tell: TellLine, offset: int, limit: int, *, is_over: bool
 ) -> LogPart:
-    """The entries of all lines that begin in `limit` bytes from `offset` on.
+    """Return the entries of all lines that begin in the `limit` bytes from `offset`.
 
-    A negative offset counts from the end. `is_over`: a last line without an end is whole.
+    A negative offset counts from the end. With `is_over`, a last line without a newline is
+    complete.
     """
     size = view.size
     start = max(0, size + offset) if offset < 0 else min(offset, size)
@@ -56,13 +57,13 @@ def read_entries(
         lines.end()
     next_offset = lines.next_offset
     if is_at_end and not is_over and lines.blocks.is_message_open:
-        # more of it may come: it is told when it is whole
+        # more of the message may follow: return it once it is complete
         next_offset = lines.blocks.drop_open()
     return LogPart(lines.blocks.end(), start, next_offset)
 
 
 def without_folder(part: LogPart, folder: str) -> LogPart:
-    """The same, with what tools do named relative to a folder."""
+    """Return the part with tool calls naming files relative to a folder."""
     return replace(part, entries=tuple(_relative(one, f"{folder}/") for one in part.entries))
 
 
@@ -74,7 +75,7 @@ def _relative(placed: PlacedEntry, folder: str) -> PlacedEntry:
 
 
 class _Blocks:
-    """Joins what belongs together: the pieces of a message, and lines of plain text."""
+    """Joins the pieces of a message, and consecutive lines of plain text, into entries."""
 
     def __init__(self) -> None:
         self._made: list[PlacedEntry] = []
@@ -84,11 +85,11 @@ class _Blocks:
 
     @property
     def is_message_open(self) -> bool:
-        """True where a message may go on."""
+        """True if more pieces of a message may follow."""
         return self._begun is not None and self._begun.is_piece and self._size < MAX_TEXT_CHARS
 
     def add(self, at: int, entry: Entry) -> None:
-        """Take in one more entry."""
+        """Add an entry, joining it to the open one if they belong together."""
         if self._begun is None or not self._goes_on(self._begun, entry):
             self.end()
             self._at, self._begun = at, entry
@@ -96,13 +97,13 @@ class _Blocks:
         self._size += len(entry.text)
 
     def drop_open(self) -> int:
-        """Take out what was begun last; where it began."""
+        """Drop the open entry and return its offset."""
         self._begun = None
         self._texts.clear()
         return self._at
 
     def end(self) -> tuple[PlacedEntry, ...]:
-        """Everything so far."""
+        """Close the open entry and return all entries so far."""
         begun = self._begun
         if begun is not None:
             text = "".join(self._texts).strip() if begun.is_piece else "\n".join(self._texts)
@@ -119,24 +120,24 @@ class _Blocks:
 
 
 class _Lines:
-    """Cuts what is read into lines, and has each of them told."""
+    """Splits what is read into lines and turns each into entries."""
 
     def __init__(self, start: int, stop: int, tell: TellLine, *, is_inside: bool) -> None:
         self.blocks = _Blocks()
         self.is_done = False
         self._stop, self._tell = stop, tell
         self._line_at = self._position = start
-        # the rest of a line whose beginning was not read is passed over
+        # skip the rest of a line whose beginning was not read
         self._is_inside = is_inside
         self._held = bytearray()
 
     @property
     def next_offset(self) -> int:
-        """Where to go on: a line that has no end yet is read again."""
+        """The offset to continue from: an unfinished line is read again."""
         return self._position if self._is_inside else self._line_at
 
     def take(self, at: int, content: bytes) -> None:
-        """Take in the bytes that follow."""
+        """Process the next bytes."""
         begin = 0
         while not self.is_done and (end := content.find(b"\n", begin)) >= 0:
             self._hold(content[begin:end])
@@ -149,13 +150,13 @@ class _Lines:
             self._position = at + len(content)
 
     def skip_to(self, at: int, mark: bytes) -> None:
-        """Bytes were dropped here: what was open lost its end, and what follows its beginning."""
+        """Note dropped bytes: the open line lost its end, and what follows lost its beginning."""
         self._tell_of(at, Entry(EntryKind.CUT, mark.decode("utf-8", "replace").strip()))
         self._held.clear()
         self._is_inside = True
 
     def end(self) -> None:
-        """The open line, if there is one, ends at the position."""
+        """End the open line, if any, at the current position."""
         if not self._is_inside and self._line_at < self._position:
             self._tell_of(self._line_at, *self._tell(bytes(self._held)))
         self._held.clear()
@@ -182,7 +183,7 @@ def _ends_line(view: LogView, position: int) -> bool:
 
 
 def pieces(view: LogView, position: int, stop: int) -> Iterator[tuple[int, bytes, bool]]:
-    """Bytes of a log with their positions; with True the mark in the place of dropped ones."""
+    """Yield (offset, bytes, is_marker) of a log; a marker stands for bytes that were dropped."""
     while position < stop:
         piece = view.read(position, min(CHUNK_BYTES, stop - position))
         if not piece.content:
@@ -199,7 +200,7 @@ def pieces(view: LogView, position: int, stop: int) -> Iterator[tuple[int, bytes
 
 
 def _kept_before_gap(view: LogView, position: int, limit: int) -> int:
-    """How many bytes there are from a position to the ones that were dropped."""
+    """Return how many bytes from `position` on precede the dropped ones."""
     kept, too_many = 0, limit
     while too_many - kept > 1:
         tried = (kept + too_many) // 2

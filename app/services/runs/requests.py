@@ -1,4 +1,4 @@
-"""What somebody asks for when a run is to be started, who asks, and what comes of it."""
+"""Requests for runs: the order, the requester and the result."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from app.records.database.database import Transaction
 from app.records.stores.sessions import control_of
 from app.records.tables import IssueRow, Project, Run
 
-# in the first line of a retry's timeline: `parked` where it goes on with kept work, else `fresh`
+# in the first event of a retry's timeline: `parked` if it continues kept work, else `fresh`
 FROM = "from"
 
 
 @dataclass(frozen=True)
 class Again:
-    """The run that an order repeats; with `branch`, it goes on with what is kept there.
+    """The run that an order repeats; with `branch`, the work kept there is continued.
 
-    `base_sha` is the commit that the kept work began at; `beside` allows it next to an equal run.
-    A resume says how many there were in a
-    row with it, and which session of its agent it goes on with.
+    `base_sha` is the commit the kept work began at; `beside` allows an equal run at the same time.
+    For a resume, `resumes` counts the resumes in a row and `session_id` is the agent's session to
+    continue.
     """
 
     run_id: str
@@ -41,9 +41,9 @@ class Again:
 
 @dataclass(frozen=True)
 class Order:
-    """An order for a run; None stands for the project's own value.
+    """An order for a run; None means the project's own value.
 
-    It starts after `delay_seconds`, or at the moment that the words `starts_on` name.
+    The run starts after `delay_seconds`, or at the time that `starts_on` describes.
     """
 
     project_id: str
@@ -59,25 +59,25 @@ class Order:
     starts_on: str | None = None
     ttl_seconds: int | None = None
     tags: tuple[str, ...] = ()
-    # where somebody asked for less than is ordered (an issue picked for them): their own words
+    # the original request, if the order was derived from it (such as a picked issue)
     asked_as: str | None = None
     again: Again | None = None
-    # the batch it is an item of: it waits in the queue where another would be refused
+    # the batch it belongs to: a batch item is queued where another run would be refused
     batch_id: str | None = None
 
     def body_hash(self) -> str:
-        """What tells two orders under one key apart."""
+        """Return the hash that distinguishes two orders under one key."""
         asked = self.asked_as or {
             name: it for name, it in self.__dict__.items() if name not in ("again", "batch_id")
         }
         if isinstance(asked, dict) and self.starts_on is None:
-            # what was sent before there was such a word is the same still
+            # keep hashes equal to those computed before this field existed
             del asked["starts_on"]
         text = json.dumps(asked, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def due_at(self, now: datetime) -> datetime | None:
-        """When it is to start, None for at once. Raises Invalid for a moment that has passed."""
+        """Return the start time, None for now. Raises Invalid for a time in the past."""
         start = self.starts_on or self.delay_seconds
         if not start:
             return None
@@ -89,7 +89,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Asker:
-    """Who asks, by which way, under which key, and the ids that tie it together."""
+    """The requester: person, trigger, idempotency key, correlation id and provenance."""
 
     person_id: str
     trigger: Trigger
@@ -101,25 +101,25 @@ class Asker:
 
 @dataclass(frozen=True)
 class Accepted:
-    """The run; `replayed` where its key had already made it, and else with its project."""
+    """The run; `replayed` if its key had already created it, otherwise with its project."""
 
     run: Run
     replayed: bool
     project: Project | None = None
 
 
-# asked in the transaction that accepts: raises where what was decided before is no longer true
+# called in the accepting transaction; raises if an earlier decision no longer holds
 Still = Callable[[Session, Project], None]
-# written in the transaction that accepts, with the run
+# called in the accepting transaction to write more rows together with the run
 Also = Callable[[Transaction, Run], None]
 
 
 class HeldBack(Exception):
-    """Something changed between the decision and the transaction: nothing is started."""
+    """Raised if something changed between the decision and the transaction; nothing is started."""
 
 
 def order_of(project_id: str, issue: int | None, asked: str) -> Order:
-    """An AFK run of an issue; under one key, what was asked is what counts, not what was picked."""
+    """Return the order for an issue's AFK run; its key covers the request, not the picked issue."""
     return Order(
         project_id=project_id,
         depth=Depth.STANDARD,
@@ -130,7 +130,7 @@ def order_of(project_id: str, issue: int | None, asked: str) -> Order:
 
 
 def is_open(number: int) -> Still:
-    """An issue that a person chose is still open."""
+    """Return the check that an issue a person chose is still open."""
 
     def still(session: Session, project: Project) -> None:
         issue = control_of(session).get(IssueRow, (project.id, number))
@@ -141,7 +141,7 @@ def is_open(number: int) -> Still:
 
 
 def is_ready(number: int) -> Still:
-    """An issue that was picked is still open and labelled."""
+    """Return the check that a picked issue is still open and labeled as ready."""
 
     def still(session: Session, project: Project) -> None:
         issue = control_of(session).get(IssueRow, (project.id, number))

@@ -1,4 +1,4 @@
-"""Stopping a run: the status is written first, so that nobody counts the kill as a death."""
+"""Stopping a run: the status is written first, so that the kill never counts as a death."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.services.concurrency import Locks
 
 
 class Stopper:
-    """Stops runs at a person's word; neutral for the count."""
+    """Stops runs on request; a stop neither adds nor clears a strike."""
 
     def __init__(
         self,
@@ -31,27 +31,27 @@ class Stopper:
         self._kill_soon = kill_soon
 
     def stop(self, run_id: str, because: str, now: datetime) -> Run:
-        """Write `stopped` and see to the end of its processes. Raises NotFound, AlreadyEnded."""
+        """Write `stopped` and have the processes ended. Raises NotFound, AlreadyEnded."""
         run = self._runs.find(run_id)
         if run is None:
             raise NotFound
-        # a launch is not waited for: it finds its run stopped and undoes what it made;
-        # reaping and pushing are, for they may be about to write the end themselves
+        # a launch is not waited for: it finds its run stopped and rolls back. Reaping and pushing
+        # are, since they may be about to write the end themselves.
         try:
             if run.status == Status.STARTING:
                 stopped = self._write(run, because, now)
-                # a setup command may take long: the launch waits for its end, a person does not
+                # a setup command may take long: kill it now rather than keep the person waiting
                 self._kill_soon(run_id)
                 return stopped
             with self._locks.holding(run_id):
                 return self._write(self._runs.find(run_id) or run, because, now)
         finally:
-            # refused or not: a look that met this lock has been put off
+            # even if refused: a reap that found the lock taken was put off
             self._again(run_id)
 
     def _write(self, run: Run, because: str, now: datetime) -> Run:
         columns: dict[str, Any] = {"cause": Cause.STOPPED, "because": because, "hold": None}
-        # one that waits again with another run's work is released when that is settled
+        # a requeued run that still holds another run's work is released once that is settled
         if run.status not in LIVE and run.server is None:
             columns["released_at"] = now
         with self._runs.stores.owner_of(run.id).transaction() as tx:
