@@ -32,10 +32,10 @@ LONGEST_PAUSE = timedelta(minutes=10)
 
 @dataclass(frozen=True)
 class NotDelivered:
-    """Why nothing was delivered, as a sentence; `for_good` where asking again cannot help.
+    """The reason nothing was delivered, as a sentence; `for_good` means retrying cannot help.
 
-    `cause` is what an ended delivery is put down to; `unchecked` says that a check before the push
-    could not be made.
+    `cause` becomes the run's cause if its delivery ends; `unchecked` is set if a check before the
+    push could not be made.
     """
 
     because: str
@@ -45,7 +45,7 @@ class NotDelivered:
 
 
 class Deliverer:
-    """Pushes and opens change requests, with a growing pause while the far side is silent."""
+    """Pushes branches and opens change requests, backing off while origin or tracker is silent."""
 
     def __init__(
         self,
@@ -60,18 +60,18 @@ class Deliverer:
         self._forge_of = outside.forge_of
         self._clock = clock
         self._pauses: dict[str, tuple[datetime, timedelta]] = {}
-        # looks in a row at a run's commits that came to nothing
+        # consecutive failed checks of a run's commits
         self._looks: dict[str, int] = {}
 
     def is_due(self, run_id: str) -> bool:
-        """True where no pause keeps the run's delivery from being tried."""
+        """Return True unless a pause holds back the run's delivery."""
         due, _ = self._pauses.get(run_id, (self._clock(), FIRST_PAUSE))
         return self._clock() >= due
 
     def deliver(self, run: Run, project: Project) -> Delivery | NotDelivered:
-        """Like `deliver_now`; where nothing was answered, a pause and a hold begin.
+        """Deliver as `deliver_now` does; if nothing answered, begin a pause and set a hold.
 
-        Commits that could not be checked so many times in a row are left to a person, for good.
+        After too many consecutive failed checks of the commits, give up and leave them to a person.
         """
         outcome = self._given_up(run, self.deliver_now(run, project))
         if isinstance(outcome, NotDelivered) and not outcome.for_good:
@@ -79,14 +79,14 @@ class Deliverer:
         return outcome
 
     def put_off(self, run: Run) -> None:
-        """Begin a pause after the fault that is being handled, which is traced once a run."""
-        # until somebody mends it, origin is not asked at every tick
+        """Begin a pause after the exception being handled; its traceback is logged once per run."""
+        # origin is not asked at every tick until the fault is fixed
         level = logging.INFO if run.id in self._pauses else logging.ERROR
         log.log(level, "the delivery of %s failed", run.id, exc_info=True)
         self._wait(run, "something went wrong here; see the log")
 
     def forget(self, run_id: str) -> None:
-        """End the run's pause: it is delivered, or will not be."""
+        """Drop the run's pause: it is delivered, or never will be."""
         self._pauses.pop(run_id, None)
         self._looks.pop(run_id, None)
 
@@ -95,18 +95,17 @@ class Deliverer:
     ) -> Delivery | NotDelivered:
         """Push the run's branch as it stands in the mirror and open its change request, once.
 
-        For a person's click: it neither minds nor begins a pause, writes nothing to the run but
-        lines of its push, and may take as long as origin does (120 s to take it and 60 s to show
-        it at most, then it is silent). The caller holds the run's lock, has taken what is in the
-        copy, and writes what came of it. Safe to repeat: a branch that is pushed and a change
-        request that is open are answered again. What a check before the push objects to is pushed
-        with `push_anyway` only.
+        For a person's click: ignores pauses and begins none, writes only the timeline events of its
+        push, and may wait on origin for up to 120 s for the push and 60 s to verify it. The caller
+        holds the run's lock, has taken the copy's commits into the mirror, and writes the outcome.
+        Safe to repeat: a branch already pushed and a change request already open are returned
+        again. `push_anyway` overrides objections of the checks before the push.
 
-        A silent origin or tracker, an origin that is away, or a mirror that cannot be read just
-        now is `NotDelivered(because, for_good=False)`: nothing is known, ask again later. A push
-        that was refused (sign-in, protected branch, somebody else's commits there), one that
-        origin does not show, or a branch that is gone, is `NotDelivered(because, for_good=True)`.
-        None of these is raised; only a silent database is (DatabaseSilent).
+        A silent origin or tracker, an origin that is away, or a mirror that cannot be read is
+        `NotDelivered(because, for_good=False)`: nothing is known, try again later. A refused push
+        (sign-in, protected branch, foreign commits on the branch), a push that origin does not
+        show, or a branch that is gone is `NotDelivered(because, for_good=True)`. None of these is
+        raised; only a silent database is (DatabaseSilent).
         """
         try:
             return self._push_and_open(run, project, push_anyway=push_anyway)
@@ -129,14 +128,14 @@ class Deliverer:
         if tip is None or run.base_sha is None:
             return NotDelivered(f"the branch {run.work_branch} is gone from the mirror", True)
         if run.status == Status.DELIVERING and run.head_sha:
-            # what was taken, wherever an unsandboxed agent has put the branch since
+            # push what was taken: an unsandboxed agent may have moved the branch since
             tip = run.head_sha
         objection = None if push_anyway else self._checks.objection(repo, run.base_sha, tip)
         if objection is not None:
             return NotDelivered(objection.sentence, True, objection.cause)
-        # said first: cut short behind the push, a discard must know that the branch is ours
+        # written before the push: if we crash after it, a discard must know the branch is ours
         self._successions.tell_push(run, tip, self._clock())
-        # what was looked at, not what somebody has put on the branch since
+        # push exactly the commit that was checked, even if the branch has moved since
         pushed = self._mirrors.push(repo, run.work_branch, sha=tip)
         if pushed.hooks_changed:
             tell_left_out(self._runs, run.id, project, self._clock())
@@ -174,9 +173,9 @@ class Deliverer:
 
 
 class Deliveries:
-    """One worker per run that is delivered; it holds the run's lock, so that a Stop waits for it.
+    """Delivers each run on a worker that holds the run's lock, so that a Stop waits for it.
 
-    `again` is told of each run whose delivery has come to an answer, or to none.
+    `again` is called with the run's id after each attempt, whatever its outcome.
     """
 
     def __init__(
@@ -200,14 +199,14 @@ class Deliveries:
         self._begun: set[str] = set()
 
     def begin(self, run: Run) -> None:
-        """Deliver the run's commits soon, if no pause and no other delivery of it is under way."""
+        """Schedule the run's delivery unless it is paused, quarantined or already under way."""
         is_free = not self._quarantine.is_held(of_run("delivery", run).key)
         if is_free and run.id not in self._begun and self._deliverer.is_due(run.id):
             self._begun.add(run.id)
             self._workers.carry_on(self._deliver, run.id)
 
     def forget(self, run_id: str) -> None:
-        """Nothing of this run will be delivered any more."""
+        """Drop the run's pause: nothing more of it will be delivered."""
         self._deliverer.forget(run_id)
 
     def _deliver(self, run_id: str) -> None:
@@ -215,12 +214,12 @@ class Deliveries:
             with self._locks.holding(run_id):
                 run = self._runs.find(run_id)
                 project = self._projects.find(run.project_id) if run else None
-                # a Stop may have come before the push
+                # a Stop may have come first
                 if run is not None and project is not None and run.status == Status.DELIVERING:
                     self._try(run, project)
         finally:
             self._begun.discard(run_id)
-        # what follows from it, and whatever looked meanwhile and was put off
+        # for follow-ups, and for checks put off while the lock was held
         self._again(run_id)
 
     def _try(self, run: Run, project: Project) -> None:

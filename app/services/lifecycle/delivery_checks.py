@@ -1,4 +1,4 @@
-"""The largest file that a delivery may hold: larger ones stay here until a person has decided."""
+"""Checks of the commits before a push: file sizes and known secrets."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _MB = 1000**2
 
 
 class DeliveredFiles:
-    """A check before a push: `file_mb` of the project, or what no repository should hold."""
+    """Check before a push: file sizes against the project's `file_mb`, or the default limit."""
 
     def __init__(self, projects: ProjectLedger, mirrors: Mirrors) -> None:
         self._projects = projects
         self._mirrors = mirrors
 
     def check(self, repo: Repository, base_sha: str, tip: str) -> Objection | None:
-        """The objection to files that are too large, in any of the commits. Raises CannotRead."""
+        """Return the objection to files too large in any of the commits. Raises CannotRead."""
         project = self._projects.find(repo.project_id)
         if project is None:
             return None
@@ -35,7 +35,7 @@ class DeliveredFiles:
 
 
 def too_large_words(large: list[LargeFile], most: int) -> str:
-    """The sentence for files larger than `most` MB."""
+    """Return the sentence for files larger than `most` MB."""
     named = ", ".join(f"{_short(one.name)} ({size_words(one.size)})" for one in large[:_NAMED])
     more = len(large) - _NAMED
     rest = f" and {more:,} more" if more > 0 else ""
@@ -48,13 +48,13 @@ def _short(name: str) -> str:
     return plain if len(plain) <= _MAX_NAME else f"…{plain[1 - _MAX_NAME :]}"
 
 
-# of the commits that were looked at last, so that a merge does not read them once more
+# clean commit ranges remembered, so that a merge does not read them again
 REMEMBERED = 100
 LONGEST_PATH = 200
 
 
 class SecretCheck:
-    """Looks through commits for every secret that is known here."""
+    """Check before a push: no commit may contain a secret known to Runyard."""
 
     def __init__(self, mirrors: Mirrors, secrets: SecretValues) -> None:
         self._mirrors = mirrors
@@ -62,9 +62,9 @@ class SecretCheck:
         self._clean: dict[tuple[object, ...], None] = {}
 
     def look(self, repo: Repository, base_sha: str, tip: str) -> Objection | None:
-        """The objection to pushing `base_sha..tip`, None where no secret is in it.
+        """Return the objection to pushing `base_sha..tip`, None if it contains no secret.
 
-        Raises CannotRead where not all of it could be read.
+        Raises CannotRead if part of it could not be read.
         """
         mask = self._secrets.mask()
         asked = (repo, base_sha, tip, mask)

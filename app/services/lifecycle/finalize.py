@@ -1,4 +1,4 @@
-"""After the end: prove that nothing of a run lives, release it, keep or clear its copy."""
+"""After a run ends: prove its processes gone, release it, and keep or remove its copy."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ LOG_REPLACED = "the log was replaced while the run was going"
 
 
 class StillThere(Exception):
-    """Something of a run could not be taken back yet; the message says what."""
+    """Raised if something of a run could not be released yet; the message names it."""
 
 
 @dataclass(frozen=True)
 class Kept:
-    """The remains of a guarded teardown: nothing, or something with a reason.
+    """The result of a teardown: whether anything is parked, and why.
 
-    `holds_work` is False where nothing but a branch without commits is left.
+    `holds_work` is False if only a branch without commits is left.
     """
 
     parked: bool
@@ -51,7 +51,7 @@ class Kept:
 
 
 def tell_of_records(runs: RunLedger, run: Run, sight: Sight, now: datetime) -> None:
-    """Say once that somebody has changed what a run's folder tells of its processes."""
+    """Note once on the timeline that the records of a run's processes were tampered with."""
     if not sight.has_untrue_records:
         return
     if not any(line.sentence == RECORD_CHANGED for line in runs.timeline(run.id)):
@@ -59,7 +59,7 @@ def tell_of_records(runs: RunLedger, run: Run, sight: Sight, now: datetime) -> N
 
 
 def delivery_columns(delivery: Delivery) -> dict[str, Any]:
-    """The run's columns that tell a delivery."""
+    """Return the run columns that record a delivery."""
     stat = delivery.stat
     return {
         "head_sha": delivery.head_sha,
@@ -79,7 +79,7 @@ def delivery_columns(delivery: Delivery) -> dict[str, Any]:
 
 
 def judge_delivered(run: Run, tip: str) -> Kept:
-    """Whether the branch of a delivered run, which stands at `tip`, holds what nobody else has."""
+    """Judge whether a delivered run's branch, now at `tip`, holds work found nowhere else."""
     delivery = run.delivery or {}
     if tip != delivery["head_sha"]:
         return Kept(True, f"{run.work_branch} moved after it was delivered")
@@ -89,7 +89,7 @@ def judge_delivered(run: Run, tip: str) -> Kept:
 
 
 def let_go(mirrors: Mirrors, repo: Repository, branch: str, head_sha: str) -> None:
-    """Delete a merged branch at origin, then its claim, where they still are what was merged."""
+    """Delete a merged branch at origin, then its claim, each only if it has not moved."""
     try:
         mirrors.delete_at_origin(repo, branch, expected_sha=head_sha)
     except (OriginProblem, CannotRead, OSError) as problem:
@@ -97,12 +97,12 @@ def let_go(mirrors: Mirrors, repo: Repository, branch: str, head_sha: str) -> No
     try:
         mirrors.release(repo, branch, expected_sha=head_sha)
     except (CannotRead, OSError) as problem:
-        # merged it is: what is left of it is cleared at the next start
+        # the merge itself is done: the claim is removed at the next start
         log.warning("the claim %s stays after its merge: %s", branch, problem)
 
 
 class Settlement:
-    """Ends what outlived a run, then undoes or tears down with care; repeated until proved."""
+    """Ends leftover processes, then rolls back or tears down; repeated until proved gone."""
 
     def __init__(
         self,
@@ -125,7 +125,10 @@ class Settlement:
         self._killing: set[str] = set()
 
     def settle(self, run: Run, project: Project) -> None:
-        """Release an ended run if it is proved gone, else see to its end. Its lock is held."""
+        """Release an ended run if proved gone, otherwise kill what is left of it.
+
+        The caller holds the run's lock.
+        """
         sight = self._engine.look(run.id, run.supervisor)
         tell_of_records(self._runs, run, sight, self._clock())
         if not sight.tree_gone:
@@ -151,7 +154,7 @@ class Settlement:
             holds_work=kept.holds_work,
         ):
             self._engine.unwatch(run.id)
-            # without room no log could be begun
+            # on a full disk the log could not even be created
             if run.cause != Cause.DISK_FULL and self._engine.log(run.id).is_replaced:
                 self._runs.tell_once(run.id, self._clock(), "note", LOG_REPLACED)
             if kept.parked:
@@ -162,9 +165,9 @@ class Settlement:
             self._runs.tell_once(run.id, self._clock(), "note", sentence)
 
     def _is_tidying(self, run: Run, sight: Sight) -> bool:
-        # the supervisor ends what its agent left behind, and is heard when it is done
+        # the supervisor is ending what its agent left behind, and reports when done
         age = self._clock() - (run.ended_at or self._clock())
-        # of a clock that was set back nothing is known: it must not spare what never ends
+        # abs: with a clock set back, a process that never ends must not be spared forever
         return sight.exit is not None and bool(sight.alive) and abs(age) < TIDYING
 
     def _kill(self, run: Run) -> None:
@@ -175,14 +178,14 @@ class Settlement:
             if not self._engine.kill(run.id, run.supervisor):
                 self._runs.note_hold(run, UNPROVED)
                 return
-            # a supervisor that had to be killed leaves no word of it
+            # a killed supervisor leaves no record of its end
             self._runs.note(run.id, run.project_id, supervisor=ended(run.supervisor))
         finally:
             self._killing.discard(run.id)
         self._again(run.id)
 
     def _judge(self, run: Run, project: Project) -> Kept:
-        """Undo what never started, tear down what did. Raises StillThere."""
+        """Roll back a run that never started, tear down one that did. Raises StillThere."""
         if run.status == Status.NOT_STARTED:
             undone = self._undoing.clear(run, project)
             if undone.remains:
@@ -197,7 +200,7 @@ class Settlement:
         return self._give_back(run, project)
 
     def _give_back(self, run: Run, project: Project) -> Kept:
-        """The end of a run that was stopped before it began, and has taken nothing over."""
+        """Finish a run that was stopped before it began and has taken over no work."""
         kept = Kept(False, "")
         if not self._succession.is_anothers(run):
             kept = self._tear_down(run, project)
@@ -225,7 +228,7 @@ class Settlement:
                 return Kept(True, f"{run.work_branch} holds {state.holds}")
         elif run.started_at is not None and not self._copies.path(run.id).parent.is_dir():
             return Kept(True, f"{run.work_branch}: the folder of working copies is away")
-        # what an interrupted removal has left goes too
+        # also removes what an interrupted removal left
         if not self._is_removed(run):
             return Kept(True, f"{run.work_branch}: the working copy could not be removed")
         reach("during_teardown")
@@ -247,16 +250,16 @@ class Settlement:
         if run.delivery is not None:
             kept = judge_delivered(run, tip)
             if not kept.parked and run.delivery["state"] == "merged":
-                # before it was proved gone: its merge has left the branch to this
+                # merged before the run was proved gone: deleting the branch was left to this
                 self._workers.carry_on(let_go, self._mirrors, repo, run.work_branch, tip)
             return kept
         if run.cause == Cause.REPORTED and tip == run.base_sha:
-            # a report has nothing to deliver and nothing that a later run could go on from
+            # a report has nothing to deliver and nothing for a later run to continue
             self._mirrors.release(repo, run.work_branch, expected_sha=tip)
             return Kept(False, "")
         commits = self._mirrors.stat(repo, run.base_sha or tip, tip).commits
         if not commits and run.issue is None and run.status != Status.LIMITED:
-            # it claims nothing and holds nothing; one at its limit goes on with its own session
+            # it claims and holds nothing; a run at its usage limit would continue its session here
             self._mirrors.release(repo, run.work_branch, expected_sha=tip)
             return Kept(False, "")
         if not commits:

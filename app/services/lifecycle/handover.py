@@ -1,7 +1,7 @@
-"""What a retry has of the run before it: its branch and its copy, or only their place.
+"""Handover of kept work to a retry: branch and copy, or only the branch name.
 
-Every step says first what it is about to do; broken off anywhere, it is completed or taken back
-from what was written, and at every moment one run holds the work.
+Every step is written down before it is taken; after a crash at any point it is completed or undone
+from what was written, and at every moment exactly one run holds the work.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ ASIDE = "parked"
 
 
 class NothingKept(Exception):
-    """What a run was to go on with is not there; the message is a sentence."""
+    """Raised if the work a run was to continue is not there; the message is a sentence."""
 
 
 def aside_name(branch: str, run_id: str) -> str:
-    """The name that kept work gets when another run starts again in its place."""
+    """Return the branch name for kept work set aside by a retry that starts fresh."""
     return f"{ASIDE}/{branch}/{run_id}"
 
 
 def is_aside(run: Run) -> bool:
-    """True where a run's branch was set aside."""
-    # the name is that of one run: others of its branch were set aside with it
+    """Return True if a run's branch was set aside."""
+    # the id in the name may be another run's: all runs of the branch are set aside together
     return run.work_branch.startswith(f"{ASIDE}/") and is_run_id(run.work_branch.split("/")[-1])
 
 
 def goes_on(run: Run) -> bool:
-    """True for a run, not begun yet, that is to go on with kept work."""
+    """Return True for a run that is to continue kept work and has not begun."""
     return run.retry_of is not None and run.base_sha is not None
 
 
 def _stays(heir: Run) -> bool:
-    # an agent finds its session by the folder it worked in
+    # an agent finds its session by its working folder
     return heir.session_id is not None
 
 
 class Succession:
-    """Hands kept work over at a launch, and back where the launch comes to nothing."""
+    """Moves parked work (branch and copy) to the retry at launch, and back if the launch fails."""
 
     def __init__(self, runs: RunLedger, outside: Outside, clock: Callable[[], datetime]) -> None:
         self._runs = runs
@@ -62,24 +62,24 @@ class Succession:
     # --- going on ------------------------------------------------------------------------------
 
     def has_taken_over(self, heir: Run) -> bool:
-        """True once what was kept is this run's."""
+        """Return True once the run has taken over the kept work."""
         return bool(self._told(heir, "copy_of"))
 
     def take_over(self, repo: Repository, heir: Run) -> tuple[str, str]:
-        """Make what is kept on the heir's branch the heir's; the branch's base and its tip.
+        """Move the work kept on the heir's branch to the heir; return the branch's base and tip.
 
-        Raises NothingKept, leaving everything as it was, and CannotRead.
+        Raises CannotRead, and NothingKept, which leaves everything as it was.
         """
         kept = self._parked.of_branch(heir.project_id, heir.work_branch)
         tip = self._mirrors.tip(repo, heir.work_branch)
         if tip is not None and heir.base_sha is not None and self.complete(heir):
-            return heir.base_sha, tip  # by an earlier launch of its own, which was cut short
+            return heir.base_sha, tip  # an earlier launch was cut short after the move
         if not kept or tip is None:
             raise NothingKept(f"{heir.work_branch} is not kept any more; retry it from fresh")
         with_copy = [run for run in kept if self._copies.exists(run.id)]
         holder = (with_copy or kept)[-1]
         base = holder.base_sha or heir.base_sha or tip
-        # what has no copy but this one is the branch, and that passes with it
+        # runs without a copy of their own only have the branch, which passes with it
         passing = [run for run in kept if run is holder or run not in with_copy]
         data = {"branch": heir.work_branch, "base_sha": base, "copy_of": holder.id}
         self._ledger.pass_on(passing, heir, self._clock(), base_sha=base, data=data)
@@ -89,7 +89,7 @@ class Succession:
         return base, tip
 
     def complete(self, heir: Run) -> bool:
-        """Finish what a take-over may have left half done; False where the run took nothing over.
+        """Finish an interrupted take-over; return False if the run took nothing over.
 
         Raises CannotRead.
         """
@@ -101,20 +101,20 @@ class Succession:
         return bool(told)
 
     def is_anothers(self, run: Run) -> bool:
-        """True where the work on a run's branch is kept for a run before it."""
+        """Return True if the work on a run's branch is kept for an earlier run."""
         return bool(self._parked.of_branch(run.project_id, run.work_branch))
 
     # --- starting again ------------------------------------------------------------------------
 
     def set_aside(self, repo: Repository, heir: Run) -> None:
-        """Give what is kept on the heir's branch another name. Raises NothingKept, CannotRead."""
+        """Rename the kept branch, freeing its name for the heir. Raises NothingKept, CannotRead."""
         branch = heir.work_branch
         kept = self._parked.of_branch(heir.project_id, branch)
         tip = self._mirrors.tip(repo, branch)
         if not kept and tip is None:
             return
         name = aside_name(branch, kept[-1].id if kept else heir.retry_of or heir.id)
-        # said first: a crash after the renaming must know what to take back
+        # written first: after a crash past the rename, it says what to undo
         now, sentence = self._clock(), f"setting {branch} aside as {name}"
         self._runs.tell_once(heir.id, now, "note", sentence, set_aside=name)
         if tip is not None:
@@ -128,7 +128,7 @@ class Succession:
         self._clear_origin(repo, branch, pushed)
 
     def bring_back(self, repo: Repository, heir: Run) -> None:
-        """Undo `set_aside`, if the heir did it and has left its branch; safe to repeat.
+        """Undo `set_aside` if the heir did it and its branch is gone again; safe to repeat.
 
         Raises CannotRead.
         """
@@ -136,14 +136,14 @@ class Succession:
             branch = heir.work_branch
             if self._mirrors.tip(repo, name) is not None:
                 if self._mirrors.tip(repo, branch) is not None:
-                    return  # something is kept in its place: both stay as they are
+                    return  # the heir's own work is kept there: leave both as they are
                 self._mirrors.rename(repo, name, branch)
             kept = self._parked.of_branch(heir.project_id, name)
             sentence = f"back as {branch}: the retry came to nothing"
             self._ledger.rename(kept, branch, self._clock(), sentence=sentence)
 
     def _clear_origin(self, repo: Repository, branch: str, pushed: frozenset[str]) -> None:
-        """Delete at origin what we pushed, where it is still that: it would refuse the new work."""
+        """Delete our pushed branch at origin unless it has moved: it would reject the new work."""
         for head in pushed:
             try:
                 self._mirrors.delete_at_origin(repo, branch, expected_sha=head)

@@ -1,4 +1,4 @@
-"""The one launch path: fetch, claim, prepare, spawn; whatever fails is undone (engine.md §2)."""
+"""The launch path: fetch, claim, prepare, spawn; a failed launch is rolled back (engine.md §2)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from app.services.runs.prechecks import Readiness
 from app.services.runs.requests import FROM
 from app.services.system.origin_watch import OriginWatch
 
-WANTED_ELSEWHERE = (Trigger.AUTO, Trigger.RESUME)  # by the loop anew, by the run resumed
+WANTED_ELSEWHERE = (Trigger.AUTO, Trigger.RESUME)  # retried by the loop or the original run
 AWAY = (
     "Runyard's own clone of this repository is not in its folder, and work is kept in it; "
     "bring the folder back, or mount it again, then start this anew"
@@ -43,20 +43,20 @@ AWAY = (
 
 
 NEVER_STARTED = "Runyard was restarted before the agent had started"
-# in the line of a run's timeline that says so
+# marks the timeline event of a run that was requeued
 REQUEUED = "requeued"
 
 
 class TakenAtOrigin(NotLaunched):
-    """Somebody pushed a branch that ours could not be pushed beside."""
+    """Raised if origin has a branch that would block pushing ours."""
 
 
 class AccountFull(NotLaunched):
-    """The agent's account has met its usage limit since the run was taken."""
+    """Raised if the agent's account has hit its usage limit since the run was taken."""
 
 
 class Launcher:
-    """Takes a run from `starting` to `running`, or back to nothing."""
+    """Takes a run from `starting` to `running`, or rolls it back."""
 
     def __init__(
         self,
@@ -88,19 +88,19 @@ class Launcher:
         self._promised: set[str] = set()
 
     def promise(self, run_id: str) -> None:
-        """Say that this run's launch is coming, so that nobody takes it for an abandoned one."""
+        """Announce this run's launch, so that it is not treated as abandoned."""
         self._promised.add(run_id)
 
     def take_back(self, run_id: str) -> None:
-        """Say that no launch of this run is coming any more."""
+        """Withdraw the announcement of this run's launch."""
         self._promised.discard(run_id)
 
     def has_promised(self, run_id: str) -> bool:
-        """True until the launch of this run is over."""
+        """Return True until the announced launch of this run is over."""
         return run_id in self._promised
 
     def launch_once(self, run_id: str) -> bool:
-        """Launch a run that has been taken from the queue; False where it came to nothing."""
+        """Launch a run taken from the queue; return False if it did not start."""
         try:
             with self._locks.holding(run_id):
                 return self._launch_held(run_id)
@@ -116,7 +116,7 @@ class Launcher:
         try:
             launched = self._launch(run, project, made)
         except TakenAtOrigin as failure:
-            # an issue's branch stays claimed, or the loop would try the same issue for ever
+            # keep the claim of an issue's branch, or the loop would retry the same issue forever
             self._end(run, str(failure), Undone(parked=run.work_branch if run.issue else ""))
             return False
         except PromptTooLong as failure:
@@ -139,7 +139,7 @@ class Launcher:
             raise
         if not self._has_begun(run, launched):
             latest = self._runs.find(run_id)
-            # what is not over has been taken over by another server, which keeps it going
+            # if it has not ended, another server has taken it over and keeps it running
             if latest is not None and latest.status in DONE:
                 self._end_undone(run_id, "", made)
             return False
@@ -148,9 +148,9 @@ class Launcher:
         return True
 
     def undo(self, run: Run, *, is_untouched: bool) -> None:
-        """Take back what a launch had made that was cut short before its agent had started.
+        """Roll back a launch that was cut short before its agent started.
 
-        Where it is proved that none began, the run waits in the queue again, once; else it ends.
+        If no agent can have begun, the run is queued again, once; otherwise it ends.
         """
         timeline = self._runs.timeline(run.id)
         goes_on = _goes_on(run, timeline)
@@ -159,13 +159,13 @@ class Launcher:
             return
         undone = self._undoing.once(run, self._projects.find(run.project_id))
         if undone.remains:
-            self._runs.note_hold(run, undone.remains)  # it is looked at again
+            self._runs.note_hold(run, undone.remains)  # tried again at the next check
         elif undone.parked and not self._succession.has_taken_over(run):
             self._end(run, NEVER_STARTED, undone)
         elif not self._engine.look(run.id, run.supervisor).is_untouched:
-            self._end(run, NEVER_STARTED, undone)  # what was ended just now may have begun
+            self._end(run, NEVER_STARTED, undone)  # the processes just ended may have begun work
         else:
-            # while it holds what was another run's, its server sees to that
+            # while it holds another run's work, it stays with its server, which settles that
             marks = {} if undone.parked else {"host": None, "instance": None, "server": None}
             self._requeue(run, marks if goes_on else marks | {"base_sha": None})
 
@@ -187,19 +187,19 @@ class Launcher:
             )
 
     def end_late(self, run: Run) -> bool:
-        """End a run whose launch takes too long; whoever launches it takes back what it made."""
+        """End a run whose launch takes too long; the thread that launches it rolls it back."""
         is_ours = self.has_promised(run.id)
         if not is_ours and self._engine.look(run.id, run.supervisor).alive is None:
-            return False  # nothing is known of an agent that may be there
+            return False  # it is unknown whether an agent is running
         return self._end(run, self._too_long, Undone("its launch is being undone"))
 
     def halt(self, run_id: str) -> bool:
-        """End whatever a launch has started; False where that could not be proved."""
+        """Kill everything a launch has started; return False if that could not be proved."""
         run = self._runs.find(run_id)
         return self._engine.kill(run_id, run.supervisor if run else None)
 
     def launch_by(self, run: Run) -> datetime:
-        """When the agent of a run that was taken must be there."""
+        """Return the time (UTC) by which the agent of a taken run must be running."""
         return (run.taken_at or self._clock()) + timedelta(seconds=self._terms.launch_seconds)
 
     def _launch(self, run: Run, project: Project, made: Made) -> Launched:
@@ -208,7 +208,7 @@ class Launcher:
         if not self._mirrors.exists(repo):
             if self._parked.has_left_work(run):
                 raise NotLaunched(AWAY)
-            # another server's runs folder has it
+            # the mirror is in another server's runs folder
             self._mirrors.clone(repo, progress=lambda *_: None)
         self._mirrors.fetch(repo)
         self._origins.note_answer(project)
@@ -228,20 +228,21 @@ class Launcher:
         return launched
 
     def _keep(self, run: Run, kept: Kept) -> None:
-        # first what its processes are known by: a stop from here on finds them, one before is seen
+        # identify its processes first: a Stop after this finds them, an earlier one is noticed
+        # below
         self._runs.note(run.id, run.project_id, supervisor=dict(kept))
         reach("after_keep")
         self._must_be_wanted(run)
 
     def _take_over(self, repo: Repository, run: Run) -> tuple[str, str]:
-        """Go on with what an earlier run left: where that began, and where it stands."""
+        """Continue what an earlier run left; return its base and its tip."""
         try:
             return self._succession.take_over(repo, run)
         except NothingKept as reason:
             raise NotLaunched(str(reason)) from reason
 
     def _begin(self, repo: Repository, run: Run, made: Made) -> tuple[str, str]:
-        """Claim a branch at the fresh base commit; what a retry starts instead of goes aside."""
+        """Claim a branch at the current base; a retry first sets the kept work aside."""
         if run.retry_of is not None:
             try:
                 self._succession.set_aside(repo, run)
@@ -253,7 +254,7 @@ class Launcher:
         return base, base
 
     def _prepare(self, repo: Repository, run: Run, project: Project, tip: str, made: Made) -> None:
-        # what else stands at the copy's place is nobody's to take, and nobody's to take back
+        # anything else at the copy's path is not ours to use or to remove
         if goes_on(run) and self._copies.exists(run.id):
             made.copy = True
             self._tell(run, "prepared", f"the working copy of {project.name} that was kept")
@@ -265,7 +266,7 @@ class Launcher:
         self._tell(run, "prepared", f"working copy of {project.name}{extra}")
 
     def _must_have_agent(self, run: Run, project: Project) -> None:
-        # it may have gone, or been signed out, while the run waited
+        # the agent may have been removed or signed out while the run waited
         unready = self._readiness.unready(project, run.agent, run.branch_name)
         if unready is not None:
             raise LaunchFailed(unready.sentence, cause=unready.cause)
@@ -280,19 +281,19 @@ class Launcher:
             raise NotLaunched(self._too_long)
 
     def _claim(self, repo: Repository, run: Run, made: Made) -> str:
-        """Create the run's branch at the fresh base commit; that commit."""
+        """Create the run's branch at origin's current base commit; return that commit."""
         base = self._mirrors.origin_tip(repo, run.branch_name)
         if base is None:
             raise NotLaunched(f"origin has no branch {run.branch_name} any more")
         self._must_be_free_at_origin(repo, run)
-        # the commit is noted first: a crash after the claim must know what to release
+        # saved first: after a crash past the claim, it says what to release
         self._runs.note(run.id, run.project_id, base_sha=base)
         try:
             self._mirrors.claim(repo, run.work_branch, base)
         except BranchTaken as taken:
             raise NotLaunched(f"the branch {run.work_branch} exists already") from taken
         except Exception:
-            # git may have made it before it failed: whatever of it is ours is taken back
+            # git may have created the branch before failing: roll back what is ours
             made.claim = True
             raise
         return base
@@ -333,17 +334,17 @@ class Launcher:
     def _end_undone(
         self, run_id: str, because: str, made: Made, cause: Cause = Cause.LAUNCH_FAILED
     ) -> None:
-        """Take back what was made, then say how it ended and what of it remains."""
+        """Roll back the steps taken, then end the run with what remains."""
         run = self._runs.find(run_id)
         if run is None:
             return
-        # a set-up command may have failed for want of what it could not reach
+        # a setup command may have failed because a host was refused
         self._refusals.tell_once(run.id)
         undone = self._undoing.once(run, self._projects.find(run.project_id), made)
         self._end(run, because, undone, cause)
 
     def _end_too_long(self, run: Run, because: str, made: Made) -> None:
-        """End a run whose issue no command line holds; as a claim it keeps no other one waiting."""
+        """End a run whose prompt is too long; an issue stays claimed, so that the loop skips it."""
         made.claim = run.issue is None
         undone = self._undoing.once(run, self._projects.find(run.project_id), made)
         if run.issue is not None and not undone.remains:
@@ -376,7 +377,7 @@ class Launcher:
 
 
 def _goes_on(run: Run, timeline: Sequence[RunEvent]) -> bool | None:
-    """Whether a run was accepted to go on with kept work; None where nobody wrote that down."""
+    """Return whether a run was accepted to continue kept work, None if that was not recorded."""
     if run.retry_of is None:
         return False
     source = next((line.data.get(FROM) for line in timeline if line.kind == "accepted"), None)

@@ -1,4 +1,4 @@
-"""What a failed launch can be put down to, where that is known; the rest stays unknown."""
+"""Causes of failed launches, where known."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def cause_of(failure: BaseException) -> Cause:
-    """The cause of a launch's failure; what it followed from is looked at, too."""
+    """Return the cause of a launch failure, following its chain of exceptions."""
     if any(_is_want_of_room(one) for one in _chain(failure)):
         return Cause.DISK_FULL
     known = failure.cause if isinstance(failure, OriginProblem | LaunchFailed) else None
@@ -20,7 +20,7 @@ def cause_of(failure: BaseException) -> Cause:
 
 
 def sentence_of(failure: BaseException) -> str:
-    """The failure as a person reads it."""
+    """Return the failure as a sentence for people."""
     is_told = isinstance(failure, OriginProblem)
     full = not is_told and cause_of(failure) is Cause.DISK_FULL
     return f"the disk is full: {failure}" if full else str(failure)

@@ -1,4 +1,4 @@
-"""What a launch orders of the engine: the agent's command, its prompt and its environment."""
+"""The launch order for the engine: the agent's command, prompt, environment and sandbox."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from app.services.ports import ForgeSilent, Issue, Job, LaunchOrder, Lodging, No
 
 
 def policy_of(project: Project) -> SandboxPolicy:
-    """The policy in a project's row. Raises ValueError for a row that nobody could have chosen."""
+    """Return the policy of a project. Raises ValueError for a row with impossible values."""
     return SandboxPolicy(
         level=read_level(project.sandbox),
         network=NetworkRule(project.network),
@@ -37,7 +37,7 @@ def policy_of(project: Project) -> SandboxPolicy:
 
 @dataclass(frozen=True)
 class LaunchTerms:
-    """What every launch on this server has in common."""
+    """Settings shared by all launches on this server."""
 
     grace_seconds: float
     launch_seconds: int
@@ -45,11 +45,11 @@ class LaunchTerms:
 
 
 class NotLaunched(Exception):
-    """A step of the launch failed; the message is a sentence."""
+    """Raised if a step of the launch failed; the message is a sentence."""
 
 
 class Orders:
-    """Composes orders; the tracker is asked for the issue's words."""
+    """Composes launch orders; asks the tracker for the issue's text."""
 
     def __init__(self, outside: Outside, terms: LaunchTerms) -> None:
         self._mirrors = outside.mirrors
@@ -61,7 +61,7 @@ class Orders:
         self._terms = terms
 
     def order(self, run: Run, project: Project, base: str, *, seconds: float) -> LaunchOrder:
-        """The order for a run whose copy is prepared, to be begun in so many seconds.
+        """Return the order for a run whose copy is prepared, to start within `seconds`.
 
         Raises NotLaunched, PromptTooLong, CannotRead.
         """
@@ -102,7 +102,7 @@ class Orders:
         )
 
     def _hosts(self, run: Run, policy: SandboxPolicy) -> tuple[list[str], list[str]]:
-        """The hosts that the agent and the project's languages need, and those that people named.
+        """Return the hosts that agent and languages need, and those that people listed.
 
         Raises NotLaunched, CannotRead.
         """
@@ -119,13 +119,13 @@ class Orders:
     def _lodge(
         self, run: Run, project: Project, policy: SandboxPolicy, argv: Sequence[str]
     ) -> Lodging | None:
-        """The home that stands for the user's own, None where the agent has that.
+        """Return the agent's private home, None if it uses the user's own.
 
         Raises NotLaunched.
         """
         if policy.level is not SandboxLevel.SANDBOXED:
             return None
-        # files that a person's commands name; an issue's words, which are filled in, name none
+        # absolute paths in a person's own commands; placeholders hold an issue's text, not paths
         named = [*(project.agent_command or ()), *(project.setup_command or ())]
         programs = [*argv[:1], *(project.setup_command or ())[:1]]
         programs += [word for word in named if word.startswith("/") and "{" not in word]
@@ -169,7 +169,7 @@ def _facts(run: Run, project: Project, base: str) -> dict[str, str]:
 
 
 def _environment(given: dict[str, str], lodging: Lodging | None) -> dict[str, str]:
-    """The environment of an agent, in a private home where it has one."""
+    """Return the agent's environment, adjusted for its private home if it has one."""
     if lodging is None:
         return given
     kept = {name: value for name, value in given.items() if name not in lodging.withheld}
@@ -177,9 +177,9 @@ def _environment(given: dict[str, str], lodging: Lodging | None) -> dict[str, st
 
 
 def _must_be_wanted(run: Run, issue: Issue) -> None:
-    """An issue may change while its run waits. Raises NotLaunched."""
+    """Refuse an issue that changed while its run waited. Raises NotLaunched."""
     if issue.state != "open":
         raise NotLaunched(f"issue #{issue.number} was closed before the agent was started")
-    # a person may start what is not labelled; the loop never does
+    # a person may start an unlabeled issue; the loop never does
     if run.trigger == Trigger.AUTO and READY_LABEL not in issue.labels:
         raise NotLaunched(f"issue #{issue.number} is not labelled {READY_LABEL} any more")

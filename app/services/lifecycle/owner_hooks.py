@@ -1,4 +1,4 @@
-"""The hooks of a local origin: run from when a person switches them on until they change."""
+"""Hooks of a local origin: run once a person switches them on, until they change."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _CHANGED = (
 
 
 def hooks_problem(origin: str, wanted: object) -> str | None:
-    """Why the hooks of an origin cannot be switched on, None where they can."""
+    """Return why an origin's hooks cannot be switched on, None if they can."""
     return NOT_LOCAL if wanted and origin_kind(origin) is not OriginKind.PATH else None
 
 
 def trusted_hooks(mirrors: Mirrors, origin: str, *, wanted: bool) -> str | None:
-    """The column of a project whose hooks are switched on, as they are now, or off.
+    """Return the `owner_hooks` column: the digest of the hooks as they are now, None for off.
 
     Raises Invalid, ForgeUnavailable.
     """
@@ -41,17 +41,17 @@ def trusted_hooks(mirrors: Mirrors, origin: str, *, wanted: bool) -> str | None:
 
 
 def are_on(project: Project) -> bool:
-    """True where the hooks of a project's origin run, as far as is known."""
+    """Return True if the hooks of a project's origin run, as far as known."""
     return project.owner_hooks not in (None, HOOKS_CHANGED)
 
 
 def why_off(project: Project) -> str | None:
-    """Why hooks that a person switched on are not run any more."""
+    """Return why hooks that a person switched on no longer run, or None."""
     return _CHANGED if project.owner_hooks == HOOKS_CHANGED else None
 
 
 def tell_left_out(runs: RunLedger, run_id: str, project: Project, now: datetime) -> None:
-    """Say on a run, once, that hooks were not run, and on the project from now on."""
+    """Note on the run, once, and on the project that changed hooks were not run."""
     ProjectLedger(runs.stores).note_changed_hooks(project.id, project.owner_hooks)
     if all(event.sentence != LEFT_OUT for event in runs.timeline(run_id)):
         runs.tell_once(run_id, now, "note", LEFT_OUT)

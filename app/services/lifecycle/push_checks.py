@@ -1,4 +1,4 @@
-"""The checks before commits leave this machine: each may keep them here."""
+"""Checks before commits leave this machine; each may hold them back."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from app.records.tables import Run
 from app.services.lifecycle.launch_errors import cause_of
 from app.services.ports import CannotRead, Repository, Unfinished
 
-# of a line of a run's timeline, that a person had its commits pushed whatever a check said
+# event data key: a person had the commits pushed despite an objection
 PUSH_ANYWAY = "push_anyway"
 UNCHECKED = "its commits could not be checked for secrets and large files"
 NOT_PUSHED = "not pushed: "
-# of a look that took all its time the next one will, too; what was damaged may be put right,
-# for which so many looks leave an hour
+# a check that ran out of time will do so again; damaged data may be repaired within the hour that
+# 12 attempts take
 _LONG_LOOKS, _LOOKS = 3, 12
 
 
 class Unchecked(CannotRead):
-    """A check could not look at commits; after `most_looks` in a row a person decides."""
+    """Raised if a check could not inspect commits; after `most_looks` in a row a person decides."""
 
     def __init__(self, problem: CannotRead) -> None:
         because = str(problem)
@@ -31,27 +31,26 @@ class Unchecked(CannotRead):
 
 @dataclass(frozen=True)
 class Objection:
-    """Why commits are not pushed before a person has decided: the run's cause, and a sentence."""
+    """An objection holding commits back until a person decides: the run's cause and a sentence."""
 
     cause: Cause
     sentence: str
 
 
-# looks at the commits `base..tip` of a mirror; raises CannotRead where it could not look at all
+# checks the commits `base..tip` of a mirror; raises CannotRead if it could not inspect them
 PushCheck = Callable[[Repository, str, str], Objection | None]
 
 
 class PushChecks:
-    """Every check that stands before a push, in their order."""
+    """All checks before a push, in order."""
 
     def __init__(self, checks: tuple[PushCheck, ...] = ()) -> None:
         self._checks = checks
 
     def objection(self, repo: Repository, base_sha: str, tip: str) -> Objection | None:
-        """The first objection to pushing `base..tip`, None where there is none.
+        """Return the first objection to pushing `base..tip`, None if there is none.
 
-        Raises Unchecked, and CannotRead on a full disk: nothing is known then, and nothing may be
-        pushed.
+        Raises Unchecked, and CannotRead on a full disk: in both cases nothing may be pushed.
         """
         found = (check(repo, base_sha, tip) for check in self._checks)
         try:
@@ -62,7 +61,7 @@ class PushChecks:
             raise Unchecked(problem) from problem
 
 
-# of these a person decides, who may have the commits pushed anyway
+# causes that a person may override with a push anyway
 AWAIT_WORD: dict[Cause, type[Refusal]] = {
     Cause.SECRET_FOUND: SecretFound,
     Cause.FILE_TOO_LARGE: FileTooLarge,
@@ -70,12 +69,12 @@ AWAIT_WORD: dict[Cause, type[Refusal]] = {
 
 
 def awaits_word(run: Run) -> bool:
-    """True where a check, or that it could not be made, has kept a run's commits here."""
+    """Return True if a check, or a failure to check, has held a run's commits back."""
     if run.cause == Cause.PUSH_REFUSED:
         return (run.because or "").startswith(f"{NOT_PUSHED}{UNCHECKED}")
     return run.cause in AWAIT_WORD
 
 
 def refusal_of(cause: Cause, sentence: str) -> Refusal:
-    """The refusal for commits that are not pushed."""
+    """Return the refusal for commits that are not pushed."""
     return AWAIT_WORD.get(cause, NotDeliverable)(sentence[:1].upper() + sentence[1:])

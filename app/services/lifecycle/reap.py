@@ -1,4 +1,4 @@
-"""The single place where a run ends: look at the world, decide, write once (engine.md §1, §2)."""
+"""The single place where runs end: observe, decide, write once (engine.md §1, §2)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from app.services.ports import CannotRead, ForgeSilent, Repository, Sight, Tampe
 from app.services.runs.agent_reports import Reporter
 from app.services.system.ownership import Tenure
 
-# how long a supervisor may take with an end that is due before its server sees to it
+# seconds that an overdue supervisor gets before its server kills the run
 OVERDUE_SECONDS = 30
 LONG_TAKE = timedelta(seconds=4)
 REST_FACTOR = 4
@@ -37,9 +37,9 @@ LONGEST_REST = timedelta(minutes=10)
 
 @dataclass(frozen=True)
 class Work:
-    """What a run's agent left in commits; a tip or an answer of None could not be read.
+    """Commits of a run's agent; `tip` or `has_commits` is None if they could not be read.
 
-    `because` says why nothing was taken; with `has_commits=False` that is evidence.
+    `because` says why nothing was taken; with `has_commits=False` it is evidence of tampering.
     """
 
     tip: str | None
@@ -48,7 +48,7 @@ class Work:
 
 
 class Reaper:
-    """Looks at open runs and ends those that are over."""
+    """Checks open runs and ends those that are over."""
 
     def __init__(
         self,
@@ -88,9 +88,9 @@ class Reaper:
         self._rests: dict[str, datetime] = {}
 
     def reap_once(self, run_id: str) -> bool:
-        """Look at one run and do what follows; False where another duty has it just now.
+        """Check one run and act on the result; return False if another duty holds its lock.
 
-        Where that is another look, it is repeated: what this one came for is not lost.
+        If that duty is another check, it repeats, so this request is not lost.
         """
         self._wanted.add(run_id)
         while run_id in self._wanted:
@@ -128,7 +128,7 @@ class Reaper:
     # --- starting ------------------------------------------------------------------------------
 
     def _adopt(self, run: Run) -> Run:
-        # the launch path holds this run's lock while it works, and promises what is still to come
+        # the launch path holds this run's lock while it works, and announces launches still to come
         if self._launcher.has_promised(run.id):
             return run
         sight = self._engine.look(run.id, run.supervisor)
@@ -171,7 +171,7 @@ class Reaper:
         columns: dict[str, Any] = {"head_sha": work.tip}
         before = []
         if sight.exit is not None:
-            # of one that was ended after its last word nobody knows how it would have exited
+            # if it was killed after its final message, its exit status says nothing about it
             is_told = sight.exit.reason is not ExitReason.STOPPED or not word.is_final
             if is_told:
                 columns |= {"exit_code": sight.exit.code, "exit_signal": sight.exit.signal}
@@ -182,9 +182,9 @@ class Reaper:
         return self._verdicts.write(run, verdict, _line_of(verdict), before, **columns)
 
     def _watch(self, run: Run, project: Project, sight: Sight) -> Run:
-        """Judge a run whose agent lives, or of which that cannot be told."""
+        """Judge a run whose agent is alive, or may be."""
         vitals = self._vigil.vitals_of(run) if sight.alive else None
-        # a token that it has renewed is the only one that is good for anybody
+        # keep a renewed token: it is the only valid one
         for sentence in self._homes.keep_in_step(run.project_id, run.agent):
             self._runs.tell_once(run.id, self._clock(), "note", sentence)
         facts = self._facts(run, project, sight, Work(None, False), vitals=vitals)
@@ -219,7 +219,7 @@ class Reaper:
             exit=sight.exit,
             alive=sight.alive,
             now=self._clock(),
-            # while its supervisor lives, that one's own clock decides: this one may jump
+            # while the supervisor lives, its own clock decides: the server's clock may jump
             deadline=None if sight.alive else run.deadline,
             delivers=Delivers(run.delivers),
             has_work=work.has_commits,
@@ -241,7 +241,7 @@ class Reaper:
         return found is not None
 
     def _take_patiently(self, run: Run, project: Project, sight: Sight) -> Work:
-        # what takes long and comes to nothing must not take all the time of every sweep
+        # slow attempts that fail must not take up all the time of every sweep
         rest = self._rests.get(run.id)
         if rest is not None and self._clock() < rest:
             return Work(None, None)
@@ -261,8 +261,8 @@ class Reaper:
             commits = self._mirrors.stat(repo, run.base_sha or tip, tip).commits
         except Tampered as problem:
             if self._is_tidying(sight):
-                return Work(None, None)  # its last processes are being ended, and may write yet
-            # nothing is known of a copy while something of ours is away
+                return Work(None, None)  # its last processes are being ended and may still write
+            # if something of ours is missing too, the copy proves nothing
             return Work(None, False if self._has_claim(repo, run) else None, str(problem))
         except (CannotRead, OSError) as problem:
             return Work(None, None, str(problem))

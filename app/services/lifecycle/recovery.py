@@ -1,4 +1,4 @@
-"""What a server does before it sweeps: take over whatever an earlier one left (engine.md §6)."""
+"""Recovery at server start: take over what an earlier server left (engine.md §6)."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from app.services.system.quarantine import Quarantine, of_run
 
 log = logging.getLogger(__name__)
 
-# deletes what killed calls left in one place, told which runs are over; how much it was
+# deletes leftovers of killed calls; given a test for runs that are over, returns how many
 Clearing = Callable[[Callable[[str], bool]], int]
 
 
 class Recovery:
-    """The steps of a start, in their order; one that fails never stops the next."""
+    """The recovery steps in order; a failing step never stops the next."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Recovery:
         self._quarantine = quarantine
 
     def once(self, now: datetime) -> int:
-        """Adopt, end or undo every open run, end what belongs to none; how many were open."""
+        """Adopt, end or roll back every open run and kill stray processes; return how many."""
         begun = self._runs.begun_runs()
         live = [run for run in begun if run.status not in DONE]
         seen = {run.id for run in live if self._is_seen(run)}
@@ -73,7 +73,7 @@ class Recovery:
             self._quarantine.guard(of_run(duty, run), lambda look=look: look() or None)
 
     def _drain(self) -> None:
-        # the processes first: a run is open before its process is there
+        # processes first: a run is open before its process exists
         carried = self._engine.owned()
         for run_id in carried - {run.id for run in self._runs.open_runs()}:
             log.warning("ending processes of %s, which is no open run", run_id)

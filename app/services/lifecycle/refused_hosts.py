@@ -1,4 +1,4 @@
-"""The hosts that agents were refused, as lines of their runs' timelines: each host once."""
+"""Hosts that the network policy refused to agents, once each on their runs' timelines."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Run, RunEvent
 from app.services.ports import Engine, Refusal
 
-# in the line that tells of one: the host, empty for further ones
+# event data key: the refused host, empty for further ones
 REFUSED = "refused"
 
 
 class Refusals:
-    """Brings what was refused outside of the server into the timelines."""
+    """Copies refused hosts from the engine's records to the timelines."""
 
     def __init__(self, runs: RunLedger, engine: Engine, clock: Callable[[], datetime]) -> None:
         self._runs = runs
@@ -24,12 +24,12 @@ class Refusals:
         self._clock = clock
 
     def tell_once(self, run_id: str) -> None:
-        """Tell what was refused since the last time, if anything was."""
+        """Append hosts refused since the last call, if any."""
         found = self._engine.refusals(run_id)
         if not found:
             return
         with self._runs.stores.owner_of(run_id).transaction() as tx:
-            # locked: of two that look at the same time one tells
+            # locked, so that of two concurrent calls only one appends
             if tx.get(Run, run_id, with_for_update=True) is None:
                 return
             query = select(RunEvent).where(RunEvent.run_id == run_id, col(RunEvent.kind) == "note")

@@ -1,4 +1,4 @@
-"""Undoing a launch: every step is tried, what remains is tried again, and no work is deleted."""
+"""Rollback of a launch: every step is tried, failures are retried later, no work is deleted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNPROVED = "Couldn't confirm that its processes have exited"
 
 @dataclass
 class Made:
-    """Which steps of a launch have been taken; by default any of them may have been."""
+    """The launch steps taken so far; by default any may have been taken."""
 
     claim: bool = True
     copy: bool = True
@@ -29,14 +29,14 @@ class Made:
 
 @dataclass(frozen=True)
 class Undone:
-    """How an undo ended: `remains` says what is still there, `parked` what is kept for good."""
+    """The result of a rollback: `remains` is still to be removed, `parked` is kept for good."""
 
     remains: str = ""
     parked: str = ""
 
 
 class Undoing:
-    """Takes back what a launch made, in reverse order."""
+    """Rolls a launch back, in reverse order."""
 
     def __init__(self, outside: Outside, succession: Succession) -> None:
         self._succession = succession
@@ -45,15 +45,15 @@ class Undoing:
         self._engine = outside.engine
 
     def once(self, run: Run, project: Project | None, made: Made | None = None) -> Undone:
-        """End the run's processes, then take back its copy and its claim; safe to repeat."""
+        """Kill the run's processes, then remove its copy and its claim; safe to repeat."""
         made = made or Made()
-        # until nothing of it lives, a run keeps its branch and its copy
+        # a run keeps its branch and copy until its processes are gone
         if made.process and not self._tried("its processes", lambda: self._end(run)):
             return Undone(UNPROVED)
         return self.clear(run, project, made)
 
     def clear(self, run: Run, project: Project | None, made: Made | None = None) -> Undone:
-        """Take back the copy and the claim of a run of which nothing lives."""
+        """Remove the copy and the claim of a run whose processes are gone."""
         made = made or Made()
         has_work = self._tried("what it took over", lambda: [self._succession.complete(run)])
         if has_work is None:
@@ -88,7 +88,7 @@ class Undoing:
         return True
 
     def _work_in(self, run: Run, project: Project | None, made: Made) -> str:
-        """What would be lost with the copy; empty where no agent can have worked in it."""
+        """Return what removing the copy would lose, empty if no agent can have worked in it."""
         if project is None or run.base_sha is None or not self._copies.exists(run.id):
             return ""
         if not made.process or _never_began(self._engine.look(run.id, run.supervisor)):
@@ -105,12 +105,12 @@ class Undoing:
             return True
         repo = repository_of(project)
         if self._mirrors.exists(repo) and not self._succession.is_anothers(run):
-            # one that points elsewhere is not what this launch made
+            # a branch that points elsewhere was not created by this launch
             self._mirrors.release(repo, run.work_branch, expected_sha=run.base_sha)
         return True
 
     def _tried(self, what: str, step: Callable[[], _T]) -> _T | None:
-        # whatever goes wrong in one step, the others are tried, and all of it again later
+        # a failing step does not stop the others; all of them are tried again later
         try:
             return step()
         except Exception as problem:

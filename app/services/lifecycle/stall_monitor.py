@@ -1,4 +1,4 @@
-"""Watching over agents that live: what is said of their silence, and the next look at each."""
+"""Monitoring of live agents for silence, and the time of each one's next check."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from app.services.ports import Engine, ended
 from app.services.runs.agent_reports import Reporter
 
 log = logging.getLogger(__name__)
-# a wall clock that goes on by so many seconds without us was set, or the machine slept
+# if the wall clock gains this many seconds on the waking clock, it was set or the machine slept
 SLIP_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Clocks:
-    """What tells time, and what calls at a moment; one call waits for each name.
+    """Clocks and timers; a timer is replaced by the next one of the same name.
 
-    `slip` is by how many seconds the wall clock is ahead of the one that counts waking time.
+    `slip` is how many seconds the wall clock is ahead of the one that counts only waking time.
     """
 
     now: Callable[[], datetime]
@@ -34,7 +34,7 @@ class Clocks:
 
 
 class Vigil:
-    """Keeps an eye on agents that live; what follows from it, the reaper decides."""
+    """Watches live agents for silence. Decides nothing: the reaper does."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Vigil:
         self._ending: set[str] = set()
 
     def vitals_of(self, run: Run) -> Vitals | None:
-        """How the agent of a live run is; None where that cannot be told just now."""
+        """Return the vitals of a live run's agent, None if they are unknown right now."""
         self._forgive_lost_time()
         vitals, since = self._reporter.vitals(run), self._not_before
         if vitals is None or since is None:
@@ -71,7 +71,7 @@ class Vigil:
         )
 
     def keep(self, run: Run, vitals: Vitals, stall_seconds: int | None) -> None:
-        """Say what a person is to know of an agent that goes on living, and look again in time."""
+        """Set the run's hold to the warning for a quiet agent, and schedule the next check."""
         now = self._clocks.now()
         words = quiet_words(vitals, stall_seconds, now)
         self._reporter.note_quiet(run.id, is_quiet=words is not None)
@@ -84,22 +84,22 @@ class Vigil:
             self._clocks.call_at(f"look at {run.id}", due, look)
 
     def expect(self, run: Run, seconds: float) -> None:
-        """Look again when its supervisor has had all the time it may have for its end."""
+        """Schedule a check for when the supervisor's time to end the run is up, in `seconds`."""
         due, asked = self._clocks.now() + timedelta(seconds=seconds), self._last.get(run.id)
-        # where the clock was set meanwhile, the moment is another one
+        # the time differs if the clock was set
         if asked is None or abs(due - asked) > timedelta(seconds=1):
             self._last[run.id] = due
             look = partial(self._workers.submit, self._again, run.id)
             self._clocks.call_at(f"deadline of {run.id}", due, look)
 
     def end(self, run: Run) -> None:
-        """End the processes of an agent that is done and does not exit; then it is judged."""
+        """Kill an agent that has finished but does not exit; the run is judged afterwards."""
         if run.id not in self._ending:
             self._ending.add(run.id)
             self._workers.carry_on(self._end, run)
 
     def forget(self, run_id: str) -> None:
-        """The agent of this run is no more."""
+        """Stop watching this run: its agent has exited."""
         self._due.pop(run_id, None)
         self._last.pop(run_id, None)
         self._reporter.note_quiet(run_id, is_quiet=False)
@@ -111,14 +111,14 @@ class Vigil:
             if not self._engine.kill(run.id, run.supervisor):
                 self._runs.note_hold(run, UNPROVED)
                 return
-            # a supervisor that had to be killed leaves no word of it
+            # a killed supervisor leaves no record of its end
             self._runs.note(run.id, run.project_id, supervisor=ended(run.supervisor))
         finally:
             self._ending.discard(run.id)
         self._again(run.id)
 
     def _forgive_lost_time(self) -> None:
-        # nobody could write while the machine slept, and no clock that is set makes a silence
+        # time asleep or a changed clock is not silence: count from now
         slip, before = self._clocks.slip(), self._slip
         self._slip = slip
         if slip - before > SLIP_SECONDS:

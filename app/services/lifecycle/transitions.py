@@ -1,4 +1,4 @@
-"""Writing what a look at a run has found: the move, its count and its lines, at once or not."""
+"""Writing the result of a check: status, strikes and timeline events, all or nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from app.services.system.outbox import Consequences
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a run's timeline that is told with a move."""
+    """A timeline event written together with a transition."""
 
     kind: str
     sentence: str
@@ -32,11 +32,11 @@ class Line:
 
 
 class _Beaten(Exception):
-    """Somebody moved the run first: nothing of this may be written."""
+    """Raised if the run was moved concurrently: nothing may be written."""
 
 
 class Verdicts:
-    """Moves runs; whoever loses a race writes nothing at all."""
+    """Writes run transitions; a caller that loses a race writes nothing."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Verdicts:
     def write(
         self, run: Run, verdict: Verdict, line: Line, before: Sequence[Line] = (), **columns: Any
     ) -> Run:
-        """Move a run as a verdict says, telling `before` and then `line`; the run as it is then."""
+        """Move a run per the verdict, appending `before`, then `line`; return the latest run."""
         signal = verdict.signal
         if signal is None:
             return run
@@ -75,7 +75,7 @@ class Verdicts:
                     raise _Beaten
                 self._follow(tx, moved, effect, verdict, now)
         except _Beaten:
-            # whoever moved it first has also done what follows from that
+            # the winner of the race has also written the effects
             return self._runs.find(run.id) or run
         reach("after_reap_commit")
         self._consequences.catch_up()
