@@ -1,4 +1,4 @@
-"""Parked work: what is kept and why, and the one unguarded delete."""
+"""Parked work: listing, measuring and discarding it."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from app.services.runs.accept import locked_by
 log = logging.getLogger(__name__)
 
 
-# how long a request waits for what nobody has measured yet
+# seconds a request waits for sizes not measured yet
 WAIT_SECONDS = 0.5
-# a person may change files in a kept copy: what was seen is looked at anew after this
+# measurements expire after this: a person may change files in a kept copy
 FRESH = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
 class Holding:
-    """What a parked run holds; `commits` and `bytes` are None where they could not be read."""
+    """The contents of a parked run; `commits` and `bytes` are None if they could not be read."""
 
     commits: int | None = None
     state: CopyState | None = None
@@ -42,7 +42,7 @@ class Holding:
 
     @property
     def is_nothing(self) -> bool:
-        """True where it is known that neither a commit nor a file would be lost."""
+        """True if certainly neither a commit nor a file would be lost."""
         is_bare = self.state is None or not (
             self.state.uncommitted_files or self.state.untaken_commits
         )
@@ -50,7 +50,7 @@ class Holding:
 
     @property
     def words(self) -> str:
-        """`3 commits, 2 files not committed`; what could not be read is said."""
+        """A summary such as `3 commits, 2 files not committed`, naming what could not be read."""
         if self.is_nothing:
             return "no commits, no files"
         parts = [_counted(self.commits, "commit")] if self.commits else []
@@ -72,7 +72,7 @@ class _Seen:
 
 
 class Holdings:
-    """Measures one parked run after the other in the background; `tell` hears whose is new."""
+    """Measures parked runs one by one in the background; publishes changes through `tell`."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class Holdings:
         self._is_measuring = False
 
     def of(self, kept: Collection[tuple[Run, Project]]) -> dict[str, Holding | None]:
-        """What each of these runs holds, by its id; None while it is still being measured."""
+        """Return what each of these runs holds, by run id; None while it is being measured."""
         ids = {run.id for run, _ in kept}
         with self._news:
             self._seen = {run_id: seen for run_id, seen in self._seen.items() if run_id in ids}
@@ -133,11 +133,11 @@ class Holdings:
         return was_owed or (before is not None and before.holding != holding)
 
     def measure(self, run: Run, project: Project) -> Holding:
-        """The work that a run holds now."""
+        """Measure the work that a run holds now."""
         try:
             return self._look(run, repository_of(project))
         except Exception:
-            # one odd copy must not keep the others from being measured
+            # one broken copy must not keep the others from being measured
             log.exception("what %s holds could not be measured", run.id)
             return Holding(problems=("what it holds could not be read",))
 
@@ -171,11 +171,11 @@ NAME_IT = "Work would be lost, or could not be read. Confirm with the branch nam
 
 @dataclass(frozen=True)
 class ParkedView:
-    """Kept work: what it holds, why and since when, its age in seconds, and its copy's bytes.
+    """A parked branch: contents, reason, age in seconds and the size of its copy in bytes.
 
-    `bytes` is None while the copy is being measured, and where it cannot be read. With `is_lock`
-    nothing is kept but the issue: no run takes it before it is freed. With `needs_push_anyway` a
-    check has kept it from being pushed until a person says so.
+    `bytes` is None while the copy is being measured or if it cannot be read. `is_lock` means that
+    only the issue's claim is kept: no run takes the issue until the branch is discarded.
+    `needs_push_anyway` means that a check holds its commits back until a person overrides it.
     """
 
     project_id: str
@@ -194,7 +194,7 @@ class ParkedView:
 
 
 class ParkedDesk:
-    """Where kept work is shown and discarded."""
+    """Lists and discards parked work."""
 
     def __init__(
         self,
@@ -214,7 +214,7 @@ class ParkedDesk:
         self._on_discarded = on_discarded
 
     def all(self, now: datetime) -> list[ParkedView]:
-        """Everything that is kept, oldest first, one item a branch."""
+        """Return all parked work, oldest first, one item per branch."""
         projects = {project.id: project for project in self._projects.all()}
         kept = [
             (run, projects[run.project_id])
@@ -227,11 +227,11 @@ class ParkedDesk:
     def discard(
         self, project_id: str, branch: str, confirm: str | None, deed: Deed, now: datetime
     ) -> int:
-        """Delete a parked branch and its copies, whatever they hold; how many runs it was of.
+        """Delete a parked branch and its copies unconditionally; return how many runs had it.
 
-        `confirm` repeats the branch; it may be None where nothing would be lost.
-        Ended in the middle, it leaves the branch listed, and doing it again completes it.
-        Raises NotFound, ConfirmMismatch, PrLock, NotDiscarded.
+        `confirm` repeats the branch name; it may be None if nothing would be lost. If interrupted,
+        the branch stays listed and a repeated discard completes it. Raises NotFound,
+        ConfirmMismatch, PrLock, NotDiscarded.
         """
         project = self._projects.find(project_id)
         with self._locks.holding(f"branch {project_id} {branch}"):
@@ -264,7 +264,7 @@ class ParkedDesk:
                         problem
                     )
             reach("discard.after_copy")
-        # whoever took the branch while the copies went has it now
+        # a run may have taken the branch while the copies were deleted
         refuse_in_use(self._parked, repo.project_id, branch)
         if claim is not None and not _open_change(runs):
             self._clear_origin(repo, runs)
@@ -272,7 +272,7 @@ class ParkedDesk:
                 raise NotDiscarded(f"The branch {branch} has moved. Discard it again.")
 
     def _claim_of(self, repo: Repository, runs: list[Run], branch: str) -> str | None:
-        """The commit of the claim, None where it has none (any more)."""
+        """Return the commit of the claim, None if there is none."""
         if not self._mirrors.exists(repo):
             return None
         try:
@@ -288,7 +288,7 @@ class ParkedDesk:
         return tip
 
     def _clear_origin(self, repo: Repository, runs: list[Run]) -> None:
-        """Delete at origin what we pushed, if it is still exactly that: it would refuse a rerun."""
+        """Delete our pushed branch at origin unless it has moved: it would reject a rerun."""
         ours = [run for run in runs if run.pr_number is None]
         for head in self._successions.pushed_by(ours):
             branch = ours[0].work_branch
@@ -299,14 +299,14 @@ class ParkedDesk:
 
 
 def refuse_in_use(parked: ParkedLedger, project_id: str, branch: str) -> None:
-    """Raise PrLock where an open run writes to the branch."""
+    """Raise PrLock if an open run writes to the branch."""
     holder = parked.open_run(project_id, branch)
     if holder is not None:
         raise locked_by(holder)
 
 
 def may_deliver(run: Run, commits: int | None) -> bool:
-    """True where a run that ended without delivery left commits that a change could be made of."""
+    """Return True if an undelivered run left commits that a change request could be made of."""
     return run.delivery is None and run.delivers == Delivers.CHANGE and bool(commits)
 
 

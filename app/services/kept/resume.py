@@ -1,4 +1,4 @@
-"""Resuming runs that a usage limit ended: one goes first, the rest follow (engine.md §2, §5)."""
+"""Resuming runs ended by a usage limit: one goes first, the rest follow (engine.md §2, §5)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ PASSING = (
 
 
 class ResumeDesk:
-    """Where runs go on after a limit: at a person's word, or by themselves when it is over."""
+    """Resumes runs after a usage limit, by hand or automatically once the limit has reset."""
 
     def __init__(
         self,
@@ -76,9 +76,9 @@ class ResumeDesk:
     # --- at a person's word --------------------------------------------------------------------
 
     def resume(self, run_id: str, asker: Asker, now: datetime) -> Accepted:
-        """Go on with a run now, whatever is held: its account is tried with it.
+        """Resume a run now, even while its account is held: the run then probes the account.
 
-        Raises NotFound, NotResumable, StillLive and whatever refuses a run.
+        Raises NotFound, NotResumable, StillLive and any refusal of a new run.
         """
         run = self._runs.find(run_id)
         if run is None:
@@ -98,7 +98,7 @@ class ResumeDesk:
     # --- by themselves -------------------------------------------------------------------------
 
     def go_on_once(self, now: datetime) -> int:
-        """See how those fare that went first, and resume what may go on now; how many."""
+        """Check the probing runs, then resume what may continue now; return how many."""
         if not self._leases.may_sweep(now):
             return 0
         holds, resumable = self._ledger.all(), self._ledger.resumable()
@@ -116,7 +116,7 @@ class ResumeDesk:
             if stand is Stand.EASING:
                 self._end_if_over(hold, now)
             elif stand is Stand.DUE and hold.until not in self._announced:
-                # nobody waits for it: what was held is free, and no run's change tells of that
+                # no run waits for it, so no run's change announces that the account is free
                 self._announced.add(hold.until)
                 self._ledger.announce()
         return resumed
@@ -128,7 +128,7 @@ class ResumeDesk:
         if probe is not None and self._has_shown_that_it_works(probe, now):
             return self._ledger.change(hold, probe_run_id=None, next_at=now)
         if probe is None or probe.status in DONE:
-            # it has shown nothing: another goes first, a little later, and never before its time
+            # it has proved nothing: another probes a little later, never before the limit resets
             until = hold.until and max(hold.until, now + NEXT_PROBE)
             return self._ledger.change(hold, probe_run_id=None, until=until)
         return False
@@ -144,7 +144,7 @@ class ResumeDesk:
         return has_progressed or is_long
 
     def _is_wanted(self, run: Run) -> bool:
-        """False where somebody or something has gone on with a run, or nobody wants it to."""
+        """Return False if a run is continued already or must not be resumed."""
         heir = self._runs.find(run.retried_by) if run.retried_by else None
         if heir is not None and heir.status not in DONE:
             return False
@@ -156,14 +156,18 @@ class ResumeDesk:
         return self._is_left_over(run, heir)
 
     def _is_kept(self, run: Run) -> bool:
-        """False where somebody has discarded what a run had begun: nobody wants it any more."""
+        """Return False, and clear the run's resume mark, if its work was discarded."""
         is_discarded = run.status == Status.LIMITED and not run.parked
         if is_discarded:
             self._ledger.set_resumable(run, may_resume=False)
         return not is_discarded
 
     def _is_left_over(self, run: Run, heir: Run) -> bool:
-        """True where a resume came to nothing, and what it was to go on with is still the run's."""
+        """Return True if a resume never started and the work is still the original run's.
+
+        Otherwise, once the resume is released, clear the run's resume mark; a resume that kept the
+        work gets it.
+        """
         if heir.released_at is None:
             return False
         came_to_nothing = heir.trigger == Trigger.RESUME and heir.status == Status.NOT_STARTED
@@ -237,7 +241,7 @@ class ResumeDesk:
                 tx.happened(needed)
 
     def _end_if_over(self, hold: AccountHold, now: datetime) -> None:
-        """Forget a hold that nobody waits for any more."""
+        """Drop a hold that no run waits for."""
         waiting = [*self._ledger.queued(), *filter(self._may_be_wanted, self._ledger.resumable())]
         if not any(needs(hold, run) for run in waiting):
             self._ledger.drop(hold)

@@ -1,4 +1,4 @@
-"""Retry: a run that is over is run again as a new run, on what it left or from the base."""
+"""Retry: an ended run is repeated as a new run, on its kept work or from the base branch."""
 
 from __future__ import annotations
 
@@ -49,19 +49,19 @@ Source = Literal["parked", "fresh"]
 
 @dataclass(frozen=True)
 class Wishes:
-    """What is to be another way than the first time; None stands for the same."""
+    """Changes that a retry makes to the original order; None keeps the original value."""
 
     agent: str | None = None
     model: str | None = None
     source: Source | None = None
     task: str | None = None
     branch: str | None = None
-    # also where another retry of the run is open
+    # allowed even while another retry of the run is open
     beside: bool = False
 
 
 class Repeats(Enum):
-    """How many runs may repeat one: a single one ever, one at a time, or any number."""
+    """Limit on repeats of a run: one ever, one at a time, or any number."""
 
     ONCE = auto()
     ONE = auto()
@@ -70,7 +70,7 @@ class Repeats(Enum):
 
 @dataclass(frozen=True)
 class GoingOn:
-    """What a resume has beside what a retry has; `also` is written with its acceptance."""
+    """Additions of a resume to a retry; `also` is written in the accepting transaction."""
 
     session_id: str | None
     resumes: int
@@ -78,7 +78,7 @@ class GoingOn:
 
 
 class AlreadyRepeated(Exception):
-    """Another run repeats this one: `run_id`."""
+    """Raised if another run, `run_id`, repeats this one."""
 
     def __init__(self, run_id: str) -> None:
         super().__init__(run_id)
@@ -86,7 +86,7 @@ class AlreadyRepeated(Exception):
 
 
 class RetryDesk:
-    """Where runs that are over are ordered again; they are accepted like every other."""
+    """Orders repeats of ended runs; they are accepted like any other run."""
 
     def __init__(
         self,
@@ -106,21 +106,21 @@ class RetryDesk:
         self._locks = locks
 
     def retry(self, run_id: str, wishes: Wishes, asker: Asker, now: datetime) -> Accepted:
-        """Accept the run that repeats this one, or answer the one its key has made.
+        """Accept a run that repeats this one, or return the one its key created.
 
-        Raises NotFound, StillLive, BeingReleased, AlreadyRunning, InReview, Parked and whatever
-        refuses a run; nothing is left of those.
+        Raises NotFound, StillLive, BeingReleased, AlreadyRunning, InReview, Parked and any refusal
+        of a new run; nothing is written then.
         """
         asker = replace(asker, trigger=Trigger.RETRY)
         return self._repeat(run_id, wishes, ("retry",), asker, now)
 
     def retry_once(self, run_id: str, asker: Asker, now: datetime) -> Accepted:
-        """The same for a run that nothing has repeated yet. Raises AlreadyRepeated, too."""
+        """Retry a run that nothing has repeated yet. Raises as `retry`, and AlreadyRepeated."""
         asker = replace(asker, trigger=Trigger.RETRY)
         return self._repeat(run_id, Wishes(), ("retry",), asker, now, rule=Repeats.ONCE)
 
     def resume(self, run_id: str, going_on: GoingOn, asker: Asker, now: datetime) -> Accepted:
-        """The same for a run that a usage limit ended: it charges nobody's quota."""
+        """Accept the resume of a run that a usage limit ended; it is charged to no quota."""
         asker = replace(asker, trigger=Trigger.RESUME, is_charged=False)
         return self._repeat(run_id, Wishes(), ("resume",), asker, now, going_on)
 
@@ -145,7 +145,7 @@ class RetryDesk:
         if wrong := self._checks.wrong(project, agent=order.agent):
             raise Invalid.fields(wrong)
         with self._alone_with(first, project):
-            # whoever delivered or discarded what it left is done by now, or comes after us
+            # concurrent deliveries and discards of its work are done by now, or wait for this lock
             first = self._find(run_id)
             _refuse_live(first)
             still = _is_still_so(first, rule)
@@ -154,7 +154,7 @@ class RetryDesk:
             again = self._again(first, project, wishes)
             branch = again.branch or _shared_branch(project, first)
             if branch is not None:
-                # what is delivered and not decided is neither gone on with nor done once more
+                # delivered work that awaits a decision is neither continued nor done again
                 self._checks.refuse_in_review(project, branch)
             self._refuse_gone(project, order.branch or "", branch, again)
             also = going_on.also if going_on else None
@@ -213,7 +213,7 @@ class RetryDesk:
         return Again(first.id, first.work_branch, base, beside=wishes.beside)
 
     def _without(self, first: Run) -> str:
-        """Why there is nothing of a run to go on with."""
+        """Return why nothing of a run is left to continue."""
         holder = self._parked.open_run(first.project_id, first.work_branch)
         if holder is None or holder.id == first.id:
             return "Nothing of this run is kept. Retry it from fresh."
@@ -227,14 +227,14 @@ class RetryDesk:
             raise ProjectBroken(f"The mirror could not be read: {problem}") from problem
 
     def _refuse_gone(self, project: Project, base: str, branch: str | None, again: Again) -> None:
-        """Ask origin whether the base is still there, and the branch free of others' work."""
+        """Refuse if origin's base branch is gone, or the work branch there holds foreign work."""
         try:
             seconds = ASK_AGAIN_SECONDS
             remote = self._mirrors.look_at_origin(project.origin, timeout_seconds=seconds)
         except OriginProblem as problem:
             if problem.for_good:
                 raise ForgeUnavailable(problem.sentence) from problem
-            return  # as with every run: the launch asks again, and says what it was told
+            return  # as for any run: the launch asks again and reports the answer
         found = remote.branches
         names = [one.name for one in found]
         if names != project.known_branches:
@@ -253,10 +253,10 @@ class RetryDesk:
             )
 
     def _is_ours(self, project: Project, there: RemoteBranch, *, goes_on: bool) -> bool:
-        """True where work that is pushed to this branch of origin's later takes nothing away."""
+        """Return True if pushing later work to this branch of origin overwrites nothing foreign."""
         heads = self._successions.heads(project.id, there.name)
         if not goes_on:
-            return there.sha in heads.pushed  # what we pushed goes with what is set aside
+            return there.sha in heads.pushed  # deleted when the old work is set aside
         if there.sha in heads.made or not heads.made:
             return bool(heads.made)
         repo = repository_of(project)
@@ -264,13 +264,13 @@ class RetryDesk:
             tip = self._mirrors.tip(repo, there.name)
             return tip is not None and self._mirrors.stat(repo, tip, there.sha).commits == 0
         except (CannotRead, OSError):
-            return False  # the mirror does not have it: somebody else has made it
+            return False  # unknown to the mirror, so not made here
 
 
 def _going_on(again: Again, how: GoingOn | None) -> Again:
     if how is None:
         return again
-    # a session knows the copy it worked in: where that is gone, it is begun anew
+    # a session depends on its copy: without one, a new session begins
     session_id = how.session_id if again.branch else None
     return replace(again, session_id=session_id, resumes=how.resumes, is_resume=True)
 
@@ -296,7 +296,7 @@ def _same_again(first: Run, wishes: Wishes, asked: tuple[str]) -> Order:
 
 
 def _shared_branch(project: Project, first: Run) -> str | None:
-    """The branch of the issue, which every run of it works on; None for a plain run."""
+    """Return the issue's branch, shared by all its runs; None for a plain run."""
     return None if first.issue is None else work_branch_of(project, first.issue, first.id)
 
 
@@ -323,7 +323,7 @@ def _refuse_repeated(session: Session, project: Project, first: Run, rule: Repea
 
 def _is_still_so(first: Run, rule: Repeats) -> Still:
     def still(session: Session, project: Project) -> None:
-        # a run and what repeats it live beside each other; of two servers one has it first
+        # a run and its repeats share a store; the row lock decides between two servers
         latest = session.get(Run, first.id, with_for_update=True)
         _refuse_repeated(session, project, latest or first, rule)
         if first.issue is None:

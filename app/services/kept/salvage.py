@@ -1,4 +1,4 @@
-"""Salvage: kept commits delivered at a person's word, and runs released without their proof."""
+"""Salvage: delivering kept commits on request, and releasing runs without proof of their end."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 class Salvage:
-    """What a person does about a run that ended otherwise than asked; its status stays."""
+    """A person's actions on a run that ended badly; the run's status does not change."""
 
     def __init__(
         self,
@@ -71,11 +71,11 @@ class Salvage:
         *,
         push_anyway: bool = False,
     ) -> tuple[Run, bool]:
-        """Push a run's kept commits and open its change request; True where the key did before.
+        """Deliver a run's kept commits; return the run, and True if the key had already done so.
 
-        `push_anyway`: whatever the checks before a push object to. Ended after the push, it is
-        completed by doing it again. Raises NotFound, KeyReused, KeyTaken, PrLock, NotDeliverable,
-        SecretFound, FileTooLarge, NotChecked, ForgeUnavailable.
+        `push_anyway` overrides objections of the checks before the push. If interrupted after the
+        push, a repeated call completes it. Raises NotFound, KeyReused, KeyTaken, PrLock,
+        NotDeliverable, SecretFound, FileTooLarge, NotChecked, ForgeUnavailable.
         """
         run, project = self._find(run_id)
         branch = f"branch {run.project_id} {run.work_branch}"
@@ -106,7 +106,7 @@ class Salvage:
         if run.released_at is None:
             raise NotDeliverable("Something of this run may still live. Try again when it is gone.")
         refuse_in_use(self._parked, run.project_id, run.work_branch)
-        # what was discarded or handed on is not this run's: its branch may hold another's work
+        # discarded or handed-over work is not this run's: the branch may hold another run's work
         kept = self._parked.of_branch(run.project_id, run.work_branch)
         if all(one.id != run.id for one in kept):
             raise NotDeliverable("Nothing of this run is kept any more.")
@@ -117,7 +117,7 @@ class Salvage:
             try:
                 self._copies.take(repo, run.id, run.work_branch)
             except (CannotRead, OSError, ValueError) as problem:
-                # what was taken before can still be delivered; the copy stays as it is
+                # commits taken earlier can still be delivered; the copy stays as it is
                 because = f"The working copy could not be read: {problem}"
                 log.info("%s is delivered without its copy: %s", run.id, problem)
         try:
@@ -137,7 +137,7 @@ class Salvage:
         data = {"number": delivery.number, **told_of}
         self._parked.write([run], told, now, kind="salvage", data=data, **columns)
         for other in self._parked.of_branch(run.project_id, run.work_branch):
-            # the commits of an earlier run of the branch are in the change request, too
+            # the change request includes the commits of earlier runs of the branch
             if other.id != run.id and not self._copies.exists(other.id):
                 self._runs.note(other.id, other.project_id, parked=False)
 
@@ -154,7 +154,7 @@ class Salvage:
     # --- release -------------------------------------------------------------------------------
 
     def release(self, run_id: str, deed: Deed, now: datetime) -> Run:
-        """Give up on proving the end of an ended run: slot, lock and branch are free, work is kept.
+        """Release an ended run without proof of its end: frees slot, lock and branch, keeps work.
 
         Raises NotFound, StillLive, AlreadyEnded.
         """
@@ -176,7 +176,7 @@ class Salvage:
         try:
             tip = self._mirrors.tip(repository_of(project), run.work_branch)
         except (CannotRead, OSError):
-            return True  # what cannot be read may be there
+            return True  # unreadable work may still be there
         if tip is None or run.delivery is None:
             return tip is not None
         return judge_delivered(run, tip).parked
