@@ -1,4 +1,4 @@
-"""AFK runs at a person's word: start, the loop's switch, Reset, and what comes next."""
+"""Manual control of AFK runs: start, the Auto switch, Reset, and the plan of the next sweep."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ OVERTAKEN = "not counted: the strikes were set to zero first"
 
 @dataclass(frozen=True)
 class Plan:
-    """What the next sweep would do with a project, and why each other open issue waits."""
+    """The next sweep's plan for a project: the issue to start, and why every other one waits."""
 
     would: int | None
     because: str
@@ -47,7 +47,7 @@ class Plan:
 
 
 class AfkDesk:
-    """Where people start AFK runs and rule the loop; the pause never stands in their way."""
+    """Starts AFK runs and controls the loop for people; a paused project does not block them."""
 
     def __init__(
         self,
@@ -66,9 +66,9 @@ class AfkDesk:
         self._on_changed = on_changed
 
     def start(self, project_id: str, issue: int | None, asker: Asker, now: datetime) -> Accepted:
-        """Start the chosen issue, or the lowest claimable one; a paused project starts, too.
+        """Start the chosen issue or the lowest claimable one, in a paused project too.
 
-        Raises a Refusal; NothingReady where no issue could be taken.
+        Raises a Refusal; NothingReady if no issue could be taken.
         """
         project = self._find(project_id)
         order = order_of(project_id, issue, "afk/start")
@@ -83,7 +83,7 @@ class AfkDesk:
                 picked = replace(order, issue=number)
                 return self._trigger.accept(picked, asker, now, still=is_ready(number))
             except (PrLock, Parked, InReview, IssueClosed, IssueBlocked, HeldBack):
-                continue  # somebody was faster: the next one, then
+                continue  # no longer available: try the next one
         raise NothingReady
 
     def _claimable(self, project: Project) -> list[int]:
@@ -91,12 +91,12 @@ class AfkDesk:
             raise ProjectBroken(project.state_because)
         numbers = self._issues.claimable(project)
         if numbers is None:
-            # unknown is not "nothing"
+            # an unreadable list is not an empty one
             raise ForgeUnavailable("The project's issues could not be read just now. Try again.")
         return sorted(numbers)
 
     def set_auto(self, project_id: str, deed: Deed, now: datetime, *, enabled: bool) -> None:
-        """Switch the loop on or off for a project; the strikes stay as they are."""
+        """Switch the loop on or off for a project; strikes are unchanged."""
         self._find(project_id)
         with self._projects.stores.control.transaction() as tx:
             self._projects.switch_auto(tx, project_id, enabled=enabled)
@@ -104,7 +104,7 @@ class AfkDesk:
         self._on_changed()
 
     def reset(self, project_id: str, deed: Deed, now: datetime) -> None:
-        """Set the strikes to zero, those too that are not counted yet; a sweep follows at once."""
+        """Set the strikes to zero, including those not counted yet, and sweep at once."""
         self._find(project_id)
         with self._consequences.overtaking(project_id, (STRIKE, CLEAR), OVERTAKEN) as tx:
             self._projects.clear_strikes(tx, project_id)
@@ -112,7 +112,7 @@ class AfkDesk:
         self._on_changed()
 
     def plan(self, project_id: str, now: datetime) -> Plan:
-        """What the next sweep would do, and for every issue not started one sentence."""
+        """Return what the next sweep would do, with one sentence for each issue not started."""
         project = self._find(project_id)
         decision = self._loop.decide(project, now)
         if isinstance(decision, Launch):
@@ -137,7 +137,7 @@ class AfkDesk:
         except Refusal:
             raise
         except Exception:
-            # that they could not be read is the reason that is told for the project
+            # the project's own reason already says that they could not be read
             log.exception("the issues of project %s could not be read", project_id)
             return []
 

@@ -1,4 +1,4 @@
-"""The auto loop: what it would start in each project, and why not (engine.md §5)."""
+"""The auto loop: which issue it starts in each project, or why none (engine.md §5)."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=1)
 FIRST_PAUSE_AFTER_WORK = timedelta(minutes=10)
 MOST = 8
-# no agent's fault, and nothing that the next issue's run would meet otherwise
+# environmental causes: not the agent's fault, and the next issue's run would hit them too
 SURROUNDINGS = {Cause.PUSH_REFUSED, Cause.AUTH, Cause.NETWORK, Cause.DISK_FULL, Cause.AGENT_MISSING}
 
 
 def launch_pause(runs: RunLedger, project_id: str, now: datetime) -> str | None:
-    """Why the loop waits after auto runs that failed in a row by their surroundings, or None.
+    """Return why the loop waits after consecutive environmental failures of auto runs, or None.
 
-    The pause doubles with each, and any other end of an auto run ends it. Read from the runs: it
-    survives restarts.
+    The pause doubles with each failure; any other end of an auto run clears it. Derived from the
+    runs, so it survives restarts.
     """
     newest = runs.newest_of(project_id, limit=MOST, trigger=Trigger.AUTO)
     failed = list(takewhile(_is_held_back, newest))
@@ -65,7 +65,7 @@ def launch_pause(runs: RunLedger, project_id: str, now: datetime) -> str | None:
 
 def _is_held_back(run: Run) -> bool:
     if run.status == Status.NOT_STARTED:
-        return not run.parked  # what keeps its claim is never met again
+        return not run.parked  # a claimed issue is not tried again
     return run.status == Status.DIED and run.cause in SURROUNDINGS
 
 
@@ -75,7 +75,7 @@ Ask = Callable[[str, tuple[str, ...] | None], Unready | None]
 
 
 class AutoLoop:
-    """Starts AFK runs by itself, where every term of the rule is met."""
+    """Starts AFK runs automatically wherever every condition of the rule holds."""
 
     def __init__(
         self,
@@ -106,8 +106,8 @@ class AutoLoop:
         self._turns: dict[str, int] = {}
 
     def decide(self, project: Project, now: datetime) -> Launch | Hold:
-        """What the loop would do with a project now."""
-        # the dearest question is asked last, and only where its answer matters
+        """Return what the loop would do with a project now."""
+        # the most expensive query comes last, and only if its answer matters
         problem = self._agent_problem(project, self._agents.unready)
         facts = self._facts(project, _Room.of(self._runs.active_runs()), problem)
         decision = may_launch_auto(facts)
@@ -120,7 +120,7 @@ class AutoLoop:
         return may_launch_auto(replace(facts, claimable=claimable, launch_pause=pause))
 
     def fill_once(self, now: datetime) -> int:
-        """Start what the loop may start, at most one run a project; how many."""
+        """Start what the loop may start, at most one run per project; return how many."""
         swept = self._projects.swept() if self._leases.may_sweep(now) else []
         room = _Room.of(self._runs.active_runs() if swept else [])
         if not swept or room.taken >= self._max_live_runs:
@@ -129,7 +129,7 @@ class AutoLoop:
         hold_of = cache(lambda agent: self._limits.reason(agent, None, now))
         free = [one for one in swept if self._may_be_free(one, room, ask)]
         free = [one for one in free if hold_of(one.agent) is None]
-        # who had a run longest ago goes first: where slots are few, nobody waits for ever
+        # least recently started first, so that no project starves when slots are few
         free.sort(key=lambda project: self._turns.get(project.id, 0))
         started = 0
         for project, claimable in self._with_claimable(free):
@@ -144,7 +144,7 @@ class AutoLoop:
             facts = self._facts(project, room, self._agent_problem(project, ask))
             return isinstance(may_launch_auto(facts), Launch)
 
-        # one broken project never stops the others
+        # one broken project must not stop the others
         subject = Subject("look", project.id, project.id, project.id)
         return bool(self._quarantine.guard(subject, may_be))
 
@@ -167,7 +167,7 @@ class AutoLoop:
     def _is_filled(
         self, project: Project, claimable: Claimable, room: _Room, now: datetime
     ) -> bool:
-        # looked for on the disk, and so before the transaction
+        # reads the disk, so it comes before the transaction
         problem = self._agent_problem(project, self._agents.unready)
         untried = self._untried(project, claimable)
         facts = replace(self._facts(project, room, problem), claimable=untried)
@@ -178,11 +178,11 @@ class AutoLoop:
         return bool(self._quarantine.guard(_of_issue(project, decision.issue), start))
 
     def is_given_up(self, project: Project, issue: int) -> bool:
-        """True where a start of this issue failed again and again, and a person is asked."""
+        """Return True if starting this issue failed repeatedly and it is left to a person."""
         return self._quarantine.is_held(_of_issue(project, issue).key)
 
     def _untried(self, project: Project, claimable: Claimable) -> Claimable:
-        # what is left to a person keeps no other issue waiting
+        # an issue left to a person must not block the others
         return claimable and [one for one in claimable if not self.is_given_up(project, one)]
 
     def _is_started(
@@ -245,7 +245,7 @@ def _of_issue(project: Project, issue: int) -> Subject:
 
 @dataclass(frozen=True)
 class _Room:
-    """What active runs take: per project, and of the slots that all share."""
+    """Places taken by active runs: per project, and of the shared slots."""
 
     open_runs: Counter[str]
     with_auto_run: frozenset[str]

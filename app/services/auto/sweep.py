@@ -1,4 +1,4 @@
-"""One tick: look at every run that has begun, then start what may. Single-flight, never lost."""
+"""The sweep: one tick checks every begun run, then starts what may start; never two at once."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ LOOK_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Swept:
-    """What one tick did."""
+    """The counts of one tick."""
 
     looked_at: int
     taken: int
 
 
 class Sweep:
-    """The scheduler's one duty; whoever asks while it runs makes it go round once more."""
+    """The scheduler's one duty; a request during a tick causes another one afterwards."""
 
     def __init__(
         self,
@@ -79,13 +79,13 @@ class Sweep:
         self._is_open = False
         self._is_running = False
         self._wanted: set[str] = set()
-        # whole ticks since the start that came to their end
+        # ticks completed since the server started
         self.done = 0
-        # when the next fill is arranged for, at the latest
+        # time of the earliest scheduled fill
         self._next_at: datetime | None = None
 
     def open(self) -> None:
-        """Begin: what is asked for before is kept until a start has taken over what there was."""
+        """Begin to serve requests; those made during recovery were kept."""
         with self._guard:
             self._is_open = True
             wanted = bool(self._wanted)
@@ -93,29 +93,29 @@ class Sweep:
             self._ask("queue")
 
     def request(self) -> None:
-        """A whole tick soon, of this server and of the one whose loop starts runs."""
+        """Request a tick, here and on the server that runs the loop."""
         self.request_here()
         self._call_sweeper(True)
 
     def request_fill(self) -> None:
-        """Only start what may start, soon, here and at the server whose loop starts runs."""
+        """Request a fill without checks of runs, here and on the server that runs the loop."""
         self.request_fill_here()
         self._call_sweeper(False)
 
     def request_here(self) -> None:
-        """A whole tick of this server alone, soon."""
+        """Request a tick on this server only."""
         self._ask("tick")
 
     def request_fill_here(self) -> None:
-        """Only start what this server may start, soon."""
+        """Request a fill on this server only."""
         self._ask("fill")
 
     def request_queue(self) -> None:
-        """Only let waiting runs go on, soon: nothing has become free that the loop could use."""
+        """Request a fill of queued runs only: nothing was freed that the loop could use."""
         self._ask("queue")
 
     def expect(self, run: Run) -> None:
-        """Let a run that was just accepted go on as soon as it may."""
+        """Start a newly accepted run as soon as it may start."""
         if run.status != Status.DELAYED or run.due_at is None:
             self.request_queue()
             return
@@ -123,32 +123,32 @@ class Sweep:
             self._fill_by([run.due_at])
 
     def tick_once(self, now: datetime) -> Swept:
-        """Look at every run that has begun, then start what may start.
+        """Check every begun run, then start what may start.
 
-        What takes longer than a moment to look at does not keep the others waiting.
+        A check that takes more than LOOK_SECONDS does not delay the others.
         """
         self._quarantine.refresh()
         looks = [partial(self._look_at, run) for run in self._runs.begun_runs()]
         self._workers.do_all(looks, LOOK_SECONDS, afterwards=self.request_fill)
-        # not at every fill: an end that fails has its run looked at, and a look asks for a fill
+        # not at every fill: a failing end causes a check, and a check requests a fill
         self._batches.end_left_behind()
         return Swept(len(looks), self.fill_once(now))
 
     def fill_once(self, now: datetime, *, with_loop: bool = True) -> int:
-        """Start what may start: resumes first, then what people asked for, then the loop's."""
+        """Start what may start: resumes first, then requests of people, then the loop's."""
         self._end_late_launches(now)
         try:
             self._resume(now)
             taken = self._fill_from_queue(now)
-            # what the loop adds could start at once: it is taken in the same round
-            # the looks took their time: whether this server still sweeps is asked as of now
+            # fill again: runs that the loop adds may start at once. The clock is read anew because
+            # the checks took time and the sweep lease may have moved.
             adds = with_loop and self._fill_auto(self._clock())
             return taken + (self._fill_from_queue(now) if adds else 0)
         finally:
             self._remember_next_moment(now)
 
     def _fill_from_queue(self, now: datetime) -> int:
-        # what people asked for one by one goes before the many of a batch
+        # single requests go before batch items
         taken = sum(bool(self._guarded_start(run, now)) for run in self._runs.waiting(now))
         return taken + self._batches.fill(now, lambda run: self._guarded_start(run, now))
 
@@ -156,7 +156,7 @@ class Sweep:
         return self._quarantine.guard(of_run("start", run), lambda: self._start(run, now))
 
     def _start(self, run: Run, now: datetime) -> bool:
-        """Let a waiting run go on if it may; True where it was taken."""
+        """Start a waiting run if it may start; return True if it was taken."""
         if run.status == Status.DELAYED:
             with self._runs.stores.owner_of(run.id).transaction() as tx:
                 run = self._runs.fall_due(tx, run, now) or run
@@ -171,21 +171,21 @@ class Sweep:
                 self._quarantine.guard(of_run("launch", run), late)
 
     def _end_late_launch(self, run: Run, now: datetime) -> bool:
-        # an agent may be there although nobody wrote it down: then its launch is not late
+        # the agent may be running without being recorded: then the launch is not late
         self._look_at(run)
         if self._tenure.may_judge(run, now) and self._launcher.end_late(run):
             self._workers.submit(self._undo_late_launch, run)
         return True
 
     def _undo_late_launch(self, run: Run) -> None:
-        # its launch may be waiting for a setup command; where nobody launches it, the look undoes
+        # the launch may be blocked on a setup command; without a launch, the check rolls it back
         self._launcher.halt(run.id)
         self._look_at(run)
 
     def _remember_next_moment(self, now: datetime) -> None:
-        """Have the next fill at the moment when something is due, not at the next tick."""
+        """Schedule the next fill for when something is due, not for the next tick."""
         with self._guard:
-            self._next_at = None  # who is accepted while the table is read is expected again
+            self._next_at = None  # runs accepted during these reads schedule their own fill
         starting = self._open_runs.starting()
         moments: list[datetime | None] = [self._launcher.launch_by(run) for run in starting]
         moments += [self._open_runs.next_of_waiting(now), *self._limits.moments(now)]
@@ -224,14 +224,14 @@ class Sweep:
                 log.exception("a sweep failed; the next one tries again")
 
     def _look_at(self, run: Run) -> None:
-        # what comes after its end is a duty of its own: a Stop ends what cannot be judged
+        # settling is a separate duty: a Stop can still end a run that cannot be judged
         subject = of_run("settle" if run.status in DONE else "look", run)
         self._quarantine.guard(subject, lambda: self._reaper.reap_once(run.id) or None)
 
     def _take(self, run: Run, now: datetime) -> bool:
         hold, is_taken = self._project_hold(run), False
         if hold is None:
-            # promised first: from the commit on, another tick may meet the run
+            # announced first: after the commit another tick may find the run
             self._launcher.promise(run.id)
             try:
                 is_taken, hold = self._take_slot(run, now)
@@ -245,7 +245,7 @@ class Sweep:
         return is_taken
 
     def _take_slot(self, run: Run, now: datetime) -> tuple[bool, str | None]:
-        """Whether the run was taken, and what holds it where there was no slot."""
+        """Return whether the run was taken, and the hold if there was no slot."""
         with self._runs.stores.spanning(run.id, "take") as tx:
             live = run_ledger.count_live(tx)
             if live >= self._max_live_runs:
@@ -274,8 +274,8 @@ class Sweep:
         finally:
             if not is_launched:
                 self._look_at(run)
-                # its slot is for who waits; the loop comes again with its own next round, or it
-                # would try an issue whose launch fails without end
+                # give the slot to queued runs only: asking the loop, too, would retry a failing
+                # issue without end
                 self._ask("queue")
 
     def _project_hold(self, run: Run) -> str | None:
@@ -285,7 +285,7 @@ class Sweep:
         return (project and unreachable_words(project)) or self._no_room()
 
     def _end_unstarted(self, run: Run, now: datetime) -> bool:
-        """End a queued run that can never start; False where it still may."""
+        """End a queued run that can never start; return False if it still may."""
         if run.expires_at is not None and run.expires_at <= now:
             because = "it was not started in the time it was given"
             self._end(run, Signal.TTL_OVER, now, Cause.TTL, because)
@@ -305,7 +305,7 @@ class Sweep:
             columns["released_at"] = now
         self._move(run, signal, now, "reaped", because, **columns)
         if run.server is not None:
-            # it waited again with another run's work: it is released when that is settled
+            # a requeued run that holds another run's work is released once that is settled
             self._reaper.reap_once(run.id)
 
     def _move(
