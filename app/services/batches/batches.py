@@ -1,4 +1,4 @@
-"""Batches: made at once, filled item by item, sealed when all are in (stores.md, Batches)."""
+"""Batches: created with a fixed size, filled item by item, sealed when complete (stores.md)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from app.services.runs.requests import Asker
 
 @dataclass(frozen=True)
 class Opened:
-    """The batch; `replayed` where its key had already made it."""
+    """The batch; `replayed` if its key had already created it."""
 
     batch: Batch
     replayed: bool
@@ -44,7 +44,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Receipt:
-    """How far a batch is: sealed, or how many of its items are in."""
+    """Progress of a batch: whether it is sealed, and items expected and received."""
 
     sealed: bool
     expected: int
@@ -52,7 +52,7 @@ class Receipt:
 
 
 class BatchDesk:
-    """Where batches are made and filled; every item is accepted like any other run."""
+    """Creates, fills and stops batches; every item is accepted like any other run."""
 
     def __init__(
         self,
@@ -77,14 +77,14 @@ class BatchDesk:
         self._on_aborted = on_aborted
 
     def find(self, batch_id: str) -> Batch:
-        """One batch. Raises NotFound."""
+        """Return one batch. Raises NotFound."""
         batch = self.ledger.find(batch_id)
         if batch is None:
             raise NotFound
         return batch
 
     def page(self, project_id: str | None, *, limit: int, cursor: str | None) -> BatchPage:
-        """One page of batches, newest first. Raises Invalid for a cursor of another making."""
+        """Return one page of batches, newest first. Raises Invalid for a foreign cursor."""
         with _cursors_of_ours():
             return list_batches(
                 self.ledger.stores, project_id=project_id, limit=limit, cursor=cursor
@@ -93,13 +93,13 @@ class BatchDesk:
     def items(
         self, batch_id: str, statuses: Sequence[str], *, limit: int, cursor: str | None
     ) -> ItemPage:
-        """Some of its items. Raises NotFound, and Invalid for a cursor of another making."""
+        """Return one page of a batch's items. Raises NotFound, and Invalid for a foreign cursor."""
         stores, batch = self.ledger.stores, self.find(batch_id)
         with _cursors_of_ours():
             return list_items(stores, batch.id, limit=limit, cursor=cursor, statuses=statuses)
 
     def window(self, person_id: str, now: datetime) -> Window:
-        """How a person stands against the quota of batches."""
+        """Return a person's quota window for batch items."""
         return self._places.window(person_id, now)
 
     # --- made ----------------------------------------------------------------------------------
@@ -107,9 +107,9 @@ class BatchDesk:
     def open(
         self, project_id: str, run_count: int, parent: str | None, asker: Asker, now: datetime
     ) -> Opened:
-        """Make a batch and charge for all of its items, or answer the one its key has made.
+        """Create a batch and charge all its items, or return the one its key created.
 
-        Raises a Refusal, leaving nothing.
+        Raises a Refusal and writes nothing then.
         """
         body = json.dumps([project_id, run_count, parent])
         batch = Batch(
@@ -134,7 +134,7 @@ class BatchDesk:
         with self._places.place(batch.created_by, batch.id, now, run_count) as place:
             if place.refusal is None:
                 return self._insert(batch, place, now)
-            # what stands before the window in the transaction stands before it here, too
+            # same order of checks as in the transaction: a replay comes before the quota
             with self.ledger.stores.looking() as session:
                 if held := self._holder(session, batch, now):
                     return Opened(_same(held, batch), True)
@@ -153,7 +153,7 @@ class BatchDesk:
         return Opened(batch, False)
 
     def _refuse_oversized(self, items: int) -> None:
-        """Refuse what no waiting would make room for."""
+        """Refuse a batch larger than the quota can ever admit. Raises BatchOverQuota."""
         if items > self._most:
             raise BatchOverQuota(
                 f"A batch may have {self._most} items at most here; this one has {items}.",
@@ -178,14 +178,14 @@ class BatchDesk:
     # --- filled --------------------------------------------------------------------------------
 
     def fill(self, batch_id: str, asker: Asker) -> Filling:
-        """Begin to bring items. Raises NotFound, AlreadyEnded where it takes nothing more."""
+        """Return an upload of items. Raises NotFound, and AlreadyEnded if the batch was aborted."""
         batch = self.find(batch_id)
         if batch.sealed_at is None:
             refuse_aborted(batch)
         return Filling(self.ledger, self._trigger, self._refused, batch, asker)
 
     def seal(self, batch_id: str, now: datetime) -> Receipt:
-        """Let a batch begin that is complete, and say how far it is. Raises NotFound."""
+        """Seal a batch if it is complete, and return its progress. Raises NotFound."""
         batch = self.find(batch_id)
         missing = len(self.ledger.missing(batch))
         if not missing and self.ledger.seal(batch, now):
@@ -196,7 +196,7 @@ class BatchDesk:
     # --- ended ---------------------------------------------------------------------------------
 
     def stop(self, batch_id: str, because: str, now: datetime) -> Batch:
-        """Abort a batch; whatever waits or works in it is ended. Raises NotFound, AlreadyEnded."""
+        """Abort a batch and end its waiting and live runs. Raises NotFound, AlreadyEnded."""
         if not self.ledger.abort(self.find(batch_id), now, because):
             raise AlreadyEnded("This batch has already ended.")
         reach("batch_aborted")

@@ -1,4 +1,4 @@
-"""Stop or retry for many runs: frozen when it is ordered, done one by one, safe over restarts."""
+"""Bulk stop and retry: runs frozen when ordered, handled one by one, safe across restarts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Round:
-    """What was met so far; `stuck_at` is the position of the last item that got no answer."""
+    """State of one pass over a bulk order: what is full, and which items got no answer.
+
+    `stuck_at` is the position of the last item that got none.
+    """
 
     bulk: Bulk
     stuck_at: int = -1
@@ -42,28 +45,28 @@ class Round:
     _asked_in_vain: set[str] = field(default_factory=set)
 
     def note_full_window(self) -> None:
-        """Who gave the order has no room for any other run."""
+        """Note that the quota of the person who gave the order is full."""
         self._full.add(self.bulk.created_by)
 
     def note_full(self, run: Run) -> None:
-        """The project of a run has no room for any other."""
+        """Note that the project of a run is full."""
         self._full.add(run.project_id)
 
     def note_no_answer(self, position: int, run: Run) -> None:
-        """What a run needs outside did not answer."""
-        # it may be about that run alone: only a second one says that it is about the project
+        """Note that a tracker or an origin did not answer for a run."""
+        # the first may concern that run alone; a second one means the whole project
         if run.project_id in self._asked_in_vain:
             self.note_full(run)
         self._asked_in_vain.add(run.project_id)
         self.stuck_at = position
 
     def passes_over(self, run: Run | None) -> bool:
-        """True where nothing can be done to a run in this round."""
+        """Return True if nothing can be done to a run in this pass."""
         return run is not None and run.project_id in self._full
 
     @property
     def is_over(self) -> bool:
-        """True where nothing of the order has room: the person, or its only project, has none."""
+        """True if the whole order is blocked, by the person's quota or by its only project."""
         wanted = self.bulk.wanted
         is_of_one = bool(wanted.get("project_id") or wanted.get("batch_id"))
         return self.bulk.created_by in self._full or (is_of_one and bool(self._full))
@@ -78,7 +81,7 @@ FAULT_FOR_GOOD = "Something went wrong in Runyard, again and again; the log has 
 
 @dataclass(frozen=True)
 class Hands:
-    """Through whom everything is done: the ways that a single run goes, too."""
+    """The services that act on a single run; a bulk order goes through the same ones."""
 
     runs: RunLedger
     stopper: Stopper
@@ -87,7 +90,7 @@ class Hands:
 
 
 class BulkDesk:
-    """Orders for many runs, and who carries them out."""
+    """Accepts bulk orders and carries them out."""
 
     def __init__(
         self,
@@ -108,20 +111,20 @@ class BulkDesk:
         self._provenance = provenance
         self._quarantine = quarantine
         self._rounds = Rounds(workers, self._go_round)
-        # projects without room for what waits here
+        # full projects that pending items wait for
         self._crowded: set[str] = set()
-        # by order the item that got no answer last: the next round begins behind it
+        # by order id, the last item that got no answer: the next pass begins after it
         self._stuck_at: dict[str, int] = {}
 
     def find(self, bulk_id: str) -> Bulk:
-        """One order. Raises NotFound."""
+        """Return one order. Raises NotFound."""
         bulk = self.ledger.find(bulk_id)
         if bulk is None:
             raise NotFound
         return bulk
 
     def page(self, bulk_id: str, *, limit: int, cursor: str | None) -> BulkPage:
-        """Some of an order's runs. Raises NotFound, and Invalid for a cursor of another making."""
+        """Return one page of an order's runs. Raises NotFound, and Invalid for a foreign cursor."""
         self.find(bulk_id)
         try:
             return list_items(self.ledger.stores, bulk_id, limit=limit, cursor=cursor)
@@ -131,9 +134,9 @@ class BulkDesk:
     def order(
         self, action: BulkAction, wanted: RunFilter, because: str, asker: Asker, now: datetime
     ) -> Ordered:
-        """Freeze which runs it is about, and begin; or answer what the asker's key has ordered.
+        """Freeze the set of matching runs and begin, or return the order its key created.
 
-        Raises Invalid where no filter is named, KeyReused.
+        Raises KeyReused, and Invalid without a filter.
         """
         asked = {
             name: iso(it) if isinstance(it, datetime) else it
@@ -167,7 +170,7 @@ class BulkDesk:
         return Ordered(bulk, False)
 
     def abort(self, bulk_id: str, now: datetime) -> Bulk:
-        """Leave what is not done yet as it is. Raises NotFound, AlreadyEnded."""
+        """Abort an order; items not done yet stay as they are. Raises NotFound, AlreadyEnded."""
         self.find(bulk_id)
         if not self.ledger.end(bulk_id, BulkStatus.ABORTED, now):
             raise AlreadyEnded("This is over already.")
@@ -176,11 +179,11 @@ class BulkDesk:
     # --- carried out ---------------------------------------------------------------------------
 
     def request(self) -> None:
-        """Go on soon; whoever asks while it goes on makes it go round once more."""
+        """Request a pass soon; a request during a pass causes another one."""
         self._rounds.request()
 
     def hear(self, told: Numbered) -> None:
-        """A run that changed may have made room in its repository for one that waits."""
+        """Request a pass if a changed run may have made room in a full project."""
         change = told.change
         if isinstance(change, RunChanged) and change.project_id in self._crowded:
             self._crowded.discard(change.project_id)
@@ -193,7 +196,7 @@ class BulkDesk:
             log.warning("what is done to many runs waits for a database: %s", silence)
 
     def go_on_once(self) -> int:
-        """Do what can be done now; how many runs were settled."""
+        """Do what can be done now; return how many runs were settled."""
         settled = 0
         self._crowded.clear()
         unfinished = self.ledger.unfinished()
@@ -217,7 +220,7 @@ class BulkDesk:
                 if met.is_over:
                     break
         except DatabaseSilent as silence:
-            # none of the others would come further
+            # the other items would fail the same way
             log.warning("the order %s waits for a database: %s", bulk.id, silence)
             hold = SILENT
         self._stuck_at[bulk.id] = met.stuck_at
@@ -228,9 +231,9 @@ class BulkDesk:
         return settled
 
     def _pending(self, bulk_id: str, stuck_at: int) -> Iterator[tuple[BulkItem, Run | None]]:
-        """What is not done yet, in its order, with the runs as they were a page ago at most.
+        """Yield pending items in order, with their runs (read at most a page ago).
 
-        What got no answer last, and all that stands before it, has its turn behind the rest.
+        Items up to and including `stuck_at` come last.
         """
         yield from self._walk(bulk_id, stuck_at, None)
         if stuck_at >= 0:
@@ -246,7 +249,7 @@ class BulkDesk:
             after = items[-1].position
 
     def _settle_guarded(self, item: BulkItem, run: Run | None, met: Round) -> str | None:
-        # one that fails by a fault of ours keeps no other waiting, and is refused in the end
+        # an internal error must not block the others, and becomes a refusal in the end
         subject = Subject("bulk", f"{item.bulk_id}.{item.position}", item.bulk_id)
         try:
             hold = self._settle(item, run, met)
@@ -263,7 +266,7 @@ class BulkDesk:
         return hold
 
     def _settle(self, item: BulkItem, run: Run | None, met: Round) -> str | None:
-        """Do it to one run; what it waits for where it could not be done yet."""
+        """Act on one run; return the reason to wait if it could not be done yet."""
         if run is None:
             self.ledger.settle(item, BulkState.REFUSED, "This run is gone.")
             return None
@@ -306,7 +309,7 @@ class BulkDesk:
         try:
             self._hands.stopper.stop(run.id, because, now)
         except AlreadyEnded:
-            # by this order: a crash came between the run's end and the item's result
+            # ended by this very order: a crash came before the item's result was written
             if not _is_stopped_by(bulk, self._hands.runs.find(run.id) or run):
                 raise
 

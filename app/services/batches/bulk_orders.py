@@ -1,7 +1,7 @@
-"""Keys of orders for many runs: who sends one again is answered the order that it has made.
+"""Idempotency keys of bulk orders: a repeated request returns the order already made.
 
-An order under a key has an id that is made of both the key and its person, so that the database
-itself holds one order for each.
+The id of an order under a key is derived from key and person, so that the database itself allows
+only one order for each.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from app.services.runs.requests import Asker
 
 @dataclass(frozen=True)
 class Ordered:
-    """The order; `replayed` where its key had already made it."""
+    """The order; `replayed` if its key had already created it."""
 
     bulk: Bulk
     replayed: bool
 
 
 class BulkKeys:
-    """The keys of everybody's orders, each kept so many seconds."""
+    """The keys of all bulk orders, each held for `seconds`."""
 
     def __init__(self, ledger: BulkLedger, seconds: int) -> None:
         self._ledger = ledger
         self._seconds = seconds
 
     def find(self, asker: Asker, now: datetime) -> tuple[str, Bulk | None]:
-        """The id of an order under the asker's key, and the order where it was given before."""
+        """Return the id of an order under the requester's key, and the order holding it or None."""
         number = 0
         while True:
             bulk_id = _id_of(asker, number)
@@ -50,14 +50,14 @@ class BulkKeys:
 
 
 def same(held: Bulk, asked: Bulk) -> Ordered:
-    """What was ordered before, if it is what is asked for now. Raises KeyReused."""
+    """Return the earlier order if it equals the requested one. Raises KeyReused."""
     if (held.action, held.wanted) != (asked.action, asked.wanted):
         raise KeyReused("This key has already made another order.", bulk_id=held.id)
     return Ordered(held, True)
 
 
 def _id_of(asker: Asker, number: int) -> str:
-    """`number` counts the orders whose time with the key is over."""
+    """Return the id of an order; `number` counts earlier ones that no longer hold the key."""
     text = json.dumps([asker.person_id, asker.key, number])
     digest = hashlib.sha256(text.encode()).digest()
     return mint_control_id("bulk", at_ms=int.from_bytes(digest[10:16], "big"), entropy=digest)
@@ -73,18 +73,18 @@ CAN_BE = {
 
 
 def runs_meant(stores: Stores, action: BulkAction, wanted: RunFilter) -> list[str]:
-    """The ids of the runs that it can be done to, in the order in which it is. Raises Invalid."""
-    # an empty list of states would mean any
+    """Return the ids of the runs to act on, in processing order. Raises Invalid."""
+    # an empty list of states would match any
     if not (statuses := [one for one in CAN_BE[action] if one in (wanted.statuses or Status)]):
         return []
     meant = replace(wanted, statuses=statuses, is_last_try=action is BulkAction.RETRY)
-    # of thousands of rows nothing is kept but what is asked of them
+    # keep only what is needed of each of thousands of rows
     found: list[tuple[str, bool]] = []
     cursor: str | None = ""
     while cursor is not None:
         page = list_runs(stores, meant, limit=AT_ONCE, cursor=cursor)
         if page.looked_among is not None:
-            # what nobody looked at might be meant, too
+            # runs that were not examined might match, too
             raise Invalid.field("filter", NOT_ALL.format(page.looked_among))
         found += [(run.id, run.status in WAITING) for run in page.items]
         if len(found) > MAX_RUNS:
@@ -92,5 +92,5 @@ def runs_meant(stores: Stores, action: BulkAction, wanted: RunFilter) -> list[st
         cursor = page.next_cursor
     if action is BulkAction.RETRY:
         return [run_id for run_id, _ in reversed(found)]
-    # what works is stopped first, then what came last, before it begins
+    # live runs first; then waiting ones, newest first, before they start
     return [run_id for run_id, _ in sorted(found, key=lambda one: one[1])]

@@ -1,4 +1,4 @@
-"""Filling a batch: one stream of items, each accepted like any other run or told why not."""
+"""Filling a batch: a stream of items, each accepted like any other run or refused."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from app.services.runs.requests import Asker, Order
 
 
 class RefusedItems:
-    """Writes them; whatever was ordered that no run could hold is left out."""
+    """Inserts refused batch items as ended runs, leaving out values that no run could hold."""
 
     def __init__(self, runs: RunLedger, projects: ProjectLedger) -> None:
         self._runs = runs
         self._projects = projects
 
     def knows(self, run_id: str) -> bool:
-        """True where there is a run with this id."""
+        """Return True if there is a run with this id."""
         return self._runs.find(run_id) is not None
 
     def insert(
@@ -44,7 +44,7 @@ class RefusedItems:
         now: datetime,
         cause: Cause = Cause.LAUNCH_FAILED,
     ) -> Run:
-        """Add a run that was refused, and end it at once."""
+        """Insert a refused run and end it at once."""
         run = self._draft(batch, order, asker, now)
         self._runs.insert(tx, run, sentence="batch")
         columns = {"cause": cause, "because": because, "released_at": now}
@@ -67,7 +67,7 @@ class RefusedItems:
             depth_level=order.depth,
             target_framework=order.framework,
             branch_name=order.branch or (project.base_branch if project else ""),
-            # no branch of an issue: it has claimed none
+            # not the issue's branch: it has claimed none
             work_branch=f"run/{run_id}",
             issue=order.issue,
             task=order.task,
@@ -87,7 +87,7 @@ class RefusedItems:
 
 @dataclass(frozen=True)
 class Item:
-    """A line of a batch: what is ordered, or why it cannot be."""
+    """A line of a batch upload: the order, or why it is invalid."""
 
     index: int
     order: Order | None
@@ -97,7 +97,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Taken:
-    """What came of a line: `accepted`, `deduplicated` or `not_started`."""
+    """The result of a line: `accepted`, `deduplicated` or `not_started`."""
 
     index: int
     status: str
@@ -106,11 +106,11 @@ class Taken:
 
 
 class _There(Exception):
-    """The place has been filled meanwhile."""
+    """Raised if the index was filled concurrently."""
 
 
 class Filling:
-    """One call that brings items; whoever outside is asked for one of them is asked for all."""
+    """One upload of batch items. Each external lookup is made once and shared by all items."""
 
     def __init__(
         self,
@@ -125,22 +125,22 @@ class Filling:
         self._trigger = trigger.asking_once()
         self._refused = refused
         self._asker = asker
-        # of lines that come again and again, the first answers alone: no stream fills the memory
+        # one result per index and status: a stream of duplicates must not fill the memory
         self._taken: dict[tuple[int, str], Taken] = {}
-        # only the sentence: an exception would keep the line it is about in memory
+        # only the sentence: an exception would keep its item in memory
         self._undecided: dict[int, str] = {}
 
     @property
     def taken(self) -> list[Taken]:
-        """What came of the lines so far, in the order in which they came."""
+        """The results so far, in order of arrival."""
         return list(self._taken.values())
 
     def take(self, item: Item, now: datetime) -> Taken | None:
-        """Take one item: a run that waits, or one that says why it is not started.
+        """Take one item: insert a waiting run, or one that records why it is not started.
 
-        None where it could not be decided: it stays away, and `tell_undecided` says so. Raises
-        Invalid for an index outside the batch, AlreadyEnded for an aborted one, and whatever a
-        database that is silent leads to.
+        Return None if it could not be decided: the item is not in the batch, and `tell_undecided`
+        raises for it. Raises Invalid for an index outside the batch, AlreadyEnded for an aborted
+        batch, and database errors.
         """
         if item.index >= self.batch.run_count:
             most = self.batch.run_count - 1
@@ -154,7 +154,7 @@ class Filling:
         return self._taken.setdefault((taken.index, taken.status), taken)
 
     def tell_undecided(self) -> None:
-        """Raise ForgeUnavailable where items could not be decided upon: send those again."""
+        """Raise ForgeUnavailable if items could not be decided; only those must be sent again."""
         if self._undecided:
             first, *_ = self._undecided.values()
             left = sorted(self._undecided)
@@ -207,7 +207,7 @@ class Filling:
 
 
 def refuse_aborted(batch: Batch) -> None:
-    """Say that a batch takes nothing more. Raises AlreadyEnded."""
+    """Refuse to fill an aborted batch. Raises AlreadyEnded."""
     if batch.status == BatchStatus.ABORTED:
         raise AlreadyEnded(f"This batch was aborted: {batch.because}.")
 

@@ -1,4 +1,4 @@
-"""The line in which items of batches wait: who goes on when a slot is free."""
+"""The queue of batch items: which one starts when a slot is free."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class BatchEnds:
-    """Ends the runs of aborted batches; the abort alone says so, whoever wrote it and died."""
+    """Ends the runs of aborted batches; driven by stored aborts, so it survives crashes."""
 
     def __init__(
         self,
@@ -50,18 +50,18 @@ class BatchEnds:
         self._rounds = Rounds(workers, self.end_once)
 
     def request(self) -> None:
-        """End them soon; whoever asks meanwhile makes it go round once more."""
+        """Request a pass soon; a request during a pass causes another one."""
         self._rounds.request()
 
     def end_once(self) -> None:
-        """End what aborted batches have left: what works first, of what waits the last first."""
+        """End what aborted batches left: live runs first, then waiting ones, newest first."""
         try:
             left = self._queue.left_behind()
             for run, batch in sorted(left, key=lambda one: one[0].status in WAITING):
                 end = partial(self._end, run, batch)
                 self._quarantine.guard(of_run("end", run), end, but=DatabaseSilent)
         except DatabaseSilent as silence:
-            # none of the others would come further, and each might wait as long
+            # the other runs would fail the same way, each after as long a wait
             log.warning("what aborted batches have left waits for a database: %s", silence)
 
     def _end(self, run: Run, batch: Batch) -> bool:
@@ -69,7 +69,7 @@ class BatchEnds:
         if run.status in WAITING and batch.sealed_at is None:
             self._refuse(run, because)
         else:
-            # who ended meanwhile needs nobody
+            # a run that ended in between needs no stop
             with suppress(AlreadyEnded):
                 self._stopper.stop(run.id, because, self._clock())
         return True
@@ -91,12 +91,12 @@ class BatchEnds:
             )
 
 
-ROUNDS = 50  # heads that end or wait by themselves let the next pass, but no fill lasts for ever
+ROUNDS = 50  # a fill ends even if heads keep ending or waiting and let the next ones pass
 NOT_SENT = "its batch was not sent completely within 30 minutes"
 
 
 class BatchLine:
-    """Hands the sweep the items that may go on now, round robin over the batches."""
+    """Feeds the sweep with batch items that may start, round robin over the batches."""
 
     def __init__(
         self,
@@ -116,9 +116,9 @@ class BatchLine:
         self._quarantine = quarantine
 
     def fill(self, now: datetime, start: Callable[[Run], bool | None]) -> int:
-        """Let items go on while there is room; how many were taken.
+        """Start items while there is room; return how many were taken.
 
-        `start` takes an item, ends it or leaves it waiting; True where it was taken.
+        `start` takes an item, ends it or leaves it waiting, and returns True if it was taken.
         """
         self.settle_unsealed(now)
         for run in self._queue.overdue(now):
@@ -132,14 +132,15 @@ class BatchLine:
         return taken
 
     def end_left_behind(self) -> None:
-        """Have what aborted batches have left ended soon, whoever aborted them and died."""
+        """Request the end of runs left by aborted batches, whichever server aborted them."""
         if self._queue.has_left_behind():
             self.ends.request()
 
     def no_room(self, session: Session, run: Run) -> str | None:
-        """Why a run that was never refused for it must wait for its repository.
+        """Return why a run must wait for room in its project, None if it need not.
 
-        Read in the transaction that takes it.
+        Only for runs not refused when accepted (batch items, planned runs). Call in the transaction
+        that takes the run.
         """
         project = self._projects.find(run.project_id)
         if is_active(run) or project is None:
@@ -150,10 +151,10 @@ class BatchLine:
         return f"waits for a free place in the repository: {active} of {most} runs are active"
 
     def settle_unsealed(self, now: datetime) -> None:
-        """Let those begin that are complete, and abort those that never were completed."""
+        """Seal complete batches, and abort those not completed within UNSEALED."""
         for batch, received in self._batches.unsealed():
             if received == batch.run_count:
-                # whoever brought its last item did not come to seal it
+                # the sender of the last item never sealed it
                 duty = partial(self._batches.seal, batch, now)
             elif batch.created_at <= now - UNSEALED:
                 duty = partial(self._give_up, batch, now)
@@ -171,7 +172,7 @@ class BatchLine:
     def _fill_round(
         self, now: datetime, start: Callable[[Run], bool | None], met: Met
     ) -> tuple[int, bool]:
-        """How many were taken, and whether there may be more behind those that were not."""
+        """Return how many were taken, and whether another round may find more."""
         taken, goes_on = 0, False
         for run in in_turn(self._queue.lines(now, at_most=self._max_live_runs, but=met)):
             if self._is_full():
