@@ -1,1 +1,1 @@
-"""The door: the REST API, its refusals and its sign-in."""
+"""The REST API: its HTTP layer, routes, schemas, client, live events and script-free pages."""

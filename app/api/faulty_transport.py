@@ -1,6 +1,6 @@
-"""Faults on the way between pages and the API, for browser stories; only a test can set them.
+"""Fault injection between pages and the API, for browser tests only.
 
-Both must be in the server's environment: `RUNYARD_TEST=1`, and `RUNYARD_TEST_FAULTS` with the path
+Needs both in the server's environment: `RUNYARD_TEST=1`, and `RUNYARD_TEST_FAULTS` with the path
 of a JSON file (docs/testing.md). Without them the transport is not wrapped at all.
 """
 
@@ -18,7 +18,7 @@ import httpx
 
 
 class Faults:
-    """The faults that a file names, read anew for each call; a changed file counts from zero."""
+    """The fault rules of a file, reread when it changes; a change resets their counters."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -27,7 +27,7 @@ class Faults:
         self._met: Counter[str] = Counter()
 
     def meet(self, method: str, path: str) -> dict[str, Any]:
-        """What happens to this call: the first rule that fits and is not used up, else nothing."""
+        """Return the first matching rule that is not used up, {} if none; counts the use."""
         self._read()
         for rule, fault in self._rules.items():
             wanted, _, pattern = rule.partition(" ")
@@ -51,14 +51,14 @@ class Faults:
 
 
 class FaultyTransport(httpx.AsyncBaseTransport):
-    """Passes calls on, delayed, answered otherwise, or lost on their way there or back."""
+    """Transport that delays requests, fakes responses, or drops requests or responses."""
 
     def __init__(self, inner: httpx.AsyncBaseTransport, faults: Faults) -> None:
         self._inner = inner
         self._faults = faults
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """One call. Raises ConnectError or ReadError as a lost connection does."""
+        """Send one request. Raises ConnectError or ReadError for an injected lost connection."""
         fault = self._faults.meet(request.method, request.url.path)
         await asyncio.sleep(fault.get("delay_seconds", 0))
         if fault.get("drop") == "request":
@@ -73,12 +73,12 @@ class FaultyTransport(httpx.AsyncBaseTransport):
         return answer
 
     async def aclose(self) -> None:
-        """Close what is wrapped."""
+        """Close the wrapped transport."""
         await self._inner.aclose()
 
 
 def faults_of(environment: Mapping[str, str]) -> Faults | None:
-    """The faults of a server under test, None for every other."""
+    """Return the fault rules of a server under test, None for any other server."""
     file = environment.get("RUNYARD_TEST_FAULTS")
     return Faults(Path(file)) if file and environment.get("RUNYARD_TEST") == "1" else None
 

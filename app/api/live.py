@@ -1,4 +1,4 @@
-"""The live feed: what changed, as the API would tell it, to every page and event stream."""
+"""The live feed: committed changes as API models, for every page and event stream."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from app.services.rows import (
 )
 
 log = logging.getLogger(__name__)
-# something may have been missed: whoever shows anything takes a snapshot
+# changes may have been missed: subscribers must fetch a snapshot
 FEED_BROKE = "feed.broke"
 
 
 @dataclass(frozen=True)
 class LiveEvent:
-    """One change: its number in the feed, its kind, and the model or members it carries."""
+    """One change: its number in the feed, its kind, and its model or members."""
 
     number: int
     kind: str
@@ -46,7 +46,7 @@ Hearer = Callable[[LiveEvent], None]
 
 
 class LiveStream:
-    """Turns committed changes into events, once for all hearers, on the event loop."""
+    """Turns committed changes into events once for all subscribers, on the event loop."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -58,19 +58,19 @@ class LiveStream:
         self._leave: Callable[[], None] = lambda: None
 
     def open(self) -> None:
-        """Begin, on the running loop."""
+        """Subscribe to the feed; call on the running event loop."""
         self._loop = asyncio.get_running_loop()
         self._leave = self._services.feed.subscribe(self._hear)
 
     def close(self) -> None:
-        """End, on the event loop; hearers hear nothing more but that it is over."""
+        """Unsubscribe from the feed and call every `on_close`; call on the event loop."""
         self._leave()
         self._loop = None
         for on_close in self._closers:
             on_close()
 
     def subscribe(self, on_event: Hearer) -> Callable[[], None]:
-        """Call `on_event` with each event, on the event loop; the answer ends it."""
+        """Call `on_event` with each event, on the event loop; return the unsubscribe function."""
         self._hearers = (*self._hearers, on_event)
 
         def leave() -> None:
@@ -79,7 +79,7 @@ class LiveStream:
         return leave
 
     def warn(self, on_close: Callable[[], None]) -> Callable[[], None]:
-        """Call `on_close` once the server is told to stop; the answer ends it."""
+        """Call `on_close` when the server shuts down; return the unsubscribe function."""
         self._closers = (*self._closers, on_close)
 
         def leave() -> None:
@@ -88,7 +88,7 @@ class LiveStream:
         return leave
 
     def events_of(self, changes: list[Numbered]) -> list[LiveEvent]:
-        """The events that tell these changes, each row read once and as it is now."""
+        """Return the events for these changes; each row is read once, in its current state."""
         latest: dict[Change, int] = {}
         for one in changes:
             latest.pop(one.change, None)
@@ -98,14 +98,14 @@ class LiveStream:
             try:
                 event = self._event(change, number)
             except Exception:
-                # one that cannot be told must not keep the others from being told
+                # one failing event must not block the others
                 log.exception("a change could not be told: %s", change)
             else:
                 told += [event] if event is not None else []
         return told
 
     def _hear(self, told: Numbered) -> None:
-        # in the thread of whoever committed
+        # called in the thread that committed
         loop = self._loop
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._collect, told)
@@ -130,7 +130,7 @@ class LiveStream:
                     hearer(event)
 
     def _event(self, change: Change, number: int) -> LiveEvent | None:
-        # pages hear this without the API between: nothing else masks it
+        # pages get these events without passing the API's masking middleware
         services, mask = self._services, self._services.secrets.mask()
         match change:
             case RunChanged(run_id, project_id):

@@ -1,4 +1,4 @@
-"""Rows as the API tells them."""
+"""Conversion of rows to API models."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from app.services.projects.overview import ProjectView
 from app.services.rows import ChangeRequest, Run, RunEvent
 from app.services.runs.planned import ttl_of
 
-# what an agent wrote is never a document of ours
+# agent-written content is never served as a document of our origin
 QUARANTINE = {"Content-Security-Policy": "sandbox; default-src 'none'"}
 SAME_NAME = (
     *("id", "project_id", "trigger", "title", "depth_level", "target_framework", "work_branch"),
@@ -47,13 +47,13 @@ SAME_NAME = (
 )
 
 
-# of a project, what is not for a person to edit: a form would send the mask back
+# project fields that no form edits: a form would send the mask back
 _TOLD_OF_RUNS = frozenset({"last_run", "recent_failures", "hold", "stuck"})
 Told = TypeVar("Told")
 
 
 def masked(told: Told, mask: SecretMask) -> Told:
-    """The same without secrets, in models, mappings and lists of any depth."""
+    """Return `told` with secrets masked, in models, mappings and lists of any depth."""
     return _masked(told, mask) if mask else told
 
 
@@ -65,22 +65,22 @@ def _masked(told: Any, mask: SecretMask) -> Any:
             return {name: _masked(value, mask) for name, value in told.items()}
         case list():
             return [_masked(one, mask) for one in told]
-    # a word of ours is one of an enumeration
+    # exact type only: enum members are strings of ours
     return mask.mask_text(told) if type(told) is str else told
 
 
 def label(run: Run) -> str:
-    """The word people read for where a run stands."""
+    """Return the user-facing label of a run's status."""
     return label_of(Status(run.status), Cause(run.cause) if run.cause else None)
 
 
 def run_out(run: Run, project_name: str) -> RunOut:
-    """A run."""
+    """Convert a run, including its task."""
     return RunOut.model_validate({**dict(run_item(run, project_name)), "task": run.task})
 
 
 def run_item(run: Run, project_name: str) -> RunItem:
-    """A run as an item of a list."""
+    """Convert a run to a list item, without its task."""
     return RunItem(
         run_id=run.id,
         project_name=project_name,
@@ -99,7 +99,7 @@ def run_item(run: Run, project_name: str) -> RunItem:
 
 
 def report_out(services: Services, run: Run) -> ReportOut:
-    """What the agent of a run reported so far."""
+    """Build the report of a run's agent so far."""
     report = services.reporter.of(run)
     return ReportOut(
         sentence=report.sentence,
@@ -110,12 +110,12 @@ def report_out(services: Services, run: Run) -> ReportOut:
 
 
 def event_out(event: RunEvent) -> TimelineEvent:
-    """A line of a timeline."""
+    """Convert a timeline event."""
     return TimelineEvent.model_validate(event)
 
 
 def project_out(view: ProjectView, mask: SecretMask) -> ProjectOut:
-    """A project with its figures; `mask` is put over what is told of its runs."""
+    """Convert a project with its figures; `mask` is applied only to fields derived from runs."""
     row = view.project
     columns = {name: value for name, value in row.model_dump().items() if name in _PROJECT_NAMES}
     columns["owner_hooks"] = are_on(row)
@@ -166,7 +166,7 @@ def _bar(run: Run) -> Bar:
 
 
 def change_out(change: ChangeRequest) -> ChangeOut:
-    """A change request."""
+    """Convert a change request."""
     return ChangeOut(
         kind="change",
         url=f"/projects/{change.project_id}/changes/{change.number}",
@@ -179,7 +179,7 @@ def change_out(change: ChangeRequest) -> ChangeOut:
 
 
 def quota_out(window: Window, retry_after: int | None) -> QuotaOut:
-    """A person's window of runs."""
+    """Convert a person's quota window; `retry_after` in seconds."""
     return QuotaOut(
         limit=window.limit,
         remaining=window.remaining,

@@ -1,1 +1,1 @@
-""""""
+"""The async Python client of the REST API."""

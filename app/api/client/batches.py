@@ -1,4 +1,4 @@
-"""What the API's client asks of batches, and of what is done to many runs at once."""
+"""Client calls for batches and bulk actions."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from app.api.client.auto import Caller
 
 
 class BatchCalls:
-    """Calls on batches."""
+    """Calls for batches and bulk actions."""
 
     async def batches(self: Caller, cursor: str = "") -> schemas.Batches:
-        """A page of batches, newest first."""
+        """Return a page of batches, newest first."""
         return await self.ask(schemas.Batches, "/batches", cursor=cursor)
 
     async def batch(self: Caller, batch_id: str) -> schemas.BatchReport:
-        """A batch and what it came to."""
+        """Return a batch with its results."""
         return await self.ask(schemas.BatchReport, f"/batches/{batch_id}")
 
     async def batch_items(
         self: Caller, batch_id: str, *, limit: int, cursor: str = ""
     ) -> schemas.BatchItems:
-        """A page of its items, in their order."""
+        """Return a page of a batch's items, in index order."""
         path = f"/batches/{batch_id}/items"
         return await self.ask(schemas.BatchItems, path, limit=limit, cursor=cursor)
 
     async def batch_quota(self: Caller) -> schemas.QuotaOut:
-        """This person's window of items of batches."""
+        """Return this person's quota window for batch items."""
         return await self.ask(schemas.QuotaOut, "/quota/batches")
 
     async def stop_batch(self: Caller, batch_id: str) -> schemas.BatchOut:
-        """Stop a batch with everything that waits or works in it."""
+        """Stop a batch, including its waiting and live runs."""
         return await self.tell(schemas.BatchOut, "POST", f"/batches/{batch_id}/stop", {})
 
     async def order_bulk(self: Caller, action: str, key: str, **filters: Any) -> schemas.BulkOut:
-        """Stop or retry every run that the filters find now, once under a key."""
+        """Stop or retry every run that matches the filters now; idempotent under `key`."""
         body = {"action": action, "filter": filters}
         return await self.tell(schemas.BulkOut, "POST", "/bulk", body, key)
 
     async def bulk(self: Caller, bulk_id: str) -> schemas.BulkOut:
-        """How far it is."""
+        """Return the progress of a bulk action."""
         return await self.ask(schemas.BulkOut, f"/bulk/{bulk_id}")
 
     async def abort_bulk(self: Caller, bulk_id: str) -> schemas.BulkOut:
-        """Leave what was not reached yet as it is."""
+        """Abort a bulk action; runs not reached yet stay as they are."""
         return await self.tell(schemas.BulkOut, "POST", f"/bulk/{bulk_id}/abort", {})

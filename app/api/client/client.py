@@ -1,4 +1,4 @@
-"""The API's client: pages and scripts alike submit through it and meet the same refusals."""
+"""The API client; pages and scripts submit through it and get the same refusals."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class NotificationCalls:
-    """Calls on the receivers of messages."""
+    """Calls for notification receivers."""
 
     async def notifications(self: Caller) -> schemas.NotificationsOut:
-        """Who is told what, and how it stands with each."""
+        """Return the notification receivers with their delivery state, and the settings."""
         return await self.ask(schemas.NotificationsOut, "/notifications")
 
     async def test_notifications(self: Caller) -> list[schemas.TriedOut]:
-        """Send every receiver a message now."""
+        """Send a test message to every receiver now; return the outcome for each."""
         return (await self.tell(schemas.NotificationTest, "POST", "/notifications/test", {})).items
 
 
@@ -39,7 +39,7 @@ BASE_PATH = "/api/v1"
 
 
 class ApiProblem(Exception):
-    """The server said no: a refusal with its code, status, sentence and members."""
+    """An error response: a refusal or fault with its code, status, sentence and members."""
 
     def __init__(self, status: int, body: Mapping[str, Any], correlation_id: str) -> None:
         self.status = status
@@ -51,18 +51,18 @@ class ApiProblem(Exception):
 
     @property
     def asks_to_push(self) -> bool:
-        """True where commits are kept here that a person may have pushed anyway."""
+        """True if the kept commits failed a check and a person may push them anyway."""
         return self.code in ("secret_found", "file_too_large", "not_checked")
 
     @property
     def change_path(self) -> str:
-        """The page of the open change that stands in the way, empty where none does."""
+        """The page of the open change that caused the refusal, empty if there is none."""
         number, project_id = self.members.get("change"), self.members.get("project_id")
         return f"/projects/{project_id}/changes/{number}" if number and project_id else ""
 
 
 class NoAnswer(Exception):
-    """The server did not answer; whether it acted is not known."""
+    """The server did not answer; the outcome is unknown."""
 
     def __init__(self, correlation_id: str) -> None:
         self.correlation_id = correlation_id
@@ -70,15 +70,15 @@ class NoAnswer(Exception):
 
 
 def new_correlation_id() -> str:
-    """A fresh id that ties a click to its request, its log lines and its error."""
+    """Return a new id that ties a click to its request, its log lines and its error."""
     return uuid.uuid4().hex
 
 
 @dataclass(frozen=True)
 class LogPiece:
-    """A piece of a log: bytes, the position after them, and the log's whole length.
+    """A chunk of a log: bytes, the offset after them, and the total log size in bytes.
 
-    `written_at` is when the log last grew, None where nothing was written or it is not known.
+    `written_at` is when the log last grew, None if it is empty or the time is unknown.
     """
 
     content: bytes
@@ -90,7 +90,7 @@ class LogPiece:
 
 @dataclass(frozen=True)
 class DiffText:
-    """A unified diff; `is_cut` where there is more of it than a server tells."""
+    """A unified diff; `is_cut` if the server truncated it."""
 
     text: str
     is_cut: bool = False
@@ -98,7 +98,7 @@ class DiffText:
 
 @dataclass(frozen=True)
 class Created:
-    """An accepted run; `replayed` where the key had already made it."""
+    """An accepted run; `replayed` if an earlier submit with the same key created it."""
 
     run: schemas.RunOut
     replayed: bool
@@ -106,7 +106,7 @@ class Created:
 
 @dataclass
 class ApiClient(BatchCalls, IssueCalls, LogCalls, LoopCalls, NotificationCalls):
-    """One person's client. `http` carries base URL, session and transport."""
+    """The API client of one person. `http` carries the base URL, session and transport."""
 
     http: httpx.AsyncClient
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -121,7 +121,7 @@ class ApiClient(BatchCalls, IssueCalls, LogCalls, LoopCalls, NotificationCalls):
         key: str | None = None,
         correlation_id: str | None = None,
     ) -> httpx.Response:
-        """One call below the base path. Raises ApiProblem or NoAnswer."""
+        """Send one request below the base path. Raises ApiProblem or NoAnswer."""
         correlation_id = correlation_id or new_correlation_id()
         headers = {**self.headers, "X-Correlation-Id": correlation_id}
         if key:
@@ -142,33 +142,33 @@ class ApiClient(BatchCalls, IssueCalls, LogCalls, LoopCalls, NotificationCalls):
         return answer
 
     async def ask(self, model: type[Model], path: str, **params: Any) -> Model:
-        """GET a model."""
+        """GET a path and parse the response as `model`; empty parameters are left out."""
         given = {name: value for name, value in params.items() if value not in (None, "")}
         return model.model_validate_json((await self.send("GET", path, params=given)).content)
 
     async def tell(
         self, model: type[Model], method: str, path: str, body: Any = None, key: str | None = None
     ) -> Model:
-        """Change something and read the model that comes back."""
+        """Send a change and parse the response as `model`."""
         return model.model_validate_json(
             (await self.send(method, path, body=body, key=key)).content
         )
 
     async def projects(self) -> list[schemas.ProjectOut]:
-        """Every project, archived ones too."""
+        """Return all projects, including archived ones."""
         return (await self.ask(schemas.Projects, "/projects", include_archived=True)).items
 
     async def project(self, project_id: str) -> schemas.ProjectOut:
-        """One project."""
+        """Return one project."""
         return await self.ask(schemas.ProjectOut, f"/projects/{project_id}")
 
     async def figures(self, project_id: str, days: int) -> schemas.ProjectFigures:
-        """What a project's runs of the last days add up to."""
+        """Return statistics of a project's runs over the last `days` days, per day and in total."""
         path = f"/projects/{project_id}/figures"
         return await self.ask(schemas.ProjectFigures, path, days=days)
 
     async def counts(self, project_id: str) -> schemas.ProjectCounts:
-        """How many runs, open issues and open change requests a project has."""
+        """Return how many runs, open issues and open change requests a project has."""
         return await self.ask(schemas.ProjectCounts, f"/projects/{project_id}/counts")
 
     async def add_project(self, new: schemas.NewProject) -> schemas.ProjectOut:
@@ -176,36 +176,39 @@ class ApiClient(BatchCalls, IssueCalls, LogCalls, LoopCalls, NotificationCalls):
         return await self.tell(schemas.ProjectOut, "POST", "/projects", new)
 
     async def add_demo_project(self) -> schemas.ProjectOut:
-        """Make the demo repository with its issues, and register it."""
+        """Create the demo repository with its issues, and register it."""
         return await self.tell(schemas.ProjectOut, "POST", "/demo-project")
 
     async def change_project(
         self, project_id: str, change: schemas.ProjectChange
     ) -> schemas.ProjectOut:
-        """Change settings; what was not set stays."""
+        """Change the settings that are set in `change`; leave the others as they are."""
         return await self.tell(schemas.ProjectOut, "PATCH", f"/projects/{project_id}", change)
 
     async def unarchive_project(self, project_id: str) -> schemas.ProjectOut:
-        """Take an archived project back."""
+        """Unarchive a project."""
         body = schemas.ProjectChange(archived=False)
         return await self.change_project(project_id, body)
 
     async def archive_project(self, project_id: str) -> schemas.ProjectOut:
-        """Archive a project; its history stays."""
+        """Archive a project; its history is kept."""
         return await self.tell(schemas.ProjectOut, "DELETE", f"/projects/{project_id}")
 
     async def remote_of(self, folder: str) -> str | None:
-        """A folder's own remote, None where it has no usable one."""
+        """Return the remote of a local folder, None if it has no usable one."""
         return (await self.ask(schemas.OriginOut, "/origins", folder=folder)).remote
 
     async def branches(self, project_id: str) -> list[schemas.BranchOut]:
-        """Branches of origin, base first."""
+        """Return the branches of origin, base branch first."""
         return (await self.ask(schemas.Branches, f"/projects/{project_id}/branches")).items
 
     async def start_run(
         self, order: schemas.RunOrder, key: str, correlation_id: str | None = None
     ) -> Created:
-        """Submit a run under a key; the run carries the correlation id of the first submit."""
+        """Submit a run under an idempotency key.
+
+        The run carries the correlation id of the first submit.
+        """
         answer = await self.send(
             "POST", "/runs", body=order, key=key, correlation_id=correlation_id
         )
@@ -213,33 +216,36 @@ class ApiClient(BatchCalls, IssueCalls, LogCalls, LoopCalls, NotificationCalls):
         return Created(run, answer.headers.get("Idempotency-Replayed") == "true")
 
     async def reset_key(self, project_id: str, key: str) -> schemas.KeyOut:
-        """Take your own key from its run: its next use starts a new one."""
+        """Detach one of your own keys from its run, so that its next use starts a new run."""
         path = f"/idempotency-keys/{quote(key, safe='')}/reset"
         return await self.tell(schemas.KeyOut, "POST", path, {"project_id": project_id})
 
     async def runs(self, *, status: Sequence[str] = (), **filters: Any) -> schemas.RunsPage:
-        """A page of runs: project_id, phase, trigger, branch, q, limit, cursor."""
+        """Return a page of runs.
+
+        Filters: project_id, phase, trigger, branch, q, limit, cursor, and others of `GET /runs`.
+        """
         return await self.ask(schemas.RunsPage, "/runs", status=list(status) or None, **filters)
 
     async def run(self, run_id: str) -> schemas.RunOut:
-        """One run."""
+        """Return one run."""
         return await self.ask(schemas.RunOut, f"/runs/{run_id}")
 
     async def timeline(self, run_id: str) -> list[schemas.TimelineEvent]:
-        """A run's events, oldest first."""
+        """Return a run's events, oldest first."""
         return (await self.ask(schemas.Timeline, f"/runs/{run_id}/timeline")).items
 
     async def report(self, run_id: str) -> schemas.ReportOut:
-        """What a run's agent reported so far."""
+        """Return the agent's report on a run so far."""
         return await self.ask(schemas.ReportOut, f"/runs/{run_id}/report")
 
     async def diff(self, run_id: str) -> DiffText:
-        """A run's unified diff."""
+        """Return a run's unified diff."""
         answer = await self.send("GET", f"/runs/{run_id}/diff")
         return DiffText(answer.text, answer.headers["X-Diff-Truncated"] == "true")
 
     async def log(self, run_id: str, *, offset: int, limit: int) -> LogPiece:
-        """Bytes of a run's log; a negative offset counts from the end."""
+        """Return bytes of a run's log; a negative offset counts from the end."""
         answer = await self.send(
             "GET", f"/runs/{run_id}/log", params={"offset": offset, "limit": limit}
         )
@@ -256,19 +262,19 @@ class ApiClient(BatchCalls, IssueCalls, LogCalls, LoopCalls, NotificationCalls):
         return await self.tell(schemas.RunOut, "POST", f"/runs/{run_id}/stop", {"because": because})
 
     async def plan_run(self, run_id: str, plan: dict[str, Any]) -> schemas.RunOut:
-        """Have a delayed run start at `starts_at`, or with `start_now` now."""
+        """Reschedule a delayed run to `starts_at`, or start it now with `start_now`."""
         return await self.tell(schemas.RunOut, "PATCH", f"/runs/{run_id}", plan)
 
     async def changes(self, project_id: str) -> list[schemas.ChangeOut]:
-        """Change requests of the built-in tracker."""
+        """Return the change requests of the built-in tracker."""
         return (await self.ask(schemas.Changes, f"/projects/{project_id}/changes")).items
 
     async def change(self, project_id: str, number: int) -> schemas.ChangeOut:
-        """One change request."""
+        """Return one change request."""
         return await self.ask(schemas.ChangeOut, f"/projects/{project_id}/changes/{number}")
 
     async def change_diff(self, project_id: str, number: int) -> str:
-        """What a change request changes, as a unified diff."""
+        """Return the unified diff of a change request."""
         return (await self.send("GET", f"/projects/{project_id}/changes/{number}/diff")).text
 
     async def close_change(self, project_id: str, number: int) -> schemas.ChangeOut:
@@ -280,29 +286,29 @@ class ApiClient(BatchCalls, IssueCalls, LogCalls, LoopCalls, NotificationCalls):
     async def merge(
         self, project_id: str, number: int, *, push_anyway: bool = False
     ) -> schemas.ChangeOut:
-        """Merge a change request, with `push_anyway` whatever a check objects to."""
+        """Merge a change request; `push_anyway` overrides a failed check."""
         path = f"/projects/{project_id}/changes/{number}/merge"
         body = {"push_anyway": True} if push_anyway else None
         return await self.tell(schemas.ChangeOut, "POST", path, body)
 
     async def quota(self) -> schemas.QuotaOut:
-        """This person's window of runs."""
+        """Return this person's quota window for runs."""
         return await self.ask(schemas.QuotaOut, "/quota/runs")
 
     async def concurrency(self, project_id: str) -> schemas.ConcurrencyOut:
-        """Open runs of a project against its limit."""
+        """Return a project's open runs and its concurrency limit."""
         return await self.ask(schemas.ConcurrencyOut, "/quota/concurrency", project_id=project_id)
 
     async def system(self) -> schemas.SystemOut:
-        """What this server is."""
+        """Return the server's version, health and state."""
         return await self.ask(schemas.SystemOut, "/system")
 
     async def doctor(self, look: str) -> schemas.DoctorOut:
-        """What doctor sees on the server's machine; `look` is no, stale or anew."""
+        """Return doctor's findings; `look` is no (cached), stale (re-check if old) or anew."""
         return await self.ask(schemas.DoctorOut, "/doctor", look=look)
 
     async def retention(self) -> schemas.RetentionOut:
-        """What is kept of runs that are over, and what goes next."""
+        """Return what is kept of ended runs and what is removed next."""
         return await self.ask(schemas.RetentionOut, "/retention")
 
 

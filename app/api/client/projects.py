@@ -1,4 +1,4 @@
-"""What the API's client asks of a project's tracker: issues, comments, change requests."""
+"""Client calls for a project's issues and comments."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from app.api.client.auto import Caller
 
 
 class IssueCalls:
-    """Calls on issues; the built-in tracker's are written here."""
+    """Calls for issues; only those of the built-in tracker can be changed."""
 
     async def issues(self: Caller, project_id: str) -> list[schemas.IssueOut]:
-        """Issues of the project's tracker, lowest number first."""
+        """Return the issues of the project's tracker, lowest number first."""
         return (await self.ask(schemas.Issues, f"/projects/{project_id}/issues")).items
 
     async def issue(self: Caller, project_id: str, number: int) -> schemas.IssueOut:
-        """One issue."""
+        """Return one issue."""
         return await self.ask(schemas.IssueOut, f"/projects/{project_id}/issues/{number}")
 
     async def add_issue(self: Caller, project_id: str, new: schemas.NewIssue) -> schemas.IssueOut:
-        """Write an issue."""
+        """Create an issue."""
         return await self.tell(schemas.IssueOut, "POST", f"/projects/{project_id}/issues", new)
 
     async def change_issue(
         self: Caller, project_id: str, number: int, **changes: Any
     ) -> schemas.IssueOut:
-        """Change title, body, labels or state; `was` is what the writer saw of it."""
+        """Change title, body, labels or state; `was` holds the values the editor saw."""
         path = f"/projects/{project_id}/issues/{number}"
         return await self.tell(schemas.IssueOut, "PATCH", path, changes)
 
     async def comments(self: Caller, project_id: str, number: int) -> list[schemas.CommentOut]:
-        """What was said on an issue, oldest first."""
+        """Return the comments on an issue, oldest first."""
         path = f"/projects/{project_id}/issues/{number}/comments"
         return (await self.ask(schemas.Comments, path)).items
 
     async def comment(self: Caller, project_id: str, number: int, body: str) -> schemas.CommentOut:
-        """Say something on an issue."""
+        """Add a comment to an issue."""
         path = f"/projects/{project_id}/issues/{number}/comments"
         return await self.tell(schemas.CommentOut, "POST", path, {"body": body})

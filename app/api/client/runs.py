@@ -1,4 +1,4 @@
-"""What the API's client asks of a run's log as a person reads it."""
+"""Client calls for a run's log in readable form."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ READABLE = {"form": "readable"}
 
 @dataclass(frozen=True)
 class EntriesPiece:
-    """Entries of all lines that begin from `begin` to `next_offset`, and the log's whole length.
+    """The entries of all lines that begin between `begin` and `next_offset`, and the log's size.
 
-    `written_at` is when the log last grew, None where nothing was written or it is not known.
+    Offsets and sizes in bytes. `written_at` is when the log last grew, None if it is empty or the
+    time is unknown.
     """
 
     entries: list[schemas.LogEntry]
@@ -27,24 +28,24 @@ class EntriesPiece:
 
 
 class LogCalls:
-    """Calls on logs."""
+    """Calls for logs."""
 
     async def has_log_entries(self: Caller, run_id: str) -> bool:
-        """True where a run's agent writes events that can be told as entries."""
+        """Return True if the run's agent writes events that can be shown as entries."""
         answer = await self.send("GET", f"/runs/{run_id}/log", params={"limit": 1} | READABLE)
         return answer.headers["X-Log-Form"] == READABLE["form"]
 
     async def search_log(
         self: Caller, run_id: str, words: str, *, readable: bool, cursor: str | None, limit: int
     ) -> schemas.LogHitsOut:
-        """Lines of a run's log, or entries, that hold some words."""
+        """Return the lines of a run's log, or its entries, that contain `words`."""
         params = {"q": words, "limit": limit} | (READABLE if readable else {})
         params |= {"cursor": cursor} if cursor else {}
         answer = await self.send("GET", f"/runs/{run_id}/log/search", params=params)
         return schemas.LogHitsOut.model_validate_json(answer.content)
 
     async def log_entries(self: Caller, run_id: str, *, offset: int, limit: int) -> EntriesPiece:
-        """Entries of all lines that begin in a part of a log, where there are entries."""
+        """Return the entries of all lines that begin in a byte range of a log."""
         params = {"offset": offset, "limit": limit} | READABLE
         answer = await self.send("GET", f"/runs/{run_id}/log", params=params)
         date = answer.headers.get("Last-Modified")

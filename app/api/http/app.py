@@ -1,4 +1,4 @@
-"""The API as one application: every part of it, and its description."""
+"""Assembly of the API application: middleware, error handlers, routers, OpenAPI document."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ from app.api.routes import (
 def build_api(
     services: Any, live: LiveStream, *, port: int, store_silent: type[Exception]
 ) -> FastAPI:
-    """The application below `/api/v1`; `store_silent` is answered as a store that is away."""
+    """Build the application mounted at `/api/v1`.
+
+    `store_silent` is the exception that is answered as an unavailable store.
+    """
     api = FastAPI(title="Runyard", version=services.identity.version, docs_url=None, redoc_url=None)
     problems.register(api, store_silent=store_silent)
     api.add_middleware(Masking, mask=services.secrets.mask)

@@ -1,7 +1,7 @@
-"""The recorder: every call that changes something is an act with a person, written down once.
+"""Audit middleware: every call that changes something is recorded once, with the person.
 
-What a call does is told by its route, so that none can be forgotten: a route that writes no row in
-its transaction gets one before its answer.
+The action comes from the route, so no route can be forgotten: one that writes no audit row in its
+own transaction gets one before its response.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SIGN_IN = "/login"
 FAILED = "sign_in_failed"
 MINUTE, MOST_FAILED = timedelta(minutes=1), 60
 LONGEST_OBJECT = 200
-# where the path alone would say it badly
+# names that the path alone would get wrong
 WORDS = {
     "/runs": "start",
     "/batches/{batch_id}/items": "add_items",
@@ -47,14 +47,14 @@ _SINGULAR = re.compile(r"(?<=ch)es$|(?<=[^s])s$")
 
 @dataclass(frozen=True)
 class Doing:
-    """A route that changes something: its word, and what its path says that it is done to."""
+    """A state-changing route: derives an action name and an object from a request path."""
 
     methods: frozenset[str]
     pattern: re.Pattern[str]
     template: str
 
     def word(self, method: str) -> str:
-        """The deed of a call: `stop`, `merge`, `add_issue`, `change_project`."""
+        """Return the action name of a call: `stop`, `merge`, `add_issue`, `change_project`."""
         if self.template == "/projects/{project_id}" and method == "DELETE":
             return "archive"
         if self.template in WORDS:
@@ -64,11 +64,11 @@ class Doing:
         noun = _SINGULAR.sub("", names[-1]).replace("-", "_")
         is_plain_form = self.template.startswith("/afk/")
         if is_plain_form or (noun == names[-1] and not parts[-1].startswith("{")):
-            return noun  # the path ends with what is done
+            return noun  # the path ends with the action
         return f"{_VERBS[method]}_{noun}"
 
     def object_in(self, path: str) -> str:
-        """The object of a call, as the path names it: from the first id to the last."""
+        """Return the object of a call as in its path, from the first id to the last; "" if none."""
         found = self.pattern.fullmatch(path)
         if found is None or not found.re.groups:
             return ""
@@ -76,7 +76,7 @@ class Doing:
 
 
 def doings_of(routes: Mapping[str, Iterable[object]]) -> list[tuple[str, Doing]]:
-    """Every route of an application that may change something, with where it is mounted."""
+    """Return every route that may change something, each with its mount path."""
     return [
         (mount, Doing(frozenset(route.methods or ()), route.path_regex, route.path_format))
         for mount, some in routes.items()
@@ -94,7 +94,7 @@ def _flat(routes: Iterable[object]) -> Iterator[APIRoute]:
 
 
 class Recorder:
-    """Stands between the gate and the application; `routes` are taken from that, by mount."""
+    """Middleware between the gate and the application; `routes` maps mount paths to routes."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class Recorder:
         self._failed: deque[datetime] = deque(maxlen=MOST_FAILED)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a call be an act where it may change something."""
+        """Run the call as an audited act if it may change something."""
         act = self._act_of(scope) if scope["type"] == "http" else None
         if act is None:
             await self._app(scope, receive, send)
@@ -167,11 +167,11 @@ class Recorder:
         try:
             await run_in_threadpool(self._audit.add, act)
         except DatabaseSilent as silence:
-            # it is done, and cannot be undone: the log has it
+            # the action is done and cannot be undone: at least log it
             log.warning("%s %s is not in the audit: %s", act.deed, act.object, silence)
 
     def _may_tell_failure(self, now: datetime) -> bool:
-        """False where so many failed within a minute that more would only fill the disk."""
+        """Return False if too many sign-ins failed within a minute to record another one."""
         if len(self._failed) == MOST_FAILED and now - self._failed[0] < MINUTE:
             log.warning("a failed sign-in is not in the audit: too many within a minute")
             return False

@@ -1,4 +1,4 @@
-"""Who asks for a run, by which way and under which key, as a request tells it."""
+"""Helpers shared by routes: requester, audit deed, browser check, run order, unknown parameters."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Key = Annotated[str | None, Header(pattern=r"^[\x21-\x7e]{1,255}$")]
 def asker_of(
     services: Services, request: Request, *keys: str | None, trigger: Trigger | None = None
 ) -> Asker:
-    """Who asks; `keys` are all the places where one may stand. Raises KeyMismatch."""
+    """Build the requester of a run from all given idempotency keys. Raises KeyMismatch."""
     visitor = visitor_of(request)
     return Asker(
         person_id=visitor.person_id,
@@ -45,34 +45,34 @@ def deed_of(
     project_id: str | None = None,
     run_id: str | None = None,
 ) -> Deed:
-    """What somebody does, for the audit."""
+    """Build the audit deed of this request."""
     person_id = visitor_of(request).person_id
     return Deed(person_id, what, because, correlation.get(), project_id, run_id)
 
 
 def require_browser(services: Services, request: Request, path: str) -> None:
-    """Raise BrowserNeeded for a caller with the token, while agents can read that.
+    """Raise BrowserNeeded for a caller with the token while agents can read that token.
 
-    `path` is the page on which a person does the same.
+    `path` is the page where a person can do the same.
     """
     if visitor_of(request).csrf is None and services.browser_rule.holds():
         raise BrowserNeeded(page=own_address(request, path))
 
 
 def own_address(request: Request, path: str) -> str:
-    """A page's address on this server, by the name that it was asked under."""
+    """Return the absolute URL of a page, under the host name of this request."""
     return f"{request.url.scheme}://{request.headers['host']}{quote(path, safe='/?=')}"
 
 
 def switch_auto(services: Services, request: Request, project_id: str, *, enabled: bool) -> None:
-    """Switch the loop of a project on or off, and write down who did. Raises a Refusal."""
+    """Switch a project's auto loop on or off and audit it. Raises a Refusal."""
     word = "on" if enabled else "off"
     deed = deed_of(request, "auto", f"auto runs switched {word}", project_id=project_id)
     services.afk.set_auto(project_id, deed, services.clock(), enabled=enabled)
 
 
 def tell_accepted(response: Response, accepted: Accepted) -> None:
-    """Say where the run is: 201, or 200 where its key had already made it."""
+    """Set the response headers for an accepted run: 201, or 200 if its key already created it."""
     if accepted.replayed:
         response.status_code = 200
         response.headers["Idempotency-Replayed"] = "true"
@@ -96,7 +96,7 @@ MAX_WORD = 100
 
 
 async def refuse_unknown_words(request: Request) -> None:
-    """Refuse what a call that only reads does not know, each word by name. Raises Invalid."""
+    """Refuse unknown query parameters of a read-only call, each by name. Raises Invalid."""
     given = set(request.query_params)
     if not given or request.method not in SAFE_METHODS:
         return
@@ -115,7 +115,7 @@ def _known_to(route: APIRoute) -> set[str]:
 
 
 def order_of(wishes: RunWishes, project_id: str) -> Order:
-    """The order of a run of this project."""
+    """Build the order of a run for this project."""
     return Order(
         project_id=project_id,
         depth=wishes.depth_level,

@@ -1,4 +1,4 @@
-"""JSON that gives a name twice: two readers could take it for two orders, so it is none."""
+"""Refusal of JSON with duplicate names: two parsers could read it as two different requests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_TOLD = 20
 
 
 def read_json(text: bytes) -> tuple[Any, list[str]]:
-    """A JSON text, and the names that an object in it has more than once, sorted.
+    """Return the parsed JSON and the sorted names that occur twice within one of its objects.
 
     Raises ValueError, RecursionError.
     """
@@ -33,9 +33,9 @@ def read_json(text: bytes) -> tuple[Any, list[str]]:
 
 
 async def refuse_doubled_names(request: Request) -> None:
-    """Refuse a JSON body that gives a name twice. Raises Invalid.
+    """Refuse a JSON body with duplicate names. Raises Invalid.
 
-    What comes line by line is looked at line by line.
+    Lines of NDJSON are checked one by one where they are parsed.
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
@@ -43,6 +43,6 @@ async def refuse_doubled_names(request: Request) -> None:
     try:
         _, doubled = read_json(await request.body())
     except (ValueError, RecursionError):
-        return  # what is no JSON is told as such
+        return  # malformed JSON is reported by the validation that follows
     if doubled:
         raise Invalid.fields({name[:100]: TWICE for name in doubled[:MOST_TOLD]})

@@ -1,4 +1,4 @@
-"""The gate: every request and websocket passes it before anything else sees them."""
+"""The gate: security middleware that every request and websocket passes first."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ _SHIELD: Headers = [
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
 ]
-# nicegui.js evaluates text and its pages hold inline scripts and styles: this keeps foreign pages
-# and hosts out; what keeps injected text out is the cleaning of everything that is shown
+# nicegui.js evaluates text and its pages hold inline scripts and styles: this policy keeps out
+# foreign pages and hosts; injected text is kept out by cleaning everything that is shown
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
     "style-src 'self' 'unsafe-inline'; connect-src 'self'{socket}; img-src 'self' data:; "
@@ -77,17 +77,17 @@ class TooLarge(Refusal):
 
 
 def cookie_name(port: int) -> str:
-    """The session's cookie; one for each port, since ports of a host share their cookies."""
+    """Return the name of the session cookie; one per port, since ports of a host share cookies."""
     return f"runyard_{port}"
 
 
 def wanted_cookie_name(port: int) -> str:
-    """The cookie with the page that was asked for before somebody had signed in."""
+    """Return the name of the cookie that holds the page requested before sign-in."""
     return f"runyard_wanted_{port}"
 
 
 def visitor_of(request: Request) -> Visitor:
-    """Who asks. Raises NotSignedIn on a path that is open to everybody."""
+    """Return the signed-in visitor. Raises NotSignedIn on an open path."""
     visitor = getattr(request.state, "visitor", None)
     if visitor is None:
         raise NotSignedIn
@@ -97,10 +97,10 @@ def visitor_of(request: Request) -> Visitor:
 class Gate:
     """The outermost ASGI application: host, path, sign-in, origin, size, headers, faults.
 
-    `port` is the port people ask for, `page_name` the host name of the pages: only there is a
-    cookie believed, and browsers are sent on to it. `allowed_hosts` are further Host values, each
-    with its port where browsers send one. `command` prints a sign-in link, on this machine.
-    Everything is closed but what `Call.is_open` names.
+    `port` is the public port, `page_name` the host name of the pages: the cookie is accepted only
+    there, and browsers are redirected to it. `allowed_hosts` are further Host values, each with its
+    port where browsers send one. `command` prints a sign-in link on this machine. Everything needs
+    sign-in except what `Call.is_open` names.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class Gate:
         self.names = HostNames(page_name, port=port, further=allowed_hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let one request or websocket pass, or refuse it."""
+        """Pass one request or websocket on, or refuse it."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
@@ -143,11 +143,11 @@ class Gate:
             await self._refuse(scope, call, exchange, refusal)
         else:
             await answer(scope, call, exchange)
-        # not after an exception: the server's own line about it has the id, too
+        # not after an exception: the server's own log line about it needs the id, too
         correlation.reset(mark)
 
     def _is_sent_on(self, call: Call) -> bool:
-        """True for a browser that asks for a page where pages are not. Raises a refusal."""
+        """Return True for a browser to redirect to the page host. Raises UnknownHost, OddPath."""
         is_known = self.names.has(call.host)
         asks_for_page = call.wants_page and (not call.is_open or call.path == SIGN_IN_PATH)
         is_sent_on = (
@@ -157,7 +157,7 @@ class Gate:
             and call.method in READ_METHODS
             and not (call.is_foreign or call.bearer)
         ) or (
-            # sent on, the post of a foreign page would have lost its origin
+            # not if foreign: after the redirect, the POST would no longer show its origin
             call.posts_secret
             and (call.is_from_a_file or not call.is_foreign)
             and is_known
@@ -171,12 +171,12 @@ class Gate:
 
     async def _send_on(self, scope: Scope, call: Call, exchange: Exchange) -> None:
         place = f"{call.scheme}://{self.names.page_host(call.host)}{call.target}"
-        # what is posted is posted again
+        # 307 repeats the POST, 303 turns it into a GET
         answer = RedirectResponse(place, status_code=307 if call.changes_state else 303)
         await answer(scope, exchange.receive, exchange.answer)
 
     async def _admit(self, call: Call) -> Visitor | None:
-        """The visitor who may pass, None on an open path. Raises a refusal."""
+        """Return the authorized visitor, None on an open path. Raises a Refusal."""
         if call.posts_secret and call.is_from_a_file:
             return None
         visitor = None if call.is_open else await self._visitor(call)
@@ -189,7 +189,7 @@ class Gate:
         return visitor
 
     async def _visitor(self, call: Call) -> Visitor | None:
-        # at another name, whatever else listens there has the cookie, too
+        # under any other host name, other servers on this machine get the cookie, too
         cookie = call.cookie(self._cookie) if self.names.is_of_pages(call.host) else None
         bearer = None if call.is_socket else call.bearer
         if cookie is None and bearer is None:
@@ -214,7 +214,7 @@ class Gate:
                 log.info("nobody waited for %s %s any more: %s", call.method, call.path, error)
                 return
             if exchange.has_started:
-                raise  # too late for an answer: the server traces it and ends the connection
+                raise  # too late for a response: the server logs it and closes the connection
             fault = TooLarge() if exchange.is_too_large else error
             await self._answer_to(call, fault)(scope, exchange.receive, exchange.answer)
             return
@@ -232,17 +232,17 @@ class Gate:
         try:
             return call.is_open or await self._visitor(call) is not None
         except StoreUnavailable:
-            return True  # a silent database signs nobody out
+            return True  # an unavailable database signs nobody out
 
     async def _refuse(self, scope: Scope, call: Call, exchange: Exchange, refusal: Refusal) -> None:
         refusals.note("WEBSOCKET" if call.is_socket else call.method, call.path, refusal.code)
         if call.is_socket:
-            # a bare 403: the server takes an answer with words, but then logs a fault of its own
+            # a bare 403: with a response body, the server would also log an error
             await exchange.answer({"type": "websocket.close", "code": SIGNED_OUT})
             return
         answer = self._answer_to(call, refusal)
         if isinstance(refusal, NotSignedIn) and call.wants_page and call.method == "GET":
-            # read by the door alone, which leads there
+            # read only by the sign-in route, which redirects there
             answer.set_cookie(
                 wanted_cookie_name(self._port),
                 quote(call.target[:MAX_WANTED]),
@@ -260,7 +260,7 @@ class Gate:
             answer.headers["WWW-Authenticate"] = "Bearer"
             return answer
         if isinstance(error, ApiProblem) and is_silence(error):
-            # what a page is made of could not be asked for
+            # the page's own calls to the API found the database unavailable
             error = StoreUnavailable(error.detail, retry_after=2)
         if isinstance(error, Refusal):
             return answer_to(call, error)

@@ -1,4 +1,4 @@
-"""Everybody who is being served: looked at again when a session or a token is over."""
+"""Open responses and websockets, re-checked when a session or a token ends."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Guests:
 
     @contextmanager
     def here(self, guest: Guest) -> Iterator[None]:
-        """Know a guest for as long as it is served."""
+        """Register an exchange while it is served."""
         self._loop = asyncio.get_running_loop()
         self._here.add(guest)
         try:
@@ -31,7 +31,7 @@ class Guests:
             self._here.discard(guest)
 
     def look_again(self) -> None:
-        """Have all of them looked at soon; from any thread."""
+        """Schedule a re-check of all open exchanges; thread-safe."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._begin)
 

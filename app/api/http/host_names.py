@@ -1,4 +1,4 @@
-"""The names this server answers under: one for pages and their cookie, the others for programs."""
+"""The host names this server answers to: one for pages and their cookie, others for programs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _PORT = r"(?::[1-9][0-9]{0,4})?"
 
 
 class HostNames:
-    """Reads Host headers; `port` is the one people ask for, `further` are more exact values.
+    """Matches Host headers; `port` is the public port, `further` are more exact values.
 
-    Cookies know no ports: whatever else listens on 127.0.0.1 gets those of 127.0.0.1. A page name
-    below `.localhost` is this server's alone, so it is taken at every port, as a forwarded one is.
+    Cookies ignore ports: every server on 127.0.0.1 gets the cookies of 127.0.0.1. A page name below
+    `.localhost` belongs to this server alone, so it is accepted at any port, as a forwarded one is.
     """
 
     def __init__(self, page_name: str, *, port: int, further: Collection[str] = ()) -> None:
@@ -22,13 +22,13 @@ class HostNames:
         own = "|".join(map(re.escape, LOOPBACK_NAMES))
         self._further = frozenset(further)
         self._loopback = re.compile(f"(?:{own}){at}")
-        # any other page name is answered at its own port alone: to lead there would lead in circles
+        # any other page name is accepted at its own port only: redirecting to it would loop
         of_page = _PORT if page_name.endswith(".localhost") else at
         self._elsewhere = re.compile(f"(?:{own}){of_page}")
         self._page = re.compile(re.escape(page_name) + of_page)
 
     def has(self, host: str) -> bool:
-        """True for a Host, name and port, that is answered."""
+        """Return True for a Host value (name and port) that this server answers to."""
         return (
             self.is_of_pages(host)
             or self._loopback.fullmatch(host) is not None
@@ -36,21 +36,21 @@ class HostNames:
         )
 
     def is_of_pages(self, host: str) -> bool:
-        """True for the one name that pages and their cookie have."""
+        """Return True for the one host name of the pages and their cookie."""
         return self._page.fullmatch(host) is not None
 
     def leads_to_pages(self, host: str) -> bool:
-        """True for another name of this machine: browsers are sent on from there."""
+        """Return True for another name of this machine, from which browsers are redirected."""
         return not self.is_of_pages(host) and (
             host in self._further or self._elsewhere.fullmatch(host) is not None
         )
 
     def page_host(self, host: str) -> str:
-        """The Host of the pages for a browser that asked for `host`: our name, the same port."""
+        """Return the page host to redirect a request for `host` to: our name, the same port."""
         port = host.rpartition(":")[2]
         return f"{self._page_name}:{port}" if port.isdecimal() else self._page_name
 
     def is_page_origin(self, origin: str | None) -> bool:
-        """True for the origin that a page of ours has."""
+        """Return True for the origin of one of our pages."""
         scheme, _, host = (origin or "").partition("://")
         return scheme in ("http", "https") and self.is_of_pages(host)

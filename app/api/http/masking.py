@@ -1,4 +1,4 @@
-"""Secrets in answers: whatever an agent wrote and wherever it was kept, none leaves this server."""
+"""Masking of secrets in responses: none that an agent wrote leaves this server."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.domain.secret_masks import MaskStream, SecretMask
 
-# what tells of runs; texts that a person edits would come back with the mask in them
+# paths with data of runs; texts that a person edits would come back with the mask in them
 _TOLD = re.compile(
     r"/(?:runs|parked|batches|bulk|events|audit|quarantine|projects/[^/]+/changes)(?:/|\Z)"
 )
-# its parts are masked before they are packed
+# the parts of a zip file are masked before they are packed
 _PACKED = b"application/zip"
 
 
 class Masking:
-    """Stands around the API: its answers keep their lengths, an event is never held back."""
+    """Middleware around the API; keeps response lengths and never holds back an event."""
 
     def __init__(self, app: ASGIApp, mask: Callable[[], SecretMask]) -> None:
         self._app = app
         self._mask = mask
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Mask the content of an answer that tells of runs."""
+        """Mask the body of a response that contains data of runs."""
         is_told = scope["type"] == "http" and _TOLD.search(scope["path"])
         mask = self._mask() if is_told else None
         if not mask:

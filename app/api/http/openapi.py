@@ -1,4 +1,4 @@
-"""The API's OpenAPI document: what FastAPI knows, and what every answer has in common."""
+"""The OpenAPI document: FastAPI's, plus what every response has in common."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.errors import Refusal
 SCHEMAS = "#/components/schemas/"
 METHODS = frozenset({"get", "post", "put", "patch", "delete"})
 _REFUSED = {MEDIA_TYPE: {"schema": {"$ref": f"{SCHEMAS}Problem"}}}
-# of a call that a person does with the session of a browser: see `asking.require_browser`
+# for calls that need a browser session: see `dependencies.require_browser`
 IN_A_BROWSER: dict[int | str, dict[str, Any]] = {
     403: {
         "description": "`forbidden`: while a project is unsandboxed, the token alone is not "
@@ -30,7 +30,7 @@ _CORRELATION = {
 
 
 def describe(api: FastAPI) -> dict[str, Any]:
-    """The whole document; made once, then kept by `api`."""
+    """Return the whole document; built once, then cached in `api`."""
     if api.openapi_schema is None:
         document = FastAPI.openapi(api)
         parts = document.setdefault("components", {})
@@ -48,7 +48,7 @@ def describe(api: FastAPI) -> dict[str, Any]:
 
 def _complete(call: dict[str, Any]) -> None:
     answers = call["responses"]
-    answers.pop("422", None)  # FastAPI's own form of it is never sent
+    answers.pop("422", None)  # FastAPI's own 422 form is never sent
     answers["4XX"] = {"description": "Refused: nothing was changed.", "content": _REFUSED}
     answers["5XX"] = {"description": "A fault, or something did not answer.", "content": _REFUSED}
     for answer in answers.values():
@@ -58,7 +58,7 @@ def _complete(call: dict[str, Any]) -> None:
 
 
 def _lines() -> dict[str, Any]:
-    """What stands a line each in answers of lines: FastAPI sees no body of theirs."""
+    """Return the schemas of NDJSON lines, whose bodies FastAPI does not see."""
     _, told = models_json_schema([(LogEntry, "serialization")], ref_template=SCHEMAS + "{model}")
     return told["$defs"]
 

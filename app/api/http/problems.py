@@ -1,4 +1,4 @@
-"""The one place where a refusal becomes HTTP (RFC 9457)."""
+"""Conversion of refusals and faults to HTTP problem responses (RFC 9457), in one place."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 20
 MAX_FIELD_NAME = 100
-# where an app keeps what looks for more that is wrong with a malformed body
+# attribute of `app.state` that holds the finder of further errors in a malformed body
 ALSO_WRONG = "also_wrong"
 
 
 def answer_for(refusal: Refusal) -> JSONResponse:
-    """The answer that tells a refusal; Retry-After where one is known."""
+    """Build the problem response of a refusal, with Retry-After if known."""
     headers = {}
     if "retry_after" in refusal.members:
         headers["Retry-After"] = str(refusal.members["retry_after"])
@@ -61,7 +61,7 @@ def answer_for(refusal: Refusal) -> JSONResponse:
 
 
 def window_headers(limit: int, remaining: int, reset_at: datetime | None) -> dict[str, str]:
-    """How somebody stands against a window: its end in seconds since 1970, rounded up."""
+    """Return the rate-limit headers of a window; its reset in seconds since 1970, rounded up."""
     told = {"X-RateLimit-Limit": str(limit), "X-RateLimit-Remaining": str(remaining)}
     if reset_at is not None:
         told["X-RateLimit-Reset"] = str(math.ceil(reset_at.timestamp()))
@@ -69,7 +69,7 @@ def window_headers(limit: int, remaining: int, reset_at: datetime | None) -> dic
 
 
 def answer_to(call: Call, refusal: Refusal) -> Response:
-    """The same, as a page for a person who sent a plain form, or whose database is away."""
+    """Build the response of a refusal: a page for a plain form or a silent store, else JSON."""
     if call.wants_page and call.is_plain_form:
         return pages.refusal_page(refusal)
     if call.wants_page and isinstance(refusal, StoreUnavailable):
@@ -93,10 +93,10 @@ def _problem(
 
 
 def _sentence(error: dict[str, Any]) -> dict[str, str]:
-    # a JSON text that cannot be read has its place in it where a field has its name
+    # for unreadable JSON, `loc` holds a position instead of a field name
     where = () if error["type"] == "json_invalid" else error["loc"][1:]
     name = ".".join(str(part) for part in where)[:MAX_FIELD_NAME] or "body"
-    # names may be anything that JSON can write, half a character included
+    # names may be anything JSON can express, including lone surrogates
     return {"field": name.encode(errors="replace").decode(), "message": sentence_of(error)}
 
 
@@ -117,7 +117,7 @@ async def _malformed(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _also_wrong(request: Request, body: Any, named: set[str]) -> list[dict[str, str]]:
-    """Find what else is wrong with a malformed body, as far as it can be known."""
+    """Return further errors in the well-formed fields of a malformed body, as far as knowable."""
     if not isinstance(body, dict) or (look := getattr(request.app.state, ALSO_WRONG, None)) is None:
         return []
     route, given = request.scope.get("route"), cast("dict[str, Any]", body)
@@ -137,7 +137,7 @@ async def _no_such_route(request: Request, raised: Exception) -> JSONResponse:
     if error.status_code == HTTPStatus.NOT_FOUND:
         return answer_for(NotFound())
     if error.status_code == HTTPStatus.BAD_REQUEST:
-        # what FastAPI says of content that no JSON parser takes
+        # FastAPI raises this for content that its JSON parser cannot read
         return answer_for(Invalid.field("body", "This content cannot be read as JSON."))
     phrase = HTTPStatus(error.status_code).phrase
     code = phrase.lower().replace(" ", "_")
@@ -145,7 +145,7 @@ async def _no_such_route(request: Request, raised: Exception) -> JSONResponse:
 
 
 async def no_such_page(request: Request, _: Exception) -> Response:
-    """What a path that is nobody's answers: a page to a person, a problem to a program."""
+    """Answer an unknown path: a page to a person, a problem to a program."""
     refusals.note(request.method, request.url.path, "404")
     if Call.of(request.scope).wants_page:
         return pages.lost_page()
@@ -153,19 +153,22 @@ async def no_such_page(request: Request, _: Exception) -> Response:
 
 
 def is_silence(error: object) -> bool:
-    """True where the database did not answer, be it what a page asked the API for."""
+    """Return True if the database did not answer, directly or in an API call of a page."""
     if isinstance(error, ApiProblem):
         return error.code == StoreUnavailable.code
     return isinstance(error, DatabaseSilent)
 
 
 def refusal_of_silence(error: Exception) -> StoreUnavailable:
-    """What a database that did not do what it was asked is told as; it is logged."""
+    """Log that the database did not answer and build the refusal for it.
+
+    An OutcomeUnknown once writing has begun, else a StoreUnavailable.
+    """
     log.warning("the database did not answer: %s", error)
     sentence = getattr(error, "sentence", None)
     if not has_begun_to_write():
         return StoreUnavailable(sentence, retry_after=2)
-    # what lasts is said in any case; that nothing was changed is not known
+    # writing had begun, so never claim that nothing was changed; name a lasting fault anyway
     lasts = getattr(error, "lasts", False)
     return OutcomeUnknown(
         f"{sentence} Check whether it was done." if lasts else None, retry_after=2
@@ -182,13 +185,13 @@ async def _project_unreadable(request: Request, error: Exception) -> Response:
 
 
 def fault_answer() -> JSONResponse:
-    """The answer to a fault of ours: traced in the log, named by its correlation id only."""
+    """Build the response to an internal fault: only the correlation id, which leads to the log."""
     detail = "Something went wrong in Runyard. The log has the details under this correlation id."
     return _problem(500, "fault", detail, {}, {})
 
 
 def register(app: FastAPI, *, store_silent: type[Exception]) -> None:
-    """Make every refusal, malformed request and silent database of `app` a problem answer."""
+    """Register handlers that answer refusals, malformed requests and silent databases."""
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(store_silent, _store_silent)
@@ -200,7 +203,7 @@ Look = Callable[[str, str, Mapping[str, Any], Mapping[str, Any]], list[dict[str,
 
 
 def finder(services: Services) -> Look:
-    """Looks at what is well-formed in a body, by method, route and the words in its address."""
+    """Build a check of the well-formed fields of a body, by method, route and path parameters."""
 
     def look(
         method: str, route: str, path: Mapping[str, Any], fit: Mapping[str, Any]
@@ -208,7 +211,7 @@ def finder(services: Services) -> Look:
         try:
             wrong = _wrong(services, f"{method} {route}", path, fit)
         except Refusal:
-            # whoever may not see the project, or cannot ask its origin, learns of the shape alone
+            # without access to the project, or to its origin, only malformed fields are reported
             return []
         return [{"field": name, "message": sentence} for name, sentence in wrong.items()]
 
@@ -236,5 +239,5 @@ def _wrong(
 
 
 def _words(fit: Mapping[str, Any]) -> dict[str, str]:
-    """Those of its members that are text, as the schemas read it."""
+    """Return the string members, stripped as the schemas do."""
     return {name: value.strip() for name, value in fit.items() if isinstance(value, str)}

@@ -1,4 +1,4 @@
-"""Logging of refusals at the door: one line each, as long as they are few."""
+"""Rate-limited logging of refused requests."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _LONGEST_PATH = 200
 
 
 class RefusalLog:
-    """Writes at most LINES lines in SECONDS, then how many more there were."""
+    """Writes at most LINES lines per SECONDS, then the number of lines left out."""
 
     def __init__(self) -> None:
         self._until = 0.0
         self._lines = self._left_out = 0
 
     def note(self, method: str, path: str, code: str) -> None:
-        """Log one refusal, under the correlation id of its request; on the event loop."""
+        """Log one refusal under the correlation id of its request; call on the event loop."""
         loop = asyncio.get_running_loop()
         if loop.time() >= self._until or self._until > loop.time() + SECONDS:
             self._sum_up()
@@ -36,5 +36,5 @@ class RefusalLog:
         self._left_out = 0
 
 
-# one for the whole door: the gate, and what stands behind it and knows no such path
+# shared by the gate and the handlers of unknown paths behind it
 refusals = RefusalLog()

@@ -1,4 +1,4 @@
-"""What a request or a websocket handshake says of itself, and what may be concluded from it."""
+"""Parsed facts about a request or a websocket handshake."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _HEARD = frozenset(
 )  # fmt: skip
 _ODD_PATH = re.compile(r"//|[\\;\x00-\x1f\x7f]|/\.{1,2}(?:/|\Z)")
 _ODD_RAW_PATH = re.compile(rb"%2e%2e|%2f|%5c|%00", re.IGNORECASE)
-# the one place where a path names what somebody else has made up: all of it is one key
+# the only path with a client-chosen segment: all of it is one key
 _KEY_RESET = re.compile(rb"/api/v1/idempotency-keys/[^/]+/reset")
 _CORRELATION = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _BATCH_ITEMS = re.compile(r"/api/v1/batches/[^/]+/items")
@@ -34,7 +34,7 @@ _BATCH_ITEMS = re.compile(r"/api/v1/batches/[^/]+/items")
 
 @dataclass(slots=True)
 class Call:
-    """One request as its sender tells it; a header sent twice holds both values, joined."""
+    """One request as sent; values of a repeated header are joined."""
 
     is_socket: bool
     method: str
@@ -46,7 +46,7 @@ class Call:
 
     @classmethod
     def of(cls, scope: Any) -> Call:
-        """Read an ASGI scope of kind http or websocket."""
+        """Read an ASGI scope of type http or websocket."""
         heard: dict[bytes, str] = {}
         for name, value in scope["headers"]:
             if name in _HEARD:
@@ -65,34 +65,34 @@ class Call:
 
     @property
     def host(self) -> str:
-        """The Host header, name and port."""
+        """The Host header: name and port."""
         return self.headers.get(b"host", "")
 
     @property
     def own_origin(self) -> str:
-        """The origin a page of this very address would have."""
+        """The origin of a page at this scheme and host."""
         return f"{self.scheme}://{self.host}"
 
     @property
     def target(self) -> str:
-        """The path and query asked for, as written."""
+        """The requested path and query, as written."""
         path = self.raw_path.decode("latin-1") or self.path
         return f"{path}?{self.query.decode('latin-1')}" if self.query else path
 
     @property
     def correlation_id(self) -> str | None:
-        """The id the sender brought, where it is one."""
+        """The client's correlation id, None if missing or malformed."""
         given = self.headers.get(b"x-correlation-id", "")
         return given if _CORRELATION.fullmatch(given) else None
 
     @property
     def bearer(self) -> str | None:
-        """The token of the Authorization header."""
+        """The bearer token of the Authorization header, None without one."""
         scheme, _, token = self.headers.get(b"authorization", "").partition(" ")
         return token.strip() if scheme.lower() == "bearer" else None
 
     def cookie(self, name: str) -> str | None:
-        """The cookie of this name; of several the last, which is the one for the whole site."""
+        """Return a cookie by name; of duplicates the last, which is the one of the whole site."""
         found = None
         for pair in self.headers.get(b"cookie", "").split(";"):
             key, _, value = pair.partition("=")
@@ -102,7 +102,7 @@ class Call:
 
     @property
     def is_odd(self) -> bool:
-        """True for a path that two programs could read as two different ones."""
+        """True for a path that two programs could parse differently."""
         return not _KEY_RESET.fullmatch(self.raw_path) and (
             not self.path.startswith("/")
             or bool(_ODD_PATH.search(self.path))
@@ -111,53 +111,53 @@ class Call:
 
     @property
     def is_open(self) -> bool:
-        """True for what anybody may read, and for the door itself."""
+        """True for the paths that need no sign-in, and for the sign-in itself."""
         if self.is_socket or self.method not in READ_METHODS:
             return self.posts_secret
         return self.path in OPEN_PATHS or self.path.startswith(OPEN_FOLDER)
 
     @property
     def posts_secret(self) -> bool:
-        """True for a one-time secret that signs a browser in."""
+        """True for a form that posts a one-time secret to sign a browser in."""
         return not self.is_socket and self.path == SIGN_IN_PATH and self.is_plain_form
 
     @property
     def is_from_a_file(self) -> bool:
-        """True where it may come from a page that lies on a disk, which has no other origin."""
+        """True for a possible page from disk, whose origin browsers send as `null`."""
         return self.headers.get(b"origin") == "null"
 
     @property
     def is_api(self) -> bool:
-        """True below /api."""
+        """True for paths below /api."""
         return self.path == "/api" or self.path.startswith("/api/")
 
     @property
     def wants_page(self) -> bool:
-        """True where a person looks at the answer in a browser."""
+        """True if a person reads the response in a browser."""
         accepts = "text/html" in self.headers.get(b"accept", "")
         looks = self.method in READ_METHODS or self.is_plain_form
         return accepts and not self.is_api and looks
 
     @property
     def is_plain_form(self) -> bool:
-        """True for what a page without scripts sends."""
+        """True for a form post as sent by a page without scripts."""
         media_type = self.headers.get(b"content-type", "").partition(";")[0].strip().lower()
         return self.method == "POST" and media_type == "application/x-www-form-urlencoded"
 
     @property
     def changes_state(self) -> bool:
-        """True for every method that is not bound to leave things as they are."""
+        """True for every method that is not safe (RFC 9110)."""
         return not self.is_socket and self.method not in SAFE_METHODS
 
     @property
     def is_foreign(self) -> bool:
-        """True where the browser says that a page of another address sends this.
+        """True if the browser reports that a page of another origin sends this.
 
-        Another port of this machine is another address. A link followed from elsewhere is fine.
+        Another port of this machine is another origin. A link followed from elsewhere is allowed.
         """
         origin = self.headers.get(b"origin")
         site = self.headers.get(b"sec-fetch-site", "")
-        # a form of a page without referrers says "null"; the browser's own word on the site counts
+        # a form of a page with no-referrer sends "null"; then Sec-Fetch-Site decides
         is_own = origin in (None, self.own_origin) or (origin == "null" and site == "same-origin")
         return not is_own or (site not in OWN_SITE and not self._follows_link)
 
@@ -171,27 +171,27 @@ class Call:
 
     @property
     def proves_own_page(self) -> bool:
-        """True where the browser says that a page of ours sends this; sockets need the Origin."""
+        """True if the browser reports a page of ours as the sender; websockets need the Origin."""
         if self.headers.get(b"origin") == self.own_origin:
             return True
         return not self.is_socket and self.headers.get(b"sec-fetch-site") == "same-origin"
 
     @property
     def has_body(self) -> bool:
-        """True where content follows the headers."""
+        """True if a body follows the headers."""
         length = self.headers.get(b"content-length", "0")
         return length != "0" or b"transfer-encoding" in self.headers
 
     @property
     def body_cap(self) -> int:
-        """The most bytes its content may have."""
+        """The body limit in bytes."""
         if self.posts_secret:
             return MAX_SECRET_BODY
         return MAX_BATCH_BODY if _BATCH_ITEMS.fullmatch(self.path) else MAX_BODY
 
     @property
     def has_wrong_media_type(self) -> bool:
-        """True for content to the API that a plain form of another page could send, too."""
+        """True for an API body whose media type a plain form of another site could send, too."""
         if not (self.is_api and self.changes_state and self.has_body):
             return False
         media_type = self.headers.get(b"content-type", "").partition(";")[0].strip().lower()
@@ -199,5 +199,5 @@ class Call:
 
     @property
     def media_type_wanted(self) -> str:
-        """The content type that its body must declare."""
+        """The content type that the body must declare."""
         return NDJSON if _BATCH_ITEMS.fullmatch(self.path) else "application/json"

@@ -1,4 +1,4 @@
-"""One exchange, seen from the application: content is capped, every answer carries our headers."""
+"""One HTTP exchange: limits the request body and adds our headers to every response."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ Headers = list[tuple[bytes, bytes]]
 _BEGINNINGS = frozenset(
     {"http.response.start", "websocket.http.response.start", "websocket.accept"}
 )
-# no other page may read anything, whatever a library below thinks of it
+# no other site may read anything, so CORS headers set by libraries are dropped
 _NEVER = b"access-control-"
 
 
 class BodyTooLarge(Exception):
-    """More content came than the cap allows."""
+    """The request body exceeds the limit."""
 
 
 class Exchange:
-    """Stands between the application and the server for one request. Nothing is buffered,
-    but an answer 500: it is held until it is known whether it hides a fault."""
+    """Sits between the application and the server for one request.
+
+    Buffers nothing except a 500 response, which is held until it is known if it hides a fault.
+    """
 
     def __init__(
         self, receive: Receive, send: Send, *, headers: Headers, body_cap: int | None
@@ -39,7 +41,7 @@ class Exchange:
         self.is_too_large = False
 
     async def receive(self) -> Message:
-        """The next piece of content. Raises BodyTooLarge."""
+        """Return the next message from the client. Raises BodyTooLarge."""
         message = await self._receive()
         self.has_left = self.has_left or message["type"] == "http.disconnect"
         if self._room is not None and message["type"] == "http.request":
@@ -50,19 +52,19 @@ class Exchange:
         return message
 
     async def send(self, message: Message) -> None:
-        """Pass the application's answer on."""
+        """Pass on a message of the application's response."""
         if self.has_started:
             self.is_streaming = bool(message.get("more_body"))
             await self._send(message)
         elif self.is_too_large:
-            return  # whatever it makes of half a body, the answer is ours
+            return  # discard the response to half a body: the gate answers instead
         elif self._held or (message["type"] == "http.response.start" and message["status"] == 500):
             self._held.append(message)
         else:
             await self._begin(message)
 
     async def answer(self, message: Message) -> None:
-        """Pass on a message of an answer of our own, in place of one that is held."""
+        """Send a message of our own response, in place of a held one."""
         self._held.clear()
         if self.has_started:
             await self._send(message)
@@ -70,13 +72,13 @@ class Exchange:
             await self._begin(message)
 
     async def finish(self) -> None:
-        """Send what is held: the application meant it."""
+        """Send a held 500: the application returned it on purpose."""
         held, self._held = self._held, []
         for message in held:
             await (self._send(message) if self.has_started else self._begin(message))
 
     async def end(self) -> None:
-        """End an answer that goes on for as long as somebody reads it."""
+        """End a streaming response."""
         self.is_streaming = False
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -94,7 +96,7 @@ class Exchange:
 
 
 class WatchedStream:
-    """An answer that ends, if it goes on for long, as soon as nobody is signed in to read it."""
+    """A response that ends, if it streams, as soon as its reader is signed out."""
 
     def __init__(self, exchange: Exchange, is_signed_in: Callable[[], Awaitable[bool]]) -> None:
         self._exchange = exchange
@@ -103,13 +105,13 @@ class WatchedStream:
         self.is_over = False
 
     async def send(self, message: Message) -> None:
-        """Pass a piece of the answer on; between two of them it can end."""
+        """Pass on a message; between two of them the stream can be ended."""
         await self._exchange.send(message)
         if self._exchange.is_streaming:
             await self.look()
 
     async def look(self) -> None:
-        """End the answer where its reader is not signed in any more."""
+        """End the stream if its reader is no longer signed in."""
         if self._exchange.is_streaming and not self.is_over and not await self._is_signed_in():
             self.is_over = True
             if self._task is not None:
@@ -117,7 +119,7 @@ class WatchedStream:
 
 
 class WatchedSocket:
-    """A websocket that ends as soon as the session it was opened with is over."""
+    """A websocket that is closed as soon as its session ends."""
 
     def __init__(self, exchange: Exchange, is_signed_in: Callable[[], Awaitable[bool]]) -> None:
         self._exchange = exchange
@@ -125,23 +127,23 @@ class WatchedSocket:
         self._is_over = False
 
     async def look(self) -> None:
-        """End it where nobody is signed in any more."""
+        """Close the websocket if its session has ended."""
         await self._ends()
 
     async def receive(self) -> Message:
-        """The next message, or the end of the connection."""
+        """Return the next message, or a disconnect if the session has ended."""
         message = await self._exchange.receive()
         if message["type"] == "websocket.receive" and await self._ends():
             return {"type": "websocket.disconnect", "code": SIGNED_OUT}
         return message
 
     async def send(self, message: Message) -> None:
-        """Pass a message on, while somebody is signed in to read it."""
+        """Pass a message on while the session lasts."""
         if message["type"] != "websocket.send" or not await self._ends():
             await self._exchange.send(message)
 
     async def _ends(self) -> bool:
-        # asked again behind the wait: two may look at once
+        # checked again after the await: two callers may check at once
         if not self._is_over and not await self._is_signed_in() and not self._is_over:
             self._is_over = True
             await self._exchange.send({"type": "websocket.close", "code": SIGNED_OUT})

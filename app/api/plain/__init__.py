@@ -1,1 +1,1 @@
-""""""
+"""Pages and forms that work without scripts."""

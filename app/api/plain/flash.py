@@ -1,4 +1,4 @@
-"""What a page without scripts says after a form: a code in its address, a sentence of ours."""
+"""Flash messages of script-free pages: a code in the URL, our own sentence on the page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DONE = {
 
 
 def sentence_of(code: str) -> tuple[str, str]:
-    """What a code says and its tone, `go` or `stop`; two empty words for what is no code."""
+    """Return the sentence and tone (`go` or `stop`) of a code; two empty strings if unknown."""
     if code in _DONE:
         return _DONE[code], "go"
     for kind in vars(errors).values():

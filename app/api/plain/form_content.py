@@ -1,6 +1,6 @@
-"""A plain form as it was sent: read, capped, checked for the session's secret, and whence it came.
+"""Parsing of plain forms: size limit, CSRF check, fields, and the page to return to.
 
-What is wrong with it is a Refusal; what it asks for is nobody's business here.
+Every error is a Refusal.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ class SentForm:
     pairs: tuple[tuple[str, str], ...]
 
     def field(self, name: str) -> str:
-        """The first value of a field, empty where there is none."""
+        """Return the first value of a field, "" if missing."""
         return next((value for key, value in self.pairs if key == name), "")
 
     def check_secret(self) -> None:
-        """Raise Forbidden where a browser's form lacks its own session's secret."""
+        """Raise Forbidden if a browser's form lacks the CSRF secret of its session."""
         secret = visitor_of(self.request).csrf
         given = [value for name, value in self.pairs if name == "csrf"]
         if secret is not None and (len(given) != 1 or not _equal(given[0], secret)):
             raise Forbidden("This form is not of your session. Open the page again and retry.")
 
     def read(self, kind: type[Fields]) -> Fields:
-        """Its fields; a blank one counts as absent. Raises Invalid."""
+        """Validate the fields as `kind`; a blank one counts as absent. Raises Invalid."""
         names = [name for name, _ in self.pairs]
         if len(set(names)) < len(names):
             raise Invalid("A field was sent twice.")
@@ -69,17 +69,17 @@ class SentForm:
 
     @property
     def wants_card(self) -> bool:
-        """True where a script puts the answer into its page by itself."""
+        """True if a script inserts the response into its page."""
         return self.request.headers.get("X-Runyard-Fragment") == "1"
 
     @property
     def wants_problem(self) -> bool:
-        """True where a program, not a person, reads a refusal."""
+        """True if a program, not a person, reads the refusal."""
         accept = self.request.headers.get("Accept", "")
         return self.wants_card or ("json" in accept and "text/html" not in accept)
 
     def way_back(self, notice: str) -> str:
-        """The page of ours that it came from, with a notice for it; /plain where none is known."""
+        """Return our page that sent the form, with a notice code added; /plain if it is unknown."""
         came_from = own_path(self.field("next")) or own_path(self._referer()) or HOME
         path, _, query = came_from.partition("?")
         kept = [pair for pair in parse_qsl(query) if pair[0] != NOTICE]
@@ -92,11 +92,11 @@ class SentForm:
 
 
 def own_path(target: str) -> str | None:
-    """`target` where it is a path of this very site, with its query at most; else None."""
+    """Return `target` if it is a path of this site, at most with a query; else None."""
     path, _, query = target.partition("#")[0].partition("?")
     if not _OWN_PATH.fullmatch(path) or not _OWN_QUERY.fullmatch(query):
         return None
-    # twice: what is written as %252f must not become a slash on its way, either
+    # unquoted twice: %252f must not become a slash on a later hop
     if any(_LEADS_ASTRAY.search(way) for way in (path, unquote(path), unquote(unquote(path)))):
         return None
     return f"{path}?{query}" if query else path

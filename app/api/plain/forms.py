@@ -1,4 +1,4 @@
-"""The actions of pages without JavaScript, and `/plain`, the page that has their forms."""
+"""The form actions of pages without scripts, and `/plain`, the page with these forms."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from app.services.rows import DatabaseSilent, Run, nothing_done
 log = logging.getLogger(__name__)
 RUNS_A_CARD = 10
 NOT_POST = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"]
-# this page needs no script, so none may run, and nothing but our own styles may be loaded; its
-# forms tell their own address, which the gate and the way back go by
+# no script may run on this page and only our own styles may load; its forms send their own
+# address as referrer, which the gate and the redirect back rely on
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; "
     "font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -39,7 +39,7 @@ _HEADERS = {
 
 
 class Plain(Protocol):
-    """Draws HTML of what the API tells; every value is escaped."""
+    """Renders HTML from API models; every value is escaped."""
 
     def card(
         self,
@@ -51,7 +51,7 @@ class Plain(Protocol):
         new_key: Callable[[], str],
         now: datetime,
     ) -> str:
-        """A project's card with its forms; `unseen` open runs more than `runs` are there."""
+        """Return a project's card with its forms; `unseen` counts open runs not in `runs`."""
         ...
 
     def page(
@@ -65,20 +65,20 @@ class Plain(Protocol):
         made: Provenance,
         now: datetime,
     ) -> str:
-        """The whole page around cards."""
+        """Return the whole page around the cards."""
         ...
 
 
 @dataclass(frozen=True)
 class _Done:
-    """What was done, as a notice's code, and whose card shows it."""
+    """A finished action: the project whose card shows it, and a notice code."""
 
     project_id: str
     notice: str
 
 
 def routes(services: Services, plain: Plain) -> APIRouter:
-    """`/plain` and the four actions below `/afk`; they stand behind the gate."""
+    """Build `/plain` and the four actions below `/afk`; the gate must be in front of them."""
     router = APIRouter(include_in_schema=False)
     desk = _FormDesk(services, plain)
 
@@ -108,7 +108,7 @@ def routes(services: Services, plain: Plain) -> APIRouter:
     def stop(run: str, sent: Sent) -> Response:
         return desk.answer(sent, lambda: desk.stop(run, sent))
 
-    # said here, since the pages below would answer 404 to what has another method
+    # explicit, since the page routes behind these would answer other methods with 404
     for path in ("reset/{it:path}", "start/{it:path}", "auto/{it:path}", "stop/{it:path}"):
         router.add_api_route(f"/afk/{path}", _refuse_method, methods=NOT_POST)
     return router
@@ -119,16 +119,16 @@ def _refuse_method() -> Response:
 
 
 class _FormDesk:
-    """Does what forms ask for, and says it as their senders can read it."""
+    """Executes form actions and builds their responses."""
 
     def __init__(self, services: Services, plain: Plain) -> None:
         self._services = services
         self._plain = plain
 
-    # --- what may be asked ---------------------------------------------------------------------
+    # --- actions -------------------------------------------------------------------------------
 
     def reset(self, project: str, sent: SentForm) -> _Done:
-        """Set the count of failures to zero."""
+        """Reset the strikes to zero."""
         sent.read(NothingMore)
         project_id, because = self._id_of(project), "the count of failures was reset"
         deed = deed_of(sent.request, "reset", because, project_id=project_id)
@@ -136,7 +136,7 @@ class _FormDesk:
         return _Done(project_id, flash.RESET)
 
     def start(self, project: str, sent: SentForm, *keys: str | None) -> _Done:
-        """Start an issue; `keys` are those of the headers."""
+        """Start a run for an issue; `keys` are the idempotency keys of the headers."""
         form = sent.read(StartForm)
         project_id = self._id_of(project)
         asker = asker_of(self._services, sent.request, *keys, form.x_idempotency_key)
@@ -147,7 +147,7 @@ class _FormDesk:
         return _Done(project_id, flash.REPLAYED if accepted.replayed else flash.STARTED)
 
     def set_auto(self, project: str, sent: SentForm) -> _Done:
-        """Switch the loop."""
+        """Switch the auto loop."""
         is_on = sent.read(AutoForm).enabled
         project_id = self._id_of(project)
         switch_auto(self._services, sent.request, project_id, enabled=is_on)
@@ -166,10 +166,10 @@ class _FormDesk:
             raise NotFound
         return found.id
 
-    # --- what is answered ----------------------------------------------------------------------
+    # --- responses -----------------------------------------------------------------------------
 
     def answer(self, sent: SentForm, act: Callable[[], _Done]) -> Response:
-        """Do it where the form is the sender's own, and answer in the sender's way."""
+        """Check the CSRF secret, run `act`, and respond with a card, a redirect or a refusal."""
         try:
             sent.check_secret()
             done = act()
@@ -183,7 +183,7 @@ class _FormDesk:
         return RedirectResponse(sent.way_back(done.notice), 303)
 
     def page(self, request: Request, notice: str) -> str:
-        """Every project's card; archived ones apart."""
+        """Return the page with every project's card, archived projects apart."""
         runs: dict[str, list[Run]] = {}
         for run in self._services.runs.asked_for():
             runs.setdefault(run.project_id, []).append(run)
@@ -233,10 +233,10 @@ class _FormDesk:
 
 
 def _refused(sent: SentForm, refusal: Refusal) -> Response:
-    nothing_done()  # the way back is a redirect, as after what was done
+    nothing_done()  # the redirect back looks like that of a success, but nothing was done
     if sent.wants_problem:
         return answer_for(refusal)
     if isinstance(refusal, Forbidden | StoreUnavailable):
-        # going back would end here again: such a refusal is a page of its own
+        # redirecting back would end here again, so these get a page of their own
         return pages.refusal_page(refusal)
     return RedirectResponse(sent.way_back(refusal.code), 303)

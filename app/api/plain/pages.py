@@ -1,4 +1,4 @@
-"""Pages without scripts, for whoever is not signed in and for what went wrong."""
+"""Script-free pages for sign-in and errors."""
 
 from __future__ import annotations
 
@@ -54,32 +54,35 @@ def _how(sentence: str, command: str) -> str:
 
 
 def sign_in_page(command: str, *, after_form: bool = False) -> HTMLResponse:
-    """401: how to sign in, by `command`; `after_form` says that what was sent changed nothing."""
+    """Build the 401 page on how to sign in by `command`.
+
+    `after_form` adds that the submitted form changed nothing.
+    """
     lost = " Nothing was changed by what you sent." if after_form else ""
     sentence = f"<p>You are not signed in to Runyard in this browser.{lost}</p>"
     return _page(401, "Sign in", _how(sentence, command))
 
 
 def stale_link_page(command: str) -> HTMLResponse:
-    """401: the link is used, too old or unknown, and how to get another."""
+    """Build the 401 page for a used, expired or unknown link, with how to get another."""
     sentence = "<p>This sign-in link was already used, is too old, or is not one of ours.</p>"
     return _page(401, "This link does not work any more", _how(sentence, command))
 
 
 def lost_page() -> HTMLResponse:
-    """404: no page has this address."""
+    """Build the 404 page."""
     sentence = '<p>No page has this address. <a href="/">To the projects</a></p>'
     return _page(404, "There is nothing here", sentence)
 
 
 def fault_page() -> HTMLResponse:
-    """500: a fault of ours, named by its correlation id only."""
+    """Build the 500 page of an internal fault: only the correlation id, which leads to the log."""
     sentence = "<p>The log has the details under the reference below.</p>"
     return _page(500, "Something went wrong in Runyard", sentence)
 
 
 def away_page(refusal: StoreUnavailable) -> HTMLResponse:
-    """503: what cannot be shown just now; it looks again by itself, with or without scripts."""
+    """Build the 503 page of an unavailable store; it reloads itself, with or without scripts."""
     seconds = int(refusal.members.get("retry_after", 0)) + AWAY_SECONDS
     sentence = (
         f"<p>{escape(refusal.detail)}</p>\n<p>Agents go on. This page looks again by itself.</p>"
@@ -91,7 +94,7 @@ def away_page(refusal: StoreUnavailable) -> HTMLResponse:
 
 
 def refusal_page(refusal: Refusal) -> HTMLResponse:
-    """A form that was refused for good: why, and the way to a fresh one."""
+    """Build the page of a refused form: the reason, and a link to a fresh form."""
     sentence = f'<p>{escape(refusal.detail)}</p>\n<p><a href="/plain">To the projects</a></p>'
     is_known = not isinstance(refusal, OutcomeUnknown)
     title = "Nothing was changed" if is_known else "It is not known whether this was done"

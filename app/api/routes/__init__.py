@@ -1,1 +1,1 @@
-""""""
+"""The route functions of the API, one module per resource."""

@@ -1,4 +1,4 @@
-"""The auto loop of a project over HTTP: start, switch, Reset, and what comes next."""
+"""Routes of a project's auto loop: start, switch, reset, and the next plan."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 def routes(services: Services) -> APIRouter:
-    """Everything below `/projects/{id}/afk`, and `/projects/{id}/next`."""
+    """Build the routes `/projects/{id}/afk/…` and `/projects/{id}/next`."""
     router = APIRouter(tags=["afk"])
     router.include_router(_starting(services))
     router.include_router(_looping(services))

@@ -1,4 +1,4 @@
-"""The lines of a batch, read one by one from a stream that is never held as a whole."""
+"""Parsing of batch items (NDJSON) from a stream that is never held in memory as a whole."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from app.services.batches.filling import Item
 
 MAX_LINE = 3 * 1024 * 1024
 TAIL = 200
-# each costs a little time, and says nothing
+# an empty line costs a little time and carries nothing, so their number is limited
 MOST_EMPTY = 100_000
 TOO_LONG = "its line has {size}, more than 3 MB"
 _LAST_INDEX = re.compile(rb'"index"\s*:\s*(\d{1,9})\s*\}\s*\Z')
@@ -30,9 +30,9 @@ _SPACE = re.compile(r"\s*")
 
 @dataclass(frozen=True)
 class Line:
-    """A line's number from 1 and its bytes; of one that is too long, its beginning and its end.
+    """One line, numbered from 1; an oversized line keeps only its first and last bytes.
 
-    `length` is in bytes, of the whole line.
+    `content` holds up to MAX_LINE bytes, `tail` the last TAIL bytes; `length` is the size in bytes.
     """
 
     number: int
@@ -43,9 +43,9 @@ class Line:
 
 
 class LineSplitter:
-    """Cuts a stream of bytes into lines, keeping at most one of them.
+    """Splits a byte stream into lines, buffering at most one.
 
-    Empty ones are counted and left out. Raises BadLine where they are far too many.
+    Skips empty lines, but counts them. Raises BadLine after more than MOST_EMPTY.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class LineSplitter:
         self._empty = 0
 
     def feed(self, chunk: bytes) -> Iterator[Line]:
-        """The lines that end in this chunk."""
+        """Yield the lines that end in this chunk."""
         *whole, rest = chunk.split(b"\n")
         for piece in whole:
             self._add(piece)
@@ -64,7 +64,7 @@ class LineSplitter:
         self._add(rest)
 
     def finish(self) -> Iterator[Line]:
-        """The last line, if nothing ended it."""
+        """Yield the last line if the stream ended without a newline."""
         yield from self._end()
 
     def _add(self, piece: bytes) -> None:
@@ -89,9 +89,9 @@ class LineSplitter:
 
 
 def item_of(line: Line, project_id: str) -> Item:
-    """What a line orders, or why it cannot be started.
+    """Parse a line into a batch item: its order, or the reason why it cannot start.
 
-    Raises BadLine where it is no JSON, Invalid where it does not say which item it is.
+    Raises BadLine if it is not JSON, Invalid without a usable index.
     """
     if line.is_cut:
         because = TOO_LONG.format(size=size_words(line.length))
@@ -132,7 +132,7 @@ def _because(problem: ValidationError) -> str:
 
 
 def _index_of_cut(line: Line) -> int:
-    """The index of a line of which only the beginning and the end are known."""
+    """Return the index of an oversized line, from its first or last bytes."""
     index = _index_before_cut(line.content.decode(errors="replace"))
     if index is None and (at_end := _LAST_INDEX.search(line.tail)):
         index = int(at_end[1])
@@ -142,7 +142,7 @@ def _index_of_cut(line: Line) -> int:
 
 
 def _index_before_cut(text: str) -> int | None:
-    """The index among the members that are whole."""
+    """Return the index from the complete members before the cut, None if it is not among them."""
     decoder = JSONDecoder()
     try:
         at = _after(text, 0, "{")

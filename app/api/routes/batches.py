@@ -1,4 +1,4 @@
-"""Batches over HTTP: made, filled by a stream of lines, looked at, stopped."""
+"""Routes of batches: create, fill from an NDJSON stream, list, stop."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SAME_NAME = (
 
 
 def batch_out(services: Services, batch: Batch, counts: Mapping[str, int]) -> BatchOut:
-    """A batch with its runs counted by status."""
+    """Convert a batch with its run counts by status."""
     return BatchOut(
         project_name=services.project_names.one(batch.project_id),
         status=BatchStatus(batch.status),
@@ -55,7 +55,7 @@ def batch_out(services: Services, batch: Batch, counts: Mapping[str, int]) -> Ba
 
 
 def batch_report(services: Services, batch: Batch) -> BatchReport:
-    """A batch with what it came to."""
+    """Convert a batch with its results."""
     ledger = services.batches.ledger
     told = batch_out(services, batch, ledger.counts([batch.id])[batch.id])
     sums = ledger.sums(batch.id)
@@ -68,13 +68,13 @@ def batch_report(services: Services, batch: Batch) -> BatchReport:
 
 
 def item_out(services: Services, index: int, run: Run) -> BatchItemOut:
-    """An item with its run."""
+    """Convert a batch item with its run."""
     name = services.project_names.one(run.project_id)
     return BatchItemOut(index=index, run=run_out(run, name))
 
 
 def routes(services: Services) -> APIRouter:
-    """Everything below `/batches`."""
+    """Build the routes below `/batches`."""
     router = APIRouter(tags=["batches"])
     for some in (_making, _filling, _listing, _ending):
         router.include_router(some(services))
@@ -129,11 +129,11 @@ def _filling(services: Services) -> APIRouter:
                 await run_in_threadpool(_take, services, filling, splitter.feed(chunk))
             await run_in_threadpool(_take, services, filling, splitter.finish())
         finally:
-            # whatever broke off: what has come may have been all that was missing
+            # even after an error: the lines received so far may complete the batch
             receipt = await run_in_threadpool(_seal, services, batch_id)
         standing = await run_in_threadpool(_window_of, services, asker.person_id)
         response.headers.update(standing)
-        # up to a thousand lines: nobody else's answer waits for them
+        # up to a thousand lines: built on a thread to keep the event loop free
         return await run_in_threadpool(_receipt_out, filling, receipt)
 
     return router

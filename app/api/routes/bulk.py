@@ -1,4 +1,4 @@
-"""Stop or retry for many runs over HTTP."""
+"""Routes of bulk actions: stop or retry many runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.services.rows import Bulk, RunFilter
 
 
 def routes(services: Services) -> APIRouter:
-    """Everything below `/bulk`."""
+    """Build the routes below `/bulk`."""
     router = APIRouter(tags=["bulk"])
     for some in (_ordering, _telling):
         router.include_router(some(services))

@@ -1,4 +1,4 @@
-"""Server-sent events: everything that changes, or one run until its end."""
+"""Server-sent events: all changes, or one run until it ends."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PLACE = re.compile(r"(\d{1,18})-(\d{1,18})", re.ASCII)
 
 
 class StreamOver(Exception):
-    """The reader is too slow or the server stops: it is ended, and resumes from where it was."""
+    """The reader is too slow or the server stops; the stream ends and the client can resume."""
 
 
 class _Hearing:
@@ -49,13 +49,13 @@ class _Hearing:
             self.end()
 
     def end(self) -> None:
-        """Let the reader go, whatever it has not read yet."""
+        """Drop the unread events and end the stream."""
         while not self.queue.empty():
             self.queue.get_nowait()
         self.queue.put_nowait(None)
 
     async def next(self) -> LiveEvent | None:
-        """The next event, or None when a heartbeat is due."""
+        """Return the next event, or None when a heartbeat is due. Raises StreamOver."""
         try:
             event = await asyncio.wait_for(self.queue.get(), HEARTBEAT_SECONDS)
         except TimeoutError:
@@ -66,7 +66,7 @@ class _Hearing:
 
 
 def routes(services: Services, live: LiveStream, *, epoch: str) -> APIRouter:
-    """`GET /events` and `GET /runs/{id}/events`; `epoch` tells this server start from others."""
+    """Build `GET /events` and `GET /runs/{id}/events`; `epoch` identifies this server start."""
     router = APIRouter(tags=["events"])
 
     @router.get("/events", response_class=StreamingResponse)
@@ -138,7 +138,7 @@ async def _everything(
 async def _missed(
     services: Services, live: LiveStream, epoch: str, last_seen: str | None
 ) -> list[LiveEvent] | dict[str, Any]:
-    """What a reader missed: events, or a snapshot where too much is forgotten."""
+    """Return the events that a reader missed, or a snapshot if the feed no longer has them."""
     if last_seen is None:
         return []
     start, _, number = last_seen.rpartition("-")
@@ -165,19 +165,19 @@ def _snapshot(services: Services) -> dict[str, Any]:
 
 
 class RunStream:
-    """One run as a stream: timeline first, then what happens, the log as it grows, the end."""
+    """One run as an event stream: past timeline, new events, the growing log, then the end."""
 
     def __init__(self, services: Services, live: LiveStream, run_id: str, seen: str) -> None:
         self._services = services
         self._live = live
         self._run_id = run_id
-        # an id holds the last event and the bytes of the log that were told until then
+        # an event id holds the last timeline event and the log offset sent so far
         place = _PLACE.fullmatch(seen)
         self._after, self._position = (int(place[1]), int(place[2])) if place else (0, 0)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     async def events(self) -> AsyncIterator[str]:
-        """The stream's messages."""
+        """Yield the stream's messages until the run ends."""
         async with _listening(self._live) as hearing:
             async for message in self._catch_up():
                 yield message
@@ -225,7 +225,7 @@ class RunStream:
 
     @property
     def _place(self) -> str:
-        # a character of which only a part has come is read again
+        # an incomplete UTF-8 character is read again on resume
         return f"{self._after}-{self._position - len(self._decoder.getstate()[0])}"
 
     def _is_over(self) -> bool:

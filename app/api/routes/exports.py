@@ -1,4 +1,4 @@
-"""A run as one file: what is known of it, without what only this server needs."""
+"""Export of a run as one zip file, without internals of this server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Part = tuple[str, Iterable[bytes]]
 
 
 class _Sent(io.RawIOBase):
-    """Takes what is written and gives it away; positions only grow."""
+    """Write-only file whose content is drained as it is written; not seekable."""
 
     def __init__(self) -> None:
         self._waiting = bytearray()
@@ -36,14 +36,14 @@ class _Sent(io.RawIOBase):
         return len(piece)
 
     def take(self) -> bytes:
-        """What was written since the last time."""
+        """Return and clear the bytes written since the last call."""
         piece = bytes(self._waiting)
         self._waiting.clear()
         return piece
 
 
 def zip_pieces(parts: Iterable[Part], at: datetime) -> Iterator[bytes]:
-    """The bytes of a zip file of these parts, in their order, all of one time (UTC)."""
+    """Yield the bytes of a zip file with these parts in order, all timestamped `at` (UTC)."""
     sent = _Sent()
     with zipfile.ZipFile(sent, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, pieces in parts:
@@ -62,7 +62,7 @@ PIECE = 256 * 1024
 
 
 def routes(services: Services) -> APIRouter:
-    """`/runs/{id}/export`."""
+    """Build `/runs/{id}/export`."""
     router = APIRouter()
 
     @router.get(
@@ -92,7 +92,7 @@ def _masked(pieces: Iterable[bytes], mask: SecretMask) -> Iterator[bytes]:
 
 
 def _parts(services: Services, run: Run) -> Iterator[Part]:
-    """Each with a name of ours: nothing that an agent or a repository named."""
+    """Yield the parts under fixed names: none comes from an agent or a repository."""
     name = services.project_names.one(run.project_id)
     row = run_out(run, name).model_dump(mode="json")
     timeline = Timeline(items=[event_out(one) for one in services.runs.timeline(run.id)])
@@ -115,7 +115,7 @@ def _parts(services: Services, run: Run) -> Iterator[Part]:
 
 
 def _diff(services: Services, run: Run) -> tuple[str, str]:
-    """The diff, and why there is none or not all of it."""
+    """Return the diff and the reason if it is missing or truncated, else ""."""
     try:
         found = services.listing.diff(run, services.project_rows.find(run.project_id))
     except (CannotRead, OSError) as problem:
@@ -124,7 +124,7 @@ def _diff(services: Services, run: Run) -> tuple[str, str]:
 
 
 def _log_pieces(log: LogView, size: int) -> Iterator[bytes]:
-    """What was written when it was asked; a live agent's later words are not waited for."""
+    """Yield the log up to `size` bytes; a live agent's later output is left out."""
     place = 0
     while place < size:
         piece = log.read(place, min(PIECE, size - place))

@@ -1,4 +1,4 @@
-"""Usage limits over HTTP: the accounts that are held, lifting one by hand, resuming a run."""
+"""Routes of usage limits: held accounts, lifting a hold, resuming a run; and key reset."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 def routes(services: Services) -> APIRouter:
-    """`/quota/accounts` and `/runs/{id}/resume`."""
+    """Build `/quota/accounts` and `/runs/{id}/resume`."""
     router = APIRouter(tags=["runs"])
 
     @router.get("/quota/accounts")
@@ -93,7 +93,7 @@ KeyInPath = Annotated[str, Path(pattern=r"^[\x21-\x7e]{1,255}$")]
 
 
 def key_routes(services: Services) -> APIRouter:
-    """Everything below `/idempotency-keys`."""
+    """Build the routes below `/idempotency-keys`."""
     router = APIRouter(tags=["runs"])
 
     @router.post("/idempotency-keys/{key:path}/reset")

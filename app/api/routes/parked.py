@@ -1,4 +1,4 @@
-"""Kept work over HTTP: the list, discard, and what is done about a run that ended otherwise."""
+"""Routes of parked work, retry and quarantine."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 def routes(services: Services) -> APIRouter:
-    """`/parked`, and the runs' `deliver` and `release`."""
+    """Build `/parked` and the runs' `deliver` and `release`."""
     router = APIRouter(tags=["parked"])
     for some in (_keeping, _ending):
         router.include_router(some(services))
@@ -108,7 +108,7 @@ def _ending(services: Services) -> APIRouter:
 
 
 def retry_routes(services: Services) -> APIRouter:
-    """`/runs/{id}/retry`."""
+    """Build `/runs/{id}/retry`."""
     router = APIRouter(tags=["runs"])
 
     @router.post(
@@ -153,7 +153,7 @@ def retry_routes(services: Services) -> APIRouter:
 
 
 def quarantine_routes(services: Services) -> APIRouter:
-    """Everything below `/quarantine`."""
+    """Build the routes below `/quarantine`."""
     router = APIRouter(tags=["quarantine"])
 
     @router.get("/quarantine")

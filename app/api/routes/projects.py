@@ -1,4 +1,4 @@
-"""Projects and their branches over HTTP."""
+"""Routes of projects, their branches and their statistics."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from app.services.projects.browser_rule import GUARDED
 
 
 def routes(services: Services) -> APIRouter:
-    """Everything below `/projects`."""
+    """Build the project routes, including `/origins` and `/demo-project`."""
     router = APIRouter()
     router.include_router(_project_routes(services), tags=["projects"])
     router.include_router(_setting_routes(services), tags=["projects"])
@@ -138,7 +138,7 @@ MAX_DAYS = 366
 
 
 def statistics_routes(services: Services) -> APIRouter:
-    """`/projects/{id}/figures` and `/projects/{id}/counts`."""
+    """Build `/projects/{id}/figures` and `/projects/{id}/counts`."""
     router = APIRouter(tags=["projects"])
 
     @router.get("/projects/{project_id}/figures")

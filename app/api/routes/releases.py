@@ -1,4 +1,4 @@
-"""Calls that come between a run's end and its release: they wait for it instead of refusing."""
+"""Waiting for a run's release in calls that arrive between its end and its release."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _T = TypeVar("_T")
 
 
 async def once_released(services: Services, act: Callable[[], _T]) -> _T:
-    """Call `act` on a worker, and again when the run that stood in its way is released.
+    """Call `act` on a worker thread; if a run is still being released, wait and call it again.
 
-    It waits for at most PATIENCE_SECONDS, on the event loop alone. Raises what `act` raises.
+    Waits at most PATIENCE_SECONDS, without occupying a thread. Raises what `act` raises.
     """
     until = asyncio.get_running_loop().time() + PATIENCE_SECONDS
     while True:
-        # heard from before it is asked: a release in between is not missed
+        # subscribe before calling: a release in between is not missed
         with _hearing(services) as changed:
             try:
                 return await run_in_threadpool(act)
@@ -36,7 +36,7 @@ async def once_released(services: Services, act: Callable[[], _T]) -> _T:
 async def _is_released(
     services: Services, run_id: str, changed: asyncio.Queue[str | None], until: float
 ) -> bool:
-    """Wait until a run is released; False where the time is over first."""
+    """Wait until a run is released; return False on timeout."""
     while (left := until - asyncio.get_running_loop().time()) > 0:
         try:
             told = await asyncio.wait_for(changed.get(), left)
@@ -51,11 +51,11 @@ async def _is_released(
 
 @contextmanager
 def _hearing(services: Services) -> Iterator[asyncio.Queue[str | None]]:
-    """The ids of runs as they change; None where something may have been missed."""
+    """Subscribe a queue to the ids of changed runs; None in it means that some were missed."""
     loop, changed = asyncio.get_running_loop(), asyncio.Queue[str | None]()
 
     def hear(told: Numbered) -> None:
-        # in the thread of whoever committed
+        # called in the thread that committed
         change = told.change
         if isinstance(change, FeedBroke):
             loop.call_soon_threadsafe(changed.put_nowait, None)

@@ -1,4 +1,4 @@
-"""The log of a run over HTTP: its bytes, or what they say to a person."""
+"""Routes of a run's log: raw bytes, readable entries, search."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.services.ports import LogView
 from app.services.runs.log_search import LogHits
 from app.services.runs.readable_log import MAX_PART_BYTES, LogPart
 
-# more bytes than any log has, and still a position that every file system takes
+# larger than any log, yet a valid offset for every file system
 FAR = 2**62
 NDJSON = "application/x-ndjson"
 SEARCHES = 2
@@ -32,7 +32,7 @@ class LogForm(StrEnum):
 
 
 def routes(services: Services) -> APIRouter:
-    """`/runs/{id}/log`."""
+    """Build `/runs/{id}/log` and its search."""
     router = APIRouter()
     entries = {"content": {NDJSON: {"schema": {"$ref": f"{SCHEMAS}LogEntry"}}}}
 
@@ -62,7 +62,7 @@ def routes(services: Services) -> APIRouter:
 
 
 def _add_search(router: APIRouter, services: Services) -> None:
-    # however many look for something, threads are left for everything else
+    # searches are limited so that threads remain for all other calls
     limiter = CapacityLimiter(SEARCHES)
 
     @router.get("/runs/{run_id}/log/search")

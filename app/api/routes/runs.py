@@ -1,4 +1,4 @@
-"""Runs over HTTP."""
+"""Routes of runs: submit, stop, list, show, diff."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def asked_for(
     created_before: Instant | None = None,
     q: Word = None,
 ) -> RunFilter:
-    """The runs that a query asks for."""
+    """Build the run filter from the query parameters."""
     return RunFilter(
         project_id,
         tuple(status or ()),
@@ -78,7 +78,7 @@ Asked = Annotated[RunFilter, Depends(asked_for)]
 
 
 def routes(services: Services) -> APIRouter:
-    """Everything below `/runs`."""
+    """Build the routes below `/runs`."""
     router = APIRouter(tags=["runs"])
     for some in (_starting, _listing, _telling, _content, run_logs.routes, exports.routes):
         router.include_router(some(services))
@@ -86,7 +86,7 @@ def routes(services: Services) -> APIRouter:
 
 
 def told(services: Services, run: Run, project: Project | None = None) -> RunOut:
-    """A run with the name of its project, which is asked for where nobody has it at hand."""
+    """Convert a run with its project's name, which is looked up unless `project` is given."""
     return run_out(run, project.name if project else services.project_names.one(run.project_id))
 
 

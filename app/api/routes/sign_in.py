@@ -1,4 +1,4 @@
-"""Signing in by a link or by a posted secret, signing out, and what makes a new link or token."""
+"""Routes for signing in by link or posted secret, signing out, and new links and tokens."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def routes(
     port: int,
     command: str = pages.LOGIN_COMMAND,
 ) -> APIRouter:
-    """`GET /login`, `POST /login` and `POST /logout`; they stand behind the gate.
+    """Build `GET /login`, `POST /login` and `POST /logout`; the gate must be in front of them.
 
-    `command` prints a link, on this machine.
+    `command` prints a sign-in link on this machine.
     """
     router = APIRouter(include_in_schema=False)
     desk = _SignInDesk(port)
@@ -69,14 +69,14 @@ def routes(
 
 
 class _SignInDesk:
-    """Gives browsers their cookie and takes it back."""
+    """Sets and deletes the session cookie."""
 
     def __init__(self, port: int) -> None:
         self._cookie = cookie_name(port)
         self._wanted = wanted_cookie_name(port)
 
     def let_in(self, request: Request, session: NewSession, named: str) -> Response:
-        """Lead to the page that was asked for before, own site only, with the session's cookie."""
+        """Set the session cookie and redirect to the page requested before, on this site only."""
         wanted = own_path(named) or own_path(unquote(request.cookies.get(self._wanted, "")))
         is_door = wanted is None or wanted.partition("?")[0] == SIGN_IN_PATH
         answer = RedirectResponse(HOME if is_door else str(wanted), status_code=303)
@@ -93,7 +93,7 @@ class _SignInDesk:
         return answer
 
     def let_out(self) -> Response:
-        """Lead to the page that says how to sign in."""
+        """Delete the session cookie and redirect to the sign-in page."""
         answer = RedirectResponse(SIGN_IN_PATH, status_code=303)
         answer.delete_cookie(self._cookie, httponly=True, samesite="lax")
         return answer
@@ -102,7 +102,7 @@ class _SignInDesk:
 def api_routes(
     accounts: Accounts, now: Callable[[], datetime], rule: BrowserRule, *, port: int
 ) -> APIRouter:
-    """`POST /login-links`, `/logout` and `/token/rotate`, below the API's base path."""
+    """Build `POST /login-links`, `/logout` and `/token/rotate` below the API's base path."""
     router = APIRouter(tags=["sign-in"])
 
     @router.post("/login-links", status_code=201, responses=IN_A_BROWSER)

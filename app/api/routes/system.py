@@ -1,4 +1,4 @@
-"""Health, metrics, quota, doctor, and what this server is."""
+"""Routes of the server: health, metrics, quota, retention, doctor, notifications, audit."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _T = TypeVar("_T")
 
 
 def retention_routes(services: Services) -> APIRouter:
-    """`/retention`."""
+    """Build `/retention`."""
     router = APIRouter()
 
     @router.get("/retention")
@@ -69,7 +69,7 @@ def retention_routes(services: Services) -> APIRouter:
 
 
 def retention_out(standing: Standing, copies: CopyStanding) -> RetentionOut:
-    """Both standings, with the first of what goes."""
+    """Convert the retention state of logs and working copies; lists the first SHOWN of each."""
     return RetentionOut(
         keep_days=standing.terms.keep_days,
         keep_gb=standing.terms.keep_gb,
@@ -95,7 +95,7 @@ def retention_out(standing: Standing, copies: CopyStanding) -> RetentionOut:
 
 
 def open_routes(services: Services) -> APIRouter:
-    """`/healthz` and `/readyz`, open to everybody, and `/metrics`."""
+    """Build `/healthz` and `/readyz`, which need no sign-in, and `/metrics`."""
     router = APIRouter(include_in_schema=False)
 
     @router.api_route("/healthz", methods=["GET", "HEAD"], response_class=PlainTextResponse)
@@ -109,7 +109,7 @@ def open_routes(services: Services) -> APIRouter:
             return PlainTextResponse("ok")
         health = {one.part: one for one in services.health.look(trouble, services.limits_mode())}
         told = "\n".join(_line(one, health[one.part]) for one in trouble)
-        # with a full disk everything can still be read here
+        # degraded (a full disk) still answers 200: everything can be read
         return PlainTextResponse(told, 200 if all(one.is_degraded for one in trouble) else 503)
 
     @router.get("/metrics")
@@ -120,7 +120,7 @@ def open_routes(services: Services) -> APIRouter:
 
 
 def routes(services: Services) -> APIRouter:
-    """Below the API's base path."""
+    """Build `/system`, `/doctor`, the quota routes and `/retention`."""
     router = APIRouter(tags=["system"])
     router.include_router(retention_routes(services))
     router.include_router(_quota_routes(services))
@@ -221,7 +221,7 @@ def _quota_routes(services: Services) -> APIRouter:
 
 
 def doctor_out(services: Services, look: Look) -> DoctorOut:
-    """What doctor sees, and the settings with their origins."""
+    """Build doctor's findings with the settings and their origins."""
     seen = services.doctor.examine(look)
     return DoctorOut(
         items=[Finding.model_validate(one) for one in seen.items],
@@ -231,7 +231,7 @@ def doctor_out(services: Services, look: Look) -> DoctorOut:
 
 
 def docs_page(openapi: dict[str, Any]) -> HTMLResponse:
-    """Every call of the API on one page, made from its OpenAPI document."""
+    """Build the HTML page that lists every API call, from the OpenAPI document."""
     rows = [
         f"<tr><td><code>{method.upper()}</code></td><td><code>{escape(path)}</code></td>"
         f"<td>{escape(call.get('description') or call.get('summary', ''))}</td></tr>"
@@ -267,7 +267,7 @@ def _metrics(services: Services) -> CollectorRegistry:
 
 
 def notification_routes(services: Services) -> APIRouter:
-    """Everything below `/notifications`."""
+    """Build the routes below `/notifications`."""
     router = APIRouter(tags=["system"])
     desk = services.notifications
 
@@ -295,7 +295,7 @@ Word = Annotated[str | None, Query(max_length=300)]
 
 
 def audit_routes(services: Services) -> APIRouter:
-    """`GET /audit`."""
+    """Build `GET /audit`."""
     router = APIRouter(tags=["audit"])
 
     @router.get("/audit")

@@ -1,4 +1,4 @@
-"""A project's issues and change requests over HTTP."""
+"""Routes of a project's issues, comments and change requests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Numbered = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
 def routes(services: Services) -> APIRouter:
-    """What stands in a project's tracker."""
+    """Build the routes of issues, comments and change requests."""
     router = APIRouter()
     router.include_router(_issue_routes(services), tags=["issues"])
     router.include_router(_comment_routes(services), tags=["issues"])

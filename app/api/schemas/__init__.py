@@ -1,4 +1,4 @@
-"""What goes over the wire: the bodies and answers of api.md, and nothing else."""
+"""The pydantic models of API requests and responses, as specified in api.md."""
 
 from app.api.schemas.auto import (
     AfkStart,

@@ -1,4 +1,4 @@
-"""AFK runs, the auto loop and parked work over the wire."""
+"""Schemas of AFK runs, the auto loop and parked work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches over the wire."""
+"""Schemas of batches and bulk actions."""
 
 from __future__ import annotations
 

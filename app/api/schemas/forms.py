@@ -1,4 +1,4 @@
-"""What plain forms may hold, besides the session's `csrf` and the way back, `next`."""
+"""Fields of the plain forms; each may also have the session's `csrf` and the return path `next`."""
 
 from __future__ import annotations
 

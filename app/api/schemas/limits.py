@@ -1,4 +1,4 @@
-"""Usage limits over the wire."""
+"""Schemas of usage limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What bodies and answers are made of."""
+"""Base models and field types shared by all schemas."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from app.errors import KeyMismatch
 
 
 def _without_nul(text: str) -> str:
-    # PostgreSQL stores no NUL, and no argument of a program can hold one
+    # PostgreSQL cannot store NUL, and no program argument can contain it
     if "\0" in text:
         raise ValueError("This text contains a NUL character.")
     return text
@@ -33,7 +33,7 @@ def _in_utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
     except (OverflowError, ValueError) as problem:
-        # at the edge of the calendar
+        # at the edge of the calendar, the conversion leaves the range of datetime
         raise ValueError("There is no such time.") from problem
 
 
@@ -46,7 +46,7 @@ def _of_task_size(text: str) -> str:
 MAX_TASK_BYTES = 32 * 1024
 KEY_HEADER = "x-idempotency-key"
 Moment = Annotated[datetime, PlainSerializer(iso, return_type=str, when_used="json")]
-# a decimal of six places at most, whatever sums of floating point come to
+# rounded to six decimals, to hide errors of floating-point sums
 Dollars = Annotated[float, PlainSerializer(lambda cost: round(cost, 6), return_type=float)]
 Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
 NoNul = AfterValidator(_without_nul)
@@ -74,7 +74,7 @@ def _line(longest: int) -> StringConstraints:
     return StringConstraints(strip_whitespace=True, min_length=1, max_length=longest)
 
 
-# seconds, or words for a span or a moment; those without an offset are read by the server's clock
+# seconds, or a span or a time in words; one without an offset uses the server's time zone
 Start = Annotated[
     int | str,
     BeforeValidator(_start_of),

@@ -1,4 +1,4 @@
-"""Projects and branches over the wire."""
+"""Schemas of projects, branches and statistics."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _level_of(word: Any) -> Any:
     try:
         return read_level(word) if isinstance(word, str) else word
     except ValueError:
-        return word  # the schema says what it could have been
+        return word  # the schema's own error lists the valid levels
 
 
 def _limit(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Runs and their timelines over the wire."""
+"""Schemas of runs, their timelines, reports and logs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sentences for values that are wrong: one for each kind of pydantic error."""
+"""Error sentences for invalid values, one per type of pydantic error."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SENTENCES = {
     "enum": "Must be one of: {expected}.",
     "literal_error": "Must be one of: {expected}.",
 }
-# by the beginning of the kind: int_parsing, int_from_float, bool_type, and so on
+# by the first part of the error type: int_parsing, int_from_float, bool_type, and so on
 _KINDS = {
     "int": "Must be a whole number.",
     "float": "Must be a number.",
@@ -39,10 +39,10 @@ _QUOTES = str.maketrans("", "", "'")
 
 
 def sentence_of(error: Mapping[str, Any]) -> str:
-    """The sentence for one pydantic error."""
+    """Return the sentence for one pydantic error."""
     kind, facts = str(error["type"]), dict(error.get("ctx") or {})
     if kind in ("value_error", "assertion_error"):
-        # a sentence of ours, raised by a validator
+        # the validator's own sentence
         return str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
     if kind == "string_too_short":
         least = facts.get("min_length", 1)

@@ -1,4 +1,4 @@
-"""Quota, doctor and the server itself over the wire."""
+"""Schemas of quota, doctor, retention, audit, notifications and the server."""
 
 from __future__ import annotations
 
@@ -128,11 +128,11 @@ class SystemOut(Answer):
     live_runs: int | None = None
     success_rate: float | None = None
     ended_7d: int | None = None
-    # who asks: the name people read, and the id that rows hold
+    # the caller: the name that people read, and the id that rows hold
     person: str
     person_id: str
     limits: Literal["table", "redis", "degraded"] = "table"
-    # what waits for a person and is of no project
+    # quarantined items that belong to no project
     stuck: int | None = None
     trouble: list[TroubleOut]
     health: list[HealthOut] = Field(default_factory=list)
@@ -142,7 +142,7 @@ class SystemOut(Answer):
         "projects need and that are not ready, disks with little room.",
     )
     sandbox: SandboxOut
-    # how long a run keeps its idempotency key after the submit: at least, and at most
+    # minimum and maximum time in seconds that a run keeps its idempotency key after the submit
     key_hold_seconds: int
     key_ttl_seconds: int
 

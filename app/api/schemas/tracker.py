@@ -1,4 +1,4 @@
-"""Issues and change requests over the wire."""
+"""Schemas of issues, comments and change requests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _of_one_line(label: str) -> str:
     return label
 
 
-# the length is asked first: a text that is far too long is not even encoded
+# length first, so that a far too long text is not even encoded
 IssueText = Annotated[
     str, StringConstraints(max_length=MAX_BODY_BYTES), NoNul, AfterValidator(_of_issue_size)
 ]
