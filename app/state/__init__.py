@@ -1,1 +1,1 @@
-"""What one person sees: reactive stores over the API, without any user interface."""
+"""View models of one person's pages: stores over the API client, without any UI code."""

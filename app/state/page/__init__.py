@@ -1,1 +1,1 @@
-""""""
+"""Building blocks of all pages: server connection, optimistic rows, pending submits, text input."""

@@ -1,4 +1,4 @@
-"""What a page is given of the server: an API client of its visitor's own, and the live feed."""
+"""The server as a page sees it: the visitor's API client, the live feed, event coalescing."""
 
 from __future__ import annotations
 
@@ -16,58 +16,58 @@ class Told(Protocol):
 
     @property
     def kind(self) -> str:
-        """What happened."""
+        """The kind of event."""
         ...
 
     @property
     def data(self) -> Any:
-        """The model or members that the kind carries."""
+        """The model or members that this kind carries."""
         ...
 
     @property
     def run_id(self) -> str | None:
-        """The run that it is about, where it is about one."""
+        """The id of the run concerned, None if the event is not about a run."""
         ...
 
 
 class Live(Protocol):
-    """The feed."""
+    """The live feed."""
 
     def subscribe(self, on_event: Callable[[Any], None]) -> Callable[[], None]:
-        """Call `on_event` with each Told, on the event loop; the answer ends it."""
+        """Call `on_event` with each event, on the event loop; return the unsubscribe function."""
         ...
 
 
 class Waiting(Protocol):
-    """Pages whose browser has not linked itself to the server yet."""
+    """Pages whose browser has not connected its websocket yet."""
 
     def add(self, client: Any) -> None:
-        """Begin to wait for the browser of a page that is drawn."""
+        """Add a rendered page that waits for its browser to connect."""
         ...
 
 
 class Door(Protocol):
-    """The server, seen from a page."""
+    """The server as a page sees it."""
 
     @property
     def live(self) -> Live:
-        """The feed."""
+        """The live feed."""
         ...
 
     @property
     def waiting(self) -> Waiting:
-        """The pages that nobody is linked to yet."""
+        """The pages whose browser has not connected yet."""
         ...
 
     def client_for(self, request: Any) -> ApiClient:
-        """A client that carries the session of the person who made `request`."""
+        """Return a client with the session of the person who made `request`."""
         ...
 
 
 class Latest(Generic[Answer]):
-    """Asks and shows; who wants it while it is asking makes it ask once more.
+    """Fetches and shows a value; calls during a fetch are merged into one more fetch.
 
-    So an older answer never replaces a newer one, and a burst of wishes costs two questions.
+    So an older response never replaces a newer one, and a burst of calls costs two fetches.
     """
 
     def __init__(
@@ -78,12 +78,12 @@ class Latest(Generic[Answer]):
         self._is_asking = self._is_wanted = False
 
     def end(self) -> None:
-        """Let go of who asked and who shows: what is answered from here on is shown nobody."""
+        """Drop both callbacks: responses that arrive later are not shown."""
         self._show = lambda _: None
         self._ask = None
 
     async def look(self) -> None:
-        """Ask until nobody wanted it since the last question; what `ask` raises goes through."""
+        """Fetch and show until no call came during the last fetch. Raises what `ask` raises."""
         self._is_wanted = True
         if self._is_asking:
             return
@@ -97,12 +97,12 @@ class Latest(Generic[Answer]):
             self._is_asking = False
 
 
-# each of these says something of its own, so none replaces an earlier one
+# each of these events carries new content, so none replaces an earlier one
 NEVER_MERGED = frozenset({"run.event"})
 
 
 class Burst:
-    """What has been heard and not yet been shown."""
+    """Live events received but not shown yet, coalesced by subject."""
 
     def __init__(self) -> None:
         self._waiting: dict[Hashable, tuple[str, Any]] = {}
@@ -112,13 +112,13 @@ class Burst:
         return bool(self._waiting)
 
     def add(self, kind: str, data: Any) -> None:
-        """Take in a change; it replaces what was waiting about the same thing."""
+        """Add an event; it replaces a waiting one of the same kind about the same object."""
         key = self._key(kind, data)
         self._waiting.pop(key, None)
         self._waiting[key] = (kind, data)
 
     def take(self) -> list[tuple[str, Any]]:
-        """Everything that waits, oldest first; nothing waits afterwards."""
+        """Return all waiting events, oldest first, and clear them."""
         taken = list(self._waiting.values())
         self._waiting.clear()
         return taken

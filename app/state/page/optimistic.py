@@ -1,4 +1,4 @@
-"""Rows shown before the server has answered, and how they become real or go away."""
+"""Rows shown before the server has answered; they become real or are rolled back."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ Row = TypeVar("Row")
 
 
 class OptimisticRows(Generic[Row]):
-    """A list as a person sees it: what the server said, and what was asked for and has no answer.
+    """A list of server rows with pending changes applied on top.
 
-    Rows are values: they are replaced, never changed. `key_of` names a row, `order` sorts rows,
-    greatest first. `version` is another one after every change.
+    Rows are values: they are replaced, never mutated. `key_of` returns a row's key, `order` its
+    sort key (greatest first). `version` grows with every change.
     """
 
     def __init__(self, key_of: Callable[[Row], str], order: Callable[[Row], Any]) -> None:
@@ -24,46 +24,46 @@ class OptimisticRows(Generic[Row]):
         self.version = 0
 
     def load(self, rows: Iterable[Row]) -> None:
-        """Replace everything the server said; what is pending stays."""
+        """Replace all server rows; pending changes stay."""
         before, self._settled = self._settled, {}
         for row in rows:
             self._settle(row)
         self._note(before | self._settled)
 
     def put(self, row: Row) -> None:
-        """Add a row, or replace the one of the same key."""
+        """Add a server row, or replace the one with the same key."""
         self._settle(row)
         self._note([self._key_of(row)])
 
     def drop(self, key: str) -> None:
-        """Take a row out, if it is there."""
+        """Remove a row if it exists."""
         self._settled.pop(key, None)
         self._note([key])
 
     def leave_out(self, row: Row) -> None:
-        """Take in that a row is real and belongs elsewhere: what asked for it shows no more."""
+        """Drop a real row that belongs to another list, and hide its pending placeholder."""
         for one in self._pending:
             one.is_known = one.is_known or one.is_same(row)
         self.drop(self._key_of(row))
 
     def get(self, key: str) -> Row | None:
-        """What the server last said of a row."""
+        """Return a row as the server last sent it."""
         return self._settled.get(key)
 
     def shown(self, key: str) -> Row | None:
-        """A row as a person sees it."""
+        """Return a row as it is shown."""
         return self._seen.get(key)
 
     def word_of(self, key: str) -> str:
-        """The busy word of a row that is being changed (`Stopping…`), empty for all others."""
+        """Return the busy word of a row with a pending change (`Stopping…`), "" otherwise."""
         return next((one.word for one in reversed(self._pending) if one.changes == key), "")
 
     def settled(self) -> list[Row]:
-        """The server's rows alone, greatest first."""
+        """Return only the server's rows, greatest first."""
         return sorted(self._settled.values(), key=self._order, reverse=True)
 
     def visible(self) -> list[Row]:
-        """What a person sees: rows asked for on top, then the server's rows, each once."""
+        """Return the rows as shown: pending new ones on top, then the rest, each once."""
         asked = [one.key for one in reversed(self._pending) if one.is_on_top]
         on_top = {key: self._seen[key] for key in asked if key in self._seen}
         rest = (row for key, row in self._seen.items() if key not in on_top)
@@ -72,9 +72,9 @@ class OptimisticRows(Generic[Row]):
     def begin(
         self, row: Row, *, word: str = "", is_same: Callable[[Row], bool] = lambda _: False
     ) -> OptimisticMutation[Row]:
-        """Show `row` at once: in place of the row of its key, or on top where there is none.
+        """Show `row` at once: in place of the row with its key, or on top if it is new.
 
-        `is_same` recognises the real row when the feed brings it before the answer does.
+        `is_same` recognizes the real row if the feed delivers it before the response arrives.
         """
         key = self._key_of(row)
         before = self._settled.get(key)
@@ -92,9 +92,9 @@ class OptimisticRows(Generic[Row]):
         word: str,
         show: Callable[[], object],
     ) -> Row | None:
-        """Begin, do it, then confirm or restore; `show()` after each step.
+        """Apply `row`, run `act`, then confirm or roll back; calls `show()` after each step.
 
-        Does nothing while the same row is being changed. What `act` raises goes through.
+        Does nothing while the same row has a pending change. Raises what `act` raises.
         """
         if self.word_of(self._key_of(row)):
             return None
@@ -109,12 +109,12 @@ class OptimisticRows(Generic[Row]):
             show()
 
     def confirm(self, mutation: OptimisticMutation[Row], answer: Row | None) -> None:
-        """End a mutation with the server's row, or with None where nothing is to be shown."""
+        """End a mutation with the server's row, or with None to show no row for it."""
         if mutation not in self._pending:
             return
         self._pending.remove(mutation)
         changed = [mutation.key]
-        # The feed may have been faster and know more: its row is not set back, nor brought back.
+        # the feed may have been faster and newer: never reset or revive its row
         is_news = mutation.changes is not None or not mutation.is_known
         if (
             is_news
@@ -126,7 +126,7 @@ class OptimisticRows(Generic[Row]):
         self._note(changed)
 
     def restore(self, mutation: OptimisticMutation[Row]) -> None:
-        """Make the list from what it was before a mutation and what has happened since."""
+        """Roll back a mutation: its prior list, plus all changes since."""
         if mutation not in self._pending:
             return
         self._pending.remove(mutation)
@@ -142,7 +142,7 @@ class OptimisticRows(Generic[Row]):
             one.is_known = one.is_known or one.key == key or one.is_same(row)
 
     def _note(self, keys: Iterable[str]) -> None:
-        """Show these rows as they are now, and tell every mutation under way."""
+        """Recompute the shown rows of these keys and record them in all pending mutations."""
         keys = self._record(keys)
         for key in keys:
             row = self._seen_without(None, key)
@@ -152,9 +152,9 @@ class OptimisticRows(Generic[Row]):
                 self._seen[key] = row
 
     def _record(self, keys: Iterable[str]) -> set[str]:
-        """Tell every mutation under way how these rows are but for itself.
+        """Record these rows in each pending mutation, as they are without it.
 
-        Returns them, and with them the rows asked for: their real ones may have come.
+        Returns the keys with those of pending new rows added, whose real rows may have arrived.
         """
         changed = {*keys, *(one.key for one in self._pending if one.before is None)}
         for one in self._pending:
@@ -173,11 +173,11 @@ class OptimisticRows(Generic[Row]):
 
 
 class OptimisticMutation(Generic[Row]):
-    """One thing asked for: `prior_state` is the list as it was seen before.
+    """One pending change; `prior_state` is the list as it was shown before.
 
-    `since` holds, by key, what has become of rows from then on: other submits and live changes,
-    None for a row that is gone. `before` is the row as it was, None for a new one; `word` says
-    what is going on. Ends once, by `confirm` or `restore`; ending it again does nothing.
+    `since` maps keys to rows changed after that by other submits and live events, None for a
+    removed row. `before` is the row before the change, None for a new one; `word` is its busy word.
+    Ends once, by `confirm` or `restore`; further calls do nothing.
     """
 
     def __init__(
@@ -202,18 +202,18 @@ class OptimisticMutation(Generic[Row]):
 
     @property
     def changes(self) -> str | None:
-        """The key of the row that is being changed, None for a new row."""
+        """The key of the row being changed, None for a new row."""
         return self.key if self.before is not None else None
 
     @property
     def is_on_top(self) -> bool:
-        """True for a new row whose real one has not come yet."""
+        """True for a new row whose real row has not arrived yet."""
         return self.before is None and not self.is_known
 
     def confirm(self, answer: Row | None = None) -> None:
-        """The server did it: its row takes the place of the one that was shown."""
+        """End the mutation with the server's row in place of the pending one."""
         self._rows.confirm(self, answer)
 
     def restore(self) -> None:
-        """Nothing happened: the list is `prior_state` and what really came meanwhile."""
+        """Roll the mutation back: `prior_state` plus everything that changed since."""
         self._rows.restore(self)

@@ -1,4 +1,4 @@
-"""Submits without an answer, shown on every runs list the same person has open."""
+"""Submits without a response yet, shown on all runs lists that the same person has open."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class _Watcher:
 
 
 class Submits:
-    """Who is submitting what. `owner` names a person's browser; lists of others see nothing."""
+    """The pending submits. `owner` identifies a person's browser; only its lists show them."""
 
     def __init__(self) -> None:
         self._watchers: list[_Watcher] = []
@@ -27,7 +27,7 @@ class Submits:
     def watch(
         self, owner: str, board: RunBoard, on_change: Callable[[], None]
     ) -> Callable[[], None]:
-        """Show the owner's submits on `board`; returns the function that ends it."""
+        """Show the owner's submits on `board`; return the function that stops this."""
         watcher = _Watcher(owner, board, on_change)
         self._watchers.append(watcher)
         for submit in self._open:
@@ -42,7 +42,7 @@ class Submits:
         return leave
 
     def begin(self, owner: str, row: Submitting) -> Submit:
-        """Put the row on top of every list of its owner."""
+        """Show the row on top of every list of its owner."""
         submit = Submit(self, owner, row)
         self._open.append(submit)
         for watcher in list(self._watchers):
@@ -50,13 +50,13 @@ class Submits:
         return submit
 
     def close(self, submit: Submit) -> None:
-        """Forget a submit that has its answer."""
+        """Remove a submit that has its response."""
         if submit in self._open:
             self._open.remove(submit)
 
 
 class Submit:
-    """One submit on all its owner's lists; ends once, by `confirm` or `restore`."""
+    """One submit on all lists of its owner; ends once, by `confirm` or `restore`."""
 
     def __init__(self, submits: Submits, owner: str, row: Submitting) -> None:
         self._submits = submits
@@ -65,21 +65,21 @@ class Submit:
         self._shown: list[tuple[_Watcher, OptimisticMutation[BoardRow]]] = []
 
     def show_on(self, watcher: _Watcher) -> None:
-        """Begin on one list, where the list is the owner's and its filters let the row in."""
+        """Show the submit on one list, if the list is the owner's and its filters match."""
         if watcher.owner == self._owner and watcher.board.filters.show_submit(self._row):
             self._shown.append((watcher, watcher.board.begin(self._row)))
             watcher.on_change()
 
     def forget(self, watcher: _Watcher) -> None:
-        """Leave a list that was closed."""
+        """Remove a list that was closed."""
         self._shown = [pair for pair in self._shown if pair[0] is not watcher]
 
     def confirm(self, run: RunOut) -> None:
-        """The server accepted it: each list shows the real row, once."""
+        """Replace the pending row by the accepted run on each list, once."""
         self._end(lambda watcher, mutation: watcher.board.confirm(mutation, run))
 
     def restore(self) -> None:
-        """The server refused or did not answer: the row goes, everything else stays."""
+        """Remove the pending row after a refusal or a missing response."""
         self._end(lambda _watcher, mutation: mutation.restore())
 
     def _end(self, settle: Callable[[_Watcher, OptimisticMutation[BoardRow]], None]) -> None:

@@ -1,4 +1,4 @@
-"""Lengths of time as people read them; assets/clock.js says the same in the browser."""
+"""Durations and form input as text, both ways; assets/clock.js formats durations alike."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _CLOCK = re.compile(r"[0-9]{1,6}(:[0-5][0-9]){0,2}")
 
 
 def took(seconds: float) -> str:
-    """A length of time: `06:41`, or `2:00:00` from an hour on."""
+    """Format a duration in seconds: `06:41`, or `2:00:00` from one hour on."""
     whole = max(0, int(seconds))
     hours, minutes = whole // 3600, whole // 60 % 60
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes:02}:{whole % 60:02}"
 
 
 def seconds_from(words: str) -> int:
-    """Whole seconds of `2:00:00`, `06:41`, or `90` minutes. Raises ValueError with a sentence."""
+    """Parse `2:00:00`, `06:41`, or `90` (minutes) to seconds. Raises ValueError with a sentence."""
     if _CLOCK.fullmatch(words.strip()) is None:
         raise ValueError("Write it as 2:00:00, or in whole minutes.")
     parts = [int(part) for part in words.split(":")]
@@ -32,7 +32,7 @@ def seconds_from(words: str) -> int:
 
 
 def ago(seconds: float) -> str:
-    """How long ago, in one unit: `now`, `6 min ago`, `3 h ago`."""
+    """Format an age in seconds, in one unit: `now`, `6 min ago`, `3 h ago`."""
     whole = max(0, int(seconds))
     if whole < 10:
         return "now"
@@ -43,7 +43,7 @@ def ago(seconds: float) -> str:
 
 
 def span(seconds: float) -> str:
-    """A length that somebody chose, in the largest unit that it is whole in: `1 hour`, `90 min`."""
+    """Format a configured duration in the largest unit that divides it: `1 hour`, `90 min`."""
     whole = max(0, int(seconds))
     for size, one, many in ((3600, "hour", "hours"), (60, "min", "min")):
         if whole and whole % size == 0:
@@ -52,7 +52,7 @@ def span(seconds: float) -> str:
 
 
 def blamed_by(problem: ApiProblem) -> dict[str, str]:
-    """The fields that a refusal names; none where it names no field."""
+    """Return the fields that a refusal names, with its messages; empty if it names none."""
     if problem.code == "name_taken":
         return {"name": problem.detail}
     named: dict[str, str] = {}
@@ -63,7 +63,7 @@ def blamed_by(problem: ApiProblem) -> dict[str, str]:
 
 
 def refused_by(error: ValidationError) -> dict[str, str]:
-    """The fields that a schema of the API refuses, in the words of the API."""
+    """Return the fields that an API schema refuses, with the API's own messages."""
     named: dict[str, str] = {}
     for one in error.errors(include_url=False, include_input=False):
         path = ".".join(str(part) for part in one["loc"])
@@ -72,17 +72,17 @@ def refused_by(error: ValidationError) -> dict[str, str]:
 
 
 def told_of(error: ValidationError) -> str:
-    """Everything that a schema of the API refuses, in one line."""
+    """Return all errors of an API schema in one line."""
     return " ".join(f"{name}: {sentence}" for name, sentence in refused_by(error).items())
 
 
 def _field_of(path: str) -> str:
-    # `agent_command.0` is wrong at the field of the command, each limit has a field for itself
+    # errors at `agent_command.0` show at the command's field; each limit has its own field
     return path.removeprefix("limits.").partition(".")[0]
 
 
 def argv_from(words: str) -> list[str]:
-    """The arguments; empty lines mean nothing. Raises ValueError for a list that is none."""
+    """Parse arguments, one per line or a JSON list. Raises ValueError with a sentence."""
     if not words.lstrip().startswith("["):
         return [line.strip() for line in words.splitlines() if line.strip()]
     try:
@@ -95,7 +95,7 @@ def argv_from(words: str) -> list[str]:
 
 
 def argv_words(argv: Sequence[str] | None) -> str:
-    """The same to read: a JSON list only where lines would say something else."""
+    """Format arguments one per line, or as a JSON list if lines would not parse back the same."""
     given = list(argv or [])
     lines = "\n".join(given)
     try:

@@ -1,4 +1,4 @@
-"""What a project's card says: its status, one sentence, its bars (ui.md, Project card)."""
+"""The texts of a project's card: status pills, one sentence, bars (ui.md, Project card)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BARS = 10
 
 @dataclass(frozen=True)
 class CardStatus:
-    """The pill: words, a tone, and the moment from or to which a clock runs behind them."""
+    """A status pill: words, tone, and the start or end (UTC) of the clock beside them."""
 
     words: str
     tone: str
@@ -29,14 +29,14 @@ class CardStatus:
 
 
 def status_of(project: ProjectOut) -> CardStatus:
-    """The one thing to know of a project; what stops everything else comes first."""
+    """Return a project's most important status."""
     return statuses_of(project)[0]
 
 
 def statuses_of(project: ProjectOut) -> list[CardStatus]:
-    """The pills of a project: first the one thing to know, then what else keeps it waiting.
+    """Return the status pills of a project, the most important first.
 
-    What goes on and what needs a person come before what passes by itself.
+    Live runs and states that need a person come before those that pass without one.
     """
     if only := _only_status(project):
         return [only]
@@ -58,7 +58,7 @@ def statuses_of(project: ProjectOut) -> list[CardStatus]:
 
 
 def openings_of(project: ProjectOut) -> list[CardStatus]:
-    """Chips for what is open to a project's agents: `Unsandboxed`, `docker allowed`, or none."""
+    """Return chips for what agents can reach outside: `Unsandboxed`, `docker allowed`, or none."""
     if project.archived_at is not None:
         return []
     if project.sandbox == SandboxLevel.NONE:
@@ -84,7 +84,7 @@ def _live(last: LastRun) -> CardStatus:
 
 
 def sentence_of(project: ProjectOut) -> str:
-    """What is being done, what stands in the way, or how it ended last."""
+    """Return one sentence: the current work, the reason for waiting, or the last outcome."""
     last = project.last_run
     if project.state == "broken":
         return project.state_because or "Its repository could not be cloned."
@@ -121,13 +121,13 @@ def _ending(last: LastRun) -> str:
 
 
 def wants_person(project: ProjectOut) -> bool:
-    """True where nothing goes on until somebody does something."""
+    """Return True if the project stands still until a person acts."""
     needs_act = project.paused or project.unreachable or project.state == "broken"
     return project.archived_at is None and (needs_act or not project.agent_ready)
 
 
 class NeedKind(StrEnum):
-    """What waits for a person, the gravest first."""
+    """Reasons why a project needs a person, most severe first."""
 
     BROKEN = "broken"
     UNREACHABLE = "unreachable"
@@ -139,7 +139,7 @@ class NeedKind(StrEnum):
 
 @dataclass(frozen=True)
 class Need:
-    """What waits for a person: why, in words, where that is seen to, and how much it counts."""
+    """One reason to act: its text, the page where to act, and its weight in counts."""
 
     kind: NeedKind
     name: str
@@ -149,7 +149,7 @@ class Need:
 
 
 def needs_of(project: ProjectOut) -> list[Need]:
-    """What a project wants of a person; a branch that is parked waits, whatever else does."""
+    """Return why a project needs a person: worst problem, stuck items, parked work."""
     path, name, parked = f"/projects/{project.id}", project.name, project.parked_count
     if project.archived_at is not None:
         return []
@@ -171,13 +171,13 @@ def needs_of(project: ProjectOut) -> list[Need]:
 
 
 def _way_to(project: ProjectOut) -> str:
-    """Where that is seen to which Runyard cannot go on with: a run's page, else doctor's lines."""
+    """Return the page for the first quarantined item: its run, else the settings with doctor."""
     run_id = project.stuck[0].run_id
     return f"/runs/{run_id}" if run_id else "/settings"
 
 
 class Act(StrEnum):
-    """What can be pressed on a project, by its test id."""
+    """The buttons of a project, by test id."""
 
     RESET = "reset"
     START = "start-afk"
@@ -188,9 +188,9 @@ class Act(StrEnum):
 
 @dataclass(frozen=True)
 class Press:
-    """A button: `head`, `rest` where there is room for it, `tail`, and a `note` behind them.
+    """A button: `head`, `rest` if there is room, `tail`, and a `note` after them.
 
-    `is_weak`: greyed, it still answers; `is_busy`: what it does is going on.
+    `is_weak`: greyed out but clickable; `is_busy`: its action is in progress.
     """
 
     act: Act
@@ -204,7 +204,7 @@ class Press:
 
 
 def presses_of(project: ProjectOut, busy: Mapping[Act, str]) -> list[Press]:
-    """The buttons of a project; `busy` are the words for what is going on."""
+    """Return the buttons of a project; `busy` maps actions in progress to their words."""
     if project.archived_at is not None or project.state == "broken":
         return []
     on = project.auto_enabled
@@ -223,12 +223,12 @@ def presses_of(project: ProjectOut, busy: Mapping[Act, str]) -> list[Press]:
 
 
 def can_start(project: ProjectOut) -> bool:
-    """False only where it is known that no issue is ready, or that none could be started."""
+    """Return False only if it is known that no issue is ready or that no run can start."""
     return project.ready_count != 0 and not project.unreachable and project.agent_ready
 
 
 def issue_choices(issues: Iterable[IssueOut]) -> dict[int, str]:
-    """Open issues by number to choose from, claimable ones first; others say why they wait."""
+    """Return open issues by number for a picker: claimable ones first, others with their hold."""
     still_open = [issue for issue in issues if issue.state == "open"]
     return {
         issue.number: f"#{issue.number} {issue.title}"
@@ -238,13 +238,13 @@ def issue_choices(issues: Iterable[IssueOut]) -> dict[int, str]:
 
 
 def ready_note(project: ProjectOut) -> str:
-    """`(4 ready)`; nothing while it is not known."""
+    """Return `(4 ready)`, or "" while the count is unknown."""
     return "" if project.ready_count is None else f"({project.ready_count} ready)"
 
 
 @dataclass(frozen=True)
 class DrawnBar:
-    """A run as a bar: height in tenths of the longest, its status, and both in words."""
+    """A run drawn as a bar: height in tenths of the longest run, status, tooltip."""
 
     height: int
     status: Status
@@ -252,7 +252,7 @@ class DrawnBar:
 
 
 def bars_of(project: ProjectOut) -> list[DrawnBar]:
-    """The last runs, oldest first."""
+    """Return the bars of the last runs, oldest first."""
     bars = project.recent_runs[:BARS]
     longest = max((bar.seconds or 0 for bar in bars), default=0)
     return [_drawn(bar, longest) for bar in reversed(bars)]
@@ -265,7 +265,7 @@ def _drawn(bar: Bar, longest: float) -> DrawnBar:
 
 
 def bars_in_words(project: ProjectOut) -> str:
-    """The bars for who cannot see them: `Last 3 runs: 2 Succeeded, 1 Died`."""
+    """Return the bars as text for screen readers: `Last 3 runs: 2 Succeeded, 1 Died`."""
     labels = Counter(bar.label for bar in project.recent_runs[:BARS])
     counted = ", ".join(f"{n} {label}" for label, n in labels.most_common())
     return f"Last {sum(labels.values())} runs: {counted}" if labels else "No runs yet"

@@ -1,4 +1,4 @@
-"""What one open page asks of projects' loops: keys, busy words, and what went wrong."""
+"""Project actions of one open page: idempotency keys, busy words, and failures."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class _Failed:
-    """A trouble, the project as it was then, and whether it outlasts changes of the project."""
+    """A failure, the project at that time, and if it outlasts changes of the project."""
 
     trouble: Trouble
     project: ProjectOut | None
@@ -34,9 +34,9 @@ class _Failed:
 
 
 class ProjectActs:
-    """Start, switch and reset; a refusal is kept as the project's trouble, never raised.
+    """Start, auto switch and reset; a refusal is kept as the project's trouble, never raised.
 
-    `announce` has a trouble's sentence read aloud.
+    `announce` passes its sentence to screen readers.
     """
 
     def __init__(
@@ -55,13 +55,13 @@ class ProjectActs:
         self._failed: dict[str, _Failed] = {}
 
     def busy(self, project_id: str) -> dict[Act, str]:
-        """The busy words of a project's buttons."""
+        """Return the busy words of a project's buttons."""
         word = self._board.word_of(project_id)
         words = {WORDS[word]: word} if word in WORDS else {}
         return words | ({Act.START: STARTING} if project_id in self._starting else {})
 
     def trouble(self, project_id: str) -> Trouble | None:
-        """What went wrong last, until it is tried again or does not matter any more."""
+        """Return the last failure, None once it was retried, expired or no longer applies."""
         failed = self._failed.get(project_id)
         if failed is None:
             return None
@@ -72,9 +72,9 @@ class ProjectActs:
         return None if is_past else trouble
 
     async def start(self, project_id: str, issue: int | None = None) -> RunOut | None:
-        """Start the chosen issue, or the lowest claimable one; None where nothing was started.
+        """Start the given issue, or the lowest claimable one; return None if nothing was started.
 
-        The key of a press without an answer is kept: pressing again cannot start a second run.
+        The key of a call without a response is kept, so a second click cannot start a second run.
         """
         if project_id in self._starting:
             return None
@@ -88,7 +88,7 @@ class ProjectActs:
             self._board.touch(project_id)
 
     async def toggle(self, project_id: str) -> None:
-        """Switch the loop on where it is off, and off where it is on."""
+        """Switch the auto loop on or off."""
         project = self._board.get(project_id)
         if project is None:
             return
@@ -103,19 +103,19 @@ class ProjectActs:
         )
 
     async def reset(self, project_id: str) -> None:
-        """Set the count of failures to zero."""
+        """Reset the strikes to zero."""
         await self._try(
             project_id,
             lambda: self._board.reset(project_id, lambda: self._api.reset(project_id)),
         )
 
     async def undo_containment(self, project_id: str) -> None:
-        """Let its agents run without, as they did before the upgrade."""
+        """Set the level to `none`, as it was before the upgrade."""
         change = {"sandbox": SandboxLevel.NONE, "sandbox_notice": False}
         await self._change(project_id, change, ProjectChange(sandbox=SandboxLevel.NONE))
 
     async def dismiss_notice(self, project_id: str) -> None:
-        """Say no more that its agents run contained now."""
+        """Dismiss the notice that agents now run contained."""
         body = ProjectChange(sandbox_notice=False)
         await self._change(project_id, {"sandbox_notice": False}, body)
 
@@ -131,7 +131,7 @@ class ProjectActs:
         try:
             run = await self._api.start_afk(project_id, issue=issue, key=key)
         except ApiProblem as problem:
-            # a fault may have come after the run was written down
+            # a 5xx may come after the run was stored, so its key is kept
             if problem.status < 500:
                 del self._keys[press]
             raise
@@ -158,7 +158,7 @@ class ProjectActs:
 
 
 def _has_moved(before: ProjectOut | None, now: ProjectOut | None) -> bool:
-    """True where what stood in the way may be gone; a run that goes on changes nothing of it."""
+    """Return True if the cause of a failure may be gone; progress of a run does not count."""
     if before is None or now is None:
         return True
     return now.live_runs < before.live_runs or _way_of(now) != _way_of(before)

@@ -1,4 +1,4 @@
-"""The projects that one person sees, kept up to date by the feed."""
+"""The projects that one person sees, updated by the live feed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Listener = Callable[[set[str]], None]
 
 @dataclass(frozen=True)
 class Strip:
-    """The four numbers: counts, None where unknown, and the success rate between 0 and 1."""
+    """The header figures: counts, None if unknown, and the success rate from 0 to 1."""
 
     running: int
     ready: int | None
@@ -30,12 +30,12 @@ class Strip:
 
     @property
     def need_you(self) -> int:
-        """How much waits for a person: projects that stand still, and parked branches."""
+        """The number of things that need a person: projects, stuck items and parked branches."""
         return sum(need.weight for need in self.needs)
 
     @property
     def needs_in_words(self) -> str:
-        """What they wait for: `1 broken, 1 paused, 2 parked`."""
+        """The counts by kind of need: `1 broken, 1 paused, 2 parked`."""
         counts: Counter[NeedKind] = Counter()
         for need in self.needs:
             counts[need.kind] += need.weight
@@ -43,7 +43,7 @@ class Strip:
 
 
 class _Sight:
-    """What many ask of all projects together; each part is worked out when it is first asked."""
+    """Totals over all projects, each computed on first access."""
 
     def __init__(self, projects: Iterable[ProjectOut]) -> None:
         self.everything = tuple(
@@ -70,7 +70,7 @@ class _Sight:
 
 
 class ProjectBoard:
-    """Projects by id; listeners hear the ids that changed, came or went."""
+    """Projects by id; listeners get the ids that changed, appeared or disappeared."""
 
     def __init__(self, items: Iterable[ProjectOut] = ()) -> None:
         self._rows: OptimisticRows[ProjectOut] = OptimisticRows(lambda p: p.id, lambda p: p.id)
@@ -79,43 +79,43 @@ class ProjectBoard:
         self._seen, self._sight = self._rows.version, _Sight(self._rows.visible())
 
     def get(self, project_id: str) -> ProjectOut | None:
-        """One project."""
+        """Return one project as it is shown."""
         return self._rows.shown(project_id)
 
     def listing(self, *, archived: bool = False) -> Sequence[ProjectOut]:
-        """Projects by name, so that no card jumps when something happens; archived ones last."""
+        """Return projects by name, so that no card moves on an event; archived ones last."""
         sight = self._look()
         return sight.everything if archived else sight.shown
 
     @property
     def archived_count(self) -> int:
-        """How many are archived."""
+        """The number of archived projects."""
         sight = self._look()
         return len(sight.everything) - len(sight.shown)
 
     @property
     def live_runs(self) -> int:
-        """Live runs of all projects, archived ones too."""
+        """The number of live runs in all projects, including archived ones."""
         return self._look().live_runs
 
     @property
     def ready_count(self) -> int | None:
-        """Ready issues; unknown while no project knows its own."""
+        """The number of ready issues, None while no project knows its own."""
         return self._look().ready
 
     @property
     def parked_count(self) -> int:
-        """Parked branches of all projects, archived ones too."""
+        """The number of parked branches in all projects, including archived ones."""
         return self._look().parked
 
     def _look(self) -> _Sight:
-        """All that is asked of every project, gathered once after a change."""
+        """Return the totals, recomputed only after a change."""
         if self._seen != self._rows.version:
             self._seen, self._sight = self._rows.version, _Sight(self._rows.visible())
         return self._sight
 
     def strip(self, system: SystemOut) -> Strip:
-        """The figures over the cards."""
+        """Return the figures shown above the cards."""
         return Strip(
             running=self.live_runs,
             ready=self.ready_count,
@@ -125,7 +125,7 @@ class ProjectBoard:
         )
 
     def needs(self, system: SystemOut) -> tuple[Need, ...]:
-        """What waits for a person, what stops a whole project first."""
+        """Return everything that needs a person, most severe first."""
         found = list(self._look().needs)
         if system.stuck:
             words = f"{system.stuck} stuck"
@@ -137,18 +137,18 @@ class ProjectBoard:
         self._listeners.append(listener)
 
     def fall_silent(self) -> None:
-        """Tell nobody any more: who listened is gone."""
+        """Remove all listeners, when their page is closed."""
         self._listeners.clear()
 
     def apply(self, project: ProjectOut) -> set[str]:
-        """Take in one project as it is now; the ids that changed."""
+        """Update one project; return the ids that changed."""
         if self._rows.get(project.id) == project:
             return set()
         self._rows.put(project)
         return self._tell({project.id})
 
     def replace(self, items: Iterable[ProjectOut]) -> set[str]:
-        """Take in a fresh snapshot: what it does not hold is gone."""
+        """Replace all projects by a fresh snapshot; return the ids that changed."""
         before = {item.id: item for item in self._rows.settled()}
         fresh = {item.id: item for item in items}
         self._rows.load(fresh.values())
@@ -157,13 +157,13 @@ class ProjectBoard:
     async def archive(
         self, project_id: str, act: Callable[[], Awaitable[ProjectOut]], now: datetime
     ) -> None:
-        """Archive at once, and take it back where `act` fails. Raises what `act` raises."""
+        """Archive at once, and roll back if `act` fails. Raises what `act` raises."""
         await self._attempt(project_id, {"archived_at": now}, act, "Archiving…")
 
     async def set_auto(
         self, project_id: str, act: Callable[[], Awaitable[ProjectOut]], *, enabled: bool
     ) -> None:
-        """Switch the loop at once, and back where `act` fails. Raises what `act` raises."""
+        """Switch the auto loop at once, and roll back if `act` fails. Raises what `act` raises."""
         await self._attempt(project_id, {"auto_enabled": enabled}, act, SAVING)
 
     async def change(
@@ -172,23 +172,23 @@ class ProjectBoard:
         change: Mapping[str, Any],
         act: Callable[[], Awaitable[ProjectOut]],
     ) -> ProjectOut | None:
-        """Show settings as changed at once, and as they were where `act` fails.
+        """Show changed settings at once, and roll back if `act` fails.
 
-        None where the project is being changed already. Raises what `act` raises.
+        Returns None while the project has a pending change. Raises what `act` raises.
         """
         return await self._attempt(project_id, change, act, SAVING_SETTINGS)
 
     async def reset(self, project_id: str, act: Callable[[], Awaitable[ProjectOut]]) -> None:
-        """Show no strikes at once, and the old ones where `act` fails. Raises what it raises."""
+        """Show zero strikes at once, and roll back if `act` fails. Raises what `act` raises."""
         clean = {"strikes": 0, "paused": False, "recent_failures": []}
         await self._attempt(project_id, clean, act, RESETTING)
 
     def word_of(self, project_id: str) -> str:
-        """What is being done to a project (`Saving…`), empty for all others."""
+        """Return the busy word of a project with a pending change (`Saving…`), "" otherwise."""
         return self._rows.word_of(project_id)
 
     def touch(self, project_id: str) -> None:
-        """Have a project drawn anew though its row is the same."""
+        """Have a project redrawn although its row is unchanged."""
         self._tell({project_id})
 
     async def _attempt(

@@ -1,4 +1,4 @@
-"""The form that adds a project: what was typed, what is wrong with it, and the body it makes."""
+"""The form that adds a project: input, validation, and the request body."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ FIELDS = frozenset(
 
 
 def name_from(origin: str) -> str:
-    """The name that a folder or an address suggests: its last part without `.git`."""
+    """Return the name that a folder or URL suggests: its last part without `.git`."""
     last = re.split(r"[/:\\]", origin.strip().rstrip("/"))[-1]
     return last.removesuffix(".git")[:MAX_NAME]
 
 
 class ProjectForm:
-    """The form's texts by field name."""
+    """The form's input by field name."""
 
     def __init__(self, typed: Mapping[str, str]) -> None:
         self._typed = {name: value.strip() for name, value in typed.items()}
@@ -48,7 +48,7 @@ class ProjectForm:
         return self._typed.get(name, "")
 
     def problems(self) -> dict[str, str]:
-        """What can be said without asking the server: a sentence per field."""
+        """Return the errors found without the server, one sentence per field."""
         found = {
             "origin": origin_problem(self._text("origin")),
             "name": project_name_problem(self._text("name")),
@@ -86,7 +86,7 @@ class ProjectForm:
         return None if not minutes or is_number else "Give whole minutes, 1 or more."
 
     def body(self) -> NewProject:
-        """The body of `POST /projects`; what was left empty is left to the server."""
+        """Build the body of `POST /projects`; empty fields are left to the server's defaults."""
         given: dict[str, Any] = {
             name: self._text(name)
             for name in ("name", "origin", "agent", "base_branch", "prompt")
@@ -100,7 +100,7 @@ class ProjectForm:
         return NewProject.model_validate(given | self._surroundings())
 
     def _surroundings(self) -> dict[str, Any]:
-        """The sandbox settings, as far as they were given and mean something."""
+        """Return the given sandbox settings, without those that the chosen level ignores."""
         level, network = self._text("sandbox"), self._text("network")
         said = {"sandbox": level, "network": network}
         given = {
@@ -112,7 +112,7 @@ class ProjectForm:
 
     @staticmethod
     def blamed(problem: ApiProblem) -> dict[str, str]:
-        """The fields that a refusal names, each with its sentence; none where it names no field."""
+        """Return the fields that a refusal names, each with its sentence; {} if it names none."""
         named = blamed_by(problem)
         if problem.code == "sandbox_unavailable":
             named["sandbox"] = problem.detail

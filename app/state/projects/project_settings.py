@@ -1,4 +1,4 @@
-"""What a project can be told on its page: every setting, its words, and how it is read."""
+"""All settings of a project's page: labels, hints, formatting and parsing."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ HOOKS = {"no": "Not run", "yes": "Run as they are now"}
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting: its words, how a project's is written, and what is read from what was typed.
+    """One setting: its texts, how its value is written to text and read back.
 
-    `read` raises ValueError with a sentence; None empties the setting. `choices` are the words of
-    a setting that is chosen, `is_many` where several may be: they are written one per line.
+    `read` raises ValueError with a sentence; None clears the setting. `choices` maps the values of
+    a pick list to labels; with `is_many` several can be chosen, one per line.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Setting:
     is_many: bool = False
 
     def in_words(self, written: str) -> str:
-        """The written settings, as people read them."""
+        """Return a written value with each choice replaced by its label."""
         return "\n".join(self.choices.get(word, word) for word in written.split("\n"))
 
 
@@ -207,12 +207,12 @@ SETTINGS = {
 
 
 def has_setting(origin: str, name: str) -> bool:
-    """True where a project of this origin has a setting: only folders have hooks that run here."""
+    """Return True if a project with this origin has a setting: only local folders have hooks."""
     return name != "owner_hooks" or origin.startswith("/")
 
 
 def settings_in_words(project: ProjectOut, *, only_fixed: bool) -> list[tuple[str, str]]:
-    """Names and values as people read them: those that nobody can change, or all of them."""
+    """Return labels and values as text: only the fixed ones, or the editable ones as well."""
     fixed = [
         ("Origin", project.origin),
         ("Tracker", project.tracker),

@@ -1,4 +1,4 @@
-"""The sandbox settings in the words of forms and cards."""
+"""Labels and rules of the sandbox settings for forms and cards."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NETWORKS = {
 SERVICES = {one.value: one.value for one in HostService}
 HIDDEN = "Hidden from agents unless you allow them."
 ALLOWS = f"{OPENS}: "
-# the fields of what surrounds agents, by the levels for which they mean something
+# the levels at which each field has an effect
 _AT = {
     "network": {SandboxLevel.SANDBOXED},
     "allowed_hosts": {SandboxLevel.SANDBOXED},
@@ -39,14 +39,14 @@ _AT = {
 
 
 def is_asked(name: str, typed: Mapping[str, str]) -> bool:
-    """True where a field means something beside what is chosen; `typed` has level and network."""
+    """Return True if a field has an effect with the chosen level and network in `typed`."""
     if name == "allowed_hosts" and typed["network"] != NetworkRule.ALLOWED:
         return False
     return name not in _AT or typed["sandbox"] in _AT[name]
 
 
 def level_words(level: str, here: SandboxOut) -> tuple[str, str]:
-    """The meaning of a level on this machine, and its tone."""
+    """Return the meaning of a level on this machine, and its tone."""
     if level not in here.levels:
         why = here.because or "Not possible on this machine."
         return f"{why} {here.remedy}".strip(), "stop"
@@ -54,15 +54,15 @@ def level_words(level: str, here: SandboxOut) -> tuple[str, str]:
 
 
 def services_words(allowed: Iterable[str]) -> tuple[str, str]:
-    """The meaning of allowing these services of the machine, and its tone."""
+    """Return the meaning of allowing these services of the machine, and its tone."""
     names = ", ".join(allowed)
     return (f"{ALLOWS}{names}.", "wait") if names else (HIDDEN, "")
 
 
 def settled(change: Mapping[str, Any], level: str, network: str) -> dict[str, Any]:
-    """A change in the API's words: limits in one, and no rule for a network that has none.
+    """Convert a change to the API's form: limits nested, network reset at levels without a rule.
 
-    `level` is the one that is chosen, `network` what the project has.
+    `level` is the chosen level, `network` the project's current rule.
     """
     limits = {name: change[name] for name in LIMIT_BOUNDS if name in change}
     found = {name: value for name, value in change.items() if name not in LIMIT_BOUNDS}
@@ -76,7 +76,7 @@ def settled(change: Mapping[str, Any], level: str, network: str) -> dict[str, An
 
 
 def as_shown(change: Mapping[str, Any], project: ProjectOut | None) -> dict[str, Any]:
-    """A change as a row of the board takes it in."""
+    """Convert a change to columns of the board's row."""
     if "limits" not in change or project is None:
         return dict(change)
     return {**change, "limits": project.limits.model_copy(update=change["limits"])}

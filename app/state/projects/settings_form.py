@@ -1,4 +1,4 @@
-"""A project's settings as a form that others may change at the same time: nothing typed is lost."""
+"""A project's settings form that merges changes made by others without losing input."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.state.projects.sandbox_settings import as_shown, settled
 
 @dataclass
 class _Field:
-    """What is typed, what it was begun with, and what the server says now."""
+    """Current input, the value it started from, and the server's current value."""
 
     typed: str
     base: str
@@ -29,16 +29,16 @@ class _Field:
         return self.typed not in (self.base, self.theirs)
 
     def adopt(self) -> bool:
-        """Go on from theirs; True where that shows something else."""
+        """Take over the server's value; return True if that changes the field."""
         moved = self.typed != self.theirs
         self.typed = self.base = self.theirs
         return moved
 
 
 class SettingsForm:
-    """What one person has typed, and what others have changed meanwhile.
+    """The input of one person, merged with changes made by others.
 
-    A field is followed until it is touched; from then on theirs is only told.
+    A field follows the server until it is edited; from then on, differences are only reported.
     """
 
     def __init__(self, project: ProjectOut) -> None:
@@ -51,15 +51,15 @@ class SettingsForm:
         }
 
     def typed(self, name: str) -> str:
-        """What a field shows."""
+        """Return the text that a field shows."""
         return self._fields[name].typed
 
     def edited(self) -> list[str]:
-        """The fields that hold something that is not saved."""
+        """Return the fields with unsaved input."""
         return [name for name, field in self._fields.items() if field.is_edited]
 
     def disputed(self) -> dict[str, str]:
-        """Edited fields that somebody else has changed meanwhile, each with theirs."""
+        """Return the edited fields that others have changed as well, each with their value."""
         return {
             name: field.theirs
             for name, field in self._fields.items()
@@ -67,36 +67,36 @@ class SettingsForm:
         }
 
     def put(self, name: str, words: str) -> None:
-        """Something was typed."""
+        """Store the text typed into a field."""
         self._fields[name].typed = words
 
     def enter(self, name: str) -> None:
-        """The cursor is in a field: it is not touched from outside."""
+        """Mark a field as focused: changes by others do not update it."""
         self._focused = name
 
     def leave(self, name: str) -> set[str]:
-        """The cursor has left a field; the name where it now shows what came meanwhile."""
+        """Unmark a field; return it if it changes to a value that arrived while it was focused."""
         self._focused = "" if self._focused == name else self._focused
         return self._follow()
 
     def take(self, project: ProjectOut) -> set[str]:
-        """Take in the project as it is now; the fields that show something else by that."""
-        if self.busy:  # what it shows then are these very changes
+        """Merge the project's current state; return the fields that change."""
+        if self.busy:  # while saving, the project shown is the form's own pending change
             return set()
         for name, field in self._fields.items():
             field.theirs = SETTINGS[name].write(project)
         return self._follow()
 
     def take_theirs(self) -> set[str]:
-        """Give up what is disputed; the fields that show something else by that."""
+        """Discard the input of disputed fields; return the fields that change."""
         return {name for name in self.disputed() if self._fields[name].adopt()}
 
     def discard(self) -> set[str]:
-        """Give up everything that was typed; the fields that show something else by that."""
+        """Discard all input; return the fields that change."""
         return {name for name, field in self._fields.items() if field.adopt()}
 
     def check(self) -> tuple[dict[str, Any], dict[str, str]]:
-        """What is to change, and what is wrong with it: a sentence a field, by the API's schema."""
+        """Return the change to save and its errors, one sentence per field, by the API's schema."""
         change: dict[str, Any] = {}
         wrong: dict[str, str] = {}
         for name in self.edited():
@@ -116,7 +116,7 @@ class SettingsForm:
         return change, wrong
 
     async def ask_what_else(self, api: ApiClient, change: dict[str, Any]) -> dict[str, str]:
-        """Find what else is wrong with a change that its schema refuses; none is made."""
+        """Return the server's errors for a change that the schema refuses; changes nothing."""
         try:
             ProjectChange.model_validate(change)
         except ValidationError:
@@ -130,9 +130,9 @@ class SettingsForm:
         return {}
 
     async def save(self, api: ApiClient, board: ProjectBoard, change: dict[str, Any]) -> bool:
-        """Show the change at once, send it, take it back where it is refused.
+        """Show the change at once, send it, and roll back if it is refused.
 
-        False where something else of the project is being saved. Raises ApiProblem, NoAnswer.
+        Returns False while another change of the project is pending. Raises ApiProblem, NoAnswer.
         """
         sent = {name: self.typed(name) for name in self.edited()}
         body = ProjectChange.model_validate(change)

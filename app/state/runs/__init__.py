@@ -1,1 +1,1 @@
-""""""
+"""View models of runs: board, form, record, timeline, logs and retries."""

@@ -1,4 +1,4 @@
-"""A bounded window on a run's log as a person reads it: entries become lines."""
+"""A bounded window on a run's log in readable form, with entries split into lines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.api.client.runs import EntriesPiece
 from app.domain.agents.reports import EntryKind, split_lines
 from app.state.runs.run_log import EARLIER_LINES, FLOOD_BYTES, MAX_LINES
 
-# little of what an agent writes is told, so much of it is read for a screenful
+# entries are a small part of the raw log, so a screenful needs many bytes
 READ_BYTES = 512 * 1024
 FIRST_LINES = 100
 MAX_READS = 8
@@ -22,7 +22,7 @@ Read = Callable[[int, int], Awaitable[EntriesPiece]]
 
 @dataclass(frozen=True)
 class EntryLine:
-    """A line of an entry, which begins in the log at `at`; `name` stands on its first line."""
+    """A line of an entry that begins at log offset `at`; `name` is set on its first line only."""
 
     text: str
     at: int
@@ -32,20 +32,20 @@ class EntryLine:
 
 @dataclass(frozen=True)
 class EntryBurst:
-    """What a look brought; with `is_fresh` everything shown before is void."""
+    """The result of a read; with `is_fresh` it replaces everything shown before."""
 
     lines: tuple[EntryLine, ...] = ()
     is_fresh: bool = False
 
 
 class EntryLog:
-    """The last lines of a log's entries, about `MAX_LINES` of them; an entry comes and goes whole.
+    """The last lines of a log's entries, about `MAX_LINES`; entries are added and dropped whole.
 
-    `read(offset, limit)` answers the entries that begin there; a negative offset counts from the
-    log's end. All lines that begin from `first_offset` to `next_offset` are shown.
+    `read(offset, limit)` returns the entries that begin there; a negative offset counts from the
+    log's end. Shows all lines that begin between `first_offset` and `next_offset`.
     """
 
-    open_line = None  # an entry is told when it is whole
+    open_line = None  # entries arrive only when complete
 
     def __init__(self, read: Read) -> None:
         self._read = read
@@ -56,12 +56,12 @@ class EntryLog:
 
     @property
     def has_earlier(self) -> bool:
-        """True where entries before the first one can be had; what was dropped cannot."""
+        """True if entries before the first one can be loaded; dropped bytes cannot."""
         is_at_gap = bool(self.lines) and self.lines[0].kind is EntryKind.CUT
         return self.first_offset > 0 and not is_at_gap
 
     async def look_at_end(self) -> EntryBurst:
-        """Begin anew with the log's last entries."""
+        """Replace the window with the log's last entries."""
         return await self._look_at_end(READ_BYTES, FIRST_LINES)
 
     async def _look_at_end(self, at_most: int, wanted: int) -> EntryBurst:
@@ -77,9 +77,9 @@ class EntryLog:
         return EntryBurst(tuple(self.lines), is_fresh=True)
 
     async def catch_up(self, *, is_flooded: bool = False, is_held: bool = False) -> EntryBurst:
-        """Read what was written since; far behind, and sooner in a flood, jump to the end.
+        """Read new entries; jump to the end if far behind, in a flood sooner.
 
-        With `is_held` stay, detached, with the lines that somebody reads.
+        With `is_held`, a window that falls behind is detached instead and keeps its lines.
         """
         if self.is_detached:
             return EntryBurst()
@@ -91,7 +91,7 @@ class EntryLog:
             self.is_detached = self.is_left_behind = True
             return EntryBurst()
         if is_behind or piece.size < self.next_offset:
-            # nobody reads a screenful of a flood: what is there of its end will do
+            # nobody reads a screenful of a flood: its last bytes are enough
             return await self._look_at_end(at_most, 1 if is_flooded else FIRST_LINES)
         added = self._take(piece)
         if has_moved and piece.next_offset < piece.size:
@@ -100,10 +100,10 @@ class EntryLog:
         return EntryBurst(added)
 
     async def look_at(self, offset: int) -> EntryBurst:
-        """Begin anew with the entries around a position; the log is detached from its end."""
+        """Replace the window with the entries around an offset, detached from the log's end."""
         piece = await self._read(max(0, offset - READ_BYTES // 2), READ_BYTES)
         if all(entry.at != offset for entry in piece.entries):
-            # its line is longer than what lies before it
+            # the line is longer than the bytes read before it
             piece = await self._read(offset, READ_BYTES)
         lines = lines_of(piece)
         hit = next((index for index, line in enumerate(lines) if line.at == offset), 0)
@@ -116,7 +116,7 @@ class EntryLog:
         return EntryBurst(tuple(self.lines), is_fresh=True)
 
     def index_of(self, offset: int) -> int | None:
-        """The first line of the entry that holds a position; None where none does."""
+        """Return the index of the first line of the entry at an offset, None if it is not shown."""
         if not self.first_offset <= offset < self.next_offset:
             return None
         found = [index for index, line in enumerate(self.lines) if line.at <= offset]
@@ -126,9 +126,9 @@ class EntryLog:
         return next(index for index, line in enumerate(self.lines) if line.at == at)
 
     async def look_earlier(self) -> EntryBurst:
-        """Put entries before the first one in front; beyond the bound the last ones go.
+        """Prepend entries before the first one; beyond the bound, the last ones are dropped.
 
-        The burst holds the lines in front; the log is detached from its end until it is looked at.
+        The burst holds the prepended lines; the window is detached until it jumps to the end.
         """
         self.is_detached, self.is_left_behind = True, False
         found: list[EntryLine] = []
@@ -141,7 +141,7 @@ class EntryLog:
         return EntryBurst(tuple(found))
 
     async def _read_before(self) -> list[EntryLine]:
-        """The lines right before the first one, at most `EARLIER_LINES` with their entries."""
+        """Return the lines just before the window: whole entries, about `EARLIER_LINES` lines."""
         end = self.first_offset
         position = begin = max(0, end - READ_BYTES)
         found: list[EntryLine] = []
@@ -177,7 +177,7 @@ class EntryLog:
 
 
 def lines_of(piece: EntriesPiece) -> list[EntryLine]:
-    """The lines of some entries."""
+    """Split entries into lines."""
     return [
         EntryLine(line, entry.at, entry.kind, "" if number else entry.name)
         for entry in piece.entries
@@ -191,7 +191,7 @@ def _bounded(lines: list[str]) -> list[str]:
 
 
 def _whole_entries(lines: list[EntryLine]) -> list[EntryLine]:
-    """The last lines, no entry of them without its beginning."""
+    """Return the last lines, without a partial entry at the start."""
     begin = max(0, len(lines) - EARLIER_LINES)
     while 0 < begin < len(lines) and lines[begin].at == lines[begin - 1].at:
         begin += 1
@@ -199,7 +199,7 @@ def _whole_entries(lines: list[EntryLine]) -> list[EntryLine]:
 
 
 def _edges_around(lines: list[EntryLine], index: int) -> tuple[int, int]:
-    """Which lines to hold around one of them, whole entries of them."""
+    """Return the range of lines to keep around an index, in whole entries."""
     begin = max(0, index - EARLIER_LINES)
     while begin > 0 and lines[begin].at == lines[begin - 1].at:
         begin -= 1

@@ -1,4 +1,4 @@
-"""What a browser kept of an open form while the server was away: its key and what was typed."""
+"""A form draft kept by the browser while the server was away: idempotency key and input."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _ISSUE = re.compile(r"#([0-9]{1,9})\b", re.ASCII)
 
 @dataclass(frozen=True)
 class FormDraft:
-    """A draft as the browser tells it: the key, the ids of its submits, the fields by name.
+    """A draft as the browser sent it: key, correlation ids of its submits, fields by name.
 
-    Selected values are the words that were shown; whatever is no draft is an empty one.
+    Select fields hold the label that was shown. An invalid draft reads as an empty one.
     """
 
     key: str = ""
@@ -32,7 +32,7 @@ class FormDraft:
 
     @classmethod
     def read(cls, told: object) -> FormDraft:
-        """Read what a browser sent; nothing of it is trusted."""
+        """Parse and validate what a browser sent; nothing in it is trusted."""
         try:
             kept = json.loads(told) if isinstance(told, str) else None
         except ValueError:
@@ -53,9 +53,9 @@ class FormDraft:
     def take_into(
         self, form: RunForm, branches: Iterable[str], shown: Callable[[str], str]
     ) -> bool:
-        """Put key and fields back; True where that changed something.
+        """Restore key and fields into `form`; return True if that changed anything.
 
-        `shown` gives the words that a list shows for a name.
+        `shown` returns the label of a branch or framework.
         """
         if not self.key or form.busy:
             return False

@@ -1,4 +1,4 @@
-"""A form whose branch another run writes: it learns when that one is gone, and can wait for it."""
+"""A form whose work branch is locked by another run: detects the release and can wait for it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from app.state.runs.run_form import RunForm, TroubleKind
 
 
 class LockWait:
-    """Follows the run that a form was refused for (`pr_lock`).
+    """Follows the run that caused a form's `pr_lock` refusal.
 
-    `is_on` while the person waits, `is_due` from then on when the branch is free: the same submit
-    is to be sent, once. A form that was changed does not wait any more.
+    `is_on` while the person waits; `is_due` once the branch is free and the same submit must be
+    sent, once. Editing the form ends the wait.
     """
 
     def __init__(self, form: RunForm) -> None:
@@ -22,27 +22,27 @@ class LockWait:
 
     @property
     def holder(self) -> str:
-        """The id of the run that has the branch, empty where none is known to."""
+        """The id of the run that holds the branch, "" if none is known."""
         trouble = self._form.trouble
         return trouble.run_id if trouble and trouble.kind is TroubleKind.PR_LOCK else ""
 
     def begin(self) -> None:
-        """Wait from now on."""
+        """Start waiting, if a holder is known."""
         self.is_on = bool(self.holder)
 
     def cancel(self) -> None:
-        """Wait no longer; what has been sent is not taken back."""
+        """Stop waiting; a submit already sent is not undone."""
         self.is_on = self.is_due = False
 
     def check(self) -> None:
-        """Wait no longer where the form is not what was sent."""
+        """Stop waiting if the form differs from the last submit."""
         if self.is_on and not self._form.is_as_sent():
             self.cancel()
 
     def hear(self, run: RunOut) -> bool:
-        """Take a run as the feed tells it; True where it had the branch and has it no more.
+        """Handle a run from the feed; return True if it has just released the branch.
 
-        Then the form's trouble is over, and `is_due` says whether it goes again.
+        Then the form's trouble is cleared, and `is_due` is set if the form still waits.
         """
         if run.id != self.holder or run.released_at is None:
             return False
@@ -53,16 +53,16 @@ class LockWait:
         return True
 
     async def look(self, api: ApiClient) -> bool:
-        """Ask once, for what the feed told before the refusal was here; as `hear`.
+        """Fetch the holder once, in case its release came before the refusal; returns as `hear`.
 
-        Raises ApiProblem and NoAnswer: then nothing is known, and the feed still tells.
+        Raises ApiProblem and NoAnswer; the feed still reports a later release.
         """
         holder = self.holder
         return bool(holder) and self.hear(await api.run(holder))
 
     def sent(self) -> None:
-        """The form has the answer of a submit: another lock is waited for, nothing else is."""
+        """Handle the response of a submit: keep waiting only for a new holder."""
         self.is_due = False
-        # refused for a run that is gone: to ask again at once would ask for ever
+        # refused for a run that is already gone: resubmitting at once would loop forever
         if not self.holder or self.holder in self._gone:
             self.is_on = False

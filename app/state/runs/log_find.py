@@ -1,4 +1,4 @@
-"""A search in a log: its hits, one of which is shown."""
+"""Search in a log: the hits and the current one."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Search = Callable[[str, str | None], Awaitable[LogHitsOut]]
 
 
 class LogFind:
-    """Words, their hits in the whole log, and which of them is shown.
+    """Search words, their hits in the whole log, and the current hit.
 
-    `search(words, cursor)` answers hits in their order, those behind a cursor or the first.
+    `search(words, cursor)` returns hits in log order, after the cursor or from the start.
     """
 
     def __init__(self, search: Search) -> None:
@@ -28,17 +28,17 @@ class LogFind:
 
     @property
     def hit(self) -> LogHitOut | None:
-        """The one that is shown."""
+        """The current hit, None without one."""
         return self._hits[self._place] if self._hits and self._place >= 0 else None
 
     @property
     def has_hits(self) -> bool:
-        """True where there is something to lead to."""
+        """True if there are hits."""
         return bool(self._hits)
 
     @property
     def place(self) -> str:
-        """Which one is shown, of how many: `3 of 17`; empty where nothing is looked for."""
+        """The position of the current hit: `3 of 17`; "" without a search."""
         if not self.words:
             return ""
         if not self._hits:
@@ -47,38 +47,38 @@ class LogFind:
         return f"{self._place + 1:,} of {total}" if self._place >= 0 else f"{total} found"
 
     def want(self, words: str) -> None:
-        """Say what is looked for from now on: a look for anything else ends soon."""
+        """Set the wanted words; a running search for other words stops soon."""
         self._wanted = words
 
     def is_wanted(self, words: str) -> bool:
-        """True where nothing else has been typed since."""
+        """Return True if no other words were entered since."""
         return words == self._wanted
 
     async def look(self, words: str) -> None:
-        """Look for words from the log's beginning on. Raises what `search` raises."""
+        """Search from the start of the log. Raises what `search` raises."""
         self.words = words
         self.want(words)
         self._forget()
         if words:
             await self._more()
-            # as much is looked through as it takes to know whether there is one
+            # read pages only until the first hit is known
             while not self._hits and self._next and self.is_wanted(words):
                 await self._more()
             self._place = 0
 
     async def count(self) -> None:
-        """Look for the same words again, and show no hit yet. Raises what `search` raises."""
+        """Repeat the search without selecting a hit. Raises what `search` raises."""
         await self.look(self.words)
         self._place = -1
 
     async def step(self, by: int) -> None:
-        """Show the next hit or the one before; behind the last one, if no more came, the first."""
+        """Move to the next or previous hit; after the last known one, load more or wrap around."""
         if not self._hits:
             return await self.look(self.words)
         if by > 0 and self._place == len(self._hits) - 1:
             await self._more()
         place = self._place + by if self._place >= 0 or by > 0 else -1
-        # the last one is known where all are there
+        # wrap around only when all hits are loaded
         self._place = max(place, 0) if self._next else place % len(self._hits)
         return None
 

@@ -1,4 +1,4 @@
-"""Retries and resumes asked for on one page: each press has a key, kept while no answer came."""
+"""Retries and resumes from one page; each click has a key, kept while the outcome is unknown."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Press = tuple[str, Source | None]
 
 
 class RetryUnanswered(NoAnswer):
-    """Whether there is a new run is not known; the message says what to do."""
+    """No response to a retry or resume; the message says that it is safe to press again."""
 
     def __init__(self, correlation_id: str) -> None:
         super().__init__(correlation_id)
@@ -30,7 +30,7 @@ class RetryUnanswered(NoAnswer):
 
 
 class Retries:
-    """Presses of Retry and Resume now; `owner` is the browser whose lists show them under way."""
+    """The Retry and Resume actions; `owner` is the browser whose lists show them as pending."""
 
     def __init__(
         self, api: ApiClient, submits: Submits, owner: str, now: Callable[[], datetime]
@@ -42,15 +42,15 @@ class Retries:
         self._keys: dict[Press, str] = {}
         self._sent: dict[str, tuple[str, ...]] = {}
         self._busy: set[str] = set()
-        # runs of which a retry is open, as the server has said: the next press is meant so
+        # runs with an open retry, as the server reported: the next click means a second one
         self._doubled: set[str] = set()
 
     def word_of(self, run_id: str) -> str:
-        """The busy word of a run that is being retried, empty for all others."""
+        """Return the busy word of a run that is being retried, "" otherwise."""
         return RETRYING if run_id in self._busy else ""
 
     def words_for(self, run: RunItem) -> str:
-        """The button's label: a run that was retried already is not retried by a slip."""
+        """Return the button's label, which guards against an accidental second retry."""
         if run.id in self._doubled:
             return "Retry anyway"
         return "Retry again" if run.retried_by else "Retry"
@@ -58,11 +58,11 @@ class Retries:
     async def press(
         self, run: RunItem, source: Source | None = None, *, show: Callable[[], object]
     ) -> RunOut | None:
-        """Ask once for the run that repeats this one; None while that is asked already.
+        """Retry or resume a run; return the new run, None while a request for it is pending.
 
-        `show()` is called when it begins and when it is over. Raises ApiProblem, and
-        RetryUnanswered: pressing again cannot start a second run. Where a retry is open, the
-        refusal says so, and the press after it starts another one.
+        Calls `show()` at the start and at the end. Raises ApiProblem, and RetryUnanswered, after
+        which a second click cannot start a second run. If a retry is already open, the first click
+        is refused and the next one starts another run.
         """
         if run.id in self._busy:
             return None
@@ -90,7 +90,7 @@ class Retries:
         except NoAnswer as silence:
             raise RetryUnanswered(silence.correlation_id) from silence
         except ApiProblem as problem:
-            # a fault may have come after the run was written down
+            # a 5xx may come after the run was stored, so its key is kept
             if problem.status < 500:
                 self._forget(press)
             if problem.code == "already_running":

@@ -1,4 +1,4 @@
-"""The list of runs one person looks at: filters, real rows, and rows still being submitted."""
+"""The runs list of one person: filters, real rows, and pending submits."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ OVERFULL_ROWS = 75
 
 @dataclass(frozen=True)
 class Submitting:
-    """A submit without an answer yet, shown as a row tagged `Submitting…`; times in UTC.
+    """A submit without a response yet, shown as a row tagged `Submitting…`; times in UTC.
 
-    `correlation_ids` are those of every try under its key, so that no run shows twice.
+    `correlation_ids` holds the id of every attempt under its key, so that no run shows twice.
     """
 
     key: str
@@ -38,11 +38,11 @@ class Submitting:
     retry_of: str | None = None
 
     def became(self, run: RunItem) -> bool:
-        """True for the run that this submit, or an earlier try of it, has made."""
+        """Return True for the run that this submit, or an earlier attempt of it, created."""
         return run.correlation_id in self.correlation_ids
 
 
-MAX_TEXT = 200  # of what is searched for
+MAX_TEXT = 200  # of a search text
 MAX_BRANCH = 244
 
 BoardRow = RunItem | Submitting
@@ -50,7 +50,7 @@ BoardRow = RunItem | Submitting
 
 @dataclass(frozen=True)
 class RunFilters:
-    """Which runs are asked for, as kept in the page's address."""
+    """The filters of a runs list, as kept in the page's URL."""
 
     project_id: str = ""
     status: tuple[Status, ...] = ()
@@ -69,7 +69,7 @@ class RunFilters:
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> RunFilters:
-        """Read an address' query; words that mean nothing are left out."""
+        """Parse the query of a URL; invalid values are ignored."""
         named = [part for part in query.get("status", "").split(",") if part in set(Status)]
         phase = query.get("phase", "")
         statuses = [one for one in named or Status if phase_of(Status(one)) == phase] or named
@@ -92,14 +92,14 @@ class RunFilters:
         )
 
     def to_query(self) -> dict[str, str]:
-        """The query that `from_query` reads back, empty parts left out."""
+        """Return the query that `from_query` parses back, without empty parts."""
         status = {"status": ",".join(self.status)} if self.status else {}
         call = self.to_call()
         project = {"project": call.pop("project_id")} if self.project_id else {}
         return project | status | call
 
     def to_call(self) -> dict[str, str]:
-        """What `GET /runs` is asked besides the statuses."""
+        """Return the parameters of `GET /runs`, except the statuses."""
         call = {
             "project_id": self.project_id,
             "trigger": self.trigger,
@@ -118,15 +118,15 @@ class RunFilters:
         return {name: str(value) for name, value in call.items() if value}
 
     def at(self, cursor: str | None) -> RunFilters:
-        """The same filters on another page."""
+        """Return the same filters on another page."""
         return replace(self, cursor=cursor or "")
 
     def find(self, text: str) -> RunFilters:
-        """The newest runs of those that are meant by a text, too."""
+        """Return the same filters with a search text, on the first page."""
         return replace(self, text=text.strip()[:MAX_TEXT], cursor="")
 
     def show(self, run: RunItem) -> bool:
-        """True where a run passes."""
+        """Return True if a run matches."""
         return (
             self.project_id in ("", run.project_id)
             and (not self.status or run.status in self.status)
@@ -147,7 +147,7 @@ class RunFilters:
         return is_after and (self.created_before is None or created_at < self.created_before)
 
     def show_submit(self, submit: Submitting) -> bool:
-        """True where a submit belongs on top of this list."""
+        """Return True if a pending submit belongs on top of this list."""
         return (
             not self.cursor
             and not (self.text or self.agent or self.tag or self.batch_id or self.created_before)
@@ -168,14 +168,14 @@ def _number(text: str) -> int | None:
 def _moment(text: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
-        # a day or a time alone is that of UTC
+        # a date or time without an offset is read as UTC
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 
 
 def _is_meant(text: str, run: RunItem) -> bool:
-    """As `GET /runs?q=` finds it."""
+    """Return True if `GET /runs?q=` would find the run."""
     word = text.lstrip("…#")
     low, branch = word.lower(), run.work_branch.lower()
     return (
@@ -189,22 +189,22 @@ def _is_meant(text: str, run: RunItem) -> bool:
 
 
 class RunBoard:
-    """The rows of one runs list, newest first; the feed changes them one by one."""
+    """The rows of one runs list, newest first, updated one by one by the feed."""
 
     def __init__(self, filters: RunFilters) -> None:
         self.filters = filters
         self.next_cursor: str | None = None
         self.prev_cursor: str | None = None
-        # how many of the newest were looked at, None where all were
+        # number of newest runs that were searched, None if all were
         self.looked_among: int | None = None
         self._rows: OptimisticRows[BoardRow] = OptimisticRows(_key_of, _order)
         self._hearers: list[list[RunItem]] = []
 
     @contextmanager
     def hearing(self) -> Iterator[None]:
-        """Ask for a snapshot inside the `with`: what the feed tells meanwhile is not lost.
+        """Record feed events while a snapshot is fetched inside the `with`, then reapply them.
 
-        The answer may be older than what came while it was on its way.
+        The response may be older than events that came while it was in flight.
         """
         heard: list[RunItem] = []
         self._hearers.append(heard)
@@ -216,13 +216,13 @@ class RunBoard:
             self.apply(run)
 
     def load(self, page: RunsPage) -> None:
-        """Take a fresh snapshot; submits without an answer stay on top."""
+        """Replace the rows by a fresh snapshot; pending submits stay on top."""
         self._rows.load(page.items)
         self.next_cursor, self.prev_cursor = page.next_cursor, page.prev_cursor
         self.looked_among = page.looked_among
 
     def apply(self, run: RunItem) -> bool:
-        """Take a change of a run from the feed; False where it does not concern this list."""
+        """Apply a run from the feed; return False if it does not concern this list."""
         for heard in self._hearers:
             heard.append(run)
         known = self._rows.get(run.id) is not None
@@ -233,11 +233,11 @@ class RunBoard:
         return known
 
     def rows(self) -> list[BoardRow]:
-        """What is shown, top first."""
+        """Return the rows as shown, top first."""
         return self._rows.visible()
 
     def begin(self, submit: Submitting) -> OptimisticMutation[BoardRow]:
-        """Put a `Submitting…` row on top until its answer is there."""
+        """Show a `Submitting…` row on top until its response arrives."""
         return self._rows.begin(
             submit, is_same=lambda row: isinstance(row, RunItem) and submit.became(row)
         )
@@ -245,7 +245,7 @@ class RunBoard:
     async def stop(
         self, run_id: str, act: Callable[[], Awaitable[RunItem]], show: Callable[[], object]
     ) -> RunItem | None:
-        """Mark a row as `Stopping…` until `act` has its answer. Raises what `act` raises."""
+        """Mark a row as `Stopping…` until `act` returns. Raises what `act` raises."""
         row = self._rows.get(run_id)
         if row is None:
             return None
@@ -258,21 +258,21 @@ class RunBoard:
         return answer
 
     def word_of(self, key: str) -> str:
-        """The busy word of a row that is being changed."""
+        """Return the busy word of a row with a pending change."""
         return self._rows.word_of(key)
 
     def confirm(self, mutation: OptimisticMutation[BoardRow], run: RunItem) -> None:
-        """The submit became `run`; it stays only where the filters let it."""
+        """Replace a pending submit by its run, if the filters match the run."""
         known = self._rows.get(run.id) is not None
         mutation.confirm(run if self._belongs(run, known=known) else None)
 
     @property
     def is_overfull(self) -> bool:
-        """True where so many runs came that a fresh page costs less than the long list."""
+        """True if so many runs arrived that reloading a page costs less than the long list."""
         return len(self._rows.settled()) > OVERFULL_ROWS
 
     def live_count(self) -> int:
-        """How many of the shown runs are live."""
+        """Return the number of live runs in the list."""
         rows = self._rows.settled()
         return sum(isinstance(row, RunItem) and row.phase is Phase.LIVE for row in rows)
 
@@ -284,7 +284,7 @@ class RunBoard:
         settled = self._rows.settled()
         if self.filters.cursor:
             return False
-        # Older than the page's last row: it has its place on a later page.
+        # a run older than the page's last row belongs on a later page
         return self.next_cursor is None or not settled or _order(run) > _order(settled[-1])
 
 
@@ -297,18 +297,18 @@ def _order(row: BoardRow) -> tuple[datetime, str]:
 
 
 def tokens_of(run: RunItem) -> int | None:
-    """Tokens in and out together; None where neither is told."""
+    """Return input plus output tokens, None if neither is reported."""
     told = [one for one in (run.usage.input_tokens, run.usage.output_tokens) if one is not None]
     return sum(told) if told else None
 
 
 def used_words(told: ReportOut | FiguresOut) -> str:
-    """`61 k tokens · $0.38` of one run or of many, empty where nothing is told."""
+    """Format the usage of one run or many: `61 k tokens · $0.38`, "" if none is reported."""
     return usage_words((told.input_tokens or 0) + (told.output_tokens or 0), told.cost_usd)
 
 
 def usage_of(rows: Iterable[BoardRow]) -> str:
-    """`61 k tokens · $0.38, told by 3 of 12 runs`; empty where none has told anything."""
+    """Format the usage of all rows: `61 k tokens · $0.38, told by 3 of 12 runs`; "" if none."""
     runs = [row for row in rows if isinstance(row, RunItem)]
     tokens = [told for run in runs if (told := tokens_of(run)) is not None]
     costs = [run.usage.cost_usd for run in runs if run.usage.cost_usd is not None]

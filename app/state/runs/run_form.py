@@ -1,4 +1,4 @@
-"""The form that starts a run: its key, its fields, and what stands in the way of `Run`."""
+"""The form that starts a run: its key, fields, and the reasons why `Run` is disabled."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NO_ANSWER = "The server did not answer. Retry sends the same key, so nothing can
 
 
 class TroubleKind(StrEnum):
-    """The ways a submit can fail that the form tells apart."""
+    """The kinds of submit failure that the form handles differently."""
 
     RATE_LIMITED = "rate_limited"
     CONCURRENCY = "concurrency_limit"
@@ -37,10 +37,10 @@ class TroubleKind(StrEnum):
 
 @dataclass(frozen=True)
 class Trouble:
-    """Why the last submit failed: a sentence, and what can be done about it.
+    """A failed submit: its sentence and what can be done about it.
 
-    `until` (UTC) is when a rate limit ends, `run_id` the run that is in the way, `change_path` the
-    page of the change that is.
+    `until` (UTC) is when a rate limit ends, `run_id` the run that caused the refusal, `change_path`
+    the page of the change that did.
     """
 
     kind: TroubleKind
@@ -55,8 +55,7 @@ class Trouble:
 class RunForm:
     """One open form. The key stays the same until `reset`, however often it is submitted.
 
-    `sent` are the correlation ids of every submit under this key, `ordered` is what the last one
-    asked for.
+    `sent` holds the correlation id of every submit under this key, `ordered` the body of the last.
     """
 
     project: ProjectOut
@@ -80,24 +79,24 @@ class RunForm:
 
     @classmethod
     def open(cls, project: ProjectOut, query: Mapping[str, str]) -> RunForm:
-        """A fresh form with a fresh key, filled from an address' query."""
+        """Create a form with a new key, filled from the query of a URL."""
         form = cls(project, project.base_branch)
         form._fill(query)
         return form
 
     def reset(self) -> None:
-        """Empty the form and take a new key: the next submit is another run."""
+        """Clear the form and take a new key, so that the next submit is another run."""
         fresh = RunForm(self.project, self.project.base_branch, quota=self.quota, zone=self.zone)
         self.__dict__.update(fresh.__dict__)
 
     def frameworks(self) -> tuple[str, ...]:
-        """The frameworks that can be chosen, the project's own ones after the known ones."""
+        """Return the available frameworks: the known ones, then the project's own."""
         return tuple(dict.fromkeys((*FRAMEWORKS, *self.project.frameworks)))
 
     def order(self, now: datetime | None = None) -> RunOrder:
-        """The body of the submit; fields left empty are not sent.
+        """Build the body of the submit, without empty fields.
 
-        Raises ValueError, of which ValidationError is one.
+        Raises ValueError or its subclass ValidationError.
         """
         options = options_of(self.delay, self.ttl, self.tags, now or datetime.now(UTC), self.zone)
         given: dict[str, Any] = {
@@ -116,14 +115,14 @@ class RunForm:
         )
 
     def is_as_sent(self) -> bool:
-        """True while the form says what the last submit asked for."""
+        """Return True while the form matches the last submit."""
         try:
             return self.order() == self.ordered
         except ValueError:
             return False
 
     def banner(self, now: datetime) -> Trouble | QuotaBanner | None:
-        """The one banner above the form: a rate limit's first, then the quota's."""
+        """Return the banner above the form: the rate limit's first, then the quota's."""
         if self.is_rate_limited(now):
             return self.trouble
         if self.quota is None:
@@ -134,7 +133,7 @@ class RunForm:
         return None if banner is None or _is_over(banner, now) else banner
 
     def held(self, now: datetime) -> UsageLimit | None:
-        """The usage limit at which the agent's account is held, None where it may go."""
+        """Return the usage limit that holds the agent's account, None if it is free."""
         limit = self.project.usage_limit
         if limit is None or (limit.until is not None and limit.until <= now):
             return None
@@ -142,19 +141,19 @@ class RunForm:
         return limit if agent == limit.agent and covers(limit.family, model) else None
 
     def inline(self) -> Trouble | None:
-        """The trouble shown inside the form, with its correlation id."""
+        """Return the failure shown inside the form; a rate limit shows in the banner instead."""
         trouble = self.trouble
         return None if trouble and trouble.kind is TroubleKind.RATE_LIMITED else trouble
 
     def is_rate_limited(self, now: datetime) -> bool:
-        """True while a 429's time is not over."""
+        """Return True until the time of a 429 has passed."""
         trouble = self.trouble
         if trouble is None or trouble.kind is not TroubleKind.RATE_LIMITED:
             return False
         return trouble.until is None or now < trouble.until
 
     def why_disabled(self, now: datetime) -> str | None:
-        """Why `Run` cannot be pressed, or None where it can."""
+        """Return the reason why `Run` is disabled, None if it is enabled."""
         if self.busy:
             return "Submitting…"
         if self.project.archived_at is not None:
@@ -167,7 +166,7 @@ class RunForm:
         return None
 
     def wakes_at(self, now: datetime) -> datetime | None:
-        """When the banners should be looked at again (UTC), None where nothing is awaited."""
+        """Return when the banners must be recomputed (UTC), None if no limit will end."""
         banner, held = self.banner(now), self.held(now)
         ends = banner.until if isinstance(banner, Trouble) else banner and banner.reset_at
         return min((one for one in (ends, held and held.until) if one), default=None)
@@ -175,7 +174,7 @@ class RunForm:
     async def submit(
         self, api: ApiClient, submits: Submits, owner: str, clock: Callable[[], datetime]
     ) -> RunOut | None:
-        """Send once; the run, or None with `trouble` saying why not."""
+        """Submit once; return the run, or None with `trouble` set."""
         if self.why_disabled(clock()) is not None:
             return None
         try:
@@ -230,7 +229,7 @@ class RunForm:
 
 
 def trouble_of(problem: ApiProblem, now: datetime) -> Trouble:
-    """What a refusal means to the form."""
+    """Convert a refusal to the form's failure."""
     kind = next((kind for kind in TroubleKind if kind == problem.code), TroubleKind.REFUSED)
     run_id = problem.members.get("holder") or problem.members.get("run_id") or ""
     sentence = problem.detail
@@ -240,7 +239,7 @@ def trouble_of(problem: ApiProblem, now: datetime) -> Trouble:
         sentence = "This form has already started a run."
     until = _end_of_limit(problem.members, now) if kind is TroubleKind.RATE_LIMITED else None
     if until is not None:
-        # in the words of the countdown beside it, for whoever hears it instead
+        # same words as the countdown beside it, for screen readers
         sentence = f"Rate limit reached. Retry in {took((until - now).total_seconds())}."
     return Trouble(kind, sentence, problem.correlation_id, until, str(run_id), problem.change_path)
 
@@ -250,7 +249,7 @@ def _end_of_limit(members: Mapping[str, Any], now: datetime) -> datetime:
         reset_at = datetime.fromisoformat(str(members["reset_at"]))
     except (KeyError, ValueError):
         return now + timedelta(seconds=60)
-    # Rounded up to a whole second, like Retry-After: a second too early would be refused again.
+    # rounded up to a whole second, like Retry-After: a second too early is refused again
     return reset_at.replace(microsecond=0) + timedelta(seconds=1)
 
 

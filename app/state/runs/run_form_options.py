@@ -1,4 +1,4 @@
-"""The form's folded options: when to start, how long to wait, which tags."""
+"""The form's folded options: start time, expiry and tags."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ BAD_TTL = "Expires after: write a span as 30m, 2h or 1d."
 def options_of(
     delay: str, ttl: str, tags: str, now: datetime, zone: tzinfo | None
 ) -> dict[str, Any]:
-    """The fields of an order; what was left empty is not sent. `zone` is the reader's.
+    """Return the given options as fields of an order; `zone` is the reader's time zone.
 
-    Raises ValueError with a sentence for what cannot be read.
+    Raises ValueError with a sentence for text that cannot be parsed.
     """
     given: dict[str, Any] = {}
     if delay.strip():

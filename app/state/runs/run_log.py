@@ -1,4 +1,4 @@
-"""A bounded window on a run's log: bytes become lines, however large the log is."""
+"""A bounded window on a run's log, split into lines, however large the log is."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from time import monotonic
 
 from app.api.client.client import LogPiece
 
-# so many lines may come at once, as a tool's output does, and so many each second after that
+# burst of lines allowed at once (a tool's output), then lines per second
 AT_ONCE = 3_000
 A_SECOND = 300
-# what a longer line counts as several of
+# longer lines count as several
 LINE_CHARS = 100
-# of a flood, no more than its last lines are read and shown, and not without a pause
+# in a flood, read and show only the last lines, and pause between reads
 FLOOD_BYTES = 32 * 1024
 FLOOD_LINES = A_SECOND
 PAUSE_SECONDS = 1.0
 
 
 class LogPace:
-    """Counts the lines that one page draws of a log; `seconds` is a clock.
+    """Rate meter for the lines of a log that one page draws; `seconds` is a clock.
 
-    `is_flooded` after too many of them, until there is room for half of `AT_ONCE` again.
+    `is_flooded` after too many lines, until the budget recovers to half of `AT_ONCE`.
     """
 
     def __init__(self, seconds: Callable[[], float] = monotonic) -> None:
@@ -36,11 +36,11 @@ class LogPace:
         self.is_flooded = False
 
     def draw(self, lines: int, chars: int) -> None:
-        """So many lines with so many characters are drawn now."""
+        """Record that this many lines with this many characters are drawn now."""
         lines = max(lines, chars // LINE_CHARS)
         now = self._seconds()
         room = min(AT_ONCE, self._room + (now - self._at) * A_SECOND)
-        # what was drawn beyond it is not held against what follows
+        # the budget never goes below zero, so an excess does not slow down what follows
         self._room, self._at = max(0.0, room - lines), now
         self.is_flooded = self._room < (AT_ONCE / 2 if self.is_flooded else A_SECOND)
 
@@ -51,7 +51,7 @@ READ_BYTES = 256 * 1024
 EARLIER_LINES = MAX_LINES // 2
 
 _KEPT_BYTES = MAX_LINE_CHARS * 4
-# what stands in the place of dropped bytes
+# the log's mark in place of dropped bytes
 _CUT = re.compile("\n\\[… ([0-9,]{1,25}) bytes cut …\\]\n".encode())
 _BREAK = re.compile(rb"(\r\n|\n|\r)")
 
@@ -60,7 +60,7 @@ Read = Callable[[int, int], Awaitable[LogPiece]]
 
 @dataclass(frozen=True)
 class LogLine:
-    """A line: its text, its length in the log in bytes, and how many bytes are not shown."""
+    """A line: its text, its size in the log in bytes, and the number of bytes not shown."""
 
     text: str
     size: int
@@ -69,16 +69,16 @@ class LogLine:
 
 @dataclass(frozen=True)
 class Burst:
-    """What a look at the log brought; with `is_fresh` everything shown before is void."""
+    """The result of a read; with `is_fresh` it replaces everything shown before."""
 
     lines: tuple[LogLine, ...] = ()
     is_fresh: bool = False
 
 
 class RunLog:
-    """The last lines of a log, at most `MAX_LINES`, and where they lie in it.
+    """The last lines of a log, at most `MAX_LINES`, with their offsets.
 
-    `read(offset, limit)` answers bytes; a negative offset counts from the log's end.
+    `read(offset, limit)` returns bytes; a negative offset counts from the log's end.
     """
 
     def __init__(self, read: Read) -> None:
@@ -96,41 +96,41 @@ class RunLog:
 
     @property
     def first_offset(self) -> int:
-        """Where the first shown line begins; above 0 there are earlier ones."""
+        """The offset of the first shown line; above 0 there are earlier ones."""
         return self.next_offset - self._held - self._open_size
 
     @property
     def has_earlier(self) -> bool:
-        """True where lines before the first one can be had; what a log's cap dropped cannot."""
+        """True if lines before the first one can be loaded; bytes that the log dropped cannot."""
         return self.first_offset > 0 and not self._is_at_gap
 
     @property
     def open_line(self) -> LogLine | None:
-        """The line that has no end yet."""
+        """The last line, while it has no line break yet."""
         if not self._open_size:
             return None
         return _line(bytes(self._open), self._open_size, self._open_size, is_whole=False)
 
     async def look_at_end(self) -> Burst:
-        """Begin anew with the log's last lines."""
+        """Replace the window with the log's last lines."""
         return self._begin_with(await self._read(-READ_BYTES, READ_BYTES))
 
     async def catch_up(self, *, is_flooded: bool = False, is_held: bool = False) -> Burst:
-        """Read what was written since; far behind, and sooner in a flood, jump to the end.
+        """Read new bytes; jump to the end if far behind, in a flood sooner.
 
-        With `is_held` stay, detached, with the lines that somebody reads.
+        With `is_held`, a window that falls behind is detached instead and keeps its lines.
         """
         if self.is_detached:
             return Burst()
         at_most = FLOOD_BYTES if is_flooded else READ_BYTES
-        # behind once, it most likely is so again: then its end is all there is to read
+        # once behind, it is most likely behind again: read from the end right away
         is_end = self._is_behind
         piece = await self._read(-at_most if is_end else self.next_offset, at_most)
         if piece.size > piece.next_offset or piece.size < self.next_offset:
             is_end, piece = True, await self._read(-at_most, at_most)
         added = piece.next_offset - self.next_offset
         self._is_behind = not 0 <= added <= len(piece.content)
-        # a mark stands for what was cut: the bytes do not lie where their number says
+        # a mark replaces the dropped bytes, so content and offsets no longer match
         is_cut = len(piece.content) != (min(at_most, piece.next_offset) if is_end else added)
         if (self._is_behind or is_cut) and is_held:
             self.is_detached = self.is_left_behind = True
@@ -151,7 +151,7 @@ class RunLog:
         return Burst(tuple(self.lines), is_fresh=True)
 
     async def look_at(self, offset: int) -> Burst:
-        """Begin anew with the lines around a position; the log is detached from its end."""
+        """Replace the window with the lines around an offset, detached from the log's end."""
         begin = max(0, offset - READ_BYTES // 2)
         piece = await self._read(begin, READ_BYTES)
         content, begin = _side_of_cut(piece, begin, offset)
@@ -175,7 +175,10 @@ class RunLog:
             self._put_in_front(())
 
     def index_of(self, offset: int) -> int | None:
-        """Which line holds a position, the open one is behind the last; None where none does."""
+        """Return the index of the line at an offset, None if it is not shown.
+
+        The open line comes after the last one.
+        """
         if not self.first_offset <= offset < self.next_offset:
             return None
         end = self.first_offset
@@ -186,14 +189,14 @@ class RunLog:
         return len(self.lines)
 
     async def look_earlier(self) -> Burst:
-        """Put lines before the first one in front; beyond the bound the last ones go.
+        """Prepend lines before the first one; beyond the bound, the last ones are dropped.
 
-        The burst holds the lines in front; the log is detached from its end until it is looked at.
+        The burst holds the prepended lines; the window is detached until it jumps to the end.
         """
         end = self.first_offset
         start = max(0, end - READ_BYTES)
         piece = await self._read(start, end - start)
-        # Where bytes were dropped in between, what follows them is shown already.
+        # if bytes were dropped in between, those after the gap are already shown
         crosses_gap = piece.next_offset > end
         before = RunLog(self._read)
         before.take(piece.content[: end - piece.next_offset] if crosses_gap else piece.content, end)
@@ -213,7 +216,10 @@ class RunLog:
     def take(
         self, content: bytes, next_offset: int, at_most: int = MAX_LINES
     ) -> tuple[LogLine, ...]:
-        """Split bytes that end at `next_offset` into lines, to hold `at_most`; the new ones."""
+        """Append bytes that end at `next_offset`; return the new lines.
+
+        Keeps at most `at_most` lines in all.
+        """
         added = list(self._split(content))
         self.next_offset = next_offset
         self.lines.extend(added)
@@ -247,7 +253,7 @@ class RunLog:
         return line
 
     def _drop_broken_first(self) -> None:
-        # What was read began inside a line; alone, its rest is better than nothing.
+        # the read began inside a line; a lone partial line is better than nothing
         if len(self.lines) > 1:
             self._held -= self.lines.popleft().size
 
@@ -274,10 +280,10 @@ class RunLog:
 
 
 def _side_of_cut(piece: LogPiece, begin: int, offset: int) -> tuple[bytes, int]:
-    """Of a piece with a mark in it, which counts for nothing, the side where a position lies."""
+    """Return the bytes and start offset on the side of a cut mark where `offset` lies."""
     for mark in _CUT.finditer(piece.content):
         dropped = int(mark[1].replace(b",", b""))
-        # whatever an agent writes, only what was dropped makes the numbers right
+        # an agent can fake a mark, but only the real one makes the sizes add up
         if piece.next_offset - begin == len(piece.content) - len(mark[0]) + dropped:
             edge = begin + mark.start()
             if offset < edge:
@@ -288,7 +294,7 @@ def _side_of_cut(piece: LogPiece, begin: int, offset: int) -> tuple[bytes, int]:
 
 def _line(kept: bytes, length: int, size: int, *, is_whole: bool) -> LogLine:
     is_complete = is_whole and len(kept) == length
-    # An unfinished line may stop inside a character: its first bytes wait for the rest.
+    # an unfinished line may end inside a character, whose remaining bytes follow
     text = codecs.getincrementaldecoder("utf-8")("replace").decode(kept, final=is_complete)
     shown = text[:MAX_LINE_CHARS]
     is_cut = len(shown) < len(text) or len(kept) < length

@@ -1,4 +1,4 @@
-"""All that a page knows of one run, kept up to date by the feed and by fresh snapshots."""
+"""The state of a run's page, updated by the feed and by snapshots."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.state.runs.run_timeline import in_order
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A run as the API tells it at one moment."""
+    """A run with its events and report, as the API returned them."""
 
     run: RunOut
     events: list[TimelineEvent]
@@ -24,7 +24,7 @@ class Snapshot:
 
 
 class RunRecord:
-    """A run, its events and its agent's report; `rows` holds the run and what is done to it."""
+    """A run, its events and its agent's report; `rows` holds the run with pending changes."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._id = snapshot.run.id
@@ -39,18 +39,18 @@ class RunRecord:
         return self.rows.visible()[0]
 
     def take(self, run: RunOut) -> bool:
-        """Take the run as the feed tells it; False where that is no news."""
+        """Update the run from the feed; return False if nothing changed."""
         if run == self.rows.get(self._id):
             return False
         self.rows.put(run)
         return True
 
     def add(self, events: Iterable[TimelineEvent]) -> None:
-        """Take in more events, each once."""
+        """Add events, each once."""
         self.events = in_order([*self.events, *events])
 
     async def look(self, ask: Callable[[], Awaitable[Snapshot]]) -> None:
-        """Ask for a snapshot; of what was told while it was on its way it takes nothing back."""
+        """Fetch and merge a snapshot; feed updates that arrive during the fetch win."""
         run, report = self.rows.get(self._id), self.report
         snapshot = await ask()
         if self.rows.get(self._id) is run:
@@ -61,7 +61,7 @@ class RunRecord:
 
 
 def holds_key(run: RunOut, system: SystemOut, now: datetime) -> bool:
-    """True while a run has its idempotency key, and the key's next use would lead to it."""
+    """Return True while the next use of the run's idempotency key would lead to this run."""
     if run.idempotency_key is None:
         return False
     terms = KeyTerms(system.key_hold_seconds, system.key_ttl_seconds)
@@ -72,9 +72,9 @@ def holds_key(run: RunOut, system: SystemOut, now: datetime) -> bool:
 
 
 def waits_until(run: RunOut, project: ProjectOut | None) -> datetime | None:
-    """When the usage limit ends that a run waits for; None where it waits for something else.
+    """Return when the usage limit that a run waits for ends (UTC), None if none or unknown.
 
-    A run that has ended at its limit waits, too, where it is gone on with by itself.
+    Includes a run that ended at its limit and will be resumed automatically.
     """
     limit = project.usage_limit if project else None
     if project is None or limit is None or limit.until is None:

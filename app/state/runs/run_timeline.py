@@ -1,4 +1,4 @@
-"""A run's events as the steps people read: what happened, how long it took, what comes next."""
+"""A run's events as timeline steps: what happened, how long it took, what comes next."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ENDED_SHORT = {Status.TIMED_OUT, Status.LIMITED}
 
 
 class Tone(StrEnum):
-    """How a step stands: done, happening now, still to come, or how badly it ended."""
+    """The look of a step: done, current, upcoming, or the severity of its outcome."""
 
     DONE = "done"
     NOW = "now"
@@ -43,7 +43,7 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True)
 class Step:
-    """One line of the timeline; `seconds` since the step before, None for the first."""
+    """One step of the timeline; `seconds` since the previous one, None for the first."""
 
     kind: str
     heading: str
@@ -54,9 +54,9 @@ class Step:
 
 
 def steps_of(events: Sequence[TimelineEvent], run: RunOut, reported: str = "") -> list[Step]:
-    """The steps so far, several looks at the same work as one, and those still to come.
+    """Return the steps so far, with consecutive progress merged, and the upcoming ones.
 
-    `reported` is what the agent of a running run has told of its work, in a few words.
+    `reported` is a short summary of the agent's report on a running run.
     """
     kept = [
         event
@@ -77,22 +77,22 @@ def steps_of(events: Sequence[TimelineEvent], run: RunOut, reported: str = "") -
 
 
 def in_order(events: Iterable[TimelineEvent]) -> list[TimelineEvent]:
-    """Events once each, oldest first, however they came."""
+    """Return events without duplicates, oldest first."""
     return sorted({event.id: event for event in events}.values(), key=lambda event: event.id)
 
 
 def is_report(event: TimelineEvent) -> bool:
-    """True for the line that holds what an agent reported in all."""
+    """Return True for the event that holds the totals of an agent's report."""
     return event.kind == "progress" and "tools_used" in event.data
 
 
 def is_refusal(event: TimelineEvent) -> bool:
-    """True for the line that tells of a host which the agent was refused."""
+    """Return True for the event of a host that was refused to the agent."""
     return event.kind == "note" and "refused" in event.data
 
 
 def lasted(seconds: float) -> str:
-    """A step's length: `0.2 s`, `11 s`, `06:41`, `2:00:00`."""
+    """Format a step's duration: `0.2 s`, `11 s`, `06:41`, `2:00:00`."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = int(seconds)

@@ -1,1 +1,1 @@
-""""""
+"""View models of parked work, doctor and quota."""

@@ -1,4 +1,4 @@
-"""The kept work that one person sees: rows go at once where they are discarded, and come back."""
+"""View models of the parked, doctor and quota pages."""
 
 from __future__ import annotations
 
@@ -26,43 +26,43 @@ DISCARDING, DELIVERING = "Discarding…", "Delivering…"
 
 
 def key_of(row: ParkedOut) -> str:
-    """What names a row: a project has each branch once."""
+    """Return the key of a row: each branch occurs once per project."""
     return f"{row.project_id} {row.branch}"
 
 
 class ParkedBoard:
-    """Rows by project and branch, oldest first."""
+    """Parked work by project and branch, oldest first."""
 
     def __init__(self) -> None:
         self._rows: OptimisticRows[ParkedOut] = OptimisticRows(key_of, _order)
 
     def load(self, items: Iterable[ParkedOut]) -> None:
-        """Take in a fresh snapshot; what is being done stays."""
+        """Replace the rows by a fresh snapshot; pending changes stay."""
         self._rows.load(items)
 
     def rows(self) -> list[ParkedOut]:
-        """What is shown: what is being discarded is gone already."""
+        """Return the rows as shown, without those being discarded."""
         shown = [row for row in self._rows.visible() if self.word_of(row) != DISCARDING]
         return shown[::-1]
 
     def find(self, key: str) -> ParkedOut | None:
-        """The row of this key."""
+        """Return the row with this key, None without one."""
         return self._rows.get(key)
 
     def word_of(self, row: ParkedOut) -> str:
-        """What is being done to a row, empty where nothing is."""
+        """Return the busy word of a row, "" if nothing is pending."""
         return self._rows.word_of(key_of(row))
 
     async def discard(
         self, row: ParkedOut, act: Callable[[], Awaitable[Any]], show: Callable[[], object]
     ) -> None:
-        """Take a row away at once, and bring it back where `act` fails. Raises what it raises."""
+        """Hide a row at once, and bring it back if `act` fails. Raises what `act` raises."""
         await self._rows.attempt(row, self._dropping(row, act), word=DISCARDING, show=show)
 
     async def deliver(
         self, row: ParkedOut, act: Callable[[], Awaitable[RunOut]], show: Callable[[], object]
     ) -> RunOut | None:
-        """Deliver a row's commits; the run, None where that is under way already."""
+        """Deliver a row's commits; return the run, None if that is already pending."""
         made: list[RunOut] = []
 
         async def deliver() -> None:
@@ -72,7 +72,7 @@ class ParkedBoard:
         return made[0] if made else None
 
     def summary(self) -> str:
-        """What all of it takes: `1.8 GB`, and how many are not measured."""
+        """Return the total size: `1.8 GB`, and how many rows are not measured."""
         sizes = [row.bytes for row in self.rows()]
         known = [size for size in sizes if size is not None]
         unknown = len(sizes) - len(known)
@@ -90,7 +90,7 @@ class ParkedBoard:
 
 
 def loss_words(row: ParkedOut) -> str:
-    """What a person is told before a discard: what would be lost, and what comes of it."""
+    """Return the warning before a discard: what would be lost and what follows."""
     requeues = f" Issue #{row.issue} becomes claimable again." if row.issue else ""
     sure = "No safety checks apply and there is no undo."
     return f"{row.branch} holds {row.holds}. {sure}{requeues}"
@@ -112,7 +112,7 @@ class AgentSeen:
 
     @property
     def words(self) -> str:
-        """How it stands, in a word or two."""
+        """The agent's state in a word or two."""
         levels = {one.check: one.level for one in self.findings}
         if levels.get("sign-in") == "look":
             return "Signed out"
@@ -122,7 +122,7 @@ class AgentSeen:
 
     @property
     def tone(self) -> str:
-        """The tone of that word."""
+        """The tone of that state."""
         if any(one.level == "look" for one in self.findings):
             return "wait"
         return "go" if self.words == "Ready" else "idle"
@@ -130,7 +130,7 @@ class AgentSeen:
 
 @dataclass(frozen=True)
 class DoctorBoard:
-    """Doctor's findings, apart: installed agents, absent ones, and what else there is by part."""
+    """Doctor's findings grouped: installed agents, absent agents, and the other parts."""
 
     agents: tuple[AgentSeen, ...]
     absent: tuple[Finding, ...]
@@ -138,7 +138,7 @@ class DoctorBoard:
 
     @classmethod
     def of(cls, findings: Sequence[Finding]) -> DoctorBoard:
-        """Sort them, in the order in which they come."""
+        """Group the findings, keeping their order."""
         of_agents: dict[str, list[Finding]] = defaultdict(list)
         of_parts: dict[str, list[Finding]] = defaultdict(list)
         for one in findings:
@@ -152,7 +152,7 @@ class DoctorBoard:
 
     @property
     def to_look_at(self) -> int:
-        """How many findings want something done."""
+        """The number of findings that need attention."""
         everything = [one for agent in self.agents for one in agent.findings]
         everything += [one for _, found in self.parts for one in found]
         return sum(one.level == "look" for one in everything)
@@ -164,7 +164,7 @@ def _is_absent(findings: list[Finding]) -> bool:
 
 @dataclass(frozen=True)
 class Occupied:
-    """A project's open runs against how many may be open at once."""
+    """A project's open runs and its concurrency limit."""
 
     project: ProjectOut
     active: int
@@ -173,7 +173,7 @@ class Occupied:
 
 @dataclass(frozen=True)
 class QuotaBoard:
-    """Everything of the page, asked for at one moment."""
+    """The data of the quota page, fetched at one time."""
 
     quota: QuotaOut
     batches: QuotaOut
@@ -183,7 +183,7 @@ class QuotaBoard:
 
     @classmethod
     async def ask(cls, api: ApiClient) -> QuotaBoard:
-        """Ask the API. Raises ApiProblem or NoAnswer."""
+        """Fetch the data from the API. Raises ApiProblem or NoAnswer."""
         quota, batches, system, projects, holds = await asyncio.gather(
             api.quota(), api.batch_quota(), api.system(), api.projects(), api.account_holds()
         )

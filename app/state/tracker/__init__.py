@@ -1,1 +1,1 @@
-""""""
+"""View models of issues: list, filter and editor."""

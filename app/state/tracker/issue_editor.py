@@ -1,4 +1,4 @@
-"""Editing an issue's text while others may, too: nobody's words are lost unseen."""
+"""An issue editor that detects concurrent edits, so that no text is lost unseen."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_TITLE = 300
 
 
 class IssueEditor:
-    """What is typed, what it was begun with, and what somebody else has put there since."""
+    """Current input, the text it started from, and `theirs`: a newer version by someone else."""
 
     def __init__(self, issue: IssueOut) -> None:
         self.title, self.body = issue.title, issue.body
@@ -21,7 +21,7 @@ class IssueEditor:
 
     @property
     def wrong(self) -> str | None:
-        """What is wrong with the title, if anything."""
+        """The error of the title, None if it is valid."""
         if not self.title.strip():
             return "An issue needs a title."
         if len(self.title.strip()) > MAX_TITLE:
@@ -30,18 +30,18 @@ class IssueEditor:
 
     @property
     def is_changed(self) -> bool:
-        """True where something else is typed than what was seen."""
+        """True if the input differs from the text it started from."""
         return self._typed() != self._seen
 
     def change(self) -> dict[str, Any]:
-        """What to send: the fields that were changed, each with what was seen there."""
+        """Return the changed fields for the API, with the values seen before in `was`."""
         changed = {
             name: value for name, value in self._typed().items() if value != self._seen[name]
         }
         return changed | {"was": {name: self._seen[name] for name in changed}}
 
     def notice(self, problem: ApiProblem) -> bool:
-        """True where a refusal says that somebody was faster; their words are then `theirs`."""
+        """Return True for a refusal due to a concurrent edit, and store that edit in `theirs`."""
         stands = problem.members.get("stands")
         if problem.code != EDITED_MEANWHILE or not isinstance(stands, dict):
             return False
@@ -49,10 +49,7 @@ class IssueEditor:
         return True
 
     def keep_mine(self) -> None:
-        """What is typed is meant to replace theirs, which was seen by now.
-
-        What was left alone here stays as they have made it.
-        """
+        """Overwrite their version with the input; keep their version of untouched fields."""
         if self.theirs is not None:
             typed, seen = self._typed(), self._seen
             self._seen, self.theirs = self.theirs, None
@@ -62,7 +59,7 @@ class IssueEditor:
                 self.body = self._seen["body"]
 
     def take_theirs(self) -> None:
-        """Go on from theirs; what was typed is given up."""
+        """Discard the input and continue from their version."""
         if self.theirs is not None:
             self._seen, self.theirs = self.theirs, None
             self.title, self.body = self._seen["title"], self._seen["body"]

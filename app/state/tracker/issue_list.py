@@ -1,4 +1,4 @@
-"""A project's issues as one person sees them: which are shown, and what is being changed."""
+"""A project's issues as one person sees them: filtered rows and pending changes."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ Send = Callable[[dict[str, Any]], Awaitable[IssueOut]]
 
 @dataclass(frozen=True)
 class IssueFilter:
-    """Which issues are shown; kept in the page's address."""
+    """The filter of an issue list; kept in the page's URL."""
 
     closed: bool = False
     ready: bool = False
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> IssueFilter:
-        """The filter that an address asks for."""
+        """Parse the filter from the query of a URL."""
         return cls(query.get("state") == "closed", query.get("ready") == "yes")
 
     def address(self, query: Mapping[str, str]) -> str:
-        """The address of the same page with this filter; `query` is the page's own."""
+        """Return the page's URL query with this filter; `query` is the current one."""
         rest = {name: value for name, value in query.items() if name not in ("state", "ready")}
         if self.closed:
             rest["state"] = "closed"
@@ -36,30 +36,30 @@ class IssueFilter:
         return f"?{urlencode(rest)}"
 
     def lets(self, issue: IssueOut) -> bool:
-        """True where an issue is shown."""
+        """Return True if an issue is shown."""
         if self.closed:
             return issue.state == "closed"
         return issue.state == "open" and (issue.ready or not self.ready)
 
 
 def toggled_ready(issue: IssueOut) -> dict[str, Any]:
-    """The change that gives an issue the ready label or takes it away."""
+    """Return the change that adds or removes the ready label."""
     others = [label for label in issue.labels if label != READY_LABEL]
     return labelled(issue, others if issue.ready else [*others, READY_LABEL])
 
 
 def labelled(issue: IssueOut, labels: list[str]) -> dict[str, Any]:
-    """The change of an issue's labels; another's labels are never lost by it."""
+    """Return the change of an issue's labels; labels set by others are never overwritten."""
     return {"labels": labels, "was": {"labels": issue.labels}}
 
 
 def turned(issue: IssueOut) -> dict[str, Any]:
-    """The change that closes an issue or opens it again."""
+    """Return the change that closes or reopens an issue."""
     return {"state": "closed" if issue.state == "open" else "open"}
 
 
 class IssueList:
-    """The list with its counts; changes show at once and are taken back where they fail."""
+    """The list with its counts; changes show at once and are rolled back if they fail."""
 
     def __init__(self, filter_: IssueFilter) -> None:
         self.filter = filter_
@@ -67,26 +67,26 @@ class IssueList:
         self._rows: OptimisticRows[IssueOut] = OptimisticRows(_key_of, lambda one: -one.number)
 
     def load(self, issues: Iterable[IssueOut]) -> None:
-        """Take in what the server says."""
+        """Replace the issues by those of the server."""
         self._rows.load(issues)
         self.is_known = True
 
     def shown(self) -> list[IssueOut]:
-        """What the filter lets through, lowest number first."""
+        """Return the issues that the filter shows, lowest number first."""
         return [one for one in self._rows.visible() if self.filter.lets(one)]
 
     def word_of(self, issue: IssueOut) -> str:
-        """The busy word of an issue that is being changed."""
+        """Return the busy word of an issue with a pending change."""
         return self._rows.word_of(_key_of(issue))
 
     @property
     def is_empty(self) -> bool:
-        """True where the project has no issue at all."""
+        """True if the project has no issue at all."""
         return not self._rows.visible()
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many are `open`, `closed`, `ready` and `claimable`."""
+        """The number of `open`, `closed`, `ready` and `claimable` issues."""
         issues = self._rows.visible()
         opened = [one for one in issues if one.state == "open"]
         return {
@@ -99,9 +99,9 @@ class IssueList:
     async def change(
         self, issue: IssueOut, change: dict[str, Any], send: Send, show: Callable[[], None]
     ) -> IssueOut | None:
-        """Change an issue; the row says so meanwhile. None where it is being changed already.
+        """Change an issue, with a busy word on its row; None while it has a pending change.
 
-        Raises what `send` raises, with everything as it was.
+        Raises what `send` raises, after a rollback.
         """
         return await self._rows.attempt(issue, lambda: send(change), word="Saving…", show=show)
 
