@@ -1,1 +1,1 @@
-"""The screens: one file each, drawn from state."""
+"""The screens: one file each, drawn from `app.state`."""

@@ -1,1 +1,1 @@
-"""Pieces that several screens share."""
+"""UI pieces shared by several screens."""

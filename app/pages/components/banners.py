@@ -1,4 +1,4 @@
-"""Banners about limits: how near they are, whose they are, and where they are degraded."""
+"""Banners about limits and the databases."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.pages.shell.page_session import Visit
 
 
 def quota_words_html(banner: QuotaBanner, now: datetime) -> tuple[str, str]:
-    """The sentence of a window that is nearly or wholly used, and its tone."""
+    """Return the sentence (HTML) and tone of the banner for a nearly or fully used window."""
     if banner.level is QuotaLevel.EXHAUSTED:
         left = until_html(banner.reset_at, now) if banner.reset_at else "a while"
         return f"Quota exhausted — next window opens in {left}.", "stop"
@@ -27,7 +27,7 @@ def quota_words_html(banner: QuotaBanner, now: datetime) -> tuple[str, str]:
 
 
 def own_limit_html(counted: Counted, quota: QuotaOut) -> str:
-    """The line that says whose limit it is, with a link to where it is set."""
+    """Return the line that names the limit's owner, with a link to its setting."""
     whose = own_limit(counted, quota.limit, quota.window_seconds)
     return (
         f'<p class="sub said" data-testid="own-limit" title="{SET_BY[counted]}">{text(whose)} · '
@@ -36,7 +36,7 @@ def own_limit_html(counted: Counted, quota: QuotaOut) -> str:
 
 
 def limits_html(system: SystemOut) -> str:
-    """The banner as markup, empty while the limits stand on what they should."""
+    """Return the banner for degraded limits as HTML; empty unless they are degraded."""
     if system.limits != "degraded":
         return ""
     words = "The shared counter cannot be reached: runs are counted in the database meanwhile."
@@ -45,7 +45,7 @@ def limits_html(system: SystemOut) -> str:
 
 
 def draw_stores_banner(visit: Visit) -> None:
-    """Draw it, empty while the databases can be written to, and keep it true."""
+    """Draw the database banner and keep it current; empty while the databases are writable."""
     banner = ui.html(stores_html(_sentence(visit)), sanitize=clean)
 
     def hear(data: dict[str, Any]) -> None:
@@ -60,7 +60,7 @@ def _sentence(visit: Visit) -> str:
 
 
 def stores_html(trouble: str | None) -> str:
-    """The banner as markup, empty where there is no trouble."""
+    """Return the database banner as HTML; empty if there is no trouble."""
     if not trouble:
         return ""
     return (

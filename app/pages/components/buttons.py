@@ -1,4 +1,4 @@
-"""Buttons and links that look like the mocks and keep the keyboard's ways."""
+"""Buttons and links styled like the mocks, with keyboard shortcuts."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def button(
     mark: str = "",
     key: str = "",
 ) -> ui.button:
-    """A button; `kind` adds classes (pri, danger, bare, small, ico), `key` is the letter for it."""
+    """Create a button; `kind` adds classes (pri, danger, bare, small, ico), `key` is a shortcut."""
     made = ui.button(words, on_click=on_click, color=None)
     made.props("flat no-caps :ripple=false").classes(f"btn {kind}")
     return _finish(made, mark, key)
 
 
 def link_button(words: str, href: str, *, kind: str = "", mark: str = "", key: str = "") -> ui.link:
-    """A link in a button's clothes; `href` is a path of our own."""
+    """Create a link styled as a button; `href` is a path on this server."""
     made = ui.link(words, href).classes(f"btn {kind}")
     return _finish(made, mark, key)
 
@@ -45,7 +45,7 @@ ARMED_SECONDS = 5.0
 
 
 class ConfirmButton:
-    """A button that wants to be pressed twice; the arming is kept on the server."""
+    """A button that needs two presses; the armed state is kept on the server."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class ConfirmButton:
         return self._timer is not None
 
     def disarm(self) -> None:
-        """Go back to the first press."""
+        """Return to the unarmed state."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -75,9 +75,9 @@ class ConfirmButton:
         self.element.classes(remove="armed")
 
     def show(self, busy: str) -> None:
-        """Say what is going on, and take no press meanwhile; without words it can be pressed.
+        """Show a busy label and disable the button; with an empty label, enable it.
 
-        A button that is armed stays so: what the page hears meanwhile is no answer to it.
+        An armed button stays armed when `busy` is empty: a page update is not an answer to it.
         """
         if busy:
             self.disarm()
@@ -97,7 +97,7 @@ class ConfirmButton:
         await self._act()
 
 
-# the window answers with a path, or with nothing where no folder was chosen
+# `choose_folder` returns a path, or nothing if the dialog was cancelled
 CHOOSE = (
     "async () => { const folder = await window.pywebview?.api?.choose_folder?.();"
     " if (folder) emit(folder); }"
@@ -105,7 +105,7 @@ CHOOSE = (
 
 
 def add_folder_button(visit: Visit, field: Any, *, mark: str) -> None:
-    """Put `Browse…` at the end of a text field, if the visit is in the window."""
+    """Add `Browse…` to the end of a text field when the page runs in the desktop window."""
     if not is_own_window(visit.client.request.headers.get("user-agent", "")):
         return
 

@@ -1,4 +1,4 @@
-"""CorrelationChip: the id that ties a click to its log lines; a click copies the whole of it."""
+"""Pills and chips: copyable ids, the live badge, a run's status, the environment."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from app.pages.shell.theme import look_of
 
 
 def short(id_: str) -> str:
-    """First four and last two characters: `01HF…9Q`."""
+    """Return the first four and last two characters of an id: `01HF…9Q`."""
     return id_ if len(id_) <= 8 else f"{id_[:4]}…{id_[-2:]}"
 
 
 def copy_chip_html(words: str, whole: str, *, testid: str = "", about: str = "") -> str:
-    """A chip that shows `words` and copies `whole`; `about` names it for a screen reader."""
+    """Return a chip that shows `words` and copies `whole`; `about` is its accessible name."""
     mark = f' data-testid="{text(testid)}"' if testid else ""
     label = f' aria-label="{text(f"Copy {about} {whole}")}"' if about else ""
     return (
@@ -29,7 +29,7 @@ def copy_chip_html(words: str, whole: str, *, testid: str = "", about: str = "")
 
 
 def correlation_chip_html(correlation_id: str) -> str:
-    """`corr 01HF…9Q` as markup."""
+    """Return `corr 01HF…9Q` as HTML."""
     return copy_chip_html(
         f"corr {short(correlation_id)}",
         correlation_id,
@@ -39,7 +39,7 @@ def correlation_chip_html(correlation_id: str) -> str:
 
 
 def correlation_chip(correlation_id: str) -> ui.html:
-    """`corr 01HF…9Q` as an element."""
+    """Create `corr 01HF…9Q` as an element."""
     return ui.html(correlation_chip_html(correlation_id), sanitize=clean, tag="span")
 
 
@@ -51,39 +51,39 @@ def _badge(inner: str, tone: str, live: str) -> str:
 
 
 class LiveBadge:
-    """The badge of one page."""
+    """The connection badge of one page."""
 
     def __init__(self) -> None:
         self.element = ui.html(_badge("Live", "go", "data-live"), sanitize=clean, tag="span")
         self.element.classes("badge")
 
     def show_synced(self, at: datetime) -> None:
-        """What the page showed has ended: nothing more will change."""
+        """Show `Synced at …`: the page's subject has ended and will not change again."""
         self.element.set_content(
             _badge(f"<span>Synced at {at_html(at, with_seconds=True)}</span>", "idle", "")
         )
 
 
 def pill_html(words: str, tone: str = "", *, testid: str = "", title: str = "") -> str:
-    """A pill of plain words; `tone` is go, wait, stop, acc or idle."""
+    """Return a pill with plain text; `tone` is go, wait, stop, acc or idle."""
     return pill_of(text(words), tone, testid=testid, title=title)
 
 
 def pill_of(inner_html: str, tone: str = "", *, testid: str = "", title: str = "") -> str:
-    """A pill around markup that is already escaped, a ticking time say."""
+    """Return a pill around HTML that is already escaped, such as a ticking time."""
     marks = f' data-testid="{text(testid)}"' if testid else ""
     marks += f' title="{text(title)}"' if title else ""
     return f'<span class="pill {text(tone)}"{marks}><span>{inner_html}</span></span>'
 
 
 def status_pill_html(status: Status, cause: Cause | None = None, *, testid: str = "") -> str:
-    """A run's status as a pill."""
+    """Return a run's status as a pill."""
     look = look_of(status, cause)
     return pill_html(look.word, look.tone, testid=testid)
 
 
 def env_provenance_html(made: Provenance) -> str:
-    """Two lines: `local · v0.1.0 · 3f9c2e1` and `SQLite · studio-2`."""
+    """Return two lines: `local · v0.1.0 · 3f9c2e1` and `SQLite · studio-2`."""
     first = " · ".join(x for x in (made.environment, f"v{made.version}", made.commit[:7]) if x)
     second = " · ".join(x for x in (made.database, made.host) if x)
     return f'<div class="env" data-testid="env-provenance">{text(first)}<br>{text(second)}</div>'

@@ -1,7 +1,7 @@
 """Times that tick in the browser on the server's clock (assets/clock.js), without server timers.
 
-When a countdown ends, its `<time>` fires the bubbling event `over`:
-`ui.html(until_html(...), sanitize=clean).on("over", handler)`.
+When a countdown ends, its `<time>` fires the bubbling event `over`: `ui.html(until_html(...),
+sanitize=clean).on("over", handler)`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def _time(kind: str, moment: datetime, words: str, more: str = "") -> str:
 
 
 def since_html(moment: datetime, now: datetime, *, of_seconds: float | None = None) -> str:
-    """The time that has run since a moment: `06:41`, or `06:41 of 2:00:00`."""
+    """Return the time elapsed since a moment: `06:41`, or `06:41 of 2:00:00`."""
     words, more = took((now - moment).total_seconds()), ""
     if of_seconds is not None:
         words, more = f"{words} of {took(of_seconds)}", f' data-of="{int(of_seconds)}"'
@@ -28,21 +28,21 @@ def since_html(moment: datetime, now: datetime, *, of_seconds: float | None = No
 
 
 def until_html(moment: datetime, now: datetime) -> str:
-    """The time left until a moment: `41:08`; its ticking is not read aloud, wherever it stands."""
+    """Return the time left until a moment: `41:08`; screen readers do not read its ticks aloud."""
     return _time("until", moment, took((moment - now).total_seconds()), ' role="timer"')
 
 
 def ago_html(moment: datetime, now: datetime) -> str:
-    """How long ago: `6 min ago`, the exact time as title in the reader's zone."""
+    """Return the age of a moment: `6 min ago`, with the exact local time as its title."""
     return _time("ago", moment, ago((now - moment).total_seconds()))
 
 
 def day_html(moment: datetime) -> str:
-    """A time in the reader's zone, with its date unless that is today: `23 Nov 02:00`."""
+    """Return a time in the reader's zone, with the date unless it is today: `23 Nov 02:00`."""
     return _time("day", moment, f"{moment.day} {moment:%b %H:%M}")
 
 
 def at_html(moment: datetime, *, with_seconds: bool = False) -> str:
-    """A time of day in the reader's zone: `14:20`, or `14:02:11`."""
+    """Return a time of day in the reader's zone: `14:20`, or `14:02:11`."""
     form = "%H:%M:%S" if with_seconds else "%H:%M"
     return _time("at", moment, moment.strftime(form), " data-full" if with_seconds else "")

@@ -1,4 +1,4 @@
-"""Form fields: the label above, the hint and what is wrong below."""
+"""Form fields with a label above and a hint or error below."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.pages.components.testids import testid
 
 
 class Field:
-    """One labelled control with room for a hint and an error at the field."""
+    """One labeled control with room for a hint, a note and an error below it."""
 
     def __init__(self, label: str, *, hint: str = "") -> None:
         self.box = ui.element("div").classes("f")
@@ -21,7 +21,7 @@ class Field:
         self.control: Any = None
 
     def hold(self, control: Any, *, mark: str = "") -> Any:
-        """Take in the control, made inside `with field.box:`."""
+        """Adopt the control, created inside `with field.box:`."""
         self.control = control
         name = f"f{control.id}"
         control.props["for"] = name
@@ -33,14 +33,14 @@ class Field:
         return testid(control, mark) if mark else control
 
     def refuse(self, sentence: str) -> None:
-        """Say at the field what is wrong with it."""
+        """Show an error at the field."""
         self.control.classes("bad")
         self.control.props["aria-invalid"] = "true"
         said = f'<div class="wrong" data-testid="field-error">{text(sentence)}</div>'
         self._below.set_content(said + self._note)
 
     def explain(self, sentence: str, tone: str = "") -> None:
-        """Say below it what its present value means; `tone` is stop, wait or none."""
+        """Set the hint for the present value; `tone` is stop, wait or empty."""
         if (self._hint, self._tone) == (sentence, tone):
             return
         self._hint, self._tone = sentence, tone
@@ -48,13 +48,13 @@ class Field:
             self.clear()
 
     def tell(self, html: str) -> None:
-        """Say something at the field that is not wrong, until something else is told."""
+        """Show a note (HTML) that is not an error, until the next call replaces it."""
         self._note = f'<div class="told" data-testid="field-note">{html}</div>' if html else ""
         if self.control.props["aria-invalid"] == "false":
             self.clear()
 
     def clear(self) -> None:
-        """Nothing is wrong any more."""
+        """Remove the error."""
         self.control.classes(remove="bad")
         self.control.props["aria-invalid"] = "false"
         hint = f'<div class="hint {self._tone}">{text(self._hint)}</div>' if self._hint else ""
@@ -70,7 +70,7 @@ def text_field(
     mono: bool = False,
     mark: str = "",
 ) -> Field:
-    """A one-line text field."""
+    """Create a one-line text field."""
     field = Field(label, hint=hint)
     with field.box:
         control = ui.input(value=value, placeholder=placeholder)
@@ -89,7 +89,7 @@ def area_field(
     mono: bool = False,
     mark: str = "",
 ) -> Field:
-    """A field of several lines."""
+    """Create a multi-line text field."""
     field = Field(label, hint=hint)
     with field.box:
         control = ui.textarea(value=value, placeholder=placeholder)
@@ -108,7 +108,7 @@ def choice_field(
     mark: str = "",
     is_many: bool = False,
 ) -> Field:
-    """A field with a list to choose from, one or `is_many`; `options` as in `ui.select`."""
+    """Create a select for one value, or several with `is_many`; `options` as in `ui.select`."""
     field = Field(label, hint=hint)
     with field.box:
         control = ui.select(options, value=value, multiple=is_many)

@@ -1,4 +1,4 @@
-"""The one way to HTML from text: values are escaped where they enter, and the whole is cleaned."""
+"""The only way to turn text into HTML: values are escaped on entry and the result is sanitized."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ ATTRIBUTES = {
 }
 
 
-# about as much as a card has in it; a log's lines are long, and no two pieces of them the same
+# about one card; longer HTML, such as log lines, hardly ever repeats and is not cached
 CARD_CHARS = 8_000
 
 
@@ -91,33 +91,33 @@ def _cleaner() -> nh3.Cleaner:
 
 
 def clean(html: str) -> str:
-    """HTML with nothing in it that could run or load something; for `ui.html(sanitize=clean)`."""
+    """Return HTML without anything that runs or loads; for `ui.html(sanitize=clean)`."""
     return _clean_once(html) if len(html) <= CARD_CHARS else _cleaner().clean(html)
 
 
 @lru_cache(256)
 def _clean_once(html: str) -> str:
-    # a change is drawn by every open page, and all but the first draw the same
+    # every open page draws the same change, so all but the first hit the cache
     return _cleaner().clean(html)
 
 
 def text(value: object) -> str:
-    """A value as text inside HTML, attributes included."""
+    """Escape a value for HTML text and attributes."""
     return escape(str(value), quote=True)
 
 
 def counted(number: int, word: str) -> str:
-    """A number with its word: `1 file`, `2 files`."""
+    """Return a number with its noun: `1 file`, `2 files`."""
     return f"{number} {word}{'s' * (number != 1)}"
 
 
 def plain(value: object) -> str:
-    """The text with hidden characters as `\\x00` and `\\u202e`; not yet escaped for HTML."""
+    """Show hidden characters as `\\x00` and `\\u202e`; the result is not escaped for HTML."""
     return reveal(str(value))
 
 
 def plain_html(value: object) -> str:
-    """The text for HTML, hidden characters as marked escapes."""
+    """Escape text for HTML and mark hidden characters as visible escapes."""
     parts, end = [], 0
     words = str(value)
     for match in UNSAFE.finditer(words):
@@ -126,23 +126,23 @@ def plain_html(value: object) -> str:
     return "".join([*parts, text(words[end:])])
 
 
-# what is longer is shown as it was typed: formatting it could hold everybody up
+# longer text is shown unformatted: parsing it could stall every page
 LONGEST = 32 * 1024
 LARGEST = 512 * 1024
 _LINES = re.compile(r"\r\n|\r|\n")
-# wide code and wide tables scroll inside themselves: by the keyboard, too
+# wide code and tables scroll in their own box, which the keyboard must be able to reach
 _SCROLLING, _BY_KEYS = re.compile("<(pre|table)>"), r'<\1 tabindex="0">'
 
 
 @cache
 def _reader() -> MarkdownIt:
-    # HTML is shown as text, comments in it too: whoever reads sees all that an agent would read
+    # HTML and its comments are shown as text, so a person sees everything an agent would read
     reader = MarkdownIt("commonmark", {"html": False, "breaks": True})
     return reader.enable(["table", "strikethrough"]).disable("image")
 
 
 def markdown_html(words: str) -> str:
-    """Clean HTML of a text; what would hide or turn something in it shows as an escape."""
+    """Render Markdown as clean HTML; characters that hide or reorder text show as escapes."""
     lines = _LINES.split(words) if len(words) <= LONGEST else None
     if lines is not None:
         shown = _reader().render("\n".join(plain(line) for line in lines))
@@ -153,5 +153,5 @@ def markdown_html(words: str) -> str:
 
 
 async def format_markdown(words: str) -> str:
-    """The same, beside the loop that all pages share."""
+    """Run `markdown_html` in a thread, off the event loop."""
     return await asyncio.to_thread(markdown_html, words)

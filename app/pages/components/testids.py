@@ -1,4 +1,4 @@
-"""Test ids: the same word as `data-testid` in the page and as mark in the user simulation."""
+"""Test ids: one word is both `data-testid` in the page and the mark in user simulation."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ def testid(element: Element, word: str, **data: str) -> Element:
     return element.mark(word)
 
 
-# pytest collects what begins with "test"; this is none
+# pytest would collect it as a test because of its name
 testid.__test__ = False  # type: ignore[attr-defined]
