@@ -1,4 +1,4 @@
-"""The frame of every page: the rail, the header with its slots, the content."""
+"""The frame of every page: rail, header with its slots, content."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HEAD = (
     '<link rel="icon" type="image/svg+xml" href="/assets/icon.svg">'
     '<link rel="stylesheet" href="/assets/theme.css"><script src="/assets/clock.js"></script>'
 )
-# NiceGUI says to everybody without scripts that the browser is too old
+# without scripts, NiceGUI's fallback claims that the browser is too old
 NO_SCRIPT = (
     "<noscript><style>#esm-fallback{display:none!important}</style>"
     '<div class="main"><div class="card"><p>This page needs JavaScript. <a href="/plain">The plain'
@@ -46,7 +46,7 @@ LOOKS = (("auto", "Auto"), ("light", "Light"), ("dark", "Dark"))
 
 @dataclass
 class Page:
-    """What a page fills: `beside` the title, `actions` at the right, `body` below."""
+    """The slots a page fills: `beside` the title, `actions` on the right, `body` below."""
 
     heading: ui.html
     beside: ui.element
@@ -55,7 +55,7 @@ class Page:
     badge: LiveBadge
 
     def set_title(self, title: str) -> None:
-        """Change the title in the header and of the tab."""
+        """Change the title in the header and of the browser tab."""
         if self.heading.content == text(title):
             return
         self.heading.set_content(text(title))
@@ -73,8 +73,8 @@ def frame(
 ) -> Iterator[Page]:
     """Draw rail and header; the content goes inside the `with`.
 
-    `active` names the rail's entry (projects, runs, issues, parked, settings), `crumbs` are
-    (words, path); `is_home` leaves the title out on a phone, where the brand says it.
+    `active` names the rail's entry (projects, runs, issues, parked, settings), `crumbs` are (words,
+    path); `is_home` hides the title on a phone, where the brand stands instead.
     """
     _dress(visit, title)
     _make_room_for_main(visit)
@@ -90,7 +90,7 @@ def frame(
 
 
 def refused(visit: Visit, problem: ApiProblem, *, active: str) -> None:
-    """A whole page for what cannot be shown: the sentence, the id, the way back."""
+    """Draw a full page for a refusal: the sentence, the correlation id, a link back."""
     visit.client.status_code = problem.status
     with frame(visit, title="Not here", active=active):
         with ui.element("div").classes("banner stop"):
@@ -100,7 +100,7 @@ def refused(visit: Visit, problem: ApiProblem, *, active: str) -> None:
 
 
 def _make_room_for_main(visit: Visit) -> None:
-    # Quasar's page is a <main> itself, with the rail in it; ours is the content alone
+    # Quasar's page element is a <main> that would contain the rail; ours holds only the content
     page = visit.client.content.parent_slot
     if page is not None:
         page.parent.tag = "div"
@@ -160,7 +160,7 @@ def _draw_alerts(visit: Visit) -> None:
 
 
 def alerts_html(alerts: Sequence[AlertOut]) -> str:
-    """Warnings in the rail, each leading to where it is seen to."""
+    """Return the rail's warnings, each linked to the settings page."""
     rows = "".join(
         f'<li><a href="/settings" data-part="{text(one.part)}" title="{plain_html(one.what)}">'
         f"{text(ALERTS.get(one.part, one.part))}</a></li>"
@@ -215,7 +215,7 @@ def _header(
 async def enter(
     door: Door, find: Callable[[ApiClient], Awaitable[Found]]
 ) -> tuple[Visit, Found] | None:
-    """Begin a visit and find what it is for; None where a page now says why it cannot be shown."""
+    """Open a visit and fetch its subject; on a refusal draw the error page and return None."""
     visit = await Visit.open(door)
     try:
         return visit, await find(visit.api)
@@ -225,5 +225,5 @@ async def enter(
 
 
 async def enter_project(door: Door, project_id: str) -> tuple[Visit, ProjectOut] | None:
-    """The same where the project is all that is to be found."""
+    """Open a visit to one project, as `enter` does."""
     return await enter(door, lambda api: api.project(project_id))

@@ -1,4 +1,4 @@
-"""The links of open pages at rest: what NiceGUI and its sockets do for them, and nothing else."""
+"""Patches to NiceGUI, Socket.IO and Engine.IO that make idle and large pages cheap."""
 
 from __future__ import annotations
 
@@ -25,39 +25,38 @@ TAB_SECONDS = 60.0
 
 
 class TextPacket(Packet):
-    """A message without bytes in it: ours have none, and socket.io need not look for them."""
+    """A Socket.IO packet without binary data: saves a search for bytes in every message."""
 
     uses_binary_events = False
 
 
 class RestingSocket(AsyncSocket):
-    """A page's socket; whether the page is still there is asked of all together."""
+    """An Engine.IO socket without a ping task of its own; `ask_all` pings all sockets."""
 
     def schedule_ping(self) -> None:
-        """The page is there: it has just come, or has answered."""
+        """Mark the page as alive: it has just connected or answered a ping."""
         self.last_ping = None
 
 
 def rest_links() -> None:
-    """Let the links of open pages rest until there is something to send; safe to repeat.
+    """Stop the polling for idle pages; safe to call twice.
 
-    As they come, each outbox looks every second whether there is something in it, and each socket
-    is pinged and looked at in a moment of its own: with a hundred pages, a hundred and twenty
-    times a second somebody wakes for nothing.
+    By default each outbox wakes every second to check for messages, and each socket has its own
+    ping task: with a hundred idle pages, 120 wake-ups a second.
     """
     setattr(outbox, "asyncio", _PATIENT)  # noqa: B010 (the module's name for it, not ours)
     setattr(async_socket, "AsyncSocket", RestingSocket)  # noqa: B010
     core.sio.packet_class = TextPacket
     sockets = core.sio.eio
     setattr(sockets, "_service_task", partial(_beat, sockets))  # noqa: B010
-    # pages keep nothing of a tab; NiceGUI would hold a place for each one for a month
+    # pages use no tab storage, but NiceGUI would keep an entry per tab for a month
     core.app.storage.max_tab_storage_age = TAB_SECONDS
 
 
 async def ask_all(sockets: Any) -> None:
-    """Ask every page of an engine.io server whether it is there; end what did not answer.
+    """Ping every page of an Engine.IO server and close those that missed the last ping.
 
-    Between two calls there is more time than a page has to answer.
+    Calls are farther apart than the ping timeout.
     """
     for sid, socket in list(sockets.sockets.items()):
         try:
@@ -80,7 +79,7 @@ async def _beat(sockets: Any) -> None:
 
 
 async def _wait(awaitable: Awaitable[Result], timeout: float) -> Result:
-    # whatever is put into an outbox wakes it, its end too: it need not give up after a second
+    # no timeout: every message put into an outbox wakes it, and so does its end
     return await awaitable
 
 
@@ -97,20 +96,20 @@ _ask = helpers.expects_arguments
 
 
 def remember_signatures() -> None:
-    """Let NiceGUI remember of methods whether they expect arguments; safe to repeat.
+    """Make NiceGUI cache whether a method expects arguments; safe to call twice.
 
-    Asked anew, it is a fifth of what a page of cards costs: `inspect.signature` three times an
-    element. Methods are the program's own, so there are only so many.
+    Without the cache it calls `inspect.signature` three times per element, a fifth of the cost of a
+    page of cards. Only methods are cached: the program has a fixed number of them.
     """
     helpers.expects_arguments = expects_arguments
 
 
 def expects_arguments(func: Callable[..., Any]) -> bool:
-    """True where a call needs arguments, as NiceGUI's own function of this name says it."""
+    """Return True if a call needs arguments; replaces NiceGUI's function of the same name."""
     return _of_method(func.__func__) if isinstance(func, MethodType) else _ask(func)
 
 
 @lru_cache(1024)
 def _of_method(func: Callable[..., Any]) -> bool:
-    # bound to whatever it is, a method takes the same
+    # the arguments do not depend on the instance, so bind the method to anything
     return _ask(MethodType(func, func))

@@ -1,4 +1,4 @@
-"""A visit: one open page of one person, with what it may ask and what it hears."""
+"""One open page of one person: its API client, its project board and its live events."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 
 
 def take_apart_once_deleted(client: Client) -> None:
-    """Cut what a page's elements hold of each other as soon as NiceGUI has deleted the page.
+    """Break the reference cycles between a page's elements once NiceGUI deletes the page.
 
-    They hold each other in circles. Left alone they are found by the collector of garbage, which
-    looks at old objects so rarely that hundreds of closed pages would wait for it.
+    Otherwise only the garbage collector frees them, and it visits old objects so rarely that
+    hundreds of closed pages would stay in memory.
     """
 
     def cut_soon() -> None:
-        # NiceGUI still goes through them in this turn of the loop, and drops its list at its end
+        # NiceGUI still iterates over them in this turn of the loop and then drops its list
         elements = list(client.elements.values())
         asyncio.get_running_loop().call_soon(_take_apart, client, elements)
 
@@ -61,11 +61,11 @@ BURST_SECONDS = 0.1
 
 
 class Visit:
-    """What a page gets of the server.
+    """One open page and its link to the server.
 
-    `api` is the person's client, `board` every project (kept up to date), `system` what this
-    server said of itself when the page was opened, `path` the page's own address. A page about one
-    run (`run_id`) hears of no other: it need not wake for what they write.
+    `api` is the person's client, `board` holds every project and is kept up to date, `system` is
+    the server's state as last fetched, `path` is the page's address. With `run_id` the page
+    receives no events of other runs.
     """
 
     def __init__(self, client: Client, api: ApiClient, run_id: str | None = None) -> None:
@@ -90,7 +90,7 @@ class Visit:
 
     @classmethod
     async def open(cls, door: Door, run_id: str | None = None) -> Visit:
-        """Begin a visit in a page function: first listen, then ask, so that nothing is missed."""
+        """Open a visit in a page function: subscribe, then fetch, so that no event is missed."""
         client = ui.context.client
         visit = cls(client, door.client_for(client.request), run_id)
         visit._on_drawn = partial(door.waiting.add, client)
@@ -120,31 +120,32 @@ class Visit:
             self.board.replace(projects)
 
     def now(self) -> datetime:
-        """The server's clock."""
+        """Return the current time on the server's clock."""
         return datetime.now(UTC) + self._offset
 
     def on(self, kind: str, handler: Callable[[Any], Any]) -> None:
         """Call `handler(data)` for each live event of a kind, in this page's context.
 
-        What came while the page was being drawn is told right after its frame was closed:
-        register before the first await behind it.
+        Events that arrive while the page is being drawn are delivered right after its frame closes:
+        register before the first await that follows the frame.
         """
         self._handlers[kind].append(handler)
 
     def on_arrival(self, handler: Callable[[], Any]) -> None:
-        """Call `handler()` when the browser has the page and is linked to it."""
+        """Call `handler()` once the browser has loaded the page and connected."""
         self._arrivals.append(handler)
 
     def on_return(self, handler: Callable[[], Any]) -> None:
-        """Call `handler()` when a lost link is back, to take a fresh snapshot."""
+        """Call `handler()` after a lost link or feed is restored, to take a fresh snapshot."""
         self._returns.append(handler)
 
     def looker(
         self, ask: Callable[[], Awaitable[Answer]], show: Callable[[Answer], None]
     ) -> Callable[[], Awaitable[None]]:
-        """A function that asks the API and shows the answer, or says why there is none.
+        """Return a function that asks the API and shows the answer, or the refusal.
 
-        One question at a time, the newest answer last, nothing drawn on a closed page.
+        It sends one request at a time, shows the newest answer last, and draws nothing on a closed
+        page.
         """
         latest = Latest(ask, lambda answer: None if self.client.is_deleted else show(answer))
         self._lookers.append(latest)
@@ -158,20 +159,20 @@ class Visit:
         return look
 
     def say(self, words: str, *, go: tuple[str, str] | None = None) -> None:
-        """Say something to the person: shown for a while, read aloud politely.
+        """Show a message for a while and have it read aloud politely.
 
-        `go` is a link behind it: its words and a path of ours.
+        `go` is a link after the message: its words and a path on this server.
         """
         link = f'<a href="{text(go[1])}">{text(go[0])}</a>' if go else ""
         self._show(f'<div class="note">{text(words)}{link}</div>')
 
     def announce(self, words: str) -> None:
-        """Have something read aloud that the page shows anyway."""
+        """Have screen readers read text that the page already shows."""
         if self._aside is not None and not self.client.is_deleted:
             self._aside.set_content(text(words))
 
     def refuse(self, problem: ApiProblem | NoAnswer) -> None:
-        """Say why something was not done, with the id that finds it in the log."""
+        """Show why an action failed, with the correlation id that finds it in the log."""
         words = str(problem)
         if isinstance(problem, ApiProblem):
             is_limit = problem.code == TroubleKind.RATE_LIMITED
@@ -181,19 +182,19 @@ class Visit:
         self._show(f'<div class="note bad"><span>{plain_html(words)}</span>{link}{chip}</div>')
 
     def go(self, path: str) -> None:
-        """Open another page of ours in this tab."""
+        """Open another page of this server in this tab."""
         with self.client:
             ui.navigate.to(path)
 
     def draw_region(self) -> None:
-        """The page's one live region; the frame calls this."""
+        """Draw the page's only live region; called by the frame."""
         with ui.element("div").classes("say") as region:
             region.props("role=status aria-live=polite aria-atomic=false")
             self._note = ui.html("", sanitize=clean)
             self._aside = ui.html("", sanitize=clean).classes("sr").props("data-aside")
 
     def begin_telling(self) -> None:
-        """The page is drawn: tell its handlers what came meanwhile; the frame calls this."""
+        """Deliver the events received while the page was being drawn; called by the frame."""
         self._is_drawn = True
         self._on_drawn()
         self._plan()
@@ -237,7 +238,7 @@ class Visit:
                 if asyncio.iscoroutine(result):
                     background_tasks.create(result, context=self.client)
         except Exception as error:
-            # one page's fault must not keep the others from hearing
+            # an error in one page must not keep the event from the others
             nicegui_app.handle_exception(error)
 
     async def _come_back(self) -> None:
@@ -259,7 +260,7 @@ class Visit:
 
 
 def _link_of(problem: ApiProblem) -> str:
-    """A link to the run or the change that stands in the way, where one does."""
+    """Return a link to the run or change that caused the refusal, or an empty string."""
     if path := problem.change_path:
         return f'<a href="{text(path)}">Open the change</a>'
     run_id = problem.members.get("holder") or problem.members.get("run_id")
@@ -270,7 +271,7 @@ _SESSION = re.compile(r"runyard_\d+")
 
 
 def open_submits() -> Submits:
-    """The submits of this server, made when first asked for."""
+    """Return this server's submits, created on first use."""
     kept = nicegui_app.state
     if not hasattr(kept, "submits"):
         kept.submits = Submits()
@@ -278,21 +279,21 @@ def open_submits() -> Submits:
 
 
 def owner_of(visit: Visit) -> str:
-    """A name for the browser that opened the page: all its tabs share one session."""
+    """Return a hash of person and session cookies, the same for all tabs of a browser."""
     cookies = visit.client.request.cookies
     session = [value for name, value in sorted(cookies.items()) if _SESSION.fullmatch(name)]
     return sha256("\n".join([visit.system.person, *session]).encode()).hexdigest()
 
 
-# on a machine that is busy with agents a page comes late rather than as an error
+# on a machine busy with agents, a late page is better than an error
 PATIENCE_SECONDS = 30.0
 
 
 def page_at(path: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Make a function draw the page at a path; it has half a minute for that."""
+    """Register a function as the page at a path, with `PATIENCE_SECONDS` to draw it."""
     return ui.page(path, dark=None, response_timeout=PATIENCE_SECONDS)
 
 
 def runs_path(project_id: str, **filters: str) -> str:
-    """The list of a project's runs, with filters as `/runs` reads them (`branch`, `issue`)."""
+    """Return the address of a project's runs; `filters` as in `/runs` (`branch`, `issue`)."""
     return f"/runs?{urlencode({'project': project_id, **filters})}"

@@ -1,4 +1,4 @@
-"""Every page, registered once by main.py."""
+"""All pages, registered once by main.py."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.state.page.connection import Door
 
 
 def register_pages(door: Door) -> None:
-    """Define the routes of all screens."""
+    """Register the routes of all pages."""
     registrations = (
         projects.register,
         add_project.register,

@@ -1,4 +1,4 @@
-"""Status to word, tone and icon: the one place (tones are classes of assets/theme.css)."""
+"""The only mapping of run statuses to words, tones and icons, and the links to style sheets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.domain.words import Cause, Status, label_of
 
 @dataclass(frozen=True)
 class Look:
-    """How a status looks: its word, its tone (go, wait, stop, acc or idle) and a one-sign icon."""
+    """The look of a status: word, tone (go, wait, stop, acc or idle) and one-character icon."""
 
     word: str
     tone: str
@@ -36,13 +36,13 @@ TONES: dict[Status, tuple[str, str]] = {
 
 
 def look_of(status: Status, cause: Cause | None = None) -> Look:
-    """How a run with this status and cause is shown."""
+    """Return the look of a run with this status and cause."""
     tone, icon = TONES[status]
     return Look(label_of(status, cause), tone, icon)
 
 
 def is_live(status: Status) -> bool:
-    """True while an agent works or is about to."""
+    """Return True for a status in which an agent is working or about to start."""
     return status in LIVE
 
 
@@ -55,7 +55,7 @@ FORM = '<script src="/assets/draft.js" defer></script>'
 
 
 def dress_form() -> None:
-    """Link assets/runs.css, where the form's look is, and assets/draft.js."""
+    """Link assets/runs.css, which styles the run form, and assets/draft.js."""
     ui.add_head_html(RUNS)
     ui.add_head_html(FORM)
 

@@ -1,4 +1,4 @@
-"""Pages that were handed out and whose browser has not linked itself to the server yet."""
+"""Pages that were sent out and whose browser has not connected yet."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ MOST_WAITING = 200
 
 
 class WaitingPages:
-    """Drops a page whose browser does not come back for it, and the oldest where too many wait.
+    """Deletes a page whose browser does not connect in time, and the oldest if too many wait.
 
-    A monitoring probe and `curl` never do: a fifth of a megabyte each would be held for a minute.
-    A browser that comes late loads the page again by itself.
+    Monitoring probes and `curl` never connect: each would hold a fifth of a megabyte for a minute.
+    A browser that connects late reloads the page by itself.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class WaitingPages:
         return len(self._pages)
 
     def add(self, client: Client) -> None:
-        """Begin to wait for the browser of a page that is drawn; needs the running event loop."""
+        """Wait for the browser of a drawn page; needs the running event loop."""
         key = client.id
         self._pages[key] = client
         for happens in (client.on_connect, client.on_delete):
