@@ -1,1 +1,1 @@
-""""""
+"""The pages of batches: the list, one batch, and their wording."""

@@ -1,4 +1,4 @@
-"""A batch (`/batches/{id}`): what it came to, its items, Stop, and Retry of what failed."""
+"""A batch (`/batches/{id}`): its result, its items, Stop, and Retry of failed items."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def register(door: Door) -> None:
 
 
 class BatchScreen:
-    """One open batch."""
+    """One open batch page."""
 
     def __init__(self, visit: Visit, batch_id: str) -> None:
         self._visit = visit
@@ -54,14 +54,14 @@ class BatchScreen:
         self._limit = ROWS
         self._rows: dict[int, _Row] = {}
         self._bulk_id = ""
-        # of this page's one order: pressed again where no answer came, it is given once
+        # one key per page: pressing Retry again after a lost answer orders nothing twice
         self._key = str(uuid.uuid4())
         self._look = visit.looker(self.ask, self._show)
 
     async def ask(self) -> Seen:
-        """The batch as it stands, with the items that are shown."""
+        """Fetch the batch, the items shown, and the retry under way, if any."""
         api = self._visit.api
-        # first of all: what it has done shows in the items that are asked for after it
+        # fetched first, so that the items below include everything it has done
         bulk = await api.bulk(self._bulk_id) if self._bulk_id else None
         batch, items = await asyncio.gather(api.batch(self._id), self._items())
         return batch, items, bulk
@@ -75,7 +75,7 @@ class BatchScreen:
         return found
 
     def draw(self, seen: Seen) -> None:
-        """Draw the page and listen."""
+        """Draw the page and subscribe to changes."""
         visit, batch = self._visit, seen[0]
         crumbs = (("Runs", "/runs"), ("Batches", "/batches"))
         with frame(visit, title=f"…{batch.id[-6:]}", active="runs", crumbs=crumbs) as page:
@@ -183,7 +183,7 @@ def _bulk_words(bulk: BulkOut) -> str:
 
 
 class _Row:
-    """One item."""
+    """The table row of one item."""
 
     def __init__(self, item: BatchItemOut) -> None:
         with ui.element("tr") as self.element:

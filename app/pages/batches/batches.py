@@ -1,4 +1,4 @@
-"""Batches (`/batches`): every batch with how far it is and what it came to."""
+"""Batches (`/batches`): every batch with its progress and result."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ class BatchesScreen:
         self._look = visit.looker(lambda: visit.api.batches(cursor), self._show)
 
     def take(self, page: Batches) -> None:
-        """Take in a snapshot."""
+        """Store a snapshot."""
         self._page = page
 
     def draw(self) -> None:
-        """Draw the page and listen."""
+        """Draw the page and subscribe to changes."""
         visit = self._visit
         with frame(visit, title="Batches", active="runs", crumbs=(("Runs", "/runs"),)):
             with ui.element("div").classes("wrap") as self._table:
@@ -95,7 +95,7 @@ class BatchesScreen:
 
 
 def draw_table(headings: tuple[str, ...]) -> ui.element:
-    """An empty table; its body."""
+    """Draw an empty table and return its body."""
     with ui.element("table").classes("t fold"):
         with ui.element("thead"), ui.element("tr"):
             for head in headings:
@@ -104,7 +104,7 @@ def draw_table(headings: tuple[str, ...]) -> ui.element:
 
 
 class _Row:
-    """One batch."""
+    """The table row of one batch."""
 
     def __init__(self, batch_id: str) -> None:
         with ui.element("tr") as self.element:

@@ -1,4 +1,4 @@
-"""Batches in words and bars: their state, how far they are, what they came to."""
+"""Wording and bars for batches: state, progress, result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TONES = {
     BatchStatus.PARTLY_FAILED: "wait",
     BatchStatus.ABORTED: "stop",
 }
-# what a batch came to: its name in the report, and the word people read
+# final outcomes: attribute of the report, and the word on screen
 OVER = (
     ("delivered", "delivered"),
     ("no_change", "no change"),
@@ -27,7 +27,7 @@ PARTS = (*OVER, ("live", "live"), ("waiting", "waiting"))
 
 
 def state_html(batch: BatchOut) -> str:
-    """Where it stands, as a pill."""
+    """Return the batch's state as a pill."""
     tone = TONES[batch.status]
     if batch.status is BatchStatus.PARTLY_FAILED and not batch.counts.get(Status.SUCCEEDED):
         tone = "stop"
@@ -35,13 +35,13 @@ def state_html(batch: BatchOut) -> str:
 
 
 def number_of(batch: BatchOut, *parts: tuple[str, str]) -> list[tuple[int, str]]:
-    """How many items came to each of these, with its word; what is none is left out."""
+    """Return the count and word of each part, leaving out zeros."""
     told = batch if isinstance(batch, BatchReport) else tally(batch.counts, no_change=0)
     return [(int(getattr(told, name)), word) for name, word in parts if getattr(told, name)]
 
 
 def bar_html(batch: BatchOut) -> str:
-    """A bar of how many of its items are over."""
+    """Return a progress bar of finished items."""
     over = sum(number for number, _ in number_of(batch, *OVER))
     words = f"{over} of {batch.run_count} are over"
     return (
@@ -51,12 +51,12 @@ def bar_html(batch: BatchOut) -> str:
 
 
 def words_of(batch: BatchOut) -> str:
-    """`3 delivered · 1 failed · 6 waiting`."""
+    """Return the counts in words: `3 delivered · 1 failed · 6 waiting`."""
     return " · ".join(f"{number} {word}" for number, word in number_of(batch, *PARTS))
 
 
 def counts_html(batch: BatchOut) -> str:
-    """The same with how many have been sent, while some are missing."""
+    """Return `words_of`, preceded by the number of items sent while some are missing."""
     is_short = batch.received < batch.run_count
     sent = f"{batch.received} of {batch.run_count} sent" if is_short else ""
     return text(" · ".join(part for part in (sent, words_of(batch)) if part))
