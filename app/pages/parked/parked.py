@@ -1,4 +1,4 @@
-"""Parked (`/parked`): kept work with its reason, size and age; Deliver, and Discard for ever."""
+"""Parked (`/parked`): kept work with its reason, size and age; Deliver and Discard."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def register(door: Door) -> None:
 
 
 class ParkedScreen:
-    """One open page of kept work."""
+    """One open page of parked work."""
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
@@ -55,7 +55,7 @@ class ParkedScreen:
         self._look = visit.looker(visit.api.parked, self._take)
 
     def draw(self) -> None:
-        """Draw the page and listen."""
+        """Draw the page and subscribe to changes."""
         visit = self._visit
         with frame(visit, title="Parked", active="parked") as page:
             with page.beside:
@@ -163,7 +163,7 @@ def _draw_table() -> ui.element:
 
 
 class _Row:
-    """One branch: its cells, Deliver where there is something to deliver, and Discard."""
+    """One branch: its cells, Deliver if there is something to deliver, and Discard."""
 
     def __init__(
         self, row: ParkedOut, deliver: Act, discard: Callable[[ParkedOut], Awaitable[None] | None]
@@ -181,12 +181,12 @@ class _Row:
                 )
 
     def show(self, row: ParkedOut, word: str, visit: Visit) -> None:
-        """Change what differs from what is shown; `word` is what is being done to it."""
+        """Update the cells and buttons; `word` is the busy word of an action under way."""
         self._row = row
         for cell, html in zip(self._cells, _cells(row, visit), strict=True):
             cell.set_content(html)
         self._deliver.set_visibility(row.can_deliver or bool(word))
-        # it is asked about once more before anything leaves this machine
+        # opens a dialog that asks again before anything leaves this machine
         words, verb = (PUSH, "Push") if row.needs_push_anyway else ("Deliver", "Deliver")
         named = plain(f"{row.branch} of {row.project_name}")
         self._deliver.set_text(word or words)
@@ -213,7 +213,7 @@ def _holds_html(row: ParkedOut) -> str:
     words = text(row.holds)
     if not row.can_deliver and row.bytes == 0:
         return words
-    # what is kept is looked at, and saved as a patch, where the run shows its diff
+    # the run's diff tab shows the kept work and saves it as a patch
     return f'{words} <a href="/runs/{text(row.run_id)}?show=diff" class="see">See diff</a>'
 
 
@@ -239,7 +239,7 @@ class DiscardDialog:
                 )
 
     def open(self, row: ParkedOut) -> None:
-        """Ask about one branch; nothing is typed yet."""
+        """Ask about one branch, with an empty name field."""
         self._row = row
         self._title.set_content(f"Discard {plain_html(row.branch)}?")
         chip = copy_chip_html(row.branch, row.branch, about="branch name")
