@@ -1,1 +1,1 @@
-""""""
+"""Pages about the server: settings, health, quota, notifications, guide, plain page."""

@@ -1,4 +1,4 @@
-"""The guide (`/guide`): how a run works, and how the loop does, in a few lines."""
+"""The guide (`/guide`): a run and the auto loop, step by step."""
 
 from __future__ import annotations
 

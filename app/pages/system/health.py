@@ -1,4 +1,4 @@
-"""Health, as the settings show it: each part with its word, since when, and what still works."""
+"""Health, as shown in the settings: each part's state, since when, and what still works."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TONES = {"Healthy": "go", "Degraded": "wait", "Unreachable": "stop"}
 
 
 class HealthPanel:
-    """Drawn anew where a part changed."""
+    """The list of parts, redrawn when one changes."""
 
     def __init__(self, visit: Visit) -> None:
         ui.html("Health", sanitize=clean, tag="h2").classes("above")
@@ -31,7 +31,7 @@ class HealthPanel:
 
 
 def health_html(parts: list[HealthOut]) -> str:
-    """The parts as a list."""
+    """Return the parts as an HTML list."""
     return f'<div class="list part">{"".join(map(_part_html, parts))}</div>'
 
 

@@ -1,4 +1,4 @@
-"""Who is told, without secrets: receivers, what waits for them, and a message to try it."""
+"""Notification receivers without their secrets, pending messages, and a test message."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WORDS = {
 
 
 class NotificationsPanel:
-    """The receivers, drawn anew after a message to try them."""
+    """The receivers and the button for a test message."""
 
     def __init__(self, visit: Visit, page: Page, seen: NotificationsOut) -> None:
         self._visit = visit
@@ -67,7 +67,7 @@ class NotificationsPanel:
 
 
 def arranged_html(seen: NotificationsOut) -> str:
-    """What is told, and when, in one line."""
+    """Return one line on which events are sent, quiet hours and the digest."""
     told = ", ".join(WORDS[kind] for kind in seen.kinds if kind in WORDS) or "nothing at once"
     parts = [f"Tells {told}"]
     if seen.quiet_hours:
@@ -81,7 +81,7 @@ def arranged_html(seen: NotificationsOut) -> str:
 
 
 def receivers_html(receivers: list[ReceiverOut], now: datetime) -> str:
-    """Receivers as a table."""
+    """Return the receivers as a table."""
     rows = "".join(
         f'<tr><td class="m wide">{text(one.receiver)}</td><td>{_state_html(one)}</td>'
         f'<td class="sub">{_waiting_html(one, now)}</td>'
@@ -94,7 +94,7 @@ def receivers_html(receivers: list[ReceiverOut], now: datetime) -> str:
 
 
 def tried_html(tried: list[TriedOut]) -> str:
-    """How a message to try it went, a line a receiver."""
+    """Return the result of a test message, one line per receiver."""
     rows = "".join(
         f'<div class="item">{_word_html(is_good=one.taken, good="taken", bad="not taken")}'
         f'<span class="m">{plain_html(one.receiver)}</span>'

@@ -1,4 +1,4 @@
-"""Plain (`/plain`): the cards and their forms as HTML alone, for browsers without JavaScript."""
+"""Plain (`/plain`): cards and their forms as HTML only, for browsers without JavaScript."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ LOOKS = ("light", "dark")
 
 
 class PlainPages:
-    """Fills the templates in a folder (assets/plain).
+    """Renders the templates in a folder (assets/plain).
 
-    Every value is escaped where it enters, and characters that hide or turn text are shown.
+    Every value is escaped on entry, and characters that hide or reorder text are made visible.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -53,10 +53,10 @@ class PlainPages:
         new_key: Callable[[], str],
         now: datetime,
     ) -> str:
-        """A project's card with its forms.
+        """Render a project's card with its forms.
 
-        `runs` are open ones and `unseen` how many more there are; `csrf` is the session's
-        secret, `new_key` makes an idempotency key for each form that starts a run.
+        `runs` are open ones and `unseen` counts those left out; `csrf` is the session's secret,
+        `new_key` makes an idempotency key for each form that starts a run.
         """
         return self._templates.get_template("card.jinja").render(
             project=project,
@@ -84,7 +84,7 @@ class PlainPages:
         made: Provenance,
         now: datetime,
     ) -> str:
-        """The whole page around cards that are HTML already."""
+        """Render the page around cards that are already HTML."""
         return self._templates.get_template("page.jinja").render(
             cards=[Markup(card) for card in cards],  # noqa: S704  (made by `card` above)
             archived=[Markup(card) for card in archived],  # noqa: S704

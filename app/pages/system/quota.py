@@ -1,4 +1,4 @@
-"""Quota (`/quota`): how many runs are left, which accounts are held, how full projects are."""
+"""Quota (`/quota`): runs left, accounts at their usage limit, open runs per project."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ STANDS = {"due": "Tried next", "probing": "Being tried", "easing": "Back again"}
 
 
 class AccountHolds:
-    """One card for each hold, drawn anew where one changed."""
+    """One card per hold on an account, redrawn when one changes."""
 
     def __init__(self, visit: Visit, look: Callable[[], Awaitable[None]]) -> None:
         self._visit = visit
         self._look = look
         self._seen: tuple[AccountHoldOut, ...] | None = None
-        # kept until an answer came: a press that is repeated starts nothing twice
+        # kept until the server answers, so that pressing again starts nothing twice
         self._keys: dict[str, str] = {}
         heading = ui.html("Usage limits of agents", sanitize=clean, tag="h2").classes("above")
         self._list = testid(ui.element("div").classes("list"), "account-holds")
         self._parts = (heading, self._list)
 
     def show(self, holds: tuple[AccountHoldOut, ...], now: datetime) -> None:
-        """Say which accounts are held."""
+        """Show which accounts are on hold."""
         for part in self._parts:
             part.set_visibility(bool(holds))
         if holds == self._seen:
@@ -86,7 +86,7 @@ class AccountHolds:
 
 
 def hold_html(hold: AccountHoldOut, now: datetime) -> str:
-    """`claude · Usage limit · 41:08`, who waits, and what the agent wrote."""
+    """Return `claude · Usage limit · 41:08`, the waiting runs and the agent's message."""
     what = f"{hold.agent} · {hold.family}" if hold.family else hold.agent
     words, when = STANDS.get(hold.stand, "Usage limit"), ""
     if hold.stand == "held" and hold.until is not None:
@@ -118,7 +118,7 @@ def register(door: Door) -> None:
 
 
 class QuotaScreen:
-    """The gauges, drawn anew where a figure changed; their clocks tick in the browser."""
+    """The gauges, updated when a figure changes; their clocks tick in the browser."""
 
     def __init__(self, visit: Visit, board: QuotaBoard) -> None:
         self._visit = visit
@@ -132,7 +132,7 @@ class QuotaScreen:
         self._holds = AccountHolds(visit, self._look)
         ui.html("Runs open at once", sanitize=clean, tag="h2").classes("above")
         self._busy = testid(ui.html("", sanitize=clean), "quota-projects")
-        # the end of a countdown is a change nobody tells of; the browser's clock may be ahead
+        # the end of a countdown publishes no event; the browser's clock may be ahead
         for card in (self._banner, self._next, self._batches):
             card.on("over", lambda: ui.timer(0.5, self._look, once=True))
         self._show(board)
@@ -155,7 +155,7 @@ class QuotaScreen:
 
 
 def banner_html(quota: QuotaOut, now: datetime) -> str:
-    """The sentence of the form where a tenth or less is left; empty where there is more."""
+    """Return the run form's quota banner; empty while more than a tenth is left."""
     banner = quota_banner(limit=quota.limit, remaining=quota.remaining, reset_at=quota.reset_at)
     if banner is None:
         return ""
@@ -164,7 +164,7 @@ def banner_html(quota: QuotaOut, now: datetime) -> str:
 
 
 def window_html(quota: QuotaOut) -> str:
-    """`12 of 20 runs used`, as a figure and as a gauge."""
+    """Return `12 of 20 runs used`, as a figure and a gauge."""
     left = f"{counted(quota.remaining, 'run')} left in a window of {span(quota.window_seconds)}"
     slides = f"It slides: each run leaves it {span(quota.window_seconds)} after it was accepted."
     whose = own_limit_html(Counted.RUNS, quota)
@@ -172,7 +172,7 @@ def window_html(quota: QuotaOut) -> str:
 
 
 def batches_html(quota: QuotaOut, now: datetime) -> str:
-    """`40 of 1000 items of batches used`, and when the oldest batch leaves the window."""
+    """Return `40 of 1000 items of batches used`, and when the oldest batch leaves the window."""
     left = f"{counted(quota.remaining, 'item')} left in a window of {span(quota.window_seconds)}"
     told = "A batch is charged whole when it is made."
     if quota.reset_at is not None:
@@ -183,7 +183,7 @@ def batches_html(quota: QuotaOut, now: datetime) -> str:
 
 
 def next_html(quota: QuotaOut, now: datetime) -> str:
-    """When the oldest run leaves the window: a countdown and its gauge."""
+    """Return the countdown until the oldest run leaves the window, and its gauge."""
     if quota.reset_at is None:
         return '<b class="figure">–</b><span class="sub">No run is in the window.</span>'
     left = max(0.0, (quota.reset_at - now).total_seconds())
@@ -199,7 +199,7 @@ def next_html(quota: QuotaOut, now: datetime) -> str:
 
 
 def busy_html(busy: tuple[Occupied, ...]) -> str:
-    """Each project with open runs: how many, of how many."""
+    """Return each project with open runs: how many, and its limit."""
     if not busy:
         return '<div class="card none">No project has an open run.</div>'
     rows = "".join(

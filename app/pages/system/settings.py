@@ -1,4 +1,4 @@
-"""Settings (`/settings`): what doctor sees on the server's machine, and every limit's origin."""
+"""Settings (`/settings`): doctor's findings on the server's machine, and every limit's origin."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def register(door: Door) -> None:
     @page_at("/settings")
     async def settings_page(tab: str = "") -> None:
         visit = await Visit.open(door)
-        # what is known is shown at once; the page itself has doctor look where that is old
+        # show the last findings at once; the page asks for a new check if they are stale
         seen = await visit.api.doctor("no")
         chosen = chosen_tab(TABS, tab)
         ui.add_head_html(HEAD)
@@ -61,7 +61,7 @@ def register(door: Door) -> None:
 
 
 class DoctorScreen:
-    """Doctor's findings, drawn anew where he saw something else."""
+    """Doctor's findings, redrawn after each new check."""
 
     def __init__(self, visit: Visit, page: Page, seen: DoctorOut) -> None:
         self._visit = visit
@@ -100,7 +100,7 @@ class DoctorScreen:
 
 
 def board_html(board: DoctorBoard) -> str:
-    """The agents as cards, those that are not here as a list, then the machine and the server."""
+    """Return agents as cards, agents not installed as a list, then machine and server."""
     cards = "".join(_agent_html(agent) for agent in board.agents)
     none = '<div class="card none">No agent that Runyard knows was found on this machine.</div>'
     agents = (
@@ -150,7 +150,7 @@ def _found_words(found: str) -> str:
 
 
 def _mend_html(advice: str) -> str:
-    # `what is typed` stands between marks
+    # commands in the advice are quoted with backticks
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", text(advice))
 
 
@@ -159,7 +159,7 @@ def _told(value: str) -> str:
 
 
 def retention_html(kept: RetentionOut, visit: Visit) -> str:
-    """How much is kept of runs that are over, and which logs and copies go, and when."""
+    """Return the logs and working copies kept, and which of them are removed when."""
     going = [("log", one) for one in kept.leaving]
     going += [("copy", one) for one in kept.copies.leaving]
     rows = "".join(
@@ -179,7 +179,7 @@ def retention_html(kept: RetentionOut, visit: Visit) -> str:
 
 
 def _when(leaving: list[LeavingOut], visit: Visit) -> str:
-    """When the first of them goes: it was shown for an hour then."""
+    """Return when the first of them may be removed."""
     first = min(one.goes_at for one in leaving)
     return f"from {at_html(first)} on" if first > visit.now() else "at the next round"
 
@@ -217,7 +217,7 @@ def _logs_told(kept: RetentionOut, visit: Visit) -> str:
 
 
 def limits_html(settings: list[SettingOut]) -> str:
-    """Every setting with its value and where that came from."""
+    """Return a table of every setting with its value and origin."""
     rows = "".join(
         f'<tr><td class="m">{text(s.name)}</td><td class="m wide">{text(_told(s.value))}</td>'
         f'<td class="sub">{text(s.origin)}</td></tr>'

@@ -1,4 +1,4 @@
-"""Signing out, of this browser or of all: a form of its own, as its answer is another page."""
+"""Sign-out, of this browser or of all: plain HTML forms, as the answer is another page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SCRIPTS = (
 
 
 def draw_sign_out() -> None:
-    """Draw what ends sessions, and say what else opens the server."""
+    """Draw the sign-out buttons and explain which tokens stay valid."""
     ui.html(BROWSERS, sanitize=clean)
     with ui.element("div").classes("line part sign-outs"):
         here, everywhere = _form(), _form(everywhere=True)

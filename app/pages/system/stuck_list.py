@@ -1,4 +1,4 @@
-"""What is left to a person, whatever it is about, each with a way to try it again."""
+"""All quarantined operations, each with a button to try it again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.pages.shell.page_session import Visit
 
 
 class StuckList:
-    """A banner for each, for as long as it is left to a person; nothing where nothing is."""
+    """One banner per quarantined operation; empty if there are none."""
 
     def __init__(self, visit: Visit, stuck: Sequence[StuckOut]) -> None:
         self._visit = visit
