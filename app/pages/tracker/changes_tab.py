@@ -1,4 +1,4 @@
-"""The changes tab of a project: change requests of the built-in tracker, to read and to merge."""
+"""The changes tab of a project: change requests of the built-in tracker."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from app.state.page.optimistic import OptimisticRows
 
 
 async def read_change(api: ApiClient, project_id: str, number: str) -> tuple[ChangeOut, str]:
-    """A change request and its diff. Raises ApiProblem."""
+    """Return a change request and its diff. Raises ApiProblem."""
     asked = int(number) if number.isdecimal() and len(number) < 10 else 0
     change, diff = await asyncio.gather(
         api.change(project_id, asked), api.change_diff(project_id, asked)
@@ -32,7 +32,7 @@ async def read_change(api: ApiClient, project_id: str, number: str) -> tuple[Cha
 
 
 class ChangesTab:
-    """Change requests, newest first; open ones can be merged. `opened` is shown with its diff."""
+    """Change requests, newest first, with Merge for open ones; `opened` is shown with its diff."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class ChangesTab:
         self._opened = opened.number if opened else None
         self._changes: OptimisticRows[ChangeOut] = OptimisticRows(_key_of, lambda c: c.number)
         self._rows: dict[int, tuple[tuple[ChangeOut, str, str], ui.element]] = {}
-        # why a merge was refused that a person may ask for anyway, by the change's number
+        # by the change's number: why a merge was refused that a person may still force
         self._objections: dict[int, str] = {}
         if opened is not None:
             self._draw_opened(opened, diff)

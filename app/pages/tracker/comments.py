@@ -1,4 +1,4 @@
-"""What is said on an issue, oldest first, and a field to say more."""
+"""The comments of an issue, oldest first, and a field for a new one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROWS = 50
 
 
 class IssueComments:
-    """The latest are shown, earlier ones on demand; a half-typed one is never touched."""
+    """The latest comments, earlier ones on demand; updates never touch a half-typed one."""
 
     def __init__(
         self, visit: Visit, project_id: str, number: int, done: Callable[[], Awaitable[None]]
@@ -40,7 +40,7 @@ class IssueComments:
         self._earlier.set_visibility(False)
 
     def show(self, said: list[CommentOut], *, is_archived: bool) -> None:
-        """Show what is said as it is now."""
+        """Show the present comments."""
         self._said = said
         self._form.set_visibility(not is_archived)
         self._heading.set_content(f"Comments {len(said)}" if said else "No comments yet")

@@ -1,4 +1,4 @@
-"""An issue on its own page: its text, its labels, what may be done, what is said on it."""
+"""An issue's page: text, labels, actions, changes and comments."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MAX_LABEL = 100
 
 
 class IssueLabels:
-    """Chips, and a field for one more; a label that somebody else sets meanwhile stays."""
+    """Labels as chips, and a field to add one; labels set by others at the same time stay."""
 
     def __init__(self, change: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
         self._change = change
@@ -43,7 +43,7 @@ class IssueLabels:
             self._plus = button("Add", self._add, kind="small", mark="add-label")
 
     def show(self, issue: IssueOut, *, is_archived: bool) -> None:
-        """Show the labels as they are."""
+        """Show the present labels."""
         self._issue = issue
         for shown in (self._new, self._plus):
             shown.set_visibility(not is_archived)
@@ -81,9 +81,9 @@ Look = tuple[IssueOut, list[CommentOut], list[ChangeOut]]
 
 
 class IssuePanel:
-    """Follows the issue live; what is half typed here is never touched by it.
+    """Follows the issue live; updates never touch what is half typed.
 
-    `html` is its text, formatted.
+    `html` is the issue's text, formatted.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class IssuePanel:
 
     def _show(self) -> None:
         issue, is_open = self._issue, self._issue.state == "open"
-        with self._visit.client:  # what was pressed may be gone by now
+        with self._visit.client:  # the pressed element may have been deleted by now
             self._page.set_title(f"#{issue.number} {plain(issue.title)}")
         self._state.set_content(state_html(issue))
         said = [hold_html(issue)]
@@ -142,7 +142,7 @@ class IssuePanel:
         runs = text(runs_path(self._id, issue=str(issue.number)))
         said.append(f'<a href="{runs}" data-testid="issue-runs">Runs of this issue</a>')
         self._under.set_content(' <span class="sub">·</span> '.join(part for part in said if part))
-        # what cannot start now is greyed; it still answers why
+        # grayed if it cannot start, but a press still explains why
         self._afk.classes(
             add="pri" if issue.claimable else "weak", remove="weak" if issue.claimable else "pri"
         )
@@ -169,7 +169,7 @@ class IssuePanel:
             )
         )
 
-    # --- what a person presses -----------------------------------------------------------------
+    # --- actions --------------------------------------------------------------------------------
 
     async def _start(self) -> None:
         if not self._afk.enabled:
@@ -179,7 +179,7 @@ class IssuePanel:
         try:
             run = await self._visit.api.start_afk(self._id, issue=self._issue.number, key=self._key)
         except NoAnswer as silence:
-            self._visit.refuse(silence)  # pressed again it sends the same key: nothing starts twice
+            self._visit.refuse(silence)  # keep the key: pressing again cannot start a second run
         except ApiProblem as problem:
             self._visit.refuse(problem)
             self._key = str(uuid.uuid4())

@@ -1,4 +1,4 @@
-"""An issue's text, to read and to edit; who edits at the same time is told, and nothing is lost."""
+"""An issue's text, to read and to edit; concurrent edits are detected and nothing is lost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BLOCKED_HINT = "A heading “Blocked by” with #12 below it makes it wait for i
 
 
 class IssueForm:
-    """Kept while the page is open: what was typed and not sent is there again."""
+    """The dialog for a new issue; it keeps unsent text while the page is open."""
 
     def __init__(self, visit: Visit, project_id: str, done: Callable[[], Awaitable[None]]) -> None:
         self._visit, self._id, self._done = visit, project_id, done
@@ -42,7 +42,7 @@ class IssueForm:
                 self._add = button("Add issue", self._submit, kind="pri", mark="issue-submit")
 
     def open(self) -> None:
-        """Show it."""
+        """Open the dialog."""
         self._dialog.open()
 
     async def _submit(self) -> None:
@@ -75,7 +75,7 @@ NOTHING = '<p class="sub">Nothing more is said.</p>'
 
 
 class IssueText:
-    """The text as it stands, or the form in which it is changed; `foot` takes further buttons."""
+    """The text, or the form that edits it; `foot` takes further buttons."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class IssueText:
         self._show_text(html)
 
     def show(self, issue: IssueOut, *, is_archived: bool) -> None:
-        """Show the text as it is; a form that is open is left alone."""
+        """Show the present text; an open form is left alone."""
         self._issue = issue
         self._edit.set_visibility(not is_archived)
         if issue.body != self._shown:

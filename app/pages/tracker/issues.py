@@ -1,4 +1,4 @@
-"""A project's tracker (`/projects/{id}/issues`), and each issue's own page."""
+"""The issues of all projects (`/issues`), of one project, and each issue's page."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def register_ready_issues(door: Door) -> None:
 
 
 class ReadyIssues:
-    """A row for each project, by name; what changes is changed in place."""
+    """One row per project, by name, updated in place."""
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
@@ -79,7 +79,7 @@ class ReadyIssues:
 
 
 def row_html(project: ProjectOut, status: str) -> str:
-    """A project's name, what of it is ready, and how it stands."""
+    """Return a project's name, its ready issues and its status."""
     href = f"/projects/{text(project.id)}/issues"
     name = f'<div><a href="{href}">{plain_html(project.name)}</a></div>'
     words = f'<div class="sub">{plain_html(sentence_of(project))}</div>'
@@ -89,7 +89,7 @@ def row_html(project: ProjectOut, status: str) -> str:
 
 
 def ready_words(count: int | None) -> str:
-    """`3 ready`; what is not known is not shown as none."""
+    """Return `3 ready`; an unknown count is not shown as zero."""
     return "ready: not known" if count is None else f"{count} ready" if count else "none ready"
 
 
@@ -142,5 +142,5 @@ async def _find_issue(
 
 
 def crumbs_of(project: ProjectOut) -> list[tuple[str, str]]:
-    """The way to a project's page."""
+    """Return the breadcrumbs to a project's page."""
     return [("Projects", "/"), (plain(project.name), f"/projects/{project.id}")]

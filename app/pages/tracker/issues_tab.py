@@ -1,4 +1,4 @@
-"""The list of a project's issues: to read, to filter, to write, to label, to close, to run."""
+"""A project's issues: list, filters, and the actions on each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROWS = 50
 
 
 class IssuesTab:
-    """Open issues, or the closed ones, lowest number first; each says why it waits."""
+    """Open or closed issues, lowest number first, each with the reason why it waits."""
 
     def __init__(self, visit: Visit, project: ProjectOut) -> None:
         self._visit = visit

@@ -1,4 +1,4 @@
-"""PushAnywayDialog: asks before commits are pushed or merged that a check has kept here."""
+"""PushAnywayDialog: asks before pushing or merging commits that a check has held back."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WARNING_OF_THE_UNKNOWN = (
 
 
 class PushAnywayDialog:
-    """One for a page; `open` says what it asks about."""
+    """The dialog of one page; `open` sets what it asks about."""
 
     def __init__(self) -> None:
         self._push: Push | None = None
@@ -39,7 +39,7 @@ class PushAnywayDialog:
                 self._confirm = button("Push anyway", self._sure, kind="danger", mark=mark)
 
     def open(self, branch: str, because: str, push: Push, *, verb: str = "Push") -> None:
-        """Ask about a branch that is not pushed because of something; `verb` is what is done."""
+        """Ask about a branch held back because of `because`; `verb` names the action."""
         self._push = push
         self._title.set_content(f"{verb} {plain_html(branch)} anyway?")
         self._confirm.set_text(f"{verb} anyway")

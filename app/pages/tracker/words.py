@@ -1,4 +1,4 @@
-"""An issue in words: its line in a list, its labels, its state."""
+"""Issues and changes in words: list lines, labels, states."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from app.pages.components.markup import counted, plain_html, text
 
 
 def issue_path(project_id: str, number: int) -> str:
-    """An issue's own page."""
+    """Return the address of an issue's page."""
     return f"/projects/{project_id}/issues/{number}"
 
 
 def labels_html(labels: list[str]) -> str:
-    """Labels as chips, the one that agents look for marked."""
+    """Return labels as chips, with the one that agents look for highlighted."""
     return "".join(
         f'<span class="chip{" ready" if label == READY_LABEL else ""}">{plain_html(label)}</span>'
         for label in labels
@@ -23,7 +23,7 @@ def labels_html(labels: list[str]) -> str:
 
 
 def state_html(issue: IssueOut) -> str:
-    """Whether it is open or closed, and whether a run could take it."""
+    """Return the issue's state as a pill: Closed, Ready (claimable) or Open."""
     if issue.state == "closed":
         return pill_html("Closed", "idle", testid="issue-state")
     if issue.claimable:
@@ -32,20 +32,20 @@ def state_html(issue: IssueOut) -> str:
 
 
 def hold_html(issue: IssueOut) -> str:
-    """Why it is not being started, in a sentence; empty where nothing holds it."""
+    """Return the reason why the issue is not started; empty if nothing holds it."""
     waits = "" if issue.state == "closed" else issue.hold or ""
     held = f'<span class="sub" data-testid="issue-hold">{plain_html(waits)}</span>' if waits else ""
     return " ".join(part for part in (held, ignored_html(issue)) if part)
 
 
 def ignored_html(issue: IssueOut) -> str:
-    """The blockers it names that do not exist: `#999 does not exist, …`."""
+    """Return the named blockers that do not exist: `#999 does not exist, …`."""
     words = ignored_words(issue.unknown_blockers) if issue.state == "open" else ""
     return f'<span class="sub" data-testid="unknown-blockers">{words}</span>' if words else ""
 
 
 def issue_html(issue: IssueOut, project_id: str) -> str:
-    """Two lines: number and title, then labels and why it waits."""
+    """Return two lines: number and title, then labels and why the issue waits."""
     labels, waits = labels_html(issue.labels), hold_html(issue)
     return (
         f'<div><span class="m sub">{issue.number}</span>'
@@ -58,7 +58,7 @@ TONES = {"open": "acc", "merged": "go", "closed": "idle"}
 
 
 def change_html(change: ChangeOut, path: str) -> str:
-    """The two lines; `path` is the change's own page."""
+    """Return two lines on a change; `path` is the address of its page."""
     size = f"{counted(change.commits, 'commit')} · {counted(change.files_changed, 'file')}"
     closes = f" · closes #{change.closes}" if change.closes else ""
     return (
