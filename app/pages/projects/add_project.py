@@ -34,7 +34,7 @@ def register(door: Door) -> None:
 
 
 class AddProjectForm:
-    """The form; a refusal shows at its field and keeps everything that was typed."""
+    """The form for a new project; a refusal shows at its field and keeps everything typed."""
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
@@ -100,7 +100,7 @@ class AddProjectForm:
         self._surroundings.draw_more()
 
     def _suggest_name(self, event: Any) -> None:
-        # shown behind the field, never put into it: what is being typed there is the person's
+        # a placeholder, never a value: it must not overwrite what the person types
         self._suggested = name_from(event.value or "")
         control = self._fields["name"].control
         control.props["placeholder"] = self._suggested
@@ -111,9 +111,9 @@ class AddProjectForm:
         self._use_remote.set_visibility(False)
         remote = None
         if typed.startswith("/"):
-            with suppress(ApiProblem, NoAnswer):  # an offer: what is wrong is said at the submit
+            with suppress(ApiProblem, NoAnswer):  # only an offer: errors show on submit
                 remote = await self._visit.api.remote_of(typed)
-        # something else may have been typed in between
+        # the field may have changed while the request was under way
         if remote and typed == (self._fields["origin"].control.value or "").strip():
             self._remote = remote
             self._use_remote.set_text(f"Use its remote: {remote}")

@@ -1,4 +1,4 @@
-"""A project's card: one cleaned block to read, and below it the few things to press."""
+"""A project's card: one sanitized block of HTML, and the buttons below it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NOTICE = "This project's agents now run contained."
 
 
 def status_html(project: ProjectOut, now: datetime) -> str:
-    """The card's pill, `Running #128 · 06:41`, and what else keeps the project waiting."""
+    """Return the card's pill, `Running #128 · 06:41`, and pills for other causes of waiting."""
     several = f"{project.live_runs} runs are live" if project.live_runs > 1 else ""
     first, *others = statuses_of(project)
     pill = pill_of(_clocked(first, now), first.tone, testid="card-status", title=several)
@@ -40,7 +40,7 @@ def status_html(project: ProjectOut, now: datetime) -> str:
 
 
 def _openings_html(project: ProjectOut) -> list[str]:
-    """Chips for what is open to the project's agents, with its meaning as the title."""
+    """Return chips for what the sandbox leaves open to agents, explained in their titles."""
     is_bare = project.sandbox == SandboxLevel.NONE
     title = MEANS[SandboxLevel.NONE] if is_bare else services_words(project.allow)[0]
     mark = "unsandboxed" if is_bare else "sandbox-chip"
@@ -59,7 +59,7 @@ def _clocked(status: CardStatus, now: datetime) -> str:
 
 
 def warning_html(project: ProjectOut) -> str:
-    """What a person is to know of an agent that works: `No output for 12 min`."""
+    """Return the warning about a working agent: `No output for 12 min`."""
     last = project.last_run
     if last is None or last.status is not Status.RUNNING or not last.hold:
         return ""
@@ -67,12 +67,12 @@ def warning_html(project: ProjectOut) -> str:
 
 
 def setting_words(project: ProjectOut) -> str:
-    """Base branch, tracker and agent: `main · builtin · script`."""
+    """Return base branch, tracker and agent: `main · builtin · script`."""
     return " · ".join((project.base_branch, project.tracker, project.agent))
 
 
 def budget_html(project: ProjectOut, now: datetime) -> str:
-    """How much of the running run's time is used; nothing where no run can begin."""
+    """Return the time used by the running run as a bar; empty where no run can start."""
     last = project.last_run
     if project.archived_at is not None or project.state == "broken":
         return ""
@@ -86,7 +86,7 @@ def budget_html(project: ProjectOut, now: datetime) -> str:
 
 
 def bars_html(project: ProjectOut) -> str:
-    """The last ten runs: height is duration, colour is outcome, the title says both."""
+    """Return the last ten runs as bars: height is duration, color is outcome, title has both."""
     bars = "".join(
         f'<i class="h{bar.height} {TONES[bar.status][0]}" title="{text(bar.title)}"></i>'
         for bar in bars_of(project)
@@ -95,13 +95,13 @@ def bars_html(project: ProjectOut) -> str:
 
 
 def failures_html(project: ProjectOut, now: datetime) -> str:
-    """Each of the last failures in a row, with a way to its run: `#31 · No delivery · …`."""
+    """Return the recent failures of a paused project, linked to their runs."""
     rows = "".join(_failure_html(one, now) for one in project.recent_failures)
     return f'<ul class="fails">{rows}</ul>' if project.paused and rows else ""
 
 
 def held_html(project: ProjectOut) -> str:
-    """The way to where a held account can be tried at once."""
+    """Return the note on a held account, with a link to try it at once."""
     if project.usage_limit is None or project.archived_at is not None:
         return ""
     words = held_words_html(project.usage_limit)
@@ -109,7 +109,7 @@ def held_html(project: ProjectOut) -> str:
 
 
 def unready_html(project: ProjectOut) -> str:
-    """Why the project's agent cannot work here, and what helps."""
+    """Return why the project's agent cannot work here, and how to fix it."""
     if project.agent_problem is None:
         return ""
     words = plain_html(project.agent_problem)
@@ -117,7 +117,7 @@ def unready_html(project: ProjectOut) -> str:
 
 
 def held_words_html(limit: UsageLimit) -> str:
-    """Which account is held, and what can be done about it."""
+    """Return which account is held, with a link to resume or lift it."""
     agent = plain_html(limit.agent)
     return f'{agent} is at its usage limit. <a href="/quota">Resume now, or lift it</a>'
 
@@ -132,7 +132,7 @@ def _failure_html(one: RecentFailure, now: datetime) -> str:
 
 
 def card_html(project: ProjectOut, trouble: Trouble | None, now: datetime) -> str:
-    """Everything of a card that is only read."""
+    """Return everything on a card except its buttons."""
     return (
         status_html(project, now)
         + f'<div class="sub m" title="{text(plain(project.origin))}">'
@@ -148,14 +148,14 @@ def card_html(project: ProjectOut, trouble: Trouble | None, now: datetime) -> st
 
 
 def run_link_html(project: ProjectOut) -> str:
-    """The way to the form for a run of one's own."""
+    """Return the link to the New run form; empty where no run can start."""
     if project.archived_at is not None or project.state == "broken":
         return ""
     return f'<a href="/projects/{text(project.id)}/run" data-testid="new-run">New run</a>'
 
 
 def trouble_html(trouble: Trouble | None, now: datetime) -> str:
-    """Why the last press did nothing, with the id that finds it in the log."""
+    """Return why the last press failed, with the correlation id that finds it in the log."""
     if trouble is None:
         return ""
     words = plain_html(trouble.sentence)
@@ -174,7 +174,7 @@ class ProjectCard(ProjectControls, default_classes="card project-card"):
     TAG = "article"
 
     def told(self, project: ProjectOut) -> dict[str, Any]:
-        """What is read, besides what can be pressed."""
+        """Return the element's properties: buttons, name, address, card HTML and notice."""
         trouble = self._acts.trouble(project.id)
         return super().told(project) | {
             "name": plain(project.name),

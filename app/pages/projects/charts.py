@@ -1,6 +1,6 @@
-"""Charts of a project's days: what is drawn, in the theme's own colours, and the same as a table.
+"""Charts of a project's days in the theme's colors, and the same figures as a table.
 
-Every key is written here; what comes from outside are numbers and the names of days.
+All option keys are fixed here; outside data supplies only numbers and day names.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from app.state.page.text_input import took
 from app.state.projects.charts import RANGES, chosen_range, scaled
 from app.state.runs.run_board import used_words
 
-# a font that a canvas can measure too; colours are those of the page
+# a font that a canvas can measure too; the colors are the page's
 MUTED = {"color": "var(--muted)", "fontFamily": "system-ui,sans-serif"}
 LINE = {"color": "var(--line)"}
 
 
 @dataclass(frozen=True)
 class Series:
-    """One part of a chart: its name, its tone, and a value for each day (None: nothing)."""
+    """One part of a chart: its name, its tone, and a value per day (None: no bar)."""
 
     name: str
     tone: str
@@ -39,9 +39,9 @@ class Series:
 
 
 class Chart:
-    """A chart with its heading; `show` changes its bars in place.
+    """A chart with its heading; `show` updates its bars in place.
 
-    The first bars are drawn at `arrive`: ECharts is large, and no page waits for it to be read.
+    The first bars are drawn at `arrive`: ECharts is large, and no page should wait for it to load.
     """
 
     def __init__(self, name: str) -> None:
@@ -56,7 +56,7 @@ class Chart:
         self._is_here = False
 
     def arrive(self) -> None:
-        """The browser has the page: draw what there is to draw."""
+        """Draw the bars requested so far: the browser has loaded the page."""
         self._is_here = True
         if self._wanted is not None:
             self._draw(*self._wanted)
@@ -64,7 +64,7 @@ class Chart:
     def show(
         self, heading: str, about: str, days: Sequence[str], series: Sequence[Series], none: str
     ) -> None:
-        """Draw bars that stand on each other; `none` is said where there is nothing to draw."""
+        """Draw stacked bars; `none` is shown if there is nothing to draw."""
         drawn = [one for one in series if any(one.values)]
         self._heading.set_content(text(heading))
         self._none.set_content(text(none))
@@ -82,12 +82,12 @@ class Chart:
                 self._chart.options.update(options)
                 self._chart.update()
             return
-        # another set of series would be mixed with the one that is drawn
+        # ECharts would merge a different set of series into the drawn one
         self._picture.clear()
         self._names, self._chart = names, None
         if names:
             with self._picture:
-                # as SVG it takes the page's own colours, and follows its look without being told
+                # SVG can use the page's CSS variables, so it follows light and dark by itself
                 self._chart = ui.echart(options, renderer="svg")
 
 
@@ -100,7 +100,7 @@ def _legend_html(series: Sequence[Series]) -> str:
 
 
 def options_of(days: Sequence[str], series: Sequence[Series]) -> dict[str, Any]:
-    """What ECharts draws: bars by day, the series on each other."""
+    """Return the ECharts options: one bar per day, the series stacked."""
     return {
         "animation": False,
         "grid": {"left": 4, "right": 14, "top": 10, "bottom": 8},
@@ -150,7 +150,7 @@ def _bars(series: Series) -> dict[str, Any]:
 
 
 def outcome_series(days: Sequence[DayFigures]) -> list[Series]:
-    """Ends by status, each in its status' colour."""
+    """Return one series per final status, in the status's color."""
     seen: set[str] = set()
     made = []
     for name in OUTCOMES:
@@ -162,14 +162,14 @@ def outcome_series(days: Sequence[DayFigures]) -> list[Series]:
 
 
 def outcomes_in_words(figures: FiguresOut) -> str:
-    """`41 runs ended: 30 succeeded, 4 died`."""
+    """Return the totals in words: `41 runs ended: 30 succeeded, 4 died`."""
     counts = [(getattr(figures, name), LABELS[Status(name)].lower()) for name in OUTCOMES]
     each = ", ".join(f"{count} {word}" for count, word in counts if count)
     return f"{counted(figures.ended, 'run')} ended: {each}"
 
 
 def table_html(days: Sequence[DayFigures], totals: FiguresOut) -> str:
-    """The days on which runs ended, newest first, and their sums."""
+    """Return a table of the days on which runs ended, newest first, and the totals."""
     shown = [name for name in OUTCOMES if getattr(totals, name)]
     heads = ("Day", "Ended", *(LABELS[Status(name)] for name in shown), "Mean time", "Used")
     rows = [(day.day.isoformat(), day) for day in reversed(days) if day.ended]
@@ -191,7 +191,7 @@ NO_COST = "No agent told what it cost."
 
 
 class ChartsTab:
-    """Four charts and the same figures as a table; a run that ends changes their bars."""
+    """Four charts and the same figures as a table, updated when a run ends."""
 
     def __init__(self, visit: Visit, project: ProjectOut) -> None:
         self._visit, self._id = visit, project.id
@@ -279,7 +279,7 @@ class ChartsTab:
 
 
 def _cents(cost_usd: float | None) -> float | None:
-    # small sums keep the digits that tell them from nothing
+    # small sums keep enough digits not to read as zero
     return None if cost_usd is None else round(cost_usd, 2 if cost_usd >= 0.1 else 4)
 
 

@@ -1,4 +1,4 @@
-"""A project's buttons as one element (assets/project_controls.js), and what a press does."""
+"""A project's buttons as one element (assets/project_controls.js), and their actions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from app.state.projects.project_actions import ProjectActs
 
 
 class AfkStart:
-    """What the buttons and the menu of one project share."""
+    """Starts AFK runs of one project, for both its buttons and its menu."""
 
     def __init__(self, visit: Visit, acts: ProjectActs, project_id: str) -> None:
         self._visit = visit
@@ -27,14 +27,14 @@ class AfkStart:
         self._id = project_id
 
     async def start(self, issue: int | None = None) -> None:
-        """Start, and say which run it is; a refusal is shown by who shows the project."""
+        """Start a run and show a link to it; the project's own view shows a refusal."""
         run = await self._acts.start(self._id, issue)
         if run is not None:
             number = f" of #{run.issue}" if run.issue else ""
             self._visit.say(f"AFK run{number} started.", go=("Open the run", f"/runs/{run.id}"))
 
     async def choose(self) -> None:
-        """Ask which issue, claimable ones first."""
+        """Ask which issue to start, claimable ones first."""
         try:
             issues = await self._visit.api.issues(self._id)
         except (ApiProblem, NoAnswer) as problem:
@@ -47,7 +47,7 @@ class AfkStart:
             self._ask(choices)
 
     def _ask(self, choices: dict[int, str]) -> None:
-        # the page's own level: the card it was asked from may go meanwhile
+        # attach the dialog to the page: the card may be deleted while it is open
         with self._visit.client, ui.dialog() as dialog, ui.element("div").classes("sheet"):
             project = self._visit.board.get(self._id)
             title = f"Start AFK run in {plain(project.name)}" if project else "Start AFK run"
@@ -68,7 +68,7 @@ class AfkStart:
 
 
 class ProjectMenu:
-    """Open, all runs, start an issue, Reset and archive."""
+    """The menu of one project: Open, All runs, New run, Start, Reset, archive."""
 
     def __init__(self, visit: Visit, acts: ProjectActs, start: AfkStart, project_id: str) -> None:
         self._visit = visit
@@ -78,14 +78,14 @@ class ProjectMenu:
         self._menu: ui.menu | None = None
 
     def turn(self) -> None:
-        """Open the menu inside the element of the current slot, or close it where it is open."""
+        """Open the menu inside the current slot's element, or close it if it is open."""
         was_open = self._menu is not None and self._menu.value
         if self._menu is not None:
             self._menu.delete()
             self._menu = None
         if was_open:
             return
-        # links and buttons to tab through: a group, no menu that is walked with arrows
+        # role=group, not menu: its links and buttons are reached with Tab, not with arrow keys
         with ui.menu().classes("menu").props("no-parent-event role=group") as self._menu:
             self._draw()
         self._menu.open()
@@ -127,7 +127,7 @@ def _item(words: str, path: str) -> None:
 class ProjectControls(ui.element, component="../../../assets/project_controls.js"):
     """Start, Auto, Reset and the `⋯` menu of one project.
 
-    The event `press` carries the test id of what was pressed.
+    The event `press` carries the test id of the pressed button.
     """
 
     MARK = "project-controls"
@@ -146,13 +146,13 @@ class ProjectControls(ui.element, component="../../../assets/project_controls.js
         self.on("press", self._press)
 
     def show(self, project: ProjectOut) -> None:
-        """Draw the project as it is now."""
+        """Update the element to the project's present state."""
         told = self.told(project)
         if any(self.props.get(name) != value for name, value in told.items()):
             self.props.update(told)
 
     def told(self, project: ProjectOut) -> dict[str, Any]:
-        """The properties of assets/project_controls.js that change with the project."""
+        """Return the properties of assets/project_controls.js that change with the project."""
         presses = presses_of(project, self._acts.busy(project.id))
         return {
             "presses": tuple(_as_list(press) for press in presses),
@@ -177,6 +177,6 @@ class ProjectControls(ui.element, component="../../../assets/project_controls.js
 
 
 def _as_list(press: Press) -> tuple[str | bool, ...]:
-    # a tuple: NiceGUI watches lists for changes, which costs more than all the rest of a card
+    # a tuple: NiceGUI observes lists, which costs more than the rest of a card
     tone = f"{press.tone} {'weak' if press.is_weak else ''}".strip()
     return (press.act, press.head, press.rest, press.tail, press.note, tone, press.is_busy)

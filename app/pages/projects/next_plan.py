@@ -11,7 +11,7 @@ from app.pages.shell.page_session import Visit
 
 
 class NextSweep:
-    """One line that unfolds; asked anew when the project, or who takes the slots, changes."""
+    """One line that unfolds; fetched again when the project or the number of live runs changes."""
 
     def __init__(self, visit: Visit, project: ProjectOut) -> None:
         self._visit = visit
@@ -26,7 +26,7 @@ class NextSweep:
         visit.on_return(self.look)
 
     async def look(self) -> None:
-        """Ask, and show the answer; an archived project has no next sweep."""
+        """Fetch and show the plan; an archived project has no next sweep."""
         project = self._visit.board.get(self._id)
         is_swept = project is not None and project.archived_at is None
         self._box.set_visibility(is_swept)
@@ -48,6 +48,6 @@ class NextSweep:
 
 
 def holds_html(plan: NextPlan) -> str:
-    """Each issue that waits: `#14: blocked by #12`."""
+    """Return each waiting issue with its reason: `#14: blocked by #12`."""
     rows = (f"<li>#{one.issue}: {plain_html(one.because)}</li>" for one in plan.holds)
     return f'<ul class="holds" aria-label="Why issues wait">{"".join(rows)}</ul>'

@@ -1,4 +1,4 @@
-"""A project (`/projects/{id}`): its status, and tabs, issues to charts and settings."""
+"""A project (`/projects/{id}`): its status, and tabs from issues to settings."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from app.state.runs.run_board import RunFilters
 
 
 class ProjectTabs:
-    """Tabs that count; asked anew when the project changes."""
+    """Tabs with counts, fetched again when the project changes."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ ROWS = 20
 
 
 class RunsTab:
-    """A table that follows the project's runs."""
+    """A live table of the project's runs."""
 
     def __init__(self, visit: Visit, project: ProjectOut) -> None:
         runs = RunsList(visit, RunFilters(project_id=project.id), rows=ROWS)
@@ -132,7 +132,7 @@ def _tabs_of(project: ProjectOut) -> list[str]:
 def _framed(
     visit: Visit, project: ProjectOut, chosen: str
 ) -> Iterator[tuple[ProjectTabs, NextSweep]]:
-    """The frame with the project's head; the chosen tab's content goes inside the `with`."""
+    """Draw the frame with the project's header; the chosen tab's content goes inside the `with`."""
     dress_form()
     crumbs = [("Projects", "/")]
     with frame(visit, title=plain(project.name), active="projects", crumbs=crumbs) as page:
@@ -144,7 +144,7 @@ def _framed(
 
 
 class ProjectScreen:
-    """The header and what is said under it."""
+    """The project's header and the banner below it."""
 
     def __init__(self, visit: Visit, page: Page, project: ProjectOut) -> None:
         self._visit = visit
@@ -182,7 +182,7 @@ class ProjectScreen:
 
 
 def banner_html(project: ProjectOut, now: datetime) -> str:
-    """What a project is, and what stands in its way, in a line or two."""
+    """Return the project's settings in a line, and the banner for its present problem, if any."""
     words = f"{setting_words(project)} · {project.origin}"
     settings = f'<div class="sub m under">{plain_html(words)}</div>'
     if project.state == "broken":

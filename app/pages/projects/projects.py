@@ -1,4 +1,4 @@
-"""Projects (`/`): four numbers, a card per project; with none, three ways in."""
+"""Projects (`/`): four figures and a card per project; without projects, three ways to start."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def register(door: Door) -> None:
 
 
 def quota_html(quota: QuotaOut) -> str:
-    """`12 / 20 runs left · resets 14:20`."""
+    """Return `12 / 20 runs left · resets 14:20`."""
     resets = f" · resets {at_html(quota.reset_at)}" if quota.reset_at else ""
     words = f"{quota.remaining} / {quota.limit} runs left{resets}"
     return f'<a class="chip" href="/quota" data-testid="quota-chip">{words}</a>'
 
 
 def needs_html(needs: tuple[Need, ...]) -> str:
-    """Who waits for a person, each with a way there: `ledger paused · 3 fails`."""
+    """Return links to the projects that need attention: `ledger paused · 3 fails`."""
     rows = "".join(
         f'<li><a class="chip" data-need="{one.kind}" href="{text(one.path)}">'
         f"<b>{plain_html(one.name)}</b> {plain_html(one.words)}</a></li>"
@@ -62,7 +62,7 @@ def _after(words: str, more: str) -> str:
 
 
 class ProjectsScreen:
-    """What is on the page, and how it follows the board."""
+    """The content of the page, which follows the project board."""
 
     def __init__(self, visit: Visit, page: Page, quota: QuotaOut) -> None:
         self._visit = visit
@@ -75,7 +75,7 @@ class ProjectsScreen:
         self._needs = ui.html("", sanitize=clean)
         self._archived = button("Show archived", self._toggle_archived, kind="small toggle above")
         self._welcome = ui.element("div")
-        # a countdown on a card has ended
+        # `over`: a countdown on a card has ended
         self._grid = ui.element("div").classes("cards").on("over", self._show_all)
         self._more = button("Show more", self._show_more)
         with self._welcome:
@@ -90,7 +90,7 @@ class ProjectsScreen:
         visit.on_return(self._come_back)
 
     def follow(self, changed: set[str]) -> None:
-        """Draw what changed, and only that."""
+        """Redraw the projects that changed, and only those."""
         board = self._visit.board
         listing = board.listing(archived=self._shows_archived)
         shown = listing[: self._limit]
@@ -109,7 +109,7 @@ class ProjectsScreen:
         self._draw_strip()
 
     def _arrange(self, shown: Sequence[ProjectOut]) -> None:
-        """Have a card for each of these and for no other, in their order."""
+        """Make the cards match these projects, in their order."""
         cards, self._cards = self._cards, {}
         for gone in cards.keys() - {project.id for project in shown}:
             cards[gone].delete()
@@ -191,7 +191,7 @@ def _say_unsandboxed(visit: Visit) -> None:
 
 
 class Welcome:
-    """Nothing here yet: three ways in."""
+    """The page without projects: three ways to start."""
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
@@ -219,7 +219,7 @@ class Welcome:
         except (ApiProblem, NoAnswer) as problem:
             self._visit.refuse(problem)
         else:
-            # its card comes by the feed, on this page as on every other
+            # the feed adds its card to every open page, this one included
             self._visit.say(f"{plain(project.name)} is here. Press Start AFK run on its card.")
         self._demo.set_text("Try the demo project")
         self._demo.enable()

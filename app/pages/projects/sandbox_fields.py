@@ -1,4 +1,4 @@
-"""The fields of what surrounds agents: which of them mean something, and what their values mean."""
+"""Form fields for the sandbox: which of them apply, and what their values mean."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from app.state.projects.sandbox_settings import is_asked, level_words, services_
 
 LIST_FIELDS = ("allowed_hosts", "toolchains")
 CAPS = (("memory_mb", "processes"), ("file_mb", "disk_mb"))
-# those of a new project that stand under More settings
+# fields of a new project that are folded under More settings
 MORE = ("allow", "toolchains", *(name for row in CAPS for name in row))
 USUAL = {"processes": str(DEFAULT_PROCESSES)}
 _ASKED = ("network", "allowed_hosts", "allow", "toolchains")
 
 
 class SandboxFields:
-    """Those of a project that is to be, taken into the fields of its form."""
+    """The sandbox fields of a new project, added to the fields of its form."""
 
     def __init__(self, fields: dict[str, Field], here: SandboxOut) -> None:
         self._fields = fields
@@ -34,7 +34,7 @@ class SandboxFields:
             fields[name].control.on_value_change(self._show)
 
     def draw_more(self) -> None:
-        """Draw the rest, and say what it all means."""
+        """Draw the remaining fields and explain the values of all."""
         self._fields["allow"] = chosen_field(SETTINGS["allow"], "", mark="project-allow")
         self._draw("toolchains")
         for row in CAPS:
@@ -61,7 +61,7 @@ class SandboxFields:
 def show_surroundings(
     fields: Mapping[str, Field], typed: Callable[[str], str], here: SandboxOut
 ) -> None:
-    """Show the fields that mean something beside what is chosen, and what is chosen means."""
+    """Show the fields that apply to the chosen level and network, and explain the values."""
     chosen = {name: typed(name) for name in ("sandbox", "network")}
     for name in _ASKED:
         fields[name].box.set_visibility(is_asked(name, chosen))
@@ -70,7 +70,7 @@ def show_surroundings(
 
 
 def chosen_field(setting: Setting, words: str, *, mark: str) -> Field:
-    """A field to choose from for a setting that has choices."""
+    """Create a select for a setting that has choices."""
     shown = value_of(setting.name, words)
     many = setting.is_many
     return choice_field(
@@ -79,10 +79,10 @@ def chosen_field(setting: Setting, words: str, *, mark: str) -> Field:
 
 
 def value_of(name: str, words: str) -> str | list[str]:
-    """The value of a setting's control for a written setting."""
+    """Convert a setting's text to the value of its control."""
     return words.split() if SETTINGS[name].is_many else words
 
 
 def words_of(value: str | list[str] | None) -> str:
-    """The written setting for a control's value."""
+    """Convert a control's value to the setting's text."""
     return "\n".join(value) if isinstance(value, list) else value or ""

@@ -1,4 +1,4 @@
-"""The form of a project's settings; what it remembers is state/settings_form."""
+"""The form of a project's settings; its state is in `app.state.projects.settings_form`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ AREAS = frozenset({"agent_command", "setup_command", "prompt"}) | LISTS
 MONO = frozenset({"base_branch", "agent_command", "setup_command", "branch_pattern"}) | LISTS
 TOUCHED = "What agents may touch"
 MARKS = {"sandbox": "project-sandbox"}
-# fields of one row stand beside each other where there is room
+# fields of one row are side by side if there is room
 PARTS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
     ("Project", (("name", "base_branch"), ("owner_hooks",))),
     ("Agent", (("agent",), ("agent_command",), ("setup_command",), ("prompt",))),
@@ -59,7 +59,7 @@ SOMETHING_ELSE = "Something else of this project is being saved. Press Save agai
 
 
 class SettingsFormView:
-    """The open form: it follows what others change, but never over what is being edited."""
+    """The open form: shows the changes of others, except in fields being edited."""
 
     def __init__(self, visit: Visit, project: ProjectOut) -> None:
         self._visit, self._id = visit, project.id
@@ -79,7 +79,7 @@ class SettingsFormView:
         self._show_hooks(project)
 
     def follow(self, project: ProjectOut) -> None:
-        """Show the project as it is now, where nothing is being typed."""
+        """Show the project's present settings in fields that are not being edited."""
         self._show(self._form.take(project))
         self._show_hooks(project)
 
@@ -113,7 +113,7 @@ class SettingsFormView:
         return field
 
     def _draw_foot(self) -> None:
-        # always in sight: the form is longer than a screen
+        # sticky, because the form is longer than a screen
         with ui.element("div").classes("saving"):
             self._meanwhile = testid(ui.element("div").classes("banners"), "settings-meanwhile")
             self._error = testid(ui.html("", sanitize=clean).props("role=alert"), "form-error")
@@ -124,7 +124,7 @@ class SettingsFormView:
         for pressed in (self._discard_button, self._save_button):
             pressed.props(f"aria-describedby={self._told.html_id}")
 
-    # --- what a person does --------------------------------------------------------------------
+    # --- actions --------------------------------------------------------------------------------
 
     def _put(self, name: str, words: str) -> None:
         self._form.put(name, words)
@@ -183,7 +183,7 @@ class SettingsFormView:
             pressed.set_enabled(bool(edited) and not self._form.busy)
 
     def _show_hooks(self, project: ProjectOut) -> None:
-        """Say why hooks that were switched on are not run, where nobody disputes about them."""
+        """Show why enabled hooks are not run, unless the field shows a conflict."""
         because = project.owner_hooks_because
         if "owner_hooks" not in self._disputed:
             self._fields["owner_hooks"].tell(text(because) if because else "")
@@ -226,7 +226,7 @@ class SettingsFormView:
             self._caps.props("open")
         for name in list(known)[:1]:
             self._fields[name].control.run_method("focus")
-            # clear of the bar with Save, also where the cursor was in it already
+            # scroll it clear of the sticky bar, even if it already had the focus
             self._fields[name].box.run_method("scrollIntoView", {"block": "center"})
         return bool(known)
 
@@ -245,11 +245,11 @@ def _theirs_html(name: str, words: str) -> str:
 def archive_button(
     visit: Visit, project_id: str, done: Callable[[], object] = lambda: None
 ) -> ConfirmButton:
-    """The button; a project with a live run is refused, and says so."""
+    """Create the Archive button; archiving a project with a live run is refused."""
 
     async def archive() -> None:
         try:
-            # what holds the button may go at once, and the button with it
+            # archiving may delete the card and this button at once, so use the page's context
             with visit.client:
                 await visit.board.archive(
                     project_id, lambda: visit.api.archive_project(project_id), visit.now()
@@ -268,7 +268,7 @@ def archive_button(
 def unarchive_button(
     visit: Visit, project_id: str, done: Callable[[], object] = lambda: None
 ) -> ui.button:
-    """The button that takes an archived project back."""
+    """Create the Unarchive button."""
 
     async def unarchive() -> None:
         try:
@@ -292,7 +292,7 @@ ARCHIVING = (
 
 
 class SettingsTab:
-    """What the project was told, to change; of an archived one, to read."""
+    """The project's settings, as a form; read-only for an archived project."""
 
     def __init__(self, visit: Visit, project: ProjectOut) -> None:
         self._visit, self._id = visit, project.id
@@ -317,7 +317,7 @@ class SettingsTab:
         visit.board.on_change(self._follow)
 
     async def load(self) -> None:
-        """Nothing more to ask for: the project came with its settings."""
+        """Do nothing: the project was fetched with its settings."""
 
     def _follow(self, changed: set[str]) -> None:
         project = self._visit.board.get(self._id)
@@ -335,7 +335,7 @@ class SettingsTab:
 
 
 def facts_html(facts: list[tuple[str, str]]) -> str:
-    """Names and values as a list of definitions."""
+    """Return names and values as a definition list."""
     rows = "".join(
         f'<dt>{text(name)}</dt><dd class="pre">{text(value)}</dd>' for name, value in facts
     )
