@@ -1,4 +1,4 @@
-"""The pull request card: number, state, link, branch, commit, files, Merge, and Deliver."""
+"""The pull request card: number, state, link, branch, commit, files, Merge and Deliver."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TONES = {"open": "acc", "merged": "go", "closed": "idle"}
 
 
 class PullRequestCard:
-    """Shows what a run delivered, or what it left that can be: `merge` and `deliver` do it."""
+    """Shows what a run delivered, or its kept work; calls `merge` and `deliver` on a press."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class PullRequestCard:
         visit.on("project.changed", self._follow)
 
     def show(self, run: RunOut, word: str) -> None:
-        """Say what there is of a pull request; `word` is what is being done to it."""
+        """Show the run's delivery; `word` is the busy word of an action under way."""
         self._run, self._word = run, word
         self._words.set_content(card_html(run))
         self._show_acts(run, word)
@@ -56,7 +56,7 @@ class PullRequestCard:
         delivery, kept = run.delivery, self._kept
         can_merge = delivery is not None and delivery.kind == "change" and delivery.state == "open"
         can_deliver = kept is not None and kept.can_deliver and delivery is None
-        # once there is something to see, it is what people come for
+        # once there is a delivery, it is what people come for, so it moves to the top
         is_first = delivery is not None or can_deliver or run.status is Status.DELIVERING
         self._card.classes(add="first" if is_first else "", remove="" if is_first else "first")
         self._left.set_content(text(f"It left {kept.holds}.") if kept and can_deliver else "")
@@ -94,7 +94,7 @@ class PullRequestCard:
 
 
 def card_html(run: RunOut) -> str:
-    """The card's words for each state of a run."""
+    """Return the card's text for the run's state."""
     if run.delivery is not None:
         return _delivery_html(run, run.delivery)
     existing = ""
@@ -133,7 +133,7 @@ def _delivery_html(run: RunOut, delivery: DeliveryOut) -> str:
 
 
 def safe_href(url: str) -> str:
-    """The address if a browser may follow it: https, http, or a path of our own; else empty."""
+    """Return the address if it is https, http or a path on this server; empty otherwise."""
     if url.startswith("/") and not url.startswith(("//", "/\\")):
         return url
     try:

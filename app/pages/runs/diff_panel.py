@@ -1,4 +1,4 @@
-"""The diff of a run, fetched when it is looked at."""
+"""The diff of a run, fetched when its tab is opened."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.pages.shell.page_session import Visit
 
 
 class DiffPanel:
-    """Shows the diff; it is asked for again when the tab is chosen and the run has gone on."""
+    """Shows the diff; fetched again on opening the tab if the run has changed since."""
 
     def __init__(self, visit: Visit, run_id: str, set_size: Callable[[int, int], None]) -> None:
         self._visit, self._run_id, self._set_size = visit, run_id, set_size
@@ -26,14 +26,14 @@ class DiffPanel:
         self._box = testid(ui.html(waiting, sanitize=clean), "run-diff")
 
     def show(self, run: RunOut) -> None:
-        """Remember how far the run is; a diff older than that is stale."""
+        """Remember the run's state; a diff fetched in an earlier state is stale."""
         mark = (run.status, run.head_sha, run.delivery)
         if mark != self._mark:
             self._mark = mark
             self._is_open = False
 
     async def open(self) -> None:
-        """Fetch the diff, unless the one shown is of now."""
+        """Fetch the diff, unless the one shown is current."""
         if self._is_open:
             return
         self._is_open = True
@@ -51,7 +51,7 @@ class DiffPanel:
 
 
 def save_html(run_id: str, diff: DiffText) -> str:
-    """The way to the diff as a file: a patch only where it can be applied as it is."""
+    """Return the download link: a patch if it can be applied as it is, otherwise a diff."""
     lacks = [
         words
         for words, is_so in (

@@ -1,4 +1,4 @@
-"""A unified diff as escaped HTML: one foldable part a file, numbered and coloured lines."""
+"""A unified diff as escaped HTML: one foldable part per file, numbered and colored lines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HUNK = re.compile(r"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@(
 
 @dataclass(frozen=True)
 class DiffLine:
-    """A line: its kind (`add`, `del`, `same`, `hunk` or `meta`), numbers before and after."""
+    """A line: its kind (`add`, `del`, `same`, `hunk` or `meta`), its numbers before and after."""
 
     kind: str
     words: str
@@ -34,7 +34,7 @@ class FileDiff:
 
 
 def read_diff(diff: str) -> list[FileDiff]:
-    """Split a diff by its own line counts, so that no content can pass for a header."""
+    """Split a diff by its hunks' line counts, so that no content can pass for a header."""
     files: list[FileDiff] = []
     lines = iter(diff.split("\n")[: -1 if diff.endswith("\n") else None])
     for line in lines:
@@ -50,7 +50,7 @@ def read_diff(diff: str) -> list[FileDiff]:
 
 
 def diff_html(diff: str, whole_at: str = "") -> str:
-    """The diff as HTML, at most `MAX_LINES` lines; `whole_at` is where the rest can be had."""
+    """Return the diff as HTML, at most `MAX_LINES` lines; `whole_at` is the download's address."""
     left, parts, hidden = MAX_LINES, [], 0
     for part in read_diff(diff):
         shown = part.lines[:left]
@@ -65,13 +65,13 @@ def diff_html(diff: str, whole_at: str = "") -> str:
 
 
 def diff_size(diff: str) -> tuple[int, int]:
-    """Added and deleted lines."""
+    """Return the numbers of added and deleted lines."""
     files = read_diff(diff)
     return sum(part.additions for part in files), sum(part.deletions for part in files)
 
 
 def _path_of(line: str) -> str:
-    # `a/x b/x`, the same twice unless renamed; a rename's own lines follow
+    # `a/x b/x`: the same path twice unless renamed; a rename's header lines follow
     names = line.removeprefix("diff --git ")
     half = (len(names) - 1) // 2
     before, after = names[:half], names[half + 1 :]

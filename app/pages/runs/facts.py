@@ -1,4 +1,4 @@
-"""A run's facts: its title, what it used, and what it was made with."""
+"""A run's facts: title, usage, provenance and the agent's final message."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_TITLE = 120
 
 
 def title_of(run: RunOut) -> str:
-    """What the run is about, in one line."""
+    """Return the run's title in one line, at most `MAX_TITLE` characters."""
     words = run.title or (run.task or "").strip().partition("\n")[0]
     if not words:
         words = f"Issue #{run.issue}" if run.issue else f"Run {shorten(run.id)}"
@@ -30,7 +30,7 @@ def title_of(run: RunOut) -> str:
 
 
 class Facts:
-    """The list of facts; with `is_long` everything there is, and the task in full."""
+    """The list of facts; with `is_long` all of them, and the full task."""
 
     def __init__(self, visit: Visit, *, is_long: bool = False) -> None:
         self._visit = visit
@@ -38,7 +38,7 @@ class Facts:
         self._box = ui.html("", sanitize=clean)
 
     def show(self, run: RunOut, report: ReportOut) -> None:
-        """Say what is known of the run and of what its agent reported."""
+        """Show what is known of the run and of its agent's report."""
         facts = short_facts(run, report)
         if self._is_long:
             facts += [*_more_facts(run, self._visit), *_session_facts(report)]
@@ -51,7 +51,7 @@ class Facts:
 
 
 def short_facts(run: RunOut, report: ReportOut) -> list[tuple[str, str]]:
-    """Names and markup of what stands beside a run's log; empty markup where nothing is known."""
+    """Return (name, HTML) pairs for the list beside the log; HTML is empty if unknown."""
     made = run.provenance
     base = f"{run.branch}@{run.base_sha[:7]}" if run.base_sha else run.branch
     return [
@@ -69,14 +69,14 @@ def short_facts(run: RunOut, report: ReportOut) -> list[tuple[str, str]]:
 
 
 def _sandbox_html(made: Provenance) -> str:
-    """`contained · bubblewrap`; `Unsandboxed` in red."""
+    """Return `contained · bubblewrap`, or `Unsandboxed` in red."""
     if made.sandbox == SandboxLevel.NONE:
         return '<span class="alarm">Unsandboxed</span>'
     return plain_html(" · ".join(filter(None, (made.sandbox, made.sandbox_means))))
 
 
 def _copy_html(folder: str) -> str:
-    """A chip that copies the line by which a terminal goes to the folder."""
+    """Return a chip that copies the `cd` command to the working copy."""
     line = _go_to(folder)
     return copy_chip_html("cd …", line, testid="working-copy", about="the line") if line else ""
 
@@ -86,7 +86,7 @@ def _go_to(folder: str) -> str:
 
 
 def _used_words(run: RunOut, report: ReportOut) -> str:
-    """What the agent told that it used; what it has not told is said once it is over."""
+    """Return the usage the agent reported; once the run is over, note what is not reported."""
     told = [one for one in (report.input_tokens, report.output_tokens) if one is not None]
     tokens = f"{amount_words(sum(told))} tokens" if told else ""
     cost = "" if report.cost_usd is None else cost_words(report.cost_usd)
@@ -130,7 +130,7 @@ def _person_words(run: RunOut, visit: Visit) -> str:
 
 def _session_facts(report: ReportOut) -> list[tuple[str, str]]:
     command = report.continue_command
-    # an agent finds its session only in the folder where it began it
+    # an agent finds its session only in the folder where it started
     where = _go_to(report.working_copy) if command else ""
     return [
         ("Session", text(report.session_id or "")),
@@ -143,13 +143,13 @@ def _run_link(run_id: str | None) -> str:
 
 
 class LastWords:
-    """A box with the agent's final message; nothing while there is none."""
+    """A box with the agent's final message; hidden while there is none."""
 
     def __init__(self) -> None:
         self._box = testid(ui.html("", sanitize=clean), "final-message")
 
     def show(self, report: ReportOut) -> None:
-        """Say the agent's words, and the line by which it told that its limit is reached."""
+        """Show the final message, or else the line in which the agent reported its usage limit."""
         words = report.final_message or report.limit or ""
         lines = "\n".join(plain_html(line) for line in words.split("\n"))
         self._box.set_visibility(bool(words))

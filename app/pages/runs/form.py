@@ -1,4 +1,4 @@
-"""The form that starts a run, on its page or in a dialog; what it remembers is state/run_form."""
+"""The form that starts a run, on a page or in a dialog; its state is `RunForm`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from app.state.runs.lock_wait import LockWait
 from app.state.runs.run_form import RunForm
 
 NO_ISSUE = 0
-# what a list's choice tells the browser's own draft of the form (assets/draft.js)
+# a select fires no input event, so its choice is put into the draft here (assets/draft.js)
 PICKED = {
     "branch": "(option) => window.runyardDraft?.put('branch', option?.label ?? '')",
     "framework": "(option) => window.runyardDraft?.put('framework', option?.label ?? '')",
@@ -33,7 +33,7 @@ PICKED = {
 
 
 class RunFormView:
-    """The open form; `cancel` is called when the person does not want it any more."""
+    """The open form; `cancel` is called when the person leaves it."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class RunFormView:
         self.refresh()
 
     async def submit(self) -> None:
-        """Send the form once, and go to the run it made."""
+        """Send the form once, and open the page of the new run."""
         form, visit = self._form, self._visit
         if form.why_disabled(visit.now()) is not None:
             return
@@ -95,7 +95,7 @@ class RunFormView:
             await self._look_at_lock()
 
     def refresh(self) -> None:
-        """Show what the form's state says: banners, trouble, and whether `Run` can be pressed."""
+        """Update banners, errors and the `Run` button from the form's state."""
         if self._visit.client.is_deleted or self._box.is_deleted:
             return
         now = self._visit.now()
@@ -133,12 +133,12 @@ class RunFormView:
         try:
             is_free = await self._lock.look(self._visit.api)
         except (ApiProblem, NoAnswer):
-            return  # the feed tells
+            return  # the live feed reports the release
         if is_free:
             await self._go_on()
 
     async def _go_on(self) -> None:
-        """The branch is free: send what waits for it, or leave that to the person."""
+        """Handle a free branch: send the waiting form, or announce that the branch is free."""
         with self._visit.client:
             self.refresh()
         if not self._lock.is_due:
@@ -146,7 +146,7 @@ class RunFormView:
         await self._send_what_waits()
 
     async def _send_what_waits(self) -> None:
-        # a page that was closed looks like one whose link is lost: only one that is there sends
+        # a closed page looks like a lost link, so send only while the page is connected
         self._lock.check()
         client, now = self._visit.client, self._visit.now()
         is_there = client.has_socket_connection and not self._box.is_deleted
@@ -159,7 +159,7 @@ class RunFormView:
         cancel()
 
     def _wake_later(self) -> None:
-        # One look when the countdown ends, on the server's clock: a sleeping tab cannot miss it.
+        # One check when the countdown ends, on the server's clock: a sleeping tab cannot miss it.
         self._forget_timer()
         now = self._visit.now()
         wakes_at = self._form.wakes_at(now)
@@ -190,7 +190,7 @@ class RunFormView:
             self._notices.note_return()
 
     def _show_fields(self) -> None:
-        """Show what the form's state holds, in the controls that are there."""
+        """Copy the form's state into the existing controls."""
         form = self._form
         self._key.set_content(self._key_html())
         self._choose_depth(form.depth)
@@ -246,7 +246,7 @@ class RunFormView:
         self._notice_change()
 
     def _notice_change(self) -> None:
-        """A form that was changed waits for nothing any more."""
+        """Stop waiting for the branch if the form no longer equals what was sent."""
         self._lock.check()
         self._notices.show_wait()
 
@@ -295,7 +295,7 @@ class RunFormView:
         form = self._form
         agent = text_field("Agent", form.agent, placeholder=form.project.agent, mark="agent")
         self._keep(agent.control, "agent")
-        # another agent's account is another one
+        # another agent means another account, with its own limit
         agent.control.on_value_change(self.refresh)
         model = text_field("Model", form.model, placeholder="default model", mark="model")
         self._keep(model.control, "model")
@@ -327,7 +327,7 @@ class RunFormView:
         self._form.zone = await zone_of_reader()
 
     def _keep(self, control: Any, name: str, empty: str | None = "") -> None:
-        """What is typed goes into the form's state as it is typed."""
+        """Copy each change of a control into the form's state."""
         self._controls[name] = control
         if name in PICKED:
             control.on("update:model-value", js_handler=PICKED[name])

@@ -1,4 +1,4 @@
-"""What stands around the form: the quota's banner, the rate limit's, and why a submit failed."""
+"""Notices around the run form: quota, usage and rate limits, and why a submit failed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Notice = QuotaBanner | Trouble | UsageLimit
 
 
 class RunFormNotices:
-    """Four places of the form, drawn where the form wants them; one quota banner at a time."""
+    """The form's places for notices; at most one quota banner at a time."""
 
     def __init__(
         self,
@@ -49,15 +49,15 @@ class RunFormNotices:
         self._seen: dict[ui.element, object] = {}
 
     def draw_trouble(self) -> None:
-        """The place for what went wrong, inside the form."""
+        """Draw the place for errors, inside the form."""
         self._trouble = ui.element("div").props("role=alert")
 
     def draw_rate_limit(self) -> None:
-        """The place for a rate limit, below the form."""
+        """Draw the place for a rate limit, below the form."""
         self._limit = ui.element("div").classes("banners").props("role=alert")
 
     def refresh(self, now: datetime) -> None:
-        """Show what the form's state says now."""
+        """Update the notices from the form's state."""
         self._degraded.set_content(limits_html(self._visit.system))
         banner = self._form.banner(now)
         self._put(self._held, self._form.held(now), now)
@@ -67,7 +67,7 @@ class RunFormNotices:
         self.show_wait()
 
     def show_wait(self) -> None:
-        """Say whether the form waits for its branch, where a run has it."""
+        """Show whether the form is waiting for its branch, if a run holds it."""
         if self._wait is None or self._wait.is_deleted:
             return
         is_on = self._lock.is_on
@@ -78,7 +78,7 @@ class RunFormNotices:
             self._waits.run_method("scrollIntoView", {"block": "nearest"})
 
     def note_return(self) -> None:
-        """Say that the form is as it was left, and offer a new one."""
+        """Show that the form was restored, and offer to reset it."""
         self._note.clear()
         with self._note, testid(ui.element("div").classes("banner"), "form-restored"):
             ui.label("Your form is back as you left it. Run sends the same key.")
@@ -86,7 +86,7 @@ class RunFormNotices:
             button("Reset form", self._reset, kind="small", mark="form-reset")
 
     def hide_note(self) -> None:
-        """The form is a new one."""
+        """Remove the note about a restored form."""
         self._note.clear()
 
     def _put(self, place: ui.element, notice: Notice | None, now: datetime) -> None:
@@ -128,7 +128,7 @@ class RunFormNotices:
         self._limit.run_method("scrollIntoView", {"block": "nearest"})
 
     def _say_whose(self) -> None:
-        # below the sentences, which stay as they are
+        # a line of its own: the wording of the sentences is fixed
         if self._form.quota is not None:
             ui.html(own_limit_html(Counted.RUNS, self._form.quota), sanitize=clean)
 
@@ -152,7 +152,7 @@ class RunFormNotices:
                 button("Reset form", self._reset, kind="small")
             if trouble.correlation_id:
                 ui.html(correlation_chip_html(trouble.correlation_id), sanitize=clean, tag="span")
-        # in a dialog on a phone it may stand below what is seen
+        # in a dialog on a phone it may be below the visible part
         box.run_method("scrollIntoView", {"block": "nearest"})
 
 
@@ -169,17 +169,18 @@ def _words_html(trouble: Trouble) -> str:
 
 
 class Show(Protocol):
-    """Called when the form's state was changed by what the browser had kept."""
+    """Called after the browser's draft has changed the form's state."""
 
     def __call__(self, *, is_arrival: bool) -> None:
-        """`is_arrival`: the page was loaded anew; else only the link had been lost."""
+        """Update the view; `is_arrival` if the page was reloaded, not only reconnected."""
         ...
 
 
 class DraftKeeper:
-    """Tells the browser key and sent ids; takes key and fields back when it arrives or returns.
+    """Sends the form's key and sent ids to the browser; restores its draft on load or reconnect.
 
-    A form in a dialog (not `is_page`) is there only after the arrival, and ends with its page.
+    A form in a dialog (not `is_page`) opens after the page has loaded and ends with it, so it is
+    restored only after a reconnect.
     """
 
     def __init__(
@@ -203,7 +204,7 @@ class DraftKeeper:
         visit.on_return(self._ask)
 
     def tell(self, *, is_done: bool = False) -> None:
-        """Say which key the form has; after a run was made there is nothing to keep."""
+        """Send the form's key and sent ids to the browser; `is_done` deletes its draft."""
         self._box.props["data-draft-key"] = self._form.key
         self._box.props["data-draft-sent"] = " ".join(self._form.sent)
         if is_done:

@@ -1,4 +1,4 @@
-"""The head of a run's page: its status with the ticking time, its chips, and Stop."""
+"""The header of a run's page: status with its ticking time, chips, banners and actions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from app.state.runs.run_record import holds_key, waits_until
 
 
 def stuck_html(stuck: StuckOut) -> str:
-    """`Runyard could not continue this run: it failed 5 times (KeyError: 'x'). …`."""
+    """Return `Runyard could not continue this run: it failed 5 times (KeyError: 'x'). …`."""
     why = plain_html(stuck.because)
     return (
         f"<span>Runyard could not continue this run: it failed {stuck.tries} times ({why}). "
@@ -37,7 +37,7 @@ def stuck_html(stuck: StuckOut) -> str:
 
 
 class StuckBanner:
-    """A sentence and `Try again`, for as long as the run is left to a person."""
+    """A sentence and `Try again`, shown while the run is quarantined."""
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
@@ -48,7 +48,7 @@ class StuckBanner:
             self._button = button("Try again", self._try_again, kind="small", mark="try-again")
 
     def show(self, run: RunOut) -> None:
-        """Say what is left to a person of this run; nothing where nothing is."""
+        """Show the run's quarantined operations; hidden if there are none."""
         project = self._visit.board.get(run.project_id)
         stuck = [one for one in (project.stuck if project else []) if one.run_id == run.id]
         self._keys = [one.key for one in stuck]
@@ -76,7 +76,7 @@ RESET_TITLE = "The key's next use starts a new run; this one is not affected"
 
 
 class RunHeader:
-    """Drawn into the page's header and right below it."""
+    """The run's status and actions, drawn into the page's header and right below it."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class RunHeader:
         with page.beside:
             self._pill = ui.html("", sanitize=clean, tag="span")
         with page.actions:
-            # where there is no room it is among the facts
+            # on a narrow screen it is in the More tab
             self._export = ui.html("", sanitize=clean, tag="span").classes("only-wide")
             self._stop = ConfirmButton("Stop", "Stop now?", stop, kind="danger", mark="stop-run")
             self._afresh = button(
@@ -117,9 +117,10 @@ class RunHeader:
             self._reset.element.props["title"] = RESET_TITLE
 
     def show(self, run: RunOut, word: str, retrying: str, retry_word: str) -> None:
-        """Say where the run stands; `word` is what is being done to it.
+        """Show the run's state; `word` is the busy word of an action under way.
 
-        `retrying` is the busy word while it is being run again, `retry_word` the button's else.
+        `retrying` is the busy word while a retry is under way, `retry_word` the button's label
+        otherwise.
         """
         self._pill.set_content(status_html(run, self._visit))
         self._chips.set_content(chips_html(run, self._visit.board.get(run.project_id)))
@@ -144,7 +145,7 @@ class RunHeader:
         self._reset.show(word if word == RESETTING_KEY else "")
 
     def _left_html(self, run: RunOut) -> str:
-        """What ticks behind the reason of a run that waits for its agent's usage limit."""
+        """Return the countdown to the end of the usage limit a run waits for, if any."""
         until, now = waits_until(run, self._visit.board.get(run.project_id)), self._visit.now()
         if until is None or until <= now:
             return ""
@@ -168,12 +169,12 @@ class RunHeader:
 
 
 def is_unproved(run: RunOut) -> bool:
-    """True where a run has ended and the proof that nothing of it lives could not be had."""
+    """Return True for an ended run whose processes could not be proved gone."""
     return run.phase is Phase.DONE and run.released_at is None and bool(run.hold)
 
 
 def status_html(run: RunOut, visit: Visit) -> str:
-    """`Running · 06:41 of 2:00:00`, `Died · 02:10`, `Stopped · ending its processes`."""
+    """Return `Running · 06:41 of 2:00:00`, `Died · 02:10` or `Stopped · ending its processes`."""
     look = look_of(run.status, run.cause)
     parts = [text(look.word)]
     if run.status is Status.RUNNING and run.started_at is not None:
@@ -188,9 +189,9 @@ def status_html(run: RunOut, visit: Visit) -> str:
 
 
 def chips_html(run: RunOut, project: ProjectOut | None) -> str:
-    """What is open to its agent, ids to copy, then issue, branch, agent, depth, and relatives.
+    """Return chips: sandbox, ids to copy, issue, branch, agent, depth, tags, retried run.
 
-    What leads somewhere is a link: the issue, the branch's change or its runs.
+    The chips of issue, branch, tags and retried run are links.
     """
     chips = [
         *_sandbox_chips(run),
@@ -211,7 +212,7 @@ def chips_html(run: RunOut, project: ProjectOut | None) -> str:
 
 
 def _sandbox_chips(run: RunOut) -> list[str]:
-    """How its agent was surrounded, a way to where that is set; nothing where as usual."""
+    """Return how the sandbox differs from the default, linked to its settings."""
     made, path = run.provenance, f"/projects/{run.project_id}?tab=settings"
     if made.sandbox == SandboxLevel.NONE:
         return [_link_chip("Unsandboxed", path, "sandbox-chip", "stop")]
@@ -223,7 +224,7 @@ def _sandbox_chips(run: RunOut) -> list[str]:
 
 
 def key_html(key: str) -> str:
-    """`key 3256…e3`, to copy; empty where the run has none."""
+    """Return `key 3256…e3` as a chip to copy; empty if the run has no key."""
     if not key:
         return ""
     about = "idempotency key"
@@ -239,7 +240,7 @@ def _link_chip(words: str, href: str, mark: str = "", tone: str = "") -> str:
 def _issue_path(run: RunOut, project: ProjectOut | None) -> str:
     if project is not None and project.tracker == "builtin":
         return f"/projects/{run.project_id}/issues/{run.issue}"
-    # the issue is kept elsewhere: its runs are here
+    # another tracker has the issue's page, so link to its runs
     return runs_path(run.project_id, issue=str(run.issue))
 
 
@@ -251,7 +252,7 @@ def _branch_path(run: RunOut) -> str:
 
 
 def retried_html(run: RunOut) -> str:
-    """`Retried by …7f3k1a, …9d1f2a`, oldest first; each is a link."""
+    """Return `Retried by …7f3k1a, …9d1f2a` as links, oldest first."""
     links = []
     for run_id in run.retried_by:
         words = text(shorten(run_id)) if links else f"Retried by {text(shorten(run_id))}"
@@ -261,7 +262,7 @@ def retried_html(run: RunOut) -> str:
 
 
 def export_html(run_id: str, mark: str = "") -> str:
-    """The way to everything of a run in one file, as a button."""
+    """Return the button that downloads everything about a run in one file."""
     href, name = f"/api/v1/runs/{text(run_id)}/export", f"{text(run_id)}.zip"
     title = "Row, timeline, report, diff and log in one file"
     testid = f'data-testid="{mark}" ' if mark else ""
@@ -269,9 +270,9 @@ def export_html(run_id: str, mark: str = "") -> str:
 
 
 def why_html(run: RunOut, left: str = "") -> str:
-    """Why a run waits, ended otherwise than asked, or still holds its slot.
+    """Return why a run waits, why it ended without success, or why it still holds its slot.
 
-    `left` is what is said behind the reason: how long it will be.
+    `left` (HTML) follows the reason: the time left.
     """
     return _because_html(run, left) + _unproved_html(run)
 

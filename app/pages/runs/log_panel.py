@@ -1,4 +1,4 @@
-"""The live log of a run: chunks of lines, the newest one growing, the oldest one going."""
+"""The live log of a run in chunks of lines: the newest chunk grows, the oldest is deleted."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from app.state.runs.entry_log import EntryLog
 from app.state.runs.log_find import LogFind
 from app.state.runs.run_log import MAX_LINES, PAUSE_SECONDS, LogPace, RunLog
 
-# A burst is added to the newest chunk while that is short, so few lines travel twice.
+# New lines are added to the newest chunk while it is short, so few lines are sent twice.
 CHUNK_LINES = 40
 BIG_CHUNK_LINES = 500
 READABLE, RAW = "Readable", "Raw"
-# of what is looked for, and hits that are asked for at once
+# characters of a search, and hits fetched per request
 MAX_WORDS, HITS = 200, 500
 Draw = Callable[[Any, Style], tuple[str, Style]]
 
@@ -47,7 +47,7 @@ class _Chunk:
 class LogPanel:
     """The log of one run, bounded to `MAX_LINES` lines on the server and in the browser.
 
-    What an agent with an event stream writes is shown as entries, or raw where one likes.
+    The output of an agent with an event stream is shown as entries, or raw if the reader prefers.
     """
 
     def __init__(self, visit: Visit, run_id: str) -> None:
@@ -66,7 +66,7 @@ class LogPanel:
         self._run: RunOut | None = None
         self._gone = ""
         self._find = LogFind(self._search)
-        # True while what is drawn is line for line what the log holds
+        # True while the drawn lines are exactly the log's lines
         self._is_as_held = False
         self._shown_hits = 0
 
@@ -97,7 +97,7 @@ class LogPanel:
             self._visit.refuse(problem)
 
     async def _removal(self) -> str:
-        """What is said in the place of a log that is not kept any more."""
+        """Return the sentence shown in place of a log that has been removed."""
         try:
             timeline = await self._visit.api.timeline(self._run_id)
         except (ApiProblem, NoAnswer):
@@ -106,7 +106,7 @@ class LogPanel:
         return said[-1] if said else ""
 
     def draw(self) -> None:
-        """Draw tools and box, and what has been read."""
+        """Draw the tools, the box, and the lines read so far."""
         with ui.element("div").props("data-log-panel"):
             with ui.element("div").classes("tools"):
                 self._draw_tools()
@@ -124,7 +124,7 @@ class LogPanel:
         self._draw_anew()
 
     async def catch_up(self) -> None:
-        """Add what was written since; looks asked for meanwhile become one more look."""
+        """Add new lines; calls during a call become one more read."""
         if self._lock.locked() or self._later is not None:
             self._is_asked_again = True
             return
@@ -137,7 +137,7 @@ class LogPanel:
                         is_flooded=self._pace.is_flooded, is_held=self._is_held
                     )
                 except (ApiProblem, NoAnswer):
-                    return  # the next word about the log tries again
+                    return  # the next log event tries again
                 self._pace.draw(len(burst.lines), sum(len(one.text) for one in burst.lines))
                 with self._visit.client:
                     if burst.is_fresh:
@@ -155,7 +155,7 @@ class LogPanel:
             background_tasks.create(self.catch_up(), context=self._visit.client)
 
     def show(self, run: RunOut) -> None:
-        """Offer to follow while there is something to follow."""
+        """Update the panel for the run's state; Follow is offered while the run is not done."""
         self._run, is_done = run, run.phase is Phase.DONE
         self._follow.set_visibility(not is_done)
         nothing = "Nothing was written." if is_done else "Nothing was written yet."
@@ -163,7 +163,7 @@ class LogPanel:
         self._show_quiet()
 
     def _show_quiet(self) -> None:
-        # told once; how long it has been ticks in the browser, and only while the link is there
+        # sent once: the browser counts the time, and only while it is connected
         run, html = self._run, ""
         since = self._log.written_at or (run.started_at if run else None)
         if run is not None and run.status is Status.RUNNING and since is not None:
@@ -209,7 +209,7 @@ class LogPanel:
             switch.props('role=group aria-label="Form of the log"')
             for form in (READABLE, RAW):
                 name = form.lower()
-                # the browser keeps the choice (assets/run_log.js), as it keeps a pinned look
+                # the browser keeps the choice in a cookie (assets/run_log.js)
                 with ui.element("button").props(f"type=button data-log-form={name}") as made:
                     ui.html(form, sanitize=clean, tag="span")
                 made.on("click", partial(self._choose, form)).mark(f"log-{name}")
@@ -232,7 +232,7 @@ class LogPanel:
         await self.catch_up()
 
     async def _look_again(self) -> None:
-        """The other form has other hits."""
+        """Repeat the search: the other form has other hits."""
         if not self._find.words:
             return
         try:
@@ -242,12 +242,12 @@ class LogPanel:
             self._visit.refuse(problem)
 
     async def _look_for(self, event: GenericEventArguments) -> None:
-        """Words were typed, or the next hit is asked for (assets/run_log.js)."""
+        """Handle a search or a step to the next hit from the browser (assets/run_log.js)."""
         words, step = str(event.args["words"])[:MAX_WORDS], int(event.args["step"])
         self._find.want(words)
         async with self._lock:
             if not self._find.is_wanted(words):
-                return  # more was typed while others were looked for
+                return  # superseded: more was typed during the previous search
             try:
                 if step and words == self._find.words:
                     await self._find.step(step)
@@ -259,10 +259,10 @@ class LogPanel:
         await self.catch_up()
 
     async def _show_hit(self) -> None:
-        """Say which hit it is, and lead to it; its part of the log is read where it is not."""
+        """Show the hit's number and scroll to it, reading its part of the log if needed."""
         hit, index = self._find.hit, None
         if not self._find.words and self._log.is_detached:
-            # nothing is looked for any more: back to the end
+            # the search was cleared: back to the end
             await self._log.look_at_end()
             with self._visit.client:
                 self._draw_anew()
@@ -294,14 +294,14 @@ class LogPanel:
                 self._add_in_front(list(burst.lines))
 
     async def _hold(self, event: GenericEventArguments) -> None:
-        """The reader stays where they are, or is at the end again (assets/run_log.js)."""
+        """Handle the reader's pause, or return to the end (assets/run_log.js)."""
         was_held, self._is_held = self._is_held, bool(event.args)
         if was_held and not self._is_held and self._log.is_left_behind:
             await self._follow_again()
 
     async def _follow_again(self) -> None:
         async with self._lock:
-            # the button and the browser's word about the pause both ask for it
+            # both the button and the browser's `hold` event call this
             if not self._log.is_detached:
                 return
             await self._look_at_end()

@@ -1,4 +1,4 @@
-"""The filters of runs that have no chip of their own: what is set, and fields to set more."""
+"""The run filters without a chip of their own: those set, and a form to set more."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.domain.words import Depth
 from app.pages.components.markup import clean, plain_html, text
 from app.pages.components.testids import testid
 
-# what stands in the address, its word, and its kind of field
+# query parameter, label, and type of the field
 FIELDS = (
     ("agent", "Agent", "text"),
     ("tag", "Tag", "text"),
@@ -26,7 +26,7 @@ DEPTH = "depth_level"
 
 
 def draw_more_filters(query: Mapping[str, str]) -> None:
-    """Draw a chip for each of them that is set, which takes it away, and a menu with the fields."""
+    """Draw a removable chip for each filter that is set, and a menu with the fields."""
     words = {name: word for name, word, _ in FIELDS} | {DEPTH: "Depth"}
     for name, word in words.items():
         if name in query:
@@ -48,7 +48,7 @@ def draw_more_filters(query: Mapping[str, str]) -> None:
 
 def _draw_form(query: Mapping[str, str]) -> None:
     known = {name for name, _, _ in FIELDS} | {DEPTH}
-    # what is typed becomes the address, as a link would: no script is needed
+    # a GET form puts the fields into the address and needs no script
     with ui.element("form").classes("morefilters").props("method=get action=/runs"):
         for name, value in query.items():
             if name not in known:

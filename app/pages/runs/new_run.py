@@ -1,4 +1,4 @@
-"""New run: the form over the page one is on, or on its own page, filled from the address."""
+"""The New run form, over the current page or on its own page, filled from the address."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from app.state.page.connection import Door
 from app.state.runs.run_form import RunForm
 
 Answer = TypeVar("Answer")
-# a plain press opens the dialog; one that asks for a tab of its own follows the link
+# a plain click opens the dialog; a click with a modifier follows the link
 IN_PLACE = (
     "(e) => { if (e.ctrlKey || e.metaKey || e.shiftKey || e.altKey) return;"
     " e.preventDefault(); emit(); }"
@@ -51,13 +51,13 @@ def register(door: Door) -> None:
 
 
 class RunDialog(ui.dialog):
-    """The form in a dialog; a page has one at a time."""
+    """The form in a dialog; a page has at most one."""
 
 
 async def open_run_dialog(
     visit: Visit, project: ProjectOut, query: Mapping[str, str] | None = None
 ) -> None:
-    """The same form over the page one is on, dressed for the form; each opening has its own key."""
+    """Open the form over a page that has the form's styles; each opening has a new key."""
     if any(isinstance(one, RunDialog) for one in visit.client.elements.values()):
         return
     with visit.client, RunDialog().props('aria-label="New run" no-backdrop-dismiss') as dialog:
@@ -82,7 +82,7 @@ async def open_run_dialog(
 
 
 def opens_dialog(visit: Visit, link: ui.link, project_id: str) -> ui.link:
-    """Let a link to a project's form open it over the page; another tab still gets the page."""
+    """Make a link to a project's form open the dialog; in a new tab it still opens the page."""
 
     async def open_it() -> None:
         project = visit.board.get(project_id)
@@ -93,7 +93,7 @@ def opens_dialog(visit: Visit, link: ui.link, project_id: str) -> ui.link:
 
 
 class NewRunButton:
-    """`New run` (key n): the form for the only project of `projects()`, or for a chosen one."""
+    """`New run` (key n): the form of the only project in `projects()`, or of a chosen one."""
 
     def __init__(
         self,
@@ -128,14 +128,14 @@ class NewRunButton:
 
 
 def can_start(project: ProjectOut) -> bool:
-    """True for a project that runs can be started in."""
+    """Return True for a project in which runs can be started."""
     return project.archived_at is None and project.state != "broken"
 
 
 async def _ask(
     visit: Visit, project: ProjectOut
 ) -> tuple[list[BranchOut], list[IssueOut], QuotaOut | None, str]:
-    """Branches, issues and quota; what cannot be had is empty, with the first reason why."""
+    """Fetch branches, issues and quota; a failed part is empty, with the first reason why."""
     api, reasons = visit.api, list[str]()
 
     async def if_possible(asked: Awaitable[Answer]) -> Answer | None:

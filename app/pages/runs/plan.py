@@ -1,4 +1,4 @@
-"""The panel of a run that is planned for later, with the buttons that move or start it."""
+"""The banner of a run planned for later, with buttons to move it or start it now."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PLACEHOLDER = "1h, 02:00, tomorrow 02:00"
 
 
 async def zone_of_reader() -> ZoneInfo | None:
-    """The zone whose clock the reader of this page goes by; None where the browser names none."""
+    """Return the browser's time zone; None if it names no known one."""
     try:
         return ZoneInfo(str(await ui.run_javascript(ASK_ZONE)))
     except (TimeoutError, ZoneInfoNotFoundError, ValueError, OSError):
@@ -31,7 +31,7 @@ async def zone_of_reader() -> ZoneInfo | None:
 
 
 class PlanBanner:
-    """Says when a delayed run starts, and moves that or starts it now."""
+    """Shows when a delayed run starts; moves it or starts it now."""
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
@@ -48,7 +48,7 @@ class PlanBanner:
         self._ttl = testid(ui.html("", sanitize=clean).classes("sub said"), "run-ttl")
 
     def show(self, run: RunOut) -> None:
-        """Say what is so of this run now."""
+        """Update the banner to the run's present state."""
         self._run = run
         is_planned = run.status is Status.DELAYED and run.starts_at is not None
         self._box.set_visibility(is_planned)
@@ -91,7 +91,7 @@ class PlanBanner:
 
 
 def ttl_html(run: RunOut) -> str:
-    """How long it may wait, and from when that counts."""
+    """Return how long the run may wait, and from when that counts."""
     since = "its start time" if run.starts_at is not None else "when it was queued"
     also = ", not from the submit" if run.starts_at is not None else ""
     return text(f"Expires after {span(run.ttl or 0)} in the queue, counted from {since}{also}.")

@@ -1,4 +1,4 @@
-"""A run's page: what it does now, what it did, its log, its diff, its pull request."""
+"""A run's page (`/runs/{id}`): status, timeline, log, diff and pull request."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from app.state.runs.retries import Retries, Source
 from app.state.runs.run_board import used_words
 from app.state.runs.run_record import RunRecord, Snapshot
 
-# what `?show=` asks for; a pull request stands beside the timeline
+# tab for each `?show=`; the pull request card is beside the timeline
 TAB_OF = {"pull-request": "timeline", "diff": "diff"}
 
 
@@ -50,7 +50,7 @@ def register(door: Door) -> None:
 
 
 async def take_snapshot(visit: Visit, run_id: str) -> Snapshot:
-    """All that is asked about a run. Raises ApiProblem, NoAnswer."""
+    """Fetch the run, its timeline and its report. Raises ApiProblem, NoAnswer."""
     api = visit.api
     return Snapshot(
         *await asyncio.gather(api.run(run_id), api.timeline(run_id), api.report(run_id))
@@ -58,7 +58,7 @@ async def take_snapshot(visit: Visit, run_id: str) -> Snapshot:
 
 
 class RunScreen:
-    """One open run."""
+    """One open run page."""
 
     def __init__(self, visit: Visit, snapshot: Snapshot, log: LogPanel) -> None:
         self.visit, self._id, self._log = visit, snapshot.run.id, log
@@ -69,11 +69,11 @@ class RunScreen:
 
     @property
     def run(self) -> RunOut:
-        """The run as it is shown."""
+        """The run as shown."""
         return self._record.run
 
     def draw(self) -> None:
-        """Draw the page and listen."""
+        """Draw the page and subscribe to changes."""
         visit, run = self.visit, self.run
         dress_runs()
         dress_log()
@@ -165,11 +165,11 @@ class RunScreen:
         if has_moved:
             await self._look_at_report()
         if run.phase is Phase.DONE:
-            # the last lines may have been written after the last word about the log
+            # the last lines may have been written after the last log event
             await self._log.catch_up()
 
     def _hear_project(self, project: ProjectOut) -> None:
-        # the time its agent's usage limit ends is its project's to tell
+        # the header shows when the usage limit ends, which is part of the project
         if project.id == self.run.project_id:
             self._show_header()
 
@@ -182,7 +182,7 @@ class RunScreen:
         self._show_report()
 
     async def _look_at_report(self) -> None:
-        # where its working copy is: made after it was taken up, and cleared away with its end
+        # the report names the working copy, which is made at launch and removed at the end
         try:
             self._record.report = await self.visit.api.report(self._id)
         except (ApiProblem, NoAnswer) as problem:

@@ -1,4 +1,4 @@
-"""Runs: every run of every project, live, with filters that stay in the address."""
+"""Runs (`/runs`): all runs of all projects, live, with filters kept in the address."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GROUPS: dict[str, tuple[Status, ...]] = {
 
 FIND = "Find by id, branch, issue, title or tag"
 PLACEHOLDER = "Issue, branch, title, tag"
-# typing goes on: one question for a word
+# one request per word, not per key press
 DEBOUNCE_MS = 300
 
 
@@ -59,7 +59,7 @@ class RunsScreen:
         self._pages: ui.html | None = None
 
     def draw(self) -> None:
-        """Draw the page and listen."""
+        """Draw the page and subscribe to changes."""
         dress_form()
         with frame(self.visit, title="Runs", active="runs") as page:
             self._draw_actions(page)
@@ -157,7 +157,7 @@ def _when_empty(filters: RunFilters) -> str:
 
 
 def _pick(name: str, value: str, links: str) -> None:
-    """A chip `status: any` that opens a list of links."""
+    """Draw a chip such as `status: any` that opens a list of links."""
     is_chosen = value not in ("all", "any")
     with ui.element("button").classes("chip pick" + (" picked" if is_chosen else "")) as chip:
         chip.props(f'type=button aria-haspopup=menu data-filter="{name}"')

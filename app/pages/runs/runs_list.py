@@ -1,4 +1,4 @@
-"""A live list of runs, on its own page and on a project's: rows, submits under way, Stop."""
+"""A live list of runs, for its own page and a project's: rows, submits under way, Stop, Retry."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.state.runs.run_board import PAGE_ROWS, RunBoard, RunFilters, usage_of
 
 
 class RunsList:
-    """One open list; `load` before or after `draw`, `when_shown` is called after each change."""
+    """One open list; `load` works before and after `draw`, `when_shown` runs after each change."""
 
     def __init__(
         self,
@@ -42,17 +42,17 @@ class RunsList:
         with self.board.hearing():
             page = await self._visit.api.runs(status=filters.status, **call)
             if filters != self.board.filters:
-                return  # something else is looked for by now
+                return  # the filters have changed since the request
             self.board.load(page)
         self.refresh()
 
     def say_when_empty(self, html: str) -> None:
-        """Other markup for when no run passes."""
+        """Replace the HTML shown if no run matches."""
         if self._table is not None:
             self._table.say_when_empty(html)
 
     def draw(self, *, when_empty: str) -> None:
-        """Draw the table and listen; `when_empty` is markup."""
+        """Draw the table and subscribe to changes; `when_empty` is HTML."""
         visit = self._visit
         dress_runs()
         retries = self._retries
@@ -65,7 +65,7 @@ class RunsList:
         visit.client.on_delete(open_submits().watch(owner_of(visit), self.board, self.refresh))
 
     def refresh(self) -> None:
-        """Bring what is shown in line with the board."""
+        """Bring the table in line with the board."""
         if self._visit.client.is_deleted or self._table is None:
             return
         with self._visit.client:
@@ -78,7 +78,7 @@ class RunsList:
         self._sums.set_content(text(f"On this page: {usage}") if usage else "")
 
     async def look(self) -> None:
-        """Take a fresh snapshot, or say why there is none."""
+        """Take a fresh snapshot, or show why it failed."""
         try:
             await self.load()
         except (ApiProblem, NoAnswer) as problem:

@@ -1,4 +1,4 @@
-"""The live table of runs: rows are changed in place, never built anew."""
+"""The live table of runs; rows are updated in place, never rebuilt."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from app.pages.shell.page_session import Visit
 from app.state.page.text_input import took
 from app.state.runs.run_board import BoardRow, RunBoard, Submitting, tokens_of
 
-# the class of a column, which a narrow page hides by, and its heading
+# column class, used to hide columns on narrow screens, and heading
 HEADINGS = (
     ("run", "Run"),
     ("project", "Project"),
@@ -39,9 +39,9 @@ HEADINGS = (
 
 @dataclass(frozen=True)
 class Acts:
-    """The actions of a row's buttons; `retrying` is the busy word of a run that is being retried.
+    """The actions of a row's buttons; `retrying` returns the busy word during a retry.
 
-    `retry_words` is what the button says else.
+    `retry_words` returns the button's label otherwise.
     """
 
     stop: Callable[[str], Awaitable[None]]
@@ -51,7 +51,7 @@ class Acts:
 
 
 class RunsTable:
-    """Shows a RunBoard; `refresh` after each change of it. `when_empty` is markup."""
+    """Shows a RunBoard; call `refresh` after each change to it. `when_empty` is HTML."""
 
     def __init__(self, visit: Visit, board: RunBoard, acts: Acts, *, when_empty: str) -> None:
         self._visit, self._board, self._acts = visit, board, acts
@@ -68,11 +68,11 @@ class RunsTable:
         self.refresh()
 
     def say_when_empty(self, html: str) -> None:
-        """Other markup for when there is no row."""
+        """Replace the HTML shown if there are no rows."""
         self._none.set_content(html)
 
     def refresh(self) -> None:
-        """Bring the rows in line with the board: new ones in, gone ones out, changed ones set."""
+        """Bring the rows in line with the board: add, delete, move and update them."""
         rows = {_key(row): row for row in self._board.rows()}
         for key in [key for key in self._rows if key not in rows]:
             self._rows.pop(key).element.delete()
@@ -85,14 +85,14 @@ class RunsTable:
             if self._order[place] != key:
                 self._order.remove(key)
                 self._order.insert(place, key)
-                # behind the row of headings and the words for an empty table
+                # +2: the heading row and the empty-table text come first
                 self._rows[key].element.move(target_index=place + 2)
             self._rows[key].show(row, self._board.word_of(key))
         self._none.set_visibility(not rows)
 
 
 class _Row:
-    """One row: its cells as one element, and a button: Stop while it goes on, then Retry."""
+    """One row: its cells as one element, and a button: Stop until the run is done, then Retry."""
 
     def __init__(self, acts: Acts, visit: Visit) -> None:
         self._do, self._visit = acts, visit
@@ -104,7 +104,7 @@ class _Row:
             self._acts = ui.element("span").classes("acts").props("role=cell")
 
     def show(self, row: BoardRow, word: str) -> None:
-        """Change what differs from what is shown; `word` is what is being done to the run."""
+        """Update what differs; `word` is the busy word of an action on the run."""
         visit, retrying = self._visit, self._do.retrying(_key(row))
         can_retry = isinstance(row, RunItem) and may_retry(row, visit)
         again = retrying or (self._do.retry_words(row) if isinstance(row, RunItem) else "")
@@ -157,14 +157,14 @@ class _Row:
 
 
 def may_retry(run: RunItem, visit: Visit) -> bool:
-    """True for a run that is over and gone, in a project that runs can be started in."""
+    """Return True for a done and released run of a project that is not archived."""
     project = visit.board.get(run.project_id)
     is_archived = project is not None and project.archived_at is not None
     return run.phase is Phase.DONE and run.released_at is not None and not is_archived
 
 
 def trigger_words(run: BoardRow) -> str:
-    """What started a run, with what it belongs to: `auto · #128`, `retry of …9d1f2a`."""
+    """Return a run's trigger with its issue or retried run: `auto · #128`, `retry of …9d1f2a`."""
     words = str(run.trigger)
     if run.retry_of and run.trigger in (Trigger.RETRY, Trigger.RESUME):
         words = f"{words} of {shorten(run.retry_of)}"
@@ -172,7 +172,7 @@ def trigger_words(run: BoardRow) -> str:
 
 
 def took_html(run: RunItem, visit: Visit) -> str:
-    """How long a run has worked or worked; empty before it began."""
+    """Return how long a run has worked or worked in total; empty before its start."""
     if run.started_at is None:
         return ""
     if run.ended_at is None:
@@ -203,7 +203,7 @@ def _run_cells(run: RunItem, word: str, visit: Visit) -> list[tuple[str, str]]:
 
 
 def created_html(run: RunItem, visit: Visit) -> str:
-    """When it was asked for, as the order of the rows is; of one planned for later, its start."""
+    """Return the age of a run, or the start time of one planned for later."""
     if run.status is Status.DELAYED and run.starts_at is not None:
         return f"starts {day_html(run.starts_at)}"
     return ago_html(run.created_at, visit.now())
@@ -218,7 +218,7 @@ def _usage_cells(run: RunItem) -> list[tuple[str, str]]:
 
 
 def _branch(run: RunItem) -> str:
-    # a plain run's branch repeats its id: its base says more
+    # a plain run's branch repeats its id, so show its base branch
     is_own = run.work_branch == f"run/{run.id}"
     return plain_html(run.branch if is_own else run.work_branch)
 

@@ -1,4 +1,4 @@
-"""The tabs of a run's page: on a phone the timeline is one of them."""
+"""The tabs of a run's page; on a phone the timeline is one of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAMES = ("timeline", "log", "diff", "more")
 
 
 class RunTabs:
-    """A row of tabs over panels; `holder` carries the chosen one as class `view-…`."""
+    """A row of tabs over panels; `holder` gets the class `view-…` of the chosen one."""
 
     def __init__(self, holder: ui.element, chosen: str) -> None:
         self._holder = holder
@@ -27,7 +27,7 @@ class RunTabs:
         self._mark()
 
     def panel(self, name: str) -> ui.element:
-        """The place for a tab's content."""
+        """Create the panel for a tab's content."""
         panel = ui.element("div").classes(f"panel {name}-panel").props("role=tabpanel")
         self._buttons[name].props(f"aria-controls={panel.html_id}")
         panel.props(f"aria-labelledby={self._buttons[name].html_id}")
@@ -39,7 +39,7 @@ class RunTabs:
         self._openers[name] = opener
 
     def set_diff_size(self, additions: int, deletions: int) -> None:
-        """Say in the tab how large the diff is."""
+        """Show the size of the diff in its tab."""
         sizes = f'<span class="add">+{additions}</span> <span class="del">−{deletions}</span>'
         words = f"Diff {sizes}" if additions or deletions else "Diff"
         if words != self._diff_size:
@@ -47,7 +47,7 @@ class RunTabs:
             self._labels["diff"].set_content(words)
 
     def show(self, run: RunOut) -> None:
-        """Say what the run delivered."""
+        """Show the size of the run's delivery."""
         if run.delivery is not None:
             self.set_diff_size(run.delivery.additions, run.delivery.deletions)
 

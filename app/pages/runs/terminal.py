@@ -1,4 +1,4 @@
-"""Terminal output as HTML: colours and weights are kept, every other escape is dropped."""
+"""Terminal output as HTML: colors and weights are kept, all other escapes are dropped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.state.runs.entry_log import EntryLine
 from app.state.runs.run_log import LogLine
 
 _ESCAPE = re.compile(
-    r"(?:\x1b\[|\x9b)(?P<codes>[0-9;:]*)m"  # the only one that is obeyed
+    r"(?:\x1b\[|\x9b)(?P<codes>[0-9;:]*)m"  # the only one that is applied
     r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # cursor, modes, bracketed paste
     r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # links, titles
     r"|\x1b[ -/]*[0-~]?"
@@ -30,7 +30,7 @@ _SIXTEEN = (
 
 @dataclass(frozen=True)
 class Style:
-    """How the next character is written; colours are 0 to 15, as classes of assets/runs.css."""
+    """The style of the next character; colors are 0 to 15, as classes of assets/runs.css."""
 
     ink: int | None = None
     ground: int | None = None
@@ -38,7 +38,7 @@ class Style:
 
     @property
     def classes(self) -> str:
-        """The classes of a span, empty for plain text."""
+        """The classes of a span; empty for plain text."""
         ink = [] if self.ink is None else [f"k{self.ink}"]
         ground = [] if self.ground is None else [f"g{self.ground}"]
         return " ".join([*ink, *ground, *sorted(self.marks)])
@@ -48,7 +48,7 @@ PLAIN = Style()
 
 
 def lines_html(lines: Iterable[LogLine], style: Style = PLAIN) -> tuple[str, Style]:
-    """Lines as HTML, and the style that the line after them begins with."""
+    """Return lines as HTML, and the style at the start of the next line."""
     made = []
     for line in lines:
         inner, style = line_html(line.text, style)
@@ -59,7 +59,7 @@ def lines_html(lines: Iterable[LogLine], style: Style = PLAIN) -> tuple[str, Sty
 
 
 def line_html(line: str, style: Style = PLAIN) -> tuple[str, Style]:
-    """One line as spans, and the style at its end."""
+    """Return one line as spans, and the style at its end."""
     parts, end = [], 0
     for match in _ESCAPE.finditer(line):
         parts.append(_span(line[end : match.start()], style))
@@ -78,7 +78,7 @@ def _span(words: str, style: Style) -> str:
 
 
 def _obey(codes: str, style: Style) -> Style:
-    """Apply the numbers of one `ESC [ … m`; unknown ones are left out."""
+    """Apply the numbers of one `ESC [ … m`; unknown ones are ignored."""
     numbers = [int(part[:4] or "0") for part in re.split("[;:]", codes)]
     while numbers:
         code = numbers.pop(0)
@@ -112,7 +112,7 @@ def _long_colour(numbers: list[int]) -> int | None:
     if kind == 5 and numbers:
         return _of_palette(numbers.pop(0))
     if kind == 2 and len(numbers) >= 3:
-        if len(numbers) == 4:  # 38:2::r:g:b names a colour space that nobody uses
+        if len(numbers) == 4:  # 38:2::r:g:b has a color-space field, which is skipped
             numbers.pop(0)
         red, green, blue = numbers[:3]
         del numbers[:3]
@@ -138,7 +138,7 @@ def _nearest(red: int, green: int, blue: int) -> int:
 
 
 def entries_html(lines: Iterable[EntryLine], style: Style = PLAIN) -> tuple[str, Style]:
-    """Lines as HTML, and the style of the line after them: no colour outlives its line."""
+    """Return entries as HTML, and the unchanged style: no color outlives its line."""
     return "".join(map(_line_html, lines)), style
 
 

@@ -1,4 +1,4 @@
-"""The timeline of a run: one element a step, the newest ones changed in place."""
+"""The timeline of a run: one element per step, updated in place."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from app.pages.components.testids import testid
 from app.pages.shell.page_session import Visit
 from app.state.runs.run_timeline import Step, Tone, lasted, steps_of
 
-AT_ONCE = 0.05  # seconds: a shorter step took no time that a person could have waited
+AT_ONCE = 0.05  # seconds; the duration of a shorter step is not shown
 
 
 class TimelineView:
-    """Shows a run's events."""
+    """The events of one run as steps."""
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
@@ -27,7 +27,7 @@ class TimelineView:
         self._box.props('role=list aria-label="Timeline"')
 
     def show(self, run: RunOut, events: Sequence[TimelineEvent], reported: str) -> None:
-        """Change the steps that differ; `reported` is what the agent told of its work so far."""
+        """Update the steps that differ; `reported` is the agent's report of its progress."""
         steps = steps_of(events, run, reported)
         while len(self._steps) > len(steps):
             self._steps.pop().delete()
