@@ -1,10 +1,10 @@
-// What a page does by itself, without the server: the look, the ticking times, the link's state,
-// copying, and single-key shortcuts. No library, no timer on the server.
+// Page behavior that needs no server: theme, ticking times, connection state, copying, single-key
+// shortcuts. No library, no timer on the server.
 (() => {
   "use strict";
   const root = document.documentElement;
 
-  // --- the look: a cookie pins it, so that the next page is right from its first paint
+  // --- theme: pinned by a cookie, so that the next page is right from its first paint
   const pinned = () => /(?:^|; )runyard_look=(light|dark)/.exec(document.cookie)?.[1] ?? "auto";
   function wear(look) {
     if (look === "auto") delete root.dataset.theme;
@@ -60,7 +60,7 @@
       return;
     }
     if (quiet) {
-      // silence of the agent is told apart from a lost link, over which nothing could be heard
+      // while disconnected, missing output says nothing about the agent
       const seconds = (now - Date.parse(quiet)) / 1000;
       put(el, `No output for ${ago(seconds).replace(" ago", "")}`);
       el.hidden = link !== "Live" || seconds < Number(el.dataset.after);
@@ -95,12 +95,12 @@
   document.addEventListener("visibilitychange", () => document.hidden || tickIn(document));
   addEventListener("pageshow", () => tickIn(document));
 
-  // --- the link to the server: Live, Reconnecting…, Manual Reconnect Only after 3 losses in 60 s
+  // --- connection: Live, Reconnecting…, Manual Reconnect Only after 3 losses in 60 s
   const LOSSES = 3, WINDOW = 60_000, KEPT = "runyard_losses";
   let leaving = false;
   addEventListener("pagehide", () => (leaving = true));
   addEventListener("pageshow", () => (leaving = false));
-  // kept over reloads: a server that comes and goes makes the page reload itself
+  // kept across reloads: the page reloads itself when the server restarts
   function countLoss() {
     const now = Date.now();
     const losses = JSON.parse(sessionStorage.getItem(KEPT) ?? "[]").filter((at) => now - at < WINDOW);
@@ -119,7 +119,7 @@
       const button = badge.parentElement?.querySelector("[data-reconnect]");
       if (button) button.hidden = link !== "Manual Reconnect Only";
     }
-    // what would be pressed in vain rests until the link is back
+    // controls that need the server are inert until it is back
     for (const part of document.querySelectorAll("[data-needs-link]")) part.inert = link !== "Live";
   }
   function setLink(word) {
@@ -144,7 +144,7 @@
   }
   watchLink();
 
-  // --- the tab one is on is in sight, also where the row is wider than the screen
+  // --- scroll the current tab into view if the row is wider than the screen
   function showTab() {
     for (const tab of document.querySelectorAll(".tabs [aria-current=page]")) {
       const row = tab.closest(".tabs");
@@ -153,7 +153,7 @@
     }
   }
 
-  // --- what was added since: times at once, badges in the link's present state
+  // --- elements added later: update their times and badges at once
   new MutationObserver((changes) => {
     for (const change of changes)
       for (const node of change.addedNodes) {
@@ -193,7 +193,7 @@
     } else document.querySelector(".rail:popover-open")?.hidePopover();
   });
 
-  // --- a group of choices is one stop; the arrows go round in it
+  // --- a radio group is one Tab stop; arrow keys cycle through it
   document.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     const group = step && event.target.closest?.("[role=radiogroup]");
@@ -205,7 +205,7 @@
     next.click();
   });
 
-  // --- in a dialog the Tab key goes round, not out to the page behind it
+  // --- Tab cycles inside a dialog and does not leave it for the page behind
   document.addEventListener("keydown", (event) => {
     const dialog = event.key === "Tab" && [...document.querySelectorAll(".q-dialog")].at(-1);
     if (!dialog || event.target.closest?.(".q-menu")) return;
@@ -217,7 +217,7 @@
     (event.shiftKey ? stops.at(-1) : stops[0])?.focus();
   });
 
-  // --- one key, one press: data-key="n" on a button or a link, never while somebody types
+  // --- shortcuts: data-key="n" on a button or link; ignored while typing
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (event.target.closest?.("input,textarea,select,[contenteditable],.q-menu,.q-dialog")) return;

@@ -1,6 +1,7 @@
-// An open form outlives the link and the server: its key and what was typed are kept in this tab.
-// The server asks for them when the page arrives or comes back; only reloading finds them again,
-// a form opened anew is empty and has a key of its own. One in a dialog ends with its page.
+// Keeps the key and fields of an open form in this tab, so that it survives a lost connection and
+// a server restart. The server asks for them when the page loads or reconnects. Only a reload
+// restores a form: a newly opened page has an empty form and a new key. A form in a dialog ends
+// with its page.
 (() => {
   "use strict";
   const NAME = `runyard_form:${location.pathname}`;
@@ -19,11 +20,11 @@
     try {
       sessionStorage.setItem(NAME, JSON.stringify(draft));
     } catch {
-      // a full store: the form works without
+      // storage is full: the form works without a draft
     }
   }
   const sentOf = (form) => (form.dataset.draftSent ?? "").split(" ").filter(Boolean);
-  // what is kept at this address may be of a dialog that was closed
+  // the draft stored for this address may belong to a dialog that was closed
   function loadFor(form) {
     const draft = load();
     if (form.dataset.draft === "form") return draft;
@@ -37,7 +38,7 @@
     save(draft);
   }
 
-  // --- the server asks, and tells key and sent ids
+  // --- the server requests the draft and sets key and sent ids through data attributes
   function answer(form) {
     isAsked = true;
     const draft = loadFor(form);
@@ -60,7 +61,7 @@
     attributeFilter: ["data-draft-asked", "data-draft-key", "data-draft-sent", "data-draft-done"],
   });
 
-  // --- what is typed and pressed; a list's choice comes from its own event
+  // --- typed fields and the depth; selects call runyardDraft.put from their own event
   document.addEventListener("input", ({ target }) => {
     const name = target.dataset?.testid;
     if (["task", "agent", "model", "delay", "ttl", "tags"].includes(name) && target.closest("[data-draft]")) put(name, target.value);

@@ -1,5 +1,5 @@
-// A project's buttons, and on its card what is read above them. One element of the page: what
-// changes is set in place, so the focus, an open menu and the scroll stay where they are.
+// A project's buttons and, on a card, the content above them. One element, updated in place, so
+// that focus, an open menu and scroll positions survive.
 export default {
   template: `
     <component :is="tag" :class="{ alert }">
@@ -30,7 +30,7 @@ export default {
     tag: { type: String, default: "article" },
     name: String,
     path: String,
-    facts: String, // escaped and cleaned by the server
+    facts: String, // HTML, escaped and sanitized by the server
     alert: Boolean,
     notice: String,
     presses: { type: Array, default: () => [] },
@@ -39,14 +39,14 @@ export default {
   emits: ["press"],
   methods: {
     press(act, event) {
-      if (event.detail < 2) this.$emit("press", act); // the second click of a double one says nothing new
+      if (event.detail < 2) this.$emit("press", act); // ignore the second click of a double click
     },
   },
   beforeUpdate() {
     this.hadFocus = this.$el.contains(document.activeElement);
   },
   updated() {
-    // a button that went away with the focus hands it on
+    // the focused button was removed: focus the first one
     if (this.hadFocus && !this.$el.contains(document.activeElement))
       this.$el.querySelector("button")?.focus({ preventScroll: true });
   },

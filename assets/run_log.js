@@ -1,6 +1,6 @@
-// What a log does by itself: it follows its end, pauses when somebody scrolls up, and finds words.
-// The page's server only adds lines and takes the oldest away; it is told of a pause, so that a
-// flood does not carry off what is being read.
+// The log box: follows the end, pauses when the reader scrolls up, and highlights search hits. The
+// server adds lines and deletes the oldest; a `hold` event reports a pause, so that a flood of
+// output does not remove the lines being read.
 (() => {
   "use strict";
   const NEAR_END = 24, SETTLE = 200, TYPED = 300;
@@ -36,7 +36,7 @@
       this.toEnd();
     }
 
-    // --- earlier lines come in front of the first one, which stays where it is
+    // --- earlier lines are inserted above the first one, which keeps its place on screen
     hold() {
       const line = this.box.querySelector(".ln");
       this.held = line && { line, top: line.getBoundingClientRect().top };
@@ -49,7 +49,7 @@
       if (line.isConnected && line !== this.box.querySelector(".ln")) this.held = null;
     }
 
-    // --- the form: another one is shown from its end; a cookie keeps the choice for the next page
+    // --- log form: a new form is shown from its end; a cookie keeps the choice
     choose(form) {
       document.cookie = `runyard_log=${form}; path=/; max-age=31536000; SameSite=Lax`;
       this.held = this.hit = this.pending = null;
@@ -96,7 +96,7 @@
       }
     }
 
-    // --- finding: the server looks through the whole log, here what is shown of it is marked
+    // --- search: the server searches the whole log; hits on screen are highlighted here
     find(query) {
       this.query = query;
       this.hit = this.pending = null;
@@ -111,14 +111,14 @@
       this.setFollows(!this.query);
       this.box.dispatchEvent(new CustomEvent("find", { detail: { words: this.query, step } }));
     }
-    // "c12 7 3": the element whose line it is, which one, and the number of the jump
+    // place: "c12 7 3" is element id, line index, and a counter that makes each jump a change
     goTo(place) {
       const [id, index] = (place ?? "").split(" ");
       const lines = document.getElementById(id)?.querySelectorAll(".ln");
       let line = lines?.[index];
       this.pending = line || !place ? null : place;
       if (!line) return;
-      // an entry has several lines, of which one holds the words
+      // an entry has several lines: find the one with the words
       for (let more = Number(index); more < Math.min(lines.length, Number(index) + 200); more++)
         if (lines[more].textContent.toLowerCase().includes(this.query.toLowerCase())) {
           line = lines[more];
@@ -181,7 +181,7 @@
       new LogBox(box);
     }
   }
-  // a box appears with its page or with a tab; lines inside a known box need no look at all
+  // a box appears with its page or tab; changes inside a known box are ignored
   new MutationObserver((changes) => {
     if (changes.some((change) => !change.target.closest?.("[data-log]"))) adopt();
   }).observe(document.documentElement, { childList: true, subtree: true });
