@@ -27,7 +27,7 @@ class AfkStart:
         self._id = project_id
 
     async def start(self, issue: int | None = None) -> None:
-        """Start a run and show a link to it; the project's own view shows a refusal."""
+        """Start a run and show a link to it; the card or page header shows a refusal."""
         run = await self._acts.start(self._id, issue)
         if run is not None:
             number = f" of #{run.issue}" if run.issue else ""

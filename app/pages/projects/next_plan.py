@@ -1,4 +1,4 @@
-"""What the next sweep would do with a project, and why each other issue waits."""
+"""The next sweep's plan for a project, and the reason why each other issue waits."""
 
 from __future__ import annotations
 

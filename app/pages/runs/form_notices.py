@@ -128,7 +128,7 @@ class RunFormNotices:
         self._limit.run_method("scrollIntoView", {"block": "nearest"})
 
     def _say_whose(self) -> None:
-        # a line of its own: the wording of the sentences is fixed
+        # a separate line, because the wording of the sentences is fixed
         if self._form.quota is not None:
             ui.html(own_limit_html(Counted.RUNS, self._form.quota), sanitize=clean)
 

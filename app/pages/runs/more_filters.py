@@ -1,4 +1,4 @@
-"""The run filters without a chip of their own: those set, and a form to set more."""
+"""The run filters beyond the standard chips: those set, and a form to set more."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What every page is built from: session, frame, theme, routes and NiceGUI patches."""
+"""Shared foundation of all pages: session, frame, theme, routes and NiceGUI patches."""

@@ -31,7 +31,7 @@ class TextPacket(Packet):
 
 
 class RestingSocket(AsyncSocket):
-    """An Engine.IO socket without a ping task of its own; `ask_all` pings all sockets."""
+    """An Engine.IO socket without its own ping task; `ask_all` pings all sockets."""
 
     def schedule_ping(self) -> None:
         """Mark the page as alive: it has just connected or answered a ping."""
