@@ -24,7 +24,7 @@ from app.state.runs.lock_wait import LockWait
 from app.state.runs.run_form import RunForm
 
 NO_ISSUE = 0
-# a select fires no input event, so its choice is put into the draft here (assets/draft.js)
+# a select's choice goes into the browser's draft from its own event (assets/draft.js)
 PICKED = {
     "branch": "(option) => window.runyardDraft?.put('branch', option?.label ?? '')",
     "framework": "(option) => window.runyardDraft?.put('framework', option?.label ?? '')",

@@ -159,7 +159,7 @@ def _told(value: str) -> str:
 
 
 def retention_html(kept: RetentionOut, visit: Visit) -> str:
-    """Return the logs and working copies kept, and which of them are removed when."""
+    """Return the logs and working copies kept, and a table of those due for removal."""
     going = [("log", one) for one in kept.leaving]
     going += [("copy", one) for one in kept.copies.leaving]
     rows = "".join(

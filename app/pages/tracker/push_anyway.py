@@ -39,7 +39,7 @@ class PushAnywayDialog:
                 self._confirm = button("Push anyway", self._sure, kind="danger", mark=mark)
 
     def open(self, branch: str, because: str, push: Push, *, verb: str = "Push") -> None:
-        """Ask about a branch held back because of `because`; `verb` names the action."""
+        """Ask about a branch held back by a check; `because` is its reason, `verb` the action."""
         self._push = push
         self._title.set_content(f"{verb} {plain_html(branch)} anyway?")
         self._confirm.set_text(f"{verb} anyway")
