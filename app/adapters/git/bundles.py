@@ -1,4 +1,4 @@
-"""Mirrors that hold claims, each as one file that git can make a repository of again."""
+"""Backups of mirrors that hold claims, one git bundle each."""
 
 from __future__ import annotations
 
@@ -17,28 +17,31 @@ _CAP = 2**40
 
 
 class MirrorBundles:
-    """Bundles of the mirrors at `root/<project id>.git`."""
+    """Writes and restores bundles of the mirrors at `root/<project id>.git`."""
 
     def __init__(self, root: Path, *, git: Git) -> None:
         self._root = Path(os.path.abspath(root))
         self._git = git.keeping(keep_mirror)
 
     def holding_claims(self) -> list[str]:
-        """Ids of the projects whose mirror holds a claim. Raises CannotRead."""
+        """Return the ids of projects whose mirror holds a claim. Raises CannotRead."""
         mirrors = sorted(path for path in self._root.glob("*.git") if not path.is_symlink())
         return [mirror.stem for mirror in mirrors if read_claims(mirror)]
 
     def write(self, project_id: str, file: Path) -> None:
-        """Every claim and what origin had, whole, into a new file. Raises CannotRead."""
+        """Bundle all claims and tracked origin branches into a new `file`.
+
+        Raises CannotRead, or FileExistsError if `file` exists.
+        """
         mirror = self._mirror(project_id)
         with file.open("xb") as bundle:
             order = ["bundle", "create", "--quiet", "-", f"--glob={HEADS}*", f"--glob={TRACKED}*"]
             self._git.run(order, git_dir=mirror, output=bundle, timeout=_SECONDS, output_cap=_CAP)
 
     def put_back(self, project_id: str, file: Path) -> int:
-        """Bring back the claims that the mirror has not; how many. Makes the mirror if it is gone.
+        """Restore the claims missing from the mirror and return their number.
 
-        A claim that is there stays as it is. Raises CannotRead.
+        Existing claims are left alone; a missing mirror is created. Raises CannotRead.
         """
         refs = self._read(file)
         mirror = self._mirror(project_id)
@@ -57,7 +60,7 @@ class MirrorBundles:
         return sum(ref.startswith(HEADS) for ref in refs)
 
     def _read(self, file: Path) -> dict[str, str]:
-        """The branches in a bundle, each with its commit."""
+        """Map each claim and tracked branch in a bundle to its commit."""
         lines = self._git.run(["bundle", "list-heads", "--", str(file)]).text.splitlines()
         found = {ref: sha for sha, _, ref in (line.partition(" ") for line in lines)}
         return {ref: sha for ref, sha in found.items() if ref.startswith((HEADS, TRACKED))}

@@ -1,4 +1,4 @@
-"""The one place that runs git: hardened, bounded, deaf to every config but our own."""
+"""Runs git: the only place that does, with limits, and ignoring all config but our own."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ _TICK_SECONDS = 0.2
 _TERM_SECONDS = 2.0
 _TOO_LATE = "git did not answer in time."
 _LOCK = re.compile(r"Unable to create '([^']+\.lock)': File exists")
-# what the far side says of its own disk is no matter of ours
+# lines from the remote are skipped: they are about its disk, not ours
 _NO_ROOM = re.compile(
     r"^(?!remote:).*(?:No space left on device|Disk quota exceeded)", re.MULTILINE
 )
 
 
 class GitFailed(CannotRead):
-    """Git answered with an error; `err` is what it printed, capped at 64 KiB.
+    """A failed git call; `err` is its standard error, the last 64 KiB.
 
-    To the services it is something that could not be read: by itself it proves nothing.
+    A CannotRead for the services: a failure alone proves nothing about the repository.
     """
 
     def __init__(self, sentence: str, err: str = "") -> None:
@@ -63,20 +63,20 @@ class GitFailed(CannotRead):
 
 
 class GitTimedOut(GitFailed, Unfinished):
-    """Git did not end in time and was ended with its whole process group."""
+    """A git call that ran out of time; its process group was killed."""
 
 
 class GitToldTooMuch(GitFailed, Unfinished):
-    """Git printed more than it may and was ended."""
+    """A git call that exceeded its output cap and was killed."""
 
 
 class GitHadNoRoom(GitFailed, DiskFull):
-    """The disk was full."""
+    """A git call that failed because the local disk or quota is full."""
 
 
 @dataclass(frozen=True)
 class GitAnswer:
-    """How a git call ended; `is_cut` where it printed more than the cap and was ended."""
+    """The result of a git call; `is_cut` if it exceeded the output cap and was killed."""
 
     code: int
     out: bytes
@@ -85,12 +85,12 @@ class GitAnswer:
 
     @property
     def text(self) -> str:
-        """Standard output as text, without space around it."""
+        """Standard output as text, stripped."""
         return self.out.decode("utf-8", "replace").strip()
 
 
 def read_identity() -> Identity:
-    """Read the person's name, address and credential helpers from their git config, once."""
+    """Read the user's name, email and credential settings from their own git config."""
     argv = ["git", "config", "--includes", "-z", "--get-regexp", r"^(user|credential)\."]
     try:
         answer = _Call(argv, open_environment(), "/", timeout=10.0, output_cap=_ERR_CAP).answer()
@@ -106,16 +106,16 @@ def read_identity() -> Identity:
 
 
 class Git:
-    """Runs git by argv only, with our settings, a small environment, a timeout and a cap."""
+    """Runs git without a shell, with our settings, a minimal environment, a timeout and a cap."""
 
     def __init__(self, identity: Identity, keep: Callable[[Path], None] | None = None) -> None:
         self.identity = identity
         self._keep = keep
 
     def keeping(self, keep: Callable[[Path], None]) -> Git:
-        """The same, which lets `keep` see to the git folder of each call first.
+        """Return a copy that calls `keep(git_dir)` before each command on a git folder.
 
-        What `keep` raises refuses the call.
+        If `keep` raises, the command is not run.
         """
         return Git(self.identity, keep)
 
@@ -136,12 +136,12 @@ class Git:
         hear: Callable[[bytes], None] | None = None,
         take: Callable[[bytes], None] | None = None,
     ) -> GitAnswer:
-        """Run one git command; without `git_dir` it sees no repository, never one it finds.
+        """Run one git command; without `git_dir` it sees no repository at all.
 
-        `origin` is the only address the call may talk to (none: no transport at all). `output`
-        takes standard output into a file instead, `take` gets it as it comes, however much it is.
-        `hear` gets standard error as it comes. Seconds and bytes. Raises UnsafeArgument,
-        GitTimedOut, and with `check` GitFailed, which is GitHadNoRoom where the disk is full.
+        `origin` is the only address it may contact (None: no transport). `output` is a file for
+        standard output, capped too; `take` receives it in chunks without a cap, `hear` standard
+        error. `timeout` is in seconds, `output_cap` in bytes. Raises UnsafeArgument, GitTimedOut,
+        and with `check` GitFailed, GitToldTooMuch past the cap, GitHadNoRoom on a full disk.
         """
         argv = ["git", *(part for setting in SETTINGS for part in ("-c", setting)), *args]
         if any("\0" in part for part in argv):
@@ -162,14 +162,14 @@ class Git:
         return answer
 
     def version(self) -> str:
-        """The version git tells, such as `2.39.5`."""
+        """Return git's version, such as `2.39.5`."""
         return self.run(["version"]).text.removeprefix("git version ")
 
 
 def countdown(seconds: float) -> Callable[[], float]:
-    """The seconds that are left of these for several calls together.
+    """Start a time budget shared by several calls; the returned function gives the seconds left.
 
-    Asking for them raises GitTimedOut where none are.
+    It raises GitTimedOut once the budget is used up.
     """
     deadline = time.monotonic() + seconds
 
@@ -202,7 +202,7 @@ def _sentence(command: str, answer: GitAnswer) -> str:
 
 
 class _Call:
-    """One git process in a session of its own, whose pipes never block us and never fill memory."""
+    """One git process in its own session, with non-blocking pipes and bounded memory."""
 
     def __init__(
         self,
@@ -257,7 +257,7 @@ class _Call:
                 selector.register(_unblocked(process.stdin), selectors.EVENT_WRITE, self._give)
             while selector.get_map() and not self._is_cut:
                 ready = selector.select(min(_TICK_SECONDS, self._left()))
-                # a descendant may hold the pipes open after git itself has gone
+                # a descendant may hold the pipes open after git itself has exited
                 if not ready and process.poll() is not None:
                     return
                 for key, _ in ready:
@@ -311,9 +311,9 @@ class _Call:
 
     def _end(self) -> None:
         pid = self._process.pid
-        _signal_group(pid, signal.SIGTERM)  # lets git remove its lock files
+        _signal_group(pid, signal.SIGTERM)  # gives git time to remove its lock files
         deadline = time.monotonic() + _TERM_SECONDS
-        # not reaped before the last signal, so that its number cannot be somebody else's
+        # not reaped before the last signal, so that its pid cannot be reused
         look = os.WEXITED | os.WNOWAIT | os.WNOHANG
         while os.waitid(os.P_PID, pid, look) is None and time.monotonic() < deadline:
             time.sleep(0.01)

@@ -1,7 +1,7 @@
-"""Keeps our own git folders as we wrote them: what git reads there beside objects and refs.
+"""Restores the config and other control files of our git folders before git reads them.
 
-An agent that runs as our user may write into a mirror. A line in its config can send a push
-elsewhere or name a program, and no option of git's can switch off what it does not know by name.
+An agent running as our user can write to a mirror. One config line there can redirect a push or
+start a program, and git has no option to ignore settings that are not named one by one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from app.adapters.git.layout import (
 log = logging.getLogger(__name__)
 _CAP = 64 * 1024
 _LOCK_SECONDS = 2.0
-# what would lend a folder other settings, commits, parents or addresses than its own
+# files that would give a folder foreign settings, commits, parents or addresses
 _FOREIGN = (
     *("commondir", "gitdir", "config.worktree", "shallow", "remotes", "branches"),
     *("info/grafts", "info/sparse-checkout", "objects/info/alternates"),
@@ -44,12 +44,12 @@ Texts = Mapping[str, bytes]
 
 
 def keep_mirror(git_dir: Path) -> None:
-    """Put a mirror back as it was written, where somebody changed it. Raises GitFailed."""
+    """Restore the control files of a mirror if they were changed. Raises GitFailed."""
     _keep(git_dir, partial(_mirror_texts, git_dir))
 
 
 def keep_look(mirror: Path, git_dir: Path) -> None:
-    """Put our folder of a working copy, which borrows from `mirror`, back. Raises GitFailed."""
+    """Restore our own git folder for a working copy of `mirror`. Raises GitFailed."""
     _keep(git_dir, partial(_look_texts, mirror))
 
 
@@ -58,7 +58,7 @@ def _mirror_texts(git_dir: Path, top: int) -> Texts:
         "config": _config_of(git_dir, top, is_bare=True),
         "info/attributes": ATTRIBUTES.encode(),
     }
-    # a mirror without one, or with one that git does not believe, is a damaged one: it says so
+    # a missing or invalid HEAD is left alone: git then reports the mirror as damaged
     if _BELIEVED.match(_read(top, "HEAD") or b""):
         texts["HEAD"] = f"ref: {NO_BRANCH}\n".encode()
     return texts
@@ -74,14 +74,14 @@ def _look_texts(mirror: Path, top: int) -> Texts:
 
 def _config_of(mirror: Path, top: int, *, is_bare: bool) -> bytes:
     length = _length_of_ids(mirror)
-    if length is None:  # a mirror that is just being made
+    if length is None:  # a mirror still being created has no refs
         found = _read(top, "config") or b""
         length = 64 if b'"sha256"' in found else 40
     return own_config(is_bare=is_bare, is_sha256=length == 64).encode()
 
 
 def _length_of_ids(mirror: Path) -> int | None:
-    """The length of the first commit id that its refs name, None where they name none."""
+    """Return the length of the first commit id among the refs; None without refs."""
     with opened(mirror) as top:
         packed = _read(top, "packed-refs", head_only=True) or b""
         for line in packed.splitlines()[:2]:
@@ -118,13 +118,16 @@ def _keep(git_dir: Path, texts_of: Callable[[int], Texts]) -> None:
 
 
 def _changed(top: int, texts: Texts) -> list[str]:
-    """The paths whose text is another, and those of a kind that must not be there."""
+    """List the paths whose text differs and the foreign ones that must not exist."""
     changed = [path for path, text in texts.items() if _read(top, path) != text]
     return changed + [path for path in _FOREIGN if path not in texts and _is_there(top, path)]
 
 
 def _read(top: int, path: str, *, head_only: bool = False) -> bytes | None:
-    """A file's bytes, None for anything that is no plain file of a usual size. Raises OSError."""
+    """Read a file; None unless it is a regular file of at most 64 KiB. Raises OSError.
+
+    With `head_only` a larger file is cut, not refused.
+    """
     *folders, name = path.split("/")
     try:
         with opened(top, *folders) as folder, opened_file(folder, name) as fd:
@@ -137,7 +140,7 @@ def _read(top: int, path: str, *, head_only: bool = False) -> bytes | None:
 
 
 def _is_there(top: int, path: str) -> bool:
-    """True where git would find something, or would look for it behind a link."""
+    """Return True if git would find this path, or follow a link to look for it."""
     folder = path.rpartition("/")[0]
     try:
         if folder and stat.S_ISLNK(os.stat(folder, dir_fd=top, follow_symlinks=False).st_mode):
@@ -173,7 +176,7 @@ def _put_back(top: int, path: str, text: bytes | None) -> None:
 
 @contextmanager
 def _made(top: int, folders: list[str]) -> Iterator[int]:
-    """The folder below an open one; `info` is made anew where it is no real folder."""
+    """Open a folder below an open one; an `info` that is not a real folder is replaced."""
     if folders[-1:] == ["info"]:
         with opened(top, *folders[:-1]) as above:
             try:
@@ -197,7 +200,7 @@ def _locked(top: int) -> Iterator[None]:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                # not for ever: an agent can hold it, too
+                # bounded, because an agent can hold the lock too
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.01)

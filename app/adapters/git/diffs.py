@@ -1,4 +1,4 @@
-"""What a copy's files hold, seen through a git folder and an index of our own."""
+"""Diffs and statistics of commits, and of a working copy's files through our own git folder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COUNT = re.compile(r"(\d+) (file|insertion|deletion)")
 
 
 def diff_between(git: Git, git_dir: Path, base: str, tip: str) -> Diff:
-    """Unified diff of two commits from their merge base, at most 2 MiB."""
+    """Return the unified diff from the merge base to `tip`, at most 2 MiB. Raises GitFailed."""
     return run_diff(git, [_fork(git, git_dir, base, tip), tip], git_dir)
 
 
@@ -34,7 +34,7 @@ def run_diff(
     work_tree: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Diff:
-    """Unified diff, cut at the last whole line before the cap. Raises GitFailed."""
+    """Run `git diff` on `what`, cut at the last whole line within 2 MiB. Raises GitFailed."""
     answer = git.run(
         ["diff", *PLAIN, *_SHAPE, *what, "--"],
         git_dir=git_dir,
@@ -50,7 +50,7 @@ def run_diff(
 
 
 def stat_between(git: Git, git_dir: Path, base: str, tip: str) -> DiffStat:
-    """Commits of `base..tip`, and the files and lines that `diff_between` shows."""
+    """Count the commits of `base..tip`, and the files and lines that `diff_between` shows."""
     commits = git.run(["rev-list", "--count", f"{base}..{tip}"], git_dir=git_dir).text
     fork = _fork(git, git_dir, base, tip)
     line = git.run(["diff", *PLAIN, "-M", "-l400", "--shortstat", fork, tip], git_dir=git_dir).text
@@ -77,25 +77,25 @@ _MOST_NEW_FILES = 20_000
 
 @dataclass(frozen=True)
 class Look:
-    """Our own git folder for one copy: `git_dir` ours, `files` the agent's."""
+    """A view of one working copy: `git_dir` is ours, `files` are the agent's."""
 
     git: Git
     git_dir: Path
     files: Path
 
     def count_uncommitted(self, tip: str) -> int:
-        """Files that differ from the commit `tip` or are new and not ignored. Raises GitFailed."""
+        """Count files that differ from `tip` or are new and not ignored. Raises GitFailed."""
         with self._index(tip) as env:
             listed = ["ls-files", "-z", "--modified", "--others", "--exclude-standard"]
             changed = set(self._names(listed, env))
             return len(changed | self._filled_submodules(env))
 
     def diff(self, base: str) -> Diff:
-        """Unified diff of the files against `base`. Raises GitFailed, Tampered."""
+        """Return the unified diff of the files against `base`. Raises GitFailed, Tampered."""
         with self._index(base) as env:
             new = self._names(["ls-files", "-z", "--others", "--exclude-standard"], env)
             is_cut = len(new) > _MOST_NEW_FILES
-            # a name with a slash at its end is a repository of its own inside the copy
+            # a trailing slash marks a nested repository
             paths = [name for name in new[:_MOST_NEW_FILES] if not name.endswith("/")]
             if paths:
                 add = ["add", "--intent-to-add", "--pathspec-from-file=-", "--pathspec-file-nul"]
@@ -107,8 +107,8 @@ class Look:
 
     @contextmanager
     def _index(self, commit: str) -> Iterator[dict[str, str]]:
-        # an index of this call's own: two looks at once never meet. Its time is kept, as git
-        # compares it with the files' to know which of them it must read again.
+        # one index per call, so that concurrent calls do not interfere; copied with its mtime,
+        # which git compares with the files' to decide what to read again
         index = self.git_dir / f"index.{secrets.token_hex(6)}"
         shutil.copy2(self.git_dir / "index", index)
         env = {"GIT_INDEX_FILE": str(index), **_LITERAL}
@@ -133,13 +133,13 @@ class Look:
         return [name for name in text.split("\0") if name]
 
     def _filled_submodules(self, env: dict[str, str]) -> set[str]:
-        # never entered: whatever is inside one counts as work that no commit of ours holds
+        # never entered: anything inside counts as uncommitted work
         entries = self._names(["ls-files", "-z", "--stage"], env)
         links = [entry.partition("\t")[2] for entry in entries if entry.startswith("160000 ")]
         return {name for name in links if _holds_something(self.files / name)}
 
     def _check_kinds(self, names: list[str]) -> None:
-        # reading a pipe or a device would wait for ever
+        # reading a pipe or a device could block forever
         for name in names:
             try:
                 mode = (self.files / name).lstat().st_mode

@@ -1,4 +1,4 @@
-"""What every git call is told and shown: our settings and a small environment, nothing else."""
+"""The settings and the minimal environment of every git call."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SETTINGS = (
     "core.untrackedCache=false",
     "core.attributesFile=/dev/null",
     "core.excludesFile=/dev/null",
-    # indexes that an agent's object folder could carry and that would be believed unchecked
+    # git trusts these indexes unchecked, and an agent's object folder could carry them
     "core.commitGraph=false",
     "core.multiPackIndex=false",
     "pack.useBitmaps=false",
@@ -59,23 +59,23 @@ _FIXED = {
     "GIT_SSH_VARIANT": "ssh",
 }
 _KEPT = ("PATH", "HOME", "SSH_AUTH_SOCK")
-# what credential helpers and proxies need, given to calls that leave this machine
+# for credential helpers and proxies; only for calls that use the network
 _KEPT_FOR_NETWORK = (
     *("XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"),
     *("https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"),
 )
-# where a person may have put their config
+# where a user may have placed their config
 _CONFIG_PLACES = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
 _PROTOCOL = {OriginKind.PATH: "file", OriginKind.HTTPS: "https", OriginKind.SSH: "ssh"}
 
 
 class UnsafeArgument(ValueError):
-    """A name, id, sha or address that must never reach git."""
+    """A name, id, sha or address that must not be passed to git."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Who Runyard commits as, and the person's own `credential.*` settings in their order."""
+    """The author of Runyard's commits, and the user's `credential.*` settings in order."""
 
     name: str = "Runyard"
     email: str = "runyard@localhost"
@@ -83,36 +83,36 @@ class Identity:
 
 
 def local_environment(git_dir: Path | None, work_tree: Path | None) -> dict[str, str]:
-    """The environment of a call that talks to nobody; without `git_dir` git finds no repository."""
+    """Return the environment of a call without network; no `git_dir` means no repository."""
     env = {**_kept(_KEPT), **_FIXED, "GIT_ALLOW_PROTOCOL": ""}
     env["GIT_DIR"] = str(git_dir) if git_dir else _NOTHING
     return env | ({"GIT_WORK_TREE": str(work_tree)} if work_tree else {})
 
 
 def personal_environment(identity: Identity) -> dict[str, str]:
-    """Author and committer of the commits we make."""
+    """Return the variables for author and committer of our commits."""
     names = {f"GIT_{role}_NAME": identity.name for role in ("AUTHOR", "COMMITTER")}
     return names | {f"GIT_{role}_EMAIL": identity.email for role in ("AUTHOR", "COMMITTER")}
 
 
 def network_environment(origin: str, identity: Identity) -> dict[str, str]:
-    """What a call to `origin` gets on top; raises UnsafeArgument for an address we refuse."""
+    """Return the extra variables of a call to `origin`. Raises UnsafeArgument."""
     kind = origin_kind(origin)
     if kind is None:
         raise UnsafeArgument("This address is not one that git may be given.")
     env = {**_kept(_KEPT_FOR_NETWORK), "GIT_ALLOW_PROTOCOL": _PROTOCOL[kind]}
-    # by environment, so that no helper's text shows in the process list
+    # by environment, because a helper's text may hold a secret and argv shows in `ps`
     return env | settings_by_environment([("credential.helper", ""), *identity.credentials])
 
 
 def open_environment() -> dict[str, str]:
-    """The environment in which the person's own config is read, and no repository's."""
+    """Return the environment for reading the user's own config, and no repository's."""
     kept = (*_KEPT, *_KEPT_FOR_NETWORK, *_CONFIG_PLACES)
     return {**_kept(kept), "LC_ALL": "C", "GIT_DIR": _NOTHING}
 
 
 def personal_config() -> list[str]:
-    """Words for `env` that give back to a git program the config its owner has."""
+    """Return the `env` arguments that give a git program its owner's config again."""
     own = _kept(_CONFIG_PLACES)
     hidden = [word for name in _CONFIG_PLACES if name not in own for word in ("-u", name)]
     return [*hidden, *(f"{name}={value}" for name, value in own.items())]
@@ -123,7 +123,7 @@ def _kept(names: Iterable[str]) -> dict[str, str]:
 
 
 def settings_by_environment(settings: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """The environment that gives git these settings, stronger than those of any file."""
+    """Return variables that give git these settings, overriding those of any file."""
     env = {"GIT_CONFIG_COUNT": str(len(settings))}
     for number, (key, value) in enumerate(settings):
         env[f"GIT_CONFIG_KEY_{number}"], env[f"GIT_CONFIG_VALUE_{number}"] = key, value

@@ -1,4 +1,4 @@
-"""An agent's commits taken into the mirror, checked; its git folder is only ever read as files."""
+"""Imports an agent's commits into the mirror, checked; git never runs in the agent's folder."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _TAKE_SECONDS = 300.0
 PACK_CAP = 2 * 1024**3
 _TEXT_CAP = 8 * 1024 * 1024
 _DEEPEST = 4
-# so many odd objects of a base are looked past; each is told by a try of its own
+# the most malformed objects of a base that are skipped; each costs one more try
 _MOST_SPARED = 20
 _FSCK = re.compile(
     r"^error: object (?P<object>[0-9a-f]{40,64}): (?P<rule>\w+): (?P<what>.*)$", re.M
 )
-# one allocation of git's; an object that says it is larger is a bomb, not work
+# the limit of one allocation by git: an object that claims more is a bomb
 _MEMORY = {"GIT_ALLOC_LIMIT": "1g"}
-# what git says of a machine in trouble, not of the objects it reads
+# messages about the machine, not about the objects git reads
 _TROUBLE = re.compile(
     r"No space left|Out of diskspace|quota exceeded|Input/output error|Read-only file system"
     r"|Too many open files|Cannot allocate memory|[Oo]ut of memory|temporarily unavailable"
@@ -44,7 +44,7 @@ _TROUBLE = re.compile(
 
 
 def read_tip(git_dir: int, branch: str) -> str:
-    """The commit a branch names, read as text. Raises OSError, Tampered, UnsafeArgument."""
+    """Read the commit of a branch without git. Raises OSError, Tampered, UnsafeArgument."""
     ref = head_ref(branch)
     text = _loose_ref(git_dir, ref)
     if text is None:
@@ -75,9 +75,9 @@ def _packed_ref(git_dir: int, ref: str) -> str | None:
 
 
 def check_objects(git_dir: int, mirror: Path) -> tuple[int, int]:
-    """Make sure that the objects are real files and borrowed from our mirror only.
+    """Check that all objects are regular files and borrowed only from our mirror.
 
-    Answers what identifies the folder. Raises OSError, Tampered.
+    Return the identity of the objects folder. Raises OSError, Tampered.
     """
     with opened(git_dir, "objects") as objects:
         _check_files(objects)
@@ -103,7 +103,7 @@ def _check_alternates(text: str, mirror: Path) -> None:
 
 
 def is_whole(git: Git, mirror: Path, tip: str, env: dict[str, str] | None = None) -> bool:
-    """True where `tip` is a commit in the mirror and nothing that it needs is missing.
+    """Return True if `tip` is a commit in the mirror with all objects it needs.
 
     Raises GitFailed, CannotRead.
     """
@@ -119,7 +119,7 @@ def is_whole(git: Git, mirror: Path, tip: str, env: dict[str, str] | None = None
 
 
 def proves_nothing(answer: GitAnswer) -> bool:
-    """True where git failed for the machine's sake: ended by a signal, no room, not allowed."""
+    """Return True if the machine made git fail: a signal, a full disk, missing permissions."""
     return answer.code < 0 or _TROUBLE.search(answer.err) is not None
 
 
@@ -130,7 +130,7 @@ def _last_line(answer: GitAnswer) -> str:
 
 
 def _checked(answer: GitAnswer) -> None:
-    """Raises Tampered for a failure that the objects are to blame for, CannotRead otherwise."""
+    """Raise Tampered if the objects made git fail, CannotRead if the machine did."""
     if answer.is_cut:
         raise Tampered(f"The commits are larger than {PACK_CAP // 1024**3} GiB.")
     if answer.code:
@@ -139,10 +139,10 @@ def _checked(answer: GitAnswer) -> None:
 
 
 def pack_into(git: Git, mirror: Path, objects: Path, tip: str) -> None:
-    """Bring every object `tip` needs into the mirror, checked, or nothing.
+    """Import every object that `tip` needs into the mirror, or nothing.
 
-    Nothing of it is in the mirror before all of it is known to be sound. Raises Tampered,
-    GitFailed, CannotRead, OSError.
+    The objects are checked in a separate folder and moved in last. Raises Tampered, GitFailed,
+    CannotRead, OSError.
     """
     aside = set_aside(mirror, "incoming")
     try:
@@ -179,7 +179,7 @@ def _pack(git: Git, mirror: Path, objects: Path, tip: str, pack: IO[bytes]) -> N
 
 
 def _unpack(git: Git, mirror: Path, pack: IO[bytes], env: dict[str, str]) -> None:
-    """Check every object and index the pack; what the mirror has already is nobody's fault here."""
+    """Check and index the pack, ignoring flaws in objects that the mirror already has."""
     with tempfile.NamedTemporaryFile("w", prefix="runyard-spared-") as spared:
         strict, tries = "--strict", 0
         while True:
@@ -191,7 +191,7 @@ def _unpack(git: Git, mirror: Path, pack: IO[bytes], env: dict[str, str]) -> Non
             found, tries = _FSCK.search(answer.err), tries + 1
             if not answer.code or found is None or tries == _MOST_SPARED:
                 break
-            # git's list of lists is parted by these
+            # these characters separate entries in git's option
             if re.search(r"[\s,|]", spared.name) or not _has(git, mirror, found["object"]):
                 break
             print(found["object"], file=spared, flush=True)
@@ -204,19 +204,19 @@ def _has(git: Git, mirror: Path, sha: str) -> bool:
 
 
 def _move_packs(source: Path, target: Path) -> None:
-    # git sees a pack by its index, so that one goes last
+    # git finds a pack by its index, so the index goes last
     files = sorted(source.iterdir(), key=lambda path: path.suffix == ".idx")
     for path in files:
         path.rename(target / path.name)
 
 
 def _quoted(path: Path) -> str:
-    # git's own quoting, as a colon would part the list
+    # git's own quoting: a bare colon separates paths in this variable
     return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def move_claim(git: Git, mirror: Path, branch: str, tip: str) -> None:
-    """Let the claim point at `tip`, if nobody moved it meanwhile. Raises GitFailed, CannotRead."""
+    """Point the claim at `tip`. Raises CannotRead if it is gone, GitFailed if it just moved."""
     ref = head_ref(branch)
     form = "--format=%(objectname) %(refname)"
     old = tip_among(git.run(["for-each-ref", form, "--", ref], git_dir=mirror).text, ref)

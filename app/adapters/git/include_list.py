@@ -1,4 +1,4 @@
-"""Files outside of git that a copy needs too: what `.runyardinclude` lists, and nothing else."""
+"""Copies the untracked files that `.runyardinclude` lists into a working copy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Parts = tuple[str, ...]
 
 
 def wanted_patterns(copy: int) -> list[Parts]:
-    """The paths and globs that the list in an open copy names, split into parts.
+    """Read the paths and globs listed in an open working copy, split into parts.
 
     Raises LaunchFailed for a line that leaves the repository or enters `.git`.
     """
@@ -46,11 +46,11 @@ def _parts(line: str) -> Parts:
 
 
 def copy_included(origin: Path, copy: int, exclude: Callable[[str], None]) -> int:
-    """Copy the listed files that exist at a local origin and not in the copy; how many.
+    """Copy listed files from a local origin unless the copy has them; return their number.
 
-    `exclude` gets the lines for git's exclude files first: a copy that is left half way holds
-    nothing that looks like work. Links are never followed, on neither side. Raises LaunchFailed
-    past 1000 files or 100 MiB.
+    `exclude` gets the lines for git's exclude files first, so that files of an interrupted copy
+    do not count as work. Links are not followed on either side. Raises LaunchFailed past 1000
+    files or 100 MiB.
     """
     count, budget = 0, MOST_BYTES
     with opened(origin.resolve()) as source:
@@ -73,12 +73,12 @@ def _is_there(copy: int, path: Parts) -> bool:
     except FileNotFoundError:
         return False
     except OSError:
-        return True  # something else stands in its way: the commit's own stays
+        return True  # the commit has something else at this path: keep it
     return True
 
 
 class _Search:
-    """One walk through an open origin for all patterns, with an end even for hostile ones."""
+    """One search of an open origin for all patterns, bounded against hostile ones."""
 
     def __init__(self, source: int) -> None:
         self._source, self._steps = source, 0
@@ -133,7 +133,7 @@ def _copy_one(source: int, copy: int, path: Parts, budget: int) -> int | None:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
                 fd = os.open(name, flags, 0o600, dir_fd=target)
         except OSError:
-            # a file of the commit, or a link in place of a folder: the commit's own stays
+            # the commit has a file here, or a link in place of a folder: keep it
             return None
         with os.fdopen(fd, "wb") as new, os.fdopen(os.dup(found), "rb") as old:
             shutil.copyfileobj(old, new)
@@ -150,6 +150,6 @@ def _made(copy: int, folders: list[str]) -> AbstractContextManager[int]:
 
 
 def exclude_lines(paths: list[str]) -> str:
-    """Lines for git's exclude file that match exactly these paths."""
+    """Return lines for git's exclude file that match exactly these paths."""
     lines = [re.sub(r"([\\*?\[\]! #])", r"\\\1", path) for path in paths if "\n" not in path]
     return "".join(f"/{line}\n" for line in lines)

@@ -1,4 +1,4 @@
-"""Where our git folders are, how they are laid out, and which names may reach them."""
+"""Layout of our git folders: paths, checked names, config text and safe file access."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from app.services.ports import CannotRead, Repository, Tampered, Unfinished
 
 _ID = re.compile(r"[a-z0-9_]{1,80}", re.ASCII)
 _SHA = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})", re.ASCII)
-# highest precedence of all: no attribute of a repository names a driver or hides a file's diff
+# overrides a repository's own attributes: none may name a driver or hide a file's diff
 ATTRIBUTES = "* !filter !diff\n"
-# the ref that a mirror's HEAD names: nobody claims it, so that no claim is ever special
+# the ref that a mirror's HEAD names; never claimed, so that no claim is the current branch
 NO_BRANCH = "refs/heads/runyard/none"
-# a file or folder that is gone, is something else, or (None) breaks a rule of our own
+# errors for a file or folder that is missing or of another kind; None: raised by our own checks
 _MADE_SO = (None, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO)
 
 Settings = Mapping[tuple[str, ...], Mapping[str, str]]
 
 
 def checked_id(id_: str) -> str:
-    """The id of a project or run, safe as a folder name. Raises UnsafeArgument."""
+    """Return a project or run id if it is safe as a folder name. Raises UnsafeArgument."""
     if not _ID.fullmatch(id_):
         raise UnsafeArgument("This id cannot name a folder.")
     return id_
 
 
 def checked_sha(sha: str) -> str:
-    """A whole commit id, 40 or 64 hexadecimal digits. Raises UnsafeArgument."""
+    """Return a commit id if it has 40 or 64 hexadecimal digits. Raises UnsafeArgument."""
     if not _SHA.fullmatch(sha):
         raise UnsafeArgument("This is not a commit id.")
     return sha
 
 
 def head_ref(branch: str) -> str:
-    """The full ref of a branch, by our own rules. Raises UnsafeArgument."""
+    """Return the full ref of a branch that our rules allow. Raises UnsafeArgument."""
     problem = branch_problem(branch)
     if problem:
         raise UnsafeArgument(problem)
@@ -53,7 +53,7 @@ def head_ref(branch: str) -> str:
 
 
 def agreed_ref(git: Git, branch: str) -> str:
-    """The full ref of a branch that our rules and git's own allow. Raises UnsafeArgument."""
+    """Return the full ref of a branch that our rules and git's allow. Raises UnsafeArgument."""
     ref = head_ref(branch)
     if git.run(["check-ref-format", "--branch", branch], check=False).code:
         raise UnsafeArgument("git refuses this branch name.")
@@ -61,7 +61,7 @@ def agreed_ref(git: Git, branch: str) -> str:
 
 
 def mirror_path(root: Path, repo: Repository) -> Path:
-    """Where the mirror of a project is or would be. Raises UnsafeArgument."""
+    """Return the path of a project's mirror, existing or not. Raises UnsafeArgument."""
     return root / f"{checked_id(repo.project_id)}.git"
 
 
@@ -74,10 +74,10 @@ def lay_out(
     borrow: Path | None = None,
     is_for_agent: bool = False,
 ) -> None:
-    """Write an empty git folder by hand: no template, no hook, no setting that is not ours.
+    """Write an empty git folder without git: no templates, no hooks, only our settings.
 
-    `head` is the ref HEAD names, `sha` any commit of the repository (its length tells the hash),
-    `borrow` another git folder whose objects are used.
+    `head` is the ref for HEAD, `sha` any commit of the repository (its length gives the hash
+    algorithm), `borrow` another git folder whose objects are used.
     """
     for folder in ("objects/info", "objects/pack", "refs/heads", "info", "hooks"):
         (git_dir / folder).mkdir(parents=True)
@@ -91,18 +91,18 @@ def lay_out(
 
 
 def lay_out_mirror(git_dir: Path, *, sha: str) -> None:
-    """Write an empty mirror by hand; `sha` is any commit of the repository."""
+    """Write an empty mirror without git; `sha` is any commit of the repository."""
     lay_out(git_dir, {("core",): {"bare": "true"}}, head=NO_BRANCH, sha=sha)
 
 
 def own_config(*, is_bare: bool, is_sha256: bool) -> str:
-    """The whole config of a git folder that no agent works in."""
+    """Return the complete config of a git folder that no agent works in."""
     settings = {("core",): {"bare": "true" if is_bare else "false"}}
     return _whole_config(settings, is_sha256=is_sha256)
 
 
 def borrowing(git_dir: Path) -> str:
-    """The text of `objects/info/alternates` that borrows another git folder's objects."""
+    """Return the text for `objects/info/alternates` that borrows another folder's objects."""
     return f"{git_dir / 'objects'}\n"
 
 
@@ -114,13 +114,13 @@ def _whole_config(settings: Settings, *, is_sha256: bool) -> str:
 
 
 def copy_settings(origin: str, branch: str, identity: Identity) -> Settings:
-    """The config of a run's copy: the real origin, the branch's upstream, who commits."""
+    """Return the config of a working copy: the real origin, the upstream and the committer."""
     return {
         ("core",): {"bare": "false", "logAllRefUpdates": "true"},
         ("remote", "origin"): {"url": origin, "fetch": "+refs/heads/*:refs/remotes/origin/*"},
         ("branch", branch): {"remote": "origin", "merge": head_ref(branch)},
         ("user",): {"name": identity.name, "email": identity.email},
-        # a detached clean-up would outlive the run
+        # a detached gc would outlive the run
         ("gc",): {"auto": "0"},
         ("maintenance",): {"auto": "false"},
     }
@@ -143,10 +143,10 @@ def _quoted(text: str) -> str:
 
 @contextmanager
 def or_cannot_read(what: str) -> Iterator[None]:
-    """Turn every failure inside into CannotRead, so that its caller keeps everything.
+    """Turn git, file and value errors into CannotRead, on which callers keep everything.
 
-    It is Tampered where an agent made it so (full disks and the like prove nothing), and
-    Unfinished where there was too much to read.
+    Errors that an agent caused become Tampered (a full disk is none of them), a timeout or too
+    much output becomes Unfinished.
     """
     try:
         yield
@@ -157,21 +157,21 @@ def or_cannot_read(what: str) -> Iterator[None]:
 
 
 def is_made_so(problem: Exception) -> bool:
-    """True for a failure that somebody made by changing files, not one of the machine's."""
+    """Return True if changed files caused the error, not trouble of the machine."""
     if not isinstance(problem, OSError) or problem.errno not in _MADE_SO:
         return False
-    # an agent's files are opened from their folder; what has a whole path is a place of ours
+    # agent files are opened relative to a folder fd: an absolute path in the error is ours
     return not (isinstance(problem.filename, str) and os.path.isabs(problem.filename))
 
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# a pipe in place of a file must not make us wait for somebody to write
+# O_NONBLOCK: opening a named pipe must not wait for a writer
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @contextlib.contextmanager
 def opened(root: Path | int, *parts: str) -> Iterator[int]:
-    """A file descriptor of the real folder `root/parts…`; OSError where a part is none."""
+    """Open the folder `root/parts…` as a file descriptor, no links followed. Raises OSError."""
     with contextlib.ExitStack() as stack:
         fd = os.open(root, _FOLDER) if isinstance(root, Path) else os.dup(root)
         stack.callback(os.close, fd)
@@ -183,7 +183,7 @@ def opened(root: Path | int, *parts: str) -> Iterator[int]:
 
 @contextlib.contextmanager
 def opened_file(folder: int, name: str) -> Iterator[int]:
-    """A file descriptor of a regular file in an open folder; OSError where it is none."""
+    """Open a regular file in an open folder as a file descriptor. Raises OSError."""
     fd = os.open(name, _FILE, dir_fd=folder)
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
@@ -194,7 +194,7 @@ def opened_file(folder: int, name: str) -> Iterator[int]:
 
 
 def read_file(folder: int, name: str, *, cap: int) -> str | None:
-    """Text of a regular file in an open folder, None where there is none; OSError past `cap`."""
+    """Read a regular file in an open folder; None if missing, OSError past `cap` bytes."""
     try:
         with opened_file(folder, name) as fd, os.fdopen(os.dup(fd), "rb") as file:
             text = file.read(cap + 1)
@@ -206,13 +206,13 @@ def read_file(folder: int, name: str, *, cap: int) -> str | None:
 
 
 def identify(folder: int) -> tuple[int, int]:
-    """What tells one folder from another that took its place: device and inode."""
+    """Return device and inode, which show if a folder was replaced by another."""
     seen = os.fstat(folder)
     return seen.st_dev, seen.st_ino
 
 
 def measure(path: Path) -> int:
-    """Bytes of the files under a folder, links not followed; what vanishes meanwhile is 0."""
+    """Sum up the bytes of all files in a folder; links are not followed, errors count as 0."""
     total, todo = 0, [path]
     while todo:
         with contextlib.suppress(OSError), os.scandir(todo.pop()) as entries:
@@ -226,16 +226,16 @@ def measure(path: Path) -> int:
 
 
 def set_aside(root: Path, name: str) -> Path:
-    """A new, private, empty folder beside the finished ones, for work not yet whole."""
+    """Create a private temporary folder `.<name>.<random>` in `root` for unfinished work."""
     path = root / f".{name}.{secrets.token_hex(6)}"
     path.mkdir(mode=0o700)
     return path
 
 
 def remove_tree(root: Path | int, name: str) -> None:
-    """Delete one entry directly under `root`, a folder; links are unlinked, never followed.
+    """Delete the entry `name` directly in the folder `root`; links are unlinked, not followed.
 
-    Raises OSError; an entry that is not there is fine.
+    A missing entry is fine. Raises OSError.
     """
     if name in {"", ".", ".."} or "/" in name or "\0" in name:
         raise OSError("only an entry directly under the folder can be deleted")
@@ -251,7 +251,7 @@ def remove_tree(root: Path | int, name: str) -> None:
 
 
 def unlock_tree(root: int, name: str) -> None:
-    """Make every folder under `root/name` writable to us, so that it can be deleted."""
+    """Make `root/name` and all folders in it writable, so that it can be deleted."""
     _unlock(root, name)
     for _, folders, _, fd in os.fwalk(name, dir_fd=root):
         for folder in folders:

@@ -1,4 +1,4 @@
-"""The claims of a mirror, read as files: a sweep over a thousand projects starts no process."""
+"""Reads a mirror's claims as files: a sweep over a thousand projects starts no process."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ _TRIES = 3
 
 
 def read_claims(mirror: Path) -> set[str]:
-    """The names of all branches. Raises CannotRead, for another format than git's files, too."""
+    """Return the names of all claimed branches.
+
+    Raises CannotRead, also for refs that are not stored as plain files.
+    """
     try:
         with opened(mirror) as git_dir:
             with opened_file(git_dir, "HEAD"):
-                pass  # without it, git does not take this for a repository either
+                pass  # without HEAD this is no repository for git either
             with opened(git_dir, "refs", "heads") as heads:
-                # loose before packed, as git packs: what moves in between is seen in one of them
+                # loose first: a ref packed in between is then found in packed-refs
                 found = _all_loose(heads)
             return found | set(_packed(git_dir))
     except OSError as problem:
@@ -32,7 +35,7 @@ def read_claims(mirror: Path) -> set[str]:
 
 def _all_loose(heads: int) -> set[str]:
     for _ in range(_TRIES):
-        with suppress(FileNotFoundError):  # git removes a folder with the last claim in it
+        with suppress(FileNotFoundError):  # git removes a folder along with its last claim
             return set(_loose(heads))
     return set(_loose(heads))
 

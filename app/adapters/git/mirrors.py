@@ -1,4 +1,4 @@
-"""Runyard's own bare clones of the projects' repositories."""
+"""Mirrors: Runyard's bare clones of the projects' repositories."""
 
 from __future__ import annotations
 
@@ -72,14 +72,14 @@ _REFSPEC = f"+{HEADS}*:{TRACKED}*"
 
 
 class GitMirrors:
-    """Mirrors at `root/<project id>.git`."""
+    """Mirrors at `root/<project id>.git`: claims, fetches, pushes and merges."""
 
     def __init__(self, root: Path, *, git: Git) -> None:
         self._root = Path(os.path.abspath(root))
         self._git = git.keeping(keep_mirror)
 
     def look_at_origin(self, origin: str, *, timeout_seconds: float) -> Remote:
-        """Ask origin for its branches. Raises OriginProblem."""
+        """List origin's branches. Raises OriginProblem."""
         check_origin(origin)
         ask = ["ls-remote", "--symref", "--", origin, "HEAD", f"{HEADS}*"]
         try:
@@ -89,21 +89,21 @@ class GitMirrors:
         return read_remote(answer.text)
 
     def check_place(self, origin: str) -> None:
-        """Raise OriginProblem for a folder that is gone or no repository; asks nobody else."""
+        """Raise OriginProblem for a bad address or folder, without using the network."""
         check_origin(origin)
 
     def remote_of(self, folder: str) -> str | None:
-        """The address a folder's repository calls `origin`; None without a usable one."""
+        """Return the address of a local repository's `origin`; None without a usable one."""
         return remote_of(self._git, folder)
 
     def hooks_of(self, origin: str) -> str:
-        """The digest of a local origin's hooks, to compare. Raises OriginProblem."""
+        """Return a digest of a local origin's hooks, to detect changes. Raises OriginProblem."""
         return hooks_digest(self._git, origin)
 
     def clone(self, repo: Repository, *, progress: Callable[[int, str], None]) -> None:
-        """Make the mirror, whole or not at all; `progress` hears percent and phase.
+        """Create the mirror completely or not at all; `progress` gets percent and phase.
 
-        Raises OriginProblem, for good where origin has no commit yet.
+        Raises OriginProblem, with `for_good` if origin has no commits yet.
         """
         remote = self.look_at_origin(repo.origin, timeout_seconds=_LOOK_SECONDS)
         if not remote.branches:
@@ -120,15 +120,15 @@ class GitMirrors:
                 new.rename(final)
 
     def exists(self, repo: Repository) -> bool:
-        """True where the mirror was made."""
+        """Return True if the project has a mirror."""
         return mirror_path(self._root, repo).is_dir()
 
     def objects(self, repo: Repository) -> Path:
-        """The folder of the mirror's objects, which working copies borrow."""
+        """Return the mirror's objects folder, which working copies borrow."""
         return mirror_path(self._root, repo) / "objects"
 
     def remove(self, repo: Repository) -> None:
-        """Delete the mirror, if there is one."""
+        """Delete the mirror if it exists."""
         final = mirror_path(self._root, repo)
         if not self._root.is_dir():
             return
@@ -139,14 +139,17 @@ class GitMirrors:
                     final.rename(old / final.name)
 
     def clear_leftovers(self) -> int:
-        """Delete what killed clones, removals and takes left; how many folders. Raises OSError."""
+        """Delete the temporary folders of killed processes; return their number.
+
+        Raises OSError.
+        """
         if not self._root.is_dir():
             return 0
         mirrors = sorted(path for path in self._root.glob("*.git") if not path.is_symlink())
         return clear_asides(self._root) + sum(clear_unused(one, "incoming") for one in mirrors)
 
     def fetch(self, repo: Repository) -> None:
-        """Bring origin's branches up to date. Raises OriginProblem."""
+        """Fetch origin's branches. Raises OriginProblem."""
         if not self.exists(repo):
             raise OriginProblem("This project has no mirror yet.", for_good=True)
         check_origin(repo.origin)
@@ -154,28 +157,31 @@ class GitMirrors:
             self._bring(self._dir(repo), repo.origin, _FETCH_SECONDS)
 
     def branches(self, repo: Repository) -> list[RemoteBranch]:
-        """Origin's branches as last fetched, each with its newest commit. Raises CannotRead."""
+        """List origin's branches as last fetched, with commit and time. Raises CannotRead."""
         form = "%(objectname) %(committerdate:unix) %(refname)"
         with or_cannot_read("The mirror"):
             lines = self._refs(repo, form, TRACKED).splitlines()
         return [read_tracked(line) for line in lines]
 
     def origin_tip(self, repo: Repository, branch: str) -> str | None:
-        """Commit of origin's branch as last fetched."""
+        """Return the commit of origin's branch as last fetched, or None."""
         return self._tip(repo, head_ref(branch).replace(HEADS, TRACKED, 1))
 
     def has_any(self, repo: Repository, branch: str, paths: Sequence[str]) -> bool:
-        """True where origin's branch, as last fetched, has one of these files; or CannotRead."""
+        """Return True if origin's branch, as last fetched, has any of `paths`.
+
+        Raises CannotRead.
+        """
         with or_cannot_read("The mirror"):
             tip = self.origin_tip(repo, branch)
             return tip is not None and bool(self._run(repo, "ls-tree", "-z", tip, "--", *paths))
 
     def tip(self, repo: Repository, branch: str) -> str | None:
-        """Commit of a claim, None where nothing holds the branch."""
+        """Return the commit of a claim; None if the branch is not claimed."""
         return self._tip(repo, head_ref(branch))
 
     def claims(self, repo: Repository) -> set[str]:
-        """Every branch that is claimed here. Raises CannotRead."""
+        """Return all claimed branches. Raises CannotRead."""
         return read_claims(self._dir(repo))
 
     def claim(self, repo: Repository, branch: str, base_sha: str) -> None:
@@ -189,7 +195,7 @@ class GitMirrors:
             raise
 
     def release(self, repo: Repository, branch: str, *, expected_sha: str | None) -> bool:
-        """Delete a claim if it still points at `expected_sha` (None: wherever it points)."""
+        """Delete a claim that is at `expected_sha` (None: any commit); return True if deleted."""
         ref = head_ref(branch)
         found = self._tip(repo, ref)
         if found is None or (expected_sha is not None and found != checked_sha(expected_sha)):
@@ -197,14 +203,14 @@ class GitMirrors:
         try:
             self._run(repo, "update-ref", "-d", ref, found)
         except GitFailed:
-            # somebody moved it in between, or it really failed
+            # a concurrent move is no error
             if self._tip(repo, ref) == found:
                 raise
             return False
         return True
 
     def rename(self, repo: Repository, branch: str, new_name: str) -> None:
-        """Give a claim another name, in one step. Raises BranchTaken, GitFailed without a claim."""
+        """Rename a claim in one transaction. Raises BranchTaken, GitFailed without a claim."""
         old, new = head_ref(branch), agreed_ref(self._git, new_name)
         sha = self._tip(repo, old)
         if sha is None:
@@ -218,36 +224,45 @@ class GitMirrors:
             raise
 
     def stat(self, repo: Repository, base_sha: str, tip: str) -> DiffStat:
-        """Size of `base_sha..tip`."""
+        """Count the commits, files and lines of `base_sha..tip`. Raises GitFailed."""
         return stat_between(self._git, self._dir(repo), checked_sha(base_sha), checked_sha(tip))
 
     def diff(self, repo: Repository, base_sha: str, tip: str) -> Diff:
-        """Unified diff from the merge base of the two to `tip`."""
+        """Return the unified diff from the merge base to `tip`. Raises GitFailed."""
         return diff_between(self._git, self._dir(repo), checked_sha(base_sha), checked_sha(tip))
 
     def large_files(
         self, repo: Repository, base_sha: str, tip: str, *, above: int
     ) -> list[LargeFile]:
-        """Files above that many bytes in new commits of `base_sha..tip`, largest first."""
+        """List files of more than `above` bytes in new commits of `base_sha..tip`, largest first.
+
+        Commits that origin has are not new. Raises GitFailed.
+        """
         base, last = checked_sha(base_sha), checked_sha(tip)
         return large_files(self._git, self._dir(repo), base, last, above)
 
     def find_leak(self, repo: Repository, base_sha: str, tip: str, mask: SecretMask) -> Leak | None:
-        """The first secret that `base_sha..tip` adds. Raises CannotRead where that is unknown."""
+        """Return the first secret that `base_sha..tip` adds, or None. Raises CannotRead."""
         with or_cannot_read("The mirror"):
             return find_leak(
                 self._git, self._dir(repo), checked_sha(base_sha), checked_sha(tip), mask
             )
 
     def push(self, repo: Repository, branch: str, *, sha: str | None = None) -> PushAnswer:
-        """Push a claim to origin under its own name. Raises OriginProblem where none answered."""
+        """Push a claim (at `sha`, else its tip) to origin's branch of the same name.
+
+        Raises OriginProblem if origin does not answer, GitFailed without a claim.
+        """
         tip = self._tip(repo, agreed_ref(self._git, branch))
         if tip is None:
             raise GitFailed(f"There is no branch {branch} to push.")
         return self._push(repo, Push(branch, tip if sha is None else checked_sha(sha)))
 
     def delete_at_origin(self, repo: Repository, branch: str, *, expected_sha: str) -> bool:
-        """Delete origin's branch if it still points there; False where it was kept."""
+        """Delete origin's branch if it points at `expected_sha`; False if it was kept.
+
+        Raises OriginProblem.
+        """
         ref = agreed_ref(self._git, branch)
         if not self._push(repo, Push(branch, None, lease=checked_sha(expected_sha))).accepted:
             remote = self.look_at_origin(repo.origin, timeout_seconds=NETWORK_SECONDS)
@@ -267,17 +282,18 @@ class GitMirrors:
         base_sha: str | None = None,
         head_sha: str | None = None,
     ) -> MergeAnswer:
-        """Merge a claim into base in the mirror and push base to origin, or change nothing.
+        """Merge a claim (at `head_sha`, else its tip) in the mirror and push base, or do nothing.
 
-        What is merged already answers the merge commit it has. Raises OriginProblem.
+        With `base_sha`, only into a base that contains it. If merged already, return the existing
+        merge commit. Raises OriginProblem.
         """
         agreed_ref(self._git, base)
         self.fetch(repo)
         mirror, tip = self._dir(repo), self.tip(repo, branch)
-        # not the mirror's own word for it: an unsandboxed agent can move what was fetched
+        # ask origin, not the mirror: an unsandboxed agent can move fetched refs
         base_tip = shown_at(self._git, repo.origin, base)
         if tip is not None and head_sha is not None:
-            tip = checked_sha(head_sha)  # what people saw, whatever came after it
+            tip = checked_sha(head_sha)  # the commit that was reviewed, not later ones
         if base_tip is None or tip is None:
             gone = base if base_tip is None else branch
             return MergeAnswer(None, f"The branch {gone} is not there any more.")
@@ -294,7 +310,7 @@ class GitMirrors:
             return made
         sent = self._push(repo, Push(base, made.sha, updates_checkout=is_local(repo.origin)))
         if not sent.accepted and sent.shows:
-            self.fetch(repo)  # somebody may have pushed on top of it
+            self.fetch(repo)  # another push on top of it may need fetching
         return read_sent(self._git, mirror, base, made.sha, sent)
 
     def _bring(
@@ -337,7 +353,7 @@ class GitMirrors:
 
     @contextlib.contextmanager
     def _locked(self, repo: Repository) -> Iterator[None]:
-        # between processes too: several servers may share the folder of mirrors
+        # a file lock, because several servers may share the folder of mirrors
         path = self._root / f".{mirror_path(self._root, repo).stem}.lock"
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:

@@ -1,4 +1,4 @@
-"""Makes the demo's repository: a few files under one commit."""
+"""The demo's repository, and the commit that Runyard itself runs from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BRANCH = "main"
 
 
 def make_demo_repository(git: Git, files: Path, folder: Path) -> None:
-    """Copy `files` to a new `folder` and commit them there on branch main."""
+    """Copy `files` to a new `folder` and commit them there on branch `main`."""
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     shutil.copytree(files, folder, ignore=shutil.ignore_patterns("__pycache__"))
     git_dir = folder / ".git"
@@ -28,7 +28,7 @@ SHORT = 7
 
 
 def read_commit(git_dir: Path) -> str:
-    """The short id of the commit checked out there, or `unknown`."""
+    """Return the short id of the checked-out commit, or `unknown`; git is not needed."""
     try:
         head = (git_dir / "HEAD").read_text().strip()
         name = head.removeprefix("ref: ")

@@ -1,4 +1,4 @@
-"""Pushes to origin, and what origin answered."""
+"""Pushes and merges to origin, verified against what origin shows afterwards."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LINE = re.compile(r"^([ +\-*!=])\t[^\t]*\t(.*)$", re.MULTILINE)
 _LOCKED = re.compile(
     r"cannot lock ref|reference already exists|Unable to create .*\.lock", re.IGNORECASE
 )
-# a host in trouble says no to everything: that is no judgement of this push
+# a host in trouble refuses everything: no verdict on this push
 _TROUBLE = re.compile(
     r"No space left|quota exceeded|Read-only file system|Input/output error"
     r"|insufficient permission for adding|unable to create temporary object directory"
@@ -30,7 +30,7 @@ _LOOK_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Push:
-    """The commit that origin's branch is to have, or None for gone; `lease` is its present one."""
+    """A push of `sha` to origin's branch; None deletes it, only while it is at `lease`."""
 
     branch: str
     sha: str | None
@@ -39,23 +39,23 @@ class Push:
 
     @property
     def ref(self) -> str:
-        """The branch's full name."""
+        """The full ref of the branch."""
         return f"{HEADS}{self.branch}"
 
     @property
     def flags(self) -> list[str]:
-        """The flags of git push for it."""
+        """The flags for `git push`."""
         return [*_FLAGS, *([f"--force-with-lease={self.ref}:{self.lease}"] if self.lease else [])]
 
 
 def push(
     git: Git, mirror: Path, origin: str, order: Push, *, trusted: str | None = None
 ) -> PushAnswer:
-    """Push once, and see that origin has it; a refusal is an answer, with the far side's words.
+    """Push once and check that origin shows the result; a refusal is returned with its reason.
 
-    `trusted` is what the hooks of a local origin were when a person switched them on. Raises
-    OriginProblem (not for good) where origin did not answer, or where its folder is away:
-    nothing is known then.
+    `trusted` is the digest of a local origin's hooks when a person enabled them. Raises
+    OriginProblem if origin does not answer or its folder is missing or broken: the outcome is
+    then unknown.
     """
     try:
         check_origin(origin)
@@ -64,7 +64,7 @@ def push(
         if local is not None and local.has_changed:
             answer = replace(answer, hooks_changed=True)
     except OriginProblem as problem:
-        # a folder that is not there, or not right, is a disk that comes back or is put right
+        # a local folder that is missing or broken may come back: retry later
         if problem.for_good and not is_local(origin):
             return PushAnswer(False, problem.sentence)
         raise OriginProblem(problem.sentence, for_good=False) from problem
@@ -105,9 +105,9 @@ def _uses(git: Git, mirror: Path, tip: str) -> Callable[[str], bool]:
 
 
 def shown_at(git: Git, origin: str, branch: str) -> str | None:
-    """The commit that origin shows at a branch, asked without any git folder's settings.
+    """Return origin's commit of a branch, asked without any git folder's settings; None if gone.
 
-    Raises OriginProblem, not for good: what nobody has seen is not known.
+    Raises OriginProblem, never `for_good`: the state of the branch is then unknown.
     """
     ref = f"{HEADS}{branch}"
     try:
@@ -120,7 +120,7 @@ def shown_at(git: Git, origin: str, branch: str) -> str | None:
 
 
 def _seen(git: Git, origin: str, order: Push, answer: PushAnswer) -> PushAnswer:
-    """The answer, where origin shows what was pushed; else a refusal. Raises OriginProblem."""
+    """Return the answer if origin shows what was pushed, else a refusal. Raises OriginProblem."""
     shown = shown_at(git, origin, order.branch)
     if shown == order.sha:
         return answer
@@ -135,7 +135,7 @@ def _read(answer: GitAnswer) -> PushAnswer:
         return PushAnswer(True)
     refused = [summary for flag, summary in lines if flag == "!"]
     if any(_LOCKED.search(summary + answer.err) for summary in refused):
-        # somebody writes the same ref just now, perhaps a push of ours that was cut off
+        # the ref is being written right now, perhaps by an interrupted push of ours
         raise OriginProblem("Another push to this branch is under way.", for_good=False)
     if any(_TROUBLE.search(summary + answer.err) for summary in refused):
         because = _because(refused[0], answer.err)
@@ -157,12 +157,12 @@ _MOVED = re.compile(r"non-fast-forward|fetch first|stale info", re.I)
 
 
 def has_commit(git: Git, mirror: Path, sha: str) -> bool:
-    """True where the mirror has this commit."""
+    """Return True if the mirror has this commit."""
     return not git.run(["cat-file", "-e", f"{sha}^{{commit}}"], git_dir=mirror, check=False).code
 
 
 def is_below(git: Git, mirror: Path, sha: str, tip: str) -> bool:
-    """True where one commit is another's ancestor, or the same. Raises GitFailed."""
+    """Return True if `sha` is `tip` or one of its ancestors. Raises GitFailed."""
     question = ["merge-base", "--is-ancestor", sha, tip]
     answer = git.run(question, git_dir=mirror, check=False)
     if answer.code not in {0, 1}:
@@ -171,7 +171,7 @@ def is_below(git: Git, mirror: Path, sha: str, tip: str) -> bool:
 
 
 def merge_found(git: Git, mirror: Path, base_tip: str, tip: str) -> str | None:
-    """The commit of base that holds `tip` already: its merge commit, else base's tip."""
+    """Return the merge commit by which base contains `tip`, else base's tip; None if unmerged."""
     if not is_below(git, mirror, tip, base_tip):
         return None
     walk = ["rev-list", "--first-parent", "--merges", "--parents", f"{tip}..{base_tip}"]
@@ -183,7 +183,10 @@ def merge_found(git: Git, mirror: Path, base_tip: str, tip: str) -> str | None:
 
 
 def merge_commit(git: Git, mirror: Path, base_tip: str, tip: str, message: str) -> MergeAnswer:
-    """Make the merge commit of two commits in the mirror; no ref is touched."""
+    """Create the merge commit of two commits in the mirror; refs are not changed.
+
+    Conflicts are returned in the answer. Raises GitFailed.
+    """
     make = ["merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", base_tip, tip]
     answer = git.run(make, git_dir=mirror, check=False)
     parts = [part for part in answer.out.decode("utf-8", "replace").split("\0") if part]
@@ -200,9 +203,12 @@ def merge_commit(git: Git, mirror: Path, base_tip: str, tip: str, message: str) 
 
 
 def read_sent(git: Git, mirror: Path, base: str, sha: str, sent: PushAnswer) -> MergeAnswer:
-    """Tell what became of a merge commit that was pushed to origin's base."""
+    """Turn the answer to the push of a merge commit into the merge's answer.
+
+    A merge that origin has also updates the mirror's copy of base. Raises GitFailed.
+    """
     shows = sent.shows if sent.shows and has_commit(git, mirror, sent.shows) else None
-    # origin may show a commit on top of this one
+    # origin may already show a later commit on top of this one
     if not sent.accepted and not (shows and is_below(git, mirror, sha, shows)):
         because = _refusal(base, sent.because)
         return MergeAnswer(None, because, hooks_changed=sent.hooks_changed)

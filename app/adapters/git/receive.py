@@ -1,7 +1,7 @@
-"""How a folder of this machine takes a push: nothing that stands there runs by itself.
+"""Pushes to a local folder without running its programs unasked.
 
-Its hooks, filters and commands are its owner's, but an agent can write them too, and they would
-run as our children. They run only where a person has switched them on, and only as they were then.
+Its hooks, filters and commands belong to its owner, but an agent can write them too, and they
+would run as our children. They run only if a person enabled them, and only while unchanged.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from app.services.ports import OriginProblem
 
 _LIST = ("config", "--list", "-z", "--show-scope", "--includes")
 _OWN_SCOPES = ("local", "worktree")
-# what decides which programs a push starts, and with what
+# settings that decide which programs a push starts, and with what
 _TELLING = re.compile(r"(?:core|filter|receive|extensions|gc|hook|include|includeif)\.")
 _FILTER = re.compile(r"filter\.(.+)\.(?:clean|smudge|process|required)", re.DOTALL)
 _HOOK = re.compile(r"hook\.(.+)\.[a-z]+", re.DOTALL)
@@ -33,15 +33,15 @@ _OFF = (
     ("core.fsmonitor", "false"),
     ("receive.autogc", "false"),
 )
-# what is missing there must not be fetched: an address may name a program
+# missing objects must not be fetched: an address may name a program
 _ENV = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": ""}
 
 
 @dataclass(frozen=True)
 class Receiving:
-    """The folder that takes a push, as it is now; `trusted` is the digest of when it was trusted.
+    """A local folder about to receive a push; `trusted` is the digest when hooks were enabled.
 
-    `settings` are those of its own config, the last of a name last.
+    `settings` come from its own config in file order, so the last of a name wins.
     """
 
     folder: Path
@@ -50,9 +50,9 @@ class Receiving:
 
     @classmethod
     def at(cls, git: Git, origin: str, trusted: str | None) -> Receiving:
-        """Read a folder's own settings; nothing they name is run. Raises GitFailed."""
+        """Read a folder's own settings without running anything they name. Raises GitFailed."""
         folder = Path(origin)
-        # a git that keeps nothing: this folder is not ours
+        # a plain Git without `keep`: this folder is not ours to restore
         answer = Git(git.identity).run(_LIST, git_dir=_git_dir(folder))
         words = answer.out.decode("utf-8", "surrogateescape").split("\0")
         pairs = zip(words[::2], words[1::2], strict=False)
@@ -60,7 +60,7 @@ class Receiving:
         return cls(folder, tuple((key, value) for key, _, value in found), trusted)
 
     def digest(self) -> str:
-        """The digest of its hooks and of the settings that name programs. Raises OSError."""
+        """Return a digest of its hooks and of the settings that name programs. Raises OSError."""
         told = hashlib.sha256()
         for key, value in self.settings:
             if _TELLING.match(key):
@@ -71,7 +71,7 @@ class Receiving:
 
     @cached_property
     def is_trusted(self) -> bool:
-        """True where it is as it was when a person switched its hooks on."""
+        """True if hooks and settings are unchanged since a person enabled the hooks."""
         try:
             return self.trusted is not None and self.trusted == self.digest()
         except OSError:
@@ -79,11 +79,11 @@ class Receiving:
 
     @property
     def has_changed(self) -> bool:
-        """True where its hooks were switched on, and are not what they were."""
+        """True if its hooks were enabled and have changed since."""
         return self.trusted is not None and not self.is_trusted
 
     def command(self, *, updates_checkout: bool) -> str:
-        """The command line for `--receive-pack`."""
+        """Return the command line for `--receive-pack`."""
         update = "updateInstead" if updates_checkout else "refuse"
         settings = [*_OFF, ("receive.denyCurrentBranch", update)]
         if self.is_trusted:
@@ -91,21 +91,21 @@ class Receiving:
         else:
             settings += [("core.hooksPath", os.devnull), *self._switched_off()]
         env = _ENV | settings_by_environment(settings)
-        # a checkout is written by its owner's own git: with their config, so that their filters
-        # write their files, and only where nothing of theirs is in the way
+        # a checkout is updated with its owner's git config, so that their filters write the
+        # files, and only where no local changes are in the way
         theirs = ["-u", "GIT_ATTR_NOSYSTEM", *personal_config()] if updates_checkout else []
         words = ["env", *theirs, *(f"{name}={value}" for name, value in env.items())]
         return shlex.join([*words, "git", "receive-pack"])
 
     def unwritable(self, base: str, uses: Callable[[str], bool]) -> str | None:
-        """Why files that are checked out here cannot follow `base`; None where they can.
+        """Return the reason why a checkout of `base` cannot be updated; None if it can.
 
-        `uses` tells whether an attribute of the new files names a filter.
+        `uses(name)` is True if an attribute of the new files names that filter.
         """
         names = self._filters()
         if not names or self.is_trusted or not self._has_checked_out(base):
             return None
-        # rules of its own beside the commit's are not read: only git knows all of them
+        # attributes outside the commit are not parsed: they may apply any of the filters
         has_rules = (self._git_dir / "info" / "attributes").exists()
         has_rules = has_rules or "core.attributesfile" in dict(self.settings)
         used = names if has_rules else [name for name in names if uses(name)]
@@ -127,7 +127,7 @@ class Receiving:
         common = _text(self._git_dir / "commondir").strip()
         if own is None:
             return self._git_dir / common / "hooks"
-        # a path is taken from where hooks run: for those of a push that is the git folder
+        # relative to where the hooks of a push run: the git folder
         return self._git_dir / os.path.expanduser(own)
 
     def _filters(self) -> list[str]:
@@ -137,7 +137,7 @@ class Receiving:
     def _switched_off(self) -> Iterator[tuple[str, str]]:
         for name in self._filters():
             yield from ((f"filter.{name}.{what}", "") for what in ("clean", "smudge", "process"))
-            # rather no file than one that it did not write
+            # better no file than one that the filter did not write
             yield f"filter.{name}.required", "true"
         hooks = (_HOOK.fullmatch(key) for key, _ in self.settings)
         for name in dict.fromkeys(match[1] for match in hooks if match):
@@ -176,7 +176,7 @@ def _open(file: Path) -> int:
 
 
 def _programs(folder: Path) -> Iterator[tuple[str, bool, bytes]]:
-    """The files below a folder of hooks: name, whether it can be run, content. Raises OSError."""
+    """Yield name, executable bit and content of each file in a hooks folder. Raises OSError."""
     count = 0
     for above, folders, names in os.walk(folder):
         folders.sort()
@@ -201,7 +201,7 @@ def _feed(told: hashlib._Hash, *words: str) -> None:
 
 
 def hooks_digest(git: Git, origin: str) -> str:
-    """The digest of a folder's hooks and the settings beside them. Raises OriginProblem."""
+    """Return the digest of a folder's hooks and the settings around them. Raises OriginProblem."""
     check_origin(origin)
     try:
         return Receiving.at(git, origin, None).digest()

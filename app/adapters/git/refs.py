@@ -1,4 +1,4 @@
-"""Every commit that an agent's git folder names, read as text: branches, tags, stash, HEADs."""
+"""Finds the commits that an agent's git folder names, without running git there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST = 50_000
 
 
 def named_commits(git_dir: int) -> set[str]:
-    """The ids that any ref, a worktree's HEAD or the stash's log names.
+    """Return the ids named by any ref, HEAD, a worktree's HEAD or the stash log.
 
     Raises OSError, Tampered.
     """
@@ -33,12 +33,12 @@ def named_commits(git_dir: int) -> set[str]:
         with opened(git_dir, "logs", "refs") as logs:
             texts.append(read_file(logs, "stash", cap=_TEXT_CAP))
     except FileNotFoundError:
-        pass  # nothing was ever stashed
+        pass  # no stash
     try:
         with opened(git_dir, "worktrees") as trees:
             texts += _heads(trees)
     except FileNotFoundError:
-        pass  # no other worktree was ever made from it
+        pass  # no further worktrees
     found = {sha for text in texts if text for sha in _SHA.findall(text)}
     found = {sha for sha in found if sha.strip("0")}
     if len(found) > _MOST:
@@ -67,7 +67,7 @@ def _heads(worktrees: int) -> Iterator[str | None]:
 
 
 def count_missing(git: Git, git_dir: Path, shas: set[str]) -> int:
-    """How many of these objects a repository of ours does not have. Raises GitFailed."""
+    """Count the objects that a repository of ours does not have. Raises GitFailed."""
     if not shas:
         return 0
     asked = "".join(f"{sha}\n" for sha in sorted(shas)).encode()

@@ -1,4 +1,4 @@
-"""Origins: what a folder or address is, and git's complaints about it as sentences."""
+"""Origins: checks of a folder or address, and git's errors and output about them, parsed."""
 
 from __future__ import annotations
 
@@ -72,20 +72,17 @@ _SAYINGS: tuple[tuple[str, str, bool, Cause | None], ...] = (
 
 
 def check_origin(origin: str) -> None:
-    """Refuse an address that is not allowed and a folder that is no repository's own.
-
-    Raises OriginProblem.
-    """
+    """Raise OriginProblem for a forbidden address, or a folder that is not a repository's root."""
     problem = origin_problem(origin) or (_folder_problem(origin) if origin[:1] == "/" else None)
     if problem:
         raise OriginProblem(problem, for_good=True)
 
 
 def remote_of(git: Git, folder: str) -> str | None:
-    """The address a folder's repository calls `origin`, None where there is none to be used.
+    """Return the address of a local repository's `origin`; None without a usable one.
 
-    The folder's config is read as text, without what it includes: nothing it names is run. An
-    address with a secret in it is none that is allowed.
+    Its config is parsed without includes, so nothing it names is run. An address that may hold
+    a secret is not usable.
     """
     if _folder_problem(folder):
         return None
@@ -102,9 +99,9 @@ def remote_of(git: Git, folder: str) -> str | None:
 
 
 def _config_text(file: Path) -> bytes:
-    """A config's bytes; empty for what is no plain file of a usual size, or may not be read."""
+    """Read a config file; empty unless it is a readable regular file of at most 1 MiB."""
     try:
-        # a pipe or a link to a device would never end
+        # reading a pipe or a device would never end
         opened = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(opened, "rb") as config:
             is_plain = stat.S_ISREG(os.fstat(opened).st_mode)
@@ -115,7 +112,7 @@ def _config_text(file: Path) -> bytes:
 
 
 def is_local(origin: str) -> bool:
-    """True where the origin is a folder of this machine."""
+    """Return True if the origin is a folder on this machine."""
     return origin_kind(origin) is not None and origin.startswith("/")
 
 
@@ -148,7 +145,7 @@ def _repository_problem(path: Path) -> str | None:
 
 
 def explain(failure: GitFailed) -> OriginProblem:
-    """The failure of a call to origin as a sentence, and whether asking again may help."""
+    """Turn a failed call to origin into a sentence; `for_good` if a retry cannot help."""
     if isinstance(failure, GitTimedOut):
         return OriginProblem("The repository did not answer in time.", for_good=False)
     if isinstance(failure, GitHadNoRoom):
@@ -162,7 +159,7 @@ def explain(failure: GitFailed) -> OriginProblem:
 
 
 def words_of(text: str) -> str:
-    """What the far side said, fit to be shown: no control characters, at most 500 characters."""
+    """Clean up output of the remote: no control characters, at most 500 characters."""
     return _UNPRINTABLE.sub("", text).strip()[:500]
 
 
@@ -171,7 +168,7 @@ _PROGRESS = re.compile(rb"(?:remote: )?([A-Z][a-z]+ [a-z]+):\s+(\d{1,3})%")
 
 
 def read_remote(text: str) -> Remote:
-    """What `ls-remote --symref` told: HEAD's branch and every branch with a usable name."""
+    """Parse `ls-remote --symref`: HEAD's branch, and every branch with a usable name."""
     head, branches = None, []
     for line in text.splitlines():
         what, _, name = line.partition("\t")
@@ -185,7 +182,7 @@ def read_remote(text: str) -> Remote:
 
 
 def read_tracked(line: str) -> RemoteBranch:
-    """A line of `for-each-ref`: commit, its time in seconds, the tracking ref."""
+    """Parse a line of `for-each-ref`: commit, commit time in Unix seconds, tracking ref."""
     sha, seconds, ref = line.split(" ", 2)
     when = None
     with contextlib.suppress(ValueError, OverflowError, OSError):
@@ -194,13 +191,13 @@ def read_tracked(line: str) -> RemoteBranch:
 
 
 def tip_among(text: str, ref: str) -> str | None:
-    """The commit of `ref` in lines of commit and ref: git also lists what stands below a name."""
+    """Find the commit of exactly `ref`: git also lists the refs below that name."""
     lines = (line.partition(" ") for line in text.split("\n"))
     return next((sha for sha, _, name in lines if name == ref), None)
 
 
 def listen_for(progress: Callable[[int, str], None]) -> Callable[[bytes], None]:
-    """A hearer of git's standard error that tells percent and phase as they change."""
+    """Return a parser for git's standard error that reports changes of percent and phase."""
     rest, last = b"", (-1, "")
 
     def hear(chunk: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Secrets in commits: whatever they add, its names, their messages; all read in little memory."""
+"""Scans new commits for secrets and large files, streaming so that memory stays bounded."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from app.services.ports import LargeFile, Leak
 _Any = TypeVar("_Any")
 
 
-# how long a look may take, all of its calls together
+# the time for one scan, all of its calls together
 SECONDS = 600.0
 LIST_CAP = 1024 * 1024 * 1024
 AT_ONCE = 2000
 _CHUNK = 256 * 1024
 _LIST = (
     *("diff-tree", "--stdin", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", "--root"),
-    # of a merge only what none of its parents has
+    # of a merge only files that differ from every parent
     *("-c", "--ignore-submodules=none"),
 )
 _SUBMODULE = b"160000"
-# a secret's name, and the line where it is first met
+# a secret's name to the first line that holds it
 Lines = dict[str, int]
 _Left = Callable[[], float]
 
 
 @dataclass(frozen=True)
 class _Added:
-    """A file as a commit adds or changes it; `before` are its contents in the parents."""
+    """A file that a commit adds or changes; `before` are its blobs in the parents."""
 
     commit: str
     path: bytes
@@ -44,9 +44,10 @@ class _Added:
 
 
 def find_leak(git: Git, mirror: Path, base: str, tip: str, mask: SecretMask) -> Leak | None:
-    """The first secret that the commits `base..tip` add, None where they add none.
+    """Return the first secret that the commits `base..tip` add; None without one.
 
-    Raises GitFailed where not all of them could be read: nothing is known then.
+    Messages, file names and contents are scanned. Raises GitFailed if any could not be read: the
+    result is then unknown.
     """
     left = countdown(SECONDS)
     walk = ["rev-list", "--reverse", "--topo-order", f"{base}..{tip}"]
@@ -80,7 +81,7 @@ def _leak_in_files(reader: _Reader, added: Iterable[_Added], mask: SecretMask) -
             lines = found.get(one.blob or "")
             if not lines:
                 continue
-            # what stood in the file already is at origin
+            # a secret that the file already held is at origin
             known = {name for held in reader.read(one.before).values() for name in held}
             new = {name: line for name, line in lines.items() if name not in known}
             if new:
@@ -90,7 +91,7 @@ def _leak_in_files(reader: _Reader, added: Iterable[_Added], mask: SecretMask) -
 
 
 def _unread(added: Iterable[_Added]) -> Iterator[_Added]:
-    """The same, each content only where it is met first."""
+    """Drop repeated contents; a new file with a known content keeps only its name."""
     seen: set[bytes] = set()
     for one in added:
         digest = bytes.fromhex(one.blob) if one.blob else b""
@@ -115,13 +116,13 @@ def _added(listed: IO[bytes], left: _Left) -> Iterator[_Added]:
 
 
 def _read_entry(commit: str, entry: bytes, path: bytes) -> _Added | None:
-    """`:mode mode sha sha A`, or `::mode mode mode sha sha sha AM` of a merge."""
+    """Parse `:mode mode sha sha A`, or `::mode mode mode sha sha sha AM` of a merge."""
     parents = len(entry) - len(entry.lstrip(b":"))
     fields = entry[parents:].split(b" ")
     mode, status = fields[parents], fields[-1]
     *before, blob = (sha.decode("ascii") for sha in fields[parents + 1 : -1])
     if not blob.strip("0"):
-        return None  # it is deleted
+        return None  # deleted
     held = () if mode == _SUBMODULE else tuple(sha for sha in before if sha.strip("0"))
     is_new = status.strip(b"A") == b""
     return _Added(commit, path, None if mode == _SUBMODULE else blob, held, is_new)
@@ -141,7 +142,7 @@ def _some_of(many: Iterable[_Any]) -> Iterator[list[_Any]]:
 
 
 class _Reader:
-    """Reads objects of a mirror, however large, and tells what secrets they hold."""
+    """Finds secrets in objects of a mirror, whatever their size."""
 
     def __init__(self, git: Git, mirror: Path, mask: SecretMask, left: _Left) -> None:
         self._git = git
@@ -150,7 +151,7 @@ class _Reader:
         self._left = left
 
     def read(self, shas: Iterable[str]) -> dict[str, Lines]:
-        """The secrets in each of these. Raises GitFailed where one could not be read."""
+        """Map each object to its secrets. Raises GitFailed if one could not be read."""
         wanted = list(dict.fromkeys(shas))
         if not wanted:
             return {}
@@ -169,24 +170,24 @@ class _Reader:
 
 
 class _Search:
-    """Goes through what `cat-file --batch` writes, in whatever pieces it comes."""
+    """Searches the output of `cat-file --batch`, fed in chunks of any size."""
 
     def __init__(self, mask: SecretMask) -> None:
         self.found: dict[str, Lines] = {}
         self._mask = mask
         self._head = b""
-        # of the object that is being read: what is left of it, and where the search is
+        # the current object: bytes left, secrets found, the overlap kept and its line
         self._left = 0
         self._lines: Lines = {}
         self._kept, self._line = b"", 1
 
     @property
     def is_whole(self) -> bool:
-        """True between two objects."""
+        """True if the input so far ends between two objects."""
         return not self._left and not self._head
 
     def take(self, content: bytes) -> None:
-        """Take in the bytes that follow. Raises GitFailed for an object that is not there."""
+        """Search the next bytes. Raises GitFailed for a missing object."""
         while content:
             if not self._left:
                 content = self._take_head(content)
@@ -204,7 +205,7 @@ class _Search:
         if len(words) != 3:
             which = b"".join(words[:1])[:12].decode("ascii", "replace")
             raise GitFailed(f"object {which} is missing")
-        # the line's end behind each object is read with it
+        # includes the newline after each object
         self._left = int(words[2]) + 1
         self._lines = self.found[words[0].decode("ascii")] = {}
         self._kept, self._line = b"", 1
@@ -219,20 +220,20 @@ class _Search:
         self._kept = kept
 
 
-# the limit of a look at sizes, all of its calls together
+# the time for one search for large files, all of its calls together
 SIZE_SECONDS = 300.0
-# so many are named and measured; who has more has enough to read
+# the most files listed: a person needs no more
 _MOST = 1000
 
 
 def large_files(git: Git, git_dir: Path, base: str, tip: str, above: int) -> list[LargeFile]:
-    """The files above that many bytes in any commit that origin does not have, largest first.
+    """List files of more than `above` bytes in commits new to origin, largest first.
 
-    In every commit of `base..tip`, not only in the last. Raises GitFailed.
+    Covers every commit of `base..tip`, not just the last; at most 1000 files. Raises GitFailed.
     """
     left = countdown(SIZE_SECONDS)
     new = [tip, "--not", base, "--remotes"]
-    # git leaves out what is larger, and says so: all else costs one line for each new object
+    # git prints the objects it filters out by size: those are the large ones
     walk = ["rev-list", "--objects", "--no-object-names", f"--filter=blob:limit={above + 1}"]
     listed = git.run([*walk, "--filter-print-omitted", *new], git_dir=git_dir, timeout=left())
     large = [line[1:] for line in listed.text.splitlines() if line.startswith("~")][:_MOST]
@@ -252,7 +253,7 @@ def large_files(git: Git, git_dir: Path, base: str, tip: str, above: int) -> lis
 def _names_of(
     large: set[str], git: Git, git_dir: Path, new: list[str], seconds: float
 ) -> dict[str, str]:
-    """The first path that each object has; none for one behind more names than are read."""
+    """Map each object to its first path; objects past git's output cap are missing."""
     answer = git.run(["rev-list", "--objects", *new], git_dir=git_dir, timeout=seconds, check=False)
     lines = answer.out.decode("utf-8", "replace").splitlines()
     pairs = (line.partition(" ") for line in lines)

@@ -1,4 +1,4 @@
-"""Folders set aside: work not yet whole, or on its way out; what a killed process left goes."""
+"""Temporary folders for unfinished work and deletions; those of dead processes are removed."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _NAME = re.compile(r"\.([a-z0-9_]{1,80})\.[0-9a-f]+", re.ASCII)
 
 @contextmanager
 def aside(root: Path, name: str) -> Iterator[Path]:
-    """A new, private, empty folder beside the finished ones; deleted at the end, if still there.
+    """Provide a private temporary folder in `root`, deleted on exit unless renamed.
 
-    It is locked all the while: the kernel lets go of it when this process dies.
+    It is locked, and the kernel releases the lock when this process dies.
     """
     path, held = _hold_new(root, name)
     try:
@@ -36,7 +36,7 @@ def _hold_new(root: Path, name: str) -> tuple[Path, int]:
         held = _hold(root, path.name)
         if held is not None:
             return path, held
-        # whoever clears was faster: it is gone, or will be
+        # `clear_asides` was faster: the folder is gone or will be
 
 
 def _hold(root: Path, name: str) -> int | None:
@@ -54,7 +54,7 @@ def _hold(root: Path, name: str) -> int | None:
 
 
 def clear_asides(root: Path, name: str | None = None) -> int:
-    """Delete what dead processes set aside under a name, None: under any; how many folders.
+    """Delete dead processes' folders for `name` (None: all) and return their number.
 
     Raises OSError.
     """
@@ -65,7 +65,7 @@ def clear_asides(root: Path, name: str | None = None) -> int:
             continue
         held = _hold(root, path.name)
         if held is None:
-            continue  # somebody is at work there, or it is no folder and so none of ours
+            continue  # in use, or not a folder and so not ours
         try:
             remove_tree(root, path.name)
             count += 1
@@ -76,14 +76,17 @@ def clear_asides(root: Path, name: str | None = None) -> int:
 
 @contextmanager
 def in_use(folder: Path) -> Iterator[None]:
-    """Say that something inside of a folder is being made. Raises OSError."""
+    """Hold off `clear_unused` while something in the folder is being made. Raises OSError."""
     with opened(folder) as held:
         fcntl.flock(held, fcntl.LOCK_SH)
         yield
 
 
 def clear_unused(folder: Path, name: str) -> int:
-    """Delete what is set aside inside of a folder that nobody uses; how many. Raises OSError."""
+    """Delete temporary folders in `folder` unless it is in use; return their number.
+
+    Raises OSError.
+    """
     with opened(folder) as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""One clone per run, whose git folder is never opened as a repository by us."""
+"""Working copies: one clone per run, whose git folder we never open as a repository."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ _MOST_NAMES = 10_000
 
 
 class GitWorkingCopies:
-    """Copies at `root/<run id>`; what we know of them, out of their reach, in `root/../looks`.
+    """Working copies at `root/<run id>`, with our own git folders for them in `root/../looks`.
 
-    A copy is registered by our git folder `looks/<run id>.git`, made before it. One that was
-    adopted in place keeps the name of the run before; a file in that folder of ours tells it.
+    `looks/<run id>.git` is made first and registers the copy; agents do not work there. A copy
+    adopted in place keeps the previous run's name, which a file in that folder records.
     """
 
     def __init__(self, root: Path, mirrors_root: Path, *, git: Git) -> None:
@@ -52,22 +52,22 @@ class GitWorkingCopies:
         self._git = git.keeping(keep_mirror)
 
     def path(self, run_id: str) -> Path:
-        """Where the run's copy is or would be."""
+        """Return the path of the run's working copy, existing or not."""
         return self._root / self._name(run_id)
 
     def exists(self, run_id: str) -> bool:
-        """True where something is at the copy's place, and that is no other run's."""
+        """Return True if anything is at the copy's path and no other run has adopted it."""
         path = self.path(run_id)
         return os.path.lexists(path) and not self._is_anothers(run_id, path.name)
 
     def ids(self) -> list[str]:
-        """Every run that has a registered copy, in no order."""
+        """List the runs with a registered working copy, in no order."""
         return [look.stem for look in self._looks.glob("*.git") if self.exists(look.stem)]
 
     def prepare(self, repo: Repository, run_id: str, *, branch: str, sha: str) -> Path:
-        """Clone, borrowing the mirror's objects, with `branch` checked out at `sha`.
+        """Create a copy that borrows the mirror's objects, with `branch` checked out at `sha`.
 
-        Leaves nothing behind when it fails. Raises LaunchFailed, UnsafeArgument.
+        A failure leaves nothing behind. Raises LaunchFailed, UnsafeArgument.
         """
         agreed_ref(self._git, branch)
         path, look = self._root / checked_id(run_id), self._look_dir(run_id)
@@ -89,10 +89,10 @@ class GitWorkingCopies:
         return path
 
     def include(self, repo: Repository, run_id: str) -> int:
-        """Copy the files that `.runyardinclude` lists from a local origin; how many.
+        """Copy the files listed in `.runyardinclude` from a local origin; return their number.
 
-        To be called before an agent had the copy. Raises LaunchFailed for a list that asks for
-        too much or for something outside of the repository.
+        Call it before an agent gets the copy. Raises LaunchFailed if the list is too long or
+        leaves the repository.
         """
         origin = Path(repo.origin)
         if not is_local(repo.origin) or not (origin / ".git").exists():
@@ -104,13 +104,16 @@ class GitWorkingCopies:
             raise LaunchFailed(f"The files to include could not be copied: {problem}") from problem
 
     def _exclude(self, run_id: str, lines: str) -> None:
-        # neither committed by an agent nor counted as its work
+        # keeps the files from being committed by the agent or counted as its work
         for git_dir in (self.path(run_id) / ".git", self._look_dir(run_id)):
             with (git_dir / "info" / "exclude").open("a") as file:
                 file.write(lines)
 
     def take(self, repo: Repository, run_id: str, branch: str) -> str:
-        """Pack the copy's commits into the mirror, checked; the tip. Raises CannotRead."""
+        """Import the branch's commits into the mirror, checked; return its tip.
+
+        The claim moves to the tip. Raises CannotRead.
+        """
         mirror = mirror_path(self._mirrors, repo)
         with or_cannot_read("The working copy"), in_use(mirror), self._opened(run_id) as copy:
             with opened(copy, ".git") as git_dir:
@@ -126,7 +129,10 @@ class GitWorkingCopies:
             return tip
 
     def look(self, repo: Repository, run_id: str, *, tip: str) -> CopyState:
-        """Compare the files with the commit `tip` (one the mirror has). Raises CannotRead."""
+        """Count files not in the mirror's commit `tip`, and commits not in the mirror.
+
+        Raises CannotRead.
+        """
         mirror = mirror_path(self._mirrors, repo)
         with or_cannot_read("The working copy"), self._opened(run_id) as copy:
             uncommitted = self._look(repo, run_id).count_uncommitted(checked_sha(tip))
@@ -135,14 +141,14 @@ class GitWorkingCopies:
             return CopyState(uncommitted, count_missing(self._git, mirror, named))
 
     def diff(self, repo: Repository, run_id: str, *, base_sha: str) -> Diff:
-        """Unified diff of the files, committed or not, against base. Raises CannotRead."""
+        """Return the unified diff of the files, committed or not. Raises CannotRead."""
         with or_cannot_read("The working copy"), self._opened(run_id):
             return self._look(repo, run_id).diff(checked_sha(base_sha))
 
     def adopt(self, old_id: str, run_id: str, *, in_place: bool = False) -> None:
-        """Make the copy of one run another's, with whatever is in it; safe to repeat.
+        """Hand one run's copy over to another, contents unchanged; safe to repeat.
 
-        Nothing where there is no copy of the old run. With `in_place` the folder keeps its name.
+        Does nothing without a copy of the old run. With `in_place` the folder keeps its name.
         Raises CannotRead.
         """
         with or_cannot_read("The working copy"):
@@ -154,11 +160,11 @@ class GitWorkingCopies:
             with self._opened(old_id):
                 pass
             place = self.path(old_id)
-            # one that has stayed before stays: where its folder is must never be two facts at once
+            # a copy once adopted in place stays there, so that its path is recorded only once
             stays = in_place or place.name != old_id
             if stays and look.is_dir():
                 (look / _PLACE).write_text(place.name)
-            # what we know of it first: a copy without that is nobody's
+            # our folder first: a copy without it is not registered
             if look.is_dir():
                 remove_tree(self._looks, new_look.name)
                 look.rename(new_look)
@@ -166,7 +172,7 @@ class GitWorkingCopies:
                 place.rename(self.path(run_id))
 
     def names(self, run_id: str) -> list[str]:
-        """Names of what is at the top of the copy, of a great many only some. Raises CannotRead."""
+        """List the top-level names in the copy, at most 10,000. Raises CannotRead."""
         with (
             or_cannot_read("The working copy"),
             self._opened(run_id) as copy,
@@ -175,13 +181,13 @@ class GitWorkingCopies:
             return [entry.name for entry in islice(entries, _MOST_NAMES)]
 
     def size(self, run_id: str) -> int:
-        """Bytes of the copy on disk."""
+        """Return the size of the copy's files in bytes."""
         return measure(self.path(run_id))
 
     def remove(self, run_id: str) -> None:
-        """Delete the copy; a caller has made sure that nothing is lost.
+        """Delete the copy. The caller makes sure that no work is lost.
 
-        Only a registered copy, a real folder directly under the root: CannotRead otherwise.
+        Raises CannotRead unless it is registered and a real folder directly in the root.
         """
         look = self._look_dir(run_id)
         with or_cannot_read("The working copy"):
@@ -192,15 +198,15 @@ class GitWorkingCopies:
                     raise CannotRead(f"{run_id} is not a working copy of ours.")
                 with self._opened(run_id):
                     pass
-                # moved first: half of a copy must never be taken for one with changes
+                # moved first: a half-deleted copy must not look like one with changes
                 with aside(self._root, run_id) as old:
                     self.path(run_id).rename(old / run_id)
             remove_tree(self._looks, look.name)
 
     def clear_leftovers(self, is_over: Callable[[str], bool]) -> int:
-        """Delete what killed calls left; how many folders. Raises OSError.
+        """Delete what killed processes left and return the number of folders. Raises OSError.
 
-        What we knew of a copy that is gone goes with it once its run `is_over`.
+        Our own folder for a copy that is gone is deleted once `is_over(run_id)`.
         """
         count = clear_asides(self._root) if self._root.is_dir() else 0
         for look in sorted(self._looks.glob("*.git")):
@@ -223,11 +229,11 @@ class GitWorkingCopies:
         (git_dir / "packed-refs").write_bytes(_PACKED_HEADER + tracked.out)
         checkout = ["read-tree", "-m", "-u", sha]
         self._look_git(repo).run(checkout, git_dir=look, work_tree=aside, timeout=_CHECKOUT_SECONDS)
-        # its time too: see Look
+        # keeps its mtime: see Look
         shutil.copy2(look / "index", git_dir / "index")
 
     def _name(self, run_id: str) -> str:
-        """The name of the copy's folder."""
+        """Return the name of the copy's folder."""
         try:
             return checked_id((self._look_dir(run_id) / _PLACE).read_text())
         except FileNotFoundError:
@@ -249,7 +255,7 @@ class GitWorkingCopies:
 
     @contextmanager
     def _opened(self, run_id: str) -> Iterator[int]:
-        """The copy's folder, held open: CannotRead where another stands there at the end."""
+        """Hold the copy's folder open; CannotRead if it was replaced by the end."""
         name = self._name(run_id)
         with opened(self._root, name) as copy:
             yield copy
@@ -258,6 +264,6 @@ class GitWorkingCopies:
                     raise CannotRead("The working copy was replaced while it was read.")
 
 
-# in our folder of a copy: the name that its own folder has kept
+# in our folder for a copy adopted in place: the name of the copy's folder
 _PLACE = "place"
 _PACKED_HEADER = b"# pack-refs with: peeled fully-peeled sorted \n"
