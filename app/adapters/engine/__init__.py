@@ -1,1 +1,1 @@
-"""Where runs execute: this machine."""
+"""The engine of this machine: starts, watches and kills agents; reads their logs and records."""

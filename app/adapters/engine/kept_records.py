@@ -1,4 +1,7 @@
-"""The facts that a run's row keeps of its processes, which the engine asks for and believes."""
+"""The trusted facts about a run's processes, stored in its row; records are checked against them.
+
+The row is believed; the records in the run's folder may have been written by its agent.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,11 @@ from app.services.ports import Kept, ProcessMark
 
 @dataclass(frozen=True)
 class Known:
-    """A run's supervisor, and until when its agent may live, in seconds of the boot clock.
+    """A run's supervisor, and the agent's deadline `until` in seconds of the boot clock.
 
-    `init` is process 1 of its sandbox, if any: nothing inside outlives it. `seal` tells its last
-    records from made-up ones; None: they are believed as they are. `is_landlocked`: all of the run
-    is in a control group that nothing leaves, and that stays where its supervisor is lost.
+    `init` is process 1 of its sandbox, if any: nothing inside outlives it. `seal` verifies the
+    last records; None: they are believed unchecked. `is_landlocked`: the whole run is in a control
+    group that no process can leave and that remains if the supervisor is lost.
     """
 
     supervisor: ProcessMark
@@ -33,7 +36,7 @@ class Known:
     is_landlocked: bool = False
 
     def as_kept(self) -> dict[str, Any]:
-        """The JSON for the row."""
+        """Return the JSON for the row."""
         return {
             **asdict(self.supervisor),
             "grace": self.grace_seconds,
@@ -45,7 +48,7 @@ class Known:
 
 
 def read_known(kept: Kept | None) -> Known | None:
-    """Read what a row has kept; None where it has nothing that could be understood."""
+    """Parse the facts stored in a row; None if missing or invalid."""
     fields: Mapping[str, Any] = kept or {}
     supervisor = mark_of(fields, fields.get("boot_id"))
     grace, until, seal = (fields.get(name) for name in ("grace", "until", "seal"))
@@ -62,19 +65,19 @@ def read_known(kept: Kept | None) -> Known | None:
 
 
 _WORD_BYTES = 32
-# how often a record's word has to be hashed until the seal comes out
+# how many times a record's word is hashed to get the seal
 _STEPS = {EXIT: 1, GONE: 2}
 
 
 def new_proofs() -> tuple[dict[str, str], str]:
-    """The words of one run's last records by their names, and the seal that fits them."""
+    """Create the secret words for a run's last records, by record name, and their seal."""
     last = secrets.token_hex(_WORD_BYTES)
     first = _hash(last)
     return {EXIT: first, GONE: last}, _hash(first)
 
 
 def fits(name: str, word: object, seal: str | None) -> bool:
-    """True where a record of that name shows the word of this seal, or no seal was made."""
+    """Return True if the word of that record matches the seal, or there is no seal."""
     if seal is None:
         return True
     if not isinstance(word, str):
@@ -90,7 +93,7 @@ def _hash(word: str) -> str:
 
 @dataclass(frozen=True)
 class Papers:
-    """The records that are believed; `untrue` names those that are there and are not.
+    """The verified records of a run; `untrue` names the forged ones, which are ignored.
 
     `is_started`: there is a `started` record; `agent` is in it once the agent was executed.
     """
@@ -103,7 +106,7 @@ class Papers:
 
 
 def read_papers(folder: Path, run_id: str, instance: str, known: Known) -> Papers:
-    """Read a run's records. Raises RecordUnreadable."""
+    """Read a run's records and verify them against `known`. Raises RecordUnreadable."""
     untrue: list[str] = []
 
     def is_true(name: str, fields: Mapping[str, Any]) -> bool:

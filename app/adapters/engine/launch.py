@@ -1,4 +1,4 @@
-"""Starting a supervisor, and what went wrong where it did not start its agent."""
+"""Starts a supervisor, and explains why it could not start its agent."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from app.services.ports import LaunchFailed, LaunchOrder
 PROMPT_FILE = "prompt.md"
 ERRORS_FILE = "supervisor.err"
 _PROGRAM = Path(supervisor.__file__).with_name("__main__.py")
-# what a test run or a NiceGUI server leaves in its environment stops other servers from serving
+# test runs and NiceGUI servers set variables that keep a server started by an agent from serving
 _NEVER_PASSED = ("PYTEST_", "NICEGUI_", "RUNYARD_")
-# what a start may take beyond the set-up command's time and its end
+# seconds that a start may take beyond the set-up command's time and its grace
 _START_SECONDS = 10.0
-# of a command: it is not there, or is none
+# errors for a command that is missing or not executable
 _UNUSABLE = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOEXEC)
 _PIECE_BYTES = 65536
 _SILENT = "it ended without a word"
@@ -45,7 +45,7 @@ _ISOLATED = ("-I", "-S", "-X", "utf8")
 
 
 def agent_environment(order: LaunchOrder, instance: str, prompt_file: Path) -> dict[str, str]:
-    """The order's environment and the facts, nothing else; the supervisor adds the deadline."""
+    """Return the order's environment plus the facts; the supervisor adds the deadline."""
     facts = {
         **order.facts,
         "RUN_ID": order.run_id,
@@ -56,7 +56,7 @@ def agent_environment(order: LaunchOrder, instance: str, prompt_file: Path) -> d
         name: value for name, value in order.env.items() if not name.startswith(_NEVER_PASSED)
     }
     if order.policy.has_own_network:
-        # this machine's proxies are out of reach there
+        # this machine's proxies cannot be reached from there
         passed = {name: value for name, value in passed.items() if name not in PROXY_VARIABLES}
     if order.policy.has_allowed_hosts:
         listed = NetworkRules.read((), order.listed_hosts).listed
@@ -76,11 +76,11 @@ def start_supervisor(
     wrap: Sequence[str] = (),
     secrets: Iterable[Secret] = (),
 ) -> dict[str, Any]:
-    """Start the supervisor and wait until the agent was executed; what it says of itself.
+    """Start the supervisor, wait until the agent is executed, and return its description.
 
-    That is given to `keep` before anything of the run begins; what that raises ends it.
-    Raises LaunchFailed. `wrap` is the command of the sandbox, that of its process 1 included;
-    empty for none. `secrets` stay out of the log. `proofs` are what its last records show.
+    `keep` gets the supervisor's first description before anything of the run starts; if it raises,
+    the supervisor ends. `wrap` is the sandbox command with its process 1, empty for none.
+    `secrets` are masked in the log, `proofs` go into the last records. Raises LaunchFailed.
     """
     fields = {
         **_fields(order, instance, env),
@@ -107,7 +107,7 @@ def start_supervisor(
 
 
 def _fields(order: LaunchOrder, instance: str, env: Mapping[str, str]) -> dict[str, Any]:
-    """The fields of an order, as the supervisor reads them."""
+    """Return the launch order as the JSON fields the supervisor reads."""
     return {
         "run_id": order.run_id,
         "instance": instance,
@@ -127,7 +127,7 @@ def _fields(order: LaunchOrder, instance: str, env: Mapping[str, str]) -> dict[s
 
 
 def _network(order: LaunchOrder) -> dict[str, Any] | None:
-    """The hosts that may be reached from a network of the sandbox's own; None: no proxy."""
+    """Return the port and hosts for the sandbox's proxy; None for no proxy."""
     if not order.policy.has_allowed_hosts:
         return None
     hosts = {"known": list(order.known_hosts), "listed": list(order.listed_hosts)}
@@ -135,14 +135,14 @@ def _network(order: LaunchOrder) -> dict[str, Any] | None:
 
 
 def _command(python: str, instance: str, folder: Path) -> list[str]:
-    # its environment is closed to its own user: what it is stands in its arguments, too
+    # its environment cannot be read even by its own user, so the marks are in argv too
     return [python, *_ISOLATED, str(_PROGRAM), instance, str(folder)]
 
 
 @contextmanager
 def _executed(argv: list[str], errors: IO[bytes], env: dict[str, str]) -> Iterator[tuple[int, int]]:
-    """The ways to a supervisor and back; one that was not told to go ends when this does."""
-    # its own session, files and folder: nothing of this process ends or holds it
+    """Start a supervisor and yield its pipes; without GO it ends on exit, an error kills it."""
+    # its own session, files and folder: it depends on nothing of this process
     with subprocess.Popen(
         argv,
         bufsize=0,
@@ -158,12 +158,12 @@ def _executed(argv: list[str], errors: IO[bytes], env: dict[str, str]) -> Iterat
             os.set_blocking(orders, False)
             yield orders, answers
         except BaseException:
-            process.kill()  # one that has not even read its order
+            process.kill()  # it may not even have read its order
             raise
 
 
 def _say(orders: int, text: bytes, patience: float) -> None:
-    """Write to a supervisor, which may have ended. Raises LaunchFailed where it does not read."""
+    """Write to a supervisor, ignoring that it ended. Raises LaunchFailed if it does not read."""
     until = monotonic() + patience
     with suppress(BrokenPipeError):
         while text:
@@ -172,7 +172,7 @@ def _say(orders: int, text: bytes, patience: float) -> None:
 
 
 def _hear(answers: int, heard: bytearray, patience: float) -> dict[str, Any]:
-    """The next line of a supervisor; `heard` keeps what has come of later ones.
+    """Read one line of a supervisor's answers; `heard` buffers the bytes after it.
 
     Raises LaunchFailed.
     """
@@ -182,7 +182,7 @@ def _hear(answers: int, heard: bytearray, patience: float) -> dict[str, Any]:
         if not (piece := os.read(answers, _PIECE_BYTES)):
             raise LaunchFailed("The supervisor ended before the agent was there.")
         heard += piece
-    # one that is stopped before it may begin says so without being asked
+    # a supervisor stopped before GO answers unasked, so more than one line may be here
     line, _, heard[:] = heard.partition(b"\n")
     return json.loads(line)
 
@@ -205,7 +205,7 @@ def _cause(answer: dict[str, Any], order: LaunchOrder) -> Cause | None:
 
 
 def _describe(answer: dict[str, Any], order: LaunchOrder) -> str:
-    """The sentence for a person."""
+    """Return the failure as a sentence for users."""
     stage, number = answer["failed"], answer.get("errno") or 0
     why, command = os.strerror(number), answer.get("command")
     if stage == "setup":

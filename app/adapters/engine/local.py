@@ -1,4 +1,4 @@
-"""Runs as processes of this machine, each under a supervisor that outlives Runyard."""
+"""Runs agents as processes of this machine, each under a supervisor that outlives Runyard."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ from app.services.ports import (
 )
 
 _RUN_ID = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
-# what a supervisor may need beyond its grace: killing, the last records
+# seconds a supervisor may need beyond its grace, for the kill and the last records
 _KILL_MARGIN_SECONDS = 5.0
 _DEFAULT_GRACE_SECONDS = 10.0
 
 
 class LocalEngine:
-    """The engine of this machine; one folder per run below `root`.
+    """The engine of this machine, with one folder per run in `root`.
 
-    `instance` is the mark in the environment of every process: nothing without it is touched.
-    `secrets` are starred out of every log, as it is written and as it is read.
+    `instance` is the mark in the environment of every process; processes without it are never
+    touched. `secrets` are masked in every log, when written and when read.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class LocalEngine:
         secrets: Callable[[], tuple[Secret, ...]] = tuple,
     ) -> None:
         self._root = root.absolute()
-        # made here and nowhere else: where it is gone later, it is away
+        # created only here: if it is missing later, its disk may be unmounted
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._instance = instance
         self._sandbox = sandbox
@@ -76,7 +76,7 @@ class LocalEngine:
         self._watcher = Watcher(self._folder)
 
     def launch(self, order: LaunchOrder, keep: Callable[[Kept], None]) -> Launched:
-        """Start the agent under its supervisor and wait until it is there. Raises LaunchFailed."""
+        """Start the agent under its supervisor and wait until it runs. Raises LaunchFailed."""
         folder = self._folder(order.run_id)
         self._make_folder(folder, order)
         env = agent_environment(order, self._instance, folder / PROMPT_FILE)
@@ -104,7 +104,7 @@ class LocalEngine:
             )
         except BaseException:
             if self.kill(order.run_id, kept) and kept is not None:
-                # one that had to be killed leaves no word of it
+                # a killed supervisor writes no last record, so the row keeps the proof
                 with suppress(Exception):
                     keep(ended(kept))
             raise
@@ -113,15 +113,15 @@ class LocalEngine:
         return Launched(known.supervisor, known.as_kept(), surroundings)
 
     def _surroundings(self, order: LaunchOrder, limits: str) -> dict[str, str]:
-        """The words that a run's provenance keeps of what holds its agent."""
+        """Return the sandbox, network and limits for the run's provenance."""
         policy = order.policy
         is_sandboxed = policy.level is SandboxLevel.SANDBOXED
         return {
             "sandbox": policy.level,
             "sandbox_means": self._means(policy) or "",
-            # the other levels leave it as it is
+            # the other levels do not restrict the network
             "network": policy.network if is_sandboxed else NetworkRule.ALL,
-            # at the level `none` there is nothing that would have to be allowed
+            # level `none` blocks nothing, so there is nothing to allow
             "allow": "" if policy.level is SandboxLevel.NONE else ", ".join(policy.allow),
             "limits": limits,
         }
@@ -132,11 +132,11 @@ class LocalEngine:
         return self._sandbox.probe().means
 
     def prompt_file(self, run_id: str) -> Path:
-        """Where the agent of this run will find its prompt."""
+        """Return the path of the run's prompt file."""
         return self._folder(run_id) / PROMPT_FILE
 
     def look(self, run_id: str, kept: Kept | None) -> Sight:
-        """Look at the run's records and processes."""
+        """Inspect the run's records and processes; what cannot be read is unknown, not gone."""
         try:
             if is_ended(kept):
                 return self._look_back(run_id, read_known(kept))
@@ -153,7 +153,7 @@ class LocalEngine:
             mark = known.supervisor if papers.agent else None
             return Sight(False, papers.exit, mark, tree_gone=True, host_restarted=True)
         try:
-            # first: what lives no longer writes no more, so that its records are whole
+            # before the records: those of a dead supervisor are complete
             alive = self._table.is_alive(known.supervisor)
             papers = self._papers(run_id, known)
             return Sight(
@@ -170,7 +170,7 @@ class LocalEngine:
             return Sight(None, papers.exit, mark, tree_gone=False)
 
     def _look_back(self, run_id: str, known: Known | None) -> Sight:
-        """The sight of a run whose end was proved."""
+        """Return the state of a run whose end was proved earlier."""
         known = known or self._known_by_record(run_id)
         if known is None:
             return Sight(False, records.read_exit(self._folder(run_id)), None, tree_gone=True)
@@ -180,7 +180,7 @@ class LocalEngine:
         return Sight(False, papers.exit, mark, tree_gone=True, has_untrue_records=is_untrue)
 
     def _look_for_unrecorded(self, run_id: str) -> Sight:
-        """The sight of a run of which nothing is known: nothing has begun, or all is lost."""
+        """Inspect a run without known processes: it never started, or its records are lost."""
         exit_record = records.read_exit(self._folder(run_id))
         try:
             found = self._table.find_supervisor(run_id, self._boot_id())
@@ -198,7 +198,7 @@ class LocalEngine:
         return alive and self._table.has_descendants(known.supervisor)
 
     def kill(self, run_id: str, kept: Kept | None) -> bool:
-        """End the whole tree: TERM, grace, KILL, proof. False where it could not be proved."""
+        """Kill the whole tree (TERM, grace, KILL); False if its end could not be proved."""
         try:
             return is_ended(kept) or self._kill(run_id, read_known(kept))
         except (TableUnreadable, records.RecordUnreadable, OSError):
@@ -220,15 +220,15 @@ class LocalEngine:
         return self._look(run_id, known).tree_gone
 
     def log(self, run_id: str) -> RunLog:
-        """The run's log, empty where there is none."""
+        """Return the run's log, which is empty if there is none."""
         return RunLog(self._folder(run_id), mask_of(self._secrets()))
 
     def refusals(self, run_id: str) -> list[Refusal]:
-        """Each host that the run's way out has refused, once, in order."""
+        """List the hosts that the run's proxy refused, each once, in order."""
         return read_refusals(self._folder(run_id))
 
     def watch(self, run_id: str, kept: Kept | None) -> None:
-        """Begin to report this run's changes to the listener given to `listen`."""
+        """Start reporting this run's changes to the listener set by `listen`."""
         self._watcher.watch(run_id, partial(self._open_supervisor, run_id, read_known(kept)))
 
     def unwatch(self, run_id: str) -> None:
@@ -236,21 +236,21 @@ class LocalEngine:
         self._watcher.unwatch(run_id)
 
     def listen(self, on_change: Callable[[str, str], None]) -> None:
-        """Set who hears `(run_id, what)`.
+        """Set the callback for `(run_id, what)`.
 
         `what` is `started`, `exit`, `gone`, `log` or `refused`.
         """
         self._watcher.listen(on_change)
 
     def owned(self) -> set[str]:
-        """Run ids of every process on this machine that carries this instance's mark."""
+        """Return the run ids of all processes with this instance's mark; empty if unreadable."""
         try:
             return {run_id for run_id in self._table.run_ids() if _RUN_ID.fullmatch(run_id)}
         except TableUnreadable:
             return set()
 
     def close(self) -> None:
-        """End the watching; the runs go on."""
+        """Stop watching; the runs continue."""
         self._watcher.close()
 
     def _folder(self, run_id: str) -> Path:
@@ -262,14 +262,14 @@ class LocalEngine:
         return records.read_started(self._folder(run_id), run_id, self._instance)
 
     def _started_if_readable(self, run_id: str) -> tuple[records.Started | None, bool]:
-        """The record, None for one that cannot be read, too, and whether that could be told."""
+        """Return the `started` record, None if missing, and whether it could be read."""
         try:
             return self._started(run_id), True
         except records.RecordUnreadable:
             return None, False
 
     def _is_untouched(self, run_id: str) -> bool:
-        """True where the run's folder holds only what is there before a supervisor is started."""
+        """Return True if the run's folder holds no more than it does before a supervisor starts."""
         if not self._root.is_dir():
             return False
         try:
@@ -277,7 +277,7 @@ class LocalEngine:
         except FileNotFoundError:
             return True
         except NotADirectoryError:
-            return False  # somebody made something else of it
+            return False  # replaced by a file: not untouched
 
     def _make_folder(self, folder: Path, order: LaunchOrder) -> None:
         try:
@@ -294,7 +294,7 @@ class LocalEngine:
             ) from problem
 
     def _wrap(self, order: LaunchOrder, prompt: Path) -> list[str]:
-        """The command of the run's sandbox, empty for none. Raises LaunchFailed."""
+        """Return the command of the run's sandbox, empty for none. Raises LaunchFailed."""
         if order.policy.level is SandboxLevel.NONE:
             return []
         if self._sandbox is None:
@@ -318,9 +318,10 @@ class LocalEngine:
         return read_papers(self._folder(run_id), run_id, self._instance, known)
 
     def _known_by_record(self, run_id: str, *, patiently: bool = False) -> Known | None:
-        """Read the record of a run whose row knows nothing: one of an older Runyard.
+        """Read the `started` record of a run whose row has no facts, as from an older Runyard.
 
-        It is believed of a process that carries the run's marks, and of one that is no more.
+        Its process must carry the run's marks or be dead. Unless `patiently`, raises
+        RecordUnreadable.
         """
         started, is_readable = self._started_if_readable(run_id)
         if not is_readable and not patiently:
@@ -337,16 +338,16 @@ class LocalEngine:
         return self._table.is_supervisor(mark, run_id, str(self._folder(run_id)))
 
     def _is_untrue(self, papers: Papers) -> bool:
-        """An exit record is written after the agent's end: before it, somebody made it up."""
+        """Return True if the agent is alive: an exit record is then forged."""
         return papers.agent is not None and self._table.is_alive(papers.agent)
 
     def _is_tree_gone(self, run_id: str, known: Known, papers: Papers, alive: bool) -> bool:
-        """True with the proof; that its supervisor is no more, proves nothing."""
+        """Return True if nothing of the run is left; a dead supervisor alone proves nothing."""
         if alive:
-            # its last moment: the record is written, the supervisor about to end
+            # the last record is written and the supervisor is about to exit
             return papers.has_gone and not self._table.has_descendants(known.supervisor)
         if known.init is not None and not self._table.is_alive(known.init):
-            return True  # the kernel ends whatever is left of a namespace of processes
+            return True  # the kernel kills everything in a pid namespace along with its init
         if known.is_landlocked and is_tree_empty(self._instance, run_id):
             return True
         return papers.has_gone and not self._table.carriers(run_id)
@@ -364,7 +365,7 @@ class LocalEngine:
 
 
 def _known(told: Mapping[str, Any], order: LaunchOrder, *, before: float = 0.0) -> Known:
-    """Read what a supervisor says of itself, up to `before` seconds before its agent begins.
+    """Parse a supervisor's description, sent up to `before` seconds before the agent starts.
 
     Raises LaunchFailed.
     """

@@ -1,4 +1,4 @@
-"""This machine's processes: who carries a run's mark, who lives, and a kill that is proved."""
+"""This machine's processes: finds those with a run's mark, and kills them with proof."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ INSTANCE = "RUNYARD_INSTANCE"
 _KILL_BOUND_SECONDS = 5.0
 _LOOK_AGAIN_SECONDS = 0.05
 _SUPERVISOR = os.fsencode(Path(kernel.__file__).with_name("__main__.py"))
-# what a supervisor may take for its last records
+# seconds a supervisor may take for its last records
 _LAST_WORDS_SECONDS = 1.0
 
 
 class TableUnreadable(Exception):
-    """The process table could not be read: nothing may be concluded."""
+    """The process table could not be read, so nothing can be concluded."""
 
 
 class ProcessTable:
-    """The processes below `proc` that carry the mark of one instance in their environment."""
+    """The processes in `proc` that carry the mark of one instance in their environment."""
 
     def __init__(self, instance: str, proc: str = kernel.PROC) -> None:
         self._instance = f"{INSTANCE}={instance}".encode()
         self._proc = proc
 
     def is_alive(self, mark: ProcessMark) -> bool:
-        """True where exactly this process lives; a zombie does not. Raises TableUnreadable."""
+        """Return True if exactly this process lives, zombies excluded. Raises TableUnreadable."""
         try:
             stat = kernel.read_stat(mark.pid, self._proc)
             if stat is None and kernel.read_stat(os.getpid(), self._proc) is None:
@@ -44,16 +44,16 @@ class ProcessTable:
         return stat is not None and kernel.is_living(stat) and stat.started == mark.started
 
     def has_descendants(self, mark: ProcessMark) -> bool:
-        """True where something below that process lives. Raises TableUnreadable."""
+        """Return True if any descendant of that process lives. Raises TableUnreadable."""
         return bool(self._descendants([mark.pid]))
 
     def carriers(self, run_id: str) -> list[Stat]:
-        """The processes that carry this run's mark. Raises TableUnreadable."""
+        """List the processes that carry this run's mark. Raises TableUnreadable."""
         wanted = f"{RUN_ID}={run_id}".encode()
         return [stat for stat, environment in self._marked() if wanted in environment]
 
     def run_ids(self) -> set[str]:
-        """The runs whose marks are carried. Raises TableUnreadable."""
+        """Return the ids of runs with a marked process. Raises TableUnreadable."""
         prefix = f"{RUN_ID}=".encode()
         return {
             entry.removeprefix(prefix).decode(errors="replace")
@@ -63,7 +63,7 @@ class ProcessTable:
         }
 
     def is_of_a_run(self, pid: int) -> bool:
-        """True where a process or one above it is a run's; also where that cannot be told."""
+        """Return True if a process or an ancestor belongs to a run, or if that is unknown."""
         try:
             stat = kernel.read_stat(pid, self._proc)
             while stat is not None:
@@ -75,16 +75,16 @@ class ProcessTable:
                 if stat is None:
                     stat = kernel.read_stat(below.pid, self._proc)
                     if stat is not None and stat.parent == below.parent:
-                        return False  # of another user, as is whatever is above it
+                        return False  # the parent is another user's, so all above it are too
         except (OSError, ValueError, IndexError):
             pass
         return True
 
     def is_supervisor(self, mark: ProcessMark, run_id: str, folder: str) -> bool:
-        """True for a process that carries the run's mark, and is none that runs this server.
+        """Return True if a process carries the run's mark and is not an ancestor of this server.
 
-        One that is closed to its own user, as supervisors are, is known by its command line.
-        Raises TableUnreadable.
+        Supervisors hide their environment even from their own user; they are recognized by their
+        command line. False for a process that is gone. Raises OSError.
         """
         if mark.pid in kernel.ancestors(os.getpid(), self._proc):
             return False
@@ -98,7 +98,10 @@ class ProcessTable:
         return self._instance in environment and f"{RUN_ID}={run_id}".encode() in environment
 
     def find_supervisor(self, run_id: str, boot_id: str) -> ProcessMark | None:
-        """The oldest process that carries the run's mark. Raises TableUnreadable."""
+        """Return the oldest marked process of a run whose parent is unmarked, or None.
+
+        Raises TableUnreadable.
+        """
         carriers = self.carriers(run_id)
         pids = {stat.pid for stat in carriers}
         roots = [stat for stat in carriers if stat.parent not in pids]
@@ -108,10 +111,10 @@ class ProcessTable:
         return ProcessMark(oldest.pid, oldest.started, boot_id)
 
     def end(self, run_id: str, supervisor: ProcessMark | None) -> bool:
-        """Kill what is left of a run, its supervisor last; True with the proof.
+        """Kill what is left of a run, its supervisor last; return True if that is proved.
 
-        Last, because what cleared its environment is known only as the supervisor's descendant:
-        it is proved where the supervisor lived, and nothing below it. Raises TableUnreadable.
+        A process that cleared its environment is found only as the supervisor's descendant, so the
+        proof is a live supervisor with nothing below it. Raises TableUnreadable.
         """
         give_up_at, is_proved = monotonic() + _KILL_BOUND_SECONDS, False
         while monotonic() < give_up_at:
@@ -130,7 +133,7 @@ class ProcessTable:
         return False
 
     def _left_of(self, run_id: str, supervisor: ProcessMark | None) -> list[Stat]:
-        # a server that an agent has started carries the run's marks: it does not end itself
+        # a server started by an agent carries the run's marks: it must not kill itself
         spared = kernel.ancestors(os.getpid(), self._proc)
         found = {stat.pid: stat for stat in self.carriers(run_id)}
         roots = {*found} - spared
@@ -161,10 +164,10 @@ class ProcessTable:
             return []  # gone
 
     def _marks_of_supervisor(self, pid: int) -> list[bytes]:
-        """The marks that a supervisor carries in its arguments; none for any other process."""
+        """Return the marks in a supervisor's arguments; none for any other process."""
         arguments = self._arguments(pid)
         if _SUPERVISOR not in arguments[-3:-2]:
-            return []  # of another user: no process of ours
+            return []  # another user's process
         instance, folder = arguments[-2:]
         return [
             f"{INSTANCE}=".encode() + instance,
@@ -178,7 +181,7 @@ class ProcessTable:
             return None
 
     def _is_supervisor(self, pid: int) -> bool:
-        # its environment may be closed even to us, its arguments never are
+        # the environment may be unreadable even to us, the arguments never are
         try:
             with open(f"{self._proc}/{pid}/cmdline", "rb") as file:
                 return _SUPERVISOR in file.read().split(b"\0")
@@ -200,7 +203,7 @@ class ProcessTable:
 
 
 def open_process(mark: ProcessMark) -> int | None:
-    """A pidfd of exactly this process; None where it is gone."""
+    """Return a pidfd of exactly this process; None if it is gone."""
     try:
         return kernel.open_verified(mark.pid, mark.started)
     except (OSError, ValueError, IndexError):
@@ -208,13 +211,13 @@ def open_process(mark: ProcessMark) -> int | None:
 
 
 def ask_to_end(mark: ProcessMark, *, patience: float) -> None:
-    """Send TERM to exactly this process and wait for its end, at most `patience` seconds."""
+    """Send TERM to exactly this process and wait up to `patience` seconds for its end."""
     pidfd = open_process(mark)
     if pidfd is None:
         return
     try:
         signal.pidfd_send_signal(pidfd, signal.SIGTERM)
-        # it may have been stopped by what it watches over
+        # its agent may have sent it SIGSTOP
         signal.pidfd_send_signal(pidfd, signal.SIGCONT)
         kernel.has_ended(pidfd, patience)
     except ProcessLookupError:
@@ -224,7 +227,7 @@ def ask_to_end(mark: ProcessMark, *, patience: float) -> None:
 
 
 def _ends_itself(mark: ProcessMark) -> bool:
-    """Wait a moment for a supervisor that has nothing left to do but its last records."""
+    """Wait briefly for a supervisor to write its last records; True if it ended."""
     pidfd = open_process(mark)
     if pidfd is None:
         return True
@@ -235,7 +238,7 @@ def _ends_itself(mark: ProcessMark) -> bool:
 
 
 def _await_one_end(victims: list[Stat]) -> None:
-    """Wait until one of them ends, but not long: one in a system call ends late."""
+    """Wait up to 50 ms until one of them ends; in a system call that can take longer."""
     waiting = select.poll()
     pidfds = [kernel.open_verified(stat.pid, stat.started) for stat in victims]
     open_ones = [pidfd for pidfd in pidfds if pidfd is not None]

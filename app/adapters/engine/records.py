@@ -1,7 +1,7 @@
-"""Reading a run's records, believing nothing: its agent may have written there.
+"""Readers of a run's records, which are untrusted: the agent may have written them.
 
-What is missing, no plain file, too large or of a wrong shape reads as None. Where that cannot be
-told, as the folder of all runs is away or the machine is in trouble, it is RecordUnreadable.
+A record that is missing, malformed, too large or not a regular file reads as None. If the folder
+of all runs is missing or the machine fails, nothing is known: RecordUnreadable is raised.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from app.services.ports.processes import RunFolder
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: a named pipe in a record's place must not hold the reader
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-# what an agent can make of its own folder; anything else is trouble of the machine
+# errors that an agent can cause in its own folder; all others are trouble of the machine
 _NOT_THERE = {
     *(errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.EPERM),
     *(errno.ENXIO, errno.ENODEV),
@@ -34,7 +34,7 @@ _NOT_THERE = {
 _MAX_BYTES = 65536
 _MAX_GRACE = 3600.0
 
-# whether the record of that name, with these fields, is one of the supervisor's
+# returns True if the record of that name with these fields is the supervisor's
 Doubt = Callable[[str, Mapping[str, Any]], bool]
 
 
@@ -43,12 +43,12 @@ def _believe(_name: str, _fields: Mapping[str, Any]) -> bool:
 
 
 class RecordUnreadable(Exception):
-    """Whether there is a record could not be told: that proves nothing."""
+    """A record could not be read, and its absence is not proved either."""
 
 
 @dataclass(frozen=True)
 class Started:
-    """Who runs a run: the supervisor's mark and, once it was executed, the agent's."""
+    """The `started` record: the supervisor's mark and, once it was executed, the agent's."""
 
     supervisor: ProcessMark
     agent: ProcessMark | None
@@ -56,7 +56,7 @@ class Started:
 
 
 def open_folder(path: Path) -> int | None:
-    """A run's folder as a file descriptor; None where it is none."""
+    """Open a run's folder as a file descriptor; None if that fails."""
     try:
         return os.open(path, _FOLDER)
     except OSError:
@@ -64,7 +64,7 @@ def open_folder(path: Path) -> int | None:
 
 
 def open_plain_file(folder: int, name: str) -> int | None:
-    """A file of the folder as a descriptor; None unless it is a plain file of its own."""
+    """Open a file in the folder as a descriptor; None unless it is a regular file."""
     try:
         file = os.open(name, _FILE, dir_fd=folder)
     except OSError:
@@ -76,7 +76,7 @@ def open_plain_file(folder: int, name: str) -> int | None:
 
 
 def read_started(path: Path, run_id: str, instance: str) -> Started | None:
-    """The `started` record of this run and instance. Raises RecordUnreadable."""
+    """Read the `started` record of this run and instance. Raises RecordUnreadable."""
     fields = _read(path, record_files.STARTED)
     if fields is None or fields.get("run_id") != run_id or fields.get("instance") != instance:
         return None
@@ -89,7 +89,7 @@ def read_started(path: Path, run_id: str, instance: str) -> Started | None:
 
 
 def read_exit(path: Path, is_true: Doubt = _believe) -> ExitRecord | None:
-    """The `exit` record, if it `is_true`. Raises RecordUnreadable."""
+    """Read the `exit` record if it `is_true`. Raises RecordUnreadable."""
     fields = _read(path, record_files.EXIT)
     if fields is None or not is_true(record_files.EXIT, fields):
         return None
@@ -112,7 +112,7 @@ def read_exit(path: Path, is_true: Doubt = _believe) -> ExitRecord | None:
 
 
 def has_gone(path: Path, is_true: Doubt = _believe) -> bool:
-    """True where the supervisor recorded that nothing of the run is left, if that `is_true`.
+    """Return True if a record that `is_true` says that no process of the run is left.
 
     Raises RecordUnreadable.
     """
@@ -133,7 +133,7 @@ def _read(path: Path, name: str) -> dict[str, Any] | None:
 
 
 def _text(path: Path, name: str) -> bytes:
-    """What a record holds, one byte more than it may at most; empty where there is none."""
+    """Read a record up to one byte over the limit; empty if missing or not a regular file."""
     with ExitStack() as opened:
 
         def enter(what: str | Path, flags: int, above: int | None) -> int:
@@ -141,7 +141,7 @@ def _text(path: Path, name: str) -> bytes:
             opened.callback(os.close, found)
             return found
 
-        # the folder of all runs is nobody's but ours: it is there, or nothing can be told
+        # the folder of all runs is ours alone: if it is missing, nothing can be concluded
         root = enter(path.parent, _FOLDER & ~os.O_NOFOLLOW, None)
         try:
             file = enter(name, _FILE, enter(path.name, _FOLDER, root))
@@ -156,7 +156,7 @@ def _text(path: Path, name: str) -> bytes:
 
 
 def mark_of(fields: Any, boot_id: Any) -> ProcessMark | None:
-    """The process that a record names; None for anything that is none."""
+    """Parse the process that a record names; None if invalid."""
     if not isinstance(fields, dict) or not isinstance(boot_id, str):
         return None
     pid, started = fields.get("pid"), fields.get("started")
@@ -170,7 +170,7 @@ def _is_int(value: Any) -> TypeGuard[int]:
 
 
 def is_number(value: Any) -> TypeGuard[float]:
-    """True for a number of JSON."""
+    """Return True for a JSON number, booleans excluded."""
     return _is_int(value) or isinstance(value, float)
 
 
@@ -178,27 +178,27 @@ _LATEST = datetime.max.replace(tzinfo=UTC).timestamp() - 1
 
 
 class LocalRunFolders:
-    """The folders directly below `root`, one a run."""
+    """The run folders directly in `root`; sizes are cached until a folder changes."""
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
         self._weighed: dict[str, tuple[int, int]] = {}
 
     def all(self) -> list[RunFolder]:
-        """Each run's folder, in no order. Raises OSError."""
+        """List the folders with time (UTC) and size in bytes, in no order. Raises OSError."""
         before, self._weighed = self._weighed, {}
         with os.scandir(self._root) as entries:
             folders = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
         return [self._weigh(entry, before.get(entry.name)) for entry in folders]
 
     def remove(self, run_id: str) -> None:
-        """Delete a run's folder, links not followed. Raises OSError."""
+        """Delete a run's folder without following links. Raises OSError."""
         remove_tree(self._root, checked_id(run_id))
 
     def _weigh(self, entry: os.DirEntry[str], before: tuple[int, int] | None) -> RunFolder:
-        """Its bytes as they were known, unless something in it was made or ended since.
+        """Return the folder's facts, measured anew only if entries were added or removed.
 
-        A log grows without that, until its run's end is written beside it.
+        A growing log alone does not trigger that; the exit record at the end does.
         """
         facts = entry.stat(follow_symlinks=False)
         is_same = before is not None and before[0] == facts.st_ctime_ns

@@ -1,4 +1,4 @@
-"""The record of the hosts that a run was refused, read without believing it."""
+"""Reads the untrusted record of hosts that a run's proxy refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LONGEST_REASON = 120
 
 
 def read_refusals(path: Path) -> list[Refusal]:
-    """Each host once, in order; the last one has no name where there were more."""
+    """List the refused hosts, each once, in order; a last one without a name means more."""
     found: dict[str, Refusal] = {}
     for line in _lines(path):
         refusal = _read(line)
@@ -38,7 +38,7 @@ def _lines(path: Path) -> list[bytes]:
         if file is None:
             return []
         with os.fdopen(file, "rb") as record:
-            # what has no end is being written just now
+            # an unfinished last line is still being written
             return record.read(_MAX_BYTES).split(b"\n")[:-1]
     except OSError:
         return []

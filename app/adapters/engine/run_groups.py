@@ -1,4 +1,4 @@
-"""Control groups, as a server sees them: what was delegated to it, and what runs have left."""
+"""Control groups on the server's side: the delegated one, those left by runs, systemd scopes."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from app.adapters.supervisor.cgroups import (
 from app.adapters.supervisor.kernel import PROC, descendants
 from app.domain.sandbox.levels import Limits
 
-# there, where systemd is at work
+# exists if systemd is running
 SYSTEMD = "/run/systemd/system"
 _NEEDED = frozenset({"memory", "pids"})
 
 
 def tend_groups(instance: str, is_over: Callable[[str], bool]) -> int:
-    """Take up a delegated group, and clear the groups of runs that are over; how many."""
+    """Set up a delegated group, and remove the groups of finished runs; return their number."""
     settle_in()
     return clear_groups(instance, is_over)
 
 
 def clear_groups(instance: str, is_over: Callable[[str], bool], *, groups: str = GROUPS) -> int:
-    """Remove the groups of runs that are over; how many.
+    """Remove the groups of finished runs and return their number.
 
-    Of this installation's only, wherever an earlier server was started from; and the kernel
-    removes no group in which somebody lives.
+    Searches the whole hierarchy for this installation's groups, as an earlier server may have run
+    elsewhere in it. The kernel refuses to remove a group with live processes.
     """
     beginning, count = name_of(instance, ""), 0
     for place, names, _ in os.walk(groups):
@@ -52,7 +52,7 @@ def clear_groups(instance: str, is_over: Callable[[str], bool], *, groups: str =
 
 
 def is_tree_empty(instance: str, run_id: str, *, groups: str = GROUPS) -> bool:
-    """True where the group that all of a landlocked run was in is there, and nobody is in it."""
+    """Return True if the group of a landlocked run exists and has no processes."""
     name = tree_of(instance, run_id)
     found = [f"{place}/{name}" for place, names, _ in os.walk(groups) if name in names]
     return bool(found) and all(_is_empty(folder) for folder in found)
@@ -67,10 +67,10 @@ def _is_empty(folder: str) -> bool:
 
 
 def settle_in(*, proc: str = PROC, groups: str = GROUPS, systemd: str = SYSTEMD) -> bool:
-    """Take up a delegated group (version 2): this process moves into a leaf of it.
+    """Set up a delegated cgroup v2 by moving this process and its children into a leaf of it.
 
-    A group with processes in it cannot give its controllers to groups below. False where nothing
-    was delegated, or somebody else is in the group.
+    A group that contains processes cannot pass its controllers to subgroups. Return False if
+    nothing is delegated or foreign processes are in the group.
     """
     own = own_group(proc, groups, "")
     if own is None or os.path.basename(own) == OWN_LEAF:
@@ -92,7 +92,7 @@ def settle_in(*, proc: str = PROC, groups: str = GROUPS, systemd: str = SYSTEMD)
 
 
 def _is_delegated(own: str, systemd: str) -> bool:
-    """True where a group is ours to divide; a manager that is there says so itself."""
+    """Return True if the group is delegated to us; under systemd only if its xattr says so."""
     if not os.access(f"{own}/cgroup.subtree_control", os.W_OK):
         return False
     if not os.path.isdir(systemd):
@@ -109,10 +109,10 @@ _RUNTIME = "XDG_RUNTIME_DIR"
 
 
 def scope_of(limits: Limits, runtime_given: str | None) -> list[str]:
-    """The arguments before a command that take it into a scope; empty where none can be had.
+    """Return the arguments that run a command in a systemd scope; empty if there is none.
 
-    The command itself has `runtime_given` as its XDG_RUNTIME_DIR, or none: what reaches systemd
-    is not for agents.
+    The command gets `runtime_given` as XDG_RUNTIME_DIR, or none, so that agents do not get the
+    server's path to systemd.
     """
     properties = _properties(limits)
     if not properties or not scopes_work():
@@ -124,7 +124,7 @@ def scope_of(limits: Limits, runtime_given: str | None) -> list[str]:
 
 @cache
 def scopes_work() -> bool:
-    """True where systemd takes a command into a scope with limits, found out by doing it."""
+    """Return True if systemd can run a command in a scope with limits, found by trying once."""
     if not Path(SYSTEMD).is_dir() or shutil.which("systemd-run") is None:
         return False
     properties = _properties(Limits(memory_mb=1024, processes=64))

@@ -1,4 +1,4 @@
-"""A run's log as the supervisor kept it: first and last parts, with what was cut marked."""
+"""A run's log as kept by the supervisor: its beginning and end, with a marker for the cut."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from app.services.ports import LogPiece
 
 @dataclass(frozen=True)
 class Part:
-    """One file of a log, open: the bytes `begin` to `end` of the agent's output."""
+    """An open file of a log, with bytes `begin` to `end` of the agent's output."""
 
     file: int
     begin: int
@@ -29,9 +29,9 @@ class Part:
 
 @contextmanager
 def open_parts(path: Path) -> Iterator[list[Part]]:
-    """The parts there are now, in order, none overlapping the one before.
+    """Open the current parts, in order and without overlaps.
 
-    All are open before one is read: what the supervisor drops meanwhile can still be read.
+    All are opened before any is read, so that parts the supervisor drops remain readable.
     """
     with ExitStack() as opened:
         parts: list[Part] = []
@@ -43,7 +43,7 @@ def open_parts(path: Path) -> Iterator[list[Part]]:
                 if file is not None:
                     opened.callback(os.close, file)
                     parts.append(Part(file, begin, begin + os.fstat(file).st_size))
-        # one that begins inside another was not made by a supervisor
+        # a part that overlaps another is not the supervisor's
         yield [
             part for before, part in pairwise([Part(-1, 0, 0), *parts]) if before.end <= part.begin
         ]
@@ -55,14 +55,14 @@ def _names(folder: int) -> list[tuple[int, str]]:
         begin = name.removeprefix(TAIL_PREFIX)
         if begin != name and begin.isascii() and begin.isdecimal() and len(begin) < 19:
             tails.append((int(begin), name))
-    # one more than are kept: the oldest is dropped after the newest was made
+    # one more than are kept: the oldest is dropped only after the newest is created
     return [(0, HEAD), *sorted(tails)[-TAIL_FILES - 1 :]]
 
 
 class RunLog:
-    """The log as it is whenever it is asked; positions count the bytes the agent wrote.
+    """A run's log, read anew at each call; positions count the bytes the agent wrote.
 
-    The mask stars what became a secret later, or was written before logs were masked.
+    The mask hides secrets that became known after they were logged.
     """
 
     def __init__(self, path: Path, mask: SecretMask | None = None) -> None:
@@ -77,14 +77,14 @@ class RunLog:
 
     @property
     def is_cut(self) -> bool:
-        """True where something was dropped."""
+        """True if part of the output was dropped."""
         with open_parts(self._path) as parts:
             kept = sum(part.end - part.begin for part in parts)
             return bool(parts) and kept < parts[-1].end
 
     @property
     def is_replaced(self) -> bool:
-        """True where its beginning, which a supervisor has open, is no file of this folder's."""
+        """True if the log's first file was replaced, or deleted after the run started."""
         try:
             mode = os.stat(self._path / HEAD, follow_symlinks=False).st_mode
         except FileNotFoundError:
@@ -95,7 +95,7 @@ class RunLog:
 
     @property
     def written_at(self) -> datetime | None:
-        """When the agent last wrote (UTC), None where it has written nothing."""
+        """The time of the agent's last output (UTC); None without output."""
         with open_parts(self._path) as parts:
             if not parts or not parts[-1].end:
                 return None
@@ -106,9 +106,9 @@ class RunLog:
             return None  # the agent may set its log's time to anything
 
     def read(self, offset: int = 0, limit: int | None = None) -> LogPiece:
-        """At most `limit` bytes from `offset` on, a marker line in the place of dropped ones.
+        """Read up to `limit` bytes from `offset`, with a marker line for dropped bytes.
 
-        A negative offset counts from the end. The marker does not count for the limit.
+        A negative offset counts from the end. Markers do not count toward the limit.
         """
         with open_parts(self._path) as parts:
             size = parts[-1].end if parts else 0
@@ -127,7 +127,7 @@ class RunLog:
             return LogPiece(bytes(content), position)
 
     def _read_masked(self, parts: list[Part], part: Part, position: int, limit: int) -> bytes:
-        """Bytes of one part, without what they share of a secret that lies over their edges."""
+        """Read bytes of one part, masking also secrets that cross their edges."""
         data = os.pread(part.file, min(limit, part.end - position), position - part.begin)
         around = self._mask.longest - 1
         if around < 0 or not data:
@@ -139,7 +139,7 @@ class RunLog:
 
 
 def _read_span(parts: list[Part], begin: int, end: int) -> bytes:
-    """Read what is kept between two positions, in whichever parts it lies."""
+    """Read the kept bytes between two positions, across parts."""
     content = b""
     for part in parts:
         first, last = max(begin, part.begin), min(end, part.end)

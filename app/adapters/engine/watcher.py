@@ -1,6 +1,6 @@
-"""One thread that tells when a run's agent starts or ends, its log grows, its supervisor is gone.
+"""A thread that reports changes of runs: started, log, refused host, exit, supervisor gone.
 
-It sleeps in the kernel: folders by inotify, processes by pidfd.
+It polls nothing: folders are watched with inotify, processes with pidfds.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ _READ_BYTES = 65536
 
 
 class Inotify:
-    """One file descriptor that becomes readable when a watched folder changes."""
+    """An inotify descriptor, readable when a watched folder changes."""
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
         self.fd = self._checked(self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
 
     def add(self, folder: Path) -> int:
-        """Watch a folder for files created, moved there or written to. Raises OSError."""
+        """Watch a folder for files created, moved in or written; return its id. Raises OSError."""
         mask = MODIFIED | MOVED_HERE | CREATED | _FOLDERS_ONLY_NO_LINKS
         return self._checked(self._libc.inotify_add_watch(self.fd, os.fsencode(folder), mask))
 
     def remove(self, watch: int) -> None:
-        """Watch no longer; a folder that is gone is watched no longer anyway."""
+        """Stop a watch; one of a deleted folder has ended by itself."""
         self._libc.inotify_rm_watch(self.fd, watch)
 
     def read(self) -> Iterator[tuple[int, int, str]]:
-        """The (watch, mask, file name) that came since."""
+        """Yield the pending events as (watch, mask, file name)."""
         try:
             data = os.read(self.fd, _READ_BYTES)
         except BlockingIOError:
@@ -60,7 +60,7 @@ class Inotify:
             place += length
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Close the descriptor."""
         os.close(self.fd)
 
     def _checked(self, result: int) -> int:
@@ -70,14 +70,14 @@ class Inotify:
 
 
 _logger = logging.getLogger(__name__)
-# a log that grows all the time is told of at most this often, in seconds
+# the shortest time in seconds between two reports of a growing log
 _LOG_PAUSE = 0.05
 
 Listener = Callable[[str, str], None]
 
 
 class Watched:
-    """One run that is watched: its inotify watch, its supervisor's pidfd, what was told."""
+    """A watched run: its inotify watch, its supervisor's pidfd, and if its exit was reported."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -87,7 +87,7 @@ class Watched:
 
 
 class Watcher:
-    """Reports `(run_id, what)` from a thread of its own; what came before the watch, too."""
+    """Reports `(run_id, what)` from its own thread; earlier output, refusals and exits too."""
 
     def __init__(self, folder_of: Callable[[str], Path]) -> None:
         self._folder_of = folder_of
@@ -96,28 +96,28 @@ class Watcher:
         self._closing = threading.Event()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
-        # below: touched by the thread only, once it runs
+        # below: used only by the thread once it runs
         self._watched: dict[str, Watched] = {}
         self._run_of_watch: dict[int, str] = {}
 
     def listen(self, listener: Listener) -> None:
-        """Set who is told, in the watcher's thread."""
+        """Set the callback, which is called in the watcher's thread."""
         self._listener = listener
 
     def watch(self, run_id: str, open_supervisor: Callable[[], int | None]) -> None:
-        """Begin to report on a run.
+        """Start reporting on a run.
 
-        `open_supervisor` answers a pidfd of its supervisor, None where that is gone.
+        `open_supervisor` returns a pidfd of its supervisor, or None if that is gone.
         """
         self._ask(partial(self._arm, run_id, open_supervisor))
 
     def unwatch(self, run_id: str) -> None:
-        """Report on a run no longer."""
+        """Stop reporting on a run."""
         if self._thread is not None:
             self._ask(partial(self._disarm, run_id))
 
     def close(self) -> None:
-        """End the thread."""
+        """Stop the thread and wait for its end."""
         with self._starting:
             self._closing.set()
             thread, self._thread = self._thread, None
@@ -156,7 +156,7 @@ class Watcher:
         self._selector.close()
         if self._inotify is not None:
             self._inotify.close()
-        with self._starting:  # whoever closes has not woken this thread before
+        with self._starting:  # `close` writes to this descriptor under the lock
             os.close(self._wake)
 
     def _obey(self) -> None:
@@ -166,7 +166,7 @@ class Watcher:
             try:
                 order()
             except Exception:
-                # one run that cannot be watched must not end the watching of the others
+                # a run that cannot be watched must not stop the watching of others
                 _logger.exception("a run cannot be watched")
 
     def _arm(self, run_id: str, open_supervisor: Callable[[], int | None]) -> None:
@@ -232,7 +232,7 @@ class Watcher:
         self._tell(run_id, what)
 
     def _hear_end(self, run_id: str) -> None:
-        """Say what the supervisor left behind, then that it is gone."""
+        """Report what the supervisor left behind, then that it is gone."""
         watched = self._watched.get(run_id)
         if watched is None:
             return
