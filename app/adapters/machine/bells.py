@@ -1,4 +1,4 @@
-"""A bell: several servers on one machine wake each other by a folder that the kernel watches."""
+"""A bell: servers on one machine wake each other through a folder watched with inotify."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ log = logging.getLogger(__name__)
 
 
 class Bell:
-    """Every server that has opened the same folder hears each ring, the one that rings included.
+    """A bell on `folder`: each ring reaches every server that opened it, the sender included.
 
-    A ring has a name, which is a file's; those in quick succession may be heard together. Where
-    the folder or the kernel refuses, nothing is heard, and the log says so once.
+    A ring's name is a file name; `on_ring` gets the names of all rings since the last call. If
+    the folder cannot be watched, no rings arrive, and a warning is logged once.
     """
 
     def __init__(self, folder: Path, on_ring: Callable[[set[str]], object]) -> None:
@@ -27,7 +27,7 @@ class Bell:
         self._thread: threading.Thread | None = None
 
     def open(self) -> None:
-        """Begin to listen, in a thread that sleeps in the kernel."""
+        """Start listening in a thread; failures are logged."""
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             self._inotify = Inotify()
@@ -40,7 +40,7 @@ class Bell:
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread; safe where it was never opened."""
+        """Stop the thread; safe if the bell was never opened."""
         thread, self._thread = self._thread, None
         if thread is not None:
             os.eventfd_write(self._wake, 1)
@@ -49,7 +49,7 @@ class Bell:
             os.close(self._wake)
 
     def ring(self, name: str) -> None:
-        """Wake every server that listens."""
+        """Wake every listening server; failures are logged."""
         try:
             (self._folder / name).write_bytes(b"1")
         except OSError as problem:

@@ -1,4 +1,4 @@
-"""Hearing from the kernel that the machine's clock was set, or that the machine was asleep."""
+"""Detects that the machine's clock was set, or that the machine was suspended."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FAR_AHEAD = 1 << 33
 
 
 class ClockChanges:
-    """One thread that sleeps in the kernel until the wall clock jumps, and then tells."""
+    """A thread that blocks on a timer until the wall clock jumps, then calls `tell`."""
 
     def __init__(self, tell: Callable[[], object]) -> None:
         self._tell = tell
@@ -27,7 +27,7 @@ class ClockChanges:
         self._timer = self._wake = -1
 
     def start(self) -> None:
-        """Begin to listen; where the kernel does not tell, nothing is heard."""
+        """Start the thread; without kernel support nothing is reported, and a warning is logged."""
         try:
             self._timer = _open_timer()
         except OSError as problem:
@@ -38,7 +38,7 @@ class ClockChanges:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread."""
+        """Stop the thread."""
         thread, self._thread = self._thread, None
         if thread is not None:
             os.eventfd_write(self._wake, 1)
@@ -51,7 +51,7 @@ class ClockChanges:
         for file in (self._timer, self._wake):
             waiting.register(file, select.POLLIN)
         while self._wake not in {file for file, _ in waiting.poll()}:
-            # the read says that the clock was set by failing; the timer goes on
+            # after a clock change the read fails with ECANCELED and the timer stays armed
             with contextlib.suppress(OSError):
                 os.read(self._timer, 8)
             try:
@@ -61,7 +61,7 @@ class ClockChanges:
 
 
 def _open_timer() -> int:
-    """A timer that never rings of itself, but whenever the clock is set. Raises OSError."""
+    """Create a timer that never expires but is canceled when the clock is set. Raises OSError."""
     libc = ctypes.CDLL(None, use_errno=True)
     timer = libc.timerfd_create(time.CLOCK_REALTIME, _TFD_NONBLOCK_CLOEXEC)
     never = struct.pack("@4l", 0, 0, int(time.time()) + _FAR_AHEAD, 0)

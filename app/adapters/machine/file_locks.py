@@ -1,4 +1,4 @@
-"""Locks between servers that share a folder of runs; a server that is killed lets go of all."""
+"""Locks between servers that share a folder of runs; the kernel releases those of a dead one."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 
 
 class FileLocks:
-    """One file per lock that is held, in `root`; of a name that may hold any character."""
+    """File locks in `root`, one file per held lock; names may contain any character."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     @contextmanager
     def holding(self, name: str, *, wait: bool) -> Iterator[bool]:
-        """Hold a lock; without `wait` the answer is False where another has it. Raises OSError."""
+        """Hold a lock; without `wait`, yield False if another holder has it. Raises OSError."""
         path = self._root / hashlib.sha256(name.encode()).hexdigest()[:32]
         fd = self._lock(path, wait)
         if fd is None:
@@ -27,7 +27,7 @@ class FileLocks:
         try:
             yield True
         finally:
-            # gone before it is let go: whoever waits for this file finds that it is none any more
+            # deleted before release, so that waiters see that this file is no longer the lock
             path.unlink(missing_ok=True)
             os.close(fd)
 
