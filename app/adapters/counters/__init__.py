@@ -1,1 +1,1 @@
-"""Windows of accepted runs and batches kept outside the database."""
+"""Counters in Valkey or Redis: windows of accepted runs and batches, sets of active runs."""

@@ -1,4 +1,4 @@
-"""Sets in Valkey or Redis: for each repository the ids of its active runs."""
+"""Sets in Valkey or Redis: the ids of the active runs of each repository."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from app.adapters.counters.redis_windows import BOUNDS, PAUSE_SECONDS, Breaker
 from app.domain.ids import is_run_id
 from app.services.ports import CountersSilent
 
-# so many repositories are told in one exchange
+# repositories per transaction
 AT_ONCE = 200
 _PROJECT = re.compile(r"[0-9a-z_]{1,80}", re.ASCII)
 
 
 class RedisSets:
-    """For each repository, by its project's id, the set of its active runs."""
+    """The sets of active runs, by project id."""
 
     def __init__(self, url: str) -> None:
         options: dict[str, Any] = {**parse_url(url)} | BOUNDS
@@ -30,11 +30,11 @@ class RedisSets:
         self._breaker = Breaker(PAUSE_SECONDS)
 
     def count(self, project_id: str) -> int:
-        """How many there are of a repository. Raises CountersSilent."""
+        """Return the number of a repository's active runs. Raises CountersSilent."""
         return cast("int", self._ask(lambda: self._redis.scard(key_of(project_id))))
 
     def change(self, project_id: str, *, added: Collection[str], removed: Collection[str]) -> None:
-        """Add and remove runs in one step. Raises CountersSilent."""
+        """Add and remove runs in one transaction. Raises CountersSilent."""
         key = key_of(project_id)
 
         def tell(pipeline: Pipeline) -> None:
@@ -46,7 +46,7 @@ class RedisSets:
         self._tell(tell)
 
     def make(self, runs: Mapping[str, Collection[str]]) -> None:
-        """Make the sets of these repositories anew, each in one step. Raises CountersSilent."""
+        """Replace the sets of these repositories, each atomically. Raises CountersSilent."""
         projects = sorted(runs)
         for begin in range(0, len(projects), AT_ONCE):
             some = projects[begin : begin + AT_ONCE]
@@ -60,7 +60,7 @@ class RedisSets:
             self._tell(tell)
 
     def close(self) -> None:
-        """Give every connection back."""
+        """Close all connections."""
         self._pool.disconnect()
 
     def _tell(self, tell: Callable[[Pipeline], None]) -> None:
@@ -81,7 +81,7 @@ class RedisSets:
 
 
 def key_of(project_id: str) -> str:
-    """Where a repository's set is. Raises ValueError for an id that Runyard has not made."""
+    """Return the key of a repository's set. Raises ValueError for a malformed project id."""
     if not _PROJECT.fullmatch(project_id):
         raise ValueError(f"no project's id: {project_id[:60]!r}")
     return f"amtp:rl:repo:{project_id}:concurrency"

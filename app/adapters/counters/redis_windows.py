@@ -1,4 +1,4 @@
-"""Windows in Valkey or Redis: one Lua script on a sorted set, by the server's own clock."""
+"""Windows in Valkey or Redis: a Lua script on sorted sets, timed by the Redis server's clock."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class Breaker:
-    """Open after a failure for `pause` seconds; then one caller may try, the others still not."""
+    """A circuit breaker: after a failure, one caller may retry every `pause` seconds."""
 
     def __init__(self, pause: float, clock: Callable[[], float] = monotonic) -> None:
         self._pause = pause
@@ -36,7 +36,7 @@ class Breaker:
         self._closed_until = 0.0
 
     def may_try(self) -> bool:
-        """True where it works as far as is known, or where it is this caller's turn to look."""
+        """Return True if no failure is known, or if it is this caller's turn to retry."""
         with self._lock:
             if not self._is_failing:
                 return True
@@ -47,34 +47,34 @@ class Breaker:
             return True
 
     def failed(self) -> None:
-        """It did not work: nobody tries for a while."""
+        """Record a failure: block all callers for the pause."""
         with self._lock:
             self._is_failing = True
             self._closed_until = self._clock() + self._pause
 
     def worked(self) -> None:
-        """It worked: everybody may."""
+        """Record a success: let all callers through."""
         with self._lock:
             self._is_failing = False
 
 
 SCRIPT = Path(__file__).with_name("window.lua")
-# a caller waits for it at most once, then the breaker keeps everybody away for a while
+# a caller waits this long once; then the breaker blocks everybody for the pause
 ANSWER_SECONDS = 0.06
 PAUSE_SECONDS = 1.0
-# what is on its way to the table waits no longer than the table's own patience
+# a charge without a row is kept this long: no write to the database waits longer
 GRACE_SECONDS = 60
-# a window that stays empty
+# a window that stays empty, for probes
 NOBODY = "amtp:rl:user:nobody:runs"
 _PERSON = re.compile(r"person_[0-9a-v]{24}", re.ASCII)
 
 
 class RedisWindows:
-    """For each person one window of each kind, by its rule."""
+    """Sliding windows, one per person and kind, each with its rule."""
 
     def __init__(self, url: str, rules: Mapping[Counted, WindowRule]) -> None:
         self._rules = rules
-        # ours come last: what the address asks for must not undo the bounds
+        # ours come last: options in the address must not override the bounds
         options: dict[str, Any] = {**parse_url(url)} | BOUNDS
         self._pool = ConnectionPool(**options)
         self._redis = redis.Redis(connection_pool=self._pool)
@@ -82,7 +82,10 @@ class RedisWindows:
         self._breaker = Breaker(PAUSE_SECONDS)
 
     def take(self, person_id: str, charge: Charge) -> Standing:
-        """Take every place of a charge, or none."""
+        """Take all places of a charge, or none; `used` counts those taken before.
+
+        Raises CountersSilent.
+        """
         asked: dict[str, Any] = {"take": _member(charge)}
         if charge.counted is Counted.BATCHES:
             asked["items"] = charge.items
@@ -90,20 +93,26 @@ class RedisWindows:
         return Standing(taken == 1, used)
 
     def give_back(self, person_id: str, charge: Charge) -> None:
-        """Leave the places of what came to nothing."""
+        """Return the places of a charge that was not used. Raises CountersSilent."""
         self._run(person_id, charge.counted, give_back=_member(charge))
 
     def restore(self, person_id: str, counted: Counted, ages: Mapping[Charge, float]) -> None:
-        """Make a window what it should be; ages in seconds."""
+        """Set a window to these charges, with ages in seconds. Raises CountersSilent.
+
+        Other charges are kept for the first 60 seconds, as their rows may not be written yet.
+        """
         known = [(_member(charge), max(0, _micro(age))) for charge, age in ages.items()]
         self._run(person_id, counted, known=known)
 
     def probe(self) -> None:
-        """Ask for nothing but an answer, in a way that shows whether a window could be written."""
+        """Run the script on an empty window, as a test that windows can be written.
+
+        Raises CountersSilent.
+        """
         self._call(NOBODY, self._rule_of(Counted.RUNS))
 
     def close(self) -> None:
-        """Give every connection back."""
+        """Close all connections."""
         self._pool.disconnect()
 
     def _run(self, person_id: str, counted: Counted, **asked: Any) -> tuple[int, int]:
@@ -132,14 +141,14 @@ class RedisWindows:
         return taken, used
 
     def _clear(self, key: str) -> None:
-        # the name is ours alone, and nobody else would ever mend it
+        # the key is ours alone, and nothing else would ever repair it
         log.warning("%s holds something that is no window and is removed", key)
         with contextlib.suppress(RedisError, OSError):
             self._redis.delete(key)
 
 
 def key_of(person_id: str, counted: Counted = Counted.RUNS) -> str:
-    """Where a person's window is. Raises ValueError for an id that Runyard has not made."""
+    """Return the key of a person's window. Raises ValueError for a malformed person id."""
     if not _PERSON.fullmatch(person_id):
         raise ValueError(f"no person's id: {person_id[:60]!r}")
     return f"amtp:rl:user:{person_id}:{counted}"
@@ -148,11 +157,11 @@ def key_of(person_id: str, counted: Counted = Counted.RUNS) -> str:
 BOUNDS: dict[str, Any] = {
     "socket_timeout": ANSWER_SECONDS,
     "socket_connect_timeout": ANSWER_SECONDS,
-    # a second try would double the wait
+    # a retry would double the wait
     "retry": Retry(NoBackoff(), 0),
     "retry_on_error": [],
     "retry_on_timeout": False,
-    # no handshake of its own: each step of it could wait as long
+    # no handshake: each of its steps could take the full timeout
     "protocol": 2,
     "driver_info": None,
     "health_check_interval": 0,
@@ -161,7 +170,7 @@ BOUNDS: dict[str, Any] = {
 
 
 def _member(charge: Charge) -> str:
-    """What stands for a charge in its window. Raises ValueError for an id of another making."""
+    """Return a charge's member in its window. Raises ValueError for a malformed id."""
     if charge.counted is Counted.BATCHES:
         if not is_batch_id(charge.id):
             raise ValueError(f"no batch's id: {charge.id[:60]!r}")

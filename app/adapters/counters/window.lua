@@ -1,8 +1,8 @@
--- KEYS[1]: one person's window, a sorted set of ids by the moment they were taken; one that takes
--- more than one place ends in how many (batch_…:40).
--- ARGV[1]: JSON; times in microseconds: window, grace, limit, and any of take, give_back, known;
--- items: how many places `take` takes, where not every member takes one.
--- Answers whether `take` has its places, and how many were taken before.
+-- KEYS[1]: one person's window, a sorted set of ids scored by the time they were taken; a member
+-- that takes more than one place ends in the number of places (batch_…:40).
+-- ARGV[1]: JSON with window and grace (microseconds), limit, and any of take, give_back, known;
+-- items: the number of places that `take` takes, if members can take more than one.
+-- Returns {1 if `take` has its places else 0, places taken before}.
 local asked = cjson.decode(ARGV[1])
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
