@@ -1,1 +1,1 @@
-"""Who carries messages to people: apprise."""
+"""Delivery of notifications to people, through apprise."""

@@ -1,4 +1,4 @@
-"""Messages by apprise: desktop, ntfy, Slack, mail, webhooks and whatever else it knows."""
+"""Sends notifications with apprise: desktop, ntfy, Slack, mail, webhooks and many others."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _FORMING = threading.Lock()
 
 
 class AppriseNotifier:
-    """Apprise in a library's role; it is loaded when somebody first asks, never at a start."""
+    """A notifier on apprise, which is imported on first use, not at startup."""
 
     def __init__(self, seconds: float = SECONDS) -> None:
         self._seconds = seconds
 
     def problem(self, address: str) -> str | None:
-        """Why an address cannot be used, or None."""
+        """Return the reason why an address cannot be used, or None."""
         return None if _service(address, self._seconds) is not None else _UNUSABLE
 
     def send(self, address: str, message: Message) -> None:
-        """Hand a message over. Raises NotTaken."""
+        """Send a message, waiting up to the timeout in seconds. Raises NotTaken."""
         service = _service(address, self._seconds)
         if service is None:
             raise NotTaken(_UNUSABLE)
@@ -44,14 +44,14 @@ class AppriseNotifier:
                 log_callback=lambda entry, _: told.append(str(entry.message)),
             )
         except Exception as problem:
-            # an address may be in the words of any failure: only its kind is told
+            # an exception's text may contain the address: show only its type
             raise NotTaken(f"It failed: {type(problem).__name__}.") from None
         if not answer:
             is_late = answer.status is _apprise().AppriseResultStatus.TIMEOUT
             raise NotTaken(self._words(told, is_late=is_late))
 
     def _words(self, told: list[str], *, is_late: bool) -> str:
-        # what apprise tells may name the receiver: only what is known to be harmless is said on
+        # apprise's messages may name the receiver: pass on only known harmless parts
         if is_late:
             return f"It did not answer within {self._seconds:g} seconds."
         status = next((found[1] for line in told if (found := _STATUS.search(line))), None)
@@ -66,7 +66,7 @@ class AppriseNotifier:
 def _apprise() -> ModuleType:
     import apprise
 
-    # what it logs names addresses, their secrets too
+    # its log names addresses with their secrets
     log = logging.getLogger("apprise")
     log.addHandler(logging.NullHandler())
     log.propagate = False
@@ -74,14 +74,14 @@ def _apprise() -> ModuleType:
 
 
 def _service(address: str, seconds: float) -> Any:
-    """Apprise's own object for an address; None where it can make nothing of it."""
+    """Create apprise's service for an address; None if apprise cannot use it."""
     with _FORMING:
         apprise = _apprise()
     asset = apprise.AppriseAsset(
         app_id="Runyard",
         app_desc="Runyard",
         app_url="",
-        # nothing of a message is looked up, loaded from elsewhere or kept on disk
+        # nothing is loaded from elsewhere or stored on disk
         image_url_mask="",
         image_url_logo="",
         storage_mode="memory",
