@@ -1,1 +1,1 @@
-"""Trackers behind one port: the built-in one now, others beside it."""
+"""Trackers behind the forge port; so far only the built-in one."""

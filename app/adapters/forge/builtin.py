@@ -1,4 +1,4 @@
-"""The built-in tracker behind the forge port: it always answers, or the database is silent."""
+"""The built-in tracker behind the forge port; it fails only if the database does."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ from app.services.ports import (
 
 
 class BuiltinForge:
-    """Issues and change requests kept by Runyard itself."""
+    """A forge whose issues and change requests Runyard itself stores."""
 
     def __init__(self, store: TrackerStore) -> None:
         self._store = store
 
     def issue(self, repo: Repository, number: int) -> Issue | None:
-        """One issue."""
+        """Return one issue, or None."""
         row = self._store.issue(repo.project_id, number)
         return None if row is None else _issue(row)
 
     def issues(self, repo: Repository) -> list[Issue]:
-        """Every issue, lowest number first."""
+        """List all issues, lowest number first."""
         return [_issue(row) for row in self._store.issues(repo.project_id)]
 
     def open_among(self, repo: Repository, numbers: Collection[int]) -> frozenset[int]:
-        """Which of these numbers are open issues."""
+        """Return those of the numbers that are open issues."""
         if not numbers:
             return frozenset()
         found = self._store.open_numbers_of([repo.project_id])
         return frozenset(found.get(repo.project_id, set()).intersection(numbers))
 
     def known_among(self, repo: Repository, numbers: Collection[int]) -> frozenset[int]:
-        """Which of these numbers an issue or a change request has."""
+        """Return those of the numbers that belong to an issue or a change request."""
         return frozenset(self._store.numbers_among(repo.project_id, numbers) if numbers else ())
 
     def open_changes(self, repo: Repository) -> Mapping[str, int]:
-        """Open change requests by branch."""
+        """Map each branch to the number of its open change request."""
         return self._store.open_changes_of([repo.project_id]).get(repo.project_id, {})
 
     def ready_issues(self, repos: Collection[Repository]) -> dict[Repository, Ready | None]:
-        """What could be started, however many projects, by three questions."""
+        """Return the ready issues of all `repos` and what may block them, in three queries."""
         ids = [repo.project_id for repo in repos]
         rows = self._store.ready_of(ids, READY_LABEL)
         changes = self._store.open_changes_of([one for one in ids if one in rows])
@@ -68,12 +68,15 @@ class BuiltinForge:
     def delivery_of(
         self, repo: Repository, run_id: str, branch: str, *, since: datetime | None = None
     ) -> Delivery | None:
-        """The change request this very run opened, unless it was closed unmerged."""
+        """Return the change request that this run opened, or None; one closed unmerged is none.
+
+        `branch` and `since` are not needed here.
+        """
         row = self._store.change_of_run(run_id)
         return None if row is None or row.state == "closed" else _delivery(row)
 
     def open_change(self, repo: Repository, order: ChangeOrder, *, now: datetime) -> Delivery:
-        """Open a change request for the run, or answer the one it has."""
+        """Open a change request for the run, or return its existing one."""
         row = self._store.open_change(
             project_id=repo.project_id,
             run_id=order.run_id,
