@@ -1,1 +1,1 @@
-"""Where Runyard touches the outside: git, processes, forges, agents."""
+"""Adapters to the outside: git, processes, sandboxes, agents, forges, counters, notifications."""
