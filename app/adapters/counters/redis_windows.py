@@ -62,7 +62,7 @@ SCRIPT = Path(__file__).with_name("window.lua")
 # a caller waits this long once; then the breaker blocks everybody for the pause
 ANSWER_SECONDS = 0.06
 PAUSE_SECONDS = 1.0
-# a charge without a row is kept this long: no write to the database waits longer
+# a charge without a row is kept this long, as its row may still be waiting to be written
 GRACE_SECONDS = 60
 # a window that stays empty, for probes
 NOBODY = "amtp:rl:user:nobody:runs"

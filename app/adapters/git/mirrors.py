@@ -285,7 +285,7 @@ class GitMirrors:
         """Merge a claim (at `head_sha`, else its tip) in the mirror and push base, or do nothing.
 
         With `base_sha`, only into a base that contains it. If merged already, return the existing
-        merge commit. Raises OriginProblem.
+        merge commit. Raises OriginProblem, GitFailed.
         """
         agreed_ref(self._git, base)
         self.fetch(repo)
