@@ -1,1 +1,1 @@
-"""What is true: tables, transactions, ledgers and the feed of changes."""
+"""The persistent state: databases, tables, ledgers and the feed of changes."""

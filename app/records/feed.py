@@ -1,4 +1,4 @@
-"""The feed: what changed, told once it is committed, in one order for everybody."""
+"""The feed: changes in one order, published to all listeners after the commit."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class RunTold:
 
 @dataclass(frozen=True)
 class LogGrew:
-    """A run's agent wrote something."""
+    """A run's log grew."""
 
     run_id: str
 
@@ -49,7 +49,7 @@ class RunReported:
 
 @dataclass(frozen=True)
 class BulkChanged:
-    """An order for many runs came further, waits for something else, or ended."""
+    """A bulk action made progress, has a new hold, or ended."""
 
     bulk_id: str
 
@@ -63,53 +63,56 @@ class ProjectChanged:
 
 @dataclass(frozen=True)
 class ProjectNamed:
-    """A project was made, or has another name."""
+    """A project was created, renamed or unarchived."""
 
     project_id: str
 
 
 @dataclass(frozen=True)
 class QuotaChanged:
-    """A person's window of runs changed."""
+    """A person's quota changed."""
 
     person_id: str
 
 
 @dataclass(frozen=True)
 class SweepWanted:
-    """A server that may not sweep wants one of the server that does; `whole`: with every look."""
+    """A server that does not hold the sweep asks the one that does for a sweep.
+
+    `whole` asks for one with all checks.
+    """
 
     whole: bool
 
 
 @dataclass(frozen=True)
 class NoticeWritten:
-    """There is something to send to people."""
+    """A notification was written, or is due again."""
 
 
 @dataclass(frozen=True)
 class FindingsChanged:
-    """Doctor saw something else than before."""
+    """Doctor's findings changed."""
 
 
 @dataclass(frozen=True)
 class StuckChanged:
-    """Something was left to a person, or is not any more."""
+    """The quarantine changed."""
 
 
 @dataclass(frozen=True)
 class StoresChanged:
-    """Whether the databases can be written to; `trouble` is a sentence, empty where they can."""
+    """The databases became writable or not; `trouble` is a sentence, empty if they are writable."""
 
     trouble: str
 
 
 @dataclass(frozen=True)
 class FeedBroke:
-    """Changes of other servers were not heard for a while: everybody looks again."""
+    """Changes of other servers may have been missed: every listener must reload."""
 
 
-# told often, or to no page, and a snapshot holds all that they said
+# not remembered: frequent, or for no page, and a snapshot contains what they announced
 FLEETING = (
     *(LogGrew, RunReported, BulkChanged, NoticeWritten),
     *(ProjectNamed, SweepWanted, FeedBroke),
@@ -134,7 +137,7 @@ Change = (
 
 @dataclass(frozen=True)
 class Numbered:
-    """A change with its place in the order; numbers begin anew with each server start."""
+    """A change with its number in the order; numbering restarts with the server."""
 
     number: int
     change: Change
@@ -144,7 +147,7 @@ Listener = Callable[[Numbered], None]
 
 
 class Feed:
-    """Listeners hear every change once; late ones can ask for what they missed."""
+    """Delivers every change to each listener once, and keeps recent ones for late listeners."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -153,7 +156,7 @@ class Feed:
         self._listeners: tuple[Listener, ...] = ()
 
     def publish(self, changes: Iterable[Change]) -> None:
-        """Tell every listener; called after the commit, from any thread."""
+        """Pass changes to every listener; call after the commit, from any thread."""
         with self._lock:
             numbered = [Numbered(next(self._numbers), change) for change in changes]
             if any(isinstance(one.change, FeedBroke) for one in numbered):
@@ -165,13 +168,13 @@ class Feed:
                     _tell(listener, one)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Hear every change from now on; the answer ends it. Listeners must return at once."""
+        """Register a listener; return a function that removes it. Listeners must return at once."""
         with self._lock:
             self._listeners = (*self._listeners, listener)
         return lambda: self._drop(listener)
 
     def since(self, number: int) -> list[Numbered] | None:
-        """What came after `number`, or None where that is no longer remembered."""
+        """Return the changes after `number`, or None if they are no longer remembered."""
         with self._lock:
             newest = self._recent[-1].number if self._recent else 0
             oldest = self._recent[0].number if self._recent else 1
@@ -191,7 +194,7 @@ class Feed:
 
 
 def _tell(listener: Listener, one: Numbered) -> None:
-    # the change is committed already: a listener's own failure must not look like its refusal
+    # the change is committed: a listener's error must not look like the change's failure
     try:
         listener(one)
     except Exception:
@@ -200,16 +203,16 @@ def _tell(listener: Listener, one: Numbered) -> None:
 
 @dataclass(frozen=True)
 class RunEnded:
-    """A run has come to its end, in whatever state; its work may be parked at once."""
+    """A run ended, in any status; its work may be parked right after."""
 
     run: Run
 
 
 @dataclass(frozen=True)
 class WorkParked:
-    """A run that had ended left something that is kept until somebody decides.
+    """An ended run left work or a branch that is kept until a person decides.
 
-    `holds_work` is False where nothing but its branch is kept.
+    `holds_work` is False if only its branch is kept.
     """
 
     run: Run
@@ -218,14 +221,14 @@ class WorkParked:
 
 @dataclass(frozen=True)
 class NothingKept:
-    """A run that had ended is released, and has left nothing."""
+    """An ended run was released and left nothing."""
 
     run: Run
 
 
 @dataclass(frozen=True)
 class ProjectPaused:
-    """A project's failures have reached the number that pauses its loop."""
+    """A project's strikes reached the number that pauses its auto runs."""
 
     project_id: str
     because: str
@@ -241,7 +244,7 @@ class ProjectBroke:
 
 @dataclass(frozen=True)
 class PersonNeeded:
-    """Nothing goes on here until a person decides; told once for each `key`."""
+    """A person must decide before this can continue; notified once for each `key`."""
 
     key: str
     project_id: str
@@ -252,7 +255,7 @@ class PersonNeeded:
 
 @dataclass(frozen=True)
 class BatchEnded:
-    """The last of a batch's runs has come to its end."""
+    """The last run of a batch has ended."""
 
     batch_id: str
     project_id: str

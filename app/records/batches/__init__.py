@@ -1,1 +1,1 @@
-""""""
+"""The ledgers of batches, their queue and bulk actions."""

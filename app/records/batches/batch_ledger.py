@@ -1,4 +1,4 @@
-"""Batches: made, filled, sealed and ended, each by one guarded statement."""
+"""The ledger of batches: created, filled, sealed and ended, each by one guarded statement."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _GOING = (BatchStatus.PROCESSING, BatchStatus.ABORTED)
 
 @dataclass(frozen=True)
 class Spent:
-    """What a batch took from its person's window: when, and how many items."""
+    """A batch's share of its person's quota: the time and the number of items."""
 
     at: datetime
     items: int
@@ -49,20 +49,20 @@ class Spent:
 
 @dataclass(frozen=True)
 class Sums:
-    """What a batch's agents said they cost in US dollars (None: none did); and runs for nothing."""
+    """A batch's total cost in US dollars (None: not reported), and its runs without a change."""
 
     cost_usd: float | None
     no_change: int
 
 
 class BatchLedger:
-    """Every batch of every store."""
+    """All batches of both stores."""
 
     def __init__(self, stores: Stores) -> None:
         self.stores = stores
 
     def find(self, batch_id: str) -> Batch | None:
-        """The batch with this whole id."""
+        """Return the batch with this full id, or None."""
         with self.stores.owner_of(batch_id).reading() as session:
             return session.get(Batch, batch_id)
 
@@ -73,12 +73,12 @@ class BatchLedger:
         tx.announce(ProjectChanged(batch.project_id), QuotaChanged(batch.created_by))
 
     def add_item(self, tx: Transaction, batch_id: str, position: int, run_id: str) -> None:
-        """Give a run its place, in the transaction that inserts it."""
+        """Set a run's position in its batch, in the transaction that inserts the run."""
         tx.add(BatchItem(batch_id=batch_id, position=position, run_id=run_id))
         tx.flush()
 
     def seal(self, batch: Batch, now: datetime) -> bool:
-        """Let the batch begin if every item is in; of two that try, one does."""
+        """Seal a batch if all items are in, so that it starts; False if it is not sealed here."""
         with self.stores.owner_of(batch.id).transaction() as tx:
             sealed = tx.execute(
                 update(Batch)
@@ -100,12 +100,12 @@ class BatchLedger:
         return True
 
     def abort(self, batch: Batch, now: datetime, because: str) -> bool:
-        """Abort a batch that has not ended; False where it has, or is aborted."""
+        """Abort a batch; return False if it has ended or is aborted already."""
         is_going = and_(col(Batch.ended_at).is_(None), col(Batch.status) != BatchStatus.ABORTED)
         return self._abort(batch, now, because, is_going)
 
     def give_up(self, batch: Batch, now: datetime, because: str) -> bool:
-        """End a batch that still lacks items; False where it has ended or begun, or may begin."""
+        """Abort an incomplete batch; return False if it is complete, or was sealed or ended."""
         lacks = and_(col(Batch.status) == BatchStatus.PENDING, col(Batch.run_count) > _received())
         return self._abort(batch, now, because, lacks)
 
@@ -114,7 +114,7 @@ class BatchLedger:
         query = query.values(status=BatchStatus.ABORTED, because=because)
         with self.stores.owner_of(batch.id).transaction() as tx:
             aborted = tx.execute(query.returning(col(Batch.id))).scalar_one_or_none()
-            # it ends with the last of its runs, which may be now
+            # the batch ends with its last run, which may have ended already
             settle(tx, batch.id, now)
             if aborted is not None:
                 record(tx, after={"because": because})
@@ -122,35 +122,35 @@ class BatchLedger:
         return aborted is not None
 
     def unsealed(self) -> list[tuple[Batch, int]]:
-        """Batches that have not begun, and how many items each has received."""
+        """Return batches that are not sealed, each with the number of items received."""
         query = select(Batch, _received()).where(
             col(Batch.ended_at).is_(None), col(Batch.status) == BatchStatus.PENDING
         )
         return self.stores.everywhere(query)
 
     def unfinished(self) -> list[Batch]:
-        """Batches that are sealed and not over, oldest first."""
+        """Return batches in processing, oldest first."""
         query = select_rows(Batch).where(
             col(Batch.ended_at).is_(None), col(Batch.status) == BatchStatus.PROCESSING
         )
         return sorted(self.stores.everywhere(query), key=lambda batch: (batch.created_at, batch.id))
 
-    # --- what is asked of one ------------------------------------------------------------------
+    # --- one batch -----------------------------------------------------------------------------
 
     def missing(self, batch: Batch) -> list[int]:
-        """The indexes whose item has not come yet."""
+        """Return the indexes of items that have not arrived."""
         query = select_rows(BatchItem.position).where(BatchItem.batch_id == batch.id)
         with self.stores.owner_of(batch.id).reading() as session:
             there = set(session.exec(query).all())
         return [index for index in range(batch.run_count) if index not in there]
 
     def run_at(self, batch_id: str, position: int) -> str | None:
-        """The run that has a place of a batch."""
+        """Return the id of the run at a position of a batch, or None."""
         with self.stores.owner_of(batch_id).reading() as session:
             return run_at(session, batch_id, position)
 
     def counts(self, batch_ids: Sequence[str]) -> dict[str, dict[str, int]]:
-        """How many runs of each batch are in each status."""
+        """Count the runs of each batch by status."""
         query = select(col(Run.batch_id), col(Run.status), func.count()).group_by(
             col(Run.batch_id), col(Run.status)
         )
@@ -163,7 +163,7 @@ class BatchLedger:
         return found
 
     def sums(self, batch_id: str) -> Sums:
-        """What a batch's runs cost, and how many ended without a change."""
+        """Sum up a batch's costs and its runs without a change."""
         died = and_(col(Run.status) == Status.DIED, col(Run.cause) == Cause.NO_DELIVERY)
         query = select(cost_sum(), func.sum(case((died, 1), else_=0)))
         with self.stores.owner_of(batch_id).reading() as session:
@@ -171,18 +171,18 @@ class BatchLedger:
         return Sums(dollars_of(cost), no_change or 0)
 
     def spent(self, session: Session, person_id: str, since: datetime) -> list[Spent]:
-        """What a person's batches took after a moment, oldest first."""
+        """Return a person's batches after a time as quota entries, oldest first."""
         query = _charged(person_id, since)
         found = [Spent(at, items) for one in every(session) for _, at, items in one.exec(query)]
         return sorted(found, key=lambda spent: spent.at)
 
     def charged_batches(self, person_id: str, since: datetime) -> dict[str, Spent]:
-        """What each batch took that a person was charged for after a moment, by its id."""
+        """Return the quota entries of a person's batches after a time, by batch id."""
         rows = self.stores.everywhere(_charged(person_id, since))
         return {batch_id: Spent(at, items) for batch_id, at, items in rows}
 
     def charged_people(self, since: datetime) -> set[str]:
-        """Everybody who was charged for a batch after a moment."""
+        """Return the ids of all people charged for a batch after a time."""
         query = select_rows(Batch.created_by).where(col(Batch.created_at) > since).distinct()
         return set(self.stores.everywhere(query))
 
@@ -198,7 +198,7 @@ def _charged(person_id: str, since: datetime) -> Any:
 
 
 def find_by_key(session: Session, project_id: str, key: str | None) -> list[Batch]:
-    """The batches that hold an idempotency key: in each store one at most."""
+    """Return the batches with an idempotency key, at most one per store."""
     if key is None:
         return []
     query = select_rows(Batch).where(Batch.project_id == project_id, Batch.idempotency_key == key)
@@ -206,7 +206,7 @@ def find_by_key(session: Session, project_id: str, key: str | None) -> list[Batc
 
 
 def free_key(session: Session, project_id: str, key: str | None) -> None:
-    """Take a key from whichever batch has it, so that another may have it."""
+    """Release a key from the batches that have it, so that another can use it."""
     for held in find_by_key(session, project_id, key):
         held.idempotency_key = None
     for one in every(session):
@@ -214,13 +214,13 @@ def free_key(session: Session, project_id: str, key: str | None) -> None:
 
 
 def run_at(session: Session, batch_id: str, position: int) -> str | None:
-    """The run that has a place of a batch; read in the transaction that would fill it."""
+    """Return the id of the run at a position; call it in the transaction that would fill it."""
     item = session.get(BatchItem, (batch_id, position))
     return None if item is None else item.run_id
 
 
 def settle(tx: Transaction, batch_id: str, now: datetime) -> None:
-    """Write a batch's end if this was its last run; in the transaction that ended the run."""
+    """End a batch if its last run has ended; call it in the transaction that ends the run."""
     of_batch = col(Run.batch_id) == batch_id
     is_open = exists().where(of_batch, col(Run.status).not_in(_DONE))
     has_failed = exists().where(of_batch, col(Run.status) != Status.SUCCEEDED)
@@ -244,7 +244,7 @@ def settle(tx: Transaction, batch_id: str, now: datetime) -> None:
 
 @dataclass(frozen=True)
 class BatchPage:
-    """Batches, newest first, with the cursors of the pages beside it."""
+    """Batches, newest first, with the cursors of the previous and the next page."""
 
     items: list[Batch] = field(default_factory=list)
     next_cursor: str | None = None
@@ -253,7 +253,7 @@ class BatchPage:
 
 @dataclass(frozen=True)
 class ItemPage:
-    """Places of a batch with their runs, and the cursors of the pages beside it."""
+    """Positions of a batch with their runs, and the cursors of the previous and the next page."""
 
     items: list[tuple[int, Run]] = field(default_factory=list)
     next_cursor: str | None = None
@@ -263,7 +263,7 @@ class ItemPage:
 def list_batches(
     stores: Stores, *, project_id: str | None, limit: int, cursor: str | None
 ) -> BatchPage:
-    """One page of batches. Raises BadCursor."""
+    """Return one page of batches. Raises BadCursor."""
     place, beside = read_cursor(cursor, is_batch_id), (col(Batch.created_at), col(Batch.id))
     query = select_rows(Batch)
     if project_id:
@@ -282,7 +282,7 @@ def list_items(
     cursor: str | None = None,
     statuses: Sequence[str] = (),
 ) -> ItemPage:
-    """One page of a batch's items. Raises BadCursor."""
+    """Return one page of a batch's items. Raises BadCursor."""
     place, position = read_position(cursor), col(BatchItem.position)
     query = select_rows(BatchItem.position, Run).join(Run, col(Run.id) == col(BatchItem.run_id))
     query = query.where(BatchItem.batch_id == batch_id, place.is_beyond(position))

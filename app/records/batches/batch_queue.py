@@ -1,4 +1,4 @@
-"""The items of batches that wait: the first of each, without reading all of them."""
+"""The queue of batch items: reads only the first items of each batch."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ _NOT_DONE = [str(status) for status in (*WAITING, *LIVE)]
 
 @dataclass(frozen=True)
 class Met:
-    """What one fill has met and left waiting: neither it nor its like is looked at once more."""
+    """State of one fill: blocked runs, projects and kinds, so that similar items are skipped."""
 
     runs: set[str] = field(default_factory=set)
     projects: set[str] = field(default_factory=set)
-    # of a project: agent and model, which share an account and its limit
+    # by project: pairs of agent and model, because they share an account and its limit
     kinds: dict[str, set[tuple[str, str | None]]] = field(default_factory=dict)
 
     def add_kind(self, run: Run) -> None:
-        """Whoever is for the same agent and model waits for the same."""
+        """Skip all items of this run's project with the same agent and model."""
         self.kinds.setdefault(run.project_id, set()).add((run.agent, run.model))
 
     def covers(self, run: Run) -> bool:
-        """True where this one would wait, too."""
+        """Return True if this run would have to wait too."""
         is_kind = (run.agent, run.model) in self.kinds.get(run.project_id, ())
         return is_kind or run.id in self.runs or run.project_id in self.projects
 
 
 class BatchQueue:
-    """What sealed batches have waiting."""
+    """The waiting items of sealed batches."""
 
     def __init__(self, ledger: BatchLedger) -> None:
         self._ledger = ledger
         self._stores = ledger.stores
 
     def lines(self, now: datetime, *, at_most: int, but: Met) -> list[Line[Run]]:
-        """Of every sealed batch the first items that may go on, at most so many of each.
+        """Return the first startable items of every sealed batch, at most `at_most` of each.
 
-        What `but` covers is passed over.
+        Skips items that `but` covers.
         """
         batches = [one for one in self._ledger.unfinished() if one.project_id not in but.projects]
         lines = [self._line(one, _may_go_on(now, one, but), at_most) for one in batches]
@@ -73,7 +73,7 @@ class BatchQueue:
             )
 
     def overdue(self, now: datetime) -> list[Run]:
-        """Waiting items whose own time is over, wherever in the line they stand."""
+        """Return waiting items that have expired, at any position."""
         query = select(Run).where(
             col(Run.batch_id).is_not(None),
             col(Run.released_at).is_(None),
@@ -83,14 +83,14 @@ class BatchQueue:
         return self._stores.everywhere(query)
 
     def left_behind(self) -> list[tuple[Run, Batch]]:
-        """Whatever waits or works still in batches that were aborted, the last first."""
+        """Return runs of aborted batches that still wait or work; in each store newest first."""
         query = _left_behind(select(Run, Batch))
         return self._stores.everywhere(
             query.order_by(col(Run.created_at).desc(), col(Run.id).desc())
         )
 
     def has_left_behind(self) -> bool:
-        """True where there is anything of the kind."""
+        """Return True if an aborted batch has such runs."""
         return bool(self._stores.everywhere(_left_behind(select(Run.id)).limit(1)))
 
 

@@ -1,4 +1,4 @@
-"""What is done to many runs at once: which runs, frozen, and what came of each."""
+"""The ledger of bulk actions: a fixed list of runs, and the result of each."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _pending = col(BulkItem.state) == BulkState.PENDING
 
 
 class BulkLedger:
-    """Every bulk order, in the control store."""
+    """All bulk actions, in the control store."""
 
     def __init__(self, stores: Stores) -> None:
         self.stores = stores
         self._database = stores.control
 
     def insert(self, bulk: Bulk, run_ids: Sequence[str]) -> None:
-        """Add an order with its runs; one without any is over at once."""
+        """Add a bulk action with its runs."""
         with self._database.transaction() as tx:
             tx.add(bulk)
             tx.flush()
@@ -40,18 +40,18 @@ class BulkLedger:
             tx.announce(BulkChanged(bulk.id))
 
     def find(self, bulk_id: str) -> Bulk | None:
-        """The order with this id."""
+        """Return the bulk action with this id, or None."""
         with self._database.reading() as session:
             return session.get(Bulk, bulk_id)
 
     def newest(self, limit: int) -> list[Bulk]:
-        """The orders that were given last."""
+        """Return the latest bulk actions, newest first."""
         query = select_rows(Bulk).order_by(col(Bulk.created_at).desc(), col(Bulk.id).desc())
         with self._database.reading() as session:
             return list(session.exec(query.limit(limit)).all())
 
     def unfinished(self) -> list[Bulk]:
-        """Orders that are not over, oldest first."""
+        """Return bulk actions that have not ended, oldest first."""
         query = select_rows(Bulk).where(col(Bulk.ended_at).is_(None)).order_by(col(Bulk.created_at))
         with self._database.reading() as session:
             return list(session.exec(query).all())
@@ -65,7 +65,7 @@ class BulkLedger:
         last: int | None = None,
         only_pending: bool = False,
     ) -> list[BulkItem]:
-        """Its runs in their order, from behind a position on, up to the `last` one."""
+        """Return items in order, with positions above `after` and up to `last`."""
         query = select_rows(BulkItem).where(
             BulkItem.bulk_id == bulk_id, col(BulkItem.position) > after
         )
@@ -79,7 +79,7 @@ class BulkLedger:
     def settle(
         self, item: BulkItem, state: BulkState, because: str | None, new_run_id: str | None = None
     ) -> None:
-        """Write what came of a run, once."""
+        """Write the result of a pending item."""
         columns = {"state": state, "because": because, "new_run_id": new_run_id}
         with self._database.transaction() as tx:
             tx.execute(
@@ -94,7 +94,7 @@ class BulkLedger:
             tx.announce(BulkChanged(item.bulk_id))
 
     def note_hold(self, bulk_id: str, hold: str) -> None:
-        """Write what an order waits for, and tell of it where it is something else than before."""
+        """Set why a bulk action waits; announce it if that changed."""
         is_new = (col(Bulk.ended_at).is_(None), col(Bulk.hold).is_distinct_from(hold))
         query = update(Bulk).where(col(Bulk.id) == bulk_id, *is_new).values(hold=hold)
         with self._database.transaction() as tx:
@@ -102,14 +102,14 @@ class BulkLedger:
                 tx.announce(BulkChanged(bulk_id))
 
     def counts(self, bulk_id: str) -> dict[str, int]:
-        """How many of its runs are in each state."""
+        """Count the items by state."""
         query = select(col(BulkItem.state), func.count()).where(col(BulkItem.bulk_id) == bulk_id)
         with self._database.reading() as session:
             found = session.execute(query.group_by(col(BulkItem.state)))
             return {str(state): count for state, count in found}
 
     def end(self, bulk_id: str, status: BulkStatus, now: datetime) -> bool:
-        """End an order, once; what is pending is left as it is."""
+        """End a bulk action, once; pending items become `left`."""
         query = update(Bulk).where(col(Bulk.id) == bulk_id, col(Bulk.ended_at).is_(None))
         query = query.values(status=status, ended_at=now, hold=None).returning(col(Bulk.id))
         of_bulk = col(BulkItem.bulk_id) == bulk_id
@@ -124,7 +124,7 @@ class BulkLedger:
 
 @dataclass(frozen=True)
 class BulkPage:
-    """Some of its runs, with the cursors of the pages beside it."""
+    """Items of a bulk action, with the cursors of the previous and the next page."""
 
     items: list[BulkItem] = field(default_factory=list)
     next_cursor: str | None = None
@@ -132,7 +132,7 @@ class BulkPage:
 
 
 def list_items(stores: Stores, bulk_id: str, *, limit: int, cursor: str | None) -> BulkPage:
-    """One page. Raises BadCursor."""
+    """Return one page of a bulk action's items. Raises BadCursor."""
     place, position = read_position(cursor), col(BulkItem.position)
     query = select_rows(BulkItem).where(BulkItem.bulk_id == bulk_id, place.is_beyond(position))
     with stores.control.reading() as session:

@@ -1,1 +1,1 @@
-""""""
+"""One SQLite or PostgreSQL database: engines, transactions, migrations and integrity checks."""

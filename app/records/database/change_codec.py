@@ -1,4 +1,4 @@
-"""Messages: changes as several servers on one PostgreSQL tell them to each other."""
+"""Encoding of changes as PostgreSQL notifications between servers."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from app.records.feed import Change, FeedBroke, FindingsChanged, StoresChanged
 
 log = logging.getLogger(__name__)
 CHANNEL = "runyard"
-# PostgreSQL refuses one of 8000
+# PostgreSQL refuses payloads of 8000 bytes and more
 MESSAGE_BYTES = 7000
-# those that are about one server alone stay there
+# changes that concern one server only are not sent
 _OWN = (FeedBroke, FindingsChanged, StoresChanged)
 _KINDS = {kind.__name__: kind for kind in get_args(Change) if kind not in _OWN}
 
 
 def written(changes: Iterable[Change], by: str) -> Iterator[str]:
-    """Messages that tell these changes: ids only, each short enough for PostgreSQL."""
+    """Encode changes as messages: ids only, each short enough for PostgreSQL."""
     lines: list[str] = []
     size = 0
     for change in changes:
@@ -39,14 +39,14 @@ def written(changes: Iterable[Change], by: str) -> Iterator[str]:
 
 
 def tell_others(connection: Connection, changes: Iterable[Change], by: str) -> None:
-    """Send these changes to whoever listens, with the commit where one follows."""
+    """Send changes to the other servers; inside a transaction they arrive with its commit."""
     for message in written(changes, by):
         told = {"channel": CHANNEL, "message": message}
         connection.execute(text("SELECT pg_notify(:channel, :message)"), told)
 
 
 def read(message: str, *, own: str) -> list[Change]:
-    """The changes of another server's message; what a newer one alone knows is left out."""
+    """Decode another server's message; change types that only a newer version knows are skipped."""
     try:
         content = json.loads(message)
         if content["by"] == own:

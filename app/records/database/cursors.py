@@ -1,6 +1,6 @@
-"""Cursors of lists: a place between two rows, and the way to go from there.
+"""Cursors for paging: a place between two rows and a direction.
 
-Places are by (created_at, id), newest first, or by position, the first one first.
+Places are by (created_at, id), newest first, or by position, lowest first.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 from sqlalchemy import ColumnElement, UnaryExpression, and_, or_
 from sqlalchemy.sql.elements import SQLCoreOperations as Column
 
-# moments are kept to the microsecond
+# times are stored to the microsecond
 NEXT = timedelta(microseconds=1)
 YEARS = range(1970, 9999)
 FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC) - NEXT
@@ -29,7 +29,7 @@ class BadCursor(ValueError):
 
 
 class Listed(Protocol):
-    """A row that a list is ordered by."""
+    """A row of a list that is sorted by (created_at, id)."""
 
     id: str
     created_at: datetime
@@ -43,7 +43,7 @@ Anything = TypeVar("Anything")
 
 @dataclass(frozen=True)
 class Place:
-    """A place between two rows: after it (older) or before it (newer)."""
+    """A place between two rows: the page after it (older) or before it (newer)."""
 
     forwards: bool
     at: datetime
@@ -51,7 +51,7 @@ class Place:
 
 
 def read_cursor(cursor: str | None, is_id: Callable[[str], bool]) -> Place | None:
-    """The place that a cursor tells, None without one. Raises BadCursor."""
+    """Decode a cursor; None if there is none. Raises BadCursor."""
     if not cursor:
         return None
     forwards, parts = _read(cursor)
@@ -60,15 +60,15 @@ def read_cursor(cursor: str | None, is_id: Callable[[str], bool]) -> Place | Non
         moment = datetime.fromisoformat(at)
     except ValueError as error:
         raise BadCursor(cursor[:80]) from error
-    # exactly as they are made here: nothing that a database could choke on reaches one
+    # accept only cursors exactly as written here: no odd value may reach a database
     if moment.tzinfo is not UTC or moment.year not in YEARS or not is_id(row_id):
         raise BadCursor(cursor[:80])
     return Place(forwards, moment, row_id)
 
 
 def is_beyond(place: Place, when: Column[datetime], which: Column[str]) -> ColumnElement[bool]:
-    """Whether a row comes after a place, as one goes from there."""
-    # the first half is what an index is entered by
+    """Return the condition that a row lies beyond a place, in the place's direction."""
+    # the first half lets the database use an index
     if place.forwards:
         return and_(when <= place.at, or_(when < place.at, which < place.id))
     return and_(when >= place.at, or_(when > place.at, which > place.id))
@@ -77,7 +77,7 @@ def is_beyond(place: Place, when: Column[datetime], which: Column[str]) -> Colum
 def order_from(
     place: Place | None, when: Column[datetime], which: Column[str]
 ) -> tuple[UnaryExpression[datetime], UnaryExpression[str]]:
-    """The order in which rows come as one goes from a place, or from the newest."""
+    """Return the sort order for reading from a place, or from the newest row."""
     if place is None or place.forwards:
         return when.desc(), which.desc()
     return when.asc(), which.asc()
@@ -86,9 +86,9 @@ def order_from(
 def page_from(
     place: Place | None, found: Sequence[Row], limit: int
 ) -> tuple[list[Row], str | None, str | None]:
-    """A page, newest first, with the cursors of the next and the previous one.
+    """Build a page, newest first, with the cursors of the next and the previous page.
 
-    `found` are the first rows from the place on, of each store one more than `limit` at most.
+    `found` are the first rows from the place on, at most `limit` + 1 from each store.
     """
     backwards = place is not None and not place.forwards
     ordered = sorted(found, key=lambda row: (row.created_at, row.id), reverse=not backwards)
@@ -96,7 +96,7 @@ def page_from(
     if backwards:
         items.reverse()
     if not items:
-        # what was here has gone elsewhere: the way back begins at the row beside the place
+        # the rows of this page are gone: the cursor back starts at the row beside the place
         if place is None:
             return [], None, None
         beside = min(place.at + NEXT, LAST) if backwards else max(place.at - NEXT, FIRST)
@@ -113,25 +113,25 @@ def page_from(
 
 @dataclass(frozen=True)
 class Position:
-    """A place behind (forwards) or before a position; -1 is the one before all."""
+    """A place after (forwards) or before a position; -1 is before the first."""
 
     forwards: bool = True
     at: int = -1
 
     def is_beyond(self, position: Column[int]) -> ColumnElement[bool]:
-        """Whether a row comes after it, as one goes from there."""
+        """Return the condition that a row lies beyond this place, in its direction."""
         return position > self.at if self.forwards else position < self.at
 
     def order(self, position: Column[int]) -> UnaryExpression[int]:
-        """The order in which rows come as one goes from there."""
+        """Return the sort order for reading from this place."""
         return position.asc() if self.forwards else position.desc()
 
     def page(
         self, found: Sequence[tuple[int, Anything]], limit: int
     ) -> tuple[list[tuple[int, Anything]], str | None, str | None]:
-        """A page in order, with the cursors of the next and the previous one.
+        """Build a page in order, with the cursors of the next and the previous page.
 
-        `found` are the first positions from here on, one more than `limit` at most.
+        `found` are the first positions from here on, at most `limit` + 1.
         """
         has_more = len(found) > limit
         items = list(found[:limit]) if self.forwards else list(found[:limit])[::-1]
@@ -150,7 +150,7 @@ class Position:
 
 
 def read_position(cursor: str | None) -> Position:
-    """The place that a cursor tells, before all without one. Raises BadCursor."""
+    """Decode a position cursor; without one, the place before the first row. Raises BadCursor."""
     if not cursor:
         return Position()
     forwards, parts = _read(cursor)
@@ -160,7 +160,7 @@ def read_position(cursor: str | None) -> Position:
 
 
 def write_position(at: int) -> str:
-    """The cursor of the place behind a position."""
+    """Encode the place after a position as a cursor."""
     return _write(True, at)
 
 

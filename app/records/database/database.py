@@ -1,4 +1,4 @@
-"""A database: its engines, its transactions. Nothing else in Runyard commits."""
+"""A database with its engines and transactions. Nothing else in Runyard commits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 BUSY_SECONDS = 30
 READERS = 8
 READ_ONLY = "25006"
-# no room for the file, or for what all who use it share
+# no room for the file, or for SQLite's shared memory
 FULL_CODES = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "53100")
 BUSY_CODES = ("SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT", "55P03")
 
@@ -40,8 +40,8 @@ BUSY = "The database is busy. Nothing was changed; try again shortly."
 class DatabaseSilent(Exception):
     """The database could not be reached or did not answer in time.
 
-    `sentence` is what a person is told of it, None where nothing more is known; `lasts` is True
-    where it is so until the server is started again.
+    `sentence` explains it to people, None if no more is known; `lasts` is True if only a restart of
+    the server helps.
     """
 
     lasts = False
@@ -53,7 +53,7 @@ class DatabaseSilent(Exception):
 
 @dataclass
 class Writing:
-    """Whether a change has been written for good, or may have been, while it was watched."""
+    """The state of one watched operation: `has_begun` once a change is, or may be, committed."""
 
     has_begun: bool = False
 
@@ -63,7 +63,7 @@ _watched: ContextVar[Writing | None] = ContextVar("watched", default=None)
 
 @contextmanager
 def watched_writing() -> Iterator[Writing]:
-    """Watch what is written by whoever is called inside, on whatever thread it is waited for."""
+    """Watch whether the code inside commits a change, also in threads that it waits for."""
     writing = Writing()
     mark = _watched.set(writing)
     try:
@@ -73,40 +73,43 @@ def watched_writing() -> Iterator[Writing]:
 
 
 def has_begun_to_write() -> bool:
-    """True where what is watched has come to write a change for good."""
+    """Return True if the watched operation has begun to commit a change."""
     writing = _watched.get()
     return writing is not None and writing.has_begun
 
 
 def begin_to_write() -> None:
-    """From here on nobody may say that nothing was changed: before a push to origin is told."""
+    """Mark the watched operation as having side effects. Call it before a push to origin.
+
+    A later failure then reads "outcome unknown" and not "nothing was changed".
+    """
     writing = _watched.get()
     if writing is not None:
         writing.has_begun = True
 
 
 class Transaction(Session):
-    """A session that tells the feed what changed, once it is committed."""
+    """A session that publishes its changes to the feed once it is committed."""
 
     is_ended = False
-    # from here on it may be written for good, whatever becomes of the answer
+    # True once it may be committed, even if the database's answer is lost
     is_committing = False
     has_written = False
 
     def announce(self, *changes: Change) -> None:
-        """Add changes to be told after the commit."""
+        """Add changes to publish after the commit."""
         self.info.setdefault("changes", []).extend(changes)
 
     def begin_now(self) -> None:
-        """Begin, with the lock that writers take turns by, before the first statement does."""
+        """Begin, and take the write lock, before the first statement."""
         self.connection()
 
     def announced(self) -> list[Change]:
-        """What was announced so far, each change once."""
+        """Return the changes announced so far, without duplicates."""
         return list(dict.fromkeys(self.info.get("changes", [])))
 
     def commit(self) -> None:
-        """Commit; what is watched has begun to write where something was changed or told of."""
+        """Commit; mark the watched operation as begun if anything was written or announced."""
         writing = _watched.get() or Writing()
         had_begun = writing.has_begun
         writing.has_begun = had_begun or self.has_written or bool(self.announced())
@@ -114,16 +117,16 @@ class Transaction(Session):
             super().commit()
         except DBAPIError as error:
             if _sentence_of(error) is not None:
-                writing.has_begun = had_begun  # a database that says why has not done it
+                writing.has_begun = had_begun  # refused with a reason: not committed
             raise
         for act in self.info.pop(PENDING, ()):
             act.is_written = True
 
     def happened(self, happening: Happening) -> None:
-        """Tell the database's witness, who may write what follows in this transaction.
+        """Pass a domain event to the witness, which may write its effects in this transaction.
 
-        A fault of the witness is logged and undoes only what the witness wrote: the change itself
-        stands. Raises DatabaseSilent.
+        An error of the witness is logged and rolls back only its own writes; the change stands.
+        Raises DatabaseSilent.
         """
         witness = self.info.get("witness")
         if witness is None:
@@ -145,26 +148,26 @@ def _note_flushed(session: Transaction, _: object) -> None:
 
 @event.listens_for(Transaction, "do_orm_execute")
 def _note_executed(asked: ORMExecuteState) -> None:
-    # words of our own may do anything: only what is known to read is none
+    # raw SQL may do anything: only a known SELECT counts as no write
     if not asked.is_select and isinstance(asked.session, Transaction):
         asked.session.has_written = True
 
 
 class Database:
-    """One database: one connection that writes, so that writers take turns, and a few that read."""
+    """One database: a single writing connection, so that writers take turns, and some readers."""
 
     def __init__(self, url: str, *, tell: Callable[[list[Change]], None]) -> None:
         self.url = url
-        # what tells this process's messages to other servers from theirs
+        # marks this process's notifications, so that it can skip its own
         self.mark = secrets.token_hex(8)
         self._tell = tell
         self.witness: Callable[[Transaction, Happening], None] | None = None
-        # why it is not written to any more, in a sentence; set by its guard
+        # why writing has stopped, as a sentence; set by the write guard
         self.trouble = ""
-        # what every session of this database carries
+        # copied into the info of every session
         self.info: dict[str, object] = {}
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
-        # true where it was opened without room for its side files: no other process can use it
+        # True if opened without room for the side files: no other process can use the file
         self._is_cramped = False
         if self.is_sqlite:
             file = make_url(url).database
@@ -176,38 +179,38 @@ class Database:
             self._writer = sqlite_engine(url, size=1, begin="BEGIN IMMEDIATE", **how)
             self._reader = sqlite_engine(url, size=READERS, begin="BEGIN", **how)
         else:
-            # writers take turns: more connections than one would only wait in the database
+            # writers take turns: more connections would only wait in the database
             wait = {"busy_seconds": BUSY_SECONDS}
             self._writer = postgresql_engine(url, size=1, may_write=True, **wait)
             self._reader = postgresql_engine(url, size=READERS, may_write=False, **wait)
 
     @property
     def engine(self) -> Engine:
-        """The engine that writes, for migrations."""
+        """The writing engine, for migrations."""
         return self._writer
 
     @property
     def engines(self) -> tuple[Engine, Engine]:
-        """The one that writes and the one that reads."""
+        """The writing and the reading engine."""
         return self._writer, self._reader
 
     @property
     def kind(self) -> str:
-        """SQLite or PostgreSQL, as people read it."""
+        """The display name, `SQLite` or `PostgreSQL`."""
         return "SQLite" if self.is_sqlite else "PostgreSQL"
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A session that only reads; rows stay usable after it. Raises DatabaseSilent."""
+        """Open a read-only session; its rows stay usable after it. Raises DatabaseSilent."""
         info = dict(self.info)
         with silence_named(), Session(self._reader, expire_on_commit=False, info=info) as session:
             yield session
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """One transaction: commits at its end, rolls back on any exception.
+        """Open a transaction that commits at its end, and rolls back on any exception.
 
-        Raises DatabaseSilent. No outside call belongs inside.
+        Raises DatabaseSilent. Make no external calls inside.
         """
         with silence_named():
             info = {"witness": self.witness, **self.info}
@@ -219,17 +222,17 @@ class Database:
                     if tx.in_transaction() or not tx.is_ended:
                         self.end(tx)
             finally:
-                # told only when the connection is free again: a listener may write. And told
-                # where the answer to the commit was lost, or another store's commit failed after
-                # it: who hears it asks for the rows
+                # published only once the connection is free, because a listener may write; and also
+                # if the commit's answer was lost or the other store's commit failed, because
+                # listeners reload the rows
                 if tx.is_committing and (changes := tx.announced()):
                     self._tell(changes)
 
     def end(self, tx: Transaction) -> None:
-        """Commit one of ours, with the messages that tell other servers of it.
+        """Commit a transaction now, with the notifications for other servers.
 
-        It ends by itself: this is for who must have it written before another. Raises
-        DatabaseSilent.
+        `transaction` does this at its end: call it only if another commit must come after this one.
+        Raises DatabaseSilent.
         """
         tx.flush()
         if not self.is_sqlite:
@@ -239,10 +242,10 @@ class Database:
         tx.is_ended = True
 
     def answers(self) -> bool:
-        """True where the database can be asked something, and SQLite's file is in its place."""
+        """Return True if the database answers a query and, for SQLite, its file is in place."""
         file = make_url(self.url).database if self.is_sqlite else None
         if file and not Path(file).is_file():
-            return False  # what is open still answers, but what it writes is lost
+            return False  # an open file still answers after it is deleted, but its writes are lost
         try:
             with self.reading() as session:
                 session.execute(text("SELECT 1"))
@@ -251,15 +254,15 @@ class Database:
         return True
 
     def share(self) -> None:
-        """Let other processes use the file again, once there is room for what they share.
+        """Let other processes use the file again, once there is room for the side files.
 
-        Changes nothing while it is in use here: ask again later. Raises DatabaseSilent.
+        Does nothing while this process uses the file: call it again later. Raises DatabaseSilent.
         """
         file = make_url(self.url).database
         if not self._is_cramped or not file or is_cramped(Path(file)):
             return
         with ExitStack() as held, silence_named():
-            # the file is let go only where nobody here has it open any more
+            # SQLite unlocks the file only after its last connection is closed
             taken = [held.enter_context(self._writer.connect())]
             if self._in_use():
                 return
@@ -269,19 +272,19 @@ class Database:
             self._is_cramped = False
 
     def _in_use(self) -> bool:
-        # who reads may be waiting to write: to wait for them would stop both
+        # a reader may be waiting to write, so waiting for it would deadlock
         pool = self._reader.pool
         return isinstance(pool, QueuePool) and pool.checkedout() > 0
 
     def close(self) -> None:
-        """Give every connection back."""
+        """Close all connections."""
         self._writer.dispose()
         self._reader.dispose()
 
 
 @contextmanager
 def silence_named() -> Iterator[None]:
-    """Raise DatabaseSilent for whatever means that the database did not do what it was asked."""
+    """Turn errors by which a database fails to answer into DatabaseSilent."""
     try:
         yield
     except PoolTimeout as error:
@@ -294,7 +297,7 @@ def silence_named() -> Iterator[None]:
 
 
 def _sentence_of(error: DBAPIError) -> str | None:
-    """What SQLite and PostgreSQL say by codes of their own."""
+    """Return the sentence for a full or busy database, by its error code, or None."""
     names = (
         getattr(error.orig, "sqlite_errorname", None),
         getattr(error.orig, "sqlstate", None),
@@ -307,5 +310,5 @@ def _sentence_of(error: DBAPIError) -> str | None:
 def _is_silence(error: DBAPIError) -> bool:
     if isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
         return True
-    # a copy that only reads answers where the database used to be
+    # a read-only replica answers at this address after a failover
     return getattr(error.orig, "sqlstate", None) == READ_ONLY

@@ -1,4 +1,4 @@
-"""Engines: how SQLite and PostgreSQL are connected to, and what begins a transaction."""
+"""SQLAlchemy engines for SQLite and PostgreSQL: connection settings, locks and journal modes."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.pool import QueuePool
 
-# what other machines may write to, or what has no memory to share: Linux's names for them
+# Linux's names of file systems that several machines may write to, or without shared memory
 NETWORK = frozenset(
     {
         *("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "gfs2", "ocfs2"),
         *("fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "fuse.rclone", "fuse.davfs", "virtiofs"),
     }
 )
-# what SQLite's side files need before anything can be read
+# bytes that SQLite's side files need before anything can be read
 SIDE_ROOM = 1024**2
 MOUNTS = Path("/proc/self/mountinfo")
 
 
 def network_of(file: Path) -> str:
-    """The name of the network file system a file lies on; empty for a disk of this machine.
+    """Return the name of the network file system that holds a file; empty for a local disk.
 
-    Empty, too, where the system does not say what is mounted.
+    Also empty if the system does not list its mounts.
     """
     try:
         mounts = MOUNTS.read_text(errors="surrogateescape")
@@ -41,7 +41,7 @@ def network_of(file: Path) -> str:
 
 
 def network_among(mounts: str, file: Path) -> str:
-    """The same by a mountinfo as in proc(5): the nearest mount counts, the last of one place."""
+    """Return the same from a mountinfo text as in proc(5): the deepest, latest mount counts."""
     nearest, kind = 0, ""
     for line in mounts.splitlines():
         mount, _, system = line.partition(" - ")
@@ -55,32 +55,32 @@ def network_among(mounts: str, file: Path) -> str:
 
 
 def is_cramped(file: Path) -> bool:
-    """True where the disk has no room for the files that SQLite keeps beside a database."""
+    """Return True if the disk is too full for the files that SQLite keeps beside a database."""
     with suppress(OSError):
         return shutil.disk_usage(file.parent).free < SIDE_ROOM
     return False
 
 
 def cramped_uri(file: Path) -> str:
-    """The address by which a database is read on a full disk: its index is kept in memory.
+    """Return a URI to open a database on a full disk: SQLite's shared memory stays in the process.
 
-    Only one process can use it so.
+    Only one process can use the file this way.
     """
     return f"file:{quote(str(file))}?vfs=unix-excl"
 
 
-# the one writer of a PostgreSQL database: "Runyard" as a number
+# advisory lock of the one writer of a PostgreSQL database: "Runyard" as a number
 WRITER_LOCK = 0x52756E79617264
-# an engine with this option waits for the writer as long as it takes
+# an engine with this option waits for the write lock without limit
 PATIENT = "is_patient"
 SWITCHES = 10
 CONNECT_SECONDS = 5
-# what a server that is gone without a word is found by, on this side of the network
+# detects, from this side, a server that vanished without closing the connection
 KEEPALIVES = {"keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "3"}
 
 
 def postgresql_url(url: str) -> URL:
-    """The address with the driver that is used; what it says of connections itself is kept."""
+    """Return the URL with the driver and default connection options; its own options are kept."""
     parts = make_url(url).set(drivername="postgresql+psycopg")
     usual = {
         "connect_timeout": str(CONNECT_SECONDS),
@@ -92,10 +92,10 @@ def postgresql_url(url: str) -> URL:
 
 
 def postgresql_engine(url: str, *, size: int, may_write: bool, busy_seconds: float) -> Engine:
-    """An engine whose writers take turns, and whose readers see one moment each, as SQLite's do.
+    """Return an engine with serialized writers and snapshot readers, the same as SQLite's.
 
-    Whoever waits longer than `busy_seconds` for a lock is refused; a statement may take three
-    times as long, and who does nothing for as long inside a transaction loses it.
+    A wait of more than `busy_seconds` for a lock fails; a statement, and idling inside a
+    transaction, may take three times as long.
     """
     from psycopg import IsolationLevel
 
@@ -127,7 +127,7 @@ def postgresql_engine(url: str, *, size: int, may_write: bool, busy_seconds: flo
             connection.read_only = True
 
     if may_write:
-        # READ COMMITTED lets two count first and insert then: here they take turns
+        # under READ COMMITTED two writers could both count, then both insert: so they take turns
         @event.listens_for(engine, "begin")
         def _take_turn(connection: Any) -> None:
             if connection.get_execution_options().get(PATIENT):
@@ -139,7 +139,7 @@ def postgresql_engine(url: str, *, size: int, may_write: bool, busy_seconds: flo
 
 
 def postgresql_wire(url: str) -> Engine:
-    """An engine for two connections that speak at once: one that listens, one that tells."""
+    """Return an engine with two autocommit connections, for LISTEN and for NOTIFY."""
     return create_engine(
         postgresql_url(url),
         isolation_level="AUTOCOMMIT",
@@ -153,7 +153,7 @@ def _dumper_without_nul() -> type:
     from psycopg.types.string import StrDumper
 
     class TextWithoutNul(StrDumper):
-        """PostgreSQL's text holds no NUL: what an agent or a repository says is kept without."""
+        """Replaces NUL in text from agents and repositories: PostgreSQL cannot store it."""
 
         def dump(self, obj: str) -> Any:
             return super().dump(obj.replace("\0", "\ufffd"))
@@ -182,15 +182,15 @@ def sqlite_engine(
     busy_seconds: float,
     is_cramped: Callable[[], bool] = lambda: False,
 ) -> Engine:
-    """An engine of at most `size` connections whose transactions start with `begin`.
+    """Return an engine of at most `size` connections whose transactions start with `begin`.
 
-    On a file system of the network, and where SQLite refuses its write-ahead log, it keeps a
-    rollback journal: slower, and sound. While `is_cramped` answers True, where the disk has no
-    room for its side files, new connections keep their index in memory: everything can be read,
-    and written again once there is room, but no other process can use the file.
+    Uses a rollback journal, which is slower but safe, on network file systems and if SQLite refuses
+    WAL. While `is_cramped` returns True (no room for side files), new connections keep the WAL
+    index in memory: reads work, and writes again once there is room, but no other process can use
+    the file.
     """
     file = make_url(url).database
-    # what has been written ahead there by several machines is lost without a word
+    # WAL on a file system shared by machines silently loses writes
     journal = "DELETE" if file and network_of(Path(file)) else "WAL"
     engine = create_engine(
         url,
@@ -206,7 +206,7 @@ def sqlite_engine(
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _: Any) -> None:
-        # the driver must not begin by itself: `begin` below decides which lock is taken
+        # the driver must not begin transactions: `begin` below decides which lock is taken
         connection.isolation_level = None
         _keep_journal(connection, journal)
         for pragma in ("synchronous=FULL", "foreign_keys=ON"):
@@ -221,7 +221,7 @@ def sqlite_engine(
 
 
 def _end(connection: sqlite3.Connection | None, _: Any) -> None:
-    # a commit that was refused leaves its transaction open, and nobody else ends it
+    # a failed commit leaves its transaction open, and nothing else ends it
     if connection is not None and connection.in_transaction:
         connection.rollback()
 
@@ -235,8 +235,8 @@ def _keep_index_in_memory(engine: Engine, file: Path, is_cramped: Callable[[], b
 
 
 def _keep_journal(connection: sqlite3.Connection, journal: str) -> None:
-    # of several that switch a new file at once SQLite refuses some without waiting: those
-    # wait for the write lock, and then find it done
+    # SQLite refuses concurrent switches of a new file without waiting: wait for the write lock,
+    # then try again and find it done
     for _ in range(SWITCHES):
         try:
             connection.execute(f"PRAGMA journal_mode={journal}")

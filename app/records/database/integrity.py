@@ -1,4 +1,4 @@
-"""Whether a database may be begun with, and gone on with: damage is told, never written on."""
+"""Integrity checks at start and at run time: damage is reported, and never written to."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from app.records.database.sqlite_files import (
 )
 
 MADE = "database-made"
-# so large a file is looked through only where it was not closed in order
+# a larger file is checked only if it was not closed properly
 SMALL = 64 * 1024**2
-# of PostgreSQL: a page, an index or a file that is not as it was
+# PostgreSQL: data_corrupted, index_corrupted, undefined_file
 DAMAGE_CODES = ("XX001", "XX002", "58P01")
 
 
 def refuse_unsound(
     database: Database, data: Path, traces: Path | None, *, is_recorded: bool = False
 ) -> None:
-    """Raise DatabaseDamaged for one that is gone, emptied or damaged; nothing is changed.
+    """Raise DatabaseDamaged if a database is gone, emptied or damaged; change nothing.
 
-    A folder that has never had a database of this address may begin with an empty one. That it had
-    is seen in `traces`, too, if the database is one that every folder has, and `is_recorded` says
-    that another database knows of it. Raises DatabaseSilent.
+    An empty database is accepted only if nothing shows that it was used before. Signs of use are
+    the data folder's list of databases, the folders in `traces` (for the default database), and
+    `is_recorded`: another database refers to it. Raises DatabaseSilent.
     """
     file = file_of(database.url)
     if file is None:
@@ -57,7 +57,7 @@ def refuse_unsound(
 
 
 def refuse_incomplete(database: Database, data: Path) -> None:
-    """Raise DatabaseDamaged where tables of today's schema are missing."""
+    """Raise DatabaseDamaged if tables of the current schema are missing."""
     with database.reading() as session:
         found = inspect(session.connection()).get_table_names()
     if missing := sorted(set(SQLModel.metadata.tables) - set(found)):
@@ -67,7 +67,7 @@ def refuse_incomplete(database: Database, data: Path) -> None:
 
 @contextmanager
 def damage_told(database: Database, data: Path) -> Iterator[None]:
-    """Raise DatabaseDamaged for whatever PostgreSQL reports as damage of what it has stored."""
+    """Turn PostgreSQL's errors about damaged storage into DatabaseDamaged."""
     try:
         yield
     except (DBAPIError, DatabaseSilent) as problem:
@@ -78,7 +78,7 @@ def damage_told(database: Database, data: Path) -> Iterator[None]:
 
 
 def is_damage(problem: BaseException) -> bool:
-    """True for what PostgreSQL reports as damage of what it has stored."""
+    """Return True if PostgreSQL reports its storage as damaged."""
     return code_of(_origin_of(problem)) in DAMAGE_CODES
 
 
@@ -88,7 +88,7 @@ def _origin_of(problem: BaseException) -> BaseException | None:
 
 
 def where_is(database: Database) -> str:
-    """A database's file, or its name and host, without a password."""
+    """Return a database's file, or its name and host; never its password."""
     file, parts = file_of(database.url), make_url(database.url)
     if file is not None:
         return str(file)
@@ -98,27 +98,27 @@ def where_is(database: Database) -> str:
 
 
 def what_to_do(database: Database, data: Path) -> str:
-    """The newest backup and the command that restores it."""
+    """Return the advice for a lost database: the newest backup and the command that restores it."""
     newest = newest_backup(data)
     if newest is None:
         return (
             f"There is no backup in {data / 'backups'}: bring the database back, or run "
             "`runyard restore FILE` with a backup from elsewhere."
         )
-    # a PostgreSQL database is filled by a restore, never written over
+    # a restore fills an empty PostgreSQL database, and never overwrites one
     first = "" if database.is_sqlite else "Put an empty database in its place. "
     return f"{first}Restore the newest backup: runyard restore {newest} --data-dir {data}"
 
 
 def newest_backup(data: Path) -> Path | None:
-    """The newest of those that stand where Runyard puts them."""
+    """Return the newest backup in the data folder's `backups`, or None."""
     backups = data / "backups"
     found = [*backups.glob("runyard-*.zip"), *backups.glob("before-*.db")]
     return max(found, key=lambda backup: backup.stat().st_mtime, default=None)
 
 
 def remember_made(database: Database, data: Path) -> None:
-    """Write down that a database of this address was made, once."""
+    """Record once, in the data folder, that this database was created."""
     if not _is_made(database, data):
         with (data / MADE).open("a") as opened:
             opened.write(f"{where_is(database)}\n")
@@ -145,7 +145,10 @@ def _lost(where: str, how: str, database: Database, data: Path) -> str:
 
 
 def says_gone(database: Database, said: str) -> bool:
-    """True where PostgreSQL has no database of this name; a connection's refusal has no code."""
+    """Return True if PostgreSQL's message says that the database does not exist.
+
+    The text is matched because an error at connect has no code.
+    """
     return f'database "{make_url(database.url).database}" does not exist' in said
 
 
@@ -156,7 +159,7 @@ def _is_made(database: Database, data: Path) -> bool:
 def _has_been_used(database: Database, file: Path, data: Path, traces: Path | None) -> bool:
     if _is_made(database, data):
         return True
-    # a folder from before that was written down, or one that was moved
+    # the data folder may be older than this list, or was moved
     if traces is None or file.parent != data:
         return False
     return any(_has_entries(traces / name) for name in ("mirrors", "records", "copies"))
@@ -178,7 +181,7 @@ def _has_entries(folder: Path) -> bool:
 
 
 def _is_whole(file: Path) -> bool:
-    """True where the header is SQLite's and the file as long as it says."""
+    """Return True if the header is SQLite's and the file is as long as the header says."""
     with file.open("rb") as opened:
         header = opened.read(32)
     page = int.from_bytes(header[16:18], "big")
@@ -187,12 +190,12 @@ def _is_whole(file: Path) -> bool:
 
 
 def code_of(error: object) -> str:
-    """What PostgreSQL calls an error; empty for another's."""
+    """Return PostgreSQL's SQLSTATE of an error; empty if it has none."""
     return getattr(error, "sqlstate", None) or ""
 
 
 def first_line(error: object) -> str:
-    """What was said, without what a server adds to it."""
+    """Return the first line of an error's message, without the details that a server adds."""
     return str(error).partition("\n")[0]
 
 
@@ -201,10 +204,11 @@ SILENT = "It does not answer: look at it. Runyard goes on by itself once it answ
 
 @dataclass(frozen=True)
 class StoreFacts:
-    """One database as it is now; `where` has no password.
+    """The state of one database; `where` has no password.
 
-    `size` is in bytes, its log included, None where it did not answer; `trouble` says in a sentence
-    why it cannot be changed. `network` names the file system of the network that it lies on.
+    `size` is in bytes, with SQLite's side files, or None if the database did not answer. `trouble`
+    is a sentence that says why it cannot be changed. `network` names the network file system that
+    holds it.
     """
 
     kind: str
@@ -217,14 +221,14 @@ class StoreFacts:
 
 @dataclass(frozen=True)
 class Backup:
-    """The newest backup in the data folder, and when it was made (UTC)."""
+    """The newest backup in the data folder, with its time (UTC)."""
 
     name: str
     made_at: datetime
 
 
 def look_at(database: Database) -> StoreFacts:
-    """Ask a database what it is; one that does not answer is told as such."""
+    """Inspect a database; one that does not answer is reported as such, without an error."""
     where = where_is(database)
     try:
         if not database.answers():
@@ -239,12 +243,12 @@ def look_at(database: Database) -> StoreFacts:
 
 
 def look_for_backup(data: Path) -> Backup | None:
-    """The newest backup that stands where Runyard puts them."""
+    """Return the newest backup in the data folder, or None if there is none to read."""
     try:
         found = newest_backup(data)
         return found and Backup(found.name, datetime.fromtimestamp(found.stat().st_mtime, UTC))
     except OSError:
-        return None  # another program tidies up
+        return None  # deleted by another program in between
 
 
 def _of_file(database: Database) -> tuple[tuple[int, ...], int]:

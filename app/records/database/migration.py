@@ -1,4 +1,4 @@
-"""Bringing a database to this program's schema: under a lock, after a backup, or not at all."""
+"""Schema migration: under the write lock, after a backup, in one transaction."""
 
 from __future__ import annotations
 
@@ -24,18 +24,17 @@ class SchemaNewer(Exception):
 
 
 def migrate(database: Database, *, backups: Path, now: datetime) -> Path | None:
-    """Upgrade to HEAD; the backup's path where one was made (of PostgreSQL: none).
+    """Upgrade to HEAD; return the path of the backup, or None (PostgreSQL is not backed up).
 
-    Raises DatabaseSilent, and SchemaNewer where the database knows a revision that this program
-    does not.
+    Raises DatabaseSilent, and SchemaNewer if the database has a revision unknown to this program.
     """
     return migrate_to(database, HEAD, backups=backups, now=now)
 
 
 def migrate_to(database: Database, target: str, *, backups: Path, now: datetime) -> Path | None:
-    """The same, up to a revision that this program knows."""
-    # one transaction from the look to the last step, begun with the write lock: of several
-    # servers one upgrades, and the others wait and find it done
+    """Upgrade to a known revision; otherwise the same as `migrate`."""
+    # one transaction, begun with the write lock, from the check to the last step: if several
+    # servers start, one upgrades, the others wait and find it done
     patient = database.engine.execution_options(**{PATIENT: True})
     with silence_named(), patient.begin() as connection:
         revision = revision_of(connection)
@@ -53,7 +52,7 @@ def migrate_to(database: Database, target: str, *, backups: Path, now: datetime)
 
 
 def stop_where_newer(database: Database) -> None:
-    """Stop writing to a database that a newer Runyard has upgraded under this one.
+    """Stop writing to a database that a newer Runyard has upgraded while it was in use.
 
     Raises DatabaseSilent.
     """
@@ -71,7 +70,7 @@ def _newer(revision: str) -> str:
 
 
 def revision_of(connection: Connection) -> str | None:
-    """The schema's revision; None where there is none yet."""
+    """Return the schema's revision, or None if there is none yet."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     row = connection.execute(text("SELECT version_num FROM alembic_version")).first()
@@ -84,7 +83,7 @@ def _back_up(database: Database, backups: Path, now: datetime) -> Path | None:
         return None
     backups.mkdir(mode=0o700, parents=True, exist_ok=True)
     target = backups / f"before-{HEAD}-{now:%Y%m%dT%H%M%SZ}.db"
-    # under its name stands a whole one, or none
+    # a backup gets its final name only once it is complete
     part = target.with_suffix(".part")
     part.unlink(missing_ok=True)
     with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(part)) as copy:
@@ -94,7 +93,7 @@ def _back_up(database: Database, backups: Path, now: datetime) -> Path | None:
 
 
 def _upgrade(connection: Connection, target: str) -> None:
-    # imported here: a start on a current database does not pay for it
+    # imported here: a start on a current database must not pay for it
     from alembic import command
     from alembic.config import Config
 

@@ -1,4 +1,4 @@
-"""Every row of one database in another of the same schema, whichever kind each of them is."""
+"""Copying of all rows from one database to another with the same schema, of either kind."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ MANY = 500
 
 
 def copy_rows(source: Connection, target: Connection) -> int:
-    """Write what one connection sees into empty tables of another; how many rows.
+    """Copy all rows that a connection sees into another's empty tables; return how many.
 
-    Text of JSON is kept to the letter, and so is whether there is none. The caller commits.
+    JSON is copied as text, so that it stays identical, and SQL NULL stays NULL. The caller commits.
     """
     seen = source.execution_options(yield_per=MANY)
     copied = 0
@@ -45,7 +45,7 @@ def copy_rows(source: Connection, target: Connection) -> int:
 
 
 def count_rows(connection: Connection) -> int:
-    """How many rows there are in all tables that are Runyard's."""
+    """Count the rows of all of Runyard's tables."""
     there = set(inspect(connection).get_table_names())
     known = [table for table in Setting.metadata.sorted_tables if table.name in there]
     counts = (select(func.count()).select_from(table) for table in known)
@@ -64,7 +64,7 @@ def _insertion(table: Table, target: Connection) -> Insert:
         if not isinstance(column.type, JSON):
             return bindparam(name, type_=column.type)
         text = bindparam(name, type_=Text())
-        # to SQLite JSON is text, and a cast would make a number of it
+        # SQLite stores JSON as text, and a cast would turn it into a number
         is_text = target.dialect.name == "sqlite"
         return type_coerce(text, Text) if is_text else cast(text, JSON)
 
@@ -73,12 +73,12 @@ def _insertion(table: Table, target: Connection) -> Insert:
 
 
 def _name(column: str) -> str:
-    # a column's own name is taken in an INSERT
+    # SQLAlchemy reserves the column's own name for its bind parameter in an INSERT
     return f"its_{column}"
 
 
 def _number_on(target: Connection) -> None:
-    """Let PostgreSQL's counters go on after the highest number that was copied."""
+    """Set PostgreSQL's sequences to the highest number that was copied."""
     if target.dialect.name == "sqlite":
         return
     for table, column in _numbered():

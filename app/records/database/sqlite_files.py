@@ -1,4 +1,4 @@
-"""SQLite files as files: copied while they are written to, looked through, and told apart."""
+"""SQLite databases as files: copying them while in use, and checking their header and contents."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ SIDES = ("-wal", "-shm", "-journal")
 
 
 class DatabaseDamaged(Exception):
-    """A database file is not what Runyard has written; the message says what to do."""
+    """A database is lost or damaged; the message says what to do."""
 
 
 def file_of(url: str) -> Path | None:
-    """The file of a database's URL, absolute; None for another database than SQLite."""
+    """Return the absolute path of a database URL's file; None if it is not SQLite."""
     parts = make_url(url)
     if parts.get_backend_name() != "sqlite" or not parts.database:
         return None
@@ -30,15 +30,15 @@ def file_of(url: str) -> Path | None:
 
 
 def has_header(file: Path) -> bool:
-    """True where the file begins as SQLite's do. Raises OSError."""
+    """Return True if the file starts with SQLite's header. Raises OSError."""
     with file.open("rb") as opened:
         return opened.read(len(HEADER)) == HEADER
 
 
 def copy_database(source: Path, target: Path) -> None:
-    """Copy a database as it is at one moment, whoever writes to it meanwhile, and look through it.
+    """Copy a database as of one moment, even while it is written to, and check the copy.
 
-    The copy needs no other file beside it. Raises DatabaseDamaged, OSError.
+    The copy is a single file. Raises DatabaseDamaged, OSError.
     """
     with looked_at(source) as seen:
         copy_seen(seen, source, target)
@@ -46,7 +46,7 @@ def copy_database(source: Path, target: Path) -> None:
 
 @contextmanager
 def looked_at(file: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that sees a database as it is now, until its end; it keeps no writer waiting.
+    """Open a connection with a snapshot of the database; it blocks no writer.
 
     Raises DatabaseDamaged, OSError.
     """
@@ -59,9 +59,9 @@ def looked_at(file: Path) -> Iterator[sqlite3.Connection]:
 
 
 def copy_seen(seen: sqlite3.Connection, source: Path, target: Path) -> None:
-    """Copy what a connection sees of `source`, and look through it.
+    """Copy the snapshot that a connection has of `source`, and check the copy.
 
-    The copy needs no other file beside it. Raises DatabaseDamaged, OSError.
+    The copy is a single file. Raises DatabaseDamaged, OSError.
     """
     target.touch(mode=0o600, exist_ok=False)
     with _told(source), closing(_connect(target)) as new:
@@ -72,29 +72,32 @@ def copy_seen(seen: sqlite3.Connection, source: Path, target: Path) -> None:
 
 
 def bring_in_log(file: Path) -> None:
-    """Let a database that nobody uses be one file alone. Raises DatabaseDamaged, OSError."""
+    """Merge the write-ahead log into a database that is not in use, so that it is a single file.
+
+    Raises DatabaseDamaged, OSError.
+    """
     with _told(file), closing(_connect(file)) as database:
         database.execute("PRAGMA journal_mode=DELETE")
 
 
 @contextmanager
 def turn_of(file: Path) -> Iterator[None]:
-    """Keep everybody else from writing to a database. Raises DatabaseDamaged, OSError."""
+    """Hold the write lock of a database. Raises DatabaseDamaged, OSError."""
     with _told(file), closing(_connect(file)) as database:
         database.execute("BEGIN IMMEDIATE")
         yield
 
 
 def problem_of(file: Path, *, is_quick: bool = False) -> str:
-    """What is wrong with a database file, in SQLite's words; empty where nothing is.
+    """Check a database file; return SQLite's description of the problem, or an empty string.
 
-    The quick look leaves out whether indexes agree with their tables.
+    The quick check does not compare indexes with their tables.
     """
     if not has_header(file):
         return "it does not begin as an SQLite database"
     look = "quick_check" if is_quick else "integrity_check"
     try:
-        # a disk without room is no damage: what is written there can still be looked through
+        # a full disk is not damage: the file can still be checked
         with closing(_read_only(file, in_memory=is_cramped(file))) as database:
             found = [str(row[0]) for row in database.execute(f"PRAGMA {look}(3)")]
     except sqlite3.DatabaseError as error:
@@ -103,7 +106,10 @@ def problem_of(file: Path, *, is_quick: bool = False) -> str:
 
 
 def schema_of(file: Path) -> str | None:
-    """The schema's revision, None where the database is not Runyard's. Raises DatabaseDamaged."""
+    """Return the schema's revision, or None if the database is not Runyard's.
+
+    Raises DatabaseDamaged.
+    """
     with _told(file), closing(_read_only(file)) as database:
         tables = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"
         if database.execute(tables).fetchone() is None:
@@ -113,12 +119,12 @@ def schema_of(file: Path) -> str | None:
 
 
 def is_known(schema: str | None) -> bool:
-    """True for a schema that this program can bring up to date."""
+    """Return True for a schema that this program can upgrade."""
     return schema in REVISIONS
 
 
 def is_empty_file(file: Path) -> bool:
-    """True where nothing is in the file, or it is not there. Raises OSError."""
+    """Return True if the file is empty or missing. Raises OSError."""
     try:
         return file.stat().st_size == 0
     except FileNotFoundError:
@@ -126,7 +132,7 @@ def is_empty_file(file: Path) -> bool:
 
 
 def with_sides(file: Path) -> list[Path]:
-    """The database's file, then those that SQLite keeps beside it."""
+    """Return the database's file, followed by the side files that SQLite may keep."""
     return [file, *(file.with_name(file.name + side) for side in SIDES)]
 
 
@@ -140,7 +146,7 @@ def _connect_cramped(file: Path) -> sqlite3.Connection:
 
 
 def _read_only(file: Path, *, in_memory: bool = False) -> sqlite3.Connection:
-    # not `immutable`: what is still in its write-ahead log belongs to it
+    # not `immutable`: that would skip the write-ahead log
     connection = _connect_cramped(file) if in_memory else _connect(file)
     connection.execute("PRAGMA query_only=ON")
     return connection

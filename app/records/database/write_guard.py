@@ -1,4 +1,4 @@
-"""What stops writing where a database is lost or damaged under the server."""
+"""The write guard: stops writing if the database is lost or damaged while the server runs."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from app.records.tables import Setting
 log = logging.getLogger(__name__)
 DAMAGE = ("malformed", "not a database")
 UNWRITABLE = ("disk i/o error", "readonly database")
-# PostgreSQL: a table is not there
+# PostgreSQL: undefined_table
 NO_TABLE = "42P01"
-# in what a connection carries: it leads to the database that this server began with
+# key in a connection's info: it was checked to be the database that this server started with
 KNOWN = "is_known"
 ITS_NONCE = select(Setting.value).where(col(Setting.name) == NONCE)
 LOOK_AT_DISK = "Look at the disk, then start it again."
 
 
 class WritingStopped(DatabaseSilent):
-    """The database is not written to any more until the server is started again."""
+    """Writing to the database has stopped until the server is restarted."""
 
     lasts = True
 
@@ -47,11 +47,11 @@ class WritingStopped(DatabaseSilent):
 
 
 class WriteGuard:
-    """Stops writing for good where the database was taken away, or is damaged under the server.
+    """Stops writing for good if the database disappears or is damaged while the server runs.
 
-    What was not written is refused with the sentence; reading goes on as far as it can. `stopped`
-    tells why this database or the one beside it is not written to: one stops with the other, for
-    what the one would say of the other could not be true.
+    Writes are refused with a sentence; reading continues as far as it can. `stopped` returns why
+    this database or the other store is not written to: both stop together, because each refers to
+    the other.
     """
 
     def __init__(self, database: Database, data: Path, stopped: Callable[[], str]) -> None:
@@ -76,18 +76,18 @@ class WriteGuard:
             raise WritingStopped(trouble)
 
     def _open(self, *_: Any) -> None:
-        # SQLite would make an empty one, be it for somebody who only reads
+        # SQLite would create an empty file, even for a reader
         if trouble := self._miss():
             raise WritingStopped(trouble)
 
     def _miss(self) -> str:
-        """Why this is not the file any more; empty where it is, and for a server's database."""
+        """Return why the file is gone or replaced; empty if it is not, and for PostgreSQL."""
         if self._file is None or _mark_of(self._file) == self._mark:
             return ""
         return self._database.trouble or self._stop(f"{self._where} was taken away")
 
     def _meet(self, connection: Connection) -> str:
-        """Ask a new connection where it leads: to another database only where that was replaced."""
+        """Check once per connection that it still leads to the database this server began with."""
         if KNOWN in connection.info:
             return ""
         found = connection.execute(ITS_NONCE).scalar()
@@ -101,11 +101,11 @@ class WriteGuard:
     def _hear(self, context: Any) -> None:
         error = context.original_exception
         if context.is_pre_ping:
-            return  # the next connection tells what there is to tell
+            return  # the next connection reports the problem, if there is one
         if self._database.trouble:
             raise WritingStopped(self._database.trouble) from error
         if getattr(error, "sqlite_errorname", "") in FULL_CODES:
-            return  # it goes on by itself once there is room
+            return  # works again by itself once there is room
         if self._file is None:
             self._hear_server(error)
         else:
@@ -118,16 +118,16 @@ class WriteGuard:
         if any(word in said for word in DAMAGE):
             self._stop(f"{self._where} is damaged")
         elif is_writing and any(word in said for word in UNWRITABLE):
-            # what a failed fsync has left unwritten, a later one does not tell any more
+            # after a failed fsync, a later one may succeed without having written the lost pages
             self._stop(f"{self._where} could not be written ({said})", LOOK_AT_DISK)
 
     def _hear_server(self, error: BaseException) -> None:
         code = code_of(error)
         if code == NO_TABLE:
-            # asking takes a connection more: where all of them meet the same, one asks
+            # the check needs another connection: if all of them fail alike, only one checks
             if not self._asking.acquire(blocking=False):
                 return
-            # a newer Runyard may have done without it
+            # a newer Runyard may have dropped the table
             with ExitStack() as until_asked, suppress(DatabaseSilent):
                 until_asked.callback(self._asking.release)
                 stop_where_newer(self._database)

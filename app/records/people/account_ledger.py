@@ -1,4 +1,4 @@
-"""People, their browser sessions and the links that sign them in."""
+"""The ledger of people, their browser sessions and sign-in links."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from app.records.tables import LoginLink, Person, SignIn
 
 
 class AccountLedger:
-    """Accounts, in the control store; secrets are stored hashed only."""
+    """Accounts, in the control store; secrets are stored only as hashes."""
 
     def __init__(self, stores: Stores) -> None:
         self.stores = stores
 
     def operator(self, name: str, now: datetime) -> Person:
-        """The one local person, made at the first start."""
+        """Return the single local person; create it at the first start."""
         with self.stores.control.transaction() as tx:
             known = tx.scalars(select(Person).where(Person.name == name)).first()
             if known is not None:
@@ -31,19 +31,22 @@ class AccountLedger:
         return person
 
     def person(self, person_id: str) -> Person | None:
-        """One person."""
+        """Return one person, or None."""
         with self.stores.control.reading() as session:
             return session.get(Person, person_id)
 
     def add_link(self, link: LoginLink) -> None:
-        """Store a sign-in link; forget those long over."""
+        """Store a sign-in link, and delete expired ones."""
         with self.stores.control.transaction() as tx:
             tx.execute(delete(LoginLink).where(col(LoginLink.expires_at) < link.created_at))
             tx.add(link)
             record(tx, link.person_id)
 
     def use_link(self, token_hash: str, now: datetime, made_after: datetime) -> str | None:
-        """Mark a link used, once; whose it was, None where it is used, over, older or unknown."""
+        """Mark a link used, and return its person's id.
+
+        Returns None if it is used, expired, unknown, or not newer than `made_after`.
+        """
         with self.stores.control.transaction() as tx:
             return tx.scalars(
                 update(LoginLink)
@@ -58,25 +61,25 @@ class AccountLedger:
             ).one_or_none()
 
     def add_session(self, session: SignIn) -> None:
-        """Store a browser's session; forget those that are over."""
+        """Store a browser session, and delete expired ones."""
         with self.stores.control.transaction() as tx:
             tx.execute(delete(SignIn).where(col(SignIn.expires_at) < session.created_at))
             tx.add(session)
             record(tx, session.person_id, person=session.person_id)
 
     def session(self, cookie_hash: str) -> SignIn | None:
-        """A browser's session."""
+        """Return a browser session, or None; it may have expired."""
         with self.stores.control.reading() as session:
             return session.get(SignIn, cookie_hash)
 
     def end_sessions(self) -> int:
-        """Sign every browser out; how many sessions that were."""
+        """Sign all browsers out; return how many sessions there were."""
         with self.stores.control.transaction() as tx:
             record(tx)
             return len(tx.scalars(delete(SignIn).returning(col(SignIn.cookie_hash))).all())
 
     def end_session(self, cookie_hash: str) -> None:
-        """Sign a browser out."""
+        """Sign one browser out."""
         with self.stores.control.transaction() as tx:
             tx.execute(delete(SignIn).where(col(SignIn.cookie_hash) == cookie_hash))
             record(tx)

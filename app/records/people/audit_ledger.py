@@ -1,7 +1,7 @@
-"""The audit: what is done by people, and by the loop, each deed in the transaction that does it.
+"""The audit: actions of people and of the loop, each written in the transaction that performs it.
 
-Its rows are never changed. Each holds the hash of the one before: writers take turns on either
-database, so the last row that a transaction sees is the last one there is.
+Rows are never changed. Each has the hash of the row before; writers take turns on either kind of
+database, so the last row that a transaction sees really is the last one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ DEED = "deed"
 LOOP = "loop"
 FIRST = "0" * 64
 CHANGED = "changed"
-# what is in a transaction and becomes true with its commit
+# acts written in this transaction; they count as recorded once it commits
 PENDING = "deeds"
 _SECRET = re.compile(r"token|secret|password|api_key|credential", re.IGNORECASE)
 _COVERED = (
@@ -39,7 +39,7 @@ _COVERED = (
 
 @dataclass(frozen=True)
 class Deed:
-    """A thing done by a person: `what` is one word, `because` a sentence."""
+    """A person's action; `what` is one word, `because` a sentence."""
 
     person_id: str
     what: str
@@ -51,10 +51,10 @@ class Deed:
 
 @dataclass
 class Act:
-    """Something that is being done: by whom, by which way, to what; written down once.
+    """An action in progress: who does it, by which channel, to which object. Written once.
 
-    `via` is `browser`, `token`, `cli` or `loop`; `token` names the token, `address` is where the
-    call came from. `before` and `after` hold what of its settings changed.
+    `via` is `browser`, `token`, `cli` or `loop`; `token` names the token, `address` is the
+    caller's. `before` and `after` have only the settings that changed.
     """
 
     at: datetime
@@ -72,14 +72,14 @@ class Act:
     is_nothing: bool = field(default=False, compare=False)
 
     def name(self, object_id: str) -> None:
-        """Say what was done to; what a run or a batch led to is told beside it."""
+        """Set the object; if it already is a run or a batch, add the new one as `led_to`."""
         if self.object.startswith(("run_", "batch_")) and object_id != self.object:
             self.after = {**(self.after or {}), "led_to": object_id}
         else:
             self.object = object_id
 
     def change(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-        """Say which settings changed, and how; of a secret only that it did."""
+        """Add changed settings with both values; a secret is only marked as changed."""
         changed = [name for name in after if before.get(name) != after[name]]
         self.before = {**(self.before or {}), **_told(before, changed)} or None
         self.after = {**(self.after or {}), **_told(after, changed)} or None
@@ -90,7 +90,7 @@ _acting: ContextVar[Act | None] = ContextVar("acting", default=None)
 
 @contextmanager
 def acting(act: Act) -> Iterator[Act]:
-    """Let what is written inside, and carried on from there, be this act."""
+    """Make `act` the current act for the code inside, and for work that it passes on."""
     mark = _acting.set(act)
     try:
         yield act
@@ -99,17 +99,17 @@ def acting(act: Act) -> Iterator[Act]:
 
 
 def by_loop(deed: str, correlation_id: str, now: datetime) -> Act:
-    """An act that nobody asked for just now: Runyard does it by itself."""
+    """Return an act of Runyard itself, without a person."""
     return Act(now, None, None, LOOP, deed, correlation_id)
 
 
 def current_act() -> Act | None:
-    """The deed being done here; None where nobody asked for one."""
+    """Return the current act, or None."""
     return _acting.get()
 
 
 def nothing_done() -> None:
-    """Say of what is being done here that it was refused, or had been done before: no row."""
+    """Mark the current act as refused or already done, so that no row is written for it."""
     if act := _acting.get():
         act.is_nothing = True
 
@@ -122,7 +122,7 @@ def record(
     after: Mapping[str, Any] | None = None,
     person: str | None = None,
 ) -> None:
-    """Write down what is being done, in the transaction that does it; nothing without an act."""
+    """Write the current act in the transaction that performs it; do nothing without an act."""
     act = _acting.get()
     if act is None or act.is_written or act in tx.info.get(PENDING, ()):
         return
@@ -135,9 +135,9 @@ def record(
 
 
 def write_down(tx: Session, deed: Deed, now: datetime, *, about: str = "") -> None:
-    """Write down a deed by its name and its reason, in the transaction that does it.
+    """Write an act with the deed's name and reason, in the transaction that performs it.
 
-    `about` is the run or the batch whose store's transaction it may be.
+    `about` is the run or batch whose store's transaction `tx` may be.
     """
     act = _acting.get()
     if act is None:
@@ -151,26 +151,26 @@ def write_down(tx: Session, deed: Deed, now: datetime, *, about: str = "") -> No
 
 
 def add_told(tx: Session, data: Mapping[str, Any], now: datetime) -> None:
-    """Add to the control store what another store's outbox tells of a deed."""
-    if "what" in data:  # an older Runyard put it there
+    """Append an act that came through the outbox to the control store's audit."""
+    if "what" in data:  # the format of an older Runyard
         write_down(tx, Deed(**data), now)
     else:
         append(tx, Act(**{**data, "at": datetime.fromisoformat(data["at"])}))
 
 
 def append(control: Session, act: Act) -> None:
-    """Add a row behind the last one of the chain."""
+    """Append a row to the end of the hash chain."""
     control.flush()
     last = control.exec(select(Audit.hash).order_by(col(Audit.id).desc()).limit(1)).first()
     values = {name: value for name, value in asdict(act).items() if not name.startswith("is_")}
     values["previous"] = last or FIRST
-    # as it is read again
+    # normalized by JSON, so that the hash matches the row as it is read back
     values = {**values, **json.loads(json.dumps({n: values[n] for n in ("before", "after")}))}
     control.execute(insert(Audit).values(**values, hash=hash_of(values)))
 
 
 def hash_of(values: Mapping[str, Any]) -> str:
-    """The hash over everything that a row tells, the hash before it included."""
+    """Return the hash of a row's values, including the hash of the row before."""
     told = {name: values[name] for name in _COVERED}
     told["at"] = told["at"].astimezone(UTC).isoformat(timespec="microseconds")
     text = json.dumps(told, sort_keys=True, separators=(",", ":"))
@@ -183,8 +183,8 @@ def _add(tx: Session, act: Act, about: str = "") -> None:
     except OnlyOneStore:
         owner = about or act.object
         if not owner.startswith(("run_", "batch_")):
-            return  # written when the call is over
-        # the run store tells the control store soon after its commit, once
+            return  # written at the end of the call
+        # reaches the control store through the outbox, soon after the run store's commit
         data = {**asdict(act), "at": act.at.isoformat()}
         at_ms = int(act.at.timestamp() * 1000)
         key = ids.mint_control_id("outgoing", at_ms=at_ms, entropy=secrets.token_bytes(10))

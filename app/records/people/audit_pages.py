@@ -1,4 +1,4 @@
-"""Reading the audit: rows by filter, whether they fit together, and which are too old."""
+"""Reading the audit: filtered pages, verification of the hash chain, and trimming."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNTIL = "until"
 
 @dataclass(frozen=True)
 class AuditFilter:
-    """Which rows are wanted; `person` is an id or a name, `object` one thing and all below it."""
+    """A filter of audit rows; `person` is an id or a name, `object` also matches all below it."""
 
     person: str | None = None
     deed: str | None = None
@@ -31,7 +31,7 @@ class AuditFilter:
 
 @dataclass(frozen=True)
 class Misfit:
-    """The first row that does not fit, and why, in words; how many fitted before it."""
+    """The first row that breaks the chain, with the reason; `fitting` rows before it were right."""
 
     id: int
     because: str
@@ -41,7 +41,10 @@ class Misfit:
 def page(
     database: Database, wanted: AuditFilter, *, limit: int, cursor: str | None
 ) -> tuple[list[Audit], str | None]:
-    """The newest rows that are wanted, with the cursor of the next page. Raises BadCursor."""
+    """Return a page of matching rows, newest first, and the next page's cursor.
+
+    Raises BadCursor.
+    """
     terms = list(_terms(wanted))
     if cursor:
         terms.append(col(Audit.id) < read_position(cursor).at)
@@ -54,7 +57,7 @@ def page(
 
 
 def first_misfit(database: Database) -> Misfit | int:
-    """The first row whose hash or place in the chain is not right, or how many rows all fit."""
+    """Verify the chain: return the first row that breaks it, or the number of rows if none does."""
     fitting, previous = 0, None
     with database.reading() as session:
         for row in _all(session):
@@ -70,7 +73,10 @@ def first_misfit(database: Database) -> Misfit | int:
 
 
 def trim(tx: Transaction, before: datetime) -> tuple[int, str]:
-    """Delete rows older than a moment, the last one never; how many, and the last one's hash."""
+    """Delete rows older than `before`, but never the last row.
+
+    Returns how many, and the hash of the last deleted one.
+    """
     last = select(Audit.id).order_by(col(Audit.id).desc()).limit(1).scalar_subquery()
     kept = select(Audit.id).where(col(Audit.at) >= before).order_by(col(Audit.id)).limit(1)
     end = tx.scalars(kept).first() or tx.scalars(select(last)).first() or 0
@@ -110,7 +116,7 @@ def _after(session: Session, last: int) -> list[Audit]:
 
 
 def _is_beginning(session: Session, previous: str) -> bool:
-    """True for the chain's own beginning, and for where a later row says that it was trimmed."""
+    """Return True if the chain starts here, or a later row records that it was trimmed to here."""
     if previous == FIRST:
         return True
     query = select(Audit.after).where(col(Audit.deed) == TRIMMED)

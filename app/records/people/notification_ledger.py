@@ -1,4 +1,4 @@
-"""Notifications: written with what they tell of, claimed by who sends them, ended once."""
+"""The ledger of notifications: written with their cause, claimed for sending, ended once."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from app.records.feed import NoticeWritten
 from app.records.stores.routing import Stores
 from app.records.tables import Notification
 
-OF_BATCH = "digest:batch "  # how the keys of batches' digests begin
+OF_BATCH = "digest:batch "  # prefix of the keys of batch digests
 _pending = col(Notification.state) == State.PENDING
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How it stands with one receiver: what waits, until when, and how the last attempt went."""
+    """The state of one receiver: how many notifications wait, until when, and the last attempt."""
 
     pending: int
     next_at: datetime | None
     last: Notification | None
-    # when the oldest was written that has been tried again and is not taken yet
+    # creation time of the oldest one that was retried and is still not sent
     stuck_since: datetime | None = None
 
 
 class NoticeLedger:
-    """Every notification, in the store of what it tells of."""
+    """All notifications, each in the store of the row that it is about."""
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
@@ -48,7 +48,7 @@ class NoticeLedger:
         now: datetime,
         due_at: datetime,
     ) -> list[Notification]:
-        """Add what is to be told, once for each key and receiver; the new rows."""
+        """Add notifications, at most one for each key and receiver; return the new rows."""
         query = select(Notification.receiver).where(Notification.key == key)
         told = set(tx.exec(query).all())
         rows = [
@@ -74,9 +74,9 @@ class NoticeLedger:
     def claim(
         self, receiver: str, *, by: str, now: datetime, until: datetime
     ) -> Notification | None:
-        """Take what is due for a receiver, least tried first; None where there is nothing.
+        """Claim a due notification of a receiver, least tried first; None if there is none.
 
-        One guarded statement: of several servers one has it, until `until`.
+        A single guarded statement: of several servers only one gets it, until `until`.
         """
         is_free = (*_waits_for(receiver), col(Notification.due_at) <= now, _is_free(now))
         first = (
@@ -106,7 +106,7 @@ class NoticeLedger:
         return None
 
     def mark_sent(self, row: Notification, now: datetime) -> bool:
-        """End what its receiver has taken, a digest with all it tells; False where it had ended."""
+        """Mark a notification, or a digest and its contents, as sent; False if it had ended."""
         is_sent = {"state": State.SENT, "ended_at": now, "because": None}
         free = {"claimed_by": None, "claimed_until": None}
         query = update(Notification).where(col(Notification.id) == row.id, _pending)
@@ -121,7 +121,7 @@ class NoticeLedger:
         return count > 0
 
     def put_off(self, row: Notification, because: str, *, now: datetime, until: datetime) -> None:
-        """Keep what was not taken for later, and with it all that its receiver would get now."""
+        """Postpone a failed notification, and all others now due for its receiver."""
         own = update(Notification).where(
             col(Notification.id) == row.id,
             col(Notification.attempts) == row.attempts,
@@ -138,7 +138,7 @@ class NoticeLedger:
                 tx.execute(others.values(due_at=until))
 
     def set_aside(self, row: Notification, because: str, until: datetime) -> None:
-        """Keep one that could not be sent for later, and no other with it."""
+        """Postpone this one notification only."""
         own = update(Notification).where(col(Notification.id) == row.id, _pending)
         freed = {"claimed_by": None, "claimed_until": None, "because": because}
         for database in self._stores.holding_runs():
@@ -146,7 +146,7 @@ class NoticeLedger:
                 tx.execute(own.values(due_at=until, **freed))
 
     def wake(self, id_: str, now: datetime) -> None:
-        """Let one that was kept for later be due."""
+        """Make a postponed notification due now."""
         own = update(Notification).where(col(Notification.id) == id_, _pending)
         for database in self._stores.holding_runs():
             with database.transaction() as tx:
@@ -154,7 +154,7 @@ class NoticeLedger:
                 tx.announce(NoticeWritten())
 
     def next_due(self, receivers: Collection[str], now: datetime) -> datetime | None:
-        """The next moment at which something is due, or a claim is over."""
+        """Return the next time at which a notification becomes due or a claim expires, or None."""
         of_ours = (_pending, col(Notification.receiver).in_(receivers))
         moments: list[datetime] = []
         for column in (Notification.due_at, Notification.claimed_until):
@@ -167,7 +167,7 @@ class NoticeLedger:
     def drop_strangers(
         self, known: Collection[str], because: str, before: datetime, now: datetime
     ) -> int:
-        """End what waits since before a moment for receivers that are no more; how many."""
+        """Drop notifications created before `before` whose receivers are gone; return how many."""
         is_old = col(Notification.created_at) < before
         strangers = (_pending, is_old, col(Notification.receiver).not_in(known))
         count = 0
@@ -182,7 +182,7 @@ class NoticeLedger:
         return count
 
     def forget(self, before: datetime) -> int:
-        """Delete what ended before a moment; how many."""
+        """Delete notifications that ended before a time; return how many."""
         old = col(Notification.ended_at) < before
         count = 0
         for database in self._stores.holding_runs():
@@ -194,16 +194,16 @@ class NoticeLedger:
     # --- digests -------------------------------------------------------------------------------
 
     def has(self, key: str, receiver: str) -> bool:
-        """True where this was written for this receiver."""
+        """Return True if a notification with this key was written for this receiver."""
         query = select(Notification.id)
         query = query.where(Notification.key == key, Notification.receiver == receiver)
         return any(self._stores.everywhere(query))
 
     def waiting(self, receiver: str, until: datetime) -> list[Notification]:
-        """What nobody is sending just now of what was due until a moment, oldest first."""
+        """Return unclaimed notifications that were due by `until`, oldest first in each store."""
         query = select(Notification).where(
             *_waits_for(receiver),
-            # of digests those of batches: a night that is over has its own
+            # the only digests to include are those of batches: a past night has its own
             or_(col(Notification.kind) != Kind.DIGEST, col(Notification.key).startswith(OF_BATCH)),
             col(Notification.due_at) <= until,
             col(Notification.claimed_by).is_(None),
@@ -220,10 +220,10 @@ class NoticeLedger:
         gathered: Collection[str],
         now: datetime,
     ) -> None:
-        """Write a digest, which tells what these rows would have told, where they still wait."""
+        """Write a digest that replaces these notifications, as far as they are still waiting."""
         with self._stores.control.transaction() as tx:
             rows = self.write(tx, Kind.DIGEST, key, [receiver], about, now=now, due_at=now)
-        # what is not gathered for a crash just here is told by itself
+        # a notification left out because of a crash here is sent on its own
         self._stores.between("digest.between_stores")
         free = (*_waits_for(receiver), col(Notification.claimed_by).is_(None))
         query = update(Notification).where(col(Notification.id).in_(gathered), *free)
@@ -231,10 +231,10 @@ class NoticeLedger:
             with database.transaction() as tx:
                 tx.execute(query.values(digest_id=rows[0].id))
 
-    # --- to be shown ---------------------------------------------------------------------------
+    # --- state for display ---------------------------------------------------------------------
 
     def standing(self, receiver: str) -> Standing:
-        """How it stands with a receiver."""
+        """Return the state of a receiver."""
         waits = (col(Notification.receiver) == receiver, _pending)
         counted = select(func.count(), func.min(Notification.due_at)).where(*waits)
         tried = select(Notification).where(
@@ -255,7 +255,7 @@ class NoticeLedger:
 
 
 def _waits_for(receiver: str) -> tuple[ColumnElement[bool], ...]:
-    """Pending for a receiver, and told by no digest."""
+    """Return the conditions for pending notifications of a receiver that are in no digest."""
     is_single = col(Notification.digest_id).is_(None)
     return (col(Notification.receiver) == receiver, _pending, is_single)
 

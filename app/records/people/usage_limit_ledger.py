@@ -1,4 +1,4 @@
-"""Accounts at their usage limit: every change is guarded, so that of two servers one makes it."""
+"""The ledger of usage limits. Every change is guarded: of two servers, only one makes it."""
 
 from __future__ import annotations
 
@@ -20,43 +20,43 @@ from app.records.tables import AccountHold, Project, Run
 
 
 class HoldLedger:
-    """The holds, in the control store; rows handed out are copies."""
+    """The account holds, in the control store; returned rows are copies."""
 
     def __init__(self, stores: Stores) -> None:
         self.stores = stores
 
     def all(self) -> list[AccountHold]:
-        """Every hold, oldest first."""
+        """Return all holds, oldest first."""
         with self.stores.control.reading() as session:
             return list(session.exec(select(AccountHold).order_by(col(AccountHold.since))).all())
 
     def resumable(self) -> list[Run]:
-        """Runs that wait to be resumed, those that ended first first."""
+        """Return the runs that wait to be resumed; in each store the earliest ended come first."""
         query = select(Run).where(col(Run.may_resume)).order_by(col(Run.ended_at), col(Run.id))
         return self.stores.everywhere(query)
 
     def queued(self) -> list[Run]:
-        """Runs that wait for nothing but their turn."""
+        """Return the queued runs."""
         query = select(Run).where(col(Run.released_at).is_(None), Run.status == Status.QUEUED)
         return self.stores.everywhere(query)
 
     def set_resumable(self, run: Run, *, may_resume: bool) -> bool:
-        """Say whether a run waits to be resumed; False where that stood there already."""
+        """Set if a run waits to be resumed; return False if it was set so already."""
         with self.stores.owner_of(run.id).transaction() as tx:
             return mark_resumable(tx, run, may_resume=may_resume)
 
     def change(self, hold: AccountHold, **columns: Any) -> bool:
-        """Change a hold that is still as it was read; False where somebody was first."""
+        """Update a hold unless it changed since it was read; return False if it did."""
         with self.stores.control.transaction() as tx:
             return change(tx, hold, **columns)
 
     def announce(self) -> None:
-        """Tell every project that a hold's time has come."""
+        """Announce a change to every project, because a hold's time has come."""
         with self.stores.control.transaction() as tx:
             _announce(tx)
 
     def drop(self, hold: AccountHold) -> bool:
-        """Delete a hold that is still as it was read; False where somebody was first."""
+        """Delete a hold unless it changed since it was read; return False if it did."""
         with self.stores.control.transaction() as tx:
             ended = delete(AccountHold).where(*_is_as_read(hold))
             is_ended = bool(tx.scalars(ended.returning(col(AccountHold.agent))).all())
@@ -66,12 +66,12 @@ class HoldLedger:
 
 
 def facts_of(hold: AccountHold) -> HoldFacts:
-    """What decides where a hold stands."""
+    """Return the facts that determine a hold's state."""
     return HoldFacts(hold.until, hold.probe_run_id, hold.next_at)
 
 
 def covering(session: Session, agent: str, account: str, model: str | None) -> list[AccountHold]:
-    """The holds that a run of this agent and model meets; read in the transaction that acts."""
+    """Return the holds that apply to this agent and model; read in the caller's transaction."""
     asked = {"agent": agent, "account": account}
     found = control_of(session).exec(_of_account(), params=asked)
     return [hold for hold in found if covers(hold.family, model)]
@@ -79,7 +79,7 @@ def covering(session: Session, agent: str, account: str, model: str | None) -> l
 
 @cache
 def _of_account() -> SelectOfScalar[AccountHold]:
-    # built once: it is asked for every run that is accepted
+    # built once, because it runs for every accepted run
     query = select(AccountHold).where(
         AccountHold.agent == bindparam("agent"), AccountHold.account == bindparam("account")
     )
@@ -87,7 +87,7 @@ def _of_account() -> SelectOfScalar[AccountHold]:
 
 
 def put(tx: Transaction, hold: AccountHold) -> None:
-    """Write a hold, in the place of the one before."""
+    """Write a hold; it replaces an earlier one of the same account and family."""
     control = control_of(tx)
     control.merge(hold)
     control.flush()
@@ -95,7 +95,7 @@ def put(tx: Transaction, hold: AccountHold) -> None:
 
 
 def change(tx: Transaction, hold: AccountHold, **columns: Any) -> bool:
-    """Change a hold that is still as it was read; False where somebody was first."""
+    """Update a hold unless it changed since it was read; return False if it did."""
     control = control_of(tx)
     changed = control.scalars(
         update(AccountHold)
@@ -110,7 +110,7 @@ def change(tx: Transaction, hold: AccountHold, **columns: Any) -> bool:
 
 
 def mark_resumable(tx: Transaction, run: Run, *, may_resume: bool) -> bool:
-    """Say whether a run waits to be resumed; False where that stood there already."""
+    """Set if a run waits to be resumed; return False if it was set so already."""
     marked = tx.scalars(
         update(Run)
         .where(col(Run.id) == run.id, col(Run.may_resume).is_not(may_resume))
@@ -135,7 +135,7 @@ def _is_as_read(hold: AccountHold) -> list[ColumnElement[bool]]:
 
 
 def _announce(tx: Transaction) -> None:
-    # whichever projects it concerns: it happens a few times a day
+    # to all projects, not only those concerned: it happens a few times a day
     projects: Collection[str] = tx.exec(
         select(Project.id).where(col(Project.archived_at).is_(None))
     ).all()

@@ -1,1 +1,1 @@
-""""""
+"""Projects and the built-in tracker, in the control store."""

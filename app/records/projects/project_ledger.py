@@ -1,4 +1,4 @@
-"""The projects, in the control store."""
+"""The ledger of projects, and a cache of their names."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ MOST = 4096
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A project's name, None for one that is known not to be there; when it was asked for."""
+    """A cached project name, None if the project does not exist, and the time it was read."""
 
     name: str | None
     asked_at: float
 
 
 class ProjectNames:
-    """Names by project, for showing only: nothing that is decided may be read from here.
+    """A cache of project names for display; do not base decisions on it.
 
-    What this server writes is seen at once, what another one writes as soon as it is heard of,
-    and at the latest after LIFETIME_SECONDS. At most MOST are kept.
+    This server's changes appear at once; another server's when its notification arrives, or after
+    LIFETIME_SECONDS at the latest. Keeps at most MOST names.
     """
 
     def __init__(self, control: Database, seconds: Callable[[], float] = time.monotonic) -> None:
@@ -60,14 +60,14 @@ class ProjectNames:
         self._seconds = seconds
         self._lock = Lock()
         self._known: dict[str, _Known] = {}
-        # how often each project, and all of them, were written to: what was read before is old
+        # counts writes to each project, and to all: a name read before a write is stale
         self._epochs: dict[str, int] = {}
         self._epoch = 0
 
     def of(self, project_ids: Collection[str]) -> dict[str, str]:
-        """The names of these projects, without those that are not there. Raises DatabaseSilent.
+        """Return the names of the projects that exist, by id. Raises DatabaseSilent.
 
-        One statement for all that is not remembered, none where everything is.
+        Takes one statement for all names that are not cached, none if all are.
         """
         wanted, now = dict.fromkeys(project_ids), self._seconds()
         with self._lock:
@@ -79,11 +79,11 @@ class ProjectNames:
         return {one: name for one in wanted if (name := names[one]) is not None}
 
     def one(self, project_id: str) -> str:
-        """The name of a project, empty where it is not there. Raises DatabaseSilent."""
+        """Return a project's name, empty if it does not exist. Raises DatabaseSilent."""
         return self.of([project_id]).get(project_id, "")
 
     def hear(self, told: Numbered) -> None:
-        """Listen to the feed: what was written is asked for again."""
+        """Handle a change from the feed: drop the names that it makes stale."""
         change = told.change
         if isinstance(change, FeedBroke):
             self._forget_all()
@@ -102,7 +102,7 @@ class ProjectNames:
         names = {one: there.get(one) for one in lacking}
         with self._lock:
             for one, name in names.items():
-                # what was written while it was asked for must not be hidden by the answer
+                # a write during the query makes its answer stale
                 if self._epoch_of(one) == lacking[one]:
                     self._known.pop(one, None)
                     self._known[one] = _Known(name, now)
@@ -125,7 +125,7 @@ class ProjectNames:
 
 
 CONTAIN = "contain"
-# what Runyard finds out, and nobody sets
+# columns that Runyard sets, not people
 _FOUND = frozenset(
     {
         *("id", "state", "state_because", "strikes", "paused_because", "known_branches"),
@@ -133,7 +133,7 @@ _FOUND = frozenset(
     }
 )
 
-# in `owner_hooks`: what it was before is not what the hooks are now
+# in `owner_hooks`: the hooks are not the ones that were trusted
 HOOKS_CHANGED = "changed"
 
 
@@ -142,14 +142,14 @@ class NameInUse(Exception):
 
 
 class ProjectLedger:
-    """Every project, in the control store."""
+    """All projects, in the control store."""
 
     def __init__(self, stores: Stores) -> None:
         self.stores = stores
         self.names = ProjectNames(stores.control)
 
     def find(self, project_id: str, session: Session | None = None) -> Project | None:
-        """The project with this id, as `session` sees it where one is given.
+        """Return the project with this id, or None; read through `session` if given.
 
         Raises ProjectUnreadable.
         """
@@ -160,17 +160,17 @@ class ProjectLedger:
             return session.get(Project, project_id)
 
     def find_named(self, name: str) -> Project | None:
-        """The project with this name, archived or not."""
+        """Return the project with this name, archived or not, or None."""
         with self.stores.control.reading() as session:
             return session.exec(select(Project).where(Project.name == name)).first()
 
     def all(self) -> list[Project]:
-        """Every project that can be read, by name, archived ones too."""
+        """Return every readable project, including archived ones, by name."""
         with self.stores.control.reading() as session:
             return read_all(session, select(Project).order_by(col(Project.name)))[0]
 
     def all_to_show(self) -> list[Project]:
-        """The same, and a stand-in for each that cannot be read: for showing only."""
+        """Return the same, with a stand-in for each unreadable project: for display only."""
         with self.stores.control.reading() as session:
             good, bad = read_all(session, select(Project).order_by(col(Project.name)))
         if not bad:
@@ -180,16 +180,16 @@ class ProjectLedger:
         return sorted([*good, *shown], key=lambda one: one.name)
 
     def find_to_show(self, project_id: str) -> Project | None:
-        """The project with this id, or a stand-in where it cannot be read: for showing only."""
+        """Return the project with this id, or a stand-in if it is unreadable: for display only."""
         try:
             return self.find(project_id)
         except ProjectUnreadable as problem:
             return stand_in(problem, self.names.one(project_id) or project_id)
 
     def is_any_unsandboxed(self) -> bool:
-        """True where the agents of a project that is not archived are held in by nothing.
+        """Return True if a project that is not archived runs its agents without a sandbox.
 
-        One whose level no version of ours wrote counts as such.
+        An unknown sandbox level counts as none.
         """
         query = select(Project.id).where(
             col(Project.sandbox).not_in(HOLDING),
@@ -199,7 +199,7 @@ class ProjectLedger:
             return session.exec(query.limit(1)).first() is not None
 
     def unsandboxed_names(self) -> list[str]:
-        """The projects, but archived ones, whose agents are held in by nothing; by name."""
+        """Return the names of projects without a sandbox, archived ones excepted, in order."""
         query = select(Project.name).where(
             col(Project.sandbox).not_in(HOLDING), col(Project.archived_at).is_(None)
         )
@@ -207,9 +207,10 @@ class ProjectLedger:
             return list(session.scalars(query.order_by(col(Project.name))).all())
 
     def swept(self) -> list[Project]:
-        """The projects whose loop is on, neither paused nor archived, with an issue that is open.
+        """Return the projects to sweep: auto runs on, not paused, not archived, with an open issue.
 
-        Whether another tracker has open issues only that tracker knows: its projects are all here.
+        Projects with an external tracker are always included: only the tracker knows its open
+        issues.
         """
         open_issue = select(IssueRow.number).where(
             IssueRow.project_id == Project.id, IssueRow.state == "open"
@@ -234,7 +235,7 @@ class ProjectLedger:
             raise NameInUse(project.name) from error
 
     def change(self, project_id: str, **columns: Any) -> Project | None:
-        """Write columns of a project; the new row. Raises NameInUse."""
+        """Update columns of a project; return the new row, or None. Raises NameInUse."""
         try:
             with self.stores.control.transaction() as tx:
                 if _settings_of(columns):
@@ -255,12 +256,12 @@ class ProjectLedger:
             raise NameInUse(str(columns.get("name"))) from error
 
     def archive(self, project_id: str, now: datetime) -> Project | None:
-        """Archive a project; None where a run of it is open, however lately accepted."""
+        """Archive a project; return None if it has an open run, even one accepted just now."""
         open_run = select(Run.id).where(
             Run.project_id == project_id, col(Run.released_at).is_(None)
         )
         with self.stores.spanning(project_id, "archive") as tx:
-            # nothing is accepted meanwhile: whoever accepts spans the stores, too
+            # accepting a run spans both stores too, so none can be accepted in between
             if any(one.exec(open_run.limit(1)).first() for one in every(tx)):
                 return None
             tx.announce(ProjectChanged(project_id))
@@ -273,10 +274,10 @@ class ProjectLedger:
             ).one_or_none()
 
     def contain_unchosen(self, now: datetime) -> list[str]:
-        """Let agents run contained of each project at `none` that nobody chose; their ids."""
+        """Set projects at `none`, if no person chose that, to `contained`; return their ids."""
         unchosen = col(Project.sandbox) == SandboxLevel.NONE, col(Project.sandbox_chosen).is_(False)
         with self.stores.control.reading() as session:
-            # the id alone: another column of the row may be unreadable
+            # select only the id: another column of the row may be unreadable
             ids = list(session.scalars(select(Project.id).where(*unchosen)).all())
         columns = {"sandbox": SandboxLevel.CONTAINED.value, "sandbox_notice": True}
         return [one for one in ids if self._contain(one, unchosen, columns, now)]
@@ -288,7 +289,7 @@ class ProjectLedger:
             acting(by_loop(CONTAIN, uuid.uuid4().hex, now)),
             self.stores.control.transaction() as tx,
         ):
-            # another server of this database may have come first, or a person chosen
+            # another server, or a person, may have changed the level first
             found = tx.scalars(
                 update(Project)
                 .where(col(Project.id) == project_id, *terms)
@@ -304,7 +305,7 @@ class ProjectLedger:
     def note_origin(
         self, project_id: str, because: str | None, since: datetime | None, *, unreachable: bool
     ) -> bool:
-        """Write how origin stands; False where the row says so already."""
+        """Record if origin can be reached, and why not; return False if nothing changed."""
         with self.stores.control.transaction() as tx:
             row = tx.get(Project, project_id)
             if row is None or (row.origin_because, row.unreachable) == (because, unreachable):
@@ -315,7 +316,7 @@ class ProjectLedger:
             return True
 
     def note_changed_hooks(self, project_id: str, trusted: str | None) -> None:
-        """Write that the hooks are not as `trusted` says, unless they were trusted anew."""
+        """Record that the hooks differ from `trusted`, unless they were trusted again since."""
         is_as_read = (col(Project.id) == project_id, col(Project.owner_hooks) == trusted)
         query = update(Project).where(*is_as_read).values(owner_hooks=HOOKS_CHANGED)
         with self.stores.control.transaction() as tx:
@@ -323,7 +324,7 @@ class ProjectLedger:
                 tx.announce(ProjectChanged(project_id))
 
     def unarchive(self, project_id: str) -> Project | None:
-        """Take an archived project back, with its loop off."""
+        """Restore an archived project, with auto runs off; return the new row, or None."""
         with self.stores.control.transaction() as tx:
             tx.announce(ProjectChanged(project_id), ProjectNamed(project_id))
             return tx.scalars(
@@ -334,7 +335,7 @@ class ProjectLedger:
             ).one_or_none()
 
     def switch_auto(self, tx: Transaction, project_id: str, *, enabled: bool) -> None:
-        """Switch the loop on or off."""
+        """Switch auto runs on or off."""
         self._note(tx, project_id, auto_enabled=enabled)
         tx.execute(
             update(Project).where(col(Project.id) == project_id).values(auto_enabled=enabled)
@@ -342,7 +343,7 @@ class ProjectLedger:
         tx.announce(ProjectChanged(project_id))
 
     def clear_strikes(self, tx: Transaction, project_id: str) -> None:
-        """Set the count to zero; a pause ends with it."""
+        """Set the strikes to zero, which ends a pause."""
         self._note(tx, project_id, strikes=0, paused_because=None)
         tx.execute(
             update(Project)
@@ -352,7 +353,7 @@ class ProjectLedger:
         tx.announce(ProjectChanged(project_id))
 
     def _note(self, tx: Transaction, project_id: str, **columns: Any) -> None:
-        """Keep, for the audit, what these columns were and become."""
+        """Add the old and new values of these columns to the current audit entry."""
         if (act := current_act()) is not None and not act.is_written:
             act.change(self._before(tx, project_id, columns), columns)
 
@@ -360,15 +361,15 @@ class ProjectLedger:
     def _before(tx: Transaction, project_id: str, columns: Mapping[str, Any]) -> dict[str, Any]:
         if current_act() is None:
             return {}
-        # these alone: another column of the row may be unreadable
+        # select only these: another column of the row may be unreadable
         asked = [col(getattr(Project, name)) for name in columns]
         found = tx.execute(select(*asked).where(col(Project.id) == project_id)).first()
         return dict(zip(columns, found, strict=True)) if found is not None else {}
 
     def add_strike(self, tx: Transaction, project_id: str, because: str) -> None:
-        """Count one failure, in SQL, so that no two counts can be lost in each other.
+        """Count one failure; the addition is done in SQL, so that concurrent strikes all count.
 
-        `because` is what the pause says of itself where this strike begins or goes on with one.
+        `because` becomes the reason of the pause if the project is paused now, or stays so.
         """
         counted = col(Project.strikes) + 1
         strikes = tx.scalars(

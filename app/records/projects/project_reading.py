@@ -1,4 +1,4 @@
-"""Reading projects where one row may be unreadable: the others are read all the same."""
+"""Reading of projects that tolerates single unreadable rows."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from app.records.tables import Project
 
-# what a value that no program of ours wrote raises when it is turned into Python's
+# errors that a value not written by Runyard raises on conversion to Python
 _BAD_VALUE = (ValueError, TypeError, DataError)
 
 
 class ProjectUnreadable(Exception):
-    """A project's row is there, but a value in it cannot be read; `sentence` is for people."""
+    """A value in a project's row cannot be read; `sentence` is for people."""
 
     def __init__(self, project_id: str, sentence: str) -> None:
         super().__init__(f"project {project_id}: {sentence}")
@@ -27,7 +27,7 @@ class ProjectUnreadable(Exception):
 
 @contextmanager
 def unreadable_named(project_id: str) -> Iterator[None]:
-    """Raise ProjectUnreadable for a value that cannot be read; a silent database stays one."""
+    """Turn errors from unreadable values into ProjectUnreadable; DatabaseSilent passes through."""
     try:
         yield
     except _BAD_VALUE as problem:
@@ -39,9 +39,9 @@ def unreadable_named(project_id: str) -> Iterator[None]:
 def read_all(
     session: Session, query: SelectOfScalar[Project]
 ) -> tuple[list[Project], list[ProjectUnreadable]]:
-    """The projects of a query that can be read, in its order, and those that cannot.
+    """Run a query; return the readable projects, in order, and the unreadable ones.
 
-    One statement where every row is fine; a bad one is found by halving, so it costs few more.
+    Takes one statement if every row is fine; otherwise bad rows are found by bisection.
     """
     try:
         return list(session.exec(query).all()), []
@@ -57,7 +57,7 @@ def _read_half(session: Session, ids: list[str]) -> tuple[list[Project], list[Pr
     try:
         with unreadable_named(ids[0]):
             found = session.exec(select(Project).where(col(Project.id).in_(ids))).all()
-        # the next one that cannot be read must not take those with it that could
+        # a later rollback must not expire the rows that were read
         session.expunge_all()
         by_id = {one.id: one for one in found}
         return [by_id[one] for one in ids if one in by_id], []
@@ -73,7 +73,7 @@ def _read_half(session: Session, ids: list[str]) -> tuple[list[Project], list[Pr
 
 
 def stand_in(problem: ProjectUnreadable, name: str) -> Project:
-    """A project to show in the place of one that cannot be read; nothing may be decided by it."""
+    """Return a project to display instead of an unreadable one; do not base decisions on it."""
     return Project(
         id=problem.project_id,
         name=name,

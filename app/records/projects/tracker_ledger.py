@@ -1,4 +1,4 @@
-"""The built-in tracker: issues, what is said on them, and change requests."""
+"""The built-in tracker's ledger: issues, comments and change requests."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _Id = TypeVar("_Id", str, int)
 
 
 BATCH = 500
-# in the words of the indexes, which SQLite uses for these alone
+# exactly as in the partial indexes' conditions, or SQLite does not use them
 OPEN = literal_column("'open'", String)
 
 
 class Overtaken(Exception):
-    """Somebody else has changed the issue meanwhile; `row` is how it stands."""
+    """The issue was changed by another writer; `row` is its current state."""
 
     def __init__(self, row: IssueRow) -> None:
         self.row = row
@@ -34,24 +34,24 @@ class Overtaken(Exception):
 
 
 class TrackerLedger:
-    """Issues and change requests; numbers are per project and shared by both."""
+    """Issues and change requests of all projects; both share one numbering per project."""
 
     def __init__(self, stores: Stores) -> None:
         self.stores = stores
 
     def issue(self, project_id: str, number: int) -> IssueRow | None:
-        """One issue."""
+        """Return one issue, or None."""
         with self.stores.control.reading() as session:
             return session.get(IssueRow, (project_id, number))
 
     def issues(self, project_id: str) -> list[IssueRow]:
-        """A project's issues, lowest number first."""
+        """Return a project's issues, lowest number first."""
         query = select(IssueRow).where(IssueRow.project_id == project_id)
         with self.stores.control.reading() as session:
             return list(session.exec(query.order_by(col(IssueRow.number))).all())
 
     def count_open(self, project_id: str) -> tuple[int, int]:
-        """How many issues and how many change requests of a project are open."""
+        """Return how many issues and how many change requests of a project are open."""
         counts = (
             select(func.count()).where(kind.project_id == project_id, col(kind.state) == OPEN)
             for kind in (IssueRow, ChangeRequest)
@@ -63,7 +63,7 @@ class TrackerLedger:
     def add_issue(
         self, project_id: str, *, title: str, body: str, labels: list[str], now: datetime
     ) -> IssueRow:
-        """Write an issue under the project's next number."""
+        """Create an issue with the project's next number."""
         with self.stores.control.transaction() as tx:
             issue = IssueRow(
                 project_id=project_id,
@@ -87,9 +87,9 @@ class TrackerLedger:
         was: Mapping[str, Any] | None = None,
         **columns: Any,
     ) -> IssueRow | None:
-        """Write columns of an issue; the new row, None where there is no such issue.
+        """Update columns of an issue; return the new row, or None if there is no such issue.
 
-        `was` is what the writer believes stands there. Raises Overtaken where it does not.
+        `was` has the values that the writer last saw. Raises Overtaken if they have changed.
         """
         with self.stores.control.transaction() as tx:
             row = tx.get(IssueRow, (project_id, number), with_for_update=True)
@@ -108,12 +108,12 @@ class TrackerLedger:
             tx.announce(ProjectChanged(project_id))
         return row
 
-    # --- what many projects have, by few questions -----------------------------------------------
+    # --- queries over many projects --------------------------------------------------------------
 
     def ready_of(self, project_ids: Collection[str], label: str) -> dict[str, list[Any]]:
-        """Open issues with a label, lowest number first, by project."""
+        """Return the open issues with a label, by project, lowest number first."""
         found: dict[str, list[Any]] = {}
-        # the text of the column only narrows the search: what the labels are is asked of the rows
+        # LIKE on the JSON text only preselects; the labels themselves are compared below
         hint = cast(col(IssueRow.labels), Text).contains(json.dumps(label), autoescape=True)
         for some in batched(project_ids):
             query = (
@@ -128,7 +128,7 @@ class TrackerLedger:
         return found
 
     def open_numbers_of(self, project_ids: Collection[str]) -> dict[str, set[int]]:
-        """Numbers of open issues, by project."""
+        """Return the numbers of open issues, by project."""
         found: dict[str, set[int]] = {}
         for some in batched(project_ids):
             query = select(IssueRow.project_id, IssueRow.number).where(
@@ -140,7 +140,7 @@ class TrackerLedger:
         return found
 
     def numbers_among(self, project_id: str, numbers: Collection[int]) -> set[int]:
-        """Which of these numbers an issue or a change request has, open or not."""
+        """Return those of `numbers` that belong to an issue or a change request, open or not."""
         found: set[int] = set()
         for some in batched(numbers):
             for table in (IssueRow, ChangeRequest):
@@ -152,7 +152,7 @@ class TrackerLedger:
         return found
 
     def open_changes_of(self, project_ids: Collection[str]) -> dict[str, dict[str, int]]:
-        """Numbers of open change requests by branch, by project."""
+        """Return the numbers of open change requests, by project and branch."""
         found: dict[str, dict[str, int]] = {}
         for some in batched(project_ids):
             query = select(
@@ -163,10 +163,10 @@ class TrackerLedger:
                     found.setdefault(project_id, {})[branch] = number
         return found
 
-    # --- what is said on an issue ----------------------------------------------------------------
+    # --- comments --------------------------------------------------------------------------------
 
     def comments(self, project_id: str, number: int) -> list[IssueComment]:
-        """What was said on an issue, oldest first."""
+        """Return an issue's comments, oldest first."""
         query = select(IssueComment).where(
             IssueComment.project_id == project_id, IssueComment.number == number
         )
@@ -174,7 +174,7 @@ class TrackerLedger:
             return list(session.exec(query.order_by(col(IssueComment.id))).all())
 
     def add_comment(self, comment: IssueComment) -> IssueComment:
-        """Say something on an issue that is there."""
+        """Add a comment to an existing issue."""
         with self.stores.control.transaction() as tx:
             tx.add(comment)
             record(tx)
@@ -184,23 +184,23 @@ class TrackerLedger:
     # --- change requests -------------------------------------------------------------------------
 
     def changes(self, project_id: str) -> list[ChangeRequest]:
-        """A project's change requests, newest first."""
+        """Return a project's change requests, newest first."""
         query = select(ChangeRequest).where(ChangeRequest.project_id == project_id)
         with self.stores.control.reading() as session:
             return list(session.exec(query.order_by(col(ChangeRequest.number).desc())).all())
 
     def change(self, project_id: str, number: int) -> ChangeRequest | None:
-        """One change request."""
+        """Return one change request, or None."""
         with self.stores.control.reading() as session:
             return session.get(ChangeRequest, (project_id, number))
 
     def change_of_run(self, run_id: str) -> ChangeRequest | None:
-        """The change request that a run opened."""
+        """Return the change request that a run opened, or None."""
         with self.stores.control.reading() as session:
             return session.exec(select(ChangeRequest).where(ChangeRequest.run_id == run_id)).first()
 
     def open_change(self, **columns: Any) -> ChangeRequest:
-        """Open a change request under the project's next number, or answer the run's own."""
+        """Open a change request with the project's next number, or return the run's own one."""
         project_id, run_id = columns["project_id"], columns["run_id"]
         with self.stores.control.transaction() as tx:
             known = tx.scalars(select(ChangeRequest).where(ChangeRequest.run_id == run_id)).first()
@@ -214,7 +214,10 @@ class TrackerLedger:
     def end_change(
         self, project_id: str, number: int, *, state: str, now: datetime, merged_sha: str | None
     ) -> ChangeRequest | None:
-        """Close an open change request, merged or not, with the issue it closes when merged."""
+        """End an open change request; if it is merged, also close the issue that it closes.
+
+        Returns None if it was not open.
+        """
         with self.stores.control.transaction() as tx:
             ended = tx.scalars(
                 update(ChangeRequest)
@@ -243,7 +246,7 @@ class TrackerLedger:
 
 
 def batched(ids: Collection[_Id]) -> Iterator[list[_Id]]:
-    """The ids in pieces that one statement can name."""
+    """Split ids into lists that are short enough for one statement."""
     rest = iter(ids)
     while some := list(islice(rest, BATCH)):
         yield some
@@ -260,7 +263,7 @@ def _take_number(tx: Transaction, project_id: str) -> int:
 
 
 def newest_ended(stores: Stores, *, limit: int) -> list[ChangeRequest]:
-    """Change requests that were merged or closed, the latest first."""
+    """Return change requests of all projects that were merged or closed, latest first."""
     query = select(ChangeRequest).where(ChangeRequest.state != "open")
     query = query.order_by(col(ChangeRequest.ended_at).desc()).limit(limit)
     with stores.control.reading() as session:
@@ -268,7 +271,7 @@ def newest_ended(stores: Stores, *, limit: int) -> list[ChangeRequest]:
 
 
 def undecided(stores: Stores, project_id: str) -> list[ChangeRequest]:
-    """A project's change requests that are open, the oldest first."""
+    """Return a project's open change requests, oldest first."""
     query = select(ChangeRequest).where(
         ChangeRequest.project_id == project_id, ChangeRequest.state == "open"
     )

@@ -1,4 +1,4 @@
-"""The days of projects: what their runs add up to, kept in the transactions that end runs."""
+"""Daily totals per project, updated in the transactions that end runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.records.database.database import Transaction
 from app.records.stores.routing import Stores
 from app.records.tables import ProjectDay, Run
 
-# said alike by SQLite and PostgreSQL; two that end a day's first runs at once both count
+# works in SQLite and PostgreSQL alike; of two concurrent first runs of a day both count
 _ADD = text(
     f"INSERT INTO project_day (project_id, day, {', '.join(NAMES)}) "  # noqa: S608 – own names only
     f"VALUES (:project_id, :day, {', '.join(f':{name}' for name in NAMES)}) "
@@ -24,7 +24,7 @@ _ADD = text(
 
 
 def told_by(run: Run) -> Figures:
-    """What a run adds to its day, as its row stands."""
+    """Return what a run adds to its day, by its current row."""
     worked = None
     if run.started_at is not None and run.ended_at is not None:
         worked = run.ended_at - run.started_at
@@ -33,9 +33,9 @@ def told_by(run: Run) -> Figures:
 
 
 def add_to_day(tx: Transaction, run: Run, before: Figures = NOTHING) -> None:
-    """Bring the day of a run's end in line with its row, where `before` is counted already.
+    """Update the totals of the day on which a run ended; `before` has been counted already.
 
-    In the transaction that changes the row: each run is counted once, whatever comes between.
+    Call it in the transaction that changes the row, so that each run is counted exactly once.
     """
     more = told_by(run) - before
     if run.ended_at is None or more == NOTHING:
@@ -46,13 +46,13 @@ def add_to_day(tx: Transaction, run: Run, before: Figures = NOTHING) -> None:
 
 
 class DayLedger:
-    """Reads the days; of a day without an end there is no row."""
+    """Reads daily totals; days on which no run ended have no row."""
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
 
     def by_day(self, project_id: str, since: date) -> dict[date, Figures]:
-        """A project's days (UTC) from one on."""
+        """Return a project's totals by day (UTC), from `since` on."""
         query = select(ProjectDay).where(
             ProjectDay.project_id == project_id, col(ProjectDay.day) >= since
         )
@@ -62,16 +62,16 @@ class DayLedger:
         return found
 
     def total(self, since: date) -> Figures:
-        """The sums of every project, from a day (UTC) on."""
+        """Return the totals of all projects from a day (UTC) on."""
         sums = (func.coalesce(func.sum(getattr(ProjectDay, name)), 0) for name in NAMES)
         query = select_rows(*sums).where(col(ProjectDay.day) >= since)
         rows = self._stores.everywhere(query)
         return sum((Figures(*map(int, row)) for row in rows), start=NOTHING)
 
     def count_runs(self, project_id: str) -> int:
-        """Every run of a project: those that ended from the days, the others one by one.
+        """Count a project's runs: ended ones by the daily totals, the others by their rows.
 
-        Both in one reading of a database, so that a run which ends just now is counted once.
+        One statement per database reads both, so that a run that ends at the same time counts once.
         """
         ended = sum((getattr(ProjectDay, name) for name in OUTCOMES), start=literal(0))
         query = select(

@@ -1,4 +1,4 @@
-"""A run that follows another: the link between them, and what passes from one to the other."""
+"""Handover from run to run: the link to a retry, and parked work that it takes over."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from app.records.feed import ProjectChanged, RunChanged
 from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Run
 
-# in a line of an heir's timeline: the runs of another store that have still to let go
+# key in the successor's timeline: runs of the other store that must still give up their work
 REST = "rest"
 
 
 @dataclass(frozen=True)
 class Heads:
-    """Commits that runs have left at the end of their branch; `pushed` are those at origin."""
+    """Commits that runs left as heads of their branch; `pushed` are those pushed to origin."""
 
     made: frozenset[str]
     pushed: frozenset[str]
 
 
 class SuccessionLedger:
-    """Writes of two runs at once; where both are of one store, in one transaction."""
+    """Writes two runs together: in one transaction if both are in the same store."""
 
     def __init__(self, runs: RunLedger) -> None:
         self._runs = runs
         self._stores = runs.stores
 
     def link(self, tx: Transaction, heir: Run) -> None:
-        """Tell the run that an accepted one repeats which one does, with the acceptance itself."""
-        # locked: of two that are accepted at once neither forgets the other
+        """Link a run to its retry, in the transaction that accepts the retry."""
+        # locked, so that of two retries accepted at once both are recorded
         first = tx.get(Run, heir.retry_of, with_for_update=True)
         if first is not None:
             first.retried_by, first.retries = heir.id, [*first.retries, heir.id]
@@ -52,10 +52,10 @@ class SuccessionLedger:
         base_sha: str,
         data: dict[str, Any],
     ) -> None:
-        """Make the work that ended runs keep this open run's: from here on it holds it.
+        """Hand the parked work of ended runs over to this open run.
 
-        Written first with the heir; what holders of another store have still to be told is in its
-        line, for `take_rest`.
+        The successor's store is written first; its timeline line lists the holders in the other
+        store, for `take_rest` to finish after a crash.
         """
         own = self._stores.owner_of(heir.id)
         if rest := [run.id for run in holders if self._stores.owner_of(run.id) is not own]:
@@ -72,7 +72,7 @@ class SuccessionLedger:
                     self._let_go(tx, holder, heir, now)
 
     def take_rest(self, heir: Run, now: datetime) -> None:
-        """Tell holders of another store what `pass_on` has told this run's alone, once."""
+        """Finish a handover for holders in the other store that still have their work."""
         for event in self._runs.timeline(heir.id):
             for run_id in event.data.get(REST, ()):
                 holder = self._runs.find(run_id)
@@ -90,7 +90,7 @@ class SuccessionLedger:
             self._runs.tell(tx, holder.id, now, "note", sentence, {"run_id": heir.id})
 
     def rename(self, runs: Sequence[Run], branch: str, now: datetime, *, sentence: str) -> None:
-        """Write that the branch of kept work has another name."""
+        """Record that the branch of kept work was renamed."""
         for number, database in enumerate(self._owners(*runs)):
             if number:
                 self._stores.between("rename.between_stores")
@@ -100,20 +100,20 @@ class SuccessionLedger:
                     self._runs.tell(tx, run.id, now, "note", sentence)
 
     def heads(self, project_id: str, branch: str) -> Heads:
-        """What runs of ours have left on a branch, whatever became of it."""
+        """Return the heads that all our runs have left on a branch."""
         query = select(Run).where(Run.project_id == project_id, Run.work_branch == branch)
         runs = self._stores.everywhere(query)
         made, pushed = {run.head_sha for run in runs if run.head_sha}, self.pushed_by(runs)
         return Heads(frozenset(made) | pushed, pushed)
 
     def tell_push(self, run: Run, sha: str, now: datetime) -> None:
-        """Say that a commit of a run is about to be pushed, once: what is told here is ours."""
+        """Record once that a commit is about to be pushed; recorded commits count as Runyard's."""
         if sha not in self.pushed_by([run]):
             sentence = f"pushing {run.work_branch} at {sha[:7]}"
             self._runs.tell_once(run.id, now, "note", sentence, pushed=sha)
 
     def pushed_by(self, runs: Sequence[Run]) -> frozenset[str]:
-        """The commits that these runs have pushed to their branch, delivered or cut short."""
+        """Return the commits that these runs pushed, or were about to push, to their branch."""
         pushed = {str(run.delivery["head_sha"]) for run in runs if run.delivery}
         for run in runs:
             lines = (event.data.get("pushed") for event in self._runs.timeline(run.id))

@@ -1,4 +1,4 @@
-"""Parked work: what ended runs have left that is not merged, one branch at a time."""
+"""The ledger of parked work: unmerged work that ended runs left, by branch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.records.people.audit_ledger import Deed, write_down
 from app.records.runs.run_ledger import RunLedger
 from app.records.tables import Run
 
-# the index of parked runs is found only by its own words, not by `parked = 1`
+# SQLite uses the partial index only for its exact condition, not for `parked = 1`
 _PARKED: tuple[ColumnElement[bool], ...] = (
     literal_column("runs.parked"),
     col(Run.released_at).is_not(None),
@@ -29,9 +29,9 @@ _ENDED_UNPROVED: tuple[ColumnElement[bool], ...] = (
 
 
 class ParkedLedger:
-    """The runs whose branch or working copy is kept; the newest of a branch stands for it.
+    """Runs whose branch or working copy is kept; the newest run of a branch represents it.
 
-    A branch that an open run works on is in use, not parked.
+    A branch with an open run is in use, and not parked.
     """
 
     def __init__(self, runs: RunLedger) -> None:
@@ -39,7 +39,7 @@ class ParkedLedger:
         self._stores = runs.stores
 
     def all(self) -> list[Run]:
-        """The newest parked run of every branch, oldest first."""
+        """Return the newest parked run of every branch, oldest first."""
         newest: dict[tuple[str, str], Run] = {}
         for run in self._kept():
             newest[run.project_id, run.work_branch] = run
@@ -48,13 +48,13 @@ class ParkedLedger:
         return sorted(newest.values(), key=_age)
 
     def of_branch(self, project_id: str, branch: str) -> list[Run]:
-        """Every run that has something kept on a branch, oldest first, whoever uses it now."""
+        """Return all parked runs of a branch, oldest first, even if the branch is in use."""
         return self._kept(Run.project_id == project_id, Run.work_branch == branch)
 
     def plain(self, *, after: str, limit: int) -> list[Run]:
-        """So many parked runs without an issue and a delivery whose id is behind `after`, in order.
+        """Return up to `limit` parked runs without an issue, with an id after `after`, in order.
 
-        Those at their usage limit are not among them: they go on where they were.
+        Excludes runs at their usage limit, because they resume in their own copy.
         """
         query = (
             select(Run)
@@ -72,22 +72,22 @@ class ParkedLedger:
         return sorted(found, key=lambda run: run.id)[:limit]
 
     def counts(self, project_ids: Collection[str]) -> Counter[str]:
-        """How many branches of each of these projects are parked."""
+        """Count the parked branches of each of these projects."""
         theirs = col(Run.project_id).in_(project_ids)
         query = select(Run.project_id, Run.work_branch).where(theirs, *_PARKED)
-        # told apart here: for DISTINCT, SQLite would walk every run by branch, parked or not
+        # deduplicated here: for DISTINCT, SQLite would scan all runs by branch
         branches: set[tuple[str, str]] = set(self._stores.everywhere(query))
         if branches:
             branches -= self._in_use(theirs)
         return Counter(project_id for project_id, _ in branches)
 
     def has_left_work(self, heir: Run) -> bool:
-        """True where another run has a branch in the runs folder in which this one is launched."""
+        """Return True if another run has a branch in the runs folder that this one starts in."""
         for database in self._stores.holding_runs():
             query = select(Run.id).where(
                 Run.project_id == heir.project_id,
                 Run.id != heir.id,
-                # the folder's own mark, or the mark of the server that used to have it
+                # the folder's id, or the id of the server that used it before
                 or_(col(Run.instance) == heir.instance, col(Run.server) == heir.server),
                 or_(
                     literal_column("runs.parked"),
@@ -101,7 +101,7 @@ class ParkedLedger:
         return False
 
     def open_run(self, project_id: str, branch: str) -> Run | None:
-        """The run that writes to a branch now."""
+        """Return the open run that writes to a branch, or None."""
         for database in self._stores.holding_runs():
             query = select(Run).where(
                 Run.project_id == project_id,
@@ -123,7 +123,7 @@ class ParkedLedger:
         data: dict[str, Any] | None = None,
         **columns: Any,
     ) -> None:
-        """Write columns of runs, a line in each one's timeline, and the deed."""
+        """Update columns of runs, add a line to each one's timeline, and audit the deed."""
         owners = dict.fromkeys(self._stores.owner_of(run.id) for run in runs)
         for number, owner in enumerate(owners):
             if number:
@@ -137,7 +137,7 @@ class ParkedLedger:
                     write_down(tx, deed, now, about=runs[0].id)
 
     def give_up(self, run: Run, deed: Deed, now: datetime, *, parked: bool) -> bool:
-        """Release an ended run without the proof; False where it has been released meanwhile."""
+        """Release an ended run without proof that it is gone; False if it was released already."""
         with self._stores.owner_of(run.id).transaction() as tx:
             released = tx.scalars(
                 update(Run)

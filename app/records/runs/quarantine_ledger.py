@@ -1,4 +1,4 @@
-"""The quarantine: which rows could not be gone on with, each in the store of its row."""
+"""The quarantine's ledger: operations that keep failing, each in the store of its row."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from app.records.stores.routing import Stores
 from app.records.tables import AccountHold, Batch, Run, Stuck
 
 MOST_TRIES = 5
-# duties that begin when their run is over
+# duties that start only after their run was released
 TOLD, RESUMED, HELD = AFTERWARDS = ("outbox", "resume", "hold")
 UNSEALED = "batch"
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A duty and the row it is about; `owner_id` says which store holds it, None the control's."""
+    """A duty and the row that it failed on; `owner_id` selects its store (None: control store)."""
 
     duty: str
     id: str
@@ -33,28 +33,29 @@ class Subject:
 
     @property
     def key(self) -> str:
-        """How the quarantine knows it."""
+        """The primary key in the quarantine."""
         return f"{self.duty}.{self.id}"
 
 
 class QuarantineLedger:
-    """Every row of it; almost always there is none."""
+    """All rows of the quarantine, which is usually empty."""
 
     def __init__(self, runs: RunLedger) -> None:
         self._runs = runs
         self._stores: Stores = runs.stores
 
     def all(self, project_id: str | None = None) -> list[Stuck]:
-        """What has failed, held or still tried, oldest first; of one project or of all."""
+        """Return failed operations, oldest first, of one project or all; held ones included."""
         query = select(Stuck)
         if project_id is not None:
             query = query.where(Stuck.project_id == project_id)
         return sorted(self._stores.everywhere(query), key=lambda one: (one.first_at, one.key))
 
     def count(self, subject: Subject, because: str, version: str, now: datetime) -> Stuck:
-        """Count a try that failed; the last one holds the row, and says so. Raises DatabaseSilent.
+        """Count a failed attempt; the last allowed one holds the row and notifies people.
 
-        What another version counted says nothing of this one: it begins anew.
+        An attempt of another program version does not count: counting restarts. Raises
+        DatabaseSilent.
         """
         with self._store_of(subject).transaction() as tx:
             known = tx.get(Stuck, subject.key)
@@ -80,9 +81,9 @@ class QuarantineLedger:
             return known
 
     def forget(self, key: str, *, only_held: bool = False) -> Stuck | None:
-        """Let a row be tried as if it had never failed; what was known, None where nothing was.
+        """Delete an entry, so that its operation is tried again; return it, or None.
 
-        Raises DatabaseSilent where it may be in a store that does not answer.
+        Raises DatabaseSilent if a store that may have it does not answer.
         """
         silence: DatabaseSilent | None = None
         for database in self._stores.all():
@@ -100,7 +101,7 @@ class QuarantineLedger:
         return None
 
     def drop_over(self) -> None:
-        """Forget what came to its end otherwise: by a Stop, a retry, a limit that was lifted."""
+        """Delete moot entries: the run was released, the limit lifted, or the batch sealed."""
         begins_later = col(Stuck.duty).in_(AFTERWARDS)
         is_over = or_(
             and_(~begins_later, col(Run.released_at).is_not(None)),
@@ -122,7 +123,10 @@ class QuarantineLedger:
             _announce(tx, *tx.scalars(lifted).all())
 
     def try_anew(self, version: str) -> int:
-        """After a start: one more try for what this version held, all for another's; how many."""
+        """At a start, allow held entries one more attempt, and drop other versions' entries.
+
+        Returns the number of entries.
+        """
         return sum(self._try_anew(database, version) for database in self._stores.holding_runs())
 
     def _try_anew(self, database: Database, version: str) -> int:

@@ -1,4 +1,4 @@
-"""The runs: inserting, moving and telling them; every move is one guarded statement."""
+"""The ledger of runs: acceptance, status changes and timelines; each change is guarded."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from app.records.tables import Run, RunEvent
 
 
 class RunLedger:
-    """Every run of every store. Rows handed out are copies: changing one changes nothing."""
+    """All runs of both stores. Returned rows are copies: changing one writes nothing."""
 
     def __init__(self, stores: Stores) -> None:
         self.stores = stores
@@ -42,12 +42,12 @@ class RunLedger:
     # --- one run -------------------------------------------------------------------------------
 
     def find(self, run_id: str) -> Run | None:
-        """The run with this whole id."""
+        """Return the run with this full id, or None."""
         with self.stores.owner_of(run_id).reading() as session:
             return session.get(Run, run_id)
 
     def find_all(self, run_ids: Iterable[str]) -> dict[str, Run]:
-        """Those of these that there are, by id: one statement a store."""
+        """Return the runs that exist among these, by id, with one statement per store."""
         found: dict[str, Run] = {}
         for database, ids in self.stores.by_owner(run_ids).items():
             with database.reading() as session:
@@ -80,9 +80,10 @@ class RunLedger:
         data: dict[str, Any] | None = None,
         **columns: Any,
     ) -> Run | None:
-        """Make the legal move from the status `run` was read with; None where somebody was first.
+        """Apply a signal to a run; return the new row, or None.
 
-        `columns` are written with it; `kind`, `sentence` and `data` become the timeline's line.
+        None means that the move is illegal, or the status changed since `run` was read. `columns`
+        are written with it; `kind`, `sentence` and `data` form the timeline's line.
         """
         status = next_status(Status(run.status), signal)
         if status is None:
@@ -108,7 +109,7 @@ class RunLedger:
         return moved
 
     def fall_due(self, tx: Transaction, run: Run, now: datetime) -> Run | None:
-        """Queue a delayed run; None where it is not due, moved since `run` was read, or gone on."""
+        """Queue a delayed run that is due; None if it is not due, or not delayed anymore."""
         latest = tx.get(Run, run.id, with_for_update=True, populate_existing=True)
         if latest is None or latest.due_at is None or latest.due_at > now:
             return None
@@ -117,7 +118,7 @@ class RunLedger:
     def plan(
         self, tx: Transaction, run: Run, at: datetime, *, now: datetime, sentence: str, **also: Any
     ) -> Run | None:
-        """Have a delayed run start at another moment; None where it is not delayed any more."""
+        """Change the start time of a delayed run; return None if it is not delayed anymore."""
         moved = tx.scalars(
             update(Run)
             .where(col(Run.id) == run.id, col(Run.status) == Status.DELAYED)
@@ -132,13 +133,13 @@ class RunLedger:
         return moved
 
     def note(self, run_id: str, project_id: str, **columns: Any) -> None:
-        """Write facts that are no move: where it runs, what holds it."""
+        """Update columns without changing the status, such as the host."""
         with self.stores.owner_of(run_id).transaction() as tx:
             tx.execute(update(Run).where(col(Run.id) == run_id).values(**columns))
             tx.announce(RunChanged(run_id, project_id), ProjectChanged(project_id))
 
     def note_usage(self, run_id: str, **usage: Any) -> None:
-        """Write what an agent told of its usage; where its run is over, its day is told too."""
+        """Record usage that the agent reported; if the run has ended, update its day's totals."""
         with self.stores.owner_of(run_id).transaction() as tx:
             run = tx.get_one(Run, run_id, with_for_update=True)
             before = told_by(run)
@@ -149,7 +150,7 @@ class RunLedger:
             tx.announce(RunChanged(run_id, run.project_id), ProjectChanged(run.project_id))
 
     def note_hold(self, run: Run, hold: str) -> None:
-        """Write what holds an open run, if that is news and the run is still as it was read."""
+        """Set why an open run waits, if that changed and its status is still as read."""
         if run.hold == hold:
             return
         is_as_read = (col(Run.status) == run.status, col(Run.released_at).is_(None))
@@ -159,7 +160,7 @@ class RunLedger:
                 tx.announce(RunChanged(run.id, run.project_id), ProjectChanged(run.project_id))
 
     def take_over(self, run: Run, *, server: str) -> bool:
-        """Make an orphaned run this server's; False where another was faster."""
+        """Make an orphaned run this server's; return False if another server took it."""
         with self.stores.owner_of(run.id).transaction() as tx:
             taken = tx.scalars(
                 update(Run)
@@ -178,10 +179,10 @@ class RunLedger:
         parked: bool = False,
         holds_work: bool = False,
     ) -> bool:
-        """Record the proof that nothing of an ended run is left; False where it was recorded.
+        """Record the proof that an ended run is gone; return False if it was released already.
 
-        `parked` says that its branch or copy is kept, `holds_work` that there is work in them.
-        What was parked meanwhile, as by a close of its change request, stays so.
+        `parked`: its branch or copy is kept. `holds_work`: there is work in them. A run that was
+        parked otherwise, such as by closing its change request, stays parked.
         """
         columns = {"parked": True} if parked else {}
         with self.stores.owner_of(run.id).transaction() as tx:
@@ -202,7 +203,7 @@ class RunLedger:
             tx.happened(WorkParked(run, holds_work) if parked else NothingKept(run))
             return True
 
-    # --- its timeline --------------------------------------------------------------------------
+    # --- timeline ------------------------------------------------------------------------------
 
     def tell(
         self,
@@ -220,39 +221,39 @@ class RunLedger:
         tx.announce(RunTold(run_id, event.id or 0))
 
     def tell_once(self, run_id: str, at: datetime, kind: str, sentence: str, **data: Any) -> None:
-        """Append a line in a transaction of its own."""
+        """Append a line to a run's timeline, in a separate transaction."""
         with self.stores.owner_of(run_id).transaction() as tx:
             self.tell(tx, run_id, at, kind, sentence, data)
 
     def timeline(self, run_id: str, *, after: int = 0) -> list[RunEvent]:
-        """A run's events, oldest first."""
+        """Return a run's events with ids above `after`, oldest first."""
         with self.stores.owner_of(run_id).reading() as session:
             query = select(RunEvent).where(RunEvent.run_id == run_id, col(RunEvent.id) > after)
             return list(session.exec(query.order_by(col(RunEvent.id))).all())
 
-    # --- many ----------------------------------------------------------------------------------
+    # --- many runs -----------------------------------------------------------------------------
 
     def open_runs(self, project_id: str | None = None) -> list[Run]:
-        """Runs accepted and not yet proved gone, oldest first."""
+        """Return runs that are accepted and not yet released, oldest first."""
         query = select(Run).where(col(Run.released_at).is_(None))
         if project_id is not None:
             query = query.where(Run.project_id == project_id)
         return self._everywhere(query)
 
     def begun_runs(self) -> list[Run]:
-        """Open runs that have left the queue, oldest first."""
+        """Return open runs that have left the queue, oldest first."""
         return self._everywhere(select(Run).where(run_statements.BEGUN))
 
     def active_runs(self) -> list[Run]:
-        """Open runs that count for the limit of their repository, oldest first."""
+        """Return open runs that count for their project's concurrency limit, oldest first."""
         return self._everywhere(run_statements.active())
 
     def asked_for(self) -> list[Run]:
-        """Open runs but items of batches that still wait, oldest first."""
+        """Return open runs, oldest first, except batch items that still wait."""
         return self._everywhere(select(Run).where(run_statements.ASKED_FOR))
 
     def waiting(self, now: datetime) -> list[Run]:
-        """Runs that are queued, or delayed and due, oldest first; no items of batches."""
+        """Return runs that are queued, or delayed and due, oldest first; no batch items."""
         is_due = and_(col(Run.status) == Status.DELAYED, col(Run.due_at) <= now)
         query = select(Run).where(
             col(Run.released_at).is_(None),
@@ -264,60 +265,60 @@ class RunLedger:
     def newest_of(
         self, project_id: str, *, limit: int, trigger: Trigger | None = None
     ) -> list[Run]:
-        """A project's newest runs, newest first, of one trigger or all."""
+        """Return a project's newest runs, newest first, of one trigger or all."""
         wanted = RunFilter(project_id, trigger=trigger)
         return list_runs(self.stores, wanted, limit=limit, cursor=None).items
 
     def _everywhere(self, query: SelectOfScalar[Run]) -> list[Run]:
         return sorted(self.stores.everywhere(query), key=lambda run: (run.created_at, run.id))
 
-    # --- whom they were charged to -------------------------------------------------------------
+    # --- charged runs --------------------------------------------------------------------------
 
     def charged_runs(self, person_id: str, moment: datetime) -> dict[str, datetime]:
-        """The runs a person was charged for after a moment, each with when it was accepted."""
+        """Return the runs charged to a person after a time, each with its acceptance time."""
         query = select(Run.id, Run.created_at)
         query = query.where(Run.charged_to == person_id, col(Run.created_at) > moment)
         return dict(self.stores.everywhere(query))
 
     def charged_people(self, moment: datetime) -> set[str]:
-        """Everybody who was charged for a run after a moment."""
+        """Return the ids of all people charged for a run after a time."""
         query = select(Run.charged_to).where(col(Run.created_at) > moment).distinct()
         return {person_id for person_id in self.stores.everywhere(query) if person_id}
 
 
 def count_open(session: Session, project_id: str) -> int:
-    """Open runs of a project that count for its limit: no new one is taken beyond it."""
+    """Count a project's open runs for its concurrency limit."""
     query, asked = run_statements.count_active(), {"project_id": project_id}
     return sum(one.exec(query, params=asked).one() for one in every(session))
 
 
 def count_live(session: Session) -> int:
-    """Open runs of every project that have left the queue."""
+    """Count the open runs of all projects that have left the queue."""
     query = select(func.count()).select_from(Run).where(run_statements.BEGUN)
     return sum(one.exec(query).one() for one in every(session))
 
 
 def find_by_key(session: Session, project_id: str, key: str) -> list[Run]:
-    """The runs that hold an idempotency key: in each store one at most."""
+    """Return the runs with an idempotency key, at most one per store."""
     query, asked = run_statements.by_key(), {"project_id": project_id, "key": key}
     return [run for one in every(session) for run in one.exec(query, params=asked)]
 
 
 def find_open_on_branch(session: Session, project_id: str, work_branch: str) -> Run | None:
-    """The open run that writes to a branch."""
+    """Return the open run that writes to a branch, or None."""
     query = run_statements.open_on_branch()
     asked = {"project_id": project_id, "work_branch": work_branch}
     return next((run for one in every(session) for run in one.exec(query, params=asked)), None)
 
 
 def find_open(session: Session, project_id: str) -> Iterable[Run]:
-    """Every open run of a project."""
+    """Return all open runs of a project."""
     query = select(Run).where(Run.project_id == project_id, col(Run.released_at).is_(None))
     return [run for one in every(session) for run in one.exec(query)]
 
 
 def find_open_retry(session: Session, run: Run) -> Run | None:
-    """An open run that repeats this one."""
+    """Return an open retry of this run, or None."""
     query = select(Run).where(
         Run.project_id == run.project_id, Run.retry_of == run.id, col(Run.released_at).is_(None)
     )
@@ -325,14 +326,14 @@ def find_open_retry(session: Session, run: Run) -> Run | None:
 
 
 def find_active(session: Session) -> list[Run]:
-    """Open runs that count for the limit of their repository, as the transaction sees them."""
+    """Return open runs that count for a concurrency limit, as this transaction sees them."""
     return [run for one in every(session) for run in one.exec(run_statements.active())]
 
 
 def charged_since(
     session: Session, person_id: str, moment: datetime
 ) -> tuple[int, datetime | None]:
-    """How many accepted runs a person was charged for after a moment, and when the first was."""
+    """Return how many runs a person was charged for after a time, and when the first was."""
     query, asked = run_statements.charged(), {"person_id": person_id, "moment": moment}
     found = [one.execute(query, asked).one() for one in every(session)]
     return sum(count for count, _ in found), min((at for _, at in found if at), default=None)

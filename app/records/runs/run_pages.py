@@ -1,4 +1,4 @@
-"""Pages of runs: keyset over (created_at, id), newest first, forwards and back."""
+"""Pages of runs: keyset pagination over (created_at, id), newest first, in both directions."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ from app.records.tables.stores import holds_word, mentions_text
 
 PHASES = {Phase.WAITING: WAITING, Phase.LIVE: LIVE, Phase.DONE: DONE}
 RUNS: Table = Run.metadata.tables["runs"]
-# so many of the newest that an index leads to are looked through for what has none
+# rows that a scan without a selective index examines at most, newest first
 LOOKED_THROUGH = 20_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 LAST = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MILLISECOND - 1
-# in the words of its index, and what an id can end with
+# exactly as in its index, and the text that an id can end with
 ENDING = "substr(runs.id, length(runs.id) - 5)"
 ENDINGS = re.compile(rf"[0-9a-v_]{{{SEEN},40}}", re.ASCII)
 
 Conditions = list[ColumnElement[bool]]
-# the runs after a place and the order they come in
+# builds the query for the runs after a place, in order
 Walk = Callable[[], Select[Any, Any]]
 
 
 @dataclass(frozen=True)
 class RunFilter:
-    """Which runs to list; empty means any."""
+    """The filter of a list of runs; an empty field matches any."""
 
     project_id: str | None = None
     statuses: Sequence[str] = ()
@@ -58,7 +58,7 @@ class RunFilter:
     branch: str | None = None
     text: str | None = None
     batch_id: str | None = None
-    # True for those alone that no other run has repeated
+    # True to list only runs that have no retry
     is_last_try: bool = False
     issue: int | None = None
     depth: str | None = None
@@ -71,9 +71,9 @@ class RunFilter:
 
 @dataclass(frozen=True)
 class Way:
-    """A walk: what an index leads it by, and what is asked of each run that it comes to.
+    """An index scan: `led` selects the index range, `passing` is tested on each row of it.
 
-    One that `is_bounded` ends after the newest `LOOKED_THROUGH`.
+    If `is_bounded`, the scan ends after the newest `LOOKED_THROUGH` rows.
     """
 
     led: Conditions
@@ -81,13 +81,13 @@ class Way:
     is_bounded: bool = False
 
     def edge(self) -> Select[Any, Any]:
-        """Find the newest run, its moment and id, that is not looked at any more."""
+        """Build the query for (created_at, id) of the newest row that the scan leaves out."""
         when, which = RUNS.c.created_at, RUNS.c.id
         query = select(when, which).where(*self.led).order_by(when.desc(), which.desc())
         return query.offset(LOOKED_THROUGH).limit(1)
 
     def query(self, walk: Walk, edge: tuple[datetime, str] | None) -> Select[Any, Any]:
-        """Find what is wanted, on this side of an edge where there is one."""
+        """Build the query of the scan, up to its edge if there is one."""
         found = walk().where(*self.led, *self.passing)
         if edge is None:
             return found
@@ -96,7 +96,7 @@ class Way:
 
 
 def ways_to(wanted: RunFilter) -> list[Way]:
-    """The walks that together find every run that is wanted, some twice."""
+    """Return the index scans that together find all matching runs; they may overlap."""
     statuses = _statuses(wanted)
     if statuses is not None and not statuses:
         return []
@@ -115,7 +115,7 @@ def ways_to(wanted: RunFilter) -> list[Way]:
 
 
 def _statuses(wanted: RunFilter) -> list[str] | None:
-    """In which the runs may be; None for any."""
+    """Return the statuses that match, or None for any."""
     if wanted.phase is None:
         return list(dict.fromkeys(wanted.statuses)) or None
     of_phase = sorted(PHASES[wanted.phase])
@@ -123,14 +123,14 @@ def _statuses(wanted: RunFilter) -> list[str] | None:
 
 
 def _created(wanted: RunFilter) -> Conditions:
-    """When the runs were made: what every walk but a batch's goes by."""
+    """Return the conditions on the creation time, common to all scans."""
     at = RUNS.c.created_at
     after = [at > wanted.created_after] if wanted.created_after else []
     return after + ([at < wanted.created_before] if wanted.created_before else [])
 
 
 def _led_to_all(wanted: RunFilter, statuses: list[str] | None) -> list[Conditions] | None:
-    """Where indexes lead to all of what is wanted and nothing else, in order; None: nowhere."""
+    """Return index ranges that contain exactly the matching runs, in order, or None."""
     others = (wanted.depth, wanted.framework, wanted.agent, wanted.tag)
     if any(other is not None for other in others):
         return None
@@ -144,7 +144,7 @@ def _led_to_all(wanted: RunFilter, statuses: list[str] | None) -> list[Condition
     if not wanted.project_id or wanted.trigger:
         return None
     of_project = RUNS.c.project_id == wanted.project_id
-    # the entries of a project's branch lie by status
+    # that index is sorted by status within a branch
     return [
         [of_project, *of_branch, RUNS.c.status == status]
         for of_branch in _of_branch(wanted.branch)
@@ -153,12 +153,12 @@ def _led_to_all(wanted: RunFilter, statuses: list[str] | None) -> list[Condition
 
 
 def _led_to_some(wanted: RunFilter, statuses: list[str] | None) -> list[Conditions]:
-    """Where indexes lead to what is wanted, among other runs."""
+    """Return index ranges that contain the matching runs, among others."""
     if wanted.issue is not None:
         return [[RUNS.c.issue == wanted.issue]]
     led_to = _led_to_filtered(wanted, statuses)
     if len(led_to) > 1:
-        # one walk that passes over other statuses, or each could be as long
+        # a single scan that skips other statuses: several could each be as long
         led_to = [[RUNS.c.project_id == wanted.project_id] if wanted.project_id else []]
     if not wanted.branch:
         return led_to
@@ -170,21 +170,21 @@ def _of_branch(branch: str) -> list[Conditions]:
 
 
 def _led_to_filtered(wanted: RunFilter, statuses: list[str] | None) -> list[Conditions]:
-    """Where indexes lead to by project, status and trigger: to all of what passes, in order."""
+    """Return index ranges for project, status and trigger that contain exactly their runs."""
     runs = RUNS.c
     found: Conditions = []
     if wanted.project_id:
         found.append(runs.project_id == wanted.project_id)
     if wanted.trigger:
         found.append(runs.trigger == wanted.trigger)
-        # the entries of one trigger lie by status
+        # that index is sorted by status within a trigger
         statuses = statuses or [str(status) for status in Status]
-    # the entries of one status are in order, those of several are not
+    # the rows of one status are in order, those of several are not
     return [found] if statuses is None else [[*found, runs.status == one] for one in statuses]
 
 
 def _passing(wanted: RunFilter, statuses: list[str] | None) -> Conditions:
-    """Conditions on every run that a walk comes to; none of them leads a walk."""
+    """Return predicates tested on each row of a scan, written so that none selects an index."""
     given = {
         "project_id": wanted.project_id,
         "trigger": wanted.trigger,
@@ -212,13 +212,13 @@ def _of_last_tries(wanted: RunFilter) -> Conditions:
 
 
 def _is_found(name: str, *values: str) -> ColumnElement[bool]:
-    # in words of no index: a database takes what most columns lead to, however much that is
+    # not in an index's form: the planner would prefer the index with most columns, however slow
     column = func.coalesce(RUNS.c[name], "")
     return column == values[0] if len(values) == 1 else column.in_(values)
 
 
 def _led_to(text: str) -> list[Conditions]:
-    """Where indexes lead to by a text: a branch, an issue, the beginning or ending of an id."""
+    """Return index ranges for a search text: a branch, an issue, or either end of an id."""
     runs, id_text = RUNS.c, text.lower()
     found: list[Conditions] = [[runs.work_branch == text]]
     if text.isascii() and text.isdigit() and len(text) < 10:
@@ -228,7 +228,7 @@ def _led_to(text: str) -> list[Conditions]:
         ending = literal_column(ENDING, String)
         found.append([ending == id_text[-SEEN:], whole])
     if (minted := minted_between(id_text)) is not None:
-        # an id begins with its run's moment, so those with one beginning lie together in time
+        # ids start with their creation time, so ids with one prefix are adjacent in time
         begin, end = (EPOCH + min(at, LAST) * MILLISECOND for at in minted)
         within = runs.created_at.between(begin - MILLISECOND, end + MILLISECOND)
         found.append([within, runs.id.startswith(id_text, autoescape=True)])
@@ -246,9 +246,9 @@ def _resembles(text: str) -> ColumnElement[bool]:
 
 @dataclass(frozen=True)
 class Page:
-    """Runs, newest first, with the cursors of the pages beside it.
+    """Runs, newest first, with the cursors of the previous and the next page.
 
-    `looked_among` is how many of the newest were looked at, None where all were.
+    `looked_among` is how many of the newest runs were searched, None if all were.
     """
 
     items: list[Run] = field(default_factory=list)
@@ -258,11 +258,11 @@ class Page:
 
 
 def list_runs(stores: Stores, wanted: RunFilter, *, limit: int, cursor: str | None) -> Page:
-    """One page of runs. Raises BadCursor."""
+    """Return one page of runs. Raises BadCursor."""
     place = read_cursor(cursor, is_run_id)
     found: list[Run] = []
     is_cut = False
-    # a batch and its runs live beside each other
+    # a batch and its runs are in the same store
     of_batch = [stores.owner_of(wanted.batch_id)] if wanted.batch_id else None
     for database in of_batch or stores.holding_runs():
         runs, is_cut_here = _ask(database, wanted, place, limit + 1)
@@ -275,7 +275,7 @@ def list_runs(stores: Stores, wanted: RunFilter, *, limit: int, cursor: str | No
 def _ask(
     database: Database, wanted: RunFilter, place: Place | None, limit: int
 ) -> tuple[list[Run], bool]:
-    """The first runs from a place on, and whether there are older ones that nobody looked at."""
+    """Return the first runs after a place, and if older runs were left unsearched."""
     when, which = RUNS.c.created_at, RUNS.c.id
 
     def walk() -> Select[Any, Any]:

@@ -1,5 +1,4 @@
-"""What every submit asks of the runs, as statements that are built once: building costs as much
-as asking."""
+"""Statements for every submit, built once, because building one costs as much as running it."""
 
 from __future__ import annotations
 
@@ -15,18 +14,18 @@ from app.domain.statistics import MICROS
 from app.records.tables import Run
 
 _WAITING = [str(status) for status in WAITING]
-# open runs but items of batches that still wait
+# open runs, except batch items that still wait
 ASKED_FOR = text(
     "runs.released_at IS NULL"
     " AND (runs.batch_id IS NULL OR runs.status NOT IN ('delayed', 'queued'))"
 )
-# open runs that have left the queue, in the words of their index, which SQLite uses for these alone
+# open runs that have left the queue, exactly as in the index, or SQLite does not use it
 BEGUN = text("runs.released_at IS NULL AND runs.status NOT IN ('delayed', 'queued')")
 
 
 @cache
 def by_key() -> SelectOfScalar[Run]:
-    """Of `project_id` and `key`."""
+    """Select the run with an idempotency key; parameters `project_id` and `key`."""
     return select(Run).where(
         col(Run.project_id) == bindparam("project_id"),
         col(Run.idempotency_key) == bindparam("key"),
@@ -35,7 +34,7 @@ def by_key() -> SelectOfScalar[Run]:
 
 @cache
 def open_on_branch() -> SelectOfScalar[Run]:
-    """Of `project_id` and `work_branch`."""
+    """Select the open run on a branch; parameters `project_id` and `work_branch`."""
     return select(Run).where(
         col(Run.project_id) == bindparam("project_id"),
         col(Run.work_branch) == bindparam("work_branch"),
@@ -45,39 +44,39 @@ def open_on_branch() -> SelectOfScalar[Run]:
 
 @cache
 def active() -> SelectOfScalar[Run]:
-    """All that count for the limit of their repository."""
+    """Select all runs that count for their project's concurrency limit."""
     return select(Run).where(col(Run.released_at).is_(None), _is_active())
 
 
 @cache
 def active_ids() -> Select[str, str]:
-    """Of every project: its id, and the run's."""
+    """Select project id and run id of all runs that count for a concurrency limit."""
     return select(Run.project_id, Run.id).where(col(Run.released_at).is_(None), _is_active())
 
 
 @cache
 def count_active() -> SelectOfScalar[int]:
-    """Of `project_id`."""
+    """Count the runs that count for the limit of `project_id`."""
     of_project = col(Run.project_id) == bindparam("project_id")
     query = select(func.count()).select_from(Run)
     return query.where(of_project, col(Run.released_at).is_(None), _is_active())
 
 
 def cost_sum() -> ColumnElement[int]:
-    """The cost of runs together, in millionths of a dollar, so that no sum is off by a fraction."""
+    """Return the sum of costs in millionths of a dollar, so that it is exact."""
     return func.sum(cast(func.round(col(Run.cost_usd) * MICROS), BigInteger))
 
 
 def dollars_of(micros: int | None) -> float | None:
-    """Dollars, of what `cost_sum` answered."""
+    """Convert a result of `cost_sum` to dollars."""
     return None if micros is None else int(micros) / MICROS
 
 
 def is_active(run: Run) -> bool:
-    """True for an open run that counts for the limit of its repository.
+    """Return True if an open run counts for its project's concurrency limit.
 
-    What nobody is refused for, as items of batches and what was planned for later, counts only
-    from its launch on: until then it waits where the repository is full.
+    Batch items and delayed runs are never refused for the limit, so they count only from their
+    launch on; until then they wait.
     """
     is_asked_for_now = run.batch_id is None and run.due_at is None
     return run.status not in WAITING or is_asked_for_now
@@ -90,7 +89,7 @@ def _is_active() -> ColumnElement[bool]:
 
 @cache
 def charged() -> Select[int, datetime]:
-    """How many runs of `person_id` there are after `moment`, and when the first was."""
+    """Count the runs of `person_id` after `moment`, and select the first one's time."""
     return select(func.count(), func.min(Run.created_at)).where(
         col(Run.charged_to) == bindparam("person_id"), col(Run.created_at) > bindparam("moment")
     )

@@ -1,6 +1,6 @@
-"""The runs that cards tell of: of many projects by one statement, never from history.
+"""Queries for the runs on project cards: one statement for many projects, without history.
 
-Those that wait may be thousands: of them it is told what is alike, and none is read.
+Thousands of runs may wait: they are grouped, and not read one by one.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ from app.records.stores.routing import Stores
 from app.records.stores.sessions import every
 from app.records.tables import Project, Run
 
-# as many walks in one statement; SQLite takes 500
+# index scans per statement; SQLite allows 500
 TOGETHER = 100
 _WAITING = [str(status) for status in WAITING]
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """What is alike of some runs that wait: who works on them, and what holds them."""
+    """A group of waiting runs with the same agent and hold."""
 
     agent: str
     hold: str | None
 
 
 class ProjectRuns:
-    """The newest runs, the counted failures and the open runs of each project."""
+    """The newest, striking and open runs of each project."""
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
 
     def newest(self, project_ids: Collection[str], *, limit: int) -> dict[str, list[Run]]:
-        """At most `limit` runs of each project, newest first."""
+        """Return at most `limit` runs of each project, newest first."""
         order = col(Run.created_at).desc(), col(Run.id).desc()
         walk = select(col(Run.id)).order_by(*order).limit(limit)
         found = self._led_to(walk.where(col(Run.project_id) == one) for one in project_ids)
@@ -59,9 +59,9 @@ class ProjectRuns:
         return _first(found, dict.fromkeys(project_ids, limit))
 
     def strikes(self, wanted: Mapping[str, int]) -> dict[str, list[Run]]:
-        """Of each project as many of the runs that were counted as failures, newest first."""
+        """Return each project's newest runs that were strikes, as many as `wanted` says."""
         order = col(Run.ended_at).desc(), col(Run.id).desc()
-        # in the words of its index, which SQLite uses for these alone
+        # exactly as in its partial index, or SQLite does not use it
         walk = select(col(Run.id)).where(literal_column("runs.is_strike")).order_by(*order)
         found = self._led_to(
             walk.where(col(Run.project_id) == one).limit(limit) for one, limit in wanted.items()
@@ -70,7 +70,7 @@ class ProjectRuns:
         return _first(found, wanted)
 
     def begun(self, project_ids: Collection[str]) -> dict[str, list[Run]]:
-        """Open runs that have left the queue, oldest first."""
+        """Return open runs that have left the queue, by project, oldest first."""
         query = select(Run).where(BEGUN, col(Run.project_id).in_(project_ids))
         runs = [row[0] for row in self._stores.everywhere(query)]
         found: dict[str, list[Run]] = {one: [] for one in project_ids}
@@ -79,7 +79,7 @@ class ProjectRuns:
         return found
 
     def waiting(self, project_ids: Collection[str]) -> dict[str, list[Waiting]]:
-        """What waits, each as its oldest run, oldest first."""
+        """Return groups of waiting runs by project, sorted by their oldest run."""
         alike = (col(Run.project_id), col(Run.agent), col(Run.hold))
         oldest = func.min(col(Run.created_at)), func.min(col(Run.id))
         query = select(*alike, *oldest).group_by(*alike)
@@ -92,7 +92,7 @@ class ProjectRuns:
         return found
 
     def issues(self, project_ids: Collection[str]) -> dict[str, set[int]]:
-        """The issues that open runs work on."""
+        """Return the issues that open runs work on, by project."""
         query = select(col(Run.project_id), col(Run.issue)).distinct()
         found: dict[str, set[int]] = defaultdict(set)
         has_issue = col(Run.issue).is_not(None)
@@ -126,7 +126,7 @@ def _first(runs: Iterable[Run], wanted: Mapping[str, int]) -> dict[str, list[Run
 
 @dataclass(frozen=True)
 class EndedAlike:
-    """Runs of one end: how many, and what they cost in US dollars where that is known."""
+    """The number of runs with one status and cause, and their cost in US dollars if known."""
 
     status: Status
     cause: Cause | None
@@ -135,35 +135,35 @@ class EndedAlike:
 
 
 def ended_of_batch(session: Session, batch_id: str) -> list[EndedAlike]:
-    """The runs of a batch, all of which have ended, by status and cause."""
+    """Sum up an ended batch's runs by status and cause."""
     return _alike(session.exec(_sums().where(col(Run.batch_id) == batch_id)))
 
 
 def last_of_batch(session: Session, batch_id: str, *, limit: int) -> list[Run]:
-    """The last of the same, newest first."""
+    """Return the runs of a batch that ended last, latest first."""
     query = select_rows(Run).where(col(Run.batch_id) == batch_id)
     return list(session.exec(query.order_by(col(Run.ended_at).desc()).limit(limit)).all())
 
 
 class EndedRuns:
-    """Reads ended runs of every store."""
+    """Reads ended runs of both stores."""
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
 
     def sums(self, begin: datetime, end: datetime) -> list[EndedAlike]:
-        """The runs that ended from `begin` until before `end`, by status and cause."""
+        """Sum up the runs that ended from `begin` until before `end`, by status and cause."""
         query = _sums().where(col(Run.ended_at) >= begin, col(Run.ended_at) < end)
         return _alike(self._stores.everywhere(query))
 
     def newest(self, begin: datetime, end: datetime, *, limit: int) -> list[Run]:
-        """The last of the same, newest first."""
+        """Return the runs that ended last in that time, latest first."""
         query = select_rows(Run).where(col(Run.ended_at) >= begin, col(Run.ended_at) < end)
         found = self._stores.everywhere(query.order_by(col(Run.ended_at).desc()).limit(limit))
         return sorted(found, key=lambda run: (run.ended_at, run.id), reverse=True)[:limit]
 
     def count_held(self) -> int:
-        """Runs that wait, and say what for."""
+        """Count the waiting runs that have a hold."""
         query = select_rows(func.count()).where(
             col(Run.released_at).is_(None),
             col(Run.status).in_(WAITING),
@@ -185,13 +185,13 @@ def _alike(rows: Iterable[Any]) -> list[EndedAlike]:
 
 
 class OpenRuns:
-    """How many there are, and when something is due for them."""
+    """Counts of open runs, and the next time that one of them is due."""
 
     def __init__(self, stores: Stores) -> None:
         self.stores = stores
 
     def counts(self) -> Counter[str]:
-        """How many there are, by status."""
+        """Count open runs by status."""
         query = select_rows(Run.status, func.count()).where(col(Run.released_at).is_(None))
         found: Counter[str] = Counter()
         for status, count in self.stores.everywhere(query.group_by(col(Run.status))):
@@ -199,7 +199,7 @@ class OpenRuns:
         return found
 
     def active_by_project(self) -> dict[str, list[str]]:
-        """For every project the ids of the runs that count for its limit."""
+        """Return, for every project, the ids of the runs that count for its concurrency limit."""
         with self.stores.control.reading() as session:
             found: dict[str, list[str]] = {one: [] for one in session.exec(select_rows(Project.id))}
         for project_id, run_id in self.stores.everywhere(run_statements.active_ids()):
@@ -207,14 +207,14 @@ class OpenRuns:
         return found
 
     def starting(self) -> list[Run]:
-        """The runs that are being launched, oldest first."""
+        """Return the runs that are being launched, oldest first."""
         query = select_rows(Run).where(
             col(Run.released_at).is_(None), col(Run.status) == Status.STARTING
         )
         return sorted(self.stores.everywhere(query), key=lambda run: (run.created_at, run.id))
 
     def next_of_waiting(self, now: datetime) -> datetime | None:
-        """When the next waiting run is due or expires; None where none does."""
+        """Return the next time at which a waiting run is due or expires, or None."""
         found: list[datetime] = []
         for status, column in ((Status.DELAYED, Run.due_at), (Status.QUEUED, Run.expires_at)):
             query = select_rows(func.min(col(column))).where(
@@ -231,7 +231,7 @@ SAME = (
 
 
 def find_twin(session: Session, run: Run) -> Run | None:
-    """An open run of the same project that does the same; the model does not matter."""
+    """Return an open run of the same project with the same work, or None; the model may differ."""
     same = [col(getattr(Run, name)).is_not_distinct_from(getattr(run, name)) for name in SAME]
     query = select_rows(Run).where(Run.project_id == run.project_id, col(Run.released_at).is_(None))
     query = query.where(*same).limit(1)
@@ -239,7 +239,7 @@ def find_twin(session: Session, run: Run) -> Run | None:
 
 
 def over_and_done(stores: Stores, ids: Collection[str]) -> dict[str, Run]:
-    """The runs among these that are proved gone and wait for nothing, by id."""
+    """Return, by id, the runs among these that are released and do not wait to be resumed."""
     query = select_rows(Run).where(
         col(Run.released_at).is_not(None), col(Run.may_resume).is_(False)
     )

@@ -1,4 +1,4 @@
-"""Where a deployment's new runs live: recorded in its control store, the same for every server."""
+"""Identity of the stores, and the recorded setting of where new runs live, one for all servers."""
 
 from __future__ import annotations
 
@@ -23,32 +23,35 @@ NONCE = "nonce"
 
 
 class CannotTell(Exception):
-    """A database did not say who it is."""
+    """A database could not be identified."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Where a database is, and the random name that it carries: a copy has the same one."""
+    """The location of a database and the random name stored in it; a copy has the same name."""
 
     place: str
     nonce: str
 
     def is_same_as(self, other: Identity) -> bool:
-        """True where both are one database, or one is a copy of the other."""
+        """Return True if both are one database, or one is a copy of the other."""
         return self.place == other.place or self.nonce == other.nonce != ""
 
 
 def recognise(database: Database) -> Identity:
-    """Ask a database of any schema who it is, and write nothing to it. Raises CannotTell.
+    """Identify a database of any schema without writing to it. Raises CannotTell.
 
-    The name is empty where it carries none yet.
+    The nonce is empty if the database has none yet.
     """
     with _telling(database), database.reading() as session:
         return Identity(_place(database, session), setting_of(session, NONCE) or "")
 
 
 def identify(database: Database) -> Identity:
-    """Ask a database of today's schema who it is. Raises CannotTell."""
+    """Identify a database of the current schema; give it a nonce if it lacks one.
+
+    Raises CannotTell.
+    """
     with _telling(database):
         with database.transaction() as tx:
             nonce = nonce_of(tx)
@@ -62,13 +65,13 @@ def _telling(database: Database) -> Iterator[None]:
         yield
     except (DatabaseSilent, DBAPIError, OSError) as problem:
         if database.trouble or is_damage(problem):
-            raise  # that is told as what it is, with what to do
-        # also where it may not be looked at: who it is, is not known then
+            raise  # a stopped or damaged database has its own message, with advice
+        # also if reading it is not permitted: it cannot be identified then either
         raise CannotTell(str(problem).partition("\n")[0]) from problem
 
 
 def setting_of(session: Session, name: str) -> str | None:
-    """What a database of any schema has recorded under a name, None where it has not."""
+    """Return a recorded setting from a database of any schema, or None if it is not set."""
     if not inspect(session.connection()).has_table("setting"):
         return None
     row = session.get(Setting, name)
@@ -76,7 +79,7 @@ def setting_of(session: Session, name: str) -> str | None:
 
 
 def nonce_of(tx: Transaction) -> str:
-    """The random name that a database carries, given to it where it has none yet."""
+    """Return the database's random name; create it if there is none yet."""
     known = tx.get(Setting, NONCE)
     if known is None:
         known = Setting(name=NONCE, value=secrets.token_hex(16))
@@ -108,7 +111,7 @@ WORDS = {"control": "in the control store", "runs": "in the run store"}
 
 
 class NewRunsMoved(DatabaseSilent):
-    """Another server has changed where new runs live: this one accepts none until it follows."""
+    """Another server changed where new runs live; this one accepts none until it agrees."""
 
     lasts = True
 
@@ -122,18 +125,19 @@ class NewRunsMoved(DatabaseSilent):
 
 
 class StoresDiffer(Exception):
-    """This server may not work on these databases; the message says what to do."""
+    """This server may not use these databases; the message says what to do."""
 
 
 def identify_control(stores: Stores) -> Identity:
-    """Who the control store is, which is up to date. Raises StoresDiffer."""
+    """Identify the control store, whose schema must be current. Raises StoresDiffer."""
     return _asked(identify, stores.control)
 
 
 def refuse_stranger(stores: Stores, control: Identity) -> None:
     """Refuse a run store that is the control store, a copy of it, or another deployment's.
 
-    No row of it is written: it may be of an older schema, and in use. Raises StoresDiffer.
+    Writes nothing to the run store: it may have an older schema, and be in use. Raises
+    StoresDiffer.
     """
     if stores.runs is None or _is_new(stores.runs):
         return
@@ -148,15 +152,16 @@ def refuse_stranger(stores: Stores, control: Identity) -> None:
 
 
 def _is_new(database: Database) -> bool:
-    """True where its file is still to be made: that is nobody's."""
+    """Return True if the database's file is missing or empty: it has no owner then."""
     file = file_of(database.url)
     return file is not None and is_empty_file(file)
 
 
 def agree(stores: Stores, *, may_change: bool) -> None:
-    """Compare this server's stores with what is recorded, and record what is new.
+    """Compare this server's stores with the recorded ones, and record what is new.
 
-    `may_change` records this server's own setting of where new runs live. Raises StoresDiffer.
+    `may_change` allows overwriting the recorded place of new runs with this server's setting.
+    Raises StoresDiffer.
     """
     control = identify_control(stores)
     runs = _asked(identify, stores.runs, "run") if stores.runs is not None else None
@@ -183,7 +188,7 @@ def agree(stores: Stores, *, may_change: bool) -> None:
         _write(tx, NEW_RUNS, own)
         if stores.runs is not None and runs is not None:
             _write(tx, RUN_STORE, runs.nonce)
-            # of two deployments that begin with one run store, one has it
+            # if two deployments start with the same run store, only the first gets it
             with stores.runs.transaction() as claim:
                 _refuse_another_owner(claim, control.nonce)
                 _write(claim, OWNER, control.nonce)
@@ -191,9 +196,9 @@ def agree(stores: Stores, *, may_change: bool) -> None:
 
 
 def refuse_moved(session: Session, stores: Stores) -> None:
-    """Refuse a new run where this server would put it elsewhere than the others do.
+    """Refuse a new run if this server would put it in another store than the other servers do.
 
-    `session` is one of the control store; one row is read. Raises NewRunsMoved.
+    `session` must be one of the control store; reads one row. Raises NewRunsMoved.
     """
     recorded = session.scalar(select(Setting.value).where(col(Setting.name) == NEW_RUNS))
     if recorded not in (None, _own(stores)):
@@ -205,7 +210,7 @@ def _own(stores: Stores) -> str:
 
 
 def knows_run_store(stores: Stores) -> bool:
-    """True where the control store, which is up to date, has a run store already."""
+    """Return True if the control store, whose schema must be current, has recorded a run store."""
     with stores.control.reading() as session:
         return _read(session, RUN_STORE) is not None
 

@@ -1,4 +1,4 @@
-"""Leases: what one of several servers on one database holds for a while."""
+"""Leases: time-limited roles that one of several servers on one database holds."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from app.records.tables import Lease
 
 
 class LeaseLedger:
-    """Leases, in the control store; times are the database clients' own, kept in step by NTP."""
+    """Leases, in the control store.
+
+    Times are the servers' own: NTP must keep their clocks in step.
+    """
 
     def __init__(self, stores: Stores) -> None:
         self.stores = stores
 
     def take(self, name: str, holder: str, *, now: datetime, until: datetime) -> int | None:
-        """Take or renew a lease; its fence, or None while another holds it."""
+        """Take or renew a lease; return its fence, or None while another server holds it."""
         with self.stores.control.transaction() as tx:
             renewed = tx.scalars(
                 update(Lease)
@@ -40,7 +43,7 @@ class LeaseLedger:
             return 1
 
     def give_back(self, holder: str, now: datetime) -> None:
-        """End every lease of a holder at once."""
+        """End all leases of a holder now."""
         with self.stores.control.transaction() as tx:
             tx.execute(
                 update(Lease)
@@ -49,7 +52,7 @@ class LeaseLedger:
             )
 
     def is_held(self, name: str, now: datetime) -> bool:
-        """True while somebody holds a lease."""
+        """Return True while any server holds the lease."""
         with self.stores.control.reading() as session:
             query = select(Lease).where(Lease.name == name, col(Lease.expires_at) > now)
             return session.exec(query).first() is not None

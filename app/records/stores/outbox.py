@@ -1,4 +1,4 @@
-"""What the run store has still to tell the control store: written with its cause, told once."""
+"""The outbox: effects that the run store has for the control store, applied exactly once."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from app.records.tables import Applied, Outgoing
 
 STRIKE, CLEAR, LIMIT = "strike", "clear", "limit"
 
-# does what follows, in a transaction of the control store; what the run's timeline says of it
+# applies an entry in a transaction of the control store; returns the run's timeline sentence
 Deliver = Callable[[Transaction, Outgoing], str | None]
 
 
 class NotNow(Exception):
-    """What is to be told has to wait."""
+    """The entry cannot be applied yet; it stays in the outbox."""
 
 
 class Outbox:
-    """The run store's outbox, and the control store's memory of what it has taken from it."""
+    """The run store's outbox, and the control store's record of the entries it has applied."""
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
@@ -32,12 +32,12 @@ class Outbox:
     def put(
         self, tx: Transaction, run_id: str, kind: str, data: Mapping[str, Any], now: datetime
     ) -> None:
-        """Add what follows from what this transaction of the run store writes."""
+        """Add an entry, in the run store's transaction that writes its cause."""
         key = self._stores.mint_control_id("outgoing", now)
         tx.add(Outgoing(key=key, kind=kind, run_id=run_id, data=dict(data), at=now))
 
     def waiting(self) -> list[Outgoing]:
-        """What has not been told yet, in the order in which it happened."""
+        """Return the entries that are still in the outbox, oldest first."""
         if self._stores.runs is None:
             return []
         with self._stores.runs.reading() as session:
@@ -46,11 +46,11 @@ class Outbox:
     def deliver(
         self, deliver: Deliver, failed: Callable[[Outgoing, Exception], None]
     ) -> list[tuple[Outgoing, str | None]]:
-        """Tell the control store everything; what it knows now, with its sentences.
+        """Apply all entries to the control store; return the applied ones with their sentences.
 
-        All in one transaction whose lock is taken before the outbox is read: of several servers
-        one delivers, and nothing overtakes what came before it. What `deliver` fails on, leaving
-        no trace, is told to `failed` and stays; so does what it raises NotNow for.
+        Uses one transaction, and takes its lock before the outbox is read: only one server applies
+        at a time, oldest entry first. If `deliver` raises, its writes are rolled back, `failed` is
+        called and the entry stays; on NotNow it stays too. Later entries are still applied.
         """
         told: list[tuple[Outgoing, str | None]] = []
         with self._stores.control.transaction() as tx:
@@ -76,19 +76,19 @@ class Outbox:
         return told
 
     def take(self, tx: Transaction, entries: Collection[Outgoing], sentence: str) -> None:
-        """Write down in the control store that these have been told, and need not be."""
+        """Record in the control store that these entries count as applied."""
         known = self._known(tx, {one.key for one in self.waiting()})
         tx.add_all(
             Applied(key=one.key, sentence=sentence) for one in entries if one.key not in known
         )
 
     def forget(self, tx: Transaction, key: str) -> bool:
-        """Delete what has been told, in the run store; False where another was faster."""
+        """Delete an applied entry from the run store; False if another server already did."""
         gone = delete(Outgoing).where(col(Outgoing.key) == key).returning(col(Outgoing.key))
         return tx.scalars(gone).one_or_none() is not None
 
     @staticmethod
     def _known(tx: Session, keys: set[str]) -> dict[str, str | None]:
-        # what no outbox holds any more is not asked for again
+        # an entry that has left the outbox is never offered again
         tx.execute(delete(Applied).where(col(Applied.key).not_in(keys)))
         return {row.key: row.sentence for row in tx.exec(select(Applied)).all()}

@@ -1,4 +1,4 @@
-"""The relay: what several servers on one PostgreSQL tell each other of their changes."""
+"""The relay: passes changes between several servers on one PostgreSQL, by LISTEN and NOTIFY."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from app.records.feed import Change, Feed, FeedBroke, LogGrew, Numbered, RunRepo
 log = logging.getLogger(__name__)
 TOGETHER_SECONDS = 0.2
 AGAIN_SECONDS = 1.0
-# what is in no transaction; everything else is told by the one that commits it
+# changes without a transaction; all others are sent by the transaction that commits them
 UNCOMMITTED = (LogGrew, RunReported, SweepWanted)
 
 
 class Relay:
-    """Publishes what other servers have committed, and tells them what no transaction tells."""
+    """Publishes other servers' changes here, and sends them changes that have no transaction."""
 
     def __init__(self, database: Database, feed: Feed, *, tells: bool = True) -> None:
         self._wire = postgresql_wire(database.url)
         self._mark = database.mark
         self._feed = feed
-        # of two databases one is enough to tell what is in no transaction
+        # with two databases, one relay is enough to send changes without a transaction
         self._tells = tells
         self._hears = False
         self._closing = threading.Event()
-        # what wakes who listens; a file that is read until nobody writes to it any more
+        # a socket pair that wakes the listening thread when the relay closes
         self._ears, self._mouth = socket.socketpair()
         self._news = threading.Event()
         self._lock = threading.Lock()
@@ -42,14 +42,14 @@ class Relay:
         self._telling = threading.Thread(target=self._tell, name="relay out", daemon=True)
 
     def open(self) -> None:
-        """Begin, in threads of its own."""
+        """Start listening and, if this relay sends, sending, each in its own thread."""
         self._listening.start()
         if self._tells:
             self._telling.start()
             self._feed.subscribe(self._hear)
 
     def close(self) -> None:
-        """End both threads and their connections; safe where it was never opened."""
+        """Stop both threads and close their connections; safe if the relay was never opened."""
         self._closing.set()
         self._news.set()
         self._mouth.close()
@@ -66,7 +66,7 @@ class Relay:
                 self._waiting[one.change] = None
             self._news.set()
 
-    # --- out -----------------------------------------------------------------------------------
+    # --- sending -------------------------------------------------------------------------------
 
     def _tell(self) -> None:
         while self._news.wait() and not self._closing.is_set():
@@ -78,10 +78,11 @@ class Relay:
                 with self._wire.connect() as connection:
                     tell_others(connection, changes, self._mark)
             except SQLAlchemyError:
-                # a later one says the same; where the database is away, nothing else goes on
+                # not retried: a later change carries the same news, and without a database nothing
+                # works anyway
                 log.debug("what is in no transaction was not sent to other servers", exc_info=True)
 
-    # --- in ------------------------------------------------------------------------------------
+    # --- receiving -----------------------------------------------------------------------------
 
     def _listen(self) -> None:
         from psycopg import Error
@@ -103,14 +104,14 @@ class Relay:
 
     def _grow_deaf(self) -> None:
         if self._hears:
-            # what was remembered because every change to it is heard of is not known now
+            # caches that rely on receiving every change are no longer valid
             self._hears = False
             self._feed.publish([FeedBroke()])
         self._closing.wait(AGAIN_SECONDS)
 
     def _hear_others(self, connection: Any) -> None:
         connection.execute(f"LISTEN {CHANNEL}")
-        # whatever was told before is missed: whoever shows something looks again
+        # changes before this LISTEN were missed, so subscribers must reload
         self._feed.publish([FeedBroke()])
         self._hears = True
         with DefaultSelector() as ears:
@@ -121,5 +122,5 @@ class Relay:
                     self._feed.publish(read(message.payload, own=self._mark))
                     if self._closing.is_set():
                         return
-                # psycopg's own wait looks ten times a second
+                # psycopg's own wait polls ten times a second
                 ears.select()

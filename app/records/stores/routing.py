@@ -1,4 +1,4 @@
-"""Which store owns a row: one function, asked for every statement (stores.md)."""
+"""Routing of rows to the store that owns them, by id."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True)
 class Stores:
-    """The control store and, where runs are split off, the run store; ids say who owns what."""
+    """The control store and, if runs are split off, the run store; ids show which owns a row."""
 
     control: Database
     runs: Database | None
     entropy: Callable[[int], bytes]
-    # False where the run store only keeps what it has: new runs live in the control store again
+    # False if new runs live in the control store again, and the run store only keeps the old ones
     fills_runs: bool = True
-    # called after the first of two commits, with a name for what they are of
+    # failpoint: called between two commits, with the operation's name
     between: Callable[[str], None] = lambda _: None
 
     def __post_init__(self) -> None:
@@ -38,11 +38,11 @@ class Stores:
 
     @property
     def are_split(self) -> bool:
-        """True where new runs live in a database of their own."""
+        """True if new runs live in the run store."""
         return self.runs is not None and self.fills_runs
 
     def owner_of(self, id_: str) -> Database:
-        """The database that owns the row with this id."""
+        """Return the database that owns the row with this id."""
         try:
             store = ids.store_of(id_)
         except ids.Unclassifiable:
@@ -51,14 +51,14 @@ class Stores:
         return self.runs if store is ids.Store.RUNS and self.runs is not None else self.control
 
     def by_owner(self, ids_: Iterable[str]) -> dict[Database, list[str]]:
-        """These ids by the database that owns the row of each, in their order."""
+        """Group ids by the database that owns them; each group keeps their order."""
         found: dict[Database, list[str]] = {}
         for id_ in ids_:
             found.setdefault(self.owner_of(id_), []).append(id_)
         return found
 
     def holding_runs(self) -> list[Database]:
-        """Every database that may hold runs, the one that gets new ones first."""
+        """Return every database that may hold runs, the one for new runs first."""
         return [self.control] if self.runs is None else [self.runs, self.control]
 
     @overload
@@ -68,7 +68,7 @@ class Stores:
     def everywhere(self, query: Any) -> list[Any]: ...
 
     def everywhere(self, query: Any) -> list[Any]:
-        """What is found in every store that may hold runs, one store's behind the other's."""
+        """Run a query in every store that may hold runs; return the results store by store."""
         found: list[Any] = []
         for database in self.holding_runs():
             with database.reading() as session:
@@ -76,19 +76,19 @@ class Stores:
         return found
 
     def all(self) -> list[Database]:
-        """Every database there is, the control store first."""
+        """Return all databases, the control store first."""
         return [self.control] if self.runs is None else [self.control, self.runs]
 
     def answers(self) -> bool:
-        """True where every database can be asked something."""
+        """Return True if every database answers a query."""
         return all(database.answers() for database in self.all())
 
     def stopped(self) -> str:
-        """Why a database is not written to any more, in a sentence; empty where each is."""
+        """Return why writing to a database has stopped, as a sentence; empty if it has not."""
         return next((one.trouble for one in self.all() if one.trouble), "")
 
     def trouble(self) -> str:
-        """Why nothing can be changed now, and what to do, in a sentence; empty where it can."""
+        """Return why nothing can be changed now, with advice, as a sentence; empty if it can."""
         if (stopped := self.stopped()) or self.answers():
             return stopped
         return (
@@ -96,21 +96,21 @@ class Stores:
             "Agents go on. Look at the database; Runyard goes on by itself once it answers."
         )
 
-    # --- both at once --------------------------------------------------------------------------
+    # --- spanning both stores ------------------------------------------------------------------
 
     @contextmanager
     def spanning(self, id_: str, act: str) -> Iterator[Transaction]:
-        """A transaction of the store that owns this id, with one of the other store beside it.
+        """Open a transaction in the store that owns this id, linked to one in the other store.
 
-        Writers of either store wait meanwhile. The control store is committed first: only what
-        is put right by itself where the rest does not follow may be written there. `act` names
-        what is done. Raises DatabaseSilent, for either of them.
+        Takes the write lock of both. The control store commits first: write there only what repairs
+        itself if the run store's commit fails. `act` names the operation for the failpoint between
+        the two. Raises DatabaseSilent, for either store.
         """
         if self.runs is None:
             with self.control.transaction() as tx:
                 yield tx
             return
-        # always in this order, so that no two ever wait for each other
+        # always lock in this order, so that two operations cannot deadlock
         with self.control.transaction() as control, self.runs.transaction() as runs:
             control.begin_now()
             runs.begin_now()
@@ -122,7 +122,7 @@ class Stores:
 
     @contextmanager
     def looking(self) -> Iterator[Session]:
-        """A session that only reads, and sees both stores. Raises DatabaseSilent."""
+        """Open a read-only session that sees both stores. Raises DatabaseSilent."""
         with self.control.reading() as control:
             if self.runs is None:
                 yield control
@@ -131,21 +131,21 @@ class Stores:
                 yield join(control, runs, control=control)
 
     def part(self, tx: Transaction, id_: str) -> Transaction:
-        """Of a transaction that spans both stores the one that owns this id."""
+        """Return the part of a spanning transaction whose store owns this id."""
         store = self.owner_of(id_).info.get(APART)
         return next(one for one in every(tx) if one.info.get(APART) == store)
 
     # --- new ids -------------------------------------------------------------------------------
 
     def mint_run_id(self, now: datetime, *, beside: str | None = None) -> str:
-        """The id of a new run: a root run's by the setting, another's in its parent's store."""
+        """Make the id of a new run: in its parent's store, or without one by the setting."""
         split = self._is_split(beside) if beside else self.are_split
         return ids.mint_run_store_id(
             "run", at_ms=_milliseconds(now), entropy=self.entropy(10), split=split
         )
 
     def mint_batch_id(self, now: datetime, *, beside: str | None) -> str:
-        """The id of a new batch, in the store of its parent where it has one."""
+        """Make the id of a new batch: in its parent's store, or without one by the setting."""
         split = self._is_split(beside) if beside else self.are_split
         return ids.mint_run_store_id(
             "batch", at_ms=_milliseconds(now), entropy=self.entropy(10), split=split
@@ -156,7 +156,7 @@ class Stores:
         return ids.store_of(id_) is ids.Store.RUNS
 
     def mint_control_id(self, prefix: str, now: datetime) -> str:
-        """The id of a new row of the control store."""
+        """Make the id of a new row of the control store."""
         return ids.mint_control_id(prefix, at_ms=_milliseconds(now), entropy=self.entropy(10))
 
 

@@ -1,7 +1,7 @@
-"""What one session sees where rows live in two databases: those beside it, and the control store.
+"""Links between the sessions of both stores, and the check that a query sees both where it must.
 
-With one database it is all in that one; a session of one of two that is asked for more than its
-own store refuses, instead of answering with half.
+With one database, every session sees all rows. With two, a session that is not linked to the other
+store's raises OnlyOneStore instead of returning half of the rows.
 """
 
 from __future__ import annotations
@@ -17,18 +17,21 @@ CONTROL = "control"
 
 
 class OnlyOneStore(LookupError):
-    """A session of one of two stores was asked for what may be in the other."""
+    """A session of one store was asked for rows that may be in the other."""
 
 
 def join(session: S, other: S, *, control: S) -> S:
-    """Let both sessions know each other; the first of them."""
+    """Link two sessions to each other and to the control store's; return the first."""
     session.info |= {BESIDE: other, CONTROL: control}
     other.info |= {BESIDE: session, CONTROL: control}
     return session
 
 
 def every(session: S) -> tuple[S, ...]:
-    """The session and the one beside it: together they see every run. Raises OnlyOneStore."""
+    """Return the session and the one linked to it: together they see every run.
+
+    Raises OnlyOneStore.
+    """
     other = session.info.get(BESIDE)
     if other is not None:
         return (session, other)
@@ -38,7 +41,7 @@ def every(session: S) -> tuple[S, ...]:
 
 
 def control_of(session: S) -> S:
-    """The session of the control store. Raises OnlyOneStore."""
+    """Return the session of the control store. Raises OnlyOneStore."""
     control = session.info.get(CONTROL)
     if control is not None:
         return control

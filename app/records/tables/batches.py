@@ -1,4 +1,4 @@
-"""Batches and their items (the run store), and what is done to many runs at once (control)."""
+"""Batches and their items (run store), and bulk actions on many runs (control store)."""
 
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ from app.records.tables.stores import Moment, one_of
 
 
 class Batch(SQLModel, table=True):
-    """Runs that were ordered together; sealed once every item is in."""
+    """A batch of runs that were ordered together; sealed once every item is in."""
 
     __tablename__ = "batches"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (
@@ -52,7 +52,7 @@ class Batch(SQLModel, table=True):
 
 
 class BatchItem(SQLModel, table=True):
-    """The place of a run in its batch."""
+    """The position of a run in its batch."""
 
     __tablename__ = "batch_items"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (
@@ -67,7 +67,7 @@ class BatchItem(SQLModel, table=True):
 
 
 class Bulk(SQLModel, table=True):
-    """One thing that is done to many runs; which ones was frozen when it was ordered."""
+    """One action on many runs; the list of runs is fixed when it is ordered."""
 
     __tablename__ = "bulk"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (
@@ -93,7 +93,7 @@ class Bulk(SQLModel, table=True):
 
 
 class BulkItem(SQLModel, table=True):
-    """One of those runs, and what came of it."""
+    """One run of a bulk action, and its result."""
 
     __tablename__ = "bulk_items"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (

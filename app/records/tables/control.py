@@ -1,4 +1,4 @@
-"""The control store: people, projects, leases and the audit."""
+"""The control store: people, projects, leases, notifications, limits and the audit."""
 
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from app.records.tables.stores import Moment, one_of
 
 
 class Person(SQLModel, table=True):
-    """Somebody who may use this Runyard."""
+    """A person who may use this Runyard."""
 
     __tablename__ = "person"  # pyright: ignore[reportAssignmentType]
 
@@ -45,9 +45,9 @@ class LoginLink(SQLModel, table=True):
 
 
 class Lease(SQLModel, table=True):
-    """Something that one server holds for a while: the sweep, or its own being alive.
+    """A role that one server holds for a while, such as the sweep, or its sign of life.
 
-    `fence` grows with each new holder, so that a late one can be told from the present one.
+    `fence` grows with each new holder, so that an earlier holder can be recognized.
     """
 
     __tablename__ = "lease"  # pyright: ignore[reportAssignmentType]
@@ -59,7 +59,7 @@ class Lease(SQLModel, table=True):
 
 
 class Project(SQLModel, table=True):
-    """A git repository registered in Runyard, with its settings and its count of strikes."""
+    """A git repository registered in Runyard, with its settings and its strikes."""
 
     __tablename__ = "project"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (
@@ -84,7 +84,7 @@ class Project(SQLModel, table=True):
     branch_pattern: str
     frameworks: list[str] = Field(sa_type=JSON)
     sandbox: str
-    # whether a person chose that level, and whether its card still says that nobody did
+    # True if a person chose that level; and if the card still says that nobody did
     sandbox_chosen: bool = False
     sandbox_notice: bool = False
     network: str = "all"
@@ -92,7 +92,7 @@ class Project(SQLModel, table=True):
     allow: list[str] = Field(default_factory=list, sa_type=JSON)
     toolchains: list[str] = Field(default_factory=list, sa_type=JSON)
     limits: dict[str, int | None] = Field(default_factory=dict, sa_type=JSON)
-    # what the hooks of a local origin were when a person switched them on
+    # fingerprint of a local origin's hooks when a person allowed them
     owner_hooks: str | None = None
     auto_enabled: bool = False
     resume_after_limit: bool = True
@@ -100,7 +100,7 @@ class Project(SQLModel, table=True):
     state_because: str | None = None
     strikes: int = 0
     paused_because: str | None = None
-    # origin's last failure, since when it fails, and whether it is held to be away
+    # origin's last failure, the time of the first one, and if origin counts as unreachable
     origin_because: str | None = Field(default=None, sa_type=Text)
     origin_since: datetime | None = Field(default=None, sa_type=Moment)
     unreachable: bool = False
@@ -111,9 +111,9 @@ class Project(SQLModel, table=True):
 
 
 class Audit(SQLModel, table=True):
-    """A deed that others rely on: the database refuses to change it.
+    """One audited action; the database refuses to change it.
 
-    `hash` covers the whole row and `previous`, the hash of the row before.
+    `hash` covers the whole row, including `previous`, the hash of the row before.
     """
 
     __tablename__ = "audit"  # pyright: ignore[reportAssignmentType]
@@ -142,10 +142,11 @@ PENDING = text("state = 'pending'")
 
 
 class Notification(SQLModel, table=True):
-    """One thing to tell one receiver, in the store of what it tells of.
+    """One message to one receiver, in the store of the row that it is about.
 
-    `receiver` is a fingerprint of its address, which itself is never stored; `digest_id` names
-    the digest that tells it instead; `claimed_until` is when another server may send it.
+    `receiver` is a fingerprint of the receiver's address, which is never stored. `digest_id` names
+    the digest that includes the message instead. Until `claimed_until`, only the claiming server
+    may send it.
     """
 
     __tablename__ = "notification"  # pyright: ignore[reportAssignmentType]
@@ -181,10 +182,10 @@ class Notification(SQLModel, table=True):
 
 
 class AccountHold(SQLModel, table=True):
-    """An account, or one family of its models, that nothing is launched on.
+    """A usage limit: an account, or one family of its models, on which nothing is launched.
 
-    Without `until` only a person ends it. From then on one run goes first, `probe_run_id`; once
-    that has shown the account to work, the others follow, the next of them at `next_at`.
+    Without `until` only a person ends it. After `until` one run goes first, `probe_run_id`; once it
+    has shown that the account works, the others follow, the next one at `next_at`.
     """
 
     __tablename__ = "account_hold"  # pyright: ignore[reportAssignmentType]

@@ -1,4 +1,4 @@
-"""The run store: runs, the lines of their timelines, and what they add up to."""
+"""The run store: runs, their timelines, and daily totals per project."""
 
 from datetime import date, datetime
 from typing import Any
@@ -84,7 +84,7 @@ class Run(SQLModel, table=True):
             sqlite_where=text("issue IS NOT NULL"),
             postgresql_where=text("issue IS NOT NULL"),
         ),
-        # by what people see of an id
+        # by the end of an id, which is the part that screens show
         Index("runs_by_ending", text("substr(id, length(id) - 5)")),
         Index("charged_runs", "charged_to", "created_at"),
         Index(
@@ -141,7 +141,7 @@ class Run(SQLModel, table=True):
     idempotency_key: str | None = None
     body_hash: str
     retry_of: str | None = None
-    # the newest run that repeats this one, and all of them, oldest first
+    # the newest retry of this run, and all of them, oldest first
     retried_by: str | None = None
     retries: list[str] = Field(default_factory=list, sa_type=JSON)
     batch_id: str | None = None
@@ -161,8 +161,8 @@ class Run(SQLModel, table=True):
     exit_code: int | None = None
     exit_signal: int | None = None
     pid: int | None = None
-    # what its server knows of its processes itself: a record in the run's folder is compared
-    # with it, never believed against it
+    # the server's own record of the run's processes: a record in the run's folder is checked
+    # against it, and never overrides it
     supervisor: dict[str, Any] | None = Field(default=None, sa_type=JSON(none_as_null=True))  # pyright: ignore[reportArgumentType]
     host: str | None = None
     instance: str | None = None
@@ -173,9 +173,9 @@ class Run(SQLModel, table=True):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cost_usd: float | None = None
-    # the session of its agent that a run goes on with
+    # the agent session that this run resumes
     session_id: str | None = None
-    # how many runs before it were resumed in a row, and whether it waits to be resumed itself
+    # how many resumed runs precede it in a row, and if it waits to be resumed
     resumes: int = 0
     may_resume: bool = False
 
@@ -198,7 +198,10 @@ class RunEvent(SQLModel, table=True):
 
 
 class ProjectDay(SQLModel, table=True):
-    """What a project's runs add up to that ended on one UTC day; the sums of domain/figures.py."""
+    """The totals of a project's runs that ended on one UTC day.
+
+    The columns are the fields of `Figures` in domain/statistics.py.
+    """
 
     __tablename__ = "project_day"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (Index("days_of_all", "day"),)

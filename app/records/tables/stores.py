@@ -1,4 +1,4 @@
-"""What two databases know of each other, and what one has still to tell the other."""
+"""Column types, and the tables by which two databases refer to each other and exchange effects."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -14,13 +14,13 @@ from sqlmodel import Field, SQLModel
 
 
 class Moment(TypeDecorator[datetime]):
-    """A point in time: aware in Python, UTC in the database, which may not know zones."""
+    """A point in time: aware in Python, UTC in the database, which may not store time zones."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse naive times; store UTC."""
+        """Convert to UTC. Raises ValueError for a naive time."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -28,19 +28,19 @@ class Moment(TypeDecorator[datetime]):
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give the zone back where the database dropped it."""
+        """Restore the UTC zone if the database dropped it."""
         if value is None or value.tzinfo is not None:
             return value
         return value.replace(tzinfo=UTC)
 
 
 def one_of(column: str, words: Iterable[str]) -> str:
-    """The CHECK that a column holds one of some words."""
+    """Return the CHECK that limits a column to a list of words."""
     return f"{column} IN ({', '.join(repr(str(word)) for word in words)})"
 
 
 class _HoldsWord(FunctionElement[bool]):
-    """Whether a JSON list of words holds one: each database has its own way to open it."""
+    """SQL function: a JSON list contains a word; compiled separately for each database."""
 
     type = Boolean()
     inherit_cache = True
@@ -48,12 +48,12 @@ class _HoldsWord(FunctionElement[bool]):
 
 
 def holds_word(column: ColumnElement[Any], word: str) -> ColumnElement[bool]:
-    """The condition that a JSON column, a list of words, holds one."""
+    """Return the condition that a JSON column, a list of words, contains a word."""
     return _HoldsWord(column, literal(word))
 
 
 class _MentionsText(FunctionElement[bool]):
-    """Whether one of a JSON list of words is like a pattern, in capitals or not."""
+    """SQL function: a word of a JSON list matches a LIKE pattern, ignoring case."""
 
     type = Boolean()
     inherit_cache = True
@@ -61,7 +61,7 @@ class _MentionsText(FunctionElement[bool]):
 
 
 def mentions_text(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
-    """The condition that a word of a JSON column, a list of words, holds a text somewhere."""
+    """Return the condition that a word of a JSON column, a list of words, contains a text."""
     escaped = text.translate({ord(one): f"/{one}" for one in "/%_"})
     return _MentionsText(column, literal(f"%{escaped}%"))
 
@@ -69,7 +69,7 @@ def mentions_text(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
 @compiles(_HoldsWord)
 def _opened(element: _HoldsWord, compiler: SQLCompiler, **given: Any) -> str:
     column, word = (compiler.process(clause, **given) for clause in element.clauses)
-    # both are the compiler's own words
+    # both are the compiler's output, not user input
     return f"EXISTS (SELECT 1 FROM json_each({column}) AS one WHERE one.value = {word})"  # noqa: S608
 
 
@@ -94,7 +94,7 @@ def _searched_by_postgresql(element: _MentionsText, compiler: SQLCompiler, **giv
 
 
 class Setting(SQLModel, table=True):
-    """What a database knows of itself: its name, and where new runs live."""
+    """A fact that a database records about itself, such as its random name."""
 
     __tablename__ = "setting"  # pyright: ignore[reportAssignmentType]
 
@@ -103,7 +103,7 @@ class Setting(SQLModel, table=True):
 
 
 class Outgoing(SQLModel, table=True):
-    """What follows in the control store from what was written here, with it, and once."""
+    """An effect for the control store, written in the run store with its cause, applied once."""
 
     __tablename__ = "outbox"  # pyright: ignore[reportAssignmentType]
 
@@ -116,7 +116,7 @@ class Outgoing(SQLModel, table=True):
 
 
 class Applied(SQLModel, table=True):
-    """What the control store has taken from an outbox that still holds it."""
+    """An outbox entry that the control store has applied, kept while the outbox still has it."""
 
     __tablename__ = "applied"  # pyright: ignore[reportAssignmentType]
 
@@ -125,9 +125,9 @@ class Applied(SQLModel, table=True):
 
 
 class Stuck(SQLModel, table=True):
-    """A duty that failed on one row by a fault of ours, and how often; `held_at`: no more tries.
+    """An operation that failed on one row by a fault of Runyard. Held once `held_at` is set.
 
-    `key` is `<duty>.<id of the row>`; `version` is the program that tried last.
+    `key` is `<duty>.<id of the row>`; `version` is the program version that tried last.
     """
 
     __tablename__ = "quarantine"  # pyright: ignore[reportAssignmentType]

@@ -42,7 +42,7 @@ class IssueRow(SQLModel, table=True):
 
 
 class IssueComment(SQLModel, table=True):
-    """Something said on an issue of the built-in tracker."""
+    """A comment on an issue of the built-in tracker."""
 
     __tablename__ = "issue_comment"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the revisions in the transaction of the connection it is given."""
+"""Alembic's environment: runs revisions in the transaction of the connection it is given."""
 
 from __future__ import annotations
 
