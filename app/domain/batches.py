@@ -1,4 +1,4 @@
-"""Batches: their words, and whose turn it is when several wait (stores.md, Batches)."""
+"""Batches and bulk actions: statuses, labels, and fair order among several batches."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Item = TypeVar("Item")
 
 
 class BatchStatus(StrEnum):
-    """Where a batch stands: `pending` until every item is in, `processing` until all ended."""
+    """The status of a batch: `pending` until all items are in, `processing` until all ended."""
 
     PENDING = "pending"
     PROCESSING = "processing"
@@ -36,14 +36,14 @@ BATCH_LABELS: dict[BatchStatus, str] = {
 
 
 class BulkAction(StrEnum):
-    """What can be done to many runs at once."""
+    """The actions that can be applied to many runs at once."""
 
     STOP = "stop"
     RETRY = "retry"
 
 
 class BulkStatus(StrEnum):
-    """Where such an order stands."""
+    """The status of a bulk action."""
 
     PROCESSING = "processing"
     COMPLETED = "completed"
@@ -51,7 +51,7 @@ class BulkStatus(StrEnum):
 
 
 class BulkState(StrEnum):
-    """What came of one of its runs."""
+    """The result of a bulk action for one run."""
 
     PENDING = "pending"
     DONE = "done"
@@ -61,7 +61,7 @@ class BulkState(StrEnum):
 
 @dataclass(frozen=True)
 class Tally:
-    """What a batch came to so far; every run is counted in one of them."""
+    """The runs of a batch by result so far; each run counts in exactly one field."""
 
     waiting: int
     live: int
@@ -73,7 +73,7 @@ class Tally:
 
 
 def tally(counts: Mapping[str, int], *, no_change: int) -> Tally:
-    """Sort runs, counted by status, by what they came to; `no_change` of them delivered nothing."""
+    """Group runs, counted by status, by their result; `no_change` counts those without a change."""
 
     def of(*statuses: Status) -> int:
         return sum(counts.get(status, 0) for status in statuses)
@@ -91,7 +91,7 @@ def tally(counts: Mapping[str, int], *, no_change: int) -> Tally:
 
 
 def label_of_batch(status: BatchStatus, counts: Mapping[str, int]) -> str:
-    """The word people read for where a batch stands, its runs counted by status."""
+    """Return the display label of a batch's status; `counts` are its runs by status."""
     if status is not BatchStatus.PARTLY_FAILED or counts.get(Status.SUCCEEDED):
         return BATCH_LABELS[status]
     if set(counts) == {Status.STOPPED}:
@@ -101,7 +101,7 @@ def label_of_batch(status: BatchStatus, counts: Mapping[str, int]) -> str:
 
 @dataclass(frozen=True)
 class Line(Generic[Item]):
-    """The items of one batch that wait, in order, and what it has had of the slots so far."""
+    """The waiting items of one batch, in order, with its live runs and its last start."""
 
     batch_id: str
     live: int
@@ -111,9 +111,10 @@ class Line(Generic[Item]):
 
 
 def in_turn(lines: Sequence[Line[Item]]) -> Iterator[Item]:
-    """Items in the order in which they may start: round robin over the batches.
+    """Yield items in the order in which they may start: round robin over the batches.
 
-    Who has the fewest live runs comes first; of equals, who has waited longest since its last.
+    The batch with the fewest live runs is next; among equals, the one that waited longest since its
+    last start.
     """
     places = {line.batch_id: 0 for line in lines}
     while True:
@@ -127,5 +128,5 @@ def in_turn(lines: Sequence[Line[Item]]) -> Iterator[Item]:
 
 def _claim(line: Line[Item], given: int) -> tuple[int, bool, datetime, str]:
     waits_since = line.last_taken_at or line.created_at
-    # who was given one in this very round waits since now
+    # a batch that just got a turn in this round has not waited at all
     return (line.live + given, given > 0, waits_since, line.batch_id)

@@ -1,4 +1,4 @@
-"""What an agent's end was caused by: one table for what supervisors, exit codes and agents tell."""
+"""The causes of an agent's end, from the supervisor's reason, the exit code and the output."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from app.domain.agents.final_output import Failure, LastWord
 from app.domain.lifecycle import Signal
 from app.domain.words import Cause
 
-# what a shell answers for a command that is not there
+# a shell's exit code for an unknown command
 NOT_FOUND = 127
 MAX_WORDS = 200
 
 
 class ExitReason(StrEnum):
-    """What a supervisor writes as the reason of an end."""
+    """The reason of an end, as the supervisor records it."""
 
     EXITED = "exited"
     DEADLINE = "deadline"
@@ -33,10 +33,10 @@ class ExitReason(StrEnum):
 
 @dataclass(frozen=True)
 class ExitRecord:
-    """How an agent ended: an exit code or a signal number, why, and when (UTC).
+    """The end of an agent: its exit code or signal number, the reason, and the time (UTC).
 
-    `full` is which of PLACES had no room then, empty where all had; `limit` is the figure of the
-    run's own limit that was reached, None where it was the machine's.
+    `full` is the key in PLACES that had no room left, empty if none; `limit` is the run's own limit
+    that was reached, None if it was the machine's.
     """
 
     code: int | None
@@ -49,7 +49,7 @@ class ExitRecord:
 
 @dataclass(frozen=True)
 class Ending:
-    """A signal for MOVES with its cause and the sentence that people read."""
+    """A signal for MOVES with its cause and the sentence shown to people."""
 
     signal: Signal
     cause: Cause
@@ -84,7 +84,7 @@ REASONS: dict[ExitReason, Ending] = {
     ),
     ExitReason.DISK_FULL: Ending(Signal.GONE, Cause.DISK_FULL, "the disk is full"),
 }
-# the run's own limits, which have a figure
+# the run's own limits, which have a number
 _LIMITS = {
     ExitReason.OUT_OF_MEMORY: "{:,} MB of memory",
     ExitReason.TOO_MANY_PROCESSES: "{:,} processes",
@@ -99,7 +99,10 @@ FAILURES: dict[Failure, Ending] = {
 
 
 def ending_of_failure(record: ExitRecord | None, word: LastWord) -> Ending:
-    """How an agent failed that is not at its limit: what it says of it goes before its code."""
+    """Return the end of a failed agent that is not at its usage limit.
+
+    A sign-in or network failure in its output takes precedence over the exit code.
+    """
     known = FAILURES[word.failure or Failure.OTHER]
     told = Ending(known.signal, known.cause, _with(known.because, word.evidence))
     if word.failure in (Failure.AUTH, Failure.NETWORK) or record is None:
@@ -116,26 +119,26 @@ def ending_of_failure(record: ExitRecord | None, word: LastWord) -> Ending:
 
 
 def limit_words(reason: str, figure: int) -> str:
-    """The sentence for a limit of the run's own that was reached; empty for any other reason."""
+    """Return the sentence for a limit of the run that was reached; empty for other reasons."""
     words = _LIMITS.get(ExitReason(reason), "")
     return f"the run's limit of {words.format(figure)} was reached" if words else ""
 
 
 def ending_of_reason(record: ExitRecord) -> Ending:
-    """The end for a reason that is in REASONS, with the figure of the limit that was reached."""
+    """Return the end for a reason in REASONS, with the number of the limit if there is one."""
     known = REASONS[record.reason]
     words = "" if record.limit is None else limit_words(record.reason, record.limit)
     return Ending(known.signal, known.cause, words or known.because)
 
 
 def ending_without_room(record: ExitRecord, how: str) -> Ending:
-    """The end of an agent that had no room to work in: nobody's fault but the machine's."""
+    """Return the end of an agent whose disk was full, which is no strike."""
     where = f", no room for {PLACES[record.full]}" if record.full else ""
     return Ending(Signal.GONE, Cause.DISK_FULL, f"the disk is full{where}: {how}")
 
 
 def ending_at_limit(word: LastWord) -> Ending:
-    """The end of an agent whose account has no usage left, with what it wrote."""
+    """Return the end of an agent at its usage limit, with the line that it wrote."""
     evidence = word.limit.evidence if word.limit else ""
     return Ending(LIMITED.signal, LIMITED.cause, _with(LIMITED.because, evidence))
 
@@ -143,7 +146,7 @@ def ending_at_limit(word: LastWord) -> Ending:
 def _with(sentence: str, words: str) -> str:
     line = " ".join(words.split())
     if line.startswith("{"):
-        # an event is for programs; it is kept as evidence, and the sentence is for people
+        # a JSON event is kept as evidence; the sentence is for people
         return sentence
     short = line if len(line) <= MAX_WORDS else line[: MAX_WORDS - 1] + "…"
     return f"{sentence}: {short}" if short else sentence

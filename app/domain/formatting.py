@@ -1,16 +1,16 @@
-"""Sizes in words."""
+"""Sizes and times as text, and the free space that work needs."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 UNITS = ("B", "KB", "MB", "GB", "TB")
-# with less room than this nothing that works in a file system can be relied on
+# bytes: with less free space, file operations may fail
 FULL_BELOW = 64 * 1024**2
 
 
 def size_words(size: int | None) -> str:
-    """A size as people read it: `214 MB`, `1.6 GB`; `unknown` where it is not known."""
+    """Format a size in bytes for people: `214 MB`, `1.6 GB`, or `unknown`."""
     if size is None:
         return "unknown"
     figure, unit = float(size), 0
@@ -21,13 +21,13 @@ def size_words(size: int | None) -> str:
 
 
 def room_missing(free: int, size: int) -> int:
-    """How many bytes a file system has too few of to be worked in, 0 where it has enough.
+    """Return how many bytes of free space a file system lacks, 0 if it has enough.
 
-    One that is small altogether is full below a half of it.
+    A small file system needs half of its size at most.
     """
     return max(0, min(FULL_BELOW, size // 2) - free)
 
 
 def iso(moment: datetime) -> str:
-    """A moment in ISO 8601, in UTC with milliseconds: `2026-03-01T12:00:00.000Z`."""
+    """Format a time in ISO 8601, in UTC with milliseconds: `2026-03-01T12:00:00.000Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""How long an idempotency key belongs to its run (api.md)."""
+"""Lifetime of idempotency keys."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from datetime import datetime
 
 from app.domain.words import Status
 
-# a run that ended so may be asked for again with the same key
+# a run that ended this way may be submitted again with the same key
 GIVES_KEY_BACK = frozenset({Status.DIED, Status.TIMED_OUT, Status.NOT_STARTED, Status.EXPIRED})
 
 
 @dataclass(frozen=True)
 class KeyTerms:
-    """How long keys are kept, in seconds after the submit.
+    """The lifetime of keys, in seconds after the submit.
 
-    `hold_seconds` is the least, also for a run that gives its key back.
+    `hold_seconds` is the minimum, even if the run's end releases its key.
     """
 
     hold_seconds: int
@@ -24,7 +24,7 @@ class KeyTerms:
     def is_given_back(
         self, status: Status, *, created_at: datetime, is_released: bool, now: datetime
     ) -> bool:
-        """True where the next use of a run's key makes a new run."""
+        """Return True if the next use of a run's key creates a new run."""
         if not is_released:
             return False
         age = (now - created_at).total_seconds()

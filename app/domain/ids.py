@@ -1,4 +1,4 @@
-"""Ids whose shape alone says which store owns a row (stores.md, Ids)."""
+"""Ids whose format alone shows which store owns a row."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 _ALPHABET = "0123456789abcdefghijklmnopqrstuv"
 _TIME_DIGITS = 10
-# so many last characters of an id people see
+# number of final characters of an id that screens show
 SEEN = 6
 _SPLIT = re.compile(r"(?:run|batch)_[0-9a-v]{25}1", re.ASCII)
 _TOGETHER = re.compile(r"(?:run|batch)_c[0-9a-v]{24}", re.ASCII)
@@ -18,22 +18,22 @@ _CONTROL = re.compile(
 
 
 class Store(StrEnum):
-    """The two databases a row can live in."""
+    """The two databases that a row can be in."""
 
     CONTROL = "control"
     RUNS = "runs"
 
 
 class Unclassifiable(ValueError):
-    """An id of no known shape; callers treat it as the control store's, with a warning."""
+    """An id of unknown format; callers assume the control store, and log a warning."""
 
 
 def mint_run_store_id(prefix: str, *, at_ms: int, entropy: bytes, split: bool) -> str:
-    """A new run or batch id, sortable by creation.
+    """Make a run or batch id that sorts by creation time.
 
-    `prefix` is `run` or `batch`, `at_ms` milliseconds since 1970, `entropy` at least 10 bytes.
-    With `split` the id is of the run store's generation (26 characters ending in 1),
-    without it of the control store's (25 characters beginning with c).
+    `prefix` is `run` or `batch`, `at_ms` milliseconds since 1970, `entropy` at least 10 bytes. With
+    `split` the id belongs to the run store (26 characters ending in 1), otherwise to the control
+    store (25 characters starting with c).
     """
     time = _digits(at_ms & (2**48 - 1), _TIME_DIGITS)
     noise = _digits(int.from_bytes(entropy[:10], "big"), 16)
@@ -41,15 +41,15 @@ def mint_run_store_id(prefix: str, *, at_ms: int, entropy: bytes, split: bool) -
 
 
 def mint_control_id(prefix: str, *, at_ms: int, entropy: bytes) -> str:
-    """A new id of the control store: prefix, underscore, 24 characters sortable by creation."""
+    """Make an id of the control store that sorts by creation time: prefix, `_`, 24 characters."""
     time = _digits(at_ms & (2**48 - 1), _TIME_DIGITS)
     return f"{prefix}_{time}{_digits(int.from_bytes(entropy[:10], 'big'), 16)[:14]}"
 
 
 def store_of(id_: str) -> Store:
-    """The store that owns the row with this id.
+    """Return the store that owns the row with this id.
 
-    Raises Unclassifiable for an id of no known shape.
+    Raises Unclassifiable for an id of unknown format.
     """
     if _SPLIT.fullmatch(id_):
         return Store.RUNS
@@ -59,19 +59,19 @@ def store_of(id_: str) -> Store:
 
 
 def is_run_id(id_: str) -> bool:
-    """True for a whole run id of either generation."""
+    """Return True for a complete run id of either store."""
     return id_.startswith("run_") and bool(_SPLIT.fullmatch(id_) or _TOGETHER.fullmatch(id_))
 
 
 def is_batch_id(id_: str) -> bool:
-    """True for a whole batch id of either generation."""
+    """Return True for a complete batch id of either store."""
     return id_.startswith("batch_") and bool(_SPLIT.fullmatch(id_) or _TOGETHER.fullmatch(id_))
 
 
 def minted_between(beginning: str) -> tuple[int, int] | None:
-    """Between which moments run ids that begin so were minted; None where none begins so.
+    """Return the earliest and latest creation time of run ids with this prefix, or None.
 
-    Milliseconds since 1970, both ends among them.
+    In milliseconds since 1970, both inclusive; None if no run id has this prefix.
     """
     if not _BEGINNING.fullmatch(beginning):
         return None
@@ -81,7 +81,7 @@ def minted_between(beginning: str) -> tuple[int, int] | None:
 
 
 def shorten(id_: str) -> str:
-    """The ending people see, `…7f3k1a`: six characters, unambiguous in practice."""
+    """Return the id's last six characters as screens show them: `…7f3k1a`."""
     return f"…{id_[-SEEN:]}"
 
 

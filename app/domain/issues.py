@@ -1,4 +1,4 @@
-"""What keeps an issue from being started: its state, its branch, and what its text says."""
+"""Reasons why an issue is not started: its state, its branch, and blockers named in its text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HEADING = re.compile(r"^ {0,3}#{1,6}(?P<rest>[ \t].*)?$")
 _UNDERLINE = re.compile(r"^ {0,3}(?:=+|-+)[ \t]*$")
 _FENCE = re.compile(r"^ {0,3}(?P<fence>`{3,}|~{3,})(?P<rest>.*)$")
 _REFERENCE = re.compile(r"(?<![\w/#&-])#(\d{1,9})\b")
-# `Blocked by #3`, a list item or not, plain or emphasised; what follows is read number by number
+# `Blocked by #3`, in a list or not, plain or emphasized; the numbers after it are parsed one by one
 _SAYS = re.compile(
     r"^\s*(?P<item>(?:[-+*]|\d{1,9}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?)?"
     r"[*_]{0,3}(?:blocked by|depends on)[*_]{0,3}:?[*_]{0,3}[ \t]*(?:issues?[ \t]+)?(?=#)",
@@ -23,15 +23,16 @@ _SAYS = re.compile(
 _NEXT_NUMBER = re.compile(r"(?:[\s,;&]*(?:(?:and|or)\s+)?)#(\d{1,9})\b", re.IGNORECASE)
 _ITEM = re.compile(r"^\s*(?:[-+*]|\d{1,9}[.)])[ \t]")
 _CODE = (" " * 4, "\t")
-# what an underline cannot make a heading of: nothing, a list, a quote, an indented line
+# lines that an underline does not turn into a heading: empty, list, quote, indented code
 _NO_TITLE = re.compile(r"^(?:\s*$| {4}|\t| {0,3}(?:[-+*>]|\d{1,9}[.)])(?:\s|$))")
 
 
 def blockers_of(body: str) -> list[int]:
-    """The numbers that a text says its issue waits for, in order, once each.
+    """Return the issue numbers that a text names as blockers, in order, without duplicates.
 
-    They stand under a heading `Blocked by` or `Depends on`, up to the next heading, in such a
-    heading itself, or on a line that begins so (`Blocked by #3, #4`), code and quotes left out.
+    They are in a section headed `Blocked by` or `Depends on`, in such a heading itself, or on a
+    line that starts that way (`Blocked by #3, #4`). Outside such a section, code and quotes are
+    ignored.
     """
     folded = body.casefold()
     if not any(words in folded for words in BLOCKING_WORDS):
@@ -52,13 +53,13 @@ def blockers_of(body: str) -> list[int]:
             numbers.update(dict.fromkeys(_numbers_said(line)))
         above = "" if is_code or title is not None else line
         if line.strip():
-            # what is indented below a list belongs to it, elsewhere it is code
+            # indented text below a list belongs to it, elsewhere it is code
             in_list = bool(_ITEM.match(line)) or (in_list and line.startswith(_CODE))
     return list(numbers)
 
 
 def _numbers_of_heading(title: str) -> list[int] | None:
-    """The numbers in a heading that opens a section of blockers, None for any other heading."""
+    """Return the numbers in a heading that starts a section of blockers, None for another."""
     words = title.strip().rstrip(":").rstrip().casefold()
     if words in BLOCKING_WORDS:
         return []
@@ -66,7 +67,7 @@ def _numbers_of_heading(title: str) -> list[int] | None:
 
 
 def _numbers_said(line: str) -> list[int]:
-    """The numbers after `Blocked by` where a line begins with that, up to other words."""
+    """Return the numbers after `Blocked by` at the start of a line, up to the next other word."""
     says = _SAYS.match(line)
     numbers: list[int] = []
     place = says.end() if says else len(line)
@@ -77,10 +78,10 @@ def _numbers_said(line: str) -> list[int]:
 
 
 def _title_of(line: str, above: str) -> str | None:
-    """The words of a heading that ends on this line, None where none does."""
+    """Return the text of a heading that ends on this line, or None."""
     heading = _HEADING.match(line)
     if heading:
-        # by hand: an expression for the closing marks takes minutes for a hostile line
+        # not a regex: one for the closing marks takes minutes on a hostile line
         words = (heading["rest"] or "").strip(" \t")
         unmarked = words.rstrip("#")
         return unmarked if unmarked.endswith((" ", "\t")) or not unmarked else words
@@ -88,25 +89,25 @@ def _title_of(line: str, above: str) -> str | None:
 
 
 def _fence_after(line: str, fence: str) -> str:
-    """The code fence that is open after this line, empty where none is."""
+    """Return the code fence that is open after this line, empty if there is none."""
     found = _FENCE.match(line)
     if not found:
         return fence
     if not fence:
-        # what follows backticks on their own line cannot hold another
+        # the info string after a backtick fence cannot contain a backtick
         return "" if found["fence"][0] == "`" and "`" in found["rest"] else found["fence"]
     closes = found["fence"].startswith(fence) and not found["rest"].strip()
     return "" if closes else fence
 
 
 def blocked_by(body: str, open_issues: Collection[int], *, itself: int = 0) -> int | None:
-    """The lowest open issue that blocks this text's issue, or None; none blocks itself."""
+    """Return the lowest open issue that blocks this one, or None; an issue cannot block itself."""
     numbers = (n for n in blockers_of(body) if n != itself and n in open_issues)
     return min(numbers, default=None)
 
 
 def ignored_words(unknown: Sequence[int]) -> str:
-    """Named blockers that do not exist, as people read it; empty where there are none."""
+    """Return a sentence about named blockers that do not exist; empty if there are none."""
     if not unknown:
         return ""
     numbers = ", ".join(f"#{one}" for one in unknown)
@@ -116,15 +117,15 @@ def ignored_words(unknown: Sequence[int]) -> str:
 
 
 def branch_of_issue(pattern: str, number: int) -> str:
-    """The branch that claims an issue: the pattern with `<N>` replaced."""
+    """Return the branch that claims an issue: the pattern with `<N>` replaced."""
     return pattern.replace("<N>", str(number))
 
 
 @dataclass(frozen=True)
 class IssueFacts:
-    """One issue with what is known about its branch and its runs.
+    """One issue with the state of its branch and its runs.
 
-    `in_the_way` is another branch beside which its own could not be made.
+    `in_the_way` is an existing branch whose name prevents git from creating the issue's branch.
     """
 
     number: int
@@ -139,7 +140,7 @@ class IssueFacts:
 
 
 def issue_hold(facts: IssueFacts, open_issues: Collection[int]) -> str | None:
-    """Why this issue is not being started, in one sentence; None where it is claimable."""
+    """Return why this issue is not started, as a sentence; None if it is claimable."""
     if not facts.is_open:
         return "closed"
     if READY_LABEL not in facts.labels:

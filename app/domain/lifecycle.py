@@ -1,4 +1,4 @@
-"""The run's states: `MOVES` is the only place that names a legal move (engine.md §1)."""
+"""The state machine of runs; `MOVES` is the only place that lists legal moves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from app.domain.words import LABELS, Phase, Status
 
 
 class Signal(StrEnum):
-    """What can happen to a run."""
+    """The events that can change a run's status."""
 
     DUE = "due"
     TAKEN = "taken"
@@ -54,19 +54,19 @@ DONE = frozenset(Status) - WAITING - LIVE
 
 
 def phase_of(status: Status) -> Phase:
-    """The part of its life a run is in."""
+    """Return the phase that a status belongs to."""
     if status in WAITING:
         return Phase.WAITING
     return Phase.LIVE if status in LIVE else Phase.DONE
 
 
 def next_status(status: Status, signal: Signal) -> Status | None:
-    """Where a signal leads, or None where the move is not legal."""
+    """Return the status after a signal, or None if the move is illegal."""
     return MOVES.get((status, signal))
 
 
 def diagram() -> str:
-    """The state diagram in Mermaid's language, for docs/lifecycle.md."""
+    """Return the state diagram as Mermaid text, for docs/lifecycle.md."""
     lines = ["stateDiagram-v2", "    [*] --> delayed", "    [*] --> queued"]
     lines += [f"    {a} --> {b}: {signal}" for (a, signal), b in MOVES.items()]
     lines += [f"    {status} --> [*]" for status in LABELS if status in DONE]

@@ -1,4 +1,4 @@
-"""What may be named: branches, origins, projects. Each check answers a sentence or None."""
+"""Validation of names of branches, origins and projects; checks return a sentence or None."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_BRANCH = 244
 
 
 class OriginKind(StrEnum):
-    """The three ways a repository can be reached."""
+    """The three kinds of repository addresses."""
 
     PATH = "path"
     HTTPS = "https"
@@ -25,7 +25,10 @@ class OriginKind(StrEnum):
 
 
 def branch_problem(name: str) -> str | None:
-    """Why `name` cannot be a branch, by git's own rules and a stricter first character."""
+    """Return why `name` cannot be a branch, or None.
+
+    Applies git's rules, and stricter ones for the first character.
+    """
     if not name.strip():
         return "A branch name must not be empty."
     if len(name.encode()) > MAX_BRANCH:
@@ -40,20 +43,20 @@ def branch_problem(name: str) -> str | None:
 
 
 def branches_collide(one: str, other: str) -> bool:
-    """True where git cannot hold both: they are equal, or one is a folder of the other."""
+    """Return True if git cannot have both: they are equal, or one is a folder of the other."""
     return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
 
 
 class TakenNames:
-    """Branches that stand, asked for the one that keeps another from being made."""
+    """A set of existing branches, to find one that prevents another from being created."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = frozenset(names)
-        # a folder of branches is looked up, not compared: there may be a thousand of each
+        # indexed by folder instead of compared: there may be a thousand names on each side
         self._below = {folder: name for name in self._names for folder in _folders_of(name)}
 
     def in_the_way_of(self, branch: str) -> str | None:
-        """A branch that git cannot hold beside this one, the same name first; None: it is free."""
+        """Return a branch that prevents creating this one, the same name first, or None."""
         if branch in self._names:
             return branch
         above = (folder for folder in _folders_of(branch) if folder in self._names)
@@ -66,7 +69,7 @@ def _folders_of(name: str) -> Iterator[str]:
 
 
 def project_name_problem(name: str) -> str | None:
-    """Why `name` cannot name a project."""
+    """Return why `name` cannot be a project's name, or None."""
     if not name.strip():
         return "Give the project a name."
     if name != name.strip():
@@ -79,7 +82,7 @@ def project_name_problem(name: str) -> str | None:
 
 
 def origin_kind(origin: str) -> OriginKind | None:
-    """How an origin would be reached, or None where it is not an allowed one."""
+    """Return the kind of an origin, or None if it is not allowed."""
     if origin_problem(origin):
         return None
     if origin.startswith("/"):
@@ -88,7 +91,10 @@ def origin_kind(origin: str) -> OriginKind | None:
 
 
 def origin_problem(origin: str) -> str | None:
-    """Why `origin` is refused: allowed are https and ssh addresses and absolute paths."""
+    """Return why `origin` is refused, or None.
+
+    Allowed are https and ssh URLs and absolute paths.
+    """
     if not origin.strip():
         return "Give the folder or the address of a git repository."
     if len(origin) > 2000 or not is_safe_name(origin) or origin != origin.strip():

@@ -1,4 +1,4 @@
-"""What is told to people who do not look: its kinds, its words, and how hostile text is tamed."""
+"""Notifications: kinds, message texts, and the defusing of hostile text in them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from app.domain.words import Cause, Status
 
 LINE, TITLE = 200, 120
 DIGEST_RUNS = 12
-DIGEST_LINES = 3000  # characters of a digest: many receivers cut at 4000 or split there
+DIGEST_LINES = 3000  # characters of a digest: many receivers truncate or split at 4000
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=1)
 
 
 class Kind(StrEnum):
-    """What a notification is about."""
+    """The kinds of notifications."""
 
     PAUSED = "paused"
     DELIVERED = "delivered"
@@ -30,7 +30,7 @@ class Kind(StrEnum):
 
 
 class State(StrEnum):
-    """Where a notification stands: `sent` only once its receiver has taken it."""
+    """The state of a notification; `sent` only once its receiver has accepted it."""
 
     PENDING = "pending"
     SENT = "sent"
@@ -38,7 +38,7 @@ class State(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a digest sums a run up."""
+    """The outcomes by which a digest counts runs."""
 
     DELIVERED = "delivered"
     NO_CHANGE = "no change"
@@ -49,7 +49,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Told:
-    """One thing to tell; only `what` is ours, all else may be hostile. `path` is a page of ours."""
+    """The content of one message. Only `what` and `path` are Runyard's, the rest may be hostile."""
 
     project: str
     what: str
@@ -58,15 +58,15 @@ class Told:
     path: str = "/"
 
     def as_data(self) -> dict[str, Any]:
-        """For a row."""
+        """Return it as JSON data for a row."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Digest:
-    """What became of many runs: how many by outcome, their cost in US dollars, some of them.
+    """A summary of many runs: counts by outcome, cost in US dollars, and some of the runs.
 
-    `told` says of which, where it is not all that ended between two moments.
+    `told` names the batch, if the digest is about one and not about a time window.
     """
 
     counts: Mapping[Outcome, int]
@@ -77,11 +77,11 @@ class Digest:
 
     @property
     def is_empty(self) -> bool:
-        """True where there is nothing to tell."""
+        """True if there is nothing to report."""
         return not self.lines and not any(self.counts.values())
 
     def as_data(self) -> dict[str, Any]:
-        """For a row."""
+        """Return it as JSON data for a row."""
         counts = {str(outcome): number for outcome, number in self.counts.items() if number}
         return {
             "counts": counts,
@@ -94,14 +94,14 @@ class Digest:
 
 @dataclass(frozen=True)
 class Message:
-    """What a receiver gets: two plain texts."""
+    """The title and body that a receiver gets, both plain text."""
 
     title: str
     body: str
 
 
 def outcome_of(status: Status, cause: Cause | None) -> Outcome:
-    """How a digest counts a run that has ended."""
+    """Return the outcome by which a digest counts an ended run."""
     if status is Status.SUCCEEDED:
         return Outcome.DELIVERED
     if status is Status.DIED and cause is Cause.NO_DELIVERY:
@@ -112,29 +112,35 @@ def outcome_of(status: Status, cause: Cause | None) -> Outcome:
 
 
 def outcome_words(counts: Mapping[Outcome, int]) -> str:
-    """How many runs came to what, in the order of outcomes; empty for none."""
+    """Format counts by outcome, in the order of Outcome; empty if there are no runs."""
     return ", ".join(f"{counts[one]} {one}" for one in Outcome if counts.get(one))
 
 
 def wait_after(attempts: int, chance: float) -> timedelta:
-    """How long to wait after so many attempts; `chance` from 0 to 1 spreads it by a half."""
+    """Return the delay before the next attempt, which doubles with each attempt.
+
+    `chance`, from 0 to 1, varies it by up to a quarter either way.
+    """
     doubled = FIRST_WAIT * 2 ** min(max(attempts, 1) - 1, 12)
     return min(doubled, LONGEST_WAIT) * (0.75 + chance / 2)
 
 
-# --- words -------------------------------------------------------------------------------------
+# --- message texts -----------------------------------------------------------------------------
 
 
 def compose(kind: Kind, about: Mapping[str, Any], *, address: str, id_: str) -> Message:
-    """The message of a row; `address` is this server's own, `id_` tells a repeated message."""
+    """Compose the message of a row; receivers can detect duplicates by `id_`.
+
+    `address` is this server's base URL.
+    """
     message = _of_digest(about, address) if kind is Kind.DIGEST else _of_one(about, address)
     return Message(f"Runyard: {tame(message.title, TITLE)}", f"{message.body}\n({id_})")
 
 
 def tame(text: str, longest: int = LINE) -> str:
-    """One line without anything that a chat, a mail or a terminal would act upon.
+    """Return text as one line that no chat, mail or terminal client interprets.
 
-    Controls and direction marks go, markup, mentions and links lose their power.
+    Removes control and direction characters, and defuses markup, mentions and links.
     """
     line = " ".join(blank(text[:2000]).split()).translate(_POWERLESS)
     line = _ADDRESS.sub(": //", line)
@@ -181,7 +187,7 @@ def _digest_line(line: Mapping[str, Any], address: str) -> str:
 
 # --- receivers ---------------------------------------------------------------------------------
 
-# of these the place after the scheme is a host; of others it may be a secret itself
+# for these schemes the part after :// is a host; for others it may be a secret
 _WITH_HOST = frozenset(
     f"{scheme}{s}" for scheme in ("json", "xml", "form", "mailto") for s in ("", "s")
 )
@@ -189,7 +195,7 @@ _SCHEME = re.compile(r"[a-z0-9+.-]{1,20}", re.ASCII)
 
 
 def mask_receiver(url: str) -> str:
-    """A receiver's address as people may see it: its scheme, and its host where that is none."""
+    """Return a receiver's URL for display: the scheme, and the host if it is not a secret."""
     scheme = url.partition("://")[0].lower() if "://" in url else ""
     if not _SCHEME.fullmatch(scheme):
         return "…"
@@ -203,15 +209,15 @@ def mask_receiver(url: str) -> str:
     return f"{scheme}://{host}{f':{port}' if port else ''}/…"
 
 
-# between the parts of an address; what says nothing to anybody but a receiver is one of them
+# separators of a URL's parts
 _BETWEEN = re.compile(r"[/?&=@:#,;]+")
-# a host, or a plain word: such a part would be found in ordinary text
+# hosts and plain words are no secrets: masking them would hit ordinary text
 _NO_SECRET = re.compile(r"[\w-]+(?:\.[\w-]+)+|[A-Z]?[a-z]{1,15}|[0-9]+|[a-z]+[-_][a-z]+", re.ASCII)
 _PART_LEAST = 8
 
 
 def secrets_of_receiver(url: str) -> tuple[str, ...]:
-    """The parts of a receiver's address that nobody else may read: passwords, tokens, topics."""
+    """Return the secret parts of a receiver's URL: passwords, tokens, topics."""
     _, _, rest = url.partition("://")
     parts = [part for part in _BETWEEN.split(rest) if not _NO_SECRET.fullmatch(part)]
     user, _, password = re.split(r"[/?#]", rest)[0].rpartition("@")[0].partition(":")

@@ -1,11 +1,11 @@
-"""How a page knows that Runyard's own window shows it."""
+"""Detection of requests from Runyard's own window."""
 
 from __future__ import annotations
 
-# said behind the browser's name in each request of the window
+# appended to the User-Agent of the window's requests
 MARK = "RunyardWindow"
 
 
 def is_own_window(user_agent: str) -> bool:
-    """True where a request came from the window: the page may ask for a folder there."""
+    """Return True if a request came from the window, where pages may open a folder dialog."""
     return user_agent.endswith(f" {MARK}")

@@ -1,4 +1,4 @@
-"""When people may be told: quiet hours, and when a digest is due, by the wall clock of a zone."""
+"""Quiet hours and digest times, by the wall clock of a time zone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DAYS = (-2, -1, 0, 1)
 
 @dataclass(frozen=True)
 class Hours:
-    """From one time of day to another, over midnight where the end is the earlier one."""
+    """A daily time span; it crosses midnight if `end` is before `begin`."""
 
     begin: time
     end: time
@@ -20,14 +20,14 @@ class Hours:
 
 @dataclass(frozen=True)
 class Window:
-    """From `begin` until before `end`, both UTC."""
+    """The time from `begin` until before `end`, both UTC."""
 
     begin: datetime
     end: datetime
 
 
 def parse_time(text: str) -> time:
-    """A time of day as `07:30`. Raises ValueError."""
+    """Parse a time of day such as `07:30`. Raises ValueError."""
     found = _TIME.fullmatch(text.strip())
     if not found:
         raise ValueError("write a time of day as 07:30")
@@ -35,7 +35,7 @@ def parse_time(text: str) -> time:
 
 
 def parse_hours(text: str) -> Hours:
-    """Hours as `22:00-07:00`. Raises ValueError."""
+    """Parse a time span such as `22:00-07:00`. Raises ValueError."""
     begin, dash, end = text.partition("-")
     if not dash:
         raise ValueError("write two times of day as 22:00-07:00")
@@ -46,38 +46,38 @@ def parse_hours(text: str) -> Hours:
 
 
 def moment_at(day: date, at: time, zone: tzinfo | None) -> datetime:
-    """When clocks in a zone (None: the system's) show a time of a day, UTC.
+    """Convert a day's wall-clock time in a zone (None: the system's) to UTC.
 
-    A time that they show twice is its first one; one that they skip is as long after.
+    A time that occurs twice is the first one; a skipped one is shifted by the length of the gap.
     """
     return datetime.combine(day, at, zone).astimezone(UTC)
 
 
 @dataclass(frozen=True)
 class Timetable:
-    """Quiet hours, which end with a digest, or a time of its own for a digest, or neither."""
+    """Quiet hours, which end with a digest; or a fixed time for the digest; or neither."""
 
     zone: tzinfo
     quiet: Hours | None = None
     digest_at: time | None = None
 
     def free_at(self, now: datetime) -> datetime:
-        """Now, or the end of the quiet hours that it is in."""
+        """Return `now`, or the end of the quiet hours that contain it."""
         if self.quiet is None:
             return now
         return next((one.end for one in self._windows(now) if one.begin <= now < one.end), now)
 
     def last_window(self, now: datetime) -> Window | None:
-        """What the newest digest that is due by now covers; None where there are no digests."""
+        """Return the window of the latest digest that is due by now, or None without digests."""
         over = [one for one in self._windows(now) if one.end <= now]
         return over[-1] if over else None
 
     def next_end(self, now: datetime) -> datetime | None:
-        """When the next digest is due."""
+        """Return when the next digest is due, or None."""
         return next((one.end for one in self._windows(now) if one.end > now), None)
 
     def _windows(self, now: datetime) -> list[Window]:
-        """The windows of the days around a moment, by their ends."""
+        """Return the windows of the days around a time, sorted by their ends."""
         today = now.astimezone(self.zone).date()
         days = [today + timedelta(days=number) for number in _DAYS]
         if self.quiet is not None:
@@ -90,7 +90,7 @@ class Timetable:
         else:
             return []
         ends = [(self._utc(a, b), self._utc(c, d)) for a, b, c, d in pairs]
-        # an hour that a clock skips may take the whole of a window
+        # a window inside a skipped hour would end before it begins
         return [Window(min(begin, end), end) for begin, end in ends]
 
     def _utc(self, day: date, at: time) -> datetime:

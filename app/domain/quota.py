@@ -1,4 +1,4 @@
-"""What a person is told about their window of runs before they submit (ui.md, New run)."""
+"""The display of run quotas: levels, names of limits, and the banner on new runs."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from enum import StrEnum
 
 
 class QuotaLevel(StrEnum):
-    """How near the end of the window's runs a person is."""
+    """The level of a quota banner: few runs left, or none."""
 
     CLOSE = "close"
     EXHAUSTED = "exhausted"
 
 
 class Counted(StrEnum):
-    """What a window is of: accepted runs, or items of batches."""
+    """The units that a quota counts: accepted runs, or items of batches."""
 
     RUNS = "runs"
     BATCHES = "batches"
@@ -27,7 +27,7 @@ _SPANS = {60: "a minute", 3600: "an hour", 86400: "a day"}
 
 
 def own_limit(counted: Counted, limit: int, seconds: int) -> str:
-    """The owner and size of a limit: `Runyard's own limit: 100 runs an hour`."""
+    """Describe a limit as Runyard's: `Runyard's own limit: 100 runs an hour`."""
     noun, *rest = _NOUNS[counted].split(" ", 1)
     things = " ".join([noun if limit == 1 else f"{noun}s", *rest])
     length = f"{seconds // 60} min" if seconds % 60 == 0 else f"{seconds} s"
@@ -36,14 +36,14 @@ def own_limit(counted: Counted, limit: int, seconds: int) -> str:
 
 @dataclass(frozen=True)
 class WindowRule:
-    """At most `limit` of them in any `seconds`."""
+    """A sliding window: at most `limit` units in any `seconds`."""
 
     limit: int
     seconds: int
 
 
 class LimitsMode(StrEnum):
-    """Where accepted runs and batches are counted first; the tables have the last word in each."""
+    """Where runs and batches are counted first; the tables decide in every mode."""
 
     TABLE = "table"
     REDIS = "redis"
@@ -52,7 +52,7 @@ class LimitsMode(StrEnum):
 
 @dataclass(frozen=True)
 class QuotaBanner:
-    """One banner: its level, the runs that remain, and when the oldest run leaves (UTC)."""
+    """A banner with its level, the remaining runs, and the time (UTC) the oldest run expires."""
 
     level: QuotaLevel
     remaining: int
@@ -62,7 +62,7 @@ class QuotaBanner:
 def quota_banner(
     *, limit: int, remaining: int, reset_at: datetime | None = None
 ) -> QuotaBanner | None:
-    """The banner for a window of `limit` runs: red at 0, amber up to a tenth of the limit."""
+    """Return the banner for a quota: red at 0, amber up to a tenth of `limit`, else None."""
     if remaining <= 0:
         return QuotaBanner(QuotaLevel.EXHAUSTED, 0, reset_at)
     if remaining * 10 <= limit:

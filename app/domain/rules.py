@@ -1,4 +1,4 @@
-"""Decisions as values: what a run's facts mean, and whether its end counts as a strike."""
+"""Decisions about runs as pure functions: verdicts, strikes, and the auto loop's choice."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from app.domain.words import PAUSE_THRESHOLD, Cause, Delivers, Status
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What one look at the world found; None stands for "could not be read".
+    """The facts that one inspection of a run found; None means "could not be read".
 
-    `word` is the last one of an agent that has ended, `vitals` are those of one that lives.
-    `is_overdue`: it lives, and its supervisor has let its time pass.
+    `word` is an ended agent's last word, `vitals` are those of a live one. `is_overdue`: it is
+    alive past its deadline because the supervisor did not end it.
     """
 
     delivered: bool | None
@@ -48,10 +48,10 @@ class RunFacts:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What follows from the facts: a signal for MOVES with its cause, or no signal yet.
+    """The decision from the facts: a signal for MOVES with its cause, or no signal yet.
 
-    `evidence` is what the agent wrote of it, raw, `limit` the same of its usage limit.
-    `ends_tree`: the agent is done and does not exit; it is judged when it has been ended.
+    `evidence` is the agent's raw output about it, `limit` its usage limit. `ends_tree`: the agent
+    is done but does not exit; it is judged once its processes have been ended.
     """
 
     signal: Signal | None
@@ -63,7 +63,7 @@ class Verdict:
 
     @property
     def is_final(self) -> bool:
-        """True where the run ends now."""
+        """True if the run ends with this verdict."""
         return self.signal is not None and self.signal is not Signal.WORK_TO_DELIVER
 
 
@@ -74,12 +74,12 @@ LINGERS = Verdict(
 
 
 def cannot_tell(what: str) -> Verdict:
-    """Missing data is not evidence: the run stays as it is until the next look."""
+    """Return a verdict that changes nothing: missing data is not evidence."""
     return Verdict(None, because=f"cannot tell: {what}")
 
 
 def classify(facts: RunFacts) -> Verdict:
-    """Decide what a running run's facts mean (engine.md §1, in that order)."""
+    """Decide what a running run's facts mean; the order of the checks matters."""
     if facts.delivered and facts.delivers is Delivers.CHANGE:
         return Verdict(Signal.DELIVERED, Cause.DELIVERED, "delivered")
     if facts.delivered is None and facts.delivers is Delivers.CHANGE:
@@ -100,10 +100,10 @@ def _classify_exit(facts: RunFacts, record: ExitRecord) -> Verdict:
     if reason is ExitReason.DEADLINE:
         return _verdict(REASONS[reason])
     if reason is ExitReason.STOPPED and not word.is_final:
-        # not by us, or the row would say so: the machine was shut down, or somebody ended it
+        # not a stop by Runyard, which the row would show: a shutdown, or an external kill
         return _classify_gone(facts, "it was ended from outside of Runyard")
     is_clean = record.code == 0 or (reason is ExitReason.STOPPED and word.is_ok is True)
-    # of a limit anything may write; what counts is that the agent itself has failed with it
+    # any output may mention a limit: it counts only if the agent itself failed
     has_failed = word.is_ok is False or (bool(record.code) and reason not in REASONS)
     if word.limit is not None and has_failed:
         return _at_limit(word)
@@ -117,7 +117,7 @@ def _classify_exit(facts: RunFacts, record: ExitRecord) -> Verdict:
 
 
 def _classify_done(facts: RunFacts) -> Verdict:
-    """An agent that has done what it wanted: what counts is what it leaves."""
+    """Judge an agent that completed its work by what it left."""
     how = "agent exited 0"
     if facts.exit is None or facts.exit.code != 0:
         how = "agent finished and was ended"
@@ -145,7 +145,7 @@ def _classify_alive(facts: RunFacts, vitals: Vitals) -> Verdict:
             return _at_limit(word)
         if word.is_ok is False:
             return _verdict(ending_of_failure(None, word), word.evidence)
-        # what it leaves is looked at when nothing writes there any more
+        # its work is checked once nothing writes there anymore
         return LINGERS
     if is_stalled(vitals, facts.stall_seconds, facts.now):
         if vitals.word.limit is not None and not vitals.tool:
@@ -170,7 +170,7 @@ def _classify_gone(facts: RunFacts, because: str) -> Verdict:
 
 
 class Strike(StrEnum):
-    """What a run's end does to its project's count."""
+    """The effect of a run's end on its project's strikes."""
 
     ADD = "add"
     CLEAR = "clear"
@@ -192,7 +192,7 @@ STRIKING = frozenset(
 
 
 def strike_effect(status: Status, cause: Cause, *, resolves_issue: bool) -> Strike:
-    """What an end does to the count; only runs that resolve an issue move it."""
+    """Return the effect of an end on the strikes; only runs for an issue have one."""
     if not resolves_issue:
         return Strike.NONE
     if status is Status.SUCCEEDED:
@@ -201,15 +201,15 @@ def strike_effect(status: Status, cause: Cause, *, resolves_issue: bool) -> Stri
 
 
 def is_paused(strikes: int) -> bool:
-    """True from the third strike in a row on."""
+    """Return True from the third strike in a row on."""
     return strikes >= PAUSE_THRESHOLD
 
 
 @dataclass(frozen=True)
 class AutoFacts:
-    """What the loop knows of a project; `claimable` is None where it could not be read.
+    """The loop's facts about a project; `claimable` is None if it could not be read.
 
-    Rooms are how many more runs may begin now, in the repository and everywhere.
+    `repository_room` and `global_room` are how many more runs may start now, here and in total.
     """
 
     state: str
@@ -229,25 +229,25 @@ class AutoFacts:
 
 @dataclass(frozen=True)
 class Launch:
-    """The loop would start this issue."""
+    """The decision to start this issue."""
 
     issue: int
 
 
 @dataclass(frozen=True)
 class Hold:
-    """The loop starts nothing, for a reason people read."""
+    """The decision to start nothing, with the reason for people."""
 
     reason: str
 
 
 def pick_issue(claimable: Collection[int]) -> int | None:
-    """The lowest number goes first, whatever order a tracker lists them in."""
+    """Return the lowest issue number, or None; a tracker's own order does not matter."""
     return min(claimable, default=None)
 
 
 def may_launch_auto(facts: AutoFacts) -> Launch | Hold:
-    """Decide whether the loop starts a run in this project, and of which issue (engine.md §5)."""
+    """Decide if the loop starts a run in this project, and for which issue."""
     reason = _what_holds(facts)
     if reason is not None:
         return Hold(reason)

@@ -1,6 +1,6 @@
-"""Secrets masked in bytes and texts, each by dots of as many bytes: positions and lengths stay.
+"""Masking of secrets in bytes and text, by dots of the same byte length.
 
-Imported by the supervisor: only modules of the standard library that load fast.
+Imported by the supervisor: only standard library modules that load fast.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ from collections import namedtuple
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-# a shorter value is not looked for: it would be found in ordinary text
+# shorter values would match ordinary text
 LEAST = 8
-# so long are the lines of a command that encodes
+# line length of base64(1)
 _BASE64_LINE = 76
 _LINE_LEAST = 16
 _NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE", re.IGNORECASE)
-# `postgres` as a password, or a number: it would be found in ordinary text
+# plain words (`postgres`) and numbers would match ordinary text
 _WORD = re.compile(r"[A-Za-z]{1,15}|[0-9]+", re.ASCII)
 _PATH = re.compile(r"(?:~|\.{1,2})?/[^/]*[/.].*|(?:~|\.{1,2})/.*", re.DOTALL)
 _FLAG = re.compile(r"-.*|[0-9.,]+|[a-z]+://[^@]*", re.DOTALL)
 _IN_ADDRESS = re.compile(r"://(?:[^/?#@:\s]*:([^/?#@\s]{8,})|([^/?#@:\s]{20,}))@")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
-# `name` is what people are told of it, `value` what nobody is
+# only `name` may be shown to people
 Secret = namedtuple("Secret", "name value")
 
 
 def secret_in(name: str, value: str, *, is_known: bool = False) -> Secret | None:
-    """The secret that a variable of an environment holds, None where it holds none.
+    """Return the secret in an environment variable, or None.
 
-    `is_known`: its name is that of a sign-in's; others are judged by name and value.
+    `is_known`: the name is known to be that of a credential; others are judged by name and value.
     """
     value = value.strip()
     inner = _IN_ADDRESS.search(value)
@@ -47,7 +47,7 @@ def secret_in(name: str, value: str, *, is_known: bool = False) -> Secret | None
 
 
 def forms_of(value: str) -> list[bytes]:
-    """Every way in which a value is looked for; none for one that is shorter than `LEAST`."""
+    """Return all encodings of a value to search for; none if it is shorter than `LEAST`."""
     raw = value.encode("utf-8", "surrogateescape")
     if len(raw) < LEAST:
         return []
@@ -57,7 +57,7 @@ def forms_of(value: str) -> list[bytes]:
 
 
 def _lines(raw: bytes) -> Iterator[bytes]:
-    """The lines of a key in a file, but for those that say what it is."""
+    """Yield the lines of a key file, except its BEGIN and END lines."""
     for line in raw.splitlines() if b"\n" in raw else ():
         if len(line) >= _LINE_LEAST and not line.startswith(b"-----"):
             yield line
@@ -78,42 +78,42 @@ def _in_urls(raw: bytes) -> Iterator[bytes]:
 
 
 def _in_base64(raw: bytes) -> Iterator[bytes]:
-    """The part that is the same whatever stands around it, wherever in a text it begins."""
+    """Yield the parts of a value's base64 that do not depend on the bytes around it."""
     for before in range(3):
         text = binascii.b2a_base64(b"\0" * before + raw, newline=False)
         stable = text[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6]
         for form in (stable, stable.replace(b"+", b"-").replace(b"/", b"_")):
-            # alone on its lines it is broken where they end
+            # encoded on its own, it is broken into lines
             step = _BASE64_LINE if before == 0 else len(form) or 1
             yield from (form[at : at + step] for at in range(0, len(form), step))
 
 
 DOT = "•".encode()
 STAR = b"*"
-# of a text around a secret, what may make its first byte the end of an escape
+# bytes before a secret to check: its first byte may be the end of an escape
 _LEAD = 64
 _ESCAPE_BEFORE = re.compile(rb"(?<!\\)(?:\\\\)*(\\(?:u[0-9a-fA-F]{0,3})?)\Z")
 _LONGEST_ESCAPE = 6
-# no form is shorter: by so many bytes it is told from the text around it
+# forms are indexed by their first bytes; none is shorter
 _HEAD = 4
-# what holds a text of JSON together stays, and so do the ends of lines
+# JSON escapes, quotes and line ends are kept
 _KEPT = re.compile(rb'\\(?:u[0-9a-fA-F]{4}|.)|["\\\r\n]', re.DOTALL)
 
 
 def dots(count: int) -> bytes:
-    """The mask for so many bytes."""
+    """Return the mask for `count` bytes."""
     return DOT * (count // len(DOT)) + STAR * (count % len(DOT))
 
 
 class SecretMask:
-    """Finds secrets in whatever form they are written."""
+    """Finds and masks secrets in all their encodings."""
 
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
         names: dict[bytes, str] = {}
         for secret in secrets:
             for form in forms_of(secret.value):
                 names.setdefault(form, secret.name)
-        # the longer first: of one that holds another nothing is left over
+        # longest first, so that no remainder of a containing form is left
         self._names = dict(sorted(names.items(), key=lambda known: -len(known[0])))
         self.longest = max(map(len, names), default=0)
         self._by_head: dict[bytes, list[bytes]] = {}
@@ -121,23 +121,23 @@ class SecretMask:
             self._by_head.setdefault(form[:_HEAD], []).append(form)
 
     def __bool__(self) -> bool:
-        """True where there is anything to find."""
+        """Return True if there is any secret to find."""
         return bool(self._names)
 
     def find(self, content: bytes) -> dict[str, int]:
-        """The names of those that are in it, each with where it is first met."""
+        """Return the names of the secrets in `content`, each with its first position in bytes."""
         found: dict[str, int] = {}
         for form, name in self._names.items():
-            # searching for one text after the other is far faster than a pattern of all
+            # one search per form is far faster than a combined regex
             at = content.find(form)
             if at >= 0:
                 found[name] = min(at, found.get(name, at))
         return found
 
     def mask(self, content: bytes, before: bytes = b"") -> bytes:
-        """The same bytes with dots for each secret in them; `before` is what stands before them.
+        """Return the bytes with secrets masked; `before` are the bytes that precede them.
 
-        A text of JSON stays one: its escapes and quotes are not touched.
+        JSON stays valid: escapes and quotes are kept.
         """
         there = [form for form in self._names if form in content]
         if not there:
@@ -147,7 +147,7 @@ class SecretMask:
         masked = bytearray(text)
         for form in there:
             if b"\\" not in text and not _KEPT.search(form):
-                # no escape can be touched: the fast way
+                # no escapes involved: the fast path
                 masked = masked.replace(form, dots(len(form)))
                 continue
             at = text.find(form, len(lead))
@@ -157,13 +157,13 @@ class SecretMask:
         return bytes(masked[len(lead) :])
 
     def mask_text(self, text: str) -> str:
-        """The same of a text."""
+        """Return the text with secrets masked."""
         content = text.encode("utf-8", "surrogatepass")
         masked = self.mask(content)
         return text if masked is content else masked.decode("utf-8", "surrogatepass")
 
     def mask_texts(self, about: dict[str, object]) -> dict[str, object]:
-        """The same of every text in a mapping, and in lists and mappings within it."""
+        """Return a mapping with all strings in it masked, at any depth."""
         return {key: self._mask_any(value) for key, value in about.items()}
 
     def _mask_any(self, value: object) -> object:
@@ -174,7 +174,7 @@ class SecretMask:
         return [self._mask_any(one) for one in value] if isinstance(value, list) else value
 
     def held(self, content: bytes) -> int:
-        """How many bytes at the end may be the beginning of a secret that goes on."""
+        """Return how many bytes at the end may be the start of a secret."""
         tail = content[-self.longest + 1 :] if self.longest > 1 else b""
         for at in range(len(tail)):
             is_near_end = at > len(tail) - _HEAD
@@ -185,7 +185,7 @@ class SecretMask:
 
 
 class MaskStream:
-    """Masks what comes in pieces: one cut in two by them is found, too."""
+    """Masks a stream in chunks; a secret split between chunks is found too."""
 
     def __init__(self, mask: SecretMask) -> None:
         self._mask = mask
@@ -193,7 +193,7 @@ class MaskStream:
         self._before = b""
 
     def take(self, content: bytes) -> bytes:
-        """Pass on what cannot be part of a secret any more; the rest waits for what follows."""
+        """Return the bytes that cannot be part of a secret; the rest is held back."""
         if not self._mask:
             return content
         text = self._mask.mask(self._held + content, self._before)
@@ -202,7 +202,7 @@ class MaskStream:
         return self._passed(text[:ready])
 
     def rest(self) -> bytes:
-        """Pass on what still waited, at the end."""
+        """Return the bytes held back, at the end of the stream."""
         held, self._held = self._held, b""
         return self._passed(held)
 
@@ -213,14 +213,14 @@ class MaskStream:
 
 @lru_cache(maxsize=8)
 def mask_of(secrets: tuple[Secret, ...]) -> SecretMask:
-    """The mask of these secrets; made once for all who ask."""
+    """Return the mask of these secrets, cached."""
     return SecretMask(secrets)
 
 
 def _cover(masked: bytearray, text: bytes, begin: int, end: int) -> None:
     escape = _ESCAPE_BEFORE.search(text, max(0, begin - _LEAD), begin)
     place = begin if escape is None else escape.start(1)
-    # an escape may end behind it
+    # an escape may end after the secret
     for kept in _KEPT.finditer(text, place, end + _LONGEST_ESCAPE - 1):
         if kept.start() >= end:
             break

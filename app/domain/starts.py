@@ -1,4 +1,4 @@
-"""When a run is to start, as people write it: a span from now, a time of day, or a date."""
+"""Parsing of start times as people write them: a delay, a time of day, or a date."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DATE = re.compile(
 
 
 def read_start(words: str | int) -> int | str:
-    """The seconds of a span, or the words of a moment in one way of writing. Raises ValueError."""
+    """Parse a start time: return a delay in seconds, or a normalized time. Raises ValueError."""
     text = " ".join(str(words).split())
     if _SPAN.fullmatch(text):
         return _seconds(text.lower())
@@ -43,10 +43,10 @@ def read_start(words: str | int) -> int | str:
 
 
 def moment_of(start: int | str, now: datetime, zone: tzinfo | None) -> datetime:
-    """The moment, UTC, that something `read_start` answered stands for.
+    """Convert a result of `read_start` to a time in UTC.
 
-    `zone` is whose clock a time without an offset is read by (None: the system's). Raises
-    ValueError for one that has passed or is further off than LONGEST.
+    `zone` applies to times without an offset (None: the system's). Raises ValueError for a time
+    that has passed or is more than LONGEST ahead.
     """
     with _named():
         at = now + timedelta(seconds=start) if isinstance(start, int) else _moment(start, now, zone)
@@ -59,7 +59,7 @@ def moment_of(start: int | str, now: datetime, zone: tzinfo | None) -> datetime:
 
 @contextmanager
 def _named() -> Iterator[None]:
-    # a month 13, but also a moment that is in no year of the calendar once it is in UTC
+    # a month 13, or a time outside the calendar once converted to UTC
     try:
         yield
     except (ValueError, OverflowError) as problem:

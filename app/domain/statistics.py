@@ -1,4 +1,4 @@
-"""What runs that ended add up to: sums only, so that figures of any days can be added."""
+"""Totals of ended runs; only sums, so that the totals of any days can be added."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from datetime import timedelta
 from app.domain.lifecycle import DONE
 from app.domain.words import Status
 
-MICROS = 1_000_000  # of a US dollar: whole numbers add up the same in every order
+MICROS = 1_000_000  # per US dollar: integers add up the same in any order
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Counts by terminal status; milliseconds worked by the `began` runs that had begun.
+    """Counts by final status, and the milliseconds worked by the `began` runs that had started.
 
-    Tokens and millionths of a US dollar are those of the runs that told them, which are counted
-    too: nothing told is not the same as zero.
+    Tokens and cost (in millionths of a US dollar) cover only the runs that reported them;
+    `told_tokens` and `told_cost` count those runs, because not reported is not zero.
     """
 
     succeeded: int = 0
@@ -35,41 +35,41 @@ class Figures:
     cost_micros: int = 0
 
     def __add__(self, other: Figures) -> Figures:
-        """Both together."""
+        """Return the sum of both."""
         return Figures(*(a + b for a, b in zip(self.values, other.values, strict=True)))
 
     def __sub__(self, other: Figures) -> Figures:
-        """What has to be added to `other` to make this."""
+        """Return the difference: what must be added to `other` to get this."""
         return Figures(*(a - b for a, b in zip(self.values, other.values, strict=True)))
 
     @property
     def values(self) -> tuple[int, ...]:
-        """Every sum, in the order of NAMES."""
+        """All totals, in the order of NAMES."""
         return tuple(getattr(self, name) for name in NAMES)
 
     @property
     def ended(self) -> int:
-        """How many runs ended, however they did."""
+        """The number of ended runs, with any status."""
         return sum(getattr(self, name) for name in OUTCOMES)
 
     @property
     def judged(self) -> int:
-        """The runs whose end says something of the work: it succeeded, died or timed out."""
+        """The number of runs whose end reflects on the work: succeeded, died or timed out."""
         return self.succeeded + self.died + self.timed_out
 
     @property
     def success_rate(self) -> float | None:
-        """Successes among the judged, 0 to 1; None without any."""
+        """The share of successes among judged runs, 0 to 1; None if there are none."""
         return self.succeeded / self.judged if self.judged else None
 
     @property
     def mean_seconds(self) -> float | None:
-        """How long a run worked on average, in seconds; None where none had begun."""
+        """The average working time of a run, in seconds; None if no run started."""
         return self.worked_ms / 1000 / self.began if self.began else None
 
     @property
     def cost_usd(self) -> float | None:
-        """What the runs cost in US dollars; None where no agent told it."""
+        """The cost of the runs in US dollars; None if no agent reported any."""
         return self.cost_micros / MICROS if self.told_cost else None
 
 
@@ -85,7 +85,7 @@ def figures_of(
     output_tokens: int | None,
     cost_usd: float | None,
 ) -> Figures:
-    """What one run adds: nothing while it is not over; `worked` is None where it never began."""
+    """Return what one run adds, nothing before it has ended; `worked` None: never started."""
     if status not in DONE:
         return NOTHING
     has_tokens = input_tokens is not None or output_tokens is not None

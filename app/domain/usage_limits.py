@@ -1,4 +1,4 @@
-"""When an account that is at its usage limit can be tried again, from what its agent wrote."""
+"""Usage limits of accounts: when to try again, judged by the agent's output, and in which order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.domain.agents.final_output import LimitReached
 SOONEST, LATEST = timedelta(seconds=60), timedelta(days=8)
 MARGIN, MOST_JITTER = timedelta(seconds=60), timedelta(seconds=240)
 FIRST_GUESS, LONGEST_GUESS = timedelta(minutes=15), timedelta(hours=16)
-# a time that has just passed is that one, not tomorrow's
+# a time this recently passed means that one, not tomorrow's
 JUST_PASSED = timedelta(minutes=5)
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -37,32 +37,32 @@ _TIME = re.compile(
     _FLAGS,
 )
 _DAILY = re.compile(r"\bdaily quota\b", _FLAGS)
-# where the days of such quotas begin
+# the time zone in which daily quotas reset
 _DAILY_ZONE = "America/Los_Angeles"
 
 
 def next_try(
     limit: LimitReached, now: datetime, zone: tzinfo | None, hits: int, jitter: timedelta
 ) -> datetime | None:
-    """When to try again, UTC; None where only a person can say.
+    """Return when to try again (UTC), or None if only a person can end the limit.
 
-    `zone` is the machine's, for times without one (None: as its system has it); `hits` counts
-    the limits in a row, from 1; `jitter` keeps those that read the same apart.
+    `zone` applies to times without one (None: the system's); `hits` counts consecutive limits, from
+    1; `jitter` spreads accounts that read the same time.
     """
     if limit.needs_person:
         return None
     told = limit.resets_at or told_time(limit.evidence, now, zone)
-    # of a time that has passed and was no help nothing is learnt
+    # a reset time that has passed without effect is not used again
     if told is None or (told <= now and hits > 1):
         guess = FIRST_GUESS * 2 ** min(hits - 1, 10)
         return now + min(guess, LONGEST_GUESS)
-    # bounded first: a moment may be told that leaves no room for more
+    # capped first: adding to an extreme time would overflow
     moment = min(told, now + LATEST) + MARGIN + min(jitter, MOST_JITTER)
     return min(max(moment, now + SOONEST), now + LATEST)
 
 
 def told_time(text: str, now: datetime, zone: tzinfo | None) -> datetime | None:
-    """The moment that a message names, UTC; None where it names none."""
+    """Return the reset time that a message names (UTC), or None."""
     readers = (_epoch, _seconds, _span)
     found = next((moment for read in readers if (moment := read(text, now))), None)
     return found or _clock_time(text, now, zone) or _next_day(text, now)
@@ -92,7 +92,7 @@ def _span(text: str, now: datetime) -> datetime | None:
 def _clock_time(text: str, now: datetime, zone: tzinfo | None) -> datetime | None:
     found = _TIME.search(text)
     if found is None or (found["half"] is None and found["minute"] is None):
-        return None  # a bare number is no time
+        return None  # a bare number is not a time
     at = _time_of(int(found["hour"]), int(found["minute"] or 0), found["half"])
     if at is None:
         return None
@@ -119,7 +119,7 @@ def _zone_named(name: str | None) -> ZoneInfo | None:
 
 
 def _next_at(at: time, now: datetime, zone: tzinfo | None) -> datetime:
-    """The next time that a clock in a zone shows this."""
+    """Return the next time (UTC) at which a clock in the zone shows `at`."""
     today = now.astimezone(zone).date()
     days = (today + timedelta(days=days) for days in (-1, 0, 1, 2))
     moments = (moment for day in days for moment in _moments(day, at, zone))
@@ -129,19 +129,19 @@ def _next_at(at: time, now: datetime, zone: tzinfo | None) -> datetime:
 def _dated(
     month: int, day: int, year: int | None, at: time, now: datetime, zone: tzinfo | None
 ) -> datetime | None:
-    """The moment of a date; of one without a year, the nearest."""
+    """Return the time of a date; without a year, the nearest one to now."""
     here = now.astimezone(zone).year
     moments: list[datetime] = []
     for one in [year] if year else [here - 1, here, here + 1]:
         try:
             moments += _moments(date(one, month, day), at, zone)
         except ValueError:
-            continue  # there is no such day in that year
+            continue  # no such day in that year
     return min(moments, key=lambda moment: abs(moment - now), default=None)
 
 
 def _moments(day: date, at: time, zone: tzinfo | None) -> Iterator[datetime]:
-    # a time that a clock shows twice is two moments; one that it skips is the one after the gap
+    # an ambiguous wall-clock time gives two results; a skipped one gives the time after the gap
     for fold in (0, 1):
         shown = datetime.combine(day, at, zone).replace(fold=fold)
         moment = shown.astimezone(UTC)
@@ -157,20 +157,20 @@ def _next_day(text: str, now: datetime) -> datetime | None:
 
 
 MAX_RESUMES = 5
-# how long after one run of an account that works again the next one follows
+# delay between resumed runs once the account works again
 STAGGER = timedelta(seconds=20)
-# how soon another goes first where the one that did has shown nothing
+# delay before another probe if the first showed nothing
 NEXT_PROBE = timedelta(seconds=60)
-# how long others leave the first place to a run that is to be resumed
+# how long other runs yield the probe to a run that waits to be resumed
 HEAD_START = timedelta(seconds=90)
-# who has worked so long without meeting the limit has shown that the account works
+# a run that worked this long without reaching the limit proves that the account works
 LONG_ENOUGH = timedelta(minutes=10)
 
 _WINDOWS = ("five_hour", "seven_day", "session", "weekly", "monthly", "usage", "overage", "limit")
 
 
 class Stand(StrEnum):
-    """Where a hold stands."""
+    """The stages of a hold."""
 
     HELD = "held"
     DUE = "due"
@@ -180,7 +180,10 @@ class Stand(StrEnum):
 
 @dataclass(frozen=True)
 class HoldFacts:
-    """What decides; `until` None: a person ends it; `next_at`: the account works again."""
+    """The facts of a hold.
+
+    `until` None: only a person ends it. `next_at` is set once the account works again.
+    """
 
     until: datetime | None
     probe_run_id: str | None
@@ -188,7 +191,7 @@ class HoldFacts:
 
 
 def stand_of(hold: HoldFacts, now: datetime) -> Stand:
-    """Held, then due; then one run goes first, and the others follow one by one."""
+    """Return the stage: held, due, probing by one run, then easing as the others follow."""
     if hold.next_at is not None:
         return Stand.EASING
     if hold.probe_run_id is not None:
@@ -197,12 +200,15 @@ def stand_of(hold: HoldFacts, now: datetime) -> Stand:
 
 
 def is_turn(next_at: datetime | None, now: datetime) -> bool:
-    """True where the next run may follow; what is further off tells of a clock that was set."""
+    """Return True if the next run may follow now.
+
+    A time further ahead than STAGGER means that the clock was changed, and does not count.
+    """
     return next_at is not None and not now < next_at <= now + STAGGER
 
 
 def family_of(told: str) -> str:
-    """The models that a limit holds for, from the window it names; empty for all of them."""
+    """Return the model family that a limit's window name contains; empty for all models."""
     words = told.strip().lower()
     for window in _WINDOWS:
         words = words.removeprefix(window).removesuffix(window).strip(" _-")
@@ -210,12 +216,12 @@ def family_of(told: str) -> str:
 
 
 def covers(family: str, model: str | None) -> bool:
-    """True where a run of this model needs the family; of the agent's own choice nobody knows."""
+    """Return True if a family's limit applies to this model, or may do so for an unset one."""
     return not family or model is None or family in model.lower()
 
 
 def sentence_of(agent: str, family: str, stand: Stand, until: datetime | None) -> str:
-    """Why a run waits, as a person reads it."""
+    """Return why a run waits for a hold, as a sentence for people."""
     what = f"{agent} ({family})" if family else agent
     if stand is Stand.HELD:
         if until is None:

@@ -1,4 +1,4 @@
-"""The glossary in code: statuses, triggers, causes and their labels (words.md, engine.md)."""
+"""The glossary in code: statuses, triggers, causes and their labels."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """Where a run stands."""
+    """The status of a run."""
 
     DELAYED = "delayed"
     QUEUED = "queued"
@@ -23,7 +23,7 @@ class Status(StrEnum):
 
 
 class Phase(StrEnum):
-    """The three parts of a run's life."""
+    """The three phases of a run."""
 
     WAITING = "waiting"
     LIVE = "live"
@@ -31,7 +31,7 @@ class Phase(StrEnum):
 
 
 class Trigger(StrEnum):
-    """What started a run."""
+    """The trigger that started a run."""
 
     MANUAL = "manual"
     AUTO = "auto"
@@ -42,7 +42,7 @@ class Trigger(StrEnum):
 
 
 class Depth(StrEnum):
-    """How thoroughly the agent is asked to work."""
+    """The thoroughness that the agent is asked for."""
 
     QUICK = "quick"
     STANDARD = "standard"
@@ -50,14 +50,14 @@ class Depth(StrEnum):
 
 
 class Delivers(StrEnum):
-    """What counts as the run's success: a delivered change, or exit code 0."""
+    """The success criterion of a run: a delivered change, or exit code 0."""
 
     CHANGE = "change"
     REPORT = "report"
 
 
 class Cause(StrEnum):
-    """Why a run ended as it did."""
+    """The cause of a run's end."""
 
     DELIVERED = "delivered"
     REPORTED = "reported"
@@ -115,12 +115,12 @@ FRAMEWORKS = (
 )
 
 READY_LABEL = "ready-for-agent"
-BUILTIN = "builtin"  # the tracker that Runyard keeps itself
+BUILTIN = "builtin"  # Runyard's own tracker
 PAUSE_THRESHOLD = 3
 
 
 def label_of(status: Status, cause: Cause | None = None) -> str:
-    """The word people read for a status; a death for want of a delivery has its own."""
+    """Return the display label of a status; a death without a delivery has its own."""
     if status is Status.DIED and cause is Cause.NO_DELIVERY:
         return "No delivery"
     return LABELS[status]

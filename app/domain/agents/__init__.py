@@ -1,1 +1,1 @@
-""""""
+"""Agents: their prompts, the events and reports of their output, and signs of life."""

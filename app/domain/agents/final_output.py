@@ -1,4 +1,4 @@
-"""How an agent's output stands: whether it is at its end, and what keeps it from going on."""
+"""The end of an agent's output: its final event, and the failure or limit that stopped it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Failure(StrEnum):
-    """What an agent says it failed by."""
+    """The kind of failure that an agent reports."""
 
     AUTH = "auth"
     NETWORK = "network"
@@ -19,22 +19,23 @@ class Failure(StrEnum):
 
 @dataclass(frozen=True)
 class Progressed:
-    """The agent has gone on with its work; `tool` is a tool of its own that is at work now."""
+    """The agent made progress; `tool` is a tool of it that is running now."""
 
     tool: str = ""
 
 
 @dataclass(frozen=True)
 class Retrying:
-    """The agent tries again to reach its model: that is output, and no progress."""
+    """The agent retries to reach its model: this is output, but no progress."""
 
 
 @dataclass(frozen=True)
 class LimitReached:
-    """The agent's account has no usage left; `evidence` is the line that it wrote, raw.
+    """The agent's account has no usage left; `evidence` is the raw line of output.
 
-    A time that stands in a text alone is in `evidence`. `family` is the window or the models it
-    holds for (`seven_day_opus`), empty for the whole account. `needs_person`: no time ends it.
+    A reset time that is only in prose stays in `evidence`. `family` is the window or the models
+    that the limit applies to (`seven_day_opus`), empty for the whole account. `needs_person`: no
+    time ends it.
     """
 
     evidence: str
@@ -43,13 +44,13 @@ class LimitReached:
     needs_person: bool = False
 
     def as_data(self) -> dict[str, Any]:
-        """The same as a document can hold it."""
+        """Return it as JSON data."""
         at = self.resets_at.isoformat() if self.resets_at else None
         return asdict(self) | {"resets_at": at}
 
 
 def limit_of(told: Mapping[str, Any]) -> LimitReached:
-    """A limit from what `as_data` made of it."""
+    """Restore a limit from the result of `as_data`."""
     at = told["resets_at"]
     moment = datetime.fromisoformat(at) if at else None
     return LimitReached(told["evidence"], moment, told["family"], told["needs_person"])
@@ -57,7 +58,7 @@ def limit_of(told: Mapping[str, Any]) -> LimitReached:
 
 @dataclass(frozen=True)
 class Troubled:
-    """What keeps the agent from its work, unless it goes on after it."""
+    """A failure that stops the agent, unless it makes progress afterwards."""
 
     failure: Failure
     evidence: str
@@ -65,7 +66,7 @@ class Troubled:
 
 @dataclass(frozen=True)
 class Finished:
-    """The agent's final event; `evidence` holds its words where it has failed."""
+    """The agent's final event; `evidence` is its message if it failed."""
 
     is_ok: bool
     evidence: str = ""
@@ -73,9 +74,9 @@ class Finished:
 
 @dataclass(frozen=True)
 class LastWord:
-    """What was said since the agent last went on with its work.
+    """The state of the agent's output since its last progress.
 
-    `is_ok` is what its final event says, None without one; `evidence` is the failure, raw.
+    `is_ok` is the result in its final event, None without one; `evidence` is the raw failure.
     """
 
     is_ok: bool | None = None
@@ -85,7 +86,7 @@ class LastWord:
 
     @property
     def is_final(self) -> bool:
-        """True where nothing is to be expected of the agent any more."""
+        """True if the agent has finished."""
         return self.is_ok is not None
 
 
@@ -95,12 +96,12 @@ SILENCE = LastWord()
 def after(
     word: LastWord, event: Progressed | Retrying | LimitReached | Troubled | Finished
 ) -> LastWord:
-    """The last word once the agent has said something more."""
+    """Return the last word after one more event."""
     match event:
         case Progressed():
             return SILENCE
         case Retrying():
-            # who tries again has not ended
+            # an agent that retries has not ended
             return replace(word, is_ok=None)
         case Finished(is_ok, evidence):
             if is_ok:
@@ -108,7 +109,7 @@ def after(
             failure = word.failure or (None if word.limit else Failure.OTHER)
             return replace(word, is_ok=False, failure=failure, evidence=word.evidence or evidence)
         case _ if word.is_ok:
-            return word  # what is told after a good end keeps nobody from anything
+            return word  # events after a successful end do not matter
         case LimitReached():
             return replace(word, limit=_merged(word.limit, event))
         case Troubled(failure, evidence):
@@ -118,7 +119,7 @@ def after(
 def _merged(before: LimitReached | None, told: LimitReached) -> LimitReached:
     if before is None:
         return told
-    # the latest of the windows that are used up; its moment is not told again by every word
+    # the exhausted window that resets last; not every event repeats its reset time
     moments = [one for one in (before, told) if one.resets_at is not None]
     latest = max(moments, key=lambda one: (one.resets_at, one is told), default=told)
     return LimitReached(

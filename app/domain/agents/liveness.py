@@ -1,4 +1,4 @@
-"""Whether an agent that lives goes on with its work: what is said of its silence, and when."""
+"""Progress of live agents: detection of stalls, and the warnings about silence."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from datetime import datetime, timedelta
 
 from app.domain.agents.final_output import SILENCE, Finished, LastWord, Progressed, Retrying
 
-# how long after its last word an agent may take to exit
+# time that an agent may take to exit after its final event
 LINGER = timedelta(seconds=45)
-# silence that is told where a project ends nobody for it
+# silence to warn about if the project has no stall limit
 WARN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
 class Vitals:
-    """When an agent last wrote, and when it last went on with its work (UTC).
+    """When an agent last wrote output, and when it last made progress (UTC).
 
-    `word_at` is when it said its last word. `tool` is a tool of its that is at work.
+    `word_at` is the time of its final event. `tool` is the tool that is running.
     """
 
     output_at: datetime
@@ -29,17 +29,17 @@ class Vitals:
 
 
 class Pulse:
-    """Takes in what an agent writes, as it is read; an agent begins with its launch."""
+    """Tracks an agent's vitals from its events; the clock starts at its launch."""
 
     def __init__(self, began: datetime) -> None:
         self._now = Vitals(began, began)
 
     def hear(self, at: datetime) -> None:
-        """Something was written."""
+        """Record output."""
         self._now = replace(self._now, output_at=at)
 
     def take(self, event: object, word: LastWord, at: datetime) -> None:
-        """Take one event in, `word` being the last one after it."""
+        """Record an event; `word` is the last word after it."""
         now = replace(self._now, word=word)
         match event:
             case Progressed(tool):
@@ -52,25 +52,25 @@ class Pulse:
 
     @property
     def vitals(self) -> Vitals:
-        """As they are now."""
+        """The current vitals."""
         return self._now
 
 
 def is_lingering(vitals: Vitals, now: datetime) -> bool:
-    """True for an agent that has said its last word and neither exits nor goes on."""
+    """Return True if an agent has finished and not exited within LINGER."""
     is_final = vitals.word.is_final and vitals.word_at is not None
     return is_final and now >= (vitals.word_at or now) + LINGER
 
 
 def is_stalled(vitals: Vitals, stall_seconds: int | None, now: datetime) -> bool:
-    """True without progress for as long as its project allows; None allows it for ever."""
+    """Return True without progress for `stall_seconds`; None means no limit."""
     if stall_seconds is None:
         return False
     return now >= vitals.progress_at + timedelta(seconds=stall_seconds)
 
 
 def stall_words(vitals: Vitals, now: datetime) -> str:
-    """Since when, and what was under way."""
+    """Describe a stall: what the agent did instead of progress, how long, and since when."""
     what = "only tried to reach its model again" if vitals.is_retrying else "made no progress"
     tool = f"; its tool {vitals.tool} was still at work" if vitals.tool else ""
     since = f"{vitals.progress_at:%H:%M} UTC"
@@ -78,7 +78,7 @@ def stall_words(vitals: Vitals, now: datetime) -> str:
 
 
 def quiet_words(vitals: Vitals, stall_seconds: int | None, now: datetime) -> str | None:
-    """What a person is warned of: `No output for 12 min`, `Reconnecting for 4 min`; or None."""
+    """Return a warning such as `No output for 12 min` or `Reconnecting for 4 min`, or None."""
     warn = warn_after(stall_seconds)
     without_progress, without_output = now - vitals.progress_at, now - vitals.output_at
     if without_progress < warn:
@@ -90,7 +90,7 @@ def quiet_words(vitals: Vitals, stall_seconds: int | None, now: datetime) -> str
 
 
 def next_look(vitals: Vitals, stall_seconds: int | None, now: datetime) -> datetime:
-    """The moment at which something of all this is different, if the agent stays as it is."""
+    """Return when the result of these checks changes next if the agent stays as it is."""
     moments = [_next_words(vitals, stall_seconds, now)]
     if stall_seconds is not None:
         moments.append(vitals.progress_at + timedelta(seconds=stall_seconds))
@@ -103,19 +103,19 @@ def _next_words(vitals: Vitals, stall_seconds: int | None, now: datetime) -> dat
     first = vitals.progress_at + warn_after(stall_seconds)
     if first > now:
         return first
-    # the words change with each minute, later with each hour
+    # the warning changes every minute, later every hour
     quiet = now - vitals.progress_at
     step = timedelta(minutes=1) if quiet < timedelta(hours=1) else timedelta(hours=1)
     return vitals.progress_at + (quiet // step + 1) * step
 
 
 def warn_after(stall_seconds: int | None) -> timedelta:
-    """How long a silence is before it is told."""
+    """Return the length of silence after which people are warned."""
     return WARN if stall_seconds is None else timedelta(seconds=stall_seconds) / 2
 
 
 def _spell(span: timedelta) -> str:
-    """`40 s`, `12 min`, `3 h`."""
+    """Format a duration: `40 s`, `12 min`, `3 h`."""
     seconds = max(0, int(span.total_seconds()))
     if seconds < 60:
         return f"{seconds} s"

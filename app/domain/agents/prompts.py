@@ -1,4 +1,4 @@
-"""The text an agent is given, from the project's template or Runyard's own."""
+"""Prompts for agents, from the project's template or Runyard's own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GOES_ON = (
     "files that are not committed. Look at both first, and go on from there."
 )
 
-# for an agent that goes on with its own session: it knows the rest
+# for an agent that resumes its session: it knows the rest
 CONTINUE = (
     "A usage limit has interrupted you; it is over. Look at the files and the commits of this "
     "working copy, then go on where you left off, and finish what you were asked to do.\n"
@@ -26,7 +26,7 @@ CONTINUE = (
 
 @dataclass(frozen=True)
 class Brief:
-    """What a prompt is made from."""
+    """The facts that a prompt is built from."""
 
     branch: str
     depth: Depth
@@ -40,7 +40,7 @@ class Brief:
 
 
 def title_of(brief: Brief) -> str:
-    """A line that names the run: the issue's title, or the first line of its task."""
+    """Return a run's title: the issue's title, or the first line of its task."""
     if brief.issue is not None:
         return brief.issue_title[:200]
     first = (brief.task or "").strip().partition("\n")[0].strip()
@@ -48,7 +48,7 @@ def title_of(brief: Brief) -> str:
 
 
 def compose(brief: Brief, template: str | None) -> str:
-    """The whole prompt; a template's `{task}`, `{issue}`, `{branch}` … are replaced as text."""
+    """Return the prompt; in a template, `{task}`, `{issue}`, `{branch}` … are replaced as text."""
     if template:
         return _fill(template, brief)
     parts = [_what(brief), DEPTHS[brief.depth]]
@@ -83,7 +83,7 @@ def _fill(template: str, brief: Brief) -> str:
         "{depth}": str(brief.depth),
         "{framework}": brief.framework,
     }
-    # one pass over the template, so that a value's own braces are left alone
+    # single pass, so that braces in a value are not replaced
     pieces, rest = [], template
     while rest:
         found = [(rest.find(name), name) for name in values if name in rest]

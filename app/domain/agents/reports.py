@@ -1,4 +1,4 @@
-"""What an agent reports of its own work: the events of its output, and their sums."""
+"""Agents' reports about their work: events in their output, and the totals of a run."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from app.domain.agents.final_output import (
     after,
 )
 
-# as large as the runs' columns hold; files beyond this many are not told apart
+# the largest value of the runs' columns; files beyond MAX_FILES are not counted
 MAX_COUNT = 2**31 - 1
 MAX_FILES = 10_000
-# the columns of a run for it
+# a run's columns for usage
 USAGE = ("input_tokens", "output_tokens", "cost_usd")
 
 
 @dataclass(frozen=True)
 class ToolUsed:
-    """The agent called one of its tools."""
+    """The agent called a tool."""
 
     name: str
 
@@ -42,7 +42,7 @@ class FileEdited:
 
 @dataclass(frozen=True)
 class Used:
-    """What the agent has used since it began, not since the event before; None: not told.
+    """The agent's cumulative usage since it started; None: not reported.
 
     Tokens read from a cache count as input.
     """
@@ -54,14 +54,14 @@ class Used:
 
 @dataclass(frozen=True)
 class Said:
-    """A message that is the final one unless another follows."""
+    """A message; the last one is the final message."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class SessionNamed:
-    """The agent's own name for its session, by which it can be gone on with."""
+    """The agent's id of its session, by which it can be resumed."""
 
     session_id: str
 
@@ -72,7 +72,7 @@ ReportEvent = Work | Progressed | Retrying | LimitReached | Troubled | Finished
 
 @dataclass(frozen=True)
 class Report:
-    """The sums of a run so far; costs in US dollars, a moment as ISO 8601; None: not told."""
+    """The totals of a run so far; cost in US dollars, time as ISO 8601; None: not reported."""
 
     tools_used: int = 0
     files_edited: int = 0
@@ -91,7 +91,7 @@ class Report:
 
     @property
     def last_word(self) -> LastWord:
-        """How the agent's output stands."""
+        """The state of the agent's output."""
         limit = None
         if self.limit is not None:
             moment = datetime.fromisoformat(self.limit_resets_at) if self.limit_resets_at else None
@@ -101,12 +101,12 @@ class Report:
 
     @property
     def usage(self) -> dict[str, Any]:
-        """What is known of the run's columns for it."""
+        """The known values of a run's usage columns."""
         return {name: value for name in USAGE if (value := getattr(self, name)) is not None}
 
     @property
     def sentence(self) -> str:
-        """`12 tool calls · edited 4 files · 61 k tokens · $0.38`, empty while nothing is known."""
+        """`12 tool calls · edited 4 files · 61 k tokens · $0.38`; empty if nothing is known."""
         tokens = (self.input_tokens or 0) + (self.output_tokens or 0)
         parts = [
             _counted(self.tools_used, "tool call"),
@@ -117,32 +117,32 @@ class Report:
         return " · ".join(part for part in parts if part)
 
     def as_data(self) -> dict[str, Any]:
-        """For a line of the timeline."""
+        """Return it as JSON data for a timeline event."""
         return asdict(self)
 
 
 def usage_words(tokens: int, cost_usd: float | None) -> str:
-    """`61 k tokens · $0.38`, empty where nothing is known."""
+    """Format usage: `61 k tokens · $0.38`; empty if nothing is known."""
     counted = f"{amount_words(tokens)} tokens" if tokens >= 1000 else _counted(tokens, "token")
     cost = "" if cost_usd is None else cost_words(cost_usd)
     return " · ".join(part for part in (counted, cost) if part)
 
 
 def amount_words(amount: int) -> str:
-    """A large number in short: `950`, `61 k`, `1.2 M`."""
+    """Shorten a large number: `950`, `61 k`, `1.2 M`."""
     if amount < 1000:
         return str(amount)
-    # what would be rounded to a thousand thousands is a million
+    # a number that would round to 1000 k is shown in millions
     return f"{amount / 1000:.0f} k" if amount < 999_500 else f"{amount / 1_000_000:,.1f} M"
 
 
 def cost_words(cost_usd: float) -> str:
-    """Dollars and cents, `$0.38`; what is less than half a cent is still not nothing."""
+    """Format dollars and cents: `$0.38`; less than half a cent is `<$0.01`."""
     return "<$0.01" if 0 < cost_usd < 0.005 else f"${cost_usd:,.2f}"
 
 
 class Tally:
-    """Adds events up; small, however many there are."""
+    """Adds up events; uses little memory, however many there are."""
 
     def __init__(self) -> None:
         self._tools = 0
@@ -153,7 +153,7 @@ class Tally:
         self._word = LastWord()
 
     def add(self, event: ReportEvent) -> None:
-        """Take one event in."""
+        """Add one event."""
         match event:
             case ToolUsed():
                 self._tools = min(self._tools + 1, MAX_COUNT)
@@ -170,12 +170,12 @@ class Tally:
 
     @property
     def last_word(self) -> LastWord:
-        """How the agent's output stands."""
+        """The state of the agent's output."""
         return self._word
 
     @property
     def report(self) -> Report:
-        """The sums as they are now."""
+        """The current totals."""
         word, limit = self._word, self._word.limit
         return Report(
             tools_used=self._tools,
@@ -218,9 +218,10 @@ _BREAK = re.compile(r"\r\n|\n|\r")
 
 
 class EntryKind(StrEnum):
-    """What an entry tells of.
+    """The kind of a log entry.
 
-    `text` is what was no event, `note` what matters little, `cut` stands where bytes were dropped.
+    `text` is output that is not an event, `note` is of little importance, `cut` marks dropped
+    bytes.
     """
 
     SAID = "said"
@@ -234,15 +235,15 @@ class EntryKind(StrEnum):
     CUT = "cut"
 
 
-# what stands before a line of a kind, so that no colour is needed to tell it
+# prefixes by kind, so that no color is needed to recognize it
 SIGNS: dict[str, str] = {EntryKind.TOOL: "▸ ", EntryKind.FAILED: "✗ ", EntryKind.RESULT: "  "}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing that was written; `name` is a tool's.
+    """One entry of a readable log; `name` is the tool's.
 
-    With `is_piece` the text goes on in the next entry of its kind, without a break.
+    With `is_piece` the text continues in the next entry of the same kind, without a line break.
     """
 
     kind: EntryKind
@@ -253,12 +254,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class PlacedEntry:
-    """An entry, and where in the log the line begins that it was made of, in bytes."""
+    """An entry, with the byte offset in the log of the line it was made from."""
 
     at: int
     entry: Entry
 
 
 def split_lines(text: str) -> list[str]:
-    """An entry's text as lines; a progress bar that overwrites itself becomes lines, too."""
+    """Split an entry's text into lines; a carriage return, as in progress bars, also ends one."""
     return _BREAK.split(text)

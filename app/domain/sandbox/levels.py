@@ -1,4 +1,4 @@
-"""The vocabulary of sandboxes: levels, networks, services of the machine and limits."""
+"""Sandbox policy: levels, network rules, host services and limits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class SandboxLevel(StrEnum):
-    """How much of the machine an agent sees."""
+    """The levels of an agent's isolation from the machine."""
 
     CONTAINED = "contained"
     SANDBOXED = "sandboxed"
@@ -15,7 +15,7 @@ class SandboxLevel(StrEnum):
 
 
 class NetworkRule(StrEnum):
-    """The network that an agent reaches at the level `sandboxed`."""
+    """The network access of an agent at the level `sandboxed`."""
 
     ALL = "all"
     ALLOWED = "allowed"
@@ -23,7 +23,7 @@ class NetworkRule(StrEnum):
 
 
 class Means(StrEnum):
-    """The means that hold an agent in: the first of these that works on this machine."""
+    """The sandbox mechanisms, in order of preference; the first one that works is used."""
 
     BUBBLEWRAP = "bubblewrap"
     NAMESPACES = "util-linux"
@@ -31,7 +31,7 @@ class Means(StrEnum):
 
 
 class HostService(StrEnum):
-    """A service of the machine that could start programs for an agent, hidden unless allowed."""
+    """A service of the machine that could start programs for an agent; hidden unless allowed."""
 
     DOCKER = "docker"
     PODMAN = "podman"
@@ -43,13 +43,13 @@ class HostService(StrEnum):
 
 
 DEFAULT_PROCESSES = 4096
-# how people read the level `none`, always in red
+# display label of the level `none`, always in red
 UNSANDBOXED = "Unsandboxed"
-# what it means that services of the machine are allowed
+# warning shown if host services are allowed
 OPENS = "With these, agents can start programs outside any sandbox"
-# what rows and requests called the level `sandboxed` before it had its name
+# former names of levels, in rows and requests
 _OLD_NAMES = {"bubblewrap": SandboxLevel.SANDBOXED}
-# what a row names where an agent is held in
+# values in a row that mean that the agent is in a sandbox
 HOLDING = frozenset({*SandboxLevel, *_OLD_NAMES} - {SandboxLevel.NONE})
 
 
@@ -67,7 +67,7 @@ class Limits:
 class SandboxPolicy:
     """The sandbox of one project's agents.
 
-    `allowed_hosts` are `host` or `host:port`, beside those that the agent and the project's
+    `allowed_hosts` are `host` or `host:port`, in addition to those that the agent and the project's
     languages need; `toolchains` are folders that are readable at the level `sandboxed`.
     """
 
@@ -80,15 +80,15 @@ class SandboxPolicy:
 
     @property
     def has_own_network(self) -> bool:
-        """True where nothing of the machine's network is seen from inside."""
+        """True if the agent cannot see the machine's network."""
         return self.level is SandboxLevel.SANDBOXED and self.network is not NetworkRule.ALL
 
     @property
     def has_allowed_hosts(self) -> bool:
-        """True where a list of hosts can be reached, and nothing else."""
+        """True if only listed hosts can be reached."""
         return self.has_own_network and self.network is NetworkRule.ALLOWED
 
 
 def read_level(word: str) -> SandboxLevel:
-    """The level of this name, an older one among them. Raises ValueError."""
+    """Parse a level's name, current or former. Raises ValueError."""
     return _OLD_NAMES.get(word) or SandboxLevel(word)

@@ -1,4 +1,4 @@
-"""The hosts and ports that an agent may reach, and addresses that no name may lead to."""
+"""The hosts and ports that an agent may reach, and the addresses that are always refused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 HTTP_PORT, HTTPS_PORT = 80, 443
-# where an agent finds the way out; its own network has nothing else on any port
+# port of the proxy inside the sandbox, the only way out of its network
 PROXY_PORT = 3128
 PROXY_VARIABLES = frozenset(
     word
@@ -20,22 +20,22 @@ NOT_ALLOWED = "not allowed"
 LONGEST_NAME = 253
 
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
-# what C libraries read as an address in a form of their own: 127.1, 0x7f.1, 2130706433
+# forms that C libraries also accept as addresses: 127.1, 0x7f.1, 2130706433
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
-# the two ways to encode names differ over these
+# IDNA 2003 and IDNA 2008 encode these differently
 _DISPUTED = frozenset("ßẞς\u200c\u200d")
 
 Address = IPv4Address | IPv6Address
 
 
 class WrongHost(ValueError):
-    """A text is no host that could be allowed; the message is a sentence."""
+    """A text is not a host that can be allowed; the message is a sentence."""
 
 
 @dataclass(frozen=True, order=True)
 class Target:
-    """A host and a port; the host is a name in lower case or an address without brackets."""
+    """A host and a port; the host is a lowercase name, or an address without brackets."""
 
     host: str
     port: int
@@ -45,7 +45,7 @@ class Target:
 
 
 class Kind(StrEnum):
-    """The kind of an address, as a reason for refusing it; PUBLIC is none."""
+    """The kind of an address, as the reason for a refusal; PUBLIC is none."""
 
     PUBLIC = "a public address"
     PRIVATE = "a private address"
@@ -59,24 +59,24 @@ _PRIVATE = tuple(
     IPv4Network(net) for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
 )
 _PRIVATE_V6 = IPv6Network("fc00::/7")
-# kept for examples and measurements: no machine is there by right, and VPNs and the resolvers of
-# some networks give such an address for any name
+# reserved for documentation and benchmarks; public here because VPNs and the resolvers of some
+# networks return such addresses for any name
 _SPARE = tuple(
     IPv4Network(net)
     for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "198.18.0.0/15")
 )
 _SPARE_V6 = IPv6Network("2001:db8::/32")
-# Azure's own service for its machines, at an address that looks public
+# Azure's service for its machines, at an address that looks public
 _PROVIDER = IPv4Address("168.63.129.16")
 _COMPATIBLE = IPv6Network("::/96")
 _NAT64 = IPv6Network("64:ff9b::/96")
 _LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")
-# fourth quarter of an interface's name: an IPv4 address follows
+# third quarter of an ISATAP address: an IPv4 address follows
 _ISATAP = frozenset((0x00005EFE, 0x02005EFE))
 
 
 def kind_of(address: Address) -> Kind:
-    """Judge an address by the worst of itself and those that it stands for."""
+    """Return the worst kind among an address and the IPv4 addresses embedded in it."""
     if isinstance(address, IPv4Address):
         return _kind_of_v4(address)
     for embedded in _embedded(address):
@@ -89,7 +89,7 @@ def kind_of(address: Address) -> Kind:
 
 
 def read_host(text: str) -> str:
-    """The one way to write this host: a name in lower case or an address. Raises WrongHost."""
+    """Normalize a host: a lowercase name or an address. Raises WrongHost."""
     if text.startswith("["):
         if not text.endswith("]") or ":" not in text:
             raise WrongHost(_not_a_host(text))
@@ -109,7 +109,7 @@ def read_host(text: str) -> str:
 
 
 def read_port(text: str) -> int:
-    """A port from 1 to 65535. Raises WrongHost."""
+    """Parse a port from 1 to 65535. Raises WrongHost."""
     port = int(text) if _PORT.fullmatch(text) else 0
     if not 0 < port < 65536:
         raise WrongHost(f"Not a port: {text!r}. It is a number from 1 to 65535.")
@@ -117,7 +117,7 @@ def read_port(text: str) -> int:
 
 
 def read_target(text: str, default_port: int | None = None) -> Target:
-    """The host and port of `host:port`, or of `host` where a port is given. Raises WrongHost."""
+    """Parse `host:port`, or `host` if there is a default port. Raises WrongHost."""
     host, port = _split(text)
     if port is None:
         if default_port is None:
@@ -127,7 +127,7 @@ def read_target(text: str, default_port: int | None = None) -> Target:
 
 
 def read_entry(text: str) -> tuple[Target, ...]:
-    """Read one entry of a list: `host` allows ports 443 and 80, `host:port` that one.
+    """Parse a list entry: `host` allows ports 443 and 80, `host:port` only that one.
 
     Raises WrongHost.
     """
@@ -149,8 +149,8 @@ def read_entry(text: str) -> tuple[Target, ...]:
 class NetworkRules:
     """The hosts that one run may reach.
 
-    `known` is what its agent and its package registries need; `listed` are those that a person
-    named, who may name private ones, too.
+    `known` are those that its agent and its package registries need; `listed` are those that a
+    person named, which may be private ones.
     """
 
     known: frozenset[Target] = frozenset()
@@ -158,19 +158,19 @@ class NetworkRules:
 
     @classmethod
     def read(cls, known: Iterable[str], listed: Iterable[str]) -> NetworkRules:
-        """The rules of two lists of entries. Raises WrongHost."""
+        """Build the rules from two lists of entries. Raises WrongHost."""
         return cls(_read_all(known), _read_all(listed))
 
     def allows(self, target: Target) -> bool:
-        """True where this host may be reached at this port, if its address may."""
+        """Return True if this host and port are allowed; the address is checked separately."""
         return target in self.known or target in self.listed
 
     def refusal_of(self, target: Target, address: Address) -> str:
-        """Why a host that is allowed is not reached at an address of its name; empty: it is.
+        """Return why an allowed host is refused at one of its addresses; empty if it is not.
 
-        A listed name may lead into a private network. What belongs to this machine or its
-        network card is reached only by a listed address, or by the name `localhost`: else
-        the owner of a listed name could aim it there.
+        A listed name may resolve to a private network. An address of this machine, or a link-local
+        one, must itself be listed, or be reached by the name `localhost`: otherwise the owner of a
+        listed name could point it there.
         """
         kind = kind_of(address)
         if kind is Kind.PUBLIC or Target(str(address), target.port) in self.listed:
@@ -182,10 +182,10 @@ class NetworkRules:
 
 
 def proxy_environment(listed: Iterable[Target] = (), port: int = PROXY_PORT) -> dict[str, str]:
-    """The variables that send programs through the proxy at a loopback port.
+    """Return the environment variables that send programs to the proxy on loopback.
 
-    The sandbox's own loopback is reached directly, unless a person `listed` that name or address:
-    then it means this machine's.
+    The sandbox's loopback is excluded, unless a person `listed` that name or address: it then means
+    this machine's.
     """
     address = f"http://127.0.0.1:{port}"
     outside = {target.host for target in listed}
@@ -200,7 +200,7 @@ def proxy_environment(listed: Iterable[Target] = (), port: int = PROXY_PORT) -> 
     return {
         **both,
         **{name.lower(): value for name, value in both.items()},
-        # these heed the variables above only if they are told to, or not at all
+        # Node and Java ignore the variables above unless configured
         "NODE_USE_ENV_PROXY": "1",
         "JAVA_TOOL_OPTIONS": " ".join(java),
     }
@@ -215,7 +215,7 @@ def _read_all(entries: Iterable[str]) -> frozenset[Target]:
 
 
 def _split(text: str) -> tuple[str, str | None]:
-    """The host and, behind the last colon, the port; a bare IPv6 address has none."""
+    """Split off the port after the last colon; a bare IPv6 address has none."""
     if text.startswith("["):
         host, closing, rest = text.partition("]")
         if not closing or (rest and not rest.startswith(":")):
@@ -281,7 +281,7 @@ def _kind_of_v6(address: IPv6Address) -> Kind:
 
 
 def _embedded(address: IPv6Address) -> Iterable[IPv4Address]:
-    """The IPv4 addresses that a packet to this one may be carried on to."""
+    """Yield the IPv4 addresses to which a packet for this address may be forwarded."""
     number = int(address)
     low = IPv4Address(number & 0xFFFFFFFF)
     if address.ipv4_mapped is not None:

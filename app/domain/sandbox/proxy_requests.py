@@ -1,4 +1,4 @@
-"""Requests to a proxy, read strictly, so that no server behind it reads them otherwise."""
+"""Strict parsing of proxy requests, so that no server can interpret them differently."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MAX_FIELDS = 100
 _MAX_BODY_DIGITS = 18
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
-# a value: what can be seen, spaces and tabs; bytes above ASCII are passed on as they are
+# field values: visible characters, spaces and tabs; non-ASCII bytes pass unchanged
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _VISIBLE = re.compile(r"[\x21-\x7e]+", re.ASCII)
 _VERSIONS = ("HTTP/1.1", "HTTP/1.0")
@@ -30,7 +30,7 @@ Fields = list[tuple[str, str]]
 
 
 class BadRequest(Exception):
-    """A request is refused as it stands; `status` is HTTP's, the message a sentence."""
+    """A refused request; `status` is the HTTP status, the message a sentence."""
 
     def __init__(self, sentence: str, status: int = 400) -> None:
         super().__init__(sentence)
@@ -39,9 +39,9 @@ class BadRequest(Exception):
 
 @dataclass(frozen=True)
 class ProxyRequest:
-    """A request for a tunnel to `target` or, with a `head` for its server, for one exchange.
+    """A request for a tunnel to `target`, or, if it has a `head`, for a single exchange.
 
-    `body_bytes` of the client's follow the head; what comes behind them is not passed on.
+    `body_bytes` bytes of the client follow the head; anything after them is not forwarded.
     """
 
     target: Target
@@ -55,9 +55,9 @@ class ProxyRequest:
 
 
 def head_size(received: bytes) -> int | None:
-    """How many bytes a request's head has, its empty line included; None: it is not whole yet.
+    """Return the size of a request's head with its empty line; None if it is incomplete.
 
-    Raises BadRequest where it is too long.
+    Raises BadRequest if it is too long.
     """
     at = received.find(END)
     if at >= 0 and at + len(END) <= MAX_HEAD_BYTES:
@@ -68,7 +68,7 @@ def head_size(received: bytes) -> int | None:
 
 
 def read_request(head: bytes) -> ProxyRequest:
-    """The request of a whole head. Raises BadRequest."""
+    """Parse a complete head. Raises BadRequest."""
     if not head.endswith(END) or len(head) > MAX_HEAD_BYTES:
         raise BadRequest("The request's head is not whole.")
     first, *lines = head[: -len(END)].decode("latin-1").split("\r\n")
@@ -89,7 +89,7 @@ def _read_connect(asked: str, fields: Fields) -> ProxyRequest:
     if _values(fields, "transfer-encoding") or _body_bytes(fields):
         raise BadRequest("A request for a tunnel has no body.")
     for host in _one_at_most(fields, "host"):
-        # some leave the port out; one that is there must be the same
+        # some clients omit the port; if present it must match
         if _target(host, target.port) != target:
             raise BadRequest("The Host header names another host than the request.")
     return ProxyRequest(target)
@@ -122,7 +122,7 @@ def _read_exchange(method: str, asked: str, version: str, fields: Fields) -> Pro
 
 
 def _end_to_end(fields: Fields) -> Fields:
-    """The fields for the server; those for the proxy, and those named by `Connection`, go."""
+    """Return the fields for the server: not hop-by-hop, and not named by `Connection`."""
     named = {
         word.strip().lower() for value in _values(fields, "connection") for word in value.split(",")
     }

@@ -1,4 +1,4 @@
-"""The public package registries that a project's languages need, known by its files' names."""
+"""The public package registries that a project's languages need, recognized by file names."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _BY_FILE = {
 
 
 def registries_of(names: Iterable[str]) -> list[str]:
-    """The registries' hosts for a folder with files of these names, sorted."""
+    """Return the registry hosts for a folder with these file names, sorted."""
     found = {name.lower() for name in names}
     return sorted(
         {

@@ -1,4 +1,4 @@
-"""The sandbox settings that a project may have, and the sentences that refuse others."""
+"""Validation of a project's sandbox settings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import MappingProxyType
 from app.domain.sandbox.levels import Limits, NetworkRule, SandboxLevel
 from app.domain.sandbox.network_rules import WrongHost, read_entry
 
-# about GitHub's own, and far beyond what belongs into a repository; `file_mb` says otherwise
+# about the same as GitHub's limit, and far above normal files; `file_mb` overrides it
 DELIVERED_FILE_MB = 100
 MAX_LISTED = 200
 ONLY_SANDBOXED = "The network can only be limited for sandboxed agents: choose sandboxed."
@@ -17,14 +17,14 @@ ONLY_SANDBOXED = "The network can only be limited for sandboxed agents: choose s
 
 @dataclass(frozen=True)
 class Bound:
-    """The least and the most that one limit may be; `what` names it in a sentence."""
+    """The minimum and maximum of a limit; `what` names it in sentences."""
 
     least: int
     most: int
     what: str
 
 
-# with less no agent starts, with more a figure would be a slip: 16 TB, all pids that Linux has
+# below the minimum no agent starts; the maximum catches slips: 16 TB, and Linux's maximum of pids
 LIMIT_BOUNDS = MappingProxyType(
     {
         "memory_mb": Bound(64, 16 * 1000**2, "MB of memory"),
@@ -36,7 +36,7 @@ LIMIT_BOUNDS = MappingProxyType(
 
 
 def limit_problem(name: str, value: int) -> str | None:
-    """Why a project's limit of this name (a field of Limits) cannot be `value`."""
+    """Return why the limit `name` (a field of Limits) cannot be `value`, or None."""
     bound = LIMIT_BOUNDS[name]
     if value < bound.least:
         return f"Give at least {bound.least:,} {bound.what}, or nothing for no limit."
@@ -46,25 +46,25 @@ def limit_problem(name: str, value: int) -> str | None:
 
 
 def limits_problems(limits: Limits) -> dict[str, str]:
-    """The sentence for each field of the limits that cannot be so; empty where all can."""
+    """Return a sentence for each invalid field of the limits; empty if all are valid."""
     values = {name: getattr(limits, name) for name in LIMIT_BOUNDS}
     found = {n: limit_problem(n, value) for n, value in values.items() if value is not None}
     return {name: problem for name, problem in found.items() if problem is not None}
 
 
 def largest_delivered_mb(limits: Limits) -> int:
-    """How large a file of a delivery may be, in MB of a million bytes."""
+    """Return the maximum size of a delivered file, in MB of a million bytes."""
     return DELIVERED_FILE_MB if limits.file_mb is None else limits.file_mb
 
 
 def network_problem(level: SandboxLevel, network: NetworkRule) -> str | None:
-    """Why an agent at this level cannot have its network ruled so, None where it can."""
+    """Return why this network rule is not possible at this level, or None."""
     is_limited = network is not NetworkRule.ALL
     return ONLY_SANDBOXED if is_limited and level is not SandboxLevel.SANDBOXED else None
 
 
 def host_problem(word: str) -> str | None:
-    """Why this is no host that can be allowed, None where it is `host` or `host:port`."""
+    """Return why this is not a `host` or `host:port` that can be allowed, or None."""
     try:
         read_entry(word)
     except WrongHost as problem:
@@ -73,6 +73,6 @@ def host_problem(word: str) -> str | None:
 
 
 def limits_words(limits: Mapping[str, int | None]) -> str:
-    """The limits there are, by their names in Limits: `2,048 MB of memory · 4,096 processes`."""
+    """Format the limits that are set: `2,048 MB of memory · 4,096 processes`."""
     told = [(limits.get(name), bound.what) for name, bound in LIMIT_BOUNDS.items()]
     return " · ".join(f"{most:,} {what}" for most, what in told if most is not None)
