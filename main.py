@@ -1,4 +1,4 @@
-"""Runyard's entry: the same commands as `runyard`; `serve` where none is given."""
+"""Entry point of Runyard: the same commands as `runyard`, `serve` by default."""
 
 from app.cli.main import main
 

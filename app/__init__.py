@@ -1,3 +1,3 @@
-"""Runyard: a control room for unattended coding-agent runs on one's own git repositories."""
+"""Runyard: a control room for unattended coding-agent runs on your own git repositories."""
 
 __version__ = "0.1.0"

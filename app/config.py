@@ -1,4 +1,4 @@
-"""The settings: environment, then `runyard.toml` in the data folder, then defaults."""
+"""Server settings: command line, then environment, then `runyard.toml`, then defaults."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ _POSTGRESQL = ("postgresql://", "postgres://")
 
 
 def default_data_dir() -> Path:
-    """The platform's folder for this person's data of Runyard."""
+    """Return the platform's data folder of Runyard for the current user."""
     return Path(platformdirs.user_data_dir("runyard", appauthor=False))
 
 
 class TomlFile(PydanticBaseSettingsSource):
-    """`runyard.toml` in the data folder that the environment or the command line names."""
+    """The settings in the `runyard.toml` of the chosen data folder."""
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
-        """Unused: the whole file is read at once."""
+        """Do nothing: `__call__` reads the whole file at once."""
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        """The file's values, none where there is no file."""
+        """Return the file's values; empty if there is no file."""
         chosen = self.current_state.get("data_dir") or default_data_dir()
         file = Path(chosen).expanduser() / "runyard.toml"
         return tomllib.loads(file.read_text()) if file.is_file() else {}
 
 
 class Settings(BaseSettings):
-    """Every setting of a server; times in seconds, sizes as their names say."""
+    """All settings of a server. Times are in seconds; size units are in the names."""
 
     model_config = SettingsConfigDict(
         env_prefix="RUNYARD_", frozen=True, extra="ignore", hide_input_in_errors=True
@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     log_cap_mb: float = Field(default=50, gt=0)
     keep_days: int = Field(default=30, ge=0, le=36500)
     keep_gb: float = Field(default=10, ge=0)
-    # the database itself refuses to delete younger rows than 30 days
+    # the database itself refuses to delete rows younger than 30 days
     audit_days: int = Field(default=400, ge=30, le=36500)
     low_disk_mb: int = Field(default=2048, ge=0)
     low_disk_percent: float = Field(default=5, ge=0, le=100)
@@ -99,14 +99,14 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Command line, then environment, then the file."""
+        """Order the sources: command line, then environment, then the file."""
         return (init_settings, env_settings, TomlFile(settings_cls))
 
     @field_validator("database_url", "runs_database_url")
     @classmethod
     def _is_database_address(cls, url: str | None) -> str | None:
         if url and url.startswith(_POSTGRESQL):
-            _ = urlsplit(url).port  # raises where it is no number
+            _ = urlsplit(url).port  # raises ValueError if it is not a number
         elif url and not url.startswith("sqlite:"):
             raise ValueError("begin with sqlite:/// or postgresql://")
         return url or None
@@ -134,13 +134,13 @@ class Settings(BaseSettings):
         parts = urlsplit(url)
         if parts.scheme not in ("redis", "rediss", "unix") or not (parts.hostname or parts.path):
             raise ValueError("begin with redis://, rediss:// or unix://")
-        _ = parts.port  # raises where it is no number
+        _ = parts.port  # raises ValueError if it is not a number
         return url
 
     @field_validator("notify_urls", mode="before")
     @classmethod
     def _are_receivers(cls, given: Any) -> Any:
-        # whether each can be used is doctor's finding: a receiver never keeps the server down
+        # not checked here: a bad receiver must not stop the server, and doctor reports it
         return tuple(dict.fromkeys(_words(given)))
 
     @field_validator("notify_kinds", mode="before")
@@ -178,7 +178,7 @@ class Settings(BaseSettings):
 
     @property
     def runs_root(self) -> Path:
-        """Where mirrors, working copies and logs are."""
+        """The folder of mirrors, working copies and logs, absolute."""
         return (self.runs_dir or self.data_dir / "runs").expanduser().absolute()
 
     @property
@@ -188,12 +188,12 @@ class Settings(BaseSettings):
 
     @property
     def database(self) -> str:
-        """The database's URL; by default SQLite in the data folder."""
+        """The control store's URL; by default SQLite in the data folder."""
         return self.database_url or f"sqlite:///{self.data_root / 'runyard.db'}"
 
     @property
     def database_place(self) -> str:
-        """Which database it is, in one spelling and without what signs in there."""
+        """The database's identity: its URL in one spelling, without user, password or options."""
         url = self.database
         if not url.startswith(_POSTGRESQL):
             return url
@@ -204,11 +204,11 @@ class Settings(BaseSettings):
 
     @property
     def log_cap_bytes(self) -> int:
-        """The most that is kept of one run's log."""
+        """The maximum size of a run's stored log, in bytes."""
         return int(self.log_cap_mb * 1024 * 1024)
 
     def origins(self, given: dict[str, Any]) -> dict[str, str]:
-        """Where each setting's value came from; `given` is what the command line said."""
+        """Return the source of each setting's value; `given` are the command-line values."""
         file = self.data_root / "runyard.toml"
         in_file = tomllib.loads(file.read_text()) if file.is_file() else {}
         environment = {name.lower() for name in os.environ}
@@ -223,7 +223,7 @@ class Settings(BaseSettings):
         return {name: origin_of(name) for name in type(self).model_fields}
 
     def told(self, given: dict[str, Any]) -> list[tuple[str, str, str]]:
-        """Each setting as doctor prints it: its name, its value without secrets, its origin."""
+        """Return each setting as doctor prints it: name, value with secrets masked, origin."""
         shown = {
             "runs_dir": str(self.runs_root),
             "database_url": _without_password(self.database),
@@ -239,16 +239,16 @@ class Settings(BaseSettings):
 
 
 def _words(given: Any) -> list[Any]:
-    # an address may hold commas: lists are parted by space alone, as on a command line
+    # an address may contain commas, so only spaces separate the items of a list
     return given.split() if isinstance(given, str) else list(given)
 
 
 def _without_password(url: str) -> str:
-    # up to the last @: one that the password holds unescaped must not end it
+    # up to the last @, since a password may contain an unescaped one
     shown = re.sub(r"^([^/]*//[^:/?#@]*):.*@", r"\1:…@", url)
     return re.sub(r"(?i)([?&](?:ssl)?password=)[^&#]*", r"\1…", shown)
 
 
 def load_settings(**given: Any) -> Settings:
-    """Read the settings; `given` are command-line values, None where not given."""
+    """Read the settings; `given` are the command-line values, None if not set."""
     return Settings(**{name: value for name, value in given.items() if value is not None})

@@ -1,4 +1,4 @@
-"""The refusals: every expected "no", with its code, its status and its sentence."""
+"""Refusals: every expected "no", with its code, HTTP status and sentence."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ class Invalid(Refusal):
 
     @classmethod
     def field(cls, name: str, sentence: str) -> Invalid:
-        """One wrong field, named."""
+        """Return the refusal of one invalid field."""
         return cls(sentence, errors=[{"field": name, "message": sentence}])
 
     @classmethod
     def fields(cls, wrong: Mapping[str, str]) -> Invalid:
-        """Several wrong fields, each named with its sentence."""
+        """Return the refusal of several invalid fields, `wrong` mapping each to its sentence."""
         errors = [{"field": name, "message": sentence} for name, sentence in wrong.items()]
         if len(errors) == 1:
             return cls(errors[0]["message"], errors=errors)
@@ -122,7 +122,7 @@ class InReview(Refusal):
 
     @classmethod
     def of(cls, project_id: str, number: int) -> InReview:
-        """The refusal that names the change."""
+        """Return the refusal that names the change."""
         sentence = f"Change request #{number} is open: merge or close it first."
         return cls(sentence, change=number, project_id=project_id)
 

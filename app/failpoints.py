@@ -1,7 +1,8 @@
-"""Named points where a test may end, hold or delay the program; nothing at all in any other run.
+"""Named points where a test can kill, hold or delay the program; no effect outside tests.
 
 With `RUNYARD_TEST=1`, `RUNYARD_FAILPOINT=name:kill9|raise|sleep[:seconds]` acts at a point, and
-`RUNYARD_RACEPOINT=name:file` holds whoever comes there until that file appears.
+`RUNYARD_RACEPOINT=name:file` holds every thread that reaches it until that file appears
+(HELD_SECONDS at most).
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ LOOK_SECONDS = 0.005
 
 
 class FailpointHit(Exception):
-    """A test wants a failure here."""
+    """The failure that a test asked for at a failpoint."""
 
 
 def reach(point: str) -> None:
-    """Come to a named point. Raises FailpointHit where a test wants it so."""
+    """Mark a named point. Raises FailpointHit if a test asked for it."""
     if os.environ.get("RUNYARD_TEST") != "1":
         return
     name, _, file = os.environ.get("RUNYARD_RACEPOINT", "").partition(":")
@@ -46,7 +47,7 @@ def _act(point: str, action: str) -> None:
 
 
 def _hold(file: Path) -> None:
-    """Say that somebody is held (`<file>.reached.<n>`), and wait for the file."""
+    """Report the arrival by creating `<file>.reached.<n>`, then wait for `file`."""
     for number in itertools.count():
         try:
             file.with_name(f"{file.name}.reached.{number}").touch(exist_ok=False)

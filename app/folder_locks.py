@@ -1,6 +1,6 @@
-"""The holder of a lock in the data folder, as the kernel names it without taking the lock.
+"""Locks in the data folder, and their holders, read from the kernel without taking the lock.
 
-Imported by the command line: only modules of the standard library that load fast.
+The command line imports this: use only standard modules that load fast.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any
 
 SERVER_LOCK = "lock"
 LINK_LOCK = "login-link.lock"
-# `struct flock`: kind, whence, start, length, pid; in BSD's order elsewhere
+# `struct flock` on Linux: type, whence, start, length, pid; BSD has another order
 _FORM, _PID, _KIND = ("@hhqqi", 4, 0) if sys.platform == "linux" else ("@qqihh", 2, 3)
 
 
 def holder_of(lock: Path) -> int | None:
-    """The pid of the process that holds a file's lock, None where none does."""
+    """Return the pid of the process that holds a file's lock, None if there is none."""
     fields: list[Any] = [0] * 5
     fields[_KIND] = fcntl.F_WRLCK
     try:
@@ -40,9 +40,9 @@ def holder_of(lock: Path) -> int | None:
 
 @contextmanager
 def asking_for_link(folder: Path) -> Iterator[None]:
-    """Let the server of a data folder see which process asks it for a sign-in link.
+    """Hold the lock that shows a data folder's server which process asks for a sign-in link.
 
-    Those who ask take turns. Where the folder is not this user's, nothing is shown.
+    Concurrent callers wait for each other. If the file cannot be opened, no lock is held.
     """
     try:
         file = os.open(

@@ -1,4 +1,4 @@
-"""Logs on standard error, each with its correlation id: JSON, or short lines on a terminal."""
+"""Logging to standard error with correlation ids: JSON, or short lines on a terminal."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ correlation: ContextVar[str] = ContextVar("correlation", default="")
 
 
 def new_correlation_id() -> str:
-    """A fresh id that ties a click, its request, its log lines and its error together."""
+    """Return a fresh id that ties a click, its request, its log lines and its error together."""
     return uuid.uuid4().hex
 
 
 @contextmanager
 def correlated(correlation_id: str) -> Iterator[None]:
-    """Let every log line inside carry this id."""
+    """Attach this correlation id to every log line inside the block."""
     mark = correlation.set(correlation_id)
     try:
         yield
@@ -33,7 +33,7 @@ def correlated(correlation_id: str) -> Iterator[None]:
 
 
 def _correlated() -> structlog.typing.Processor:
-    # what nobody asked for is tied together by the start of this process
+    # lines outside any request share one id per process
     of_this_start = new_correlation_id()
 
     def add(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -57,7 +57,7 @@ def _in_a_line(is_expected: Callable[[object], bool]) -> structlog.typing.Proces
 
 
 def _short(_: object, __: str, event: structlog.typing.EventDict) -> str:
-    """A line for a person: the time, how bad it is, what happened; a traceback below it."""
+    """Format an event for a person: local time, level and message; a traceback below it."""
     at = datetime.fromisoformat(event.pop("timestamp")).astimezone()
     level, said = event.pop("level"), event.pop("event")
     traced, mark = event.pop("exception", ""), event.pop("correlation_id", "")
@@ -69,11 +69,11 @@ def _short(_: object, __: str, event: structlog.typing.EventDict) -> str:
 
 
 def set_up_logs(*, is_expected: Callable[[object], bool] = lambda _: False) -> None:
-    """Send every log line of the process through one renderer, so none can be forged.
+    """Send all log lines of the process through one renderer, so that none can be forged.
 
-    A terminal gets what wants a person's eye, in words; everything else gets it all, as JSON.
-    What fails by an expected exception is a warning with that exception's sentence: tracebacks of
-    what is tried again every second while a database is away would fill the disk.
+    A terminal gets warnings and errors as short lines; anything else gets every line from INFO up
+    as JSON. An expected exception is logged as a warning with its message and no traceback: retries
+    every second while a database is down would fill the disk.
     """
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
@@ -98,6 +98,6 @@ def set_up_logs(*, is_expected: Callable[[object], bool] = lambda _: False) -> N
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING if is_terminal else logging.INFO)
-    # each of these would repeat, at this level, what our own lines say
+    # at INFO these only repeat what our own lines say
     for name in ("httpx", "httpcore", "alembic", "apscheduler", "uvicorn.access", "watchfiles"):
         logging.getLogger(name).setLevel(logging.WARNING)
