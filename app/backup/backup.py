@@ -1,4 +1,4 @@
-"""One file that holds what cannot be made again: rows, secrets, settings, branches of work."""
+"""Writing a backup: one zip file of what cannot be recreated: rows, secrets, settings, work."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from app.backup.stores import copy_at_once
 from app.records.database.sqlite_files import schema_of
 
 CHUNK = 1024 * 1024
-LEVEL = 1  # the most of it is packed already, or is packed well by anything
+LEVEL = 1  # most parts are compressed already, or compress well at any level
 COPIES, RECORDS = "copies", "records"
 
 
 @dataclass(frozen=True)
 class Made:
-    """A backup: its file, its size and parts in bytes, and what is not in it, in sentences."""
+    """A finished backup: its file, size and part sizes in bytes, and sentences on what it lacks."""
 
     file: Path
     bytes: int
@@ -41,13 +41,13 @@ class Made:
     left_out: list[str]
 
     def told(self) -> dict[str, Any]:
-        """As JSON."""
+        """Return the fields as a JSON object."""
         return {**self.__dict__, "file": str(self.file)}
 
 
 @dataclass
 class _Archive:
-    """A zip file that is being filled, each part with its size and digest."""
+    """A zip file being filled, with the size in bytes and SHA-256 digest of each part."""
 
     zip: zipfile.ZipFile
     parts: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -69,9 +69,9 @@ class _Archive:
 def back_up(
     places: Places, bundles: Bundles, target: Path | None, *, program: str, now: datetime
 ) -> Made:
-    """Write a backup, whole or not at all, while whatever runs goes on.
+    """Write a backup, complete or not at all, while the server and its runs continue.
 
-    `target` is a new file or a folder; None: the data folder's `backups`. Raises CannotKeep,
+    `target` is a new file or a folder; None means the data folder's `backups`. Raises CannotKeep,
     DatabaseDamaged, DatabaseSilent, CannotRead, OSError.
     """
     file = _new_file(places, target, now)
@@ -90,7 +90,10 @@ def back_up(
 
 
 def _fill(archive: _Archive, places: Places, bundles: Bundles, folder: Path, now: datetime) -> str:
-    """Rows first: branches that come meanwhile are too many then, and none is missing."""
+    """Add all parts and return the schema.
+
+    Rows come first: a branch created in between is then one too many, and none is missing.
+    """
     copies = copy_at_once(places.stores, folder, now)
     schema = schema_of(copies[DATABASE])
     for name, copy in copies.items():
@@ -140,7 +143,7 @@ def _new_file(places: Places, target: Path | None, now: datetime) -> Path:
 
 
 def _put(whole: Path, file: Path) -> None:
-    """Give it its name, written through, and never in the place of another file."""
+    """Sync the file and give it its final name, never replacing another file."""
     whole.chmod(0o600)
     with whole.open("rb") as written:
         os.fsync(written.fileno())
@@ -154,7 +157,7 @@ def _put(whole: Path, file: Path) -> None:
 
 
 def _move_without_links(whole: Path, file: Path) -> None:
-    # a file system that knows no second name for a file
+    # for file systems without hard links
     if os.path.lexists(file):
         raise CannotKeep(f"{file} is there already: give another name.")
     whole.rename(file)

@@ -1,4 +1,4 @@
-"""What a backup is made of, and where each part of it is."""
+"""The parts of a backup, and where each belongs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Protocol
 
 MANIFEST = "manifest.json"
 DATABASE, RUN_STORE = "runyard.db", "runs.db"
-# which setting names each
+# the setting that names each database
 SETTINGS = {DATABASE: "RUNYARD_DATABASE_URL", RUN_STORE: "RUNYARD_RUNS_DATABASE_URL"}
-# in the data folder: the operator's secret, the settings, this server's mark
+# in the data folder: the operator's token, the settings, this server's id
 IN_DATA = ("token", "runyard.toml", "server")
 INSTANCE = re.compile(r"instance(-[0-9a-f]{12})?", re.ASCII)
 BUNDLE = re.compile(r"mirrors/([a-z0-9_]{1,80})\.bundle", re.ASCII)
@@ -22,28 +22,28 @@ FORMAT = 1
 
 
 class CannotKeep(Exception):
-    """A backup or a restore was not done, and nothing was changed; the message says why."""
+    """A backup or restore was refused and nothing was changed; the message says why."""
 
 
 class Bundles(Protocol):
-    """Mirrors as files."""
+    """Mirrors as git bundles."""
 
     def holding_claims(self) -> list[str]:
-        """Ids of the projects whose mirror holds a claim."""
+        """Return the ids of the projects whose mirror holds a claim."""
         ...
 
     def write(self, project_id: str, file: Path) -> None:
-        """Every claim and what origin had, whole, into a new file."""
+        """Write every claim and origin's branches into a new, self-contained file."""
         ...
 
     def put_back(self, project_id: str, file: Path) -> int:
-        """Bring back the claims that the mirror has not; how many."""
+        """Restore the claims that the mirror lacks and return their number."""
         ...
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where a Runyard's parts are; of its databases the addresses, the control store's first."""
+    """The locations of a server's parts; `stores` are database URLs, the control store first."""
 
     data: Path
     runs: Path
@@ -51,11 +51,11 @@ class Places:
 
     @property
     def backups(self) -> Path:
-        """Where backups go that were given no other place."""
+        """The default folder for backups."""
         return self.data / "backups"
 
     def small_files(self) -> dict[str, Path]:
-        """The small files that are there, by their names in a backup."""
+        """Return the existing small files by their names in a backup."""
         found = {name: self.data / name for name in IN_DATA if is_plain(self.data / name)}
         marks = self.runs.glob("instance*") if self.runs.is_dir() else ()
         return found | {
@@ -65,7 +65,7 @@ class Places:
         }
 
     def place_of(self, name: str) -> Path | None:
-        """Where a small file of a backup belongs; None for a name that no backup has."""
+        """Return where a small file of a backup belongs; None for a name that no backup has."""
         if name in IN_DATA:
             return self.data / name
         folder, _, mark = name.partition("/")
@@ -73,17 +73,17 @@ class Places:
 
 
 def is_plain(path: Path) -> bool:
-    """True for a file that is a file itself, not a link to one."""
+    """Return True for a regular file that is not a symlink."""
     return path.is_file() and not path.is_symlink()
 
 
 def stamp(now: datetime) -> str:
-    """A moment as part of a file's name."""
+    """Format a moment (UTC) for use in a file name."""
     return f"{now:%Y%m%dT%H%M%SZ}"
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in a folder written through."""
+    """Sync a folder, so that new names in it survive a crash."""
     opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(opened)

@@ -1,4 +1,4 @@
-"""Making a data folder of a backup: checked whole before anything is replaced, nothing deleted."""
+"""Restoring a backup: checked completely before anything is replaced; old files are kept aside."""
 
 from __future__ import annotations
 
@@ -55,16 +55,16 @@ MOST_PARTS = 20_000
 MANIFEST_BYTES = 16 * 1024 * 1024
 UNPACKING = ".restore-"
 OWN_SETTINGS, MARK = "runyard.toml", "server"
-# so much more than itself unpacks only from what was made to
+# a backup that unpacks to more than LARGE bytes and MOST_PACKED times its size is a zip bomb
 LARGE, MOST_PACKED = 64 * 1024 * 1024, 200
 
 
 @dataclass(frozen=True)
 class Restored:
-    """A restore: what it was made of, and where what was there before is kept, None: nothing.
+    """The result of a restore; `aside` is the folder that keeps the replaced files, None if none.
 
-    `is_foreign`: it was not known as this folder's own, so token, sessions and switched-on loops
-    stayed behind; `switched_off` are the ids of the projects that had one.
+    `is_foreign`: the backup is not known as this folder's own, so its token and sessions were
+    dropped and its auto loops switched off; `switched_off` are the ids of their projects.
     """
 
     file: Path
@@ -77,14 +77,14 @@ class Restored:
     switched_off: list[str] = field(default_factory=list)
 
     def told(self) -> dict[str, Any]:
-        """As JSON."""
+        """Return the fields as a JSON object."""
         aside = str(self.aside) if self.aside else None
         return {**self.__dict__, "file": str(self.file), "aside": aside}
 
 
 @dataclass(frozen=True)
 class Unpacked:
-    """A backup's parts as files of a folder of ours, each as it was written."""
+    """The parts of a backup, verified and unpacked into a private folder."""
 
     folder: Path
     names: tuple[str, ...]
@@ -92,11 +92,11 @@ class Unpacked:
     left_out: tuple[str, ...] = ()
 
     def without(self, name: str) -> Unpacked:
-        """The same, one part left out."""
+        """Return a copy without one part."""
         return replace(self, names=tuple(one for one in self.names if one != name))
 
     def path(self, name: str) -> Path:
-        """Where a part is."""
+        """Return the file of a part."""
         return self.folder / name.replace("/", "-")
 
 
@@ -109,18 +109,18 @@ def restore(
     *,
     trusts_settings: bool = False,
 ) -> Restored:
-    """Put a backup in the place of what is there, which is kept aside; no server may run.
+    """Replace a data folder's contents with a backup and keep the old files aside.
 
-    `places_with` answers the places under the settings in a folder. Until the last step, which
-    only renames, nothing of what was there is changed. Of another server's backup the token is
-    not taken, nobody is signed in, and no loop is on. Raises CannotKeep, SettingsUntrusted,
+    No server may run. `places_with` returns the places under the settings in a folder. Nothing old
+    is changed until the last step, which only renames. A backup of another server brings no token
+    and no sessions, and its auto loops are switched off. Raises CannotKeep, SettingsUntrusted,
     CannotRead, DatabaseDamaged, DatabaseSilent, OSError.
     """
     for left in data.glob(f"{UNPACKING}*"):
-        shutil.rmtree(left)  # of one that was killed; the folder is ours alone
+        shutil.rmtree(left)  # left by a killed restore: no other can hold the folder's lock
     with tempfile.TemporaryDirectory(prefix=UNPACKING, dir=data) as name:
         unpacked = unpack(file, Path(name))
-        # settings that come with a backup say where its parts belong
+        # the settings in a backup decide where its parts belong
         places = own = places_with(data)
         if OWN_SETTINGS in unpacked.names:
             _refuse_unseen_settings(unpacked, data, trusts=trusts_settings)
@@ -131,7 +131,7 @@ def restore(
         schema = {name: _checked_schema(copy, now) for name, copy in copies.items()}[DATABASE]
         is_foreign = not (
             is_same_server(unpacked.path(MARK), _own(data, MARK))
-            # what an upgrade has put there has no mark, and is this server's
+            # a copy made by an upgrade has no server id but is this server's own
             or (unpacked.names == (DATABASE,) and file.resolve().parent == (data / "backups"))
         )
         off = make_harmless(copies[DATABASE]) if is_foreign else []
@@ -146,7 +146,10 @@ def restore(
 
 
 def unpack(file: Path, folder: Path) -> Unpacked:
-    """The parts of a backup, or a database's own file; every byte as its list says."""
+    """Unpack a backup and verify it against its manifest, or copy a plain database file.
+
+    Raises CannotKeep.
+    """
     if not file.is_file():
         raise CannotKeep(f"There is no backup at {file}.")
     if has_header(file):
@@ -180,10 +183,10 @@ def _unpack(archive: zipfile.ZipFile, file: Path, folder: Path) -> Unpacked:
 
 
 def _size_of(archive: zipfile.ZipFile, name: str, part: Any, file: Path) -> int:
-    """How large a part is, as its list and its archive say alike. Raises CannotKeep."""
+    """Return a part's size in bytes. Raises CannotKeep if manifest and archive differ."""
     entry = archive.getinfo(name)
     size = part.get("bytes") if isinstance(part, dict) else None
-    # what other ways of packing make of a few bytes is in memory before anybody can count it
+    # other methods may expand a few bytes in memory before they can be counted
     is_packed_our_way = entry.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
     is_size = isinstance(size, int) and not isinstance(size, bool) and size >= 0
     if not (is_size and is_packed_our_way and size == entry.file_size):
@@ -214,7 +217,7 @@ def _may_hold(name: str) -> bool:
 
 
 def _refuse_other_stores(unpacked: Unpacked, places: Places) -> None:
-    """Raise CannotKeep where there are more databases in a backup than in the settings, or less."""
+    """Raise CannotKeep if only one of backup and settings has a separate run store."""
     is_held, is_set = (RUN_STORE in names for names in (unpacked.names, places.stores))
     if is_held and not is_set:
         raise CannotKeep(
@@ -253,7 +256,7 @@ def _refuse_unseen_settings(unpacked: Unpacked, data: Path, *, trusts: bool) -> 
 
 
 def _own(data: Path, name: str) -> Path:
-    """A small file of this folder; where a restore was ended in the middle, it is put aside."""
+    """Return this folder's small file, or its newest kept copy after an interrupted restore."""
     aside = sorted(data.glob(f"before-restore-*/{name}"), key=lambda file: file.stat().st_mtime)
     return data / name if (data / name).is_file() or not aside else aside[-1]
 
@@ -279,9 +282,10 @@ def _put_back_branches(unpacked: Unpacked, bundles: Bundles) -> int:
 
 
 def _swap(unpacked: Unpacked, places: Places, filled: set[str], now: datetime) -> Path | None:
-    """What is there goes aside, then each part goes to its place, the control store last.
+    """Move the old files aside, then each part into its place, the control store last.
 
-    Ended in the middle, it leaves no database: a start says so, and doing it again completes it.
+    Interrupted, it leaves no database: the next start reports that, and restoring again completes
+    it. Returns the folder of the old files, None if there were none.
     """
     files = {name: file_of(url) for name, url in places.stores.items() if name not in filled}
     stores = {name: file for name, file in files.items() if file is not None}
@@ -290,7 +294,7 @@ def _swap(unpacked: Unpacked, places: Places, filled: set[str], now: datetime) -
     old = {path: path.name for path in targets.values()}
     for name, file in stores.items():
         _empty_the_log(file)
-        # the two may have one name in different folders
+        # both databases may have the same file name, in different folders
         folder = "runs-" if name == RUN_STORE else ""
         old |= {path: f"{folder}{path.name}" for path in with_sides(file)}
     old = {path: name for path, name in old.items() if os.path.lexists(path)}
@@ -315,7 +319,7 @@ def _put_aside(old: dict[Path, str], data: Path, now: datetime) -> Path:
 
 
 def _move(source: Path, target: Path) -> None:
-    """Rename; onto another disk, copy whole under a name of its own first."""
+    """Move a file; across disks, copy it to a temporary name and rename that."""
     try:
         source.rename(target)
     except OSError:
@@ -327,8 +331,8 @@ def _move(source: Path, target: Path) -> None:
 
 
 def _empty_the_log(database: Path) -> None:
-    """Bring the old write-ahead log into the old database, so that one file is all of it."""
-    # a damaged one is put aside as it is, its log beside it
+    """Merge the old write-ahead log into the old database, so that one file holds everything."""
+    # a damaged database is kept as it is, with its log beside it
     if database.is_file():
         with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(database)) as old:
             old.execute("PRAGMA wal_checkpoint(TRUNCATE)")

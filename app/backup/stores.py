@@ -1,4 +1,4 @@
-"""The databases of a backup: read at one moment into files, and PostgreSQL filled from one."""
+"""Databases of a backup: consistent copies into SQLite files, and filling PostgreSQL from them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from app.records.database.sqlite_files import (
     turn_of,
 )
 
-# writes what was seen of a database into a new file
+# writes a snapshot of a database into a new file
 Write = Callable[[Path, datetime], None]
 
 
@@ -57,7 +57,7 @@ class _File:
             yield write
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
 
 class _Server:
@@ -87,18 +87,17 @@ class _Server:
             yield partial(_write_rows, seen)
 
     def close(self) -> None:
-        """Give every connection back."""
+        """Close every connection."""
         self._database.close()
 
 
 def copy_at_once(stores: Mapping[str, str], folder: Path, now: datetime) -> dict[str, Path]:
-    """Files with every row of some databases as they are at one moment, whoever writes meanwhile.
+    """Copy all rows of the databases, as they are at one moment, into files; return them by name.
 
-    `stores` are addresses by their names, the control store first. Of two, no order of reading
-    would do: what follows from a run's end is in one of them before it is in the other. So
-    writers of both wait until both are looked at, which takes no longer than a look, and the
-    copies hold what a crash at that moment would have left. Raises CannotKeep, DatabaseDamaged,
-    DatabaseSilent, OSError.
+    `stores` are URLs by name, the control store first. Two databases cannot be read one after the
+    other: the effects of a run's end are in one before they are in the other. So writers of both
+    wait, briefly, until a snapshot of each is open, and the copies hold what a crash at that
+    moment would have left. Raises CannotKeep, DatabaseDamaged, DatabaseSilent, OSError.
     """
     with ExitStack() as ends:
         found = [_open(name, address) for name, address in stores.items()]
@@ -117,9 +116,9 @@ def copy_at_once(stores: Mapping[str, str], folder: Path, now: datetime) -> dict
 
 
 def fill_servers(files: Mapping[str, Path], stores: Mapping[str, str], now: datetime) -> list[str]:
-    """Fill those of some databases that are PostgreSQL's, together; their names.
+    """Fill the PostgreSQL databases among `stores` together, and return their names.
 
-    Raises CannotKeep where one of them holds rows already, DatabaseSilent.
+    Raises CannotKeep if one of them has rows already, DatabaseSilent.
     """
     servers = {name: url for name, url in stores.items() if file_of(url) is None}
     with ExitStack() as ends:
@@ -137,7 +136,7 @@ def fill_servers(files: Mapping[str, Path], stores: Mapping[str, str], now: date
 
 
 def make_empty(file: Path, schema: str, now: datetime) -> None:
-    """Make a database without rows of a schema that this Runyard knows."""
+    """Create a database without rows, at a schema that this Runyard knows."""
     made = Database(f"sqlite:///{file}", tell=lambda _: None)
     try:
         migrate_to(made, schema, backups=file.parent, now=now)
@@ -190,7 +189,7 @@ def _refuse_used(name: str, connection: Connection) -> None:
 
 
 def _take_time(connection: Connection) -> None:
-    """Let a transaction of PostgreSQL's last as long as there are rows."""
+    """Lift PostgreSQL's time limits for this transaction: a copy may take long."""
     if connection.dialect.name != "sqlite":
         for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
             connection.execute(text(f"SET LOCAL {limit} TO 0"))

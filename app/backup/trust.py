@@ -1,4 +1,4 @@
-"""Checks on a backup: a stranger's settings, code and secrets are not taken unseen."""
+"""Trust checks on a backup: foreign settings, code and secrets are not taken over unseen."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from app.records.database.sqlite_files import file_of
 
 SECRET = re.compile(r"token|secret|password|notify_urls", re.IGNORECASE)
 IN_ADDRESS = re.compile(r"(?<=://)[^/@\s]*@")
-# SQLite's own, and where Alembic keeps the revision
+# tables of SQLite itself and of Alembic
 OWN = ("sqlite_", "alembic_version")
 
 
 class SettingsUntrusted(CannotKeep):
-    """A backup brings settings that nobody has agreed to; `settings` are lines to show."""
+    """A backup contains settings that were not accepted; `settings` are the lines to show."""
 
     def __init__(self, settings: list[str]) -> None:
         shown = "\n".join(f"  {line}" for line in settings)
@@ -35,19 +35,19 @@ class SettingsUntrusted(CannotKeep):
 
 
 def settings_in(file: Path) -> list[str]:
-    """The settings of a `runyard.toml`, one a line, without the secrets. Raises CannotKeep."""
+    """Return the settings of a `runyard.toml`, one per line, secrets masked. Raises CannotKeep."""
     try:
         found = tomllib.loads(file.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CannotKeep(f"The settings in this backup cannot be read: {error}.") from error
-    # as text alone: a terminal would act on what else a stranger wrote
+    # escaped: a terminal would obey control characters in a foreign file
     return [f"{ascii(name)[1:-1]} = {_shown(name, value)}" for name, value in found.items()]
 
 
 def refuse_far_places(places: Places, own: Places) -> None:
-    """Raise CannotKeep where a backup's settings name a file outside the data folder.
+    """Raise CannotKeep if a backup's settings name a file outside the data folder.
 
-    What this folder's own settings name, or the environment, is `own` and may be anywhere.
+    `own` are the places in this folder's own settings and environment; they may be anywhere.
     """
     files = {name: file_of(url) for name, url in places.stores.items()}
     known = {file_of(url) for url in own.stores.values()} | {own.runs}
@@ -61,7 +61,7 @@ def refuse_far_places(places: Places, own: Places) -> None:
 
 
 def refuse_foreign_schema(database: Path, schema: str, now: datetime) -> None:
-    """Raise CannotKeep where a database holds more or other than Runyard makes at its schema."""
+    """Raise CannotKeep if a database has objects that are not Runyard's, or lacks a trigger."""
     with tempfile.TemporaryDirectory(prefix="schema-", dir=database.parent) as folder:
         fresh = Path(folder) / "fresh.db"
         make_empty(fresh, schema, now)
@@ -84,9 +84,9 @@ def refuse_foreign_schema(database: Path, schema: str, now: datetime) -> None:
 
 
 def make_harmless(database: Path) -> list[str]:
-    """End every session and sign-in link of another server's database, and switch its loops off.
+    """Delete the sessions and sign-in links of a foreign database, and switch its auto loops off.
 
-    Answers the ids of the projects whose loop was on.
+    Returns the ids of the projects whose loop was on.
     """
     with closing(sqlite3.connect(database)) as opened, opened:
         looping = opened.execute("SELECT id FROM project WHERE auto_enabled ORDER BY id").fetchall()
@@ -97,7 +97,7 @@ def make_harmless(database: Path) -> list[str]:
 
 
 def is_same_server(mark: Path, here: Path) -> bool:
-    """True where a backup's mark is the one that this data folder has."""
+    """Return True if a backup has the server id of this data folder."""
     try:
         return bool(here.read_bytes()) and mark.read_bytes() == here.read_bytes()
     except OSError:
