@@ -1,4 +1,4 @@
-"""The desktop window: a process of its own that shows the running server's pages.
+"""The desktop window: a separate process that shows the running server's pages.
 
-`window` is the side of whoever opens it, `frame` what runs inside. Nothing of the server is loaded.
+`window` runs in the process that opens it, `frame` inside the new one, which loads no server code.
 """

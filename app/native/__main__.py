@@ -1,6 +1,6 @@
-"""Entry: `python -I <this file>`, the order as one line of JSON on stdin.
+"""Entry point of the window's process: `python -I <this file>`, one line of JSON on stdin.
 
-`shown` is answered on stdout once the page is there. The window ends when stdin does.
+Prints `shown` on stdout once the first page has loaded. The window closes when stdin does.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ _PIECE = 4096
 
 
 def main() -> None:
-    """Read the order, open the window, end with it."""
+    """Read the order from stdin and show the window until it closes."""
     order = b""
     while not order.endswith(b"\n"):
         piece = os.read(0, _PIECE)
         if not piece:
             sys.exit("nobody waits for a window")
         order += piece
-    # the answer is ours alone: what the web engine starts and says belongs into the log
+    # keep stdout for the answer: output of the web engine and its children goes to the log
     answers = os.dup(1)
     os.dup2(2, 1)
-    # behind the standard library: nothing of ours may shadow it
+    # appended last: our modules must not shadow the standard library
     sys.path.append(os.path.abspath(os.path.join(os.path.dirname(__file__), os.pardir, os.pardir)))
     from app.native.frame import Order, show
 

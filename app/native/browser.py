@@ -1,4 +1,4 @@
-"""The system's browser, signed in by a file that only this person can read."""
+"""Opening the system's browser, signed in by a file that only the current user can read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from string import Template
 from urllib.parse import parse_qs, urlsplit
 
 FILE = "sign-in.html"
-# what a browser is started with stands in the list of processes, for every user of the machine
+# not on the command line: every user of the machine can read the arguments of a process
 _PAGE = Template("""<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -29,9 +29,9 @@ body { margin: 12vh auto; max-width: 34rem; padding: 0 1.25rem; font: 1rem/1.55 
 
 
 def open_signed_in(folder: Path, link: str) -> bool:
-    """Open the page that a one-time link leads to, by a file in `folder` that posts its secret.
+    """Open a one-time link in the browser, by a file in `folder` that posts its secret.
 
-    False where no browser could be started or the file could not be written.
+    Returns False if no browser could be started or the file could not be written.
     """
     parts = urlsplit(link)
     page = _PAGE.substitute(
@@ -49,7 +49,7 @@ def open_signed_in(folder: Path, link: str) -> bool:
 
 
 def forget_sign_in(folder: Path) -> None:
-    """Remove the file, whose secret is used or too old."""
+    """Remove the sign-in file, whose secret is used or expired."""
     (folder / FILE).unlink(missing_ok=True)
 
 

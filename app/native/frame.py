@@ -1,4 +1,4 @@
-"""What runs in the window's own process: pywebview's window, held to our server."""
+"""The window's own process: a pywebview window confined to our server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ END_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be shown; `answers` and `line` are the descriptors to whoever opened us."""
+    """The window to show; `answers` and `line` are file descriptors to and from the opener."""
 
     link: str
     icon: str
@@ -31,19 +31,19 @@ class Order:
 
 
 def show(order: Order) -> None:
-    """Show the window until it is closed or nobody holds the line any more; does not return."""
+    """Show the window until it is closed or `line` is at its end; does not return."""
     os.environ["QT_API"] = "pyside6"
     if os.geteuid() == 0:
-        os.environ["QTWEBENGINE_DISABLE_SANDBOX"] = "1"  # Chromium has none for root
-    # what desktops call the program by, and all that Qt and Chromium get of a command line
+        os.environ["QTWEBENGINE_DISABLE_SANDBOX"] = "1"  # Chromium has no sandbox for root
+    # desktops take the program's name from here; Qt and Chromium get no other arguments
     sys.argv = [TITLE.lower()]
-    # by name: an extra, which type checkers need not find
+    # imported by name: an optional extra that type checkers may not find
     webview: Any = import_module("webview")
     qt: Any = import_module("webview.platforms.qt")
     qt.setup_app()
     place_file = Path(order.place_file)
     place = fit(recall(place_file), _screens(qt))
-    # pywebview makes windows of this name: ours go nowhere else, and remember where they stood
+    # pywebview creates windows of this class: ours is confined and remembers its place
     qt.BrowserView = held_view(
         qt.BrowserView,
         WebPage=held_page(order.link, place.look),
@@ -56,11 +56,11 @@ def show(order: Order) -> None:
     window = webview.create_window(
         TITLE, order.link, min_size=(LEAST_WIDTH, LEAST_HEIGHT), maximized=place.is_maximized
     )
-    # not as `js_api`: every attribute of an object, and theirs, could be called from the page
+    # not as `js_api`: pages could then call every attribute of the object, recursively
     window.expose(_folder_chooser(webview, window))
     threading.Thread(target=_watch, args=(order.line, window), daemon=True).start()
     webview.start(gui="qt", icon=order.icon)
-    # what is left is Qt's own end, which is not always a good one
+    # skip Qt's own shutdown, which does not always go well
     os._exit(0)
 
 
@@ -84,7 +84,7 @@ def _folder_chooser(webview: Any, window: Any) -> Any:
     asking = threading.Lock()
 
     def choose_folder() -> str | None:
-        """Ask for a folder; its path, None where none was chosen or the question is open."""
+        """Ask for a folder and return its path; None if none was chosen or a dialog is open."""
         if not asking.acquire(blocking=False):
             return None
         try:

@@ -1,4 +1,4 @@
-"""The page in the window, which never leaves the server."""
+"""The page in the window, confined to our server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def origin_of(url: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port of a web address, None for every other."""
+    """Return scheme, host and port of a web address, None for any other."""
     try:
         parts = urlsplit(url)
         port = parts.port or _PORTS[parts.scheme]
@@ -24,13 +24,13 @@ def origin_of(url: str) -> tuple[str, str, int] | None:
 
 
 def is_own(url: str, home: str) -> bool:
-    """True for a page of the server at `home`: same scheme, host and port, nobody's name in it."""
+    """Return True for a page of the server at `home`: same scheme, host and port, no user name."""
     origin = origin_of(url)
     return origin is not None and origin == origin_of(home) and "@" not in urlsplit(url).netloc
 
 
 def may_open_outside(url: str) -> bool:
-    """True for what a browser is asked to open: web addresses, never files nor programs."""
+    """Return True if the system's browser may open it: web addresses, never files or programs."""
     return origin_of(url) is not None
 
 
@@ -38,9 +38,9 @@ LOOK_COOKIE = b"runyard_look"
 
 
 class HeldPage:
-    """Laid over Qt's page: addresses outside `home` are for the system's browser, if for anybody.
+    """Mixin over Qt's page: web addresses outside `home` open in the system's browser only.
 
-    Permissions are denied; the clipboard can be written by a click.
+    Permission requests are denied; a click may write to the clipboard.
     """
 
     home: str
@@ -53,7 +53,7 @@ class HeldPage:
         this.permissionRequested.connect(lambda asked: asked.deny())
         profile.setHttpUserAgent(f"{profile.httpUserAgent()} {MARK}")
         if self.look:
-            # before the first page is asked for
+            # set before the first page is requested
             cookie = import_module("PySide6.QtNetwork").QNetworkCookie
             url = import_module("PySide6.QtCore").QUrl(self.home)
             profile.cookieStore().setCookie(cookie(LOOK_COOKIE, self.look.encode()), url)
@@ -61,32 +61,32 @@ class HeldPage:
         settings.setAttribute(settings.WebAttribute.JavascriptCanAccessClipboard, True)
 
     def acceptNavigationRequest(self, url: Any, kind: Any, is_main_frame: bool) -> bool:
-        """True for our own pages; what a person asks for elsewhere is opened there."""
+        """Return True for our own pages; open other web addresses in the system's browser."""
         address = url.toString(url.ComponentFormattingOption.FullyEncoded)
         if is_own(address, self.home):
             return True
         if is_main_frame and may_open_outside(address):
-            # some browsers come back only when they are closed
+            # in a thread: with some browsers this returns only once they are closed
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
         return False
 
     def createWindow(self, kind: Any) -> Any:
-        """What a link to a new window gets."""
+        """Return the page for a link that opens a new window."""
         return self.doorway(self)
 
     def javaScriptConsoleMessage(self, *said: Any) -> None:
-        """Keep what pages say out of the log, which has no bounds."""
+        """Drop the console messages of pages: the log has no size limit."""
 
 
 class Doorway:
-    """Laid over Qt's page for a moment: our own pages are shown in the one window there is."""
+    """Short-lived mixin over Qt's page: shows links to new windows in the one window there is."""
 
     def __init__(self, page: Any) -> None:
         super().__init__(page.profile(), page)  # type: ignore[call-arg]
         self._page = page
 
     def acceptNavigationRequest(self, url: Any, kind: Any, is_main_frame: bool) -> bool:
-        """False always: the page behind the door goes there, or the browser."""
+        """Return False: the window's page or the system's browser opens the address."""
         if self._page.acceptNavigationRequest(url, kind, is_main_frame):
             self._page.setUrl(url)
         this: Any = self
@@ -95,7 +95,7 @@ class Doorway:
 
 
 def held_page(home: str, look: str | None) -> type:
-    """Qt's page held to the server that `home` is an address of, with a look pinned or not."""
+    """Return a Qt page class confined to the server of `home`; `look` is a pinned look or None."""
     core: Any = import_module("PySide6.QtWebEngineCore")
 
     class Door(Doorway, core.QWebEnginePage):

@@ -1,4 +1,4 @@
-"""How the window was left: kept in a small file, whose content is never trusted."""
+"""The window's last position, size and look, kept in a small file that is never trusted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FARTHEST = 100_000
 
 @dataclass(frozen=True)
 class Area:
-    """A rectangle of the desktop in its pixels: a screen, or what a window takes of it."""
+    """A rectangle of the desktop, in pixels: a screen or a window."""
 
     x: int
     y: int
@@ -25,7 +25,7 @@ class Area:
     height: int
 
     def overlap(self, other: Area) -> int:
-        """How many pixels both have."""
+        """Return the area shared with another rectangle, in pixels."""
         wide = min(self.x + self.width, other.x + other.width) - max(self.x, other.x)
         high = min(self.y + self.height, other.y + other.height) - max(self.y, other.y)
         return max(wide, 0) * max(high, 0)
@@ -33,7 +33,7 @@ class Area:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a window is, or was before it was maximized, and the look that is pinned there."""
+    """A window's area (before it was maximized) and its pinned look, if any."""
 
     area: Area
     is_maximized: bool = False
@@ -41,7 +41,7 @@ class Place:
 
 
 def recall(file: Path) -> Place | None:
-    """The place that was kept, None where there is none or where it makes no sense."""
+    """Return the saved place, None if there is none or it makes no sense."""
     try:
         with file.open("rb") as opened:
             kept = json.loads(opened.read(_MOST_BYTES + 1)[:_MOST_BYTES])
@@ -55,7 +55,7 @@ def recall(file: Path) -> Place | None:
 
 
 def keep(file: Path, place: Place) -> None:
-    """Write the place down, whole or not at all; a full disk costs no more than the memory."""
+    """Save the place atomically; if the disk is full, it is not saved."""
     kept = {**asdict(place), **asdict(place.area)}
     del kept["area"]
     half = file.with_name(f"{file.name}.new")
@@ -68,9 +68,9 @@ def keep(file: Path, place: Place) -> None:
 
 
 def fit(place: Place | None, screens: Sequence[Area]) -> Place:
-    """The place for a window: wholly on the screen that had most of it, else on the first.
+    """Return a place that lies fully on the screen that had most of it, else on the first.
 
-    `screens` are their usable parts, the first one first; there is at least one.
+    `screens` are the usable areas, the primary screen first; there is at least one.
     """
     wished = place or Place(Area(0, 0, USUAL_WIDTH, USUAL_HEIGHT))
     screen = max(screens, key=wished.area.overlap) if place else screens[0]

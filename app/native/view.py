@@ -1,4 +1,4 @@
-"""The window around the page: where it stands, its keys, its downloads."""
+"""The window around the page: its place, shortcuts and downloads."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from app.native.place import Area, Place, keep
 
 
 class HeldView:
-    """Laid over pywebview's window, to stand at `place` and to keep in `place_file` how it is left.
+    """Mixin over pywebview's window: opens at `place` and saves its last place to `place_file`.
 
-    `told` is called when a page is there for the first time.
+    `told` is called once, when the first page has loaded.
     """
 
     place: Place
@@ -30,14 +30,14 @@ class HeldView:
         this.move(area.x, area.y)
         page = this.webview.page()
         page.loadFinished.connect(self._tell)
-        # its browser keeps nothing: the one cookie that is a person's wish is kept with the place
+        # its browser keeps no cookies: the one with the user's look is saved with the place
         self._look = self.place.look
         page.profile().cookieStore().cookieAdded.connect(self._note_look)
         page.profile().cookieStore().cookieRemoved.connect(self._forget_look)
         _add_keys(this)
 
     def _tell(self, is_loaded: bool) -> None:
-        # a load that a person's click ends was no load
+        # a load that was cut short by a click does not count
         if is_loaded:
             this: Any = self
             this.webview.page().loadFinished.disconnect(self._tell)
@@ -52,18 +52,18 @@ class HeldView:
             self._look = None
 
     def closeEvent(self, event: Any) -> None:
-        """Keep how the window is left."""
+        """Save the window's place."""
         this: Any = self
         is_maximized = this.isMaximized()
         box = this.normalGeometry() if is_maximized else this.geometry()
-        # `move` takes the corner of the frame, `resize` the size of what is in it
+        # `move` sets the corner of the frame, `resize` the size of its contents
         corner = box.topLeft() if is_maximized else this.pos()
         area = Area(corner.x(), corner.y(), box.width(), box.height())
         keep(self.place_file, Place(area, is_maximized, self._look))
         super().closeEvent(event)  # type: ignore[misc]
 
     def on_download_requested(self, download: Any) -> None:
-        """Ask where to put a download; pywebview's own way is one that Qt 6 does not know."""
+        """Ask where to save a download; pywebview's own handler does not work with Qt 6."""
         dialog = import_module("PySide6.QtWidgets").QFileDialog
         suggested = Path(download.downloadDirectory(), Path(download.downloadFileName()).name)
         path, _ = dialog.getSaveFileName(self, "Save", str(suggested))
@@ -76,7 +76,7 @@ class HeldView:
 
 
 def held_view(base: type, **held: Any) -> type:
-    """pywebview's window `base` with HeldView over it; `held` are its attributes."""
+    """Return pywebview's window `base` with HeldView mixed in; `held` are class attributes."""
 
     class View(HeldView, base):
         pass

@@ -1,4 +1,4 @@
-"""A window in a process of its own, from the side of whoever opens it."""
+"""The opener's side of a window that runs in a separate process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def obstacle(
     is_installed: Callable[[str], object] = find_spec,
     platform: str = sys.platform,
 ) -> str | None:
-    """Why no window can be opened in these surroundings, None where one can be tried."""
+    """Return why this environment allows no window, None if one can be tried."""
     if not all(is_installed(name) for name in LIBRARIES):
         return NOT_INSTALLED
     if platform.startswith("linux") and not any(surroundings.get(name) for name in DISPLAYS):
@@ -42,11 +42,11 @@ _NOT_HANDED_ON = ("RUNYARD_", "PYTEST_", "NICEGUI_", "PYTHON")
 
 
 class Window:
-    """One window onto a server; it ends with this process, however this process ends.
+    """A window onto a server; it closes when this process ends, however it ends.
 
-    `folder` keeps its place and its log, `make_link` makes one-time login links, which must lead to
-    the pages' own origin. Where the page does not come to be shown, the browser has it instead, if
-    it may; `closed` is said when a person has closed the window.
+    `folder` holds its place and log. `make_link` makes one-time login links, which must lead to the
+    pages' own origin. If the page cannot be shown, the browser opens it instead, if `in_browser`.
+    `closed` is printed when the user has closed the window.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Window:
         self._over = threading.Event()
 
     def open(self) -> None:
-        """Show the page to whom the link signs in."""
+        """Open the window, signed in by a link."""
         problem = obstacle(os.environ)
         if problem is None:
             try:
@@ -81,11 +81,11 @@ class Window:
             following.start()
 
     def wait(self) -> None:
-        """Wait until there is no window any more."""
+        """Wait until the window is gone."""
         self._over.wait()
 
     def close(self) -> None:
-        """Close it; in time, whatever it is doing."""
+        """Close the window; kill it if it does not end within CLOSE_SECONDS."""
         self._is_ending = True
         if self._process is None:
             return
@@ -107,12 +107,12 @@ class Window:
                 stderr=log,
                 cwd="/",
                 env=environment,
-                # Ctrl-C is for us alone: the window is closed behind us
+                # keep Ctrl-C from the window: we close it ourselves
                 start_new_session=True,
             )
         _send(
             process,
-            # not as arguments: those are for every user of the machine to read
+            # not as arguments: every user of the machine can read those
             link=link,
             icon=str(ICON),
             place_file=str(self._folder / "window.json"),
@@ -145,14 +145,14 @@ class Window:
 
 def _send(process: subprocess.Popen[bytes], **order: str) -> None:
     if process.stdin:
-        # where it has ended already, that is seen in its answer
+        # if it has ended already, its missing answer shows that
         with contextlib.suppress(OSError):
             process.stdin.write(json.dumps(order).encode() + b"\n")
             process.stdin.flush()
 
 
 def _let_go(process: subprocess.Popen[bytes]) -> None:
-    """Close its line to us: it ends when nobody holds the other end."""
+    """Close its stdin, which makes the window end."""
     if process.stdin:
         with contextlib.suppress(OSError):
             process.stdin.close()
