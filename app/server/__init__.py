@@ -1,1 +1,1 @@
-""""""
+"""The server process: startup, the web application, page sockets and shutdown."""

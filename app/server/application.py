@@ -1,4 +1,4 @@
-"""The program: prepares the data folder, opens the door, serves until told to stop."""
+"""The server program: prepares the data folder, builds the web application and serves it."""
 
 from __future__ import annotations
 
@@ -71,10 +71,10 @@ PAGE_CALL_SECONDS = 60
 
 
 class LastingFiles(StaticFiles):
-    """Files that browsers keep for a year: whoever asks names their version."""
+    """Files that browsers cache for a year, because their URLs name a version."""
 
     def file_response(self, *args: Any, **more: Any) -> Response:
-        """The file, with the word that it never changes."""
+        """Return the file, marked as immutable."""
         answer = super().file_response(*args, **more)
         answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
         return answer
@@ -82,7 +82,7 @@ class LastingFiles(StaticFiles):
 
 @dataclass(frozen=True)
 class Door:
-    """What pages get of the server: the live feed, and a client for whoever opened a page."""
+    """The server as pages see it: the live feed, and an API client for each visitor."""
 
     live: LiveStream
     gate: Gate
@@ -91,7 +91,7 @@ class Door:
     waiting: WaitingPages = field(default_factory=WaitingPages)
 
     def client_for(self, request: Request) -> ApiClient:
-        """An in-process client that carries the session of the person who made `request`."""
+        """Return an in-process API client that carries the session of `request`."""
         name = cookie_name(self.port)
         origin = f"{request.url.scheme}://{request.headers['host']}"
         peer = request.client or ("127.0.0.1", 0)
@@ -105,14 +105,14 @@ class Door:
             timeout=PAGE_CALL_SECONDS,
             trust_env=False,
         )
-        # somebody who reads a page with the token keeps being asked for it
+        # a page that was opened with a token calls the API with the same token
         bearer = request.headers.get("Authorization")
         same = {"Origin": origin, "Sec-Fetch-Site": "same-origin"}
         return ApiClient(http, same | ({"Authorization": bearer} if bearer else {}))
 
 
 def build_gate(plane: ControlPlane, live: LiveStream | None = None) -> Gate:
-    """The whole web application behind its gate; whoever ends it may close `live` first."""
+    """Build the web application behind its gate. Pass `live` to close it before shutting down."""
     services, port = plane.services, plane.settings.port
     live = live or LiveStream(services)
     command = login_command(plane.settings)
@@ -152,7 +152,7 @@ def build_gate(plane: ControlPlane, live: LiveStream | None = None) -> Gate:
         show_welcome_message=False,
     )
     core.app.add_exception_handler(404, problems.no_such_page)
-    # socket.io would answer any origin; the gate refuses them first, this is the second bolt
+    # socket.io would answer any origin: the gate refuses them first, this is a second check
     bind_sockets()
     core.sio.eio.cors_allowed_origins = lambda origin, _: gate.names.is_page_origin(origin)
     return gate
@@ -169,20 +169,20 @@ def _living(live: LiveStream) -> Callable[[FastAPI], AbstractAsyncContextManager
 
 
 def serve(given: dict[str, Any], *, in_window: bool, in_browser: bool) -> None:
-    """Run the server until it is told to stop; `given` is what the command line said.
+    """Run the server until it is stopped; `given` are the command-line values.
 
-    Its page is opened in a window of its own, and where there is none in a browser, if it may.
+    The page opens in a desktop window if `in_window`, and else in a browser if `in_browser`.
     """
-    gc.freeze()  # the program itself stays: to look through all of it at the end takes a second
+    gc.freeze()  # the program itself is never garbage: scanning it at exit takes a second
     with _told_plainly():
-        # it holds the token, sign-ins and addresses, which no other process of its user may read
+        # memory holds the token, sessions and addresses: keep this user's other processes out
         close_own_memory()
         _serve(load_settings(**given), given, in_window=in_window, in_browser=in_browser)
 
 
 @contextmanager
 def _told_plainly() -> Iterator[None]:
-    """End with one sentence where a setting, the data folder or the database is not usable."""
+    """Exit with one sentence if a setting, the data folder or the database is not usable."""
     try:
         yield
     except ValidationError as problem:
@@ -199,7 +199,7 @@ def _told_plainly() -> Iterator[None]:
 
 
 def offline_login_link(given: dict[str, Any]) -> str:
-    """A login link for the server of a data folder, made without asking it."""
+    """Make a login link for a data folder's server without contacting it."""
     with _told_plainly():
         plane = _prepare(load_settings(**given), given)
         plane.migrate()
@@ -216,7 +216,7 @@ def offline_token_rotate(given: dict[str, Any]) -> None:
 
 
 def offline_sign_out(given: dict[str, Any]) -> int:
-    """End every browser's session of a data folder that no server uses; how many they were."""
+    """End all browser sessions of a data folder that no server uses; return their number."""
     with _told_plainly():
         plane = _prepare(load_settings(**given), given)
         with only_server(plane.settings):
@@ -225,14 +225,14 @@ def offline_sign_out(given: dict[str, Any]) -> int:
 
 
 def offline_doctor(given: dict[str, Any]) -> dict[str, Any]:
-    """What doctor sees without a server."""
+    """Return doctor's findings without a server."""
     with _told_plainly():
         plane = _prepare(load_settings(**given), given)
         return system.doctor_out(plane.services, Look.ANEW).model_dump(mode="json")
 
 
 def offline_audit(given: dict[str, Any]) -> dict[str, Any]:
-    """Whether the audit of a data folder's database is as it was written; needs no server."""
+    """Verify the audit in a data folder's database, without a server."""
     with _told_plainly():
         plane = _prepare(load_settings(**given), given)
         with plane.stores.control.reading() as session:
@@ -245,7 +245,7 @@ def offline_audit(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def offline_backup(given: dict[str, Any], file: Path | None) -> dict[str, Any]:
-    """Write a backup of a data folder, whether a server runs on it or not."""
+    """Write a backup of a data folder, with or without a server running on it."""
     with _told_plainly():
         return back_up(load_settings(**given), file).told()
 
@@ -253,9 +253,9 @@ def offline_backup(given: dict[str, Any], file: Path | None) -> dict[str, Any]:
 def offline_restore(
     given: dict[str, Any], file: Path, agree: Callable[[list[str]], bool]
 ) -> dict[str, Any]:
-    """Put a backup in the place of what a data folder holds, which no server may use.
+    """Restore a backup into a data folder that no server uses.
 
-    `agree` is asked about the settings that come along.
+    `agree` gets the settings in the backup as lines and returns True to accept them.
     """
     with _told_plainly():
         settings = load_settings(**given)
@@ -288,7 +288,7 @@ def _serve(settings: Settings, given: dict[str, Any], *, in_window: bool, in_bro
                 http=partial(PageRequests, Waiting()),  # type: ignore[arg-type]
                 ws=PageSocket,
                 backlog=512,
-                # engine.io pings each page by itself, and what goes to loopback need not be small
+                # engine.io pings pages by itself, and compression gains nothing on loopback
                 ws_ping_interval=None,
                 ws_per_message_deflate=False,
                 timeout_graceful_shutdown=END_SECONDS,

@@ -1,4 +1,4 @@
-"""Guarding the pages' sockets: each belongs to its session, and nonsense is dropped."""
+"""A guard on the pages' sockets: ties each to its session and drops malformed messages."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from urllib.parse import parse_qs
 from nicegui import Client, core
 from socketio.exceptions import ConnectionRefusedError as SocketRefused
 
-# more nonsense than this in a second, and the socket is closed
+# a socket with more malformed messages than this in a second is closed
 MOST_MALFORMED, SECONDS = 20, 1.0
 _LOG_LEVELS = frozenset({"debug", "info", "warning", "error"})
 Handler = Callable[..., Any]
 
 
 class PageSockets:
-    """Stands between socket.io and NiceGUI, which trusts whoever knows a page's id."""
+    """A filter between socket.io and NiceGUI, which trusts anyone who knows a page's id."""
 
     def __init__(self, sio: Any) -> None:
         self._sio = sio
@@ -27,7 +27,7 @@ class PageSockets:
         self._counted: dict[str, tuple[float, int]] = {}
 
     def bind(self) -> None:
-        """Take the place of NiceGUI's handlers, and call them with what may pass."""
+        """Replace NiceGUI's handlers with ones that pass on valid messages only."""
         self._sio.on("connect", self._connect)
         self._sio.on("handshake", self._handshake)
         self._sio.on("disconnect", self._disconnect)
@@ -38,7 +38,7 @@ class PageSockets:
         query = {k: v[0] for k, v in parse_qs(environ.get("QUERY_STRING", "")).items()}
         shakes_hands = query.get("implicit_handshake") == "true"
         if shakes_hands and not (_is_handshake(query) and _is_of_session(query, environ)):
-            raise SocketRefused("Implicit handshake failed")  # the page loads itself anew
+            raise SocketRefused("Implicit handshake failed")  # makes the page reload
         return await self._plain["connect"](sid, environ)
 
     async def _handshake(self, sid: str, *said: Any) -> bool:
@@ -78,7 +78,7 @@ class PageSockets:
 
 
 def bind_sockets() -> None:
-    """Bind every page's socket to the session that the page was opened with."""
+    """Bind every page's socket to the session that opened the page."""
     handler = core.sio.handlers["/"]["handshake"]
     if not isinstance(getattr(handler, "__self__", None), PageSockets):
         PageSockets(core.sio).bind()
@@ -94,7 +94,7 @@ def _is_handshake(data: Any) -> bool:
 
 
 def _is_of_session(data: Mapping[str, Any], environ: Any) -> bool:
-    """True where the page was opened with the very session that the socket is opened with."""
+    """Return True if the page and the socket were opened with the same session."""
     client = Client.instances.get(data["client_id"])
     if client is None or environ is None:
         return False

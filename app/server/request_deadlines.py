@@ -1,6 +1,6 @@
-"""How long a connection may take to ask something, so that half a request keeps nobody out.
+"""Deadlines for incoming requests, so that unfinished ones cannot block the server.
 
-Streams and websockets live on: only what has to come from the other side has a deadline.
+They apply only to data that the client must send: streams and websockets stay open.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEADER_SECONDS, BODY_IDLE_SECONDS = 10.0, 30.0
 MOST_HEADER_BYTES = 64 * 1024
-# connections that wait for a request: more than these, and the oldest are closed once they have
-# had a moment; at the most that open files allow, at once
+# with more than MOST_WAITING idle connections, the oldest are closed once idle for GRACE_SECONDS;
+# with more than MOST_EVER or half the allowed open files, at once
 MOST_WAITING, GRACE_SECONDS = 256, 1.0
 MOST_EVER = 4096
 
 
 class Waiting:
-    """The connections of a server that have asked nothing yet, or nothing more, oldest first.
+    """The idle connections of a server (no request, or none after the last), oldest first.
 
-    Everybody on this machine has the same address, so no peer can be told from another; uvicorn's
-    own `limit_concurrency` would refuse the person instead of who fills it up.
+    Local clients share one address and cannot be limited separately; uvicorn's own
+    `limit_concurrency` would refuse the user instead of closing the connections that sit idle.
     """
 
     def __init__(self) -> None:
         self._since: dict[PageRequests, float] = {}
 
     def add(self, line: PageRequests) -> None:
-        """A connection waits from now on; the oldest go where there are too many."""
+        """Register a connection as idle, and close the oldest if there are too many."""
         now = line.loop.time()
         self._since.pop(line, None)
         self._since[line] = now
@@ -42,12 +42,12 @@ class Waiting:
             oldest.transport.abort()
 
     def discard(self, line: PageRequests) -> None:
-        """A connection has asked something, or is gone."""
+        """Unregister a connection that sends a request or is gone."""
         self._since.pop(line, None)
 
 
 class PageRequests(HttpToolsProtocol):
-    """uvicorn's protocol with deadlines: headers 10 s in all, content 30 s between two pieces."""
+    """uvicorn's protocol with deadlines: 10 s for all headers, 30 s between pieces of a body."""
 
     def __init__(self, waiting: Waiting, **given: Any) -> None:
         super().__init__(**given)
@@ -114,7 +114,7 @@ class PageRequests(HttpToolsProtocol):
     def _give_up(self) -> None:
         self._deadline = None
         if not self._reads_headers and self.flow.read_paused:
-            self._be_patient(BODY_IDLE_SECONDS)  # it is we who do not read
+            self._be_patient(BODY_IDLE_SECONDS)  # we paused reading: not the client's fault
         else:
             self.transport.abort()
 

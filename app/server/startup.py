@@ -1,4 +1,4 @@
-"""What a server stands on: its data folder, which is its alone, and the address it serves."""
+"""Server startup: the data folder, the lock on it, and the address to serve."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from app.config import Settings, default_data_dir
 from app.folder_locks import SERVER_LOCK
 
 log = logging.getLogger(__name__)
-# where a browser looks for what is below .localhost
+# addresses to which browsers resolve names below .localhost
 BROWSERS_OWN = ("127.0.0.1", "localhost", "::1")
 ADDRESS_ROOM = 1024
 _PAGE_NAME = re.compile(r"[0-9a-f]{12}\.localhost")
 
 
 class CannotStart(Exception):
-    """The server cannot start; the message is a sentence a person can act on."""
+    """The server cannot start; the message is a sentence that the user can act on."""
 
 
 def address_of(settings: Settings) -> str:
-    """The origin under which this server is reached."""
+    """Return the origin at which this server is reached."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"http://{host}:{settings.port}"
 
 
 def page_address_of(settings: Settings) -> str:
-    """The origin of the pages."""
+    """Return the origin of the pages."""
     return f"http://{page_name_of(settings)}:{settings.port}"
 
 
 def page_name_of(settings: Settings) -> str:
-    """The host name of the pages, which nothing else on this machine has.
+    """Return the host name of the pages, which nothing else on this machine uses.
 
-    Browsers find every name below `.localhost` on this machine by themselves; those that do not
-    have RUNYARD_PAGE_HOST. The name is kept in the data folder, since cookies are bound to it.
+    Browsers resolve names below `.localhost` to this machine by themselves; for those that do not,
+    set RUNYARD_PAGE_HOST. The name is kept in the data folder, since cookies are bound to it.
     """
     if settings.page_host:
         return settings.page_host
@@ -65,8 +65,8 @@ def page_name_of(settings: Settings) -> str:
 
 
 def prepare_folders(settings: Settings) -> None:
-    """Make what is missing of the data folder, closed to other users."""
-    # whatever this process and its children make is for its user alone
+    """Create the data and runs folders if missing, closed to other users."""
+    # files made by this process and its children are private to its user
     os.umask(0o077)
     for folder in (settings.data_root, settings.runs_root):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ def prepare_folders(settings: Settings) -> None:
 
 
 def login_command(settings: Settings) -> str:
-    """The command that prints a sign-in link of this server, as it can be typed on this machine."""
+    """Return the command that prints a sign-in link, as it can be typed on this machine."""
     script = Path(sys.executable).with_name("runyard")
     found = shutil.which("runyard")
     if found is not None and script.exists() and os.path.samefile(found, script):
@@ -104,12 +104,12 @@ def refuse_open_bind(host: str) -> None:
 
 @contextmanager
 def only_server(settings: Settings) -> Iterator[None]:
-    """Hold the data folder's lock; the kernel gives it back however this process ends."""
-    # never closed: a thread of this process may still be at work when the rest has ended
+    """Hold the data folder's lock until this process ends, however it ends. Raises CannotStart."""
+    # never closed: a thread may still be at work when the rest of this process has ended
     file = os.open(settings.data_root / SERVER_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # the kernel names the holder of this kind to the command line, which must know
+        # a second kind of lock, whose holder the command line can ask the kernel for
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(file)
@@ -127,7 +127,7 @@ def _other_server(data_dir: Path) -> str:
 
 
 def listening_socket(settings: Settings) -> socket.socket:
-    """The socket of the address to serve, bound before anything is begun. Raises CannotStart."""
+    """Return a socket bound to the address to serve, before anything starts. Raises CannotStart."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -144,9 +144,9 @@ def listening_socket(settings: Settings) -> socket.socket:
 
 @contextmanager
 def known_address(settings: Settings, page_url: str) -> Iterator[None]:
-    """Say in the data folder which server this is, for the command line and for a second one.
+    """Publish this server's pid and addresses in the data folder, for the CLI and other servers.
 
-    The room for it stays taken when the server has ended, so that a full disk cannot refuse it.
+    The file's space stays allocated when the server has ended, so that a full disk does not matter.
     """
     file, kept = settings.data_root / "server.json", settings.data_root / ".server.json"
     known = {"pid": os.getpid(), "url": address_of(settings), "page_url": page_url}

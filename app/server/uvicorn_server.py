@@ -1,4 +1,4 @@
-"""The web server of a Runyard: says where it is once it answers, and ends in order."""
+"""Runyard's uvicorn server: welcomes the user once it answers, and shuts down in order."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class PageSocket(WSProtocol):
-    """A page's web socket; it ends in order, too, where the page has just closed it by itself."""
+    """A page's websocket that also shuts down cleanly if the page has just closed it."""
 
     def shutdown(self) -> None:
-        """Tell the page that the server ends."""
+        """Close the socket: the server is shutting down."""
         try:
             super().shutdown()
         except LocalProtocolError:
@@ -35,11 +35,11 @@ class PageSocket(WSProtocol):
 
 
 class AnnouncedServer(uvicorn.Server):
-    """Says where it is once it answers; ends in order when asked, at once when asked again.
+    """A server that shuts down in order at the first signal, and exits at once at a second one.
 
-    `begin` begins what goes on beside the pages, once they are served: NiceGUI looks through
-    every object at its start, and what other threads are making then does not bear it. `welcome`
-    is called in a thread once people can come in.
+    `begin` starts background work once pages are served: NiceGUI walks through every object when
+    it starts, which breaks objects that other threads are just creating. `welcome` is called in a
+    thread once the server answers.
     """
 
     def __init__(
@@ -58,20 +58,20 @@ class AnnouncedServer(uvicorn.Server):
         self._was_told = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then let the person in who started it."""
+        """Start serving, begin background work, then welcome the user."""
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         self._begin()
         await asyncio.to_thread(self._welcome)
 
     async def main_loop(self) -> None:
-        """Wait for a signal; uvicorn's own looks ten times a second whether one has come."""
+        """Wait for a signal; uvicorn's own loop polls for it ten times a second."""
         await self.on_tick(0)
         while not self.should_exit:
             await self._was_told.wait()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal: the first ends in order, but in time, whatever still waits for an answer."""
+        """Shut down at the first signal, within END_AT_LATEST_SECONDS; exit at once at the next."""
         if self.should_exit:
             _end_now()
         last_word = threading.Timer(END_AT_LATEST_SECONDS, _end_now)
@@ -82,24 +82,24 @@ class AnnouncedServer(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._was_told.set)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the streams first: nothing else would, and everybody would wait for them."""
+        """Close the live streams first: the shutdown would wait for them until its timeout."""
         self._live.close()
         await super().shutdown(sockets)
 
 
 def end_on_signals() -> None:
-    """Before the server listens for signals, and after: let them end what is open, in order."""
+    """Exit in order on signals that come before uvicorn handles them, or after."""
     for number in _SIGNALS:
         signal.signal(number, _end)
 
 
 def _end(*_: Any) -> None:
-    # the server hands a signal on once it has ended: what is open is then closed
+    # uvicorn raises a signal again once it has ended; this exit closes everything else
     for number in _SIGNALS:
         signal.signal(number, _end_now)
     sys.exit(0)
 
 
 def _end_now(*_: Any) -> None:
-    # agents live under their supervisors, and every row is whole: nothing is lost by it
+    # nothing is lost: agents live under their supervisors, and every row is complete
     os._exit(0)

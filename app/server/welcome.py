@@ -1,4 +1,4 @@
-"""Welcoming the person who starts a server: its page, signed in, or a link where that fails."""
+"""The welcome after a server's start: its page, signed in, or a link if that fails."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _GOES_ON = (
 
 
 class Welcome:
-    """Opens the page of a server in a window or a browser, once it is asked to.
+    """Opens the page of a server in a window or a browser.
 
-    Without either, or where nobody has come in by it for a while, the terminal has a link.
+    Without either, or if nobody has signed in by it for a while, prints a link in the terminal.
     """
 
     def __init__(self, plane: ControlPlane, *, in_window: bool, in_browser: bool) -> None:
@@ -36,18 +36,18 @@ class Welcome:
             self._window = Window(self._folder, make_link, in_browser=in_browser, closed=_GOES_ON)
 
     def close(self) -> None:
-        """Close the window, and let no secret lie about."""
+        """Close the window and remove the sign-in file."""
         self._is_over.set()
         if self._window is not None:
             self._window.close()
         forget_sign_in(self._folder)
 
     def say(self) -> None:
-        """Open the page, or print a link to it, or say why there is no way to sign in now."""
+        """Open the page, or print a link to it, or print why nobody can sign in now."""
         try:
             self._bring_in()
         except (DatabaseSilent, OSError) as problem:
-            # pages can be read by who is signed in already: what is wrong stands there, too
+            # users who are signed in can still read the pages, which show the problem, too
             told = getattr(problem, "sentence", None) or problem
             print(f"Runyard is running, but cannot make a sign-in link. {told}", flush=True)
             print(f"A link, later: {login_command(self._plane.settings)}", flush=True)
@@ -65,7 +65,7 @@ class Welcome:
             threading.Thread(target=self._follow, args=(self._was_used,), daemon=True).start()
 
     def _follow(self, was_used: threading.Event) -> None:
-        """Print a link where nobody has come in: some browsers may not read hidden folders."""
+        """Print a link if nobody has signed in: some browsers may not read hidden folders."""
         if not was_used.wait(USED_SECONDS) and not self._is_over.is_set():
             self._print_link()
         if not was_used.is_set():
@@ -73,7 +73,7 @@ class Welcome:
         forget_sign_in(self._folder)
 
     def _own_link(self, *, is_posted: bool = False) -> str:
-        """A link to the pages themselves, for what does not show the way in."""
+        """Return a sign-in link at the pages' own origin, and watch for its use."""
         link = login_link(self._plane, page_address_of(self._plane.settings), is_posted=is_posted)
         self._was_used = self._plane.services.accounts.use_of(link.rpartition("=")[2])
         return link
@@ -85,7 +85,7 @@ class Welcome:
 
 
 def login_link(plane: ControlPlane, address: str, *, is_posted: bool = False) -> str:
-    """A one-time link at an address; one whose secret is only posted is good for a minute."""
+    """Return a one-time link at `address`, valid for 5 minutes, or 1 minute if `is_posted`."""
     lifetime = POSTED_LIFETIME if is_posted else LINK_LIFETIME
     token = plane.services.accounts.make_link_token(plane.clock(), lifetime)
     return f"{address}/login?token={token}"
