@@ -1,4 +1,4 @@
-"""The one object that holds everything, and the only place that picks adapters."""
+"""The composition root: builds a whole server, and is the only place that picks adapters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which adapters a Runyard works with, and the marks of this place."""
+"""The adapters of a server, its ids on this machine, and its clocks."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Adapters:
-    """What touches the outside."""
+    """The adapters to git, agents, sandboxes, engine and notifiers."""
 
     git: Git
     mirrors: Mirrors
@@ -58,11 +58,11 @@ class Adapters:
     sandbox: Sandbox
     homes: Homes
     secrets: SecretValues = field(default_factory=SecretValues)
-    # delete what killed calls left: see Recovery
+    # delete leftovers of killed calls: see Recovery
     clearings: tuple[Clearing, ...] = ()
 
     def outside(self, ledgers: Ledgers) -> Outside:
-        """The same, as the services know it."""
+        """Return the adapters as the services see them."""
         forge = BuiltinForge(ledgers.tracker)
         sizes = DeliveredFiles(ledgers.projects, self.mirrors)
         desks = self.mirrors, self.copies, self.engine, self.agents
@@ -72,7 +72,7 @@ class Adapters:
 
 
 def pick_adapters(settings: Settings) -> Adapters:
-    """The adapters of this machine."""
+    """Create the adapters of this machine."""
     root, git = settings.runs_root, Git(read_identity())
     mirrors = GitMirrors(root / "mirrors", git=git)
     agents = AgentPresets(os.environ)
@@ -101,19 +101,19 @@ def pick_adapters(settings: Settings) -> Adapters:
 
 
 def close_own_memory() -> None:
-    """Close this server's memory, environment and files to other processes of its user."""
+    """Close this server's memory, environment and open files to its user's other processes."""
     hide_memory()
 
 
 def own_places(settings: Settings) -> OwnPlaces:
-    """The places of this server that no agent may see."""
+    """Return the places of this server that no agent may see."""
     addresses = filter(None, (settings.database, settings.runs_database_url))
     databases = [file for address in addresses if (file := file_of(address)) is not None]
     return OwnPlaces((settings.data_root, settings.runs_root), tuple(databases))
 
 
 def _own_secrets(settings: Settings) -> Iterator[Secret]:
-    """The secrets that this server itself signs in with elsewhere."""
+    """Yield the secrets with which this server itself signs in elsewhere."""
     for url in settings.notify_urls:
         for part in secrets_of_receiver(url.get_secret_value()):
             yield Secret("a notification address", part)
@@ -124,10 +124,10 @@ def _own_secrets(settings: Settings) -> Iterator[Secret]:
 
 
 def pick_counters(settings: Settings) -> RedisWindows | None:
-    """Where accepted runs and batches are counted beside their tables, if anywhere."""
+    """Return the Redis counters of accepted runs and batches, None without Redis."""
     if settings.redis_url is None:
         return None
-    # only where it is used: it takes as long to load as a page to draw
+    # imported only if used: it takes as long to load as a page takes to draw
     from app.adapters.counters.redis_windows import RedisWindows
 
     rules = {
@@ -138,7 +138,7 @@ def pick_counters(settings: Settings) -> RedisWindows | None:
 
 
 def pick_sets(settings: Settings) -> RedisSets | None:
-    """Where the active runs of each repository are kept beside their rows, if anywhere."""
+    """Return the Redis sets of each repository's active runs, None without Redis."""
     if settings.redis_url is None:
         return None
     from app.adapters.counters.redis_sets import RedisSets
@@ -147,9 +147,9 @@ def pick_sets(settings: Settings) -> RedisSets | None:
 
 
 def find_place(settings: Settings) -> Here:
-    """The marks of this server and of what it starts, made at the first start."""
-    # servers share processes only where they share both the runs and the database; one of
-    # the data folder's own needs no name, by whatever path the folder is reached
+    """Return the ids of this server and of what it starts, created at the first start."""
+    # servers share processes only if they share both the runs folder and the database; the data
+    # folder's own database needs no digest, which would depend on the path to the folder
     named = settings.database_url is not None
     digest = hashlib.sha256(settings.database_place.encode()).hexdigest()[:12]
     mark = f"instance-{digest}" if named else "instance"
@@ -161,7 +161,7 @@ def find_place(settings: Settings) -> Here:
 
 
 def _mark(file: Path) -> str:
-    """A random name, made once; whole or not there, whoever else makes it at the same time."""
+    """Return the random id in a file; create it atomically if it is missing."""
     if not file.exists():
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = file.with_name(f"{file.name}.{os.getpid()}")
@@ -176,18 +176,18 @@ _NONE = timedelta()
 
 
 def wall_clock() -> datetime:
-    """The time now, UTC.
+    """Return the time now, UTC.
 
-    With `RUNYARD_TEST=1`, `RUNYARD_TEST_CLOCK=<file>` names a file that says by how many seconds
-    this clock is ahead (or, below zero, behind); it is read at each call and need not exist.
+    With `RUNYARD_TEST=1`, `RUNYARD_TEST_CLOCK=<file>` names a file with the seconds by which this
+    clock is ahead (or, below zero, behind); it is read at each call and may be missing.
     """
     return datetime.now(UTC) + _shift()
 
 
 def slip() -> float:
-    """By how many seconds the wall clock is ahead of the one that stands still while all sleeps.
+    """Return the seconds by which the wall clock is ahead of the monotonic clock.
 
-    It grows where the machine slept or its clock was set, and by nothing else.
+    The value changes only when the machine sleeps or its wall clock is set.
     """
     return datetime.now(UTC).timestamp() - monotonic()
 

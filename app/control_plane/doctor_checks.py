@@ -1,4 +1,4 @@
-"""What doctor examines of this server's own surroundings."""
+"""Doctor's checks of this server's own environment."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def make_doctor(
     retention: RetentionDesk,
     alerts: Alerts,
 ) -> Doctor:
-    """Doctor, who tells the feed when what there is to see has changed."""
+    """Build doctor, which publishes FindingsChanged when its findings have changed."""
     premises = premises_of(
         ground.settings,
         ground.ledgers.runs.stores,
@@ -66,7 +66,7 @@ def make_doctor(
 
 
 def make_disk_room(settings: Settings) -> DiskRoom:
-    """The room where this server and its agents work."""
+    """Build the check of free disk space where this server and its agents write."""
     places = {
         "the data folder": settings.data_root,
         "the runs folder": settings.runs_root,
@@ -88,7 +88,7 @@ def premises_of(
     sandbox: Sandbox,
     unsandboxed: Callable[[], list[str]],
 ) -> Premises:
-    """The premises; what takes time to find out is asked when doctor asks."""
+    """Return the facts that doctor checks; slow ones are callables, evaluated when it runs."""
     return Premises(
         bind=f"{settings.host}:{settings.port}",
         is_open=_is_open(settings.host),
@@ -122,7 +122,7 @@ def _unsandboxed(projects: ProjectLedger) -> list[str]:
 
 
 def _allowing(projects: ProjectLedger) -> list[str]:
-    """What projects let their agents use of this machine, as `docker allowed: shop`."""
+    """Return the host services that projects allow their agents, as `docker allowed: shop`."""
     try:
         found = projects.all()
     except DatabaseSilent:
@@ -161,7 +161,7 @@ def _private_places(settings: Settings) -> dict[str, Path]:
 
 
 def _kept(settings: Settings) -> str:
-    """How long logs and working copies are kept, as doctor tells it."""
+    """Describe how long logs and working copies are kept."""
     days = f"{settings.keep_days} days" if settings.keep_days else ""
     size = f"at most {settings.keep_gb:g} GB" if settings.keep_gb else ""
     kept = " and ".join(filter(None, (days, size))) or "forever"
@@ -174,7 +174,7 @@ def _told_of_kept(ground: Ground, retention: RetentionDesk) -> str:
 
 
 def _homes(ground: Ground) -> str:
-    """How large the private homes of sandboxed agents are; empty where there are none."""
+    """Describe the total size of sandboxed agents' private homes; empty if there are none."""
     sizes = ground.adapters.homes.weigh().values()
     if not sizes:
         return ""
@@ -183,7 +183,7 @@ def _homes(ground: Ground) -> str:
 
 
 def _going(retention: RetentionDesk) -> str:
-    """What goes and from when on, as the last look saw it; empty where nothing does."""
+    """Describe what will be removed and from when, as of the last check; empty if nothing."""
     logs, copies = retention.last_seen(), retention.copies.standing()
     of_logs = logs.leaving if logs else ()
     moments = [one.goes_at for one in (*of_logs, *copies.leaving) if one.goes_at]

@@ -1,4 +1,4 @@
-"""The one object that holds everything; it starts and ends in order."""
+"""The control plane: holds all parts of a server, and starts and stops them in order."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from app.services.system.ownership import RENEW_SECONDS, Leases, Tenure
 from app.services.system.store_health import WATCH_SECONDS, StoreWatch
 
 log = logging.getLogger(__name__)
-# besides those of live runs, each of which may be pushing to a host that is silent
+# in addition to one per live run, which may be blocked pushing to a silent host
 WORKERS = 16
-# what a bell is rung for
+# the messages of a bell
 WHOLE, FILL = "tick", "fill"
 A_MOMENT = timedelta(seconds=0.5)
 
 
 class ControlPlane:
-    """A Runyard without its door: `start` brings it up, `stop` ends it; runs outlive both."""
+    """A server without its web side: `start` brings it up, `stop` ends it; runs outlive both."""
 
     def __init__(
         self,
@@ -94,10 +94,10 @@ class ControlPlane:
         self.services = assembly.services(given)
 
     def start(self) -> None:
-        """Bring the database up to date and listen; nothing is done yet."""
+        """Migrate the databases and subscribe to events; no work starts yet."""
         self.migrate()
         self.services.accounts.operator(self.clock())
-        # a full disk refuses it, and it is tried again and again
+        # fails on a full disk; it is retried regularly
         with contextlib.suppress(DatabaseSilent):
             self.leases.renew_once(self.clock())
         self.counting.check(self.clock())
@@ -111,18 +111,18 @@ class ControlPlane:
             self.bell.open()
 
     def begin(self) -> None:
-        """Take over what lives, then sweep; a worker does."""
+        """Take over live runs, then start sweeping, in a worker thread."""
         self.workers.submit(self._begin)
 
     def migrate(self) -> None:
-        """Bring every database to this program's schema, if it is sound.
+        """Migrate every database to this program's schema, if it is sound.
 
         Raises DatabaseDamaged, SchemaNewer, CannotStart, DatabaseSilent.
         """
         settle_stores(self.stores, self.settings, self.clock())
 
     def stop(self) -> None:
-        """End sweeping and watching; agents go on under their supervisors."""
+        """Stop sweeping and watching; agents continue under their supervisors."""
         self.metronome.stop()
         self.adapters.engine.close()
         self.workers.close()
@@ -139,7 +139,7 @@ class ControlPlane:
             database.close()
 
     def recover_once(self) -> int:
-        """Adopt, end or undo every open run, and end processes that belong to none."""
+        """Adopt, end or undo every open run, end stray processes; return how many were open."""
         self.services.quarantine.begin()
         self.consequences.catch_up()
         return self.recovery.once(self.clock())
@@ -153,7 +153,7 @@ class ControlPlane:
                 duty()
             except Exception:
                 log.exception("taking over was not finished; the sweep goes on with it")
-        # may ask origins: nothing waits for it
+        # may contact origins, so nothing waits for it
         self.workers.submit(self.services.changes.finish_once, self.clock())
         tell_people = self.services.notifications.request
         tell_people()
@@ -187,7 +187,7 @@ class ControlPlane:
     def _renew_leases(self) -> None:
         had_it = self.leases.may_sweep(self.clock())
         if self.leases.renew_once(self.clock()) and not had_it:
-            # what was asked of the server before this one may have been lost with it
+            # requests to the server that swept before may have been lost with it
             self.services.sweep.request_here()
 
     def _hear_call(self, one: Numbered) -> None:
@@ -205,7 +205,7 @@ class ControlPlane:
             sweep.request_here() if whole else sweep.request_fill_here()
 
     def _make_bell(self, is_alone: bool) -> Bell | None:
-        # servers on one PostgreSQL hear each other by the database itself
+        # servers on one PostgreSQL notify each other through the database
         if is_alone or not self.database.is_sqlite:
             return None
         file = make_url(self.database.url).database
@@ -221,16 +221,16 @@ class ControlPlane:
             self.workers.submit(self.look_again, run_id)
 
     def look_again(self, run_id: str) -> None:
-        """Look at one run, because something was heard of it, and start what may start then."""
+        """Reap one run after an event of it, then request a fill."""
         if self.reaper.reap_once(run_id):
             self.services.sweep.request_fill()
             return
         again = partial(self.workers.submit, self.look_again, run_id)
         if not self.locks.when_free(run_id, again):
-            # let go in this very moment, or held by another server, which tells nobody here
+            # released just now, or held by another server, which does not notify this one
             self.metronome.call_at(self.clock() + A_MOMENT, again, name=f"look at {run_id}")
 
 
 def _is_alone(settings: Settings) -> bool:
-    """True where no other server has this database: it is in the data folder, which is locked."""
+    """Return True if no other server shares the database: it is in the locked data folder."""
     return settings.database_url is None

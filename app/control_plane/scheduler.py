@@ -1,4 +1,4 @@
-"""What comes again by the clock, and what is due at one moment."""
+"""The scheduler of periodic duties and of duties due at one moment."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from app.adapters.machine.clock_changes import ClockChanges
 
 
 class Metronome:
-    """Calls duties from a thread of its own; one that comes late comes once, never not at all."""
+    """Calls duties from its own thread; a late one is called once, never skipped."""
 
     def __init__(self) -> None:
         self._scheduler = BackgroundScheduler(timezone=UTC)
         self._changes = ClockChanges(self.clock_was_set)
 
     def start(self) -> None:
-        """Begin; what was asked for before begins now."""
+        """Start; duties added before start now."""
         self._scheduler.start()
         self._changes.start()
 
     def stop(self) -> None:
-        """End; a duty that has begun comes to its end by itself."""
+        """Stop; a duty that is running finishes by itself."""
         self._changes.stop()
         if self._scheduler.running:
-            # a shutdown in the middle of a round would trip that round over jobs that are gone:
-            # no new round begins, and asking for the jobs waits for the present one
+            # a shutdown during a round would make that round fail on removed jobs: pause, so that
+            # no new round begins, and list the jobs, which waits for the present one
             self._scheduler.pause()
             self._scheduler.get_jobs()
             self._scheduler.shutdown(wait=False)
 
     def repeat(self, duty: Callable[[], object], seconds: float) -> None:
-        """Call a duty every so many seconds, never twice at once."""
+        """Call a duty every `seconds`, never twice at once."""
         self._scheduler.add_job(
             duty,
             "interval",
@@ -45,7 +45,7 @@ class Metronome:
         )
 
     def clock_was_set(self) -> None:
-        """Call every duty that repeats now: its next turn was at a time of the old clock."""
+        """Call every periodic duty now: its next time was computed with the old clock."""
         for job in self._scheduler.get_jobs():
             if isinstance(job.trigger, IntervalTrigger):
                 job.modify(next_run_time=datetime.now(UTC))
@@ -53,7 +53,7 @@ class Metronome:
     def call_at(
         self, moment: datetime, duty: Callable[[], object], *, name: str = "moment"
     ) -> None:
-        """Call a duty once, at a moment; it takes the place of the one of this name before."""
+        """Call a duty once, at a moment; it replaces an earlier one of this name."""
         self._scheduler.add_job(
             duty,
             "date",

@@ -1,4 +1,4 @@
-"""The databases of a server: opened, brought up to date, and asked whether they belong together."""
+"""The databases of a server: opened, migrated, checked to belong together, backed up."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ RUNS_BACKUPS = "runs"
 
 
 def open_stores(settings: Settings, feed: Feed) -> Stores:
-    """The control store, and the run store where the settings name one. Raises CannotStart."""
+    """Open the control store, and the run store if the settings name one. Raises CannotStart."""
     control = Database(settings.database, tell=feed.publish)
     if settings.runs_database_url is None:
         return Stores(control, None, secrets.token_bytes)
@@ -61,22 +61,22 @@ def open_stores(settings: Settings, feed: Feed) -> Stores:
 
 
 def make_ledgers(stores: Stores, feed: Feed) -> Ledgers:
-    """What is true, in these databases."""
+    """Build the ledgers over these databases."""
     ledgers = Ledgers(RunLedger(stores), ProjectLedger(stores), TrackerLedger(stores))
-    # before whoever shows something hears: what it asks for then is the new name
+    # Subscribe first: later subscribers look up project names and must see the new one.
     feed.subscribe(ledgers.projects.names.hear)
     return ledgers
 
 
 def make_relays(stores: Stores, feed: Feed) -> list[Relay]:
-    """What tells other servers of changes and hears theirs, one for each PostgreSQL."""
+    """Build the relays that exchange changes with other servers, one for each PostgreSQL."""
     if stores.control.is_sqlite:
         return []
     return [Relay(database, feed, tells=database is stores.control) for database in stores.all()]
 
 
 def settle_stores(stores: Stores, settings: Settings, now: datetime) -> None:
-    """Bring both stores to today's schema, refuse those that do not belong together, and guard.
+    """Migrate both stores, refuse those that do not belong together, and guard their writes.
 
     Raises SchemaNewer, DatabaseDamaged, CannotStart, DatabaseSilent.
     """
@@ -115,7 +115,7 @@ def _bring_up_to_date(database: Database, data: Path, backups: Path, now: dateti
 
 
 def back_up(settings: Settings, target: Path | None) -> backup.Made:
-    """Write a backup of a data folder, with or without a server on it."""
+    """Write a backup of a data folder, with or without a server running on it."""
     bundles = _bundles_at(settings.runs_root / "mirrors")
     places = places_of(settings)
     return backup.back_up(places, bundles, target, program=__version__, now=wall_clock())
@@ -131,7 +131,7 @@ def put_back(settings: Settings, file: Path, *, trusts_settings: bool = False) -
 def restore_into(
     settings: Settings, file: Path, *, trusts_settings: bool = False
 ) -> restore.Restored:
-    """The same, for whoever holds the folder already."""
+    """Restore a backup into a data folder whose lock the caller holds."""
     return restore.restore(
         file.expanduser().absolute(),
         settings.data_root,
@@ -143,7 +143,7 @@ def restore_into(
 
 
 def places_of(settings: Settings) -> Places:
-    """Where this server's parts are."""
+    """Return where this server's parts are."""
     stores = {DATABASE: settings.database}
     if settings.runs_database_url is not None:
         stores[RUN_STORE] = settings.runs_database_url
@@ -151,7 +151,7 @@ def places_of(settings: Settings) -> Places:
 
 
 def _places_with(settings: Settings, folder: Path) -> Places:
-    """The places of this data folder under the settings that another folder has."""
+    """Return the places of this data folder under the settings in another folder."""
     data = settings.data_root
     other = load_settings(data_dir=folder)
     own = other.model_copy(update={"data_dir": data})

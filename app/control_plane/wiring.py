@@ -1,4 +1,4 @@
-"""How the services are put together, on the ground that the control plane lays."""
+"""The wiring of all services over the shared parts of the control plane."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def make_launcher(
     clock: Callable[[], datetime],
     origins: OriginWatch,
 ) -> Launcher:
-    """The launcher with what every launch on this server has in common."""
+    """Build the launcher with the terms of every launch on this server."""
     terms = LaunchTerms(
         grace_seconds=settings.kill_grace_seconds,
         launch_seconds=settings.launch_seconds,
@@ -101,7 +101,7 @@ ASSETS = ROOT / "assets"
 
 @dataclass(frozen=True)
 class Ground:
-    """What every service may stand on."""
+    """The shared parts that services are built from."""
 
     settings: Settings
     clock: Callable[[], datetime]
@@ -121,7 +121,7 @@ class Ground:
 
 
 class Assembly:
-    """Every service, made once; `again` looks at a run once more, in a worker."""
+    """Builds every service once. `again(run_id)` checks a run once more."""
 
     def __init__(self, ground: Ground, again: Callable[[str], None]) -> None:
         self._ground = ground
@@ -164,10 +164,10 @@ class Assembly:
         self.recovery = wiring_lifecycle.make_recovery(ground, self.reaper, self._outside.engine)
 
     def services(self, given: dict[str, object]) -> Services:
-        """All of them in one hand; `given` is what the command line said."""
+        """Build all services; `given` are the command-line values."""
         ground, ledgers, outside = self._ground, self._ledgers, self._outside
         keys = self._make_keys()
-        # these three need each other: who accepts asks for a sweep, and a sweep accepts
+        # trigger, loop and sweep need each other: accepting requests a sweep, which accepts
         trigger = self._make_trigger_desk(keys, lambda run: sweep.expect(run))
         loop = self._make_loop(trigger)
         retry = RetryDesk(ledgers, outside, self._checks, trigger, ground.locks)
@@ -235,7 +235,7 @@ class Assembly:
             "audit": self._make_audit_desk(),
         }
 
-    # --- each of them --------------------------------------------------------------------------
+    # --- single services -----------------------------------------------------------------------
 
     def _make_vigil(self) -> Vigil:
         runs, engine, workers = self._ledgers.runs, self._outside.engine, self._ground.workers
@@ -313,7 +313,7 @@ class Assembly:
             self._ground.feed.publish([SweepWanted(whole)])
 
     def _go_on(self, resume: ResumeDesk, now: datetime) -> int:
-        # what runs have led to decides what may start
+        # effects of ended runs that still wait decide what may start
         self.consequences.catch_up()
         return resume.go_on_once(now)
 

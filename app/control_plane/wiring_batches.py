@@ -1,4 +1,4 @@
-"""Batches, put together: who makes and fills them, and the line their items wait in."""
+"""The wiring of batches, bulk orders, counters, notifications and retention."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 
 def make_counting(settings: Settings, runs: RunLedger, feed: Feed) -> Counting:
-    """The windows of people, of runs and of batches."""
+    """Build the counting of each person's runs and batches in their quota windows."""
     tables = {
         Counted.RUNS: charged_runs(runs, settings.run_window),
         Counted.BATCHES: charged_batches(BatchLedger(runs.stores), settings.batch_window),
@@ -60,7 +60,7 @@ def make_counting(settings: Settings, runs: RunLedger, feed: Feed) -> Counting:
 
 
 def make_crowds(ground: Ground) -> Crowds:
-    """The sets of the repositories' active runs."""
+    """Build the sets of each repository's active runs."""
     runs = ground.ledgers.runs
     sets, open_runs = pick_sets(ground.settings), OpenRuns(runs.stores)
     crowds = Crowds(sets, runs, open_runs, ground.workers.submit)
@@ -69,7 +69,7 @@ def make_crowds(ground: Ground) -> Crowds:
 
 
 def make_batch_line(ground: Ground, stopper: Stopper) -> BatchLine:
-    """The line of the items that wait."""
+    """Build the queue of waiting batch items."""
     ledgers, quarantine = ground.ledgers, ground.quarantine
     batches = BatchLedger(ledgers.runs.stores)
     queue = BatchQueue(batches)
@@ -80,7 +80,7 @@ def make_batch_line(ground: Ground, stopper: Stopper) -> BatchLine:
 def make_batch_desk(
     ground: Ground, checks: Prechecks, trigger: TriggerDesk, sweep: Sweep, line: BatchLine
 ) -> BatchDesk:
-    """The desk that makes batches and takes their items."""
+    """Build the service that creates batches and takes their items."""
     ledgers, settings = ground.ledgers, ground.settings
     ledger = BatchLedger(ledgers.runs.stores)
     most = settings.batch_quota
@@ -99,7 +99,7 @@ def make_bulk_desk(
     trigger: TriggerDesk,
     provenance: dict[str, str],
 ) -> BulkDesk:
-    """The desk for many runs at once; it hears when a run has made room."""
+    """Build the service for bulk orders, subscribed to runs that make room."""
     runs = ground.ledgers.runs
     hands = Hands(runs, stopper, retry, trigger)
     ledger = BulkLedger(runs.stores)
@@ -114,7 +114,7 @@ AT_ONCE = 8  # workers that may wait for receivers
 
 
 def make_notification_desk(ground: Ground) -> NotificationDesk:
-    """The desk, with a witness on the database and a courier on the feed where anybody is told."""
+    """Build the service, with a database witness and a sender if there are receivers."""
     settings, clock, notifier = ground.settings, ground.clock, ground.adapters.notifier
     stores = ground.ledgers.runs.stores
     zone = _zone(settings)
@@ -174,7 +174,7 @@ ROUND_SECONDS = 86400.0
 
 
 def make_retention(ground: Ground) -> RetentionDesk:
-    """The desk; of several servers the one that sweeps removes."""
+    """Build the retention service; of several servers, only the one that sweeps removes."""
     settings, call_at = ground.settings, ground.metronome.call_at
     terms = Terms(settings.keep_days, settings.keep_gb)
     duties = (terms, ground.workers, ground.clock, ground.leases.may_sweep)

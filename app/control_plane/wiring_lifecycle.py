@@ -1,4 +1,4 @@
-"""What ends runs, put together: the reaper, and the deliveries and the settlement behind it."""
+"""The wiring of what ends runs: reaper, deliveries, recovery, outbox, quarantine and stopper."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
 
 
 def make_quarantine(ledgers: Ledgers, clock: Callable[[], datetime]) -> Quarantine:
-    """What keeps rows apart that this program cannot go on with."""
+    """Build the quarantine of rows that this version cannot advance."""
     return Quarantine(QuarantineLedger(ledgers.runs), __version__, clock)
 
 
 def make_recovery(ground: Ground, reaper: Reaper, engine: Engine) -> Recovery:
-    """What takes over at a start."""
+    """Build the recovery, which takes over runs at a start."""
     clearings = ground.adapters.clearings
     return Recovery(ground.ledgers.runs, engine, reaper, clearings, ground.quarantine)
 
 
 def make_consequences(ground: Ground, limits: UsageLimits) -> Consequences:
-    """What runs lead to in the control store."""
+    """Build the outbox, which applies the effects of runs to the control store."""
     projects = ground.ledgers.projects
     return Consequences(
         ground.ledgers.runs,
@@ -73,7 +73,7 @@ def make_reaper(
     consequences: Consequences,
     quarantine: Quarantine,
 ) -> Reaper:
-    """The reaper; `again` looks at a run once more when a worker is done with it."""
+    """Build the reaper. `again(run_id)` checks a run once more when a worker is done with it."""
     runs, verdicts = ledgers.runs, Verdicts(ledgers, clock, consequences)
     deliverer = Deliverer(runs, outside, clock)
     return Reaper(
@@ -93,7 +93,7 @@ def make_reaper(
 
 
 def make_stopper(ground: Ground, launcher: Launcher, again: Callable[[str], None]) -> Stopper:
-    """Who stops runs at a person's word; `again` looks at one once more."""
+    """Build the service that stops runs on request. `again(run_id)` checks one once more."""
     workers = ground.workers
     return Stopper(
         ground.ledgers.runs,
