@@ -1,1 +1,1 @@
-"""The command line: a client of the API that imports neither the web nor the database."""
+"""The command line: an API client that loads neither the web layer nor the database."""

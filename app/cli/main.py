@@ -1,4 +1,4 @@
-"""The entry of the command line: its commands, and what each kind of end means to a shell."""
+"""Entry point of the command line: its commands and its exit codes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from app.cli.server.serve import Host, Native, NoOpen, Port, serve_here
 
 REFUSED = 1
 UNREACHABLE = 3
-# In the order of the help: each adds its command or its group to the application.
+# In the order of the help: each adds its commands or its group to the app.
 PARTS = (
     serve.register,
     access.register,
@@ -62,7 +62,7 @@ PARTS = (
 def main() -> None:
     """Run the command line; exit 0 done, 1 refused, 2 usage, 3 no server, 4 run failed."""
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that knows no "…" shows an escape instead of a traceback.
+        # Print an escape instead of failing where the encoding of the terminal has no "…".
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
@@ -81,8 +81,8 @@ def main() -> None:
 
 
 def build() -> typer.Typer:
-    """The whole command line."""
-    # Neither rich nor its tracebacks: they would double the time to the first word.
+    """Build the whole command line."""
+    # Neither rich nor its tracebacks: they would double the startup time.
     app = typer.Typer(
         invoke_without_command=True,
         rich_markup_mode=None,
@@ -127,13 +127,13 @@ def _complain(sentences: str, correlation_id: str = "") -> None:
 
 
 def _explain(misuse: typer.TyperException) -> None:
-    """What is wrong with a command line, how the command is used, and a line to copy."""
+    """Print what is wrong with a command line, its usage and an example."""
     screen, context = err(), getattr(misuse, "ctx", None)
     sentence = misuse.format_message()
     if context is None or sentence == context.get_help():
-        screen.say_lines(sentence)  # a group that was asked for nothing shows its help
+        screen.say_lines(sentence)  # a group without a subcommand shows its help
         return
-    _complain(sentence.replace(": Value error, ", ": "))  # as the checking library words it
+    _complain(sentence.replace(": Value error, ", ": "))  # wording of the validation library
     screen.say_lines(context.get_usage())
     screen.say_lines((context.command.epilog or "").removeprefix("\b\n"))
     screen.say(Painted(f"All of it: {context.command_path} --help", "dim"))

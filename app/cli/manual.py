@@ -1,4 +1,4 @@
-"""`python -m app.cli.manual > docs/cli.md`: the reference of the command line, as it is."""
+"""`python -m app.cli.manual > docs/cli.md`: the command line's reference, from its code."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ or your own), with `RUNYARD_TOKEN` or the folder's own token. `serve`, `demo`, `
 
 
 def manual() -> str:
-    """The whole page as Markdown."""
+    """Return the whole page as Markdown."""
     root = get_command(build())
     commands = [(path, one) for path, one in _walk("", root) if path]
     told = [one for path, command in commands for one in _tell(path, command)]
@@ -78,7 +78,7 @@ def _tell(path: str, command: Any) -> Iterator[str]:
         return
     yield from (f"## runyard {path}", "", command.help, "")
     yield from ("```sh", *_examples(command), "```", "")
-    # the words of the help itself, so that both say the same
+    # taken from the help itself, so that both agree
     context = typer.Context(command, info_name=f"runyard {path}")
     params = sorted(command.params, key=lambda one: one.param_type_name == "option")
     records = [one.get_help_record(context) for one in params if not _EVERYWHERE & set(one.opts)]

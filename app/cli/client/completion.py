@@ -1,4 +1,4 @@
-"""What a shell completes with: project names and run ids, asked of the server, or nothing."""
+"""Shell completion: project names and run ids from the server, or nothing."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from app.domain.words import Status
 
 PATIENCE_SECONDS = 0.7
 _ASKED_FOR = 100
-# Shells evaluate what is proposed to them: a name that could do something is told by its id.
+# Shells evaluate completions: for a name with special characters, its id is proposed.
 _HARMLESS = re.compile(r"\w[\w.@+-]*")
 _ENDING = 6
 
 
 def project_names(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Names of projects that begin as typed; empty where the server does not answer at once."""
+    """Return project names that begin as typed; empty if the server does not answer quickly."""
     projects = _ask(ctx, "/projects", include_archived=True)
     names = [_harmless(one) for one in projects if one.keys() >= {"id", "name"}]
     return [name for name in names if name.startswith(incomplete)]
 
 
 def run_endings(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """Ids of runs, newest first, as typed: whole after `run_`, else their endings."""
+    """Return run ids that begin as typed, newest first: whole ids after `r`, else their endings."""
     page = _ask(ctx, "/runs", limit=_ASKED_FOR)
     statuses = [status.value for status in Status]
     known = [one for one in page if one.get("status") in statuses and is_run_id(str(one.get("id")))]
@@ -39,7 +39,7 @@ def run_endings(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
 
 
 def _ask(ctx: typer.Context, path: str, **words: Any) -> list[dict[str, Any]]:
-    """The items of a list, asked with little patience; none where the server gives no answer."""
+    """Return the items of a list, with a short timeout; empty if the server gives no answer."""
     folder = ctx.params.get("data_dir")
     try:
         server = replace(connect(Path(folder) if folder else None), patience=PATIENCE_SECONDS)

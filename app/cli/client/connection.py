@@ -1,4 +1,4 @@
-"""The way to the server: where it is, who we are, and what its answers mean."""
+"""The connection to the server: its address, our token, and the meaning of its answers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import httpx
 
 BASE_PATH = "/api/v1"
-AGENT = f"runyard-cli/{__version__}"  # what is started from here is started by hand
+AGENT = f"runyard-cli/{__version__}"  # the server counts its runs as started by hand
 READ_SECONDS = 30.0
 CONNECT_SECONDS = 5.0
 SERVE = "runyard serve"
@@ -50,7 +50,7 @@ def _headers(token: str | None) -> dict[str, str]:
 
 
 class Refused(Exception):
-    """The server said no, or what was asked is not there; the message is a sentence."""
+    """The server refused, or the thing does not exist; the message is a sentence."""
 
     def __init__(self, sentence: str, *, correlation_id: str = "", status: int = 0) -> None:
         super().__init__(sentence)
@@ -59,15 +59,15 @@ class Refused(Exception):
 
 
 class Misused(typer.BadParameter):
-    """The command line or the environment makes no sense; the message is a sentence."""
+    """The command line or the environment is invalid; the message is a sentence."""
 
     def format_message(self) -> str:
-        """The sentence as it is."""
+        """Return the sentence unchanged."""
         return self.message
 
 
 class Unreachable(Exception):
-    """No answer came; `delivered` is True where the request may have arrived."""
+    """The server did not answer; `delivered` is True if the request may have arrived."""
 
     def __init__(self, url: str, start: str = SERVE, *, delivered: bool = False) -> None:
         super().__init__(f"server not reachable at {url}; start it with: {start}")
@@ -85,23 +85,23 @@ class Server:
 
     @cached_property
     def http(self) -> httpx.Client:
-        """The connection, opened at the first call, closed when nobody needs the server."""
+        """The HTTP client, opened at the first call and closed with this object."""
         httpx = _httpx()
         parts = urlsplit(self.url)
         client = httpx.Client(
             base_url=self.url,
             headers=_headers(self.token),
             timeout=httpx.Timeout(self.patience, connect=min(self.patience, CONNECT_SECONDS)),
-            # No proxy may stand between us and our own machine, nor see its token.
+            # No proxy to our own machine: it would see the token.
             trust_env=parts.hostname not in _LOOPBACK,
-            # Reading the certificates takes a while and plain http never looks at them.
+            # Loading the certificates is slow, and plain http does not use them.
             verify=parts.scheme == "https" or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
         )
         weakref.finalize(self, client.close)
         return client
 
     def is_ready(self) -> bool:
-        """True where the server can do its work. Raises Unreachable."""
+        """Return True if the server can do its work. Raises Unreachable."""
         httpx = _httpx()
         try:
             return self.http.get("/readyz").is_success
@@ -118,7 +118,7 @@ class Server:
         key: str | None = None,
         lines: bytes | None = None,
     ) -> httpx.Response:
-        """One call below the base path; `lines` are NDJSON. Raises Refused or Unreachable."""
+        """Send a request below the base path; `lines` are NDJSON. Raises Refused or Unreachable."""
         httpx, correlation_id = _httpx(), uuid.uuid4().hex
         headers = {"X-Correlation-Id": correlation_id}
         if key:
@@ -136,16 +136,16 @@ class Server:
         return answer
 
     def get(self, path: str, **params: Any) -> Any:
-        """GET and read JSON."""
+        """Send a GET and return its JSON."""
         return read_json(self.send("GET", path, params=params), self.url)
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """POST and read JSON."""
+        """Send a POST and return its JSON."""
         return read_json(self.send("POST", path, body=body), self.url)
 
     @contextmanager
     def stream(self, path: str, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
-        """An answer whose body comes bit by bit. Raises Refused or Unreachable."""
+        """Open an answer whose body is streamed. Raises Refused or Unreachable."""
         httpx = _httpx()
         try:
             with self.http.stream("GET", BASE_PATH + path, headers=dict(headers)) as answer:
@@ -175,10 +175,10 @@ class Server:
 
 
 def connect(data_dir: Path | None) -> Server:
-    """The server that the command line, the environment or the data folder names.
+    """Return the server that the command line, the environment or the data folder names.
 
-    A folder named on the command line wins over the environment. The folder's token goes only to
-    the server that has the folder to itself: whatever else listens there is a stranger. Raises
+    A folder named on the command line wins over the environment. The folder's token is sent only
+    to the server that holds the folder's lock: anything else at its address is a stranger. Raises
     Misused, Unreachable.
     """
     folder = data_folder(data_dir)
@@ -198,7 +198,7 @@ def connect(data_dir: Path | None) -> Server:
 
 
 def data_folder(data_dir: Path | None) -> Path:
-    """The data folder: the command line's, the environment's, or this person's own."""
+    """Return the data folder: from the command line, the environment, or the user's default."""
     chosen = data_dir or os.environ.get("RUNYARD_DATA_DIR")
     if chosen:
         return Path(chosen).expanduser().absolute()
@@ -208,13 +208,13 @@ def data_folder(data_dir: Path | None) -> Path:
 
 
 def new_link(server: Server, folder: Path) -> str:
-    """A one-time link of the server of a data folder, which may look at who asks for it."""
+    """Request a one-time link from a data folder's server, which can see which process asks."""
     with asking_for_link(folder):
         return str(server.post("/login-links")["url"])
 
 
 def read_json(answer: httpx.Response, url: str) -> Any:
-    """The JSON of an answer; what is none did not come from a Runyard."""
+    """Return an answer's JSON. Raises Refused if it has none: then no Runyard sent it."""
     try:
         return answer.json()
     except ValueError as error:
@@ -222,8 +222,8 @@ def read_json(answer: httpx.Response, url: str) -> Any:
 
 
 def _httpx() -> Any:
-    # httpx brings a command line of its own along, with rich and click; without it, it loads
-    # a third faster, and it is made to do without.
+    # httpx would import its own command line, with rich and click. It is built to work without
+    # it, and loads a third faster.
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
     import httpx
 
@@ -240,7 +240,7 @@ def _may_have_arrived(error: Exception) -> bool:
 
 
 def _way_out(body: Mapping[str, Any], url: str) -> list[str]:
-    """Where the change is that stands in the way, or the page where a person does this."""
+    """Return the page where a person can do this, or the page of the change that blocks it."""
     if isinstance(page := body.get("page"), str):
         return [page]
     number, project_id = body.get("change"), body.get("project_id")
@@ -289,7 +289,7 @@ _NAMED_AT_MOST = 5
 
 
 def find_run(server: Server, typed: str) -> str:
-    """The whole id of the run that `typed` names or ends. Raises Refused, Misused."""
+    """Return the full id of the run with this id or ending of an id. Raises Refused, Misused."""
     ending = typed.strip().removeprefix("…").removeprefix("...")
     if is_run_id(ending):
         return ending
@@ -306,7 +306,7 @@ def find_run(server: Server, typed: str) -> str:
 
 
 def find_project(server: Server, typed: str) -> dict[str, Any]:
-    """The project with this id or exact name. Raises Refused."""
+    """Return the project with this id or exact name. Raises Refused."""
     projects = server.get("/projects", include_archived=True)["items"]
     for field in ("id", "name"):
         for project in projects:
@@ -316,7 +316,7 @@ def find_project(server: Server, typed: str) -> dict[str, Any]:
 
 
 def only_project(server: Server) -> dict[str, Any]:
-    """The project that is meant where none is named. Raises Refused for none, Misused for many."""
+    """Return the only project. Raises Refused if there is none, Misused if there are several."""
     projects = server.get("/projects")["items"]
     there = [project for project in projects if not project.get("archived_at")]
     if not there:
@@ -328,7 +328,7 @@ def only_project(server: Server) -> dict[str, Any]:
 
 
 def _instead(typed: str, projects: list[dict[str, Any]]) -> str:
-    """What may have been meant: near names, else some names, else how to make a first project."""
+    """Suggest similar names, else some names, else how to register a first project."""
     names = [str(one["name"]) for one in projects if not one.get("archived_at")]
     by_lower = {name.lower(): name for name in names}
     near = [by_lower[one] for one in get_close_matches(typed.lower(), by_lower, 3)]
@@ -341,10 +341,10 @@ def _instead(typed: str, projects: list[dict[str, Any]]) -> str:
 
 
 def run_path(run_id: str, rest: str = "") -> str:
-    """A run's path below the API, whatever the id contains."""
+    """Return a run's path below the API, with the id escaped."""
     return f"/runs/{quote(run_id, safe='')}{rest}"
 
 
 def project_path(project: dict[str, Any], rest: str = "") -> str:
-    """A project's path below the API."""
+    """Return a project's path below the API."""
     return f"/projects/{quote(str(project['id']), safe='')}{rest}"

@@ -1,4 +1,4 @@
-"""A run's live events: server-sent, resumed when the connection is lost."""
+"""A run's live events: server-sent events, resumed after a lost connection."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LINE_AT_MOST = 1024 * 1024
 
 @dataclass(frozen=True)
 class FeedEvent:
-    """One event; `connected`, `kept_alive` and `checked` are our own: time to look again."""
+    """One event; `connected`, `kept_alive` and `checked` are made here: time to poll again."""
 
     name: str
     data: dict[str, Any] = field(default_factory=dict)
@@ -28,10 +28,10 @@ class FeedEvent:
 
 
 def follow_run(server: Server, run_id: str) -> Iterator[FeedEvent]:
-    """A run's events until it has ended.
+    """Yield a run's events until it has ended.
 
-    A lost connection is made again for LOST_SECONDS; where there is no stream to be had, the
-    run is asked for instead. Raises Unreachable, Refused.
+    Reconnects for LOST_SECONDS after a lost connection; without a stream, polls the run instead.
+    Raises Unreachable, Refused.
     """
     last_id, lost_at = "", None
     while True:
@@ -53,10 +53,10 @@ def follow_run(server: Server, run_id: str) -> Iterator[FeedEvent]:
 
 
 def await_release(server: Server, run_id: str) -> None:
-    """Wait until nothing of an ended run is left, for RELEASE_SECONDS at most."""
+    """Wait until an ended run is released, about RELEASE_SECONDS at most."""
     until = time.monotonic() + RELEASE_SECONDS
     with suppress(Unreachable, Refused), server.stream("/events", _EVENTS) as answer:
-        # the stream's first word says that nothing is missed from there on
+        # after the stream's first event, nothing is missed
         for event in parse_events(answer.iter_bytes()):
             is_its_own = event.name == "kept_alive" or event.data.get("id") == run_id
             if is_its_own and server.get(run_path(run_id)).get("released_at"):
@@ -67,7 +67,7 @@ def await_release(server: Server, run_id: str) -> None:
 
 @contextmanager
 def outlasting_losses() -> Iterator[None]:
-    """Leave the block where the server is away just now: whoever follows tries again."""
+    """Leave the block quietly if the server is away: the caller tries again later."""
     try:
         yield
     except Unreachable:
@@ -84,11 +84,11 @@ def _read_patiently(server: Server, run_id: str, last_id: str) -> Iterator[FeedE
             yield FeedEvent("connected")
             yield from parse_events(answer.iter_bytes())
     except (Unreachable, Refused):
-        return  # whether the server is there at all shows when it is asked for the run
+        return  # the caller's next request shows whether the server is there
 
 
 def parse_events(pieces: Iterator[bytes]) -> Iterator[FeedEvent]:
-    """Events out of a byte stream; one without JSON for data has none."""
+    """Parse server-sent events from a byte stream; data that is not a JSON object becomes {}."""
     fields: dict[str, str] = {}
     for line in _lines(pieces):
         if not line:
@@ -108,7 +108,7 @@ def parse_events(pieces: Iterator[bytes]) -> Iterator[FeedEvent]:
 
 
 def _lines(pieces: Iterator[bytes]) -> Iterator[str]:
-    # Only \n ends a line here: text may hold U+2028 and its like, which splitlines would cut at.
+    # Only \n ends a line: text may contain U+2028 and the like, where splitlines would cut.
     rest = b""
     for piece in pieces:
         *lines, rest = (rest + piece).split(b"\n")

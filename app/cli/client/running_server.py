@@ -1,4 +1,4 @@
-"""The server of a data folder: its address, and the kernel's word that it is the one."""
+"""The running server of a data folder: its address, and proof that it holds the folder's lock."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.folder_locks import SERVER_LOCK, holder_of
 
 @dataclass(frozen=True)
 class Known:
-    """The contents of `server.json`; `is_serving` where its process holds the folder's lock."""
+    """The contents of `server.json`; `is_serving`: its process holds the folder's lock."""
 
     url: str
     page_url: str
@@ -20,12 +20,12 @@ class Known:
 
 
 def known_server(folder: Path) -> Known | None:
-    """The server that a data folder names, None where it names none that can be read."""
+    """Return the server that a data folder names, None if it names none or cannot be read."""
     try:
         told = json.loads((folder / "server.json").read_text())
         url, pid = str(told["url"]).rstrip("/"), int(told["pid"])
         page_url = str(told.get("page_url", url))
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
-    # only a process of ours can hold it: the folder is closed to everybody else
+    # only this user's processes can hold it: the folder is closed to others
     return Known(url, page_url, pid, pid > 0 and pid == holder_of(folder / SERVER_LOCK))

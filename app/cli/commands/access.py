@@ -1,4 +1,4 @@
-"""`runyard token` and `runyard logout`: what opens the server, taken back."""
+"""`runyard token` and `runyard logout`: revoke access to the server."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ def sign_out(
 
 
 def _server(data_dir: DataDir) -> Server | None:
-    """The running server; None where none runs and the data folder is ours to change."""
+    """Return the running server; None if none runs and the data folder can be changed directly."""
     try:
         server = connect(data_dir)
         server.is_ready()
     except Unreachable:
         if os.environ.get("RUNYARD_URL") and not data_dir:
-            raise  # what is here opens no door of a server elsewhere
+            raise  # this machine's data is not that of a server elsewhere
         return None
     return server

@@ -1,4 +1,4 @@
-"""`runyard audit`: who did what, and whether that is as it was written."""
+"""`runyard audit`: list, export and verify who did what."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from app.domain.ids import shorten
 
 
 class Switch(StrEnum):
-    """How the loop of a project is switched."""
+    """The positions of a project's loop."""
 
     ON = "on"
     OFF = "off"
@@ -123,13 +123,13 @@ def say_plan(screen: Screen, plan: dict[str, Any]) -> None:
 
 
 def say_pause(screen: Screen, project: dict[str, Any]) -> None:
-    """The pause as its card tells it: how many fails, and the last of them with their reasons."""
+    """Print the pause as the project's card shows it: the count, and the last failures."""
     screen.say(Painted(f"Auto paused · {project['strikes']} fails", "red"))
     say_failures(screen, project)
 
 
 def say_failures(screen: Screen, project: dict[str, Any]) -> None:
-    """A line for each of the last failures: its run, issue, word, reason and age."""
+    """Print a line for each recent failure: its run, issue, label, reason and age."""
     now = datetime.now(UTC)
     for failure in project["recent_failures"]:
         issue = f"#{failure['issue']}  " if failure.get("issue") else ""

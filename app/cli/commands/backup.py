@@ -1,4 +1,4 @@
-"""`runyard backup`: one file of everything that cannot be made again."""
+"""`runyard backup` and `runyard restore`: one file of all that cannot be recreated."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Backup = Annotated[
 
 
 def register_restore(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command `restore`."""
     app.command("restore", epilog=example("runyard restore /mnt/disk/runyard.zip"))(put_back)
 
 
@@ -83,7 +83,7 @@ Target = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command `backup`."""
     app.command("backup", epilog=example("runyard backup", "runyard backup /mnt/disk/runyard.zip"))(
         write_backup
     )

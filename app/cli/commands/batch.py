@@ -1,4 +1,4 @@
-"""`runyard batch`: a file of many runs, sent so that an interruption loses nothing."""
+"""`runyard batch`: send a file of many runs, so that an interruption loses nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from app.domain.ids import shorten
 from app.domain.words import Status
 
 NOT_COMPLETED = 4
-BAD_GATEWAY = 502  # the repository's server or its tracker is silent
+BAD_GATEWAY = 502  # origin or the tracker did not answer
 BAR = 30
 LOOK_SECONDS = 1.0
 
@@ -55,7 +55,7 @@ WaitForAll = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command `batch`."""
     lines = example(
         "runyard batch night.ndjson",
         "runyard batch night.ndjson --project demo --key night-7 --wait",
@@ -108,7 +108,7 @@ def send_batch(
 
 
 def _project_of(server: Server, content: BatchFile, wanted: str | None) -> str:
-    """The id of the project that is wanted, that the lines name, or of the only one there is."""
+    """Return the id of the project that is wanted, that the lines name, or the only one."""
     meant = find_project(server, wanted) if wanted is not None else None
     first = 0
     for name, line in content.projects.items():
@@ -144,22 +144,22 @@ def _look(server: Server, batch_id: str) -> dict[str, Any]:
 def _send_missing(
     server: Server, batch_id: str, content: BatchFile, meter: Meter
 ) -> dict[str, Any]:
-    """Ask what is missing and send it, until the batch has begun; how it stands then."""
+    """Send the missing lines until the batch has begun; return the batch."""
     path, count = f"/batches/{batch_id}/items", len(content.lines)
     while (batch := _look(server, batch_id))["status"] == BatchStatus.PENDING:
         missing = batch["missing"]
         meter.show("sent", count - len(missing), count)
         undecided: Refused | None = None
-        # where nothing is missing, nobody came to seal it: asked for without a line
+        # nothing missing but not sealed yet: a request without lines seals it
         for piece in content.pieces(missing) if missing else (b"",):
             try:
                 receipt = read_json(server.send("POST", path, lines=piece), server.url)
             except Unreachable:
-                break  # some of it may have arrived: the server is asked what is missing
+                break  # a part may have arrived: ask the server again what is missing
             except Refused as refusal:
                 if refusal.status != BAD_GATEWAY:
                     raise
-                undecided = refusal  # of some of its lines; the other pieces may be taken
+                undecided = refusal  # concerns some lines only; other pieces may be accepted
                 continue
             meter.show("sent", receipt["received"], count)
         if undecided is not None:
@@ -169,7 +169,7 @@ def _send_missing(
 
 
 def _tell_refused(server: Server, batch_id: str, content: BatchFile, meter: Meter) -> None:
-    """Name the lines that are not started, those included whose own answer was lost or a 502."""
+    """Print the lines that were not started, including those whose answer was lost or a 502."""
     refused = partial(server.get, f"/batches/{batch_id}/items", status=Status.NOT_STARTED)
     cursor: str | None = None
     while True:
@@ -200,7 +200,7 @@ def _until_ended(server: Server, batch_id: str, meter: Meter) -> dict[str, Any]:
 
 
 def _patiently(call: Callable[[], Any]) -> Any:
-    """Do it again while a server that was there is away, for LOST_SECONDS."""
+    """Retry a call for LOST_SECONDS while the server is away."""
     lost_at = None
     while True:
         try:
@@ -230,7 +230,7 @@ def _told(batch: dict[str, Any]) -> str:
 
 
 class Meter:
-    """How far it is: a bar on a terminal, elsewhere a line now and then."""
+    """A progress meter: a bar on a terminal, elsewhere a line for each change."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
@@ -243,13 +243,13 @@ class Meter:
         self._wipe()
 
     def say(self, sentence: str) -> None:
-        """A line of its own, above the bar."""
+        """Print a line above the bar."""
         self._wipe()
         self._screen.say(sentence)
         self._last = ""
 
     def show(self, what: str, done: int, count: int) -> None:
-        """So many of so many."""
+        """Show that `done` of `count` are reached."""
         told = f"{what} {done} of {count}"
         if told == self._last:
             return

@@ -1,4 +1,4 @@
-"""The file of a batch: a JSON object a line, each with its place in the batch."""
+"""The file of a batch: one JSON object per line, each with its index in the batch."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from app.cli.client.connection import Misused
 
 PIECE_LINES = 25
 PIECE_BYTES = 8 * 1024 * 1024
-PROJECT = ("project", "project_id")  # said of the whole batch: no line of it is sent with one
+PROJECT = ("project", "project_id")  # of the whole batch: sent with no line
 
 
 @dataclass(frozen=True)
 class BatchFile:
-    """Its lines by their index, and what tells this content from any other.
+    """The lines of a batch by index, and the digest of the file's content.
 
-    `numbers` are the places of the lines in the file, from 1 on as editors count, by their index;
-    `projects` are the names and ids that lines say they are for, each with the first such line.
+    `numbers` are the line numbers in the file, from 1, by index; `projects` maps the project names
+    and ids in the lines to the number of the first line with each.
     """
 
     lines: dict[int, bytes]
@@ -30,7 +30,7 @@ class BatchFile:
     projects: dict[str, int]
 
     def pieces(self, indexes: Sequence[int]) -> Iterator[bytes]:
-        """Lines in pieces of a size that is sent at once."""
+        """Yield the lines in pieces, each small enough for one request."""
         piece: list[bytes] = []
         for index in indexes:
             if piece and (len(piece) == PIECE_LINES or sum(map(len, piece)) > PIECE_BYTES):
@@ -42,7 +42,7 @@ class BatchFile:
 
 
 def read_batch(file: Path) -> BatchFile:
-    """Read and check a file; lines without an index get the place they stand at.
+    """Read and check a file; lines without an index are numbered in their order.
 
     Raises Misused, naming the line, before anything is sent.
     """

@@ -1,4 +1,4 @@
-"""`runyard changes`: a project's change requests, to list, to read, to merge, to close."""
+"""`runyard changes`: list, read, merge and close a project's change requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`runyard demo`: the whole loop on a repository made for it, in a terminal."""
+"""`runyard demo`: play the whole loop on a small repository, in a terminal."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ CLONE_SECONDS = 60.0
 RUN_SECONDS = 120.0
 NEXT_SECONDS = 60.0
 _ASK_SECONDS = 0.1
-# what tells of a run that is one of several: the first one's timeline was told whole
+# the events that are printed of later runs; the first run's timeline is printed whole
 _IN_SHORT = frozenset({"spawned", "exited", "kill_sent", "reaped", "delivered"})
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How a run of the demo has to end."""
+    """The expected end of a run of the demo."""
 
     status: str
     cause: str
@@ -48,11 +48,11 @@ FAILURES = (
 
 
 class WentOtherwise(Exception):
-    """Something of the story did not come true; the message is a sentence."""
+    """The demo did not go as expected; the message is a sentence."""
 
 
 class Story:
-    """A delivery by hand, three failures by the loop, the pause, Reset, a delivery."""
+    """The story: a delivery by hand, three failures by the loop, its pause, Reset, a delivery."""
 
     def __init__(self, server: Server, screen: Screen) -> None:
         self.told: dict[str, Any] = {"project": None, "runs": [], "paused": None, "next": None}
@@ -62,7 +62,7 @@ class Story:
         self._issues: dict[int, dict[str, Any]] = {}
 
     def tell(self) -> None:
-        """The whole story. Raises WentOtherwise, Refused, Unreachable."""
+        """Play the whole story. Raises WentOtherwise, Refused, Unreachable."""
         self._make_project()
         self._start_by_hand()
         self._let_the_loop_fail()
@@ -89,7 +89,7 @@ class Story:
 
     def _start_by_hand(self) -> None:
         self._step("Start AFK run: by hand, the lowest claimable issue")
-        # a run still being accepted could neither be listed nor be stopped
+        # a run that is still being accepted can be neither listed nor stopped
         with signals_waiting():
             run, _ = submit_run(self._server, {}, str(uuid.uuid4()), self._path("/afk/start"))
         ended = self._watch(run, SUCCESS, whole=True)
@@ -128,7 +128,7 @@ class Story:
         self.told["next"] = self._server.get(self._path("/next"))
         say_plan(self._screen, self.told["next"])
 
-    # --- what they are made of -----------------------------------------------------------------
+    # --- helpers -------------------------------------------------------------------------------
 
     def _watch(self, started: dict[str, Any], ending: Ending, *, whole: bool = False) -> Any:
         run_id, issue = str(started["id"]), self._issues.get(started["issue"], {})
@@ -199,7 +199,7 @@ class Story:
 
 
 def say_step(screen: Screen, words: str) -> None:
-    """The heading of a step."""
+    """Print the heading of a step."""
     screen.say(Painted(f"== {words}", "bold"))
 
 
@@ -212,7 +212,7 @@ RELEASE_SECONDS = 20.0
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the whole."""
+    """Add the command `demo`."""
     app.command("demo", epilog=example("runyard demo", "runyard demo --keep"))(demonstrate)
 
 
@@ -250,7 +250,7 @@ def demonstrate(
 
 @contextmanager
 def _leaving_nothing_alive(server: Server) -> Iterator[None]:
-    """See to it that every run is over and gone before its server and folder are."""
+    """End and release every run before its server and folder go."""
     try:
         yield
     except SystemExit:
@@ -258,7 +258,7 @@ def _leaving_nothing_alive(server: Server) -> Iterator[None]:
         raise
     finally:
         try:
-            # off first: the loop would start the next run for every one that is stopped
+            # first: the loop would start another run for every one that is stopped
             _switch_loops_off(server)
             _release_runs(server)
         except (Refused, Unreachable) as problem:
@@ -272,11 +272,11 @@ def _switch_loops_off(server: Server) -> None:
 
 
 def _release_runs(server: Server) -> None:
-    # asked for, not remembered: a submit whose answer was lost, or the loop, may have made one
+    # listed, not remembered: a submit with a lost answer, or the loop, may have created one
     ids = [str(run["id"]) for run in server.get("/runs")["items"]]
     for run_id in ids:
         if server.get(run_path(run_id))["phase"] != "done":
-            with suppress(Refused):  # it has ended meanwhile
+            with suppress(Refused):  # it has just ended
                 server.post(run_path(run_id, "/stop"), {"because": "The demo ended."})
     give_up_at = time.monotonic() + RELEASE_SECONDS
     while ids := [one for one in ids if not server.get(run_path(one)).get("released_at")]:

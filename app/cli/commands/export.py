@@ -28,7 +28,7 @@ Output = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command `export`."""
     export_example = example("runyard export 7f3k1a", "runyard export 7f3k1a -o run.zip")
     app.command("export", epilog=export_example)(export_run)
 
@@ -52,7 +52,7 @@ def export_run(
 
 
 def _write(server: Server, run_id: str, file: Path) -> int:
-    """Under a name of its own first: a file that is there is whole, and was not there before."""
+    """Write a new, complete file by a temporary name; return its size in bytes."""
     if os.path.lexists(file):
         raise Refused(f"{file} is there already: give another name with -o.")
     if not file.parent.is_dir():

@@ -1,4 +1,4 @@
-"""`runyard issues`: a project's issues, to list, to read, to write, to edit, to close."""
+"""`runyard issues`: list, read, write, edit, close and comment on a project's issues."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def edit_issue(
     change: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if label or unlabel or ready is not None:
         before = list(server.get(path)["labels"])
-        # another's label that comes meanwhile is not lost: the server then refuses
+        # the server refuses if the labels were changed in between
         change |= {"labels": _labels(before, label, unlabel, ready), "was": {"labels": before}}
     _tell_changed(server.send("PATCH", path, body=change).json(), json_only=json_only)
 

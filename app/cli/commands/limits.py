@@ -1,4 +1,4 @@
-"""`runyard limits`: accounts of agents that are at their usage limit."""
+"""`runyard limits`, `quota` and `keys`: usage limits, quotas and idempotency keys."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.domain.quota import SET_BY, Counted, own_limit
 
 Family = Annotated[str, typer.Option(help="The models it holds for; every model when not given.")]
 
-# of these the time is over
+# holds whose time is over
 STANDS = {"due": "tried next", "probing": "being tried", "easing": "back again"}
 
 
@@ -85,7 +85,7 @@ Batches = Annotated[
 
 
 def register_quota(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command `quota`."""
     lines = ("runyard quota", "runyard quota --batches --json", "runyard quota --project shop")
     app.command("quota", epilog=example(*lines))(show)
 

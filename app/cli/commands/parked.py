@@ -1,4 +1,4 @@
-"""`runyard parked`: the work that ended runs left, to list and to discard."""
+"""`runyard parked`: list and discard the work that ended runs left."""
 
 from __future__ import annotations
 

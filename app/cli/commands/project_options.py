@@ -1,4 +1,4 @@
-"""What a project can be told on the command line: the options that `add` and `edit` share."""
+"""A project's settings on the command line: the options that `add` and `edit` share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NO_LIMIT = ' "" sets no limit.'
 
 
 class OpenPr(StrEnum):
-    """Who opens change requests."""
+    """The opener of change requests."""
 
     RUNYARD = "runyard"
     AGENT = "agent"
@@ -117,7 +117,7 @@ DiskMb = Annotated[
 
 @dataclass(frozen=True)
 class ProjectSettings:
-    """How a project's runs are made."""
+    """The options for a project's runs."""
 
     agent: Agent = None
     agent_command: AgentCommand = None
@@ -142,7 +142,7 @@ class ProjectSettings:
     disk_mb: DiskMb = None
 
     def given(self) -> dict[str, Any]:
-        """The settings in the API's words. Raises Misused."""
+        """Return the settings as the API takes them. Raises Misused."""
         prompt = sys.stdin.read() if self.prompt == "-" else self.prompt
         rest = {name: value for name, value in vars(self).items() if name not in LIMIT_BOUNDS}
         return {
@@ -170,7 +170,7 @@ def _number(name: str, words: str) -> int | None:
 
 
 def _listed(given: list[str] | None) -> list[str] | None:
-    # one empty value is how a list is emptied
+    # a single empty value clears the list
     return [one for one in given if one.strip()] if given else None
 
 
@@ -180,7 +180,7 @@ def _folders(given: list[str] | None) -> list[str] | None:
 
 
 def read_argv(option: str, given: list[str] | None) -> list[str] | None:
-    """A command out of repeated words or of one JSON list. Raises Misused."""
+    """Read a command from repeated words or one JSON list. Raises Misused."""
     if not given:
         return None
     if len(given) > 1 or not given[0].startswith("["):
@@ -195,5 +195,5 @@ def read_argv(option: str, given: list[str] | None) -> list[str] | None:
 
 
 def chosen(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What is there of what may have been given."""
+    """Return the values that were given, without None."""
     return {name: value for name, value in given.items() if value is not None}

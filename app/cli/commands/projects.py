@@ -36,7 +36,7 @@ _STATE_COLOURS = {"ready": "green", "cloning": "cyan", "broken": "red", UNREACHA
 
 
 class Tracker(StrEnum):
-    """Who keeps a project's issues."""
+    """The tracker of a project's issues."""
 
     BUILTIN = "builtin"
     FORGEJO = "forgejo"
@@ -212,21 +212,21 @@ def _tell_of_remote(server: Server, place: str) -> None:
     try:
         remote = server.get("/origins", folder=place).get("remote")
     except (Refused, Unreachable):
-        return  # only a hint: the project is there
+        return  # only a hint: the project exists already
     if remote:
         told = "Branches and merges go into this folder. To work on its remote instead, add"
         err().say(f"{told} {remote}")
 
 
 def whole_origin(typed: str) -> str:
-    """A folder's absolute path; an address as it is."""
+    """Return a folder's absolute path, or an address unchanged."""
     if "://" in typed or (_SCP.fullmatch(typed) and not Path(typed).exists()):
         return typed
     return str(Path(typed).expanduser().resolve())
 
 
 def name_of(origin: str) -> str:
-    """The repository's own name: the last part of its origin, without `.git`."""
+    """Return the repository's own name: the last part of its origin, without `.git`."""
     last = re.split(r"[/:]", origin.rstrip("/"))[-1]
     return last.removesuffix(".git") or last
 

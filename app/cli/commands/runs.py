@@ -1,4 +1,4 @@
-"""`runyard runs`: list, stop, deliver and release runs; starting and reading stand beside."""
+"""`runyard runs`: list, stop, deliver and release; the rest is in the other runs_* modules."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from app.cli.output.terminal import err, out, print_json, status_piece
 from app.domain.ids import shorten
 from app.domain.words import Depth, Phase, Status, Trigger
 
-# a moment without a zone is that of this machine
+# a moment without a zone is local time
 _MOMENTS = [
     "%Y-%m-%d",
     "%Y-%m-%dT%H:%M",
@@ -45,7 +45,7 @@ def _moment(words: str) -> typer.models.OptionInfo:
 
 @dataclass(frozen=True)
 class RunFilters:
-    """Which runs to list."""
+    """The filters of `runs list`."""
 
     status: Annotated[
         list[Status] | None,
@@ -70,7 +70,7 @@ class RunFilters:
     ] = None
 
     def asked(self) -> dict[str, Any]:
-        """The query of `GET /runs`, without what is not asked for."""
+        """Return the query of `GET /runs`, without filters that are not set."""
         words = {name: value for name, value in asdict(self).items() if value not in (None, [])}
         for name in ("created_after", "created_before"):
             if name in words:

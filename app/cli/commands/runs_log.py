@@ -1,4 +1,4 @@
-"""`runyard runs logs`: a run's log as its bytes, or as what its agent said and did."""
+"""`runyard runs logs`: print a run's log, as bytes or as readable entries."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ def read_log(
             log.follow()
     except KeyboardInterrupt:
         if sys.stdout.isatty():
-            print()  # what comes next begins on a line of its own
+            print()  # the next output starts on a new line
         raise
     finally:
         log.finish()
 
 
 def say_hits(server: Server, run_id: str, words: str, *, readable: bool) -> None:
-    """Print every line of a log that holds some words, with its number, as grep does."""
+    """Print every line of a log that contains some words, with its number, as grep does."""
     asked: dict[str, Any] = {"q": words, "limit": HITS} | ({"form": READABLE} if readable else {})
     count, cursor = 0, ""
     while cursor is not None:
@@ -85,7 +85,7 @@ def say_hits(server: Server, run_id: str, words: str, *, readable: bool) -> None
 
 
 class _Log:
-    """A run's log on its way to standard output."""
+    """A printer of a run's log to standard output."""
 
     def __init__(self, server: Server, run_id: str, *, raw: bool, readable: bool) -> None:
         self._run_id = run_id
@@ -100,7 +100,7 @@ class _Log:
         )
 
     def follow(self) -> None:
-        """Print what comes until the run has ended, a server that starts again in between or not.
+        """Print new output until the run has ended, across restarts of the server.
 
         Raises Unreachable, Refused.
         """
@@ -111,7 +111,7 @@ class _Log:
         self.print_rest()
 
     def print_rest(self) -> None:
-        """Print from where we are to the present end; of entries, what is whole by then."""
+        """Print from the current offset to the present end; only complete entries."""
         while True:
             asked = {"offset": self._offset, "limit": LOG_PIECE_BYTES}
             path = run_path(self._run_id, "/log")
@@ -123,7 +123,7 @@ class _Log:
                 return
 
     def finish(self) -> None:
-        """Print what was held back, and say where something is missing."""
+        """Print what was held back, and report if a part is missing."""
         if self._filter:
             sys.stdout.write(self._filter.finish())
             sys.stdout.flush()
@@ -131,7 +131,7 @@ class _Log:
             err().say("This log was longer than is kept: a part in its middle is missing.")
 
     def _lacks(self, position: object) -> bool:
-        """True unless everything up to `position` has been printed."""
+        """Return True unless everything up to `position` has been printed."""
         return not isinstance(position, int) or position > self._offset
 
     def _show(self, answer: httpx.Response) -> None:
@@ -150,7 +150,7 @@ class _Log:
 
 
 def say_entries(screen: Screen, content: bytes) -> None:
-    """Print entries, a JSON object a line, as a run's page shows them; nothing in them can act."""
+    """Print entries (one JSON object per line) as a run's page does, without control sequences."""
     for line in content.splitlines():
         entry = json.loads(line)
         name = f"{entry['name']} " if entry["name"] else ""

@@ -1,4 +1,4 @@
-"""When a run is to start, as the command line takes it, and `runyard runs move|start-now`."""
+"""Start times on the command line, and `runyard runs move|start-now`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ When = Annotated[str, typer.Argument(metavar="WHEN", help=f"{HOW}.", show_defaul
 
 
 def read_when(words: str) -> int | str:
-    """A span or a moment as the API takes it; a time of day is on this machine's clock."""
+    """Return a span in seconds or a moment in ISO 8601, read as local time. Raises BadParameter."""
     try:
         start = read_start(words)
         if isinstance(start, str):

@@ -1,4 +1,4 @@
-"""`runyard runs show|timeline|report|diff`: what there is to read of one run; its log: run_log."""
+"""`runyard runs show|timeline|report|diff`: read one run; its log is in runs_log."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def read_diff(run_id: RunId, data_dir: DataDir = None) -> None:
 
 
 def print_diff(content: bytes, *, is_cut: bool) -> None:
-    """Print a diff: harmless and coloured on a terminal, every byte as it is elsewhere."""
+    """Print a diff: cleaned and colored on a terminal, byte for byte elsewhere."""
     if sys.stdout.isatty():
         say_diff(out(), content.decode("utf-8", "replace"))
     else:

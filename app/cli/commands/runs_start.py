@@ -1,4 +1,4 @@
-"""`runyard runs trigger|retry|resume|wait`: what makes a run, and following one to its end."""
+"""`runyard runs trigger|retry|resume|wait`: start a run, and follow one to its end."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ Ttl = Annotated[
 
 @dataclass(frozen=True)
 class Starting:
-    """What every command that starts a run can be told."""
+    """The options of every command that starts a run."""
 
     key: Key = None
     wait: Wait = False
@@ -58,7 +58,7 @@ class Starting:
 
 
 class Source(StrEnum):
-    """What a retry works on: what the run left, or a new branch from the base."""
+    """The start of a retry: the work that the run left, or a new branch from the base."""
 
     PARKED = "parked"
     FRESH = "fresh"
@@ -170,7 +170,7 @@ def wait_run(run_id: RunId, json_only: Json = False, data_dir: DataDir = None) -
 
 
 def start(server: Server, path: str, order: dict[str, Any], starting: Starting) -> None:
-    """Start a run and print it; with `wait` follow it to its end, exit 4 if it failed."""
+    """Start a run and print it; with `wait`, follow it to its end and exit 4 if it failed."""
     run, replayed = submit_run(server, order, starting.key, path)
     if replayed:
         err().say("This key had already started this run; no second one was started.")
@@ -185,9 +185,9 @@ def start(server: Server, path: str, order: dict[str, Any], starting: Starting) 
 def submit_run(
     server: Server, order: dict[str, Any], key: str | None, path: str
 ) -> tuple[dict[str, Any], bool]:
-    """Submit a run, once more under the same key where the answer got lost.
+    """Submit a run; if the answer is lost, submit it once more under the same key.
 
-    Without a key one is made. Answers the run and whether the key had made it before.
+    Without a key, one is generated. Returns the run, and True if the key had started it before.
     Raises Refused, Unreachable.
     """
     key, was_lost = key or str(uuid.uuid4()), False

@@ -1,4 +1,4 @@
-"""`runyard notifications`: who is told, and a message to try it."""
+"""`runyard notifications`, `stuck` and `retention`: receivers, quarantine and kept files."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def retry(
 
 
 def register_retention(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command `retention`."""
     app.command("retention", epilog=example("runyard retention"))(show)
 
 

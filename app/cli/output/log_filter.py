@@ -1,4 +1,4 @@
-"""An agent's log on a terminal: colours pass, everything else that could act does not."""
+"""A filter for an agent's log on a terminal: passes colors, removes other control sequences."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from app.cli.output.terminal import ESCAPES
 from app.domain.safe_text import reveal_hidden
 
-# What may be the beginning of a sequence whose end has not come yet.
+# The possible start of a sequence whose end has not arrived yet.
 _UNFINISHED = re.compile(
     "(?:\x1b(?:\\[[0-?]*[ -/]*|[\\]PX^_][^\x00-\x1f\x7f-\x9f]*\x1b?|[ -/]*)"
     "|\x9b[0-?]*[ -/]*|[\x90\x98\x9d-\x9f][^\x00-\x1f\x7f-\x9f]*|\r)\\Z"
@@ -26,16 +26,16 @@ class LogFilter:
         self._coloured = False
 
     def feed(self, piece: bytes) -> str:
-        """The safe text of a piece; an unfinished sequence waits for the next one."""
+        """Return the safe text of a piece; an unfinished sequence waits for the next piece."""
         text = self._held + self._decode(piece)
-        # A sequence that will not end is none: no output may hide behind it for ever.
+        # An endless sequence is no sequence: output must not stay hidden behind it.
         unfinished = _UNFINISHED.search(text, max(0, len(text) - _HELD_AT_MOST))
         cut = unfinished.start() if unfinished else len(text)
         self._held = text[cut:]
         return self._safe(text[:cut])
 
     def finish(self) -> str:
-        """What is left at the end, and the colours set back."""
+        """Return the remaining text and a reset of the colors."""
         rest = self._safe(self._held + self._decode(b"", True))
         self._held = ""
         return rest + ("\x1b[0m" if self._coloured else "")

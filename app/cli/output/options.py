@@ -1,4 +1,4 @@
-"""The options that many commands share, worded once."""
+"""The options that many commands share."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ SomeProject = Annotated[
 
 
 def group(words: str, *examples: str) -> typer.Typer:
-    """A command group that loads fast: no rich, and help when nothing is asked of it."""
+    """Return a command group that loads fast (no rich) and shows its help without arguments."""
     return typer.Typer(
         help=words,
         epilog=example(*examples),
@@ -75,14 +75,14 @@ def group(words: str, *examples: str) -> typer.Typer:
 
 
 def example(*lines: str) -> str:
-    """The end of a command's help: lines to copy."""
+    """Return the end of a command's help: example lines to copy."""
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:
-    """The command, whose parameters that are dataclasses stand for an option for each field.
+    """Return the command with each dataclass parameter replaced by one option per field.
 
-    The options stand in the parameter's place, in the order of the fields.
+    The options take the parameter's place, in the order of the fields.
     """
     hints = get_type_hints(command, include_extras=True)
     sets: dict[str, Any] = {name: one for name, one in hints.items() if is_dataclass(one)}
@@ -100,7 +100,7 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
             spelled += _options_of(sets[one.name])
         else:
             spelled.append(one.replace(kind=Parameter.KEYWORD_ONLY, annotation=hints[one.name]))
-    # what typer reads: the parameters, and what is said of each
+    # typer reads the signature and the annotations
     called.__signature__ = Signature(spelled)  # type: ignore[attr-defined]
     called.__annotations__ = {one.name: one.annotation for one in spelled}
     return called

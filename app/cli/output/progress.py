@@ -1,4 +1,4 @@
-"""Waiting for a run: one living line on a terminal, plain stage lines elsewhere."""
+"""Progress of a run that is waited for: one live line on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _REDRAW_SECONDS = 1.0
 
 
 def wait_for_run(server: Server, run_id: str, screen: Screen) -> dict[str, Any]:
-    """Follow a run to its end and its release, showing how it goes; the ended run.
+    """Follow a run to its end and release, showing its progress; return the ended run.
 
-    What comes after it finds its branch and its slot free. A server that is away for a while is
-    waited for. Raises Unreachable, Refused.
+    Its branch and slot are then free for the next run. A server that is away briefly is waited for.
+    Raises Unreachable, Refused.
     """
     stages = Stages(server, run_id)
     with LivingLine(screen) if screen.is_tty else PlainStages(screen) as shown:
@@ -38,7 +38,7 @@ def wait_for_run(server: Server, run_id: str, screen: Screen) -> dict[str, Any]:
 
 
 class Stages:
-    """Asks the server what is new; events are told once, whatever the feed lost or repeated."""
+    """The news of a run: each event is returned once, even if the feed lost or repeated it."""
 
     def __init__(self, server: Server, run_id: str) -> None:
         self._server = server
@@ -46,7 +46,7 @@ class Stages:
         self._told = 0
 
     def news(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """The run as it is, and the events since the last call."""
+        """Return the run as it is now, and the events since the last call."""
         run = self._server.get(run_path(self._run_id))
         events = self._server.get(run_path(self._run_id, "/timeline"))["items"]
         new = [event for event in events if event["id"] > self._told]
@@ -55,7 +55,7 @@ class Stages:
 
 
 class PlainStages:
-    """A line for every event."""
+    """Progress as a line for every event."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
@@ -67,13 +67,13 @@ class PlainStages:
         return None
 
     def show(self, _run: dict[str, Any], events: list[dict[str, Any]]) -> None:
-        """Print what is new."""
+        """Print the new events."""
         for event in events:
             say_event(self._screen, event)
 
 
 class LivingLine:
-    """One line, redrawn each second: status, time of its budget, last sentence, tokens."""
+    """One line, redrawn each second: status, time used of its budget, tokens, last sentence."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
@@ -95,7 +95,7 @@ class LivingLine:
         self._write("\r\x1b[K")
 
     def show(self, run: dict[str, Any], events: list[dict[str, Any]]) -> None:
-        """Take over what is new and draw it."""
+        """Store the run and its last event, and redraw."""
         with self._lock:
             self._run = run
             self._last = str(events[-1].get("sentence", "")) if events else self._last

@@ -1,4 +1,4 @@
-"""How runs look in a terminal: times, one line, a whole page, a timeline."""
+"""Runs in a terminal: times, one-line summaries, full details, timelines."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _KIND_COLOURS = {
 
 
 def clock(moment: str | None) -> str:
-    """The time of day, here, of an ISO 8601 moment."""
+    """Format the local time of day of an ISO 8601 moment, a dash for none."""
     at = _moment(moment)
     return at.astimezone().strftime("%H:%M:%S") if at else "-"
 
 
 def date_and_clock(moment: str | None) -> str:
-    """Date and time of day, here."""
+    """Format the local date and time of an ISO 8601 moment, a dash for none."""
     at = _moment(moment)
     return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else "-"
 
 
 def spell(seconds: float) -> str:
-    """A length of time in its two largest units: `42 s`, `3 min 5 s`, `2 h`."""
+    """Format seconds in their two largest units: `42 s`, `3 min 5 s`, `2 h`."""
     whole = max(0, round(seconds))
     for size, unit, below, small in _LENGTHS:
         if whole >= size:
@@ -43,7 +43,7 @@ def spell(seconds: float) -> str:
 
 
 def age(moment: str | None, now: datetime) -> str:
-    """How long ago, in its largest unit: `5 min ago`."""
+    """Format how long ago a moment was, in its largest unit: `5 min ago`."""
     at = _moment(moment)
     if at is None:
         return "-"
@@ -51,19 +51,19 @@ def age(moment: str | None, now: datetime) -> str:
 
 
 def elapsed(run: dict[str, Any], now: datetime) -> str:
-    """How long the run took or has taken, from its start, or else from its acceptance."""
+    """Format how long a run has taken, from its start, or else from its acceptance."""
     begun = _moment(run.get("started_at")) or _moment(run.get("created_at"))
     return spell(((_moment(run.get("ended_at")) or now) - begun).total_seconds()) if begun else "-"
 
 
 def what(run: dict[str, Any]) -> str:
-    """What the run is about, in a few words."""
+    """Describe in a few words what a run is about."""
     about = str(run.get("title") or "")
     return f"#{run['issue']} {about}".strip() if run.get("issue") else about
 
 
 def size_of(delivery: dict[str, Any]) -> str:
-    """How large a delivery is."""
+    """Describe the size of a delivery: commits, files and lines."""
     commits, files = delivery.get("commits", 0), delivery.get("files_changed", 0)
     return (
         f"{commits} commit{'' if commits == 1 else 's'}, {files} file{'' if files == 1 else 's'}, "
@@ -72,7 +72,7 @@ def size_of(delivery: dict[str, Any]) -> str:
 
 
 def delivery_line(run: dict[str, Any]) -> str:
-    """The delivery in one line, a dash where there is none."""
+    """Describe the delivery in one line, a dash if there is none."""
     given = run.get("delivery")
     if not given:
         return "-"
@@ -81,20 +81,20 @@ def delivery_line(run: dict[str, Any]) -> str:
 
 
 def short_branch(run: dict[str, Any]) -> str:
-    """A run's branch; one that has the run's id in its name, with the id shortened."""
+    """Return a run's branch; a run id in its name is shortened."""
     run_id = str(run["id"])
     return str(run.get("work_branch", "")).replace(run_id, shorten(run_id))
 
 
 def tokens(run: dict[str, Any]) -> str:
-    """The tokens an agent says it used, empty where it said nothing."""
+    """Format the tokens that an agent reported, empty if it reported none."""
     usage = run.get("usage") or {}
     counts = [usage.get("input_tokens"), usage.get("output_tokens")]
     return "" if None in counts else f"{counts[0]:,} tokens in, {counts[1]:,} out"
 
 
 def say_end(screen: Screen, run: dict[str, Any]) -> None:
-    """One line that says how a run ended."""
+    """Print in one line how a run ended."""
     tail = delivery_line(run) if run.get("delivery") else str(run.get("because") or "")
     took = elapsed(run, datetime.now(UTC))
     screen.say(
@@ -103,7 +103,7 @@ def say_end(screen: Screen, run: dict[str, Any]) -> None:
 
 
 def say_runs(screen: Screen, runs: list[dict[str, Any]]) -> None:
-    """Runs as a table."""
+    """Print runs as a table."""
     now = datetime.now(UTC)
     rows: list[list[Piece]] = [
         [
@@ -121,13 +121,13 @@ def say_runs(screen: Screen, runs: list[dict[str, Any]]) -> None:
 
 
 def say_run(screen: Screen, run: dict[str, Any]) -> None:
-    """A run's page without its timeline."""
+    """Print a run's details without its timeline."""
     screen.say(status_piece(run), f"  {shorten(str(run['id']))}  ", Painted(what(run), "bold"))
     screen.say_facts(_facts(run))
 
 
 def say_report(screen: Screen, report: dict[str, Any]) -> None:
-    """What the agent reported of its work: in short, how to go on with it, and its last words."""
+    """Print an agent's report: its summary, the command to continue by hand, the final message."""
     screen.say_facts(
         [
             ("reported", str(report.get("sentence") or "")),
@@ -137,17 +137,17 @@ def say_report(screen: Screen, report: dict[str, Any]) -> None:
     if report.get("final_message"):
         screen.say()
         for line in str(report["final_message"]).splitlines():
-            screen.say(f"  | {line}")  # so that no line of an agent's looks like one of ours
+            screen.say(f"  | {line}")  # marks agent text: it cannot pass for our output
 
 
 def say_timeline(screen: Screen, events: list[dict[str, Any]]) -> None:
-    """A run's events, oldest first."""
+    """Print a run's events, oldest first."""
     for event in events:
         say_event(screen, event)
 
 
 def say_event(screen: Screen, event: dict[str, Any]) -> None:
-    """One event in one line."""
+    """Print one event in one line."""
     kind = str(event.get("kind", ""))
     screen.say(
         Painted(clock(event.get("at")), "dim"),
@@ -158,7 +158,7 @@ def say_event(screen: Screen, event: dict[str, Any]) -> None:
 
 
 def say_diff(screen: Screen, diff: str) -> None:
-    """A unified diff, added and removed lines in their colours."""
+    """Print a unified diff, with added and removed lines in color."""
     for line in diff.removesuffix("\n").split("\n") if diff else ():
         if line.startswith(("diff ", "index ", "--- ", "+++ ")):
             screen.say(Painted(line, "dim"))

@@ -1,4 +1,4 @@
-"""What reaches the terminal: one funnel that takes the teeth out of everything it shows."""
+"""Terminal output: strips control sequences from everything that is printed for people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 from app.domain.safe_text import CONTROL, reveal_hidden
 
-# Whole sequences first, so that their harmless-looking rests do not stay behind.
+# Whole sequences first, so that their printable remainders do not stay behind.
 ESCAPES = re.compile(
     "(?P<sgr>\x1b\\[[0-9;:]*m)"
     "|(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]"
@@ -22,7 +22,7 @@ ESCAPES = re.compile(
     "|\x1b[ -/]*[0-~]"
     f"|(?!\n){CONTROL.pattern}"
 )
-NARROWEST = 8  # a column that must give way keeps this much
+NARROWEST = 8  # the minimum width of a shrunken column
 COLOURS = {"red": 31, "green": 32, "yellow": 33, "cyan": 36, "bold": 1, "dim": 2}
 STATUS_COLOURS = {
     "succeeded": "green",
@@ -40,7 +40,7 @@ STATUS_COLOURS = {
 
 @dataclass(frozen=True)
 class Painted:
-    """Text with a colour's name, worn only where the terminal can and may show it."""
+    """Text with the name of a color, used only if the stream shows colors."""
 
     text: str
     colour: str
@@ -50,20 +50,20 @@ Piece = str | Painted
 
 
 def clean(text: str) -> str:
-    """One line without control sequences; line breaks and odd characters become visible."""
+    """Return one line without control sequences; line breaks and odd characters become visible."""
     safe = ESCAPES.sub("", text.replace("\r\n", "\n"))
     return reveal_hidden(safe.replace("\n", "\\n"))
 
 
 def cells(text: str) -> int:
-    """Columns of the terminal that a clean text takes: wide letters two, combining ones none."""
+    """Return the columns that a clean text takes: wide letters take two, combining ones none."""
     if text.isascii():
         return len(text)
     return sum(map(_cells_of, text))
 
 
 def cut(text: str, room: int) -> str:
-    """A clean text in at most `room` columns; where something is left out, it ends in `…`."""
+    """Cut a clean text to `room` columns; it ends in `…` if something is left out."""
     if cells(text) <= room:
         return text
     left = room - 1
@@ -75,7 +75,7 @@ def cut(text: str, room: int) -> str:
 
 
 def is_colourful(stream: TextIO) -> bool:
-    """True where colours may be used: NO_COLOR forbids, FORCE_COLOR wants, a terminal may."""
+    """Return True if colors may be used: NO_COLOR forbids, FORCE_COLOR forces, terminals allow."""
     if os.environ.get("NO_COLOR"):
         return False
     return bool(os.environ.get("FORCE_COLOR")) or (
@@ -85,22 +85,22 @@ def is_colourful(stream: TextIO) -> bool:
 
 @dataclass(frozen=True)
 class Screen:
-    """Lines for people on one stream; whatever comes in is cleaned here."""
+    """Lines for people on one stream; everything printed is cleaned here."""
 
     stream: TextIO
 
     @property
     def is_tty(self) -> bool:
-        """True where a person looks on."""
+        """True if the stream is a terminal."""
         return self.stream.isatty()
 
     @property
     def width(self) -> int:
-        """Columns of the terminal; without one, wide enough for anything."""
+        """The columns of the terminal; without one, enough for any line."""
         return shutil.get_terminal_size().columns if self.is_tty else 10_000
 
     def say(self, *pieces: Piece) -> None:
-        """Print one line made of the pieces."""
+        """Print one line made of pieces."""
         self.stream.write("".join(self.render(piece) for piece in pieces) + "\n")
         self.stream.flush()
 
@@ -110,13 +110,13 @@ class Screen:
             self.say(line)
 
     def say_facts(self, facts: Iterable[tuple[str, str]]) -> None:
-        """Print names and values under each other, without those that have no value."""
+        """Print one name and value per line, without those that have no value."""
         for name, value in facts:
             if value not in ("", "-"):
                 self.say(Painted(f"{name:<12}", "dim"), value)
 
     def render(self, piece: Piece) -> str:
-        """A piece as it may be written: cleaned, coloured where colours are shown."""
+        """Return a piece ready to be written: cleaned, and colored if colors are shown."""
         if isinstance(piece, str):
             return clean(piece)
         if not is_colourful(self.stream) or piece.colour not in COLOURS:
@@ -124,7 +124,7 @@ class Screen:
         return f"\x1b[{COLOURS[piece.colour]}m{clean(piece.text)}\x1b[0m"
 
     def say_table(self, header: Sequence[str], rows: Sequence[Sequence[Piece]]) -> None:
-        """Print rows under a header, columns aligned, the widest cut to the terminal."""
+        """Print rows under a header, columns aligned, the widest ones cut to fit the terminal."""
         lines: list[Sequence[Piece]] = [[Painted(name, "dim") for name in header], *rows]
         natural = [max(cells(clean(_text(line[i]))) for line in lines) for i in range(len(header))]
         widths = _fitting(natural, self.width - 2 * (len(header) - 1))
@@ -135,22 +135,22 @@ class Screen:
 
 
 def out() -> Screen:
-    """Where answers go."""
+    """Return the screen for answers: standard output."""
     return Screen(sys.stdout)
 
 
 def err() -> Screen:
-    """Where refusals, hints and progress go."""
+    """Return the screen for refusals, hints and progress: standard error."""
     return Screen(sys.stderr)
 
 
 def print_json(value: Any) -> None:
-    """Print JSON alone; on a terminal nothing but ASCII, so that no text can act there."""
+    """Print only JSON; ASCII on a terminal, so that no text can control it."""
     print(json.dumps(value, indent=2, ensure_ascii=sys.stdout.isatty()), flush=True)
 
 
 def status_piece(run: dict[str, Any]) -> Painted:
-    """A run's label in its colour."""
+    """Return a run's label in its color."""
     status = str(run.get("status", ""))
     return Painted(str(run.get("label") or status), STATUS_COLOURS.get(status, "dim"))
 
@@ -162,7 +162,7 @@ def _cells_of(letter: str) -> int:
 
 
 def _fitting(natural: Sequence[int], room: int) -> list[int]:
-    """Widths of columns: the widest ones give up what does not fit, down to a few letters."""
+    """Fit column widths into `room`: the widest shrink first, down to NARROWEST."""
     widths = list(natural)
     while sum(widths) > room and max(widths) > NARROWEST:
         widths[widths.index(max(widths))] -= 1

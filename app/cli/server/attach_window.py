@@ -1,4 +1,4 @@
-"""A window onto a server that runs already."""
+"""A window onto a server that is already running."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SERVER_ENDED = "Runyard has ended, and its window with it. Start both with: runy
 
 
 def join(data_dir: Path | None, *, in_browser: bool) -> bool:
-    """Open a window onto the server of a data folder and stay with it; False where none runs."""
+    """Show a window onto a data folder's server until it closes; return False if none runs."""
     folder = data_folder(data_dir)
     known = known_server(folder)
     if known is None or not known.is_serving:
@@ -56,7 +56,7 @@ def _stay(folder: Path, server: Server, known: Known, *, in_browser: bool) -> No
 
 
 def _link_to_pages(folder: Path, server: Server, known: Known) -> str:
-    # a window shows one origin only: not even the way from 127.0.0.1 to the pages' own name
+    # a window shows one origin only, which excludes the redirect from 127.0.0.1 to the pages
     link = new_link(server, folder)
     return known.page_url + link.removeprefix(server.url)
 

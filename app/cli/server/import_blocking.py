@@ -1,4 +1,4 @@
-"""What libraries would bring along and a server never uses, left out while they are imported."""
+"""Blocking optional imports of libraries that a server never uses, to start faster."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# clients of socket.io, its message queues, a command line of httpx and NiceGUI's own windows: each
-# is tried by a library that does without it, and together they were a fifth of a start
+# socket.io's clients and message queues, httpx's command line and NiceGUI's own windows: libraries
+# that work without them try to import them, and together they took a fifth of a start
 UNUSED = ("aiohttp", "requests", "redis", "rich", "httpx._main", "webview")
 
 
 @contextmanager
 def sparing() -> Iterator[None]:
-    """Import inside, and libraries find none of these; who asks for one later gets it."""
+    """Hide the UNUSED modules from imports inside the block; later imports find them again."""
     absent = [name for name in UNUSED if name not in sys.modules]
     sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]
     try:

@@ -1,4 +1,4 @@
-"""`runyard serve`, `login-link` and `doctor`: what works with a server and without one."""
+"""`runyard serve`, `login-link` and `doctor`: the commands that also work without a server."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LEVEL_COLOURS = {"ok": "green", LOOK: "yellow", "unknown": "cyan", "none": "dim
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to the whole."""
+    """Add the commands to the app."""
     app.command(
         "serve", epilog=example("runyard serve --port 9000 --no-open", "runyard serve --native")
     )(serve_here)
@@ -51,7 +51,7 @@ def serve_here(
 
         if join(data_dir, in_browser=not no_open):
             return
-    gc.disable()  # of what is imported nothing is garbage: to look for it takes a quarter second
+    gc.disable()  # imports leave no garbage: collecting takes a quarter second
     with sparing():
         from app.server.application import serve
 
@@ -90,7 +90,7 @@ def _login_link(data_dir: Path | None) -> str:
     try:
         return new_link(connect(data_dir), data_folder(data_dir))
     except Unreachable:
-        # A link from this machine's own database opens no door of a server elsewhere.
+        # A link from this machine's own database does not sign in to a server elsewhere.
         if os.environ.get("RUNYARD_URL") and not data_dir:
             raise
     from app.server.application import offline_login_link
@@ -118,7 +118,7 @@ def _say_findings(found: dict[str, Any]) -> None:
         rows.append([mark, *(str(item.get(name, "")) for name in ("about", "check")), seen])
     out().say_table(["", "ABOUT", "CHECK", "FOUND"], rows)
     out().say()
-    # a sentence each, whole: a column would cut them
+    # advice is sentences: a table column would cut them
     for item in sorted(found["items"], key=lambda one: one.get("level") != LOOK):
         if item.get("advice"):
             what = f"{item.get('about', '')} {item.get('check', '')}".strip()

@@ -1,4 +1,4 @@
-"""A server of one's own for a while: a fresh folder, a free port, and nothing left behind."""
+"""A temporary server: a fresh folder, a free port, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 @contextmanager
 def ending_orphans() -> Iterator[None]:
-    """End every process begun below this one meanwhile, whoever began it and died.
+    """End every process that was started below this one inside the block, orphans included.
 
-    A number cannot become somebody else's before its end is collected here.
+    A pid cannot be reused too early: an ended process keeps it until this one collects it.
     """
-    import psutil  # a third of the time to the first word, and only the demo needs it
+    import psutil  # imported late: a third of the startup time, and only the demo needs it
 
     here = psutil.Process()
     before = set(here.children(recursive=True))
@@ -51,7 +51,7 @@ def _end_all(find: Callable[[], list[psutil.Process]]) -> None:
     for number, seconds in ((signal.SIGTERM, TERM_SECONDS), (signal.SIGKILL, KILL_SECONDS)):
         give_up_at = time.monotonic() + seconds
         told: set[psutil.Process] = set()
-        # asked again each time: what was just ended may have begun, or left, another
+        # search again each time: a process that just ended may have started or left another
         while (found := find()) and time.monotonic() < give_up_at:
             for one in set(found) - told:
                 _send(one, number)
@@ -73,7 +73,7 @@ def _collect(processes: list[psutil.Process]) -> None:
 
 
 def _adopt_orphans(wanted: bool) -> None:
-    # where there is no such thing, children are found as long as their parents live
+    # without subreapers, children are found only while their parents live
     with suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None, use_errno=True)
         libc.prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(wanted), 0, 0, 0)
@@ -84,15 +84,15 @@ END_SECONDS = 20.0
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _ASK_SECONDS = 0.1
 _LOG_TAIL_BYTES = 2000
-# Settings of the caller are not the demo's; test runners' and NiceGUI's make servers refuse.
+# The caller's settings are not the demo's; those of test runners and NiceGUI break a server.
 _NOT_HANDED_ON = ("RUNYARD_", "PYTEST_", "NICEGUI_")
 
 
 @contextmanager
 def borrow_server(*, keep: bool) -> Iterator[tuple[Server, Path]]:
-    """A running server and its folder; ended afterwards, and removed unless `keep`.
+    """Start a server in a fresh folder; end it afterwards and remove the folder unless `keep`.
 
-    Raises Refused when it does not start.
+    Yields the server and its folder. Raises Refused if it does not start.
     """
     with (
         _ending_on_signals(),
@@ -109,7 +109,7 @@ def borrow_server(*, keep: bool) -> Iterator[tuple[Server, Path]]:
 
 @contextmanager
 def signals_waiting() -> Iterator[None]:
-    """Let what would end us wait until the end of the block."""
+    """Defer the ending signals to the end of the block."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
     try:
         yield
@@ -118,7 +118,7 @@ def signals_waiting() -> Iterator[None]:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on just now."""
+    """Return a loopback port that is free right now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -150,7 +150,7 @@ def _process(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            # Ctrl-C is for us alone: the server is ended when its run has been stopped.
+            # Keep Ctrl-C from the server: we stop its runs first and then end it.
             start_new_session=True,
         )
     try:
@@ -191,7 +191,7 @@ def _is_ready(server: Server) -> bool:
 
 @contextmanager
 def _ending_on_signals() -> Iterator[None]:
-    """Turn the signals that end a program into an orderly end."""
+    """Turn the ending signals into a SystemExit inside the block."""
     before = {name: signal.signal(name, _leave) for name in ENDING_SIGNALS}
     try:
         yield
@@ -201,7 +201,7 @@ def _ending_on_signals() -> Iterator[None]:
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
-    # asked twice is asked once: what is to be ended is ended in a bounded time
+    # ignore repeated signals: the cleanup takes a bounded time
     for name in ENDING_SIGNALS:
         signal.signal(name, signal.SIG_IGN)
     raise SystemExit(128 + number)
