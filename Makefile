@@ -2,7 +2,7 @@
 .PHONY: help run link native demo venv test test-postgresql test-split interface soak bench lint format lock clean
 .DEFAULT_GOAL := help
 
-# Python writes its bytecode here even where the surroundings forbid it: starts are three times faster.
+# Write bytecode even if the environment forbids it: starts are three times faster.
 unexport PYTHONDONTWRITEBYTECODE
 VENV_PYTHON := .venv/bin/python
 
