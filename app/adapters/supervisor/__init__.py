@@ -1,1 +1,1 @@
-"""The small program that runs one agent; standard library only, so that it starts fast."""
+"""The small program that runs one agent; without third-party imports, so that it starts fast."""

@@ -1,6 +1,7 @@
-"""Entry: `python -I -S -X utf8 <this file> <instance> <run folder>`, the order as JSON on stdin.
+"""Entry point: `python -I -S -X utf8 <this file> <instance> <run folder>`, the order on stdin.
 
-One line of JSON is answered on stdout once the agent was executed or could not be.
+The order is one line of JSON. The answers are lines of JSON on stdout: first this process's
+identity, then, after the caller's `go`, the agent's, or why it could not be started.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ import sys
 
 
 def main(run_folder: str) -> None:
-    """Read the order, leave the caller's session and its care, run the agent."""
+    """Read the order, detach from the caller, and run the agent."""
     with os.fdopen(0, "rb", closefd=False) as stdin:
         order = json.loads(stdin.readline())
     if os.fork():
-        # the caller reaps this process at once; the other one belongs to init
+        # the caller reaps this process at once; its child is adopted by init
         os._exit(0)
-    # behind the standard library: nothing of ours may shadow it
+    # appended, so that nothing of ours shadows the standard library
     sys.path.append(os.path.abspath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 3)))
     from app.adapters.supervisor.supervision import supervise
 

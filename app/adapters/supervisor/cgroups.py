@@ -1,10 +1,10 @@
-"""Control groups of runs: one below this process's own, which the kernel holds to its limits.
+"""Control groups of runs, created near this process's own, in which the kernel enforces limits.
 
-Version 2 where it was delegated to us, with its controllers for memory and pids; version 1 where
-its folders can be written to. A group is named after its run and this installation, is only ever
-made below the group that this process is in itself, and goes when it is empty.
+Version 2 where it is delegated to us with its memory and pids controllers; version 1 where its
+folders are writable. A group is named after this installation and its run, is created below this
+process's own group (or beside it, if that is `OWN_LEAF`), and is removed once it is empty.
 
-Imported by the supervisor: only modules of the standard library that load fast.
+Imported by the supervisor: only standard library modules that load fast.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from contextlib import suppress
 from app.adapters.supervisor.kernel import PROC
 
 GROUPS = "/sys/fs/cgroup"
-# where this server and the supervisors are, so that groups of runs can be made beside them
+# the group of the server and its supervisors, so that groups of runs can be created beside it
 OWN_LEAF = "runyard-own"
 _MB = 1000**2
 _REMOVALS = 20
@@ -28,25 +28,25 @@ _DEEPEST = 8
 
 _CONTROLLERS = {"memory_mb": "memory", "processes": "pids"}
 _COUNTERS = {"memory_mb": ("memory.events", "oom_kill"), "processes": ("pids.events", "max")}
-# how the kernel tells that a limit was met: a file to poll (below 0: it has to be looked at), and
-# the counter that says how often
+# how the kernel reports that a limit was reached: a descriptor to wait on (-1: the counter must be
+# polled), and the counter of how often it was
 Event = namedtuple("Event", "limit fd mask counter")
 
 
 def name_of(instance: str, run_id: str) -> str:
-    """The name of a run's group."""
+    """Return the name of a run's group."""
     return f"runyard-{instance}-{run_id}"
 
 
 def tree_of(instance: str, run_id: str) -> str:
-    """The name of the group that all of a run is in, where landlock holds it and nothing leaves."""
+    """Return the name of the group that a run under landlock cannot leave."""
     return f"{name_of(instance, run_id)}-tree"
 
 
 class Group:
-    """One folder of control groups that holds a run to some of its limits.
+    """A control group that enforces some of a run's limits.
 
-    `limits` are the names of those that it holds, `means` what people read of it.
+    `limits` names those limits; `means` names the group's kind for people.
     """
 
     def __init__(
@@ -61,23 +61,23 @@ class Group:
         self._files: list[int] = []
 
     def join(self) -> None:
-        """Put this process, and all it starts from now on, into the group. Raises OSError."""
+        """Move this process, and all it starts from now on, into the group. Raises OSError."""
         os.write(self._entrance, b"0")
 
     @property
     def tells(self) -> bool:
-        """True where the kernel wakes whoever waits for the events; else they are looked at."""
+        """True if the kernel signals every event; otherwise the counters must be polled."""
         return all(event.fd >= 0 for event in self.events)
 
     def hear(self, limit: str, name: str, counter: str, *, tells: bool) -> None:
-        """Hear of each change of a counter in a file of the group."""
+        """Watch a counter in a file of the group; without `tells` it must be polled."""
         file = self._open(name)
-        os.read(file, 4096)  # from here on a change is news
+        os.read(file, 4096)  # only changes after this read are reported
         event = Event(limit, file if tells else -1, select.POLLPRI, (file, counter))
         self.events.append(event)
 
     def hear_by_eventfd(self, limit: str, name: str, counter: str) -> None:
-        """The same for the memory of version 1, which tells by an eventfd."""
+        """Watch a memory counter of version 1, which reports through an eventfd."""
         file = self._open(name)
         news = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._files.append(news)
@@ -85,7 +85,7 @@ class Group:
         self.events.append(Event(limit, news, select.POLLIN, (file, counter)))
 
     def met(self) -> list[str]:
-        """The limits that were met since the group was made; what woke us is taken as heard."""
+        """Return the limits reached since the group was created, and clear its eventfds."""
         for event in self.events:
             if event.mask == select.POLLIN:
                 with suppress(BlockingIOError):
@@ -93,15 +93,15 @@ class Group:
         return [event.limit for event in self.events if _count(*event.counter) > 0]
 
     def members(self) -> list[int]:
-        """The pids in the group and in whatever was made below it."""
+        """Return the pids in the group and in all groups below it."""
         return [pid for folder in _below(self.folder) for pid in pids_in(folder)]
 
     def kill(self) -> bool:
-        """Kill all in the group at once; False where this kernel cannot."""
+        """Kill everything in the group at once; return False if this kernel cannot."""
         return write_if_able(self.folder, "cgroup.kill", "1")
 
     def close(self) -> None:
-        """Close the files; a group that we made is removed if nobody is left in it."""
+        """Close the files; remove the group if we created it and it is empty."""
         for file in (self._entrance, *self._files):
             with suppress(OSError):
                 os.close(file)
@@ -110,7 +110,7 @@ class Group:
         for _ in range(_REMOVALS):
             if remove(self.folder):
                 return
-            time.sleep(_REMOVE_AGAIN_AFTER)  # the last one is on its way out
+            time.sleep(_REMOVE_AGAIN_AFTER)  # the last process is still exiting
 
     def _open(self, name: str) -> int:
         file = os.open(f"{self.folder}/{name}", os.O_RDONLY | os.O_CLOEXEC)
@@ -121,9 +121,9 @@ class Group:
 def make_groups(
     name: str, limits: Mapping[str, int], *, proc: str = PROC, groups: str = GROUPS
 ) -> list[Group]:
-    """Groups of this name for as many of a run's limits as this machine can hold so.
+    """Create groups of this name for those limits that this machine can enforce by groups.
 
-    Of `limits`, only `memory_mb` and `processes` can be.
+    Of `limits`, only `memory_mb` and `processes` are used.
     """
     made: list[Group] = []
     wanted = {limit: figure for limit, figure in limits.items() if limit in _CONTROLLERS}
@@ -139,7 +139,7 @@ def make_groups(
 
 
 def look_into(folder: str, limits: Collection[str]) -> Group:
-    """A group (version 2) that somebody else has made for a run of ours. Raises OSError."""
+    """Open a version 2 group that systemd created for a run of ours. Raises OSError."""
     group = Group(folder, "systemd", limits, is_ours=False)
     for limit in group.limits:
         group.hear(limit, *_COUNTERS[limit], tells=True)
@@ -147,7 +147,7 @@ def look_into(folder: str, limits: Collection[str]) -> Group:
 
 
 def path_of(pid: int, *, proc: str = PROC, groups: str = GROUPS) -> str | None:
-    """The folder of a process's group of version 2 (0: this one's); None where nothing tells."""
+    """Return the folder of a process's version 2 group (pid 0: this process), None if unknown."""
     with suppress(OSError), open(f"{proc}/{pid or 'self'}/cgroup", encoding="utf-8") as file:
         for line in file:
             if line.startswith("0::"):
@@ -156,7 +156,7 @@ def path_of(pid: int, *, proc: str = PROC, groups: str = GROUPS) -> str | None:
 
 
 def remove(folder: str) -> bool:
-    """Remove a group and whatever was made below it; False where somebody lives there."""
+    """Remove a group and all groups below it; return False if one cannot be removed."""
     for one in sorted(_below(folder), key=len, reverse=True):
         try:
             os.rmdir(one)
@@ -177,7 +177,7 @@ def write(folder: str, name: str, text: str) -> None:
 
 
 def write_if_able(folder: str, name: str, text: str) -> bool:
-    """Write a file of a group; False where there is no such file, or it cannot be written."""
+    """Write a file of a group; return False if it does not exist or cannot be written."""
     try:
         write(folder, name, text)
     except OSError:
@@ -204,21 +204,21 @@ def _make_version_1(name: str, limits: Mapping[str, int], proc: str, groups: str
 def _set_version_2(group: Group, limits: Mapping[str, int]) -> None:
     if "memory_mb" in limits:
         write(group.folder, "memory.max", str(limits["memory_mb"] * _MB))
-        # swap is memory, too; and all of a run ends that meets the limit
+        # swap counts as memory, and a run that reaches the limit is killed whole
         write_if_able(group.folder, "memory.swap.max", "0")
         write(group.folder, "memory.oom.group", "1")
         group.hear("memory_mb", *_COUNTERS["memory_mb"], tells=True)
     if "processes" in limits:
         write(group.folder, "pids.max", str(limits["processes"]))
         group.hear("processes", *_COUNTERS["processes"], tells=True)
-    # a folder that can be written to is not yet one that we may put a process into
+    # a writable folder does not prove that we may move a process into it
     _try_out(group)
 
 
 def _set_version_1(group: Group, limits: Mapping[str, int]) -> None:
     if "processes" in limits:
         write(group.folder, "pids.max", str(limits["processes"]))
-        # nobody is woken by this file of version 1
+        # version 1 does not notify about this file
         group.hear("processes", *_COUNTERS["processes"], tells=False)
         return
     size = str(limits["memory_mb"] * _MB)
@@ -233,7 +233,7 @@ def _make(
     limits: Mapping[str, int],
     set_up: Callable[[Group, Mapping[str, int]], None],
 ) -> list[Group]:
-    """A group that is whole, or none."""
+    """Return a list with the configured group, or an empty one if it cannot be set up."""
     remove(folder)
     try:
         os.mkdir(folder, 0o755)
@@ -253,7 +253,7 @@ def _make(
 
 
 def _try_out(group: Group) -> None:
-    """Let a child be in the group for a moment. Raises OSError where it may not."""
+    """Move a child into the group for a moment. Raises OSError if that is refused."""
     pid = os.fork()
     if pid == 0:
         code = 1
@@ -267,7 +267,7 @@ def _try_out(group: Group) -> None:
 
 
 def _place(kind: str, proc: str, groups: str) -> str | None:
-    """Where groups of runs are made: below this process's own, or beside its leaf."""
+    """Return the folder in which groups of runs are created, None if there is none."""
     own = own_group(proc, groups, kind)
     if own is not None and not kind and os.path.basename(own) == OWN_LEAF:
         return os.path.dirname(own)
@@ -275,7 +275,7 @@ def _place(kind: str, proc: str, groups: str) -> str | None:
 
 
 def own_group(proc: str, groups: str, kind: str) -> str | None:
-    """This process's group of that controller (version 1), or of version 2 where it is empty."""
+    """Return this process's group of version 1's controller `kind`, or of version 2 if empty."""
     try:
         with open(f"{proc}/self/cgroup", encoding="utf-8", errors="surrogateescape") as file:
             lines = [line.split(":", 2) for line in file.read().splitlines()]
@@ -285,7 +285,7 @@ def own_group(proc: str, groups: str, kind: str) -> str | None:
         if kind not in kinds.split(","):
             continue
         roots = (f"{groups}/{kind}",) if kind else (groups, f"{groups}/unified")
-        # inside a container the path may be the outside's
+        # inside a container the path may be as seen from outside
         for candidate in (f"{root}{below}".rstrip("/") for root in roots for below in (path, "")):
             if os.getpid() in pids_in(candidate):
                 return candidate
@@ -303,7 +303,7 @@ def _below(folder: str, depth: int = 0) -> list[str]:
 
 
 def pids_in(folder: str) -> list[int]:
-    """The pids in a group; none where that cannot be read."""
+    """Return the pids in a group, none if it cannot be read."""
     try:
         with open(f"{folder}/cgroup.procs", "rb") as file:
             return [int(pid) for pid in file.read().split()]
@@ -312,7 +312,7 @@ def pids_in(folder: str) -> list[int]:
 
 
 def words_in(folder: str, name: str) -> frozenset[str]:
-    """The words in a file of a group; none where that cannot be read."""
+    """Return the words in a file of a group, none if it cannot be read."""
     try:
         with open(f"{folder}/{name}", encoding="ascii") as file:
             return frozenset(file.read().split())

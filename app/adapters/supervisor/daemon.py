@@ -1,4 +1,4 @@
-"""Becoming a process that depends on nobody: session, files, signals, identity."""
+"""Detaching the supervisor from its caller: session, files, signals, identity."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from app.adapters.supervisor.kernel import become_subreaper, hide_memory, read_b
 from app.adapters.supervisor.record_files import timestamp
 from app.adapters.supervisor.spawn import keep_own_score
 
-# also how much of the output one read takes
+# also the size of one read of the output
 PIPE_BYTES = 1 << 18
-# what a caller says once it has written down who this is
+# the caller's message once it has recorded this process
 GO = b"go\n"
 _HEEDED = (signal.SIGTERM, signal.SIGCHLD)
 _IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ)
 
 
 def leave_caller() -> int:
-    """Leave the caller's session, folder and files; the file to answer it on."""
+    """Leave the caller's session, folder and files; return the descriptor to answer on."""
     os.setsid()
     os.chdir("/")
     answers = os.dup(1)
@@ -38,7 +38,7 @@ def leave_caller() -> int:
 
 
 def hear_signals() -> int:
-    """The file that gets a byte for every signal that matters; the others are ignored."""
+    """Return a descriptor that gets a byte per SIGTERM or SIGCHLD; ignore hang-ups and the like."""
     wake, signals = os.pipe()
     for fd in (wake, signals):
         os.set_blocking(fd, False)
@@ -51,7 +51,7 @@ def hear_signals() -> int:
 
 
 def may_begin(orders: int, wake: int) -> bool:
-    """Wait for `go`; False where the caller is gone, or this process is to end."""
+    """Wait for `go`; return False if the caller is gone or SIGTERM arrives."""
     waiting = select.poll()
     for fd in (orders, wake):
         waiting.register(fd, select.POLLIN)
@@ -64,17 +64,17 @@ def may_begin(orders: int, wake: int) -> bool:
 
 
 def open_output() -> tuple[int, int]:
-    """The pipe for the agent's output: the side read here, the agent's side."""
+    """Open the pipe for the agent's output; return the end read here and the agent's end."""
     output, agent_side = os.pipe()
     os.set_blocking(output, False)
-    # one that may not have a larger pipe has a smaller one
+    # a user near the system's pipe limit keeps the default size
     with suppress(OSError):
         fcntl.fcntl(output, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     return output, agent_side
 
 
 def identify(order: dict) -> dict[str, object]:
-    """The fields of the `started` record, the agent's still missing."""
+    """Return the fields of the `started` record, without the agent's."""
     me = read_stat(os.getpid())
     return {
         "run_id": order["run_id"],

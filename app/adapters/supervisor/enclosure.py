@@ -1,4 +1,4 @@
-"""The supervisor's side of a sandbox: it starts the wrapper and talks to process 1 inside."""
+"""The supervisor's side of a sandbox: starts the wrapper and talks to process 1 inside."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from app.adapters.supervisor.kernel import Stat, pid_of, read_stat
 from app.adapters.supervisor.network import start_proxy
 from app.adapters.supervisor.spawn import NotSpawned, spawn
 
-# as in typing, which takes as long to load as half of this program
+# stands in for typing.TYPE_CHECKING: importing typing would take half as long as all the rest
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# what a step inside may take: one that never answers would keep the supervisor from its clock
+# limit of one step inside: waiting forever would keep the supervisor from the deadline
 _ANSWER_SECONDS = 60.0
 _MOST_WORDS = 2000
 
 
 class Enclosure:
-    """A sandbox that is there: commands are started in it one after the other.
+    """A running sandbox, in which commands are started one after another.
 
-    `control` becomes readable when there is news; when it closes, everything inside ends. `wrapper`
-    is the process started here, `init` process 1 inside, both by their numbers outside; 0 where
-    there are no process numbers of its own inside, so that the end of `init` proves nothing.
+    `control` becomes readable when something ends inside; closing it ends everything inside.
+    `wrapper` is the pid of the process started here and `init` that of process 1 inside, both as
+    seen outside; `init` is 0 without a PID namespace, where its end proves nothing.
     """
 
     def __init__(
         self, wrap: list[str], marks: Mapping[str, str], confine: Callable[[], None]
     ) -> None:
-        """Start the wrapper `wrap`, whose last words are init's, confined. Raises NotSpawned."""
+        """Start the command `wrap`, which ends with init's, under `confine`. Raises NotSpawned."""
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._words = os.memfd_create("words")
         self._proxy = 0
@@ -60,7 +60,7 @@ class Enclosure:
 
     @property
     def control(self) -> int:
-        """The file that is readable when something has ended inside."""
+        """The descriptor that becomes readable when something ends inside."""
         return self._control.fileno()
 
     def run(
@@ -73,7 +73,7 @@ class Enclosure:
         umask: int,
         standard_input: int,
     ) -> Stat | None:
-        """Start a command inside; the process as seen here, None where it was killed at once.
+        """Start a command inside; return its process as seen outside, None if it is already gone.
 
         Raises NotSpawned.
         """
@@ -98,9 +98,9 @@ class Enclosure:
         return found
 
     def open_way_out(self, folder: int, network: Mapping[str, Any]) -> None:
-        """Let programs inside reach the hosts that `network` names, by a proxy at its `port`.
+        """Let programs inside reach the hosts that `network` allows, through a proxy on its `port`.
 
-        What it refuses is recorded in the folder open as `folder`. Raises NotSpawned.
+        Refusals are recorded in the folder open as `folder`. Raises NotSpawned.
         """
         listening = self._listen(network["port"])
         try:
@@ -111,15 +111,16 @@ class Enclosure:
             os.close(listening)
 
     def note_buried(self, pid: int) -> None:
-        """Heed that a child of the supervisor was reaped: without the wrapper, no proxy."""
+        """Handle a reaped child of the supervisor: if it is the wrapper, kill the proxy."""
         if pid == self._proxy:
             self._proxy = 0
         elif pid == self.wrapper and self._proxy:
             os.kill(self._proxy, signal.SIGKILL)
 
     def _listen(self, port: int) -> int:
-        """A socket that listens at a loopback port of the sandbox's network: inside, process 1
-        makes it, and outside, whoever has it is reached by it.
+        """Return a socket, created by process 1, that listens on a loopback port inside.
+
+        Raises NotSpawned.
         """
         try:
             self._control.send(json.dumps({"listen": port}).encode("ascii"))
@@ -132,18 +133,18 @@ class Enclosure:
         return file
 
     def news(self) -> int | None:
-        """The exit code of the command that has ended; None where the sandbox itself has."""
+        """Return the exit code of the command that ended, None if the sandbox itself ended."""
         return self._receive().get("ended")
 
     def finish(self) -> None:
-        """Send TERM to everything inside; the sandbox ends once nobody is left."""
+        """Send SIGTERM to everything inside; the sandbox ends once no process is left."""
         with contextlib.suppress(OSError):
             self._control.send(json.dumps({"finish": True}).encode("ascii"))
 
     def _receive(self) -> dict:
-        """The next message, with the `pid` here of the process that it hands over; {} at the end.
+        """Return the next message, {} at the end; a passed process is in `pid`, as seen here.
 
-        Not yet reaped is in time: process 1 waits with that for the word that it was seen.
+        The pid is still valid: process 1 does not reap the process before an acknowledgment.
         """
         try:
             message, pidfd = self._take_message()
@@ -155,7 +156,7 @@ class Enclosure:
         return message
 
     def _take_message(self) -> tuple[dict, int | None]:
-        """The next message and the file that came with it. Raises OSError."""
+        """Return the next message and the descriptor passed with it. Raises OSError."""
         cloexec = socket.MSG_CMSG_CLOEXEC
         message, files, _, _ = socket.recv_fds(self._control, 4096, 1, cloexec)
         return json.loads(message) if message else {}, files[0] if files else None
@@ -167,7 +168,7 @@ class Enclosure:
 
 
 def _apart(file: int) -> int:
-    """Copy a file into memory: by its own descriptor it could be opened for writing."""
+    """Copy a regular file into memory: its own descriptor could be reopened for writing."""
     seen = os.fstat(file)
     return (
         _in_memory(os.pread(file, seen.st_size, 0)) if stat.S_ISREG(seen.st_mode) else os.dup(file)

@@ -1,7 +1,7 @@
-"""The beginning of util-linux's namespaces: mounts what is planned, gives up every power.
+"""First program in namespaces made by util-linux: makes the planned mounts, drops all capabilities.
 
-It is process 1 of new namespaces, with the power to mount in them. Only modules of the standard
-library that load fast.
+It is process 1 of the new namespaces and may mount in them. Imports only standard library modules
+that load fast.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _CLONE_NEWUSER = 0x10000000
 _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 24, 38, 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _CAPABILITY_VERSION = 0x20080522
-# flags that a user namespace may not take off a mount
+# flags that a user namespace cannot clear on a mount
 _KEPT = {
     "nosuid": _MS_NOSUID,
     "nodev": _MS_NODEV,
@@ -29,17 +29,17 @@ _KEPT = {
     "nodiratime": _MS_NODIRATIME,
     "relatime": _MS_RELATIME,
 }
-# of /proc: root could change the machine here without a capability
+# parts of /proc where root could change the machine without any capability
 _PARTS_OF_PROC = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs")
-# what an empty folder is mounted with, and keeps when nothing more is put into it
+# flags of an empty folder's mount, repeated when it is made read-only
 _SEALED = _MS_NOSUID | _MS_NODEV
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def enter(words: list[str]) -> None:
-    """Surround a command and become it, or end with a line that says what failed.
+    """Make the planned mounts and become the command; on failure, print one line and exit with 1.
 
-    `words` are the plan as JSON and the command.
+    `words` are the plan as JSON, then the command.
     """
     plan, command = json.loads(words[0]), words[1:]
     try:
@@ -64,12 +64,12 @@ def enter(words: list[str]) -> None:
 
 
 def _is_init(command: list[str]) -> bool:
-    """True for this program once more, which need not be loaded again to go on as process 1."""
+    """Return True if the command is this program's own `init`, which needs no exec."""
     return command == [*sys.orig_argv[: -len(sys.argv)], sys.argv[0], "init"]
 
 
 def _take(steps: Iterable[tuple[str, str, str]]) -> None:
-    # opened first: what is bound may lie in what is hidden before
+    # open the sources first: an earlier step may hide them
     steps = list(steps)
     bound = {source for does, _, source in steps if does in ("bind", "ro")}
     sources = {source: os.open(source, os.O_PATH | os.O_CLOEXEC) for source in bound}
@@ -87,13 +87,13 @@ def _take(steps: Iterable[tuple[str, str, str]]) -> None:
             os.makedirs(place, exist_ok=True)
         elif does == "link":
             os.symlink(source, place)
-    # they lead around what is hidden
+    # open descriptors would bypass what is hidden
     for file in sources.values():
         os.close(file)
 
 
 def _make_place(place: str, *, is_folder: bool) -> None:
-    """Make what is mounted on, where a hidden folder is in between."""
+    """Create a missing mount point, as below a folder that was just hidden."""
     if os.path.lexists(place):
         return
     if is_folder:
@@ -110,7 +110,7 @@ def _bind(source: str, place: str, *, read_only: bool) -> None:
 
 
 def _make_read_only(place: str) -> None:
-    """Make a mount and those below it read-only."""
+    """Remount a mount and all mounts below it read-only."""
     real = os.path.realpath(place).encode("utf-8", "surrogateescape")
     with open("/proc/self/mountinfo", "rb") as table:
         lines = [line.split(b" ") for line in table]
@@ -122,7 +122,7 @@ def _make_read_only(place: str) -> None:
 
 
 def _become(uid: int, gid: int) -> None:
-    """Be the user again that this process is outside, by a user namespace inside the first."""
+    """Map back to the user and group outside, in a user namespace nested in the first."""
     if _libc.unshare(_CLONE_NEWUSER) != 0:
         raise OSError(ctypes.get_errno(), "Cannot be this user inside", "user namespace")
     for name, words in (
@@ -135,7 +135,7 @@ def _become(uid: int, gid: int) -> None:
 
 
 def drop_powers() -> None:
-    """Give up every capability for good, by whatever is executed later, too."""
+    """Drop every capability for good, across later execs too."""
     number = 0
     while _libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0) == 0:
         number += 1

@@ -1,8 +1,8 @@
-"""Process 1 of a sandbox: starts what the supervisor asks for, buries the dead, ends last.
+"""Process 1 of a sandbox: starts what the supervisor asks for, reaps the dead, exits last.
 
-It has one end of the control socket as its stdin. When that socket closes, as the supervisor is
-gone, this process ends, and the kernel ends everything inside with it. Only modules of the standard
-library that load fast.
+Its stdin is one end of the control socket. When that closes because the supervisor is gone, this
+process exits, and everything inside is killed with it: by the kernel in a PID namespace, by the
+keeper under landlock. Imports only standard library modules that load fast.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _BACKLOG = 128
 
 
 def serve() -> None:
-    """Serve the control socket on stdin until nothing is left inside, and end."""
-    # no descriptor that an agent could inherit or reopen
+    """Serve the control socket on stdin until no process is left inside, then exit."""
+    # an agent must not inherit or reopen the control socket
     control = socket.socket(fileno=os.dup(0))
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
@@ -30,13 +30,13 @@ def serve() -> None:
     be_taken_first()
     hide_memory()
     if os.getpid() != 1:
-        # without a namespace of its own: whoever loses its parent inside is buried here
+        # without a PID namespace, adopt and reap the orphans inside
         become_subreaper()
     sys.exit(0 if Init(control).serve() else 1)
 
 
 class Init:
-    """The one process inside that the agent cannot end, stop or read."""
+    """The one process inside that the agent cannot kill, stop or read."""
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
@@ -45,7 +45,7 @@ class Init:
         self._is_finishing = False
 
     def serve(self) -> bool:
-        """Return True once told to finish and nobody is left, False if the supervisor is gone."""
+        """Return True once asked to finish and no process is left, False if the supervisor dies."""
         self._hand_over({"ready": os.getpid()}, os.getpid())
         waiting = select.poll()
         waiting.register(self._control, select.POLLIN)
@@ -60,7 +60,7 @@ class Init:
                 return True
 
     def _obey(self) -> bool:
-        """Do what the supervisor asks; False where it is gone."""
+        """Handle one message from the supervisor; return False if it is gone."""
         message, files, _, _ = socket.recv_fds(self._control, 4096, 3)
         if not message:
             return False
@@ -75,7 +75,7 @@ class Init:
         return True
 
     def _listen(self, port: int) -> None:
-        """Hand out a socket that listens at a loopback port of this sandbox's network."""
+        """Send back a socket that listens on a loopback port of this sandbox's network."""
         try:
             with socket.create_server(("127.0.0.1", port), backlog=_BACKLOG) as listening:
                 socket.send_fds(self._control, [b'{"listening": true}'], [listening.fileno()])
@@ -101,7 +101,7 @@ class Init:
             os.close(reads)
             os.close(output)
         self._hand_over({"started": True}, self._main)
-        # not buried before the supervisor has seen which process it is
+        # do not reap the child before the supervisor has read its pid
         self._control.recv(4096)
 
     def _note_end(self, pid: int, code: int) -> None:
@@ -110,7 +110,7 @@ class Init:
             self._send({"ended": code})
 
     def _hand_over(self, fields: dict[str, object], pid: int) -> None:
-        """Send a message with a process, which has another number outside."""
+        """Send a message with a pidfd: the process has a different pid outside."""
         process = os.pidfd_open(pid)
         self._send(fields, process)
         os.close(process)
@@ -119,7 +119,7 @@ class Init:
         try:
             socket.send_fds(self._control, [json.dumps(fields).encode("ascii")], files)
         except OSError:
-            # the supervisor is gone, which the next look at the socket shows
+            # the supervisor is gone: the next read of the socket shows it
             return
 
 
@@ -129,13 +129,13 @@ def _hear_children() -> int:
         os.set_blocking(fd, False)
     signal.set_wakeup_fd(signals, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    # a process 1 is spared every signal that it does not ask for
+    # the kernel drops signals that process 1 does not handle; Python handles SIGINT by default
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     return wake
 
 
 def _end_all_others() -> None:
-    """Ask everything inside but this process to end; what is stopped hears it, too."""
+    """Send SIGTERM to every other process inside, and SIGCONT so that stopped ones handle it."""
     for signum in (signal.SIGTERM, signal.SIGCONT):
         try:
             os.kill(-1, signum)

@@ -1,8 +1,8 @@
-"""Entry of what makes a sandbox and runs in it.
+"""Entry point of the programs that create a sandbox and run in it.
 
-`python -I -S -X utf8 <this file> <program> <its words> …`, where the program is a module of this
-folder: one that is imported is compiled once, a file that is executed at every start. Standard
-library only.
+`python -I -S -X utf8 <this file> <program> <arguments> …`, where the program is a module of this
+folder: an imported module is compiled once, an executed file at every start. Standard library
+only.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import sys
 
 
 def main(program: str, words: list[str]) -> None:
-    """Run `enter`, `init` or `landlock`."""
-    # behind the standard library: nothing of ours may shadow it
+    """Run `enter`, `landlock` or, by default, `init`."""
+    # appended, so that nothing of ours shadows the standard library
     sys.path.append(os.path.abspath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 3)))
     if program == "enter":
         from app.adapters.supervisor.enter import enter

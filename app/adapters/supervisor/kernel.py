@@ -1,6 +1,6 @@
-"""What the kernel is asked for: processes with their start times, pidfds, a clock that sleeps not.
+"""Kernel interfaces: processes with their start times, pidfds, and a clock that counts sleep.
 
-Imported by the supervisor: only modules of the standard library that load fast.
+Imported by the supervisor: only standard library modules that load fast.
 """
 
 from __future__ import annotations
@@ -28,35 +28,35 @@ Stat = namedtuple("Stat", "pid parent state started")
 
 
 def read_boot_id() -> str:
-    """The id of this boot of the machine."""
+    """Return the id of the machine's current boot."""
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         return file.read().strip()
 
 
 def boot_clock() -> float:
-    """Seconds since boot; time asleep counts, a clock that is set does not."""
+    """Return seconds since boot, including sleep and unaffected by setting the clock."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def read_stat(pid: int, proc: str = PROC) -> Stat | None:
-    """One process, None where there is none. Raises OSError where it cannot be told."""
+    """Return a process, None if there is none. Raises OSError if it cannot be read."""
     try:
         with open(f"{proc}/{pid}/stat", "rb") as file:
             text = file.read()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # the name may hold spaces and brackets: the fields begin after the last one
+    # the name may contain spaces and parentheses: the fields start after the last one
     fields = text[text.rindex(b")") + 2 :].split()
     return Stat(pid, int(fields[1]), chr(fields[0][0]), int(fields[19]))
 
 
 def is_living(stat: Stat | None) -> bool:
-    """True unless gone or a zombie."""
+    """Return True unless the process is gone or a zombie."""
     return stat is not None and stat.state not in _DEAD_STATES
 
 
 def living(proc: str = PROC) -> Iterator[Stat]:
-    """Every process that is not a zombie. Raises OSError where the table cannot be read."""
+    """Yield every process that is not a zombie. Raises OSError if /proc cannot be read."""
     for name in os.listdir(proc):
         if name.isdecimal():
             stat = read_stat(int(name), proc)
@@ -65,7 +65,7 @@ def living(proc: str = PROC) -> Iterator[Stat]:
 
 
 def descendants(pids: Iterable[int], proc: str = PROC) -> list[Stat]:
-    """The living descendants of `pids`, without themselves."""
+    """Return the living descendants of `pids`, without `pids` themselves."""
     children: dict[int, list[Stat]] = {}
     for stat in living(proc):
         children.setdefault(stat.parent, []).append(stat)
@@ -81,7 +81,7 @@ def descendants(pids: Iterable[int], proc: str = PROC) -> list[Stat]:
 
 
 def ancestors(pid: int, proc: str = PROC) -> set[int]:
-    """The process and whatever it descends from, process 1 included."""
+    """Return the pids of a process and of all its ancestors, process 1 included."""
     found: set[int] = {1}
     while pid > 0 and pid not in found:
         found.add(pid)
@@ -91,7 +91,7 @@ def ancestors(pid: int, proc: str = PROC) -> set[int]:
 
 
 def open_verified(pid: int, started: int) -> int | None:
-    """A pidfd of exactly that process, None where it is gone or another has its number."""
+    """Return a pidfd of exactly this process, None if it is gone or its pid was reused."""
     try:
         pidfd = os.pidfd_open(pid)
     except OSError:
@@ -104,14 +104,14 @@ def open_verified(pid: int, started: int) -> int | None:
 
 
 def pid_of(pidfd: int) -> int:
-    """The number here of the process that a pidfd means; 0 where it is gone, or not seen here."""
+    """Return the pid of a pidfd's process as seen here, 0 if it is gone or not visible here."""
     with open(f"{PROC}/self/fdinfo/{pidfd}", "rb") as file:
         fields = dict(line.split(b":", 1) for line in file)
     return max(0, int(fields[b"Pid"]))
 
 
 def send_verified(stat: Stat, signum: int) -> bool:
-    """Signal exactly that process; False where it is gone."""
+    """Signal exactly this process; return False if it is gone."""
     pidfd = open_verified(stat.pid, stat.started)
     if pidfd is None:
         return False
@@ -125,16 +125,16 @@ def send_verified(stat: Stat, signum: int) -> bool:
 
 
 def has_ended(pidfd: int, timeout: float) -> bool:
-    """Wait for a process's end, at most `timeout` seconds."""
+    """Wait up to `timeout` seconds for a process to end; return True if it has."""
     waiting = select.poll()
     waiting.register(pidfd, select.POLLIN)
     return bool(waiting.poll(max(0, timeout) * 1000))
 
 
 def kill_all(find: Callable[[], list[Stat]]) -> None:
-    """Stop whatever `find` finds until it finds nothing new, then kill it.
+    """Stop all processes that `find` returns until it returns no new ones, then kill them.
 
-    Stopping first: what is stopped cannot fork while the others are killed.
+    A stopped process cannot fork while the others are killed.
     """
     frozen: dict[tuple[int, int], Stat] = {}
     for _ in range(_FREEZE_ROUNDS):
@@ -149,9 +149,9 @@ def kill_all(find: Callable[[], list[Stat]]) -> None:
 
 
 def bury(note: Callable[[int, int], None]) -> bool:
-    """Reap every child that has ended; False when there is none left.
+    """Reap every child that has ended; return False if no child is left.
 
-    `note` hears each one's number and exit code, negative for a signal.
+    `note` is called with each one's pid and exit code, negative for a signal.
     """
     while True:
         try:
@@ -164,19 +164,19 @@ def bury(note: Callable[[int, int], None]) -> bool:
 
 
 def become_subreaper() -> None:
-    """Make orphaned descendants children of this process."""
+    """Make this process adopt its orphaned descendants."""
     _control(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def die_with(parent: int) -> None:
-    """Have this process killed when its parent, `parent`, ends."""
+    """Have the kernel kill this process when its parent `parent` ends."""
     _control(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
 
 
 def hide_memory() -> None:
-    """Close this process's memory, environment and files to other processes of its user."""
+    """Bar other processes of this user from this one's memory, environment and descriptors."""
     _control(_PR_SET_DUMPABLE, 0)
 
 
@@ -187,7 +187,7 @@ def _control(option: int, value: int) -> None:
 
 
 class Alarm:
-    """A timer on the boot clock, as a file descriptor: it rings on waking from sleep, too."""
+    """A timer on the boot clock, as a file descriptor; if due during sleep, it fires on waking."""
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
@@ -196,14 +196,14 @@ class Alarm:
             raise OSError(ctypes.get_errno(), "timerfd_create")
 
     def ring_at(self, moment: float) -> None:
-        """Ring once at `moment`, seconds of the boot clock; at once where that is past."""
+        """Fire once at `moment`, in seconds of the boot clock; at once if that is past."""
         seconds, rest = divmod(max(moment, 0.001), 1)
         setting = struct.pack("@4l", 0, 0, int(seconds), int(rest * 1e9))
         if self._libc.timerfd_settime(self.fd, _TFD_TIMER_ABSTIME, setting, None) != 0:
             raise OSError(ctypes.get_errno(), "timerfd_settime")
 
     def clear(self) -> None:
-        """Forget a ring that was heard."""
+        """Clear a pending expiration."""
         try:
             os.read(self.fd, 8)
         except BlockingIOError:

@@ -1,8 +1,9 @@
-"""A process inside a control group and a landlock domain, and its keeper outside of both.
+"""A command in a control group and a landlock domain, and its keeper outside both.
 
-Nothing inside can reach the keeper: when the command, or whoever started it, ends, it kills the
-whole group. Unless the command ended well, as process 1 does for its supervisor, the group stays
-behind: that it is empty proves the end. Only modules of the standard library that load fast.
+Nothing inside can reach the keeper. When the command or the keeper's parent ends, the keeper kills
+the whole group. It removes the group only if the command succeeded, as process 1 does when asked
+to finish; otherwise the empty group stays as proof of the end. Imports only standard library
+modules that load fast.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from app.adapters.supervisor.kernel import PROC, die_with
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION, _PATH_BENEATH = 1, 1
-# that scopes signals, and refuses links and renames out of a folder, truncation, devices' controls
+# covers signals, links and renames across folders, truncation and device ioctls
 NEEDED_ABI = 6
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1, 2, 4, 8
 _TRUNCATE, _IOCTL_DEV = 1 << 14, 1 << 15
 _EVERYTHING = (1 << 16) - 1
 _OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
 _READING = _EXECUTE | _READ_FILE | _READ_DIR
-# neither abstract sockets nor processes outside
+# no abstract sockets and no signals outside the domain
 _SCOPED = 3
 _PR_SET_PDEATHSIG = 1
 _GROUP_WAIT_MS = 100
@@ -37,9 +38,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def hold_in(words: list[str]) -> None:
-    """Execute a command and keep it until its end, or end with a line that says what failed.
+    """Run a command in the domain until it ends; on failure, print one line and exit with 1.
 
-    `words` are the plan as JSON and the command.
+    `words` are the plan as JSON, then the command.
     """
     plan, command = json.loads(words[0]), words[1:]
     parent = os.getppid()
@@ -67,7 +68,7 @@ def hold_in(words: list[str]) -> None:
 
 
 def abi() -> int:
-    """The version of landlock that this kernel has, 0 for none."""
+    """Return the landlock ABI version of this kernel, 0 if it has none."""
     return max(0, _libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION))
 
 
@@ -75,14 +76,14 @@ def abi() -> int:
 
 
 def _keep(pid: int, parent: int, group: str, news: Collection[signal.Signals]) -> int:
-    """Wait for the end of the command, or of whoever started this; then end all that is left.
+    """Wait until the command or this process's parent ends, then kill what is left.
 
-    0 where the command itself ended well.
+    Return 0 if the command itself succeeded, else 1.
     """
-    # the other end of what the command reads and writes must be seen to close
+    # drop the command's stdin: its other end must see it close with the command
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
-    # the last to be taken where memory runs out, as far as we may say so
+    # evade the OOM killer as far as permitted
     write_if_able("/proc/self", "oom_score_adj", "0")
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     code = 1
@@ -96,7 +97,7 @@ def _keep(pid: int, parent: int, group: str, news: Collection[signal.Signals]) -
 
 
 def _make_group(name: str) -> str:
-    """A control group (version 2) below this process's own. Raises OSError."""
+    """Create an empty version 2 group below this process's own. Raises OSError."""
     own = own_group(PROC, GROUPS, "")
     if own is None:
         raise FileNotFoundError(0, "There are no control groups of version 2", GROUPS)
@@ -113,7 +114,7 @@ def _make_group(name: str) -> str:
 
 
 def _end_group(group: str) -> None:
-    """Kill all in it, whatever they are, until nobody is left."""
+    """Kill every process in the group until it is empty."""
     try:
         events = os.open(f"{group}/cgroup.events", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -130,21 +131,21 @@ def _end_group(group: str) -> None:
 
 
 def _restrict(plan: dict[str, list[str]]) -> None:
-    """Allow all but what `plan` hides: there is no rule that forbids, so all else is granted.
+    """Grant access to everything but what `plan` hides: landlock has no rules that deny.
 
-    What is made later beside a folder that leads to a hidden one is granted to nobody.
+    An entry created later in a folder above a hidden one is inaccessible inside.
     """
     handled = struct.pack("=QQQ", _EVERYTHING, 0, _SCOPED)
     rules = _libc.syscall(_CREATE_RULESET, handled, ctypes.c_size_t(len(handled)), 0)
     if rules < 0:
         raise OSError(ctypes.get_errno(), "Landlock refused the rules", "landlock")
     kept = {*plan["hidden"], *plan["readable"], PROC}
-    # names alone may be listed everywhere: who lists a folder lists those on the way to it
+    # listing is granted everywhere: a rule covers all below its folder, and those above need it
     _allow(rules, "/", _READ_DIR)
     _allow_beside(rules, "/", kept)
     for path in plan["readable"]:
         _allow(rules, path, _READING)
-    # root could change the machine there without a power
+    # root could change the machine in /proc without any capability
     _allow(rules, PROC, _READING if os.geteuid() == 0 else _EVERYTHING)
     for path in plan["writable"]:
         _allow(rules, path, _EVERYTHING)
@@ -154,11 +155,11 @@ def _restrict(plan: dict[str, list[str]]) -> None:
 
 
 def _allow_beside(rules: int, folder: str, kept: Collection[str]) -> None:
-    """Allow everything in a folder but what is kept, and what leads there."""
+    """Grant everything in a folder but `kept`, descending into folders that lead to it."""
     try:
         names = os.listdir(folder)
     except PermissionError:
-        return  # whose names this user cannot list, it could not find either
+        return  # unlistable for this user: nothing there is granted
     for name in names:
         path = os.path.join(folder, name)
         if path in kept or os.path.islink(path):

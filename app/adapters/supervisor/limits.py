@@ -1,8 +1,8 @@
-"""The limits of one run, held by the best means of this machine, and which was reached.
+"""The limits of one run: how this machine enforces each, and which one was reached.
 
-Memory and processes are held by a control group of the run's own, else by a scope of systemd's,
-else by counting; the largest file by RLIMIT_FSIZE; the room of the working copy by measuring.
-Imported by the supervisor: only modules of the standard library that load fast.
+Memory and processes are limited by the run's own control group, else by a systemd scope, else by
+counting; the largest file by RLIMIT_FSIZE; the size of the working copy by measuring. Imported by
+the supervisor: only standard library modules that load fast.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ _COUNTABLE = ("memory_mb", "processes")
 COUNT = "Runyard's own count"
 DISK_SECONDS = 10.0
 LOOK_SECONDS = 1.0
-# what is on its way to its limit is looked at more often
+# the interval once half of a limit is used
 _NEAR_SECONDS = 0.1
 _MB = 1000**2
-# what is written where a program, or one that it called, met the limit for a file: git and Python
-# name the signal, a shell has words for it
+# output of a program that reached the file limit, or whose child did: git and Python name the
+# signal, a shell describes it
 _TOO_LARGE = (
     os.strerror(errno.EFBIG).encode("ascii", "replace").lower(),
     (signal.strsignal(signal.SIGXFSZ) or "SIGXFSZ").encode("ascii", "replace").lower(),
     b"died of signal %d\n" % signal.SIGXFSZ,
     b"sigxfsz",
 )
-# how the end by a signal is told: by the kernel, and by a shell
+# exit codes of a death by signal: the kernel's, and a shell's
 _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 _FILE_REFUSED = (-signal.SIGXFSZ, 128 + signal.SIGXFSZ)
 _REASONS = {
@@ -51,21 +51,21 @@ _WORDS = {
     "disk_mb": "disk {:,} MB",
 }
 
-# `reason` as in the exit record, `figure` that of the limit
+# `reason` as in the exit record, `figure` the limit as set
 Met = namedtuple("Met", "reason figure")
 
 
 class Limits:
-    """The limits of one run; None or a missing figure: as much as there is.
+    """The limits of one run; a figure that is None or missing means no limit.
 
-    `next_look` is when, in seconds of the boot clock, `look` wants to be asked again, infinite
-    where the kernel wakes us; a look at rest is one read of one file (some 20 µs).
+    `next_look` is when to call `look` again, in seconds of the boot clock; infinite if the kernel
+    reports every limit. An idle check is one read of one file (some 20 µs).
     """
 
     def __init__(
         self, wanted: Mapping[str, int | None], scope: Sequence[str], name: str, copy: str
     ) -> None:
-        """Make the groups of this name; `scope` takes a command into a scope, where that works."""
+        """Create the groups of this name; `scope` is a command prefix for a systemd scope."""
         self._figures = {one: int(wanted[one] or 0) for one in FIGURES if wanted.get(one)}
         self._copy = copy
         self._groups = cgroups.make_groups(name, self._figures)
@@ -83,7 +83,7 @@ class Limits:
 
     @property
     def words(self) -> str:
-        """The limits and what holds each, as people read them; empty where there are none."""
+        """The limits and what enforces each, as text for people; empty if there are none."""
         means = {limit: group.means for group in self._groups for limit in group.limits}
         means |= dict.fromkeys(self._rest, "systemd" if self._scope else COUNT)
         said = [
@@ -94,16 +94,16 @@ class Limits:
 
     @property
     def signs(self) -> list[tuple[int, int]]:
-        """The files that tell of a limit that was met, each with what to poll it for."""
+        """The descriptors that signal a reached limit, each with its poll mask."""
         events = [event for group in self._groups for event in group.events if event.fd >= 0]
         return [(self._size_told, select.POLLIN), *((one.fd, one.mask) for one in events)]
 
     def around(self, argv: Sequence[str]) -> list[str]:
-        """The command as it is to be started: inside the scope where that is what holds it."""
+        """Return the command to start, prefixed with the scope if that enforces a limit."""
         return [*self._scope, *argv]
 
     def confine(self) -> None:
-        """Hold this process, and all it starts, to the limits: between fork and exec.
+        """Apply the limits to this process and all it starts; call between fork and exec.
 
         Raises OSError.
         """
@@ -116,7 +116,7 @@ class Limits:
             resource.setrlimit(resource.RLIMIT_FSIZE, (least, least))
 
     def begin(self) -> None:
-        """Begin to measure the working copy, if that is limited, in a thread of its own."""
+        """Start a thread that measures the working copy, if its size is limited."""
         if "disk_mb" in self._figures and not self._is_measuring:
             self._is_measuring = True
             most = self._figures["disk_mb"] * _MB
@@ -124,7 +124,7 @@ class Limits:
             _thread.start_new_thread(usage.watch_size, how)
 
     def look(self, now: float, main: int) -> Met | None:
-        """The limit that was met, if any; `main` is the process that was started."""
+        """Return the limit that was reached, if any; `main` is the pid of the started process."""
         if self._is_copy_over:
             with suppress(BlockingIOError):
                 os.read(self._size_told, 8)
@@ -139,7 +139,7 @@ class Limits:
         return self._count(now)
 
     def why(self, code: int, said: bytes) -> Met | None:
-        """The limit that an end by itself was caused by; `said` is the last of the output."""
+        """Return the limit that made a process exit, if any; `said` is the end of the output."""
         if not code:
             return None
         met = [limit for group in self._groups for limit in group.met()]
@@ -155,12 +155,12 @@ class Limits:
         return None
 
     def kill(self) -> None:
-        """Kill all that a control group of the run holds, where the kernel does that at once."""
+        """Kill everything in the run's control groups, if the kernel can do that at once."""
         for group in self._groups:
             group.kill()
 
     def close(self) -> None:
-        """Nothing of the run is left: its control groups go."""
+        """Remove the run's control groups; call once nothing of the run is left."""
         self._is_closed = True
         for group in self._groups:
             group.close()
@@ -174,7 +174,7 @@ class Limits:
         os.eventfd_write(self._size_told, 1)
 
     def _find_scope(self, main: int) -> None:
-        """Look at the scope from the first time on at which systemd has made it."""
+        """Open the scope's group as soon as systemd has created it."""
         folder = cgroups.path_of(main)
         if folder is not None and folder.endswith(".scope") and folder != cgroups.path_of(0):
             with suppress(OSError):

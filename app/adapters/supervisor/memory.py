@@ -1,6 +1,6 @@
-"""Whether the kernel has ended something for want of memory: its own counters tell.
+"""Detection of OOM kills, by the kernel's own counters.
 
-Imported by the supervisor: only modules of the standard library that load fast.
+Imported by the supervisor: only standard library modules that load fast.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from app.adapters.supervisor.kernel import PROC
 
 GROUPS = "/sys/fs/cgroup"
-# how a shell tells of a command that was killed
+# a shell's exit code for a killed command
 _RELAYED = 128 + signal.SIGKILL
 
 
 def count_kills(proc: str = PROC, groups: str = GROUPS) -> int | None:
-    """How often the kernel has done so, in this process's control group or, where that one does
-    not count, on this machine; None where nothing tells.
+    """Return the number of OOM kills so far, None if unknown.
+
+    Counted in this process's control group or, if that has no counter, on the whole machine.
     """
     for counter in (*_of_own_group(proc, groups), f"{proc}/vmstat"):
         count = _read(counter)
@@ -27,9 +28,9 @@ def count_kills(proc: str = PROC, groups: str = GROUPS) -> int | None:
 
 
 def ran_out(code: int, before: int | None, now: int | None) -> bool:
-    """True where an end by SIGKILL, which nobody here sent, is the kernel's for want of memory.
+    """Return True if a SIGKILL that we did not send was an OOM kill.
 
-    `code` is an exit code, or a signal as a negative number; the counts are of before and after.
+    `code` is an exit code, or a negative signal number; `before` and `now` count OOM kills.
     """
     is_killed = code in (-signal.SIGKILL, _RELAYED)
     return is_killed and before is not None and now is not None and now > before

@@ -1,7 +1,7 @@
-"""The process that lets one run out to the hosts it may reach: a child of its supervisor.
+"""The proxy process through which one run reaches its allowed hosts: a child of its supervisor.
 
-It lives as long as its supervisor wants it, whatever becomes of the server. The supervisor's
-modules are imported, so: only modules of the standard library that load fast.
+It lives until its supervisor ends it, independent of the server. Imported by the supervisor: only
+standard library modules that load fast.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from app.adapters.supervisor.kernel import die_with
 from app.adapters.supervisor.record_files import REFUSED, timestamp
 
-# as in typing, which takes as long to load as half of the supervisor
+# stands in for typing.TYPE_CHECKING: importing typing would take half as long as all the rest
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 MAX_REFUSALS = 200
 _FILES = 2048
 _APPENDED = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-# the agent has its grace, and the way out with it: only the supervisor ends this process
+# the agent keeps its network during its grace period: only the supervisor ends this process
 _IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE)
 
 
 def start_proxy(listening: int, folder: int, rules: Mapping[str, Any]) -> int:
-    """Serve the listening socket `listening` in a child; its pid.
+    """Serve the listening socket in a child process; return its pid.
 
     `rules` has the entries `known` and `listed`; refusals are recorded in the folder open as
-    `folder`. The caller closes its own `listening`, and kills the child. Raises OSError.
+    `folder`. The caller closes its own `listening` and kills the child. Raises OSError.
     """
     parent = os.getpid()
     pid = os.fork()
@@ -44,7 +44,7 @@ def start_proxy(listening: int, folder: int, rules: Mapping[str, Any]) -> int:
 
 
 class RefusalRecord:
-    """The hosts that were refused, each once, a line of JSON each; after 200 of them `more`."""
+    """The refused hosts, one line of JSON each; after 200 hosts, one last line with `more`."""
 
     def __init__(self, folder: int) -> None:
         self._folder = folder
@@ -52,7 +52,7 @@ class RefusalRecord:
         self._is_full = False
 
     def note(self, host: str, port: int, because: str) -> None:
-        """Record a refusal, if that is news; what the disk refuses is news the next time, too."""
+        """Record a refused host once; if the disk refuses, the next refusal tries again."""
         if self._is_full or host in self._hosts:
             return
         if len(self._hosts) >= MAX_REFUSALS:
@@ -82,7 +82,7 @@ def _become_proxy(listening: int, folder: int, rules: Mapping[str, Any], parent:
     os.setsid()
     die_with(parent)
     _close_all_but(listening, folder)
-    # only here: the supervisor itself has no use for sockets and threads
+    # imported only here: the supervisor itself needs no sockets or threads
     import socket
     import threading
 

@@ -1,4 +1,4 @@
-"""The agent's output on disk: its first part in `log`, its last parts in `tail.<position>`."""
+"""The agent's output on disk: its beginning in `log`, its end in files `tail.<position>`."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class CappedLog:
-    """Keeps at most `cap` bytes of a stream: half from its begin, the rest from its end.
+    """Keeps at most `cap` bytes of a stream: half from its beginning, the rest from its end.
 
-    A file's bytes follow one another; its name says at which position of the stream it begins.
-    What the disk refuses is dropped, like what the cap does: the writer never waits and never ends.
-    `is_disk_full` where the last of it was refused for want of room, `says_disk_full` where the
-    last of what was written tells of such a refusal. Secrets never reach the disk: what `mask`
-    finds is written as dots, and what may be the beginning of one waits for what follows it.
+    A file holds consecutive bytes; a tail's name gives its position in the stream. Bytes that the
+    disk refuses are dropped, like those above the cap: the writer never blocks and never fails.
+    `is_disk_full` is True if the latest bytes were refused for lack of space, `says_disk_full` if
+    the latest output reports such an error. Secrets never reach the disk: `mask` replaces them with
+    dots, and bytes that may begin one are held back until more arrive.
     """
 
     def __init__(self, folder: int, cap: int, mask: SecretMask | None = None) -> None:
@@ -42,21 +42,21 @@ class CappedLog:
 
     @property
     def last(self) -> bytes:
-        """The end of the output, a few KB."""
+        """The end of the output, at most 4,096 bytes."""
         return self._last
 
     @property
     def says_disk_full(self) -> bool:
-        """True where the end of the output holds the words for a disk without room."""
+        """True if the end of the output contains the error message of a full disk."""
         return _NO_ROOM in self._last.lower()
 
     def write(self, data: bytes) -> None:
-        """Keep `data` or, where the disk refuses it, drop it."""
+        """Keep `data`, or drop it if the disk refuses it."""
         self._last = (self._last + data[-_LAST_BYTES:])[-_LAST_BYTES:]
         self._keep(self._masked.take(data))
 
     def close(self) -> None:
-        """Write what waited and close the file; what was written stays."""
+        """Write what was held back, and close the file."""
         self._keep(self._masked.rest())
         self._close_file()
 

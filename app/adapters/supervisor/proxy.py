@@ -1,8 +1,7 @@
-"""The one way out of a sandbox with a list of hosts: a proxy that looks at names and addresses.
+"""The HTTP proxy of a sandbox with a list of allowed hosts; checks names and addresses.
 
-Imported by a child of the supervisor: standard library only. One thread serves one connection, so
-that a slow host, name server or reader keeps nobody else waiting. Nothing of what goes through is
-kept or told.
+Imported by a child of the supervisor: no third-party modules. Each connection has its own thread,
+so that a slow host, name server or reader delays no other. Traffic is neither kept nor logged.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 600.0
 _CHUNK = 65536
 _DRAIN_SECONDS = 1.0
-# accept fails where this process or the machine has no file left for another connection
+# pause after a failed accept, as when no descriptor is left for another connection
 _REST_SECONDS = 0.2
 _STACK_BYTES = 512 * 1024
 _ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
@@ -41,17 +40,17 @@ _WORDS = {
     504: "Gateway Timeout",
 }
 
-# family, and the address as sockets take it
+# address family, and the address in the socket module's form
 Place = tuple[socket.AddressFamily, tuple]
 Resolve = Callable[[Target], list[Place]]
 
 
 class Refused(Exception):
-    """A host may not be reached; the message is the reason."""
+    """The host is not allowed; the message is the target and the reason."""
 
 
 class NotReached(Exception):
-    """A host that may be reached did not answer; `status` is HTTP's."""
+    """An allowed host could not be reached; `status` is the HTTP status to answer with."""
 
     def __init__(self, sentence: str, status: int = 502) -> None:
         super().__init__(sentence)
@@ -59,13 +58,13 @@ class NotReached(Exception):
 
 
 def resolve(target: Target) -> list[Place]:
-    """Every place of a target, asked once. Raises OSError."""
+    """Return every address of a target, by one lookup. Raises OSError."""
     found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys((family, place) for family, _, _, _, place in found))
 
 
 class Proxy:
-    """Serves one listening socket by rules; `refused` hears of each refusal, from many threads."""
+    """Serves one listening socket by rules; calls `refused` per refusal, from many threads."""
 
     def __init__(
         self,
@@ -133,7 +132,7 @@ class Proxy:
                 self._relay(request, client, server, rest)
 
     def _reach(self, target: Target) -> socket.socket:
-        """A connection to an address that was checked. Raises Refused, NotReached."""
+        """Connect to an address that the rules allow. Raises Refused, NotReached."""
         if not self._rules.allows(target):
             self._refuse(target, NOT_ALLOWED)
         try:
@@ -164,16 +163,16 @@ class Proxy:
             down = Flow(server, client, _ESTABLISHED)
             relay(up, down, self._idle_seconds)
             return
-        # one exchange: what a client sends behind its body would be another request, unread by us
+        # one request per connection: bytes after the body would be another one, unchecked
         body = rest[: request.body_bytes]
         up = Flow(client, server, request.head + body, left=request.body_bytes - len(body))
         relay(up, Flow(server, client), self._idle_seconds, until_answered=True)
 
 
 class Flow:
-    """Bytes on their way from one socket to another, at most `left` more of them where that is set.
+    """Bytes flowing from one socket to another, at most `left` more if that is set.
 
-    What was read is written before more is read; an end is passed on as one.
+    Bytes read are written before more are read; the end of the stream is passed on.
     """
 
     def __init__(
@@ -192,21 +191,21 @@ class Flow:
 
     @property
     def wants_to_read(self) -> bool:
-        """True where nothing read waits to be written, and more may come."""
+        """True if no bytes wait to be written and more may come."""
         return not self._pending and not self._has_ended and self._left != 0
 
     @property
     def wants_to_write(self) -> bool:
-        """True where something read waits to be written."""
+        """True if bytes wait to be written."""
         return bool(self._pending)
 
     @property
     def is_done(self) -> bool:
-        """True where nothing more comes and nothing waits."""
+        """True if no bytes wait to be written and no more will come."""
         return not self._pending and (self._has_ended or self._left == 0)
 
     def read(self) -> None:
-        """Take what is there. Raises OSError."""
+        """Read what is available and start to pass it on. Raises OSError."""
         try:
             data = self.source.recv(_CHUNK if self._left is None else min(_CHUNK, self._left))
         except BlockingIOError:
@@ -222,7 +221,7 @@ class Flow:
             self.sink.shutdown(socket.SHUT_WR)
 
     def write(self) -> None:
-        """Write what there is room for; a sink that takes no more may still have an answer."""
+        """Write as much as fits; on an error stop reading, as the sink may still answer."""
         try:
             self._pending = self._pending[self.sink.send(self._pending) :]
         except BlockingIOError:
@@ -232,9 +231,9 @@ class Flow:
 
 
 def relay(up: Flow, down: Flow, idle_seconds: float, *, until_answered: bool = False) -> None:
-    """Carry bytes both ways until both have ended, or nothing has moved for so long.
+    """Carry bytes both ways until both flows end or nothing moves for `idle_seconds`.
 
-    With `until_answered` the end of what comes `down` is the end. Raises OSError.
+    With `until_answered`, stop when `down` ends. Raises OSError.
     """
     while not down.is_done or not (until_answered or up.is_done):
         waiting = select.poll()
@@ -249,7 +248,7 @@ def relay(up: Flow, down: Flow, idle_seconds: float, *, until_answered: bool = F
         for one, other in ((up, down), (down, up)):
             if one.source.fileno() not in ready:
                 continue
-            # an error or a hang-up is met by reading or writing, too
+            # errors and hang-ups surface in read or write
             if other.wants_to_write:
                 other.write()
             if one.wants_to_read:
@@ -257,7 +256,7 @@ def relay(up: Flow, down: Flow, idle_seconds: float, *, until_answered: bool = F
 
 
 def _read_head(client: socket.socket) -> tuple[ProxyRequest, bytes]:
-    """The request, and what came behind it. Raises BadRequest, OSError."""
+    """Return the request and the bytes after its head. Raises BadRequest, OSError."""
     received, until = b"", time.monotonic() + HEAD_SECONDS
     while (size := head_size(received)) is None:
         client.settimeout(max(0.001, until - time.monotonic()))
@@ -303,7 +302,7 @@ def _say(client: socket.socket, status: int, sentence: str) -> None:
 
 
 def _say_last(client: socket.socket, status: int, sentence: str) -> None:
-    """Answer, then read for a moment: closed with bytes unread, an answer is lost."""
+    """Answer, then drain for a moment: closing with unread bytes would lose the answer."""
     client.settimeout(_DRAIN_SECONDS)
     _say(client, status, sentence)
     until = time.monotonic() + _DRAIN_SECONDS

@@ -1,4 +1,4 @@
-"""The records of a run, as small JSON files that appear whole or not at all."""
+"""The records of a run: small JSON files that appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ import time
 from collections.abc import Mapping
 
 STARTED, EXIT, GONE = "started", "exit", "gone"
-# the hosts that an agent asked for and may not reach
+# the hosts that the agent asked for and was refused
 REFUSED = "refused"
 _RESERVED = 1024
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def timestamp(ahead: float = 0) -> str:
-    """Now, or `ahead` seconds later, as ISO 8601 in UTC with milliseconds and a Z."""
+    """Return now plus `ahead` seconds as ISO 8601 in UTC, with milliseconds and a Z."""
     seconds, rest = divmod(time.time() + ahead, 1)
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{int(rest * 1000):03d}Z"
 
 
 def as_json(fields: Mapping[str, object]) -> bytes:
-    """The fields as JSON on one line, plain ASCII."""
+    """Return the fields as one line of ASCII JSON."""
     return json.dumps(fields).encode("ascii")
 
 
 def reserve(folder: int, name: str) -> None:
-    """Take the blocks a later record needs, so that a full disk cannot keep it from being kept."""
+    """Allocate the blocks of a later record, so that it can be written to a full disk."""
     file = os.open(f".{name}", _NEW, 0o600, dir_fd=folder)
     try:
         os.write(file, b" " * _RESERVED)
@@ -37,7 +37,7 @@ def reserve(folder: int, name: str) -> None:
 def write(folder: int, name: str, fields: Mapping[str, object], *, durable: bool = True) -> None:
     """Write a record atomically into the folder open as `folder`. Raises OSError."""
     text = as_json(fields).ljust(_RESERVED)
-    # not truncated: what reserve() took stays taken
+    # not truncated: keeps the blocks that reserve() allocated
     file = os.open(f".{name}", _NEW & ~os.O_TRUNC, 0o600, dir_fd=folder)
     try:
         os.write(file, text)

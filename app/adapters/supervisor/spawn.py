@@ -1,4 +1,4 @@
-"""Starting the agent: a session of its own, nothing inherited but what it reads and writes."""
+"""Starting the agent: in its own session, inheriting nothing but its standard files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 
 from app.adapters.supervisor.kernel import die_with
 
-# where memory runs out, the kernel takes the agent before it takes anything of ours
+# if memory runs out, the kernel kills the agent before anything of ours
 _OOM_SCORE = b"800"
 _SCORE_FILE = "/proc/self/oom_score_adj"
 _own_score = -1
@@ -20,8 +20,8 @@ _IGNORED_HERE = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGINT)
 class NotSpawned(Exception):
     """The agent could not be executed.
 
-    `stage` is fork, limits, workdir, command, prompt or sandbox; `words` are those of the program
-    that failed to make the sandbox.
+    `stage` is fork, limits, workdir, command, prompt or sandbox; `words` is the output of the
+    program that failed to create the sandbox.
     """
 
     def __init__(self, stage: str, errno: int, words: str = "") -> None:
@@ -41,9 +41,9 @@ def spawn(
     standard_input: int = 0,
     confine: Callable[[], None] = lambda: None,
 ) -> int:
-    """Execute the agent with `output` as its stdout and stderr; its pid. Raises NotSpawned.
+    """Execute the agent with `output` as its stdout and stderr; return its pid.
 
-    `confine` is called in the new process and holds it to its limits.
+    `confine` runs in the new process and applies its limits. Raises NotSpawned.
     """
     problem, problem_here = os.pipe()
     parent = os.getpid()
@@ -56,7 +56,7 @@ def spawn(
         rest = (standard_input, output, umask, parent, problem_here)
         _become_agent(argv, env, workdir, rest, confine)
     os.close(problem_here)
-    # ends without a byte when the exec closed the other side
+    # a successful exec closes the other end: no bytes arrive
     with os.fdopen(problem, "rb") as answers:
         answer = answers.read().decode()
     if not answer:
@@ -101,7 +101,7 @@ def _become_agent(
 
 
 def _keep_only_standard_files(problem: int) -> int:
-    """Close every file but 0, 1, 2 and `problem`, which is moved to 3."""
+    """Close every descriptor but 0, 1, 2 and `problem`, which is moved to 3."""
     if problem != 3:
         os.dup2(problem, 3, inheritable=False)
     highest = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -110,7 +110,7 @@ def _keep_only_standard_files(problem: int) -> int:
 
 
 def keep_own_score() -> None:
-    """Open this process's own score for the kernel's choice, before it is closed even to itself."""
+    """Open this process's OOM score file, before `hide_memory` bars even itself from it."""
     global _own_score
     with suppress(OSError):
         _own_score = os.open(_SCORE_FILE, os.O_RDWR | os.O_CLOEXEC)
@@ -118,7 +118,7 @@ def keep_own_score() -> None:
 
 @contextmanager
 def _taken_first() -> Iterator[None]:
-    """Lend this process the score of an agent: its child inherits it, and cannot set its own."""
+    """Lend this process an agent's OOM score: its child inherits it and cannot set its own."""
     if _own_score < 0:
         yield
         return
@@ -133,7 +133,7 @@ def _taken_first() -> Iterator[None]:
 
 
 def be_taken_first() -> None:
-    """Have this process ended first where the machine's memory runs out."""
+    """Make this process the OOM killer's first choice."""
     try:
         with open(_SCORE_FILE, "wb") as file:
             file.write(_OOM_SCORE)

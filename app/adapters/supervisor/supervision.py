@@ -1,4 +1,4 @@
-"""Watching over one agent: its output, its time, its end and the end of all it started."""
+"""Supervision of one agent: its output, its deadline, its exit, and the end of all it started."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from app.adapters.supervisor.spawn import NotSpawned, spawn
 from app.domain.formatting import room_missing
 from app.domain.secret_masks import Secret, SecretMask
 
-# as in typing, which takes as long to load as half of this program
+# stands in for typing.TYPE_CHECKING: importing typing would take half as long as all the rest
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from app.adapters.supervisor.enclosure import Enclosure
@@ -50,7 +50,7 @@ _NOT_SPAWNED = {"code": None, "signal": None, "reason": "not_spawned"}
 
 
 def supervise(run_folder: str, order: dict) -> None:
-    """Run the agent of `order` to its end and the end of everything it started."""
+    """Run the agent of `order` until it and everything it started have ended."""
     orders = os.dup(0)
     answers = leave_caller()
     umask = os.umask(0o077)
@@ -58,14 +58,14 @@ def supervise(run_folder: str, order: dict) -> None:
         folder = os.open(run_folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         wake = hear_signals()
         mine = identify(order)
-        # before the agent: whoever finds this process later knows it from its first moment on
+        # written before the agent starts, so that this process can always be identified
         record_files.write(folder, record_files.STARTED, mine, durable=False)
         for name in (record_files.EXIT, record_files.GONE):
             record_files.reserve(folder, name)
         run = Supervision(folder, order, mine, umask)
         answer = run.enclose()
         if answer is None:
-            # nothing begins before its caller has written down who this is
+            # start nothing before the caller has recorded this process
             _tell(answers, mine)
             answer = run.begin() if may_begin(orders, wake) else run.call_off()
         os.close(orders)
@@ -79,7 +79,7 @@ def supervise(run_folder: str, order: dict) -> None:
 
 
 def is_full(place: int | str) -> bool:
-    """True where a file system has no room to work in; what cannot be asked proves nothing."""
+    """Return True if a file system is known to have no room to work in."""
     try:
         seen = os.statvfs(place)
     except OSError:
@@ -90,7 +90,7 @@ def is_full(place: int | str) -> bool:
 
 
 def _tell(answers: int, fields: Mapping[str, object]) -> None:
-    # a caller that is gone: the records say the same
+    # if the caller is gone, the records hold the same
     with suppress(OSError):
         os.write(answers, record_files.as_json(fields) + b"\n")
 
@@ -101,9 +101,9 @@ def _answer(answers: int, fields: Mapping[str, object]) -> None:
 
 
 class Supervision:
-    """One agent's life from its start, or its set-up, to the proof that nothing of it is left.
+    """One agent's run, from its setup or start to the proof that nothing of it is left.
 
-    `main` is the process whose end counts: first the set-up command, if any, then the agent.
+    `_main` is the process whose exit counts: first the setup command, if any, then the agent.
     """
 
     def __init__(self, folder: int, order: dict, mine: dict[str, object], umask: int) -> None:
@@ -111,7 +111,7 @@ class Supervision:
         self._order = order
         self._mine = mine
         self._umask = umask
-        # the word that each last record shows: nobody else may know it before
+        # secrets that authenticate the last records; nobody else may know them earlier
         self._proofs = order["proofs"]
         mask = SecretMask(Secret("", value) for value in order["secrets"])
         self._log = CappedLog(folder, order["log_cap_bytes"], mask)
@@ -136,10 +136,10 @@ class Supervision:
         self._to_answer: dict[str, object] | None = None
 
     def enclose(self) -> dict[str, object] | None:
-        """Make the sandbox that was ordered, if any; what to answer where it could not be made."""
+        """Create the ordered sandbox, if any; return the answer to the caller if that fails."""
         if not self._order["wrap"]:
             return None
-        # only here: without a sandbox there is no use for sockets
+        # imported only here: without a sandbox no sockets are needed
         from app.adapters.supervisor.enclosure import Enclosure
 
         marks = {name: self._order["env"][name] for name in _MARKS}
@@ -156,12 +156,12 @@ class Supervision:
         return None
 
     def call_off(self) -> dict[str, object] | None:
-        """Begin nothing, and end; what to answer the caller."""
+        """End without starting anything; return the answer to the caller."""
         self._give_up(failed="stopped")
         return self._to_answer
 
     def begin(self) -> dict[str, object] | None:
-        """Start the set-up command or the agent; what to answer the caller, None: not yet."""
+        """Start the setup command or the agent; return the answer to the caller, if known."""
         if self._order["setup"]:
             self._start(self._order["setup"], self._order["launch_seconds"])
         else:
@@ -169,7 +169,7 @@ class Supervision:
         return self._to_answer
 
     def go_on(self, wake: int, answers: int) -> None:
-        """Return when nothing of the run is left; `answers` below 0: answered already."""
+        """Supervise until nothing of the run is left; `answers` is -1 if already answered."""
         waiting = select.poll()
         inside = self._enclosure.control if self._enclosure else -1
         for fd in (self._output, wake, self._alarm.fd, inside):
@@ -198,7 +198,7 @@ class Supervision:
         self._write_last_records()
 
     def _hear_inside(self) -> bool:
-        """Note what has ended in the sandbox; False where that is the sandbox itself."""
+        """Record what ended in the sandbox; return False if it was the sandbox itself."""
         code = self._enclosure.news() if self._enclosure else None
         if self._ended is None:
             self._note_end(-signal.SIGKILL if code is None else code)
@@ -258,11 +258,11 @@ class Supervision:
         self._ended = {**_NOT_SPAWNED, "at": record_files.timestamp()}
         self._keep_exit()
         self._to_answer = answer
-        # nothing else may ever happen
+        # fire at once: no other event may ever come
         self._alarm.ring_at(boot_clock())
 
     def _take(self) -> bool:
-        """Keep what the agent wrote; False when nobody can write any more."""
+        """Log what the agent wrote; return False once no writer is left."""
         try:
             data = os.read(self._output, PIPE_BYTES)
         except BlockingIOError:
@@ -271,7 +271,7 @@ class Supervision:
         return bool(data)
 
     def _take_rest(self) -> None:
-        """Keep what is in the pipe now, and no more: another writer may go on for ever."""
+        """Log what is in the pipe now and no more: another writer may continue forever."""
         for _ in range(fcntl.fcntl(self._output, fcntl.F_GETPIPE_SZ) // _PAGE_BYTES):
             try:
                 data = os.read(self._output, PIPE_BYTES)
@@ -308,7 +308,7 @@ class Supervision:
             self._give_up(failed="setup", code=code, reason=self._reason, limit=self._figure)
 
     def _full_place(self) -> str:
-        """Where there is no room now, of all places that an agent needs; empty where there is."""
+        """Return the first full place that an agent needs (log, copy, tmp), "" if none is full."""
         places = {
             "log": self._folder,
             "copy": self._order["workdir"],
@@ -317,7 +317,7 @@ class Supervision:
         return next((name for name, place in places.items() if is_full(place)), "")
 
     def _why_it_ended(self, code: int, full: str) -> str:
-        """Why something ended by itself: what it, or this machine, had too little of, if known."""
+        """Return why a process exited unforced: the resource it ran out of, if known."""
         met = self._limits.why(code, self._log.last)
         if met is not None:
             self._figure = met.figure
@@ -339,7 +339,7 @@ class Supervision:
         elif now >= self._deadline:
             self._begin_end("deadline", now)
         elif (met := self._limits.look(now, self._main)) is not None:
-            # at once: in its grace it could take as much again
+            # without grace: in that time it could use as much again
             self._reason, self._figure = met
             self._kill_at = now
             self._kill(now)
@@ -350,7 +350,7 @@ class Supervision:
         self._reason = reason
         kill_at = self._kill_at = now + self._order["grace_seconds"]
         if self._enclosure:
-            # the wrapper would take everything inside with it at once
+            # ending the wrapper would kill everything inside at once
             self._enclosure.finish()
         else:
             for stat in descendants([os.getpid()]):
@@ -360,7 +360,7 @@ class Supervision:
     def _kill(self, now: float) -> None:
         self._limits.kill()
         kill_all(lambda: descendants([os.getpid()]))
-        # again until nobody is left, less and less often: one in a system call ends late
+        # retry with growing pauses: a process in a system call ends late
         self._kills += 1
         self._alarm.ring_at(now + min(_KILL_AGAIN_AFTER * self._kills, 1.0))
 
@@ -376,7 +376,7 @@ class Supervision:
         return True
 
     def _write_last_records(self) -> None:
-        """Write what is missing; a disk that refuses is asked again for a minute."""
+        """Write the missing records; retry for a minute if the disk refuses."""
         for _ in range(_WRITE_TRIES):
             try:
                 if self._keep_exit():

@@ -1,6 +1,6 @@
-"""How much a run uses: its processes and their memory, and the room that its working copy takes.
+"""Resource use of a run: its processes, their memory, and the size of its working copy.
 
-Imported by the supervisor: only modules of the standard library that load fast.
+Imported by the supervisor: only standard library modules that load fast.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from app.adapters.supervisor.kernel import PROC, descendants
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _BLOCK = 512
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# what lies deeper is not counted: every level keeps a file open
+# deeper levels are not counted: each keeps a descriptor open
 _DEEPEST = 100
-# so many files with several names are counted once; those beyond, once for each name
+# files with several names that are counted once; any beyond count once per name
 _MOST_LINKED = 100_000
-# a walk through a large folder may take a twentieth of the time
+# a pause lasts 19 times as long as the walk before it: walks take 5 % of the time
 _REST = 19
 _FIRST_PAUSE = 1.0
 
@@ -28,7 +28,7 @@ Use = namedtuple("Use", "pid tasks rss")
 
 
 def may_have(tasks: int, proc: str = PROC) -> bool:
-    """False where the whole machine has fewer tasks than that: one read instead of many."""
+    """Return False if the whole machine has fewer tasks than `tasks`: one read, not many."""
     try:
         with open(f"{proc}/loadavg", "rb") as file:
             total = int(file.read().split()[3].partition(b"/")[2])
@@ -38,13 +38,13 @@ def may_have(tasks: int, proc: str = PROC) -> bool:
 
 
 def tree_of(root: int, most: int | None = None, proc: str = PROC) -> list[Use]:
-    """Count what the descendants of a process use, up to `most` tasks."""
+    """Return what each descendant of a process uses, stopping above `most` tasks."""
     found: dict[int, Use] = {}
     tasks = 0
     try:
         to_visit = _children(root, proc)
     except FileNotFoundError:
-        # a kernel that keeps no list of children
+        # this kernel keeps no lists of children
         to_visit = [stat.pid for stat in descendants([root], proc)]
     while to_visit and (most is None or tasks <= most):
         pid = to_visit.pop()
@@ -57,10 +57,10 @@ def tree_of(root: int, most: int | None = None, proc: str = PROC) -> list[Use]:
 
 
 def memory_of(uses: Iterable[Use], limit: int, proc: str = PROC) -> int:
-    """Bytes of memory that processes use together.
+    """Return the bytes of memory that processes use together.
 
-    What they share is counted once (PSS) where the plain sum (RSS), which is cheaper and never
-    smaller, is above `limit`.
+    This is the sum of RSS, which is cheap but counts shared memory repeatedly; if that exceeds
+    `limit`, the sum of PSS, which counts it once.
     """
     seen = list(uses)
     plain = sum(use.rss for use in seen)
@@ -70,7 +70,7 @@ def memory_of(uses: Iterable[Use], limit: int, proc: str = PROC) -> int:
 
 
 def _children(pid: int, proc: str) -> list[int]:
-    """The children of all threads of a process. Raises FileNotFoundError."""
+    """Return the children of all threads of a process. Raises FileNotFoundError."""
     found: list[int] = []
     for task in os.listdir(f"{proc}/{pid}/task"):
         with open(f"{proc}/{pid}/task/{task}/children", "rb") as file:
@@ -82,7 +82,7 @@ def _children_if_any(pid: int, proc: str) -> list[int]:
     try:
         return _children(pid, proc)
     except (OSError, ValueError):
-        return []  # it ended just now: its children are its parent's, and seen at the next look
+        return []  # it just ended: its children were adopted, and count in the next pass
 
 
 def _use(pid: int, proc: str) -> Use | None:
@@ -102,14 +102,14 @@ def _pss(use: Use, proc: str) -> int:
                 if line.startswith(b"Pss:"):
                     return int(line.split()[1]) * 1024
     except OSError:
-        return use.rss  # it hides its memory: what is seen from outside counts
-    return 0  # it has none any more
+        return use.rss  # its memory map is closed to us: use RSS
+    return 0  # it has no memory left
 
 
 def size_of(folder: str, most: int | None = None) -> int:
-    """Bytes that a folder takes on its own file system, at least `most` where it takes more.
+    """Return the bytes that a folder takes on its own file system, stopping above `most`.
 
-    Blocks are counted, not lengths; links are not followed. What cannot be read counts nothing.
+    Counts blocks, not lengths; does not follow links; skips what cannot be read.
     """
     total = 0
     for used in _used_below(folder):
@@ -128,7 +128,7 @@ def _used_below(folder: str) -> Iterator[int]:
 
 
 def _used_in(fd: int, device: int, linked: set[int], deeper: int) -> Iterator[int]:
-    """Measure what is used below the folder open as `fd`, which is closed."""
+    """Yield the bytes of each entry below the folder open as `fd`, then close it."""
     try:
         with os.scandir(fd) as entries:
             for entry in entries:
@@ -152,10 +152,10 @@ def _used_in(fd: int, device: int, linked: set[int], deeper: int) -> Iterator[in
 def watch_size(
     folder: str, most: int, seconds: float, tell: Callable[[], None], ends: Callable[[], bool]
 ) -> None:
-    """Measure a folder every `seconds` until it takes more than `most` bytes, then `tell`.
+    """Measure a folder every `seconds` until it takes more than `most` bytes, then call `tell`.
 
-    At first more often, as what fills a disk begins at once. For a thread of its own: a file
-    system in there that does not answer stops nothing else.
+    More often at first, since a program that fills the disk starts at once. Run it in its own
+    thread: a file system that does not answer blocks nothing else.
     """
     pause = min(_FIRST_PAUSE, seconds)
     while not ends():
