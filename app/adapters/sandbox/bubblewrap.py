@@ -18,19 +18,19 @@ _ALWAYS = (
     *("--unshare-pid", "--unshare-ipc", "--as-pid-1", "--die-with-parent", "--new-session"),
     *("--cap-drop", "ALL"),
 )
-# root could change the machine there without a capability
+# root could change the machine in /proc/sys without a capability
 _PROC = ("--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys")
-# devices and all
+# the whole machine, devices included
 MACHINE = ("--dev-bind", "/", "/", *_PROC)
-# with nothing but a loopback of its own
+# a network with nothing but loopback
 OWN_NETWORK = ("--unshare-net",)
 NOTHING = ("--unshare-uts", "--dev", "/dev", *_PROC)
 
 
 def arguments(path: str, base: Iterable[str], steps: Iterable[Step]) -> list[str]:
-    """The command line up to the command itself.
+    """Return the command line up to the command itself.
 
-    `base` is MACHINE or NOTHING, and OWN_NETWORK besides where it has one.
+    `base` is MACHINE or NOTHING, followed by OWN_NETWORK for a network of its own.
     """
     found = [path, *_ALWAYS, *base]
     for step in steps:

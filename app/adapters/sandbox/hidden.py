@@ -1,4 +1,4 @@
-"""The places that no agent may see: Runyard's own, and services that start programs."""
+"""Places hidden from agents: Runyard's own, services that start programs, and raw devices."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OCTAL = re.compile(rb"\\([0-7]{3})")
 
 @dataclass(frozen=True)
 class Mount:
-    """One line of mountinfo: `root` is the place in its file system that `point` shows."""
+    """One line of mountinfo: `point` shows the folder `root` of the file system on `device`."""
 
     device: str
     root: Path
@@ -25,23 +25,23 @@ class Mount:
 
 
 def read_mounts(table: str = "/proc/self/mountinfo") -> list[Mount]:
-    """Every mount, in the order in which they were made. Raises OSError."""
+    """Return every mount, oldest first. Raises OSError."""
     with open(table, "rb") as file:
         return [_read(line) for line in file]
 
 
 def mount_of(path: Path, mounts: Sequence[Mount]) -> Mount | None:
-    """The mount that shows `path`, the newest of those at the same point."""
+    """Return the mount that shows `path`, the newest of those at the same point."""
     above = [one for one in mounts if one.point == path or one.point in path.parents]
     return max(above, key=lambda one: (len(one.point.parts), mounts.index(one)), default=None)
 
 
 def other_views(place: Path, mounts: Sequence[Mount]) -> Iterator[Path]:
-    """Where else than at `place` its files, or some of them, can be seen."""
+    """Yield the other paths that show the files of `place` or some of them."""
     own = mount_of(place, mounts)
     if own is not None:
         yield from _views(place, own, mounts)
-    # what is mounted inside has files of another file system
+    # mounts inside it show other file systems
     for one in mounts:
         if place in one.point.parents:
             yield from _views(one.point, one, mounts)
@@ -59,7 +59,7 @@ def _views(place: Path, own: Mount, mounts: Sequence[Mount]) -> Iterator[Path]:
         else:
             continue
         is_elsewhere = view != place and place not in view.parents and view not in place.parents
-        # what another mount covers there is not seen
+        # skip views that another mount covers
         if is_elsewhere and mount_of(view, mounts) == one:
             yield view
 
@@ -79,9 +79,9 @@ def _path(words: bytes) -> Path:
     return Path(plain.decode(errors="surrogateescape"))
 
 
-# of an SQLite database that lies elsewhere
+# endings of the files that make up an SQLite database
 _BESIDE_A_DATABASE = ("", "-wal", "-shm", "-journal", ".bell")
-# {run} is a folder of the user's own services, {home} the home folder
+# {run} is the user's runtime folder, {home} the home folder
 _SERVICES: Mapping[HostService, tuple[str, ...]] = {
     HostService.DOCKER: (
         *("/run/docker.sock", "/run/docker", "{run}/docker.sock", "{run}/docker"),
@@ -99,7 +99,7 @@ _SERVICES: Mapping[HostService, tuple[str, ...]] = {
 }
 
 
-# what tells programs of a service that is somewhere else
+# variables that point programs to a service at another address
 _ADDRESSES: Mapping[HostService, tuple[str, ...]] = {
     HostService.DOCKER: ("DOCKER_HOST",),
     HostService.PODMAN: ("CONTAINER_HOST",),
@@ -108,23 +108,23 @@ _ADDRESSES: Mapping[HostService, tuple[str, ...]] = {
 }
 # unix:///run/docker.sock, unix:path=/run/bus,guid=1, or the path alone
 _SOCKETS = re.compile(r"(?:^|unix:(?:path=|//))(/[^,;]*)")
-# character devices that are the machine's memory, and disks by another way
+# character devices for memory, or for disks beside their block devices
 _RAW = re.compile(r"(mem|kmem|port|kmsg|nvram|oldmem|(sg|mtd|ng|nvme)\d.*)|.*/bsg/.*")
 
 
 @dataclass(frozen=True)
 class Hidden:
-    """Folders that are empty inside, outermost first, and files that are."""
+    """The folders, outermost ones only, and the files that appear empty inside."""
 
     folders: tuple[Path, ...]
     files: tuple[Path, ...]
 
     def covers(self, path: Path) -> bool:
-        """True where `path` lies in a hidden folder."""
+        """Return True if `path` is a hidden folder or lies in one."""
         return any(path == folder or folder in path.parents for folder in self.folders)
 
     def within(self, visible: Collection[Path]) -> Hidden:
-        """Only what lies in folders that are visible at all, and can be mounted on."""
+        """Return only what lies in folders that are visible inside, and so can be mounted over."""
 
         def shows(place: Path) -> bool:
             return any(place == folder or folder in place.parents for folder in visible)
@@ -137,22 +137,22 @@ class Hidden:
 
 @dataclass(frozen=True)
 class OwnPlaces:
-    """Runyard's own places: folders, and SQLite databases that may lie elsewhere."""
+    """Runyard's own folders, and its SQLite databases, which may lie elsewhere."""
 
     folders: tuple[Path, ...]
     databases: tuple[Path, ...] = ()
 
     def identities(self) -> dict[Path, tuple[int, int]]:
-        """Which folders these are now, by device and number; those that are there."""
+        """Return the device and inode number of each folder that exists."""
         found = {place: place.stat() for place in self.folders if place.exists()}
         return {place: (seen.st_dev, seen.st_ino) for place, seen in found.items()}
 
     def hidden(self, allow: Collection[HostService], environment: Mapping[str, str]) -> Hidden:
-        """Find what is hidden now, by its real paths and by every other mount that shows it."""
+        """Return what to hide now, by real path and by every other mount that shows it."""
         mounts = read_mounts()
         own = [*self.folders, *_database_places(self.databases)]
         found = {place.resolve() for place in own if place.exists()}
-        # under a second mount the same files would be there once more
+        # a second mount would show the same files again
         for place in tuple(found):
             found.update(other_views(place, mounts))
         found.update(_services(allow, environment))
@@ -161,10 +161,10 @@ class OwnPlaces:
 
 
 def _database_places(databases: Collection[Path]) -> Iterator[Path]:
-    # SQLite keeps its journals beside the file itself, wherever a link to it lies
+    # SQLite keeps its journals beside the real file, not beside a link to it
     for database in (place.resolve() for place in databases):
         yield from (database.with_name(database.name + end) for end in _BESIDE_A_DATABASE)
-        # one with a folder to itself is hidden by that: its files come and go
+        # if a folder holds nothing else, hide all of it: journals come and go
         if database.parent.is_dir() and _has_to_itself(database):
             yield database.parent
 
@@ -174,14 +174,14 @@ def _has_to_itself(database: Path) -> bool:
 
 
 def places_of(allow: Collection[HostService], environment: Mapping[str, str]) -> list[Path]:
-    """Where the services that a project allows are on this machine."""
+    """Return the existing paths of the services that a project allows."""
     return [place for place in map(Path, _named(allow, environment)) if os.path.exists(place)]
 
 
 def _named(services: Collection[HostService], environment: Mapping[str, str]) -> Iterator[str]:
-    """Where services may be, by their usual places and by what the environment says."""
+    """Yield the usual paths of services, and those that the environment names."""
     home = environment.get("HOME") or "/nonexistent"
-    # what is said may be another folder than systemd's, whose services are there all the same
+    # XDG_RUNTIME_DIR may not be systemd's folder, whose services still exist
     usual = f"/run/user/{os.getuid()}"
     runs = dict.fromkeys((environment.get("XDG_RUNTIME_DIR") or usual, usual))
     for service in services:
@@ -199,7 +199,7 @@ def _services(allow: Collection[HostService], environment: Mapping[str, str]) ->
 
 
 def _raw_devices() -> Iterator[Path]:
-    """The disks and memory that this user could read around every file's mode."""
+    """Yield the disk and memory devices that this user can read, which bypass file modes."""
     for place, folders, names in os.walk("/dev"):
         folders[:] = [name for name in folders if name not in ("shm", "pts", "mqueue")]
         for name in names:

@@ -1,6 +1,6 @@
-"""Files of a private home, where an agent may have put anything: no link is followed.
+"""Files of a private home, where an agent may have put anything: links are never followed.
 
-What stands in the way is set aside in the same folder, where it hurts nobody.
+A folder where a file belongs, or the reverse, is renamed within its parent folder.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @contextmanager
 def open_folder(home: Path, parts: Sequence[str]) -> Iterator[int]:
-    """A descriptor of a folder in the home, made where there is none. Raises OSError."""
+    """Yield a descriptor of a folder in the home, created if missing. Raises OSError."""
     with ExitStack() as stack:
         fd = os.open(home, _FOLDER)
         stack.callback(os.close, fd)
@@ -34,14 +34,14 @@ def open_folder(home: Path, parts: Sequence[str]) -> Iterator[int]:
 
 @dataclass(frozen=True)
 class Left:
-    """A file as an agent left it; `changed` is by the kernel's word, in ns since 1970."""
+    """A file as an agent left it; `changed` is its ctime, in ns since 1970."""
 
     content: bytes
     changed: int
 
 
 def read(home: Path, parts: Sequence[str]) -> Left | None:
-    """A file in the home; None for what is no file, closed to its user, too large, or not there."""
+    """Return a file in the home, None if it is missing, not regular, closed to us or too large."""
     try:
         with opened(home, *parts[:-1]) as folder, opened_file(folder, parts[-1]) as fd:
             seen = os.fstat(fd)
@@ -55,7 +55,7 @@ def read(home: Path, parts: Sequence[str]) -> Left | None:
 
 
 def write(folder: int, name: str, content: bytes) -> None:
-    """Put a file in the place of whatever is there, whole, for its user alone. Raises OSError."""
+    """Put a whole file of mode 0600 in place of anything of that name. Raises OSError."""
     _clear(folder, name, is_folder=False)
     fresh = f".{name}.{secrets.token_hex(6)}"
     fd = os.open(fresh, _NEW, 0o600, dir_fd=folder)
@@ -70,7 +70,7 @@ def write(folder: int, name: str, content: bytes) -> None:
 
 
 def link(folder: int, name: str, target: str) -> None:
-    """Have a link of this name that says `target`. Raises OSError."""
+    """Make `name` a symbolic link to `target`. Raises OSError."""
     with suppress(OSError):
         if os.readlink(name, dir_fd=folder) == target:
             return
@@ -81,14 +81,14 @@ def link(folder: int, name: str, target: str) -> None:
 
 
 def drop(folder: int, name: str) -> None:
-    """Have nothing of this name. Raises OSError."""
+    """Remove a file or link, or rename a folder of that name. Raises OSError."""
     _clear(folder, name, is_folder=False)
     with suppress(FileNotFoundError):
         os.unlink(name, dir_fd=folder)
 
 
 def make_point(home: Path, place: Path, *, is_folder: bool) -> None:
-    """Have a real folder, or an empty file, where something is mounted. Raises OSError."""
+    """Make `place` a mount point: a real folder or a regular file. Raises OSError."""
     with open_folder(home, place.parts if is_folder else place.parts[:-1]) as folder:
         if is_folder:
             return
@@ -105,7 +105,7 @@ def _enter(parent: int, name: str) -> int:
         os.mkdir(name, 0o700, dir_fd=parent)
     fd = os.open(name, _FOLDER | os.O_PATH, dir_fd=parent)
     try:
-        # one that an agent has closed would stay so for the next
+        # undo a chmod by an agent, which would lock out the next one
         if (mode := os.fstat(fd).st_mode) & 0o700 != 0o700:
             os.chmod(f"/proc/self/fd/{fd}", stat.S_IMODE(mode) | 0o700)
         return os.open(".", _FOLDER, dir_fd=fd)
@@ -114,7 +114,7 @@ def _enter(parent: int, name: str) -> int:
 
 
 def _clear(parent: int, name: str, *, is_folder: bool) -> None:
-    """Set aside what is a folder where a file should be, or the other way round."""
+    """Rename a folder where a file belongs, or the reverse."""
     mode = _mode(parent, name)
     if mode is not None and stat.S_ISDIR(mode) != is_folder:
         _set_aside(parent, name)

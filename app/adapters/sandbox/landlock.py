@@ -1,7 +1,7 @@
-"""Landlock with a control group: the level `contained` where neither namespaces can be had.
+"""Landlock with a control group: the level `contained` where namespaces are not available.
 
-Less than those: names of files can be listed, sockets of services reached, files made beside a
-folder that leads to a hidden one by nobody.
+Weaker than those: agents can list the names of files and reach the sockets of services, and cannot
+create anything in a folder above a hidden one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _HIDES = (Does.EMPTY_FOLDER, Does.EMPTY_FILE)
 
 
 def arguments(steps: Iterable[Step]) -> list[str]:
-    """The command line up to the command itself."""
+    """Return the command line up to the command itself."""
     steps = list(steps)
     plan = {
         "hidden": [str(step.place) for step in steps if step.does in _HIDES],
@@ -28,7 +28,7 @@ def arguments(steps: Iterable[Step]) -> list[str]:
 
 
 def shortcoming() -> str:
-    """Why this kernel's landlock cannot be used; empty where it can."""
+    """Return why this kernel's landlock cannot be used, empty if it can."""
     found = abi()
     if found == 0:
         return "this kernel has no landlock, or has it switched off"

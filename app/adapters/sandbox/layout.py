@@ -1,4 +1,4 @@
-"""The file system that an agent finds at each level, as steps that any means can take."""
+"""The file system that an agent sees at each level, as mount steps for any of the means."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from app.services.ports import Enclosure
 SYSTEM = ("/usr", "/etc", "/opt")
 # folders of the system, or links into /usr
 _ROOTS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
-# what root without a capability could still read of /etc
+# parts of /etc that root could read without a capability
 _PRIVATE = (
     *("shadow", "shadow-", "gshadow", "gshadow-", "ssh/ssh_host_*_key", "ssl/private"),
     *("pki/tls/private", "letsencrypt", "wireguard", "NetworkManager/system-connections"),
 )
 _RESOLVER = "/etc/resolv.conf"
-# where a home folder would hide what is already there
+# mounting a home folder here would hide files of the system
 _TAKEN = frozenset(map(Path, ("/", *SYSTEM, *_ROOTS, "/dev", "/proc", "/sys")))
 _STAND_IN = Path("/home/agent")
 
@@ -40,7 +40,7 @@ class Does(StrEnum):
 
 @dataclass(frozen=True)
 class Step:
-    """One mount; `source` is what is bound, or what a link holds."""
+    """One mount, folder or link; `source` is the path to bind, or the target of the link."""
 
     does: Does
     place: Path
@@ -48,30 +48,30 @@ class Step:
 
 
 def home_of(environment: Mapping[str, str]) -> Path:
-    """The user's own home folder; the account's where the environment names none."""
+    """Return the user's home folder: HOME, else the account's."""
     named = environment.get("HOME")
     if not named:
         try:
             named = pwd.getpwuid(os.getuid()).pw_dir
         except KeyError:
-            named = "/"  # as in a container that is run as nobody in particular
+            named = "/"  # as in a container whose user has no account
     return Path(os.path.normpath(named))
 
 
 def home_inside(environment: Mapping[str, str]) -> Path:
-    """Where the private home folder lies inside: at the user's own place, where one can be."""
+    """Return the path of the private home inside: that of the user's own home, if possible."""
     home = home_of(environment)
     return _STAND_IN if home in _TAKEN or not home.is_absolute() else home
 
 
 def contained(enclosure: Enclosure, hidden: Hidden, programs: Iterable[Path]) -> list[Step]:
-    """The machine as it is, without what is hidden."""
+    """Return the steps that show the machine as it is, without the hidden places."""
     shown = [
         _bound(Does.BIND, enclosure.copy),
         *(_bound(Does.BIND_READ_ONLY, path) for path in (*enclosure.readable, *programs)),
     ]
     return [
-        # control groups and power among it, which root may write to without a capability
+        # root could write to control groups and power settings there without a capability
         Step(Does.BIND_READ_ONLY, Path("/sys"), "/sys"),
         *_hide(hidden),
         *(step for step in shown if hidden.covers(step.place)),
@@ -89,7 +89,7 @@ def sandboxed(
     toolchains: Sequence[Path],
     allowed: Iterable[Path],
 ) -> list[Step]:
-    """The system, read-only, a private home, and what the run needs."""
+    """Return the steps that show a read-only system, a private home, and what the run needs."""
     visible = [Path(root) for root in SYSTEM if os.path.isdir(root)]
     tools = [tool for tool in (*toolchains, *programs) if not _lies_in(tool, visible)]
     private = [place.resolve() for name in _PRIVATE for place in Path("/etc").glob(name)]
@@ -144,7 +144,7 @@ def _system_roots() -> Iterator[Step]:
 
 
 def _resolver() -> Iterator[Step]:
-    """Where the resolver's settings are a link into a folder that is private inside."""
+    """Bind the target of resolv.conf if it is a link into a folder that is private inside."""
     target = os.path.realpath(_RESOLVER)
     is_away = os.path.islink(_RESOLVER) and target.startswith(("/run/", "/var/"))
     if is_away and os.path.isfile(target):

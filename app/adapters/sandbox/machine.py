@@ -1,4 +1,4 @@
-"""The sandbox of this machine, by the first means that works, which is found by trying."""
+"""The sandbox of this machine, by the first means that works when tried."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CONTAINER = (
     "If this is a container, start it with --security-opt seccomp=unconfined and "
     "--security-opt systempaths=unconfined, or with --privileged."
 )
-# what is said of the weakest means, which is taken where no other works
+# shown with the weakest means, which is used only if no other works
 LANDLOCK = (
     "Contained by landlock, agents still see the names of Runyard's files and reach sockets such "
     "as Docker's, and they cannot create anything in the folders above Runyard's."
@@ -46,7 +46,7 @@ _SETTINGS = (
 def explain(
     means: Means | None, levels: Sequence[SandboxLevel], failures: Mapping[Means, str]
 ) -> tuple[str, str]:
-    """Why a level is not available, and what helps; empty where every level can."""
+    """Return why a level is not available, and the remedy; both empty if every level is."""
     if means is Means.BUBBLEWRAP:
         return "", ""
     words = failures.get(Means.BUBBLEWRAP)
@@ -87,7 +87,7 @@ def _last_line(words: str) -> str:
 
 _PROBE_SECONDS = 10.0
 _FOLDERS = (Does.EMPTY_FOLDER, Does.FOLDER, Does.READ_ONLY)
-# what every start does is tried, too: an old bubblewrap has not all of it
+# the trial hides a folder, as every start does: an old bubblewrap lacks some options
 _TRIED = Hidden((Path("/tmp"),), ())  # noqa: S108
 _EVERY_LEVEL = (SandboxLevel.CONTAINED, SandboxLevel.SANDBOXED)
 Wrap = Callable[[Sequence[Step], SandboxPolicy], list[str]]
@@ -95,7 +95,7 @@ Wrap = Callable[[Sequence[Step], SandboxPolicy], list[str]]
 
 @dataclass(frozen=True)
 class _Found:
-    """The means that works, and how it surrounds."""
+    """The means that works, and the function that builds its command line."""
 
     capability: Capability
     wrap: Wrap
@@ -118,16 +118,16 @@ class MachineSandbox:
         self._found: _Found | None = None
 
     def probe(self, *, again: bool = False) -> Capability:
-        """Find out what this machine can do by doing it; remembered unless `again`."""
+        """Return what this machine can do, found by trying it; cached unless `again`."""
         return self._look(again=again).capability
 
     def wrap(self, enclosure: Enclosure, policy: SandboxPolicy) -> list[str]:
-        """The arguments before a command that surround it. Raises SandboxUnavailable."""
+        """Return the arguments to put before a command to sandbox it. Raises SandboxUnavailable."""
         if policy.level is SandboxLevel.NONE:
             return []
         found = self._look()
         if not found.capability.can(policy.level):
-            # it may have been installed since
+            # a means may have been installed since
             found = self._look(again=True)
         if not found.capability.can(policy.level):
             raise SandboxUnavailable(f"{found.capability.because} {found.capability.remedy}")
@@ -153,7 +153,7 @@ class MachineSandbox:
         return steps
 
     def _must_be_in_place(self) -> None:
-        """An agent may have moved a folder above Runyard's own: its files would lie open.
+        """Check that no agent has moved Runyard's own folders, which would expose their files.
 
         Raises SandboxUnavailable.
         """
@@ -200,7 +200,7 @@ class MachineSandbox:
 
 
 def _make_points(private: Path, home: Path, steps: Sequence[Step]) -> None:
-    """Have real folders where something is mounted: a link there would lead the mount elsewhere.
+    """Create real mount points in the private home: a link there would redirect the mount.
 
     Raises SandboxUnavailable.
     """
@@ -237,7 +237,7 @@ def _by_namespaces(path: str, *, with_users: bool) -> Wrap:
 
 
 def _try(wrap: Wrap) -> str | None:
-    """Run `true` inside; what it said where it failed."""
+    """Run `true` inside; return its error output if it failed, else None."""
     nothing = contained(Enclosure("probe", Path("/")), _TRIED, ())
     policy = SandboxPolicy(level=SandboxLevel.CONTAINED)
     command = [*wrap(nothing, policy), shutil.which("true") or "/bin/true"]

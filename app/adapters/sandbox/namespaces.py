@@ -1,4 +1,4 @@
-"""The namespaces of the kernel by util-linux's `unshare`: the level `contained`."""
+"""Kernel namespaces through util-linux's `unshare`: the level `contained`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _AS_ROOT_INSIDE = ("--user", "--map-root-user")
 
 
 def arguments(path: str, steps: Iterable[Step], *, with_users: bool) -> list[str]:
-    """The command line up to the command itself.
+    """Return the command line up to the command itself.
 
-    `with_users`: in a user namespace, as everybody but root needs one for the others.
+    `with_users` adds a user namespace, which all but root need to create the others.
     """
     plan = {
         "steps": [(step.does, str(step.place), step.source) for step in steps],

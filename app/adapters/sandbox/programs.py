@@ -1,4 +1,4 @@
-"""The programs that run process 1 of a sandbox: Python and a few modules of Runyard."""
+"""The commands that set up and run process 1 of a sandbox: Python with a few modules of Runyard."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _APP = Path(app.__file__).resolve().parent
 
 
 def interpreter() -> str:
-    """The interpreter itself, not a virtual environment's link to it."""
+    """Return the interpreter itself, not a virtual environment's link to it."""
     return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 
 
 def command_of(program: str) -> list[str]:
-    """The command that runs `enter`, `init` or `landlock` of the supervisor's folder alone."""
+    """Return the command that runs the supervisor's `enter`, `init` or `landlock`."""
     return [interpreter(), *_ISOLATED, str(_ENTRY), program]
 
 
 def needed() -> list[Path]:
-    """The folders that must be readable inside for these commands."""
+    """Return the folders that must be readable inside for these commands."""
     return [Path(os.path.realpath(sys.base_prefix)), _APP]
