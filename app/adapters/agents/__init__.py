@@ -1,1 +1,1 @@
-"""Agent presets: how each command line is run unattended."""
+"""Agent presets: how each agent's command line is run unattended, and how its output is read."""

@@ -1,4 +1,4 @@
-"""Where an agent's program was installed: what of a home folder it needs, and never all of it."""
+"""Installs of agents' programs: the parts of a home folder that each needs, never all of it."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from pathlib import Path
 
 _FIRST_BYTES = 512
 _MOST_STEPS = 12
-# below the home folder: programs alone, however many; nobody signs in to them
+# below the home folder: version managers, whose folders hold programs and no sign-ins
 _MANAGERS = (
     *(".pyenv", ".nvm", ".asdf", ".volta", ".rbenv", ".nodenv", ".fnm", ".sdkman", ".rustup"),
     *(".local/share/mise", ".local/share/fnm", ".local/share/uv", ".local/share/pipx"),
 )
-# what says that a folder is an environment of Python's
+# entries that mark a folder as a Python environment
 _ENVIRONMENTS = ("pyvenv.cfg", "conda-meta")
 _SYSTEM = ("/usr", "/etc", "/opt", "/bin", "/sbin", "/lib", "/lib64")
 
 
 @dataclass(frozen=True)
 class Install:
-    """The files and folders of a program beyond the system's own, and the links that lead there.
+    """The files and folders of a program outside the system's own, and the links to them.
 
-    Folders are the outermost ones; a link is in none of them, and maps to what it says.
+    `places` holds the outermost ones; `links` maps each link outside them to its target.
     """
 
     places: tuple[Path, ...]
@@ -32,9 +32,9 @@ class Install:
 
 
 def find_install(programs: Iterable[str], environment: Mapping[str, str]) -> Install:
-    """The files that these programs need: their own, and those of their interpreters.
+    """Return the files that these programs and their interpreters need.
 
-    Each is a name, looked for in PATH, or a path; links are followed as far as they lead.
+    Each program is a path, or a name to find in PATH; links are followed to their end.
     """
     home, path = Path(environment.get("HOME") or "/nonexistent"), environment.get("PATH", "")
     found_steps = [step for program in programs for step in _steps(program, path)]
@@ -51,12 +51,12 @@ def find_install(programs: Iterable[str], environment: Mapping[str, str]) -> Ins
 
 
 def is_below(path: Path, folder: Path) -> bool:
-    """True where a path is a folder, or lies in it."""
+    """Return True if `path` is `folder` or lies in it."""
     return path == folder or folder in path.parents
 
 
 def _steps(program: str, path: str) -> Iterator[Path]:
-    """The program as it is found, what it links to, and its interpreter in the same way."""
+    """Yield the program as found, what it links to, and its interpreter likewise."""
     left, todo = _MOST_STEPS, [program]
     while todo and left:
         left -= 1
@@ -70,14 +70,14 @@ def _steps(program: str, path: str) -> Iterator[Path]:
             todo.append(os.path.join(place.parent, os.readlink(place)))
         elif interpreter := _interpreter(place):
             todo.append(interpreter)
-        # a folder above it may be a link
+        # a folder above may be a link
         real = Path(os.path.realpath(place.parent)) / place.name
         if real != place:
             todo.append(str(real))
 
 
 def _interpreter(program: Path) -> str:
-    """The interpreter in a script's first line: a path or a name behind env, else empty."""
+    """Return the interpreter in a script's first line, a path or a name after env, else empty."""
     try:
         with open(program, "rb", opener=_open_at_once) as file:
             first = file.read(_FIRST_BYTES).partition(b"\n")[0]
@@ -92,7 +92,7 @@ def _interpreter(program: Path) -> str:
 
 
 def _place_of(program: Path, home: Path) -> Path:
-    """The install that a file belongs to: a folder of programs alone, or only the file."""
+    """Return the install that a file belongs to: a folder of programs only, or just the file."""
     for manager in _MANAGERS:
         if is_below(program, home / manager):
             return home / manager
@@ -110,7 +110,7 @@ def _place_of(program: Path, home: Path) -> Path:
 
 
 def _is_apart(folder: Path, home: Path) -> bool:
-    """True for a hidden folder of the home where no sign-ins and other programs are kept."""
+    """Return True for a folder in a hidden folder of the home, unless other programs share it."""
     shared = (home / ".local", home / ".local" / "share", home / ".config", home / ".cache")
     if folder in shared or not is_below(folder, home):
         return False
@@ -118,7 +118,7 @@ def _is_apart(folder: Path, home: Path) -> bool:
 
 
 def _user_packages(program: Path, home: Path) -> Path | None:
-    """Python's packages of this user, for a script that pip put beside them."""
+    """Return the user's folder of Python packages, for a script that pip installed with them."""
     if program.parent != home / ".local" / "bin" or "python" not in _interpreter(program):
         return None
     packages = home / ".local" / "lib"

@@ -1,4 +1,4 @@
-"""The agents of this machine: how each is started, read and gone on with, by its preset."""
+"""The agents of this machine: how each is started, read and resumed, by its preset."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ from app.services.ports import AgentFinding, Job, PromptTooLong, SignedIn, Unrea
 
 AT_ONCE = 4
 SCRIPT = "script"
-# Linux takes 131,072 bytes in one argument
+# Linux accepts 131,072 bytes in one argument
 LONGEST_ARGUMENT = 100_000
 TOO_LONG = (
     "The prompt is too long for an argument of the project's command (more than 100 KB). "
     "Use {prompt_file} instead of {prompt} in the command."
 )
-# an agent names its sessions: no name of one is taken for an option
+# agents name their sessions: a name must not be parsed as an option
 _SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
-# what agents that refuse root go by
+# set in a sandbox: agents that refuse root accept it with this
 _INSIDE = {"IS_SANDBOX": "1"}
 
-# what any program needs to run as its user; nothing of Runyard's own is among it
+# needed by any program to run as its user; includes nothing of Runyard's own
 COMMON_ENVIRONMENT = (
     *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR"),
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
@@ -55,18 +55,18 @@ COMMON_ENVIRONMENT = (
 
 
 class AgentPresets:
-    """The presets, and `script` for any command of one's own."""
+    """The presets, and `script` for custom commands."""
 
     def __init__(self, environment: Mapping[str, str], presets: Sequence[Preset] = PRESETS) -> None:
         self._environment = environment
         self._presets = {preset.name: preset for preset in presets}
 
     def names(self) -> list[str]:
-        """Every preset's name, `script` first."""
+        """Return every preset's name, `script` first."""
         return [SCRIPT, *self._presets]
 
     def command(self, agent: str, job: Job, own_command: Sequence[str] | None) -> list[str]:
-        """The argv: placeholders are replaced inside whole arguments, no shell reads them."""
+        """Return the argv, with placeholders replaced and no shell. Raises PromptTooLong."""
         if agent == SCRIPT:
             own = own_command or ()
             is_argument = any("{prompt}" in argument for argument in own)
@@ -76,12 +76,12 @@ class AgentPresets:
         preset = self._presets[agent]
         model = (preset.model_flag, job.model) if job.model else ()
         first, *rest = _arguments(preset, job)
-        # the model goes behind a subcommand or the prompt's flag, never between flag and value
+        # the model goes after a subcommand, else first: never between a flag and its value
         arguments = [first, *model, *rest] if not first.startswith("-") else [*model, first, *rest]
         return [preset.executable, *(_fill(argument, job) for argument in arguments)]
 
     def reads_stdin(self, agent: str) -> bool:
-        """True where the agent takes its prompt from its standard input."""
+        """Return True if the agent reads its prompt from stdin."""
         preset = self._presets.get(agent)
         return preset is not None and "{prompt_file}" not in preset.arguments
 
@@ -91,13 +91,13 @@ class AgentPresets:
         own_command: Sequence[str] | None,
         level: SandboxLevel = SandboxLevel.NONE,
     ) -> Unready | None:
-        """Why the agent is known to be of no use here, or None; answers at once."""
+        """Return why the agent is known not to work here, else None; starts no program."""
         if agent == SCRIPT:
             sentence = self._why_no_script(own_command)
             return Unready(Cause.AGENT_MISSING, sentence) if sentence else None
         preset = self._presets.get(agent)
         if preset is None:
-            # of a newer Runyard, or of a preset that was taken away
+            # from a newer Runyard, or from a preset that was removed
             return Unready(Cause.AGENT_MISSING, f"No agent is called {agent!r}.")
         path, environment = self._find(preset.executable), self.environment(agent, level)
         if path is None:
@@ -112,9 +112,9 @@ class AgentPresets:
         return None
 
     def environment(self, agent: str, level: SandboxLevel = SandboxLevel.NONE) -> dict[str, str]:
-        """The allow-listed environment, with what this agent's sign-in needs.
+        """Return the allow-listed environment, with what this agent's sign-in needs.
 
-        In a sandbox it says so, and root's agents are kept from making another one.
+        In a sandbox it says so, and keeps root's agents from nesting a sandbox of their own.
         """
         preset = self._presets.get(agent)
         names = COMMON_ENVIRONMENT + (preset.environment if preset else ())
@@ -126,7 +126,7 @@ class AgentPresets:
         return found | _INSIDE | dict(preset.root_environment if preset and is_root else ())
 
     def secrets(self) -> Iterator[Secret]:
-        """Every secret that the environment of any agent may hold."""
+        """Yield every secret that the environment of any agent may contain."""
         known = {name for preset in self._presets.values() for name in preset.sign_in.variables}
         for name in dict.fromkeys((*COMMON_ENVIRONMENT, *self._passed())):
             secret = secret_in(name, self._environment.get(name, ""), is_known=name in known)
@@ -138,52 +138,52 @@ class AgentPresets:
             yield from preset.environment
 
     def hosts(self, agent: str) -> tuple[str, ...]:
-        """The hosts that this agent cannot work without, as `host` or `host:port`."""
+        """Return the hosts that this agent cannot work without, as `host` or `host:port`."""
         preset = self._presets.get(agent)
         return preset.hosts if preset else ()
 
     def chosen_hosts(self, agent: str) -> list[str]:
-        """The hosts that this agent's environment names in the place of its maker's."""
+        """Return the hosts that this agent's environment sets in place of its vendor's."""
         environment = self.environment(agent)
         urls = (environment[name] for name in environment if name.endswith("_BASE_URL"))
         return [host for host in map(_host_of, urls) if host]
 
     def account(self, agent: str) -> str:
-        """A mark of this agent's sign-in: another key, folder or home has another one."""
+        """Return an id of this agent's sign-in, which changes with its key, folder and home."""
         preset = self._presets.get(agent)
         names = ("HOME", *(preset.environment if preset else ()))
         told = "\0".join(f"{name}={self._environment.get(name, '')}" for name in names)
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
     def can_go_on(self, agent: str, session_id: str) -> bool:
-        """True where the preset knows how, and the session's name is one."""
+        """Return True if the preset can resume sessions and `session_id` is a valid name of one."""
         preset = self._presets.get(agent)
         has_a_way = preset is not None and bool(preset.continue_arguments)
         return has_a_way and _SESSION.fullmatch(session_id) is not None
 
     def reader(self, agent: str) -> StreamReader | None:
-        """A new reader of this agent's output, None where nobody knows its shape."""
+        """Return a new reader of this agent's output, None if its format is unknown."""
         preset = self._presets.get(agent)
         return StreamReader(preset.stream, preset.limit_messages) if preset else None
 
     def line_teller(self, agent: str) -> Callable[[bytes], list[Entry]] | None:
-        """Tells what a line of this agent's output says to a person; None: it writes no events."""
+        """Return a function from an output line to entries, None if the agent writes no events."""
         preset = self._presets.get(agent)
         tell_event = TELLERS.get(preset.stream) if preset else None
         return partial(tell_line, tell_event) if tell_event else None
 
     def exit_words(self, agent: str, code: int) -> str:
-        """What an exit code of this agent means, empty where it says nothing of its own."""
+        """Return the meaning of this agent's exit code, empty if it has no special one."""
         preset = self._presets.get(agent)
         return dict(preset.exit_codes).get(code, "") if preset else ""
 
     def exit_failure(self, agent: str, code: int) -> Failure | None:
-        """What this agent fails by where it exits with this code, None where that says nothing."""
+        """Return the failure that this agent's exit code stands for, None if none."""
         preset = self._presets.get(agent)
         return dict(preset.exit_failures).get(code) if preset else None
 
     def continue_command(self, agent: str, session_id: str) -> str:
-        """The line by which a person goes on with a session; empty where there is none."""
+        """Return the command line that resumes a session by hand, empty if there is none."""
         preset = self._presets.get(agent)
         if preset is None or not preset.continue_arguments:
             return ""
@@ -191,7 +191,7 @@ class AgentPresets:
         return shlex.join([preset.executable, *words])
 
     def findings(self) -> list[AgentFinding]:
-        """Every preset as found on this machine; takes seconds where many are installed."""
+        """Return every preset as found on this machine; takes seconds if many are installed."""
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="doctor") as threads:
             return list(threads.map(self._finding, self._presets.values()))
 
@@ -244,7 +244,7 @@ def _look_for_sign_in(
 
 
 def _wants_variable(preset: Preset, path: str, environment: Mapping[str, str]) -> bool:
-    """True for root where the program is known to refuse it."""
+    """Return True if we are root and the program is known to refuse root."""
     if os.geteuid() != 0 or not preset.root_variable or is_wrapper(path):
         return False
     is_set = environment.get(preset.root_variable) == "1"
@@ -252,17 +252,17 @@ def _wants_variable(preset: Preset, path: str, environment: Mapping[str, str]) -
 
 
 def _arguments(preset: Preset, job: Job) -> tuple[str, ...]:
-    """The preset's, with those that go on with a session."""
+    """Return the preset's arguments, with those that resume a session."""
     known = preset.arguments
     if job.session is None:
         return known
-    # the mark of a prompt on stdin stays last: behind a subcommand it belongs to that
+    # `-`, for the prompt on stdin, stays last: it must follow a subcommand that resumes
     at = known.index("-") if "-" in known else len(known)
     return (*known[:at], *preset.continue_arguments, *known[at:])
 
 
 def _host_of(url: str) -> str:
-    """`host:port` of a web address, empty where it is none."""
+    """Return `host:port` of a URL, empty if it is not valid."""
     try:
         parts = urlsplit(url)
         port = parts.port or {"https": HTTPS_PORT, "http": HTTP_PORT}.get(parts.scheme, 0)
@@ -278,7 +278,7 @@ def _not_found(program: str) -> str:
 def _fill(argument: str, job: Job) -> str:
     values = {
         "{prompt_file}": str(job.prompt_file),
-        # a text that begins with a dash would be read as an option
+        # a text that begins with a dash would be parsed as an option
         "{prompt}": f" {job.prompt}" if job.prompt.startswith("-") else job.prompt,
         "{workdir}": str(job.workdir),
         "{branch}": job.branch,

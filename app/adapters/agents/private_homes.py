@@ -1,7 +1,7 @@
-"""Private homes of sandboxed agents: a folder of each project and agent, with that sign-in alone.
+"""Private homes of sandboxed agents: one folder per project and agent, with only that sign-in.
 
-An agent renews its sign-in by putting another file in its place, so its home holds a copy, and the
-new tokens come back to the user's own file: see `renewals`. Every file in a home may be hostile.
+An agent renews its sign-in by replacing the file, so its home holds a copy, and new tokens are
+copied back to the user's own file: see `renewals`. Every file in a home may be hostile.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS")
 _LENT_BY_NAME = ".config/runyard"
 _GONE = ".gone-"
 _WRITING_SECONDS = 5.0
-# everything that is masked asks for them
+# how long the tokens are cached: everything that masks secrets asks for them
 _TOKENS_SECONDS = 1.0
 _SYSTEM = tuple(Path(folder) for folder in ("/usr", "/etc", "/opt", "/lib", "/lib64", "/bin"))
-# a history of years is in some
+# some files hold years of history
 _OWN_MAX_BYTES = 64 * 1024 * 1024
 
 
 class UserFileUnreadable(OSError):
-    """A file of the user's own cannot be read: nobody knows whether it holds a sign-in."""
+    """A file of the user's cannot be read, so that it may or may not hold a sign-in."""
 
 
 class UserFileUnwritable(OSError):
-    """A file of the user's own cannot be replaced."""
+    """A file of the user's cannot be replaced."""
 
 
 class PrivateHomes:
-    """The homes below `root`: `<project>/<agent>`, closed to other users.
+    """The homes `<root>/<project>/<agent>`, closed to other users.
 
-    `environment` is the user's own, where the agents' own files are found.
+    `environment` is the user's own and locates the agents' own files.
     """
 
     def __init__(
@@ -69,16 +69,16 @@ class PrivateHomes:
         self._clock = clock
         self._presets = {preset.name: preset for preset in presets}
         self._locks = FileLocks(self._root / ".locks")
-        # when the two files of a sign-in were changed, as they were last looked at
+        # change times of both files of a sign-in, in the home and the user's, at the last check
         self._seen: dict[tuple[Path, Lent], tuple[int, int]] = {}
-        # the same of the user's own, with the tokens that it held
+        # change time of the user's own file at the last check, and its tokens
         self._tokens: dict[Lent, tuple[int, tuple[Secret, ...]]] = {}
         self._tokens_seen_at = -_TOKENS_SECONDS
 
     def lodge(
         self, project_id: str, agent: str, programs: Sequence[str], toolchains: Sequence[str]
     ) -> Lodging:
-        """Make the home ready for a run, with the agent's sign-in in it. Raises NoLodging."""
+        """Prepare the home for a run, with the agent's sign-in in it. Raises NoLodging."""
         try:
             return self._lodge(project_id, agent, programs, toolchains)
         except OSError as problem:
@@ -88,7 +88,7 @@ class PrivateHomes:
             ) from problem
 
     def keep_in_step(self, project_id: str, agent: str) -> list[str]:
-        """Exchange what was renewed, here or there; sentences of what was not taken back."""
+        """Copy renewed sign-ins either way; return a sentence for each one not copied back."""
         home = self._place(project_id, agent)
         refused: list[str] = []
         if not home.is_dir() or home.is_symlink():
@@ -106,7 +106,7 @@ class PrivateHomes:
         return refused
 
     def secrets(self) -> list[Secret]:
-        """The tokens of every sign-in in the user's own files, as they are now."""
+        """Return the tokens of every sign-in in the user's own files, at most a second old."""
         now = monotonic()
         if now - self._tokens_seen_at >= _TOKENS_SECONDS:
             self._tokens_seen_at = now
@@ -122,21 +122,21 @@ class PrivateHomes:
         try:
             own = self._read_own(lent)
         except UserFileUnreadable:
-            return  # what was seen before still is one
+            return  # the tokens read earlier stay secrets
         tokens = renewals.tokens_in(own or b"", lent.renewal)
         found = tuple(Secret(f"the sign-in of {agent}", token) for token in tokens)
         self._tokens = {**self._tokens, lent: (changed, found)}
 
     def remove(self, project_id: str) -> None:
-        """Delete the homes of a project, links not followed. Raises OSError."""
-        # out of the way at once: the next run makes its home anew
+        """Delete the homes of a project without following links. Raises OSError."""
+        # renamed first, so that the next run can create a new home at once
         aside = f"{_GONE}{secrets.token_hex(6)}"
         with suppress(FileNotFoundError):
             os.rename(self._root / checked_id(project_id), self._root / aside)
             remove_tree(self._root, aside)
 
     def clear_leftovers(self) -> int:
-        """Delete what a removal that was cut short has left; how many there were."""
+        """Delete what interrupted removals left behind; return how many there were."""
         if not self._root.is_dir():
             return 0
         left = [name for name in os.listdir(self._root) if name.startswith(_GONE)]
@@ -145,7 +145,7 @@ class PrivateHomes:
         return len(left)
 
     def weigh(self) -> dict[str, int]:
-        """Bytes of each project's homes, by its id."""
+        """Return the size of each project's homes in bytes, by project id."""
         if not self._root.is_dir():
             return {}
         with os.scandir(self._root) as entries:
@@ -178,7 +178,7 @@ class PrivateHomes:
         return Lodging(home, tuple(dict.fromkeys(readable)), told, withheld)
 
     def _sign_in(self, home: Path, agent: str) -> dict[str, str]:
-        """Have the agent's sign-in in its home; the variables that tell where. Raises OSError."""
+        """Put the agent's sign-in into its home; return variables for it. Raises OSError."""
         for lent in self._lent(agent):
             told_of = lent.file, agent
             try:
@@ -210,7 +210,7 @@ class PrivateHomes:
         return told
 
     def _exchange(self, home: Path, lent: Lent) -> None:
-        """The same while an agent may be at work: its file is replaced by a newer one alone.
+        """Copy a sign-in either way while agents may be running: only a newer one replaces theirs.
 
         Raises NotRenewed, UserFileUnreadable, OSError.
         """
@@ -224,7 +224,7 @@ class PrivateHomes:
             if not self._take_back(home, lent, own) and (back is None or back.changed < changed):
                 self._give(home, lent, own)
         except OSError:
-            seen = (0, 0)  # once more at the next look
+            seen = (0, 0)  # retry at the next check
             raise
         except renewals.NotRenewed as why:
             if not self._is_being_written(home, lent, why):
@@ -234,14 +234,14 @@ class PrivateHomes:
             self._seen[home, lent] = seen
 
     def _take_back(self, home: Path, lent: Lent, own: bytes | None) -> bool:
-        """Put newer tokens into the user's own file; True where there were some.
+        """Put newer tokens into the user's own file; return True if there were some.
 
         Raises NotRenewed, OSError.
         """
         back = home_files.read(home, _inside(lent))
         if lent.renewal is None or own is None or back is None:
             return False
-        # what is older than the user's own file was renewed from an older one
+        # a file older than the user's own was renewed from an older sign-in
         if back.changed <= self._own_changed(lent):
             return False
         taken = renewals.take_back(own, back.content, lent.renewal, self._clock())
@@ -250,14 +250,14 @@ class PrivateHomes:
         return taken is not None
 
     def _is_being_written(self, home: Path, lent: Lent, why: renewals.NotRenewed) -> bool:
-        """True where an agent may be about to write the rest of what cannot be read."""
+        """Return True if an agent may still be writing the file that cannot be parsed."""
         back = home_files.read(home, _inside(lent))
         if back is None or not isinstance(why, renewals.NotReadable):
             return False
         return self._clock().timestamp() - back.changed / 1e9 < _WRITING_SECONDS
 
     def _give(self, home: Path, lent: Lent, own: bytes | None) -> None:
-        """Put the user's own file there, or away where there is none any more. Raises OSError."""
+        """Copy the user's own file into the home; if there is none, remove it. Raises OSError."""
         *above, name = _inside(lent)
         try:
             wanted = renewals.pick(lent, own) if own is not None else None
@@ -284,7 +284,7 @@ class PrivateHomes:
     def _make(self, home: Path) -> Path:
         for folder in (self._root, home.parent, home):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # an agent may have closed its own; the folder above is none of its
+            # an agent may have closed its own home, but cannot reach the folders above
             if folder.is_symlink():
                 raise OSError(f"{folder.name} is a link")
             folder.chmod(0o700)
@@ -294,23 +294,23 @@ class PrivateHomes:
         folder = self._environment.get(lent.variable, "") or lent.folder
         if folder == "~" or folder.startswith("~/"):
             folder = f"{self._home}{folder[1:]}"
-        # a person may keep it elsewhere, and link to it
+        # the user may keep the file elsewhere and link to it
         return Path(os.path.realpath(Path(folder) / lent.file))
 
     def _own_changed(self, lent: Lent) -> int:
-        """When the user's own file was written, in ns since 1970; 0 where there is none."""
+        """Return when the user's own file was written, in ns since 1970, 0 if there is none."""
         try:
             seen = self._own_place(lent).stat()
         except OSError:
             return 0
-        # a time that was set by hand never keeps renewals out
+        # an mtime set to a time in the future must not block renewals
         return min(seen.st_mtime_ns, seen.st_ctime_ns)
 
     def _read_own(self, lent: Lent) -> bytes | None:
         return _read_whole(self._own_place(lent))
 
     def _write_own(self, lent: Lent, before: bytes, content: bytes) -> None:
-        """Replace the user's own file, unless it was changed since it was read.
+        """Replace the user's own file unless it has changed since it was read.
 
         Raises UserFileUnwritable.
         """
@@ -333,13 +333,13 @@ class PrivateHomes:
 
 
 def _inside(lent: Lent) -> list[str]:
-    """The parts of the place in a private home: never a folder that a variable names."""
+    """Return the path's parts in a private home, where no variable moves the folder."""
     folder = lent.folder.removeprefix("~").strip("/")
     return [*(part for part in folder.split("/") if part), lent.file]
 
 
 def _read_whole(place: Path) -> bytes | None:
-    """A file of the user's own, None where there is none. Raises UserFileUnreadable."""
+    """Return a file of the user's, None if there is none. Raises UserFileUnreadable."""
     try:
         fd = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(fd, "rb") as file:

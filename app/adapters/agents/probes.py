@@ -1,4 +1,4 @@
-"""What installed agents say of themselves: their version, and the flags that their help knows."""
+"""Probes of installed agents: their sign-in, their version, and the flags in their help."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from app.services.ports import SignedIn
 
 MAX_BYTES = 4 * 1024 * 1024
 _FIRST_BYTES = 256
-# what the agents' own packages begin with, where they are scripts
+# interpreters of the agents' own packages, if those are scripts
 _RUNTIMES = (b"node", b"bun", b"deno")
-# elsewhere a keychain may hold it, which opens for no program that asks in passing
+# elsewhere a keychain may hold the sign-in, which we cannot read unnoticed
 FILES_TELL_ALL = sys.platform == "linux"
 
 
 def look_for_sign_in(
     sign_in: SignIn, environment: Mapping[str, str], *, files_tell_all: bool = FILES_TELL_ALL
 ) -> tuple[SignedIn, str]:
-    """The answer, and what it rests on; what cannot be seen is never a no."""
+    """Return the sign-in state and its evidence; NO only if no sign-in can be out of sight."""
     for name in sign_in.variables:
         if environment.get(name):
             return SignedIn.YES, f"{name} is set"
@@ -52,13 +52,13 @@ def look_for_sign_in(
 
 
 def may_set(places: Sequence[Stored], environment: Mapping[str, str]) -> bool:
-    """True where one of these files holds its words, or cannot be read."""
+    """Return True if one of these files contains its words, or cannot be read."""
     home = environment.get("HOME", "")
     return any(_tells(_place(one, environment, home), one.holds) is not False for one in places)
 
 
 def is_wrapper(program: str) -> bool:
-    """True for a script of somebody's own around an agent: what that brings along is unknown."""
+    """Return True for a user's own script around an agent, whose effects are unknown."""
     try:
         with open(program, "rb", opener=_open_at_once) as file:
             first = file.read(_FIRST_BYTES).partition(b"\n")[0]
@@ -75,9 +75,9 @@ def _place(stored: Stored, environment: Mapping[str, str], home: str) -> Path:
 
 
 def _tells(place: Path, words: tuple[str, ...]) -> bool | None:
-    """Whether the file is there and holds one of the words; None where it cannot be read."""
+    """Return True if the file contains one of the words; None if it cannot be read."""
     try:
-        # a pipe in its place must not keep us waiting
+        # a pipe in its place must not block us
         with open(place, "rb", opener=_open_at_once) as file:
             content = file.read(MAX_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError):
@@ -106,7 +106,7 @@ _MAX_CHARS = 200_000
 
 @dataclass(frozen=True)
 class Words:
-    """What a program wrote, and its exit code."""
+    """The output and exit code of a program."""
 
     code: int
     out: str
@@ -114,7 +114,7 @@ class Words:
 
 
 def ask(argv: list[str], environment: Mapping[str, str]) -> Words | None:
-    """What a program answers; None where it takes too long."""
+    """Run a program and return its output; None if it takes longer than ASK_SECONDS."""
     try:
         asked = subprocess.Popen(
             argv,
@@ -122,7 +122,7 @@ def ask(argv: list[str], environment: Mapping[str, str]) -> Words | None:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=dict(environment),
-            # no settings of whatever folder the server was started in
+            # avoids settings in the folder where the server was started
             cwd="/",
             start_new_session=True,
         )
@@ -132,7 +132,7 @@ def ask(argv: list[str], environment: Mapping[str, str]) -> Words | None:
         try:
             out, err = asked.communicate(timeout=ASK_SECONDS)
         except subprocess.TimeoutExpired:
-            # its children hold its pipes: all of them go
+            # its children hold its pipes: kill them too
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(asked.pid, signal.SIGKILL)
             return None
@@ -140,26 +140,26 @@ def ask(argv: list[str], environment: Mapping[str, str]) -> Words | None:
 
 
 def read_version(path: str, environment: Mapping[str, str]) -> str | None:
-    """The version's number, empty where it does not tell it, None where it takes too long."""
+    """Return the version number, empty if it reports none, None if it takes too long."""
     words = ask([path, "--version"], environment)
     if words is None:
         return None
     if words.code != 0:
         return ""
-    # what it has to complain of comes on stderr, with numbers of its own
+    # stdout first: warnings on stderr contain other numbers
     found = _VERSION.search(words.out) or _VERSION.search(words.err)
     return found[0] if found else ""
 
 
 def is_older(version: str | None, floor: str) -> bool:
-    """True where a version is known, and older than a floor that is known."""
+    """Return True if both versions are known and `version` is older than `floor`."""
     return bool(version and floor) and _numbers(version or "") < _numbers(floor)
 
 
 def unknown_flags(
     path: str, preset: Preset, environment: Mapping[str, str]
 ) -> tuple[str, ...] | None:
-    """The preset's flags that the program's help does not name; None where it has none to read."""
+    """Return the preset's flags that the program's help does not list, None without a help text."""
     words = ask([path, *preset.help_arguments], environment)
     if words is None or words.code != 0:
         return None
@@ -170,9 +170,9 @@ def unknown_flags(
 
 
 def flags_of(preset: Preset) -> list[str]:
-    """The flags of its command line that its help should name."""
+    """Return the flags of a preset's command line that its help should list."""
     used = [*preset.arguments, preset.model_flag]
-    # a dash alone is the prompt that comes on stdin
+    # a lone dash stands for the prompt on stdin
     spared = ("-", *preset.unlisted)
     return [word for word in used if word.startswith("-") and word not in spared]
 

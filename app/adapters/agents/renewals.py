@@ -1,7 +1,7 @@
-"""Sign-in files that agents renew: what goes into a private home, and which tokens come back.
+"""Sign-in files that agents renew: what a private home gets, and which tokens are copied back.
 
-What comes back was written by an agent: of it only the tokens are taken, and only where all the
-rest is what it was given. The user's own file keeps every other byte's meaning.
+A file that comes back was written by an agent: only its tokens are used, and only if all the rest
+is as it was handed out. All other data in the user's own file stays the same.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from app.adapters.agents.catalogue.preset import Lent, Renewal
 from app.domain.secret_masks import secret_in
 
 MAX_TOKEN = 16 * 1024
-# no sign-in tells an end beyond this; a renewal that was made later than now is none
+# no sign-in expires later than this from now; a time of renewal must not lie ahead
 LONGEST = timedelta(days=400)
 _CLOCKS_DIFFER = timedelta(minutes=5)
 _WORD = re.compile(r"[\x21-\x7e]+", re.ASCII)
-# sk-ant-ort01-… says by its first words what it is
+# the prefix of a token such as sk-ant-ort01-… names its kind
 _KIND = re.compile(r"sk-(?:[a-z0-9]+-)*", re.ASCII)
 _JWT = re.compile(r"[\w-]+\.([\w-]+)\.[\w-]*", re.ASCII)
 _WHOSE = ("iss", "sub", "email", "client_id", "https://api.openai.com/auth")
@@ -33,15 +33,15 @@ _SETTING = re.compile(r"(?:export\s+)?[\"']?([\w.-]+)[\"']?\s*[=:]")
 
 
 class NotRenewed(Exception):
-    """A file that came back renews nothing; the message says why, without any value."""
+    """A file that came back cannot be used; the message says why, without any value."""
 
 
 class NotReadable(NotRenewed):
-    """A file that came back cannot be read: it is none, or not written to its end."""
+    """A file that came back is not a JSON object; it may be only partly written."""
 
 
 def pick(lent: Lent, own: bytes) -> bytes | None:
-    """Pick what a private home gets of a file of the user's own; None where that is nothing.
+    """Return what a private home gets of a file of the user's, None if that is nothing.
 
     Raises ValueError, RecursionError.
     """
@@ -55,10 +55,10 @@ def pick(lent: Lent, own: bytes) -> bytes | None:
 
 
 def fit_in(lent: Lent, wanted: bytes | None, there: bytes | None) -> bytes | None:
-    """The file that a private home is to hold, where `there` is what an agent left of it.
+    """Return the file that a private home should hold, None for no file.
 
-    None: no file. Beside the settings that are lent, its own ones stay: an agent keeps more in
-    the same file.
+    `there` is the file as the agent left it; everything in it but the lent settings stays, since
+    an agent keeps data of its own in the same file.
     """
     if there is None or not lent.is_merged:
         return wanted
@@ -74,9 +74,9 @@ def fit_in(lent: Lent, wanted: bytes | None, there: bytes | None) -> bytes | Non
 
 
 def take_back(own: bytes, back: bytes, renewal: Renewal, now: datetime) -> bytes | None:
-    """The user's own file with the newer tokens of `back`, None where none is newer.
+    """Return the user's own file with the newer tokens of `back`, None if none is newer.
 
-    Raises NotRenewed, NotReadable among it.
+    Raises NotRenewed, or its subclass NotReadable if `back` cannot be parsed.
     """
     try:
         mine = _read(own)
@@ -96,7 +96,7 @@ def take_back(own: bytes, back: bytes, renewal: Renewal, now: datetime) -> bytes
 
 
 def tokens_in(own: bytes, renewal: Renewal) -> list[str]:
-    """The tokens and keys in a sign-in file of the user's own; none where it cannot be read."""
+    """Return the tokens and keys in a sign-in file of the user's, none if it cannot be parsed."""
     known = {field.rpartition(".")[2] for field in renewal.fields}
     try:
         return list(_tokens(_read(own), known))
@@ -109,17 +109,17 @@ def _tokens(document: dict[str, Any], known: set[str]) -> Iterator[str]:
         if isinstance(value, dict):
             yield from _tokens(value, known)
         elif isinstance(value, str) and (_claims(value) is not None or _moment(value) is None):
-            # when it was renewed is no secret
+            # a time of renewal is no secret
             found = secret_in(name, value, is_known=name in known)
             if found is not None:
                 yield found.value
 
 
 def _is_newer(part: dict[str, Any], other: Any, renewal: Renewal, now: datetime) -> bool:
-    """True where `other` is the same sign-in, renewed later. Raises NotRenewed."""
+    """Return True if `other` is the same sign-in, renewed later. Raises NotRenewed."""
     before = _moment(_get(part, renewal.newest))
     if before is None or part == other:
-        return False  # a key that nobody renews
+        return False  # a key that is never renewed, or no change
     if not isinstance(other, dict):
         raise NotRenewed("it is gone")
     after = _moment(_get(other, renewal.newest))
@@ -145,7 +145,7 @@ def _renew(part: dict[str, Any], other: dict[str, Any], renewal: Renewal) -> Non
 
 
 def _must_be_like(before: Any, after: Any, path: str) -> None:
-    """Raises NotRenewed where a value cannot be the next one of the same account."""
+    """Check that `after` can follow `before` in the same account. Raises NotRenewed."""
     if before is None or after is None or before == after:
         return
     if isinstance(before, int) and isinstance(after, int) and not isinstance(after, bool):
@@ -169,7 +169,7 @@ def _kind(token: str) -> str:
 
 
 def _claims(token: str) -> dict[str, Any] | None:
-    """The claims of a token, None for one that says nothing of itself."""
+    """Return the claims of a JWT, None for any other token."""
     found = _JWT.fullmatch(token)
     if found is None or not token.startswith("eyJ"):
         return None
@@ -187,7 +187,7 @@ def _whose(claims: dict[str, Any]) -> list[Any]:
 
 
 def _moment(value: Any) -> datetime | None:
-    """When a sign-in ends, or was renewed; None where the value tells no time."""
+    """Return when a sign-in expires or was renewed, None if the value holds no time."""
     try:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return datetime.fromtimestamp(value / 1000, UTC)
@@ -209,7 +209,7 @@ def _at_most_microseconds(moment: str) -> str:
 
 
 def _parts(own: dict[str, Any], part: str) -> Iterator[tuple[str, ...]]:
-    """The paths of what is renewed for itself."""
+    """Yield the paths of the parts that are renewed separately."""
     if part == "*":
         yield from ((name,) for name in own)
     else:
@@ -231,7 +231,7 @@ def _chosen(document: dict[str, Any], paths: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _chosen_lines(text: str, names: tuple[str, ...]) -> Iterator[str]:
-    """The lines of these settings, and of the tables that begin with such a name."""
+    """Yield the lines of these settings, and of tables whose name begins with one."""
     is_chosen, is_in_table = False, False
     for line in text.splitlines(keepends=True):
         if table := _TABLE.match(line):
@@ -243,7 +243,7 @@ def _chosen_lines(text: str, names: tuple[str, ...]) -> Iterator[str]:
 
 
 def _get(document: Any, path: str | tuple[str, ...]) -> Any:
-    """The value at a path, None where there is none."""
+    """Return the value at a path, None if there is none."""
     for name in path.split(".") if isinstance(path, str) else path:
         if not isinstance(document, dict):
             return None
@@ -252,7 +252,7 @@ def _get(document: Any, path: str | tuple[str, ...]) -> Any:
 
 
 def _put(document: dict[str, Any], path: str, value: Any) -> None:
-    """Set what stands at a path; None takes it away."""
+    """Set the value at a path; None removes it."""
     *above, last = path.split(".")
     for name in above:
         inner = document.get(name)

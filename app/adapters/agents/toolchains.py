@@ -1,4 +1,4 @@
-"""Toolchains in a home folder: what of PATH and the environment goes with them."""
+"""Toolchains in a home folder, and the PATH and environment that go with them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from app.adapters.agents.installs import is_below
 
-# each names the folder of a toolchain, and is of use only where that folder is seen
+# each names a toolchain's folder, and is useful only if that folder is visible
 _NAMING = (
     *("PYENV_ROOT", "NVM_DIR", "RUSTUP_HOME", "GOROOT", "JAVA_HOME", "VOLTA_HOME", "ASDF_DIR"),
     *("ASDF_DATA_DIR", "FNM_DIR", "SDKMAN_DIR", "RBENV_ROOT", "DOTNET_ROOT", "PNPM_HOME"),
@@ -17,7 +17,7 @@ _PROGRAMS = ("bin", "shims", "current/bin", "go/bin")
 
 
 def toolchain_folders(named: Sequence[str], home: Path) -> list[Path]:
-    """The folders that a project names, as they are on this machine; never a whole home."""
+    """Return the folders that a project names, as absolute paths; never a whole home."""
     folders = [Path(os.path.normpath(os.path.expanduser(_at_home(one, home)))) for one in named]
     return [one for one in folders if one.is_absolute() and not is_below(home, one)]
 
@@ -25,13 +25,13 @@ def toolchain_folders(named: Sequence[str], home: Path) -> list[Path]:
 def toolchain_environment(
     folders: Sequence[Path], environment: Mapping[str, str], home: Path
 ) -> dict[str, str]:
-    """PATH with the programs of these folders, and the variables that name them or their caches."""
+    """Return PATH with the programs of these folders, and variables for them and their caches."""
     told = {
         name: environment[name]
         for name in _NAMING
         if environment.get(name) and _lies_in(environment[name], folders)
     }
-    # what a toolchain writes to is not the folder that is only read
+    # caches go elsewhere: the toolchain's folder is read-only
     names = {folder.name: str(folder) for folder in folders}
     if ".cargo" in names:
         told["CARGO_HOME"] = str(home / ".cache" / "cargo")
@@ -40,13 +40,13 @@ def toolchain_environment(
     if ".rustup" in names:
         told.setdefault("RUSTUP_HOME", names[".rustup"])
     own = [home / ".local" / "bin"]
-    # nvm refuses to work beside it
+    # nvm refuses to work with this prefix set
     if ".nvm" not in names:
         told["NPM_CONFIG_PREFIX"] = str(home / ".cache" / "npm-global")
         own.append(home / ".cache" / "npm-global" / "bin")
     before = environment.get("PATH", os.defpath).split(os.pathsep)
     found = [str(place) for one in folders for place in _program_folders(one)]
-    # behind the system's: what one run has installed stands in for none of them
+    # after the system's: a program that a run has installed must not replace one of them
     path = [*(one for one in found if one not in before), *before, *map(str, own)]
     told["PATH"] = os.pathsep.join(dict.fromkeys(path))
     return told
@@ -54,7 +54,7 @@ def toolchain_environment(
 
 def _program_folders(folder: Path) -> Iterator[Path]:
     yield from (folder / name for name in _PROGRAMS if (folder / name).is_dir())
-    # nvm keeps every version of Node, and a file with the name of the one to use
+    # nvm keeps every version of Node, and a file that names the default
     if versions := _node_versions(folder):
         yield max(versions, key=_number) / "bin"
 

@@ -1,6 +1,6 @@
-"""The presets as data: what is known of each command line, and of which version it is known.
+"""Presets as data: the facts about each agent's command line, and the version they are known for.
 
-A further agent is a file here with its entry; its stream is one of `streams.STREAMS`.
+To add an agent, add a file here and an entry to `PRESETS`; its stream is one of `streams.STREAMS`.
 """
 
 from __future__ import annotations

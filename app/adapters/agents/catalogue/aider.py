@@ -1,4 +1,4 @@
-"""Aider."""
+"""Preset for Aider."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ AIDER = Preset(
     model_flag="--model",
     stream="aider",
     install="python -m pip install aider-chat",
-    # it reads keys from files of the repository, too, and some of its models want none
+    # it also reads keys from files of the repository, and some of its models need none
     sign_in=SignIn(
         mend="Set the key of the model's provider.",
         variables=PROVIDER_KEYS,
         lent=(
-            # the same file names commands, too, which stay where they are
+            # the same file also names commands, which are not lent
             Lent(
                 *(".aider.conf.yml", "~"),
                 only=("api-key", "openai-api-key", "anthropic-api-key", "openai-api-base", "model"),

@@ -1,4 +1,4 @@
-"""Claude Code."""
+"""Preset for Claude Code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CLAUDE = Preset(
     model_flag="--model",
     stream="claude",
     install="npm install -g @anthropic-ai/claude-code",
-    # from about this one on it tells of its usage limit by an event
+    # since about this version it reports its usage limit as an event
     floor="2.1.45",
     sign_in=SignIn(
         mend="Run `claude` and type /login as the server's user, or set ANTHROPIC_API_KEY.",
@@ -24,12 +24,12 @@ CLAUDE = Preset(
             Stored(".credentials.json", "~/.claude", "CLAUDE_CONFIG_DIR", ("accessToken",)),
             Stored(".claude.json", "~", "CLAUDE_CONFIG_DIR", ("primaryApiKey",)),
         ),
-        # a program of one's own that tells the key, or another provider's account
+        # a user's program that prints the key, or another provider's account
         doubts=(
             Stored("settings.json", "~/.claude", "CLAUDE_CONFIG_DIR", ("apiKeyHelper", '"env"')),
             Stored("managed-settings.json", "/etc/claude-code"),
         ),
-        # seen: a program that a project's own settings name tells the key
+        # observed: a program named in a project's own settings supplies the key
         repository_doubts=(".claude/settings.json",),
         is_whole=True,
         lent=(
@@ -40,14 +40,14 @@ CLAUDE = Preset(
                     fields=("accessToken", "refreshToken", "expiresAt"),
                     newest="expiresAt",
                     part="claudeAiOauth",
-                    # what a renewal reads again of the account's plan
+                    # facts about the account's plan that a renewal refreshes
                     unsteady=(
                         *("scopes", "subscriptionType", "rateLimitTier"),
                         *("refreshTokenExpiresAt", "clientId"),
                     ),
                 ),
             ),
-            # the rest of it is what this person has done in each folder
+            # the rest is the user's history in each folder
             Lent(
                 *(".claude.json", "~", "CLAUDE_CONFIG_DIR"),
                 only=(
@@ -58,7 +58,8 @@ CLAUDE = Preset(
             Lent("settings.json", "~/.claude", "CLAUDE_CONFIG_DIR", only=("apiKeyHelper", "env")),
         ),
     ),
-    # seen: it ends with 1 and says so on stderr; the user's settings may set it, a project's not
+    # observed: without it, root gets exit code 1 and an error on stderr; the user's settings can
+    # set it, a project's cannot
     root_variable="IS_SANDBOX",
     root_files=(
         Stored("settings.json", "~/.claude", "CLAUDE_CONFIG_DIR", ("IS_SANDBOX",)),
@@ -73,7 +74,7 @@ CLAUDE = Preset(
         r"group['’]s usage limit is set to (?P<person>\S+)",
         r"(?P<person>Credit balance is too low)",
     ),
-    # the last two give it a new token when its sign-in is older than a few hours
+    # the last two renew its token once the sign-in is a few hours old
     hosts=("api.anthropic.com", "claude.ai", "platform.claude.com", "console.anthropic.com"),
     environment=(
         *("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL"),

@@ -1,4 +1,4 @@
-"""Codex."""
+"""Preset for Codex."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CODEX = Preset(
     model_flag="-m",
     stream="codex",
     install="npm install -g @openai/codex",
-    # the oldest that others were seen to run like this
+    # the oldest version that others are known to run with these arguments
     floor="0.124.0",
     help_arguments=("exec", "--help"),
     sign_in=SignIn(
@@ -24,21 +24,21 @@ CODEX = Preset(
         files=(
             Stored(*("auth.json", "~/.codex", "CODEX_HOME"), ("access_token", "OPENAI_API_KEY")),
         ),
-        # a provider of one's own, or credentials kept in a keyring
+        # a custom provider, or credentials kept in a keyring
         doubts=(
             Stored(
                 *("config.toml", "~/.codex", "CODEX_HOME"),
                 ("model_provider", "credentials_store", "oss_provider", "profile"),
             ),
         ),
-        # `codex login status` does not count it; whether `codex exec` does was not seen
+        # `codex login status` ignores it; not verified for `codex exec`
         doubtful_variables=("OPENAI_API_KEY",),
         repository_doubts=(".codex/config.toml",),
         is_whole=True,
         lent=(
             Lent(
                 *("auth.json", "~/.codex", "CODEX_HOME"),
-                # each of its renewals takes the token before it out of use
+                # each renewal invalidates the token before it
                 renewal=Renewal(
                     fields=(
                         *("tokens.id_token", "tokens.access_token", "tokens.refresh_token"),
@@ -49,7 +49,7 @@ CODEX = Preset(
                     is_end=False,
                 ),
             ),
-            # its providers; the commands that it names stay where they are
+            # its providers; the commands that it names are not lent
             Lent(
                 *("config.toml", "~/.codex", "CODEX_HOME"),
                 only=(
@@ -62,7 +62,7 @@ CODEX = Preset(
     continue_arguments=("resume", "{session}"),
     exit_codes=((2, "it does not know its arguments"),),
     limit_messages=(
-        # whom one must ask, unless a time is told, too
+        # needs a person, unless a time is given too
         r"You['’]ve hit your usage limit(?=.*(?P<person>send a request to your admin))"
         r"(?=(?P<until>.*try again)?)",
         r"You['’]ve hit your usage limit",
@@ -70,7 +70,7 @@ CODEX = Preset(
         r"exceeded retry limit, last status: 429",
         r"\busage_limit_reached\b",
     ),
-    # with a key it asks the first, with a plan the second; the third renews a sign-in
+    # the first is used with a key, the second with a plan; the third renews a sign-in
     hosts=("api.openai.com", "chatgpt.com", "auth.openai.com"),
     environment=(
         *("CODEX_API_KEY", "CODEX_ACCESS_TOKEN", "CODEX_HOME"),

@@ -1,4 +1,4 @@
-"""GitHub Copilot's command line."""
+"""Preset for GitHub Copilot's command line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COPILOT = Preset(
     model_flag="--model",
     stream="claude",
     install="npm install -g @github/copilot",
-    # what its /login finds is kept in the system's keyring, where there is one
+    # /login stores its token in the system's keyring, if there is one
     sign_in=SignIn(
         mend="Run `copilot` and type /login as the server's user, or set COPILOT_GITHUB_TOKEN.",
         variables=_TOKENS,
@@ -36,7 +36,7 @@ COPILOT = Preset(
         r"\bexceeded your (?:[a-z]+ ){0,2}premium requests?\b",
         r"\brate limit exceeded\b",
     ),
-    # its token is exchanged at the second; which of the others it asks is told by the plan
+    # the second exchanges its token; the plan determines which of the others it uses
     hosts=(
         *("github.com", "api.github.com", "api.githubcopilot.com"),
         *("api.individual.githubcopilot.com", "api.business.githubcopilot.com"),

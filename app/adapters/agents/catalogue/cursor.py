@@ -1,4 +1,4 @@
-"""Cursor's agent."""
+"""Preset for Cursor's agent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CURSOR = Preset(
         ),
     ),
     continue_arguments=("--resume", "{session}"),
-    # its plans have limits of several names
+    # its plans have limits with various names
     limit_messages=(
         r"You['’]ve (?:hit|reached) your (?:[a-z]+ ){0,2}limit\b",
         r"\busage limit (?:reached|exceeded)\b",

@@ -1,4 +1,4 @@
-"""Factory's droid."""
+"""Preset for Factory's droid."""
 
 from __future__ import annotations
 

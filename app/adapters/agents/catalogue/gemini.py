@@ -1,4 +1,4 @@
-"""Gemini CLI."""
+"""Preset for Gemini CLI."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ GEMINI = Preset(
         mend="Run `gemini` and sign in as the server's user, or set GEMINI_API_KEY.",
         variables=("GEMINI_API_KEY",),
         files=(Stored("oauth_creds.json", "~/.gemini", holds=("token",)),),
-        # a way to sign in was chosen; where its keys are kept cannot be seen
+        # a sign-in method was chosen, but its keys are stored out of sight
         doubts=(
             Stored("settings.json", "~/.gemini", holds=("selectedType", "selectedAuthType")),
             Stored("gemini-credentials.json", "~/.gemini"),
@@ -59,7 +59,7 @@ GEMINI = Preset(
         ),
         lent_variables=("GOOGLE_APPLICATION_CREDENTIALS",),
     ),
-    # it takes no name of a session, only its place in a list
+    # it accepts a session's position in a list, not its name
     continue_arguments=("--resume", "latest"),
     exit_codes=(
         (41, "it is not signed in"),
@@ -77,7 +77,7 @@ GEMINI = Preset(
         r"Usage limit reached for (?P<family>[\w.-]{1,80}\w)",
         r"Usage limit reached for ",
     ),
-    # by a key, by an account, and what renews that account's sign-in
+    # for keys, for accounts, and for the renewal of an account's sign-in
     hosts=(
         *("generativelanguage.googleapis.com", "cloudcode-pa.googleapis.com"),
         *("oauth2.googleapis.com", "accounts.google.com", "www.googleapis.com"),

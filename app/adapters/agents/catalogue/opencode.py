@@ -1,4 +1,4 @@
-"""OpenCode."""
+"""Preset for OpenCode."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ OPENCODE = Preset(
     model_flag="-m",
     stream="opencode",
     install="npm install -g opencode-ai",
-    # older ones call --auto by another name
+    # older versions have another name for --auto
     floor="1.18.33",
     help_arguments=("run", "--help"),
-    # some of its models want no account: what is not found proves nothing
+    # some of its models need no account: a missing sign-in proves nothing
     sign_in=SignIn(
         mend="Run `opencode auth login` as the server's user, or set a provider's key.",
         variables=PROVIDER_KEYS,
@@ -31,7 +31,7 @@ OPENCODE = Preset(
         lent=(
             Lent(
                 *("auth.json", "~/.local/share/opencode"),
-                # an account of each provider
+                # one account per provider
                 renewal=Renewal(
                     fields=("access", "refresh", "expires"), newest="expires", part="*"
                 ),
@@ -39,12 +39,12 @@ OPENCODE = Preset(
         ),
     ),
     continue_arguments=("--session", "{session}"),
-    # the words of whichever provider is behind it
+    # messages of the providers behind it
     limit_messages=(
         r"\b(?P<person>insufficient_quota)\b",
         r"\b(?:usage limit|quota exceeded|rate[ _]limit)\b",
     ),
-    # it reads its list of models before it begins
+    # it fetches its list of models at startup
     hosts=(*PROVIDER_HOSTS, "models.dev", "opencode.ai", "api.opencode.ai"),
     environment=PROVIDER_KEYS,
     fixed_environment=(

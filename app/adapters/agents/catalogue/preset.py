@@ -1,4 +1,4 @@
-"""What is known of one agent's command line, as data."""
+"""The types of a preset: the facts about one agent's command line."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from app.domain.agents.final_output import Failure
 
 @dataclass(frozen=True)
 class Stored:
-    """A file below a folder of the user's that tells of a sign-in, where it holds such a word.
+    """A file in a folder of the user's that shows a sign-in if it contains one of `holds`.
 
-    `variable` may name the folder instead; without words it tells by being there.
+    `variable` may name another folder; with an empty `holds`, any content counts.
     """
 
     file: str
@@ -22,12 +22,12 @@ class Stored:
 
 @dataclass(frozen=True)
 class Renewal:
-    """The fields that an agent changes in a file when it renews its sign-in, and nothing else.
+    """The only fields that an agent changes in a file when it renews its sign-in.
 
-    They are dotted names below `part`: the whole of the file, one field, or `*` for each. `newest`
-    is the one that tells which of two is newer: milliseconds since 1970, a time in ISO's words, or
-    a token that tells its own end; unless it `is_end`, it tells when the sign-in was renewed. The
-    `unsteady` fields may differ, and are never taken.
+    They are dotted names below `part`: the whole file if empty, one field, or `*` for each field.
+    `newest` orders two versions: milliseconds since 1970, an ISO time, or a JWT with an expiry. It
+    is when the sign-in expires or, unless `is_end`, when it was renewed. The `unsteady` fields may
+    differ, and are never copied.
     """
 
     fields: tuple[str, ...]
@@ -39,10 +39,10 @@ class Renewal:
 
 @dataclass(frozen=True)
 class Lent:
-    """A file of the user's own that an agent's private home gets: its sign-in and no more.
+    """A file of the user's whose sign-in, and no more, an agent's private home gets.
 
-    `only` are the settings that are taken of it, dotted in JSON; the whole file where it names
-    none. What comes back is `renewal`, nothing without one.
+    `only` names the settings to copy, dotted in JSON; if empty, the whole file is copied. `renewal`
+    says what is copied back; if None, nothing is.
     """
 
     file: str
@@ -53,18 +53,17 @@ class Lent:
 
     @property
     def is_merged(self) -> bool:
-        """True where an agent keeps more in the same file, which stays its own."""
+        """True if the agent keeps other data in the same file, which must stay."""
         return bool(self.only) and self.file.endswith(".json")
 
 
 @dataclass(frozen=True)
 class SignIn:
-    """Where an agent's sign-in shows without asking anybody, and how a person signs in.
+    """The places that show an agent's sign-in offline, and how a person signs in.
 
-    `doubts` may stand for a sign-in of another kind, as may the files of a repository in
-    `repository_doubts`. `is_whole` where nothing else could: only then the absence of all of them
-    means signed out. The `lent` files are what a private home gets, and those that the
-    `lent_variables` name.
+    `doubts` may indicate a sign-in of another kind, as may the `repository_doubts` in a repository.
+    If `is_whole`, nothing else could, and the absence of all of them means signed out. A private
+    home gets the `lent` files, and the files that the `lent_variables` name.
     """
 
     mend: str
@@ -80,15 +79,14 @@ class SignIn:
 
 @dataclass(frozen=True)
 class Preset:
-    """One agent's command line; its prompt comes on its standard input, or by `{prompt_file}`.
+    """One agent's command line; it gets its prompt on stdin, or by `{prompt_file}`.
 
-    `version` is the one these facts were seen with, `floor` the oldest known to take them, empty
-    where none is. `model_flag` is added only where a model is chosen. `exit_codes` are those that
-    mean more than a failure, in words, `exit_failures` those by which it fails in a known way;
-    `limit_messages` are patterns of what it says when its account has no usage left.
-    `help_arguments` print what flags it takes, offline; it takes the `unlisted` ones all the same.
-    `hosts` are those that it cannot work without, as `host` or `host:port`.
-    As root it works only where `root_variable` is 1; `root_files` may set it, too. The
+    `version` is the one these facts were verified with, `floor` the oldest known to work, empty if
+    unknown. `model_flag` is added only if a model is chosen. `exit_codes` explains special exit
+    codes in words, `exit_failures` maps exit codes to failures; `limit_messages` are patterns of
+    its messages when its account has no usage left. `help_arguments` list its flags offline, except
+    the `unlisted` ones. `hosts` are those that it cannot work without, as `host` or `host:port`.
+    As root it works only if `root_variable` is 1, which `root_files` may set too;
     `root_environment` switches its own sandbox off, which root cannot nest in another.
     """
 
@@ -115,7 +113,7 @@ class Preset:
     fixed_environment: tuple[tuple[str, str], ...] = ()
 
 
-# the hosts of those whose keys they are
+# the hosts of the providers in PROVIDER_KEYS
 PROVIDER_HOSTS = (
     *("api.anthropic.com", "api.openai.com", "generativelanguage.googleapis.com"),
     "openrouter.ai",

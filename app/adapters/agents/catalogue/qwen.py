@@ -1,4 +1,4 @@
-"""Qwen Code."""
+"""Preset for Qwen Code."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ QWEN = Preset(
         r"\bquota exceeded\b",
         r"\b(?:error|status(?: code)?)\W{1,3}429\b",
     ),
-    # by a key, and by an account
+    # for keys, and for accounts
     hosts=("dashscope.aliyuncs.com", "api.openai.com", "chat.qwen.ai", "portal.qwen.ai"),
     root_environment=(("QWEN_SANDBOX", "false"), ("GEMINI_SANDBOX", "false")),
     environment=("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL"),

@@ -1,4 +1,4 @@
-"""What a line of an agent's output says to a person, by the shape of its events."""
+"""Entries that show a line of an agent's output to a person, by the format of its events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.adapters.agents.streams.fields import read_object
 from app.domain.agents.reports import MAX_LINE_CHARS, Entry, EntryKind
 
 TellEvent = Callable[[dict[str, Any]], Iterable[Entry] | None]
-# each answers None for an event that it does not know
+# each returns None for an event that it does not know
 TELLERS: dict[str, TellEvent] = {
     "claude": tell_claude,
     "codex": tell_codex,
@@ -24,7 +24,7 @@ TELLERS: dict[str, TellEvent] = {
 
 
 def tell_line(tell_event: TellEvent, line: bytes) -> list[Entry]:
-    """What one line says; what is no event is text, as it is. Never raises."""
+    """Return the entries of one line; a line that is no event becomes text. Never raises."""
     may_be_event = line.lstrip().startswith(b"{")
     event = read_object(line.decode("utf-8", "replace").strip()) if may_be_event else None
     if event is None or not isinstance(event.get("type"), str):
@@ -34,7 +34,7 @@ def tell_line(tell_event: TellEvent, line: bytes) -> list[Entry]:
 
 
 def _text(line: bytes) -> Entry:
-    # a character takes up to four bytes, and each that is none of a character's counts as one
+    # a character takes up to four bytes; each invalid byte counts as one character
     units = line[: MAX_LINE_CHARS * 4].decode("utf-8", "surrogateescape")[:MAX_LINE_CHARS]
     kept = units.encode("utf-8", "surrogateescape")
     hidden = len(line) - len(kept)

@@ -1,4 +1,4 @@
-"""Claude Code's stream-json as entries, and that of those who speak like it."""
+"""Entries from the stream-json of Claude Code and of the agents that write the same format."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _USED = (
 
 
 def tell_claude(event: dict[str, Any]) -> Iterable[Entry] | None:
-    """What one event says, None where it is not known."""
+    """Return the entries of one event, None if it is unknown."""
     match event["type"], event.get("subtype"):
         case "system", subtype:
             return _tell_system(event, subtype)
@@ -41,7 +41,7 @@ def tell_claude(event: dict[str, Any]) -> Iterable[Entry] | None:
             return _tell_end(event)
         case "rate_limit_event", _:
             return _tell_limit(part_of(event, "rate_limit_info"))
-        # pieces of what is told whole, too
+        # fragments of events that also come whole
         case "stream_event" | "thinking" | "tool_progress", _:
             return ()
     return None
@@ -63,7 +63,7 @@ def _tell_answer(event: dict[str, Any]) -> Iterator[Entry]:
     message = part_of(event, "message")
     content = message.get("content")
     if event.get("error") or message.get("model") == "<synthetic>":
-        # no model gave this answer: the program puts its own words in its place
+        # not a model's answer: the program substitutes a message of its own
         yield from failed(content_text(content))
         return
     if isinstance(content, str):
@@ -85,12 +85,12 @@ def _tell_results(event: dict[str, Any]) -> Iterator[Entry]:
             words = content_text(block.get("content"))
             yield from failed(words, last_line(words))
             return
-    # only a command tells its output apart; what a file holds is nothing to be told
+    # only commands report a stdout; the contents of files are not shown
     yield from result(part_of(event, "tool_use_result").get("stdout"))
 
 
 def _tell_call(call: dict[str, Any], subtype: Any) -> Iterator[Entry]:
-    """A tool's call as Cursor tells it: named by the one member that holds it."""
+    """Yield a tool call in Cursor's form: an object whose only key names the tool."""
     name = next(iter(call), "")
     given = part_of(call, name)
     if subtype == "started":
@@ -105,7 +105,7 @@ def _tell_end(event: dict[str, Any]) -> Iterator[Entry]:
     if is_bad:
         subtype = event.get("subtype")
         yield from failed(words or ("" if subtype == "success" else subtype))
-    # of a good end the words were said before
+    # on success the text was shown before
     cost = cost_of(event.get("total_cost_usd"))
     yield from end("Failed" if is_bad else "Done", part_of(event, "usage"), cost, *_USED)
 

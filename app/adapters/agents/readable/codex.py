@@ -1,4 +1,4 @@
-"""The events of `codex exec --json` as entries."""
+"""Entries from the events of `codex exec --json`."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _CHANGES = {"add": "Write", "delete": "Delete"}
 
 
 def tell_codex(event: dict[str, Any]) -> Iterable[Entry] | None:
-    """What one event says, None where it is not known."""
+    """Return the entries of one event, None if it is unknown."""
     match event["type"]:
         case "thread.started" | "turn.started":
             return ()
         case "item.started" | "item.updated" | "item.completed" as what:
             return _tell_item(what.removeprefix("item."), part_of(event, "item"))
         case "turn.completed":
-            # what came from the cache is among the input; of a cost it tells nothing
+            # input_tokens includes cached ones; no cost is reported
             return end("Done", part_of(event, "usage"), None, "input_tokens", "output_tokens")
         case "turn.failed":
             return failed(part_of(event, "error").get("message"))
         case "error":
-            # not an end: it says so of every attempt to connect again
+            # not an end: it reports each attempt to reconnect like this
             return note(event.get("message"))
     return None
 

@@ -1,4 +1,4 @@
-"""Gemini CLI's stream-json as entries."""
+"""Entries from Gemini CLI's stream-json."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _COMMAND = "run_shell_command"
 
 
 def tell_gemini(event: dict[str, Any]) -> Iterable[Entry] | None:
-    """What one event says, None where it is not known."""
+    """Return the entries of one event, None if it is unknown."""
     match event["type"]:
         case "init":
             return note("begins", event.get("model"))
@@ -37,7 +37,7 @@ def _tell_result(event: dict[str, Any]) -> Iterator[Entry]:
     if event.get("status") == "error":
         yield from failed(part_of(event, "error").get("message"), event.get("output"))
     elif text_of(event.get("tool_id")).startswith(_COMMAND):
-        # the name of a call begins with its tool's
+        # a call's id begins with its tool's name
         yield from result(event.get("output"))
 
 

@@ -1,4 +1,4 @@
-"""The events of `opencode run --format json` as entries."""
+"""Entries from the events of `opencode run --format json`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.domain.agents.reports import Entry
 
 
 def tell_opencode(event: dict[str, Any]) -> Iterable[Entry] | None:
-    """What one event says, None where it is not known."""
+    """Return the entries of one event, None if it is unknown."""
     part = part_of(event, "part")
     match event["type"]:
         case "step_start":
@@ -31,7 +31,7 @@ def tell_opencode(event: dict[str, Any]) -> Iterable[Entry] | None:
 
 
 def _tell_tool(part: dict[str, Any]) -> Iterator[Entry]:
-    """A tool is told of when it is done."""
+    """Yield a tool call with its outcome: OpenCode reports both at once."""
     state = part_of(part, "state")
     yield from tool(part.get("tool"), state.get("input") or state.get("title"))
     if state.get("status") == "error":
@@ -41,7 +41,7 @@ def _tell_tool(part: dict[str, Any]) -> Iterator[Entry]:
 
 
 def _tell_step(part: dict[str, Any]) -> Iterator[Entry]:
-    # each step tells what it used itself, and nothing tells of them all
+    # each step reports its own usage; no event reports the total
     if part.get("reason") != "tool-calls":
         tokens, cache = part_of(part, "tokens"), part_of(part, "tokens", "cache")
         used = tokens | {"cache_read": cache.get("read"), "cache_write": cache.get("write")}

@@ -1,4 +1,4 @@
-"""Words that the entries of every agent are made of; whatever is given to them, they are short."""
+"""Builders of the entries of every agent; any input yields texts of limited length."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from app.adapters.agents.streams.fields import (
 from app.domain.agents.reports import MAX_TEXT_CHARS, Entry, EntryKind, usage_words
 
 MAX_SHORT_CHARS = 200
-# which of a tool's arguments says best what it is about
+# the arguments that describe a tool call best, in this order
 _ARGUMENTS = (
     *("command", "cmd", "script", "file_path", "filePath", "notebook_path", "absolute_path"),
     *("path", "pattern", "query", "url", "description", "prompt", "name"),
 )
-# a line's end is looked for in so much of an output's end
+# how much of an output's end is searched for its last line
 _END_CHARS = 20_000
 
 
 def said(value: Any, *, is_piece: bool = False) -> Iterator[Entry]:
-    """What the agent says, where it says something."""
+    """Yield what the agent said, if anything."""
     if is_piece and isinstance(value, str) and value:
         yield Entry(EntryKind.SAID, _sound(value[:MAX_TEXT_CHARS]), is_piece=True)
     elif not is_piece and (text := text_of(value, MAX_TEXT_CHARS)):
@@ -35,44 +35,44 @@ def said(value: Any, *, is_piece: bool = False) -> Iterator[Entry]:
 
 
 def thought(value: Any) -> Iterator[Entry]:
-    """The first words of what the agent thinks."""
+    """Yield the first line of the agent's thinking."""
     if text := short(value):
         yield Entry(EntryKind.THOUGHT, text)
 
 
 def tool(name: Any, given: Any) -> Iterator[Entry]:
-    """A call of a tool, with what it is about."""
+    """Yield a tool call with its main argument."""
     if called := short(name, MAX_NAME_CHARS):
         yield Entry(EntryKind.TOOL, argument(given), called)
 
 
 def result(output: Any) -> Iterator[Entry]:
-    """The last line that a command wrote."""
+    """Yield the last line that a command wrote."""
     if line := last_line(output):
         yield Entry(EntryKind.RESULT, line)
 
 
 def failed(*words: Any) -> Iterator[Entry]:
-    """What went wrong, in the words that there are for it."""
+    """Yield a failure, described by the given texts without repetitions."""
     told = dict.fromkeys(text for one in words if (text := short(one)))
     if told:
         yield Entry(EntryKind.FAILED, " · ".join(told))
 
 
 def note(*words: Any) -> Iterator[Entry]:
-    """What matters little."""
+    """Yield a remark of minor importance."""
     if told := " · ".join(text for one in words if (text := short(one))):
         yield Entry(EntryKind.NOTE, told)
 
 
 def end(word: str, usage: dict[str, Any], cost: float | None, *names: str) -> Iterator[Entry]:
-    """The end of the agent's work, and what it used; `names` are the counts that are summed."""
+    """Yield the end of the agent's work with its usage; `names` are the counts to add up."""
     used = usage_words(sum_of(usage, *names) or 0, cost)
     yield Entry(EntryKind.END, " · ".join(part for part in (word, used) if part))
 
 
 def unknown(event: dict[str, Any]) -> Iterator[Entry]:
-    """An event that nobody knows: the agent's words where it has some, else its name."""
+    """Yield an unknown event: the agent's text if it contains some, else the event's name."""
     data = part_of(event, "data")
     words = next(
         (one for part in (event, data) for key in ("text", "content", "message", "delta")
@@ -87,7 +87,7 @@ def unknown(event: dict[str, Any]) -> Iterator[Entry]:
 
 
 def argument(given: Any) -> str:
-    """What a tool's call is about, in short."""
+    """Return the main argument of a tool call, shortened."""
     if isinstance(given, str):
         return short(given)
     arguments = part_of(given)
@@ -96,21 +96,21 @@ def argument(given: Any) -> str:
 
 
 def short(value: Any, limit: int = MAX_SHORT_CHARS) -> str:
-    """The first line of a text that says something, cut; empty where the value is none."""
+    """Return the first line of a text that is not blank, cut to `limit`; empty for no text."""
     text = text_of(value, 4_000)
     line = next((one.strip() for one in text.split("\n") if one.strip()), "")
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def last_line(value: Any) -> str:
-    """The last line of a text that says something, cut."""
+    """Return the last line of a text that is not blank, shortened; empty for no text."""
     text = value[-_END_CHARS:] if isinstance(value, str) else ""
     lines = [line for line in text_of(text, _END_CHARS).split("\n") if line.strip()]
     return short(lines[-1]) if lines else ""
 
 
 def content_text(content: Any) -> str:
-    """The text of a message's content: one itself, or a list of parts."""
+    """Return the text of a message's content, which is a string or a list of parts."""
     if isinstance(content, str):
         return content
     texts = [one["text"] for one in parts_of(content) if isinstance(one.get("text"), str)]
@@ -118,12 +118,12 @@ def content_text(content: Any) -> str:
 
 
 def exit_words(code: Any) -> str:
-    """`exit 1`, empty for 0 or none."""
+    """Return `exit 1` for the exit code 1, empty for 0 or none."""
     return f"exit {count}" if (count := count_of(code)) else ""
 
 
 def _joined(value: Any) -> Any:
-    """A command that is told as a list of words, as one."""
+    """Join a command that is a list of words; return any other value as it is."""
     if isinstance(value, list) and all(isinstance(word, str) for word in value[:50]):
         return " ".join(value[:50])
     return value

@@ -1,4 +1,4 @@
-"""What agents write while they work, one reader for each shape of it: bytes in, events out."""
+"""Readers of agents' output, one for each format: bytes in, events out."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MAX_TEXT_CHARS = 4_000
 
 
 class StreamReader:
-    """Reads one agent's output, however it is cut into pieces; nothing in it makes this raise."""
+    """Reads one agent's output in pieces of any size; no content makes it raise."""
 
     def __init__(self, stream: str, limit_messages: Sequence[str]) -> None:
         self._lines = Lines()
@@ -39,12 +39,12 @@ class StreamReader:
         self._text = None if is_json else TEXT_STREAMS[stream](self._failures)
 
     def feed(self, data: bytes) -> list[ReportEvent]:
-        """What the lines tell that end within `data`."""
+        """Return the events of the lines that end within `data`."""
         lines = self._lines.split(data)
         return [_without_keys(event) for line in lines for event in self._read(line)]
 
     def finish(self) -> list[ReportEvent]:
-        """What a last line without an end tells."""
+        """Return the events of an unfinished last line."""
         lines = self._lines.rest()
         return [_without_keys(event) for line in lines for event in self._read(line)]
 
@@ -54,7 +54,7 @@ class StreamReader:
         if self._events is not None and event is not None:
             yield from self._events.read(event)
         elif self._text is not None or not text.startswith("{"):
-            # what is no event was said by the program itself; half an event was not
+            # a line that is no event comes from the program itself; half an event does not
             words = text_of(text, _MAX_TEXT_CHARS)
             told_by = self._text.read if self._text is not None else self._failures.told_in
             yield from told_by(words)

@@ -1,4 +1,4 @@
-"""Aider's text."""
+"""Reader of Aider's text output."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TIMES = {"": 1, "k": 1_000, "M": 1_000_000}
 
 
 class AiderStream:
-    """Sums the messages: each tells what it used itself."""
+    """Adds up the messages: each reports its own usage."""
 
     def __init__(self, failures: Failures) -> None:
         self._failures = failures
@@ -30,7 +30,7 @@ class AiderStream:
         self._is_in_trouble = False
 
     def read(self, line: str) -> Iterator[ReportEvent]:
-        """What one line tells."""
+        """Yield the events of one line."""
         if edited := _EDITED.fullmatch(line):
             yield from self._go_on()
             yield FileEdited(edited[1][:MAX_PATH_CHARS])
@@ -52,11 +52,11 @@ class AiderStream:
         told = list(self._failures.told_in(line))
         yield from told
         if _ERROR.search(line):
-            # its exit code says nothing of errors; who tries again says so in the next line
+            # its exit code does not show errors; if it retries, the next line says so
             self._is_in_trouble = True
             yield Finished(False, line[:MAX_EVIDENCE_CHARS])
         elif not told and not self._is_in_trouble:
-            # its answers, and what its tests print
+            # its answers, and the output of its tests
             yield Progressed()
 
 

@@ -1,4 +1,4 @@
-"""Claude Code's stream-json, which Amp, Cursor and Qwen speak too."""
+"""Reader of Claude Code's stream-json, which Amp, Copilot, Cursor, Droid and Qwen write too."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from app.domain.agents.final_output import Failure, Finished, LimitReached, Retr
 from app.domain.agents.reports import ReportEvent, Used
 
 _INPUT = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
-# answers of which more may come; subagents answer in between
+# how many answers may still grow: those of subagents come in between
 _OPEN_ANSWERS = 64
-# what kinds of its events begin with that tell of work; every speaker has its own
+# prefixes of the event types that show work; they differ between agents
 _WORK = ("assistant", "thinking", "tool", "user", "stream_event")
 
 
 class ClaudeStream:
-    """Sums the answers' tokens until the result tells them all, and their cost."""
+    """Adds up the answers' tokens until the result reports the totals and the cost."""
 
     def __init__(self, failures: Failures) -> None:
         self._failures = failures
@@ -41,7 +41,7 @@ class ClaudeStream:
         self._before = (0, 0)
 
     def read(self, event: dict[str, Any]) -> Iterator[ReportEvent]:
-        """What one event tells."""
+        """Yield what one event reports."""
         kind = event.get("type")
         match kind:
             case "system" if event.get("subtype") == "init":
@@ -84,14 +84,14 @@ class ClaudeStream:
         yield self._tools.progress()
 
     def _read_refusal(self, event: dict[str, Any]) -> Iterator[ReportEvent]:
-        """An answer that no model gave: the program puts its own words in its place."""
+        """Read a message that the program substituted for a model's answer."""
         for block in parts_of(part_of(event, "message").get("content")):
             words = text_of(block.get("text"), MAX_EVIDENCE_CHARS)
             yield from self._failures.told_in(words)
             yield from _read_category(event.get("error"), words)
 
     def _count(self, answer: str, tokens: tuple[int, int]) -> None:
-        # an answer comes in several events, each with its tokens so far
+        # an answer arrives in several events, each with its tokens so far
         self._answers.pop(answer, None)
         self._answers[answer] = tokens
         if not answer or len(self._answers) > _OPEN_ANSWERS:
@@ -106,7 +106,7 @@ class ClaudeStream:
         yield from named(event.get("session_id"))
         used = part_of(event, "usage")
         told = (sum_of(used, *_INPUT) or 0, sum_of(used, "output_tokens") or 0)
-        # a run that broke off may tell nothing of what it has used
+        # an aborted run may not report its usage
         if any(told):
             self._before, self._answers = told, {}
         cost = cost_of(event.get("total_cost_usd"))
@@ -118,7 +118,7 @@ class ClaudeStream:
         is_ok = not (event.get("is_error") or code)
         if not is_ok:
             yield from self._failures.told_in(words)
-        # where it broke off it has no words, only a name of what it was
+        # an aborted run has no message, only the name of its cause
         yield Finished(is_ok, "" if is_ok else _words_of_end(event, words))
 
 
@@ -132,7 +132,7 @@ def _words_of_end(event: dict[str, Any], words: object) -> str:
 
 
 def _read_category(category: object, words: str) -> Iterator[ReportEvent]:
-    """What Claude Code files an error under."""
+    """Yield the limit or failure behind Claude Code's category of an error."""
     evidence = words or text_of(category, MAX_NAME_CHARS)
     if category == "billing_error":
         yield LimitReached(evidence, needs_person=True)
@@ -142,7 +142,7 @@ def _read_category(category: object, words: str) -> Iterator[ReportEvent]:
 
 def _read_limit(event: dict[str, Any]) -> Iterator[ReportEvent]:
     info = part_of(event, "rate_limit_info")
-    # these come with every turn: with usage left, and with overage that nobody needs
+    # these come with every turn, also with usage left, or overage rejected but not in use
     is_over = info.get("isUsingOverage") is True and info.get("overageStatus") == "rejected"
     if info.get("status") == "rejected" or is_over:
         evidence = text_of(json.dumps(event, ensure_ascii=False), MAX_EVIDENCE_CHARS)
@@ -151,7 +151,7 @@ def _read_limit(event: dict[str, Any]) -> Iterator[ReportEvent]:
 
 
 def _latest_reset(info: dict[str, Any]) -> datetime | None:
-    """When the last of the windows that are used up begins anew."""
+    """Return when the last of the exhausted windows resets, None if unknown."""
     windows = part_of(info, "unifiedWindows").values()
     used_up = [one for one in map(part_of, windows) if (count_of(one.get("utilization")) or 0) >= 1]
     moments = [moment_of(one.get("resetsAt")) for one in (info, *used_up)]

@@ -1,4 +1,4 @@
-"""The events of `codex exec --json`."""
+"""Reader of the events of `codex exec --json`."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _TOOLS = frozenset({"command_execution", "file_change", "mcp_tool_call", "web_se
 
 
 class CodexStream:
-    """Counts what is completed; a turn tells all tokens since the thread began, never a cost."""
+    """Counts completed items; a turn reports all tokens since the thread began, never a cost."""
 
     def __init__(self, failures: Failures) -> None:
         self._failures = failures
         self._tools = OpenTools()
 
     def read(self, event: dict[str, Any]) -> Iterator[ReportEvent]:
-        """What one event tells."""
+        """Yield what one event reports."""
         match event.get("type"):
             case "thread.started":
                 yield from named(event.get("thread_id"))
@@ -39,7 +39,7 @@ class CodexStream:
                 yield from self._read_item(event["type"], part_of(event, "item"))
             case "turn.completed":
                 used = part_of(event, "usage")
-                # what came from the cache is among the input
+                # input_tokens includes cached ones
                 told = (sum_of(used, "input_tokens"), sum_of(used, "output_tokens"))
                 if told != (None, None):
                     yield Used(*told)
@@ -50,7 +50,7 @@ class CodexStream:
                 yield from self._failures.told_in(words)
                 yield Finished(False, text_of(words, MAX_EVIDENCE_CHARS))
             case "error":
-                # not an end: it says so of every attempt to connect again
+                # not an end: it reports each attempt to reconnect like this
                 yield from self._failures.told_in(event.get("message"))
 
     def _read_item(self, what: str, item: dict[str, Any]) -> Iterator[ReportEvent]:

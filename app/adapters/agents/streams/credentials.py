@@ -1,10 +1,10 @@
-"""Keys in what agents say of their failures: evidence is shown, kept and sent to people."""
+"""Masking of keys in agents' error messages, which are shown, stored and sent to people."""
 
 from __future__ import annotations
 
 import re
 
-# how the keys of models, forges and chats begin, and Runyard's own
+# prefixes of the keys of model providers, forges and chats, and of Runyard's own
 _KEY = re.compile(
     r"(\b(?:sk-|gh[oprsu]_|github_pat_|glpat-|xox[abprs]-|AIza|AKIA|ry_)|\b[Bb]earer\s+)"
     r"[\w.~+/=-]{12,}",
@@ -13,5 +13,5 @@ _KEY = re.compile(
 
 
 def hide_keys(text: str) -> str:
-    """The text with only the beginning of each key in it."""
+    """Return the text with each key cut down to its prefix."""
     return _KEY.sub(r"\1…", text)

@@ -1,4 +1,4 @@
-"""The sentences by which an agent says what keeps it from its work."""
+"""Messages in which agents report limits, failed sign-ins, network failures and retries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_EVIDENCE_CHARS = 500
 _LOOKED_AT_CHARS = 4_000
 _FLAGS = re.IGNORECASE | re.ASCII
 
-# what the agents and the libraries under them write, whichever of them it is
+# messages of any of the agents and of the libraries under them
 _RETRYING = re.compile(
     r"\bReconnecting\b|\bwaiting for network\b|\bRetrying (?:in|with|after)\b|\bwill retry\b",
     _FLAGS,
@@ -39,17 +39,17 @@ _NETWORK = re.compile(
 
 
 class Failures:
-    """What a text tells of; `limit_messages` are the agent's own patterns, case ignored.
+    """Finds failures in a text; `limit_messages` are the agent's own patterns, ignoring case.
 
-    A group named `epoch` is the moment of the reset, one named `family` the window or models; one
-    named `person` says that no time ends it, unless `until` is there, too.
+    The group `epoch` is the time of the reset in seconds since 1970, `family` the window or the
+    models; `person` means that only a person can lift the limit, unless `until` matches too.
     """
 
     def __init__(self, limit_messages: Sequence[str]) -> None:
         self._limits = [re.compile(pattern, _FLAGS) for pattern in limit_messages]
 
     def told_in(self, value: object) -> Iterator[ReportEvent]:
-        """The limit, the trouble or the further attempt that a text tells of, if it does."""
+        """Yield the limit, the failures and the retries that a text reports, if any."""
         for line in text_of(value, _LOOKED_AT_CHARS).splitlines():
             if limit := self._limit_in(line):
                 yield limit
@@ -75,14 +75,14 @@ class Failures:
 
 
 def failure_in(line: str) -> Failure | None:
-    """What a line says that the agent fails by."""
+    """Return the failure that a line reports, None if none."""
     if _AUTH.search(line):
         return Failure.AUTH
     return Failure.NETWORK if _NETWORK.search(line) else None
 
 
 def moment_of(value: object) -> datetime | None:
-    """A moment told in seconds since 1970."""
+    """Return a number of seconds since 1970 as a UTC time, None for any other value."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:

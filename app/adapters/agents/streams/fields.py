@@ -1,4 +1,4 @@
-"""Reading what an agent wrote: any value may be missing, of another kind, or meant to do harm."""
+"""Reading fields of agents' output: any value may be missing, of the wrong type, or hostile."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_PATH_CHARS = 4_096
 MAX_COST_USD = 1_000_000.0
 _MAX_OPEN_TOOLS = 64
 _SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", re.ASCII)
-# tools that change a file, in every agent's words
+# tools that change a file, by the names of all agents
 _EDITORS = frozenset(
     {
         *("Edit", "MultiEdit", "Write", "NotebookEdit"),
@@ -35,7 +35,7 @@ _PATHS = ("file_path", "filePath", "notebook_path", "absolute_path", "path")
 
 
 def read_object(line: str) -> dict[str, Any] | None:
-    """The JSON object that a line is, None for anything else."""
+    """Return the JSON object in a line, None for anything else."""
     if not line.startswith("{"):
         return None
     try:
@@ -46,19 +46,19 @@ def read_object(line: str) -> dict[str, Any] | None:
 
 
 def part_of(value: Any, *names: str) -> dict[str, Any]:
-    """The object at a path of names, empty where there is none."""
+    """Return the object at a path of names, empty if there is none."""
     for name in names:
         value = value.get(name) if isinstance(value, dict) else None
     return value if isinstance(value, dict) else {}
 
 
 def parts_of(value: Any) -> list[dict[str, Any]]:
-    """The objects of a list, empty where it is none."""
+    """Return the objects in a list, empty if the value is no list."""
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def count_of(value: Any) -> int | None:
-    """A count that a column can hold."""
+    """Return a count that fits a database column, None for any other value."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     if not 0 <= value < math.inf:
@@ -67,20 +67,20 @@ def count_of(value: Any) -> int | None:
 
 
 def sum_of(usage: dict[str, Any], *names: str) -> int | None:
-    """The sum of the counts with these names, None where none of them is there."""
+    """Return the sum of the counts with these names, None if all are missing."""
     counts = [count for name in names if (count := count_of(usage.get(name))) is not None]
     return sum(counts) if counts else None
 
 
 def cost_of(value: Any) -> float | None:
-    """A sum of money that makes sense."""
+    """Return a plausible cost in US dollars, None for any other value."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if 0 <= value <= MAX_COST_USD else None
 
 
 def text_of(value: Any, limit: int = MAX_MESSAGE_CHARS) -> str:
-    """A text that every database takes; empty where the value is none."""
+    """Return a text that every database accepts, empty if the value is no text."""
     if not isinstance(value, str):
         return ""
     kept = value[:limit].encode("utf-8", "replace").decode("utf-8")
@@ -88,19 +88,19 @@ def text_of(value: Any, limit: int = MAX_MESSAGE_CHARS) -> str:
 
 
 def said(value: Any) -> Iterator[ReportEvent]:
-    """A message, where there is one."""
+    """Yield a message, if there is one."""
     if text := text_of(value):
         yield Said(text)
 
 
 def named(value: Any) -> Iterator[ReportEvent]:
-    """A session, where its name is one that may stand in a command line."""
+    """Yield a session, if its name is safe in a command line."""
     if isinstance(value, str) and _SESSION.fullmatch(value):
         yield SessionNamed(value)
 
 
 def called(name: Any, given: Any) -> Iterator[ReportEvent]:
-    """A call of a tool, and the file that it edits."""
+    """Yield a tool call, and the file that it edits."""
     tool = text_of(name, MAX_NAME_CHARS)
     if not tool:
         return
@@ -112,22 +112,22 @@ def called(name: Any, given: Any) -> Iterator[ReportEvent]:
 
 
 class OpenTools:
-    """The tools that are at work, by the names of their calls."""
+    """The running tools, by the ids of their calls."""
 
     def __init__(self) -> None:
         self._open: dict[str, str] = {}
 
     def begin(self, call: Any, name: Any) -> None:
-        """A tool begins; what is no name of a call is passed over."""
+        """Record that a tool begins; ignore a call without an id."""
         if key := text_of(call, MAX_NAME_CHARS):
             self._open[key] = text_of(name, MAX_NAME_CHARS)
             if len(self._open) > _MAX_OPEN_TOOLS:
                 del self._open[next(iter(self._open))]
 
     def end(self, call: Any) -> None:
-        """A tool has ended."""
+        """Record that a tool has ended."""
         self._open.pop(text_of(call, MAX_NAME_CHARS), None)
 
     def progress(self) -> Progressed:
-        """The agent has gone on, with the tool that began last of those at work."""
+        """Return a sign of progress that names the running tool that began last."""
         return Progressed(next(reversed(self._open.values()), ""))

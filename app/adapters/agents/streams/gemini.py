@@ -1,4 +1,4 @@
-"""Gemini CLI's stream-json."""
+"""Reader of Gemini CLI's stream-json."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from app.domain.agents.reports import ReportEvent, Used
 
 
 class GeminiStream:
-    """Puts the pieces of an answer together; the result alone tells tokens, and no cost."""
+    """Joins the pieces of an answer; only the result reports tokens, and nothing a cost."""
 
     def __init__(self, failures: Failures) -> None:
         self._failures = failures
@@ -29,7 +29,7 @@ class GeminiStream:
         self._answer = ""
 
     def read(self, event: dict[str, Any]) -> Iterator[ReportEvent]:
-        """What one event tells."""
+        """Yield what one event reports."""
         match event.get("type"):
             case "init":
                 yield from named(event.get("session_id"))

@@ -1,22 +1,22 @@
-"""Output in pieces of any size, as whole lines; what is held back is bounded."""
+"""Whole lines from output in pieces of any size, with bounded memory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-# longer lines hold a tool's whole output, never what is counted here
+# longer lines hold a tool's whole output, never anything that is counted here
 MAX_LINE_BYTES = 4 * 1024 * 1024
 
 
 class Lines:
-    """Cuts bytes into lines; one that is too long is passed over, to its end."""
+    """Splits bytes into lines; skips each line that is too long."""
 
     def __init__(self) -> None:
         self._held = bytearray()
         self._is_too_long = False
 
     def split(self, data: bytes) -> Iterator[bytes]:
-        """Every line that ends within `data`, without its end."""
+        """Yield every line that ends within `data`, without its newline."""
         begin = 0
         while (end := data.find(b"\n", begin)) >= 0:
             self._hold(data[begin:end])
@@ -25,7 +25,7 @@ class Lines:
         self._hold(data[begin:])
 
     def rest(self) -> Iterator[bytes]:
-        """The line that has begun and not ended, if there is one."""
+        """Yield the unfinished line, if there is one."""
         if self._held:
             yield bytes(self._held)
         self._held.clear()

@@ -1,4 +1,4 @@
-"""The events of `opencode run --format json`."""
+"""Reader of the events of `opencode run --format json`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WORK = frozenset({"step_start", "tool_use", "text", "reasoning", "step_finish"}
 
 
 class OpencodeStream:
-    """Sums the steps: each tells its own tokens and cost, and nothing tells them all."""
+    """Adds up the steps: each reports its own tokens and cost; no event reports the totals."""
 
     def __init__(self, failures: Failures) -> None:
         self._failures = failures
@@ -31,13 +31,13 @@ class OpencodeStream:
         self._session: object = None
 
     def read(self, event: dict[str, Any]) -> Iterator[ReportEvent]:
-        """What one event tells."""
+        """Yield what one event reports."""
         if event.get("sessionID") != self._session:
             self._session = event.get("sessionID")
             yield from named(self._session)
         part = part_of(event, "part")
         if str(event.get("type")) in _WORK:
-            # of a tool it tells only when that is done
+            # it reports a tool only when that is done
             yield Progressed()
         match event.get("type"):
             case "tool_use":
@@ -56,7 +56,7 @@ class OpencodeStream:
         if error.get("name") == "ProviderAuthError":
             yield Troubled(Failure.AUTH, evidence)
         yield from self._failures.told_in(words)
-        # it may go on after it; if not, that was its end, whatever its exit code says
+        # it may continue; if not, this was its end, regardless of its exit code
         yield Finished(False, evidence)
 
     def _add_step(self, part: dict[str, Any]) -> Iterator[ReportEvent]:
