@@ -1,1 +1,1 @@
-"""What may be done: accepting, launching, reaping, delivering."""
+"""Use cases of the control plane, from accepting a run to delivering its commits."""

@@ -1,4 +1,4 @@
-"""A bounded pool of threads for what takes time: clones, launches, reaping, kills."""
+"""Worker threads, bounded queues and named locks for slow work such as clones and kills."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ log = logging.getLogger(__name__)
 
 
 class Workers:
-    """Runs duties; a duty that raises is traced once and ends nothing but itself."""
+    """Thread pool for duties; a duty that raises is logged and affects no other."""
 
     def __init__(self, threads: int) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="runyard")
         self._pending: set[Future[Any]] = set()
 
     def submit(self, duty: Callable[..., Any], *args: Any) -> None:
-        """Do something soon, in another thread; nothing after `close`."""
+        """Run a duty soon on a worker thread. After `close` it is only logged."""
         self._put(partial(_guarded, duty, *args), duty)
 
     def carry_on(self, duty: Callable[..., Any], *args: Any) -> None:
-        """The same for a part of what is done now: its log lines carry the same correlation id."""
+        """Run a duty in the caller's context, so that log lines keep its correlation id."""
         self._put(partial(copy_context().run, _guarded, duty, *args), duty)
 
     def _put(self, call: Callable[[], Any], duty: Callable[..., Any]) -> Future[Any] | None:
@@ -44,7 +44,10 @@ class Workers:
     def do_all(
         self, duties: list[Callable[[], Any]], seconds: float, *, afterwards: Callable[[], None]
     ) -> None:
-        """Do all at once, and wait for so long at most; `afterwards` is called for later ones."""
+        """Run all duties in parallel and wait for up to `seconds`.
+
+        `afterwards()` is called after each duty that ends later than that.
+        """
         is_late = threading.Event()
 
         def do(duty: Callable[[], Any]) -> None:
@@ -57,7 +60,7 @@ class Workers:
             is_late.set()
 
     def finish(self, timeout_seconds: float) -> bool:
-        """Wait until nothing is pending, what duties submit included; False where something is."""
+        """Wait until nothing is pending, including work that duties submit. False on timeout."""
         give_up_at = monotonic() + timeout_seconds
         while pending := set(self._pending):
             if wait(pending, max(0.0, give_up_at - monotonic())).not_done:
@@ -65,12 +68,12 @@ class Workers:
         return True
 
     def close(self) -> None:
-        """Drop what has not begun, and let what has begun come to its end."""
+        """Cancel duties that have not begun; the others finish, without waiting for them."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 class Rounds:
-    """A duty that is done in rounds, never two at once; one that raises is traced, no more."""
+    """Runs one duty in rounds, never two at once; an exception in a round is only logged."""
 
     def __init__(self, workers: Workers, duty: Callable[[], Any]) -> None:
         self._workers = workers
@@ -80,7 +83,7 @@ class Rounds:
         self._is_running = False
 
     def request(self) -> None:
-        """A round soon; whoever asks while one goes on makes it go round once more."""
+        """Request a round soon. A request during a round causes one more after it."""
         with self._guard:
             self._is_wanted = True
             if self._is_running:
@@ -110,17 +113,17 @@ def _name(duty: Callable[..., Any]) -> str:
 
 
 class SharedLocks(Protocol):
-    """Locks of the same names between servers that share their runs."""
+    """Named locks between servers that share their runs."""
 
     def holding(self, name: str, *, wait: bool) -> AbstractContextManager[bool]:
-        """Hold a lock; without `wait` the answer is False where another server has it."""
+        """Hold a lock. Without `wait`, yield False if another server holds it."""
         ...
 
 
 class Locks:
-    """Named locks that exist only while somebody holds or awaits them.
+    """Named locks that exist only while held or awaited.
 
-    With `shared`, nobody on another server holds the same one meanwhile.
+    With `shared`, they also exclude other servers.
     """
 
     def __init__(self, shared: SharedLocks | None = None) -> None:
@@ -131,7 +134,7 @@ class Locks:
 
     @contextmanager
     def holding(self, name: str, *, wait: bool = True) -> Iterator[bool]:
-        """Hold a lock; without `wait` the answer is False where somebody else has it."""
+        """Hold a lock. Without `wait`, yield False if it is already held."""
         lock = self._join(name)
         try:
             held = lock.acquire(blocking=wait)
@@ -149,9 +152,9 @@ class Locks:
             self._leave(name)
 
     def when_free(self, name: str, duty: Callable[[], object]) -> bool:
-        """Have a duty called once the lock is let go; False where nobody of this server has it.
+        """Call `duty` once the lock is released. Return False if this server does not hold it.
 
-        It is called by whoever lets go, and must neither raise nor take long.
+        `duty` runs on the thread that releases the lock; it must neither raise nor take long.
         """
         with self._guard:
             lock, _ = self._locks.get(name, (None, 0))
@@ -182,7 +185,10 @@ class Locks:
 
 
 class Turns:
-    """What may take very long (a clone), so that it never takes every worker."""
+    """Runs at most `at_once` duties on the worker pool; the rest wait in order.
+
+    Keeps slow work, such as clones, from occupying every worker.
+    """
 
     def __init__(self, workers: Workers, at_once: int) -> None:
         self._workers = workers
@@ -191,7 +197,7 @@ class Turns:
         self._waiting: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
 
     def submit(self, duty: Callable[..., Any], *args: Any) -> None:
-        """Do something in its turn, in another thread."""
+        """Queue a duty; it runs in its turn on a worker thread."""
         with self._guard:
             self._waiting.append((duty, args))
         self._begin_next()

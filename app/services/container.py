@@ -1,4 +1,4 @@
-"""The services in one hand: what the door and the program need of them."""
+"""Container of all services, for the API, the pages and the program itself."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ from app.services.tracker.issues import IssueDesk
 
 @dataclass(frozen=True)
 class Identity:
-    """What this server is, as provenance tells it."""
+    """Identity of this server, as recorded in the provenance of runs."""
 
     environment: str
     version: str
@@ -59,13 +59,13 @@ class Identity:
     host: str
 
     def as_dict(self) -> dict[str, str]:
-        """For a run's row."""
+        """Return the fields as a dict, for a run's row."""
         return dict(self.__dict__)
 
 
 @dataclass(frozen=True)
 class SettingValue:
-    """A setting as doctor prints it."""
+    """A setting with its value and origin, as doctor prints it."""
 
     name: str
     value: str
@@ -123,5 +123,5 @@ class Services:
 
     @property
     def project_names(self) -> ProjectNames:
-        """What projects are called, for showing only."""
+        """Names of projects, for display only."""
         return self.project_rows.names

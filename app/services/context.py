@@ -1,4 +1,4 @@
-"""What most services stand on: the ledgers inside, the ports outside."""
+"""Dependencies shared by most services: the ledgers and the adapters."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from app.services.ports import (
 
 @dataclass(frozen=True)
 class Ledgers:
-    """What is true."""
+    """Ledgers of runs, projects and the built-in tracker."""
 
     runs: RunLedger
     projects: ProjectLedger
@@ -33,9 +33,9 @@ class Ledgers:
 
 @dataclass(frozen=True)
 class Outside:
-    """The adapters to the outside; `forge_of` knows each project's tracker.
+    """Adapters to the outside world; `forge_of` returns a project's tracker.
 
-    `push_checks` stand before each push of a run's commits.
+    `push_checks` run before each push of a run's commits.
     """
 
     mirrors: Mirrors
@@ -49,5 +49,5 @@ class Outside:
 
 
 def repository_of(project: Project) -> Repository:
-    """What git adapters need to know of a project."""
+    """Return the fields of a project that the git adapters need."""
     return Repository(project.id, project.origin, project.owner_hooks)

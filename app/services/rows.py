@@ -1,4 +1,4 @@
-"""The rows and changes as the services hand them out, for the rooms that may not see records."""
+"""Rows, changes and audit types, re-exported for packages that may not import `app.records`."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-""""""
+"""Runs: accepting, planning, stopping and listing them, and reading their logs."""
