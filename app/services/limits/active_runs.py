@@ -1,4 +1,4 @@
-"""How many runs of a repository are active, as a set beside the rows knows it; the rows decide."""
+"""Sets of active runs per repository, kept beside the rows for speed; the rows decide."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from app.services.ports import ActiveSets, CountersSilent
 
 
 class Crowds:
-    """Keeps the sets like the rows: after each change of a run, and all of them anew at a sweep.
+    """Keeps the sets in line with the rows: after each run change, and rebuilt at each sweep.
 
-    Where there are no sets, or they are lost, nothing is known here and the rows are asked.
+    Without sets, or while they are lost, `has_room` proves nothing and the rows must be read.
     """
 
     def __init__(
@@ -36,12 +36,12 @@ class Crowds:
         self._changed: set[str] = set()
 
     def listen(self, feed: Feed) -> None:
-        """Hear of runs that change, where there are sets."""
+        """Subscribe to run changes, if there are sets."""
         if self._sets is not None:
             feed.subscribe(self.hear)
 
     def hear(self, told: Numbered) -> None:
-        """Follow soon; what changes meanwhile is followed together."""
+        """Schedule an update; runs that change before it starts are updated together."""
         if not isinstance(told.change, RunChanged):
             return
         with self._lock:
@@ -51,7 +51,7 @@ class Crowds:
             self._submit(self.follow_once)
 
     def follow_once(self) -> None:
-        """Bring the sets in line with the runs that have changed."""
+        """Update the sets for the runs that changed since the last update."""
         with self._lock:
             ids, self._changed = self._changed, set()
         if self._sets is None or not ids:
@@ -64,10 +64,10 @@ class Crowds:
             for project_id in {*added, *removed}:
                 self._sets.change(project_id, added=added[project_id], removed=removed[project_id])
         except CountersSilent:
-            return  # made anew once they answer
+            return  # the next sweep rebuilds them
 
     def make_anew(self) -> None:
-        """Make every set what the rows say, if both answer."""
+        """Rebuild every set from the rows, if both answer."""
         if self._sets is None:
             return
         try:
@@ -76,7 +76,7 @@ class Crowds:
             return
 
     def has_room(self, project_id: str, most: int) -> bool:
-        """True where a set says so; False says nothing: the rows are to be asked."""
+        """Return True if a set proves that there is room. On False, read the rows."""
         if self._sets is None:
             return False
         try:
@@ -85,6 +85,6 @@ class Crowds:
             return False
 
     def close(self) -> None:
-        """Give every connection back."""
+        """Close every connection."""
         if self._sets is not None:
             self._sets.close()

@@ -1,4 +1,4 @@
-"""The counters beside the tables: asked first, kept like the tables, never trusted alone."""
+"""Counters beside the tables: read first, kept in line with the tables, never trusted alone."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class Charged:
-    """What a table says of one kind of window of so many `seconds`.
+    """Charges recorded in a table for one kind of window of `seconds`.
 
-    `of` answers a person's charges since a moment and when each was made, `people` everybody's
-    ids who has one.
+    `of` returns a person's charges since a moment, each with its time (UTC); `people` the ids of
+    everyone charged since a moment.
     """
 
     seconds: int
@@ -35,7 +35,7 @@ class Charged:
 
 
 def charged_runs(ledger: RunLedger, seconds: int) -> Charged:
-    """The window of accepted runs."""
+    """Return the recorded charges of accepted runs."""
 
     def of(person_id: str, since: datetime) -> dict[Charge, datetime]:
         found = ledger.charged_runs(person_id, since)
@@ -45,7 +45,7 @@ def charged_runs(ledger: RunLedger, seconds: int) -> Charged:
 
 
 def charged_batches(ledger: BatchLedger, seconds: int) -> Charged:
-    """The window of items of batches."""
+    """Return the recorded charges of batch items."""
 
     def of(person_id: str, since: datetime) -> dict[Charge, datetime]:
         found = ledger.charged_batches(person_id, since)
@@ -55,9 +55,9 @@ def charged_batches(ledger: BatchLedger, seconds: int) -> Charged:
 
 
 class Counting:
-    """Where the counters are lost, or there are none, the tables count alone.
+    """Access to the counters; without them, or while they are lost, the tables count alone.
 
-    `tell` hears of each change of `mode`, as the window of nobody in particular.
+    `tell` gets a QuotaChanged for no particular person at each change of `mode`.
     """
 
     def __init__(
@@ -74,36 +74,36 @@ class Counting:
 
     @property
     def mode(self) -> LimitsMode:
-        """How it is counted now; counters are lost until they have answered for the first time."""
+        """Current mode of counting; DEGRADED until the counters have answered once."""
         return self._mode or LimitsMode.DEGRADED
 
     def take(self, person_id: str, charge: Charge) -> Standing | None:
-        """Take places; None where no counter can say."""
+        """Take places. Return None if no counter answers."""
         return self._ask(lambda counters: counters.take(person_id, charge))
 
     def give_back(self, person_id: str, charge: Charge) -> None:
-        """Leave places."""
+        """Release places."""
         self._ask(lambda counters: counters.give_back(person_id, charge))
 
     def restore(self, person_id: str, counted: Counted, now: datetime) -> None:
-        """Make one person's window what the table says, if both answer."""
+        """Rebuild one person's window from the table, if both answer."""
         table = self._tables[counted]
         try:
             charged = table.of(person_id, now - timedelta(seconds=table.seconds))
         except DatabaseSilent:
-            return  # what has just been accepted must not fail for this
+            return  # a run that was just accepted must not fail because of this
         ages = {charge: (now - at).total_seconds() for charge, at in charged.items()}
         self._ask(lambda counters: counters.restore(person_id, counted, ages))
 
     def look_once(self, now: datetime) -> LimitsMode:
-        """The mode; counters that were lost are asked whether they are back."""
+        """Return the mode, after probing the counters if they were lost."""
         return self.check(now) if self.mode is LimitsMode.DEGRADED else self.mode
 
     def check(self, now: datetime) -> LimitsMode:
-        """The mode, asked of the counters themselves; every window is restored once they answer."""
+        """Probe the counters and return the mode; restore every window when they come back."""
         was_lost = self.mode is LimitsMode.DEGRADED
         if self._ask(lambda counters: counters.probe() or True) and was_lost:
-            # whom a silent database hides is restored when next it knows more than the counters
+            # a window missed here is restored when its table next exceeds the counters
             with contextlib.suppress(DatabaseSilent):
                 for counted, table in self._tables.items():
                     for person_id in table.people(now - timedelta(seconds=table.seconds)):
@@ -111,7 +111,7 @@ class Counting:
         return self.mode
 
     def close(self) -> None:
-        """Give every connection back."""
+        """Close every connection."""
         if self._counters is not None:
             self._counters.close()
 

@@ -1,4 +1,4 @@
-"""A person's sliding windows: the rule of accepted runs, and places in a window of any kind."""
+"""A person's sliding windows: quotas of runs and of batch items, and charging places in them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ from app.services.ports import Charge, Standing
 
 @dataclass(frozen=True)
 class Window:
-    """How a person stands: places used of a limit, and when the oldest leaves the window.
+    """State of a person's window: places used of `limit` in `seconds`.
 
-    `free_at` is when what was asked for will fit, None where it does now.
+    `reset_at` (UTC) is when the oldest place leaves the window; `free_at` (UTC) is when the
+    requested places will fit, None if they fit now.
     """
 
     limit: int
@@ -35,21 +36,21 @@ class Window:
 
     @property
     def remaining(self) -> int:
-        """Places that may still be taken now."""
+        """Places that can be taken now."""
         return max(0, self.limit - self.used)
 
     def retry_after(self, now: datetime) -> int | None:
-        """Whole seconds until there is room, rounded up; None where there is now."""
+        """Return whole seconds until there is room, rounded up; None if there is room now."""
         if self.free_at is None:
             return None
         return max(1, math.ceil((self.free_at - now).total_seconds()))
 
 
 class Rule(Protocol):
-    """What a window of one kind holds."""
+    """Quota of one kind of window."""
 
     def window(self, session: Session, person_id: str, now: datetime, items: int = 1) -> Window:
-        """How a person stands who asks for so many places.
+        """Return the state of a person's window for a request of `items` places.
 
         Exact when read in the transaction that takes them.
         """
@@ -58,13 +59,13 @@ class Rule(Protocol):
 
 @dataclass(frozen=True)
 class Quota:
-    """The rule: at most `limit` accepted runs in any `seconds`."""
+    """Quota of at most `limit` accepted runs per person in any `seconds`."""
 
     limit: int
     seconds: int
 
     def window(self, session: Session, person_id: str, now: datetime, items: int = 1) -> Window:
-        """How a person stands who asks for one run."""
+        """Return the state of a person's window for a request of `items` runs."""
         used, first = charged_since(session, person_id, now - timedelta(seconds=self.seconds))
         reset_at = first + timedelta(seconds=self.seconds) if first else None
         free_at = reset_at if used + items > self.limit else None
@@ -72,7 +73,7 @@ class Quota:
 
 
 def refusal_of(window: Window, now: datetime, counted: Counted = Counted.RUNS) -> RateLimited:
-    """The refusal where a window has no room, saying whose limit it is."""
+    """Return the refusal for a full window: `retry_after` in seconds, `reset_at` in UTC."""
     after = window.retry_after(now) or 1
     whose = own_limit(counted, window.limit, window.seconds)
     return RateLimited(
@@ -86,7 +87,7 @@ def refusal_of(window: Window, now: datetime, counted: Counted = Counted.RUNS) -
 
 
 class Place:
-    """A charge's places in its person's window, from before its transaction until after it."""
+    """Places of one charge, taken before its transaction and kept or released after it."""
 
     def __init__(
         self,
@@ -108,37 +109,37 @@ class Place:
 
     @property
     def refusal(self) -> RateLimited | None:
-        """Why there is none, where that is certain without waiting for the database's lock."""
+        """Refusal that is certain without waiting for the database lock, or None."""
         return refusal_of(self._full, self._now, self._counted) if self._full else None
 
     def charge(self, session: Session) -> None:
-        """Refuse where the table is full, read in the transaction itself. Raises RateLimited."""
+        """Check the table inside the transaction. Raises RateLimited if the window is full."""
         window = self._rule.window(session, self._person_id, self._now, self._items)
         self.used = window.used
         if window.free_at is not None:
             raise refusal_of(window, self._now, self._counted)
 
     def keep(self) -> None:
-        """What was charged has been accepted."""
+        """Keep the places: the charge was accepted."""
         self.is_kept = True
 
 
 class FreePlace:
-    """What a run has that is charged to nobody."""
+    """Stand-in for Place when nobody is charged."""
 
     refusal: RateLimited | None = None
 
     def charge(self, session: Session) -> None:
-        """Nothing is asked and nothing counted."""
+        """Do nothing."""
 
     def keep(self) -> None:
-        """Nothing was taken."""
+        """Do nothing."""
 
 
 class Places:
-    """Gives out places of one kind: counters answer first where there are any, the table decides.
+    """Hands out places of one kind: counters, if any, are read first; the table decides.
 
-    What is charged as one is charged whole or not at all.
+    A charge takes all of its places or none.
     """
 
     def __init__(self, rule: Rule, counted: Counted, stores: Stores, counting: Counting) -> None:
@@ -151,7 +152,7 @@ class Places:
     def place(
         self, person_id: str | None, id_: str, now: datetime, items: int = 1
     ) -> Iterator[Place | FreePlace]:
-        """Places that are given back unless they are kept; free where nobody is charged."""
+        """Take places, released on exit unless kept. Yield a FreePlace if nobody is charged."""
         if person_id is None:
             yield FreePlace()
             return
@@ -171,7 +172,7 @@ class Places:
                 self._counting.restore(person_id, self._counted, now)
 
     def window(self, person_id: str, now: datetime) -> Window:
-        """How a person stands who asks for one place."""
+        """Return the state of a person's window for a request of one place."""
         with self._stores.looking() as session:
             return self._rule.window(session, person_id, now)
 
@@ -182,7 +183,7 @@ class Places:
 
 
 def _has_strayed(standing: Standing, place: Place) -> bool:
-    """True where the counters knew less than the table, or refused what the table took."""
+    """Return True if the counters knew less than the table, or refused what it accepted."""
     if place.used is None:
         return False
     return standing.used < place.used or (place.is_kept and not standing.taken)
@@ -190,14 +191,14 @@ def _has_strayed(standing: Standing, place: Place) -> bool:
 
 @dataclass(frozen=True)
 class BatchQuota:
-    """The rule: at most `limit` items of batches in any `seconds`, charged when one is made."""
+    """Quota of at most `limit` batch items per person in any `seconds`, charged at creation."""
 
     ledger: BatchLedger
     limit: int
     seconds: int
 
     def window(self, session: Session, person_id: str, now: datetime, items: int = 1) -> Window:
-        """How a person stands who asks for a batch of so many items."""
+        """Return the state of a person's window for a batch of `items` items."""
         spent = self.ledger.spent(session, person_id, now - timedelta(seconds=self.seconds))
         reset_at = spent[0].at + timedelta(seconds=self.seconds) if spent else None
         free_at = room_at(spent, items, self.limit, self.seconds)
@@ -206,7 +207,10 @@ class BatchQuota:
 
 
 def room_at(spent: Sequence[Spent], items: int, limit: int, seconds: int) -> datetime | None:
-    """When so many items will fit, None where they do now; `spent` is oldest first."""
+    """Return when `items` more will fit (UTC), None if they fit now; `spent` is oldest first.
+
+    Raises ValueError if the window never holds that many.
+    """
     used = sum(one.items for one in spent)
     if used + items <= limit:
         return None

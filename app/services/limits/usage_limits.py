@@ -1,4 +1,4 @@
-"""Accounts at their usage limit: when they are held, and who may be launched on them when."""
+"""Accounts at their usage limit: their holds, and which runs may be launched on them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ PROBE_LOOK = timedelta(seconds=5)
 
 @dataclass(frozen=True)
 class HoldView:
-    """A hold with where it stands and how many runs wait for it."""
+    """A hold with its current stand and the number of runs that wait for it."""
 
     hold: AccountHold
     stand: Stand
@@ -48,24 +48,24 @@ class HoldView:
 
     @property
     def sentence(self) -> str:
-        """Where it stands, as a person reads it."""
+        """State of the hold in a sentence for people."""
         return sentence_of(self.hold.agent, self.hold.family, self.stand, self.hold.until)
 
 
 class UsageLimits:
-    """The holds of accounts; all of it is in the database, and so outlives this server."""
+    """Holds on accounts at their usage limit, kept in the database to survive restarts."""
 
     def __init__(self, runs: RunLedger, agents: Agents) -> None:
         self._runs = runs
         self._agents = agents
         self.ledger = HoldLedger(runs.stores)
 
-    # --- a limit was met -----------------------------------------------------------------------
+    # --- meeting a limit -----------------------------------------------------------------------
 
     def hold(self, tx: Transaction, run: Run, told: Mapping[str, Any], now: datetime) -> str:
-        """Hold the account that a run has ended at; the sentence that says so.
+        """Hold the account whose limit ended `run`. Return a sentence about the hold.
 
-        `told` is a limit as `as_data` gives it; the transaction is the control store's.
+        `told` is a limit as returned by `as_data`; the transaction is the control store's.
         """
         limit = limit_of(told)
         account, family = self._agents.account(run.agent), family_of(limit.family)
@@ -82,19 +82,19 @@ class UsageLimits:
         usage_limit_ledger.put(tx, hold)
         for other in self._covering(tx, run):
             if other.probe_run_id == run.id and other.family != family:
-                # what went first has met a narrower limit: this one is over
+                # the probe met a narrower limit, so this wider one is over
                 usage_limit_ledger.change(tx, other, probe_run_id=None, next_at=now)
         sentence = sentence_of(run.agent, family, Stand.HELD, hold.until)
         if run.resumes >= MAX_RESUMES:
             sentence += f"; it was resumed {MAX_RESUMES} times in a row: a person decides"
         return sentence
 
-    # --- who may go ----------------------------------------------------------------------------
+    # --- who may start -------------------------------------------------------------------------
 
     def refusal(
         self, session: Session, agent: str, model: str | None, now: datetime
     ) -> AccountHeld | None:
-        """What every order is refused with while an account is held, as `session` sees it."""
+        """Return the refusal for new runs while the account is held, as `session` sees it."""
         for hold in usage_limit_ledger.covering(session, agent, self._agents.account(agent), model):
             if stand_of(facts_of(hold), now) is Stand.HELD:
                 sentence = sentence_of(agent, hold.family, Stand.HELD, hold.until)
@@ -104,7 +104,7 @@ class UsageLimits:
     def reason(
         self, agent: str, model: str | None, now: datetime, *, is_resume: bool = False
     ) -> str | None:
-        """Why nothing new may be launched on an account just now, None where it may."""
+        """Return why no new run may be launched on the account now, None if one may."""
         with self.ledger.stores.looking() as session:
             return self.reason_in(session, agent, model, now, is_resume=is_resume)
 
@@ -117,14 +117,14 @@ class UsageLimits:
         *,
         is_resume: bool = False,
     ) -> str | None:
-        """The same, read in the transaction that acts on it."""
+        """Do the same as `reason`, inside the transaction that acts on the answer."""
         account = self._agents.account(agent)
         holds = usage_limit_ledger.covering(session, agent, account, model)
         reasons = (_waits(session, hold, None, now, is_resume=is_resume) for hold in holds)
         return next((reason for reason in reasons if reason), None)
 
     def take(self, tx: Transaction, run: Run, now: datetime) -> str | None:
-        """Let a queued run have its turn on its account, or say why it waits."""
+        """Take a queued run's turn on its account. Return why it waits, None if it may start."""
         holds, is_resume = self._covering(tx, run), run.trigger == Trigger.RESUME
         for hold in holds:
             if reason := _waits(tx, hold, run.id, now, is_resume=is_resume):
@@ -138,9 +138,9 @@ class UsageLimits:
         return None
 
     def begin_resume(self, tx: Transaction, run: Run, now: datetime, *, by_hand: bool) -> bool:
-        """Let a resume that is being accepted go first; False where it may not go now.
+        """Let a resume that is being accepted go first. Return False if it may not start now.
 
-        A person who resumes a run does not wait for the account's time.
+        A resume by hand does not wait for the account's time.
         """
         for hold in self._covering(tx, run):
             stand = stand_of(facts_of(hold), now)
@@ -152,7 +152,7 @@ class UsageLimits:
         return True
 
     def stops(self, run: Run, now: datetime) -> str | None:
-        """Why a run that was taken from the queue must not be launched after all, or None."""
+        """Return why a dequeued run must not be launched after all, or None."""
         for hold in self._read(run.agent, run.model):
             stand = stand_of(facts_of(hold), now)
             if stand is Stand.HELD or (stand is Stand.PROBING and hold.probe_run_id != run.id):
@@ -160,7 +160,7 @@ class UsageLimits:
         return None
 
     def moments(self, now: datetime) -> list[datetime]:
-        """When something is due for accounts that are held."""
+        """Return the future moments (UTC) at which a held account is due for a check."""
         found: list[datetime | None] = []
         for hold in self.ledger.all():
             stand = stand_of(facts_of(hold), now)
@@ -171,7 +171,7 @@ class UsageLimits:
     # --- for people ----------------------------------------------------------------------------
 
     def views(self, now: datetime) -> list[HoldView]:
-        """Every hold of this machine's accounts, oldest first."""
+        """Return every hold of this machine's accounts, oldest first."""
         holds = [one for one in self.ledger.all() if one.account == self._agents.account(one.agent)]
         waiting = [*self.ledger.queued(), *self.ledger.resumable()] if holds else []
         return [
@@ -180,11 +180,11 @@ class UsageLimits:
         ]
 
     def of(self, agent: str) -> list[AccountHold]:
-        """The holds that an agent's runs may meet."""
+        """Return the holds that an agent's runs may meet."""
         return self._read(agent, None)
 
     def lift(self, agent: str, family: str, deed: Deed, now: datetime) -> None:
-        """End a hold by hand: those that wait follow one by one. Raises NotFound."""
+        """Lift a hold by hand; the waiting runs start one by one. Raises NotFound."""
         for hold in self._read(agent, None):
             if hold.family != family:
                 continue
@@ -205,14 +205,17 @@ class UsageLimits:
 
 
 def needs(hold: AccountHold, run: Run) -> bool:
-    """True where a run waits for this hold's account."""
+    """Return True if a run needs the account of this hold."""
     return run.agent == hold.agent and covers(hold.family, run.model)
 
 
 def _renewed(
     known: AccountHold | None, run: Run, limit: LimitReached, now: datetime
 ) -> AccountHold | None:
-    """A known hold after one more limit; those that were live together meet one and the same."""
+    """Return a known hold after one more limit, None if no hold is known.
+
+    Runs that were live at the same time meet the same limit, which counts once.
+    """
     if known is None:
         return None
     stand = stand_of(facts_of(known), now)
@@ -239,7 +242,7 @@ def _renewed(
 def _waits(
     session: Session, hold: AccountHold, run_id: str | None, now: datetime, *, is_resume: bool
 ) -> str | None:
-    """Why a run waits for this hold, None where its turn has come."""
+    """Return why a run waits for this hold, None if its turn has come."""
     stand = stand_of(facts_of(hold), now)
     if stand is Stand.PROBING and hold.probe_run_id == run_id:
         return None
@@ -251,7 +254,7 @@ def _waits(
 
 
 def _has_resumable(session: Session, hold: AccountHold, now: datetime) -> bool:
-    """True where the first place is still left to a run that is to be resumed."""
+    """Return True while the first turn is reserved for a run waiting to be resumed."""
     if hold.until is not None and now >= hold.until + HEAD_START:
         return False
     query = select(Run).where(col(Run.may_resume), Run.agent == hold.agent)
@@ -260,6 +263,6 @@ def _has_resumable(session: Session, hold: AccountHold, now: datetime) -> bool:
 
 
 def _jitter(run_id: str) -> timedelta:
-    """A part of a jitter that is always the same for a run."""
+    """Return a jitter that is always the same for a run."""
     number = int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:4])
     return timedelta(seconds=number % (int(MOST_JITTER.total_seconds()) + 1))
