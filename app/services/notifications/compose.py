@@ -1,4 +1,4 @@
-"""What people are told of: written in the transaction of what it tells of, or not at all."""
+"""Composes notifications, each in the transaction of its event, and the digests of runs."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ from app.records.tables import Notification, Run
 
 @dataclass(frozen=True)
 class Outcomes:
-    """How many runs came to what, and what all cost in US dollars where any told it."""
+    """Numbers of runs by outcome, and their cost in US dollars (None if no run reported one)."""
 
     counts: Counter[Outcome]
     cost_usd: float | None
 
 
 def outcomes_of(ended: Iterable[EndedAlike]) -> Outcomes:
-    """Sum runs up that have ended."""
+    """Sum up ended runs."""
     counts: Counter[Outcome] = Counter()
     costs: list[float] = []
     for one in ended:
@@ -76,13 +76,13 @@ LIMIT_IS_MET = "needs you: it waits at its usage limit until you resume it"
 
 @dataclass(frozen=True)
 class Receiver:
-    """Where messages go; `mark` is kept in rows, `shown` is for people, the address for neither."""
+    """A receiver of messages: `mark` is for rows, `shown` for people, the address for neither."""
 
     address: str = field(repr=False)
 
     @property
     def mark(self) -> str:
-        """A fingerprint: the same address has the same one after a restart."""
+        """Fingerprint of the address, the same after a restart."""
         return hashlib.sha256(self.address.encode()).hexdigest()[:12]
 
     @property
@@ -93,7 +93,7 @@ class Receiver:
 
 @dataclass(frozen=True)
 class NoticeRules:
-    """Who is told what, and when; `address` is where this server's pages are."""
+    """Receivers, kinds and times of notifications; `address` is the base URL of this server."""
 
     receivers: tuple[Receiver, ...]
     kinds: frozenset[Kind]
@@ -102,12 +102,12 @@ class NoticeRules:
 
     @property
     def marks(self) -> list[str]:
-        """Every receiver's."""
+        """Marks of all receivers."""
         return [receiver.mark for receiver in self.receivers]
 
 
 class Notices:
-    """The witness of what happens; only for a server that has receivers."""
+    """Writes notifications for domain events, on a server that has receivers."""
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ class Notices:
         self._clock = clock
 
     def witness(self, tx: Transaction, happening: Happening) -> None:
-        """Write what is to be told of this, with it."""
+        """Write the notifications of an event, in its transaction."""
         now = self._clock()
         for kind, key, told in self._tell(tx, happening, now):
             if kind in self._rules.kinds:
@@ -136,7 +136,7 @@ class Notices:
         match happening:
             case RunEnded(run):
                 yield from self._tell_end(run, now)
-            # as it stands: who settles it may have read it before its end was written
+            # read again: the run may have been loaded before its end was written
             case WorkParked(run, holds_work):
                 yield from self._tell_parked(tx.get(Run, run.id) or run, holds_work=holds_work)
             case NothingKept(run):
@@ -171,7 +171,7 @@ class Notices:
                 run.because or "",
                 "/settings",
             )
-            # one agent is told of once a day, however many runs it fails
+            # one message per agent and day, however many runs it fails
             yield Kind.NEEDS_YOU, f"{run.cause}:{run.agent}:{now.date()}", told
         if _is_limited_for_good(run):
             what = "needs you: its account met its usage limit again and again"
@@ -184,7 +184,7 @@ class Notices:
     def _tell_parked(self, run: Run, *, holds_work: bool) -> Iterator[tuple[Kind, str, Told]]:
         goes_on = run.may_resume and self._resumes_by_itself(run.project_id)
         if goes_on or _is_limited_for_good(run):
-            return  # nobody is needed, or was told so with the run's end
+            return  # no person is needed, or the run's end has notified already
         empty = LIMIT_IS_MET if run.issue is None else ISSUE_IS_HELD
         kept = NOT_PUSHED_WORDS.get(Cause(run.cause), WORK_IS_KEPT) if run.cause else WORK_IS_KEPT
         what = kept if holds_work else empty
@@ -193,9 +193,9 @@ class Notices:
 
     def _tell_failure(self, run: Run) -> Iterator[tuple[Kind, str, Told]]:
         if run.parked or run.delivery or run.may_resume or run.cause in AGENT_WORDS:
-            return  # something is kept, it goes on, or what it lacks was told with its end
+            return  # work is kept, the run resumes, or its end has notified already
         if run.status == Status.NOT_STARTED and run.trigger == Trigger.AUTO:
-            return  # the loop tries its issue again
+            return  # the loop retries its issue
         outcome = outcome_of(Status(run.status), Cause(run.cause) if run.cause else None)
         if what := FAILED_WORDS.get(outcome):
             yield Kind.FAILED, f"failed:{run.id}", self.told_of(run, what)
@@ -210,12 +210,12 @@ class Notices:
         return Digest(outcomes.counts, outcomes.cost_usd, lines, more, told)
 
     def line_of(self, run: Run) -> Told:
-        """A run that has ended, as a line of a digest."""
+        """Return an ended run as a line of a digest."""
         cause = Cause(run.cause) if run.cause else None
         return self.told_of(run, outcome_of(Status(run.status), cause))
 
     def told_of(self, run: Run, what: str) -> Told:
-        """A run in a line."""
+        """Return a run as one message, with `what` happened to it."""
         subject = run.title if run.issue is None else f"#{run.issue} {run.title}"
         because = run.because or ""
         if run.delivery:
@@ -226,11 +226,11 @@ class Notices:
         try:
             project = self._projects.find(project_id)
         except ProjectUnreadable:
-            return False  # a person has to look at it anyway
+            return False  # it needs a person anyway
         return project is not None and project.resume_after_limit
 
     def _name(self, project_id: str) -> str:
-        # the name alone: it can be read where the rest of a project's row cannot
+        # the name can be read even if the rest of the project's row cannot
         return self._projects.names.one(project_id) or "a project"
 
 
@@ -239,7 +239,7 @@ def _is_limited_for_good(run: Run) -> bool:
 
 
 class Digests:
-    """Writes the digest that is due, once for each receiver."""
+    """Writes the digest that is due, once per receiver."""
 
     def __init__(
         self, ledger: NoticeLedger, ended: EndedRuns, notices: Notices, rules: NoticeRules
@@ -250,7 +250,7 @@ class Digests:
         self._rules = rules
 
     def write_once(self, now: datetime) -> int:
-        """Write what is due and not yet written; to how many receivers."""
+        """Write the digest that is due and not yet written. Return the number of receivers."""
         window = self._rules.timetable.last_window(now)
         if window is None or Kind.DIGEST not in self._rules.kinds:
             return 0
@@ -268,7 +268,7 @@ class Digests:
         return True
 
     def _gathered(self, receiver: str, window: Window) -> list[Notification]:
-        # without quiet hours nothing was kept back for a digest
+        # without quiet hours nothing is held back for a digest
         if self._rules.timetable.quiet is None:
             return []
         return self._ledger.waiting(receiver, window.end)
@@ -284,10 +284,10 @@ class Digests:
 
 
 def _line_of(row: Notification) -> Told:
-    # of a batch that ended meanwhile one line is enough: its runs are among those that ended
+    # one line is enough for a batch: its runs are counted among those that ended
     return Told(**(row.about["told"] if row.kind == Kind.DIGEST else row.about))
 
 
 def _is_own_line(row: Notification) -> bool:
-    # what was delivered or failed is among the runs that ended
+    # deliveries and failures are counted among the runs that ended
     return row.kind not in (Kind.DELIVERED, Kind.FAILED)

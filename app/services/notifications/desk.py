@@ -1,4 +1,4 @@
-"""What people see of notifications: who gets them, how it stands, and a message to try it."""
+"""Receivers of notifications as shown to people: their state, and test messages."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from app.services.concurrency import Workers
 from app.services.notifications.compose import NoticeRules, Receiver
 from app.services.ports import Notifier, NotTaken
 
-TEST_SECONDS = 15.0  # more than a notifier takes
+TEST_SECONDS = 15.0  # longer than any notifier takes
 TEST = "This is a test: Runyard's messages come here."
 LATE = "It has not answered yet."
 
 
 @dataclass(frozen=True)
 class ReceiverState:
-    """One receiver as people may see it; `problem` says why it cannot be used."""
+    """State of one receiver without secrets; `problem` says why it cannot be used."""
 
     receiver: str
     problem: str | None
@@ -35,7 +35,7 @@ class ReceiverState:
 
 @dataclass(frozen=True)
 class Tried:
-    """Whether a receiver took a message, and why not."""
+    """Result of a test message: `because` says why it was not taken."""
 
     receiver: str
     taken: bool
@@ -44,7 +44,7 @@ class Tried:
 
 @dataclass(frozen=True)
 class Arrangement:
-    """What is told, and when, as the settings say; an empty word where there is none."""
+    """Kinds and times of notifications from the settings; empty strings for what is off."""
 
     kinds: tuple[Kind, ...]
     quiet_hours: str
@@ -53,7 +53,7 @@ class Arrangement:
 
 
 class NotificationDesk:
-    """Looks at the receivers, and tries them."""
+    """Reports the state of the receivers and sends test messages."""
 
     def __init__(
         self,
@@ -72,11 +72,11 @@ class NotificationDesk:
         self.request = request
 
     def receivers(self) -> list[ReceiverState]:
-        """Every receiver, in the order of the setting."""
+        """Return the state of every receiver, in the order of the setting."""
         return [self._state_of(receiver) for receiver in self._receivers]
 
     def test(self) -> list[Tried]:
-        """Send every receiver a message now, quiet hours or not. Raises NoReceivers."""
+        """Send every receiver a message now, even in quiet hours. Raises NoReceivers."""
         if not self._receivers:
             raise NoReceivers
         outcomes: dict[str, Tried] = {}
@@ -92,7 +92,7 @@ class NotificationDesk:
         ]
 
     def waiting(self) -> list[tuple[str, datetime]]:
-        """Receivers that do not take their messages, in a sentence, each since when."""
+        """Return a sentence for each receiver that is failing, with the time it began (UTC)."""
         found = []
         for receiver in self._receivers:
             standing = self._ledger.standing(receiver.mark)
@@ -101,7 +101,7 @@ class NotificationDesk:
         return found
 
     def problems(self) -> list[tuple[str, str | None]]:
-        """Each receiver as people may see it, and why it cannot be used, for doctor."""
+        """Return each receiver without secrets and why it cannot be used, for doctor."""
         return [(one.shown, self._problem(one)) for one in self._receivers]
 
     def _problem(self, receiver: Receiver) -> str | None:
@@ -110,7 +110,7 @@ class NotificationDesk:
         try:
             standing = self._ledger.standing(receiver.mark)
         except DatabaseSilent:
-            return None  # that is a finding of its own
+            return None  # doctor reports the database separately
         if standing.stuck_since is None:
             return None
         return _waiting_words("", standing)

@@ -1,4 +1,4 @@
-"""Sends what is to be told: at least once, by one of several servers, each receiver by itself."""
+"""Sends notifications: at least once, from one of several servers, each receiver separately."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NO_MORE = "This receiver is no longer in RUNYARD_NOTIFY_URLS."
 
 
 class Courier:
-    """Sends from worker threads; whoever asks while a round goes on makes it go once more."""
+    """Sends notifications on worker threads; a request during a round causes one more after it."""
 
     def __init__(
         self,
@@ -63,17 +63,17 @@ class Courier:
         self._has_tidied = False
 
     def hear(self, told: Numbered) -> None:
-        """Listen to the feed: what was written is sent as soon as it is committed."""
+        """Handle a change of the feed: send a notification as soon as it is committed."""
         if isinstance(told.change, NoticeWritten):
             self.request()
 
     def request(self) -> None:
-        """Send what is due, soon."""
+        """Request a round of sending soon."""
         if self._rules.receivers or not self._has_tidied:
             self._turns.submit(self.begin_round, self._clock())
 
     def begin_round(self, now: datetime) -> int:
-        """Write the digest that is due and begin to send; how many digests were written."""
+        """Write the digest that is due and start sending. Return the number of digests written."""
         if not self._leases.may_sweep(now):
             return 0
         self._tidy_once(now)
@@ -87,7 +87,7 @@ class Courier:
         return written
 
     def send_once(self, receiver: Receiver, now: datetime) -> int:
-        """Send a receiver all that is due, until it does not take something; how much it took."""
+        """Send a receiver its due messages until one is not taken. Return how many were taken."""
         taken = 0
         while self._leases.may_sweep(now):
             row = self._ledger.claim(
@@ -104,7 +104,7 @@ class Courier:
         subject = Subject("notice", row.id, row.id)
         taken = self._quarantine.guard(subject, lambda: self._send(receiver, row))
         if taken is None:
-            # those behind it are sent meanwhile
+            # set it aside, so that it does not block later messages
             held = self._quarantine.is_held(subject.key)
             wait = HELD_FOR if held else wait_after(row.attempts, self._chance())
             self._ledger.set_aside(row, FAULT, self._clock() + wait)
