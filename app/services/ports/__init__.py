@@ -1,4 +1,4 @@
-"""What the services need from the outside, as protocols; `control_plane` picks who answers."""
+"""Protocols for everything outside the services; `control_plane` picks the implementations."""
 
 from app.services.ports.agents import (
     AgentFinding,

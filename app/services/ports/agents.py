@@ -1,4 +1,4 @@
-"""What the services ask of the agent presets."""
+"""Port to the agent presets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.domain.words import Cause
 
 @dataclass(frozen=True)
 class Job:
-    """What an agent is asked to do; `session` is its own one that it goes on with."""
+    """Work for an agent; `session` is the id of an earlier session of its own to continue."""
 
     prompt: str
     prompt_file: Path
@@ -29,7 +29,7 @@ class Job:
 
 
 class SignedIn(StrEnum):
-    """Whether an agent's account is there, as far as it can be seen."""
+    """Sign-in state of an agent, as far as it can be detected."""
 
     YES = "yes"
     NO = "no"
@@ -38,9 +38,9 @@ class SignedIn(StrEnum):
 
 @dataclass(frozen=True)
 class Unready:
-    """Why an agent can do no run here: missing, signed out or refusing root, and what mends it.
+    """Why an agent cannot run here (missing, signed out or refusing root), with the remedy.
 
-    A repository with a file of `unless` may sign it in all the same.
+    A repository that has one of the `unless` files may still sign it in.
     """
 
     cause: Cause
@@ -49,7 +49,7 @@ class Unready:
 
 
 def root_mend(variable: str) -> str:
-    """What to do where an agent refuses to work as root unless a variable is set."""
+    """Return the advice for an agent that refuses to run as root unless `variable` is set."""
     return (
         "Have the project's runs contained, start Runyard as a user of its own, "
         f"or set {variable}=1 in a sandbox."
@@ -58,13 +58,13 @@ def root_mend(variable: str) -> str:
 
 @dataclass(frozen=True)
 class AgentFinding:
-    """What doctor sees of one agent on this machine; without a path it is not installed.
+    """Doctor's finding about one agent on this machine; without a path it is not installed.
 
-    `version` is empty where it does not tell it, None where it took too long.
-    `seen_with` is the version that its preset was written for, `unknown_flags` those of its
-    command line that its help does not know (None where that could not be read), `evidence` what
-    its sign-in was judged by. `install` and `sign_in` say how; `root_variable` is one that it
-    wants set here, empty where it wants none.
+    `version` is empty if the agent does not report it, None if that took too long. `floor` is the
+    oldest version known to work, `seen_with` the version its preset was written for.
+    `unknown_flags` are flags of its command line that its help does not list (None if the help
+    could not be read), `evidence` is the basis of `signed_in`. `install` and `sign_in` are
+    instructions; `root_variable` must be set here if not empty.
     """
 
     name: str
@@ -82,18 +82,18 @@ class AgentFinding:
 
 
 class PromptTooLong(Exception):
-    """A prompt does not fit into the command's arguments; the message is a sentence."""
+    """The prompt does not fit into the command's arguments; the message is a sentence."""
 
 
 class OutputReader(Protocol):
-    """Reads one agent's output from its first byte on; never raises, whatever it is fed."""
+    """Incremental parser of one agent's output; never raises, whatever the input."""
 
     def feed(self, data: bytes) -> list[ReportEvent]:
-        """What the output tells that ends within these bytes, however it is cut into pieces."""
+        """Parse more output. Return the events that end in it, however the output is split."""
         ...
 
     def finish(self) -> list[ReportEvent]:
-        """What a last line without an end tells; nothing is fed after it."""
+        """Return the events of an unterminated last line. Call once, after the last `feed`."""
         ...
 
 
@@ -101,18 +101,18 @@ class Agents(Protocol):
     """The agent presets."""
 
     def names(self) -> list[str]:
-        """Every preset's name, `script` among them."""
+        """Return the names of all presets, including `script`."""
         ...
 
     def command(self, agent: str, job: Job, own_command: Sequence[str] | None) -> list[str]:
-        """The argv for a job; `own_command` is the project's, for `script`.
+        """Return the argv for a job; `own_command` is the project's, for `script`.
 
         Raises PromptTooLong.
         """
         ...
 
     def reads_stdin(self, agent: str) -> bool:
-        """True where the agent takes its prompt from its standard input."""
+        """Return True if the agent reads its prompt from standard input."""
         ...
 
     def unready(
@@ -121,56 +121,56 @@ class Agents(Protocol):
         own_command: Sequence[str] | None,
         level: SandboxLevel = SandboxLevel.NONE,
     ) -> Unready | None:
-        """Why the agent is known to be of no use here, or None; answers at once."""
+        """Return, without delay, why the agent is known to be unusable here, or None."""
         ...
 
     def environment(self, agent: str, level: SandboxLevel = SandboxLevel.NONE) -> dict[str, str]:
-        """The allow-listed environment, with what this agent's sign-in needs at a level."""
+        """Return the allow-listed environment, with what the agent's sign-in needs at `level`."""
         ...
 
     def secrets(self) -> Iterable[Secret]:
-        """Every secret that the environment of any agent may hold."""
+        """Return every secret that the environment of any agent may contain."""
         ...
 
     def hosts(self, agent: str) -> Sequence[str]:
-        """The hosts that this agent cannot work without, as `host` or `host:port`."""
+        """Return the hosts that the agent cannot work without, as `host` or `host:port`."""
         ...
 
     def chosen_hosts(self, agent: str) -> Sequence[str]:
-        """The hosts that this agent's environment names in the place of its maker's."""
+        """Return the hosts that the agent's environment sets in place of its vendor's."""
         ...
 
     def account(self, agent: str) -> str:
-        """A mark that tells this agent's sign-in here from another one."""
+        """Return a mark that identifies the agent's current sign-in on this machine."""
         ...
 
     def can_go_on(self, agent: str, session_id: str) -> bool:
-        """True where the agent can be started unattended on a session of its own."""
+        """Return True if the agent can continue one of its sessions unattended."""
         ...
 
     def reader(self, agent: str) -> OutputReader | None:
-        """A new reader of this agent's output, None where nobody knows its shape."""
+        """Return a new reader of the agent's output, None if its format is unknown."""
         ...
 
     def line_teller(self, agent: str) -> Callable[[bytes], list[Entry]] | None:
-        """Tells what a line of this agent's output says to a person; None: it writes no events.
+        """Return a function from an output line to entries for people, None without such a format.
 
-        It never raises, whatever the line is.
+        The function never raises, whatever the line.
         """
         ...
 
     def exit_words(self, agent: str, code: int) -> str:
-        """What an exit code of this agent means, empty where it says nothing of its own."""
+        """Return the agent's own meaning of an exit code, empty if it has none."""
         ...
 
     def exit_failure(self, agent: str, code: int) -> Failure | None:
-        """What this agent fails by where it exits with this code, None where that says nothing."""
+        """Return the failure that this exit code of the agent stands for, or None."""
         ...
 
     def continue_command(self, agent: str, session_id: str) -> str:
-        """The line by which a person goes on with a session; empty where there is none."""
+        """Return the command line to continue a session by hand, empty if there is none."""
         ...
 
     def findings(self) -> list[AgentFinding]:
-        """Every preset as found on this machine; takes seconds where many are installed."""
+        """Return the findings on every preset; takes seconds if many are installed."""
         ...

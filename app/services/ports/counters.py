@@ -1,4 +1,4 @@
-"""What the services ask of a store of windows that is faster than the table."""
+"""Port to a store of sliding windows that is faster than the table."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from app.domain.quota import Counted
 
 
 class CountersSilent(Exception):
-    """The counters did not answer in time, or cannot be written; the message says which."""
+    """The counters did not answer in time or cannot be written; the message says which."""
 
 
 @dataclass(frozen=True)
 class Charge:
-    """What takes places of a window: a run takes one, a batch as many as it has items."""
+    """Places taken in a window: one for a run, one per item for a batch."""
 
     counted: Counted
     id: str
@@ -24,51 +24,51 @@ class Charge:
 
 @dataclass(frozen=True)
 class Standing:
-    """What a window answered: whether the places were taken, and how many were before."""
+    """Answer of a window: whether the places were taken, and how many were used before."""
 
     taken: bool
     used: int
 
 
 class Counters(Protocol):
-    """Sliding windows, one a person and kind, by the store's own clock.
+    """Sliding windows, one per person and kind, by the store's own clock.
 
-    Every call may raise CountersSilent. Within a bounded time: an answer or CountersSilent, at once
-    while the store is known to be lost.
+    Every call returns or raises CountersSilent within a bounded time, and at once while the store
+    is known to be lost.
     """
 
     def take(self, person_id: str, charge: Charge) -> Standing:
-        """Take every place of a charge or none, in one atomic step."""
+        """Take all places of a charge or none, atomically."""
         ...
 
     def give_back(self, person_id: str, charge: Charge) -> None:
-        """Leave the places of what came to nothing."""
+        """Release the places of a charge that came to nothing."""
         ...
 
     def restore(self, person_id: str, counted: Counted, ages: Mapping[Charge, float]) -> None:
-        """Make a window what it should be: each charge by its age in seconds.
+        """Set a window to these charges, each with its age in seconds.
 
-        Others stay only while they are so young that their row may still be on its way.
+        Other charges stay only while they are so young that their row may not be committed yet.
         """
         ...
 
     def probe(self) -> None:
-        """Ask for nothing but an answer."""
+        """Check that the store answers."""
         ...
 
     def close(self) -> None:
-        """Give every connection back."""
+        """Close every connection."""
         ...
 
 
 class ActiveSets(Protocol):
-    """For each repository, by its project's id, the ids of its active runs.
+    """Ids of active runs per repository, by project id.
 
-    Every call may raise CountersSilent, as those of `Counters`.
+    Every call may raise CountersSilent, as in `Counters`.
     """
 
     def count(self, project_id: str) -> int:
-        """How many there are of a repository."""
+        """Return the number of active runs of a repository."""
         ...
 
     def change(self, project_id: str, *, added: Collection[str], removed: Collection[str]) -> None:
@@ -76,9 +76,9 @@ class ActiveSets(Protocol):
         ...
 
     def make(self, runs: Mapping[str, Collection[str]]) -> None:
-        """Make the sets of these repositories what they should be."""
+        """Replace the sets of these repositories."""
         ...
 
     def close(self) -> None:
-        """Give every connection back."""
+        """Close every connection."""
         ...

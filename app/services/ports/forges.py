@@ -1,4 +1,4 @@
-"""What the services ask of a tracker, and the built-in tracker of its store."""
+"""Ports to a tracker, and from the built-in tracker to its store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.services.ports.repositories import DiffStat, Repository
 
 @dataclass(frozen=True)
 class Issue:
-    """An issue as a tracker tells it; `state` is `open` or `closed`."""
+    """An issue as its tracker reports it; `state` is `open` or `closed`."""
 
     number: int
     title: str
@@ -26,10 +26,10 @@ class Issue:
 
 @dataclass(frozen=True)
 class Ready:
-    """What a sweep needs of one project.
+    """Tracker data that a sweep needs for one project.
 
     `issues` are open and labelled ready, lowest number first; `open_numbers` holds at least every
-    open issue that one of their texts names; `changes` are open requests, numbers by head branch.
+    open issue named in their texts; `changes` maps head branches to numbers of open requests.
     """
 
     issues: tuple[Issue, ...]
@@ -66,13 +66,12 @@ class ChangeOrder:
 
 
 class ForgeSilent(Exception):
-    """The tracker gave no answer that can be relied on; nothing may be concluded from it.
+    """The tracker gave no reliable answer; nothing may be concluded from it.
 
-    So are a timeout, a lost connection, any 5xx, a 429, a 401 or 403, and content that is not
-    what was asked for (a proxy's HTML, half a JSON, a redirect to another host).
-    `retry_after` is the number of seconds the tracker wants to be left alone for, None where it
-    did not say; `needs_attention` is True where only a person can mend it (a token that is
-    refused): asking again is then of no use.
+    Covers a timeout, a lost connection, any 5xx, 429, 401 or 403, and unexpected content (a
+    proxy's HTML, truncated JSON, a redirect to another host). `retry_after` is the delay in
+    seconds that the tracker asks for, None if it names none. `needs_attention` is True if only a
+    person can fix it (a refused token), so that asking again is useless.
     """
 
     def __init__(
@@ -88,94 +87,93 @@ class ForgeSilent(Exception):
 
 
 class Forge(Protocol):
-    """A tracker: issues and change or pull requests.
+    """A tracker with issues and change or pull requests.
 
-    Lists are whole: a tracker that hands them out page by page is asked for every page, and one
-    page that is missing makes the answer ForgeSilent. Labels are compared as they are written.
-    A pull request is never an issue, though a tracker may number and list both together. Texts
-    and links are told as they came: who shows them cleans them.
+    Lists are complete: every page is fetched, and a missing page raises ForgeSilent. Labels are
+    compared exactly. A pull request is never an issue, even if the tracker numbers and lists
+    both together. Texts and links are returned as received: the display code sanitizes them.
     """
 
     def issue(self, repo: Repository, number: int) -> Issue | None:
-        """One issue; None where the tracker says that there is none. Raises ForgeSilent."""
+        """Return one issue, None if the tracker says that there is none. Raises ForgeSilent."""
         ...
 
     def issues(self, repo: Repository) -> list[Issue]:
-        """Every issue, the closed ones too, lowest number first. Raises ForgeSilent."""
+        """Return every issue, closed ones too, lowest number first. Raises ForgeSilent."""
         ...
 
     def open_among(self, repo: Repository, numbers: Collection[int]) -> frozenset[int]:
-        """Which of these numbers are open issues. Raises ForgeSilent."""
+        """Return those of these numbers that are open issues. Raises ForgeSilent."""
         ...
 
     def known_among(self, repo: Repository, numbers: Collection[int]) -> frozenset[int]:
-        """Which of these numbers anything there has, open or closed. Raises ForgeSilent."""
+        """Return those of these numbers in use there, open or closed. Raises ForgeSilent."""
         ...
 
     def open_changes(self, repo: Repository) -> Mapping[str, int]:
-        """The numbers of open change requests, drafts too, by head branch. Raises ForgeSilent.
+        """Return numbers of open change requests, drafts too, by head branch. Raises ForgeSilent.
 
         A request whose head is in a fork has no branch here and is left out.
         """
         ...
 
     def ready_issues(self, repos: Collection[Repository]) -> dict[Repository, Ready | None]:
-        """What could be started in many projects at once; None where the tracker was silent.
+        """Return what many projects could start, None for each whose tracker was silent.
 
-        Never raises ForgeSilent: one silent project does not keep the others from an answer.
+        Never raises ForgeSilent: one silent project does not block the others.
         """
         ...
 
     def delivery_of(
         self, repo: Repository, run_id: str, branch: str, *, since: datetime | None = None
     ) -> Delivery | None:
-        """The change request by which this run has delivered. Raises ForgeSilent.
+        """Return the change request by which this run delivered, or None. Raises ForgeSilent.
 
-        It is open or merged; a draft, one closed unmerged, and one of another run are none.
-        Where a tracker does not know runs: the newest on this head branch of the repository
-        itself that was opened at `since` (UTC) or later. A branch without one proves nothing.
+        It is open or merged: drafts, requests closed unmerged and those of other runs do not count.
+        A tracker that does not know runs returns the newest request on this head branch of the
+        repository itself, opened at `since` (UTC) or later. A bare branch proves nothing.
         """
         ...
 
     def open_change(self, repo: Repository, order: ChangeOrder, *, now: datetime) -> Delivery:
-        """Open a change request for the run, or answer the one it has. Raises ForgeSilent.
+        """Open a change request for the run, or return the one it has. Raises ForgeSilent.
 
-        May be asked again after an answer that was lost: there is never a second one.
+        Safe to repeat after a lost answer: it never opens a second one.
         """
         ...
 
 
 class TrackerStore(Protocol):
-    """Where the built-in tracker keeps its issues and change requests."""
+    """Store of the built-in tracker's issues and change requests."""
 
     def issue(self, project_id: str, number: int) -> Any:
-        """The issue's row, or None."""
+        """Return the issue's row, or None."""
         ...
 
     def issues(self, project_id: str) -> list[Any]:
-        """A project's issues, lowest number first."""
+        """Return a project's issues, lowest number first."""
         ...
 
     def ready_of(self, project_ids: Collection[str], label: str) -> dict[str, list[Any]]:
-        """Open issues with a label, lowest number first, by project."""
+        """Return open issues with a label, lowest number first, by project."""
         ...
 
     def open_numbers_of(self, project_ids: Collection[str]) -> dict[str, set[int]]:
-        """Numbers of open issues, by project."""
+        """Return the numbers of open issues, by project."""
         ...
 
     def numbers_among(self, project_id: str, numbers: Collection[int]) -> set[int]:
-        """Which of these numbers an issue or a change request has."""
+        """Return those of these numbers that an issue or a change request has."""
         ...
 
     def open_changes_of(self, project_ids: Collection[str]) -> dict[str, dict[str, int]]:
-        """Numbers of open change requests by branch, by project."""
+        """Return numbers of open change requests by branch, by project."""
         ...
 
     def change_of_run(self, run_id: str) -> Any:
-        """The row of the change request a run opened, or None."""
+        """Return the row of the change request that a run opened, or None."""
         ...
 
     def open_change(self, **columns: Any) -> Any:
-        """Open a change request under the project's next number, or answer the run's own."""
+        """Open a change request under the project's next number, or return the run's own."""
         ...

@@ -1,4 +1,4 @@
-"""The port to the home folders that sandboxed agents get."""
+"""Port to the home folders of sandboxed agents."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Lodging:
-    """The home of one agent in one project: a folder that stands for HOME inside.
+    """Private home of one agent in one project: a folder that replaces HOME inside the sandbox.
 
-    `readable` are the places beyond the system's that the agent's program, its certificates and
-    the project's toolchains need; `environment` is what the agent gets in place of the same names,
-    and `withheld` the names that it does not get.
+    `readable` are paths beyond the system's that the agent's program, its certificates and the
+    project's toolchains need. `environment` overrides the agent's variables of the same names,
+    `withheld` names variables that it does not get.
     """
 
     home: Path
@@ -24,29 +24,29 @@ class Lodging:
 
 
 class NoLodging(Exception):
-    """A private home could not be made ready; the message is a sentence."""
+    """A private home could not be prepared; the message is a sentence."""
 
 
 class Homes(Protocol):
-    """The private homes of this machine, one of each project and agent."""
+    """Private homes on this machine, one per project and agent."""
 
     def lodge(
         self, project_id: str, agent: str, programs: Sequence[str], toolchains: Sequence[str]
     ) -> Lodging:
-        """Make the home ready for a run, with the agent's sign-in in it.
+        """Prepare the home for a run, with the agent's sign-in in it.
 
-        The `programs` are names or paths. Raises NoLodging.
+        `programs` are names or paths. Raises NoLodging.
         """
         ...
 
     def keep_in_step(self, project_id: str, agent: str) -> Sequence[str]:
-        """Exchange what was renewed, here or there; sentences of what was not taken back."""
+        """Copy renewed sign-ins both ways. Return sentences about those not taken from the home."""
         ...
 
     def remove(self, project_id: str) -> None:
-        """Delete the homes of a project, links not followed. Raises OSError."""
+        """Delete the homes of a project without following links. Raises OSError."""
         ...
 
     def weigh(self) -> Mapping[str, int]:
-        """Bytes of each project's homes, by its id."""
+        """Return the bytes of each project's homes, by project id."""
         ...

@@ -1,4 +1,4 @@
-"""What the services ask of whoever carries messages to people."""
+"""Port to the carrier of messages to people."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from app.domain.notifications import Message
 
 
 class NotTaken(Exception):
-    """A receiver has not taken a message, or is not known to; a sentence without any secret."""
+    """A receiver did not take a message, or may not have; a sentence without secrets."""
 
 
 class Notifier(Protocol):
-    """Carries messages to receivers, which are addresses that may hold secrets."""
+    """Sends messages to receivers, which are addresses that may contain secrets."""
 
     def problem(self, address: str) -> str | None:
-        """Why an address cannot be used, in a sentence without any secret, or None."""
+        """Return why an address cannot be used, in a sentence without secrets, or None."""
         ...
 
     def send(self, address: str, message: Message) -> None:
-        """Hand a message over. Raises NotTaken, within a bounded time; may be called at once.
+        """Send a message within a bounded time. Raises NotTaken. Calls may run in parallel.
 
-        What came after the time was up may have been taken nevertheless.
+        A message that timed out may still have been taken.
         """
         ...

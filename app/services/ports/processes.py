@@ -1,4 +1,4 @@
-"""What the services ask of the place where runs execute."""
+"""Ports to the engine that executes runs, and to the run folders on disk."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from app.domain.sandbox.levels import SandboxPolicy
 from app.domain.words import Cause
 from app.services.ports.homes import Lodging
 
-# what an engine has asked a run's row to keep of its processes, as JSON
+# an engine's data about a run's processes, kept in the run's row as JSON
 Kept = Mapping[str, Any]
 ENDED = "ended"
 
 
 def ended(kept: Kept | None) -> dict[str, Any]:
-    """The same, with what a kill has proved: nothing of the run is left."""
+    """Return `kept` with the mark that a kill has proved nothing of the run is left."""
     return {**(kept or {}), ENDED: True}
 
 
 def is_ended(kept: Kept | None) -> bool:
-    """True where a kill has proved it."""
+    """Return True if a kill has proved that nothing of the run is left."""
     return kept is not None and kept.get(ENDED) is True
 
 
 @dataclass(frozen=True)
 class ProcessMark:
-    """A process that can be told from another with the same number.
+    """Identity of a process, distinct from another one with the same number.
 
     `started` is the kernel's start time in clock ticks since boot.
     """
@@ -45,8 +45,8 @@ class LaunchOrder:
     """Everything the supervisor needs; the budget is in seconds, the log cap in bytes.
 
     `reads_prompt`: the prompt is the agent's standard input, which is empty otherwise.
-    `setup` is run in the working copy before the agent, in the same log; both together have
-    `launch_seconds` until the agent must be there.
+    `setup` runs in the working copy before the agent, with the same log; the agent must be
+    running within `launch_seconds`, set-up included.
     """
 
     run_id: str
@@ -61,26 +61,26 @@ class LaunchOrder:
     setup: Sequence[str] = ()
     launch_seconds: float = 60
     policy: SandboxPolicy = field(default_factory=SandboxPolicy)
-    # what may be reached at the network rule `allowed`: what the agent and the project's languages
-    # need, and what people have named
+    # reachable under the network rule `allowed`: hosts that the agent and the project's languages
+    # need, and hosts listed by people
     known_hosts: Sequence[str] = ()
     listed_hosts: Sequence[str] = ()
-    # what the working copy needs and must not change: the mirror's objects that it borrows
+    # needed by the working copy but read-only: the mirror's objects that it borrows
     readable: Sequence[Path] = ()
     lodging: Lodging | None = None
-    # what else the agent's environment gets, each name prefixed with RUNYARD_ by the engine
+    # more variables for the agent; the engine prefixes each name with RUNYARD_
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Sight:
-    """What one look at a run's process found; `alive` None: the process table was unreadable.
+    """Result of inspecting a run's processes; `alive` is None if the process table was unreadable.
 
-    `mark` is there once the agent itself was started, not while its set-up goes on.
-    `overrun` is by how many seconds of the boot clock its supervisor has let its time and grace
-    pass, below 0 while they last. `tree_gone` is the proof that nothing of the run is left,
-    `is_untouched` that no supervisor of it has ever begun. `has_untrue_records`: there are records
-    that its supervisor did not write; they are not believed.
+    `mark` is set once the agent itself has started, not during its set-up. `overrun` is how many
+    seconds of the boot clock its supervisor is past the run's time and grace, negative before.
+    `tree_gone` proves that nothing of the run is left, `is_untouched` that no supervisor of it
+    ever began. `has_untrue_records`: records exist that its supervisor did not write; they are
+    ignored.
     """
 
     alive: bool | None
@@ -95,7 +95,7 @@ class Sight:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A host that an agent asked for and may not reach, and why; without a host: further ones."""
+    """A host that an agent was refused, and why; without a host it stands for further ones."""
 
     host: str
     port: int = 0
@@ -104,11 +104,11 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Launched:
-    """An agent that was started: its supervisor's mark, and what the run's row has to keep of it.
+    """A started agent: its supervisor's mark, and the data to keep in the run's row.
 
-    `kept` is JSON that only the engine reads; what it asks for is in its row before the agent is
-    there, so that nothing an agent writes is needed to know its processes again. `surroundings`
-    are what the run's provenance tells of it: sandbox, sandbox_means, network, allow, limits.
+    `kept` is JSON that only the engine reads. It is in the row before the agent starts, so that
+    identifying its processes needs nothing that an agent writes. `surroundings` are fields of the
+    run's provenance: sandbox, sandbox_means, network, allow, limits.
     """
 
     mark: ProcessMark
@@ -117,7 +117,7 @@ class Launched:
 
 
 class LaunchFailed(Exception):
-    """The agent could not be started; the message is a sentence, `cause` is there if known."""
+    """The agent could not be started; the message is a sentence, `cause` is set if known."""
 
     def __init__(self, sentence: str, *, cause: Cause | None = None) -> None:
         super().__init__(sentence)
@@ -133,7 +133,7 @@ class LogPiece:
 
 
 class LogView(Protocol):
-    """A run's log as kept. Positions count the bytes the agent wrote, dropped ones too."""
+    """A run's log as kept. Positions count the bytes the agent wrote, including dropped ones."""
 
     @property
     def size(self) -> int:
@@ -142,21 +142,21 @@ class LogView(Protocol):
 
     @property
     def is_cut(self) -> bool:
-        """True where a middle part was dropped."""
+        """True if a middle part was dropped."""
         ...
 
     @property
     def is_replaced(self) -> bool:
-        """True where somebody has put something else in the log's place, or taken it away."""
+        """True if the log was replaced or removed from outside."""
         ...
 
     @property
     def written_at(self) -> datetime | None:
-        """When the agent last wrote (UTC), None where it has written nothing."""
+        """Time of the agent's last write (UTC), None if it has written nothing."""
         ...
 
     def read(self, offset: int = 0, limit: int | None = None) -> LogPiece:
-        """Bytes from `offset`, a marker line in the place of dropped ones.
+        """Return bytes from `offset`, with a marker line in place of dropped ones.
 
         A negative offset counts from the end.
         """
@@ -164,37 +164,37 @@ class LogView(Protocol):
 
 
 class Engine(Protocol):
-    """Where runs execute; `kept` is what its row has of a run, None where nothing has begun."""
+    """Executes runs; `kept` is the engine's data in a run's row, None if nothing has begun."""
 
     def launch(self, order: LaunchOrder, keep: Callable[[Kept], None]) -> Launched:
-        """Start the agent under its supervisor and wait until it is there. Raises LaunchFailed.
+        """Start the agent under its supervisor and wait until it runs. Raises LaunchFailed.
 
-        `keep` writes into the run's row, before the agent begins; what it raises ends the launch.
+        `keep` writes to the run's row before the agent begins; if it raises, the launch ends.
         """
         ...
 
     def prompt_file(self, run_id: str) -> Path:
-        """Where the agent of this run will find its prompt."""
+        """Return the path where the agent of this run will find its prompt."""
         ...
 
     def look(self, run_id: str, kept: Kept | None) -> Sight:
-        """Look at the run's records and processes."""
+        """Inspect the run's records and processes."""
         ...
 
     def kill(self, run_id: str, kept: Kept | None) -> bool:
-        """End the whole tree: TERM, grace, KILL, proof. False where it could not be proved."""
+        """End the whole process tree: TERM, grace, KILL, proof. Return False without proof."""
         ...
 
     def log(self, run_id: str) -> LogView:
-        """The run's log, empty where there is none."""
+        """Return the run's log, empty if there is none."""
         ...
 
     def refusals(self, run_id: str) -> Sequence[Refusal]:
-        """Each host that the run's way out has refused, once, in order."""
+        """Return each host that the run was refused, once, in order."""
         ...
 
     def watch(self, run_id: str, kept: Kept | None) -> None:
-        """Begin to report this run's changes to the listener given to `listen`."""
+        """Start reporting this run's changes to the listener given to `listen`."""
         ...
 
     def unwatch(self, run_id: str) -> None:
@@ -202,24 +202,24 @@ class Engine(Protocol):
         ...
 
     def listen(self, on_change: Callable[[str, str], None]) -> None:
-        """Set who hears `(run_id, what)`.
+        """Set the listener, called as `on_change(run_id, what)`.
 
         `what` is `started`, `exit`, `gone`, `log` or `refused`.
         """
         ...
 
     def owned(self) -> set[str]:
-        """Run ids of every process on this machine that carries this instance's mark."""
+        """Return the run ids of all processes on this machine that carry this instance's mark."""
         ...
 
     def close(self) -> None:
-        """End the watching; the runs go on."""
+        """Stop watching; the runs continue."""
         ...
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run's records and log on disk: when it was last written to (UTC), and its bytes."""
+    """A run's records and log on disk: time of the last write (UTC), and size in bytes."""
 
     run_id: str
     written_at: datetime
@@ -227,12 +227,12 @@ class RunFolder:
 
 
 class RunFolders(Protocol):
-    """The folders of all runs on this machine."""
+    """Folders of all runs on this machine."""
 
     def all(self) -> list[RunFolder]:
-        """Each run's folder, in no order; the longer the more are kept. Raises OSError."""
+        """Return every run's folder, unordered; takes longer the more there are. Raises OSError."""
         ...
 
     def remove(self, run_id: str) -> None:
-        """Delete a run's folder, links not followed. Raises OSError."""
+        """Delete a run's folder without following links. Raises OSError."""
         ...

@@ -1,4 +1,4 @@
-"""What the services ask of git: mirrors, claims and working copies."""
+"""Ports to git: mirrors, claims and working copies."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Protocol
 from app.domain.secret_masks import SecretMask
 from app.domain.words import Cause
 
-# the list, in a repository, of files outside of git that a copy needs too
+# a repository's list of files outside git that working copies need too
 INCLUDE_LIST = ".runyardinclude"
 
 
 class OriginProblem(Exception):
-    """The origin could not be used; the message is a sentence a person can read.
+    """The origin could not be used; the message is a sentence for people.
 
-    `for_good` is True where asking again cannot help (no such repository, not allowed),
-    False where it may (no answer, a time-out). `cause` is what kept us from it, if that is known.
+    `for_good` is True if asking again cannot help (no such repository, not allowed), False if it
+    may (no answer, a timeout). `cause` is set if known.
     """
 
     def __init__(self, sentence: str, *, for_good: bool, cause: Cause | None = None) -> None:
@@ -30,30 +30,30 @@ class OriginProblem(Exception):
 
 
 class BranchTaken(Exception):
-    """The branch that was to be claimed exists already."""
+    """The branch to be claimed exists already."""
 
 
 class CannotRead(Exception):
-    """Something could not be read just now: keep everything, conclude nothing, look again."""
+    """Something could not be read now: keep everything, conclude nothing, try again."""
 
 
 class DiskFull(CannotRead):
-    """There was no room for what had to be written."""
+    """The disk had no room for a write."""
 
 
 class Unfinished(CannotRead):
-    """A reading took longer, or told more, than one may: the next one will be as long."""
+    """A read exceeded its limit of time or size; the next one will, too."""
 
 
 class Tampered(CannotRead):
-    """What an agent left is not acceptable, and will not be at the next look: it is evidence."""
+    """An agent left something unacceptable that no retry will change: keep it as evidence."""
 
 
 @dataclass(frozen=True)
 class Repository:
     """A project as git adapters know it: its id and its origin.
 
-    `owner_hooks` is what the hooks of a local origin were when a person switched them on.
+    `owner_hooks` is the digest of a local origin's hooks from when a person switched them on.
     """
 
     project_id: str
@@ -63,7 +63,7 @@ class Repository:
 
 @dataclass(frozen=True)
 class RemoteBranch:
-    """A branch of origin; `updated_at` (UTC) is None while only `ls-remote` has answered."""
+    """A branch of origin; `updated_at` (UTC) is None if known only from `ls-remote`."""
 
     name: str
     sha: str
@@ -72,7 +72,7 @@ class RemoteBranch:
 
 @dataclass(frozen=True)
 class Remote:
-    """What `ls-remote` said: the branch HEAD names (None: empty or detached) and all branches."""
+    """Output of `ls-remote`: the branch HEAD names (None: empty or detached) and all branches."""
 
     head: str | None
     branches: tuple[RemoteBranch, ...]
@@ -90,7 +90,7 @@ class DiffStat:
 
 @dataclass(frozen=True)
 class Diff:
-    """A unified diff; `is_cut` where it was longer than the cap."""
+    """A unified diff; `is_cut` if it was longer than the cap."""
 
     text: str
     is_cut: bool = False
@@ -106,9 +106,9 @@ class LargeFile:
 
 @dataclass(frozen=True)
 class Leak:
-    """A secret in a commit, by its name: in a file's line, or (0) in the file's own name.
+    """A secret in a commit, by its name: in a line of a file, or (line 0) in the file's name.
 
-    Without a path it is in the commit itself: its message, its author.
+    Without a path it is in the commit itself, such as its message or author.
     """
 
     name: str
@@ -119,10 +119,10 @@ class Leak:
 
 @dataclass(frozen=True)
 class PushAnswer:
-    """How a push ended: accepted, or refused for good with the far side's words.
+    """Result of a push: accepted, or refused for good with the remote's message.
 
-    `shows` is the commit that origin shows instead of what was pushed, if it shows one.
-    `hooks_changed` is True where hooks were left out that a person had switched on.
+    `shows` is the commit that origin has instead of the pushed one, if any. `hooks_changed` is
+    True if hooks that a person had switched on did not run because they changed.
     """
 
     accepted: bool
@@ -133,11 +133,11 @@ class PushAnswer:
 
 @dataclass(frozen=True)
 class MergeAnswer:
-    """How a merge ended: `sha` of the merge commit, or why nothing was changed.
+    """Result of a merge: `sha` of the merge commit, or why nothing was changed.
 
-    `conflicts` names the files that stood in the way. `hooks_changed` is True where hooks were
-    left out that a person had switched on, `brings_more` where commits would come into base that
-    neither base nor the change has.
+    `conflicts` names the files in conflict. `hooks_changed` is True if hooks that a person had
+    switched on did not run because they changed, `brings_more` if the merge would bring commits
+    into base that neither base nor the change has.
     """
 
     sha: str | None
@@ -148,34 +148,34 @@ class MergeAnswer:
 
 
 class Mirrors(Protocol):
-    """Runyard's bare clones. Claims are `refs/heads/*`, origin's are `refs/remotes/origin/*`."""
+    """Runyard's bare clones: claims in `refs/heads/*`, origin's in `refs/remotes/origin/*`."""
 
     def look_at_origin(self, origin: str, *, timeout_seconds: float) -> Remote:
-        """Ask origin for its branches. Raises OriginProblem."""
+        """Return origin's HEAD and branches from `ls-remote`. Raises OriginProblem."""
         ...
 
     def check_place(self, origin: str) -> None:
-        """Raise OriginProblem for a folder that is gone or no repository; asks nobody else."""
+        """Raise OriginProblem for a folder that is gone or no repository; uses no network."""
         ...
 
     def remote_of(self, folder: str) -> str | None:
-        """The address a folder's repository calls `origin`; None without a usable one."""
+        """Return the address a folder's repository calls `origin`, None if it is unusable."""
         ...
 
     def hooks_of(self, origin: str) -> str:
-        """The digest of a local origin's hooks, to compare. Raises OriginProblem."""
+        """Return the digest of a local origin's hooks, to compare. Raises OriginProblem."""
         ...
 
     def clone(self, repo: Repository, *, progress: Callable[[int, str], None]) -> None:
-        """Make the mirror, whole or not at all; `progress` hears percent and phase."""
+        """Create the mirror, complete or not at all; `progress` gets percent and phase."""
         ...
 
     def exists(self, repo: Repository) -> bool:
-        """True where the mirror was made."""
+        """Return True if the mirror exists."""
         ...
 
     def objects(self, repo: Repository) -> Path:
-        """The folder of the mirror's objects, which working copies borrow."""
+        """Return the folder of the mirror's objects, which working copies borrow."""
         ...
 
     def remove(self, repo: Repository) -> None:
@@ -183,27 +183,30 @@ class Mirrors(Protocol):
         ...
 
     def fetch(self, repo: Repository) -> None:
-        """Bring origin's branches up to date. Raises OriginProblem."""
+        """Fetch origin's branches. Raises OriginProblem."""
         ...
 
     def branches(self, repo: Repository) -> list[RemoteBranch]:
-        """Origin's branches as last fetched, with the time of their newest commit."""
+        """Return origin's branches as last fetched, with the time of their newest commit."""
         ...
 
     def origin_tip(self, repo: Repository, branch: str) -> str | None:
-        """Commit of origin's branch as last fetched."""
+        """Return the commit of origin's branch as last fetched, None if it is not there."""
         ...
 
     def has_any(self, repo: Repository, branch: str, paths: Sequence[str]) -> bool:
-        """True where origin's branch, as last fetched, has one of these files; or CannotRead."""
+        """Return True if origin's branch, as last fetched, has any of these files.
+
+        Raises CannotRead.
+        """
         ...
 
     def tip(self, repo: Repository, branch: str) -> str | None:
-        """Commit of a claim, None where nothing holds the branch."""
+        """Return the commit of a claim, None if the branch is not claimed."""
         ...
 
     def claims(self, repo: Repository) -> set[str]:
-        """Every branch that is claimed here."""
+        """Return every branch that is claimed here."""
         ...
 
     def claim(self, repo: Repository, branch: str, base_sha: str) -> None:
@@ -211,46 +214,46 @@ class Mirrors(Protocol):
         ...
 
     def release(self, repo: Repository, branch: str, *, expected_sha: str | None) -> bool:
-        """Delete a claim if it still points at `expected_sha` (None: wherever it points)."""
+        """Delete a claim that still points at `expected_sha` (None: anywhere). False if kept."""
         ...
 
     def rename(self, repo: Repository, branch: str, new_name: str) -> None:
-        """Give a claim another name."""
+        """Rename a claim."""
         ...
 
     def stat(self, repo: Repository, base_sha: str, tip: str) -> DiffStat:
-        """Size of `base_sha..tip`."""
+        """Return the size of `base_sha..tip`."""
         ...
 
     def diff(self, repo: Repository, base_sha: str, tip: str) -> Diff:
-        """Unified diff from the merge base of the two to `tip`."""
+        """Return the unified diff from the merge base of the two to `tip`."""
         ...
 
     def large_files(
         self, repo: Repository, base_sha: str, tip: str, *, above: int
     ) -> list[LargeFile]:
-        """Files above that many bytes in any commit of `base_sha..tip`, largest first.
+        """Return files above that many bytes in any commit of `base_sha..tip`, largest first.
 
-        What origin has already does not count. Raises CannotRead.
+        Files that origin has already do not count. Raises CannotRead.
         """
         ...
 
     def find_leak(self, repo: Repository, base_sha: str, tip: str, mask: SecretMask) -> Leak | None:
-        """The first secret that the commits `base_sha..tip` add, None where they add none.
+        """Return the first secret that the commits `base_sha..tip` add, None if they add none.
 
-        Raises CannotRead where not all of them could be read.
+        Raises CannotRead if any of them could not be read.
         """
         ...
 
     def push(self, repo: Repository, branch: str, *, sha: str | None = None) -> PushAnswer:
-        """Push a claim under its own name: `sha`, whatever came after it, or (None) its tip.
+        """Push a claim under its own name: `sha`, even if commits follow it, or (None) its tip.
 
-        Raises OriginProblem when origin did not answer.
+        Raises OriginProblem if origin did not answer.
         """
         ...
 
     def delete_at_origin(self, repo: Repository, branch: str, *, expected_sha: str) -> bool:
-        """Delete origin's branch if it still points there; False where it was kept."""
+        """Delete origin's branch if it still points at `expected_sha`. Return False if kept."""
         ...
 
     def merge(
@@ -263,28 +266,28 @@ class Mirrors(Protocol):
         base_sha: str | None = None,
         head_sha: str | None = None,
     ) -> MergeAnswer:
-        """Merge a claim (at `head_sha`) into base, push base to origin, or change nothing.
+        """Merge a claim (at `head_sha`) into base and push base to origin, or change nothing.
 
-        With `base_sha`, where the claim began, only into a base that has that commit.
+        With `base_sha`, where the claim began, merge only into a base that has that commit.
         """
         ...
 
 
 @dataclass(frozen=True)
 class CopyState:
-    """What a working copy holds that its branch's commits do not."""
+    """Contents of a working copy that its branch's commits do not have."""
 
     uncommitted_files: int
     untaken_commits: int = 0
 
     @property
     def is_clean(self) -> bool:
-        """True where every file is in a commit, and every commit it names in the mirror."""
+        """True if every file is in a commit, and every commit the copy names is in the mirror."""
         return self.uncommitted_files == 0 and self.untaken_commits == 0
 
     @property
     def holds(self) -> str:
-        """What would be lost with it, in words."""
+        """Words for the work that would be lost with the copy; empty if none."""
         files = f"{_counted(self.uncommitted_files, 'file')} not committed"
         commits = f"{_counted(self.untaken_commits, 'commit')} beside its branch"
         counted = ((self.uncommitted_files, files), (self.untaken_commits, commits))
@@ -296,59 +299,59 @@ def _counted(number: int, noun: str) -> str:
 
 
 class WorkingCopies(Protocol):
-    """One clone per run. Nothing here opens the agent's git directory as a repository."""
+    """One clone per run. The agent's git directory is never opened as a repository."""
 
     def path(self, run_id: str) -> Path:
-        """Where the run's copy is or would be."""
+        """Return the path of the run's copy, even if it does not exist."""
         ...
 
     def exists(self, run_id: str) -> bool:
-        """True where the folder is there."""
+        """Return True if the copy's folder exists."""
         ...
 
     def ids(self) -> list[str]:
-        """Every run that has a copy, in no order."""
+        """Return the ids of all runs that have a copy, unordered."""
         ...
 
     def prepare(self, repo: Repository, run_id: str, *, branch: str, sha: str) -> Path:
-        """Clone, borrowing the mirror's objects, with `branch` checked out at `sha`."""
+        """Clone with borrowed mirror objects, check out `branch` at `sha`, and return the path."""
         ...
 
     def include(self, repo: Repository, run_id: str) -> int:
-        """Copy the files that `.runyardinclude` lists from a local origin; how many."""
+        """Copy the files that `.runyardinclude` lists from a local origin. Return how many."""
         ...
 
     def take(self, repo: Repository, run_id: str, branch: str) -> str:
-        """Pack the copy's commits into the mirror, checked; the tip.
+        """Check the copy's commits, pack them into the mirror, and return the tip.
 
-        Raises Tampered where the copy is not sound by its agent's doing, CannotRead otherwise.
+        Raises Tampered if the agent made the copy unsound, CannotRead for other failures.
         """
         ...
 
     def look(self, repo: Repository, run_id: str, *, tip: str) -> CopyState:
-        """Compare the files with the commit `tip` (one the mirror has). Raises CannotRead."""
+        """Compare the files with the commit `tip`, which the mirror has. Raises CannotRead."""
         ...
 
     def diff(self, repo: Repository, run_id: str, *, base_sha: str) -> Diff:
-        """Unified diff of the files, committed or not, against base. Raises CannotRead."""
+        """Return the diff of the files, committed or not, against base. Raises CannotRead."""
         ...
 
     def adopt(self, old_id: str, run_id: str, *, in_place: bool = False) -> None:
-        """Make the copy of one run another's; safe to repeat, nothing where there is none.
+        """Hand one run's copy over to another; safe to repeat, no effect if there is none.
 
-        With `in_place` its folder stays where it is: a session of an agent knows it by its path.
+        With `in_place` its folder stays where it is: an agent's session knows it by its path.
         Raises CannotRead.
         """
         ...
 
     def names(self, run_id: str) -> list[str]:
-        """Names of what is at the top of the copy, of a great many only some. Raises CannotRead."""
+        """Return names at the top of the copy, only some of very many. Raises CannotRead."""
         ...
 
     def size(self, run_id: str) -> int:
-        """Bytes of the copy on disk."""
+        """Return the bytes of the copy on disk."""
         ...
 
     def remove(self, run_id: str) -> None:
-        """Delete the copy; a caller has made sure that nothing is lost."""
+        """Delete the copy. The caller has made sure that nothing is lost."""
         ...

@@ -1,4 +1,4 @@
-"""The port to the sandbox of this machine."""
+"""Port to the sandbox of this machine."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from app.domain.sandbox.levels import Means, SandboxLevel, SandboxPolicy
 
 @dataclass(frozen=True)
 class Capability:
-    """The sandbox levels that this machine has; `means` is None where it has none.
+    """Sandbox levels available on this machine; `means` is None if there are none.
 
-    `because` says why something is not available, `remedy` what a person does about it; both are
-    empty where every level can be had.
+    `because` says why a level is not available, `remedy` what a person can do about it; both are
+    empty if every level is.
     """
 
     means: Means | None
@@ -24,18 +24,18 @@ class Capability:
     remedy: str = ""
 
     def can(self, level: SandboxLevel) -> bool:
-        """True where a run at this level would start; `none` always can."""
+        """Return True if a run at this level would start; `none` always would."""
         return level is SandboxLevel.NONE or level in self.levels
 
 
 @dataclass(frozen=True)
 class Enclosure:
-    """The places of this machine that one run needs inside, whatever its level.
+    """Paths of this machine that one run needs inside, at any level.
 
     `copy` is writable, `readable` (the mirror's objects, the prompt) is not. `home` is the
-    private home folder that stands for HOME at the level `sandboxed`; `lent` maps folders of the
-    outside to the places inside where they are writable, such as an agent's sign-in. At that
-    level the `tools` are readable at their own places, too: toolchains, the agent's program.
+    private folder that replaces HOME at the level `sandboxed`; `lent` maps folders outside to
+    the paths inside where they are writable, such as an agent's sign-in. At that level `tools`
+    (toolchains, the agent's program) are also readable, at their own paths.
     """
 
     run_id: str
@@ -51,14 +51,14 @@ class SandboxUnavailable(Exception):
 
 
 class Sandbox(Protocol):
-    """Surrounds a command."""
+    """Wraps commands in a sandbox."""
 
     def probe(self, *, again: bool = False) -> Capability:
-        """Find out what this machine can do by doing it; remembered unless `again`."""
+        """Find out by trial what this machine can do; cached unless `again`."""
         ...
 
     def wrap(self, enclosure: Enclosure, policy: SandboxPolicy) -> list[str]:
-        """The arguments before a command that surround it; empty at the level `none`.
+        """Return the arguments to put before a command; empty at the level `none`.
 
         Raises SandboxUnavailable.
         """
