@@ -1,4 +1,4 @@
-"""Branches of plain runs that are parked although they hold nothing: they are let go."""
+"""Release of plain runs' branches that are parked although they hold nothing."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from app.services.retention.policy import SOON
 from app.services.system.ownership import Here
 
 log = logging.getLogger(__name__)
-AT_ONCE = 50  # runs that one round looks at
+AT_ONCE = 50  # runs checked per round
 LET_GO = "its branch held no commits and no files: it was let go"
 
 
 class EmptyBranches:
-    """Lets go of what an older Runyard parked for nothing; what cannot be read stays.
+    """Releases branches that an older Runyard parked for nothing; unreadable ones stay.
 
-    A branch of an issue claims it and stays, as does a run at its usage limit.
+    A branch of an issue is its claim and stays, as does a run at its usage limit.
     """
 
     def __init__(
@@ -56,18 +56,18 @@ class EmptyBranches:
         self._after = ""
 
     def request(self) -> None:
-        """Have a round made soon, by a worker."""
+        """Request a round on a worker soon."""
         self._workers.submit(lambda: self.clear_once(self._clock()))
 
     def clear_once(self, now: datetime) -> int:
-        """Look at some of them, and let go of those that hold nothing; how many went."""
+        """Check some parked runs and release those that hold nothing. Return how many."""
         with self._looking:
             if not self._may_act(now):
                 return 0
             some = self._parked.plain(after=self._after, limit=AT_ONCE)
             gone = sum(self._let_go(run, now) for run in some)
             is_full = len(some) == AT_ONCE
-            # the next round goes on behind these; the one after the last begins anew
+            # the next round continues after these; after the last it starts over
             self._after = some[-1].id if is_full else ""
         if is_full:
             self._again_at(now + SOON, self.request)
@@ -75,7 +75,7 @@ class EmptyBranches:
 
     def _let_go(self, run: Run, now: datetime) -> bool:
         branch = f"branch {run.project_id} {run.work_branch}"
-        # whoever has it just now is asked again at the next round
+        # if it is locked now, the next round tries again
         with self._locks.holding(branch, wait=False) as is_free:
             if not is_free:
                 return False
@@ -102,8 +102,8 @@ class EmptyBranches:
         return True
 
     def _is_nothing(self, run: Run, project: Project) -> bool:
-        """True where this server's own mirror and copies were read, and hold nothing of it."""
-        # once more: a person may have retried or delivered it meanwhile
+        """Return True if this server's own mirror and copies were read and hold nothing of it."""
+        # read again: a person may have retried or delivered it since
         latest = over_and_done(self._runs.stores, [run.id]).get(run.id)
         is_here = (run.host, run.instance) == (self._here.host, self._here.instance)
         return (

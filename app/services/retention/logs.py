@@ -1,6 +1,6 @@
-"""What is kept of runs that are over: their logs and working copies, so long and up to so much.
+"""Retention of what ended runs leave, by age and total size: the logs, and rounds for the rest.
 
-Rows stay for ever, and so does work that is not merged: see CopyRetention.
+Rows stay forever, and so does work that is not merged: see CopyRetention.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from app.services.retention.working_copies import CopyRetention
 
 log = logging.getLogger(__name__)
 LOG = Removed("log_removed", "log")
-AT_ONCE = 200  # logs that one round removes
-LOOK = 500  # rows that one statement reads
+AT_ONCE = 200  # logs removed per round
+LOOK = 500  # rows read per statement
 SHOWN = 20
 FRESH = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Which logs are kept, and what goes next, each once it was shown for an hour.
+    """Logs that are kept, and those to be removed, each after being shown for an hour.
 
-    `next_at` is when the oldest comes of age that stays for now.
+    `next_at` is when the oldest log that stays for now reaches the age limit (UTC).
     """
 
     terms: Terms
@@ -52,14 +52,15 @@ class Standing:
 
     @property
     def leaving_bytes(self) -> int:
-        """Bytes that go."""
+        """Bytes to be removed."""
         return sum(one.bytes for one in self.leaving)
 
 
 class RetentionDesk:
-    """Shows which logs go, and removes them an hour later; `copies` does the same with copies.
+    """Shows which logs are to be removed, and removes them an hour later.
 
-    `branches` lets go of what is parked and holds nothing.
+    `copies` does the same for working copies; `branches` releases parked branches that hold
+    nothing.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class RetentionDesk:
         self._looking = threading.Lock()
 
     def request(self) -> None:
-        """Have a round made soon, by a worker."""
+        """Request a round of logs, copies and branches on workers soon."""
         self._request_own()
         self.copies.request()
         self.branches.request()
@@ -97,21 +98,21 @@ class RetentionDesk:
         self._workers.submit(lambda: self.clear_once(self._clock()))
 
     def standing(self, now: datetime) -> Standing:
-        """What is kept and what goes next, as it was a minute ago at most. Raises OSError."""
+        """Return what is kept and what goes next, at most a minute old. Raises OSError."""
         with self._looking:
             seen = self._seen
             if seen is None or abs(now - seen.looked_at) >= FRESH:
                 seen = self._seen = self._look(now)
-                # a round that is due already is not put off by a later moment
+                # do not postpone a round that is due already
                 self._come_again(seen, now + SOON if are_due(seen.leaving, now) else None)
             return seen
 
     def last_seen(self) -> Standing | None:
-        """The same as it was at the last look, None before the first: nothing is read for it."""
+        """Return the last standing without reading anything, None before the first."""
         return self._seen
 
     def clear_once(self, now: datetime) -> int:
-        """Remove logs that were shown to go, the oldest first, so many at most; how many went."""
+        """Remove due logs, oldest first, at most `AT_ONCE`. Return how many."""
         with self._looking:
             self._seen = seen = self._look(now)
             due = are_due(seen.leaving, now) if self._may_act(now) else []
@@ -138,7 +139,7 @@ class RetentionDesk:
     def _leaving(
         self, folders: list[RunFolder], kept: int, now: datetime
     ) -> tuple[tuple[Leaving, ...], datetime | None]:
-        """What is due, and when the oldest run ended that is kept for now."""
+        """Return the logs to be removed, and the end of the oldest run whose log stays for now."""
         days = self._terms.keep_days
         leaving: list[Leaving] = []
         oldest: datetime | None = None
@@ -149,20 +150,20 @@ class RetentionDesk:
                 oldest = min(oldest or ended, ended)
                 if not days or folder.written_at > now - timedelta(days=days):
                     break
-                continue  # its agent has made it look older than it is
+                continue  # its agent backdated the folder
             leaving.append(Leaving(run.id, ended, folder.bytes, because))
             kept -= folder.bytes
         return tuple(leaving), oldest
 
     def _over(self, folders: list[RunFolder]) -> Iterator[tuple[RunFolder, Run]]:
-        """Folders with their runs, so many rows at a time: whoever has enough reads no more."""
+        """Yield folders of ended runs with their rows, read lazily, `LOOK` at a time."""
         for start in range(0, len(folders), LOOK):
             some = folders[start : start + LOOK]
             runs = over_and_done(self._runs.stores, [one.run_id for one in some])
             yield from ((one, runs[one.run_id]) for one in some if one.run_id in runs)
 
     def _remove(self, one: Leaving, now: datetime) -> bool:
-        # once more: a person may have retried or taken it back meanwhile
+        # read again: a person may have retried or resumed it since
         if one.run_id not in over_and_done(self._runs.stores, [one.run_id]):
             return False
         LOG.say(self._runs, self._terms, one, now)

@@ -1,4 +1,4 @@
-"""What goes is shown for an hour first, and said once: logs and working copies alike."""
+"""Retention policy: each removal is shown for an hour first and noted once in its timeline."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SOON = timedelta(seconds=10)
 
 
 class Because(StrEnum):
-    """Why something goes."""
+    """Reason for a removal."""
 
     AGE = "age"
     SIZE = "size"
@@ -23,23 +23,23 @@ class Because(StrEnum):
 
 @dataclass(frozen=True)
 class Terms:
-    """How long (days) and how much (GB) is kept; 0: for ever, and whatever it is."""
+    """Retention limits: age in days and total size in GB; 0 means no limit."""
 
     keep_days: int
     keep_gb: float
 
     def verdict(self, ended_at: datetime, kept: int, now: datetime) -> Because | None:
-        """Why what a run has left goes, while so many bytes are kept; None where it stays."""
+        """Return why a run's data is removed while `kept` bytes are kept, None if it stays."""
         if self.keep_days and ended_at <= now - timedelta(days=self.keep_days):
             return Because.AGE
         return Because.SIZE if self.keep_gb and kept > self.keep_gb * GB else None
 
     def comes_of_age(self, oldest: datetime | None) -> datetime | None:
-        """When what a run has left goes, if nothing else makes it go before."""
+        """Return when data of a run that ended at `oldest` reaches the age limit, or None."""
         return oldest + timedelta(days=self.keep_days) if oldest and self.keep_days else None
 
     def sentence(self, what: str, because: Because) -> str:
-        """What the run's page says afterwards."""
+        """Return the line for the run's timeline."""
         if because is Because.AGE:
             return f"The {what} was removed after {self.keep_days} days."
         return f"The {what} was removed to stay within {size_words(int(self.keep_gb * GB))}."
@@ -47,9 +47,9 @@ class Terms:
 
 @dataclass(frozen=True)
 class Leaving:
-    """Something that goes: whose, of what size in bytes, when the run ended (UTC), and why.
+    """Something to be removed: its run, size in bytes, the run's end (UTC), and the reason.
 
-    `goes_at` is from when on, None before it is shown to go.
+    `goes_at` (UTC) is the earliest time of removal, None until it is shown.
     """
 
     run_id: str
@@ -63,38 +63,38 @@ SHOWN_FOR = timedelta(hours=1)
 
 
 class Showing:
-    """Since when each thing is shown to go: by this server, since it was started."""
+    """Start of each removal's notice; kept in memory, so a restart begins the hour again."""
 
     def __init__(self) -> None:
         self._since: dict[str, datetime] = {}
 
     def show(self, leaving: Iterable[Leaving], now: datetime) -> tuple[Leaving, ...]:
-        """Show these, and nothing else any more; each with the moment from which it goes."""
+        """Show exactly these removals. Return them with `goes_at` set."""
         some = tuple(leaving)
         self._since = {one.run_id: self._since.get(one.run_id, now) for one in some}
         return tuple(replace(one, goes_at=self._since[one.run_id] + SHOWN_FOR) for one in some)
 
 
 def are_due(leaving: Iterable[Leaving], now: datetime) -> list[Leaving]:
-    """Those that were shown long enough."""
+    """Return those that were shown long enough."""
     return [one for one in leaving if one.goes_at is not None and one.goes_at <= now]
 
 
 def next_to_go(leaving: Iterable[Leaving], now: datetime) -> datetime | None:
-    """When the first of those goes that were not shown long enough yet."""
+    """Return when the first of those not yet due becomes due, None if there is none."""
     return min((one.goes_at for one in leaving if one.goes_at and one.goes_at > now), default=None)
 
 
 @dataclass(frozen=True)
 class Removed:
-    """What of a run is removed: the kind of its line, and what people call it."""
+    """A kind of removed data: the kind of its timeline line, and its name for people."""
 
     kind: str
     name: str
 
     def say(self, runs: RunLedger, terms: Terms, one: Leaving, now: datetime) -> None:
-        """Write in a run's timeline that it goes, before it does, and once."""
-        # whoever is killed in between comes here again
+        """Append the removal to the run's timeline, once and before it happens."""
+        # a removal repeated after a crash comes here again
         if any(line.kind == self.kind for line in runs.timeline(one.run_id)):
             return
         data = {"bytes": one.bytes, "because": one.because.value}

@@ -1,7 +1,7 @@
-"""Working copies of runs that are over: let go where nothing is in them that is not elsewhere.
+"""Retention of ended runs' working copies: removed if all of their work exists elsewhere.
 
-Guarded teardown lets go of a copy at its run's end. What is here was kept then, and is parked: it
-stays until a person delivers or discards it. What goes is what was left after a delivery.
+Most copies are removed at the end of their run. One that was kept then is parked and stays until
+a person delivers or discards it. Copies left after a delivery are removed here.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from app.services.retention.policy import (
 
 log = logging.getLogger(__name__)
 COPY = Removed("copy_removed", "working copy")
-AT_ONCE = 50  # copies that one round measures
-AGAIN = 20  # of those known for a day, as many are looked at once more
+AT_ONCE = 50  # copies measured per round
+AGAIN = 20  # stale copies measured again per round
 STALE = timedelta(hours=20)
 ROWS = 500
 
 
 @dataclass(frozen=True)
 class CopyStanding:
-    """Copies of runs that are over, in bytes where they have been measured.
+    """Copies of ended runs; bytes count only measured ones.
 
-    `leaving` go once they were shown for an hour, oldest first. `staying` are due, too, but hold
-    work that is nowhere else. `next_at` is when the next one comes of age; `looked_at` None before
-    the first round.
+    `leaving` are removed after being shown for an hour, oldest first. `staying` are due, too, but
+    hold work that exists nowhere else. `next_at` is when the next one reaches the age limit;
+    `looked_at` is None before the first round. Times are UTC.
     """
 
     kept: int = 0
@@ -57,13 +57,13 @@ class CopyStanding:
 
     @property
     def leaving_bytes(self) -> int:
-        """Bytes that go."""
+        """Bytes to be removed."""
         return sum(one.bytes for one in self.leaving)
 
 
 @dataclass(frozen=True)
 class _Known:
-    """What a copy was when it was looked at: its bytes, and what is only there."""
+    """Result of measuring a copy: its bytes, and the work that exists only there."""
 
     bytes: int
     holds: str
@@ -71,7 +71,7 @@ class _Known:
 
 
 class CopyRetention:
-    """Measures copies bit by bit, says which go, and removes them once that was shown a while."""
+    """Measures copies in rounds, shows which are to be removed, and removes them an hour later."""
 
     def __init__(
         self,
@@ -101,15 +101,15 @@ class CopyRetention:
         self._standing = CopyStanding()
 
     def request(self) -> None:
-        """Have a round made soon, by a worker."""
+        """Request a round on a worker soon."""
         self._workers.submit(lambda: self.clear_once(self._clock()))
 
     def standing(self) -> CopyStanding:
-        """What the last round has seen: nothing is measured for this."""
+        """Return the result of the last round without measuring anything."""
         return self._standing
 
     def clear_once(self, now: datetime) -> int:
-        """Measure some copies, and remove those that were shown to go; how many went."""
+        """Measure some copies and remove those that are due. Return how many were removed."""
         with self._looking:
             over = self._over()
             self._look_at_some(over.values(), now)
@@ -121,10 +121,10 @@ class CopyRetention:
         self._come_again(now)
         return len(gone)
 
-    # --- what is there -------------------------------------------------------------------------
+    # --- inspection ----------------------------------------------------------------------------
 
     def _over(self) -> dict[str, Run]:
-        """The runs that are over and have a copy, by id, the oldest end first."""
+        """Return the ended runs that have a copy, by id, the oldest end first."""
         ids = self._copies.ids()
         found: dict[str, Run] = {}
         for start in range(0, len(ids), ROWS):
@@ -168,9 +168,9 @@ class CopyRetention:
         )
 
     def _holds(self, run: Run) -> str:
-        """What is in a copy and nowhere else, in words; empty where it may go.
+        """Describe the work that exists only in this copy; empty if the copy may be removed.
 
-        Whatever cannot be read is taken for work.
+        Anything unreadable counts as work.
         """
         project = self._projects.find(run.project_id)
         if project is None:
@@ -190,7 +190,7 @@ class CopyRetention:
             return f"it could not be read: {problem}"
 
     def _unmerged(self, repo: Repository, run: Run, project: Project, tip: str) -> str:
-        """Of a clean copy: commits that are on no branch of origin."""
+        """Describe commits of a clean copy that are on no branch of origin; empty if none."""
         pushed = self._mirrors.origin_tip(repo, run.work_branch)
         if tip in (run.base_sha, pushed, (run.delivery or {}).get("head_sha")):
             return ""
@@ -199,12 +199,12 @@ class CopyRetention:
             return ""
         return "commits that are not merged"
 
-    # --- what goes -----------------------------------------------------------------------------
+    # --- removal -------------------------------------------------------------------------------
 
     def _remove(self, over: dict[str, Run], one: Leaving, now: datetime) -> bool:
         run = over[one.run_id]
         branch = f"branch {run.project_id} {run.work_branch}"
-        # whoever has it just now is asked again at the next round
+        # if it is locked now, the next round tries again
         with self._locks.holding(branch, wait=False) as is_free:
             if not is_free:
                 return False
@@ -212,7 +212,7 @@ class CopyRetention:
                 return is_ours and self._is_removed(one, now)
 
     def _is_removed(self, one: Leaving, now: datetime) -> bool:
-        # once more: a person may have worked in it, retried or taken it back meanwhile
+        # check again: a person may have worked in it, retried or resumed it since
         run = over_and_done(self._runs.stores, [one.run_id]).get(one.run_id)
         if run is None or self._holds(run):
             self._known.pop(one.run_id, None)
@@ -236,7 +236,7 @@ class CopyRetention:
 
 
 def _is_delivered(run: Run) -> bool:
-    """False where its change request was closed without merging, too: that is parked again."""
+    """Return False if there is no delivery, or it was closed unmerged, which parks it again."""
     return run.delivery is not None and run.delivery["state"] != "closed"
 
 
